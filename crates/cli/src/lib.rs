@@ -1,0 +1,1 @@
+//! Runs one admin task against a Quill Medical live database, exactly once, and shows what happened.

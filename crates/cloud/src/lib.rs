@@ -1,0 +1,1 @@
+//! Google Cloud in the nouns of quill-admin: jobs, executions, logs.

@@ -1,0 +1,1 @@
+//! The words both sides of a Quill admin task speak: actions, variables, outcomes, exit codes.

@@ -1,0 +1,1 @@
+//! A local stand-in for the parts of Google Cloud that run Cloud Run jobs.

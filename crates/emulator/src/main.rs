@@ -1,0 +1,3 @@
+//! A local stand-in for the parts of Google Cloud that run Cloud Run jobs.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Runs one Quill admin task in one database transaction, inside the container.

@@ -1,0 +1,3 @@
+//! Runs one Quill admin task in one database transaction, inside the container.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The local environment: the emulator and an embedded PostgreSQL in this process.

@@ -1,0 +1,1 @@
+//! The tables of the Quill auth database, for the local playground and the tests.

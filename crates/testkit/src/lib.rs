@@ -1,0 +1,1 @@
+//! The world tests run in: home, clock, emulator, PostgreSQL, planted secrets.

@@ -1,0 +1,1 @@
+//! Journeys: written once, run against every world.

@@ -1,0 +1,3 @@
+//! The developer's verbs: test, bench, docs.
+
+fn main() {}
