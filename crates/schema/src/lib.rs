@@ -70,7 +70,7 @@ CREATE TABLE users (
     fhir_patient_id varchar(255) UNIQUE,
     email_verified boolean NOT NULL DEFAULT false,
     full_name varchar(255),
-    token_version integer NOT NULL DEFAULT 0
+    token_version integer DEFAULT 0
 );
 CREATE TABLE roles (
     id serial PRIMARY KEY,
