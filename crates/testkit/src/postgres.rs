@@ -1,0 +1,35 @@
+//! A real PostgreSQL server for the tests, and a fresh database for each of them.
+//!
+//! ```no_run
+//! use quill_admin_testkit::postgres::{Database, Generation};
+//!
+//! # async fn test() {
+//! let db = Database::create(Generation::August2026);
+//! // … run the executor with db.host, db.port, db.name, db.user, db.password …
+//! assert_eq!(db.value("SELECT count(*) FROM users").as_deref(), Some("1"));
+//! # }
+//! ```
+//!
+//! The server is the system's (Debian: package `postgresql-15`). `cargo xtask test` starts one for
+//! all test binaries and names it in [`SHARED`]; a test binary run without that starts its own.
+//! TLS is on, with a certificate for `localhost` from a throw-away authority, and passwords are
+//! checked with SCRAM, so that everything a client can get wrong can be tested.
+//!
+//! Where no server is installed, a test says what to do with [`needs_postgres!`](crate::needs_postgres!).
+
+mod certificates;
+mod database;
+mod server;
+
+pub use database::{Builder, Database, Generation};
+pub use server::{Access, SHARED, Server, StartError, installed};
+
+/// Skips the test where no PostgreSQL server is installed.
+#[macro_export]
+macro_rules! needs_postgres {
+    () => {
+        if let Err(reason) = $crate::postgres::installed() {
+            $crate::skip!("postgres", "{reason}");
+        }
+    };
+}

@@ -1,0 +1,308 @@
+//! A fresh database for one test.
+
+use std::{sync::OnceLock, thread};
+
+use quill_admin_schema::{AUGUST_2026, MARCH_2026, SEED_ROLES};
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use uuid::Uuid;
+
+use super::server::{Access, Server};
+
+/// Which tables a database has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// As the application's migrations of March 2026 make them.
+    March2026,
+    /// As the application's migrations of August 2026 make them.
+    August2026,
+}
+
+impl Generation {
+    /// Both, for a test that holds on either.
+    pub const ALL: [Self; 2] = [Self::March2026, Self::August2026];
+
+    fn tables(self) -> &'static str {
+        match self {
+            Self::March2026 => MARCH_2026,
+            Self::August2026 => AUGUST_2026,
+        }
+    }
+}
+
+/// A database of one test's own, and the account to reach it with.
+///
+/// The account may read and write rows and nothing else, like the deployed one in the worst case:
+/// a statement that would alter the application's tables fails. The helpers ([`Self::execute`],
+/// [`Self::rows`]) work as the superuser.
+pub struct Database {
+    /// `localhost`, the name in the server's certificate; the server is also at `127.0.0.1`.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+    /// The database's name.
+    pub name: String,
+    /// The account's name.
+    pub user: String,
+    /// The account's password.
+    pub password: String,
+    /// All of the above in one, for clients that take a URL. TLS off.
+    pub url: String,
+    access: Access,
+}
+
+/// What a [`Database`] is to be like.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Builder {
+    generation: Generation,
+    roles: bool,
+    read_only: bool,
+    tls_only: bool,
+    password: Option<String>,
+}
+
+impl Builder {
+    /// Leaves the table of roles empty, as the migrations do.
+    pub fn without_roles(mut self) -> Self {
+        self.roles = false;
+        self
+    }
+
+    /// The account may read, and not write.
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// The account is refused without TLS, as Cloud SQL does it.
+    pub fn tls_only(mut self) -> Self {
+        self.tls_only = true;
+        self
+    }
+
+    /// Sets the account's password, to try difficult ones.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Creates the database. Panics where there is no server: a test says
+    /// [`needs_postgres!`](crate::needs_postgres!) first.
+    #[must_use]
+    pub fn create(self) -> Database {
+        let access = Server::shared().clone();
+        let id = Uuid::new_v4().simple().to_string();
+        let name = format!("quill_{id}");
+        let password = self
+            .password
+            .unwrap_or_else(|| Uuid::new_v4().simple().to_string());
+        let user = name.clone();
+        let database = Database {
+            host: access.host.clone(),
+            port: access.port,
+            url: format!(
+                "postgresql://{user}:{}@{}:{}/{name}?sslmode=disable",
+                percent_encode(&password),
+                access.host,
+                access.port,
+            ),
+            name,
+            user,
+            password,
+            access,
+        };
+        let rights = if self.read_only {
+            "SELECT"
+        } else {
+            "SELECT, INSERT, UPDATE, DELETE"
+        };
+        let seed = if self.roles { SEED_ROLES } else { "" };
+        let tls = if self.tls_only {
+            format!("GRANT tls_only TO {};", database.user)
+        } else {
+            String::new()
+        };
+        prepare_cluster(&database.access);
+        // Not as a block of several statements: that is one transaction, which CREATE DATABASE
+        // refuses. From template0, which nobody can be connected to.
+        database.in_cluster(&format!(
+            "CREATE DATABASE {} TEMPLATE template0",
+            database.name
+        ));
+        database.execute(&format!(
+            "{tables}{seed}
+             CREATE ROLE {user} LOGIN PASSWORD {password};
+             GRANT {rights} ON ALL TABLES IN SCHEMA public TO {user};
+             GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {user};{tls}",
+            tables = self.generation.tables(),
+            user = database.user,
+            password = quote_literal(&database.password),
+        ));
+        database
+    }
+}
+
+impl Database {
+    /// A database with the tables of one generation and all roles.
+    #[must_use]
+    pub fn create(generation: Generation) -> Self {
+        Self::builder(generation).create()
+    }
+
+    /// A database that differs from the ordinary one.
+    pub fn builder(generation: Generation) -> Builder {
+        Builder {
+            generation,
+            roles: true,
+            read_only: false,
+            tls_only: false,
+            password: None,
+        }
+    }
+
+    /// The certificate of the authority that signed the server's.
+    #[must_use]
+    pub fn ca_file(&self) -> &std::path::Path {
+        &self.access.ca_file
+    }
+
+    /// The certificate of an authority that has nothing to do with the server.
+    #[must_use]
+    pub fn other_ca_file(&self) -> &std::path::Path {
+        &self.access.other_ca_file
+    }
+
+    /// The server's own log, to look for secrets in. Shared with all other databases.
+    #[must_use]
+    pub fn server_log(&self) -> String {
+        std::fs::read_to_string(&self.access.log_file).unwrap_or_default()
+    }
+
+    /// A connection as the superuser, to hold locks and transactions with.
+    pub async fn connect(&self) -> Client {
+        connect(&self.access, &self.name).await
+    }
+
+    /// Runs statements as the superuser. Several are one transaction.
+    pub fn execute(&self, sql: &str) {
+        self.simple(&self.name, sql);
+    }
+
+    /// What a query returns, as text: rows of columns, `None` for NULL.
+    #[must_use]
+    pub fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        self.simple(&self.name, sql)
+            .into_iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => Some(
+                    (0..row.len())
+                        .map(|column| row.get(column).map(str::to_owned))
+                        .collect(),
+                ),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The only column of the only row that a query returns.
+    #[must_use]
+    pub fn value(&self, sql: &str) -> Option<String> {
+        let mut rows = self.rows(sql);
+        assert_eq!(rows.len(), 1, "{sql} returned {} rows", rows.len());
+        let mut row = rows.remove(0);
+        assert_eq!(row.len(), 1, "{sql} returned {} columns", row.len());
+        row.remove(0)
+    }
+
+    /// Everything the three tables hold, in a fixed order: to show that nothing was written.
+    #[must_use]
+    pub fn contents(&self) -> Vec<Vec<Option<String>>> {
+        self.rows(
+            "SELECT 'user', users::text FROM users \
+             UNION ALL SELECT 'role', roles::text FROM roles \
+             UNION ALL SELECT 'user_role', user_role::text FROM user_role ORDER BY 1, 2",
+        )
+    }
+
+    fn in_cluster(&self, sql: &str) {
+        self.simple("postgres", sql);
+    }
+
+    fn simple(&self, database: &str, sql: &str) -> Vec<SimpleQueryMessage> {
+        simple(&self.access, database, sql)
+    }
+}
+
+/// What the databases of one server share, made once per server by whoever comes first.
+fn prepare_cluster(access: &Access) {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        // Several test processes may do this at once: the lock makes them take turns.
+        simple(
+            access,
+            "postgres",
+            "BEGIN;
+             SELECT pg_advisory_xact_lock(1);
+             DO $$ BEGIN
+                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'tls_only') THEN
+                     CREATE ROLE tls_only;
+                 END IF;
+             END $$;
+             COMMIT;",
+        );
+    });
+}
+
+/// Runs SQL on a thread of its own, so that tests with and without a runtime can call it.
+fn simple(access: &Access, database: &str, sql: &str) -> Vec<SimpleQueryMessage> {
+    thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .expect("start a runtime")
+                    .block_on(async {
+                        let client = connect(access, database).await;
+                        client
+                            .simple_query(sql)
+                            .await
+                            .unwrap_or_else(|error| panic!("{sql} failed: {error:?}"))
+                    })
+            })
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+async fn connect(access: &Access, database: &str) -> Client {
+    let (client, connection) = Config::new()
+        .host(&access.host)
+        .port(access.port)
+        .user(&access.user)
+        .password(&access.password)
+        .dbname(database)
+        .connect(NoTls)
+        .await
+        .unwrap_or_else(|error| panic!("failed to connect to the test server: {error}"));
+    // Ends with the client; its errors come out of the client's calls.
+    tokio::spawn(connection);
+    client
+}
+
+fn quote_literal(text: &str) -> String {
+    // A backslash is an ordinary character here: standard_conforming_strings is on by default.
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn percent_encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
