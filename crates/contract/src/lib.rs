@@ -1,1 +1,51 @@
-//! The words both sides of a Quill admin task speak: actions, variables, outcomes, exit codes.
+//! The words both sides of a Quill admin task speak.
+//!
+//! The laptop CLI turns an [`AdminAction`] into environment variables ([`Request::to_env`]); the
+//! executor in the container turns them back ([`Invocation::from_env`]), does the work and prints a
+//! [`ResultLine`], which the CLI reads. Nothing else passes between the two.
+//!
+//! This crate has no I/O, no async runtime and no cloud types. Everything depends on it; it
+//! depends on nothing of ours.
+//!
+//! **To add an action:** a variant in [`AdminAction`] and [`ActionName`] (`action.rs`); the compiler
+//! then names every place in the contract, the executor and the CLI that has to handle it.
+
+mod action;
+mod env;
+mod exit_code;
+mod names;
+mod outcome;
+pub mod reference;
+mod secret;
+
+pub use action::{ActionName, AdminAction, Request};
+pub use env::{
+    Connection, EnvError, EnvProblem, Invocation, LogFormat, RunContext, TlsMode, Variables, variable,
+};
+pub use exit_code::{ExitCode, Side};
+pub use names::{
+    Actor, Email, InvalidValue, PermissionLevel, Problem, Reason, RequestId, RoleName, Username,
+};
+pub use outcome::{Change, DatabaseReport, Failure, Outcome, ResultLine, UserState, Warning, WarningCode};
+pub use secret::{Password, PasswordHash, Secret};
+
+/// The version of this contract. A CLI sends it as `ADMIN_CONTRACT`; an executor that knows only an
+/// older one refuses with [`ExitCode::ImageTooOld`] before it connects to anything.
+pub const CONTRACT_VERSION: u32 = 1;
+
+/// The role `create-superadmin` assigns.
+pub const SYSTEM_ADMINISTRATOR: &str = "System Administrator";
+
+/// The base profession `create-superadmin` gives: full clinical competencies.
+pub const CONSULTANT: &str = "consultant";
+
+/// The roles the application seeds, as its guide lists them. A database may hold others: whether a
+/// role exists is for the database to say.
+pub const KNOWN_ROLES: [&str; 6] = [
+    SYSTEM_ADMINISTRATOR,
+    "Clinical Administrator",
+    "Clinician",
+    "Clinical Support Staff",
+    "Patient",
+    "Patient Advocate",
+];

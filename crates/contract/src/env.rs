@@ -1,0 +1,626 @@
+//! The environment variables between the CLI and the executor, both ways.
+//!
+//! `to_env` and `from_env` stand side by side so that they cannot drift apart; a property test
+//! takes every request there and back.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::CONTRACT_VERSION;
+use crate::action::{ActionName, AdminAction, Request};
+use crate::exit_code::ExitCode;
+use crate::names::{Actor, InvalidValue, Problem, Reason, RequestId};
+use crate::secret::{Password, PasswordHash, Secret};
+
+/// Every variable's name, once, with its documentation.
+pub mod variable {
+    /// One environment variable.
+    #[derive(Debug)]
+    pub struct Variable {
+        /// Its name.
+        pub name: &'static str,
+        /// The name newer deployments give it; read where `name` is not set.
+        pub newer: Option<&'static str>,
+        /// When it is read.
+        pub when: &'static str,
+        /// What may stand in it.
+        pub rule: &'static str,
+    }
+
+    macro_rules! variables {
+        ($list:ident: $($name:ident $(or $newer:ident)?, $when:literal, $rule:literal;)+) => {
+            $(
+                #[doc = $rule]
+                pub static $name: Variable = Variable {
+                    name: stringify!($name),
+                    newer: variables!(@newer $($newer)?),
+                    when: $when,
+                    rule: $rule,
+                };
+            )+
+            /// These variables, in the order documentation lists them.
+            pub static $list: &[&Variable] = &[$(&$name),+];
+        };
+        (@newer) => { None };
+        (@newer $newer:ident) => { Some(stringify!($newer)) };
+    }
+
+    variables! { TASK:
+        ADMIN_ACTION, "always", "create-superadmin, update-permissions, add-role, remove-role, show-user or check";
+        ADMIN_USERNAME, "all but check", "1–150 characters after stripping; no control characters";
+        ADMIN_EMAIL, "create-superadmin", "3–255 characters, one @ with something on both sides, no white space or control characters";
+        ADMIN_PASSWORD_HASH, "create-superadmin", "PHC argon2id string with the application's parameters, 97 characters. What the CLI sends";
+        ADMIN_PASSWORD, "create-superadmin, instead of the hash", "plain text, for local development and hand-run jobs only: hashed in the container; anyone who may view the execution can read it. Giving both is an error";
+        ADMIN_PERMISSION, "update-permissions", "patient, staff, admin or superadmin";
+        ADMIN_ROLE, "add-role, remove-role", "exact role name, at most 64 characters; the database decides whether it exists";
+        ADMIN_REQUEST_ID, "optional", "UUID version 7 of this request; in every log line and the result";
+        ADMIN_ACTOR, "optional", "who asked; recorded, never trusted for access";
+        ADMIN_REASON, "optional", "why; recorded";
+        ADMIN_CONTRACT, "optional", "contract version the CLI speaks; newer than the image knows is refused";
+        ADMIN_LOG_FORMAT, "optional", "json or text; without it json in Cloud Run, text elsewhere";
+    }
+
+    variables! { CONNECTION:
+        AUTH_DB_HOST or CORE_DB_HOST, "always", "host name, IP address, or folder of a Unix socket";
+        AUTH_DB_PORT or CORE_DB_PORT, "optional", "1–65535, `5432` when missing";
+        AUTH_DB_NAME or CORE_DB_NAME, "optional", "database, `quill_auth` when missing";
+        AUTH_DB_USER or CORE_DB_USER, "optional", "user, `quill` when missing";
+        AUTH_DB_PASSWORD or CORE_DB_PASSWORD, "always", "the user's password, taken exactly as it is";
+        AUTH_DB_SSLMODE or CORE_DB_SSLMODE, "optional", "disable, prefer, require, verify-ca or verify-full; `prefer` when missing";
+        AUTH_DB_SSLROOTCERT or CORE_DB_SSLROOTCERT, "verify-ca, verify-full", "path of a PEM file with the certificates to trust";
+    }
+
+    /// Set by Cloud Run in every job's container; its presence selects JSON output.
+    pub static CLOUD_RUN_JOB: &str = "CLOUD_RUN_JOB";
+}
+
+use variable::Variable;
+
+/// A snapshot of the variables that belong to the contract. Its values may be secret: no `Debug`.
+pub struct Variables(BTreeMap<String, Result<String, ()>>);
+
+impl Variables {
+    /// Keeps `ADMIN_*`, `AUTH_DB_*`, `CORE_DB_*` and `CLOUD_RUN_JOB` of an environment, as from
+    /// `std::env::vars_os()`.
+    pub fn new(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let ours = |name: &str| {
+            name == variable::CLOUD_RUN_JOB
+                || ["ADMIN_", "AUTH_DB_", "CORE_DB_"].iter().any(|prefix| name.starts_with(prefix))
+        };
+        Self(
+            vars.into_iter()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+                .filter(|(name, _)| ours(name))
+                .map(|(name, value)| (name, value.into_string().map_err(|_| ())))
+                .collect(),
+        )
+    }
+
+    /// The value as it stands; set but blank counts as missing.
+    fn raw(&self, name: &'static str) -> Result<Option<&str>, EnvProblem> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Ok(value)) if value.trim().is_empty() => Ok(None),
+            Some(Ok(value)) => Ok(Some(value)),
+            Some(Err(())) => Err(EnvProblem::Invalid(name, InvalidValue::new("value", Problem::NotUtf8))),
+        }
+    }
+
+    fn parsed<T: FromStr<Err = InvalidValue>>(&self, variable: &Variable) -> Result<Option<T>, EnvProblem> {
+        self.raw(variable.name)?
+            .map(str::parse)
+            .transpose()
+            .map_err(|problem| EnvProblem::Invalid(variable.name, problem))
+    }
+
+    /// A connection variable under its `AUTH_DB_` name or, failing that, the newer `CORE_DB_` one.
+    fn connection(&self, variable: &Variable) -> Result<Option<(&'static str, &str)>, EnvProblem> {
+        for name in [Some(variable.name), variable.newer].into_iter().flatten() {
+            if let Some(value) = self.raw(name)? {
+                return Ok(Some((name, value)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// One thing that is wrong with the environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvProblem {
+    /// A variable is needed and not set, or blank.
+    Missing(&'static str),
+    /// A value was refused.
+    Invalid(&'static str, InvalidValue),
+    /// Two variables exclude each other.
+    Both(&'static str, &'static str),
+    /// The CLI speaks a newer contract.
+    TooNew {
+        /// The version asked for.
+        asked: u32,
+    },
+}
+
+impl fmt::Display for EnvProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // People's notes, and the check for a service that runs this image by mistake, know
+            // this sentence.
+            Self::Missing(name) if *name == variable::ADMIN_ACTION.name => {
+                write!(f, "ADMIN_ACTION environment variable is required: one of {}", ActionName::list())
+            }
+            Self::Missing(name) => write!(f, "{name} is missing"),
+            Self::Invalid(name, problem) => write!(f, "{name}: {problem}"),
+            Self::Both(one, other) => write!(f, "give {one} or {other}, not both"),
+            Self::TooNew { asked } => write!(
+                f,
+                "this image speaks contract {CONTRACT_VERSION}, the caller needs {asked}: build and deploy a \
+                 newer image with `quill-admin build`"
+            ),
+        }
+    }
+}
+
+/// Everything that is wrong with the environment, at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct EnvError {
+    /// The problems, in the order the variables are documented.
+    pub problems: Vec<EnvProblem>,
+}
+
+impl EnvError {
+    /// How the executor ends because of it.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        if self.problems.iter().any(|problem| matches!(problem, EnvProblem::TooNew { .. })) {
+            ExitCode::ImageTooOld
+        } else {
+            ExitCode::Usage
+        }
+    }
+}
+
+impl fmt::Display for EnvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = variable::ADMIN_ACTION.name;
+        let (missing, rest): (Vec<_>, Vec<_>) = self
+            .problems
+            .iter()
+            .partition(|problem| matches!(problem, EnvProblem::Missing(name) if *name != action));
+        let mut parts: Vec<String> = rest.iter().map(ToString::to_string).collect();
+        let names: Vec<&str> = missing
+            .iter()
+            .filter_map(|problem| match problem {
+                EnvProblem::Missing(name) => Some(*name),
+                _ => None,
+            })
+            .collect();
+        match names.as_slice() {
+            [] => {}
+            [one] => parts.push(format!("missing variable: {one}")),
+            many => parts.push(format!("missing variables: {}", many.join(", "))),
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
+impl Request {
+    /// The variables that carry this request into the container. No plaintext password, by type.
+    #[must_use]
+    pub fn to_env(&self) -> Vec<(&'static str, String)> {
+        use variable as v;
+        let mut env = vec![
+            (v::ADMIN_ACTION.name, self.action.name().to_string()),
+            (v::ADMIN_CONTRACT.name, CONTRACT_VERSION.to_string()),
+        ];
+        let mut put = |variable: &Variable, value: String| env.push((variable.name, value));
+        match &self.action {
+            AdminAction::CreateSuperadmin { username, email, password_hash } => {
+                put(&v::ADMIN_USERNAME, username.to_string());
+                put(&v::ADMIN_EMAIL, email.to_string());
+                put(&v::ADMIN_PASSWORD_HASH, password_hash.expose().to_owned());
+            }
+            AdminAction::UpdatePermissions { username, permission } => {
+                put(&v::ADMIN_USERNAME, username.to_string());
+                put(&v::ADMIN_PERMISSION, permission.to_string());
+            }
+            AdminAction::AddRole { username, role } | AdminAction::RemoveRole { username, role } => {
+                put(&v::ADMIN_USERNAME, username.to_string());
+                put(&v::ADMIN_ROLE, role.to_string());
+            }
+            AdminAction::ShowUser { username } => put(&v::ADMIN_USERNAME, username.to_string()),
+            AdminAction::Check => {}
+        }
+        if let Some(id) = &self.id {
+            put(&v::ADMIN_REQUEST_ID, id.to_string());
+        }
+        if let Some(actor) = &self.actor {
+            put(&v::ADMIN_ACTOR, actor.to_string());
+        }
+        if let Some(reason) = &self.reason {
+            put(&v::ADMIN_REASON, reason.to_string());
+        }
+        env
+    }
+}
+
+/// What the executor was asked to do, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// The task.
+    pub request: Request,
+    /// The database.
+    pub connection: Connection,
+    /// The password came in plain text and was hashed here: whoever may view the execution can
+    /// read it, and the result must say so.
+    pub plaintext_password: bool,
+}
+
+impl Invocation {
+    /// Reads and validates everything before anything is connected to. All problems are returned
+    /// at once; a plaintext password is hashed only when nothing else is wrong.
+    pub fn from_env(vars: &Variables) -> Result<Self, EnvError> {
+        use variable as v;
+        let mut reader = Reader { vars, problems: Vec::new() };
+
+        // A newer contract may have actions and rules this image has never heard of: complaining
+        // about those would mislead.
+        let asked = reader.optional::<Version>(&v::ADMIN_CONTRACT).map_or(0, |version| version.0);
+        if asked > CONTRACT_VERSION {
+            return Err(EnvError { problems: vec![EnvProblem::TooNew { asked }] });
+        }
+
+        let mut plaintext = None;
+        let action = match reader.required::<ActionName>(&v::ADMIN_ACTION) {
+            None => None,
+            Some(ActionName::CreateSuperadmin) => {
+                let username = reader.required(&v::ADMIN_USERNAME);
+                let email = reader.required(&v::ADMIN_EMAIL);
+                match (username, email, reader.credential()) {
+                    (Some(username), Some(email), Some(credential)) => {
+                        let password_hash = match credential {
+                            Credential::Hash(hash) => Some(hash),
+                            Credential::Plain(password) => {
+                                plaintext = Some(password);
+                                None
+                            }
+                        };
+                        Some(Pending::CreateSuperadmin { username, email, password_hash })
+                    }
+                    _ => None,
+                }
+            }
+            Some(ActionName::UpdatePermissions) => reader
+                .pair(&v::ADMIN_USERNAME, &v::ADMIN_PERMISSION)
+                .map(|(username, permission)| AdminAction::UpdatePermissions { username, permission }.into()),
+            Some(ActionName::AddRole) => reader
+                .pair(&v::ADMIN_USERNAME, &v::ADMIN_ROLE)
+                .map(|(username, role)| AdminAction::AddRole { username, role }.into()),
+            Some(ActionName::RemoveRole) => reader
+                .pair(&v::ADMIN_USERNAME, &v::ADMIN_ROLE)
+                .map(|(username, role)| AdminAction::RemoveRole { username, role }.into()),
+            Some(ActionName::ShowUser) => {
+                reader.required(&v::ADMIN_USERNAME).map(|username| AdminAction::ShowUser { username }.into())
+            }
+            Some(ActionName::Check) => Some(AdminAction::Check.into()),
+        };
+        let id = reader.optional::<RequestId>(&v::ADMIN_REQUEST_ID);
+        let actor = reader.optional::<Actor>(&v::ADMIN_ACTOR);
+        let reason = reader.optional::<Reason>(&v::ADMIN_REASON);
+        reader.optional::<LogFormat>(&v::ADMIN_LOG_FORMAT);
+        let connection = reader.connection();
+
+        match (action, connection) {
+            (Some(pending), Some(connection)) if reader.problems.is_empty() => {
+                let plaintext_password = plaintext.is_some();
+                let action = match pending {
+                    Pending::Ready(action) => action,
+                    Pending::CreateSuperadmin { username, email, password_hash } => {
+                        let password_hash = match (password_hash, plaintext) {
+                            (Some(hash), _) => hash,
+                            (None, Some(password)) => password.hash(),
+                            (None, None) => unreachable!("a credential is one or the other"),
+                        };
+                        AdminAction::CreateSuperadmin { username, email, password_hash }
+                    }
+                };
+                let request = Request { action, id, actor, reason };
+                Ok(Self { request, connection, plaintext_password })
+            }
+            _ => Err(EnvError { problems: reader.problems }),
+        }
+    }
+}
+
+enum Credential {
+    Hash(PasswordHash),
+    Plain(Password),
+}
+
+/// An action whose password may still have to be hashed.
+enum Pending {
+    Ready(AdminAction),
+    CreateSuperadmin {
+        username: crate::names::Username,
+        email: crate::names::Email,
+        password_hash: Option<PasswordHash>,
+    },
+}
+
+impl From<AdminAction> for Pending {
+    fn from(action: AdminAction) -> Self {
+        Self::Ready(action)
+    }
+}
+
+struct Version(u32);
+
+impl FromStr for Version {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        text.trim()
+            .parse()
+            .map(Self)
+            .map_err(|_| InvalidValue::new("contract version", Problem::MustBe("a whole number")))
+    }
+}
+
+/// Collects problems instead of stopping at the first.
+struct Reader<'a> {
+    vars: &'a Variables,
+    problems: Vec<EnvProblem>,
+}
+
+impl<'a> Reader<'a> {
+    fn keep<T>(&mut self, value: Result<Option<T>, EnvProblem>) -> Option<T> {
+        value.unwrap_or_else(|problem| {
+            self.problems.push(problem);
+            None
+        })
+    }
+
+    fn optional<T: FromStr<Err = InvalidValue>>(&mut self, variable: &Variable) -> Option<T> {
+        let value = self.vars.parsed(variable);
+        self.keep(value)
+    }
+
+    fn required<T: FromStr<Err = InvalidValue>>(&mut self, variable: &Variable) -> Option<T> {
+        let value = self
+            .vars
+            .parsed(variable)
+            .and_then(|value| value.map(Some).ok_or(EnvProblem::Missing(variable.name)));
+        self.keep(value)
+    }
+
+    fn pair<A, B>(&mut self, a: &Variable, b: &Variable) -> Option<(A, B)>
+    where
+        A: FromStr<Err = InvalidValue>,
+        B: FromStr<Err = InvalidValue>,
+    {
+        let (a, b) = (self.required(a), self.required(b));
+        a.zip(b)
+    }
+
+    fn credential(&mut self) -> Option<Credential> {
+        let (hash, plain) = (variable::ADMIN_PASSWORD_HASH.name, variable::ADMIN_PASSWORD.name);
+        let credential = match (self.vars.raw(hash), self.vars.raw(plain)) {
+            (Err(problem), _) | (_, Err(problem)) => Err(problem),
+            (Ok(Some(_)), Ok(Some(_))) => Err(EnvProblem::Both(hash, plain)),
+            (Ok(None), Ok(None)) => Err(EnvProblem::Missing(hash)),
+            // The hash is taken as it stands: a trailing newline would break the application's login.
+            (Ok(Some(text)), Ok(None)) => PasswordHash::parse(Secret::new(text.to_owned()))
+                .map(|hash| Some(Credential::Hash(hash)))
+                .map_err(|problem| EnvProblem::Invalid(hash, problem)),
+            (Ok(None), Ok(Some(text))) => Password::parse(Secret::new(text.to_owned()))
+                .map(|password| Some(Credential::Plain(password)))
+                .map_err(|problem| EnvProblem::Invalid(plain, problem)),
+        };
+        self.keep(credential)
+    }
+
+    fn connection(&mut self) -> Option<Connection> {
+        use variable as v;
+        let host = self.text(&v::AUTH_DB_HOST).map(|(_, text)| text.trim().to_owned());
+        if host.is_none() && !self.has_problem(&v::AUTH_DB_HOST) {
+            self.problems.push(EnvProblem::Missing(v::AUTH_DB_HOST.name));
+        }
+        let port = match self.text(&v::AUTH_DB_PORT) {
+            None => Some(5432),
+            Some((name, text)) => match text.trim().parse::<u16>() {
+                Ok(port) if port > 0 => Some(port),
+                _ => {
+                    let rule = Problem::MustBe("a number from 1 to 65535");
+                    self.problems.push(EnvProblem::Invalid(name, InvalidValue::new("port", rule)));
+                    None
+                }
+            },
+        };
+        let or = |value: Option<(&str, &str)>, default: &str| {
+            value.map_or_else(|| default.to_owned(), |(_, text)| text.trim().to_owned())
+        };
+        let database = or(self.text(&v::AUTH_DB_NAME), "quill_auth");
+        let user = or(self.text(&v::AUTH_DB_USER), "quill");
+        let password = self.text(&v::AUTH_DB_PASSWORD).map(|(_, text)| Secret::new(text.to_owned()));
+        if password.is_none() && !self.has_problem(&v::AUTH_DB_PASSWORD) {
+            self.problems.push(EnvProblem::Missing(v::AUTH_DB_PASSWORD.name));
+        }
+        let tls = match self.text(&v::AUTH_DB_SSLMODE) {
+            None => Some(TlsMode::Prefer),
+            Some((name, text)) => match text.parse::<TlsMode>() {
+                Ok(mode) => Some(mode),
+                Err(problem) => {
+                    self.problems.push(EnvProblem::Invalid(name, problem));
+                    None
+                }
+            },
+        };
+        let root_certificates =
+            self.text(&v::AUTH_DB_SSLROOTCERT).map(|(_, text)| PathBuf::from(text.trim()));
+        if tls.is_some_and(TlsMode::verifies) && root_certificates.is_none() {
+            self.problems.push(EnvProblem::Missing(v::AUTH_DB_SSLROOTCERT.name));
+        }
+        Some(Connection {
+            host: host?,
+            port: port?,
+            database,
+            user,
+            password: password?,
+            tls: tls?,
+            root_certificates,
+        })
+    }
+
+    fn text(&mut self, variable: &Variable) -> Option<(&'static str, &'a str)> {
+        match self.vars.connection(variable) {
+            Ok(value) => value,
+            Err(problem) => {
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    fn has_problem(&self, variable: &Variable) -> bool {
+        let names = [Some(variable.name), variable.newer];
+        self.problems
+            .iter()
+            .any(|problem| matches!(problem, EnvProblem::Invalid(name, _) if names.contains(&Some(*name))))
+    }
+}
+
+/// How the executor reaches the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Host name, IP address or, beginning with `/`, the folder of a Unix socket.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Database.
+    pub database: String,
+    /// User.
+    pub user: String,
+    /// The user's password, exactly as it was given.
+    pub password: Secret,
+    /// Whether and how TLS is used.
+    pub tls: TlsMode,
+    /// PEM file with the certificates to trust; present whenever [`TlsMode::verifies`].
+    pub root_certificates: Option<PathBuf>,
+}
+
+/// The modes of libpq's `sslmode`, without `allow`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Never encrypt.
+    Disable,
+    /// Encrypt where the server offers it, verify nothing.
+    Prefer,
+    /// Encrypt, verify nothing.
+    Require,
+    /// Encrypt, verify that a trusted authority signed the certificate.
+    VerifyCa,
+    /// As `verify-ca`, and the certificate must name the host.
+    VerifyFull,
+}
+
+impl TlsMode {
+    /// Every mode, weakest first.
+    pub const ALL: [Self; 5] = [Self::Disable, Self::Prefer, Self::Require, Self::VerifyCa, Self::VerifyFull];
+
+    /// libpq's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+
+    /// Whether the server's certificate is verified.
+    #[must_use]
+    pub const fn verifies(self) -> bool {
+        matches!(self, Self::VerifyCa | Self::VerifyFull)
+    }
+}
+
+impl FromStr for TlsMode {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let text = text.trim();
+        Self::ALL.into_iter().find(|mode| mode.as_str() == text).ok_or_else(|| {
+            let allowed = Self::ALL.map(Self::as_str).to_vec();
+            InvalidValue::new("TLS mode", Problem::NotOneOf { given: text.to_owned(), allowed })
+        })
+    }
+}
+
+/// How the executor prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object per line, as Cloud Logging takes them apart.
+    Json,
+    /// Plain lines for people.
+    Text,
+}
+
+impl LogFormat {
+    /// `ADMIN_LOG_FORMAT` decides; without it it is JSON in Cloud Run and text elsewhere. A value
+    /// that is neither is [`Invocation::from_env`]'s to refuse.
+    #[must_use]
+    pub fn from_env(vars: &Variables) -> Self {
+        match vars.parsed(&variable::ADMIN_LOG_FORMAT) {
+            Ok(Some(format)) => format,
+            _ if vars.0.contains_key(variable::CLOUD_RUN_JOB) => Self::Json,
+            _ => Self::Text,
+        }
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text.trim() {
+            "json" => Ok(Self::Json),
+            "text" => Ok(Self::Text),
+            given => {
+                let allowed = vec!["json", "text"];
+                let problem = Problem::NotOneOf { given: given.to_owned(), allowed };
+                Err(InvalidValue::new("log format", problem))
+            }
+        }
+    }
+}
+
+/// What is known of a request even when the rest of it is wrong: every line and the result carry it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunContext {
+    /// The request's id.
+    pub request_id: Option<RequestId>,
+    /// The action.
+    pub action: Option<ActionName>,
+    /// Who asked.
+    pub actor: Option<Actor>,
+    /// Why.
+    pub reason: Option<Reason>,
+}
+
+impl RunContext {
+    /// Keeps what is valid, says nothing of the rest.
+    #[must_use]
+    pub fn from_env(vars: &Variables) -> Self {
+        use variable as v;
+        Self {
+            request_id: vars.parsed(&v::ADMIN_REQUEST_ID).ok().flatten(),
+            action: vars.parsed(&v::ADMIN_ACTION).ok().flatten(),
+            actor: vars.parsed(&v::ADMIN_ACTOR).ok().flatten(),
+            reason: vars.parsed(&v::ADMIN_REASON).ok().flatten(),
+        }
+    }
+}

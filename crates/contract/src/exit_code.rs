@@ -1,0 +1,146 @@
+//! One table of exit codes for the executor, the CLI and the documentation.
+
+use std::fmt;
+
+/// Which of the two programs ends with a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The executor in the container; the CLI passes the code through unchanged.
+    Executor,
+    /// The CLI on the laptop.
+    Cli,
+    /// Either of them.
+    Both,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Executor => "executor",
+            Self::Cli => "CLI",
+            Self::Both => "both",
+        })
+    }
+}
+
+macro_rules! exit_codes {
+    ($( $(#[doc = $doc:literal])+ $name:ident = $code:literal, $side:ident, $meaning:literal; )+) => {
+        /// How a program ended. The numbers are public and stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum ExitCode {
+            $( $(#[doc = $doc])+ $name = $code, )+
+        }
+
+        impl ExitCode {
+            /// Every code, in ascending order.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// What it means, in a few words.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)+ }
+            }
+
+            /// Which program ends with it.
+            #[must_use]
+            pub const fn side(self) -> Side {
+                match self { $(Self::$name => Side::$side,)+ }
+            }
+
+            /// The code with this number, if there is one.
+            #[must_use]
+            pub const fn from_u8(code: u8) -> Option<Self> {
+                match code { $($code => Some(Self::$name),)+ _ => None }
+            }
+        }
+    };
+}
+
+exit_codes! {
+    /// Done. Also when it was so already, and when it was done with warnings.
+    Success = 0, Both, "done (also: was so already; also: done with warnings)";
+    /// A bug in this program.
+    Unexpected = 1, Both, "unexpected failure, a bug";
+    /// A missing or invalid value, an unknown action or environment.
+    Usage = 2, Both, "usage: missing or invalid value, unknown action or environment";
+    /// No user has this username.
+    UserNotFound = 10, Executor, "user not found";
+    /// The database has no such role.
+    RoleNotFound = 11, Executor, "role not found";
+    /// The email is another user's.
+    EmailTaken = 12, Executor, "email belongs to another user";
+    /// The database could not be reached, or did not answer in time.
+    DatabaseUnreachable = 13, Executor, "database unreachable or timed out";
+    /// The database refused: password, permission, TLS.
+    DatabaseRefused = 14, Executor, "database refused (password, permission, TLS)";
+    /// The database is not laid out as this image knows it.
+    SchemaMismatch = 15, Executor, "schema is not the one this image knows";
+    /// Somebody else holds a lock on the row; nothing was changed.
+    RowLocked = 16, Executor, "row locked by somebody else, nothing changed";
+    /// The CLI speaks a newer contract than the image.
+    ImageTooOld = 17, Executor, "image too old for this CLI";
+    /// Told to stop (SIGTERM); the transaction was rolled back.
+    Stopped = 18, Executor, "stopped (SIGTERM) and rolled back";
+    /// No credentials, or the token was refused.
+    NotSignedIn = 20, Cli, "not signed in, or token refused";
+    /// Google Cloud denied a permission.
+    PermissionDenied = 21, Cli, "permission denied by Google Cloud";
+    /// The job, the image or another resource does not exist.
+    ResourceNotFound = 22, Cli, "job, image or other resource not found";
+    /// Google Cloud or the network failed; nothing was started.
+    CloudFailed = 23, Cli, "Google Cloud or the network failed";
+    /// The execution never started: image pull, secret, quota.
+    NeverStarted = 24, Cli, "the execution never started (image pull, secret, quota)";
+    /// Somebody cancelled the execution.
+    Cancelled = 25, Cli, "the execution was cancelled";
+    /// The execution ran into its time-out.
+    TimedOut = 26, Cli, "the execution timed out";
+    /// Contact was lost after the start: the task may or may not have run.
+    Unknown = 27, Cli, "**unknown**: contact lost after the start; the message says how to find out";
+    /// A protected environment was not confirmed; nothing was sent.
+    NotConfirmed = 28, Cli, "refused: protected environment not confirmed";
+    /// Docker: no daemon, the build failed, the push failed.
+    DockerFailed = 29, Cli, "Docker: no daemon, build failed, push failed";
+    /// The doctor found problems.
+    ProblemsFound = 30, Cli, "doctor found problems";
+    /// The doctor could not decide everything.
+    Undecided = 31, Cli, "doctor could not decide everything";
+    /// Interrupted; the message says whether the task still runs.
+    Interrupted = 130, Cli, "interrupted; the message says whether the task still runs";
+}
+
+impl ExitCode {
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code.code())
+    }
+}
+
+impl fmt::Display for ExitCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ExitCode;
+
+    #[test]
+    fn numbers_are_unique_ascending_and_round_trip() {
+        let codes: Vec<u8> = ExitCode::ALL.iter().map(|c| c.code()).collect();
+        assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
+        for code in ExitCode::ALL {
+            assert_eq!(ExitCode::from_u8(code.code()), Some(*code));
+        }
+        assert_eq!(ExitCode::from_u8(99), None);
+    }
+}

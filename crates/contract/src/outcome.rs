@@ -1,0 +1,313 @@
+//! What came of a task, and the line that says so.
+
+use serde::{Deserialize, Serialize};
+
+use crate::CONTRACT_VERSION;
+use crate::action::ActionName;
+use crate::env::RunContext;
+use crate::exit_code::ExitCode;
+use crate::names::{Actor, Reason, RequestId};
+
+/// The last line the executor prints, after COMMIT or ROLLBACK: the audit record of the run.
+///
+/// It stands under the key `quill_admin` of a log entry whose `message` says the same in words. It
+/// holds no password and no hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultLine {
+    /// The contract version the executor speaks.
+    pub contract: u32,
+    /// The request's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+    /// The action, where it was a known one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<ActionName>,
+    /// Who asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Actor>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The code the executor ends with. A number, so that an older CLI can pass on one it does not
+    /// know.
+    pub exit_code: u8,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+impl ResultLine {
+    /// The key it stands under in a log entry's JSON payload.
+    pub const KEY: &'static str = "quill_admin";
+
+    /// The line for an outcome.
+    #[must_use]
+    pub fn new(context: &RunContext, exit_code: ExitCode, outcome: Outcome) -> Self {
+        Self {
+            contract: CONTRACT_VERSION,
+            request_id: context.request_id,
+            action: context.action,
+            actor: context.actor.clone(),
+            reason: context.reason.clone(),
+            exit_code: exit_code.code(),
+            outcome,
+        }
+    }
+
+    /// Reads it from the JSON payload of a log entry; `None` for every other line.
+    #[must_use]
+    pub fn from_payload(payload: &serde_json::Value) -> Option<Self> {
+        let value = payload.get(Self::KEY)?;
+        value.get("outcome")?;
+        Self::deserialize(value).ok()
+    }
+}
+
+/// What came of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum Outcome {
+    /// A new user was made.
+    Created {
+        /// The user afterwards.
+        user: UserState,
+        /// What changed.
+        changes: Vec<Change>,
+        /// What a person should know.
+        #[serde(default)]
+        warnings: Vec<Warning>,
+    },
+    /// An existing user was changed.
+    Updated {
+        /// The user afterwards.
+        user: UserState,
+        /// What changed.
+        changes: Vec<Change>,
+        /// What a person should know.
+        #[serde(default)]
+        warnings: Vec<Warning>,
+    },
+    /// It was so already; nothing was written.
+    Unchanged {
+        /// The user.
+        user: UserState,
+        /// What a person should know.
+        #[serde(default)]
+        warnings: Vec<Warning>,
+    },
+    /// The user that was asked for.
+    Found {
+        /// The user.
+        user: UserState,
+        /// What a person should know.
+        #[serde(default)]
+        warnings: Vec<Warning>,
+    },
+    /// The database that was looked at.
+    Checked {
+        /// What was seen.
+        database: DatabaseReport,
+        /// What a person should know.
+        #[serde(default)]
+        warnings: Vec<Warning>,
+    },
+    /// Nothing was written.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+}
+
+impl Outcome {
+    /// The warnings, if any.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        match self {
+            Self::Created { warnings, .. }
+            | Self::Updated { warnings, .. }
+            | Self::Unchanged { warnings, .. }
+            | Self::Found { warnings, .. }
+            | Self::Checked { warnings, .. } => warnings,
+            Self::Failed { .. } => &[],
+        }
+    }
+
+    /// The user afterwards, where the task was about one and did not fail.
+    #[must_use]
+    pub const fn user(&self) -> Option<&UserState> {
+        match self {
+            Self::Created { user, .. }
+            | Self::Updated { user, .. }
+            | Self::Unchanged { user, .. }
+            | Self::Found { user, .. } => Some(user),
+            Self::Checked { .. } | Self::Failed { .. } => None,
+        }
+    }
+
+    /// What changed, in the order it was done.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        match self {
+            Self::Created { changes, .. } | Self::Updated { changes, .. } => changes,
+            _ => &[],
+        }
+    }
+}
+
+/// A user as the database holds them. Everything but secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserState {
+    /// Login name.
+    pub username: String,
+    /// Email address.
+    pub email: String,
+    /// System permission level; a text, because the database may hold one this version does not know.
+    pub permission: String,
+    /// Base profession.
+    pub base_profession: String,
+    /// Names of the roles, sorted.
+    pub roles: Vec<String>,
+    /// An inactive user cannot log in.
+    pub active: bool,
+    /// Whether a one-time code is asked for at login.
+    pub totp_enabled: bool,
+    /// Whether the email is verified; an unverified user cannot log in. `None` where the database
+    /// has no such column yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_verified: Option<bool>,
+}
+
+/// One thing that is different now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Change {
+    /// A field has a new value.
+    Field {
+        /// The field of [`UserState`] it is.
+        field: String,
+        /// Before; absent for a new user.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        old: Option<String>,
+        /// Now.
+        new: String,
+    },
+    /// The password was set or replaced.
+    Password,
+    /// A role was given.
+    RoleAdded {
+        /// Which.
+        role: String,
+    },
+    /// A role was taken.
+    RoleRemoved {
+        /// Which.
+        role: String,
+    },
+}
+
+/// Something a person should know although the task was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Which one it is: hints go by this, never by the text.
+    pub code: WarningCode,
+    /// In words.
+    pub message: String,
+}
+
+/// The kinds of warnings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarningCode {
+    /// The role to assign is not in the database yet.
+    RoleNotSeeded,
+    /// The account is inactive and cannot log in.
+    AccountInactive,
+    /// The email is not verified: the user cannot log in.
+    EmailNotVerified,
+    /// The password came in plain text and can be read in the execution.
+    PlaintextPassword,
+    /// Some of the application's roles are not in the database yet.
+    RolesMissing,
+    /// One this version does not know, from a newer executor.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What the `check` action saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseReport {
+    /// The server's version, as it gives it.
+    pub server_version: String,
+    /// Database.
+    pub database: String,
+    /// User.
+    pub user: String,
+    /// TLS version in use, such as `TLSv1.3`; `None` without TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<String>,
+    /// Whether the user may write to the three tables.
+    pub writable: bool,
+    /// Whether the column `users.email_verified` is there (deployed since August 2026).
+    pub email_verified_column: bool,
+    /// Roles the database has, sorted.
+    pub roles: Vec<String>,
+    /// Roles of [`crate::KNOWN_ROLES`] it does not have.
+    pub missing_roles: Vec<String>,
+}
+
+/// Why nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// In words: what failed and why.
+    pub message: String,
+    /// For an unknown role: the roles there are, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub available_roles: Vec<String>,
+    /// For an unknown schema: what is missing, as `table` or `table.column`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_columns: Vec<String>,
+}
+
+impl Failure {
+    /// A failure that is fully told in words.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), available_roles: Vec::new(), missing_columns: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_executors_line_is_still_read() {
+        let payload = serde_json::json!({
+            "message": "done",
+            "quill_admin": {
+                "contract": 9, "exit_code": 77, "new_field": 1, "action": "check",
+                "outcome": {
+                    "result": "unchanged", "new_field": 2,
+                    "user": {
+                        "username": "a", "email": "a@b", "permission": "owner", "base_profession": "x",
+                        "roles": [], "active": true, "totp_enabled": false
+                    },
+                    "warnings": [{"code": "never_heard_of", "message": "m"}],
+                }
+            }
+        });
+        let line = ResultLine::from_payload(&payload).expect("read");
+        assert_eq!(line.exit_code, 77);
+        assert_eq!(line.outcome.warnings()[0].code, WarningCode::Unknown);
+    }
+
+    #[test]
+    fn other_lines_are_not_results() {
+        for payload in [
+            serde_json::json!("text"),
+            serde_json::json!({"message": "connecting"}),
+            serde_json::json!({"message": "connecting", "quill_admin": {"request_id": "x"}}),
+        ] {
+            assert_eq!(ResultLine::from_payload(&payload), None);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Every request survives the way through the environment unchanged, and every bad one is refused
+//! with all its problems at once.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use proptest::prelude::*;
+use quill_admin_contract::{
+    Actor, AdminAction, CONTRACT_VERSION, Connection, EnvError, ExitCode, Invocation, LogFormat,
+    PasswordHash, PermissionLevel, Reason, Request, RequestId, RoleName, RunContext, Secret, TlsMode,
+    Variables,
+};
+
+const HASH: &str =
+    "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG1sJzVLmYRhY";
+
+type Env = BTreeMap<String, String>;
+
+fn database() -> Env {
+    env(&[("AUTH_DB_HOST", "db"), ("AUTH_DB_PASSWORD", "db secret ")])
+}
+
+fn env(pairs: &[(&str, &str)]) -> Env {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn read(env: &Env) -> Result<Invocation, EnvError> {
+    Invocation::from_env(&Variables::new(env.iter().map(|(n, v)| (OsString::from(n), OsString::from(v)))))
+}
+
+fn refused(env: &Env) -> String {
+    read(env).expect_err("must be refused").to_string()
+}
+
+fn with(more: &[(&str, &str)]) -> Env {
+    let mut all = database();
+    all.extend(env(more));
+    all
+}
+
+/// Text without control characters or surrounding white space, of 1 to `max` characters.
+fn text(max: usize) -> impl Strategy<Value = String> {
+    proptest::collection::vec(any::<char>().prop_filter("no control", |c| !c.is_control()), 1..=max)
+        .prop_map(|chars| chars.into_iter().collect::<String>().trim().to_owned())
+        .prop_filter("not blank", |text| !text.is_empty())
+}
+
+fn email() -> impl Strategy<Value = String> {
+    let part = || {
+        text(100)
+            .prop_map(|text| text.chars().filter(|c| *c != '@' && !c.is_whitespace()).collect::<String>())
+            .prop_filter("not blank", |text| !text.is_empty())
+    };
+    (part(), part()).prop_map(|(local, domain)| format!("{local}@{domain}"))
+}
+
+fn action() -> impl Strategy<Value = AdminAction> {
+    let name = || text(150).prop_map(|t| t.parse().expect("valid username"));
+    let role = || text(64).prop_map(|t| t.parse::<RoleName>().expect("valid role"));
+    let hash = || PasswordHash::parse(Secret::new(HASH.to_owned())).expect("valid hash");
+    prop_oneof![
+        (name(), email()).prop_map(move |(username, email)| AdminAction::CreateSuperadmin {
+            username,
+            email: email.parse().expect("valid email"),
+            password_hash: hash(),
+        }),
+        (name(), proptest::sample::select(&PermissionLevel::ALL[..]))
+            .prop_map(|(username, permission)| AdminAction::UpdatePermissions { username, permission }),
+        (name(), role()).prop_map(|(username, role)| AdminAction::AddRole { username, role }),
+        (name(), role()).prop_map(|(username, role)| AdminAction::RemoveRole { username, role }),
+        name().prop_map(|username| AdminAction::ShowUser { username }),
+        Just(AdminAction::Check),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_request_comes_through(
+        action in action(),
+        id in any::<bool>(),
+        actor in proptest::option::of(text(255)),
+        reason in proptest::option::of(text(500)),
+    ) {
+        let request = Request {
+            action,
+            id: id.then(RequestId::new),
+            actor: actor.map(|text| text.parse::<Actor>().expect("valid actor")),
+            reason: reason.map(|text| text.parse::<Reason>().expect("valid reason")),
+        };
+        let mut env = database();
+        for (name, value) in request.to_env() {
+            prop_assert!(env.insert(name.to_owned(), value).is_none(), "{name} is given once");
+        }
+        let invocation = read(&env).expect("a valid request is read");
+        prop_assert_eq!(&invocation.request, &request);
+        prop_assert!(!invocation.plaintext_password);
+
+        let vars = Variables::new(env.into_iter().map(|(n, v)| (n.into(), v.into())));
+        let context = RunContext::from_env(&vars);
+        prop_assert_eq!(context.request_id, request.id);
+        prop_assert_eq!(context.action, Some(request.action.name()));
+        prop_assert_eq!(context.actor, request.actor);
+        prop_assert_eq!(context.reason, request.reason);
+    }
+
+    #[test]
+    fn no_environment_panics_or_prints_a_secret(
+        values in proptest::collection::btree_map("ADMIN_(ACTION|USERNAME|EMAIL|ROLE|REQUEST_ID|CONTRACT)|AUTH_DB_(HOST|PORT|SSLMODE)", any::<String>(), 0..9)
+    ) {
+        let mut env = values;
+        env.insert("ADMIN_PASSWORD".to_owned(), " planted-secret".to_owned());
+        env.insert("ADMIN_PASSWORD_HASH".to_owned(), "planted-secret".to_owned());
+        env.insert("AUTH_DB_PASSWORD".to_owned(), "planted-secret".to_owned());
+        if let Err(error) = read(&env) {
+            let printed = format!("{error} {error:?}");
+            prop_assert!(!printed.contains("planted-secret"), "{}", printed);
+        }
+    }
+}
+
+#[test]
+fn no_action_says_the_sentence_people_know() {
+    let message = refused(&database());
+    assert_eq!(
+        message,
+        "ADMIN_ACTION environment variable is required: one of create-superadmin, update-permissions, \
+         add-role, remove-role, show-user, check"
+    );
+    let message = refused(&env(&[("ADMIN_ACTION", "  ")]));
+    assert!(message.contains("ADMIN_ACTION environment variable is required"), "{message}");
+    assert!(message.ends_with("missing variables: AUTH_DB_HOST, AUTH_DB_PASSWORD"), "{message}");
+}
+
+#[test]
+fn everything_missing_is_named_at_once() {
+    assert_eq!(
+        refused(&env(&[("ADMIN_ACTION", "create-superadmin"), ("ADMIN_EMAIL", " ")])),
+        "missing variables: ADMIN_USERNAME, ADMIN_EMAIL, ADMIN_PASSWORD_HASH, AUTH_DB_HOST, AUTH_DB_PASSWORD"
+    );
+    assert_eq!(
+        refused(&with(&[("ADMIN_ACTION", "add-role"), ("ADMIN_USERNAME", "a\nb")])),
+        "ADMIN_USERNAME: the username contains a control character (U+000A, line feed) at position 2; \
+         none are allowed; missing variable: ADMIN_ROLE"
+    );
+}
+
+#[test]
+fn a_newer_contract_is_refused_before_anything_else() {
+    let newer = (CONTRACT_VERSION + 1).to_string();
+    let error = read(&env(&[("ADMIN_ACTION", "an-action-of-the-future"), ("ADMIN_CONTRACT", &newer)]))
+        .expect_err("must be refused");
+    assert_eq!(error.exit_code(), ExitCode::ImageTooOld);
+    assert!(error.to_string().contains("quill-admin build"), "{error}");
+
+    let error = read(&with(&[("ADMIN_ACTION", "check"), ("ADMIN_CONTRACT", "one")])).expect_err("refused");
+    assert_eq!(error.exit_code(), ExitCode::Usage);
+    assert!(read(&with(&[("ADMIN_ACTION", "check"), ("ADMIN_CONTRACT", "1")])).is_ok());
+}
+
+#[test]
+fn a_plaintext_password_is_hashed_and_told() {
+    let base = [("ADMIN_ACTION", "create-superadmin"), ("ADMIN_USERNAME", "a"), ("ADMIN_EMAIL", "a@b")];
+    let mut env = with(&base);
+    env.insert("ADMIN_PASSWORD".into(), "correct horse".into());
+    let invocation = read(&env).expect("accepted");
+    assert!(invocation.plaintext_password);
+    let AdminAction::CreateSuperadmin { password_hash, .. } = invocation.request.action else {
+        panic!("another action")
+    };
+    assert_eq!(password_hash.expose().len(), 97);
+
+    env.insert("ADMIN_PASSWORD_HASH".into(), HASH.into());
+    assert_eq!(refused(&env), "give ADMIN_PASSWORD_HASH or ADMIN_PASSWORD, not both");
+
+    env.remove("ADMIN_PASSWORD");
+    env.insert("ADMIN_PASSWORD_HASH".into(), format!("{HASH}\n"));
+    assert!(refused(&env).starts_with("ADMIN_PASSWORD_HASH: the password hash must be"));
+}
+
+#[test]
+fn the_connection_is_read_under_both_names() {
+    let check = ("ADMIN_ACTION", "check");
+    let connection = |pairs: &[(&str, &str)]| -> Connection {
+        let mut all = env(pairs);
+        all.insert(check.0.into(), check.1.into());
+        read(&all).expect("valid").connection
+    };
+    let defaults = connection(&[("AUTH_DB_HOST", "h"), ("AUTH_DB_PASSWORD", " p ")]);
+    assert_eq!(
+        defaults,
+        Connection {
+            host: "h".into(),
+            port: 5432,
+            database: "quill_auth".into(),
+            user: "quill".into(),
+            password: Secret::new(" p ".into()),
+            tls: TlsMode::Prefer,
+            root_certificates: None,
+        }
+    );
+    let newer = connection(&[("CORE_DB_HOST", "h"), ("CORE_DB_PASSWORD", " p "), ("AUTH_DB_HOST", " ")]);
+    assert_eq!(newer, defaults);
+    let both = connection(&[
+        ("CORE_DB_HOST", "newer"),
+        ("AUTH_DB_HOST", "older"),
+        ("CORE_DB_PASSWORD", "p"),
+        ("CORE_DB_SSLMODE", "require"),
+        ("CORE_DB_PORT", "6432"),
+    ]);
+    assert_eq!((both.host.as_str(), both.port, both.tls), ("older", 6432, TlsMode::Require));
+}
+
+#[test]
+fn the_connection_is_checked() {
+    let check = |pairs: &[(&str, &str)]| {
+        let mut all = with(pairs);
+        all.insert("ADMIN_ACTION".into(), "check".into());
+        refused(&all)
+    };
+    assert_eq!(check(&[("AUTH_DB_PORT", "0")]), "AUTH_DB_PORT: the port must be a number from 1 to 65535");
+    assert_eq!(check(&[("CORE_DB_PORT", "x")]), "CORE_DB_PORT: the port must be a number from 1 to 65535");
+    assert_eq!(
+        check(&[("AUTH_DB_SSLMODE", "allow")]),
+        "AUTH_DB_SSLMODE: unknown TLS mode \"allow\"; allowed: disable, prefer, require, verify-ca, verify-full"
+    );
+    assert_eq!(check(&[("AUTH_DB_SSLMODE", "verify-ca")]), "missing variable: AUTH_DB_SSLROOTCERT");
+    assert_eq!(
+        check(&[("ADMIN_LOG_FORMAT", "xml")]),
+        "ADMIN_LOG_FORMAT: unknown log format \"xml\"; allowed: json, text"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn bytes_that_are_not_text_are_refused() {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let vars = Variables::new([
+        (OsString::from("ADMIN_ACTION"), OsString::from("show-user")),
+        (OsString::from("ADMIN_USERNAME"), OsString::from_vec(vec![b'a', 0xff])),
+        (OsString::from("AUTH_DB_HOST"), OsString::from_vec(vec![0xff])),
+        (OsString::from("AUTH_DB_PASSWORD"), OsString::from("p")),
+    ]);
+    assert_eq!(
+        Invocation::from_env(&vars).expect_err("refused").to_string(),
+        "ADMIN_USERNAME: the value is not valid UTF-8; AUTH_DB_HOST: the value is not valid UTF-8"
+    );
+}
+
+#[test]
+fn the_log_format_follows_cloud_run() {
+    let format = |pairs: &[(&str, &str)]| {
+        LogFormat::from_env(&Variables::new(env(pairs).into_iter().map(|(n, v)| (n.into(), v.into()))))
+    };
+    assert_eq!(format(&[]), LogFormat::Text);
+    assert_eq!(format(&[("CLOUD_RUN_JOB", "quill-admin-staging")]), LogFormat::Json);
+    assert_eq!(format(&[("CLOUD_RUN_JOB", "j"), ("ADMIN_LOG_FORMAT", "text")]), LogFormat::Text);
+    assert_eq!(format(&[("ADMIN_LOG_FORMAT", "json")]), LogFormat::Json);
+}
