@@ -1,3 +1,113 @@
-//! A local stand-in for the parts of Google Cloud that run Cloud Run jobs.
+//! The emulator as a program: flags in, the library, an end at SIGINT or SIGTERM.
 
-fn main() {}
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Parser, ValueEnum};
+use cloud_emulator::{CancelledRun, Emulator, ImageProgram, ProcessRunner, Runner};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A local stand-in for the parts of Google Cloud that run Cloud Run jobs.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:8085", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+
+    /// What runs containers.
+    #[arg(long, value_enum, default_value_t = RunnerKind::Process)]
+    runner: RunnerKind,
+
+    /// The program that stands in for an image, and its first arguments, separated by spaces. Can
+    /// be given several times.
+    #[arg(long = "image", value_name = "IMAGE=PROGRAM [ARG…]", value_parser = parse_image)]
+    images: Vec<(String, ImageProgram)>,
+
+    /// Keeps jobs, executions, tasks and log entries in this file.
+    #[arg(long, value_name = "FILE")]
+    state_file: Option<PathBuf>,
+
+    /// How long an execution takes to start, in milliseconds.
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    provisioning_delay: u64,
+
+    /// How long a container has between SIGTERM and SIGKILL, in milliseconds.
+    #[arg(long, default_value_t = 10_000, value_name = "MS")]
+    grace: u64,
+
+    /// How long a log entry takes until it can be read, in milliseconds.
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    log_delay: u64,
+
+    /// How many reads of its logs a project has in a minute.
+    #[arg(long, default_value_t = 60, value_name = "NUMBER")]
+    log_reads_per_minute: u32,
+
+    /// Lets the operation of a cancelled run end with an error instead of a response.
+    #[arg(long)]
+    cancelled_run_is_error: bool,
+
+    /// The only bearer token that is accepted; without it every caller is.
+    #[arg(long, value_name = "TOKEN")]
+    require_token: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RunnerKind {
+    /// Programs of this machine, see --image.
+    Process,
+    /// Nothing is started: executions follow scripts set by the control API.
+    Scripted,
+}
+
+fn parse_image(text: &str) -> Result<(String, ImageProgram), String> {
+    let (image, command) = text.split_once('=').ok_or("expected IMAGE=PROGRAM")?;
+    let mut words = command.split_whitespace();
+    let program = words.next().ok_or("the program is missing")?;
+    let program = words.fold(ImageProgram::new(program), ImageProgram::arg);
+    Ok((image.to_owned(), program))
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let runner = match args.runner {
+        RunnerKind::Process => Runner::Process(
+            args.images
+                .into_iter()
+                .fold(ProcessRunner::new(), |runner, (image, program)| runner.image(image, program)),
+        ),
+        RunnerKind::Scripted => Runner::Scripted,
+    };
+    let mut builder = Emulator::builder()
+        .address(args.listen)
+        .runner(runner)
+        .provisioning_delay(Duration::from_millis(args.provisioning_delay))
+        .grace(Duration::from_millis(args.grace))
+        .log_delay(Duration::from_millis(args.log_delay))
+        .log_reads_per_minute(args.log_reads_per_minute);
+    if args.cancelled_run_is_error {
+        builder = builder.cancelled_run(CancelledRun::Error);
+    }
+    if let Some(path) = args.state_file {
+        builder = builder.state_file(path);
+    }
+    if let Some(token) = args.require_token {
+        builder = builder.require_token(token);
+    }
+
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to watch for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("failed to watch for SIGTERM")?;
+    let emulator = builder.start().await?;
+    // The one line of output: whoever started this waits for it, and reads the port from it.
+    writeln!(std::io::stdout(), "{}", emulator.url()).context("failed to write the address")?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    emulator.shutdown().await.context("failed to shut down")
+}

@@ -1,0 +1,168 @@
+//! `google.logging.v2.LoggingServiceV2`.
+
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Call, Reply};
+use crate::Cloud;
+use crate::error::ApiError;
+use crate::execution::{items, text};
+use crate::filter::Filter;
+use crate::names::project_number;
+use crate::store::Entry;
+
+/// Where the page before ended, and what it was a page of.
+#[derive(Serialize, Deserialize)]
+struct PageToken {
+    timestamp: Timestamp,
+    insert_id: String,
+    filter: String,
+    descending: bool,
+}
+
+pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+    let request = call.read("ListLogEntriesRequest", "")?;
+    let projects = projects(&request)?;
+    let descending = match request["orderBy"].as_str().unwrap_or_default() {
+        "" | "timestamp asc" | "timestamp" => false,
+        "timestamp desc" => true,
+        other => {
+            return Err(ApiError::invalid(format!(
+                "The field order_by must be \"timestamp asc\" or \"timestamp desc\", not {other:?}"
+            )));
+        }
+    };
+    let size = match request["pageSize"].as_i64().unwrap_or(0) {
+        0 => 50,
+        size @ 1..=1000 => usize::try_from(size).unwrap_or(50),
+        _ => {
+            return Err(ApiError::invalid("page_size must be between 0 and 1000, inclusive"));
+        }
+    };
+    let text_of_filter = text(&request["filter"]);
+    let filter = Filter::parse(&text_of_filter)
+        .map_err(|error| ApiError::invalid(format!("Unparseable filter: {error}")))?;
+    let token = match request["pageToken"].as_str() {
+        Some(token) => Some(read_token(token, &text_of_filter, descending)?),
+        None => None,
+    };
+
+    cloud.store.change(|state| {
+        for project in &projects {
+            let limit = cloud.options.log_reads_per_minute;
+            if !state.count_log_read(project, limit) {
+                return Err(quota_exceeded(project, limit));
+            }
+        }
+        let now = Timestamp::now();
+        let mut found: Vec<&Entry> = state
+            .saved
+            .entries
+            .iter()
+            .filter(|entry| entry.available <= now)
+            .filter(|entry| {
+                let log = entry.json["logName"].as_str().unwrap_or_default();
+                projects.contains(crate::names::part(log, "projects"))
+            })
+            .filter(|entry| filter.matches(&entry.json))
+            .collect();
+        found.sort_by(|one, other| {
+            let order = key(one).cmp(&key(other));
+            if descending { order.reverse() } else { order }
+        });
+        if let Some(token) = &token {
+            let last = (token.timestamp, token.insert_id.as_str());
+            found.retain(|entry| if descending { key(entry) < last } else { key(entry) > last });
+        }
+        let more = found.len() > size;
+        found.truncate(size);
+        let mut reply = json!({});
+        if more && let Some(last) = found.last() {
+            let token = PageToken {
+                timestamp: last.timestamp,
+                insert_id: key(last).1.to_owned(),
+                filter: text_of_filter.clone(),
+                descending,
+            };
+            let token = serde_json::to_vec(&token).unwrap_or_default();
+            reply["nextPageToken"] = json!(URL_SAFE_NO_PAD.encode(token));
+        }
+        if !found.is_empty() {
+            reply["entries"] = found.iter().map(|entry| entry.json.clone()).collect();
+        }
+        Ok(Reply::new("ListLogEntriesResponse", reply))
+    })
+}
+
+fn key(entry: &Entry) -> (Timestamp, &str) {
+    let insert_id = entry.json["insertId"].as_str().unwrap_or_default();
+    (entry.timestamp, insert_id)
+}
+
+fn projects(request: &Value) -> Result<BTreeSet<&str>, ApiError> {
+    let mut projects: BTreeSet<&str> =
+        items(&request["projectIds"]).iter().filter_map(Value::as_str).collect();
+    for name in items(&request["resourceNames"]) {
+        let name = name.as_str().unwrap_or_default();
+        match name.split('/').collect::<Vec<_>>()[..] {
+            ["projects", project] => drop(projects.insert(project)),
+            ["organizations" | "folders" | "billingAccounts", _] | ["projects", _, "locations", ..] => {
+                return Err(ApiError::unimplemented("Reading log entries of anything but a project"));
+            }
+            _ => {
+                return Err(ApiError::invalid(format!(
+                    "Invalid resource name: {name:?}. It must begin with \"projects/\", \
+                     \"organizations/\", \"folders/\" or \"billingAccounts/\"."
+                )));
+            }
+        }
+    }
+    if projects.is_empty() {
+        return Err(ApiError::invalid("resource_names is required"));
+    }
+    Ok(projects)
+}
+
+fn read_token(token: &str, filter: &str, descending: bool) -> Result<PageToken, ApiError> {
+    URL_SAFE_NO_PAD
+        .decode(token)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<PageToken>(&bytes).ok())
+        .filter(|token| token.filter == filter && token.descending == descending)
+        .ok_or_else(|| ApiError::invalid("page_token doesn't match arguments from the previous request"))
+}
+
+/// The real words, as people quote them in their issues.
+fn quota_exceeded(project: &str, limit: u32) -> ApiError {
+    let number = project_number(project);
+    ApiError::exhausted(format!(
+        "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute' of \
+         service 'logging.googleapis.com' for consumer 'project_number:{number}'."
+    ))
+    .with(json!({
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": "RATE_LIMIT_EXCEEDED",
+        "domain": "googleapis.com",
+        "metadata": {
+            "consumer": format!("projects/{number}"),
+            "quota_limit": "ReadRequestsPerMinutePerProject",
+            "quota_limit_value": limit.to_string(),
+            "quota_location": "global",
+            "quota_metric": "logging.googleapis.com/read_requests",
+            "quota_unit": "1/min/{project}",
+            "service": "logging.googleapis.com",
+        },
+    }))
+    .with(json!({
+        "@type": "type.googleapis.com/google.rpc.Help",
+        "links": [{
+            "description": "Request a higher quota limit.",
+            "url": "https://cloud.google.com/docs/quotas/help/request_increase",
+        }],
+    }))
+}

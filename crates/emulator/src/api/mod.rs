@@ -1,0 +1,385 @@
+//! The emulated methods, and the table that leads to them.
+//!
+//! To add a method: a line in [`METHODS`], its function, its line in the README.
+
+mod executions;
+mod jobs;
+mod logging;
+mod operations;
+mod services;
+mod tasks;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::Cloud;
+use crate::error::{ApiError, Violation};
+use crate::schema::{self, Fields};
+
+pub(crate) use jobs::complete as complete_job;
+
+/// A method of Google Cloud.
+pub(crate) struct Method {
+    /// `google.cloud.run.v2.Jobs.RunJob`.
+    pub(crate) name: &'static str,
+    pub(crate) verb: &'static str,
+    /// `*` stands for one part of the path.
+    pub(crate) path: &'static str,
+    /// The query parameters it takes, besides those every method takes.
+    query: &'static [&'static str],
+    /// None: known, and not emulated.
+    pub(crate) emulated: Option<Emulated>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Emulated {
+    GetJob,
+    ListJobs,
+    CreateJob,
+    UpdateJob,
+    DeleteJob,
+    RunJob,
+    GetExecution,
+    ListExecutions,
+    DeleteExecution,
+    CancelExecution,
+    GetTask,
+    ListTasks,
+    GetOperation,
+    ListOperations,
+    WaitOperation,
+    GetService,
+    ListServices,
+    UpdateService,
+    GetRevision,
+    ListRevisions,
+    ListLogEntries,
+}
+
+const PAGE: &[&str] = &["pageSize", "pageToken", "showDeleted"];
+const CONDITIONAL: &[&str] = &["validateOnly", "etag"];
+
+const fn method(
+    name: &'static str,
+    verb: &'static str,
+    path: &'static str,
+    query: &'static [&'static str],
+    emulated: Emulated,
+) -> Method {
+    Method { name, verb, path, query, emulated: Some(emulated) }
+}
+
+const fn missing(name: &'static str, verb: &'static str, path: &'static str) -> Method {
+    Method { name, verb, path, query: &[], emulated: None }
+}
+
+/// Everything the emulator knows the name of.
+#[rustfmt::skip]
+pub(crate) const METHODS: &[Method] = &[
+    method("google.cloud.run.v2.Jobs.GetJob", "GET", "/v2/projects/*/locations/*/jobs/*", &[], Emulated::GetJob),
+    method("google.cloud.run.v2.Jobs.ListJobs", "GET", "/v2/projects/*/locations/*/jobs", PAGE, Emulated::ListJobs),
+    method("google.cloud.run.v2.Jobs.CreateJob", "POST", "/v2/projects/*/locations/*/jobs", &["jobId", "validateOnly"], Emulated::CreateJob),
+    method("google.cloud.run.v2.Jobs.UpdateJob", "PATCH", "/v2/projects/*/locations/*/jobs/*", &["validateOnly", "allowMissing"], Emulated::UpdateJob),
+    method("google.cloud.run.v2.Jobs.DeleteJob", "DELETE", "/v2/projects/*/locations/*/jobs/*", CONDITIONAL, Emulated::DeleteJob),
+    method("google.cloud.run.v2.Jobs.RunJob", "POST", "/v2/projects/*/locations/*/jobs/*:run", &[], Emulated::RunJob),
+    missing("google.cloud.run.v2.Jobs.GetIamPolicy", "GET", "/v2/projects/*/locations/*/jobs/*:getIamPolicy"),
+    missing("google.cloud.run.v2.Jobs.SetIamPolicy", "POST", "/v2/projects/*/locations/*/jobs/*:setIamPolicy"),
+    missing("google.cloud.run.v2.Jobs.TestIamPermissions", "POST", "/v2/projects/*/locations/*/jobs/*:testIamPermissions"),
+    method("google.cloud.run.v2.Executions.GetExecution", "GET", "/v2/projects/*/locations/*/jobs/*/executions/*", &[], Emulated::GetExecution),
+    method("google.cloud.run.v2.Executions.ListExecutions", "GET", "/v2/projects/*/locations/*/jobs/*/executions", PAGE, Emulated::ListExecutions),
+    method("google.cloud.run.v2.Executions.DeleteExecution", "DELETE", "/v2/projects/*/locations/*/jobs/*/executions/*", CONDITIONAL, Emulated::DeleteExecution),
+    method("google.cloud.run.v2.Executions.CancelExecution", "POST", "/v2/projects/*/locations/*/jobs/*/executions/*:cancel", &[], Emulated::CancelExecution),
+    method("google.cloud.run.v2.Tasks.GetTask", "GET", "/v2/projects/*/locations/*/jobs/*/executions/*/tasks/*", &[], Emulated::GetTask),
+    method("google.cloud.run.v2.Tasks.ListTasks", "GET", "/v2/projects/*/locations/*/jobs/*/executions/*/tasks", PAGE, Emulated::ListTasks),
+    method("google.cloud.run.v2.Services.GetService", "GET", "/v2/projects/*/locations/*/services/*", &[], Emulated::GetService),
+    method("google.cloud.run.v2.Services.ListServices", "GET", "/v2/projects/*/locations/*/services", PAGE, Emulated::ListServices),
+    method("google.cloud.run.v2.Services.UpdateService", "PATCH", "/v2/projects/*/locations/*/services/*", &["updateMask", "validateOnly", "allowMissing", "forceNewRevision"], Emulated::UpdateService),
+    missing("google.cloud.run.v2.Services.CreateService", "POST", "/v2/projects/*/locations/*/services"),
+    missing("google.cloud.run.v2.Services.DeleteService", "DELETE", "/v2/projects/*/locations/*/services/*"),
+    missing("google.cloud.run.v2.Services.GetIamPolicy", "GET", "/v2/projects/*/locations/*/services/*:getIamPolicy"),
+    missing("google.cloud.run.v2.Services.SetIamPolicy", "POST", "/v2/projects/*/locations/*/services/*:setIamPolicy"),
+    missing("google.cloud.run.v2.Services.TestIamPermissions", "POST", "/v2/projects/*/locations/*/services/*:testIamPermissions"),
+    method("google.cloud.run.v2.Revisions.GetRevision", "GET", "/v2/projects/*/locations/*/services/*/revisions/*", &[], Emulated::GetRevision),
+    method("google.cloud.run.v2.Revisions.ListRevisions", "GET", "/v2/projects/*/locations/*/services/*/revisions", PAGE, Emulated::ListRevisions),
+    missing("google.cloud.run.v2.Revisions.DeleteRevision", "DELETE", "/v2/projects/*/locations/*/services/*/revisions/*"),
+    missing("google.cloud.run.v2.Builds.SubmitBuild", "POST", "/v2/projects/*/locations/*/builds:submit"),
+    missing("google.cloud.run.v2.WorkerPools.ListWorkerPools", "GET", "/v2/projects/*/locations/*/workerPools"),
+    missing("google.cloud.run.v2.WorkerPools.GetWorkerPool", "GET", "/v2/projects/*/locations/*/workerPools/*"),
+    method("google.longrunning.Operations.GetOperation", "GET", "/v2/projects/*/locations/*/operations/*", &[], Emulated::GetOperation),
+    method("google.longrunning.Operations.ListOperations", "GET", "/v2/projects/*/locations/*/operations", &["filter", "pageSize", "pageToken", "returnPartialSuccess"], Emulated::ListOperations),
+    method("google.longrunning.Operations.WaitOperation", "POST", "/v2/projects/*/locations/*/operations/*:wait", &[], Emulated::WaitOperation),
+    missing("google.longrunning.Operations.DeleteOperation", "DELETE", "/v2/projects/*/locations/*/operations/*"),
+    method("google.logging.v2.LoggingServiceV2.ListLogEntries", "POST", "/v2/entries:list", &[], Emulated::ListLogEntries),
+    missing("google.logging.v2.LoggingServiceV2.WriteLogEntries", "POST", "/v2/entries:write"),
+    missing("google.logging.v2.LoggingServiceV2.TailLogEntries", "POST", "/v2/entries:tail"),
+    missing("google.logging.v2.LoggingServiceV2.TailLogEntries", "POST", "/google.logging.v2.LoggingServiceV2/TailLogEntries"),
+    missing("google.logging.v2.LoggingServiceV2.ListLogs", "GET", "/v2/projects/*/logs"),
+    missing("google.logging.v2.LoggingServiceV2.DeleteLog", "DELETE", "/v2/projects/*/logs/*"),
+];
+
+/// The query parameters every Google API takes (`google/api/http.proto` and the guide "System
+/// parameters").
+const SYSTEM_PARAMETERS: &[&str] = &[
+    "$alt",
+    "alt",
+    "$.xgafv",
+    "access_token",
+    "callback",
+    "fields",
+    "$fields",
+    "key",
+    "$key",
+    "oauth_token",
+    "prettyPrint",
+    "$prettyPrint",
+    "quotaUser",
+    "uploadType",
+    "upload_protocol",
+];
+
+/// A request, taken apart.
+pub(crate) struct Call<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) query: BTreeMap<String, String>,
+    pub(crate) body: &'a Bytes,
+}
+
+/// An answer and the message it is.
+pub(crate) struct Reply {
+    pub(crate) message: &'static str,
+    pub(crate) value: Value,
+}
+
+impl Reply {
+    fn new(message: &'static str, value: Value) -> Self {
+        Self { message, value }
+    }
+}
+
+impl Call<'_> {
+    /// Whether the caller asked for `json;enum-encoding=int`.
+    pub(crate) fn enums_as_integers(&self) -> bool {
+        ["$alt", "alt"]
+            .iter()
+            .filter_map(|name| self.query.get(*name))
+            .any(|alt| alt.split(';').any(|part| part == "enum-encoding=int"))
+    }
+
+    /// The resource's name: the path without the version and the custom verb.
+    fn name(&self) -> &str {
+        let name = self.path.strip_prefix("/v2/").unwrap_or(self.path);
+        name.split(':').next().unwrap_or(name)
+    }
+
+    /// The collection's parent: the path without its last part.
+    fn parent(&self) -> &str {
+        let name = self.name();
+        name.rsplit_once('/').map_or(name, |(parent, _)| parent)
+    }
+
+    fn parameter(&self, name: &str) -> &str {
+        self.query.get(name).map_or("", String::as_str)
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.parameter(name) == "true"
+    }
+
+    /// The body as a message; none is an empty message.
+    fn read(&self, message: &str, at: &str) -> Result<Value, ApiError> {
+        if self.body.is_empty() {
+            return Ok(json!({}));
+        }
+        let input: Value = serde_json::from_slice(self.body)
+            .map_err(|error| ApiError::invalid(format!("Invalid JSON payload received. {error}")))?;
+        schema::read(message, at, &input, Fields::Input)
+            .map_err(|violations| ApiError::violations(&violations))
+    }
+}
+
+/// Carries a call out.
+pub(crate) async fn dispatch(cloud: &Arc<Cloud>, call: Call<'_>) -> Result<Reply, ApiError> {
+    let Some(method) =
+        METHODS.iter().find(|method| method.verb == call.method && fits(method.path, call.path))
+    else {
+        return Err(ApiError::unimplemented(&format!("{} {}", call.method, call.path)));
+    };
+    let Some(emulated) = method.emulated else {
+        return Err(ApiError::unimplemented(method.name));
+    };
+    let unknown: Vec<Violation> = call
+        .query
+        .keys()
+        .filter(|name| !method.query.contains(&name.as_str()) && !SYSTEM_PARAMETERS.contains(&name.as_str()))
+        .map(|name| Violation {
+            field: String::new(),
+            description: format!(
+                "Invalid JSON payload received. Unknown name \"{name}\": Cannot bind query \
+                 parameter. Field '{name}' could not be found in request message."
+            ),
+        })
+        .collect();
+    if !unknown.is_empty() {
+        return Err(ApiError::violations(&unknown));
+    }
+    match emulated {
+        Emulated::GetJob => jobs::get(cloud, &call),
+        Emulated::ListJobs => jobs::list(cloud, &call),
+        Emulated::CreateJob => jobs::create(cloud, &call),
+        Emulated::UpdateJob => jobs::update(cloud, &call),
+        Emulated::DeleteJob => jobs::delete(cloud, &call),
+        Emulated::RunJob => jobs::run(cloud, &call),
+        Emulated::GetExecution => executions::get(cloud, &call),
+        Emulated::ListExecutions => executions::list(cloud, &call),
+        Emulated::DeleteExecution => executions::delete_call(cloud, &call),
+        Emulated::CancelExecution => executions::cancel(cloud, &call),
+        Emulated::GetTask => tasks::get(cloud, &call),
+        Emulated::ListTasks => tasks::list(cloud, &call),
+        Emulated::GetOperation => operations::get(cloud, &call),
+        Emulated::ListOperations => operations::list(cloud, &call),
+        Emulated::WaitOperation => operations::wait(cloud, &call).await,
+        Emulated::GetService => services::get(cloud, &call),
+        Emulated::ListServices => services::list(cloud, &call),
+        Emulated::UpdateService => services::update(cloud, &call),
+        Emulated::GetRevision => services::get_revision(cloud, &call),
+        Emulated::ListRevisions => services::list_revisions(cloud, &call),
+        Emulated::ListLogEntries => logging::list(cloud, &call),
+    }
+}
+
+/// Whether a path fits a template: the same parts, `*` for any that carries no custom verb.
+fn fits(template: &str, path: &str) -> bool {
+    let (template, verb) = split_verb(template);
+    let (path, own) = split_verb(path);
+    if verb != own {
+        return false;
+    }
+    let (mut expected, mut given) = (template.split('/'), path.split('/'));
+    loop {
+        match (expected.next(), given.next()) {
+            (None, None) => return true,
+            (Some("*"), Some(part)) if !part.is_empty() => {}
+            (Some(one), Some(other)) if one == other => {}
+            _ => return false,
+        }
+    }
+}
+
+fn split_verb(path: &str) -> (&str, &str) {
+    path.rsplit_once(':').unwrap_or((path, ""))
+}
+
+/// Google's words for a resource that is not there.
+fn missing_resource(kind: &str, name: &str) -> ApiError {
+    let part = |collection| crate::names::part(name, collection);
+    ApiError::not_found(format!(
+        "Resource '{}' of kind '{kind}' in region '{}' in project '{}' does not exist.",
+        crate::names::short_name(name),
+        part("locations"),
+        part("projects"),
+    ))
+}
+
+/// Refuses a change that was made for another version of the resource.
+///
+/// The code is that of AIP-154, the rule for Google's APIs; the wording is not documented.
+fn check_etag(given: &str, resource: &Value) -> Result<(), ApiError> {
+    let current = resource["etag"].as_str().unwrap_or_default();
+    if given.is_empty() || given == current {
+        return Ok(());
+    }
+    Err(ApiError::aborted(format!(
+        "Conflict for resource '{}': version '{given}' was specified but current version is \
+         '{current}'.",
+        crate::names::short_name(resource["name"].as_str().unwrap_or_default()),
+    )))
+}
+
+/// One page of what is given in order; the token is the last name of the page before.
+fn page<'a>(
+    call: &Call<'_>,
+    message: &'static str,
+    field: &str,
+    items: impl Iterator<Item = &'a Value>,
+) -> Result<Reply, ApiError> {
+    const LARGEST: usize = 100;
+    let size = match call.parameter("pageSize") {
+        "" => LARGEST,
+        text => match text.parse::<i32>() {
+            Ok(0) => LARGEST,
+            Ok(size) if size > 0 => usize::try_from(size).unwrap_or(LARGEST).min(LARGEST),
+            _ => return Err(ApiError::invalid(format!("Invalid page size: {text}."))),
+        },
+    };
+    let mut items = items.peekable();
+    let token = call.parameter("pageToken");
+    if !token.is_empty() {
+        let last = URL_SAFE_NO_PAD
+            .decode(token)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or_else(|| ApiError::invalid("The page token is invalid."))?;
+        if !items.any(|item| item["name"] == last.as_str()) {
+            return Err(ApiError::invalid("The page token is invalid."));
+        }
+    }
+    let page: Vec<&Value> = items.by_ref().take(size).collect();
+    let mut value = json!({});
+    if let (Some(last), Some(_)) = (page.last(), items.peek()) {
+        let name = last["name"].as_str().unwrap_or_default();
+        value["nextPageToken"] = json!(URL_SAFE_NO_PAD.encode(name));
+    }
+    if !page.is_empty() {
+        value[field] = json!(page);
+    }
+    Ok(Reply::new(message, value))
+}
+
+fn created(resource: &Value) -> Option<jiff::Timestamp> {
+    resource["createTime"].as_str()?.parse().ok()
+}
+
+/// Whether a resource's name is `parent`, the collection and one more part.
+fn is_child(name: &str, parent: &str, collection: &str) -> bool {
+    name.strip_prefix(parent)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .and_then(|rest| rest.strip_prefix(collection))
+        .and_then(|rest| rest.strip_prefix('/'))
+        .is_some_and(|rest| !rest.contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_fits_its_template_only() {
+        let run = "/v2/projects/*/locations/*/jobs/*:run";
+        assert!(fits(run, "/v2/projects/p/locations/r/jobs/j:run"));
+        assert!(!fits(run, "/v2/projects/p/locations/r/jobs/j"));
+        assert!(!fits(run, "/v2/projects/p/locations/r/jobs/:run"));
+        assert!(!fits(run, "/v2/projects/p/locations/r/jobs/j/x:run"));
+        assert!(fits("/v2/entries:list", "/v2/entries:list"));
+    }
+
+    #[test]
+    fn the_readme_lists_exactly_the_methods_of_the_table() {
+        let readme = include_str!("../../README.md");
+        let listed: Vec<&str> = readme.lines().filter_map(|line| line.strip_prefix("| `google.")).collect();
+        let table: Vec<String> = METHODS
+            .iter()
+            .map(|method| {
+                let name = method.name.strip_prefix("google.").unwrap_or(method.name);
+                let emulated = if method.emulated.is_some() { "yes" } else { "501" };
+                format!("{name}` | `{} {}` | {emulated} |", method.verb, method.path)
+            })
+            .collect();
+        assert_eq!(listed, table, "crates/emulator/README.md is out of date");
+    }
+}

@@ -1,0 +1,205 @@
+//! `google.cloud.run.v2.Services` and `Revisions`: what reads and changes them. Nothing is served.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::operations::done;
+use super::{Call, Reply, check_etag, created, is_child, missing_resource, page};
+use crate::Cloud;
+use crate::error::ApiError;
+use crate::execution::{set_condition, text};
+use crate::names::{etag, random_suffix, short_name};
+use crate::schema::{field_names, snake};
+use crate::store::State;
+
+pub(super) fn get(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+    let name = call.name();
+    let service = cloud.store.read(|state| state.saved.services.get(name).cloned());
+    let service = service.ok_or_else(|| missing_resource("SERVICE", name))?;
+    Ok(Reply::new("Service", service))
+}
+
+pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+    cloud.store.read(|state| {
+        let services = state
+            .saved
+            .services
+            .iter()
+            .filter(|(name, _)| is_child(name, call.parent(), "services"))
+            .map(|(_, service)| service);
+        page(call, "ListServicesResponse", "services", services)
+    })
+}
+
+pub(super) fn get_revision(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+    let name = call.name();
+    let revision = cloud.store.read(|state| state.saved.revisions.get(name).cloned());
+    let revision = revision.ok_or_else(|| missing_resource("REVISION", name))?;
+    Ok(Reply::new("Revision", revision))
+}
+
+/// The newest first.
+pub(super) fn list_revisions(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+    cloud.store.read(|state| {
+        let mut revisions: Vec<&Value> = state
+            .saved
+            .revisions
+            .iter()
+            .filter(|(name, _)| is_child(name, call.parent(), "revisions"))
+            .map(|(_, revision)| revision)
+            .collect();
+        revisions.sort_by_key(|revision| std::cmp::Reverse(created(revision)));
+        page(call, "ListRevisionsResponse", "revisions", revisions.into_iter())
+    })
+}
+
+/// Changes a service; a changed template makes a revision, which is ready at once.
+pub(super) fn update(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+    let name = call.name();
+    let change = call.read("Service", "service")?;
+    cloud.store.change(|state| {
+        let Some(old) = state.saved.services.get(name).cloned() else {
+            return Err(if call.flag("allowMissing") {
+                ApiError::unimplemented("Creating a service by update")
+            } else {
+                missing_resource("SERVICE", name)
+            });
+        };
+        check_etag(change["etag"].as_str().unwrap_or_default(), &old)?;
+        let mut service = merge(&old, &change, call.parameter("updateMask"))?;
+        let now = Timestamp::now();
+        let generation = text(&old["generation"]).parse::<i64>().unwrap_or(0) + 1;
+        service["generation"] = json!(generation.to_string());
+        service["observedGeneration"] = json!(generation.to_string());
+        service["updateTime"] = json!(now.to_string());
+        service["lastModifier"] = json!(cloud.options.caller);
+        service["etag"] = json!(etag(name, now));
+        let changed = service["template"] != old["template"];
+        if changed || call.flag("forceNewRevision") {
+            let revision = new_revision(&service, generation, now);
+            service["latestCreatedRevision"] = revision["name"].clone();
+            service["latestReadyRevision"] = revision["name"].clone();
+            service["trafficStatuses"] = json!([{
+                "type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST",
+                "percent": 100,
+            }]);
+            if !call.flag("validateOnly") {
+                keep(state, revision);
+            }
+        }
+        if !call.flag("validateOnly") {
+            state.saved.services.insert(name.to_owned(), service.clone());
+        }
+        Ok(done(state, name, "Service", service))
+    })
+}
+
+fn keep(state: &mut State, revision: Value) {
+    state.saved.revisions.insert(text(&revision["name"]), revision);
+}
+
+/// The fields of `mask`, or all a caller can set where it is empty, taken from `change`.
+fn merge(old: &Value, change: &Value, mask: &str) -> Result<Value, ApiError> {
+    let mut service = old.clone();
+    if mask.is_empty() || mask == "*" {
+        // What only the server sets was dropped from the change when it was read.
+        const SET_BY_SERVER: [&str; 17] = [
+            "name",
+            "uid",
+            "createTime",
+            "updateTime",
+            "deleteTime",
+            "expireTime",
+            "creator",
+            "lastModifier",
+            "urls",
+            "uri",
+            "observedGeneration",
+            "generation",
+            "terminalCondition",
+            "conditions",
+            "latestReadyRevision",
+            "latestCreatedRevision",
+            "trafficStatuses",
+        ];
+        for field in field_names("Service") {
+            if !SET_BY_SERVER.contains(&field) {
+                take(&mut service, change, &[field]);
+            }
+        }
+        return Ok(service);
+    }
+    for path in mask.split(',') {
+        let fields: Vec<String> = path.split('.').map(camel).collect();
+        let known = fields.first().is_some_and(|first| field_names("Service").any(|field| field == first));
+        if !known {
+            return Err(ApiError::invalid(format!(
+                "update_mask: '{}' is not a field of Service.",
+                snake(path)
+            )));
+        }
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        take(&mut service, change, &fields);
+    }
+    Ok(service)
+}
+
+/// Copies the field at a path, or removes it where the change has none.
+fn take(target: &mut Value, source: &Value, path: &[&str]) {
+    match path {
+        [] => {}
+        [field] => match source.get(field) {
+            Some(value) => target[*field] = value.clone(),
+            None => {
+                if let Some(object) = target.as_object_mut() {
+                    object.remove(*field);
+                }
+            }
+        },
+        [field, rest @ ..] => take(&mut target[*field], &source[*field], rest),
+    }
+}
+
+fn new_revision(service: &Value, generation: i64, now: Timestamp) -> Value {
+    let service_name = text(&service["name"]);
+    let id = short_name(&service_name);
+    let template = &service["template"];
+    let own = text(&template["revision"]);
+    let revision_id = if own.is_empty() { format!("{id}-{generation:05}-{}", random_suffix(3)) } else { own };
+    let name = format!("{service_name}/revisions/{revision_id}");
+    let mut revision = template.clone();
+    if let Some(object) = revision.as_object_mut() {
+        object.remove("revision");
+        object.remove("healthCheckDisabled");
+    }
+    revision["name"] = json!(name);
+    revision["uid"] = json!(uuid::Uuid::new_v4());
+    revision["generation"] = json!("1");
+    revision["observedGeneration"] = json!("1");
+    revision["createTime"] = json!(now.to_string());
+    revision["updateTime"] = json!(now.to_string());
+    revision["launchStage"] = json!("GA");
+    revision["service"] = json!(id);
+    revision["etag"] = json!(etag(&name, now));
+    for condition in ["Ready", "ContainerHealthy", "ResourcesAvailable"] {
+        set_condition(&mut revision, condition, "CONDITION_SUCCEEDED", "", None);
+    }
+    revision
+}
+
+/// `traffic_statuses` → `trafficStatuses`.
+fn camel(snake: &str) -> String {
+    let mut upper = false;
+    let mut result = String::with_capacity(snake.len());
+    for letter in snake.trim().chars() {
+        if letter == '_' {
+            upper = true;
+        } else if upper {
+            result.push(letter.to_ascii_uppercase());
+            upper = false;
+        } else {
+            result.push(letter);
+        }
+    }
+    result
+}

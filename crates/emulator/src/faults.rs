@@ -1,0 +1,191 @@
+//! Faults a test plants: an error, a delay, a broken connection.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What goes wrong, and when.
+///
+/// In JSON, for the control API: `{"method": "POST", "path": "*:run", "after": 0, "times": 1,
+/// "action": {"status": {"code": 503, "message": "try again"}}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Fault {
+    /// The HTTP method; any when absent.
+    #[serde(default)]
+    method: Option<String>,
+    /// The path, in which `*` stands for any characters, slashes too.
+    path: String,
+    /// How many matching calls go through first.
+    #[serde(default)]
+    after: u32,
+    /// How many calls fail then; all of them when absent.
+    #[serde(default)]
+    times: Option<u32>,
+    action: FaultAction,
+    #[serde(skip)]
+    seen: u32,
+}
+
+/// What a [`Fault`] does to a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum FaultAction {
+    /// Answers with an error in Google's form; the call is not carried out.
+    #[serde(rename_all = "camelCase")]
+    Status {
+        /// The HTTP status.
+        code: u16,
+        /// The status word; the usual one for the code when absent.
+        #[serde(default)]
+        status: Option<String>,
+        /// The message.
+        #[serde(default)]
+        message: String,
+        /// The `Retry-After` header, if there is to be one.
+        #[serde(default)]
+        retry_after: Option<String>,
+    },
+    /// Waits first, in milliseconds, then goes on: with the next fault that matches, or the call.
+    Delay(u64),
+    /// Resets the connection; the call is not carried out.
+    ResetBefore,
+    /// Carries the call out and resets the connection instead of answering.
+    ResetAfter,
+    /// Carries the call out and breaks the connection in the middle of the answer.
+    Truncate {
+        /// How much of the body arrives.
+        bytes: usize,
+    },
+}
+
+impl FaultAction {
+    /// An error in Google's form, without `Retry-After`.
+    #[must_use]
+    pub fn status(code: u16, message: impl Into<String>) -> Self {
+        Self::Status { code, status: None, message: message.into(), retry_after: None }
+    }
+}
+
+impl Fault {
+    /// A fault of every call to a path, in which `*` stands for any characters.
+    #[must_use]
+    pub fn new(path: impl Into<String>, action: FaultAction) -> Self {
+        Self { method: None, path: path.into(), after: 0, times: None, action, seen: 0 }
+    }
+
+    /// Only calls with this HTTP method.
+    #[must_use]
+    pub fn method(mut self, method: impl Into<String>) -> Self {
+        self.method = Some(method.into());
+        self
+    }
+
+    /// Lets the first matching calls through.
+    #[must_use]
+    pub fn after(mut self, calls: u32) -> Self {
+        self.after = calls;
+        self
+    }
+
+    /// Ends after so many calls.
+    #[must_use]
+    pub fn times(mut self, calls: u32) -> Self {
+        self.times = Some(calls);
+        self
+    }
+
+    /// Counts a call; true when it is one of those that fail.
+    fn hits(&mut self, method: &str, path: &str) -> bool {
+        if self.method.as_deref().is_some_and(|own| own != method) || !matches(&self.path, path) {
+            return false;
+        }
+        self.seen += 1;
+        let hit = self.seen.checked_sub(self.after + 1);
+        hit.is_some_and(|hit| self.times.is_none_or(|times| hit < times))
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Faults(Mutex<Vec<Fault>>);
+
+impl Faults {
+    pub(crate) fn set(&self, faults: Vec<Fault>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    pub(crate) fn get(&self) -> Vec<Fault> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The delays of all faults that match, and the first other action.
+    pub(crate) fn hit(&self, method: &str, path: &str) -> (Duration, Option<FaultAction>) {
+        let mut delay = Duration::ZERO;
+        let mut action = None;
+        for fault in &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            if !fault.hits(method, path) {
+                continue;
+            }
+            match &fault.action {
+                FaultAction::Delay(milliseconds) => delay += Duration::from_millis(*milliseconds),
+                other if action.is_none() => action = Some(other.clone()),
+                _ => {}
+            }
+        }
+        (delay, action)
+    }
+}
+
+/// Whether a pattern with `*` fits the whole text.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut pieces = pieces.peekable();
+    if pieces.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            return rest.ends_with(piece);
+        }
+        match rest.find(piece) {
+            Some(place) => rest = &rest[place + piece.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, text, fits) in [
+            ("/a", "/a", true),
+            ("/a", "/ab", false),
+            ("*", "", true),
+            ("*:run", "/v2/jobs/j:run", true),
+            ("*:run", "/v2/jobs/j:runs", false),
+            ("/v2/*/jobs/*", "/v2/p/l/jobs/j", true),
+            ("/v2/*/jobs/*", "/v2/p/l/job/j", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_fault_counts_its_own_calls() {
+        let mut fault = Fault::new("/a", FaultAction::ResetBefore).method("GET").after(1).times(2);
+        let hits: Vec<bool> =
+            ["GET", "POST", "GET", "GET", "GET"].into_iter().map(|method| fault.hits(method, "/a")).collect();
+        assert_eq!(hits, [false, false, true, true, false]);
+    }
+}

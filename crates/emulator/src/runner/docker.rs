@@ -1,0 +1,1 @@
+//! Containers of the local Docker engine.

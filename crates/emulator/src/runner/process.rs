@@ -1,0 +1,226 @@
+//! Containers as processes of this machine.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::process::Command;
+
+use super::{Container, Exit, NotStarted, Stop};
+use crate::logs::{Output, Stream};
+
+/// Cloud Logging cuts an entry at 256 KiB.
+const LONGEST_LINE: u64 = 256 * 1024;
+
+/// Runs images as programs of this machine.
+///
+/// An image is found by its name without tag and digest, or by the end of that name at a slash:
+/// a program for `admin` answers for `europe-west2-docker.pkg.dev/p/quill/admin:latest` too.
+///
+/// The process gets nothing of the emulator's environment: only the container's variables, those
+/// of the image, and Cloud Run's own.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessRunner {
+    images: BTreeMap<String, ImageProgram>,
+}
+
+/// What stands in for an image: its entry point, and variables an image would set.
+#[derive(Debug, Clone, Default)]
+pub struct ImageProgram {
+    /// The program to start.
+    pub program: PathBuf,
+    /// Its first arguments, before the container's own.
+    pub args: Vec<String>,
+    /// Variables the image sets; the container's own win over them.
+    pub env: Vec<(String, String)>,
+}
+
+impl ImageProgram {
+    /// An image that is one program.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), ..Self::default() }
+    }
+
+    /// Adds an argument before the container's own.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Sets a variable, as an image's `ENV` does.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+}
+
+impl ProcessRunner {
+    /// A runner that knows no image.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets a program answer for an image.
+    #[must_use]
+    pub fn image(mut self, name: impl Into<String>, program: ImageProgram) -> Self {
+        self.images.insert(name.into(), program);
+        self
+    }
+
+    fn find(&self, image: &str) -> Option<&ImageProgram> {
+        let name = without_version(image);
+        self.images.get(name).or_else(|| {
+            self.images
+                .iter()
+                .filter(|(known, _)| {
+                    name.strip_suffix(known.as_str()).is_some_and(|rest| rest.ends_with('/'))
+                })
+                .max_by_key(|(known, _)| known.len())
+                .map(|(_, program)| program)
+        })
+    }
+
+    pub(super) fn check(&self, container: &Container) -> Result<(), NotStarted> {
+        if self.find(&container.image).is_none() {
+            return Err(NotStarted::image_missing(&container.image));
+        }
+        if !container.command.is_empty() {
+            return Err(NotStarted::internal(
+                "The emulator runs this image as a process: it has no file system in which the \
+                 container's command could be found. Leave the command out, or use Docker."
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn run(
+        &self,
+        container: &Container,
+        output: &Output,
+        stop: &Stop,
+        grace: Duration,
+    ) -> Result<Exit, NotStarted> {
+        let Some(image) = self.find(&container.image) else {
+            return Err(NotStarted::image_missing(&container.image));
+        };
+        let mut command = Command::new(&image.program);
+        command
+            .args(&image.args)
+            .args(&container.args)
+            .env_clear()
+            .envs(image.env.iter().map(|(name, value)| (name, value)))
+            .envs(container.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Its own group: Ctrl-C in the emulator's terminal is not for the container, and what
+            // the container leaves behind ends with it.
+            .process_group(0)
+            .kill_on_drop(true);
+        if let Some(folder) = &container.working_dir {
+            command.current_dir(folder);
+        }
+        let mut child = command.spawn().map_err(|error| {
+            NotStarted::internal(format!("Failed to start {}: {error}.", image.program.display()))
+        })?;
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+
+        let end = async {
+            let ask = || signal(pid, Signal::TERM);
+            let status = tokio::select! {
+                status = child.wait() => status,
+                () = stop.deadline(grace, ask) => {
+                    // The error of a process that has just ended by itself.
+                    drop(child.start_kill());
+                    child.wait().await
+                }
+            };
+            // Without this a grandchild that holds the pipes open would keep the task alive.
+            if let Some(pid) = pid {
+                let _ = kill_process_group(pid, Signal::KILL);
+            }
+            status
+        };
+        let (status, (), ()) =
+            tokio::join!(end, pump(stdout, output, Stream::Stdout), pump(stderr, output, Stream::Stderr),);
+        status.map(exit).map_err(|error| NotStarted::internal(format!("Lost track of the process: {error}.")))
+    }
+}
+
+fn signal(pid: Option<Pid>, signal: Signal) {
+    if let Some(pid) = pid {
+        // It can have ended in this very moment; the wait says so.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+fn exit(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or_default()),
+    }
+}
+
+/// Hands a pipe's lines on until its end.
+async fn pump(pipe: Option<impl AsyncRead + Unpin>, output: &Output, stream: Stream) {
+    let Some(pipe) = pipe else { return };
+    let mut reader = BufReader::new(pipe);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => output.line(stream, &String::from_utf8_lossy(&line)),
+        }
+    }
+}
+
+/// `host/name:tag@sha256:…` → `host/name`.
+pub(crate) fn without_version(image: &str) -> &str {
+    let name = image.split('@').next().unwrap_or(image);
+    match name.rsplit_once(':') {
+        // A colon before the last slash belongs to the registry's port.
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_found_without_its_version() {
+        for (image, name) in [
+            ("admin", "admin"),
+            ("admin:latest", "admin"),
+            ("127.0.0.1:5000/admin", "127.0.0.1:5000/admin"),
+            ("127.0.0.1:5000/admin:v1", "127.0.0.1:5000/admin"),
+            ("h/p/admin:v1@sha256:00ff", "h/p/admin"),
+            ("h/p/admin@sha256:00ff", "h/p/admin"),
+        ] {
+            assert_eq!(without_version(image), name);
+        }
+    }
+
+    #[test]
+    fn the_longest_known_end_of_a_name_wins() {
+        let runner = ProcessRunner::new()
+            .image("admin", ImageProgram::new("short"))
+            .image("quill/admin", ImageProgram::new("long"));
+        let found = |image| runner.find(image).map(|image| image.program.clone());
+        assert_eq!(found("h/quill/admin:1"), Some(PathBuf::from("long")));
+        assert_eq!(found("h/other/admin"), Some(PathBuf::from("short")));
+        assert_eq!(found("h/other/superadmin"), None);
+    }
+}

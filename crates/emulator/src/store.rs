@@ -1,0 +1,226 @@
+//! Everything the emulator knows, behind one lock, and one signal that says "something changed".
+//!
+//! Nothing polls: who waits for an operation, and who writes the state file, waits for the signal.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::runner::{Script, Stop};
+
+/// How many log entries are kept. Cloud Logging keeps 30 days of them; a file that grows for ever
+/// would be no help to anybody.
+const KEPT_ENTRIES: usize = 20_000;
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) saved: Saved,
+    pub(crate) secrets: BTreeMap<(String, String), String>,
+    pub(crate) scripts: BTreeMap<String, Script>,
+    /// What is running now, by execution.
+    pub(crate) running: HashMap<String, Stop>,
+    /// When each project's log entries were read, for the read quota.
+    pub(crate) log_reads: HashMap<String, Vec<Instant>>,
+}
+
+/// What survives a restart when there is a state file.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Saved {
+    pub(crate) jobs: BTreeMap<String, Value>,
+    pub(crate) executions: BTreeMap<String, Value>,
+    pub(crate) tasks: BTreeMap<String, Value>,
+    pub(crate) services: BTreeMap<String, Value>,
+    pub(crate) revisions: BTreeMap<String, Value>,
+    pub(crate) operations: BTreeMap<String, Operation>,
+    pub(crate) entries: Vec<Entry>,
+    last_entry: i64,
+}
+
+/// A long-running operation: following an execution, or done when it was made.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) enum Operation {
+    Run { execution: String },
+    Cancel { execution: String },
+    Done(Value),
+}
+
+/// A log entry and the moment from which reads return it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) json: Value,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) available: Timestamp,
+}
+
+impl State {
+    /// The time of a new log entry: now, in microseconds as Cloud Run counts, and never the same
+    /// twice, so that a container's lines keep their order.
+    pub(crate) fn entry_time(&mut self) -> Timestamp {
+        let now = Timestamp::now().as_microsecond();
+        let time = now.max(self.saved.last_entry + 1);
+        self.saved.last_entry = time;
+        Timestamp::from_microsecond(time).unwrap_or_default()
+    }
+
+    pub(crate) fn add_entry(&mut self, entry: Entry) {
+        self.saved.entries.push(entry);
+        if self.saved.entries.len() > KEPT_ENTRIES + KEPT_ENTRIES / 10 {
+            let surplus = self.saved.entries.len() - KEPT_ENTRIES;
+            self.saved.entries.drain(..surplus);
+        }
+    }
+
+    /// Counts a read of a project's logs; false when the quota is used up.
+    pub(crate) fn count_log_read(&mut self, project: &str, per_minute: u32) -> bool {
+        let now = Instant::now();
+        let reads = self.log_reads.entry(project.to_owned()).or_default();
+        reads.retain(|read| now.duration_since(*read) < Duration::from_mins(1));
+        if reads.len() >= per_minute as usize {
+            return false;
+        }
+        reads.push(now);
+        true
+    }
+}
+
+/// The state and its change signal.
+pub(crate) struct Store {
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+}
+
+impl Store {
+    pub(crate) fn new(saved: Saved) -> Self {
+        let state = State { saved, ..State::default() };
+        Self { state: Mutex::new(state), changed: watch::Sender::new(()) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic in another thread leaves plain data behind, not a half-made invariant.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.lock())
+    }
+
+    pub(crate) fn change<T>(&self, make: impl FnOnce(&mut State) -> T) -> T {
+        let result = make(&mut self.lock());
+        self.changed.send_replace(());
+        result
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Waits until `look` finds something.
+    pub(crate) async fn wait_for<T>(&self, mut look: impl FnMut(&State) -> Option<T>) -> T {
+        let mut changes = self.changes();
+        loop {
+            changes.borrow_and_update();
+            if let Some(found) = self.read(&mut look) {
+                return found;
+            }
+            // The sender lives as long as `self`, so this cannot fail; if it did, looking again
+            // would be the right answer.
+            drop(changes.changed().await);
+        }
+    }
+}
+
+/// Reads the state file; nothing there is an empty state.
+pub(crate) fn load(path: &Path) -> io::Result<Saved> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Saved::default()),
+        Err(error) => return Err(error),
+    };
+    let mut saved: Saved = serde_json::from_slice(&text)?;
+    saved.close_what_was_running();
+    Ok(saved)
+}
+
+/// Writes the state file: a new file beside it, then a rename, so that a reader sees the old state
+/// or the new one. Executions hold their override values, hence mode 0600.
+pub(crate) fn save(path: &Path, text: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+impl Saved {
+    /// Containers do not outlive the emulator: an execution without an end has failed.
+    fn close_what_was_running(&mut self) {
+        let now = Timestamp::now().to_string();
+        for execution in self.executions.values_mut() {
+            if execution.get("completionTime").is_some() {
+                continue;
+            }
+            let count = execution["taskCount"].as_i64().unwrap_or(1);
+            let ended = execution["succeededCount"].as_i64().unwrap_or(0)
+                + execution["cancelledCount"].as_i64().unwrap_or(0);
+            execution["failedCount"] = json!(count - ended);
+            execution["completionTime"] = json!(now);
+            execution["updateTime"] = json!(now);
+            if let Some(object) = execution.as_object_mut() {
+                object.remove("runningCount");
+                object.remove("reconciling");
+            }
+            crate::execution::set_condition(
+                execution,
+                "Completed",
+                "CONDITION_FAILED",
+                "The emulator ended while this execution was running.",
+                None,
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_file_is_private_and_replaced_whole() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.json");
+        assert!(load(&path).expect("no file is fine").jobs.is_empty());
+        save(&path, br#"{"jobs":{"a":{}}}"#).expect("written");
+        save(&path, br#"{"jobs":{"b":{}}}"#).expect("written again");
+        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let saved = load(&path).expect("read back");
+        assert_eq!(saved.jobs.keys().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn the_read_quota_is_counted_per_project() {
+        let mut state = State::default();
+        assert!(state.count_log_read("a", 2));
+        assert!(state.count_log_read("a", 2));
+        assert!(!state.count_log_read("a", 2));
+        assert!(state.count_log_read("b", 2));
+    }
+
+    #[test]
+    fn entry_times_never_repeat() {
+        let mut state = State::default();
+        let times: Vec<_> = (0..1000).map(|_| state.entry_time()).collect();
+        assert!(times.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}

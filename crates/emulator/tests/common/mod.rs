@@ -1,0 +1,143 @@
+//! An emulator and the official clients that talk to it.
+
+#![allow(dead_code, reason = "every test file uses a part of it")]
+
+use std::time::Duration;
+
+use cloud_emulator::{Builder, Emulator};
+use google_cloud_auth::credentials::anonymous::Builder as Anonymous;
+use google_cloud_logging_v2::client::LoggingServiceV2;
+use google_cloud_logging_v2::model::LogEntry;
+use google_cloud_longrunning::model::Operation;
+use google_cloud_run_v2::client::{Executions, Jobs, Revisions, Services, Tasks};
+use google_cloud_run_v2::model::{Condition, Execution, Task};
+use serde_json::{Value, json};
+
+pub const LOCATION: &str = "projects/p/locations/europe-west2";
+pub const JOB: &str = "projects/p/locations/europe-west2/jobs/admin";
+
+pub fn job(image: &str) -> Value {
+    json!({
+        "template": {"template": {"maxRetries": 0, "containers": [{"image": image}]}},
+    })
+}
+
+pub struct World {
+    pub emulator: Emulator,
+}
+
+macro_rules! client {
+    ($name:ident, $client:ty) => {
+        pub async fn $name(&self) -> $client {
+            <$client>::builder()
+                .with_endpoint(self.emulator.url())
+                .with_credentials(Anonymous::new().build())
+                .build()
+                .await
+                .expect("a client")
+        }
+    };
+}
+
+impl World {
+    pub async fn start(builder: Builder) -> Self {
+        // Several tests in one process: the first one to come installs it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let emulator = builder.start().await.expect("an emulator");
+        Self { emulator }
+    }
+
+    client!(jobs, Jobs);
+    client!(executions, Executions);
+    client!(tasks_client, Tasks);
+    client!(services, Services);
+    client!(revisions, Revisions);
+    client!(logging, LoggingServiceV2);
+
+    pub fn put_job(&self) {
+        self.emulator.put_job(JOB, job("h/p/admin:1")).expect("put");
+    }
+
+    pub async fn run(&self) -> Operation {
+        let jobs = self.jobs().await;
+        jobs.run_job().set_name(JOB).send().await.expect("started")
+    }
+
+    /// The execution an operation is about.
+    pub fn metadata(operation: &Operation) -> Execution {
+        let metadata = operation.metadata.as_ref().expect("metadata");
+        metadata.to_msg().expect("an execution")
+    }
+
+    /// The operation when it is done.
+    pub async fn wait(&self, operation: &Operation) -> Operation {
+        let jobs = self.jobs().await;
+        let done = jobs
+            .wait_operation()
+            .set_name(&operation.name)
+            .set_timeout(google_cloud_wkt::Duration::clamp(20, 0))
+            .send()
+            .await
+            .expect("an operation");
+        assert!(done.done, "it did not end in time");
+        done
+    }
+
+    pub async fn execution(&self, name: &str) -> Execution {
+        let executions = self.executions().await;
+        let execution = executions.get_execution().set_name(name).send().await;
+        execution.expect("an execution")
+    }
+
+    pub async fn execution_names(&self) -> Vec<String> {
+        let executions = self.executions().await;
+        let list = executions.list_executions().set_parent(JOB).send().await;
+        let list = list.expect("a list").executions;
+        list.into_iter().map(|execution| execution.name).collect()
+    }
+
+    pub async fn tasks(&self, execution: &str) -> Vec<Task> {
+        let tasks = self.tasks_client().await;
+        let list = tasks.list_tasks().set_parent(execution).send().await;
+        list.expect("a list").tasks
+    }
+
+    pub async fn only_task(&self, execution: &str) -> Task {
+        let mut tasks = self.tasks(execution).await;
+        assert_eq!(tasks.len(), 1);
+        let name = tasks.pop().expect("a task").name;
+        let client = self.tasks_client().await;
+        client.get_task().set_name(name).send().await.expect("a task")
+    }
+
+    /// An execution's log entries, in order.
+    pub async fn log(&self, execution: &str) -> Vec<LogEntry> {
+        let short = execution.rsplit('/').next().expect("a name");
+        let filter = format!(
+            "resource.type=\"cloud_run_job\" AND resource.labels.job_name=\"admin\" AND \
+             labels.\"run.googleapis.com/execution_name\"=\"{short}\""
+        );
+        let logging = self.logging().await;
+        let list = logging
+            .list_log_entries()
+            .set_resource_names(["projects/p"])
+            .set_filter(filter)
+            .set_page_size(1000)
+            .send()
+            .await;
+        list.expect("a list").entries
+    }
+
+    pub async fn end(self) {
+        let ended = tokio::time::timeout(Duration::from_secs(20), self.emulator.shutdown()).await;
+        ended.expect("in time").expect("an orderly end");
+    }
+}
+
+pub fn condition<'a>(execution: &'a Execution, kind: &str) -> Option<&'a Condition> {
+    execution.conditions.iter().find(|condition| condition.r#type == kind)
+}
+
+pub fn state_of(execution: &Execution, kind: &str) -> Option<i32> {
+    condition(execution, kind).and_then(|condition| condition.state.value())
+}
