@@ -99,6 +99,12 @@ impl Variables {
         )
     }
 
+    /// Whether Cloud Run runs this process as a job's container.
+    #[must_use]
+    pub fn in_cloud_run(&self) -> bool {
+        self.0.contains_key(variable::CLOUD_RUN_JOB)
+    }
+
     /// The value as it stands; set but blank counts as missing.
     fn raw(&self, name: &'static str) -> Result<Option<&str>, EnvProblem> {
         match self.0.get(name) {
@@ -576,7 +582,7 @@ impl LogFormat {
     pub fn from_env(vars: &Variables) -> Self {
         match vars.parsed(&variable::ADMIN_LOG_FORMAT) {
             Ok(Some(format)) => format,
-            _ if vars.0.contains_key(variable::CLOUD_RUN_JOB) => Self::Json,
+            _ if vars.in_cloud_run() => Self::Json,
             _ => Self::Text,
         }
     }

@@ -1,3 +1,5 @@
 //! Runs one Quill admin task in one database transaction, inside the container.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    quill_admin_executor::main_from_env()
+}

@@ -1,0 +1,217 @@
+//! How a task ends when it is not done, and which error of the database means what.
+//!
+//! **Nothing here may print a value.** A server tells the failing row in `detail`, and a trigger may
+//! put anything into the message itself. So the answer goes by SQLSTATE; the server's own words are
+//! kept only where they cannot hold more than names of tables, columns and users.
+
+use std::error::Error as _;
+use std::io;
+
+use quill_admin_contract::{ExitCode, Failure};
+use tokio_postgres::Error;
+use tokio_postgres::error::{DbError, Severity, SqlState};
+
+/// A task that was not done: the code to end with, and why.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) code: ExitCode,
+    pub(crate) failure: Failure,
+}
+
+impl Failed {
+    pub(crate) fn new(code: ExitCode, message: impl Into<String>) -> Self {
+        Self { code, failure: Failure::new(message) }
+    }
+
+    /// As everything that went wrong before COMMIT was sent.
+    fn unchanged(code: ExitCode, message: &str) -> Self {
+        Self::new(code, format!("{message}; nothing was changed"))
+    }
+}
+
+/// Why an action did not come to its end.
+#[derive(Debug)]
+pub(crate) enum ActionError {
+    /// It is clear what the person is to be told.
+    Failed(Failed),
+    /// The server refused a statement, or is gone.
+    Database(Error),
+    /// Another transaction changed what this one had just read.
+    Overtaken,
+}
+
+impl From<Failed> for ActionError {
+    fn from(failed: Failed) -> Self {
+        Self::Failed(failed)
+    }
+}
+
+impl From<Error> for ActionError {
+    fn from(error: Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl ActionError {
+    /// Whether the same transaction, run again, may well come to its end: it lost against another one
+    /// and would now see what that one did.
+    pub(crate) fn is_conflict(&self) -> bool {
+        match self {
+            Self::Failed(_) => false,
+            Self::Overtaken => true,
+            Self::Database(error) => error.code().is_some_and(|code| {
+                [
+                    SqlState::T_R_DEADLOCK_DETECTED,
+                    SqlState::T_R_SERIALIZATION_FAILURE,
+                    // Somebody took the email after we looked: look again and say whose it is.
+                    SqlState::UNIQUE_VIOLATION,
+                    // Somebody deleted the role after we looked.
+                    SqlState::FOREIGN_KEY_VIOLATION,
+                ]
+                .contains(code)
+            }),
+        }
+    }
+
+    /// What is told once it is given up on. Everything has been rolled back.
+    pub(crate) fn into_failed(self) -> Failed {
+        match self {
+            Self::Failed(failed) => failed,
+            Self::Overtaken => Failed::unchanged(
+                ExitCode::RowLocked,
+                "other transactions kept changing the same user at the same time",
+            ),
+            Self::Database(error) => in_transaction(&error),
+        }
+    }
+}
+
+/// A statement failed before COMMIT was sent.
+fn in_transaction(error: &Error) -> Failed {
+    let Some(db) = error.as_db_error() else {
+        return if is_lost(error) {
+            Failed::unchanged(
+                ExitCode::DatabaseUnreachable,
+                &format!("the connection to the database was lost ({})", cause(error)),
+            )
+        } else {
+            // A value that does not fit the type we read it as. The text may quote the value.
+            Failed::unchanged(
+                ExitCode::SchemaMismatch,
+                "the database holds a value of a type this image does not know",
+            )
+        };
+    };
+    let state = db.code();
+    let (class, rest) = state.code().split_at(2.min(state.code().len()));
+    let words = server_words(db);
+    let (code, what) = match (class, rest) {
+        ("55", "P03") => (
+            ExitCode::RowLocked,
+            "the row is locked by somebody else, and still was after 10 s of waiting".to_owned(),
+        ),
+        ("40", _) => (
+            ExitCode::RowLocked,
+            format!("other transactions were in the way, again and again (SQLSTATE {})", state.code()),
+        ),
+        ("57", "014") => (
+            ExitCode::DatabaseUnreachable,
+            "the database gave a statement up: it took more than 30 s, or an administrator cancelled it"
+                .to_owned(),
+        ),
+        ("57" | "08" | "53" | "58", _) => {
+            (ExitCode::DatabaseUnreachable, format!("the database gave up{words}"))
+        }
+        ("42", "501") | ("28" | "3D", _) => {
+            (ExitCode::DatabaseRefused, format!("the database refused{words}"))
+        }
+        ("25", "006") => (
+            ExitCode::DatabaseRefused,
+            format!("the database accepts no changes at present, as a replica does{words}"),
+        ),
+        // Cannot be represented in the database's own encoding.
+        ("22", "021" | "P05") => {
+            (ExitCode::Usage, "a value holds characters the database's encoding cannot store".to_owned())
+        }
+        ("22" | "23" | "42" | "44" | "P0" | "0A", _) => {
+            (ExitCode::SchemaMismatch, format!("the database has a rule this image does not know{words}"))
+        }
+        _ => (ExitCode::Unexpected, format!("the database reported an error{words}")),
+    };
+    Failed::unchanged(code, &what)
+}
+
+/// The server's answer, as much of it as may be shown: beginning with a colon, always with the
+/// SQLSTATE.
+fn server_words(db: &DbError) -> String {
+    let state = db.code().code();
+    // Code of the database's own (a trigger, a function) chooses SQLSTATE, message and object names
+    // freely, but not its context. The server's own is at most one line, as in "while locking tuple".
+    if db.where_().is_some_and(|context| !context.starts_with("while ") || context.contains('\n')) {
+        return format!(": SQLSTATE {state}, raised by a trigger or function");
+    }
+    let only_names = matches!(&state[..2], "28" | "3D" | "57" | "53" | "08")
+        || ["42501", "42P01", "42703", "42P10", "25006"].contains(&state);
+    if only_names {
+        return format!(": {} (SQLSTATE {state})", db.message());
+    }
+    let mut parts = vec![format!("SQLSTATE {state}")];
+    let named = [("constraint", db.constraint()), ("table", db.table()), ("column", db.column())];
+    parts.extend(named.iter().filter_map(|(what, name)| name.map(|name| format!("{what} {name}"))));
+    format!(": {}", parts.join(", "))
+}
+
+/// Whether the connection broke, as against something being wrong with what came over it.
+fn is_lost(error: &Error) -> bool {
+    error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>)
+}
+
+/// Whether COMMIT may have been carried out although it was answered like this. A plain ERROR is the
+/// server saying that it rolled back.
+pub(crate) fn leaves_commit_open(error: &Error) -> bool {
+    match error.as_db_error() {
+        None => true,
+        Some(db) => !matches!(db.parsed_severity(), Some(Severity::Error)),
+    }
+}
+
+/// What is behind an error of the connection: system messages and TLS, never values.
+pub(crate) fn cause(error: &Error) -> String {
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// What a failed attempt to connect means for the next one.
+pub(crate) enum Attempt {
+    /// The server, or its certificate, will not answer differently in a second.
+    Refused(String),
+    /// It may be there soon.
+    NotYet(String),
+}
+
+/// Judges a failed attempt to connect.
+pub(crate) fn attempt(error: &Error) -> Attempt {
+    if let Some(db) = error.as_db_error() {
+        let state = db.code().code();
+        let words = format!("{} (SQLSTATE {state})", db.message());
+        return match &state[..2] {
+            // Starting up, shutting down, too many connections, out of memory, internal errors.
+            "57" | "53" | "08" | "58" | "XX" => Attempt::NotYet(words),
+            _ => Attempt::Refused(words),
+        };
+    }
+    let words = cause(error);
+    let Some(source) = error.source() else {
+        return Attempt::NotYet(words);
+    };
+    match source.downcast_ref::<io::Error>() {
+        Some(io) if io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some() => {
+            Attempt::Refused(format!("TLS: {words}"))
+        }
+        // A Unix socket this user may not open.
+        Some(io) if io.kind() == io::ErrorKind::PermissionDenied => Attempt::Refused(words),
+        Some(_) => Attempt::NotYet(words),
+        // Neither from the server nor from the system, so from the client itself: it was offered no
+        // TLS, an authentication method it does not know, or a wrong proof of the server's own.
+        None => Attempt::Refused(words),
+    }
+}

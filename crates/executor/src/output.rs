@@ -1,0 +1,115 @@
+//! The lines the executor prints, and the only code that prints them.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use quill_admin_contract::{ExitCode, LogFormat, Outcome, RequestId, ResultLine, RunContext, Variables};
+use serde::Serialize;
+
+/// Writes lines, each flushed at once: Cloud Run may end the process at any time.
+///
+/// That nobody reads them any more does not matter to the task: it is done or not done all the same,
+/// and the exit code says which.
+pub(crate) struct Output<'a> {
+    to: &'a mut (dyn Write + Send),
+    format: LogFormat,
+    /// The result is read by the CLI, which finds it in Cloud Logging whatever people chose to read.
+    json_result: bool,
+    context: RunContext,
+}
+
+/// Cloud Logging's names of how grave a line is.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Severity {
+    Info,
+    Warning,
+    Error,
+}
+
+/// One line of JSON. Cloud Logging takes `severity` and `message` out of it by name.
+#[derive(Serialize)]
+struct Line<'a, T> {
+    severity: Severity,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quill_admin: Option<T>,
+}
+
+/// What every line carries that is not the result.
+#[derive(Serialize)]
+struct Mark {
+    request_id: RequestId,
+}
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(vars: &Variables, to: &'a mut (dyn Write + Send)) -> Self {
+        let format = LogFormat::from_env(vars);
+        let json_result = format == LogFormat::Json || vars.in_cloud_run();
+        Self { to, format, json_result, context: RunContext::from_env(vars) }
+    }
+
+    pub(crate) fn info(&mut self, message: &str) {
+        self.line(Severity::Info, message);
+    }
+
+    /// The last lines: the warnings, then the result.
+    pub(crate) fn result(&mut self, code: ExitCode, outcome: Outcome, message: &str) {
+        for warning in outcome.warnings() {
+            self.line(Severity::Warning, &warning.message);
+        }
+        let severity = if code == ExitCode::Success { Severity::Info } else { Severity::Error };
+        if self.json_result {
+            let result = ResultLine::new(&self.context, code, outcome);
+            self.json(&Line { severity, message, quill_admin: Some(result) });
+        } else {
+            self.line(severity, message);
+        }
+    }
+
+    fn line(&mut self, severity: Severity, message: &str) {
+        if self.format == LogFormat::Json {
+            let mark = self.context.request_id.map(|request_id| Mark { request_id });
+            return self.json(&Line { severity, message, quill_admin: mark });
+        }
+        let prefix = match severity {
+            Severity::Info => "",
+            Severity::Warning => "warning: ",
+            Severity::Error => "error: ",
+        };
+        self.write(&format!("{prefix}{}\n", printable(message)));
+    }
+
+    fn json<T: Serialize>(&mut self, line: &Line<'_, T>) {
+        if let Ok(mut text) = serde_json::to_string(line) {
+            text.push('\n');
+            self.write(&text);
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        // A reader that has gone is no reason to leave the task undone.
+        let _ = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush());
+    }
+}
+
+/// What a database holds may contain line breaks or terminal escapes; they are shown, not sent.
+fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        let show = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        Cow::Owned(text.chars().map(show).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn one_message_is_one_line_without_escapes() {
+        assert_eq!(printable("näive → 🙂 \\"), "näive → 🙂 \\");
+        assert_eq!(printable("a\nb\u{1b}[31m"), "a\\nb\\u{1b}[31m");
+    }
+}

@@ -1,0 +1,45 @@
+//! Being told to stop: SIGTERM from Cloud Run, SIGINT from a keyboard.
+
+use std::io;
+
+/// Listens from the moment it exists on. A process that does not listen is killed, or, as the first
+/// process of a container, not told at all.
+pub(crate) struct Stop {
+    #[cfg(unix)]
+    signals: [tokio::signal::unix::Signal; 2],
+    seen: bool,
+}
+
+impl Stop {
+    pub(crate) fn listen() -> io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+            Ok(Self { signals, seen: false })
+        }
+        #[cfg(not(unix))]
+        Ok(Self { seen: false })
+    }
+
+    /// Returns once a signal has come, and at once from then on.
+    pub(crate) async fn requested(&mut self) {
+        if self.seen {
+            return;
+        }
+        #[cfg(unix)]
+        {
+            let [terminate, interrupt] = &mut self.signals;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Nobody can tell us then.
+            std::future::pending::<()>().await;
+        }
+        self.seen = true;
+    }
+}

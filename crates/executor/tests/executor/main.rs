@@ -1,0 +1,7 @@
+//! The compiled executor, driven by environment variables alone, against a real PostgreSQL server.
+//!
+//! One binary, so that one server serves all of it. `run.rs` starts the executor and looks at every
+//! byte it prints for secrets; the other files are the tests, by subject.
+
+mod actions;
+mod run;
