@@ -1,1 +1,78 @@
-//! Runs one admin task against a Quill Medical live database, exactly once, and shows what happened.
+//! The laptop's side of a Quill admin task: ask, run, follow, report.
+//!
+//! Reading order is the way a command takes: [`args`] → [`commands`] → [`prompt`] → [`world`] →
+//! [`flow`] → [`report`].
+
+pub mod args;
+pub mod commands;
+pub mod config;
+pub mod error;
+pub mod events;
+pub mod flow;
+pub mod hints;
+pub mod password;
+pub mod process;
+pub mod prompt;
+pub mod report;
+pub mod world;
+
+use std::sync::Arc;
+
+use clap::Parser as _;
+use quill_admin_contract::ExitCode;
+
+use crate::args::Cli;
+use crate::error::CliError;
+use crate::process::Process;
+use crate::report::{Reporter, Style};
+
+/// The whole program; `main` does nothing but call this.
+#[must_use]
+pub fn main() -> std::process::ExitCode {
+    #[cfg(feature = "local")]
+    if std::env::args_os().nth(1).is_some_and(|first| first == world::EXECUTOR_ARGUMENT) {
+        return quill_admin_executor::main_from_env();
+    }
+    let process = match Process::current() {
+        Ok(process) => process,
+        Err(error) => {
+            let error = CliError::new(ExitCode::Unexpected, format!("failed to start: {error}"));
+            return Reporter::new(Style::default()).error(&error).into();
+        }
+    };
+    run(&process).into()
+}
+
+fn run(process: &Process) -> u8 {
+    let cli = match Cli::try_parse_from(&process.args) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(process, &error),
+    };
+    let style = Style { json: cli.global.json, quiet: cli.global.quiet, verbose: cli.global.verbose };
+    let reporter = Arc::new(Reporter::new(style));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return reporter.error(&CliError::new(ExitCode::Unexpected, format!("failed to start: {error}")));
+        }
+    };
+    let code = runtime
+        .block_on(commands::dispatch(cli, process, &reporter))
+        .unwrap_or_else(|error| reporter.error(&error));
+    // A thread may still wait at a question nobody will answer.
+    runtime.shutdown_background();
+    code
+}
+
+/// Help and version are answers; everything else clap says is a refusal.
+fn refuse(process: &Process, error: &clap::Error) -> u8 {
+    let asked_for_json = process.args.iter().any(|arg| arg == "--json");
+    if error.use_stderr() && asked_for_json {
+        let text = error.render().to_string();
+        let message = text.trim().trim_start_matches("error: ").to_owned();
+        return Reporter::new(Style { json: true, ..Style::default() }).error(&CliError::usage(message));
+    }
+    // A closed stdout or stderr leaves nobody to tell.
+    let _ = error.print();
+    u8::try_from(error.exit_code()).unwrap_or(ExitCode::Usage.code())
+}

@@ -1,3 +1,5 @@
-//! Runs one admin task against a Quill Medical live database, exactly once, and shows what happened.
+//! The program `quill-admin`. Everything is in the library, where tests and tools can reach it.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    quill_admin::main()
+}

@@ -1,1 +1,25 @@
-//! Google Cloud in the nouns of quill-admin: jobs, executions, logs.
+//! Google Cloud in the nouns of quill-admin: jobs, executions, tasks, logs.
+//!
+//! One adapter over Google's own client crates ([`Google`]), one place for time-outs and retries
+//! (`google/policy.rs`), one mapping of errors ([`CloudError`]). There is no second implementation
+//! and so no trait: tests run this very adapter against the emulator, over HTTP.
+//!
+//! It is a crate of its own because the clients are generic code, which would otherwise be compiled
+//! again with every edit of the CLI.
+
+mod error;
+mod google;
+mod model;
+mod names;
+
+pub use error::{CloudError, CloudErrorKind};
+pub use google::{Credentials, Endpoints, Google};
+pub use model::{Ending, Execution, Job, LogEntry, LogSource, Phase, RunError, RunJob, Severity, TaskResult};
+pub use names::{ExecutionName, InvalidName, JobName, ProjectId, Region, ResourceId};
+
+/// Installs ring as this process's TLS provider. The clients are built without one of their own, so
+/// this has to be called before the first of them is made; calling it again does nothing.
+pub fn install_tls_provider() {
+    // Err means that one is installed already, which is all that is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

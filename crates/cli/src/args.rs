@@ -1,0 +1,199 @@
+//! The command line, and nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Runs one admin task against a Quill Medical database: exactly once, with its log, and on record.
+#[derive(Debug, Parser)]
+#[command(name = "quill-admin", version, max_term_width = 80, arg_required_else_help = true)]
+#[command(after_help = "\
+Examples:
+  quill-admin create-superadmin --env staging
+  quill-admin update-permissions --env teaching --username steve.jones --permission staff
+  quill-admin add-role --env local --username steve.jones --role Clinician
+
+The environments are those of environments.yaml; `quill-admin envs` lists them. `local` needs
+nothing installed: it is an emulator and a database on this machine.")]
+pub struct Cli {
+    /// Options every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Environment to run in
+    #[arg(short, long, global = true, value_name = "NAME", env = "QUILL_ADMIN_ENV")]
+    pub env: Option<String>,
+    /// The environments file [default: environments.yaml here or above]
+    #[arg(long, global = true, value_name = "FILE", env = "QUILL_ADMIN_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON document on stdout, also on failure
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print results, warnings and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print more: requests' names, timings, the structured log
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create a superadmin, or make an existing user one
+    #[command(
+        visible_alias = "cs",
+        after_help = "\
+Asks for what no flag gives. The password is hidden, asked twice, and hashed on this machine: it
+is never sent anywhere.
+
+Examples:
+  quill-admin create-superadmin --env staging
+  quill-admin cs -e local --username steve.jones --email steve@example.org --generate-password
+  pass show quill | quill-admin cs -e local --username steve.jones \\
+      --email steve@example.org --password-stdin"
+    )]
+    CreateSuperadmin(CreateSuperadmin),
+    /// Set a user's system permission level
+    #[command(
+        visible_alias = "up",
+        after_help = "\
+Levels, lowest first:
+  patient     own records only
+  staff       clinical application access
+  admin       user management, patient admin, audit logs
+  superadmin  system configuration, database access, full access
+
+Example:
+  quill-admin update-permissions --env staging --username steve.jones --permission admin"
+    )]
+    UpdatePermissions(UpdatePermissions),
+    /// Give a user a role
+    #[command(
+        visible_alias = "ar",
+        after_help = "\
+The application's roles: System Administrator, Clinical Administrator, Clinician, Clinical
+Support Staff, Patient, Patient Advocate. The database decides which exist.
+
+Example:
+  quill-admin add-role --env staging --username steve.jones --role \"Clinical Administrator\""
+    )]
+    AddRole(Role),
+    /// Take a role from a user
+    #[command(after_help = "\
+Example:
+  quill-admin remove-role --env staging --username steve.jones --role Clinician")]
+    RemoveRole(Role),
+    /// Show a user: levels, roles, whether they can log in
+    #[command(after_help = "\
+Example:
+  quill-admin show-user --env staging --username steve.jones")]
+    ShowUser(ShowUser),
+    /// Look whether tasks can run: database, schema, roles, TLS
+    #[command(after_help = "\
+Changes nothing.
+
+Example:
+  quill-admin check --env staging")]
+    Check(Task),
+    /// List the environments
+    Envs,
+    /// The embedded environment on this machine
+    #[command(subcommand)]
+    Local(Local),
+}
+
+/// What every task takes.
+#[derive(Debug, Args)]
+pub struct Task {
+    /// Why this is done; recorded with the run
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// `create-superadmin`
+#[derive(Debug, Args)]
+pub struct CreateSuperadmin {
+    /// Login name, 1 to 150 characters
+    #[arg(short, long, value_name = "NAME")]
+    pub username: Option<String>,
+    /// Email address
+    #[arg(long, value_name = "ADDRESS")]
+    pub email: Option<String>,
+    /// Read the password from stdin: one line
+    #[arg(long, conflicts_with = "generate_password")]
+    pub password_stdin: bool,
+    /// Make a strong password and show it once
+    #[arg(long)]
+    pub generate_password: bool,
+    /// What every task takes.
+    #[command(flatten)]
+    pub task: Task,
+}
+
+/// `update-permissions`
+#[derive(Debug, Args)]
+pub struct UpdatePermissions {
+    /// Login name
+    #[arg(short, long, value_name = "NAME")]
+    pub username: Option<String>,
+    /// patient, staff, admin or superadmin
+    #[arg(short, long, value_name = "LEVEL")]
+    pub permission: Option<String>,
+    /// What every task takes.
+    #[command(flatten)]
+    pub task: Task,
+}
+
+/// `add-role` and `remove-role`
+#[derive(Debug, Args)]
+pub struct Role {
+    /// Login name
+    #[arg(short, long, value_name = "NAME")]
+    pub username: Option<String>,
+    /// Exact name of the role
+    #[arg(short, long, value_name = "ROLE")]
+    pub role: Option<String>,
+    /// What every task takes.
+    #[command(flatten)]
+    pub task: Task,
+}
+
+/// `show-user`
+#[derive(Debug, Args)]
+pub struct ShowUser {
+    /// Login name
+    #[arg(short, long, value_name = "NAME")]
+    pub username: Option<String>,
+    /// What every task takes.
+    #[command(flatten)]
+    pub task: Task,
+}
+
+/// `local …`
+#[derive(Debug, Subcommand)]
+pub enum Local {
+    /// Say where the local state is and what is in it
+    Status,
+    /// Delete the local state: users, executions, logs
+    Reset {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Run the emulator and the database until Ctrl-C, for other programs
+    #[command(after_help = "\
+Prints where the emulator and the database listen. The database takes one connection at a time.
+
+Example:
+  quill-admin local serve
+  psql \"postgresql://postgres@127.0.0.1:PORT/template1?sslmode=disable\"")]
+    Serve,
+}

@@ -1,0 +1,25 @@
+//! `check`: looks whether tasks can run, from inside the network of the database.
+
+use quill_admin_contract::AdminAction;
+
+use super::Context;
+use super::task::Task;
+use crate::args;
+use crate::error::CliError;
+
+pub(super) async fn run(mut context: Context<'_>, args: args::Task) -> Result<u8, CliError> {
+    let reason = context.form.optional("--reason", args.reason.as_deref());
+    context.need_environment();
+    context.form.check()?;
+
+    let (environment, opening) = context.open()?;
+    let task = Task {
+        environment,
+        opening,
+        username: None,
+        reason,
+        action: async { Ok(AdminAction::Check) },
+        generated_password: None,
+    };
+    context.run_task(task).await
+}

@@ -1,0 +1,112 @@
+//! What all tasks have in common: open the environment, run the request, report.
+
+use quill_admin_contract::{
+    Actor, AdminAction, ExitCode, Password, Reason, Request, RequestId, RoleName, Username,
+};
+
+use super::Context;
+use crate::args::Role;
+use crate::config::{Environment, Place};
+use crate::error::CliError;
+use crate::flow;
+use crate::hints;
+use crate::report::TaskReport;
+use crate::world::Opening;
+
+/// A task that is ready to be run.
+pub(super) struct Task<F> {
+    pub(super) environment: Environment,
+    pub(super) opening: Opening,
+    pub(super) username: Option<Username>,
+    pub(super) reason: Option<Reason>,
+    /// Makes the action: at once, or by hashing a password first.
+    pub(super) action: F,
+    /// To be shown once, when it may have been set.
+    pub(super) generated_password: Option<Password>,
+}
+
+impl Context<'_> {
+    /// Runs a task to its end and reports it; returns the exit code.
+    pub(super) async fn run_task<F>(self, task: Task<F>) -> Result<u8, CliError>
+    where
+        F: Future<Output = Result<AdminAction, CliError>>,
+    {
+        let Task { environment, opening, username, reason, action, generated_password } = task;
+        self.questions.end();
+        let emit = |event| self.reporter.event(event);
+        let id = RequestId::new();
+        let request = async {
+            let action = action.await?;
+            Ok(Request { action, id: Some(id), actor: actor(self.process), reason })
+        };
+        let world = tokio::select! {
+            world = opening.wait(&emit) => world?,
+            () = interrupted() => return Err(crate::prompt::interrupted()),
+        };
+        let embedded = matches!(environment.place, Place::Embedded { .. });
+        let run =
+            flow::run::run(&world.google, &environment.job, request, interrupted, embedded, &emit).await;
+        // Closing takes a moment that nobody has to wait for before reading the result.
+        let code = match run {
+            Ok(run) => Ok(self.reporter.task(&TaskReport {
+                environment: &environment,
+                username: username.as_ref(),
+                request_id: id,
+                run: &run,
+                generated_password: generated_password.as_ref(),
+            })),
+            Err(error) => {
+                if error.code == ExitCode::Unknown
+                    && let Some(password) = &generated_password
+                {
+                    self.reporter.generated_password(password);
+                }
+                let hints = hints::after_failure(error.code, &environment.name, username.as_ref());
+                Err(hints.into_iter().fold(error, CliError::hint))
+            }
+        };
+        world.close().await;
+        code
+    }
+}
+
+impl Context<'_> {
+    /// Runs a task that is about one user and one role.
+    pub(super) async fn run_role_task(
+        mut self,
+        args: Role,
+        action: impl FnOnce(Username, RoleName) -> AdminAction,
+    ) -> Result<u8, CliError> {
+        let username = self.form.flag::<Username>("--username", args.username.as_deref());
+        let role = self.form.flag::<RoleName>("--role", args.role.as_deref());
+        let reason = self.form.optional("--reason", args.task.reason.as_deref());
+        self.need_environment();
+        self.form.check()?;
+
+        let (environment, opening) = self.open()?;
+        let username = self.form.text(username, "Username")?;
+        let role = self.role(role)?;
+        let task = Task {
+            environment,
+            opening,
+            username: Some(username.clone()),
+            reason,
+            action: async move { Ok(action(username, role)) },
+            generated_password: None,
+        };
+        self.run_task(task).await
+    }
+}
+
+/// Resolves when a person presses Ctrl-C.
+pub(super) async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Without a handler the signal ends the process by itself.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Who asks: recorded, never trusted. Without sign-in this is the account on this machine.
+fn actor(process: &crate::process::Process) -> Option<Actor> {
+    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| process.var(name)?.parse().ok())
+}

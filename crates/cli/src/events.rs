@@ -1,0 +1,21 @@
+//! What happens while a task runs, as data. Work emits it; only `report/` shows it.
+
+use quill_admin_cloud::{ExecutionName, LogEntry, Phase};
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Something that may take a moment is being done, as in "starting the database".
+    Doing(&'static str),
+    /// The execution exists.
+    Started(ExecutionName),
+    /// The execution is further than before.
+    Phase(Phase),
+    /// A line of the container's log.
+    Log(LogEntry),
+    /// Something went wrong that is being dealt with.
+    Trouble(String),
+}
+
+/// Takes events. Called from within async code: must not block for long.
+pub type Emit<'a> = &'a (dyn Fn(Event) + Send + Sync);

@@ -1,0 +1,149 @@
+//! What is known about a task once nothing more will come.
+
+use quill_admin_cloud::{Ending, Execution, TaskResult};
+use quill_admin_contract::{ExitCode, Outcome, ResultLine};
+
+/// How a run ended. "The task failed" is one of these; "the cloud failed" is an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conclusion {
+    /// The executor said what came of it.
+    Told(Box<ResultLine>),
+    /// The container ended, but its result line was not found in the log.
+    Untold {
+        /// The container's exit code.
+        exit_code: u8,
+    },
+    /// No container ever started.
+    NeverStarted {
+        /// Cloud Run's reason.
+        reason: String,
+    },
+    /// Somebody cancelled it before it was done.
+    Cancelled {
+        /// Cloud Run's reason.
+        reason: String,
+        /// The executor told that it rolled back.
+        rolled_back: bool,
+    },
+    /// It ran into the time-out before it was done.
+    TimedOut {
+        /// The executor told that it rolled back.
+        rolled_back: bool,
+    },
+    /// The container was killed before it could say anything: out of memory, most often.
+    Killed {
+        /// By which signal.
+        signal: i32,
+    },
+}
+
+impl Conclusion {
+    /// Draws it from what Cloud Run and the executor say. The result line is printed after COMMIT
+    /// or ROLLBACK, so where there is one, it is the truth about the database.
+    #[must_use]
+    pub fn draw(execution_ending: &Ending, task: Option<&TaskResult>, result: Option<ResultLine>) -> Self {
+        let rolled_back = result.as_ref().is_some_and(|result| result.exit_code == ExitCode::Stopped.code());
+        match (execution_ending, task, result) {
+            (_, _, Some(result)) if !rolled_back => Self::Told(Box::new(result)),
+            (Ending::Cancelled { reason }, _, _) => Self::Cancelled { reason: reason.clone(), rolled_back },
+            (_, Some(task), _) if task.timed_out => Self::TimedOut { rolled_back },
+            (_, _, Some(result)) => Self::Told(Box::new(result)),
+            (Ending::Succeeded, _, None) => Self::Untold { exit_code: 0 },
+            (Ending::Failed { reason }, None, None) => Self::NeverStarted { reason: reason.clone() },
+            (Ending::Failed { .. }, Some(task), None) if task.term_signal != 0 => {
+                Self::Killed { signal: task.term_signal }
+            }
+            (Ending::Failed { .. }, Some(task), None) => Self::Untold {
+                exit_code: u8::try_from(task.exit_code).unwrap_or(ExitCode::Unexpected.code()),
+            },
+        }
+    }
+
+    /// How the program ends because of it. The executor's codes pass through unchanged.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Told(result) => result.exit_code,
+            Self::Untold { exit_code } => *exit_code,
+            Self::NeverStarted { .. } => ExitCode::NeverStarted.code(),
+            Self::Cancelled { .. } => ExitCode::Cancelled.code(),
+            Self::TimedOut { .. } => ExitCode::TimedOut.code(),
+            // It may have been killed between COMMIT and its last line.
+            Self::Killed { .. } => ExitCode::Unknown.code(),
+        }
+    }
+
+    /// What the executor said came of it.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match self {
+            Self::Told(result) => Some(&result.outcome),
+            _ => None,
+        }
+    }
+
+    /// Whether the database may hold what was asked for: done, or not known.
+    #[must_use]
+    pub fn may_be_done(&self) -> bool {
+        match self {
+            Self::Told(_) | Self::Untold { .. } => self.exit_code() == 0,
+            Self::NeverStarted { .. } => false,
+            Self::Cancelled { rolled_back, .. } | Self::TimedOut { rolled_back } => !rolled_back,
+            Self::Killed { .. } => true,
+        }
+    }
+}
+
+/// One run from beginning to end.
+#[derive(Debug)]
+pub struct Run {
+    /// The execution as it was last seen.
+    pub execution: Execution,
+    /// What came of it.
+    pub conclusion: Conclusion,
+    /// Lines of Cloud Run itself that explain a failure.
+    pub system_log: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use quill_admin_contract::{Failure, RunContext};
+
+    use super::*;
+
+    fn told(code: ExitCode) -> ResultLine {
+        let failure = Failure::new("because");
+        ResultLine::new(&RunContext::default(), code, Outcome::Failed { failure })
+    }
+
+    fn task(exit_code: i32, term_signal: i32, timed_out: bool) -> TaskResult {
+        TaskResult { exit_code, term_signal, timed_out, message: String::new() }
+    }
+
+    #[test]
+    fn every_ending_has_its_own_code() {
+        let failed = Ending::Failed { reason: "r".to_owned() };
+        let cancelled = Ending::Cancelled { reason: "r".to_owned() };
+        let draw = |ending: &Ending, task: Option<TaskResult>, result: Option<ResultLine>| {
+            Conclusion::draw(ending, task.as_ref(), result).exit_code()
+        };
+        assert_eq!(draw(&Ending::Succeeded, None, None), 0);
+        assert_eq!(draw(&failed, Some(task(10, 0, false)), Some(told(ExitCode::UserNotFound))), 10);
+        assert_eq!(draw(&failed, Some(task(13, 0, false)), None), 13);
+        assert_eq!(draw(&failed, None, None), 24);
+        assert_eq!(draw(&cancelled, None, None), 25);
+        assert_eq!(draw(&cancelled, Some(task(18, 0, false)), Some(told(ExitCode::Stopped))), 25);
+        assert_eq!(draw(&failed, Some(task(18, 0, true)), Some(told(ExitCode::Stopped))), 26);
+        assert_eq!(draw(&failed, Some(task(0, 9, true)), None), 26);
+        assert_eq!(draw(&failed, Some(task(0, 9, false)), None), 27);
+        assert_eq!(draw(&failed, Some(task(18, 0, false)), Some(told(ExitCode::Stopped))), 18);
+    }
+
+    #[test]
+    fn a_task_that_was_done_before_it_was_cancelled_is_done() {
+        let cancelled = Ending::Cancelled { reason: String::new() };
+        let mut done = told(ExitCode::Success);
+        done.exit_code = 0;
+        assert_eq!(Conclusion::draw(&cancelled, None, Some(done)).exit_code(), 0);
+    }
+}

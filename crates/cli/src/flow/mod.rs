@@ -1,0 +1,7 @@
+//! From an action to its outcome.
+//!
+//! `run` is the pipeline: read the job, start it once, follow it, draw the conclusion.
+
+pub mod conclusion;
+mod follow;
+pub mod run;

@@ -1,0 +1,43 @@
+//! What the operating system hands this process, read once and passed on.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+/// Arguments, environment, folder and terminals of this process.
+#[derive(Debug)]
+pub struct Process {
+    /// Arguments, the program's name first.
+    pub args: Vec<OsString>,
+    /// The working folder.
+    pub cwd: PathBuf,
+    /// This program's own file: the local environment starts it again as the container.
+    pub exe: PathBuf,
+    /// A person can be asked: stdin and stderr are terminals.
+    pub attended: bool,
+    /// Stdin is a terminal.
+    pub stdin_is_terminal: bool,
+    vars: BTreeMap<OsString, OsString>,
+}
+
+impl Process {
+    /// Reads everything from the running process.
+    pub fn current() -> std::io::Result<Self> {
+        let stdin_is_terminal = std::io::stdin().is_terminal();
+        Ok(Self {
+            args: std::env::args_os().collect(),
+            cwd: std::env::current_dir()?,
+            exe: std::env::current_exe()?,
+            attended: stdin_is_terminal && std::io::stderr().is_terminal(),
+            stdin_is_terminal,
+            vars: std::env::vars_os().collect(),
+        })
+    }
+
+    /// An environment variable, where it is set and text.
+    #[must_use]
+    pub fn var(&self, name: &str) -> Option<&str> {
+        self.vars.get(std::ffi::OsStr::new(name))?.to_str()
+    }
+}

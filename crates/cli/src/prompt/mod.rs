@@ -1,0 +1,287 @@
+//! Asking a person: what no flag gave.
+//!
+//! [`Prompter`] is the seam: a terminal in real life, a script in tests. [`Form`] is how commands
+//! use it: all flags are checked first, and without a person every missing one is named at once.
+
+mod terminal;
+
+use std::str::FromStr;
+
+use quill_admin_contract::{InvalidValue, Secret};
+
+use crate::error::CliError;
+pub(crate) use terminal::interrupted;
+pub use terminal::{Questions, Terminal};
+
+/// One line of a list to choose from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// What is chosen.
+    pub name: String,
+    /// What it means.
+    pub note: String,
+}
+
+/// Somebody who can be asked.
+pub trait Prompter: Send {
+    /// A line of text, asked again until `check` accepts it.
+    fn text(
+        &mut self,
+        label: &str,
+        check: &(dyn Fn(&str) -> Result<(), String> + Sync),
+    ) -> Result<String, CliError>;
+
+    /// A hidden text, as typed.
+    fn secret(&mut self, label: &str) -> Result<Secret, CliError>;
+
+    /// One of a list.
+    fn choose(&mut self, label: &str, choices: &[Choice]) -> Result<usize, CliError>;
+
+    /// Yes or no; no is the default.
+    fn confirm(&mut self, question: &str) -> Result<bool, CliError>;
+
+    /// Tells something, as why an answer was refused.
+    fn say(&mut self, text: &str);
+}
+
+/// Collects what a command needs from its flags and, where they are silent, from a person.
+pub struct Form {
+    prompter: Option<Box<dyn Prompter>>,
+    missing: Vec<&'static str>,
+    invalid: Vec<String>,
+}
+
+/// A value that a flag gave, or that has to be asked for.
+#[derive(Debug)]
+pub enum Field<T> {
+    /// Given.
+    Given(T),
+    /// Not given.
+    Open,
+}
+
+impl Form {
+    /// With somebody to ask, or nobody.
+    #[must_use]
+    pub fn new(prompter: Option<Box<dyn Prompter>>) -> Self {
+        Self { prompter, missing: Vec::new(), invalid: Vec::new() }
+    }
+
+    /// Nobody is to be asked: what the flags do not give is missing.
+    pub fn unattended(&mut self) {
+        self.prompter = None;
+    }
+
+    /// A value from its flag, checked at once.
+    pub fn flag<T>(&mut self, flag: &'static str, given: Option<&str>) -> Field<T>
+    where
+        T: FromStr<Err = InvalidValue>,
+    {
+        match given.map(str::parse) {
+            Some(Ok(value)) => return Field::Given(value),
+            Some(Err(problem)) => self.invalid.push(format!("{flag}: {problem}")),
+            None if self.prompter.is_none() => self.missing.push(flag),
+            None => {}
+        }
+        Field::Open
+    }
+
+    /// A value nobody is asked for.
+    pub fn optional<T>(&mut self, flag: &'static str, given: Option<&str>) -> Option<T>
+    where
+        T: FromStr<Err = InvalidValue>,
+    {
+        match given.map(str::parse)? {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.invalid.push(format!("{flag}: {problem}"));
+                None
+            }
+        }
+    }
+
+    /// Notes that one of several flags is needed, unless somebody can be asked.
+    pub fn need(&mut self, flags: &'static str) {
+        if self.prompter.is_none() {
+            self.missing.push(flags);
+        }
+    }
+
+    /// Refuses the command if any flag was bad or is missing: everything at once, before any
+    /// question.
+    pub fn check(&mut self) -> Result<(), CliError> {
+        let mut messages = std::mem::take(&mut self.invalid);
+        match std::mem::take(&mut self.missing).as_slice() {
+            [] => {}
+            [flag] => messages.push(format!("missing: {flag} (there is no terminal to ask at)")),
+            flags => messages.push(format!("missing: {} (there is no terminal to ask at)", flags.join(", "))),
+        }
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let mut error = CliError::usage("");
+        error.messages = messages;
+        Err(error)
+    }
+
+    fn prompter(&mut self) -> Result<&mut (dyn Prompter + 'static), CliError> {
+        // `check` has refused before; this is for a command that forgot to call it.
+        self.prompter.as_deref_mut().ok_or_else(|| CliError::usage("there is no terminal to ask at"))
+    }
+
+    /// The flag's value, or a person's.
+    pub fn text<T>(&mut self, field: Field<T>, label: &str) -> Result<T, CliError>
+    where
+        T: FromStr<Err = InvalidValue>,
+    {
+        match field {
+            Field::Given(value) => Ok(value),
+            Field::Open => {
+                let text = self.prompter()?.text(label, &|text| {
+                    text.parse::<T>().map(drop).map_err(|problem| problem.to_string())
+                })?;
+                text.parse().map_err(CliError::from)
+            }
+        }
+    }
+
+    /// One of a list.
+    pub fn choose(&mut self, label: &str, choices: &[Choice]) -> Result<usize, CliError> {
+        self.prompter()?.choose(label, choices)
+    }
+
+    /// Yes or no.
+    pub fn confirm(&mut self, question: &str) -> Result<bool, CliError> {
+        self.prompter()?.confirm(question)
+    }
+
+    /// A new secret: asked for, judged, asked for again to be sure. Starts over until both agree.
+    pub fn new_secret<T>(
+        &mut self,
+        label: &str,
+        again: &str,
+        judge: impl Fn(Secret) -> Result<T, String>,
+    ) -> Result<T, CliError> {
+        let prompter = self.prompter()?;
+        loop {
+            let first = prompter.secret(label)?;
+            let judged = match judge(first.clone()) {
+                Ok(judged) => judged,
+                Err(why) => {
+                    prompter.say(&why);
+                    continue;
+                }
+            };
+            if prompter.secret(again)? == first {
+                return Ok(judged);
+            }
+            prompter.say("the two do not match; once more");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use quill_admin_contract::{Email, Username};
+
+    use super::*;
+
+    /// Answers from a list, and notes what it was told.
+    struct Script {
+        answers: VecDeque<&'static str>,
+        said: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
+    }
+
+    impl Script {
+        fn answer(&mut self) -> &'static str {
+            self.answers.pop_front().expect("an answer is left")
+        }
+    }
+
+    impl Prompter for Script {
+        fn text(
+            &mut self,
+            _: &str,
+            check: &(dyn Fn(&str) -> Result<(), String> + Sync),
+        ) -> Result<String, CliError> {
+            loop {
+                let answer = self.answer();
+                match check(answer) {
+                    Ok(()) => return Ok(answer.to_owned()),
+                    Err(why) => self.say(&why),
+                }
+            }
+        }
+
+        fn secret(&mut self, _: &str) -> Result<Secret, CliError> {
+            Ok(Secret::new(self.answer().to_owned()))
+        }
+
+        fn choose(&mut self, _: &str, choices: &[Choice]) -> Result<usize, CliError> {
+            let answer = self.answer();
+            Ok(choices.iter().position(|choice| choice.name == answer).expect("a choice"))
+        }
+
+        fn confirm(&mut self, _: &str) -> Result<bool, CliError> {
+            Ok(self.answer() == "y")
+        }
+
+        fn say(&mut self, text: &str) {
+            self.said.lock().expect("unpoisoned").push(text.to_owned());
+        }
+    }
+
+    type Said = std::sync::Arc<std::sync::Mutex<Vec<String>>>;
+
+    fn form(answers: &[&'static str]) -> (Form, Said) {
+        let said = Said::default();
+        let script = Script { answers: answers.iter().copied().collect(), said: said.clone() };
+        (Form::new(Some(Box::new(script))), said)
+    }
+
+    #[test]
+    fn without_a_person_everything_is_said_at_once() {
+        let mut form = Form::new(None);
+        let _: Field<Username> = form.flag("--username", None);
+        let _: Field<Email> = form.flag("--email", Some("nobody"));
+        form.need("--password-stdin or --generate-password");
+        let error = form.check().expect_err("refused");
+        assert_eq!(
+            error.messages,
+            [
+                "--email: the email must contain exactly one @ with something on both sides, as in name@example.org",
+                "missing: --username, --password-stdin or --generate-password (there is no terminal to ask at)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_bad_flag_is_refused_before_any_question() {
+        let (mut form, _) = form(&[]);
+        let _: Field<Username> = form.flag("--username", None);
+        let _: Field<Email> = form.flag("--email", Some("nobody"));
+        assert!(form.check().is_err());
+    }
+
+    #[test]
+    fn a_person_is_asked_again_until_it_is_right() {
+        let (mut form, said) = form(&["", "bad\u{7}", "Жанна, \"x\"=^🙂"]);
+        let field: Field<Username> = form.flag("--username", None);
+        form.check().expect("nothing is missing: somebody can be asked");
+        assert_eq!(form.text(field, "Username").expect("given").as_str(), "Жанна, \"x\"=^🙂");
+        assert_eq!(said.lock().expect("unpoisoned").len(), 2);
+    }
+
+    #[test]
+    fn a_new_secret_is_judged_and_repeated() {
+        let (mut form, said) = form(&["weak", "strong-1", "other", "strong-2", "strong-2"]);
+        let judge = |secret: Secret| {
+            if secret.expose().starts_with("strong") { Ok(secret) } else { Err("too weak".to_owned()) }
+        };
+        let secret = form.new_secret("Password", "again", judge).expect("agreed");
+        assert_eq!(secret.expose(), "strong-2");
+        assert_eq!(*said.lock().expect("unpoisoned"), ["too weak", "the two do not match; once more"]);
+    }
+}

@@ -1,0 +1,339 @@
+//! Text for people. Everything here makes text; printing is one level up.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use console::{Style as Paint, style};
+use quill_admin_cloud::{ExecutionName, LogEntry, Severity};
+use quill_admin_contract::{
+    ActionName, Change, DatabaseReport, ExitCode, Outcome, Password, UserState, Warning,
+};
+
+use super::{Style, TaskReport};
+use crate::config::{Environment, Place};
+use crate::error::CliError;
+use crate::flow::conclusion::Conclusion;
+use crate::hints;
+
+/// What is said about a task, by where it goes.
+#[derive(Default)]
+pub(super) struct TaskText {
+    /// Why it failed: stderr.
+    pub(super) problems: String,
+    /// What came of it: stdout.
+    pub(super) result: String,
+    /// What a person should know all the same: stderr, last, so that it stands out.
+    pub(super) warnings: String,
+}
+
+/// Text of others (a log, a database) cannot move the cursor or change colours.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+pub(super) fn seconds(elapsed: Duration) -> String {
+    format!("{:.1} s", elapsed.as_secs_f64())
+}
+
+pub(super) fn started(execution: &ExecutionName) -> String {
+    format!(
+        "{} {} in {}, {}\n",
+        style("execution").for_stderr().bold(),
+        execution.id,
+        execution.job.project,
+        execution.job.region
+    )
+}
+
+pub(super) fn log_line(entry: &LogEntry, verbose: bool) -> String {
+    let paint = match entry.severity {
+        Severity::Info => Paint::new(),
+        Severity::Warning => Paint::new().yellow(),
+        Severity::Error => Paint::new().red(),
+    };
+    let time = if verbose { format!("{:.3} ", entry.timestamp) } else { String::new() };
+    let mut lines = String::new();
+    for line in entry.message.lines() {
+        let bar = style("│").for_stderr().dim();
+        let _ = writeln!(lines, "  {bar} {time}{}", paint.clone().for_stderr().apply_to(clean(line)));
+    }
+    lines
+}
+
+pub(super) fn trouble(what: &str) -> String {
+    format!("{} {}\n", style("note:").for_stderr().yellow(), clean(what))
+}
+
+pub(super) fn error(error: &CliError) -> String {
+    let mut text = String::new();
+    for message in &error.messages {
+        problem(&mut text, message);
+    }
+    for hint in &error.hints {
+        hint_line(&mut text, hint);
+    }
+    text
+}
+
+fn problem(text: &mut String, message: &str) {
+    let _ = writeln!(text, "{} {}", style("error:").for_stderr().red().bold(), clean(message));
+}
+
+fn hint_line(text: &mut String, hint: &str) {
+    let _ = writeln!(text, "{} {}", style(" next:").for_stderr().cyan(), clean(hint));
+}
+
+pub(super) fn generated_password(password: &Password) -> String {
+    format!(
+        "\n  password         {}\n  (made here and shown only now: keep it in a password manager)\n",
+        password.expose()
+    )
+}
+
+pub(super) fn task(report: &TaskReport<'_>, elapsed: Duration, style: Style) -> TaskText {
+    let mut text = TaskText::default();
+    let environment = &report.environment.name;
+    let execution = &report.run.execution.name.id;
+    let took = seconds(elapsed);
+    let code = ExitCode::from_u8(report.run.conclusion.exit_code());
+    match &report.run.conclusion {
+        Conclusion::Told(line) => {
+            told(&mut text, &line.outcome, line.action, environment, &took, style);
+        }
+        Conclusion::Untold { exit_code: 0 } => {
+            let _ = writeln!(text.result, "{} done in {environment} ({took})", console::style("✔").green());
+            warning_line(
+                &mut text.warnings,
+                "the task ended well, but its result line did not arrive: what changed is not known",
+            );
+            if let Some(username) = report.username {
+                let command = hints::command(environment, "show-user", &[("--username", username.as_str())]);
+                hint_line(&mut text.warnings, &command);
+            }
+        }
+        Conclusion::Untold { exit_code } => {
+            let meaning = code.map_or("a code this version does not know", ExitCode::meaning);
+            problem(
+                &mut text.problems,
+                &format!(
+                    "the task failed with exit code {exit_code} ({meaning}); its result line did not arrive"
+                ),
+            );
+        }
+        Conclusion::NeverStarted { reason } => problem(
+            &mut text.problems,
+            &format!("execution {execution} never started: {}", or(reason, "Cloud Run gives no reason")),
+        ),
+        Conclusion::Cancelled { reason, rolled_back } => problem(
+            &mut text.problems,
+            &format!(
+                "execution {execution} was cancelled{}; {}",
+                if reason.is_empty() { String::new() } else { format!(": {reason}") },
+                undone(*rolled_back)
+            ),
+        ),
+        Conclusion::TimedOut { rolled_back } => problem(
+            &mut text.problems,
+            &format!("execution {execution} ran into the job's time-out; {}", undone(*rolled_back)),
+        ),
+        Conclusion::Killed { signal } => problem(
+            &mut text.problems,
+            &format!(
+                "the container of execution {execution} was killed by signal {signal} before it could tell its \
+                 result; whether the task was done is not known"
+            ),
+        ),
+    }
+    if !text.problems.is_empty() {
+        for line in &report.run.system_log {
+            let _ = writeln!(text.problems, "  Cloud Run: {}", clean(line));
+        }
+        for hint in
+            code.map(|code| hints::after_failure(code, environment, report.username)).unwrap_or_default()
+        {
+            hint_line(&mut text.problems, &hint);
+        }
+    }
+    text
+}
+
+fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+    if text.is_empty() { otherwise } else { text }
+}
+
+fn undone(rolled_back: bool) -> &'static str {
+    if rolled_back {
+        "it was rolled back, nothing was changed"
+    } else {
+        "its result line did not arrive: whether it was done is not known"
+    }
+}
+
+fn told(
+    text: &mut TaskText,
+    outcome: &Outcome,
+    action: Option<ActionName>,
+    environment: &str,
+    took: &str,
+    style: Style,
+) {
+    let mut headline = |what: &str| {
+        let _ = writeln!(text.result, "{} {what} ({took})", console::style("✔").green().bold());
+    };
+    match outcome {
+        Outcome::Failed { failure } => {
+            problem(&mut text.problems, &failure.message);
+            if !failure.available_roles.is_empty() {
+                let _ = writeln!(
+                    text.problems,
+                    "  the database has: {}",
+                    clean(&failure.available_roles.join(", "))
+                );
+            }
+            for column in &failure.missing_columns {
+                let _ = writeln!(text.problems, "  missing: {}", clean(column));
+            }
+            return;
+        }
+        Outcome::Created { user, .. } => {
+            headline(&format!("created {} in {environment}", clean(&user.username)));
+        }
+        Outcome::Updated { user, .. } => {
+            headline(&format!("updated {} in {environment}", clean(&user.username)));
+        }
+        Outcome::Unchanged { user, .. } => {
+            headline(&format!(
+                "nothing to change for {} in {environment}: it was so already",
+                clean(&user.username)
+            ));
+        }
+        Outcome::Found { user, .. } => headline(&format!("{} in {environment}", clean(&user.username))),
+        Outcome::Checked { .. } => headline(&format!("tasks can run in {environment}")),
+    }
+    if !style.quiet {
+        if let Some(user) = outcome.user() {
+            user_state(&mut text.result, user);
+        }
+        if let Outcome::Checked { database, .. } = outcome {
+            database_report(&mut text.result, database);
+        }
+        changes(&mut text.result, outcome.changes(), matches!(outcome, Outcome::Created { .. }));
+    }
+    for warning in outcome.warnings() {
+        self::warning(&mut text.warnings, warning, action, outcome, environment);
+    }
+}
+
+fn field(text: &mut String, name: &str, value: &str) {
+    let _ = writeln!(text, "  {name:<16} {}", clean(value));
+}
+
+fn user_state(text: &mut String, user: &UserState) {
+    text.push('\n');
+    field(text, "username", &user.username);
+    field(text, "email", &user.email);
+    field(text, "permission", &user.permission);
+    field(text, "base profession", &user.base_profession);
+    let roles = if user.roles.is_empty() { "none".to_owned() } else { user.roles.join(", ") };
+    field(text, "roles", &roles);
+    field(text, "account", if user.active { "active" } else { "INACTIVE: cannot log in" });
+    field(text, "TOTP", if user.totp_enabled { "on" } else { "off" });
+    if let Some(verified) = user.email_verified {
+        field(text, "email verified", if verified { "yes" } else { "NO: cannot log in" });
+    }
+}
+
+fn database_report(text: &mut String, database: &DatabaseReport) {
+    text.push('\n');
+    field(text, "server", &format!("PostgreSQL {}", database.server_version));
+    field(text, "database", &format!("{} as {}", database.database, database.user));
+    field(text, "TLS", database.tls.as_deref().unwrap_or("not in use"));
+    field(
+        text,
+        "schema",
+        if database.email_verified_column { "known (with email_verified)" } else { "known" },
+    );
+    field(text, "may write", if database.writable { "yes" } else { "NO" });
+    field(
+        text,
+        "roles",
+        &format!("{} of {} known", database.roles.len(), database.roles.len() + database.missing_roles.len()),
+    );
+}
+
+fn changes(text: &mut String, changes: &[Change], new: bool) {
+    // Everything about a new user is new: the state says it all.
+    if new || changes.is_empty() {
+        return;
+    }
+    text.push_str("\n  changed:\n");
+    for change in changes {
+        let line = match change {
+            Change::Field { field, old, new } => {
+                format!("{} {} → {new}", field.replace('_', " "), old.as_deref().unwrap_or("nothing"))
+            }
+            Change::Password => "password replaced".to_owned(),
+            Change::RoleAdded { role } => format!("role {role} added"),
+            Change::RoleRemoved { role } => format!("role {role} removed"),
+        };
+        let _ = writeln!(text, "    {}", clean(&line));
+    }
+}
+
+fn warning_line(text: &mut String, message: &str) {
+    let _ = writeln!(text, "{} {}", style("warning:").for_stderr().yellow().bold(), clean(message));
+}
+
+fn warning(
+    text: &mut String,
+    warning: &Warning,
+    action: Option<ActionName>,
+    outcome: &Outcome,
+    environment: &str,
+) {
+    warning_line(text, &warning.message);
+    let hint = action.and_then(|action| hints::after_warning(warning.code, action, outcome, environment));
+    if let Some(hint) = hint {
+        hint_line(text, &hint);
+    }
+}
+
+pub(super) fn environments(path: &Path, environments: &[Environment]) -> String {
+    let mut text = String::new();
+    let width = environments.iter().map(|e| e.name.chars().count()).max().unwrap_or(0);
+    for environment in environments {
+        let place = match &environment.place {
+            Place::GoogleCloud => format!("project {}, {}", environment.job.project, environment.job.region),
+            Place::Endpoints(endpoints) => {
+                let url = endpoints.run.as_deref().or(endpoints.logging.as_deref()).unwrap_or_default();
+                format!("project {} at {url}", environment.job.project)
+            }
+            Place::Embedded { state } => format!("embedded, on this machine; state in {}", state.display()),
+        };
+        let protected = if environment.protected { " (protected)" } else { "" };
+        let _ = writeln!(text, "{:width$}  {}{protected}", environment.name, clean(&place));
+    }
+    let _ = writeln!(text, "\nfrom {}", path.display());
+    text
+}
+
+#[cfg(feature = "local")]
+pub(super) fn local_status(
+    status: &quill_admin_local::Status,
+    contents: Option<quill_admin_local::Contents>,
+) -> String {
+    let mut text = String::new();
+    field(&mut text, "state", &status.directory.display().to_string());
+    if !status.exists {
+        field(&mut text, "", "nothing there yet; the first command with --env local makes it");
+        return text;
+    }
+    field(&mut text, "size", &format!("{:.1} MB", status.bytes as f64 / 1e6));
+    field(&mut text, "in use", if status.in_use { "yes" } else { "no" });
+    if let Some(contents) = contents {
+        field(&mut text, "users", &contents.users.to_string());
+        field(&mut text, "executions", &contents.executions.to_string());
+    }
+    text
+}

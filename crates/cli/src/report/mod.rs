@@ -1,0 +1,253 @@
+//! The only code that writes to the terminal.
+//!
+//! Results go to stdout, everything on the way there (progress, the container's log, warnings,
+//! errors) to stderr. With `--json` stdout is one document, whatever happens.
+
+mod human;
+mod json;
+
+use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use quill_admin_cloud::Phase;
+use quill_admin_contract::{Password, RequestId, Username};
+use serde_json::{Value, json};
+
+use crate::config::Environment;
+use crate::error::CliError;
+use crate::events::Event;
+use crate::flow::conclusion::Run;
+
+/// How much is shown, and in which form.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Style {
+    /// One JSON document instead of text.
+    pub json: bool,
+    /// Results, warnings and errors only.
+    pub quiet: bool,
+    /// More than usual.
+    pub verbose: bool,
+}
+
+/// Shows events as they come and the result at the end.
+pub struct Reporter {
+    style: Style,
+    started: Instant,
+    progress: Mutex<Progress>,
+}
+
+/// What is going on right now.
+#[derive(Default)]
+struct Progress {
+    spinner: Option<ProgressBar>,
+    doing: String,
+    /// A password that was made here, for the one document of `--json`.
+    generated_password: Option<Password>,
+    /// An error has been told. Ctrl-C at a question is noticed in two places; it is told once.
+    told: bool,
+}
+
+/// Everything about a task that was run.
+pub struct TaskReport<'a> {
+    /// Where.
+    pub environment: &'a Environment,
+    /// About whom.
+    pub username: Option<&'a Username>,
+    /// Under which id.
+    pub request_id: RequestId,
+    /// How it went.
+    pub run: &'a Run,
+    /// To be shown once if it may have been set.
+    pub generated_password: Option<&'a Password>,
+}
+
+impl Reporter {
+    /// A reporter whose clock starts now.
+    #[must_use]
+    pub fn new(style: Style) -> Self {
+        Self { style, started: Instant::now(), progress: Mutex::default() }
+    }
+
+    /// Shows an event.
+    pub fn event(&self, event: Event) {
+        match event {
+            Event::Doing(what) => self.doing(what),
+            Event::Started(execution) => self.line(&human::started(&execution)),
+            Event::Phase(Phase::Queued) => self.doing("queued"),
+            Event::Phase(Phase::Provisioning) => self.doing("preparing the container"),
+            Event::Phase(Phase::Running) => self.doing("running"),
+            Event::Phase(Phase::Ended(_)) => self.doing("reading the result"),
+            Event::Log(entry) => self.line(&human::log_line(&entry, self.style.verbose)),
+            Event::Trouble(what) => self.line(&human::trouble(&what)),
+        }
+    }
+
+    /// Shows what came of a task; returns the exit code.
+    pub fn task(&self, report: &TaskReport<'_>) -> u8 {
+        let elapsed = self.started.elapsed();
+        self.stop();
+        let code = report.run.conclusion.exit_code();
+        let password = report.generated_password.filter(|_| report.run.conclusion.may_be_done());
+        if self.style.json {
+            document_to_stdout(&json::task(report, password, elapsed));
+            return code;
+        }
+        let text = human::task(report, elapsed, self.style);
+        to_stderr(&text.problems);
+        to_stdout(&text.result);
+        if let Some(password) = password {
+            self.generated_password(password);
+        }
+        to_stderr(&text.warnings);
+        code
+    }
+
+    /// Shows a password that was made here: the only time it is shown.
+    pub fn generated_password(&self, password: &Password) {
+        if self.style.json {
+            self.lock().generated_password = Some(password.clone());
+        } else {
+            to_stdout(&human::generated_password(password));
+        }
+    }
+
+    /// Shows an error; returns the exit code.
+    pub fn error(&self, error: &CliError) -> u8 {
+        self.stop();
+        let mut progress = self.lock();
+        if !std::mem::replace(&mut progress.told, true) {
+            if self.style.json {
+                let mut document = json::error(error);
+                if let Some(password) = &progress.generated_password {
+                    document["generated_password"] = json!(password.expose());
+                }
+                document_to_stdout(&document);
+            } else {
+                to_stderr(&human::error(error));
+            }
+        }
+        error.code.code()
+    }
+
+    /// Shows the list of environments.
+    pub fn environments(&self, path: &Path, environments: &[Environment]) -> u8 {
+        if self.style.json {
+            document_to_stdout(&json::environments(path, environments));
+        } else {
+            to_stdout(&human::environments(path, environments));
+        }
+        0
+    }
+
+    fn doing(&self, what: &str) {
+        if self.style.json || self.style.quiet {
+            return;
+        }
+        let mut progress = self.lock();
+        if progress.doing == what {
+            return;
+        }
+        what.clone_into(&mut progress.doing);
+        if io::stderr().is_terminal() {
+            let spinner = progress.spinner.get_or_insert_with(spinner);
+            spinner.set_message(what.to_owned());
+        } else {
+            drop(progress);
+            to_stderr(&format!("{what} ({})\n", human::seconds(self.started.elapsed())));
+        }
+    }
+
+    /// A line above the spinner.
+    fn line(&self, text: &str) {
+        if self.style.json || self.style.quiet || text.is_empty() {
+            return;
+        }
+        let spinner = self.lock().spinner.clone();
+        match spinner {
+            Some(spinner) => spinner.suspend(|| to_stderr(text)),
+            None => to_stderr(text),
+        }
+    }
+
+    /// The spinner goes: what follows is final.
+    fn stop(&self) {
+        if let Some(spinner) = self.lock().spinner.take() {
+            spinner.finish_and_clear();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Progress> {
+        // A panic while holding it leaves nothing half done that matters here.
+        self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(feature = "local")]
+impl Reporter {
+    /// Shows what the embedded environment holds.
+    pub fn local_status(
+        &self,
+        status: &quill_admin_local::Status,
+        contents: Option<quill_admin_local::Contents>,
+    ) -> u8 {
+        self.stop();
+        if self.style.json {
+            document_to_stdout(&json::local_status(status, contents));
+        } else {
+            to_stdout(&human::local_status(status, contents));
+        }
+        0
+    }
+
+    /// Says that the embedded environment's state was deleted.
+    pub fn local_reset(&self, state: &Path, existed: bool) -> u8 {
+        if self.style.json {
+            document_to_stdout(&json!({"exit_code": 0, "state": state, "deleted": existed}));
+        } else if existed {
+            to_stdout(&format!("deleted {}\n", state.display()));
+        } else {
+            to_stdout(&format!("nothing to delete: {} does not exist\n", state.display()));
+        }
+        0
+    }
+
+    /// Says where the embedded environment listens. With `--json` this is one line, at once, so
+    /// that a program that waits for it can read it.
+    pub fn local_serving(&self, endpoint: &str, database_url: &str) {
+        self.stop();
+        if self.style.json {
+            to_stdout(&format!("{}\n", json!({"endpoint": endpoint, "database_url": database_url})));
+        } else {
+            to_stdout(&format!("emulator  {endpoint}\ndatabase  {database_url}\n"));
+            self.line("until Ctrl-C\n");
+        }
+    }
+}
+
+fn spinner() -> ProgressBar {
+    // Drawn rarely: this may run over a slow line.
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+fn document_to_stdout(document: &Value) {
+    to_stdout(&format!("{document:#}\n"));
+}
+
+/// Writes and flushes. A reader that has gone away (`| head`) is no reason to fail: the exit code
+/// tells the result.
+fn to_stdout(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn to_stderr(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,128 @@
+//! From the clients' types to ours.
+
+use google_cloud_gax::error::rpc::Code;
+use google_cloud_logging_v2::model::LogEntry as ApiLogEntry;
+use google_cloud_run_v2::model;
+use google_cloud_run_v2::model::condition::{ExecutionReason, Reasons, State};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::model::{Ending, Execution, Job, LogEntry, LogSource, Phase, Severity, TaskResult};
+use crate::names::{ExecutionName, JobName};
+
+pub(super) fn job(job: &model::Job) -> Job {
+    let task = job.template.as_ref().and_then(|template| template.template.as_ref());
+    Job {
+        etag: job.etag.clone(),
+        image: image(task),
+        // Absent means 0 in what the API returns; only in what is sent does absence mean 3.
+        max_retries: task.and_then(model::TaskTemplate::max_retries).copied().unwrap_or(0),
+    }
+}
+
+fn image(task: Option<&model::TaskTemplate>) -> String {
+    task.and_then(|task| task.containers.first()).map(|container| container.image.clone()).unwrap_or_default()
+}
+
+pub(super) fn execution(job: &JobName, execution: &model::Execution) -> Option<Execution> {
+    Some(Execution {
+        name: ExecutionName::from_resource(job, &execution.name)?,
+        phase: phase(execution),
+        created: execution.create_time.and_then(timestamp),
+        started: execution.start_time.and_then(timestamp),
+        completed: execution.completion_time.and_then(timestamp),
+        creator: execution.creator.clone(),
+        image: image(execution.template.as_ref()),
+        log_uri: execution.log_uri.clone(),
+    })
+}
+
+/// The counts decide whether it is over, not the operation: a cancelled run can end its operation
+/// without an error.
+fn phase(execution: &model::Execution) -> Phase {
+    let completed = condition(execution, "Completed");
+    let counted = execution.succeeded_count + execution.failed_count + execution.cancelled_count;
+    let settled = completed.is_some_and(|condition| {
+        matches!(condition.state, State::ConditionSucceeded | State::ConditionFailed)
+    });
+    if settled
+        || execution.completion_time.is_some()
+        || (execution.task_count > 0 && counted >= execution.task_count)
+    {
+        return Phase::Ended(ending(execution, completed));
+    }
+    let done = |name| {
+        condition(execution, name).is_some_and(|condition| condition.state == State::ConditionSucceeded)
+    };
+    if execution.running_count > 0 {
+        Phase::Running
+    } else if execution.start_time.is_some() || done("ResourcesAvailable") || execution.retried_count > 0 {
+        Phase::Provisioning
+    } else {
+        Phase::Queued
+    }
+}
+
+fn ending(execution: &model::Execution, completed: Option<&model::Condition>) -> Ending {
+    let reason = completed.map(|condition| condition.message.clone()).unwrap_or_default();
+    let cancelled = completed.is_some_and(|condition| {
+        condition.reasons == Some(Reasons::ExecutionReason(ExecutionReason::Cancelled))
+    });
+    if execution.cancelled_count > 0 || cancelled {
+        Ending::Cancelled { reason }
+    } else if execution.failed_count > 0 || completed.is_some_and(|c| c.state == State::ConditionFailed) {
+        Ending::Failed { reason }
+    } else {
+        Ending::Succeeded
+    }
+}
+
+fn condition<'a>(execution: &'a model::Execution, name: &str) -> Option<&'a model::Condition> {
+    execution.conditions.iter().find(|condition| condition.r#type == name)
+}
+
+pub(super) fn task_result(task: &model::Task) -> Option<TaskResult> {
+    let result = task.last_attempt_result.as_ref()?;
+    let status = result.status.as_ref();
+    Some(TaskResult {
+        exit_code: result.exit_code,
+        term_signal: result.term_signal,
+        timed_out: status.is_some_and(|status| status.code == Code::DeadlineExceeded as i32),
+        message: status.map(|status| status.message.clone()).unwrap_or_default(),
+    })
+}
+
+pub(super) fn log_entry(entry: ApiLogEntry) -> Option<LogEntry> {
+    let payload = entry.json_payload().map(|payload| Value::Object((**payload).clone()));
+    let message = match (entry.text_payload(), &payload) {
+        (Some(text), _) => text.clone(),
+        (None, Some(payload)) => match payload.get("message") {
+            Some(Value::String(message)) => message.clone(),
+            _ => payload.to_string(),
+        },
+        (None, None) => String::new(),
+    };
+    // Google's numbers: 400 is a warning, 500 an error; 0 is the default of a plain line.
+    let severity = match entry.severity.value().unwrap_or(0) {
+        ..400 => Severity::Info,
+        400..500 => Severity::Warning,
+        500.. => Severity::Error,
+    };
+    let source = match entry.log_name.rsplit_once("/logs/").map(|(_, log)| log) {
+        Some("run.googleapis.com%2Fstdout" | "run.googleapis.com%2Fstderr") => LogSource::Container,
+        Some("run.googleapis.com%2Fvarlog%2Fsystem") => LogSource::System,
+        _ => LogSource::Other,
+    };
+    Some(LogEntry {
+        timestamp: entry.timestamp.or(entry.receive_timestamp).and_then(timestamp)?,
+        insert_id: entry.insert_id,
+        source,
+        severity,
+        message,
+        payload,
+    })
+}
+
+fn timestamp(time: google_cloud_wkt::Timestamp) -> Option<Timestamp> {
+    Timestamp::new(time.seconds(), time.nanos()).ok()
+}

@@ -1,0 +1,138 @@
+//! What the rest of the program knows of Google Cloud.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::error::CloudError;
+use crate::names::ExecutionName;
+
+/// A Cloud Run job, as far as running it needs.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The version of the job; sent along with a run, so that a job changed in between is refused.
+    pub etag: String,
+    /// The image of its container.
+    pub image: String,
+    /// How often a failed task is run again. Anything but 0 would run a write twice.
+    pub max_retries: i32,
+}
+
+/// A request to run a job once. Its values may be secret: no `Debug`.
+pub struct RunJob {
+    /// The job's etag, from [`Job::etag`].
+    pub etag: String,
+    /// Variables for this run, merged by name over the job's own.
+    pub env: Vec<(&'static str, String)>,
+}
+
+/// Why a run was not started, or is not known to be.
+#[derive(Debug)]
+pub enum RunError {
+    /// Certainly not started.
+    NotStarted(CloudError),
+    /// The request may have arrived: the answer was lost, or made no sense.
+    Unknown(CloudError),
+}
+
+/// One execution of a job.
+#[derive(Debug, Clone)]
+pub struct Execution {
+    /// Its name.
+    pub name: ExecutionName,
+    /// How far it is.
+    pub phase: Phase,
+    /// When it was asked for.
+    pub created: Option<Timestamp>,
+    /// When it started.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub completed: Option<Timestamp>,
+    /// The account that started it.
+    pub creator: String,
+    /// The image it runs.
+    pub image: String,
+    /// Where Google's console shows its logs; empty in the emulator.
+    pub log_uri: String,
+}
+
+/// How far an execution is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Accepted, nothing prepared yet.
+    Queued,
+    /// The container is being prepared: image, secrets, network.
+    Provisioning,
+    /// The container runs.
+    Running,
+    /// Over.
+    Ended(Ending),
+}
+
+/// How an execution ended, as Cloud Run sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The container exited with 0.
+    Succeeded,
+    /// It did not, or it never started: the task result tells.
+    Failed {
+        /// Cloud Run's own words.
+        reason: String,
+    },
+    /// Somebody cancelled it.
+    Cancelled {
+        /// Cloud Run's own words.
+        reason: String,
+    },
+}
+
+/// How the container of a task ended, in its last attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskResult {
+    /// The exit code, where the container exited by itself.
+    pub exit_code: i32,
+    /// The signal that ended it, or 0.
+    pub term_signal: i32,
+    /// It ran into the task's time-out.
+    pub timed_out: bool,
+    /// Cloud Run's own words.
+    pub message: String,
+}
+
+/// Where a log line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogSource {
+    /// The container's stdout or stderr.
+    Container,
+    /// Cloud Run itself.
+    System,
+    /// Cloud Audit Logs, and anything else.
+    Other,
+}
+
+/// How serious a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Default, debug, info and notice.
+    Info,
+    /// Warning.
+    Warning,
+    /// Error and above.
+    Error,
+}
+
+/// One entry of the log.
+#[derive(Debug, Clone)]
+pub struct LogEntry {
+    /// Unique among the entries of one timestamp; with it, a repeated entry is known.
+    pub insert_id: String,
+    /// When the line was written.
+    pub timestamp: Timestamp,
+    /// Where it came from.
+    pub source: LogSource,
+    /// How serious it is.
+    pub severity: Severity,
+    /// The line in words.
+    pub message: String,
+    /// The whole JSON payload, for structured lines.
+    pub payload: Option<Value>,
+}

@@ -1,0 +1,165 @@
+//! Names of things in Google Cloud, valid once they exist.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A name Google Cloud would not accept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{}\" is not a valid {what}: {rule}", given.escape_debug())]
+pub struct InvalidName {
+    what: &'static str,
+    rule: &'static str,
+    given: String,
+}
+
+/// Lower-case letters, digits and hyphens; begins with a letter, does not end with a hyphen.
+fn is_label(text: &str, min: usize, max: usize) -> bool {
+    (min..=max).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && !text.ends_with('-')
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+macro_rules! label {
+    ($(#[doc = $doc:literal])+ $name:ident, $what:literal, $min:literal, $max:literal, $rule:literal) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                if is_label(text, $min, $max) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(InvalidName { what: $what, rule: $rule, given: text.to_owned() })
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl $name {
+            /// The name.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+label! {
+    /// A project's id.
+    ProjectId, "project id", 6, 30,
+    "6 to 30 lower-case letters, digits or hyphens, beginning with a letter"
+}
+label! {
+    /// A region, such as `europe-west2`.
+    Region, "region", 2, 63,
+    "lower-case letters, digits or hyphens, as in europe-west2"
+}
+label! {
+    /// The id of a job, service, instance or connector.
+    ResourceId, "resource name", 1, 63,
+    "1 to 63 lower-case letters, digits or hyphens, beginning with a letter"
+}
+
+/// A Cloud Run job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobName {
+    /// Its project.
+    pub project: ProjectId,
+    /// Its region.
+    pub region: Region,
+    /// Its id.
+    pub job: ResourceId,
+}
+
+impl fmt::Display for JobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "projects/{}/locations/{}/jobs/{}", self.project, self.region, self.job)
+    }
+}
+
+/// An execution of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutionName {
+    /// The job it is an execution of.
+    pub job: JobName,
+    /// Its id: what people call its name.
+    pub id: String,
+}
+
+impl ExecutionName {
+    /// From the resource name the API gives, `projects/…/executions/ID`.
+    #[must_use]
+    pub fn from_resource(job: &JobName, resource: &str) -> Option<Self> {
+        let (_, id) = resource.rsplit_once("/executions/")?;
+        (!id.is_empty() && !id.contains('/')).then(|| Self { job: job.clone(), id: id.to_owned() })
+    }
+}
+
+impl fmt::Display for ExecutionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/executions/{}", self.job, self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_googles_rules() {
+        for good in ["quill-medical-staging", "abcdef"] {
+            assert!(good.parse::<ProjectId>().is_ok(), "{good}");
+        }
+        for bad in ["", "short", "Upper-case", "ends-with-", "1starts", "sla/sh-project", "a\nbcdefg"] {
+            assert!(bad.parse::<ProjectId>().is_err(), "{bad}");
+        }
+        assert_eq!(
+            "a/b".parse::<ResourceId>().expect_err("slash").to_string(),
+            "\"a/b\" is not a valid resource name: 1 to 63 lower-case letters, digits or hyphens, \
+             beginning with a letter"
+        );
+    }
+
+    #[test]
+    fn an_executions_name_is_taken_from_the_resource() {
+        let job = JobName {
+            project: "quill-medical-staging".parse().expect("valid"),
+            region: "europe-west2".parse().expect("valid"),
+            job: "quill-admin-staging".parse().expect("valid"),
+        };
+        let name = ExecutionName::from_resource(&job, "projects/p/locations/r/jobs/j/executions/j-abc")
+            .expect("an execution");
+        assert_eq!(
+            name.to_string(),
+            "projects/quill-medical-staging/locations/europe-west2/jobs/quill-admin-staging/executions/j-abc"
+        );
+        assert_eq!(ExecutionName::from_resource(&job, "projects/p/locations/r/jobs/j"), None);
+    }
+}
