@@ -96,3 +96,120 @@ fn find(process: &Process) -> Result<PathBuf, CliError> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Result<Config, CliError> {
+        let path = PathBuf::from("environments.yaml");
+        file::parse(&path, text).map(|file| Config { path, file })
+    }
+
+    fn refused(text: &str) -> String {
+        let resolved = config(text).and_then(|config| {
+            let names: Vec<String> = config.names().map(str::to_owned).collect();
+            names.iter().map(|name| config.environment(name)).collect::<Result<Vec<_>, _>>()
+        });
+        let error = resolved.expect_err("must be refused");
+        assert_eq!(error.code, quill_admin_contract::ExitCode::Usage);
+        [error.messages, error.hints].concat().join(" | ")
+    }
+
+    const DEFAULTS: &str = "\
+defaults:
+  region: europe-west2
+  job: quill-admin-{env}
+  image: \"{region}-docker.pkg.dev/{project}/quill/admin\"
+  database: { name: quill_auth, user: quill, password_secret: auth-db-password }
+environments:
+";
+
+    #[test]
+    fn the_repositorys_own_file_is_valid() {
+        let text = include_str!("../../../../environments.yaml");
+        let config = config(text).expect("valid");
+        assert_eq!(config.names().collect::<Vec<_>>(), ["staging", "teaching", "prod", "local"]);
+        let prod = config.environment("prod").expect("valid");
+        assert!(prod.protected);
+        assert_eq!(
+            prod.job.to_string(),
+            "projects/quill-medical-production/locations/europe-west2/jobs/quill-admin-prod"
+        );
+        assert_eq!(prod.image, "europe-west2-docker.pkg.dev/quill-medical-production/quill/admin");
+        assert!(matches!(config.environment("local").expect("valid").place, Place::Embedded { .. }));
+    }
+
+    #[test]
+    fn mistakes_are_named_where_they_stand() {
+        assert_eq!(
+            refused(&format!("{DEFAULTS}  staging:\n    projct: quill-medical-staging\n")),
+            "environments.yaml:8:5: unknown key \"projct\"; allowed here: project, protected, emulated, \
+             impersonate_service_account, endpoint, endpoints, region, job, image, backend, database, network, \
+             terraform_state | did you mean \"project\"?"
+        );
+        let message = refused(&format!("{DEFAULTS}  staging:\n    project: [1]\n"));
+        assert!(message.starts_with("environments.yaml:8:14: "), "{message}");
+        let message = refused(&format!("{DEFAULTS}  staging:\n    project: Not_A_Project\n"));
+        assert!(
+            message.starts_with("environments.yaml:8:14: ") && message.contains("Not_A_Project"),
+            "{message}"
+        );
+        let message = refused("defaults: {\n");
+        assert!(message.starts_with("environments.yaml:"), "{message}");
+        let message = refused("");
+        assert!(message.contains("environments"), "{message}");
+        let message = refused(&format!("{DEFAULTS}  a: {{ emulated: true }}\n  a: {{ emulated: true }}\n"));
+        assert!(message.starts_with("environments.yaml:8:3: "), "{message}");
+        let message = refused(&format!("{DEFAULTS}  a: {{ protected: perhaps, emulated: true }}\n"));
+        assert!(message.starts_with("environments.yaml:7:19: "), "{message}");
+    }
+
+    #[test]
+    fn what_is_missing_or_out_of_place_is_named() {
+        assert_eq!(
+            refused(&format!("{DEFAULTS}  staging: {{}}\n")),
+            "environments.yaml: environment \"staging\": the key \"project\" is missing"
+        );
+        assert_eq!(
+            refused("environments:\n  staging: { project: quill-medical-staging, region: r1 }\n"),
+            "environments.yaml: environment \"staging\": the key \"job\" is missing, here and in defaults"
+        );
+        let endpoint = |url: &str| {
+            refused(&format!(
+                "{DEFAULTS}  staging: {{ project: quill-medical-staging, endpoint: \"{url}\" }}\n"
+            ))
+        };
+        assert!(
+            endpoint("http://example.org:80")
+                .contains("plain HTTP is allowed for this machine's own addresses")
+        );
+        assert!(endpoint("127.0.0.1:80").contains("not a URL such as http://127.0.0.1:8085"));
+        assert!(endpoint("ftp://127.0.0.1").contains("not a URL such as"));
+        assert!(
+            refused(&format!(
+                "{DEFAULTS}  staging: {{ project: quill-medical-staging, job: \"{{project}}_x\" }}\n"
+            ))
+            .contains("\"quill-medical-staging_x\" is not a valid resource name")
+        );
+    }
+
+    #[test]
+    fn an_unknown_environment_suggests_a_near_one() {
+        let config =
+            config(&format!("{DEFAULTS}  staging: {{ project: quill-medical-staging }}\n")).expect("valid");
+        let error = config.environment("stagin").expect_err("unknown");
+        assert_eq!(error.messages, ["unknown environment \"stagin\"; environments.yaml has: staging"]);
+        assert_eq!(error.hints, ["did you mean --env staging?"]);
+    }
+
+    #[test]
+    fn loopback_endpoints_are_taken() {
+        let text = "  staging: { project: quill-medical-staging, endpoint: \"http://[::1]:8085/\", endpoints: { logging: https://logging.example.org } }\n";
+        let place =
+            config(&format!("{DEFAULTS}{text}")).expect("valid").environment("staging").expect("valid").place;
+        let Place::Endpoints(endpoints) = place else { panic!("{place:?}") };
+        assert_eq!(endpoints.run.as_deref(), Some("http://[::1]:8085"));
+        assert_eq!(endpoints.logging.as_deref(), Some("https://logging.example.org"));
+    }
+}
