@@ -13,22 +13,22 @@ use google_cloud_run_v2::client::{Executions, Jobs, Revisions, Services, Tasks};
 use google_cloud_run_v2::model::{Condition, Execution, Task};
 use serde_json::{Value, json};
 
-pub const LOCATION: &str = "projects/p/locations/europe-west2";
-pub const JOB: &str = "projects/p/locations/europe-west2/jobs/admin";
+pub(crate) const LOCATION: &str = "projects/p/locations/europe-west2";
+pub(crate) const JOB: &str = "projects/p/locations/europe-west2/jobs/admin";
 
-pub fn job(image: &str) -> Value {
+pub(crate) fn job(image: &str) -> Value {
     json!({
         "template": {"template": {"maxRetries": 0, "containers": [{"image": image}]}},
     })
 }
 
-pub struct World {
-    pub emulator: Emulator,
+pub(crate) struct World {
+    pub(crate) emulator: Emulator,
 }
 
 macro_rules! client {
     ($name:ident, $client:ty) => {
-        pub async fn $name(&self) -> $client {
+        pub(crate) async fn $name(&self) -> $client {
             <$client>::builder()
                 .with_endpoint(self.emulator.url())
                 .with_credentials(Anonymous::new().build())
@@ -40,7 +40,7 @@ macro_rules! client {
 }
 
 impl World {
-    pub async fn start(builder: Builder) -> Self {
+    pub(crate) async fn start(builder: Builder) -> Self {
         // Several tests in one process: the first one to come installs it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let emulator = builder.start().await.expect("an emulator");
@@ -54,23 +54,23 @@ impl World {
     client!(revisions, Revisions);
     client!(logging, LoggingServiceV2);
 
-    pub fn put_job(&self) {
+    pub(crate) fn put_job(&self) {
         self.emulator.put_job(JOB, job("h/p/admin:1")).expect("put");
     }
 
-    pub async fn run(&self) -> Operation {
+    pub(crate) async fn run(&self) -> Operation {
         let jobs = self.jobs().await;
         jobs.run_job().set_name(JOB).send().await.expect("started")
     }
 
     /// The execution an operation is about.
-    pub fn metadata(operation: &Operation) -> Execution {
+    pub(crate) fn metadata(operation: &Operation) -> Execution {
         let metadata = operation.metadata.as_ref().expect("metadata");
         metadata.to_msg().expect("an execution")
     }
 
     /// The operation when it is done.
-    pub async fn wait(&self, operation: &Operation) -> Operation {
+    pub(crate) async fn wait(&self, operation: &Operation) -> Operation {
         let jobs = self.jobs().await;
         let done = jobs
             .wait_operation()
@@ -83,26 +83,26 @@ impl World {
         done
     }
 
-    pub async fn execution(&self, name: &str) -> Execution {
+    pub(crate) async fn execution(&self, name: &str) -> Execution {
         let executions = self.executions().await;
         let execution = executions.get_execution().set_name(name).send().await;
         execution.expect("an execution")
     }
 
-    pub async fn execution_names(&self) -> Vec<String> {
+    pub(crate) async fn execution_names(&self) -> Vec<String> {
         let executions = self.executions().await;
         let list = executions.list_executions().set_parent(JOB).send().await;
         let list = list.expect("a list").executions;
         list.into_iter().map(|execution| execution.name).collect()
     }
 
-    pub async fn tasks(&self, execution: &str) -> Vec<Task> {
+    pub(crate) async fn tasks(&self, execution: &str) -> Vec<Task> {
         let tasks = self.tasks_client().await;
         let list = tasks.list_tasks().set_parent(execution).send().await;
         list.expect("a list").tasks
     }
 
-    pub async fn only_task(&self, execution: &str) -> Task {
+    pub(crate) async fn only_task(&self, execution: &str) -> Task {
         let mut tasks = self.tasks(execution).await;
         assert_eq!(tasks.len(), 1);
         let name = tasks.pop().expect("a task").name;
@@ -111,7 +111,7 @@ impl World {
     }
 
     /// An execution's log entries, in order.
-    pub async fn log(&self, execution: &str) -> Vec<LogEntry> {
+    pub(crate) async fn log(&self, execution: &str) -> Vec<LogEntry> {
         let short = execution.rsplit('/').next().expect("a name");
         let filter = format!(
             "resource.type=\"cloud_run_job\" AND resource.labels.job_name=\"admin\" AND \
@@ -128,16 +128,16 @@ impl World {
         list.expect("a list").entries
     }
 
-    pub async fn end(self) {
+    pub(crate) async fn end(self) {
         let ended = tokio::time::timeout(Duration::from_secs(20), self.emulator.shutdown()).await;
         ended.expect("in time").expect("an orderly end");
     }
 }
 
-pub fn condition<'a>(execution: &'a Execution, kind: &str) -> Option<&'a Condition> {
+pub(crate) fn condition<'a>(execution: &'a Execution, kind: &str) -> Option<&'a Condition> {
     execution.conditions.iter().find(|condition| condition.r#type == kind)
 }
 
-pub fn state_of(execution: &Execution, kind: &str) -> Option<i32> {
+pub(crate) fn state_of(execution: &Execution, kind: &str) -> Option<i32> {
     condition(execution, kind).and_then(|condition| condition.state.value())
 }
