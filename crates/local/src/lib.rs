@@ -1,1 +1,193 @@
-//! The local environment: the emulator and an embedded PostgreSQL in this process.
+//! The local environment: Google Cloud and PostgreSQL inside this process, with nothing to install.
+//!
+//! [`Local::start`] brings up the Cloud Run emulator and an embedded PostgreSQL that holds the
+//! Quill tables, and puts the admin job in place as the deployed environments have it. From there on
+//! it is an environment like any other: everything that follows goes through Google's own client,
+//! over HTTP. What happened is still there at the next start; [`reset`] clears it.
+//!
+//! It is a playground. The database has no password, takes one connection at a time and never waits
+//! for the disk: it survives a killed process, not a power cut. Nothing in here is meant to keep
+//! anything of value.
+
+mod cloud;
+mod database;
+mod error;
+mod state;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use quill_admin_schema::{AUGUST_2026, SEED_ROLES};
+use tokio_postgres::types::ToSql;
+
+use cloud::Cloud;
+use database::Embedded;
+use state::State;
+
+pub use error::LocalError;
+pub use state::{Status, reset, status};
+
+/// What the local environment is to look like: the same names that a deployed one has.
+#[derive(Debug, Clone)]
+pub struct LocalOptions {
+    /// Where the environment keeps everything, usually `.quill-admin/local`.
+    pub state_dir: PathBuf,
+    /// What is started for the admin image.
+    pub container: Container,
+    /// The Google Cloud project.
+    pub project: String,
+    /// The region.
+    pub region: String,
+    /// The name of the Cloud Run job.
+    pub job: String,
+    /// The admin image the job runs, pinned: `…/admin@sha256:…`.
+    pub image: String,
+    /// The database's name.
+    pub database: String,
+    /// The database's user.
+    pub user: String,
+    /// The name of the secret that holds the user's password.
+    pub password_secret: String,
+    /// How long the emulator takes to find a machine for a container. Zero for tests and
+    /// measurements; some time, to see what the real one looks like.
+    pub provisioning_delay: Duration,
+}
+
+/// The program that plays the admin image's entry point.
+///
+/// It is given the container's environment and nothing of this process's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+}
+
+/// What a start is doing. A first start goes through all of them, in this order; a later one leaves
+/// out what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Unpacks PostgreSQL's program and an empty database: about half a second, once.
+    UnpackingDatabase,
+    /// Starts PostgreSQL.
+    StartingDatabase,
+    /// Creates the Quill tables and the six roles.
+    CreatingTables,
+    /// Starts the emulator and puts the job in place.
+    StartingCloud,
+    /// Everything is there.
+    Ready,
+}
+
+/// The running local environment. It ends with [`Local::shutdown`], or when this is dropped.
+pub struct Local {
+    // In the order in which they have to go: the state must not be anybody else's before both have
+    // let go of their files.
+    cloud: Cloud,
+    database: Embedded,
+    _state: State,
+    database_name: String,
+    user: String,
+}
+
+/// How much the environment remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Contents {
+    /// Rows in the table of users.
+    pub users: u64,
+    /// Executions of the job.
+    pub executions: u64,
+}
+
+impl Local {
+    /// Starts the environment: about half a second more the first time.
+    ///
+    /// Refused at once while another process has the same state directory in use.
+    pub async fn start(options: LocalOptions, on_progress: impl Fn(Stage)) -> Result<Self, LocalError> {
+        let state = State::hold(&options.state_dir)?;
+        let complete = state.is_complete()?;
+        if !complete {
+            on_progress(Stage::UnpackingDatabase);
+            // A first start that was killed half-way. Nothing in it was ever shown to anybody.
+            state.clear()?;
+        }
+        on_progress(Stage::StartingDatabase);
+        let database = Embedded::start(&state.database()).await?;
+        if !complete {
+            on_progress(Stage::CreatingTables);
+            create_tables(&database, &options.database, &options.user).await?;
+        }
+        on_progress(Stage::StartingCloud);
+        let cloud = Cloud::start(&options, database.port(), &state.cloud()).await?;
+        if !complete {
+            state.mark_complete()?;
+        }
+        on_progress(Stage::Ready);
+        Ok(Self { cloud, database, _state: state, database_name: options.database, user: options.user })
+    }
+
+    /// Where the emulator answers for all of Google Cloud's APIs: `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        self.cloud.endpoint()
+    }
+
+    /// How to look into the database with a client of one's own.
+    ///
+    /// One connection at a time: while it is open, a container waits for its turn.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        self.database.url(&self.database_name, &self.user)
+    }
+
+    /// Counts what is there.
+    pub async fn contents(&self) -> Result<Contents, LocalError> {
+        let connection = self.database.connect(&self.database_name, &self.user).await?;
+        let counted = connection.client.query_one("SELECT count(*) FROM users", &[]).await;
+        connection.close().await;
+        let users: i64 = counted
+            .and_then(|row| row.try_get(0))
+            .map_err(|source| LocalError::database("count the users in", source))?;
+        let executions = self.cloud.executions().await?;
+        Ok(Contents { users: users.unsigned_abs(), executions: executions as u64 })
+    }
+
+    /// Ends the environment: what still runs is stopped, what it did so far is kept.
+    ///
+    /// An error says that the emulator's part of the state could not be kept. Everything has ended
+    /// all the same.
+    pub async fn shutdown(self) -> Result<(), LocalError> {
+        // What runs has the database until it has ended.
+        let kept = self.cloud.shutdown().await;
+        self.database.stop().await;
+        kept
+    }
+}
+
+/// Makes the database as it is deployed: its own user owns it and the tables in it.
+async fn create_tables(server: &Embedded, database: &str, user: &str) -> Result<(), LocalError> {
+    let failed = |source| LocalError::database("create the tables in", source);
+    let superuser = server.connect("postgres", "postgres").await?;
+    let created = async {
+        let client = &superuser.client;
+        let (quoted_database, quoted_user) = (quote(client, database).await?, quote(client, user).await?);
+        client.batch_execute(&format!("CREATE ROLE {quoted_user} LOGIN")).await?;
+        client.batch_execute(&format!("CREATE DATABASE {quoted_database} OWNER {quoted_user}")).await
+    }
+    .await;
+    superuser.close().await;
+    created.map_err(failed)?;
+
+    let owner = server.connect(database, user).await?;
+    // Several statements at once are one transaction.
+    let created = owner.client.batch_execute(&[AUGUST_2026, SEED_ROLES].concat()).await;
+    owner.close().await;
+    created.map_err(failed)
+}
+
+/// A name as SQL takes it. The server knows best.
+async fn quote(client: &tokio_postgres::Client, name: &str) -> Result<String, tokio_postgres::Error> {
+    client.query_one("SELECT quote_ident($1)", &[&name as &(dyn ToSql + Sync)]).await?.try_get(0)
+}

@@ -103,9 +103,7 @@ pub fn report(test: &str, need: &str, reason: &str) {
 }
 
 fn is_required(list: &str, need: &str) -> bool {
-    list.split(',')
-        .map(str::trim)
-        .any(|entry| entry == need || entry == "all")
+    list.split(',').map(str::trim).any(|entry| entry == need || entry == "all")
 }
 
 #[cfg(test)]
@@ -124,13 +122,7 @@ mod tests {
     fn the_test_is_named_as_the_harness_names_it() {
         fn here() {}
         let plain = enclosing_test(std::any::type_name_of_val(&here));
-        assert_eq!(
-            plain,
-            concat!(
-                module_path!(),
-                "::the_test_is_named_as_the_harness_names_it"
-            )
-        );
+        assert_eq!(plain, concat!(module_path!(), "::the_test_is_named_as_the_harness_names_it"));
         assert_eq!(enclosing_test("a::b::{{closure}}::here"), "a::b");
     }
 }

@@ -26,21 +26,13 @@ async fn both_generations_have_their_tables_and_the_six_roles() {
     for generation in Generation::ALL {
         let db = Database::create(generation);
         let roles = db.rows("SELECT name FROM roles ORDER BY id");
-        let roles: Vec<&str> = roles
-            .iter()
-            .flatten()
-            .flatten()
-            .map(String::as_str)
-            .collect();
+        let roles: Vec<&str> = roles.iter().flatten().flatten().map(String::as_str).collect();
         assert_eq!(roles, quill_admin_schema::ROLES);
         let verified = db.rows(
             "SELECT 1 FROM information_schema.columns \
              WHERE table_name = 'users' AND column_name = 'email_verified'",
         );
-        assert_eq!(
-            verified.len(),
-            usize::from(generation == Generation::August2026)
-        );
+        assert_eq!(verified.len(), usize::from(generation == Generation::August2026));
     }
 }
 
@@ -49,52 +41,28 @@ async fn the_account_writes_rows_and_alters_no_table() {
     needs_postgres!();
     let db = Database::create(Generation::August2026);
     let client = connect(&db).await.unwrap();
-    let altered = client
-        .batch_execute("ALTER TABLE users ADD COLUMN x int")
-        .await;
-    assert_eq!(
-        altered.unwrap_err().code(),
-        Some(&SqlState::INSUFFICIENT_PRIVILEGE)
-    );
-    client
-        .batch_execute("INSERT INTO roles (name) VALUES ('Porter')")
-        .await
-        .unwrap();
+    let altered = client.batch_execute("ALTER TABLE users ADD COLUMN x int").await;
+    assert_eq!(altered.unwrap_err().code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
+    client.batch_execute("INSERT INTO roles (name) VALUES ('Porter')").await.unwrap();
     assert_eq!(db.value("SELECT count(*) FROM roles").as_deref(), Some("7"));
 }
 
 #[tokio::test]
 async fn a_read_only_account_reads() {
     needs_postgres!();
-    let db = Database::builder(Generation::March2026)
-        .read_only()
-        .without_roles()
-        .create();
+    let db = Database::builder(Generation::March2026).read_only().without_roles().create();
     let client = connect(&db).await.unwrap();
-    assert!(
-        client
-            .query("SELECT * FROM roles", &[])
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(client.query("SELECT * FROM roles", &[]).await.unwrap().is_empty());
     let before = db.contents();
-    let written = client
-        .execute("INSERT INTO roles (name) VALUES ('Porter')", &[])
-        .await;
-    assert_eq!(
-        written.unwrap_err().code(),
-        Some(&SqlState::INSUFFICIENT_PRIVILEGE)
-    );
+    let written = client.execute("INSERT INTO roles (name) VALUES ('Porter')", &[]).await;
+    assert_eq!(written.unwrap_err().code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
     assert_eq!(db.contents(), before);
 }
 
 #[tokio::test]
 async fn a_wrong_password_is_refused_and_a_difficult_one_accepted() {
     needs_postgres!();
-    let mut db = Database::builder(Generation::March2026)
-        .password("it's a \"blank\" \\ % and ü")
-        .create();
+    let mut db = Database::builder(Generation::March2026).password("it's a \"blank\" \\ % and ü").create();
     connect(&db).await.unwrap();
     db.password.push('!');
     let refused = connect(&db).await.err().unwrap();
@@ -104,13 +72,8 @@ async fn a_wrong_password_is_refused_and_a_difficult_one_accepted() {
 #[tokio::test]
 async fn an_account_for_tls_only_is_refused_without_it() {
     needs_postgres!();
-    let db = Database::builder(Generation::August2026)
-        .tls_only()
-        .create();
+    let db = Database::builder(Generation::August2026).tls_only().create();
     let refused = connect(&db).await.err().unwrap();
-    assert_eq!(
-        refused.code(),
-        Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
-    );
+    assert_eq!(refused.code(), Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION));
     assert_eq!(db.value("SHOW ssl").as_deref(), Some("on"));
 }

@@ -93,9 +93,7 @@ impl Builder {
         let access = Server::shared().clone();
         let id = Uuid::new_v4().simple().to_string();
         let name = format!("quill_{id}");
-        let password = self
-            .password
-            .unwrap_or_else(|| Uuid::new_v4().simple().to_string());
+        let password = self.password.unwrap_or_else(|| Uuid::new_v4().simple().to_string());
         let user = name.clone();
         let database = Database {
             host: access.host.clone(),
@@ -111,24 +109,13 @@ impl Builder {
             password,
             access,
         };
-        let rights = if self.read_only {
-            "SELECT"
-        } else {
-            "SELECT, INSERT, UPDATE, DELETE"
-        };
+        let rights = if self.read_only { "SELECT" } else { "SELECT, INSERT, UPDATE, DELETE" };
         let seed = if self.roles { SEED_ROLES } else { "" };
-        let tls = if self.tls_only {
-            format!("GRANT tls_only TO {};", database.user)
-        } else {
-            String::new()
-        };
+        let tls = if self.tls_only { format!("GRANT tls_only TO {};", database.user) } else { String::new() };
         prepare_cluster(&database.access);
         // Not as a block of several statements: that is one transaction, which CREATE DATABASE
         // refuses. From template0, which nobody can be connected to.
-        database.in_cluster(&format!(
-            "CREATE DATABASE {} TEMPLATE template0",
-            database.name
-        ));
+        database.in_cluster(&format!("CREATE DATABASE {} TEMPLATE template0", database.name));
         database.execute(&format!(
             "{tables}{seed}
              CREATE ROLE {user} LOGIN PASSWORD {password};
@@ -151,13 +138,7 @@ impl Database {
 
     /// A database that differs from the ordinary one.
     pub fn builder(generation: Generation) -> Builder {
-        Builder {
-            generation,
-            roles: true,
-            read_only: false,
-            tls_only: false,
-            password: None,
-        }
+        Builder { generation, roles: true, read_only: false, tls_only: false, password: None }
     }
 
     /// The certificate of the authority that signed the server's.
@@ -194,11 +175,9 @@ impl Database {
         self.simple(&self.name, sql)
             .into_iter()
             .filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => Some(
-                    (0..row.len())
-                        .map(|column| row.get(column).map(str::to_owned))
-                        .collect(),
-                ),
+                SimpleQueryMessage::Row(row) => {
+                    Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+                }
                 _ => None,
             })
             .collect()

@@ -91,15 +91,9 @@ impl Server {
         let directory = tempfile::Builder::new()
             .prefix("quill-admin-postgres-")
             .tempdir()
-            .map_err(|source| StartError::Setup {
-                directory: env::temp_dir(),
-                source,
-            })?;
+            .map_err(|source| StartError::Setup { directory: env::temp_dir(), source })?;
         let root = directory.path().to_owned();
-        let setup = |source| StartError::Setup {
-            directory: root.clone(),
-            source,
-        };
+        let setup = |source| StartError::Setup { directory: root.clone(), source };
 
         let password = Uuid::new_v4().simple().to_string();
         write_files(&root, &password, account).map_err(setup)?;
@@ -134,15 +128,10 @@ impl Server {
             other_ca_file: root.join(certificates::STRANGER),
             log_file: root.join("log"),
         };
-        let server = Self {
-            access_file: root.join("access.json"),
-            access,
-            supervisor,
-        };
+        let server = Self { access_file: root.join("access.json"), access, supervisor };
         let text = serde_json::to_string(&server.access).map_err(|error| setup(error.into()))?;
         fs::write(&server.access_file, text).map_err(setup)?;
-        fs::set_permissions(&server.access_file, fs::Permissions::from_mode(0o600))
-            .map_err(setup)?;
+        fs::set_permissions(&server.access_file, fs::Permissions::from_mode(0o600)).map_err(setup)?;
         Ok(server)
     }
 
@@ -151,12 +140,10 @@ impl Server {
         static ACCESS: OnceLock<(Access, Option<Server>)> = OnceLock::new();
         let (access, _) = ACCESS.get_or_init(|| {
             if let Some(path) = env::var_os(SHARED) {
-                let text = fs::read_to_string(&path).unwrap_or_else(|error| {
-                    panic!("failed to read {} (${SHARED}): {error}", path.display())
-                });
-                let access = serde_json::from_str(&text).unwrap_or_else(|error| {
-                    panic!("{} (${SHARED}) is malformed: {error}", path.display())
-                });
+                let text = fs::read_to_string(&path)
+                    .unwrap_or_else(|error| panic!("failed to read {} (${SHARED}): {error}", path.display()));
+                let access = serde_json::from_str(&text)
+                    .unwrap_or_else(|error| panic!("{} (${SHARED}) is malformed: {error}", path.display()));
                 (access, None)
             } else {
                 let server = Self::start().unwrap_or_else(|error| panic!("{error}"));
@@ -189,11 +176,7 @@ impl Drop for Server {
 
 /// Whether tests can have a server, and if not, why.
 pub fn installed() -> Result<(), StartError> {
-    if env::var_os(SHARED).is_some() || bin_dir().is_some() {
-        Ok(())
-    } else {
-        Err(StartError::NotInstalled)
-    }
+    if env::var_os(SHARED).is_some() || bin_dir().is_some() { Ok(()) } else { Err(StartError::NotInstalled) }
 }
 
 /// Who may connect how. Members of `tls_only` are refused without TLS, as Cloud SQL does it.
@@ -217,16 +200,9 @@ cd /
 rm -rf -- "$root"
 "#;
 
-fn launch(
-    bin_dir: &Path,
-    directory: TempDir,
-    account: Account,
-) -> Result<(Child, u16), StartError> {
+fn launch(bin_dir: &Path, directory: TempDir, account: Account) -> Result<(Child, u16), StartError> {
     let root = directory.path().to_owned();
-    let setup = |source| StartError::Setup {
-        directory: root.clone(),
-        source,
-    };
+    let setup = |source| StartError::Setup { directory: root.clone(), source };
     let mut output = String::new();
     // PostgreSQL cannot pick a free port itself, and a port that was free a moment ago may be
     // taken by now.
@@ -250,9 +226,7 @@ fn launch(
             .map_err(setup)?;
         let mut ready = String::new();
         if let Some(stdout) = supervisor.stdout.take() {
-            BufReader::new(stdout)
-                .read_line(&mut ready)
-                .map_err(setup)?;
+            BufReader::new(stdout).read_line(&mut ready).map_err(setup)?;
         }
         if ready.trim_end() == "ready" {
             // From here on the supervisor removes it.
@@ -262,10 +236,7 @@ fn launch(
         supervisor.wait().map_err(setup)?;
         output = fs::read_to_string(root.join("log")).unwrap_or_default();
     }
-    Err(StartError::Program {
-        program: "pg_ctl start",
-        output,
-    })
+    Err(StartError::Program { program: "pg_ctl start", output })
 }
 
 fn settings(root: &Path) -> String {
@@ -303,9 +274,8 @@ fn write_files(root: &Path, password: &str, account: Account) -> io::Result<()> 
 /// The folder with the newest server installed.
 fn bin_dir() -> Option<PathBuf> {
     let named = env::var_os(BIN_DIR).map(PathBuf::from);
-    let in_path = env::var_os("PATH")
-        .map(|path| env::split_paths(&path).collect::<Vec<_>>())
-        .unwrap_or_default();
+    let in_path =
+        env::var_os("PATH").map(|path| env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -356,10 +326,8 @@ fn account() -> Result<Account, StartError> {
         return Ok(Account::Own);
     }
     // The server looks its own account up by number, so it has to be one that exists.
-    let accounts = fs::read_to_string("/etc/passwd").map_err(|source| StartError::Setup {
-        directory: "/etc/passwd".into(),
-        source,
-    })?;
+    let accounts = fs::read_to_string("/etc/passwd")
+        .map_err(|source| StartError::Setup { directory: "/etc/passwd".into(), source })?;
     ["postgres", "nobody"]
         .iter()
         .find_map(|name| {

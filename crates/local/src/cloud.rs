@@ -1,0 +1,123 @@
+//! The emulator, with the admin job in it as the deployed environments have it.
+
+use std::{io, path::Path};
+
+use cloud_emulator::{Emulator, ImageProgram, ProcessRunner, Runner};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::{LocalError, LocalOptions};
+
+/// What the embedded database is given and does not ask for.
+const PASSWORD: &str = "not checked by the embedded database";
+
+/// The running emulator.
+pub(crate) struct Cloud {
+    emulator: Emulator,
+    endpoint: String,
+    job: String,
+}
+
+impl Cloud {
+    /// Starts the emulator on a free port and puts the job in place, with the database at `port`.
+    pub(crate) async fn start(
+        options: &LocalOptions,
+        port: u16,
+        state_file: &Path,
+    ) -> Result<Self, LocalError> {
+        let container = options
+            .container
+            .args
+            .iter()
+            .fold(ImageProgram::new(&options.container.program), ImageProgram::arg);
+        let image = options.image.split('@').next().unwrap_or(&options.image);
+        let emulator = Emulator::builder()
+            .runner(Runner::Process(ProcessRunner::new().image(image, container)))
+            .provisioning_delay(options.provisioning_delay)
+            .state_file(state_file)
+            .start()
+            .await
+            .map_err(|source| LocalError::cloud("start", source))?;
+        let LocalOptions { project, region, job, .. } = options;
+        let job = format!("projects/{project}/locations/{region}/jobs/{job}");
+        emulator.put_secret(project, &options.password_secret, PASSWORD);
+        emulator
+            .put_job(&job, job_resource(options, port))
+            .map_err(|source| LocalError::cloud("put the job into", source))?;
+        Ok(Self { endpoint: emulator.url(), emulator, job })
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// How many executions of the job there have been.
+    pub(crate) async fn executions(&self) -> Result<usize, LocalError> {
+        let mut count = 0;
+        let mut page = String::new();
+        loop {
+            let answer = self
+                .get(&format!("/v2/{}/executions?pageSize=1000&pageToken={page}", self.job))
+                .await
+                .map_err(|source| LocalError::cloud("ask", source))?;
+            count += answer["executions"].as_array().map_or(0, Vec::len);
+            match answer["nextPageToken"].as_str() {
+                None | Some("") => return Ok(count),
+                Some(next) => next.clone_into(&mut page),
+            }
+        }
+    }
+
+    /// One question to the emulator's own port. HTTP/1.0, where an answer ends with its connection,
+    /// keeps a client library out of a crate that asks nothing else.
+    async fn get(&self, path: &str) -> io::Result<Value> {
+        let mut stream = TcpStream::connect(self.emulator.address()).await?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+        if head.split(' ').nth(1) != Some("200") {
+            return Err(io::Error::other(body.to_owned()));
+        }
+        Ok(serde_json::from_str(body)?)
+    }
+
+    /// Lets what runs come to its end, and writes down what there is.
+    pub(crate) async fn shutdown(self) -> Result<(), LocalError> {
+        self.emulator.shutdown().await.map_err(|source| LocalError::cloud("shut down", source))
+    }
+}
+
+/// The job as Terraform makes it, apart from where the database is.
+fn job_resource(options: &LocalOptions, port: u16) -> Value {
+    let value = |name: &str, value: &str| json!({"name": name, "value": value});
+    json!({
+        "template": {
+            "taskCount": 1,
+            "template": {
+                "containers": [{
+                    "image": options.image,
+                    "env": [
+                        value("AUTH_DB_HOST", "127.0.0.1"),
+                        value("AUTH_DB_PORT", &port.to_string()),
+                        value("AUTH_DB_NAME", &options.database),
+                        value("AUTH_DB_USER", &options.user),
+                        value("AUTH_DB_SSLMODE", "disable"),
+                        {
+                            "name": "AUTH_DB_PASSWORD",
+                            "valueSource": {
+                                "secretKeyRef": {"secret": options.password_secret, "version": "latest"},
+                            },
+                        },
+                    ],
+                }],
+                // A task that failed is not to be run again: it may have been applied.
+                "maxRetries": 0,
+                "timeout": "300s",
+            },
+        },
+    })
+}

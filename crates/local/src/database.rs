@@ -1,0 +1,185 @@
+//! The embedded PostgreSQL: in this process, reached over TCP like any other.
+//!
+//! `pglite-oxide` serves one connection at a time, ends its server for good at the first connection
+//! that breaks off, and cannot be stopped while somebody is connected. A container that is killed
+//! breaks its connection off. So a small relay stands in front: it hands connections on one after
+//! the other, ends each of them properly whatever the client does, and lets go of the last one when
+//! the environment is shut down.
+//!
+//! There is no password: whoever can open a connection on this machine's loopback interface while
+//! the environment runs may read and write the playground. It never waits for the disk (no `fsync`):
+//! a killed process loses nothing, a power cut may.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use pglite_oxide::PgliteServer;
+use tokio::{
+    io::{AsyncWriteExt, copy_bidirectional, sink},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    time::timeout,
+};
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::LocalError;
+
+/// How long a connection that is let go of gets for its rollback.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// The embedded server, until it is dropped.
+pub(crate) struct Embedded {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    /// One thread owns the server from start to end: its calls block for tenths of a second, and
+    /// stopping it must not depend on the runtime of whoever drops this.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Embedded {
+    /// Starts the server on a free port, with its files in `directory`, which it creates.
+    pub(crate) async fn start(directory: &Path) -> Result<Self, LocalError> {
+        let (report, ready) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel();
+        let directory = directory.to_owned();
+        let thread = std::thread::Builder::new()
+            .name("embedded-postgres".to_owned())
+            .spawn(move || serve(directory, report, stopped))
+            .map_err(|source| LocalError::database("start a thread", source))?;
+        let address = ready.await.map_err(|_| LocalError::database("start", "its thread panicked"))??;
+        Ok(Self { address, stop: Some(stop), thread: Some(thread) })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    pub(crate) fn url(&self, database: &str, user: &str) -> String {
+        format!("postgresql://{user}@{}/{database}?sslmode=disable", self.address)
+    }
+
+    /// Connects to one of the server's databases, as one of its users.
+    pub(crate) async fn connect(&self, database: &str, user: &str) -> Result<Connection, LocalError> {
+        let (client, connection) = Config::new()
+            .host(self.address.ip().to_string())
+            .port(self.address.port())
+            .user(user)
+            .dbname(database)
+            .connect(NoTls)
+            .await
+            .map_err(|source| LocalError::database("connect", source))?;
+        Ok(Connection { client, driver: tokio::spawn(async { drop(connection.await) }) })
+    }
+
+    /// Stops the server: rolls back what is open, waits until its files are closed.
+    pub(crate) async fn stop(mut self) {
+        // Joining blocks, if only for milliseconds.
+        let _ = tokio::task::spawn_blocking(move || self.stop_and_join()).await;
+    }
+
+    fn stop_and_join(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.stop_and_join();
+    }
+}
+
+/// A connection of our own. The next one is served when this one is closed.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    driver: tokio::task::JoinHandle<()>,
+}
+
+impl Connection {
+    /// Says goodbye, and waits until the server is free for the next.
+    pub(crate) async fn close(self) {
+        drop(self.client);
+        let _ = self.driver.await;
+    }
+}
+
+/// The whole life of the server, on its own thread.
+fn serve(
+    directory: PathBuf,
+    report: oneshot::Sender<Result<SocketAddr, LocalError>>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let started = PgliteServer::builder()
+        .path(directory)
+        .start()
+        .map_err(|source| LocalError::database("start", source.into_boxed_dyn_error()))
+        .and_then(|server| {
+            let backend = server.tcp_addr().ok_or_else(|| LocalError::database("start", "it has no port"))?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|source| LocalError::database("start a runtime", source))?;
+            let listener = runtime
+                .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+                .map_err(|source| LocalError::database("listen", source))?;
+            let address = listener.local_addr().map_err(|source| LocalError::database("listen", source))?;
+            Ok((server, backend, runtime, listener, address))
+        });
+    match started {
+        Ok((server, backend, runtime, listener, address)) => {
+            // Nobody waits for it any more: then there is nothing to serve.
+            if report.send(Ok(address)).is_ok() {
+                runtime.block_on(relay_until(stopped, &listener, backend));
+            }
+            drop(listener);
+            // The relay has let go of the last connection, so this returns at once.
+            drop(server);
+        }
+        Err(error) => drop(report.send(Err(error))),
+    }
+}
+
+async fn relay_until(mut stopped: oneshot::Receiver<()>, listener: &TcpListener, backend: SocketAddr) {
+    loop {
+        let client = tokio::select! {
+            _ = &mut stopped => return,
+            accepted = listener.accept() => accepted,
+        };
+        // What accepting can report is about that one client, or about too many open files.
+        let Ok((client, _)) = client else { continue };
+        // The server itself is gone: the client learns it by its connection's end.
+        let Ok(mut backend) = TcpStream::connect(backend).await else { continue };
+        let done = tokio::select! {
+            _ = &mut stopped => true,
+            _ = relay(client, &mut backend) => false,
+        };
+        let_go(backend).await;
+        if done {
+            return;
+        }
+    }
+}
+
+async fn relay(mut client: TcpStream, backend: &mut TcpStream) -> io::Result<()> {
+    client.set_nodelay(true)?;
+    backend.set_nodelay(true)?;
+    copy_bidirectional(&mut client, backend).await?;
+    Ok(())
+}
+
+/// Ends the server's side of a connection in order. Closing it with an answer unread would be a
+/// reset, which ends the server.
+async fn let_go(mut backend: TcpStream) {
+    let _ = timeout(GOODBYE, async {
+        backend.shutdown().await?;
+        tokio::io::copy(&mut backend, &mut sink()).await
+    })
+    .await;
+}
