@@ -347,28 +347,27 @@ pub(crate) fn complete(
     }
     default(&mut job, "launchStage", || json!("GA"));
 
-    let own = |field: &str, new: Value| match old.and_then(|old| old.get(field)) {
-        Some(value) => value.clone(),
-        None => new,
-    };
     let generation = old.and_then(|old| old["generation"].as_str()?.parse::<i64>().ok()).unwrap_or(0) + 1;
-    job["uid"] = own("uid", json!(uuid::Uuid::new_v4()));
-    job["createTime"] = own("createTime", json!(now.to_string()));
-    job["creator"] = own("creator", json!(caller));
-    for field in ["executionCount", "latestCreatedExecution"] {
+    for field in ["uid", "createTime", "creator", "executionCount", "latestCreatedExecution"] {
         if let Some(value) = old.and_then(|old| old.get(field)) {
             job[field] = value.clone();
         }
     }
+    // A caller's own values were dropped when the request was read: what is there was seeded.
+    default(&mut job, "uid", || json!(uuid::Uuid::new_v4()));
+    default(&mut job, "createTime", || json!(now.to_string()));
+    default(&mut job, "creator", || json!(caller));
+    default(&mut job, "terminalCondition", || {
+        json!({
+            "type": "Ready",
+            "state": "CONDITION_SUCCEEDED",
+            "lastTransitionTime": now.to_string(),
+        })
+    });
     job["generation"] = json!(generation.to_string());
     job["observedGeneration"] = json!(generation.to_string());
     job["updateTime"] = json!(now.to_string());
     job["lastModifier"] = json!(caller);
-    job["terminalCondition"] = json!({
-        "type": "Ready",
-        "state": "CONDITION_SUCCEEDED",
-        "lastTransitionTime": now.to_string(),
-    });
     job["etag"] = json!(etag(name, now));
     Ok(job)
 }

@@ -1,0 +1,319 @@
+//! The bytes themselves: the JSON forms, the errors, the control API, what survives a restart.
+
+mod common;
+
+use std::time::Duration;
+
+use cloud_emulator::{Emulator, Script, Step};
+use common::{JOB, LOCATION, World, job};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+/// A plain HTTP client of one emulator.
+struct Http {
+    client: Client,
+    url: String,
+}
+
+impl Http {
+    fn new(emulator: &Emulator) -> Self {
+        let client = Client::builder().no_proxy().build().expect("a client");
+        let url = emulator.url();
+        Self { client, url }
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let response = request.send().await.expect("an answer");
+        let status = response.status();
+        (status, response.json().await.expect("JSON"))
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.call(Method::GET, path, Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        body
+    }
+
+    /// Runs the job and waits for its end.
+    async fn run(&self) -> Value {
+        let (status, operation) = self.call(Method::POST, &format!("/v2/{JOB}:run"), json!({})).await;
+        assert_eq!(status, StatusCode::OK, "{operation}");
+        let path = format!("/v2/{}:wait", operation["name"].as_str().expect("a name"));
+        let wait = json!({ "timeout": "20s" });
+        let (_, done) = self.call(Method::POST, &path, wait).await;
+        assert_eq!(done["done"], true);
+        done
+    }
+}
+
+#[tokio::test]
+async fn enums_are_names_unless_asked_for_as_integers_and_zeros_are_absent() {
+    let world = World::start(Emulator::builder()).await;
+    world.put_job();
+    let http = Http::new(&world.emulator);
+    let done = http.run().await;
+    let name = done["metadata"]["name"].as_str().expect("a name");
+    let execution = http.get(&format!("/v2/{name}")).await;
+    assert_eq!(execution["launchStage"], "GA");
+    assert_eq!(execution["generation"], "1", "64-bit integers are strings");
+    assert_eq!(execution["succeededCount"], 1);
+    for absent in ["failedCount", "cancelledCount", "retriedCount", "runningCount", "reconciling"] {
+        assert_eq!(execution.get(absent), None, "{absent}");
+    }
+    assert_eq!(execution["template"]["maxRetries"], 0, "an explicit zero is kept");
+    let completed = &execution["conditions"][0];
+    assert_eq!(completed["type"], "Completed");
+    assert_eq!(completed["state"], "CONDITION_SUCCEEDED");
+    let as_integers = http.get(&format!("/v2/{name}?$alt=json;enum-encoding=int")).await;
+    assert_eq!(as_integers["launchStage"], 4);
+    assert_eq!(as_integers["conditions"][0]["state"], 4);
+    let tasks = http.get(&format!("/v2/{name}/tasks")).await;
+    assert_eq!(tasks["tasks"][0]["lastAttemptResult"], json!({"status": {}}));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_unknown_field_is_refused_in_googles_words() {
+    let world = World::start(Emulator::builder()).await;
+    world.put_job();
+    let http = Http::new(&world.emulator);
+    let description = "Invalid JSON payload received. Unknown name \"imagee\" at \
+                       'job.template.template.containers[0]': Cannot find field.";
+    let body = json!({"template": {"template": {"containers": [{"imagee": "i"}]}}});
+    let path = format!("/v2/{LOCATION}/jobs?jobId=x");
+    let (status, error) = http.call(Method::POST, &path, body).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        error,
+        json!({"error": {
+            "code": 400,
+            "message": description,
+            "status": "INVALID_ARGUMENT",
+            "details": [{
+                "@type": "type.googleapis.com/google.rpc.BadRequest",
+                "fieldViolations": [{
+                    "field": "job.template.template.containers[0]",
+                    "description": description,
+                }],
+            }],
+        }})
+    );
+    let (_, error) = http.call(Method::POST, &format!("/v2/{JOB}:run"), json!({"colour": 1})).await;
+    assert_eq!(
+        error["error"]["message"],
+        "Invalid JSON payload received. Unknown name \"colour\": Cannot find field."
+    );
+    let (status, error) = http.call(Method::GET, &format!("/v2/{JOB}?colour=1"), Value::Null).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        error["error"]["message"],
+        "Invalid JSON payload received. Unknown name \"colour\": Cannot bind query parameter. \
+         Field 'colour' could not be found in request message."
+    );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn every_method_of_google_cloud_that_is_not_emulated_answers_501() {
+    let world = World::start(Emulator::builder()).await;
+    let http = Http::new(&world.emulator);
+    for (method, path, name) in [
+        (Method::POST, "/v2/entries:write", "google.logging.v2.LoggingServiceV2.WriteLogEntries"),
+        (Method::GET, "/v1/projects/p/secrets/s/versions/latest:access", "GET /v1/projects/p"),
+        (Method::PUT, "/v2/entries:list", "PUT /v2/entries:list"),
+    ] {
+        let (status, error) = http.call(method, path, Value::Null).await;
+        assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
+        assert_eq!(error["error"]["status"], "UNIMPLEMENTED");
+        let message = error["error"]["message"].as_str().expect("a message");
+        assert!(message.starts_with(name), "{message}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_and_a_wrong_token_is_refused() {
+    let world = World::start(Emulator::builder()).await;
+    for id in ["a", "b", "c"] {
+        let name = format!("{LOCATION}/jobs/{id}");
+        world.emulator.put_job(&name, job("i")).expect("put");
+    }
+    let http = Http::new(&world.emulator);
+    let path = format!("/v2/{LOCATION}/jobs?pageSize=2&showDeleted=false");
+    let first = http.get(&path).await;
+    assert_eq!(first["jobs"].as_array().map(Vec::len), Some(2));
+    let token = first["nextPageToken"].as_str().expect("a token");
+    let second = http.get(&format!("{path}&pageToken={token}")).await;
+    assert_eq!(second["jobs"][0]["name"], format!("{LOCATION}/jobs/c"));
+    assert_eq!(second.get("nextPageToken"), None);
+    let (status, _) = http.call(Method::GET, &format!("{path}&pageToken=x"), Value::Null).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_control_api_does_what_the_library_does() {
+    let world = World::start(Emulator::builder()).await;
+    let http = Http::new(&world.emulator);
+    assert_eq!(http.get("/emulator/health").await["status"], "ok");
+    let put = |path: String, body: Value| {
+        let http = &http;
+        async move {
+            let (status, body) = http.call(Method::PUT, &path, body).await;
+            assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        }
+    };
+    put(format!("/emulator/resources/{JOB}"), job("i")).await;
+    put("/emulator/secrets/projects/p/secrets/s".to_owned(), json!({"value": "v"})).await;
+    put(
+        format!("/emulator/scripts/{JOB}"),
+        json!({"steps": [{"log": {"line": "hello"}}, {"wait": 1}, {"exit": 2}]}),
+    )
+    .await;
+    put(
+        "/emulator/faults".to_owned(),
+        json!([{
+            "method": "GET",
+            "path": "*/jobs/admin",
+            "times": 1,
+            "action": {"status": {"code": 429, "message": "slow down", "retryAfter": "7"}},
+        }]),
+    )
+    .await;
+    let url = format!("{}/v2/{JOB}", world.emulator.url());
+    let refused = http.client.get(&url).send().await.expect("an answer");
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.headers()["retry-after"], "7");
+    let body: Value = refused.json().await.expect("JSON");
+    assert_eq!(body["error"], json!({"code": 429, "message": "slow down", "status": "RESOURCE_EXHAUSTED"}));
+    assert_eq!(http.get(&format!("/v2/{JOB}")).await["name"], JOB);
+
+    let done = http.run().await;
+    assert_eq!(done["error"]["code"], 10);
+    let (_, logs) = http
+        .call(
+            Method::POST,
+            "/v2/entries:list",
+            json!({"resourceNames": ["projects/p"], "filter": "textPayload=hello"}),
+        )
+        .await;
+    assert_eq!(logs["entries"][0]["textPayload"], "hello");
+    assert_eq!(logs["entries"][0].get("severity"), None);
+
+    let calls = http.get("/emulator/calls").await;
+    let calls = calls["calls"].as_array().expect("a list");
+    let lines: Vec<String> = calls
+        .iter()
+        .map(|call| format!("{} {}", call["method"].as_str().unwrap_or_default(), call["status"]))
+        .collect();
+    assert_eq!(lines, ["GET 429", "GET 200", "POST 200", "POST 200", "POST 200"]);
+    assert_eq!(calls[4]["body"]["filter"], "textPayload=hello");
+    assert!(calls[4]["receivedNs"].as_u64() > calls[3]["receivedNs"].as_u64());
+
+    let (status, error) =
+        http.call(Method::PUT, &format!("/emulator/scripts/{JOB}"), json!({"stepz": []})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(error["error"].as_str().is_some_and(|text| text.contains("stepz")));
+
+    let (status, _) = http.call(Method::POST, "/emulator/reset", Value::Null).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(http.get("/emulator/calls").await["calls"], json!([]));
+    assert_eq!(http.get(&format!("/v2/{LOCATION}/jobs")).await, json!({}));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_reset_does_not_wait_for_what_runs() {
+    let world = World::start(Emulator::builder().grace(Duration::from_mins(10))).await;
+    world.put_job();
+    world.emulator.set_script(JOB, Script::new([Step::Stubborn]));
+    world.run().await;
+    let reset = tokio::time::timeout(Duration::from_secs(20), world.emulator.reset()).await;
+    reset.expect("in time");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_state_survives_a_restart_and_what_ran_has_failed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("state.json");
+    let start = || World::start(Emulator::builder().state_file(&file));
+
+    let world = start().await;
+    world.put_job();
+    world.emulator.set_script(JOB, Script::new([Step::log("kept")]));
+    let done = Http::new(&world.emulator).run().await;
+    let finished = done["response"]["name"].as_str().expect("a name").to_owned();
+    world.end().await;
+
+    let world = start().await;
+    let http = Http::new(&world.emulator);
+    let execution = http.get(&format!("/v2/{finished}")).await;
+    assert_eq!(execution["succeededCount"], 1);
+    assert_eq!(http.get(&format!("/v2/{}", done["name"].as_str().expect("a name"))).await, done);
+    assert_eq!(world.log(&finished).await.len(), 2);
+    assert_eq!(world.tasks(&finished).await.len(), 1);
+    world.emulator.set_script(JOB, Script::new([Step::Forever]));
+    let running = World::metadata(&world.run().await).name;
+    // Not an orderly end: the file is what it was when the emulator went away.
+    let copy = loop {
+        let text = std::fs::read_to_string(&file).expect("the file");
+        if text.contains(&running) {
+            break text;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    world.emulator.reset().await;
+    world.end().await;
+    std::fs::write(&file, copy).expect("written");
+
+    let world = start().await;
+    let execution = world.execution(&running).await;
+    assert_eq!(execution.failed_count, 1);
+    assert_eq!(execution.running_count, 0);
+    assert!(execution.completion_time.is_some());
+    let completed = common::condition(&execution, "Completed").expect("a condition");
+    assert!(completed.message.contains("emulator ended"));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_broken_state_file_is_an_error_that_names_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("state.json");
+    std::fs::write(&file, "{").expect("written");
+    let error = Emulator::builder().state_file(&file).start().await;
+    let error = error.expect_err("not JSON").to_string();
+    assert!(error.contains("state.json"), "{error}");
+}
+
+#[tokio::test]
+async fn entries_planted_by_a_test_are_read_back() {
+    let world = World::start(Emulator::builder()).await;
+    world
+        .emulator
+        .put_log_entry(json!({
+            "logName": "projects/p/logs/cloudaudit.googleapis.com%2Factivity",
+            "protoPayload": {"@type": "type.googleapis.com/google.cloud.audit.AuditLog"},
+            "timestamp": "2026-01-01T00:00:00Z",
+            "severity": "NOTICE",
+        }))
+        .expect("put");
+    let refused = world.emulator.put_log_entry(json!({"logname": "x"}));
+    assert!(refused.expect_err("a typing error").to_string().contains("logname"));
+    let logging = world.logging().await;
+    let list = logging
+        .list_log_entries()
+        .set_resource_names(["projects/p"])
+        .set_filter("log_id(\"cloudaudit.googleapis.com/activity\")")
+        .send()
+        .await
+        .expect("a list");
+    assert_eq!(list.entries.len(), 1);
+    assert!(list.entries[0].proto_payload().is_some());
+    world.end().await;
+}
