@@ -88,6 +88,7 @@ pub struct Local {
     cloud: Cloud,
     database: Embedded,
     _state: State,
+    database_url: String,
     database_name: String,
     user: String,
 }
@@ -125,7 +126,14 @@ impl Local {
             state.mark_complete()?;
         }
         on_progress(Stage::Ready);
-        Ok(Self { cloud, database, _state: state, database_name: options.database, user: options.user })
+        Ok(Self {
+            database_url: database.url(&options.database, &options.user),
+            cloud,
+            database,
+            _state: state,
+            database_name: options.database,
+            user: options.user,
+        })
     }
 
     /// Where the emulator answers for all of Google Cloud's APIs: `http://127.0.0.1:PORT`.
@@ -138,8 +146,8 @@ impl Local {
     ///
     /// One connection at a time: while it is open, a container waits for its turn.
     #[must_use]
-    pub fn database_url(&self) -> String {
-        self.database.url(&self.database_name, &self.user)
+    pub fn database_url(&self) -> &str {
+        &self.database_url
     }
 
     /// Counts what is there.

@@ -101,6 +101,8 @@ impl State {
 /// What can be said about a state directory without starting anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
+    /// The state directory.
+    pub directory: PathBuf,
     /// Whether there is an environment: it was started at least once, and not reset since.
     pub exists: bool,
     /// Whether some process has it running now.
@@ -111,8 +113,9 @@ pub struct Status {
 
 /// Looks at a state directory, which need not exist. Nothing is started or changed.
 pub fn status(directory: &Path) -> Result<Status, LocalError> {
+    let directory = directory.to_owned();
     if !directory.exists() {
-        return Ok(Status { exists: false, in_use: false, bytes: 0 });
+        return Ok(Status { directory, exists: false, in_use: false, bytes: 0 });
     }
     let in_use = match OpenOptions::new().read(true).open(directory.join(LOCK)) {
         // Shared, so that two that only look do not see each other.
@@ -120,9 +123,10 @@ pub fn status(directory: &Path) -> Result<Status, LocalError> {
         Err(_) => false,
     };
     Ok(Status {
-        exists: read_layout(directory)?.is_some(),
+        exists: read_layout(&directory)?.is_some(),
         in_use,
-        bytes: size(directory).map_err(|source| LocalError::state("read", directory, source))?,
+        bytes: size(&directory).map_err(|source| LocalError::state("read", &directory, source))?,
+        directory,
     })
 }
 
