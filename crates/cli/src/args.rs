@@ -10,11 +10,12 @@ use clap::{Args, Parser, Subcommand};
 #[command(after_help = "\
 Examples:
   quill-admin create-superadmin --env staging
-  quill-admin update-permissions --env teaching --username steve.jones --permission staff
+  quill-admin update-permissions -e teaching -u steve.jones -p staff
   quill-admin add-role --env local --username steve.jones --role Clinician
 
-The environments are those of environments.yaml; `quill-admin envs` lists them. `local` needs
-nothing installed: it is an emulator and a database on this machine.")]
+The environments are those of environments.yaml; `quill-admin envs` lists
+them. `local` needs nothing installed: it is an emulator and a database on
+this machine.")]
 pub struct Cli {
     /// Options every command takes.
     #[command(flatten)]
@@ -28,10 +29,10 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Global {
     /// Environment to run in
-    #[arg(short, long, global = true, value_name = "NAME", env = "QUILL_ADMIN_ENV")]
+    #[arg(short, long, global = true, value_name = "NAME", env = "QUILL_ADMIN_ENV", hide_env_values = true)]
     pub env: Option<String>,
     /// The environments file [default: environments.yaml here or above]
-    #[arg(long, global = true, value_name = "FILE", env = "QUILL_ADMIN_CONFIG")]
+    #[arg(long, global = true, value_name = "FILE", env = "QUILL_ADMIN_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// Print one JSON document on stdout, also on failure
     #[arg(long, global = true)]
@@ -89,7 +90,7 @@ Example:
     /// Take a role from a user
     #[command(after_help = "\
 Example:
-  quill-admin remove-role --env staging --username steve.jones --role Clinician")]
+  quill-admin remove-role -e staging -u steve.jones -r Clinician")]
     RemoveRole(Role),
     /// Show a user: levels, roles, whether they can log in
     #[command(after_help = "\
@@ -190,10 +191,7 @@ pub enum Local {
     },
     /// Run the emulator and the database until Ctrl-C, for other programs
     #[command(after_help = "\
-Prints where the emulator and the database listen. The database takes one connection at a time.
-
-Example:
-  quill-admin local serve
-  psql \"postgresql://postgres@127.0.0.1:PORT/template1?sslmode=disable\"")]
+Prints where the emulator and the database listen, for curl, gcloud and psql.
+The database takes one connection at a time.")]
     Serve,
 }

@@ -34,14 +34,10 @@ pub fn after_failure(code: ExitCode, environment: &str, username: Option<&Userna
     let user = username.map_or("NAME", Username::as_str);
     let check = || format!("look at the database with: {}", command(environment, "check", &[]));
     match code {
-        ExitCode::UserNotFound => vec![
-            "usernames are matched exactly, upper and lower case".to_owned(),
-            format!(
-                "to create the user: {}",
-                command(environment, "create-superadmin", &[("--username", user)])
-            ),
-        ],
-        ExitCode::RoleNotFound => vec!["role names are matched exactly, upper and lower case".to_owned()],
+        ExitCode::UserNotFound => vec![format!(
+            "to create the user: {}",
+            command(environment, "create-superadmin", &[("--username", user)])
+        )],
         ExitCode::EmailTaken => vec!["give another --email, or the username the email belongs to".to_owned()],
         ExitCode::DatabaseUnreachable => vec!["running the task again is safe".to_owned(), check()],
         ExitCode::DatabaseRefused | ExitCode::SchemaMismatch => vec![check()],

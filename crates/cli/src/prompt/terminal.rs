@@ -115,7 +115,9 @@ impl Questions {
                 use rustix::termios::{OptionalActions, tcsetattr};
                 let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &saved);
             }
-            let _ = Term::stderr().show_cursor();
+            let term = Term::stderr();
+            // The cursor may be hidden, and stands behind a half-typed answer.
+            let _ = term.show_cursor().and_then(|()| term.write_line(""));
             // The thread that asks cannot be woken up: the process has to end from here.
             std::process::exit(i32::from(report(&interrupted())));
         }))

@@ -146,8 +146,11 @@ pub(super) fn task(report: &TaskReport<'_>, elapsed: Duration, style: Style) -> 
         ),
     }
     if !text.problems.is_empty() {
-        for line in &report.run.system_log {
-            let _ = writeln!(text.problems, "  Cloud Run: {}", clean(line));
+        // Where the executor told what went wrong, Cloud Run's own lines only repeat it.
+        if !matches!(report.run.conclusion, Conclusion::Told(_)) {
+            for line in &report.run.system_log {
+                let _ = writeln!(text.problems, "  Cloud Run: {}", clean(line));
+            }
         }
         for hint in
             code.map(|code| hints::after_failure(code, environment, report.username)).unwrap_or_default()
@@ -184,16 +187,6 @@ fn told(
     match outcome {
         Outcome::Failed { failure } => {
             problem(&mut text.problems, &failure.message);
-            if !failure.available_roles.is_empty() {
-                let _ = writeln!(
-                    text.problems,
-                    "  the database has: {}",
-                    clean(&failure.available_roles.join(", "))
-                );
-            }
-            for column in &failure.missing_columns {
-                let _ = writeln!(text.problems, "  missing: {}", clean(column));
-            }
             return;
         }
         Outcome::Created { user, .. } => {
