@@ -7,15 +7,19 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::connect::Target;
+use crate::connect::{PATIENCE, Target};
 use crate::failure::{ActionError, Failed, cause, leaves_commit_open};
 use crate::output::Output;
 use crate::session::{LIMIT, Session};
 use crate::sql;
+use crate::stop::Stop;
 
-/// How long to try to connect again, to ask. Shorter than at the start: when a signal comes now,
-/// ten seconds are left.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// How long to wait for the answer to COMMIT once told to stop. Together with [`GRACE_TO_ASK`] less
+/// than the ten seconds that Cloud Run leaves: the result has to be printed in time.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How long to try to find out what became of the transaction once told to stop.
+const GRACE_TO_ASK: Duration = Duration::from_secs(6);
 
 /// How often to ask while the server still works on it, with [`PAUSE`] in between.
 const QUESTIONS: usize = 10;
@@ -28,42 +32,46 @@ enum Fate {
     Unknown,
 }
 
-/// Makes the transaction's changes permanent.
+/// Makes the changes of a transaction, `id`, permanent.
 ///
-/// From here on a signal waits: the answer is on its way, and it is the truth.
+/// From here on a signal does not end the task: the answer is on its way, and it is the truth.
 pub(crate) async fn commit(
     session: &Session,
+    id: Option<i64>,
     target: &Target,
+    stop: &mut Stop,
     tasks: &mut JoinSet<()>,
     log: &mut Output<'_>,
 ) -> Result<(), ActionError> {
-    // Its number, to ask after it by, should the answer get lost.
-    let row = session.client.query_typed_one(sql::TRANSACTION_ID, &[]).await?;
-    let id: Option<i64> = row.try_get(0)?;
-
-    let reason = match timeout(LIMIT, session.client.batch_execute("COMMIT")).await {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(error)) if !leaves_commit_open(&error) => return Err(error.into()),
-        Ok(Err(error)) => cause(&error),
-        Err(_) => format!("no answer within {} s", LIMIT.as_secs()),
+    let answer = tokio::select! {
+        answer = session.client.batch_execute("COMMIT") => Some(answer),
+        () = sleep(LIMIT) => None,
+        () = stop.overdue(GRACE) => None,
     };
-    log.info(&format!("the connection broke while the change was being saved ({reason}); asking the database what became of it"));
-    match fate(id, target, tasks, log).await {
-        Fate::Committed => Ok(()),
-        Fate::RolledBack => Err(Failed::new(
-            ExitCode::DatabaseUnreachable,
-            format!("the connection to the database was lost before the change was saved ({reason}); nothing was changed"),
-        )
-        .into()),
-        Fate::Unknown => Err(Failed::new(
-            ExitCode::DatabaseUnreachable,
-            format!(
-                "the connection to the database was lost while the change was being saved ({reason}): it may or \
-                 may not have been saved. Look with `quill-admin show-user`; running the task again is safe"
-            ),
-        )
-        .into()),
-    }
+    let reason = match answer {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(error)) if !leaves_commit_open(&error) => return Err(error.into()),
+        Some(Err(error)) => cause(&error),
+        None => "no answer came".to_owned(),
+    };
+    log.info(&format!(
+        "the connection broke while the change was being saved ({reason}); asking the database what became of it"
+    ));
+    let fate = tokio::select! {
+        fate = fate(id, target, tasks, log) => fate,
+        () = stop.overdue(GRACE_TO_ASK) => Fate::Unknown,
+    };
+    let message = match fate {
+        Fate::Committed => return Ok(()),
+        Fate::RolledBack => format!(
+            "the connection to the database was lost before the change was saved ({reason}); nothing was changed"
+        ),
+        Fate::Unknown => format!(
+            "the connection to the database was lost while the change was being saved ({reason}): it may or may \
+             not have been saved. Look with `quill-admin show-user`; running the task again is safe"
+        ),
+    };
+    Err(Failed::new(ExitCode::DatabaseUnreachable, message).into())
 }
 
 /// Asks the server, over a new connection, what became of a transaction.
@@ -73,7 +81,7 @@ async fn fate(id: Option<i64>, target: &Target, tasks: &mut JoinSet<()>, log: &m
     for _ in 0..QUESTIONS {
         let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&id, Type::INT8)];
         let question = session.client.query_typed_one(sql::TRANSACTION_STATUS, &parameters);
-        let Ok(Ok(row)) = timeout(PATIENCE, question).await else { return Fate::Unknown };
+        let Ok(Ok(row)) = timeout(LIMIT, question).await else { return Fate::Unknown };
         match row.try_get::<_, Option<&str>>(0) {
             Ok(Some("committed")) => return Fate::Committed,
             Ok(Some("aborted")) => return Fate::RolledBack,

@@ -102,17 +102,17 @@ fn in_transaction(error: &Error) -> Failed {
             )
         };
     };
-    let state = db.code();
-    let (class, rest) = state.code().split_at(2.min(state.code().len()));
+    let state = db.code().code();
+    let class = class(state);
     let words = server_words(db);
-    let (code, what) = match (class, rest) {
+    let (code, what) = match (class, &state[class.len()..]) {
         ("55", "P03") => (
             ExitCode::RowLocked,
             "the row is locked by somebody else, and still was after 10 s of waiting".to_owned(),
         ),
         ("40", _) => (
             ExitCode::RowLocked,
-            format!("other transactions were in the way, again and again (SQLSTATE {})", state.code()),
+            format!("other transactions were in the way, again and again (SQLSTATE {state})"),
         ),
         ("57", "014") => (
             ExitCode::DatabaseUnreachable,
@@ -146,11 +146,13 @@ fn in_transaction(error: &Error) -> Failed {
 fn server_words(db: &DbError) -> String {
     let state = db.code().code();
     // Code of the database's own (a trigger, a function) chooses SQLSTATE, message and object names
-    // freely, but not its context. The server's own is at most one line, as in "while locking tuple".
-    if db.where_().is_some_and(|context| !context.starts_with("while ") || context.contains('\n')) {
+    // freely, but not its context, which begins with where it happened. What the server itself says
+    // happened nowhere, or in a statement.
+    let server = |context: &str| context.starts_with("while ") || context.starts_with("SQL statement ");
+    if !db.where_().is_none_or(server) {
         return format!(": SQLSTATE {state}, raised by a trigger or function");
     }
-    let only_names = matches!(&state[..2], "28" | "3D" | "57" | "53" | "08")
+    let only_names = matches!(class(state), "28" | "3D" | "57" | "53" | "08")
         || ["42501", "42P01", "42703", "42P10", "25006"].contains(&state);
     if only_names {
         return format!(": {} (SQLSTATE {state})", db.message());
@@ -159,6 +161,11 @@ fn server_words(db: &DbError) -> String {
     let named = [("constraint", db.constraint()), ("table", db.table()), ("column", db.column())];
     parts.extend(named.iter().filter_map(|(what, name)| name.map(|name| format!("{what} {name}"))));
     format!(": {}", parts.join(", "))
+}
+
+/// The first two characters of an SQLSTATE: what kind of error it is.
+fn class(state: &str) -> &str {
+    state.get(..2).unwrap_or(state)
 }
 
 /// Whether the connection broke, as against something being wrong with what came over it.
@@ -177,7 +184,10 @@ pub(crate) fn leaves_commit_open(error: &Error) -> bool {
 
 /// What is behind an error of the connection: system messages and TLS, never values.
 pub(crate) fn cause(error: &Error) -> String {
-    error.source().map_or_else(|| error.to_string(), ToString::to_string)
+    match error.as_db_error() {
+        Some(db) => server_words(db).trim_start_matches(": ").to_owned(),
+        None => error.source().map_or_else(|| error.to_string(), ToString::to_string),
+    }
 }
 
 /// What a failed attempt to connect means for the next one.
@@ -193,7 +203,7 @@ pub(crate) fn attempt(error: &Error) -> Attempt {
     if let Some(db) = error.as_db_error() {
         let state = db.code().code();
         let words = format!("{} (SQLSTATE {state})", db.message());
-        return match &state[..2] {
+        return match class(state) {
             // Starting up, shutting down, too many connections, out of memory, internal errors.
             "57" | "53" | "08" | "58" | "XX" => Attempt::NotYet(words),
             _ => Attempt::Refused(words),

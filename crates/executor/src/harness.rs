@@ -16,6 +16,7 @@ use crate::output::Output;
 use crate::panic;
 use crate::schema::{self, Schema};
 use crate::session::{LIMIT, Session};
+use crate::sql;
 use crate::stop::Stop;
 use crate::words;
 
@@ -110,12 +111,14 @@ async fn transact(
         };
         let tried = match tried {
             Err(_) => Err(unanswered().into()),
-            Ok(Ok(outcome)) if outcome.changes().is_empty() => {
+            Ok(Ok((outcome, _))) if outcome.changes().is_empty() => {
                 // What was seen is true whatever becomes of the rest.
                 session.roll_back().await;
                 return Ok(outcome);
             }
-            Ok(Ok(outcome)) => commit(session, target, connections, log).await.map(|()| outcome),
+            Ok(Ok((outcome, id))) => {
+                commit(session, id, target, stop, connections, log).await.map(|()| outcome)
+            }
             Ok(Err(error)) => Err(error),
         };
         let error = match tried {
@@ -132,13 +135,14 @@ async fn transact(
     unreachable!("the last attempt returns")
 }
 
-/// Begins a transaction and does the action in it.
+/// Begins a transaction and does the action in it. Returns the transaction's number too, to ask after
+/// it by, should the answer to COMMIT get lost.
 async fn act(
     session: &Session,
     invocation: &Invocation,
     schema: &mut Option<Schema>,
     log: &mut Output<'_>,
-) -> Result<Outcome, ActionError> {
+) -> Result<(Outcome, Option<i64>), ActionError> {
     let action = &invocation.request.action;
     session.begin(action.name().writes()).await?;
     let schema = if let Some(known) = schema {
@@ -151,7 +155,12 @@ async fn act(
         schema.insert(found)
     };
     let work = Work { client: &session.client, schema, server_version: &session.server_version };
-    actions::perform(&work, action).await
+    let outcome = actions::perform(&work, action).await?;
+    let id = match outcome.changes() {
+        [] => None,
+        _ => session.client.query_typed_one(sql::TRANSACTION_ID, &[]).await?.try_get(0)?,
+    };
+    Ok((outcome, id))
 }
 
 fn stopped() -> Failed {

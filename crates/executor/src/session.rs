@@ -27,7 +27,7 @@ SET LOCAL idle_in_transaction_session_timeout = '60s';";
 
 /// How long a transaction may take from here: the statement's limit and a little more. The server
 /// keeps its own limits; this one is for a network that swallows everything.
-pub(crate) const LIMIT: Duration = Duration::from_secs(40);
+pub(crate) const LIMIT: Duration = Duration::from_secs(35);
 
 /// How long rolling back may take, where only politeness is at stake: the server rolls back by itself
 /// when the connection ends.

@@ -1,6 +1,9 @@
 //! Being told to stop: SIGTERM from Cloud Run, SIGINT from a keyboard.
 
 use std::io;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 /// Listens from the moment it exists on. A process that does not listen is killed, or, as the first
 /// process of a container, not told at all.
@@ -20,6 +23,12 @@ impl Stop {
         }
         #[cfg(not(unix))]
         Ok(Self { seen: false })
+    }
+
+    /// Returns when that long has passed since a signal came.
+    pub(crate) async fn overdue(&mut self, grace: Duration) {
+        self.requested().await;
+        sleep(grace).await;
     }
 
     /// Returns once a signal has come, and at once from then on.

@@ -6,12 +6,16 @@ use std::sync::Arc;
 use quill_admin_contract::{Connection, ExitCode, TlsMode};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature, verify_tls13_signature_with_raw_key,
+};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use x509_cert::Certificate;
+use x509_cert::der::{Decode, Encode};
 
 use crate::failure::Failed;
 
@@ -43,6 +47,13 @@ pub(crate) fn connector(connection: &Connection) -> Result<MakeRustlsConnect, Fa
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
+}
+
+fn public_key(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
+    Certificate::from_der(certificate)
+        .and_then(|certificate| certificate.tbs_certificate.subject_public_key_info.to_der())
+        .map(SubjectPublicKeyInfoDer::from)
+        .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))
 }
 
 fn trusted(path: &Path) -> Result<RootCertStore, Failed> {
@@ -107,10 +118,95 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        match verify_tls13_signature(message, cert, dss, algorithms) {
+            // rustls reads X.509 version 3 only. PostgreSQL servers often have a version 1
+            // certificate, because that is what PostgreSQL's manual makes with OpenSSL. Where nothing
+            // of the certificate counts but its key, the key is taken out by other means.
+            Err(Error::InvalidCertificate(_)) if self.roots.is_none() => {
+                verify_tls13_signature_with_raw_key(message, &public_key(cert)?, dss, algorithms)
+            }
+            result => result,
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::crypto::ring;
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use rustls::server::{ClientHello, ResolvesServerCert};
+    use rustls::sign::CertifiedKey;
+    use rustls::version::{TLS12, TLS13};
+    use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
+
+    use super::Verifier;
+
+    /// A server that shows a certificate and signs with whatever key it has.
+    #[derive(Debug)]
+    struct Shown(Arc<CertifiedKey>);
+
+    impl ResolvesServerCert for Shown {
+        fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+            Some(Arc::clone(&self.0))
+        }
+    }
+
+    fn handshake(
+        certificate_of: &KeyPair,
+        signing: &KeyPair,
+        version: &'static rustls::SupportedProtocolVersion,
+    ) -> Result<(), rustls::Error> {
+        let provider = Arc::new(ring::default_provider());
+        let certificate = CertificateParams::new(["localhost".to_owned()])
+            .and_then(|params| params.self_signed(certificate_of))
+            .expect("a certificate");
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing.serialize_der()));
+        let key = provider.key_provider.load_private_key(key).expect("a key");
+        let shown = Shown(Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key)));
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[version])
+            .expect("supported")
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(shown));
+        let verifier = Verifier { provider: Arc::clone(&provider), roots: None };
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .expect("supported")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        let mut client = ClientConnection::new(Arc::new(client), "localhost".try_into().expect("a name"))?;
+        let mut server = ServerConnection::new(Arc::new(server))?;
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut wire = Vec::new();
+            client.write_tls(&mut wire).expect("to memory");
+            server.read_tls(&mut wire.as_slice()).expect("from memory");
+            server.process_new_packets()?;
+            let mut wire = Vec::new();
+            server.write_tls(&mut wire).expect("to memory");
+            client.read_tls(&mut wire.as_slice()).expect("from memory");
+            client.process_new_packets()?;
+        }
+        Ok(())
+    }
+
+    /// Otherwise whoever stands in the middle could show the server's certificate as their own, and
+    /// channel binding would bind to nothing.
+    #[test]
+    fn a_server_without_the_certificates_key_is_refused_even_where_nothing_is_verified() {
+        let (own, stolen_from) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
+        for version in [&TLS12, &TLS13] {
+            assert_eq!(handshake(&own, &own, version), Ok(()));
+            let refused = handshake(&stolen_from, &own, version).expect_err("a stolen certificate");
+            assert!(matches!(refused, rustls::Error::InvalidCertificate(_)), "{refused}");
+        }
     }
 }

@@ -162,3 +162,296 @@ fn create_superadmin_changes_an_existing_user_and_leaves_the_rest_alone() {
         assert_eq!(other.expect(ExitCode::Success).changes(), ["password"]);
     }
 }
+
+#[test]
+fn without_the_role_a_superadmin_is_made_all_the_same() {
+    needs_postgres!();
+    for generation in Generation::ALL {
+        let db = Database::builder(generation).without_roles().create();
+        let ended = Executor::create(&db, "jo", "jo@example.org").run().expect(ExitCode::Success);
+        assert_eq!(ended.message(), "created user jo: superadmin, consultant, no role");
+        assert_eq!(ended.warnings(), [WarningCode::RoleNotSeeded]);
+        let warning = ended.messages().pop().expect("a warning");
+        assert!(warning.starts_with("WARNING ") && warning.contains("`quill-admin add-role`"), "{warning}");
+        assert_eq!(db.value("SELECT count(*) FROM user_role").as_deref(), Some("0"));
+
+        // Unchanged is told with the warning too; once the role is there, the same request gives it.
+        let again = Executor::create(&db, "jo", "jo@example.org").run().expect(ExitCode::Success);
+        assert!(matches!(again.outcome(), Outcome::Unchanged { .. }));
+        assert_eq!(again.warnings(), [WarningCode::RoleNotSeeded]);
+        db.execute("INSERT INTO roles (name) VALUES ('System Administrator')");
+        let seeded = Executor::create(&db, "jo", "jo@example.org").run().expect(ExitCode::Success);
+        assert_eq!(seeded.changes(), ["+ System Administrator"]);
+        assert_eq!(seeded.warnings(), []);
+    }
+}
+
+#[test]
+fn a_plaintext_password_is_hashed_and_warned_about() {
+    needs_postgres!();
+    let db = Database::create(Generation::August2026);
+    let password = "pläin, text = ^ 'pass' 🙂";
+    let ended = Executor::create(&db, "jo", "jo@example.org")
+        .unset("ADMIN_PASSWORD_HASH")
+        .set("ADMIN_PASSWORD", password)
+        .run()
+        .expect(ExitCode::Success);
+    assert_eq!(ended.warnings(), [WarningCode::PlaintextPassword]);
+    let stored = db.value("SELECT password_hash FROM users").expect("a hash");
+    assert!(!ended.text.contains(&stored));
+    let secret = quill_admin_contract::Secret::new(stored.clone());
+    quill_admin_contract::PasswordHash::parse(secret).expect("the application's form");
+    let parsed = argon2::password_hash::phc::PasswordHash::new(&stored).expect("PHC");
+    argon2::PasswordVerifier::verify_password(&argon2::Argon2::default(), password.as_bytes(), &parsed)
+        .expect("the password logs in");
+}
+
+#[test]
+fn an_email_of_somebody_else_is_refused() {
+    needs_postgres!();
+    for generation in Generation::ALL {
+        let db = Database::create(generation);
+        add_worn_user(&db, "owner");
+        add_user(&db, "jo");
+        let before = db.contents();
+        for username in ["new", "jo"] {
+            let ended = Executor::create(&db, username, "old@example.org").run().expect(ExitCode::EmailTaken);
+            assert_eq!(
+                ended.message(),
+                "the email old@example.org belongs to another user, owner; nothing was changed"
+            );
+            assert_eq!(db.contents(), before);
+        }
+        // Emails compare exactly, as the application does.
+        Executor::create(&db, "new", "OLD@example.org").run().expect(ExitCode::Success);
+    }
+}
+
+/// A plain user who can log in.
+fn add_user(db: &Database, username: &str) {
+    db.execute(&format!(
+        "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
+         additional_competencies, removed_competencies, system_permissions) \
+         VALUES ({0}, {0} || '@example.com', 'hash', true, false, 'patient', '[]', '[]', 'patient')",
+        quoted(username)
+    ));
+}
+
+#[test]
+fn update_permissions_changes_the_level_and_nothing_else() {
+    needs_postgres!();
+    for generation in Generation::ALL {
+        let db = Database::create(generation);
+        add_worn_user(&db, "jo");
+        let before = row(&db, "jo");
+        for (level, old) in
+            [("patient", "staff"), ("admin", "patient"), ("superadmin", "admin"), ("staff", "superadmin")]
+        {
+            let ended = Executor::permission(&db, "jo", level).run().expect(ExitCode::Success);
+            assert_eq!(ended.message(), format!("updated user jo: permission level {old} → {level}"));
+            assert_eq!(ended.changes(), [format!("permission: {old} -> {level}")]);
+            assert_eq!(ended.user().permission, level);
+            let mut expected = before.clone();
+            expected[10] = Some(level.to_owned());
+            assert_eq!(row(&db, "jo"), expected);
+        }
+        assert_eq!(roles(&db, "jo"), ["Clinician"]);
+        let ended = Executor::permission(&db, "jo", "staff").run().expect(ExitCode::Success);
+        assert_eq!(ended.message(), "nothing to change: jo has the permission level staff already");
+        assert!(matches!(ended.outcome(), Outcome::Unchanged { .. }));
+        let mut warnings = vec![WarningCode::AccountInactive];
+        warnings.extend((generation == Generation::August2026).then_some(WarningCode::EmailNotVerified));
+        assert_eq!(ended.warnings(), warnings);
+    }
+}
+
+fn role(db: &Database, action: &str, username: &str, role: &str) -> Executor {
+    Executor::on(db, action).set("ADMIN_USERNAME", username).set("ADMIN_ROLE", role)
+}
+
+#[test]
+fn roles_are_given_and_taken() {
+    needs_postgres!();
+    for generation in Generation::ALL {
+        let db = Database::create(generation);
+        add_user(&db, "jo");
+        let users = db.rows("SELECT users::text FROM users");
+        let ended = role(&db, "add-role", "jo", " Patient Advocate ").run().expect(ExitCode::Success);
+        assert_eq!(ended.message(), "updated user jo: role Patient Advocate added");
+        assert_eq!(ended.changes(), ["+ Patient Advocate"]);
+        role(&db, "add-role", "jo", "Clinician").run().expect(ExitCode::Success);
+        assert_eq!(roles(&db, "jo"), ["Clinician", "Patient Advocate"]);
+
+        let ended = role(&db, "add-role", "jo", "Clinician").run().expect(ExitCode::Success);
+        assert_eq!(ended.message(), "nothing to change: jo has the role Clinician already");
+        assert_eq!(ended.user().roles, ["Clinician", "Patient Advocate"]);
+
+        let ended = role(&db, "remove-role", "jo", "Clinician").run().expect(ExitCode::Success);
+        assert_eq!(ended.message(), "updated user jo: role Clinician removed");
+        assert_eq!(ended.changes(), ["- Clinician"]);
+        assert_eq!(roles(&db, "jo"), ["Patient Advocate"]);
+        let ended = role(&db, "remove-role", "jo", "Clinician").run().expect(ExitCode::Success);
+        assert_eq!(ended.message(), "nothing to change: jo does not have the role Clinician");
+        assert_eq!(db.rows("SELECT users::text FROM users"), users, "the user's own row is as it was");
+    }
+}
+
+#[test]
+fn an_unknown_role_gets_the_list_of_those_there_are() {
+    needs_postgres!();
+    let db = Database::create(Generation::August2026);
+    add_user(&db, "jo");
+    db.execute("INSERT INTO roles (name) VALUES ('Ärztin'), ('a porter')");
+    let before = db.contents();
+    for action in ["add-role", "remove-role"] {
+        let ended = role(&db, action, "jo", "clinician").run().expect(ExitCode::RoleNotFound);
+        let sorted = [
+            "Clinical Administrator",
+            "Clinical Support Staff",
+            "Clinician",
+            "Patient",
+            "Patient Advocate",
+            "System Administrator",
+            "a porter",
+            "Ärztin",
+        ];
+        assert_eq!(ended.failure().available_roles, sorted);
+        assert!(ended.message().contains(&sorted.join(", ")), "{}", ended.message());
+        assert_eq!(db.contents(), before);
+    }
+    db.execute("DELETE FROM roles");
+    let ended = role(&db, "add-role", "jo", "Clinician").run().expect(ExitCode::RoleNotFound);
+    assert!(ended.message().contains("has no roles yet"), "{}", ended.message());
+}
+
+#[test]
+fn an_unknown_user_is_not_made() {
+    needs_postgres!();
+    let db = Database::create(Generation::March2026);
+    add_user(&db, "Jo");
+    let before = db.contents();
+    let who = |executor: Executor| executor.set("ADMIN_USERNAME", "jo").run().expect(ExitCode::UserNotFound);
+    who(Executor::permission(&db, "", "admin"));
+    who(role(&db, "add-role", "", "Clinician"));
+    who(role(&db, "remove-role", "", "no such role"));
+    let ended = who(Executor::on(&db, "show-user"));
+    assert!(ended.message().starts_with("there is no user jo "), "{}", ended.message());
+    assert_eq!(db.contents(), before);
+}
+
+#[test]
+fn show_user_tells_everything_but_secrets() {
+    needs_postgres!();
+    for generation in Generation::ALL {
+        // Reading is enough for it.
+        let db = Database::builder(generation).read_only().create();
+        add_worn_user(&db, "jo");
+        let before = db.contents();
+        let ended =
+            Executor::on(&db, "show-user").set("ADMIN_USERNAME", "jo").run().expect(ExitCode::Success);
+        let user = ended.user();
+        let new = generation == Generation::August2026;
+        assert_eq!(
+            (
+                user.email.as_str(),
+                user.permission.as_str(),
+                user.base_profession.as_str(),
+                user.roles.as_slice()
+            ),
+            ("old@example.org", "staff", "nurse", &["Clinician".to_owned()][..])
+        );
+        assert!(!user.active && user.totp_enabled);
+        assert_eq!(user.email_verified, new.then_some(false));
+        assert_eq!(
+            ended.message(),
+            format!(
+                "user jo: email old@example.org, permission level staff, base profession nurse, role Clinician, \
+                 inactive, one-time codes on{}",
+                if new { ", email not verified" } else { "" }
+            )
+        );
+        let mut warnings = vec![WarningCode::AccountInactive];
+        warnings.extend(new.then_some(WarningCode::EmailNotVerified));
+        assert_eq!(ended.warnings(), warnings);
+        assert_eq!(db.contents(), before);
+    }
+}
+
+#[test]
+fn check_reports_the_database() {
+    needs_postgres!();
+    for generation in Generation::ALL {
+        let new = generation == Generation::August2026;
+        let db = Database::create(generation);
+        let ended = Executor::on(&db, "check").run().expect(ExitCode::Success);
+        let Outcome::Checked { database, warnings } = ended.outcome() else { panic!("{}", ended.text) };
+        assert_eq!(warnings, []);
+        assert_eq!((&database.database, &database.user), (&db.name, &db.user));
+        assert_eq!(Some(&database.server_version), db.value("SHOW server_version").as_ref());
+        assert_eq!(database.tls.as_deref(), Some("TLSv1.3"));
+        assert!(database.writable);
+        assert_eq!(database.email_verified_column, new);
+        assert_eq!(database.roles.len(), 6);
+        assert!(database.roles.is_sorted());
+        assert_eq!(database.missing_roles, [""; 0]);
+
+        db.execute("DELETE FROM roles WHERE name IN ('Patient', 'Clinician'); INSERT INTO roles (name) VALUES ('Porter')");
+        let ended = Executor::on(&db, "check").run().expect(ExitCode::Success);
+        let Outcome::Checked { database, .. } = ended.outcome() else { panic!("{}", ended.text) };
+        assert_eq!(database.missing_roles, ["Clinician", "Patient"]);
+        assert_eq!(ended.warnings(), [WarningCode::RolesMissing]);
+        assert!(ended.message().starts_with("tasks can run here: PostgreSQL "), "{}", ended.message());
+        assert!(ended.message().ends_with("4 of 6 roles"), "{}", ended.message());
+    }
+}
+
+#[test]
+fn check_sees_each_right_that_is_missing() {
+    needs_postgres!();
+    for revoked in [
+        "INSERT ON users",
+        "UPDATE ON users",
+        "INSERT ON user_role",
+        "DELETE ON user_role",
+        "USAGE ON SEQUENCE users_id_seq",
+    ] {
+        let db = Database::create(Generation::August2026);
+        db.execute(&format!("REVOKE {revoked} FROM {}", db.user));
+        let ended = Executor::on(&db, "check").run().expect(ExitCode::Success);
+        let Outcome::Checked { database, .. } = ended.outcome() else { panic!("{}", ended.text) };
+        assert!(!database.writable, "{revoked}");
+        assert!(ended.message().starts_with("tasks can only read here"), "{}", ended.message());
+    }
+}
+
+#[test]
+fn difficult_values_reach_the_row_unchanged() {
+    needs_postgres!();
+    for (generation, names) in [
+        (Generation::March2026, ["a,b=c^d", "'; DROP TABLE users; --", "Ж🙂 \\ \"x\" `y` $1 %s {} é"]),
+        (Generation::August2026, ["$$'\\''\"", "E'\\x27", "\u{202e}rtl\u{2028}line  two  blanks"]),
+    ] {
+        let db = Database::create(generation);
+        for (index, name) in names.into_iter().enumerate() {
+            let email = format!("o'brien,=^\"\\$1🙂Ж{index}@пример.рф");
+            let role_name = format!("'; DELETE FROM users; -- \\ \"{index}\" 🙂,=^");
+            let reason = "because, = ^ \"quoted\" \\ 🙂 'x'";
+            let ended = Executor::create(&db, name, &email)
+                .set("ADMIN_REASON", reason)
+                .run()
+                .expect(ExitCode::Success);
+            assert_eq!(ended.result().reason.map(String::from).as_deref(), Some(reason));
+            assert_eq!((ended.user().username, ended.user().email), (name.to_owned(), email.clone()));
+            assert_eq!(row(&db, name)[..2], owned(&[Some(name), Some(&email)]));
+            db.execute(&format!("INSERT INTO roles (name) VALUES ({})", quoted(&role_name)));
+            let ended = role(&db, "add-role", name, &role_name).run().expect(ExitCode::Success);
+            assert!(ended.user().roles.contains(&role_name));
+            let ended = Executor::permission(&db, name, "staff").run().expect(ExitCode::Success);
+            assert!(ended.message().contains(name), "{}", ended.text);
+        }
+        assert_eq!(db.value("SELECT count(*) FROM users").as_deref(), Some("3"));
+        let longest = "é".repeat(150);
+        Executor::create(&db, &longest, "long@example.org").run().expect(ExitCode::Success);
+        assert_eq!(row(&db, &longest)[0].as_ref(), Some(&longest));
+    }
+}

@@ -1,7 +1,15 @@
 //! The compiled executor, driven by environment variables alone, against a real PostgreSQL server.
 //!
 //! One binary, so that one server serves all of it. `run.rs` starts the executor and looks at every
-//! byte it prints for secrets; the other files are the tests, by subject.
+//! byte it prints for secrets, `proxy.rs` is a network that fails on demand; the other files are the
+//! tests, by subject.
 
 mod actions;
+mod concurrency;
+mod input;
+mod network;
+mod proxy;
+mod refusals;
 mod run;
+mod secrets;
+mod tls;
