@@ -95,11 +95,12 @@ impl World {
 
     /// Ends what was started for it.
     #[cfg_attr(not(feature = "local"), expect(clippy::unused_async, reason = "there is nothing to end"))]
-    pub async fn close(self) {
+    pub async fn close(self) -> Result<(), CliError> {
         #[cfg(feature = "local")]
         if let Some(local) = self.local {
-            local.shutdown().await;
+            local.shutdown().await.map_err(local::error)?;
         }
+        Ok(())
     }
 }
 
@@ -188,6 +189,7 @@ pub mod local {
 
     /// The embedded environment stands in for the cloud: where it fails, the cloud failed.
     #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+    #[must_use]
     pub fn error(error: LocalError) -> CliError {
         let mut message = error.to_string();
         let mut source = std::error::Error::source(&error);

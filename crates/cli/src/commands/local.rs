@@ -67,7 +67,7 @@ async fn count(
         Some(local) => local.contents().await.map_err(world::local::error),
         None => Err(CliError::usage("this environment is not an emulated one")),
     };
-    world.close().await;
+    world.close().await?;
     contents
 }
 
@@ -86,7 +86,7 @@ async fn serve(context: &Context<'_>, environment: &Environment) -> Result<u8, C
             () = stdin_closed() => {}
         }
     }
-    world.close().await;
+    world.close().await?;
     Ok(0)
 }
 

@@ -8,6 +8,7 @@ use super::Context;
 use crate::args::Role;
 use crate::config::{Environment, Place};
 use crate::error::CliError;
+use crate::events::Event;
 use crate::flow;
 use crate::hints;
 use crate::report::TaskReport;
@@ -46,7 +47,7 @@ impl Context<'_> {
         let embedded = matches!(environment.place, Place::Embedded { .. });
         let run =
             flow::run::run(&world.google, &environment.job, request, interrupted, embedded, &emit).await;
-        // Closing takes a moment that nobody has to wait for before reading the result.
+        // Reported before closing, which takes a moment and changes nothing about the result.
         let code = match run {
             Ok(run) => Ok(self.reporter.task(&TaskReport {
                 environment: &environment,
@@ -65,7 +66,9 @@ impl Context<'_> {
                 Err(hints.into_iter().fold(error, CliError::hint))
             }
         };
-        world.close().await;
+        if let Err(error) = world.close().await {
+            emit(Event::Trouble(error.to_string()));
+        }
         code
     }
 }

@@ -102,7 +102,7 @@ async fn follow_state(
         }
         loop {
             sleep(delay).await;
-            delay = (delay * 3 / 2).min(SLOWEST_POLL);
+            delay = (delay * 5 / 4).min(SLOWEST_POLL);
             match google.execution(&execution.name).await {
                 Ok(now) => {
                     execution = now;

@@ -322,7 +322,7 @@ pub(super) fn local_status(
         field(&mut text, "", "nothing there yet; the first command with --env local makes it");
         return text;
     }
-    field(&mut text, "size", &format!("{:.1} MB", status.bytes as f64 / 1e6));
+    field(&mut text, "size", &indicatif::DecimalBytes(status.bytes).to_string());
     field(&mut text, "in use", if status.in_use { "yes" } else { "no" });
     if let Some(contents) = contents {
         field(&mut text, "users", &contents.users.to_string());
