@@ -10,10 +10,11 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// Starts a transaction with its limits, in one round trip.
 ///
 /// The isolation is what the actions count on, whatever the database's default is: a statement sees
-/// what others committed while it waited. A transaction that lost its client is ended by the server
+/// what others committed while it waited. Whether it may write is left to the database's default: an
+/// administrator who switched that off for a while means us too. A transaction that lost its client is ended by the server
 /// after a minute instead of holding its locks on.
 const BEGIN: &str = "\
-START TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE;
+START TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET LOCAL lock_timeout = '10s';
 SET LOCAL statement_timeout = '30s';
 SET LOCAL idle_in_transaction_session_timeout = '60s';";

@@ -25,7 +25,8 @@ SELECT wanted.name,
   FROM (VALUES ('users'), ('roles'), ('user_role')) AS wanted (name)
   LEFT JOIN pg_class AS found ON found.oid = to_regclass(wanted.name)";
 
-/// Whether the user may read and write what the actions do, the sequence behind `users.id` included.
+/// Whether the user may read and write what the actions do, the sequence behind `users.id` included, and
+/// whether the database takes changes at all.
 pub(crate) const RIGHTS: &str = "\
 SELECT current_database()::text,
        current_user::text,
@@ -37,6 +38,7 @@ SELECT current_database()::text,
        AND has_table_privilege('user_role', 'INSERT')
        AND has_table_privilege('user_role', 'DELETE')
        AND NOT pg_is_in_recovery()
+       AND current_setting('default_transaction_read_only') = 'off'
        AND NOT EXISTS (
            SELECT FROM pg_attrdef AS fallback
              JOIN pg_depend AS needs ON needs.classid = 'pg_attrdef'::regclass AND needs.objid = fallback.oid

@@ -98,6 +98,7 @@ fn a_signal_while_commit_is_on_its_way_waits_for_the_answer() {
     deliver.send(()).expect("it waits");
     let ended = running.finish().expect(ExitCode::Success);
     assert!(matches!(ended.outcome(), Outcome::Created { .. }));
+    assert!(!ended.text.contains("asking the database"), "it waited for the answer itself: {}", ended.text);
     assert_eq!(users(&db).as_deref(), Some("1"));
 }
 

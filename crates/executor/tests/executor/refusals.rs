@@ -77,15 +77,33 @@ fn a_missing_right_is_refused_and_not_taken_for_a_missing_table() {
 #[test]
 fn a_database_that_takes_no_changes_is_a_refusal() {
     needs_postgres!();
-    // As close to a replica as one server gets: the server itself refuses to write.
     let db = Database::create(Generation::August2026);
-    db.execute(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-         SET LOCAL transaction_read_only = on; UPDATE users SET email = email; RETURN NEW; END $$; \
-         CREATE TRIGGER refuse BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION refuse()",
-    );
+    db.execute(&format!("ALTER DATABASE {} SET default_transaction_read_only = on", db.name));
     let ended = Executor::create(&db, "jo", "jo@example.org").run().expect(ExitCode::DatabaseRefused);
+    assert!(ended.message().contains("accepts no changes at present"), "{}", ended.message());
+    let ended = Executor::on(&db, "check").run().expect(ExitCode::Success);
+    assert!(ended.message().starts_with("tasks can only read here"), "{}", ended.message());
+}
+
+#[test]
+fn looking_cannot_change_anything_even_if_the_database_would() {
+    needs_postgres!();
+    // A view that writes something down whenever it is read.
+    let db = Database::create(Generation::August2026);
+    db.execute(&format!(
+        "CREATE TABLE seen (what text); GRANT ALL ON seen TO {0}; ALTER TABLE users RENAME TO people; \
+         CREATE FUNCTION seen() RETURNS boolean LANGUAGE sql VOLATILE AS \
+         $$ INSERT INTO seen VALUES ('x'); SELECT true $$; \
+         CREATE VIEW users AS SELECT * FROM people WHERE seen(); GRANT ALL ON users TO {0}; \
+         INSERT INTO people (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
+         additional_competencies, removed_competencies, system_permissions) \
+         VALUES ('jo', 'jo@x', 'h', true, false, 'patient', '[]', '[]', 'patient')",
+        db.user
+    ));
+    let show = Executor::on(&db, "show-user").set("ADMIN_USERNAME", "jo");
+    let ended = show.run().expect(ExitCode::DatabaseRefused);
     assert!(ended.message().contains("25006"), "{}", ended.message());
+    assert_eq!(db.value("SELECT count(*) FROM seen").as_deref(), Some("0"));
 }
 
 #[test]
