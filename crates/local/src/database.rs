@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use pglite_oxide::PgliteServer;
+use pglite_oxide::{Pglite, PgliteServer};
 use tokio::{
     io::{AsyncWriteExt, copy_bidirectional, sink},
     net::{TcpListener, TcpStream},
@@ -65,15 +65,18 @@ impl Embedded {
 
     /// Connects to one of the server's databases, as one of its users.
     pub(crate) async fn connect(&self, database: &str, user: &str) -> Result<Connection, LocalError> {
-        let (client, connection) = Config::new()
-            .host(self.address.ip().to_string())
-            .port(self.address.port())
-            .user(user)
-            .dbname(database)
-            .connect(NoTls)
+        connect(self.address, database, user)
             .await
-            .map_err(|source| LocalError::database("connect", source))?;
-        Ok(Connection { client, driver: tokio::spawn(async { drop(connection.await) }) })
+            .map_err(|source| LocalError::database("connect to", source))
+    }
+
+    /// Loads PostgreSQL's code before the first connection needs it. Returns at once.
+    ///
+    /// Opening a connection in advance would warm up more, and have whoever comes meanwhile wait
+    /// for it.
+    pub(crate) fn warm_up() {
+        // What goes wrong here goes wrong again for the one who needs it.
+        std::thread::spawn(|| drop(Pglite::preload()));
     }
 
     /// Stops the server: rolls back what is open, waits until its files are closed.
@@ -108,6 +111,21 @@ impl Connection {
         drop(self.client);
         let _ = self.driver.await;
     }
+}
+
+async fn connect(
+    address: SocketAddr,
+    database: &str,
+    user: &str,
+) -> Result<Connection, tokio_postgres::Error> {
+    let (client, connection) = Config::new()
+        .host(address.ip().to_string())
+        .port(address.port())
+        .user(user)
+        .dbname(database)
+        .connect(NoTls)
+        .await?;
+    Ok(Connection { client, driver: tokio::spawn(async { drop(connection.await) }) })
 }
 
 /// The whole life of the server, on its own thread.

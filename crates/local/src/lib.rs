@@ -21,7 +21,7 @@ use quill_admin_schema::{AUGUST_2026, SEED_ROLES};
 use tokio_postgres::types::ToSql;
 
 use cloud::Cloud;
-use database::Embedded;
+use database::{Connection, Embedded};
 use state::State;
 
 pub use error::LocalError;
@@ -109,17 +109,22 @@ impl Local {
     pub async fn start(options: LocalOptions, on_progress: impl Fn(Stage)) -> Result<Self, LocalError> {
         let state = State::hold(&options.state_dir)?;
         let complete = state.is_complete()?;
-        if !complete {
+        let database = if complete {
+            on_progress(Stage::StartingDatabase);
+            let database = Embedded::start(&state.database()).await?;
+            Embedded::warm_up();
+            database
+        } else {
             on_progress(Stage::UnpackingDatabase);
-            // A first start that was killed half-way. Nothing in it was ever shown to anybody.
-            state.clear()?;
-        }
-        on_progress(Stage::StartingDatabase);
-        let database = Embedded::start(&state.database()).await?;
-        if !complete {
+            state.begin()?;
+            let database = Embedded::start(&state.database()).await?;
+            on_progress(Stage::StartingDatabase);
+            let superuser = database.connect("postgres", "postgres").await?;
             on_progress(Stage::CreatingTables);
-            create_tables(&database, &options.database, &options.user).await?;
-        }
+            create_database(superuser, &options.database, &options.user).await?;
+            create_tables(database.connect(&options.database, &options.user).await?).await?;
+            database
+        };
         on_progress(Stage::StartingCloud);
         let cloud = Cloud::start(&options, database.port(), &state.cloud()).await?;
         if !complete {
@@ -174,25 +179,24 @@ impl Local {
     }
 }
 
-/// Makes the database as it is deployed: its own user owns it and the tables in it.
-async fn create_tables(server: &Embedded, database: &str, user: &str) -> Result<(), LocalError> {
-    let failed = |source| LocalError::database("create the tables in", source);
-    let superuser = server.connect("postgres", "postgres").await?;
+/// Makes the database as it is deployed: it belongs to a user of its own.
+async fn create_database(superuser: Connection, database: &str, user: &str) -> Result<(), LocalError> {
     let created = async {
         let client = &superuser.client;
-        let (quoted_database, quoted_user) = (quote(client, database).await?, quote(client, user).await?);
-        client.batch_execute(&format!("CREATE ROLE {quoted_user} LOGIN")).await?;
-        client.batch_execute(&format!("CREATE DATABASE {quoted_database} OWNER {quoted_user}")).await
+        let (database, user) = (quote(client, database).await?, quote(client, user).await?);
+        client.batch_execute(&format!("CREATE ROLE {user} LOGIN")).await?;
+        client.batch_execute(&format!("CREATE DATABASE {database} OWNER {user}")).await
     }
     .await;
     superuser.close().await;
-    created.map_err(failed)?;
+    created.map_err(|source| LocalError::database("create the Quill database in", source))
+}
 
-    let owner = server.connect(database, user).await?;
+async fn create_tables(owner: Connection) -> Result<(), LocalError> {
     // Several statements at once are one transaction.
     let created = owner.client.batch_execute(&[AUGUST_2026, SEED_ROLES].concat()).await;
     owner.close().await;
-    created.map_err(failed)
+    created.map_err(|source| LocalError::database("create the Quill tables in", source))
 }
 
 /// A name as SQL takes it. The server knows best.

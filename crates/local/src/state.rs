@@ -42,11 +42,6 @@ impl State {
     pub(crate) fn hold(directory: &Path) -> Result<Self, LocalError> {
         create_private(directory).map_err(|source| LocalError::state("create", directory, source))?;
         let lock = lock(directory)?;
-        // Most playgrounds are inside a repository, and none of this is for it.
-        let ignore = directory.join(".gitignore");
-        if !ignore.exists() {
-            fs::write(&ignore, "*\n").map_err(|source| LocalError::state("write", &ignore, source))?;
-        }
         Ok(Self { directory: directory.to_owned(), _lock: lock })
     }
 
@@ -69,8 +64,16 @@ impl State {
         }
     }
 
-    /// Removes what a first start that did not come to its end has left.
-    pub(crate) fn clear(&self) -> Result<(), LocalError> {
+    /// Begins an environment: in a directory that is empty, whatever a first start that did not come
+    /// to its end has left.
+    pub(crate) fn begin(&self) -> Result<(), LocalError> {
+        self.clear()?;
+        // Most playgrounds are inside a repository, and none of this is for it.
+        let ignore = self.directory.join(".gitignore");
+        fs::write(&ignore, "*\n").map_err(|source| LocalError::state("write", &ignore, source))
+    }
+
+    fn clear(&self) -> Result<(), LocalError> {
         let entries = fs::read_dir(&self.directory)
             .map_err(|source| LocalError::state("read", &self.directory, source))?;
         for entry in entries {

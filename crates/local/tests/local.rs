@@ -1,0 +1,290 @@
+//! The local environment from outside: started, used, left in every possible way, started again.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    cell::RefCell,
+    env, fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use quill_admin_local::{Container, Local, LocalError, LocalOptions, Stage, reset, status};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_postgres::NoTls;
+
+const JOB: &str = "projects/quill-medical-local/locations/europe-west2/jobs/quill-admin-local";
+
+fn options(state_dir: &Path) -> LocalOptions {
+    LocalOptions {
+        state_dir: state_dir.to_owned(),
+        container: Container { program: "/bin/sh".into(), args: vec!["-c".into(), "env".into()] },
+        project: "quill-medical-local".into(),
+        region: "europe-west2".into(),
+        job: "quill-admin-local".into(),
+        image: "europe-west2-docker.pkg.dev/quill-medical-local/quill/admin@sha256:00".into(),
+        database: "quill_auth".into(),
+        user: "quill".into(),
+        password_secret: "auth-db-password".into(),
+        provisioning_delay: Duration::ZERO,
+    }
+}
+
+async fn start(state_dir: &Path) -> Local {
+    Local::start(options(state_dir), |_| {}).await.unwrap()
+}
+
+async fn connect(local: &Local) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(local.database_url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+const PORTER: &str = "INSERT INTO roles (name) VALUES ('Porter')";
+
+async fn porters(local: &Local) -> i64 {
+    let client = connect(local).await;
+    client.query_one("SELECT count(*) FROM roles WHERE name = 'Porter'", &[]).await.unwrap().get(0)
+}
+
+/// One request to the emulator; HTTP/1.0, where the answer ends with the connection.
+async fn call(local: &Local, method: &str, path: &str, body: &Value) -> Value {
+    let address = local.endpoint().strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let body = body.to_string();
+    let head = format!(
+        "{method} {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(" 200 "), "{answer}");
+    serde_json::from_str(body).unwrap()
+}
+
+#[tokio::test]
+async fn what_happened_is_there_at_the_next_start_and_gone_after_a_reset() {
+    let home = TempDir::new().unwrap();
+    let state_dir = home.path().join(".quill-admin/local");
+    assert!(!status(&state_dir).unwrap().exists);
+    assert!(!state_dir.exists(), "looking must not create anything");
+    assert!(!reset(&state_dir).unwrap());
+
+    let stages = RefCell::new(Vec::new());
+    let local = Local::start(options(&state_dir), |stage| stages.borrow_mut().push(stage)).await.unwrap();
+    let first = [
+        Stage::UnpackingDatabase,
+        Stage::StartingDatabase,
+        Stage::CreatingTables,
+        Stage::StartingCloud,
+        Stage::Ready,
+    ];
+    assert_eq!(stages.take(), first);
+    let contents = local.contents().await.unwrap();
+    assert_eq!((contents.users, contents.executions), (0, 0));
+
+    // The container is started with what the job says, and nothing of this process's.
+    let operation = call(&local, "POST", &format!("/v2/{JOB}:run"), &json!({})).await;
+    let operation = operation["name"].as_str().unwrap();
+    let done = call(&local, "POST", &format!("/v2/{operation}:wait"), &json!({"timeout": "10s"})).await;
+    assert_eq!(done["response"]["succeededCount"], 1, "{done}");
+    let log = call(
+        &local,
+        "POST",
+        "/v2/entries:list",
+        &json!({"resourceNames": ["projects/quill-medical-local"], "pageSize": 100}),
+    )
+    .await;
+    let lines: Vec<&str> =
+        log["entries"].as_array().unwrap().iter().filter_map(|entry| entry["textPayload"].as_str()).collect();
+    let port = local.database_url().split(['@', '/', ':']).rev().nth(1).unwrap().to_owned();
+    for line in [
+        "AUTH_DB_HOST=127.0.0.1".to_owned(),
+        format!("AUTH_DB_PORT={port}"),
+        "AUTH_DB_NAME=quill_auth".to_owned(),
+        "AUTH_DB_USER=quill".to_owned(),
+        "AUTH_DB_SSLMODE=disable".to_owned(),
+    ] {
+        assert!(lines.contains(&line.as_str()), "{line} is missing in {lines:?}");
+    }
+    assert!(lines.iter().any(|line| line.starts_with("AUTH_DB_PASSWORD=")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.starts_with("HOME=")), "{lines:?}");
+
+    connect(&local).await.batch_execute(PORTER).await.unwrap();
+
+    // Nobody else meanwhile, and told so at once.
+    let second = Local::start(options(&state_dir), |_| {}).await.err().unwrap();
+    assert!(
+        matches!(second, LocalError::InUse { process: Some(id), .. } if id == std::process::id()),
+        "{second}"
+    );
+    assert!(matches!(reset(&state_dir), Err(LocalError::InUse { .. })));
+    let running = status(&state_dir).unwrap();
+    assert!(running.exists && running.in_use);
+    local.shutdown().await.unwrap();
+
+    let stages = RefCell::new(Vec::new());
+    let local = Local::start(options(&state_dir), |stage| stages.borrow_mut().push(stage)).await.unwrap();
+    assert_eq!(stages.take(), [Stage::StartingDatabase, Stage::StartingCloud, Stage::Ready]);
+    assert_eq!(porters(&local).await, 1);
+    assert_eq!(local.contents().await.unwrap().executions, 1);
+    local.shutdown().await.unwrap();
+
+    let resting = status(&state_dir).unwrap();
+    assert!(resting.exists && !resting.in_use);
+    assert!(resting.bytes > 1_000_000);
+    assert!(reset(&state_dir).unwrap());
+    assert!(!status(&state_dir).unwrap().exists);
+    let left: Vec<_> = fs::read_dir(&state_dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["lock"]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_can_look_into_the_state() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = TempDir::new().unwrap();
+    let state_dir = home.path().join("local");
+    // Made by somebody with other ideas.
+    fs::create_dir(&state_dir).unwrap();
+    fs::set_permissions(&state_dir, fs::Permissions::from_mode(0o755)).unwrap();
+    start(&state_dir).await.shutdown().await.unwrap();
+    assert_eq!(fs::metadata(&state_dir).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::read_to_string(state_dir.join(".gitignore")).unwrap(), "*\n");
+}
+
+/// What a killed container does. The embedded server alone would not answer anybody after it.
+#[tokio::test]
+async fn a_connection_that_breaks_off_is_rolled_back_and_the_next_one_is_served() {
+    let home = TempDir::new().unwrap();
+    let local = start(home.path()).await;
+    let address: std::net::SocketAddr = {
+        let url = local.database_url();
+        url.split(['@', '/']).rev().nth(1).unwrap().parse().unwrap()
+    };
+    for _ in 0..3 {
+        let stream = TcpStream::connect(address).await.unwrap();
+        // Without a word: the other side finds a reset connection, as after a kill.
+        stream.set_zero_linger().unwrap();
+        let mut config = tokio_postgres::Config::new();
+        let (client, connection) =
+            config.user("quill").dbname("quill_auth").connect_raw(stream, NoTls).await.unwrap();
+        let driver = tokio::spawn(connection);
+        client.batch_execute("BEGIN").await.unwrap();
+        client.batch_execute(PORTER).await.unwrap();
+        driver.abort();
+        let _ = driver.await;
+        assert_eq!(timeout(Duration::from_secs(30), porters(&local)).await.unwrap(), 0);
+    }
+    local.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn it_ends_while_somebody_is_connected() {
+    let home = TempDir::new().unwrap();
+    let local = start(home.path()).await;
+    let client = connect(&local).await;
+    client.batch_execute("BEGIN").await.unwrap();
+    client.batch_execute(PORTER).await.unwrap();
+    timeout(Duration::from_secs(30), local.shutdown()).await.unwrap().unwrap();
+    assert!(client.batch_execute("COMMIT").await.is_err());
+
+    let local = start(home.path()).await;
+    assert_eq!(porters(&local).await, 0);
+    // Dropped instead of shut down, as by an error on the way: it has to let go all the same.
+    drop(local);
+    start(home.path()).await.shutdown().await.unwrap();
+}
+
+/// Tells this test binary, started again by itself, what to be killed at.
+const KILL_ME_AT: &str = "QUILL_ADMIN_LOCAL_TEST_KILL_ME_AT";
+const STATE_DIR: &str = "QUILL_ADMIN_LOCAL_TEST_STATE_DIR";
+
+/// Not a test of its own: the process that the tests below kill.
+#[tokio::test]
+async fn victim() {
+    let (Some(moment), Some(state_dir)) = (env::var_os(KILL_ME_AT), env::var_os(STATE_DIR)) else { return };
+    let here = |stage: &str| {
+        if moment == *stage {
+            // To stderr, which the test harness does not capture for a plain write.
+            std::io::Write::write_all(&mut std::io::stderr(), b"now\n").unwrap();
+            loop {
+                std::thread::park();
+            }
+        }
+    };
+    let local =
+        Local::start(options(&PathBuf::from(state_dir)), |stage| here(&format!("{stage:?}"))).await.unwrap();
+    connect(&local).await.batch_execute(PORTER).await.unwrap();
+    here("committed");
+    unreachable!("there is no such moment: {}", moment.display());
+}
+
+struct Victim(Child);
+
+impl Victim {
+    fn at(moment: &str, state_dir: &Path) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["victim", "--exact"])
+            .env(KILL_ME_AT, moment)
+            .env(STATE_DIR, state_dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "now"), "it never came to {moment}");
+        Self(child)
+    }
+
+    fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_killed_process_loses_nothing_that_was_committed() {
+    let home = TempDir::new().unwrap();
+    let victim = Victim::at("committed", home.path());
+    let id = victim.0.id();
+    let refused = Local::start(options(home.path()), |_| {}).await.err().unwrap();
+    assert!(matches!(refused, LocalError::InUse { process: Some(found), .. } if found == id), "{refused}");
+    victim.kill();
+    let local = start(home.path()).await;
+    assert_eq!(porters(&local).await, 1);
+    local.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_first_start_that_is_killed_half_way_is_begun_again() {
+    let home = TempDir::new().unwrap();
+    for moment in ["StartingDatabase", "CreatingTables", "StartingCloud"] {
+        Victim::at(moment, home.path()).kill();
+        assert!(!status(home.path()).unwrap().exists, "{moment}");
+    }
+    let local = start(home.path()).await;
+    let roles: i64 = connect(&local).await.query_one("SELECT count(*) FROM roles", &[]).await.unwrap().get(0);
+    assert_eq!(roles, 6);
+    local.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_state_of_another_version_is_refused_by_name() {
+    let home = TempDir::new().unwrap();
+    fs::write(home.path().join("layout.json"), r#"{"format": 99}"#).unwrap();
+    let refused = Local::start(options(home.path()), |_| {}).await.err().unwrap();
+    assert!(matches!(refused, LocalError::Format { found: 99, .. }), "{refused}");
+    // A reset needs to understand nothing.
+    assert!(reset(home.path()).unwrap());
+    start(home.path()).await.shutdown().await.unwrap();
+}
