@@ -1,1 +1,139 @@
-//! Journeys: written once, run against every world.
+//! The world a journey happens in: an environments file, the emulator, a database, and the compiled
+//! programs with an environment of their own.
+
+mod cli;
+
+use cloud_emulator::runner::{ImageProgram, ProcessRunner, Runner, Script};
+use cloud_emulator::{Emulator, RecordedCall};
+use quill_admin_testkit::postgres::Database;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+pub use cli::{Command, Finished, binary};
+
+/// The job every world has.
+pub const JOB: &str = "projects/quill-medical-staging/locations/europe-west2/jobs/quill-admin-staging";
+const IMAGE: &str = "europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin";
+const DIGEST: &str = "sha256:4b825dc642cb6eb9a060e54bf8d69288fbee4904f1a5b7d4a1e0b1b7c0ffee00";
+
+/// A folder, a cloud and, in most worlds, a database.
+pub struct World {
+    /// The working folder of every command; its `environments.yaml` has staging and prod here.
+    pub folder: TempDir,
+    /// The cloud.
+    pub emulator: Emulator,
+    /// The database, in a world that has one.
+    pub database: Option<Database>,
+    // Dropped last: the emulator runs on it.
+    _runtime: Runtime,
+}
+
+impl World {
+    /// The real executor, as its own process, against a real database.
+    #[must_use]
+    pub fn with_database(database: Database) -> Self {
+        let program = ImageProgram::new(binary("quill-admin-executor"));
+        let mut world = Self::new(Runner::Process(ProcessRunner::new().image(IMAGE, program)));
+        world.emulator.put_secret("quill-medical-staging", "auth-db-password", database.password.clone());
+        world.put_job(&json!([
+            {"name": "AUTH_DB_HOST", "value": database.host},
+            {"name": "AUTH_DB_PORT", "value": database.port.to_string()},
+            {"name": "AUTH_DB_NAME", "value": database.name},
+            {"name": "AUTH_DB_USER", "value": database.user},
+            {"name": "AUTH_DB_SSLMODE", "value": "require"},
+            {"name": "AUTH_DB_PASSWORD", "valueSource": {"secretKeyRef": {"secret": "auth-db-password", "version": "latest"}}},
+        ]));
+        world.database = Some(database);
+        world
+    }
+
+    /// No container: executions do what a script says.
+    #[must_use]
+    pub fn scripted(script: Script) -> Self {
+        let world = Self::new(Runner::Scripted);
+        world.put_job(&json!([]));
+        world.emulator.set_script(JOB, script);
+        world
+    }
+
+    /// A cloud without the job.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::new(Runner::Scripted)
+    }
+
+    fn new(runner: Runner) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let emulator = runtime.block_on(Emulator::builder().runner(runner).start()).expect("the emulator");
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = format!(
+            "\
+defaults:
+  region: europe-west2
+  job: quill-admin-{{env}}
+  image: \"{{region}}-docker.pkg.dev/{{project}}/quill/admin\"
+  database: {{ name: quill_auth, user: quill, password_secret: auth-db-password }}
+environments:
+  staging: {{ project: quill-medical-staging, endpoint: \"{}\" }}
+  teaching: {{ project: quill-medical-teaching }}
+  local: {{ emulated: true }}
+",
+            emulator.url()
+        );
+        std::fs::write(folder.path().join("environments.yaml"), file).expect("written");
+        Self { folder, emulator, database: None, _runtime: runtime }
+    }
+
+    fn put_job(&self, env: &Value) {
+        let job = json!({"template": {"taskCount": 1, "template": {
+            "containers": [{"image": format!("{IMAGE}@{DIGEST}"), "env": env}],
+            "maxRetries": 0,
+            "timeout": "300s",
+        }}});
+        self.emulator.put_job(JOB, job).expect("a valid job");
+    }
+
+    /// The database of a world that has one.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        self.database.as_ref().expect("this world has a database")
+    }
+
+    /// A command line of `quill-admin`, run in this world's folder with nothing of the test's own
+    /// environment.
+    pub fn quill_admin<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
+        Command::new(self.folder.path(), args)
+    }
+
+    /// The calls the cloud received, one a line, with names that differ from run to run replaced.
+    #[must_use]
+    pub fn calls(&self) -> String {
+        let lines: Vec<String> = self.emulator.calls().iter().map(RecordedCall::line).collect();
+        redact(&lines.join("\n")).replace("/v2/projects/quill-medical-staging/locations/europe-west2", "…")
+    }
+
+    /// How many times the job was started.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.emulator.calls().iter().filter(|call| call.path.ends_with(":run")).count()
+    }
+}
+
+/// Replaces what differs from run to run: execution names, request ids, times, ports.
+#[must_use]
+pub fn redact(text: &str) -> String {
+    [
+        (r"(quill-admin-[a-z]+)-[a-z0-9]{5}\b", "$1-XXXXX"),
+        (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "REQUEST-ID"),
+        (r"\d+\.\d s\b", "N.N s"),
+        (r"(127\.0\.0\.1|localhost):\d+", "$1:PORT"),
+        (r"PostgreSQL \d+\.\d+( \([^)]*\))?", "PostgreSQL N.N"),
+        (r"/quill_test_\w+ as \w+|/\w+ as \w+_\w+", "/DATABASE as USER"),
+    ]
+    .iter()
+    .fold(text.to_owned(), |text, (pattern, replacement)| {
+        let pattern = regex::Regex::new(pattern).expect("a valid pattern");
+        pattern.replace_all(&text, *replacement).into_owned()
+    })
+}

@@ -1,3 +1,40 @@
-//! The developer's verbs: test, bench, docs.
+//! The developer's verbs: `cargo xtask test`, `cargo xtask docs`, `cargo xtask bench`.
+#![expect(clippy::print_stdout, reason = "talking to the developer is what this program is for")]
 
-fn main() {}
+mod docs;
+mod run;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The developer's verbs")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Everything that has to hold before a change lands
+    Test(test::Options),
+    /// Writes docs/reference from the contract and the CLI's help
+    Docs {
+        /// Write nothing; fail when a page is stale
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Cli::parse().verb {
+        Verb::Test(options) => test::run(&options),
+        Verb::Docs { check } => {
+            run::cargo(["build", "--release", "--workspace", "--bins", "--locked"])?;
+            docs::run(check)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! `cargo xtask test`: every layer, each reported as passed, failed or skipped.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::Value;
+
+use crate::{docs, run};
+
+#[derive(Args)]
+pub struct Options {
+    /// Run these layers only, such as clippy or e2e
+    #[arg(long, value_name = "NAME")]
+    layer: Vec<String>,
+    /// What may not be missing (postgres, docker, … or all): tests that need it fail instead of
+    /// being skipped. With CI=true this is all
+    #[arg(long, value_name = "NEED", value_delimiter = ',')]
+    require: Vec<String>,
+}
+
+/// What a layer does.
+enum Step {
+    /// A cargo command.
+    Cargo(Vec<String>),
+    /// The pages of docs/reference are what the code says.
+    Docs,
+}
+
+struct Layer {
+    name: String,
+    step: Step,
+}
+
+#[derive(Default)]
+struct Counts {
+    passed: u32,
+    failed: u32,
+    ignored: u32,
+}
+
+struct Report {
+    layer: String,
+    ok: bool,
+    counts: Counts,
+    took: Duration,
+}
+
+pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    let require = if ci { "all".to_owned() } else { options.require.join(",") };
+    let scratch = tempfile::tempdir().context("failed to make a temporary folder")?;
+    let skips = scratch.path().join("skips");
+
+    let mut reports = Vec::new();
+    for layer in layers()? {
+        if !options.layer.is_empty() && !options.layer.contains(&layer.name) {
+            continue;
+        }
+        println!("\n── {}", layer.name);
+        let started = Instant::now();
+        let (ok, counts) = match &layer.step {
+            Step::Cargo(args) => cargo(args, &require, &skips)?,
+            Step::Docs => match docs::run(true) {
+                Ok(()) => (true, Counts::default()),
+                Err(error) => {
+                    println!("{error:#}");
+                    (false, Counts::default())
+                }
+            },
+        };
+        let failed = !ok;
+        reports.push(Report { layer: layer.name, ok, counts, took: started.elapsed() });
+        // Without programs nothing that follows says anything.
+        if failed && matches!(reports.last(), Some(report) if report.layer == "build") {
+            break;
+        }
+    }
+    anyhow::ensure!(!reports.is_empty(), "no layer has this name; they are: {}", names()?.join(", "));
+    Ok(conclude(&reports, &skips, ci))
+}
+
+fn names() -> anyhow::Result<Vec<String>> {
+    Ok(layers()?.into_iter().map(|layer| layer.name).collect())
+}
+
+/// The layers, cheapest first. All cargo commands build the whole workspace with one set of
+/// features, so that nothing is compiled twice.
+fn layers() -> anyhow::Result<Vec<Layer>> {
+    let step = |name: &str, args: &str| Layer {
+        name: name.to_owned(),
+        step: Step::Cargo(args.split(' ').map(str::to_owned).collect()),
+    };
+    let mut layers = vec![
+        step("fmt", "fmt --all --check"),
+        step("clippy", "clippy --release --workspace --all-targets --locked -- -D warnings"),
+        step(
+            "clippy without local",
+            "clippy --release -p quill-admin --no-default-features --all-targets --locked -- -D warnings",
+        ),
+        step("build", "build --release --workspace --all-targets --locked"),
+        step("unit", "test --release --workspace --lib --bins --locked"),
+        step("doc", "test --release --workspace --doc --locked"),
+    ];
+    for (package, tests) in integration_tests()? {
+        let mut args: Vec<String> =
+            ["test", "--release", "--workspace", "--locked"].map(str::to_owned).to_vec();
+        for test in tests {
+            args.extend(["--test".to_owned(), test]);
+        }
+        layers.push(Layer { name: layer_name(&package), step: Step::Cargo(args) });
+    }
+    layers.push(Layer { name: "docs".to_owned(), step: Step::Docs });
+    Ok(layers)
+}
+
+/// The tests of `tests/` folders, by package.
+fn integration_tests() -> anyhow::Result<BTreeMap<String, Vec<String>>> {
+    let output = run::cargo_command()
+        .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("failed to start cargo metadata")?;
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")?;
+    let mut tests: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        for target in package["targets"].as_array().into_iter().flatten() {
+            let is_test =
+                target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "test"));
+            if let (true, Some(package), Some(test)) =
+                (is_test, package["name"].as_str(), target["name"].as_str())
+            {
+                tests.entry(package.to_owned()).or_default().push(test.to_owned());
+            }
+        }
+    }
+    Ok(tests)
+}
+
+fn layer_name(package: &str) -> String {
+    package.strip_prefix("quill-admin-").unwrap_or(package).to_owned()
+}
+
+/// Runs cargo, passing on what it prints and counting tests.
+fn cargo(args: &[String], require: &str, skips: &Path) -> anyhow::Result<(bool, Counts)> {
+    let mut child = run::cargo_command()
+        .args(args)
+        .env("QUILL_ADMIN_TEST_BIN_DIR", run::bin_dir()?)
+        .env("QUILL_ADMIN_TEST_REQUIRE", require)
+        .env("QUILL_ADMIN_TEST_SKIPS", skips)
+        .env("INSTA_UPDATE", "no")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("failed to start cargo")?;
+    let mut counts = Counts::default();
+    for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
+        let line = line?;
+        println!("{line}");
+        count(&line, &mut counts);
+    }
+    Ok((child.wait()?.success(), counts))
+}
+
+/// Adds up a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+fn count(line: &str, counts: &mut Counts) {
+    let Some((_, result)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) else {
+        return;
+    };
+    for part in result.split("; ") {
+        if let Some((number, what)) = part.split_once(' ') {
+            let number = number.parse().unwrap_or(0);
+            match what {
+                "passed" => counts.passed += number,
+                "failed" => counts.failed += number,
+                "ignored" => counts.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = if self.ok { "passed" } else { "FAILED" };
+        write!(f, "{:<22} {verdict}  {:>6.1} s", self.layer, self.took.as_secs_f64())?;
+        if self.counts.passed + self.counts.failed > 0 {
+            write!(f, "  {} tests", self.counts.passed + self.counts.failed)?;
+        }
+        Ok(())
+    }
+}
+
+fn conclude(reports: &[Report], skips: &Path, ci: bool) -> ExitCode {
+    println!("\n── result");
+    for report in reports {
+        println!("{report}");
+    }
+    // No file: nothing was skipped.
+    let skipped: Vec<Value> = std::fs::read_to_string(skips)
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    for skip in &skipped {
+        println!(
+            "SKIPPED {}: {}: {}",
+            skip["test"].as_str().unwrap_or_default(),
+            skip["need"].as_str().unwrap_or_default(),
+            skip["reason"].as_str().unwrap_or_default()
+        );
+    }
+    let passed: u32 = reports.iter().map(|report| report.counts.passed).sum();
+    let failed: u32 = reports.iter().map(|report| report.counts.failed).sum();
+    let ignored: u32 = reports.iter().map(|report| report.counts.ignored).sum();
+    let left_out = u32::try_from(skipped.len()).unwrap_or(u32::MAX) + ignored;
+    // A skipped test is left early and counted as passed by the harness.
+    let passed = passed.saturating_sub(u32::try_from(skipped.len()).unwrap_or(0));
+    let broken = reports.iter().any(|report| !report.ok);
+    if ci && left_out > 0 {
+        println!("nothing may be skipped in CI");
+    }
+    println!("\n{passed} passed, {failed} failed, {left_out} skipped");
+    if broken || (ci && left_out > 0) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
