@@ -147,8 +147,13 @@ fn create_superadmin_changes_an_existing_user_and_leaves_the_rest_alone() {
         );
         let user = ended.user();
         assert!(user.totp_enabled && !user.active);
+        assert_eq!(user.roles, ["Clinician", "System Administrator"]);
         if new {
             assert_eq!(verified(&db, "jo").as_deref(), Some("t"));
+            // That alone is worth a change: without it the user cannot log in.
+            db.execute("UPDATE users SET email_verified = false");
+            let ended = Executor::create(&db, "jo", "new@example.org").run().expect(ExitCode::Success);
+            assert_eq!(ended.changes(), ["email_verified: false -> true"]);
         }
 
         // The same again changes nothing; another password is all that changes.

@@ -23,10 +23,10 @@ pub(crate) enum Conduct {
     Silent,
     /// COMMIT reaches the server, its answer does not come back: the connection breaks instead.
     CutAfterCommit,
-    /// COMMIT does not reach the server: the connection breaks instead.
-    CutBeforeCommit,
-    /// COMMIT and everything after it is lost without a trace.
-    SwallowCommit,
+    /// What contains this does not reach the server: the connection breaks instead.
+    CutBefore(&'static [u8]),
+    /// What contains this, and everything after it, is lost without a trace.
+    Swallow(&'static [u8]),
     /// COMMIT reaches the server; its answer is announced and held back until told to deliver.
     HoldCommit(Sender<()>, Receiver<()>),
 }
@@ -67,7 +67,7 @@ pub(crate) fn serve(listener: &TcpListener, server: u16, conducts: Vec<Conduct>)
 }
 
 /// The message that COMMIT is sent as.
-const COMMIT: &[u8] = b"COMMIT\0";
+pub(crate) const COMMIT: &[u8] = b"COMMIT\0";
 
 fn forward(mut client: TcpStream, mut server: TcpStream, conduct: Conduct) {
     let seen = Arc::new(AtomicBool::new(false));
@@ -79,17 +79,17 @@ fn forward(mut client: TcpStream, mut server: TcpStream, conduct: Conduct) {
     let (seen_too, conduct_too) = (Arc::clone(&seen), Arc::clone(&conduct));
     thread::spawn(move || {
         pump(&mut from_client, |bytes| {
-            if bytes.windows(COMMIT.len()).any(|window| window == COMMIT) {
-                seen.store(true, Ordering::SeqCst);
-                match *conduct.lock().expect("a lock") {
-                    Conduct::CutBeforeCommit => return false,
-                    Conduct::SwallowCommit => {}
-                    _ => return to_server.write_all(bytes).is_ok(),
+            let contains = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+            match &*conduct.lock().expect("a lock") {
+                Conduct::CutBefore(text) if contains(text) => return false,
+                Conduct::Swallow(text) if seen.load(Ordering::SeqCst) || contains(text) => {
+                    seen.store(true, Ordering::SeqCst);
+                    return true;
                 }
+                _ if contains(COMMIT) => seen.store(true, Ordering::SeqCst),
+                _ => {}
             }
-            let swallowed = seen.load(Ordering::SeqCst)
-                && matches!(*conduct.lock().expect("a lock"), Conduct::SwallowCommit);
-            swallowed || to_server.write_all(bytes).is_ok()
+            to_server.write_all(bytes).is_ok()
         });
         close(&mut from_client);
         close(&mut to_server);
