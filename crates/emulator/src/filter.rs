@@ -603,6 +603,21 @@ mod tests {
     }
 
     #[test]
+    fn the_filters_of_the_clients_there_are() {
+        for filter in [
+            // One execution, as the API's guide has it.
+            r#"resource.type="cloud_run_job" AND resource.labels.job_name="admin" AND labels."run.googleapis.com/execution_name"="admin-x1""#,
+            // `gcloud run jobs logs read`
+            "resource.type = \"cloud_run_job\" resource.labels.job_name = \"admin\" severity >= DEFAULT",
+            // `gcloud logging read FILTER`
+            r#"timestamp>="2026-01-01T09:10:11.123456Z" AND resource.type=cloud_run_job"#,
+            "resource.type=(\"cloud_run_job\" OR \"cloud_run_revision\")\n-- newest\n-severity=DEBUG",
+        ] {
+            assert!(holds(filter), "{filter}");
+        }
+    }
+
+    #[test]
     fn or_binds_tighter_than_and() {
         let (yes, no) = ("insertId=abc", "insertId=x");
         // As (no OR yes) AND yes; the other way round it would hold as well, so both shapes.

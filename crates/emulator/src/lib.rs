@@ -51,6 +51,7 @@ pub use faults::{Fault, FaultAction};
 pub use runner::DockerRunner;
 pub use runner::{ImageProgram, ProcessRunner, Runner, Script, Step};
 
+use runner::Stop;
 use schema::Fields;
 use store::{Saved, Store};
 
@@ -82,6 +83,10 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is no Docker engine, or it does not answer.
+    #[cfg(feature = "docker")]
+    #[error("failed to reach the Docker engine")]
+    Docker(#[source] bollard::errors::Error),
     /// The server ended by an error.
     #[error("the emulator's server failed")]
     Server(#[source] io::Error),
@@ -218,6 +223,7 @@ impl Builder {
             calls: calls::Calls::default(),
             faults: faults::Faults::default(),
             tasks: TaskTracker::new(),
+            stop: Stop::default(),
             closing: CancellationToken::new(),
             started: Instant::now(),
         });
@@ -236,6 +242,8 @@ pub(crate) struct Cloud {
     faults: faults::Faults,
     /// The executions under way.
     tasks: TaskTracker,
+    /// Stops every execution, also one that begins later.
+    stop: Stop,
     closing: CancellationToken,
     started: Instant,
 }
@@ -456,7 +464,7 @@ impl Emulator {
 
     /// Ends: containers get a SIGTERM and their grace period, then the last state is written.
     pub async fn shutdown(mut self) -> Result<(), Error> {
-        self.cloud.end_executions(false).await;
+        self.cloud.stop.terminate.cancel();
         self.cloud.tasks.close();
         self.cloud.tasks.wait().await;
         self.cloud.closing.cancel();
@@ -480,12 +488,7 @@ impl Emulator {
 impl Drop for Emulator {
     fn drop(&mut self) {
         self.cloud.closing.cancel();
-        self.cloud.store.read(|state| {
-            for stop in state.running.values() {
-                stop.terminate.cancel();
-                stop.kill.cancel();
-            }
-        });
+        self.cloud.stop.kill.cancel();
         if let Some(server) = self.server.take() {
             server.abort();
         }

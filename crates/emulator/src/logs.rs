@@ -103,6 +103,34 @@ impl Output {
     }
 }
 
+/// Cloud Logging takes entries of at most 256 KiB.
+pub(crate) const LONGEST_LINE: usize = 256 * 1024;
+
+/// Makes lines of pieces that end anywhere.
+#[cfg(feature = "docker")]
+#[derive(Default)]
+pub(crate) struct Lines(Vec<u8>);
+
+#[cfg(feature = "docker")]
+impl Lines {
+    pub(crate) fn push(&mut self, piece: &[u8], mut line: impl FnMut(&str)) {
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            self.0.extend_from_slice(part);
+            if part.ends_with(b"\n") || self.0.len() >= LONGEST_LINE {
+                self.finish(&mut line);
+            }
+        }
+    }
+
+    /// The last line, which needs no end.
+    pub(crate) fn finish(&mut self, mut line: impl FnMut(&str)) {
+        if !self.0.is_empty() {
+            line(&String::from_utf8_lossy(&self.0));
+            self.0.clear();
+        }
+    }
+}
+
 /// Gives an entry what every entry has.
 pub(crate) fn finish(mut entry: Map<String, Value>, timestamp: Timestamp, delay: Duration) -> Entry {
     let available = timestamp.checked_add(delay).unwrap_or(timestamp);

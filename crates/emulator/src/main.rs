@@ -27,6 +27,11 @@ struct Args {
     #[arg(long = "image", value_name = "IMAGE=PROGRAM [ARG…]", value_parser = parse_image)]
     images: Vec<(String, ImageProgram)>,
 
+    /// Puts containers of the Docker engine into the host's network.
+    #[cfg(feature = "docker")]
+    #[arg(long)]
+    host_network: bool,
+
     /// Keeps jobs, executions, tasks and log entries in this file.
     #[arg(long, value_name = "FILE")]
     state_file: Option<PathBuf>,
@@ -60,6 +65,9 @@ struct Args {
 enum RunnerKind {
     /// Programs of this machine, see --image.
     Process,
+    /// Containers of the local Docker engine.
+    #[cfg(feature = "docker")]
+    Docker,
     /// Nothing is started: executions follow scripts set by the control API.
     Scripted,
 }
@@ -81,6 +89,11 @@ async fn main() -> anyhow::Result<()> {
                 .into_iter()
                 .fold(ProcessRunner::new(), |runner, (image, program)| runner.image(image, program)),
         ),
+        #[cfg(feature = "docker")]
+        RunnerKind::Docker => {
+            let engine = cloud_emulator::DockerRunner::connect().await?;
+            Runner::Docker(engine.host_network(args.host_network))
+        }
         RunnerKind::Scripted => Runner::Scripted,
     };
     let mut builder = Emulator::builder()

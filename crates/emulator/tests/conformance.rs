@@ -187,7 +187,7 @@ async fn an_execution_that_never_starts_has_its_reason_in_the_conditions_and_no_
     assert!(execution.start_time.is_none());
     let condition = common::condition(&execution, "ResourcesAvailable").expect("a condition");
     assert_eq!(condition.state.value(), Some(3));
-    assert_eq!(condition.reason().and_then(|reason| reason.value()), Some(8));
+    assert_eq!(condition.reason().and_then(model::condition::CommonReason::value), Some(8));
     let task = world.only_task(&execution.name).await;
     assert!(task.last_attempt_result.is_none());
     world.end().await;
@@ -262,7 +262,7 @@ async fn a_cancelled_run_can_end_either_way() {
         assert_eq!(execution.cancelled_count, 1);
         assert_eq!(execution.succeeded_count + execution.failed_count, 0);
         let condition = common::condition(&execution, "Completed").expect("a condition");
-        assert_eq!(condition.execution_reason().and_then(|reason| reason.value()), Some(3));
+        assert_eq!(condition.execution_reason().and_then(model::condition::ExecutionReason::value), Some(3));
         let again = executions.cancel_execution().set_name(&name).send().await;
         let again = again.expect_err("it has ended");
         assert_eq!(again.status().map(|s| s.code), Some(Code::FailedPrecondition));
@@ -436,7 +436,7 @@ async fn services_and_revisions_are_read_and_changed() {
     let got_revision = revisions.get_revision().set_name(&revision).send().await;
     let got_revision = got_revision.expect("there");
     let reason = got_revision.conditions[0].revision_reason();
-    assert_eq!(reason.and_then(|reason| reason.value()), Some(6));
+    assert_eq!(reason.and_then(model::condition::RevisionReason::value), Some(6));
 
     let template = model::RevisionTemplate::new()
         .set_containers([model::Container::new().set_image("h/p/backend@sha256:01")]);

@@ -8,6 +8,7 @@ use cloud_emulator::{Builder, Emulator, ImageProgram, ProcessRunner, Runner};
 use common::{JOB, World, job};
 use google_cloud_logging_v2::model::LogEntry;
 use google_cloud_run_v2::model::Execution;
+use google_cloud_run_v2::model::condition::CommonReason;
 use serde_json::json;
 
 fn shell(script: &str) -> Builder {
@@ -89,7 +90,7 @@ async fn an_unknown_image_or_secret_keeps_the_execution_from_starting() {
         let execution = run(&world).await;
         assert!(execution.start_time.is_none());
         let completed = common::condition(&execution, "Completed").expect("a condition");
-        assert_eq!(completed.reason().and_then(|reason| reason.value()), Some(reason));
+        assert_eq!(completed.reason().and_then(CommonReason::value), Some(reason));
         assert!(completed.message.contains("not found"), "{}", completed.message);
         let task = world.only_task(&execution.name).await;
         assert!(task.last_attempt_result.is_none());

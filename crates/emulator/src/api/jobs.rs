@@ -126,7 +126,8 @@ pub(super) fn run(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError
         if request["validateOnly"] == true {
             return Ok((operations::done(state, name, "Execution", execution), None));
         }
-        let stop = begin(state, name, &id, execution);
+        let stop = cloud.stop.child();
+        begin(state, name, &id, execution, stop.clone());
         let operation = operations::new_name(name);
         let execution = id.to_string();
         state.saved.operations.insert(operation.clone(), Operation::Run { execution });
@@ -141,7 +142,7 @@ pub(super) fn run(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError
 }
 
 /// Puts an execution and its tasks into the state.
-fn begin(state: &mut State, job: &str, id: &names::Execution, execution: Value) -> Stop {
+fn begin(state: &mut State, job: &str, id: &names::Execution, execution: Value, stop: Stop) {
     let name = id.to_string();
     let count = execution["taskCount"].as_u64().unwrap_or(1);
     for index in 0..u32::try_from(count).unwrap_or(1) {
@@ -158,9 +159,7 @@ fn begin(state: &mut State, job: &str, id: &names::Execution, execution: Value) 
         });
     }
     state.saved.executions.insert(name.clone(), execution);
-    let stop = Stop::default();
-    state.running.insert(name, stop.clone());
-    stop
+    state.running.insert(name, stop);
 }
 
 fn new_execution(
@@ -373,6 +372,11 @@ pub(crate) fn complete(
 }
 
 fn check(job: &Value) -> Result<(), ApiError> {
+    for token in ["startExecutionToken", "runExecutionToken"] {
+        if job.get(token).is_some() {
+            return Err(ApiError::unimplemented(&format!("google.cloud.run.v2.Job.{token}")));
+        }
+    }
     let containers = items(&job["template"]["template"]["containers"]);
     if containers.is_empty() {
         return Err(ApiError::invalid("job.template.template.containers: Must have at least one container."));

@@ -125,13 +125,16 @@ impl Stop {
         Self { terminate: self.terminate.child_token(), kill: self.kill.child_token() }
     }
 
-    /// Waits until the container has to be killed: at once, or `grace` after the request to end.
-    /// `ask` is called between the two, once.
-    pub(crate) async fn deadline(&self, grace: Duration, ask: impl FnOnce()) {
+    /// Waits for the request to end.
+    pub(crate) async fn asked(&self) {
         tokio::select! {
-            () = self.kill.cancelled() => return,
-            () = self.terminate.cancelled() => ask(),
+            () = self.kill.cancelled() => {}
+            () = self.terminate.cancelled() => {}
         }
+    }
+
+    /// Waits, after the request to end, until the container has to be killed.
+    pub(crate) async fn insisted(&self, grace: Duration) {
         tokio::select! {
             () = self.kill.cancelled() => {}
             () = tokio::time::sleep(grace) => {}

@@ -11,10 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
 use super::{Container, Exit, NotStarted, Stop};
-use crate::logs::{Output, Stream};
-
-/// Cloud Logging cuts an entry at 256 KiB.
-const LONGEST_LINE: u64 = 256 * 1024;
+use crate::logs::{LONGEST_LINE, Output, Stream};
 
 /// Runs images as programs of this machine.
 ///
@@ -136,13 +133,19 @@ impl ProcessRunner {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
 
         let end = async {
-            let ask = || signal(pid, Signal::TERM);
-            let status = tokio::select! {
-                status = child.wait() => status,
-                () = stop.deadline(grace, ask) => {
-                    // The error of a process that has just ended by itself.
-                    drop(child.start_kill());
-                    child.wait().await
+            let mut asked = false;
+            let status = loop {
+                tokio::select! {
+                    status = child.wait() => break status,
+                    () = stop.asked(), if !asked => {
+                        asked = true;
+                        signal(pid, Signal::TERM);
+                    }
+                    () = stop.insisted(grace), if asked => {
+                        // Its error is that of a process that has just ended by itself.
+                        drop(child.start_kill());
+                        break child.wait().await;
+                    }
                 }
             };
             // Without this a grandchild that holds the pipes open would keep the task alive.
@@ -178,7 +181,7 @@ async fn pump(pipe: Option<impl AsyncRead + Unpin>, output: &Output, stream: Str
     let mut line = Vec::new();
     loop {
         line.clear();
-        match (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
+        match (&mut reader).take(LONGEST_LINE as u64).read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => return,
             Ok(_) => output.line(stream, &String::from_utf8_lossy(&line)),
         }

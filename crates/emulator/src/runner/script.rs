@@ -131,7 +131,8 @@ impl Script {
                     }
                 }
                 Step::Stubborn => {
-                    stop.deadline(grace, || ()).await;
+                    stop.asked().await;
+                    stop.insisted(grace).await;
                     return Exit::Signal(9);
                 }
             }
