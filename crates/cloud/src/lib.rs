@@ -13,7 +13,7 @@ mod model;
 mod names;
 
 pub use error::{CloudError, CloudErrorKind};
-pub use google::{Credentials, Endpoints, Google};
+pub use google::{Credentials, Endpoints, Google, Reply};
 pub use model::{Ending, Execution, Job, LogEntry, LogSource, Phase, RunError, RunJob, Severity, TaskResult};
 pub use names::{ExecutionName, InvalidName, JobName, ProjectId, Region, ResourceId};
 

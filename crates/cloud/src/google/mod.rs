@@ -3,6 +3,8 @@
 mod convert;
 mod policy;
 
+use std::pin::Pin;
+
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_logging_v2::client::LoggingServiceV2;
 use google_cloud_run_v2::client::{Executions, Jobs, Tasks};
@@ -31,6 +33,10 @@ pub enum Credentials {
     Anonymous,
 }
 
+/// A call under way. Boxed, so that the clients' code is compiled here, once, and not into every
+/// crate that awaits it: an edit of the CLI would otherwise take a minute to build.
+pub type Reply<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// A connection to Google Cloud, or to what stands in for it.
 pub struct Google {
     jobs: Jobs,
@@ -53,113 +59,131 @@ macro_rules! client {
     }};
 }
 
+#[expect(clippy::must_use_candidate, reason = "a future says so itself")]
 impl Google {
     /// Prepares the clients; nothing is sent yet.
-    pub async fn connect(endpoints: &Endpoints, credentials: Credentials) -> Result<Self, CloudError> {
-        crate::install_tls_provider();
-        let credentials = match credentials {
-            Credentials::Anonymous => anonymous::Builder::new().build(),
-        };
-        Ok(Self {
-            jobs: client!(Jobs, credentials, &endpoints.run)?,
-            executions: client!(Executions, credentials, &endpoints.run)?,
-            tasks: client!(Tasks, credentials, &endpoints.run)?,
-            logging: client!(LoggingServiceV2, credentials, &endpoints.logging)?,
+    pub fn connect(endpoints: &Endpoints, credentials: Credentials) -> Reply<'_, Result<Self, CloudError>> {
+        Box::pin(async move {
+            crate::install_tls_provider();
+            let credentials = match credentials {
+                Credentials::Anonymous => anonymous::Builder::new().build(),
+            };
+            Ok(Self {
+                jobs: client!(Jobs, credentials, &endpoints.run)?,
+                executions: client!(Executions, credentials, &endpoints.run)?,
+                tasks: client!(Tasks, credentials, &endpoints.run)?,
+                logging: client!(LoggingServiceV2, credentials, &endpoints.logging)?,
+            })
         })
     }
 
     /// The job as it is now.
-    pub async fn job(&self, name: &JobName) -> Result<Job, CloudError> {
-        let job = policy::read(self.jobs.get_job().set_name(name.to_string()))
-            .send()
-            .await
-            .map_err(|error| CloudError::new("read the job", &error))?;
-        Ok(convert::job(&job))
+    pub fn job<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Job, CloudError>> {
+        Box::pin(async move {
+            let job = policy::read(self.jobs.get_job().set_name(name.to_string()))
+                .send()
+                .await
+                .map_err(|error| CloudError::new("read the job", &error))?;
+            Ok(convert::job(&job))
+        })
     }
 
     /// Runs the job once. The request is sent exactly once, whatever happens to its answer.
-    pub async fn run(&self, name: &JobName, run: RunJob) -> Result<Execution, RunError> {
-        const DOING: &str = "start the job";
-        let env =
-            run.env.into_iter().map(|(name, value)| model::EnvVar::new().set_name(name).set_value(value));
-        let container = ContainerOverride::new().set_env(env);
-        let request = self
-            .jobs
-            .run_job()
-            .set_name(name.to_string())
-            .set_etag(run.etag)
-            .set_overrides(Overrides::new().set_container_overrides([container]));
-        // `.send()`, not `.poller()`: the poller hides the execution's name when the run fails.
-        let operation = policy::once(request).send().await.map_err(|error| {
-            let error = CloudError::new(DOING, &error);
-            if error.refused() { RunError::NotStarted(error) } else { RunError::Unknown(error) }
-        })?;
-        operation
-            .metadata
-            .as_ref()
-            .and_then(|metadata| metadata.to_msg::<model::Execution>().ok())
-            .and_then(|execution| convert::execution(name, &execution))
-            .ok_or_else(|| {
-                RunError::Unknown(CloudError::other(DOING, "the answer does not name the execution"))
-            })
+    pub fn run<'a>(&'a self, name: &'a JobName, run: RunJob) -> Reply<'a, Result<Execution, RunError>> {
+        Box::pin(async move {
+            const DOING: &str = "start the job";
+            let env =
+                run.env.into_iter().map(|(name, value)| model::EnvVar::new().set_name(name).set_value(value));
+            let container = ContainerOverride::new().set_env(env);
+            let request = self
+                .jobs
+                .run_job()
+                .set_name(name.to_string())
+                .set_etag(run.etag)
+                .set_overrides(Overrides::new().set_container_overrides([container]));
+            // `.send()`, not `.poller()`: the poller hides the execution's name when the run fails.
+            let operation = policy::once(request).send().await.map_err(|error| {
+                let error = CloudError::new(DOING, &error);
+                if error.refused() { RunError::NotStarted(error) } else { RunError::Unknown(error) }
+            })?;
+            operation
+                .metadata
+                .as_ref()
+                .and_then(|metadata| metadata.to_msg::<model::Execution>().ok())
+                .and_then(|execution| convert::execution(name, &execution))
+                .ok_or_else(|| {
+                    RunError::Unknown(CloudError::other(DOING, "the answer does not name the execution"))
+                })
+        })
     }
 
     /// The execution as it is now. Sent once: whoever waits for an execution asks again.
-    pub async fn execution(&self, name: &ExecutionName) -> Result<Execution, CloudError> {
-        const DOING: &str = "read the execution";
-        let execution = policy::poll(self.executions.get_execution().set_name(name.to_string()))
-            .send()
-            .await
-            .map_err(|error| CloudError::new(DOING, &error))?;
-        convert::execution(&name.job, &execution)
-            .ok_or_else(|| CloudError::other(DOING, "the answer does not name the execution"))
+    pub fn execution<'a>(&'a self, name: &'a ExecutionName) -> Reply<'a, Result<Execution, CloudError>> {
+        Box::pin(async move {
+            const DOING: &str = "read the execution";
+            let execution = policy::poll(self.executions.get_execution().set_name(name.to_string()))
+                .send()
+                .await
+                .map_err(|error| CloudError::new(DOING, &error))?;
+            convert::execution(&name.job, &execution)
+                .ok_or_else(|| CloudError::other(DOING, "the answer does not name the execution"))
+        })
     }
 
     /// Cancels the execution: its container is told to stop. Returns when that is accepted, not when
     /// it has stopped.
-    pub async fn cancel(&self, name: &ExecutionName) -> Result<(), CloudError> {
-        policy::read(self.executions.cancel_execution().set_name(name.to_string()))
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| CloudError::new("cancel the execution", &error))
+    pub fn cancel<'a>(&'a self, name: &'a ExecutionName) -> Reply<'a, Result<(), CloudError>> {
+        Box::pin(async move {
+            policy::read(self.executions.cancel_execution().set_name(name.to_string()))
+                .send()
+                .await
+                .map(drop)
+                .map_err(|error| CloudError::new("cancel the execution", &error))
+        })
     }
 
     /// How the container of the execution's only task ended; `None` if it never started.
-    pub async fn task_result(&self, name: &ExecutionName) -> Result<Option<TaskResult>, CloudError> {
-        let tasks = policy::read(self.tasks.list_tasks().set_parent(name.to_string()))
-            .send()
-            .await
-            .map_err(|error| CloudError::new("read the execution's task", &error))?;
-        Ok(tasks.tasks.first().and_then(convert::task_result))
+    pub fn task_result<'a>(
+        &'a self,
+        name: &'a ExecutionName,
+    ) -> Reply<'a, Result<Option<TaskResult>, CloudError>> {
+        Box::pin(async move {
+            let tasks = policy::read(self.tasks.list_tasks().set_parent(name.to_string()))
+                .send()
+                .await
+                .map_err(|error| CloudError::new("read the execution's task", &error))?;
+            Ok(tasks.tasks.first().and_then(convert::task_result))
+        })
     }
 
     /// The execution's log entries from a moment on, oldest first. One read of the quota, which
     /// everybody in the project shares: 60 a minute.
-    pub async fn log_entries(
-        &self,
-        name: &ExecutionName,
+    pub fn log_entries<'a>(
+        &'a self,
+        name: &'a ExecutionName,
         since: Option<Timestamp>,
-    ) -> Result<Vec<LogEntry>, CloudError> {
-        let mut filter = format!(
-            "resource.type=\"cloud_run_job\" AND resource.labels.job_name=\"{}\" AND \
-             labels.\"run.googleapis.com/execution_name\"=\"{}\"",
-            name.job.job, name.id
-        );
-        if let Some(since) = since {
-            filter = format!("{filter} AND timestamp>=\"{since}\"");
-        }
-        let request = self
-            .logging
-            .list_log_entries()
-            .set_resource_names([format!("projects/{}", name.job.project)])
-            .set_filter(filter)
-            .set_order_by("timestamp asc")
-            .set_page_size(1000);
-        let page = policy::poll(request)
-            .send()
-            .await
-            .map_err(|error| CloudError::new("read the execution's log", &error))?;
-        Ok(page.entries.into_iter().filter_map(convert::log_entry).collect())
+    ) -> Reply<'a, Result<Vec<LogEntry>, CloudError>> {
+        Box::pin(async move {
+            let mut filter = format!(
+                "resource.type=\"cloud_run_job\" AND resource.labels.job_name=\"{}\" AND \
+                 labels.\"run.googleapis.com/execution_name\"=\"{}\"",
+                name.job.job, name.id
+            );
+            if let Some(since) = since {
+                filter = format!("{filter} AND timestamp>=\"{since}\"");
+            }
+            let request = self
+                .logging
+                .list_log_entries()
+                .set_resource_names([format!("projects/{}", name.job.project)])
+                .set_filter(filter)
+                .set_order_by("timestamp asc")
+                .set_page_size(1000);
+            let page = policy::poll(request)
+                .send()
+                .await
+                .map_err(|error| CloudError::new("read the execution's log", &error))?;
+            Ok(page.entries.into_iter().filter_map(convert::log_entry).collect())
+        })
     }
 }
