@@ -123,10 +123,10 @@ mod engine {
         let up = async {
             while lines(&world, &name, "stdout").await.is_empty() {
                 // The logging API has no way to wait.
-                tokio::time::sleep(Duration::from_millis(1_000)).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), up).await.expect("a line");
+        tokio::time::timeout(Duration::from_mins(1), up).await.expect("a line");
         let executions = world.executions().await;
         executions.cancel_execution().set_name(&name).send().await.expect("asked");
         world.wait(&run).await;
