@@ -1,12 +1,19 @@
 //! The world the tests run in.
 //!
 //! - [`postgres`]: a real PostgreSQL server, and a fresh database for every test.
+//! - [`home`]: an empty home, and programs run in it with a cleared environment.
+//! - [`terminal`]: a program in a terminal, and somebody who types.
+//! - [`bin`]: the compiled programs.
 //! - [`skip`]: what happens when a test needs something that is not there. It never passes
 //!   silently.
 //!
 //! What goes wrong in here panics with the whole reason: for a test that is the clearest answer,
 //! and nobody else uses this crate.
 #![expect(clippy::missing_panics_doc, reason = "see above")]
+#![expect(clippy::must_use_candidate, reason = "what checks something may be called for that alone")]
 
+pub mod bin;
+pub mod home;
 pub mod postgres;
 pub mod skip;
+pub mod terminal;

@@ -15,10 +15,13 @@
 //! TLS is on, with a certificate for `localhost` from a throw-away authority, and passwords are
 //! checked with SCRAM, so that everything a client can get wrong can be tested.
 //!
-//! Where no server is installed, a test says what to do with [`needs_postgres!`](crate::needs_postgres!).
+//! Where no server is installed, a database is an embedded one, which serves one connection at a time
+//! and checks no password. A test that needs more begins with
+//! [`needs_postgres!`](crate::needs_postgres!) and is then skipped.
 
 mod certificates;
 mod database;
+mod embedded;
 mod server;
 
 pub use database::{Builder, Database, Generation};

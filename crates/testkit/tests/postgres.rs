@@ -77,3 +77,19 @@ async fn an_account_for_tls_only_is_refused_without_it() {
     assert_eq!(refused.code(), Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION));
     assert_eq!(db.value("SHOW ssl").as_deref(), Some("on"));
 }
+
+#[tokio::test]
+async fn the_embedded_one_stands_in_where_no_server_is_installed() {
+    for generation in Generation::ALL {
+        let db = Database::builder(generation).without_roles().create_embedded();
+        connect(&db)
+            .await
+            .unwrap()
+            .batch_execute("INSERT INTO roles (name) VALUES ('Porter')")
+            .await
+            .unwrap();
+        assert_eq!(db.value("SELECT name FROM roles").as_deref(), Some("Porter"));
+        let verified = db.rows("SELECT 1 FROM pg_attribute WHERE attname = 'email_verified'");
+        assert_eq!(verified.len(), usize::from(generation == Generation::August2026));
+    }
+}

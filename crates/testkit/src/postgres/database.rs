@@ -3,10 +3,11 @@
 use std::{sync::OnceLock, thread};
 
 use quill_admin_schema::{AUGUST_2026, MARCH_2026, SEED_ROLES};
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, config::Host};
 use uuid::Uuid;
 
-use super::server::{Access, Server};
+use super::embedded::Embedded;
+use super::server::{Access, Server, installed};
 
 /// Which tables a database has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,16 @@ pub struct Database {
     pub password: String,
     /// All of the above in one, for clients that take a URL. TLS off.
     pub url: String,
-    access: Access,
+    /// How the helpers reach it.
+    helpers: Config,
+    backing: Backing,
+}
+
+enum Backing {
+    /// One of many databases of a real server.
+    Server(Access),
+    /// The only database of an embedded one.
+    Embedded { _running: Embedded },
 }
 
 /// What a [`Database`] is to be like.
@@ -86,15 +96,51 @@ impl Builder {
         self
     }
 
-    /// Creates the database. Panics where there is no server: a test says
-    /// [`needs_postgres!`](crate::needs_postgres!) first.
+    /// Creates the database: on a real server, or where none is installed on an embedded one of its
+    /// own.
     #[must_use]
     pub fn create(self) -> Database {
+        if installed().is_ok() { self.create_on_server() } else { self.create_embedded() }
+    }
+
+    /// Creates the database on an embedded server, whatever is installed.
+    ///
+    /// Only for what needs neither TLS nor passwords nor limited accounts nor a second connection:
+    /// other tests say [`needs_postgres!`](crate::needs_postgres!) first.
+    #[must_use]
+    pub fn create_embedded(self) -> Database {
+        assert!(
+            !self.read_only && !self.tls_only && self.password.is_none(),
+            "the embedded PostgreSQL knows no accounts; the test lacks needs_postgres!()"
+        );
+        let running = Embedded::start();
+        let helpers: Config = running.url.parse().expect("quill-admin tells a valid URL");
+        let (Some(Host::Tcp(host)), Some(port)) = (helpers.get_hosts().first(), helpers.get_ports().first())
+        else {
+            panic!("{} names no host and port", running.url)
+        };
+        let database = Database {
+            host: host.clone(),
+            port: *port,
+            name: helpers.get_dbname().unwrap_or_default().to_owned(),
+            user: helpers.get_user().unwrap_or_default().to_owned(),
+            password: "not checked".to_owned(),
+            url: running.url.clone(),
+            helpers,
+            backing: Backing::Embedded { _running: running },
+        };
+        database.execute(&format!("DROP TABLE user_role, roles, users; {}", self.tables()));
+        database
+    }
+
+    fn create_on_server(self) -> Database {
         let access = Server::shared().clone();
         let id = Uuid::new_v4().simple().to_string();
         let name = format!("quill_{id}");
+        let tables = self.tables();
         let password = self.password.unwrap_or_else(|| Uuid::new_v4().simple().to_string());
         let user = name.clone();
+        let helpers = as_superuser(&access, &name);
         let database = Database {
             host: access.host.clone(),
             port: access.port,
@@ -107,25 +153,30 @@ impl Builder {
             name,
             user,
             password,
-            access,
+            helpers,
+            backing: Backing::Server(access.clone()),
         };
         let rights = if self.read_only { "SELECT" } else { "SELECT, INSERT, UPDATE, DELETE" };
-        let seed = if self.roles { SEED_ROLES } else { "" };
         let tls = if self.tls_only { format!("GRANT tls_only TO {};", database.user) } else { String::new() };
-        prepare_cluster(&database.access);
-        // Not as a block of several statements: that is one transaction, which CREATE DATABASE
-        // refuses. From template0, which nobody can be connected to.
-        database.in_cluster(&format!("CREATE DATABASE {} TEMPLATE template0", database.name));
+        prepare_cluster(&access);
+        // On its own: several statements are one transaction, which CREATE DATABASE refuses. From
+        // template0, which nobody can be connected to.
+        let create = format!("CREATE DATABASE {} TEMPLATE template0", database.name);
+        simple(&as_superuser(&access, "postgres"), &create);
         database.execute(&format!(
-            "{tables}{seed}
+            "{tables}
              CREATE ROLE {user} LOGIN PASSWORD {password};
              GRANT {rights} ON ALL TABLES IN SCHEMA public TO {user};
              GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {user};{tls}",
-            tables = self.generation.tables(),
             user = database.user,
             password = quote_literal(&database.password),
         ));
         database
+    }
+
+    fn tables(&self) -> String {
+        let roles = if self.roles { SEED_ROLES } else { "" };
+        format!("{}{roles}", self.generation.tables())
     }
 }
 
@@ -144,35 +195,35 @@ impl Database {
     /// The certificate of the authority that signed the server's.
     #[must_use]
     pub fn ca_file(&self) -> &std::path::Path {
-        &self.access.ca_file
+        &self.server().ca_file
     }
 
     /// The certificate of an authority that has nothing to do with the server.
     #[must_use]
     pub fn other_ca_file(&self) -> &std::path::Path {
-        &self.access.other_ca_file
+        &self.server().other_ca_file
     }
 
     /// The server's own log, to look for secrets in. Shared with all other databases.
     #[must_use]
     pub fn server_log(&self) -> String {
-        std::fs::read_to_string(&self.access.log_file).unwrap_or_default()
+        std::fs::read_to_string(&self.server().log_file).unwrap_or_default()
     }
 
     /// A connection as the superuser, to hold locks and transactions with.
     pub async fn connect(&self) -> Client {
-        connect(&self.access, &self.name).await
+        connect(&self.helpers).await
     }
 
     /// Runs statements as the superuser. Several are one transaction.
     pub fn execute(&self, sql: &str) {
-        self.simple(&self.name, sql);
+        simple(&self.helpers, sql);
     }
 
     /// What a query returns, as text: rows of columns, `None` for NULL.
     #[must_use]
     pub fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
-        self.simple(&self.name, sql)
+        simple(&self.helpers, sql)
             .into_iter()
             .filter_map(|message| match message {
                 SimpleQueryMessage::Row(row) => {
@@ -203,13 +254,25 @@ impl Database {
         )
     }
 
-    fn in_cluster(&self, sql: &str) {
-        self.simple("postgres", sql);
+    fn server(&self) -> &Access {
+        match &self.backing {
+            Backing::Server(access) => access,
+            Backing::Embedded { .. } => {
+                panic!("the embedded PostgreSQL has no such thing; the test lacks needs_postgres!()")
+            }
+        }
     }
+}
 
-    fn simple(&self, database: &str, sql: &str) -> Vec<SimpleQueryMessage> {
-        simple(&self.access, database, sql)
-    }
+fn as_superuser(access: &Access, database: &str) -> Config {
+    let mut config = Config::new();
+    config
+        .host(&access.host)
+        .port(access.port)
+        .user(&access.user)
+        .password(&access.password)
+        .dbname(database);
+    config
 }
 
 /// What the databases of one server share, made once per server by whoever comes first.
@@ -218,8 +281,7 @@ fn prepare_cluster(access: &Access) {
     DONE.get_or_init(|| {
         // Several test processes may do this at once: the lock makes them take turns.
         simple(
-            access,
-            "postgres",
+            &as_superuser(access, "postgres"),
             "BEGIN;
              SELECT pg_advisory_xact_lock(1);
              DO $$ BEGIN
@@ -233,7 +295,7 @@ fn prepare_cluster(access: &Access) {
 }
 
 /// Runs SQL on a thread of its own, so that tests with and without a runtime can call it.
-fn simple(access: &Access, database: &str, sql: &str) -> Vec<SimpleQueryMessage> {
+fn simple(config: &Config, sql: &str) -> Vec<SimpleQueryMessage> {
     thread::scope(|scope| {
         scope
             .spawn(|| {
@@ -242,7 +304,7 @@ fn simple(access: &Access, database: &str, sql: &str) -> Vec<SimpleQueryMessage>
                     .build()
                     .expect("start a runtime")
                     .block_on(async {
-                        let client = connect(access, database).await;
+                        let client = connect(config).await;
                         client
                             .simple_query(sql)
                             .await
@@ -254,13 +316,8 @@ fn simple(access: &Access, database: &str, sql: &str) -> Vec<SimpleQueryMessage>
     })
 }
 
-async fn connect(access: &Access, database: &str) -> Client {
-    let (client, connection) = Config::new()
-        .host(&access.host)
-        .port(access.port)
-        .user(&access.user)
-        .password(&access.password)
-        .dbname(database)
+async fn connect(config: &Config) -> Client {
+    let (client, connection) = config
         .connect(NoTls)
         .await
         .unwrap_or_else(|error| panic!("failed to connect to the test server: {error}"));

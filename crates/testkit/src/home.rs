@@ -1,0 +1,327 @@
+//! A person's home, empty and temporary, and programs run in it.
+//!
+//! Programs see nothing of the environment the tests run in: what they read is what the test set.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::{OsStr, OsString},
+    fmt, fs,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+
+use crate::{bin, terminal::Terminal};
+
+/// How long a program may take unless a test says otherwise. Far above what any takes: this is
+/// against hanging for ever.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// A home directory with a working folder in it.
+pub struct Home {
+    directory: TempDir,
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Home {
+    /// An empty home.
+    #[must_use]
+    pub fn new() -> Self {
+        let directory =
+            tempfile::Builder::new().prefix("quill-admin-home-").tempdir().expect("make a temporary home");
+        fs::create_dir(directory.path().join("work")).expect("make the working folder");
+        Self { directory }
+    }
+
+    /// A home whose working folder has the `environments.yaml` of this repository.
+    #[must_use]
+    pub fn with_environments() -> Self {
+        let home = Self::new();
+        home.write("environments.yaml", &environments());
+        home
+    }
+
+    /// The home directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The folder programs are run in.
+    #[must_use]
+    pub fn work(&self) -> PathBuf {
+        self.path().join("work")
+    }
+
+    /// Writes a file, named from the working folder on.
+    pub fn write(&self, name: impl AsRef<Path>, text: &str) {
+        let path = self.work().join(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        }
+        fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+
+    /// Reads a file, named from the working folder on.
+    #[must_use]
+    pub fn read(&self, name: impl AsRef<Path>) -> String {
+        let path = self.work().join(name);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// The files below the home that contain `needle`, binary ones too: to look for what must be
+    /// nowhere.
+    #[must_use]
+    pub fn files_with(&self, needle: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        search(self.path(), needle.as_bytes(), &mut found);
+        found
+    }
+
+    /// `quill-admin`, about to be run here.
+    pub fn quill_admin<I, S>(&self, args: I) -> Run
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<OsString>,
+    {
+        self.run(bin::quill_admin())
+            // Ninety-nine megabytes that are the same for everybody.
+            .env("XDG_CACHE_HOME", bin::cache_dir())
+            .args(args)
+    }
+
+    /// Any program, about to be run here.
+    pub fn run(&self, program: impl AsRef<OsStr>) -> Run {
+        let mut env = BTreeMap::new();
+        env.insert("HOME".into(), self.path().into());
+        env.insert("USER".into(), "tester".into());
+        env.insert("LANG".into(), "C.UTF-8".into());
+        env.insert("TERM".into(), "xterm-256color".into());
+        env.insert("PATH".into(), env::var_os("PATH").unwrap_or_default());
+        Run {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            env,
+            cwd: self.work(),
+            stdin: Vec::new(),
+            limit: LIMIT,
+        }
+    }
+}
+
+/// The text of this repository's `environments.yaml`.
+#[must_use]
+pub fn environments() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../environments.yaml");
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A program that is about to be run.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Run {
+    program: OsString,
+    args: Vec<OsString>,
+    env: BTreeMap<OsString, OsString>,
+    cwd: PathBuf,
+    stdin: Vec<u8>,
+    limit: Duration,
+}
+
+impl Run {
+    /// Adds one argument.
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<I, S>(mut self, args: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<OsString>,
+    {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// Leaves a variable out that every program gets.
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.env.remove(name.as_ref());
+        self
+    }
+
+    /// Runs it somewhere else.
+    pub fn cwd(mut self, cwd: impl Into<PathBuf>) -> Self {
+        self.cwd = cwd.into();
+        self
+    }
+
+    /// What is piped in. Without it stdin is a pipe that is closed.
+    pub fn stdin(mut self, stdin: impl Into<Vec<u8>>) -> Self {
+        self.stdin = stdin.into();
+        self
+    }
+
+    /// How long it may take.
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs it to its end, with its streams in pipes. Panics when it takes too long.
+    #[must_use]
+    pub fn output(self) -> Output {
+        // On a thread of its own, so that tests with and without a runtime can call it.
+        thread::scope(|scope| {
+            let output = scope.spawn(|| {
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .expect("start a runtime")
+                    .block_on(self.run())
+            });
+            output.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Runs it in a terminal.
+    #[must_use]
+    pub fn terminal(self) -> Terminal {
+        let command = pty_process::blocking::Command::new(&self.program)
+            .args(&self.args)
+            .env_clear()
+            .envs(&self.env)
+            .current_dir(&self.cwd);
+        Terminal::spawn(command, self.limit)
+    }
+
+    async fn run(&self) -> Output {
+        let mut child = tokio::process::Command::new(&self.program)
+            .args(&self.args)
+            .env_clear()
+            .envs(&self.env)
+            .current_dir(&self.cwd)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("failed to start {}: {error}", self.program.display()));
+        let stdout = Arc::new(Mutex::new(Vec::new()));
+        let stderr = Arc::new(Mutex::new(Vec::new()));
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let end = async {
+            let write = async {
+                if let Some(mut stdin) = pipes.0 {
+                    // A program that does not read all of it has its reasons.
+                    let _ = stdin.write_all(&self.stdin).await;
+                }
+            };
+            let (status, ..) =
+                tokio::join!(child.wait(), write, pump(pipes.1, &stdout), pump(pipes.2, &stderr));
+            status.unwrap_or_else(|error| panic!("failed to wait for {}: {error}", self.program.display()))
+        };
+        let ended = tokio::time::timeout(self.limit, end).await;
+        let text = |bytes: &Mutex<Vec<u8>>| {
+            String::from_utf8_lossy(&bytes.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        };
+        let (stdout, stderr) = (text(&stdout), text(&stderr));
+        let Ok(status) = ended else {
+            panic!(
+                "{} {:?} has not ended after {:?}\n{}",
+                self.program.display(),
+                self.args,
+                self.limit,
+                streams(&stdout, &stderr)
+            )
+        };
+        Output { status, stdout, stderr }
+    }
+}
+
+async fn pump(pipe: Option<impl AsyncRead + Unpin>, into: &Mutex<Vec<u8>>) {
+    let Some(mut pipe) = pipe else { return };
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
+        into.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
+    }
+}
+
+/// What a program left behind.
+///
+/// Its `Display` shows all of it, for snapshots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to stdout.
+    pub stdout: String,
+    /// What it wrote to stderr.
+    pub stderr: String,
+}
+
+impl Output {
+    /// The exit code. Panics where a signal ended the program.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| panic!("ended by {}\n{self}", self.status))
+    }
+
+    /// Checks the exit code, and shows everything when it is another.
+    #[track_caller]
+    pub fn expect_code(&self, code: i32) -> &Self {
+        assert_eq!(self.code(), code, "{self}");
+        self
+    }
+
+    /// Stdout as one JSON document.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("not JSON: {error}\n{self}"))
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.status)?;
+        f.write_str(&streams(&self.stdout, &self.stderr))
+    }
+}
+
+fn streams(stdout: &str, stderr: &str) -> String {
+    format!("----- stdout -----\n{stdout}----- stderr -----\n{stderr}")
+}
+
+fn search(folder: &Path, needle: &[u8], found: &mut Vec<PathBuf>) {
+    // What vanishes while we look (a lock, a temporary file) cannot be kept from anybody either.
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(kind) = entry.file_type() else { continue };
+        if kind.is_dir() {
+            search(&path, needle, found);
+        } else if kind.is_file()
+            && let Ok(bytes) = fs::read(&path)
+            && bytes.windows(needle.len()).any(|window| window == needle)
+        {
+            found.push(path);
+        }
+    }
+}
