@@ -78,7 +78,9 @@ async fn an_account_for_tls_only_is_refused_without_it() {
     assert_eq!(db.value("SHOW ssl").as_deref(), Some("on"));
 }
 
-#[tokio::test]
+// Two threads: the helpers block theirs, and the embedded server serves them when the test's own
+// connection has been seen off on the other.
+#[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_one_stands_in_where_no_server_is_installed() {
     for generation in Generation::ALL {
         let db = Database::builder(generation).without_roles().create_embedded();
