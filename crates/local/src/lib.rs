@@ -14,7 +14,9 @@ mod database;
 mod error;
 mod state;
 
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
 use quill_admin_schema::{AUGUST_2026, SEED_ROLES};
@@ -81,6 +83,10 @@ pub enum Stage {
     Ready,
 }
 
+/// What the calls return: boxed, so that the code below is compiled here once, and not again with
+/// every edit of the crate that calls it.
+pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// The running local environment. It ends with [`Local::shutdown`], or when this is dropped.
 pub struct Local {
     // In the order in which they have to go: the state must not be anybody else's before both have
@@ -106,7 +112,25 @@ impl Local {
     /// Starts the environment: about half a second more the first time.
     ///
     /// Refused at once while another process has the same state directory in use.
-    pub async fn start(options: LocalOptions, on_progress: impl Fn(Stage)) -> Result<Self, LocalError> {
+    pub fn start(
+        options: LocalOptions,
+        on_progress: impl Fn(Stage) + Send + 'static,
+    ) -> Task<'static, Result<Self, LocalError>> {
+        Self::start_boxed(options, Box::new(on_progress))
+    }
+
+    /// Not generic, and boxed: compiled here, once, and not in the crate that calls it.
+    fn start_boxed(
+        options: LocalOptions,
+        on_progress: Box<dyn Fn(Stage) + Send>,
+    ) -> Task<'static, Result<Self, LocalError>> {
+        Box::pin(Self::bring_up(options, on_progress))
+    }
+
+    async fn bring_up(
+        options: LocalOptions,
+        on_progress: Box<dyn Fn(Stage) + Send>,
+    ) -> Result<Self, LocalError> {
         let state = State::hold(&options.state_dir)?;
         let complete = state.is_complete()?;
         let database = if complete {
@@ -156,7 +180,12 @@ impl Local {
     }
 
     /// Counts what is there.
-    pub async fn contents(&self) -> Result<Contents, LocalError> {
+    #[must_use]
+    pub fn contents(&self) -> Task<'_, Result<Contents, LocalError>> {
+        Box::pin(self.count())
+    }
+
+    async fn count(&self) -> Result<Contents, LocalError> {
         let connection = self.database.connect(&self.database_name, &self.user).await?;
         let counted = connection.client.query_one("SELECT count(*) FROM users", &[]).await;
         connection.close().await;
@@ -171,11 +200,14 @@ impl Local {
     ///
     /// An error says that the emulator's part of the state could not be kept. Everything has ended
     /// all the same.
-    pub async fn shutdown(self) -> Result<(), LocalError> {
-        // What runs has the database until it has ended.
-        let kept = self.cloud.shutdown().await;
-        self.database.stop().await;
-        kept
+    #[must_use]
+    pub fn shutdown(self) -> Task<'static, Result<(), LocalError>> {
+        Box::pin(async move {
+            // What runs has the database until it has ended.
+            let kept = self.cloud.shutdown().await;
+            self.database.stop().await;
+            kept
+        })
     }
 }
 

@@ -2,11 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
-    cell::RefCell,
     env, fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc,
     time::Duration,
 };
 
@@ -39,6 +39,12 @@ fn options(state_dir: &Path) -> LocalOptions {
 
 async fn start(state_dir: &Path) -> Local {
     Local::start(options(state_dir), |_| {}).await.unwrap()
+}
+
+async fn start_watched(state_dir: &Path) -> (Local, Vec<Stage>) {
+    let (sink, stages) = mpsc::channel();
+    let local = Local::start(options(state_dir), move |stage| sink.send(stage).unwrap()).await.unwrap();
+    (local, stages.try_iter().collect())
 }
 
 async fn connect(local: &Local) -> tokio_postgres::Client {
@@ -79,8 +85,7 @@ async fn what_happened_is_there_at_the_next_start_and_gone_after_a_reset() {
     assert!(!state_dir.exists(), "looking must not create anything");
     assert!(!reset(&state_dir).unwrap());
 
-    let stages = RefCell::new(Vec::new());
-    let local = Local::start(options(&state_dir), |stage| stages.borrow_mut().push(stage)).await.unwrap();
+    let (local, stages) = start_watched(&state_dir).await;
     let first = [
         Stage::UnpackingDatabase,
         Stage::StartingDatabase,
@@ -88,7 +93,7 @@ async fn what_happened_is_there_at_the_next_start_and_gone_after_a_reset() {
         Stage::StartingCloud,
         Stage::Ready,
     ];
-    assert_eq!(stages.take(), first);
+    assert_eq!(stages, first);
     let contents = local.contents().await.unwrap();
     assert_eq!((contents.users, contents.executions), (0, 0));
 
@@ -132,9 +137,8 @@ async fn what_happened_is_there_at_the_next_start_and_gone_after_a_reset() {
     assert!(running.exists && running.in_use);
     local.shutdown().await.unwrap();
 
-    let stages = RefCell::new(Vec::new());
-    let local = Local::start(options(&state_dir), |stage| stages.borrow_mut().push(stage)).await.unwrap();
-    assert_eq!(stages.take(), [Stage::StartingDatabase, Stage::StartingCloud, Stage::Ready]);
+    let (local, stages) = start_watched(&state_dir).await;
+    assert_eq!(stages, [Stage::StartingDatabase, Stage::StartingCloud, Stage::Ready]);
     assert_eq!(porters(&local).await, 1);
     assert_eq!(local.contents().await.unwrap().executions, 1);
     local.shutdown().await.unwrap();
@@ -213,7 +217,7 @@ const STATE_DIR: &str = "QUILL_ADMIN_LOCAL_TEST_STATE_DIR";
 #[tokio::test]
 async fn victim() {
     let (Some(moment), Some(state_dir)) = (env::var_os(KILL_ME_AT), env::var_os(STATE_DIR)) else { return };
-    let here = |stage: &str| {
+    let here = move |stage: &str| {
         if moment == *stage {
             // To stderr, which the test harness does not capture for a plain write.
             std::io::Write::write_all(&mut std::io::stderr(), b"now\n").unwrap();
@@ -222,11 +226,14 @@ async fn victim() {
             }
         }
     };
+    let at_stage = here.clone();
     let local =
-        Local::start(options(&PathBuf::from(state_dir)), |stage| here(&format!("{stage:?}"))).await.unwrap();
+        Local::start(options(&PathBuf::from(state_dir)), move |stage| at_stage(&format!("{stage:?}")))
+            .await
+            .unwrap();
     connect(&local).await.batch_execute(PORTER).await.unwrap();
     here("committed");
-    unreachable!("there is no such moment: {}", moment.display());
+    unreachable!("there is no such moment");
 }
 
 struct Victim(Child);
