@@ -1,16 +1,12 @@
 //! The world a journey happens in: an environments file, the emulator, a database, and the compiled
 //! programs with an environment of their own.
 
-mod cli;
-
-use cloud_emulator::runner::{ImageProgram, ProcessRunner, Runner, Script};
-use cloud_emulator::{Emulator, RecordedCall};
+use cloud_emulator::{Emulator, ImageProgram, ProcessRunner, RecordedCall, Runner, Script};
+use quill_admin_testkit::bin;
+use quill_admin_testkit::home::{Home, Output, Run};
 use quill_admin_testkit::postgres::Database;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
-
-pub use cli::{Command, Finished, binary};
 
 /// The job every world has.
 pub const JOB: &str = "projects/quill-medical-staging/locations/europe-west2/jobs/quill-admin-staging";
@@ -19,8 +15,8 @@ const DIGEST: &str = "sha256:4b825dc642cb6eb9a060e54bf8d69288fbee4904f1a5b7d4a1e
 
 /// A folder, a cloud and, in most worlds, a database.
 pub struct World {
-    /// The working folder of every command; its `environments.yaml` has staging and prod here.
-    pub folder: TempDir,
+    /// Where commands are run; its `environments.yaml` has staging at the emulator.
+    pub home: Home,
     /// The cloud.
     pub emulator: Emulator,
     /// The database, in a world that has one.
@@ -33,7 +29,7 @@ impl World {
     /// The real executor, as its own process, against a real database.
     #[must_use]
     pub fn with_database(database: Database) -> Self {
-        let program = ImageProgram::new(binary("quill-admin-executor"));
+        let program = ImageProgram::new(bin::executor());
         let mut world = Self::new(Runner::Process(ProcessRunner::new().image(IMAGE, program)));
         world.emulator.put_secret("quill-medical-staging", "auth-db-password", database.password.clone());
         world.put_job(&json!([
@@ -41,7 +37,7 @@ impl World {
             {"name": "AUTH_DB_PORT", "value": database.port.to_string()},
             {"name": "AUTH_DB_NAME", "value": database.name},
             {"name": "AUTH_DB_USER", "value": database.user},
-            {"name": "AUTH_DB_SSLMODE", "value": "require"},
+            {"name": "AUTH_DB_SSLMODE", "value": "prefer"},
             {"name": "AUTH_DB_PASSWORD", "valueSource": {"secretKeyRef": {"secret": "auth-db-password", "version": "latest"}}},
         ]));
         world.database = Some(database);
@@ -66,7 +62,6 @@ impl World {
     fn new(runner: Runner) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let emulator = runtime.block_on(Emulator::builder().runner(runner).start()).expect("the emulator");
-        let folder = tempfile::tempdir().expect("a folder");
         let file = format!(
             "\
 defaults:
@@ -81,8 +76,9 @@ environments:
 ",
             emulator.url()
         );
-        std::fs::write(folder.path().join("environments.yaml"), file).expect("written");
-        Self { folder, emulator, database: None, _runtime: runtime }
+        let home = Home::new();
+        home.write("environments.yaml", &file);
+        Self { home, emulator, database: None, _runtime: runtime }
     }
 
     fn put_job(&self, env: &Value) {
@@ -100,10 +96,15 @@ environments:
         self.database.as_ref().expect("this world has a database")
     }
 
-    /// A command line of `quill-admin`, run in this world's folder with nothing of the test's own
-    /// environment.
-    pub fn quill_admin<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
-        Command::new(self.folder.path(), args)
+    /// A command line of `quill-admin`.
+    pub fn quill_admin<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Run {
+        self.home.quill_admin(args).env("QUILL_ADMIN_LOCAL_PROVISIONING_MS", "0")
+    }
+
+    /// Puts another address in place of the emulator's.
+    pub fn move_staging(&self, url: &str) {
+        let file = self.home.read("environments.yaml");
+        self.home.write("environments.yaml", &file.replace(&self.emulator.url(), url));
     }
 
     /// The calls the cloud received, one a line, with names that differ from run to run replaced.
@@ -120,6 +121,31 @@ environments:
     }
 }
 
+/// What journeys ask of a finished program.
+pub trait Finished {
+    /// Asserts the exit code, showing everything if it is another.
+    #[must_use]
+    fn exits(self, code: i32) -> Self;
+
+    /// Everything in one text, without what differs from run to run.
+    #[must_use]
+    fn transcript(&self) -> String;
+}
+
+impl Finished for Output {
+    fn exits(self, code: i32) -> Self {
+        self.expect_code(code);
+        self
+    }
+
+    fn transcript(&self) -> String {
+        // How far it was at each look depends on the machine.
+        let phases =
+            regex::Regex::new(r"(?m)^(queued|preparing the container|running) \(.*\n").expect("valid");
+        redact(&phases.replace_all(&self.to_string(), ""))
+    }
+}
+
 /// Replaces what differs from run to run: execution names, request ids, times, ports.
 #[must_use]
 pub fn redact(text: &str) -> String {
@@ -129,7 +155,7 @@ pub fn redact(text: &str) -> String {
         (r"\d+\.\d s\b", "N.N s"),
         (r"(127\.0\.0\.1|localhost):\d+", "$1:PORT"),
         (r"PostgreSQL \d+\.\d+( \([^)]*\))?", "PostgreSQL N.N"),
-        (r"/quill_test_\w+ as \w+|/\w+ as \w+_\w+", "/DATABASE as USER"),
+        (r"quill_[0-9a-f]{32}", "DATABASE"),
     ]
     .iter()
     .fold(text.to_owned(), |text, (pattern, replacement)| {

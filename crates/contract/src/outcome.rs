@@ -232,6 +232,15 @@ pub enum WarningCode {
     Unknown,
 }
 
+impl WarningCode {
+    /// The warning that a line of the log tells, where the result line tells it again: who shows
+    /// results need not show such a line.
+    #[must_use]
+    pub fn from_payload(payload: &serde_json::Value) -> Option<Self> {
+        Self::deserialize(payload.get(ResultLine::KEY)?.get("warning")?).ok()
+    }
+}
+
 /// What the `check` action saw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseReport {

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-use quill_admin_contract::{ExitCode, LogFormat, Outcome, RequestId, ResultLine, RunContext, Variables};
+use quill_admin_contract::{
+    ExitCode, LogFormat, Outcome, RequestId, ResultLine, RunContext, Variables, WarningCode,
+};
 use serde::Serialize;
 
 /// Writes lines, each flushed at once: Cloud Run may end the process at any time.
@@ -39,7 +41,11 @@ struct Line<'a, T> {
 /// What every line carries that is not the result.
 #[derive(Serialize)]
 struct Mark {
-    request_id: RequestId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<RequestId>,
+    /// Says that the result repeats this line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<WarningCode>,
 }
 
 impl<'a> Output<'a> {
@@ -56,7 +62,7 @@ impl<'a> Output<'a> {
     /// The last lines: the warnings, then the result.
     pub(crate) fn result(&mut self, code: ExitCode, outcome: Outcome, message: &str) {
         for warning in outcome.warnings() {
-            self.line(Severity::Warning, &warning.message);
+            self.marked(Severity::Warning, &warning.message, Some(warning.code));
         }
         let severity = if code == ExitCode::Success { Severity::Info } else { Severity::Error };
         if self.json_result {
@@ -68,8 +74,13 @@ impl<'a> Output<'a> {
     }
 
     fn line(&mut self, severity: Severity, message: &str) {
+        self.marked(severity, message, None);
+    }
+
+    fn marked(&mut self, severity: Severity, message: &str, warning: Option<WarningCode>) {
         if self.format == LogFormat::Json {
-            let mark = self.context.request_id.map(|request_id| Mark { request_id });
+            let request_id = self.context.request_id;
+            let mark = (request_id.is_some() || warning.is_some()).then_some(Mark { request_id, warning });
             return self.json(&Line { severity, message, quill_admin: mark });
         }
         let prefix = match severity {

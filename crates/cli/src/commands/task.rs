@@ -11,6 +11,7 @@ use crate::error::CliError;
 use crate::events::Event;
 use crate::flow;
 use crate::hints;
+use crate::prompt::Interrupt;
 use crate::report::TaskReport;
 use crate::world::Opening;
 
@@ -103,10 +104,7 @@ impl Context<'_> {
 
 /// Resolves when a person presses Ctrl-C.
 pub(super) async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without a handler the signal ends the process by itself.
-        std::future::pending::<()>().await;
-    }
+    Interrupt::listen().wait().await;
 }
 
 /// Who asks: recorded, never trusted. Without sign-in this is the account on this machine.

@@ -8,7 +8,7 @@ use quill_admin_cloud::{
     CloudError, CloudErrorKind, Ending, Execution, ExecutionName, Google, LogEntry, LogSource, Phase,
     TaskResult,
 };
-use quill_admin_contract::ResultLine;
+use quill_admin_contract::{ResultLine, WarningCode};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -142,6 +142,9 @@ impl Log {
         if let Some(result) = entry.payload.as_ref().and_then(ResultLine::from_payload) {
             self.result = Some(result);
             return;
+        }
+        if entry.payload.as_ref().and_then(WarningCode::from_payload).is_some() {
+            return; // The result has it, too.
         }
         match entry.source {
             LogSource::Container => emit(Event::Log(entry)),

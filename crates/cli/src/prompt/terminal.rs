@@ -97,6 +97,36 @@ pub(crate) fn interrupted() -> CliError {
     CliError::new(ExitCode::Interrupted, "interrupted; nothing was started")
 }
 
+/// Listens for Ctrl-C.
+pub struct Interrupt(#[cfg(unix)] Option<tokio::signal::unix::Signal>);
+
+impl Interrupt {
+    /// Begins to listen, at once.
+    #[must_use]
+    pub fn listen() -> Self {
+        // Without a handler the signal ends the process by itself, which is second best.
+        #[cfg(unix)]
+        return Self(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).ok());
+        #[cfg(not(unix))]
+        Self()
+    }
+
+    /// Resolves at the next Ctrl-C.
+    pub async fn wait(self) {
+        #[cfg(unix)]
+        if let Some(mut signal) = self.0
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_ok() {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
 /// The time in which questions are asked. While it lasts, Ctrl-C puts the terminal back the way it
 /// was found (a question that is interrupted leaves it without echo or cursor) and ends the program.
 pub struct Questions(tokio::task::JoinHandle<()>);
@@ -106,20 +136,23 @@ impl Questions {
     pub fn begin(report: impl FnOnce(&CliError) -> u8 + Send + 'static) -> Self {
         #[cfg(unix)]
         let saved = rustix::termios::tcgetattr(rustix::stdio::stdin()).ok();
+        // Made before the first question is seen: from here on no Ctrl-C ends the process by itself.
+        let interrupt = Interrupt::listen();
         Self(tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_err() {
-                return; // Without a handler the signal ends the process by itself.
-            }
+            interrupt.wait().await;
+            let term = Term::stderr();
+            // Away from a half-typed answer.
+            let _ = term.write_line("");
+            let code = report(&interrupted());
+            // Last of all: the thread that asks may be about to hide both. It cannot be woken up, so
+            // the process has to end from here.
             #[cfg(unix)]
             if let Some(saved) = saved {
                 use rustix::termios::{OptionalActions, tcsetattr};
                 let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &saved);
             }
-            let term = Term::stderr();
-            // The cursor may be hidden, and stands behind a half-typed answer.
-            let _ = term.show_cursor().and_then(|()| term.write_line(""));
-            // The thread that asks cannot be woken up: the process has to end from here.
-            std::process::exit(i32::from(report(&interrupted())));
+            let _ = term.show_cursor();
+            std::process::exit(i32::from(code));
         }))
     }
 

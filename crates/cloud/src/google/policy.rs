@@ -17,7 +17,7 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 /// Starting a job takes the service longer than reading.
 const RUN_ATTEMPT: Duration = Duration::from_secs(30);
 /// How long reads are retried in all, before the run has started.
-const READ_LIMIT: Duration = Duration::from_secs(15);
+const READ_LIMIT: Duration = Duration::from_secs(6);
 
 /// Retries what is safe to retry for a read: no connection, no answer, 5xx.
 #[derive(Debug)]

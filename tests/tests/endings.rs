@@ -1,0 +1,201 @@
+//! How a run can end when it does not simply end well: each told apart, each with its exit code.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use cloud_emulator::{Fault, FaultAction, Script, Step};
+use insta::assert_snapshot;
+use quill_admin_e2e::{Finished as _, JOB, World};
+use quill_admin_testkit::home::Output;
+use serde_json::json;
+
+/// A result line, as the executor prints it.
+fn result(exit_code: u8) -> Step {
+    let outcome = json!({"result": "failed", "failure": {"message": "stopped by a signal"}});
+    let line = json!({"contract": 1, "action": "check", "exit_code": exit_code, "outcome": outcome});
+    Step::log(json!({"severity": "ERROR", "message": "stopped", "quill_admin": line}).to_string())
+}
+
+fn check(world: &World) -> Output {
+    world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]).output()
+}
+
+fn after(steps: impl IntoIterator<Item = Step>) -> (Output, World) {
+    let world = World::scripted(Script::new(steps));
+    (check(&world), world)
+}
+
+#[test]
+fn never_started() {
+    let (finished, world) = after([Step::NeverStart {
+        reason: "CONTAINER_MISSING".to_owned(),
+        message: "Image 'admin@sha256:…' not found.".to_owned(),
+    }]);
+    assert_snapshot!(finished.exits(24).transcript(), @r"
+    exit status: 24
+    ----- stdout -----
+    ----- stderr -----
+    connecting (N.N s)
+    starting the job (N.N s)
+    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    reading the result (N.N s)
+    error: execution quill-admin-staging-XXXXX never started: Image 'admin@sha256:…' not found.
+    ");
+    assert_eq!(world.runs(), 1);
+}
+
+#[test]
+fn killed_before_it_could_tell() {
+    let (finished, _) = after([Step::log("connecting"), Step::Signal(9)]);
+    assert_snapshot!(finished.exits(27).transcript(), @r"
+    exit status: 27
+    ----- stdout -----
+    ----- stderr -----
+    connecting (N.N s)
+    starting the job (N.N s)
+    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    reading the result (N.N s)
+      │ connecting
+    error: the container of execution quill-admin-staging-XXXXX was killed by signal 9 before it could tell its result; whether the task was done is not known
+      Cloud Run: Container terminated on signal 9.
+     next: see what the database holds: quill-admin show-user --env staging --username steve
+     next: every task can be run again safely: doing it twice leaves the same state
+    ");
+}
+
+#[test]
+fn a_result_line_that_is_late_is_waited_for() {
+    let late = match result(13) {
+        Step::Log { line, stderr, .. } => Step::Log { line, stderr, late_ms: 1500 },
+        _ => unreachable!("a line"),
+    };
+    let (finished, _) = after([late, Step::Exit(13)]);
+    let finished = finished.exits(13);
+    assert!(finished.stderr.contains("error: stopped by a signal"), "{}", finished.stderr);
+}
+
+#[test]
+fn the_log_is_shown_as_it_comes_in_order_and_once() {
+    let (finished, _) = after([
+        Step::log("one"),
+        Step::wait(Duration::from_millis(2500)),
+        Step::log(json!({"severity": "WARNING", "message": "two\u{1b}[2J"}).to_string()),
+        result(13),
+        Step::Exit(13),
+    ]);
+    let finished = finished.exits(13);
+    let lines: Vec<&str> = finished.stderr.lines().filter_map(|line| line.strip_prefix("  │ ")).collect();
+    assert_eq!(lines, ["one", "two\u{fffd}[2J"]);
+}
+
+#[test]
+fn cancelled_by_somebody() {
+    let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
+    let mut terminal = world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]).terminal();
+    // The execution's name is told as soon as there is one.
+    terminal.expect("running");
+    let said = terminal.text();
+    let name = said.split("execution ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a name");
+    let request = format!(
+        "POST /v2/{JOB}/executions/{name}:cancel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+    );
+    let mut stream = std::net::TcpStream::connect(world.emulator.address()).expect("connected");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 25, "{}", ended.transcript);
+    assert!(ended.text().contains("was cancelled"), "{}", ended.transcript);
+}
+
+#[test]
+fn ctrl_c_says_that_the_task_goes_on() {
+    let world = World::scripted(Script::new([Step::Forever]));
+    let mut terminal = world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]).terminal();
+    terminal.expect("running").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.transcript);
+    assert!(
+        ended.text().contains("the task goes on without this program, as execution quill-admin-staging-"),
+        "{}",
+        ended.text()
+    );
+}
+
+#[test]
+fn the_answer_to_the_start_is_lost() {
+    for action in
+        [FaultAction::ResetAfter, FaultAction::Truncate { bytes: 20 }, FaultAction::status(503, "later")]
+    {
+        let world = World::scripted(Script::new([Step::Exit(0)]));
+        world.emulator.set_faults([Fault::new("*:run", action.clone())]);
+        let finished = check(&world).exits(27);
+        assert!(
+            finished.stderr.contains("may or may not have been started"),
+            "{action:?}: {}",
+            finished.stderr
+        );
+        assert!(
+            finished.stderr.contains("quill-admin show-user --env staging --username steve"),
+            "{}",
+            finished.stderr
+        );
+        assert_eq!(world.runs(), 1, "{action:?}: it is never sent twice");
+    }
+}
+
+#[test]
+fn refusals_of_the_cloud() {
+    for (code, exit, words) in [
+        (401, 20, "token"),
+        (403, 21, "denied"),
+        (404, 22, "found"),
+        (409, 23, "changed"),
+        (429, 23, "quota"),
+    ] {
+        let world = World::scripted(Script::new([Step::Exit(0)]));
+        world.emulator.set_faults([Fault::new("*:run", FaultAction::status(code, words))]);
+        let finished = check(&world).exits(exit);
+        assert_eq!(finished.stderr.lines().filter(|line| line.starts_with("error: ")).count(), 1);
+        assert!(
+            finished.stderr.contains(&format!("error: failed to start the job: {words}")),
+            "{}",
+            finished.stderr
+        );
+        assert_eq!(world.runs(), 1);
+    }
+    let world = World::empty();
+    assert_snapshot!(check(&world).exits(22).transcript(), @r"
+    exit status: 22
+    ----- stdout -----
+    ----- stderr -----
+    connecting (N.N s)
+    error: failed to read the job: Resource 'quill-admin-staging' of kind 'JOB' in region 'europe-west2' in project 'quill-medical-staging' does not exist.
+    ");
+    assert_eq!(world.runs(), 0);
+}
+
+#[test]
+fn trouble_while_following_does_not_end_it() {
+    let world = World::scripted(Script::new([
+        Step::log("hello"),
+        Step::wait(Duration::from_millis(300)),
+        result(13),
+        Step::Exit(13),
+    ]));
+    world.emulator.set_faults([
+        Fault::new("*/executions/*", FaultAction::status(503, "try again")).method("GET").times(2),
+        Fault::new("*/entries:list", FaultAction::status(429, "quota")).times(1),
+    ]);
+    let finished = check(&world).exits(13);
+    assert!(finished.stderr.contains("note: "), "{}", finished.stderr);
+    assert_eq!(world.runs(), 1);
+}
+
+#[test]
+fn nobody_there() {
+    let world = World::scripted(Script::default());
+    // Port 9 is nobody's.
+    world.move_staging("http://127.0.0.1:9");
+    let finished = check(&world).exits(23);
+    assert!(finished.stderr.contains("Connection refused"), "{}", finished.stderr);
+}

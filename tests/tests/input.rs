@@ -1,0 +1,193 @@
+//! Bad input: one clear message, exit 2, and nothing was sent.
+
+use insta::assert_snapshot;
+use quill_admin_e2e::{Finished as _, World};
+
+/// Runs a command that must be refused before any request; returns what it said.
+fn refused(world: &World, args: &[&str], stdin: &[u8]) -> String {
+    let finished = world.quill_admin(args.iter().copied()).stdin(stdin).output().exits(2);
+    assert_eq!(finished.stdout, "");
+    assert_eq!(world.emulator.calls(), [], "nothing is sent");
+    finished.stderr
+}
+
+const STRONG: &[u8] = b"correct horse battery staple 7";
+
+fn create<'a>(username: &'a str, email: &'a str) -> Vec<&'a str> {
+    vec!["create-superadmin", "-e", "staging", "-u", username, "--email", email, "--password-stdin"]
+}
+
+#[test]
+fn values() {
+    let world = World::empty();
+    let long = "x".repeat(151);
+    let cases: [(&str, &str, &str); 8] = [
+        (&long, "a@b.c", "error: --username: the username has 151 characters; at most 150 are allowed\n"),
+        ("", "a@b.c", "error: --username: the username is empty\n"),
+        (" \t", "a@b.c", "error: --username: the username is empty\n"),
+        (
+            "a\nb",
+            "a@b.c",
+            "error: --username: the username contains a control character (U+000A, line feed) at position 2; none are allowed\n",
+        ),
+        (
+            "a\u{1b}[2J",
+            "a@b.c",
+            "error: --username: the username contains a control character (U+001B, escape) at position 2; none are allowed\n",
+        ),
+        (
+            "a",
+            "ab",
+            "error: --email: the email must contain exactly one @ with something on both sides, as in name@example.org\n",
+        ),
+        ("a", "a b@c", "error: --email: the email contains white space; none is allowed\n"),
+        ("a", "", "error: --email: the email is empty\n"),
+    ];
+    for (username, email, message) in cases {
+        assert_eq!(refused(&world, &create(username, email), STRONG), message);
+    }
+    assert_eq!(
+        refused(&world, &["up", "-e", "staging", "-u", "a", "-p", "owner"], b""),
+        "error: --permission: unknown permission level \"owner\"; allowed: patient, staff, admin, superadmin\n"
+    );
+    assert_eq!(
+        refused(&world, &["ar", "-e", "staging", "-u", "a", "-r", " "], b""),
+        "error: --role: the role is empty\n"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn bytes_that_are_no_text() {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let world = World::empty();
+    let finished = world
+        .quill_admin(["show-user", "-e", "staging", "-u"])
+        .arg(std::ffi::OsString::from_vec(vec![b'a', 0xff]))
+        .output()
+        .exits(2);
+    assert!(finished.stderr.contains("invalid UTF-8"), "{}", finished.stderr);
+}
+
+#[test]
+fn everything_missing_is_named_at_once_without_a_terminal() {
+    let world = World::empty();
+    assert_eq!(
+        refused(&world, &["create-superadmin"], b""),
+        "error: missing: --username, --email, --password-stdin or --generate-password, --env (there is no terminal \
+         to ask at)\n"
+    );
+    assert_eq!(
+        refused(&world, &["create-superadmin", "-e", "staging", "--password-stdin"], STRONG),
+        "error: missing: --username, --email (there is no terminal to ask at)\n"
+    );
+    assert_eq!(
+        refused(&world, &["add-role", "-u", "a"], b""),
+        "error: missing: --role, --env (there is no terminal to ask at)\n"
+    );
+}
+
+#[test]
+fn passwords_from_a_pipe() {
+    let world = World::empty();
+    let args = create("steve.jones", "steve@example.org");
+    let said = |stdin: &[u8]| refused(&world, &args, stdin);
+    assert_eq!(said(b""), "error: --password-stdin: stdin is empty; give the password as one line\n");
+    assert_eq!(
+        said(b"correct horse battery\nstaple\n"),
+        "error: --password-stdin: stdin holds more than one line; give the password alone, as one line\n"
+    );
+    assert_eq!(said(b"\xff\xfe"), "error: --password-stdin: the password is not valid UTF-8\n");
+    assert_eq!(
+        said(b"short"),
+        "error: --password-stdin: the password has 5 characters; at least 12 are needed. Several unrelated words \
+         work well\n"
+    );
+    assert_eq!(
+        said(b"correct horse battery "),
+        "error: --password-stdin: the password begins or ends with white space; the login form would not accept \
+         it\n"
+    );
+    assert_snapshot!(said(b"steve.jones2026"), @"error: --password-stdin: the password is too easy to guess. Add another word or two. Uncommon words are better");
+    assert_snapshot!(said(b"passwordpassword"), @r#"error: --password-stdin: the password is too easy to guess: repeats like "abcabcabc" are only slightly harder to guess than "abc". Add another word or two. Uncommon words are better. Avoid repeated words and characters"#);
+    let both = [args.as_slice(), &["--generate-password"]].concat();
+    assert!(refused(&world, &both, STRONG).contains("cannot be used with"));
+}
+
+#[test]
+fn environments() {
+    let world = World::empty();
+    assert_snapshot!(
+        refused(&world, &["check", "-e", "stagin"], b"").replace(&world.home.work().display().to_string(), "FOLDER"),
+        @r#"
+    error: unknown environment "stagin"; FOLDER/environments.yaml has: staging, teaching, local
+     next: did you mean --env staging?
+    "#
+    );
+    let good = world.home.read("environments.yaml");
+    world.home.write("environments.yaml", &good.replace("project: quill-medical-teaching", "projct: x"));
+    let said = refused(&world, &["check", "-e", "staging"], b"");
+    assert!(said.contains("environments.yaml:8:15: unknown key \"projct\""), "{said}");
+    assert!(said.contains("next: did you mean \"project\"?"), "{said}");
+    std::fs::remove_file(world.home.work().join("environments.yaml")).expect("removed");
+    let said = refused(&world, &["check", "-e", "staging"], b"");
+    assert!(said.contains("no environments.yaml in"), "{said}");
+    let said = refused(&world, &["check", "-e", "staging", "--config", "nowhere.yaml"], b"");
+    assert!(said.contains("nowhere.yaml: No such file or directory"), "{said}");
+}
+
+#[test]
+fn an_environment_on_google_cloud_says_that_it_cannot_be_reached_yet() {
+    let world = World::empty();
+    let finished = world.quill_admin(["check", "-e", "teaching"]).output().exits(20);
+    assert_snapshot!(finished.transcript(), @r#"
+    exit status: 20
+    ----- stdout -----
+    ----- stderr -----
+    error: environment "teaching" is on Google Cloud, and this version cannot sign in there yet
+     next: the embedded environment works without signing in: --env local
+    "#);
+}
+
+#[test]
+fn json_is_one_document_on_failure_too() {
+    let world = World::empty();
+    for args in [&["check", "-e", "stagin", "--json"][..], &["no-such-command", "--json"], &["up", "--json"]]
+    {
+        let finished = world.quill_admin(args.iter().copied()).output().exits(2);
+        assert_eq!(finished.stderr, "");
+        let document = finished.json();
+        assert_eq!(document["exit_code"], 2);
+        assert!(document["error"]["messages"][0].as_str().is_some_and(|text| !text.is_empty()), "{document}");
+    }
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    let world = World::empty();
+    let help = world.quill_admin(["--help"]).output().exits(0);
+    assert!(help.stdout.lines().all(|line| line.chars().count() <= 80), "{}", help.stdout);
+    let version = world.quill_admin(["--version"]).output().exits(0);
+    assert!(version.stdout.starts_with("quill-admin "), "{}", version.stdout);
+    let none = world.quill_admin([]).output().exits(2);
+    assert!(none.stderr.contains("Usage: quill-admin"), "{}", none.stderr);
+}
+
+#[test]
+fn the_environments_are_listed() {
+    let world = World::empty();
+    let listed = world.quill_admin(["envs"]).output().exits(0);
+    assert_snapshot!(
+        quill_admin_e2e::redact(&listed.stdout.replace(&world.home.work().display().to_string(), "FOLDER")),
+        @r"
+    staging   project quill-medical-staging at http://127.0.0.1:PORT
+    teaching  project quill-medical-teaching, europe-west2
+    local     embedded, on this machine; state in FOLDER/.quill-admin/local
+
+    from FOLDER/environments.yaml
+    "
+    );
+    let document = world.quill_admin(["envs", "--json"]).output().exits(0).json();
+    assert_eq!(document["environments"][2]["emulated"], true);
+}

@@ -1,0 +1,301 @@
+//! The tasks people come for, from the command line to the row.
+
+use insta::assert_snapshot;
+use quill_admin_e2e::{Finished as _, World};
+use quill_admin_testkit::home::Output;
+use quill_admin_testkit::needs_postgres;
+use quill_admin_testkit::postgres::{Database, Generation};
+
+const PASSWORD: &str = "correct horse battery staple 7";
+
+fn create(world: &World, username: &str, email: &str) -> Output {
+    world
+        .quill_admin([
+            "create-superadmin",
+            "-e",
+            "staging",
+            "-u",
+            username,
+            "--email",
+            email,
+            "--password-stdin",
+        ])
+        .stdin(PASSWORD)
+        .output()
+}
+
+fn world() -> World {
+    World::with_database(Database::create(Generation::August2026))
+}
+
+#[test]
+fn a_superadmin_is_created_then_updated() {
+    let world = world();
+    let first = create(&world, "steve.jones", "steve@example.org").exits(0);
+    assert_snapshot!(first.transcript(), @r"
+    exit status: 0
+    ----- stdout -----
+    ✔ created steve.jones in staging (N.N s)
+
+      username         steve.jones
+      email            steve@example.org
+      permission       superadmin
+      base profession  consultant
+      roles            System Administrator
+      account          active
+      TOTP             off
+      email verified   yes
+    ----- stderr -----
+    connecting (N.N s)
+    starting the job (N.N s)
+    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    reading the result (N.N s)
+      │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
+      │ connected: PostgreSQL N.N, TLSv1.3
+    ");
+    assert_snapshot!(world.calls(), @r"
+    GET …/jobs/quill-admin-staging
+    POST …/jobs/quill-admin-staging:run
+    GET …/jobs/quill-admin-staging/executions/quill-admin-staging-XXXXX
+    POST /v2/entries:list
+    ");
+    let hash = world.database().value("SELECT password_hash FROM users").expect("a hash");
+    assert_eq!(hash.len(), 97);
+
+    let second = create(&world, "steve.jones", "new@example.org").exits(0);
+    assert_snapshot!(second.transcript(), @r"
+    exit status: 0
+    ----- stdout -----
+    ✔ updated steve.jones in staging (N.N s)
+
+      username         steve.jones
+      email            new@example.org
+      permission       superadmin
+      base profession  consultant
+      roles            System Administrator
+      account          active
+      TOTP             off
+      email verified   yes
+
+      changed:
+        email steve@example.org → new@example.org
+        password replaced
+    ----- stderr -----
+    connecting (N.N s)
+    starting the job (N.N s)
+    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    reading the result (N.N s)
+      │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
+      │ connected: PostgreSQL N.N, TLSv1.3
+    ");
+    assert_eq!(
+        world.database().rows(
+            "SELECT username, email, is_active, system_permissions, base_profession, email_verified, name \
+             FROM users JOIN user_role ON user_id = users.id JOIN roles ON role_id = roles.id"
+        ),
+        [["steve.jones", "new@example.org", "t", "superadmin", "consultant", "t", "System Administrator"]
+            .map(|text| Some(text.to_owned()))
+            .to_vec()]
+    );
+    assert_ne!(world.database().value("SELECT password_hash FROM users").expect("a hash"), hash);
+    assert_eq!(world.runs(), 2);
+}
+
+#[test]
+fn a_role_that_is_not_seeded_is_a_warning_with_the_next_command() {
+    let world = World::with_database(Database::builder(Generation::August2026).without_roles().create());
+    let created = create(&world, "steve jones", "steve@example.org").exits(0);
+    assert_snapshot!(created.stderr.lines().rev().take(2).collect::<Vec<_>>().join("\n"), @r"
+     next: once the application has been deployed and seeded: quill-admin add-role --env staging --username 'steve jones' --role 'System Administrator'
+    warning: the role System Administrator is not in the database yet, so steve jones does not have it: once the application has started there, give it with `quill-admin add-role`
+    ");
+    assert_eq!(world.database().value("SELECT count(*) FROM user_role").as_deref(), Some("0"));
+}
+
+#[test]
+fn an_inactive_account_is_pointed_out() {
+    let world = world();
+    let _ = create(&world, "steve", "steve@example.org").exits(0);
+    world.database().execute("UPDATE users SET is_active = false");
+    let again = create(&world, "steve", "steve@example.org").exits(0);
+    assert!(again.stderr.contains("warning: ") && again.stderr.contains("inactive"), "{}", again.stderr);
+    assert!(again.stdout.contains("INACTIVE: cannot log in"), "{}", again.stdout);
+}
+
+#[test]
+fn levels_and_roles() {
+    let world = world();
+    let _ = create(&world, "steve", "steve@example.org").exits(0);
+    let run =
+        |args: &[&str]| world.quill_admin(args.iter().copied()).env("QUILL_ADMIN_ENV", "staging").output();
+
+    let up = run(&["up", "-u", "steve", "-p", "staff", "--reason", "left the board"]).exits(0);
+    assert_snapshot!(up.transcript(), @r"
+    exit status: 0
+    ----- stdout -----
+    ✔ updated steve in staging (N.N s)
+
+      username         steve
+      email            steve@example.org
+      permission       staff
+      base profession  consultant
+      roles            System Administrator
+      account          active
+      TOTP             off
+      email verified   yes
+
+      changed:
+        permission superadmin → staff
+    ----- stderr -----
+    connecting (N.N s)
+    starting the job (N.N s)
+    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    reading the result (N.N s)
+      │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
+      │ connected: PostgreSQL N.N, TLSv1.3
+    ");
+    let ar = run(&["ar", "-u", "steve", "-r", "Clinician"]).exits(0);
+    assert!(ar.stdout.contains("role Clinician added"), "{}", ar.stdout);
+    let again = run(&["ar", "-u", "steve", "-r", "Clinician"]).exits(0);
+    assert!(again.stdout.contains("it was so already"), "{}", again.stdout);
+    let removed = run(&["remove-role", "-u", "steve", "-r", "Clinician"]).exits(0);
+    assert!(removed.stdout.contains("role Clinician removed"), "{}", removed.stdout);
+    assert_eq!(world.database().value("SELECT system_permissions FROM users").as_deref(), Some("staff"));
+
+    let before = world.database().contents();
+    let shown = run(&["show-user", "-u", "steve"]).exits(0);
+    assert_snapshot!(shown.transcript(), @r"
+    exit status: 0
+    ----- stdout -----
+    ✔ steve in staging (N.N s)
+
+      username         steve
+      email            steve@example.org
+      permission       staff
+      base profession  consultant
+      roles            System Administrator
+      account          active
+      TOTP             off
+      email verified   yes
+    ----- stderr -----
+    connecting (N.N s)
+    starting the job (N.N s)
+    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    reading the result (N.N s)
+      │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
+      │ connected: PostgreSQL N.N, TLSv1.3
+    ");
+    let checked = run(&["check"]).exits(0);
+    assert_snapshot!(checked.transcript(), @r"
+    exit status: 0
+    ----- stdout -----
+    ✔ tasks can run in staging (N.N s)
+
+      server           PostgreSQL N.N
+      database         DATABASE as DATABASE
+      TLS              TLSv1.3
+      schema           known (with email_verified)
+      may write        yes
+      roles            6 of 6 known
+    ----- stderr -----
+    connecting (N.N s)
+    starting the job (N.N s)
+    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    reading the result (N.N s)
+      │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
+      │ connected: PostgreSQL N.N, TLSv1.3
+    ");
+    assert_eq!(world.database().contents(), before, "reading writes nothing");
+}
+
+#[test]
+fn failures_are_told_with_the_executors_exit_code() {
+    let world = world();
+    let _ = create(&world, "steve", "steve@example.org").exits(0);
+    let _ = create(&world, "maria", "maria@example.org").exits(0);
+    let before = world.database().contents();
+    let run =
+        |args: &[&str]| world.quill_admin(args.iter().copied()).env("QUILL_ADMIN_ENV", "staging").output();
+
+    let unknown = run(&["up", "-u", "Steve", "-p", "staff"]).exits(10);
+    assert_snapshot!(unknown.transcript(), @r"
+    exit status: 10
+    ----- stdout -----
+    ----- stderr -----
+    connecting (N.N s)
+    starting the job (N.N s)
+    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    reading the result (N.N s)
+      │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
+      │ connected: PostgreSQL N.N, TLSv1.3
+    error: there is no user Steve (names are compared exactly, upper and lower case included); nothing was changed
+     next: to create the user: quill-admin create-superadmin --env staging --username Steve
+    ");
+    let role = run(&["ar", "-u", "steve", "-r", "clinician"]).exits(11);
+    assert!(
+        role.stderr.contains("Clinical Administrator, Clinical Support Staff, Clinician, Patient"),
+        "{}",
+        role.stderr
+    );
+    let taken = create(&world, "steve", "maria@example.org").exits(12);
+    assert!(taken.stderr.contains("next: "), "{}", taken.stderr);
+
+    let json = run(&["up", "-u", "Steve", "-p", "staff", "--json"]).exits(10);
+    assert_eq!(json.stderr, "", "stdout is the whole answer");
+    let document = json.json();
+    assert_eq!(document["exit_code"], 10);
+    assert_eq!(document["result"]["outcome"]["result"], "failed");
+    assert_eq!(world.database().contents(), before, "a failure writes nothing");
+}
+
+#[test]
+fn every_character_survives_from_the_keyboard_to_the_row() {
+    let world = world();
+    let username = "Жанна O'Brien, \"x\"=^🙂 \\ $HOME; DROP TABLE users; --";
+    let email = "ж,=^\"'🙂@пример.рф";
+    let created = create(&world, username, email).exits(0);
+    assert!(created.stdout.contains(username), "{}", created.stdout);
+    assert_eq!(
+        world.database().rows("SELECT username, email FROM users"),
+        [vec![Some(username.to_owned()), Some(email.to_owned())]]
+    );
+    let role = "Rôle, \"=^🙂'";
+    world.database().execute(&format!("INSERT INTO roles (name) VALUES ('{}')", role.replace('\'', "''")));
+    let added = world.quill_admin(["ar", "-e", "staging", "-u", username, "-r", role]).output().exits(0);
+    assert!(added.stdout.contains(role), "{}", added.stdout);
+}
+
+#[test]
+fn the_older_schema_works_too() {
+    let world = World::with_database(Database::create(Generation::March2026));
+    let created = create(&world, "steve", "steve@example.org").exits(0);
+    assert!(!created.stdout.contains("email verified"), "{}", created.stdout);
+}
+
+#[test]
+fn two_at_once_both_succeed() {
+    needs_postgres!();
+    let world = world();
+    let commands: Vec<_> = (0..2)
+        .map(|_| {
+            world.quill_admin([
+                "create-superadmin",
+                "-e",
+                "staging",
+                "-u",
+                "steve",
+                "--email",
+                "s@example.org",
+                "--password-stdin",
+            ])
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        let runs: Vec<_> =
+            commands.into_iter().map(|command| scope.spawn(|| command.stdin(PASSWORD).output())).collect();
+        for run in runs {
+            let _ = run.join().expect("ran").exits(0);
+        }
+    });
+    assert_eq!(world.database().value("SELECT count(*) FROM users").as_deref(), Some("1"));
+}

@@ -1,0 +1,67 @@
+//! `--env local`: nothing installed, the whole chain all the same.
+
+use quill_admin_e2e::{Finished as _, World};
+
+const PASSWORD: &str = "correct horse battery staple 7";
+
+#[test]
+fn a_first_run_a_second_one_and_a_reset() {
+    let world = World::empty();
+    let create = |email: &str| {
+        world
+            .quill_admin(["cs", "-e", "local", "-u", "steve", "--email", email, "--password-stdin"])
+            .stdin(PASSWORD)
+            .output()
+            .exits(0)
+    };
+    let status = || world.quill_admin(["local", "status", "--json"]).output().exits(0).json();
+    assert_eq!(status()["exists"], false);
+
+    let first = create("steve@example.org");
+    assert!(first.stdout.starts_with("✔ created steve in local"), "{}", first.stdout);
+    let second = create("new@example.org");
+    assert!(second.stdout.contains("email steve@example.org → new@example.org"), "{}", second.stdout);
+    let status_now = status();
+    assert_eq!(status_now["contents"]["users"], 1, "{status_now}");
+    assert_eq!(status_now["contents"]["executions"], 2, "{status_now}");
+
+    let unknown =
+        world.quill_admin(["show-user", "-e", "local", "-u", "nobody", "--json"]).output().exits(10);
+    assert_eq!(unknown.json()["result"]["outcome"]["result"], "failed");
+
+    let refused = world.quill_admin(["local", "reset"]).output().exits(2);
+    assert!(refused.stderr.contains("missing: --yes"), "{}", refused.stderr);
+    let reset = world.quill_admin(["local", "reset", "--yes"]).output().exits(0);
+    assert!(reset.stdout.starts_with("deleted "), "{}", reset.stdout);
+    assert_eq!(status()["exists"], false);
+
+    // Nothing but the state folder is left behind, and nothing went to the cloud.
+    assert_eq!(world.emulator.calls(), []);
+}
+
+#[test]
+fn a_second_program_is_refused_and_the_first_serves_on() {
+    let world = World::empty();
+    let mut serving = world.quill_admin(["local", "serve"]).terminal();
+    serving.expect("until Ctrl-C");
+    let said = serving.text();
+    let endpoint = said.split_whitespace().find(|word| word.starts_with("http://")).expect("an address");
+
+    let refused = world.quill_admin(["check", "-e", "local"]).output().exits(23);
+    assert!(refused.stderr.contains("in use by another quill-admin"), "{}", refused.stderr);
+    let refused = world.quill_admin(["local", "reset", "--yes"]).output().exits(23);
+    assert!(refused.stderr.contains("in use by another quill-admin"), "{}", refused.stderr);
+
+    // Another environment can be pointed at it.
+    world.move_staging(endpoint);
+    let file = world.home.read("environments.yaml");
+    let moved = file
+        .replace("project: quill-medical-staging", "project: quill-medical-local, job: quill-admin-local");
+    world.home.write("environments.yaml", &moved);
+    let checked = world.quill_admin(["check", "-e", "staging"]).output().exits(0);
+    assert!(checked.stdout.contains("6 of 6 known"), "{}", checked.stdout);
+
+    serving.ctrl_c();
+    assert_eq!(serving.wait().code(), 0);
+    let _ = world.quill_admin(["check", "-e", "local"]).output().exits(0);
+}
