@@ -40,7 +40,7 @@ pub struct Global {
     /// Print results, warnings and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Print more: requests' names, timings, the structured log
+    /// Print more: the request's id, the image, the time of each log line
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }

@@ -7,6 +7,8 @@ use quill_admin_cloud::{ExecutionName, LogEntry, Phase};
 pub enum Event {
     /// Something that may take a moment is being done, as in "starting the database".
     Doing(&'static str),
+    /// Something that only matters to who looks closely.
+    Detail(String),
     /// The execution exists.
     Started(ExecutionName),
     /// The execution is further than before.

@@ -28,6 +28,10 @@ pub async fn run(
     };
     let (job_now, request) = prepared?;
 
+    if let Some(id) = request.id {
+        emit(Event::Detail(format!("request {id}")));
+    }
+    emit(Event::Detail(format!("image {}", job_now.image)));
     emit(Event::Doing("starting the job"));
     // From here on an interruption waits for the answer: without it nobody would know what runs.
     let started = google.run(job, RunJob { etag: job_now.etag, env: request.to_env() }).await;

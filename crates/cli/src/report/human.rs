@@ -61,6 +61,10 @@ pub(super) fn log_line(entry: &LogEntry, verbose: bool) -> String {
     lines
 }
 
+pub(super) fn detail(what: &str) -> String {
+    format!("{}\n", style(clean(what)).for_stderr().dim())
+}
+
 pub(super) fn trouble(what: &str) -> String {
     format!("{} {}\n", style("note:").for_stderr().yellow(), clean(what))
 }

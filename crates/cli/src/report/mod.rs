@@ -75,6 +75,8 @@ impl Reporter {
     pub fn event(&self, event: Event) {
         match event {
             Event::Doing(what) => self.doing(what),
+            Event::Detail(what) if self.style.verbose => self.line(&human::detail(&what)),
+            Event::Detail(_) => {}
             Event::Started(execution) => self.line(&human::started(&execution)),
             Event::Phase(Phase::Queued) => self.doing("queued"),
             Event::Phase(Phase::Provisioning) => self.doing("preparing the container"),
