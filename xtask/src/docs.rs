@@ -24,7 +24,7 @@ const COMMANDS: [&[&str]; 12] = [
 ];
 
 /// Writes the pages, or with `check` fails when one is not what it would be.
-pub fn run(check: bool) -> anyhow::Result<()> {
+pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     let pages = [
         ("actions.md", reference::actions()),
         ("variables.md", reference::variables()),

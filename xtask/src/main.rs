@@ -1,6 +1,7 @@
 //! The developer's verbs: `cargo xtask test`, `cargo xtask docs`, `cargo xtask bench`.
 #![expect(clippy::print_stdout, reason = "talking to the developer is what this program is for")]
 
+mod bench;
 mod docs;
 mod run;
 mod test;
@@ -20,6 +21,12 @@ struct Cli {
 enum Verb {
     /// Everything that has to hold before a change lands
     Test(test::Options),
+    /// Measures what is promised about speed and size
+    Bench(bench::Options),
+    /// Runs a program over and over and prints what it used, for bench: a process as small as this
+    /// can be, because what a child has used includes its parent's memory at the start
+    #[command(hide = true)]
+    Measure(bench::Program),
     /// Writes docs/reference from the contract and the CLI's help
     Docs {
         /// Write nothing; fail when a page is stale
@@ -31,6 +38,8 @@ enum Verb {
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().verb {
         Verb::Test(options) => test::run(&options),
+        Verb::Bench(options) => bench::run(&options),
+        Verb::Measure(program) => bench::measure(&program),
         Verb::Docs { check } => {
             run::cargo(["build", "--release", "--workspace", "--bins", "--locked"])?;
             docs::run(check)?;

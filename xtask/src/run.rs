@@ -7,18 +7,18 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 /// The root of the workspace.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask stands in the workspace")
 }
 
 /// Where compiled programs are. This one is one of them.
-pub fn bin_dir() -> anyhow::Result<PathBuf> {
+pub(crate) fn bin_dir() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     Ok(own.parent().context("this program is in no folder")?.to_owned())
 }
 
 /// The cargo that runs this program, in the workspace.
-pub fn cargo_command() -> Command {
+pub(crate) fn cargo_command() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     // Set by the cargo around this program; they would make every build differ from a plain one.
@@ -31,7 +31,7 @@ pub fn cargo_command() -> Command {
 }
 
 /// Runs cargo; an error if it fails.
-pub fn cargo<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> anyhow::Result<()> {
+pub(crate) fn cargo<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> anyhow::Result<()> {
     let mut command = cargo_command();
     let status = command.args(args).status().context("failed to start cargo")?;
     ensure!(status.success(), "{command:?} failed: {status}");

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{docs, run};
 
 #[derive(Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Run these layers only, such as clippy or e2e
     #[arg(long, value_name = "NAME")]
     layer: Vec<String>,
@@ -51,7 +51,7 @@ struct Report {
     took: Duration,
 }
 
-pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let ci = std::env::var("CI").is_ok_and(|value| value == "true");
     let require = if ci { "all".to_owned() } else { options.require.join(",") };
     let scratch = tempfile::tempdir().context("failed to make a temporary folder")?;

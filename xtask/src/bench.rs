@@ -1,0 +1,528 @@
+//! `cargo xtask bench`: what is promised about speed and size, measured.
+//!
+//! Medians of several runs on this machine, as it is now: meant for a machine that does nothing else.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, bail, ensure};
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use quill_admin_testkit::home::{Home, Run, environments};
+use quill_admin_testkit::postgres::{Database, Generation, installed};
+use serde_json::{Value, json};
+use wait4::Wait4;
+
+use crate::run;
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Measure these only
+    #[arg(long, value_enum, value_name = "NAME")]
+    only: Vec<Subject>,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    /// `quill-admin --help`
+    Help,
+    /// The executor: its size, its time and its memory
+    Executor,
+    /// `create-superadmin --env local`, from Enter to prompt
+    Local,
+    /// What the CLI adds to what the cloud takes
+    Overhead,
+    /// Building after an edit
+    Rebuild,
+}
+
+#[derive(Args)]
+pub(crate) struct Program {
+    runs: usize,
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// One promise and what became of it.
+struct Finding {
+    what: &'static str,
+    unit: &'static str,
+    target: f64,
+    measured: f64,
+    /// How often, at least and at most, and what else helps to judge the number.
+    note: String,
+}
+
+impl Finding {
+    fn holds(&self) -> bool {
+        self.measured < self.target
+    }
+}
+
+const RUNS: usize = 21;
+
+/// A hash of the right form. Nobody logs in with it.
+const HASH: &str =
+    "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let wanted = |subject| options.only.is_empty() || options.only.contains(&subject);
+    run::cargo(["build", "--release", "--workspace", "--bins", "--locked"])?;
+    let mut findings = Vec::new();
+    if wanted(Subject::Help) {
+        findings.push(help()?);
+    }
+    if wanted(Subject::Executor) {
+        findings.extend(executor()?);
+    }
+    if wanted(Subject::Local) {
+        findings.push(local()?);
+    }
+    if wanted(Subject::Overhead) {
+        findings.push(overhead()?);
+    }
+    // Last: it leaves the build folder with programs of a copy of the sources.
+    if wanted(Subject::Rebuild) {
+        findings.extend(rebuild()?);
+    }
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&findings.iter().map(to_json).collect::<Vec<_>>())?);
+    } else {
+        println!();
+        for finding in &findings {
+            println!(
+                "{:<58} {:>8.1} {:<3}  target < {:>6.1} {:<3}  {}  ({})",
+                finding.what,
+                finding.measured,
+                finding.unit,
+                finding.target,
+                finding.unit,
+                if finding.holds() { "ok    " } else { "MISSED" },
+                finding.note,
+            );
+        }
+    }
+    Ok(if findings.iter().all(Finding::holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn to_json(finding: &Finding) -> Value {
+    json!({
+        "what": finding.what,
+        "unit": finding.unit,
+        "target": finding.target,
+        "measured": finding.measured,
+        "ok": finding.holds(),
+        "note": finding.note,
+    })
+}
+
+/// Several measurements of the same thing.
+struct Sample(Vec<f64>);
+
+impl Sample {
+    fn take(runs: usize, mut one: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<Self> {
+        (0..runs).map(|_| one()).collect::<anyhow::Result<_>>().map(Self::new)
+    }
+
+    fn new(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        Self(values)
+    }
+
+    fn median(&self) -> f64 {
+        self.0[self.0.len() / 2]
+    }
+
+    fn note(&self) -> String {
+        let (least, most) = (self.0.first().unwrap_or(&0.0), self.0.last().unwrap_or(&0.0));
+        format!("median of {}, {least:.1} to {most:.1}", self.0.len())
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn program(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(run::bin_dir()?.join(name))
+}
+
+/// The CLI as just built, about to be run.
+fn quill_admin(home: &Home) -> anyhow::Result<Run> {
+    Ok(home.run(program("quill-admin")?).env("XDG_CACHE_HOME", run::bin_dir()?.join("test-cache")))
+}
+
+// --- help ---
+
+fn help() -> anyhow::Result<Finding> {
+    let runs = measured(&program("quill-admin")?, &["--help"], &[], RUNS)?;
+    Ok(Finding {
+        what: "quill-admin --help",
+        unit: "ms",
+        target: 20.0,
+        measured: runs.wall.median(),
+        note: runs.wall.note(),
+    })
+}
+
+// --- the executor, as it is in the image ---
+
+fn executor() -> anyhow::Result<Vec<Finding>> {
+    let (executor, how) = static_executor()?;
+    #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+    let size = std::fs::metadata(&executor)?.len() as f64 / 1_048_576.0;
+    let mut findings =
+        vec![Finding { what: "executor: size", unit: "MiB", target: 4.0, measured: size, note: how }];
+    if let Err(reason) = installed() {
+        bail!("the executor cannot be measured: {reason}");
+    }
+    let database = Database::create(Generation::August2026);
+    let port = database.port.to_string();
+    let env = [
+        ("ADMIN_ACTION", "create-superadmin"),
+        ("ADMIN_USERNAME", "bench"),
+        ("ADMIN_EMAIL", "bench@example.org"),
+        ("ADMIN_PASSWORD_HASH", HASH),
+        ("AUTH_DB_HOST", "127.0.0.1"),
+        ("AUTH_DB_PORT", &port),
+        ("AUTH_DB_NAME", &database.name),
+        ("AUTH_DB_USER", &database.user),
+        ("AUTH_DB_PASSWORD", &database.password),
+    ];
+    let runs = measured(&executor, &[], &env, RUNS)?;
+    ensure!(
+        database.value("SELECT count(*) FROM users WHERE system_permissions = 'superadmin'").as_deref()
+            == Some("1"),
+        "the executor has not done what was measured"
+    );
+    findings.push(Finding {
+        what: "executor: create-superadmin, start to exit (TLS)",
+        unit: "ms",
+        target: 30.0,
+        measured: runs.wall.median(),
+        note: runs.wall.note(),
+    });
+    findings.push(Finding {
+        what: "executor: peak memory",
+        unit: "MiB",
+        target: 15.0,
+        measured: runs.memory.median(),
+        note: runs.memory.note(),
+    });
+    Ok(findings)
+}
+
+/// The executor as the image has it: one static file.
+fn static_executor() -> anyhow::Result<(PathBuf, String)> {
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let status = run::cargo_command()
+        .args([
+            "build",
+            "--profile",
+            "dist",
+            "--locked",
+            "--package",
+            "quill-admin-executor",
+            "--target",
+            &target,
+        ])
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .status()
+        .context("failed to start cargo")?;
+    ensure!(status.success(), "the executor does not build for the image: {status}");
+    let target_dir = run::bin_dir()?.parent().context("programs are in a target folder")?.to_owned();
+    Ok((
+        target_dir.join(&target).join("dist/quill-admin-executor"),
+        format!("profile dist, static, {target}"),
+    ))
+}
+
+// --- the whole chain ---
+
+fn local() -> anyhow::Result<Finding> {
+    let home = Home::with_environments();
+    let create = || {
+        let run = quill_admin(&home)?
+            .args(["create-superadmin", "--env", "local", "--username", "bench", "--password-stdin"])
+            .args(["--email", "bench@example.org"])
+            .env("QUILL_ADMIN_LOCAL_PROVISIONING_MS", "0")
+            .stdin("five hundred wild geese over Skagen\n");
+        let started = Instant::now();
+        let output = run.output();
+        let took = started.elapsed();
+        ensure!(output.status.success(), "{output}");
+        Ok(milliseconds(took))
+    };
+    let first = create()?;
+    let sample = Sample::take(RUNS, create)?;
+    Ok(Finding {
+        what: "create-superadmin --env local, with hashing",
+        unit: "ms",
+        target: 2000.0,
+        measured: sample.median(),
+        note: format!("{}; the first time {first:.0}", sample.note()),
+    })
+}
+
+// --- what the CLI adds ---
+
+const PROJECT: &str = "quill-medical-bench";
+const JOB: &str = "projects/quill-medical-bench/locations/europe-west2/jobs/quill-admin-bench";
+
+fn overhead() -> anyhow::Result<Finding> {
+    let database = Database::create(Generation::August2026);
+    let emulator = Emulator::start()?;
+    emulator.put_job(&database)?;
+    database.execute(&format!(
+        "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession,
+             additional_competencies, removed_competencies, system_permissions)
+         VALUES ('bench', 'bench@example.org', '{HASH}', true, false, 'patient', '[]', '[]', 'patient')"
+    ));
+    let home = Home::new();
+    let environments = environments();
+    let (before, _) =
+        environments.split_once("environments:").context("environments.yaml has no environments")?;
+    home.write(
+        "environments.yaml",
+        &format!(
+            "{before}environments:\n  bench: {{ project: {PROJECT}, endpoint: \"{}\" }}\n",
+            emulator.url
+        ),
+    );
+
+    let mut before_run = Vec::new();
+    let mut after_end = Vec::new();
+    for _ in 0..RUNS {
+        emulator.ask("DELETE", "/emulator/calls", &Value::Null)?;
+        let command = quill_admin(&home)?.args([
+            "add-role",
+            "--env",
+            "bench",
+            "--username",
+            "bench",
+            "--role",
+            "Clinician",
+        ]);
+        // The emulator's clock at the start: when it received this.
+        emulator.ask("GET", &format!("/v2/{JOB}"), &Value::Null)?;
+        let output = command.output();
+        let exit = Timestamp::try_from(SystemTime::now())?;
+        ensure!(output.status.success(), "{output}");
+
+        let calls = emulator.ask("GET", "/emulator/calls", &Value::Null)?;
+        let calls = calls["calls"].as_array().context("no calls")?;
+        let received = |wanted: &dyn Fn(&str) -> bool| {
+            let call = calls.iter().find(|call| call["path"].as_str().is_some_and(wanted));
+            call.and_then(|call| call["receivedNs"].as_u64()).context("a call is missing")
+        };
+        let started = received(&|path| path == format!("/v2/{JOB}"))?;
+        let run = received(&|path| path.ends_with(":run"))?;
+        before_run.push(milliseconds(Duration::from_nanos(run - started)));
+
+        let executions = emulator.ask("GET", &format!("/v2/{JOB}/executions"), &Value::Null)?;
+        let completed = executions["executions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|execution| execution["completionTime"].as_str()?.parse::<Timestamp>().ok())
+            .max()
+            .context("no execution is completed")?;
+        after_end.push(exit.duration_since(completed).as_secs_f64() * 1000.0);
+    }
+    let together = before_run.iter().zip(&after_end).map(|(before, after)| before + after).collect();
+    let (together, before, after) = (Sample::new(together), Sample::new(before_run), Sample::new(after_end));
+    Ok(Finding {
+        what: "the CLI's own: start to RunJob, and execution's end to exit",
+        unit: "ms",
+        target: 150.0,
+        measured: together.median(),
+        note: format!("{}; {:.1} before, {:.1} after", together.note(), before.median(), after.median()),
+    })
+}
+
+/// The emulator as a program of its own.
+struct Emulator {
+    process: Child,
+    url: String,
+}
+
+impl Emulator {
+    fn start() -> anyhow::Result<Self> {
+        let executor = program("quill-admin-executor")?;
+        let mut process = Command::new(program("cloud-emulator")?)
+            .args(["--listen", "127.0.0.1:0", "--log-reads-per-minute", "100000", "--image"])
+            .arg(format!("quill/admin={}", executor.to_str().context("the build folder's name is not text")?))
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("failed to start the emulator")?;
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().context("no output")?).read_line(&mut url)?;
+        Ok(Self { process, url: url.trim().to_owned() })
+    }
+
+    fn put_job(&self, database: &Database) -> anyhow::Result<()> {
+        let secret = format!("/emulator/secrets/projects/{PROJECT}/secrets/auth-db-password");
+        self.ask("PUT", &secret, &json!({"value": database.password}))?;
+        let value = |name: &str, value: &str| json!({"name": name, "value": value});
+        let secret = json!({"secretKeyRef": {"secret": "auth-db-password", "version": "latest"}});
+        let job = json!({"template": {"taskCount": 1, "template": {
+            "containers": [{
+                "image": format!("europe-west2-docker.pkg.dev/{PROJECT}/quill/admin@sha256:{:064}", 0),
+                "env": [
+                    value("AUTH_DB_HOST", &database.host),
+                    value("AUTH_DB_PORT", &database.port.to_string()),
+                    value("AUTH_DB_NAME", &database.name),
+                    value("AUTH_DB_USER", &database.user),
+                    {"name": "AUTH_DB_PASSWORD", "valueSource": secret},
+                ],
+            }],
+            "maxRetries": 0,
+            "timeout": "300s",
+        }}});
+        self.ask("PUT", &format!("/emulator/resources/{JOB}"), &job)?;
+        Ok(())
+    }
+
+    /// One request. HTTP/1.0, where the answer ends with the connection.
+    fn ask(&self, method: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let address = self.url.strip_prefix("http://").context("the emulator printed no address")?;
+        let mut stream = TcpStream::connect(address)?;
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("the emulator's answer breaks off")?;
+        ensure!(head.split(' ').nth(1) == Some("200"), "{method} {path}: {answer}");
+        Ok(serde_json::from_str(body)?)
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // Nothing it has is worth a proper end.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+// --- building ---
+
+/// Edits a copy of the sources: those of the person at work are not for experiments.
+fn rebuild() -> anyhow::Result<Vec<Finding>> {
+    let copy = tempfile::tempdir()?;
+    let listed = Command::new("git")
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .current_dir(run::root())
+        .output()
+        .context("failed to start git")?;
+    ensure!(listed.status.success(), "git cannot list the sources");
+    for name in String::from_utf8(listed.stdout)?.split('\0').filter(|name| !name.is_empty()) {
+        let (from, to) = (run::root().join(name), copy.path().join(name));
+        // Deleted, and not yet committed as such.
+        if from.is_file() {
+            std::fs::create_dir_all(to.parent().context("a file is in a folder")?)?;
+            std::fs::copy(from, to)?;
+        }
+    }
+    build(copy.path())?;
+    [
+        ("build after an edit of the command line", "crates/cli/src/lib.rs"),
+        ("build after an edit of the contract, below all", "crates/contract/src/lib.rs"),
+    ]
+    .into_iter()
+    .map(|(what, file)| {
+        let path = copy.path().join(file);
+        let source = std::fs::read_to_string(&path)?;
+        let mut edit = 0;
+        let sample = Sample::take(3, || {
+            edit += 1;
+            std::fs::write(
+                &path,
+                format!("{source}\n/// An edit.\n#[must_use]\npub fn edit() -> u32 {{\n    {edit}\n}}\n"),
+            )?;
+            build(copy.path()).map(|took| took.as_secs_f64())
+        })?;
+        std::fs::write(&path, source)?;
+        Ok(Finding { what, unit: "s", target: 30.0, measured: sample.median(), note: sample.note() })
+    })
+    .collect()
+}
+
+/// `cargo build --release`, as somebody does who tries an edit out.
+fn build(sources: &Path) -> anyhow::Result<Duration> {
+    let target_dir = run::bin_dir()?.parent().context("programs are in a target folder")?.to_owned();
+    let started = Instant::now();
+    let status = run::cargo_command()
+        .args(["build", "--release", "--locked", "--quiet"])
+        .current_dir(sources)
+        .env("CARGO_TARGET_DIR", target_dir)
+        .status()
+        .context("failed to start cargo")?;
+    ensure!(status.success(), "a copy of the sources does not build: {status}");
+    Ok(started.elapsed())
+}
+
+// --- what a program uses ---
+
+struct Measured {
+    /// Milliseconds from start to exit.
+    wall: Sample,
+    /// MiB at most.
+    memory: Sample,
+}
+
+/// Has a small process run a program several times, with this environment and no other.
+fn measured(program: &Path, args: &[&str], env: &[(&str, &str)], runs: usize) -> anyhow::Result<Measured> {
+    // Not the file this process was started from: the build above may have replaced it.
+    let output = Command::new(self::program("xtask")?)
+        .args(["measure", &runs.to_string()])
+        .arg(program)
+        .args(args)
+        .env_clear()
+        .envs(env.iter().copied())
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "{} failed: {}",
+        program.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let rows: Vec<(f64, f64)> = serde_json::from_slice(&output.stdout)?;
+    let (wall, memory) = rows.into_iter().unzip();
+    Ok(Measured { wall: Sample::new(wall), memory: Sample::new(memory) })
+}
+
+/// The other side of [`measured`].
+pub(crate) fn measure(program: &Program) -> anyhow::Result<ExitCode> {
+    let (name, args) = program.command.split_first().context("no program")?;
+    let mut rows = Vec::new();
+    for _ in 0..program.runs {
+        let started = Instant::now();
+        let used = Command::new(name)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .with_context(|| format!("failed to start {}", name.display()))?
+            .wait4()?;
+        let took = started.elapsed();
+        ensure!(used.status.success(), "it ended with {}", used.status);
+        #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+        let memory = used.rusage.maxrss as f64 / 1_048_576.0;
+        rows.push((milliseconds(took), memory));
+    }
+    println!("{}", serde_json::to_string(&rows)?);
+    Ok(ExitCode::SUCCESS)
+}
