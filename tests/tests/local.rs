@@ -65,3 +65,14 @@ fn a_second_program_is_refused_and_the_first_serves_on() {
     assert_eq!(serving.wait().code(), 0);
     let _ = world.quill_admin(["check", "-e", "local"]).output().exits(0);
 }
+
+#[test]
+fn ctrl_c_cancels_what_cannot_go_on_alone() {
+    let world = World::empty();
+    let args = ["show-user", "-e", "local", "-u", "steve"];
+    let mut terminal = world.quill_admin(args).env("QUILL_ADMIN_LOCAL_PROVISIONING_MS", "50000").terminal();
+    terminal.expect("execution quill-admin-local-").expect("queued").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 25, "{}", ended.text());
+    assert!(ended.text().contains("nothing was changed"), "{}", ended.text());
+}

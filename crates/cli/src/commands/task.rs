@@ -35,6 +35,7 @@ impl Context<'_> {
     {
         let Task { environment, opening, username, reason, action, generated_password } = task;
         self.questions.end();
+        self.reporter.begin();
         let emit = |event| self.reporter.event(event);
         let id = RequestId::new();
         let request = async {

@@ -22,13 +22,13 @@ pub enum Conclusion {
     Cancelled {
         /// Cloud Run's reason.
         reason: String,
-        /// The executor told that it rolled back.
-        rolled_back: bool,
+        /// Nothing was changed: the executor told that it rolled back, or it never ran.
+        undone: bool,
     },
     /// It ran into the time-out before it was done.
     TimedOut {
-        /// The executor told that it rolled back.
-        rolled_back: bool,
+        /// Nothing was changed: the executor told that it rolled back, or it never ran.
+        undone: bool,
     },
     /// The container was killed before it could say anything: out of memory, most often.
     Killed {
@@ -39,14 +39,18 @@ pub enum Conclusion {
 
 impl Conclusion {
     /// Draws it from what Cloud Run and the executor say. The result line is printed after COMMIT
-    /// or ROLLBACK, so where there is one, it is the truth about the database.
+    /// or ROLLBACK, so where there is one, it is the truth about the database. `ran` says whether the
+    /// execution was ever seen to start.
     #[must_use]
-    pub fn draw(execution_ending: &Ending, task: Option<&TaskResult>, result: Option<ResultLine>) -> Self {
+    pub fn draw(ending: &Ending, ran: bool, task: Option<&TaskResult>, result: Option<ResultLine>) -> Self {
         let rolled_back = result.as_ref().is_some_and(|result| result.exit_code == ExitCode::Stopped.code());
-        match (execution_ending, task, result) {
+        match (ending, task, result) {
             (_, _, Some(result)) if !rolled_back => Self::Told(Box::new(result)),
-            (Ending::Cancelled { reason }, _, _) => Self::Cancelled { reason: reason.clone(), rolled_back },
-            (_, Some(task), _) if task.timed_out => Self::TimedOut { rolled_back },
+            (Ending::Cancelled { reason }, _, _) => {
+                let undone = rolled_back || (!ran && task.is_none());
+                Self::Cancelled { reason: reason.clone(), undone }
+            }
+            (_, Some(task), _) if task.timed_out => Self::TimedOut { undone: rolled_back },
             (_, _, Some(result)) => Self::Told(Box::new(result)),
             (Ending::Succeeded, _, None) => Self::Untold { exit_code: 0 },
             (Ending::Failed { reason }, None, None) => Self::NeverStarted { reason: reason.clone() },
@@ -88,7 +92,7 @@ impl Conclusion {
         match self {
             Self::Told(_) | Self::Untold { .. } => self.exit_code() == 0,
             Self::NeverStarted { .. } => false,
-            Self::Cancelled { rolled_back, .. } | Self::TimedOut { rolled_back } => !rolled_back,
+            Self::Cancelled { undone, .. } | Self::TimedOut { undone } => !undone,
             Self::Killed { .. } => true,
         }
     }
@@ -125,7 +129,7 @@ mod tests {
         let failed = Ending::Failed { reason: "r".to_owned() };
         let cancelled = Ending::Cancelled { reason: "r".to_owned() };
         let draw = |ending: &Ending, task: Option<TaskResult>, result: Option<ResultLine>| {
-            Conclusion::draw(ending, task.as_ref(), result).exit_code()
+            Conclusion::draw(ending, true, task.as_ref(), result).exit_code()
         };
         assert_eq!(draw(&Ending::Succeeded, None, None), 0);
         assert_eq!(draw(&failed, Some(task(10, 0, false)), Some(told(ExitCode::UserNotFound))), 10);
@@ -140,10 +144,17 @@ mod tests {
     }
 
     #[test]
+    fn what_never_ran_changed_nothing() {
+        let cancelled = Ending::Cancelled { reason: String::new() };
+        assert!(!Conclusion::draw(&cancelled, false, None, None).may_be_done());
+        assert!(Conclusion::draw(&cancelled, true, None, None).may_be_done());
+    }
+
+    #[test]
     fn a_task_that_was_done_before_it_was_cancelled_is_done() {
         let cancelled = Ending::Cancelled { reason: String::new() };
         let mut done = told(ExitCode::Success);
         done.exit_code = 0;
-        assert_eq!(Conclusion::draw(&cancelled, None, Some(done)).exit_code(), 0);
+        assert_eq!(Conclusion::draw(&cancelled, true, None, Some(done)).exit_code(), 0);
     }
 }

@@ -76,7 +76,7 @@ pub async fn run(
     };
     match followed {
         Ok(Followed { execution, ending, task, result, system_log }) => {
-            let conclusion = Conclusion::draw(&ending, task.as_ref(), result);
+            let conclusion = Conclusion::draw(&ending, execution.started.is_some(), task.as_ref(), result);
             Ok(Run { execution, conclusion, system_log })
         }
         Err(Lost(error)) => Err(CliError::new(

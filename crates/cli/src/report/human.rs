@@ -129,17 +129,17 @@ pub(super) fn task(report: &TaskReport<'_>, elapsed: Duration, style: Style) -> 
             &mut text.problems,
             &format!("execution {execution} never started: {}", or(reason, "Cloud Run gives no reason")),
         ),
-        Conclusion::Cancelled { reason, rolled_back } => problem(
+        Conclusion::Cancelled { reason, undone } => problem(
             &mut text.problems,
             &format!(
                 "execution {execution} was cancelled{}; {}",
-                if reason.is_empty() { String::new() } else { format!(": {reason}") },
-                undone(*rolled_back)
+                if reason.is_empty() { String::new() } else { format!(": {}", reason.trim_end_matches('.')) },
+                whether_done(*undone)
             ),
         ),
-        Conclusion::TimedOut { rolled_back } => problem(
+        Conclusion::TimedOut { undone } => problem(
             &mut text.problems,
-            &format!("execution {execution} ran into the job's time-out; {}", undone(*rolled_back)),
+            &format!("execution {execution} ran into the job's time-out; {}", whether_done(*undone)),
         ),
         Conclusion::Killed { signal } => problem(
             &mut text.problems,
@@ -169,9 +169,9 @@ fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
     if text.is_empty() { otherwise } else { text }
 }
 
-fn undone(rolled_back: bool) -> &'static str {
-    if rolled_back {
-        "it was rolled back, nothing was changed"
+fn whether_done(undone: bool) -> &'static str {
+    if undone {
+        "nothing was changed"
     } else {
         "its result line did not arrive: whether it was done is not known"
     }

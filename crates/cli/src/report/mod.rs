@@ -35,13 +35,13 @@ pub struct Style {
 /// Shows events as they come and the result at the end.
 pub struct Reporter {
     style: Style,
-    started: Instant,
     progress: Mutex<Progress>,
 }
 
 /// What is going on right now.
-#[derive(Default)]
 struct Progress {
+    /// When the work began: the time a person took to answer questions is not the program's.
+    started: Instant,
     spinner: Option<ProgressBar>,
     doing: String,
     /// A password that was made here, for the one document of `--json`.
@@ -68,7 +68,19 @@ impl Reporter {
     /// A reporter whose clock starts now.
     #[must_use]
     pub fn new(style: Style) -> Self {
-        Self { style, started: Instant::now(), progress: Mutex::default() }
+        let progress = Progress {
+            started: Instant::now(),
+            spinner: None,
+            doing: String::new(),
+            generated_password: None,
+            told: false,
+        };
+        Self { style, progress: Mutex::new(progress) }
+    }
+
+    /// All questions have been answered: the clock starts again.
+    pub fn begin(&self) {
+        self.lock().started = Instant::now();
     }
 
     /// Shows an event.
@@ -89,8 +101,8 @@ impl Reporter {
 
     /// Shows what came of a task; returns the exit code.
     pub fn task(&self, report: &TaskReport<'_>) -> u8 {
-        let elapsed = self.started.elapsed();
         self.stop();
+        let elapsed = self.lock().started.elapsed();
         let code = report.run.conclusion.exit_code();
         let password = report.generated_password.filter(|_| report.run.conclusion.may_be_done());
         if self.style.json {
@@ -157,8 +169,7 @@ impl Reporter {
             let spinner = progress.spinner.get_or_insert_with(spinner);
             spinner.set_message(what.to_owned());
         } else {
-            drop(progress);
-            to_stderr(&format!("{what} ({})\n", human::seconds(self.started.elapsed())));
+            to_stderr(&format!("{what} ({})\n", human::seconds(progress.started.elapsed())));
         }
     }
 
