@@ -89,6 +89,13 @@ fn everything_missing_is_named_at_once_without_a_terminal() {
 }
 
 #[test]
+fn an_empty_variable_means_what_an_unset_one_does() {
+    let world = World::empty();
+    let finished = world.quill_admin(["check"]).env("QUILL_ADMIN_ENV", "").output().exits(2);
+    assert_eq!(finished.stderr, "error: missing: --env (there is no terminal to ask at)\n");
+}
+
+#[test]
 fn passwords_from_a_pipe() {
     let world = World::empty();
     let args = create("steve.jones", "steve@example.org");

@@ -41,7 +41,10 @@ pub async fn dispatch(cli: Cli, process: &Process, reporter: &Arc<Reporter>) -> 
         let reporter = Arc::clone(reporter);
         move |error| reporter.error(error)
     });
-    let context = Context { process, global: cli.global, reporter, form, questions };
+    let mut global = cli.global;
+    // An empty QUILL_ADMIN_ENV means what an unset one does.
+    global.env = global.env.filter(|name| !name.is_empty());
+    let context = Context { process, global, reporter, form, questions };
     match cli.command {
         Command::CreateSuperadmin(args) => create_superadmin::run(context, args).await,
         Command::UpdatePermissions(args) => update_permissions::run(context, args).await,
