@@ -1,5 +1,6 @@
 //! The world a journey happens in: an environments file, the emulator, a database, and the compiled
 //! programs with an environment of their own.
+#![expect(clippy::missing_panics_doc, reason = "a test that fails panics")]
 
 use cloud_emulator::{Emulator, ImageProgram, ProcessRunner, RecordedCall, Runner, Script};
 use quill_admin_testkit::bin;
