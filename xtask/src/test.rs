@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every layer, each reported as passed, failed or skipped.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
+use quill_admin_testkit::postgres::{SHARED, Server, StartError};
+use quill_admin_testkit::{bin, skip};
 use serde_json::Value;
 
 use crate::{docs, run};
@@ -22,6 +25,17 @@ pub(crate) struct Options {
     /// being skipped. With CI=true this is all
     #[arg(long, value_name = "NEED", value_delimiter = ',')]
     require: Vec<String>,
+}
+
+impl Options {
+    fn wants(&self, layer: &str) -> bool {
+        let needs_programs =
+            |name: &String| !["fmt", "clippy", "clippy without local"].contains(&name.as_str());
+        self.layer.is_empty()
+            || self.layer.iter().any(|name| name == layer)
+            // Tests of programs that are not up to date say nothing.
+            || (layer == "build" && self.layer.iter().any(needs_programs))
+    }
 }
 
 /// What a layer does.
@@ -57,15 +71,32 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let scratch = tempfile::tempdir().context("failed to make a temporary folder")?;
     let skips = scratch.path().join("skips");
 
+    // One server for all test programs. Without it they say themselves what they miss.
+    let postgres = match Server::start() {
+        Ok(server) => Some(server),
+        Err(StartError::NotInstalled) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let mut env = vec![
+        (bin::BIN_DIR, run::bin_dir()?.into_os_string()),
+        (skip::REQUIRE, require.into()),
+        (skip::REPORT, skips.clone().into_os_string()),
+        // A snapshot that differs is a failure, and no file to be looked at.
+        ("INSTA_UPDATE", "no".into()),
+    ];
+    if let Some(server) = &postgres {
+        env.push((SHARED, server.access_file().into()));
+    }
+
     let mut reports = Vec::new();
     for layer in layers()? {
-        if !options.layer.is_empty() && !options.layer.contains(&layer.name) {
+        if !options.wants(&layer.name) {
             continue;
         }
         println!("\n── {}", layer.name);
         let started = Instant::now();
         let (ok, counts) = match &layer.step {
-            Step::Cargo(args) => cargo(args, &require, &skips)?,
+            Step::Cargo(args) => cargo(args, &env)?,
             Step::Docs => match docs::run(true) {
                 Ok(()) => (true, Counts::default()),
                 Err(error) => {
@@ -101,7 +132,7 @@ fn layers() -> anyhow::Result<Vec<Layer>> {
         step("clippy", "clippy --release --workspace --all-targets --locked -- -D warnings"),
         step(
             "clippy without local",
-            "clippy --release -p quill-admin --no-default-features --all-targets --locked -- -D warnings",
+            "clippy --release --workspace --no-default-features --all-targets --locked -- -D warnings",
         ),
         step("build", "build --release --workspace --all-targets --locked"),
         step("unit", "test --release --workspace --lib --bins --locked"),
@@ -147,13 +178,10 @@ fn layer_name(package: &str) -> String {
 }
 
 /// Runs cargo, passing on what it prints and counting tests.
-fn cargo(args: &[String], require: &str, skips: &Path) -> anyhow::Result<(bool, Counts)> {
+fn cargo(args: &[String], env: &[(&str, OsString)]) -> anyhow::Result<(bool, Counts)> {
     let mut child = run::cargo_command()
         .args(args)
-        .env("QUILL_ADMIN_TEST_BIN_DIR", run::bin_dir()?)
-        .env("QUILL_ADMIN_TEST_REQUIRE", require)
-        .env("QUILL_ADMIN_TEST_SKIPS", skips)
-        .env("INSTA_UPDATE", "no")
+        .envs(env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
