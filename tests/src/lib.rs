@@ -108,10 +108,12 @@ environments:
         self.home.write("environments.yaml", &file.replace(&self.emulator.url(), url));
     }
 
-    /// The calls the cloud received, one a line, with names that differ from run to run replaced.
+    /// The calls the cloud received, one a line, with names that differ from run to run replaced. How
+    /// often the state was asked for depends on the machine: the same call again is left out.
     #[must_use]
     pub fn calls(&self) -> String {
-        let lines: Vec<String> = self.emulator.calls().iter().map(RecordedCall::line).collect();
+        let mut lines: Vec<String> = self.emulator.calls().iter().map(RecordedCall::line).collect();
+        lines.dedup();
         redact(&lines.join("\n")).replace("/v2/projects/quill-medical-staging/locations/europe-west2", "…")
     }
 
