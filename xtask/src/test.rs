@@ -71,6 +71,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let scratch = tempfile::tempdir().context("failed to make a temporary folder")?;
     let skips = scratch.path().join("skips");
 
+    let layers = layers()?;
+    if let Some(unknown) = options.layer.iter().find(|name| layers.iter().all(|layer| layer.name != **name)) {
+        let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
+        anyhow::bail!("there is no layer {unknown}; they are: {}", names.join(", "));
+    }
     // One server for all test programs. Without it they say themselves what they miss.
     let postgres = match Server::start() {
         Ok(server) => Some(server),
@@ -89,7 +94,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
 
     let mut reports = Vec::new();
-    for layer in layers()? {
+    for layer in layers {
         if !options.wants(&layer.name) {
             continue;
         }
@@ -112,12 +117,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             break;
         }
     }
-    anyhow::ensure!(!reports.is_empty(), "no layer has this name; they are: {}", names()?.join(", "));
     Ok(conclude(&reports, &skips, ci))
-}
-
-fn names() -> anyhow::Result<Vec<String>> {
-    Ok(layers()?.into_iter().map(|layer| layer.name).collect())
 }
 
 /// The layers, cheapest first. All cargo commands build the whole workspace with one set of

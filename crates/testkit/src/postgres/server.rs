@@ -97,27 +97,6 @@ impl Server {
 
         let password = Uuid::new_v4().simple().to_string();
         write_files(&root, &password, account).map_err(setup)?;
-        let initdb = account
-            .command(&bin_dir.join("initdb"))
-            .arg("--pgdata")
-            .arg(root.join("data"))
-            .arg("--pwfile")
-            .arg(root.join("password"))
-            // The data is worth nothing, so nothing waits for the disk.
-            .args(["--no-sync", "--auth=scram-sha-256", "--username=postgres"])
-            .args(["--encoding=UTF8", "--locale=C.UTF-8"])
-            .output()
-            .map_err(setup)?;
-        if !initdb.status.success() {
-            return Err(StartError::Program {
-                program: "initdb",
-                output: String::from_utf8_lossy(&initdb.stderr).into_owned(),
-            });
-        }
-        fs::remove_file(root.join("password")).map_err(setup)?;
-        fs::write(root.join("data/pg_hba.conf"), HBA).map_err(setup)?;
-        fs::write(root.join("data/postgresql.conf"), settings(&root)).map_err(setup)?;
-
         let (supervisor, port) = launch(&bin_dir, directory, account)?;
         let access = Access {
             host: "localhost".to_owned(),
@@ -185,17 +164,25 @@ hostnossl all +tls_only all reject
 host all all 127.0.0.1/32 scram-sha-256
 ";
 
-/// Starts the server, waits until it accepts connections and then holds on until standard input
-/// ends: when the owner lets go of it, or is no more.
+/// Makes the cluster, starts the server, waits until it accepts connections and then holds on until
+/// standard input ends: when the owner lets go of it, or is no more. Then everything is removed.
 const SUPERVISE: &str = r#"
 root=$1
-pg_ctl=$2/pg_ctl
+bin=$2
 port=$3
-"$pg_ctl" --pgdata "$root/data" --log "$root/log" --wait --silent --options "-p $port" start ||
-    exit 1
-echo ready
+# The owner may be gone before there is anything to tell it.
+trap '' PIPE
+if ! [ -d "$root/data" ]; then
+    # The data is worth nothing, so nothing waits for the disk.
+    "$bin/initdb" --pgdata "$root/data" --pwfile "$root/password" --no-sync --auth scram-sha-256 \
+        --username postgres --encoding UTF8 --locale C.UTF-8 >"$root/log" 2>&1 || exit 1
+    rm "$root/password"
+fi
+"$bin/pg_ctl" --pgdata "$root/data" --log "$root/log" --wait --silent \
+    --options "-p $port -c config_file=$root/postgresql.conf -c hba_file=$root/pg_hba.conf" start || exit 1
+echo ready 2>/dev/null
 cat >/dev/null
-"$pg_ctl" --pgdata "$root/data" --mode immediate --wait --silent stop
+"$bin/pg_ctl" --pgdata "$root/data" --mode immediate --wait --silent stop
 cd /
 rm -rf -- "$root"
 "#;
@@ -268,6 +255,8 @@ fn write_files(root: &Path, password: &str, account: Account) -> io::Result<()> 
     }
     // Others may read the certificates, when the server runs as somebody else.
     fs::set_permissions(root, fs::Permissions::from_mode(0o755))?;
+    fs::write(root.join("postgresql.conf"), settings(root))?;
+    fs::write(root.join("pg_hba.conf"), HBA)?;
     account.give(root)
 }
 
