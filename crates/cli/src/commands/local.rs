@@ -3,10 +3,10 @@
 use crate::args::Local;
 use crate::config::{Environment, Place};
 use crate::error::CliError;
+use crate::prompt::Interrupt;
 use crate::world::{self, World};
 
 use super::Context;
-use super::task::interrupted;
 
 pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, CliError> {
     let environment = emulated(&context)?;
@@ -74,15 +74,16 @@ async fn count(
 /// Runs until Ctrl-C, or until stdin is closed when it is a pipe: so that a program that started
 /// this one need not stop it.
 async fn serve(context: &Context<'_>, environment: &Environment) -> Result<u8, CliError> {
+    let mut interrupt = Interrupt::listen();
     let world = open(context, environment).await?;
     if let Some(local) = world.local() {
         context.reporter.local_serving(local.endpoint(), local.database_url());
     }
     if context.process.stdin_is_terminal {
-        interrupted().await;
+        interrupt.wait().await;
     } else {
         tokio::select! {
-            () = interrupted() => {}
+            () = interrupt.wait() => {}
             () = stdin_closed() => {}
         }
     }

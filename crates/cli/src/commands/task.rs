@@ -34,6 +34,8 @@ impl Context<'_> {
         F: Future<Output = Result<AdminAction, CliError>>,
     {
         let Task { environment, opening, username, reason, action, generated_password } = task;
+        // Before the questions' own listener goes: no Ctrl-C falls between the two.
+        let mut interrupt = Interrupt::listen();
         self.questions.end();
         self.reporter.begin();
         let emit = |event| self.reporter.event(event);
@@ -44,9 +46,10 @@ impl Context<'_> {
         };
         let world = tokio::select! {
             world = opening.wait(&emit) => world?,
-            () = interrupted() => return Err(crate::prompt::interrupted()),
+            () = interrupt.wait() => return Err(crate::prompt::interrupted()),
         };
         let embedded = matches!(environment.place, Place::Embedded { .. });
+        let interrupted = async || interrupt.wait().await;
         let run =
             flow::run::run(&world.google, &environment.job, request, interrupted, embedded, &emit).await;
         // Reported before closing, which takes a moment and changes nothing about the result.
@@ -101,11 +104,6 @@ impl Context<'_> {
         };
         self.run_task(task).await
     }
-}
-
-/// Resolves when a person presses Ctrl-C.
-pub(super) async fn interrupted() {
-    Interrupt::listen().wait().await;
 }
 
 /// Who asks: recorded, never trusted. Without sign-in this is the account on this machine.

@@ -17,7 +17,7 @@ pub async fn run(
     google: &Google,
     job: &JobName,
     request: impl Future<Output = Result<Request, CliError>>,
-    interrupted: impl AsyncFn(),
+    mut interrupted: impl AsyncFnMut(),
     embedded: bool,
     emit: Emit<'_>,
 ) -> Result<Run, CliError> {

@@ -86,6 +86,8 @@ fn from_dialoguer(dialoguer::Error::IO(error): dialoguer::Error) -> CliError {
 }
 
 fn closed(error: &io::Error) -> CliError {
+    // A list hides the cursor and, interrupted, leaves it so.
+    let _ = Term::stderr().show_cursor();
     if error.kind() == io::ErrorKind::Interrupted {
         return interrupted();
     }
@@ -111,10 +113,11 @@ impl Interrupt {
         Self()
     }
 
-    /// Resolves at the next Ctrl-C.
-    pub async fn wait(self) {
+    /// Resolves at the next Ctrl-C since it began to listen, or since the last one it told: none is
+    /// lost while nobody waits.
+    pub async fn wait(&mut self) {
         #[cfg(unix)]
-        if let Some(mut signal) = self.0
+        if let Some(signal) = &mut self.0
             && signal.recv().await.is_some()
         {
             return;
@@ -137,7 +140,7 @@ impl Questions {
         #[cfg(unix)]
         let saved = rustix::termios::tcgetattr(rustix::stdio::stdin()).ok();
         // Made before the first question is seen: from here on no Ctrl-C ends the process by itself.
-        let interrupt = Interrupt::listen();
+        let mut interrupt = Interrupt::listen();
         Self(tokio::spawn(async move {
             interrupt.wait().await;
             let term = Term::stderr();
