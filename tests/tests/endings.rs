@@ -122,6 +122,17 @@ fn ctrl_c_says_that_the_task_goes_on() {
 }
 
 #[test]
+fn a_generated_password_is_not_lost_with_the_contact() {
+    let world = World::scripted(Script::new([Step::Forever]));
+    let args = ["cs", "-e", "staging", "-u", "steve", "--email", "s@example.org", "--generate-password"];
+    let mut terminal = world.quill_admin(args).terminal();
+    terminal.expect("running").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.transcript);
+    assert!(ended.text().contains("made here and shown only now"), "{}", ended.text());
+}
+
+#[test]
 fn the_answer_to_the_start_is_lost() {
     for action in
         [FaultAction::ResetAfter, FaultAction::Truncate { bytes: 20 }, FaultAction::status(503, "later")]

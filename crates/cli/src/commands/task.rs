@@ -1,5 +1,7 @@
 //! What all tasks have in common: open the environment, run the request, report.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use quill_admin_contract::{
     Actor, AdminAction, ExitCode, Password, Reason, Request, RequestId, RoleName, Username,
 };
@@ -38,7 +40,13 @@ impl Context<'_> {
         let mut interrupt = Interrupt::listen();
         self.questions.end();
         self.reporter.begin();
-        let emit = |event| self.reporter.event(event);
+        let started = AtomicBool::new(false);
+        let emit = |event| {
+            if matches!(event, Event::Started(_)) {
+                started.store(true, Ordering::Relaxed);
+            }
+            self.reporter.event(event);
+        };
         let id = RequestId::new();
         let request = async {
             let action = action.await?;
@@ -62,7 +70,8 @@ impl Context<'_> {
                 generated_password: generated_password.as_ref(),
             })),
             Err(error) => {
-                if error.code == ExitCode::Unknown
+                // Whoever is cut off from a task that was started still needs the password it sets.
+                if (error.code == ExitCode::Unknown || started.load(Ordering::Relaxed))
                     && let Some(password) = &generated_password
                 {
                     self.reporter.generated_password(password);

@@ -70,7 +70,10 @@ pub async fn run(
                     ));
                 }
                 emit(Event::Doing("cancelling the task"));
-                google.cancel(&name).await?;
+                if let Err(error) = google.cancel(&name).await {
+                    // It is followed to its end all the same.
+                    emit(Event::Trouble(error.to_string()));
+                }
             }
         }
     };
