@@ -13,6 +13,7 @@
 mod action;
 mod env;
 mod exit_code;
+pub mod image;
 mod names;
 mod outcome;
 pub mod reference;
