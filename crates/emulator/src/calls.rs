@@ -32,10 +32,14 @@ pub struct RecordedCall {
     pub query: String,
     /// Those of the headers that matter, with names in lower case.
     pub headers: BTreeMap<String, String>,
-    /// The body, where it was JSON; null where there was none.
+    /// The body, where it was JSON or a form; null where there was none.
     pub body: Value,
     /// The status of the answer; none while there is no answer, and where a fault let it be none.
     pub status: Option<u16>,
+    /// The `google.rpc.Code` a call over gRPC ended with; none while it goes on, where it broke off,
+    /// and for all other calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc_status: Option<i32>,
     /// When the call came in, in nanoseconds since the emulator's start.
     pub received_ns: u64,
 }
@@ -46,6 +50,19 @@ impl RecordedCall {
     pub fn line(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
+}
+
+/// A body as JSON. A form is an object of texts; anything else is null.
+pub(crate) fn fields(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_else(|_| {
+        let is_form = std::str::from_utf8(body).is_ok_and(|text| text.contains('=') && !text.contains('{'));
+        if !is_form {
+            return Value::Null;
+        }
+        form_urlencoded::parse(body)
+            .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
+            .collect()
+    })
 }
 
 pub(crate) struct Received<'a> {
@@ -86,8 +103,9 @@ impl Calls {
             path: received.path.to_owned(),
             query: received.query.to_owned(),
             headers,
-            body: serde_json::from_slice(received.body).unwrap_or_default(),
+            body: fields(received.body),
             status: None,
+            grpc_status: None,
             received_ns: u64::try_from(received.at.as_nanos()).unwrap_or(u64::MAX),
         };
         let mut record = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,11 +113,24 @@ impl Calls {
         CallId { index: record.calls.len() - 1, round: record.round }
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "a call ends once")]
-    pub(crate) fn end(&self, id: CallId, status: u16) {
+    pub(crate) fn end(&self, id: &CallId, status: u16) {
+        self.change(id, |call| call.status = Some(status));
+    }
+
+    /// Says how a call over gRPC ended.
+    pub(crate) fn end_stream(&self, id: &CallId, code: i32) {
+        self.change(id, |call| call.grpc_status = Some(code));
+    }
+
+    /// Says what was asked for, where that is known only later.
+    pub(crate) fn set_body(&self, id: &CallId, body: Value) {
+        self.change(id, |call| call.body = body);
+    }
+
+    fn change(&self, id: &CallId, change: impl FnOnce(&mut RecordedCall)) {
         let mut record = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if record.round == id.round {
-            record.calls[id.index].status = Some(status);
+            change(&mut record.calls[id.index]);
         }
     }
 

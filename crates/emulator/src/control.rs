@@ -8,13 +8,38 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::deployment::Rule;
 use crate::server::to_json;
-use crate::{Cloud, Fault, Script};
+use crate::{Cloud, Fault, Script, SecretVersionState};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Secret {
+    value: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Token {
+    token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refresh {
+    refuse: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretValue {
     value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretVersion {
+    state: SecretVersionState,
 }
 
 /// Answers `/emulator/{path}`. The README documents every call.
@@ -44,21 +69,32 @@ async fn handle(cloud: &Arc<Cloud>, method: &str, path: &str, body: &[u8]) -> Re
             let entry: Value = read(body)?;
             cloud.put_log_entry(&entry).map_err(bad_request)?;
         }
-        ("PUT", "secrets", name) => {
-            let Secret { value } = read(body)?;
-            match name.split('/').collect::<Vec<_>>()[..] {
-                ["projects", project, "secrets", secret] => cloud.store.change(|state| {
-                    let key = (project.to_owned(), secret.to_owned());
-                    state.secrets.insert(key, value);
-                }),
-                _ => {
-                    return Err(bad_request("a secret's name is projects/PROJECT/secrets/NAME"));
-                }
+        ("PUT", "denied", "") => {
+            let denied = read(body)?;
+            cloud.store.change(|state| state.denied = denied);
+        }
+        ("PUT", "token", "") => {
+            let Token { token } = read(body)?;
+            match token {
+                Some(token) => cloud.tokens.set(token),
+                None => cloud.tokens.expire(),
             }
         }
+        ("PUT", "refresh", "") => {
+            let Refresh { refuse } = read(body)?;
+            cloud.tokens.refuse_refresh(refuse);
+        }
+        (_, "secrets", name) => return secrets(cloud, method, name, body),
         ("PUT", "scripts", job) => {
             let script: Script = read(body)?;
             cloud.store.change(|state| state.scripts.insert(job.to_owned(), script));
+        }
+        ("PUT", "outcomes", service) => {
+            let rule: Rule = read(body)?;
+            cloud.store.change(|state| state.set_outcome(service, rule));
+        }
+        ("DELETE", "outcomes", service) => {
+            cloud.store.change(|state| state.outcomes.remove(service));
         }
         ("DELETE", "scripts", job) => {
             cloud.store.change(|state| state.scripts.remove(job));
@@ -69,6 +105,34 @@ async fn handle(cloud: &Arc<Cloud>, method: &str, path: &str, body: &[u8]) -> Re
         }
     }
     Ok(json!({}))
+}
+
+fn secrets(cloud: &Cloud, method: &str, name: &str, body: &[u8]) -> Result<Value, Refusal> {
+    match (method, &name.split('/').collect::<Vec<_>>()[..]) {
+        ("PUT", ["projects", project, "secrets", secret]) => {
+            let Secret { value } = read(body)?;
+            cloud.store.change(|state| {
+                state.ensure_project(project);
+                state.secrets.put(project, secret, value);
+            });
+            Ok(json!({}))
+        }
+        ("POST", ["projects", project, "secrets", secret]) => {
+            let SecretValue { value } = read(body)?;
+            let number = cloud.store.change(|state| state.secrets.add_version(project, secret, value));
+            let number = number.ok_or_else(|| bad_request("there is no such secret"))?;
+            Ok(json!({ "version": number }))
+        }
+        ("PUT", ["projects", project, "secrets", secret, "versions", number]) => {
+            let SecretVersion { state: wanted } = read(body)?;
+            let number = number.parse().map_err(bad_request)?;
+            let set = cloud.store.change(|state| state.secrets.set_state(project, secret, number, wanted));
+            set.map(|()| json!({})).map_err(bad_request)
+        }
+        _ => Err(bad_request(
+            "a secret's name is projects/PROJECT/secrets/NAME, a version's has /versions/NUMBER behind it",
+        )),
+    }
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {

@@ -10,11 +10,49 @@ pub(crate) struct ApiError {
     status: String,
     message: String,
     details: Vec<Value>,
+    form: Form,
+}
+
+/// The JSON forms an error comes in.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// `google.rpc.Status`.
+    Status,
+    /// The list of the older APIs, with the one word that tells their errors apart.
+    Reason(&'static str),
+    /// That of OAuth 2.0, with its error code.
+    OAuth(&'static str),
 }
 
 impl ApiError {
     fn new(http: StatusCode, status: &str, message: impl Into<String>) -> Self {
-        Self { http, status: status.to_owned(), message: message.into(), details: Vec::new() }
+        Self {
+            http,
+            status: status.to_owned(),
+            message: message.into(),
+            details: Vec::new(),
+            form: Form::Status,
+        }
+    }
+
+    /// No error, where gRPC says how a stream ends.
+    pub(crate) fn none() -> Self {
+        Self::new(StatusCode::OK, "OK", "")
+    }
+
+    /// An error in the form of the APIs that are older than `google.rpc.Status`, of which the Cloud
+    /// SQL Admin API is one: no status word, and a list of errors with a domain and a reason.
+    pub(crate) fn of_reason(http: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { form: Form::Reason(reason), ..Self::new(http, "", message) }
+    }
+
+    /// An error of the OAuth 2.0 token endpoint (RFC 6749, section 5.2).
+    pub(crate) fn oauth(error: &'static str, description: impl Into<String>) -> Self {
+        Self { form: Form::OAuth(error), ..Self::new(StatusCode::BAD_REQUEST, "", description) }
+    }
+
+    pub(crate) fn denied(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "PERMISSION_DENIED", message)
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -75,8 +113,34 @@ impl ApiError {
     }
 
     /// An error of a test's choosing; the status word follows from the code where none is given.
-    pub(crate) fn of_code(http: StatusCode, status: Option<&str>, message: &str) -> Self {
+    pub(crate) fn of_http(code: u16, status: Option<&str>, message: &str) -> Self {
+        let http = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self::new(http, status.unwrap_or(status_word(http)), message)
+    }
+
+    /// The `google.rpc.Code`, which gRPC has in place of the HTTP status.
+    pub(crate) fn rpc_code(&self) -> i32 {
+        const CODES: [&str; 17] = [
+            "OK",
+            "CANCELLED",
+            "UNKNOWN",
+            "INVALID_ARGUMENT",
+            "DEADLINE_EXCEEDED",
+            "NOT_FOUND",
+            "ALREADY_EXISTS",
+            "PERMISSION_DENIED",
+            "RESOURCE_EXHAUSTED",
+            "FAILED_PRECONDITION",
+            "ABORTED",
+            "OUT_OF_RANGE",
+            "UNIMPLEMENTED",
+            "INTERNAL",
+            "UNAVAILABLE",
+            "DATA_LOSS",
+            "UNAUTHENTICATED",
+        ];
+        let place = CODES.iter().position(|word| *word == self.status);
+        place.and_then(|place| i32::try_from(place).ok()).unwrap_or(2)
     }
 
     pub(crate) fn with(mut self, detail: Value) -> Self {
@@ -85,6 +149,18 @@ impl ApiError {
     }
 
     pub(crate) fn body(&self) -> Value {
+        match self.form {
+            Form::Status => {}
+            Form::Reason(reason) => {
+                let item = json!({ "message": self.message, "domain": "global", "reason": reason });
+                return json!({"error": {
+                    "code": self.http.as_u16(),
+                    "message": self.message,
+                    "errors": [item],
+                }});
+            }
+            Form::OAuth(error) => return json!({ "error": error, "error_description": self.message }),
+        }
         let mut error = json!({
             "code": self.http.as_u16(),
             "message": self.message,

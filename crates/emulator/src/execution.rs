@@ -14,6 +14,7 @@ use crate::Cloud;
 use crate::logs::Output;
 use crate::names::{Execution, short_name};
 use crate::runner::{Container, Exit, NotStarted, Script, Stop};
+use crate::secrets::NoValue;
 use crate::store::State;
 
 const CONTAINER_ERROR: &str = "The container exited with an error.";
@@ -139,13 +140,23 @@ impl Driver {
             _ => (self.execution.project.clone(), reference.clone()),
         };
         let version = key["version"].as_str().unwrap_or("latest");
-        let value = state.secrets.get(&(project.clone(), name.clone()));
-        value.cloned().ok_or_else(|| NotStarted {
-            reason: "SECRETS_ACCESS_CHECK_FAILED".to_owned(),
-            message: format!(
-                "template.template.containers[0].env[{index}].value_source.secret_key_ref: \
-                 Secret projects/{project}/secrets/{name}/versions/{version} was not found"
-            ),
+        let value = state.secrets.value(&project, &name, version);
+        value.map(str::to_owned).map_err(|why| {
+            let why = match why {
+                NoValue::NotFound => {
+                    format!("Secret projects/{project}/secrets/{name}/versions/{version} was not found")
+                }
+                NoValue::Unusable(number, state) => format!(
+                    "Secret Version [projects/{project}/secrets/{name}/versions/{number}] is in {} state.",
+                    state.name()
+                ),
+            };
+            NotStarted {
+                reason: "SECRETS_ACCESS_CHECK_FAILED".to_owned(),
+                message: format!(
+                    "template.template.containers[0].env[{index}].value_source.secret_key_ref: {why}"
+                ),
+            }
         })
     }
 
@@ -530,7 +541,7 @@ fn add(resource: &mut Value, counter: &str, number: i64) {
     }
 }
 
-fn remove(resource: &mut Value, field: &str) {
+pub(crate) fn remove(resource: &mut Value, field: &str) {
     if let Some(object) = resource.as_object_mut() {
         object.remove(field);
     }

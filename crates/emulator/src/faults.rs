@@ -59,6 +59,22 @@ pub enum FaultAction {
         /// How much of the body arrives.
         bytes: usize,
     },
+    /// Resets the connection of a tail of log entries when so many have been sent. Other calls go
+    /// through.
+    BreakStream {
+        /// How many entries arrive.
+        entries: u64,
+    },
+    /// Ends a tail of log entries with an error when so many have been sent. Other calls go through.
+    EndStream {
+        /// How many entries arrive.
+        entries: u64,
+        /// The HTTP status that goes with the error.
+        code: u16,
+        /// The message.
+        #[serde(default)]
+        message: String,
+    },
 }
 
 impl FaultAction {

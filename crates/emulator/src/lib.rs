@@ -1,5 +1,7 @@
 //! A local stand-in for the parts of Google Cloud that run Cloud Run jobs: Cloud Run v2 (jobs,
-//! executions, tasks, operations, services, revisions) and reading Cloud Logging.
+//! executions, tasks, operations, services, revisions), reading and tailing Cloud Logging, and what
+//! describes a job's surroundings: Cloud SQL instances, Artifact Registry's images, secrets,
+//! projects, permissions.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), cloud_emulator::Error> {
@@ -22,37 +24,46 @@
 mod api;
 mod calls;
 mod control;
+mod deployment;
 mod error;
 mod execution;
 mod faults;
 mod filter;
 mod logs;
 mod names;
+mod proto;
 mod runner;
 mod schema;
+mod secrets;
+mod seed;
 mod server;
 mod store;
+mod tail;
+mod tokens;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use calls::RecordedCall;
+pub use deployment::ServiceOutcome;
 pub use faults::{Fault, FaultAction};
 #[cfg(feature = "docker")]
 pub use runner::DockerRunner;
 pub use runner::{ImageProgram, ProcessRunner, Runner, Script, Step};
 
+pub use secrets::SecretVersionState;
+
 use runner::Stop;
-use schema::Fields;
 use store::{Saved, Store};
 
 /// What keeps the emulator from starting, or from doing what its owner asks.
@@ -103,14 +114,33 @@ pub enum CancelledRun {
     Error,
 }
 
+/// How the Cloud SQL Admin API answers for an instance that is not there: both are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum MissingSqlInstance {
+    /// 404, `instanceDoesNotExist`.
+    #[default]
+    NotFound,
+    /// 403, `notAuthorized`: the same as for a caller who may not see it.
+    NotAuthorized,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     provisioning_delay: Duration,
     grace: Duration,
     log_delay: Duration,
     log_reads_per_minute: u32,
+    log_tails_per_project: u32,
+    end_tail_with_requests: bool,
+    /// A seed, and how late entries can be.
+    shuffle_entries: Option<(u64, Duration)>,
+    /// A seed.
+    duplicate_entries: Option<u64>,
     cancelled_run: CancelledRun,
+    missing_sql_instance: MissingSqlInstance,
     token: Option<String>,
+    token_lifetime: Duration,
     caller: String,
 }
 
@@ -135,8 +165,14 @@ impl Default for Builder {
                 grace: Duration::from_secs(10),
                 log_delay: Duration::ZERO,
                 log_reads_per_minute: 60,
+                log_tails_per_project: 10,
+                end_tail_with_requests: false,
+                shuffle_entries: None,
+                duplicate_entries: None,
                 cancelled_run: CancelledRun::default(),
+                missing_sql_instance: MissingSqlInstance::default(),
                 token: None,
+                token_lifetime: Duration::from_hours(1),
                 caller: "emulator@localhost".to_owned(),
             },
         }
@@ -180,26 +216,68 @@ impl Builder {
         self
     }
 
+    /// How many tails of log entries a project can have open; by default 10, as Cloud Logging.
+    pub fn log_tails_per_project(mut self, tails: u32) -> Self {
+        self.options.log_tails_per_project = tails;
+        self
+    }
+
+    /// Ends a tail of log entries, in good order, when the caller has closed its own side; by default
+    /// it goes on. It is not documented which of the two Cloud Logging does.
+    pub fn end_tail_with_requests(mut self, end: bool) -> Self {
+        self.options.end_tail_with_requests = end;
+        self
+    }
+
+    /// Makes log entries come late, each by another time up to `within`, and so out of order. The
+    /// same seed gives the same times to the first, the second and every further entry.
+    pub fn shuffle_entries(mut self, seed: u64, within: Duration) -> Self {
+        self.options.shuffle_entries = Some((seed, within));
+        self
+    }
+
+    /// Makes about a third of the log entries come twice, always the same ones with the same seed:
+    /// at once, or `within` later where they are [shuffled](Self::shuffle_entries).
+    pub fn duplicate_entries(mut self, seed: u64) -> Self {
+        self.options.duplicate_entries = Some(seed);
+        self
+    }
+
     /// How the operation of a cancelled run ends; by default with a response.
     pub fn cancelled_run(mut self, end: CancelledRun) -> Self {
         self.options.cancelled_run = end;
         self
     }
 
-    /// Refuses every call without this bearer token; by default no call is refused.
+    /// How the Cloud SQL Admin API answers for an instance that is not there; by default with 404.
+    pub fn missing_sql_instance(mut self, answer: MissingSqlInstance) -> Self {
+        self.options.missing_sql_instance = answer;
+        self
+    }
+
+    /// Refuses every call without this bearer token, or one the emulator has given out; by default
+    /// no call is refused.
     pub fn require_token(mut self, token: impl Into<String>) -> Self {
         self.options.token = Some(token.into());
         self
     }
 
-    /// Who the callers are taken for: the `creator` of what they make.
+    /// How long the tokens the emulator gives out are good for; by default an hour, as Google's.
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.options.token_lifetime = lifetime;
+        self
+    }
+
+    /// Who the callers are taken for, unless they have a service account's token: the `creator` of
+    /// what they make.
     pub fn caller(mut self, email: impl Into<String>) -> Self {
         self.options.caller = email.into();
         self
     }
 
     /// Keeps jobs, services, executions, tasks, operations and log entries in a file, so that they
-    /// survive a restart. By default nothing is kept.
+    /// survive a restart; a crash can lose what changed in the last moment. By default nothing is
+    /// kept.
     pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.state_file = Some(path.into());
         self
@@ -216,12 +294,16 @@ impl Builder {
         let listen = |source| Error::Listen { address: self.address, source };
         let listener = TcpListener::bind(self.address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        let tokens = tokens::Tokens::new(self.options.token.clone(), self.options.token_lifetime);
         let cloud = Arc::new(Cloud {
+            tokens,
             options: self.options,
             runner: self.runner,
             store: Store::new(saved),
             calls: calls::Calls::default(),
             faults: faults::Faults::default(),
+            sessions: tail::Sessions::default(),
+            epoch: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stop: Stop::default(),
             closing: CancellationToken::new(),
@@ -240,6 +322,10 @@ pub(crate) struct Cloud {
     store: Store,
     calls: calls::Calls,
     faults: faults::Faults,
+    tokens: tokens::Tokens,
+    sessions: tail::Sessions,
+    /// How often everything was forgotten.
+    epoch: AtomicU64,
     /// The executions under way.
     tasks: TaskTracker,
     /// Stops every execution, also one that begins later.
@@ -262,86 +348,24 @@ impl Cloud {
         self.store.wait_for(|state| state.running.is_empty().then_some(())).await;
     }
 
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
     async fn reset(&self) {
         self.faults.set(Vec::new());
+        self.tokens.reset();
         self.end_executions(true).await;
+        // Before the change, which wakes up whoever watches the state.
+        self.epoch.fetch_add(1, Ordering::SeqCst);
         self.store.change(|state| *state = store::State::default());
         self.calls.clear();
     }
-
-    fn put(&self, name: &str, resource: &Value) -> Result<(), Error> {
-        let invalid = |reason: String| Error::Invalid { resource: name.to_owned(), reason };
-        let message = match name.split('/').collect::<Vec<_>>()[..] {
-            ["projects", _, "locations", _, "jobs", _] => "Job",
-            ["projects", _, "locations", _, "services", _] => "Service",
-            ["projects", _, "locations", _, "services", _, "revisions", _] => "Revision",
-            _ => {
-                return Err(invalid("the name must be that of a job, a service or a revision".to_owned()));
-            }
-        };
-        let mut value = schema::read(message, "", resource, Fields::All).map_err(|violations| {
-            let reasons: Vec<String> = violations.into_iter().map(|v| v.description).collect();
-            invalid(reasons.join("; "))
-        })?;
-        if message == "Job" {
-            value = api::complete_job(name, value, None, &self.options.caller)
-                .map_err(|error| invalid(error.to_string()))?;
-        } else {
-            complete(name, &mut value);
-        }
-        self.store.change(|state| {
-            let place = match message {
-                "Job" => &mut state.saved.jobs,
-                "Service" => &mut state.saved.services,
-                _ => &mut state.saved.revisions,
-            };
-            place.insert(name.to_owned(), value);
-        });
-        Ok(())
-    }
-
-    fn put_log_entry(&self, entry: &Value) -> Result<(), Error> {
-        let invalid = |reason: String| Error::Invalid { resource: "the log entry".to_owned(), reason };
-        let value = schema::read("LogEntry", "", entry, Fields::All).map_err(|violations| {
-            let reasons: Vec<String> = violations.into_iter().map(|v| v.description).collect();
-            invalid(reasons.join("; "))
-        })?;
-        let Value::Object(entry) = value else {
-            return Err(invalid("it is not an object".to_owned()));
-        };
-        if !entry.contains_key("logName") {
-            return Err(invalid("it has no logName".to_owned()));
-        }
-        self.store.change(|state| {
-            let timestamp = state.entry_time();
-            state.add_entry(logs::finish(entry, timestamp, self.options.log_delay));
-        });
-        Ok(())
-    }
 }
 
-/// What every service and revision has and a test does not care for.
-fn complete(name: &str, resource: &mut Value) {
-    let now = jiff::Timestamp::now();
-    let etag = names::etag(name, now);
-    resource["name"] = json!(name);
-    let defaults = [
-        ("uid", json!(uuid::Uuid::new_v4())),
-        ("generation", json!("1")),
-        ("observedGeneration", json!("1")),
-        ("createTime", json!(now.to_string())),
-        ("updateTime", json!(now.to_string())),
-        ("launchStage", json!("GA")),
-        ("etag", json!(etag)),
-    ];
-    for (field, value) in defaults {
-        if resource.get(field).is_none() {
-            resource[field] = value;
-        }
-    }
-}
-
-/// Writes the state after every change; changes during a write are written together after it.
+/// Writes the state after every change; changes during a write are written together after it. A
+/// large state takes its time, in which nobody else can look at it: so at most a tenth of all time
+/// goes there.
 async fn write_changes(cloud: Arc<Cloud>, path: PathBuf) -> Result<(), Error> {
     let mut changes = cloud.store.changes();
     loop {
@@ -350,12 +374,17 @@ async fn write_changes(cloud: Arc<Cloud>, path: PathBuf) -> Result<(), Error> {
             () = cloud.closing.cancelled() => true,
         };
         changes.borrow_and_update();
+        let begin = Instant::now();
         let written = write_state(&cloud, &path).await;
         if last {
             return written;
         }
         // A failed write is tried again with the next change, and reported by the last one.
         drop(written);
+        tokio::select! {
+            () = tokio::time::sleep(begin.elapsed() * 9) => {}
+            () = cloud.closing.cancelled() => {}
+        }
     }
 }
 
@@ -425,23 +454,133 @@ impl Emulator {
         self.cloud.put(name, &revision)
     }
 
+    /// Describes a project, in Resource Manager's JSON. A project exists also when something was put
+    /// into it.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
+    pub fn put_project(&self, id: &str, project: Value) -> Result<(), Error> {
+        self.cloud.put(&format!("projects/{id}"), &project)
+    }
+
+    /// Puts a Cloud SQL instance there, in the API's JSON; what it leaves out, such as its state and
+    /// its connection name, is that of a healthy instance.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
+    pub fn put_sql_instance(&self, project: &str, name: &str, instance: Value) -> Result<(), Error> {
+        self.cloud.put(&format!("projects/{project}/instances/{name}"), &instance)
+    }
+
+    /// Puts an Artifact Registry repository there, in the API's JSON: by default one for Docker.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
+    pub fn put_repository(&self, name: &str, repository: Value) -> Result<(), Error> {
+        self.cloud.put(name, &repository)
+    }
+
+    /// Puts an image into a repository, in the API's JSON. The name ends with the digest:
+    /// `…/repositories/R/dockerImages/IMAGE@sha256:…`. Its tags are taken from the image's other
+    /// digests.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
+    pub fn put_docker_image(&self, name: &str, image: Value) -> Result<(), Error> {
+        self.cloud.put(name, &image)
+    }
+
     /// Puts a log entry there, in the API's JSON; times and insert id are filled in.
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
     pub fn put_log_entry(&self, entry: Value) -> Result<(), Error> {
         self.cloud.put_log_entry(&entry)
     }
 
-    /// Gives a secret its value: what containers find in variables that refer to it.
+    /// Puts a secret there, with this value in its version 1, replacing one of that name:
+    /// containers find it in variables that refer to it.
     pub fn put_secret(&self, project: &str, name: &str, value: impl Into<String>) {
         self.cloud.store.change(|state| {
-            let key = (project.to_owned(), name.to_owned());
-            state.secrets.insert(key, value.into());
+            state.ensure_project(project);
+            state.secrets.put(project, name, Some(value.into()));
         });
+    }
+
+    /// Puts a secret there that has no version yet, replacing one of that name.
+    pub fn put_secret_without_version(&self, project: &str, name: &str) {
+        self.cloud.store.change(|state| {
+            state.ensure_project(project);
+            state.secrets.put(project, name, None);
+        });
+    }
+
+    /// Adds a version to a secret, enabled, and returns its number. It is the secret's `latest`
+    /// from now on.
+    pub fn add_secret_version(
+        &self,
+        project: &str,
+        name: &str,
+        value: impl Into<String>,
+    ) -> Result<usize, Error> {
+        let number = self.cloud.store.change(|state| state.secrets.add_version(project, name, value.into()));
+        number.ok_or_else(|| Error::Invalid {
+            resource: format!("projects/{project}/secrets/{name}"),
+            reason: "there is no such secret".to_owned(),
+        })
+    }
+
+    /// Enables, disables or destroys a version of a secret.
+    pub fn set_secret_version_state(
+        &self,
+        project: &str,
+        name: &str,
+        version: usize,
+        state: SecretVersionState,
+    ) -> Result<(), Error> {
+        let set = self.cloud.store.change(|all| all.secrets.set_state(project, name, version, state));
+        set.map_err(|reason| Error::Invalid {
+            resource: format!("projects/{project}/secrets/{name}/versions/{version}"),
+            reason,
+        })
     }
 
     /// Says what the executions of a job do from now on, instead of running its container.
     pub fn set_script(&self, job: &str, script: Script) {
         self.cloud.store.change(|state| state.scripts.insert(job.to_owned(), script));
+    }
+
+    /// Says what becomes of the revisions that updates of a service make from now on; by default
+    /// they are ready at once.
+    pub fn set_service_outcome(&self, service: &str, outcome: ServiceOutcome) {
+        let rule = deployment::Rule { image: None, outcome };
+        self.cloud.store.change(|state| state.set_outcome(service, rule));
+    }
+
+    /// Says what becomes of a service's revisions with an image whose name contains a text; it goes
+    /// before [`set_service_outcome`](Self::set_service_outcome).
+    pub fn set_service_outcome_for_image(
+        &self,
+        service: &str,
+        image_part: impl Into<String>,
+        outcome: ServiceOutcome,
+    ) {
+        let rule = deployment::Rule { image: Some(image_part.into()), outcome };
+        self.cloud.store.change(|state| state.set_outcome(service, rule));
+    }
+
+    /// Takes these permissions from the caller, and gives all others back: the methods that need one
+    /// answer 403, and `TestIamPermissions` leaves it out.
+    pub fn deny_permissions(&self, permissions: impl IntoIterator<Item = impl Into<String>>) {
+        let denied = permissions.into_iter().map(Into::into).collect();
+        self.cloud.store.change(|state| state.denied = denied);
+    }
+
+    /// Accepts this bearer token from now on, and none that was accepted before.
+    pub fn set_token(&self, token: impl Into<String>) {
+        self.cloud.tokens.set(token.into());
+    }
+
+    /// Accepts no token that was accepted before: callers have to get a new one from the token
+    /// endpoint.
+    pub fn expire_tokens(&self) {
+        self.cloud.tokens.expire();
+    }
+
+    /// Makes the token endpoint refuse refresh tokens with `invalid_grant` and this description, such
+    /// as `Token has been expired or revoked.`; none lets it give out tokens again.
+    pub fn refuse_refresh(&self, description: Option<&str>) {
+        self.cloud.tokens.refuse_refresh(description.map(str::to_owned));
     }
 
     /// Replaces the faults; their counts begin anew.
@@ -456,8 +595,8 @@ impl Emulator {
         self.cloud.calls.all()
     }
 
-    /// Forgets everything: resources, logs, secrets, scripts, faults, calls. Containers are
-    /// killed first.
+    /// Forgets everything: resources, logs, secrets, scripts, outcomes, denied permissions, tokens,
+    /// faults, calls. Containers are killed first, and open tails end.
     pub async fn reset(&self) {
         self.cloud.reset().await;
     }

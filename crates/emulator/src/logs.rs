@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Cloud;
 use crate::schema;
-use crate::store::Entry;
+use crate::store::{Entry, State};
 
 /// Which of a container's outputs a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,38 +69,112 @@ impl Output {
         self.add(Stream::System, entry, Duration::ZERO);
     }
 
-    fn add(&self, stream: Stream, mut entry: Map<String, Value>, late: Duration) {
-        let delay = self.cloud.options.log_delay + late;
-        let mut labels = match entry.remove("labels") {
-            Some(Value::Object(labels)) => labels,
-            _ => Map::new(),
-        };
-        for (name, value) in [
+    fn add(&self, stream: Stream, entry: Map<String, Value>, late: Duration) {
+        let resource = json!({
+            "type": "cloud_run_job",
+            "labels": {
+                "project_id": self.project,
+                "location": self.location,
+                "job_name": self.job,
+            },
+        });
+        let labels = [
             ("instanceId", self.instance.clone()),
             ("run.googleapis.com/execution_name", self.execution.clone()),
             ("run.googleapis.com/task_attempt", self.attempt.to_string()),
             ("run.googleapis.com/task_index", self.task_index.to_string()),
-        ] {
-            labels.insert(name.to_owned(), Value::String(value));
-        }
-        entry.insert("labels".to_owned(), Value::Object(labels));
-        entry.insert("logName".to_owned(), Value::String(stream.log_name(&self.project)));
-        entry.insert(
-            "resource".to_owned(),
-            json!({
-                "type": "cloud_run_job",
-                "labels": {
-                    "project_id": self.project,
-                    "location": self.location,
-                    "job_name": self.job,
-                },
-            }),
-        );
-        self.cloud.store.change(|state| {
-            let timestamp = state.entry_time();
-            state.add_entry(finish(entry, timestamp, delay));
-        });
+        ];
+        let entry = place(entry, stream.log_name(&self.project), resource, labels);
+        self.cloud.store.change(|state| add(&self.cloud, state, entry, late));
     }
+}
+
+/// Where the lines of a service's revision go.
+pub(crate) struct RevisionOutput {
+    pub(crate) cloud: Arc<Cloud>,
+    pub(crate) project: String,
+    pub(crate) location: String,
+    pub(crate) service: String,
+    pub(crate) revision: String,
+    pub(crate) instance: String,
+}
+
+impl RevisionOutput {
+    pub(crate) fn line(&self, stream: Stream, line: &str) {
+        let entry = self.entry(stream, payload(line));
+        self.cloud.store.change(|state| add(&self.cloud, state, entry, Duration::ZERO));
+    }
+
+    /// A line of Cloud Run itself, together with a change of the state.
+    pub(crate) fn finish(&self, state: &mut State, severity: &str, text: &str) {
+        let mut entry = Map::new();
+        entry.insert("textPayload".to_owned(), json!(text));
+        entry.insert("severity".to_owned(), json!(severity));
+        let entry = self.entry(Stream::System, entry);
+        add(&self.cloud, state, entry, Duration::ZERO);
+    }
+
+    fn entry(&self, stream: Stream, entry: Map<String, Value>) -> Map<String, Value> {
+        let resource = json!({
+            "type": "cloud_run_revision",
+            "labels": {
+                "project_id": self.project,
+                "location": self.location,
+                "service_name": self.service,
+                "revision_name": self.revision,
+                "configuration_name": self.service,
+            },
+        });
+        let labels = [("instanceId", self.instance.clone())];
+        place(entry, stream.log_name(&self.project), resource, labels)
+    }
+}
+
+/// Says where an entry comes from. Labels a line has set itself stay.
+fn place<const N: usize>(
+    mut entry: Map<String, Value>,
+    log_name: String,
+    resource: Value,
+    labels: [(&str, String); N],
+) -> Map<String, Value> {
+    let mut all = match entry.remove("labels") {
+        Some(Value::Object(own)) => own,
+        _ => Map::new(),
+    };
+    for (name, value) in labels {
+        all.insert(name.to_owned(), Value::String(value));
+    }
+    entry.insert("labels".to_owned(), Value::Object(all));
+    entry.insert("logName".to_owned(), Value::String(log_name));
+    entry.insert("resource".to_owned(), resource);
+    entry
+}
+
+/// Takes an entry in, now.
+pub(crate) fn add(cloud: &Cloud, state: &mut State, entry: Map<String, Value>, late: Duration) {
+    let options = &cloud.options;
+    let number = state.next_entry();
+    let mut late = options.log_delay + late;
+    if let Some((seed, within)) = options.shuffle_entries {
+        late += within.mul_f64(chance(seed, number));
+    }
+    let timestamp = state.entry_time();
+    let mut entry = finish(entry, timestamp, late);
+    // Of three entries one comes again: at the same time, or when it is most out of order.
+    if options.duplicate_entries.is_some_and(|seed| chance(!seed, number) < 1.0 / 3.0) {
+        let later = options.shuffle_entries.map_or(Duration::ZERO, |(_, within)| within);
+        entry.again = Some(entry.available.checked_add(later).unwrap_or(entry.available));
+    }
+    state.add_entry(entry);
+}
+
+/// A number from 0 to 1 that is the same every time (`SplitMix64`).
+fn chance(seed: u64, number: u64) -> f64 {
+    let mut mixed = seed.wrapping_add((number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    let upper = u32::try_from((mixed ^ (mixed >> 31)) >> 32).unwrap_or(0);
+    f64::from(upper) / f64::from(u32::MAX)
 }
 
 /// Cloud Logging takes entries of at most 256 KiB.
@@ -132,7 +206,7 @@ impl Lines {
 }
 
 /// Gives an entry what every entry has.
-pub(crate) fn finish(mut entry: Map<String, Value>, timestamp: Timestamp, delay: Duration) -> Entry {
+fn finish(mut entry: Map<String, Value>, timestamp: Timestamp, delay: Duration) -> Entry {
     let available = timestamp.checked_add(delay).unwrap_or(timestamp);
     let timestamp = match entry.get("timestamp").and_then(Value::as_str) {
         Some(own) => own.parse().unwrap_or(timestamp),
@@ -145,7 +219,7 @@ pub(crate) fn finish(mut entry: Map<String, Value>, timestamp: Timestamp, delay:
         id.truncate(24);
         json!(id)
     });
-    Entry { json: Value::Object(entry), timestamp, available }
+    Entry { json: Value::Object(entry), timestamp, available, again: None, number: 0 }
 }
 
 /// The part of an entry that a line decides.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
-use cloud_emulator::{CancelledRun, Emulator, ImageProgram, ProcessRunner, Runner};
+use cloud_emulator::{CancelledRun, Emulator, ImageProgram, MissingSqlInstance, ProcessRunner, Runner};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A local stand-in for the parts of Google Cloud that run Cloud Run jobs.
@@ -52,13 +52,46 @@ struct Args {
     #[arg(long, default_value_t = 60, value_name = "NUMBER")]
     log_reads_per_minute: u32,
 
+    /// How many tails of log entries a project can have open.
+    #[arg(long, default_value_t = 10, value_name = "NUMBER")]
+    log_tails_per_project: u32,
+
+    /// Makes log entries come late by up to so many milliseconds, and so out of order.
+    #[arg(long, value_name = "MS")]
+    shuffle_entries: Option<u64>,
+
+    /// Makes about a third of the log entries come twice.
+    #[arg(long)]
+    duplicate_entries: bool,
+
+    /// Which entries come when, and which come twice.
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    seed: u64,
+
     /// Lets the operation of a cancelled run end with an error instead of a response.
     #[arg(long)]
     cancelled_run_is_error: bool,
 
-    /// The only bearer token that is accepted; without it every caller is.
+    /// How the Cloud SQL Admin API answers for an instance that is not there.
+    #[arg(long, value_enum, default_value_t = MissingSql::NotFound)]
+    missing_sql_instance: MissingSql,
+
+    /// How long the tokens the emulator gives out are good for, in seconds.
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    token_lifetime: u64,
+
+    /// The only bearer token that is accepted, besides those the emulator gives out; without it every
+    /// caller is.
     #[arg(long, value_name = "TOKEN")]
     require_token: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MissingSql {
+    /// 404, instanceDoesNotExist.
+    NotFound,
+    /// 403, notAuthorized.
+    NotAuthorized,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -102,10 +135,22 @@ async fn main() -> anyhow::Result<()> {
         .provisioning_delay(Duration::from_millis(args.provisioning_delay))
         .grace(Duration::from_millis(args.grace))
         .log_delay(Duration::from_millis(args.log_delay))
-        .log_reads_per_minute(args.log_reads_per_minute);
+        .log_reads_per_minute(args.log_reads_per_minute)
+        .log_tails_per_project(args.log_tails_per_project)
+        .token_lifetime(Duration::from_secs(args.token_lifetime));
+    if let Some(within) = args.shuffle_entries {
+        builder = builder.shuffle_entries(args.seed, Duration::from_millis(within));
+    }
+    if args.duplicate_entries {
+        builder = builder.duplicate_entries(args.seed);
+    }
     if args.cancelled_run_is_error {
         builder = builder.cancelled_run(CancelledRun::Error);
     }
+    builder = builder.missing_sql_instance(match args.missing_sql_instance {
+        MissingSql::NotFound => MissingSqlInstance::NotFound,
+        MissingSql::NotAuthorized => MissingSqlInstance::NotAuthorized,
+    });
     if let Some(path) = args.state_file {
         builder = builder.state_file(path);
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use axum::Router;
@@ -23,7 +23,8 @@ use crate::control;
 use crate::error::ApiError;
 use crate::faults::FaultAction;
 use crate::schema;
-use crate::{Cloud, calls};
+use crate::tokens::NotAuthenticated;
+use crate::{Cloud, calls, tail};
 
 /// The largest request that is read: more than any of the real services takes.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
@@ -39,19 +40,41 @@ pub(crate) async fn serve(cloud: Arc<Cloud>, listener: TcpListener) -> io::Resul
 }
 
 /// A handle to the caller's connection, by which an answer can be withheld.
-#[derive(Debug, Clone)]
-pub(crate) struct Wire(Arc<AtomicBool>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wire(Arc<Line>);
+
+#[derive(Debug, Default)]
+struct Line {
+    cut: AtomicBool,
+    written: AtomicU64,
+}
 
 impl Wire {
     /// Resets the connection: the peer sees "connection reset by peer", not an orderly end.
-    fn cut(&self) {
-        self.0.store(true, Ordering::SeqCst);
+    pub(crate) fn cut(&self) {
+        self.0.cut.store(true, Ordering::SeqCst);
+    }
+
+    fn is_cut(&self) -> bool {
+        self.0.cut.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes have gone to the peer.
+    pub(crate) fn written(&self) -> u64 {
+        self.0.written.load(Ordering::SeqCst)
+    }
+
+    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &written {
+            self.0.written.fetch_add(*bytes as u64, Ordering::SeqCst);
+        }
+        written
     }
 }
 
 impl Connected<IncomingStream<'_, Wires>> for Wire {
     fn connect_info(stream: IncomingStream<'_, Wires>) -> Self {
-        Self(Arc::clone(&stream.io().cut))
+        stream.io().wire.clone()
     }
 }
 
@@ -66,8 +89,7 @@ impl Listener for Wires {
         let (stream, address) = Listener::accept(&mut self.0).await;
         // Only a matter of speed: answers are small, and the peer waits for them.
         drop(stream.set_nodelay(true));
-        let cut = Arc::new(AtomicBool::new(false));
-        (Socket { stream, cut }, address)
+        (Socket { stream, wire: Wire::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -78,12 +100,12 @@ impl Listener for Wires {
 /// A connection that can be cut under the HTTP library's feet.
 struct Socket {
     stream: TcpStream,
-    cut: Arc<AtomicBool>,
+    wire: Wire,
 }
 
 impl Socket {
     fn check(&self) -> io::Result<()> {
-        if self.cut.load(Ordering::SeqCst) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+        if self.wire.is_cut() { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
     }
 }
 
@@ -114,7 +136,8 @@ impl AsyncWrite for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check()?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wire.count(written)
     }
 
     fn poll_write_vectored(
@@ -123,7 +146,8 @@ impl AsyncWrite for Socket {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check()?;
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.wire.count(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -146,6 +170,10 @@ async fn answer(
 ) -> Response<Body> {
     let received = cloud.started.elapsed();
     let (parts, body) = request.into_parts();
+    let content = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if content.is_some_and(|content| content.starts_with(b"application/grpc")) {
+        return tail::answer(cloud, wire, parts, body, received).await;
+    }
     let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
         // The peer went away in the middle of its request, or sends without end.
         wire.cut();
@@ -184,7 +212,7 @@ async fn answer(
         wire.cut();
         return Response::new(Body::empty());
     }
-    cloud.calls.end(id, response.status().as_u16());
+    cloud.calls.end(&id, response.status().as_u16());
     match fault {
         Some(FaultAction::Truncate { bytes }) => truncate(response, bytes).await,
         _ => response,
@@ -202,10 +230,14 @@ async fn handle(
     let query = form_urlencoded::parse(query.as_bytes())
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect();
-    let call = Call { method, path, query, body };
+    let mut call = Call { method, path, query, body, caller: cloud.options.caller.clone() };
     let integers = call.enums_as_integers();
-    let result = match authenticate(cloud, headers) {
-        Ok(()) => api::dispatch(cloud, call).await,
+    let own = if api::is_open(method, path) { Ok(None) } else { authenticate(cloud, headers) };
+    let result = match own {
+        Ok(own) => {
+            call.caller = own.unwrap_or(call.caller);
+            api::dispatch(cloud, call).await
+        }
         Err(error) => Err(error),
     };
     match result {
@@ -214,37 +246,31 @@ async fn handle(
     }
 }
 
-/// The caller is not checked unless a test asked for one token.
-fn authenticate(cloud: &Cloud, headers: &HeaderMap) -> Result<(), ApiError> {
+/// Who calls, where the token says so; nobody is checked unless a test asks for a token.
+pub(crate) fn authenticate(cloud: &Cloud, headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     const EXPECTED: &str = "Expected OAuth 2 access token, login cookie or other valid \
         authentication credential. See \
         https://developers.google.com/identity/sign-in/web/devconsole-project.";
-    let Some(token) = &cloud.options.token else {
-        return Ok(());
-    };
-    let detail = |reason: &str| {
-        json!({
-            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-            "reason": reason,
-            "domain": "googleapis.com",
-        })
-    };
-    match headers.get(header::AUTHORIZATION) {
-        Some(value) if value.as_bytes() == format!("Bearer {token}").as_bytes() => Ok(()),
-        Some(_) => Err(ApiError::unauthenticated(format!(
-            "Request had invalid authentication credentials. {EXPECTED}"
-        ))
-        .with(detail("ACCESS_TOKEN_EXPIRED"))),
-        None => Err(ApiError::unauthenticated(format!(
-            "Request is missing required authentication credential. {EXPECTED}"
-        ))
-        .with(detail("CREDENTIALS_MISSING"))),
-    }
+    let (problem, reason) =
+        match cloud.tokens.check(headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes)) {
+            Ok(own) => return Ok(own),
+            Err(NotAuthenticated::Invalid) => {
+                ("Request had invalid authentication credentials.", "ACCESS_TOKEN_EXPIRED")
+            }
+            Err(NotAuthenticated::Missing) => {
+                ("Request is missing required authentication credential.", "CREDENTIALS_MISSING")
+            }
+        };
+    Err(ApiError::unauthenticated(format!("{problem} {EXPECTED}")).with(json!({
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": reason,
+        "domain": "googleapis.com",
+    })))
 }
 
 fn refusal(code: u16, status: Option<&str>, message: &str, retry_after: Option<&str>) -> Response<Body> {
-    let http = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = to_json(http, &ApiError::of_code(http, status, message).body());
+    let error = ApiError::of_http(code, status, message);
+    let mut response = to_json(error.http, &error.body());
     if let Some(value) = retry_after.and_then(|text| HeaderValue::from_str(text).ok()) {
         response.headers_mut().insert(header::RETRY_AFTER, value);
     }

@@ -2,7 +2,7 @@
 //!
 //! Nothing polls: who waits for an operation, and who writes the state file, waits for the signal.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::deployment::Rule;
 use crate::runner::{Script, Stop};
+use crate::secrets::Secrets;
 
 /// How many log entries are kept. Cloud Logging keeps 30 days of them; a file that grows for ever
 /// would be no help to anybody.
@@ -22,9 +24,13 @@ const KEPT_ENTRIES: usize = 20_000;
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) saved: Saved,
-    pub(crate) secrets: BTreeMap<(String, String), String>,
+    pub(crate) secrets: Secrets,
     pub(crate) scripts: BTreeMap<String, Script>,
-    /// What is running now, by execution.
+    /// The permissions the caller does not have.
+    pub(crate) denied: BTreeSet<String>,
+    /// What becomes of new revisions, by service.
+    pub(crate) outcomes: BTreeMap<String, Vec<Rule>>,
+    /// What is under way now, by execution, or by revision.
     pub(crate) running: HashMap<String, Stop>,
     /// When each project's log entries were read, for the read quota.
     pub(crate) log_reads: HashMap<String, Vec<Instant>>,
@@ -39,16 +45,23 @@ pub(crate) struct Saved {
     pub(crate) tasks: BTreeMap<String, Value>,
     pub(crate) services: BTreeMap<String, Value>,
     pub(crate) revisions: BTreeMap<String, Value>,
+    /// By `projects/P`, with the project's id.
+    pub(crate) projects: BTreeMap<String, Value>,
+    /// By `projects/P/instances/I`.
+    pub(crate) sql_instances: BTreeMap<String, Value>,
+    pub(crate) repositories: BTreeMap<String, Value>,
+    pub(crate) docker_images: BTreeMap<String, Value>,
     pub(crate) operations: BTreeMap<String, Operation>,
     pub(crate) entries: Vec<Entry>,
     last_entry: i64,
 }
 
-/// A long-running operation: following an execution, or done when it was made.
+/// A long-running operation: following an execution or a deployment, or done.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) enum Operation {
     Run { execution: String },
     Cancel { execution: String },
+    Deploy { service: String },
     Done(Value),
 }
 
@@ -58,6 +71,12 @@ pub(crate) struct Entry {
     pub(crate) json: Value,
     pub(crate) timestamp: Timestamp,
     pub(crate) available: Timestamp,
+    /// The moment from which reads return it twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) again: Option<Timestamp>,
+    /// Its place among all there have been.
+    #[serde(skip)]
+    pub(crate) number: u64,
 }
 
 impl State {
@@ -70,7 +89,35 @@ impl State {
         Timestamp::from_microsecond(time).unwrap_or_default()
     }
 
-    pub(crate) fn add_entry(&mut self, entry: Entry) {
+    /// A project by its id or its number.
+    pub(crate) fn project(&self, id: &str) -> Option<&Value> {
+        let projects = &self.saved.projects;
+        projects.get(&format!("projects/{id}")).or_else(|| {
+            id.parse::<u64>().ok()?;
+            let name = format!("projects/{id}");
+            projects.values().find(|project| project["name"] == name.as_str())
+        })
+    }
+
+    /// Makes a project of what was put into it.
+    pub(crate) fn ensure_project(&mut self, id: &str) {
+        let name = format!("projects/{id}");
+        self.saved.projects.entry(name.clone()).or_insert_with(|| crate::seed::new_project(&name));
+    }
+
+    /// The number of the next entry.
+    pub(crate) fn next_entry(&self) -> u64 {
+        self.saved.entries.last().map_or(0, |entry| entry.number + 1)
+    }
+
+    /// The entries with this number and those after it.
+    pub(crate) fn entries_from(&self, number: u64) -> &[Entry] {
+        let first = self.saved.entries.partition_point(|entry| entry.number < number);
+        &self.saved.entries[first..]
+    }
+
+    pub(crate) fn add_entry(&mut self, mut entry: Entry) {
+        entry.number = self.next_entry();
         self.saved.entries.push(entry);
         if self.saved.entries.len() > KEPT_ENTRIES + KEPT_ENTRIES / 10 {
             let surplus = self.saved.entries.len() - KEPT_ENTRIES;
@@ -146,6 +193,9 @@ pub(crate) fn load(path: &Path) -> io::Result<Saved> {
     };
     let mut saved: Saved = serde_json::from_slice(&text)?;
     saved.close_what_was_running();
+    for (number, entry) in (0..).zip(&mut saved.entries) {
+        entry.number = number;
+    }
     Ok(saved)
 }
 
@@ -163,6 +213,7 @@ pub(crate) fn save(path: &Path, text: &[u8]) -> io::Result<()> {
 impl Saved {
     /// Containers do not outlive the emulator: an execution without an end has failed.
     fn close_what_was_running(&mut self) {
+        crate::deployment::close_what_was_running(self);
         let now = Timestamp::now().to_string();
         for execution in self.executions.values_mut() {
             if execution.get("completionTime").is_some() {

@@ -572,19 +572,12 @@ async fn a_token_can_be_required() {
 async fn what_is_not_emulated_says_so_by_its_name() {
     let world = World::start(Emulator::builder()).await;
     world.put_job();
-    let refused = world
-        .jobs()
-        .await
-        .test_iam_permissions()
-        .set_resource(JOB)
-        .set_permissions(["run.jobs.run"])
-        .send()
-        .await
-        .expect_err("not emulated");
+    let refused =
+        world.jobs().await.get_iam_policy().set_resource(JOB).send().await.expect_err("not emulated");
     assert_eq!(refused.http_status_code(), Some(501));
     let status = refused.status().expect("a status");
     assert_eq!(status.code, Code::Unimplemented);
-    assert!(status.message.starts_with("google.cloud.run.v2.Jobs.TestIamPermissions"), "{}", status.message);
+    assert!(status.message.starts_with("google.cloud.run.v2.Jobs.GetIamPolicy"), "{}", status.message);
     world.end().await;
 }
 

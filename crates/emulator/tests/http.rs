@@ -123,7 +123,12 @@ async fn every_method_of_google_cloud_that_is_not_emulated_answers_501() {
     let http = Http::new(&world.emulator);
     for (method, path, name) in [
         (Method::POST, "/v2/entries:write", "google.logging.v2.LoggingServiceV2.WriteLogEntries"),
-        (Method::GET, "/v1/projects/p/secrets/s/versions/latest:access", "GET /v1/projects/p"),
+        (
+            Method::GET,
+            "/v1/projects/p/secrets/s/versions/latest:access",
+            "google.cloud.secretmanager.v1.SecretManagerService.AccessSecretVersion",
+        ),
+        (Method::GET, "/v1/projects/p/locations/r/secrets/s", "GET /v1/projects/p"),
         (Method::PUT, "/v2/entries:list", "PUT /v2/entries:list"),
     ] {
         let (status, error) = http.call(method, path, Value::Null).await;
@@ -169,6 +174,15 @@ async fn the_control_api_does_what_the_library_does() {
     };
     put(format!("/emulator/resources/{JOB}"), job("i")).await;
     put("/emulator/secrets/projects/p/secrets/s".to_owned(), json!({"value": "v"})).await;
+    let added =
+        http.call(Method::POST, "/emulator/secrets/projects/p/secrets/s", json!({"value": "w"})).await;
+    assert_eq!(added, (StatusCode::OK, json!({"version": 2})));
+    let version = "/emulator/secrets/projects/p/secrets/s/versions/2".to_owned();
+    put(version.clone(), json!({"state": "DISABLED"})).await;
+    put(version.clone(), json!({"state": "DESTROYED"})).await;
+    let (status, error) = http.call(Method::PUT, &version, json!({"state": "ENABLED"})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(error["error"], "what was destroyed stays so");
     put(
         format!("/emulator/scripts/{JOB}"),
         json!({"steps": [{"log": {"line": "hello"}}, {"wait": 1}, {"exit": 2}]}),
@@ -223,6 +237,67 @@ async fn the_control_api_does_what_the_library_does() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(http.get("/emulator/calls").await["calls"], json!([]));
     assert_eq!(http.get(&format!("/v2/{LOCATION}/jobs")).await, json!({}));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_is_only_validated_changes_nothing() {
+    let world = World::start(Emulator::builder()).await;
+    world.put_job();
+    let service = format!("{LOCATION}/services/backend");
+    let template = json!({"template": {"containers": [{"image": "h/p/backend:1"}]}});
+    world.emulator.put_service(&service, template).expect("put");
+    let http = Http::new(&world.emulator);
+    let done = http.run().await;
+    let ended = done["metadata"]["name"].as_str().expect("a name").to_owned();
+    world.emulator.set_script(JOB, Script::new([Step::Forever]));
+    let running = World::metadata(&world.run().await).name;
+    // Everything there is, once the second execution has begun.
+    let state = async || {
+        let mut state = Vec::new();
+        for list in ["jobs", "services", "operations", "jobs/-/executions", "services/backend/revisions"] {
+            state.push(http.get(&format!("/v2/{LOCATION}/{list}")).await);
+        }
+        for execution in [&ended, &running] {
+            state.push(http.get(&format!("/v2/{execution}/tasks")).await);
+        }
+        let logs = json!({"resourceNames": ["projects/p"]});
+        state.push(http.call(Method::POST, "/v2/entries:list", logs).await.1);
+        state
+    };
+    while http.get(&format!("/v2/{running}")).await.get("startTime").is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let before = state().await;
+
+    let flag = json!({"validateOnly": true});
+    let other_image = json!({"template": {"containers": [{"image": "h/p/backend:2"}]}});
+    let ids = [
+        (Method::POST, format!("{JOB}:run"), flag.clone(), "Execution"),
+        (Method::PATCH, format!("{JOB}?validateOnly=true"), job("other"), "Job"),
+        (Method::POST, format!("{LOCATION}/jobs?jobId=new&validateOnly=true"), job("other"), "Job"),
+        (Method::DELETE, format!("{JOB}?validateOnly=true"), Value::Null, "Job"),
+        (Method::DELETE, format!("{ended}?validateOnly=true"), Value::Null, "Execution"),
+        (Method::POST, format!("{running}:cancel"), flag, "Execution"),
+        (Method::PATCH, format!("{service}?validateOnly=true"), other_image, "Service"),
+    ];
+    for (method, path, body, message) in ids {
+        let (status, operation) = http.call(method.clone(), &format!("/v2/{path}"), body).await;
+        assert_eq!(status, StatusCode::OK, "{method} {path}: {operation}");
+        assert_eq!(operation["done"], true);
+        let type_name = format!("type.googleapis.com/google.cloud.run.v2.{message}");
+        assert_eq!(operation["response"]["@type"], type_name);
+        assert_eq!(state().await, before, "{method} {path}");
+    }
+
+    // What is wrong is told all the same.
+    let wrong = json!({"validateOnly": true, "overrides": {"taskCount": -1}});
+    let (status, _) = http.call(Method::POST, &format!("/v2/{JOB}:run"), wrong).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let path = format!("/v2/{JOB}?validateOnly=true");
+    let (status, _) = http.call(Method::PATCH, &path, json!({"template": {}})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    world.emulator.reset().await;
     world.end().await;
 }
 

@@ -33,7 +33,7 @@ pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
             })
             .map(|(_, execution)| execution)
             .collect();
-        executions.sort_by_key(|execution| std::cmp::Reverse(created(execution)));
+        executions.sort_by_cached_key(|execution| std::cmp::Reverse(created(execution)));
         page(call, "ListExecutionsResponse", "executions", executions.into_iter())
     })
 }
@@ -45,9 +45,10 @@ pub(super) fn delete_call(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiEr
         let mut execution = execution.ok_or_else(|| missing_resource("EXECUTION", name))?;
         check_etag(call.parameter("etag"), &execution)?;
         super::jobs::mark_deleted(&mut execution);
-        if !call.flag("validateOnly") {
-            delete(state, name, cloud.options.cancelled_run);
+        if call.flag("validateOnly") {
+            return Ok(operations::validated(name, "Execution", execution));
         }
+        delete(state, name, cloud.options.cancelled_run);
         Ok(operations::done(state, name, "Execution", execution))
     })
 }
@@ -77,7 +78,7 @@ pub(super) fn cancel(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> 
             )));
         }
         if request["validateOnly"] == true {
-            return Ok(operations::done(state, name, "Execution", execution));
+            return Ok(operations::validated(name, "Execution", execution));
         }
         if let Some(stop) = state.running.get(name) {
             stop.terminate.cancel();

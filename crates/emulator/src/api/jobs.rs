@@ -50,7 +50,7 @@ pub(super) fn create(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> 
         if state.saved.jobs.contains_key(&name) {
             return Err(ApiError::already_exists(format!("Resource '{id}' already exists.")));
         }
-        let job = complete(&name, job, None, &cloud.options.caller)?;
+        let job = complete(&name, job, None, &call.caller)?;
         Ok(store(state, call, job))
     })
 }
@@ -70,16 +70,18 @@ pub(super) fn update(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> 
             None if call.flag("allowMissing") => {}
             None => return Err(missing_resource("JOB", name)),
         }
-        let job = complete(name, job, old, &cloud.options.caller)?;
+        let job = complete(name, job, old, &call.caller)?;
         Ok(store(state, call, job))
     })
 }
 
 fn store(state: &mut State, call: &Call<'_>, job: Value) -> Reply {
     let name = text(&job["name"]);
-    if !call.flag("validateOnly") {
-        state.saved.jobs.insert(name.clone(), job.clone());
+    if call.flag("validateOnly") {
+        return operations::validated(&name, "Job", job);
     }
+    state.ensure_project(part(&name, "projects"));
+    state.saved.jobs.insert(name.clone(), job.clone());
     operations::done(state, &name, "Job", job)
 }
 
@@ -90,18 +92,19 @@ pub(super) fn delete(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> 
         let mut job = job.ok_or_else(|| missing_resource("JOB", name))?;
         check_etag(call.parameter("etag"), &job)?;
         mark_deleted(&mut job);
-        if !call.flag("validateOnly") {
-            state.saved.jobs.remove(name);
-            let executions: Vec<String> = state
-                .saved
-                .executions
-                .keys()
-                .filter(|execution| is_child(execution, name, "executions"))
-                .cloned()
-                .collect();
-            for execution in executions {
-                super::executions::delete(state, &execution, cloud.options.cancelled_run);
-            }
+        if call.flag("validateOnly") {
+            return Ok(operations::validated(name, "Job", job));
+        }
+        state.saved.jobs.remove(name);
+        let executions: Vec<String> = state
+            .saved
+            .executions
+            .keys()
+            .filter(|execution| is_child(execution, name, "executions"))
+            .cloned()
+            .collect();
+        for execution in executions {
+            super::executions::delete(state, &execution, cloud.options.cancelled_run);
         }
         Ok(operations::done(state, name, "Job", job))
     })
@@ -117,14 +120,14 @@ pub(super) fn mark_deleted(resource: &mut Value) {
 pub(super) fn run(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let request = call.read("RunJobRequest", "")?;
-    let caller = &cloud.options.caller;
+    let caller = &call.caller;
     let (operation, started) = cloud.store.change(|state| {
         let job = state.saved.jobs.get(name);
         let job = job.ok_or_else(|| missing_resource("JOB", name))?;
         check_etag(request["etag"].as_str().unwrap_or_default(), job)?;
         let (id, execution) = new_execution(name, job, &request["overrides"], caller)?;
         if request["validateOnly"] == true {
-            return Ok((operations::done(state, name, "Execution", execution), None));
+            return Ok((operations::validated(name, "Execution", execution), None));
         }
         let stop = cloud.stop.child();
         begin(state, name, &id, execution, stop.clone());

@@ -70,6 +70,10 @@ pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
                 projects.contains(crate::names::part(log, "projects"))
             })
             .filter(|entry| filter.matches(&entry.json))
+            .flat_map(|entry| {
+                let twice = entry.again.is_some_and(|again| again <= now);
+                std::iter::repeat_n(entry, if twice { 2 } else { 1 })
+            })
             .collect();
         found.sort_by(|one, other| {
             let order = key(one).cmp(&key(other));
@@ -104,7 +108,8 @@ fn key(entry: &Entry) -> (Timestamp, &str) {
     (entry.timestamp, insert_id)
 }
 
-fn projects(request: &Value) -> Result<BTreeSet<&str>, ApiError> {
+/// The projects a request wants to read.
+pub(crate) fn projects(request: &Value) -> Result<BTreeSet<&str>, ApiError> {
     let mut projects: BTreeSet<&str> =
         items(&request["projectIds"]).iter().filter_map(Value::as_str).collect();
     for name in items(&request["resourceNames"]) {

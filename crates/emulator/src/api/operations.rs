@@ -76,16 +76,25 @@ pub(super) fn new_name(resource: &str) -> String {
 
 /// An operation that is done as soon as it exists, and stays there to be asked for.
 pub(super) fn done(state: &mut State, resource: &str, message: &str, value: Value) -> Reply {
-    let name = new_name(resource);
+    let reply = validated(resource, message, value);
+    let name = crate::execution::text(&reply.value["name"]);
+    state.saved.operations.insert(name, Operation::Done(reply.value.clone()));
+    reply
+}
+
+/// The answer to a call that was only to be validated: an operation that is done, holds the
+/// resource as it would be, and is kept nowhere.
+pub(super) fn validated(resource: &str, message: &str, value: Value) -> Reply {
     let value = typed(message, value);
-    let operation = json!({
-        "name": name,
-        "metadata": value,
-        "done": true,
-        "response": value,
-    });
-    state.saved.operations.insert(name, Operation::Done(operation.clone()));
-    Reply::new("Operation", operation)
+    Reply::new(
+        "Operation",
+        json!({
+            "name": new_name(resource),
+            "metadata": value,
+            "done": true,
+            "response": value,
+        }),
+    )
 }
 
 /// An operation as it is now.
@@ -94,6 +103,10 @@ pub(super) fn following(state: &State, name: &str, cancelled_run: CancelledRun) 
         Operation::Done(operation) => return Some(operation.clone()),
         Operation::Run { execution } => (execution, true),
         Operation::Cancel { execution } => (execution, false),
+        Operation::Deploy { service } => {
+            let service = state.saved.services.get(service)?;
+            return Some(json!({ "name": name, "metadata": typed("Service", service.clone()) }));
+        }
     };
     let execution = state.saved.executions.get(execution)?;
     let typed = typed("Execution", execution.clone());
@@ -127,7 +140,7 @@ pub(super) fn settle(state: &mut State, execution: &str, cancelled_run: Cancelle
         .iter()
         .filter(|(_, operation)| match operation {
             Operation::Run { execution: own } | Operation::Cancel { execution: own } => own == execution,
-            Operation::Done(_) => false,
+            Operation::Deploy { .. } | Operation::Done(_) => false,
         })
         .map(|(name, _)| name.clone())
         .collect();
@@ -148,7 +161,7 @@ pub(super) fn settle(state: &mut State, execution: &str, cancelled_run: Cancelle
     }
 }
 
-fn typed(message: &str, mut value: Value) -> Value {
+pub(crate) fn typed(message: &str, mut value: Value) -> Value {
     value["@type"] = json!(format!("type.googleapis.com/google.cloud.run.v2.{message}"));
     value
 }

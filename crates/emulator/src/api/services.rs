@@ -1,16 +1,18 @@
 //! `google.cloud.run.v2.Services` and `Revisions`: what reads and changes them. Nothing is served.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::operations::done;
+use super::operations::{done, following, new_name, validated};
 use super::{Call, Reply, check_etag, created, is_child, missing_resource, page};
 use crate::Cloud;
+use crate::deployment;
 use crate::error::ApiError;
-use crate::execution::{set_condition, text};
+use crate::execution::{text, touch};
 use crate::names::{etag, random_suffix, short_name};
 use crate::schema::{field_names, snake};
-use crate::store::State;
 
 pub(super) fn get(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
@@ -48,16 +50,16 @@ pub(super) fn list_revisions(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, Ap
             .filter(|(name, _)| is_child(name, call.parent(), "revisions"))
             .map(|(_, revision)| revision)
             .collect();
-        revisions.sort_by_key(|revision| std::cmp::Reverse(created(revision)));
+        revisions.sort_by_cached_key(|revision| std::cmp::Reverse(created(revision)));
         page(call, "ListRevisionsResponse", "revisions", revisions.into_iter())
     })
 }
 
-/// Changes a service; a changed template makes a revision, which is ready at once.
-pub(super) fn update(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+/// Changes a service; a changed template makes a revision.
+pub(super) fn update(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let change = call.read("Service", "service")?;
-    cloud.store.change(|state| {
+    let (reply, deployment) = cloud.store.change(|state| {
         let Some(old) = state.saved.services.get(name).cloned() else {
             return Err(if call.flag("allowMissing") {
                 ApiError::unimplemented("Creating a service by update")
@@ -70,32 +72,37 @@ pub(super) fn update(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> 
         let now = Timestamp::now();
         let generation = text(&old["generation"]).parse::<i64>().unwrap_or(0) + 1;
         service["generation"] = json!(generation.to_string());
-        service["observedGeneration"] = json!(generation.to_string());
-        service["updateTime"] = json!(now.to_string());
-        service["lastModifier"] = json!(cloud.options.caller);
-        service["etag"] = json!(etag(name, now));
+        service["lastModifier"] = json!(call.caller);
+        touch(&mut service, now);
         let changed = service["template"] != old["template"];
-        if changed || call.flag("forceNewRevision") {
-            let revision = new_revision(&service, generation, now);
-            service["latestCreatedRevision"] = revision["name"].clone();
-            service["latestReadyRevision"] = revision["name"].clone();
-            service["trafficStatuses"] = json!([{
-                "type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST",
-                "percent": 100,
-            }]);
-            if !call.flag("validateOnly") {
-                keep(state, revision);
+        let revision =
+            (changed || call.flag("forceNewRevision")).then(|| new_revision(&service, generation, now));
+        if call.flag("validateOnly") {
+            if let Some(revision) = revision {
+                service["latestCreatedRevision"] = revision["name"].clone();
             }
+            return Ok((validated(name, "Service", service), None));
         }
-        if !call.flag("validateOnly") {
+        let Some(revision) = revision else {
+            if service.get("reconciling").is_none() {
+                service["observedGeneration"] = json!(generation.to_string());
+                deployment::settle_traffic(&mut service);
+            }
             state.saved.services.insert(name.to_owned(), service.clone());
-        }
-        Ok(done(state, name, "Service", service))
-    })
-}
-
-fn keep(state: &mut State, revision: Value) {
-    state.saved.revisions.insert(text(&revision["name"]), revision);
+            return Ok((done(state, name, "Service", service), None));
+        };
+        let operation = new_name(name);
+        let Some(deployment) = deployment::begin(cloud, state, &mut service, revision, &operation) else {
+            return Ok((done(state, name, "Service", service), None));
+        };
+        let reply = following(state, &operation, cloud.options.cancelled_run)
+            .ok_or_else(|| missing_resource("OPERATION", &operation))?;
+        Ok((Reply::new("Operation", reply), Some(deployment)))
+    })?;
+    if let Some(deployment) = deployment {
+        deployment::start(cloud, deployment);
+    }
+    Ok(reply)
 }
 
 /// The fields of `mask`, or all a caller can set where it is empty, taken from `change`.
@@ -103,7 +110,7 @@ fn merge(old: &Value, change: &Value, mask: &str) -> Result<Value, ApiError> {
     let mut service = old.clone();
     if mask.is_empty() || mask == "*" {
         // What only the server sets was dropped from the change when it was read.
-        const SET_BY_SERVER: [&str; 17] = [
+        const SET_BY_SERVER: [&str; 18] = [
             "name",
             "uid",
             "createTime",
@@ -121,6 +128,7 @@ fn merge(old: &Value, change: &Value, mask: &str) -> Result<Value, ApiError> {
             "latestReadyRevision",
             "latestCreatedRevision",
             "trafficStatuses",
+            "reconciling",
         ];
         for field in field_names("Service") {
             if !SET_BY_SERVER.contains(&field) {
@@ -181,9 +189,6 @@ fn new_revision(service: &Value, generation: i64, now: Timestamp) -> Value {
     revision["launchStage"] = json!("GA");
     revision["service"] = json!(id);
     revision["etag"] = json!(etag(&name, now));
-    for condition in ["Ready", "ContainerHealthy", "ResourcesAvailable"] {
-        set_condition(&mut revision, condition, "CONDITION_SUCCEEDED", "", None);
-    }
     revision
 }
 

@@ -5,12 +5,17 @@
 use std::time::Duration;
 
 use cloud_emulator::{Builder, Emulator};
+use google_cloud_artifactregistry_v1::client::ArtifactRegistry;
+use google_cloud_auth::credentials::Credentials;
 use google_cloud_auth::credentials::anonymous::Builder as Anonymous;
 use google_cloud_logging_v2::client::LoggingServiceV2;
 use google_cloud_logging_v2::model::LogEntry;
 use google_cloud_longrunning::model::Operation;
+use google_cloud_resourcemanager_v3::client::Projects;
 use google_cloud_run_v2::client::{Executions, Jobs, Revisions, Services, Tasks};
 use google_cloud_run_v2::model::{Condition, Execution, Task};
+use google_cloud_secretmanager_v1::client::SecretManagerService;
+use google_cloud_sql_v1::client::SqlInstancesService;
 use serde_json::{Value, json};
 
 pub(crate) const LOCATION: &str = "projects/p/locations/europe-west2";
@@ -39,6 +44,12 @@ macro_rules! client {
     };
 }
 
+/// A client of an emulator that signs in.
+pub(crate) async fn jobs_of(url: &str, credentials: Credentials) -> Jobs {
+    let builder = Jobs::builder().with_endpoint(url).with_credentials(credentials);
+    builder.build().await.expect("a client")
+}
+
 impl World {
     pub(crate) async fn start(builder: Builder) -> Self {
         // Several tests in one process: the first one to come installs it.
@@ -53,6 +64,10 @@ impl World {
     client!(services, Services);
     client!(revisions, Revisions);
     client!(logging, LoggingServiceV2);
+    client!(artifacts, ArtifactRegistry);
+    client!(projects, Projects);
+    client!(secrets, SecretManagerService);
+    client!(sql_instances, SqlInstancesService);
 
     pub(crate) fn put_job(&self) {
         self.emulator.put_job(JOB, job("h/p/admin:1")).expect("put");

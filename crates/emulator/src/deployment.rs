@@ -1,0 +1,430 @@
+//! What becomes of a service's new revision: it gets ready, at once or later, or never does.
+//!
+//! Sources: the definitions of `Service` and `Revision` ("If reconciliation failed,
+//! `traffic_statuses`, `observed_generation`, and `latest_ready_revision` will have the state of the
+//! last serving revision"), and what people quote of deployments that failed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::Cloud;
+use crate::execution::{items, remove, set_condition, text, touch};
+use crate::logs::{RevisionOutput, Stream};
+use crate::names::{part, short_name};
+use crate::runner::Stop;
+use crate::store::{Operation, Saved, State};
+
+/// `google.rpc.Code.FAILED_PRECONDITION`, which people quote as "Error code 9".
+const FAILED_PRECONDITION: i32 = 9;
+
+/// What becomes of a service's new revision.
+///
+/// In JSON, for the control API: `"ready"`, `{"readyAfter": 100}` (milliseconds), `{"notReady":
+/// {"after": 100, "log": ["panic: no database"]}}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum ServiceOutcome {
+    /// It is ready at once, and so is the update's operation.
+    #[default]
+    Ready,
+    /// It is pending for this long, then ready.
+    ReadyAfter(#[serde(with = "milliseconds")] Duration),
+    /// It is pending for a time, then it has failed: the service goes on with the revision before.
+    #[serde(rename_all = "camelCase")]
+    NotReady {
+        /// How long it is pending; no time when absent.
+        #[serde(default, with = "milliseconds")]
+        after: Duration,
+        /// A `Condition.RevisionReason`; a failed health check when absent.
+        #[serde(default = "health_check")]
+        reason: String,
+        /// What the conditions say; that the startup probe failed when absent.
+        #[serde(default = "probe_failed")]
+        message: String,
+        /// What the container writes to standard error before.
+        #[serde(default)]
+        log: Vec<String>,
+    },
+}
+
+fn health_check() -> String {
+    "HEALTH_CHECK_CONTAINER_ERROR".to_owned()
+}
+
+fn probe_failed() -> String {
+    "The user-provided container failed the configured startup probe checks.".to_owned()
+}
+
+mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        u64::try_from(time.as_millis()).unwrap_or(u64::MAX).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+impl ServiceOutcome {
+    /// The container writes these lines, and its startup probe fails at once.
+    #[must_use]
+    pub fn probe_fails(log: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::NotReady {
+            after: Duration::ZERO,
+            reason: health_check(),
+            message: probe_failed(),
+            log: log.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// The outcome of a service's new revisions, or of those with one image.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Rule {
+    /// A part of the image's name; any image when absent.
+    #[serde(default)]
+    pub(crate) image: Option<String>,
+    pub(crate) outcome: ServiceOutcome,
+}
+
+impl State {
+    /// Replaces the rule for the same service and image.
+    pub(crate) fn set_outcome(&mut self, service: &str, rule: Rule) {
+        let rules = self.outcomes.entry(service.to_owned()).or_default();
+        rules.retain(|known| known.image != rule.image);
+        rules.push(rule);
+    }
+
+    /// What becomes of a revision: a rule for its image goes before one for any, and the later one
+    /// before the earlier.
+    fn outcome(&self, service: &str, revision: &Value) -> ServiceOutcome {
+        let images: Vec<String> =
+            items(&revision["containers"]).iter().map(|container| text(&container["image"])).collect();
+        let rules = self.outcomes.get(service).map_or(&[][..], Vec::as_slice);
+        let own = rules.iter().rev().find(|rule| {
+            let wanted = rule.image.as_deref();
+            wanted.is_some_and(|wanted| images.iter().any(|image| image.contains(wanted)))
+        });
+        let rule = own.or_else(|| rules.iter().rev().find(|rule| rule.image.is_none()));
+        rule.map(|rule| rule.outcome.clone()).unwrap_or_default()
+    }
+}
+
+/// A revision that is not ready yet, and what will become of it.
+pub(crate) struct Deployment {
+    service: String,
+    revision: String,
+    operation: String,
+    outcome: ServiceOutcome,
+    stop: Stop,
+}
+
+/// Puts a changed service and its new revision there. A deployment that takes its time is to be
+/// [started](start) afterwards; without one the service is ready.
+pub(crate) fn begin(
+    cloud: &Arc<Cloud>,
+    state: &mut State,
+    service: &mut Value,
+    mut revision: Value,
+    operation: &str,
+) -> Option<Deployment> {
+    let name = text(&service["name"]);
+    let revision_name = text(&revision["name"]);
+    let outcome = state.outcome(&name, &revision);
+    let deployment = if outcome == ServiceOutcome::Ready {
+        set_ready(service, &mut revision);
+        output(cloud, &revision_name).finish(state, "INFO", &probe_succeeded(&revision));
+        None
+    } else {
+        set_pending(service, &mut revision);
+        let stop = cloud.stop.child();
+        state.running.insert(revision_name.clone(), stop.clone());
+        let operation = operation.to_owned();
+        state.saved.operations.insert(operation.clone(), Operation::Deploy { service: name.clone() });
+        Some(Deployment { service: name.clone(), revision: revision_name.clone(), operation, outcome, stop })
+    };
+    state.saved.revisions.insert(revision_name, revision);
+    state.saved.services.insert(name, service.clone());
+    deployment
+}
+
+/// Follows a deployment in the background.
+pub(crate) fn start(cloud: &Arc<Cloud>, deployment: Deployment) {
+    cloud.tasks.spawn(follow(Arc::clone(cloud), deployment));
+}
+
+async fn follow(cloud: Arc<Cloud>, deployment: Deployment) {
+    let output = output(&cloud, &deployment.revision);
+    let (after, lines) = match &deployment.outcome {
+        ServiceOutcome::Ready => (Duration::ZERO, &[][..]),
+        ServiceOutcome::ReadyAfter(after) => (*after, &[][..]),
+        ServiceOutcome::NotReady { after, log, .. } => (*after, &log[..]),
+    };
+    for line in lines {
+        output.line(Stream::Stderr, line);
+    }
+    let stopped = tokio::select! {
+        () = tokio::time::sleep(after) => false,
+        () = deployment.stop.asked() => true,
+    };
+    cloud.store.change(|state| {
+        state.running.remove(&deployment.revision);
+        if !stopped {
+            finish(state, &deployment, &output);
+        }
+    });
+}
+
+fn finish(state: &mut State, deployment: &Deployment, output: &RevisionOutput) {
+    let Deployment { service: service_name, revision: revision_name, operation, outcome, .. } = deployment;
+    let (Some(mut revision), Some(mut service)) =
+        (state.saved.revisions.get(revision_name).cloned(), state.saved.services.get(service_name).cloned())
+    else {
+        return;
+    };
+    // A later update has taken the service over: what becomes of this revision is its own affair.
+    let current = service["latestCreatedRevision"] == revision["name"];
+    let mut affected = service.clone();
+    let error = match outcome {
+        ServiceOutcome::NotReady { reason, message, .. } => {
+            output.finish(state, "ERROR", &probe_gave_up(&revision));
+            let message = set_failed(&mut affected, &mut revision, reason, message);
+            Some(json!({ "code": FAILED_PRECONDITION, "message": message }))
+        }
+        ServiceOutcome::Ready | ServiceOutcome::ReadyAfter(_) => {
+            output.finish(state, "INFO", &probe_succeeded(&revision));
+            set_ready(&mut affected, &mut revision);
+            None
+        }
+    };
+    if current {
+        service = affected;
+    }
+    state.saved.revisions.insert(revision_name.clone(), revision);
+    state.saved.services.insert(service_name.clone(), service.clone());
+    let end = ended(operation, service, error);
+    state.saved.operations.insert(operation.clone(), Operation::Done(end));
+}
+
+fn ended(operation: &str, service: Value, error: Option<Value>) -> Value {
+    let typed = crate::api::typed("Service", service);
+    match error {
+        Some(error) => json!({ "name": operation, "metadata": typed, "done": true, "error": error }),
+        None => json!({ "name": operation, "metadata": typed, "done": true, "response": typed }),
+    }
+}
+
+/// Closes the deployments that were under way when the emulator ended: nothing follows them.
+pub(crate) fn close_what_was_running(saved: &mut Saved) {
+    const ENDED: &str = "The emulator ended while this revision was being deployed.";
+    for (name, operation) in &mut saved.operations {
+        let Operation::Deploy { service } = operation else { continue };
+        let mut end = json!({});
+        if let Some(service) = saved.services.get_mut(service) {
+            let revision = text(&service["latestCreatedRevision"]);
+            if let Some(revision) = saved.revisions.get_mut(&revision) {
+                set_failed(service, revision, "NO_DEPLOYMENT", ENDED);
+            }
+            end = service.clone();
+        }
+        let error = json!({ "code": FAILED_PRECONDITION, "message": ENDED });
+        *operation = Operation::Done(ended(name, end, Some(error)));
+    }
+}
+
+fn set_pending(service: &mut Value, revision: &mut Value) {
+    let now = Timestamp::now();
+    service["latestCreatedRevision"] = revision["name"].clone();
+    service["reconciling"] = json!(true);
+    set_service(service, now, "CONDITION_RECONCILING", "", None);
+    set_condition(service, "RoutesReady", "CONDITION_RECONCILING", "", None);
+    revision["reconciling"] = json!(true);
+    for (condition, state) in [
+        ("Ready", "CONDITION_RECONCILING"),
+        ("ContainerReady", "CONDITION_SUCCEEDED"),
+        ("ContainerHealthy", "CONDITION_PENDING"),
+        ("ResourcesAvailable", "CONDITION_RECONCILING"),
+    ] {
+        set_condition(revision, condition, state, "", None);
+    }
+}
+
+fn set_ready(service: &mut Value, revision: &mut Value) {
+    let now = Timestamp::now();
+    service["latestCreatedRevision"] = revision["name"].clone();
+    service["latestReadyRevision"] = revision["name"].clone();
+    service["observedGeneration"] = service["generation"].clone();
+    settle_traffic(service);
+    remove(service, "reconciling");
+    set_service(service, now, "CONDITION_SUCCEEDED", "", None);
+    set_condition(service, "RoutesReady", "CONDITION_SUCCEEDED", "", None);
+    remove(revision, "reconciling");
+    touch(revision, now);
+    for condition in ["Ready", "ContainerReady", "ContainerHealthy", "ResourcesAvailable"] {
+        set_condition(revision, condition, "CONDITION_SUCCEEDED", "", None);
+    }
+}
+
+/// Returns the message of the service and of its operation.
+fn set_failed(service: &mut Value, revision: &mut Value, reason: &str, message: &str) -> String {
+    let now = Timestamp::now();
+    let name = text(&revision["name"]);
+    let (service_id, revision_id) = (part(&name, "services"), short_name(&name));
+    let project = part(&name, "projects");
+    let message = format!(
+        "{message} Logs for this revision might contain more information.\n\n\
+         Logs URL: https://console.cloud.google.com/logs/viewer?project={project}&resource=\
+         cloud_run_revision/service_name/{service_id}/revision_name/{revision_id}&advancedFilter=\
+         resource.type%3D%22cloud_run_revision%22%0Aresource.labels.service_name%3D%22{service_id}\
+         %22%0Aresource.labels.revision_name%3D%22{revision_id}%22 \n\
+         For more troubleshooting guidance, see \
+         https://cloud.google.com/run/docs/troubleshooting#container-failed-to-start"
+    );
+    let reason = Some(("revisionReason", reason));
+    remove(revision, "reconciling");
+    touch(revision, now);
+    for condition in ["Ready", "ContainerHealthy"] {
+        set_condition(revision, condition, "CONDITION_FAILED", &message, reason);
+    }
+    set_condition(revision, "ResourcesAvailable", "CONDITION_SUCCEEDED", "", None);
+
+    let message = format!("Revision '{revision_id}' is not ready and cannot serve traffic. {message}");
+    remove(service, "reconciling");
+    set_service(service, now, "CONDITION_FAILED", &message, reason);
+    // The traffic goes where it went before.
+    set_condition(service, "RoutesReady", "CONDITION_SUCCEEDED", "", None);
+    message
+}
+
+/// Sets what a service says about itself and about its latest revision.
+fn set_service(
+    service: &mut Value,
+    now: Timestamp,
+    state: &str,
+    message: &str,
+    reason: Option<(&str, &str)>,
+) {
+    let mut own = json!({ "conditions": [] });
+    set_condition(&mut own, "Ready", state, message, reason);
+    service["terminalCondition"] = own["conditions"][0].take();
+    set_condition(service, "ConfigurationsReady", state, message, reason);
+    touch(service, now);
+}
+
+/// Lets the traffic go where the service wants it: to the latest ready revision where it does not
+/// say.
+pub(crate) fn settle_traffic(service: &mut Value) {
+    service["trafficStatuses"] = match items(&service["traffic"]) {
+        [] => json!([{ "type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100 }]),
+        targets => json!(targets),
+    };
+}
+
+fn output(cloud: &Arc<Cloud>, revision: &str) -> RevisionOutput {
+    RevisionOutput {
+        cloud: Arc::clone(cloud),
+        project: part(revision, "projects").to_owned(),
+        location: part(revision, "locations").to_owned(),
+        service: part(revision, "services").to_owned(),
+        revision: short_name(revision).to_owned(),
+        instance: uuid::Uuid::new_v4().simple().to_string(),
+    }
+}
+
+/// A probe as the log names it, and how often it may fail.
+fn probe(revision: &Value) -> (String, String, i64) {
+    let container = &revision["containers"][0];
+    let name = match text(&container["name"]) {
+        name if name.is_empty() => format!("{}-1", text(&revision["service"])),
+        name => name,
+    };
+    let port = container["ports"][0]["containerPort"].as_i64().unwrap_or(8080);
+    let probe = &container["startupProbe"];
+    let failures = probe["failureThreshold"].as_i64().unwrap_or(3);
+    if let Some(get) = probe.get("httpGet") {
+        let path = match text(&get["path"]) {
+            path if path.is_empty() => "/".to_owned(),
+            path => path,
+        };
+        return ("STARTUP HTTP".to_owned(), format!("container \"{name}\" on path \"{path}\""), failures);
+    }
+    if let Some(grpc) = probe.get("grpc") {
+        let port = grpc["port"].as_i64().unwrap_or(port);
+        return ("STARTUP GRPC".to_owned(), format!("container \"{name}\" on port {port}"), failures);
+    }
+    let (kind, failures) = match probe.get("tcpSocket") {
+        Some(_) => ("STARTUP TCP", failures),
+        None => ("Default STARTUP TCP", 1),
+    };
+    let port = probe["tcpSocket"]["port"].as_i64().unwrap_or(port);
+    (kind.to_owned(), format!("container \"{name}\" on port {port}"), failures)
+}
+
+fn probe_succeeded(revision: &Value) -> String {
+    let (kind, place, _) = probe(revision);
+    format!("{kind} probe succeeded after 1 attempt for {place}.")
+}
+
+fn probe_gave_up(revision: &Value) -> String {
+    let (kind, place, failures) = probe(revision);
+    let times = if failures == 1 { "time" } else { "times" };
+    format!("{kind} probe failed {failures} {times} consecutively for {place}. The instance was not started.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_for_an_image_goes_before_one_for_any() {
+        let mut state = State::default();
+        let rule = |image: Option<&str>, seconds| Rule {
+            image: image.map(str::to_owned),
+            outcome: ServiceOutcome::ReadyAfter(Duration::from_secs(seconds)),
+        };
+        let seconds = |state: &State, image: &str| {
+            let revision = json!({ "containers": [{ "image": image }] });
+            match state.outcome("s", &revision) {
+                ServiceOutcome::ReadyAfter(after) => after.as_secs(),
+                _ => 0,
+            }
+        };
+        assert_eq!(seconds(&state, "h/backend:2"), 0);
+        state.set_outcome("s", rule(Some("backend:2"), 2));
+        state.set_outcome("s", rule(None, 1));
+        assert_eq!(seconds(&state, "h/backend:1"), 1);
+        assert_eq!(seconds(&state, "h/backend:2"), 2);
+        state.set_outcome("s", rule(None, 3));
+        state.set_outcome("s", rule(Some("backend"), 4));
+        assert_eq!(seconds(&state, "h/frontend:1"), 3);
+        assert_eq!(seconds(&state, "h/backend:2"), 4);
+        assert_eq!(state.outcomes["s"].len(), 3, "a rule is replaced, not added again");
+    }
+
+    #[test]
+    fn the_log_names_the_probe_of_the_template() {
+        let line =
+            |container: Value| probe_gave_up(&json!({ "service": "backend", "containers": [container] }));
+        assert_eq!(
+            line(json!({})),
+            "Default STARTUP TCP probe failed 1 time consecutively for container \"backend-1\" on port 8080. \
+             The instance was not started."
+        );
+        let probe = json!({ "httpGet": { "path": "/health" }, "failureThreshold": 6 });
+        assert_eq!(
+            line(json!({ "name": "app", "startupProbe": probe })),
+            "STARTUP HTTP probe failed 6 times consecutively for container \"app\" on path \"/health\". \
+             The instance was not started."
+        );
+    }
+}

@@ -1,0 +1,245 @@
+//! What the owner of the emulator puts into it: resources in the API's JSON, made whole.
+
+use serde_json::{Value, json};
+
+use crate::api;
+use crate::logs;
+use crate::names;
+use crate::schema::{self, Fields};
+use crate::store::Saved;
+use crate::{Cloud, Error};
+
+/// The kinds of resources that can be put there.
+#[derive(Clone, Copy)]
+enum Kind {
+    Job,
+    Service,
+    Revision,
+    SqlInstance,
+    Repository,
+    DockerImage,
+    Project,
+}
+
+impl Kind {
+    fn of(name: &str) -> Option<Self> {
+        match name.split('/').collect::<Vec<_>>()[..] {
+            ["projects", _, "locations", _, "jobs", _] => Some(Self::Job),
+            ["projects", _, "locations", _, "services", _] => Some(Self::Service),
+            ["projects", _, "locations", _, "services", _, "revisions", _] => Some(Self::Revision),
+            ["projects", _] => Some(Self::Project),
+            ["projects", _, "instances", _] => Some(Self::SqlInstance),
+            ["projects", _, "locations", _, "repositories", _] => Some(Self::Repository),
+            ["projects", _, "locations", _, "repositories", _, "dockerImages", image]
+                if image.contains("@sha256:") =>
+            {
+                Some(Self::DockerImage)
+            }
+            _ => None,
+        }
+    }
+
+    fn message(self) -> &'static str {
+        match self {
+            Self::Job => "Job",
+            Self::Service => "Service",
+            Self::Revision => "Revision",
+            Self::SqlInstance => "DatabaseInstance",
+            Self::Repository => "Repository",
+            Self::DockerImage => "DockerImage",
+            Self::Project => "Project",
+        }
+    }
+
+    fn place(self, saved: &mut Saved) -> &mut std::collections::BTreeMap<String, Value> {
+        match self {
+            Self::Job => &mut saved.jobs,
+            Self::Service => &mut saved.services,
+            Self::Revision => &mut saved.revisions,
+            Self::SqlInstance => &mut saved.sql_instances,
+            Self::Repository => &mut saved.repositories,
+            Self::DockerImage => &mut saved.docker_images,
+            Self::Project => &mut saved.projects,
+        }
+    }
+}
+
+impl Cloud {
+    pub(crate) fn put(&self, name: &str, resource: &Value) -> Result<(), Error> {
+        let invalid = |reason: String| Error::Invalid { resource: name.to_owned(), reason };
+        let Some(kind) = Kind::of(name) else {
+            return Err(invalid("it is not the name of anything that can be put there".to_owned()));
+        };
+        let mut value = schema::read(kind.message(), "", resource, Fields::All).map_err(|violations| {
+            let reasons: Vec<String> = violations.into_iter().map(|v| v.description).collect();
+            invalid(reasons.join("; "))
+        })?;
+        match kind {
+            Kind::Job => {
+                value = api::complete_job(name, value, None, &self.options.caller)
+                    .map_err(|error| invalid(error.to_string()))?;
+            }
+            Kind::Service | Kind::Revision => complete(name, &mut value),
+            Kind::SqlInstance => complete_sql_instance(name, &mut value),
+            Kind::Repository => complete_repository(name, &mut value),
+            Kind::DockerImage => complete_docker_image(name, &mut value),
+            Kind::Project => complete_project(name, &mut value),
+        }
+        self.store.change(|state| {
+            state.ensure_project(names::part(name, "projects"));
+            if matches!(kind, Kind::DockerImage) {
+                take_tags(&mut state.saved, name, &value);
+            }
+            kind.place(&mut state.saved).insert(name.to_owned(), value);
+        });
+        Ok(())
+    }
+
+    pub(crate) fn put_log_entry(&self, entry: &Value) -> Result<(), Error> {
+        let invalid = |reason: String| Error::Invalid { resource: "the log entry".to_owned(), reason };
+        let value = schema::read("LogEntry", "", entry, Fields::All).map_err(|violations| {
+            let reasons: Vec<String> = violations.into_iter().map(|v| v.description).collect();
+            invalid(reasons.join("; "))
+        })?;
+        let Value::Object(entry) = value else {
+            return Err(invalid("it is not an object".to_owned()));
+        };
+        if !entry.contains_key("logName") {
+            return Err(invalid("it has no logName".to_owned()));
+        }
+        self.store.change(|state| logs::add(self, state, entry, std::time::Duration::ZERO));
+        Ok(())
+    }
+}
+
+/// What every service and revision has and a test does not care for.
+fn complete(name: &str, resource: &mut Value) {
+    let now = jiff::Timestamp::now();
+    resource["name"] = json!(name);
+    defaults(
+        resource,
+        [
+            ("uid", json!(uuid::Uuid::new_v4())),
+            ("generation", json!("1")),
+            ("observedGeneration", json!("1")),
+            ("createTime", json!(now.to_string())),
+            ("updateTime", json!(now.to_string())),
+            ("launchStage", json!("GA")),
+            ("etag", json!(names::etag(name, now))),
+        ],
+    );
+}
+
+/// What a healthy Cloud SQL instance has. The region is the default of Google's own forms.
+fn complete_sql_instance(full_name: &str, instance: &mut Value) {
+    let project = names::part(full_name, "projects");
+    let name = names::short_name(full_name);
+    instance["name"] = json!(name);
+    instance["project"] = json!(project);
+    defaults(
+        instance,
+        [
+            ("kind", json!("sql#instance")),
+            ("state", json!("RUNNABLE")),
+            ("region", json!("us-central1")),
+            ("backendType", json!("SECOND_GEN")),
+            ("instanceType", json!("CLOUD_SQL_INSTANCE")),
+            ("createTime", json!(jiff::Timestamp::now().to_string())),
+            ("selfLink", json!(format!("https://sqladmin.googleapis.com/v1/{full_name}"))),
+        ],
+    );
+    let region = instance["region"].as_str().unwrap_or_default();
+    let connection = json!(format!("{project}:{region}:{name}"));
+    defaults(instance, [("connectionName", connection)]);
+    if let Some(settings) = instance.get_mut("settings") {
+        defaults(settings, [("kind", json!("sql#settings")), ("settingsVersion", json!("1"))]);
+    }
+}
+
+/// A project nobody has described.
+pub(crate) fn new_project(name: &str) -> Value {
+    let mut project = json!({});
+    complete_project(name, &mut project);
+    project
+}
+
+/// A project's own name has its number, also where it was asked for by its id.
+fn complete_project(name: &str, project: &mut Value) {
+    let id = names::part(name, "projects");
+    let now = jiff::Timestamp::now();
+    project["name"] = json!(format!("projects/{}", names::project_number(id)));
+    project["projectId"] = json!(id);
+    defaults(
+        project,
+        [
+            ("state", json!("ACTIVE")),
+            ("displayName", json!(id)),
+            ("createTime", json!(now.to_string())),
+            ("updateTime", json!(now.to_string())),
+            ("etag", json!(names::etag(name, now))),
+        ],
+    );
+}
+
+fn complete_repository(name: &str, repository: &mut Value) {
+    let now = jiff::Timestamp::now().to_string();
+    repository["name"] = json!(name);
+    defaults(
+        repository,
+        [
+            ("format", json!("DOCKER")),
+            ("mode", json!("STANDARD_REPOSITORY")),
+            ("createTime", json!(now)),
+            ("updateTime", json!(now)),
+            ("registryUri", json!(registry_uri(name))),
+        ],
+    );
+}
+
+fn complete_docker_image(name: &str, image: &mut Value) {
+    let now = jiff::Timestamp::now().to_string();
+    image["name"] = json!(name);
+    let uploaded = image.get("uploadTime").cloned().unwrap_or(json!(now));
+    defaults(
+        image,
+        [
+            ("uri", json!(format!("{}/{}", registry_uri(name), names::short_name(name)))),
+            ("mediaType", json!("application/vnd.docker.distribution.manifest.v2+json")),
+            ("updateTime", uploaded.clone()),
+            ("uploadTime", uploaded),
+        ],
+    );
+}
+
+/// `europe-west2-docker.pkg.dev/project/repository`
+fn registry_uri(name: &str) -> String {
+    let part = |collection| names::part(name, collection);
+    format!("{}-docker.pkg.dev/{}/{}", part("locations"), part("projects"), part("repositories"))
+}
+
+/// A tag names one digest of an image: the one it was given to last.
+fn take_tags(saved: &mut Saved, name: &str, image: &Value) {
+    let family = |name: &str| name.split('@').next().map(str::to_owned);
+    let taken = image["tags"].as_array().cloned().unwrap_or_default();
+    for (other, value) in &mut saved.docker_images {
+        if family(other) != family(name) {
+            continue;
+        }
+        if let Some(tags) = value["tags"].as_array_mut() {
+            tags.retain(|tag| !taken.contains(tag));
+            if tags.is_empty()
+                && let Some(object) = value.as_object_mut()
+            {
+                object.remove("tags");
+            }
+        }
+    }
+}
+
+fn defaults<const N: usize>(resource: &mut Value, fields: [(&str, Value); N]) {
+    for (field, value) in fields {
+        if resource.get(field).is_none() {
+            resource[field] = value;
+        }
+    }
+}

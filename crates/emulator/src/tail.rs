@@ -1,0 +1,503 @@
+//! `google.logging.v2.LoggingServiceV2.TailLogEntries`, over gRPC: log entries as they come in.
+//!
+//! Sources: the method's definition ("Each response in the stream will order entries with increasing
+//! values of `LogEntry.timestamp`. Ordering is not guaranteed between separate responses."), the
+//! quotas of Cloud Logging, and the gRPC protocol over HTTP/2.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write;
+use std::future::pending;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, Response, header, request};
+use futures::stream;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use jiff::{SignedDuration, Timestamp};
+use prost::Message;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::Cloud;
+use crate::api;
+use crate::calls::{CallId, Received};
+use crate::error::ApiError;
+use crate::faults::FaultAction;
+use crate::filter::Filter;
+use crate::names::part;
+use crate::proto::{LogEntry, TailLogEntriesRequest, TailLogEntriesResponse};
+use crate::server::{Wire, authenticate};
+use crate::store::Entry;
+
+/// Where gRPC has the method.
+pub(crate) const PATH: &str = "/google.logging.v2.LoggingServiceV2/TailLogEntries";
+
+/// What an answer may hold before another is begun: clients refuse messages of more than 4 MiB.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+
+/// The sessions that are open, by project.
+#[derive(Default)]
+pub(crate) struct Sessions(Mutex<HashMap<String, u32>>);
+
+/// A session's place among those of its projects.
+struct Place {
+    cloud: Arc<Cloud>,
+    projects: BTreeSet<String>,
+}
+
+impl Place {
+    /// None when one of the projects has no room.
+    fn take(cloud: &Arc<Cloud>, projects: BTreeSet<String>) -> Option<Self> {
+        let mut open = cloud.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = cloud.options.log_tails_per_project;
+        if projects.iter().any(|project| open.get(project).is_some_and(|count| *count >= limit)) {
+            return None;
+        }
+        for project in &projects {
+            *open.entry(project.clone()).or_default() += 1;
+        }
+        drop(open);
+        Some(Self { cloud: Arc::clone(cloud), projects })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.cloud.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for project in &self.projects {
+            if let Some(count) = open.get_mut(project) {
+                *count = count.saturating_sub(1);
+            }
+        }
+    }
+}
+
+/// Answers a gRPC request, whatever its method.
+pub(crate) async fn answer(
+    cloud: Arc<Cloud>,
+    wire: Wire,
+    parts: request::Parts,
+    body: Body,
+    at: Duration,
+) -> Response<Body> {
+    let path = parts.uri.path();
+    let call = cloud.calls.begin(&Received {
+        method: parts.method.as_str(),
+        path,
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &parts.headers,
+        body: &[],
+        at,
+    });
+    let (delay, fault) = cloud.faults.hit(parts.method.as_str(), path);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    let limit = match fault {
+        Some(FaultAction::Status { code, status, message, .. }) => {
+            let error = ApiError::of_http(code, status.as_deref(), &message);
+            return refuse(&cloud, &call, &error);
+        }
+        Some(FaultAction::BreakStream { entries }) => Some(Limit { entries, end: None }),
+        Some(FaultAction::EndStream { entries, code, message }) => {
+            Some(Limit { entries, end: Some(ApiError::of_http(code, None, &message)) })
+        }
+        Some(FaultAction::ResetBefore | FaultAction::ResetAfter | FaultAction::Truncate { .. }) => {
+            wire.cut();
+            return Response::new(Body::empty());
+        }
+        Some(FaultAction::Delay(_)) | None => None,
+    };
+    if path != PATH {
+        let what = path.trim_start_matches('/').replace('/', ".");
+        return refuse(&cloud, &call, &ApiError::unimplemented(&what));
+    }
+    if let Err(error) = authenticate(&cloud, &parts.headers) {
+        return refuse(&cloud, &call, &error);
+    }
+    let mut requests = Requests { body, received: Vec::new() };
+    let session = match requests.next().await {
+        Ok(Some(request)) => Session::open(&cloud, &call, &request),
+        // Nothing was asked for.
+        Ok(None) => Err(ApiError::invalid("The request must contain at least one message.")),
+        Err(error) => Err(error),
+    };
+    let (session, place) = match session {
+        Ok(session) => session,
+        Err(error) => return refuse(&cloud, &call, &error),
+    };
+    cloud.calls.end(&call, 200);
+    let (sender, receiver) = mpsc::channel(16);
+    let answers = Answers { sender, wire, limit, sent: 0 };
+    tokio::spawn(async move {
+        let _place = place;
+        follow(&cloud, session, requests, answers, &call).await;
+    });
+    let frames = stream::unfold(receiver, |mut receiver| async move {
+        let frame: io::Result<Frame<Bytes>> = receiver.recv().await?;
+        Some((frame, receiver))
+    });
+    let mut response = Response::new(Body::new(StreamBody::new(frames)));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+}
+
+/// An answer without messages, whose headers say why.
+fn refuse(cloud: &Cloud, call: &CallId, error: &ApiError) -> Response<Body> {
+    cloud.calls.end(call, 200);
+    cloud.calls.end_stream(call, error.rpc_code());
+    let mut response = Response::new(Body::empty());
+    *response.headers_mut() = status(error);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+}
+
+fn status(error: &ApiError) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("grpc-status", HeaderValue::from(error.rpc_code()));
+    // What is not printable ASCII is percent-encoded, and so is the percent sign.
+    let mut message = String::new();
+    for byte in error.to_string().bytes() {
+        match byte {
+            b' '..=b'~' if byte != b'%' => message.push(char::from(byte)),
+            // Writing to a string cannot fail.
+            _ => drop(write!(message, "%{byte:02X}")),
+        }
+    }
+    if let Some(message) = Some(message).filter(|message| !message.is_empty())
+        && let Ok(message) = HeaderValue::from_str(&message)
+    {
+        headers.insert("grpc-message", message);
+    }
+    headers
+}
+
+/// The messages of the caller.
+struct Requests {
+    body: Body,
+    received: Vec<u8>,
+}
+
+impl Requests {
+    /// The next message; none at the end. Dropping the future loses nothing.
+    async fn next(&mut self) -> Result<Option<TailLogEntriesRequest>, ApiError> {
+        loop {
+            if let Some(message) = self.take()? {
+                return Ok(Some(message));
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        self.received.extend_from_slice(data);
+                    }
+                }
+                Some(Err(error)) => return Err(ApiError::invalid(error.to_string())),
+            }
+        }
+    }
+
+    /// A message that has arrived whole: a flag for compression, four bytes of length, its bytes.
+    fn take(&mut self) -> Result<Option<TailLogEntriesRequest>, ApiError> {
+        let [compressed, a, b, c, d, rest @ ..] = &self.received[..] else {
+            return Ok(None);
+        };
+        if *compressed != 0 {
+            return Err(ApiError::unimplemented("Compression of gRPC messages"));
+        }
+        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+        let Some(message) = rest.get(..length) else {
+            return Ok(None);
+        };
+        let message = TailLogEntriesRequest::decode(message)
+            .map_err(|error| ApiError::invalid(format!("Invalid request message: {error}")))?;
+        self.received.drain(..5 + length);
+        Ok(Some(message))
+    }
+}
+
+/// A fault that ends the stream.
+struct Limit {
+    entries: u64,
+    /// The connection is reset where there is none.
+    end: Option<ApiError>,
+}
+
+struct Answers {
+    sender: mpsc::Sender<io::Result<Frame<Bytes>>>,
+    wire: Wire,
+    limit: Option<Limit>,
+    sent: u64,
+}
+
+/// The stream is over.
+struct Over;
+
+impl Answers {
+    async fn entries(&mut self, entries: Vec<LogEntry>) -> Result<(), Over> {
+        let mut answer = TailLogEntriesResponse::default();
+        let mut length = 0;
+        for entry in entries {
+            if self.is_at_limit(answer.entries.len()) {
+                break;
+            }
+            length += entry.encoded_len();
+            answer.entries.push(entry);
+            if length > LONGEST_ANSWER {
+                self.message(&std::mem::take(&mut answer)).await?;
+                length = 0;
+            }
+        }
+        if answer.entries.is_empty() { Ok(()) } else { self.message(&answer).await }
+    }
+
+    fn is_at_limit(&self, more: usize) -> bool {
+        self.limit.as_ref().is_some_and(|limit| self.sent + more as u64 >= limit.entries)
+    }
+
+    async fn message(&mut self, answer: &TailLogEntriesResponse) -> Result<(), Over> {
+        let mut bytes = vec![0];
+        let length = u32::try_from(answer.encoded_len()).unwrap_or(u32::MAX);
+        bytes.extend(length.to_be_bytes());
+        bytes.extend(answer.encode_to_vec());
+        self.sent += answer.entries.len() as u64;
+        let (before, length) = (self.wire.written(), bytes.len() as u64);
+        self.sender.send(Ok(Frame::data(bytes.into()))).await.map_err(|_| Over)?;
+        if self.is_at_limit(0) {
+            // What follows would overtake the message: it has to be on its way first.
+            let _ = tokio::time::timeout(Duration::from_secs(1), async {
+                while self.wire.written() < before + length {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            })
+            .await;
+        }
+        Ok(())
+    }
+
+    /// Ends the stream if a fault says that it is time; the code it ends with, unless it breaks.
+    async fn fail(&mut self) -> Option<Option<i32>> {
+        if !self.is_at_limit(0) {
+            return None;
+        }
+        if let Some(error) = self.limit.take()?.end {
+            self.end(&error).await;
+            return Some(Some(error.rpc_code()));
+        }
+        self.wire.cut();
+        // Its error is that of a caller who has gone already.
+        drop(self.sender.send(Err(io::ErrorKind::ConnectionReset.into())).await);
+        Some(None)
+    }
+
+    async fn end(&mut self, error: &ApiError) {
+        drop(self.sender.send(Ok(Frame::trailers(status(error)))).await);
+    }
+}
+
+/// What a caller wants to see, and what waits for its time.
+struct Session {
+    projects: BTreeSet<String>,
+    filter: Filter,
+    window: SignedDuration,
+    /// The number of the next entry to look at.
+    next: u64,
+    held: Vec<Held>,
+    /// Which life of the emulator's state it belongs to.
+    epoch: u64,
+}
+
+struct Held {
+    /// When it can be known.
+    available: Timestamp,
+    timestamp: Timestamp,
+    entry: LogEntry,
+}
+
+impl Held {
+    fn due(&self, window: SignedDuration) -> Timestamp {
+        self.available.checked_add(window).unwrap_or(self.available)
+    }
+}
+
+impl Session {
+    fn open(
+        cloud: &Arc<Cloud>,
+        call: &CallId,
+        request: &TailLogEntriesRequest,
+    ) -> Result<(Self, Place), ApiError> {
+        cloud.calls.set_body(call, describe(request));
+        api::check_logging(cloud)?;
+        let (projects, filter, window) = read(request)?;
+        let place = Place::take(cloud, projects.clone()).ok_or_else(|| {
+            ApiError::exhausted(format!(
+                "Quota exceeded: the project has {} open tailing sessions, which is the most there can be.",
+                cloud.options.log_tails_per_project
+            ))
+        })?;
+        let mut session = Self { projects, filter, window, next: 0, held: Vec::new(), epoch: cloud.epoch() };
+        let opened = Timestamp::now();
+        cloud.store.read(|state| {
+            for entry in &state.saved.entries {
+                session.hold(entry, opened);
+            }
+            session.next = state.next_entry();
+        });
+        Ok((session, place))
+    }
+
+    /// Holds an entry back until its time, if it is to be sent, and becomes available only `after`.
+    fn hold(&mut self, entry: &Entry, after: Timestamp) {
+        let log = entry.json["logName"].as_str().unwrap_or_default();
+        if !self.projects.contains(part(log, "projects")) || !self.filter.matches(&entry.json) {
+            return;
+        }
+        for available in std::iter::once(entry.available).chain(entry.again) {
+            if available > after {
+                self.held.push(Held {
+                    available,
+                    timestamp: entry.timestamp,
+                    entry: LogEntry::from_json(&entry.json),
+                });
+            }
+        }
+    }
+
+    /// Looks at what has come in.
+    fn take_in(&mut self, cloud: &Cloud) {
+        cloud.store.read(|state| {
+            for entry in state.entries_from(self.next) {
+                self.hold(entry, Timestamp::MIN);
+            }
+            self.next = state.next_entry();
+        });
+    }
+
+    /// What is to be sent now, in the order of its time; what is older than it goes with it, so that
+    /// a window does put things in order.
+    fn due(&mut self) -> Vec<LogEntry> {
+        let now = Timestamp::now();
+        let window = self.window;
+        let newest = self.held.iter().filter(|held| held.due(window) <= now).map(|held| held.timestamp).max();
+        let Some(newest) = newest else {
+            return Vec::new();
+        };
+        let overtaken = |held: &Held| !window.is_zero() && held.timestamp < newest && held.available <= now;
+        let (mut due, held): (Vec<Held>, Vec<Held>) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|held| held.due(window) <= now || overtaken(held));
+        self.held = held;
+        due.sort_by_key(|held| held.timestamp);
+        due.into_iter().map(|held| held.entry).collect()
+    }
+
+    /// How long nothing becomes due.
+    fn pause(&self) -> Option<Duration> {
+        let next = self.held.iter().map(|held| held.due(self.window)).min()?;
+        Some(Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO))
+    }
+}
+
+fn read(request: &TailLogEntriesRequest) -> Result<(BTreeSet<String>, Filter, SignedDuration), ApiError> {
+    // The field's documentation: "Valid values are between 0-60000 milliseconds. Defaults to 2000
+    // milliseconds."
+    let window = match request.buffer_window {
+        None => SignedDuration::from_secs(2),
+        Some(window) => SignedDuration::new(window.seconds, window.nanos),
+    };
+    if window.is_negative() || window > SignedDuration::from_mins(1) {
+        return Err(ApiError::invalid("buffer_window must be between 0 and 60000 milliseconds"));
+    }
+    let filter = Filter::parse(&request.filter)
+        .map_err(|error| ApiError::invalid(format!("Unparseable filter: {error}")))?;
+    let names = json!({ "resourceNames": request.resource_names });
+    let projects = api::logged_projects(&names)?.into_iter().map(str::to_owned).collect();
+    Ok((projects, filter, window))
+}
+
+/// A request as the record of calls has it.
+fn describe(request: &TailLogEntriesRequest) -> Value {
+    let mut body = json!({ "resourceNames": request.resource_names });
+    if !request.filter.is_empty() {
+        body["filter"] = json!(request.filter);
+    }
+    if let Some(window) = &request.buffer_window {
+        let seconds = SignedDuration::new(window.seconds, window.nanos).as_secs_f64();
+        body["bufferWindow"] = json!(format!("{seconds}s"));
+    }
+    body
+}
+
+/// Sends what comes in until one side ends it.
+async fn follow(
+    cloud: &Arc<Cloud>,
+    mut session: Session,
+    mut requests: Requests,
+    mut answers: Answers,
+    call: &CallId,
+) {
+    let mut changes = cloud.store.changes();
+    let mut asking = true;
+    loop {
+        changes.borrow_and_update();
+        if let Some(code) = answers.fail().await {
+            if let Some(code) = code {
+                cloud.calls.end_stream(call, code);
+            }
+            return;
+        }
+        if cloud.epoch() != session.epoch || cloud.closing.is_cancelled() {
+            let error = ApiError::of_http(503, None, "The service is currently unavailable.");
+            answers.end(&error).await;
+            cloud.calls.end_stream(call, error.rpc_code());
+            return;
+        }
+        session.take_in(cloud);
+        if answers.entries(session.due()).await.is_err() {
+            return;
+        }
+        if answers.is_at_limit(0) {
+            continue;
+        }
+        let pause = session.pause();
+        let sleep = async move {
+            match pause {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            _ = changes.changed() => {}
+            () = sleep => {}
+            () = answers.sender.closed() => return,
+            () = cloud.closing.cancelled() => {}
+            request = requests.next(), if asking => match request {
+                // A caller that has nothing more to ask goes on listening.
+                Ok(None) if cloud.options.end_tail_with_requests => {
+                    answers.end(&ApiError::none()).await;
+                    cloud.calls.end_stream(call, 0);
+                    return;
+                }
+                Ok(None) => asking = false,
+                Ok(Some(request)) => match read(&request) {
+                    // Whose sessions it counts among does not change.
+                    Ok((projects, filter, window)) => {
+                        session.projects = projects;
+                        session.filter = filter;
+                        session.window = window;
+                    }
+                    Err(error) => {
+                        answers.end(&error).await;
+                        cloud.calls.end_stream(call, error.rpc_code());
+                        return;
+                    }
+                },
+                Err(_) => return,
+            },
+        }
+    }
+}
