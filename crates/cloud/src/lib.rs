@@ -11,11 +11,16 @@ mod error;
 mod google;
 mod model;
 mod names;
+mod settings;
 
 pub use error::{CloudError, CloudErrorKind};
-pub use google::{Credentials, Endpoints, Google, Reply};
-pub use model::{Ending, Execution, Job, LogEntry, LogSource, Phase, RunError, RunJob, Severity, TaskResult};
-pub use names::{ExecutionName, InvalidName, JobName, ProjectId, Region, ResourceId};
+pub use google::{Credentials, Endpoints, Google, Reply, SignIn, SignInOptions, SignInSource};
+pub use model::{
+    DatabaseInstance, DeployedJob, Ending, Execution, Job, LogEntry, LogSource, Phase, Readiness, Revision,
+    RunError, RunJob, Service, Severity, TaskResult,
+};
+pub use names::{ExecutionName, InvalidName, JobName, ProjectId, Region, ResourceId, ServiceName};
+pub use settings::{Difference, Egress, EnvValue, JobSettings};
 
 /// Installs ring as this process's TLS provider. The clients are built without one of their own, so
 /// this has to be called before the first of them is made; calling it again does nothing.

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::error::CloudError;
 use crate::names::ExecutionName;
+use crate::settings::JobSettings;
 
 /// A Cloud Run job, as far as running it needs.
 #[derive(Debug, Clone)]
@@ -15,6 +16,60 @@ pub struct Job {
     pub image: String,
     /// How often a failed task is run again. Anything but 0 would run a write twice.
     pub max_retries: i32,
+}
+
+/// A job as it was read, with all that has to be sent back to change it.
+pub struct DeployedJob {
+    /// What matters to us.
+    pub settings: JobSettings,
+    pub(crate) raw: Box<google_cloud_run_v2::model::Job>,
+}
+
+/// A Cloud SQL instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseInstance {
+    /// Its address in the VPC network, where it has one.
+    pub private_ip: Option<String>,
+}
+
+/// A Cloud Run service, as it was read.
+pub struct Service {
+    /// The image of its container, in the newest template.
+    pub image: String,
+    /// The id of the revision made last.
+    pub latest_created: String,
+    /// The id of the newest revision that became ready.
+    pub latest_ready: String,
+    /// Whether requests go to the newest ready revision, whichever that is.
+    pub traffic_to_latest: bool,
+    pub(crate) raw: Box<google_cloud_run_v2::model::Service>,
+}
+
+/// A revision of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// Its id: what people call its name.
+    pub id: String,
+    /// The image of its container, as it was given: with a tag or a digest.
+    pub image: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// Whether it is, or was, ready.
+    pub readiness: Readiness,
+}
+
+/// Whether a revision serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// Ready; a retired revision stays so.
+    Ready,
+    /// Not yet.
+    Pending,
+    /// It failed.
+    Failed {
+        /// Cloud Run's own words.
+        reason: String,
+    },
 }
 
 /// A request to run a job once. Its values may be secret: no `Debug`.

@@ -104,6 +104,23 @@ impl fmt::Display for JobName {
     }
 }
 
+/// A Cloud Run service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceName {
+    /// Its project.
+    pub project: ProjectId,
+    /// Its region.
+    pub region: Region,
+    /// Its id.
+    pub service: ResourceId,
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "projects/{}/locations/{}/services/{}", self.project, self.region, self.service)
+    }
+}
+
 /// An execution of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecutionName {

@@ -1,11 +1,14 @@
 //! The adapter over Google's own clients.
 
 mod convert;
+mod deploy;
 mod policy;
+mod service;
+mod sign_in;
 
 use std::pin::Pin;
 
-use google_cloud_auth::credentials::anonymous;
+use google_cloud_auth::credentials::{Credentials as AuthCredentials, anonymous};
 use google_cloud_logging_v2::client::LoggingServiceV2;
 use google_cloud_run_v2::client::{Executions, Jobs, Tasks};
 use google_cloud_run_v2::model;
@@ -13,9 +16,10 @@ use google_cloud_run_v2::model::run_job_request::Overrides;
 use google_cloud_run_v2::model::run_job_request::overrides::ContainerOverride;
 use jiff::Timestamp;
 
-use crate::error::{CloudError, CloudErrorKind};
+use crate::error::CloudError;
 use crate::model::{Execution, Job, LogEntry, RunError, RunJob, TaskResult};
 use crate::names::{ExecutionName, JobName};
+pub use sign_in::{SignIn, SignInOptions, SignInSource};
 
 /// Where the services are, when they are not Google's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,13 +28,19 @@ pub struct Endpoints {
     pub run: Option<String>,
     /// Cloud Logging.
     pub logging: Option<String>,
+    /// Cloud SQL Admin.
+    pub sql: Option<String>,
+    /// Artifact Registry: its API, not the registry that images are pushed to.
+    pub artifact_registry: Option<String>,
 }
 
 /// Who calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Credentials {
     /// Nobody: for an emulator, which asks for no sign-in.
     Anonymous,
+    /// Somebody.
+    SignIn(SignIn),
 }
 
 /// A call under way. Boxed, so that the clients' code is compiled here, once, and not into every
@@ -39,11 +49,15 @@ pub type Reply<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A connection to Google Cloud, or to what stands in for it.
 pub struct Google {
+    endpoints: Endpoints,
+    credentials: AuthCredentials,
     jobs: Jobs,
     executions: Executions,
     tasks: Tasks,
     logging: LoggingServiceV2,
 }
+
+/// Prepares one of the clients.
 
 macro_rules! client {
     ($client:ident, $credentials:expr, $endpoint:expr) => {{
@@ -51,28 +65,35 @@ macro_rules! client {
         if let Some(endpoint) = $endpoint {
             builder = builder.with_endpoint(endpoint);
         }
-        builder.build().await.map_err(|error| CloudError {
-            kind: CloudErrorKind::NotSignedIn,
+        builder.build().await.map_err(|error| $crate::error::CloudError {
+            kind: $crate::error::CloudErrorKind::NotSignedIn,
             doing: "prepare the clients for Google Cloud",
             message: error.to_string(),
         })
     }};
 }
+use client;
 
 #[expect(clippy::must_use_candidate, reason = "a future says so itself")]
 impl Google {
     /// Prepares the clients; nothing is sent yet.
-    pub fn connect(endpoints: &Endpoints, credentials: Credentials) -> Reply<'_, Result<Self, CloudError>> {
+    pub fn connect(
+        endpoints: Endpoints,
+        credentials: Credentials,
+    ) -> Reply<'static, Result<Self, CloudError>> {
         Box::pin(async move {
             crate::install_tls_provider();
             let credentials = match credentials {
                 Credentials::Anonymous => anonymous::Builder::new().build(),
+                Credentials::SignIn(sign_in) => sign_in.credentials(),
             };
             Ok(Self {
                 jobs: client!(Jobs, credentials, &endpoints.run)?,
                 executions: client!(Executions, credentials, &endpoints.run)?,
                 tasks: client!(Tasks, credentials, &endpoints.run)?,
                 logging: client!(LoggingServiceV2, credentials, &endpoints.logging)?,
+                endpoints,
+                credentials,
             })
         })
     }

@@ -1,0 +1,148 @@
+//! Services and their revisions.
+
+use google_cloud_run_v2::client::{Revisions, Services};
+use google_cloud_run_v2::model;
+use google_cloud_run_v2::model::TrafficTargetAllocationType;
+use google_cloud_run_v2::model::condition::State;
+use jiff::Timestamp;
+
+use super::{Google, Reply, client, convert, policy};
+use crate::error::CloudError;
+use crate::model::{LogEntry, Readiness, Revision, Service};
+use crate::names::ServiceName;
+
+#[expect(clippy::must_use_candidate, reason = "a future says so itself")]
+impl Google {
+    /// The service as it is now.
+    pub fn service<'a>(&'a self, name: &'a ServiceName) -> Reply<'a, Result<Service, CloudError>> {
+        Box::pin(async move {
+            let client = client!(Services, self.credentials, &self.endpoints.run)?;
+            let service = policy::read(client.get_service().set_name(name.to_string()))
+                .send()
+                .await
+                .map_err(|error| CloudError::new("read the service", &error))?;
+            Ok(convert_service(service))
+        })
+    }
+
+    /// The service's revisions, newest first: the last hundred of them.
+    pub fn revisions<'a>(&'a self, name: &'a ServiceName) -> Reply<'a, Result<Vec<Revision>, CloudError>> {
+        Box::pin(async move {
+            let client = client!(Revisions, self.credentials, &self.endpoints.run)?;
+            let request = client.list_revisions().set_parent(name.to_string()).set_page_size(100);
+            let list = policy::read(request)
+                .send()
+                .await
+                .map_err(|error| CloudError::new("list the service's revisions", &error))?;
+            let mut revisions: Vec<Revision> = list.revisions.iter().map(convert_revision).collect();
+            revisions.sort_by_key(|revision| std::cmp::Reverse(revision.created));
+            Ok(revisions)
+        })
+    }
+
+    /// Gives the service another image: refused as a conflict if somebody changed it since it was
+    /// read. The request is sent once; it returns when the change is accepted.
+    pub fn change_service_image<'a>(
+        &'a self,
+        service: &'a Service,
+        image: &'a str,
+    ) -> Reply<'a, Result<(), CloudError>> {
+        Box::pin(async move {
+            let client = client!(Services, self.credentials, &self.endpoints.run)?;
+            let mut changed = (*service.raw).clone();
+            let template = changed.template.get_or_insert_default();
+            // A revision's name is its own: the next one gets another from Cloud Run.
+            template.revision.clear();
+            if let Some(container) = template.containers.first_mut() {
+                image.clone_into(&mut container.image);
+            }
+            let mask = google_cloud_wkt::FieldMask::default().set_paths(["template"]);
+            let request = client.update_service().set_service(changed).set_update_mask(mask);
+            policy::once(request)
+                .send()
+                .await
+                .map(drop)
+                .map_err(|error| CloudError::new("change the service", &error))
+        })
+    }
+
+    /// One revision as it is now.
+    pub fn revision<'a>(
+        &'a self,
+        service: &'a ServiceName,
+        id: &'a str,
+    ) -> Reply<'a, Result<Revision, CloudError>> {
+        Box::pin(async move {
+            let client = client!(Revisions, self.credentials, &self.endpoints.run)?;
+            let revision = policy::poll(client.get_revision().set_name(format!("{service}/revisions/{id}")))
+                .send()
+                .await
+                .map_err(|error| CloudError::new("read the revision", &error))?;
+            Ok(convert_revision(&revision))
+        })
+    }
+
+    /// The last lines a revision logged, oldest first. One read of the quota.
+    pub fn revision_log<'a>(
+        &'a self,
+        service: &'a ServiceName,
+        id: &'a str,
+        lines: i32,
+    ) -> Reply<'a, Result<Vec<LogEntry>, CloudError>> {
+        Box::pin(async move {
+            let filter = format!(
+                "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"{}\" AND \
+                 resource.labels.revision_name=\"{id}\"",
+                service.service
+            );
+            let request = self
+                .logging
+                .list_log_entries()
+                .set_resource_names([format!("projects/{}", service.project)])
+                .set_filter(filter)
+                .set_order_by("timestamp desc")
+                .set_page_size(lines);
+            let page = policy::poll(request)
+                .send()
+                .await
+                .map_err(|error| CloudError::new("read the revision's log", &error))?;
+            let mut entries: Vec<_> = page.entries.into_iter().filter_map(convert::log_entry).collect();
+            entries.reverse();
+            Ok(entries)
+        })
+    }
+}
+
+fn id(name: &str) -> String {
+    name.rsplit('/').next().unwrap_or(name).to_owned()
+}
+
+fn convert_service(service: model::Service) -> Service {
+    let container = service.template.as_ref().and_then(|template| template.containers.first());
+    let latest = |target: &model::TrafficTarget| target.r#type == TrafficTargetAllocationType::Latest;
+    Service {
+        image: container.map(|container| container.image.clone()).unwrap_or_default(),
+        latest_created: id(&service.latest_created_revision),
+        latest_ready: id(&service.latest_ready_revision),
+        // No target at all means all to the latest.
+        traffic_to_latest: service.traffic.is_empty() || service.traffic.iter().any(latest),
+        raw: Box::new(service),
+    }
+}
+
+fn convert_revision(revision: &model::Revision) -> Revision {
+    let ready = revision.conditions.iter().find(|condition| condition.r#type == "Ready");
+    let readiness = match ready.map(|condition| &condition.state) {
+        Some(State::ConditionSucceeded) => Readiness::Ready,
+        Some(State::ConditionFailed) => {
+            Readiness::Failed { reason: ready.map(|condition| condition.message.clone()).unwrap_or_default() }
+        }
+        _ => Readiness::Pending,
+    };
+    Revision {
+        id: id(&revision.name),
+        image: revision.containers.first().map(|container| container.image.clone()).unwrap_or_default(),
+        created: revision.create_time.and_then(|time| Timestamp::new(time.seconds(), time.nanos()).ok()),
+        readiness,
+    }
+}

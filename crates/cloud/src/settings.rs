@@ -1,0 +1,189 @@
+//! The settings of a job that matter for running admin tasks, and how they differ from those wanted.
+
+use std::fmt;
+
+/// Which of the container's traffic goes into the VPC network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Egress {
+    /// Only that to private addresses.
+    PrivateRangesOnly,
+    /// All of it.
+    AllTraffic,
+}
+
+impl Egress {
+    /// As it is written in `environments.yaml` and by gcloud.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PrivateRangesOnly => "private-ranges-only",
+            Self::AllTraffic => "all-traffic",
+        }
+    }
+}
+
+/// What a variable of the container is set to.
+#[derive(Clone, PartialEq, Eq)]
+pub enum EnvValue {
+    /// Text, which whoever sees the job can read.
+    Text(String),
+    /// A version of a secret; its name without the project.
+    Secret {
+        /// The secret's id.
+        secret: String,
+        /// `latest`, or a number.
+        version: String,
+    },
+}
+
+/// What belongs into a job that runs admin tasks.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct JobSettings {
+    /// The container's image.
+    pub image: String,
+    /// What the container is started with in place of the image's own entry point.
+    pub command: Vec<String>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its variables.
+    pub env: Vec<(String, EnvValue)>,
+    /// The account it runs as. `None` in what is wanted: as it is.
+    pub service_account: Option<String>,
+    /// The connector to the VPC network, by its short name. `None` in what is wanted: as it is.
+    pub connector: Option<String>,
+    /// See [`Egress`]. `None` in what is wanted: as it is.
+    pub egress: Option<Egress>,
+    /// How often a failed task is run again.
+    pub max_retries: i32,
+    /// How long a task may take, in seconds.
+    pub timeout: i64,
+    /// How many tasks an execution has.
+    pub tasks: i32,
+    /// Notes on the job, for tools: what image it is and what it speaks.
+    pub annotations: Vec<(String, String)>,
+}
+
+/// One setting that is not as wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Which.
+    pub setting: String,
+    /// What it is; `None` if it is not there.
+    pub from: Option<String>,
+    /// What it should be.
+    pub to: String,
+}
+
+impl fmt::Display for EnvValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Secret { secret, version } => write!(f, "secret {secret}, version {version}"),
+        }
+    }
+}
+
+impl JobSettings {
+    /// What of `self` is not as in `wanted`, in a fixed order. Variables and annotations that `wanted`
+    /// does not name are not looked at, and their values never shown.
+    #[must_use]
+    pub fn differences(&self, wanted: &Self) -> Vec<Difference> {
+        let mut found = Vec::new();
+        let mut compare = |setting: &str, from: Option<String>, to: String| {
+            if from.as_ref() != Some(&to) {
+                let from = from.filter(|from| !from.is_empty());
+                found.push(Difference { setting: setting.to_owned(), from, to });
+            }
+        };
+        let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+        compare("image", some(&self.image), wanted.image.clone());
+        let words = |words: &[String]| words.join(" ");
+        compare("command", Some(words(&self.command)), words(&wanted.command));
+        compare("arguments", Some(words(&self.args)), words(&wanted.args));
+        compare("tasks", Some(self.tasks.to_string()), wanted.tasks.to_string());
+        compare("max retries", Some(self.max_retries.to_string()), wanted.max_retries.to_string());
+        compare("time-out", Some(format!("{} s", self.timeout)), format!("{} s", wanted.timeout));
+        if let Some(account) = &wanted.service_account {
+            compare("service account", self.service_account.clone(), account.clone());
+        }
+        if let Some(connector) = &wanted.connector {
+            compare("VPC connector", self.connector.clone(), connector.clone());
+        }
+        if let Some(egress) = wanted.egress {
+            let own = self.egress.map(|egress| egress.as_str().to_owned());
+            compare("VPC egress", own, egress.as_str().to_owned());
+        }
+        for (name, value) in &wanted.env {
+            let own = self.env.iter().find(|(own, _)| own == name).map(|(_, value)| value);
+            if own == Some(value) {
+                continue;
+            }
+            let from = own.map(|own| match (own, value) {
+                // A password in the job's own settings is not shown again.
+                (EnvValue::Text(_), EnvValue::Secret { .. }) => "plain text".to_owned(),
+                (own, _) => own.to_string(),
+            });
+            compare(name, from, value.to_string());
+        }
+        for (name, value) in &wanted.annotations {
+            let own = self.annotations.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone());
+            compare(&format!("annotation {name}"), own, value.clone());
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted() -> JobSettings {
+        JobSettings {
+            image: "r.example/admin@sha256:1".to_owned(),
+            env: vec![
+                ("AUTH_DB_SSLMODE".to_owned(), EnvValue::Text("require".to_owned())),
+                (
+                    "AUTH_DB_PASSWORD".to_owned(),
+                    EnvValue::Secret { secret: "auth-db-password".to_owned(), version: "latest".to_owned() },
+                ),
+            ],
+            connector: Some("cx".to_owned()),
+            egress: Some(Egress::PrivateRangesOnly),
+            timeout: 300,
+            tasks: 1,
+            ..JobSettings::default()
+        }
+    }
+
+    #[test]
+    fn what_is_as_wanted_has_no_differences() {
+        let mut own = wanted();
+        own.service_account = Some("whoever".to_owned());
+        own.env.push(("OTHER".to_owned(), EnvValue::Text("value".to_owned())));
+        assert_eq!(own.differences(&wanted()), []);
+    }
+
+    #[test]
+    fn each_difference_is_named_and_no_password_shown() {
+        let mut own = wanted();
+        own.max_retries = 3;
+        own.command = vec!["python".to_owned(), "admin_cli.py".to_owned()];
+        own.env = vec![("AUTH_DB_PASSWORD".to_owned(), EnvValue::Text("hunter2".to_owned()))];
+        own.egress = None;
+        let differences = own.differences(&wanted());
+        let texts: Vec<String> = differences
+            .iter()
+            .map(|one| format!("{}: {} -> {}", one.setting, one.from.as_deref().unwrap_or("-"), one.to))
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                "command: python admin_cli.py -> ",
+                "max retries: 3 -> 0",
+                "VPC egress: - -> private-ranges-only",
+                "AUTH_DB_SSLMODE: - -> require",
+                "AUTH_DB_PASSWORD: plain text -> secret auth-db-password, version latest",
+            ]
+        );
+    }
+}
