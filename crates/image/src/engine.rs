@@ -1,0 +1,502 @@
+//! The Docker Engine: builds, tags, pushes.
+//!
+//! Only the engine's API is used, never the `docker` program: there may be none.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use bollard::Docker;
+use bollard::auth::DockerCredentials;
+use bollard::models::{BuildInfo, BuildInfoAux};
+use bollard::query_parameters::{
+    BuildImageOptionsBuilder, BuilderVersion, PushImageOptionsBuilder, TagImageOptionsBuilder,
+};
+use futures::{StreamExt as _, TryStreamExt as _};
+use sha2::{Digest as _, Sha256};
+
+use crate::context::Context;
+use crate::error::{ImageError, ImageErrorKind};
+use crate::name::Repository;
+use crate::registry::Token;
+
+/// Seconds until the engine has to answer; a build or a push may then take as long as it takes.
+const ANSWER_WITHIN: u64 = 120;
+/// A step that fails is shown with all it printed, up to this many lines: the last ones.
+const KEPT_LINES: usize = 2000;
+
+/// The user name that goes with an access token, for Google's registries ("Authenticate to
+/// Artifact Registry", access token).
+pub(crate) const TOKEN_USER: &str = "oauth2accesstoken";
+
+/// How the engine builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Builder {
+    /// `BuildKit`.
+    BuildKit,
+    /// The builder of old engines.
+    Classic,
+}
+
+/// A connection to a Docker engine that answers.
+pub struct Engine {
+    docker: Docker,
+    address: String,
+    version: String,
+    platform: String,
+    builder: Builder,
+}
+
+/// One build.
+pub struct BuildRequest<'a> {
+    /// Its files.
+    pub context: &'a Context,
+    /// The stage to build. Always named: the last stage of a file is not always the one meant.
+    pub target: &'a str,
+    /// Build arguments.
+    pub args: &'a [(String, String)],
+    /// The image's name and tag in the engine.
+    pub image: &'a str,
+    /// Build every step, whatever is cached.
+    pub no_cache: bool,
+}
+
+/// An image in the engine.
+#[derive(Debug, Clone)]
+pub struct LocalImage {
+    /// Its id, the digest of its configuration: `sha256:…`.
+    pub id: String,
+    /// Its size without compression, in bytes.
+    pub size: u64,
+    /// `os/architecture`.
+    pub platform: String,
+    /// Its labels.
+    pub labels: HashMap<String, String>,
+}
+
+/// What happens while an image is built or pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildEvent {
+    /// A step has begun, or was found in the cache.
+    Step {
+        /// The step, as the builder names it.
+        name: String,
+        /// Nothing had to be done.
+        cached: bool,
+    },
+    /// A line a step printed.
+    Output(String),
+    /// So much has been pushed, in bytes before compression.
+    Pushed {
+        /// So far.
+        done: u64,
+        /// In all, as far as is known.
+        total: u64,
+    },
+}
+
+impl Engine {
+    /// Finds the engine as `docker` does: `DOCKER_HOST`, the current context, the usual socket. Asks
+    /// whether it answers. `variable` looks up an environment variable.
+    pub async fn connect(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ImageError> {
+        const DOING: &str = "reach the Docker engine";
+        let address = address(&variable)?;
+        let failed = |error: &bollard::errors::Error| {
+            let mut failed = ImageError::engine(ImageErrorKind::NoEngine, DOING, error);
+            failed.message = match failed.kind {
+                ImageErrorKind::NoPermission => format!("this user may not use {address}"),
+                _ => format!("nothing answers at {address} ({})", failed.message),
+            };
+            failed
+        };
+        let docker = connect(&address).map_err(|error| failed(&error))?;
+        let version = docker.version().await.map_err(|error| failed(&error))?;
+        let os = version.os.unwrap_or_else(|| "linux".to_owned());
+        let arch = version.arch.unwrap_or_else(|| "amd64".to_owned());
+        // Moby's engine has BuildKit since API 1.39 (Engine 18.09); Podman's, which speaks the same
+        // API, has not. The variable is the one `docker build` goes by.
+        let modern = version.api_version.as_deref().and_then(api).is_some_and(|api| api >= (1, 39));
+        let podman = version
+            .components
+            .iter()
+            .flatten()
+            .any(|component| component.name.to_lowercase().contains("podman"));
+        let wanted = variable("DOCKER_BUILDKIT").as_deref() != Some("0");
+        let builder =
+            if modern && !podman && wanted && os == "linux" { Builder::BuildKit } else { Builder::Classic };
+        Ok(Self {
+            docker,
+            address,
+            version: version.version.unwrap_or_default(),
+            platform: format!("{os}/{arch}"),
+            builder,
+        })
+    }
+
+    /// Where it was found.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The engine's version.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The engine's own platform, `linux/arm64` on Apple silicon: what runs fastest.
+    #[must_use]
+    pub fn platform(&self) -> &str {
+        &self.platform
+    }
+
+    /// How it builds.
+    #[must_use]
+    pub fn builder(&self) -> Builder {
+        self.builder
+    }
+
+    /// An image the engine has, or `None`.
+    pub async fn image(&self, name: &str) -> Result<Option<LocalImage>, ImageError> {
+        match self.docker.inspect_image(name).await {
+            Ok(image) => {
+                let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
+                let platform =
+                    format!("{}/{}", image.os.unwrap_or_default(), image.architecture.unwrap_or_default());
+                Ok(Some(LocalImage {
+                    id: image.id.unwrap_or_default(),
+                    size: image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+                    platform,
+                    labels,
+                }))
+            }
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(error) => {
+                Err(ImageError::engine(ImageErrorKind::Engine, format!("look at the image {name}"), &error))
+            }
+        }
+    }
+
+    /// Builds an image for [`crate::PLATFORM`]. Dropping the future cancels the build.
+    pub async fn build(
+        &self,
+        request: &BuildRequest<'_>,
+        emit: &(dyn Fn(BuildEvent) + Send + Sync),
+    ) -> Result<LocalImage, ImageError> {
+        const DOING: &str = "build the image";
+        let archive = tokio::fs::File::from_std(request.context.archive()?);
+        let body = bollard::body_try_stream(tokio_util::io::ReaderStream::new(archive));
+        let args: HashMap<String, String> = request.args.iter().cloned().collect();
+        let options = BuildImageOptionsBuilder::default()
+            .dockerfile(request.context.dockerfile())
+            .target(request.target)
+            .t(request.image)
+            .buildargs(&args)
+            .platform(crate::PLATFORM)
+            .nocache(request.no_cache)
+            .rm(true)
+            .forcerm(true);
+        let session = format!("quill-admin-{}", uuid::Uuid::new_v4());
+        let options = match self.builder {
+            Builder::BuildKit => options.version(BuilderVersion::BuilderBuildKit).session(&session),
+            Builder::Classic => options.version(BuilderVersion::BuilderV1),
+        };
+        let mut steps = Steps::new(self.builder, emit);
+        let mut answers = self.docker.build_image(options.build(), None, Some(body));
+        while let Some(answer) = answers.next().await {
+            match answer {
+                Ok(info) => steps.take(info),
+                Err(error) => return Err(steps.failed(DOING, &error)),
+            }
+        }
+        drop(answers);
+        // A stream that just ends is no success: the image has to be there.
+        let image = self.image(request.image).await?.filter(|_| steps.image_made);
+        let image = image.ok_or_else(|| {
+            ImageError::new(ImageErrorKind::BuildFailed, DOING, "the engine stopped without an image")
+        })?;
+        if image.platform != crate::PLATFORM {
+            return Err(ImageError::new(
+                ImageErrorKind::BuildFailed,
+                DOING,
+                format!("the image is for {}, not for {}", image.platform, crate::PLATFORM),
+            ));
+        }
+        Ok(image)
+    }
+
+    /// Gives an image of the engine another name and tag.
+    pub async fn tag(&self, image: &str, repository: &Repository, tag: &str) -> Result<(), ImageError> {
+        let options = TagImageOptionsBuilder::default().repo(&repository.to_string()).tag(tag).build();
+        self.docker.tag_image(image, Some(options)).await.map_err(|error| {
+            ImageError::engine(
+                ImageErrorKind::Engine,
+                format!("tag the image {}", repository.tagged(tag)),
+                &error,
+            )
+        })
+    }
+
+    /// Pushes one tag of a repository; returns the digest of the image's manifest. Layers the registry
+    /// has are not sent again, so that a push that broke off goes on where it was; the tag is
+    /// moved by the last request, after everything else is there.
+    pub async fn push(
+        &self,
+        repository: &Repository,
+        tag: &str,
+        token: Option<&Token>,
+        emit: &(dyn Fn(BuildEvent) + Send + Sync),
+    ) -> Result<String, ImageError> {
+        let name = repository.tagged(tag);
+        let doing = || format!("push {name}");
+        let credentials = token.map(|token| DockerCredentials {
+            username: Some(TOKEN_USER.to_owned()),
+            password: Some(token.expose().to_owned()),
+            serveraddress: Some(repository.registry().to_owned()),
+            ..DockerCredentials::default()
+        });
+        let options = PushImageOptionsBuilder::default().tag(tag).build();
+        // Answers do not name their layer; its size is all there is to tell layers apart by.
+        let mut layers: BTreeMap<i64, i64> = BTreeMap::new();
+        let mut digest = None;
+        let mut answers = self.docker.push_image(&repository.to_string(), Some(options), credentials);
+        while let Some(answer) = answers
+            .try_next()
+            .await
+            .map_err(|error| ImageError::engine(ImageErrorKind::PushFailed, doing(), &error))?
+        {
+            if let Some(progress) = answer.progress_detail
+                && let (Some(current), Some(total)) = (progress.current, progress.total)
+            {
+                layers.insert(total, current.min(total));
+                let sum = |values: i64| u64::try_from(values).unwrap_or(0);
+                emit(BuildEvent::Pushed {
+                    done: sum(layers.values().sum()),
+                    total: sum(layers.keys().sum()),
+                });
+            }
+            digest = answer.status.as_deref().and_then(|status| digest_of(status, tag)).or(digest);
+        }
+        digest.ok_or_else(|| {
+            ImageError::new(ImageErrorKind::PushFailed, doing(), "the engine stopped without naming a digest")
+        })
+    }
+}
+
+/// From the last line of a push: `TAG: digest: sha256:… size: …`.
+fn digest_of(status: &str, tag: &str) -> Option<String> {
+    let rest = status.strip_prefix(tag)?.strip_prefix(": digest: ")?;
+    rest.split(' ').next().map(str::to_owned)
+}
+
+/// What the builder says, turned into events; remembers what the current step printed.
+struct Steps<'a> {
+    builder: Builder,
+    emit: &'a (dyn Fn(BuildEvent) + Send + Sync),
+    /// What each step printed, by the builder's name for it.
+    output: HashMap<String, Vec<String>>,
+    names: HashMap<String, String>,
+    /// The classic builder runs one step at a time.
+    current: String,
+    failed: Option<String>,
+    image_made: bool,
+}
+
+impl<'a> Steps<'a> {
+    fn new(builder: Builder, emit: &'a (dyn Fn(BuildEvent) + Send + Sync)) -> Self {
+        Self {
+            builder,
+            emit,
+            output: HashMap::new(),
+            names: HashMap::new(),
+            current: String::new(),
+            failed: None,
+            image_made: false,
+        }
+    }
+
+    fn take(&mut self, info: BuildInfo) {
+        match info.aux {
+            Some(BuildInfoAux::BuildKit(status)) => {
+                for vertex in status.vertexes {
+                    let begun = vertex.started.is_some() && !self.names.contains_key(&vertex.digest);
+                    if begun {
+                        self.names.insert(vertex.digest.clone(), vertex.name.clone());
+                        // The builder's own housekeeping is of no interest.
+                        if vertex.name.starts_with('[') && !vertex.name.starts_with("[internal]") {
+                            (self.emit)(BuildEvent::Step { name: vertex.name, cached: vertex.cached });
+                        }
+                    }
+                    if !vertex.error.is_empty() {
+                        self.failed = Some(vertex.digest);
+                    }
+                }
+                for log in status.logs {
+                    let text = String::from_utf8_lossy(&log.msg).into_owned();
+                    self.print(&log.vertex, &text);
+                }
+            }
+            Some(BuildInfoAux::Default(_)) => self.image_made = true,
+            None => {}
+        }
+        if let Some(text) = info.stream {
+            if let Some(name) = step(&text) {
+                self.current = name.clone();
+                self.names.insert(name.clone(), name.clone());
+                (self.emit)(BuildEvent::Step { name, cached: false });
+            } else {
+                let current = self.current.clone();
+                self.print(&current, &text);
+            }
+        }
+    }
+
+    fn print(&mut self, step: &str, text: &str) {
+        let lines = self.output.entry(step.to_owned()).or_default();
+        for line in text.split(['\n', '\r']).map(str::trim_end).filter(|line| !line.is_empty()) {
+            if lines.len() == KEPT_LINES {
+                lines.remove(0);
+            }
+            lines.push(line.to_owned());
+            (self.emit)(BuildEvent::Output(line.to_owned()));
+        }
+    }
+
+    fn failed(mut self, doing: &str, error: &bollard::errors::Error) -> ImageError {
+        let step = match self.builder {
+            Builder::BuildKit => self.failed.unwrap_or_default(),
+            Builder::Classic => self.current,
+        };
+        let name = self.names.get(&step).cloned().unwrap_or_default();
+        // A step that only names an image to start from fails for one reason.
+        let kind = if name.contains(" FROM ") || name.contains("load metadata for") {
+            ImageErrorKind::BaseImage
+        } else {
+            ImageErrorKind::BuildFailed
+        };
+        let mut failed = ImageError::engine(kind, doing, error);
+        if !name.is_empty() {
+            failed.message = format!("step \"{name}\": {}", failed.message);
+        }
+        failed.output = self.output.remove(&step).unwrap_or_default();
+        failed
+    }
+}
+
+/// The classic builder's `Step 3/12 : RUN …`.
+fn step(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("Step ")?;
+    let (number, what) = rest.split_once(" : ")?;
+    Some(format!("[{number}] {}", what.trim_end()))
+}
+
+/// `1.41` as numbers.
+fn api(text: &str) -> Option<(u32, u32)> {
+    let (major, minor) = text.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+fn connect(address: &str) -> Result<Docker, bollard::errors::Error> {
+    if let Some(host) = address.strip_prefix("tcp://") {
+        return Docker::connect_with_http(
+            &format!("http://{host}"),
+            ANSWER_WITHIN,
+            bollard::API_DEFAULT_VERSION,
+        );
+    }
+    if address.starts_with("http://") {
+        return Docker::connect_with_http(address, ANSWER_WITHIN, bollard::API_DEFAULT_VERSION);
+    }
+    Docker::connect_with_local(address, ANSWER_WITHIN, bollard::API_DEFAULT_VERSION)
+}
+
+const USUAL: &str =
+    if cfg!(windows) { "npipe:////./pipe/docker_engine" } else { "unix:///var/run/docker.sock" };
+
+/// Where `docker` would look: `DOCKER_HOST`; the context of `DOCKER_CONTEXT` or of its configuration
+/// (Docker Desktop, Colima and others each make one); the usual socket, or Docker Desktop's own.
+fn address(variable: &impl Fn(&str) -> Option<String>) -> Result<String, ImageError> {
+    let given = |name: &str| variable(name).filter(|value| !value.is_empty());
+    if let Some(host) = given("DOCKER_HOST") {
+        if ["unix://", "tcp://", "http://", "npipe://"].iter().any(|scheme| host.starts_with(scheme)) {
+            return Ok(host);
+        }
+        return Err(ImageError::new(
+            ImageErrorKind::NoEngine,
+            "reach the Docker engine",
+            format!(
+                "DOCKER_HOST is \"{}\": only unix://, tcp:// and npipe:// are supported",
+                host.escape_debug()
+            ),
+        ));
+    }
+    let home = given("HOME").map(PathBuf::from);
+    let folder = given("DOCKER_CONFIG").map(PathBuf::from).or_else(|| Some(home.as_ref()?.join(".docker")));
+    if let Some(folder) = folder {
+        let context = given("DOCKER_CONTEXT").or_else(|| current_context(&folder));
+        if let Some(host) = context.and_then(|context| context_host(&folder, &context)) {
+            return Ok(host);
+        }
+    }
+    if !Path::new("/var/run/docker.sock").exists()
+        && let Some(own) = home.map(|home| home.join(".docker/run/docker.sock")).filter(|own| own.exists())
+    {
+        return Ok(format!("unix://{}", own.display()));
+    }
+    Ok(USUAL.to_owned())
+}
+
+fn json(path: &Path) -> Option<serde_json::Value> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+fn current_context(folder: &Path) -> Option<String> {
+    json(&folder.join("config.json"))?["currentContext"].as_str().map(str::to_owned)
+}
+
+/// Docker keeps a context below the SHA-256 of its name. The context `default` has no file.
+fn context_host(folder: &Path, name: &str) -> Option<String> {
+    let id: String = Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let meta = json(&folder.join("contexts/meta").join(id).join("meta.json"))?;
+    meta["Endpoints"]["docker"]["Host"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_is_looked_for_where_docker_looks() {
+        let home = tempfile::tempdir().expect("a folder");
+        let docker = home.path().join(".docker");
+        let meta = docker.join("contexts/meta").join(
+            // sha256 of "colima", as `docker context` names the folder.
+            "f24fd3749c1368328e2b149bec149cb6795619f244c5b584e844961215dadd16",
+        );
+        std::fs::create_dir_all(&meta).expect("made");
+        std::fs::write(docker.join("config.json"), r#"{"currentContext": "colima"}"#).expect("written");
+        let host = r#"{"Endpoints": {"docker": {"Host": "unix:///colima.sock"}}}"#;
+        std::fs::write(meta.join("meta.json"), host).expect("written");
+        let home = home.path().display().to_string();
+        let look = |host: Option<&str>| {
+            address(&|name: &str| match name {
+                "HOME" => Some(home.clone()),
+                "DOCKER_HOST" => host.map(str::to_owned),
+                _ => None,
+            })
+        };
+        assert_eq!(look(None).expect("found"), "unix:///colima.sock");
+        assert_eq!(look(Some("tcp://127.0.0.1:2375")).expect("found"), "tcp://127.0.0.1:2375");
+        assert_eq!(look(Some("ssh://host")).expect_err("refused").kind, ImageErrorKind::NoEngine);
+        assert_eq!(address(&|_: &str| None).expect("found"), USUAL);
+    }
+
+    #[test]
+    fn lines_of_the_engine_are_understood() {
+        assert_eq!(digest_of("abc: digest: sha256:00 size: 740", "abc").as_deref(), Some("sha256:00"));
+        assert_eq!(digest_of("Pushed", "abc"), None);
+        assert_eq!(step("Step 3/12 : RUN cargo build\n").as_deref(), Some("[3/12] RUN cargo build"));
+        assert_eq!(step(" ---> 1234"), None);
+        assert!(api("1.41") > api("1.39") && api("1.9") < api("1.39"));
+    }
+}

@@ -1,0 +1,177 @@
+//! What goes wrong with images, by kind.
+
+use std::error::Error as StdError;
+use std::io;
+
+use bollard::errors::Error as EngineError;
+use oci_client::errors::{OciDistributionError, OciErrorCode};
+
+/// What kind of failure it is: exit codes and hints go by this, never by the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageErrorKind {
+    /// No Docker engine answers.
+    NoEngine,
+    /// There is an engine, which this user may not use.
+    NoPermission,
+    /// The folder cannot be built from: no such file, not a git repository.
+    Source,
+    /// An image the build starts from is not there and cannot be pulled.
+    BaseImage,
+    /// A step of the build failed.
+    BuildFailed,
+    /// The engine's disk, or this machine's, is full.
+    DiskFull,
+    /// The engine could not push the image.
+    PushFailed,
+    /// The registry wants another sign-in.
+    NotSignedIn,
+    /// The registry knows who it is, and says no.
+    PermissionDenied,
+    /// The registry has no such repository.
+    NotFound,
+    /// The registry does not answer, or not sensibly.
+    Registry,
+    /// Anything else the engine says.
+    Engine,
+}
+
+/// An image that could not be built, pushed or looked at.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {doing}: {message}")]
+pub struct ImageError {
+    /// What kind of failure it is.
+    pub kind: ImageErrorKind,
+    /// What was being done, as in "failed to …".
+    pub doing: String,
+    /// Why.
+    pub message: String,
+    /// Everything the failing step printed, where a build failed.
+    pub output: Vec<String>,
+}
+
+impl ImageError {
+    pub(crate) fn new(kind: ImageErrorKind, doing: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind, doing: doing.into(), message: message.into(), output: Vec::new() }
+    }
+
+    pub(crate) fn source(doing: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(ImageErrorKind::Source, doing, message)
+    }
+
+    /// What the engine said; `kind` is what it is unless the engine tells better.
+    pub(crate) fn engine(kind: ImageErrorKind, doing: impl Into<String>, error: &EngineError) -> Self {
+        let message = match error {
+            EngineError::DockerResponseServerError { message, .. } => message.trim().to_owned(),
+            EngineError::DockerStreamError { error } => error.trim().to_owned(),
+            other => chain(other),
+        };
+        Self::new(engine_kind(error, &message).unwrap_or(kind), doing, message)
+    }
+
+    pub(crate) fn registry(doing: impl Into<String>, error: &OciDistributionError) -> Self {
+        let (kind, message) = registry_kind(error);
+        Self::new(kind, doing, message)
+    }
+}
+
+/// An error and all its causes in one line; a cause that only repeats is left out.
+fn chain(error: &dyn StdError) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        source = cause.source();
+    }
+    message
+}
+
+fn engine_kind(error: &EngineError, message: &str) -> Option<ImageErrorKind> {
+    // The engine passes on what others said as text, without a code: the disk's and the registry's
+    // words (measured on Engine 20.10).
+    if message.contains("no space left on device") {
+        return Some(ImageErrorKind::DiskFull);
+    }
+    if message.contains("unauthorized: authentication required")
+        || message.contains("no basic auth credentials")
+    {
+        return Some(ImageErrorKind::NotSignedIn);
+    }
+    if message.starts_with("denied:") {
+        return Some(ImageErrorKind::PermissionDenied);
+    }
+    if let EngineError::SocketNotFoundError(_) = error {
+        return Some(ImageErrorKind::NoEngine);
+    }
+    let mut source: Option<&dyn StdError> = Some(error);
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            match io.kind() {
+                io::ErrorKind::PermissionDenied => return Some(ImageErrorKind::NoPermission),
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                    return Some(ImageErrorKind::NoEngine);
+                }
+                io::ErrorKind::StorageFull => return Some(ImageErrorKind::DiskFull),
+                _ => {}
+            }
+        }
+        source = cause.source();
+    }
+    None
+}
+
+fn registry_kind(error: &OciDistributionError) -> (ImageErrorKind, String) {
+    use OciDistributionError as E;
+    match error {
+        E::UnauthorizedError { .. } => {
+            (ImageErrorKind::NotSignedIn, "the registry refused the access token".to_owned())
+        }
+        E::AuthenticationFailure(reason) => {
+            (ImageErrorKind::NotSignedIn, format!("the registry refused the access token: {}", reason.trim()))
+        }
+        E::ServerError { code: 401, .. } => {
+            (ImageErrorKind::NotSignedIn, "the registry refused the access token".to_owned())
+        }
+        E::ServerError { code: 403, message, .. } => {
+            (ImageErrorKind::PermissionDenied, or(message, "the registry denies access"))
+        }
+        E::ServerError { code: 404, message, .. } => (ImageErrorKind::NotFound, or(message, "not found")),
+        E::ServerError { code, message, .. } => {
+            (ImageErrorKind::Registry, format!("HTTP status {code} {}", message.trim()))
+        }
+        E::ImageManifestNotFoundError(what) => (ImageErrorKind::NotFound, what.clone()),
+        E::RegistryError { envelope, .. } => {
+            let message =
+                envelope.errors.iter().map(|error| error.message.clone()).collect::<Vec<_>>().join("; ");
+            let kind = match envelope.errors.first().map(|error| &error.code) {
+                Some(OciErrorCode::Unauthorized) => ImageErrorKind::NotSignedIn,
+                Some(OciErrorCode::Denied) => ImageErrorKind::PermissionDenied,
+                Some(
+                    OciErrorCode::ManifestUnknown
+                    | OciErrorCode::NameUnknown
+                    | OciErrorCode::BlobUnknown
+                    | OciErrorCode::NotFound,
+                ) => ImageErrorKind::NotFound,
+                _ => ImageErrorKind::Registry,
+            };
+            (kind, message)
+        }
+        other => (ImageErrorKind::Registry, innermost(other)),
+    }
+}
+
+fn or(text: &str, default: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() { default.to_owned() } else { text.to_owned() }
+}
+
+/// The innermost cause is the one that says something ("Connection refused").
+fn innermost(error: &dyn StdError) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
