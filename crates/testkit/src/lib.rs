@@ -4,6 +4,8 @@
 //! - [`home`]: an empty home, and programs run in it with a cleared environment.
 //! - [`terminal`]: a program in a terminal, and somebody who types.
 //! - [`bin`]: the compiled programs.
+//! - [`docker`]: the Docker engine, and an image to compile in.
+//! - [`registry`]: a container registry of a test's own.
 //! - [`skip`]: what happens when a test needs something that is not there. It never passes
 //!   silently.
 //!
@@ -13,7 +15,9 @@
 #![expect(clippy::must_use_candidate, reason = "what checks something may be called for that alone")]
 
 pub mod bin;
+pub mod docker;
 pub mod home;
 pub mod postgres;
+pub mod registry;
 pub mod skip;
 pub mod terminal;

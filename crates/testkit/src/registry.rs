@@ -1,0 +1,282 @@
+//! A container registry of a test's own, where Debian's `docker-registry` is installed.
+//!
+//! It listens on a free port of the loopback interface. Docker engines speak plain HTTP to registries
+//! there without being told to.
+
+use std::{
+    env, fs,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+/// The user name that Google's registries want with an access token.
+pub const TOKEN_USER: &str = "oauth2accesstoken";
+
+/// The one access token that [`Registry::with_token`] accepts.
+pub const TOKEN: &str = "ya29.test-registry-token";
+
+/// [`TOKEN_USER`] and [`TOKEN`] as a line of an htpasswd file. Made with `htpasswd -nbBC 4`: the
+/// registry reads bcrypt and nothing else, which is a lot of code for one password.
+const HTPASSWD: &str = "oauth2accesstoken:$2y$04$JzzRc8MFp1QAuImflCN03OHLRACYn/PJos2HBuVlvCDPiRGkhdrXC\n";
+
+/// The same in base64, as HTTP wants it.
+const BASIC: &str = "b2F1dGgyYWNjZXNzdG9rZW46eWEyOS50ZXN0LXJlZ2lzdHJ5LXRva2Vu";
+
+/// What a request may take. Everything is on this machine and small.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs the registry until standard input ends: when the owner lets go of it, or is no more. Then
+/// everything is removed.
+const SUPERVISE: &str = r#"
+root=$1
+"$2" serve "$root/config.yml" &
+registry=$!
+# The registry alone holds this from here on: its end is the end of what the owner reads.
+exec 2>/dev/null
+cat >/dev/null
+kill "$registry"
+wait "$registry"
+rm -rf -- "$root"
+"#;
+
+/// A running registry. Dropping it stops it and removes what was pushed; so does the end of this
+/// process, however it comes.
+pub struct Registry {
+    port: u16,
+    token: bool,
+    folder: PathBuf,
+    log: Arc<Mutex<String>>,
+    supervisor: Child,
+}
+
+/// What the registry answered.
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Registry {
+    /// A registry that lets everybody push and pull.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::launch(false).unwrap_or_else(|error| panic!("failed to start a registry: {error}"))
+    }
+
+    /// A registry that asks for [`TOKEN_USER`] and [`TOKEN`].
+    #[must_use]
+    pub fn with_token() -> Self {
+        Self::launch(true).unwrap_or_else(|error| panic!("failed to start a registry: {error}"))
+    }
+
+    fn launch(token: bool) -> io::Result<Self> {
+        let program = program().ok_or_else(|| io::Error::other(NOT_INSTALLED))?;
+        let directory = tempfile::Builder::new().prefix("quill-admin-registry-").tempdir()?;
+        write_files(directory.path(), token)?;
+        let mut supervisor = Command::new("/bin/sh")
+            .args(["-c", SUPERVISE, "sh"])
+            .arg(directory.path())
+            .arg(program)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            // Ctrl-C is for the tests; the supervisor follows by itself.
+            .process_group(0)
+            .spawn()?;
+        // From here on the supervisor removes it.
+        let folder = directory.keep();
+
+        let mut lines = BufReader::new(supervisor.stderr.take().expect("it is piped"));
+        let mut log = String::new();
+        let port = loop {
+            let start = log.len();
+            if lines.read_line(&mut log)? == 0 {
+                drop(supervisor.stdin.take());
+                supervisor.wait()?;
+                return Err(io::Error::other(log));
+            }
+            // It picks a free port itself and says which, when it has it.
+            if let Some((_, rest)) = log[start..].split_once("listening on 127.0.0.1:") {
+                let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+                break digits.parse().map_err(io::Error::other)?;
+            }
+        };
+        let log = Arc::new(Mutex::new(log));
+        let kept = Arc::clone(&log);
+        // Read to its end: with a full pipe the registry would stand still.
+        thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                let mut log = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        Ok(Self { port, token, folder, log, supervisor })
+    }
+
+    /// Its address, as it begins an image's name: `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where it keeps what was pushed, and its settings.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The tags of a repository, sorted; none if there is no such repository.
+    #[must_use]
+    pub fn tags(&self, repository: &str) -> Vec<String> {
+        let answer = self.ask("GET", &format!("/v2/{repository}/tags/list"));
+        if answer.status == 404 {
+            return Vec::new();
+        }
+        let list: Value = serde_json::from_str(&answer.expect(200).body).expect("a list of tags is JSON");
+        let mut tags: Vec<String> = list["tags"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
+        tags.sort_unstable();
+        tags
+    }
+
+    /// The digest, `sha256:…`, of what a tag or digest of a repository names, if it names something.
+    #[must_use]
+    pub fn digest(&self, repository: &str, reference: &str) -> Option<String> {
+        let answer = self.ask("HEAD", &format!("/v2/{repository}/manifests/{reference}"));
+        if answer.status == 404 {
+            return None;
+        }
+        let digest = answer.expect(200).header("docker-content-digest").map(str::to_owned);
+        Some(digest.expect("a registry tells the digest"))
+    }
+
+    /// Deletes an image, as a clean-up would while a job still names it.
+    pub fn delete(&self, repository: &str, digest: &str) {
+        self.ask("DELETE", &format!("/v2/{repository}/manifests/{digest}")).expect(202);
+    }
+
+    /// What the registry has written about itself so far, to look for secrets in.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn ask(&self, method: &str, path: &str) -> Answer {
+        self.try_ask(method, path)
+            .unwrap_or_else(|error| panic!("{method} {path} at {} failed: {error}", self.address()))
+    }
+
+    /// HTTP 1.0: one answer, which ends with the connection. That takes no client library, and with
+    /// it no runtime.
+    fn try_ask(&self, method: &str, path: &str) -> io::Result<Answer> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        stream.set_write_timeout(Some(LIMIT))?;
+        let authorization =
+            if self.token { format!("Authorization: Basic {BASIC}\r\n") } else { String::new() };
+        write!(
+            stream,
+            "{method} {path} HTTP/1.0\r\n\
+             Host: {}\r\n\
+             Accept: application/vnd.docker.distribution.manifest.v2+json\r\n\
+             Accept: application/vnd.oci.image.manifest.v1+json\r\n\
+             {authorization}\r\n",
+            self.address()
+        )?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Answer::parse(&text).ok_or_else(|| io::Error::other(format!("{text:?} is no answer")))
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        // The supervisor stops the registry when its standard input ends.
+        drop(self.supervisor.stdin.take());
+        let _ = self.supervisor.wait();
+    }
+}
+
+impl Answer {
+    fn parse(text: &str) -> Option<Self> {
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let mut lines = head.lines();
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+        let headers = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        Some(Self { status, headers, body: body.to_owned() })
+    }
+
+    #[track_caller]
+    fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "the registry answered {}: {}", self.status, self.body);
+        self
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    }
+}
+
+fn write_files(root: &Path, token: bool) -> io::Result<()> {
+    let root_text = root.display();
+    let auth = if token {
+        fs::write(root.join("htpasswd"), HTPASSWD)?;
+        format!("auth: {{ htpasswd: {{ realm: test, path: {root_text}/htpasswd }} }}\n")
+    } else {
+        String::new()
+    };
+    fs::write(
+        root.join("config.yml"),
+        format!(
+            "\
+version: 0.1
+log: {{ accesslog: {{ disabled: true }} }}
+storage: {{ filesystem: {{ rootdirectory: {root_text}/data }}, delete: {{ enabled: true }} }}
+http: {{ addr: \"127.0.0.1:0\" }}
+{auth}"
+        ),
+    )
+}
+
+const NOT_INSTALLED: &str = "no registry is installed (looked for docker-registry and registry in PATH; \
+                             on Debian: apt-get install docker-registry)";
+
+fn program() -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    ["docker-registry", "registry"].iter().find_map(|name| {
+        env::split_paths(&path).map(|directory| directory.join(name)).find(|program| program.is_file())
+    })
+}
+
+/// Whether tests can have a registry, and if not, why.
+pub fn installed() -> Result<(), &'static str> {
+    if program().is_some() { Ok(()) } else { Err(NOT_INSTALLED) }
+}
+
+/// Skips the test where no registry is installed.
+#[macro_export]
+macro_rules! needs_registry {
+    () => {
+        if let Err(reason) = $crate::registry::installed() {
+            $crate::skip!("registry", "{reason}");
+        }
+    };
+}
