@@ -2,14 +2,14 @@
 
 use std::{io, path::Path};
 
-use cloud_emulator::{Emulator, ImageProgram, ProcessRunner, Runner};
+use cloud_emulator::{DockerRunner, Emulator, ImageProgram, ProcessRunner, Runner};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::{LocalError, LocalOptions};
+use crate::{Container, LocalError, LocalOptions};
 
 /// What the embedded database is given and does not ask for.
 const PASSWORD: &str = "not checked by the embedded database";
@@ -28,14 +28,22 @@ impl Cloud {
         port: u16,
         state_file: &Path,
     ) -> Result<Self, LocalError> {
-        let container = options
-            .container
-            .args
-            .iter()
-            .fold(ImageProgram::new(&options.container.program), ImageProgram::arg);
-        let image = options.image.split('@').next().unwrap_or(&options.image);
+        let runner = match &options.container {
+            Container::Program { program, args } => {
+                let program = args.iter().fold(ImageProgram::new(program), ImageProgram::arg);
+                let image = options.image.split('@').next().unwrap_or(&options.image);
+                Runner::Process(ProcessRunner::new().image(image, program))
+            }
+            Container::Docker => {
+                let engine = DockerRunner::connect()
+                    .await
+                    .map_err(|source| LocalError::cloud("start a container of", source))?;
+                // Where the engine runs in a machine of its own, the host's network is that one's.
+                Runner::Docker(engine.host_network(cfg!(target_os = "linux")))
+            }
+        };
         let emulator = Emulator::builder()
-            .runner(Runner::Process(ProcessRunner::new().image(image, container)))
+            .runner(runner)
             .provisioning_delay(options.provisioning_delay)
             .state_file(state_file)
             .start()
@@ -91,6 +99,15 @@ impl Cloud {
     }
 }
 
+/// This machine, as the container sees it. Docker Desktop, and what is like it, has a name for that
+/// ("Networking features", host.docker.internal), and forwards to the loopback address.
+fn host(container: &Container) -> &'static str {
+    match container {
+        Container::Docker if !cfg!(target_os = "linux") => "host.docker.internal",
+        _ => "127.0.0.1",
+    }
+}
+
 /// The job as Terraform makes it, apart from where the database is.
 fn job_resource(options: &LocalOptions, port: u16) -> Value {
     let value = |name: &str, value: &str| json!({"name": name, "value": value});
@@ -101,7 +118,7 @@ fn job_resource(options: &LocalOptions, port: u16) -> Value {
                 "containers": [{
                     "image": options.image,
                     "env": [
-                        value("AUTH_DB_HOST", "127.0.0.1"),
+                        value("AUTH_DB_HOST", host(&options.container)),
                         value("AUTH_DB_PORT", &port.to_string()),
                         value("AUTH_DB_NAME", &options.database),
                         value("AUTH_DB_USER", &options.user),

@@ -42,7 +42,8 @@ pub struct LocalOptions {
     pub region: String,
     /// The name of the Cloud Run job.
     pub job: String,
-    /// The admin image the job runs, pinned: `…/admin@sha256:…`.
+    /// The admin image the job runs: pinned, `…/admin@sha256:…`, where a program plays it; as the
+    /// Docker engine names it otherwise.
     pub image: String,
     /// The database's name.
     pub database: String,
@@ -55,15 +56,19 @@ pub struct LocalOptions {
     pub provisioning_delay: Duration,
 }
 
-/// The program that plays the admin image's entry point.
-///
-/// It is given the container's environment and nothing of this process's own.
+/// What is started for the admin image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Container {
-    /// The program.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub args: Vec<String>,
+pub enum Container {
+    /// A program that plays the image's entry point. It is given the container's environment and
+    /// nothing of this process's own.
+    Program {
+        /// The program.
+        program: PathBuf,
+        /// Its arguments.
+        args: Vec<String>,
+    },
+    /// The image itself, which the Docker engine has to have.
+    Docker,
 }
 
 /// What a start is doing. A first start goes through all of them, in this order; a later one leaves

@@ -25,7 +25,7 @@ const JOB: &str = "projects/quill-medical-local/locations/europe-west2/jobs/quil
 fn options(state_dir: &Path) -> LocalOptions {
     LocalOptions {
         state_dir: state_dir.to_owned(),
-        container: Container { program: "/bin/sh".into(), args: vec!["-c".into(), "env".into()] },
+        container: Container::Program { program: "/bin/sh".into(), args: vec!["-c".into(), "env".into()] },
         project: "quill-medical-local".into(),
         region: "europe-west2".into(),
         job: "quill-admin-local".into(),
