@@ -1,6 +1,7 @@
 //! Journeys of the compiled programs. Each file is a chapter.
 
 mod endings;
+mod image;
 mod input;
 mod journeys;
 mod local;

@@ -34,6 +34,19 @@ pub struct Global {
     /// The environments file [default: environments.yaml here or above]
     #[arg(long, global = true, value_name = "FILE", env = "QUILL_ADMIN_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
+    /// A file with an access token to use, in place of the sign-in of this machine
+    #[arg(long, global = true, value_name = "FILE")]
+    pub access_token_file: Option<PathBuf>,
+    /// What runs the task of an emulated environment [default: process]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "RUNNER",
+        env = "QUILL_ADMIN_RUNNER",
+        hide_env_values = true
+    )]
+    pub runner: Option<Runner>,
     /// Print one JSON document on stdout, also on failure
     #[arg(long, global = true)]
     pub json: bool,
@@ -43,6 +56,15 @@ pub struct Global {
     /// Print more: the request's id, the image, the time of each log line
     #[arg(short, long, global = true)]
     pub verbose: bool,
+}
+
+/// What runs the task of an emulated environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Runner {
+    /// A process of this machine: nothing to install
+    Process,
+    /// The admin image in the Docker engine, made by `build --env local`
+    Docker,
 }
 
 /// The commands.
@@ -104,6 +126,30 @@ Changes nothing.
 Example:
   quill-admin check --env staging")]
     Check(Task),
+    /// Build the admin image, push it, and let the job run exactly it
+    #[command(
+        visible_alias = "ba",
+        after_help = "\
+Shows first what will change in the job. Nothing is built or pushed again when
+the registry has the image of the same sources. With --env local the image
+stays in this machine's Docker engine.
+
+Examples:
+  quill-admin build --env staging
+  quill-admin build --env prod --confirm prod
+  quill-admin build --env teaching --dry-run"
+    )]
+    Build(Build),
+    /// Give the backend service its own image back, where it runs the admin image
+    #[command(after_help = "\
+Goes back to the image of the newest revision that was ready and is not the
+admin image, or builds the backend from its sources.
+
+Examples:
+  quill-admin restore-backend --env staging --dry-run
+  quill-admin restore-backend --env staging
+  quill-admin restore-backend --env staging --from-source ~/quill")]
+    RestoreBackend(RestoreBackend),
     /// List the environments
     Envs,
     /// The embedded environment on this machine
@@ -176,6 +222,49 @@ pub struct ShowUser {
     /// What every task takes.
     #[command(flatten)]
     pub task: Task,
+}
+
+/// `build`
+#[derive(Debug, Args)]
+pub struct Build {
+    /// Show what would be built and changed, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Build and push even if the registry has this image
+    #[arg(long)]
+    pub force: bool,
+    /// Build every step anew, whatever is cached
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Name a protected environment, in place of being asked
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<String>,
+    /// A clone of quill-admin [default: the one around this folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub source: Option<PathBuf>,
+    /// The Rust image to build with, such as a mirror's
+    #[arg(long, value_name = "IMAGE")]
+    pub builder_image: Option<String>,
+}
+
+/// `restore-backend`
+#[derive(Debug, Args)]
+pub struct RestoreBackend {
+    /// Build it from the application's sources, and push it
+    #[arg(long, value_name = "FOLDER")]
+    pub from_source: Option<PathBuf>,
+    /// Show what would be deployed, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Deploy even if the service runs its own image and is ready
+    #[arg(long)]
+    pub force: bool,
+    /// Build every step anew, whatever is cached
+    #[arg(long, requires = "from_source")]
+    pub no_cache: bool,
+    /// Name a protected environment, in place of being asked
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<String>,
 }
 
 /// `local …`

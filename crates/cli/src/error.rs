@@ -4,6 +4,7 @@ use std::fmt;
 
 use quill_admin_cloud::{CloudError, CloudErrorKind};
 use quill_admin_contract::{ExitCode, InvalidValue};
+use quill_admin_image::{ImageError, ImageErrorKind};
 
 /// Why a command did not come to its end. The exit code is its kind: hints and headings go by it.
 #[derive(Debug)]
@@ -14,13 +15,15 @@ pub struct CliError {
     pub messages: Vec<String>,
     /// What to do next.
     pub hints: Vec<String>,
+    /// What another program printed when it failed: shown in full, before the messages.
+    pub output: Vec<String>,
 }
 
 impl CliError {
     /// An error with a code.
     #[must_use]
     pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
-        Self { code, messages: vec![message.into()], hints: Vec::new() }
+        Self { code, messages: vec![message.into()], hints: Vec::new(), output: Vec::new() }
     }
 
     /// A missing or invalid value.
@@ -64,6 +67,59 @@ impl From<CloudError> for CliError {
             | CloudErrorKind::Unreachable
             | CloudErrorKind::Failed => ExitCode::CloudFailed,
         };
-        Self::new(code, error.to_string())
+        let told = Self::new(code, error.to_string());
+        match error.kind {
+            CloudErrorKind::NotSignedIn => told.hint("sign in with: gcloud auth login"),
+            _ => told,
+        }
+    }
+}
+
+impl From<ImageError> for CliError {
+    fn from(error: ImageError) -> Self {
+        let code = match error.kind {
+            ImageErrorKind::Source => ExitCode::Usage,
+            ImageErrorKind::NotSignedIn => ExitCode::NotSignedIn,
+            ImageErrorKind::PermissionDenied => ExitCode::PermissionDenied,
+            ImageErrorKind::NotFound => ExitCode::ResourceNotFound,
+            ImageErrorKind::Registry => ExitCode::CloudFailed,
+            ImageErrorKind::NoEngine
+            | ImageErrorKind::NoPermission
+            | ImageErrorKind::BaseImage
+            | ImageErrorKind::BuildFailed
+            | ImageErrorKind::DiskFull
+            | ImageErrorKind::PushFailed
+            | ImageErrorKind::Engine => ExitCode::DockerFailed,
+        };
+        let hint = match error.kind {
+            ImageErrorKind::NoEngine if cfg!(target_os = "linux") => {
+                Some("start it with: sudo systemctl start docker")
+            }
+            ImageErrorKind::NoEngine => {
+                Some("start Docker Desktop, or set DOCKER_HOST to the engine's address")
+            }
+            ImageErrorKind::NoPermission => {
+                Some("allow it with: sudo usermod -aG docker \"$USER\", then sign in to this machine again")
+            }
+            ImageErrorKind::BaseImage => Some(
+                "check that this machine reaches the registry of that image, or name another with \
+                 --builder-image",
+            ),
+            ImageErrorKind::DiskFull => Some("make room with: docker system prune"),
+            ImageErrorKind::NotSignedIn => Some("sign in with: gcloud auth login"),
+            ImageErrorKind::PermissionDenied => {
+                Some("ask for the role roles/artifactregistry.writer on the repository")
+            }
+            ImageErrorKind::PushFailed => {
+                Some("run the same command again: what has been pushed is not pushed again")
+            }
+            _ => None,
+        };
+        let mut told = Self::new(code, error.to_string());
+        told.output = error.output;
+        match hint {
+            Some(hint) => told.hint(hint),
+            None => told,
+        }
     }
 }

@@ -1,12 +1,15 @@
 //! What happens while a task runs, as data. Work emits it; only `report/` shows it.
 
 use quill_admin_cloud::{ExecutionName, LogEntry, Phase};
+use quill_admin_image::BuildEvent;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// Something that may take a moment is being done, as in "starting the database".
     Doing(&'static str),
+    /// An image is being built or pushed.
+    Image(BuildEvent),
     /// Something that only matters to who looks closely.
     Detail(String),
     /// The execution exists.

@@ -35,6 +35,15 @@ impl Process {
         })
     }
 
+    /// Those environment variables that say where the Docker engine is, to be taken elsewhere.
+    #[must_use]
+    pub fn docker_variables(&self) -> BTreeMap<String, String> {
+        ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_BUILDKIT", "HOME"]
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), self.var(name)?.to_owned())))
+            .collect()
+    }
+
     /// An environment variable, where it is set and text.
     #[must_use]
     pub fn var(&self, name: &str) -> Option<&str> {

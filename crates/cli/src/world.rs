@@ -1,11 +1,14 @@
 //! What stands behind an environment, opened: a connection to Google Cloud or to what stands in
 //! for it. Past this point nothing knows the difference.
 
-use quill_admin_cloud::{Credentials, Endpoints, Google};
+use std::path::{Path, PathBuf};
+
+use quill_admin_cloud::{Credentials, Endpoints, Google, SignIn, SignInOptions};
 use quill_admin_contract::ExitCode;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::args::Runner;
 use crate::config::{Environment, Place};
 use crate::error::CliError;
 use crate::events::{Emit, Event};
@@ -18,6 +21,8 @@ pub const EXECUTOR_ARGUMENT: &str = "__executor";
 pub struct World {
     /// The cloud.
     pub google: Google,
+    /// Who we are there; nobody where no sign-in is asked for.
+    pub sign_in: Option<SignIn>,
     #[cfg(feature = "local")]
     local: Option<quill_admin_local::Local>,
 }
@@ -30,27 +35,37 @@ pub struct Opening {
 
 impl World {
     /// Begins to open an environment. What can be refused at once is refused here.
-    pub fn open(environment: &Environment, process: &Process) -> Result<Opening, CliError> {
+    pub fn open(
+        environment: &Environment,
+        process: &Process,
+        access_token_file: Option<&Path>,
+        runner: Option<Runner>,
+    ) -> Result<Opening, CliError> {
+        if runner.is_some() && !matches!(environment.place, Place::Embedded { .. }) {
+            return Err(CliError::usage(format!(
+                "--runner is for emulated environments; in \"{}\" Cloud Run runs the task",
+                environment.name
+            )));
+        }
         let (report, doing) = watch::channel("connecting");
         let world = match &environment.place {
-            Place::GoogleCloud => {
-                return Err(CliError::new(
-                    ExitCode::NotSignedIn,
-                    format!(
-                        "environment \"{}\" is on Google Cloud, and this version cannot sign in there yet",
-                        environment.name
-                    ),
-                )
-                .hint("the embedded environment works without signing in: --env local"));
-            }
-            Place::Endpoints(endpoints) => {
-                let endpoints = endpoints.clone();
-                tokio::spawn(async move { Self::connect(&endpoints).await })
+            Place::GoogleCloud | Place::Endpoints(_) => {
+                let _ = report;
+                let endpoints = match &environment.place {
+                    Place::Endpoints(endpoints) => endpoints.clone(),
+                    _ => Endpoints::default(),
+                };
+                let sign_in = sign_in(environment, process, access_token_file)?;
+                tokio::spawn(async move { Self::connect(endpoints, sign_in).await })
             }
             #[cfg(feature = "local")]
             Place::Embedded { .. } => {
-                let options = local::options(environment, process)?;
-                tokio::spawn(async move { Self::embedded(options, report).await })
+                let options = local::options(environment, process, runner)?;
+                let image = local::needs_image(environment, runner, process);
+                tokio::spawn(async move {
+                    image.await?;
+                    Self::embedded(options, report).await
+                })
             }
             #[cfg(not(feature = "local"))]
             Place::Embedded { .. } => {
@@ -61,10 +76,20 @@ impl World {
         Ok(Opening { world, doing })
     }
 
-    async fn connect(endpoints: &Endpoints) -> Result<Self, CliError> {
-        let google = Google::connect(endpoints, Credentials::Anonymous).await?;
+    async fn connect(endpoints: Endpoints, sign_in: Option<SignIn>) -> Result<Self, CliError> {
+        let credentials = match &sign_in {
+            Some(sign_in) => {
+                // Asked for now, while questions are answered, and cached.
+                quill_admin_cloud::install_tls_provider();
+                sign_in.token().await?;
+                Credentials::SignIn(sign_in.clone())
+            }
+            None => Credentials::Anonymous,
+        };
+        let google = Google::connect(endpoints, credentials).await?;
         Ok(Self {
             google,
+            sign_in,
             #[cfg(feature = "local")]
             local: None,
         })
@@ -81,9 +106,10 @@ impl World {
         .await
         .map_err(local::error)?;
         let url = Some(local.endpoint().to_owned());
-        let endpoints = Endpoints { run: url.clone(), logging: url };
-        let google = Google::connect(&endpoints, Credentials::Anonymous).await?;
-        Ok(Self { google, local: Some(local) })
+        let endpoints =
+            Endpoints { run: url.clone(), logging: url.clone(), sql: url.clone(), artifact_registry: url };
+        let google = Google::connect(endpoints, Credentials::Anonymous).await?;
+        Ok(Self { google, sign_in: None, local: Some(local) })
     }
 
     /// The embedded environment, where it is one.
@@ -121,6 +147,43 @@ impl Opening {
     }
 }
 
+/// Finds the sign-in. Where everything is on this machine nobody asks for one, and the one a person
+/// has is not handed to whatever listens there, unless it is named.
+fn sign_in(
+    environment: &Environment,
+    process: &Process,
+    access_token_file: Option<&Path>,
+) -> Result<Option<SignIn>, CliError> {
+    let path = |name: &str| process.var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let text = |name: &str| process.var(name).filter(|value| !value.is_empty()).map(str::to_owned);
+    let explicit = SignInOptions {
+        access_token_file: access_token_file
+            .map(|path| process.cwd.join(path))
+            .or_else(|| path("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE")),
+        application_credentials: path("GOOGLE_APPLICATION_CREDENTIALS"),
+        impersonate: environment.impersonate.clone(),
+        ..SignInOptions::default()
+    };
+    if matches!(&environment.place, Place::Endpoints(endpoints) if on_this_machine(endpoints)) {
+        let named = explicit.access_token_file.is_some() || explicit.application_credentials.is_some();
+        return if named { Ok(Some(SignIn::find(&explicit)?)) } else { Ok(None) };
+    }
+    let options = SignInOptions {
+        gcloud: path("CLOUDSDK_CONFIG").or_else(|| Some(path("HOME")?.join(".config/gcloud"))),
+        gcloud_configuration: text("CLOUDSDK_ACTIVE_CONFIG_NAME"),
+        gcloud_account: text("CLOUDSDK_CORE_ACCOUNT"),
+        ..explicit
+    };
+    Ok(Some(SignIn::find(&options)?))
+}
+
+fn on_this_machine(endpoints: &Endpoints) -> bool {
+    let Endpoints { run, logging, sql, artifact_registry } = endpoints;
+    [run, logging, sql, artifact_registry]
+        .iter()
+        .all(|endpoint| endpoint.as_ref().is_some_and(|url| url.starts_with("http://")))
+}
+
 /// This program was built without the embedded environment.
 #[cfg(not(feature = "local"))]
 #[must_use]
@@ -132,14 +195,19 @@ pub fn without_local() -> CliError {
 /// Between our words and the embedded environment's.
 #[cfg(feature = "local")]
 pub mod local {
+    use std::path::PathBuf;
     use std::time::Duration;
 
     use quill_admin_contract::ExitCode;
+    use quill_admin_image::Engine;
     use quill_admin_local::{Container, LocalError, LocalOptions, Stage};
 
     use super::EXECUTOR_ARGUMENT;
+    use crate::args::Runner;
     use crate::config::{Environment, Place};
     use crate::error::CliError;
+    use crate::flow::build::LATEST;
+    use crate::hints;
     use crate::process::Process;
 
     /// Stands in for the digest of an image nobody builds: this very program is the container.
@@ -150,13 +218,11 @@ pub mod local {
     const PROVISIONING_VARIABLE: &str = "QUILL_ADMIN_LOCAL_PROVISIONING_MS";
 
     /// How an environment is set up on this machine.
-    pub fn options(environment: &Environment, process: &Process) -> Result<LocalOptions, CliError> {
-        let Place::Embedded { state } = &environment.place else {
-            return Err(CliError::usage(format!(
-                "environment \"{}\" is not an emulated one",
-                environment.name
-            )));
-        };
+    pub fn options(
+        environment: &Environment,
+        process: &Process,
+        runner: Option<Runner>,
+    ) -> Result<LocalOptions, CliError> {
         let provisioning_delay = match process.var(PROVISIONING_VARIABLE) {
             None | Some("") => PROVISIONING,
             Some(text) => Duration::from_millis(text.parse().map_err(|_| {
@@ -164,17 +230,57 @@ pub mod local {
             })?),
         };
         Ok(LocalOptions {
-            state_dir: state.clone(),
-            container: Container { program: process.exe.clone(), args: vec![EXECUTOR_ARGUMENT.to_owned()] },
+            state_dir: state_dir(environment)?,
+            container: match runner {
+                None | Some(Runner::Process) => Container::Program {
+                    program: process.exe.clone(),
+                    args: vec![EXECUTOR_ARGUMENT.to_owned()],
+                },
+                Some(Runner::Docker) => Container::Docker,
+            },
             project: environment.job.project.to_string(),
             region: environment.job.region.to_string(),
             job: environment.job.job.to_string(),
-            image: format!("{}@{DIGEST}", environment.image),
+            image: match runner {
+                None | Some(Runner::Process) => environment.image.pinned(DIGEST),
+                Some(Runner::Docker) => environment.image.tagged(LATEST),
+            },
             database: environment.database_name.clone(),
             user: environment.database_user.clone(),
             password_secret: environment.password_secret.to_string(),
             provisioning_delay,
         })
+    }
+
+    /// Where an environment keeps its state.
+    pub fn state_dir(environment: &Environment) -> Result<PathBuf, CliError> {
+        match &environment.place {
+            Place::Embedded { state } => Ok(state.clone()),
+            _ => Err(CliError::usage(format!("environment \"{}\" is not an emulated one", environment.name))),
+        }
+    }
+
+    /// Looks whether the engine has the image, where that is what runs tasks.
+    pub(super) fn needs_image(
+        environment: &Environment,
+        runner: Option<Runner>,
+        process: &Process,
+    ) -> impl Future<Output = Result<(), CliError>> + Send + 'static {
+        let image = (runner == Some(Runner::Docker)).then(|| environment.image.tagged(LATEST));
+        let build = hints::command(&environment.name, "build", &[]);
+        let variables = process.docker_variables();
+        async move {
+            let Some(image) = image else { return Ok(()) };
+            let engine = Engine::connect(|name| variables.get(name).cloned()).await?;
+            match engine.image(&image).await? {
+                Some(_) => Ok(()),
+                None => Err(CliError::new(
+                    ExitCode::ResourceNotFound,
+                    format!("the Docker engine has no image {image}"),
+                )
+                .hint(format!("build it with: {build}"))),
+            }
+        }
     }
 
     pub(super) fn doing(stage: Stage) -> &'static str {

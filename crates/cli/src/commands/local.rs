@@ -10,7 +10,7 @@ use super::Context;
 
 pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, CliError> {
     let environment = emulated(&context)?;
-    let state = world::local::options(&environment, context.process)?.state_dir;
+    let state = world::local::state_dir(&environment)?;
     match args {
         Local::Status => {
             let status = quill_admin_local::status(&state).map_err(world::local::error)?;
@@ -55,7 +55,9 @@ fn emulated(context: &Context<'_>) -> Result<Environment, CliError> {
 
 async fn open(context: &Context<'_>, environment: &Environment) -> Result<World, CliError> {
     context.questions.end();
-    World::open(environment, context.process)?.wait(&|event| context.reporter.event(event)).await
+    World::open(environment, context.process, None, context.global.runner)?
+        .wait(&|event| context.reporter.event(event))
+        .await
 }
 
 async fn count(

@@ -3,12 +3,15 @@
 //! **To add a task:** its file here, its arguments in `args.rs`, a line in [`dispatch`].
 
 mod add_role;
+mod build;
 mod check;
 mod create_superadmin;
 mod envs;
+mod gate;
 #[cfg(feature = "local")]
 mod local;
 mod remove_role;
+mod restore_backend;
 mod show_user;
 mod task;
 mod update_permissions;
@@ -52,6 +55,8 @@ pub async fn dispatch(cli: Cli, process: &Process, reporter: &Arc<Reporter>) -> 
         Command::RemoveRole(args) => remove_role::run(context, args).await,
         Command::ShowUser(args) => show_user::run(context, args).await,
         Command::Check(args) => check::run(context, args).await,
+        Command::Build(args) => build::run(context, args).await,
+        Command::RestoreBackend(args) => restore_backend::run(context, args).await,
         Command::Envs => envs::run(&context),
         #[cfg(feature = "local")]
         Command::Local(args) => local::run(context, args).await,
@@ -75,8 +80,12 @@ impl Context<'_> {
     /// The environment, and its opening: that goes on while a person answers questions.
     fn open(&mut self) -> Result<(Environment, Opening), CliError> {
         let environment = self.environment()?;
-        let opening = World::open(&environment, self.process)?;
+        let opening = self.open_environment(&environment)?;
         Ok((environment, opening))
+    }
+
+    fn open_environment(&self, environment: &Environment) -> Result<Opening, CliError> {
+        World::open(environment, self.process, self.global.access_token_file.as_deref(), self.global.runner)
     }
 
     /// The environment of `--env`, or the one a person chooses.

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use quill_admin_cloud::{Endpoints, JobName, ProjectId, Region, ResourceId};
+use quill_admin_cloud::{Egress, Endpoints, JobName, ProjectId, Region, ResourceId, ServiceName};
+use quill_admin_image::Repository;
 
 use super::Config;
 use super::file::{Entry, Settings};
@@ -16,8 +17,8 @@ pub struct Environment {
     pub name: String,
     /// The job that runs tasks.
     pub job: JobName,
-    /// The admin image's repository, without tag or digest.
-    pub image: String,
+    /// The admin image's repository.
+    pub image: Repository,
     /// Asks to be confirmed by name before anything is started.
     pub protected: bool,
     /// What is behind it.
@@ -28,6 +29,33 @@ pub struct Environment {
     pub database_user: String,
     /// The secret that holds that user's password.
     pub password_secret: ResourceId,
+    /// The Cloud SQL instance, where the file names one.
+    pub database_instance: Option<ResourceId>,
+    /// The account the job runs as, where the file names one.
+    pub service_account: Option<String>,
+    /// The job's way into the VPC network, where the file names one.
+    pub connector: Option<ResourceId>,
+    /// What goes that way.
+    pub egress: Option<Egress>,
+    /// The application's own service, where the file names one.
+    pub backend: Option<Backend>,
+    /// The service account to act as.
+    pub impersonate: Option<String>,
+}
+
+/// The application's backend: what `restore-backend` puts right.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// Its service.
+    pub service: ServiceName,
+    /// Its image's repository.
+    pub image: Repository,
+    /// The tag its image is pushed under.
+    pub tag: String,
+    /// Its Dockerfile, relative to the sources.
+    pub dockerfile: String,
+    /// The stage of it that is the backend. Never left to Docker: the last stage is another.
+    pub target: String,
 }
 
 /// What stands behind an environment.
@@ -78,28 +106,76 @@ pub(super) fn resolve(
     };
 
     let job = resource("job", text("job", &entry.job, &defaults.job)?)?;
+    let optional = |own: &Option<String>, default: &Option<String>| {
+        own.as_ref().or(default.as_ref()).map(|text| fill(text)).filter(|text| !text.is_empty())
+    };
+    let repository = |key: &str, text: String| {
+        text.parse::<Repository>().map_err(|error| at(format!("key \"{key}\": {error}")))
+    };
+    let network = (&entry.network, &defaults.network);
+    let connector = optional(&network.0.connector, &network.1.connector)
+        .map(|text| resource("network.connector", text))
+        .transpose()?;
+    let egress = optional(&network.0.egress, &network.1.egress)
+        .map(|text| match text.as_str() {
+            "private-ranges-only" => Ok(Egress::PrivateRangesOnly),
+            "all-traffic" => Ok(Egress::AllTraffic),
+            other => Err(at(format!(
+                "key \"network.egress\": \"{}\" is neither private-ranges-only nor all-traffic",
+                other.escape_debug()
+            ))),
+        })
+        .transpose()?;
+    let (own, default) = (&entry.backend, &defaults.backend);
+    let backend = match (optional(&own.service, &default.service), optional(&own.image, &default.image)) {
+        (None, None) => None,
+        (None, Some(_)) => return Err(missing("backend.service")),
+        (Some(_), None) => return Err(missing("backend.image")),
+        (Some(service), Some(image)) => Some(Backend {
+            service: ServiceName {
+                project: project.clone(),
+                region: region.clone(),
+                service: resource("backend.service", service)?,
+            },
+            image: repository("backend.image", image)?,
+            tag: optional(&own.tag, &default.tag).unwrap_or_else(|| "main".to_owned()),
+            dockerfile: text("backend.dockerfile", &own.dockerfile, &default.dockerfile)?,
+            target: text("backend.target", &own.target, &default.target)?,
+        }),
+    };
     let (own, default) = (&entry.database, &defaults.database);
+    let instance = optional(&own.instance, &default.instance)
+        .map(|text| resource("database.instance", text))
+        .transpose()?;
     let secret = text("database.password_secret", &own.password_secret, &default.password_secret)?;
     Ok(Environment {
         name: name.to_owned(),
-        image: text("image", &entry.image, &defaults.image)?,
+        image: repository("image", text("image", &entry.image, &defaults.image)?)?,
         protected: entry.protected,
         place: place(config, entry).map_err(at)?,
         database_name: text("database.name", &own.name, &default.name)?,
         database_user: text("database.user", &own.user, &default.user)?,
         password_secret: resource("database.password_secret", secret)?,
+        database_instance: instance,
+        service_account: optional(&entry.service_account, &defaults.service_account),
+        connector,
+        egress,
+        backend,
+        impersonate: entry.impersonate_service_account.clone().map(|text| fill(&text)),
         job: JobName { project, region, job },
     })
 }
 
 fn place(config: &Config, entry: &Entry) -> Result<Place, String> {
-    let run = entry.endpoints.run.as_ref().or(entry.endpoint.as_ref());
-    let logging = entry.endpoints.logging.as_ref().or(entry.endpoint.as_ref());
+    let of =
+        |own: &Option<String>| own.as_ref().or(entry.endpoint.as_ref()).map(|url| endpoint(url)).transpose();
     let endpoints = Endpoints {
-        run: run.map(|url| endpoint(url)).transpose()?,
-        logging: logging.map(|url| endpoint(url)).transpose()?,
+        run: of(&entry.endpoints.run)?,
+        logging: of(&entry.endpoints.logging)?,
+        sql: of(&entry.endpoints.sql)?,
+        artifact_registry: of(&entry.endpoints.artifact_registry)?,
     };
-    match (entry.emulated, endpoints.run.is_some() || endpoints.logging.is_some()) {
+    match (entry.emulated, endpoints != Endpoints::default()) {
         (true, true) => {
             Err("an emulated environment brings its own endpoints; remove \"endpoint\"".to_owned())
         }

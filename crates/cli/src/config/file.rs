@@ -1,7 +1,6 @@
 //! The file as it is written. Unknown keys and wrong types are refused where they stand.
 //!
-//! All of the format is here, so that all of a file is checked; running tasks needs no more than a
-//! part of its values, and some fields are never read.
+//! All of the format is here, so that all of a file is checked.
 
 use std::path::Path;
 
@@ -26,11 +25,11 @@ pub(super) struct File {
 /// and `{region}`.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "see the top of this file")]
 pub(super) struct Settings {
     pub(super) region: Option<Region>,
     pub(super) job: Option<String>,
     pub(super) image: Option<String>,
+    pub(super) service_account: Option<String>,
     #[serde(default)]
     pub(super) backend: Backend,
     #[serde(default)]
@@ -38,6 +37,7 @@ pub(super) struct Settings {
     #[serde(default)]
     pub(super) network: Network,
     #[serde(default)]
+    #[expect(dead_code, reason = "part of the format, and checked; no command needs it yet")]
     pub(super) terraform_state: TerraformState,
 }
 
@@ -45,7 +45,6 @@ pub(super) struct Settings {
 /// serde cannot refuse unknown keys through a flattened field.)
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "see the top of this file")]
 pub(super) struct Entry {
     pub(super) project: Option<ProjectId>,
     #[serde(default)]
@@ -60,6 +59,7 @@ pub(super) struct Entry {
     pub(super) region: Option<Region>,
     pub(super) job: Option<String>,
     pub(super) image: Option<String>,
+    pub(super) service_account: Option<String>,
     #[serde(default)]
     pub(super) backend: Backend,
     #[serde(default)]
@@ -67,6 +67,7 @@ pub(super) struct Entry {
     #[serde(default)]
     pub(super) network: Network,
     #[serde(default)]
+    #[expect(dead_code, reason = "part of the format, and checked; no command needs it yet")]
     pub(super) terraform_state: TerraformState,
 }
 
@@ -75,6 +76,8 @@ pub(super) struct Entry {
 pub(super) struct EndpointsEntry {
     pub(super) run: Option<String>,
     pub(super) logging: Option<String>,
+    pub(super) sql: Option<String>,
+    pub(super) artifact_registry: Option<String>,
 }
 
 macro_rules! section {

@@ -5,7 +5,7 @@ mod file;
 
 use std::path::{Path, PathBuf};
 
-pub use environment::{Environment, Place};
+pub use environment::{Backend, Environment, Place};
 use file::File;
 
 use crate::error::CliError;
@@ -136,7 +136,10 @@ environments:
             prod.job.to_string(),
             "projects/quill-medical-production/locations/europe-west2/jobs/quill-admin-prod"
         );
-        assert_eq!(prod.image, "europe-west2-docker.pkg.dev/quill-medical-production/quill/admin");
+        assert_eq!(
+            prod.image.to_string(),
+            "europe-west2-docker.pkg.dev/quill-medical-production/quill/admin"
+        );
         assert!(matches!(config.environment("local").expect("valid").place, Place::Embedded { .. }));
     }
 

@@ -2,6 +2,8 @@
 //!
 //! `run` is the pipeline: read the job, start it once, follow it, draw the conclusion.
 
+pub mod build;
 pub mod conclusion;
 mod follow;
+pub mod restore;
 pub mod run;

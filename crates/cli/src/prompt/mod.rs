@@ -67,6 +67,17 @@ impl Form {
         Self { prompter, missing: Vec::new(), invalid: Vec::new() }
     }
 
+    /// Whether somebody can be asked.
+    #[must_use]
+    pub fn attended(&self) -> bool {
+        self.prompter.is_some()
+    }
+
+    /// A line of text, whatever it is.
+    pub fn line(&mut self, label: &str) -> Result<String, CliError> {
+        self.prompter()?.text(label, &|_| Ok(()))
+    }
+
     /// Nobody is to be asked: what the flags do not give is missing.
     pub fn unattended(&mut self) {
         self.prompter = None;

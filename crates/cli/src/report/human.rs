@@ -5,14 +5,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use console::{Style as Paint, style};
-use quill_admin_cloud::{ExecutionName, LogEntry, Severity};
+use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Severity};
 use quill_admin_contract::{
     ActionName, Change, DatabaseReport, ExitCode, Outcome, Password, UserState, Warning,
 };
 
-use super::{Style, TaskReport};
+use super::{BuildReport, RestoreReport, Restored, Style, TaskReport};
+use quill_admin_image::{Builder, LocalImage, PLATFORM};
+
 use crate::config::{Environment, Place};
 use crate::error::CliError;
+use crate::flow::build::{Built, JobPlan, LATEST};
 use crate::flow::conclusion::Conclusion;
 use crate::hints;
 
@@ -71,6 +74,9 @@ pub(super) fn trouble(what: &str) -> String {
 
 pub(super) fn error(error: &CliError) -> String {
     let mut text = String::new();
+    for line in &error.output {
+        text.push_str(&output(line));
+    }
     for message in &error.messages {
         problem(&mut text, message);
     }
@@ -294,6 +300,216 @@ fn warning(
     if let Some(hint) = hint {
         hint_line(text, &hint);
     }
+}
+
+/// A line another program printed.
+pub(super) fn output(line: &str) -> String {
+    let bar = style("│").for_stderr().dim();
+    format!("  {bar} {}\n", clean(line))
+}
+
+/// A step of a build in one line.
+pub(super) fn step(name: &str) -> String {
+    short(&name.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// A step of a build that had nothing to do.
+pub(super) fn cached(name: &str) -> String {
+    format!("{} (cached)\n", step(name))
+}
+
+/// One line of a terminal's width.
+pub(super) fn short(text: &str) -> String {
+    const WIDTH: usize = 100;
+    let line = clean(text);
+    if line.chars().count() <= WIDTH {
+        return line;
+    }
+    line.chars().take(WIDTH - 1).chain(['…']).collect()
+}
+
+pub(super) fn of_bytes(done: u64, total: u64) -> String {
+    format!("{} of {}", indicatif::DecimalBytes(done), indicatif::DecimalBytes(total))
+}
+
+pub(super) fn build_plan(report: &BuildReport<'_>) -> String {
+    let mut text = String::new();
+    let BuildReport { environment, plan, engine } = report;
+    let source = &plan.source;
+    let _ = writeln!(
+        text,
+        "build for {} ({}, {})",
+        environment.name, environment.job.project, environment.job.region
+    );
+    field(
+        &mut text,
+        "source",
+        &format!(
+            "{} of {}, {} files, {}",
+            source.revision.tag(),
+            source.revision.time.strftime("%Y-%m-%d %H:%M UTC"),
+            source.context.files().len(),
+            indicatif::DecimalBytes(source.context.bytes())
+        ),
+    );
+    match engine {
+        Some(Ok(engine)) => {
+            let builder = match engine.builder() {
+                Builder::BuildKit => "BuildKit",
+                Builder::Classic => "the classic builder",
+            };
+            field(&mut text, "builder", &format!("{builder} of Docker Engine {}", engine.version()));
+            field(&mut text, "from", &source.builder_image);
+        }
+        Some(Err(error)) => {
+            field(&mut text, "builder", &format!("none: {error}"));
+            field(&mut text, "from", &source.builder_image);
+        }
+        None => {}
+    }
+    field(&mut text, "platform", PLATFORM);
+    field(&mut text, "image", &plan.image.to_string());
+    if plan.job.is_some() {
+        field(&mut text, "tags", &source.tags().join(", "));
+        let registry = match &plan.existing {
+            Some(existing) => format!("has the image of these sources, {}", existing.digest),
+            None => "has no image of these sources: it is built and pushed".to_owned(),
+        };
+        field(&mut text, "registry", &registry);
+    }
+    if let Some(job) = &plan.job {
+        let changes = job.changes();
+        let what = match job {
+            JobPlan::Create(_) => "is created",
+            JobPlan::Change { .. } if changes.is_empty() => "stays as it is",
+            JobPlan::Change { .. } => "is changed",
+        };
+        field(&mut text, "job", &format!("{} {what}", environment.job.job));
+        differences(&mut text, &changes);
+    }
+    for note in &plan.notes {
+        field(&mut text, "note", note);
+    }
+    text
+}
+
+pub(super) fn restore_plan(report: &RestoreReport<'_>) -> String {
+    let mut text = String::new();
+    let RestoreReport { environment, backend, found, candidate } = report;
+    let _ = writeln!(
+        text,
+        "restore {} of {} ({}, {})",
+        backend.service.service, environment.name, backend.service.project, backend.service.region
+    );
+    field(&mut text, "now", &found.service.image);
+    if let Some(trouble) = &found.trouble {
+        field(&mut text, "", trouble);
+    }
+    field(&mut text, "then", &candidate.image);
+    field(&mut text, "", &format!("({})", candidate.origin));
+    for passed in &found.passed_over {
+        field(&mut text, "passed over", passed);
+    }
+    text
+}
+
+pub(super) fn restored(environment: &Environment, restored: &Restored<'_>, elapsed: Duration) -> String {
+    let mut text = String::new();
+    let done = style("✔").green();
+    match restored {
+        Restored::Healthy(service) => {
+            let _ = writeln!(
+                text,
+                "{done} nothing to do: the backend of {} runs its own image and is ready",
+                environment.name
+            );
+            field(&mut text, "image", &service.image);
+            field(&mut text, "revision", &service.latest_ready);
+        }
+        Restored::Deployed { candidate, revision, .. } => {
+            let _ = writeln!(
+                text,
+                "{done} the backend of {} serves its own image again ({})",
+                environment.name,
+                seconds(elapsed)
+            );
+            field(&mut text, "image", &candidate.image);
+            field(&mut text, "revision", revision);
+        }
+    }
+    text
+}
+
+/// A new revision may be ready and get no requests.
+pub(super) fn traffic(environment: &Environment, restored: &Restored<'_>) -> String {
+    let mut text = String::new();
+    if let (Restored::Deployed { service, .. }, Some(backend)) = (restored, &environment.backend)
+        && !service.traffic_to_latest
+    {
+        warning_line(&mut text, "requests are pinned to another revision, and still go there");
+        hint_line(
+            &mut text,
+            &format!(
+                "gcloud run services update-traffic {} --to-latest --project={} --region={}",
+                backend.service.service, backend.service.project, backend.service.region
+            ),
+        );
+    }
+    text
+}
+
+fn differences(text: &mut String, changes: &[Difference]) {
+    for Difference { setting, from, to } in changes {
+        let to = if to.is_empty() { "nothing" } else { to };
+        let line = match from {
+            // Before the build its result has no name yet.
+            _ if setting == "image" && to == "nothing" => "image: the one that is built".to_owned(),
+            Some(from) => format!("{setting}: {from} → {to}"),
+            None => format!("{setting}: {to}"),
+        };
+        let _ = writeln!(text, "    {}", clean(&line));
+    }
+}
+
+pub(super) fn built(environment: &Environment, built: &Built, elapsed: Duration) -> String {
+    let mut text = String::new();
+    let done = style("✔").green();
+    let took = seconds(elapsed);
+    let job = &environment.job.job;
+    let nothing = !built.built && built.changes.is_empty();
+    if nothing {
+        let _ = writeln!(text, "{done} nothing to do: {job} runs the image of these sources ({took})");
+    } else {
+        let what = if built.built { "built, pushed and deployed" } else { "deployed" };
+        let _ = writeln!(text, "{done} {what} to {job} ({took})");
+    }
+    field(&mut text, "image", &built.image);
+    if built.built {
+        field(
+            &mut text,
+            "uploaded",
+            &format!(
+                "{} of {}",
+                indicatif::DecimalBytes(built.uploaded),
+                indicatif::DecimalBytes(built.size)
+            ),
+        );
+    }
+    if built.created_job {
+        field(&mut text, "job", "created");
+    } else {
+        differences(&mut text, &built.changes);
+    }
+    text
+}
+
+pub(super) fn built_locally(environment: &Environment, image: &LocalImage, elapsed: Duration) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} built for {} ({})", style("✔").green(), environment.name, seconds(elapsed));
+    field(&mut text, "image", &environment.image.tagged(LATEST));
+    field(&mut text, "id", &image.id);
+    field(&mut text, "size", &indicatif::DecimalBytes(image.size).to_string());
+    text
 }
 
 pub(super) fn environments(path: &Path, environments: &[Environment]) -> String {

@@ -9,9 +9,13 @@ use std::time::Duration;
 use quill_admin_contract::{ExitCode, Password};
 use serde_json::{Value, json};
 
-use super::TaskReport;
+use super::{BuildReport, RestoreReport, Restored, TaskReport};
+use quill_admin_cloud::Difference;
+use quill_admin_image::{Builder, LocalImage, PLATFORM};
+
 use crate::config::{Environment, Place};
 use crate::error::CliError;
+use crate::flow::build::{Built, JobPlan, LATEST};
 use crate::flow::conclusion::Conclusion;
 use crate::hints;
 
@@ -53,6 +57,113 @@ pub(super) fn task(report: &TaskReport<'_>, password: Option<&Password>, elapsed
     document
 }
 
+fn differences(changes: &[Difference]) -> Value {
+    changes
+        .iter()
+        .map(|change| json!({"setting": change.setting, "from": change.from, "to": change.to}))
+        .collect()
+}
+
+pub(super) fn build_plan(report: &BuildReport<'_>) -> Value {
+    let BuildReport { environment, plan, engine } = report;
+    let mut document = json!({
+        "exit_code": 0,
+        "dry_run": true,
+        "environment": environment.name,
+        "project": environment.job.project,
+        "revision": plan.source.revision.label(),
+        "source_digest": plan.source.digest,
+        "context_bytes": plan.source.context.bytes(),
+        "builder_image": plan.source.builder_image,
+        "platform": PLATFORM,
+        "image": plan.image.to_string(),
+        "tags": plan.source.tags(),
+        "digest": plan.existing.as_ref().map(|existing| existing.digest.clone()),
+        "notes": plan.notes,
+    });
+    match engine {
+        Some(Ok(engine)) => {
+            document["engine"] = json!({
+                "version": engine.version(),
+                "address": engine.address(),
+                "builder": match engine.builder() {
+                    Builder::BuildKit => "buildkit",
+                    Builder::Classic => "classic",
+                },
+            });
+        }
+        Some(Err(error)) => document["engine"] = json!({"error": error.messages}),
+        None => {}
+    }
+    if let Some(job) = &plan.job {
+        document["job"] = json!({
+            "name": environment.job.job,
+            "created": matches!(job, JobPlan::Create(_)),
+            "changes": differences(&job.changes()),
+        });
+    }
+    document
+}
+
+pub(super) fn built(environment: &Environment, built: &Built, elapsed: Duration) -> Value {
+    json!({
+        "exit_code": 0,
+        "environment": environment.name,
+        "project": environment.job.project,
+        "image": built.image,
+        "built": built.built,
+        "uploaded_bytes": built.uploaded,
+        "image_bytes": built.size,
+        "job": {
+            "name": environment.job.job,
+            "created": built.created_job,
+            "changes": differences(&built.changes),
+        },
+        "elapsed_seconds": elapsed.as_secs_f64(),
+    })
+}
+
+pub(super) fn built_locally(environment: &Environment, image: &LocalImage, elapsed: Duration) -> Value {
+    json!({
+        "exit_code": 0,
+        "environment": environment.name,
+        "image": environment.image.tagged(LATEST),
+        "image_id": image.id,
+        "image_bytes": image.size,
+        "built": true,
+        "elapsed_seconds": elapsed.as_secs_f64(),
+    })
+}
+
+pub(super) fn restore_plan(report: &RestoreReport<'_>) -> Value {
+    let RestoreReport { environment, backend, found, candidate } = report;
+    json!({
+        "exit_code": 0,
+        "dry_run": true,
+        "environment": environment.name,
+        "service": backend.service.service,
+        "image": found.service.image,
+        "trouble": found.trouble,
+        "restore": {"image": candidate.image, "origin": candidate.origin},
+        "passed_over": found.passed_over,
+    })
+}
+
+pub(super) fn restored(environment: &Environment, restored: &Restored<'_>, elapsed: Duration) -> Value {
+    let (changed, image, revision) = match restored {
+        Restored::Healthy(service) => (false, &service.image, service.latest_ready.as_str()),
+        Restored::Deployed { candidate, revision, .. } => (true, &candidate.image, *revision),
+    };
+    json!({
+        "exit_code": 0,
+        "environment": environment.name,
+        "changed": changed,
+        "image": image,
+        "revision": revision,
+        "elapsed_seconds": elapsed.as_secs_f64(),
+    })
+}
+
 pub(super) fn error(error: &CliError) -> Value {
     json!({
         "exit_code": error.code.code(),
@@ -60,6 +171,7 @@ pub(super) fn error(error: &CliError) -> Value {
             "meaning": error.code.meaning(),
             "messages": error.messages,
             "hints": error.hints,
+            "output": error.output,
         },
     })
 }
@@ -73,7 +185,7 @@ pub(super) fn environments(path: &Path, environments: &[Environment]) -> Value {
                 "project": environment.job.project,
                 "region": environment.job.region,
                 "job": environment.job.job,
-                "image": environment.image,
+                "image": environment.image.to_string(),
                 "protected": environment.protected,
                 "emulated": matches!(environment.place, Place::Embedded { .. }),
             })

@@ -12,14 +12,17 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use quill_admin_cloud::Phase;
+use quill_admin_cloud::{Phase, Service};
 use quill_admin_contract::{Password, RequestId, Username};
+use quill_admin_image::{BuildEvent, Engine, LocalImage};
 use serde_json::{Value, json};
 
-use crate::config::Environment;
+use crate::config::{Backend, Environment};
 use crate::error::CliError;
 use crate::events::Event;
+use crate::flow::build::{Built, Plan};
 use crate::flow::conclusion::Run;
+use crate::flow::restore::{Candidate, Found};
 
 /// How much is shown, and in which form.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,6 +67,43 @@ pub struct TaskReport<'a> {
     pub generated_password: Option<&'a Password>,
 }
 
+/// Everything about an image that is to go back to the backend.
+pub struct RestoreReport<'a> {
+    /// Where.
+    pub environment: &'a Environment,
+    /// What it is there.
+    pub backend: &'a Backend,
+    /// What was found out.
+    pub found: &'a Found,
+    /// What is to be deployed.
+    pub candidate: &'a Candidate,
+}
+
+/// How it went with the backend.
+pub enum Restored<'a> {
+    /// It runs its own image and is ready.
+    Healthy(&'a Service),
+    /// It has its image back.
+    Deployed {
+        /// The service as it was before.
+        service: &'a Service,
+        /// The image.
+        candidate: &'a Candidate,
+        /// The revision that runs it.
+        revision: &'a str,
+    },
+}
+
+/// Everything about an image that is to be built.
+pub struct BuildReport<'a> {
+    /// For where.
+    pub environment: &'a Environment,
+    /// What is to be done.
+    pub plan: &'a Plan,
+    /// What builds, where something is to be built: or why nothing can.
+    pub engine: Option<&'a Result<Engine, CliError>>,
+}
+
 impl Reporter {
     /// A reporter whose clock starts now.
     #[must_use]
@@ -87,6 +127,7 @@ impl Reporter {
     pub fn event(&self, event: Event) {
         match event {
             Event::Doing(what) => self.doing(what),
+            Event::Image(event) => self.image(event),
             Event::Detail(what) if self.style.verbose => self.line(&human::detail(&what)),
             Event::Detail(_) => {}
             Event::Started(execution) => self.line(&human::started(&execution)),
@@ -144,6 +185,93 @@ impl Reporter {
             }
         }
         error.code.code()
+    }
+
+    /// Shows what is to be built and changed: on stdout if that is all that was asked for.
+    pub fn build_plan(&self, report: &BuildReport<'_>, dry_run: bool) -> u8 {
+        self.stop();
+        if dry_run {
+            if self.style.json {
+                document_to_stdout(&json::build_plan(report));
+            } else {
+                to_stdout(&human::build_plan(report));
+            }
+        } else {
+            self.line(&human::build_plan(report));
+        }
+        0
+    }
+
+    /// Shows what was built and deployed.
+    pub fn built(&self, environment: &Environment, built: &Built) -> u8 {
+        self.stop();
+        let elapsed = self.lock().started.elapsed();
+        if self.style.json {
+            document_to_stdout(&json::built(environment, built, elapsed));
+        } else {
+            to_stdout(&human::built(environment, built, elapsed));
+        }
+        0
+    }
+
+    /// Shows what was built for this machine.
+    pub fn built_locally(&self, environment: &Environment, image: &LocalImage) -> u8 {
+        self.stop();
+        let elapsed = self.lock().started.elapsed();
+        if self.style.json {
+            document_to_stdout(&json::built_locally(environment, image, elapsed));
+        } else {
+            to_stdout(&human::built_locally(environment, image, elapsed));
+        }
+        0
+    }
+
+    /// Shows what is to be deployed to the backend: on stdout if that is all that was asked for.
+    pub fn restore_plan(&self, report: &RestoreReport<'_>, dry_run: bool) -> u8 {
+        self.stop();
+        if !dry_run {
+            self.line(&human::restore_plan(report));
+        } else if self.style.json {
+            document_to_stdout(&json::restore_plan(report));
+        } else {
+            to_stdout(&human::restore_plan(report));
+        }
+        0
+    }
+
+    /// Shows how it went with the backend.
+    pub fn restored(&self, environment: &Environment, restored: &Restored<'_>) -> u8 {
+        self.stop();
+        let elapsed = self.lock().started.elapsed();
+        if self.style.json {
+            document_to_stdout(&json::restored(environment, restored, elapsed));
+        } else {
+            to_stdout(&human::restored(environment, restored, elapsed));
+            to_stderr(&human::traffic(environment, restored));
+        }
+        0
+    }
+
+    fn image(&self, event: BuildEvent) {
+        match event {
+            BuildEvent::Step { name, cached: true } if self.style.verbose => {
+                self.line(&human::cached(&name));
+            }
+            BuildEvent::Step { cached: true, .. } => {}
+            BuildEvent::Step { name, .. } => self.doing(&human::step(&name)),
+            // Where there is no spinner to carry it, a step's output would drown everything else.
+            BuildEvent::Output(line) if self.style.verbose => self.line(&human::output(&line)),
+            BuildEvent::Output(line) => self.aside(&line),
+            BuildEvent::Pushed { done, total } => self.aside(&human::of_bytes(done, total)),
+        }
+    }
+
+    /// Shows something passing behind what is being done, where a spinner can carry it.
+    fn aside(&self, text: &str) {
+        let progress = self.lock();
+        if let Some(spinner) = &progress.spinner {
+            spinner.set_message(format!("{}  {}", progress.doing, human::short(text)));
+        }
     }
 
     /// Shows the list of environments.

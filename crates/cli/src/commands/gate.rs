@@ -1,0 +1,51 @@
+//! The gate in front of a protected environment: its name, typed.
+
+use quill_admin_contract::ExitCode;
+
+use super::Context;
+use crate::config::Environment;
+use crate::error::CliError;
+
+impl Context<'_> {
+    /// Refuses at once what cannot be confirmed later: a wrong name, or nobody to ask.
+    pub(super) fn gate(&self, environment: &Environment, confirm: Option<&str>) -> Result<(), CliError> {
+        match confirm {
+            Some(given) if given != environment.name => Err(refused(format!(
+                "--confirm {} does not name the environment \"{}\"; nothing was done",
+                given.escape_debug(),
+                environment.name
+            ))),
+            None if environment.protected && !self.form.attended() => Err(refused(format!(
+                "environment \"{}\" is protected and there is no terminal to confirm it at; nothing was done",
+                environment.name
+            ))
+            .hint(format!("confirm it with: --confirm {}", environment.name))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks for the name, unless a flag gave it.
+    pub(super) fn confirm(
+        &mut self,
+        environment: &Environment,
+        confirm: Option<&str>,
+    ) -> Result<(), CliError> {
+        self.gate(environment, confirm)?;
+        if !environment.protected || confirm.is_some() {
+            return Ok(());
+        }
+        let typed = self.form.line(&format!("Type \"{}\" to go on", environment.name))?;
+        if typed.trim() == environment.name {
+            return Ok(());
+        }
+        Err(refused(format!(
+            "\"{}\" is not \"{}\"; nothing was done",
+            typed.escape_debug(),
+            environment.name
+        )))
+    }
+}
+
+fn refused(message: String) -> CliError {
+    CliError::new(ExitCode::NotConfirmed, message)
+}
