@@ -2,15 +2,22 @@
 //! programs with an environment of their own.
 #![expect(clippy::missing_panics_doc, reason = "a test that fails panics")]
 
-use cloud_emulator::{Emulator, ImageProgram, ProcessRunner, RecordedCall, Runner, Script};
+pub mod proxy;
+pub mod workshop;
+
+use cloud_emulator::{Builder, Emulator, ImageProgram, ProcessRunner, RecordedCall, Runner, Script};
 use quill_admin_testkit::bin;
 use quill_admin_testkit::home::{Home, Output, Run};
 use quill_admin_testkit::postgres::Database;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+/// The project of the world's environment.
+pub const PROJECT: &str = "quill-medical-staging";
 /// The job every world has.
 pub const JOB: &str = "projects/quill-medical-staging/locations/europe-west2/jobs/quill-admin-staging";
+/// Where images are, in worlds without a registry of their own.
+const REGISTRY: &str = "europe-west2-docker.pkg.dev";
 const IMAGE: &str = "europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin";
 const DIGEST: &str = "sha256:4b825dc642cb6eb9a060e54bf8d69288fbee4904f1a5b7d4a1e0b1b7c0ffee00";
 
@@ -61,21 +68,33 @@ impl World {
     }
 
     fn new(runner: Runner) -> Self {
+        Self::start(Emulator::builder().runner(runner), REGISTRY)
+    }
+
+    /// A cloud as the builder says, with images at a registry.
+    pub(crate) fn start(builder: Builder, registry: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let emulator = runtime.block_on(Emulator::builder().runner(runner).start()).expect("the emulator");
+        let emulator = runtime.block_on(builder.start()).expect("the emulator");
         let file = format!(
             "\
 defaults:
   region: europe-west2
   job: quill-admin-{{env}}
-  image: \"{{region}}-docker.pkg.dev/{{project}}/quill/admin\"
-  database: {{ name: quill_auth, user: quill, password_secret: auth-db-password }}
+  image: \"{registry}/{{project}}/quill/admin\"
+  service_account: \"quill-admin-{{env}}@{{project}}.iam.gserviceaccount.com\"
+  backend:
+    service: quill-backend-{{env}}
+    image: \"{registry}/{{project}}/quill/backend\"
+    dockerfile: Dockerfile
+    target: prod
+  database: {{ instance: \"quill-auth-{{env}}\", name: quill_auth, user: quill, password_secret: auth-db-password }}
+  network: {{ connector: \"quill-vpc-cx-{{env}}\", egress: private-ranges-only }}
 environments:
-  staging: {{ project: quill-medical-staging, endpoint: \"{}\" }}
+  staging: {{ project: {PROJECT}, endpoint: \"{url}\" }}
   teaching: {{ project: quill-medical-teaching }}
   local: {{ emulated: true }}
 ",
-            emulator.url()
+            url = emulator.url()
         );
         let home = Home::new();
         home.write("environments.yaml", &file);
@@ -115,6 +134,12 @@ environments:
         let mut lines: Vec<String> = self.emulator.calls().iter().map(RecordedCall::line).collect();
         lines.dedup();
         redact(&lines.join("\n")).replace("/v2/projects/quill-medical-staging/locations/europe-west2", "…")
+    }
+
+    /// The job, in the API's JSON, as it is now; `None` if there is none.
+    #[must_use]
+    pub fn job(&self) -> Option<Value> {
+        self.emulator.get(JOB)
     }
 
     /// How many times the job was started.
@@ -159,6 +184,12 @@ pub fn redact(text: &str) -> String {
         (r"(127\.0\.0\.1|localhost):\d+", "$1:PORT"),
         (r"PostgreSQL \d+\.\d+( \([^)]*\))?", "PostgreSQL N.N"),
         (r"quill_[0-9a-f]{32}", "DATABASE"),
+        (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
+        (r"source-[0-9a-f]{32}", "source-DIGEST"),
+        (r"\b[0-9a-f]{12}\b", "REVISION"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "TIME"),
+        (r"\d+\.\d\d kB", "N kB"),
+        (r"Docker Engine \S+", "Docker Engine VERSION"),
     ]
     .iter()
     .fold(text.to_owned(), |text, (pattern, replacement)| {

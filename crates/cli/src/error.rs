@@ -107,6 +107,9 @@ impl From<ImageError> for CliError {
             ),
             ImageErrorKind::DiskFull => Some("make room with: docker system prune"),
             ImageErrorKind::NotSignedIn => Some("sign in with: gcloud auth login"),
+            ImageErrorKind::Registry => {
+                Some("check this machine's network (VPN, proxy), then run the same command again")
+            }
             ImageErrorKind::PermissionDenied => {
                 Some("ask for the role roles/artifactregistry.writer on the repository")
             }

@@ -64,7 +64,8 @@ fn kind(error: &GaxError) -> CloudErrorKind {
     if error.is_binding() || error.is_serialization() {
         return CloudErrorKind::Invalid;
     }
-    if let Some(status) = error.status() {
+    // Cloud SQL's errors have no status word, which then reads as unknown.
+    if let Some(status) = error.status().filter(|status| status.code != Code::Unknown) {
         return match status.code {
             Code::Unauthenticated => CloudErrorKind::NotSignedIn,
             Code::PermissionDenied => CloudErrorKind::PermissionDenied,

@@ -434,6 +434,13 @@ impl Emulator {
         self.address
     }
 
+    /// What is there under this name now, in the API's JSON with every default: a job, a service or
+    /// anything else that can be put there.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Value> {
+        self.cloud.get(name)
+    }
+
     /// Puts a job there, as a create call would, replacing one of that name.
     ///
     /// `job` is the API's JSON; what it leaves out gets the server's defaults.

@@ -51,6 +51,18 @@ impl Kind {
         }
     }
 
+    fn places(self, saved: &Saved) -> &std::collections::BTreeMap<String, Value> {
+        match self {
+            Self::Job => &saved.jobs,
+            Self::Service => &saved.services,
+            Self::Revision => &saved.revisions,
+            Self::SqlInstance => &saved.sql_instances,
+            Self::Repository => &saved.repositories,
+            Self::DockerImage => &saved.docker_images,
+            Self::Project => &saved.projects,
+        }
+    }
+
     fn place(self, saved: &mut Saved) -> &mut std::collections::BTreeMap<String, Value> {
         match self {
             Self::Job => &mut saved.jobs,
@@ -65,6 +77,11 @@ impl Kind {
 }
 
 impl Cloud {
+    pub(crate) fn get(&self, name: &str) -> Option<Value> {
+        let kind = Kind::of(name)?;
+        self.store.read(|state| kind.places(&state.saved).get(name).cloned())
+    }
+
     pub(crate) fn put(&self, name: &str, resource: &Value) -> Result<(), Error> {
         let invalid = |reason: String| Error::Invalid { resource: name.to_owned(), reason };
         let Some(kind) = Kind::of(name) else {

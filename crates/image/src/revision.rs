@@ -53,6 +53,10 @@ impl Revision {
 
 fn git(folder: &Path, args: &[&str]) -> Result<String, ImageError> {
     const DOING: &str = "ask git for the revision";
+    // Started in a folder that is not there, git itself would be said to be missing.
+    if !folder.is_dir() {
+        return Err(ImageError::source(DOING, format!("there is no folder {}", folder.display())));
+    }
     let output = Command::new("git")
         .current_dir(folder)
         .args(args)

@@ -402,9 +402,9 @@ pub async fn carry_out(
             pushed
         }
     };
-    emit(Event::Doing("moving the tags"));
     for tag in plan.source.tags() {
         if registry.digest(&tag).await?.as_ref() != Some(&image.digest) {
+            emit(Event::Doing("moving the tags"));
             registry.tag(&image.digest, &tag).await?;
         }
     }
@@ -508,8 +508,8 @@ async fn deploy(
         CloudErrorKind::Conflict => CliError::new(
             ExitCode::CloudFailed,
             format!(
-                "somebody else changed the job {} in the meantime: it was left as they made it ({})",
-                name.job, error.message
+                "somebody else changed the job {} in the meantime: it was left as they made it",
+                name.job
             ),
         )
         .hint(format!("look at it and try again with: {}", again())),

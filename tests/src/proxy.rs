@@ -1,0 +1,169 @@
+//! A TCP proxy in front of an HTTP server: it writes down which requests come, and can cut or hold
+//! those a test names.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long [`Proxy::wait_for`] waits: against hanging for ever.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// A proxy on a port of its own. It serves until the process ends.
+pub struct Proxy {
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    seen: Mutex<Seen>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Requests as `METHOD /path`, in the order they came.
+    requests: Vec<String>,
+    /// Bytes sent to the server.
+    sent: u64,
+    rule: Option<(String, Rule)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    Cut,
+    Hold,
+}
+
+impl State {
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Proxy {
+    /// A proxy to a server, `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn to(server: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it has an address");
+        let state = Arc::<State>::default();
+        let (server, shared) = (server.to_owned(), Arc::clone(&state));
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let (server, state) = (server.clone(), Arc::clone(&shared));
+                thread::spawn(move || serve(client, &server, &state));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Its address, `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Cuts the connection of every request that contains the text, before the server sees it.
+    pub fn cut(&self, request: &str) {
+        self.state.lock().rule = Some((request.to_owned(), Rule::Cut));
+    }
+
+    /// Keeps every request that contains the text, and says nothing, until the next rule.
+    pub fn hold(&self, request: &str) {
+        self.state.lock().rule = Some((request.to_owned(), Rule::Hold));
+    }
+
+    /// Lets everything through again.
+    pub fn open(&self) {
+        self.state.lock().rule = None;
+        self.state.changed.notify_all();
+    }
+
+    /// The requests so far, as `METHOD /path`.
+    #[must_use]
+    pub fn requests(&self) -> Vec<String> {
+        self.state.lock().requests.clone()
+    }
+
+    /// How many bytes the server was sent so far.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.state.lock().sent
+    }
+
+    /// Waits until a request that contains the text has come.
+    pub fn wait_for(&self, request: &str) {
+        let deadline = Instant::now() + LIMIT;
+        let mut seen = self.state.lock();
+        while !seen.requests.iter().any(|line| line.contains(request)) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no {request} came, only {:#?}", seen.requests);
+            seen = self.state.changed.wait_timeout(seen, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+fn serve(client: TcpStream, server: &str, state: &State) {
+    let Ok(server) = TcpStream::connect(server) else { return };
+    let (Ok(mut answers), Ok(mut back)) = (server.try_clone(), client.try_clone()) else { return };
+    let answering = thread::spawn(move || {
+        let _ = std::io::copy(&mut answers, &mut back);
+        let _ = back.shutdown(Shutdown::Write);
+    });
+    forward(&client, &server, state);
+    let _ = server.shutdown(Shutdown::Write);
+    let _ = answering.join();
+}
+
+fn forward(mut client: &TcpStream, mut server: &TcpStream, state: &State) {
+    let mut buffer = vec![0; 64 * 1024];
+    // The line that is being read; of a body, where lines can be any length, only the beginning.
+    let mut line = Vec::new();
+    while let Ok(count) = client.read(&mut buffer) {
+        let Some(chunk) = buffer.get(..count).filter(|chunk| !chunk.is_empty()) else { return };
+        for &byte in chunk {
+            if byte != b'\n' {
+                if line.len() < 2048 {
+                    line.push(byte);
+                }
+                continue;
+            }
+            if let Some(request) = request(&line)
+                && !pass(&request, state)
+            {
+                let _ = client.shutdown(Shutdown::Both);
+                let _ = server.shutdown(Shutdown::Both);
+                return;
+            }
+            line.clear();
+        }
+        state.lock().sent += u64::try_from(count).unwrap_or(0);
+        if server.write_all(chunk).is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes a request down; whether it may go on.
+fn pass(request: &str, state: &State) -> bool {
+    let mut seen = state.lock();
+    seen.requests.push(request.to_owned());
+    state.changed.notify_all();
+    let rule = |seen: &Seen| seen.rule.as_ref().filter(|(text, _)| request.contains(text)).map(|(_, rule)| *rule);
+    while rule(&seen) == Some(Rule::Hold) {
+        seen = state.changed.wait(seen).unwrap_or_else(PoisonError::into_inner);
+    }
+    rule(&seen) != Some(Rule::Cut)
+}
+
+/// `METHOD /path` of a request's first line.
+fn request(line: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(line).ok()?.trim_end();
+    let (method, rest) = text.split_once(' ')?;
+    let (path, version) = rest.split_once(' ')?;
+    (version.starts_with("HTTP/1.") && method.bytes().all(|byte| byte.is_ascii_uppercase()))
+        .then(|| format!("{method} {path}"))
+}

@@ -1,0 +1,177 @@
+//! A world to build images in: a registry of its own, and small sources.
+//!
+//! The sources are a git repository whose Dockerfile has the labels of the real one and compiles
+//! nothing, so that a build takes a moment; what is compiled from the real one has a chapter of its own.
+
+use std::process::Command;
+
+use quill_admin_testkit::docker::{remove_images, root, run};
+use quill_admin_testkit::home::Run;
+use quill_admin_testkit::registry::{Registry, TOKEN};
+use serde_json::json;
+
+use crate::proxy::Proxy;
+use crate::{PROJECT, World};
+use cloud_emulator::{DockerRunner, Emulator, Runner};
+
+/// The repository of the admin image, in the registry.
+pub const REPOSITORY: &str = "quill-medical-staging/quill/admin";
+/// The recipe, in the sources.
+pub const DOCKERFILE: &str = "docker/Dockerfile";
+/// What git is told about whoever commits.
+const AUTHOR: [&str; 4] = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"];
+
+/// A cloud with everything but the job, a registry behind a proxy, and sources.
+pub struct Workshop {
+    /// The cloud, and where commands are run.
+    pub world: World,
+    /// What stands behind the image's address.
+    pub registry: Registry,
+    /// In front of the registry; the image's name has its address.
+    pub proxy: Proxy,
+    token: bool,
+}
+
+impl Workshop {
+    /// A registry that lets everybody push.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::at(Registry::start(), false, Emulator::builder())
+    }
+
+    /// A registry that wants the access token.
+    #[must_use]
+    pub fn with_token() -> Self {
+        Self::at(Registry::with_token(), true, Emulator::builder())
+    }
+
+    /// A cloud that is not like the others.
+    #[must_use]
+    pub fn with_cloud(builder: cloud_emulator::Builder) -> Self {
+        Self::at(Registry::start(), false, builder)
+    }
+
+    /// Executions run their image in the Docker engine, in this machine's network.
+    #[must_use]
+    pub fn with_containers() -> Self {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let runner = runtime.block_on(DockerRunner::connect()).expect("an engine that answers");
+        let runner = Runner::Docker(runner.host_network(true));
+        Self::at(Registry::start(), false, Emulator::builder().runner(runner))
+    }
+
+    fn at(registry: Registry, token: bool, builder: cloud_emulator::Builder) -> Self {
+        let proxy = Proxy::to(&registry.address());
+        let world = World::start(builder, &proxy.address());
+        world
+            .emulator
+            .put_repository(
+                &format!("projects/{PROJECT}/locations/europe-west2/repositories/quill"),
+                json!({}),
+            )
+            .expect("a valid repository");
+        let address = json!({"type": "PRIVATE", "ipAddress": "127.0.0.1"});
+        world
+            .emulator
+            .put_sql_instance(PROJECT, "quill-auth-staging", json!({"ipAddresses": [address]}))
+            .expect("a valid instance");
+        let workshop = Self { world, registry, proxy, token };
+        if token {
+            workshop.world.home.write("token", TOKEN);
+        }
+        workshop
+    }
+
+    /// Puts small sources into the working folder's `sources`, and commits them.
+    pub fn sources(&self) {
+        // Not compressible, so that its size shows in what is uploaded; the same every time.
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let program: String = std::iter::repeat_with(|| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            format!("{state:016x}")
+        })
+        .take(8192)
+        .collect();
+        self.world.home.write("sources/program", &program);
+        self.recipe("FROM --platform=linux/amd64 scratch AS admin\nCOPY program /program\n");
+        self.world.home.write("sources/.dockerignore", ".dockerignore\n.git\n");
+        self.git(&["init", "--quiet"]);
+        self.commit();
+    }
+
+    /// Writes the recipe: these lines, and the labels of the real one.
+    pub fn recipe(&self, lines: &str) {
+        let real = std::fs::read_to_string(root().join(DOCKERFILE)).expect("the repository has a recipe");
+        let labels = real.find("ARG REVISION").map_or("", |start| &real[start..]);
+        assert!(labels.contains("LABEL org.quill-medical.admin.contract"), "{real}");
+        self.world.home.write(
+            format!("sources/{DOCKERFILE}"),
+            &format!("ARG BUILDER_IMAGE=example.invalid/none:1\n{lines}{labels}"),
+        );
+    }
+
+    /// Commits what is in the sources.
+    pub fn commit(&self) {
+        self.git(&["add", "--all"]);
+        self.git(&[&AUTHOR[..], &["commit", "--quiet", "--message", "Sources"]].concat());
+    }
+
+    /// Runs git in the sources; returns what it printed.
+    pub fn git(&self, args: &[&str]) -> String {
+        let home = &self.world.home;
+        run(Command::new("git")
+            .args(args)
+            .current_dir(home.work().join("sources"))
+            .env("HOME", home.path())
+            .env("GIT_CONFIG_NOSYSTEM", "1"))
+        .trim()
+        .to_owned()
+    }
+
+    /// A command line of `quill-admin`, signed in where the registry asks for that.
+    pub fn quill_admin<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Run {
+        let run = self.world.quill_admin(args);
+        if self.token { run.args(["--access-token-file", "token"]) } else { run }
+    }
+
+    /// `build --env staging` of the sources.
+    pub fn build<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Run {
+        self.quill_admin(["build", "--env", "staging", "--source", "sources"].into_iter().chain(args))
+    }
+
+    /// The image's name without tag.
+    #[must_use]
+    pub fn image(&self) -> String {
+        format!("{}/{REPOSITORY}", self.proxy.address())
+    }
+
+    /// The image the job runs; `None` without a job.
+    #[must_use]
+    pub fn deployed(&self) -> Option<String> {
+        let job = self.world.job()?;
+        Some(job["template"]["template"]["containers"][0]["image"].as_str().expect("it has one").to_owned())
+    }
+
+    /// The requests with which the registry was sent something.
+    #[must_use]
+    pub fn uploads(&self) -> Vec<String> {
+        self.proxy.requests().into_iter().filter(|line| !line.starts_with("GET") && !line.starts_with("HEAD")).collect()
+    }
+
+}
+
+impl Default for Workshop {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            remove_images(&self.proxy.address());
+        }
+    }
+}

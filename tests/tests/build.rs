@@ -1,0 +1,566 @@
+//! `build`: from small sources, through a real engine and a real registry, to the job.
+
+use std::process::Command;
+
+use cloud_emulator::{Emulator, Fault, FaultAction, MissingSqlInstance};
+use insta::assert_snapshot;
+use quill_admin_e2e::workshop::{REPOSITORY, Workshop};
+use quill_admin_e2e::{Finished as _, JOB, PROJECT, World, redact};
+use quill_admin_testkit::home::Output;
+use quill_admin_testkit::{needs_builder_image, needs_docker, needs_registry, registry};
+use serde_json::{Value, json};
+
+/// A workshop with sources in it; skips the test where there is no engine or no registry.
+macro_rules! workshop {
+    ($made:expr) => {{
+        needs_docker!();
+        needs_registry!();
+        let workshop: Workshop = $made;
+        workshop.sources();
+        workshop
+    }};
+    () => {
+        workshop!(Workshop::new())
+    };
+}
+
+/// A job as something else than `build` has left it.
+fn foreign_job() -> Value {
+    json!({"template": {"taskCount": 1, "template": {
+        "containers": [{
+            "image": format!("europe-west2-docker.pkg.dev/{PROJECT}/quill/admin:latest"),
+            "command": ["python", "admin_cli.py"],
+            "env": [
+                {"name": "AUTH_DB_HOST", "value": "10.0.0.9"},
+                {"name": "AUTH_DB_PORT", "value": "6543"},
+                {"name": "AUTH_DB_PASSWORD", "value": "in-clear-a8f1"},
+            ],
+            "resources": {"limits": {"memory": "1Gi", "cpu": "1"}},
+        }],
+        "maxRetries": 3,
+        "timeout": "600s",
+    }}})
+}
+
+fn container(job: &Value) -> &Value {
+    &job["template"]["template"]["containers"][0]
+}
+
+/// Nothing was made or moved, anywhere.
+fn assert_untouched(workshop: &Workshop) {
+    assert_eq!(workshop.deployed(), None, "there was no job");
+    assert_eq!(workshop.registry.tags(REPOSITORY), Vec::<String>::new());
+}
+
+fn last_lines(output: &Output) -> String {
+    redact(&output.stderr.lines().skip_while(|line| !line.starts_with("error")).collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
+    let workshop = workshop!(Workshop::with_token());
+    let first = workshop.build([]).output().exits(0);
+    assert_snapshot!(first.transcript());
+    assert_snapshot!(workshop.world.calls());
+
+    let tags = workshop.registry.tags(REPOSITORY);
+    assert_eq!(tags.len(), 3, "{tags:?}");
+    let revision = workshop.git(&["rev-parse", "--short=12", "HEAD"]);
+    assert!(tags.contains(&"latest".to_owned()) && tags.contains(&revision), "{tags:?} {revision}");
+    let digest = workshop.registry.digest(REPOSITORY, "latest").expect("it was pushed");
+    for tag in &tags {
+        assert_eq!(workshop.registry.digest(REPOSITORY, tag).as_ref(), Some(&digest), "{tag}");
+    }
+    assert_eq!(workshop.deployed(), Some(format!("{}@{digest}", workshop.image())));
+
+    let job = workshop.world.job().expect("it was created");
+    let task = &job["template"]["template"];
+    assert_eq!(
+        json!({
+            "tasks": job["template"]["taskCount"],
+            "retries": task["maxRetries"],
+            "timeout": task["timeout"],
+            "account": task["serviceAccount"],
+            "network": task["vpcAccess"],
+            "env": container(&job)["env"],
+        }),
+        json!({
+            "tasks": 1,
+            "retries": 0,
+            "timeout": "300s",
+            "account": "quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com",
+            "network": {
+                "connector": "projects/quill-medical-staging/locations/europe-west2/connectors/quill-vpc-cx-staging",
+                "egress": "PRIVATE_RANGES_ONLY",
+            },
+            "env": [
+                {"name": "AUTH_DB_HOST", "value": "127.0.0.1"},
+                {"name": "AUTH_DB_NAME", "value": "quill_auth"},
+                {"name": "AUTH_DB_USER", "value": "quill"},
+                {"name": "AUTH_DB_SSLMODE", "value": "require"},
+                {"name": "AUTH_DB_PASSWORD",
+                 "valueSource": {"secretKeyRef": {"secret": "auth-db-password", "version": "latest"}}},
+            ],
+        })
+    );
+
+    let calls = workshop.world.emulator.calls().len();
+    let uploads = workshop.uploads();
+    let second = workshop.build([]).output().exits(0);
+    assert_snapshot!(second.transcript());
+    let more: Vec<String> =
+        workshop.world.emulator.calls().iter().skip(calls).map(|call| call.method.clone()).collect();
+    assert_eq!(more, ["GET"; 3], "it only looks");
+    assert_eq!(workshop.uploads(), uploads);
+    assert_eq!(workshop.world.job(), Some(job));
+
+    // --force: everything once more.
+    let forced = workshop.build(["--force"]).output().exits(0);
+    assert!(forced.stdout.contains("built, pushed"), "{forced}");
+
+    // The token is in nothing that stays, and in no output.
+    for output in [first, second, forced] {
+        assert!(!output.to_string().contains(registry::TOKEN), "{output}");
+    }
+    assert!(!workshop.registry.log().contains(registry::TOKEN));
+    // To Google it goes as what it is, in its header, and in no other place.
+    for mut call in workshop.world.emulator.calls() {
+        assert_eq!(call.headers.remove("authorization"), Some(format!("Bearer {}", registry::TOKEN)));
+        assert!(!format!("{call:?}").contains(registry::TOKEN), "{call:?}");
+    }
+    let token = workshop.world.home.work().join("token");
+    assert_eq!(workshop.world.home.files_with(registry::TOKEN), [token]);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let workshop = workshop!();
+    let plan = workshop.build(["--dry-run"]).output().exits(0);
+    assert_snapshot!(plan.transcript());
+    assert_untouched(&workshop);
+    let json = workshop.build(["--dry-run", "--json"]).output().exits(0).json();
+    assert_eq!(json["result"]["platform"], "linux/amd64", "{json:#}");
+    assert_untouched(&workshop);
+}
+
+#[test]
+fn an_edited_source_is_another_image_and_only_its_layer_is_sent() {
+    let workshop = workshop!();
+    workshop.recipe(
+        "FROM --platform=linux/amd64 scratch AS admin\nCOPY program /program\nCOPY note /note\n",
+    );
+    workshop.world.home.write("sources/note", "one");
+    workshop.commit();
+    let _ = workshop.build([]).output().exits(0);
+    let first = workshop.deployed();
+    let sent = workshop.proxy.sent();
+    assert!(sent > 50_000, "the program is sent: {sent} bytes");
+
+    workshop.world.home.write("sources/note", "two");
+    let plan = workshop.build(["--dry-run"]).output().exits(0);
+    assert!(plan.stdout.contains("-dirty, "), "{plan}");
+    let edited = workshop.build([]).output().exits(0);
+    assert!(edited.stdout.contains("image:") && edited.stdout.contains(" → "), "{edited}");
+    assert_ne!(workshop.deployed(), first);
+    let sent = workshop.proxy.sent() - sent;
+    assert!(sent < 30_000, "the program is not sent again: {sent} bytes");
+    let revision = workshop.git(&["rev-parse", "--short=12", "HEAD"]);
+    let tags = workshop.registry.tags(REPOSITORY);
+    assert!(tags.contains(&format!("{revision}-dirty")), "{tags:?}");
+
+    // Back to what the registry has: nothing is built, the job is given the first image again.
+    workshop.world.home.write("sources/note", "one");
+    let back = workshop.build([]).output().exits(0);
+    assert!(back.stdout.starts_with("✔ deployed to quill-admin-staging"), "{back}");
+    assert_eq!(workshop.deployed(), first);
+    let digest = workshop.registry.digest(REPOSITORY, "latest").expect("there");
+    assert_eq!(first, Some(format!("{}@{digest}", workshop.image())), "latest is what the job runs");
+}
+
+#[test]
+fn drifted_settings_are_shown_and_put_right_and_others_are_left_alone() {
+    let workshop = workshop!();
+    workshop.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
+    let plan = workshop.build(["--dry-run"]).output().exits(0);
+    assert_snapshot!(plan.transcript());
+    let built = workshop.build([]).output().exits(0);
+    assert!(!built.to_string().contains("in-clear-a8f1"), "a password is not shown: {built}");
+    let job = workshop.world.job().expect("it is there");
+    assert_eq!(job["template"]["template"]["maxRetries"], 0);
+    assert_eq!(job["template"]["template"]["timeout"], "300s");
+    let container = container(&job);
+    assert_eq!(container["command"], Value::Null);
+    assert_eq!(container["resources"]["limits"]["memory"], "1Gi", "nobody asked for another");
+    let env: Vec<&str> =
+        container["env"].as_array().expect("a list").iter().filter_map(|entry| entry["name"].as_str()).collect();
+    assert!(env.contains(&"AUTH_DB_PORT"), "{env:?}");
+    assert!(!job.to_string().contains("in-clear-a8f1"), "{job:#}");
+    // In the request itself: left out, it would be 3.
+    let calls = workshop.world.emulator.calls();
+    let change = calls.iter().find(|call| call.method == "PATCH").expect("the job was changed");
+    assert_eq!(change.body["template"]["template"]["maxRetries"], 0, "{:#}", change.body);
+    assert_ne!(change.body["etag"], Value::Null, "{:#}", change.body);
+    let again = workshop.build(["--dry-run"]).output().exits(0);
+    assert!(again.stdout.contains("stays as it is"), "{again}");
+}
+
+#[test]
+fn a_change_by_somebody_else_in_the_meantime_is_not_overwritten() {
+    let workshop = workshop!();
+    let mut job = foreign_job();
+    workshop.world.emulator.put_job(JOB, job.clone()).expect("a valid job");
+    // The job has been read when the image is being pushed.
+    workshop.proxy.hold("PUT /v2/quill-medical-staging/quill/admin/manifests/latest");
+    let refused = std::thread::scope(|scope| {
+        let running = scope.spawn(|| workshop.build([]).output());
+        workshop.proxy.wait_for("/manifests/latest");
+        job["template"]["template"]["timeout"] = json!("120s");
+        workshop.world.emulator.put_job(JOB, job).expect("a valid job");
+        workshop.proxy.open();
+        running.join().expect("it ends")
+    });
+    let refused = refused.exits(23);
+    assert_snapshot!(last_lines(&refused));
+    let now = workshop.world.job().expect("it is there");
+    assert_eq!(now["template"]["template"]["timeout"], "120s", "it is as the other one made it");
+    let _ = workshop.build([]).output().exits(0);
+    assert_eq!(workshop.world.job().expect("there")["template"]["template"]["timeout"], "300s");
+}
+
+#[test]
+fn what_is_missing_around_the_job_is_named_before_anything_is_built() {
+    let workshop = workshop!();
+    workshop.world.emulator.deny_permissions(["run.jobs.get"]);
+    let refused = workshop.build([]).output().exits(21);
+    assert!(refused.stderr.contains("run.jobs.get"), "{refused}");
+    workshop.world.emulator.deny_permissions(["cloudsql.instances.get"]);
+    let refused = workshop.build([]).output().exits(21);
+    assert!(refused.stderr.contains("quill-auth-staging"), "{refused}");
+    workshop.world.emulator.deny_permissions(Vec::<String>::new());
+    assert_untouched(&workshop);
+
+    let file = workshop.world.home.read("environments.yaml");
+    for (from, to, code, told) in [
+        ("/quill/admin\"", "/other/admin\"", 22, "gcloud artifacts repositories create other"),
+        ("instance: \"quill-auth-{env}\"", "instance: nowhere", 22, "no Cloud SQL instance \"nowhere\""),
+        ("project: quill-medical-staging", "project: nowhere-at-all", 22, "nowhere-at-all"),
+        ("connector: \"quill-vpc-cx-{env}\"", "connector: \"\"", 2, "network.connector"),
+    ] {
+        assert!(file.contains(from), "{from}");
+        workshop.world.home.write("environments.yaml", &file.replace(from, to));
+        let refused = workshop.build([]).output().exits(code);
+        assert!(refused.stderr.contains(told), "{refused}");
+        assert!(refused.stderr.contains("next: "), "it says what to do: {refused}");
+    }
+    assert_untouched(&workshop);
+    assert_eq!(workshop.uploads(), Vec::<String>::new());
+}
+
+#[test]
+fn an_instance_that_is_not_there_may_also_be_one_that_must_not_be_seen() {
+    // Cloud SQL is said to answer 403 for it; what is known is that it names both.
+    let workshop =
+        workshop!(Workshop::with_cloud(Emulator::builder().missing_sql_instance(MissingSqlInstance::NotAuthorized)));
+    let file = workshop.world.home.read("environments.yaml");
+    workshop.world.home.write("environments.yaml", &file.replace("quill-auth-{env}", "nowhere"));
+    let refused = workshop.build([]).output().exits(21);
+    assert!(refused.stderr.contains("nowhere"), "{refused}");
+    assert_untouched(&workshop);
+
+    // Who may not look keeps the address that the job has.
+    workshop.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
+    let built = workshop.build([]).output().exits(0);
+    assert!(built.stderr.contains("keeps the database address"), "{built}");
+    let job = workshop.world.job().expect("it is there");
+    let host = container(&job)["env"].as_array().expect("a list").iter().find(|e| e["name"] == "AUTH_DB_HOST");
+    assert_eq!(host.expect("it was kept")["value"], "10.0.0.9");
+}
+
+#[test]
+fn a_change_that_is_denied_leaves_the_job_and_says_which_right_is_missing() {
+    let workshop = workshop!();
+    workshop.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
+    let before = workshop.world.job();
+    workshop.world.emulator.deny_permissions(["run.jobs.update"]);
+    let refused = workshop.build([]).output().exits(21);
+    assert!(refused.stderr.contains("run.jobs.update"), "{refused}");
+    assert_eq!(workshop.world.job(), before);
+    // The image is there: with the right, only the job is left to change.
+    workshop.world.emulator.deny_permissions(Vec::<String>::new());
+    let deployed = workshop.build([]).output().exits(0);
+    assert!(deployed.stdout.starts_with("✔ deployed to"), "{deployed}");
+}
+
+#[test]
+fn an_answer_that_is_lost_is_not_a_success() {
+    let workshop = workshop!();
+    let fault = Fault::new("*/jobs/*", FaultAction::ResetAfter).method("PATCH");
+    workshop.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
+    workshop.world.emulator.set_faults([fault]);
+    let unknown = workshop.build([]).output().exits(23);
+    assert!(unknown.stderr.contains("whether the job was changed is not known"), "{unknown}");
+    assert!(unknown.stderr.contains("running it again is safe"), "{unknown}");
+    workshop.world.emulator.set_faults([]);
+    let again = workshop.build([]).output().exits(0);
+    assert!(again.stdout.starts_with("✔ nothing to do"), "{again}");
+}
+
+#[test]
+fn a_registry_that_refuses_or_does_not_answer() {
+    let workshop = workshop!(Workshop::with_token());
+    workshop.world.home.write("token", "ya29.another-one");
+    let refused = workshop.build([]).output().exits(20);
+    assert_snapshot!(last_lines(&refused));
+    assert!(!refused.to_string().contains("another-one"), "{refused}");
+
+    // No token at all is said in the same words.
+    let anonymous = workshop
+        .world
+        .quill_admin(["build", "--env", "staging", "--source", "sources"])
+        .output()
+        .exits(20);
+    assert!(anonymous.stderr.contains("gcloud auth login"), "{anonymous}");
+
+    workshop.proxy.cut("/v2/");
+    let unreachable = workshop.build([]).output().exits(23);
+    assert_snapshot!(last_lines(&unreachable));
+    workshop.proxy.open();
+    assert_untouched(&workshop);
+}
+
+#[test]
+fn a_push_that_breaks_off_moves_no_tag_and_goes_on_where_it_was() {
+    let workshop = workshop!();
+    // The layers arrive, the manifest does not.
+    workshop.proxy.cut("PUT /v2/quill-medical-staging/quill/admin/manifests/");
+    let broken = workshop.build([]).output().exits(29);
+    assert_snapshot!(last_lines(&broken));
+    assert_untouched(&workshop);
+
+    workshop.proxy.open();
+    let sent = workshop.proxy.sent();
+    let _ = workshop.build([]).output().exits(0);
+    let sent = workshop.proxy.sent() - sent;
+    assert!(sent < 30_000, "the layers are there: {sent} bytes");
+    assert_eq!(workshop.registry.tags(REPOSITORY).len(), 3);
+    assert!(workshop.deployed().is_some());
+}
+
+#[test]
+fn a_connection_that_breaks_in_a_layer_is_picked_up_again() {
+    let workshop = workshop!();
+    workshop.proxy.cut("PATCH /v2/");
+    let built = std::thread::scope(|scope| {
+        let running = scope.spawn(|| workshop.build([]).output());
+        workshop.proxy.wait_for("PATCH /v2/");
+        workshop.proxy.open();
+        running.join().expect("it ends")
+    });
+    let _ = built.exits(0);
+    assert_eq!(workshop.registry.tags(REPOSITORY).len(), 3);
+}
+
+#[test]
+fn a_step_that_fails_is_shown_in_full_by_either_builder() {
+    let builder = needs_builder_image!();
+    let workshop = workshop!();
+    workshop.recipe(
+        "FROM $BUILDER_IMAGE AS builder\n\
+         RUN for line in 1 2 3 4 5 6 7 8 9; do echo \"error[E0425]: line $line\"; done; exit 101\n\
+         FROM --platform=linux/amd64 scratch AS admin\nCOPY --from=builder /out /out\n",
+    );
+    workshop.commit();
+    for (value, name) in [("1", "BuildKit"), ("0", "the classic builder")] {
+        let failed = workshop
+            .build(["--builder-image", &builder])
+            .env("DOCKER_BUILDKIT", value)
+            .output()
+            .exits(29);
+        assert!(failed.stderr.contains(name), "{failed}");
+        for line in 1..=9 {
+            assert!(failed.stderr.contains(&format!("│ error[E0425]: line {line}")), "{failed}");
+        }
+        assert!(last_lines(&failed).contains("101"), "{failed}");
+        assert_untouched(&workshop);
+    }
+    // With --json the output is in the document.
+    let failed = workshop.build(["--builder-image", &builder, "--json"]).output().exits(29);
+    assert!(failed.json().to_string().contains("line 9"), "{failed}");
+}
+
+#[test]
+fn a_base_image_that_is_not_there_is_named_by_either_builder() {
+    let workshop = workshop!();
+    workshop.recipe("FROM $BUILDER_IMAGE AS builder\nFROM scratch AS admin\nCOPY --from=builder /out /out\n");
+    workshop.commit();
+    let missing = format!("{}/no/such:1", workshop.proxy.address());
+    for value in ["1", "0"] {
+        let failed =
+            workshop.build(["--builder-image", &missing]).env("DOCKER_BUILDKIT", value).output().exits(29);
+        assert!(last_lines(&failed).contains("no/such:1"), "{failed}");
+        assert!(last_lines(&failed).contains("--builder-image"), "{failed}");
+    }
+    assert_untouched(&workshop);
+}
+
+#[test]
+fn the_classic_builder_does_it_too() {
+    let workshop = workshop!();
+    let built = workshop.build([]).env("DOCKER_BUILDKIT", "0").output().exits(0);
+    assert!(built.stderr.contains("the classic builder of Docker Engine"), "{built}");
+    assert_eq!(workshop.registry.tags(REPOSITORY).len(), 3);
+}
+
+#[test]
+fn an_image_that_is_not_what_it_should_be_is_not_pushed() {
+    let workshop = workshop!();
+    let recipe = workshop.world.home.read("sources/docker/Dockerfile");
+    for (from, to, told) in [
+        ("LABEL org.opencontainers.image.title=\"quill-admin-executor\"", "LABEL a=\"b\"", "without the labels"),
+        ("admin.contract=\"1\"", "admin.contract=\"2\"", "contract version \"2\""),
+    ] {
+        assert!(recipe.contains(from), "{recipe}");
+        workshop.world.home.write("sources/docker/Dockerfile", &recipe.replace(from, to));
+        let refused = workshop.build([]).output().exits(29);
+        assert!(last_lines(&refused).contains(told), "{refused}");
+    }
+    assert_untouched(&workshop);
+    // Without a target named, docker would take the last stage; here it has to have its name.
+    workshop.world.home.write("sources/docker/Dockerfile", &recipe.replace(" AS admin", " AS other"));
+    let refused = workshop.build([]).output().exits(29);
+    assert!(last_lines(&refused).contains("admin"), "{refused}");
+    assert_untouched(&workshop);
+}
+
+#[test]
+fn no_engine_no_permission_no_sources() {
+    let workshop = workshop!();
+    let refused = workshop.build([]).env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().exits(29);
+    assert_snapshot!(last_lines(&refused));
+
+    let home = &workshop.world.home;
+    let empty = home.work().join("empty");
+    std::fs::create_dir(&empty).expect("make a folder");
+    let refused = workshop.quill_admin(["build", "-e", "staging", "--source", "empty"]).output().exits(2);
+    assert!(refused.stderr.contains("--source"), "{refused}");
+    let refused = workshop.quill_admin(["build", "-e", "staging", "--source", "nowhere"]).output().exits(2);
+    assert!(refused.stderr.contains("nowhere"), "{refused}");
+    workshop.git(&["rm", "--quiet", "docker/Dockerfile"]);
+    let refused = workshop.build([]).output().exits(2);
+    assert!(refused.stderr.contains("docker/Dockerfile"), "{refused}");
+    assert_untouched(&workshop);
+}
+
+#[test]
+fn an_engine_that_this_user_may_not_use() {
+    let workshop = workshop!();
+    if !rustix::process::geteuid().is_root() {
+        quill_admin_testkit::skip!("root", "only root can become a user without rights");
+    }
+    // Everything the other user needs, where that user can read it.
+    let home = &workshop.world.home;
+    let program = home.path().join("quill-admin");
+    std::fs::copy(quill_admin_testkit::bin::quill_admin(), &program).expect("copy the program");
+    quill_admin_testkit::docker::run(Command::new("chown").arg("-R").arg("65534:65534").arg(home.path()));
+    let refused = home
+        .run("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(&program)
+        .args(["build", "--env", "staging", "--source", "sources"])
+        .output()
+        .exits(29);
+    assert_snapshot!(last_lines(&refused));
+    assert_untouched(&workshop);
+}
+
+#[test]
+fn a_protected_environment_asks_for_its_name() {
+    let workshop = workshop!();
+    let file = workshop.world.home.read("environments.yaml");
+    let file = file.replace("staging: { project", "staging: { protected: true, project");
+    workshop.world.home.write("environments.yaml", &file);
+
+    let refused = workshop.build([]).output().exits(28);
+    assert!(refused.stderr.contains("--confirm staging"), "{refused}");
+    let refused = workshop.build(["--confirm", "teaching"]).output().exits(28);
+    assert!(refused.stderr.contains("teaching"), "{refused}");
+    assert_eq!(workshop.world.calls(), "", "nothing was sent");
+
+    let mut terminal = workshop.build([]).terminal();
+    terminal.expect("is created").expect("Type \"staging\" to go on").type_line("stagin");
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 28, "{}", ended.text());
+    assert_untouched(&workshop);
+
+    let mut terminal = workshop.build([]).terminal();
+    terminal.expect("Type \"staging\" to go on").type_line("staging").expect("built, pushed and deployed");
+    assert_eq!(terminal.wait().code(), 0);
+    let _ = workshop.build(["--force", "--confirm", "staging"]).output().exits(0);
+}
+
+#[test]
+fn ctrl_c_in_a_build_cancels_it() {
+    let builder = needs_builder_image!();
+    // A number nobody else sleeps for, to find it by among the processes of this machine.
+    for (value, seconds) in [("1", 86_000 + std::process::id() % 1000), ("0", 87_000 + std::process::id() % 1000)] {
+        let workshop = workshop!();
+        workshop.recipe(&format!(
+            "FROM $BUILDER_IMAGE AS builder\nRUN echo asleep; sleep {seconds}\n\
+             FROM --platform=linux/amd64 scratch AS admin\nCOPY --from=builder /out /out\n"
+        ));
+        workshop.commit();
+        let mut terminal =
+            workshop.build(["--builder-image", &builder]).env("DOCKER_BUILDKIT", value).terminal();
+        let line = format!("sleep {seconds}");
+        terminal.expect(&line);
+        wait_until("the step runs", || processes(&line) > 0);
+        terminal.ctrl_c();
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 130, "{}", ended.text());
+        assert!(ended.text().contains("nothing was deployed"), "{}", ended.text());
+        wait_until("the engine has stopped the step", || processes(&line) == 0);
+        assert_untouched(&workshop);
+    }
+}
+
+#[test]
+fn ctrl_c_in_a_push_leaves_no_tag_and_no_job() {
+    let workshop = workshop!();
+    workshop.proxy.hold("PATCH /v2/");
+    let mut terminal = workshop.build([]).terminal();
+    workshop.proxy.wait_for("PATCH /v2/");
+    terminal.ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    assert!(ended.text().contains("nothing was deployed"), "{}", ended.text());
+    workshop.proxy.open();
+    assert_untouched(&workshop);
+    let _ = workshop.build([]).output().exits(0);
+}
+
+/// How many processes of this machine have this command line, containers' included.
+fn processes(line: &str) -> usize {
+    std::fs::read_dir("/proc")
+        .expect("Linux")
+        .flatten()
+        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
+        .filter(|cmdline| String::from_utf8_lossy(cmdline).trim_end_matches('\0').replace('\0', " ") == line)
+        .count()
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "not within half a minute: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn locally_the_image_stays_in_the_engine() {
+    let workshop = workshop!();
+    let plan = workshop.quill_admin(["ba", "-e", "local", "--source", "sources", "--dry-run"]).output().exits(0);
+    assert!(plan.stdout.contains("nothing is pushed"), "{plan}");
+    let refused = World::empty().quill_admin(["restore-backend", "-e", "local"]).output().exits(2);
+    assert!(refused.stderr.contains("no backend service"), "{refused}");
+}
