@@ -5,9 +5,18 @@
 pub mod proxy;
 pub mod workshop;
 
-use cloud_emulator::{Builder, Emulator, ImageProgram, ProcessRunner, RecordedCall, Runner, Script};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use cloud_emulator::{
+    Builder, DockerRunner, Emulator, ImageProgram, ProcessRunner, RecordedCall, Runner, Script,
+};
 use quill_admin_testkit::bin;
-use quill_admin_testkit::home::{Home, Output, Run};
+use quill_admin_testkit::docker::{root, run};
+use quill_admin_testkit::home::{self, Home, Output, Run};
 use quill_admin_testkit::postgres::Database;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -38,7 +47,17 @@ impl World {
     #[must_use]
     pub fn with_database(database: Database) -> Self {
         let program = ImageProgram::new(bin::executor());
-        let mut world = Self::new(Runner::Process(ProcessRunner::new().image(IMAGE, program)));
+        Self::around(database, Runner::Process(ProcessRunner::new().image(IMAGE, program)))
+    }
+
+    /// The executor in its image, against a real database. The image is [`executor_image`]'s.
+    #[must_use]
+    pub fn with_containers(database: Database) -> Self {
+        Self::around(database, Runner::Docker(docker_runner().image(IMAGE, EXECUTOR_IMAGE)))
+    }
+
+    fn around(database: Database, runner: Runner) -> Self {
+        let mut world = Self::new(runner);
         world.emulator.put_secret("quill-medical-staging", "auth-db-password", database.password.clone());
         world.put_job(&json!([
             {"name": "AUTH_DB_HOST", "value": database.host},
@@ -147,6 +166,75 @@ environments:
     pub fn runs(&self) -> usize {
         self.emulator.calls().iter().filter(|call| call.path.ends_with(":run")).count()
     }
+}
+
+/// The name of the executor's image in the engine; it stays there for the next run.
+const EXECUTOR_IMAGE: &str = "127.0.0.1/quill-admin-test/executor:latest";
+
+/// Makes the executor's image of these sources, once, with `build --env local` itself.
+pub fn executor_image(builder: &str) {
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let home = Home::new();
+        let sources = copy_of_the_sources(&home);
+        let (image, _) = EXECUTOR_IMAGE.rsplit_once(':').expect("it has a tag");
+        let file =
+            home::environments().replace("emulated: true", &format!("emulated: true\n    image: {image}"));
+        home.write("environments.yaml", &file);
+        let built = home
+            .quill_admin(["build", "--env", "local", "--builder-image", builder, "--source"])
+            .arg(&sources)
+            .limit(BUILD_LIMIT)
+            .output()
+            .exits(0);
+        assert!(built.stdout.contains(image), "{built}");
+    });
+}
+
+/// Longest time for compiling the executor and its dependencies, with other builds beside it.
+pub const BUILD_LIMIT: Duration = Duration::from_mins(15);
+
+/// A copy of everything git knows of these sources, in a repository of its own: with times of its
+/// own, and to be edited.
+#[must_use]
+pub fn copy_of_the_sources(home: &Home) -> PathBuf {
+    let folder = home.work().join("sources");
+    fs::create_dir_all(&folder).expect("make a folder");
+    let list = run(Command::new("git").args(["ls-files", "-z"]).current_dir(root()));
+    for name in list.split('\0').filter(|name| root().join(name).is_file()) {
+        let file = folder.join(name);
+        fs::create_dir_all(file.parent().expect("it is below the folder")).expect("make a folder");
+        fs::copy(root().join(name), file).expect("copy a file");
+    }
+    git(home, &["init", "--quiet"]);
+    commit(home);
+    folder
+}
+
+/// What git is told about whoever commits.
+const AUTHOR: [&str; 4] = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"];
+
+/// Commits what is in the working folder's `sources`.
+fn commit(home: &Home) {
+    git(home, &["add", "--all"]);
+    git(home, &[&AUTHOR[..], &["commit", "--quiet", "--message", "Sources"]].concat());
+}
+
+/// Runs git in the working folder's `sources`; returns what it printed.
+fn git(home: &Home, args: &[&str]) -> String {
+    run(Command::new("git")
+        .args(args)
+        .current_dir(home.work().join("sources"))
+        .env("HOME", home.path())
+        .env("GIT_CONFIG_NOSYSTEM", "1"))
+    .trim()
+    .to_owned()
+}
+
+/// Executions run in the Docker engine, in this machine's network.
+fn docker_runner() -> DockerRunner {
+    let runtime = Runtime::new().expect("a runtime");
+    runtime.block_on(DockerRunner::connect()).expect("an engine that answers").host_network(true)
 }
 
 /// What journeys ask of a finished program.

@@ -152,7 +152,8 @@ fn pass(request: &str, state: &State) -> bool {
     let mut seen = state.lock();
     seen.requests.push(request.to_owned());
     state.changed.notify_all();
-    let rule = |seen: &Seen| seen.rule.as_ref().filter(|(text, _)| request.contains(text)).map(|(_, rule)| *rule);
+    let rule =
+        |seen: &Seen| seen.rule.as_ref().filter(|(text, _)| request.contains(text)).map(|(_, rule)| *rule);
     while rule(&seen) == Some(Rule::Hold) {
         seen = state.changed.wait(seen).unwrap_or_else(PoisonError::into_inner);
     }

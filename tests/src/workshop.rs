@@ -3,23 +3,19 @@
 //! The sources are a git repository whose Dockerfile has the labels of the real one and compiles
 //! nothing, so that a build takes a moment; what is compiled from the real one has a chapter of its own.
 
-use std::process::Command;
-
-use quill_admin_testkit::docker::{remove_images, root, run};
+use quill_admin_testkit::docker::{remove_images, root};
 use quill_admin_testkit::home::Run;
 use quill_admin_testkit::registry::{Registry, TOKEN};
 use serde_json::json;
 
 use crate::proxy::Proxy;
 use crate::{PROJECT, World};
-use cloud_emulator::{DockerRunner, Emulator, Runner};
+use cloud_emulator::{Emulator, Runner};
 
 /// The repository of the admin image, in the registry.
 pub const REPOSITORY: &str = "quill-medical-staging/quill/admin";
 /// The recipe, in the sources.
 pub const DOCKERFILE: &str = "docker/Dockerfile";
-/// What git is told about whoever commits.
-const AUTHOR: [&str; 4] = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"];
 
 /// A cloud with everything but the job, a registry behind a proxy, and sources.
 pub struct Workshop {
@@ -54,9 +50,7 @@ impl Workshop {
     /// Executions run their image in the Docker engine, in this machine's network.
     #[must_use]
     pub fn with_containers() -> Self {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let runner = runtime.block_on(DockerRunner::connect()).expect("an engine that answers");
-        let runner = Runner::Docker(runner.host_network(true));
+        let runner = Runner::Docker(crate::docker_runner());
         Self::at(Registry::start(), false, Emulator::builder().runner(runner))
     }
 
@@ -114,20 +108,12 @@ impl Workshop {
 
     /// Commits what is in the sources.
     pub fn commit(&self) {
-        self.git(&["add", "--all"]);
-        self.git(&[&AUTHOR[..], &["commit", "--quiet", "--message", "Sources"]].concat());
+        crate::commit(&self.world.home);
     }
 
     /// Runs git in the sources; returns what it printed.
     pub fn git(&self, args: &[&str]) -> String {
-        let home = &self.world.home;
-        run(Command::new("git")
-            .args(args)
-            .current_dir(home.work().join("sources"))
-            .env("HOME", home.path())
-            .env("GIT_CONFIG_NOSYSTEM", "1"))
-        .trim()
-        .to_owned()
+        crate::git(&self.world.home, args)
     }
 
     /// A command line of `quill-admin`, signed in where the registry asks for that.
@@ -157,9 +143,12 @@ impl Workshop {
     /// The requests with which the registry was sent something.
     #[must_use]
     pub fn uploads(&self) -> Vec<String> {
-        self.proxy.requests().into_iter().filter(|line| !line.starts_with("GET") && !line.starts_with("HEAD")).collect()
+        self.proxy
+            .requests()
+            .into_iter()
+            .filter(|line| !line.starts_with("GET") && !line.starts_with("HEAD"))
+            .collect()
     }
-
 }
 
 impl Default for Workshop {

@@ -53,15 +53,64 @@ fn assert_untouched(workshop: &Workshop) {
 }
 
 fn last_lines(output: &Output) -> String {
-    redact(&output.stderr.lines().skip_while(|line| !line.starts_with("error")).collect::<Vec<_>>().join("\n"))
+    redact(
+        &output.stderr.lines().skip_while(|line| !line.starts_with("error")).collect::<Vec<_>>().join("\n"),
+    )
 }
 
 #[test]
 fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     let workshop = workshop!(Workshop::with_token());
     let first = workshop.build([]).output().exits(0);
-    assert_snapshot!(first.transcript());
-    assert_snapshot!(workshop.world.calls());
+    assert_snapshot!(first.transcript(), @r"
+    exit status: 0
+    ----- stdout -----
+    ✔ built, pushed and deployed to quill-admin-staging (N.N s)
+      image            127.0.0.1:PORT/quill-medical-staging/quill/admin@sha256:DIGEST
+      uploaded         N kB of N kB
+      job              created
+    ----- stderr -----
+    connecting (N.N s)
+    looking at the job, the registry and the database (N.N s)
+    build for staging (quill-medical-staging, europe-west2)
+      source           REVISION of TIME, 2 files, N kB
+      builder          BuildKit of Docker Engine VERSION
+      from             example.invalid/none:1
+      platform         linux/amd64
+      image            127.0.0.1:PORT/quill-medical-staging/quill/admin
+      tags             latest, REVISION, source-DIGEST
+      registry         has no image of these sources: it is built and pushed
+      job              quill-admin-staging is created
+        image: the one that is built
+        tasks: 1
+        max retries: 0
+        time-out: 300 s
+        service account: quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com
+        VPC connector: quill-vpc-cx-staging
+        VPC egress: private-ranges-only
+        AUTH_DB_HOST: 127.0.0.1
+        AUTH_DB_NAME: quill_auth
+        AUTH_DB_USER: quill
+        AUTH_DB_SSLMODE: require
+        AUTH_DB_PASSWORD: secret auth-db-password, version latest
+    building the image (N.N s)
+    pushing the image (N.N s)
+    reading the image back (N.N s)
+    moving the tags (N.N s)
+    creating the job (N.N s)
+     next: try it, without changing anything: quill-admin check --env staging
+    ");
+    let calls = workshop.world.calls();
+    // The first look at everything at once.
+    let mut calls: Vec<&str> = calls.lines().collect();
+    calls[..3].sort_unstable();
+    assert_snapshot!(calls.join("\n"), @r"
+    GET /v1/projects/quill-medical-staging/locations/europe-west2/repositories/quill
+    GET …/jobs/quill-admin-staging
+    GET /v1/projects/quill-medical-staging/instances/quill-auth-staging
+    POST …/jobs
+    GET …/jobs/quill-admin-staging
+    ");
 
     let tags = workshop.registry.tags(REPOSITORY);
     assert_eq!(tags.len(), 3, "{tags:?}");
@@ -107,7 +156,15 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     let calls = workshop.world.emulator.calls().len();
     let uploads = workshop.uploads();
     let second = workshop.build([]).output().exits(0);
-    assert_snapshot!(second.transcript());
+    assert_snapshot!(second.transcript(), @r"
+    exit status: 0
+    ----- stdout -----
+    ✔ nothing to do: quill-admin-staging runs the image of these sources (N.N s)
+      image            127.0.0.1:PORT/quill-medical-staging/quill/admin@sha256:DIGEST
+    ----- stderr -----
+    connecting (N.N s)
+    looking at the job, the registry and the database (N.N s)
+    ");
     let more: Vec<String> =
         workshop.world.emulator.calls().iter().skip(calls).map(|call| call.method.clone()).collect();
     assert_eq!(more, ["GET"; 3], "it only looks");
@@ -136,19 +193,44 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
 fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let workshop = workshop!();
     let plan = workshop.build(["--dry-run"]).output().exits(0);
-    assert_snapshot!(plan.transcript());
+    assert_snapshot!(plan.transcript(), @r"
+    exit status: 0
+    ----- stdout -----
+    build for staging (quill-medical-staging, europe-west2)
+      source           REVISION of TIME, 2 files, N kB
+      builder          BuildKit of Docker Engine VERSION
+      from             example.invalid/none:1
+      platform         linux/amd64
+      image            127.0.0.1:PORT/quill-medical-staging/quill/admin
+      tags             latest, REVISION, source-DIGEST
+      registry         has no image of these sources: it is built and pushed
+      job              quill-admin-staging is created
+        image: the one that is built
+        tasks: 1
+        max retries: 0
+        time-out: 300 s
+        service account: quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com
+        VPC connector: quill-vpc-cx-staging
+        VPC egress: private-ranges-only
+        AUTH_DB_HOST: 127.0.0.1
+        AUTH_DB_NAME: quill_auth
+        AUTH_DB_USER: quill
+        AUTH_DB_SSLMODE: require
+        AUTH_DB_PASSWORD: secret auth-db-password, version latest
+    ----- stderr -----
+    connecting (N.N s)
+    looking at the job, the registry and the database (N.N s)
+    ");
     assert_untouched(&workshop);
     let json = workshop.build(["--dry-run", "--json"]).output().exits(0).json();
-    assert_eq!(json["result"]["platform"], "linux/amd64", "{json:#}");
+    assert_eq!(json["platform"], "linux/amd64", "{json:#}");
     assert_untouched(&workshop);
 }
 
 #[test]
 fn an_edited_source_is_another_image_and_only_its_layer_is_sent() {
     let workshop = workshop!();
-    workshop.recipe(
-        "FROM --platform=linux/amd64 scratch AS admin\nCOPY program /program\nCOPY note /note\n",
-    );
+    workshop.recipe("FROM --platform=linux/amd64 scratch AS admin\nCOPY program /program\nCOPY note /note\n");
     workshop.world.home.write("sources/note", "one");
     workshop.commit();
     let _ = workshop.build([]).output().exits(0);
@@ -182,7 +264,34 @@ fn drifted_settings_are_shown_and_put_right_and_others_are_left_alone() {
     let workshop = workshop!();
     workshop.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
     let plan = workshop.build(["--dry-run"]).output().exits(0);
-    assert_snapshot!(plan.transcript());
+    assert_snapshot!(plan.transcript(), @r"
+    exit status: 0
+    ----- stdout -----
+    build for staging (quill-medical-staging, europe-west2)
+      source           REVISION of TIME, 2 files, N kB
+      builder          BuildKit of Docker Engine VERSION
+      from             example.invalid/none:1
+      platform         linux/amd64
+      image            127.0.0.1:PORT/quill-medical-staging/quill/admin
+      tags             latest, REVISION, source-DIGEST
+      registry         has no image of these sources: it is built and pushed
+      job              quill-admin-staging is changed
+        image: the one that is built
+        command: python admin_cli.py → nothing
+        max retries: 3 → 0
+        time-out: 600 s → 300 s
+        service account: REVISION-compute@developer.gserviceaccount.com → quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com
+        VPC connector: quill-vpc-cx-staging
+        VPC egress: private-ranges-only
+        AUTH_DB_HOST: 10.0.0.9 → 127.0.0.1
+        AUTH_DB_NAME: quill_auth
+        AUTH_DB_USER: quill
+        AUTH_DB_SSLMODE: require
+        AUTH_DB_PASSWORD: plain text → secret auth-db-password, version latest
+    ----- stderr -----
+    connecting (N.N s)
+    looking at the job, the registry and the database (N.N s)
+    ");
     let built = workshop.build([]).output().exits(0);
     assert!(!built.to_string().contains("in-clear-a8f1"), "a password is not shown: {built}");
     let job = workshop.world.job().expect("it is there");
@@ -191,8 +300,12 @@ fn drifted_settings_are_shown_and_put_right_and_others_are_left_alone() {
     let container = container(&job);
     assert_eq!(container["command"], Value::Null);
     assert_eq!(container["resources"]["limits"]["memory"], "1Gi", "nobody asked for another");
-    let env: Vec<&str> =
-        container["env"].as_array().expect("a list").iter().filter_map(|entry| entry["name"].as_str()).collect();
+    let env: Vec<&str> = container["env"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|entry| entry["name"].as_str())
+        .collect();
     assert!(env.contains(&"AUTH_DB_PORT"), "{env:?}");
     assert!(!job.to_string().contains("in-clear-a8f1"), "{job:#}");
     // In the request itself: left out, it would be 3.
@@ -220,7 +333,10 @@ fn a_change_by_somebody_else_in_the_meantime_is_not_overwritten() {
         running.join().expect("it ends")
     });
     let refused = refused.exits(23);
-    assert_snapshot!(last_lines(&refused));
+    assert_snapshot!(last_lines(&refused), @r"
+    error: somebody else changed the job quill-admin-staging in the meantime: it was left as they made it
+     next: look at it and try again with: quill-admin build --env staging
+    ");
     let now = workshop.world.job().expect("it is there");
     assert_eq!(now["template"]["template"]["timeout"], "120s", "it is as the other one made it");
     let _ = workshop.build([]).output().exits(0);
@@ -259,8 +375,9 @@ fn what_is_missing_around_the_job_is_named_before_anything_is_built() {
 #[test]
 fn an_instance_that_is_not_there_may_also_be_one_that_must_not_be_seen() {
     // Cloud SQL is said to answer 403 for it; what is known is that it names both.
-    let workshop =
-        workshop!(Workshop::with_cloud(Emulator::builder().missing_sql_instance(MissingSqlInstance::NotAuthorized)));
+    let workshop = workshop!(Workshop::with_cloud(
+        Emulator::builder().missing_sql_instance(MissingSqlInstance::NotAuthorized)
+    ));
     let file = workshop.world.home.read("environments.yaml");
     workshop.world.home.write("environments.yaml", &file.replace("quill-auth-{env}", "nowhere"));
     let refused = workshop.build([]).output().exits(21);
@@ -272,7 +389,8 @@ fn an_instance_that_is_not_there_may_also_be_one_that_must_not_be_seen() {
     let built = workshop.build([]).output().exits(0);
     assert!(built.stderr.contains("keeps the database address"), "{built}");
     let job = workshop.world.job().expect("it is there");
-    let host = container(&job)["env"].as_array().expect("a list").iter().find(|e| e["name"] == "AUTH_DB_HOST");
+    let host =
+        container(&job)["env"].as_array().expect("a list").iter().find(|e| e["name"] == "AUTH_DB_HOST");
     assert_eq!(host.expect("it was kept")["value"], "10.0.0.9");
 }
 
@@ -310,20 +428,23 @@ fn a_registry_that_refuses_or_does_not_answer() {
     let workshop = workshop!(Workshop::with_token());
     workshop.world.home.write("token", "ya29.another-one");
     let refused = workshop.build([]).output().exits(20);
-    assert_snapshot!(last_lines(&refused));
+    assert_snapshot!(last_lines(&refused), @r"
+    error: failed to look for 127.0.0.1:PORT/quill-medical-staging/quill/admin:source-DIGEST in the registry: the registry refused the access token
+     next: sign in with: gcloud auth login
+    ");
     assert!(!refused.to_string().contains("another-one"), "{refused}");
 
     // No token at all is said in the same words.
-    let anonymous = workshop
-        .world
-        .quill_admin(["build", "--env", "staging", "--source", "sources"])
-        .output()
-        .exits(20);
+    let anonymous =
+        workshop.world.quill_admin(["build", "--env", "staging", "--source", "sources"]).output().exits(20);
     assert!(anonymous.stderr.contains("gcloud auth login"), "{anonymous}");
 
     workshop.proxy.cut("/v2/");
     let unreachable = workshop.build([]).output().exits(23);
-    assert_snapshot!(last_lines(&unreachable));
+    assert_snapshot!(last_lines(&unreachable), @r"
+    error: failed to look for 127.0.0.1:PORT/quill-medical-staging/quill/admin:source-DIGEST in the registry: connection closed before message completed
+     next: check this machine's network (VPN, proxy), then run the same command again
+    ");
     workshop.proxy.open();
     assert_untouched(&workshop);
 }
@@ -334,7 +455,10 @@ fn a_push_that_breaks_off_moves_no_tag_and_goes_on_where_it_was() {
     // The layers arrive, the manifest does not.
     workshop.proxy.cut("PUT /v2/quill-medical-staging/quill/admin/manifests/");
     let broken = workshop.build([]).output().exits(29);
-    assert_snapshot!(last_lines(&broken));
+    assert_snapshot!(last_lines(&broken), @r#"
+    error: failed to push 127.0.0.1:PORT/quill-medical-staging/quill/admin:REVISION: Put "http://127.0.0.1:PORT/v2/quill-medical-staging/quill/admin/manifests/REVISION": EOF
+     next: run the same command again: what has been pushed is not pushed again
+    "#);
     assert_untouched(&workshop);
 
     workshop.proxy.open();
@@ -371,11 +495,8 @@ fn a_step_that_fails_is_shown_in_full_by_either_builder() {
     );
     workshop.commit();
     for (value, name) in [("1", "BuildKit"), ("0", "the classic builder")] {
-        let failed = workshop
-            .build(["--builder-image", &builder])
-            .env("DOCKER_BUILDKIT", value)
-            .output()
-            .exits(29);
+        let failed =
+            workshop.build(["--builder-image", &builder]).env("DOCKER_BUILDKIT", value).output().exits(29);
         assert!(failed.stderr.contains(name), "{failed}");
         for line in 1..=9 {
             assert!(failed.stderr.contains(&format!("│ error[E0425]: line {line}")), "{failed}");
@@ -416,7 +537,11 @@ fn an_image_that_is_not_what_it_should_be_is_not_pushed() {
     let workshop = workshop!();
     let recipe = workshop.world.home.read("sources/docker/Dockerfile");
     for (from, to, told) in [
-        ("LABEL org.opencontainers.image.title=\"quill-admin-executor\"", "LABEL a=\"b\"", "without the labels"),
+        (
+            "LABEL org.opencontainers.image.title=\"quill-admin-executor\"",
+            "LABEL a=\"b\"",
+            "without the labels",
+        ),
         ("admin.contract=\"1\"", "admin.contract=\"2\"", "contract version \"2\""),
     ] {
         assert!(recipe.contains(from), "{recipe}");
@@ -436,7 +561,10 @@ fn an_image_that_is_not_what_it_should_be_is_not_pushed() {
 fn no_engine_no_permission_no_sources() {
     let workshop = workshop!();
     let refused = workshop.build([]).env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().exits(29);
-    assert_snapshot!(last_lines(&refused));
+    assert_snapshot!(last_lines(&refused), @r"
+    error: failed to reach the Docker engine: nothing answers at unix:///nowhere/docker.sock (Socket not found: /nowhere/docker.sock)
+     next: start it with: sudo systemctl start docker
+    ");
 
     let home = &workshop.world.home;
     let empty = home.work().join("empty");
@@ -469,7 +597,10 @@ fn an_engine_that_this_user_may_not_use() {
         .args(["build", "--env", "staging", "--source", "sources"])
         .output()
         .exits(29);
-    assert_snapshot!(last_lines(&refused));
+    assert_snapshot!(last_lines(&refused), @r#"
+    error: failed to reach the Docker engine: this user may not use unix:///var/run/docker.sock
+     next: allow it with: sudo usermod -aG docker "$USER", then sign in to this machine again
+    "#);
     assert_untouched(&workshop);
 }
 
@@ -502,7 +633,9 @@ fn a_protected_environment_asks_for_its_name() {
 fn ctrl_c_in_a_build_cancels_it() {
     let builder = needs_builder_image!();
     // A number nobody else sleeps for, to find it by among the processes of this machine.
-    for (value, seconds) in [("1", 86_000 + std::process::id() % 1000), ("0", 87_000 + std::process::id() % 1000)] {
+    for (value, seconds) in
+        [("1", 86_000 + std::process::id() % 1000), ("0", 87_000 + std::process::id() % 1000)]
+    {
         let workshop = workshop!();
         workshop.recipe(&format!(
             "FROM $BUILDER_IMAGE AS builder\nRUN echo asleep; sleep {seconds}\n\
@@ -559,7 +692,8 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 #[test]
 fn locally_the_image_stays_in_the_engine() {
     let workshop = workshop!();
-    let plan = workshop.quill_admin(["ba", "-e", "local", "--source", "sources", "--dry-run"]).output().exits(0);
+    let plan =
+        workshop.quill_admin(["ba", "-e", "local", "--source", "sources", "--dry-run"]).output().exits(0);
     assert!(plan.stdout.contains("nothing is pushed"), "{plan}");
     let refused = World::empty().quill_admin(["restore-backend", "-e", "local"]).output().exits(2);
     assert!(refused.stderr.contains("no backend service"), "{refused}");

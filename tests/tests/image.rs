@@ -1,136 +1,80 @@
-//! The admin image, built from docker/Dockerfile with plain `docker build`.
-//!
-//! What is built here is removed again, the builder's intermediate images too: they would add up.
+//! The real thing: these sources, compiled into an image, pushed, deployed, and run against PostgreSQL.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use quill_admin_testkit::docker::{docker_command, root, run};
+use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::{BUILD_LIMIT, Finished as _, JOB, PROJECT, copy_of_the_sources};
+use quill_admin_testkit::docker::{docker_command, run};
 use quill_admin_testkit::home::Home;
 use quill_admin_testkit::postgres::{Database, Generation};
-use quill_admin_testkit::{needs_builder_image, needs_postgres};
-use serde_json::Value;
+use quill_admin_testkit::{needs_builder_image, needs_postgres, needs_registry};
+use serde_json::{Value, json};
 
 const BINARY: &str = "quill-admin-executor";
 
-/// Everything docker/Dockerfile may take, copied: with times of its own, and to be edited.
-fn context(home: &Home) -> PathBuf {
-    let folder = home.work().join("context");
-    fs::create_dir(&folder).expect("make a folder");
-    let list = run(Command::new("git").args(["ls-files", "-z"]).current_dir(root()));
-    for name in list.split('\0').filter(|name| !name.is_empty() && root().join(name).is_file()) {
-        fs::create_dir_all(folder.join(name).parent().expect("it is below the context"))
-            .expect("make a folder");
-        fs::copy(root().join(name), folder.join(name)).expect("copy a file");
-    }
-    folder
+fn inspect(image: &str) -> Value {
+    let text = run(docker_command().args(["image", "inspect", image]));
+    serde_json::from_str::<Value>(&text).expect("docker prints JSON")[0].take()
 }
 
-/// One image, and what its building has left in the engine.
-struct Image {
-    name: String,
-    steps: Vec<String>,
-}
-
-impl Image {
-    fn build(context: &Path, builder: &str, name: &str, options: &[&str]) -> Self {
-        let output = run(docker_command()
-            .args(["build", "--file", "docker/Dockerfile", "--tag", name])
-            .args(["--build-arg", &format!("BUILDER_IMAGE={builder}")])
-            .args(options)
-            .arg(".")
-            .current_dir(context));
-        // The classic builder names the image after every step; the first is the builder's own.
-        let base = run(docker_command().args(["image", "inspect", "--format", "{{.Id}}", builder]));
-        let mut steps: Vec<String> = output
-            .lines()
-            .filter_map(|line| line.strip_prefix(" ---> "))
-            .filter(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .filter(|id| !base.contains(*id))
-            .map(str::to_owned)
-            .collect();
-        steps.reverse();
-        Self { name: name.to_owned(), steps }
-    }
-
-    fn inspect(&self) -> Value {
-        let text = run(docker_command().args(["image", "inspect", &self.name]));
-        serde_json::from_str::<Value>(&text).expect("docker prints JSON")[0].take()
-    }
-
-    /// The image's files and folders, sorted.
-    fn files(&self, home: &Home) -> Vec<String> {
-        let archive = home.work().join("exported.tar");
-        let container = run(docker_command().args(["create", &self.name]));
-        let container = container.trim();
-        run(docker_command().args(["export", "--output"]).arg(&archive).arg(container));
-        run(docker_command().args(["rm", container]));
-        let list = run(Command::new("tar").arg("--list").arg("--file").arg(&archive));
-        let mut files: Vec<String> = list.lines().map(str::to_owned).collect();
-        files.sort_unstable();
-        files
-    }
-
-    fn run(&self, database: &Database, action: &str) -> (Option<i32>, String) {
-        let output = docker_command()
-            .args(["run", "--rm", "--network", "host"])
-            .args(["--env", &format!("ADMIN_ACTION={action}")])
-            .args(["--env", &format!("AUTH_DB_HOST={}", database.host)])
-            .args(["--env", &format!("AUTH_DB_PORT={}", database.port)])
-            .args(["--env", &format!("AUTH_DB_NAME={}", database.name)])
-            .args(["--env", &format!("AUTH_DB_USER={}", database.user)])
-            .args(["--env", &format!("AUTH_DB_PASSWORD={}", database.password)])
-            .arg(&self.name)
-            .output()
-            .expect("start docker");
-        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-}
-
-impl Drop for Image {
-    fn drop(&mut self) {
-        // Not with run(): a test that has failed is not to panic once more. The last step first: an
-        // image that another is built upon stays.
-        for image in std::iter::once(&self.name).chain(&self.steps) {
-            let _ = docker_command().args(["rmi", "--force", image]).output();
-        }
-    }
+/// An image's files and folders, sorted.
+fn files(image: &str, home: &Home) -> Vec<String> {
+    let archive = home.work().join("exported.tar");
+    let container = run(docker_command().args(["create", image]));
+    let container = container.trim();
+    run(docker_command().args(["export", "--output"]).arg(&archive).arg(container));
+    run(docker_command().args(["rm", container]));
+    let list = run(Command::new("tar").arg("--list").arg("--file").arg(&archive));
+    let mut files: Vec<String> = list.lines().map(str::to_owned).collect();
+    files.sort_unstable();
+    files
 }
 
 // One test: each needs a build, and a build takes both processors of a small machine for a minute.
 #[test]
-fn the_image_is_the_executor_and_nothing_else_and_the_same_twice() {
+fn from_these_sources_to_a_row() {
     let builder = needs_builder_image!();
     needs_postgres!();
-    let home = Home::new();
-    let context = context(&home);
-    let tag = |what: &str| format!("quill-admin-test/image-{}:{what}", std::process::id());
-    let first = Image::build(
-        &context,
-        &builder,
-        &tag("first"),
-        &["--build-arg", "REVISION=abc", "--build-arg", "CREATED=2026-01-02T03:04:05Z"],
+    needs_registry!();
+    let workshop = Workshop::with_containers();
+    let (world, home) = (&workshop.world, &workshop.world.home);
+    let sources = copy_of_the_sources(home);
+    let database = Database::create(Generation::August2026);
+    world.emulator.put_secret(PROJECT, "auth-db-password", database.password.clone());
+    let file = home.read("environments.yaml");
+    home.write(
+        "environments.yaml",
+        &file
+            .replace("name: quill_auth", &format!("name: {}", database.name))
+            .replace("user: quill,", &format!("user: {},", database.user)),
     );
+    let build = |more: &[&str]| {
+        workshop
+            .build(["--builder-image", &builder].into_iter().chain(more.iter().copied()))
+            .limit(BUILD_LIMIT)
+    };
 
-    let image = first.inspect();
+    let first = build(&[]).output().exits(0);
+    assert!(first.stdout.starts_with("✔ built, pushed and deployed"), "{first}");
+    let deployed = workshop.deployed().expect("the job was created");
+    let image = inspect(&deployed);
     assert_eq!(image["Os"], "linux");
     assert_eq!(image["Architecture"], "amd64");
     assert!(image["Size"].as_u64().unwrap() < 15 * 1024 * 1024, "{}", image["Size"]);
     assert_eq!(image["Config"]["User"], "10001:10001");
-    assert_eq!(image["Config"]["Entrypoint"], serde_json::json!(["/quill-admin-executor"]));
+    assert_eq!(image["Config"]["Entrypoint"], json!(["/quill-admin-executor"]));
     let labels = &image["Config"]["Labels"];
     assert_eq!(labels["org.opencontainers.image.title"], BINARY);
-    assert_eq!(labels["org.opencontainers.image.revision"], "abc");
-    assert_eq!(labels["org.opencontainers.image.created"], "2026-01-02T03:04:05Z");
+    assert_eq!(labels["org.opencontainers.image.revision"], workshop.git(&["rev-parse", "HEAD"]));
+    let committed = workshop.git(&["log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"]);
+    assert_eq!(labels["org.opencontainers.image.created"], committed);
     assert_eq!(labels["org.quill-medical.admin.contract"], "1");
-    let files: Vec<String> = first.files(&home);
     // The engine adds places to mount things on.
-    let own: Vec<&str> = files
-        .iter()
-        .map(String::as_str)
+    let own: Vec<String> = files(&deployed, home)
+        .into_iter()
         .filter(|file| !["dev/", "proc/", "sys/", ".dockerenv"].iter().any(|added| file.starts_with(added)))
-        .filter(|file| !["etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"].contains(file))
+        .filter(|file| !["etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"].contains(&file.as_str()))
         .collect();
     assert_eq!(
         own,
@@ -145,28 +89,49 @@ fn the_image_is_the_executor_and_nothing_else_and_the_same_twice() {
         ]
     );
 
-    let database = Database::create(Generation::August2026);
-    let (code, output) = first.run(&database, "check");
-    assert_eq!(code, Some(0), "{output}");
-    assert!(output.contains("PostgreSQL"), "{output}");
-    let (code, output) = first.run(&database, "dance");
-    assert_eq!(code, Some(2), "{output}");
+    // The test's server does not listen where servers do: a setting somebody adds, and `build` keeps.
+    let mut job = world.job().expect("it was created");
+    job["template"]["template"]["containers"][0]["env"]
+        .as_array_mut()
+        .expect("a list")
+        .push(json!({"name": "AUTH_DB_PORT", "value": database.port.to_string()}));
+    world.emulator.put_job(JOB, job).expect("a valid job");
+    let again = build(&[]).output().exits(0);
+    assert!(again.stdout.starts_with("✔ nothing to do"), "{again}");
+
+    let created = workshop
+        .quill_admin(["create-superadmin", "-e", "staging", "-u", "steve", "--email", "s@example.org"])
+        .arg("--password-stdin")
+        .stdin("correct horse battery staple 7")
+        .output()
+        .exits(0);
+    assert!(created.stderr.contains("TLSv1.3"), "{created}");
+    assert_eq!(
+        database.rows("SELECT username, system_permissions FROM users"),
+        [[Some("steve".to_owned()), Some("superadmin".to_owned())]]
+    );
 
     // Edited, with a time long before the first build: what counts is what is in it.
-    let source = context.join("crates/executor/src/main.rs");
+    let source = sources.join("crates/executor/src/main.rs");
     let text = fs::read_to_string(&source).unwrap();
     let call = "quill_admin_executor::main_from_env()";
     assert!(text.contains(call), "{text}");
     fs::write(&source, text.replace(call, &format!("{{ println!(\"edited\"); {call} }}"))).unwrap();
     run(Command::new("touch").arg("--date=@0").arg(&source));
-    let edited = Image::build(&context, &builder, &tag("edited"), &[]);
-    let (code, output) = edited.run(&database, "check");
-    assert_eq!(code, Some(0), "{output}");
-    assert!(output.starts_with("edited\n"), "{output}");
+    let edited = build(&["-v"]).output().exits(0);
+    let dependencies = |line: &&str| line.contains("for member in") && line.ends_with("(cached)");
+    assert_eq!(edited.stderr.lines().filter(dependencies).count(), 1, "{edited}");
+    assert_ne!(workshop.deployed(), Some(deployed.clone()));
+    let checked = workshop.quill_admin(["check", "-e", "staging"]).output().exits(0);
+    assert!(checked.stderr.contains("│ edited"), "{checked}");
 
-    // Without cache, and with another revision: that is in the labels, not in the layers.
+    // Everything once more, from another commit of the same files: that is in the labels, and the
+    // layer is the same to the last bit.
     fs::write(&source, text).unwrap();
-    let again =
-        Image::build(&context, &builder, &tag("again"), &["--no-cache", "--build-arg", "REVISION=def"]);
-    assert_eq!(again.inspect()["RootFS"]["Layers"], image["RootFS"]["Layers"]);
+    fs::write(sources.join("README.md"), "Not part of the image.").unwrap();
+    workshop.commit();
+    let _ = build(&["--force", "--no-cache"]).output().exits(0);
+    let rebuilt = workshop.deployed().expect("it is there");
+    assert_ne!(rebuilt, deployed);
+    assert_eq!(inspect(&rebuilt)["RootFS"]["Layers"], image["RootFS"]["Layers"]);
 }

@@ -24,13 +24,41 @@ fn create(world: &World, username: &str, email: &str) -> Output {
         .output()
 }
 
-fn world() -> World {
-    World::with_database(Database::create(Generation::August2026))
+/// What executions run in: the executor as a process, or its image in the Docker engine.
+type WorldWith = fn(Database) -> World;
+
+/// Every journey, in both worlds.
+macro_rules! journeys {
+    ($($journey:ident,)+) => {
+        mod as_a_process {
+            $(#[test] fn $journey() { insta::allow_duplicates! { super::$journey(super::World::with_database) } })+
+        }
+
+        mod in_a_container {
+            use quill_admin_testkit::needs_builder_image;
+
+            $(#[test] fn $journey() {
+                let builder = needs_builder_image!();
+                quill_admin_e2e::executor_image(&builder);
+                insta::allow_duplicates! { super::$journey(super::World::with_containers) }
+            })+
+        }
+    };
 }
 
-#[test]
-fn a_superadmin_is_created_then_updated() {
-    let world = world();
+journeys! {
+    a_superadmin_is_created_then_updated,
+    a_role_that_is_not_seeded_is_a_warning_with_the_next_command,
+    an_inactive_account_is_pointed_out,
+    levels_and_roles,
+    failures_are_told_with_the_executors_exit_code,
+    every_character_survives_from_the_keyboard_to_the_row,
+    the_older_schema_works_too,
+    two_at_once_both_succeed,
+}
+
+fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
+    let world = world_with(Database::create(Generation::August2026));
     let first = create(&world, "steve.jones", "steve@example.org").exits(0);
     assert_snapshot!(first.transcript(), @r"
     exit status: 0
@@ -101,9 +129,8 @@ fn a_superadmin_is_created_then_updated() {
     assert_eq!(world.runs(), 2);
 }
 
-#[test]
-fn a_role_that_is_not_seeded_is_a_warning_with_the_next_command() {
-    let world = World::with_database(Database::builder(Generation::August2026).without_roles().create());
+fn a_role_that_is_not_seeded_is_a_warning_with_the_next_command(world_with: WorldWith) {
+    let world = world_with(Database::builder(Generation::August2026).without_roles().create());
     let created = create(&world, "steve jones", "steve@example.org").exits(0);
     assert_snapshot!(created.stderr.lines().rev().take(2).collect::<Vec<_>>().join("\n"), @r"
      next: once the application has been deployed and seeded: quill-admin add-role --env staging --username 'steve jones' --role 'System Administrator'
@@ -112,9 +139,8 @@ fn a_role_that_is_not_seeded_is_a_warning_with_the_next_command() {
     assert_eq!(world.database().value("SELECT count(*) FROM user_role").as_deref(), Some("0"));
 }
 
-#[test]
-fn an_inactive_account_is_pointed_out() {
-    let world = world();
+fn an_inactive_account_is_pointed_out(world_with: WorldWith) {
+    let world = world_with(Database::create(Generation::August2026));
     let _ = create(&world, "steve", "steve@example.org").exits(0);
     world.database().execute("UPDATE users SET is_active = false");
     let again = create(&world, "steve", "steve@example.org").exits(0);
@@ -122,9 +148,8 @@ fn an_inactive_account_is_pointed_out() {
     assert!(again.stdout.contains("INACTIVE: cannot log in"), "{}", again.stdout);
 }
 
-#[test]
-fn levels_and_roles() {
-    let world = world();
+fn levels_and_roles(world_with: WorldWith) {
+    let world = world_with(Database::create(Generation::August2026));
     let _ = create(&world, "steve", "steve@example.org").exits(0);
     let run =
         |args: &[&str]| world.quill_admin(args.iter().copied()).env("QUILL_ADMIN_ENV", "staging").output();
@@ -208,9 +233,8 @@ fn levels_and_roles() {
     assert_eq!(world.database().contents(), before, "reading writes nothing");
 }
 
-#[test]
-fn failures_are_told_with_the_executors_exit_code() {
-    let world = world();
+fn failures_are_told_with_the_executors_exit_code(world_with: WorldWith) {
+    let world = world_with(Database::create(Generation::August2026));
     let _ = create(&world, "steve", "steve@example.org").exits(0);
     let _ = create(&world, "maria", "maria@example.org").exits(0);
     let before = world.database().contents();
@@ -248,9 +272,8 @@ fn failures_are_told_with_the_executors_exit_code() {
     assert_eq!(world.database().contents(), before, "a failure writes nothing");
 }
 
-#[test]
-fn every_character_survives_from_the_keyboard_to_the_row() {
-    let world = world();
+fn every_character_survives_from_the_keyboard_to_the_row(world_with: WorldWith) {
+    let world = world_with(Database::create(Generation::August2026));
     let username = "Жанна O'Brien, \"x\"=^🙂 \\ $HOME; DROP TABLE users; --";
     let email = "ж,=^\"'🙂@пример.рф";
     let created = create(&world, username, email).exits(0);
@@ -265,17 +288,15 @@ fn every_character_survives_from_the_keyboard_to_the_row() {
     assert!(added.stdout.contains(role), "{}", added.stdout);
 }
 
-#[test]
-fn the_older_schema_works_too() {
-    let world = World::with_database(Database::create(Generation::March2026));
+fn the_older_schema_works_too(world_with: WorldWith) {
+    let world = world_with(Database::create(Generation::March2026));
     let created = create(&world, "steve", "steve@example.org").exits(0);
     assert!(!created.stdout.contains("email verified"), "{}", created.stdout);
 }
 
-#[test]
-fn two_at_once_both_succeed() {
+fn two_at_once_both_succeed(world_with: WorldWith) {
     needs_postgres!();
-    let world = world();
+    let world = world_with(Database::create(Generation::August2026));
     let commands: Vec<_> = (0..2)
         .map(|_| {
             world.quill_admin([

@@ -255,6 +255,15 @@ async fn database_host(google: &Google, environment: &Environment) -> Result<Opt
             format!("project {project} has no Cloud SQL instance \"{instance}\": {}", error.message),
         )
         .hint("check database.instance in the environments file, or run terraform apply"),
+        // Cloud SQL may answer so for an instance that is not there, too.
+        CloudErrorKind::PermissionDenied => CliError::new(
+            ExitCode::PermissionDenied,
+            format!(
+                "project {project} has no Cloud SQL instance \"{instance}\", or it may not be looked at: {}",
+                error.message
+            ),
+        )
+        .hint("check database.instance in the environments file, or ask for the role roles/cloudsql.viewer"),
         _ => error.into(),
     })?;
     found.private_ip.map(Some).ok_or_else(|| {

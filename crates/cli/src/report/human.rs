@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use console::{Style as Paint, style};
 use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Severity};
+use quill_admin_contract::image::annotation;
 use quill_admin_contract::{
     ActionName, Change, DatabaseReport, ExitCode, Outcome, Password, UserState, Warning,
 };
@@ -461,10 +462,21 @@ pub(super) fn traffic(environment: &Environment, restored: &Restored<'_>) -> Str
 fn differences(text: &mut String, changes: &[Difference]) {
     for Difference { setting, from, to } in changes {
         let to = if to.is_empty() { "nothing" } else { to };
+        let setting = match setting.strip_prefix("annotation ") {
+            // It is the image's, once more.
+            Some(annotation::IMAGE) => continue,
+            Some(name) => name.rsplit('/').next().unwrap_or(name),
+            None => setting,
+        };
         let line = match from {
             // Before the build its result has no name yet.
             _ if setting == "image" && to == "nothing" => "image: the one that is built".to_owned(),
-            Some(from) => format!("{setting}: {from} → {to}"),
+            Some(from) => match (from.split_once('@'), to.split_once('@')) {
+                (Some((old, digest)), Some((new, to))) if setting == "image" && old == new => {
+                    format!("{setting}: {digest} → {to}")
+                }
+                _ => format!("{setting}: {from} → {to}"),
+            },
             None => format!("{setting}: {to}"),
         };
         let _ = writeln!(text, "    {}", clean(&line));
@@ -500,6 +512,14 @@ pub(super) fn built(environment: &Environment, built: &Built, elapsed: Duration)
     } else {
         differences(&mut text, &built.changes);
     }
+    text
+}
+
+/// What a person does with a new image: let it say what it sees, which changes nothing.
+pub(super) fn try_it(environment: &Environment, flags: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    let check = hints::command(&environment.name, "check", flags);
+    hint_line(&mut text, &format!("try it, without changing anything: {check}"));
     text
 }
 

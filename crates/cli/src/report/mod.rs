@@ -211,6 +211,9 @@ impl Reporter {
         } else {
             to_stdout(&human::built(environment, built, elapsed));
         }
+        if built.built || !built.changes.is_empty() {
+            self.line(&human::try_it(environment, &[]));
+        }
         0
     }
 
@@ -223,6 +226,7 @@ impl Reporter {
         } else {
             to_stdout(&human::built_locally(environment, image, elapsed));
         }
+        self.line(&human::try_it(environment, &[("--runner", "docker")]));
         0
     }
 

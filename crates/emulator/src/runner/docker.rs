@@ -13,6 +13,7 @@ use bollard::query_parameters::{
 };
 use futures::{Stream, StreamExt, TryStreamExt};
 
+use super::process::without_version;
 use super::{Container, Exit, NotStarted, Stop};
 use crate::logs::{Lines, Output, Stream as LogStream};
 
@@ -30,6 +31,8 @@ const LABEL: &str = "cloud-emulator.execution";
 pub struct DockerRunner {
     engine: Docker,
     host_network: bool,
+    /// Names without tag and digest, and what the engine calls the image.
+    images: HashMap<String, String>,
 }
 
 impl DockerRunner {
@@ -38,7 +41,7 @@ impl DockerRunner {
     pub async fn connect() -> Result<Self, crate::Error> {
         let engine = Docker::connect_with_defaults().map_err(crate::Error::Docker)?;
         engine.ping().await.map_err(crate::Error::Docker)?;
-        Ok(Self { engine, host_network: false })
+        Ok(Self { engine, host_network: false, images: HashMap::new() })
     }
 
     /// Puts containers into the host's network, where 127.0.0.1 is this machine. By default they
@@ -49,9 +52,22 @@ impl DockerRunner {
         self
     }
 
+    /// Lets an image of the engine answer for another, whatever its tag or digest: one that no registry
+    /// has.
+    #[must_use]
+    pub fn image(mut self, name: impl Into<String>, in_engine: impl Into<String>) -> Self {
+        self.images.insert(name.into(), in_engine.into());
+        self
+    }
+
+    /// What the engine calls a container's image.
+    fn name<'a>(&'a self, container: &'a Container) -> &'a str {
+        self.images.get(without_version(&container.image)).unwrap_or(&container.image)
+    }
+
     /// Whether there is such an image; a pull is tried where the engine has none.
     pub(super) async fn check(&self, container: &Container) -> Result<(), NotStarted> {
-        let image = &container.image;
+        let image = self.name(container);
         match self.engine.inspect_image(image).await {
             Ok(_) => return Ok(()),
             Err(error) if is_missing(&error) => {}
@@ -94,7 +110,7 @@ impl DockerRunner {
     fn body(&self, container: &Container) -> ContainerCreateBody {
         let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
         ContainerCreateBody {
-            image: Some(container.image.clone()),
+            image: Some(self.name(container).to_owned()),
             entrypoint: some(&container.command),
             cmd: some(&container.args),
             env: Some(container.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
