@@ -171,9 +171,10 @@ environments:
 /// The name of the executor's image in the engine; it stays there for the next run.
 const EXECUTOR_IMAGE: &str = "127.0.0.1/quill-admin-test/executor:latest";
 
-/// Makes the executor's image of these sources, once, with `build --env local` itself.
-pub fn executor_image(builder: &str) {
-    static MADE: OnceLock<()> = OnceLock::new();
+/// Makes the executor's image of these sources, once, with `build --env local` itself; returns its
+/// name without the tag.
+pub fn executor_image(builder: &str) -> &'static str {
+    static MADE: OnceLock<&str> = OnceLock::new();
     MADE.get_or_init(|| {
         let home = Home::new();
         let sources = copy_of_the_sources(&home);
@@ -188,7 +189,8 @@ pub fn executor_image(builder: &str) {
             .output()
             .exits(0);
         assert!(built.stdout.contains(image), "{built}");
-    });
+        image
+    })
 }
 
 /// Longest time for compiling the executor and its dependencies, with other builds beside it.

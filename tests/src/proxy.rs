@@ -54,7 +54,7 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (server, state) = (server.clone(), Arc::clone(&shared));
-                thread::spawn(move || serve(client, &server, &state));
+                thread::spawn(move || serve(&client, &server, &state));
             }
         });
         Self { address, state }
@@ -106,14 +106,14 @@ impl Proxy {
     }
 }
 
-fn serve(client: TcpStream, server: &str, state: &State) {
+fn serve(client: &TcpStream, server: &str, state: &State) {
     let Ok(server) = TcpStream::connect(server) else { return };
     let (Ok(mut answers), Ok(mut back)) = (server.try_clone(), client.try_clone()) else { return };
     let answering = thread::spawn(move || {
         let _ = std::io::copy(&mut answers, &mut back);
         let _ = back.shutdown(Shutdown::Write);
     });
-    forward(&client, &server, state);
+    forward(client, &server, state);
     let _ = server.shutdown(Shutdown::Write);
     let _ = answering.join();
 }

@@ -1,11 +1,14 @@
 //! `build`: from small sources, through a real engine and a real registry, to the job.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::Command;
 
 use cloud_emulator::{Emulator, Fault, FaultAction, MissingSqlInstance};
 use insta::assert_snapshot;
 use quill_admin_e2e::workshop::{REPOSITORY, Workshop};
-use quill_admin_e2e::{Finished as _, JOB, PROJECT, World, redact};
+use quill_admin_e2e::{Finished as _, JOB, PROJECT, redact};
 use quill_admin_testkit::home::Output;
 use quill_admin_testkit::{needs_builder_image, needs_docker, needs_registry, registry};
 use serde_json::{Value, json};
@@ -44,6 +47,54 @@ fn foreign_job() -> Value {
 
 fn container(job: &Value) -> &Value {
     &job["template"]["template"]["containers"][0]
+}
+
+/// The job has everything it needs, and nothing of it is the API's own idea.
+fn assert_complete(job: &Value) {
+    let task = &job["template"]["template"];
+    assert_eq!(
+        json!({
+            "tasks": job["template"]["taskCount"],
+            "retries": task["maxRetries"],
+            "timeout": task["timeout"],
+            "account": task["serviceAccount"],
+            "network": task["vpcAccess"],
+            "env": container(job)["env"],
+        }),
+        json!({
+            "tasks": 1,
+            "retries": 0,
+            "timeout": "300s",
+            "account": "quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com",
+            "network": {
+                "connector": "projects/quill-medical-staging/locations/europe-west2/connectors/quill-vpc-cx-staging",
+                "egress": "PRIVATE_RANGES_ONLY",
+            },
+            "env": [
+                {"name": "AUTH_DB_HOST", "value": "127.0.0.1"},
+                {"name": "AUTH_DB_NAME", "value": "quill_auth"},
+                {"name": "AUTH_DB_USER", "value": "quill"},
+                {"name": "AUTH_DB_SSLMODE", "value": "require"},
+                {"name": "AUTH_DB_PASSWORD",
+                 "valueSource": {"secretKeyRef": {"secret": "auth-db-password", "version": "latest"}}},
+            ],
+        })
+    );
+}
+
+/// The token is in nothing that stays, and in no output.
+fn assert_secret(workshop: &Workshop, outputs: &[Output]) {
+    for output in outputs {
+        assert!(!output.to_string().contains(registry::TOKEN), "{output}");
+    }
+    assert!(!workshop.registry.log().contains(registry::TOKEN));
+    // To Google it goes as what it is, in its header, and in no other place.
+    for mut call in workshop.world.emulator.calls() {
+        assert_eq!(call.headers.remove("authorization"), Some(format!("Bearer {}", registry::TOKEN)));
+        assert!(!format!("{call:?}").contains(registry::TOKEN), "{call:?}");
+    }
+    let token = workshop.world.home.work().join("token");
+    assert_eq!(workshop.world.home.files_with(registry::TOKEN), [token]);
 }
 
 /// Nothing was made or moved, anywhere.
@@ -123,35 +174,7 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     assert_eq!(workshop.deployed(), Some(format!("{}@{digest}", workshop.image())));
 
     let job = workshop.world.job().expect("it was created");
-    let task = &job["template"]["template"];
-    assert_eq!(
-        json!({
-            "tasks": job["template"]["taskCount"],
-            "retries": task["maxRetries"],
-            "timeout": task["timeout"],
-            "account": task["serviceAccount"],
-            "network": task["vpcAccess"],
-            "env": container(&job)["env"],
-        }),
-        json!({
-            "tasks": 1,
-            "retries": 0,
-            "timeout": "300s",
-            "account": "quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com",
-            "network": {
-                "connector": "projects/quill-medical-staging/locations/europe-west2/connectors/quill-vpc-cx-staging",
-                "egress": "PRIVATE_RANGES_ONLY",
-            },
-            "env": [
-                {"name": "AUTH_DB_HOST", "value": "127.0.0.1"},
-                {"name": "AUTH_DB_NAME", "value": "quill_auth"},
-                {"name": "AUTH_DB_USER", "value": "quill"},
-                {"name": "AUTH_DB_SSLMODE", "value": "require"},
-                {"name": "AUTH_DB_PASSWORD",
-                 "valueSource": {"secretKeyRef": {"secret": "auth-db-password", "version": "latest"}}},
-            ],
-        })
-    );
+    assert_complete(&job);
 
     let calls = workshop.world.emulator.calls().len();
     let uploads = workshop.uploads();
@@ -174,19 +197,7 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     // --force: everything once more.
     let forced = workshop.build(["--force"]).output().exits(0);
     assert!(forced.stdout.contains("built, pushed"), "{forced}");
-
-    // The token is in nothing that stays, and in no output.
-    for output in [first, second, forced] {
-        assert!(!output.to_string().contains(registry::TOKEN), "{output}");
-    }
-    assert!(!workshop.registry.log().contains(registry::TOKEN));
-    // To Google it goes as what it is, in its header, and in no other place.
-    for mut call in workshop.world.emulator.calls() {
-        assert_eq!(call.headers.remove("authorization"), Some(format!("Bearer {}", registry::TOKEN)));
-        assert!(!format!("{call:?}").contains(registry::TOKEN), "{call:?}");
-    }
-    let token = workshop.world.home.work().join("token");
-    assert_eq!(workshop.world.home.files_with(registry::TOKEN), [token]);
+    assert_secret(&workshop, &[first, second, forced]);
 }
 
 #[test]
@@ -604,6 +615,60 @@ fn an_engine_that_this_user_may_not_use() {
     assert_untouched(&workshop);
 }
 
+/// An engine with nothing left on its disk, in the words of a real one. There is no other way to have
+/// one without filling the disk of the machine.
+fn full_engine(socket: &Path) {
+    let listener = UnixListener::bind(socket).expect("a socket");
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut request = Vec::new();
+            let mut buffer = [0; 8 * 1024];
+            // A build ends with the last chunk of its context.
+            let whole = |request: &[u8]| {
+                (request.starts_with(b"GET") && request.ends_with(b"\r\n\r\n"))
+                    || request.ends_with(b"\r\n0\r\n\r\n")
+            };
+            while !whole(&request) {
+                match client.read(&mut buffer) {
+                    Ok(count @ 1..) => request.extend_from_slice(&buffer[..count]),
+                    _ => break,
+                }
+            }
+            let body = if request.starts_with(b"GET") {
+                json!({"Version": "20.10.24", "ApiVersion": "1.41", "Os": "linux", "Arch": "amd64"})
+            } else {
+                let message = "write /program: no space left on device";
+                json!({"errorDetail": {"message": message}, "error": message})
+            };
+            let body = body.to_string();
+            let _ = write!(
+                client,
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+                 Connection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+}
+
+#[test]
+fn a_full_disk() {
+    let workshop = workshop!();
+    let socket = workshop.world.home.path().join("docker.sock");
+    full_engine(&socket);
+    let failed = workshop
+        .build([])
+        .env("DOCKER_HOST", format!("unix://{}", socket.display()))
+        .env("DOCKER_BUILDKIT", "0")
+        .output()
+        .exits(29);
+    assert_snapshot!(last_lines(&failed), @r"
+    error: failed to build the image: write /program: no space left on device
+     next: make room with: docker system prune
+    ");
+    assert_untouched(&workshop);
+}
+
 #[test]
 fn a_protected_environment_asks_for_its_name() {
     let workshop = workshop!();
@@ -687,14 +752,4 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(std::time::Instant::now() < deadline, "not within half a minute: {what}");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-}
-
-#[test]
-fn locally_the_image_stays_in_the_engine() {
-    let workshop = workshop!();
-    let plan =
-        workshop.quill_admin(["ba", "-e", "local", "--source", "sources", "--dry-run"]).output().exits(0);
-    assert!(plan.stdout.contains("nothing is pushed"), "{plan}");
-    let refused = World::empty().quill_admin(["restore-backend", "-e", "local"]).output().exits(2);
-    assert!(refused.stderr.contains("no backend service"), "{refused}");
 }

@@ -1,6 +1,7 @@
 //! `--env local`: nothing installed, the whole chain all the same.
 
-use quill_admin_e2e::{Finished as _, World};
+use quill_admin_e2e::{Finished as _, World, executor_image};
+use quill_admin_testkit::needs_builder_image;
 
 const PASSWORD: &str = "correct horse battery staple 7";
 
@@ -75,4 +76,32 @@ fn ctrl_c_cancels_what_cannot_go_on_alone() {
     let ended = terminal.wait();
     assert_eq!(ended.code(), 25, "{}", ended.text());
     assert!(ended.text().contains("nothing was changed"), "{}", ended.text());
+}
+
+#[test]
+fn tasks_run_in_the_image_itself() {
+    let builder = needs_builder_image!();
+    let world = World::empty();
+    let file = world.home.read("environments.yaml");
+    let with = |image: &str| {
+        let local = format!("local: {{ emulated: true, image: \"{image}\" }}");
+        world.home.write("environments.yaml", &file.replace("local: { emulated: true }", &local));
+    };
+    let create = || {
+        world
+            .quill_admin(["cs", "-e", "local", "-u", "steve", "--email", "s@example.org", "--password-stdin"])
+            .args(["--runner", "docker"])
+            .stdin(PASSWORD)
+            .output()
+    };
+    with("127.0.0.1/quill-admin-test/no-such-image");
+    let refused = create().exits(22);
+    assert!(refused.stderr.contains("next: build it with: quill-admin build --env local"), "{refused}");
+
+    with(executor_image(&builder));
+    let created = create().exits(0);
+    assert!(created.stdout.starts_with("✔ created steve in local"), "{created}");
+    // The process runner finds the same database.
+    let shown = world.quill_admin(["show-user", "-e", "local", "-u", "steve"]).output().exits(0);
+    assert!(shown.stdout.contains("s@example.org"), "{shown}");
 }

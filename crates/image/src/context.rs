@@ -113,11 +113,7 @@ impl Context {
             field(if content.executable { b"x" } else { b"-" });
             field(&content.bytes);
         }
-        let mut text = "sha256:".to_owned();
-        for byte in hash.finalize() {
-            let _ = write!(text, "{byte:02x}");
-        }
-        Ok(text)
+        Ok(format!("sha256:{}", hex(&hash.finalize())))
     }
 
     /// The archive the engine gets, in an unnamed temporary file: however large the sources, the
@@ -168,6 +164,13 @@ fn executable(metadata: &fs::Metadata) -> bool {
 #[cfg(not(unix))]
 fn executable(_: &fs::Metadata) -> bool {
     false
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

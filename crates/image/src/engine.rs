@@ -341,7 +341,7 @@ impl<'a> Steps<'a> {
         }
         if let Some(text) = info.stream {
             if let Some(name) = step(&text) {
-                self.current = name.clone();
+                self.current.clone_from(&name);
                 self.names.insert(name.clone(), name.clone());
                 (self.emit)(BuildEvent::Step { name, cached: false });
             } else {
@@ -456,7 +456,7 @@ fn current_context(folder: &Path) -> Option<String> {
 
 /// Docker keeps a context below the SHA-256 of its name. The context `default` has no file.
 fn context_host(folder: &Path, name: &str) -> Option<String> {
-    let id: String = Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = crate::context::hex(&Sha256::digest(name.as_bytes()));
     let meta = json(&folder.join("contexts/meta").join(id).join("meta.json"))?;
     meta["Endpoints"]["docker"]["Host"].as_str().map(str::to_owned)
 }

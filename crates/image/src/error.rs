@@ -125,14 +125,11 @@ fn engine_kind(error: &EngineError, message: &str) -> Option<ImageErrorKind> {
 fn registry_kind(error: &OciDistributionError) -> (ImageErrorKind, String) {
     use OciDistributionError as E;
     match error {
-        E::UnauthorizedError { .. } => {
+        E::UnauthorizedError { .. } | E::ServerError { code: 401, .. } => {
             (ImageErrorKind::NotSignedIn, "the registry refused the access token".to_owned())
         }
         E::AuthenticationFailure(reason) => {
             (ImageErrorKind::NotSignedIn, format!("the registry refused the access token: {}", reason.trim()))
-        }
-        E::ServerError { code: 401, .. } => {
-            (ImageErrorKind::NotSignedIn, "the registry refused the access token".to_owned())
         }
         E::ServerError { code: 403, message, .. } => {
             (ImageErrorKind::PermissionDenied, or(message, "the registry denies access"))

@@ -215,7 +215,8 @@ fn has_host(settings: &JobSettings) -> bool {
 async fn repository_exists(google: &Google, environment: &Environment) -> Result<(), CliError> {
     let Some((location, project, repository)) = artifact_repository(environment) else { return Ok(()) };
     match google.has_repository(&project, &location, &repository).await {
-        Ok(true) => Ok(()),
+        // Without the right to look at the repository, the push will tell.
+        Ok(true) | Err(CloudError { kind: CloudErrorKind::PermissionDenied, .. }) => Ok(()),
         Ok(false) => Err(CliError::new(
             ExitCode::ResourceNotFound,
             format!("project {project} has no Artifact Registry repository \"{repository}\" in {location}"),
@@ -224,8 +225,6 @@ async fn repository_exists(google: &Google, environment: &Environment) -> Result
             "make it with: gcloud artifacts repositories create {repository} --repository-format=docker \
              --location={location} --project={project}"
         ))),
-        // The push will tell: looking at the repository is a right of its own.
-        Err(CloudError { kind: CloudErrorKind::PermissionDenied, .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
@@ -396,20 +395,18 @@ pub async fn carry_out(
     let registry = Registry::new(&plan.image, token);
     let mut uploaded = 0;
     let built = plan.existing.is_none();
-    let image = match &plan.existing {
-        Some(existing) => existing.clone(),
-        None => {
-            let engine =
-                engine.ok_or_else(|| CliError::new(ExitCode::Unexpected, "no engine to build with"))?;
-            build(engine, &plan, options, emit).await?;
-            let before = registry.image(LATEST).await?;
-            let pushed = push(engine, &registry, &plan, token, emit).await?;
-            let had = |digest: &String| {
-                before.as_ref().is_some_and(|before| before.layers.iter().any(|(layer, _)| layer == digest))
-            };
-            uploaded = pushed.layers.iter().filter(|(digest, _)| !had(digest)).map(|(_, size)| size).sum();
-            pushed
-        }
+    let image = if let Some(existing) = &plan.existing {
+        existing.clone()
+    } else {
+        let engine = engine.ok_or_else(|| CliError::new(ExitCode::Unexpected, "no engine to build with"))?;
+        build(engine, &plan, options, emit).await?;
+        let before = registry.image(LATEST).await?;
+        let pushed = push(engine, &registry, &plan, token, emit).await?;
+        let had = |digest: &String| {
+            before.as_ref().is_some_and(|before| before.layers.iter().any(|(layer, _)| layer == digest))
+        };
+        uploaded = pushed.layers.iter().filter(|(digest, _)| !had(digest)).map(|(_, size)| size).sum();
+        pushed
     };
     for tag in plan.source.tags() {
         if registry.digest(&tag).await?.as_ref() != Some(&image.digest) {

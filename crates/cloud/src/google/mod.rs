@@ -58,7 +58,6 @@ pub struct Google {
 }
 
 /// Prepares one of the clients.
-
 macro_rules! client {
     ($client:ident, $credentials:expr, $endpoint:expr) => {{
         let mut builder = $client::builder().with_credentials($credentials.clone());
