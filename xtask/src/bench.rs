@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use quill_admin_testkit::docker;
 use quill_admin_testkit::home::{Home, Run, environments};
 use quill_admin_testkit::postgres::{Database, Generation, installed};
+use quill_admin_testkit::registry::{self, Registry};
 use serde_json::{Value, json};
 use wait4::Wait4;
 
@@ -40,6 +42,8 @@ enum Subject {
     Local,
     /// What the CLI adds to what the cloud takes
     Overhead,
+    /// `quill-admin build`: when nothing has changed, after an edit, and its memory
+    Image,
     /// Building after an edit
     Rebuild,
 }
@@ -88,6 +92,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     if wanted(Subject::Overhead) {
         findings.push(overhead()?);
+    }
+    if wanted(Subject::Image) {
+        findings.extend(image()?);
     }
     // Last: it leaves the build folder with programs of a copy of the sources.
     if wanted(Subject::Rebuild) {
@@ -417,25 +424,129 @@ impl Drop for Emulator {
     }
 }
 
+// --- the image ---
+
+/// How large the large image is: several times what the CLI may use.
+const LARGE: &str = "300M";
+
+fn image() -> anyhow::Result<Vec<Finding>> {
+    let missing = |reason: String| anyhow!("the image cannot be measured: {reason}");
+    docker::available().map_err(missing)?;
+    registry::installed().map_err(|reason| missing(reason.to_owned()))?;
+    let builder = docker::builder_image().map_err(missing)?;
+    let registry = Registry::start();
+    let _images = Images(registry.address());
+    let emulator = Emulator::start()?;
+    let resource = |name: &str, resource: Value| {
+        emulator.ask("PUT", &format!("/emulator/resources/projects/{PROJECT}/{name}"), &resource)
+    };
+    resource("locations/europe-west2/repositories/quill", json!({}))?;
+    let address = json!({"type": "PRIVATE", "ipAddress": "10.0.0.3"});
+    resource("instances/quill-auth-bench", json!({"ipAddresses": [address]}))?;
+    let home = Home::new();
+    let environments = environments().replace("{region}-docker.pkg.dev", &registry.address());
+    let (before, _) =
+        environments.split_once("environments:").context("environments.yaml has no environments")?;
+    let environment = format!("bench: {{ project: {PROJECT}, endpoint: \"{}\" }}", emulator.url);
+    home.write("environments.yaml", &format!("{before}environments:\n  {environment}\n"));
+
+    let sources = home.work().join("sources");
+    copy_sources(&sources)?;
+    let commit = "git init -q && git add -A && git -c user.name=b -c user.email=b@c commit -qm bench";
+    docker::run(Command::new("sh").args(["-c", commit]).current_dir(&sources).env("HOME", home.path()));
+
+    let config = home.work().join("environments.yaml");
+    let program = program("quill-admin")?;
+    let path = std::env::var("PATH")?;
+    let user = home.path().to_str().context("the folder's name is not text")?.to_owned();
+    let env = [("HOME", user.as_str()), ("PATH", path.as_str()), ("QUILL_ADMIN_BUILDER_IMAGE", &builder)];
+    let args = ["build", "--env", "bench", "--config", text(&config)?, "--source", text(&sources)?];
+    let build = |runs: usize| measured(&program, &args, &env, runs);
+
+    let first = build(1)?;
+    let nothing = build(RUNS)?;
+    let mut findings = vec![Finding {
+        what: "build: nothing has changed",
+        unit: "s",
+        target: 1.5,
+        measured: nothing.wall.median() / 1000.0,
+        note: format!(
+            "median of {RUNS}; the first time {:.0} s, {:.1} MiB at most",
+            first.wall.median() / 1000.0,
+            nothing.memory.median()
+        ),
+    }];
+
+    // An edit nobody has built before, so that nothing of it is cached.
+    let source = sources.join("crates/executor/src/main.rs");
+    let edited = std::fs::read_to_string(&source)?
+        + &format!("\n#[used]\nstatic EDIT: i64 = {};\n", Timestamp::now().as_microsecond());
+    std::fs::write(&source, edited)?;
+    let output = home
+        .run(&program)
+        .args(args)
+        .arg("--json")
+        .env("QUILL_ADMIN_BUILDER_IMAGE", &builder)
+        .limit(Duration::from_mins(10))
+        .output();
+    ensure!(output.status.success(), "{output}");
+    let report = output.json();
+    #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+    let bytes = |key: &str| report[key].as_u64().context("no such number").map(|bytes| bytes as f64);
+    findings.push(Finding {
+        what: "build: uploaded after an edit of the executor",
+        unit: "MiB",
+        target: bytes("image_bytes")? / 1_048_576.0,
+        measured: bytes("uploaded_bytes")? / 1_048_576.0,
+        note: format!("{} of {} bytes: the program's layer", bytes("uploaded_bytes")?, bytes("image_bytes")?),
+    });
+
+    // The CLI's own share must not grow with the image.
+    let recipe = std::fs::read_to_string(sources.join("docker/Dockerfile"))?;
+    let labels = recipe.find("ARG REVISION").context("the recipe has no labels")?;
+    std::fs::write(
+        sources.join("docker/Dockerfile"),
+        format!(
+            "ARG BUILDER_IMAGE\nFROM $BUILDER_IMAGE AS builder\n\
+             RUN mkdir /out && head -c {LARGE} /dev/urandom > /out/large\n\
+             FROM --platform=linux/amd64 scratch AS admin\nCOPY --from=builder /out/ /\n{}",
+            &recipe[labels..]
+        ),
+    )?;
+    let large = build(1)?;
+    findings.push(Finding {
+        what: "build: peak memory of the CLI, image of 300 MiB",
+        unit: "MiB",
+        target: 60.0,
+        measured: large.memory.median(),
+        note: format!(
+            "one run of {:.0} s; {:.1} with the real image",
+            large.wall.median() / 1000.0,
+            first.memory.median()
+        ),
+    });
+    Ok(findings)
+}
+
+/// The images of a registry, in the engine: removed at the end.
+struct Images(String);
+
+impl Drop for Images {
+    fn drop(&mut self) {
+        docker::remove_images(&self.0);
+    }
+}
+
+fn text(path: &Path) -> anyhow::Result<&str> {
+    path.to_str().context("the folder's name is not text")
+}
+
 // --- building ---
 
 /// Edits a copy of the sources: those of the person at work are not for experiments.
 fn rebuild() -> anyhow::Result<Vec<Finding>> {
     let copy = tempfile::tempdir()?;
-    let listed = Command::new("git")
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-        .current_dir(run::root())
-        .output()
-        .context("failed to start git")?;
-    ensure!(listed.status.success(), "git cannot list the sources");
-    for name in String::from_utf8(listed.stdout)?.split('\0').filter(|name| !name.is_empty()) {
-        let (from, to) = (run::root().join(name), copy.path().join(name));
-        // Deleted, and not yet committed as such.
-        if from.is_file() {
-            std::fs::create_dir_all(to.parent().context("a file is in a folder")?)?;
-            std::fs::copy(from, to)?;
-        }
-    }
+    copy_sources(copy.path())?;
     build(copy.path())?;
     [
         ("build after an edit of the command line", "crates/cli/src/lib.rs"),
@@ -458,6 +569,24 @@ fn rebuild() -> anyhow::Result<Vec<Finding>> {
         Ok(Finding { what, unit: "s", target: 30.0, measured: sample.median(), note: sample.note() })
     })
     .collect()
+}
+
+fn copy_sources(folder: &Path) -> anyhow::Result<()> {
+    let listed = Command::new("git")
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .current_dir(run::root())
+        .output()
+        .context("failed to start git")?;
+    ensure!(listed.status.success(), "git cannot list the sources");
+    for name in String::from_utf8(listed.stdout)?.split('\0').filter(|name| !name.is_empty()) {
+        let (from, to) = (run::root().join(name), folder.join(name));
+        // Deleted, and not yet committed as such.
+        if from.is_file() {
+            std::fs::create_dir_all(to.parent().context("a file is in a folder")?)?;
+            std::fs::copy(from, to)?;
+        }
+    }
+    Ok(())
 }
 
 /// `cargo build --release`, as somebody does who tries an edit out.

@@ -37,7 +37,7 @@ pub struct Global {
     /// A file with an access token to use, in place of the sign-in of this machine
     #[arg(long, global = true, value_name = "FILE")]
     pub access_token_file: Option<PathBuf>,
-    /// What runs the task of an emulated environment [default: process]
+    /// What runs tasks with --env local: a process of this machine, or the image that `build --env local` made [default: process]
     #[arg(
         long,
         global = true,
@@ -58,12 +58,13 @@ pub struct Global {
     pub verbose: bool,
 }
 
-/// What runs the task of an emulated environment.
+/// What runs the tasks of the embedded environment: a process of this machine, or the admin image in
+/// the Docker engine.
+#[expect(missing_docs, reason = "their texts would be shown in the help")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Runner {
-    /// A process of this machine: nothing to install
+    // No documentation of their own: a list of values with texts makes every help twice as long.
     Process,
-    /// The admin image in the Docker engine, made by `build --env local`
     Docker,
 }
 

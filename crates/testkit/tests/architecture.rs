@@ -79,6 +79,15 @@ fn the_cloud_crate_knows_neither_the_command_line_nor_the_emulator() {
 }
 
 #[test]
+fn the_image_crate_knows_neither_the_cloud_nor_the_command_line() {
+    is_without(
+        "quill-admin-image",
+        &[],
+        &["quill-admin", "quill-admin-cloud", "google-*", "clap", "indicatif"],
+    );
+}
+
+#[test]
 fn without_the_local_environment_neither_emulator_nor_database_is_built() {
     is_without(
         "quill-admin",
