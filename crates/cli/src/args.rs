@@ -15,7 +15,10 @@ Examples:
 
 The environments are those of environments.yaml; `quill-admin envs` lists
 them. `local` needs nothing installed: it is an emulator and a database on
-this machine.")]
+this machine.
+
+The sign-in is that of `gcloud auth login`; --access-token-file <FILE> takes
+an access token from a file instead.")]
 pub struct Cli {
     /// Options every command takes.
     #[command(flatten)]
@@ -35,9 +38,10 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE", env = "QUILL_ADMIN_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
     /// A file with an access token to use, in place of the sign-in of this machine
-    #[arg(long, global = true, value_name = "FILE")]
+    // Not among the others in every help: it would push their texts to a line of their own.
+    #[arg(long, global = true, value_name = "FILE", hide = true)]
     pub access_token_file: Option<PathBuf>,
-    /// What runs tasks with --env local: a process of this machine, or the image that `build --env local` made [default: process]
+    /// What runs local tasks: a process, or the image of `build --env local`
     #[arg(
         long,
         global = true,
