@@ -1,5 +1,7 @@
 //! What the rest of the program knows of Google Cloud.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -8,7 +10,7 @@ use crate::names::ExecutionName;
 use crate::settings::JobSettings;
 
 /// A Cloud Run job, as far as running it needs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     /// The version of the job; sent along with a run, so that a job changed in between is refused.
     pub etag: String,
@@ -16,6 +18,10 @@ pub struct Job {
     pub image: String,
     /// How often a failed task is run again. Anything but 0 would run a write twice.
     pub max_retries: i32,
+    /// Notes on it, for tools.
+    pub annotations: BTreeMap<String, String>,
+    /// How many executions it has had.
+    pub executions: i32,
 }
 
 /// A job as it was read, with all that has to be sent back to change it.
@@ -74,7 +80,7 @@ pub enum Readiness {
 
 /// A request to run a job once. Its values may be secret: no `Debug`.
 pub struct RunJob {
-    /// The job's etag, from [`Job::etag`].
+    /// The job's etag, from [`Job::etag`]: a job that is another by now is not run.
     pub etag: String,
     /// Variables for this run, merged by name over the job's own.
     pub env: Vec<(&'static str, String)>,
@@ -108,6 +114,9 @@ pub struct Execution {
     pub image: String,
     /// Where Google's console shows its logs; empty in the emulator.
     pub log_uri: String,
+    /// The variables it was started with, of those that a request is made of. Values that are secret
+    /// are not among them.
+    pub request: BTreeMap<String, String>,
 }
 
 /// How far an execution is.

@@ -1,5 +1,7 @@
 //! From the clients' types to ours.
 
+use std::collections::BTreeMap;
+
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_logging_v2::model::LogEntry as ApiLogEntry;
 use google_cloud_run_v2::model;
@@ -17,6 +19,8 @@ pub(super) fn job(job: &model::Job) -> Job {
         image: image(task),
         // Absent means 0 in what the API returns; only in what is sent does absence mean 3.
         max_retries: task.and_then(model::TaskTemplate::max_retries).copied().unwrap_or(0),
+        annotations: job.annotations.clone().into_iter().collect(),
+        executions: job.execution_count,
     }
 }
 
@@ -34,7 +38,22 @@ pub(super) fn execution(job: &JobName, execution: &model::Execution) -> Option<E
         creator: execution.creator.clone(),
         image: image(execution.template.as_ref()),
         log_uri: execution.log_uri.clone(),
+        request: request(execution.template.as_ref()),
     })
+}
+
+/// Variables a request is made of begin so; those with a password or its hash are left where they are.
+const REQUEST: &str = "ADMIN_";
+const SECRET: &str = "ADMIN_PASSWORD";
+
+fn request(task: Option<&model::TaskTemplate>) -> BTreeMap<String, String> {
+    let container = task.and_then(|task| task.containers.first());
+    container
+        .into_iter()
+        .flat_map(|container| &container.env)
+        .filter(|variable| variable.name.starts_with(REQUEST) && !variable.name.starts_with(SECRET))
+        .filter_map(|variable| Some((variable.name.clone(), variable.value()?.clone())))
+        .collect()
 }
 
 /// The counts decide whether it is over, not the operation: a cancelled run can end its operation

@@ -13,9 +13,12 @@ use google_cloud_sql_v1::model::SqlIpAddressType;
 
 use super::{Google, Reply, client, policy};
 use crate::error::{CloudError, CloudErrorKind};
-use crate::model::{DatabaseInstance, DeployedJob};
+use crate::model::{DatabaseInstance, DeployedJob, Job};
 use crate::names::{JobName, ProjectId, Region, ResourceId};
 use crate::settings::{Egress, EnvValue, JobSettings};
+
+/// The annotation that changes when an etag is all that has to.
+const FENCE: &str = "admin.quill-medical.org/fence";
 
 /// How long a changed job may take to be ready.
 const SETTLED_WITHIN: Duration = Duration::from_mins(1);
@@ -57,6 +60,35 @@ impl Google {
                 .await
                 .map_err(|error| CloudError::new(DOING, &error))?;
             self.settled(name, operation, DOING).await
+        })
+    }
+
+    /// Gives the job a new etag and nothing else: from then on a run that was asked for with the one
+    /// before, and has not been carried out yet, is refused. `mark` is noted on the job.
+    ///
+    /// Refused as a conflict if somebody changed the job since it had `etag`.
+    pub fn fence_job<'a>(
+        &'a self,
+        name: &'a JobName,
+        etag: &'a str,
+        mark: &'a str,
+    ) -> Reply<'a, Result<Job, CloudError>> {
+        Box::pin(async move {
+            const DOING: &str = "keep the lost request from being carried out late";
+            let failed = |error| CloudError::new(DOING, &error);
+            let get = || policy::read(self.jobs.get_job().set_name(name.to_string())).send();
+            let mut job = get().await.map_err(failed)?;
+            if job.etag != etag {
+                return Err(CloudError {
+                    kind: CloudErrorKind::Conflict,
+                    doing: DOING,
+                    message: "somebody changed the job in the meantime".to_owned(),
+                });
+            }
+            job.annotations.insert(FENCE.to_owned(), mark.to_owned());
+            policy::once(self.jobs.update_job().set_job(job)).send().await.map_err(failed)?;
+            let job = get().await.map_err(failed)?;
+            Ok(super::convert::job(&job))
         })
     }
 

@@ -108,19 +108,49 @@ impl Google {
         })
     }
 
+    /// The job's executions, newest first: those that Cloud Run still knows, 100 at most.
+    pub fn executions<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Vec<Execution>, CloudError>> {
+        Box::pin(async move {
+            let request = self.executions.list_executions().set_parent(name.to_string()).set_page_size(100);
+            let page = policy::read(request)
+                .send()
+                .await
+                .map_err(|error| CloudError::new("list the job's executions", &error))?;
+            let mut executions: Vec<Execution> = page
+                .executions
+                .iter()
+                .filter_map(|execution| convert::execution(name, execution))
+                .collect();
+            // The API does not promise an order.
+            executions.sort_by_key(|execution| std::cmp::Reverse(execution.created));
+            Ok(executions)
+        })
+    }
+
+    /// Has Google Cloud check a run without starting it.
+    pub fn validate_run<'a>(&'a self, name: &'a JobName, run: RunJob) -> Reply<'a, Result<(), CloudError>> {
+        Box::pin(async move {
+            let request = self.run_request(name, run).set_validate_only(true);
+            policy::read(request).send().await.map(drop).map_err(|error| CloudError::new("check the run", &error))
+        })
+    }
+
+    fn run_request(&self, name: &JobName, run: RunJob) -> google_cloud_run_v2::builder::jobs::RunJob {
+        let env =
+            run.env.into_iter().map(|(name, value)| model::EnvVar::new().set_name(name).set_value(value));
+        let container = ContainerOverride::new().set_env(env);
+        self.jobs
+            .run_job()
+            .set_name(name.to_string())
+            .set_etag(run.etag)
+            .set_overrides(Overrides::new().set_container_overrides([container]))
+    }
+
     /// Runs the job once. The request is sent exactly once, whatever happens to its answer.
     pub fn run<'a>(&'a self, name: &'a JobName, run: RunJob) -> Reply<'a, Result<Execution, RunError>> {
         Box::pin(async move {
             const DOING: &str = "start the job";
-            let env =
-                run.env.into_iter().map(|(name, value)| model::EnvVar::new().set_name(name).set_value(value));
-            let container = ContainerOverride::new().set_env(env);
-            let request = self
-                .jobs
-                .run_job()
-                .set_name(name.to_string())
-                .set_etag(run.etag)
-                .set_overrides(Overrides::new().set_container_overrides([container]));
+            let request = self.run_request(name, run);
             // `.send()`, not `.poller()`: the poller hides the execution's name when the run fails.
             let operation = policy::once(request).send().await.map_err(|error| {
                 let error = CloudError::new(DOING, &error);
