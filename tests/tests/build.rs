@@ -156,9 +156,9 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     let mut calls: Vec<&str> = calls.lines().collect();
     calls[..3].sort_unstable();
     assert_snapshot!(calls.join("\n"), @r"
+    GET /v1/projects/quill-medical-staging/instances/quill-auth-staging
     GET /v1/projects/quill-medical-staging/locations/europe-west2/repositories/quill
     GET …/jobs/quill-admin-staging
-    GET /v1/projects/quill-medical-staging/instances/quill-auth-staging
     POST …/jobs
     GET …/jobs/quill-admin-staging
     ");

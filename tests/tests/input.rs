@@ -135,7 +135,7 @@ fn environments() {
     let good = world.home.read("environments.yaml");
     world.home.write("environments.yaml", &good.replace("project: quill-medical-teaching", "projct: x"));
     let said = refused(&world, &["check", "-e", "staging"], b"");
-    assert!(said.contains("environments.yaml:8:15: unknown key \"projct\""), "{said}");
+    assert!(said.contains("environments.yaml:15:15: unknown key \"projct\""), "{said}");
     assert!(said.contains("next: did you mean \"project\"?"), "{said}");
     std::fs::remove_file(world.home.work().join("environments.yaml")).expect("removed");
     let said = refused(&world, &["check", "-e", "staging"], b"");
@@ -145,16 +145,16 @@ fn environments() {
 }
 
 #[test]
-fn an_environment_on_google_cloud_says_that_it_cannot_be_reached_yet() {
+fn nobody_is_signed_in_to_google_cloud() {
     let world = World::empty();
     let finished = world.quill_admin(["check", "-e", "teaching"]).output().exits(20);
-    assert_snapshot!(finished.transcript(), @r#"
+    assert_snapshot!(finished.transcript(), @r"
     exit status: 20
     ----- stdout -----
     ----- stderr -----
-    error: environment "teaching" is on Google Cloud, and this version cannot sign in there yet
-     next: the embedded environment works without signing in: --env local
-    "#);
+    error: failed to sign in to Google Cloud: nobody is signed in on this machine
+     next: sign in with: gcloud auth login
+    ");
 }
 
 #[test]

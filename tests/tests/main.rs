@@ -7,4 +7,5 @@ mod input;
 mod journeys;
 mod local;
 mod prompts;
+mod restore;
 mod secrets;

@@ -52,6 +52,13 @@ impl CloudError {
     pub fn refused(&self) -> bool {
         !matches!(self.kind, CloudErrorKind::Failed)
     }
+
+    /// Whether asking again would not help. A 404 may go: what is new is not seen everywhere at once.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        use CloudErrorKind::{Invalid, NotSignedIn, PermissionDenied};
+        matches!(self.kind, NotSignedIn | PermissionDenied | Invalid)
+    }
 }
 
 fn kind(error: &GaxError) -> CloudErrorKind {

@@ -46,8 +46,14 @@ pub struct Service {
     pub latest_created: String,
     /// The id of the newest revision that became ready.
     pub latest_ready: String,
-    /// Whether requests go to the newest ready revision, whichever that is.
+    /// Goes up whenever somebody changes it; what Cloud Run itself notes leaves it.
+    pub generation: i64,
+    /// Cloud Run is still busy with the last change.
+    pub reconciling: bool,
+    /// Whether all requests are to go to the newest ready revision, whichever that is.
     pub traffic_to_latest: bool,
+    /// Where requests do go: ids of revisions, and how many in a hundred.
+    pub serving: Vec<(String, i32)>,
     pub(crate) raw: Box<google_cloud_run_v2::model::Service>,
 }
 

@@ -27,6 +27,8 @@ pub mod annotation {
     pub const BUILT: &str = "admin.quill-medical.org/built";
     /// The digest of the image these notes are about: another image has none.
     pub const IMAGE: &str = "admin.quill-medical.org/image-digest";
+    /// When `quill-admin restore-backend` gave the backend's revisions their image, RFC 3339.
+    pub const RESTORED: &str = "admin.quill-medical.org/restored";
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub struct Registry {
 pub struct RegistryImage {
     /// The digest of its manifest, `sha256:…`: what a job is pinned to.
     pub digest: String,
+    /// The digest of its configuration: the same wherever and however often it has been pushed.
+    pub config: String,
     /// Its labels.
     pub labels: HashMap<String, String>,
     /// `os/architecture`.
@@ -128,6 +130,7 @@ impl Registry {
             .collect();
         Ok(Some(RegistryImage {
             digest,
+            config: manifest.config.digest,
             labels: configuration.config.and_then(|config| config.labels).unwrap_or_default(),
             platform: format!("{}/{}", configuration.os, configuration.architecture),
             created: configuration.created,

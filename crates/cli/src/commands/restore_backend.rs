@@ -1,7 +1,5 @@
 //! `restore-backend`: gives the backend service its own image back.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use quill_admin_contract::ExitCode;
 use quill_admin_image::{Engine, Token};
 
@@ -9,9 +7,9 @@ use super::Context;
 use crate::args;
 use crate::config::Place;
 use crate::error::CliError;
-use crate::flow::restore::{self, Candidate};
+use crate::flow::restore::{self, Source};
 use crate::prompt::Interrupt;
-use crate::report::{RestoreReport, Restored};
+use crate::report::RestoreReport;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) -> Result<u8, CliError> {
     context.need_environment();
@@ -24,6 +22,10 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
     if !args.dry_run {
         context.gate(&environment, args.confirm.as_deref())?;
     }
+    let source = match &args.from_source {
+        Some(folder) => Some(Source::read(&context.process.cwd.join(folder), backend)?),
+        None => None,
+    };
     let opening = context.open_environment(&environment)?;
     let reporter = context.reporter;
     let emit = |event| reporter.event(event);
@@ -32,80 +34,65 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
         Some(sign_in) => Some(Token::new(sign_in.token().await?)),
         None => None,
     };
-    let mut found = restore::look(&world.google, &environment, token.as_ref(), &emit).await?;
-    let source = args.from_source.map(|folder| context.process.cwd.join(folder));
+    let google = &world.google;
+    let mut found = restore::look(google, &environment, token.as_ref(), &emit).await?;
     if let Some(source) = &source {
-        found.candidate = None;
-        found.passed_over.clear();
-        found.candidate = Some(Candidate {
-            image: backend.image.tagged(&backend.tag),
-            origin: format!("to be built from {}, stage {}", source.display(), backend.target),
-        });
-    } else if found.trouble.is_none() && !args.force {
-        return Ok(reporter.restored(&environment, &Restored::Healthy(&found.service)));
+        found.candidate = Some(source.candidate(backend));
+    } else if found.healthy && !args.force {
+        return Ok(reporter.restored(&environment, &found.service, false));
     }
-    let Some(candidate) = found.candidate.clone() else {
+    let Some(mut candidate) = found.candidate.clone() else {
         let mut error = CliError::new(
             ExitCode::ResourceNotFound,
             format!("no revision of {} has an image to go back to", backend.service.service),
         );
         error.messages.extend(found.passed_over);
         return Err(error.hint(format!(
-            "build it from the application's sources: quill-admin restore-backend --env {} --from-source FOLDER",
-            environment.name
+            "build it from the application's sources: {}",
+            restore::from_source(&environment)
         )));
     };
     let report = RestoreReport { environment: &environment, backend, found: &found, candidate: &candidate };
+    reporter.restore_plan(&report, args.dry_run);
     if args.dry_run {
-        return Ok(reporter.restore_plan(&report, true));
+        return Ok(0);
     }
-    reporter.restore_plan(&report, false);
-    let engine = match &source {
-        Some(_) => Some(Engine::connect(|name| context.process.var(name).map(str::to_owned)).await?),
+    let builder = match source {
+        Some(source) => {
+            Some((source, Engine::connect(|name| context.process.var(name).map(str::to_owned)).await?))
+        }
         None => None,
     };
     context.confirm(&environment, args.confirm.as_deref())?;
 
+    // Before the questions' own listener goes: no Ctrl-C falls between the two.
     let mut interrupt = Interrupt::listen();
     context.questions.end();
     reporter.begin();
-    let committed = AtomicBool::new(false);
-    let work = async {
-        let candidate = match (&source, &engine) {
-            (Some(source), Some(engine)) => {
-                let google = &world.google;
-                restore::from_source(
-                    google,
-                    &environment,
-                    source,
-                    engine,
-                    token.as_ref(),
-                    args.no_cache,
-                    &emit,
-                )
-                .await?
-            }
-            _ => candidate.clone(),
-        };
-        let commit = || committed.store(true, Ordering::SeqCst);
-        let google = &world.google;
-        let revision =
-            restore::deploy(google, &environment, &found.service, &candidate.image, &emit, commit).await?;
-        Ok::<_, CliError>((candidate, revision))
+    let interrupted = |told: &str| CliError::new(ExitCode::Interrupted, format!("interrupted; {told}"));
+    let prepare = async {
+        if let Some((source, engine)) = builder {
+            let (token, no_cache) = (token.as_ref(), args.no_cache);
+            candidate = restore::build(&environment, source, &found, &engine, token, no_cache, &emit).await?;
+        }
+        restore::unchanged(google, &environment, &found.service).await
     };
-    let (candidate, revision) = tokio::select! {
-        done = work => done?,
+    let before = tokio::select! {
+        prepared = prepare => prepared?,
         () = interrupt.wait() => {
-            let told = if committed.load(Ordering::SeqCst) {
-                "interrupted; the service was given the image, and Cloud Run goes on starting it"
-            } else {
-                "interrupted; the service is as it was, nothing was deployed"
-            };
-            return Err(CliError::new(ExitCode::Interrupted, told));
+            return Err(interrupted("the service is as it was, nothing was deployed"));
         }
     };
-    Ok(reporter.restored(
-        &environment,
-        &Restored::Deployed { service: &found.service, candidate: &candidate, revision: &revision },
-    ))
+    // Not to be broken off: its answer comes soon, and says what can be said then.
+    let image = &candidate.image;
+    let certain = restore::change(google, &environment, &before, image, &emit).await?;
+    let service = tokio::select! {
+        ready = restore::wait(google, &environment, &before, image, certain, &emit) => ready?,
+        () = interrupt.wait() => {
+            let given = restore::given(image, certain);
+            let told = interrupted(&format!("{given}, and Cloud Run goes on without this program"));
+            return Err(restore::look_again(&environment, told));
+        }
+    };
+    Ok(reporter.restored(&environment, &service, true))
 }

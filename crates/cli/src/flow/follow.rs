@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use quill_admin_cloud::{
-    CloudError, CloudErrorKind, Ending, Execution, ExecutionName, Google, LogEntry, LogSource, Phase,
-    TaskResult,
+    CloudError, Ending, Execution, ExecutionName, Google, LogEntry, LogSource, Phase, TaskResult,
 };
 use quill_admin_contract::{ResultLine, WarningCode};
 use tokio::sync::watch;
@@ -109,7 +108,7 @@ async fn follow_state(
                     answered = Instant::now();
                     break;
                 }
-                Err(error) if is_final(error.kind) || answered.elapsed() > LOST_AFTER => return Err(error),
+                Err(error) if error.is_final() || answered.elapsed() > LOST_AFTER => return Err(error),
                 Err(error) => {
                     emit(Event::Trouble(format!("{error}; trying again")));
                     delay = SLOWEST_POLL;
@@ -117,11 +116,6 @@ async fn follow_state(
             }
         }
     }
-}
-
-/// Asking again would not help. (A 404 may: a new execution is not seen everywhere at once.)
-fn is_final(kind: CloudErrorKind) -> bool {
-    matches!(kind, CloudErrorKind::NotSignedIn | CloudErrorKind::PermissionDenied | CloudErrorKind::Invalid)
 }
 
 /// What was in the log.
@@ -192,7 +186,7 @@ async fn read_log(
             Err(error) => {
                 pause = (pause * 2).min(LOG_READ_SLOWEST);
                 emit(Event::Trouble(format!("{error}; the task is not affected")));
-                if is_final(error.kind) {
+                if error.is_final() {
                     return log;
                 }
             }

@@ -1,101 +1,149 @@
 //! The backend service runs the admin image by mistake: gives it its own image back.
 //!
-//! [`look`] finds the image to go back to, or [`from_source`] builds one; [`deploy`] changes the service
-//! and waits until the new revision serves, or says why it does not.
+//! [`look`] finds the image to go back to, or [`build`] makes one; [`change`] gives it to the service;
+//! [`wait`] looks on until the new revision serves, or says why it does not.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use quill_admin_cloud::{CloudError, CloudErrorKind, Google, LogEntry, Readiness, Service, ServiceName};
+use jiff::Timestamp;
+use quill_admin_cloud::{
+    CloudError, CloudErrorKind, Google, LogEntry, LogSource, Readiness, Service, ServiceName,
+};
 use quill_admin_contract::ExitCode;
-use quill_admin_contract::image::{LABEL_TITLE, TITLE};
-use quill_admin_image::{BuildRequest, Context, Engine, Registry, Repository, Revision, Token};
+use quill_admin_contract::image::{LABEL_TITLE, TITLE, annotation};
+use quill_admin_image::{
+    BuildRequest, Context, Engine, ImageErrorKind, Registry, Repository, Revision, Token,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::config::{Backend, Environment};
 use crate::error::CliError;
 use crate::events::{Emit, Event};
+use crate::flow::build::LATEST;
+use crate::hints;
 
 /// A startup probe gives up after 65 s; pulling the image and starting it come before that.
 const READY_WITHIN: Duration = Duration::from_mins(5);
-/// How often the new revision is looked at.
+/// How often the service is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Without an answer for this long, contact is lost.
+const LOST_AFTER: Duration = Duration::from_mins(1);
+/// A change whose answer was lost shows within this time, or is not known to have arrived.
+const SHOWS_WITHIN: Duration = Duration::from_secs(10);
 /// The last lines shown of a revision that does not start.
 const LOG_LINES: i32 = 40;
+/// Log entries come late: how often an empty log is read again, and after which time.
+const LOG_READS: u32 = 4;
+const LOG_READ_EVERY: Duration = Duration::from_secs(2);
 
 /// What was found out.
 pub struct Found {
     /// The service as it was read.
     pub service: Service,
-    /// Why it cannot stay as it is; `None` if it runs its own image and is ready.
-    pub trouble: Option<String>,
-    /// Revisions that were passed over, and why.
+    /// Its newest revision is ready, and is not the admin image.
+    pub healthy: bool,
+    /// Revisions that were passed over, and why; the newest first.
     pub passed_over: Vec<String>,
-    /// The image to go back to, and the revision it is from.
+    /// The image to go back to.
     pub candidate: Option<Candidate>,
+    admin: AdminImage,
 }
 
-/// An image to go back to.
+/// An image for the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The image, pinned.
+    /// The image: pinned, unless it is still to be built.
     pub image: String,
     /// Where it is from, in words.
     pub origin: String,
 }
 
+/// The application's sources.
+pub struct Source {
+    context: Context,
+    origin: String,
+}
+
+impl Source {
+    /// Reads them.
+    pub fn read(folder: &Path, backend: &Backend) -> Result<Self, CliError> {
+        let context = Context::read(folder, &backend.dockerfile).map_err(|error| {
+            CliError::from(error).hint("give the root of the application's sources with --from-source")
+        })?;
+        let at = Revision::of(folder).map(|revision| format!(" at {}", revision.tag())).unwrap_or_default();
+        let origin = format!("stage \"{}\" of {}{at}", backend.target, folder.display());
+        Ok(Self { context, origin })
+    }
+
+    /// What will be built from them.
+    #[must_use]
+    pub fn candidate(&self, backend: &Backend) -> Candidate {
+        Candidate { image: backend.image.tagged(&backend.tag), origin: self.origin.clone() }
+    }
+}
+
 /// What is known of the admin image, to tell it by.
 struct AdminImage {
     repository: Repository,
+    /// Digests of manifests and configurations.
     digests: Vec<String>,
 }
 
 impl AdminImage {
-    async fn of(google: &Google, environment: &Environment, token: Option<&Token>) -> Result<Self, CliError> {
+    async fn of(google: &Google, environment: &Environment, token: Option<&Token>) -> Self {
         let repository = environment.image.clone();
-        let mut digests = Vec::new();
+        let registry = Registry::new(&repository, token);
         // Each of the two may be missing or not ours to see; the labels tell as well.
-        if let Ok(Some(job)) = google.deployed_job(&environment.job).await
-            && let Some((_, digest)) = job.settings.image.split_once('@')
-        {
-            digests.push(digest.to_owned());
+        let job = google.deployed_job(&environment.job).await.ok().flatten();
+        let deployed = job.and_then(|job| Some(job.settings.image.split_once('@')?.1.to_owned()));
+        let mut digests = Vec::from_iter(deployed.clone());
+        for reference in [LATEST].into_iter().chain(deployed.as_deref()) {
+            if let Ok(Some(image)) = registry.image(reference).await {
+                digests.extend([image.digest, image.config]);
+            }
         }
-        if let Ok(Some(digest)) = Registry::new(&repository, token).digest(super::build::LATEST).await {
-            digests.push(digest);
-        }
-        Ok(Self { repository, digests })
+        Self { repository, digests }
     }
 
-    /// Why an image, as it is named, is the admin image; `None` if nothing says so.
-    fn by_name(&self, image: &str) -> Option<&'static str> {
-        if self.repository.has(image) {
-            return Some("it is from the admin image's repository");
+    /// Why an image is the admin image; `None` if nothing says so.
+    fn is(&self, digests: &[&String], labels: &HashMap<String, String>) -> Option<&'static str> {
+        if digests.iter().any(|digest| self.digests.contains(digest)) {
+            return Some("it has the admin image's digest");
         }
-        let digest = image.split_once('@').map(|(_, digest)| digest)?;
-        self.by_digest(digest)
-    }
-
-    fn by_digest(&self, digest: &str) -> Option<&'static str> {
-        self.digests.iter().any(|own| own == digest).then_some("it has the admin image's digest")
+        (labels.get(LABEL_TITLE).map(String::as_str) == Some(TITLE)).then_some("its labels say so")
     }
 }
 
-fn by_label(labels: &std::collections::HashMap<String, String>) -> Option<&'static str> {
-    (labels.get(LABEL_TITLE).map(String::as_str) == Some(TITLE)).then_some("its labels say so")
-}
-
-/// The environment's backend, or what is missing in the file.
+/// The environment's backend, or what is wrong in the file.
 pub fn backend(environment: &Environment) -> Result<&Backend, CliError> {
-    environment.backend.as_ref().ok_or_else(|| {
-        CliError::usage(format!(
-            "environment \"{}\" has no \"backend\" in the environments file",
-            environment.name
-        ))
-    })
+    let wrong = |what: &str| {
+        CliError::usage(format!("environment \"{}\" {what}", environment.name))
+            .hint("put it right in the environments file")
+    };
+    let backend = environment.backend.as_ref().ok_or_else(|| wrong("has no \"backend\""))?;
+    if backend.image == environment.image {
+        return Err(wrong("has the admin image's repository as its \"backend.image\""));
+    }
+    Ok(backend)
+}
+
+/// The command that builds the backend.
+#[must_use]
+pub fn from_source(environment: &Environment) -> String {
+    hints::command(&environment.name, "restore-backend", &[("--from-source", "FOLDER")])
+}
+
+/// Adds how to see what became of the service.
+#[must_use]
+pub fn look_again(environment: &Environment, told: CliError) -> CliError {
+    let command = hints::command(&environment.name, "restore-backend", &[]);
+    told.hint(format!("see what it runs with: {command} --dry-run"))
 }
 
 /// Looks at the service and for the image to go back to: that of the newest revision that was ready
-/// and does not run the admin image. Nothing is changed.
+/// and is not the admin image. Nothing is changed.
 pub async fn look(
     google: &Google,
     environment: &Environment,
@@ -103,214 +151,320 @@ pub async fn look(
     emit: Emit<'_>,
 ) -> Result<Found, CliError> {
     let backend = backend(environment)?;
+    let name = &backend.service;
     emit(Event::Doing("looking at the service and its revisions"));
-    let service = google.service(&backend.service).await.map_err(|error| missing(error, &backend.service))?;
-    let (revisions, admin) = tokio::try_join!(
-        async { google.revisions(&backend.service).await.map_err(CliError::from) },
-        AdminImage::of(google, environment, token)
-    )?;
-    let trouble = if let Some(why) = admin.by_name(&service.image) {
-        Some(format!("it runs the admin image ({why})"))
-    } else if service.latest_created != service.latest_ready {
-        Some(format!("its newest revision {} is not ready", service.latest_created))
-    } else {
-        match resolve(&service.image, token).await {
-            Ok(Resolved { labels: Some(why), .. }) => Some(format!("it runs the admin image ({why})")),
-            _ => None,
-        }
-    };
-    let mut passed_over = Vec::new();
-    let mut candidate = None;
-    for revision in &revisions {
-        let mut pass = |why: &str| passed_over.push(format!("{}: {why}", revision.id));
-        match &revision.readiness {
-            Readiness::Ready => {}
-            Readiness::Pending => {
-                pass("it is not ready");
-                continue;
-            }
-            Readiness::Failed { .. } => {
-                pass("it was never ready");
-                continue;
-            }
-        }
-        if let Some(why) = admin.by_name(&revision.image) {
-            pass(&format!("it runs the admin image ({why})"));
-            continue;
-        }
-        match resolve(&revision.image, token).await {
-            // A tag is what it is today: it may have been moved to the admin image since.
-            Ok(Resolved { labels: Some(why), .. }) => pass(&format!("its image is the admin image ({why})")),
-            Ok(Resolved { digest, .. }) if admin.by_digest(&digest).is_some() => {
-                pass("its image has the admin image's digest");
-            }
-            Ok(Resolved { pinned, .. }) => {
-                let origin = format!("revision {}", revision.id);
-                candidate = Some(Candidate { image: pinned, origin });
+    let service = google.service(name).await.map_err(|error| explained(error, name))?;
+    let (revisions, admin) = tokio::join!(google.revisions(name), AdminImage::of(google, environment, token));
+    let healthy = service.latest_created == service.latest_ready;
+    let mut found = Found { service, healthy, passed_over: Vec::new(), candidate: None, admin };
+    for revision in revisions.map_err(|error| explained(error, name))? {
+        let why = match judge(&revision, backend.image.registry(), &found.admin, token).await? {
+            Verdict::Good(image) => {
+                found.candidate = Some(Candidate { image, origin: format!("revision {}", revision.id) });
                 break;
             }
-            Err(why) => pass(&why),
-        }
+            Verdict::Bad(why) => {
+                found.healthy &= revision.id != found.service.latest_created;
+                why
+            }
+            Verdict::Lost(why) => why,
+        };
+        found.passed_over.push(format!("{}: {why}", revision.id));
     }
-    Ok(Found { service, trouble, passed_over, candidate })
+    Ok(found)
 }
 
-fn missing(error: CloudError, service: &ServiceName) -> CliError {
+fn explained(error: CloudError, name: &ServiceName) -> CliError {
+    let ServiceName { project, region, service } = name;
     match error.kind {
         CloudErrorKind::NotFound => CliError::new(
             ExitCode::ResourceNotFound,
-            format!("project {} has no Cloud Run service \"{}\"", service.project, service.service),
+            format!("project {project} has no Cloud Run service \"{service}\" in {region}"),
         )
         .hint("check backend.service in the environments file"),
+        CloudErrorKind::PermissionDenied => {
+            CliError::from(error).hint(format!("ask for the role roles/run.developer in project {project}"))
+        }
         _ => error.into(),
     }
 }
 
-struct Resolved {
-    pinned: String,
-    digest: String,
-    /// Why its labels make it the admin image.
-    labels: Option<&'static str>,
+/// Whether a revision's image can be gone back to.
+enum Verdict {
+    /// It can, under this name.
+    Good(String),
+    /// The revision does not serve, or is the admin image.
+    Bad(String),
+    /// Nothing is wrong with the revision, but its image cannot be had any more.
+    Lost(String),
 }
 
-/// What an image's name stands for today. The error says in words why it cannot be used.
-async fn resolve(image: &str, token: Option<&Token>) -> Result<Resolved, String> {
-    let (name, reference) = match image.split_once('@') {
-        Some((name, digest)) => (
-            name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(name, |(name, _)| name),
-            digest,
-        ),
-        None => match image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) {
-            Some((name, tag)) => (name, tag),
-            None => (image, "latest"),
-        },
+/// `registry` is our own.
+async fn judge(
+    revision: &quill_admin_cloud::Revision,
+    registry: &str,
+    admin: &AdminImage,
+    token: Option<&Token>,
+) -> Result<Verdict, CliError> {
+    let name = &revision.image;
+    if admin.repository.has(name) {
+        return Ok(Verdict::Bad("it is the admin image: it is from its repository".to_owned()));
+    }
+    match &revision.readiness {
+        Readiness::Ready => {}
+        Readiness::Pending => return Ok(Verdict::Bad("it is not ready yet".to_owned())),
+        Readiness::Failed { reason } => {
+            return Ok(Verdict::Bad(format!("it is not ready: {}", summary(reason))));
+        }
+    }
+    let (repository, reference) = split(name);
+    let repository: Repository = match repository.parse() {
+        Ok(repository) => repository,
+        Err(error) => return Ok(Verdict::Lost(format!("{error}"))),
     };
-    let repository: Repository = name.parse().map_err(|error| format!("{error}"))?;
-    match Registry::new(&repository, token).image(reference).await {
-        Ok(Some(found)) => Ok(Resolved {
-            pinned: repository.pinned(&found.digest),
-            labels: by_label(&found.labels),
-            digest: found.digest,
-        }),
-        Ok(None) => Err(format!("the registry no longer has its image {image}")),
-        Err(error) => Err(error.to_string()),
+    // The token is for our own registry, and nobody else's business.
+    let own = repository.registry() == registry;
+    let image = match Registry::new(&repository, token.filter(|_| own)).image(reference).await {
+        Ok(Some(image)) => image,
+        Ok(None) => return Ok(Verdict::Lost(format!("the registry no longer has its image {name}"))),
+        // That it does not answer is no reason to go back to an older image than necessary.
+        Err(error) if own => return Err(error.into()),
+        Err(error) => return Ok(Verdict::Lost(error.to_string())),
+    };
+    // A tag is what it is today, and the revision is what it was then.
+    let moved = !reference.starts_with("sha256:") && image.created > revision.created;
+    Ok(match (admin.is(&[&image.digest, &image.config], &image.labels), moved) {
+        (None, false) => Verdict::Good(repository.pinned(&image.digest)),
+        (None, true) => Verdict::Lost(format!("the tag {name} has been moved to a newer image since")),
+        (Some(why), false) => Verdict::Bad(format!("it is the admin image: {why}")),
+        (Some(why), true) => {
+            Verdict::Lost(format!("the tag {name} has been moved to the admin image since: {why}"))
+        }
+    })
+}
+
+/// An image's repository, and its digest or tag.
+fn split(image: &str) -> (&str, &str) {
+    let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
+    let (name, tag) = match name.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (name, "latest"),
+    };
+    (name, digest.unwrap_or(tag))
+}
+
+/// Cloud Run's reasons go on with where to read more; their first sentence says what it is.
+fn summary(reason: &str) -> &str {
+    let line = reason.lines().next().unwrap_or_default();
+    match line.split(". ").next().unwrap_or_default().trim().trim_end_matches('.') {
+        "" => "Cloud Run gives no reason",
+        line => line,
     }
 }
 
-/// Builds the backend from its sources and pushes it under its tag.
-pub async fn from_source(
-    google: &Google,
+/// Builds the backend from its sources and pushes it under its tag. Breaking it off leaves the service
+/// as it is: dropping the future does that.
+pub async fn build(
     environment: &Environment,
-    folder: &Path,
+    source: Source,
+    found: &Found,
     engine: &Engine,
     token: Option<&Token>,
     no_cache: bool,
     emit: Emit<'_>,
 ) -> Result<Candidate, CliError> {
     let backend = backend(environment)?;
-    let context = Context::read(folder, &backend.dockerfile).map_err(|error| {
-        CliError::from(error).hint("give the root of the application's sources with --from-source")
-    })?;
-    let revision = Revision::of(folder).ok();
-    emit(Event::Doing("building the backend"));
     let name = backend.image.tagged(&backend.tag);
+    emit(Event::Doing("building the backend"));
     let request =
-        BuildRequest { context: &context, target: &backend.target, args: &[], image: &name, no_cache };
-    let image = engine.build(&request, &|event| emit(Event::Image(event))).await?;
-    if let Some(why) = by_label(&image.labels) {
-        return Err(is_admin(&format!("stage \"{}\" of {}", backend.target, backend.dockerfile), why));
-    }
-    if backend.image == environment.image {
-        return Err(is_admin(&name, "backend.image names the admin image's repository"));
+        BuildRequest { context: &source.context, target: &backend.target, args: &[], image: &name, no_cache };
+    let image = engine.build(&request, &|event| emit(Event::Image(event))).await.map_err(|error| {
+        let hint = match error.kind {
+            ImageErrorKind::BaseImage => "check that this machine reaches the registry of that image",
+            ImageErrorKind::BuildFailed => {
+                "check backend.dockerfile and backend.target in the environments file"
+            }
+            _ => return CliError::from(error),
+        };
+        CliError { hints: vec![hint.to_owned()], ..error.into() }
+    })?;
+    if let Some(why) = found.admin.is(&[&image.id], &image.labels) {
+        return Err(CliError::usage(format!(
+            "stage \"{}\" of {} is the admin image ({why}): it was not pushed, and the service is as it was",
+            backend.target, backend.dockerfile
+        ))
+        .hint("check backend.dockerfile and backend.target in the environments file"));
     }
     emit(Event::Doing("pushing the backend"));
     let digest = engine.push(&backend.image, &backend.tag, token, &|event| emit(Event::Image(event))).await?;
-    let admin = AdminImage::of(google, environment, token).await?;
-    if let Some(why) = admin.by_digest(&digest) {
-        return Err(is_admin(&name, why));
-    }
-    let origin = revision.map_or_else(
-        || format!("built from {}", folder.display()),
-        |revision| format!("built from {} at {}", folder.display(), revision.tag()),
-    );
-    Ok(Candidate { image: backend.image.pinned(&digest), origin })
+    Ok(Candidate { image: backend.image.pinned(&digest), origin: source.origin })
 }
 
-fn is_admin(what: &str, why: &str) -> CliError {
-    CliError::usage(format!("{what} is the admin image ({why}): it was not deployed to the backend"))
-        .hint("check backend.dockerfile and backend.target in the environments file")
+/// Reads the service once more: a build takes minutes, in which Cloud Run may have noted something on
+/// it. What somebody else changed in it is not to be overwritten.
+pub async fn unchanged(
+    google: &Google,
+    environment: &Environment,
+    before: &Service,
+) -> Result<Service, CliError> {
+    let name = &backend(environment)?.service;
+    let now = google.service(name).await.map_err(|error| explained(error, name))?;
+    if now.generation == before.generation { Ok(now) } else { Err(conflict(environment)) }
 }
 
-/// Gives the service the image and waits until the new revision is ready; returns its id. `commit` is
-/// called right before the change.
-pub async fn deploy(
+fn conflict(environment: &Environment) -> CliError {
+    look_again(
+        environment,
+        CliError::new(
+            ExitCode::CloudFailed,
+            "somebody else changed the service in the meantime: it was left as they made it",
+        ),
+    )
+}
+
+/// Gives the service the image. Returns whether that is certain: an answer that was lost leaves it open.
+pub async fn change(
     google: &Google,
     environment: &Environment,
     service: &Service,
     image: &str,
     emit: Emit<'_>,
-    commit: impl FnOnce(),
-) -> Result<String, CliError> {
-    let name = &backend(environment)?.service;
-    commit();
+) -> Result<bool, CliError> {
     emit(Event::Doing("changing the service"));
-    google.change_service_image(service, image).await.map_err(|error| match error.kind {
-        CloudErrorKind::Conflict => CliError::new(
-            ExitCode::CloudFailed,
-            format!(
-                "somebody else changed the service {} in the meantime: it was left as they made it ({})",
-                name.service, error.message
-            ),
-        )
-        .hint("look at it and run the same command again"),
-        _ => error.into(),
-    })?;
-    emit(Event::Doing("waiting for the new revision"));
-    let deadline = Instant::now() + READY_WITHIN;
-    let before = &service.latest_created;
-    loop {
-        let late = Instant::now() > deadline;
-        let now = google.service(name).await?;
-        let revision = (now.latest_created != *before).then_some(now.latest_created);
-        if let Some(revision) = &revision {
-            match google.revision(name, revision).await {
-                Ok(found) => match found.readiness {
-                    Readiness::Ready => return Ok(revision.clone()),
-                    Readiness::Failed { reason } => {
-                        return Err(failed(google, name, revision, &reason).await);
-                    }
-                    Readiness::Pending => {}
-                },
-                // It is announced before it can be read everywhere.
-                Err(error) if error.kind == CloudErrorKind::NotFound => {}
-                Err(error) => emit(Event::Trouble(format!("{error}; trying again"))),
-            }
+    let note = (annotation::RESTORED, Timestamp::now().to_string());
+    match google.change_service_image(service, image, note).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind == CloudErrorKind::Conflict => Err(conflict(environment)),
+        Err(error) if error.refused() => Err(explained(error, &backend(environment)?.service)),
+        Err(error) => {
+            emit(Event::Trouble(format!("{error}; looking whether the change arrived")));
+            Ok(false)
         }
-        if late {
-            let revision = revision.unwrap_or_else(|| "the new revision".to_owned());
-            let within = format!("it is not ready after {} minutes", READY_WITHIN.as_secs() / 60);
-            return Err(failed(google, name, &revision, &within).await);
+    }
+}
+
+/// What has become of the service once [`change`] was called, and nobody looks any more.
+#[must_use]
+pub fn given(image: &str, certain: bool) -> String {
+    format!("the service was {} {image}", if certain { "given" } else { "sent" })
+}
+
+/// Waits until the new revision serves; returns the service then.
+pub async fn wait(
+    google: &Google,
+    environment: &Environment,
+    before: &Service,
+    image: &str,
+    certain: bool,
+    emit: Emit<'_>,
+) -> Result<Service, CliError> {
+    let name = &backend(environment)?.service;
+    let given = || given(image, certain);
+    emit(Event::Doing("waiting for the new revision"));
+    let begun = Instant::now();
+    let mut answered = begun;
+    loop {
+        match google.service(name).await {
+            Ok(now) if now.latest_created == before.latest_created => {
+                answered = Instant::now();
+                if begun.elapsed() > if certain { READY_WITHIN } else { SHOWS_WITHIN } {
+                    let told = format!(
+                        "{}, but whether that had an effect is not known: there is no new revision so far; {}",
+                        given(),
+                        requests(&now)
+                    );
+                    return Err(look_again(environment, CliError::new(ExitCode::Unknown, told)));
+                }
+            }
+            Ok(now) if now.image != image => {
+                let told = format!("somebody else has given the service another image since: {}", now.image);
+                return Err(look_again(environment, CliError::new(ExitCode::CloudFailed, told)));
+            }
+            Ok(now) if now.latest_ready == now.latest_created && !now.reconciling => return Ok(now),
+            Ok(now) => {
+                answered = Instant::now();
+                // It is announced before it can be read everywhere.
+                if let Ok(revision) = google.revision(name, &now.latest_created).await
+                    && let Readiness::Failed { reason } = revision.readiness
+                {
+                    return Err(failed(google, environment, name, &now, summary(&reason)).await);
+                }
+                if begun.elapsed() > READY_WITHIN {
+                    let late = format!("it has been starting for {} minutes", READY_WITHIN.as_secs() / 60);
+                    return Err(failed(google, environment, name, &now, &late).await);
+                }
+            }
+            Err(error) if error.is_final() || answered.elapsed() > LOST_AFTER => {
+                let mut lost = CliError::from(error);
+                lost.code = ExitCode::Unknown;
+                lost.messages.insert(0, format!("{}, but whether it runs it is not known", given()));
+                return Err(look_again(environment, lost));
+            }
+            Err(error) => emit(Event::Trouble(format!("{error}; trying again"))),
         }
         sleep(LOOK_EVERY).await;
     }
 }
 
-async fn failed(google: &Google, service: &ServiceName, revision: &str, reason: &str) -> CliError {
-    let mut error = CliError::new(
-        ExitCode::CloudFailed,
-        format!(
-            "revision {revision} of {} does not serve: {}",
-            service.service,
-            if reason.is_empty() { "Cloud Run gives no reason" } else { reason }
-        ),
-    );
-    match google.revision_log(service, revision, LOG_LINES).await {
-        Ok(entries) => {
-            error.output = entries.into_iter().map(|LogEntry { message, .. }| message).collect();
+/// Where requests go, in words.
+#[must_use]
+pub fn requests(service: &Service) -> String {
+    match &service.serving[..] {
+        [] => "no revision serves requests".to_owned(),
+        [(revision, 100)] => format!("requests go to {revision}"),
+        several => {
+            let shares = several.iter().map(|(revision, percent)| format!("{percent} % to {revision}"));
+            format!("requests go {}", shares.collect::<Vec<_>>().join(", "))
         }
-        Err(problem) => error.messages.push(problem.to_string()),
     }
-    error.hint(
-        "requests still go to the last revision that was ready; its image can be deployed with --from-source",
-    )
+}
+
+async fn failed(
+    google: &Google,
+    environment: &Environment,
+    name: &ServiceName,
+    service: &Service,
+    reason: &str,
+) -> CliError {
+    let revision = &service.latest_created;
+    let mut told = CliError::new(
+        ExitCode::CloudFailed,
+        format!("revision {revision} is not ready: {reason}; {}", requests(service)),
+    );
+    for read in 1..=LOG_READS {
+        match google.revision_log(name, revision, LOG_LINES).await {
+            Ok(entries) => {
+                let own = entries.iter().filter(|entry| entry.source != LogSource::Other);
+                told.output =
+                    own.flat_map(|LogEntry { message, .. }| message.lines().map(str::to_owned)).collect();
+            }
+            Err(error) => told.messages.push(error.to_string()),
+        }
+        if !told.output.is_empty() || told.messages.len() > 1 || read == LOG_READS {
+            break;
+        }
+        sleep(LOG_READ_EVERY).await;
+    }
+    told.hint(format!(
+        "read all of its log with: gcloud beta run revisions logs read {revision} --project={} --region={}",
+        name.project, name.region
+    ))
+    .hint(format!("put right what it says, or build another image: {}", from_source(environment)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_has_a_repository_and_a_tag_or_digest() {
+        for (image, parts) in [
+            ("r.example:5000/p/backend", ("r.example:5000/p/backend", "latest")),
+            ("r.example:5000/p/backend:main", ("r.example:5000/p/backend", "main")),
+            ("r.example/p/backend@sha256:0", ("r.example/p/backend", "sha256:0")),
+            ("r.example/p/backend:main@sha256:0", ("r.example/p/backend", "sha256:0")),
+        ] {
+            assert_eq!(split(image), parts);
+        }
+    }
 }

@@ -5,19 +5,20 @@ use std::path::Path;
 use std::time::Duration;
 
 use console::{Style as Paint, style};
-use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Severity};
+use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity};
 use quill_admin_contract::image::annotation;
 use quill_admin_contract::{
     ActionName, Change, DatabaseReport, ExitCode, Outcome, Password, UserState, Warning,
 };
 
-use super::{BuildReport, RestoreReport, Restored, Style, TaskReport};
+use super::{BuildReport, RestoreReport, Style, TaskReport};
 use quill_admin_image::{Builder, LocalImage, PLATFORM};
 
 use crate::config::{Environment, Place};
 use crate::error::CliError;
 use crate::flow::build::{Built, JobPlan, LATEST};
 use crate::flow::conclusion::Conclusion;
+use crate::flow::restore;
 use crate::hints;
 
 /// What is said about a task, by where it goes.
@@ -402,52 +403,43 @@ pub(super) fn restore_plan(report: &RestoreReport<'_>) -> String {
         "restore {} of {} ({}, {})",
         backend.service.service, environment.name, backend.service.project, backend.service.region
     );
-    field(&mut text, "now", &found.service.image);
-    if let Some(trouble) = &found.trouble {
-        field(&mut text, "", trouble);
-    }
-    field(&mut text, "then", &candidate.image);
-    field(&mut text, "", &format!("({})", candidate.origin));
+    let service = &found.service;
+    field(&mut text, "now", &format!("{}, revision {}", service.image, service.latest_created));
     for passed in &found.passed_over {
         field(&mut text, "passed over", passed);
     }
+    field(&mut text, "then", &candidate.image);
+    field(&mut text, "from", &candidate.origin);
     text
 }
 
-pub(super) fn restored(environment: &Environment, restored: &Restored<'_>, elapsed: Duration) -> String {
+pub(super) fn restored(
+    environment: &Environment,
+    service: &Service,
+    changed: bool,
+    elapsed: Duration,
+) -> String {
     let mut text = String::new();
     let done = style("✔").green();
-    match restored {
-        Restored::Healthy(service) => {
-            let _ = writeln!(
-                text,
-                "{done} nothing to do: the backend of {} runs its own image and is ready",
-                environment.name
-            );
-            field(&mut text, "image", &service.image);
-            field(&mut text, "revision", &service.latest_ready);
-        }
-        Restored::Deployed { candidate, revision, .. } => {
-            let _ = writeln!(
-                text,
-                "{done} the backend of {} serves its own image again ({})",
-                environment.name,
-                seconds(elapsed)
-            );
-            field(&mut text, "image", &candidate.image);
-            field(&mut text, "revision", revision);
-        }
-    }
+    let name = &environment.name;
+    let _ = if changed {
+        writeln!(text, "{done} the backend of {name} has its own image again ({})", seconds(elapsed))
+    } else {
+        writeln!(text, "{done} nothing to do: the backend of {name} runs its own image and is ready")
+    };
+    field(&mut text, "image", &service.image);
+    field(&mut text, "revision", &service.latest_ready);
     text
 }
 
 /// A new revision may be ready and get no requests.
-pub(super) fn traffic(environment: &Environment, restored: &Restored<'_>) -> String {
+pub(super) fn traffic(environment: &Environment, service: &Service) -> String {
     let mut text = String::new();
-    if let (Restored::Deployed { service, .. }, Some(backend)) = (restored, &environment.backend)
-        && !service.traffic_to_latest
-    {
-        warning_line(&mut text, "requests are pinned to another revision, and still go there");
+    if let Some(backend) = environment.backend.as_ref().filter(|_| !service.traffic_to_latest) {
+        warning_line(
+            &mut text,
+            &format!("traffic is pinned, a new revision gets none: {}", restore::requests(service)),
+        );
         hint_line(
             &mut text,
             &format!(

@@ -9,8 +9,8 @@ use std::time::Duration;
 use quill_admin_contract::{ExitCode, Password};
 use serde_json::{Value, json};
 
-use super::{BuildReport, RestoreReport, Restored, TaskReport};
-use quill_admin_cloud::Difference;
+use super::{BuildReport, RestoreReport, TaskReport};
+use quill_admin_cloud::{Difference, Service};
 use quill_admin_image::{Builder, LocalImage, PLATFORM};
 
 use crate::config::{Environment, Place};
@@ -143,23 +143,32 @@ pub(super) fn restore_plan(report: &RestoreReport<'_>) -> Value {
         "environment": environment.name,
         "service": backend.service.service,
         "image": found.service.image,
-        "trouble": found.trouble,
+        "revision": found.service.latest_created,
+        "healthy": found.healthy,
         "restore": {"image": candidate.image, "origin": candidate.origin},
         "passed_over": found.passed_over,
     })
 }
 
-pub(super) fn restored(environment: &Environment, restored: &Restored<'_>, elapsed: Duration) -> Value {
-    let (changed, image, revision) = match restored {
-        Restored::Healthy(service) => (false, &service.image, service.latest_ready.as_str()),
-        Restored::Deployed { candidate, revision, .. } => (true, &candidate.image, *revision),
-    };
+pub(super) fn restored(
+    environment: &Environment,
+    service: &Service,
+    changed: bool,
+    elapsed: Duration,
+) -> Value {
+    let serving: Vec<Value> = service
+        .serving
+        .iter()
+        .map(|(revision, percent)| json!({"revision": revision, "percent": percent}))
+        .collect();
     json!({
         "exit_code": 0,
         "environment": environment.name,
         "changed": changed,
-        "image": image,
-        "revision": revision,
+        "image": service.image,
+        "revision": service.latest_ready,
+        "traffic_to_latest": service.traffic_to_latest,
+        "serving": serving,
         "elapsed_seconds": elapsed.as_secs_f64(),
     })
 }

@@ -79,21 +79,6 @@ pub struct RestoreReport<'a> {
     pub candidate: &'a Candidate,
 }
 
-/// How it went with the backend.
-pub enum Restored<'a> {
-    /// It runs its own image and is ready.
-    Healthy(&'a Service),
-    /// It has its image back.
-    Deployed {
-        /// The service as it was before.
-        service: &'a Service,
-        /// The image.
-        candidate: &'a Candidate,
-        /// The revision that runs it.
-        revision: &'a str,
-    },
-}
-
 /// Everything about an image that is to be built.
 pub struct BuildReport<'a> {
     /// For where.
@@ -231,7 +216,7 @@ impl Reporter {
     }
 
     /// Shows what is to be deployed to the backend: on stdout if that is all that was asked for.
-    pub fn restore_plan(&self, report: &RestoreReport<'_>, dry_run: bool) -> u8 {
+    pub fn restore_plan(&self, report: &RestoreReport<'_>, dry_run: bool) {
         self.stop();
         if !dry_run {
             self.line(&human::restore_plan(report));
@@ -240,18 +225,17 @@ impl Reporter {
         } else {
             to_stdout(&human::restore_plan(report));
         }
-        0
     }
 
-    /// Shows how it went with the backend.
-    pub fn restored(&self, environment: &Environment, restored: &Restored<'_>) -> u8 {
+    /// Shows the backend's service as it is: with its image back, or as it was found.
+    pub fn restored(&self, environment: &Environment, service: &Service, changed: bool) -> u8 {
         self.stop();
         let elapsed = self.lock().started.elapsed();
         if self.style.json {
-            document_to_stdout(&json::restored(environment, restored, elapsed));
+            document_to_stdout(&json::restored(environment, service, changed, elapsed));
         } else {
-            to_stdout(&human::restored(environment, restored, elapsed));
-            to_stderr(&human::traffic(environment, restored));
+            to_stdout(&human::restored(environment, service, changed, elapsed));
+            to_stderr(&human::traffic(environment, service));
         }
         0
     }

@@ -40,12 +40,14 @@ impl Google {
         })
     }
 
-    /// Gives the service another image: refused as a conflict if somebody changed it since it was
-    /// read. The request is sent once; it returns when the change is accepted.
+    /// Gives the service another image, in a new revision: refused as a conflict if somebody changed it
+    /// since it was read. The request is sent once; it returns when the change is accepted. Without a
+    /// note that differs, an image that is the same would make no revision.
     pub fn change_service_image<'a>(
         &'a self,
         service: &'a Service,
         image: &'a str,
+        note: (&'a str, String),
     ) -> Reply<'a, Result<(), CloudError>> {
         Box::pin(async move {
             let client = client!(Services, self.credentials, &self.endpoints.run)?;
@@ -53,6 +55,7 @@ impl Google {
             let template = changed.template.get_or_insert_default();
             // A revision's name is its own: the next one gets another from Cloud Run.
             template.revision.clear();
+            template.annotations.insert(note.0.to_owned(), note.1);
             if let Some(container) = template.containers.first_mut() {
                 image.clone_into(&mut container.image);
             }
@@ -119,11 +122,21 @@ fn id(name: &str) -> String {
 
 fn convert_service(service: model::Service) -> Service {
     let container = service.template.as_ref().and_then(|template| template.containers.first());
-    let latest = |target: &model::TrafficTarget| target.r#type == TrafficTargetAllocationType::Latest;
+    let latest = |target: &model::TrafficTarget| {
+        target.r#type == TrafficTargetAllocationType::Latest && target.percent == 100
+    };
+    let latest_ready = id(&service.latest_ready_revision);
+    let serving = service.traffic_statuses.iter().filter(|target| target.percent > 0).map(|target| {
+        let revision = if target.revision.is_empty() { &latest_ready } else { &target.revision };
+        (id(revision), target.percent)
+    });
     Service {
         image: container.map(|container| container.image.clone()).unwrap_or_default(),
         latest_created: id(&service.latest_created_revision),
-        latest_ready: id(&service.latest_ready_revision),
+        serving: serving.filter(|(revision, _)| !revision.is_empty()).collect(),
+        latest_ready,
+        generation: service.generation,
+        reconciling: service.reconciling,
         // No target at all means all to the latest.
         traffic_to_latest: service.traffic.is_empty() || service.traffic.iter().any(latest),
         raw: Box::new(service),
