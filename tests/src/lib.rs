@@ -121,11 +121,20 @@ environments:
     }
 
     fn put_job(&self, env: &Value) {
-        let job = json!({"template": {"taskCount": 1, "template": {
-            "containers": [{"image": format!("{IMAGE}@{DIGEST}"), "env": env}],
-            "maxRetries": 0,
-            "timeout": "300s",
-        }}});
+        let job = json!({
+            // As `build` notes it.
+            "annotations": {
+                "admin.quill-medical.org/contract": "1",
+                "admin.quill-medical.org/revision": "0123456789abcdef0123456789abcdef01234567",
+                "admin.quill-medical.org/built": "2026-08-01T10:00:00Z",
+                "admin.quill-medical.org/image-digest": DIGEST,
+            },
+            "template": {"taskCount": 1, "template": {
+                "containers": [{"image": format!("{IMAGE}@{DIGEST}"), "env": env}],
+                "maxRetries": 0,
+                "timeout": "300s",
+            }},
+        });
         self.emulator.put_job(JOB, job).expect("a valid job");
     }
 

@@ -8,4 +8,5 @@ mod journeys;
 mod local;
 mod prompts;
 mod restore;
+mod running;
 mod secrets;

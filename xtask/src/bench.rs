@@ -380,9 +380,14 @@ impl Emulator {
         self.ask("PUT", &secret, &json!({"value": database.password}))?;
         let value = |name: &str, value: &str| json!({"name": name, "value": value});
         let secret = json!({"secretKeyRef": {"secret": "auth-db-password", "version": "latest"}});
-        let job = json!({"template": {"taskCount": 1, "template": {
+        let digest = format!("sha256:{:064}", 0);
+        let annotations = json!({
+            "admin.quill-medical.org/image-digest": digest,
+            "admin.quill-medical.org/contract": "1",
+        });
+        let job = json!({"annotations": annotations, "template": {"taskCount": 1, "template": {
             "containers": [{
-                "image": format!("europe-west2-docker.pkg.dev/{PROJECT}/quill/admin@sha256:{:064}", 0),
+                "image": format!("europe-west2-docker.pkg.dev/{PROJECT}/quill/admin@{digest}"),
                 "env": [
                     value("AUTH_DB_HOST", &database.host),
                     value("AUTH_DB_PORT", &database.port.to_string()),

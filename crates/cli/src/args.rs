@@ -168,6 +168,15 @@ pub struct Task {
     /// Why this is done; recorded with the run
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// Name a protected environment, in place of being asked
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<String>,
+    /// Show what would be done, have Google Cloud check it, and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Run an image that `quill-admin build` has not deployed
+    #[arg(long)]
+    pub allow_unpinned: bool,
 }
 
 /// `create-superadmin`

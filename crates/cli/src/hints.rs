@@ -1,6 +1,10 @@
 //! What to type next. Hints go by typed codes, never by the text of a message.
 
+use quill_admin_cloud::{CloudError, CloudErrorKind, ExecutionName};
 use quill_admin_contract::{ActionName, ExitCode, Outcome, SYSTEM_ADMINISTRATOR, Username, WarningCode};
+
+use crate::config::Environment;
+use crate::error::CliError;
 
 /// A command line of this program, quoted so that it can be pasted into a shell.
 #[must_use]
@@ -26,6 +30,25 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
         })
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+/// Says what to do where there is no job.
+#[must_use]
+pub fn no_job(error: CloudError, environment: &Environment) -> CliError {
+    let missing = error.kind == CloudErrorKind::NotFound;
+    let told = CliError::from(error);
+    if missing {
+        told.hint(format!("make it with: {}", command(&environment.name, "build", &[])))
+    } else {
+        told
+    }
+}
+
+/// Says how to get back to an execution that may still be running.
+#[must_use]
+pub fn reach(error: CliError, environment: &str, execution: &ExecutionName) -> CliError {
+    let of = |verb: &str| command(environment, &format!("{verb} {}", execution.id), &[]);
+    error.hint(format!("see how it ends: {}", of("attach"))).hint(format!("stop it: {}", of("cancel")))
 }
 
 /// What to do about a task that failed.

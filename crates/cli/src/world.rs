@@ -198,7 +198,8 @@ pub mod local {
     use std::path::PathBuf;
     use std::time::Duration;
 
-    use quill_admin_contract::ExitCode;
+    use quill_admin_contract::image::annotation;
+    use quill_admin_contract::{CONTRACT_VERSION, ExitCode};
     use quill_admin_image::Engine;
     use quill_admin_local::{Container, LocalError, LocalOptions, Stage};
 
@@ -245,6 +246,10 @@ pub mod local {
                 None | Some(Runner::Process) => environment.image.pinned(DIGEST),
                 Some(Runner::Docker) => environment.image.tagged(LATEST),
             },
+            // As `build` notes it: another environment can be pointed at this one.
+            annotations: [(annotation::IMAGE, DIGEST), (annotation::CONTRACT, &CONTRACT_VERSION.to_string())]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
             database: environment.database_name.clone(),
             user: environment.database_user.clone(),
             password_secret: environment.password_secret.to_string(),

@@ -112,6 +112,7 @@ fn host(container: &Container) -> &'static str {
 fn job_resource(options: &LocalOptions, port: u16) -> Value {
     let value = |name: &str, value: &str| json!({"name": name, "value": value});
     json!({
+        "annotations": options.annotations,
         "template": {
             "taskCount": 1,
             "template": {

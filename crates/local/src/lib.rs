@@ -14,6 +14,7 @@ mod database;
 mod error;
 mod state;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -51,6 +52,8 @@ pub struct LocalOptions {
     pub user: String,
     /// The name of the secret that holds the user's password.
     pub password_secret: String,
+    /// Notes on the job, for tools.
+    pub annotations: BTreeMap<String, String>,
     /// How long the emulator takes to find a machine for a container. Zero for tests and
     /// measurements; some time, to see what the real one looks like.
     pub provisioning_delay: Duration,

@@ -33,6 +33,7 @@ fn options(state_dir: &Path) -> LocalOptions {
         database: "quill_auth".into(),
         user: "quill".into(),
         password_secret: "auth-db-password".into(),
+        annotations: std::collections::BTreeMap::new(),
         provisioning_delay: Duration::ZERO,
     }
 }

@@ -1,6 +1,6 @@
 //! `create-superadmin`: creates a superadmin, or makes an existing user one.
 
-use quill_admin_contract::{AdminAction, Email, ExitCode, Password, Username};
+use quill_admin_contract::{ActionName, AdminAction, Email, ExitCode, Password, Username};
 
 use super::Context;
 use super::task::Task;
@@ -21,14 +21,14 @@ pub(super) async fn run(mut context: Context<'_>, args: CreateSuperadmin) -> Res
     }
     let username = context.form.flag::<Username>("--username", args.username.as_deref());
     let email = context.form.flag::<Email>("--email", args.email.as_deref());
-    let reason = context.form.optional("--reason", args.task.reason.as_deref());
+    let options = context.task_options(ActionName::CreateSuperadmin, args.task);
     if !args.password_stdin && !args.generate_password {
         context.form.need("--password-stdin or --generate-password");
     }
     context.need_environment();
     context.form.check()?;
 
-    let (environment, opening) = context.open()?;
+    let (environment, opening) = context.open_for_task(&options)?;
     let username = context.form.text(username, "Username")?;
     let email = context.form.text(email, "Email")?;
     let judge = |secret| password::judge(secret, &username, &email);
@@ -50,5 +50,5 @@ pub(super) async fn run(mut context: Context<'_>, args: CreateSuperadmin) -> Res
         Ok(AdminAction::CreateSuperadmin { username: for_action, email, password_hash })
     };
     let username = Some(username);
-    context.run_task(Task { environment, opening, username, reason, action, generated_password }).await
+    context.run_task(Task { environment, opening, username, options, action, generated_password }).await
 }

@@ -3,6 +3,7 @@
 use quill_admin_contract::ExitCode;
 
 use super::Context;
+use super::task::TaskOptions;
 use crate::config::Environment;
 use crate::error::CliError;
 
@@ -22,6 +23,32 @@ impl Context<'_> {
             .hint(format!("confirm it with: --confirm {}", environment.name))),
             _ => Ok(()),
         }
+    }
+
+    /// The same for a task: a change there wants a reason, too.
+    pub(super) fn gate_task(&self, environment: &Environment, options: &TaskOptions) -> Result<(), CliError> {
+        if !options.action.writes() {
+            return Ok(());
+        }
+        self.gate(environment, options.confirm.as_deref()).map_err(|error| {
+            if options.confirm.is_none() && options.reason.is_none() {
+                let mut error = error;
+                error.hints = vec![format!(
+                    "confirm it and say why with: --confirm {} --reason TEXT",
+                    environment.name
+                )];
+                return error;
+            }
+            error
+        })?;
+        if environment.protected && options.reason.is_none() && !self.form.attended() {
+            return Err(refused(format!(
+                "environment \"{}\" is protected: a change there wants a reason; nothing was done",
+                environment.name
+            ))
+            .hint("say why with: --reason TEXT"));
+        }
+        Ok(())
     }
 
     /// Asks for the name, unless a flag gave it.

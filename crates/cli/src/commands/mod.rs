@@ -77,13 +77,6 @@ impl Context<'_> {
         }
     }
 
-    /// The environment, and its opening: that goes on while a person answers questions.
-    fn open(&mut self) -> Result<(Environment, Opening), CliError> {
-        let environment = self.environment()?;
-        let opening = self.open_environment(&environment)?;
-        Ok((environment, opening))
-    }
-
     fn open_environment(&self, environment: &Environment) -> Result<Opening, CliError> {
         World::open(environment, self.process, self.global.access_token_file.as_deref(), self.global.runner)
     }

@@ -2,27 +2,44 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use quill_admin_cloud::SignIn;
 use quill_admin_contract::{
-    Actor, AdminAction, ExitCode, Password, Reason, Request, RequestId, RoleName, Username,
+    ActionName, Actor, AdminAction, ExitCode, Password, Reason, Request, RequestId, RoleName, Username,
 };
 
 use super::Context;
-use crate::args::Role;
+use crate::args::{self, Role};
 use crate::config::{Environment, Place};
 use crate::error::CliError;
-use crate::events::Event;
-use crate::flow;
+use crate::events::{Emit, Event};
+use crate::flow::fit;
+use crate::flow::run::{self, Wish};
 use crate::hints;
-use crate::prompt::Interrupt;
-use crate::report::TaskReport;
-use crate::world::Opening;
+use crate::process::Process;
+use crate::prompt::{self, Field, Interrupt};
+use crate::report::{Reporter, TaskPlan, TaskReport};
+use crate::world::{Opening, World};
+
+/// What every task can be told.
+pub(super) struct TaskOptions {
+    /// What is to be done.
+    pub(super) action: ActionName,
+    /// Why, as far as it is known.
+    pub(super) reason: Option<Reason>,
+    /// The environment's name, once more.
+    pub(super) confirm: Option<String>,
+    /// Nothing is to be started.
+    pub(super) dry_run: bool,
+    /// Any image will do.
+    pub(super) allow_unpinned: bool,
+}
 
 /// A task that is ready to be run.
 pub(super) struct Task<F> {
     pub(super) environment: Environment,
     pub(super) opening: Opening,
     pub(super) username: Option<Username>,
-    pub(super) reason: Option<Reason>,
+    pub(super) options: TaskOptions,
     /// Makes the action: at once, or by hashing a password first.
     pub(super) action: F,
     /// To be shown once, when it may have been set.
@@ -30,84 +47,153 @@ pub(super) struct Task<F> {
 }
 
 impl Context<'_> {
+    /// Reads what every task can be told.
+    pub(super) fn task_options(&mut self, action: ActionName, args: args::Task) -> TaskOptions {
+        TaskOptions {
+            action,
+            reason: self.form.optional("--reason", args.reason.as_deref()),
+            confirm: args.confirm,
+            dry_run: args.dry_run,
+            allow_unpinned: args.allow_unpinned,
+        }
+    }
+
+    /// The environment, if a task may be run there, and its opening: that goes on while a person
+    /// answers questions.
+    pub(super) fn open_for_task(
+        &mut self,
+        options: &TaskOptions,
+    ) -> Result<(Environment, Opening), CliError> {
+        let environment = self.environment()?;
+        if !options.dry_run {
+            self.gate_task(&environment, options)?;
+        }
+        let opening = self.open_environment(&environment)?;
+        Ok((environment, opening))
+    }
+
     /// Runs a task to its end and reports it; returns the exit code.
     pub(super) async fn run_task<F>(self, task: Task<F>) -> Result<u8, CliError>
     where
         F: Future<Output = Result<AdminAction, CliError>>,
     {
-        let Task { environment, opening, username, reason, action, generated_password } = task;
-        // Before the questions' own listener goes: no Ctrl-C falls between the two.
-        let mut interrupt = Interrupt::listen();
-        self.questions.end();
-        self.reporter.begin();
+        let reporter = self.reporter;
         let started = AtomicBool::new(false);
         let emit = |event| {
             if matches!(event, Event::Started(_)) {
                 started.store(true, Ordering::Relaxed);
             }
-            self.reporter.event(event);
+            reporter.event(event);
         };
-        let id = RequestId::new();
-        let request = async {
-            let action = action.await?;
-            Ok(Request { action, id: Some(id), actor: actor(self.process), reason })
-        };
-        let world = tokio::select! {
-            world = opening.wait(&emit) => world?,
-            () = interrupt.wait() => return Err(crate::prompt::interrupted()),
-        };
-        let embedded = matches!(environment.place, Place::Embedded { .. });
-        let interrupted = async || interrupt.wait().await;
-        let run =
-            flow::run::run(&world.google, &environment.job, request, interrupted, embedded, &emit).await;
-        // Reported before closing, which takes a moment and changes nothing about the result.
-        let code = match run {
-            Ok(run) => Ok(self.reporter.task(&TaskReport {
-                environment: &environment,
-                username: username.as_ref(),
-                request_id: id,
-                run: &run,
-                generated_password: generated_password.as_ref(),
-            })),
-            Err(error) => {
+        reporter.begin();
+        let Task { environment, opening, username, options, action, generated_password } = task;
+        let world = opening.wait(&emit).await?;
+        let code = self
+            .run_in(
+                &world,
+                &environment,
+                options,
+                action,
+                username.as_ref(),
+                generated_password.as_ref(),
+                &emit,
+            )
+            .await
+            .map_err(|error| {
                 // Whoever is cut off from a task that was started still needs the password it sets.
                 if (error.code == ExitCode::Unknown || started.load(Ordering::Relaxed))
                     && let Some(password) = &generated_password
                 {
-                    self.reporter.generated_password(password);
+                    reporter.generated_password(password);
                 }
                 let hints = hints::after_failure(error.code, &environment.name, username.as_ref());
-                Err(hints.into_iter().fold(error, CliError::hint))
-            }
-        };
+                hints.into_iter().fold(error, CliError::hint)
+            });
         if let Err(error) = world.close().await {
             emit(Event::Trouble(error.to_string()));
         }
         code
     }
-}
 
-impl Context<'_> {
+    #[expect(clippy::too_many_arguments, reason = "each is one of the things the work is about")]
+    async fn run_in<F>(
+        mut self,
+        world: &World,
+        environment: &Environment,
+        options: TaskOptions,
+        action: F,
+        username: Option<&Username>,
+        generated_password: Option<&Password>,
+        emit: Emit<'_>,
+    ) -> Result<u8, CliError>
+    where
+        F: Future<Output = Result<AdminAction, CliError>>,
+    {
+        let reporter = self.reporter;
+        let id = RequestId::new();
+        let actor = actor(world, self.process);
+        let reason = options.reason.clone();
+        let request = async { Ok(Request { action: action.await?, id: Some(id), actor, reason }) };
+        let mut prepared = run::prepare(&world.google, environment, request).await?;
+        let embedded = matches!(environment.place, Place::Embedded { .. });
+        let image =
+            fit::judge(&prepared.job, &environment.name, options.action, options.allow_unpinned || embedded)?;
+        let plan = TaskPlan {
+            environment,
+            account: world.sign_in.as_ref().and_then(SignIn::account),
+            image: &image,
+            request: &prepared.request,
+        };
+        if options.dry_run {
+            let plan = reporter.prepare_plan(&plan);
+            run::validate(&world.google, &environment.job, prepared).await?;
+            return Ok(reporter.planned(plan));
+        }
+        reporter.task_plan(&plan);
+        if options.action.writes() {
+            if environment.protected && prepared.request.reason.is_none() {
+                prepared.request.reason = Some(self.form.text(Field::Open, "Reason")?);
+            }
+            self.confirm(environment, options.confirm.as_deref())?;
+        }
+        // Before the questions' own listener goes: no Ctrl-C falls between the two.
+        let mut interrupt = Interrupt::listen();
+        self.questions.end();
+        reporter.begin();
+        let mut wishes = Wishes { reporter, attended: self.form.attended(), embedded, cancelled: false };
+        let wish = async || wishes.next(&mut interrupt).await;
+        let run = run::run(&world.google, environment, prepared, wish, emit).await?;
+        // Reported before closing, which takes a moment and changes nothing about the result.
+        Ok(reporter.task(&TaskReport {
+            environment,
+            username,
+            request_id: id,
+            run: &run,
+            generated_password,
+        }))
+    }
+
     /// Runs a task that is about one user and one role.
     pub(super) async fn run_role_task(
         mut self,
         args: Role,
+        name: ActionName,
         action: impl FnOnce(Username, RoleName) -> AdminAction,
     ) -> Result<u8, CliError> {
         let username = self.form.flag::<Username>("--username", args.username.as_deref());
         let role = self.form.flag::<RoleName>("--role", args.role.as_deref());
-        let reason = self.form.optional("--reason", args.task.reason.as_deref());
+        let options = self.task_options(name, args.task);
         self.need_environment();
         self.form.check()?;
 
-        let (environment, opening) = self.open()?;
+        let (environment, opening) = self.open_for_task(&options)?;
         let username = self.form.text(username, "Username")?;
         let role = self.role(role)?;
         let task = Task {
             environment,
             opening,
             username: Some(username.clone()),
-            reason,
+            options,
             action: async move { Ok(action(username, role)) },
             generated_password: None,
         };
@@ -115,7 +201,46 @@ impl Context<'_> {
     }
 }
 
-/// Who asks: recorded, never trusted. Without sign-in this is the account on this machine.
-fn actor(process: &crate::process::Process) -> Option<Actor> {
+/// What a person wants who presses Ctrl-C while a task runs.
+pub(super) struct Wishes<'a> {
+    pub(super) reporter: &'a Reporter,
+    /// Somebody can be asked.
+    pub(super) attended: bool,
+    /// The task cannot outlive this program.
+    pub(super) embedded: bool,
+    pub(super) cancelled: bool,
+}
+
+impl Wishes<'_> {
+    /// Waits for Ctrl-C and asks what for. Another one, instead of an answer, detaches.
+    pub(super) async fn next(&mut self, interrupt: &mut Interrupt) -> Wish {
+        interrupt.wait().await;
+        if self.embedded {
+            return if std::mem::replace(&mut self.cancelled, true) { Wish::Detach } else { Wish::Cancel };
+        }
+        if !self.attended {
+            return Wish::Detach;
+        }
+        self.reporter.question(
+            "The task is still running. Ctrl-C does not stop it.\n  w  wait for it\n  d  detach: it goes on, \
+             and you can come back to it (Ctrl-C again does the same)\n  c  cancel it\n[w/d/c] ",
+        );
+        tokio::select! {
+            () = interrupt.wait() => Wish::Detach,
+            answer = prompt::line() => match answer.trim().chars().next().map(|c| c.to_ascii_lowercase()) {
+                Some('d') => Wish::Detach,
+                Some('c') => Wish::Cancel,
+                _ => Wish::Wait,
+            },
+        }
+    }
+}
+
+/// Who asks: recorded, never trusted. Without a sign-in that has a name this is the account on this
+/// machine.
+fn actor(world: &World, process: &Process) -> Option<Actor> {
+    if let Some(account) = world.sign_in.as_ref().and_then(SignIn::account) {
+        return account.parse().ok();
+    }
     ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| process.var(name)?.parse().ok())
 }

@@ -1,6 +1,6 @@
 //! `update-permissions`: sets a user's system permission level.
 
-use quill_admin_contract::{AdminAction, PermissionLevel, Username};
+use quill_admin_contract::{ActionName, AdminAction, PermissionLevel, Username};
 
 use super::Context;
 use super::task::Task;
@@ -11,11 +11,11 @@ use crate::prompt::{Choice, Field};
 pub(super) async fn run(mut context: Context<'_>, args: UpdatePermissions) -> Result<u8, CliError> {
     let username = context.form.flag::<Username>("--username", args.username.as_deref());
     let permission = context.form.flag::<PermissionLevel>("--permission", args.permission.as_deref());
-    let reason = context.form.optional("--reason", args.task.reason.as_deref());
+    let options = context.task_options(ActionName::UpdatePermissions, args.task);
     context.need_environment();
     context.form.check()?;
 
-    let (environment, opening) = context.open()?;
+    let (environment, opening) = context.open_for_task(&options)?;
     let username = context.form.text(username, "Username")?;
     let permission = match permission {
         Field::Given(permission) => permission,
@@ -29,7 +29,7 @@ pub(super) async fn run(mut context: Context<'_>, args: UpdatePermissions) -> Re
         environment,
         opening,
         username: Some(username.clone()),
-        reason,
+        options,
         action: async move { Ok(AdminAction::UpdatePermissions { username, permission }) },
         generated_password: None,
     };

@@ -4,6 +4,8 @@
 
 pub mod build;
 pub mod conclusion;
+pub mod fit;
 mod follow;
 pub mod restore;
 pub mod run;
+mod start;

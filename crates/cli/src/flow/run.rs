@@ -1,80 +1,110 @@
 //! The pipeline: read the job, start it once, follow it, draw the conclusion.
 
-use quill_admin_cloud::{Google, Job, JobName, RunError, RunJob};
+use quill_admin_cloud::{Execution, Google, Job, JobName, RunJob};
 use quill_admin_contract::{ExitCode, Request};
 
 use super::conclusion::{Conclusion, Run};
 use super::follow::{Followed, Lost, follow};
+use super::start::start;
+use crate::config::{Environment, Place};
 use crate::error::CliError;
 use crate::events::{Emit, Event};
+use crate::hints;
 
-/// Runs one request against a job.
-///
-/// The request is a future because making it takes time (hashing a password): the job is read
-/// meanwhile. `interrupted` resolves when a person presses Ctrl-C; `embedded` says that the
-/// execution cannot outlive this program.
+/// What is to be run, and what it is to be run by.
+pub struct Prepared {
+    /// The job as it was read.
+    pub job: Job,
+    /// The request.
+    pub request: Request,
+}
+
+/// What a person who pressed Ctrl-C wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// To go on as before.
+    Wait,
+    /// To leave the task alone.
+    Detach,
+    /// To have the task stopped.
+    Cancel,
+}
+
+/// Reads the job while the request is made, which takes time (hashing a password).
+pub async fn prepare(
+    google: &Google,
+    environment: &Environment,
+    request: impl Future<Output = Result<Request, CliError>>,
+) -> Result<Prepared, CliError> {
+    let read =
+        async { google.job(&environment.job).await.map_err(|error| hints::no_job(error, environment)) };
+    let (job, request) = tokio::try_join!(read, request)?;
+    Ok(Prepared { job, request })
+}
+
+/// Has Google Cloud check the run. Nothing is started.
+pub async fn validate(google: &Google, name: &JobName, prepared: Prepared) -> Result<(), CliError> {
+    let run = RunJob { etag: prepared.job.etag, env: prepared.request.to_env() };
+    google.validate_run(name, run).await.map_err(CliError::from)
+}
+
+/// Starts what was prepared, once, and follows it to its end. `wish` resolves when a person pressed
+/// Ctrl-C and said what for.
 pub async fn run(
     google: &Google,
-    job: &JobName,
-    request: impl Future<Output = Result<Request, CliError>>,
-    mut interrupted: impl AsyncFnMut(),
-    embedded: bool,
+    environment: &Environment,
+    prepared: Prepared,
+    wish: impl AsyncFnMut() -> Wish,
     emit: Emit<'_>,
 ) -> Result<Run, CliError> {
-    let read = async { google.job(job).await.map_err(CliError::from) };
-    let prepared: Result<(Job, Request), CliError> = tokio::select! {
-        prepared = async { tokio::try_join!(read, request) } => prepared,
-        () = interrupted() => return Err(crate::prompt::interrupted()),
-    };
-    let (job_now, request) = prepared?;
-
+    let Prepared { job, request } = prepared;
     if let Some(id) = request.id {
         emit(Event::Detail(format!("request {id}")));
     }
-    emit(Event::Detail(format!("image {}", job_now.image)));
     emit(Event::Doing("starting the job"));
     // From here on an interruption waits for the answer: without it nobody would know what runs.
-    let started = google.run(job, RunJob { etag: job_now.etag, env: request.to_env() }).await;
-    let execution = match started {
-        Ok(execution) => execution,
-        Err(RunError::NotStarted(error)) => return Err(error.into()),
-        Err(RunError::Unknown(error)) => {
-            let request = request.id.map(|id| format!(" (request {id})")).unwrap_or_default();
-            return Err(CliError::new(
-                ExitCode::Unknown,
-                format!("{error}: the task may or may not have been started{request}"),
-            ));
-        }
-    };
-    let name = execution.name.clone();
-    emit(Event::Started(name.clone()));
+    let execution = start(google, &environment.job, job, &request, emit).await?;
+    emit(Event::Started(execution.name.clone()));
+    attend(google, environment, execution, wish, emit).await
+}
 
+/// Follows an execution to its end, or until a person has had enough of it.
+pub async fn attend(
+    google: &Google,
+    environment: &Environment,
+    execution: Execution,
+    mut wish: impl AsyncFnMut() -> Wish,
+    emit: Emit<'_>,
+) -> Result<Run, CliError> {
+    let embedded = matches!(environment.place, Place::Embedded { .. });
+    let name = execution.name.clone();
     let mut following = std::pin::pin!(follow(google, execution, emit));
-    let mut interruptions = 0;
     let followed = loop {
         tokio::select! {
             followed = &mut following => break followed,
-            () = interrupted() => {
-                interruptions += 1;
-                if !embedded {
-                    return Err(CliError::new(
+            wish = wish() => match wish {
+                Wish::Wait => {}
+                Wish::Cancel => {
+                    emit(Event::Doing("cancelling the task"));
+                    if let Err(error) = google.cancel(&name).await {
+                        // It is followed to its end all the same.
+                        emit(Event::Trouble(error.to_string()));
+                    }
+                }
+                Wish::Detach if embedded => return Err(CliError::new(
+                    ExitCode::Interrupted,
+                    "interrupted; the task is stopped together with the local environment and rolled back, unless \
+                     it was done already",
+                )),
+                Wish::Detach => return Err(hints::reach(
+                    CliError::new(
                         ExitCode::Interrupted,
                         format!("interrupted; the task goes on without this program, as execution {}", name.id),
-                    ));
-                }
-                if interruptions > 1 {
-                    return Err(CliError::new(
-                        ExitCode::Interrupted,
-                        "interrupted; the task is stopped together with the local environment and rolled back, \
-                         unless it was done already",
-                    ));
-                }
-                emit(Event::Doing("cancelling the task"));
-                if let Err(error) = google.cancel(&name).await {
-                    // It is followed to its end all the same.
-                    emit(Event::Trouble(error.to_string()));
-                }
-            }
+                    ),
+                    &environment.name,
+                    &name,
+                )),
+            },
         }
     };
     match followed {
@@ -82,9 +112,12 @@ pub async fn run(
             let conclusion = Conclusion::draw(&ending, execution.started.is_some(), task.as_ref(), result);
             Ok(Run { execution, conclusion, system_log })
         }
-        Err(Lost(error)) => Err(CliError::new(
-            ExitCode::Unknown,
-            format!("lost contact with execution {}: {error}; the task may still be running", name.id),
-        )),
+        Err(Lost(error)) => {
+            let lost = CliError::new(
+                ExitCode::Unknown,
+                format!("lost contact with execution {}: {error}; the task may still be running", name.id),
+            );
+            Err(hints::reach(lost, &environment.name, &name))
+        }
     }
 }

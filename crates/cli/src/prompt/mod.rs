@@ -10,7 +10,7 @@ use std::str::FromStr;
 use quill_admin_contract::{InvalidValue, Secret};
 
 use crate::error::CliError;
-pub(crate) use terminal::interrupted;
+pub(crate) use terminal::line;
 pub use terminal::{Interrupt, Questions, Terminal};
 
 /// One line of a list to choose from.

@@ -130,6 +130,19 @@ impl Interrupt {
     }
 }
 
+/// The next line a person types. Dropping it leaves the line to whoever reads next: it is read on a
+/// thread of its own, which nothing waits for.
+pub(crate) async fn line() -> String {
+    let (send, receive) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        // A terminal that is gone says nothing.
+        let _ = io::stdin().read_line(&mut line);
+        let _ = send.send(line);
+    });
+    receive.await.unwrap_or_default()
+}
+
 /// The time in which questions are asked. While it lasts, Ctrl-C puts the terminal back the way it
 /// was found (a question that is interrupted leaves it without echo or cursor) and ends the program.
 pub struct Questions(tokio::task::JoinHandle<()>);

@@ -8,10 +8,10 @@ use console::{Style as Paint, style};
 use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity};
 use quill_admin_contract::image::annotation;
 use quill_admin_contract::{
-    ActionName, Change, DatabaseReport, ExitCode, Outcome, Password, UserState, Warning,
+    ActionName, AdminAction, Change, DatabaseReport, ExitCode, Outcome, Password, UserState, Warning,
 };
 
-use super::{BuildReport, RestoreReport, Style, TaskReport};
+use super::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport};
 use quill_admin_image::{Builder, LocalImage, PLATFORM};
 
 use crate::config::{Environment, Place};
@@ -101,6 +101,48 @@ pub(super) fn generated_password(password: &Password) -> String {
         "\n  password         {}\n  (made here and shown only now: keep it in a password manager)\n",
         password.expose()
     )
+}
+
+pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {
+    let TaskPlan { environment, account, image, request } = plan;
+    let mut text = String::new();
+    let heading = style(format!("{} in {}", describe(&request.action), environment.name));
+    let _ = writeln!(text, "{}", clean(&heading.for_stderr().bold().to_string()));
+    let place = format!("{}, {}", environment.job.project, environment.job.region);
+    field(&mut text, "project", &place);
+    if let Some(account) = account {
+        field(&mut text, "account", account);
+    }
+    field(&mut text, "job", environment.job.job.as_str());
+    let digest = image.name.split_once('@').map_or(image.name.as_str(), |(_, digest)| digest);
+    let mut what = digest.get(..19).filter(|_| digest.starts_with("sha256:")).unwrap_or(digest).to_owned();
+    if let Some(revision) = &image.revision {
+        let _ = write!(what, ", revision {}", revision.get(..12).unwrap_or(revision));
+    }
+    if let Some(built) = image.built {
+        let _ = write!(what, ", built {}", built.strftime("%Y-%m-%d %H:%M UTC"));
+    }
+    field(&mut text, "image", &what);
+    if let Some(reason) = &request.reason {
+        field(&mut text, "reason", reason.as_str());
+    }
+    text
+}
+
+/// What an action does to whom, in a few words.
+fn describe(action: &AdminAction) -> String {
+    match action {
+        AdminAction::CreateSuperadmin { username, email, .. } => {
+            format!("create superadmin {username} ({email})")
+        }
+        AdminAction::UpdatePermissions { username, permission } => {
+            format!("set the level of {username} to {permission}")
+        }
+        AdminAction::AddRole { username, role } => format!("give {username} the role {role}"),
+        AdminAction::RemoveRole { username, role } => format!("take the role {role} from {username}"),
+        AdminAction::ShowUser { username } => format!("show {username}"),
+        AdminAction::Check => "check the database".to_owned(),
+    }
 }
 
 pub(super) fn task(report: &TaskReport<'_>, elapsed: Duration, style: Style) -> TaskText {

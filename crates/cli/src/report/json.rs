@@ -6,10 +6,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use quill_admin_contract::{ExitCode, Password};
+use quill_admin_contract::{ExitCode, Password, variable};
 use serde_json::{Value, json};
 
-use super::{BuildReport, RestoreReport, TaskReport};
+use super::{BuildReport, RestoreReport, TaskPlan, TaskReport};
 use quill_admin_cloud::{Difference, Service};
 use quill_admin_image::{Builder, LocalImage, PLATFORM};
 
@@ -18,6 +18,29 @@ use crate::error::CliError;
 use crate::flow::build::{Built, JobPlan, LATEST};
 use crate::flow::conclusion::Conclusion;
 use crate::hints;
+
+pub(super) fn task_plan(plan: &TaskPlan<'_>) -> Value {
+    let TaskPlan { environment, account, image, request } = plan;
+    let variables: serde_json::Map<String, Value> = request
+        .to_env()
+        .into_iter()
+        .filter(|(name, _)| *name != variable::ADMIN_PASSWORD_HASH.name)
+        .map(|(name, value)| (name.to_owned(), Value::String(value)))
+        .collect();
+    json!({
+        "exit_code": 0,
+        "dry_run": true,
+        "environment": environment.name,
+        "project": environment.job.project,
+        "region": environment.job.region,
+        "job": environment.job.job,
+        "account": account,
+        "image": image.name,
+        "revision": image.revision,
+        "built": image.built,
+        "request": variables,
+    })
+}
 
 pub(super) fn task(report: &TaskReport<'_>, password: Option<&Password>, elapsed: Duration) -> Value {
     let run = report.run;

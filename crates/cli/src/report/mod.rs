@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use quill_admin_cloud::{Phase, Service};
-use quill_admin_contract::{Password, RequestId, Username};
+use quill_admin_contract::{Password, Request, RequestId, Username};
 use quill_admin_image::{BuildEvent, Engine, LocalImage};
 use serde_json::{Value, json};
 
@@ -22,6 +22,7 @@ use crate::error::CliError;
 use crate::events::Event;
 use crate::flow::build::{Built, Plan};
 use crate::flow::conclusion::Run;
+use crate::flow::fit::JobImage;
 use crate::flow::restore::{Candidate, Found};
 
 /// How much is shown, and in which form.
@@ -66,6 +67,21 @@ pub struct TaskReport<'a> {
     /// To be shown once if it may have been set.
     pub generated_password: Option<&'a Password>,
 }
+
+/// What is about to be done to whom.
+pub struct TaskPlan<'a> {
+    /// Where.
+    pub environment: &'a Environment,
+    /// As whom, where that is known.
+    pub account: Option<&'a str>,
+    /// What runs it.
+    pub image: &'a JobImage,
+    /// What is asked for.
+    pub request: &'a Request,
+}
+
+/// A plan, ready to be shown once it has been checked.
+pub struct ShownPlan(String);
 
 /// Everything about an image that is to go back to the backend.
 pub struct RestoreReport<'a> {
@@ -123,6 +139,37 @@ impl Reporter {
             Event::Log(entry) => self.line(&human::log_line(&entry, self.style.verbose)),
             Event::Trouble(what) => self.line(&human::trouble(&what)),
         }
+    }
+
+    /// Shows what is about to be done.
+    pub fn task_plan(&self, plan: &TaskPlan<'_>) {
+        self.stop();
+        self.line(&human::task_plan(plan));
+    }
+
+    /// What a dry run says, if it turns out well.
+    #[must_use]
+    pub fn prepare_plan(&self, plan: &TaskPlan<'_>) -> ShownPlan {
+        ShownPlan(if self.style.json {
+            format!("{:#}\n", json::task_plan(plan))
+        } else {
+            format!("{}nothing was started: Google Cloud accepts this run\n", human::task_plan(plan))
+        })
+    }
+
+    /// Shows what a dry run says.
+    #[expect(clippy::needless_pass_by_value, reason = "it is shown once")]
+    pub fn planned(&self, plan: ShownPlan) -> u8 {
+        self.stop();
+        to_stdout(&plan.0);
+        0
+    }
+
+    /// Asks something in the middle of everything; the answer is read elsewhere.
+    pub fn question(&self, text: &str) {
+        self.stop();
+        self.lock().doing.clear();
+        to_stderr(&format!("\n{text}"));
     }
 
     /// Shows what came of a task; returns the exit code.

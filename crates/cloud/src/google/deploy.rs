@@ -19,6 +19,8 @@ use crate::settings::{Egress, EnvValue, JobSettings};
 
 /// The annotation that changes when an etag is all that has to.
 const FENCE: &str = "admin.quill-medical.org/fence";
+/// How often that is tried where the answer is lost.
+const FENCES: usize = 4;
 
 /// How long a changed job may take to be ready.
 const SETTLED_WITHIN: Duration = Duration::from_mins(1);
@@ -66,7 +68,7 @@ impl Google {
     /// Gives the job a new etag and nothing else: from then on a run that was asked for with the one
     /// before, and has not been carried out yet, is refused. `mark` is noted on the job.
     ///
-    /// Refused as a conflict if somebody changed the job since it had `etag`.
+    /// A job that has another etag than `etag` is fenced already. Returns the job as it is then.
     pub fn fence_job<'a>(
         &'a self,
         name: &'a JobName,
@@ -75,20 +77,23 @@ impl Google {
     ) -> Reply<'a, Result<Job, CloudError>> {
         Box::pin(async move {
             const DOING: &str = "keep the lost request from being carried out late";
-            let failed = |error| CloudError::new(DOING, &error);
-            let get = || policy::read(self.jobs.get_job().set_name(name.to_string())).send();
-            let mut job = get().await.map_err(failed)?;
-            if job.etag != etag {
-                return Err(CloudError {
-                    kind: CloudErrorKind::Conflict,
-                    doing: DOING,
-                    message: "somebody changed the job in the meantime".to_owned(),
-                });
+            let failed = |error: google_cloud_gax::error::Error| CloudError::new(DOING, &error);
+            for _ in 0..FENCES {
+                let request = policy::read(self.jobs.get_job().set_name(name.to_string()));
+                let mut job = request.send().await.map_err(failed)?;
+                if job.etag != etag {
+                    return Ok(super::convert::job(&job));
+                }
+                job.annotations.insert(FENCE.to_owned(), mark.to_owned());
+                if let Err(error) = policy::once(self.jobs.update_job().set_job(job)).send().await {
+                    let error = CloudError::new(DOING, &error);
+                    // Whether a lost one was carried out, the etag tells.
+                    if error.refused() && error.kind != CloudErrorKind::Conflict {
+                        return Err(error);
+                    }
+                }
             }
-            job.annotations.insert(FENCE.to_owned(), mark.to_owned());
-            policy::once(self.jobs.update_job().set_job(job)).send().await.map_err(failed)?;
-            let job = get().await.map_err(failed)?;
-            Ok(super::convert::job(&job))
+            Err(CloudError::other(DOING, "the job could not be changed"))
         })
     }
 

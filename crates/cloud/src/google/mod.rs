@@ -116,11 +116,8 @@ impl Google {
                 .send()
                 .await
                 .map_err(|error| CloudError::new("list the job's executions", &error))?;
-            let mut executions: Vec<Execution> = page
-                .executions
-                .iter()
-                .filter_map(|execution| convert::execution(name, execution))
-                .collect();
+            let mut executions: Vec<Execution> =
+                page.executions.iter().filter_map(|execution| convert::execution(name, execution)).collect();
             // The API does not promise an order.
             executions.sort_by_key(|execution| std::cmp::Reverse(execution.created));
             Ok(executions)
@@ -131,7 +128,11 @@ impl Google {
     pub fn validate_run<'a>(&'a self, name: &'a JobName, run: RunJob) -> Reply<'a, Result<(), CloudError>> {
         Box::pin(async move {
             let request = self.run_request(name, run).set_validate_only(true);
-            policy::read(request).send().await.map(drop).map_err(|error| CloudError::new("check the run", &error))
+            policy::read(request)
+                .send()
+                .await
+                .map(drop)
+                .map_err(|error| CloudError::new("check the run", &error))
         })
     }
 

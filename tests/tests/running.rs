@@ -1,0 +1,283 @@
+//! What is looked at before a run, who has to confirm it, and that it is started once whatever
+//! happens to the answer.
+
+use cloud_emulator::{Fault, FaultAction, Script, Step};
+use insta::assert_snapshot;
+use quill_admin_e2e::{Finished as _, JOB, World};
+use quill_admin_testkit::home::{Output, Run};
+use serde_json::{Value, json};
+
+const ADD_ROLE: [&str; 7] = ["add-role", "-e", "staging", "-u", "steve", "-r", "Clinician"];
+
+fn world() -> World {
+    World::scripted(done())
+}
+
+/// A task that does nothing and says so.
+fn done() -> Script {
+    let result = json!({
+        "severity": "INFO",
+        "message": "done",
+        "quill_admin": {
+            "contract": 1,
+            "action": "add-role",
+            "exit_code": 0,
+            "outcome": {"result": "unchanged", "user": {
+                "username": "steve", "email": "s@example.org", "permission": "patient",
+                "base_profession": "patient", "roles": ["Clinician"], "is_active": true,
+                "totp_enabled": false, "email_verified": true, "competencies_added": [],
+                "competencies_removed": []
+            }},
+        },
+    });
+    Script::new([Step::log(result.to_string()), Step::Exit(0)])
+}
+
+fn add_role(world: &World, more: &[&str]) -> Run {
+    world.quill_admin(ADD_ROLE.into_iter().chain(more.iter().copied()))
+}
+
+/// Changes the world's job.
+fn change_job(world: &World, change: impl FnOnce(&mut Value)) {
+    let mut job = world.job().expect("the world has a job");
+    change(&mut job);
+    world.emulator.put_job(JOB, job).expect("a valid job");
+}
+
+fn errors(output: &Output) -> String {
+    output.stderr.lines().skip_while(|line| !line.starts_with("error")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_plan_is_shown_before_anything_is_started() {
+    let world = world();
+    let run = add_role(&world, &["--reason", "joined the team"]).output();
+    let plan: Vec<&str> = run
+        .stderr
+        .lines()
+        .skip_while(|line| !line.contains("give steve"))
+        .take_while(|line| !line.starts_with("starting"))
+        .collect();
+    assert_snapshot!(plan.join("\n"), @"");
+}
+
+#[test]
+fn a_dry_run_is_checked_by_google_cloud_and_starts_nothing() {
+    let world = world();
+    let dry = add_role(&world, &["--dry-run"]).output().exits(0);
+    assert_snapshot!(dry.stdout, @"");
+    let json = add_role(&world, &["--dry-run", "--json"]).output().exits(0).json();
+    assert_eq!(json["request"]["ADMIN_ROLE"], "Clinician", "{json:#}");
+    let calls = world.emulator.calls();
+    let runs: Vec<&Value> = calls
+        .iter()
+        .filter(|call| call.path.ends_with(":run"))
+        .map(|call| &call.body["validateOnly"])
+        .collect();
+    assert_eq!(runs, [&json!(true), &json!(true)]);
+    assert_eq!(executions(&world), 0);
+
+    world.emulator.deny_permissions(["run.jobs.runWithOverrides"]);
+    let refused = add_role(&world, &["--dry-run"]).output().exits(21);
+    assert!(refused.stderr.contains("run.jobs.runWithOverrides"), "{refused}");
+    assert_eq!(refused.stdout, "");
+}
+
+fn executions(world: &World) -> i64 {
+    world.job().expect("the world has a job")["executionCount"].as_i64().unwrap_or(0)
+}
+
+#[test]
+fn a_job_that_could_do_it_twice_is_not_used_for_changes() {
+    let world = world();
+    change_job(&world, |job| job["template"]["template"]["maxRetries"] = json!(3));
+    let refused = add_role(&world, &[]).output().exits(22);
+    assert_snapshot!(errors(&refused), @"");
+    let _ = add_role(&world, &["--allow-unpinned"]).output().exits(22);
+    assert_eq!(executions(&world), 0);
+    // Looking twice does no harm.
+    let _ = world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]).output().exits(0);
+}
+
+#[test]
+fn only_an_image_that_build_has_deployed_is_run() {
+    let world = world();
+    let image = world.job().expect("there")["template"]["template"]["containers"][0]["image"].clone();
+    let set = |image: &str| {
+        change_job(&world, |job| job["template"]["template"]["containers"][0]["image"] = json!(image));
+    };
+    set("europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin:latest");
+    let refused = add_role(&world, &[]).output().exits(22);
+    assert_snapshot!(errors(&refused), @"");
+    set(&image.as_str().expect("text").replace("sha256:4b", "sha256:5c"));
+    let refused = add_role(&world, &[]).output().exits(22);
+    assert_snapshot!(errors(&refused), @"");
+    assert_eq!(executions(&world), 0);
+    let _ = add_role(&world, &["--allow-unpinned"]).output().exits(0);
+    set(image.as_str().expect("text"));
+    change_job(&world, |job| job["annotations"]["admin.quill-medical.org/contract"] = json!("0"));
+    let refused = add_role(&world, &[]).output().exits(17);
+    assert_snapshot!(errors(&refused), @"");
+    assert_eq!(executions(&world), 1);
+}
+
+#[test]
+fn where_there_is_no_job_build_makes_it() {
+    let world = World::empty();
+    let refused = add_role(&world, &[]).output().exits(22);
+    assert!(refused.stderr.contains("next: make it with: quill-admin build --env staging"), "{refused}");
+}
+
+fn protected() -> World {
+    let world = world();
+    let file = world.home.read("environments.yaml");
+    let file = file.replace("staging: { project", "staging: { protected: true, project");
+    world.home.write("environments.yaml", &file);
+    world
+}
+
+#[test]
+fn a_protected_environment_wants_its_name_and_a_reason() {
+    let world = protected();
+    let refused = add_role(&world, &[]).output().exits(28);
+    assert_snapshot!(errors(&refused), @"");
+    let _ = add_role(&world, &["--confirm", "staging"]).output().exits(28);
+    let _ = add_role(&world, &["--reason", "why not"]).output().exits(28);
+    let refused = add_role(&world, &["--confirm", "prod", "--reason", "why not"]).output().exits(28);
+    assert!(refused.stderr.contains("--confirm prod does not name"), "{refused}");
+    assert_eq!(world.calls(), "", "no request was sent");
+
+    let _ = add_role(&world, &["--confirm", "staging", "--reason", "ticket 12"]).output().exits(0);
+    assert_eq!(sent(&world, "ADMIN_REASON"), json!("ticket 12"));
+    // Looking asks for nothing.
+    let _ = world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]).output().exits(0);
+}
+
+/// The value of a variable of the first run.
+fn sent(world: &World, name: &str) -> Value {
+    let calls = world.emulator.calls();
+    let run = calls.iter().find(|call| call.path.ends_with(":run")).expect("it was run");
+    let env = run.body["overrides"]["containerOverrides"][0]["env"].as_array().expect("a list");
+    env.iter().find(|entry| entry["name"] == name).map(|entry| entry["value"].clone()).unwrap_or_default()
+}
+
+#[test]
+fn at_a_terminal_the_name_is_typed_after_the_plan() {
+    let world = protected();
+    let mut terminal = add_role(&world, &[]).terminal();
+    terminal.expect("give steve the role Clinician in staging").expect("Reason").type_line("ticket 12");
+    terminal.expect("Type \"staging\" to go on").type_line("prod");
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 28, "{}", ended.text());
+    assert_eq!(world.runs(), 0);
+
+    let mut terminal = add_role(&world, &[]).terminal();
+    terminal.expect("Reason").type_line("ticket 12");
+    terminal.expect("Type \"staging\" to go on").type_line("staging");
+    assert_eq!(terminal.wait().code(), 0);
+    assert_eq!(sent(&world, "ADMIN_REASON"), json!("ticket 12"));
+
+    let mut terminal = add_role(&world, &[]).terminal();
+    terminal.expect("Reason").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    assert!(ended.text().contains("nothing was started"), "{}", ended.text());
+    assert_eq!(world.runs(), 1);
+}
+
+#[test]
+fn a_lost_answer_is_looked_after_and_nothing_is_done_twice() {
+    // Carried out, and the answer lost: the execution is found by the request's id.
+    for action in [FaultAction::ResetAfter, FaultAction::Truncate { bytes: 20 }] {
+        let world = world();
+        world.emulator.set_faults([Fault::new("*:run", action.clone()).times(1)]);
+        let found = add_role(&world, &[]).output().exits(0);
+        assert!(found.stderr.contains("looking whether the task was started"), "{found}");
+        assert_eq!((world.runs(), executions(&world)), (1, 1), "{action:?}");
+    }
+    // Not carried out: known for certain, and sent once more.
+    for action in [
+        FaultAction::ResetBefore,
+        FaultAction::Status { code: 503, status: None, message: "try later".to_owned(), retry_after: None },
+    ] {
+        let world = world();
+        world.emulator.set_faults([Fault::new("*:run", action.clone()).times(1)]);
+        let again = add_role(&world, &[]).output().exits(0);
+        assert!(again.stderr.contains("the task was not started; sending it once more"), "{again}");
+        assert_eq!((world.runs(), executions(&world)), (2, 1), "{action:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_found_out_is_said_and_not_sent_again() {
+    let world = world();
+    // Without the right to change the job there is no way to keep the lost request from being
+    // carried out late.
+    world.emulator.deny_permissions(["run.jobs.update"]);
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::ResetBefore).times(1)]);
+    let unknown = add_role(&world, &[]).output().exits(27);
+    assert!(errors(&unknown).contains("may or may not have been started"), "{unknown}");
+    assert!(errors(&unknown).contains("next: see what the database holds"), "{unknown}");
+    assert_eq!((world.runs(), executions(&world)), (1, 0));
+}
+
+#[test]
+fn a_job_that_somebody_changes_in_between_is_looked_at_again() {
+    let world = world();
+    // The job is read; its run is held up; meanwhile it is changed.
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::Delay(700)).times(1)]);
+    let running = std::thread::scope(|scope| {
+        let running = scope.spawn(|| add_role(&world, &[]).output());
+        wait_for_run(&world);
+        change_job(&world, |job| job["annotations"]["somebody"] = json!("else"));
+        running.join().expect("it ends")
+    });
+    let _ = running.exits(0);
+    assert_eq!((world.runs(), executions(&world)), (2, 1), "the first was refused by its etag");
+
+    let world = self::world();
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::Delay(700)).times(1)]);
+    let running = std::thread::scope(|scope| {
+        let running = scope.spawn(|| add_role(&world, &[]).output());
+        wait_for_run(&world);
+        change_job(&world, |job| job["template"]["template"]["containers"][0]["image"] = json!("another:1"));
+        running.join().expect("it ends")
+    });
+    let refused = running.exits(23);
+    assert!(errors(&refused).contains("somebody changed the job"), "{refused}");
+    assert_eq!(executions(&world), 0);
+}
+
+fn wait_for_run(world: &World) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while world.runs() == 0 {
+        assert!(std::time::Instant::now() < deadline, "the job was not run");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn ctrl_c_asks_what_it_is_for() {
+    let script = || Script::new([Step::log("working"), Step::Wait(2000), Step::Exit(0)]);
+    for (answer, code, told) in [
+        ("d\r", 130, "see how it ends: quill-admin attach quill-admin-staging-"),
+        ("c\r", 25, "was cancelled"),
+        ("w\r", 0, ""),
+    ] {
+        let world = World::scripted(script());
+        let mut terminal = add_role(&world, &[]).terminal();
+        terminal.expect("execution quill-admin-staging-").ctrl_c();
+        terminal.expect("[w/d/c]").type_text(answer);
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), code, "{answer:?}: {}", ended.text());
+        assert!(ended.text().contains(told), "{}", ended.text());
+        assert_eq!(executions(&world), 1);
+    }
+    let world = World::scripted(script());
+    let mut terminal = add_role(&world, &[]).terminal();
+    terminal.expect("execution quill-admin-staging-").ctrl_c();
+    terminal.expect("[w/d/c]").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    assert!(ended.text().contains("the task goes on without this program"), "{}", ended.text());
+}
