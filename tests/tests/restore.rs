@@ -49,11 +49,12 @@ fn docker(workshop: &Workshop) -> Command {
     command
 }
 
-/// Makes an image and pushes it; returns its digest.
+/// Makes an image and pushes it; returns its digest. It is like no other workshop's: an engine that removes
+/// an image for one test loses the same one that is being made for another.
 fn push(workshop: &Workshop, repository: &str, tag: &str, lines: &str) -> String {
     let name = format!("{}/{repository}:{tag}", workshop.proxy.address());
     let home = &workshop.world.home;
-    home.write("image/content", lines);
+    home.write("image/content", &format!("{} {lines}", workshop.proxy.address()));
     home.write("image/Dockerfile", &format!("FROM scratch\nCOPY content /content\n{lines}"));
     run(docker_command().args(["build", "--quiet", "--tag", &name]).arg(home.work().join("image")));
     run(docker(workshop).args(["push", "--quiet", &name]));
@@ -110,7 +111,7 @@ fn incident(workshop: &Workshop) -> String {
 
 /// Puts the application's sources there.
 fn sources(workshop: &Workshop, recipe: &str) {
-    workshop.world.home.write("app/program", "the backend");
+    workshop.world.home.write("app/program", &workshop.proxy.address());
     workshop.world.home.write("app/Dockerfile", recipe);
 }
 
