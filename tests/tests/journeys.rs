@@ -75,6 +75,10 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
       email verified   yes
     ----- stderr -----
     connecting (N.N s)
+    create superadmin steve.jones (steve@example.org) in staging
+      project          quill-medical-staging, europe-west2
+      job              quill-admin-staging
+      image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
     reading the result (N.N s)
@@ -110,6 +114,10 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
         password replaced
     ----- stderr -----
     connecting (N.N s)
+    create superadmin steve.jones (new@example.org) in staging
+      project          quill-medical-staging, europe-west2
+      job              quill-admin-staging
+      image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
     reading the result (N.N s)
@@ -173,6 +181,11 @@ fn levels_and_roles(world_with: WorldWith) {
         permission superadmin → staff
     ----- stderr -----
     connecting (N.N s)
+    set the level of steve to staff in staging
+      project          quill-medical-staging, europe-west2
+      job              quill-admin-staging
+      image            sha256:REVISION, revision REVISION, built TIME
+      reason           left the board
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
     reading the result (N.N s)
@@ -204,6 +217,10 @@ fn levels_and_roles(world_with: WorldWith) {
       email verified   yes
     ----- stderr -----
     connecting (N.N s)
+    show steve in staging
+      project          quill-medical-staging, europe-west2
+      job              quill-admin-staging
+      image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
     reading the result (N.N s)
@@ -224,6 +241,10 @@ fn levels_and_roles(world_with: WorldWith) {
       roles            6 of 6 known
     ----- stderr -----
     connecting (N.N s)
+    check the database in staging
+      project          quill-medical-staging, europe-west2
+      job              quill-admin-staging
+      image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
     reading the result (N.N s)
@@ -247,6 +268,10 @@ fn failures_are_told_with_the_executors_exit_code(world_with: WorldWith) {
     ----- stdout -----
     ----- stderr -----
     connecting (N.N s)
+    set the level of Steve to staff in staging
+      project          quill-medical-staging, europe-west2
+      job              quill-admin-staging
+      image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
     reading the result (N.N s)

@@ -58,14 +58,26 @@ fn the_plan_is_shown_before_anything_is_started() {
         .skip_while(|line| !line.contains("give steve"))
         .take_while(|line| !line.starts_with("starting"))
         .collect();
-    assert_snapshot!(plan.join("\n"), @"");
+    assert_snapshot!(plan.join("\n"), @r"
+    give steve the role Clinician in staging
+      project          quill-medical-staging, europe-west2
+      job              quill-admin-staging
+      image            sha256:4b825dc642cb, revision 0123456789ab, built 2026-08-01 10:00 UTC
+      reason           joined the team
+    ");
 }
 
 #[test]
 fn a_dry_run_is_checked_by_google_cloud_and_starts_nothing() {
     let world = world();
     let dry = add_role(&world, &["--dry-run"]).output().exits(0);
-    assert_snapshot!(dry.stdout, @"");
+    assert_snapshot!(dry.stdout, @r"
+    give steve the role Clinician in staging
+      project          quill-medical-staging, europe-west2
+      job              quill-admin-staging
+      image            sha256:4b825dc642cb, revision 0123456789ab, built 2026-08-01 10:00 UTC
+    nothing was started: Google Cloud accepts this run
+    ");
     let json = add_role(&world, &["--dry-run", "--json"]).output().exits(0).json();
     assert_eq!(json["request"]["ADMIN_ROLE"], "Clinician", "{json:#}");
     let calls = world.emulator.calls();
@@ -92,7 +104,10 @@ fn a_job_that_could_do_it_twice_is_not_used_for_changes() {
     let world = world();
     change_job(&world, |job| job["template"]["template"]["maxRetries"] = json!(3));
     let refused = add_role(&world, &[]).output().exits(22);
-    assert_snapshot!(errors(&refused), @"");
+    assert_snapshot!(errors(&refused), @r"
+    error: the job runs a task that failed again, up to 3 times: a change could be made twice; nothing was started
+     next: put it right with: quill-admin build --env staging
+    ");
     let _ = add_role(&world, &["--allow-unpinned"]).output().exits(22);
     assert_eq!(executions(&world), 0);
     // Looking twice does no harm.
@@ -108,16 +123,27 @@ fn only_an_image_that_build_has_deployed_is_run() {
     };
     set("europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin:latest");
     let refused = add_role(&world, &[]).output().exits(22);
-    assert_snapshot!(errors(&refused), @"");
+    assert_snapshot!(errors(&refused), @r"
+    error: the job's image europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin:latest is not pinned to a digest: what would run is not known; nothing was started
+     next: put it right with: quill-admin build --env staging
+     next: to run it all the same, add --allow-unpinned
+    ");
     set(&image.as_str().expect("text").replace("sha256:4b", "sha256:5c"));
     let refused = add_role(&world, &[]).output().exits(22);
-    assert_snapshot!(errors(&refused), @"");
+    assert_snapshot!(errors(&refused), @r"
+    error: the job's image europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin@sha256:5c825dc642cb6eb9a060e54bf8d69288fbee4904f1a5b7d4a1e0b1b7c0ffee00 was not deployed by quill-admin: the old image wants passwords in clear; nothing was started
+     next: put it right with: quill-admin build --env staging
+     next: to run it all the same, add --allow-unpinned
+    ");
     assert_eq!(executions(&world), 0);
     let _ = add_role(&world, &["--allow-unpinned"]).output().exits(0);
     set(image.as_str().expect("text"));
     change_job(&world, |job| job["annotations"]["admin.quill-medical.org/contract"] = json!("0"));
     let refused = add_role(&world, &[]).output().exits(17);
-    assert_snapshot!(errors(&refused), @"");
+    assert_snapshot!(errors(&refused), @r"
+    error: the job's image speaks contract version 0, this program version 1; nothing was started
+     next: deploy a newer image with: quill-admin build --env staging
+    ");
     assert_eq!(executions(&world), 1);
 }
 
@@ -140,7 +166,10 @@ fn protected() -> World {
 fn a_protected_environment_wants_its_name_and_a_reason() {
     let world = protected();
     let refused = add_role(&world, &[]).output().exits(28);
-    assert_snapshot!(errors(&refused), @"");
+    assert_snapshot!(errors(&refused), @r#"
+    error: environment "staging" is protected and there is no terminal to confirm it at; nothing was done
+     next: confirm it and say why with: --confirm staging --reason TEXT
+    "#);
     let _ = add_role(&world, &["--confirm", "staging"]).output().exits(28);
     let _ = add_role(&world, &["--reason", "why not"]).output().exits(28);
     let refused = add_role(&world, &["--confirm", "prod", "--reason", "why not"]).output().exits(28);

@@ -86,8 +86,8 @@ exit_codes! {
     NotSignedIn = 20, Cli, "not signed in, or token refused";
     /// Google Cloud denied a permission.
     PermissionDenied = 21, Cli, "permission denied by Google Cloud";
-    /// The job, the image or another resource does not exist.
-    ResourceNotFound = 22, Cli, "job, image or other resource not found";
+    /// The job, the image or another resource does not exist, or is not fit to run tasks.
+    ResourceNotFound = 22, Cli, "job, image or other resource not found, or not fit to run tasks";
     /// Google Cloud or the network failed; nothing was started.
     CloudFailed = 23, Cli, "Google Cloud or the network failed";
     /// The execution never started: image pull, secret, quota.

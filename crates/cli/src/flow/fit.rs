@@ -74,8 +74,7 @@ pub fn judge(
                 "the job's image speaks contract version {contract}, this program version {CONTRACT_VERSION}; \
                  nothing was started"
             ),
-        )
-        .hint(build()));
+        ));
     }
     if contract > CONTRACT_VERSION {
         return Err(refused(format!(

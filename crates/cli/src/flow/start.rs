@@ -27,8 +27,8 @@ const LOOKS: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
-/// How often a job that was changed in between, without a change that matters, is tried again.
-const CONFLICTS: usize = 3;
+/// How often a job is tried that was changed in between, without a change that matters.
+const TRIES: usize = 3;
 
 /// Starts `job`, as it was read, with a request.
 pub(super) async fn start(
@@ -40,21 +40,23 @@ pub(super) async fn start(
 ) -> Result<Execution, CliError> {
     let starting = Starting { google, name, request, emit };
     let mut job = job;
-    for _ in 0..CONFLICTS {
+    let mut tries = 0;
+    loop {
+        tries += 1;
         match starting.send(&job).await {
             Ok(execution) => return Ok(execution),
             // Refused by its etag, it was not started.
             Err(RunError::NotStarted(error)) if error.kind == CloudErrorKind::Conflict => {
+                if tries == TRIES {
+                    return Err(CliError::from(error)
+                        .hint("somebody keeps changing the job; run the same command again in a moment"));
+                }
                 job = starting.unchanged(&job).await?;
             }
             Err(RunError::NotStarted(error)) => return Err(error.into()),
             Err(RunError::Unknown(error)) => return starting.resolve(&job, error).await,
         }
     }
-    Err(CliError::new(
-        ExitCode::CloudFailed,
-        "somebody keeps changing the job, and it was not started; run the same command again in a moment",
-    ))
 }
 
 struct Starting<'a> {
@@ -75,11 +77,7 @@ impl Starting<'_> {
         if runs_the_same(before, &now) {
             return Ok(now);
         }
-        Err(CliError::new(
-            ExitCode::CloudFailed,
-            format!("somebody changed the job {} since it was looked at; nothing was started", self.name.job),
-        )
-        .hint("run the same command again"))
+        Err(changed(self.name))
     }
 
     /// What became of a request whose answer was lost.
@@ -101,7 +99,7 @@ impl Starting<'_> {
             };
         }
         if !runs_the_same(job, &fenced) {
-            return self.unchanged(job).await.and_then(|_| Err(self.unknown(&lost, "the job was changed")));
+            return Err(changed(self.name));
         }
         (self.emit)(Event::Trouble("the task was not started; sending it once more".to_owned()));
         match self.send(&fenced).await {
@@ -143,6 +141,14 @@ impl Starting<'_> {
             ),
         )
     }
+}
+
+fn changed(name: &JobName) -> CliError {
+    CliError::new(
+        ExitCode::CloudFailed,
+        format!("somebody changed the job {} since it was looked at; nothing was started", name.job),
+    )
+    .hint("run the same command again")
 }
 
 /// Whether two readings of a job would run the same thing in the same way.

@@ -106,8 +106,8 @@ pub(super) fn generated_password(password: &Password) -> String {
 pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {
     let TaskPlan { environment, account, image, request } = plan;
     let mut text = String::new();
-    let heading = style(format!("{} in {}", describe(&request.action), environment.name));
-    let _ = writeln!(text, "{}", clean(&heading.for_stderr().bold().to_string()));
+    let heading = clean(&format!("{} in {}", describe(&request.action), environment.name));
+    let _ = writeln!(text, "{}", style(heading).for_stderr().bold());
     let place = format!("{}, {}", environment.job.project, environment.job.region);
     field(&mut text, "project", &place);
     if let Some(account) = account {
