@@ -24,9 +24,8 @@ fn done() -> Script {
             "exit_code": 0,
             "outcome": {"result": "unchanged", "user": {
                 "username": "steve", "email": "s@example.org", "permission": "patient",
-                "base_profession": "patient", "roles": ["Clinician"], "is_active": true,
-                "totp_enabled": false, "email_verified": true, "competencies_added": [],
-                "competencies_removed": []
+                "base_profession": "patient", "roles": ["Clinician"], "active": true,
+                "totp_enabled": false, "email_verified": true
             }},
         },
     });

@@ -1,9 +1,9 @@
 //! Starts a run exactly once, or says that it does not know.
 //!
-//! RunJob has no idempotency key. A lost answer is resolved in three steps, each of them safe:
+//! `RunJob` has no idempotency key. A lost answer is resolved in three steps, each of them safe:
 //!
 //! 1. The job's executions are searched for the request's id, which is one of their variables.
-//! 2. Not found, the job is fenced: it gets a new etag. RunJob carries the etag it was read with, so
+//! 2. Not found, the job is fenced: it gets a new etag. `RunJob` carries the etag it was read with, so
 //!    from then on the lost request has been carried out, or never will be.
 //! 3. The job counts its executions. If the count is what it was before the run, nothing was started,
 //!    and the request is sent once more. Otherwise the executions are searched again.
