@@ -1,0 +1,24 @@
+//! `history`: what was run here, by whom, and what came of it.
+
+use quill_admin_contract::Username;
+
+use super::Context;
+use crate::args;
+use crate::error::CliError;
+use crate::flow::history;
+
+pub(super) async fn run(mut context: Context<'_>, args: args::History) -> Result<u8, CliError> {
+    let user: Option<Username> = context.form.optional("--user", args.user.as_deref());
+    context.need_environment();
+    context.form.check()?;
+    let since = history::since(args.since.as_deref())?;
+    let environment = context.environment()?;
+    let opening = context.open_environment(&environment)?;
+    let reporter = context.reporter;
+    let world = opening.wait(&|event| reporter.event(event)).await?;
+    let limit = usize::from(args.limit);
+    let past = history::read(&world.google, &environment, since, user.as_ref(), limit).await?;
+    let code = reporter.history(&environment, &past);
+    world.close().await?;
+    Ok(code)
+}
