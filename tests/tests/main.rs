@@ -1,5 +1,6 @@
 //! Journeys of the compiled programs. Each file is a chapter.
 
+mod afterwards;
 mod build;
 mod endings;
 mod image;

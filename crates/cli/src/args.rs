@@ -155,6 +155,35 @@ Examples:
   quill-admin restore-backend --env staging
   quill-admin restore-backend --env staging --from-source ~/quill")]
     RestoreBackend(RestoreBackend),
+    /// Follow an execution to its end: one that was left, or somebody else's
+    #[command(after_help = "\
+Ends with the task's exit code.
+
+Example:
+  quill-admin attach quill-admin-staging-x7k2p")]
+    Attach(Execution),
+    /// Stop an execution and follow it to its end
+    #[command(after_help = "\
+The task is told to stop and rolls back; if it was done already, it stays done.
+
+Example:
+  quill-admin cancel quill-admin-staging-x7k2p")]
+    Cancel(Execution),
+    /// Show what an execution has printed
+    #[command(after_help = "\
+Example:
+  quill-admin logs quill-admin-staging-x7k2p --follow")]
+    Logs(Logs),
+    /// List what was run: who, when, what, to whom, why, and what came of it
+    #[command(after_help = "\
+Joins Cloud Run's executions, which it forgets after 7 days, with the records
+in Cloud Logging, which are kept for 30 days unless set otherwise.
+
+Examples:
+  quill-admin history --env prod
+  quill-admin history -e prod --user steve.jones --since 7d
+  quill-admin history -e prod --since 2026-11-01 --limit 200 --json")]
+    History(History),
     /// List the environments
     Envs,
     /// The embedded environment on this machine
@@ -279,6 +308,39 @@ pub struct RestoreBackend {
     /// Name a protected environment, in place of being asked
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
+}
+
+/// `attach` and `cancel`
+#[derive(Debug, Args)]
+pub struct Execution {
+    /// Name of the execution, such as quill-admin-staging-x7k2p
+    #[arg(value_name = "EXECUTION")]
+    pub execution: String,
+}
+
+/// `logs`
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// Name of the execution, such as quill-admin-staging-x7k2p
+    #[arg(value_name = "EXECUTION")]
+    pub execution: String,
+    /// Go on until the execution has ended
+    #[arg(long, conflicts_with = "json")]
+    pub follow: bool,
+}
+
+/// `history`
+#[derive(Debug, Args)]
+pub struct History {
+    /// How many, at most
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: u16,
+    /// Only those about this user
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Only those since then: 7d, 12h, 2026-11-01 [default: 30d]
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
 }
 
 /// `local …`

@@ -16,8 +16,8 @@ mod settings;
 pub use error::{CloudError, CloudErrorKind};
 pub use google::{Credentials, Endpoints, Google, Reply, SignIn, SignInOptions, SignInSource};
 pub use model::{
-    DatabaseInstance, DeployedJob, Ending, Execution, Job, LogEntry, LogSource, Phase, Readiness, Revision,
-    RunError, RunJob, Service, Severity, TaskResult,
+    AuditEntry, DatabaseInstance, DeployedJob, Ending, Execution, Job, LogEntry, LogSource, Phase, Readiness,
+    Revision, RunError, RunJob, Service, Severity, TaskResult,
 };
 pub use names::{ExecutionName, InvalidName, JobName, ProjectId, Region, ResourceId, ServiceName};
 pub use settings::{Difference, Egress, EnvValue, JobSettings};

@@ -206,3 +206,14 @@ pub struct LogEntry {
     /// The whole JSON payload, for structured lines.
     pub payload: Option<Value>,
 }
+
+/// A record that the executor left in the log.
+#[derive(Debug, Clone)]
+pub struct AuditEntry {
+    /// The execution's id.
+    pub execution: String,
+    /// When it was written: at the end of the task.
+    pub timestamp: Timestamp,
+    /// The whole JSON payload.
+    pub payload: Value,
+}

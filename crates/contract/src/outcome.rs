@@ -118,6 +118,19 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// It in one word, as in the result line.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Created { .. } => "created",
+            Self::Updated { .. } => "updated",
+            Self::Unchanged { .. } => "unchanged",
+            Self::Found { .. } => "found",
+            Self::Checked { .. } => "checked",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
     /// The warnings, if any.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {

@@ -68,11 +68,7 @@ async fn follow(mut context: Context<'_>, args: args::Execution, cancel: bool) -
 }
 
 /// The execution, or where to look for others.
-pub(super) async fn find(
-    world: &World,
-    environment: &Environment,
-    id: &str,
-) -> Result<Execution, CliError> {
+pub(super) async fn find(world: &World, environment: &Environment, id: &str) -> Result<Execution, CliError> {
     let name = ExecutionName { job: environment.job.clone(), id: id.to_owned() };
     world.google.execution(&name).await.map_err(|error| match error.kind {
         CloudErrorKind::NotFound => CliError::new(
@@ -93,7 +89,9 @@ impl Context<'_> {
     /// after.
     pub(super) async fn world_of(&mut self, execution: &str) -> Result<(Environment, World), CliError> {
         let valid = !execution.is_empty()
-            && execution.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+            && execution
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if !valid {
             return Err(CliError::usage(format!(
                 "\"{}\" is not the name of an execution, such as quill-admin-staging-x7k2p",
@@ -102,14 +100,14 @@ impl Context<'_> {
         }
         if self.global.env.is_none() {
             let config = self.config()?;
-            let named = |name: &&str| {
+            let owns = |name: &&str| {
                 config.environment(name).is_ok_and(|environment| {
                     execution
                         .strip_prefix(environment.job.job.as_str())
                         .is_some_and(|rest| rest.starts_with('-') && !rest[1..].contains('-'))
                 })
             };
-            let mut names = config.names().filter(named);
+            let mut names = config.names().filter(owns);
             if let (Some(name), None) = (names.next(), names.next()) {
                 self.global.env = Some(name.to_owned());
             }

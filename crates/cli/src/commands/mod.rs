@@ -3,13 +3,16 @@
 //! **To add a task:** its file here, its arguments in `args.rs`, a line in [`dispatch`].
 
 mod add_role;
+mod attach;
 mod build;
 mod check;
 mod create_superadmin;
 mod envs;
 mod gate;
+mod history;
 #[cfg(feature = "local")]
 mod local;
+mod logs;
 mod remove_role;
 mod restore_backend;
 mod show_user;
@@ -57,6 +60,10 @@ pub async fn dispatch(cli: Cli, process: &Process, reporter: &Arc<Reporter>) -> 
         Command::Check(args) => check::run(context, args).await,
         Command::Build(args) => build::run(context, args).await,
         Command::RestoreBackend(args) => restore_backend::run(context, args).await,
+        Command::Attach(args) => attach::attach(context, args).await,
+        Command::Cancel(args) => attach::cancel(context, args).await,
+        Command::Logs(args) => logs::run(context, args).await,
+        Command::History(args) => history::run(context, args).await,
         Command::Envs => envs::run(&context),
         #[cfg(feature = "local")]
         Command::Local(args) => local::run(context, args).await,

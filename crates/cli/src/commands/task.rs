@@ -167,7 +167,7 @@ impl Context<'_> {
         Ok(reporter.task(&TaskReport {
             environment,
             username,
-            request_id: id,
+            request_id: Some(id),
             run: &run,
             generated_password,
         }))

@@ -60,7 +60,10 @@ pub fn since(given: Option<&str>) -> Result<Timestamp, CliError> {
         return Ok(time);
     }
     if let Ok(date) = text.parse::<jiff::civil::Date>() {
-        return date.to_zoned(jiff::tz::TimeZone::system()).map(|time| time.timestamp()).map_err(|_| refused());
+        return date
+            .to_zoned(jiff::tz::TimeZone::system())
+            .map(|time| time.timestamp())
+            .map_err(|_| refused());
     }
     let span: Span = text.parse().map_err(|_| refused())?;
     let ago = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| refused())?;
@@ -80,7 +83,9 @@ pub async fn read(
     let records = google.audit_entries(&environment.job, ResultLine::KEY, since, wanted);
     let (executions, records) = tokio::try_join!(executions, records)?;
     let mut runs = join(executions, records);
-    runs.retain(|run| run.time >= since && user.is_none_or(|user| run.user.as_deref() == Some(user.as_str())));
+    runs.retain(|run| {
+        run.time >= since && user.is_none_or(|user| run.user.as_deref() == Some(user.as_str()))
+    });
     runs.truncate(limit);
     Ok(runs)
 }
@@ -108,7 +113,10 @@ fn join(executions: Vec<Execution>, records: Vec<AuditEntry>) -> Vec<PastRun> {
                 reason: asked(variable::ADMIN_REASON.name),
                 outcome: line.map_or_else(|| seen(&execution.phase), outcome),
                 exit_code: line.map(|line| line.exit_code),
-                duration: execution.started.zip(execution.completed).map(|(from, to)| to.duration_since(from)),
+                duration: execution
+                    .started
+                    .zip(execution.completed)
+                    .map(|(from, to)| to.duration_since(from)),
                 image: Some(execution.image.clone()).filter(|image| !image.is_empty()),
                 execution: execution.name.id,
             }

@@ -6,6 +6,7 @@ pub mod build;
 pub mod conclusion;
 pub mod fit;
 mod follow;
+pub mod history;
 pub mod restore;
 pub mod run;
 mod start;

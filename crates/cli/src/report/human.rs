@@ -18,6 +18,7 @@ use crate::config::{Environment, Place};
 use crate::error::CliError;
 use crate::flow::build::{Built, JobPlan, LATEST};
 use crate::flow::conclusion::Conclusion;
+use crate::flow::history::PastRun;
 use crate::flow::restore;
 use crate::hints;
 
@@ -101,6 +102,59 @@ pub(super) fn generated_password(password: &Password) -> String {
         "\n  password         {}\n  (made here and shown only now: keep it in a password manager)\n",
         password.expose()
     )
+}
+
+/// A line of an execution's log, with its time.
+pub(super) fn logged(entry: &LogEntry) -> String {
+    let time = entry.timestamp.strftime("%Y-%m-%d %H:%M:%S%.3f");
+    entry.message.lines().fold(String::new(), |mut text, line| {
+        let _ = writeln!(text, "{} {}", style(&time).dim(), clean(line));
+        text
+    })
+}
+
+/// What was run, newest first: two lines each, so that everything can be read at 80 columns.
+pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> String {
+    if runs.is_empty() {
+        return format!("nothing was run in {} in that time\n", environment.name);
+    }
+    let mut text = String::new();
+    for run in runs {
+        let what =
+            [run.action.as_deref(), run.user.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let mark = match run.outcome {
+            "failed" | "cancelled" => style("✘").red(),
+            "running" => style("…").yellow(),
+            _ => style("✔").green(),
+        };
+        let code =
+            run.exit_code.filter(|code| *code != 0).map(|code| format!(" ({code})")).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{mark} {}  {}{code}  {}",
+            run.time.strftime("%Y-%m-%d %H:%M UTC"),
+            run.outcome,
+            clean(&what)
+        );
+        let mut rest = vec![run.execution.clone()];
+        // The account is what Google Cloud saw; the actor is what the request says.
+        match (&run.account, &run.actor) {
+            (Some(account), Some(actor)) if account != actor => rest.push(format!("by {account} ({actor})")),
+            (Some(who), _) | (None, Some(who)) => rest.push(format!("by {who}")),
+            (None, None) => {}
+        }
+        if let Some(duration) = run.duration {
+            rest.push(format!("{:.1} s", duration.as_secs_f64()));
+        }
+        if let Some(digest) = run.image.as_deref().and_then(|image| image.split_once('@')) {
+            rest.push(digest.1.chars().take(19).collect());
+        }
+        if let Some(reason) = &run.reason {
+            rest.push(format!("\"{reason}\""));
+        }
+        let _ = writeln!(text, "  {}", clean(&rest.join(", ")));
+    }
+    text
 }
 
 pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {

@@ -10,14 +10,58 @@ use quill_admin_contract::{ExitCode, Password, variable};
 use serde_json::{Value, json};
 
 use super::{BuildReport, RestoreReport, TaskPlan, TaskReport};
-use quill_admin_cloud::{Difference, Service};
+use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service};
 use quill_admin_image::{Builder, LocalImage, PLATFORM};
 
 use crate::config::{Environment, Place};
 use crate::error::CliError;
 use crate::flow::build::{Built, JobPlan, LATEST};
 use crate::flow::conclusion::Conclusion;
+use crate::flow::history::PastRun;
 use crate::hints;
+
+pub(super) fn logs(execution: &ExecutionName, entries: &[LogEntry]) -> Value {
+    let entries: Value = entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "time": entry.timestamp,
+                "severity": format!("{:?}", entry.severity).to_uppercase(),
+                "message": entry.message,
+                "payload": entry.payload,
+            })
+        })
+        .collect();
+    json!({"exit_code": 0, "execution": execution.id, "entries": entries})
+}
+
+pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> Value {
+    let runs: Value = runs
+        .iter()
+        .map(|run| {
+            json!({
+                "execution": run.execution,
+                "time": run.time,
+                "account": run.account,
+                "actor": run.actor,
+                "action": run.action,
+                "user": run.user,
+                "reason": run.reason,
+                "outcome": run.outcome,
+                "exit_code": run.exit_code,
+                "seconds": run.duration.map(|duration| duration.as_secs_f64()),
+                "image": run.image,
+            })
+        })
+        .collect();
+    json!({
+        "exit_code": 0,
+        "environment": environment.name,
+        "project": environment.job.project,
+        "job": environment.job.job,
+        "runs": runs,
+    })
+}
 
 pub(super) fn task_plan(plan: &TaskPlan<'_>) -> Value {
     let TaskPlan { environment, account, image, request } = plan;

@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use quill_admin_cloud::{Phase, Service};
+use quill_admin_cloud::{ExecutionName, LogEntry, Phase, Service};
 use quill_admin_contract::{Password, Request, RequestId, Username};
 use quill_admin_image::{BuildEvent, Engine, LocalImage};
 use serde_json::{Value, json};
@@ -23,6 +23,7 @@ use crate::events::Event;
 use crate::flow::build::{Built, Plan};
 use crate::flow::conclusion::Run;
 use crate::flow::fit::JobImage;
+use crate::flow::history::PastRun;
 use crate::flow::restore::{Candidate, Found};
 
 /// How much is shown, and in which form.
@@ -60,8 +61,8 @@ pub struct TaskReport<'a> {
     pub environment: &'a Environment,
     /// About whom.
     pub username: Option<&'a Username>,
-    /// Under which id.
-    pub request_id: RequestId,
+    /// Under which id, where it has one.
+    pub request_id: Option<RequestId>,
     /// How it went.
     pub run: &'a Run,
     /// To be shown once if it may have been set.
@@ -170,6 +171,29 @@ impl Reporter {
         self.stop();
         self.lock().doing.clear();
         to_stderr(&format!("\n{text}"));
+    }
+
+    /// Shows lines of an execution's log: these are what was asked for.
+    pub fn logs(&self, execution: &ExecutionName, entries: &[LogEntry]) {
+        self.stop();
+        if self.style.json {
+            document_to_stdout(&json::logs(execution, entries));
+            return;
+        }
+        for entry in entries {
+            to_stdout(&human::logged(entry));
+        }
+    }
+
+    /// Shows what was run.
+    pub fn history(&self, environment: &Environment, runs: &[PastRun]) -> u8 {
+        self.stop();
+        if self.style.json {
+            document_to_stdout(&json::history(environment, runs));
+        } else {
+            to_stdout(&human::history(environment, runs));
+        }
+        0
     }
 
     /// Shows what came of a task; returns the exit code.

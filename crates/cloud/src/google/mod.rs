@@ -2,6 +2,7 @@
 
 mod convert;
 mod deploy;
+mod history;
 mod policy;
 mod service;
 mod sign_in;

@@ -1,0 +1,158 @@
+//! After a run, or beside it: attach, cancel, logs, history.
+
+use std::io::{Read as _, Write as _};
+
+use cloud_emulator::{Script, Step};
+use insta::assert_snapshot;
+use quill_admin_e2e::{Finished as _, JOB, World, redact};
+use quill_admin_testkit::needs_postgres;
+use quill_admin_testkit::postgres::{Database, Generation};
+
+/// Starts a task and leaves it alone; returns the execution's name.
+fn left_alone(world: &World) -> String {
+    let mut terminal = world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]).terminal();
+    terminal.expect("running").ctrl_c();
+    terminal.expect("[w/d/c]").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    let text = ended.text();
+    let (_, rest) = text.split_once("next: see how it ends: quill-admin attach ").expect("it says how");
+    rest.split_whitespace().next().expect("a name").to_owned()
+}
+
+/// Deletes a resource, as Cloud Run itself does when it is old.
+fn delete(world: &World, name: &str) {
+    let mut stream = std::net::TcpStream::connect(world.emulator.address()).expect("connected");
+    write!(stream, "DELETE /v2/{name} HTTP/1.0\r\nHost: x\r\n\r\n").expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    assert!(answer.contains(" 200 "), "{answer}");
+}
+
+#[test]
+fn a_task_that_was_left_is_followed_to_its_end() {
+    let world = World::scripted(Script::new([
+        Step::log("the first line"),
+        Step::Wait(1500),
+        Step::log("the last line"),
+        Step::Exit(13),
+    ]));
+    let execution = left_alone(&world);
+    // The environment is found by the execution's name.
+    let attached = world.quill_admin(["attach", &execution]).output().exits(13);
+    for line in ["the first line", "the last line"] {
+        assert_eq!(attached.stderr.matches(line).count(), 1, "{attached}");
+    }
+    // And again, when it is over.
+    let _ = world.quill_admin(["attach", &execution, "-e", "staging"]).output().exits(13);
+    assert_eq!(world.runs(), 1);
+
+    let logs = world.quill_admin(["logs", &execution]).output().exits(0);
+    let lines: Vec<&str> =
+        logs.stdout.lines().filter_map(|line| line.split_once(" the ")).map(|l| l.1).collect();
+    assert_eq!(lines, ["first line", "last line"], "{logs}");
+    let json = world.quill_admin(["logs", &execution, "--json"]).output().exits(0).json();
+    assert_eq!(json["entries"][0]["message"], "the first line");
+}
+
+#[test]
+fn a_task_that_was_left_is_cancelled() {
+    let world = World::scripted(Script::new([Step::Forever]));
+    let execution = left_alone(&world);
+    let cancelled = world.quill_admin(["cancel", &execution]).output().exits(0);
+    assert!(cancelled.to_string().contains("was cancelled"), "{cancelled}");
+    // Twice does no harm: it says how it ended.
+    let _ = world.quill_admin(["cancel", &execution]).output().exits(25);
+    let cancels = world.emulator.calls().iter().filter(|call| call.path.ends_with(":cancel")).count();
+    assert_eq!(cancels, 1);
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let world = World::scripted(Script::new([Step::Exit(0)]));
+    for verb in ["attach", "cancel", "logs"] {
+        let missing = world.quill_admin([verb, "quill-admin-staging-abcde"]).output().exits(22);
+        assert!(
+            missing.stderr.contains("next: see what was run: quill-admin history --env staging"),
+            "{missing}"
+        );
+        let refused = world.quill_admin([verb, "projects/x", "-e", "staging"]).output().exits(2);
+        assert!(refused.stderr.contains("is not the name of an execution"), "{refused}");
+    }
+    let refused = world.quill_admin(["attach", "who-knows"]).output().exits(2);
+    assert!(refused.stderr.contains("missing: --env"), "{refused}");
+    for (args, told) in [
+        (&["--since", "yesterday"][..], "neither a date"),
+        (&["--limit", "0"], "1..=1000"),
+        (&["--user", ""], "--user: "),
+    ] {
+        let args = ["history", "-e", "staging"].into_iter().chain(args.iter().copied());
+        let refused = world.quill_admin(args).output().exits(2);
+        assert!(refused.stderr.contains(told), "{refused}");
+    }
+    let nothing = world.quill_admin(["history", "-e", "staging"]).output().exits(0);
+    assert_eq!(nothing.stdout, "nothing was run in staging in that time\n");
+}
+
+#[test]
+fn what_was_run_is_on_record() {
+    needs_postgres!();
+    let world = World::with_database(Database::create(Generation::August2026));
+    let run = |args: &[&str], code: i32| {
+        let _ = world
+            .quill_admin(args.iter().copied())
+            .stdin("correct horse battery staple 7")
+            .output()
+            .exits(code);
+    };
+    run(
+        &[
+            "cs",
+            "-e",
+            "staging",
+            "-u",
+            "steve",
+            "--email",
+            "s@example.org",
+            "--password-stdin",
+            "--reason",
+            "new here",
+        ],
+        0,
+    );
+    run(&["up", "-e", "staging", "-u", "nobody", "-p", "staff"], 10);
+    run(&["check", "-e", "staging"], 0);
+    let history = world.quill_admin(["history", "-e", "staging"]).output().exits(0);
+    assert_snapshot!(redact(&history.stdout), @r#"
+    ✔ TIME  checked  check
+      quill-admin-staging-XXXXX, by emulator@localhost (tester), N.N s, sha256:REVISION
+    ✘ TIME  failed (10)  update-permissions nobody
+      quill-admin-staging-XXXXX, by emulator@localhost (tester), N.N s, sha256:REVISION
+    ✔ TIME  created  create-superadmin steve
+      quill-admin-staging-XXXXX, by emulator@localhost (tester), N.N s, sha256:REVISION, "new here"
+    "#);
+
+    // Cloud Run forgets its executions; the record in the log stays.
+    let json = world.quill_admin(["history", "-e", "staging", "--json"]).output().exits(0).json();
+    for run in json["runs"].as_array().expect("a list") {
+        let name = format!("{JOB}/executions/{}", run["execution"].as_str().expect("a name"));
+        delete(&world, &name);
+    }
+    let history = world.quill_admin(["history", "-e", "staging"]).output().exits(0);
+    assert_snapshot!(redact(&history.stdout), @r#"
+    ✔ TIME  checked  check
+      quill-admin-staging-XXXXX, by tester
+    ✘ TIME  failed (10)  update-permissions
+      quill-admin-staging-XXXXX, by tester
+    ✔ TIME  created  create-superadmin steve
+      quill-admin-staging-XXXXX, by tester, "new here"
+    "#);
+    let steve =
+        world.quill_admin(["history", "-e", "staging", "--user", "steve", "--json"]).output().exits(0).json();
+    assert_eq!(steve["runs"].as_array().map(Vec::len), Some(1), "{steve:#}");
+    assert_eq!(steve["runs"][0]["reason"], "new here");
+    let none = world.quill_admin(["history", "-e", "staging", "--since", "2100-01-01"]).output().exits(0);
+    assert_eq!(none.stdout, "nothing was run in staging in that time\n");
+    // No password and no hash in what is shown.
+    assert!(!json.to_string().contains("argon2"), "{json:#}");
+}
