@@ -10,11 +10,13 @@ mod envs;
 mod gate;
 #[cfg(feature = "local")]
 mod local;
+mod login;
 mod remove_role;
 mod restore_backend;
 mod show_user;
 mod task;
 mod update_permissions;
+mod whoami;
 
 use std::sync::Arc;
 
@@ -58,6 +60,8 @@ pub async fn dispatch(cli: Cli, process: &Process, reporter: &Arc<Reporter>) -> 
         Command::Build(args) => build::run(context, args).await,
         Command::RestoreBackend(args) => restore_backend::run(context, args).await,
         Command::Envs => envs::run(&context),
+        Command::Login(args) => login::run(&context, &args).await,
+        Command::Whoami => whoami::run(context).await,
         #[cfg(feature = "local")]
         Command::Local(args) => local::run(context, args).await,
         #[cfg(not(feature = "local"))]

@@ -82,9 +82,12 @@ pub async fn run(
             let conclusion = Conclusion::draw(&ending, execution.started.is_some(), task.as_ref(), result);
             Ok(Run { execution, conclusion, system_log })
         }
-        Err(Lost(error)) => Err(CliError::new(
-            ExitCode::Unknown,
-            format!("lost contact with execution {}: {error}; the task may still be running", name.id),
-        )),
+        Err(Lost(error)) => {
+            let message =
+                format!("lost contact with execution {}: {error}; the task may still be running", name.id);
+            // The hints of the cause (sign in again) stay those of the whole.
+            let hints = CliError::from(error).hints;
+            Err(hints.into_iter().fold(CliError::new(ExitCode::Unknown, message), CliError::hint))
+        }
     }
 }
