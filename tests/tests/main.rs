@@ -8,3 +8,4 @@ mod journeys;
 mod local;
 mod prompts;
 mod secrets;
+mod sign_in;
