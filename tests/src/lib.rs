@@ -30,6 +30,9 @@ const REGISTRY: &str = "europe-west2-docker.pkg.dev";
 const IMAGE: &str = "europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin";
 const DIGEST: &str = "sha256:4b825dc642cb6eb9a060e54bf8d69288fbee4904f1a5b7d4a1e0b1b7c0ffee00";
 
+/// The access token that worlds with a sign-in want.
+pub const TOKEN: &str = "ya29.planted-Kq3-token";
+
 /// A folder, a cloud and, in most worlds, a database.
 pub struct World {
     /// Where commands are run; its `environments.yaml` has staging at the emulator.
@@ -84,6 +87,25 @@ impl World {
     #[must_use]
     pub fn empty() -> Self {
         Self::new(Runner::Scripted)
+    }
+
+    /// The same, in a cloud that wants a sign-in: [`TOKEN`], or a token it has given out. One of the
+    /// environment's services is Google's own, so that the sign-in of the machine is used.
+    #[must_use]
+    pub fn signed_in(script: Script) -> Self {
+        let builder = Emulator::builder().require_token(TOKEN).caller("steve@example.org");
+        let world = Self::start(builder, REGISTRY);
+        world.put_job(&json!([]));
+        world.emulator.set_script(JOB, script);
+        let url = world.emulator.url();
+        let file = world.home.read("environments.yaml").replace(
+            &format!("endpoint: \"{url}\""),
+            &format!(
+                "endpoints: {{ run: \"{url}\", logging: \"{url}\", resource_manager: \"{url}\", user_info: \"{url}\" }}"
+            ),
+        );
+        world.home.write("environments.yaml", &file);
+        world
     }
 
     fn new(runner: Runner) -> Self {

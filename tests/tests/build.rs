@@ -441,14 +441,14 @@ fn a_registry_that_refuses_or_does_not_answer() {
     let refused = workshop.build([]).output().exits(20);
     assert_snapshot!(last_lines(&refused), @r"
     error: failed to look for 127.0.0.1:PORT/quill-medical-staging/quill/admin:source-DIGEST in the registry: the registry refused the access token
-     next: sign in with: gcloud auth login
+     next: sign in with: quill-admin login
     ");
     assert!(!refused.to_string().contains("another-one"), "{refused}");
 
     // No token at all is said in the same words.
     let anonymous =
         workshop.world.quill_admin(["build", "--env", "staging", "--source", "sources"]).output().exits(20);
-    assert!(anonymous.stderr.contains("gcloud auth login"), "{anonymous}");
+    assert!(anonymous.stderr.contains("quill-admin login"), "{anonymous}");
 
     workshop.proxy.cut("/v2/");
     let unreachable = workshop.build([]).output().exits(23);

@@ -153,7 +153,7 @@ fn nobody_is_signed_in_to_google_cloud() {
     ----- stdout -----
     ----- stderr -----
     error: failed to sign in to Google Cloud: nobody is signed in on this machine
-     next: sign in with: gcloud auth login
+     next: sign in with: quill-admin login
     ");
 }
 

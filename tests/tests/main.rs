@@ -11,3 +11,4 @@ mod prompts;
 mod restore;
 mod running;
 mod secrets;
+mod sign_in;

@@ -8,7 +8,7 @@ use quill_admin_contract::reference;
 
 use crate::run;
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 14] = [
     &[],
     &["create-superadmin"],
     &["update-permissions"],
@@ -17,6 +17,8 @@ const COMMANDS: [&[&str]; 12] = [
     &["show-user"],
     &["check"],
     &["envs"],
+    &["login"],
+    &["whoami"],
     &["local"],
     &["local", "status"],
     &["local", "reset"],

@@ -17,8 +17,8 @@ The environments are those of environments.yaml; `quill-admin envs` lists
 them. `local` needs nothing installed: it is an emulator and a database on
 this machine.
 
-The sign-in is that of `gcloud auth login`; --access-token-file <FILE> takes
-an access token from a file instead.")]
+`quill-admin login` signs in; --access-token-file <FILE> takes an access token
+from a file instead.")]
 pub struct Cli {
     /// Options every command takes.
     #[command(flatten)]
@@ -186,6 +186,19 @@ Examples:
     History(History),
     /// List the environments
     Envs,
+    /// Sign in to Google Cloud, with gcloud
+    #[command(after_help = "\
+The sign-in used is the first there is of:
+  a token in the file of --access-token-file or CLOUDSDK_AUTH_ACCESS_TOKEN_FILE
+  the credentials in the file of GOOGLE_APPLICATION_CREDENTIALS
+  the account signed in with this command, or with gcloud auth login
+  gcloud's application default credentials")]
+    Login(Login),
+    /// Show who calls, and which permissions are missing
+    #[command(after_help = "\
+Example:
+  quill-admin whoami --env staging")]
+    Whoami,
     /// The embedded environment on this machine
     #[command(subcommand)]
     Local(Local),
@@ -288,6 +301,14 @@ pub struct Build {
     /// The Rust image to build with, such as a mirror's
     #[arg(long, value_name = "IMAGE")]
     pub builder_image: Option<String>,
+}
+
+/// `login`
+#[derive(Debug, Args)]
+pub struct Login {
+    /// Open no browser: show an address to open on any machine
+    #[arg(long)]
+    pub no_browser: bool,
 }
 
 /// `restore-backend`

@@ -6,6 +6,8 @@ use quill_admin_cloud::{CloudError, CloudErrorKind};
 use quill_admin_contract::{ExitCode, InvalidValue};
 use quill_admin_image::{ImageError, ImageErrorKind};
 
+use crate::hints;
+
 /// Why a command did not come to its end. The exit code is its kind: hints and headings go by it.
 #[derive(Debug)]
 pub struct CliError {
@@ -69,7 +71,7 @@ impl From<CloudError> for CliError {
         };
         let told = Self::new(code, error.to_string());
         match error.kind {
-            CloudErrorKind::NotSignedIn => told.hint("sign in with: gcloud auth login"),
+            CloudErrorKind::NotSignedIn => told.hint(hints::SIGN_IN),
             _ => told,
         }
     }
@@ -106,7 +108,7 @@ impl From<ImageError> for CliError {
                  --builder-image",
             ),
             ImageErrorKind::DiskFull => Some("make room with: docker system prune"),
-            ImageErrorKind::NotSignedIn => Some("sign in with: gcloud auth login"),
+            ImageErrorKind::NotSignedIn => Some(hints::SIGN_IN),
             ImageErrorKind::Registry => {
                 Some("check this machine's network (VPN, proxy), then run the same command again")
             }

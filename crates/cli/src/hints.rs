@@ -6,6 +6,9 @@ use quill_admin_contract::{ActionName, ExitCode, Outcome, SYSTEM_ADMINISTRATOR, 
 use crate::config::Environment;
 use crate::error::CliError;
 
+/// What to do when nobody is signed in, or the sign-in is not accepted.
+pub const SIGN_IN: &str = "sign in with: quill-admin login";
+
 /// A command line of this program, quoted so that it can be pasted into a shell.
 #[must_use]
 pub fn command(environment: &str, verb: &str, flags: &[(&str, &str)]) -> String {
@@ -14,6 +17,17 @@ pub fn command(environment: &str, verb: &str, flags: &[(&str, &str)]) -> String 
         line = format!("{line} {flag} {}", shell_words::quote(value));
     }
     line
+}
+
+/// What gives somebody a role, for whoever may do that.
+#[must_use]
+pub fn grant(project: &str, account: &str, role: &str) -> String {
+    let kind = if account.ends_with(".gserviceaccount.com") { "serviceAccount" } else { "user" };
+    format!(
+        "ask an administrator for: gcloud projects add-iam-policy-binding {project} \
+         --member={kind}:{} --role={role}",
+        shell_words::quote(account)
+    )
 }
 
 /// The candidate a person probably meant.

@@ -80,7 +80,6 @@ impl World {
         let credentials = match &sign_in {
             Some(sign_in) => {
                 // Asked for now, while questions are answered, and cached.
-                quill_admin_cloud::install_tls_provider();
                 sign_in.token().await?;
                 Credentials::SignIn(sign_in.clone())
             }
@@ -106,8 +105,14 @@ impl World {
         .await
         .map_err(local::error)?;
         let url = Some(local.endpoint().to_owned());
-        let endpoints =
-            Endpoints { run: url.clone(), logging: url.clone(), sql: url.clone(), artifact_registry: url };
+        let endpoints = Endpoints {
+            run: url.clone(),
+            logging: url.clone(),
+            sql: url.clone(),
+            artifact_registry: url.clone(),
+            resource_manager: url.clone(),
+            user_info: url,
+        };
         let google = Google::connect(endpoints, Credentials::Anonymous).await?;
         Ok(Self { google, sign_in: None, local: Some(local) })
     }
@@ -154,32 +159,55 @@ fn sign_in(
     process: &Process,
     access_token_file: Option<&Path>,
 ) -> Result<Option<SignIn>, CliError> {
-    let path = |name: &str| process.var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let text = |name: &str| process.var(name).filter(|value| !value.is_empty()).map(str::to_owned);
-    let explicit = SignInOptions {
-        access_token_file: access_token_file
-            .map(|path| process.cwd.join(path))
-            .or_else(|| path("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE")),
-        application_credentials: path("GOOGLE_APPLICATION_CREDENTIALS"),
-        impersonate: environment.impersonate.clone(),
-        ..SignInOptions::default()
-    };
+    let named = named(process, access_token_file);
+    let impersonate = environment.impersonate.clone();
     if matches!(&environment.place, Place::Endpoints(endpoints) if on_this_machine(endpoints)) {
-        let named = explicit.access_token_file.is_some() || explicit.application_credentials.is_some();
-        return if named { Ok(Some(SignIn::find(&explicit)?)) } else { Ok(None) };
+        return if named.named().is_some() {
+            Ok(Some(SignIn::find(&SignInOptions { impersonate, ..named })?))
+        } else {
+            Ok(None)
+        };
     }
-    let options = SignInOptions {
-        gcloud: path("CLOUDSDK_CONFIG").or_else(|| Some(path("HOME")?.join(".config/gcloud"))),
-        gcloud_configuration: text("CLOUDSDK_ACTIVE_CONFIG_NAME"),
-        gcloud_account: text("CLOUDSDK_CORE_ACCOUNT"),
-        ..explicit
-    };
+    let SignInOptions { access_token_file, application_credentials, .. } = named;
+    let options =
+        SignInOptions { access_token_file, application_credentials, impersonate, ..gcloud(process) };
     Ok(Some(SignIn::find(&options)?))
 }
 
+/// Where a sign-in is that somebody names.
+#[must_use]
+pub fn named(process: &Process, access_token_file: Option<&Path>) -> SignInOptions {
+    SignInOptions {
+        access_token_file: access_token_file
+            .map(Path::to_owned)
+            .or_else(|| path(process, "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"))
+            .map(|path| process.cwd.join(path)),
+        application_credentials: path(process, "GOOGLE_APPLICATION_CREDENTIALS")
+            .map(|path| process.cwd.join(path)),
+        ..SignInOptions::default()
+    }
+}
+
+/// Where gcloud keeps the sign-in of this machine.
+#[must_use]
+pub fn gcloud(process: &Process) -> SignInOptions {
+    let text = |name: &str| process.var(name).filter(|value| !value.is_empty()).map(str::to_owned);
+    SignInOptions {
+        gcloud: path(process, "CLOUDSDK_CONFIG")
+            .or_else(|| Some(path(process, "HOME")?.join(".config/gcloud"))),
+        gcloud_configuration: text("CLOUDSDK_ACTIVE_CONFIG_NAME"),
+        gcloud_account: text("CLOUDSDK_CORE_ACCOUNT"),
+        ..SignInOptions::default()
+    }
+}
+
+fn path(process: &Process, name: &str) -> Option<PathBuf> {
+    process.var(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 fn on_this_machine(endpoints: &Endpoints) -> bool {
-    let Endpoints { run, logging, sql, artifact_registry } = endpoints;
-    [run, logging, sql, artifact_registry]
+    let Endpoints { run, logging, sql, artifact_registry, resource_manager, user_info } = endpoints;
+    [run, logging, sql, artifact_registry, resource_manager, user_info]
         .iter()
         .all(|endpoint| endpoint.as_ref().is_some_and(|url| url.starts_with("http://")))
 }

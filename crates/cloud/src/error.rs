@@ -2,13 +2,14 @@
 
 use std::error::Error as _;
 
-use google_cloud_gax::error::Error as GaxError;
 use google_cloud_gax::error::rpc::Code;
+use google_cloud_gax::error::{CredentialsError, Error as GaxError};
+use serde_json::Value;
 
 /// What kind of failure it is: exit codes and hints go by this, never by the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloudErrorKind {
-    /// No credentials, or they were refused.
+    /// No credentials, or they were refused. Nothing was done.
     NotSignedIn,
     /// A permission is missing.
     PermissionDenied,
@@ -62,7 +63,8 @@ impl CloudError {
 }
 
 fn kind(error: &GaxError) -> CloudErrorKind {
-    if error.is_authentication() {
+    // Without a network there is nobody to refuse: that comes next.
+    if error.is_authentication() && !error.is_transient_and_before_rpc() {
         return CloudErrorKind::NotSignedIn;
     }
     if error.is_connect() || error.is_transient_and_before_rpc() {
@@ -102,12 +104,47 @@ fn message(error: &GaxError) -> String {
     if let Some(status) = error.status() {
         return status.message.clone();
     }
-    let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
+    if let Some(error) = error.source().and_then(<dyn std::error::Error>::downcast_ref::<CredentialsError>) {
+        return sign_in_message(error);
     }
     match error.http_status_code() {
         Some(code) if error.source().is_none() => format!("the service answered with HTTP status {code}"),
-        _ => innermost.to_string(),
+        _ => words(error).pop().unwrap_or_default(),
     }
+}
+
+/// What an error and its causes say, the innermost last.
+fn words(error: &dyn std::error::Error) -> Vec<String> {
+    let mut words = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push(error.to_string());
+        cause = error.source();
+    }
+    words
+}
+
+/// Why there is no token: in the words of the service that gives them, where it gave any.
+pub(crate) fn sign_in_message(error: &CredentialsError) -> String {
+    let mut words = words(error);
+    if let Some(said) = words.iter().find_map(|text| answer_in(text)) {
+        return format!("the sign-in was refused: {said}");
+    }
+    let text = words.pop().unwrap_or_default();
+    // What the clients put behind every message is told by the kind.
+    [" and future attempts will not succeed", " but future attempts may succeed"]
+        .iter()
+        .find_map(|end| text.strip_suffix(end))
+        .unwrap_or(&text)
+        .to_owned()
+}
+
+/// The clients put a whole answer into their message. Of it only what is meant to be read is shown
+/// (RFC 6749, section 5.2, and Google's own errors).
+fn answer_in(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("body=<")?;
+    let answer: Value = serde_json::from_str(rest.rsplit_once('>')?.0).ok()?;
+    [&answer["error_description"], &answer["error"]["message"], &answer["error"]]
+        .iter()
+        .find_map(|said| said.as_str().map(str::to_owned))
 }

@@ -11,6 +11,7 @@ mod error;
 mod google;
 mod model;
 mod names;
+mod permissions;
 mod settings;
 
 pub use error::{CloudError, CloudErrorKind};
@@ -20,6 +21,7 @@ pub use model::{
     Revision, RunError, RunJob, Service, Severity, TaskResult,
 };
 pub use names::{ExecutionName, InvalidName, JobName, ProjectId, Region, ResourceId, ServiceName};
+pub use permissions::{PERMISSIONS, Permission, Purpose};
 pub use settings::{Difference, Egress, EnvValue, JobSettings};
 
 /// Installs ring as this process's TLS provider. The clients are built without one of their own, so

@@ -1,7 +1,7 @@
 //! `build`: the admin image, from source to the job that runs it.
 
 use quill_admin_contract::ExitCode;
-use quill_admin_image::{Engine, Token};
+use quill_admin_image::Engine;
 
 use super::Context;
 use crate::args;
@@ -35,10 +35,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u
     let reporter = context.reporter;
     let emit = |event| reporter.event(event);
     let world = opening.wait(&emit).await?;
-    let token = match &world.sign_in {
-        Some(sign_in) => Some(Token::new(sign_in.token().await?)),
-        None => None,
-    };
+    let token = build::registry_token(world.sign_in.as_ref()).await?;
     let plan = build::look(&world.google, &environment, source, token.as_ref(), options.force, &emit).await?;
     let engine = if plan.existing.is_some() { None } else { Some(connect(&context).await) };
     let report = |plan| BuildReport { environment: &environment, plan, engine: engine.as_ref() };
@@ -67,7 +64,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u
         &world.google,
         &environment,
         plan,
-        token.as_ref(),
+        world.sign_in.as_ref(),
         engine.as_ref(),
         &options,
         &emit,

@@ -12,12 +12,14 @@ mod gate;
 mod history;
 #[cfg(feature = "local")]
 mod local;
+mod login;
 mod logs;
 mod remove_role;
 mod restore_backend;
 mod show_user;
 mod task;
 mod update_permissions;
+mod whoami;
 
 use std::sync::Arc;
 
@@ -65,6 +67,8 @@ pub async fn dispatch(cli: Cli, process: &Process, reporter: &Arc<Reporter>) -> 
         Command::Logs(args) => logs::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
         Command::Envs => envs::run(&context),
+        Command::Login(args) => login::run(&context, &args).await,
+        Command::Whoami => whoami::run(context).await,
         #[cfg(feature = "local")]
         Command::Local(args) => local::run(context, args).await,
         #[cfg(not(feature = "local"))]

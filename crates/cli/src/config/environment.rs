@@ -174,6 +174,8 @@ fn place(config: &Config, entry: &Entry) -> Result<Place, String> {
         logging: of(&entry.endpoints.logging)?,
         sql: of(&entry.endpoints.sql)?,
         artifact_registry: of(&entry.endpoints.artifact_registry)?,
+        resource_manager: of(&entry.endpoints.resource_manager)?,
+        user_info: of(&entry.endpoints.user_info)?,
     };
     match (entry.emulated, endpoints != Endpoints::default()) {
         (true, true) => {

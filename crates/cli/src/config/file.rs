@@ -78,6 +78,8 @@ pub(super) struct EndpointsEntry {
     pub(super) logging: Option<String>,
     pub(super) sql: Option<String>,
     pub(super) artifact_registry: Option<String>,
+    pub(super) resource_manager: Option<String>,
+    pub(super) user_info: Option<String>,
 }
 
 macro_rules! section {

@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use quill_admin_cloud::{
     CloudError, CloudErrorKind, DeployedJob, Difference, EnvValue, Google, JobName, JobSettings, Region,
+    SignIn,
 };
 use quill_admin_contract::image::{
     LABEL_CONTRACT, LABEL_CREATED, LABEL_REVISION, LABEL_SOURCE, LABEL_TITLE, TITLE, annotation,
 };
 use quill_admin_contract::{CONTRACT_VERSION, ExitCode, variable};
 use quill_admin_image::{
-    BuildRequest, Context, Engine, LocalImage, PLATFORM, Registry, RegistryImage, Repository, Revision, Token,
+    BuildRequest, Context, Engine, ImageErrorKind, LocalImage, PLATFORM, Registry, RegistryImage, Repository,
+    Revision, Token,
 };
 
 use crate::config::{Environment, Place};
@@ -386,24 +388,27 @@ pub async fn carry_out(
     google: &Google,
     environment: &Environment,
     mut plan: Plan,
-    token: Option<&Token>,
+    sign_in: Option<&SignIn>,
     engine: Option<&Engine>,
     options: &Options,
     emit: Emit<'_>,
     commit: impl FnOnce(),
 ) -> Result<Built, CliError> {
-    let registry = Registry::new(&plan.image, token);
     let mut uploaded = 0;
     let built = plan.existing.is_none();
+    if built {
+        let engine = engine.ok_or_else(no_engine)?;
+        build(engine, &plan, options, emit).await?;
+    }
+    // Only now: a build can take longer than the token was good for.
+    let OpenRegistry { registry, token, latest } = OpenRegistry::open(&plan.image, sign_in).await?;
     let image = if let Some(existing) = &plan.existing {
         existing.clone()
     } else {
-        let engine = engine.ok_or_else(|| CliError::new(ExitCode::Unexpected, "no engine to build with"))?;
-        build(engine, &plan, options, emit).await?;
-        let before = registry.image(LATEST).await?;
-        let pushed = push(engine, &registry, &plan, token, emit).await?;
+        let engine = engine.ok_or_else(no_engine)?;
+        let pushed = push(engine, &registry, &plan, token.as_ref(), emit).await?;
         let had = |digest: &String| {
-            before.as_ref().is_some_and(|before| before.layers.iter().any(|(layer, _)| layer == digest))
+            latest.as_ref().is_some_and(|latest| latest.layers.iter().any(|(layer, _)| layer == digest))
         };
         uploaded = pushed.layers.iter().filter(|(digest, _)| !had(digest)).map(|(_, size)| size).sum();
         pushed
@@ -425,6 +430,43 @@ pub async fn carry_out(
         done.created_job = matches!(job, JobPlan::Create(_));
     }
     Ok(done)
+}
+
+fn no_engine() -> CliError {
+    CliError::new(ExitCode::Unexpected, "no engine to build with")
+}
+
+/// A token for the registry that is good now.
+pub async fn registry_token(sign_in: Option<&SignIn>) -> Result<Option<Token>, CliError> {
+    Ok(match sign_in {
+        Some(sign_in) => Some(Token::new(sign_in.token().await?)),
+        None => None,
+    })
+}
+
+/// The registry with a token it has just accepted, and the newest image it has.
+struct OpenRegistry {
+    registry: Registry,
+    token: Option<Token>,
+    latest: Option<RegistryImage>,
+}
+
+impl OpenRegistry {
+    /// Asks once more with a new token if the registry refuses the one there is.
+    async fn open(repository: &Repository, sign_in: Option<&SignIn>) -> Result<Self, CliError> {
+        let mut again = sign_in;
+        loop {
+            let token = registry_token(sign_in).await?;
+            let registry = Registry::new(repository, token.as_ref());
+            match (registry.image(LATEST).await, again.take()) {
+                (Ok(latest), _) => return Ok(Self { registry, token, latest }),
+                (Err(error), Some(sign_in)) if error.kind == ImageErrorKind::NotSignedIn => {
+                    sign_in.renew()?;
+                }
+                (Err(error), _) => return Err(error.into()),
+            }
+        }
+    }
 }
 
 /// Builds the image of the sources in the engine.

@@ -113,10 +113,11 @@ pub async fn attend(
             Ok(Run { execution, conclusion, system_log })
         }
         Err(Lost(error)) => {
-            let lost = CliError::new(
-                ExitCode::Unknown,
-                format!("lost contact with execution {}: {error}; the task may still be running", name.id),
-            );
+            let message =
+                format!("lost contact with execution {}: {error}; the task may still be running", name.id);
+            // The hints of the cause (sign in again) stay those of the whole.
+            let hints = CliError::from(error).hints;
+            let lost = hints.into_iter().fold(CliError::new(ExitCode::Unknown, message), CliError::hint);
             Err(hints::reach(lost, &environment.name, &name))
         }
     }

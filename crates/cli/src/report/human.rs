@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use console::{Style as Paint, style};
-use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity};
+use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity, SignIn};
 use quill_admin_contract::image::annotation;
 use quill_admin_contract::{
     ActionName, AdminAction, Change, DatabaseReport, ExitCode, Outcome, Password, UserState, Warning,
 };
 
-use super::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport};
+use super::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
 use quill_admin_image::{Builder, LocalImage, PLATFORM};
 
 use crate::config::{Environment, Place};
@@ -617,6 +617,64 @@ pub(super) fn built_locally(environment: &Environment, image: &LocalImage, elaps
     field(&mut text, "image", &environment.image.tagged(LATEST));
     field(&mut text, "id", &image.id);
     field(&mut text, "size", &indicatif::DecimalBytes(image.size).to_string());
+    text
+}
+
+const UNKNOWN: &str = "an unknown account";
+
+pub(super) fn signed_in(account: Option<&str>) -> String {
+    format!("{} signed in as {}\n", style("✔").green().bold(), clean(account.unwrap_or(UNKNOWN)))
+}
+
+pub(super) fn whoami(report: &WhoamiReport<'_>) -> String {
+    let mut text = String::new();
+    let WhoamiReport { environment, account, sign_in, granted } = report;
+    let who = match sign_in {
+        Some(_) => account.unwrap_or(UNKNOWN),
+        None => "nobody",
+    };
+    let _ = writeln!(text, "{} in {}", clean(who), environment.name);
+    match sign_in {
+        Some(sign_in) => field(&mut text, "sign-in", &sign_in.source().to_string()),
+        None => field(&mut text, "sign-in", "none: everything is on this machine, where nobody is asked"),
+    }
+    if let Some(acts_as) = sign_in.and_then(SignIn::acts_as) {
+        field(&mut text, "acts as", acts_as);
+    }
+    field(&mut text, "project", environment.job.project.as_str());
+    field(&mut text, "region", environment.job.region.as_str());
+    field(&mut text, "job", environment.job.job.as_str());
+    let mut purpose = None;
+    for (permission, there) in report.permissions() {
+        if purpose.replace(permission.purpose) != Some(permission.purpose) {
+            let _ = writeln!(text, "\n  {}", permission.purpose);
+        }
+        let _ = if there {
+            writeln!(text, "    {} {}", style("✔").green(), permission.name)
+        } else {
+            writeln!(text, "    {} {}: missing, in {}", style("✘").red(), permission.name, permission.role)
+        };
+    }
+    if granted.is_some() && report.permissions().any(|(_, there)| !there) {
+        text.push_str(
+            "\n  The project was asked and, for run.jobs, the job: a role given on a repository, a service\n  \
+             or a service account alone is not seen.\n",
+        );
+    }
+    text
+}
+
+/// What keeps the caller of [`whoami`] from running tasks.
+pub(super) fn missing(report: &WhoamiReport<'_>) -> String {
+    let mut text = String::new();
+    let missing: Vec<&str> = report.missing().iter().map(|permission| permission.name).collect();
+    if !missing.is_empty() {
+        let environment = &report.environment.name;
+        problem(&mut text, &format!("tasks cannot be run in {environment}: no {}", missing.join(", ")));
+        for hint in report.hints() {
+            hint_line(&mut text, &hint);
+        }
+    }
     text
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use quill_admin_contract::{ExitCode, Password, variable};
 use serde_json::{Value, json};
 
-use super::{BuildReport, RestoreReport, TaskPlan, TaskReport};
-use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service};
+use super::{BuildReport, RestoreReport, TaskPlan, TaskReport, WhoamiReport};
+use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, SignIn};
 use quill_admin_image::{Builder, LocalImage, PLATFORM};
 
 use crate::config::{Environment, Place};
@@ -249,6 +249,33 @@ pub(super) fn error(error: &CliError) -> Value {
             "hints": error.hints,
             "output": error.output,
         },
+    })
+}
+
+pub(super) fn whoami(report: &WhoamiReport<'_>) -> Value {
+    let WhoamiReport { environment, account, sign_in, .. } = report;
+    let permissions: Vec<Value> = report
+        .permissions()
+        .map(|(permission, there)| {
+            json!({
+                "for": permission.purpose.to_string(),
+                "permission": permission.name,
+                "granted": there,
+                "role": permission.role,
+            })
+        })
+        .collect();
+    json!({
+        "exit_code": report.exit_code(),
+        "environment": environment.name,
+        "account": account,
+        "sign_in": sign_in.map(|sign_in| sign_in.source().to_string()),
+        "acts_as": sign_in.and_then(SignIn::acts_as),
+        "project": environment.job.project,
+        "region": environment.job.region,
+        "job": environment.job.job,
+        "permissions": permissions,
+        "hints": report.hints(),
     })
 }
 

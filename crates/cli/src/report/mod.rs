@@ -6,14 +6,15 @@
 mod human;
 mod json;
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use quill_admin_cloud::{ExecutionName, LogEntry, Phase, Service};
-use quill_admin_contract::{Password, Request, RequestId, Username};
+use quill_admin_cloud::{ExecutionName, LogEntry, PERMISSIONS, Permission, Phase, Purpose, Service, SignIn};
+use quill_admin_contract::{ExitCode, Password, Request, RequestId, Username};
 use quill_admin_image::{BuildEvent, Engine, LocalImage};
 use serde_json::{Value, json};
 
@@ -25,6 +26,7 @@ use crate::flow::conclusion::Run;
 use crate::flow::fit::JobImage;
 use crate::flow::history::PastRun;
 use crate::flow::restore::{Candidate, Found};
+use crate::hints;
 
 /// How much is shown, and in which form.
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,6 +85,49 @@ pub struct TaskPlan<'a> {
 
 /// A plan, ready to be shown once it has been checked.
 pub struct ShownPlan(String);
+/// Who calls in an environment, and what it may do there.
+pub struct WhoamiReport<'a> {
+    /// Where.
+    pub environment: &'a Environment,
+    /// The account, where it is known.
+    pub account: Option<&'a str>,
+    /// The sign-in, where one is used.
+    pub sign_in: Option<&'a SignIn>,
+    /// Those of [`PERMISSIONS`] that are there; `None` where nobody asks for any.
+    pub granted: Option<&'a BTreeSet<&'static str>>,
+}
+
+impl WhoamiReport<'_> {
+    /// The permissions, each with whether it is there.
+    fn permissions(&self) -> impl Iterator<Item = (&'static Permission, bool)> {
+        let granted = self.granted;
+        PERMISSIONS
+            .iter()
+            .filter_map(move |permission| Some((permission, granted?.contains(permission.name))))
+    }
+
+    /// Those missing without which no task can be run.
+    fn missing(&self) -> Vec<&'static Permission> {
+        self.permissions()
+            .filter(|(permission, there)| permission.purpose == Purpose::Tasks && !there)
+            .map(|(permission, _)| permission)
+            .collect()
+    }
+
+    /// What an administrator has to type to give them.
+    fn hints(&self) -> Vec<String> {
+        let roles: BTreeSet<&str> = self.missing().iter().map(|permission| permission.role).collect();
+        let caller = self.sign_in.and_then(SignIn::acts_as).or(self.account).unwrap_or("ACCOUNT");
+        roles
+            .into_iter()
+            .map(|role| hints::grant(self.environment.job.project.as_str(), caller, role))
+            .collect()
+    }
+
+    fn exit_code(&self) -> u8 {
+        if self.missing().is_empty() { 0 } else { ExitCode::PermissionDenied.code() }
+    }
+}
 
 /// Everything about an image that is to go back to the backend.
 pub struct RestoreReport<'a> {
@@ -241,6 +286,28 @@ impl Reporter {
             }
         }
         error.code.code()
+    }
+
+    /// Shows who calls; the exit code says whether tasks can be run.
+    pub fn whoami(&self, report: &WhoamiReport<'_>) -> u8 {
+        self.stop();
+        if self.style.json {
+            document_to_stdout(&json::whoami(report));
+        } else {
+            to_stdout(&human::whoami(report));
+            to_stderr(&human::missing(report));
+        }
+        report.exit_code()
+    }
+
+    /// Says who has signed in.
+    pub fn signed_in(&self, account: Option<&str>) -> u8 {
+        if self.style.json {
+            document_to_stdout(&json!({"exit_code": 0, "account": account}));
+        } else {
+            to_stdout(&human::signed_in(account));
+        }
+        0
     }
 
     /// Shows what is to be built and changed: on stdout if that is all that was asked for.

@@ -11,7 +11,7 @@ use google_cloud_run_v2::model::vpc_access::VpcEgress;
 use google_cloud_sql_v1::client::SqlInstancesService;
 use google_cloud_sql_v1::model::SqlIpAddressType;
 
-use super::{Google, Reply, client, policy};
+use super::{Google, Reply, client};
 use crate::error::{CloudError, CloudErrorKind};
 use crate::model::{DatabaseInstance, DeployedJob, Job};
 use crate::names::{JobName, ProjectId, Region, ResourceId};
@@ -33,7 +33,7 @@ impl Google {
         name: &'a JobName,
     ) -> Reply<'a, Result<Option<DeployedJob>, CloudError>> {
         Box::pin(async move {
-            match policy::read(self.jobs.get_job().set_name(name.to_string())).send().await {
+            match self.policy.read(self.jobs.get_job().set_name(name.to_string())).send().await {
                 Ok(job) => Ok(Some(DeployedJob { settings: settings(&job), raw: Box::new(job) })),
                 Err(error) => {
                     let error = CloudError::new("read the job", &error);
@@ -57,7 +57,9 @@ impl Google {
             const DOING: &str = "change the job";
             let mut changed = (*job.raw).clone();
             apply(&mut changed, wanted, name);
-            let operation = policy::once(self.jobs.update_job().set_job(changed))
+            let operation = self
+                .policy
+                .once(self.jobs.update_job().set_job(changed))
                 .send()
                 .await
                 .map_err(|error| CloudError::new(DOING, &error))?;
@@ -79,13 +81,13 @@ impl Google {
             const DOING: &str = "keep the lost request from being carried out late";
             let failed = |error: google_cloud_gax::error::Error| CloudError::new(DOING, &error);
             for _ in 0..FENCES {
-                let request = policy::read(self.jobs.get_job().set_name(name.to_string()));
+                let request = self.policy.read(self.jobs.get_job().set_name(name.to_string()));
                 let mut job = request.send().await.map_err(failed)?;
                 if job.etag != etag {
                     return Ok(super::convert::job(&job));
                 }
                 job.annotations.insert(FENCE.to_owned(), mark.to_owned());
-                if let Err(error) = policy::once(self.jobs.update_job().set_job(job)).send().await {
+                if let Err(error) = self.policy.once(self.jobs.update_job().set_job(job)).send().await {
                     let error = CloudError::new(DOING, &error);
                     // Whether a lost one was carried out, the etag tells.
                     if error.refused() && error.kind != CloudErrorKind::Conflict {
@@ -114,7 +116,7 @@ impl Google {
                 .set_job_id(name.job.as_str())
                 .set_job(job);
             let operation =
-                policy::once(request).send().await.map_err(|error| CloudError::new(DOING, &error))?;
+                self.policy.once(request).send().await.map_err(|error| CloudError::new(DOING, &error))?;
             self.settled(name, operation, DOING).await
         })
     }
@@ -131,7 +133,9 @@ impl Google {
         let deadline = tokio::time::Instant::now() + SETTLED_WITHIN;
         let mut pause = Duration::from_millis(100);
         loop {
-            let job = policy::read(self.jobs.get_job().set_name(name.to_string()))
+            let job = self
+                .policy
+                .read(self.jobs.get_job().set_name(name.to_string()))
                 .send()
                 .await
                 .map_err(|error| CloudError::new(doing, &error))?;
@@ -166,7 +170,9 @@ impl Google {
         Box::pin(async move {
             let client = client!(SqlInstancesService, self.credentials, &self.endpoints.sql)?;
             let request = client.get().set_project(project.as_str()).set_instance(instance.as_str());
-            let found = policy::read(request)
+            let found = self
+                .policy
+                .read(request)
                 .send()
                 .await
                 .map_err(|error| CloudError::new("read the Cloud SQL instance", &error))?;
@@ -189,7 +195,7 @@ impl Google {
         Box::pin(async move {
             let client = client!(ArtifactRegistry, self.credentials, &self.endpoints.artifact_registry)?;
             let name = format!("projects/{project}/locations/{location}/repositories/{repository}");
-            match policy::read(client.get_repository().set_name(name)).send().await {
+            match self.policy.read(client.get_repository().set_name(name)).send().await {
                 Ok(_) => Ok(true),
                 Err(error) => {
                     let error = CloudError::new("read the Artifact Registry repository", &error);

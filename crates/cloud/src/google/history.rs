@@ -4,7 +4,7 @@
 use google_cloud_gax::paginator::ItemPaginator as _;
 use jiff::Timestamp;
 
-use super::{Google, Reply, convert, policy};
+use super::{Google, Reply, convert};
 use crate::error::CloudError;
 use crate::model::{AuditEntry, LogEntry};
 use crate::names::{ExecutionName, JobName};
@@ -36,7 +36,7 @@ impl Google {
                 .set_filter(filter)
                 .set_order_by("timestamp desc")
                 .set_page_size(i32::try_from(limit.clamp(1, 1000)).unwrap_or(1000));
-            let mut items = policy::read(request).by_item();
+            let mut items = self.policy.read(request).by_item();
             let mut entries = Vec::new();
             while entries.len() < limit
                 && let Some(entry) = items.next().await
@@ -66,7 +66,7 @@ impl Google {
                 .set_filter(filter)
                 .set_order_by("timestamp asc")
                 .set_page_size(1000);
-            let mut items = policy::read(request).by_item();
+            let mut items = self.policy.read(request).by_item();
             let mut entries = Vec::new();
             while let Some(entry) = items.next().await {
                 let entry = entry.map_err(|error| CloudError::new("read the execution's log", &error))?;

@@ -1,5 +1,6 @@
 //! The adapter over Google's own clients.
 
+mod caller;
 mod convert;
 mod deploy;
 mod history;
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 use crate::error::CloudError;
 use crate::model::{Execution, Job, LogEntry, RunError, RunJob, TaskResult};
 use crate::names::{ExecutionName, JobName};
+use policy::Policy;
 pub use sign_in::{SignIn, SignInOptions, SignInSource};
 
 /// Where the services are, when they are not Google's own.
@@ -33,6 +35,10 @@ pub struct Endpoints {
     pub sql: Option<String>,
     /// Artifact Registry: its API, not the registry that images are pushed to.
     pub artifact_registry: Option<String>,
+    /// Resource Manager: what says which permissions the caller has.
+    pub resource_manager: Option<String>,
+    /// `OpenID` Connect: what says whose a token is.
+    pub user_info: Option<String>,
 }
 
 /// Who calls.
@@ -52,6 +58,7 @@ pub type Reply<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Google {
     endpoints: Endpoints,
     credentials: AuthCredentials,
+    policy: Policy,
     jobs: Jobs,
     executions: Executions,
     tasks: Tasks,
@@ -83,9 +90,9 @@ impl Google {
     ) -> Reply<'static, Result<Self, CloudError>> {
         Box::pin(async move {
             crate::install_tls_provider();
-            let credentials = match credentials {
-                Credentials::Anonymous => anonymous::Builder::new().build(),
-                Credentials::SignIn(sign_in) => sign_in.credentials(),
+            let (credentials, sign_in) = match credentials {
+                Credentials::Anonymous => (anonymous::Builder::new().build(), None),
+                Credentials::SignIn(sign_in) => (sign_in.credentials(), Some(sign_in)),
             };
             Ok(Self {
                 jobs: client!(Jobs, credentials, &endpoints.run)?,
@@ -94,6 +101,7 @@ impl Google {
                 logging: client!(LoggingServiceV2, credentials, &endpoints.logging)?,
                 endpoints,
                 credentials,
+                policy: Policy::new(sign_in),
             })
         })
     }
@@ -101,7 +109,9 @@ impl Google {
     /// The job as it is now.
     pub fn job<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Job, CloudError>> {
         Box::pin(async move {
-            let job = policy::read(self.jobs.get_job().set_name(name.to_string()))
+            let job = self
+                .policy
+                .read(self.jobs.get_job().set_name(name.to_string()))
                 .send()
                 .await
                 .map_err(|error| CloudError::new("read the job", &error))?;
@@ -113,7 +123,9 @@ impl Google {
     pub fn executions<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Vec<Execution>, CloudError>> {
         Box::pin(async move {
             let request = self.executions.list_executions().set_parent(name.to_string()).set_page_size(100);
-            let page = policy::read(request)
+            let page = self
+                .policy
+                .read(request)
                 .send()
                 .await
                 .map_err(|error| CloudError::new("list the job's executions", &error))?;
@@ -129,7 +141,8 @@ impl Google {
     pub fn validate_run<'a>(&'a self, name: &'a JobName, run: RunJob) -> Reply<'a, Result<(), CloudError>> {
         Box::pin(async move {
             let request = self.run_request(name, run).set_validate_only(true);
-            policy::read(request)
+            self.policy
+                .read(request)
                 .send()
                 .await
                 .map(drop)
@@ -148,13 +161,14 @@ impl Google {
             .set_overrides(Overrides::new().set_container_overrides([container]))
     }
 
-    /// Runs the job once. The request is sent exactly once, whatever happens to its answer.
+    /// Runs the job once. The request is sent exactly once, whatever happens to its answer; but for
+    /// one that was not let in, which did nothing.
     pub fn run<'a>(&'a self, name: &'a JobName, run: RunJob) -> Reply<'a, Result<Execution, RunError>> {
         Box::pin(async move {
             const DOING: &str = "start the job";
             let request = self.run_request(name, run);
             // `.send()`, not `.poller()`: the poller hides the execution's name when the run fails.
-            let operation = policy::once(request).send().await.map_err(|error| {
+            let operation = self.policy.once(request).send().await.map_err(|error| {
                 let error = CloudError::new(DOING, &error);
                 if error.refused() { RunError::NotStarted(error) } else { RunError::Unknown(error) }
             })?;
@@ -173,7 +187,9 @@ impl Google {
     pub fn execution<'a>(&'a self, name: &'a ExecutionName) -> Reply<'a, Result<Execution, CloudError>> {
         Box::pin(async move {
             const DOING: &str = "read the execution";
-            let execution = policy::poll(self.executions.get_execution().set_name(name.to_string()))
+            let execution = self
+                .policy
+                .poll(self.executions.get_execution().set_name(name.to_string()))
                 .send()
                 .await
                 .map_err(|error| CloudError::new(DOING, &error))?;
@@ -186,7 +202,8 @@ impl Google {
     /// it has stopped.
     pub fn cancel<'a>(&'a self, name: &'a ExecutionName) -> Reply<'a, Result<(), CloudError>> {
         Box::pin(async move {
-            policy::read(self.executions.cancel_execution().set_name(name.to_string()))
+            self.policy
+                .read(self.executions.cancel_execution().set_name(name.to_string()))
                 .send()
                 .await
                 .map(drop)
@@ -200,7 +217,9 @@ impl Google {
         name: &'a ExecutionName,
     ) -> Reply<'a, Result<Option<TaskResult>, CloudError>> {
         Box::pin(async move {
-            let tasks = policy::read(self.tasks.list_tasks().set_parent(name.to_string()))
+            let tasks = self
+                .policy
+                .read(self.tasks.list_tasks().set_parent(name.to_string()))
                 .send()
                 .await
                 .map_err(|error| CloudError::new("read the execution's task", &error))?;
@@ -231,7 +250,9 @@ impl Google {
                 .set_filter(filter)
                 .set_order_by("timestamp asc")
                 .set_page_size(1000);
-            let page = policy::poll(request)
+            let page = self
+                .policy
+                .poll(request)
                 .send()
                 .await
                 .map_err(|error| CloudError::new("read the execution's log", &error))?;

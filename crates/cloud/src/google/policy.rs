@@ -3,14 +3,20 @@
 //! The clients' defaults retry a refused connection for most of a minute, never retry reading logs
 //! (a POST), and would poll for ever. Each call here says for itself what it may do.
 
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_gax::exponential_backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
 use google_cloud_gax::options::RequestOptionsBuilder;
 use google_cloud_gax::retry_policy::{NeverRetry, RetryPolicy, RetryPolicyExt};
 use google_cloud_gax::retry_result::RetryResult;
 use google_cloud_gax::retry_state::RetryState;
+use google_cloud_gax::throttle_result::ThrottleResult;
+
+use super::SignIn;
 
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -24,7 +30,7 @@ const READ_LIMIT: Duration = Duration::from_secs(6);
 struct Transient;
 
 impl RetryPolicy for Transient {
-    fn on_error(&self, _: &RetryState, error: google_cloud_gax::error::Error) -> RetryResult {
+    fn on_error(&self, _: &RetryState, error: Error) -> RetryResult {
         // A 5xx answer is either a status or, when its body is not Google's, a bare HTTP code.
         let unavailable = error.status().is_some_and(|status| {
             matches!(status.code, Code::Unavailable | Code::Internal | Code::DeadlineExceeded)
@@ -45,21 +51,79 @@ fn backoff() -> ExponentialBackoff {
         .clamp()
 }
 
-/// A read before anything has started: worth a few tries, then a person should be told.
-pub(super) fn read<B: RequestOptionsBuilder>(builder: B) -> B {
-    builder
-        .with_idempotency(true)
-        .with_retry_policy(Transient.with_time_limit(READ_LIMIT))
-        .with_backoff_policy(backoff())
-        .with_attempt_timeout(ATTEMPT)
+/// How calls are made, on behalf of somebody or nobody.
+pub(super) struct Policy {
+    sign_in: Option<SignIn>,
 }
 
-/// A read inside a loop that has its own rhythm and decides itself how often it fails.
-pub(super) fn poll<B: RequestOptionsBuilder>(builder: B) -> B {
-    builder.with_idempotency(true).with_retry_policy(NeverRetry).with_attempt_timeout(ATTEMPT)
+impl Policy {
+    pub(super) fn new(sign_in: Option<SignIn>) -> Self {
+        Self { sign_in }
+    }
+
+    /// A read before anything has started: worth a few tries, then a person should be told.
+    pub(super) fn read<B: RequestOptionsBuilder>(&self, builder: B) -> B {
+        let retry = Transient.with_time_limit(READ_LIMIT);
+        self.with(builder, retry).with_idempotency(true).with_attempt_timeout(ATTEMPT)
+    }
+
+    /// A read inside a loop that has its own rhythm and decides itself how often it fails.
+    pub(super) fn poll<B: RequestOptionsBuilder>(&self, builder: B) -> B {
+        self.with(builder, NeverRetry).with_idempotency(true).with_attempt_timeout(ATTEMPT)
+    }
+
+    /// Anything that may act twice when it is sent twice.
+    pub(super) fn once<B: RequestOptionsBuilder>(&self, builder: B) -> B {
+        self.with(builder, NeverRetry).with_idempotency(false).with_attempt_timeout(RUN_ATTEMPT)
+    }
+
+    fn with<B: RequestOptionsBuilder>(&self, builder: B, retry: impl RetryPolicy + 'static) -> B {
+        let sign_in = self.sign_in.clone();
+        let retry = Renewing { retry, sign_in, renewed: AtomicBool::new(false) };
+        builder.with_retry_policy(retry).with_backoff_policy(backoff())
+    }
 }
 
-/// Anything that may act twice when it is sent twice.
-pub(super) fn once<B: RequestOptionsBuilder>(builder: B) -> B {
-    builder.with_idempotency(false).with_retry_policy(NeverRetry).with_attempt_timeout(RUN_ATTEMPT)
+/// Sends a call once more, with a new token, when the service did not accept the one it came with:
+/// revoked, or expired while the laptop slept, which stops its clocks.
+///
+/// Whoever is not let in has not done anything, so this goes for every call, the start of a job
+/// included.
+struct Renewing<P> {
+    retry: P,
+    sign_in: Option<SignIn>,
+    renewed: AtomicBool,
+}
+
+impl<P> fmt::Debug for Renewing<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Renewing")
+    }
+}
+
+impl<P: RetryPolicy> RetryPolicy for Renewing<P> {
+    fn on_error(&self, state: &RetryState, error: Error) -> RetryResult {
+        if let Some(sign_in) = &self.sign_in
+            && not_let_in(&error)
+            && !self.renewed.swap(true, Ordering::Relaxed)
+            && sign_in.renew().is_ok()
+        {
+            return RetryResult::Continue(error);
+        }
+        self.retry.on_error(state, error)
+    }
+
+    fn on_throttle(&self, state: &RetryState, error: Error) -> ThrottleResult {
+        self.retry.on_throttle(state, error)
+    }
+
+    fn remaining_time(&self, state: &RetryState) -> Option<Duration> {
+        self.retry.remaining_time(state)
+    }
+}
+
+/// The service said so, in the way of REST or of gRPC.
+fn not_let_in(error: &Error) -> bool {
+    error.http_status_code() == Some(401)
+        || error.status().is_some_and(|status| status.code == Code::Unauthenticated)
 }

@@ -6,7 +6,7 @@ use google_cloud_run_v2::model::TrafficTargetAllocationType;
 use google_cloud_run_v2::model::condition::State;
 use jiff::Timestamp;
 
-use super::{Google, Reply, client, convert, policy};
+use super::{Google, Reply, client, convert};
 use crate::error::CloudError;
 use crate::model::{LogEntry, Readiness, Revision, Service};
 use crate::names::ServiceName;
@@ -17,7 +17,9 @@ impl Google {
     pub fn service<'a>(&'a self, name: &'a ServiceName) -> Reply<'a, Result<Service, CloudError>> {
         Box::pin(async move {
             let client = client!(Services, self.credentials, &self.endpoints.run)?;
-            let service = policy::read(client.get_service().set_name(name.to_string()))
+            let service = self
+                .policy
+                .read(client.get_service().set_name(name.to_string()))
                 .send()
                 .await
                 .map_err(|error| CloudError::new("read the service", &error))?;
@@ -30,7 +32,9 @@ impl Google {
         Box::pin(async move {
             let client = client!(Revisions, self.credentials, &self.endpoints.run)?;
             let request = client.list_revisions().set_parent(name.to_string()).set_page_size(100);
-            let list = policy::read(request)
+            let list = self
+                .policy
+                .read(request)
                 .send()
                 .await
                 .map_err(|error| CloudError::new("list the service's revisions", &error))?;
@@ -61,7 +65,8 @@ impl Google {
             }
             let mask = google_cloud_wkt::FieldMask::default().set_paths(["template"]);
             let request = client.update_service().set_service(changed).set_update_mask(mask);
-            policy::once(request)
+            self.policy
+                .once(request)
                 .send()
                 .await
                 .map(drop)
@@ -77,7 +82,9 @@ impl Google {
     ) -> Reply<'a, Result<Revision, CloudError>> {
         Box::pin(async move {
             let client = client!(Revisions, self.credentials, &self.endpoints.run)?;
-            let revision = policy::poll(client.get_revision().set_name(format!("{service}/revisions/{id}")))
+            let revision = self
+                .policy
+                .poll(client.get_revision().set_name(format!("{service}/revisions/{id}")))
                 .send()
                 .await
                 .map_err(|error| CloudError::new("read the revision", &error))?;
@@ -105,7 +112,9 @@ impl Google {
                 .set_filter(filter)
                 .set_order_by("timestamp desc")
                 .set_page_size(lines);
-            let page = policy::poll(request)
+            let page = self
+                .policy
+                .poll(request)
                 .send()
                 .await
                 .map_err(|error| CloudError::new("read the revision's log", &error))?;

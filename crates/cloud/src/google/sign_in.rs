@@ -18,7 +18,7 @@ use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderMap, HeaderValue};
 use serde_json::Value;
 
-use crate::error::{CloudError, CloudErrorKind};
+use crate::error::{CloudError, CloudErrorKind, sign_in_message};
 
 const DOING: &str = "sign in to Google Cloud";
 /// What every call of ours needs ("OAuth 2.0 Scopes for Google APIs").
@@ -42,6 +42,21 @@ pub struct SignInOptions {
     pub gcloud_account: Option<String>,
     /// The service account to act as.
     pub impersonate: Option<String>,
+}
+
+impl SignInOptions {
+    /// The sign-in that is named, and so used before any other.
+    #[must_use]
+    pub fn named(&self) -> Option<SignInSource> {
+        let token = self.access_token_file.clone().map(SignInSource::AccessTokenFile);
+        token.or_else(|| self.application_credentials.clone().map(SignInSource::ApplicationCredentials))
+    }
+
+    /// The account of gcloud's active configuration.
+    #[must_use]
+    pub fn gcloud_account(&self) -> Option<String> {
+        gcloud_account(self.gcloud.as_deref()?, self)
+    }
 }
 
 /// Where the sign-in was found.
@@ -78,21 +93,22 @@ impl fmt::Display for SignInSource {
 pub struct SignIn {
     source: SignInSource,
     account: Option<String>,
-    impersonates: Option<String>,
+    acts_as: Option<String>,
     token: std::sync::Arc<Renewable>,
 }
 
 impl SignIn {
-    /// Finds a sign-in; nothing is sent yet.
+    /// Finds a sign-in, and begins to fetch the first token where that takes a request.
     pub fn find(options: &SignInOptions) -> Result<Self, CloudError> {
+        crate::install_tls_provider();
         let (source, account, recipe) = look(options)?;
         let recipe = match &options.impersonate {
             Some(target) => Recipe::Impersonated { of: Box::new(recipe), target: target.clone() },
             None => recipe,
         };
         let token = Renewable { current: RwLock::new(recipe.make()?), recipe };
-        let impersonates = options.impersonate.clone();
-        Ok(Self { source, account, impersonates, token: std::sync::Arc::new(token) })
+        let acts_as = options.impersonate.clone();
+        Ok(Self { source, account, acts_as, token: std::sync::Arc::new(token) })
     }
 
     /// Where it was found.
@@ -104,14 +120,25 @@ impl SignIn {
     /// The account, where the source names one.
     #[must_use]
     pub fn account(&self) -> Option<&str> {
-        self.impersonates.as_deref().or(self.account.as_deref())
+        self.account.as_deref()
+    }
+
+    /// The service account it acts as, where the environment says so.
+    #[must_use]
+    pub fn acts_as(&self) -> Option<&str> {
+        self.acts_as.as_deref()
     }
 
     /// An access token that is good now: the first one takes a request to Google.
     pub async fn token(&self) -> Result<String, CloudError> {
-        match self.token.now().access_token().await {
-            Ok(token) => Ok(token.token),
-            Err(error) => Err(refused(&error)),
+        access_token(&self.token.now()).await
+    }
+
+    /// The same of the account itself, whatever it acts as.
+    pub(super) async fn own_token(&self) -> Result<String, CloudError> {
+        match &self.token.recipe {
+            Recipe::Impersonated { of, .. } => access_token(&of.make()?).await,
+            _ => self.token().await,
         }
     }
 
@@ -128,16 +155,17 @@ impl SignIn {
     }
 }
 
+async fn access_token(credentials: &AccessTokenCredentials) -> Result<String, CloudError> {
+    match credentials.access_token().await {
+        Ok(token) => Ok(token.token),
+        Err(error) => Err(refused(&error)),
+    }
+}
+
 fn refused(error: &CredentialsError) -> CloudError {
     // Not every failure is a refusal: without a network there is nobody to refuse.
     let kind = if error.is_transient() { CloudErrorKind::Unreachable } else { CloudErrorKind::NotSignedIn };
-    let mut message = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        message = cause.to_string();
-        source = cause.source();
-    }
-    CloudError { kind, doing: DOING, message }
+    CloudError { kind, doing: DOING, message: sign_in_message(error) }
 }
 
 fn not_signed_in(message: impl Into<String>) -> CloudError {
@@ -192,6 +220,11 @@ fn account_in(json: &Value) -> Option<String> {
     ["client_email", "account"]
         .iter()
         .find_map(|field| json[*field].as_str())
+        // Of a file for acting as a service account: the address that gives its tokens.
+        .or_else(|| {
+            let (_, rest) = json["service_account_impersonation_url"].as_str()?.rsplit_once('/')?;
+            rest.strip_suffix(":generateAccessToken")
+        })
         .filter(|account| !account.is_empty())
         .map(str::to_owned)
 }
@@ -224,7 +257,14 @@ fn gcloud_account(folder: &Path, options: &SignInOptions) -> Option<String> {
 impl Recipe {
     fn make(&self) -> Result<AccessTokenCredentials, CloudError> {
         let invalid = |error: google_cloud_auth::build_errors::Error| {
-            not_signed_in(format!("the stored credentials cannot be used: {error}"))
+            // Other texts may quote the file, which is secret.
+            let words = error.to_string();
+            let what = words
+                .rsplit_once("missing field")
+                .map_or("they are not as Google writes them".to_owned(), |(_, field)| {
+                    format!("there is no {}", field.trim().replace('`', "\""))
+                });
+            not_signed_in(format!("the stored credentials cannot be used: {what}"))
         };
         match self {
             Self::File(path) => Ok(AccessTokenCredentials::from(Ready::new(Supply::File(path.clone())))),
@@ -353,7 +393,10 @@ impl Ready {
         };
         let token = text.trim().to_owned();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(failed("what should be an access token is none".to_owned()));
+            return Err(failed(match &self.supply {
+                Supply::File(path) => format!("{} does not hold an access token", path.display()),
+                Supply::Gcloud => "gcloud auth print-access-token printed no access token".to_owned(),
+            }));
         }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let tag = match last.as_ref() {
@@ -440,6 +483,8 @@ mod tests {
         };
         let found = SignIn::find(&both).expect("found");
         assert_eq!(found.token().await.expect("a token"), "abc-._");
+        let robot = SignInOptions { impersonate: Some("robot@p".to_owned()), ..both };
+        assert_eq!(SignIn::find(&robot).expect("found").acts_as(), Some("robot@p"));
         let bad = SignInOptions { application_credentials: at("bad.json"), ..SignInOptions::default() };
         let error = SignIn::find(&bad).err().expect("refused");
         assert_eq!(error.kind, CloudErrorKind::NotSignedIn);

@@ -117,7 +117,8 @@ fn needed(emulated: Emulated) -> (Service, &'static str) {
         Emulated::TestJobPermissions
         | Emulated::TestServicePermissions
         | Emulated::TestProjectPermissions
-        | Emulated::RefreshToken => (Projects, ""),
+        | Emulated::RefreshToken
+        | Emulated::UserInfo => (Projects, ""),
     }
 }
 
@@ -269,4 +270,9 @@ pub(super) fn refresh(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError>
             "token_type": "Bearer",
         }),
     ))
+}
+
+/// Whose token it is (`OpenID` Connect Core 1.0, section 5.3).
+pub(super) fn user_info(call: &Call<'_>) -> Reply {
+    Reply::new("", json!({ "sub": "1", "email": call.caller, "email_verified": true }))
 }

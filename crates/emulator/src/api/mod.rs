@@ -79,6 +79,7 @@ pub(crate) enum Emulated {
     GetProject,
     GenerateAccessToken,
     RefreshToken,
+    UserInfo,
 }
 
 const PAGE: &[&str] = &["pageSize", "pageToken", "showDeleted"];
@@ -191,6 +192,7 @@ pub(crate) const METHODS: &[Method] = &[
     missing("google.iam.credentials.v1.IAMCredentials.SignBlob", "POST", "/v1/projects/*/serviceAccounts/*:signBlob"),
     missing("google.iam.credentials.v1.IAMCredentials.SignJwt", "POST", "/v1/projects/*/serviceAccounts/*:signJwt"),
     method("oauth2.googleapis.com/token", "POST", "/token", &[], Emulated::RefreshToken),
+    method("openidconnect.googleapis.com/v1/userinfo", "GET", "/v1/userinfo", &[], Emulated::UserInfo),
 ];
 
 /// The query parameters every Google API takes (`google/api/http.proto` and the guide "System
@@ -343,6 +345,7 @@ pub(crate) async fn dispatch(cloud: &Arc<Cloud>, call: Call<'_>) -> Result<Reply
         Emulated::GetProject => iam::get_project(cloud, &call),
         Emulated::GenerateAccessToken => iam::generate_token(cloud, &call),
         Emulated::RefreshToken => iam::refresh(cloud, &call),
+        Emulated::UserInfo => Ok(iam::user_info(&call)),
     }
 }
 

@@ -1,0 +1,79 @@
+//! Who calls, and what it may do.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use google_cloud_resourcemanager_v3::client::Projects;
+use serde::Deserialize;
+
+use super::{Google, Reply, SignIn, client};
+use crate::error::{CloudError, CloudErrorKind};
+use crate::names::JobName;
+use crate::permissions::PERMISSIONS;
+
+const DOING: &str = "ask which permissions are there";
+/// Google's own `OpenID` Connect service, of its discovery document.
+const USER_INFO: &str = "https://openidconnect.googleapis.com";
+/// It is asked for a name only, which is not worth a long wait.
+const USER_INFO_WITHIN: Duration = Duration::from_secs(5);
+
+#[derive(Deserialize)]
+struct UserInfo {
+    email: Option<String>,
+}
+
+#[expect(clippy::must_use_candidate, reason = "a future says so itself")]
+impl Google {
+    /// Those of [`PERMISSIONS`] the caller has: in the job's project or, for the job, on the job
+    /// alone.
+    pub fn granted<'a>(&'a self, job: &'a JobName) -> Reply<'a, Result<BTreeSet<&'static str>, CloudError>> {
+        Box::pin(async move {
+            let all: BTreeSet<&'static str> = PERMISSIONS.iter().map(|permission| permission.name).collect();
+            let those = |granted: &[String]| -> BTreeSet<&'static str> {
+                all.iter().copied().filter(|name| granted.iter().any(|granted| granted == name)).collect()
+            };
+            let client = client!(Projects, self.credentials, &self.endpoints.resource_manager)?;
+            let request = client
+                .test_iam_permissions()
+                .set_resource(format!("projects/{}", job.project))
+                .set_permissions(all.iter().copied());
+            let answer =
+                self.policy.read(request).send().await.map_err(|error| CloudError::new(DOING, &error))?;
+            let mut granted = those(&answer.permissions);
+            // Asked about a job, other permissions than a job's are refused as invalid.
+            let rest: Vec<_> =
+                all.difference(&granted).copied().filter(|name| name.starts_with("run.jobs.")).collect();
+            if rest.is_empty() {
+                return Ok(granted);
+            }
+            let request =
+                self.jobs.test_iam_permissions().set_resource(job.to_string()).set_permissions(rest);
+            match self.policy.read(request).send().await.map_err(|error| CloudError::new(DOING, &error)) {
+                Ok(answer) => granted.extend(those(&answer.permissions)),
+                // There is no such job: nothing is given on it.
+                Err(error)
+                    if matches!(error.kind, CloudErrorKind::NotFound | CloudErrorKind::PermissionDenied) => {}
+                Err(error) => return Err(error),
+            }
+            Ok(granted)
+        })
+    }
+
+    /// Whose sign-in it is: as its source says, else as Google says. `None` where neither does, as
+    /// with a token that is not for telling that.
+    pub fn account<'a>(&'a self, sign_in: &'a SignIn) -> Reply<'a, Option<String>> {
+        Box::pin(async move {
+            if let Some(account) = sign_in.account() {
+                return Some(account.to_owned());
+            }
+            let token = sign_in.own_token().await.ok()?;
+            let base = self.endpoints.user_info.as_deref().unwrap_or(USER_INFO);
+            let request = reqwest::Client::new()
+                .get(format!("{base}/v1/userinfo"))
+                .bearer_auth(token)
+                .timeout(USER_INFO_WITHIN);
+            let answer = request.send().await.ok()?.error_for_status().ok()?;
+            answer.json::<UserInfo>().await.ok()?.email
+        })
+    }
+}

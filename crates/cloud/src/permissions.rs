@@ -1,0 +1,77 @@
+//! What a caller must be allowed to do, by what it is for.
+//!
+//! **To add a permission:** its line here. Sources: "IAM permissions" and "IAM roles" in the
+//! documentation of each service.
+
+use std::fmt;
+
+/// What permissions are needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Running tasks: all that most people need.
+    Tasks,
+    /// `build`
+    Build,
+    /// `restore-backend`
+    RestoreBackend,
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tasks => "tasks",
+            Self::Build => "build",
+            Self::RestoreBackend => "restore-backend",
+        })
+    }
+}
+
+/// A permission that is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permission {
+    /// What it is needed for.
+    pub purpose: Purpose,
+    /// Its name, such as `run.jobs.get`.
+    pub name: &'static str,
+    /// The smallest predefined role that gives it, together with its neighbours here.
+    pub role: &'static str,
+}
+
+const fn permission(purpose: Purpose, name: &'static str, role: &'static str) -> Permission {
+    Permission { purpose, name, role }
+}
+
+const RUN_VIEWER: &str = "roles/run.viewer";
+const RUN_EXECUTOR: &str = "roles/run.jobsExecutorWithOverrides";
+const RUN_DEVELOPER: &str = "roles/run.developer";
+const REGISTRY_READER: &str = "roles/artifactregistry.reader";
+const REGISTRY_WRITER: &str = "roles/artifactregistry.writer";
+const ACCOUNT_USER: &str = "roles/iam.serviceAccountUser";
+
+/// Every permission that some command needs. One that two need is there twice.
+pub const PERMISSIONS: [Permission; 20] = {
+    use Purpose::{Build, RestoreBackend, Tasks};
+    [
+        permission(Tasks, "run.jobs.get", RUN_VIEWER),
+        permission(Tasks, "run.jobs.run", RUN_EXECUTOR),
+        // Needed as soon as a run has variables of its own, and so by every task.
+        permission(Tasks, "run.jobs.runWithOverrides", RUN_EXECUTOR),
+        permission(Tasks, "run.executions.cancel", RUN_EXECUTOR),
+        permission(Tasks, "run.executions.get", RUN_VIEWER),
+        permission(Tasks, "run.executions.list", RUN_VIEWER),
+        permission(Tasks, "run.tasks.list", RUN_VIEWER),
+        permission(Tasks, "logging.logEntries.list", "roles/logging.viewer"),
+        permission(Build, "run.jobs.create", RUN_DEVELOPER),
+        permission(Build, "run.jobs.update", RUN_DEVELOPER),
+        permission(Build, "iam.serviceAccounts.actAs", ACCOUNT_USER),
+        permission(Build, "cloudsql.instances.get", "roles/cloudsql.viewer"),
+        permission(Build, "artifactregistry.repositories.get", REGISTRY_READER),
+        permission(Build, "artifactregistry.repositories.downloadArtifacts", REGISTRY_READER),
+        permission(Build, "artifactregistry.repositories.uploadArtifacts", REGISTRY_WRITER),
+        permission(RestoreBackend, "run.services.get", RUN_VIEWER),
+        permission(RestoreBackend, "run.revisions.get", RUN_VIEWER),
+        permission(RestoreBackend, "run.revisions.list", RUN_VIEWER),
+        permission(RestoreBackend, "run.services.update", RUN_DEVELOPER),
+        permission(RestoreBackend, "iam.serviceAccounts.actAs", ACCOUNT_USER),
+    ]
+};
