@@ -77,7 +77,6 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
     connecting (N.N s)
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
       │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -112,7 +111,6 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
     connecting (N.N s)
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
       │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -175,7 +173,6 @@ fn levels_and_roles(world_with: WorldWith) {
     connecting (N.N s)
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
       │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -206,7 +203,6 @@ fn levels_and_roles(world_with: WorldWith) {
     connecting (N.N s)
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
       │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -226,7 +222,6 @@ fn levels_and_roles(world_with: WorldWith) {
     connecting (N.N s)
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
       │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -249,7 +244,6 @@ fn failures_are_told_with_the_executors_exit_code(world_with: WorldWith) {
     connecting (N.N s)
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
       │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     error: there is no user Steve (names are compared exactly, upper and lower case included); nothing was changed

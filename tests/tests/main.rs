@@ -2,6 +2,7 @@
 
 mod build;
 mod endings;
+mod following;
 mod image;
 mod input;
 mod journeys;

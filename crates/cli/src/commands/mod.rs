@@ -77,10 +77,10 @@ impl Context<'_> {
         }
     }
 
-    /// The environment, and its opening: that goes on while a person answers questions.
+    /// The environment of a task, and its opening: that goes on while a person answers questions.
     fn open(&mut self) -> Result<(Environment, Opening), CliError> {
         let environment = self.environment()?;
-        let opening = self.open_environment(&environment)?;
+        let opening = self.open_environment(&environment)?.with_log();
         Ok((environment, opening))
     }
 

@@ -21,6 +21,8 @@ pub async fn run(
     embedded: bool,
     emit: Emit<'_>,
 ) -> Result<Run, CliError> {
+    // Before anything can be in the log; nobody waits for it.
+    let tail = google.tail_log(job).await;
     let read = async { google.job(job).await.map_err(CliError::from) };
     let prepared: Result<(Job, Request), CliError> = tokio::select! {
         prepared = async { tokio::try_join!(read, request) } => prepared,
@@ -49,7 +51,7 @@ pub async fn run(
     let name = execution.name.clone();
     emit(Event::Started(name.clone()));
 
-    let mut following = std::pin::pin!(follow(google, execution, emit));
+    let mut following = std::pin::pin!(follow(google, execution, Some(tail), emit));
     let mut interruptions = 0;
     let followed = loop {
         tokio::select! {
