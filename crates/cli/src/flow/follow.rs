@@ -238,7 +238,7 @@ impl Log {
     fn settled(&self) -> Option<Instant> {
         let (came, late) = self.result_came?;
         let (least, most) = self.lateness.unwrap_or_default();
-        let latest = (most - least) * 5 / 4;
+        let latest = most.saturating_sub(least) * 5 / 4;
         Some(came + latest.saturating_sub(late.saturating_sub(least)).min(LONGEST_LINGER))
     }
 }

@@ -23,7 +23,6 @@ pub(super) struct Streams {
     stream: ResponseStream<TailLogEntriesResponse>,
 }
 
-#[expect(clippy::must_use_candidate, reason = "a future says so itself")]
 impl Google {
     /// Begins to connect for [`tail_log`](Self::tail_log), so that no run waits for it. There is no
     /// session, of which a project has ten, before something is asked for.
