@@ -32,6 +32,8 @@ const DIGEST: &str = "sha256:4b825dc642cb6eb9a060e54bf8d69288fbee4904f1a5b7d4a1e
 
 /// The access token that worlds with a sign-in want.
 pub const TOKEN: &str = "ya29.planted-Kq3-token";
+/// How the path of a call ends that follows the log live.
+pub const TAIL: &str = "/TailLogEntries";
 
 /// A folder, a cloud and, in most worlds, a database.
 pub struct World {
@@ -77,7 +79,13 @@ impl World {
     /// No container: executions do what a script says.
     #[must_use]
     pub fn scripted(script: Script) -> Self {
-        let world = Self::new(Runner::Scripted);
+        Self::scripted_in(Emulator::builder(), script)
+    }
+
+    /// The same in a cloud as the builder says.
+    #[must_use]
+    pub fn scripted_in(builder: Builder, script: Script) -> Self {
+        let world = Self::start(builder, REGISTRY);
         world.put_job(&json!([]));
         world.emulator.set_script(JOB, script);
         world
@@ -178,10 +186,12 @@ environments:
     }
 
     /// The calls the cloud received, one a line, with names that differ from run to run replaced. How
-    /// often the state was asked for depends on the machine: the same call again is left out.
+    /// often the state was asked for depends on the machine: the same call again is left out. So is
+    /// the live log, for which nobody waits.
     #[must_use]
     pub fn calls(&self) -> String {
         let mut lines: Vec<String> = self.emulator.calls().iter().map(RecordedCall::line).collect();
+        lines.retain(|line| !line.ends_with(TAIL));
         lines.dedup();
         redact(&lines.join("\n")).replace("/v2/projects/quill-medical-staging/locations/europe-west2", "…")
     }
@@ -288,9 +298,9 @@ impl Finished for Output {
     }
 
     fn transcript(&self) -> String {
-        // How far it was at each look depends on the machine.
-        let phases =
-            regex::Regex::new(r"(?m)^(queued|preparing the container|running) \(.*\n").expect("valid");
+        // How far it was at each look depends on the machine, and so does what of the log comes first.
+        let phases = r"(?m)^(queued|preparing the container|running|reading the result) \(.*\n";
+        let phases = regex::Regex::new(phases).expect("valid");
         redact(&phases.replace_all(&self.to_string(), ""))
     }
 }

@@ -10,7 +10,7 @@ use quill_admin_testkit::home::Output;
 use serde_json::json;
 
 /// A result line, as the executor prints it.
-fn result(exit_code: u8) -> Step {
+pub(crate) fn result(exit_code: u8) -> Step {
     let outcome = json!({"result": "failed", "failure": {"message": "stopped by a signal"}});
     let line = json!({"contract": 1, "action": "check", "exit_code": exit_code, "outcome": outcome});
     Step::log(json!({"severity": "ERROR", "message": "stopped", "quill_admin": line}).to_string())
@@ -42,7 +42,6 @@ fn never_started() {
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
     error: execution quill-admin-staging-XXXXX never started: Image 'admin@sha256:…' not found.
     ");
     assert_eq!(world.runs(), 1);
@@ -62,7 +61,6 @@ fn killed_before_it_could_tell() {
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
       │ connecting
     error: the container of execution quill-admin-staging-XXXXX was killed by signal 9 before it could tell its result; whether the task was done is not known
       Cloud Run: Container terminated on signal 9.

@@ -81,7 +81,6 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
       │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -120,7 +119,6 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
       │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -188,7 +186,6 @@ fn levels_and_roles(world_with: WorldWith) {
       reason           left the board
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
       │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -223,7 +220,6 @@ fn levels_and_roles(world_with: WorldWith) {
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
       │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -247,7 +243,6 @@ fn levels_and_roles(world_with: WorldWith) {
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
       │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -274,7 +269,6 @@ fn failures_are_told_with_the_executors_exit_code(world_with: WorldWith) {
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    reading the result (N.N s)
       │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     error: there is no user Steve (names are compared exactly, upper and lower case included); nothing was changed

@@ -3,6 +3,7 @@
 mod afterwards;
 mod build;
 mod endings;
+mod following;
 mod image;
 mod input;
 mod journeys;

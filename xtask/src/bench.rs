@@ -42,6 +42,8 @@ enum Subject {
     Local,
     /// What the CLI adds to what the cloud takes
     Overhead,
+    /// From a log entry that can be read to its line on the terminal
+    Log,
     /// `quill-admin build`: when nothing has changed, after an edit, and its memory
     Image,
     /// Building after an edit
@@ -92,6 +94,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     if wanted(Subject::Overhead) {
         findings.push(overhead()?);
+    }
+    if wanted(Subject::Log) {
+        findings.extend(log()?);
     }
     if wanted(Subject::Image) {
         findings.extend(image()?);
@@ -146,6 +151,11 @@ impl Sample {
 
     fn median(&self) -> f64 {
         self.0[self.0.len() / 2]
+    }
+
+    /// What 95 of 100 are below.
+    fn percentile_95(&self) -> f64 {
+        self.0[self.0.len() * 95 / 100]
     }
 
     fn note(&self) -> String {
@@ -293,17 +303,7 @@ fn overhead() -> anyhow::Result<Finding> {
              additional_competencies, removed_competencies, system_permissions)
          VALUES ('bench', 'bench@example.org', '{HASH}', true, false, 'patient', '[]', '[]', 'patient')"
     ));
-    let home = Home::new();
-    let environments = environments();
-    let (before, _) =
-        environments.split_once("environments:").context("environments.yaml has no environments")?;
-    home.write(
-        "environments.yaml",
-        &format!(
-            "{before}environments:\n  bench: {{ project: {PROJECT}, endpoint: \"{}\" }}\n",
-            emulator.url
-        ),
-    );
+    let home = emulator.home()?;
 
     let mut before_run = Vec::new();
     let mut after_end = Vec::new();
@@ -355,6 +355,106 @@ fn overhead() -> anyhow::Result<Finding> {
     })
 }
 
+// --- the log ---
+
+const LINES: usize = 150;
+
+fn log() -> anyhow::Result<Vec<Finding>> {
+    let live = followed(10)?;
+    let polling = followed(0)?;
+    let finding = |what, target, times: &Sample| Finding {
+        what,
+        unit: "ms",
+        target,
+        measured: times.percentile_95(),
+        note: format!("95th percentile of {LINES} lines; {}", times.note()),
+    };
+    Ok(vec![
+        finding("log: from readable to the terminal, live", 200.0, &live.times),
+        finding("log: from readable to the terminal, polling", 2200.0, &polling.times),
+        Finding {
+            what: "log: CPU of the CLI",
+            unit: "ms",
+            target: 150.0,
+            measured: live.cpu,
+            note: format!("a run of {:.0} s, live; {:.0} polling", live.seconds, polling.cpu),
+        },
+        Finding {
+            what: "log: peak memory of the CLI",
+            unit: "MiB",
+            target: 40.0,
+            measured: live.memory.max(polling.memory),
+            note: "the larger of both".to_owned(),
+        },
+    ])
+}
+
+/// What came of following one run.
+struct FollowedRun {
+    /// Milliseconds from readable to written.
+    times: Sample,
+    seconds: f64,
+    /// Milliseconds.
+    cpu: f64,
+    /// MiB at most.
+    memory: f64,
+}
+
+/// Follows a run that writes lines at a steady pace, in a project that has room for so many live logs.
+fn followed(tails: u32) -> anyhow::Result<FollowedRun> {
+    let emulator =
+        Emulator::start_with(&["--runner", "scripted", "--log-tails-per-project", &tails.to_string()])?;
+    let container = json!({"image": format!("europe-west2-docker.pkg.dev/{PROJECT}/quill/admin")});
+    let template = json!({"taskCount": 1, "template": {"containers": [container], "maxRetries": 0}});
+    emulator.ask("PUT", &format!("/emulator/resources/{JOB}"), &json!({"template": template}))?;
+    let outcome = json!({"result": "failed", "failure": {"message": "measured"}});
+    let result = json!({"quill_admin": {"contract": 1, "exit_code": 1, "outcome": outcome}});
+    let mut steps = vec![json!({"wait": 700})];
+    for number in 0..LINES {
+        steps.extend([json!({"log": {"line": format!("line {number}")}}), json!({"wait": 70})]);
+    }
+    steps.extend([json!({"log": {"line": result.to_string()}}), json!({"exit": 1})]);
+    emulator.ask("PUT", &format!("/emulator/scripts/{JOB}"), &json!({"steps": steps}))?;
+
+    let home = emulator.home()?;
+    let started = Instant::now();
+    let mut process = Command::new(program("quill-admin")?)
+        .args(["show-user", "--env", "bench", "--username", "bench"])
+        .current_dir(home.work())
+        .env_clear()
+        .env("HOME", home.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut written = Vec::new();
+    for line in BufReader::new(process.stderr.take().context("no output")?).lines() {
+        let (line, at) = (line?, Timestamp::now());
+        written.extend(line.strip_prefix("  │ ").map(|line| (line.to_owned(), at)));
+    }
+    let used = process.wait4()?;
+    ensure!(written.len() == LINES, "{} lines of {LINES}", written.len());
+
+    let list = json!({"resourceNames": [format!("projects/{PROJECT}")], "pageSize": 1000});
+    let entries = emulator.ask("POST", "/v2/entries:list", &list)?;
+    let readable = |line: &str| {
+        let entry = entries["entries"].as_array()?.iter().find(|entry| entry["textPayload"] == line)?;
+        entry["receiveTimestamp"].as_str()?.parse::<Timestamp>().ok()
+    };
+    let times = written.iter().map(|(line, at)| {
+        let readable = readable(line).with_context(|| format!("{line} is not in the log"))?;
+        Ok(at.duration_since(readable).as_secs_f64() * 1000.0)
+    });
+    #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+    let memory = used.rusage.maxrss as f64 / 1_048_576.0;
+    Ok(FollowedRun {
+        times: Sample::new(times.collect::<anyhow::Result<_>>()?),
+        seconds: started.elapsed().as_secs_f64(),
+        cpu: milliseconds(used.rusage.utime + used.rusage.stime),
+        memory,
+    })
+}
+
 /// The emulator as a program of its own.
 struct Emulator {
     process: Child,
@@ -364,15 +464,31 @@ struct Emulator {
 impl Emulator {
     fn start() -> anyhow::Result<Self> {
         let executor = program("quill-admin-executor")?;
+        let image = format!("quill/admin={}", text(&executor)?);
+        Self::start_with(&["--log-reads-per-minute", "100000", "--image", &image])
+    }
+
+    fn start_with(args: &[&str]) -> anyhow::Result<Self> {
         let mut process = Command::new(program("cloud-emulator")?)
-            .args(["--listen", "127.0.0.1:0", "--log-reads-per-minute", "100000", "--image"])
-            .arg(format!("quill/admin={}", executor.to_str().context("the build folder's name is not text")?))
+            .args(["--listen", "127.0.0.1:0"])
+            .args(args)
             .stdout(Stdio::piped())
             .spawn()
             .context("failed to start the emulator")?;
         let mut url = String::new();
         BufReader::new(process.stdout.take().context("no output")?).read_line(&mut url)?;
         Ok(Self { process, url: url.trim().to_owned() })
+    }
+
+    /// A home with an environment that is this emulator.
+    fn home(&self) -> anyhow::Result<Home> {
+        let home = Home::new();
+        let environments = environments();
+        let (before, _) =
+            environments.split_once("environments:").context("environments.yaml has no environments")?;
+        let environment = format!("bench: {{ project: {PROJECT}, endpoint: \"{}\" }}", self.url);
+        home.write("environments.yaml", &format!("{before}environments:\n  {environment}\n"));
+        Ok(home)
     }
 
     fn put_job(&self, database: &Database) -> anyhow::Result<()> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use quill_admin_cloud::{Credentials, Endpoints, Google, SignIn, SignInOptions};
 use quill_admin_contract::ExitCode;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::args::Runner;
 use crate::config::{Environment, Place};
@@ -136,20 +136,34 @@ impl World {
 }
 
 impl Opening {
+    /// Connects to the log, too, which every task needs.
+    #[must_use]
+    pub fn with_log(self) -> Self {
+        let Self { world, doing } = self;
+        let world = tokio::spawn(async move {
+            let world = opened(world.await)?;
+            world.google.prepare_log_tail();
+            Ok(world)
+        });
+        Self { world, doing }
+    }
+
     /// Waits until it is open, telling what takes time.
     pub async fn wait(mut self, emit: Emit<'_>) -> Result<World, CliError> {
         emit(Event::Doing(*self.doing.borrow_and_update()));
         loop {
             tokio::select! {
-                world = &mut self.world => {
-                    return world.unwrap_or_else(|error| {
-                        Err(CliError::new(ExitCode::Unexpected, format!("opening the environment failed: {error}")))
-                    });
-                }
+                world = &mut self.world => return opened(world),
                 Ok(()) = self.doing.changed() => emit(Event::Doing(*self.doing.borrow_and_update())),
             }
         }
     }
+}
+
+fn opened(world: Result<Result<World, CliError>, JoinError>) -> Result<World, CliError> {
+    world.unwrap_or_else(|error| {
+        Err(CliError::new(ExitCode::Unexpected, format!("opening the environment failed: {error}")))
+    })
 }
 
 /// Finds the sign-in. Where everything is on this machine nobody asks for one, and the one a person

@@ -15,10 +15,10 @@ mod permissions;
 mod settings;
 
 pub use error::{CloudError, CloudErrorKind};
-pub use google::{Credentials, Endpoints, Google, Reply, SignIn, SignInOptions, SignInSource};
+pub use google::{Credentials, Endpoints, Google, LogTail, Reply, SignIn, SignInOptions, SignInSource};
 pub use model::{
-    AuditEntry, DatabaseInstance, DeployedJob, Ending, Execution, Job, LogEntry, LogSource, Phase, Readiness,
-    Revision, RunError, RunJob, Service, Severity, TaskResult,
+    AuditEntry, DatabaseInstance, DeployedJob, Ending, Execution, Job, LogEntry, LogPage, LogSource, Phase,
+    Readiness, Revision, RunError, RunJob, Service, Severity, TaskResult,
 };
 pub use names::{ExecutionName, InvalidName, JobName, ProjectId, Region, ResourceId, ServiceName};
 pub use permissions::{PERMISSIONS, Permission, Purpose};

@@ -1,6 +1,7 @@
 //! What the rest of the program knows of Google Cloud.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -195,8 +196,12 @@ pub enum Severity {
 pub struct LogEntry {
     /// Unique among the entries of one timestamp; with it, a repeated entry is known.
     pub insert_id: String,
+    /// The id of the execution it is of; empty where the entry does not say.
+    pub execution: String,
     /// When the line was written.
     pub timestamp: Timestamp,
+    /// How long after that Cloud Logging had it.
+    pub lateness: Duration,
     /// Where it came from.
     pub source: LogSource,
     /// How serious it is.
@@ -216,4 +221,13 @@ pub struct AuditEntry {
     pub timestamp: Timestamp,
     /// The whole JSON payload.
     pub payload: Value,
+}
+
+/// Some entries of the log, and where there are more.
+#[derive(Debug, Clone, Default)]
+pub struct LogPage {
+    /// The entries.
+    pub entries: Vec<LogEntry>,
+    /// What asks for the next page; empty on the last one.
+    pub next: String,
 }

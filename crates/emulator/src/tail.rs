@@ -53,7 +53,7 @@ impl Place {
     fn take(cloud: &Arc<Cloud>, projects: BTreeSet<String>) -> Option<Self> {
         let mut open = cloud.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = cloud.options.log_tails_per_project;
-        if projects.iter().any(|project| open.get(project).is_some_and(|count| *count >= limit)) {
+        if projects.iter().any(|project| open.get(project).copied().unwrap_or(0) >= limit) {
             return None;
         }
         for project in &projects {

@@ -48,7 +48,7 @@ async fn follow(mut context: Context<'_>, args: args::Execution, cancel: bool) -
     let attended = context.form.attended();
     let mut wishes = Wishes { reporter, attended, embedded, cancelled: false };
     let wish = async || wishes.next(&mut interrupt).await;
-    let run = run::attend(&world.google, &environment, execution, wish, &emit).await;
+    let run = run::attend(&world.google, &environment, execution, None, wish, &emit).await;
     let code = run.map(|run| {
         let code = reporter.task(&TaskReport {
             environment: &environment,

@@ -68,7 +68,7 @@ impl Context<'_> {
         if !options.dry_run {
             self.gate_task(&environment, options)?;
         }
-        let opening = self.open_environment(&environment)?;
+        let opening = self.open_environment(&environment)?.with_log();
         Ok((environment, opening))
     }
 
@@ -134,7 +134,7 @@ impl Context<'_> {
         let actor = actor(world, self.process);
         let reason = options.reason.clone();
         let request = async { Ok(Request { action: action.await?, id: Some(id), actor, reason }) };
-        let mut prepared = run::prepare(&world.google, environment, request).await?;
+        let mut prepared = run::prepare(&world.google, environment, request, options.dry_run).await?;
         let embedded = matches!(environment.place, Place::Embedded { .. });
         let image =
             fit::judge(&prepared.job, &environment.name, options.action, options.allow_unpinned || embedded)?;

@@ -1,6 +1,6 @@
 //! The pipeline: read the job, start it once, follow it, draw the conclusion.
 
-use quill_admin_cloud::{Execution, Google, Job, JobName, RunJob};
+use quill_admin_cloud::{Execution, Google, Job, JobName, LogTail, RunJob};
 use quill_admin_contract::{ExitCode, Request};
 
 use super::conclusion::{Conclusion, Run};
@@ -17,6 +17,8 @@ pub struct Prepared {
     pub job: Job,
     /// The request.
     pub request: Request,
+    /// The job's log, live; `None` where nothing is to be started.
+    pub tail: Option<LogTail>,
 }
 
 /// What a person who pressed Ctrl-C wants.
@@ -35,11 +37,14 @@ pub async fn prepare(
     google: &Google,
     environment: &Environment,
     request: impl Future<Output = Result<Request, CliError>>,
+    dry_run: bool,
 ) -> Result<Prepared, CliError> {
+    // Before anything can be in the log; nobody waits for it.
+    let tail = if dry_run { None } else { Some(google.tail_log(&environment.job).await) };
     let read =
         async { google.job(&environment.job).await.map_err(|error| hints::no_job(error, environment)) };
     let (job, request) = tokio::try_join!(read, request)?;
-    Ok(Prepared { job, request })
+    Ok(Prepared { job, request, tail })
 }
 
 /// Has Google Cloud check the run. Nothing is started.
@@ -57,7 +62,7 @@ pub async fn run(
     wish: impl AsyncFnMut() -> Wish,
     emit: Emit<'_>,
 ) -> Result<Run, CliError> {
-    let Prepared { job, request } = prepared;
+    let Prepared { job, request, tail } = prepared;
     if let Some(id) = request.id {
         emit(Event::Detail(format!("request {id}")));
     }
@@ -65,20 +70,22 @@ pub async fn run(
     // From here on an interruption waits for the answer: without it nobody would know what runs.
     let execution = start(google, &environment.job, job, &request, emit).await?;
     emit(Event::Started(execution.name.clone()));
-    attend(google, environment, execution, wish, emit).await
+    attend(google, environment, execution, tail, wish, emit).await
 }
 
-/// Follows an execution to its end, or until a person has had enough of it.
+/// Follows an execution to its end, or until a person has had enough of it: with a live log that was
+/// opened before it began, or without one.
 pub async fn attend(
     google: &Google,
     environment: &Environment,
     execution: Execution,
+    tail: Option<LogTail>,
     mut wish: impl AsyncFnMut() -> Wish,
     emit: Emit<'_>,
 ) -> Result<Run, CliError> {
     let embedded = matches!(environment.place, Place::Embedded { .. });
     let name = execution.name.clone();
-    let mut following = std::pin::pin!(follow(google, execution, emit));
+    let mut following = std::pin::pin!(follow(google, execution, tail, emit));
     let followed = loop {
         tokio::select! {
             followed = &mut following => break followed,

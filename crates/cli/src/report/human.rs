@@ -67,6 +67,11 @@ pub(super) fn log_line(entry: &LogEntry, verbose: bool) -> String {
     lines
 }
 
+/// Lines of the log that were not shown as they came.
+pub(super) fn log(log: &[LogEntry]) -> String {
+    log.iter().map(|entry| log_line(entry, false)).collect()
+}
+
 pub(super) fn detail(what: &str) -> String {
     format!("{}\n", style(clean(what)).for_stderr().dim())
 }
@@ -199,7 +204,7 @@ fn describe(action: &AdminAction) -> String {
     }
 }
 
-pub(super) fn task(report: &TaskReport<'_>, elapsed: Duration, style: Style) -> TaskText {
+pub(super) fn task(report: &TaskReport<'_>, log: &[LogEntry], elapsed: Duration, style: Style) -> TaskText {
     let mut text = TaskText::default();
     let environment = &report.environment.name;
     let execution = &report.run.execution.name.id;
@@ -254,6 +259,9 @@ pub(super) fn task(report: &TaskReport<'_>, elapsed: Duration, style: Style) -> 
         ),
     }
     if !text.problems.is_empty() {
+        if !matches!(report.run.conclusion, Conclusion::Told(_)) {
+            text.problems.insert_str(0, &self::log(log));
+        }
         // Where the executor told what went wrong, Cloud Run's own lines only repeat it.
         if !matches!(report.run.conclusion, Conclusion::Told(_)) {
             for line in &report.run.system_log {

@@ -10,7 +10,7 @@ use quill_admin_contract::{ExitCode, Password, variable};
 use serde_json::{Value, json};
 
 use super::{BuildReport, RestoreReport, TaskPlan, TaskReport, WhoamiReport};
-use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, SignIn};
+use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity, SignIn};
 use quill_admin_image::{Builder, LocalImage, PLATFORM};
 
 use crate::config::{Environment, Place};
@@ -86,7 +86,12 @@ pub(super) fn task_plan(plan: &TaskPlan<'_>) -> Value {
     })
 }
 
-pub(super) fn task(report: &TaskReport<'_>, password: Option<&Password>, elapsed: Duration) -> Value {
+pub(super) fn task(
+    report: &TaskReport<'_>,
+    log: &[LogEntry],
+    password: Option<&Password>,
+    elapsed: Duration,
+) -> Value {
     let run = report.run;
     let code = run.conclusion.exit_code();
     let (ending, reason) = match &run.conclusion {
@@ -118,10 +123,28 @@ pub(super) fn task(report: &TaskReport<'_>, password: Option<&Password>, elapsed
     if let Some(reason) = reason {
         document["reason"] = json!(reason);
     }
+    if code != 0 {
+        document["log"] = self::log(log);
+        document["system_log"] = json!(run.system_log);
+    }
     if let Some(password) = password {
         document["generated_password"] = json!(password.expose());
     }
     document
+}
+
+/// Lines of the container's log.
+pub(super) fn log(log: &[LogEntry]) -> Value {
+    log.iter()
+        .map(|entry| {
+            let severity = match entry.severity {
+                Severity::Info => "info",
+                Severity::Warning => "warning",
+                Severity::Error => "error",
+            };
+            json!({"time": entry.timestamp, "severity": severity, "message": entry.message})
+        })
+        .collect()
 }
 
 fn differences(changes: &[Difference]) -> Value {

@@ -6,7 +6,7 @@
 mod human;
 mod json;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::sync::Mutex;
@@ -39,6 +39,9 @@ pub struct Style {
     pub verbose: bool,
 }
 
+/// How many lines of a log are kept to explain a failure.
+const KEPT_LINES: usize = 100;
+
 /// Shows events as they come and the result at the end.
 pub struct Reporter {
     style: Style,
@@ -53,6 +56,8 @@ struct Progress {
     doing: String,
     /// A password that was made here, for the one document of `--json`.
     generated_password: Option<Password>,
+    /// The last lines of the container's log, where they are not shown as they come.
+    log: VecDeque<LogEntry>,
     /// An error has been told. Ctrl-C at a question is noticed in two places; it is told once.
     told: bool,
 }
@@ -160,6 +165,7 @@ impl Reporter {
             spinner: None,
             doing: String::new(),
             generated_password: None,
+            log: VecDeque::new(),
             told: false,
         };
         Self { style, progress: Mutex::new(progress) }
@@ -182,6 +188,7 @@ impl Reporter {
             Event::Phase(Phase::Provisioning) => self.doing("preparing the container"),
             Event::Phase(Phase::Running) => self.doing("running"),
             Event::Phase(Phase::Ended(_)) => self.doing("reading the result"),
+            Event::Log(entry) if self.style.json || self.style.quiet => self.keep(entry),
             Event::Log(entry) => self.line(&human::log_line(&entry, self.style.verbose)),
             Event::Trouble(what) => self.line(&human::trouble(&what)),
         }
@@ -246,12 +253,13 @@ impl Reporter {
         self.stop();
         let elapsed = self.lock().started.elapsed();
         let code = report.run.conclusion.exit_code();
+        let log = self.kept_log();
         let password = report.generated_password.filter(|_| report.run.conclusion.may_be_done());
         if self.style.json {
-            document_to_stdout(&json::task(report, password, elapsed));
+            document_to_stdout(&json::task(report, &log, password, elapsed));
             return code;
         }
-        let text = human::task(report, elapsed, self.style);
+        let text = human::task(report, &log, elapsed, self.style);
         to_stderr(&text.problems);
         to_stdout(&text.result);
         if let Some(password) = password {
@@ -273,15 +281,20 @@ impl Reporter {
     /// Shows an error; returns the exit code.
     pub fn error(&self, error: &CliError) -> u8 {
         self.stop();
+        let log = self.kept_log();
         let mut progress = self.lock();
         if !std::mem::replace(&mut progress.told, true) {
             if self.style.json {
                 let mut document = json::error(error);
+                if !log.is_empty() {
+                    document["log"] = json::log(&log);
+                }
                 if let Some(password) = &progress.generated_password {
                     document["generated_password"] = json!(password.expose());
                 }
                 document_to_stdout(&document);
             } else {
+                to_stderr(&human::log(&log));
                 to_stderr(&human::error(error));
             }
         }
@@ -376,6 +389,22 @@ impl Reporter {
             to_stderr(&human::traffic(environment, service));
         }
         0
+    }
+
+    /// Keeps a line for the report of a failure.
+    fn keep(&self, entry: LogEntry) {
+        let log = &mut self.lock().log;
+        if log.len() == KEPT_LINES {
+            log.pop_front();
+        }
+        log.push_back(entry);
+    }
+
+    /// The lines that were kept, in the order they were written in.
+    fn kept_log(&self) -> Vec<LogEntry> {
+        let mut log = Vec::from(std::mem::take(&mut self.lock().log));
+        log.sort_by_key(|entry| entry.timestamp);
+        log
     }
 
     fn image(&self, event: BuildEvent) {

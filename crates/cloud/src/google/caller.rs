@@ -22,7 +22,6 @@ struct UserInfo {
     email: Option<String>,
 }
 
-#[expect(clippy::must_use_candidate, reason = "a future says so itself")]
 impl Google {
     /// Those of [`PERMISSIONS`] the caller has: in the job's project or, for the job, on the job
     /// alone.

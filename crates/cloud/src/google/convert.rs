@@ -1,6 +1,7 @@
 //! From the clients' types to ours.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_logging_v2::model::LogEntry as ApiLogEntry;
@@ -11,6 +12,9 @@ use serde_json::Value;
 
 use crate::model::{Ending, Execution, Job, LogEntry, LogSource, Phase, Severity, TaskResult};
 use crate::names::{ExecutionName, JobName};
+
+/// The label that says which execution a log entry is of.
+pub(super) const EXECUTION_LABEL: &str = "run.googleapis.com/execution_name";
 
 pub(super) fn job(job: &model::Job) -> Job {
     let task = job.template.as_ref().and_then(|template| template.template.as_ref());
@@ -112,7 +116,10 @@ pub(super) fn task_result(task: &model::Task) -> Option<TaskResult> {
 }
 
 pub(super) fn log_entry(entry: ApiLogEntry) -> Option<LogEntry> {
-    let payload = entry.json_payload().map(|payload| Value::Object((**payload).clone()));
+    let mut payload = entry.json_payload().map(|payload| Value::Object((**payload).clone()));
+    if let Some(payload) = &mut payload {
+        whole_numbers(payload);
+    }
     let message = match (entry.text_payload(), &payload) {
         (Some(text), _) => text.clone(),
         (None, Some(payload)) => match payload.get("message") {
@@ -132,14 +139,36 @@ pub(super) fn log_entry(entry: ApiLogEntry) -> Option<LogEntry> {
         Some("run.googleapis.com%2Fvarlog%2Fsystem") => LogSource::System,
         _ => LogSource::Other,
     };
+    let received = entry.receive_timestamp.and_then(timestamp);
+    let written = entry.timestamp.and_then(timestamp).or(received)?;
+    let lateness = received.and_then(|received| Duration::try_from(received.duration_since(written)).ok());
     Some(LogEntry {
-        timestamp: entry.timestamp.or(entry.receive_timestamp).and_then(timestamp)?,
+        timestamp: written,
+        // A clock that is ahead makes no line early.
+        lateness: lateness.unwrap_or_default(),
+        execution: entry.labels.get(EXECUTION_LABEL).cloned().unwrap_or_default(),
         insert_id: entry.insert_id,
         source,
         severity,
         message,
         payload,
     })
+}
+
+/// Over gRPC a payload is a `google.protobuf.Struct`, in which every number is a double: 1 comes as 1.0,
+/// which nothing takes for a whole number.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            #[expect(clippy::cast_possible_truncation, reason = "doubles below this are exact")]
+            if let Some(whole) = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < 9e15) {
+                *number = (whole as i64).into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 fn timestamp(time: google_cloud_wkt::Timestamp) -> Option<Timestamp> {

@@ -25,7 +25,6 @@ const FENCES: usize = 4;
 /// How long a changed job may take to be ready.
 const SETTLED_WITHIN: Duration = Duration::from_mins(1);
 
-#[expect(clippy::must_use_candidate, reason = "a future says so itself")]
 impl Google {
     /// The job with all its settings, or `None`.
     pub fn deployed_job<'a>(

@@ -12,7 +12,6 @@ use crate::names::{ExecutionName, JobName};
 /// The label that says which execution an entry is of ("Cloud Run: View logs").
 const EXECUTION: &str = "run.googleapis.com/execution_name";
 
-#[expect(clippy::must_use_candidate, reason = "a future says so itself")]
 impl Google {
     /// The job's audit records, newest first: the entries that have something under `key`. One read
     /// of the quota for every 1,000 of them.

@@ -4,11 +4,13 @@ mod caller;
 mod convert;
 mod deploy;
 mod history;
+mod logs;
 mod policy;
 mod service;
 mod sign_in;
 
 use std::pin::Pin;
+use std::sync::Mutex;
 
 use google_cloud_auth::credentials::{Credentials as AuthCredentials, anonymous};
 use google_cloud_logging_v2::client::LoggingServiceV2;
@@ -16,11 +18,11 @@ use google_cloud_run_v2::client::{Executions, Jobs, Tasks};
 use google_cloud_run_v2::model;
 use google_cloud_run_v2::model::run_job_request::Overrides;
 use google_cloud_run_v2::model::run_job_request::overrides::ContainerOverride;
-use jiff::Timestamp;
 
 use crate::error::CloudError;
-use crate::model::{Execution, Job, LogEntry, RunError, RunJob, TaskResult};
+use crate::model::{Execution, Job, RunError, RunJob, TaskResult};
 use crate::names::{ExecutionName, JobName};
+pub use logs::LogTail;
 use policy::Policy;
 pub use sign_in::{SignIn, SignInOptions, SignInSource};
 
@@ -63,6 +65,8 @@ pub struct Google {
     executions: Executions,
     tasks: Tasks,
     logging: LoggingServiceV2,
+    /// A connection for the live log, before it is known of which job.
+    prepared: Mutex<Option<logs::Streams>>,
 }
 
 /// Prepares one of the clients.
@@ -99,6 +103,7 @@ impl Google {
                 executions: client!(Executions, credentials, &endpoints.run)?,
                 tasks: client!(Tasks, credentials, &endpoints.run)?,
                 logging: client!(LoggingServiceV2, credentials, &endpoints.logging)?,
+                prepared: Mutex::default(),
                 endpoints,
                 credentials,
                 policy: Policy::new(sign_in),
@@ -224,39 +229,6 @@ impl Google {
                 .await
                 .map_err(|error| CloudError::new("read the execution's task", &error))?;
             Ok(tasks.tasks.first().and_then(convert::task_result))
-        })
-    }
-
-    /// The execution's log entries from a moment on, oldest first. One read of the quota, which
-    /// everybody in the project shares: 60 a minute.
-    pub fn log_entries<'a>(
-        &'a self,
-        name: &'a ExecutionName,
-        since: Option<Timestamp>,
-    ) -> Reply<'a, Result<Vec<LogEntry>, CloudError>> {
-        Box::pin(async move {
-            let mut filter = format!(
-                "resource.type=\"cloud_run_job\" AND resource.labels.job_name=\"{}\" AND \
-                 labels.\"run.googleapis.com/execution_name\"=\"{}\"",
-                name.job.job, name.id
-            );
-            if let Some(since) = since {
-                filter = format!("{filter} AND timestamp>=\"{since}\"");
-            }
-            let request = self
-                .logging
-                .list_log_entries()
-                .set_resource_names([format!("projects/{}", name.job.project)])
-                .set_filter(filter)
-                .set_order_by("timestamp asc")
-                .set_page_size(1000);
-            let page = self
-                .policy
-                .poll(request)
-                .send()
-                .await
-                .map_err(|error| CloudError::new("read the execution's log", &error))?;
-            Ok(page.entries.into_iter().filter_map(convert::log_entry).collect())
         })
     }
 }

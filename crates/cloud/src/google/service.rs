@@ -11,7 +11,6 @@ use crate::error::CloudError;
 use crate::model::{LogEntry, Readiness, Revision, Service};
 use crate::names::ServiceName;
 
-#[expect(clippy::must_use_candidate, reason = "a future says so itself")]
 impl Google {
     /// The service as it is now.
     pub fn service<'a>(&'a self, name: &'a ServiceName) -> Reply<'a, Result<Service, CloudError>> {
