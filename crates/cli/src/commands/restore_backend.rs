@@ -1,12 +1,13 @@
 //! `restore-backend`: gives the backend service its own image back.
 
 use quill_admin_contract::ExitCode;
-use quill_admin_image::{Engine, Token};
+use quill_admin_image::Engine;
 
 use super::Context;
 use crate::args;
 use crate::config::Place;
 use crate::error::CliError;
+use crate::flow::build::registry_token;
 use crate::flow::restore::{self, Source};
 use crate::prompt::Interrupt;
 use crate::report::RestoreReport;
@@ -30,10 +31,8 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
     let reporter = context.reporter;
     let emit = |event| reporter.event(event);
     let world = opening.wait(&emit).await?;
-    let token = match &world.sign_in {
-        Some(sign_in) => Some(Token::new(sign_in.token().await?)),
-        None => None,
-    };
+    let sign_in = world.sign_in.as_ref();
+    let token = registry_token(sign_in).await?;
     let google = &world.google;
     let mut found = restore::look(google, &environment, token.as_ref(), &emit).await?;
     if let Some(source) = &source {
@@ -72,8 +71,9 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
     let interrupted = |told: &str| CliError::new(ExitCode::Interrupted, format!("interrupted; {told}"));
     let prepare = async {
         if let Some((source, engine)) = builder {
-            let (token, no_cache) = (token.as_ref(), args.no_cache);
-            candidate = restore::build(&environment, source, &found, &engine, token, no_cache, &emit).await?;
+            let no_cache = args.no_cache;
+            candidate =
+                restore::build(&environment, source, &found, &engine, sign_in, no_cache, &emit).await?;
         }
         restore::unchanged(google, &environment, &found.service).await
     };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quill_admin_cloud::{
-    CloudError, CloudErrorKind, Google, LogEntry, LogSource, Readiness, Service, ServiceName,
+    CloudError, CloudErrorKind, Google, LogEntry, LogSource, Readiness, Service, ServiceName, SignIn,
 };
 use quill_admin_contract::ExitCode;
 use quill_admin_contract::image::{LABEL_TITLE, TITLE, annotation};
@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use crate::config::{Backend, Environment};
 use crate::error::CliError;
 use crate::events::{Emit, Event};
-use crate::flow::build::LATEST;
+use crate::flow::build::{LATEST, registry_token};
 use crate::hints;
 
 /// A startup probe gives up after 65 s; pulling the image and starting it come before that.
@@ -269,7 +269,7 @@ pub async fn build(
     source: Source,
     found: &Found,
     engine: &Engine,
-    token: Option<&Token>,
+    sign_in: Option<&SignIn>,
     no_cache: bool,
     emit: Emit<'_>,
 ) -> Result<Candidate, CliError> {
@@ -296,7 +296,10 @@ pub async fn build(
         .hint("check backend.dockerfile and backend.target in the environments file"));
     }
     emit(Event::Doing("pushing the backend"));
-    let digest = engine.push(&backend.image, &backend.tag, token, &|event| emit(Event::Image(event))).await?;
+    // Only now: a build can take longer than the token was good for.
+    let token = registry_token(sign_in).await?;
+    let digest =
+        engine.push(&backend.image, &backend.tag, token.as_ref(), &|event| emit(Event::Image(event))).await?;
     Ok(Candidate { image: backend.image.pinned(&digest), origin: source.origin })
 }
 

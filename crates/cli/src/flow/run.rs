@@ -122,7 +122,7 @@ pub async fn attend(
         Err(Lost(error)) => {
             let message =
                 format!("lost contact with execution {}: {error}; the task may still be running", name.id);
-            // The hints of the cause (sign in again) stay those of the whole.
+            // What helps against the cause (signing in again) comes first.
             let hints = CliError::from(error).hints;
             let lost = hints.into_iter().fold(CliError::new(ExitCode::Unknown, message), CliError::hint);
             Err(hints::reach(lost, &environment.name, &name))

@@ -90,6 +90,7 @@ pub struct TaskPlan<'a> {
 
 /// A plan, ready to be shown once it has been checked.
 pub struct ShownPlan(String);
+
 /// Who calls in an environment, and what it may do there.
 pub struct WhoamiReport<'a> {
     /// Where.
