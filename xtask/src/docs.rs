@@ -8,7 +8,7 @@ use quill_admin_contract::reference;
 
 use crate::run;
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["create-superadmin"],
     &["update-permissions"],
@@ -16,6 +16,12 @@ const COMMANDS: [&[&str]; 14] = [
     &["remove-role"],
     &["show-user"],
     &["check"],
+    &["attach"],
+    &["cancel"],
+    &["logs"],
+    &["history"],
+    &["build"],
+    &["restore-backend"],
     &["envs"],
     &["login"],
     &["whoami"],
