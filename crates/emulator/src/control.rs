@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -84,6 +85,18 @@ async fn handle(cloud: &Arc<Cloud>, method: &str, path: &str, body: &[u8]) -> Re
             let Refresh { refuse } = read(body)?;
             cloud.tokens.refuse_refresh(refuse);
         }
+        ("PUT", "policies", project) => {
+            let policy: Value = read(body)?;
+            cloud.put_policy(project, &policy).map_err(bad_request)?;
+        }
+        ("PUT", "enabled", name) => {
+            let enabled: bool = read(body)?;
+            let ["projects", project, "services", service] = name.split('/').collect::<Vec<_>>()[..] else {
+                return Err(bad_request("a service's name is projects/PROJECT/services/SERVICE"));
+            };
+            cloud.set_enabled(project, service, enabled);
+        }
+        (_, "objects", name) => return objects(cloud, method, name, body),
         (_, "secrets", name) => return secrets(cloud, method, name, body),
         ("PUT", "scripts", job) => {
             let script: Script = read(body)?;
@@ -132,6 +145,27 @@ fn secrets(cloud: &Cloud, method: &str, name: &str, body: &[u8]) -> Result<Value
         _ => Err(bad_request(
             "a secret's name is projects/PROJECT/secrets/NAME, a version's has /versions/NUMBER behind it",
         )),
+    }
+}
+
+fn objects(cloud: &Cloud, method: &str, name: &str, body: &[u8]) -> Result<Value, Refusal> {
+    // The name is in a path of ours, so its slashes may stand for themselves.
+    let name = percent_decode_str(name).decode_utf8().map_err(bad_request)?;
+    match (method, name.split_once('/').unwrap_or((name.as_ref(), ""))) {
+        ("PUT", (bucket, "")) => {
+            cloud.store.change(|state| state.saved.objects.put_bucket(bucket));
+            Ok(json!({}))
+        }
+        ("PUT", (bucket, object)) => {
+            let generation =
+                cloud.store.change(|state| state.saved.objects.put(bucket, object, body.to_vec()));
+            Ok(json!({ "generation": generation.to_string() }))
+        }
+        ("DELETE", (bucket, object)) => {
+            let removed = cloud.store.change(|state| state.saved.objects.remove(bucket, object));
+            removed.map(|_| json!({})).ok_or_else(|| bad_request("there is no such object"))
+        }
+        _ => Err(bad_request("objects are put there, or deleted")),
     }
 }
 

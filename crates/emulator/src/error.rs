@@ -18,10 +18,24 @@ pub(crate) struct ApiError {
 enum Form {
     /// `google.rpc.Status`.
     Status,
-    /// The list of the older APIs, with the one word that tells their errors apart.
-    Reason(&'static str),
+    /// The list of the older APIs, with the one word that tells their errors apart, and the header it is
+    /// about.
+    Reason(&'static str, Option<Header>),
+    /// The message alone.
+    Text,
+    /// No body at all.
+    Nothing,
     /// That of OAuth 2.0, with its error code.
     OAuth(&'static str),
+}
+
+/// What of a request an error is about, where it says so.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Header {
+    Authorization,
+    /// Also where the condition was a parameter.
+    IfMatch,
+    IfNoneMatch,
 }
 
 impl ApiError {
@@ -43,7 +57,25 @@ impl ApiError {
     /// An error in the form of the APIs that are older than `google.rpc.Status`, of which the Cloud
     /// SQL Admin API is one: no status word, and a list of errors with a domain and a reason.
     pub(crate) fn of_reason(http: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { form: Form::Reason(reason), ..Self::new(http, "", message) }
+        Self { form: Form::Reason(reason, None), ..Self::new(http, "", message) }
+    }
+
+    /// Says which header it is about, where the form has a place for that.
+    pub(crate) fn at(mut self, header: Header) -> Self {
+        if let Form::Reason(_, at) = &mut self.form {
+            *at = Some(header);
+        }
+        self
+    }
+
+    /// The same without its form: what a download is answered with.
+    pub(crate) fn into_text(self) -> Self {
+        Self { form: Form::Text, ..self }
+    }
+
+    /// The caller has what it asks for already.
+    pub(crate) fn not_modified() -> Self {
+        Self { form: Form::Nothing, ..Self::new(StatusCode::NOT_MODIFIED, "", "") }
     }
 
     /// An error of the OAuth 2.0 token endpoint (RFC 6749, section 5.2).
@@ -148,11 +180,25 @@ impl ApiError {
         self
     }
 
+    /// The body, where that is not JSON.
+    pub(crate) fn text(&self) -> Option<&str> {
+        matches!(self.form, Form::Text | Form::Nothing).then_some(self.message.as_str())
+    }
+
+    /// The body, where that is JSON.
     pub(crate) fn body(&self) -> Value {
         match self.form {
-            Form::Status => {}
-            Form::Reason(reason) => {
-                let item = json!({ "message": self.message, "domain": "global", "reason": reason });
+            Form::Status | Form::Text | Form::Nothing => {}
+            Form::Reason(reason, at) => {
+                let mut item = json!({ "message": self.message, "domain": "global", "reason": reason });
+                if let Some(header) = at {
+                    item["locationType"] = json!("header");
+                    item["location"] = json!(match header {
+                        Header::Authorization => "Authorization",
+                        Header::IfMatch => "If-Match",
+                        Header::IfNoneMatch => "If-None-Match",
+                    });
+                }
                 return json!({"error": {
                     "code": self.http.as_u16(),
                     "message": self.message,

@@ -54,6 +54,9 @@ pub enum FaultAction {
     ResetBefore,
     /// Carries the call out and resets the connection instead of answering.
     ResetAfter,
+    /// Resets the connection at once, and carries the call out after so many milliseconds: a request
+    /// that was on its way when its caller gave up.
+    CarryOutLate(u64),
     /// Carries the call out and breaks the connection in the middle of the answer.
     Truncate {
         /// How much of the body arrives.

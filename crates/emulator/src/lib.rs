@@ -1,7 +1,7 @@
 //! A local stand-in for the parts of Google Cloud that run Cloud Run jobs: Cloud Run v2 (jobs,
 //! executions, tasks, operations, services, revisions), reading and tailing Cloud Logging, and what
 //! describes a job's surroundings: Cloud SQL instances, Artifact Registry's images, secrets,
-//! projects, permissions.
+//! projects, permissions, enabled services, objects of Cloud Storage.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), cloud_emulator::Error> {
@@ -31,6 +31,7 @@ mod faults;
 mod filter;
 mod logs;
 mod names;
+mod objects;
 mod proto;
 mod runner;
 mod schema;
@@ -275,8 +276,8 @@ impl Builder {
         self
     }
 
-    /// Keeps jobs, services, executions, tasks, operations and log entries in a file, so that they
-    /// survive a restart; a crash can lose what changed in the last moment. By default nothing is
+    /// Keeps jobs, services, executions, tasks, operations, log entries and all other resources but
+    /// secrets in a file, so that they survive a restart; a crash can lose what changed in the last moment. By default nothing is
     /// kept.
     pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.state_file = Some(path.into());
@@ -441,6 +442,23 @@ impl Emulator {
         self.cloud.get(name)
     }
 
+    /// A job's executions, in the API's JSON, in the order of their names.
+    #[must_use]
+    pub fn executions(&self, job: &str) -> Vec<Value> {
+        self.cloud.store.read(|state| {
+            let own = |name: &&String| api::is_child(name, job, "executions");
+            let executions = &state.saved.executions;
+            executions.keys().filter(own).map(|name| executions[name].clone()).collect()
+        })
+    }
+
+    /// Waits until nothing is under way: no execution, no deployment, and no call that is to be carried
+    /// out late.
+    pub async fn idle(&self) {
+        let idle = |state: &store::State| state.running.is_empty() && state.late == 0;
+        self.cloud.store.wait_for(|state| idle(state).then_some(())).await;
+    }
+
     /// Puts a job there, as a create call would, replacing one of that name.
     ///
     /// `job` is the API's JSON; what it leaves out gets the server's defaults.
@@ -539,6 +557,57 @@ impl Emulator {
         set.map_err(|reason| Error::Invalid {
             resource: format!("projects/{project}/secrets/{name}/versions/{version}"),
             reason,
+        })
+    }
+
+    /// Sets a project's IAM policy, in the API's JSON: who has which role, which is kept and shown but
+    /// not applied, and `auditConfigs`, by which data access is recorded or not.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
+    pub fn put_iam_policy(&self, project: &str, policy: Value) -> Result<(), Error> {
+        self.cloud.put_policy(project, &policy)
+    }
+
+    /// Enables or disables a service, such as `run.googleapis.com`, in a project. All are enabled; one
+    /// that is not refuses its calls.
+    pub fn set_service_enabled(&self, project: &str, service: &str, enabled: bool) {
+        self.cloud.set_enabled(project, service, enabled);
+    }
+
+    /// Puts a bucket of Cloud Storage there, with nothing in it unless it is there already.
+    pub fn put_bucket(&self, bucket: &str) {
+        self.cloud.store.change(|state| state.saved.objects.put_bucket(bucket));
+    }
+
+    /// Puts an object into a bucket, in place of one of that name, and returns its generation. The
+    /// bucket is there from then on.
+    pub fn put_object(&self, bucket: &str, name: &str, content: impl Into<Vec<u8>>) -> i64 {
+        self.cloud.store.change(|state| state.saved.objects.put(bucket, name, content.into()))
+    }
+
+    /// The same for an object that is older: made at this time.
+    pub fn put_object_created(
+        &self,
+        bucket: &str,
+        name: &str,
+        content: impl Into<Vec<u8>>,
+        created: jiff::Timestamp,
+    ) -> i64 {
+        self.cloud
+            .store
+            .change(|state| state.saved.objects.put_created(bucket, name, content.into(), created))
+    }
+
+    /// Takes an object out of its bucket, if it is there.
+    pub fn remove_object(&self, bucket: &str, name: &str) {
+        self.cloud.store.change(|state| state.saved.objects.remove(bucket, name));
+    }
+
+    /// The generation and the content of an object, if it is there.
+    #[must_use]
+    pub fn object(&self, bucket: &str, name: &str) -> Option<(i64, Vec<u8>)> {
+        self.cloud.store.read(|state| {
+            let object = state.saved.objects.get(bucket, name)?;
+            Some((object.generation, object.content.clone()))
         })
     }
 

@@ -112,6 +112,34 @@ impl Cloud {
         Ok(())
     }
 
+    pub(crate) fn put_policy(&self, project: &str, policy: &Value) -> Result<(), Error> {
+        let name = format!("projects/{project}");
+        let invalid = |reason: String| Error::Invalid { resource: format!("{name}'s policy"), reason };
+        let mut value = schema::read("Policy", "", policy, Fields::All).map_err(|violations| {
+            let reasons: Vec<String> = violations.into_iter().map(|v| v.description).collect();
+            invalid(reasons.join("; "))
+        })?;
+        // The etag is bytes, which JSON has in base64.
+        defaults(&mut value, [("version", json!(1)), ("etag", json!("BwYXPdhk7eA="))]);
+        self.store.change(|state| {
+            state.ensure_project(project);
+            state.saved.policies.insert(name, value);
+        });
+        Ok(())
+    }
+
+    pub(crate) fn set_enabled(&self, project: &str, service: &str, enabled: bool) {
+        let name = format!("projects/{project}/services/{service}");
+        self.store.change(|state| {
+            state.ensure_project(project);
+            if enabled {
+                state.saved.disabled_services.remove(&name);
+            } else {
+                state.saved.disabled_services.insert(name);
+            }
+        });
+    }
+
     pub(crate) fn put_log_entry(&self, entry: &Value) -> Result<(), Error> {
         let invalid = |reason: String| Error::Invalid { resource: "the log entry".to_owned(), reason };
         let value = schema::read("LogEntry", "", entry, Fields::All).map_err(|violations| {

@@ -6,11 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use axum::serve::{IncomingStream, Listener};
 use futures::stream;
@@ -18,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::api::{self, Call};
+use crate::api::{self, Answer, Call};
 use crate::control;
 use crate::error::ApiError;
 use crate::faults::FaultAction;
@@ -202,6 +204,13 @@ async fn answer(
         wire.cut();
         return Response::new(Body::empty());
     }
+    if let Some(FaultAction::CarryOutLate(milliseconds)) = fault {
+        wire.cut();
+        let call = Late { parts, path, body, after: Duration::from_millis(milliseconds) };
+        cloud.store.change(|state| state.late += 1);
+        tokio::spawn(call.carry_out(cloud));
+        return Response::new(Body::empty());
+    }
     let response = match &fault {
         Some(FaultAction::Status { code, status, message, retry_after }) => {
             refusal(*code, status.as_deref(), message, retry_after.as_deref())
@@ -219,6 +228,31 @@ async fn answer(
     }
 }
 
+/// A call that is carried out when nobody waits for it any more.
+struct Late {
+    parts: Parts,
+    path: String,
+    body: Bytes,
+    after: Duration,
+}
+
+impl Late {
+    async fn carry_out(self, cloud: Arc<Cloud>) {
+        let epoch = cloud.epoch();
+        tokio::select! {
+            () = tokio::time::sleep(self.after) => {}
+            () = cloud.closing.cancelled() => return,
+        }
+        // A request to what was forgotten in the meantime is forgotten, too.
+        if cloud.epoch() == epoch {
+            let query = self.parts.uri.query().unwrap_or_default();
+            let method = self.parts.method.as_str();
+            handle(&cloud, method, &self.path, query, &self.parts.headers, &self.body).await;
+            cloud.store.change(|state| state.late = state.late.saturating_sub(1));
+        }
+    }
+}
+
 async fn handle(
     cloud: &Arc<Cloud>,
     method: &str,
@@ -233,6 +267,7 @@ async fn handle(
     let mut call = Call { method, path, query, body, caller: cloud.options.caller.clone() };
     let integers = call.enums_as_integers();
     let own = if api::is_open(method, path) { Ok(None) } else { authenticate(cloud, headers) };
+    let own = own.map_err(|error| if api::is_storage(path) { api::not_let_in() } else { error });
     let result = match own {
         Ok(own) => {
             call.caller = own.unwrap_or(call.caller);
@@ -241,8 +276,19 @@ async fn handle(
         Err(error) => Err(error),
     };
     match result {
-        Ok(reply) => to_json(StatusCode::OK, &schema::write(reply.message, &reply.value, integers)),
-        Err(error) => to_json(error.http, &error.body()),
+        Ok(Answer::Message(reply)) => {
+            to_json(StatusCode::OK, &schema::write(reply.message, &reply.value, integers))
+        }
+        Ok(Answer::Media(media)) => {
+            let mut response = of_bytes(StatusCode::OK, media.content, api::CONTENT_TYPE);
+            response.headers_mut().insert("x-goog-generation", HeaderValue::from(media.generation));
+            response
+        }
+        Ok(Answer::Nothing) => of_bytes(StatusCode::NO_CONTENT, "", "text/html; charset=UTF-8"),
+        Err(error) => match error.text() {
+            Some(text) => of_bytes(error.http, text.to_owned(), "text/html; charset=UTF-8"),
+            None => to_json(error.http, &error.body()),
+        },
     }
 }
 
@@ -297,10 +343,12 @@ async fn truncate(response: Response<Body>, bytes: usize) -> Response<Body> {
 }
 
 pub(crate) fn to_json(http: StatusCode, value: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(value.to_string()));
+    of_bytes(http, value.to_string(), "application/json; charset=UTF-8")
+}
+
+fn of_bytes(http: StatusCode, body: impl Into<Body>, content_type: &'static str) -> Response<Body> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = http;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=UTF-8"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::deployment::Rule;
+use crate::objects::Objects;
 use crate::runner::{Script, Stop};
 use crate::secrets::Secrets;
 
@@ -32,6 +33,8 @@ pub(crate) struct State {
     pub(crate) outcomes: BTreeMap<String, Vec<Rule>>,
     /// What is under way now, by execution, or by revision.
     pub(crate) running: HashMap<String, Stop>,
+    /// How many calls are still to be carried out although their callers have given up.
+    pub(crate) late: usize,
     /// When each project's log entries were read, for the read quota.
     pub(crate) log_reads: HashMap<String, Vec<Instant>>,
 }
@@ -51,6 +54,11 @@ pub(crate) struct Saved {
     pub(crate) sql_instances: BTreeMap<String, Value>,
     pub(crate) repositories: BTreeMap<String, Value>,
     pub(crate) docker_images: BTreeMap<String, Value>,
+    /// By `projects/P`, with the project's id.
+    pub(crate) policies: BTreeMap<String, Value>,
+    /// `projects/P/services/S`, of all that are not enabled.
+    pub(crate) disabled_services: BTreeSet<String>,
+    pub(crate) objects: Objects,
     pub(crate) operations: BTreeMap<String, Operation>,
     pub(crate) entries: Vec<Entry>,
     last_entry: i64,

@@ -105,7 +105,12 @@ pub(crate) async fn answer(
         Some(FaultAction::EndStream { entries, code, message }) => {
             Some(Limit { entries, end: Some(ApiError::of_http(code, None, &message)) })
         }
-        Some(FaultAction::ResetBefore | FaultAction::ResetAfter | FaultAction::Truncate { .. }) => {
+        Some(
+            FaultAction::ResetBefore
+            | FaultAction::ResetAfter
+            | FaultAction::CarryOutLate(_)
+            | FaultAction::Truncate { .. },
+        ) => {
             wire.cut();
             return Response::new(Body::empty());
         }
@@ -333,6 +338,7 @@ impl Session {
         cloud.calls.set_body(call, describe(request));
         api::check_logging(cloud)?;
         let (projects, filter, window) = read(request)?;
+        projects.iter().try_for_each(|project| api::check_logging_enabled(cloud, project))?;
         let place = Place::take(cloud, projects.clone()).ok_or_else(|| {
             ApiError::exhausted(format!(
                 "Quota exceeded: the project has {} open tailing sessions, which is the most there can be.",

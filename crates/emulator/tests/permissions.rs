@@ -156,6 +156,26 @@ async fn every_denied_permission_makes_its_method_answer_403() {
         ),
         ("resourcemanager.projects.get", Method::GET, "/v3/projects/p".to_owned(), Value::Null),
         (
+            "resourcemanager.projects.getIamPolicy",
+            Method::POST,
+            "/v3/projects/p:getIamPolicy".to_owned(),
+            json!({}),
+        ),
+        (
+            "serviceusage.services.get",
+            Method::GET,
+            "/v1/projects/p/services/run.googleapis.com".to_owned(),
+            Value::Null,
+        ),
+        (
+            "serviceusage.services.get",
+            Method::GET,
+            "/v1/projects/p/services:batchGet?names=projects/p/services/run.googleapis.com".to_owned(),
+            Value::Null,
+        ),
+        ("storage.objects.get", Method::GET, "/storage/v1/b/b/o/x".to_owned(), Value::Null),
+        ("storage.objects.delete", Method::DELETE, "/storage/v1/b/b/o/x".to_owned(), Value::Null),
+        (
             "iam.serviceAccounts.getAccessToken",
             Method::POST,
             "/v1/projects/-/serviceAccounts/robot@p:generateAccessToken".to_owned(),

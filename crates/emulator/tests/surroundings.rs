@@ -4,9 +4,11 @@ mod common;
 
 use cloud_emulator::{Emulator, MissingSqlInstance, SecretVersionState};
 use common::{JOB, World, job};
+use google_cloud_api_serviceusage_v1::model::State as ServiceState;
 use google_cloud_artifactregistry_v1::model::repository::{Format, Mode};
 use google_cloud_gax::error::rpc::{Code, StatusDetails};
 use google_cloud_gax::paginator::ItemPaginator;
+use google_cloud_iam_v1::model::audit_log_config::LogType;
 use google_cloud_secretmanager_v1::model::secret_version::State;
 use google_cloud_sql_v1::model::database_instance::SqlInstanceState;
 use google_cloud_sql_v1::model::ip_configuration::SslMode;
@@ -240,5 +242,105 @@ async fn a_job_whose_secret_is_not_enabled_does_not_start() {
         let execution = world.execution(&World::metadata(&run).name).await;
         assert_eq!(execution.start_time.is_some(), message.is_none());
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn services_are_enabled_unless_a_test_says_otherwise() {
+    let world = World::start(Emulator::builder()).await;
+    world.put_job();
+    let client = world.service_usage().await;
+    let batch = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| format!("projects/p/services/{name}")).collect();
+        client.batch_get_services().set_parent("projects/p").set_names(names).send()
+    };
+    world.emulator.set_service_enabled("p", "sqladmin.googleapis.com", false);
+    let found = batch(&["sqladmin.googleapis.com", "run.googleapis.com"]).await.expect("an answer");
+    let states: Vec<_> = found.services.iter().map(|service| service.state.clone()).collect();
+    assert_eq!(states, [ServiceState::Disabled, ServiceState::Enabled], "in the order of the question");
+    let (project, service) = found.services[1].name.split_once("/services/").expect("a service's name");
+    assert_eq!(service, "run.googleapis.com");
+    assert_eq!(project, found.services[1].parent);
+    assert_ne!(project, "projects/p", "its number, not its id");
+    let one = client.get_service().set_name(&found.services[0].name).send().await.expect("by the number");
+    assert_eq!(one, found.services[0]);
+
+    let unknown = batch(&["run.googleapis.com", "run"]).await.expect_err("no such service");
+    let said = unknown.status().expect("a status");
+    assert_eq!(said.code, Code::PermissionDenied);
+    assert_eq!(said.message, "Not found or permission denied for service(s): run.");
+    let many = vec!["run.googleapis.com"; 31];
+    let many = batch(&many).await.expect_err("30 at most");
+    assert_eq!(many.status().map(|status| status.code), Some(Code::InvalidArgument));
+    let elsewhere = client.batch_get_services().set_parent("projects/p");
+    let elsewhere = elsewhere.set_names(["projects/q/services/run.googleapis.com"]).send().await;
+    let elsewhere = elsewhere.expect_err("of another project");
+    assert_eq!(elsewhere.status().map(|status| status.code), Some(Code::InvalidArgument));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_enabled_refuses_its_calls() {
+    let world = World::start(Emulator::builder()).await;
+    world.put_job();
+    world.emulator.put_secret("p", "s", "value");
+    let refused = |error: google_cloud_gax::error::Error| {
+        let status = error.status().expect("a status");
+        assert_eq!(status.code, Code::PermissionDenied);
+        let [StatusDetails::ErrorInfo(info)] = &status.details[..] else {
+            panic!("expected one reason: {:?}", status.details);
+        };
+        assert_eq!(info.reason, "SERVICE_DISABLED");
+        info.metadata["service"].clone()
+    };
+    let jobs = world.jobs().await;
+    let logging = world.logging().await;
+    let secrets = world.secrets().await;
+    for service in ["run.googleapis.com", "logging.googleapis.com", "secretmanager.googleapis.com"] {
+        world.emulator.set_service_enabled("p", service, false);
+        let answers = [
+            jobs.get_job().set_name(JOB).send().await.map(drop),
+            logging.list_log_entries().set_resource_names(["projects/p"]).send().await.map(drop),
+            secrets.get_secret().set_name("projects/p/secrets/s").send().await.map(drop),
+        ];
+        let refusals: Vec<_> = answers.into_iter().filter_map(Result::err).map(refused).collect();
+        assert_eq!(refusals, [service]);
+        world.emulator.set_service_enabled("p", service, true);
+    }
+    jobs.get_job().set_name(JOB).send().await.expect("enabled again");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_projects_policy_says_what_is_audited() {
+    let world = World::start(Emulator::builder()).await;
+    world.put_job();
+    let projects = world.projects().await;
+    let policy = || projects.get_iam_policy().set_resource("projects/p").send();
+    let first = policy().await.expect("a policy");
+    assert_eq!((first.version, first.audit_configs.len(), first.etag.is_empty()), (1, 0, false));
+    let wanted = json!({
+        "bindings": [{"role": "roles/run.viewer", "members": ["user:steve@example.org"]}],
+        "auditConfigs": [{
+            "service": "run.googleapis.com",
+            "auditLogConfigs": [
+                {"logType": "DATA_READ"},
+                {"logType": "DATA_WRITE", "exemptedMembers": ["user:steve@example.org"]},
+            ],
+        }],
+    });
+    world.emulator.put_iam_policy("p", wanted).expect("put");
+    let policy = policy().await.expect("a policy");
+    assert_eq!(policy.bindings[0].members, ["user:steve@example.org"]);
+    let audited = &policy.audit_configs[0];
+    assert_eq!(audited.service, "run.googleapis.com");
+    let types: Vec<_> = audited.audit_log_configs.iter().map(|log| log.log_type.clone()).collect();
+    assert_eq!(types, [LogType::DataRead, LogType::DataWrite]);
+    assert_eq!(audited.audit_log_configs[1].exempted_members, ["user:steve@example.org"]);
+    let missing = projects.get_iam_policy().set_resource("projects/other").send().await;
+    let missing = missing.expect_err("no such project");
+    assert_eq!(missing.status().map(|status| status.code), Some(Code::PermissionDenied));
+    let wrong = json!({"auditConfigs": [{"auditLogConfigs": [{"logType": "ALL"}]}]});
+    world.emulator.put_iam_policy("p", wrong).expect_err("no such type");
     world.end().await;
 }

@@ -24,6 +24,8 @@ enum Service {
     Artifacts,
     Secrets,
     Projects,
+    Enabled,
+    Storage,
     Tokens,
 }
 
@@ -42,6 +44,9 @@ pub(super) fn check(cloud: &Cloud, emulated: Emulated, call: &Call<'_>) -> Resul
     }
     let resource = resource(emulated, call);
     if denied.contains(permission) {
+        if matches!(service, Service::Storage) {
+            return Err(super::storage::denied(call, permission));
+        }
         return Err(refusal(service, permission, &resource));
     }
     if matches!(emulated, Emulated::RunJob) && denied.contains("run.jobs.runWithOverrides") {
@@ -84,7 +89,7 @@ fn service_account(cloud: &Cloud, resource: &str) -> String {
 
 /// The permission a method needs; none for those everybody may call.
 fn needed(emulated: Emulated) -> (Service, &'static str) {
-    use Service::{Artifacts, Logging, Projects, Run, Secrets, Sql, Tokens};
+    use Service::{Artifacts, Enabled, Logging, Projects, Run, Secrets, Sql, Storage, Tokens};
     match emulated {
         Emulated::GetJob => (Run, "run.jobs.get"),
         Emulated::ListJobs => (Run, "run.jobs.list"),
@@ -113,10 +118,15 @@ fn needed(emulated: Emulated) -> (Service, &'static str) {
         Emulated::GetSecret => (Secrets, "secretmanager.secrets.get"),
         Emulated::GetSecretVersion => (Secrets, "secretmanager.versions.get"),
         Emulated::GetProject => (Projects, "resourcemanager.projects.get"),
+        Emulated::GetProjectPolicy => (Projects, "resourcemanager.projects.getIamPolicy"),
+        Emulated::GetEnabled | Emulated::BatchGetEnabled => (Enabled, "serviceusage.services.get"),
+        Emulated::GetObject => (Storage, "storage.objects.get"),
+        Emulated::DeleteObject => (Storage, "storage.objects.delete"),
         Emulated::GenerateAccessToken => (Tokens, "iam.serviceAccounts.getAccessToken"),
         Emulated::TestJobPermissions
         | Emulated::TestServicePermissions
         | Emulated::TestProjectPermissions
+        | Emulated::TestBucketPermissions
         | Emulated::RefreshToken
         | Emulated::UserInfo => (Projects, ""),
     }
@@ -131,7 +141,8 @@ fn resource(emulated: Emulated, call: &Call<'_>) -> String {
         | Emulated::ListOperations
         | Emulated::ListServices
         | Emulated::ListRevisions
-        | Emulated::ListDockerImages => call.parent().to_owned(),
+        | Emulated::ListDockerImages
+        | Emulated::BatchGetEnabled => call.parent().to_owned(),
         Emulated::CreateJob => format!("{}/{}", call.name(), call.parameter("jobId")),
         _ => call.name().to_owned(),
     }
@@ -161,12 +172,14 @@ fn refusal(service: Service, permission: &str, resource: &str) -> ApiError {
             ),
         ),
         Service::Artifacts => on_resource("artifactregistry.googleapis.com", permission, resource, info),
+        Service::Enabled => on_resource("serviceusage.googleapis.com", permission, resource, info),
         Service::Projects => on_resource("cloudresourcemanager.googleapis.com", permission, resource, info),
         Service::Secrets => ApiError::denied(format!(
             "Permission '{permission}' denied for resource '{resource}' (or it may not exist)."
         ))
         .with(info("iam.googleapis.com", json!({ "permission": permission, "resource": resource }))),
-        Service::Tokens => {
+        // Cloud Storage's names who may not: `super::storage::denied`.
+        Service::Storage | Service::Tokens => {
             ApiError::denied(format!("Permission '{permission}' denied on resource (or it may not exist)."))
                 .with(info("iam.googleapis.com", json!({ "permission": permission })))
         }
@@ -216,6 +229,26 @@ pub(super) fn get_project(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiEr
     // What is not there cannot be told from what the caller may not see.
     let project = project.ok_or_else(|| refusal(Service::Projects, "resourcemanager.projects.get", name))?;
     Ok(Reply::new("Project", project))
+}
+
+/// A project's policy, with what is audited.
+pub(super) fn get_policy(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+    const PERMISSION: &str = "resourcemanager.projects.getIamPolicy";
+    let name = call.name();
+    let request = call.read("GetIamPolicyRequest", "")?;
+    let version = request["options"]["requestedPolicyVersion"].as_i64().unwrap_or(0);
+    if !matches!(version, 0 | 1 | 3) {
+        return Err(ApiError::invalid(format!("Invalid requested policy version: {version}.")));
+    }
+    cloud.store.read(|state| {
+        let project = state.project(part(name, "projects"));
+        let project = project.ok_or_else(|| refusal(Service::Projects, PERMISSION, name))?;
+        let own = format!("projects/{}", text(&project["projectId"]));
+        let policy = state.saved.policies.get(&own).cloned();
+        // The etag of a policy that nobody has touched (`google.iam.v1.Policy` calls it bytes).
+        let policy = policy.unwrap_or_else(|| json!({ "version": 1, "etag": "ACAB" }));
+        Ok(Reply::new("Policy", policy))
+    })
 }
 
 fn no_project() -> ApiError {

@@ -3,6 +3,7 @@
 //! To add a method: a line in [`METHODS`], its function, its line in the README.
 
 mod artifacts;
+mod enabled;
 mod executions;
 mod iam;
 mod jobs;
@@ -11,9 +12,9 @@ mod operations;
 mod secrets;
 mod services;
 mod sql;
+mod storage;
 mod tasks;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -25,10 +26,12 @@ use crate::Cloud;
 use crate::error::{ApiError, Violation};
 use crate::schema::{self, Fields};
 
+pub(crate) use enabled::check_logging as check_logging_enabled;
 pub(crate) use iam::check_logging;
 pub(crate) use jobs::complete as complete_job;
 pub(crate) use logging::projects as logged_projects;
 pub(crate) use operations::typed;
+pub(crate) use storage::{CONTENT_TYPE, is_storage, not_let_in};
 
 /// A method of Google Cloud.
 pub(crate) struct Method {
@@ -76,7 +79,13 @@ pub(crate) enum Emulated {
     TestJobPermissions,
     TestServicePermissions,
     TestProjectPermissions,
+    TestBucketPermissions,
     GetProject,
+    GetProjectPolicy,
+    GetEnabled,
+    BatchGetEnabled,
+    GetObject,
+    DeleteObject,
     GenerateAccessToken,
     RefreshToken,
     UserInfo,
@@ -84,6 +93,15 @@ pub(crate) enum Emulated {
 
 const PAGE: &[&str] = &["pageSize", "pageToken", "showDeleted"];
 const CONDITIONAL: &[&str] = &["validateOnly", "etag"];
+const OBJECT: &[&str] = &[
+    "generation",
+    "ifGenerationMatch",
+    "ifGenerationNotMatch",
+    "ifMetagenerationMatch",
+    "ifMetagenerationNotMatch",
+    "projection",
+    "userProject",
+];
 
 const fn method(
     name: &'static str,
@@ -185,8 +203,32 @@ pub(crate) const METHODS: &[Method] = &[
     method("google.cloud.resourcemanager.v3.Projects.TestIamPermissions", "POST", "/v3/projects/*:testIamPermissions", &[], Emulated::TestProjectPermissions),
     missing("google.cloud.resourcemanager.v3.Projects.ListProjects", "GET", "/v3/projects"),
     missing("google.cloud.resourcemanager.v3.Projects.SearchProjects", "GET", "/v3/projects:search"),
-    missing("google.cloud.resourcemanager.v3.Projects.GetIamPolicy", "POST", "/v3/projects/*:getIamPolicy"),
+    method("google.cloud.resourcemanager.v3.Projects.GetIamPolicy", "POST", "/v3/projects/*:getIamPolicy", &[], Emulated::GetProjectPolicy),
     missing("google.cloud.resourcemanager.v3.Projects.SetIamPolicy", "POST", "/v3/projects/*:setIamPolicy"),
+    method("google.api.serviceusage.v1.ServiceUsage.GetService", "GET", "/v1/projects/*/services/*", &[], Emulated::GetEnabled),
+    method("google.api.serviceusage.v1.ServiceUsage.BatchGetServices", "GET", "/v1/projects/*/services:batchGet", &["names"], Emulated::BatchGetEnabled),
+    missing("google.api.serviceusage.v1.ServiceUsage.ListServices", "GET", "/v1/projects/*/services"),
+    missing("google.api.serviceusage.v1.ServiceUsage.EnableService", "POST", "/v1/projects/*/services/*:enable"),
+    missing("google.api.serviceusage.v1.ServiceUsage.DisableService", "POST", "/v1/projects/*/services/*:disable"),
+    missing("google.api.serviceusage.v1.ServiceUsage.BatchEnableServices", "POST", "/v1/projects/*/services:batchEnable"),
+    method("storage.objects.get", "GET", "/storage/v1/b/*/o/*", OBJECT, Emulated::GetObject),
+    method("storage.objects.delete", "DELETE", "/storage/v1/b/*/o/*", OBJECT, Emulated::DeleteObject),
+    missing("storage.objects.list", "GET", "/storage/v1/b/*/o"),
+    missing("storage.objects.insert", "POST", "/upload/storage/v1/b/*/o"),
+    missing("storage.objects.update", "PUT", "/storage/v1/b/*/o/*"),
+    missing("storage.objects.patch", "PATCH", "/storage/v1/b/*/o/*"),
+    missing("storage.objects.get", "GET", "/download/storage/v1/b/*/o/*"),
+    missing("storage.objects.compose", "POST", "/storage/v1/b/*/o/*/compose"),
+    missing("storage.objects.copy", "POST", "/storage/v1/b/*/o/*/copyTo/b/*/o/*"),
+    missing("storage.objects.rewrite", "POST", "/storage/v1/b/*/o/*/rewriteTo/b/*/o/*"),
+    method("storage.buckets.testIamPermissions", "GET", "/storage/v1/b/*/iam/testPermissions", &["permissions", "userProject"], Emulated::TestBucketPermissions),
+    missing("storage.buckets.getIamPolicy", "GET", "/storage/v1/b/*/iam"),
+    missing("storage.buckets.setIamPolicy", "PUT", "/storage/v1/b/*/iam"),
+    missing("storage.buckets.get", "GET", "/storage/v1/b/*"),
+    missing("storage.buckets.list", "GET", "/storage/v1/b"),
+    missing("storage.buckets.insert", "POST", "/storage/v1/b"),
+    missing("storage.buckets.patch", "PATCH", "/storage/v1/b/*"),
+    missing("storage.buckets.delete", "DELETE", "/storage/v1/b/*"),
     method("google.iam.credentials.v1.IAMCredentials.GenerateAccessToken", "POST", "/v1/projects/*/serviceAccounts/*:generateAccessToken", &[], Emulated::GenerateAccessToken),
     missing("google.iam.credentials.v1.IAMCredentials.GenerateIdToken", "POST", "/v1/projects/*/serviceAccounts/*:generateIdToken"),
     missing("google.iam.credentials.v1.IAMCredentials.SignBlob", "POST", "/v1/projects/*/serviceAccounts/*:signBlob"),
@@ -219,10 +261,19 @@ const SYSTEM_PARAMETERS: &[&str] = &[
 pub(crate) struct Call<'a> {
     pub(crate) method: &'a str,
     pub(crate) path: &'a str,
-    pub(crate) query: BTreeMap<String, String>,
+    pub(crate) query: Vec<(String, String)>,
     pub(crate) body: &'a Bytes,
     /// Whose token it is.
     pub(crate) caller: String,
+}
+
+/// What a call is answered with.
+pub(crate) enum Answer {
+    Message(Reply),
+    /// An object's content.
+    Media(storage::Media),
+    /// 204.
+    Nothing,
 }
 
 /// An answer and the message it is.
@@ -242,7 +293,7 @@ impl Call<'_> {
     pub(crate) fn enums_as_integers(&self) -> bool {
         ["$alt", "alt"]
             .iter()
-            .filter_map(|name| self.query.get(*name))
+            .flat_map(|name| self.parameters(name))
             .any(|alt| alt.split(';').any(|part| part == "enum-encoding=int"))
     }
 
@@ -259,7 +310,12 @@ impl Call<'_> {
     }
 
     fn parameter(&self, name: &str) -> &str {
-        self.query.get(name).map_or("", String::as_str)
+        self.parameters(name).last().unwrap_or_default()
+    }
+
+    /// The values of a parameter that can be there several times.
+    fn parameters(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.query.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
     fn flag(&self, name: &str) -> bool {
@@ -284,7 +340,7 @@ pub(crate) fn is_open(method: &str, path: &str) -> bool {
 }
 
 /// Carries a call out.
-pub(crate) async fn dispatch(cloud: &Arc<Cloud>, call: Call<'_>) -> Result<Reply, ApiError> {
+pub(crate) async fn dispatch(cloud: &Arc<Cloud>, call: Call<'_>) -> Result<Answer, ApiError> {
     let Some(method) =
         METHODS.iter().find(|method| method.verb == call.method && fits(method.path, call.path))
     else {
@@ -295,7 +351,8 @@ pub(crate) async fn dispatch(cloud: &Arc<Cloud>, call: Call<'_>) -> Result<Reply
     };
     let unknown: Vec<Violation> = call
         .query
-        .keys()
+        .iter()
+        .map(|(name, _)| name)
         .filter(|name| !method.query.contains(&name.as_str()) && !SYSTEM_PARAMETERS.contains(&name.as_str()))
         .map(|name| Violation {
             field: String::new(),
@@ -308,8 +365,11 @@ pub(crate) async fn dispatch(cloud: &Arc<Cloud>, call: Call<'_>) -> Result<Reply
     if !unknown.is_empty() {
         return Err(ApiError::violations(&unknown));
     }
+    enabled::check(cloud, method, &call)?;
     iam::check(cloud, emulated, &call)?;
-    match emulated {
+    let reply = match emulated {
+        Emulated::GetObject => return storage::get(cloud, &call),
+        Emulated::DeleteObject => return storage::delete(cloud, &call),
         Emulated::GetJob => jobs::get(cloud, &call),
         Emulated::ListJobs => jobs::list(cloud, &call),
         Emulated::CreateJob => jobs::create(cloud, &call),
@@ -342,11 +402,16 @@ pub(crate) async fn dispatch(cloud: &Arc<Cloud>, call: Call<'_>) -> Result<Reply
         Emulated::TestJobPermissions
         | Emulated::TestServicePermissions
         | Emulated::TestProjectPermissions => iam::test(cloud, emulated, &call),
+        Emulated::TestBucketPermissions => storage::test_permissions(cloud, &call),
         Emulated::GetProject => iam::get_project(cloud, &call),
+        Emulated::GetProjectPolicy => iam::get_policy(cloud, &call),
+        Emulated::GetEnabled => enabled::get(cloud, &call),
+        Emulated::BatchGetEnabled => enabled::batch_get(cloud, &call),
         Emulated::GenerateAccessToken => iam::generate_token(cloud, &call),
         Emulated::RefreshToken => iam::refresh(cloud, &call),
         Emulated::UserInfo => Ok(iam::user_info(&call)),
-    }
+    };
+    reply.map(Answer::Message)
 }
 
 /// Whether a path fits a template: the same parts, `*` for any that carries no custom verb.
@@ -367,9 +432,11 @@ fn fits(template: &str, path: &str) -> bool {
     }
 }
 
-/// Takes the custom verb off. The colon of an image's digest begins none.
+/// Takes the custom verb off. The colon of an image's digest begins none, and Cloud Storage has none.
 fn split_verb(path: &str) -> (&str, &str) {
-    path.rsplit_once(':').filter(|(name, _)| !name.ends_with("@sha256")).unwrap_or((path, ""))
+    path.rsplit_once(':')
+        .filter(|(name, _)| !name.ends_with("@sha256") && !is_storage(path))
+        .unwrap_or((path, ""))
 }
 
 /// Google's words for a resource that is not there.
@@ -454,7 +521,7 @@ fn created(resource: &Value) -> Option<jiff::Timestamp> {
 }
 
 /// Whether a resource's name is `parent`, the collection and one more part.
-fn is_child(name: &str, parent: &str, collection: &str) -> bool {
+pub(crate) fn is_child(name: &str, parent: &str, collection: &str) -> bool {
     name.strip_prefix(parent)
         .and_then(|rest| rest.strip_prefix('/'))
         .and_then(|rest| rest.strip_prefix(collection))

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use cloud_emulator::{Builder, Emulator};
+use google_cloud_api_serviceusage_v1::client::ServiceUsage;
 use google_cloud_artifactregistry_v1::client::ArtifactRegistry;
 use google_cloud_auth::credentials::Credentials;
 use google_cloud_auth::credentials::anonymous::Builder as Anonymous;
@@ -67,6 +68,7 @@ impl World {
     client!(artifacts, ArtifactRegistry);
     client!(projects, Projects);
     client!(secrets, SecretManagerService);
+    client!(service_usage, ServiceUsage);
     client!(sql_instances, SqlInstancesService);
 
     pub(crate) fn put_job(&self) {
