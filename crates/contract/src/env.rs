@@ -12,7 +12,7 @@ use std::str::FromStr;
 use crate::CONTRACT_VERSION;
 use crate::action::{ActionName, AdminAction, Request};
 use crate::exit_code::ExitCode;
-use crate::names::{Actor, InvalidValue, Problem, Reason, RequestId};
+use crate::names::{Actor, InvalidValue, Problem, Reason, RequestId, Username};
 use crate::secret::{Password, PasswordHash, Secret};
 
 /// Every variable's name, once, with its documentation.
@@ -611,6 +611,8 @@ pub struct RunContext {
     pub request_id: Option<RequestId>,
     /// The action.
     pub action: Option<ActionName>,
+    /// About whom.
+    pub username: Option<Username>,
     /// Who asked.
     pub actor: Option<Actor>,
     /// Why.
@@ -625,6 +627,7 @@ impl RunContext {
         Self {
             request_id: vars.parsed(&v::ADMIN_REQUEST_ID).ok().flatten(),
             action: vars.parsed(&v::ADMIN_ACTION).ok().flatten(),
+            username: vars.parsed(&v::ADMIN_USERNAME).ok().flatten(),
             actor: vars.parsed(&v::ADMIN_ACTOR).ok().flatten(),
             reason: vars.parsed(&v::ADMIN_REASON).ok().flatten(),
         }

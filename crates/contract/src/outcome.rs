@@ -6,7 +6,7 @@ use crate::CONTRACT_VERSION;
 use crate::action::ActionName;
 use crate::env::RunContext;
 use crate::exit_code::ExitCode;
-use crate::names::{Actor, Reason, RequestId};
+use crate::names::{Actor, Reason, RequestId, Username};
 
 /// The last line the executor prints, after COMMIT or ROLLBACK: the audit record of the run.
 ///
@@ -22,6 +22,9 @@ pub struct ResultLine {
     /// The action, where it was a known one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<ActionName>,
+    /// About whom: the record of a failure has no user to name otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<Username>,
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<Actor>,
@@ -46,6 +49,7 @@ impl ResultLine {
             contract: CONTRACT_VERSION,
             request_id: context.request_id,
             action: context.action,
+            username: context.username.clone(),
             actor: context.actor.clone(),
             reason: context.reason.clone(),
             exit_code: exit_code.code(),

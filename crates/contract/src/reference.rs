@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::env::variable;
-use crate::{ActionName, CONTRACT_VERSION, ExitCode, PermissionLevel};
+use crate::outcome::{Change, DatabaseReport, Failure, Outcome, ResultLine, UserState, Warning, WarningCode};
+use crate::{ActionName, CONTRACT_VERSION, ExitCode, KNOWN_ROLES, PermissionLevel};
 
 /// The page about the variables the executor reads.
 #[must_use]
@@ -62,4 +63,222 @@ pub fn actions() -> String {
         let _ = writeln!(page, "| `{level}` | {} |", level.access());
     }
     page
+}
+
+/// Every key of the result line and what it holds, by the path to it.
+const RESULT_KEYS: &[(&str, &str)] = &[
+    ("contract", "version of the contract that the executor speaks"),
+    ("request_id", "`ADMIN_REQUEST_ID`, where it was given"),
+    ("action", "`ADMIN_ACTION`, where it is a known one"),
+    ("username", "about whom; absent where it was not given or not valid"),
+    ("actor", "`ADMIN_ACTOR`, where it was given"),
+    ("reason", "`ADMIN_REASON`, where it was given"),
+    ("exit_code", "the code the executor ends with"),
+    ("outcome.result", "created, updated, unchanged, found, checked or failed"),
+    ("outcome.user", "the user afterwards"),
+    ("outcome.user.username", "login name"),
+    ("outcome.user.email", "email address"),
+    ("outcome.user.permission", "system permission level"),
+    ("outcome.user.base_profession", "base profession"),
+    ("outcome.user.roles", "names of the roles, sorted"),
+    ("outcome.user.active", "false: cannot log in"),
+    ("outcome.user.totp_enabled", "a one-time code is asked for at login"),
+    ("outcome.user.email_verified", "false: cannot log in; absent where the database has no such column"),
+    ("outcome.changes", "what is different now, in the order it was done"),
+    ("outcome.changes.what", "field, password, role_added or role_removed"),
+    ("outcome.changes.field", "which field of the user"),
+    ("outcome.changes.old", "its value before; absent for a new user"),
+    ("outcome.changes.new", "its value now"),
+    ("outcome.changes.role", "which role"),
+    ("outcome.warnings", "what a person should know although it was done"),
+    ("outcome.warnings.code", "which warning it is"),
+    ("outcome.warnings.message", "the same in words"),
+    ("outcome.database", "what `check` saw"),
+    ("outcome.database.server_version", "the server's version"),
+    ("outcome.database.database", "its name"),
+    ("outcome.database.user", "the user connected as"),
+    ("outcome.database.tls", "version of TLS in use; absent without"),
+    ("outcome.database.writable", "the user may write to the tables"),
+    ("outcome.database.email_verified_column", "the column users.email_verified is there"),
+    ("outcome.database.roles", "roles the database has, sorted"),
+    ("outcome.database.missing_roles", "roles of the application it does not have"),
+    ("outcome.failure", "why nothing was written"),
+    ("outcome.failure.message", "what failed and why"),
+    ("outcome.failure.available_roles", "for an unknown role: those there are"),
+    ("outcome.failure.missing_columns", "for an unknown schema: what is missing"),
+];
+
+/// A line with everything in it that can be.
+fn line(action: ActionName, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
+    ResultLine {
+        contract: CONTRACT_VERSION,
+        request_id: "019ab2c4-5d6e-7f80-91a2-b3c4d5e6f708".parse().ok(),
+        action: Some(action),
+        username: (action != ActionName::Check).then(|| "steve.jones".parse().ok()).flatten(),
+        actor: "steve@example.org".parse().ok(),
+        reason: "ticket 4711".parse().ok(),
+        exit_code: exit_code.code(),
+        outcome,
+    }
+}
+
+/// A line for each kind of outcome of a task that came to its end.
+fn example_results() -> Vec<ResultLine> {
+    let user = |roles: &[&str]| UserState {
+        username: "steve.jones".to_owned(),
+        email: "steve.jones@example.org".to_owned(),
+        permission: PermissionLevel::Superadmin.to_string(),
+        base_profession: "consultant".to_owned(),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        active: true,
+        totp_enabled: false,
+        email_verified: Some(true),
+    };
+    let field = |field: &str, old: Option<&str>, new: &str| Change::Field {
+        field: field.to_owned(),
+        old: old.map(str::to_owned),
+        new: new.to_owned(),
+    };
+    vec![
+        line(
+            ActionName::CreateSuperadmin,
+            ExitCode::Success,
+            Outcome::Created {
+                user: user(&[]),
+                changes: vec![field("permission", None, "superadmin"), Change::Password],
+                warnings: vec![Warning {
+                    code: WarningCode::RoleNotSeeded,
+                    message: "the role System Administrator is not in the database yet".to_owned(),
+                }],
+            },
+        ),
+        line(
+            ActionName::UpdatePermissions,
+            ExitCode::Success,
+            Outcome::Updated {
+                user: user(&["System Administrator"]),
+                changes: vec![field("permission", Some("staff"), "superadmin")],
+                warnings: Vec::new(),
+            },
+        ),
+        line(
+            ActionName::AddRole,
+            ExitCode::Success,
+            Outcome::Updated {
+                user: user(&["Clinician", "System Administrator"]),
+                changes: vec![Change::RoleAdded { role: "Clinician".to_owned() }],
+                warnings: Vec::new(),
+            },
+        ),
+        line(
+            ActionName::RemoveRole,
+            ExitCode::Success,
+            Outcome::Unchanged { user: user(&["System Administrator"]), warnings: Vec::new() },
+        ),
+        line(
+            ActionName::ShowUser,
+            ExitCode::Success,
+            Outcome::Found { user: user(&["System Administrator"]), warnings: Vec::new() },
+        ),
+        line(
+            ActionName::Check,
+            ExitCode::Success,
+            Outcome::Checked {
+                database: DatabaseReport {
+                    server_version: "15.14".to_owned(),
+                    database: "quill_auth".to_owned(),
+                    user: "quill".to_owned(),
+                    tls: Some("TLSv1.3".to_owned()),
+                    writable: true,
+                    email_verified_column: true,
+                    roles: KNOWN_ROLES.iter().map(|role| (*role).to_owned()).collect(),
+                    missing_roles: Vec::new(),
+                },
+                warnings: Vec::new(),
+            },
+        ),
+    ]
+}
+
+/// Lines of tasks that wrote nothing.
+fn example_failures() -> Vec<ResultLine> {
+    vec![
+        line(
+            ActionName::AddRole,
+            ExitCode::RoleNotFound,
+            Outcome::Failed {
+                failure: Failure {
+                    available_roles: vec!["Clinician".to_owned(), "Patient".to_owned()],
+                    ..Failure::new("there is no role Clinican; nothing was changed")
+                },
+            },
+        ),
+        line(
+            ActionName::Check,
+            ExitCode::SchemaMismatch,
+            Outcome::Failed {
+                failure: Failure {
+                    missing_columns: vec!["users.system_permissions".to_owned()],
+                    ..Failure::new("the schema is not the one this image knows")
+                },
+            },
+        ),
+    ]
+}
+
+/// The page about the result line.
+#[must_use]
+pub fn result_line() -> String {
+    let mut page = format!(
+        "# The result line\n\n\
+         The last line an execution prints, after COMMIT or ROLLBACK, and its record. In Cloud Run it is a log \
+         entry whose `message` says in words what stands under the key `{}`. No password and no hash is in it. \
+         Contract version {CONTRACT_VERSION}; a reader ignores keys it does not know.\n\n\
+         | key | what |\n|---|---|\n",
+        ResultLine::KEY
+    );
+    for (key, what) in RESULT_KEYS {
+        let _ = writeln!(page, "| `{key}` | {what} |");
+    }
+    page.push_str("\n## Examples\n");
+    for line in example_results().into_iter().chain(example_failures()) {
+        let action = line.action.map_or_else(String::new, |action| action.to_string());
+        let text = serde_json::to_string_pretty(&line).unwrap_or_default();
+        let _ = write!(page, "\n`{action}`, {}:\n\n```json\n{text}\n```\n", line.outcome.name());
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn paths(value: &Value, above: &str, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
+                    found.insert(path.clone());
+                    paths(value, &path, found);
+                }
+            }
+            Value::Array(list) => list.iter().for_each(|value| paths(value, above, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_key_of_the_result_line_is_explained() {
+        let mut found = BTreeSet::new();
+        for line in example_results().into_iter().chain(example_failures()) {
+            paths(&serde_json::to_value(&line).expect("JSON"), "", &mut found);
+            assert!(line.request_id.is_some() && line.actor.is_some() && line.reason.is_some());
+        }
+        found.remove("outcome");
+        assert_eq!(found, RESULT_KEYS.iter().map(|(key, _)| (*key).to_owned()).collect());
+    }
 }
