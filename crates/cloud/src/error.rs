@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use google_cloud_gax::error::rpc::Code;
+use google_cloud_gax::error::rpc::{Code, StatusDetails};
 use google_cloud_gax::error::{CredentialsError, Error as GaxError};
 use serde_json::Value;
 
@@ -13,6 +13,8 @@ pub enum CloudErrorKind {
     NotSignedIn,
     /// A permission is missing.
     PermissionDenied,
+    /// The service is not enabled in the project: no role would help.
+    ServiceDisabled,
     /// The resource does not exist.
     NotFound,
     /// Somebody changed the resource in between.
@@ -57,8 +59,8 @@ impl CloudError {
     /// Whether asking again would not help. A 404 may go: what is new is not seen everywhere at once.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        use CloudErrorKind::{Invalid, NotSignedIn, PermissionDenied};
-        matches!(self.kind, NotSignedIn | PermissionDenied | Invalid)
+        use CloudErrorKind::{Invalid, NotSignedIn, PermissionDenied, ServiceDisabled};
+        matches!(self.kind, NotSignedIn | PermissionDenied | ServiceDisabled | Invalid)
     }
 }
 
@@ -73,7 +75,10 @@ fn kind(error: &GaxError) -> CloudErrorKind {
     if error.is_binding() || error.is_serialization() {
         return CloudErrorKind::Invalid;
     }
-    // Cloud SQL's errors have no status word, which then reads as unknown.
+    if service_disabled(error) {
+        return CloudErrorKind::ServiceDisabled;
+    }
+    // Errors of Cloud SQL and Cloud Storage have no status word, which then reads as unknown.
     if let Some(status) = error.status().filter(|status| status.code != Code::Unknown) {
         return match status.code {
             Code::Unauthenticated => CloudErrorKind::NotSignedIn,
@@ -91,11 +96,22 @@ fn kind(error: &GaxError) -> CloudErrorKind {
         Some(401) => CloudErrorKind::NotSignedIn,
         Some(403) => CloudErrorKind::PermissionDenied,
         Some(404) => CloudErrorKind::NotFound,
-        Some(409) => CloudErrorKind::Conflict,
+        Some(409 | 412) => CloudErrorKind::Conflict,
         Some(400 | 501) => CloudErrorKind::Invalid,
         Some(429) => CloudErrorKind::Quota,
         _ => CloudErrorKind::Failed,
     }
+}
+
+/// The reason that every service gives for it ("Error messages", Service Usage). Services with the older
+/// form of errors have another word for the same.
+fn service_disabled(error: &GaxError) -> bool {
+    error.status().is_some_and(|status| {
+        status.details.iter().any(|detail| {
+            matches!(detail, StatusDetails::ErrorInfo(info)
+                if info.reason == "SERVICE_DISABLED" || info.reason == "accessNotConfigured")
+        })
+    })
 }
 
 /// The service's own words; else the innermost cause, which is the one that says something
@@ -124,8 +140,26 @@ fn words(error: &dyn std::error::Error) -> Vec<String> {
     words
 }
 
+/// What kind of failure it is that there is no token, and why.
+pub(crate) fn sign_in_failure(error: &CredentialsError) -> (CloudErrorKind, String) {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let status = inner.downcast_ref::<GaxError>().and_then(GaxError::http_status_code);
+        // Who is not allowed to act as a service account is signed in all the same.
+        if status == Some(403)
+            && let Some(said) = words(error).iter().find_map(|text| answer_in(text))
+        {
+            return (CloudErrorKind::PermissionDenied, said);
+        }
+        cause = inner.source();
+    }
+    // Not every failure is a refusal: without a network there is nobody to refuse.
+    let kind = if error.is_transient() { CloudErrorKind::Unreachable } else { CloudErrorKind::NotSignedIn };
+    (kind, sign_in_message(error))
+}
+
 /// Why there is no token: in the words of the service that gives them, where it gave any.
-pub(crate) fn sign_in_message(error: &CredentialsError) -> String {
+fn sign_in_message(error: &CredentialsError) -> String {
     let mut words = words(error);
     if let Some(said) = words.iter().find_map(|text| answer_in(text)) {
         return format!("the sign-in was refused: {said}");
@@ -142,8 +176,7 @@ pub(crate) fn sign_in_message(error: &CredentialsError) -> String {
 /// The clients put a whole answer into their message. Of it only what is meant to be read is shown
 /// (RFC 6749, section 5.2, and Google's own errors).
 fn answer_in(text: &str) -> Option<String> {
-    let (_, rest) = text.split_once("body=<")?;
-    let answer: Value = serde_json::from_str(rest.rsplit_once('>')?.0).ok()?;
+    let answer: Value = serde_json::from_str(text.get(text.find('{')?..=text.rfind('}')?)?).ok()?;
     [&answer["error_description"], &answer["error"]["message"], &answer["error"]]
         .iter()
         .find_map(|said| said.as_str().map(str::to_owned))

@@ -17,10 +17,13 @@ mod settings;
 pub use error::{CloudError, CloudErrorKind};
 pub use google::{Credentials, Endpoints, Google, LogTail, Reply, SignIn, SignInOptions, SignInSource};
 pub use model::{
-    AuditEntry, DatabaseInstance, DeployedJob, Ending, Execution, Job, LogEntry, LogPage, LogSource, Phase,
-    Readiness, Revision, RunError, RunJob, Service, Severity, TaskResult,
+    AuditEntry, AuditLogging, Condition, DatabaseInstance, DeployedJob, Ending, Execution, Job, LockInfo,
+    LogEntry, LogPage, LogSource, Phase, Project, Readiness, Removal, Revision, RunError, RunJob,
+    SecretVersion, SecretVersionState, Service, Severity, SslMode, StartupProbe, StateLock, TaskResult,
 };
-pub use names::{ExecutionName, InvalidName, JobName, ProjectId, Region, ResourceId, ServiceName};
+pub use names::{
+    ExecutionName, InvalidName, JobName, ObjectName, ProjectId, Region, ResourceId, ServiceName,
+};
 pub use permissions::{PERMISSIONS, Permission, Purpose};
 pub use settings::{Difference, Egress, EnvValue, JobSettings};
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::CloudError;
@@ -29,6 +30,12 @@ pub struct Job {
 pub struct DeployedJob {
     /// What matters to us.
     pub settings: JobSettings,
+    /// Its version.
+    pub etag: String,
+    /// How many executions it has had.
+    pub executions: i32,
+    /// Whether it can run.
+    pub readiness: Readiness,
     pub(crate) raw: Box<google_cloud_run_v2::model::Job>,
 }
 
@@ -37,6 +44,112 @@ pub struct DeployedJob {
 pub struct DatabaseInstance {
     /// Its address in the VPC network, where it has one.
     pub private_ip: Option<String>,
+    /// As the API names it: `RUNNABLE`, `MAINTENANCE`, `FAILED` …
+    pub state: String,
+    /// Its owner has stopped it, which its state does not tell.
+    pub stopped: bool,
+    /// Which connections it takes.
+    pub ssl_mode: SslMode,
+    /// As the API names it, such as `POSTGRES_15`.
+    pub version: String,
+}
+
+/// Which connections a Cloud SQL instance takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SslMode {
+    /// All: encrypted or not.
+    AllowUnencrypted,
+    /// Encrypted ones only.
+    EncryptedOnly,
+    /// Encrypted ones only, of a client that shows a certificate of the instance's.
+    ClientCertificate,
+    /// Something that came after this program.
+    Unknown,
+}
+
+/// A project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its number, by which many services call it.
+    pub number: String,
+    /// Whether it is in use: not if it is about to be deleted.
+    pub active: bool,
+}
+
+/// Whether starting a job is recorded by Cloud Audit Logs, as far as the project says: what a folder
+/// or the organisation sets is not told by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditLogging {
+    /// Writes of data, of which starting a job is one, are recorded.
+    pub writes: bool,
+    /// Whose are not, as in `user:steve@example.org`.
+    pub exempt: Vec<String>,
+}
+
+/// A version of a secret, without its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretVersion {
+    /// Its number, also where `latest` was asked for.
+    pub number: String,
+    /// Whether it can be read.
+    pub state: SecretVersionState,
+}
+
+/// Whether a version of a secret can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretVersionState {
+    /// Yes.
+    Enabled,
+    /// Not until it is enabled again.
+    Disabled,
+    /// Never again.
+    Destroyed,
+    /// Something that came after this program.
+    Unknown,
+}
+
+/// The lock that keeps a second Terraform from the same state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateLock {
+    /// Which one it is, of all that there have been: what is removed is this one and no later one. It
+    /// is also what `terraform force-unlock` asks for.
+    pub generation: i64,
+    /// When it was taken, by Cloud Storage's clock.
+    pub created: Timestamp,
+    /// What Terraform wrote into it; `None` if that cannot be read. It is a lock all the same.
+    pub info: Option<LockInfo>,
+}
+
+/// What Terraform writes into its lock (`statemgr.LockInfo`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct LockInfo {
+    /// A UUID. Not what `terraform force-unlock` asks for.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// Such as `OperationTypeApply`.
+    pub operation: String,
+    /// More about it; mostly empty.
+    pub info: String,
+    /// Who holds it: user@host.
+    pub who: String,
+    /// Of Terraform.
+    pub version: String,
+    /// When it was taken, by the holder's clock.
+    pub created: Option<Timestamp>,
+    /// Of the state.
+    pub path: String,
+}
+
+/// What became of a lock that was to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// It is removed.
+    Removed,
+    /// It was not there any more, and no other is.
+    Gone,
+    /// Another one is there by now, which was left alone.
+    Replaced,
 }
 
 /// A Cloud Run service, as it was read.
@@ -55,6 +168,10 @@ pub struct Service {
     pub traffic_to_latest: bool,
     /// Where requests do go: ids of revisions, and how many in a hundred.
     pub serving: Vec<(String, i32)>,
+    /// Whether the last change came through.
+    pub readiness: Readiness,
+    /// What Cloud Run says of it, part by part.
+    pub conditions: Vec<Condition>,
     pub(crate) raw: Box<google_cloud_run_v2::model::Service>,
 }
 
@@ -69,9 +186,58 @@ pub struct Revision {
     pub created: Option<Timestamp>,
     /// Whether it is, or was, ready.
     pub readiness: Readiness,
+    /// What Cloud Run says of it, part by part.
+    pub conditions: Vec<Condition>,
+    /// The port its container is to listen on.
+    pub port: i32,
+    /// How it is found out that its container is up. `None`: Cloud Run's own way, which gives it 4
+    /// minutes to listen.
+    pub startup_probe: Option<StartupProbe>,
 }
 
-/// Whether a revision serves.
+impl Revision {
+    /// What Cloud Run says of one part, such as `Ready` or `ContainerHealthy`.
+    #[must_use]
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.kind == kind)
+    }
+}
+
+/// What Cloud Run says of one part of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Which part, such as `Ready`.
+    pub kind: String,
+    /// How it is; the reason in words.
+    pub readiness: Readiness,
+    /// The reason in a word, such as `HEALTH_CHECK_CONTAINER_ERROR`; empty where there is none.
+    pub reason: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
+/// How often a container that starts is asked whether it is up, and how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartupProbe {
+    /// From the container's start to the first time.
+    pub initial_delay: Duration,
+    /// From one time to the next.
+    pub period: Duration,
+    /// After how many failures it is given up.
+    pub failures: u32,
+    /// Which port is asked, where the probe says so.
+    pub port: Option<i32>,
+}
+
+impl StartupProbe {
+    /// How long a container has to be up.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.initial_delay + self.period * self.failures
+    }
+}
+
+/// Whether a revision serves, or a job can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
     /// Ready; a retired revision stays so.
@@ -124,6 +290,8 @@ pub struct Execution {
     /// The variables it was started with, of those that a request is made of. Values that are secret
     /// are not among them.
     pub request: BTreeMap<String, String>,
+    /// It was started with a password in clear, which whoever may see it can read.
+    pub plaintext_password: bool,
 }
 
 /// How far an execution is.

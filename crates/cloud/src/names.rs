@@ -145,6 +145,60 @@ impl fmt::Display for ExecutionName {
     }
 }
 
+/// An object of Cloud Storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectName {
+    bucket: String,
+    object: String,
+}
+
+impl ObjectName {
+    /// From the bucket's name and the object's in it ("Bucket naming requirements", "Object naming
+    /// requirements").
+    pub fn new(bucket: &str, object: &str) -> Result<Self, InvalidName> {
+        let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let ends = bucket.bytes().next().is_some_and(lower) && bucket.bytes().last().is_some_and(lower);
+        if !((3..=222).contains(&bucket.len())
+            && ends
+            && bucket.bytes().all(|b| lower(b) || b"-_.".contains(&b)))
+        {
+            return Err(InvalidName {
+                what: "bucket name",
+                rule: "3 to 222 lower-case letters, digits, hyphens, underscores or dots, beginning and \
+                       ending with a letter or digit",
+                given: bucket.to_owned(),
+            });
+        }
+        let fits = (1..=1024).contains(&object.len()) && !object.chars().any(char::is_control);
+        if !fits || object == "." || object == ".." {
+            return Err(InvalidName {
+                what: "object name",
+                rule: "1 to 1024 bytes, no control characters, neither \".\" nor \"..\"",
+                given: object.to_owned(),
+            });
+        }
+        Ok(Self { bucket: bucket.to_owned(), object: object.to_owned() })
+    }
+
+    /// The bucket's name.
+    #[must_use]
+    pub fn bucket(&self) -> &str {
+        &self.bucket
+    }
+
+    /// The object's name in it.
+    #[must_use]
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "gs://{}/{}", self.bucket, self.object)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +216,27 @@ mod tests {
             "\"a/b\" is not a valid resource name: 1 to 63 lower-case letters, digits or hyphens, \
              beginning with a letter"
         );
+    }
+
+    #[test]
+    fn an_objects_name_is_a_bucket_and_a_path() {
+        let name = ObjectName::new("quill-medical-terraform-state", "terraform/state/staging.tflock");
+        assert_eq!(
+            name.expect("valid").to_string(),
+            "gs://quill-medical-terraform-state/terraform/state/staging.tflock"
+        );
+        for (bucket, object) in [
+            ("ab", "o"),
+            ("-bucket", "o"),
+            ("bucket.", "o"),
+            ("Bucket", "o"),
+            ("a/b", "o"),
+            ("bucket", ""),
+            ("bucket", ".."),
+            ("bucket", "a\nb"),
+        ] {
+            assert!(ObjectName::new(bucket, object).is_err(), "{bucket} {object}");
+        }
     }
 
     #[test]

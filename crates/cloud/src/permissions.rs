@@ -6,7 +6,7 @@
 use std::fmt;
 
 /// What permissions are needed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
     /// Running tasks: all that most people need.
     Tasks,
@@ -14,6 +14,10 @@ pub enum Purpose {
     Build,
     /// `restore-backend`
     RestoreBackend,
+    /// `doctor`, which looks and changes nothing.
+    Doctor,
+    /// What `doctor --fix` needs besides, and besides what the commands need that it has recourse to.
+    DoctorFix,
 }
 
 impl fmt::Display for Purpose {
@@ -22,6 +26,8 @@ impl fmt::Display for Purpose {
             Self::Tasks => "tasks",
             Self::Build => "build",
             Self::RestoreBackend => "restore-backend",
+            Self::Doctor => "doctor",
+            Self::DoctorFix => "doctor --fix",
         })
     }
 }
@@ -37,6 +43,15 @@ pub struct Permission {
     pub role: &'static str,
 }
 
+impl Permission {
+    /// Whether it is one on the bucket of Terraform's state, which can be another project's than the
+    /// environment.
+    #[must_use]
+    pub fn is_of_bucket(&self) -> bool {
+        self.name.starts_with("storage.")
+    }
+}
+
 const fn permission(purpose: Purpose, name: &'static str, role: &'static str) -> Permission {
     Permission { purpose, name, role }
 }
@@ -47,10 +62,13 @@ const RUN_DEVELOPER: &str = "roles/run.developer";
 const REGISTRY_READER: &str = "roles/artifactregistry.reader";
 const REGISTRY_WRITER: &str = "roles/artifactregistry.writer";
 const ACCOUNT_USER: &str = "roles/iam.serviceAccountUser";
+const LOG_VIEWER: &str = "roles/logging.viewer";
+const SQL_VIEWER: &str = "roles/cloudsql.viewer";
+const BROWSER: &str = "roles/browser";
 
 /// Every permission that some command needs. One that two need is there twice.
-pub const PERMISSIONS: [Permission; 20] = {
-    use Purpose::{Build, RestoreBackend, Tasks};
+pub const PERMISSIONS: [Permission; 37] = {
+    use Purpose::{Build, Doctor, DoctorFix, RestoreBackend, Tasks};
     [
         permission(Tasks, "run.jobs.get", RUN_VIEWER),
         permission(Tasks, "run.jobs.run", RUN_EXECUTOR),
@@ -60,11 +78,11 @@ pub const PERMISSIONS: [Permission; 20] = {
         permission(Tasks, "run.executions.get", RUN_VIEWER),
         permission(Tasks, "run.executions.list", RUN_VIEWER),
         permission(Tasks, "run.tasks.list", RUN_VIEWER),
-        permission(Tasks, "logging.logEntries.list", "roles/logging.viewer"),
+        permission(Tasks, "logging.logEntries.list", LOG_VIEWER),
         permission(Build, "run.jobs.create", RUN_DEVELOPER),
         permission(Build, "run.jobs.update", RUN_DEVELOPER),
         permission(Build, "iam.serviceAccounts.actAs", ACCOUNT_USER),
-        permission(Build, "cloudsql.instances.get", "roles/cloudsql.viewer"),
+        permission(Build, "cloudsql.instances.get", SQL_VIEWER),
         permission(Build, "artifactregistry.repositories.get", REGISTRY_READER),
         permission(Build, "artifactregistry.repositories.downloadArtifacts", REGISTRY_READER),
         permission(Build, "artifactregistry.repositories.uploadArtifacts", REGISTRY_WRITER),
@@ -73,5 +91,22 @@ pub const PERMISSIONS: [Permission; 20] = {
         permission(RestoreBackend, "run.revisions.list", RUN_VIEWER),
         permission(RestoreBackend, "run.services.update", RUN_DEVELOPER),
         permission(RestoreBackend, "iam.serviceAccounts.actAs", ACCOUNT_USER),
+        permission(Doctor, "resourcemanager.projects.get", BROWSER),
+        permission(Doctor, "resourcemanager.projects.getIamPolicy", BROWSER),
+        permission(Doctor, "serviceusage.services.get", "roles/serviceusage.serviceUsageViewer"),
+        permission(Doctor, "run.jobs.get", RUN_VIEWER),
+        permission(Doctor, "run.executions.get", RUN_VIEWER),
+        permission(Doctor, "run.executions.list", RUN_VIEWER),
+        permission(Doctor, "run.tasks.list", RUN_VIEWER),
+        permission(Doctor, "run.services.get", RUN_VIEWER),
+        permission(Doctor, "run.revisions.list", RUN_VIEWER),
+        permission(Doctor, "logging.logEntries.list", LOG_VIEWER),
+        permission(Doctor, "artifactregistry.repositories.get", REGISTRY_READER),
+        permission(Doctor, "artifactregistry.repositories.downloadArtifacts", REGISTRY_READER),
+        permission(Doctor, "cloudsql.instances.get", SQL_VIEWER),
+        permission(Doctor, "secretmanager.versions.get", "roles/secretmanager.viewer"),
+        permission(Doctor, "storage.objects.get", "roles/storage.objectViewer"),
+        permission(DoctorFix, "run.executions.delete", RUN_DEVELOPER),
+        permission(DoctorFix, "storage.objects.delete", "roles/storage.objectUser"),
     ]
 };

@@ -156,6 +156,18 @@ impl Engine {
         self.builder
     }
 
+    /// Where it keeps images, as this machine sees it; `None` where it is on another machine, as Docker
+    /// Desktop's is in its own.
+    pub async fn folder(&self) -> Result<Option<PathBuf>, ImageError> {
+        if !self.address.starts_with("unix://") {
+            return Ok(None);
+        }
+        let info = self.docker.info().await.map_err(|error| {
+            ImageError::engine(ImageErrorKind::Engine, "ask the Docker engine about itself", &error)
+        })?;
+        Ok(info.docker_root_dir.map(PathBuf::from).filter(|folder| folder.is_dir()))
+    }
+
     /// An image the engine has, or `None`.
     pub async fn image(&self, name: &str) -> Result<Option<LocalImage>, ImageError> {
         match self.docker.inspect_image(name).await {

@@ -10,6 +10,7 @@ use oci_client::manifest::{IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, OciM
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 use serde::Deserialize;
+use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use crate::engine::TOKEN_USER;
@@ -46,6 +47,8 @@ pub struct Registry {
     client: Client,
     repository: Repository,
     auth: RegistryAuth,
+    /// It has let us in, to pull and to push.
+    signed_in: [OnceCell<()>; 2],
 }
 
 /// An image in a registry.
@@ -99,7 +102,7 @@ impl Registry {
         let auth = token.map_or(RegistryAuth::Anonymous, |token| {
             RegistryAuth::Basic(TOKEN_USER.to_owned(), token.expose().to_owned())
         });
-        Self { client, repository: repository.clone(), auth }
+        Self { client, repository: repository.clone(), auth, signed_in: Default::default() }
     }
 
     /// The image of a tag or a digest, or `None`.
@@ -192,17 +195,22 @@ impl Registry {
         }
     }
 
-    /// Exchanges the token where the registry wants that: said as such when it is refused.
+    /// Exchanges the token where the registry wants that: said as such when it is refused. Once is
+    /// enough: a token of the registry's own that has run out is renewed with the next request.
     async fn sign_in(
         &self,
         reference: &Reference,
         operation: oci_client::RegistryOperation,
         doing: impl Fn() -> String,
     ) -> Result<(), ImageError> {
-        self.client
-            .auth(reference, &self.auth, operation)
-            .await
-            .map(drop)
-            .map_err(|error| ImageError::registry(doing(), &error))
+        let done = match operation {
+            oci_client::RegistryOperation::Pull => &self.signed_in[0],
+            oci_client::RegistryOperation::Push => &self.signed_in[1],
+        };
+        let sign_in = async {
+            let answer = self.client.auth(reference, &self.auth, operation).await;
+            answer.map(drop).map_err(|error| ImageError::registry(doing(), &error))
+        };
+        done.get_or_try_init(|| sign_in).await.copied()
     }
 }

@@ -165,6 +165,33 @@ impl Registry {
         Some(digest.expect("a registry tells the digest"))
     }
 
+    /// Puts an image there that has a configuration and nothing else, under a tag; returns its digest.
+    /// `configuration` is the OCI one: `architecture`, `os`, `created`, `config` with `Labels`.
+    pub fn push(&self, repository: &str, tag: &str, configuration: &Value) -> String {
+        let configuration = configuration.to_string();
+        let digest = sha256(&configuration);
+        let upload = self.ask("POST", &format!("/v2/{repository}/blobs/uploads/")).expect(202);
+        let location = upload.header("location").expect("a registry says where to").to_owned();
+        let (_, path) = location.split_once(&self.address()).expect("it is at its own address");
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let path = format!("{path}{separator}digest={digest}");
+        self.send("PUT", &path, "application/octet-stream", &configuration).expect(201);
+        let media_type = "application/vnd.oci.image.manifest.v1+json";
+        let manifest = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": media_type,
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": digest,
+                "size": configuration.len(),
+            },
+            "layers": [],
+        })
+        .to_string();
+        self.send("PUT", &format!("/v2/{repository}/manifests/{tag}"), media_type, &manifest).expect(201);
+        sha256(&manifest)
+    }
+
     /// Deletes an image, as a clean-up would while a job still names it.
     pub fn delete(&self, repository: &str, digest: &str) {
         self.ask("DELETE", &format!("/v2/{repository}/manifests/{digest}")).expect(202);
@@ -177,25 +204,34 @@ impl Registry {
     }
 
     fn ask(&self, method: &str, path: &str) -> Answer {
-        self.try_ask(method, path)
+        self.send(method, path, "", "")
+    }
+
+    fn send(&self, method: &str, path: &str, content_type: &str, body: &str) -> Answer {
+        self.try_send(method, path, content_type, body)
             .unwrap_or_else(|error| panic!("{method} {path} at {} failed: {error}", self.address()))
     }
 
     /// HTTP 1.0: one answer, which ends with the connection. That takes no client library, and with
     /// it no runtime.
-    fn try_ask(&self, method: &str, path: &str) -> io::Result<Answer> {
+    fn try_send(&self, method: &str, path: &str, content_type: &str, body: &str) -> io::Result<Answer> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(LIMIT))?;
         stream.set_write_timeout(Some(LIMIT))?;
         let authorization =
             if self.token { format!("Authorization: Basic {BASIC}\r\n") } else { String::new() };
+        let content = if content_type.is_empty() {
+            String::new()
+        } else {
+            format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len())
+        };
         write!(
             stream,
             "{method} {path} HTTP/1.0\r\n\
              Host: {}\r\n\
              Accept: application/vnd.docker.distribution.manifest.v2+json\r\n\
              Accept: application/vnd.oci.image.manifest.v1+json\r\n\
-             {authorization}\r\n",
+             {authorization}{content}\r\n{body}",
             self.address()
         )?;
         let mut text = String::new();
@@ -233,6 +269,16 @@ impl Answer {
     fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
+}
+
+fn sha256(text: &str) -> String {
+    use std::fmt::Write as _;
+
+    use sha2::{Digest as _, Sha256};
+    Sha256::digest(text.as_bytes()).iter().fold("sha256:".to_owned(), |mut digest, byte| {
+        let _ = write!(digest, "{byte:02x}");
+        digest
+    })
 }
 
 fn write_files(root: &Path, token: bool) -> io::Result<()> {

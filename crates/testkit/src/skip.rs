@@ -12,6 +12,7 @@ use std::{
     env,
     fs::OpenOptions,
     io::{self, Write},
+    path::Path,
 };
 
 use serde::{Deserialize, Serialize};
@@ -85,21 +86,19 @@ pub fn report(test: &str, need: &str, reason: &str) {
     let mut stderr = io::stderr().lock();
     writeln!(stderr, "SKIPPED {test}: {need}: {reason}").expect("write to stderr");
     if let Some(path) = env::var_os(REPORT) {
-        let mut line = serde_json::to_string(&Skipped {
-            test: test.to_owned(),
-            need: need.to_owned(),
-            reason: reason.to_owned(),
-        })
-        .expect("three strings are JSON");
-        line.push('\n');
-        // One write to a file opened for appending: tests of several processes share it.
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(line.as_bytes()))
+        let path = Path::new(&path);
+        note(test, need, reason, path)
             .unwrap_or_else(|error| panic!("failed to write to {}: {error}", path.display()));
     }
+}
+
+/// Appends one skipped test to a report.
+pub fn note(test: &str, need: &str, reason: &str, report: &Path) -> io::Result<()> {
+    let skipped = Skipped { test: test.to_owned(), need: need.to_owned(), reason: reason.to_owned() };
+    let mut line = serde_json::to_string(&skipped)?;
+    line.push('\n');
+    // One write to a file opened for appending: tests of several processes share it.
+    OpenOptions::new().append(true).create(true).open(report)?.write_all(line.as_bytes())
 }
 
 fn is_required(list: &str, need: &str) -> bool {

@@ -8,14 +8,14 @@ use serde::Deserialize;
 
 use super::{Google, Reply, SignIn, client};
 use crate::error::{CloudError, CloudErrorKind};
-use crate::names::JobName;
-use crate::permissions::PERMISSIONS;
+use crate::names::{JobName, ObjectName};
+use crate::permissions::{PERMISSIONS, Permission};
 
 const DOING: &str = "ask which permissions are there";
 /// Google's own `OpenID` Connect service, of its discovery document.
 const USER_INFO: &str = "https://openidconnect.googleapis.com";
 /// It is asked for a name only, which is not worth a long wait.
-const USER_INFO_WITHIN: Duration = Duration::from_secs(5);
+const USER_INFO_WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Deserialize)]
 struct UserInfo {
@@ -24,38 +24,54 @@ struct UserInfo {
 
 impl Google {
     /// Those of [`PERMISSIONS`] the caller has: in the job's project or, for the job, on the job
-    /// alone.
-    pub fn granted<'a>(&'a self, job: &'a JobName) -> Reply<'a, Result<BTreeSet<&'static str>, CloudError>> {
+    /// alone. Those for Terraform's lock it has on the lock's bucket, which can be another project's.
+    pub fn granted<'a>(
+        &'a self,
+        job: &'a JobName,
+        lock: Option<&'a ObjectName>,
+    ) -> Reply<'a, Result<BTreeSet<&'static str>, CloudError>> {
         Box::pin(async move {
-            let all: BTreeSet<&'static str> = PERMISSIONS.iter().map(|permission| permission.name).collect();
-            let those = |granted: &[String]| -> BTreeSet<&'static str> {
-                all.iter().copied().filter(|name| granted.iter().any(|granted| granted == name)).collect()
+            let stored = async {
+                match lock {
+                    Some(lock) => self.granted_on_bucket(lock, &names(Permission::is_of_bucket), DOING).await,
+                    None => Ok(Vec::new()),
+                }
             };
-            let client = client!(Projects, self.credentials, &self.endpoints.resource_manager)?;
-            let request = client
-                .test_iam_permissions()
-                .set_resource(format!("projects/{}", job.project))
-                .set_permissions(all.iter().copied());
-            let answer =
-                self.policy.read(request).send().await.map_err(|error| CloudError::new(DOING, &error))?;
-            let mut granted = those(&answer.permissions);
-            // Asked about a job, other permissions than a job's are refused as invalid.
-            let rest: Vec<_> =
-                all.difference(&granted).copied().filter(|name| name.starts_with("run.jobs.")).collect();
-            if rest.is_empty() {
-                return Ok(granted);
-            }
-            let request =
-                self.jobs.test_iam_permissions().set_resource(job.to_string()).set_permissions(rest);
-            match self.policy.read(request).send().await.map_err(|error| CloudError::new(DOING, &error)) {
-                Ok(answer) => granted.extend(those(&answer.permissions)),
-                // There is no such job: nothing is given on it.
-                Err(error)
-                    if matches!(error.kind, CloudErrorKind::NotFound | CloudErrorKind::PermissionDenied) => {}
-                Err(error) => return Err(error),
-            }
+            let (mut granted, stored) = tokio::try_join!(self.granted_in_project(job), stored)?;
+            granted.extend(those(&names(Permission::is_of_bucket), &stored));
             Ok(granted)
         })
+    }
+
+    async fn granted_in_project(&self, job: &JobName) -> Result<BTreeSet<&'static str>, CloudError> {
+        let all = names(|permission| !permission.is_of_bucket());
+        let client = client!(Projects, self.credentials, &self.endpoints.resource_manager)?;
+        let request = client
+            .test_iam_permissions()
+            .set_resource(format!("projects/{}", job.project))
+            .set_permissions(all.iter().copied());
+        let answer =
+            self.policy.read(request).send().await.map_err(|error| CloudError::new(DOING, &error))?;
+        let mut granted: BTreeSet<_> = those(&all, &answer.permissions).collect();
+        // Asked about a job, other permissions than a job's are refused as invalid.
+        let rest: Vec<_> =
+            all.into_iter().filter(|name| name.starts_with("run.jobs.") && !granted.contains(name)).collect();
+        if rest.is_empty() {
+            return Ok(granted);
+        }
+        let request = self
+            .jobs
+            .test_iam_permissions()
+            .set_resource(job.to_string())
+            .set_permissions(rest.iter().copied());
+        match self.policy.read(request).send().await.map_err(|error| CloudError::new(DOING, &error)) {
+            Ok(answer) => granted.extend(those(&rest, &answer.permissions)),
+            // There is no such job: nothing is given on it.
+            Err(error)
+                if matches!(error.kind, CloudErrorKind::NotFound | CloudErrorKind::PermissionDenied) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(granted)
     }
 
     /// Whose sign-in it is: as its source says, else as Google says. `None` where neither does, as
@@ -75,4 +91,15 @@ impl Google {
             answer.json::<UserInfo>().await.ok()?.email
         })
     }
+}
+
+/// The names of some of the permissions, each once.
+fn names(some: impl Fn(&Permission) -> bool) -> Vec<&'static str> {
+    let names: BTreeSet<_> = PERMISSIONS.iter().filter(|one| some(one)).map(|one| one.name).collect();
+    names.into_iter().collect()
+}
+
+/// Those that the answer names.
+fn those(asked: &[&'static str], answer: &[String]) -> impl Iterator<Item = &'static str> {
+    asked.iter().copied().filter(|name| answer.iter().any(|granted| granted == name))
 }

@@ -10,7 +10,9 @@ use google_cloud_run_v2::model::condition::{ExecutionReason, Reasons, State};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::model::{Ending, Execution, Job, LogEntry, LogSource, Phase, Severity, TaskResult};
+use crate::model::{
+    Condition, Ending, Execution, Job, LogEntry, LogSource, Phase, Readiness, Severity, TaskResult,
+};
 use crate::names::{ExecutionName, JobName};
 
 /// The label that says which execution a log entry is of.
@@ -43,6 +45,7 @@ pub(super) fn execution(job: &JobName, execution: &model::Execution) -> Option<E
         image: image(execution.template.as_ref()),
         log_uri: execution.log_uri.clone(),
         request: request(execution.template.as_ref()),
+        plaintext_password: plaintext_password(execution.template.as_ref()),
     })
 }
 
@@ -58,6 +61,40 @@ fn request(task: Option<&model::TaskTemplate>) -> BTreeMap<String, String> {
         .filter(|variable| variable.name.starts_with(REQUEST) && !variable.name.starts_with(SECRET))
         .filter_map(|variable| Some((variable.name.clone(), variable.value()?.clone())))
         .collect()
+}
+
+/// Its value stays where it is.
+fn plaintext_password(task: Option<&model::TaskTemplate>) -> bool {
+    let mut variables = task.into_iter().flat_map(|task| &task.containers).flat_map(|one| &one.env);
+    variables.any(|variable| variable.name == SECRET && variable.value().is_some_and(|text| !text.is_empty()))
+}
+
+pub(super) fn conditions(conditions: &[model::Condition]) -> Vec<Condition> {
+    let reason = |condition: &model::Condition| match &condition.reasons {
+        Some(Reasons::Reason(reason)) => reason.name().map(str::to_owned),
+        Some(Reasons::RevisionReason(reason)) => reason.name().map(str::to_owned),
+        Some(Reasons::ExecutionReason(reason)) => reason.name().map(str::to_owned),
+        _ => None,
+    };
+    conditions
+        .iter()
+        .map(|condition| Condition {
+            kind: condition.r#type.clone(),
+            readiness: readiness(Some(condition)),
+            reason: reason(condition).unwrap_or_default(),
+            since: condition.last_transition_time.and_then(timestamp),
+        })
+        .collect()
+}
+
+pub(super) fn readiness(condition: Option<&model::Condition>) -> Readiness {
+    match condition {
+        Some(condition) if condition.state == State::ConditionSucceeded => Readiness::Ready,
+        Some(condition) if condition.state == State::ConditionFailed => {
+            Readiness::Failed { reason: condition.message.clone() }
+        }
+        _ => Readiness::Pending,
+    }
 }
 
 /// The counts decide whether it is over, not the operation: a cancelled run can end its operation
@@ -171,6 +208,6 @@ fn whole_numbers(value: &mut Value) {
     }
 }
 
-fn timestamp(time: google_cloud_wkt::Timestamp) -> Option<Timestamp> {
+pub(super) fn timestamp(time: google_cloud_wkt::Timestamp) -> Option<Timestamp> {
     Timestamp::new(time.seconds(), time.nanos()).ok()
 }

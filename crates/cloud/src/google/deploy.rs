@@ -10,10 +10,12 @@ use google_cloud_run_v2::model::env_var::Values;
 use google_cloud_run_v2::model::vpc_access::VpcEgress;
 use google_cloud_sql_v1::client::SqlInstancesService;
 use google_cloud_sql_v1::model::SqlIpAddressType;
+use google_cloud_sql_v1::model::ip_configuration::SslMode as Api;
+use google_cloud_sql_v1::model::settings::SqlActivationPolicy;
 
 use super::{Google, Reply, client};
 use crate::error::{CloudError, CloudErrorKind};
-use crate::model::{DatabaseInstance, DeployedJob, Job};
+use crate::model::{DatabaseInstance, DeployedJob, Job, SslMode};
 use crate::names::{JobName, ProjectId, Region, ResourceId};
 use crate::settings::{Egress, EnvValue, JobSettings};
 
@@ -33,7 +35,13 @@ impl Google {
     ) -> Reply<'a, Result<Option<DeployedJob>, CloudError>> {
         Box::pin(async move {
             match self.policy.read(self.jobs.get_job().set_name(name.to_string())).send().await {
-                Ok(job) => Ok(Some(DeployedJob { settings: settings(&job), raw: Box::new(job) })),
+                Ok(job) => Ok(Some(DeployedJob {
+                    settings: settings(&job),
+                    etag: job.etag.clone(),
+                    executions: job.execution_count,
+                    readiness: super::convert::readiness(job.terminal_condition.as_ref()),
+                    raw: Box::new(job),
+                })),
                 Err(error) => {
                     let error = CloudError::new("read the job", &error);
                     if error.kind == CloudErrorKind::NotFound { Ok(None) } else { Err(error) }
@@ -180,7 +188,26 @@ impl Google {
                 .iter()
                 .find(|address| address.r#type == SqlIpAddressType::Private)
                 .map(|address| address.ip_address.clone());
-            Ok(DatabaseInstance { private_ip })
+            let settings = found.settings.as_ref();
+            let ip = settings.and_then(|settings| settings.ip_configuration.as_ref());
+            Ok(DatabaseInstance {
+                private_ip,
+                state: found.state.name().unwrap_or_default().to_owned(),
+                stopped: settings
+                    .is_some_and(|settings| settings.activation_policy == SqlActivationPolicy::Never),
+                ssl_mode: match ip.map(|ip| (&ip.ssl_mode, ip.require_ssl)) {
+                    Some((Api::EncryptedOnly, _)) => SslMode::EncryptedOnly,
+                    // What came before `sslMode`.
+                    Some((Api::TrustedClientCertificateRequired, _) | (Api::Unspecified, Some(true))) => {
+                        SslMode::ClientCertificate
+                    }
+                    Some((Api::AllowUnencryptedAndEncrypted | Api::Unspecified, _)) | None => {
+                        SslMode::AllowUnencrypted
+                    }
+                    Some(_) => SslMode::Unknown,
+                },
+                version: found.database_version.name().unwrap_or_default().to_owned(),
+            })
         })
     }
 

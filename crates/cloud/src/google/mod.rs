@@ -8,18 +8,22 @@ mod logs;
 mod policy;
 mod service;
 mod sign_in;
+mod storage;
+mod surroundings;
 
 use std::pin::Pin;
 use std::sync::Mutex;
 
 use google_cloud_auth::credentials::{Credentials as AuthCredentials, anonymous};
+use google_cloud_gax::paginator::ItemPaginator as _;
 use google_cloud_logging_v2::client::LoggingServiceV2;
+use google_cloud_longrunning::model::operation::Result as OperationResult;
 use google_cloud_run_v2::client::{Executions, Jobs, Tasks};
 use google_cloud_run_v2::model;
 use google_cloud_run_v2::model::run_job_request::Overrides;
 use google_cloud_run_v2::model::run_job_request::overrides::ContainerOverride;
 
-use crate::error::CloudError;
+use crate::error::{CloudError, CloudErrorKind};
 use crate::model::{Execution, Job, RunError, RunJob, TaskResult};
 use crate::names::{ExecutionName, JobName};
 pub use logs::LogTail;
@@ -41,6 +45,14 @@ pub struct Endpoints {
     pub resource_manager: Option<String>,
     /// `OpenID` Connect: what says whose a token is.
     pub user_info: Option<String>,
+    /// IAM Credentials: what lets act as a service account.
+    pub iam_credentials: Option<String>,
+    /// Secret Manager: what says that a secret is there, not what it is.
+    pub secret_manager: Option<String>,
+    /// Service Usage: what says which services a project has enabled.
+    pub service_usage: Option<String>,
+    /// Cloud Storage, where Terraform keeps its state and the lock on it.
+    pub storage: Option<String>,
 }
 
 /// Who calls.
@@ -124,19 +136,18 @@ impl Google {
         })
     }
 
-    /// The job's executions, newest first: those that Cloud Run still knows, 100 at most.
+    /// The job's executions, newest first: all that Cloud Run still knows, in requests of 100 each.
     pub fn executions<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Vec<Execution>, CloudError>> {
         Box::pin(async move {
             let request = self.executions.list_executions().set_parent(name.to_string()).set_page_size(100);
-            let page = self
-                .policy
-                .read(request)
-                .send()
-                .await
-                .map_err(|error| CloudError::new("list the job's executions", &error))?;
-            let mut executions: Vec<Execution> =
-                page.executions.iter().filter_map(|execution| convert::execution(name, execution)).collect();
-            // The API does not promise an order.
+            let mut items = self.policy.read(request).by_item();
+            let mut executions = Vec::new();
+            while let Some(execution) = items.next().await {
+                let execution =
+                    execution.map_err(|error| CloudError::new("list the job's executions", &error))?;
+                executions.extend(convert::execution(name, &execution));
+            }
+            // The API promises no order, across pages or within one: what is wanted may be on the last.
             executions.sort_by_key(|execution| std::cmp::Reverse(execution.created));
             Ok(executions)
         })
@@ -213,6 +224,23 @@ impl Google {
                 .await
                 .map(drop)
                 .map_err(|error| CloudError::new("cancel the execution", &error))
+        })
+    }
+
+    /// Takes the execution, with all that it tells, out of Cloud Run: that of a secret that was given to
+    /// it in clear, too. One that still runs is stopped by that, so the caller looks first.
+    pub fn delete_execution<'a>(&'a self, name: &'a ExecutionName) -> Reply<'a, Result<(), CloudError>> {
+        Box::pin(async move {
+            const DOING: &str = "delete the execution";
+            let request = self.executions.delete_execution().set_name(name.to_string());
+            let operation =
+                self.policy.once(request).send().await.map_err(|error| CloudError::new(DOING, &error))?;
+            match operation.result {
+                Some(OperationResult::Error(status)) => {
+                    Err(CloudError { kind: CloudErrorKind::Invalid, doing: DOING, message: status.message })
+                }
+                _ => Ok(()),
+            }
         })
     }
 

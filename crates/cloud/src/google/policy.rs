@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use google_cloud_gax::backoff_policy::BackoffPolicy as _;
 use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_gax::exponential_backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
@@ -16,7 +17,7 @@ use google_cloud_gax::retry_result::RetryResult;
 use google_cloud_gax::retry_state::RetryState;
 use google_cloud_gax::throttle_result::ThrottleResult;
 
-use super::SignIn;
+use super::{Reply, SignIn};
 
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -54,11 +55,25 @@ fn backoff() -> ExponentialBackoff {
 /// How calls are made, on behalf of somebody or nobody.
 pub(super) struct Policy {
     sign_in: Option<SignIn>,
+    /// A live log that was not let in has had its new token.
+    renewed: AtomicBool,
 }
 
 impl Policy {
     pub(super) fn new(sign_in: Option<SignIn>) -> Self {
-        Self { sign_in }
+        Self { sign_in, renewed: AtomicBool::new(false) }
+    }
+
+    /// Gets a new token, once, for a stream that was not let in: streams have no retry policy, and are
+    /// opened again by whoever reads them.
+    pub(super) fn renew_for_stream(&self, error: &Error) {
+        if let Some(sign_in) = &self.sign_in
+            && not_let_in(error)
+            && !self.renewed.swap(true, Ordering::Relaxed)
+        {
+            // Whoever opens it again is told why there is none.
+            let _ = sign_in.renew();
+        }
     }
 
     /// A read before anything has started: worth a few tries, then a person should be told.
@@ -78,9 +93,57 @@ impl Policy {
     }
 
     fn with<B: RequestOptionsBuilder>(&self, builder: B, retry: impl RetryPolicy + 'static) -> B {
-        let sign_in = self.sign_in.clone();
-        let retry = Renewing { retry, sign_in, renewed: AtomicBool::new(false) };
-        builder.with_retry_policy(retry).with_backoff_policy(backoff())
+        builder.with_retry_policy(self.renewing(retry)).with_backoff_policy(backoff())
+    }
+
+    fn renewing<P>(&self, retry: P) -> Renewing<P> {
+        Renewing { retry, sign_in: self.sign_in.clone(), renewed: AtomicBool::new(false) }
+    }
+
+    /// As [`read`](Self::read), for a call that none of the clients makes. `attempt` makes it, within
+    /// the time it is given.
+    pub(super) async fn read_by_hand<'a, T>(
+        &self,
+        attempt: impl FnMut(Duration) -> Reply<'a, Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.by_hand(Transient.with_time_limit(READ_LIMIT), true, ATTEMPT, attempt).await
+    }
+
+    /// As [`once`](Self::once), for a call that none of the clients makes.
+    pub(super) async fn once_by_hand<'a, T>(
+        &self,
+        attempt: impl FnMut(Duration) -> Reply<'a, Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.by_hand(NeverRetry, false, RUN_ATTEMPT, attempt).await
+    }
+
+    /// What the clients do with a retry policy.
+    async fn by_hand<'a, T>(
+        &self,
+        retry: impl RetryPolicy,
+        idempotent: bool,
+        within: Duration,
+        mut attempt: impl FnMut(Duration) -> Reply<'a, Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let (retry, backoff) = (self.renewing(retry), backoff());
+        let mut state = RetryState::new(idempotent);
+        loop {
+            let left = retry.remaining_time(&state);
+            let error = match attempt(left.map_or(within, |left| left.min(within))).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            state.attempt_count += 1;
+            let error = match retry.on_error(&state, error) {
+                RetryResult::Continue(error) => error,
+                RetryResult::Permanent(error) | RetryResult::Exhausted(error) => return Err(error),
+            };
+            let pause = backoff.on_failure(&state);
+            if retry.remaining_time(&state).is_some_and(|left| left < pause) {
+                return Err(error);
+            }
+            tokio::time::sleep(pause).await;
+        }
     }
 }
 

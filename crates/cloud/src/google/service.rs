@@ -1,14 +1,15 @@
 //! Services and their revisions.
 
+use std::time::Duration;
+
 use google_cloud_run_v2::client::{Revisions, Services};
 use google_cloud_run_v2::model;
 use google_cloud_run_v2::model::TrafficTargetAllocationType;
-use google_cloud_run_v2::model::condition::State;
-use jiff::Timestamp;
+use google_cloud_run_v2::model::probe::ProbeType;
 
 use super::{Google, Reply, client, convert};
 use crate::error::CloudError;
-use crate::model::{LogEntry, Readiness, Revision, Service};
+use crate::model::{LogEntry, Revision, Service, StartupProbe};
 use crate::names::ServiceName;
 
 impl Google {
@@ -145,6 +146,8 @@ fn convert_service(service: model::Service) -> Service {
         latest_ready,
         generation: service.generation,
         reconciling: service.reconciling,
+        readiness: convert::readiness(service.terminal_condition.as_ref()),
+        conditions: convert::conditions(&service.conditions),
         // No target at all means all to the latest.
         traffic_to_latest: service.traffic.is_empty() || service.traffic.iter().any(latest),
         raw: Box::new(service),
@@ -153,17 +156,36 @@ fn convert_service(service: model::Service) -> Service {
 
 fn convert_revision(revision: &model::Revision) -> Revision {
     let ready = revision.conditions.iter().find(|condition| condition.r#type == "Ready");
-    let readiness = match ready.map(|condition| &condition.state) {
-        Some(State::ConditionSucceeded) => Readiness::Ready,
-        Some(State::ConditionFailed) => {
-            Readiness::Failed { reason: ready.map(|condition| condition.message.clone()).unwrap_or_default() }
-        }
-        _ => Readiness::Pending,
-    };
+    let container = revision.containers.first();
+    let port = container.and_then(|container| container.ports.first()).map(|port| port.container_port);
     Revision {
         id: id(&revision.name),
-        image: revision.containers.first().map(|container| container.image.clone()).unwrap_or_default(),
-        created: revision.create_time.and_then(|time| Timestamp::new(time.seconds(), time.nanos()).ok()),
-        readiness,
+        image: container.map(|container| container.image.clone()).unwrap_or_default(),
+        created: revision.create_time.and_then(convert::timestamp),
+        readiness: convert::readiness(ready),
+        conditions: convert::conditions(&revision.conditions),
+        port: port.unwrap_or(PORT),
+        startup_probe: container.and_then(|container| container.startup_probe.as_ref()).map(startup_probe),
+    }
+}
+
+/// The port of a container that names none (`Container.ports`).
+const PORT: i32 = 8080;
+
+fn startup_probe(probe: &model::Probe) -> StartupProbe {
+    let seconds = |seconds: i32| Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
+    // What is left out has the API's own values (`Probe`).
+    let or = |value: i32, default: i32| if value == 0 { default } else { value };
+    StartupProbe {
+        initial_delay: seconds(probe.initial_delay_seconds),
+        period: seconds(or(probe.period_seconds, 10)),
+        failures: u32::try_from(or(probe.failure_threshold, 3)).unwrap_or_default(),
+        port: match &probe.probe_type {
+            Some(ProbeType::HttpGet(probe)) => Some(probe.port),
+            Some(ProbeType::TcpSocket(probe)) => Some(probe.port),
+            Some(ProbeType::Grpc(probe)) => Some(probe.port),
+            _ => None,
+        }
+        .filter(|port| *port != 0),
     }
 }

@@ -18,7 +18,7 @@ use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderMap, HeaderValue};
 use serde_json::Value;
 
-use crate::error::{CloudError, CloudErrorKind, sign_in_message};
+use crate::error::{CloudError, CloudErrorKind, sign_in_failure};
 
 const DOING: &str = "sign in to Google Cloud";
 /// What every call of ours needs ("OAuth 2.0 Scopes for Google APIs").
@@ -42,6 +42,8 @@ pub struct SignInOptions {
     pub gcloud_account: Option<String>,
     /// The service account to act as.
     pub impersonate: Option<String>,
+    /// Where the service is that gives its tokens, when it is not Google's own.
+    pub iam_credentials: Option<String>,
 }
 
 impl SignInOptions {
@@ -103,7 +105,11 @@ impl SignIn {
         crate::install_tls_provider();
         let (source, account, recipe) = look(options)?;
         let recipe = match &options.impersonate {
-            Some(target) => Recipe::Impersonated { of: Box::new(recipe), target: target.clone() },
+            Some(target) => Recipe::Impersonated {
+                of: Box::new(recipe),
+                target: target.clone(),
+                service: options.iam_credentials.clone(),
+            },
             None => recipe,
         };
         let token = Renewable { current: RwLock::new(recipe.make()?), recipe };
@@ -163,9 +169,8 @@ async fn access_token(credentials: &AccessTokenCredentials) -> Result<String, Cl
 }
 
 fn refused(error: &CredentialsError) -> CloudError {
-    // Not every failure is a refusal: without a network there is nobody to refuse.
-    let kind = if error.is_transient() { CloudErrorKind::Unreachable } else { CloudErrorKind::NotSignedIn };
-    CloudError { kind, doing: DOING, message: sign_in_message(error) }
+    let (kind, message) = sign_in_failure(error);
+    CloudError { kind, doing: DOING, message }
 }
 
 fn not_signed_in(message: impl Into<String>) -> CloudError {
@@ -177,7 +182,7 @@ enum Recipe {
     File(PathBuf),
     Json(Value),
     Gcloud,
-    Impersonated { of: Box<Recipe>, target: String },
+    Impersonated { of: Box<Recipe>, target: String, service: Option<String> },
 }
 
 fn look(options: &SignInOptions) -> Result<(SignInSource, Option<String>, Recipe), CloudError> {
@@ -292,13 +297,28 @@ impl Recipe {
                     other.unwrap_or("(none)").escape_debug()
                 ))),
             },
-            Self::Impersonated { of, target } => {
+            Self::Impersonated { of, target, service: None } => {
                 impersonated::Builder::from_source_credentials(Credentials::from(of.make()?))
                     .with_target_principal(target)
                     .with_scopes([SCOPE])
                     .build_access_token_credentials()
                     .map_err(invalid)
             }
+            // The client takes another address in the form of a file only, which has the source in it.
+            Self::Impersonated { of, target, service: Some(service) } => match of.as_ref() {
+                Self::Json(source) => impersonated::Builder::new(serde_json::json!({
+                    "type": "impersonated_service_account",
+                    "service_account_impersonation_url":
+                        format!("{service}/v1/projects/-/serviceAccounts/{target}:generateAccessToken"),
+                    "source_credentials": source,
+                }))
+                .with_scopes([SCOPE])
+                .build_access_token_credentials()
+                .map_err(invalid),
+                _ => Err(not_signed_in(format!(
+                    "to act as {target} with the tokens of {service} takes a file of credentials"
+                ))),
+            },
         }
     }
 }

@@ -1,0 +1,228 @@
+//! Cloud Storage: the one object by which Terraform locks its state.
+//!
+//! By hand over its JSON API. Google's client asks for an object's metadata, and deletes it, over gRPC,
+//! and is larger than what it would save.
+
+use std::time::Duration;
+
+use google_cloud_auth::credentials::CacheableResource;
+use google_cloud_gax::error::rpc::Status;
+use google_cloud_gax::error::{CredentialsError, Error};
+use jiff::Timestamp;
+use reqwest::{Client, Method, Url};
+use serde::Deserialize;
+
+use super::{Google, Reply};
+use crate::error::{CloudError, CloudErrorKind};
+use crate::model::{Removal, StateLock};
+use crate::names::ObjectName;
+
+/// Where the JSON API is ("Cloud Storage JSON API overview").
+const STORAGE: &str = "https://storage.googleapis.com";
+/// What Terraform writes has some hundred bytes; what is larger is not read.
+const LARGEST: u64 = 64 * 1024;
+/// How often a lock that changes hands under the look is looked at again.
+const LOOKS: usize = 3;
+
+/// Of an object's metadata what is needed here. 64-bit integers are texts.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    generation: String,
+    size: String,
+    time_created: Timestamp,
+}
+
+struct Object {
+    generation: i64,
+    size: u64,
+    created: Timestamp,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Permissions {
+    permissions: Vec<String>,
+}
+
+impl Google {
+    /// The lock on Terraform's state, if there is one. Two requests; one if there is none.
+    pub fn state_lock<'a>(
+        &'a self,
+        name: &'a ObjectName,
+    ) -> Reply<'a, Result<Option<StateLock>, CloudError>> {
+        Box::pin(async move {
+            const DOING: &str = "read the Terraform state lock";
+            let client = Client::new();
+            for _ in 0..LOOKS {
+                let Some(Object { generation, size, created }) = self.object(&client, name, DOING).await?
+                else {
+                    return Ok(None);
+                };
+                if size > LARGEST {
+                    return Ok(Some(StateLock { generation, created, info: None }));
+                }
+                let mut url = self.object_url(name, DOING)?;
+                url.query_pairs_mut()
+                    .append_pair("alt", "media")
+                    .append_pair("generation", &generation.to_string());
+                match self.read(&client, url, DOING).await {
+                    Ok(text) => {
+                        let info = serde_json::from_slice(&text).ok();
+                        return Ok(Some(StateLock { generation, created, info }));
+                    }
+                    // It went in between, and another may have come.
+                    Err(error) if error.kind == CloudErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(CloudError::other(DOING, "it was taken and given back all the time"))
+        })
+    }
+
+    /// Removes the lock of this generation and no other. The request is sent once; what became of it
+    /// if its answer is lost, a look tells.
+    pub fn remove_state_lock<'a>(
+        &'a self,
+        name: &'a ObjectName,
+        generation: i64,
+    ) -> Reply<'a, Result<Removal, CloudError>> {
+        Box::pin(async move {
+            const DOING: &str = "remove the Terraform state lock";
+            let client = Client::new();
+            let mut url = self.object_url(name, DOING)?;
+            url.query_pairs_mut().append_pair("ifGenerationMatch", &generation.to_string());
+            let sent = self
+                .policy
+                .once_by_hand(|within| Box::pin(self.attempt(&client, Method::DELETE, url.clone(), within)));
+            let error = match sent.await {
+                Ok(_) => return Ok(Removal::Removed),
+                Err(error) => CloudError::new(DOING, &error),
+            };
+            let lost = match error.kind {
+                CloudErrorKind::NotFound if is_no_object(&error) => return Ok(Removal::Gone),
+                // Another generation. Whether that goes for no object at all is not documented.
+                CloudErrorKind::Conflict => false,
+                CloudErrorKind::Failed => true,
+                _ => return Err(error),
+            };
+            match self.object(&client, name, DOING).await? {
+                Some(object) if object.generation == generation => Err(error),
+                Some(_) => Ok(Removal::Replaced),
+                None if lost => Ok(Removal::Removed),
+                None => Ok(Removal::Gone),
+            }
+        })
+    }
+
+    /// Those of the permissions that the caller has on the bucket.
+    pub(super) async fn granted_on_bucket(
+        &self,
+        name: &ObjectName,
+        permissions: &[&str],
+        doing: &'static str,
+    ) -> Result<Vec<String>, CloudError> {
+        let mut url = self.storage_url(&["b", name.bucket(), "iam", "testPermissions"], doing)?;
+        url.query_pairs_mut().extend_pairs(permissions.iter().map(|name| ("permissions", name)));
+        match self.read(&Client::new(), url, doing).await {
+            Ok(text) => serde_json::from_slice::<Permissions>(&text)
+                .map(|answer| answer.permissions)
+                .map_err(|error| CloudError::other(doing, error.to_string())),
+            // There is no such bucket, or none that the caller may know of.
+            Err(error)
+                if matches!(error.kind, CloudErrorKind::NotFound | CloudErrorKind::PermissionDenied) =>
+            {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn object(
+        &self,
+        client: &Client,
+        name: &ObjectName,
+        doing: &'static str,
+    ) -> Result<Option<Object>, CloudError> {
+        let text = match self.read(client, self.object_url(name, doing)?, doing).await {
+            Ok(text) => text,
+            Err(error) if is_no_object(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let object = serde_json::from_slice(&text).ok().and_then(|metadata: Metadata| {
+            Some(Object {
+                generation: metadata.generation.parse().ok()?,
+                size: metadata.size.parse().ok()?,
+                created: metadata.time_created,
+            })
+        });
+        object.map(Some).ok_or_else(|| CloudError::other(doing, "the answer does not describe an object"))
+    }
+
+    async fn read(&self, client: &Client, url: Url, doing: &'static str) -> Result<Vec<u8>, CloudError> {
+        self.policy
+            .read_by_hand(|within| Box::pin(self.attempt(client, Method::GET, url.clone(), within)))
+            .await
+            .map_err(|error| CloudError::new(doing, &error))
+    }
+
+    /// One request with the caller's credentials, and its errors as those of Google's clients.
+    async fn attempt(
+        &self,
+        client: &Client,
+        method: Method,
+        url: Url,
+        within: Duration,
+    ) -> Result<Vec<u8>, Error> {
+        let headers = match self.credentials.headers(http::Extensions::new()).await {
+            Ok(CacheableResource::New { data, .. }) => data,
+            Ok(CacheableResource::NotModified) => {
+                let error = CredentialsError::from_msg(false, "there are no credentials");
+                return Err(Error::authentication(error));
+            }
+            Err(error) => return Err(Error::authentication(error)),
+        };
+        let failed = |error: reqwest::Error| {
+            if error.is_timeout() {
+                Error::timeout(error)
+            } else if error.is_connect() {
+                Error::connect(error)
+            } else {
+                Error::io(error)
+            }
+        };
+        let request = client.request(method, url).headers(headers).timeout(within);
+        let answer = request.send().await.map_err(failed)?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = answer.bytes().await.map_err(failed)?;
+        if status.is_success() {
+            return Ok(body.into());
+        }
+        Err(match Status::try_from(&body) {
+            Ok(said) => Error::service_with_http_metadata(said, Some(status.as_u16()), Some(headers)),
+            Err(_) => Error::http(status.as_u16(), headers, body),
+        })
+    }
+
+    fn object_url(&self, name: &ObjectName, doing: &'static str) -> Result<Url, CloudError> {
+        self.storage_url(&["b", name.bucket(), "o", name.object()], doing)
+    }
+
+    /// An address of the JSON API. In an object's name a slash is a character like any other.
+    fn storage_url(&self, parts: &[&str], doing: &'static str) -> Result<Url, CloudError> {
+        let base = self.endpoints.storage.as_deref().unwrap_or(STORAGE);
+        let invalid = |message: String| CloudError { kind: CloudErrorKind::Invalid, doing, message };
+        let mut url = Url::parse(base).map_err(|error| invalid(format!("{base}: {error}")))?;
+        url.path_segments_mut()
+            .map_err(|()| invalid(format!("{base} is not an address")))?
+            .pop_if_empty()
+            .extend(["storage", "v1"].iter().chain(parts));
+        Ok(url)
+    }
+}
+
+/// There is a bucket, and nothing of that name in it. A bucket that is not there has the same status and
+/// reason, and must not pass for a state that nobody has locked: only the words differ.
+fn is_no_object(error: &CloudError) -> bool {
+    error.kind == CloudErrorKind::NotFound && error.message.starts_with("No such object")
+}

@@ -1,0 +1,117 @@
+//! What a job depends on: its project, the services that are enabled, the audit log, secrets.
+
+use std::collections::BTreeSet;
+
+use google_cloud_api_serviceusage_v1::client::ServiceUsage;
+use google_cloud_api_serviceusage_v1::model::State as ServiceState;
+use google_cloud_iam_v1::model::audit_log_config::LogType;
+use google_cloud_resourcemanager_v3::client::Projects;
+use google_cloud_resourcemanager_v3::model::project::State as ProjectState;
+use google_cloud_secretmanager_v1::client::SecretManagerService;
+use google_cloud_secretmanager_v1::model::secret_version::State;
+
+use super::{Google, Reply, client};
+use crate::error::CloudError;
+use crate::model::{AuditLogging, Project, SecretVersion, SecretVersionState};
+use crate::names::ProjectId;
+
+impl Google {
+    /// The project. One that is not there is refused like one that the caller may not see.
+    pub fn project<'a>(&'a self, project: &'a ProjectId) -> Reply<'a, Result<Project, CloudError>> {
+        Box::pin(async move {
+            let client = client!(Projects, self.credentials, &self.endpoints.resource_manager)?;
+            let request = client.get_project().set_name(format!("projects/{project}"));
+            let found = self
+                .policy
+                .read(request)
+                .send()
+                .await
+                .map_err(|error| CloudError::new("read the project", &error))?;
+            Ok(Project { number: last(&found.name), active: found.state == ProjectState::Active })
+        })
+    }
+
+    /// Those of the services, 30 at most, that the project has enabled. They are called such as
+    /// `run.googleapis.com`.
+    pub fn enabled_services<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        services: &'a [&'a str],
+    ) -> Reply<'a, Result<BTreeSet<String>, CloudError>> {
+        Box::pin(async move {
+            let client = client!(ServiceUsage, self.credentials, &self.endpoints.service_usage)?;
+            let parent = format!("projects/{project}");
+            let names = services.iter().map(|service| format!("{parent}/services/{service}"));
+            let request = client.batch_get_services().set_parent(&parent).set_names(names);
+            let found = self
+                .policy
+                .read(request)
+                .send()
+                .await
+                .map_err(|error| CloudError::new("ask which services are enabled", &error))?;
+            let enabled = found.services.iter().filter(|service| service.state == ServiceState::Enabled);
+            Ok(enabled.map(|service| last(&service.name)).collect())
+        })
+    }
+
+    /// Whether the audit log says who started a job.
+    pub fn records_runs<'a>(&'a self, project: &'a ProjectId) -> Reply<'a, Result<AuditLogging, CloudError>> {
+        Box::pin(async move {
+            let client = client!(Projects, self.credentials, &self.endpoints.resource_manager)?;
+            let request = client.get_iam_policy().set_resource(format!("projects/{project}"));
+            let policy = self
+                .policy
+                .read(request)
+                .send()
+                .await
+                .map_err(|error| CloudError::new("read what is recorded", &error))?;
+            // Where both are set, both count (`google.iam.v1.AuditConfig`).
+            let ours = ["allServices", "run.googleapis.com"];
+            let writes: Vec<_> = policy
+                .audit_configs
+                .into_iter()
+                .filter(|config| ours.contains(&config.service.as_str()))
+                .flat_map(|config| config.audit_log_configs)
+                .filter(|log| log.log_type == LogType::DataWrite)
+                .collect();
+            Ok(AuditLogging {
+                writes: !writes.is_empty(),
+                exempt: writes.into_iter().flat_map(|log| log.exempted_members).collect(),
+            })
+        })
+    }
+
+    /// A version of a secret, by its number or as `latest`. Where there is none, the service's words
+    /// are all that tells whether there is such a secret.
+    pub fn secret_version<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        secret: &'a str,
+        version: &'a str,
+    ) -> Reply<'a, Result<SecretVersion, CloudError>> {
+        Box::pin(async move {
+            let client = client!(SecretManagerService, self.credentials, &self.endpoints.secret_manager)?;
+            let name = format!("projects/{project}/secrets/{secret}/versions/{version}");
+            let found = self
+                .policy
+                .read(client.get_secret_version().set_name(name))
+                .send()
+                .await
+                .map_err(|error| CloudError::new("read the secret's version", &error))?;
+            Ok(SecretVersion {
+                number: last(&found.name),
+                state: match found.state {
+                    State::Enabled => SecretVersionState::Enabled,
+                    State::Disabled => SecretVersionState::Disabled,
+                    State::Destroyed => SecretVersionState::Destroyed,
+                    _ => SecretVersionState::Unknown,
+                },
+            })
+        })
+    }
+}
+
+/// The last part of a resource's name.
+fn last(name: &str) -> String {
+    name.rsplit('/').next().unwrap_or(name).to_owned()
+}
