@@ -1,12 +1,14 @@
 //! The command line, and nothing else.
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand};
+use quill_admin_contract::CONTRACT_VERSION;
 
 /// Runs one admin task against a Quill Medical database: exactly once, with its log, and on record.
 #[derive(Debug, Parser)]
-#[command(name = "quill-admin", version, max_term_width = 80, arg_required_else_help = true)]
+#[command(name = "quill-admin", version = version(), max_term_width = 80, arg_required_else_help = true)]
 #[command(after_help = "\
 Examples:
   quill-admin create-superadmin --env staging
@@ -79,13 +81,14 @@ pub enum Command {
     #[command(
         visible_alias = "cs",
         after_help = "\
-Asks for what no flag gives. The password is hidden, asked twice, and hashed on this machine: it
-is never sent anywhere.
+Asks for what no flag gives. The password is hidden, asked twice, and hashed on
+this machine: it is never sent anywhere.
 
 Examples:
   quill-admin create-superadmin --env staging
-  quill-admin cs -e local --username steve.jones --email steve@example.org --generate-password
-  pass show quill | quill-admin cs -e local --username steve.jones \\
+  quill-admin cs -e local -u steve.jones --email steve@example.org \\
+      --generate-password
+  pass show quill | quill-admin cs -e local -u steve.jones \\
       --email steve@example.org --password-stdin"
     )]
     CreateSuperadmin(CreateSuperadmin),
@@ -100,18 +103,19 @@ Levels, lowest first:
   superadmin  system configuration, database access, full access
 
 Example:
-  quill-admin update-permissions --env staging --username steve.jones --permission admin"
+  quill-admin update-permissions --env staging -u steve.jones -p admin"
     )]
     UpdatePermissions(UpdatePermissions),
     /// Give a user a role
     #[command(
         visible_alias = "ar",
         after_help = "\
-The application's roles: System Administrator, Clinical Administrator, Clinician, Clinical
-Support Staff, Patient, Patient Advocate. The database decides which exist.
+The application's roles: System Administrator, Clinical Administrator,
+Clinician, Clinical Support Staff, Patient, Patient Advocate. The database
+decides which exist.
 
 Example:
-  quill-admin add-role --env staging --username steve.jones --role \"Clinical Administrator\""
+  quill-admin add-role --env staging -u steve.jones -r \"Clinical Administrator\""
     )]
     AddRole(Role),
     /// Take a role from a user
@@ -155,6 +159,19 @@ Examples:
   quill-admin restore-backend --env staging
   quill-admin restore-backend --env staging --from-source ~/quill")]
     RestoreBackend(RestoreBackend),
+    /// Look for what is wrong, say why, and offer to put it right
+    #[command(after_help = "\
+Looks at this machine and at the environment of --env, or at every one that is
+not emulated. Changes nothing without --fix.
+
+Exit codes: 0 nothing is wrong, 30 problems, 31 not everything could be decided.
+
+Examples:
+  quill-admin doctor --env staging
+  quill-admin doctor --env staging --only job-settings --fix --dry-run
+  quill-admin doctor --env staging --after quill-admin-staging-x7k2p
+  quill-admin doctor --repo ~/quill --only repository")]
+    Doctor(Doctor),
     /// Follow an execution to its end: one that was left, or somebody else's
     #[command(after_help = "\
 Ends with the task's exit code.
@@ -185,6 +202,9 @@ Examples:
   quill-admin history -e prod --since 2026-11-01 --limit 200 --json")]
     History(History),
     /// List the environments
+    #[command(after_help = "\
+Example:
+  quill-admin envs")]
     Envs,
     /// Sign in to Google Cloud, with gcloud
     #[command(after_help = "\
@@ -192,7 +212,10 @@ The sign-in used is the first there is of:
   a token in the file of --access-token-file or CLOUDSDK_AUTH_ACCESS_TOKEN_FILE
   the credentials in the file of GOOGLE_APPLICATION_CREDENTIALS
   the account signed in with this command, or with gcloud auth login
-  gcloud's application default credentials")]
+  gcloud's application default credentials
+
+Example:
+  quill-admin login")]
     Login(Login),
     /// Show who calls, and which permissions are missing
     #[command(after_help = "\
@@ -200,8 +223,38 @@ Example:
   quill-admin whoami --env staging")]
     Whoami,
     /// The embedded environment on this machine
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Example:
+  quill-admin local status"
+    )]
     Local(Local),
+    /// Print a script that lets a shell complete commands, environments and roles
+    #[command(after_help = "\
+Examples, each once:
+  bash        echo 'source <(quill-admin completions bash)' >> ~/.bashrc
+  zsh         echo 'source <(quill-admin completions zsh)' >> ~/.zshrc
+  fish        quill-admin completions fish \\
+                  > ~/.config/fish/completions/quill-admin.fish
+  powershell  quill-admin completions powershell >> $PROFILE
+  nushell     quill-admin completions nushell \\
+                  | save ($nu.default-config-dir | path join quill-admin.nu)
+              and in config.nu: use quill-admin.nu *")]
+    Completions(Completions),
+    /// Write the manual pages into a folder
+    #[command(after_help = "\
+Example:
+  quill-admin man ~/.local/share/man/man1")]
+    Man(Man),
+    /// Print a page of the documentation
+    #[command(
+        hide = true,
+        after_help = "\
+Example:
+  quill-admin reference environments"
+    )]
+    Reference(Reference),
 }
 
 /// What every task takes.
@@ -331,6 +384,45 @@ pub struct RestoreBackend {
     pub confirm: Option<String>,
 }
 
+/// `doctor`
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Run these checks only; --list has their ids
+    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Leave these checks out
+    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
+    pub skip: Vec<String>,
+    /// List the checks, and stop
+    #[arg(long)]
+    pub list: bool,
+    /// Offer to put right what can be
+    #[arg(long)]
+    pub fix: bool,
+    /// With --fix: do not ask
+    #[arg(long, requires = "fix")]
+    pub yes: bool,
+    /// With --fix: show what would be done, and stop
+    #[arg(long, requires = "fix")]
+    pub dry_run: bool,
+    /// With --fix: remove a lock even if its owner may still be at work
+    #[arg(long, requires = "fix")]
+    pub force: bool,
+    /// With --fix: name a protected environment, in place of being asked
+    #[arg(long, value_name = "NAME", requires = "fix")]
+    pub confirm: Option<String>,
+    /// Look from inside the database's network, too, by running the task `check`
+    #[arg(long)]
+    pub deep: bool,
+    /// The application's repository: its Dockerfile, workflows and justfile are looked at
+    #[arg(long, value_name = "FOLDER")]
+    pub repo: Option<PathBuf>,
+    /// Explain an execution that failed, and run the checks that can tell why
+    #[arg(long, value_name = "EXECUTION", conflicts_with = "fix")]
+    pub after: Option<String>,
+}
+
 /// `attach` and `cancel`
 #[derive(Debug, Args)]
 pub struct Execution {
@@ -364,12 +456,61 @@ pub struct History {
     pub since: Option<String>,
 }
 
+/// `completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// A shell that can be helped to complete command lines.
+#[expect(missing_docs, reason = "their texts would be shown in the help")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Powershell,
+    Nushell,
+}
+
+/// `man`
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Where to; it is made if it is not there
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+}
+
+/// `reference`
+#[derive(Debug, Args)]
+pub struct Reference {
+    /// Which
+    #[arg(value_enum, value_name = "PAGE")]
+    pub page: Page,
+}
+
+/// A page that is made of what this program knows.
+#[expect(missing_docs, reason = "their texts would be shown in the help")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Page {
+    Environments,
+    Permissions,
+}
+
 /// `local …`
 #[derive(Debug, Subcommand)]
 pub enum Local {
     /// Say where the local state is and what is in it
+    #[command(after_help = "\
+Example:
+  quill-admin local status")]
     Status,
     /// Delete the local state: users, executions, logs
+    #[command(after_help = "\
+Example:
+  quill-admin local reset --yes")]
     Reset {
         /// Do not ask
         #[arg(long)]
@@ -378,6 +519,57 @@ pub enum Local {
     /// Run the emulator and the database until Ctrl-C, for other programs
     #[command(after_help = "\
 Prints where the emulator and the database listen, for curl, gcloud and psql.
-The database takes one connection at a time.")]
+The database takes one connection at a time.
+
+Example:
+  quill-admin local serve")]
     Serve,
+}
+
+/// Version, the sources' revision where git knew it, and the contract spoken.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let revision = option_env!("QUILL_ADMIN_REVISION").map_or_else(String::new, |id| format!("{id}, "));
+        format!("{} ({revision}contract {CONTRACT_VERSION})", env!("CARGO_PKG_VERSION"))
+    });
+    &VERSION
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Every command's help, with the command's words.
+    fn helps(mut command: clap::Command) -> Vec<(String, String)> {
+        // Also what only names other commands, but not their own `help`.
+        command.build();
+        let mut helps = Vec::new();
+        let mut open = vec![command];
+        while let Some(mut command) = open.pop() {
+            let name = command.get_bin_name().unwrap_or_default().to_owned();
+            helps.push((name, command.render_long_help().to_string()));
+            open.extend(command.get_subcommands().filter(|one| one.get_name() != "help").cloned());
+        }
+        helps
+    }
+
+    #[test]
+    fn every_help_fits_a_terminal_and_has_an_example() {
+        let helps = helps(Cli::command());
+        assert!(helps.len() > 20, "{}", helps.len());
+        for (name, help) in helps {
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{name}: {line}");
+            }
+            let examples = help.split_once("\nExample").unwrap_or_else(|| panic!("{name} has no example")).1;
+            assert!(examples.contains(&name), "{name}: its example is another command's:{examples}");
+        }
+    }
+
+    #[test]
+    fn clap_finds_no_fault() {
+        Cli::command().debug_assert();
+    }
 }

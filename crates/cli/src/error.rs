@@ -19,19 +19,28 @@ pub struct CliError {
     pub hints: Vec<String>,
     /// What another program printed when it failed: shown in full, before the messages.
     pub output: Vec<String>,
+    /// The doctor's check that looks where it went wrong, if one does.
+    pub check: Option<&'static str>,
 }
 
 impl CliError {
     /// An error with a code.
     #[must_use]
     pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
-        Self { code, messages: vec![message.into()], hints: Vec::new(), output: Vec::new() }
+        Self { code, messages: vec![message.into()], hints: Vec::new(), output: Vec::new(), check: None }
     }
 
     /// A missing or invalid value.
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(ExitCode::Usage, message)
+    }
+
+    /// Says where it went wrong: by the doctor's check that looks there.
+    #[must_use]
+    pub fn at(mut self, check: &'static str) -> Self {
+        self.check = Some(check);
+        self
     }
 
     /// Adds what to do next; the same thing is said once.
@@ -61,7 +70,7 @@ impl From<CloudError> for CliError {
     fn from(error: CloudError) -> Self {
         let code = match error.kind {
             CloudErrorKind::NotSignedIn => ExitCode::NotSignedIn,
-            CloudErrorKind::PermissionDenied => ExitCode::PermissionDenied,
+            CloudErrorKind::PermissionDenied | CloudErrorKind::ServiceDisabled => ExitCode::PermissionDenied,
             CloudErrorKind::NotFound => ExitCode::ResourceNotFound,
             CloudErrorKind::Conflict
             | CloudErrorKind::Invalid
@@ -71,8 +80,14 @@ impl From<CloudError> for CliError {
         };
         let told = Self::new(code, error.to_string());
         match error.kind {
-            CloudErrorKind::NotSignedIn => told.hint(hints::SIGN_IN),
-            _ => told,
+            CloudErrorKind::NotSignedIn => told.hint(hints::SIGN_IN).at("machine-sign-in"),
+            CloudErrorKind::PermissionDenied => told.at("permissions"),
+            CloudErrorKind::ServiceDisabled => told.at("apis"),
+            CloudErrorKind::Unreachable | CloudErrorKind::Failed => told.at("project"),
+            CloudErrorKind::NotFound
+            | CloudErrorKind::Conflict
+            | CloudErrorKind::Invalid
+            | CloudErrorKind::Quota => told,
         }
     }
 }
@@ -122,6 +137,19 @@ impl From<ImageError> for CliError {
         };
         let mut told = Self::new(code, error.to_string());
         told.output = error.output;
+        told.check = match error.kind {
+            ImageErrorKind::NoEngine | ImageErrorKind::NoPermission | ImageErrorKind::DiskFull => {
+                Some("machine-docker")
+            }
+            ImageErrorKind::NotSignedIn => Some("machine-sign-in"),
+            ImageErrorKind::PermissionDenied => Some("permissions"),
+            ImageErrorKind::NotFound | ImageErrorKind::Registry => Some("admin-image"),
+            ImageErrorKind::Source
+            | ImageErrorKind::BaseImage
+            | ImageErrorKind::BuildFailed
+            | ImageErrorKind::PushFailed
+            | ImageErrorKind::Engine => None,
+        };
         match hint {
             Some(hint) => told.hint(hint),
             None => told,

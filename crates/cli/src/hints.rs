@@ -1,9 +1,10 @@
 //! What to type next. Hints go by typed codes, never by the text of a message.
 
-use quill_admin_cloud::{CloudError, CloudErrorKind, ExecutionName};
+use quill_admin_cloud::{CloudError, CloudErrorKind, ExecutionName, SignIn};
 use quill_admin_contract::{ActionName, ExitCode, Outcome, SYSTEM_ADMINISTRATOR, Username, WarningCode};
 
-use crate::config::Environment;
+use crate::config::{Environment, Place};
+use crate::doctor::explain::explaining;
 use crate::error::CliError;
 
 /// What to do when nobody is signed in, or the sign-in is not accepted.
@@ -19,15 +20,62 @@ pub fn command(environment: &str, verb: &str, flags: &[(&str, &str)]) -> String 
     line
 }
 
+/// The command that looks at something closer.
+#[must_use]
+pub fn doctor(environment: &str, check: &str) -> String {
+    command(environment, "doctor", &[("--only", check)])
+}
+
+/// Where to look closer after a failure; an environment on this machine has nothing around its job.
+#[must_use]
+pub fn look_closer(environment: Option<&Environment>, check: &str) -> Option<String> {
+    match environment {
+        Some(environment) if matches!(environment.place, Place::Embedded { .. }) => None,
+        Some(environment) => Some(format!("look closer with: {}", doctor(&environment.name, check))),
+        None if check.starts_with("machine-") => {
+            Some(format!("look closer with: quill-admin doctor --only {check}"))
+        }
+        None => None,
+    }
+}
+
+/// Says who may let this account act as the environment's service account.
+#[must_use]
+pub fn no_token(error: CloudError, sign_in: &SignIn) -> CliError {
+    let denied = error.kind == CloudErrorKind::PermissionDenied;
+    let told = CliError::from(error);
+    match sign_in.acts_as().filter(|_| denied) {
+        Some(robot) => told.hint(format!(
+            "ask an administrator for: gcloud iam service-accounts add-iam-policy-binding {} --member={} \
+             --role=roles/iam.serviceAccountTokenCreator",
+            shell_words::quote(robot),
+            member(sign_in.account().unwrap_or("ACCOUNT"))
+        )),
+        None => told,
+    }
+}
+
+/// An account as IAM writes it.
+fn member(account: &str) -> String {
+    let kind = if account.ends_with(".gserviceaccount.com") { "serviceAccount" } else { "user" };
+    format!("{kind}:{}", shell_words::quote(account))
+}
+
 /// What gives somebody a role, for whoever may do that.
 #[must_use]
 pub fn grant(project: &str, account: &str, role: &str) -> String {
-    let kind = if account.ends_with(".gserviceaccount.com") { "serviceAccount" } else { "user" };
-    format!(
-        "ask an administrator for: gcloud projects add-iam-policy-binding {project} \
-         --member={kind}:{} --role={role}",
-        shell_words::quote(account)
-    )
+    binding(&format!("projects add-iam-policy-binding {project}"), account, role)
+}
+
+/// The same for a role on a bucket of Cloud Storage.
+#[must_use]
+pub fn grant_on_bucket(bucket: &str, account: &str, role: &str) -> String {
+    binding(&format!("storage buckets add-iam-policy-binding gs://{bucket}"), account, role)
+}
+
+fn binding(command: &str, account: &str, role: &str) -> String {
+    let member = member(account);
+    format!("ask an administrator for: gcloud {command} --member={member} --role={role}")
 }
 
 /// The candidate a person probably meant.
@@ -52,7 +100,7 @@ pub fn no_job(error: CloudError, environment: &Environment) -> CliError {
     let missing = error.kind == CloudErrorKind::NotFound;
     let told = CliError::from(error);
     if missing {
-        told.hint(format!("make it with: {}", command(&environment.name, "build", &[])))
+        told.hint(format!("make it with: {}", command(&environment.name, "build", &[]))).at("job")
     } else {
         told
     }
@@ -67,22 +115,23 @@ pub fn reach(error: CliError, environment: &str, execution: &ExecutionName) -> C
 
 /// What to do about a task that failed.
 #[must_use]
-pub fn after_failure(code: ExitCode, environment: &str, username: Option<&Username>) -> Vec<String> {
+pub fn after_failure(code: ExitCode, environment: &Environment, username: Option<&Username>) -> Vec<String> {
     let user = username.map_or("NAME", Username::as_str);
-    let check = || format!("look at the database with: {}", command(environment, "check", &[]));
+    let name = &environment.name;
     match code {
-        ExitCode::UserNotFound => vec![format!(
-            "to create the user: {}",
-            command(environment, "create-superadmin", &[("--username", user)])
-        )],
+        ExitCode::UserNotFound => {
+            vec![format!(
+                "to create the user: {}",
+                command(name, "create-superadmin", &[("--username", user)])
+            )]
+        }
         ExitCode::EmailTaken => vec!["give another --email, or the username the email belongs to".to_owned()],
-        ExitCode::DatabaseUnreachable => vec!["running the task again is safe".to_owned(), check()],
-        ExitCode::DatabaseRefused | ExitCode::SchemaMismatch => vec![check()],
+        ExitCode::DatabaseUnreachable => vec!["running the task again is safe".to_owned()],
         ExitCode::RowLocked => {
             vec!["somebody else is changing this user; wait a moment and run it again".to_owned()]
         }
         ExitCode::ImageTooOld => {
-            vec![format!("deploy a newer image with: {}", command(environment, "build", &[]))]
+            vec![format!("deploy a newer image with: {}", command(name, "build", &[]))]
         }
         ExitCode::Stopped => vec!["nothing was changed; running the task again is safe".to_owned()],
         ExitCode::Unknown => {
@@ -90,7 +139,7 @@ pub fn after_failure(code: ExitCode, environment: &str, username: Option<&Userna
             if username.is_some() {
                 hints.push(format!(
                     "see what the database holds: {}",
-                    command(environment, "show-user", &[("--username", user)])
+                    command(name, "show-user", &[("--username", user)])
                 ));
             }
             hints.push("every task can be run again safely: doing it twice leaves the same state".to_owned());
@@ -98,6 +147,25 @@ pub fn after_failure(code: ExitCode, environment: &str, username: Option<&Userna
         }
         _ => Vec::new(),
     }
+}
+
+/// The same, and where to look closer.
+#[must_use]
+pub fn after_task(code: ExitCode, environment: &Environment, username: Option<&Username>) -> Vec<String> {
+    let mut hints = after_failure(code, environment, username);
+    let check = explaining(code).first();
+    match check.and_then(|check| look_closer(Some(environment), check)) {
+        Some(closer) => hints.push(closer),
+        None if matches!(
+            code,
+            ExitCode::DatabaseUnreachable | ExitCode::DatabaseRefused | ExitCode::SchemaMismatch
+        ) =>
+        {
+            hints.push(format!("look at the database with: {}", command(&environment.name, "check", &[])));
+        }
+        None => {}
+    }
+    hints
 }
 
 /// What to do about a warning that came with a result.

@@ -5,7 +5,9 @@
 
 pub mod args;
 pub mod commands;
+pub mod completion;
 pub mod config;
+pub mod doctor;
 pub mod error;
 pub mod events;
 pub mod flow;
@@ -33,6 +35,7 @@ pub fn main() -> std::process::ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == world::EXECUTOR_ARGUMENT) {
         return quill_admin_executor::main_from_env();
     }
+    process::leave_no_core_dump();
     let process = match Process::current() {
         Ok(process) => process,
         Err(error) => {
@@ -44,6 +47,9 @@ pub fn main() -> std::process::ExitCode {
 }
 
 fn run(process: &Process) -> u8 {
+    if let Some(answer) = completion::answer(process) {
+        return Reporter::new(Style::default()).completed(answer);
+    }
     let cli = match Cli::try_parse_from(&process.args) {
         Ok(cli) => cli,
         Err(error) => return refuse(process, &error),

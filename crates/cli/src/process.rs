@@ -6,7 +6,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 /// Arguments, environment, folder and terminals of this process.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Process {
     /// Arguments, the program's name first.
     pub args: Vec<OsString>,
@@ -48,5 +48,15 @@ impl Process {
     #[must_use]
     pub fn var(&self, name: &str) -> Option<&str> {
         self.vars.get(std::ffi::OsStr::new(name))?.to_str()
+    }
+}
+
+/// Lets nobody find a password in what the system keeps of a crash, or of a process that was killed. A
+/// system that cannot be told so is no reason not to work.
+pub fn leave_no_core_dump() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     }
 }

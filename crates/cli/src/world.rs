@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use quill_admin_cloud::{Credentials, Endpoints, Google, SignIn, SignInOptions};
-use quill_admin_contract::ExitCode;
+use quill_admin_contract::{Actor, ExitCode};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 
@@ -12,6 +12,7 @@ use crate::args::Runner;
 use crate::config::{Environment, Place};
 use crate::error::CliError;
 use crate::events::{Emit, Event};
+use crate::hints;
 use crate::process::Process;
 
 /// The argument with which this program is started again as the local environment's container.
@@ -51,10 +52,7 @@ impl World {
         let world = match &environment.place {
             Place::GoogleCloud | Place::Endpoints(_) => {
                 let _ = report;
-                let endpoints = match &environment.place {
-                    Place::Endpoints(endpoints) => endpoints.clone(),
-                    _ => Endpoints::default(),
-                };
+                let endpoints = environment.place.endpoints();
                 let sign_in = sign_in(environment, process, access_token_file)?;
                 tokio::spawn(async move { Self::connect(endpoints, sign_in).await })
             }
@@ -76,11 +74,12 @@ impl World {
         Ok(Opening { world, doing })
     }
 
-    async fn connect(endpoints: Endpoints, sign_in: Option<SignIn>) -> Result<Self, CliError> {
+    /// Connects to Google Cloud, or to what is at these addresses in its place.
+    pub async fn connect(endpoints: Endpoints, sign_in: Option<SignIn>) -> Result<Self, CliError> {
         let credentials = match &sign_in {
             Some(sign_in) => {
                 // Asked for now, while questions are answered, and cached.
-                sign_in.token().await?;
+                sign_in.token().await.map_err(|error| hints::no_token(error, sign_in))?;
                 Credentials::SignIn(sign_in.clone())
             }
             None => Credentials::Anonymous,
@@ -111,10 +110,19 @@ impl World {
             sql: url.clone(),
             artifact_registry: url.clone(),
             resource_manager: url.clone(),
-            user_info: url,
+            user_info: url.clone(),
+            iam_credentials: url.clone(),
+            secret_manager: url.clone(),
+            service_usage: url.clone(),
+            storage: url,
         };
         let google = Google::connect(endpoints, Credentials::Anonymous).await?;
         Ok(Self { google, sign_in: None, local: Some(local) })
+    }
+
+    /// Whose sign-in it is; `None` where nobody signs in, and where nobody tells.
+    pub async fn account(&self) -> Option<String> {
+        self.google.account(self.sign_in.as_ref()?).await
     }
 
     /// The embedded environment, where it is one.
@@ -168,23 +176,22 @@ fn opened(world: Result<Result<World, CliError>, JoinError>) -> Result<World, Cl
 
 /// Finds the sign-in. Where everything is on this machine nobody asks for one, and the one a person
 /// has is not handed to whatever listens there, unless it is named.
-fn sign_in(
+pub fn sign_in(
     environment: &Environment,
     process: &Process,
     access_token_file: Option<&Path>,
 ) -> Result<Option<SignIn>, CliError> {
     let named = named(process, access_token_file);
-    let impersonate = environment.impersonate.clone();
-    if matches!(&environment.place, Place::Endpoints(endpoints) if on_this_machine(endpoints)) {
-        return if named.named().is_some() {
-            Ok(Some(SignIn::find(&SignInOptions { impersonate, ..named })?))
-        } else {
-            Ok(None)
-        };
+    let mut options = named.clone();
+    options.impersonate.clone_from(&environment.impersonate);
+    if let Place::Endpoints(endpoints) = &environment.place {
+        options.iam_credentials.clone_from(&endpoints.iam_credentials);
+        if on_this_machine(endpoints) {
+            return named.named().map(|_| SignIn::find(&options)).transpose().map_err(CliError::from);
+        }
     }
-    let SignInOptions { access_token_file, application_credentials, .. } = named;
-    let options =
-        SignInOptions { access_token_file, application_credentials, impersonate, ..gcloud(process) };
+    let SignInOptions { gcloud, gcloud_account, gcloud_configuration, .. } = gcloud(process);
+    let options = SignInOptions { gcloud, gcloud_account, gcloud_configuration, ..options };
     Ok(Some(SignIn::find(&options)?))
 }
 
@@ -219,11 +226,44 @@ fn path(process: &Process, name: &str) -> Option<PathBuf> {
     process.var(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-fn on_this_machine(endpoints: &Endpoints) -> bool {
-    let Endpoints { run, logging, sql, artifact_registry, resource_manager, user_info } = endpoints;
-    [run, logging, sql, artifact_registry, resource_manager, user_info]
-        .iter()
-        .all(|endpoint| endpoint.as_ref().is_some_and(|url| url.starts_with("http://")))
+/// Who asks: recorded, never trusted. Without a sign-in that has a name this is the account on this
+/// machine.
+#[must_use]
+pub fn actor(account: Option<&str>, process: &Process) -> Option<Actor> {
+    if let Some(account) = account {
+        return account.parse().ok();
+    }
+    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| process.var(name)?.parse().ok())
+}
+
+/// Every service is at an address of this machine.
+#[must_use]
+pub fn on_this_machine(endpoints: &Endpoints) -> bool {
+    let Endpoints {
+        run,
+        logging,
+        sql,
+        artifact_registry,
+        resource_manager,
+        user_info,
+        iam_credentials,
+        secret_manager,
+        service_usage,
+        storage,
+    } = endpoints;
+    let all = [
+        run,
+        logging,
+        sql,
+        artifact_registry,
+        resource_manager,
+        user_info,
+        iam_credentials,
+        secret_manager,
+        service_usage,
+        storage,
+    ];
+    all.iter().all(|endpoint| endpoint.as_ref().is_some_and(|url| url.starts_with("http://")))
 }
 
 /// This program was built without the embedded environment.

@@ -1,8 +1,8 @@
 //! `attach`: follows an execution that was started before, to its end.
 //! `cancel`: the same, after telling it to stop.
 
-use quill_admin_cloud::{CloudErrorKind, Execution, ExecutionName, Phase};
-use quill_admin_contract::{ExitCode, RequestId, Username, variable};
+use quill_admin_cloud::Phase;
+use quill_admin_contract::{RequestId, Username, variable};
 
 use super::Context;
 use super::task::Wishes;
@@ -12,7 +12,6 @@ use crate::error::CliError;
 use crate::events::Event;
 use crate::flow::conclusion::Conclusion;
 use crate::flow::run;
-use crate::hints;
 use crate::prompt::Interrupt;
 use crate::report::TaskReport;
 use crate::world::World;
@@ -29,7 +28,7 @@ async fn follow(mut context: Context<'_>, args: args::Execution, cancel: bool) -
     let (environment, world) = context.world_of(&args.execution).await?;
     let reporter = context.reporter;
     let emit = |event| reporter.event(event);
-    let execution = find(&world, &environment, &args.execution).await?;
+    let execution = run::find(&world.google, &environment, &args.execution).await?;
     let over = matches!(execution.phase, Phase::Ended(_));
     let name = execution.name.clone();
     let mut interrupt = Interrupt::listen();
@@ -67,27 +66,10 @@ async fn follow(mut context: Context<'_>, args: args::Execution, cancel: bool) -
     code
 }
 
-/// The execution, or where to look for others.
-pub(super) async fn find(world: &World, environment: &Environment, id: &str) -> Result<Execution, CliError> {
-    let name = ExecutionName { job: environment.job.clone(), id: id.to_owned() };
-    world.google.execution(&name).await.map_err(|error| match error.kind {
-        CloudErrorKind::NotFound => CliError::new(
-            ExitCode::ResourceNotFound,
-            format!(
-                "job {} has no execution \"{}\": Cloud Run forgets them after 7 days",
-                environment.job.job,
-                id.escape_debug()
-            ),
-        )
-        .hint(format!("see what was run: {}", hints::command(&environment.name, "history", &[]))),
-        _ => error.into(),
-    })
-}
-
 impl Context<'_> {
     /// The environment an execution belongs to: that of `--env`, or the one whose job it is named
     /// after.
-    pub(super) async fn world_of(&mut self, execution: &str) -> Result<(Environment, World), CliError> {
+    pub(super) fn environment_of(&mut self, execution: &str) -> Result<Environment, CliError> {
         let valid = !execution.is_empty()
             && execution
                 .bytes()
@@ -114,7 +96,12 @@ impl Context<'_> {
         }
         self.need_environment();
         self.form.check()?;
-        let environment = self.environment()?;
+        self.environment()
+    }
+
+    /// The same, opened.
+    pub(super) async fn world_of(&mut self, execution: &str) -> Result<(Environment, World), CliError> {
+        let environment = self.environment_of(execution)?;
         let reporter = self.reporter;
         let opening = self.open_environment(&environment)?;
         let world = opening.wait(&|event| reporter.event(event)).await?;

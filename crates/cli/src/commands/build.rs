@@ -73,7 +73,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u
     let built = loop {
         tokio::select! {
             built = &mut work => break built?,
-            () = interrupt.wait() => {
+            _ = interrupt.wait() => {
                 if !committed.load(std::sync::atomic::Ordering::SeqCst) {
                     return Err(CliError::new(
                         ExitCode::Interrupted,
@@ -115,7 +115,7 @@ async fn local(
     let emit = |event| reporter.event(event);
     let image = tokio::select! {
         image = build::build(&engine, &plan, options, &emit) => image?,
-        () = interrupt.wait() => {
+        _ = interrupt.wait() => {
             return Err(CliError::new(ExitCode::Interrupted, "interrupted; no image was made"));
         }
     };

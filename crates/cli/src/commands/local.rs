@@ -85,7 +85,7 @@ async fn serve(context: &Context<'_>, environment: &Environment) -> Result<u8, C
         interrupt.wait().await;
     } else {
         tokio::select! {
-            () = interrupt.wait() => {}
+            _ = interrupt.wait() => {}
             () = stdin_closed() => {}
         }
     }

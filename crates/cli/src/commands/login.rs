@@ -41,7 +41,7 @@ pub(super) async fn run(context: &Context<'_>, args: &Login) -> Result<u8, CliEr
     let status = tokio::select! {
         // Whoever presses Ctrl-C ends both: that gcloud failed is then no news.
         biased;
-        () = interrupt.wait() => {
+        _ = interrupt.wait() => {
             // Dropped with this function, it is killed if it did not end by itself.
             let _ = timeout(GCLOUD_ENDS_WITHIN, gcloud.wait()).await;
             return Err(CliError::new(ExitCode::Interrupted, "interrupted; the sign-in is as it was"));

@@ -6,7 +6,9 @@ mod add_role;
 mod attach;
 mod build;
 mod check;
+mod completions;
 mod create_superadmin;
+mod doctor;
 mod envs;
 mod gate;
 mod history;
@@ -14,6 +16,8 @@ mod history;
 mod local;
 mod login;
 mod logs;
+mod man;
+mod reference;
 mod remove_role;
 mod restore_backend;
 mod show_user;
@@ -21,13 +25,14 @@ mod task;
 mod update_permissions;
 mod whoami;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use quill_admin_contract::RoleName;
 
 use crate::args::{Cli, Command, Global};
 use crate::config::{Config, Environment};
 use crate::error::CliError;
+use crate::hints;
 use crate::process::Process;
 use crate::prompt::{Choice, Field, Form, Questions, Terminal};
 use crate::report::Reporter;
@@ -40,6 +45,8 @@ pub struct Context<'a> {
     reporter: &'a Arc<Reporter>,
     form: Form,
     questions: Questions,
+    /// The environment, once it is known: to say where to look closer.
+    chosen: Arc<OnceLock<Environment>>,
 }
 
 /// Runs the command and returns the exit code; everything but errors has been reported.
@@ -52,8 +59,20 @@ pub async fn dispatch(cli: Cli, process: &Process, reporter: &Arc<Reporter>) -> 
     let mut global = cli.global;
     // An empty QUILL_ADMIN_ENV means what an unset one does.
     global.env = global.env.filter(|name| !name.is_empty());
-    let context = Context { process, global, reporter, form, questions };
-    match cli.command {
+    let chosen = Arc::<OnceLock<Environment>>::default();
+    let context = Context { process, global, reporter, form, questions, chosen: Arc::clone(&chosen) };
+    let diagnosed = matches!(cli.command, Command::Doctor(_));
+    run(context, cli.command).await.map_err(|error| {
+        let check = error.check.filter(|_| !diagnosed);
+        match check.and_then(|check| hints::look_closer(chosen.get(), check)) {
+            Some(closer) => error.hint(closer),
+            None => error,
+        }
+    })
+}
+
+async fn run(context: Context<'_>, command: Command) -> Result<u8, CliError> {
+    match command {
         Command::CreateSuperadmin(args) => create_superadmin::run(context, args).await,
         Command::UpdatePermissions(args) => update_permissions::run(context, args).await,
         Command::AddRole(args) => add_role::run(context, args).await,
@@ -62,6 +81,7 @@ pub async fn dispatch(cli: Cli, process: &Process, reporter: &Arc<Reporter>) -> 
         Command::Check(args) => check::run(context, args).await,
         Command::Build(args) => build::run(context, args).await,
         Command::RestoreBackend(args) => restore_backend::run(context, args).await,
+        Command::Doctor(args) => doctor::run(context, args).await,
         Command::Attach(args) => attach::attach(context, args).await,
         Command::Cancel(args) => attach::cancel(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
@@ -73,6 +93,9 @@ pub async fn dispatch(cli: Cli, process: &Process, reporter: &Arc<Reporter>) -> 
         Command::Local(args) => local::run(context, args).await,
         #[cfg(not(feature = "local"))]
         Command::Local(_) => Err(crate::world::without_local()),
+        Command::Completions(args) => completions::run(&context, &args),
+        Command::Man(args) => man::run(&context, &args),
+        Command::Reference(args) => Ok(reference::run(&context, &args)),
     }
 }
 
@@ -95,15 +118,20 @@ impl Context<'_> {
     /// The environment of `--env`, or the one a person chooses.
     fn environment(&mut self) -> Result<Environment, CliError> {
         let config = self.config()?;
-        if let Some(name) = &self.global.env {
-            return config.environment(name);
-        }
-        let names: Vec<&str> = config.names().collect();
-        let choices: Vec<Choice> = names
-            .iter()
-            .map(|name| Choice { name: (*name).to_owned(), note: config.describe(name) })
-            .collect();
-        config.environment(names[self.form.choose("Environment", &choices)?])
+        let name = if let Some(name) = &self.global.env {
+            name.clone()
+        } else {
+            let names: Vec<&str> = config.names().collect();
+            let choices: Vec<Choice> = names
+                .iter()
+                .map(|name| Choice { name: (*name).to_owned(), note: config.describe(name) })
+                .collect();
+            names[self.form.choose("Environment", &choices)?].to_owned()
+        };
+        let environment = config.environment(&name)?;
+        // It is asked for once.
+        let _ = self.chosen.set(environment.clone());
+        Ok(environment)
     }
 
     /// A role: of the flag, or chosen from the application's, or typed.

@@ -41,15 +41,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
         return Ok(reporter.restored(&environment, &found.service, false));
     }
     let Some(mut candidate) = found.candidate.clone() else {
-        let mut error = CliError::new(
-            ExitCode::ResourceNotFound,
-            format!("no revision of {} has an image to go back to", backend.service.service),
-        );
-        error.messages.extend(found.passed_over);
-        return Err(error.hint(format!(
-            "build it from the application's sources: {}",
-            restore::from_source(&environment)
-        )));
+        return Err(restore::no_candidate(&environment, found.passed_over));
     };
     let report = RestoreReport { environment: &environment, backend, found: &found, candidate: &candidate };
     reporter.restore_plan(&report, args.dry_run);
@@ -79,7 +71,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
     };
     let before = tokio::select! {
         prepared = prepare => prepared?,
-        () = interrupt.wait() => {
+        _ = interrupt.wait() => {
             return Err(interrupted("the service is as it was, nothing was deployed"));
         }
     };
@@ -88,7 +80,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
     let certain = restore::change(google, &environment, &before, image, &emit).await?;
     let service = tokio::select! {
         ready = restore::wait(google, &environment, &before, image, certain, &emit) => ready?,
-        () = interrupt.wait() => {
+        _ = interrupt.wait() => {
             let given = restore::given(image, certain);
             let told = interrupted(&format!("{given}, and Cloud Run goes on without this program"));
             return Err(restore::look_again(&environment, told));

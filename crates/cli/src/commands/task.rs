@@ -2,9 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use quill_admin_cloud::SignIn;
 use quill_admin_contract::{
-    ActionName, Actor, AdminAction, ExitCode, Password, Reason, Request, RequestId, RoleName, Username,
+    ActionName, AdminAction, ExitCode, Password, Reason, Request, RequestId, RoleName, Username,
 };
 
 use super::Context;
@@ -15,10 +14,9 @@ use crate::events::{Emit, Event};
 use crate::flow::fit;
 use crate::flow::run::{self, Wish};
 use crate::hints;
-use crate::process::Process;
-use crate::prompt::{self, Field, Interrupt};
+use crate::prompt::{self, Field, Interrupt, Stop};
 use crate::report::{Reporter, TaskPlan, TaskReport};
-use crate::world::{Opening, World};
+use crate::world::{self, Opening, World};
 
 /// What every task can be told.
 pub(super) struct TaskOptions {
@@ -106,7 +104,8 @@ impl Context<'_> {
                 {
                     reporter.generated_password(password);
                 }
-                let hints = hints::after_failure(error.code, &environment.name, username.as_ref());
+                // What can be looked at closer the error itself knows.
+                let hints = hints::after_failure(error.code, &environment, username.as_ref());
                 hints.into_iter().fold(error, CliError::hint)
             });
         if let Err(error) = world.close().await {
@@ -131,19 +130,21 @@ impl Context<'_> {
     {
         let reporter = self.reporter;
         let id = RequestId::new();
-        let actor = actor(world, self.process);
         let reason = options.reason.clone();
-        let request = async { Ok(Request { action: action.await?, id: Some(id), actor, reason }) };
+        let mut account = None;
+        let request = async {
+            // A ready token does not say whose it is: Google is asked, while the password is hashed.
+            let (action, known) = tokio::join!(action, world.account());
+            let actor = world::actor(known.as_deref(), self.process);
+            account = known;
+            Ok(Request { action: action?, id: Some(id), actor, reason })
+        };
         let mut prepared = run::prepare(&world.google, environment, request, options.dry_run).await?;
         let embedded = matches!(environment.place, Place::Embedded { .. });
         let image =
             fit::judge(&prepared.job, &environment.name, options.action, options.allow_unpinned || embedded)?;
-        let plan = TaskPlan {
-            environment,
-            account: world.sign_in.as_ref().and_then(SignIn::account),
-            image: &image,
-            request: &prepared.request,
-        };
+        let plan =
+            TaskPlan { environment, account: account.as_deref(), image: &image, request: &prepared.request };
         if options.dry_run {
             let plan = reporter.prepare_plan(&plan);
             run::validate(&world.google, &environment.job, prepared).await?;
@@ -212,13 +213,14 @@ pub(super) struct Wishes<'a> {
 }
 
 impl Wishes<'_> {
-    /// Waits for Ctrl-C and asks what for. Another one, instead of an answer, detaches.
+    /// Waits for Ctrl-C and asks what for. Another one, instead of an answer, detaches, and so does
+    /// whatever else tells this program to stop.
     pub(super) async fn next(&mut self, interrupt: &mut Interrupt) -> Wish {
-        interrupt.wait().await;
+        let stop = interrupt.wait().await;
         if self.embedded {
             return if std::mem::replace(&mut self.cancelled, true) { Wish::Detach } else { Wish::Cancel };
         }
-        if !self.attended {
+        if !self.attended || stop == Stop::Ended {
             return Wish::Detach;
         }
         self.reporter.question(
@@ -226,7 +228,7 @@ impl Wishes<'_> {
              and you can come back to it (Ctrl-C again does the same)\n  c  cancel it\n[w/d/c] ",
         );
         tokio::select! {
-            () = interrupt.wait() => Wish::Detach,
+            _ = interrupt.wait() => Wish::Detach,
             answer = prompt::line() => match answer.trim().chars().next().map(|c| c.to_ascii_lowercase()) {
                 Some('d') => Wish::Detach,
                 Some('c') => Wish::Cancel,
@@ -234,13 +236,4 @@ impl Wishes<'_> {
             },
         }
     }
-}
-
-/// Who asks: recorded, never trusted. Without a sign-in that has a name this is the account on this
-/// machine.
-fn actor(world: &World, process: &Process) -> Option<Actor> {
-    if let Some(account) = world.sign_in.as_ref().and_then(SignIn::account) {
-        return account.parse().ok();
-    }
-    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| process.var(name)?.parse().ok())
 }

@@ -19,11 +19,8 @@ pub(super) async fn run(mut context: Context<'_>) -> Result<u8, CliError> {
     }
     let opening = context.open_environment(&environment)?;
     let world = opening.wait(&|event| context.reporter.event(event)).await?;
-    let granted = world.google.granted(&environment.job).await?;
-    let account = match &world.sign_in {
-        Some(sign_in) => world.google.account(sign_in).await,
-        None => None,
-    };
+    let granted = world.google.granted(&environment.job, environment.state_lock.as_ref()).await?;
+    let account = world.account().await;
     Ok(context.reporter.whoami(&WhoamiReport {
         environment: &environment,
         account: account.as_deref(),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use quill_admin_cloud::{Egress, Endpoints, JobName, ProjectId, Region, ResourceId, ServiceName};
+use quill_admin_cloud::{Egress, Endpoints, JobName, ObjectName, ProjectId, Region, ResourceId, ServiceName};
 use quill_admin_image::Repository;
 
 use super::Config;
@@ -39,6 +39,9 @@ pub struct Environment {
     pub egress: Option<Egress>,
     /// The application's own service, where the file names one.
     pub backend: Option<Backend>,
+    /// The object by which Terraform locks the environment's state, where the file names one and there is
+    /// something for Terraform to do.
+    pub state_lock: Option<ObjectName>,
     /// The service account to act as.
     pub impersonate: Option<String>,
 }
@@ -64,12 +67,23 @@ pub enum Place {
     /// Google Cloud.
     GoogleCloud,
     /// Something that speaks Google Cloud's APIs at these addresses, on this machine.
-    Endpoints(Endpoints),
+    Endpoints(Box<Endpoints>),
     /// The emulator and the embedded database, in this process; state below this folder.
     Embedded {
         /// `.quill-admin/local` beside the environments file.
         state: PathBuf,
     },
+}
+
+impl Place {
+    /// Where its services are, as far as that is not Google's own place.
+    #[must_use]
+    pub fn endpoints(&self) -> Endpoints {
+        match self {
+            Self::Endpoints(endpoints) => (**endpoints).clone(),
+            Self::GoogleCloud | Self::Embedded { .. } => Endpoints::default(),
+        }
+    }
 }
 
 /// The project of the embedded environment, which has none of its own.
@@ -143,6 +157,18 @@ pub(super) fn resolve(
             target: text("backend.target", &own.target, &default.target)?,
         }),
     };
+    let (own, default) = (&entry.terraform_state, &defaults.terraform_state);
+    let state_lock = match (optional(&own.bucket, &default.bucket), optional(&own.lock, &default.lock)) {
+        // What is embedded, Terraform has no part in.
+        _ if entry.emulated => None,
+        (None, None) => None,
+        (None, Some(_)) => return Err(missing("terraform_state.bucket")),
+        (Some(_), None) => return Err(missing("terraform_state.lock")),
+        (Some(bucket), Some(lock)) => Some(
+            ObjectName::new(&bucket, &lock)
+                .map_err(|error| at(format!("key \"terraform_state\": {error}")))?,
+        ),
+    };
     let (own, default) = (&entry.database, &defaults.database);
     let instance = optional(&own.instance, &default.instance)
         .map(|text| resource("database.instance", text))
@@ -161,6 +187,7 @@ pub(super) fn resolve(
         connector,
         egress,
         backend,
+        state_lock,
         impersonate: entry.impersonate_service_account.clone().map(|text| fill(&text)),
         job: JobName { project, region, job },
     })
@@ -176,6 +203,10 @@ fn place(config: &Config, entry: &Entry) -> Result<Place, String> {
         artifact_registry: of(&entry.endpoints.artifact_registry)?,
         resource_manager: of(&entry.endpoints.resource_manager)?,
         user_info: of(&entry.endpoints.user_info)?,
+        iam_credentials: of(&entry.endpoints.iam_credentials)?,
+        secret_manager: of(&entry.endpoints.secret_manager)?,
+        service_usage: of(&entry.endpoints.service_usage)?,
+        storage: of(&entry.endpoints.storage)?,
     };
     match (entry.emulated, endpoints != Endpoints::default()) {
         (true, true) => {
@@ -185,7 +216,7 @@ fn place(config: &Config, entry: &Entry) -> Result<Place, String> {
             let beside = config.path.parent().unwrap_or(config.path.as_ref());
             Ok(Place::Embedded { state: beside.join(".quill-admin").join("local") })
         }
-        (false, true) => Ok(Place::Endpoints(endpoints)),
+        (false, true) => Ok(Place::Endpoints(Box::new(endpoints))),
         (false, false) => Ok(Place::GoogleCloud),
     }
 }

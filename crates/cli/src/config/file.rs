@@ -1,6 +1,4 @@
 //! The file as it is written. Unknown keys and wrong types are refused where they stand.
-//!
-//! All of the format is here, so that all of a file is checked.
 
 use std::path::Path;
 
@@ -37,7 +35,6 @@ pub(super) struct Settings {
     #[serde(default)]
     pub(super) network: Network,
     #[serde(default)]
-    #[expect(dead_code, reason = "part of the format, and checked; no command needs it yet")]
     pub(super) terraform_state: TerraformState,
 }
 
@@ -67,7 +64,6 @@ pub(super) struct Entry {
     #[serde(default)]
     pub(super) network: Network,
     #[serde(default)]
-    #[expect(dead_code, reason = "part of the format, and checked; no command needs it yet")]
     pub(super) terraform_state: TerraformState,
 }
 
@@ -80,13 +76,16 @@ pub(super) struct EndpointsEntry {
     pub(super) artifact_registry: Option<String>,
     pub(super) resource_manager: Option<String>,
     pub(super) user_info: Option<String>,
+    pub(super) iam_credentials: Option<String>,
+    pub(super) secret_manager: Option<String>,
+    pub(super) service_usage: Option<String>,
+    pub(super) storage: Option<String>,
 }
 
 macro_rules! section {
     ($name:ident { $($field:ident),+ }) => {
         #[derive(Debug, Default, Clone, Deserialize)]
         #[serde(deny_unknown_fields)]
-        #[allow(dead_code, reason = "see the top of this file")]
         pub(super) struct $name { $(pub(super) $field: Option<String>),+ }
     };
 }

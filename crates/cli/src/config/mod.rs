@@ -2,11 +2,13 @@
 
 mod environment;
 mod file;
+mod reference;
 
 use std::path::{Path, PathBuf};
 
 pub use environment::{Backend, Environment, Place};
 use file::File;
+pub use reference::page as reference_page;
 
 use crate::error::CliError;
 use crate::hints::nearest;
@@ -140,7 +142,27 @@ environments:
             prod.image.to_string(),
             "europe-west2-docker.pkg.dev/quill-medical-production/quill/admin"
         );
-        assert!(matches!(config.environment("local").expect("valid").place, Place::Embedded { .. }));
+        let lock = prod.state_lock.expect("the file names it");
+        assert_eq!(lock.to_string(), "gs://quill-medical-terraform-state/terraform/state/prod.tflock");
+        let local = config.environment("local").expect("valid");
+        assert!(matches!(local.place, Place::Embedded { .. }));
+        assert_eq!(local.state_lock, None);
+    }
+
+    #[test]
+    fn a_lock_is_a_bucket_and_an_object() {
+        let of = |state: &str| {
+            let staging = format!("{{ project: quill-medical-staging, terraform_state: {{ {state} }} }}");
+            format!("{DEFAULTS}  staging: {staging}\n")
+        };
+        let none = config(&of("")).expect("valid").environment("staging").expect("valid").state_lock;
+        assert_eq!(none, None);
+        assert!(refused(&of("bucket: state")).contains("the key \"terraform_state.lock\" is missing"));
+        assert!(refused(&of("lock: state")).contains("the key \"terraform_state.bucket\" is missing"));
+        assert!(
+            refused(&of("bucket: \"gs://state\", lock: l"))
+                .contains("key \"terraform_state\": \"gs://state\" is not a valid bucket name")
+        );
     }
 
     #[test]
@@ -214,5 +236,6 @@ environments:
         let Place::Endpoints(endpoints) = place else { panic!("{place:?}") };
         assert_eq!(endpoints.run.as_deref(), Some("http://[::1]:8085"));
         assert_eq!(endpoints.logging.as_deref(), Some("https://logging.example.org"));
+        assert_eq!(endpoints.storage, endpoints.run);
     }
 }

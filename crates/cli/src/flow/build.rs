@@ -226,7 +226,8 @@ async fn repository_exists(google: &Google, environment: &Environment) -> Result
         .hint(format!(
             "make it with: gcloud artifacts repositories create {repository} --repository-format=docker \
              --location={location} --project={project}"
-        ))),
+        ))
+        .at("admin-image")),
         Err(error) => Err(error.into()),
     }
 }
@@ -234,7 +235,8 @@ async fn repository_exists(google: &Google, environment: &Environment) -> Result
 /// Location, project and repository of `LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE`; for a
 /// registry on this machine the environment's own, so that what stands in for Google Cloud is asked
 /// the same.
-fn artifact_repository(environment: &Environment) -> Option<(Region, String, String)> {
+#[must_use]
+pub fn artifact_repository(environment: &Environment) -> Option<(Region, String, String)> {
     let mut parts = environment.image.path().split('/');
     let (project, repository) = (parts.next()?.to_owned(), parts.next()?.to_owned());
     parts.next()?;
@@ -255,7 +257,8 @@ async fn database_host(google: &Google, environment: &Environment) -> Result<Opt
             ExitCode::ResourceNotFound,
             format!("project {project} has no Cloud SQL instance \"{instance}\": {}", error.message),
         )
-        .hint("check database.instance in the environments file, or run terraform apply"),
+        .hint("check database.instance in the environments file, or run terraform apply")
+        .at("database"),
         // Cloud SQL may answer so for an instance that is not there, too.
         CloudErrorKind::PermissionDenied => CliError::new(
             ExitCode::PermissionDenied,
@@ -264,7 +267,8 @@ async fn database_host(google: &Google, environment: &Environment) -> Result<Opt
                 error.message
             ),
         )
-        .hint("check database.instance in the environments file, or ask for the role roles/cloudsql.viewer"),
+        .hint("check database.instance in the environments file, or ask for the role roles/cloudsql.viewer")
+        .at("database"),
         _ => error.into(),
     })?;
     found.private_ip.map(Some).ok_or_else(|| {
@@ -273,6 +277,7 @@ async fn database_host(google: &Google, environment: &Environment) -> Result<Opt
             format!("the Cloud SQL instance \"{instance}\" has no private IP address"),
         )
         .hint("the job reaches the database by its private address only: enable it on the instance")
+        .at("database")
     })
 }
 
@@ -301,6 +306,12 @@ pub fn wanted(environment: &Environment, host: Option<&str>) -> JobSettings {
         tasks: 1,
         ..JobSettings::default()
     }
+}
+
+/// The job as it should be, but for its image, which stays what it is.
+#[must_use]
+pub fn settings(environment: &Environment, host: Option<&str>, job: &DeployedJob) -> JobSettings {
+    JobSettings { image: job.settings.image.clone(), ..wanted(environment, host) }
 }
 
 /// A new job needs everything: what is missing is named at once.
@@ -533,7 +544,8 @@ async fn push(
     })
 }
 
-async fn deploy(
+/// Makes or changes the job as planned.
+pub async fn deploy(
     google: &Google,
     environment: &Environment,
     job: &JobPlan,

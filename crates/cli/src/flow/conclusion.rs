@@ -3,6 +3,17 @@
 use quill_admin_cloud::{Ending, Execution, TaskResult};
 use quill_admin_contract::{ExitCode, Outcome, ResultLine};
 
+/// What is known of how the container ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskEnd {
+    /// Cloud Run has a result of it.
+    Seen(TaskResult),
+    /// There is none: no container ever ran, or none was asked for.
+    None,
+    /// It could not be found out.
+    Unread,
+}
+
 /// How a run ended. "The task failed" is one of these; "the cloud failed" is an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conclusion {
@@ -12,6 +23,11 @@ pub enum Conclusion {
     Untold {
         /// The container's exit code.
         exit_code: u8,
+    },
+    /// The execution failed, and neither the executor nor Cloud Run could be asked how.
+    Unread {
+        /// Cloud Run's reason.
+        reason: String,
     },
     /// No container ever started.
     NeverStarted {
@@ -42,22 +58,23 @@ impl Conclusion {
     /// or ROLLBACK, so where there is one, it is the truth about the database. `ran` says whether the
     /// execution was ever seen to start.
     #[must_use]
-    pub fn draw(ending: &Ending, ran: bool, task: Option<&TaskResult>, result: Option<ResultLine>) -> Self {
+    pub fn draw(ending: &Ending, ran: bool, task: &TaskEnd, result: Option<ResultLine>) -> Self {
         let rolled_back = result.as_ref().is_some_and(|result| result.exit_code == ExitCode::Stopped.code());
         match (ending, task, result) {
             (_, _, Some(result)) if !rolled_back => Self::Told(Box::new(result)),
             (Ending::Cancelled { reason }, _, _) => {
-                let undone = rolled_back || (!ran && task.is_none());
+                let undone = rolled_back || (!ran && *task == TaskEnd::None);
                 Self::Cancelled { reason: reason.clone(), undone }
             }
-            (_, Some(task), _) if task.timed_out => Self::TimedOut { undone: rolled_back },
+            (_, TaskEnd::Seen(task), _) if task.timed_out => Self::TimedOut { undone: rolled_back },
             (_, _, Some(result)) => Self::Told(Box::new(result)),
             (Ending::Succeeded, _, None) => Self::Untold { exit_code: 0 },
-            (Ending::Failed { reason }, None, None) => Self::NeverStarted { reason: reason.clone() },
-            (Ending::Failed { .. }, Some(task), None) if task.term_signal != 0 => {
+            (Ending::Failed { reason }, TaskEnd::None, None) => Self::NeverStarted { reason: reason.clone() },
+            (Ending::Failed { reason }, TaskEnd::Unread, None) => Self::Unread { reason: reason.clone() },
+            (Ending::Failed { .. }, TaskEnd::Seen(task), None) if task.term_signal != 0 => {
                 Self::Killed { signal: task.term_signal }
             }
-            (Ending::Failed { .. }, Some(task), None) => Self::Untold {
+            (Ending::Failed { .. }, TaskEnd::Seen(task), None) => Self::Untold {
                 exit_code: u8::try_from(task.exit_code).unwrap_or(ExitCode::Unexpected.code()),
             },
         }
@@ -73,7 +90,7 @@ impl Conclusion {
             Self::Cancelled { .. } => ExitCode::Cancelled.code(),
             Self::TimedOut { .. } => ExitCode::TimedOut.code(),
             // It may have been killed between COMMIT and its last line.
-            Self::Killed { .. } => ExitCode::Unknown.code(),
+            Self::Killed { .. } | Self::Unread { .. } => ExitCode::Unknown.code(),
         }
     }
 
@@ -93,7 +110,7 @@ impl Conclusion {
             Self::Told(_) | Self::Untold { .. } => self.exit_code() == 0,
             Self::NeverStarted { .. } => false,
             Self::Cancelled { undone, .. } | Self::TimedOut { undone } => !undone,
-            Self::Killed { .. } => true,
+            Self::Killed { .. } | Self::Unread { .. } => true,
         }
     }
 }
@@ -129,8 +146,10 @@ mod tests {
         let failed = Ending::Failed { reason: "r".to_owned() };
         let cancelled = Ending::Cancelled { reason: "r".to_owned() };
         let draw = |ending: &Ending, task: Option<TaskResult>, result: Option<ResultLine>| {
-            Conclusion::draw(ending, true, task.as_ref(), result).exit_code()
+            let task = task.map_or(TaskEnd::None, TaskEnd::Seen);
+            Conclusion::draw(ending, true, &task, result).exit_code()
         };
+        assert_eq!(Conclusion::draw(&failed, true, &TaskEnd::Unread, None).exit_code(), 27);
         assert_eq!(draw(&Ending::Succeeded, None, None), 0);
         assert_eq!(draw(&failed, Some(task(10, 0, false)), Some(told(ExitCode::UserNotFound))), 10);
         assert_eq!(draw(&failed, Some(task(13, 0, false)), None), 13);
@@ -146,8 +165,9 @@ mod tests {
     #[test]
     fn what_never_ran_changed_nothing() {
         let cancelled = Ending::Cancelled { reason: String::new() };
-        assert!(!Conclusion::draw(&cancelled, false, None, None).may_be_done());
-        assert!(Conclusion::draw(&cancelled, true, None, None).may_be_done());
+        assert!(!Conclusion::draw(&cancelled, false, &TaskEnd::None, None).may_be_done());
+        assert!(Conclusion::draw(&cancelled, true, &TaskEnd::None, None).may_be_done());
+        assert!(Conclusion::draw(&cancelled, false, &TaskEnd::Unread, None).may_be_done());
     }
 
     #[test]
@@ -155,6 +175,6 @@ mod tests {
         let cancelled = Ending::Cancelled { reason: String::new() };
         let mut done = told(ExitCode::Success);
         done.exit_code = 0;
-        assert_eq!(Conclusion::draw(&cancelled, true, None, Some(done)).exit_code(), 0);
+        assert_eq!(Conclusion::draw(&cancelled, true, &TaskEnd::None, Some(done)).exit_code(), 0);
     }
 }

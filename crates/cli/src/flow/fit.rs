@@ -1,5 +1,7 @@
 //! Whether a job is fit to run a task: judged by the job alone, which is read anyway.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use quill_admin_cloud::Job;
 use quill_admin_contract::image::annotation;
@@ -19,6 +21,42 @@ pub struct JobImage {
     pub built: Option<Timestamp>,
 }
 
+/// Why the image of a job is not fit to run tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// It is not pinned: what would run is not known.
+    Unpinned,
+    /// `build` has not deployed it.
+    NotDeployed,
+    /// It speaks this older version of the contract.
+    Older(u32),
+    /// It speaks this newer version of the contract.
+    Newer(u32),
+}
+
+/// What the job's annotations tell about its image, and why it is not fit.
+#[must_use]
+pub fn image(name: &str, annotations: &BTreeMap<String, String>) -> (JobImage, Option<Unfit>) {
+    let note = |key: &str| annotations.get(key).filter(|value| !value.is_empty());
+    let digest = name.split_once('@').map(|(_, digest)| digest);
+    // Notes about another image tell nothing about this one.
+    let noted = digest.is_some() && note(annotation::IMAGE).map(String::as_str) == digest;
+    let contract: u32 = note(annotation::CONTRACT).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let unfit = match (digest, noted) {
+        (None, _) => Some(Unfit::Unpinned),
+        (_, false) => Some(Unfit::NotDeployed),
+        _ if contract < CONTRACT_VERSION => Some(Unfit::Older(contract)),
+        _ if contract > CONTRACT_VERSION => Some(Unfit::Newer(contract)),
+        _ => None,
+    };
+    let image = JobImage {
+        name: name.to_owned(),
+        revision: note(annotation::REVISION).filter(|_| noted).cloned(),
+        built: note(annotation::BUILT).filter(|_| noted).and_then(|time| time.parse().ok()),
+    };
+    (image, unfit)
+}
+
 /// Judges a job. `any_image` also takes one that `build` has not deployed.
 pub fn judge(
     job: &Job,
@@ -34,62 +72,44 @@ pub fn judge(
              started",
             job.max_retries
         ))
-        .hint(build()));
+        .hint(build())
+        .at("job-settings"));
     }
-    let note = |key: &str| job.annotations.get(key).filter(|value| !value.is_empty());
-    let digest = job.image.split_once('@').map(|(_, digest)| digest);
-    // Notes about another image tell nothing about this one.
-    let noted = digest.is_some() && note(annotation::IMAGE).map(String::as_str) == digest;
-    let image = JobImage {
-        name: job.image.clone(),
-        revision: note(annotation::REVISION).filter(|_| noted).cloned(),
-        built: note(annotation::BUILT).filter(|_| noted).and_then(|time| time.parse().ok()),
-    };
-    if any_image {
-        return Ok(image);
-    }
+    let (image, unfit) = image(&job.image, &job.annotations);
+    let Some(unfit) = unfit.filter(|_| !any_image) else { return Ok(image) };
     let whatever = "to run it all the same, add --allow-unpinned";
-    if digest.is_none() {
-        return Err(refused(format!(
+    Err(match unfit {
+        Unfit::Unpinned => refused(format!(
             "the job's image {} is not pinned to a digest: what would run is not known; nothing was started",
             job.image
         ))
         .hint(build())
-        .hint(whatever));
-    }
-    if !noted {
-        return Err(refused(format!(
+        .hint(whatever),
+        Unfit::NotDeployed => refused(format!(
             "the job's image {} was not deployed by quill-admin: the old image wants passwords in clear; \
              nothing was started",
             job.image
         ))
         .hint(build())
-        .hint(whatever));
-    }
-    let contract: u32 = note(annotation::CONTRACT).and_then(|text| text.parse().ok()).unwrap_or(0);
-    if contract < CONTRACT_VERSION {
-        return Err(CliError::new(
+        .hint(whatever),
+        Unfit::Older(contract) => CliError::new(
             ExitCode::ImageTooOld,
             format!(
                 "the job's image speaks contract version {contract}, this program version {CONTRACT_VERSION}; \
                  nothing was started"
             ),
-        ));
-    }
-    if contract > CONTRACT_VERSION {
-        return Err(refused(format!(
+        ),
+        Unfit::Newer(contract) => refused(format!(
             "the job's image speaks contract version {contract}, this program only {CONTRACT_VERSION}; nothing \
              was started"
         ))
-        .hint("use a newer quill-admin"));
+        .hint("use a newer quill-admin"),
     }
-    Ok(image)
+    .at("job-image"))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn job(image: &str, notes: &[(&str, &str)]) -> Job {

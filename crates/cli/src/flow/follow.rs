@@ -11,17 +11,20 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use quill_admin_cloud::{
     CloudError, CloudErrorKind, Ending, Execution, ExecutionName, Google, LogEntry, LogPage, LogSource,
-    LogTail, Phase, Reply, TaskResult,
+    LogTail, Phase, Reply,
 };
 use quill_admin_contract::{ResultLine, WarningCode};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::conclusion::TaskEnd;
 use crate::events::{Emit, Event};
 
 /// The state is asked for quickly in the first second, then once a second.
 const FIRST_POLL: Duration = Duration::from_millis(50);
 const POLL_EVERY: Duration = Duration::from_secs(1);
+/// How often the container's result is asked for, each time with the tries every read has.
+const TASK_READS: usize = 4;
 /// What one attempt counts for at most while there is no answer: a laptop that has slept for ten
 /// minutes has not tried for ten minutes.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(15);
@@ -52,9 +55,11 @@ const FIRST_REOPENING: Duration = Duration::from_millis(500);
 pub(super) struct Followed {
     pub(super) execution: Execution,
     pub(super) ending: Ending,
-    pub(super) task: Option<TaskResult>,
+    pub(super) task: TaskEnd,
     pub(super) result: Option<ResultLine>,
     pub(super) system_log: Vec<String>,
+    /// Why the last read of the log brought nothing: lines may be missing.
+    pub(super) unread: Option<CloudError>,
 }
 
 /// Contact was lost while the execution may go on.
@@ -77,7 +82,26 @@ enum Stage {
 pub(super) async fn follow(
     google: &Google,
     execution: Execution,
-    tail: Option<LogTail>,
+    tail: Option<LogTail<'_>>,
+    emit: Emit<'_>,
+) -> Result<Followed, Lost> {
+    both(google, execution, tail, false, emit).await
+}
+
+/// Follows an execution for the sake of its log: all of it is shown, the result line and the lines of
+/// Cloud Run itself included.
+pub async fn follow_log(google: &Google, execution: Execution, emit: Emit<'_>) -> Result<(), CloudError> {
+    let job = execution.name.job.clone();
+    let tail = google.tail_log(&job).await;
+    let followed = both(google, execution, Some(tail), true, emit).await.map_err(|Lost(error)| error)?;
+    followed.unread.map_or(Ok(()), Err)
+}
+
+async fn both(
+    google: &Google,
+    execution: Execution,
+    tail: Option<LogTail<'_>>,
+    whole: bool,
     emit: Emit<'_>,
 ) -> Result<Followed, Lost> {
     let name = execution.name.clone();
@@ -91,7 +115,7 @@ pub(super) async fn follow(
     let mut reader = Reader {
         live: Live { google, name: &name, tail, failures: 0, reopen: None },
         reads: Reads::new(google, &name),
-        log: Log::default(),
+        log: Log { whole, ..Log::default() },
         ended: None,
         ran: false,
         drain: DRAIN.saturating_sub(over_for),
@@ -110,7 +134,8 @@ pub(super) async fn follow(
     };
     let (seen, ()) = tokio::join!(to_the_end, reader.read(watched));
     let (execution, ending, task) = seen.map_err(Lost)?;
-    Ok(Followed { execution, ending, task, result: reader.log.result, system_log: reader.log.system })
+    let (log, unread) = (reader.log, reader.reads.failed);
+    Ok(Followed { execution, ending, task, result: log.result, system_log: log.system, unread })
 }
 
 async fn follow_state(
@@ -118,7 +143,7 @@ async fn follow_state(
     mut execution: Execution,
     stage: &watch::Sender<Stage>,
     emit: Emit<'_>,
-) -> Result<(Execution, Ending, Option<TaskResult>), CloudError> {
+) -> Result<(Execution, Ending, TaskEnd), CloudError> {
     let begun = Instant::now();
     let mut delay = FIRST_POLL;
     let mut phase = None;
@@ -135,14 +160,10 @@ async fn follow_state(
             Phase::Ended(ending) => {
                 let ending = ending.clone();
                 let task = match ending {
-                    Ending::Succeeded => None,
-                    // Without its result the ending is still known, only in less detail.
-                    _ => google.task_result(&execution.name).await.unwrap_or_else(|error| {
-                        emit(Event::Trouble(error.to_string()));
-                        None
-                    }),
+                    Ending::Succeeded => TaskEnd::None,
+                    _ => task_end(google, &execution.name, emit).await,
                 };
-                let ran = ending == Ending::Succeeded || task.is_some();
+                let ran = ending == Ending::Succeeded || task != TaskEnd::None;
                 stage.send_replace(Stage::Ended { ran });
                 return Ok((execution, ending, task));
             }
@@ -169,15 +190,41 @@ async fn follow_state(
     }
 }
 
+/// How the container ended. Without that the ending is still known, only in less detail: not worth more
+/// than a few tries.
+async fn task_end(google: &Google, name: &ExecutionName, emit: Emit<'_>) -> TaskEnd {
+    let mut told = None;
+    for _ in 0..TASK_READS {
+        match google.task_result(name).await {
+            Ok(task) => return task.map_or(TaskEnd::None, TaskEnd::Seen),
+            Err(error) => {
+                tell_once(&mut told, error.to_string(), emit);
+                if is_final(&error) {
+                    break;
+                }
+                sleep(POLL_EVERY).await;
+            }
+        }
+    }
+    TaskEnd::Unread
+}
+
 /// How long an error is taken for one that passes.
 fn patience(kind: CloudErrorKind) -> Duration {
     match kind {
-        CloudErrorKind::PermissionDenied | CloudErrorKind::Invalid => Duration::ZERO,
+        CloudErrorKind::PermissionDenied | CloudErrorKind::ServiceDisabled | CloudErrorKind::Invalid => {
+            Duration::ZERO
+        }
         // A token is renewed over the network, which may be a while in coming back after a sleep.
         CloudErrorKind::NotSignedIn => Duration::from_secs(30),
         // Also a 404: a new execution is not seen everywhere at once.
         _ => Duration::from_mins(2),
     }
+}
+
+/// Whether the same would be said again.
+fn is_final(error: &CloudError) -> bool {
+    patience(error.kind).is_zero()
 }
 
 /// The same trouble again and again is told once.
@@ -191,6 +238,8 @@ fn tell_once(told: &mut Option<String>, trouble: String, emit: Emit<'_>) {
 /// What was in the log.
 #[derive(Default)]
 struct Log {
+    /// Everything is shown, also what the result tells again.
+    whole: bool,
     seen: HashSet<(Timestamp, String)>,
     result: Option<ResultLine>,
     /// When that was there, and how late.
@@ -218,18 +267,18 @@ impl Log {
             let (least, most) = self.lateness.unwrap_or((entry.lateness, entry.lateness));
             self.lateness = Some((least.min(entry.lateness), most.max(entry.lateness)));
         }
-        if let Some(result) = entry.payload.as_ref().and_then(ResultLine::from_payload) {
+        let payload = entry.payload.as_ref();
+        let mut told_again = payload.and_then(WarningCode::from_payload).is_some();
+        if let Some(result) = payload.and_then(ResultLine::from_payload) {
             self.result = Some(result);
             self.result_came = Some((at, entry.lateness));
-            return;
-        }
-        if entry.payload.as_ref().and_then(WarningCode::from_payload).is_some() {
-            return; // The result has it, too.
+            told_again = true;
         }
         match entry.source {
-            LogSource::Container => emit(Event::Log(entry)),
+            LogSource::Container if self.whole || !told_again => emit(Event::Log(entry)),
+            LogSource::System if self.whole => emit(Event::Log(entry)),
             LogSource::System => self.system.push(entry.message),
-            LogSource::Other => {}
+            LogSource::Container | LogSource::Other => {}
         }
     }
 
@@ -247,7 +296,7 @@ impl Log {
 struct Live<'a> {
     google: &'a Google,
     name: &'a ExecutionName,
-    tail: Option<LogTail>,
+    tail: Option<LogTail<'a>>,
     failures: u32,
     reopen: Option<Instant>,
 }
@@ -271,7 +320,7 @@ impl Live<'_> {
                 entries.retain(|entry| entry.execution == self.name.id);
                 return Ok(entries);
             }
-            Some(Err(error)) => (!patience(error.kind).is_zero(), error.to_string()),
+            Some(Err(error)) => (!is_final(&error), error.to_string()),
             None => (true, "the live log has ended".to_owned()),
         };
         self.tail = None;
@@ -301,7 +350,8 @@ struct Reads<'a> {
     news: bool,
     /// All that is older by more than the overlap has been read.
     read_to: Option<Timestamp>,
-    refused: bool,
+    /// Why the last one brought nothing.
+    failed: Option<CloudError>,
     told: Option<String>,
 }
 
@@ -319,7 +369,7 @@ impl<'a> Reads<'a> {
             newest: None,
             news: false,
             read_to: None,
-            refused: false,
+            failed: None,
             told: None,
         }
     }
@@ -447,20 +497,20 @@ impl Reader<'_> {
         let page = match page {
             Ok(page) => page,
             Err(error) => {
-                reads.refused = true;
                 reads.page.clear();
-                if patience(error.kind).is_zero() {
+                tell_once(&mut reads.told, format!("{error}; the task is not affected"), self.emit);
+                if is_final(&error) {
                     // The live log may still bring something.
                     reads.due = None;
                 } else {
                     reads.pause = (reads.pause * 2).min(SLOWEST_READ);
                     reads.due = Some(now + reads.pause);
                 }
-                tell_once(&mut reads.told, format!("{error}; the task is not affected"), self.emit);
+                reads.failed = Some(error);
                 return reads.due.is_none() && self.ended.is_some() && self.live.tail.is_none();
             }
         };
-        reads.refused = false;
+        reads.failed = None;
         reads.told = None;
         reads.newest = reads.newest.max(page.entries.last().map(|entry| entry.timestamp));
         reads.news |= self.log.take(page.entries, reads.first_page, self.emit);
@@ -497,7 +547,7 @@ impl Reader<'_> {
         let ended = self.ended?;
         Some(match self.log.result_came {
             Some((came, _)) => ended.max(came) + DRAIN_LINES,
-            None if self.reads.refused => ended + DRAIN_REFUSED,
+            None if self.reads.failed.as_ref().is_some_and(|error| !is_final(error)) => ended + DRAIN_REFUSED,
             // In which there is a first read, also where there is nothing to wait for.
             None => ended + self.drain.max(DRAIN_LINES),
         })

@@ -15,8 +15,8 @@ use crate::error::CliError;
 
 /// How far back the log is read unless told otherwise: as long as it is kept by default.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Records read when only one user's are wanted: the log cannot be asked for those alone, because a
-/// record of a failure does not name the user.
+/// Records read when only one user's are wanted: the log finds other users whose names differ in case
+/// only, too.
 const MANY: usize = 1000;
 
 /// One run of the past.
@@ -80,7 +80,8 @@ pub async fn read(
 ) -> Result<Vec<PastRun>, CliError> {
     let wanted = if user.is_some() { MANY } else { limit };
     let executions = async { google.executions(&environment.job).await };
-    let records = google.audit_entries(&environment.job, ResultLine::KEY, since, wanted);
+    let about = user.map(Username::as_str);
+    let records = google.audit_entries(&environment.job, ResultLine::KEY, about, since, wanted);
     let (executions, records) = tokio::try_join!(executions, records)?;
     let mut runs = join(executions, records);
     runs.retain(|run| {
@@ -129,7 +130,7 @@ fn join(executions: Vec<Execution>, records: Vec<AuditEntry>) -> Vec<PastRun> {
         account: None,
         actor: line.actor.as_ref().map(ToString::to_string),
         action: line.action.map(|action| action.to_string()),
-        user: line.outcome.user().map(|user| user.username.clone()),
+        user: line.username.as_ref().map(ToString::to_string),
         reason: line.reason.as_ref().map(ToString::to_string),
         outcome: outcome(&line),
         exit_code: Some(line.exit_code),

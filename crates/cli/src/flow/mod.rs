@@ -5,7 +5,7 @@
 pub mod build;
 pub mod conclusion;
 pub mod fit;
-mod follow;
+pub mod follow;
 pub mod history;
 pub mod restore;
 pub mod run;

@@ -85,13 +85,23 @@ impl Source {
 }
 
 /// What is known of the admin image, to tell it by.
-struct AdminImage {
+pub(crate) struct AdminImage {
     repository: Repository,
     /// Digests of manifests and configurations.
     digests: Vec<String>,
 }
 
 impl AdminImage {
+    /// By its repository, and digests of its manifests and configurations.
+    pub(crate) fn new(repository: Repository, digests: Vec<String>) -> Self {
+        Self { repository, digests }
+    }
+
+    /// Whether an image of this name is from its repository.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.repository.has(name)
+    }
+
     async fn of(google: &Google, environment: &Environment, token: Option<&Token>) -> Self {
         let repository = environment.image.clone();
         let registry = Registry::new(&repository, token);
@@ -104,11 +114,11 @@ impl AdminImage {
                 digests.extend([image.digest, image.config]);
             }
         }
-        Self { repository, digests }
+        Self::new(repository, digests)
     }
 
     /// Why an image is the admin image; `None` if nothing says so.
-    fn is(&self, digests: &[&String], labels: &HashMap<String, String>) -> Option<&'static str> {
+    pub(crate) fn is(&self, digests: &[&String], labels: &HashMap<String, String>) -> Option<&'static str> {
         if digests.iter().any(|digest| self.digests.contains(digest)) {
             return Some("it has the admin image's digest");
         }
@@ -133,6 +143,18 @@ pub fn backend(environment: &Environment) -> Result<&Backend, CliError> {
 #[must_use]
 pub fn from_source(environment: &Environment) -> String {
     hints::command(&environment.name, "restore-backend", &[("--from-source", "FOLDER")])
+}
+
+/// There is nothing to go back to.
+#[must_use]
+pub fn no_candidate(environment: &Environment, passed_over: Vec<String>) -> CliError {
+    let service = environment.backend.as_ref().map(|backend| backend.service.service.to_string());
+    let mut error = CliError::new(
+        ExitCode::ResourceNotFound,
+        format!("no revision of {} has an image to go back to", service.unwrap_or_default()),
+    );
+    error.messages.extend(passed_over);
+    error.hint(format!("build it from the application's sources: {}", from_source(environment)))
 }
 
 /// Adds how to see what became of the service.
@@ -207,7 +229,7 @@ async fn judge(
     token: Option<&Token>,
 ) -> Result<Verdict, CliError> {
     let name = &revision.image;
-    if admin.repository.has(name) {
+    if admin.has(name) {
         return Ok(Verdict::Bad("it is the admin image: it is from its repository".to_owned()));
     }
     match &revision.readiness {
@@ -244,7 +266,7 @@ async fn judge(
 }
 
 /// An image's repository, and its digest or tag.
-fn split(image: &str) -> (&str, &str) {
+pub(crate) fn split(image: &str) -> (&str, &str) {
     let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
     let (name, tag) = match name.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, tag),
@@ -254,7 +276,7 @@ fn split(image: &str) -> (&str, &str) {
 }
 
 /// Cloud Run's reasons go on with where to read more; their first sentence says what it is.
-fn summary(reason: &str) -> &str {
+pub(crate) fn summary(reason: &str) -> &str {
     let line = reason.lines().next().unwrap_or_default();
     match line.split(". ").next().unwrap_or_default().trim().trim_end_matches('.') {
         "" => "Cloud Run gives no reason",
@@ -453,6 +475,7 @@ async fn failed(
         name.project, name.region
     ))
     .hint(format!("put right what it says, or build another image: {}", from_source(environment)))
+    .at("backend-startup")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The pipeline: read the job, start it once, follow it, draw the conclusion.
 
-use quill_admin_cloud::{Execution, Google, Job, JobName, LogTail, RunJob};
+use quill_admin_cloud::{CloudErrorKind, Execution, ExecutionName, Google, Job, JobName, LogTail, RunJob};
 use quill_admin_contract::{ExitCode, Request};
 
 use super::conclusion::{Conclusion, Run};
@@ -12,13 +12,13 @@ use crate::events::{Emit, Event};
 use crate::hints;
 
 /// What is to be run, and what it is to be run by.
-pub struct Prepared {
+pub struct Prepared<'g> {
     /// The job as it was read.
     pub job: Job,
     /// The request.
     pub request: Request,
     /// The job's log, live; `None` where nothing is to be started.
-    pub tail: Option<LogTail>,
+    pub tail: Option<LogTail<'g>>,
 }
 
 /// What a person who pressed Ctrl-C wants.
@@ -33,12 +33,12 @@ pub enum Wish {
 }
 
 /// Reads the job while the request is made, which takes time (hashing a password).
-pub async fn prepare(
-    google: &Google,
-    environment: &Environment,
+pub async fn prepare<'g>(
+    google: &'g Google,
+    environment: &'g Environment,
     request: impl Future<Output = Result<Request, CliError>>,
     dry_run: bool,
-) -> Result<Prepared, CliError> {
+) -> Result<Prepared<'g>, CliError> {
     // Before anything can be in the log; nobody waits for it.
     let tail = if dry_run { None } else { Some(google.tail_log(&environment.job).await) };
     let read =
@@ -47,8 +47,25 @@ pub async fn prepare(
     Ok(Prepared { job, request, tail })
 }
 
+/// The execution, or where to look for others.
+pub async fn find(google: &Google, environment: &Environment, id: &str) -> Result<Execution, CliError> {
+    let name = ExecutionName { job: environment.job.clone(), id: id.to_owned() };
+    google.execution(&name).await.map_err(|error| match error.kind {
+        CloudErrorKind::NotFound => CliError::new(
+            ExitCode::ResourceNotFound,
+            format!(
+                "job {} has no execution \"{}\": Cloud Run forgets them after 7 days",
+                environment.job.job,
+                id.escape_debug()
+            ),
+        )
+        .hint(format!("see what was run: {}", hints::command(&environment.name, "history", &[]))),
+        _ => error.into(),
+    })
+}
+
 /// Has Google Cloud check the run. Nothing is started.
-pub async fn validate(google: &Google, name: &JobName, prepared: Prepared) -> Result<(), CliError> {
+pub async fn validate(google: &Google, name: &JobName, prepared: Prepared<'_>) -> Result<(), CliError> {
     let run = RunJob { etag: prepared.job.etag, env: prepared.request.to_env() };
     google.validate_run(name, run).await.map_err(CliError::from)
 }
@@ -58,7 +75,7 @@ pub async fn validate(google: &Google, name: &JobName, prepared: Prepared) -> Re
 pub async fn run(
     google: &Google,
     environment: &Environment,
-    prepared: Prepared,
+    prepared: Prepared<'_>,
     wish: impl AsyncFnMut() -> Wish,
     emit: Emit<'_>,
 ) -> Result<Run, CliError> {
@@ -79,7 +96,7 @@ pub async fn attend(
     google: &Google,
     environment: &Environment,
     execution: Execution,
-    tail: Option<LogTail>,
+    tail: Option<LogTail<'_>>,
     mut wish: impl AsyncFnMut() -> Wish,
     emit: Emit<'_>,
 ) -> Result<Run, CliError> {
@@ -115,8 +132,8 @@ pub async fn attend(
         }
     };
     match followed {
-        Ok(Followed { execution, ending, task, result, system_log }) => {
-            let conclusion = Conclusion::draw(&ending, execution.started.is_some(), task.as_ref(), result);
+        Ok(Followed { execution, ending, task, result, system_log, .. }) => {
+            let conclusion = Conclusion::draw(&ending, execution.started.is_some(), &task, result);
             Ok(Run { execution, conclusion, system_log })
         }
         Err(Lost(error)) => {

@@ -11,7 +11,7 @@ use quill_admin_contract::{InvalidValue, Secret};
 
 use crate::error::CliError;
 pub(crate) use terminal::line;
-pub use terminal::{Interrupt, Questions, Terminal};
+pub use terminal::{Interrupt, Questions, Stop, Terminal};
 
 /// One line of a list to choose from.
 #[derive(Debug, Clone, PartialEq, Eq)]

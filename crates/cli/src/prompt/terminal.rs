@@ -99,34 +99,63 @@ pub(crate) fn interrupted() -> CliError {
     CliError::new(ExitCode::Interrupted, "interrupted; nothing was started")
 }
 
-/// Listens for Ctrl-C.
-pub struct Interrupt(#[cfg(unix)] Option<tokio::signal::unix::Signal>);
+/// How this program was told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// By Ctrl-C: somebody is there, and can be asked what for.
+    CtrlC,
+    /// By the system, or with its terminal: there is nobody to ask.
+    Ended,
+}
+
+/// Listens for Ctrl-C, and for whatever else tells a program to stop.
+pub struct Interrupt {
+    #[cfg(unix)]
+    signals: [(Stop, Option<tokio::signal::unix::Signal>); 3],
+}
 
 impl Interrupt {
     /// Begins to listen, at once.
     #[must_use]
     pub fn listen() -> Self {
-        // Without a handler the signal ends the process by itself, which is second best.
         #[cfg(unix)]
-        return Self(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).ok());
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            // Without a handler a signal ends the process by itself, which is second best.
+            let listen = |stop, kind| (stop, signal(kind).ok());
+            let signals = [
+                listen(Stop::CtrlC, SignalKind::interrupt()),
+                listen(Stop::Ended, SignalKind::terminate()),
+                listen(Stop::Ended, SignalKind::hangup()),
+            ];
+            Self { signals }
+        }
         #[cfg(not(unix))]
-        Self()
+        Self {}
     }
 
-    /// Resolves at the next Ctrl-C since it began to listen, or since the last one it told: none is
+    /// Resolves at the next signal since it began to listen, or since the last one it told: none is
     /// lost while nobody waits.
-    pub async fn wait(&mut self) {
+    pub async fn wait(&mut self) -> Stop {
         #[cfg(unix)]
-        if let Some(signal) = &mut self.0
-            && signal.recv().await.is_some()
-        {
-            return;
-        }
+        return std::future::poll_fn(|context| {
+            for (stop, signal) in &mut self.signals {
+                if let Some(signal) = signal
+                    && signal.poll_recv(context) == std::task::Poll::Ready(Some(()))
+                {
+                    return std::task::Poll::Ready(*stop);
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await;
         #[cfg(not(unix))]
-        if tokio::signal::ctrl_c().await.is_ok() {
-            return;
+        {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            Stop::CtrlC
         }
-        std::future::pending::<()>().await;
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) struct TaskText {
 }
 
 /// Text of others (a log, a database) cannot move the cursor or change colours.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
@@ -216,47 +216,13 @@ pub(super) fn task(report: &TaskReport<'_>, log: &[LogEntry], elapsed: Duration,
         }
         Conclusion::Untold { exit_code: 0 } => {
             let _ = writeln!(text.result, "{} done in {environment} ({took})", console::style("✔").green());
-            warning_line(
-                &mut text.warnings,
-                "the task ended well, but its result line did not arrive: what changed is not known",
-            );
+            warning_line(&mut text.warnings, UNTOLD);
             if let Some(username) = report.username {
                 let command = hints::command(environment, "show-user", &[("--username", username.as_str())]);
                 hint_line(&mut text.warnings, &command);
             }
         }
-        Conclusion::Untold { exit_code } => {
-            let meaning = code.map_or("a code this version does not know", ExitCode::meaning);
-            problem(
-                &mut text.problems,
-                &format!(
-                    "the task failed with exit code {exit_code} ({meaning}); its result line did not arrive"
-                ),
-            );
-        }
-        Conclusion::NeverStarted { reason } => problem(
-            &mut text.problems,
-            &format!("execution {execution} never started: {}", or(reason, "Cloud Run gives no reason")),
-        ),
-        Conclusion::Cancelled { reason, undone } => problem(
-            &mut text.problems,
-            &format!(
-                "execution {execution} was cancelled{}; {}",
-                if reason.is_empty() { String::new() } else { format!(": {}", reason.trim_end_matches('.')) },
-                whether_done(*undone)
-            ),
-        ),
-        Conclusion::TimedOut { undone } => problem(
-            &mut text.problems,
-            &format!("execution {execution} ran into the job's time-out; {}", whether_done(*undone)),
-        ),
-        Conclusion::Killed { signal } => problem(
-            &mut text.problems,
-            &format!(
-                "the container of execution {execution} was killed by signal {signal} before it could tell its \
-                 result; whether the task was done is not known"
-            ),
-        ),
+        conclusion => problem(&mut text.problems, &ended(conclusion, execution)),
     }
     if !text.problems.is_empty() {
         if !matches!(report.run.conclusion, Conclusion::Told(_)) {
@@ -269,12 +235,50 @@ pub(super) fn task(report: &TaskReport<'_>, log: &[LogEntry], elapsed: Duration,
             }
         }
         for hint in
-            code.map(|code| hints::after_failure(code, environment, report.username)).unwrap_or_default()
+            code.map(|code| hints::after_task(code, report.environment, report.username)).unwrap_or_default()
         {
             hint_line(&mut text.problems, &hint);
         }
     }
     text
+}
+
+const UNTOLD: &str = "the task ended well, but its result line did not arrive: what changed is not known";
+
+/// How an execution ended, in one sentence.
+pub(super) fn ended(conclusion: &Conclusion, execution: &str) -> String {
+    match conclusion {
+        Conclusion::Told(line) => match &line.outcome {
+            Outcome::Failed { failure } => failure.message.clone(),
+            outcome => format!("the task ended well: {}", outcome.name()),
+        },
+        Conclusion::Untold { exit_code: 0 } => UNTOLD.to_owned(),
+        Conclusion::Untold { exit_code } => {
+            let code = ExitCode::from_u8(*exit_code);
+            let meaning = code.map_or("a code this version does not know", ExitCode::meaning);
+            format!("the task failed with exit code {exit_code} ({meaning}); its result line did not arrive")
+        }
+        Conclusion::NeverStarted { reason } => {
+            format!("execution {execution} never started: {}", or(reason, "Cloud Run gives no reason"))
+        }
+        Conclusion::Cancelled { reason, undone } => format!(
+            "execution {execution} was cancelled{}; {}",
+            if reason.is_empty() { String::new() } else { format!(": {}", reason.trim_end_matches('.')) },
+            whether_done(*undone)
+        ),
+        Conclusion::TimedOut { undone } => {
+            format!("execution {execution} ran into the job's time-out; {}", whether_done(*undone))
+        }
+        Conclusion::Unread { reason } => format!(
+            "execution {execution} failed: {}; its result line did not arrive and its exit code could not be \
+             read: whether the task was done is not known",
+            or(reason, "Cloud Run gives no reason").trim_end_matches('.')
+        ),
+        Conclusion::Killed { signal } => format!(
+            "the container of execution {execution} was killed by signal {signal} before it could tell its \
+             result; whether the task was done is not known"
+        ),
+    }
 }
 
 fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
@@ -334,7 +338,7 @@ fn told(
     }
 }
 
-fn field(text: &mut String, name: &str, value: &str) {
+pub(super) fn field(text: &mut String, name: &str, value: &str) {
     let _ = writeln!(text, "  {name:<16} {}", clean(value));
 }
 
@@ -668,6 +672,9 @@ pub(super) fn whoami(report: &WhoamiReport<'_>) -> String {
             "\n  The project was asked and, for run.jobs, the job: a role given on a repository, a service\n  \
              or a service account alone is not seen.\n",
         );
+        if let Some(lock) = &environment.state_lock {
+            let _ = writeln!(text, "  For storage.objects the bucket {} was asked.", clean(lock.bucket()));
+        }
     }
     text
 }

@@ -94,16 +94,9 @@ pub(super) fn task(
 ) -> Value {
     let run = report.run;
     let code = run.conclusion.exit_code();
-    let (ending, reason) = match &run.conclusion {
-        Conclusion::Told(_) => ("told", None),
-        Conclusion::Untold { .. } => ("untold", None),
-        Conclusion::NeverStarted { reason } => ("never_started", Some(reason.clone())),
-        Conclusion::Cancelled { reason, .. } => ("cancelled", Some(reason.clone())),
-        Conclusion::TimedOut { .. } => ("timed_out", None),
-        Conclusion::Killed { signal } => ("killed", Some(format!("signal {signal}"))),
-    };
+    let (ending, reason) = self::ending(&run.conclusion);
     let hints = ExitCode::from_u8(code)
-        .map(|code| hints::after_failure(code, &report.environment.name, report.username))
+        .map(|code| hints::after_task(code, report.environment, report.username))
         .unwrap_or_default();
     let mut document = json!({
         "exit_code": code,
@@ -131,6 +124,19 @@ pub(super) fn task(
         document["generated_password"] = json!(password.expose());
     }
     document
+}
+
+/// How an execution ended, in a word; and Cloud Run's reason, where there is one.
+pub(super) fn ending(conclusion: &Conclusion) -> (&'static str, Option<String>) {
+    match conclusion {
+        Conclusion::Told(_) => ("told", None),
+        Conclusion::Untold { .. } => ("untold", None),
+        Conclusion::Unread { reason } => ("unread", Some(reason.clone())),
+        Conclusion::NeverStarted { reason } => ("never_started", Some(reason.clone())),
+        Conclusion::Cancelled { reason, .. } => ("cancelled", Some(reason.clone())),
+        Conclusion::TimedOut { .. } => ("timed_out", None),
+        Conclusion::Killed { signal } => ("killed", Some(format!("signal {signal}"))),
+    }
 }
 
 /// Lines of the container's log.
@@ -271,6 +277,7 @@ pub(super) fn error(error: &CliError) -> Value {
             "messages": error.messages,
             "hints": error.hints,
             "output": error.output,
+            "check": error.check,
         },
     })
 }

@@ -3,6 +3,7 @@
 //! Results go to stdout, everything on the way there (progress, the container's log, warnings,
 //! errors) to stderr. With `--json` stdout is one document, whatever happens.
 
+mod doctor;
 mod human;
 mod json;
 
@@ -19,6 +20,10 @@ use quill_admin_image::{BuildEvent, Engine, LocalImage};
 use serde_json::{Value, json};
 
 use crate::config::{Backend, Environment};
+use crate::doctor::check::Check;
+use crate::doctor::explain::Explanation;
+use crate::doctor::run::Told;
+use crate::doctor::treatment::Treated;
 use crate::error::CliError;
 use crate::events::Event;
 use crate::flow::build::{Built, Plan};
@@ -27,6 +32,7 @@ use crate::flow::fit::JobImage;
 use crate::flow::history::PastRun;
 use crate::flow::restore::{Candidate, Found};
 use crate::hints;
+pub use doctor::Diagnosis;
 
 /// How much is shown, and in which form.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,6 +64,8 @@ struct Progress {
     generated_password: Option<Password>,
     /// The last lines of the container's log, where they are not shown as they come.
     log: VecDeque<LogEntry>,
+    /// The heading that the doctor's last line stands under.
+    heading: Option<String>,
     /// An error has been told. Ctrl-C at a question is noticed in two places; it is told once.
     told: bool,
 }
@@ -107,8 +115,10 @@ impl WhoamiReport<'_> {
     /// The permissions, each with whether it is there.
     fn permissions(&self) -> impl Iterator<Item = (&'static Permission, bool)> {
         let granted = self.granted;
+        let has_lock = self.environment.state_lock.is_some();
         PERMISSIONS
             .iter()
+            .filter(move |permission| has_lock || !permission.is_of_bucket())
             .filter_map(move |permission| Some((permission, granted?.contains(permission.name))))
     }
 
@@ -167,6 +177,7 @@ impl Reporter {
             doing: String::new(),
             generated_password: None,
             log: VecDeque::new(),
+            heading: None,
             told: false,
         };
         Self { style, progress: Mutex::new(progress) }
@@ -392,6 +403,77 @@ impl Reporter {
         0
     }
 
+    /// Lists the doctor's checks.
+    pub fn checks(&self, checks: &[&Check]) -> u8 {
+        if self.style.json {
+            document_to_stdout(&doctor::checks_json(checks));
+        } else {
+            to_stdout(&doctor::checks(checks));
+        }
+        0
+    }
+
+    /// Shows an execution that is over.
+    pub fn explained(&self, explanation: &Explanation) {
+        self.stop();
+        if !self.style.json {
+            to_stdout(&doctor::explanation(explanation));
+        }
+    }
+
+    /// Shows what came of a check, or which are waited for.
+    pub fn examined(&self, told: Told<'_>) {
+        if self.style.json {
+            return;
+        }
+        match told {
+            Told::Examined(one) => {
+                let mut text = doctor::examined(one, self.style.quiet);
+                let heading = Some(doctor::heading(one.environment.as_deref()));
+                if !text.is_empty() && self.lock().heading != heading {
+                    text.insert_str(0, heading.as_deref().unwrap_or_default());
+                    self.lock().heading = heading;
+                }
+                self.result_line(&text);
+            }
+            // Where no spinner can carry it, the lines that come say the same.
+            Told::Waiting(ids) if !self.style.quiet && io::stderr().is_terminal() => match ids {
+                [] => self.stop(),
+                ids => self.doing(&human::short(&format!("looking at {}", ids.join(", ")))),
+            },
+            Told::Waiting(_) => {}
+        }
+    }
+
+    /// Shows what a treatment is about to do.
+    pub fn treatment(&self, one: &Treated) {
+        self.stop();
+        self.lock().heading = None;
+        if !self.style.json {
+            to_stdout(&doctor::treatment(one));
+        }
+    }
+
+    /// Shows what came of a treatment.
+    pub fn treated(&self, one: &Treated) {
+        self.stop();
+        if !self.style.json {
+            to_stdout(&doctor::treated(one));
+        }
+    }
+
+    /// Shows what all checks come to; the exit code says whether something is wrong.
+    pub fn diagnosis(&self, diagnosis: &Diagnosis<'_>) -> u8 {
+        self.stop();
+        let elapsed = self.lock().started.elapsed();
+        if self.style.json {
+            document_to_stdout(&doctor::document(diagnosis, elapsed));
+        } else {
+            to_stdout(&doctor::summary(diagnosis, elapsed));
+        }
+        diagnosis.exit_code()
+    }
+
     /// Keeps a line for the report of a failure.
     fn keep(&self, entry: LogEntry) {
         let log = &mut self.lock().log;
@@ -440,6 +522,39 @@ impl Reporter {
         0
     }
 
+    /// Prints a script for a shell.
+    pub fn script(&self, script: &str) -> u8 {
+        if self.style.json {
+            document_to_stdout(&json!({"exit_code": 0, "script": script}));
+        } else {
+            to_stdout(script);
+        }
+        0
+    }
+
+    /// Answers a shell that completes a command line. It would show an error in the middle of what is
+    /// being typed: it gets nothing, and the exit code.
+    pub fn completed(&self, answer: Result<String, CliError>) -> u8 {
+        self.stop();
+        match answer {
+            Ok(text) => {
+                to_stdout(&text);
+                0
+            }
+            Err(error) => error.code.code(),
+        }
+    }
+
+    /// Says which manual pages were written.
+    pub fn manual(&self, folder: &Path, pages: &[String]) -> u8 {
+        if self.style.json {
+            document_to_stdout(&json!({"exit_code": 0, "folder": folder, "pages": pages}));
+        } else {
+            to_stdout(&format!("wrote {} pages to {}\n", pages.len(), folder.display()));
+        }
+        0
+    }
+
     fn doing(&self, what: &str) {
         if self.style.json || self.style.quiet {
             return;
@@ -466,6 +581,15 @@ impl Reporter {
         match spinner {
             Some(spinner) => spinner.suspend(|| to_stderr(text)),
             None => to_stderr(text),
+        }
+    }
+
+    /// A part of the result, above the spinner.
+    fn result_line(&self, text: &str) {
+        let spinner = self.lock().spinner.clone();
+        match spinner {
+            Some(spinner) => spinner.suspend(|| to_stdout(text)),
+            None => to_stdout(text),
         }
     }
 

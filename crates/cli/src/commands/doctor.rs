@@ -1,0 +1,286 @@
+//! `doctor`: what is wrong, why, and what can be done about it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use quill_admin_contract::ExitCode;
+
+use super::Context;
+use crate::args;
+use crate::config::{Config, Environment, Place};
+use crate::doctor::catalogue;
+use crate::doctor::check::{Check, Look};
+use crate::doctor::explain::Explanation;
+use crate::doctor::facts::{Facts, Machine};
+use crate::doctor::run::{self, Examined, Health, Subject, Surroundings};
+use crate::doctor::treatment::{Course, Plan, Stage, Treated, Treatment};
+use crate::error::CliError;
+use crate::prompt::{Interrupt, Questions};
+use crate::report::Diagnosis;
+
+pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<u8, CliError> {
+    let mut checks = catalogue::choose(&args)?;
+    if args.list {
+        return Ok(context.reporter.checks(&checks));
+    }
+    if args.fix {
+        // One environment is changed at a time, and by name.
+        context.need_environment();
+        if !args.yes && !args.dry_run {
+            context.form.need("--yes");
+        }
+    }
+    context.form.check()?;
+    let environments = context.examined_environments(&args)?;
+    if let (true, false, [environment]) = (args.fix, args.dry_run, &environments[..]) {
+        context.gate(environment, args.confirm.as_deref())?;
+    }
+    let machine = Arc::new(Machine::new(
+        context.process.clone(),
+        context.config(),
+        &environments,
+        args.repo.as_ref().map(|folder| context.process.cwd.join(folder)),
+        context.global.access_token_file.as_deref(),
+        context.global.runner,
+    ));
+    context.listen({
+        let machine = Arc::clone(&machine);
+        move || match machine.running() {
+            Some(execution) => format!(
+                "nothing was changed; execution {execution} of the task `check` goes on, which changes nothing"
+            ),
+            None => "nothing was changed".to_owned(),
+        }
+    });
+    let mut facts: Vec<Facts> =
+        environments.into_iter().map(|environment| Facts::new(environment, &machine)).collect();
+    let reporter = context.reporter;
+    let explanation = match (&args.after, &facts[..]) {
+        (Some(execution), [facts]) => {
+            let explanation = Explanation::read(facts, execution, &|event| reporter.event(event)).await?;
+            reporter.explained(&explanation);
+            if args.only.is_empty() {
+                checks.retain(|check| explanation.checks().contains(&check.id));
+            }
+            Some(explanation)
+        }
+        _ => None,
+    };
+    let mut examined = {
+        // Without a usable file the environment that was named has a name, and nothing else.
+        let unknown = context.global.env.as_deref().filter(|_| facts.is_empty());
+        let subjects = subjects(&machine, &facts, unknown, &checks);
+        run::run(&subjects, |told| reporter.examined(told)).await
+    };
+    let treated = match (&mut facts[..], args.fix) {
+        ([facts], true) => context.treat(&args, facts, &mut examined).await?,
+        _ => Vec::new(),
+    };
+    let code = reporter.diagnosis(&Diagnosis {
+        explanation: explanation.as_ref(),
+        examined: &examined,
+        treated: &treated,
+        fix: args.fix,
+    });
+    for facts in facts {
+        facts.close().await?;
+    }
+    Ok(code)
+}
+
+/// This machine, the environments, the repository: each with its checks.
+fn subjects<'a>(
+    machine: &'a Machine,
+    facts: &'a [Facts],
+    unknown: Option<&'a str>,
+    checks: &[&'static Check],
+) -> Vec<Subject<'a>> {
+    let of = |wanted: fn(Look) -> bool| {
+        checks.iter().copied().filter(|check| wanted(check.look)).collect::<Vec<_>>()
+    };
+    let environment = |look| matches!(look, Look::Environment(_));
+    let known = facts.iter().map(|facts| (facts.environment.name.as_str(), Some(facts)));
+    let environments = known.chain(unknown.map(|name| (name, None))).map(|(name, facts)| Subject {
+        machine,
+        environment: Some(Surroundings { name, facts }),
+        checks: of(environment),
+    });
+    let alone = |checks| Subject { machine, environment: None, checks };
+    [alone(of(|look| matches!(look, Look::Machine(_))))]
+        .into_iter()
+        .chain(environments)
+        .chain([alone(of(|look| matches!(look, Look::Repository(_))))])
+        .collect()
+}
+
+fn interrupted(told: &str) -> CliError {
+    CliError::new(ExitCode::Interrupted, format!("interrupted; {told}"))
+}
+
+const STAYS: &str = "what was put right before stays so";
+
+impl Context<'_> {
+    /// From here on Ctrl-C ends the program with these words.
+    fn listen(&mut self, told: impl FnOnce() -> String + Send + 'static) {
+        let reporter = Arc::clone(self.reporter);
+        // Before the one there is goes: no Ctrl-C falls between the two.
+        let questions = Questions::begin(move |_| reporter.error(&interrupted(&told())));
+        std::mem::replace(&mut self.questions, questions).end();
+    }
+
+    /// The environments that are looked at.
+    fn examined_environments(&mut self, args: &args::Doctor) -> Result<Vec<Environment>, CliError> {
+        if let Some(execution) = &args.after {
+            return Ok(vec![self.environment_of(execution)?]);
+        }
+        if args.fix {
+            return Ok(vec![self.environment()?]);
+        }
+        match (self.config(), &self.global.env) {
+            (Ok(config), Some(name)) => Ok(vec![config.environment(name)?]),
+            (Ok(config), None) => Ok(all(&config)),
+            // The check of the file says why.
+            (Err(_), _) => Ok(Vec::new()),
+        }
+    }
+
+    /// Offers what can be done about findings, one after the other, and looks again.
+    async fn treat(
+        &mut self,
+        args: &args::Doctor,
+        facts: &mut Facts,
+        examined: &mut [Examined],
+    ) -> Result<Vec<Treated>, CliError> {
+        let reporter = self.reporter;
+        let emit = |event| reporter.event(event);
+        let mut treated: Vec<Treated> = Vec::new();
+        let mut confirmed = false;
+        while let Some((check, treatment)) = next(examined, &treated) {
+            let mut one = Treated::new(check, treatment);
+            match one.treatment.plan(facts, &emit).await {
+                Err(error) => one.failed(&error),
+                Ok(plan) => {
+                    one.plan.clone_from(&plan.lines);
+                    reporter.treatment(&one);
+                    let refused = one.treatment.refused().filter(|_| !args.force);
+                    if args.dry_run {
+                        one.would_be_done(refused);
+                    } else if let Some(why) = refused {
+                        one.refused(why);
+                    } else if !args.yes && !self.form.confirm("Do it?").map_err(told(&treated))? {
+                        one.declined();
+                    } else {
+                        if !confirmed {
+                            self.confirm(&facts.environment, args.confirm.as_deref())
+                                .map_err(told(&treated))?;
+                            confirmed = true;
+                        }
+                        match self.carry_out(plan, facts, !treated.is_empty()).await? {
+                            Ok(done) => one.done(done),
+                            Err(error) => one.failed(&error),
+                        }
+                    }
+                }
+            }
+            reporter.treated(&one);
+            let look_again = one.changed_something();
+            treated.push(one);
+            if look_again {
+                *facts = facts.forgotten();
+                look(reporter, facts, examined, treated.last()).await;
+            }
+        }
+        Ok(treated)
+    }
+
+    /// Does what a plan says, until it is done or broken off.
+    async fn carry_out(
+        &mut self,
+        plan: Plan,
+        facts: &Facts,
+        before: bool,
+    ) -> Result<Result<String, CliError>, CliError> {
+        let reporter = self.reporter;
+        let emit = |event| reporter.event(event);
+        // Before the questions' own listener goes: no Ctrl-C falls between the two.
+        let mut interrupt = Interrupt::listen();
+        self.questions.end();
+        let course = Course::default();
+        let mut work = std::pin::pin!(plan.carry_out(facts, &course, &emit));
+        let done = loop {
+            tokio::select! {
+                done = &mut work => break done,
+                _ = interrupt.wait() => match course.stage() {
+                    Stage::Free if before => return Err(interrupted(STAYS)),
+                    Stage::Free => return Err(interrupted("nothing was changed")),
+                    Stage::UnderWay => {}
+                    Stage::Made(told) => return Err(interrupted(&told)),
+                },
+            }
+        };
+        self.listen(|| STAYS.to_owned());
+        Ok(done)
+    }
+}
+
+/// Ctrl-C at a question: what has been done by then.
+fn told(treated: &[Treated]) -> impl Fn(CliError) -> CliError + use<> {
+    let some = treated.iter().any(Treated::changed_something);
+    move |error| match error.code {
+        ExitCode::Interrupted => interrupted(if some { STAYS } else { "nothing was changed" }),
+        _ => error,
+    }
+}
+
+/// Every environment that is not emulated, as far as the file has it right.
+fn all(config: &Config) -> Vec<Environment> {
+    config
+        .names()
+        .filter_map(|name| config.environment(name).ok())
+        .filter(|environment| !matches!(environment.place, Place::Embedded { .. }))
+        .collect()
+}
+
+/// The first treatment nothing has come of yet. Each kind is tried once: what is found afterwards is
+/// something new, such as a lock that was taken in the meantime, and for a person to look at first.
+fn next(examined: &[Examined], treated: &[Treated]) -> Option<(&'static Check, Treatment)> {
+    examined.iter().find_map(|one| {
+        let treatments = one.verdict.findings().iter().filter_map(|finding| finding.treatment.clone());
+        let mut open =
+            treatments.filter(|treatment| treated.iter().all(|one| one.treatment.id() != treatment.id()));
+        Some((one.check, open.next()?))
+    })
+}
+
+/// Looks again at what the treatment was for, and at what needs that.
+async fn look(
+    reporter: &crate::report::Reporter,
+    facts: &Facts,
+    examined: &mut [Examined],
+    treated: Option<&Treated>,
+) {
+    let mut again: BTreeSet<&str> = BTreeSet::new();
+    for one in examined.iter() {
+        let same = |finding: &crate::doctor::check::Finding| {
+            treated.is_some_and(|treated| finding.treatment.as_ref() == Some(&treated.treatment))
+        };
+        let concerned = one.verdict.health() != Health::Healthy
+            && treated.is_some_and(|treated| treated.treatment.concerns().contains(&one.check.id));
+        if concerned
+            || one.verdict.findings().iter().any(same)
+            || one.check.needs.iter().any(|need| again.contains(need))
+        {
+            again.insert(one.check.id);
+        }
+    }
+    let subject = Subject {
+        machine: &facts.machine,
+        environment: Some(Surroundings { name: &facts.environment.name, facts: Some(facts) }),
+        checks: examined.iter().map(|one| one.check).filter(|check| again.contains(check.id)).collect(),
+    };
+    for new in run::run(&[subject], |told| reporter.examined(told)).await {
+        if let Some(old) = examined.iter_mut().find(|old| old.check.id == new.check.id) {
+            *old = new;
+        }
+    }
+}

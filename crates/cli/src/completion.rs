@@ -1,0 +1,170 @@
+//! What a shell is told while a command line is typed.
+//!
+//! The scripts of `quill-admin completions` run the program with [`VARIABLE`] set to the shell's name
+//! and the words so far after `--`. The candidates then come from here, so that the environments are
+//! those of the file of the folder one is in, today. Nushell cannot ask like that: its script has the
+//! commands in it, and asks for the environments alone.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use clap::CommandFactory as _;
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use clap_complete::env::Shells;
+use quill_admin_contract::{ExitCode, KNOWN_ROLES, PermissionLevel};
+
+use crate::args::{Cli, Shell};
+use crate::config::Config;
+use crate::error::CliError;
+use crate::process::Process;
+
+/// Names the shell that asks.
+pub const VARIABLE: &str = "QUILL_ADMIN_COMPLETE";
+
+const PROGRAM: &str = "quill-admin";
+
+/// The script for a shell.
+pub fn script(shell: Shell) -> Result<String, CliError> {
+    let mut script = Vec::new();
+    let name = match shell {
+        Shell::Bash => "bash",
+        Shell::Zsh => "zsh",
+        Shell::Fish => "fish",
+        Shell::Powershell => "powershell",
+        Shell::Nushell => return Ok(nushell()),
+    };
+    let completer = Shells::builtins();
+    let completer =
+        completer.completer(name).ok_or_else(|| unexpected(&format!("no completions for {name}")))?;
+    completer
+        .write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script)
+        .map_err(|error| unexpected(&error))?;
+    String::from_utf8(script).map_err(|error| unexpected(&error))
+}
+
+fn unexpected(error: &dyn std::fmt::Display) -> CliError {
+    CliError::new(ExitCode::Unexpected, format!("failed to make the script: {error}"))
+}
+
+/// How clap's script declares the option that takes an environment.
+const NUSHELL_ENV: &str = "--env(-e): string";
+
+fn nushell() -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(clap_complete_nushell::Nushell, &mut Cli::command(), PROGRAM, &mut script);
+    let script = String::from_utf8_lossy(&script);
+    let ours = "nu-complete quill-admin environments";
+    let definition = format!(
+        "  def \"{ours}\" [] {{\n    \
+         try {{ ^{PROGRAM} envs --json | from json | get environments | get name }} catch {{ [] }}\n  }}\n\n"
+    );
+    let head = "module completions {\n\n";
+    script
+        .replacen(head, &format!("{head}{definition}"), 1)
+        .replace(NUSHELL_ENV, &format!("{NUSHELL_ENV}@\"{ours}\""))
+}
+
+/// The answer to a shell, if one asks.
+#[must_use]
+pub fn answer(process: &Process) -> Option<Result<String, CliError>> {
+    let shell = process.var(VARIABLE).filter(|shell| !shell.is_empty())?;
+    Some(candidates(process, shell))
+}
+
+fn candidates(process: &Process, shell: &str) -> Result<String, CliError> {
+    let shells = Shells::builtins();
+    let completer = shells
+        .completer(shell)
+        .ok_or_else(|| CliError::usage(format!("{VARIABLE}: unknown shell \"{}\"", shell.escape_debug())))?;
+    let words: Vec<OsString> =
+        process.args.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+    let mut text = Vec::new();
+    let mut command = command(shell, environments(process, &words));
+    completer
+        .write_complete(&mut command, words, Some(&process.cwd), &mut text)
+        .map_err(|error| unexpected(&error))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The command line with what its values can be.
+fn command(shell: &str, environments: Vec<(String, String)>) -> clap::Command {
+    let one_of = |values: Vec<(String, String)>| one_of(values, quoting(shell));
+    let roles = || KNOWN_ROLES.iter().map(|role| ((*role).to_owned(), String::new())).collect();
+    let levels =
+        PermissionLevel::ALL.iter().map(|level| (level.to_string(), level.access().to_owned())).collect();
+    Cli::command()
+        .mut_arg("env", |arg| arg.add(one_of(environments)))
+        .mut_subcommand("add-role", |command| command.mut_arg("role", |arg| arg.add(one_of(roles()))))
+        .mut_subcommand("remove-role", |command| command.mut_arg("role", |arg| arg.add(one_of(roles()))))
+        .mut_subcommand("update-permissions", |command| {
+            command.mut_arg("permission", |arg| arg.add(one_of(levels)))
+        })
+}
+
+/// How a value with spaces is written where the shell puts in what it is told and does not quote.
+fn quoting(shell: &str) -> fn(&str) -> String {
+    match shell {
+        "bash" => |value| value.replace(' ', "\\ "),
+        "powershell" => |value| if value.contains(' ') { format!("'{value}'") } else { value.to_owned() },
+        _ => str::to_owned,
+    }
+}
+
+/// Candidates with a few words on each.
+fn one_of(values: Vec<(String, String)>, quoted: fn(&str) -> String) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |typed: &OsStr| {
+        let typed = typed.to_str().unwrap_or_default();
+        let written = values.iter().map(|(value, note)| (value, quoted(value), note));
+        // What has been typed may be quoted itself.
+        let fitting =
+            written.filter(|(value, quoted, _)| value.starts_with(typed) || quoted.starts_with(typed));
+        fitting
+            .map(|(_, quoted, note)| {
+                let note = (!note.is_empty()).then(|| note.into());
+                CompletionCandidate::new(quoted).help(note)
+            })
+            .collect()
+    })
+}
+
+/// The environments of the file the command line would use. With a file that cannot be read there are
+/// none: whoever presses Tab is not told why, the command itself will.
+fn environments(process: &Process, words: &[OsString]) -> Vec<(String, String)> {
+    let after = |name: &str| {
+        let at = words.iter().position(|word| word == name)?;
+        words.get(at + 1)
+    };
+    let joined = words.iter().find_map(|word| word.to_str()?.strip_prefix("--config="));
+    let file = after("--config").map(Path::new).or_else(|| joined.map(Path::new));
+    let file = file.or_else(|| process.var("QUILL_ADMIN_CONFIG").map(Path::new));
+    let Ok(config) = Config::load(process, file) else { return Vec::new() };
+    config.names().map(|name| (name.to_owned(), config.describe(name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_with_spaces_is_one_word_of_each_shell() {
+        let written = |shell: &str| quoting(shell)("Clinical Administrator");
+        assert_eq!(written("bash"), r"Clinical\ Administrator");
+        assert_eq!(written("powershell"), "'Clinical Administrator'");
+        // These quote for themselves.
+        assert_eq!(written("zsh"), "Clinical Administrator");
+        assert_eq!(written("fish"), "Clinical Administrator");
+        assert_eq!(quoting("powershell")("staging"), "staging");
+    }
+
+    #[test]
+    fn nushell_asks_for_the_environments() {
+        let script = nushell();
+        assert!(script.contains("^quill-admin envs --json"), "{script}");
+        let options = script.matches("--env(-e)").count();
+        assert!(options > 20, "{script}");
+        assert_eq!(
+            script.matches("--env(-e): string@\"nu-complete quill-admin environments\"").count(),
+            options
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! The backend runs its own image, and not the admin image by mistake.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use quill_admin_cloud::{CloudErrorKind, Readiness, Revision, Service};
+use quill_admin_image::RegistryImage;
+
+use crate::doctor::causes::{self, Cause, Diagnosis, Startup};
+use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::facts::Facts;
+use crate::doctor::treatment::Treatment;
+use crate::flow::build::LATEST;
+use crate::flow::restore::{self, AdminImage};
+use crate::hints;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "backend-image",
+    title: "the image the backend runs",
+    needs: &["project"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+/// The newest revision of the backend's service.
+pub(super) struct Newest<'a> {
+    pub(super) service: &'a Service,
+    pub(super) revision: &'a Revision,
+}
+
+impl Newest<'_> {
+    /// When it failed, or else when it was made.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.revision.condition("Ready").and_then(|ready| ready.since).or(self.revision.created)
+    }
+}
+
+/// What there is to look at, or what is to be said instead.
+pub(super) async fn newest(facts: &Facts) -> Result<Result<Newest<'_>, Seen>, Undecided> {
+    if let Some(nothing) = facts.nothing_around() {
+        return Ok(Err(nothing));
+    }
+    let Some(backend) = &facts.environment.backend else {
+        return Ok(Err(Seen::nothing("the environments file names no backend")));
+    };
+    let (service, revisions) = tokio::join!(facts.service(), facts.revisions());
+    let name = &backend.service;
+    let service = match service {
+        Ok(Some(service)) => service,
+        Ok(None) => return Ok(Err(Seen::nothing("the environments file names no backend"))),
+        Err(undecided) if undecided.kind == Some(CloudErrorKind::NotFound) => {
+            let what = format!(
+                "project {} has no Cloud Run service \"{}\" in {}",
+                name.project, name.service, name.region
+            );
+            let finding =
+                Finding::problem(what, "the application is not deployed, or the file names it wrongly");
+            let advice = "check backend.service in the environments file, or make it with: terraform apply";
+            return Ok(Err(finding.advice(advice).into()));
+        }
+        Err(undecided) => return Err(undecided),
+    };
+    let revisions = revisions?;
+    let Some(revision) = revisions.iter().find(|revision| revision.id == service.latest_created) else {
+        let what = format!("the service {} has no revision", name.service);
+        return Ok(Err(Finding::problem(what, "it has never been deployed").into()));
+    };
+    Ok(Ok(Newest { service, revision }))
+}
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    let newest = match newest(facts).await? {
+        Ok(newest) => newest,
+        Err(seen) => return Ok(seen),
+    };
+    let Newest { service, revision } = &newest;
+    let ready = revision.readiness == Readiness::Ready;
+    let mut evidence = vec![format!("{}: {}", revision.id, revision.image)];
+    let mut why = match is_admin_image(facts, &revision.image).await {
+        Ok(why) => why.map(str::to_owned),
+        // What serves requests is not the admin image, which cannot.
+        Err(_) if ready => None,
+        Err(undecided) => match said(facts, revision).await? {
+            Some(lines) => {
+                evidence.extend(lines);
+                Some("its log says so".to_owned())
+            }
+            None => return Err(undecided.blocks_nothing()),
+        },
+    };
+    if why.is_none()
+        && !ready
+        && let Some(lines) = said(facts, revision).await?
+    {
+        evidence.extend(lines);
+        why = Some("its log says so".to_owned());
+    }
+    let Some(why) = why else {
+        return Ok(Seen::healthy(format!("{}, revision {}", short(&revision.image), revision.id)));
+    };
+    // What people know it by.
+    if evidence.len() == 1
+        && !ready
+        && let Ok(Some(lines)) = said(facts, revision).await
+    {
+        evidence.extend(lines);
+    }
+    let explanation = format!("{}; {}", Cause::AdminImage.explanation(), restore::requests(service));
+    let command = hints::command(&facts.environment.name, "restore-backend", &[]);
+    Ok(Finding::problem(format!("the backend runs the admin image: {why}"), explanation)
+        .since(newest.since())
+        .evidence(evidence)
+        .advice(format!("give it its own image back with: {command}"))
+        .advice("then find the step that deployed it: quill-admin doctor --only repository --repo FOLDER")
+        .treatment(Treatment::RestoreBackend)
+        .into())
+}
+
+/// The lines by which a revision's log says that it is the admin image.
+async fn said(facts: &Facts, revision: &Revision) -> Result<Option<Vec<String>>, Undecided> {
+    let log = facts.revision_log(&revision.id).await.map_err(Undecided::blocks_nothing)?;
+    let startup = Startup { log: &log, reason: "", admin_image: None, probe: None, port: None };
+    let Diagnosis { cause, evidence } = causes::diagnose(&startup);
+    Ok((cause == Cause::AdminImage).then_some(evidence))
+}
+
+/// Why an image is the admin image; `None` if nothing says so.
+pub(super) async fn is_admin_image(facts: &Facts, name: &str) -> Result<Option<&'static str>, Undecided> {
+    let deployed = facts.job().await.ok().flatten();
+    let deployed = deployed.and_then(|job| Some(job.settings.image.split_once('@')?.1.to_owned()));
+    let mut digests = Vec::from_iter(deployed.clone());
+    // Each of the two may be missing or not ours to see; the labels tell as well.
+    for reference in [LATEST].into_iter().chain(deployed.as_deref()) {
+        if let Ok(Some(RegistryImage { digest, config, .. })) = facts.image(reference).await {
+            digests.extend([digest, config]);
+        }
+    }
+    let admin = AdminImage::new(facts.environment.image.clone(), digests);
+    if admin.has(name) {
+        return Ok(Some("it is from its repository"));
+    }
+    let (_, reference) = restore::split(name);
+    if let Some(why) = admin.is(&[&reference.to_owned()], &HashMap::new()) {
+        return Ok(Some(why));
+    }
+    let found = facts.image_called(name).await?;
+    Ok(found.and_then(|image| admin.is(&[&image.digest, &image.config], &image.labels)))
+}
+
+/// An image's name without the registry, and not all of its digest.
+fn short(image: &str) -> String {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    match name.split_once("@sha256:") {
+        Some((name, digest)) => format!("{name}@sha256:{}", digest.get(..12).unwrap_or(digest)),
+        None => name.to_owned(),
+    }
+}

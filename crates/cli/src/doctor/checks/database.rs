@@ -1,0 +1,127 @@
+//! The database's instance runs, and the job reaches for it.
+
+use quill_admin_cloud::{CloudErrorKind, DeployedJob, EnvValue, SslMode};
+use quill_admin_contract::variable::{self, Variable};
+
+use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::facts::Facts;
+use crate::doctor::treatment::Treatment;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "database",
+    title: "the Cloud SQL instance, and what the job knows of it",
+    needs: &["project"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+const RUNNABLE: &str = "RUNNABLE";
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    if let Some(nothing) = facts.nothing_around() {
+        return Ok(nothing);
+    }
+    let Some(name) = &facts.environment.database_instance else {
+        return Ok(Seen::nothing("the environments file names no Cloud SQL instance"));
+    };
+    let project = &facts.environment.job.project;
+    let instance = match facts.database().await {
+        Ok(Some(instance)) => instance,
+        Ok(None) => return Ok(Seen::nothing("the environments file names no Cloud SQL instance")),
+        Err(undecided) if undecided.kind == Some(CloudErrorKind::NotFound) => {
+            return Ok(Finding::problem(
+                format!("project {project} has no Cloud SQL instance \"{name}\""),
+                "there is no database for the job to work on",
+            )
+            .advice("check database.instance in the environments file, or run terraform apply")
+            .into());
+        }
+        // Cloud SQL may answer so for an instance that is not there, too.
+        Err(undecided) if undecided.kind == Some(CloudErrorKind::PermissionDenied) => {
+            return Err(undecided.advice("check database.instance in the environments file"));
+        }
+        Err(undecided) => return Err(undecided),
+    };
+    let mut findings = Vec::new();
+    if instance.stopped {
+        let why = "the job cannot reach it, and neither can the application";
+        let start = format!(
+            "start it with: gcloud sql instances patch {name} --activation-policy=ALWAYS --project={project}"
+        );
+        findings.push(Finding::problem(format!("the instance {name} has been stopped"), why).advice(start));
+    } else if instance.state != RUNNABLE {
+        findings.push(
+            Finding::problem(
+                format!("the instance {name} is not running: {}", instance.state),
+                "the job cannot reach it",
+            )
+            .advice(format!("see why: gcloud sql operations list --instance={name} --project={project}")),
+        );
+    }
+    match &instance.private_ip {
+        None => findings.push(
+            Finding::problem(
+                format!("the instance {name} has no private IP address"),
+                "the job reaches the database by its private address only",
+            )
+            .advice("enable it on the instance"),
+        ),
+        // Without a job there is nothing to compare it with, which the check of the job says.
+        Some(address) => {
+            if let Ok(Some(job)) = facts.job().await {
+                findings.extend(compare(job, address, instance.ssl_mode));
+            }
+        }
+    }
+    let address = instance.private_ip.as_deref().unwrap_or("no private address");
+    Ok(Seen::found(format!("{name}, {}, {}, {address}", instance.version, instance.state), findings))
+}
+
+/// What the job knows of the instance, and is not so.
+fn compare(job: &DeployedJob, address: &str, mode: SslMode) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let wrong = |what: String, why: &str| Finding::problem(what, why).treatment(Treatment::PutJobRight);
+    let host = text(job, &variable::AUTH_DB_HOST);
+    let name = variable::AUTH_DB_HOST.name;
+    match host {
+        Some(host) if host == address => {}
+        Some(host) => findings.push(wrong(
+            format!("the job's {name} is {host}, the instance's private address {address}"),
+            "the job looks for the database where it is not",
+        )),
+        None => findings.push(wrong(
+            format!("the job has no {name}; the instance's private address is {address}"),
+            "the job does not know where the database is",
+        )),
+    }
+    let encryption = text(job, &variable::AUTH_DB_SSLMODE);
+    match mode {
+        SslMode::EncryptedOnly if encryption == Some("disable") => findings.push(wrong(
+            format!(
+                "the job's {} is disable, and the instance takes encrypted connections only",
+                variable::AUTH_DB_SSLMODE.name
+            ),
+            "the database refuses the job",
+        )),
+        SslMode::ClientCertificate => findings.push(
+            Finding::problem(
+                "the instance takes connections with a client's certificate only",
+                "neither the job nor the application has one: the database refuses them",
+            )
+            .advice(
+                "set the instance to encrypted connections without a client's certificate (ENCRYPTED_ONLY)",
+            ),
+        ),
+        SslMode::AllowUnencrypted | SslMode::EncryptedOnly | SslMode::Unknown => {}
+    }
+    findings
+}
+
+/// What a variable of the job is set to, by either of its names, as the executor reads it.
+fn text<'a>(job: &'a DeployedJob, variable: &Variable) -> Option<&'a str> {
+    [Some(variable.name), variable.newer].into_iter().flatten().find_map(|name| {
+        job.settings.env.iter().find_map(|(own, value)| match value {
+            EnvValue::Text(text) if own == name && !text.trim().is_empty() => Some(text.as_str()),
+            _ => None,
+        })
+    })
+}

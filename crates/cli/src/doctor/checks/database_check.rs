@@ -1,0 +1,126 @@
+//! The task `check`, run: what the database looks like from where tasks run.
+
+use quill_admin_cloud::{Job, SignIn};
+use quill_admin_contract::{
+    AdminAction, DatabaseReport, ExitCode, KNOWN_ROLES, Outcome, Request, RequestId, SYSTEM_ADMINISTRATOR,
+};
+
+use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::facts::Facts;
+use crate::events::Event;
+use crate::flow::conclusion::Conclusion;
+use crate::flow::run::{self, Prepared};
+use crate::hints;
+use crate::world;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "database-check",
+    title: "the database, from inside its network: tables, rights, roles",
+    needs: &["job", "job-image", "job-secrets"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    let google = facts.google().await?;
+    let environment = &facts.environment;
+    let deployed = facts.existing_job().await?;
+    let settings = &deployed.settings;
+    let job = Job {
+        etag: deployed.etag.clone(),
+        image: settings.image.clone(),
+        max_retries: settings.max_retries,
+        annotations: settings.annotations.iter().cloned().collect(),
+        executions: deployed.executions,
+    };
+    let actor = world::actor(facts.sign_in().await?.and_then(SignIn::account), &facts.machine.process);
+    let request = Request { action: AdminAction::Check, id: Some(RequestId::new()), actor, reason: None };
+    let tail = Some(google.tail_log(&environment.job).await);
+    let prepared = Prepared { job, request, tail };
+    let emit = |event| {
+        if let Event::Started(name) = event {
+            facts.machine.started(Some(name.id));
+        }
+    };
+    // Whoever interrupts ends the program; the task changes nothing.
+    let wish = async || std::future::pending().await;
+    let run = run::run(google, environment, prepared, wish, &emit).await;
+    facts.machine.started(None);
+    let run = run?;
+    let id = &run.execution.name.id;
+    let after =
+        format!("see what it printed: {}", hints::command(&environment.name, &format!("logs {id}"), &[]));
+    let wrong = |what: String, why: &str| Ok(Finding::problem(what, why).advice(after.clone()).into());
+    match run.conclusion {
+        Conclusion::Told(line) => match line.outcome {
+            Outcome::Checked { database, .. } => Ok(judge(&database)),
+            Outcome::Failed { failure } => {
+                let why = ExitCode::from_u8(line.exit_code).map_or("no task can be run", ExitCode::meaning);
+                wrong(failure.message, &format!("tasks fail in the same way: {why}"))
+            }
+            outcome => Err(Undecided::new(format!("the task `check` answered with \"{}\"", outcome.name()))),
+        },
+        Conclusion::NeverStarted { reason } => {
+            let what = format!("the task `check` never started: {reason}");
+            Ok(Finding::problem(what, "no task starts").evidence(run.system_log).advice(after).into())
+        }
+        Conclusion::TimedOut { .. } => {
+            wrong("the task `check` ran into the job's time-out".to_owned(), "no task gets to its end")
+        }
+        Conclusion::Untold { exit_code } => Err(Undecided::new(format!(
+            "the task `check` ended with exit code {exit_code}, and its result line did not arrive"
+        ))
+        .advice(after)),
+        Conclusion::Unread { reason } => {
+            Err(Undecided::new(format!("the task `check` failed, and how could not be read: {reason}"))
+                .advice(after))
+        }
+        Conclusion::Cancelled { .. } => {
+            Err(Undecided::new("somebody cancelled the task `check`").advice("look again"))
+        }
+        Conclusion::Killed { signal } => wrong(
+            format!("the container of the task `check` was killed by signal {signal}"),
+            "no task gets to its end",
+        ),
+    }
+}
+
+fn judge(database: &DatabaseReport) -> Seen {
+    let mut findings = Vec::new();
+    if !database.writable {
+        findings.push(Finding::problem(
+            format!("the user {} may not write to the application's tables", database.user),
+            "tasks that change something are refused by the database",
+        ));
+    }
+    if !database.missing_roles.is_empty() {
+        let why = if database.missing_roles.iter().any(|role| role == SYSTEM_ADMINISTRATOR) {
+            "a superadmin is created without this role: the application has not been deployed and seeded yet"
+        } else {
+            "they cannot be given to anybody: the application has not been deployed and seeded yet"
+        };
+        findings.push(
+            Finding::problem(
+                format!(
+                    "{} of the application's {} roles are not in the database",
+                    database.missing_roles.len(),
+                    KNOWN_ROLES.len()
+                ),
+                why,
+            )
+            .evidence(database.missing_roles.iter().map(|role| format!("missing: {role}")))
+            .advice(
+                "deploy the application, which seeds them; then give the role with: quill-admin add-role",
+            ),
+        );
+    }
+    let tls = database.tls.as_deref().unwrap_or("no TLS");
+    Seen::found(
+        format!(
+            "PostgreSQL {}, {tls}, {} of {} roles",
+            database.server_version,
+            KNOWN_ROLES.len() - database.missing_roles.len(),
+            KNOWN_ROLES.len()
+        ),
+        findings,
+    )
+}

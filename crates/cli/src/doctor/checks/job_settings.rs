@@ -1,0 +1,38 @@
+//! The job is set up as the environments file says.
+
+use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::facts::Facts;
+use crate::doctor::treatment::{self, Treatment};
+use crate::flow::build;
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "job-settings",
+    title: "the job's settings against the environments file",
+    needs: &["job"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    if facts.embedded() {
+        return Ok(Seen::nothing("this program sets the job up itself"));
+    }
+    let job = facts.existing_job().await?;
+    // The database's address is the check `database`'s, which can ask for it.
+    let wanted = build::settings(&facts.environment, None, job);
+    let changes = job.settings.differences(&wanted);
+    if changes.is_empty() {
+        return Ok(Seen::healthy("as the environments file has them"));
+    }
+    let retries = job.settings.max_retries != 0;
+    let why = if retries {
+        "a task that failed is run again, and a change could be made twice: tasks that write are refused"
+    } else {
+        "somebody or something else has changed the job since it was deployed"
+    };
+    let what = format!("{} of the job's settings are not as the environments file has them", changes.len());
+    Ok(Finding::problem(what, why)
+        .evidence(changes.iter().map(treatment::line))
+        .treatment(Treatment::PutJobRight)
+        .blocks_nothing()
+        .into())
+}

@@ -1,0 +1,15 @@
+//! Which contract this program speaks: what the images of jobs are compared with.
+
+use quill_admin_contract::CONTRACT_VERSION;
+
+use crate::doctor::check::{Check, Look, Seen};
+
+pub(in crate::doctor) const CHECK: Check = Check {
+    id: "machine-contract",
+    title: "this program, and the contract it speaks",
+    needs: &[],
+    look: Look::Machine(|_| {
+        let note = format!("quill-admin {}, contract version {CONTRACT_VERSION}", env!("CARGO_PKG_VERSION"));
+        Box::pin(async { Ok(Seen::healthy(note)) })
+    }),
+};

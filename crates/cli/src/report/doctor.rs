@@ -1,0 +1,391 @@
+//! The doctor's report, for people and as a document.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use console::style;
+use quill_admin_contract::variable::{self, Variable};
+use serde_json::{Value, json};
+
+use super::human::{self, clean, seconds};
+use crate::doctor::catalogue;
+use crate::doctor::check::{Check, Finding, Seen, Severity};
+use crate::doctor::explain::Explanation;
+use crate::doctor::run::{self, Examined, Health, Verdict};
+use crate::doctor::treatment::{Outcome, Treated};
+use crate::hints;
+
+/// Everything that was seen and done.
+pub struct Diagnosis<'a> {
+    /// What came of each check, in the catalogue's order.
+    pub examined: &'a [Examined],
+    /// The execution that is explained, where one was named.
+    pub explanation: Option<&'a Explanation>,
+    /// What came of treatments.
+    pub treated: &'a [Treated],
+    /// Treatments have been offered.
+    pub fix: bool,
+}
+
+impl Diagnosis<'_> {
+    /// How the program ends.
+    pub(super) fn exit_code(&self) -> u8 {
+        run::exit_code(self.examined)
+    }
+
+    fn count(&self, health: Health) -> usize {
+        self.examined.iter().filter(|one| one.verdict.health() == health).count()
+    }
+}
+
+/// The version of the document: it goes up when a field goes or means something else.
+const SCHEMA: u32 = 1;
+
+/// The document's fields and what they mean; a test holds it to the document.
+pub(super) const FIELDS: &[(&str, &str)] = &[
+    ("exit_code", "0, 30 or 31: how the program ends"),
+    ("schema", "the version of this document, 1; it goes up when a field goes or means something else"),
+    ("checks", "what came of each check, in the order of this page, once for every environment"),
+    ("checks[].id", "the check"),
+    ("checks[].title", "what it looks at, in words"),
+    ("checks[].scope", "`machine`, `environment` or `repository`"),
+    ("checks[].environment", "the environment it looked at, or null"),
+    ("checks[].result", "`healthy`, `warning`, `problem`, `undecided` or `skipped`"),
+    ("checks[].note", "what there is, in words, or null"),
+    ("checks[].cause", "undecided: why; skipped: why, where no other check is the reason"),
+    ("checks[].advice", "undecided: what to do about that"),
+    ("checks[].needs", "skipped: the check that is the reason, or null"),
+    ("checks[].seconds", "how long it took"),
+    ("checks[].help", "the section of the guide, from the root of the repository"),
+    ("checks[].findings", "what is wrong"),
+    ("checks[].findings[].severity", "`warning` or `problem`"),
+    ("checks[].findings[].what", "what, in one sentence"),
+    ("checks[].findings[].why", "what follows from it"),
+    ("checks[].findings[].since", "since when, RFC 3339, or null"),
+    ("checks[].findings[].evidence", "lines that prove it"),
+    ("checks[].findings[].advice", "what to type, or to whom to turn"),
+    ("checks[].findings[].treatment", "what `--fix` can do, or null"),
+    ("checks[].findings[].treatment.id", "the treatment"),
+    ("checks[].findings[].treatment.summary", "what it does, in words"),
+    ("treatments", "with `--fix`: what came of treatments; `checks` is how it was afterwards"),
+    ("treatments[].id", "the treatment"),
+    ("treatments[].check", "the check whose finding it is for"),
+    ("treatments[].summary", "what it does, in words"),
+    ("treatments[].plan", "what it was to do, line by line"),
+    ("treatments[].outcome", "`done`, `failed`, `declined`, `refused` (without `--force`) or `dry_run`"),
+    ("treatments[].message", "more about that"),
+    ("treatments[].advice", "what to do now"),
+    ("after", "with `--after`: the execution that is explained, or null"),
+    ("after.execution", "its name"),
+    ("after.action", "what was asked for, or null"),
+    ("after.user", "about whom, or null"),
+    ("after.actor", "who asked, as the request says: recorded, never trusted"),
+    ("after.reason", "why, as the request says"),
+    ("after.account", "the account that started it, as Cloud Run says"),
+    ("after.created", "when it was asked for, RFC 3339"),
+    ("after.started", "when it started"),
+    ("after.completed", "when it ended"),
+    ("after.image", "the image it ran"),
+    ("after.ending", "how it ended: `told`, `untold`, `never_started`, `cancelled`, `timed_out` or `killed`"),
+    ("after.exit_code", "what the command that ran it ended with"),
+    ("after.what", "how it ended, in one sentence"),
+    ("after.log", "the lines it printed"),
+    ("after.system_log", "the lines of Cloud Run itself"),
+    ("elapsed_seconds", "how long all of it took"),
+];
+
+pub(super) fn document(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> Value {
+    json!({
+        "exit_code": diagnosis.exit_code(),
+        "schema": SCHEMA,
+        "checks": diagnosis.examined.iter().map(examined_json).collect::<Value>(),
+        "treatments": diagnosis.treated.iter().map(treated_json).collect::<Value>(),
+        "after": diagnosis.explanation.map(explanation_json),
+        "elapsed_seconds": elapsed.as_secs_f64(),
+    })
+}
+
+fn explanation_json(explanation: &Explanation) -> Value {
+    let execution = &explanation.run.execution;
+    let conclusion = &explanation.run.conclusion;
+    let asked = |variable: &Variable| explanation.request().get(variable.name);
+    json!({
+        "execution": execution.name.id,
+        "action": asked(&variable::ADMIN_ACTION),
+        "user": asked(&variable::ADMIN_USERNAME),
+        "actor": asked(&variable::ADMIN_ACTOR),
+        "reason": asked(&variable::ADMIN_REASON),
+        "account": execution.creator,
+        "created": execution.created,
+        "started": execution.started,
+        "completed": execution.completed,
+        "image": execution.image,
+        "ending": super::json::ending(conclusion).0,
+        "exit_code": conclusion.exit_code(),
+        "what": human::ended(conclusion, &execution.name.id),
+        "log": explanation.log.iter().map(|entry| entry.message.clone()).collect::<Vec<_>>(),
+        "system_log": explanation.run.system_log,
+    })
+}
+
+/// An execution that is over: what it was, how it ended, what it printed.
+pub(super) fn explanation(explanation: &Explanation) -> String {
+    let execution = &explanation.run.execution;
+    let asked = |variable: &Variable| explanation.request().get(variable.name).map(String::as_str);
+    let what: Vec<&str> =
+        [&variable::ADMIN_ACTION, &variable::ADMIN_USERNAME].into_iter().filter_map(asked).collect();
+    let mut text =
+        format!("{} {}\n", style(format!("execution {}", execution.name.id)).bold(), clean(&what.join(" ")));
+    let time = |time: jiff::Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
+    for (name, value) in [
+        ("time", execution.created.map(time)),
+        ("account", Some(execution.creator.clone()).filter(|creator| !creator.is_empty())),
+        ("actor", asked(&variable::ADMIN_ACTOR).map(str::to_owned)),
+        ("reason", asked(&variable::ADMIN_REASON).map(str::to_owned)),
+        ("image", Some(execution.image.clone())),
+    ] {
+        if let Some(value) = value {
+            human::field(&mut text, name, &value);
+        }
+    }
+    let conclusion = &explanation.run.conclusion;
+    let code = conclusion.exit_code();
+    let ended = human::ended(conclusion, &execution.name.id);
+    human::field(&mut text, "ended", &format!("exit code {code}: {ended}"));
+    text.push_str(&human::log(&explanation.log));
+    for line in &explanation.run.system_log {
+        let _ = writeln!(text, "  Cloud Run: {}", clean(line));
+    }
+    if explanation.checks().is_empty() {
+        text.push_str("  no check can tell more about that\n");
+    }
+    text.push('\n');
+    text
+}
+
+fn examined_json(one: &Examined) -> Value {
+    let (mut note, mut cause, mut advice, mut needs) = (None, None, Vec::new(), None);
+    match &one.verdict {
+        Verdict::Seen(Seen::Looked { note: seen, .. }) => note.clone_from(seen),
+        Verdict::Seen(Seen::Nothing { why }) => cause = Some(why.clone()),
+        Verdict::Undecided(undecided) => {
+            cause = Some(undecided.cause.clone());
+            advice.clone_from(&undecided.advice);
+        }
+        Verdict::Skipped { needs: need } => needs = Some(*need),
+    }
+    json!({
+        "id": one.check.id,
+        "title": one.check.title,
+        "scope": one.check.look.scope(),
+        "environment": one.environment,
+        "result": one.verdict.health().as_str(),
+        "note": note,
+        "cause": cause,
+        "advice": advice,
+        "needs": needs,
+        "seconds": one.took.as_secs_f64(),
+        "help": one.check.help(),
+        "findings": one.verdict.findings().iter().map(finding_json).collect::<Value>(),
+    })
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    json!({
+        "severity": match finding.severity {
+            Severity::Warning => "warning",
+            Severity::Problem => "problem",
+        },
+        "what": finding.what,
+        "why": finding.why,
+        "since": finding.since,
+        "evidence": finding.evidence,
+        "advice": finding.advice,
+        "treatment": finding
+            .treatment
+            .as_ref()
+            .map(|treatment| json!({"id": treatment.id(), "summary": treatment.summary()})),
+    })
+}
+
+fn treated_json(one: &Treated) -> Value {
+    json!({
+        "id": one.treatment.id(),
+        "check": one.check.id,
+        "summary": one.treatment.summary(),
+        "plan": one.plan,
+        "outcome": one.outcome.as_str(),
+        "message": one.message,
+        "advice": one.advice,
+    })
+}
+
+pub(super) fn checks_json(checks: &[&Check]) -> Value {
+    let checks: Value = checks
+        .iter()
+        .map(|check| {
+            json!({
+                "id": check.id,
+                "title": check.title,
+                "scope": check.look.scope(),
+                "needs": check.needs,
+                "help": check.help(),
+            })
+        })
+        .collect();
+    let fields: Value =
+        FIELDS.iter().map(|(field, meaning)| json!({"field": field, "meaning": meaning})).collect();
+    json!({"exit_code": 0, "checks": checks, "document": fields})
+}
+
+pub(super) fn checks(checks: &[&Check]) -> String {
+    let mut text = String::new();
+    for check in checks {
+        let _ = writeln!(text, "{:<width$} {}", check.id, check.title, width = width());
+    }
+    text
+}
+
+fn width() -> usize {
+    catalogue::CHECKS.iter().map(|check| check.id.len()).max().unwrap_or(0)
+}
+
+pub(super) fn heading(environment: Option<&str>) -> String {
+    format!("{}\n", style(environment.map_or_else(|| "this machine".to_owned(), clean)).bold())
+}
+
+/// A check's lines. Those that are well are left out where only results are wanted.
+pub(super) fn examined(one: &Examined, quiet: bool) -> String {
+    let mut text = String::new();
+    let mut row = |mark: console::StyledObject<&str>, what: &str| {
+        let _ = writeln!(text, "  {mark} {:<width$} {}", one.check.id, clean(what), width = width());
+    };
+    match &one.verdict {
+        Verdict::Seen(Seen::Looked { note, findings }) if findings.is_empty() => {
+            if !quiet {
+                row(style("✔").green(), note.as_deref().unwrap_or("healthy"));
+            }
+        }
+        Verdict::Seen(Seen::Looked { findings, .. }) => {
+            for finding in findings {
+                let mark = match finding.severity {
+                    Severity::Warning => style("!").yellow(),
+                    Severity::Problem => style("✘").red(),
+                };
+                let _ = writeln!(
+                    text,
+                    "  {mark} {:<width$} {}",
+                    one.check.id,
+                    clean(&finding.what),
+                    width = width()
+                );
+                self::finding(&mut text, finding);
+                help(&mut text, one.check);
+            }
+        }
+        Verdict::Seen(Seen::Nothing { .. }) | Verdict::Skipped { .. } if quiet => {}
+        Verdict::Seen(Seen::Nothing { why }) => {
+            row(style("-").dim(), &format!("nothing to look at: {why}"));
+        }
+        Verdict::Skipped { needs } => row(style("-").dim(), &format!("skipped: it needs {needs}")),
+        Verdict::Undecided(undecided) => {
+            row(style("?").yellow(), &format!("could not be decided: {}", undecided.cause));
+            for advice in &undecided.advice {
+                next(&mut text, advice);
+            }
+            help(&mut text, one.check);
+        }
+    }
+    text
+}
+
+fn finding(text: &mut String, finding: &Finding) {
+    let _ = writeln!(text, "      {}", clean(&finding.why));
+    if let Some(since) = finding.since {
+        let _ = writeln!(text, "      since {}", since.strftime("%Y-%m-%d %H:%M UTC"));
+    }
+    for line in &finding.evidence {
+        let _ = writeln!(text, "      {} {}", style("│").dim(), clean(line));
+    }
+    for advice in &finding.advice {
+        next(text, advice);
+    }
+    if let Some(treatment) = &finding.treatment {
+        let _ = writeln!(text, "      {} {}", style("--fix can").cyan(), treatment.summary());
+    }
+}
+
+fn next(text: &mut String, what: &str) {
+    let _ = writeln!(text, "      {} {}", style("next:").cyan(), clean(what));
+}
+
+fn help(text: &mut String, check: &Check) {
+    let _ = writeln!(text, "      {} {}", style("help:").dim(), check.help());
+}
+
+/// What a treatment is about to do.
+pub(super) fn treatment(one: &Treated) -> String {
+    let mut text =
+        format!("\n{} {}\n", style(format!("to treat {}:", one.check.id)).bold(), one.treatment.summary());
+    for line in &one.plan {
+        let _ = writeln!(text, "    {}", clean(line));
+    }
+    text
+}
+
+/// What came of it.
+pub(super) fn treated(one: &Treated) -> String {
+    let id = one.treatment.id();
+    let mut text = match one.outcome {
+        Outcome::Open => return String::new(),
+        Outcome::Done => format!("{} {id}: {}\n", style("✔").green(), clean(&one.message)),
+        Outcome::Failed => format!("{} {id}: {}\n", style("✘").red(), clean(&one.message)),
+        Outcome::Declined => format!("{} {id}: not done\n", style("-").dim()),
+        Outcome::Refused => format!("{} {id}: not done: {}\n", style("!").yellow(), clean(&one.message)),
+        Outcome::DryRun if one.message.is_empty() => format!("{} {id}: nothing was done\n", style("-").dim()),
+        Outcome::DryRun => {
+            format!("{} {id}: would not be done: {}\n", style("!").yellow(), clean(&one.message))
+        }
+    };
+    for advice in &one.advice {
+        next(&mut text, advice);
+    }
+    text
+}
+
+pub(super) fn summary(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> String {
+    let of = |health: Health, one: &str, several: &str| {
+        let count = diagnosis.count(health);
+        (count > 0).then(|| format!("{count} {}", if count == 1 { one } else { several }))
+    };
+    let wrong: Vec<String> = [
+        of(Health::Problem, "problem", "problems"),
+        of(Health::Undecided, "undecided", "undecided"),
+        of(Health::Warning, "warning", "warnings"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let well: Vec<String> =
+        [of(Health::Healthy, "healthy", "healthy"), of(Health::Skipped, "skipped", "skipped")]
+            .into_iter()
+            .flatten()
+            .collect();
+    let mark = match diagnosis.exit_code() {
+        0 => style("✔").green(),
+        _ => style("✘").red(),
+    };
+    let wrong = if wrong.is_empty() { "nothing is wrong".to_owned() } else { wrong.join(", ") };
+    let well = if well.is_empty() { String::new() } else { format!("; {}", well.join(", ")) };
+    let mut text = format!("\n{mark} {wrong}{well} ({})\n", seconds(elapsed));
+    let treatable = diagnosis
+        .examined
+        .iter()
+        .find(|one| one.verdict.findings().iter().any(|finding| finding.treatment.is_some()));
+    if let Some(environment) = treatable.and_then(|one| one.environment.as_deref()).filter(|_| !diagnosis.fix)
+    {
+        let command = format!("{} --fix", hints::command(environment, "doctor", &[]));
+        let _ = writeln!(text, "{} put right what can be, asking first: {command}", style(" next:").cyan());
+    }
+    text
+}
