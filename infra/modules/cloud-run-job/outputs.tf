@@ -1,0 +1,14 @@
+output "job" {
+  description = "Full name of the job."
+  value       = "projects/${var.project}/locations/${var.region}/jobs/${google_cloud_run_v2_job.admin.name}"
+}
+
+output "service_account" {
+  description = "Address of the account the job runs as. Whoever runs `quill-admin build` needs roles/iam.serviceAccountUser on it."
+  value       = google_service_account.job.email
+}
+
+output "runner_role" {
+  description = "Full name of the role that lets people run tasks."
+  value       = "projects/${var.project}/roles/${google_project_iam_custom_role.runner.role_id}"
+}

@@ -1,0 +1,146 @@
+variable "project" {
+  description = "Id of the project that the job runs in."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][-a-z0-9]{4,28}[a-z0-9]$", var.project))
+    error_message = "project has to be a project id: 6 to 30 lower-case letters, digits or hyphens, beginning with a letter."
+  }
+}
+
+variable "region" {
+  description = "Region of the job and of the VPC connector."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "region has to be a region such as europe-west2."
+  }
+}
+
+variable "name" {
+  description = "Name of the job."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$", var.name))
+    error_message = "name has to be 1 to 63 lower-case letters, digits or hyphens, beginning with a letter."
+  }
+}
+
+variable "account_id" {
+  description = "Id of the service account that is made for the job: what stands before the @ in its address."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][-a-z0-9]{4,28}[a-z0-9]$", var.account_id))
+    error_message = "account_id has to be 6 to 30 lower-case letters, digits or hyphens, beginning with a letter."
+  }
+}
+
+variable "image" {
+  description = "Image that a new job is made with. Afterwards `quill-admin build` pins the admin image, and Terraform leaves it alone. The default, Google's sample of a job, stands in until then: the admin image is built only when there is a job to pin it to, and `quill-admin` refuses to run another."
+  type        = string
+  nullable    = false
+  default     = "us-docker.pkg.dev/cloudrun/container/job:latest"
+
+  validation {
+    condition     = can(regex("^[a-z0-9.-]+\\.[a-z]+/[^[:space:]@:]+(:[[:word:].-]+)?(@sha256:[0-9a-f]{64})?$", var.image))
+    error_message = "image has to be the full name of an image, such as europe-west2-docker.pkg.dev/project/quill/admin:latest."
+  }
+}
+
+variable "database" {
+  description = "The auth database: private IP address of its Cloud SQL instance, its name and the user to connect as."
+  type = object({
+    host = string
+    name = string
+    user = string
+  })
+  nullable = false
+
+  validation {
+    # The instance has no private address, or the address was left out.
+    condition     = can(cidrhost("${var.database.host}/32", 0))
+    error_message = "database.host has to be an IPv4 address: the instance's private one, the only way the job can reach it."
+  }
+
+  validation {
+    condition     = alltrue([for text in [var.database.name, var.database.user] : can(regex("^[^[:space:]]+$", text))])
+    error_message = "database.name and database.user must be given, without white space."
+  }
+}
+
+variable "password_secret" {
+  description = "Id of the secret that holds the database user's password, in the same project. The job's service account may read this one, and nothing else."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[[:word:]-]{1,255}$", var.password_secret))
+    error_message = "password_secret has to be the secret's id, without the project: letters, digits, hyphens or underscores."
+  }
+}
+
+variable "connector" {
+  description = "Name of the Serverless VPC Access connector, in the same project and region: the backend's."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$", var.connector))
+    error_message = "connector has to be the connector's name, without project and region."
+  }
+}
+
+variable "egress" {
+  description = "What goes through the connector, as environments.yaml writes it: private-ranges-only or all-traffic."
+  type        = string
+  nullable    = false
+  default     = "private-ranges-only"
+
+  validation {
+    condition     = contains(["private-ranges-only", "all-traffic"], var.egress)
+    error_message = "egress has to be private-ranges-only or all-traffic."
+  }
+}
+
+variable "runners" {
+  description = "Addresses of the Google groups whose members may run tasks. Nobody else gets the role: members given by hand are removed."
+  type        = set(string)
+  nullable    = false
+  default     = []
+
+  validation {
+    condition     = alltrue([for group in var.runners : can(regex("^[^@[:space:]:]+@[^@[:space:]:]+\\.[^@[:space:]:]+$", group))])
+    error_message = "runners are addresses of groups, such as quill-admins@example.org, without \"group:\"."
+  }
+}
+
+variable "runner_role_id" {
+  description = "Id of the custom role that lets people run tasks. It has to be unique in the project."
+  type        = string
+  nullable    = false
+  default     = "quillAdminTasks"
+
+  validation {
+    condition     = can(regex("^[[:word:].]{3,64}$", var.runner_role_id))
+    error_message = "runner_role_id has to be 3 to 64 letters, digits, underscores or full stops."
+  }
+}
+
+variable "audit_logs" {
+  description = "Kinds of Data Access audit logs of Cloud Run to switch on in the project. DATA_WRITE records who started a job, ADMIN_READ who looked at one. An empty set leaves the project's audit configuration alone, for projects that have it elsewhere: Terraform has one owner for it per service."
+  type        = set(string)
+  nullable    = false
+  default     = ["ADMIN_READ", "DATA_WRITE"]
+
+  validation {
+    condition     = length(setsubtract(var.audit_logs, ["ADMIN_READ", "DATA_READ", "DATA_WRITE"])) == 0
+    error_message = "audit_logs may hold ADMIN_READ, DATA_READ and DATA_WRITE."
+  }
+}

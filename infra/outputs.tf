@@ -1,0 +1,9 @@
+output "job" {
+  description = "Full name of the job."
+  value       = module.quill_admin.job
+}
+
+output "service_account" {
+  description = "Address of the account the job runs as."
+  value       = module.quill_admin.service_account
+}
