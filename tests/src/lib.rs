@@ -2,10 +2,15 @@
 //! programs with an environment of their own.
 #![expect(clippy::missing_panics_doc, reason = "a test that fails panics")]
 
+pub mod clinic;
+pub mod film;
 pub mod proxy;
+pub mod terraform;
 pub mod workshop;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -28,6 +33,8 @@ pub const JOB: &str = "projects/quill-medical-staging/locations/europe-west2/job
 /// Where images are, in worlds without a registry of their own.
 const REGISTRY: &str = "europe-west2-docker.pkg.dev";
 const IMAGE: &str = "europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin";
+/// The bucket that Terraform keeps the environment's state in; empty at first.
+pub const STATE_BUCKET: &str = "quill-medical-terraform-state";
 const DIGEST: &str = "sha256:4b825dc642cb6eb9a060e54bf8d69288fbee4904f1a5b7d4a1e0b1b7c0ffee00";
 
 /// The access token that worlds with a sign-in want.
@@ -44,25 +51,33 @@ pub struct World {
     /// The database, in a world that has one.
     pub database: Option<Database>,
     // Dropped last: the emulator runs on it.
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl World {
     /// The real executor, as its own process, against a real database.
     #[must_use]
     pub fn with_database(database: Database) -> Self {
+        Self::with_database_in(Emulator::builder(), database)
+    }
+
+    /// The same in a cloud as the builder says.
+    #[must_use]
+    pub fn with_database_in(builder: Builder, database: Database) -> Self {
         let program = ImageProgram::new(bin::executor());
-        Self::around(database, Runner::Process(ProcessRunner::new().image(IMAGE, program)))
+        let runner = Runner::Process(ProcessRunner::new().image(IMAGE, program));
+        Self::around(database, builder.runner(runner))
     }
 
     /// The executor in its image, against a real database. The image is [`executor_image`]'s.
     #[must_use]
     pub fn with_containers(database: Database) -> Self {
-        Self::around(database, Runner::Docker(docker_runner().image(IMAGE, EXECUTOR_IMAGE)))
+        let runner = Runner::Docker(docker_runner().image(IMAGE, EXECUTOR_IMAGE));
+        Self::around(database, Emulator::builder().runner(runner))
     }
 
-    fn around(database: Database, runner: Runner) -> Self {
-        let mut world = Self::new(runner);
+    fn around(database: Database, builder: Builder) -> Self {
+        let mut world = Self::start(builder, REGISTRY);
         world.emulator.put_secret("quill-medical-staging", "auth-db-password", database.password.clone());
         world.put_job(&json!([
             {"name": "AUTH_DB_HOST", "value": database.host},
@@ -94,7 +109,7 @@ impl World {
     /// A cloud without the job.
     #[must_use]
     pub fn empty() -> Self {
-        Self::new(Runner::Scripted)
+        Self::start(Emulator::builder(), REGISTRY)
     }
 
     /// The same, in a cloud that wants a sign-in: [`TOKEN`], or a token it has given out. One of the
@@ -109,21 +124,19 @@ impl World {
         let file = world.home.read("environments.yaml").replace(
             &format!("endpoint: \"{url}\""),
             &format!(
-                "endpoints: {{ run: \"{url}\", logging: \"{url}\", resource_manager: \"{url}\", user_info: \"{url}\" }}"
+                "endpoints: {{ run: \"{url}\", logging: \"{url}\", resource_manager: \"{url}\", user_info: \"{url}\", \
+                 iam_credentials: \"{url}\", secret_manager: \"{url}\", service_usage: \"{url}\", storage: \"{url}\" }}"
             ),
         );
         world.home.write("environments.yaml", &file);
         world
     }
 
-    fn new(runner: Runner) -> Self {
-        Self::start(Emulator::builder().runner(runner), REGISTRY)
-    }
-
     /// A cloud as the builder says, with images at a registry.
     pub(crate) fn start(builder: Builder, registry: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let emulator = runtime.block_on(builder.start()).expect("the emulator");
+        emulator.put_bucket(STATE_BUCKET);
         let file = format!(
             "\
 defaults:
@@ -138,6 +151,7 @@ defaults:
     target: prod
   database: {{ instance: \"quill-auth-{{env}}\", name: quill_auth, user: quill, password_secret: auth-db-password }}
   network: {{ connector: \"quill-vpc-cx-{{env}}\", egress: private-ranges-only }}
+  terraform_state: {{ bucket: {STATE_BUCKET}, lock: \"terraform/state/{{env}}.tflock\" }}
 environments:
   staging: {{ project: {PROJECT}, endpoint: \"{url}\" }}
   teaching: {{ project: quill-medical-teaching }}
@@ -147,7 +161,7 @@ environments:
         );
         let home = Home::new();
         home.write("environments.yaml", &file);
-        Self { home, emulator, database: None, _runtime: runtime }
+        Self { home, emulator, database: None, runtime }
     }
 
     fn put_job(&self, env: &Value) {
@@ -200,6 +214,28 @@ environments:
     #[must_use]
     pub fn job(&self) -> Option<Value> {
         self.emulator.get(JOB)
+    }
+
+    /// Starts the job as it is, as anybody with curl could; returns the execution's id.
+    #[must_use]
+    pub fn start_job(&self) -> String {
+        let mut stream = TcpStream::connect(self.emulator.address()).expect("connected");
+        write!(
+            stream,
+            "POST /v2/{JOB}:run HTTP/1.0\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
+        )
+        .expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        let operation: Value = serde_json::from_str(body).expect("JSON");
+        let name = operation["metadata"]["name"].as_str().expect("an execution");
+        name.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until the cloud has nothing under way.
+    pub fn idle(&self) {
+        self.runtime.block_on(self.emulator.idle());
     }
 
     /// How many times the job was started.

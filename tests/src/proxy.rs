@@ -3,6 +3,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -47,14 +49,29 @@ impl Proxy {
     /// A proxy to a server, `127.0.0.1:PORT`.
     #[must_use]
     pub fn to(server: &str) -> Self {
+        Self::start(server, |_| None)
+    }
+
+    /// A proxy to a server that cuts connections by the seed: some of them, each when some hundreds of
+    /// bytes have gone through it, to the server or back.
+    #[must_use]
+    pub fn cutting(server: &str, seed: u64) -> Self {
+        Self::start(server, move |connection| {
+            let mut random = fastrand::Rng::with_seed(seed.wrapping_mul(1000).wrapping_add(connection));
+            (random.u8(..100) < 40).then(|| random.u64(1..6000))
+        })
+    }
+
+    fn start(server: &str, limit: impl Fn(u64) -> Option<u64> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it has an address");
         let state = Arc::<State>::default();
         let (server, shared) = (server.to_owned(), Arc::clone(&state));
         thread::spawn(move || {
-            for client in listener.incoming().flatten() {
+            for (number, client) in (0..).zip(listener.incoming().flatten()) {
                 let (server, state) = (server.clone(), Arc::clone(&shared));
-                thread::spawn(move || serve(&client, &server, &state));
+                let left = limit(number).map(AtomicU64::new);
+                thread::spawn(move || serve(&client, &server, &state, left));
             }
         });
         Self { address, state }
@@ -106,24 +123,19 @@ impl Proxy {
     }
 }
 
-fn serve(client: &TcpStream, server: &str, state: &State) {
+/// `left` is how many bytes may go through the connection, where it is to be cut.
+fn serve(client: &TcpStream, server: &str, state: &State, left: Option<AtomicU64>) {
     let Ok(server) = TcpStream::connect(server) else { return };
-    let (Ok(mut answers), Ok(mut back)) = (server.try_clone(), client.try_clone()) else { return };
+    let (Ok(answers), Ok(back)) = (server.try_clone(), client.try_clone()) else { return };
+    let left = Arc::new(left);
+    let allowed = Arc::clone(&left);
     let answering = thread::spawn(move || {
-        let _ = std::io::copy(&mut answers, &mut back);
+        forward(&answers, &back, allowed.as_ref().as_ref(), |_| true);
         let _ = back.shutdown(Shutdown::Write);
     });
-    forward(client, &server, state);
-    let _ = server.shutdown(Shutdown::Write);
-    let _ = answering.join();
-}
-
-fn forward(mut client: &TcpStream, mut server: &TcpStream, state: &State) {
-    let mut buffer = vec![0; 64 * 1024];
     // The line that is being read; of a body, where lines can be any length, only the beginning.
     let mut line = Vec::new();
-    while let Ok(count) = client.read(&mut buffer) {
-        let Some(chunk) = buffer.get(..count).filter(|chunk| !chunk.is_empty()) else { return };
+    forward(client, &server, left.as_ref().as_ref(), |chunk| {
         for &byte in chunk {
             if byte != b'\n' {
                 if line.len() < 2048 {
@@ -131,17 +143,44 @@ fn forward(mut client: &TcpStream, mut server: &TcpStream, state: &State) {
                 }
                 continue;
             }
-            if let Some(request) = request(&line)
-                && !pass(&request, state)
-            {
-                let _ = client.shutdown(Shutdown::Both);
-                let _ = server.shutdown(Shutdown::Both);
-                return;
+            if request(&line).is_some_and(|request| !pass(&request, state)) {
+                return false;
             }
             line.clear();
         }
-        state.lock().sent += u64::try_from(count).unwrap_or(0);
-        if server.write_all(chunk).is_err() {
+        state.lock().sent += u64::try_from(chunk.len()).unwrap_or(0);
+        true
+    });
+    let _ = server.shutdown(Shutdown::Write);
+    let _ = answering.join();
+}
+
+/// Passes on what comes, until its end, or until it is to be cut: then both ends are closed.
+fn forward(
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    left: Option<&AtomicU64>,
+    mut goes_on: impl FnMut(&[u8]) -> bool,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(count) = from.read(&mut buffer) {
+        let Some(mut chunk) = buffer.get(..count).filter(|chunk| !chunk.is_empty()) else { return };
+        let mut whole = true;
+        if let Some(left) = left {
+            let size = u64::try_from(count).unwrap_or(0);
+            let allowed =
+                left.fetch_update(SeqCst, SeqCst, |left| Some(left.saturating_sub(size))).unwrap_or(0);
+            whole = size <= allowed;
+            chunk = &chunk[..usize::try_from(allowed.min(size)).unwrap_or(0)];
+        }
+        if !goes_on(chunk) {
+            whole = false;
+        } else if to.write_all(chunk).is_err() {
+            return;
+        }
+        if !whole {
+            let _ = from.shutdown(Shutdown::Both);
+            let _ = to.shutdown(Shutdown::Both);
             return;
         }
     }

@@ -8,6 +8,8 @@ use quill_admin_e2e::{Finished as _, JOB, World, redact};
 use quill_admin_testkit::needs_postgres;
 use quill_admin_testkit::postgres::{Database, Generation};
 
+use crate::endings::result;
+
 /// Starts a task and leaves it alone; returns the execution's name.
 fn left_alone(world: &World) -> String {
     let mut terminal = world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]).terminal();
@@ -53,6 +55,41 @@ fn a_task_that_was_left_is_followed_to_its_end() {
     assert_eq!(lines, ["first line", "last line"], "{logs}");
     let json = world.quill_admin(["logs", &execution, "--json"]).output().exits(0).json();
     assert_eq!(json["entries"][0]["message"], "the first line");
+}
+
+#[test]
+fn a_log_is_followed_to_the_end() {
+    let script =
+        [Step::log("one"), Step::Wait(1500), Step::log("two"), Step::Wait(5000), result(13), Step::Exit(13)];
+    let world = World::scripted(Script::new(script));
+    let execution = world.start_job();
+    let mut terminal = world.quill_admin(["logs", &execution, "--follow"]).terminal();
+    terminal.expect(" one").expect(" two");
+    assert_eq!(world.emulator.executions(JOB)[0]["runningCount"], 1, "it is shown while the task runs");
+    let ended = terminal.wait();
+    // What came of the task is the task's affair.
+    assert_eq!(ended.code(), 0, "{}", ended.transcript);
+    let lines = |text: &str| {
+        let words = text.lines().filter_map(|line| line.trim_end().rsplit_once(' '));
+        words.map(|(_, word)| word.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&ended.text()), ["one", "two", "stopped", "exit(13)."], "{}", ended.transcript);
+
+    // Afterwards it is the same, also when Cloud Run has forgotten the execution.
+    let again = world.quill_admin(["logs", &execution, "--follow"]).output().exits(0);
+    assert_eq!(lines(&again.stdout), ["one", "two", "stopped", "exit(13)."], "{again}");
+    delete(&world, &format!("{JOB}/executions/{execution}"));
+    let again = world.quill_admin(["logs", &execution, "--follow"]).output().exits(0);
+    assert_eq!(lines(&again.stdout), ["one", "two", "stopped", "exit(13)."], "{again}");
+
+    let world = World::scripted(Script::new([Step::log("one"), Step::Forever]));
+    let execution = world.start_job();
+    let mut terminal = world.quill_admin(["logs", &execution, "--follow"]).terminal();
+    terminal.expect(" one").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.transcript);
+    assert!(ended.text().contains("the task is not affected"), "{}", ended.transcript);
+    assert_eq!(world.emulator.executions(JOB)[0]["runningCount"], 1);
 }
 
 #[test]
@@ -142,7 +179,7 @@ fn what_was_run_is_on_record() {
     assert_snapshot!(redact(&history.stdout), @r#"
     ✔ TIME  checked  check
       quill-admin-staging-XXXXX, by tester
-    ✘ TIME  failed (10)  update-permissions
+    ✘ TIME  failed (10)  update-permissions nobody
       quill-admin-staging-XXXXX, by tester
     ✔ TIME  created  create-superadmin steve
       quill-admin-staging-XXXXX, by tester, "new here"
@@ -151,6 +188,12 @@ fn what_was_run_is_on_record() {
         world.quill_admin(["history", "-e", "staging", "--user", "steve", "--json"]).output().exits(0).json();
     assert_eq!(steve["runs"].as_array().map(Vec::len), Some(1), "{steve:#}");
     assert_eq!(steve["runs"][0]["reason"], "new here");
+    let nobody =
+        world.quill_admin(["history", "-e", "staging", "--user", "nobody", "--json"]).output().exits(0);
+    assert_eq!(nobody.json()["runs"][0]["exit_code"], 10, "{nobody}");
+    let other =
+        world.quill_admin(["history", "-e", "staging", "--user", "NOBODY", "--json"]).output().exits(0);
+    assert_eq!(other.json()["runs"], serde_json::json!([]), "names differ in case, too");
     let none = world.quill_admin(["history", "-e", "staging", "--since", "2100-01-01"]).output().exits(0);
     assert_eq!(none.stdout, "nothing was run in staging in that time\n");
     // No password and no hash in what is shown.

@@ -442,6 +442,7 @@ fn a_registry_that_refuses_or_does_not_answer() {
     assert_snapshot!(last_lines(&refused), @r"
     error: failed to look for 127.0.0.1:PORT/quill-medical-staging/quill/admin:source-DIGEST in the registry: the registry refused the access token
      next: sign in with: quill-admin login
+     next: look closer with: quill-admin doctor --env staging --only machine-sign-in
     ");
     assert!(!refused.to_string().contains("another-one"), "{refused}");
 
@@ -455,6 +456,7 @@ fn a_registry_that_refuses_or_does_not_answer() {
     assert_snapshot!(last_lines(&unreachable), @r"
     error: failed to look for 127.0.0.1:PORT/quill-medical-staging/quill/admin:source-DIGEST in the registry: connection closed before message completed
      next: check this machine's network (VPN, proxy), then run the same command again
+     next: look closer with: quill-admin doctor --env staging --only admin-image
     ");
     workshop.proxy.open();
     assert_untouched(&workshop);
@@ -575,6 +577,7 @@ fn no_engine_no_permission_no_sources() {
     assert_snapshot!(last_lines(&refused), @r"
     error: failed to reach the Docker engine: nothing answers at unix:///nowhere/docker.sock (Socket not found: /nowhere/docker.sock)
      next: start it with: sudo systemctl start docker
+     next: look closer with: quill-admin doctor --env staging --only machine-docker
     ");
 
     let home = &workshop.world.home;
@@ -611,6 +614,7 @@ fn an_engine_that_this_user_may_not_use() {
     assert_snapshot!(last_lines(&refused), @r#"
     error: failed to reach the Docker engine: this user may not use unix:///var/run/docker.sock
      next: allow it with: sudo usermod -aG docker "$USER", then sign in to this machine again
+     next: look closer with: quill-admin doctor --env staging --only machine-docker
     "#);
     assert_untouched(&workshop);
 }
@@ -665,6 +669,7 @@ fn a_full_disk() {
     assert_snapshot!(last_lines(&failed), @r"
     error: failed to build the image: write /program: no space left on device
      next: make room with: docker system prune
+     next: look closer with: quill-admin doctor --env staging --only machine-docker
     ");
     assert_untouched(&workshop);
 }

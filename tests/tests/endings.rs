@@ -1,13 +1,15 @@
 //! How a run can end when it does not simply end well: each told apart, each with its exit code.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use cloud_emulator::{Fault, FaultAction, Script, Step};
 use insta::assert_snapshot;
 use quill_admin_e2e::{Finished as _, JOB, World};
 use quill_admin_testkit::home::Output;
-use serde_json::json;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 /// A result line, as the executor prints it.
 pub(crate) fn result(exit_code: u8) -> Step {
@@ -43,6 +45,7 @@ fn never_started() {
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
     error: execution quill-admin-staging-XXXXX never started: Image 'admin@sha256:…' not found.
+     next: look closer with: quill-admin doctor --env staging --only job-image
     ");
     assert_eq!(world.runs(), 1);
 }
@@ -67,6 +70,23 @@ fn killed_before_it_could_tell() {
      next: see what the database holds: quill-admin show-user --env staging --username steve
      next: every task can be run again safely: doing it twice leaves the same state
     ");
+}
+
+#[test]
+fn failed_and_nobody_can_be_asked_how() {
+    let world = World::scripted(Script::new([Step::log("connecting"), Step::Exit(13)]));
+    world.emulator.set_faults([Fault::new("*/tasks", FaultAction::status(403, "not for you"))]);
+    let finished = check(&world).exits(27);
+    assert!(
+        finished.stderr.contains("its exit code could not be read: whether the task was done is not known"),
+        "{finished}"
+    );
+    assert!(!finished.stderr.contains("never started"), "{finished}");
+
+    // What passes is waited for.
+    let world = World::scripted(Script::new([Step::log("connecting"), Step::Exit(13)]));
+    world.emulator.set_faults([Fault::new("*/tasks", FaultAction::status(429, "too many")).times(2)]);
+    let _ = check(&world).exits(13);
 }
 
 #[test]
@@ -129,6 +149,53 @@ fn ctrl_c_says_that_the_task_goes_on() {
 }
 
 #[test]
+fn without_anybody_to_ask_the_task_goes_on() {
+    for (signal, at_terminal) in [(Signal::INT, false), (Signal::TERM, false), (Signal::TERM, true)] {
+        let world = World::scripted(Script::new([Step::Forever]));
+        let args = ["show-user", "-e", "staging", "-u", "steve"];
+        let (code, text) = if at_terminal {
+            let mut terminal = world.quill_admin(args).terminal();
+            terminal.expect("running");
+            send(terminal.id(), signal);
+            let ended = terminal.wait();
+            (ended.code(), ended.text())
+        } else {
+            // As in a script, in which the program's streams are pipes.
+            let mut process = Command::new("sh")
+                .args(["-c", "exec \"$0\" \"$@\" 2>&1 </dev/null"])
+                .arg(quill_admin_testkit::bin::quill_admin())
+                .args(args)
+                .current_dir(world.home.work())
+                .env_clear()
+                .env("HOME", world.home.path())
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("started");
+            while world.emulator.executions(JOB).is_empty() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            send(process.id(), signal);
+            let mut text = String::new();
+            process.stdout.take().expect("a pipe").read_to_string(&mut text).expect("text");
+            (process.wait().expect("it ended").code().expect("by itself"), text)
+        };
+        assert_eq!(code, 130, "{signal:?}: {text}");
+        assert!(text.contains("the task goes on without this program"), "{signal:?}: {text}");
+        for verb in ["attach", "cancel"] {
+            assert!(text.contains(&format!("quill-admin {verb} quill-admin-staging-")), "{signal:?}: {text}");
+        }
+        let executions = world.emulator.executions(JOB);
+        assert_eq!(executions.len(), 1);
+        assert_eq!(executions[0]["cancelledCount"], Value::Null);
+    }
+}
+
+fn send(process: u32, signal: Signal) {
+    let process = Pid::from_raw(i32::try_from(process).expect("a process id")).expect("not 0");
+    kill_process(process, signal).expect("sent");
+}
+
+#[test]
 fn a_generated_password_is_not_lost_with_the_contact() {
     let world = World::scripted(Script::new([Step::Forever]));
     let args = ["cs", "-e", "staging", "-u", "steve", "--email", "s@example.org", "--generate-password"];
@@ -164,6 +231,7 @@ fn refusals_of_the_cloud() {
     connecting (N.N s)
     error: failed to read the job: Resource 'quill-admin-staging' of kind 'JOB' in region 'europe-west2' in project 'quill-medical-staging' does not exist.
      next: make it with: quill-admin build --env staging
+     next: look closer with: quill-admin doctor --env staging --only job
     ");
     assert_eq!(world.runs(), 0);
 }

@@ -7,7 +7,8 @@ use quill_admin_e2e::{Finished as _, World};
 fn refused(world: &World, args: &[&str], stdin: &[u8]) -> String {
     let finished = world.quill_admin(args.iter().copied()).stdin(stdin).output().exits(2);
     assert_eq!(finished.stdout, "");
-    assert_eq!(world.emulator.calls(), [], "nothing is sent");
+    // The live log is connected to while questions are answered, and asked for nothing.
+    assert_eq!(world.calls(), "", "nothing is sent");
     finished.stderr
 }
 
@@ -135,7 +136,7 @@ fn environments() {
     let good = world.home.read("environments.yaml");
     world.home.write("environments.yaml", &good.replace("project: quill-medical-teaching", "projct: x"));
     let said = refused(&world, &["check", "-e", "staging"], b"");
-    assert!(said.contains("environments.yaml:15:15: unknown key \"projct\""), "{said}");
+    assert!(said.contains("environments.yaml:16:15: unknown key \"projct\""), "{said}");
     assert!(said.contains("next: did you mean \"project\"?"), "{said}");
     std::fs::remove_file(world.home.work().join("environments.yaml")).expect("removed");
     let said = refused(&world, &["check", "-e", "staging"], b"");
@@ -154,6 +155,7 @@ fn nobody_is_signed_in_to_google_cloud() {
     ----- stderr -----
     error: failed to sign in to Google Cloud: nobody is signed in on this machine
      next: sign in with: quill-admin login
+     next: look closer with: quill-admin doctor --env teaching --only machine-sign-in
     ");
 }
 

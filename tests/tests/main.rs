@@ -2,9 +2,14 @@
 
 mod afterwards;
 mod build;
+mod doctor;
+mod doctor_causes;
+mod documents;
 mod endings;
 mod following;
+mod guide;
 mod image;
+mod infra;
 mod input;
 mod journeys;
 mod local;
@@ -12,4 +17,5 @@ mod prompts;
 mod restore;
 mod running;
 mod secrets;
+mod shell;
 mod sign_in;

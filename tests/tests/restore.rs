@@ -100,7 +100,7 @@ fn a_service(image: &str, created: u32, ready: u32) -> Value {
 
 /// The incident: the newest revision is the admin image and never got ready, the one before is the
 /// backend. Returns the backend's image.
-fn incident(workshop: &Workshop) -> String {
+pub(crate) fn incident(workshop: &Workshop) -> String {
     let backend = named(workshop, BACKEND, &push(workshop, BACKEND, "main", "LABEL a=\"backend\"\n"));
     let admin = named(workshop, REPOSITORY, "latest");
     revision(workshop, 1, &backend, "SUCCEEDED");
@@ -450,6 +450,7 @@ fn a_revision_that_does_not_get_ready_is_shown_with_the_end_of_its_log() {
     error: revision quill-backend-staging-00002-XXX is not ready: The user-provided container failed the configured startup probe checks; requests go to quill-backend-staging-00001-XXX
      next: read all of its log with: gcloud beta run revisions logs read quill-backend-staging-00002-XXX --project=quill-medical-staging --region=europe-west2
      next: put right what it says, or build another image: quill-admin restore-backend --env staging --from-source FOLDER
+     next: look closer with: quill-admin doctor --env staging --only backend-startup
     ");
     let now = workshop.world.emulator.get(SERVICE).expect("there");
     assert_eq!((&now["latestReadyRevision"], deployed(&workshop)), (&json!(id(1)), backend), "as it says");

@@ -106,6 +106,7 @@ fn a_job_that_could_do_it_twice_is_not_used_for_changes() {
     assert_snapshot!(errors(&refused), @r"
     error: the job runs a task that failed again, up to 3 times: a change could be made twice; nothing was started
      next: put it right with: quill-admin build --env staging
+     next: look closer with: quill-admin doctor --env staging --only job-settings
     ");
     let _ = add_role(&world, &["--allow-unpinned"]).output().exits(22);
     assert_eq!(executions(&world), 0);
@@ -126,6 +127,7 @@ fn only_an_image_that_build_has_deployed_is_run() {
     error: the job's image europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin:latest is not pinned to a digest: what would run is not known; nothing was started
      next: put it right with: quill-admin build --env staging
      next: to run it all the same, add --allow-unpinned
+     next: look closer with: quill-admin doctor --env staging --only job-image
     ");
     set(&image.as_str().expect("text").replace("sha256:4b", "sha256:5c"));
     let refused = add_role(&world, &[]).output().exits(22);
@@ -133,6 +135,7 @@ fn only_an_image_that_build_has_deployed_is_run() {
     error: the job's image europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin@sha256:5c825dc642cb6eb9a060e54bf8d69288fbee4904f1a5b7d4a1e0b1b7c0ffee00 was not deployed by quill-admin: the old image wants passwords in clear; nothing was started
      next: put it right with: quill-admin build --env staging
      next: to run it all the same, add --allow-unpinned
+     next: look closer with: quill-admin doctor --env staging --only job-image
     ");
     assert_eq!(executions(&world), 0);
     let _ = add_role(&world, &["--allow-unpinned"]).output().exits(0);
@@ -142,6 +145,7 @@ fn only_an_image_that_build_has_deployed_is_run() {
     assert_snapshot!(errors(&refused), @r"
     error: the job's image speaks contract version 0, this program version 1; nothing was started
      next: deploy a newer image with: quill-admin build --env staging
+     next: look closer with: quill-admin doctor --env staging --only job-image
     ");
     assert_eq!(executions(&world), 1);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cloud_emulator::{Fault, FaultAction, Script, Step};
 use insta::assert_snapshot;
-use quill_admin_e2e::{Finished as _, PROJECT, TAIL, TOKEN, World};
+use quill_admin_e2e::{Finished as _, JOB, PROJECT, TAIL, TOKEN, World};
 use quill_admin_testkit::home::{Home, Run};
 use serde_json::json;
 
@@ -41,14 +41,14 @@ fn script(seconds: f64) -> Script {
 }
 
 /// A program called gcloud: a shell script.
-fn gcloud(home: &Home, script: &str) {
+pub(crate) fn gcloud(home: &Home, script: &str) {
     home.write("bin/gcloud", &format!("#!/bin/sh\n{script}\n"));
     let program = home.work().join("bin/gcloud");
     fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("an executable");
 }
 
 /// A command line for which gcloud is what the test says it is.
-fn quill_admin<'a>(world: &World, args: impl IntoIterator<Item = &'a str>) -> Run {
+pub(crate) fn quill_admin<'a>(world: &World, args: impl IntoIterator<Item = &'a str>) -> Run {
     world
         .quill_admin(args)
         .env("PATH", format!("{}:/usr/bin:/bin", world.home.work().join("bin").display()))
@@ -56,7 +56,7 @@ fn quill_admin<'a>(world: &World, args: impl IntoIterator<Item = &'a str>) -> Ru
 }
 
 /// Signs in with gcloud, as far as its files go.
-fn sign_in(world: &World) {
+pub(crate) fn sign_in(world: &World) {
     world.home.write("gcloud/active_config", "work");
     world.home.write("gcloud/configurations/config_work", "[core]\naccount = steve@example.org\n");
     world.home.write("gcloud/legacy_credentials/steve@example.org/adc.json", &credentials(world, "stored"));
@@ -144,6 +144,7 @@ fn the_most_explicit_sign_in_is_used() {
     ----- stderr -----
     error: failed to sign in to Google Cloud: nobody is signed in on this machine
      next: sign in with: quill-admin login
+     next: look closer with: quill-admin doctor --env staging --only machine-sign-in
     ");
 }
 
@@ -196,6 +197,51 @@ fn a_start_that_was_not_let_in_is_sent_once_more() {
 }
 
 #[test]
+fn a_live_log_that_was_not_let_in_is_opened_with_a_new_token() {
+    let world = World::signed_in(script(3.0));
+    sign_in(&world);
+    let refused = FaultAction::status(401, "Request had invalid authentication credentials.");
+    world.emulator.set_faults([Fault::new(format!("*{TAIL}"), refused).times(1)]);
+    let _ = quill_admin(&world, SHOW).output().exits(0);
+    let calls = world.emulator.calls();
+    let tails: Vec<_> = calls.iter().filter(|call| call.path.ends_with(TAIL)).collect();
+    assert_eq!(tails.len(), 2, "it was opened again");
+    assert_ne!(tails[0].headers["authorization"], tails[1].headers["authorization"]);
+    assert_eq!(refreshes(&world), 2);
+}
+
+#[test]
+fn an_environment_can_be_worked_on_as_a_service_account() {
+    const ROBOT: &str = "robot@quill-medical-staging.iam.gserviceaccount.com";
+    let world = World::signed_in(script(0.0));
+    sign_in(&world);
+    let file = world.home.read("environments.yaml");
+    let acting = format!(
+        "impersonate_service_account: \"robot@{{project}}.iam.gserviceaccount.com\", project: {PROJECT},"
+    );
+    let file = file.replace(&format!("project: {PROJECT},"), &acting);
+    world.home.write("environments.yaml", &file);
+    let _ = quill_admin(&world, SHOW).output().exits(0);
+    assert_eq!(world.emulator.executions(JOB)[0]["creator"], ROBOT);
+    let whoami = quill_admin(&world, ["whoami", "-e", "staging"]).output().exits(0);
+    assert!(whoami.stdout.starts_with("steve@example.org in staging\n"), "{whoami}");
+    assert!(whoami.stdout.contains(&format!("acts as          {ROBOT}")), "{whoami}");
+
+    world.emulator.deny_permissions(["iam.serviceAccounts.getAccessToken"]);
+    let refused = quill_admin(&world, SHOW).output();
+    assert_snapshot!(refused.transcript(), @r"
+    exit status: 21
+    ----- stdout -----
+    ----- stderr -----
+    connecting (N.N s)
+    error: failed to sign in to Google Cloud: Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist).
+     next: ask an administrator for: gcloud iam service-accounts add-iam-policy-binding robot@quill-medical-staging.iam.gserviceaccount.com --member=user:steve@example.org --role=roles/iam.serviceAccountTokenCreator
+     next: look closer with: quill-admin doctor --env staging --only permissions
+    ");
+    assert_eq!(world.runs(), 1);
+}
+
+#[test]
 fn nobody_is_asked_again_where_nobody_is_signed_in() {
     let world = World::scripted(script(0.0));
     world.emulator.set_token(TOKEN);
@@ -218,6 +264,7 @@ fn a_sign_in_that_is_over() {
     connecting (N.N s)
     error: failed to sign in to Google Cloud: the sign-in was refused: Token has been expired or revoked.
      next: sign in with: quill-admin login
+     next: look closer with: quill-admin doctor --env staging --only machine-sign-in
     ");
     assert_no_secrets(&world, &finished.to_string(), &["adc.json"]);
     assert_eq!(world.runs(), 0);
@@ -286,8 +333,9 @@ fn files_that_are_no_sign_in() {
         let finished = quill_admin(&world, SHOW).env(variable, &file).output().exits(20);
         let errors: Vec<&str> =
             finished.stderr.lines().filter(|line| !line.starts_with("connecting")).collect();
-        let [error, next] = errors[..] else { panic!("{finished}") };
+        let [error, next, closer] = errors[..] else { panic!("{finished}") };
         assert_eq!(next, " next: sign in with: quill-admin login");
+        assert!(closer.ends_with("--only machine-sign-in"), "{finished}");
         assert_no_secrets(
             &world,
             &finished.to_string(),
@@ -350,6 +398,27 @@ fn who_has_every_permission_is_told_so() {
         ✔ run.revisions.list
         ✔ run.services.update
         ✔ iam.serviceAccounts.actAs
+
+      doctor
+        ✔ resourcemanager.projects.get
+        ✔ resourcemanager.projects.getIamPolicy
+        ✔ serviceusage.services.get
+        ✔ run.jobs.get
+        ✔ run.executions.get
+        ✔ run.executions.list
+        ✔ run.tasks.list
+        ✔ run.services.get
+        ✔ run.revisions.list
+        ✔ logging.logEntries.list
+        ✔ artifactregistry.repositories.get
+        ✔ artifactregistry.repositories.downloadArtifacts
+        ✔ cloudsql.instances.get
+        ✔ secretmanager.versions.get
+        ✔ storage.objects.get
+
+      doctor --fix
+        ✔ run.executions.delete
+        ✔ storage.objects.delete
     ----- stderr -----
     connecting (N.N s)
     ");
@@ -412,8 +481,30 @@ fn who_lacks_permissions_is_told_the_roles() {
         ✘ run.services.update: missing, in roles/run.developer
         ✔ iam.serviceAccounts.actAs
 
+      doctor
+        ✔ resourcemanager.projects.get
+        ✔ resourcemanager.projects.getIamPolicy
+        ✔ serviceusage.services.get
+        ✔ run.jobs.get
+        ✔ run.executions.get
+        ✔ run.executions.list
+        ✔ run.tasks.list
+        ✔ run.services.get
+        ✔ run.revisions.list
+        ✘ logging.logEntries.list: missing, in roles/logging.viewer
+        ✔ artifactregistry.repositories.get
+        ✔ artifactregistry.repositories.downloadArtifacts
+        ✔ cloudsql.instances.get
+        ✔ secretmanager.versions.get
+        ✔ storage.objects.get
+
+      doctor --fix
+        ✔ run.executions.delete
+        ✔ storage.objects.delete
+
       The project was asked and, for run.jobs, the job: a role given on a repository, a service
       or a service account alone is not seen.
+      For storage.objects the bucket quill-medical-terraform-state was asked.
     ----- stderr -----
     connecting (N.N s)
     error: tasks cannot be run in staging: no run.jobs.run, run.jobs.runWithOverrides, logging.logEntries.list
@@ -425,7 +516,7 @@ fn who_lacks_permissions_is_told_the_roles() {
     let permissions = document["permissions"].take();
     let missing: Vec<_> =
         permissions.as_array().expect("a list").iter().filter(|one| one["granted"] == false).collect();
-    assert_eq!(missing.len(), 4);
+    assert_eq!(missing.len(), 5, "one of them is needed for two purposes");
     assert_eq!(
         *missing[0],
         json!({"for": "tasks", "permission": "run.jobs.run", "granted": false, "role": "roles/run.jobsExecutorWithOverrides"})
@@ -469,7 +560,7 @@ fn a_role_on_the_job_alone_counts() {
         .map(|call| (call.path, call.body["permissions"].as_array().map_or(0, Vec::len)))
         .collect();
     let (project, job) = (asked[0].clone(), asked[1].clone());
-    assert_eq!(project, (format!("/v3/projects/{PROJECT}:testIamPermissions"), 19));
+    assert_eq!(project, (format!("/v3/projects/{PROJECT}:testIamPermissions"), 24));
     assert!(job.0.ends_with("/jobs/quill-admin-staging:testIamPermissions"), "{}", job.0);
     assert_eq!((job.1, asked.len()), (1, 2));
 }

@@ -4,9 +4,11 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, anyhow, bail, ensure};
@@ -42,8 +44,12 @@ enum Subject {
     Local,
     /// What the CLI adds to what the cloud takes
     Overhead,
+    /// A whole run of a task that takes no time: time, CPU, memory, requests
+    Run,
     /// From a log entry that can be read to its line on the terminal
     Log,
+    /// `quill-admin doctor`: all checks of one environment, each request taking 100 ms
+    Doctor,
     /// `quill-admin build`: when nothing has changed, after an edit, and its memory
     Image,
     /// Building after an edit
@@ -95,8 +101,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     if wanted(Subject::Overhead) {
         findings.push(overhead()?);
     }
+    if wanted(Subject::Run) {
+        findings.extend(whole_run()?);
+    }
     if wanted(Subject::Log) {
         findings.extend(log()?);
+    }
+    if wanted(Subject::Doctor) {
+        findings.extend(doctor()?);
     }
     if wanted(Subject::Image) {
         findings.extend(image()?);
@@ -309,30 +321,16 @@ fn overhead() -> anyhow::Result<Finding> {
     let mut after_end = Vec::new();
     for _ in 0..RUNS {
         emulator.ask("DELETE", "/emulator/calls", &Value::Null)?;
-        let command = quill_admin(&home)?.args([
-            "add-role",
-            "--env",
-            "bench",
-            "--username",
-            "bench",
-            "--role",
-            "Clinician",
-        ]);
+        let command = quill_admin(&home)?.args(ADD_ROLE);
         // The emulator's clock at the start: when it received this.
         emulator.ask("GET", &format!("/v2/{JOB}"), &Value::Null)?;
         let output = command.output();
         let exit = Timestamp::try_from(SystemTime::now())?;
         ensure!(output.status.success(), "{output}");
 
-        let calls = emulator.ask("GET", "/emulator/calls", &Value::Null)?;
-        let calls = calls["calls"].as_array().context("no calls")?;
-        let received = |wanted: &dyn Fn(&str) -> bool| {
-            let call = calls.iter().find(|call| call["path"].as_str().is_some_and(wanted));
-            call.and_then(|call| call["receivedNs"].as_u64()).context("a call is missing")
-        };
-        let started = received(&|path| path == format!("/v2/{JOB}"))?;
-        let run = received(&|path| path.ends_with(":run"))?;
-        before_run.push(milliseconds(Duration::from_nanos(run - started)));
+        let calls = emulator.calls()?;
+        let run = time_of(&calls, |path| path.ends_with(":run"))?;
+        before_run.push(milliseconds(run.saturating_sub(time_of(&calls, |_| true)?)));
 
         let executions = emulator.ask("GET", &format!("/v2/{JOB}/executions"), &Value::Null)?;
         let completed = executions["executions"]
@@ -353,6 +351,78 @@ fn overhead() -> anyhow::Result<Finding> {
         measured: together.median(),
         note: format!("{}; {:.1} before, {:.1} after", together.note(), before.median(), after.median()),
     })
+}
+
+// --- a run of a task that takes no time ---
+
+fn whole_run() -> anyhow::Result<Vec<Finding>> {
+    let emulator = Emulator::start_with(&["--runner", "scripted", "--log-reads-per-minute", "100000"])?;
+    emulator.put_scripted_job(&[result_line(0), json!({"exit": 0})])?;
+    let home = emulator.home()?;
+    let (mut to_run, mut wall, mut cpu, mut memory, mut requests) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        emulator.ask("DELETE", "/emulator/calls", &Value::Null)?;
+        // The emulator's clock at the start: when it received this.
+        emulator.ask("GET", &format!("/v2/{JOB}"), &Value::Null)?;
+        let started = Instant::now();
+        let process = command(&home, &ADD_ROLE)?.stderr(Stdio::null()).spawn()?;
+        let used = process.wait4()?;
+        wall.push(milliseconds(started.elapsed()));
+        ensure!(used.status.success(), "the run ended with {}", used.status);
+        cpu.push(milliseconds(used.rusage.utime + used.rusage.stime));
+        memory.push(mebibytes(used.rusage.maxrss));
+        let calls = emulator.calls()?;
+        let run = time_of(&calls, |path| path.ends_with(":run"))?;
+        to_run.push(milliseconds(run.saturating_sub(time_of(&calls, |_| true)?)));
+        #[expect(clippy::cast_precision_loss, reason = "a few")]
+        requests.push((calls.len() - 1) as f64);
+    }
+    let finding = |what, unit, target, values: Vec<f64>| {
+        let sample = Sample::new(values);
+        Finding { what, unit, target, measured: sample.median(), note: sample.note() }
+    };
+    Ok(vec![
+        finding("a run: start to RunJob", "ms", 100.0, to_run),
+        finding("a run: whole, of a task of no time", "ms", 300.0, wall),
+        finding("a run: CPU", "ms", 150.0, cpu),
+        finding("a run: peak memory", "MiB", 40.0, memory),
+        finding("a run: requests", "", 8.5, requests),
+    ])
+}
+
+const ADD_ROLE: [&str; 7] = ["add-role", "--env", "bench", "--username", "bench", "--role", "Clinician"];
+
+/// The CLI as just built, in the form in which what it uses can be measured.
+fn command(home: &Home, args: &[&str]) -> anyhow::Result<Command> {
+    let mut command = Command::new(program("quill-admin")?);
+    command
+        .args(args)
+        .current_dir(home.work())
+        .env_clear()
+        .env("HOME", home.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    Ok(command)
+}
+
+/// The last line of a scripted task.
+fn result_line(exit_code: u8) -> Value {
+    let outcome = json!({"result": "failed", "failure": {"message": "measured"}});
+    let line = json!({"quill_admin": {"contract": 1, "exit_code": exit_code, "outcome": outcome}});
+    json!({"log": {"line": line.to_string()}})
+}
+
+/// When the first call of a kind came in, by the emulator's clock.
+fn time_of(calls: &[Value], wanted: impl Fn(&str) -> bool) -> anyhow::Result<Duration> {
+    let call = calls.iter().find(|call| call["path"].as_str().is_some_and(&wanted));
+    let received = call.and_then(|call| call["receivedNs"].as_u64()).context("a call is missing")?;
+    Ok(Duration::from_nanos(received))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some megabytes")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_048_576.0
 }
 
 // --- the log ---
@@ -404,27 +474,16 @@ struct FollowedRun {
 fn followed(tails: u32) -> anyhow::Result<FollowedRun> {
     let emulator =
         Emulator::start_with(&["--runner", "scripted", "--log-tails-per-project", &tails.to_string()])?;
-    let container = json!({"image": format!("europe-west2-docker.pkg.dev/{PROJECT}/quill/admin")});
-    let template = json!({"taskCount": 1, "template": {"containers": [container], "maxRetries": 0}});
-    emulator.ask("PUT", &format!("/emulator/resources/{JOB}"), &json!({"template": template}))?;
-    let outcome = json!({"result": "failed", "failure": {"message": "measured"}});
-    let result = json!({"quill_admin": {"contract": 1, "exit_code": 1, "outcome": outcome}});
     let mut steps = vec![json!({"wait": 700})];
     for number in 0..LINES {
         steps.extend([json!({"log": {"line": format!("line {number}")}}), json!({"wait": 70})]);
     }
-    steps.extend([json!({"log": {"line": result.to_string()}}), json!({"exit": 1})]);
-    emulator.ask("PUT", &format!("/emulator/scripts/{JOB}"), &json!({"steps": steps}))?;
+    steps.extend([result_line(1), json!({"exit": 1})]);
+    emulator.put_scripted_job(&steps)?;
 
     let home = emulator.home()?;
     let started = Instant::now();
-    let mut process = Command::new(program("quill-admin")?)
-        .args(["show-user", "--env", "bench", "--username", "bench"])
-        .current_dir(home.work())
-        .env_clear()
-        .env("HOME", home.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
+    let mut process = command(&home, &["show-user", "--env", "bench", "--username", "bench"])?
         .stderr(Stdio::piped())
         .spawn()?;
     let mut written = Vec::new();
@@ -445,13 +504,11 @@ fn followed(tails: u32) -> anyhow::Result<FollowedRun> {
         let readable = readable(line).with_context(|| format!("{line} is not in the log"))?;
         Ok(at.duration_since(readable).as_secs_f64() * 1000.0)
     });
-    #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
-    let memory = used.rusage.maxrss as f64 / 1_048_576.0;
     Ok(FollowedRun {
         times: Sample::new(times.collect::<anyhow::Result<_>>()?),
         seconds: started.elapsed().as_secs_f64(),
         cpu: milliseconds(used.rusage.utime + used.rusage.stime),
-        memory,
+        memory: mebibytes(used.rusage.maxrss),
     })
 }
 
@@ -496,27 +553,108 @@ impl Emulator {
         self.ask("PUT", &secret, &json!({"value": database.password}))?;
         let value = |name: &str, value: &str| json!({"name": name, "value": value});
         let secret = json!({"secretKeyRef": {"secret": "auth-db-password", "version": "latest"}});
+        self.put_job_with(&json!([
+            value("AUTH_DB_HOST", &database.host),
+            value("AUTH_DB_PORT", &database.port.to_string()),
+            value("AUTH_DB_NAME", &database.name),
+            value("AUTH_DB_USER", &database.user),
+            {"name": "AUTH_DB_PASSWORD", "valueSource": secret},
+        ]))
+    }
+
+    /// A job whose tasks do what these steps say.
+    fn put_scripted_job(&self, steps: &[Value]) -> anyhow::Result<()> {
+        self.put_job_with(&json!([]))?;
+        self.ask("PUT", &format!("/emulator/scripts/{JOB}"), &json!({"steps": steps})).map(drop)
+    }
+
+    /// The job, as `build` leaves it.
+    fn put_job_with(&self, env: &Value) -> anyhow::Result<()> {
         let digest = format!("sha256:{:064}", 0);
         let annotations = json!({
             "admin.quill-medical.org/image-digest": digest,
             "admin.quill-medical.org/contract": "1",
         });
-        let job = json!({"annotations": annotations, "template": {"taskCount": 1, "template": {
-            "containers": [{
-                "image": format!("europe-west2-docker.pkg.dev/{PROJECT}/quill/admin@{digest}"),
-                "env": [
-                    value("AUTH_DB_HOST", &database.host),
-                    value("AUTH_DB_PORT", &database.port.to_string()),
-                    value("AUTH_DB_NAME", &database.name),
-                    value("AUTH_DB_USER", &database.user),
-                    {"name": "AUTH_DB_PASSWORD", "valueSource": secret},
-                ],
-            }],
-            "maxRetries": 0,
-            "timeout": "300s",
-        }}});
-        self.ask("PUT", &format!("/emulator/resources/{JOB}"), &job)?;
-        Ok(())
+        let image = format!("europe-west2-docker.pkg.dev/{PROJECT}/quill/admin@{digest}");
+        let task = json!({"containers": [{"image": image, "env": env}], "maxRetries": 0, "timeout": "300s"});
+        let job = json!({"annotations": annotations, "template": {"taskCount": 1, "template": task}});
+        self.ask("PUT", &format!("/emulator/resources/{JOB}"), &job).map(drop)
+    }
+
+    /// The calls so far, in the order in which they came in.
+    fn calls(&self) -> anyhow::Result<Vec<Value>> {
+        let mut calls = self.ask("GET", "/emulator/calls", &Value::Null)?;
+        serde_json::from_value(calls["calls"].take()).context("no calls")
+    }
+
+    /// Puts everything there that a healthy environment has; returns a home with it.
+    fn healthy(&self, registry: &Registry, address: &str) -> anyhow::Result<Home> {
+        const PLACE: &str = "projects/quill-medical-bench/locations/europe-west2";
+        let resource =
+            |name: &str, value: Value| self.ask("PUT", &format!("/emulator/resources/{name}"), &value);
+        let built = Timestamp::now().to_string();
+        let labels = json!({
+            "org.opencontainers.image.title": "quill-admin-executor",
+            "org.quill-medical.admin.contract": "1",
+        });
+        let image =
+            json!({"architecture": "amd64", "os": "linux", "created": built, "config": {"Labels": labels}});
+        let digest = registry.push(&format!("{PROJECT}/quill/admin"), "latest", &image);
+        let audit = json!({"service": "allServices", "auditLogConfigs": [{"logType": "DATA_WRITE"}]});
+        self.ask("PUT", &format!("/emulator/policies/{PROJECT}"), &json!({"auditConfigs": [audit]}))?;
+        self.ask("PUT", "/emulator/objects/quill-medical-terraform-state", &Value::Null)?;
+        let secret = format!("/emulator/secrets/projects/{PROJECT}/secrets/auth-db-password");
+        self.ask("PUT", &secret, &json!({"value": "bench"}))?;
+        resource(&format!("{PLACE}/repositories/quill"), json!({}))?;
+        let ip = json!({"type": "PRIVATE", "ipAddress": "10.0.0.3"});
+        let instance = json!({"databaseVersion": "POSTGRES_15", "ipAddresses": [ip]});
+        resource(&format!("projects/{PROJECT}/instances/quill-auth-bench"), instance)?;
+        let value = |name: &str, value: &str| json!({"name": name, "value": value});
+        let secret = json!({"secretKeyRef": {"secret": "auth-db-password", "version": "latest"}});
+        let job = json!({
+            "annotations": {
+                "admin.quill-medical.org/image-digest": digest,
+                "admin.quill-medical.org/contract": "1",
+            },
+            "template": {"taskCount": 1, "template": {
+                "containers": [{
+                    "image": format!("{address}/{PROJECT}/quill/admin@{digest}"),
+                    "env": [
+                        value("AUTH_DB_HOST", "10.0.0.3"),
+                        value("AUTH_DB_NAME", "quill_auth"),
+                        value("AUTH_DB_USER", "quill"),
+                        value("AUTH_DB_SSLMODE", "require"),
+                        {"name": "AUTH_DB_PASSWORD", "valueSource": secret},
+                    ],
+                }],
+                "maxRetries": 0,
+                "timeout": "300s",
+                "serviceAccount": format!("quill-admin-bench@{PROJECT}.iam.gserviceaccount.com"),
+                "vpcAccess": {"connector": "quill-vpc-cx-bench", "egress": "PRIVATE_RANGES_ONLY"},
+            }},
+        });
+        resource(JOB, job)?;
+        let service = format!("{PLACE}/services/quill-backend-bench");
+        let revision = format!("{service}/revisions/quill-backend-bench-00001-abc");
+        let backend = json!([{"image": format!("{address}/{PROJECT}/quill/backend@sha256:{:064}", 7)}]);
+        let ready = json!({"type": "Ready", "state": "CONDITION_SUCCEEDED"});
+        resource(&revision, json!({"containers": backend, "conditions": [ready], "createTime": built}))?;
+        let running = json!({
+            "template": {"containers": backend},
+            "latestCreatedRevision": revision,
+            "latestReadyRevision": revision,
+            "terminalCondition": ready,
+            "trafficStatuses": [{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}],
+        });
+        resource(&service, running)?;
+
+        let home = Home::new();
+        let environments = environments().replace("{region}-docker.pkg.dev", address);
+        let (before, _) =
+            environments.split_once("environments:").context("environments.yaml has no environments")?;
+        let environment = format!("bench: {{ project: {PROJECT}, endpoint: \"{}\" }}", self.url);
+        home.write("environments.yaml", &format!("{before}environments:\n  {environment}\n"));
+        Ok(home)
     }
 
     /// One request. HTTP/1.0, where the answer ends with the connection.
@@ -542,6 +680,106 @@ impl Drop for Emulator {
         // Nothing it has is worth a proper end.
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+// --- the doctor ---
+
+/// What every request takes, at the cloud and at the registry.
+const REQUEST: Duration = Duration::from_millis(100);
+
+fn doctor() -> anyhow::Result<Vec<Finding>> {
+    registry::installed().map_err(|reason| anyhow!("the doctor cannot be measured: {reason}"))?;
+    let registry = Registry::start();
+    let slow = SlowRegistry::before(&registry)?;
+    let emulator = Emulator::start_with(&["--runner", "scripted"])?;
+    let home = emulator.healthy(&registry, &slow.address)?;
+    let delay = json!([{"path": "*", "action": {"delay": REQUEST.as_millis()}}]);
+    emulator.ask("PUT", "/emulator/faults", &delay)?;
+
+    let mut requests = Vec::new();
+    let mut reads = Vec::new();
+    let wall = Sample::take(RUNS, || {
+        emulator.ask("DELETE", "/emulator/calls", &Value::Null)?;
+        let before = slow.requests.load(Ordering::SeqCst);
+        let command = quill_admin(&home)?.args(["doctor", "--env", "bench", "--json"]);
+        let started = Instant::now();
+        let output = command.output();
+        let took = started.elapsed();
+        let document = output.json();
+        for check in document["checks"].as_array().context("no checks")? {
+            // The machine is what it is; everything else is as it should be.
+            let of_machine = check["scope"] == "machine";
+            ensure!(
+                of_machine || ["healthy", "skipped"].iter().any(|well| check["result"] == *well),
+                "{check:#}"
+            );
+        }
+        let calls = emulator.ask("GET", "/emulator/calls", &Value::Null)?;
+        let calls = calls["calls"].as_array().context("no calls")?;
+        let is_read =
+            |call: &&Value| call["path"].as_str().is_some_and(|path| path.ends_with("entries:list"));
+        #[expect(clippy::cast_precision_loss, reason = "some dozens")]
+        {
+            requests.push((calls.len() + slow.requests.load(Ordering::SeqCst) - before) as f64);
+            reads.push(calls.iter().filter(is_read).count() as f64);
+        }
+        Ok(milliseconds(took))
+    })?;
+    let (requests, reads) = (Sample::new(requests), Sample::new(reads));
+    let finding = |what, unit, target, sample: &Sample, measured| Finding {
+        what,
+        unit,
+        target,
+        measured,
+        note: sample.note(),
+    };
+    let most = |sample: &Sample| sample.0.last().copied().unwrap_or_default();
+    Ok(vec![
+        finding("doctor: one environment, 100 ms a request", "ms", 1200.0, &wall, wall.median()),
+        // At most 60, and 4.
+        finding("doctor: requests, with those to the registry", "", 61.0, &requests, most(&requests)),
+        finding("doctor: reads of the log", "", 5.0, &reads, most(&reads)),
+    ])
+}
+
+/// A registry whose every answer takes its time.
+struct SlowRegistry {
+    address: String,
+    requests: Arc<AtomicUsize>,
+}
+
+impl SlowRegistry {
+    fn before(registry: &Registry) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?.to_string();
+        let requests = Arc::<AtomicUsize>::default();
+        let (server, count) = (registry.address(), Arc::clone(&requests));
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let (server, count) = (server.clone(), Arc::clone(&count));
+                // A connection that breaks is the client's to tell.
+                std::thread::spawn(move || relay(client, &server, &count));
+            }
+        });
+        Ok(Self { address, requests })
+    }
+}
+
+/// Passes a connection on. The questions are small: each comes in one piece.
+fn relay(mut client: TcpStream, server: &str, requests: &AtomicUsize) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(server)?;
+    let (mut answers, mut back) = (server.try_clone()?, client.try_clone()?);
+    std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+    let mut buffer = [0; 16 * 1024];
+    loop {
+        let count = client.read(&mut buffer)?;
+        if count == 0 {
+            return server.shutdown(std::net::Shutdown::Write);
+        }
+        requests.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(REQUEST);
+        server.write_all(&buffer[..count])?;
     }
 }
 

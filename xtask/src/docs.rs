@@ -1,47 +1,37 @@
-//! `cargo xtask docs`: the reference pages, made from what they describe.
+//! `cargo xtask docs`: the reference pages, made from what they describe, and the guide's transcripts,
+//! made by a chapter of the end-to-end tests.
+//!
+//! **To add a page of reference:** its line in [`run`], its line in docs/SUMMARY.md.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
 use quill_admin_contract::reference;
+use quill_admin_testkit::bin;
+use serde_json::Value;
 
 use crate::run;
 
-const COMMANDS: [&[&str]; 20] = [
-    &[],
-    &["create-superadmin"],
-    &["update-permissions"],
-    &["add-role"],
-    &["remove-role"],
-    &["show-user"],
-    &["check"],
-    &["attach"],
-    &["cancel"],
-    &["logs"],
-    &["history"],
-    &["build"],
-    &["restore-backend"],
-    &["envs"],
-    &["login"],
-    &["whoami"],
-    &["local"],
-    &["local", "status"],
-    &["local", "reset"],
-    &["local", "serve"],
-];
-
 /// Writes the pages, or with `check` fails when one is not what it would be.
 pub(crate) fn run(check: bool) -> anyhow::Result<()> {
+    let list = checks()?;
     let pages = [
-        ("actions.md", reference::actions()),
-        ("variables.md", reference::variables()),
-        ("exit-codes.md", reference::exit_codes()),
-        ("commands.md", commands()?),
+        ("reference/actions.md", reference::actions()),
+        ("reference/variables.md", reference::variables()),
+        ("reference/exit-codes.md", reference::exit_codes()),
+        ("reference/result-line.md", reference::result_line()),
+        ("reference/commands.md", commands()?),
+        ("reference/environments.md", quill_admin(&["reference", "environments"])?),
+        ("reference/permissions.md", quill_admin(&["reference", "permissions"])?),
+        ("reference/checks.md", checks_page(&list)?),
+        ("troubleshooting.md", troubleshooting(&list)?),
     ];
     let mut stale = Vec::new();
     for (name, text) in pages {
-        let path: PathBuf = run::root().join("docs/reference").join(name);
+        let path: PathBuf = run::root().join("docs").join(name);
         if std::fs::read_to_string(&path).ok().as_deref() == Some(&text) {
             continue;
         }
@@ -54,20 +44,122 @@ pub(crate) fn run(check: bool) -> anyhow::Result<()> {
         println!("wrote {}", path.display());
     }
     if !stale.is_empty() {
-        bail!("stale in docs/reference: {}; write them with: cargo xtask docs", stale.join(", "));
+        bail!("stale in docs: {}; write them with: cargo xtask docs", stale.join(", "));
     }
+    Ok(())
+}
+
+/// Plays the scenes of the guide and writes what they show, or with `check` compares it.
+pub(crate) fn transcripts(check: bool) -> anyhow::Result<()> {
+    let status = run::cargo_command()
+        .args(["test", "--release", "--workspace", "--locked", "--test", "e2e", "--", "guide::"])
+        .env("QUILL_ADMIN_DOCS", if check { "check" } else { "write" })
+        .env(bin::BIN_DIR, run::bin_dir()?)
+        .status()
+        .context("failed to start cargo")?;
+    ensure!(status.success(), "the guide's transcripts: {status}");
     Ok(())
 }
 
 fn commands() -> anyhow::Result<String> {
     let mut page = String::from("# Commands\n\nWhat `--help` says, command by command.\n");
-    for command in COMMANDS {
-        let mut process = Command::new(run::bin_dir()?.join("quill-admin"));
-        let output = process.args(command).arg("--help").env("NO_COLOR", "1").output()?;
-        ensure!(output.status.success(), "{process:?} failed: {}", output.status);
-        let help = String::from_utf8(output.stdout).context("help is text")?;
-        let name = ["quill-admin"].iter().chain(command).copied().collect::<Vec<_>>().join(" ");
+    let mut open = vec![Vec::new()];
+    while let Some(command) = open.pop() {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        let help = quill_admin(&[&words[..], &["--help"]].concat())?;
+        let name = [&["quill-admin"], &words[..]].concat().join(" ");
         page = format!("{page}\n## `{name}`\n\n```text\n{}\n```\n", help.trim_end());
+        let deeper = subcommands(&help).into_iter().map(|one| [&command[..], &[one]].concat());
+        open.extend(deeper.collect::<Vec<_>>().into_iter().rev());
     }
     Ok(page)
+}
+
+/// What the doctor looks at, and the document it prints, as it tells itself.
+fn checks() -> anyhow::Result<Value> {
+    let mut process = Command::new(run::bin_dir()?.join("quill-admin"));
+    let output = process.args(["doctor", "--list", "--json"]).output()?;
+    ensure!(output.status.success(), "{process:?} failed: {}", output.status);
+    serde_json::from_slice(&output.stdout).context("the list is JSON")
+}
+
+fn checks_page(list: &Value) -> anyhow::Result<String> {
+    let rows = |key: &str| list[key].as_array().with_context(|| format!("the list has no {key}"));
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut page = String::from(
+        "# Checks\n\n\
+         What `quill-admin doctor` looks at, in the order it tells the results in. A check that needs another is\n\
+         skipped where that one finds nothing to look at. `repository` is looked at with `--repo`,\n\
+         `database-check` with `--deep`, or when they are named with `--only`.\n\n\
+         | check | of | what it looks at | needs |\n|---|---|---|---|\n",
+    );
+    for check in rows("checks")? {
+        let id = text(&check["id"]);
+        let needs: Vec<String> =
+            check["needs"].as_array().into_iter().flatten().map(|need| format!("`{}`", text(need))).collect();
+        writeln!(
+            page,
+            "| [`{id}`](../troubleshooting.md#{id}) | {} | {} | {} |",
+            text(&check["scope"]),
+            text(&check["title"]),
+            needs.join(", ")
+        )?;
+    }
+    page.push_str(
+        "\nResults: healthy; warning, something worth knowing; problem, something does not work or is not safe;\n\
+         undecided, with the cause; skipped. Exit codes: 0 where nothing is a problem or undecided, 30 with a problem,\n\
+         31 where something is undecided and nothing a problem.\n\n\
+         ## The document of `--json`\n\n| field | |\n|---|---|\n",
+    );
+    for field in rows("document")? {
+        writeln!(page, "| `{}` | {} |", text(&field["field"]), text(&field["meaning"]))?;
+    }
+    Ok(page)
+}
+
+/// The commands that a help lists, but for `help`.
+fn subcommands(help: &str) -> Vec<String> {
+    let list = help.split_once("\nCommands:\n").map_or("", |(_, rest)| rest);
+    list.lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        // Descriptions go on further to the right.
+        .filter(|name| !name.is_empty() && *name != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What the program prints.
+fn quill_admin(args: &[&str]) -> anyhow::Result<String> {
+    let mut process = Command::new(run::bin_dir()?.join("quill-admin"));
+    let output = process.args(args).env("NO_COLOR", "1").output()?;
+    ensure!(output.status.success(), "{process:?} failed: {}", output.status);
+    String::from_utf8(output.stdout).context("it prints text")
+}
+
+/// What stands in a section that nobody has written yet; a test does not let it stay.
+const SECTION: &str = "**What you see.**\n\n**Why.**\n\n**The doctor**\n\n**By hand.**\n";
+
+/// The guide's page with a section for every check, in the catalogue's order and under its title. What
+/// stands in them is written by hand, and stays.
+fn troubleshooting(list: &Value) -> anyhow::Result<String> {
+    let path = run::root().join("docs/troubleshooting.md");
+    let page =
+        std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    let mut parts = page.split("\n## ");
+    let mut text = format!("{}\n", parts.next().unwrap_or_default().trim_end());
+    let mut sections: BTreeMap<&str, &str> =
+        parts.map(|part| part.split_once('\n').unwrap_or((part, ""))).collect();
+    for check in list["checks"].as_array().context("the list has no checks")? {
+        let (id, title) = (check["id"].as_str().unwrap_or_default(), &check["title"]);
+        let body = sections.remove(id).unwrap_or(SECTION).trim();
+        let written = match body.split_once('\n') {
+            Some((old, rest)) if old.starts_with('*') && !old.starts_with("**") => rest.trim(),
+            _ => body,
+        };
+        write!(text, "\n## {id}\n\n*{}*\n\n{written}\n", title.as_str().unwrap_or_default())?;
+    }
+    let orphans: Vec<&str> = sections.into_keys().collect();
+    ensure!(orphans.is_empty(), "{} has sections of no check: {}", path.display(), orphans.join(", "));
+    Ok(text)
 }

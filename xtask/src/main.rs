@@ -4,6 +4,7 @@
 mod bench;
 mod docs;
 mod run;
+mod terraform;
 mod test;
 
 use std::process::ExitCode;
@@ -27,9 +28,10 @@ enum Verb {
     /// can be, because what a child has used includes its parent's memory at the start
     #[command(hide = true)]
     Measure(bench::Program),
-    /// Writes docs/reference from the contract and the CLI's help
+    /// Writes the reference from the contract and the CLI, and the guide's transcripts and pictures from
+    /// what the commands show
     Docs {
-        /// Write nothing; fail when a page is stale
+        /// Write nothing; fail when something is stale
         #[arg(long)]
         check: bool,
     },
@@ -43,6 +45,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Verb::Docs { check } => {
             run::cargo(["build", "--release", "--workspace", "--bins", "--locked"])?;
             docs::run(check)?;
+            docs::transcripts(check)?;
             Ok(ExitCode::SUCCESS)
         }
     }

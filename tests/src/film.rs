@@ -1,0 +1,287 @@
+//! What a terminal shows while commands are used: as text and as pictures for the documentation.
+//!
+//! A page of the documentation names a transcript between two comments, `<!-- transcript: NAME -->` and
+//! `<!-- end -->`; pictures are `docs/pictures/NAME-light.svg` and `-dark.svg`. Tests compare them with
+//! what the commands show now, and write them where [`WRITE`] says so: `cargo xtask docs`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use anstyle::{Color, RgbColor};
+use anstyle_svg::{Term, VGA, WIN10_CONSOLE};
+use quill_admin_testkit::docker::root;
+use quill_admin_testkit::home::Run;
+use quill_admin_testkit::terminal::Terminal;
+use regex::Regex;
+use vt100::Parser;
+
+/// Says `write`: pages and pictures are written, not compared.
+pub const WRITE: &str = "QUILL_ADMIN_DOCS";
+
+/// More rows than a command shows, so that none scrolls away.
+const ROWS: NonZeroU16 = NonZeroU16::new(400).expect("a number of rows");
+const COLUMNS: NonZeroU16 = NonZeroU16::new(80).expect("a number of columns");
+
+/// How a character looks, as the parameters of a terminal's escape sequence.
+type Look = String;
+/// A line, character by character.
+type Line = Vec<(char, Look)>;
+
+/// What a terminal has shown.
+#[derive(Default)]
+pub struct Film {
+    lines: Vec<Line>,
+}
+
+impl Film {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A command, as it is typed, and what it shows while somebody does what `act` says.
+    ///
+    /// `run` gets the command's words without the program's name.
+    #[must_use]
+    pub fn shot(
+        mut self,
+        command: &str,
+        code: i32,
+        run: impl FnOnce(&[&str]) -> Run,
+        act: impl FnOnce(&mut Terminal),
+    ) -> Self {
+        let words = shell_words::split(command).expect("a command line");
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        assert_eq!(words.first(), Some(&"quill-admin"), "{command}");
+        let mut terminal = run(&words[1..]).terminal();
+        act(&mut terminal);
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), code, "{command}\n{}", ended.text());
+        if !self.lines.is_empty() {
+            self.lines.push(Line::new());
+        }
+        self.lines.push(format!("$ {command}").chars().map(|c| (c, "1".to_owned())).collect());
+        let mut lines = screen(&ended.transcript);
+        // What is left of a spinner: how far it was is a matter of chance.
+        lines.retain(|line| !line.iter().any(|(character, _)| ('\u{2800}'..='\u{28ff}').contains(character)));
+        // What is left of a question that was answered faster than it was drawn.
+        let answered = |pair: &[Line]| plain(&pair[0]).starts_with("? ") && plain(&pair[1]).starts_with("✔ ");
+        while let Some(left) = lines.windows(2).position(answered) {
+            lines.remove(left);
+        }
+        // The log is shown as it comes, which is not always in order.
+        let is_log = |line: &Line| plain(line).starts_with("  │ ");
+        for log in lines.chunk_by_mut(|one, next| is_log(one) && is_log(next)) {
+            log.sort_by_key(|line| !plain(line).starts_with("  │ connecting "));
+        }
+        self.lines.extend(lines.iter().map(redact));
+        self
+    }
+
+    /// The same as plain text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let lines = self.lines.iter().map(|line| plain(line).trim_end().to_owned());
+        lines.collect::<Vec<_>>().join("\n") + "\n"
+    }
+
+    fn svg(&self, term: Term) -> String {
+        let mut ansi = String::new();
+        for line in &self.lines {
+            let mut now = "";
+            for (character, look) in line {
+                if look != now {
+                    let _ = write!(ansi, "\x1b[0;{look}m");
+                    now = look;
+                }
+                ansi.push(*character);
+            }
+            ansi.push_str("\x1b[0m\n");
+        }
+        term.render_svg(&ansi)
+    }
+
+    /// Every page that names this transcript has it, word by word.
+    pub fn transcript(&self, name: &str) {
+        let mark = format!("<!-- transcript: {name} -->\n");
+        let block = format!("{mark}```text\n{}```\n", self.text());
+        let mut found = false;
+        for page in pages() {
+            update(&page, |text| {
+                let Some((before, rest)) = text.split_once(&mark) else { return text.to_owned() };
+                found = true;
+                let (_, after) =
+                    rest.split_once("<!-- end -->").unwrap_or_else(|| panic!("{mark} has no end"));
+                format!("{before}{block}<!-- end -->{after}")
+            });
+        }
+        assert!(found, "no page has the transcript {name}");
+    }
+
+    /// The two pictures are what the terminal shows.
+    pub fn picture(&self, name: &str) {
+        let term = Term::new().min_width_px(720);
+        let rgb = |red, green, blue| Color::from(RgbColor(red, green, blue));
+        for (theme, term) in [
+            ("light", term.palette(VGA).fg_color(rgb(0x1f, 0x23, 0x28)).bg_color(rgb(0xf6, 0xf8, 0xfa))),
+            (
+                "dark",
+                term.palette(WIN10_CONSOLE).fg_color(rgb(0xe6, 0xed, 0xf3)).bg_color(rgb(0x0d, 0x11, 0x17)),
+            ),
+        ] {
+            let svg = self.svg(term);
+            update(&root().join(format!("docs/pictures/{name}-{theme}.svg")), |_| svg.clone());
+        }
+    }
+}
+
+/// The pages that may have transcripts.
+#[must_use]
+pub fn pages() -> Vec<PathBuf> {
+    let mut pages = vec![root().join("README.md")];
+    let folder = fs::read_dir(root().join("docs")).expect("docs");
+    pages.extend(
+        folder
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|it| it == "md")),
+    );
+    pages.sort();
+    pages
+}
+
+/// Compares a file with what it should be, or makes it so.
+fn update(path: &Path, wanted: impl FnOnce(&str) -> String) {
+    // Scenes are tests, which run side by side, and several are on one page.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let is = fs::read_to_string(path).unwrap_or_default();
+    let wanted = wanted(&is);
+    if is == wanted {
+        return;
+    }
+    if std::env::var(WRITE).is_ok_and(|value| value == "write") {
+        fs::create_dir_all(path.parent().expect("a folder")).expect("make a folder");
+        fs::write(path, wanted).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        return;
+    }
+    let differs = wanted.lines().zip(is.lines()).find(|(wanted, is)| wanted != is);
+    panic!("{} is stale; write it with: cargo xtask docs\nfirst difference: {differs:#?}", path.display());
+}
+
+/// What is on the screen in the end; lines that were broken at its edge are whole.
+fn screen(transcript: &str) -> Vec<Line> {
+    let mut parser = Parser::new(ROWS, COLUMNS, 0);
+    parser.process(transcript.as_bytes());
+    let screen = parser.screen();
+    let last = screen.cell(ROWS.get() - 1, 0);
+    assert!(last.is_some_and(|cell| !cell.has_contents()), "it is longer than the screen");
+    let mut lines = Vec::new();
+    let mut line = Line::new();
+    for row in 0..ROWS.get() {
+        for column in 0..COLUMNS.get() {
+            let Some(cell) = screen.cell(row, column) else { continue };
+            if cell.is_wide_continuation() {
+                continue;
+            }
+            let look = look(cell);
+            let contents = cell.contents();
+            let contents = if contents.is_empty() { " " } else { contents };
+            line.extend(contents.chars().map(|character| (character, look.clone())));
+        }
+        if !screen.row_wrapped(row) {
+            while line.last().is_some_and(|(character, _)| *character == ' ') {
+                line.pop();
+            }
+            lines.push(std::mem::take(&mut line));
+        }
+    }
+    while lines.last().is_some_and(Vec::is_empty) {
+        lines.pop();
+    }
+    lines
+}
+
+fn look(cell: &vt100::Cell) -> Look {
+    let mut look = Vec::new();
+    if cell.bold() {
+        look.push("1".to_owned());
+    }
+    if cell.dim() {
+        look.push("2".to_owned());
+    }
+    if cell.underline() {
+        look.push("4".to_owned());
+    }
+    match cell.fgcolor() {
+        vt100::Color::Default => {}
+        vt100::Color::Idx(number) => look.push(format!("38;5;{number}")),
+        vt100::Color::Rgb(red, green, blue) => look.push(format!("38;2;{red};{green};{blue}")),
+    }
+    look.join(";")
+}
+
+fn plain(line: &Line) -> String {
+    line.iter().map(|(character, _)| character).collect()
+}
+
+/// Replaces what differs from run to run, or belongs to the machine that the commands were run on, by what
+/// it could be for a reader.
+fn redact(line: &Line) -> Line {
+    [
+        (r"(quill-admin-[a-z]+)-[a-z0-9]{5}\b", "$1-x7k2p"),
+        (
+            r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "019ab2c4-5d6e-7f80-91a2-b3c4d5e6f708",
+        ),
+        (r"\d+\.\d s\b", "N.N s"),
+        (r"\d+\.\d\d ([kM]B)\b", "N $1"),
+        (r"PostgreSQL \d+\.\d+( \([^)]*\))?", "PostgreSQL 15"),
+        (r"\w+ of Docker Engine \S+", "BuildKit of Docker Engine N"),
+        (r"Docker Engine \S+, [^,]+, ", "Docker Engine N, BuildKit, "),
+        (r"\d+\.\d\d GB free", "N GB free"),
+        (r"sha256:[0-9a-f]{12}\b", "sha256:4b825dc642cb"),
+        // The database, and the registry, that stand in for Google's.
+        (r"(127\.0\.0\.1|localhost):\d+/quill_[0-9a-f]{32} as \w+", "10.20.0.3:5432/quill_auth as quill"),
+        (r"(AUTH_DB_HOST:) 127\.0\.0\.1", "$1 10.20.0.3"),
+        (r"as quill_[0-9a-f]{32}", "as quill"),
+        (r"quill_[0-9a-f]{32}", "quill_auth"),
+        (r"127\.0\.0\.1:\d+/quill-medical", "europe-west2-docker.pkg.dev/quill-medical"),
+        (r"example\.invalid/none:1", "rust:1.95.0-slim-bookworm"),
+        (r"(127\.0\.0\.1|localhost):\d+", "$1:PORT"),
+        (r"(sha256:|source-)([0-9a-f]{64}|[0-9a-f]{32})\b", "${1}4b825dc642cb6eb9a060e54bf8d69288"),
+        (r"(source {10,}|latest, )[0-9a-f]{12}", "${1}0123456789ab"),
+        (r"^(  revision +quill-backend-staging)-\d{5}-[a-z0-9]{3}", "$1-00003-xyz"),
+        (r"emulator@localhost \(tester\)", "steve@example.org (steve)"),
+        (r"\b\d{4}-\d\d-\d\d \d\d:\d\d", "2026-08-14 09:30"),
+        (r"\b\d\d:\d\d:\d\d(\.\d+)?", "09:30:00"),
+        (r"/\S+/quill-admin-home-\w+/work", "~/quill-admin"),
+        (r"/\S+/quill-admin-home-\w+", "~"),
+    ]
+    .iter()
+    .fold(line.clone(), |line, (pattern, replacement)| {
+        replace(&line, &Regex::new(pattern).expect("a valid pattern"), replacement)
+    })
+}
+
+/// What replaces something looks like its beginning did.
+fn replace(line: &Line, pattern: &Regex, replacement: &str) -> Line {
+    let text = plain(line);
+    let position = |byte: usize| text[..byte].chars().count();
+    let mut replaced = Line::new();
+    let mut done = 0;
+    for captures in pattern.captures_iter(&text) {
+        let found = captures.get(0).expect("the whole match");
+        let (from, to) = (position(found.start()), position(found.end()));
+        let mut new = String::new();
+        captures.expand(replacement, &mut new);
+        replaced.extend_from_slice(&line[done..from]);
+        replaced.extend(new.chars().map(|character| (character, line[from].1.clone())));
+        done = to;
+    }
+    replaced.extend_from_slice(&line[done..]);
+    replaced
+}

@@ -1,0 +1,915 @@
+//! The doctor: what it finds, what it cannot decide, and what it puts right.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cloud_emulator::{Fault, FaultAction, RecordedCall, Script, SecretVersionState, Step};
+use insta::assert_snapshot;
+use quill_admin_e2e::clinic::{ADDRESS, Clinic, INSTANCE, REPOSITORY, SECRET, days_ago, image, instance};
+use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::{Finished as _, JOB, PROJECT, World, redact};
+use quill_admin_testkit::home::{Home, Output};
+use quill_admin_testkit::postgres::{Database, Generation};
+use quill_admin_testkit::{needs_docker, needs_registry};
+use serde_json::{Value, json};
+
+/// The checks of an environment that ask something of the outside, with the path and the permission of
+/// what they ask.
+const QUESTIONS: [(&str, &str, &str); 7] = [
+    ("project", "/v3/projects/quill-medical-staging", "resourcemanager.projects.get"),
+    ("apis", "*services:batchGet", "serviceusage.services.get"),
+    ("audit-logging", "*:getIamPolicy", "resourcemanager.projects.getIamPolicy"),
+    ("job", "*/jobs/quill-admin-staging", "run.jobs.get"),
+    ("job-settings", "*/jobs/quill-admin-staging", "run.jobs.get"),
+    ("job-secrets", "*/secrets/*", "secretmanager.versions.get"),
+    ("database", "*/instances/*", "cloudsql.instances.get"),
+];
+
+macro_rules! clinic {
+    () => {{
+        needs_registry!();
+        Clinic::healthy()
+    }};
+}
+
+/// Without what differs from run to run, beside what always does.
+pub(crate) fn shown(clinic: &Clinic, text: &str) -> String {
+    let text = text.replace(&clinic.world.home.work().display().to_string(), "/…");
+    let text = [
+        (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
+        (r"sha256:[0-9a-f]{12}\b", "sha256:SHORT"),
+        (r"(number |projects/)\d+\b", "${1}NUMBER"),
+        (r"quill-admin \d+\.\d+\.\d+", "quill-admin VERSION"),
+    ]
+    .iter()
+    .fold(text, |text, (pattern, replacement)| {
+        regex::Regex::new(pattern).expect("valid").replace_all(&text, *replacement).into_owned()
+    });
+    redact(&text)
+}
+
+/// What one check says: its lines without the heading and the sum.
+pub(crate) fn says(clinic: &Clinic, id: &str, code: i32) -> String {
+    let output = clinic.doctor(["--only", id]).output().exits(code);
+    let lines = output.stdout.lines().skip(1).take_while(|line| !line.is_empty());
+    shown(clinic, &lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// The results in a document, by id.
+pub(crate) fn results(document: &Value) -> BTreeMap<String, String> {
+    let checks = document["checks"].as_array().expect("a list");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    checks.iter().map(|check| (text(&check["id"]), text(&check["result"]))).collect()
+}
+
+pub(crate) fn check<'a>(document: &'a Value, id: &str) -> &'a Value {
+    let checks = document["checks"].as_array().expect("a list");
+    checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("no {id} in {document:#}"))
+}
+
+/// The calls the cloud has received, and forgets.
+fn calls(clinic: &Clinic) -> Vec<RecordedCall> {
+    clinic.world.emulator.calls()
+}
+
+/// How often something was asked that is not a question.
+fn changes(clinic: &Clinic) -> usize {
+    let asks = |call: &&RecordedCall| {
+        call.method == "GET"
+            || call.path.contains("testIam")
+            || call.path.contains(":getIamPolicy")
+            || call.path.ends_with("entries:list")
+    };
+    calls(clinic).iter().filter(|call| !asks(call)).count()
+}
+
+fn find_job(clinic: &Clinic) -> Value {
+    clinic.world.job().expect("there is a job")
+}
+
+#[test]
+fn a_healthy_environment_is_said_to_be_so_and_nothing_is_asked_twice() {
+    let clinic = clinic!();
+    let output = clinic.doctor(["--skip", "machine-docker"]).output().exits(0);
+    assert_snapshot!(shown(&clinic, &output.to_string()));
+
+    let calls = calls(&clinic);
+    let lines: Vec<String> = calls
+        .iter()
+        .map(|call| format!("{} {}?{} {}", call.method, call.path, call.query, call.body))
+        .collect();
+    let different: BTreeSet<&String> = lines.iter().collect();
+    assert_eq!(different.len(), lines.len(), "{lines:#?}");
+    // The registry's own greeting comes with every request of somebody it does not know.
+    let asked = clinic.proxy.requests();
+    let mut manifests: Vec<&String> = asked.iter().filter(|line| !line.ends_with("/v2/")).collect();
+    manifests.sort_unstable();
+    let count = manifests.len();
+    manifests.dedup();
+    assert_eq!(manifests.len(), count, "{asked:#?}");
+    assert!(calls.len() + asked.len() <= 60, "{} and {}", calls.len(), asked.len());
+    let reads = calls.iter().filter(|call| call.path.ends_with("entries:list")).count();
+    assert!(reads <= 4, "{reads}");
+    assert_eq!(changes(&clinic), 0);
+}
+
+#[test]
+fn the_document_has_the_fields_it_is_said_to_have() {
+    let clinic = clinic!();
+    clinic.put_job("/template/template/maxRetries", json!(3));
+    let list = clinic.world.quill_admin(["doctor", "--list", "--json"]).output().exits(0).json();
+    let described: BTreeSet<String> = list["document"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|field| field["field"].as_str().expect("a name").to_owned())
+        .collect();
+    let document =
+        clinic.doctor(["--json", "--fix", "--dry-run", "--skip", "machine-docker"]).output().exits(30).json();
+    let mut there = BTreeSet::new();
+    fields(&document, "", &mut there);
+    assert_eq!(there.difference(&described).collect::<Vec<_>>(), Vec::<&String>::new());
+    let missing: Vec<&String> =
+        described.difference(&there).filter(|field| !field.starts_with("after.")).collect();
+    assert_eq!(missing, Vec::<&String>::new());
+    assert_eq!((&document["exit_code"], &document["schema"]), (&json!(30), &json!(1)));
+    let settings = check(&document, "job-settings");
+    assert_eq!(settings["help"], "docs/troubleshooting.md#job-settings");
+    assert_eq!(settings["findings"][0]["evidence"], json!(["max retries: 3 → 0"]));
+    assert_eq!(settings["findings"][0]["treatment"]["id"], "put-job-right");
+    assert_eq!(document["treatments"][0]["outcome"], "dry_run");
+    assert_eq!(changes(&clinic), 0);
+}
+
+/// The paths of all fields of a document.
+fn fields(value: &Value, path: &str, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                into.insert(path.clone());
+                fields(value, &path, into);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| fields(value, &format!("{path}[]"), into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn what_is_chosen_is_run_and_nothing_else() {
+    let clinic = clinic!();
+    let list = clinic.world.quill_admin(["doctor", "--list"]).output().exits(0);
+    assert_snapshot!(list.stdout);
+    let some = clinic.doctor(["--only", "database,job", "--json"]).output().exits(0).json();
+    assert_eq!(results(&some).into_keys().collect::<Vec<_>>(), ["database", "job"]);
+    assert_eq!(calls(&clinic).len(), 2, "one question each, and nothing they need besides");
+    let rest = clinic.doctor(["--skip", "machine-docker,job,apis", "--json"]).output().exits(0).json();
+    assert!(results(&rest).keys().all(|id| !["machine-docker", "job", "apis"].contains(&id.as_str())));
+    let unknown = clinic.doctor(["--only", "job-setings"]).output().exits(2);
+    assert!(unknown.stderr.contains("there is no check \"job-setings\""), "{unknown}");
+    assert!(unknown.stderr.contains("did you mean job-settings?"), "{unknown}");
+}
+
+#[test]
+fn without_an_environment_every_one_is_looked_at_that_is_not_emulated() {
+    let world = World::empty();
+    let url = world.emulator.url();
+    let file = world.home.read("environments.yaml").replace(
+        "teaching: { project: quill-medical-teaching }",
+        &format!("teaching: {{ project: quill-medical-teaching, endpoint: \"{url}\" }}"),
+    );
+    world.home.write("environments.yaml", &file);
+    let output = world.quill_admin(["doctor", "--only", "machine-config,job", "--quiet"]).output().exits(30);
+    let headings: Vec<&str> =
+        output.stdout.lines().filter(|line| !line.starts_with(' ') && !line.is_empty()).collect();
+    assert_eq!(headings[..2], ["staging", "teaching"], "{output}");
+    let local = world.quill_admin(["doctor", "--only", "job", "--env", "local"]).output().exits(0);
+    assert!(local.stdout.starts_with("local\n"), "{local}");
+}
+
+#[test]
+fn the_environment_on_this_machine_has_nothing_around_its_job() {
+    let world = World::empty();
+    let output = world
+        .quill_admin(["doctor", "--env", "local", "--deep", "--skip", "machine-docker,machine-gcloud"])
+        .output()
+        .exits(0);
+    let text = output.stdout.replace(&world.home.work().display().to_string(), "/…");
+    assert_snapshot!(redact(&text.replace(env!("CARGO_PKG_VERSION"), "VERSION")));
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_a_finding_of_its_own() {
+    let home = Home::new();
+    let doctor = |args: &[&str]| {
+        home.quill_admin(["doctor", "--skip", "machine-docker,machine-gcloud,machine-contract"])
+            .args(args.iter().copied())
+            .output()
+    };
+    let none = doctor(&[]).exits(30);
+    assert!(none.stdout.contains("✘ machine-config"), "{none}");
+    home.write("environments.yaml", "environments: { staging: { projct: x } }");
+    let wrong = doctor(&["--env", "staging"]).exits(30);
+    assert!(wrong.stdout.contains("unknown key \"projct\""), "{wrong}");
+    assert!(wrong.stdout.contains("did you mean \"project\"?"), "{wrong}");
+    assert!(wrong.stdout.contains("- job              skipped: it needs machine-config"), "{wrong}");
+}
+
+#[test]
+fn a_sign_in_that_is_refused_keeps_everything_from_being_looked_at() {
+    let world = World::signed_in(Script::default());
+    let run = |token: &str| {
+        world.home.write("token", token);
+        let only = "machine-sign-in,project,job";
+        world
+            .quill_admin(["doctor", "--env", "staging", "--only", only, "--access-token-file", "token"])
+            .output()
+    };
+    let good = run(quill_admin_e2e::TOKEN).exits(0);
+    assert!(good.stdout.contains("✔ machine-sign-in"), "{good}");
+    let empty = run("").exits(30);
+    assert!(empty.stdout.contains("✘ machine-sign-in"), "{empty}");
+    assert!(empty.stdout.contains("next: sign in with: quill-admin login"), "{empty}");
+    assert!(empty.stdout.contains("- project          skipped: it needs machine-sign-in"), "{empty}");
+    assert!(empty.stdout.contains("- job              skipped: it needs machine-sign-in"), "{empty}");
+    // What Google Cloud does not take is for the first to find out who asks.
+    let wrong = run("ya29.other").exits(31);
+    assert!(wrong.stdout.contains("? project          could not be decided"), "{wrong}");
+    assert!(wrong.stdout.contains("- job              skipped: it needs project"), "{wrong}");
+}
+
+#[test]
+fn nobody_signed_in_is_a_problem() {
+    let world = World::signed_in(Script::default());
+    let nobody =
+        world.quill_admin(["doctor", "--env", "staging", "--only", "machine-sign-in"]).output().exits(30);
+    assert!(nobody.stdout.contains("nobody is signed in on this machine"), "{nobody}");
+    assert!(nobody.stdout.contains("help: docs/troubleshooting.md#machine-sign-in"), "{nobody}");
+}
+
+#[test]
+fn gcloud_and_docker_are_looked_for() {
+    let clinic = clinic!();
+    assert_eq!(says(&clinic, "machine-gcloud", 0), "  ✔ machine-gcloud   gcloud 528.0.0");
+    let without = clinic.doctor(["--only", "machine-gcloud"]).env("PATH", "/nowhere").output().exits(0);
+    assert!(without.stdout.contains("! machine-gcloud   gcloud is not installed"), "{without}");
+    let engine = clinic
+        .doctor(["--only", "machine-docker"])
+        .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        .output()
+        .exits(0);
+    assert!(engine.stdout.contains("! machine-docker"), "{engine}");
+    assert!(engine.stdout.contains("tasks run without it"), "{engine}");
+}
+
+#[test]
+fn the_engine_that_is_there_is_described() {
+    needs_docker!();
+    let clinic = clinic!();
+    let output = clinic.doctor(["--only", "machine-docker"]).output();
+    assert!(output.stdout.contains("Docker Engine"), "{output}");
+}
+
+#[test]
+fn a_project_that_is_not_there_or_goes_is_a_problem() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "project", 0);
+    clinic
+        .world
+        .emulator
+        .put_project(PROJECT, json!({"state": "DELETE_REQUESTED"}))
+        .expect("a valid project");
+    assert_snapshot!(says(&clinic, "project", 30));
+    clinic.cure();
+    assert_eq!(says(&clinic, "project", 0), healthy);
+    let file = clinic.world.home.read("environments.yaml");
+    clinic.world.home.write("environments.yaml", &file.replace(PROJECT, "quill-medical-nowhere"));
+    assert_snapshot!(says(&clinic, "project", 30));
+}
+
+#[test]
+fn services_that_are_not_enabled_are_named() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "apis", 0);
+    for service in ["sqladmin.googleapis.com", "secretmanager.googleapis.com"] {
+        clinic.world.emulator.set_service_enabled(PROJECT, service, false);
+    }
+    assert_snapshot!(says(&clinic, "apis", 30));
+    // What needs such a service cannot decide, and says why.
+    let database = says(&clinic, "database", 31);
+    assert!(database.contains("could not be decided"), "{database}");
+    for service in ["sqladmin.googleapis.com", "secretmanager.googleapis.com"] {
+        clinic.world.emulator.set_service_enabled(PROJECT, service, true);
+    }
+    assert_eq!(says(&clinic, "apis", 0), healthy);
+}
+
+#[test]
+fn missing_permissions_are_named_with_the_smallest_role() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "permissions", 0);
+    clinic
+        .world
+        .emulator
+        .deny_permissions(["run.jobs.runWithOverrides", "artifactregistry.repositories.uploadArtifacts"]);
+    assert_snapshot!(says(&clinic, "permissions", 30));
+    clinic.world.emulator.deny_permissions(["artifactregistry.repositories.uploadArtifacts"]);
+    let warning = says(&clinic, "permissions", 0);
+    assert!(warning.contains("! permissions"), "{warning}");
+    clinic.cure();
+    assert_eq!(says(&clinic, "permissions", 0), healthy);
+}
+
+#[test]
+fn whether_runs_are_recorded_is_told() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "audit-logging", 0);
+    let policy = |logs: Value| {
+        let policy = json!({"auditConfigs": [{"service": "run.googleapis.com", "auditLogConfigs": logs}]});
+        clinic.world.emulator.put_iam_policy(PROJECT, policy).expect("a valid policy");
+    };
+    policy(json!([{"logType": "DATA_READ"}]));
+    let off = says(&clinic, "audit-logging", 0);
+    policy(json!([{"logType": "DATA_WRITE", "exemptedMembers": ["user:steve@example.org"]}]));
+    let exempt = says(&clinic, "audit-logging", 0);
+    assert_snapshot!(format!("{off}\n{exempt}"));
+    clinic.cure();
+    assert_eq!(says(&clinic, "audit-logging", 0), healthy);
+}
+
+#[test]
+fn an_admin_image_that_is_missing_or_wrong_is_to_be_built() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "admin-image", 0);
+    let mut said = Vec::new();
+    let labels = |contract: &str, title: &str| {
+        json!({"config": {"Labels": {
+            "org.opencontainers.image.title": title, "org.quill-medical.admin.contract": contract,
+        }}})
+    };
+    for (made, code) in [
+        (json!({"architecture": "arm64"}), 30),
+        (labels("0", "quill-admin-executor"), 30),
+        (labels("9", "quill-admin-executor"), 30),
+        (labels("", "nginx"), 30),
+        (json!({"created": days_ago(200)}), 0),
+    ] {
+        clinic.registry.push(REPOSITORY, "latest", &image(&made));
+        said.push(says(&clinic, "admin-image", code));
+    }
+    let digest = clinic.registry.digest(REPOSITORY, "latest").expect("it is there");
+    clinic.registry.delete(REPOSITORY, &digest);
+    said.push(says(&clinic, "admin-image", 30));
+    assert_snapshot!(said.join("\n"));
+    clinic.registry.push(REPOSITORY, "latest", &image(&json!({"created": clinic.built})));
+    assert_eq!(says(&clinic, "admin-image", 0), healthy);
+
+    // Without the repository there is nothing to look for, also for the job's image.
+    let file = clinic.world.home.read("environments.yaml");
+    clinic.world.home.write("environments.yaml", &file.replace("/quill/admin\"", "/other/admin\""));
+    let none = clinic.doctor(["--only", "admin-image,job-image"]).output().exits(30);
+    assert_snapshot!(shown(&clinic, &none.stdout));
+}
+
+#[test]
+fn a_registry_that_does_not_answer_leaves_images_undecided() {
+    let clinic = clinic!();
+    clinic.proxy.cut("/v2/");
+    let json = clinic.doctor(["--only", "admin-image,job,job-image", "--json"]).output().exits(31).json();
+    let results = results(&json);
+    assert_eq!(
+        results.into_iter().collect::<Vec<_>>(),
+        [("admin-image", "undecided"), ("job", "healthy"), ("job-image", "undecided")]
+            .map(|(id, result)| (id.to_owned(), result.to_owned()))
+    );
+}
+
+#[test]
+fn a_job_that_is_missing_or_not_ready_is_a_problem() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "job", 0);
+    let mut job = clinic.job();
+    job["terminalCondition"] =
+        json!({"type": "Ready", "state": "CONDITION_FAILED", "message": "Image 'x' not found."});
+    clinic.world.emulator.put_job(JOB, job.clone()).expect("a valid job");
+    let failed = says(&clinic, "job", 30);
+    job["terminalCondition"] = json!({"type": "Ready", "state": "CONDITION_RECONCILING"});
+    clinic.world.emulator.put_job(JOB, job).expect("a valid job");
+    let pending = says(&clinic, "job", 0);
+    assert_snapshot!(format!("{failed}\n{pending}"));
+    clinic.cure();
+    assert_eq!(says(&clinic, "job", 0), healthy);
+
+    // What is made of it is not looked at where there is none.
+    let file = clinic.world.home.read("environments.yaml");
+    let file = file.replace("job: quill-admin-{env}", "job: quill-other-{env}");
+    clinic.world.home.write("environments.yaml", &file);
+    let none = clinic.doctor(["--only", "job,job-settings,job-secrets"]).output().exits(30);
+    assert_snapshot!(shown(&clinic, &none.stdout));
+    let alone = clinic.doctor(["--only", "job-settings"]).output().exits(31);
+    assert!(alone.stdout.contains("there is no job quill-other-staging"), "{alone}");
+}
+
+#[test]
+fn an_image_that_build_has_not_deployed_is_a_problem() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "job-image", 0);
+    let container = "/template/template/containers/0/image";
+    let mut said = Vec::new();
+    clinic.put_job(container, json!(format!("{}:latest", clinic.image())));
+    said.push(says(&clinic, "job-image", 30));
+    let gone = format!("sha256:{:064}", 0);
+    let mut job = clinic.job();
+    job["annotations"]["admin.quill-medical.org/image-digest"] = json!(gone);
+    job["template"]["template"]["containers"][0]["image"] = json!(format!("{}@{gone}", clinic.image()));
+    clinic.world.emulator.put_job(JOB, job).expect("a valid job");
+    said.push(says(&clinic, "job-image", 30));
+    clinic.put_job("/annotations", json!({}));
+    said.push(says(&clinic, "job-image", 30));
+    for contract in ["0", "9"] {
+        let mut job = clinic.job();
+        job["annotations"]["admin.quill-medical.org/contract"] = json!(contract);
+        clinic.world.emulator.put_job(JOB, job).expect("a valid job");
+        said.push(says(&clinic, "job-image", 30));
+    }
+    assert_snapshot!(said.join("\n"));
+    clinic.cure();
+    assert_eq!(says(&clinic, "job-image", 0), healthy);
+}
+
+#[test]
+fn settings_that_have_drifted_are_shown_as_a_difference_and_put_right() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "job-settings", 0);
+    let mut job = clinic.job();
+    let task = &mut job["template"]["template"];
+    task["maxRetries"] = json!(3);
+    task["timeout"] = json!("600s");
+    task["serviceAccount"] = json!("other@example.iam.gserviceaccount.com");
+    task["vpcAccess"] = json!({"connector": "other", "egress": "ALL_TRAFFIC"});
+    let env = task["containers"][0]["env"].as_array_mut().expect("a list");
+    env.retain(|variable| variable["name"] != "AUTH_DB_SSLMODE");
+    env.last_mut()
+        .expect("the password")
+        .clone_from(&json!({"name": "AUTH_DB_PASSWORD", "value": "planted-in-clear"}));
+    env.push(json!({"name": "OTHER", "value": "stays"}));
+    clinic.world.emulator.put_job(JOB, job).expect("a valid job");
+    let sick = says(&clinic, "job-settings", 30);
+    assert!(!sick.contains("planted-in-clear"), "{sick}");
+    assert_snapshot!(sick);
+
+    let only = ["--only", "job,job-settings,job-secrets", "--fix"];
+    let plan = clinic.doctor(only.into_iter().chain(["--dry-run"])).output().exits(30);
+    assert_snapshot!(shown(&clinic, &plan.stdout));
+    assert_eq!(changes(&clinic), 0, "a dry run changes nothing");
+
+    let done = clinic.doctor(only.into_iter().chain(["--yes"])).output().exits(0);
+    assert_snapshot!(shown(&clinic, &done.stdout));
+    assert_eq!(says(&clinic, "job-settings", 0), healthy);
+    let now = find_job(&clinic);
+    let container = &now["template"]["template"]["containers"][0];
+    assert_eq!(container["image"], format!("{}@{}", clinic.image(), clinic.digest), "the image stays");
+    assert!(
+        container["env"].as_array().expect("a list").contains(&json!({"name": "OTHER", "value": "stays"}))
+    );
+    assert_eq!(now["template"]["template"]["maxRetries"], clinic.job()["template"]["template"]["maxRetries"]);
+    assert_eq!(now["annotations"], clinic.job()["annotations"], "and so do the notes about it");
+}
+
+#[test]
+fn a_secret_without_a_version_that_can_be_read_is_a_problem() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "job-secrets", 0);
+    let emulator = &clinic.world.emulator;
+    let mut said = Vec::new();
+    for state in [SecretVersionState::Disabled, SecretVersionState::Destroyed] {
+        emulator.set_secret_version_state(PROJECT, SECRET, 1, state).expect("it is there");
+        said.push(says(&clinic, "job-secrets", 30));
+    }
+    emulator.put_secret_without_version(PROJECT, SECRET);
+    said.push(says(&clinic, "job-secrets", 30));
+    let env = "/template/template/containers/0/env/4/valueSource/secretKeyRef/secret";
+    clinic.put_job(env, json!("no-such-secret"));
+    said.push(says(&clinic, "job-secrets", 30));
+    assert_snapshot!(said.join("\n"));
+    clinic.cure();
+    assert_eq!(says(&clinic, "job-secrets", 0), healthy);
+}
+
+#[test]
+fn a_database_the_job_cannot_reach_is_a_problem() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "database", 0);
+    let put = |instance: Value| {
+        clinic.world.emulator.put_sql_instance(PROJECT, INSTANCE, instance).expect("a valid instance");
+    };
+    let with = |pointer: &str, value: Value| {
+        let mut instance = instance();
+        instance[pointer] = value;
+        instance
+    };
+    let mut said = Vec::new();
+    put(with("state", json!("FAILED")));
+    said.push(says(&clinic, "database", 30));
+    put(with("settings", json!({"activationPolicy": "NEVER"})));
+    said.push(says(&clinic, "database", 30));
+    put(with("ipAddresses", json!([{"type": "PRIMARY", "ipAddress": "34.0.0.1"}])));
+    said.push(says(&clinic, "database", 30));
+    put(with("ipAddresses", json!([{"type": "PRIVATE", "ipAddress": "10.0.0.99"}])));
+    said.push(says(&clinic, "database", 30));
+    put(with("settings", json!({"ipConfiguration": {"sslMode": "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"}})));
+    said.push(says(&clinic, "database", 30));
+    put(instance());
+    clinic.put_job("/template/template/containers/0/env/3/value", json!("disable"));
+    said.push(says(&clinic, "database", 30));
+    clinic.put_job("/template/template/containers/0/env", json!([]));
+    said.push(says(&clinic, "database", 30));
+    assert_snapshot!(said.join("\n"));
+    clinic.cure();
+    assert_eq!(says(&clinic, "database", 0), healthy);
+
+    // The newer name of the variable counts as well.
+    clinic
+        .put_job("/template/template/containers/0/env/0", json!({"name": "CORE_DB_HOST", "value": ADDRESS}));
+    assert_eq!(says(&clinic, "database", 0), healthy);
+    let file = clinic.world.home.read("environments.yaml");
+    clinic.world.home.write("environments.yaml", &file.replace("quill-auth-{env}", "quill-none-{env}"));
+    let none = says(&clinic, "database", 30);
+    assert!(none.contains("has no Cloud SQL instance \"quill-none-staging\""), "{none}");
+    clinic.world.home.write("environments.yaml", &file.replace("instance: \"quill-auth-{env}\", ", ""));
+    let nothing = says(&clinic, "database", 0);
+    assert!(nothing.contains("nothing to look at"), "{nothing}");
+}
+
+#[test]
+fn an_address_that_is_wrong_is_put_right_with_the_rest_at_once() {
+    let clinic = clinic!();
+    let mut job = clinic.job();
+    job["template"]["template"]["maxRetries"] = json!(3);
+    job["template"]["template"]["containers"][0]["env"][0]["value"] = json!("10.9.9.9");
+    clinic.world.emulator.put_job(JOB, job).expect("a valid job");
+    let done = clinic
+        .doctor(["--only", "job,job-settings,database", "--fix", "--yes", "--json"])
+        .output()
+        .exits(0)
+        .json();
+    // Both findings have one treatment: it is done once, and both are looked at again.
+    assert_eq!(done["treatments"].as_array().map(Vec::len), Some(1), "{done:#}");
+    assert_eq!(done["treatments"][0]["outcome"], "done");
+    assert!(results(&done).values().all(|result| result == "healthy"), "{done:#}");
+    let host = find_job(&clinic)["template"]["template"]["containers"][0]["env"][0]["value"].clone();
+    assert_eq!(host, ADDRESS);
+}
+
+#[test]
+fn somebody_elses_change_in_between_is_left_alone() {
+    let clinic = clinic!();
+    clinic.put_job("/template/template/maxRetries", json!(3));
+    let conflict = FaultAction::Status {
+        code: 409,
+        status: Some("ABORTED".to_owned()),
+        message: "Conflict for resource".to_owned(),
+        retry_after: None,
+    };
+    clinic.world.emulator.set_faults([Fault::new(format!("/v2/{JOB}"), conflict).method("PATCH")]);
+    let output = clinic.doctor(["--only", "job,job-settings", "--fix", "--yes"]).output().exits(30);
+    assert!(output.stdout.contains("✘ put-job-right: somebody else changed the job"), "{output}");
+}
+
+#[test]
+fn what_cannot_be_decided_is_never_healthy() {
+    let clinic = clinic!();
+    for (id, path, permission) in QUESTIONS {
+        // Denied: the role that would help is named.
+        clinic.world.emulator.deny_permissions([permission]);
+        let json = clinic.doctor(["--only", id, "--json"]).output().exits(31).json();
+        assert_eq!(check(&json, id)["result"], "undecided", "{json:#}");
+        let advice = check(&json, id)["advice"].to_string();
+        assert!(
+            advice.contains("add-iam-policy-binding") && advice.contains("--role=roles/"),
+            "{id}: {advice}"
+        );
+        clinic.cure();
+        // Refused for other reasons.
+        clinic.world.emulator.set_faults([Fault::new(path, FaultAction::status(429, "quota"))]);
+        let json = clinic.doctor(["--only", id, "--json"]).output().exits(31).json();
+        let advice = check(&json, id)["advice"].to_string();
+        assert!(advice.contains("wait a minute"), "{id}: {json:#}");
+        clinic.cure();
+    }
+}
+
+#[test]
+fn services_that_are_down_or_do_not_answer_leave_their_checks_undecided() {
+    let clinic = clinic!();
+    let ids = QUESTIONS.map(|(id, ..)| id).join(",");
+    for action in [FaultAction::status(503, "down"), FaultAction::ResetBefore, FaultAction::Delay(60_000)] {
+        let faults = QUESTIONS.map(|(_, path, _)| path).into_iter().filter(|path| !path.starts_with("/v3"));
+        clinic.world.emulator.set_faults(faults.map(|path| Fault::new(path, action.clone())));
+        let json = clinic.doctor(["--only", &ids, "--json"]).output().exits(31).json();
+        for (id, result) in results(&json) {
+            let expected = match id.as_str() {
+                "project" => "healthy",
+                // They need the job.
+                "job-settings" | "job-secrets" => "skipped",
+                _ => "undecided",
+            };
+            assert_eq!(result, expected, "{id}, {action:?}: {json:#}");
+        }
+        assert_eq!(check(&json, "job-settings")["needs"], "job");
+    }
+}
+
+#[test]
+fn without_a_terminal_treatments_have_to_be_agreed_to_beforehand() {
+    let clinic = clinic!();
+    clinic.put_job("/template/template/maxRetries", json!(3));
+    let refused = clinic.doctor(["--fix"]).output().exits(2);
+    assert!(refused.stderr.contains("missing: --yes"), "{refused}");
+    let nowhere = clinic.world.quill_admin(["doctor", "--fix", "--yes"]).output().exits(2);
+    assert!(nowhere.stderr.contains("missing: --env"), "{nowhere}");
+    assert_eq!(calls(&clinic), []);
+    for flags in [&["--yes"][..], &["--dry-run"], &["--force"], &["--confirm", "staging"]] {
+        let alone = clinic.doctor(flags.iter().copied()).output().exits(2);
+        assert!(alone.stderr.contains("--fix"), "{alone}");
+    }
+}
+
+#[test]
+fn a_protected_environment_asks_for_its_name() {
+    let clinic = clinic!();
+    clinic.put_job("/template/template/maxRetries", json!(3));
+    let file = clinic.world.home.read("environments.yaml");
+    let protected = file.replace("staging: { project", "staging: { protected: true, project");
+    clinic.world.home.write("environments.yaml", &protected);
+    let only = ["--only", "job,job-settings", "--fix"];
+    let fix = |args: &[&'static str]| clinic.doctor(only.into_iter().chain(args.iter().copied()));
+    // Looking is not kept from anybody.
+    let _ = clinic.doctor(["--only", "job"]).output().exits(0);
+    let _ = fix(&["--dry-run"]).output().exits(30);
+    let unnamed = fix(&["--yes"]).output().exits(28);
+    assert!(unnamed.stderr.contains("--confirm staging"), "{unnamed}");
+    let misnamed = fix(&["--yes", "--confirm", "prod"]).output().exits(28);
+    assert!(misnamed.stderr.contains("does not name the environment"), "{misnamed}");
+    assert_eq!(changes(&clinic), 0);
+
+    // A person is asked twice: whether, and where.
+    let mut terminal = fix(&[]).terminal();
+    terminal.expect("max retries: 3 → 0");
+    terminal.expect("Do it?").type_text("y");
+    terminal.expect("Type \"staging\" to go on").type_line("prod");
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 28, "{}", ended.text());
+    assert_eq!(changes(&clinic), 0);
+    let mut terminal = fix(&[]).terminal();
+    terminal.expect("Do it?").type_text("y");
+    terminal.expect("Type \"staging\" to go on").type_line("staging");
+    terminal.expect("nothing is wrong");
+    assert_eq!(terminal.wait().code(), 0);
+    assert_eq!(
+        find_job(&clinic)["template"]["template"].get("maxRetries").and_then(Value::as_i64).unwrap_or(0),
+        0
+    );
+
+    clinic.put_job("/template/template/maxRetries", json!(3));
+    let _ = fix(&["--yes", "--confirm", "staging"]).output().exits(0);
+}
+
+#[test]
+fn a_person_can_say_no_and_ctrl_c_changes_nothing() {
+    let clinic = clinic!();
+    clinic.put_job("/template/template/maxRetries", json!(3));
+    let fix = ["--only", "job,job-settings", "--fix"];
+    let mut terminal = clinic.doctor(fix).terminal();
+    terminal.expect("Do it?").type_text("n");
+    terminal.expect("put-job-right: not done");
+    assert_eq!(terminal.wait().code(), 30);
+    let mut terminal = clinic.doctor(fix).terminal();
+    terminal.expect("Do it?").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    assert!(ended.text().contains("interrupted; nothing was changed"), "{}", ended.text());
+    assert_eq!(changes(&clinic), 0);
+
+    // While it looks, too.
+    clinic.world.emulator.set_faults([Fault::new(format!("/v2/{JOB}"), FaultAction::Delay(60_000))]);
+    let mut terminal = clinic.doctor(["--only", "job"]).terminal();
+    terminal.expect("looking at job").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    assert!(ended.text().contains("interrupted; nothing was changed"), "{}", ended.text());
+}
+
+#[test]
+fn results_come_in_order_as_soon_as_what_is_before_them_is_known() {
+    let clinic = clinic!();
+    clinic.world.emulator.set_faults([Fault::new("*/instances/*", FaultAction::Delay(1500))]);
+    let mut terminal = clinic.doctor(["--only", "project,job,job-secrets,database"]).terminal();
+    terminal.expect("✔ project").expect("✔ job ").expect("✔ job-secrets").expect("looking at database");
+    assert!(!terminal.text().contains("✔ database"), "{}", terminal.text());
+    terminal.expect("✔ database");
+    assert_eq!(terminal.wait().code(), 0);
+}
+
+#[test]
+fn what_is_missing_is_built() {
+    needs_docker!();
+    needs_registry!();
+    let workshop = Workshop::new();
+    workshop.sources();
+    workshop.world.emulator.put_secret(PROJECT, SECRET, "planted-database-password");
+    let only =
+        ["doctor", "-e", "staging", "--only", "admin-image,job,job-image,job-settings,job-secrets,database"];
+    let doctor = |args: &[&'static str]| {
+        let run = workshop.quill_admin(only.into_iter().chain(args.iter().copied()));
+        run.cwd(workshop.world.home.work().join("sources"))
+    };
+    let plan = doctor(&["--fix", "--dry-run", "--json"]).output().exits(30).json();
+    // The image and the job are missing: one treatment for both.
+    assert_eq!(plan["treatments"].as_array().map(Vec::len), Some(1), "{plan:#}");
+    assert_eq!(plan["treatments"][0]["id"], "build");
+    assert_eq!((workshop.deployed(), workshop.uploads().len()), (None, 0), "a dry run does nothing");
+
+    let done = doctor(&["--fix", "--yes", "--json"]).output().exits(0).json();
+    assert_eq!(done["treatments"][0]["outcome"], "done", "{done:#}");
+    let digest =
+        workshop.registry.digest(quill_admin_e2e::workshop::REPOSITORY, "latest").expect("it was pushed");
+    assert_eq!(workshop.deployed(), Some(format!("{}@{digest}", workshop.image())));
+    assert!(results(&done).values().all(|result| result == "healthy"), "{done:#}");
+
+    // Where there is nothing to build from, that is said, and nothing is done.
+    let elsewhere = workshop.quill_admin(["doctor", "-e", "staging", "--only", "job", "--fix", "--yes"]);
+    workshop.world.home.write(
+        "environments.yaml",
+        &workshop
+            .world
+            .home
+            .read("environments.yaml")
+            .replace("job: quill-admin-{env}", "job: quill-other-{env}"),
+    );
+    let failed = elsewhere.output().exits(30);
+    assert!(failed.stdout.contains("✘ build: "), "{failed}");
+    assert!(failed.stdout.contains("run this inside a clone of quill-admin"), "{failed}");
+}
+
+/// A result line of the task `check`.
+fn checked(missing: &[&str], writable: bool) -> Step {
+    let database = json!({
+        "server_version": "15.8", "database": "quill_auth", "user": "quill", "tls": "TLSv1.3",
+        "writable": writable, "email_verified_column": true, "roles": [], "missing_roles": missing,
+    });
+    let line = json!({
+        "contract": 1, "action": "check", "exit_code": 0,
+        "outcome": {"result": "checked", "database": database},
+    });
+    Step::log(json!({"message": "checked", "quill_admin": line}).to_string())
+}
+
+fn failed(code: u8, message: &str) -> Script {
+    let line = json!({
+        "contract": 1, "action": "check", "exit_code": code,
+        "outcome": {"result": "failed", "failure": {"message": message}},
+    });
+    let log = Step::log(json!({"message": message, "quill_admin": line}).to_string());
+    Script::new([log, Step::Exit(code.into())])
+}
+
+fn never_starts() -> Script {
+    let message = "Image 'x' not found.".to_owned();
+    Script::new([Step::NeverStart { reason: "CONTAINER_MISSING".to_owned(), message }])
+}
+
+#[test]
+fn a_deep_look_runs_the_task_check() {
+    let clinic = clinic!();
+    let emulator = &clinic.world.emulator;
+    let runs = || calls(&clinic).iter().filter(|call| call.path.ends_with(":run")).count();
+    let _ = clinic.doctor(["--skip", "machine-docker"]).output().exits(0);
+    assert_eq!(runs(), 0, "nothing is started unless it is asked for");
+    let mut said = Vec::new();
+    for (script, code) in [
+        (Script::new([checked(&[], true)]), 0),
+        (Script::new([checked(&["System Administrator", "Clinician"], true)]), 30),
+        (Script::new([checked(&[], false)]), 30),
+        (failed(13, "the database at 10.0.0.3 cannot be reached"), 30),
+        (Script::new([Step::Exit(1)]), 31),
+    ] {
+        emulator.set_script(JOB, script);
+        said.push(says(&clinic, "database-check", code));
+    }
+    assert_eq!(runs(), said.len());
+    assert_snapshot!(said.join("\n"));
+    emulator.set_script(JOB, Script::new([checked(&[], true)]));
+    let deep = clinic.doctor(["--deep", "--skip", "machine-docker", "--json"]).output().exits(0).json();
+    assert_eq!(check(&deep, "database-check")["result"], "healthy");
+    emulator.deny_permissions(["run.jobs.run"]);
+    let denied = says(&clinic, "database-check", 31);
+    assert!(denied.contains("could not be decided"), "{denied}");
+}
+
+#[test]
+fn an_execution_that_failed_is_explained() {
+    let clinic = clinic!();
+    clinic.world.emulator.set_script(JOB, failed(13, "the database at 10.0.0.99 cannot be reached"));
+    let args = ["add-role", "-e", "staging", "-u", "steve", "--role", "Clinician", "--reason", "ticket 7"];
+    let task = clinic.world.quill_admin(args).output().exits(13);
+    assert!(
+        task.stderr.contains("next: look closer with: quill-admin doctor --env staging --only database"),
+        "{task}"
+    );
+    let changed = json!([{"type": "PRIVATE", "ipAddress": "10.0.0.4"}]);
+    let mut moved = instance();
+    moved["ipAddresses"] = changed;
+    clinic.world.emulator.put_sql_instance(PROJECT, INSTANCE, moved).expect("a valid instance");
+    let id = last_execution(&clinic);
+    // The environment is that of the job it is named after.
+    let explained = clinic.world.quill_admin(["doctor", "--after", &id]).output().exits(30);
+    assert_snapshot!(shown(&clinic, &explained.stdout));
+    let json = clinic.world.quill_admin(["doctor", "--after", &id, "--json"]).output().exits(30).json();
+    let after = &json["after"];
+    assert_eq!((&after["exit_code"], &after["ending"]), (&json!(13), &json!("told")), "{after:#}");
+    assert_eq!((&after["user"], &after["reason"]), (&json!("steve"), &json!("ticket 7")), "{after:#}");
+    assert_eq!(results(&json).into_keys().collect::<Vec<_>>(), ["database", "job-settings"]);
+
+    let unknown = clinic.world.quill_admin(["doctor", "--after", "quill-admin-staging-zzzzz"]).output();
+    unknown.expect_code(22);
+}
+
+#[test]
+fn an_execution_that_never_started_is_explained() {
+    let clinic = clinic!();
+    clinic.world.emulator.set_script(JOB, never_starts());
+    let task = clinic.world.quill_admin(["check", "-e", "staging"]).output().exits(24);
+    assert!(task.stderr.contains("quill-admin doctor --env staging --only job-image"), "{task}");
+    let id = last_execution(&clinic);
+    let json = clinic.world.quill_admin(["doctor", "--after", &id, "--json"]).output().exits(0).json();
+    assert_eq!(json["after"]["ending"], "never_started");
+    assert_eq!(results(&json).into_keys().collect::<Vec<_>>(), ["job-image", "job-secrets", "job-settings"]);
+}
+
+#[test]
+fn an_execution_that_goes_on_has_nothing_to_explain() {
+    let clinic = clinic!();
+    clinic.world.emulator.set_script(JOB, Script::new([Step::wait(std::time::Duration::from_mins(1))]));
+    let mut terminal = clinic.world.quill_admin(["check", "-e", "staging"]).terminal();
+    terminal.expect("execution quill-admin-staging-");
+    let id = last_execution(&clinic);
+    let output = clinic.world.quill_admin(["doctor", "--after", &id]).output().exits(2);
+    assert!(output.stderr.contains("is not over yet"), "{output}");
+    assert!(output.stderr.contains(&format!("quill-admin attach {id} --env staging")), "{output}");
+}
+
+fn last_execution(clinic: &Clinic) -> String {
+    let output = clinic.world.quill_admin(["history", "-e", "staging", "--limit", "1", "--json"]).output();
+    output.json()["runs"][0]["execution"].as_str().expect("one was run").to_owned()
+}
+
+#[test]
+fn a_failed_command_points_to_the_check_that_looks_closer() {
+    let clinic = clinic!();
+    let emulator = &clinic.world.emulator;
+    let last = |output: &Output| output.stderr.lines().last().unwrap_or_default().to_owned();
+    let run =
+        |args: &[&str], code: i32| last(&clinic.world.quill_admin(args.iter().copied()).output().exits(code));
+    let pointed =
+        |check: &str| format!(" next: look closer with: quill-admin doctor --env staging --only {check}");
+
+    clinic.put_job("/template/template/maxRetries", json!(3));
+    let writes = ["add-role", "-e", "staging", "-u", "a", "--role", "b"];
+    assert_eq!(run(&writes, 22), pointed("job-settings"));
+    clinic.put_job("/annotations", json!({}));
+    assert_eq!(run(&["check", "-e", "staging"], 22), pointed("job-image"));
+    clinic.cure();
+    emulator.deny_permissions(["run.jobs.run"]);
+    assert_eq!(run(&["check", "-e", "staging"], 21), pointed("permissions"));
+    clinic.cure();
+    emulator.set_script(JOB, failed(15, "no table users"));
+    assert_eq!(run(&["check", "-e", "staging"], 15), pointed("database-check"));
+    emulator.set_script(JOB, failed(10, "no user"));
+    let told = run(&["show-user", "-e", "staging", "-u", "a"], 10);
+    assert!(!told.contains("doctor"), "{told}");
+    // The environment on this machine has nothing to look at.
+    let json =
+        clinic.world.quill_admin(["show-user", "-e", "local", "-u", "a", "--json"]).output().exits(10).json();
+    assert!(!json["hints"].to_string().contains("doctor"), "{json:#}");
+}
+
+#[test]
+fn a_real_database_is_looked_at_from_where_tasks_run() {
+    let world = World::with_database(Database::create(Generation::August2026));
+    let deep = world.quill_admin(["doctor", "-e", "staging", "--only", "database-check"]).output();
+    assert!(deep.stdout.contains("database-check"), "{deep}");
+    deep.expect_code(0);
+    world.database().execute("DELETE FROM roles WHERE name = 'System Administrator'");
+    let missing =
+        world.quill_admin(["doctor", "-e", "staging", "--only", "database-check"]).output().exits(30);
+    assert!(missing.stdout.contains("missing: System Administrator"), "{missing}");
+    assert!(missing.stdout.contains("a superadmin is created without this role"), "{missing}");
+}
+
+#[test]
+fn only_what_is_wrong_is_shown_where_that_is_wanted() {
+    let clinic = clinic!();
+    let quiet = clinic.doctor(["--only", "project,job,database", "--quiet"]).output().exits(0);
+    assert_eq!(quiet.stdout.lines().filter(|line| !line.is_empty()).count(), 1, "{quiet}");
+}

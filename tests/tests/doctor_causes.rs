@@ -1,0 +1,576 @@
+//! The doctor at the backend, at Terraform's lock, at old executions and at the repository; and a whole
+//! incident, from its report to good health.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use cloud_emulator::{Fault, FaultAction, Script, ServiceOutcome, Step};
+use insta::assert_snapshot;
+use jiff::{SignedDuration, Timestamp};
+use quill_admin_e2e::clinic::{Clinic, SERVICE, image};
+use quill_admin_e2e::{Finished as _, JOB, PROJECT, STATE_BUCKET};
+use quill_admin_testkit::postgres::{Database, Generation};
+use quill_admin_testkit::{needs_postgres, needs_registry};
+use serde_json::{Value, json};
+
+use crate::doctor::{check, results, says, shown};
+
+/// The repository of the backend's image, in the registry.
+const BACKEND: &str = "quill-medical-staging/quill/backend";
+/// The object by which Terraform locks staging's state.
+const LOCK: &str = "terraform/state/staging.tflock";
+/// What no report may show.
+const PASSWORD: &str = "planted-plaintext-password";
+/// The line people know the incident by.
+const NO_ACTION: &str = "ADMIN_ACTION environment variable is required: one of create-superadmin, check";
+
+macro_rules! clinic {
+    () => {{
+        needs_registry!();
+        Clinic::healthy()
+    }};
+}
+
+fn revision_name(number: u32) -> String {
+    format!("{SERVICE}/revisions/quill-backend-staging-{number:05}-abc")
+}
+
+/// Puts a newest revision there that has failed, with what its container printed; the first one goes on
+/// serving.
+fn failed(clinic: &Clinic, image: &str, log: &[&str]) {
+    deployed(clinic, image, "CONDITION_FAILED");
+    log_lines(clinic, log);
+}
+
+fn deployed(clinic: &Clinic, image: &str, state: &str) {
+    let message = if state == "CONDITION_FAILED" {
+        "The user-provided container failed the configured startup probe checks. Logs for this revision might \
+         contain more information.\n\nLogs URL: …"
+    } else {
+        ""
+    };
+    let ready = json!({"type": "Ready", "state": state, "message": message, "lastTransitionTime": "2026-11-02T10:01:05Z"});
+    let revision = json!({
+        "containers": [{
+            "image": image,
+            "ports": [{"containerPort": 8000}],
+            "startupProbe": {
+                "initialDelaySeconds": 5, "periodSeconds": 10, "failureThreshold": 6,
+                "httpGet": {"path": "/api/health", "port": 8000},
+            },
+        }],
+        "conditions": [ready],
+        "createTime": "2026-11-02T10:00:00Z",
+    });
+    let emulator = &clinic.world.emulator;
+    emulator.put_revision(&revision_name(2), revision).expect("a valid revision");
+    let mut service = emulator.get(SERVICE).expect("there is a service");
+    service["template"]["containers"][0]["image"] = json!(image);
+    service["latestCreatedRevision"] = json!(revision_name(2));
+    emulator.put_service(SERVICE, service).expect("a valid service");
+}
+
+/// Puts lines into the log of the second revision, a second apart; those that begin with "@ " are Cloud
+/// Run's own.
+fn log_lines(clinic: &Clinic, lines: &[&str]) {
+    let begin: Timestamp = "2026-11-02T10:00:00Z".parse().expect("a time");
+    for (second, line) in (0..).zip(lines) {
+        let log = if line.starts_with("@ ") { "varlog%2Fsystem" } else { "stderr" };
+        let entry = json!({
+            "logName": format!("projects/{PROJECT}/logs/run.googleapis.com%2F{log}"),
+            "resource": {"type": "cloud_run_revision", "labels": {
+                "project_id": PROJECT,
+                "service_name": "quill-backend-staging",
+                "revision_name": "quill-backend-staging-00002-abc",
+                "location": "europe-west2",
+            }},
+            "timestamp": (begin + SignedDuration::from_secs(second)).to_string(),
+            "textPayload": line.trim_start_matches("@ "),
+        });
+        clinic.world.emulator.put_log_entry(entry).expect("a valid entry");
+    }
+}
+
+fn backend(clinic: &Clinic, reference: &str) -> String {
+    let separator = if reference.starts_with("sha256:") { '@' } else { ':' };
+    format!("{}/{BACKEND}{separator}{reference}", clinic.proxy.address())
+}
+
+/// The backend's own image, under its tag; returns its name, pinned.
+fn own_image(clinic: &Clinic) -> String {
+    let digest =
+        clinic.registry.push(BACKEND, "main", &image(&json!({"config": {"Labels": {"a": "backend"}}})));
+    backend(clinic, &digest)
+}
+
+fn changes(clinic: &Clinic, method: &str) -> usize {
+    clinic.world.emulator.calls().iter().filter(|call| call.method == method).count()
+}
+
+#[test]
+fn the_admin_image_is_known_by_its_repository_its_digest_its_labels_and_its_log() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "backend-image", 0);
+    assert!(healthy.starts_with("  ✔ backend-image"), "{healthy}");
+    let mut said = Vec::new();
+    failed(&clinic, &format!("{}:latest", clinic.image()), &[NO_ACTION, NO_ACTION]);
+    said.push(says(&clinic, "backend-image", 30));
+    let copy = clinic.registry.push(BACKEND, "copy", &image(&json!({"created": clinic.built})));
+    assert_eq!(copy, clinic.digest, "the same image under another name");
+    deployed(&clinic, &backend(&clinic, "copy"), "CONDITION_FAILED");
+    said.push(says(&clinic, "backend-image", 30));
+    let labelled = clinic.registry.push(BACKEND, "labelled", &image(&json!({"author": "somebody"})));
+    deployed(&clinic, &backend(&clinic, &labelled), "CONDITION_FAILED");
+    said.push(says(&clinic, "backend-image", 30));
+    let plain = own_image(&clinic);
+    deployed(&clinic, &plain, "CONDITION_FAILED");
+    said.push(says(&clinic, "backend-image", 30));
+    assert_snapshot!(said.join("\n"));
+    clinic.cure();
+    assert_eq!(says(&clinic, "backend-image", 0), healthy);
+}
+
+#[test]
+fn a_backend_that_cannot_be_judged_is_not_called_healthy() {
+    let clinic = clinic!();
+    let own = own_image(&clinic);
+    failed(&clinic, &own, &["ValueError: no"]);
+    let own = says(&clinic, "backend-image", 0);
+    // Without the registry nothing tells what it is, and the log does not say.
+    clinic.proxy.cut("/v2/");
+    let undecided = says(&clinic, "backend-image", 31);
+    assert!(undecided.contains("could not be decided"), "{undecided}");
+    // The log alone can tell.
+    log_lines(&clinic, &["", "", "", NO_ACTION]);
+    assert!(says(&clinic, "backend-image", 30).contains("its log says so"));
+    clinic.proxy.open();
+    clinic.cure();
+    assert!(own.starts_with("  ✔"), "{own}");
+    for permission in ["run.services.get", "run.revisions.list"] {
+        clinic.world.emulator.deny_permissions([permission]);
+        let denied = says(&clinic, "backend-image", 31);
+        assert!(denied.contains("--role=roles/run.viewer"), "{denied}");
+    }
+    clinic.cure();
+    clinic
+        .world
+        .emulator
+        .set_faults([Fault::new(format!("/v2/{SERVICE}"), FaultAction::status(503, "down"))]);
+    assert!(says(&clinic, "backend-image", 31).contains("down"));
+}
+
+#[test]
+fn a_service_that_is_not_there_is_a_problem() {
+    let clinic = clinic!();
+    let file = clinic.world.home.read("environments.yaml");
+    clinic.world.home.write("environments.yaml", &file.replace("quill-backend-{env}", "quill-other-{env}"));
+    let only = clinic.doctor(["--only", "backend-image,backend-startup"]).output().exits(30);
+    assert_snapshot!(shown(&clinic, &only.stdout));
+}
+
+#[test]
+fn a_start_that_fails_is_explained_by_its_log() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "backend-startup", 0);
+    let own = own_image(&clinic);
+    failed(
+        &clinic,
+        &own,
+        &[
+            "INFO  [alembic.runtime.migration] Context impl PostgresqlImpl.",
+            "ERROR [alembic.util.messaging] Can't locate revision identified by 'deadbeef0001'",
+            "FAILED: Can't locate revision identified by 'deadbeef0001'",
+            "@ Container called exit(255).",
+            "@ STARTUP HTTP probe failed 1 time consecutively for container \"backend-1\" on port 8000 path \"/api/health\". The instance was not started. Connection failed with status ERROR_CONNECTION_FAILED.",
+        ],
+    );
+    assert_snapshot!(says(&clinic, "backend-startup", 30));
+    // What the log says last is what counts.
+    let database = "sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection to server at \"10.0.0.3\", port 5432 failed: timeout expired";
+    let mut lines = vec![""; 10];
+    lines.extend(["Traceback (most recent call last):", database, "@ Container called exit(1)."]);
+    log_lines(&clinic, &lines);
+    assert_snapshot!(says(&clinic, "backend-startup", 30));
+    // That it fails is certain, whatever can be read of why.
+    clinic.world.emulator.deny_permissions(["logging.logEntries.list"]);
+    let unread = says(&clinic, "backend-startup", 30);
+    assert!(unread.contains("the cause is not known"), "{unread}");
+    assert!(unread.contains("--role=roles/logging.viewer"), "{unread}");
+    clinic.cure();
+    assert_eq!(says(&clinic, "backend-startup", 0), healthy);
+}
+
+#[test]
+fn a_start_close_to_what_the_probe_allows_is_slow() {
+    let clinic = clinic!();
+    let mut lines = vec!["INFO  [alembic.runtime.migration] Running upgrade a1b2c3d4e5f6 -> b4"];
+    lines.extend([""; 64]);
+    lines.push("@ STARTUP HTTP probe failed 6 times consecutively for container \"backend-1\" on port 8000 path \"/api/health\". The instance was not started.");
+    failed(&clinic, &own_image(&clinic), &lines);
+    assert_snapshot!(says(&clinic, "backend-startup", 30));
+}
+
+#[test]
+fn a_start_is_not_looked_at_where_the_image_is_the_wrong_one() {
+    let clinic = clinic!();
+    failed(&clinic, &format!("{}:latest", clinic.image()), &[NO_ACTION]);
+    let both = clinic.doctor(["--only", "backend-image,backend-startup"]).output().exits(30);
+    assert!(both.stdout.contains("skipped: it needs backend-image"), "{both}");
+    // Looked at alone, it comes to the same.
+    assert!(says(&clinic, "backend-startup", 30).contains("it runs the admin image"));
+    clinic.cure();
+    deployed(&clinic, &own_image(&clinic), "CONDITION_RECONCILING");
+    let starting = says(&clinic, "backend-startup", 0);
+    assert!(starting.contains("! backend-startup"), "{starting}");
+}
+
+/// What Terraform writes into its lock.
+fn lock(who: &str) -> String {
+    json!({
+        "ID": "4b5c11de-9e0f-4b1e-8f1e-1c1b7a2f0a11",
+        "Operation": "OperationTypeApply",
+        "Info": "",
+        "Who": who,
+        "Version": "1.9.8",
+        "Created": "2026-11-02T09:58:12.123456789Z",
+        "Path": "gs://quill-medical-terraform-state/terraform/state/staging.tfstate",
+    })
+    .to_string()
+}
+
+/// A lock taken this long ago.
+fn put_lock(clinic: &Clinic, who: &str, minutes: i64) -> i64 {
+    let created = Timestamp::now() - SignedDuration::from_mins(minutes);
+    clinic.world.emulator.put_object_created(STATE_BUCKET, LOCK, lock(who), created)
+}
+
+/// Generations and ages differ from run to run.
+fn lock_shown(text: &str) -> String {
+    let text = regex::Regex::new(r"generation[ =]\d+|--if-generation-match=\d+").expect("valid").replace_all(
+        text,
+        |found: &regex::Captures<'_>| {
+            found[0].trim_end_matches(|c: char| c.is_ascii_digit()).to_owned() + "GENERATION"
+        },
+    );
+    text.into_owned()
+}
+
+#[test]
+fn a_lock_that_was_left_is_removed() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "state-lock", 0);
+    put_lock(&clinic, "runner@fv-az123-456", 90);
+    assert_snapshot!(lock_shown(&says(&clinic, "state-lock", 30)));
+    let only = ["--only", "state-lock", "--fix"];
+    let plan = clinic.doctor(only.into_iter().chain(["--dry-run"])).output().exits(30);
+    assert_snapshot!(lock_shown(&shown(&clinic, &plan.stdout)));
+    assert!(clinic.world.emulator.object(STATE_BUCKET, LOCK).is_some());
+    assert_eq!(changes(&clinic, "DELETE"), 0);
+
+    let done = clinic.doctor(only.into_iter().chain(["--yes"])).output().exits(0);
+    assert_snapshot!(lock_shown(&shown(&clinic, &done.stdout)));
+    assert!(clinic.world.emulator.object(STATE_BUCKET, LOCK).is_none());
+    assert_eq!(says(&clinic, "state-lock", 0), healthy);
+    assert_eq!(changes(&clinic, "DELETE"), 1);
+}
+
+#[test]
+fn a_young_lock_is_left_to_whoever_holds_it() {
+    let clinic = clinic!();
+    let generation = put_lock(&clinic, "steve@laptop", 4);
+    let young = lock_shown(&says(&clinic, "state-lock", 0));
+    assert_snapshot!(young);
+    let only = ["--only", "state-lock", "--fix", "--yes"];
+    let refused = clinic.doctor(only).output().exits(0);
+    assert!(refused.stdout.contains("not done: the lock of steve@laptop is 4 minutes old"), "{refused}");
+    assert!(refused.stdout.contains("--force"), "{refused}");
+    let there = clinic.world.emulator.object(STATE_BUCKET, LOCK).expect("it is there");
+    assert_eq!((there.0, changes(&clinic, "DELETE")), (generation, 0));
+
+    let forced = clinic.doctor(only.into_iter().chain(["--force"])).output().exits(0);
+    assert!(forced.stdout.contains("✔ remove-lock"), "{forced}");
+    assert!(clinic.world.emulator.object(STATE_BUCKET, LOCK).is_none());
+}
+
+#[test]
+fn a_lock_that_is_taken_in_the_meantime_is_left_alone_and_told() {
+    let clinic = clinic!();
+    put_lock(&clinic, "runner@fv-az123-456", 90);
+    let mut terminal = clinic.doctor(["--only", "state-lock", "--fix", "--force"]).terminal();
+    terminal.expect("held by runner@fv-az123-456").expect("Do it?");
+    let taken = clinic.world.emulator.put_object(STATE_BUCKET, LOCK, lock("steve@laptop"));
+    terminal.type_text("y");
+    terminal.expect("somebody has taken another lock in the meantime: it was left alone");
+    let ended = terminal.wait();
+    let text = ended.text();
+    assert!(text.contains("steve@laptop"), "{text}");
+    let there = clinic.world.emulator.object(STATE_BUCKET, LOCK).expect("it is there");
+    assert_eq!(there, (taken, lock("steve@laptop").into_bytes()));
+    assert_eq!(changes(&clinic, "DELETE"), 1, "once, and refused: {text}");
+}
+
+#[test]
+fn a_lock_that_is_given_back_in_the_meantime_is_told() {
+    let clinic = clinic!();
+    put_lock(&clinic, "runner@fv-az123-456", 90);
+    let mut terminal = clinic.doctor(["--only", "state-lock", "--fix"]).terminal();
+    terminal.expect("Do it?");
+    clinic.world.emulator.remove_object(STATE_BUCKET, LOCK);
+    terminal.type_text("y");
+    terminal.expect("the lock was gone already");
+    assert_eq!(terminal.wait().code(), 0);
+}
+
+#[test]
+fn a_lock_that_cannot_be_seen_is_undecided() {
+    let clinic = clinic!();
+    clinic.world.emulator.set_faults([Fault::new("/storage/*", FaultAction::status(503, "down"))]);
+    assert!(says(&clinic, "state-lock", 31).contains("could not be decided"));
+    clinic.world.emulator.set_faults([]);
+    clinic.world.emulator.deny_permissions(["storage.objects.get"]);
+    let denied = says(&clinic, "state-lock", 31);
+    assert!(denied.contains("roles/storage.objectViewer"), "{denied}");
+    clinic.cure();
+    // It is a lock whatever is in it.
+    clinic.world.emulator.put_object(STATE_BUCKET, LOCK, "not JSON");
+    let odd = says(&clinic, "state-lock", 0);
+    assert!(odd.contains("its content is not what Terraform writes"), "{odd}");
+    // Where the file names no state there is nothing to look at.
+    let file = clinic.world.home.read("environments.yaml");
+    let without: Vec<&str> = file.lines().filter(|line| !line.contains("terraform_state")).collect();
+    clinic.world.home.write("environments.yaml", &without.join("\n"));
+    assert!(says(&clinic, "state-lock", 0).contains("nothing to look at"));
+}
+
+#[test]
+fn a_protected_environment_asks_for_its_name_also_with_yes() {
+    let clinic = clinic!();
+    put_lock(&clinic, "runner@fv-az123-456", 90);
+    let file = clinic.world.home.read("environments.yaml");
+    clinic.world.home.write(
+        "environments.yaml",
+        &file.replace("staging: { project", "staging: { protected: true, project"),
+    );
+    let only = ["--only", "state-lock", "--fix", "--yes"];
+    let refused = clinic.doctor(only).output();
+    assert_ne!(refused.code(), 0, "{refused}");
+    let wrong = clinic.doctor(only.into_iter().chain(["--confirm", "teaching"])).output();
+    assert_ne!(wrong.code(), 0, "{wrong}");
+    assert_eq!(changes(&clinic, "DELETE"), 0);
+    let mut terminal = clinic.doctor(["--only", "state-lock", "--fix"]).terminal();
+    terminal.expect("Do it?").type_text("y");
+    terminal.expect("Type \"staging\" to go on").type_line("staging");
+    terminal.expect("✔ remove-lock");
+    assert_eq!(terminal.wait().code(), 0);
+    assert_eq!(changes(&clinic, "DELETE"), 1);
+}
+
+/// Starts the job the old way, with the password in a variable; returns the execution's id.
+fn run_the_old_way(clinic: &Clinic, username: &str) -> String {
+    let body = json!({"overrides": {"containerOverrides": [{"env": [
+        {"name": "ADMIN_ACTION", "value": "create-superadmin"},
+        {"name": "ADMIN_USERNAME", "value": username},
+        {"name": "ADMIN_EMAIL", "value": format!("{username}@example.org")},
+        {"name": "ADMIN_PASSWORD", "value": PASSWORD},
+    ]}]}})
+    .to_string();
+    let operation = ask(clinic, "POST", &format!("{JOB}:run"), &body).expect("accepted");
+    let name = operation["metadata"]["name"].as_str().expect("an execution").to_owned();
+    name.rsplit('/').next().expect("an id").to_owned()
+}
+
+/// Asks Cloud Run by hand; `None` where it refuses.
+fn ask(clinic: &Clinic, method: &str, name: &str, body: &str) -> Option<Value> {
+    let mut stream = TcpStream::connect(clinic.world.emulator.address()).expect("connected");
+    write!(
+        stream,
+        "{method} /v2/{name} HTTP/1.0\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("it has a body");
+    head.lines().next()?.contains(" 200 ").then(|| serde_json::from_str(body).expect("JSON"))
+}
+
+fn execution(clinic: &Clinic, id: &str) -> Option<Value> {
+    ask(clinic, "GET", &format!("{JOB}/executions/{id}"), "")
+}
+
+/// Waits until an execution is over: nobody tells.
+fn over(clinic: &Clinic, id: &str) {
+    while execution(clinic, id).expect("it is there").get("completionTime").is_none() {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn passwords_left_in_executions_are_found_and_never_shown() {
+    let clinic = clinic!();
+    let healthy = says(&clinic, "leaks", 0);
+    clinic.world.emulator.set_script(JOB, Script::new([Step::Exit(0)]));
+    let (first, second) = (run_the_old_way(&clinic, "steve.jones"), run_the_old_way(&clinic, "anna"));
+    over(&clinic, &first);
+    over(&clinic, &second);
+    clinic.world.emulator.set_script(JOB, Script::new([Step::Forever]));
+    let running = run_the_old_way(&clinic, "rita");
+    let sick = says(&clinic, "leaks", 30);
+    assert_snapshot!(sick);
+
+    let only = ["--only", "leaks", "--fix", "--verbose"];
+    let plan = clinic.doctor(only.into_iter().chain(["--dry-run"])).output().exits(30);
+    assert_eq!(changes(&clinic, "DELETE"), 0);
+    let json = clinic.doctor(["--only", "leaks", "--json"]).output().exits(30);
+    let done = clinic.doctor(only.into_iter().chain(["--yes"])).output().exits(30);
+    assert!(done.stdout.contains("change the passwords of anna, rita, steve.jones"), "{done}");
+    assert!(execution(&clinic, &first).is_none() && execution(&clinic, &second).is_none());
+    assert!(execution(&clinic, &running).is_some(), "one that runs is not stopped");
+    assert_eq!(changes(&clinic, "DELETE"), 2);
+    for shown in [sick, plan.to_string(), json.to_string(), done.to_string()] {
+        assert!(!shown.contains(PASSWORD), "{shown}");
+    }
+    assert!(clinic.world.home.files_with(PASSWORD).is_empty());
+
+    // It ends, and goes as well.
+    let cancelled = clinic.world.quill_admin(["cancel", &running, "--env", "staging"]).output();
+    assert!(!cancelled.to_string().contains(PASSWORD), "{cancelled}");
+    over(&clinic, &running);
+    let _ = clinic.doctor(["--only", "leaks", "--fix", "--yes"]).output().exits(0);
+    assert_eq!(says(&clinic, "leaks", 0), healthy);
+}
+
+#[test]
+fn executions_that_cannot_be_deleted_or_read_are_told() {
+    let clinic = clinic!();
+    clinic.world.emulator.set_script(JOB, Script::new([Step::Exit(0)]));
+    let id = run_the_old_way(&clinic, "steve.jones");
+    over(&clinic, &id);
+    clinic.world.emulator.deny_permissions(["run.executions.delete"]);
+    let failed = clinic.doctor(["--only", "leaks", "--fix", "--yes"]).output().exits(30);
+    assert!(failed.stdout.contains("✘ delete-executions: "), "{failed}");
+    assert!(execution(&clinic, &id).is_some());
+    clinic.world.emulator.deny_permissions(["run.executions.list"]);
+    let undecided = says(&clinic, "leaks", 31);
+    assert!(undecided.contains("--role=roles/run.viewer"), "{undecided}");
+}
+
+#[test]
+fn steps_that_name_no_stage_are_found_in_the_repository() {
+    let clinic = clinic!();
+    let home = &clinic.world.home;
+    home.write(
+        "app/backend/Dockerfile",
+        "FROM python:3.13-slim AS base\nFROM base AS prod\nFROM base AS admin\nCMD [\"python\", \"scripts/admin_cli.py\"]\n",
+    );
+    let workflow = "\
+jobs:
+  build:
+    strategy:
+      matrix:
+        include:
+          - { image: backend, target: prod }
+          - { image: backend }
+    steps:
+      - uses: docker/build-push-action@v6
+        with:
+          context: ${{ matrix.image }}
+          target: ${{ matrix.target }}
+      - run: |
+          echo building
+          docker build \\
+            -f backend/Dockerfile .
+";
+    let recipe = "build env:\n    docker build -t backend:{{ env }} backend\n";
+    home.write("app/.github/workflows/deploy.yml", workflow);
+    home.write("app/justfile", recipe);
+    let doctor = |args: &[&'static str]| {
+        clinic.world.quill_admin(["doctor", "--only", "repository"]).args(args.iter().copied()).output()
+    };
+    assert_snapshot!(shown(&clinic, &doctor(&["--repo", "app"]).exits(30).stdout));
+
+    let workflow = workflow.replace("{ image: backend }", "{ image: backend, target: admin }");
+    home.write(
+        "app/.github/workflows/deploy.yml",
+        &workflow.replace("-f backend", "--target prod -f backend"),
+    );
+    home.write("app/justfile", &recipe.replace("build -t", "build --target prod -t"));
+    assert_snapshot!(shown(&clinic, &doctor(&["--repo", "app"]).exits(0).stdout));
+
+    home.write("app/.github/workflows/broken.yml", "jobs: [\n");
+    let broken = doctor(&["--repo", "app"]).exits(31);
+    assert!(broken.stdout.contains(".github/workflows/broken.yml"), "{broken}");
+    let nowhere = doctor(&["--repo", "nowhere"]).exits(31);
+    assert!(nowhere.stdout.contains("next: name its folder with: --repo FOLDER"), "{nowhere}");
+    let unnamed = doctor(&[]).exits(31);
+    assert!(unnamed.stdout.contains("no repository was named"), "{unnamed}");
+}
+
+/// Stands in for the application: when the service has an image that is not the admin image, it starts,
+/// seeds the roles, and is ready.
+fn application(clinic: &Clinic, database: &Database) {
+    let emulator = &clinic.world.emulator;
+    let admin = clinic.image();
+    loop {
+        let mut service = emulator.get(SERVICE).expect("there is a service");
+        let image = service["template"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned();
+        if image.starts_with(&admin) {
+            thread::sleep(Duration::from_millis(5));
+            continue;
+        }
+        database.execute(quill_admin_schema::SEED_ROLES);
+        let name = service["latestCreatedRevision"].as_str().expect("it has one").to_owned();
+        let mut revision = emulator.get(&name).expect("there is a revision");
+        revision["conditions"] = json!([{"type": "Ready", "state": "CONDITION_SUCCEEDED"}]);
+        emulator.put_revision(&name, revision).expect("a valid revision");
+        service["latestReadyRevision"] = json!(name);
+        service["reconciling"] = json!(false);
+        emulator.put_service(SERVICE, service).expect("a valid service");
+        return;
+    }
+}
+
+#[test]
+fn a_whole_incident_is_put_right() {
+    needs_postgres!();
+    needs_registry!();
+    let database = Database::builder(Generation::August2026).without_roles().create();
+    let clinic = Clinic::with_database(&database);
+    // The backend was deployed from the Dockerfile's last stage, and Terraform broke off because of it.
+    let own = own_image(&clinic);
+    let mut first = clinic.world.emulator.get(&revision_name(1)).expect("there is a first one");
+    first["containers"][0]["image"] = json!(own);
+    clinic.world.emulator.put_revision(&revision_name(1), first).expect("a valid revision");
+    failed(&clinic, &format!("{}:latest", clinic.image()), &[NO_ACTION, NO_ACTION, NO_ACTION]);
+    put_lock(&clinic, "runner@fv-az123-456", 45);
+    clinic.world.emulator.set_service_outcome(SERVICE, ServiceOutcome::ReadyAfter(Duration::from_hours(1)));
+
+    let sick = clinic.doctor(["--deep", "--skip", "machine-docker", "--json"]).output().exits(30).json();
+    let wrong: Vec<(String, String)> =
+        results(&sick).into_iter().filter(|(_, result)| result != "healthy").collect();
+    let expected = [
+        ("backend-image", "problem"),
+        ("backend-startup", "skipped"),
+        ("database-check", "problem"),
+        ("state-lock", "problem"),
+    ];
+    assert_eq!(wrong, expected.map(|(id, result)| (id.to_owned(), result.to_owned())), "{sick:#}");
+    let roles = &check(&sick, "database-check")["findings"][0];
+    assert!(roles["what"].as_str().expect("a text").contains("6 of the application's 6 roles"), "{roles:#}");
+
+    let fixed = thread::scope(|scope| {
+        scope.spawn(|| application(&clinic, &database));
+        clinic.doctor(["--deep", "--skip", "machine-docker", "--fix", "--yes"]).output().exits(0)
+    });
+    for done in ["✔ restore-backend: ", "✔ remove-lock: ", "✔ database-check"] {
+        assert!(fixed.stdout.contains(done), "{fixed}");
+    }
+    let service = clinic.world.emulator.get(SERVICE).expect("there is a service");
+    assert_eq!(service["template"]["containers"][0]["image"], own);
+    assert!(clinic.world.emulator.object(STATE_BUCKET, LOCK).is_none());
+
+    let well = clinic.doctor(["--deep", "--skip", "machine-docker", "--json"]).output().exits(0).json();
+    assert!(results(&well).values().all(|result| result == "healthy"), "{well:#}");
+}

@@ -1,0 +1,357 @@
+//! What the documentation names is there: links, files, commands, options, recipes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::process::Command;
+
+use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
+use quill_admin_testkit::docker::{root, run};
+use quill_admin_testkit::home::Home;
+use regex::Regex;
+
+/// Every page that git knows of, by its path from the root.
+fn pages() -> Vec<PathBuf> {
+    let list = run(Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard", "*.md"])
+        .current_dir(root()));
+    let pages: Vec<PathBuf> =
+        list.lines().map(PathBuf::from).filter(|page| root().join(page).is_file()).collect();
+    assert!(pages.len() > 20, "{pages:?}");
+    pages
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What a page has in it that can be wrong.
+#[derive(Default)]
+struct Page {
+    links: Vec<String>,
+    /// Code within text.
+    words: Vec<String>,
+    /// Command lines of blocks.
+    lines: Vec<String>,
+    /// What its headings can be linked as.
+    anchors: BTreeSet<String>,
+}
+
+impl Page {
+    fn read(path: &Path) -> Self {
+        let text = read(path);
+        let mut page = Self::default();
+        let mut shell = false;
+        let mut heading: Option<String> = None;
+        let attribute = Regex::new(r#"(?:src|srcset|href)="([^"]*)""#).expect("valid");
+        for event in Parser::new(&text) {
+            match event {
+                Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                    page.links.push(dest_url.into_string());
+                }
+                Event::Html(html) | Event::InlineHtml(html) => {
+                    page.links.extend(attribute.captures_iter(&html).map(|found| found[1].to_owned()));
+                }
+                Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) => shell = &*language == "sh",
+                Event::End(TagEnd::CodeBlock) => shell = false,
+                Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+                Event::End(TagEnd::Heading(_)) => {
+                    page.anchors.extend(heading.take().map(|text| anchor(&text)));
+                }
+                Event::Text(text) if shell => {
+                    page.lines.extend(text.replace("\\\n", " ").lines().map(str::to_owned));
+                }
+                Event::Text(text) => {
+                    if let Some(heading) = &mut heading {
+                        heading.push_str(&text);
+                    }
+                }
+                Event::Code(code) => {
+                    if let Some(heading) = &mut heading {
+                        heading.push_str(&code);
+                    }
+                    page.words.push(code.into_string());
+                }
+                _ => {}
+            }
+        }
+        page
+    }
+}
+
+/// A heading as GitHub and mdBook link it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.to_lowercase().replace(' ', "-");
+    kept.chars().filter(|c| c.is_alphanumeric() || ['-', '_'].contains(c)).collect()
+}
+
+/// A relative path from a page, without its detours.
+fn resolve(page: &Path, link: &str) -> PathBuf {
+    let mut path = page.parent().map(Path::to_path_buf).unwrap_or_default();
+    for part in Path::new(link).components() {
+        match part {
+            Component::ParentDir => assert!(path.pop(), "{}: {link} leaves the repository", page.display()),
+            Component::Normal(name) => path.push(name),
+            _ => {}
+        }
+    }
+    path
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut checked = 0;
+    for page in pages() {
+        for link in Page::read(&page).links {
+            if link.starts_with("https://") {
+                continue;
+            }
+            assert!(!link.contains("://"), "{}: {link}", page.display());
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if file.is_empty() { page.clone() } else { resolve(&page, file) };
+            assert!(root().join(&target).exists(), "{}: there is no {}", page.display(), target.display());
+            if !anchor.is_empty() {
+                let anchors = Page::read(&target).anchors;
+                assert!(anchors.contains(anchor), "{}: {link}: there are {anchors:?}", page.display());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "{checked}");
+}
+
+#[test]
+fn every_file_that_is_named_is_there() {
+    let list = run(Command::new("git").args(["ls-files"]).current_dir(root()));
+    let folders: BTreeSet<&str> = list.lines().filter_map(|file| file.split_inclusive('/').next()).collect();
+    let folders: Vec<&str> = folders.into_iter().filter(|folder| folder.ends_with('/')).collect();
+    let placeholder = Regex::new(r"[{}*…<>\s]").expect("valid");
+    let mut checked = 0;
+    for page in pages() {
+        for word in Page::read(&page).words {
+            if folders.iter().any(|folder| word.starts_with(*folder)) && !placeholder.is_match(&word) {
+                assert!(root().join(&word).exists(), "{}: there is no {word}", page.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 3, "{checked}");
+}
+
+/// The help of commands, asked for once each.
+struct Helps(BTreeMap<String, String>);
+
+impl Helps {
+    fn of(&mut self, words: &[&str]) -> &str {
+        self.0.entry(words.join(" ")).or_insert_with(|| {
+            let home = Home::new();
+            let help = home.quill_admin(words.iter().copied()).arg("--help").output();
+            help.expect_code(0);
+            help.stdout
+        })
+    }
+}
+
+/// A name of a command, an option with one letter, or with a word.
+fn is_name(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+}
+
+/// Why a command line of `quill-admin` cannot be typed like that.
+fn fault(helps: &mut Helps, words: &[String]) -> Option<String> {
+    let mut command: Vec<&str> = Vec::new();
+    // The help of a command has its name behind it.
+    let words = if words.first().is_some_and(|word| word == "help") { &words[1..] } else { words };
+    let mut rest = words.iter().map(String::as_str).peekable();
+    // `quill-admin --env staging add-role` is nothing the documentation should say.
+    while let Some(word) = rest.peek().filter(|word| is_name(word) && !word.starts_with('-')) {
+        let help = helps.of(&command);
+        let Some((_, list)) = help.split_once("\nCommands:\n") else { break };
+        let list = list.split("\n\n").next().unwrap_or_default();
+        let known = list.lines().any(|line| line.trim_start().split(' ').next() == Some(*word));
+        let alias =
+            Regex::new(&format!(r"\balias:\s+{}\]", regex::escape(word))).expect("valid").is_match(list);
+        let hidden = ["reference"].contains(word);
+        if !known && !alias && !hidden {
+            return Some(format!("there is no command {word}"));
+        }
+        command.push(word);
+        rest.next();
+    }
+    let help = helps.of(&command).to_owned();
+    for word in rest {
+        let option = word.split('=').next().unwrap_or_default();
+        let long = option.strip_prefix("--").is_some_and(is_name);
+        let short = option.len() == 2 && option.starts_with('-') && is_name(&option[1..]);
+        if !long && !short {
+            continue;
+        }
+        let named = Regex::new(&format!(r"(^|[\s,`]){}([\s,=`]|$)", regex::escape(option))).expect("valid");
+        // The one that no help lists, for the sake of its width.
+        if !named.is_match(&help) && option != "--access-token-file" {
+            return Some(format!("{} has no option {option}", command.join(" ")));
+        }
+    }
+    None
+}
+
+#[test]
+fn every_command_can_be_typed() {
+    let recipes = recipes();
+    let mut helps = Helps(BTreeMap::new());
+    let mut checked = 0;
+    for page in pages() {
+        let Page { lines, words, .. } = Page::read(&page);
+        for line in lines.iter().chain(&words) {
+            for part in line.split(['|', ';', '&', '>']) {
+                let Some(words) = shell_words::split(part).ok().filter(|words| !words.is_empty()) else {
+                    continue;
+                };
+                let words: Vec<String> =
+                    words.into_iter().skip_while(|word| word.contains('=') || word == "$").collect();
+                let text: Vec<&str> = words.iter().map(String::as_str).collect();
+                let told = match text[..] {
+                    ["quill-admin", ..] => fault(&mut helps, &words[1..]),
+                    ["cargo", "run", "--release", "--", ..] => fault(&mut helps, &words[4..]),
+                    ["just", recipe, ..] if !recipes.contains_key(recipe) => {
+                        Some(format!("there is no recipe {recipe}"))
+                    }
+                    ["cargo", "xtask", verb, ..] if !["test", "bench", "docs"].contains(&verb) => {
+                        Some(format!("there is no verb {verb}"))
+                    }
+                    ["just" | "cargo", ..] => None,
+                    _ => continue,
+                };
+                assert_eq!(told, None, "{}: {line}", page.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 50, "{checked}");
+}
+
+/// What the recipes and aliases of the justfile run.
+fn recipes() -> BTreeMap<String, String> {
+    let text = read(Path::new("justfile"));
+    let mut recipes = BTreeMap::new();
+    let mut name = None;
+    for line in text.lines() {
+        if let Some((alias, recipe)) = line.strip_prefix("alias ").and_then(|rest| rest.split_once(" := ")) {
+            recipes.insert(alias.to_owned(), recipe.to_owned());
+        } else if let Some((head, _)) = line
+            .split_once(':')
+            .filter(|_| line.starts_with(|c: char| c.is_ascii_lowercase()) && !line.contains(":="))
+        {
+            name = head.split(' ').next().map(str::to_owned);
+        } else if let (Some(name), Some((_, command))) = (&name, line.split_once("exec {{ quill_admin }} ")) {
+            recipes.insert(name.clone(), command.to_owned());
+        }
+    }
+    recipes
+}
+
+#[test]
+fn the_justfile_has_the_guides_names_and_runs_these_commands() {
+    let recipes = recipes();
+    let mut helps = Helps(BTreeMap::new());
+    for (alias, recipe, command) in [
+        ("ba", "build-admin", "build"),
+        ("cs", "create-superadmin", "create-superadmin"),
+        ("up", "update-permissions-remote", "update-permissions"),
+        ("ar", "add-role-remote", "add-role"),
+    ] {
+        assert_eq!(recipes.get(alias).map(String::as_str), Some(recipe));
+        let runs = recipes.get(recipe).unwrap_or_else(|| panic!("there is no recipe {recipe}"));
+        assert_eq!(runs, &format!("{command} --env \"$environment\" \"$@\""));
+        let words: Vec<String> = [command, "--env"].map(str::to_owned).to_vec();
+        assert_eq!(fault(&mut helps, &words), None);
+    }
+    assert_eq!(recipes.len(), 8, "{recipes:?}");
+}
+
+#[test]
+fn the_book_has_every_page_and_no_other() {
+    let listed: BTreeSet<PathBuf> = Page::read(Path::new("docs/SUMMARY.md"))
+        .links
+        .iter()
+        .map(|link| resolve(Path::new("docs/SUMMARY.md"), link))
+        .collect();
+    let pages: BTreeSet<PathBuf> = pages()
+        .into_iter()
+        .filter(|page| page.starts_with("docs") && !page.ends_with("SUMMARY.md"))
+        .collect();
+    assert_eq!(listed, pages);
+    let book = read(Path::new("docs/book.toml"));
+    assert!(book.contains("src = \".\""), "the pages are beside it");
+}
+
+mod formula {
+    use super::*;
+
+    const SCRIPT: &str = "packaging/formula";
+    const TARGETS: [&str; 4] = [
+        "aarch64-apple-darwin",
+        "aarch64-unknown-linux-gnu",
+        "x86_64-apple-darwin",
+        "x86_64-unknown-linux-gnu",
+    ];
+
+    fn checksums(targets: &[&str]) -> String {
+        let line =
+            |(at, target): (usize, &&str)| format!("{:064x}  quill-admin-1.2.3-{target}.tar.gz\n", at + 1);
+        targets.iter().enumerate().map(line).collect()
+    }
+
+    #[test]
+    fn it_names_each_archive_with_its_checksum() {
+        let home = Home::new();
+        home.write("SHA256SUMS", &checksums(&TARGETS));
+        let made =
+            home.run(root().join(SCRIPT)).args(["quill-medical/quill-admin", "1.2.3", "SHA256SUMS"]).output();
+        made.expect_code(0);
+        assert!(!made.stdout.contains('@'), "{}", made.stdout);
+        for (at, target) in TARGETS.iter().enumerate() {
+            let url = format!(
+                "https://github.com/quill-medical/quill-admin/releases/download/v1.2.3/quill-admin-1.2.3-{target}.tar.gz"
+            );
+            let both = format!("url \"{url}\"\n      sha256 \"{:064x}\"", at + 1);
+            assert!(made.stdout.contains(&both), "{both}\n{}", made.stdout);
+        }
+    }
+
+    #[test]
+    fn it_says_what_is_wrong_with_what_it_is_given() {
+        let home = Home::new();
+        home.write("SHA256SUMS", &checksums(&TARGETS[..3]));
+        home.write("short", "abc  quill-admin-1.2.3-aarch64-apple-darwin.tar.gz\n");
+        for (args, told) in [
+            (&[][..], "usage: packaging/formula OWNER/REPOSITORY VERSION SHA256SUMS"),
+            (&["quill-admin", "1.2.3", "SHA256SUMS"], "\"quill-admin\" is not OWNER/REPOSITORY"),
+            (&["a/b", "v1.2.3", "SHA256SUMS"], "\"v1.2.3\" is not a version such as 0.1.0"),
+            (&["a/b", "1.2.3", "nowhere"], "there is no file nowhere"),
+            (
+                &["a/b", "1.2.3", "SHA256SUMS"],
+                "SHA256SUMS has no checksum of quill-admin-1.2.3-x86_64-unknown-linux-gnu.tar.gz",
+            ),
+            (
+                &["a/b", "1.2.3", "short"],
+                "short has no checksum of quill-admin-1.2.3-aarch64-apple-darwin.tar.gz",
+            ),
+        ] {
+            let refused = home.run(root().join(SCRIPT)).args(args.iter().copied()).output();
+            refused.expect_code(2);
+            assert_eq!(
+                (refused.stdout.as_str(), refused.stderr),
+                ("", format!("packaging/formula: {told}\n"))
+            );
+        }
+    }
+
+    #[test]
+    fn the_release_is_made_for_the_same_platforms() {
+        let workflow = read(Path::new(".github/workflows/release.yml"));
+        let built: BTreeSet<&str> =
+            workflow.split("target: ").skip(1).filter_map(|rest| rest.split(',').next()).collect();
+        assert_eq!(built, BTreeSet::from(TARGETS));
+    }
+}

@@ -1,0 +1,314 @@
+//! The transcripts and pictures of the documentation are what the commands show.
+//!
+//! **To add one:** a scene here, `<!-- transcript: its-name -->` and `<!-- end -->` in a page, and
+//! `cargo xtask docs`.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use cloud_emulator::Script;
+use quill_admin_e2e::clinic::Clinic;
+use quill_admin_e2e::film::{Film, pages};
+use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::{JOB, STATE_BUCKET, World};
+use quill_admin_testkit::home::Home;
+use quill_admin_testkit::postgres::{Database, Generation};
+use quill_admin_testkit::terminal::Terminal;
+use quill_admin_testkit::{needs_docker, needs_postgres, needs_registry};
+use serde_json::json;
+
+use crate::{restore, sign_in};
+
+const PASSWORD: &str = "correct horse battery staple 7";
+/// What executions are called in the documentation.
+const EXECUTION: &str = "quill-admin-staging-x7k2p";
+
+/// Each scene is a test, and a transcript of the same name.
+macro_rules! scenes {
+    ($($(#[needs($($need:ident),+)])? fn $scene:ident() -> Film $body:block)+) => {
+        const SCENES: &[&str] = &[$(stringify!($scene)),+];
+
+        $(
+            #[test]
+            fn $scene() {
+                $($($need!();)+)?
+                let film: Film = $body;
+                film.transcript(&stringify!($scene).replace('_', "-"));
+            }
+        )+
+    };
+}
+
+#[test]
+fn pages_have_no_other_transcripts() {
+    let mut named = BTreeSet::new();
+    for page in pages() {
+        let text = fs::read_to_string(&page).expect("a page");
+        let marks = text.split("<!-- transcript: ").skip(1);
+        named.extend(marks.map(|rest| rest.split_once(" -->").expect("an end").0.replace('-', "_")));
+    }
+    let scenes: BTreeSet<String> = SCENES.iter().map(|scene| (*scene).to_owned()).collect();
+    assert_eq!(named, scenes);
+}
+
+/// Staging, with a job as it is in Google Cloud and an empty database.
+fn staging() -> World {
+    let world = World::with_database(Database::create(Generation::August2026));
+    let mut job = world.job().expect("a job");
+    for variable in job["template"]["template"]["containers"][0]["env"].as_array_mut().expect("variables") {
+        if variable["name"] == "AUTH_DB_SSLMODE" {
+            variable["value"] = "require".into();
+        }
+    }
+    world.emulator.put_job(JOB, job.clone()).expect("a valid job");
+    // Prod is another project of the same cloud; the database may be the same.
+    let project = "quill-medical-production";
+    let prod =
+        JOB.replace("quill-medical-staging", project).replace("quill-admin-staging", "quill-admin-prod");
+    world.emulator.put_job(&prod, job).expect("a valid job");
+    world.emulator.put_secret(project, "auth-db-password", world.database().password.clone());
+    let file = world.home.read("environments.yaml");
+    let prod = format!(
+        "  prod: {{ project: {project}, protected: true, endpoint: \"{}\" }}\n",
+        world.emulator.url()
+    );
+    world.home.write("environments.yaml", &format!("{file}{prod}"));
+    world
+}
+
+/// The same with a user.
+fn staging_with_steve() -> World {
+    let world = staging();
+    quietly(
+        &world,
+        &[
+            "cs",
+            "-e",
+            "staging",
+            "-u",
+            "steve.jones",
+            "--email",
+            "steve.jones@example.org",
+            "--password-stdin",
+        ],
+    );
+    world
+}
+
+fn quietly(world: &World, args: &[&str]) {
+    world.quill_admin(args.iter().copied()).stdin(PASSWORD).output().expect_code(0);
+}
+
+fn nobody(_: &mut Terminal) {}
+
+/// A command of a world.
+fn shot(film: Film, world: &World, command: &str, code: i32, act: impl FnOnce(&mut Terminal)) -> Film {
+    film.shot(command, code, |args| world.quill_admin(args.iter().copied()), act)
+}
+
+/// The name of the newest execution.
+fn execution(world: &World) -> String {
+    let history = world.quill_admin(["history", "-e", "staging", "--json"]).output().json();
+    history["runs"][0]["execution"].as_str().expect("a name").to_owned()
+}
+
+/// A command that names an execution.
+fn shot_of(film: Film, world: &World, command: &str, code: i32) -> Film {
+    let execution = execution(world);
+    let run = |args: &[&str]| {
+        world.quill_admin(args.iter().map(|arg| if *arg == EXECUTION { &execution } else { *arg }))
+    };
+    film.shot(command, code, run, nobody)
+}
+
+fn type_superadmin(terminal: &mut Terminal) {
+    // All of them wait until the terminal has stopped to echo: the program then shows the answer itself.
+    terminal.expect("Username").type_hidden("steve.jones");
+    terminal.expect("Email").type_hidden("steve.jones@example.org");
+    terminal.expect("Password (hidden)").type_hidden(PASSWORD);
+    terminal.expect("Password, again").type_hidden(PASSWORD);
+}
+
+scenes! {
+    fn quick_start() -> Film {
+        let home = Home::with_environments();
+        let run = |args: &[&str]| home.quill_admin(args.iter().copied()).env("QUILL_ADMIN_LOCAL_PROVISIONING_MS", "0");
+        Film::new().shot("quill-admin create-superadmin --env local", 0, run, type_superadmin)
+    }
+
+    #[needs(needs_postgres)]
+    fn create_superadmin() -> Film {
+        let film = shot(Film::new(), &staging(), "quill-admin create-superadmin --env staging", 0, type_superadmin);
+        film.picture("create-superadmin");
+        film
+    }
+
+    #[needs(needs_postgres)]
+    fn update_permissions() -> Film {
+        let world = staging_with_steve();
+        shot(Film::new(), &world, "quill-admin update-permissions --env staging", 0, |terminal| {
+            terminal.expect("Username").type_hidden("steve.jones");
+            terminal.expect("clinical application access").down().down().enter();
+        })
+    }
+
+    #[needs(needs_postgres)]
+    fn add_role() -> Film {
+        let world = staging_with_steve();
+        shot(Film::new(), &world, "quill-admin add-role --env staging", 0, |terminal| {
+            terminal.expect("Username").type_hidden("steve.jones");
+            terminal.expect("another role").down().down().enter();
+        })
+    }
+
+    #[needs(needs_postgres)]
+    fn remove_role() -> Film {
+        let world = staging_with_steve();
+        quietly(&world, &["ar", "-e", "staging", "-u", "steve.jones", "-r", "Clinician"]);
+        shot(Film::new(), &world, "quill-admin remove-role --env staging -u steve.jones -r Clinician", 0, nobody)
+    }
+
+    #[needs(needs_postgres)]
+    fn show_user() -> Film {
+        shot(Film::new(), &staging_with_steve(), "quill-admin show-user --env staging -u steve.jones", 0, nobody)
+    }
+
+    #[needs(needs_postgres)]
+    fn check() -> Film {
+        shot(Film::new(), &staging(), "quill-admin check --env staging", 0, nobody)
+    }
+
+    #[needs(needs_postgres)]
+    fn dry_run() -> Film {
+        let command = "quill-admin add-role --env staging -u steve.jones -r Clinician --dry-run";
+        shot(Film::new(), &staging_with_steve(), command, 0, nobody)
+    }
+
+    #[needs(needs_postgres)]
+    fn protected() -> Film {
+        let world = staging_with_steve();
+        shot(Film::new(), &world, "quill-admin update-permissions --env prod -u steve.jones -p admin", 0, |terminal| {
+            terminal.expect("Reason").type_hidden("moves to user management, ticket 4711");
+            terminal.expect("to go on").type_hidden("prod");
+        })
+    }
+
+    #[needs(needs_postgres)]
+    fn unknown_role() -> Film {
+        let world = staging_with_steve();
+        shot(Film::new(), &world, "quill-admin add-role --env staging -u steve.jones -r Clinican", 11, nobody)
+    }
+
+    #[needs(needs_postgres)]
+    fn role_not_seeded() -> Film {
+        let world = staging();
+        world.database().execute("DELETE FROM roles");
+        shot(Film::new(), &world, "quill-admin create-superadmin --env staging", 0, type_superadmin)
+    }
+
+    #[needs(needs_postgres)]
+    fn history() -> Film {
+        let world = staging_with_steve();
+        quietly(&world, &["ar", "-e", "staging", "-u", "steve.jones", "-r", "Clinician", "--reason", "ticket 4711"]);
+        shot(Film::new(), &world, "quill-admin history --env staging", 0, nobody)
+    }
+
+    #[needs(needs_postgres)]
+    fn logs() -> Film {
+        let world = staging_with_steve();
+        quietly(&world, &["ar", "-e", "staging", "-u", "steve.jones", "-r", "Clinician"]);
+        shot_of(Film::new(), &world, "quill-admin logs quill-admin-staging-x7k2p", 0)
+    }
+
+    #[needs(needs_postgres)]
+    fn attach() -> Film {
+        let world = staging_with_steve();
+        quietly(&world, &["ar", "-e", "staging", "-u", "steve.jones", "-r", "Clinician"]);
+        shot_of(Film::new(), &world, "quill-admin attach quill-admin-staging-x7k2p", 0)
+    }
+
+    #[needs(needs_postgres)]
+    fn interrupted_and_cancelled() -> Film {
+        let world = staging_with_steve();
+        // Somebody else's transaction has the row, so that the task takes a while.
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let other = runtime.block_on(world.database().connect());
+        runtime.block_on(other.batch_execute("BEGIN; SELECT FROM users FOR UPDATE")).expect("a lock");
+        let command = "quill-admin update-permissions --env staging -u steve.jones -p admin";
+        let film = shot(Film::new(), &world, command, 130, |terminal| {
+            terminal.expect("connected").ctrl_c();
+            terminal.expect("[w/d/c]").type_line("d");
+        });
+        shot_of(film, &world, "quill-admin cancel quill-admin-staging-x7k2p", 0)
+    }
+
+    #[needs(needs_registry)]
+    fn doctor() -> Film {
+        let clinic = Clinic::healthy();
+        clinic.put_job("/template/template/maxRetries", json!(3));
+        let lock = json!({
+            "ID": "0b8c2f4e-6a1d-4f7b-9c3e-5d2a1b0c9e8f", "Operation": "OperationTypeApply", "Info": "",
+            "Who": "runner@ci", "Version": "1.9.5", "Created": "2026-08-14T07:12:09Z", "Path": "",
+        });
+        clinic.world.emulator.put_object_created(
+            STATE_BUCKET,
+            "terraform/state/staging.tflock",
+            lock.to_string(),
+            "2026-08-14T07:12:09Z".parse().expect("a time"),
+        );
+        let film = Film::new().shot(
+            "quill-admin doctor --env staging",
+            30,
+            |args| clinic.doctor(args[3..].iter().copied()),
+            nobody,
+        );
+        film.picture("doctor");
+        film
+    }
+
+    fn envs() -> Film {
+        let home = Home::with_environments();
+        Film::new().shot("quill-admin envs", 0, |args| home.quill_admin(args.iter().copied()), nobody)
+    }
+
+    fn login() -> Film {
+        let world = World::signed_in(Script::default());
+        sign_in::gcloud(&world.home, "echo 'You are now logged in as [steve@example.org].'");
+        sign_in::sign_in(&world);
+        let run = |args: &[&str]| sign_in::quill_admin(&world, args.iter().copied());
+        Film::new()
+            .shot("quill-admin login", 0, run, nobody)
+            .shot("quill-admin whoami --env staging", 0, run, nobody)
+    }
+
+    #[needs(needs_docker, needs_registry)]
+    fn build() -> Film {
+        let workshop = Workshop::new();
+        workshop.sources();
+        let sources = workshop.world.home.work().join("sources");
+        let run = |args: &[&str]| workshop.quill_admin(args.iter().copied()).cwd(&sources);
+        Film::new().shot("quill-admin build --env staging", 0, run, nobody)
+    }
+
+    #[needs(needs_docker, needs_registry)]
+    fn restore_backend() -> Film {
+        let workshop = Workshop::new();
+        restore::incident(&workshop);
+        Film::new().shot(
+            "quill-admin restore-backend --env staging",
+            0,
+            |args| workshop.quill_admin(args.iter().copied()),
+            nobody,
+        )
+    }
+
+    fn local() -> Film {
+        let home = Home::with_environments();
+        let run = |args: &[&str]| home.quill_admin(args.iter().copied()).env("QUILL_ADMIN_LOCAL_PROVISIONING_MS", "0");
+        run(&["cs", "-e", "local", "-u", "steve.jones", "--email", "steve.jones@example.org", "--password-stdin"])
+            .stdin(PASSWORD)
+            .output()
+            .expect_code(0);
+        Film::new().shot("quill-admin local status", 0, run, nobody).shot("quill-admin local reset --yes", 0, run, nobody)
+    }
+}

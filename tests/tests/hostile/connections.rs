@@ -1,0 +1,37 @@
+//! Real connections that are cut in the middle, whatever goes through them.
+
+use quill_admin_e2e::proxy::Proxy;
+use quill_admin_testkit::needs_postgres;
+
+use super::scene::{Ending, Scene, Task, counted, everywhere};
+use super::seed;
+
+const RUNS: usize = 160;
+const AT_ONCE: usize = 8;
+
+#[test]
+fn runs_over_connections_that_are_cut_are_done_once_and_reported_truly() {
+    needs_postgres!();
+    let endings = everywhere(AT_ONCE, (0..RUNS).collect(), |numbers| {
+        let scene = Scene::new(RUNS);
+        let server = scene.world.emulator.address().to_string();
+        let file = scene.world.home.read("environments.yaml");
+        let runs: Vec<_> = numbers
+            .map(|number| {
+                let seed = seed().wrapping_add(number as u64);
+                let proxy = Proxy::cutting(&server, seed);
+                let through = file.replace(&server, &proxy.address());
+                scene.world.home.write("environments.yaml", &through);
+                (number, seed, scene.run(Task::AddRole, number, Vec::new()))
+            })
+            .collect();
+        scene.world.idle();
+        let judge = |(number, seed, output): &(usize, u64, _)| {
+            scene.judge(Task::AddRole, *number, output, &format!("seed {seed}"))
+        };
+        runs.iter().map(judge).collect()
+    });
+    let counts = counted(endings);
+    println!("{RUNS} runs: {counts:?}");
+    assert!(counts[&Ending::Done] > RUNS / 2, "{counts:?}");
+}

@@ -1,0 +1,62 @@
+//! A thousand runs while requests and answers are dropped, delayed, broken and carried out late.
+
+use cloud_emulator::{Fault, FaultAction};
+use fastrand::Rng;
+use quill_admin_testkit::needs_postgres;
+
+use super::scene::{Ending, Scene, Task, counted, everywhere};
+use super::seed;
+
+const RUNS: usize = 1000;
+/// Runs at the same time: most of them wait most of the time.
+const AT_ONCE: usize = 16;
+
+#[test]
+fn a_thousand_runs_are_done_once_and_reported_truly() {
+    needs_postgres!();
+    let endings = everywhere(AT_ONCE, (0..RUNS).collect(), |numbers| {
+        let scene = Scene::new(RUNS);
+        let runs: Vec<_> = numbers
+            .map(|number| {
+                let mut random = Rng::with_seed(seed().wrapping_add(number as u64));
+                let task = random.choice([Task::AddRole, Task::UpdatePermissions]).expect("some");
+                let faults: Vec<Fault> = (0..random.usize(0..4)).map(|_| draw(&mut random)).collect();
+                let about = format!("seed {}, {faults:?}", seed());
+                (number, task, about, scene.run(task, number, faults))
+            })
+            .collect();
+        scene.world.emulator.set_faults([]);
+        scene.world.idle();
+        runs.iter().map(|(number, task, about, output)| scene.judge(*task, *number, output, about)).collect()
+    });
+    let counts = counted(endings);
+    let count = |ending| counts.get(&ending).copied().unwrap_or(0);
+    println!("{RUNS} runs: {counts:?}");
+    assert_eq!(counts.values().sum::<usize>(), RUNS);
+    // Saying "unknown" every time would be true, and no help.
+    assert!(count(Ending::Done) > RUNS * 8 / 10, "{counts:?}");
+    assert!(count(Ending::Unknown) < RUNS / 10, "{counts:?}");
+}
+
+fn draw(random: &mut Rng) -> Fault {
+    // The start is what it is about; the rest is what is needed to find out about it.
+    let (method, path) = match random.u8(0..20) {
+        0..9 => ("POST", "*:run"),
+        9..12 => ("GET", "*/executions"),
+        12..15 => ("GET", "*/executions/*"),
+        15..17 => ("PATCH", "*/jobs/*"),
+        17 => ("GET", "*/jobs/*"),
+        18 => ("POST", "*/entries:list"),
+        _ => ("POST", "*/TailLogEntries"),
+    };
+    let action = match random.u8(0..12) {
+        0..3 => FaultAction::ResetBefore,
+        3..6 => FaultAction::ResetAfter,
+        6 | 7 => FaultAction::CarryOutLate(random.u64(0..9000)),
+        8 => FaultAction::Truncate { bytes: random.usize(0..400) },
+        9 => FaultAction::Delay(random.u64(0..1500)),
+        10 => FaultAction::status(random.choice([500, 502, 503, 504]).expect("some"), "try again later"),
+        _ => FaultAction::status(429, "too many requests"),
+    };
+    Fault::new(path, action).method(method).after(random.u32(0..2)).times(random.u32(1..4))
+}

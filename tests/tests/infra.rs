@@ -1,0 +1,169 @@
+//! Terraform, `environments.yaml` and the program say the same of the job.
+
+use std::collections::BTreeMap;
+
+use cloud_emulator::Script;
+use quill_admin_e2e::terraform::Made;
+use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::{Finished as _, World};
+use quill_admin_testkit::home::{Home, environments};
+use quill_admin_testkit::needs_registry;
+use regex::Regex;
+use serde_json::{Value, json};
+
+use crate::sign_in;
+
+/// The database's address, which Terraform and `build` both look up.
+const HOST: &str = "10.20.0.3";
+
+/// The repository's own environments at the workshop's cloud and registry; returns those that are in Google
+/// Cloud: name, project and job.
+fn open_the_environments(workshop: &Workshop) -> Vec<[String; 3]> {
+    let home = &workshop.world.home;
+    let endpoint = format!("$1\n    endpoint: \"{}\"", workshop.world.emulator.url());
+    let file = Regex::new("(?m)^(    project: .*)$")
+        .expect("valid")
+        .replace_all(&environments(), endpoint)
+        .into_owned();
+    home.write("environments.yaml", &file.replace("{region}-docker.pkg.dev", &workshop.proxy.address()));
+    let listed = workshop.quill_admin(["envs", "--json"]).output().exits(0).json();
+    let all = listed["environments"].as_array().expect("a list").iter();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let deployed: Vec<_> = all
+        .filter(|one| one["emulated"] == false)
+        .map(|one| ["name", "project", "job"].map(|key| text(&one[key])))
+        .collect();
+    assert_eq!(deployed.len(), 3);
+    deployed
+}
+
+/// What `build` would do to the job of an environment, by setting; but for the image and the notes on it,
+/// which are not known before it is built.
+fn changes(workshop: &Workshop, environment: &str) -> BTreeMap<String, String> {
+    let args = ["build", "--env", environment, "--source", "sources", "--dry-run", "--json"];
+    let plan = workshop.quill_admin(args).output().exits(0).json();
+    let changes = plan["job"]["changes"].as_array().expect("changes").iter();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let all = changes.map(|change| (text(&change["setting"]), text(&change["to"])));
+    all.filter(|(setting, _)| setting != "image" && !setting.starts_with("annotation ")).collect()
+}
+
+/// A job's settings, in the words of `build`.
+fn told(job: &Value) -> BTreeMap<String, String> {
+    let task = &job["template"]["template"];
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let connector = text(&task["vpcAccess"]["connector"]);
+    let mut told = BTreeMap::from(
+        [
+            ("tasks", job["template"]["taskCount"].to_string()),
+            ("max retries", task["maxRetries"].to_string()),
+            ("time-out", text(&task["timeout"]).replace('s', " s")),
+            ("service account", text(&task["serviceAccount"])),
+            ("VPC connector", connector.rsplit('/').next().expect("a name").to_owned()),
+            ("VPC egress", text(&task["vpcAccess"]["egress"]).to_lowercase().replace('_', "-")),
+        ]
+        .map(|(setting, value)| (setting.to_owned(), value)),
+    );
+    for variable in task["containers"][0]["env"].as_array().expect("variables") {
+        let secret = &variable["valueSource"]["secretKeyRef"];
+        let value = match secret["secret"].as_str() {
+            Some(name) => format!("secret {name}, version {}", text(&secret["version"])),
+            None => text(&variable["value"]),
+        };
+        told.insert(text(&variable["name"]), value);
+    }
+    told
+}
+
+#[test]
+fn terraform_makes_the_job_that_build_would_make_and_leaves_alone() {
+    needs_registry!();
+    let workshop = Workshop::new();
+    workshop.sources();
+    let emulator = &workshop.world.emulator;
+    for [environment, project, job] in open_the_environments(&workshop) {
+        let made = Made::of(&workshop.world.home.work(), &environment, HOST);
+        assert_eq!(made.name(), format!("projects/{project}/locations/europe-west2/jobs/{job}"));
+        emulator
+            .put_repository(
+                &format!("projects/{project}/locations/europe-west2/repositories/quill"),
+                json!({}),
+            )
+            .expect("a valid repository");
+        let address = json!({"type": "PRIVATE", "ipAddress": HOST});
+        emulator
+            .put_sql_instance(&project, &made.instance, json!({"ipAddresses": [address]}))
+            .expect("a valid instance");
+
+        // Without a job build would make one. It has each setting that Terraform's has, and no other.
+        assert_eq!(changes(&workshop, &environment), told(&made.job()), "{environment}");
+        // And in Terraform's job it has nothing to change but the image, which Terraform then ignores.
+        emulator.put_job(&made.name(), made.job()).expect("a valid job");
+        assert_eq!(changes(&workshop, &environment), BTreeMap::new(), "{environment}");
+        assert!(made.ignored().contains("template[0].template[0].containers[0].image"), "{}", made.ignored());
+        // The doctor has nothing to say against it, and sees what somebody changes.
+        let doctor = ["doctor", "--env", &environment, "--only", "job-settings,database"];
+        let well = workshop.world.quill_admin(doctor).output();
+        assert!(well.stdout.contains("as the environments file has them"), "{well}");
+        let mut job = made.job();
+        job["template"]["template"]["timeout"] = json!("600s");
+        emulator.put_job(&made.name(), job).expect("a valid job");
+        let changed = workshop.world.quill_admin(doctor).output().exits(30);
+        assert!(changed.stdout.contains("time-out: 600 s → 300 s"), "{changed}");
+    }
+}
+
+#[test]
+fn an_environments_own_settings_reach_terraform_and_build() {
+    needs_registry!();
+    let workshop = Workshop::new();
+    workshop.sources();
+    open_the_environments(&workshop);
+    let home = &workshop.world.home;
+    let own = "teaching:\n    network: { egress: all-traffic }\n    database: { user: \"quill-{env}\" }";
+    home.write("environments.yaml", &home.read("environments.yaml").replace("teaching:", own));
+    let made = Made::of(&home.work(), "teaching", HOST);
+    let emulator = &workshop.world.emulator;
+    let repository = "projects/quill-medical-teaching/locations/europe-west2/repositories/quill";
+    emulator.put_repository(repository, json!({})).expect("a valid repository");
+    let address = json!({"type": "PRIVATE", "ipAddress": HOST});
+    let instance = json!({"ipAddresses": [address]});
+    emulator.put_sql_instance("quill-medical-teaching", &made.instance, instance).expect("a valid instance");
+
+    let wanted = changes(&workshop, "teaching");
+    assert_eq!(wanted, told(&made.job()));
+    assert_eq!((&wanted["VPC egress"][..], &wanted["AUTH_DB_USER"][..]), ("all-traffic", "quill-teaching"));
+    // The rest of the sections is still that of the defaults.
+    assert_eq!(wanted["VPC connector"], "quill-vpc-cx-teaching");
+}
+
+#[test]
+fn the_jobs_account_may_read_the_password_and_nothing_else() {
+    let home = Home::with_environments();
+    for environment in ["staging", "teaching", "prod"] {
+        let made = Made::of(&home.work(), environment, HOST);
+        let secret = [
+            "google_secret_manager_secret_iam_member",
+            "auth-db-password",
+            "roles/secretmanager.secretAccessor",
+        ];
+        assert_eq!(made.given_to_the_account(), [secret.map(str::to_owned)]);
+        assert!(!made.job().to_string().to_lowercase().contains("jwt"));
+    }
+}
+
+#[test]
+fn who_may_run_tasks_has_the_permissions_that_whoami_asks_for() {
+    let world = World::signed_in(Script::default());
+    sign_in::sign_in(&world);
+    let asked =
+        sign_in::quill_admin(&world, ["whoami", "--env", "staging", "--json"]).output().exits(0).json();
+    let all = asked["permissions"].as_array().expect("a list").iter();
+    let mut wanted: Vec<&str> = all
+        .filter(|one| one["for"] == "tasks")
+        .map(|one| one["permission"].as_str().expect("a name"))
+        .collect();
+    wanted.sort_unstable();
+    let home = Home::with_environments();
+    assert_eq!(Made::of(&home.work(), "staging", HOST).permissions(), wanted);
+}

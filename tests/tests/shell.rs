@@ -1,0 +1,135 @@
+//! What a shell and a packager get: completions, manual pages, the version.
+
+use std::fs;
+use std::process::Command;
+
+use quill_admin_e2e::Finished as _;
+use quill_admin_testkit::bin;
+use quill_admin_testkit::docker::{root, run};
+use quill_admin_testkit::home::Home;
+
+/// What is offered for the last word, one a line.
+fn offered(home: &Home, words: &[&str]) -> Vec<String> {
+    let asked = home
+        .quill_admin(["--", "quill-admin"])
+        .args(words.iter().copied())
+        .env("QUILL_ADMIN_COMPLETE", "fish")
+        .output()
+        .exits(0);
+    assert_eq!(asked.stderr, "");
+    asked.stdout.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn environments_of_the_file_are_completed() {
+    let home = Home::with_environments();
+    assert_eq!(offered(&home, &["show-user", "--env", ""]), ["staging", "teaching", "prod", "local"]);
+    assert_eq!(offered(&home, &["show-user", "-e", "t"]), ["teaching"]);
+    assert_eq!(offered(&home, &["-e", "pr"]), ["prod"]);
+    // Another file, however it is named.
+    home.write(
+        "other.yaml",
+        "{ defaults: { region: europe-west2 }, environments: { mars: { project: quill-mars } } }",
+    );
+    assert_eq!(offered(&home, &["--config", "other.yaml", "cs", "-e", ""]), ["mars"]);
+    assert_eq!(offered(&home, &["--config=other.yaml", "cs", "-e", ""]), ["mars"]);
+    // A file that cannot be read offers nothing, and says nothing in the middle of a line.
+    home.write("environments.yaml", "environments: [");
+    assert_eq!(offered(&home, &["show-user", "--env", ""]), [""; 0]);
+}
+
+#[test]
+fn commands_roles_levels_and_shells_are_completed() {
+    let home = Home::with_environments();
+    assert_eq!(offered(&home, &["create"]), ["create-superadmin"]);
+    assert_eq!(
+        offered(&home, &["ar", "--role", "Clinical"]),
+        ["Clinical Administrator", "Clinical Support Staff"]
+    );
+    assert_eq!(offered(&home, &["remove-role", "-r", "Patient"]), ["Patient", "Patient Advocate"]);
+    assert_eq!(offered(&home, &["up", "-p", ""]), ["patient", "staff", "admin", "superadmin"]);
+    assert_eq!(offered(&home, &["completions", "b"]), ["bash"]);
+}
+
+#[test]
+fn bash_completes() {
+    let home = Home::with_environments();
+    let script = home.quill_admin(["completions", "bash"]).output().exits(0).stdout;
+    let programs = bin::quill_admin().parent().expect("a folder").display().to_string();
+    let complete = |option: &str, typed: &str| {
+        let ask = format!(
+            "COMP_WORDS=(quill-admin add-role {option} '{typed}') COMP_CWORD=3 COMP_TYPE=9
+            _clap_complete_quill_admin quill-admin '{typed}' {option}
+            printf '%s\\n' \"${{COMPREPLY[@]}}\""
+        );
+        home.run("bash")
+            .args(["--norc", "-c", &format!("{script}\n{ask}")])
+            .env("PATH", format!("{programs}:/usr/bin:/bin"))
+            .output()
+            .exits(0)
+            .stdout
+    };
+    assert_eq!(complete("--env", ""), "staging\nteaching\nprod\nlocal\n");
+    // A role is one word, also when some of it has been typed.
+    assert_eq!(complete("--role", "Clinical"), "Clinical\\ Administrator\nClinical\\ Support\\ Staff\n");
+    assert_eq!(complete("--role", "Clinical\\ A"), "Clinical\\ Administrator\n");
+}
+
+#[test]
+fn every_shell_has_a_script_and_no_other() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "nushell"] {
+        let script = home.quill_admin(["completions", shell]).output().exits(0).stdout;
+        assert!(script.contains("quill-admin"), "{shell}: {script}");
+        let json = home.quill_admin(["completions", shell, "--json"]).output().exits(0).json();
+        assert_eq!(json["script"], script.as_str());
+    }
+    let refused = home.quill_admin(["completions", "tcsh"]).output().exits(2);
+    assert!(
+        refused.stderr.contains("invalid value 'tcsh'")
+            && refused.stderr.contains("bash, zsh, fish, powershell, nushell"),
+        "{refused}"
+    );
+    // A shell that no script was made for.
+    let unknown =
+        home.quill_admin(["--", "quill-admin", ""]).env("QUILL_ADMIN_COMPLETE", "tcsh").output().exits(2);
+    assert_eq!((unknown.stdout, unknown.stderr), (String::new(), String::new()));
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let home = Home::new();
+    let wrote = home.quill_admin(["man", "share/man1"]).output().exits(0);
+    let folder = home.work().join("share/man1");
+    let mut pages: Vec<String> = fs::read_dir(&folder)
+        .expect("the pages")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    pages.sort();
+    assert_eq!(wrote.stdout, format!("wrote {} pages to {}\n", pages.len(), folder.display()));
+    for page in ["quill-admin.1", "quill-admin-create-superadmin.1", "quill-admin-local-reset.1"] {
+        assert!(pages.iter().any(|one| one == page), "{pages:?}");
+    }
+    assert!(!pages.iter().any(|page| page.contains("help") || page.contains("reference")), "{pages:?}");
+    let text = fs::read_to_string(folder.join("quill-admin-add-role.1")).expect("a page");
+    for part in [".TH quill-admin-add-role 1", "quill-admin 0.", ".SH OPTIONS", "Clinical Support Staff"] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+
+    home.write("file", "");
+    let refused = home.quill_admin(["man", "file"]).output().exits(2);
+    assert!(refused.stderr.starts_with("error: failed to write to "), "{refused}");
+    let refused = home.quill_admin(["man"]).output().exits(2);
+    assert!(refused.stderr.contains("<FOLDER>"), "{refused}");
+}
+
+#[test]
+fn the_version_names_the_revision_and_the_contract() {
+    let told = Home::new().quill_admin(["--version"]).output().exits(0).stdout;
+    let git = |args: &[&str]| run(Command::new("git").args(args).current_dir(root())).trim().to_owned();
+    let revision = git(&["rev-parse", "--short=12", "HEAD"]);
+    let version = env!("CARGO_PKG_VERSION");
+    let clean = format!("quill-admin {version} ({revision}, contract 1)\n");
+    let dirty = format!("quill-admin {version} ({revision}-dirty, contract 1)\n");
+    assert!(told == clean || told == dirty, "{told}");
+}

@@ -1,0 +1,111 @@
+//! The Terraform files, judged by terraform itself: formatted, valid, and their own tests pass.
+//!
+//! Where a stand-in for the provider is (a program `check.sh`, named by [`CHECK`] or in its usual place
+//! beside this repository) terraform needs no network. Otherwise it fetches the real one.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use anyhow::{Context, bail, ensure};
+
+use crate::run;
+
+/// What [`Verdict::Missing`] lacks. Nothing that `.ci/run` could install: it may be skipped in CI, where the
+/// workflow has a job of its own for it.
+pub(crate) const NEED: &str = "terraform";
+
+/// Names the program that checks a module offline: `check.sh FOLDER --google MAJOR`.
+const CHECK: &str = "QUILL_ADMIN_TERRAFORM_CHECK";
+const USUAL_CHECK: &str = "../shared/tools/terraform-offline/check.sh";
+
+const MODULES: [&str; 2] = ["infra/modules/cloud-run-job", "infra"];
+/// Versions of the provider that the stand-in knows; the workflow runs the real ones.
+const MAJORS: [&str; 2] = ["5", "6"];
+
+/// What came of it.
+pub(crate) enum Verdict {
+    /// So many modules and versions were judged; whether all are right.
+    Judged { count: u32, right: bool },
+    /// Nothing could be judged, for this reason.
+    Missing(String),
+}
+
+pub(crate) fn run() -> anyhow::Result<Verdict> {
+    if Command::new("terraform").arg("version").output().is_err() {
+        return Ok(Verdict::Missing("terraform is not installed".to_owned()));
+    }
+    match offline_check()? {
+        Some(check) => offline(&check),
+        None => online(),
+    }
+}
+
+fn offline_check() -> anyhow::Result<Option<PathBuf>> {
+    if let Some(named) = std::env::var_os(CHECK).filter(|path| !path.is_empty()) {
+        let named = run::root().join(named);
+        if !named.is_file() {
+            bail!("{CHECK}: there is no file {}", named.display());
+        }
+        return Ok(Some(named));
+    }
+    Ok(Some(run::root().join(USUAL_CHECK)).filter(|usual| usual.is_file()))
+}
+
+fn offline(check: &Path) -> anyhow::Result<Verdict> {
+    let mut right = true;
+    let mut count = 0;
+    for module in MODULES {
+        for major in MAJORS {
+            println!("{module}, google {major}");
+            match status(check, run::root(), [module, "--google", major])?.code() {
+                Some(0) => {}
+                // Its own word for what it lacks.
+                Some(2) => return Ok(Verdict::Missing(format!("{} could not judge", check.display()))),
+                _ => right = false,
+            }
+            count += 1;
+        }
+    }
+    Ok(Verdict::Judged { count, right })
+}
+
+/// In a copy: terraform notes what it fetched beside the files.
+fn online() -> anyhow::Result<Verdict> {
+    let copy = tempfile::tempdir().context("failed to make a temporary folder")?;
+    let from = ["infra", "environments.yaml"].map(|name| run::root().join(name));
+    let copied = status(
+        "cp",
+        run::root(),
+        [OsStr::new("-R"), from[0].as_ref(), from[1].as_ref(), copy.path().as_ref()],
+    )?;
+    ensure!(copied.success(), "failed to copy infra");
+    let mut right =
+        status("terraform", copy.path(), ["fmt", "-check", "-recursive", "-diff", "infra"])?.success();
+    let mut count = 0;
+    for module in MODULES {
+        println!("{module}");
+        let folder = copy.path().join(module);
+        if !status("terraform", &folder, ["init", "-backend=false", "-input=false"])?.success() {
+            return Ok(Verdict::Missing("terraform could not fetch the provider".to_owned()));
+        }
+        for step in ["validate", "test"] {
+            right &= status("terraform", &folder, [step])?.success();
+        }
+        count += 1;
+    }
+    Ok(Verdict::Judged { count, right })
+}
+
+fn status<A: AsRef<OsStr>>(
+    program: impl AsRef<OsStr>,
+    folder: &Path,
+    args: impl IntoIterator<Item = A>,
+) -> anyhow::Result<ExitStatus> {
+    let program = program.as_ref();
+    Command::new(program)
+        .args(args)
+        .current_dir(folder)
+        .status()
+        .with_context(|| format!("failed to start {}", program.display()))
+}
