@@ -6,11 +6,13 @@ use quill_admin_testkit::home::Output;
 use quill_admin_testkit::needs_postgres;
 use serde_json::json;
 
-use super::scene::{Ending, Scene, Task, counted, everywhere};
+use super::scene::{Ending, LIMIT, Scene, Task, counted, everywhere};
 
 /// More than any command sends here. A fault after the last request has no effect.
 const REQUESTS: u32 = 9;
 const AT_ONCE: usize = 8;
+/// Of questions, most of which wait most of the time.
+const QUESTIONS_AT_ONCE: usize = 20;
 
 fn actions() -> Vec<FaultAction> {
     let mut actions = vec![
@@ -85,7 +87,7 @@ fn every_question_through_every_fault_at_every_request() {
             work.extend(actions().into_iter().map(|action| (question, request, action)));
         }
     }
-    everywhere(AT_ONCE, work, |work| {
+    everywhere(QUESTIONS_AT_ONCE, work, |work| {
         work.map(|(question, request, action)| ask(question, request, action)).collect()
     });
 }
@@ -111,7 +113,7 @@ fn ask(question: Afterwards, request: u32, action: FaultAction) {
         Afterwards::History => &["history", "--json", "-e", "staging"],
         Afterwards::Whoami => &["whoami", "--json", "-e", "staging"],
     };
-    let output = world.quill_admin(args.iter().copied()).output();
+    let output = world.quill_admin(args.iter().copied()).limit(LIMIT).output();
     let about = format!("{about}:\n{output}");
     assert_eq!(world.emulator.executions(JOB).len(), 1, "nothing is started: {about}");
     assert_eq!(world.runs(), 1, "nothing is started: {about}");

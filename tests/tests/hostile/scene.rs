@@ -12,7 +12,7 @@ use quill_admin_testkit::postgres::{Database, Generation};
 use serde_json::Value;
 
 /// Against hanging for ever.
-const LIMIT: Duration = Duration::from_mins(4);
+pub(crate) const LIMIT: Duration = Duration::from_mins(4);
 
 /// A command that is run under a number of its own, which tells its user and its executions.
 #[derive(Debug, Clone, Copy)]
