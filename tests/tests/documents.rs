@@ -110,6 +110,12 @@ fn every_link_leads_somewhere() {
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let target = if file.is_empty() { page.clone() } else { resolve(&page, file) };
             assert!(root().join(&target).exists(), "{}: there is no {}", page.display(), target.display());
+            // What is not among its pages does not get into the book.
+            assert!(
+                !page.starts_with("docs") || target.starts_with("docs"),
+                "{}: {link} leads out of the book",
+                page.display()
+            );
             if !anchor.is_empty() {
                 let anchors = Page::read(&target).anchors;
                 assert!(anchors.contains(anchor), "{}: {link}: there are {anchors:?}", page.display());

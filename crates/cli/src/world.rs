@@ -18,6 +18,9 @@ use crate::process::Process;
 /// The argument with which this program is started again as the local environment's container.
 pub const EXECUTOR_ARGUMENT: &str = "__executor";
 
+/// Stands in for the digest of an image nobody builds: this very program is the container.
+pub const OWN_DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+
 /// An open environment.
 pub struct World {
     /// The cloud.
@@ -103,19 +106,7 @@ impl World {
         })
         .await
         .map_err(local::error)?;
-        let url = Some(local.endpoint().to_owned());
-        let endpoints = Endpoints {
-            run: url.clone(),
-            logging: url.clone(),
-            sql: url.clone(),
-            artifact_registry: url.clone(),
-            resource_manager: url.clone(),
-            user_info: url.clone(),
-            iam_credentials: url.clone(),
-            secret_manager: url.clone(),
-            service_usage: url.clone(),
-            storage: url,
-        };
+        let endpoints = Endpoints::all_at(local.endpoint());
         let google = Google::connect(endpoints, Credentials::Anonymous).await?;
         Ok(Self { google, sign_in: None, local: Some(local) })
     }
@@ -239,31 +230,7 @@ pub fn actor(account: Option<&str>, process: &Process) -> Option<Actor> {
 /// Every service is at an address of this machine.
 #[must_use]
 pub fn on_this_machine(endpoints: &Endpoints) -> bool {
-    let Endpoints {
-        run,
-        logging,
-        sql,
-        artifact_registry,
-        resource_manager,
-        user_info,
-        iam_credentials,
-        secret_manager,
-        service_usage,
-        storage,
-    } = endpoints;
-    let all = [
-        run,
-        logging,
-        sql,
-        artifact_registry,
-        resource_manager,
-        user_info,
-        iam_credentials,
-        secret_manager,
-        service_usage,
-        storage,
-    ];
-    all.iter().all(|endpoint| endpoint.as_ref().is_some_and(|url| url.starts_with("http://")))
+    endpoints.each().all(|endpoint| endpoint.is_some_and(|url| url.starts_with("http://")))
 }
 
 /// This program was built without the embedded environment.
@@ -285,16 +252,13 @@ pub mod local {
     use quill_admin_image::Engine;
     use quill_admin_local::{Container, LocalError, LocalOptions, Stage};
 
-    use super::EXECUTOR_ARGUMENT;
+    use super::{EXECUTOR_ARGUMENT, OWN_DIGEST};
     use crate::args::Runner;
     use crate::config::{Environment, Place};
     use crate::error::CliError;
     use crate::flow::build::LATEST;
     use crate::hints;
     use crate::process::Process;
-
-    /// Stands in for the digest of an image nobody builds: this very program is the container.
-    const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
 
     /// A short wait, so that a person sees what the real environments make them wait for.
     const PROVISIONING: Duration = Duration::from_millis(300);
@@ -325,13 +289,16 @@ pub mod local {
             region: environment.job.region.to_string(),
             job: environment.job.job.to_string(),
             image: match runner {
-                None | Some(Runner::Process) => environment.image.pinned(DIGEST),
+                None | Some(Runner::Process) => environment.image.pinned(OWN_DIGEST),
                 Some(Runner::Docker) => environment.image.tagged(LATEST),
             },
             // As `build` notes it: another environment can be pointed at this one.
-            annotations: [(annotation::IMAGE, DIGEST), (annotation::CONTRACT, &CONTRACT_VERSION.to_string())]
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .into(),
+            annotations: [
+                (annotation::IMAGE, OWN_DIGEST),
+                (annotation::CONTRACT, &CONTRACT_VERSION.to_string()),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
             database: environment.database_name.clone(),
             user: environment.database_user.clone(),
             password_secret: environment.password_secret.to_string(),

@@ -22,22 +22,6 @@ struct World {
     project: ProjectId,
 }
 
-fn endpoints(url: &str) -> Endpoints {
-    let url = Some(url.to_owned());
-    Endpoints {
-        run: url.clone(),
-        logging: url.clone(),
-        sql: url.clone(),
-        artifact_registry: url.clone(),
-        resource_manager: url.clone(),
-        user_info: url.clone(),
-        iam_credentials: url.clone(),
-        secret_manager: url.clone(),
-        service_usage: url.clone(),
-        storage: url,
-    }
-}
-
 impl World {
     async fn start() -> Self {
         Self::of(Emulator::builder(), Credentials::Anonymous).await
@@ -45,7 +29,8 @@ impl World {
 
     async fn of(builder: Builder, credentials: Credentials) -> Self {
         let emulator = builder.start().await.expect("an emulator");
-        let google = Google::connect(endpoints(&emulator.url()), credentials).await.expect("connected");
+        let google =
+            Google::connect(Endpoints::all_at(&emulator.url()), credentials).await.expect("connected");
         Self { emulator, google, project: "project".parse().expect("valid") }
     }
 
@@ -422,7 +407,7 @@ async fn an_unreachable_service_is_given_up_in_time() {
     assert!(begin.elapsed() < Duration::from_secs(9), "{:?}", begin.elapsed());
     let url = world.emulator.url();
     world.emulator.shutdown().await.expect("an end");
-    let google = Google::connect(endpoints(&url), Credentials::Anonymous).await.expect("connected");
+    let google = Google::connect(Endpoints::all_at(&url), Credentials::Anonymous).await.expect("connected");
     let error = google.remove_state_lock(&lock_name(), 1).await.expect_err("nobody there");
     assert_eq!(error.kind, CloudErrorKind::Unreachable);
 }
@@ -445,7 +430,7 @@ async fn a_token_that_is_refused_is_renewed_once_there_too() {
     quill_admin_cloud::install_tls_provider();
     let options = SignInOptions { application_credentials: Some(file), ..SignInOptions::default() };
     let credentials = Credentials::SignIn(SignIn::find(&options).expect("found"));
-    let google = Google::connect(endpoints(&url), credentials).await.expect("connected");
+    let google = Google::connect(Endpoints::all_at(&url), credentials).await.expect("connected");
     let generation = emulator.put_object(BUCKET, LOCK, HELD);
     assert!(google.state_lock(&lock_name()).await.expect("an answer").is_some());
     emulator.expire_tokens();

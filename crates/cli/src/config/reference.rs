@@ -67,7 +67,7 @@ const KEYS: &[Key] = &[
 pub fn page() -> String {
     let mut page = String::from(
         "# environments.yaml\n\n\
-         Names and places, no secrets. `quill-admin` and [Terraform](../../infra/main.tf) both read it, so each \
+         Names and places, no secrets. `quill-admin` and [Terraform](../terraform.md) both read it, so each \
          name exists once.\n\n\
          It is the file of `--config` or `QUILL_ADMIN_CONFIG`; without these the first that is found in the \
          working folder, the folders above it, and `$XDG_CONFIG_HOME/quill-admin/` (without \

@@ -55,6 +55,56 @@ pub struct Endpoints {
     pub storage: Option<String>,
 }
 
+impl Endpoints {
+    /// Every service at one address, where an emulator stands in for all of them.
+    #[must_use]
+    pub fn all_at(url: &str) -> Self {
+        let url = || Some(url.to_owned());
+        Self {
+            run: url(),
+            logging: url(),
+            sql: url(),
+            artifact_registry: url(),
+            resource_manager: url(),
+            user_info: url(),
+            iam_credentials: url(),
+            secret_manager: url(),
+            service_usage: url(),
+            storage: url(),
+        }
+    }
+
+    /// The address of each service; `None` for Google's own.
+    pub fn each(&self) -> impl Iterator<Item = Option<&str>> {
+        let Self {
+            run,
+            logging,
+            sql,
+            artifact_registry,
+            resource_manager,
+            user_info,
+            iam_credentials,
+            secret_manager,
+            service_usage,
+            storage,
+        } = self;
+        [
+            run,
+            logging,
+            sql,
+            artifact_registry,
+            resource_manager,
+            user_info,
+            iam_credentials,
+            secret_manager,
+            service_usage,
+            storage,
+        ]
+        .into_iter()
+        .map(Option::as_deref)
+    }
+}
+
 /// Who calls.
 #[derive(Clone)]
 pub enum Credentials {
