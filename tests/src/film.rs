@@ -239,7 +239,8 @@ fn redact(line: &Line) -> Line {
         ),
         (r"\d+\.\d s\b", "N.N s"),
         (r"\d+\.\d\d ([kM]B)\b", "N $1"),
-        (r"PostgreSQL \d+\.\d+( \([^)]*\))?", "PostgreSQL 15"),
+        // The server of this machine; the embedded one is the same everywhere.
+        (r"((server|connected:) +)PostgreSQL \d+\.\d+( \([^)]*\))?(, TLS|$)", "${1}PostgreSQL 15$4"),
         (r"\w+ of Docker Engine \S+", "BuildKit of Docker Engine N"),
         (r"Docker Engine \S+, [^,]+, ", "Docker Engine N, BuildKit, "),
         (r"\d+\.\d\d GB free", "N GB free"),

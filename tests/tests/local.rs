@@ -20,6 +20,7 @@ fn a_first_run_a_second_one_and_a_reset() {
 
     let first = create("steve@example.org");
     assert!(first.stdout.starts_with("✔ created steve in local"), "{}", first.stdout);
+    assert!(first.stderr.contains("image            none: this program runs the task itself\n"), "{first}");
     let second = create("new@example.org");
     assert!(second.stdout.contains("email steve@example.org → new@example.org"), "{}", second.stdout);
     let status_now = status();

@@ -4,9 +4,9 @@ use std::fs;
 use std::process::Command;
 
 use quill_admin_e2e::Finished as _;
-use quill_admin_testkit::bin;
 use quill_admin_testkit::docker::{root, run};
 use quill_admin_testkit::home::Home;
+use quill_admin_testkit::{bin, skip};
 
 /// What is offered for the last word, one a line.
 fn offered(home: &Home, words: &[&str]) -> Vec<String> {
@@ -51,28 +51,68 @@ fn commands_roles_levels_and_shells_are_completed() {
     assert_eq!(offered(&home, &["completions", "b"]), ["bash"]);
 }
 
+/// In a terminal, as people do it. What a line has become is shown by putting `echo` in front of it,
+/// with a word that looks otherwise than it was typed.
+fn completes(home: &Home, shell: &[&str], prepare: &str, typed: &str, line: &str) {
+    let programs = bin::quill_admin().parent().expect("a folder").display().to_string();
+    let path = format!("{programs}:/usr/local/bin:/usr/bin:/bin");
+    let mut terminal =
+        home.run(shell[0]).args(shell[1..].iter().copied()).env("PATH", path.as_str()).terminal();
+    terminal.type_line(prepare).expect("prepared");
+    terminal.type_text(typed).type_text("\t\x01echo i''s ").enter().expect(&format!("is {line}"));
+}
+
+/// Whether a shell is there to be tried.
+fn is_installed(shell: &str) -> bool {
+    Command::new(shell).arg("-c").arg("true").status().is_ok_and(|status| status.success())
+}
+
+const TEACHING: [&str; 2] = ["quill-admin add-role --env te", "quill-admin add-role --env teaching"];
+/// A role is one word, also when some of it has been typed.
+const ESCAPED: [&str; 2] =
+    ["quill-admin add-role -r Clinical\\ A", "quill-admin add-role -r Clinical Administrator"];
+const QUOTED: [&str; 2] =
+    ["quill-admin add-role -r 'Clinical S", "quill-admin add-role -r Clinical Support Staff"];
+
 #[test]
 fn bash_completes() {
     let home = Home::with_environments();
-    let script = home.quill_admin(["completions", "bash"]).output().exits(0).stdout;
-    let programs = bin::quill_admin().parent().expect("a folder").display().to_string();
-    let complete = |option: &str, typed: &str| {
-        let ask = format!(
-            "COMP_WORDS=(quill-admin add-role {option} '{typed}') COMP_CWORD=3 COMP_TYPE=9
-            _clap_complete_quill_admin quill-admin '{typed}' {option}
-            printf '%s\\n' \"${{COMPREPLY[@]}}\""
-        );
-        home.run("bash")
-            .args(["--norc", "-c", &format!("{script}\n{ask}")])
-            .env("PATH", format!("{programs}:/usr/bin:/bin"))
-            .output()
-            .exits(0)
-            .stdout
-    };
-    assert_eq!(complete("--env", ""), "staging\nteaching\nprod\nlocal\n");
-    // A role is one word, also when some of it has been typed.
-    assert_eq!(complete("--role", "Clinical"), "Clinical\\ Administrator\nClinical\\ Support\\ Staff\n");
-    assert_eq!(complete("--role", "Clinical\\ A"), "Clinical\\ Administrator\n");
+    for [typed, line] in [TEACHING, ESCAPED] {
+        let prepare = "PS1='% '; source <(quill-admin completions bash); echo pre'pared'";
+        completes(&home, &["bash", "--norc", "-i"], prepare, typed, line);
+    }
+}
+
+#[test]
+fn zsh_completes() {
+    if !is_installed("zsh") {
+        skip!("zsh", "it is not installed");
+    }
+    let home = Home::with_environments();
+    let script = home.quill_admin(["completions", "zsh"]).output().exits(0).stdout;
+    home.write("functions/_quill-admin", &script);
+    let start = "PROMPT='% '; autoload -U compinit";
+    for prepare in [
+        format!("{start}; compinit -D; source <(quill-admin completions zsh); echo pre'pared'"),
+        // As a package installs it: read when Tab is pressed for the first time.
+        format!("{start}; fpath=($PWD/functions $fpath); compinit -D -u; echo pre'pared'"),
+    ] {
+        for [typed, line] in [TEACHING, ESCAPED, QUOTED] {
+            completes(&home, &["zsh", "-f", "-i"], &prepare, typed, line);
+        }
+    }
+}
+
+#[test]
+fn fish_completes() {
+    if !is_installed("fish") {
+        skip!("fish", "it is not installed");
+    }
+    let home = Home::with_environments();
+    for [typed, line] in [TEACHING, ESCAPED, QUOTED] {
+        let prepare = "quill-admin completions fish | source; echo pre'pared'";
+        completes(&home, &["fish", "--no-config", "-i"], prepare, typed, line);
+    }
 }
 
 #[test]

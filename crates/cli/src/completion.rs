@@ -39,8 +39,19 @@ pub fn script(shell: Shell) -> Result<String, CliError> {
     completer
         .write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script)
         .map_err(|error| unexpected(&error))?;
+    if shell == Shell::Zsh {
+        script.extend_from_slice(ZSH_AUTOLOADED);
+    }
     String::from_utf8(script).map_err(|error| unexpected(&error))
 }
+
+/// Installed as a file `_quill-admin`, the script is itself the function that zsh calls, and is not called
+/// again once it has registered the real one: without this the first Tab of a shell would offer nothing.
+const ZSH_AUTOLOADED: &[u8] = b"
+if [[ ${funcstack[1]-} == _quill-admin ]]; then
+    _clap_dynamic_completer_quill_admin \"$@\"
+fi
+";
 
 fn unexpected(error: &dyn std::fmt::Display) -> CliError {
     CliError::new(ExitCode::Unexpected, format!("failed to make the script: {error}"))
@@ -88,7 +99,7 @@ fn candidates(process: &Process, shell: &str) -> Result<String, CliError> {
 
 /// The command line with what its values can be.
 fn command(shell: &str, environments: Vec<(String, String)>) -> clap::Command {
-    let one_of = |values: Vec<(String, String)>| one_of(values, quoting(shell));
+    let one_of = |values: Vec<(String, String)>| one_of(values, shell);
     let roles = || KNOWN_ROLES.iter().map(|role| ((*role).to_owned(), String::new())).collect();
     let levels =
         PermissionLevel::ALL.iter().map(|level| (level.to_string(), level.access().to_owned())).collect();
@@ -110,18 +121,27 @@ fn quoting(shell: &str) -> fn(&str) -> String {
     }
 }
 
+/// Whether a value can still become of what has been typed.
+fn fits(shell: &str, typed: &str, value: &str) -> bool {
+    match shell {
+        // Within a quote bash would put the backslashes in as well: then rather nothing.
+        "bash" => quoting(shell)(value).starts_with(typed),
+        // As it is meant: a quote may not be closed yet. No value has one of these in it.
+        _ => value.starts_with(&typed.replace(['\\', '\'', '"'], "")),
+    }
+}
+
 /// Candidates with a few words on each.
-fn one_of(values: Vec<(String, String)>, quoted: fn(&str) -> String) -> ArgValueCompleter {
+fn one_of(values: Vec<(String, String)>, shell: &str) -> ArgValueCompleter {
+    let shell = shell.to_owned();
     ArgValueCompleter::new(move |typed: &OsStr| {
         let typed = typed.to_str().unwrap_or_default();
-        let written = values.iter().map(|(value, note)| (value, quoted(value), note));
-        // What has been typed may be quoted itself.
-        let fitting =
-            written.filter(|(value, quoted, _)| value.starts_with(typed) || quoted.starts_with(typed));
-        fitting
-            .map(|(_, quoted, note)| {
+        values
+            .iter()
+            .filter(|(value, _)| fits(&shell, typed, value))
+            .map(|(value, note)| {
                 let note = (!note.is_empty()).then(|| note.into());
-                CompletionCandidate::new(quoted).help(note)
+                CompletionCandidate::new(quoting(&shell)(value)).help(note)
             })
             .collect()
     })

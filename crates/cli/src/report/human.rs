@@ -21,6 +21,7 @@ use crate::flow::conclusion::Conclusion;
 use crate::flow::history::PastRun;
 use crate::flow::restore;
 use crate::hints;
+use crate::world::OWN_DIGEST;
 
 /// What is said about a task, by where it goes.
 #[derive(Default)]
@@ -151,8 +152,9 @@ pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> String {
         if let Some(duration) = run.duration {
             rest.push(format!("{:.1} s", duration.as_secs_f64()));
         }
-        if let Some(digest) = run.image.as_deref().and_then(|image| image.split_once('@')) {
-            rest.push(digest.1.chars().take(19).collect());
+        let digest = run.image.as_deref().and_then(|image| image.split_once('@'));
+        if let Some((_, digest)) = digest.filter(|(_, digest)| *digest != OWN_DIGEST) {
+            rest.push(digest.chars().take(19).collect());
         }
         if let Some(reason) = &run.reason {
             rest.push(format!("\"{reason}\""));
@@ -174,7 +176,10 @@ pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {
     }
     field(&mut text, "job", environment.job.job.as_str());
     let digest = image.name.split_once('@').map_or(image.name.as_str(), |(_, digest)| digest);
-    let mut what = digest.get(..19).filter(|_| digest.starts_with("sha256:")).unwrap_or(digest).to_owned();
+    let mut what = match digest {
+        OWN_DIGEST => "none: this program runs the task itself".to_owned(),
+        _ => digest.get(..19).filter(|_| digest.starts_with("sha256:")).unwrap_or(digest).to_owned(),
+    };
     if let Some(revision) = &image.revision {
         let _ = write!(what, ", revision {}", revision.get(..12).unwrap_or(revision));
     }

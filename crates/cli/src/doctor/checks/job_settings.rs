@@ -29,7 +29,10 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     } else {
         "somebody or something else has changed the job since it was deployed"
     };
-    let what = format!("{} of the job's settings are not as the environments file has them", changes.len());
+    let what = match changes.len() {
+        1 => "a setting of the job is not as the environments file has it".to_owned(),
+        count => format!("{count} of the job's settings are not as the environments file has them"),
+    };
     Ok(Finding::problem(what, why)
         .evidence(changes.iter().map(treatment::line))
         .treatment(Treatment::PutJobRight)
