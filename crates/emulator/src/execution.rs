@@ -20,6 +20,10 @@ use crate::store::State;
 const CONTAINER_ERROR: &str = "The container exited with an error.";
 const TIMED_OUT: &str = "The configured timeout was reached.";
 
+/// What a container waits at most for live logs that are being opened: the seconds that a real one
+/// takes to start are plenty.
+const LOGS_OPEN_WITHIN: Duration = Duration::from_secs(1);
+
 /// `google.rpc.Code` values.
 const CANCELLED: i32 = 1;
 const DEADLINE_EXCEEDED: i32 = 4;
@@ -49,13 +53,15 @@ struct Driver {
 
 impl Driver {
     async fn drive(self) {
-        let delay = self.cloud.options.provisioning_delay;
-        if !delay.is_zero() {
-            tokio::select! {
-                () = tokio::time::sleep(delay) => {}
-                () = self.stop.terminate.cancelled() => {}
-                () = self.stop.kill.cancelled() => {}
-            }
+        let provisioned = async {
+            // Whoever has asked for the live log before the run sees the first line in it.
+            let logs_open = tokio::time::timeout(LOGS_OPEN_WITHIN, self.cloud.opening.settled());
+            let _ = tokio::join!(logs_open, tokio::time::sleep(self.cloud.options.provisioning_delay));
+        };
+        tokio::select! {
+            () = provisioned => {}
+            () = self.stop.terminate.cancelled() => {}
+            () = self.stop.kill.cancelled() => {}
         }
         let ends = if self.stopped() {
             vec![TaskEnd::Cancelled]

@@ -304,6 +304,7 @@ impl Builder {
             calls: calls::Calls::default(),
             faults: faults::Faults::default(),
             sessions: tail::Sessions::default(),
+            opening: tail::Opening::default(),
             epoch: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stop: Stop::default(),
@@ -325,6 +326,7 @@ pub(crate) struct Cloud {
     faults: faults::Faults,
     tokens: tokens::Tokens,
     sessions: tail::Sessions,
+    opening: tail::Opening,
     /// How often everything was forgotten.
     epoch: AtomicU64,
     /// The executions under way.

@@ -29,7 +29,8 @@ fn wanted(project: &str) -> TailLogEntriesRequest {
 }
 
 impl Tail {
-    async fn ask(world: &World, request: TailLogEntriesRequest) -> Self {
+    /// Begins without asking for anything.
+    async fn begin(world: &World) -> Self {
         let client = LoggingServiceV2::builder()
             .with_endpoint(world.emulator.url())
             .with_credentials(Anonymous::new().build())
@@ -37,8 +38,13 @@ impl Tail {
             .await
             .expect("a client");
         let (sender, stream) = client.tail_log_entries().build();
-        sender.send(request).await.expect("sent");
         Self { _client: client, sender: Some(sender), stream }
+    }
+
+    async fn ask(world: &World, request: TailLogEntriesRequest) -> Self {
+        let tail = Self::begin(world).await;
+        tail.sender.as_ref().expect("kept").send(request).await.expect("sent");
+        tail
     }
 
     /// Waits until it is open as well: the client itself gives no sign.
@@ -122,6 +128,28 @@ async fn a_job_is_followed_line_by_line() {
     assert_eq!(live, world.log(&World::metadata(&run).name).await, "the list has the same");
     assert_eq!(live[0].text_payload().map(String::as_str), Some("hello"));
     assert_eq!(live[1].severity.name(), Some("ERROR"));
+    world.emulator.reset().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_container_waits_for_a_log_that_is_being_opened() {
+    let world = World::start(Emulator::builder()).await;
+    world.put_job();
+    world.emulator.set_script(JOB, Script::new([Step::log("hello"), Step::Forever]));
+    let mut tail = Tail::begin(&world).await;
+    until(|| calls(&world).len() == 1).await;
+    let run = world.run().await;
+    let execution = World::metadata(&run).name;
+    assert_eq!(world.log(&execution).await, [], "nothing is written yet");
+    tail.sender.as_ref().expect("kept").send(wanted("p")).await.expect("sent");
+    assert_eq!(texts(&tail.entries(1).await), ["hello"]);
+
+    // But not for ever.
+    let _begun = Tail::begin(&world).await;
+    until(|| calls(&world).len() == 2).await;
+    world.run().await;
+    assert_eq!(texts(&tail.entries(1).await), ["hello"]);
     world.emulator.reset().await;
     world.end().await;
 }
