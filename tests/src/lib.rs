@@ -54,6 +54,10 @@ pub struct World {
     runtime: Runtime,
 }
 
+/// How long a container takes to start: on Cloud Run, seconds, in which the live log is open and
+/// brings the first line. Without any, the order of the lines would be the machine's to decide.
+const PROVISIONING: Duration = Duration::from_millis(150);
+
 impl World {
     /// The real executor, as its own process, against a real database.
     #[must_use]
@@ -77,7 +81,7 @@ impl World {
     }
 
     fn around(database: Database, builder: Builder) -> Self {
-        let mut world = Self::start(builder, REGISTRY);
+        let mut world = Self::start(builder.provisioning_delay(PROVISIONING), REGISTRY);
         world.emulator.put_secret("quill-medical-staging", "auth-db-password", database.password.clone());
         world.put_job(&json!([
             {"name": "AUTH_DB_HOST", "value": database.host},

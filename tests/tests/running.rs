@@ -290,13 +290,12 @@ fn wait_for_run(world: &World) {
 
 #[test]
 fn ctrl_c_asks_what_it_is_for() {
-    let script = || Script::new([Step::log("working"), Step::Wait(2000), Step::Exit(0)]);
-    for (answer, code, told) in [
-        ("d\r", 130, "see how it ends: quill-admin attach quill-admin-staging-"),
-        ("c\r", 25, "was cancelled"),
-        ("w\r", 0, ""),
+    for (answer, end, code, told) in [
+        ("d\r", Step::Forever, 130, "see how it ends: quill-admin attach quill-admin-staging-"),
+        ("c\r", Step::Forever, 25, "was cancelled"),
+        ("w\r", Step::Wait(5000), 0, ""),
     ] {
-        let world = World::scripted(script());
+        let world = World::scripted(Script::new([Step::log("working"), end]));
         let mut terminal = add_role(&world, &[]).terminal();
         terminal.expect("execution quill-admin-staging-").ctrl_c();
         terminal.expect("[w/d/c]").type_text(answer);
@@ -305,7 +304,7 @@ fn ctrl_c_asks_what_it_is_for() {
         assert!(ended.text().contains(told), "{}", ended.text());
         assert_eq!(executions(&world), 1);
     }
-    let world = World::scripted(script());
+    let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
     let mut terminal = add_role(&world, &[]).terminal();
     terminal.expect("execution quill-admin-staging-").ctrl_c();
     terminal.expect("[w/d/c]").ctrl_c();
