@@ -55,7 +55,7 @@ impl Driver {
     async fn drive(self) {
         let provisioned = async {
             // Whoever has asked for the live log before the run sees the first line in it.
-            let logs_open = tokio::time::timeout(LOGS_OPEN_WITHIN, self.cloud.opening.settled());
+            let logs_open = tokio::time::timeout(LOGS_OPEN_WITHIN, self.cloud.opening.wait());
             let _ = tokio::join!(logs_open, tokio::time::sleep(self.cloud.options.provisioning_delay));
         };
         tokio::select! {

@@ -296,6 +296,8 @@ impl Builder {
         let listener = TcpListener::bind(self.address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let tokens = tokens::Tokens::new(self.options.token.clone(), self.options.token_lifetime);
+        let opening = TaskTracker::new();
+        opening.close();
         let cloud = Arc::new(Cloud {
             tokens,
             options: self.options,
@@ -304,7 +306,7 @@ impl Builder {
             calls: calls::Calls::default(),
             faults: faults::Faults::default(),
             sessions: tail::Sessions::default(),
-            opening: tail::Opening::default(),
+            opening,
             epoch: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stop: Stop::default(),
@@ -326,7 +328,8 @@ pub(crate) struct Cloud {
     faults: faults::Faults,
     tokens: tokens::Tokens,
     sessions: tail::Sessions,
-    opening: tail::Opening,
+    /// The live logs whose first request has not been answered. Closed, so that it can be waited for.
+    opening: TaskTracker,
     /// How often everything was forgotten.
     epoch: AtomicU64,
     /// The executions under way.

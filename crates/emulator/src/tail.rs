@@ -19,7 +19,7 @@ use http_body_util::{BodyExt, StreamBody};
 use jiff::{SignedDuration, Timestamp};
 use prost::Message;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::Cloud;
 use crate::api;
@@ -41,36 +41,6 @@ const LONGEST_ANSWER: usize = 1024 * 1024;
 /// The sessions that are open, by project.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<HashMap<String, u32>>);
-
-/// How many live logs have been begun whose first request has not been answered.
-pub(crate) struct Opening(watch::Sender<usize>);
-
-impl Default for Opening {
-    fn default() -> Self {
-        Self(watch::Sender::new(0))
-    }
-}
-
-impl Opening {
-    /// Waits until each of them is open or refused.
-    pub(crate) async fn settled(&self) {
-        // The sender is there as long as this is.
-        let _ = self.0.subscribe().wait_for(|opening| *opening == 0).await;
-    }
-
-    fn begin(&self) -> Begun<'_> {
-        self.0.send_modify(|opening| *opening += 1);
-        Begun(self)
-    }
-}
-
-struct Begun<'a>(&'a Opening);
-
-impl Drop for Begun<'_> {
-    fn drop(&mut self) {
-        self.0.0.send_modify(|opening| *opening -= 1);
-    }
-}
 
 /// A session's place among those of its projects.
 struct Place {
@@ -153,7 +123,7 @@ pub(crate) async fn answer(
     if let Err(error) = authenticate(&cloud, &parts.headers) {
         return refuse(&cloud, &call, &error);
     }
-    let begun = cloud.opening.begin();
+    let begun = cloud.opening.token();
     let mut requests = Requests { body, received: Vec::new() };
     let session = match requests.next().await {
         Ok(Some(request)) => Session::open(&cloud, &call, &request),

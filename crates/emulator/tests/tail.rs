@@ -43,8 +43,12 @@ impl Tail {
 
     async fn ask(world: &World, request: TailLogEntriesRequest) -> Self {
         let tail = Self::begin(world).await;
-        tail.sender.as_ref().expect("kept").send(request).await.expect("sent");
+        tail.send(request).await;
         tail
+    }
+
+    async fn send(&self, request: TailLogEntriesRequest) {
+        self.sender.as_ref().expect("open").send(request).await.expect("sent");
     }
 
     /// Waits until it is open as well: the client itself gives no sign.
@@ -142,7 +146,7 @@ async fn a_container_waits_for_a_log_that_is_being_opened() {
     let run = world.run().await;
     let execution = World::metadata(&run).name;
     assert_eq!(world.log(&execution).await, [], "nothing is written yet");
-    tail.sender.as_ref().expect("kept").send(wanted("p")).await.expect("sent");
+    tail.send(wanted("p")).await;
     assert_eq!(texts(&tail.entries(1).await), ["hello"]);
 
     // But not for ever.
