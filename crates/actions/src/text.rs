@@ -1,0 +1,98 @@
+//! What is said to people, with places for values.
+
+use serde::{Deserialize, Serialize};
+
+/// A text in pieces.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Text(Vec<Segment>);
+
+/// A piece of a [`Text`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Segment {
+    /// The value of a parameter, as it was given.
+    Parameter(String),
+    /// A field of the subject as it was before.
+    Before(String),
+    /// A field of the subject as it is afterwards.
+    After(String),
+    /// A column of the row that a `refuse` has found, or what a check of the whole database has found.
+    Found(String),
+    /// The text itself.
+    #[serde(untagged)]
+    Literal(String),
+}
+
+impl Text {
+    /// A text of these pieces. Literal pieces beside each other become one, so that one text has one form.
+    #[must_use]
+    pub fn new(segments: impl IntoIterator<Item = Segment>) -> Self {
+        let mut joined: Vec<Segment> = Vec::new();
+        for segment in segments {
+            match (joined.last_mut(), segment) {
+                (_, Segment::Literal(text)) if text.is_empty() => {}
+                (Some(Segment::Literal(before)), Segment::Literal(text)) => before.push_str(&text),
+                (_, segment) => joined.push(segment),
+            }
+        }
+        Self(joined)
+    }
+
+    /// The pieces.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    /// The text with its values. `value` is asked for every piece that is no literal.
+    pub fn render(&self, mut value: impl FnMut(&Segment) -> String) -> String {
+        self.0
+            .iter()
+            .map(|segment| match segment {
+                Segment::Literal(text) => text.clone(),
+                other => value(other),
+            })
+            .collect()
+    }
+
+    /// The text, where no value belongs into it.
+    #[must_use]
+    pub fn as_literal(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [] => Some(""),
+            [Segment::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_has_one_form_in_json() {
+        let literal = |text: &str| Segment::Literal(text.to_owned());
+        let text = Text::new([
+            literal("the email "),
+            literal(""),
+            Segment::Parameter("email".to_owned()),
+            literal(" belongs"),
+            literal(" to "),
+            Segment::Found("owner".to_owned()),
+        ]);
+        let json = r#"["the email ",{"parameter":"email"}," belongs to ",{"found":"owner"}]"#;
+        assert_eq!(serde_json::to_string(&text).expect("JSON"), json);
+        assert_eq!(serde_json::from_str::<Text>(json).expect("a text"), text);
+        let rendered = text.render(|segment| match segment {
+            Segment::Parameter(name) | Segment::Found(name) => name.to_uppercase(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(rendered, "the email EMAIL belongs to OWNER");
+        assert_eq!(
+            (text.as_literal(), Text::new([literal("a"), literal("b")]).as_literal()),
+            (None, Some("ab"))
+        );
+    }
+}

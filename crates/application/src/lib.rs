@@ -1,0 +1,122 @@
+//! Reads the folder `application/`, which says what the tool knows of the application whose database it
+//! works on.
+//!
+//! - `actions.yaml` declares the actions: [`compile`] turns it into [`quill_admin_actions::Actions`].
+//! - `schema.sql` and `seed.sql` make the application's tables where the application is not: on this machine,
+//!   and in tests.
+//! - `examples/` holds golden cases: [`examples`].
+//!
+//! Everything that is wrong with a file is told at once, in the order of its lines, with line and column,
+//! what is allowed there and what was probably meant: [`Broken`]. What PostgreSQL finds wrong with a statement
+//! it tells by the number of a character; [`Places`] knows the line.
+
+mod actions;
+mod calls;
+mod checks;
+pub mod examples;
+mod jobs;
+mod mistake;
+mod names;
+mod parameters;
+mod places;
+mod reader;
+mod spelling;
+mod sql;
+mod statement;
+mod steps;
+mod subjects;
+mod tables;
+mod text;
+
+use std::path::Path;
+
+use quill_admin_actions::Actions;
+use quill_admin_files::read_bounded;
+use quill_admin_yaml::{Document, Format, Node};
+
+pub use mistake::Broken;
+pub use places::Places;
+pub use quill_admin_yaml::{Mistake, Place};
+
+use crate::actions::Parts;
+use crate::reader::{At, Reader};
+use crate::tables::Tables;
+
+/// The name of the file with the actions, in the folder `application/`.
+pub const ACTIONS: &str = "actions.yaml";
+
+/// The most that a file of the folder may hold, in bytes.
+const LARGEST: u64 = 1024 * 1024;
+
+/// How the folder's YAML is read. The files need ten levels.
+const YAML: Format = Format { depth: 20, enough: "any application needs", habit: |_| None };
+
+/// The version of the language that `actions.yaml` is written in.
+const FORMAT: &str = "1";
+
+/// A compiled `actions.yaml`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Application {
+    /// The actions, with the tables that they are for.
+    pub actions: Actions,
+    /// Where their statements stand.
+    pub places: Places,
+}
+
+/// Reads and compiles the file `actions.yaml` of a folder.
+///
+/// # Errors
+///
+/// [`Broken`], with everything that is wrong with the file, or why it cannot be read at all.
+pub fn read(folder: &Path) -> Result<Application, Broken> {
+    let file = folder.join(ACTIONS);
+    compile(&file, &content(&file)?)
+}
+
+/// Compiles the content of an `actions.yaml`. `file` is what it is called in mistakes.
+///
+/// # Errors
+///
+/// [`Broken`], with everything that is wrong with it.
+pub fn compile(file: &Path, bytes: &[u8]) -> Result<Application, Broken> {
+    if bytes.len() as u64 > LARGEST {
+        return Err(Broken::whole(file, "the file is larger than 1 MiB, the most that is read"));
+    }
+    let document = document(file, bytes)?;
+    let mut reader = Reader::new(&document);
+    let compiled = whole(&mut reader, &document.top);
+    reader.finish(file)?;
+    compiled.ok_or_else(|| Broken::whole(file, "the file cannot be read"))
+}
+
+/// What is in a file of the folder.
+fn content(file: &Path) -> Result<Vec<u8>, Broken> {
+    read_bounded(file, LARGEST).map_err(|why| Broken::whole(file, format!("failed to read this file: {why}")))
+}
+
+/// The values of a file of the folder.
+fn document(file: &Path, bytes: &[u8]) -> Result<Document, Broken> {
+    quill_admin_yaml::read(bytes, &YAML).map_err(|mistakes| Broken::new(file, mistakes, 0))
+}
+
+fn whole(reader: &mut Reader<'_>, node: &Node) -> Option<Application> {
+    let at = At::new("the file", Place::START);
+    let top = reader.fields(
+        node,
+        &at,
+        &["format", "schema", "tables", "check", "parameters", "subjects", "actions"],
+    )?;
+    let why = format!("it is the version of the language: \"format: {FORMAT}\"");
+    if let Some(entry) = reader.needed(&top, "format", &why).cloned() {
+        reader.one_of(entry.value, &entry.at, &[(FORMAT, ())]);
+    }
+    let tables = Tables::read(reader, &top);
+    let mut places = Places::default();
+    let check = checks::read(reader, &top, &tables, &mut places);
+    let shared = parameters::shared(reader, &top, &tables);
+    let subjects = subjects::read(reader, &top, &tables);
+    let parts = Parts { tables: &tables, shared: &shared, subjects: &subjects };
+    let actions = actions::read(reader, &top, &parts, &mut places);
+    let Tables { schema, tables } = tables;
+    Some(Application { actions: Actions::new(schema, tables, check, actions), places })
+}

@@ -1,0 +1,55 @@
+//! Where compiled statements stand in the file: PostgreSQL tells a mistake by the number of a character, and
+//! a person wants a line.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use quill_admin_actions::Slot;
+use quill_admin_yaml::Place;
+
+use crate::statement::{Draft, Origin};
+
+/// The places of all statements.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    statements: BTreeMap<(String, String), Vec<Arc<Origin>>>,
+    expectations: Vec<Vec<Arc<Origin>>>,
+}
+
+impl Places {
+    pub(crate) fn insert(&mut self, action: &str, slot: Slot<'_>, draft: &Draft) {
+        self.statements.insert((action.to_owned(), key(slot)), origins(draft));
+    }
+
+    pub(crate) fn expect(&mut self, draft: &Draft) {
+        self.expectations.push(origins(draft));
+    }
+
+    /// Where the character of this number stands, counted from 1 as PostgreSQL does, in the alternative of
+    /// this number, from 0, of a statement of an action.
+    #[must_use]
+    pub fn statement(
+        &self,
+        action: &str,
+        slot: Slot<'_>,
+        alternative: usize,
+        character: usize,
+    ) -> Option<Place> {
+        let origins = self.statements.get(&(action.to_owned(), key(slot)))?;
+        Some(origins.get(alternative)?.place(character.saturating_sub(1)))
+    }
+
+    /// The same of what `check` expects, by its number from 0.
+    #[must_use]
+    pub fn expectation(&self, number: usize, alternative: usize, character: usize) -> Option<Place> {
+        Some(self.expectations.get(number)?.get(alternative)?.place(character.saturating_sub(1)))
+    }
+}
+
+fn origins(draft: &Draft) -> Vec<Arc<Origin>> {
+    draft.alternatives.iter().map(|alternative| Arc::clone(&alternative.origin)).collect()
+}
+
+fn key(slot: Slot<'_>) -> String {
+    format!("{slot:?}")
+}

@@ -1,0 +1,118 @@
+//! `schema` and `tables`: what the actions find in the database.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quill_admin_actions::{Condition, Right, Table};
+use quill_admin_yaml::{Node, Place};
+
+use crate::names::{IDENTIFIER_RULE, is_identifier};
+use crate::reader::{At, Fields, Reader};
+
+/// The tables that actions may use.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    pub(crate) schema: String,
+    pub(crate) tables: BTreeMap<String, Table>,
+}
+
+impl Tables {
+    pub(crate) fn read(reader: &mut Reader<'_>, top: &Fields<'_>) -> Self {
+        let why = "it names the one schema that the tables are in, as in \"schema: public\"";
+        let schema = reader.needed(top, "schema", why).cloned();
+        let schema = schema.and_then(|entry| {
+            let name = reader.text(entry.value, &entry.at)?;
+            if !is_identifier(name) {
+                reader.tell(entry.value.place, format!("a schema's name {IDENTIFIER_RULE}"));
+            }
+            Some(name.to_owned())
+        });
+        let mut tables = BTreeMap::new();
+        let why = "it names the tables that actions use, with the columns that have to be there";
+        if let Some(entry) = reader.needed(top, "tables", why).cloned() {
+            for entry in reader.entries(entry.value, &entry.at).unwrap_or_default() {
+                identifier(reader, "table", entry.name, entry.at.place);
+                let at = At::new(format!("the table {}", entry.name.escape_debug()), entry.at.place);
+                tables.insert(entry.name.to_owned(), table(reader, entry.value, &at).unwrap_or_default());
+            }
+        }
+        Self { schema: schema.unwrap_or_default(), tables }
+    }
+
+    /// A condition on a column that these tables may have.
+    pub(crate) fn condition(&self, reader: &mut Reader<'_>, node: &Node, at: &At) -> Option<Condition> {
+        let text = reader.text(node, at)?;
+        let condition: Condition = match text.parse() {
+            Ok(condition) => condition,
+            Err(rule) => {
+                reader.tell(node.place, format!("{rule}, not \"{}\"", text.escape_debug()));
+                return None;
+            }
+        };
+        let name = &condition.table;
+        let Some(table) = self.tables.get(name) else {
+            let names: Vec<&str> = self.tables.keys().map(String::as_str).collect();
+            reader.unknown(node.place, "table", name, &names);
+            return None;
+        };
+        let column = &condition.column;
+        if table.needs.contains(column) {
+            let what = format!(
+                "{name}.{column} is in \"needs\" and so always there; put it in \"knows\" if it may be missing"
+            );
+            reader.tell(node.place, what);
+            return None;
+        }
+        if !table.knows.contains(column) && !table.needs.is_empty() {
+            let known: Vec<&str> = table.knows.iter().map(String::as_str).collect();
+            let what = format!(
+                "{name}.{column} is not in \"knows\" of the table {name}, where columns are that may be there: {}",
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            );
+            reader.tell_near(node.place, what, column, known);
+            return None;
+        }
+        Some(condition)
+    }
+}
+
+/// Tells of a name that SQL would want quotes for.
+pub(crate) fn identifier(reader: &mut Reader<'_>, what: &str, name: &str, place: Place) -> bool {
+    let valid = is_identifier(name);
+    if !valid {
+        reader.tell(
+            place,
+            format!("\"{}\" is not the name of a {what}: it {IDENTIFIER_RULE}", name.escape_debug()),
+        );
+    }
+    valid
+}
+
+fn table(reader: &mut Reader<'_>, node: &Node, at: &At) -> Option<Table> {
+    let fields = reader.fields(node, at, &["needs", "knows", "rights"])?;
+    let columns = |reader: &mut Reader<'_>, name: &str| {
+        let Some(entry) = fields.get(name) else { return BTreeSet::new() };
+        let columns = reader.texts(entry.value, &entry.at).unwrap_or_default();
+        columns
+            .into_iter()
+            .filter(|(name, place)| identifier(reader, "column", name, *place))
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    };
+    reader.needed(&fields, "needs", "it lists the columns that have to be there");
+    let needs: BTreeSet<String> = columns(reader, "needs");
+    let knows: BTreeSet<String> = columns(reader, "knows");
+    if let Some((both, entry)) = needs.intersection(&knows).next().zip(fields.get("knows")) {
+        reader.tell(entry.at.place, format!("{both} is in \"needs\" and in \"knows\"; it is one of them"));
+    }
+    let why = "it lists what actions may do with the table at most: select, insert, update, delete";
+    // Where they are not known, none is told to be missing.
+    let mut rights = BTreeSet::from(Right::ALL);
+    if let Some(entry) = reader.needed(&fields, "rights", why).cloned() {
+        rights.clear();
+        let allowed = Right::ALL.map(|right| (right.as_str(), right));
+        for item in reader.list(entry.value, &entry.at).unwrap_or_default() {
+            rights.extend(reader.one_of(item, &entry.at, &allowed));
+        }
+    }
+    Some(Table { needs, knows, rights })
+}

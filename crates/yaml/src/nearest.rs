@@ -1,0 +1,39 @@
+//! What a person probably meant who mistyped a name.
+
+/// The candidate a person probably meant: with up to a third of its letters wrong, or one of the two the
+/// beginning of the other.
+#[must_use]
+pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let given = given.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&given, candidate), candidate))
+        .filter(|(distance, candidate)| {
+            // Of a name of one letter nothing would be left.
+            (*distance <= candidate.len().div_ceil(3) && *distance < candidate.len())
+                || (given.len() > 1 && (given.starts_with(candidate) || candidate.starts_with(&given)))
+        })
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_misses() {
+        let names = ["staging", "teaching", "prod", "local"];
+        assert_eq!(nearest("stagin", names), Some("staging"));
+        assert_eq!(nearest("prd", names), Some("prod"));
+        assert_eq!(nearest("Prod", names), Some("prod"));
+        assert_eq!(nearest("production", names), Some("prod"));
+        assert_eq!(nearest("zzz", names), None);
+        let names = ["username", "permission", "role"];
+        assert_eq!(nearest("usrname", names), Some("username"));
+        assert_eq!(nearest("perm", names), Some("permission"));
+        assert_eq!(nearest("Role", names), Some("role"));
+        assert_eq!(nearest("zzz", names), None);
+        assert_eq!(nearest("2", ["1"]), None);
+    }
+}
