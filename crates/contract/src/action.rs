@@ -5,11 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::env::variable::{self, Variable};
-use crate::names::{
-    Actor, Email, InvalidValue, PermissionLevel, Problem, Reason, RequestId, RoleName, Username,
-};
+use crate::CONTRACT_VERSION;
+use crate::names::{Actor, Email, PermissionLevel, Reason, RequestId, RoleName, Username};
+use crate::proof::ProofKey;
 use crate::secret::PasswordHash;
+use crate::value::{InvalidValue, Problem};
+use crate::variable::{self, Variable};
 
 /// The name of an action, as in `ADMIN_ACTION` and on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -105,7 +106,7 @@ impl FromStr for ActionName {
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let text = text.trim();
         Self::ALL.into_iter().find(|action| action.as_str() == text).ok_or_else(|| {
-            let allowed = Self::ALL.map(Self::as_str).to_vec();
+            let allowed = Self::ALL.map(|action| action.as_str().to_owned()).to_vec();
             InvalidValue::new("action", Problem::NotOneOf { given: text.to_owned(), allowed })
         })
     }
@@ -200,4 +201,29 @@ pub struct Request {
     pub actor: Option<Actor>,
     /// Why.
     pub reason: Option<Reason>,
+    /// The contract version to speak: the newest that both sides know.
+    pub contract: u32,
+    /// What its result is to be proven with; not sent to an image that speaks version 1.
+    pub proof_key: Option<ProofKey>,
+}
+
+impl Request {
+    /// A request of this laptop's: with an id and a key of its own, in the newest version there is.
+    #[must_use]
+    pub fn new(action: AdminAction, actor: Option<Actor>, reason: Option<Reason>) -> Self {
+        Self {
+            action,
+            id: Some(RequestId::new()),
+            actor,
+            reason,
+            contract: CONTRACT_VERSION,
+            proof_key: Some(ProofKey::generate()),
+        }
+    }
+
+    /// The key, where it is sent: version 1 knows of none.
+    #[must_use]
+    pub fn sent_key(&self) -> Option<&ProofKey> {
+        self.proof_key.as_ref().filter(|_| self.contract >= 2)
+    }
 }

@@ -9,85 +9,25 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::CONTRACT_VERSION;
 use crate::action::{ActionName, AdminAction, Request};
 use crate::exit_code::ExitCode;
-use crate::names::{Actor, InvalidValue, Problem, Reason, RequestId, Username};
+use crate::names::{Actor, Email, Reason, RequestId, Username};
+use crate::proof::ProofKey;
 use crate::secret::{Password, PasswordHash, Secret};
-
-/// Every variable's name, once, with its documentation.
-pub mod variable {
-    /// One environment variable.
-    #[derive(Debug)]
-    pub struct Variable {
-        /// Its name.
-        pub name: &'static str,
-        /// The name newer deployments give it; read where `name` is not set.
-        pub newer: Option<&'static str>,
-        /// When it is read.
-        pub when: &'static str,
-        /// What may stand in it.
-        pub rule: &'static str,
-    }
-
-    macro_rules! variables {
-        ($list:ident: $($name:ident $(or $newer:ident)?, $when:literal, $rule:literal;)+) => {
-            $(
-                #[doc = $rule]
-                pub static $name: Variable = Variable {
-                    name: stringify!($name),
-                    newer: variables!(@newer $($newer)?),
-                    when: $when,
-                    rule: $rule,
-                };
-            )+
-            /// These variables, in the order documentation lists them.
-            pub static $list: &[&Variable] = &[$(&$name),+];
-        };
-        (@newer) => { None };
-        (@newer $newer:ident) => { Some(stringify!($newer)) };
-    }
-
-    variables! { TASK:
-        ADMIN_ACTION, "always", "create-superadmin, update-permissions, add-role, remove-role, show-user or check";
-        ADMIN_USERNAME, "all but check", "1–150 characters after stripping; no control characters";
-        ADMIN_EMAIL, "create-superadmin", "3–255 characters, one @ with something on both sides, no white space or control characters";
-        ADMIN_PASSWORD_HASH, "create-superadmin", "PHC argon2id string with the application's parameters, 97 characters. What the CLI sends";
-        ADMIN_PASSWORD, "create-superadmin, instead of the hash", "plain text, for local development and hand-run jobs only: hashed in the container; anyone who may view the execution can read it. Giving both is an error";
-        ADMIN_PERMISSION, "update-permissions", "patient, staff, admin or superadmin";
-        ADMIN_ROLE, "add-role, remove-role", "exact role name, at most 64 characters; the database decides whether it exists";
-        ADMIN_REQUEST_ID, "optional", "UUID version 7 of this request; in every log line and the result";
-        ADMIN_ACTOR, "optional", "who asked; recorded, never trusted for access";
-        ADMIN_REASON, "optional", "why; recorded";
-        ADMIN_CONTRACT, "optional", "contract version the CLI speaks; newer than the image knows is refused";
-        ADMIN_LOG_FORMAT, "optional", "json or text; without it json in Cloud Run, text elsewhere";
-    }
-
-    variables! { CONNECTION:
-        AUTH_DB_HOST or CORE_DB_HOST, "always", "host name, IP address, or folder of a Unix socket";
-        AUTH_DB_PORT or CORE_DB_PORT, "optional", "1–65535, `5432` when missing";
-        AUTH_DB_NAME or CORE_DB_NAME, "optional", "database, `quill_auth` when missing";
-        AUTH_DB_USER or CORE_DB_USER, "optional", "user, `quill` when missing";
-        AUTH_DB_PASSWORD or CORE_DB_PASSWORD, "always", "the user's password, taken exactly as it is";
-        AUTH_DB_SSLMODE or CORE_DB_SSLMODE, "optional", "disable, prefer, require, verify-ca or verify-full; `prefer` when missing";
-        AUTH_DB_SSLROOTCERT or CORE_DB_SSLROOTCERT, "verify-ca, verify-full", "path of a PEM file with the certificates to trust";
-    }
-
-    /// Set by Cloud Run in every job's container; its presence selects JSON output.
-    pub static CLOUD_RUN_JOB: &str = "CLOUD_RUN_JOB";
-}
-
-use variable::Variable;
+use crate::value::{InvalidValue, Problem};
+use crate::variable::{self, Variable};
+use crate::{CONTRACT_OLDEST, CONTRACT_VERSION};
 
 /// A snapshot of the variables that belong to the contract. Its values may be secret: no `Debug`.
 pub struct Variables(BTreeMap<String, Result<String, ()>>);
 
 impl Variables {
-    /// Keeps `ADMIN_*`, `AUTH_DB_*`, `CORE_DB_*` and `CLOUD_RUN_JOB` of an environment, as from
-    /// `std::env::vars_os()`.
+    /// Keeps `ADMIN_*`, `AUTH_DB_*`, `CORE_DB_*`, `CLOUD_RUN_JOB` and `CLOUD_RUN_EXECUTION` of an
+    /// environment, as from `std::env::vars_os()`.
     pub fn new(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let ours = |name: &str| {
             name == variable::CLOUD_RUN_JOB
+                || name == variable::CLOUD_RUN_EXECUTION
                 || ["ADMIN_", "AUTH_DB_", "CORE_DB_"].iter().any(|prefix| name.starts_with(prefix))
         };
         Self(
@@ -103,6 +43,21 @@ impl Variables {
     #[must_use]
     pub fn in_cloud_run(&self) -> bool {
         self.0.contains_key(variable::CLOUD_RUN_JOB)
+    }
+
+    /// The contract version to answer in, whatever else is wrong: the one that is asked for, if it is
+    /// spoken here, else the newest.
+    #[must_use]
+    pub fn contract(&self) -> u32 {
+        let asked = self.parsed::<Version>(&variable::ADMIN_CONTRACT).ok().flatten();
+        let spoken = CONTRACT_OLDEST..=CONTRACT_VERSION;
+        asked.map(|version| version.0).filter(|version| spoken.contains(version)).unwrap_or(CONTRACT_VERSION)
+    }
+
+    /// What the result is to be proven with, if it is valid.
+    #[must_use]
+    pub fn proof_key(&self) -> Option<ProofKey> {
+        self.parsed(&variable::ADMIN_PROOF_KEY).ok().flatten()
     }
 
     /// The value as it stands; set but blank counts as missing.
@@ -162,7 +117,7 @@ impl fmt::Display for EnvProblem {
             Self::Both(one, other) => write!(f, "give {one} or {other}, not both"),
             Self::TooNew { asked } => write!(
                 f,
-                "this image speaks contract {CONTRACT_VERSION}, the caller needs {asked}: build and deploy a \
+                "this image speaks contract {CONTRACT_OLDEST} to {CONTRACT_VERSION}, the caller needs {asked}: build and deploy a \
                  newer image with `quill-admin build`"
             ),
         }
@@ -219,7 +174,7 @@ impl Request {
         use variable as v;
         let mut env = vec![
             (v::ADMIN_ACTION.name, self.action.name().to_string()),
-            (v::ADMIN_CONTRACT.name, CONTRACT_VERSION.to_string()),
+            (v::ADMIN_CONTRACT.name, self.contract.to_string()),
         ];
         let mut put = |variable: &Variable, value: String| env.push((variable.name, value));
         match &self.action {
@@ -238,6 +193,9 @@ impl Request {
             }
             AdminAction::ShowUser { username } => put(&v::ADMIN_USERNAME, username.to_string()),
             AdminAction::Check => {}
+        }
+        if let Some(key) = self.sent_key() {
+            put(&v::ADMIN_PROOF_KEY, key.to_hex().expose().to_owned());
         }
         if let Some(id) = &self.id {
             put(&v::ADMIN_REQUEST_ID, id.to_string());
@@ -273,68 +231,44 @@ impl Invocation {
 
         // A newer contract may have actions and rules this image has never heard of: complaining
         // about those would mislead.
-        let asked = reader.optional::<Version>(&v::ADMIN_CONTRACT).map_or(0, |version| version.0);
-        if asked > CONTRACT_VERSION {
+        let asked = reader.optional::<Version>(&v::ADMIN_CONTRACT).map(|version| version.0);
+        if let Some(asked) = asked
+            && asked > CONTRACT_VERSION
+        {
             return Err(EnvError { problems: vec![EnvProblem::TooNew { asked }] });
         }
 
-        let mut plaintext = None;
-        let action = match reader.required::<ActionName>(&v::ADMIN_ACTION) {
-            None => None,
-            Some(ActionName::CreateSuperadmin) => {
-                let username = reader.required(&v::ADMIN_USERNAME);
-                let email = reader.required(&v::ADMIN_EMAIL);
-                match (username, email, reader.credential()) {
-                    (Some(username), Some(email), Some(credential)) => {
-                        let password_hash = match credential {
-                            Credential::Hash(hash) => Some(hash),
-                            Credential::Plain(password) => {
-                                plaintext = Some(password);
-                                None
-                            }
-                        };
-                        Some(Pending::CreateSuperadmin { username, email, password_hash })
-                    }
-                    _ => None,
-                }
-            }
-            Some(ActionName::UpdatePermissions) => reader
-                .pair(&v::ADMIN_USERNAME, &v::ADMIN_PERMISSION)
-                .map(|(username, permission)| AdminAction::UpdatePermissions { username, permission }.into()),
-            Some(ActionName::AddRole) => reader
-                .pair(&v::ADMIN_USERNAME, &v::ADMIN_ROLE)
-                .map(|(username, role)| AdminAction::AddRole { username, role }.into()),
-            Some(ActionName::RemoveRole) => reader
-                .pair(&v::ADMIN_USERNAME, &v::ADMIN_ROLE)
-                .map(|(username, role)| AdminAction::RemoveRole { username, role }.into()),
-            Some(ActionName::ShowUser) => {
-                reader.required(&v::ADMIN_USERNAME).map(|username| AdminAction::ShowUser { username }.into())
-            }
-            Some(ActionName::Check) => Some(AdminAction::Check.into()),
-        };
+        let action = reader.action();
         let id = reader.optional::<RequestId>(&v::ADMIN_REQUEST_ID);
         let actor = reader.optional::<Actor>(&v::ADMIN_ACTOR);
         let reason = reader.optional::<Reason>(&v::ADMIN_REASON);
+        let proof_key = reader.optional::<ProofKey>(&v::ADMIN_PROOF_KEY);
         reader.optional::<LogFormat>(&v::ADMIN_LOG_FORMAT);
         let connection = reader.connection();
 
         match (action, connection) {
             (Some(pending), Some(connection)) if reader.problems.is_empty() => {
-                let plaintext_password = plaintext.is_some();
-                let action = match pending {
-                    Pending::Ready(action) => action,
-                    Pending::CreateSuperadmin { username, email, password_hash } => {
-                        let password_hash = match (password_hash, plaintext) {
-                            (Some(hash), _) => hash,
-                            (None, Some(password)) => password.hash(),
-                            (None, None) => unreachable!("a credential is one or the other"),
-                        };
-                        AdminAction::CreateSuperadmin { username, email, password_hash }
-                    }
-                };
-                let request = Request { action, id, actor, reason };
+                let (action, plaintext_password) = pending.finish();
+                let contract = vars.contract();
+                let request = Request { action, id, actor, reason, contract, proof_key };
                 Ok(Self { request, connection, plaintext_password })
             }
+            _ => Err(EnvError { problems: reader.problems }),
+        }
+    }
+}
+
+impl AdminAction {
+    /// Reads what is to be done, and nothing of who asked for it or where: what [`Request::to_env`] writes of
+    /// an action is turned back into it.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is missing or invalid, at once.
+    pub fn from_env(vars: &Variables) -> Result<Self, EnvError> {
+        let mut reader = Reader { vars, problems: Vec::new() };
+        match reader.action() {
+            Some(pending) if reader.problems.is_empty() => Ok(pending.finish().0),
             _ => Err(EnvError { problems: reader.problems }),
         }
     }
@@ -348,16 +282,22 @@ enum Credential {
 /// An action whose password may still have to be hashed.
 enum Pending {
     Ready(AdminAction),
-    CreateSuperadmin {
-        username: crate::names::Username,
-        email: crate::names::Email,
-        password_hash: Option<PasswordHash>,
-    },
+    CreateSuperadmin { username: Username, email: Email, credential: Credential },
 }
 
-impl From<AdminAction> for Pending {
-    fn from(action: AdminAction) -> Self {
-        Self::Ready(action)
+impl Pending {
+    /// The action, and whether its password came in plain text and was hashed for it.
+    fn finish(self) -> (AdminAction, bool) {
+        match self {
+            Self::Ready(action) => (action, false),
+            Self::CreateSuperadmin { username, email, credential } => {
+                let (password_hash, plaintext) = match credential {
+                    Credential::Hash(hash) => (hash, false),
+                    Credential::Plain(password) => (password.hash(), true),
+                };
+                (AdminAction::CreateSuperadmin { username, email, password_hash }, plaintext)
+            }
+        }
     }
 }
 
@@ -367,10 +307,10 @@ impl FromStr for Version {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        text.trim()
-            .parse()
-            .map(Self)
-            .map_err(|_| InvalidValue::new("contract version", Problem::MustBe("a whole number")))
+        match text.trim().parse() {
+            Ok(version) if version >= CONTRACT_OLDEST => Ok(Self(version)),
+            _ => Err(InvalidValue::new("contract version", Problem::MustBe("a whole number from 1 on"))),
+        }
     }
 }
 
@@ -408,6 +348,37 @@ impl<'a> Reader<'a> {
     {
         let (a, b) = (self.required(a), self.required(b));
         a.zip(b)
+    }
+
+    fn action(&mut self) -> Option<Pending> {
+        use variable as v;
+        let action = match self.required::<ActionName>(&v::ADMIN_ACTION)? {
+            ActionName::CreateSuperadmin => {
+                let username = self.required(&v::ADMIN_USERNAME);
+                let email = self.required(&v::ADMIN_EMAIL);
+                let credential = self.credential();
+                return Some(Pending::CreateSuperadmin {
+                    username: username?,
+                    email: email?,
+                    credential: credential?,
+                });
+            }
+            ActionName::UpdatePermissions => {
+                let (username, permission) = self.pair(&v::ADMIN_USERNAME, &v::ADMIN_PERMISSION)?;
+                AdminAction::UpdatePermissions { username, permission }
+            }
+            ActionName::AddRole => {
+                let (username, role) = self.pair(&v::ADMIN_USERNAME, &v::ADMIN_ROLE)?;
+                AdminAction::AddRole { username, role }
+            }
+            ActionName::RemoveRole => {
+                let (username, role) = self.pair(&v::ADMIN_USERNAME, &v::ADMIN_ROLE)?;
+                AdminAction::RemoveRole { username, role }
+            }
+            ActionName::ShowUser => AdminAction::ShowUser { username: self.required(&v::ADMIN_USERNAME)? },
+            ActionName::Check => AdminAction::Check,
+        };
+        Some(Pending::Ready(action))
     }
 
     fn credential(&mut self) -> Option<Credential> {
@@ -560,7 +531,7 @@ impl FromStr for TlsMode {
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let text = text.trim();
         Self::ALL.into_iter().find(|mode| mode.as_str() == text).ok_or_else(|| {
-            let allowed = Self::ALL.map(Self::as_str).to_vec();
+            let allowed = Self::ALL.map(|mode| mode.as_str().to_owned()).to_vec();
             InvalidValue::new("TLS mode", Problem::NotOneOf { given: text.to_owned(), allowed })
         })
     }
@@ -596,7 +567,7 @@ impl FromStr for LogFormat {
             "json" => Ok(Self::Json),
             "text" => Ok(Self::Text),
             given => {
-                let allowed = vec!["json", "text"];
+                let allowed = ["json", "text"].map(str::to_owned).to_vec();
                 let problem = Problem::NotOneOf { given: given.to_owned(), allowed };
                 Err(InvalidValue::new("log format", problem))
             }
@@ -609,6 +580,8 @@ impl FromStr for LogFormat {
 pub struct RunContext {
     /// The request's id.
     pub request_id: Option<RequestId>,
+    /// The id of the execution it runs in.
+    pub execution: Option<String>,
     /// The action.
     pub action: Option<ActionName>,
     /// About whom.
@@ -626,6 +599,7 @@ impl RunContext {
         use variable as v;
         Self {
             request_id: vars.parsed(&v::ADMIN_REQUEST_ID).ok().flatten(),
+            execution: vars.raw(v::CLOUD_RUN_EXECUTION).ok().flatten().map(str::to_owned),
             action: vars.parsed(&v::ADMIN_ACTION).ok().flatten(),
             username: vars.parsed(&v::ADMIN_USERNAME).ok().flatten(),
             actor: vars.parsed(&v::ADMIN_ACTOR).ok().flatten(),

@@ -78,8 +78,8 @@ exit_codes! {
     SchemaMismatch = 15, Executor, "schema is not the one this image knows";
     /// Somebody else holds a lock on the row; nothing was changed.
     RowLocked = 16, Executor, "row locked by somebody else, nothing changed";
-    /// The CLI speaks a newer contract than the image.
-    ImageTooOld = 17, Executor, "image too old for this CLI";
+    /// The CLI and the image have no version of the contract in common; the CLI says so before a run.
+    ImageTooOld = 17, Both, "image and CLI have no contract version in common; the message says which is too old";
     /// Told to stop (SIGTERM); the transaction was rolled back.
     Stopped = 18, Executor, "stopped (SIGTERM) and rolled back";
     /// No credentials, or the token was refused.
@@ -90,24 +90,28 @@ exit_codes! {
     ResourceNotFound = 22, Cli, "job, image or other resource not found, or not fit to run tasks";
     /// Google Cloud or the network failed; nothing was started.
     CloudFailed = 23, Cli, "Google Cloud or the network failed";
-    /// The execution never started: image pull, secret, quota.
-    NeverStarted = 24, Cli, "the execution never started (image pull, secret, quota)";
+    /// The execution never started: image pull, secret, quota, a program that is not in the image.
+    NeverStarted = 24, Cli, "nothing ran: Cloud Run refused to start the task (quota), or its container never started (image, secret)";
     /// Somebody cancelled the execution.
     Cancelled = 25, Cli, "the execution was cancelled";
     /// The execution ran into its time-out.
-    TimedOut = 26, Cli, "the execution timed out";
-    /// Contact was lost after the start: the task may or may not have run.
-    Unknown = 27, Cli, "**unknown**: contact lost after the start; the message says how to find out";
-    /// A protected environment was not confirmed; nothing was sent.
-    NotConfirmed = 28, Cli, "refused: protected environment not confirmed";
+    TimedOut = 26, Cli, "the execution ran into the job's time-out; the message says whether anything may have been changed";
+    /// Contact was lost after a task was started or a change was sent, or what is known does not fit together:
+    /// it may or may not have been done.
+    Unknown = 27, Cli, "**unknown**: contact lost after a task was started or a change was sent, or what is known does not fit together; the message says how to find out";
+    /// A protected environment, or the project that a found settings file names, was not confirmed; nothing
+    /// was sent.
+    NotConfirmed = 28, Cli, "refused: protected environment, or settings file, not confirmed";
     /// Docker: no daemon, the build failed, the push failed.
     DockerFailed = 29, Cli, "Docker: no daemon, build failed, push failed";
     /// The doctor found problems.
     ProblemsFound = 30, Cli, "doctor found problems";
     /// The doctor could not decide everything.
     Undecided = 31, Cli, "doctor could not decide everything";
-    /// Interrupted; the message says whether the task still runs.
-    Interrupted = 130, Cli, "interrupted; the message says whether the task still runs";
+    /// What was to be told could not be written to stdout.
+    OutputFailed = 33, Cli, "stdout could not be written to; the message says what came of the command";
+    /// Interrupted, left at a question, or answered with no; the message says whether the task still runs.
+    Interrupted = 130, Cli, "interrupted (Ctrl-C), left at a question (Esc), or \"Run it?\" answered with no; the message says what was done by then, and whether a task still runs";
 }
 
 impl ExitCode {

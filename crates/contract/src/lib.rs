@@ -8,31 +8,45 @@
 //! depends on nothing of ours.
 //!
 //! **To add an action:** a variant in [`AdminAction`] and [`ActionName`] (`action.rs`); the compiler
-//! then names every place in the contract, the executor and the CLI that has to handle it.
+//! then names every place in the contract, the executor and the CLI that has to handle it. Its command is a
+//! value in the CLI's `task_command/catalogue.rs`, which a test asks for.
 
 mod action;
+mod claim;
 mod env;
 mod exit_code;
 pub mod image;
+pub mod invisible;
+pub mod look;
 mod names;
 mod outcome;
+mod proof;
 pub mod reference;
 mod secret;
+pub mod value;
+pub mod variable;
 
 pub use action::{ActionName, AdminAction, Request};
-pub use env::{
-    Connection, EnvError, EnvProblem, Invocation, LogFormat, RunContext, TlsMode, Variables, variable,
-};
+pub use claim::{Asked, Claim};
+pub use env::{Connection, EnvError, EnvProblem, Invocation, LogFormat, RunContext, TlsMode, Variables};
 pub use exit_code::{ExitCode, Side};
-pub use names::{
-    Actor, Email, InvalidValue, PermissionLevel, Problem, Reason, RequestId, RoleName, Username,
+pub use names::{Actor, Email, PermissionLevel, Reason, RequestId, RoleName, Username};
+pub use outcome::{
+    Change, DatabaseReport, Failure, OtherOutcome, Outcome, ResultLine, UserState, Warning, WarningCode,
 };
-pub use outcome::{Change, DatabaseReport, Failure, Outcome, ResultLine, UserState, Warning, WarningCode};
+pub use proof::ProofKey;
 pub use secret::{Password, PasswordHash, Secret};
+pub use value::{InvalidValue, Problem};
 
-/// The version of this contract. A CLI sends it as `ADMIN_CONTRACT`; an executor that knows only an
-/// older one refuses with [`ExitCode::ImageTooOld`] before it connects to anything.
-pub const CONTRACT_VERSION: u32 = 1;
+/// The newest version of this contract. A CLI sends the version it speaks as `ADMIN_CONTRACT`; an
+/// executor that knows only older ones refuses with [`ExitCode::ImageTooOld`] before it connects to
+/// anything, and answers in the version that was asked for otherwise.
+///
+/// 2: the result is proven ([`ProofKey`]).
+pub const CONTRACT_VERSION: u32 = 2;
+
+/// The oldest version of this contract that is still spoken, by both sides.
+pub const CONTRACT_OLDEST: u32 = 1;
 
 /// The role `create-superadmin` assigns.
 pub const SYSTEM_ADMINISTRATOR: &str = "System Administrator";

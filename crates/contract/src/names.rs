@@ -8,138 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a value was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Problem {
-    /// Nothing in it, or only white space.
-    Empty,
-    /// More characters than the database column holds.
-    TooLong {
-        /// Characters given.
-        length: usize,
-        /// Characters allowed.
-        max: usize,
-    },
-    /// Fewer characters than are needed.
-    TooShort {
-        /// Characters given.
-        length: usize,
-        /// Characters needed.
-        min: usize,
-    },
-    /// A control character: line break, tab, NUL, escape …
-    ControlCharacter {
-        /// Which one.
-        character: char,
-        /// Where, counted in characters from 1.
-        position: usize,
-    },
-    /// White space where none may be.
-    WhiteSpace,
-    /// White space at the beginning or the end, which the login form would not send.
-    SurroundingWhiteSpace,
-    /// An email without exactly one @ with something on both sides.
-    NotAnEmail,
-    /// Not one of a closed list.
-    NotOneOf {
-        /// What was given.
-        given: String,
-        /// What is allowed.
-        allowed: Vec<&'static str>,
-    },
-    /// Any other rule, in words that complete "… must be …".
-    MustBe(&'static str),
-    /// Bytes that are not UTF-8.
-    NotUtf8,
-}
-
-/// A refused value: what it was for, and why.
-///
-/// The message never quotes a secret: only closed lists quote what was given.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct InvalidValue {
-    /// What the value was for, as in "username".
-    pub what: &'static str,
-    /// Why it was refused.
-    pub problem: Problem,
-}
-
-impl InvalidValue {
-    pub(crate) fn new(what: &'static str, problem: Problem) -> Self {
-        Self { what, problem }
-    }
-}
-
-impl fmt::Display for InvalidValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = self.what;
-        match &self.problem {
-            Problem::Empty => write!(f, "the {what} is empty"),
-            Problem::TooLong { length, max } => {
-                write!(f, "the {what} has {length} characters; at most {max} are allowed")
-            }
-            Problem::TooShort { length, min } => {
-                write!(f, "the {what} has {length} characters; at least {min} are needed")
-            }
-            Problem::ControlCharacter { character, position } => write!(
-                f,
-                "the {what} contains a control character (U+{:04X}, {}) at position {position}; none are allowed",
-                u32::from(*character),
-                control_name(*character),
-            ),
-            Problem::WhiteSpace => write!(f, "the {what} contains white space; none is allowed"),
-            Problem::SurroundingWhiteSpace => {
-                write!(f, "the {what} begins or ends with white space; the login form would not accept it")
-            }
-            Problem::NotAnEmail => write!(
-                f,
-                "the {what} must contain exactly one @ with something on both sides, as in name@example.org"
-            ),
-            Problem::NotOneOf { given, allowed } => {
-                write!(f, "unknown {what} \"{}\"; allowed: {}", given.escape_debug(), allowed.join(", "))
-            }
-            Problem::MustBe(rule) => write!(f, "the {what} must be {rule}"),
-            Problem::NotUtf8 => write!(f, "the {what} is not valid UTF-8"),
-        }
-    }
-}
-
-fn control_name(character: char) -> &'static str {
-    match character {
-        '\0' => "NUL",
-        '\n' => "line feed",
-        '\r' => "carriage return",
-        '\t' => "tab",
-        '\x1b' => "escape",
-        _ => "control",
-    }
-}
-
-/// The first control character of a text, as a [`Problem`].
-pub(crate) fn control_character(text: &str) -> Option<Problem> {
-    text.chars()
-        .enumerate()
-        .find(|(_, c)| c.is_control())
-        .map(|(index, character)| Problem::ControlCharacter { character, position: index + 1 })
-}
-
-/// Strips surrounding white space, then asks for 1 to `max` characters without control characters.
-fn line(what: &'static str, text: &str, max: usize) -> Result<String, InvalidValue> {
-    let text = text.trim();
-    let length = text.chars().count();
-    let problem = if length == 0 {
-        Some(Problem::Empty)
-    } else if length > max {
-        Some(Problem::TooLong { length, max })
-    } else {
-        control_character(text)
-    };
-    match problem {
-        Some(problem) => Err(InvalidValue::new(what, problem)),
-        None => Ok(text.to_owned()),
-    }
-}
+use crate::value::{self, InvalidValue, Problem, line, turning_character};
 
 macro_rules! text_newtype {
     ($(#[doc = $doc:literal])+ $name:ident, $what:literal, $parse:expr) => {
@@ -163,7 +32,7 @@ macro_rules! text_newtype {
             type Err = InvalidValue;
 
             fn from_str(text: &str) -> Result<Self, InvalidValue> {
-                let parse: fn(&'static str, &str) -> Result<String, InvalidValue> = $parse;
+                let parse: fn(&str, &str) -> Result<String, InvalidValue> = $parse;
                 parse($what, text).map(Self)
             }
         }
@@ -191,40 +60,43 @@ macro_rules! text_newtype {
 }
 
 text_newtype! {
-    /// A login name: 1 to 150 characters after stripping, no control characters.
-    Username, "username", |what, text| line(what, text, 150)
+    /// A login name: 1 to 150 characters after stripping, none of them invisible (control and format
+    /// characters, characters that turn the direction of reading, white space other than a blank).
+    ///
+    /// That holds for users that exist, too: one that was made elsewhere with such a name is renamed in
+    /// the application.
+    Username, "username", |what, text| value::text(what, text, 150)
 }
 
 text_newtype! {
     /// An email address: 3 to 255 characters, one @ with something on both sides, no white space.
     ///
-    /// Deliberately no stricter than the application itself.
-    Email, "email", |what, text| {
-        let text = line(what, text, 255)?;
-        if text.chars().any(char::is_whitespace) {
-            return Err(InvalidValue::new(what, Problem::WhiteSpace));
-        }
-        match text.split_once('@') {
-            Some((local, domain)) if !local.is_empty() && !domain.is_empty() && !domain.contains('@') => {}
-            _ => return Err(InvalidValue::new(what, Problem::NotAnEmail)),
-        }
-        Ok(text)
-    }
+    /// Deliberately no stricter than the application itself, but for what cannot be meant: invisible
+    /// characters, and what addresses are pasted with (`mailto:`, angle brackets, a comma or semicolon at
+    /// an end).
+    Email, "email", |what, text| value::email(what, text, 255)
 }
 
 text_newtype! {
     /// The exact name of a role: 1 to 64 characters. Whether it exists is for the database to say.
-    RoleName, "role", |what, text| line(what, text, 64)
+    RoleName, "role", |what, text| value::text(what, text, 64)
 }
 
 text_newtype! {
     /// Who asked, as the CLI knows them: recorded, never trusted for access. At most 255 characters.
-    Actor, "actor", |what, text| line(what, text, 255)
+    Actor, "actor", |what, text| value::text(what, text, 255)
 }
 
 text_newtype! {
-    /// Why it was asked for: recorded. At most 500 characters on one line.
-    Reason, "reason", |what, text| line(what, text, 500)
+    /// Why it was asked for: recorded. At most 500 characters on one line, none of which turns the
+    /// direction of reading.
+    Reason, "reason", |what, text| {
+        let text = line(what, text, 500)?;
+        match turning_character(&text) {
+            Some(problem) => Err(InvalidValue::new(what, problem)),
+            None => Ok(text),
+        }
+    }
 }
 
 /// The id of one request to run a task, a UUID version 7: it names the run in every log line, in the
@@ -323,16 +195,8 @@ impl FromStr for PermissionLevel {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let text = text.trim();
-        Self::ALL.into_iter().find(|level| level.as_str() == text).ok_or_else(|| {
-            let allowed = Self::ALL.iter().map(|level| level.as_str()).collect();
-            let problem = if text.is_empty() {
-                Problem::Empty
-            } else {
-                Problem::NotOneOf { given: text.to_owned(), allowed }
-            };
-            InvalidValue::new("permission level", problem)
-        })
+        let place = value::one_of("permission level", text, Self::ALL.map(Self::as_str))?;
+        Ok(Self::ALL[place])
     }
 }
 
@@ -372,6 +236,63 @@ mod tests {
         }
         for bad in ["", "ab", "@b", "a@", "a@b@c", "a b@c", "a@b\u{a0}c", &format!("{}@b", "x".repeat(254))] {
             assert!(bad.parse::<Email>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_hold_nothing_that_cannot_be_seen() {
+        for (character, name) in [
+            ('\u{200b}', "zero width space"),
+            ('\u{202e}', "right-to-left override"),
+            ('\u{feff}', "byte order mark"),
+            ('\u{a0}', "no-break space"),
+            ('\u{ad}', "soft hyphen"),
+            ('\u{3164}', "hangul filler"),
+        ] {
+            let text = format!("steve{character}.jones");
+            let number = u32::from(character);
+            let tail = format!(
+                "contains a character that cannot be seen (U+{number:04X}, {name}) at position 6; none are allowed"
+            );
+            assert_eq!(problem::<Username>(&text), format!("the username {tail}"));
+            assert_eq!(problem::<RoleName>(&text), format!("the role {tail}"));
+            assert_eq!(problem::<Actor>(&text), format!("the actor {tail}"));
+            assert!(format!("{text}@x").parse::<Email>().is_err(), "{text}");
+        }
+        for seen in ["Müller-Lüdenscheidt", "иван", "名前", "jose\u{301}", "a b", "o'brien"] {
+            assert_eq!(seen.parse::<Username>().expect(seen).as_str(), seen);
+        }
+    }
+
+    #[test]
+    fn a_reason_may_hold_signs_and_scripts_but_not_turn_the_line() {
+        for good in ["done \u{2714}\u{fe0f}", "می\u{200c}خواهم", "ticket\u{a0}42", "👩\u{200d}⚕️"]
+        {
+            assert_eq!(good.parse::<Reason>().expect(good).as_str(), good);
+        }
+        assert_eq!(
+            problem::<Reason>("asked by \u{202e}evets"),
+            "the reason contains a character that cannot be seen (U+202E, right-to-left override) at position 10; \
+             none are allowed"
+        );
+        for bad in ["a\u{2028}b", "a\u{2067}b", "a\u{200f}b", "a\u{1b}b"] {
+            assert!(bad.parse::<Reason>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_emails_are_pasted_with_is_told() {
+        for (bad, words) in [
+            ("steve@example.org,", "comma or semicolon"),
+            ("steve@example.org ; ", "comma or semicolon"),
+            (",steve@example.org", "comma or semicolon"),
+            ("mailto:steve@example.org", "mailto:"),
+            ("MailTo:steve@example.org", "mailto:"),
+            ("<steve@example.org>", "angle brackets"),
+            ("Steve Jones <steve@example.org>", "angle brackets"),
+            ("steve\u{200b}@example.org", "zero width space"),
+        ] {
+            assert!(problem::<Email>(bad).contains(words), "{bad}: {}", problem::<Email>(bad));
         }
     }
 

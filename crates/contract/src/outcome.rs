@@ -2,35 +2,40 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::CONTRACT_VERSION;
-use crate::action::ActionName;
+use serde_json::{Map, Value};
+
 use crate::env::RunContext;
 use crate::exit_code::ExitCode;
-use crate::names::{Actor, Reason, RequestId, Username};
 
 /// The last line the executor prints, after COMMIT or ROLLBACK: the audit record of the run.
 ///
 /// It stands under the key `quill_admin` of a log entry whose `message` says the same in words. It
 /// holds no password and no hash.
+///
+/// What names something is text here, whatever rules apply where it is sent: a line of a newer executor
+/// is read by an older laptop, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResultLine {
-    /// The contract version the executor speaks.
+    /// The contract version it is written in: the one that was asked for.
     pub contract: u32,
     /// The request's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<RequestId>,
-    /// The action, where it was a known one.
+    pub request_id: Option<String>,
+    /// The execution's id, from contract version 2 on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub action: Option<ActionName>,
+    pub execution: Option<String>,
+    /// The action, where it was one that the executor knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
     /// About whom: the record of a failure has no user to name otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<Username>,
+    pub username: Option<String>,
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actor: Option<Actor>,
+    pub actor: Option<String>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
+    pub reason: Option<String>,
     /// The code the executor ends with. A number, so that an older CLI can pass on one it does not
     /// know.
     pub exit_code: u8,
@@ -41,28 +46,37 @@ pub struct ResultLine {
 impl ResultLine {
     /// The key it stands under in a log entry's JSON payload.
     pub const KEY: &'static str = "quill_admin";
+    /// Under that, the key of the whole line as one text: what is proven, from contract version 2 on.
+    pub const RESULT: &'static str = "result";
+    /// Beside it, the key of its proof: see [`crate::ProofKey::prove`].
+    pub const PROOF: &'static str = "proof";
 
-    /// The line for an outcome.
+    /// The line for an outcome, in a version of the contract.
     #[must_use]
-    pub fn new(context: &RunContext, exit_code: ExitCode, outcome: Outcome) -> Self {
+    pub fn new(context: &RunContext, contract: u32, exit_code: ExitCode, outcome: Outcome) -> Self {
         Self {
-            contract: CONTRACT_VERSION,
-            request_id: context.request_id,
-            action: context.action,
-            username: context.username.clone(),
-            actor: context.actor.clone(),
-            reason: context.reason.clone(),
+            contract,
+            request_id: context.request_id.map(|id| id.to_string()),
+            execution: context.execution.clone().filter(|_| contract >= 2),
+            action: context.action.map(|action| action.to_string()),
+            username: context.username.as_ref().map(ToString::to_string),
+            actor: context.actor.as_ref().map(ToString::to_string),
+            reason: context.reason.as_ref().map(ToString::to_string),
             exit_code: exit_code.code(),
             outcome,
         }
     }
 
-    /// Reads it from the JSON payload of a log entry; `None` for every other line.
+    /// Whether its exit code and its outcome cannot both be true. What an outcome means that this
+    /// version does not know, it does not know either.
     #[must_use]
-    pub fn from_payload(payload: &serde_json::Value) -> Option<Self> {
-        let value = payload.get(Self::KEY)?;
-        value.get("outcome")?;
-        Self::deserialize(value).ok()
+    pub fn contradicts_itself(&self) -> bool {
+        let failed = self.exit_code != ExitCode::Success.code();
+        match self.outcome.name() {
+            "failed" => !failed,
+            "created" | "updated" | "unchanged" | "found" | "checked" => failed,
+            _ => false,
+        }
     }
 }
 
@@ -119,12 +133,25 @@ pub enum Outcome {
         /// Why.
         failure: Failure,
     },
+    /// One that this version does not know, or not in this form: of a newer executor.
+    #[serde(untagged)]
+    Other(OtherOutcome),
+}
+
+/// An outcome that this version does not know, kept as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherOutcome {
+    /// It in one word.
+    pub result: String,
+    /// All the rest of it.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
 }
 
 impl Outcome {
     /// It in one word, as in the result line.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::Created { .. } => "created",
             Self::Updated { .. } => "updated",
@@ -132,6 +159,7 @@ impl Outcome {
             Self::Found { .. } => "found",
             Self::Checked { .. } => "checked",
             Self::Failed { .. } => "failed",
+            Self::Other(other) => &other.result,
         }
     }
 
@@ -144,7 +172,7 @@ impl Outcome {
             | Self::Unchanged { warnings, .. }
             | Self::Found { warnings, .. }
             | Self::Checked { warnings, .. } => warnings,
-            Self::Failed { .. } => &[],
+            Self::Failed { .. } | Self::Other(_) => &[],
         }
     }
 
@@ -156,7 +184,7 @@ impl Outcome {
             | Self::Updated { user, .. }
             | Self::Unchanged { user, .. }
             | Self::Found { user, .. } => Some(user),
-            Self::Checked { .. } | Self::Failed { .. } => None,
+            Self::Checked { .. } | Self::Failed { .. } | Self::Other(_) => None,
         }
     }
 
@@ -219,6 +247,9 @@ pub enum Change {
         /// Which.
         role: String,
     },
+    /// One that this version does not know, kept as it was written.
+    #[serde(untagged)]
+    Other(Map<String, Value>),
 }
 
 /// Something a person should know although the task was done.
@@ -244,6 +275,8 @@ pub enum WarningCode {
     PlaintextPassword,
     /// Some of the application's roles are not in the database yet.
     RolesMissing,
+    /// The name of a new user looks like another user's.
+    LookAlike,
     /// One this version does not know, from a newer executor.
     #[serde(other)]
     Unknown,
@@ -291,13 +324,28 @@ pub struct Failure {
     /// For an unknown schema: what is missing, as `table` or `table.column`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_columns: Vec<String>,
+    /// Whether the change was made is not known: the connection broke while it was being saved, or the
+    /// program has a bug. Everything else that fails has changed nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undecided: bool,
 }
 
 impl Failure {
-    /// A failure that is fully told in words.
+    /// A failure that has changed nothing, and is fully told in words.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), available_roles: Vec::new(), missing_columns: Vec::new() }
+        Self {
+            message: message.into(),
+            available_roles: Vec::new(),
+            missing_columns: Vec::new(),
+            undecided: false,
+        }
+    }
+
+    /// A failure after which it is not known whether the change was made.
+    #[must_use]
+    pub fn undecided(message: impl Into<String>) -> Self {
+        Self { undecided: true, ..Self::new(message) }
     }
 }
 
@@ -321,19 +369,42 @@ mod tests {
                 }
             }
         });
-        let line = ResultLine::from_payload(&payload).expect("read");
+        let line = ResultLine::deserialize(&payload["quill_admin"]).expect("read");
         assert_eq!(line.exit_code, 77);
         assert_eq!(line.outcome.warnings()[0].code, WarningCode::Unknown);
     }
 
     #[test]
-    fn other_lines_are_not_results() {
-        for payload in [
-            serde_json::json!("text"),
-            serde_json::json!({"message": "connecting"}),
-            serde_json::json!({"message": "connecting", "quill_admin": {"request_id": "x"}}),
-        ] {
-            assert_eq!(ResultLine::from_payload(&payload), None);
-        }
+    fn what_this_version_does_not_know_is_kept() {
+        let line = serde_json::json!({
+            "contract": 9, "action": "rotate-keys", "username": "no\u{200b}body", "exit_code": 0,
+            "outcome": {"result": "rotated", "keys": ["one", {"two": 2}]},
+        });
+        let read = ResultLine::deserialize(&line).expect("read");
+        assert_eq!((read.action.as_deref(), read.outcome.name()), (Some("rotate-keys"), "rotated"));
+        assert_eq!(serde_json::to_value(&read).expect("JSON"), line);
+        let change = serde_json::json!({"what": "badge", "colour": "red"});
+        let read: Change = serde_json::from_value(change.clone()).expect("read");
+        assert_eq!(serde_json::to_value(&read).expect("JSON"), change);
+    }
+
+    /// A line as it has been printed since the first version, key by key: laptops and records out there
+    /// have it so.
+    #[test]
+    fn a_line_of_version_1_stays_as_it_was() {
+        let context = RunContext {
+            request_id: "0199a3c4-5d6e-7f80-8123-456789abcdef".parse().ok(),
+            execution: Some("quill-admin-staging-abcde".to_owned()),
+            action: Some(crate::ActionName::AddRole),
+            username: "steve".parse().ok(),
+            actor: "a@example.org".parse().ok(),
+            reason: "why".parse().ok(),
+        };
+        let failure = Failure::new("there is no user steve");
+        let line = ResultLine::new(&context, 1, ExitCode::UserNotFound, Outcome::Failed { failure });
+        assert_eq!(
+            serde_json::to_string(&line).expect("JSON"),
+            r#"{"contract":1,"request_id":"0199a3c4-5d6e-7f80-8123-456789abcdef","action":"add-role","username":"steve","actor":"a@example.org","reason":"why","exit_code":10,"outcome":{"result":"failed","failure":{"message":"there is no user steve"}}}"#
+        );
     }
 }

@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::env::variable;
 use crate::outcome::{Change, DatabaseReport, Failure, Outcome, ResultLine, UserState, Warning, WarningCode};
-use crate::{ActionName, CONTRACT_VERSION, ExitCode, KNOWN_ROLES, PermissionLevel};
+use crate::{ActionName, CONTRACT_VERSION, ExitCode, KNOWN_ROLES, PermissionLevel, variable};
 
 /// The page about the variables the executor reads.
 #[must_use]
@@ -40,6 +39,19 @@ pub fn exit_codes() -> String {
     for code in ExitCode::ALL {
         let _ = writeln!(page, "| {code} | {} | {} |", code.meaning(), code.side());
     }
+    page.push_str(
+        "\n## For scripts\n\n\
+         - After 27 the task, or the change, may have been done. The message says what to type to find out. Running \
+         the same command a second time is safe: it leaves the same state.\n\
+         - After 33 the command itself has done its work, unless the message says that nothing was started. What \
+         came of a task is on stderr then. Where the command would have ended with another code than 0, that code \
+         is kept, because it says more.\n\
+         - 130 means that the person at the terminal stopped. Nothing was started or changed, unless the message says \
+         what was: it names an execution that goes on, or what `build`, `restore-backend` or a fix had changed by \
+         then.\n\
+         - 28 means that somebody has to agree who was not asked, or who has said no: to a change in a protected \
+         environment, or to the project and job of a settings file that was found.\n",
+    );
     page
 }
 
@@ -67,14 +79,18 @@ pub fn actions() -> String {
 
 /// Every key of the result line and what it holds, by the path to it.
 const RESULT_KEYS: &[(&str, &str)] = &[
-    ("contract", "version of the contract that the executor speaks"),
+    ("contract", "version of the contract that it is written in: the one that was asked for"),
     ("request_id", "`ADMIN_REQUEST_ID`, where it was given"),
+    ("execution", "id of the execution, from version 2 on"),
     ("action", "`ADMIN_ACTION`, where it is a known one"),
     ("username", "about whom; absent where it was not given or not valid"),
     ("actor", "`ADMIN_ACTOR`, where it was given"),
     ("reason", "`ADMIN_REASON`, where it was given"),
     ("exit_code", "the code the executor ends with"),
-    ("outcome.result", "created, updated, unchanged, found, checked or failed"),
+    (
+        "outcome.result",
+        "created, updated, unchanged, found, checked or failed; a newer executor may have others",
+    ),
     ("outcome.user", "the user afterwards"),
     ("outcome.user.username", "login name"),
     ("outcome.user.email", "email address"),
@@ -106,17 +122,22 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ("outcome.failure.message", "what failed and why"),
     ("outcome.failure.available_roles", "for an unknown role: those there are"),
     ("outcome.failure.missing_columns", "for an unknown schema: what is missing"),
+    (
+        "outcome.failure.undecided",
+        "`true` where it is not known whether the change was made; otherwise absent, and nothing was changed",
+    ),
 ];
 
 /// A line with everything in it that can be.
 fn line(action: ActionName, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
     ResultLine {
         contract: CONTRACT_VERSION,
-        request_id: "019ab2c4-5d6e-7f80-91a2-b3c4d5e6f708".parse().ok(),
-        action: Some(action),
-        username: (action != ActionName::Check).then(|| "steve.jones".parse().ok()).flatten(),
-        actor: "steve@example.org".parse().ok(),
-        reason: "ticket 4711".parse().ok(),
+        request_id: Some("019ab2c4-5d6e-7f80-91a2-b3c4d5e6f708".to_owned()),
+        execution: Some("quill-admin-staging-x7k2p".to_owned()),
+        action: Some(action.to_string()),
+        username: (action != ActionName::Check).then(|| "steve.jones".to_owned()),
+        actor: Some("steve@example.org".to_owned()),
+        reason: Some("ticket 4711".to_owned()),
         exit_code: exit_code.code(),
         outcome,
     }
@@ -214,6 +235,16 @@ fn example_failures() -> Vec<ResultLine> {
             },
         ),
         line(
+            ActionName::UpdatePermissions,
+            ExitCode::DatabaseUnreachable,
+            Outcome::Failed {
+                failure: Failure::undecided(
+                    "the connection to the database was lost while the change was being saved: it may or may not \
+                     have been saved",
+                ),
+            },
+        ),
+        line(
             ActionName::Check,
             ExitCode::SchemaMismatch,
             Outcome::Failed {
@@ -234,15 +265,22 @@ pub fn result_line() -> String {
          The last line an execution prints, after COMMIT or ROLLBACK, and its record. In Cloud Run it is a log \
          entry whose `message` says in words what stands under the key `{}`. No password and no hash is in it. \
          Contract version {CONTRACT_VERSION}; a reader ignores keys it does not know.\n\n\
+         From version 2 on the whole line stands there once more, as one text under the key `{}`, and beside it \
+         under `{}` the HMAC-SHA-256 over exactly that text in lower-case hexadecimal digits, made with the key \
+         in `ADMIN_PROOF_KEY`, where one was given. Every account that may write log entries can write a line \
+         like this one; only that text with a right proof is believed. The keys beside it are unproven copies, \
+         for filters.\n\n\
          | key | what |\n|---|---|\n",
-        ResultLine::KEY
+        ResultLine::KEY,
+        ResultLine::RESULT,
+        ResultLine::PROOF
     );
     for (key, what) in RESULT_KEYS {
         let _ = writeln!(page, "| `{key}` | {what} |");
     }
     page.push_str("\n## Examples\n");
     for line in example_results().into_iter().chain(example_failures()) {
-        let action = line.action.map_or_else(String::new, |action| action.to_string());
+        let action = line.action.as_deref().unwrap_or_default();
         let text = serde_json::to_string_pretty(&line).unwrap_or_default();
         let _ = write!(page, "\n`{action}`, {}:\n\n```json\n{text}\n```\n", line.outcome.name());
     }

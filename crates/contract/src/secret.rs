@@ -5,9 +5,10 @@ use std::fmt;
 use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, Version};
+use unicode_normalization::is_nfc;
 use zeroize::Zeroizing;
 
-use crate::names::{InvalidValue, Problem, control_character};
+use crate::value::{InvalidValue, Problem, control_character, invisible_character};
 
 /// A text nobody may print: no `Display`, `Debug` is redacted, the memory is wiped on drop.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,7 +36,9 @@ impl fmt::Debug for Secret {
 
 /// A user's password in plain text. It exists for as long as it takes to hash it.
 ///
-/// Kept exactly as typed; what the application's login could never accept is refused.
+/// Kept exactly as typed. Refused is what the application's login could never accept, and what nobody can
+/// type again: the login hashes the bytes that it gets, so that a character which cannot be seen (a byte
+/// order mark before a piped password), or an accent that is a character of its own, locks the user out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Password(Secret);
 
@@ -53,6 +56,14 @@ impl Password {
             Some(Problem::TooLong { length, max: Self::MAX })
         } else if let Some(problem) = control_character(plain) {
             Some(problem)
+        } else if let Some(problem) = invisible_character(plain) {
+            Some(problem)
+        } else if !is_nfc(plain) {
+            Some(Problem::MustBe(
+                "in composed form (Unicode NFC), where a letter and its accent are one character: this one is in \
+                 another form, as it comes from some files and web pages, and a keyboard that types the composed form \
+                 would not log in. Type it in place of pasting it",
+            ))
         } else if plain.trim().len() != plain.len() {
             Some(Problem::SurroundingWhiteSpace)
         } else {
@@ -192,7 +203,20 @@ mod tests {
         for bad in ["", "   ", " x", "x ", "a\nb", "a\0b"] {
             assert!(Password::parse(Secret::new(bad.to_owned())).is_err(), "{bad:?}");
         }
-        for good in ["a b", "x", "Ж,=^\"'"] {
+        for (unseen, name) in [
+            ("\u{feff}correct horse", "byte order mark"),
+            ("correct horse\u{200b}", "zero width space"),
+            ("correct\u{a0}horse", "no-break space"),
+            ("correct\u{ad}horse", "soft hyphen"),
+            ("\u{202e}correct horse", "right-to-left override"),
+        ] {
+            let refused = Password::parse(Secret::new(unseen.to_owned())).expect_err(name).to_string();
+            assert!(refused.contains(name), "{refused}");
+            assert!(!refused.contains("correct"), "{refused}");
+        }
+        let refused = Password::parse(Secret::new("pa\u{308}ssword".to_owned())).expect_err("in two parts");
+        assert!(refused.to_string().contains("composed form"), "{refused}");
+        for good in ["a b", "x", "Ж,=^\"'", "p\u{e4}ssword", "🙂 é"] {
             assert_eq!(Password::parse(Secret::new(good.to_owned())).expect(good).expose(), good);
         }
     }

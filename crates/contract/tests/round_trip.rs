@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use proptest::prelude::*;
+use quill_admin_contract::invisible::invisible;
 use quill_admin_contract::{
-    Actor, AdminAction, CONTRACT_VERSION, Connection, EnvError, ExitCode, Invocation, LogFormat,
-    PasswordHash, PermissionLevel, Reason, Request, RequestId, RoleName, RunContext, Secret, TlsMode,
-    Variables,
+    Actor, AdminAction, CONTRACT_OLDEST, CONTRACT_VERSION, Connection, EnvError, ExitCode, Invocation,
+    LogFormat, PasswordHash, PermissionLevel, ProofKey, Reason, Request, RequestId, RoleName, RunContext,
+    Secret, TlsMode, Variables,
 };
 
 const HASH: &str =
@@ -38,9 +39,9 @@ fn with(more: &[(&str, &str)]) -> Env {
     all
 }
 
-/// Text without control characters or surrounding white space, of 1 to `max` characters.
+/// Text without invisible characters or surrounding white space, of 1 to `max` characters.
 fn text(max: usize) -> impl Strategy<Value = String> {
-    proptest::collection::vec(any::<char>().prop_filter("no control", |c| !c.is_control()), 1..=max)
+    proptest::collection::vec(any::<char>().prop_filter("visible", |c| invisible(*c).is_none()), 1..=max)
         .prop_map(|chars| chars.into_iter().collect::<String>().trim().to_owned())
         .prop_filter("not blank", |text| !text.is_empty())
 }
@@ -48,7 +49,9 @@ fn text(max: usize) -> impl Strategy<Value = String> {
 fn email() -> impl Strategy<Value = String> {
     let part = || {
         text(100)
-            .prop_map(|text| text.chars().filter(|c| *c != '@' && !c.is_whitespace()).collect::<String>())
+            .prop_map(|text| {
+                text.chars().filter(|c| !"@<>,;".contains(*c) && !c.is_whitespace()).collect::<String>()
+            })
             .prop_filter("not blank", |text| !text.is_empty())
     };
     (part(), part()).prop_map(|(local, domain)| format!("{local}@{domain}"))
@@ -80,12 +83,17 @@ proptest! {
         id in any::<bool>(),
         actor in proptest::option::of(text(255)),
         reason in proptest::option::of(text(500)),
+        contract in CONTRACT_OLDEST..=CONTRACT_VERSION,
+        keyed in any::<bool>(),
     ) {
         let request = Request {
             action,
             id: id.then(RequestId::new),
             actor: actor.map(|text| text.parse::<Actor>().expect("valid actor")),
             reason: reason.map(|text| text.parse::<Reason>().expect("valid reason")),
+            contract,
+            // Version 1 knows of none.
+            proof_key: (keyed && contract >= 2).then(ProofKey::generate),
         };
         let mut env = database();
         for (name, value) in request.to_env() {
@@ -96,6 +104,7 @@ proptest! {
         prop_assert!(!invocation.plaintext_password);
 
         let vars = Variables::new(env.into_iter().map(|(n, v)| (n.into(), v.into())));
+        prop_assert_eq!(AdminAction::from_env(&vars), Ok(request.action.clone()));
         let context = RunContext::from_env(&vars);
         prop_assert_eq!(context.request_id, request.id);
         prop_assert_eq!(context.action, Some(request.action.name()));

@@ -1,0 +1,193 @@
+//! Which result answers a request: what was asked for, what was found, and whether it is proven.
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use crate::action::{ActionName, Request};
+use crate::env::RunContext;
+use crate::outcome::ResultLine;
+use crate::proof::ProofKey;
+
+/// What was asked for, as far as a result has to agree with it, and the key that proves the result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The request's id.
+    pub request_id: Option<String>,
+    /// The execution's id, where it is known.
+    pub execution: Option<String>,
+    /// The action: a text, because it may be one that this version does not know.
+    pub action: Option<String>,
+    /// About whom.
+    pub username: Option<String>,
+    /// What the result is proven with. `None`: nothing can be.
+    pub key: Option<ProofKey>,
+}
+
+impl Asked {
+    /// What a request asks for.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        Self {
+            request_id: request.id.map(|id| id.to_string()),
+            execution: None,
+            action: Some(request.action.name().to_string()),
+            username: request.action.username().map(ToString::to_string),
+            key: request.sent_key().cloned(),
+        }
+    }
+
+    /// Whether a line can be the answer: it names no other request, execution, action or user. What it
+    /// does not name says nothing against it, for an executor names only what was valid.
+    #[must_use]
+    pub fn may_be_answered_by(&self, line: &ResultLine) -> bool {
+        let agrees = |asked: Option<&str>, told: Option<&String>| {
+            told.is_none_or(|told| asked.is_some_and(|asked| asked.trim() == told.trim()))
+        };
+        agrees(self.request_id.as_deref(), line.request_id.as_ref())
+            && (self.execution.is_none() || agrees(self.execution.as_deref(), line.execution.as_ref()))
+            && agrees(self.action.as_deref(), line.action.as_ref())
+            && agrees(self.username.as_deref(), line.username.as_ref())
+    }
+}
+
+/// A result line that was found somewhere, and whether it is proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// What it says.
+    pub line: ResultLine,
+    /// The same as it was written, with all that this version does not know.
+    pub written: Value,
+    /// The key of the request proves it.
+    pub proven: bool,
+}
+
+impl Claim {
+    /// Reads it from the JSON payload of a log entry; `None` for every other line, and for one that
+    /// contradicts itself.
+    #[must_use]
+    pub fn from_payload(payload: &Value, key: Option<&ProofKey>) -> Option<Self> {
+        let record = payload.get(ResultLine::KEY)?;
+        let text = |key: &str| record.get(key).and_then(Value::as_str);
+        let proven = match (key, text(ResultLine::RESULT), text(ResultLine::PROOF)) {
+            (Some(key), Some(result), Some(proof)) if key.proves(result, proof) => Some(result),
+            _ => None,
+        };
+        let written = if let Some(result) = proven {
+            serde_json::from_str(result).ok()?
+        } else {
+            let mut written = record.as_object()?.clone();
+            written.remove(ResultLine::RESULT);
+            written.remove(ResultLine::PROOF);
+            Value::Object(written)
+        };
+        written.get("outcome")?;
+        let line = ResultLine::deserialize(&written).ok()?;
+        (!line.contradicts_itself()).then_some(Self { line, written, proven: proven.is_some() })
+    }
+
+    /// The action, where this version knows it.
+    #[must_use]
+    pub fn action(&self) -> Option<ActionName> {
+        self.line.action.as_deref().and_then(|action| action.parse().ok())
+    }
+}
+
+/// What the variables of an execution asked for.
+impl From<&RunContext> for Asked {
+    fn from(context: &RunContext) -> Self {
+        Self {
+            request_id: context.request_id.map(|id| id.to_string()),
+            execution: None,
+            action: context.action.map(|action| action.to_string()),
+            username: context.username.as_ref().map(ToString::to_string),
+            key: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::exit_code::ExitCode;
+    use crate::outcome::{Failure, Outcome};
+
+    fn line(exit_code: ExitCode) -> ResultLine {
+        let outcome = Outcome::Failed { failure: Failure::new("because") };
+        ResultLine::new(&RunContext::default(), 2, exit_code, outcome)
+    }
+
+    #[test]
+    fn only_the_proven_text_is_read_where_it_is_proven() {
+        let key = ProofKey::generate();
+        let result = serde_json::to_string(&line(ExitCode::UserNotFound)).expect("JSON");
+        let mut record = json!(line(ExitCode::RowLocked));
+        record["result"] = json!(result);
+        record["proof"] = json!(key.prove(&result));
+        let payload = json!({"message": "m", "quill_admin": record});
+        let read = |payload: &Value, key| Claim::from_payload(payload, key).expect("a result");
+        let claim = read(&payload, Some(&key));
+        assert_eq!((claim.line.exit_code, claim.proven), (10, true));
+        // Without the key, or with another one, the copies beside it are all there is.
+        for key in [None, Some(&ProofKey::generate())] {
+            let claim = read(&payload, key);
+            assert_eq!((claim.line.exit_code, claim.proven), (16, false));
+            assert_eq!(claim.written.get("proof"), None);
+        }
+    }
+
+    #[test]
+    fn a_line_that_contradicts_itself_is_none() {
+        for (code, outcome) in [
+            (0, json!({"result": "failed", "failure": {"message": "m"}})),
+            (10, json!({"result": "undone"})),
+            (10, json!({"result": "created", "user": 1})),
+            (0, json!({"result": "failed"})),
+        ] {
+            let line = json!({"contract": 1, "exit_code": code, "outcome": outcome});
+            let refused = outcome["result"] != "undone";
+            let read = Claim::from_payload(&json!({"quill_admin": line}), None);
+            assert_eq!(read.is_none(), refused, "{outcome} with {code}");
+        }
+    }
+
+    #[test]
+    fn other_lines_are_not_results() {
+        for payload in [
+            json!("text"),
+            json!({"message": "connecting"}),
+            json!({"message": "connecting", "quill_admin": {"request_id": "x"}}),
+        ] {
+            assert_eq!(Claim::from_payload(&payload, None), None);
+        }
+    }
+
+    #[test]
+    fn another_request_execution_action_or_user_is_none() {
+        let asked = Asked {
+            request_id: Some("one".to_owned()),
+            execution: Some("job-abc".to_owned()),
+            action: Some("add-role".to_owned()),
+            username: Some("steve ".to_owned()),
+            key: None,
+        };
+        let mut own = line(ExitCode::UserNotFound);
+        assert!(asked.may_be_answered_by(&own), "it names nothing");
+        own.request_id = Some("one".to_owned());
+        own.execution = Some("job-abc".to_owned());
+        own.action = Some("add-role".to_owned());
+        own.username = Some("steve".to_owned());
+        assert!(asked.may_be_answered_by(&own));
+        let other = || Some("other".to_owned());
+        for line in [
+            ResultLine { request_id: other(), ..own.clone() },
+            ResultLine { execution: other(), ..own.clone() },
+            ResultLine { action: other(), ..own.clone() },
+            ResultLine { username: other(), ..own.clone() },
+        ] {
+            assert!(!asked.may_be_answered_by(&line), "{line:?}");
+        }
+        assert!(!Asked::default().may_be_answered_by(&own), "it names what was not asked for");
+    }
+}

@@ -1,0 +1,254 @@
+//! Why a value is refused, and the checks that values of every kind share.
+//!
+//! [`text`], [`email`] and [`one_of`] take their limits as arguments: the types in `names.rs` are made of them,
+//! and a parameter whose limits are data is checked by them, too.
+
+use std::fmt;
+
+use crate::invisible::invisible;
+
+/// Why a value was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Nothing in it, or only white space.
+    Empty,
+    /// More characters than the database column holds.
+    TooLong {
+        /// Characters given.
+        length: usize,
+        /// Characters allowed.
+        max: usize,
+    },
+    /// Fewer characters than are needed.
+    TooShort {
+        /// Characters given.
+        length: usize,
+        /// Characters needed.
+        min: usize,
+    },
+    /// A control character: line break, tab, NUL, escape …
+    ControlCharacter {
+        /// Which one.
+        character: char,
+        /// Where, counted in characters from 1.
+        position: usize,
+    },
+    /// A character that nobody sees, or that turns the direction of reading.
+    Invisible {
+        /// Which one.
+        character: char,
+        /// Its name.
+        name: &'static str,
+        /// Where, counted in characters from 1.
+        position: usize,
+    },
+    /// White space where none may be.
+    WhiteSpace,
+    /// White space at the beginning or the end, which the login form would not send.
+    SurroundingWhiteSpace,
+    /// An email without exactly one @ with something on both sides.
+    NotAnEmail,
+    /// Not one of a closed list.
+    NotOneOf {
+        /// What was given.
+        given: String,
+        /// What is allowed.
+        allowed: Vec<String>,
+    },
+    /// Any other rule, in words that complete "… must be …".
+    MustBe(&'static str),
+    /// Any other rule, in words that complete "… must not …".
+    MustNot(&'static str),
+    /// Bytes that are not UTF-8.
+    NotUtf8,
+}
+
+/// A refused value: what it was for, and why.
+///
+/// The message never quotes a secret: only closed lists quote what was given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct InvalidValue {
+    /// What the value was for, as in "username".
+    pub what: String,
+    /// Why it was refused.
+    pub problem: Problem,
+}
+
+impl InvalidValue {
+    pub(crate) fn new(what: &str, problem: Problem) -> Self {
+        Self { what: what.to_owned(), problem }
+    }
+}
+
+impl fmt::Display for InvalidValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = &self.what;
+        match &self.problem {
+            Problem::Empty => write!(f, "the {what} is empty"),
+            Problem::TooLong { length, max } => {
+                write!(f, "the {what} has {length} characters; at most {max} are allowed")
+            }
+            Problem::TooShort { length, min } => {
+                write!(f, "the {what} has {length} characters; at least {min} are needed")
+            }
+            Problem::ControlCharacter { character, position } => write!(
+                f,
+                "the {what} contains a control character (U+{:04X}, {}) at position {position}; none are allowed",
+                u32::from(*character),
+                control_name(*character),
+            ),
+            Problem::Invisible { character, name, position } => write!(
+                f,
+                "the {what} contains a character that cannot be seen (U+{:04X}, {name}) at position {position}; \
+                 none are allowed",
+                u32::from(*character),
+            ),
+            Problem::WhiteSpace => write!(f, "the {what} contains white space; none is allowed"),
+            Problem::SurroundingWhiteSpace => {
+                write!(f, "the {what} begins or ends with white space; the login form would not accept it")
+            }
+            Problem::NotAnEmail => write!(
+                f,
+                "the {what} must contain exactly one @ with something on both sides, as in name@example.org"
+            ),
+            Problem::NotOneOf { given, allowed } => {
+                write!(f, "unknown {what} \"{}\"; allowed: {}", given.escape_debug(), allowed.join(", "))
+            }
+            Problem::MustBe(rule) => write!(f, "the {what} must be {rule}"),
+            Problem::MustNot(rule) => write!(f, "the {what} must not {rule}"),
+            Problem::NotUtf8 => write!(f, "the {what} is not valid UTF-8"),
+        }
+    }
+}
+
+fn control_name(character: char) -> &'static str {
+    match character {
+        '\0' => "NUL",
+        '\n' => "line feed",
+        '\r' => "carriage return",
+        '\t' => "tab",
+        '\x1b' => "escape",
+        _ => "control",
+    }
+}
+
+/// The first control character of a text, as a [`Problem`].
+pub(crate) fn control_character(text: &str) -> Option<Problem> {
+    text.chars()
+        .enumerate()
+        .find(|(_, c)| c.is_control())
+        .map(|(index, character)| Problem::ControlCharacter { character, position: index + 1 })
+}
+
+/// The first character of a name that cannot be seen for what it is.
+pub(crate) fn invisible_character(text: &str) -> Option<Problem> {
+    text.chars().enumerate().find_map(|(index, character)| {
+        invisible(character).map(|name| Problem::Invisible { character, name, position: index + 1 })
+    })
+}
+
+/// The first character of a free text that turns the direction of reading or breaks the line, and makes
+/// what stands beside the text look different. Other characters without a look (joiners, variation
+/// selectors) belong to how scripts and signs are written.
+pub(crate) fn turning_character(text: &str) -> Option<Problem> {
+    text.chars().enumerate().find_map(|(index, character)| match character {
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            let name = invisible(character)?;
+            Some(Problem::Invisible { character, name, position: index + 1 })
+        }
+        _ => None,
+    })
+}
+
+/// Checks a text that identifies somebody or something, and strips white space around it.
+///
+/// # Errors
+///
+/// If nothing is left, more than `max` characters are, or one of them cannot be seen.
+pub fn text(what: &str, text: &str, max: usize) -> Result<String, InvalidValue> {
+    let text = line(what, text, max)?;
+    match invisible_character(&text) {
+        Some(problem) => Err(InvalidValue::new(what, problem)),
+        None => Ok(text),
+    }
+}
+
+/// What an address is often pasted with, and does not belong to it.
+fn pasted_around(text: &str) -> Option<Problem> {
+    let mailto = text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("mailto:"));
+    let rule = if mailto {
+        "begin with mailto: (leave that out)"
+    } else if text.contains(['<', '>']) {
+        "have angle brackets (give what is between them, and nothing else)"
+    } else if text.starts_with([',', ';']) || text.ends_with([',', ';']) {
+        "begin or end with a comma or semicolon (give one address, and nothing else)"
+    } else {
+        return None;
+    };
+    Some(Problem::MustNot(rule))
+}
+
+/// Strips surrounding white space, then asks for 1 to `max` characters without control characters.
+pub(crate) fn line(what: &str, text: &str, max: usize) -> Result<String, InvalidValue> {
+    let text = text.trim();
+    let length = text.chars().count();
+    let problem = if length == 0 {
+        Some(Problem::Empty)
+    } else if length > max {
+        Some(Problem::TooLong { length, max })
+    } else {
+        control_character(text)
+    };
+    match problem {
+        Some(problem) => Err(InvalidValue::new(what, problem)),
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// Checks an email address, and strips white space around it.
+///
+/// # Errors
+///
+/// If it has more than `max` characters, no local part and domain around a single @, white space or a
+/// character that cannot be seen in it, or something around it that addresses are pasted with.
+pub fn email(what: &str, text: &str, max: usize) -> Result<String, InvalidValue> {
+    let text = line(what, text, max)?;
+    if let Some(problem) = pasted_around(&text) {
+        return Err(InvalidValue::new(what, problem));
+    }
+    if text.chars().any(char::is_whitespace) {
+        return Err(InvalidValue::new(what, Problem::WhiteSpace));
+    }
+    match text.split_once('@') {
+        Some((local, domain)) if !local.is_empty() && !domain.is_empty() && !domain.contains('@') => {}
+        _ => return Err(InvalidValue::new(what, Problem::NotAnEmail)),
+    }
+    if let Some(problem) = invisible_character(&text) {
+        return Err(InvalidValue::new(what, problem));
+    }
+    Ok(text)
+}
+
+/// Finds a value in a closed list; answers its place there. White space around it is left out.
+///
+/// # Errors
+///
+/// If it is empty, or not in the list: the message then has the whole list.
+pub fn one_of<'a>(
+    what: &str,
+    text: &str,
+    allowed: impl IntoIterator<Item = &'a str>,
+) -> Result<usize, InvalidValue> {
+    let text = text.trim();
+    let allowed: Vec<&str> = allowed.into_iter().collect();
+    allowed.iter().position(|one| *one == text).ok_or_else(|| {
+        let problem = if text.is_empty() {
+            Problem::Empty
+        } else {
+            let allowed = allowed.into_iter().map(str::to_owned).collect();
+            Problem::NotOneOf { given: text.to_owned(), allowed }
+        };
+        InvalidValue::new(what, problem)
+    })
+}

@@ -1,0 +1,63 @@
+//! Every variable's name, once, with its documentation.
+
+/// One environment variable.
+#[derive(Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// The name newer deployments give it; read where `name` is not set.
+    pub newer: Option<&'static str>,
+    /// When it is read.
+    pub when: &'static str,
+    /// What may stand in it.
+    pub rule: &'static str,
+}
+
+macro_rules! variables {
+    ($list:ident: $($name:ident $(or $newer:ident)?, $when:literal, $rule:literal;)+) => {
+        $(
+            #[doc = $rule]
+            pub static $name: Variable = Variable {
+                name: stringify!($name),
+                newer: variables!(@newer $($newer)?),
+                when: $when,
+                rule: $rule,
+            };
+        )+
+        /// These variables, in the order documentation lists them.
+        pub static $list: &[&Variable] = &[$(&$name),+];
+    };
+    (@newer) => { None };
+    (@newer $newer:ident) => { Some(stringify!($newer)) };
+}
+
+variables! { TASK:
+    ADMIN_ACTION, "always", "create-superadmin, update-permissions, add-role, remove-role, show-user or check";
+    ADMIN_USERNAME, "all but check", "1–150 characters after stripping; none that cannot be seen";
+    ADMIN_EMAIL, "create-superadmin", "3–255 characters, one @ with something on both sides, no white space, none that cannot be seen; no mailto:, angle brackets, comma or semicolon around it";
+    ADMIN_PASSWORD_HASH, "create-superadmin", "PHC argon2id string with the application's parameters, 97 characters. What the CLI sends";
+    ADMIN_PASSWORD, "create-superadmin, instead of the hash", "plain text, for local development and hand-run jobs only: hashed in the container; anyone who may view the execution can read it. Giving both is an error";
+    ADMIN_PERMISSION, "update-permissions", "patient, staff, admin or superadmin";
+    ADMIN_ROLE, "add-role, remove-role", "exact role name, at most 64 characters; the database decides whether it exists";
+    ADMIN_REQUEST_ID, "optional", "UUID version 7 of this request; in every log line and the result";
+    ADMIN_ACTOR, "optional", "who asked; recorded, never trusted for access";
+    ADMIN_REASON, "optional", "why; recorded";
+    ADMIN_CONTRACT, "optional", "contract version to speak, the newest when missing; newer than the image knows is refused";
+    ADMIN_PROOF_KEY, "optional", "64 hexadecimal digits, new for every request: the result is proven with it, from contract version 2 on";
+    ADMIN_LOG_FORMAT, "optional", "json or text; without it json in Cloud Run, text elsewhere";
+}
+
+variables! { CONNECTION:
+    AUTH_DB_HOST or CORE_DB_HOST, "always", "host name, IP address, or folder of a Unix socket";
+    AUTH_DB_PORT or CORE_DB_PORT, "optional", "1–65535, `5432` when missing";
+    AUTH_DB_NAME or CORE_DB_NAME, "optional", "database, `quill_auth` when missing";
+    AUTH_DB_USER or CORE_DB_USER, "optional", "user, `quill` when missing";
+    AUTH_DB_PASSWORD or CORE_DB_PASSWORD, "always", "the user's password, taken exactly as it is";
+    AUTH_DB_SSLMODE or CORE_DB_SSLMODE, "optional", "disable, prefer, require, verify-ca or verify-full; `prefer` when missing. Only loopback and Unix sockets are connected to without TLS";
+    AUTH_DB_SSLROOTCERT or CORE_DB_SSLROOTCERT, "verify-ca, verify-full", "path of a PEM file with the certificates to trust";
+}
+
+/// Set by Cloud Run in every job's container; its presence selects JSON output.
+pub static CLOUD_RUN_JOB: &str = "CLOUD_RUN_JOB";
+/// Set by Cloud Run beside it: the id of the execution.
+pub static CLOUD_RUN_EXECUTION: &str = "CLOUD_RUN_EXECUTION";
