@@ -9,19 +9,13 @@ mod roles;
 mod show_user;
 mod update_permissions;
 mod user;
+mod work;
 
 use quill_admin_contract::{AdminAction, Outcome};
-use tokio_postgres::Client;
 
 use crate::failure::ActionError;
-use crate::schema::Schema;
 
-/// What an action works with: a transaction that has been started, on tables that have been verified.
-pub(crate) struct Work<'a> {
-    pub(crate) client: &'a Client,
-    pub(crate) schema: &'a Schema,
-    pub(crate) server_version: &'a str,
-}
+pub(crate) use work::Work;
 
 /// Does the action. Nothing of it is permanent yet.
 pub(crate) async fn perform(work: &Work<'_>, action: &AdminAction) -> Result<Outcome, ActionError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quill_admin_contract::ExitCode;
+use quill_admin_contract::{ExitCode, Failure};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::types::{ToSql, Type};
@@ -66,10 +66,14 @@ pub(crate) async fn commit(
         Fate::RolledBack => format!(
             "the connection to the database was lost before the change was saved ({reason}); nothing was changed"
         ),
-        Fate::Unknown => format!(
-            "the connection to the database was lost while the change was being saved ({reason}): it may or may \
-             not have been saved. Look with `quill-admin show-user`; running the task again is safe"
-        ),
+        Fate::Unknown => {
+            let message = format!(
+                "the connection to the database was lost while the change was being saved ({reason}): it may or \
+                 may not have been saved. Look with `quill-admin show-user`; running the task again is safe"
+            );
+            let failure = Failure::undecided(message);
+            return Err(Failed { code: ExitCode::DatabaseUnreachable, failure }.into());
+        }
     };
     Err(Failed::new(ExitCode::DatabaseUnreachable, message).into())
 }

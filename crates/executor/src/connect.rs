@@ -3,23 +3,21 @@
 use std::time::Duration;
 
 use quill_admin_contract::{Connection, ExitCode, RequestId, TlsMode};
+use tokio::net::lookup_host;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Config;
-use tokio_postgres::config::SslMode;
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_postgres::config::{ChannelBinding, SslMode, SslNegotiation};
+use tokio_rustls::TlsConnector;
 
-use crate::failure::{Attempt, Failed, attempt};
+use crate::failure::{Attempt, Failed, attempt, broken};
+use crate::line::{Address, Ready, Route};
 use crate::output::Output;
 use crate::session::Session;
 use crate::tls;
 
 /// How long to go on trying. A VPC connector that was asleep needs about half of it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long one address of the host gets. An address that swallows packets would otherwise take more
-/// than two minutes, and the host may have another.
-const PER_ADDRESS: Duration = Duration::from_secs(4);
 
 /// How long one attempt gets, TLS and password included.
 const PER_ATTEMPT: Duration = Duration::from_secs(10);
@@ -29,8 +27,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// The database to connect to.
 pub(crate) struct Target {
+    /// Who we are there, and the password.
     config: Config,
-    tls: MakeRustlsConnect,
+    host: String,
+    port: u16,
+    mode: TlsMode,
+    tls: TlsConnector,
     /// Where it is, as whom and how, as a person would write it.
     pub(crate) description: String,
     password_ends_with_line_break: bool,
@@ -49,8 +51,6 @@ impl Target {
         }
         let mut config = Config::new();
         config
-            .host(host)
-            .port(*port)
             .dbname(database)
             .user(user)
             .password(password.expose())
@@ -58,14 +58,9 @@ impl Target {
             .application_name(
                 request.map_or_else(|| "quill-admin".to_owned(), |id| format!("quill-admin {id}")),
             )
-            .connect_timeout(PER_ADDRESS)
-            .ssl_mode(match tls {
-                // PostgreSQL has no TLS on Unix sockets.
-                _ if socket => SslMode::Disable,
-                TlsMode::Disable => SslMode::Disable,
-                TlsMode::Prefer => SslMode::Prefer,
-                TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
-            });
+            // The line comes with TLS on it, or is known to need none.
+            .ssl_mode(SslMode::Require)
+            .ssl_negotiation(SslNegotiation::Direct);
         let address = if socket {
             format!("{host}/.s.PGSQL.{port}, database {database}")
         } else if host.contains(':') {
@@ -76,6 +71,9 @@ impl Target {
         let how = if socket { "Unix socket".to_owned() } else { format!("TLS: {}", tls.as_str()) };
         Ok(Self {
             config,
+            host: host.clone(),
+            port: *port,
+            mode: *tls,
             tls: tls::connector(connection)?,
             description: format!("{address} as {user} ({how})"),
             password_ends_with_line_break: password.expose().ends_with(['\n', '\r']),
@@ -95,19 +93,10 @@ impl Target {
         let mut told = String::new();
         loop {
             let limit = PER_ATTEMPT.min(deadline.saturating_duration_since(Instant::now()));
-            let reason = match timeout(limit, self.config.connect(self.tls.clone())).await {
-                Ok(Ok((client, connection))) => {
-                    let version = connection.parameter("server_version").unwrap_or("unknown").to_owned();
-                    tasks.spawn(async move {
-                        // What goes wrong with it comes out of the client's calls.
-                        let _ = connection.await;
-                    });
-                    return Ok(Session::new(client, self.tls.clone(), version));
-                }
-                Ok(Err(error)) => match attempt(&error) {
-                    Attempt::Refused(reason) => return Err(self.refused(&reason)),
-                    Attempt::NotYet(reason) => reason,
-                },
+            let reason = match timeout(limit, self.attempt(tasks)).await {
+                Ok(Ok(session)) => return Ok(session),
+                Ok(Err(Attempt::Refused(reason))) => return Err(self.refused(&reason)),
+                Ok(Err(Attempt::NotYet(reason))) => reason,
                 Err(_) => format!("no answer within {} s", limit.as_secs().max(1)),
             };
             let left = deadline.saturating_duration_since(Instant::now());
@@ -124,6 +113,49 @@ impl Target {
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Tries every address of the host once. A refusal says more than an address that does not answer.
+    async fn attempt(&self, tasks: &mut JoinSet<()>) -> Result<Session, Attempt> {
+        let mut failed = Attempt::NotYet("the host name has no address".to_owned());
+        for address in self.addresses().await? {
+            match self.establish(address, tasks).await {
+                Ok(session) => return Ok(session),
+                Err(Attempt::NotYet(_)) if matches!(failed, Attempt::Refused(_)) => {}
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    async fn addresses(&self) -> Result<Vec<Address>, Attempt> {
+        #[cfg(unix)]
+        if self.host.starts_with('/') {
+            return Ok(vec![Address::Unix(format!("{}/.s.PGSQL.{}", self.host, self.port).into())]);
+        }
+        match lookup_host((self.host.as_str(), self.port)).await {
+            Ok(addresses) => Ok(addresses.map(Address::Tcp).collect()),
+            Err(error) => Err(broken(&error)),
+        }
+    }
+
+    async fn establish(&self, address: Address, tasks: &mut JoinSet<()>) -> Result<Session, Attempt> {
+        let route = Route { address, host: self.host.clone(), mode: self.mode, tls: self.tls.clone() };
+        let line = route.open().await?;
+        let mut config = self.config.clone();
+        // The guard of the line tells a server's first message apart; this holds for all that follow.
+        config.channel_binding(if route.needs_binding() {
+            ChannelBinding::Require
+        } else {
+            ChannelBinding::Prefer
+        });
+        let (client, connection) = config.connect_raw(line, Ready).await.map_err(|error| attempt(&error))?;
+        let version = connection.parameter("server_version").unwrap_or("unknown").to_owned();
+        tasks.spawn(async move {
+            // What goes wrong with it comes out of the client's calls.
+            let _ = connection.await;
+        });
+        Ok(Session::new(client, route, version))
     }
 
     fn refused(&self, reason: &str) -> Failed {

@@ -11,6 +11,8 @@ use quill_admin_contract::{ExitCode, Failure};
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
+use crate::guard::Distrust;
+
 /// A task that was not done: the code to end with, and why.
 #[derive(Debug)]
 pub(crate) struct Failed {
@@ -202,26 +204,48 @@ pub(crate) enum Attempt {
 pub(crate) fn attempt(error: &Error) -> Attempt {
     if let Some(db) = error.as_db_error() {
         let state = db.code().code();
-        let words = format!("{} (SQLSTATE {state})", db.message());
+        let mut words = format!("{} (SQLSTATE {state})", db.message());
+        // The server answers so, too, where it wants SCRAM and has an MD5 hash to compare with: only its
+        // own log tells the two apart.
+        if *db.code() == SqlState::INVALID_PASSWORD {
+            words.push_str(
+                ": the given password is not the user's, or the user's is stored with MD5; to set it again where \
+                 password_encryption is scram-sha-256 puts both right",
+            );
+        }
         return match class(state) {
             // Starting up, shutting down, too many connections, out of memory, internal errors.
             "57" | "53" | "08" | "58" | "XX" => Attempt::NotYet(words),
             _ => Attempt::Refused(words),
         };
     }
-    let words = cause(error);
     let Some(source) = error.source() else {
-        return Attempt::NotYet(words);
+        return Attempt::NotYet(cause(error));
     };
-    match source.downcast_ref::<io::Error>() {
-        Some(io) if io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some() => {
-            Attempt::Refused(format!("TLS: {words}"))
-        }
+    let Some(io) = source.downcast_ref::<io::Error>() else {
+        // Neither from the server nor from the system, so from the client itself: an authentication
+        // method it does not know.
+        return Attempt::Refused(cause(error));
+    };
+    match (broken(io), io.kind()) {
+        // What SCRAM finds wrong with the server's proof, and messages that are none of PostgreSQL's.
+        // The system's errors are of other kinds.
+        (
+            Attempt::NotYet(words),
+            io::ErrorKind::Other | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData,
+        ) => Attempt::Refused(format!("what answers there is not the database: {words}")),
+        (judged, _) => judged,
+    }
+}
+
+/// Judges what went wrong with the bytes of an attempt to connect.
+pub(crate) fn broken(error: &io::Error) -> Attempt {
+    let words = error.to_string();
+    match error.get_ref() {
+        Some(inner) if inner.is::<rustls::Error>() => Attempt::Refused(format!("TLS: {words}")),
+        Some(inner) if inner.is::<Distrust>() => Attempt::Refused(words),
         // A Unix socket this user may not open.
-        Some(io) if io.kind() == io::ErrorKind::PermissionDenied => Attempt::Refused(words),
-        Some(_) => Attempt::NotYet(words),
-        // Neither from the server nor from the system, so from the client itself: it was offered no
-        // TLS, an authentication method it does not know, or a wrong proof of the server's own.
-        None => Attempt::Refused(words),
+        _ if error.kind() == io::ErrorKind::PermissionDenied => Attempt::Refused(words),
+        _ => Attempt::NotYet(words),
     }
 }

@@ -61,7 +61,7 @@ fn bug(what: &str) -> Failed {
         "unexpected failure, a bug in the executor: {what}. Look with `quill-admin show-user` whether anything \
          was changed"
     );
-    Failed { code: ExitCode::Unexpected, failure: Failure::new(message) }
+    Failed { code: ExitCode::Unexpected, failure: Failure::undecided(message) }
 }
 
 /// A task that was done.

@@ -7,8 +7,8 @@
 //! 2. `harness.rs`: environment → connection → schema → one action in one transaction → COMMIT →
 //!    result; what a signal or a conflict does to that;
 //! 3. `actions/`: one file per action, `sql.rs` the statements;
-//! 4. what these stand on: `connect.rs`, `tls.rs`, `session.rs`, `schema.rs`, `commit.rs`,
-//!    `failure.rs` (which error ends with which code), `words.rs` and `output.rs`.
+//! 4. what these stand on: `connect.rs`, `line.rs`, `guard.rs`, `tls.rs`, `session.rs`, `schema.rs`,
+//!    `commit.rs`, `failure.rs` (which error ends with which code), `words.rs` and `output.rs`.
 //!
 //! **To add an action:** a variant in the contract; the compiler then leads to `actions.rs` and
 //! `words.rs`.
@@ -17,7 +17,9 @@ mod actions;
 mod commit;
 mod connect;
 mod failure;
+mod guard;
 mod harness;
+mod line;
 mod output;
 mod panic;
 mod schema;
@@ -48,6 +50,9 @@ pub fn main_from_env() -> std::process::ExitCode {
     // Fails only when there is one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     panic::keep_payloads_private();
+    // The database's password is in this process's memory. prctl(2); without it the task is no worse.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let vars = Variables::new(std::env::vars_os());
     let mut out = std::io::stdout();
     let code = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

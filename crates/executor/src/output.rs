@@ -1,10 +1,10 @@
 //! The lines the executor prints, and the only code that prints them.
 
-use std::borrow::Cow;
 use std::io::Write;
 
+use quill_admin_contract::invisible::shown;
 use quill_admin_contract::{
-    ExitCode, LogFormat, Outcome, RequestId, ResultLine, RunContext, Variables, WarningCode,
+    ExitCode, LogFormat, Outcome, ProofKey, RequestId, ResultLine, RunContext, Variables, WarningCode,
 };
 use serde::Serialize;
 
@@ -18,6 +18,10 @@ pub(crate) struct Output<'a> {
     /// The result is read by the CLI, which finds it in Cloud Logging whatever people chose to read.
     json_result: bool,
     context: RunContext,
+    /// The contract version to answer in.
+    contract: u32,
+    /// What the result is proven with.
+    key: Option<ProofKey>,
 }
 
 /// Cloud Logging's names of how grave a line is.
@@ -38,6 +42,33 @@ struct Line<'a, T> {
     quill_admin: Option<T>,
 }
 
+/// The result as it is written. Its keys are for filters; what counts is the text and its proof.
+#[derive(Serialize)]
+struct Record {
+    #[serde(flatten)]
+    line: ResultLine,
+    #[serde(flatten)]
+    proven: Option<Proven>,
+}
+
+/// The whole line once more, as the text that is proven: Cloud Logging parses and reorders everything else.
+#[derive(Serialize)]
+struct Proven {
+    result: String,
+    proof: String,
+}
+
+impl Record {
+    fn new(line: ResultLine, key: Option<&ProofKey>) -> Self {
+        let proven = key.filter(|_| line.contract >= 2).and_then(|key| {
+            let result = serde_json::to_string(&line).ok()?;
+            let proof = key.prove(&result);
+            Some(Proven { result, proof })
+        });
+        Self { line, proven }
+    }
+}
+
 /// What every line carries that is not the result.
 #[derive(Serialize)]
 struct Mark {
@@ -52,7 +83,14 @@ impl<'a> Output<'a> {
     pub(crate) fn new(vars: &Variables, to: &'a mut (dyn Write + Send)) -> Self {
         let format = LogFormat::from_env(vars);
         let json_result = format == LogFormat::Json || vars.in_cloud_run();
-        Self { to, format, json_result, context: RunContext::from_env(vars) }
+        Self {
+            to,
+            format,
+            json_result,
+            context: RunContext::from_env(vars),
+            contract: vars.contract(),
+            key: vars.proof_key(),
+        }
     }
 
     pub(crate) fn info(&mut self, message: &str) {
@@ -66,8 +104,9 @@ impl<'a> Output<'a> {
         }
         let severity = if code == ExitCode::Success { Severity::Info } else { Severity::Error };
         if self.json_result {
-            let result = ResultLine::new(&self.context, code, outcome);
-            self.json(&Line { severity, message, quill_admin: Some(result) });
+            let result = ResultLine::new(&self.context, self.contract, code, outcome);
+            let record = Record::new(result, self.key.as_ref());
+            self.json(&Line { severity, message, quill_admin: Some(record) });
         } else {
             self.line(severity, message);
         }
@@ -88,7 +127,7 @@ impl<'a> Output<'a> {
             Severity::Warning => "warning: ",
             Severity::Error => "error: ",
         };
-        self.write(&format!("{prefix}{}\n", printable(message)));
+        self.write(&format!("{prefix}{}\n", shown(message)));
     }
 
     fn json<T: Serialize>(&mut self, line: &Line<'_, T>) {
@@ -101,26 +140,5 @@ impl<'a> Output<'a> {
     fn write(&mut self, text: &str) {
         // A reader that has gone is no reason to leave the task undone.
         let _ = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush());
-    }
-}
-
-/// What a database holds may contain line breaks or terminal escapes; they are shown, not sent.
-fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().any(char::is_control) {
-        let show = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-        Cow::Owned(text.chars().map(show).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::printable;
-
-    #[test]
-    fn one_message_is_one_line_without_escapes() {
-        assert_eq!(printable("näive → 🙂 \\"), "näive → 🙂 \\");
-        assert_eq!(printable("a\nb\u{1b}[31m"), "a\\nb\\u{1b}[31m");
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_postgres::{Client, Error};
-use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::line::{Ready, Route};
 
 /// Starts a transaction with its limits, in one round trip.
 ///
@@ -39,12 +40,13 @@ pub(crate) struct Session {
     pub(crate) client: Client,
     /// The server's version, as it gives it.
     pub(crate) server_version: String,
-    tls: MakeRustlsConnect,
+    /// How another connection to the same server is opened.
+    route: Route,
 }
 
 impl Session {
-    pub(crate) fn new(client: Client, tls: MakeRustlsConnect, server_version: String) -> Self {
-        Self { client, server_version, tls }
+    pub(crate) fn new(client: Client, route: Route, server_version: String) -> Self {
+        Self { client, server_version, route }
     }
 
     pub(crate) async fn begin(&self, writes: bool) -> Result<(), Error> {
@@ -53,17 +55,25 @@ impl Session {
 
     /// Ends a transaction of which nothing is to be kept.
     pub(crate) async fn roll_back(&self) {
-        polite(self.client.batch_execute("ROLLBACK")).await;
+        polite(async {
+            let _ = self.client.batch_execute("ROLLBACK").await;
+        })
+        .await;
     }
 
     /// Ends a transaction that may be in the middle of a statement. A server that waits for a lock
     /// does not notice a closed connection, so it is told.
     pub(crate) async fn abandon(&self) {
-        polite(self.client.cancel_token().cancel_query(self.tls.clone())).await;
+        polite(async {
+            if let Ok(line) = self.route.open().await {
+                let _ = self.client.cancel_token().cancel_query_raw(line, Ready).await;
+            }
+        })
+        .await;
         self.roll_back().await;
     }
 }
 
-async fn polite(farewell: impl Future<Output = Result<(), Error>>) {
+async fn polite(farewell: impl Future<Output = ()>) {
     let _ = timeout(ROLL_BACK_LIMIT, farewell).await;
 }

@@ -77,6 +77,13 @@ pub(crate) fn user(email_verified: bool) -> &'static str {
 pub(crate) const EMAIL_OWNER: &str =
     "SELECT username::text FROM users WHERE email = $1 AND username <> $2 LIMIT 1";
 
+/// Who else has an email that differs from this one by upper and lower case only.
+pub(crate) const SIMILAR_EMAIL: &str = "SELECT username::text, email::text FROM users \
+     WHERE lower(email) = lower($1) AND email <> $1 AND username <> $2 ORDER BY username COLLATE \"C\" LIMIT 1";
+
+/// The names of all other users.
+pub(crate) const OTHER_USERNAMES: &str = "SELECT username::text FROM users WHERE username <> $1";
+
 macro_rules! insert_user {
     ($column:literal, $value:literal) => {
         concat!(

@@ -1,5 +1,7 @@
 //! The five TLS modes, in rustls' terms.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,15 +15,18 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_rustls::TlsConnector;
 use x509_cert::Certificate;
 use x509_cert::der::{Decode, Encode};
 
 use crate::failure::Failed;
 
+/// The most that is read of a file with certificates, in bytes: some hundreds of them.
+const LARGEST: u64 = 1 << 20;
+
 /// How to encrypt for this connection. Reads the file with the trusted certificates where the mode
 /// verifies; one that cannot be used is the caller's mistake.
-pub(crate) fn connector(connection: &Connection) -> Result<MakeRustlsConnect, Failed> {
+pub(crate) fn connector(connection: &Connection) -> Result<TlsConnector, Failed> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match (connection.tls, &connection.root_certificates) {
         (TlsMode::VerifyFull, Some(path)) => {
@@ -46,7 +51,7 @@ pub(crate) fn connector(connection: &Connection) -> Result<MakeRustlsConnect, Fa
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
+    Ok(Arc::new(config).into())
 }
 
 fn public_key(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
@@ -57,7 +62,7 @@ fn public_key(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDe
 }
 
 fn trusted(path: &Path) -> Result<RootCertStore, Failed> {
-    let pem = std::fs::read(path).map_err(|error| unusable(path, &error.to_string()))?;
+    let pem = read(path).map_err(|error| unusable(path, &error.to_string()))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         certificate
@@ -66,6 +71,20 @@ fn trusted(path: &Path) -> Result<RootCertStore, Failed> {
             .map_err(|reason| unusable(path, &reason))?;
     }
     if roots.is_empty() { Err(unusable(path, "there is no PEM certificate in it")) } else { Ok(roots) }
+}
+
+/// Reads a regular file of a size that such files have: whoever starts the execution names it, and it may be
+/// a device that never ends.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut pem = Vec::new();
+    File::open(path)?.take(LARGEST + 1).read_to_end(&mut pem)?;
+    if pem.len() as u64 > LARGEST {
+        return Err(io::Error::other("it is larger than 1 MiB, the most that is read"));
+    }
+    Ok(pem)
 }
 
 fn unusable(path: &Path, reason: &str) -> Failed {

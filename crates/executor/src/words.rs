@@ -20,6 +20,8 @@ pub(crate) fn result(action: &AdminAction, outcome: &Outcome) -> String {
         Outcome::Found { user, .. } => found(user),
         Outcome::Checked { database, .. } => checked(database),
         Outcome::Failed { failure } => failure.message.clone(),
+        // Only a reader meets these.
+        Outcome::Other(other) => other.result.clone(),
     }
 }
 
@@ -41,6 +43,8 @@ fn change(change: &Change) -> String {
         Change::Password => "password replaced".to_owned(),
         Change::RoleAdded { role } => format!("role {role} added"),
         Change::RoleRemoved { role } => format!("role {role} removed"),
+        // Only a reader meets these.
+        Change::Other(_) => "something else".to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Only the engine's API is used, never the `docker` program: there may be none.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
@@ -12,21 +12,17 @@ use bollard::query_parameters::{
     BuildImageOptionsBuilder, BuilderVersion, PushImageOptionsBuilder, TagImageOptionsBuilder,
 };
 use futures::{StreamExt as _, TryStreamExt as _};
-use sha2::{Digest as _, Sha256};
 
+use crate::address;
 use crate::context::Context;
 use crate::error::{ImageError, ImageErrorKind};
 use crate::name::Repository;
-use crate::registry::Token;
+use crate::token::{TOKEN_USER, Token};
 
 /// Seconds until the engine has to answer; a build or a push may then take as long as it takes.
 const ANSWER_WITHIN: u64 = 120;
 /// A step that fails is shown with all it printed, up to this many lines: the last ones.
 const KEPT_LINES: usize = 2000;
-
-/// The user name that goes with an access token, for Google's registries ("Authenticate to
-/// Artifact Registry", access token).
-pub(crate) const TOKEN_USER: &str = "oauth2accesstoken";
 
 /// How the engine builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,16 +95,19 @@ impl Engine {
     /// whether it answers. `variable` looks up an environment variable.
     pub async fn connect(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ImageError> {
         const DOING: &str = "reach the Docker engine";
-        let address = address(&variable)?;
+        let address = address::find(&variable)?;
         let failed = |error: &bollard::errors::Error| {
             let mut failed = ImageError::engine(ImageErrorKind::NoEngine, DOING, error);
             failed.message = match failed.kind {
                 ImageErrorKind::NoPermission => format!("this user may not use {address}"),
                 _ => format!("nothing answers at {address} ({})", failed.message),
             };
-            failed
+            match failed.kind {
+                ImageErrorKind::NoEngine => failed.hint(address.hint()),
+                _ => failed,
+            }
         };
-        let docker = connect(&address).map_err(|error| failed(&error))?;
+        let docker = connect(address.url()).map_err(|error| failed(&error))?;
         let version = docker.version().await.map_err(|error| failed(&error))?;
         let os = version.os.unwrap_or_else(|| "linux".to_owned());
         let arch = version.arch.unwrap_or_else(|| "amd64".to_owned());
@@ -125,7 +124,7 @@ impl Engine {
             if modern && !podman && wanted && os == "linux" { Builder::BuildKit } else { Builder::Classic };
         Ok(Self {
             docker,
-            address,
+            address: address.into_url(),
             version: version.version.unwrap_or_default(),
             platform: format!("{os}/{arch}"),
             builder,
@@ -261,6 +260,8 @@ impl Engine {
     ) -> Result<String, ImageError> {
         let name = repository.tagged(tag);
         let doing = || format!("push {name}");
+        // The engine hands it to the registry, and to whatever address that names for its tokens.
+        let token = token.filter(|token| token.is_for(repository));
         let credentials = token.map(|token| DockerCredentials {
             username: Some(TOKEN_USER.to_owned()),
             password: Some(token.expose().to_owned()),
@@ -422,86 +423,9 @@ fn connect(address: &str) -> Result<Docker, bollard::errors::Error> {
     Docker::connect_with_local(address, ANSWER_WITHIN, bollard::API_DEFAULT_VERSION)
 }
 
-const USUAL: &str =
-    if cfg!(windows) { "npipe:////./pipe/docker_engine" } else { "unix:///var/run/docker.sock" };
-
-/// Where `docker` would look: `DOCKER_HOST`; the context of `DOCKER_CONTEXT` or of its configuration
-/// (Docker Desktop, Colima and others each make one); the usual socket, or Docker Desktop's own.
-fn address(variable: &impl Fn(&str) -> Option<String>) -> Result<String, ImageError> {
-    let given = |name: &str| variable(name).filter(|value| !value.is_empty());
-    if let Some(host) = given("DOCKER_HOST") {
-        if ["unix://", "tcp://", "http://", "npipe://"].iter().any(|scheme| host.starts_with(scheme)) {
-            return Ok(host);
-        }
-        return Err(ImageError::new(
-            ImageErrorKind::NoEngine,
-            "reach the Docker engine",
-            format!(
-                "DOCKER_HOST is \"{}\": only unix://, tcp:// and npipe:// are supported",
-                host.escape_debug()
-            ),
-        ));
-    }
-    let home = given("HOME").map(PathBuf::from);
-    let folder = given("DOCKER_CONFIG").map(PathBuf::from).or_else(|| Some(home.as_ref()?.join(".docker")));
-    if let Some(folder) = folder {
-        let context = given("DOCKER_CONTEXT").or_else(|| current_context(&folder));
-        if let Some(host) = context.and_then(|context| context_host(&folder, &context)) {
-            return Ok(host);
-        }
-    }
-    if !Path::new("/var/run/docker.sock").exists()
-        && let Some(own) = home.map(|home| home.join(".docker/run/docker.sock")).filter(|own| own.exists())
-    {
-        return Ok(format!("unix://{}", own.display()));
-    }
-    Ok(USUAL.to_owned())
-}
-
-fn json(path: &Path) -> Option<serde_json::Value> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
-}
-
-fn current_context(folder: &Path) -> Option<String> {
-    json(&folder.join("config.json"))?["currentContext"].as_str().map(str::to_owned)
-}
-
-/// Docker keeps a context below the SHA-256 of its name. The context `default` has no file.
-fn context_host(folder: &Path, name: &str) -> Option<String> {
-    let id = crate::context::hex(&Sha256::digest(name.as_bytes()));
-    let meta = json(&folder.join("contexts/meta").join(id).join("meta.json"))?;
-    meta["Endpoints"]["docker"]["Host"].as_str().map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_engine_is_looked_for_where_docker_looks() {
-        let home = tempfile::tempdir().expect("a folder");
-        let docker = home.path().join(".docker");
-        let meta = docker.join("contexts/meta").join(
-            // sha256 of "colima", as `docker context` names the folder.
-            "f24fd3749c1368328e2b149bec149cb6795619f244c5b584e844961215dadd16",
-        );
-        std::fs::create_dir_all(&meta).expect("made");
-        std::fs::write(docker.join("config.json"), r#"{"currentContext": "colima"}"#).expect("written");
-        let host = r#"{"Endpoints": {"docker": {"Host": "unix:///colima.sock"}}}"#;
-        std::fs::write(meta.join("meta.json"), host).expect("written");
-        let home = home.path().display().to_string();
-        let look = |host: Option<&str>| {
-            address(&|name: &str| match name {
-                "HOME" => Some(home.clone()),
-                "DOCKER_HOST" => host.map(str::to_owned),
-                _ => None,
-            })
-        };
-        assert_eq!(look(None).expect("found"), "unix:///colima.sock");
-        assert_eq!(look(Some("tcp://127.0.0.1:2375")).expect("found"), "tcp://127.0.0.1:2375");
-        assert_eq!(look(Some("ssh://host")).expect_err("refused").kind, ImageErrorKind::NoEngine);
-        assert_eq!(address(&|_: &str| None).expect("found"), USUAL);
-    }
 
     #[test]
     fn lines_of_the_engine_are_understood() {

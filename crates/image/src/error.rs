@@ -11,6 +11,8 @@ use oci_client::errors::{OciDistributionError, OciErrorCode};
 pub enum ImageErrorKind {
     /// No Docker engine answers.
     NoEngine,
+    /// Where the engine is cannot be found out, or it cannot be reached in that way.
+    EngineAddress,
     /// There is an engine, which this user may not use.
     NoPermission,
     /// The folder cannot be built from: no such file, not a git repository.
@@ -25,6 +27,10 @@ pub enum ImageErrorKind {
     PushFailed,
     /// The registry wants another sign-in.
     NotSignedIn,
+    /// The access token is not for that host: it was not sent.
+    UntrustedHost,
+    /// The registry's certificate is from an issuer that this machine does not trust.
+    UnknownIssuer,
     /// The registry knows who it is, and says no.
     PermissionDenied,
     /// The registry has no such repository.
@@ -47,11 +53,18 @@ pub struct ImageError {
     pub message: String,
     /// Everything the failing step printed, where a build failed.
     pub output: Vec<String>,
+    /// What to do next, where the kind alone does not tell.
+    pub hint: Option<String>,
 }
 
 impl ImageError {
     pub(crate) fn new(kind: ImageErrorKind, doing: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind, doing: doing.into(), message: message.into(), output: Vec::new() }
+        Self { kind, doing: doing.into(), message: message.into(), output: Vec::new(), hint: None }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
     }
 
     pub(crate) fn source(doing: impl Into<String>, message: impl Into<String>) -> Self {
@@ -69,9 +82,20 @@ impl ImageError {
     }
 
     pub(crate) fn registry(doing: impl Into<String>, error: &OciDistributionError) -> Self {
-        let (kind, message) = registry_kind(error);
+        let (kind, message) = if unknown_issuer(error) {
+            let message = "the registry's certificate is from an issuer that this machine does not trust";
+            (ImageErrorKind::UnknownIssuer, message.to_owned())
+        } else {
+            registry_kind(error)
+        };
         Self::new(kind, doing, message)
     }
+}
+
+/// Whether a certificate is from an issuer that is not known here. The TLS library's error is inside of an
+/// input or output error, which does not name it as its cause, but says its words.
+fn unknown_issuer(error: &dyn StdError) -> bool {
+    chain(error).contains("invalid peer certificate: UnknownIssuer")
 }
 
 /// An error and all its causes in one line; a cause that only repeats is left out.
@@ -131,12 +155,17 @@ fn registry_kind(error: &OciDistributionError) -> (ImageErrorKind, String) {
         E::AuthenticationFailure(reason) => {
             (ImageErrorKind::NotSignedIn, format!("the registry refused the access token: {}", reason.trim()))
         }
-        E::ServerError { code: 403, message, .. } => {
-            (ImageErrorKind::PermissionDenied, or(message, "the registry denies access"))
-        }
+        E::ServerError { code: 403, message, .. } => (
+            ImageErrorKind::PermissionDenied,
+            words(message).unwrap_or_else(|| or(message, "the registry denies access")),
+        ),
         E::ServerError { code: 404, message, .. } => (ImageErrorKind::NotFound, or(message, "not found")),
         E::ServerError { code, message, .. } => {
-            (ImageErrorKind::Registry, format!("HTTP status {code} {}", message.trim()))
+            let told = words(message).map_or_else(
+                || format!("HTTP status {code} {}", message.trim()),
+                |words| format!("HTTP status {code}: {words}"),
+            );
+            (ImageErrorKind::Registry, told)
         }
         E::ImageManifestNotFoundError(what) => (ImageErrorKind::NotFound, what.clone()),
         E::RegistryError { envelope, .. } => {
@@ -157,6 +186,15 @@ fn registry_kind(error: &OciDistributionError) -> (ImageErrorKind, String) {
         }
         other => (ImageErrorKind::Registry, innermost(other)),
     }
+}
+
+/// The messages of a registry's answer in JSON (OCI distribution specification, "Error Codes").
+fn words(answer: &str) -> Option<String> {
+    let answer: serde_json::Value = serde_json::from_str(answer).ok()?;
+    let errors = answer["errors"].as_array()?;
+    let messages: Vec<&str> = errors.iter().filter_map(|error| error["message"].as_str()).collect();
+    let messages = messages.join("; ");
+    (!messages.is_empty()).then_some(messages)
 }
 
 fn or(text: &str, default: &str) -> String {

@@ -15,6 +15,10 @@ pub(crate) struct Ignore {
 struct Rule {
     pattern: GlobMatcher,
     keeps: bool,
+    /// The pattern's parts between slashes, up to the first that may stand for any number of folders.
+    parts: Vec<GlobMatcher>,
+    /// The parts are not all of the pattern.
+    open: bool,
 }
 
 impl Ignore {
@@ -35,18 +39,22 @@ impl Ignore {
             }
             // Docker has no {a,b}: a brace is a brace.
             let literal = pattern.replace('{', "[{]").replace('}', "[}]");
-            let pattern = GlobBuilder::new(&literal)
-                .literal_separator(true)
-                .backslash_escape(true)
-                .build()
-                .map_err(|error| {
-                    ImageError::source(
-                        format!("read {name}"),
-                        format!("line {}: {}", number + 1, error.kind()),
-                    )
-                })?
-                .compile_matcher();
-            rules.push(Rule { pattern, keeps });
+            let pattern = compile(&literal).map_err(|error| {
+                ImageError::source(format!("read {name}"), format!("line {}: {}", number + 1, error.kind()))
+            })?;
+            let mut parts = Vec::new();
+            let mut open = false;
+            for part in literal.split('/') {
+                // What cannot be taken apart, such as [a/b], may match anything.
+                match compile(part) {
+                    Ok(part_pattern) if !part.contains("**") => parts.push(part_pattern),
+                    _ => {
+                        open = true;
+                        break;
+                    }
+                }
+            }
+            rules.push(Rule { pattern, keeps, parts, open });
         }
         Ok(Self { rules })
     }
@@ -62,10 +70,28 @@ impl Ignore {
         excluded
     }
 
-    /// Whether nothing below an excluded folder can come back, so that it need not be read.
-    pub(crate) fn prunes(&self) -> bool {
-        !self.rules.iter().any(|rule| rule.keeps)
+    /// Whether something below an excluded folder can come back, so that it has to be looked into: a
+    /// `!` rule after the last one that leaves the folder out, which can match below it. (A rule that
+    /// matches the folder itself has had its say: what left the folder out after it does so below, too.)
+    pub(crate) fn keeps_below(&self, folder: &str) -> bool {
+        let last =
+            self.rules.iter().rposition(|rule| !rule.keeps && matches_or_parent(&rule.pattern, folder));
+        let after = last.map_or(0, |last| last + 1);
+        self.rules.iter().skip(after).any(|rule| rule.keeps && rule.can_match_below(folder))
     }
+}
+
+impl Rule {
+    fn can_match_below(&self, folder: &str) -> bool {
+        let depth = folder.split('/').count();
+        let fits = folder.split('/').zip(&self.parts).all(|(name, part)| part.is_match(name));
+        fits && (self.open || self.parts.len() > depth)
+    }
+}
+
+fn compile(pattern: &str) -> Result<GlobMatcher, globset::Error> {
+    let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build()?;
+    Ok(glob.compile_matcher())
 }
 
 fn clean(pattern: &str) -> String {
@@ -98,12 +124,64 @@ mod tests {
     }
 
     #[test]
-    fn everything_but_needs_every_folder_looked_at() {
-        assert!(!Ignore::parse("i", "*\n!crates/*/Cargo.toml").expect("valid").prunes());
+    fn only_folders_out_of_which_something_comes_back_are_looked_into() {
+        let looked_into = |rules: &str, folder: &str| {
+            let ignore = Ignore::parse(".dockerignore", rules).expect("valid");
+            assert!(ignore.excludes(folder), "{rules:?} {folder}");
+            ignore.keeps_below(folder)
+        };
+        assert!(!looked_into("target", "target"));
+        assert!(looked_into("*\n!crates/*/Cargo.toml", "crates"));
+        assert!(looked_into("*\n!crates/*/Cargo.toml", "crates/a"));
+        assert!(!looked_into("*\n!crates/*/Cargo.toml", "crates/a/src"));
+        assert!(!looked_into("*\n!crates/*/Cargo.toml", "target"));
+        assert!(looked_into("target\n!**/keep", "target/a"));
+        assert!(looked_into("target\n!tar*/**/keep", "target/a"));
+        assert!(!looked_into("target\n!other/**/keep", "target"));
+        assert!(!looked_into("!target/keep\ntarget", "target"), "the last rule decides");
+        assert!(!looked_into("*\n!docs\ndocs/big", "docs/big"));
+        assert!(looked_into("a\n![a/b]/c", "a"), "what cannot be taken apart may match");
         assert_eq!(
             excluded("*\n!crates/*/Cargo.toml", &["crates/a/Cargo.toml", "crates/a/src/lib.rs"]),
             ["crates/a/src/lib.rs"]
         );
+    }
+
+    /// Whatever the rules: what looking into every folder finds, looking into some finds as well.
+    #[test]
+    fn what_is_not_looked_into_holds_nothing_that_is_kept() {
+        let parts = ["a", "b", "*", "**", "a*"];
+        let names = ["a", "b", "ab"];
+        let mut paths: Vec<String> = names.iter().map(ToString::to_string).collect();
+        for _ in 0..2 {
+            let deeper: Vec<String> =
+                paths.iter().flat_map(|path| names.map(|name| format!("{path}/{name}"))).collect();
+            paths.extend(deeper);
+        }
+        let mut patterns = Vec::new();
+        for one in parts {
+            patterns.push(one.to_owned());
+            for two in parts {
+                patterns.push(format!("{one}/{two}"));
+                patterns.push(format!("!{one}/{two}"));
+                patterns.push(format!("!{one}/{two}/b"));
+            }
+        }
+        for (number, first) in patterns.iter().enumerate() {
+            for second in &patterns {
+                let third = &patterns[(number * 7 + second.len()) % patterns.len()];
+                let ignore = Ignore::parse("i", &format!("{first}\n{second}\n{third}\n")).expect("valid");
+                for path in paths.iter().filter(|path| !ignore.excludes(path)) {
+                    for (end, _) in path.match_indices('/') {
+                        let folder = &path[..end];
+                        assert!(
+                            !ignore.excludes(folder) || ignore.keeps_below(folder),
+                            "{first} {second} {third}: {path} is below {folder}"
+                        );
+                    }
+                }
+            }
+        }
     }
 
     #[test]

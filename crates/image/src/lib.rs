@@ -3,6 +3,10 @@
 //! [`Context`] reads what a build gets, [`Engine`] builds and pushes it, [`Registry`] is asked what
 //! is there. Which image is built, and why, is for the CLI to know.
 
+/// The tag that always is the newest image.
+pub const LATEST: &str = "latest";
+
+mod address;
 mod context;
 mod engine;
 mod error;
@@ -10,13 +14,15 @@ mod ignore;
 mod name;
 mod registry;
 mod revision;
+mod token;
 
 pub use context::Context;
 pub use engine::{BuildEvent, BuildRequest, Builder, Engine, LocalImage};
 pub use error::{ImageError, ImageErrorKind};
-pub use name::{InvalidImageName, Repository};
-pub use registry::{Registry, RegistryImage, Token};
+pub use name::{InvalidImageName, Repository, digest, split};
+pub use registry::{Registry, RegistryImage};
 pub use revision::Revision;
+pub use token::Token;
 
 /// What every image is built for: Cloud Run runs nothing else.
 pub const PLATFORM: &str = "linux/amd64";

@@ -90,6 +90,23 @@ impl Repository {
     }
 }
 
+/// The repository of an image's name, as it stands there, and its digest or else its tag.
+#[must_use]
+pub fn split(image: &str) -> (&str, &str) {
+    let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
+    let (name, tag) = match name.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (name, crate::LATEST),
+    };
+    (name, digest.unwrap_or(tag))
+}
+
+/// The digest that an image's name is pinned to, `sha256:…`.
+#[must_use]
+pub fn digest(image: &str) -> Option<&str> {
+    image.split_once('@').map(|(_, digest)| digest)
+}
+
 impl fmt::Display for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.registry, self.path)
@@ -108,6 +125,18 @@ mod tests {
         assert!("127.0.0.1:5000/p/quill/admin".parse::<Repository>().expect("valid").is_loopback());
         for bad in ["", "admin", "quill/admin", "a.b/", "a.b/X", "a.b/x:tag", "a.b/x@sha256:0", "a b.c/x"] {
             assert!(bad.parse::<Repository>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_image_has_a_repository_and_a_tag_or_digest() {
+        for (image, parts, pinned) in [
+            ("r.example:5000/p/backend", ("r.example:5000/p/backend", "latest"), None),
+            ("r.example:5000/p/backend:main", ("r.example:5000/p/backend", "main"), None),
+            ("r.example/p/backend@sha256:0", ("r.example/p/backend", "sha256:0"), Some("sha256:0")),
+            ("r.example/p/backend:main@sha256:0", ("r.example/p/backend", "sha256:0"), Some("sha256:0")),
+        ] {
+            assert_eq!((split(image), digest(image)), (parts, pinned));
         }
     }
 

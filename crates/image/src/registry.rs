@@ -1,54 +1,43 @@
 //! Asking a registry which images it has. Layers are pushed by the engine, not here.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::manifest::{IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, OciManifest};
 use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, Reference};
+use oci_client::token_cache::RegistryTokenType;
+use oci_client::{Client, Reference, RegistryOperation};
 use serde::Deserialize;
-use tokio::sync::OnceCell;
-use zeroize::Zeroizing;
+use tokio::sync::Mutex;
 
-use crate::engine::TOKEN_USER;
 use crate::error::{ImageError, ImageErrorKind};
 use crate::name::Repository;
+use crate::token::{self, TOKEN_USER, Token, Wanted};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-
-/// An access token.
-#[derive(Clone)]
-pub struct Token(Zeroizing<String>);
-
-impl Token {
-    /// Keeps a token.
-    #[must_use]
-    pub fn new(token: String) -> Self {
-        Self(Zeroizing::new(token))
-    }
-
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
+/// A registry's token is not used in the last seconds of its life: a request takes a while.
+const MARGIN: Duration = Duration::from_secs(10);
 
 /// One repository in a registry.
 pub struct Registry {
-    client: Client,
     repository: Repository,
-    auth: RegistryAuth,
-    /// It has let us in, to pull and to push.
-    signed_in: [OnceCell<()>; 2],
+    /// The access token, where the registry may see it.
+    token: Option<Token>,
+    /// There is an access token, and it is not for this registry.
+    withheld: bool,
+    /// What it has let us in with, to pull and to push.
+    signed_in: [Mutex<Option<SignedIn>>; 2],
+}
+
+/// A client that the registry has let in.
+#[derive(Clone)]
+struct SignedIn {
+    client: Client,
+    /// `None` for as long as it takes.
+    until: Option<Instant>,
 }
 
 /// An image in a registry.
@@ -87,22 +76,29 @@ struct ContainerConfiguration {
 }
 
 impl Registry {
-    /// A repository, asked with a token or without. Nothing is sent yet.
+    /// A repository, asked with a token or without: a token that is not for this registry is not sent.
+    /// Nothing is sent yet.
     #[must_use]
     pub fn new(repository: &Repository, token: Option<&Token>) -> Self {
-        let protocol = if repository.is_loopback() { ClientProtocol::Http } else { ClientProtocol::Https };
-        let client = Client::new(ClientConfig {
-            protocol,
+        let own = token.filter(|token| token.is_for(repository)).cloned();
+        Self {
+            repository: repository.clone(),
+            withheld: token.is_some() && own.is_none(),
+            token: own,
+            signed_in: Default::default(),
+        }
+    }
+
+    fn client(&self) -> Client {
+        let loopback = self.repository.is_loopback();
+        Client::new(ClientConfig {
+            protocol: if loopback { ClientProtocol::Http } else { ClientProtocol::Https },
             connect_timeout: Some(CONNECT_WITHIN),
             read_timeout: Some(ANSWER_WITHIN),
             platform_resolver: Some(Box::new(oci_client::client::linux_amd64_resolver)),
             user_agent: "quill-admin",
             ..ClientConfig::default()
-        });
-        let auth = token.map_or(RegistryAuth::Anonymous, |token| {
-            RegistryAuth::Basic(TOKEN_USER.to_owned(), token.expose().to_owned())
-        });
-        Self { client, repository: repository.clone(), auth, signed_in: Default::default() }
+        })
     }
 
     /// The image of a tag or a digest, or `None`.
@@ -110,12 +106,12 @@ impl Registry {
         let name = self.name(reference);
         let doing = || format!("look for {name} in the registry");
         let reference = self.reference(reference);
-        self.sign_in(&reference, oci_client::RegistryOperation::Pull, doing).await?;
-        let found = self.client.pull_manifest_and_config(&reference, &self.auth).await;
+        let client = self.sign_in(&reference, RegistryOperation::Pull, doing).await?;
+        let found = client.pull_manifest_and_config(&reference, &RegistryAuth::Anonymous).await;
         let (manifest, digest, configuration) = match found {
             Ok(found) => found,
             Err(error) => {
-                let error = ImageError::registry(doing(), &error);
+                let error = self.failed(doing(), &error);
                 return if error.kind == ImageErrorKind::NotFound { Ok(None) } else { Err(error) };
             }
         };
@@ -145,11 +141,11 @@ impl Registry {
     pub async fn digest(&self, tag: &str) -> Result<Option<String>, ImageError> {
         let doing = || format!("look for {} in the registry", self.name(tag));
         let reference = self.reference(tag);
-        self.sign_in(&reference, oci_client::RegistryOperation::Pull, doing).await?;
-        match self.client.fetch_manifest_digest(&reference, &self.auth).await {
+        let client = self.sign_in(&reference, RegistryOperation::Pull, doing).await?;
+        match client.fetch_manifest_digest(&reference, &RegistryAuth::Anonymous).await {
             Ok(digest) => Ok(Some(digest)),
             Err(error) => {
-                let error = ImageError::registry(doing(), &error);
+                let error = self.failed(doing(), &error);
                 if error.kind == ImageErrorKind::NotFound { Ok(None) } else { Err(error) }
             }
         }
@@ -158,12 +154,13 @@ impl Registry {
     /// Lets a tag stand for an image the registry has: its manifest is put under the tag, unchanged.
     pub async fn tag(&self, digest: &str, tag: &str) -> Result<(), ImageError> {
         let doing = || format!("move the tag {}", self.repository.tagged(tag));
-        let failed = |error: oci_client::errors::OciDistributionError| ImageError::registry(doing(), &error);
+        let failed = |error: oci_client::errors::OciDistributionError| self.failed(doing(), &error);
         let from = self.reference(digest);
         let to = self.reference(tag);
-        self.sign_in(&to, oci_client::RegistryOperation::Push, doing).await?;
+        let client = self.sign_in(&to, RegistryOperation::Push, doing).await?;
         let types = [IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE];
-        let (manifest, _) = self.client.pull_manifest_raw(&from, &self.auth, &types).await.map_err(failed)?;
+        let anonymous = RegistryAuth::Anonymous;
+        let (manifest, _) = client.pull_manifest_raw(&from, &anonymous, &types).await.map_err(failed)?;
         let parsed: OciManifest = serde_json::from_slice(&manifest).map_err(|error| {
             ImageError::new(
                 ImageErrorKind::Registry,
@@ -174,7 +171,7 @@ impl Registry {
         let content_type = parsed.content_type().parse().map_err(|_| {
             ImageError::new(ImageErrorKind::Registry, doing(), "its manifest is of no known kind".to_owned())
         })?;
-        self.client.push_manifest_raw(&to, manifest, content_type).await.map_err(failed)?;
+        client.push_manifest_raw(&to, manifest, content_type).await.map_err(failed)?;
         Ok(())
     }
 
@@ -195,22 +192,71 @@ impl Registry {
         }
     }
 
-    /// Exchanges the token where the registry wants that: said as such when it is refused. Once is
-    /// enough: a token of the registry's own that has run out is renewed with the next request.
+    /// A failure in the registry's words, and why it may have been.
+    fn failed(&self, doing: String, error: &oci_client::errors::OciDistributionError) -> ImageError {
+        let mut failed = ImageError::registry(doing, error);
+        let refused = matches!(failed.kind, ImageErrorKind::NotSignedIn | ImageErrorKind::PermissionDenied);
+        if self.withheld && refused {
+            failed.kind = ImageErrorKind::UntrustedHost;
+            failed.message = format!(
+                "the registry lets nobody in without a token, and the access token was not sent: {} is neither one \
+                 of Google's hosts nor one that was named as trusted",
+                self.repository.registry()
+            );
+        }
+        failed
+    }
+
+    /// Exchanges the token where the registry wants that: said as such when it is refused. What it gives
+    /// is used for as long as it is good.
     async fn sign_in(
         &self,
         reference: &Reference,
-        operation: oci_client::RegistryOperation,
+        operation: RegistryOperation,
         doing: impl Fn() -> String,
-    ) -> Result<(), ImageError> {
-        let done = match operation {
-            oci_client::RegistryOperation::Pull => &self.signed_in[0],
-            oci_client::RegistryOperation::Push => &self.signed_in[1],
+    ) -> Result<Client, ImageError> {
+        let mut known = match operation {
+            RegistryOperation::Pull => self.signed_in[0].lock().await,
+            RegistryOperation::Push => self.signed_in[1].lock().await,
         };
-        let sign_in = async {
-            let answer = self.client.auth(reference, &self.auth, operation).await;
-            answer.map(drop).map_err(|error| ImageError::registry(doing(), &error))
+        if let Some(known) = known.as_ref().filter(|one| one.until.is_none_or(|until| Instant::now() < until))
+        {
+            return Ok(known.client.clone());
+        }
+        let client = self.client();
+        // Before anything else: what is stored first is what the client uses.
+        let store = async |auth: RegistryAuth| {
+            client.store_auth_if_needed(reference.resolve_registry(), &auth).await;
         };
-        done.get_or_try_init(|| sign_in).await.copied()
+        let mut until = None;
+        match &self.token {
+            None => {
+                let answer = client.auth(reference, &RegistryAuth::Anonymous, operation).await;
+                answer.map_err(|error| self.failed(doing(), &error))?;
+            }
+            Some(token) => {
+                let http = token::client(CONNECT_WITHIN, ANSWER_WITHIN)
+                    .map_err(|error| self.failed(doing(), &error.into()))?;
+                match token::exchange(&http, &self.repository, token, operation, &doing).await? {
+                    Wanted::Nothing => store(RegistryAuth::Anonymous).await,
+                    Wanted::AccessToken => {
+                        store(RegistryAuth::Anonymous).await;
+                        // As a known token, and not as a way to get one: for that the client would ask the
+                        // registry again where to send it.
+                        for operation in [RegistryOperation::Pull, RegistryOperation::Push] {
+                            let basic =
+                                RegistryTokenType::Basic(TOKEN_USER.to_owned(), token.expose().to_owned());
+                            client.tokens.insert(reference, operation, basic).await;
+                        }
+                    }
+                    Wanted::Own { token, lifetime } => {
+                        store(RegistryAuth::Bearer(token.to_string())).await;
+                        until = Some(Instant::now() + lifetime.saturating_sub(MARGIN));
+                    }
+                }
+            }
+        }
+        *known = Some(SignedIn { client: client.clone(), until });
+        Ok(client)
     }
 }

@@ -1,7 +1,7 @@
 //! Which version of the sources a folder holds, by git.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use jiff::Timestamp;
 
@@ -23,16 +23,18 @@ pub struct Revision {
 impl Revision {
     /// Asks git about a folder.
     pub fn of(folder: &Path) -> Result<Self, ImageError> {
-        let root = git(folder, &["rev-parse", "--show-toplevel"])?;
-        let root = PathBuf::from(root);
-        let log = git(folder, &["log", "-1", "--format=%H %ct"])?;
+        let root = PathBuf::from(git(folder, &["rev-parse", "--show-toplevel"])?);
+        let filters = own_filters(folder)?;
+        let git = |args: &[&str]| git_with(&root, &filters, args);
+        let log = git(&["log", "-1", "--no-show-signature", "--format=%H %ct"])?;
         let unexpected = || {
             ImageError::source("ask git for the revision", format!("it answered \"{}\"", log.escape_debug()))
         };
         let (commit, seconds) = log.split_once(' ').ok_or_else(unexpected)?;
         let seconds = seconds.parse().map_err(|_| unexpected())?;
         let time = Timestamp::from_second(seconds).map_err(|_| unexpected())?;
-        let dirty = !git(&root, &["status", "--porcelain"])?.is_empty();
+        // Of a submodule only its commit counts: its own configuration is as foreign as this one's.
+        let dirty = !git(&["status", "--porcelain", "--ignore-submodules=dirty"])?.is_empty();
         Ok(Self { commit: commit.to_owned(), root, time, dirty })
     }
 
@@ -51,24 +53,227 @@ impl Revision {
     }
 }
 
+const DOING: &str = "ask git for the revision";
+
+/// A repository's own configuration can name programs, and git starts them even to say what has
+/// changed. The folder may be anybody's, so none of them is started: these settings go before the
+/// repository's (git-config, "SCOPES"). What the person's own configuration says, `safe.directory`
+/// above all, still holds.
+const SETTINGS: [&str; 5] = [
+    // Empty, not "false": git before 2.36 takes the value for a program.
+    "core.fsmonitor=",
+    "core.hooksPath=/dev/null",
+    "core.pager=cat",
+    "diff.external=",
+    "log.showSignature=false",
+];
+
+/// Variables with which a hook or another tool would point git at another repository, or at a program.
+const REDIRECTING: [&str; 15] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_ATTR_SOURCE",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_WORK_TREE",
+];
+
+/// Settings that switch off the content filters which the repository itself defines. Those of the
+/// person's own configuration stay: without git-lfs, every file it keeps would look changed.
+fn own_filters(folder: &Path) -> Result<Vec<String>, ImageError> {
+    let mut settings = Vec::new();
+    let mut scopes = vec!["--local"];
+    let extended = &["config", "--local", "--includes", "--type=bool", "--get", "extensions.worktreeConfig"];
+    if found(&run(folder, &[], extended)?)?.is_some_and(|value| value.trim() == "true") {
+        scopes.push("--worktree");
+    }
+    for scope in scopes {
+        let args = ["config", scope, "--includes", "-z", "--name-only", "--get-regexp", r"^filter\."];
+        let Some(names) = found(&run(folder, &[], &args)?)? else { continue };
+        for name in names.split('\0').filter(|name| !name.is_empty()) {
+            let Some((filter, key)) = name.rsplit_once('.') else { continue };
+            if name.contains('=') {
+                let why = format!(
+                    "its .git/config has the filter \"{}\", which cannot be switched off",
+                    filter.escape_debug()
+                );
+                return Err(ImageError::source(DOING, why));
+            }
+            match key {
+                "clean" | "smudge" | "process" => settings.push(format!("{name}=")),
+                "required" => settings.push(format!("{name}=false")),
+                _ => {}
+            }
+        }
+    }
+    Ok(settings)
+}
+
+/// What `git config` printed; `None` where it has nothing to print (exit code 1).
+fn found(output: &Output) -> Result<Option<String>, ImageError> {
+    match output.status.code() {
+        Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
+        Some(1) => Ok(None),
+        _ => Err(ImageError::source(DOING, complaint(output))),
+    }
+}
+
+fn complaint(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    text.lines().next().unwrap_or_default().trim_start_matches("fatal: ").to_owned()
+}
+
 fn git(folder: &Path, args: &[&str]) -> Result<String, ImageError> {
-    const DOING: &str = "ask git for the revision";
+    git_with(folder, &[], args)
+}
+
+fn git_with(folder: &Path, settings: &[String], args: &[&str]) -> Result<String, ImageError> {
     // Started in a folder that is not there, git itself would be said to be missing.
     if !folder.is_dir() {
         return Err(ImageError::source(DOING, format!("there is no folder {}", folder.display())));
     }
-    let output = Command::new("git")
-        .current_dir(folder)
-        .args(args)
-        // Variables of a hook or another tool must not point git at another repository.
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .output()
-        .map_err(|error| ImageError::source(DOING, format!("git could not be started: {error}")))?;
+    let output = run(folder, settings, args)?;
     if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        let text = text.lines().next().unwrap_or_default().trim_start_matches("fatal: ");
-        return Err(ImageError::source(DOING, format!("{text} ({})", folder.display())));
+        return Err(ImageError::source(DOING, format!("{} ({})", complaint(&output), folder.display())));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn run(folder: &Path, settings: &[String], args: &[&str]) -> Result<Output, ImageError> {
+    let mut command = Command::new("git");
+    command.current_dir(folder).stdin(Stdio::null());
+    for setting in SETTINGS.into_iter().chain(settings.iter().map(String::as_str)) {
+        command.args(["-c", setting]);
+    }
+    for name in REDIRECTING {
+        command.env_remove(name);
+    }
+    command
+        .arg("--no-pager")
+        .args(args)
+        // Only looked at: nobody else's git is kept from its index.
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        // A missing object is not fetched, by whatever program a remote names.
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_ALLOW_PROTOCOL", "none")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .output()
+        .map_err(|error| ImageError::source(DOING, format!("git could not be started: {error}")))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// git as a person uses it, with what the repository's configuration starts.
+    fn plain(folder: &Path, args: &[&str]) -> String {
+        let output = Command::new("git")
+            .current_dir(folder)
+            .args(["-c", "user.name=A", "-c", "user.email=a@example.org"])
+            .args(args)
+            .output()
+            .expect("git is there");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    #[test]
+    fn nothing_that_a_foreign_repository_names_is_started() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("clone");
+        fs::create_dir(&root).expect("made");
+        plain(&root, &["init", "--quiet"]);
+        fs::write(root.join("a"), "a").expect("written");
+        fs::write(root.join(".gitattributes"), "* filter=evil\n").expect("written");
+        plain(&root, &["add", "."]);
+        plain(&root, &["commit", "--quiet", "--message", "first"]);
+        // A signature, so that whoever shows signatures has something to check.
+        let commit = plain(&root, &["cat-file", "commit", "HEAD"]);
+        let (head, message) = commit.split_once("\n\n").expect("a commit");
+        let signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n aaaa\n -----END PGP SIGNATURE-----";
+        fs::write(folder.path().join("signed"), format!("{head}\n{signature}\n\n{message}"))
+            .expect("written");
+        let signed = folder.path().join("signed").display().to_string();
+        let signed = plain(&root, &["hash-object", "-t", "commit", "-w", &signed]);
+        plain(&root, &["reset", "--quiet", "--soft", signed.trim()]);
+
+        let started = folder.path().join("started");
+        let script = folder.path().join("script");
+        fs::write(&script, format!("#!/bin/sh\necho \"$0 $*\" >> {}\ncat\n", started.display()))
+            .expect("written");
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("made executable");
+        let script = script.display().to_string();
+        for key in [
+            "core.fsmonitor",
+            "core.pager",
+            "core.sshCommand",
+            "core.askPass",
+            "core.editor",
+            "diff.external",
+            "gpg.program",
+            "filter.evil.clean",
+            "filter.evil.process",
+            "credential.helper",
+        ] {
+            plain(&root, &["config", key, &script]);
+        }
+        plain(&root, &["config", "log.showSignature", "true"]);
+        plain(&root, &["config", "filter.evil.required", "true"]);
+        for hook in ["post-index-change", "fsmonitor-watchman", "reference-transaction"] {
+            fs::create_dir_all(root.join(".git/hooks")).expect("made");
+            fs::copy(&script, root.join(".git/hooks").join(hook)).expect("copied");
+        }
+        // Of another time, so that git has to look into it.
+        let file = fs::File::options().write(true).open(root.join("a")).expect("opened");
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("set");
+
+        let revision = Revision::of(&root).expect("a revision");
+        assert_eq!(revision.commit, signed.trim());
+        assert!(!revision.dirty);
+        assert_eq!(fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
+        fs::write(root.join("a"), "b").expect("written");
+        assert!(Revision::of(&root).expect("a revision").dirty);
+        assert_eq!(fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
+
+        // Filters of an included file and of a worktree of its own are the repository's, too.
+        fs::write(folder.path().join("more"), format!("[filter \"evil\"]\n\tclean = {script}\n"))
+            .expect("written");
+        plain(&root, &["config", "--remove-section", "filter.evil"]);
+        plain(&root, &["config", "include.path", &folder.path().join("more").display().to_string()]);
+        let _ = Revision::of(&root).expect("a revision");
+        assert_eq!(fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
+        plain(&root, &["config", "--unset", "include.path"]);
+        plain(&root, &["config", "extensions.worktreeConfig", "true"]);
+        plain(&root, &["config", "--worktree", "filter.evil.clean", &script]);
+        let _ = Revision::of(&root).expect("a revision");
+        assert_eq!(fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
+
+        // The trap is a trap: git as it is starts what is named.
+        let _ = Command::new("git").current_dir(&root).args(["status"]).output().expect("git is there");
+        assert_ne!(fs::read_to_string(&started).unwrap_or_default(), "");
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_switched_off_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        plain(folder.path(), &["init", "--quiet"]);
+        plain(folder.path(), &["commit", "--quiet", "--allow-empty", "--message", "first"]);
+        let config = folder.path().join(".git/config");
+        let text = fs::read_to_string(&config).expect("there");
+        fs::write(&config, format!("{text}[filter \"a=b\"]\n\tclean = true\n")).expect("written");
+        let error = Revision::of(folder.path()).expect_err("refused");
+        assert!(error.to_string().contains("the filter \"filter.a=b\""), "{error}");
+    }
 }

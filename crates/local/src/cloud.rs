@@ -38,8 +38,7 @@ impl Cloud {
                 let engine = DockerRunner::connect()
                     .await
                     .map_err(|source| LocalError::cloud("start a container of", source))?;
-                // Where the engine runs in a machine of its own, the host's network is that one's.
-                Runner::Docker(engine.host_network(cfg!(target_os = "linux")))
+                Runner::Docker(engine.host_network(true))
             }
         };
         let emulator = Emulator::builder()
@@ -62,6 +61,11 @@ impl Cloud {
         &self.endpoint
     }
 
+    /// The token of the emulator's control API.
+    pub(crate) fn control_token(&self) -> &str {
+        self.emulator.control_token()
+    }
+
     /// How many executions of the job there have been.
     pub(crate) async fn executions(&self) -> Result<usize, LocalError> {
         let mut count = 0;
@@ -82,8 +86,9 @@ impl Cloud {
     /// One question to the emulator's own port. HTTP/1.0, where an answer ends with its connection,
     /// keeps a client library out of a crate that asks nothing else.
     async fn get(&self, path: &str) -> io::Result<Value> {
-        let mut stream = TcpStream::connect(self.emulator.address()).await?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+        let address = self.emulator.address();
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
         let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -99,16 +104,13 @@ impl Cloud {
     }
 }
 
-/// This machine, as the container sees it. Docker Desktop, and what is like it, has a name for that
-/// ("Networking features", host.docker.internal), and forwards to the loopback address.
-fn host(container: &Container) -> &'static str {
-    match container {
-        Container::Docker if !cfg!(target_os = "linux") => "host.docker.internal",
-        _ => "127.0.0.1",
-    }
-}
+/// This machine, as the container sees it: containers run in the host's network. In Docker Desktop that
+/// is the setting "Enable host networking" (4.34 and later). Any other address would not do, because the
+/// embedded server has no TLS, and without TLS the container goes no further than loopback.
+const HOST: &str = "127.0.0.1";
 
-/// The job as Terraform makes it, apart from where the database is.
+/// The job as Terraform makes it, apart from where the database is: its own, and not the one that tests have
+/// of a healthy environment, because this one is what people use.
 fn job_resource(options: &LocalOptions, port: u16) -> Value {
     let value = |name: &str, value: &str| json!({"name": name, "value": value});
     json!({
@@ -119,7 +121,7 @@ fn job_resource(options: &LocalOptions, port: u16) -> Value {
                 "containers": [{
                     "image": options.image,
                     "env": [
-                        value("AUTH_DB_HOST", host(&options.container)),
+                        value("AUTH_DB_HOST", HOST),
                         value("AUTH_DB_PORT", &port.to_string()),
                         value("AUTH_DB_NAME", &options.database),
                         value("AUTH_DB_USER", &options.user),

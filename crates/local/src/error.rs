@@ -35,6 +35,14 @@ pub enum LocalError {
         /// The format this version reads and writes.
         known: u32,
     },
+    /// The directory, or something in it, is not what this program makes; nothing was touched.
+    #[error("{} {reason}; nothing in it was changed or deleted", path.display())]
+    NotOurs {
+        /// The directory.
+        path: PathBuf,
+        /// Why it cannot be this program's: a predicate.
+        reason: String,
+    },
     /// A file or directory of the state cannot be used.
     #[error("failed to {doing} {}", path.display())]
     State {

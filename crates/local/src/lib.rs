@@ -12,13 +12,13 @@
 mod cloud;
 mod database;
 mod error;
+mod folder;
+mod manifests;
+mod options;
 mod state;
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
-use std::time::Duration;
 
 use quill_admin_schema::{AUGUST_2026, SEED_ROLES};
 use tokio_postgres::types::ToSql;
@@ -28,51 +28,8 @@ use database::{Connection, Embedded};
 use state::State;
 
 pub use error::LocalError;
+pub use options::{Container, LocalOptions};
 pub use state::{Status, reset, status};
-
-/// What the local environment is to look like: the same names that a deployed one has.
-#[derive(Debug, Clone)]
-pub struct LocalOptions {
-    /// Where the environment keeps everything, usually `.quill-admin/local`.
-    pub state_dir: PathBuf,
-    /// What is started for the admin image.
-    pub container: Container,
-    /// The Google Cloud project.
-    pub project: String,
-    /// The region.
-    pub region: String,
-    /// The name of the Cloud Run job.
-    pub job: String,
-    /// The admin image the job runs: pinned, `…/admin@sha256:…`, where a program plays it; as the
-    /// Docker engine names it otherwise.
-    pub image: String,
-    /// The database's name.
-    pub database: String,
-    /// The database's user.
-    pub user: String,
-    /// The name of the secret that holds the user's password.
-    pub password_secret: String,
-    /// Notes on the job, for tools.
-    pub annotations: BTreeMap<String, String>,
-    /// How long the emulator takes to find a machine for a container. Zero for tests and
-    /// measurements; some time, to see what the real one looks like.
-    pub provisioning_delay: Duration,
-}
-
-/// What is started for the admin image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Container {
-    /// A program that plays the image's entry point. It is given the container's environment and
-    /// nothing of this process's own.
-    Program {
-        /// The program.
-        program: PathBuf,
-        /// Its arguments.
-        args: Vec<String>,
-    },
-    /// The image itself, which the Docker engine has to have.
-    Docker,
-}
 
 /// What a start is doing. A first start goes through all of them, in this order; a later one leaves
 /// out what is there.
@@ -143,6 +100,7 @@ impl Local {
         let complete = state.is_complete()?;
         let database = if complete {
             on_progress(Stage::StartingDatabase);
+            state.restore_manifests()?;
             let database = Embedded::start(&state.database()).await?;
             Embedded::warm_up();
             database
@@ -157,6 +115,7 @@ impl Local {
             create_tables(database.connect(&options.database, &options.user).await?).await?;
             database
         };
+        state.keep_manifests()?;
         on_progress(Stage::StartingCloud);
         let cloud = Cloud::start(&options, database.port(), &state.cloud()).await?;
         if !complete {
@@ -177,6 +136,12 @@ impl Local {
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.cloud.endpoint()
+    }
+
+    /// The token that calls of the emulator's control API need, in the header `emulator-token`.
+    #[must_use]
+    pub fn control_token(&self) -> &str {
+        self.cloud.control_token()
     }
 
     /// How to look into the database with a client of one's own.

@@ -2,28 +2,29 @@
 //!
 //! ```text
 //! .quill-admin/local/
+//!   quill-admin-local  says that quill-admin made the folder, see `folder`
 //!   lock         held by the process that has the environment running
 //!   layout.json  written last on first use: from then on the rest is complete
 //!   database/    PostgreSQL's files
 //!   cloud.json   what the emulator remembers
+//!   manifests.json  what the database cannot start without, see `manifests`
 //! ```
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::LocalError;
+use crate::folder::{CLOUD, DATABASE, Folder, IGNORE, LAYOUT, LAYOUT_PART, LOCK, read_all};
+use crate::{LocalError, manifests};
 
 /// The form of everything below the state directory. A change that an older state cannot be used
 /// with counts up.
 const FORMAT: u32 = 1;
-
-const LOCK: &str = "lock";
-const LAYOUT: &str = "layout.json";
 
 #[derive(Serialize, Deserialize)]
 struct Layout {
@@ -32,7 +33,7 @@ struct Layout {
 
 /// The state directory, held by this process.
 pub(crate) struct State {
-    directory: PathBuf,
+    folder: Folder,
     /// Locked until it is closed, which the end of the process does too.
     _lock: File,
 }
@@ -40,26 +41,28 @@ pub(crate) struct State {
 impl State {
     /// Takes hold of the directory, which is created where it is missing.
     pub(crate) fn hold(directory: &Path) -> Result<Self, LocalError> {
-        create_private(directory).map_err(|source| LocalError::state("create", directory, source))?;
-        let lock = lock(directory)?;
-        Ok(Self { directory: directory.to_owned(), _lock: lock })
+        let folder = Folder::make(directory)?;
+        let lock = lock(&folder)?;
+        folder.clear_unnamed()?;
+        Ok(Self { folder, _lock: lock })
     }
 
     pub(crate) fn database(&self) -> PathBuf {
-        self.directory.join("database")
+        self.folder.path().join(DATABASE)
     }
 
     pub(crate) fn cloud(&self) -> PathBuf {
-        self.directory.join("cloud.json")
+        self.folder.path().join(CLOUD)
     }
 
     /// Whether an earlier start has completed it.
     pub(crate) fn is_complete(&self) -> Result<bool, LocalError> {
-        match read_layout(&self.directory)? {
+        match read_layout(&self.folder)? {
             None => Ok(false),
             Some(Layout { format: FORMAT }) => Ok(true),
             Some(Layout { format }) => {
-                Err(LocalError::Format { directory: self.directory.clone(), found: format, known: FORMAT })
+                let directory = self.folder.path().to_owned();
+                Err(LocalError::Format { directory, found: format, known: FORMAT })
             }
         }
     }
@@ -67,37 +70,28 @@ impl State {
     /// Begins an environment: in a directory that is empty, whatever a first start that did not come
     /// to its end has left.
     pub(crate) fn begin(&self) -> Result<(), LocalError> {
-        self.clear()?;
+        self.folder.clear()?;
         // Most playgrounds are inside a repository, and none of this is for it.
-        let ignore = self.directory.join(".gitignore");
-        fs::write(&ignore, "*\n").map_err(|source| LocalError::state("write", &ignore, source))
+        self.folder.write(IGNORE, b"*\n")
     }
 
-    fn clear(&self) -> Result<(), LocalError> {
-        let entries = fs::read_dir(&self.directory)
-            .map_err(|source| LocalError::state("read", &self.directory, source))?;
-        for entry in entries {
-            let path = entry.map_err(|source| LocalError::state("read", &self.directory, source))?.path();
-            // The lock file stays: whoever waits for it must wait for this one.
-            if path.file_name().is_some_and(|name| name == LOCK) {
-                continue;
-            }
-            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            removed.map_err(|source| LocalError::state("remove", &path, source))?;
-        }
-        Ok(())
+    /// Puts right what a process that was killed at its start has left of the database's manifests.
+    pub(crate) fn restore_manifests(&self) -> Result<(), LocalError> {
+        manifests::restore(&self.folder)
+    }
+
+    /// Keeps the manifests of a database that has started.
+    pub(crate) fn keep_manifests(&self) -> Result<(), LocalError> {
+        manifests::keep(&self.folder)
     }
 
     /// Records that everything is in place.
     pub(crate) fn mark_complete(&self) -> Result<(), LocalError> {
-        let path = self.directory.join(LAYOUT);
-        let write = || -> io::Result<()> {
-            // Under another name first: the file is there whole or not at all.
-            let part = self.directory.join("layout.json.part");
-            fs::write(&part, serde_json::to_vec(&Layout { format: FORMAT })?)?;
-            fs::rename(&part, &path)
-        };
-        write().map_err(|source| LocalError::state("write", &path, source))
+        let layout = serde_json::to_vec(&Layout { format: FORMAT })
+            .map_err(|error| LocalError::state("write", &self.folder.path().join(LAYOUT), error.into()))?;
+        // Under another name first: the file is there whole or not at all.
+        self.folder.write(LAYOUT_PART, &layout)?;
+        self.folder.rename(LAYOUT_PART, LAYOUT)
     }
 }
 
@@ -114,43 +108,40 @@ pub struct Status {
     pub bytes: u64,
 }
 
-/// Looks at a state directory, which need not exist. Nothing is started or changed.
+/// Looks at a state directory, which need not exist. Nothing is started or changed. Fails where it
+/// is not one that this program made.
 pub fn status(directory: &Path) -> Result<Status, LocalError> {
-    let directory = directory.to_owned();
-    if !directory.exists() {
-        return Ok(Status { directory, exists: false, in_use: false, bytes: 0 });
-    }
-    let in_use = match OpenOptions::new().read(true).open(directory.join(LOCK)) {
+    let Some(folder) = Folder::open(directory)? else {
+        return Ok(Status { directory: directory.to_owned(), exists: false, in_use: false, bytes: 0 });
+    };
+    let in_use = match folder.file(LOCK, OFlags::RDONLY) {
         // Shared, so that two that only look do not see each other.
         Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
         Err(_) => false,
     };
     Ok(Status {
-        exists: read_layout(&directory)?.is_some(),
+        exists: read_layout(&folder)?.is_some(),
         in_use,
-        bytes: size(&directory).map_err(|source| LocalError::state("read", &directory, source))?,
-        directory,
+        bytes: folder.size()?,
+        directory: directory.to_owned(),
     })
 }
 
 /// Removes everything an environment has kept: its users, its executions, their logs.
 ///
-/// Refused while the environment is running. Returns whether there was anything to remove.
+/// Refused while the environment is running, and where the directory, or anything in it, is not what
+/// this program made: nothing is removed then. Returns whether there was anything to remove.
 pub fn reset(directory: &Path) -> Result<bool, LocalError> {
-    if !directory.exists() {
-        return Ok(false);
-    }
-    let state = State { directory: directory.to_owned(), _lock: lock(directory)? };
-    let existed = read_layout(directory).map_or(true, |layout| layout.is_some());
-    state.clear()?;
+    let Some(folder) = Folder::open(directory)? else { return Ok(false) };
+    let state = State { _lock: lock(&folder)?, folder };
+    let existed = read_layout(&state.folder).map_or(true, |layout| layout.is_some());
+    state.folder.clear()?;
     Ok(existed)
 }
 
-fn lock(directory: &Path) -> Result<File, LocalError> {
-    let path = directory.join(LOCK);
-    let failed = |source| LocalError::state("lock", &path, source);
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+fn lock(folder: &Folder) -> Result<File, LocalError> {
+    let failed = |source| LocalError::state("lock", &folder.path().join(LOCK), source);
+    let mut file = folder.file(LOCK, OFlags::RDWR | OFlags::CREATE).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {
             // For the message to the next one, below.
@@ -161,46 +152,18 @@ fn lock(directory: &Path) -> Result<File, LocalError> {
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
-            Err(LocalError::InUse { directory: directory.to_owned(), process: holder.trim().parse().ok() })
+            let directory = folder.path().to_owned();
+            Err(LocalError::InUse { directory, process: holder.trim().parse().ok() })
         }
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 
-fn read_layout(directory: &Path) -> Result<Option<Layout>, LocalError> {
-    let path = directory.join(LAYOUT);
-    match fs::read(&path) {
-        Ok(text) => serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|error| LocalError::state("read", &path, error.into())),
+fn read_layout(folder: &Folder) -> Result<Option<Layout>, LocalError> {
+    let failed = |source| LocalError::state("read", &folder.path().join(LAYOUT), source);
+    match folder.file(LAYOUT, OFlags::RDONLY).and_then(read_all) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| failed(error.into())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(LocalError::state("read", &path, source)),
+        Err(source) => Err(failed(source)),
     }
-}
-
-/// A directory that nobody else can look into: it holds people's names and password hashes.
-fn create_private(directory: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)?;
-    // It may have been there, made by somebody with other ideas.
-    #[cfg(unix)]
-    fs::set_permissions(directory, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-    Ok(())
-}
-
-fn size(path: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        let found = match entry.metadata() {
-            // A running database removes files while we look.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            found => found?,
-        };
-        bytes += if found.is_dir() { size(&entry.path())? } else { found.len() };
-    }
-    Ok(bytes)
 }

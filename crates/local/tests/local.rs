@@ -11,13 +11,10 @@ use std::{
 };
 
 use quill_admin_local::{Container, Local, LocalError, LocalOptions, Stage, reset, status};
+use quill_admin_testkit::http::Request;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_postgres::NoTls;
 
 const JOB: &str = "projects/quill-medical-local/locations/europe-west2/jobs/quill-admin-local";
@@ -61,21 +58,11 @@ async fn porters(local: &Local) -> i64 {
     client.query_one("SELECT count(*) FROM roles WHERE name = 'Porter'", &[]).await.unwrap().get(0)
 }
 
-/// One request to the emulator; HTTP/1.0, where the answer ends with the connection.
+/// One request to the emulator. It answers on the test's own thread, which must not wait for it.
 async fn call(local: &Local, method: &str, path: &str, body: &Value) -> Value {
-    let address = local.endpoint().strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let body = body.to_string();
-    let head = format!(
-        "{method} {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all((head + &body).as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains(" 200 "), "{answer}");
-    serde_json::from_str(body).unwrap()
+    let address = local.endpoint().strip_prefix("http://").unwrap().to_owned();
+    let request = Request::new(method, path).json(body);
+    tokio::task::spawn_blocking(move || request.send(&address)).await.unwrap().expect(200).json()
 }
 
 #[tokio::test]
@@ -150,7 +137,9 @@ async fn what_happened_is_there_at_the_next_start_and_gone_after_a_reset() {
     assert!(reset(&state_dir).unwrap());
     assert!(!status(&state_dir).unwrap().exists);
     let left: Vec<_> = fs::read_dir(&state_dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left, ["lock"]);
+    let mut left = left;
+    left.sort();
+    assert_eq!(left, ["lock", "quill-admin-local"]);
 }
 
 #[cfg(unix)]
@@ -273,6 +262,29 @@ async fn a_killed_process_loses_nothing_that_was_committed() {
     local.shutdown().await.unwrap();
 }
 
+/// The embedded server writes them in place with each start: killed at that moment, it leaves them so.
+#[tokio::test]
+async fn a_start_that_was_killed_while_it_wrote_the_manifests_is_put_right_by_the_next() {
+    let home = TempDir::new().unwrap();
+    let local = start(home.path()).await;
+    connect(&local).await.batch_execute(PORTER).await.unwrap();
+    local.shutdown().await.unwrap();
+    let below = home.path().join("database/tmp/pglite");
+    let files =
+        [".pglite-oxide-runtime-layout.json", "base/.pglite-oxide-pgdata-overlay.json", "base/PG_VERSION"];
+    for (file, kept) in files.iter().flat_map(|file| [(file, 0), (file, 1)]) {
+        let path = below.join(file);
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..kept]).unwrap();
+        fs::write(home.path().join(".tmpLeft"), "of a file that was being written").unwrap();
+        let local = start(home.path()).await;
+        assert_eq!(porters(&local).await, 1, "{file} with {kept} bytes");
+        local.shutdown().await.unwrap();
+        assert_eq!(fs::read(&path).unwrap(), whole, "{file}");
+        assert!(!home.path().join(".tmpLeft").exists());
+    }
+}
+
 #[tokio::test]
 async fn a_first_start_that_is_killed_half_way_is_begun_again() {
     let home = TempDir::new().unwrap();
@@ -295,4 +307,146 @@ async fn a_state_of_another_version_is_refused_by_name() {
     // A reset needs to understand nothing.
     assert!(reset(home.path()).unwrap());
     start(home.path()).await.shutdown().await.unwrap();
+}
+
+/// Everything below a folder: names, modes and contents.
+#[cfg(unix)]
+fn picture(folder: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let found = fs::symlink_metadata(&path).unwrap();
+        let content = if found.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        all.push((path.clone(), found.permissions().mode(), content));
+        if found.is_dir() {
+            all.extend(picture(&path));
+        }
+    }
+    all.sort();
+    all
+}
+
+/// Puts something in the place of the state, beside what must stay.
+#[cfg(unix)]
+type Prepare<'a> = Box<dyn Fn(&Path, &Path) + 'a>;
+
+#[cfg(unix)]
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one list of cases")]
+async fn what_it_did_not_make_is_neither_deleted_nor_changed() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let made_by = |prepare: &dyn Fn(&Path, &Path)| {
+        let home = TempDir::new().unwrap();
+        let precious = home.path().join("precious");
+        fs::create_dir_all(precious.join("local")).unwrap();
+        fs::create_dir_all(precious.join("database")).unwrap();
+        for name in ["thesis.tex", "local/thesis.tex", "database/thesis.tex"] {
+            fs::write(precious.join(name), "precious").unwrap();
+        }
+        fs::set_permissions(&precious, fs::Permissions::from_mode(0o755)).unwrap();
+        let state = home.path().join(".quill-admin/local");
+        prepare(&state, &precious);
+        (home, state)
+    };
+    let own = |state: &Path| {
+        fs::create_dir_all(state).unwrap();
+        fs::write(state.join("layout.json"), r#"{"format": 1}"#).unwrap();
+        fs::write(state.join("quill-admin-local"), "").unwrap();
+    };
+    let cases: Vec<(&str, Prepare<'_>)> = vec![
+        (
+            "the folder is a link",
+            Box::new(|state, precious| {
+                fs::create_dir(state.parent().unwrap()).unwrap();
+                symlink(precious, state).unwrap();
+            }),
+        ),
+        (
+            "the folder is a link into nothing",
+            Box::new(|state, precious| {
+                fs::create_dir(state.parent().unwrap()).unwrap();
+                symlink(precious.join("nothing"), state).unwrap();
+            }),
+        ),
+        (
+            "its parent is a link",
+            Box::new(|state, precious| symlink(precious, state.parent().unwrap()).unwrap()),
+        ),
+        (
+            "the folder is a file",
+            Box::new(|state, _| {
+                fs::create_dir(state.parent().unwrap()).unwrap();
+                fs::write(state, "x").unwrap();
+            }),
+        ),
+        (
+            "the database is a link",
+            Box::new(|state, precious| {
+                own(state);
+                symlink(precious.join("database"), state.join("database")).unwrap();
+            }),
+        ),
+        (
+            "a link in the database",
+            Box::new(|state, precious| {
+                own(state);
+                fs::create_dir_all(state.join("database/base")).unwrap();
+                symlink(precious, state.join("database/base/1")).unwrap();
+            }),
+        ),
+        (
+            "a file is a link",
+            Box::new(|state, precious| {
+                own(state);
+                symlink(precious.join("thesis.tex"), state.join("cloud.json")).unwrap();
+            }),
+        ),
+        (
+            "the marker is a link",
+            Box::new(|state, precious| {
+                fs::create_dir_all(state).unwrap();
+                symlink(precious.join("thesis.tex"), state.join("quill-admin-local")).unwrap();
+            }),
+        ),
+        (
+            "somebody's file in it",
+            Box::new(|state, _| {
+                own(state);
+                fs::write(state.join("notes.txt"), "mine").unwrap();
+            }),
+        ),
+        (
+            "somebody's folder",
+            Box::new(|state, _| {
+                fs::create_dir_all(state.join("database")).unwrap();
+                fs::write(state.join("database/mine"), "mine").unwrap();
+                fs::write(state.join("lock"), "").unwrap();
+            }),
+        ),
+    ];
+    for (case, prepare) in cases {
+        let (home, state) = made_by(&*prepare);
+        let before = picture(home.path());
+        for refused in
+            [Local::start(options(&state), |_| {}).await.err(), reset(&state).err(), status(&state).err()]
+        {
+            let refused = refused.unwrap_or_else(|| panic!("{case}: not refused"));
+            assert!(matches!(refused, LocalError::NotOurs { .. }), "{case}: {refused}");
+        }
+        assert_eq!(picture(home.path()), before, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_state_of_before_the_marker_is_taken_over() {
+    let home = TempDir::new().unwrap();
+    let state = home.path().join(".quill-admin/local");
+    start(&state).await.shutdown().await.unwrap();
+    fs::remove_file(state.join("quill-admin-local")).unwrap();
+    let (local, stages) = start_watched(&state).await;
+    assert!(!stages.contains(&Stage::CreatingTables), "it was not begun again: {stages:?}");
+    local.shutdown().await.unwrap();
+    assert!(state.join("quill-admin-local").exists());
+    assert!(reset(&state).unwrap());
 }

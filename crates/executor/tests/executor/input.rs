@@ -3,9 +3,10 @@
 use std::os::unix::ffi::OsStringExt;
 use std::process::Stdio;
 
-use quill_admin_contract::{ActionName, ExitCode};
+use quill_admin_contract::{ActionName, Claim, ExitCode, ProofKey};
 use quill_admin_testkit::needs_postgres;
 use quill_admin_testkit::postgres::{Database, Generation};
+use serde_json::Value;
 
 use crate::run::{Executor, HASH};
 
@@ -103,6 +104,51 @@ fn a_newer_callers_image_is_too_old() {
 }
 
 #[test]
+fn the_answer_is_in_the_version_that_was_asked_for() {
+    let hex = "0123456789abcdef".repeat(4);
+    let key: ProofKey = hex.parse().expect("a key");
+    let asked = |version: &str| {
+        nowhere()
+            .set("ADMIN_ACTION", "never-heard-of")
+            .set("ADMIN_CONTRACT", version)
+            .set("ADMIN_PROOF_KEY", &hex)
+            .set("CLOUD_RUN_EXECUTION", "quill-admin-staging-abcde")
+    };
+    let last = |executor: Executor, code| executor.run().expect(code).lines().pop().expect("a line");
+    // Version 1: exactly as it has always been.
+    let old = last(asked("1"), ExitCode::Usage);
+    let keys: Vec<&String> = old["quill_admin"].as_object().expect("keys").keys().collect();
+    assert_eq!(keys.len(), 4, "contract, request_id, exit_code, outcome: {keys:?}");
+    assert_eq!(old["quill_admin"]["contract"], 1);
+    assert!(!Claim::from_payload(&old, Some(&key)).expect("a result").proven);
+    // Version 2, and the newest where another or none is asked for: proven, and of this execution.
+    for (executor, code) in [
+        (asked("2"), ExitCode::Usage),
+        (asked("2").unset("ADMIN_CONTRACT"), ExitCode::Usage),
+        (asked("99"), ExitCode::ImageTooOld),
+        (asked("zero"), ExitCode::Usage),
+    ] {
+        let new = last(executor, code);
+        let claim = Claim::from_payload(&new, Some(&key)).expect("a result");
+        assert!(claim.proven, "{new}");
+        assert_eq!((claim.line.contract, claim.line.exit_code), (2, code.code()));
+        assert_eq!(claim.line.execution.as_deref(), Some("quill-admin-staging-abcde"));
+        // The copies beside it say the same.
+        assert_eq!(Claim::from_payload(&new, None).expect("a result").line, claim.line);
+        let other = "f".repeat(64).parse().expect("a key");
+        assert!(!Claim::from_payload(&new, Some(&other)).expect("a result").proven);
+    }
+    // Without a key there is nothing to prove it with; a bad one is refused.
+    let by_hand = last(asked("2").unset("ADMIN_PROOF_KEY"), ExitCode::Usage);
+    assert_eq!(
+        (&by_hand["quill_admin"]["proof"], &by_hand["quill_admin"]["result"]),
+        (&Value::Null, &Value::Null)
+    );
+    let bad = asked("2").set("ADMIN_PROOF_KEY", "planted").run().expect(ExitCode::Usage);
+    assert!(bad.message().contains("ADMIN_PROOF_KEY: "), "{}", bad.message());
+}
+
+#[test]
 fn a_file_of_certificates_that_cannot_be_used_is_named() {
     let directory = tempfile::tempdir().expect("a directory");
     let empty = directory.path().join("empty.pem");
@@ -110,7 +156,11 @@ fn a_file_of_certificates_that_cannot_be_used_is_named() {
     std::fs::write(&empty, "no certificate\n").expect("written");
     std::fs::write(&broken, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
         .expect("written");
-    for path in [&empty, &broken, &directory.path().join("absent.pem")] {
+    // One that never ends, and one that nobody writes to.
+    let endless = std::path::PathBuf::from("/dev/zero");
+    let fifo = directory.path().join("fifo.pem");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("started").success());
+    for path in [&empty, &broken, &directory.path().join("absent.pem"), &endless, &fifo] {
         for mode in ["verify-ca", "verify-full"] {
             let path = path.to_str().expect("UTF-8");
             let ended = nowhere()
@@ -159,14 +209,14 @@ fn cloud_run_gets_json_and_always_a_result_line() {
         Executor::on(&db, "check").set("CLOUD_RUN_JOB", "quill-admin-staging").set("ADMIN_ACTOR", "a@b");
     let ended = cloud.clone().unset("ADMIN_LOG_FORMAT").run().expect(ExitCode::Success);
     assert_eq!(ended.lines().len(), 3, "{}", ended.text);
-    assert_eq!(ended.result().actor.map(String::from).as_deref(), Some("a@b"));
+    assert_eq!(ended.result().actor.as_deref(), Some("a@b"));
     assert_eq!(ended.result().contract, quill_admin_contract::CONTRACT_VERSION);
 
     let ended = cloud.set("ADMIN_LOG_FORMAT", "text").run();
     let lines: Vec<&str> = ended.text.lines().collect();
     assert!(lines[0].starts_with("connecting to "), "{}", ended.text);
     let last = serde_json::from_str(lines[lines.len() - 1]).expect("JSON");
-    assert!(quill_admin_contract::ResultLine::from_payload(&last).is_some());
+    assert!(Claim::from_payload(&last, None).is_some());
 }
 
 #[test]

@@ -7,9 +7,12 @@
 mod actions;
 mod concurrency;
 mod input;
+mod names;
 mod network;
+mod pinned;
 mod proxy;
 mod refusals;
 mod run;
 mod secrets;
 mod tls;
+mod trust;

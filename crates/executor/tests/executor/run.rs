@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use quill_admin_contract::{Change, ExitCode, Outcome, ResultLine, UserState, WarningCode};
+use quill_admin_contract::{Change, Claim, ExitCode, Outcome, ResultLine, UserState, WarningCode};
 use quill_admin_testkit::postgres::Database;
 use serde_json::Value;
 
@@ -19,7 +19,8 @@ pub(crate) const OTHER_HASH: &str =
     "$argon2id$v=19$m=65536,t=3,p=4$b3RoZXJzYWx0b3RoZXJzYQ$JObG1sJzVLmYRhYRdescudvJCsgt3ubb4dWRWJTmaac";
 
 /// Variables whose values nobody may ever print.
-const SECRETS: [&str; 4] = ["ADMIN_PASSWORD", "ADMIN_PASSWORD_HASH", "AUTH_DB_PASSWORD", "CORE_DB_PASSWORD"];
+const SECRETS: [&str; 5] =
+    ["ADMIN_PASSWORD", "ADMIN_PASSWORD_HASH", "ADMIN_PROOF_KEY", "AUTH_DB_PASSWORD", "CORE_DB_PASSWORD"];
 
 /// An executor about to be started.
 #[derive(Clone)]
@@ -192,11 +193,11 @@ impl Ended {
         let lines = self.lines();
         let last = lines.last().unwrap_or_else(|| panic!("nothing was printed"));
         for line in &lines[..lines.len() - 1] {
-            assert_eq!(ResultLine::from_payload(line), None, "the result is the last line");
+            assert_eq!(Claim::from_payload(line, None), None, "the result is the last line");
         }
         let failed = last["quill_admin"]["exit_code"] != 0;
         assert_eq!(last["severity"], if failed { "ERROR" } else { "INFO" });
-        ResultLine::from_payload(last).unwrap_or_else(|| panic!("no result: {last}"))
+        Claim::from_payload(last, None).unwrap_or_else(|| panic!("no result: {last}")).line
     }
 
     pub(crate) fn outcome(&self) -> Outcome {
@@ -220,6 +221,7 @@ impl Ended {
             Change::Password => "password".to_owned(),
             Change::RoleAdded { role } => format!("+ {role}"),
             Change::RoleRemoved { role } => format!("- {role}"),
+            Change::Other(other) => panic!("the executor makes no such change: {other:?}"),
         };
         self.outcome().changes().iter().map(short).collect()
     }

@@ -110,7 +110,7 @@ fn a_server_that_insists_on_tls_refuses_in_its_own_words() {
 }
 
 /// Runs statements on a server of the test's own, as its superuser.
-async fn administer(server: &Server, statements: &[&str]) {
+pub(crate) async fn administer(server: &Server, statements: &[&str]) {
     let access = server.access();
     let (client, connection) = Config::new()
         .host(&access.host)
@@ -130,7 +130,7 @@ async fn administer(server: &Server, statements: &[&str]) {
 }
 
 /// A server of the test's own, because its TLS is changed; the tables are in its first database.
-async fn own_server() -> (Server, Executor) {
+pub(crate) async fn own_server() -> (Server, Executor) {
     let server = Server::start().expect("a server");
     administer(&server, &[AUGUST_2026, SEED_ROLES]).await;
     let access = server.access();
@@ -147,7 +147,7 @@ async fn own_server() -> (Server, Executor) {
 }
 
 /// Settings are read again a moment after they were told to: until then the old ones answer.
-fn until(executor: &Executor, reached: impl Fn(&Ended) -> bool) -> Ended {
+pub(crate) fn until(executor: &Executor, reached: impl Fn(&Ended) -> bool) -> Ended {
     let started = std::time::Instant::now();
     loop {
         let ended = executor.run();

@@ -1,0 +1,273 @@
+//! The line to the server: a socket, TLS on it, and the guard that keeps the password on this side.
+//!
+//! The password proves who we are, and is given to nobody. It is proven with SCRAM-SHA-256
+//! (RFC 5802, RFC 7677), from which a server learns nothing it did not store before, and beyond this
+//! machine with SCRAM-SHA-256-PLUS over TLS only: there the proof holds for the one TLS connection
+//! whose other end has the certificate's key, so that nobody in between can pass it on, and the
+//! server proves in return that it knows the user. This is libpq's `channel_binding=require` with
+//! `require_auth=scram-sha-256`.
+
+use std::io;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use quill_admin_contract::TlsMode;
+use rustls::pki_types::ServerName;
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+use tokio_rustls::TlsConnector;
+use x509_cert::Certificate;
+use x509_cert::der::Decode as _;
+use x509_cert::der::oid::db::rfc5912 as oid;
+
+use crate::failure::{Attempt, broken};
+use crate::guard::Guard;
+
+/// How long one address of the host gets. An address that swallows packets would otherwise take more
+/// than two minutes, and the host may have another.
+const PER_ADDRESS: Duration = Duration::from_secs(4);
+
+/// What a client sends to ask for TLS: eight bytes of length, then the code 1234.5679 (PostgreSQL's
+/// manual, "Message Formats", `SSLRequest`).
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+/// One address of the database's host.
+#[derive(Debug, Clone)]
+pub(crate) enum Address {
+    /// An IP address and a port.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket.
+    #[cfg(unix)]
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Whether nothing leaves this machine on the way there. Goes by the address that is connected
+    /// to: a name may mean anything, and another thing a moment later.
+    fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            #[cfg(unix)]
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+/// How one address is connected to.
+#[derive(Clone)]
+pub(crate) struct Route {
+    pub(crate) address: Address,
+    /// The host as it was given: the name that `verify-full` looks for in the certificate.
+    pub(crate) host: String,
+    pub(crate) mode: TlsMode,
+    pub(crate) tls: TlsConnector,
+}
+
+impl Route {
+    /// Whether the server has to prove over TLS that it knows the user.
+    pub(crate) fn needs_binding(&self) -> bool {
+        !self.address.is_local()
+    }
+
+    /// Opens a line, up to where PostgreSQL's own protocol begins.
+    pub(crate) async fn open(&self) -> Result<Line, Attempt> {
+        let beyond = self.needs_binding();
+        if beyond && self.mode == TlsMode::Disable {
+            return Err(Attempt::Refused(
+                "TLS is switched off (AUTH_DB_SSLMODE or CORE_DB_SSLMODE is disable), and the password is proven \
+                 beyond this machine over TLS only: set it to require"
+                    .to_owned(),
+            ));
+        }
+        let mut socket = self.connect().await.map_err(|error| broken(&error))?;
+        let encrypted = self.wants_tls() && ask_for_tls(&mut socket).await?;
+        if self.wants_tls() && !encrypted && (beyond || self.mode != TlsMode::Prefer) {
+            return Err(Attempt::Refused(
+                "the server does not support TLS, and without it the password is not proven: switch TLS on there"
+                    .to_owned(),
+            ));
+        }
+        let inner = if encrypted {
+            let name = ServerName::try_from(self.host.clone())
+                .map_err(|error| Attempt::Refused(format!("TLS: {error}")))?;
+            let stream = self.tls.connect(name, socket).await.map_err(|error| broken(&error))?;
+            Inner::Tls(Box::new(stream))
+        } else {
+            Inner::Plain(socket)
+        };
+        let binding = inner.end_point();
+        if beyond && binding.is_none() {
+            return Err(Attempt::Refused(
+                "the password cannot be bound to the server's certificate, because that is signed in a way that \
+                 names no hash (as Ed25519 and RSA-PSS are): give the server one signed with SHA-256"
+                    .to_owned(),
+            ));
+        }
+        Ok(Line { inner, binding, guard: Guard::new(beyond) })
+    }
+
+    fn wants_tls(&self) -> bool {
+        match &self.address {
+            Address::Tcp(_) => self.mode != TlsMode::Disable,
+            // PostgreSQL has no TLS on Unix sockets.
+            #[cfg(unix)]
+            Address::Unix(_) => false,
+        }
+    }
+
+    async fn connect(&self) -> io::Result<Socket> {
+        match &self.address {
+            Address::Tcp(address) => {
+                let stream = within(TcpStream::connect(address)).await?;
+                stream.set_nodelay(true)?;
+                Ok(Box::new(stream))
+            }
+            #[cfg(unix)]
+            Address::Unix(path) => Ok(Box::new(within(tokio::net::UnixStream::connect(path)).await?)),
+        }
+    }
+}
+
+async fn within<T>(connect: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(PER_ADDRESS, connect)
+        .await
+        .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "connection timed out")))
+}
+
+/// Asks whether the server has TLS. Exactly one byte is read: what comes after it in clear would
+/// otherwise be taken for something said inside TLS.
+async fn ask_for_tls(socket: &mut Socket) -> Result<bool, Attempt> {
+    socket.write_all(&SSL_REQUEST).await.map_err(|error| broken(&error))?;
+    match socket.read_u8().await.map_err(|error| broken(&error))? {
+        b'S' => Ok(true),
+        b'N' => Ok(false),
+        // A server that cannot start a process for us answers so. Its words are not shown: whoever
+        // stands in between may have written them.
+        b'E' => Err(Attempt::NotYet("the server answered with an error before TLS".to_owned())),
+        _ => Err(Attempt::Refused("what answers there is not PostgreSQL".to_owned())),
+    }
+}
+
+/// A TCP or Unix socket.
+type Socket = Box<dyn Duplex>;
+
+/// What bytes can be read from and written to.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+enum Inner {
+    Plain(Socket),
+    Tls(Box<tokio_rustls::client::TlsStream<Socket>>),
+}
+
+impl Inner {
+    /// The hash of the server's certificate that SCRAM is bound to (`tls-server-end-point`, RFC 5929
+    /// section 4.1): `None` without TLS, or where the certificate's signature names no hash.
+    fn end_point(&self) -> Option<Vec<u8>> {
+        let Self::Tls(stream) = self else { return None };
+        let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+        let signature = Certificate::from_der(certificate).ok()?.signature_algorithm.oid;
+        match signature {
+            // RFC 5929 has SHA-256 stand in for the two hashes that are broken.
+            oid::SHA_1_WITH_RSA_ENCRYPTION | oid::SHA_256_WITH_RSA_ENCRYPTION | oid::ECDSA_WITH_SHA_256 => {
+                Some(Sha256::digest(certificate).to_vec())
+            }
+            oid::SHA_384_WITH_RSA_ENCRYPTION | oid::ECDSA_WITH_SHA_384 => {
+                Some(Sha384::digest(certificate).to_vec())
+            }
+            oid::SHA_512_WITH_RSA_ENCRYPTION | oid::ECDSA_WITH_SHA_512 => {
+                Some(Sha512::digest(certificate).to_vec())
+            }
+            _ => None,
+        }
+    }
+
+    fn pin(&mut self) -> Pin<&mut dyn Duplex> {
+        match self {
+            Self::Plain(socket) => Pin::new(&mut **socket),
+            Self::Tls(stream) => Pin::new(&mut **stream),
+        }
+    }
+}
+
+/// An open line. PostgreSQL's protocol is spoken over it by `tokio-postgres`, which is handed it as
+/// a TLS stream that is ready, whether TLS is on it or not.
+pub(crate) struct Line {
+    inner: Inner,
+    binding: Option<Vec<u8>>,
+    guard: Guard,
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        std::task::ready!(this.inner.pin().poll_read(context, buffer))?;
+        Poll::Ready(this.guard.inspect(&buffer.filled()[before..]).map_err(io::Error::other))
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.get_mut().inner.pin().poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().inner.pin().poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().inner.pin().poll_shutdown(context)
+    }
+}
+
+impl TlsStream for Line {
+    fn channel_binding(&self) -> ChannelBinding {
+        self.binding.clone().map_or_else(ChannelBinding::none, ChannelBinding::tls_server_end_point)
+    }
+}
+
+/// Tells `tokio-postgres` that TLS has been seen to.
+pub(crate) struct Ready;
+
+impl TlsConnect<Line> for Ready {
+    type Stream = Line;
+    type Error = io::Error;
+    type Future = std::future::Ready<io::Result<Line>>;
+
+    fn connect(self, line: Line) -> Self::Future {
+        std::future::ready(Ok(line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::Address;
+
+    #[test]
+    fn only_loopback_is_this_machine() {
+        let local = |text: &str| Address::Tcp(text.parse::<SocketAddr>().expect(text)).is_local();
+        for text in ["127.0.0.1:5432", "127.9.9.9:1", "[::1]:5432", "[::ffff:127.0.0.1]:5432"] {
+            assert!(local(text), "{text}");
+        }
+        for text in
+            ["10.0.0.3:5432", "0.0.0.0:5432", "[::]:1", "169.254.1.1:1", "[::ffff:10.0.0.1]:1", "[fe80::1]:1"]
+        {
+            assert!(!local(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What the six tasks do today, pinned at the executor's seam: for each seeded case the rows that are
+//! different afterwards, the exit code, the message and the record, on both generations of the tables.
+//!
+//! `QUILL_ADMIN_TEST_REWRITE_CASES=1 cargo test --release --workspace --test executor -- pinned::`
+//! writes `tests/pinned.jsonl` anew. [`observe`] takes what runs a case: another implementation is held
+//! against this one with the same cases.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quill_admin_contract::{ExitCode, Outcome};
+use quill_admin_testkit::cases::{Case, Golden, Observation, changed, rows};
+use quill_admin_testkit::needs_postgres;
+use quill_admin_testkit::postgres::{Database, Generation};
+use serde_json::{Value, json};
+
+use crate::run::{Ended, Executor};
+
+/// How many seeds; each is a case on both generations.
+const SEEDS: u64 = 112;
+
+/// What runs a case against a database that has been prepared for it.
+type Runner = fn(&Case, &Database) -> Ended;
+
+/// Today's executor.
+fn executor(case: &Case, db: &Database) -> Ended {
+    case.task.iter().fold(Executor::on(db, "none"), |executor, (name, value)| executor.set(name, value)).run()
+}
+
+/// Prepares the database, runs the case and says what came of it.
+fn observe(case: &Case, db: &Database, run: Runner) -> Observation {
+    case.prepare(db);
+    let before = rows(db);
+    let ended = run(case, db);
+    let line = ended.result();
+    let mut outcome = serde_json::to_value(&line.outcome).expect("JSON");
+    if let Some(database) = outcome.get_mut("database") {
+        // Where it was, not what was found.
+        for volatile in ["server_version", "database", "user"] {
+            database[volatile] = Value::Null;
+        }
+    }
+    let version = db.value("SHOW server_version").unwrap_or_default();
+    let message = ended.message().replace(&version, "<version>").replace(&db.name, "<database>");
+    let record = json!({
+        "exit_code": line.exit_code,
+        "action": line.action,
+        "username": line.username,
+        "actor": line.actor,
+        "reason": line.reason,
+        "outcome": outcome,
+    });
+    Observation::new(case, ended.code, &message, &record, changed(&before, &rows(db)))
+}
+
+/// Every case once, in the order of the file.
+fn observe_all(run: Runner) -> Vec<Observation> {
+    let mut seen = Vec::new();
+    for generation in Generation::ALL {
+        let db = Database::create(generation);
+        seen.extend((0..SEEDS).map(|seed| observe(&Case::of(seed, generation), &db, run)));
+    }
+    seen
+}
+
+#[test]
+fn the_tasks_do_what_they_did() {
+    needs_postgres!();
+    let golden = Golden::at(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pinned.jsonl"));
+    golden.compare(&observe_all(executor));
+}
+
+/// A comparison in which everything is the same cannot fail: this is what the cases are worth.
+#[test]
+fn the_pinned_cases_reach_everything_the_tasks_do() {
+    let golden = Golden::at(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pinned.jsonl")).read();
+    let mut ends: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut codes = BTreeSet::new();
+    let mut warnings = BTreeSet::new();
+    for observation in &golden {
+        let outcome: Outcome =
+            serde_json::from_value(observation.record["outcome"].clone()).unwrap_or_else(|error| {
+                // The volatile names were taken out of a report about the database.
+                assert!(!observation.record["outcome"]["database"].is_null(), "{error}: {observation:?}");
+                Outcome::Failed { failure: quill_admin_contract::Failure::new("checked") }
+            });
+        let action = observation.task["ADMIN_ACTION"].clone();
+        ends.entry(action).or_default().insert(outcome.name().to_owned());
+        codes.insert(observation.exit);
+        warnings.extend(outcome.warnings().iter().map(|warning| format!("{:?}", warning.code)));
+        let wrote = !observation.rows.is_empty();
+        assert_eq!(wrote, !outcome.changes().is_empty(), "{observation:?}");
+        assert!(observation.exit == Some(0) || !wrote, "a failure writes nothing: {observation:?}");
+        let roles = observation.rows.iter().any(|row| row[2..].starts_with("roles "));
+        assert!(!roles, "nobody makes roles: {observation:?}");
+    }
+    let expected = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    assert_eq!(ends["create-superadmin"], expected(&["created", "failed", "unchanged", "updated"]));
+    for action in ["update-permissions", "add-role", "remove-role"] {
+        assert_eq!(ends[action], expected(&["failed", "unchanged", "updated"]), "{action}");
+    }
+    assert_eq!(ends["show-user"], expected(&["failed", "found"]));
+    let known = [
+        ExitCode::Success,
+        ExitCode::Usage,
+        ExitCode::UserNotFound,
+        ExitCode::RoleNotFound,
+        ExitCode::EmailTaken,
+    ];
+    assert_eq!(codes, known.map(|code| Some(i32::from(code.code()))).into());
+    for code in ["RoleNotSeeded", "AccountInactive", "EmailNotVerified", "PlaintextPassword", "LookAlike"] {
+        assert!(warnings.contains(code), "{code} of {warnings:?}");
+    }
+}

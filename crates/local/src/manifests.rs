@@ -1,0 +1,92 @@
+//! PostgreSQL's manifests, kept a second time.
+//!
+//! With each start `pglite-oxide` (0.5) writes three small files anew, in place, and refuses to start
+//! where one of them does not hold what it should. A process that is killed at that moment leaves one
+//! empty or cut off, and would take everybody's playground with it. So what they hold after a start
+//! that succeeded is kept beside the database, and put back where a file is damaged.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use serde_json::Value;
+
+use crate::LocalError;
+use crate::folder::{DATABASE, Folder, MANIFESTS, MANIFESTS_PART, read_all};
+
+/// The files, as paths below the database's folder.
+const FILES: [&str; 3] = [
+    "tmp/pglite/.pglite-oxide-runtime-layout.json",
+    "tmp/pglite/base/.pglite-oxide-pgdata-overlay.json",
+    "tmp/pglite/base/PG_VERSION",
+];
+
+/// Keeps what the files hold now. Called after a start, when they are whole.
+pub(crate) fn keep(folder: &Folder) -> Result<(), LocalError> {
+    let mut kept = BTreeMap::new();
+    for file in FILES {
+        let path = path(folder, file);
+        let content = fs::read_to_string(&path).map_err(|source| LocalError::state("read", &path, source))?;
+        kept.insert(file, content);
+    }
+    let kept = serde_json::to_vec(&kept)
+        .map_err(|error| LocalError::state("write", &folder.path().join(MANIFESTS), error.into()))?;
+    if folder.file(MANIFESTS, OFlags::RDONLY).and_then(read_all).is_ok_and(|known| known == kept) {
+        return Ok(());
+    }
+    // Under another name first: the file is there whole or not at all.
+    folder.write(MANIFESTS_PART, &kept)?;
+    folder.rename(MANIFESTS_PART, MANIFESTS)
+}
+
+/// Puts back what was kept of files that are damaged. Files that are whole stay as they are, also where
+/// another version of `pglite-oxide` has written them.
+pub(crate) fn restore(folder: &Folder) -> Result<(), LocalError> {
+    let failed = |source| LocalError::state("read", &folder.path().join(MANIFESTS), source);
+    let kept = match folder.file(MANIFESTS, OFlags::RDONLY).and_then(read_all) {
+        Ok(kept) => kept,
+        // A state of before they were kept.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(failed(source)),
+    };
+    let kept: BTreeMap<String, String> =
+        serde_json::from_slice(&kept).map_err(|error| failed(error.into()))?;
+    for file in FILES {
+        let Some(content) = kept.get(file) else { continue };
+        let path = path(folder, file);
+        if !is_whole(&path).map_err(|source| LocalError::state("read", &path, source))? {
+            replace(&path, content).map_err(|source| LocalError::state("write", &path, source))?;
+        }
+    }
+    Ok(())
+}
+
+fn path(folder: &Folder, file: &str) -> PathBuf {
+    folder.path().join(DATABASE).join(file)
+}
+
+/// Whether a file holds all that was written to it. None of them is ever empty, and a document of JSON
+/// that is cut off is none.
+fn is_whole(path: &Path) -> io::Result<bool> {
+    let content = match fs::read(path) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok(if path.extension().is_some_and(|extension| extension == "json") {
+        serde_json::from_slice::<Value>(&content).is_ok()
+    } else {
+        content.ends_with(b"\n")
+    })
+}
+
+fn replace(path: &Path, content: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let part = path.with_extension("part");
+    fs::write(&part, content)?;
+    fs::rename(&part, path)
+}
