@@ -25,6 +25,10 @@ pub enum CloudErrorKind {
     Quota,
     /// Nobody answered: no connection could be made, so nothing was sent.
     Unreachable,
+    /// A server's certificate is from an issuer that this machine does not trust. Nothing was sent.
+    UnknownIssuer,
+    /// The access token is not for that host. Nothing was sent.
+    UntrustedHost,
     /// The service failed, or the answer was lost: what was sent may have had its effect.
     Failed,
 }
@@ -55,16 +59,12 @@ impl CloudError {
     pub fn refused(&self) -> bool {
         !matches!(self.kind, CloudErrorKind::Failed)
     }
-
-    /// Whether asking again would not help. A 404 may go: what is new is not seen everywhere at once.
-    #[must_use]
-    pub fn is_final(&self) -> bool {
-        use CloudErrorKind::{Invalid, NotSignedIn, PermissionDenied, ServiceDisabled};
-        matches!(self.kind, NotSignedIn | PermissionDenied | ServiceDisabled | Invalid)
-    }
 }
 
 fn kind(error: &GaxError) -> CloudErrorKind {
+    if unknown_issuer(error) {
+        return CloudErrorKind::UnknownIssuer;
+    }
     // Without a network there is nobody to refuse: that comes next.
     if error.is_authentication() && !error.is_transient_and_before_rpc() {
         return CloudErrorKind::NotSignedIn;
@@ -117,6 +117,9 @@ fn service_disabled(error: &GaxError) -> bool {
 /// The service's own words; else the innermost cause, which is the one that says something
 /// ("Connection refused" rather than "error sending request").
 fn message(error: &GaxError) -> String {
+    if unknown_issuer(error) {
+        return UNKNOWN_ISSUER.to_owned();
+    }
     if let Some(status) = error.status() {
         return status.message.clone();
     }
@@ -127,6 +130,57 @@ fn message(error: &GaxError) -> String {
         Some(code) if error.source().is_none() => format!("the service answered with HTTP status {code}"),
         _ => words(error).pop().unwrap_or_default(),
     }
+}
+
+/// Said in place of the TLS library's own words, "invalid peer certificate: `UnknownIssuer`".
+const UNKNOWN_ISSUER: &str = "the server's certificate is from an issuer that this machine does not trust";
+
+/// Whether a server's certificate is from an issuer that is not known here, as behind a proxy that looks
+/// into TLS.
+fn unknown_issuer(error: &(dyn std::error::Error + 'static)) -> bool {
+    use rustls::{CertificateError, Error as TlsError};
+    has_tls_error(error, |tls| match tls {
+        TlsError::InvalidCertificate(why) => {
+            matches!(why, CertificateError::UnknownIssuer) || why.to_string().contains("UnknownIssuer")
+        }
+        _ => false,
+    })
+}
+
+/// Whether TLS failed because the server speaks nothing of what it was offered to speak inside.
+pub(crate) fn no_application_protocol(error: &(dyn std::error::Error + 'static)) -> bool {
+    use rustls::{AlertDescription, Error as TlsError};
+    has_tls_error(error, |tls| {
+        matches!(
+            tls,
+            TlsError::AlertReceived(AlertDescription::NoApplicationProtocol)
+                | TlsError::NoApplicationProtocol
+        )
+    })
+}
+
+/// Whether an error or one of its causes is such a one of TLS. An input or output error does not name the
+/// error in it as its cause, so it is looked into: what is in it may be another one.
+fn has_tls_error(error: &(dyn std::error::Error + 'static), wanted: impl Fn(&rustls::Error) -> bool) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let mut inner = error;
+        while let Some(within) = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            inner = within;
+        }
+        if inner.downcast_ref::<rustls::Error>().is_some_and(&wanted) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Whether Google wants to see the person again before it gives out a token ("Google Cloud session
+/// control"). gcloud can answer that, with what it keeps beside the credentials; the client cannot.
+pub(crate) fn wants_reauthentication(error: &CredentialsError) -> bool {
+    const REASONS: [&str; 2] = ["invalid_rapt", "rapt_required"];
+    words(error).iter().any(|text| REASONS.iter().any(|reason| text.contains(reason)))
 }
 
 /// What an error and its causes say, the innermost last.
@@ -142,6 +196,9 @@ fn words(error: &dyn std::error::Error) -> Vec<String> {
 
 /// What kind of failure it is that there is no token, and why.
 pub(crate) fn sign_in_failure(error: &CredentialsError) -> (CloudErrorKind, String) {
+    if unknown_issuer(error) {
+        return (CloudErrorKind::UnknownIssuer, UNKNOWN_ISSUER.to_owned());
+    }
     let mut cause = error.source();
     while let Some(inner) = cause {
         let status = inner.downcast_ref::<GaxError>().and_then(GaxError::http_status_code);
@@ -159,7 +216,7 @@ pub(crate) fn sign_in_failure(error: &CredentialsError) -> (CloudErrorKind, Stri
 }
 
 /// Why there is no token: in the words of the service that gives them, where it gave any.
-fn sign_in_message(error: &CredentialsError) -> String {
+pub(crate) fn sign_in_message(error: &CredentialsError) -> String {
     let mut words = words(error);
     if let Some(said) = words.iter().find_map(|text| answer_in(text)) {
         return format!("the sign-in was refused: {said}");

@@ -9,15 +9,19 @@
 
 mod error;
 mod google;
+mod job;
 mod model;
 mod names;
 mod permissions;
+pub mod role;
 mod settings;
+mod trust;
 
 pub use error::{CloudError, CloudErrorKind};
 pub use google::{Credentials, Endpoints, Google, LogTail, Reply, SignIn, SignInOptions, SignInSource};
+pub use job::Job;
 pub use model::{
-    AuditEntry, AuditLogging, Condition, DatabaseInstance, DeployedJob, Ending, Execution, Job, LockInfo,
+    AuditEntry, AuditLogging, Condition, Confidential, DatabaseInstance, Ending, Execution, LockInfo,
     LogEntry, LogPage, LogSource, Phase, Project, Readiness, Removal, Revision, RunError, RunJob,
     SecretVersion, SecretVersionState, Service, Severity, SslMode, StartupProbe, StateLock, TaskResult,
 };
@@ -26,6 +30,7 @@ pub use names::{
 };
 pub use permissions::{PERMISSIONS, Permission, Purpose};
 pub use settings::{Difference, Egress, EnvValue, JobSettings};
+pub use trust::{TrustedHosts, is_loopback, is_on_loopback};
 
 /// Installs ring as this process's TLS provider. The clients are built without one of their own, so
 /// this has to be called before the first of them is made; calling it again does nothing.

@@ -1,43 +1,16 @@
 //! What the rest of the program knows of Google Cloud.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
+use google_cloud_run_v2::model::condition::State;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::CloudError;
 use crate::names::ExecutionName;
-use crate::settings::JobSettings;
-
-/// A Cloud Run job, as far as running it needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
-    /// The version of the job; sent along with a run, so that a job changed in between is refused.
-    pub etag: String,
-    /// The image of its container.
-    pub image: String,
-    /// How often a failed task is run again. Anything but 0 would run a write twice.
-    pub max_retries: i32,
-    /// Notes on it, for tools.
-    pub annotations: BTreeMap<String, String>,
-    /// How many executions it has had.
-    pub executions: i32,
-}
-
-/// A job as it was read, with all that has to be sent back to change it.
-pub struct DeployedJob {
-    /// What matters to us.
-    pub settings: JobSettings,
-    /// Its version.
-    pub etag: String,
-    /// How many executions it has had.
-    pub executions: i32,
-    /// Whether it can run.
-    pub readiness: Readiness,
-    pub(crate) raw: Box<google_cloud_run_v2::model::Job>,
-}
 
 /// A Cloud SQL instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +89,11 @@ pub struct StateLock {
     pub generation: i64,
     /// When it was taken, by Cloud Storage's clock.
     pub created: Timestamp,
+    /// When it was looked at, by Cloud Storage's clock, to the second; `None` if the answer does not say
+    /// (the header `Date`).
+    pub seen: Option<Timestamp>,
+    /// The same by this machine's clock.
+    pub seen_here: Timestamp,
     /// What Terraform wrote into it; `None` if that cannot be read. It is a lock all the same.
     pub info: Option<LockInfo>,
 }
@@ -251,9 +229,22 @@ pub enum Readiness {
     },
 }
 
+impl Readiness {
+    /// What the condition that sums up all others says; without one it is not ready yet.
+    pub(crate) fn of(condition: Option<&google_cloud_run_v2::model::Condition>) -> Self {
+        match condition {
+            Some(condition) if condition.state == State::ConditionSucceeded => Self::Ready,
+            Some(condition) if condition.state == State::ConditionFailed => {
+                Self::Failed { reason: condition.message.clone() }
+            }
+            _ => Self::Pending,
+        }
+    }
+}
+
 /// A request to run a job once. Its values may be secret: no `Debug`.
 pub struct RunJob {
-    /// The job's etag, from [`Job::etag`]: a job that is another by now is not run.
+    /// The job's etag, from [`Job::etag`](crate::Job::etag): a job that is another by now is not run.
     pub etag: String,
     /// Variables for this run, merged by name over the job's own.
     pub env: Vec<(&'static str, String)>,
@@ -285,13 +276,41 @@ pub struct Execution {
     pub creator: String,
     /// The image it runs.
     pub image: String,
+    /// How long its task may take.
+    pub timeout: Option<Duration>,
+    /// Its task was started again after it had failed.
+    pub retried: bool,
     /// Where Google's console shows its logs; empty in the emulator.
     pub log_uri: String,
     /// The variables it was started with, of those that a request is made of. Values that are secret
     /// are not among them.
     pub request: BTreeMap<String, String>,
+    /// What its result is proven with, where it was given a key.
+    pub proof_key: Option<Confidential>,
     /// It was started with a password in clear, which whoever may see it can read.
     pub plaintext_password: bool,
+}
+
+/// A text that is not to be printed: no `Display`, and `Debug` is redacted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Confidential(String);
+
+impl Confidential {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself. Whoever calls this answers for where it goes.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Confidential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
 }
 
 /// How far an execution is.
@@ -325,16 +344,32 @@ pub enum Ending {
 }
 
 /// How the container of a task ended, in its last attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// A result may have neither an exit code nor a signal, only a message: of a container that could not be
+/// started, or did not end cleanly.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskResult {
-    /// The exit code, where the container exited by itself.
-    pub exit_code: i32,
-    /// The signal that ended it, or 0.
-    pub term_signal: i32,
-    /// It ran into the task's time-out.
+    /// The exit code, unless it is 0: the API leaves a 0 out, and so a result of a container that exited
+    /// with 0 looks like one that has no exit code at all. Whether it was 0 is for the execution to say.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Cloud Run says that it ran into the task's time-out.
     pub timed_out: bool,
-    /// Cloud Run's own words.
+    /// From the start of the task to its end.
+    pub length: Option<Duration>,
+    /// Cloud Run's own words; empty where it gives none.
     pub message: String,
+}
+
+impl TaskResult {
+    /// Whether Cloud Run's words mean that a time-out ended it. How a time-out shows is not documented:
+    /// both sentences have been seen, in results, conditions and lines of the log.
+    #[must_use]
+    pub fn words_of_a_time_out(text: &str) -> bool {
+        let text = text.to_ascii_lowercase();
+        text.contains("timeout was reached") || text.contains("reached the maximum timeout")
+    }
 }
 
 /// Where a log line came from.

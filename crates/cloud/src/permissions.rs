@@ -5,6 +5,11 @@
 
 use std::fmt;
 
+use crate::role::{
+    ACCOUNT_USER, BROWSER, LOG_VIEWER, REGISTRY_READER, REGISTRY_WRITER, RUN_DEVELOPER, RUN_EXECUTOR,
+    RUN_VIEWER, SECRETS_VIEWER, SERVICES_VIEWER, SQL_VIEWER, STORAGE_USER, STORAGE_VIEWER,
+};
+
 /// What permissions are needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
@@ -56,16 +61,6 @@ const fn permission(purpose: Purpose, name: &'static str, role: &'static str) ->
     Permission { purpose, name, role }
 }
 
-const RUN_VIEWER: &str = "roles/run.viewer";
-const RUN_EXECUTOR: &str = "roles/run.jobsExecutorWithOverrides";
-const RUN_DEVELOPER: &str = "roles/run.developer";
-const REGISTRY_READER: &str = "roles/artifactregistry.reader";
-const REGISTRY_WRITER: &str = "roles/artifactregistry.writer";
-const ACCOUNT_USER: &str = "roles/iam.serviceAccountUser";
-const LOG_VIEWER: &str = "roles/logging.viewer";
-const SQL_VIEWER: &str = "roles/cloudsql.viewer";
-const BROWSER: &str = "roles/browser";
-
 /// Every permission that some command needs. One that two need is there twice.
 pub const PERMISSIONS: [Permission; 37] = {
     use Purpose::{Build, Doctor, DoctorFix, RestoreBackend, Tasks};
@@ -93,7 +88,7 @@ pub const PERMISSIONS: [Permission; 37] = {
         permission(RestoreBackend, "iam.serviceAccounts.actAs", ACCOUNT_USER),
         permission(Doctor, "resourcemanager.projects.get", BROWSER),
         permission(Doctor, "resourcemanager.projects.getIamPolicy", BROWSER),
-        permission(Doctor, "serviceusage.services.get", "roles/serviceusage.serviceUsageViewer"),
+        permission(Doctor, "serviceusage.services.get", SERVICES_VIEWER),
         permission(Doctor, "run.jobs.get", RUN_VIEWER),
         permission(Doctor, "run.executions.get", RUN_VIEWER),
         permission(Doctor, "run.executions.list", RUN_VIEWER),
@@ -104,9 +99,9 @@ pub const PERMISSIONS: [Permission; 37] = {
         permission(Doctor, "artifactregistry.repositories.get", REGISTRY_READER),
         permission(Doctor, "artifactregistry.repositories.downloadArtifacts", REGISTRY_READER),
         permission(Doctor, "cloudsql.instances.get", SQL_VIEWER),
-        permission(Doctor, "secretmanager.versions.get", "roles/secretmanager.viewer"),
-        permission(Doctor, "storage.objects.get", "roles/storage.objectViewer"),
+        permission(Doctor, "secretmanager.versions.get", SECRETS_VIEWER),
+        permission(Doctor, "storage.objects.get", STORAGE_VIEWER),
         permission(DoctorFix, "run.executions.delete", RUN_DEVELOPER),
-        permission(DoctorFix, "storage.objects.delete", "roles/storage.objectUser"),
+        permission(DoctorFix, "storage.objects.delete", STORAGE_USER),
     ]
 };

@@ -36,7 +36,8 @@ pub enum EnvValue {
     },
 }
 
-/// What belongs into a job that runs admin tasks.
+/// What belongs into a job that runs admin tasks: as it is in a [`Job`](crate::Job) that was read, or as it
+/// is to become.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct JobSettings {
     /// The container's image.
@@ -83,7 +84,24 @@ impl fmt::Display for EnvValue {
     }
 }
 
+/// Commands, arguments and variables may hold a secret in clear, so they are not shown.
+impl fmt::Debug for JobSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobSettings")
+            .field("image", &self.image)
+            .field("max_retries", &self.max_retries)
+            .field("annotations", &self.annotations)
+            .finish_non_exhaustive()
+    }
+}
+
 impl JobSettings {
+    /// The note of this name, where there is one.
+    #[must_use]
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
     /// What of `self` is not as in `wanted`, in a fixed order. Variables and annotations that `wanted`
     /// does not name are not looked at, and their values never shown.
     #[must_use]
@@ -126,7 +144,7 @@ impl JobSettings {
             compare(name, from, value.to_string());
         }
         for (name, value) in &wanted.annotations {
-            let own = self.annotations.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone());
+            let own = self.annotation(name).map(str::to_owned);
             compare(&format!("annotation {name}"), own, value.clone());
         }
         found

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use google_cloud_resourcemanager_v3::client::Projects;
+use reqwest::{Method, Url};
 use serde::Deserialize;
 
-use super::{Google, Reply, SignIn, client};
+use super::{Google, Reply, SignIn};
 use crate::error::{CloudError, CloudErrorKind};
 use crate::names::{JobName, ObjectName};
 use crate::permissions::{PERMISSIONS, Permission};
@@ -45,8 +45,8 @@ impl Google {
 
     async fn granted_in_project(&self, job: &JobName) -> Result<BTreeSet<&'static str>, CloudError> {
         let all = names(|permission| !permission.is_of_bucket());
-        let client = client!(Projects, self.credentials, &self.endpoints.resource_manager)?;
-        let request = client
+        let request = self
+            .projects
             .test_iam_permissions()
             .set_resource(format!("projects/{}", job.project))
             .set_permissions(all.iter().copied());
@@ -81,13 +81,13 @@ impl Google {
             if let Some(account) = sign_in.account() {
                 return Some(account.to_owned());
             }
-            let token = sign_in.own_token().await.ok()?;
             let base = self.endpoints.user_info.as_deref().unwrap_or(USER_INFO);
-            let request = reqwest::Client::new()
-                .get(format!("{base}/v1/userinfo"))
-                .bearer_auth(token)
-                .timeout(USER_INFO_WITHIN);
-            let answer = request.send().await.ok()?.error_for_status().ok()?;
+            // Before a token is asked for: it is not for every host.
+            self.credentials.at(Some(base)).ok()?;
+            let token = sign_in.own_token().await.ok()?;
+            let url = Url::parse(&format!("{base}/v1/userinfo")).ok()?;
+            let request = self.wire.request(Method::GET, url).bearer_auth(token).timeout(USER_INFO_WITHIN);
+            let answer = self.wire.send(request.build().ok()?, true).await.ok()?.error_for_status().ok()?;
             answer.json::<UserInfo>().await.ok()?.email
         })
     }

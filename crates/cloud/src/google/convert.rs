@@ -11,24 +11,15 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::model::{
-    Condition, Ending, Execution, Job, LogEntry, LogSource, Phase, Readiness, Severity, TaskResult,
+    Condition, Confidential, Ending, Execution, LogEntry, LogSource, Phase, Readiness, Severity, TaskResult,
 };
 use crate::names::{ExecutionName, JobName};
 
 /// The label that says which execution a log entry is of.
 pub(super) const EXECUTION_LABEL: &str = "run.googleapis.com/execution_name";
 
-pub(super) fn job(job: &model::Job) -> Job {
-    let task = job.template.as_ref().and_then(|template| template.template.as_ref());
-    Job {
-        etag: job.etag.clone(),
-        image: image(task),
-        // Absent means 0 in what the API returns; only in what is sent does absence mean 3.
-        max_retries: task.and_then(model::TaskTemplate::max_retries).copied().unwrap_or(0),
-        annotations: job.annotations.clone().into_iter().collect(),
-        executions: job.execution_count,
-    }
-}
+/// The logs of what a container prints, as names of logs have them: an encoded slash.
+pub(super) const CONTAINER_LOGS: [&str; 2] = ["run.googleapis.com%2Fstdout", "run.googleapis.com%2Fstderr"];
 
 fn image(task: Option<&model::TaskTemplate>) -> String {
     task.and_then(|task| task.containers.first()).map(|container| container.image.clone()).unwrap_or_default()
@@ -43,24 +34,35 @@ pub(super) fn execution(job: &JobName, execution: &model::Execution) -> Option<E
         completed: execution.completion_time.and_then(timestamp),
         creator: execution.creator.clone(),
         image: image(execution.template.as_ref()),
+        timeout: execution.template.as_ref().and_then(|task| task.timeout.as_ref()).and_then(duration),
+        retried: execution.retried_count > 0,
         log_uri: execution.log_uri.clone(),
         request: request(execution.template.as_ref()),
+        proof_key: proof_key(execution.template.as_ref()),
         plaintext_password: plaintext_password(execution.template.as_ref()),
     })
 }
 
-/// Variables a request is made of begin so; those with a password or its hash are left where they are.
+/// Variables a request is made of begin so; those with a password, its hash or a key are not among them.
 const REQUEST: &str = "ADMIN_";
 const SECRET: &str = "ADMIN_PASSWORD";
+const PROOF_KEY: &str = "ADMIN_PROOF_KEY";
 
 fn request(task: Option<&model::TaskTemplate>) -> BTreeMap<String, String> {
     let container = task.and_then(|task| task.containers.first());
     container
         .into_iter()
         .flat_map(|container| &container.env)
-        .filter(|variable| variable.name.starts_with(REQUEST) && !variable.name.starts_with(SECRET))
+        .filter(|variable| variable.name.starts_with(REQUEST))
+        .filter(|variable| !variable.name.starts_with(SECRET) && variable.name != PROOF_KEY)
         .filter_map(|variable| Some((variable.name.clone(), variable.value()?.clone())))
         .collect()
+}
+
+fn proof_key(task: Option<&model::TaskTemplate>) -> Option<Confidential> {
+    let variables = task.and_then(|task| task.containers.first()).into_iter().flat_map(|one| &one.env);
+    let key = variables.filter(|variable| variable.name == PROOF_KEY).find_map(|variable| variable.value());
+    key.filter(|key| !key.trim().is_empty()).cloned().map(Confidential::new)
 }
 
 /// Its value stays where it is.
@@ -80,21 +82,11 @@ pub(super) fn conditions(conditions: &[model::Condition]) -> Vec<Condition> {
         .iter()
         .map(|condition| Condition {
             kind: condition.r#type.clone(),
-            readiness: readiness(Some(condition)),
+            readiness: Readiness::of(Some(condition)),
             reason: reason(condition).unwrap_or_default(),
             since: condition.last_transition_time.and_then(timestamp),
         })
         .collect()
-}
-
-pub(super) fn readiness(condition: Option<&model::Condition>) -> Readiness {
-    match condition {
-        Some(condition) if condition.state == State::ConditionSucceeded => Readiness::Ready,
-        Some(condition) if condition.state == State::ConditionFailed => {
-            Readiness::Failed { reason: condition.message.clone() }
-        }
-        _ => Readiness::Pending,
-    }
 }
 
 /// The counts decide whether it is over, not the operation: a cancelled run can end its operation
@@ -105,8 +97,9 @@ fn phase(execution: &model::Execution) -> Phase {
     let settled = completed.is_some_and(|condition| {
         matches!(condition.state, State::ConditionSucceeded | State::ConditionFailed)
     });
+    // A time of completion alone does not say how it ended: what does comes a moment later.
     if settled
-        || execution.completion_time.is_some()
+        || (execution.completion_time.is_some() && counted > 0)
         || (execution.task_count > 0 && counted >= execution.task_count)
     {
         return Phase::Ended(ending(execution, completed));
@@ -124,17 +117,32 @@ fn phase(execution: &model::Execution) -> Phase {
 }
 
 fn ending(execution: &model::Execution, completed: Option<&model::Condition>) -> Ending {
-    let reason = completed.map(|condition| condition.message.clone()).unwrap_or_default();
+    let reason = reason(execution);
     let cancelled = completed.is_some_and(|condition| {
         condition.reasons == Some(Reasons::ExecutionReason(ExecutionReason::Cancelled))
     });
+    let failed = completed.is_some_and(|condition| condition.state == State::ConditionFailed);
     if execution.cancelled_count > 0 || cancelled {
         Ending::Cancelled { reason }
-    } else if execution.failed_count > 0 || completed.is_some_and(|c| c.state == State::ConditionFailed) {
+    } else if execution.failed_count > 0 || failed {
         Ending::Failed { reason }
     } else {
         Ending::Succeeded
     }
+}
+
+/// Why it failed, in Cloud Run's words. The counts may be there before the conditions: the message of a
+/// condition that has not failed is about what was being done before ("Waiting for execution to
+/// complete."), and no reason.
+fn reason(execution: &model::Execution) -> String {
+    let failed = |condition: &&model::Condition| {
+        condition.state == State::ConditionFailed && !condition.message.is_empty()
+    };
+    let completed = condition(execution, "Completed").filter(failed);
+    completed
+        .or_else(|| execution.conditions.iter().find(failed))
+        .map(|condition| condition.message.clone())
+        .unwrap_or_default()
 }
 
 fn condition<'a>(execution: &'a model::Execution, name: &str) -> Option<&'a model::Condition> {
@@ -144,11 +152,15 @@ fn condition<'a>(execution: &'a model::Execution, name: &str) -> Option<&'a mode
 pub(super) fn task_result(task: &model::Task) -> Option<TaskResult> {
     let result = task.last_attempt_result.as_ref()?;
     let status = result.status.as_ref();
+    let message = status.map(|status| status.message.clone()).unwrap_or_default();
+    let length = task.start_time.and_then(timestamp).zip(task.completion_time.and_then(timestamp));
     Some(TaskResult {
-        exit_code: result.exit_code,
-        term_signal: result.term_signal,
-        timed_out: status.is_some_and(|status| status.code == Code::DeadlineExceeded as i32),
-        message: status.map(|status| status.message.clone()).unwrap_or_default(),
+        exit_code: Some(result.exit_code).filter(|code| *code != 0),
+        signal: Some(result.term_signal).filter(|signal| *signal != 0),
+        timed_out: status.is_some_and(|status| status.code == Code::DeadlineExceeded as i32)
+            || TaskResult::words_of_a_time_out(&message),
+        length: length.and_then(|(from, to)| Duration::try_from(to.duration_since(from)).ok()),
+        message,
     })
 }
 
@@ -172,7 +184,7 @@ pub(super) fn log_entry(entry: ApiLogEntry) -> Option<LogEntry> {
         500.. => Severity::Error,
     };
     let source = match entry.log_name.rsplit_once("/logs/").map(|(_, log)| log) {
-        Some("run.googleapis.com%2Fstdout" | "run.googleapis.com%2Fstderr") => LogSource::Container,
+        Some(log) if CONTAINER_LOGS.contains(&log) => LogSource::Container,
         Some("run.googleapis.com%2Fvarlog%2Fsystem") => LogSource::System,
         _ => LogSource::Other,
     };
@@ -210,4 +222,62 @@ fn whole_numbers(value: &mut Value) {
 
 pub(super) fn timestamp(time: google_cloud_wkt::Timestamp) -> Option<Timestamp> {
     Timestamp::new(time.seconds(), time.nanos()).ok()
+}
+
+fn duration(duration: &google_cloud_wkt::Duration) -> Option<Duration> {
+    let seconds = u64::try_from(duration.seconds()).ok()?;
+    Some(Duration::new(seconds, u32::try_from(duration.nanos()).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_run_v2::model::{Condition, Execution, Task, TaskAttemptResult};
+    use serde_json::json;
+
+    use super::*;
+
+    fn failed(conditions: &[(&str, State, &str)]) -> Execution {
+        let conditions = conditions.iter().map(|(kind, state, message)| {
+            Condition::new().set_type(*kind).set_state(state.clone()).set_message(*message)
+        });
+        Execution::new().set_task_count(1).set_failed_count(1).set_conditions(conditions)
+    }
+
+    #[test]
+    fn what_was_waited_for_is_no_reason() {
+        let reason = |conditions: &[(&str, State, &str)]| match phase(&failed(conditions)) {
+            Phase::Ended(Ending::Failed { reason }) => reason,
+            other => panic!("{other:?}"),
+        };
+        let waiting = ("Completed", State::ConditionPending, "Waiting for execution to complete.");
+        assert_eq!(reason(std::slice::from_ref(&waiting)), "");
+        let image = ("ResourcesAvailable", State::ConditionFailed, "Image 'x' not found.");
+        assert_eq!(reason(&[waiting, image.clone()]), "Image 'x' not found.");
+        assert_eq!(reason(&[image, ("Completed", State::ConditionFailed, "the reason")]), "the reason");
+    }
+
+    #[test]
+    fn a_time_of_completion_alone_is_no_end() {
+        let now = google_cloud_wkt::Timestamp::clamp(1, 0);
+        let execution = Execution::new().set_task_count(1).set_running_count(1).set_completion_time(now);
+        assert_eq!(phase(&execution), Phase::Running);
+        assert_eq!(phase(&execution.set_succeeded_count(1)), Phase::Ended(Ending::Succeeded));
+    }
+
+    #[test]
+    fn what_is_absent_is_not_0() {
+        let result = |result: Value| {
+            let result: TaskAttemptResult = serde_json::from_value(result).expect("a valid result");
+            task_result(&Task::new().set_last_attempt_result(result)).expect("a result")
+        };
+        let unclean = result(json!({"status": {"code": 9, "message": "Application failed to start"}}));
+        assert_eq!((unclean.exit_code, unclean.signal, unclean.timed_out), (None, None, false));
+        assert_eq!(result(json!({"exitCode": 13})).exit_code, Some(13));
+        assert_eq!(result(json!({"termSignal": 15})).signal, Some(15));
+        for status in
+            [json!({"code": 4}), json!({"code": 10, "message": "The configured timeout was reached."})]
+        {
+            assert!(result(json!({"status": status})).timed_out);
+        }
+    }
 }

@@ -1,21 +1,18 @@
 //! Changing a job, and what is looked up for that.
 
-use std::time::Duration;
-
-use google_cloud_artifactregistry_v1::client::ArtifactRegistry;
 use google_cloud_longrunning::model::Operation;
 use google_cloud_longrunning::model::operation::Result as OperationResult;
 use google_cloud_run_v2::model;
 use google_cloud_run_v2::model::env_var::Values;
 use google_cloud_run_v2::model::vpc_access::VpcEgress;
-use google_cloud_sql_v1::client::SqlInstancesService;
 use google_cloud_sql_v1::model::SqlIpAddressType;
 use google_cloud_sql_v1::model::ip_configuration::SslMode as Api;
 use google_cloud_sql_v1::model::settings::SqlActivationPolicy;
 
-use super::{Google, Reply, client};
+use super::{Google, Reply};
 use crate::error::{CloudError, CloudErrorKind};
-use crate::model::{DatabaseInstance, DeployedJob, Job, SslMode};
+use crate::job::{Job, short, value};
+use crate::model::{DatabaseInstance, Readiness, SslMode};
 use crate::names::{JobName, ProjectId, Region, ResourceId};
 use crate::settings::{Egress, EnvValue, JobSettings};
 
@@ -24,40 +21,37 @@ const FENCE: &str = "admin.quill-medical.org/fence";
 /// How often that is tried where the answer is lost.
 const FENCES: usize = 4;
 
-/// How long a changed job may take to be ready.
-const SETTLED_WITHIN: Duration = Duration::from_mins(1);
+/// Whether a change was taken in.
+fn accepted(operation: Operation, doing: &'static str) -> Result<(), CloudError> {
+    match operation.result {
+        Some(OperationResult::Error(status)) => {
+            Err(CloudError { kind: CloudErrorKind::Invalid, doing, message: status.message })
+        }
+        _ => Ok(()),
+    }
+}
 
 impl Google {
-    /// The job with all its settings, or `None`.
-    pub fn deployed_job<'a>(
-        &'a self,
-        name: &'a JobName,
-    ) -> Reply<'a, Result<Option<DeployedJob>, CloudError>> {
+    /// The job as it is now, or `None`.
+    pub fn find_job<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Option<Job>, CloudError>> {
         Box::pin(async move {
-            match self.policy.read(self.jobs.get_job().set_name(name.to_string())).send().await {
-                Ok(job) => Ok(Some(DeployedJob {
-                    settings: settings(&job),
-                    etag: job.etag.clone(),
-                    executions: job.execution_count,
-                    readiness: super::convert::readiness(job.terminal_condition.as_ref()),
-                    raw: Box::new(job),
-                })),
-                Err(error) => {
-                    let error = CloudError::new("read the job", &error);
-                    if error.kind == CloudErrorKind::NotFound { Ok(None) } else { Err(error) }
-                }
+            match self.job(name).await {
+                Ok(job) => Ok(Some(job)),
+                Err(error) if error.kind == CloudErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
             }
         })
     }
 
-    /// Changes the job as it was read: refused as a conflict if somebody changed it since.
+    /// Changes the job as it was read: refused as a conflict if somebody changed it since. Whether it can run
+    /// then, [`Self::job_readiness`] says.
     ///
     /// The API replaces the whole job, so everything that was read is sent back with the changes in
     /// it. The request is sent once.
     pub fn change_job<'a>(
         &'a self,
         name: &'a JobName,
-        job: &'a DeployedJob,
+        job: &'a Job,
         wanted: &'a JobSettings,
     ) -> Reply<'a, Result<(), CloudError>> {
         Box::pin(async move {
@@ -70,7 +64,7 @@ impl Google {
                 .send()
                 .await
                 .map_err(|error| CloudError::new(DOING, &error))?;
-            self.settled(name, operation, DOING).await
+            accepted(operation, DOING)
         })
     }
 
@@ -91,7 +85,7 @@ impl Google {
                 let request = self.policy.read(self.jobs.get_job().set_name(name.to_string()));
                 let mut job = request.send().await.map_err(failed)?;
                 if job.etag != etag {
-                    return Ok(super::convert::job(&job));
+                    return Ok(Job::new(job));
                 }
                 job.annotations.insert(FENCE.to_owned(), mark.to_owned());
                 if let Err(error) = self.policy.once(self.jobs.update_job().set_job(job)).send().await {
@@ -106,7 +100,7 @@ impl Google {
         })
     }
 
-    /// Makes the job.
+    /// Makes the job. Whether it can run, [`Self::job_readiness`] says.
     pub fn create_job<'a>(
         &'a self,
         name: &'a JobName,
@@ -124,48 +118,27 @@ impl Google {
                 .set_job(job);
             let operation =
                 self.policy.once(request).send().await.map_err(|error| CloudError::new(DOING, &error))?;
-            self.settled(name, operation, DOING).await
+            accepted(operation, DOING)
         })
     }
 
-    async fn settled(
-        &self,
-        name: &JobName,
-        operation: Operation,
-        doing: &'static str,
-    ) -> Result<(), CloudError> {
-        if let Some(OperationResult::Error(status)) = &operation.result {
-            return Err(CloudError { kind: CloudErrorKind::Invalid, doing, message: status.message.clone() });
-        }
-        let deadline = tokio::time::Instant::now() + SETTLED_WITHIN;
-        let mut pause = Duration::from_millis(100);
-        loop {
+    /// Whether a job that was made or changed can run as it is now. Cloud Run works on it for a moment first.
+    pub fn job_readiness<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Readiness, CloudError>> {
+        Box::pin(async move {
             let job = self
                 .policy
                 .read(self.jobs.get_job().set_name(name.to_string()))
                 .send()
                 .await
-                .map_err(|error| CloudError::new(doing, &error))?;
-            if !job.reconciling && job.observed_generation >= job.generation {
-                let failed = job
-                    .terminal_condition
-                    .as_ref()
-                    .filter(|condition| condition.state == model::condition::State::ConditionFailed);
-                return match failed {
-                    Some(condition) => Err(CloudError {
-                        kind: CloudErrorKind::Invalid,
-                        doing,
-                        message: format!("the job is not ready: {}", condition.message),
-                    }),
-                    None => Ok(()),
-                };
+                .map_err(|error| CloudError::new("read the job", &error))?;
+            if job.reconciling || job.observed_generation < job.generation {
+                return Ok(Readiness::Pending);
             }
-            if tokio::time::Instant::now() > deadline {
-                return Err(CloudError::other(doing, "the job was changed, and is not ready after a minute"));
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(2));
-        }
+            Ok(match Readiness::of(job.terminal_condition.as_ref()) {
+                failed @ Readiness::Failed { .. } => failed,
+                Readiness::Ready | Readiness::Pending => Readiness::Ready,
+            })
+        })
     }
 
     /// A Cloud SQL instance.
@@ -175,8 +148,8 @@ impl Google {
         instance: &'a ResourceId,
     ) -> Reply<'a, Result<DatabaseInstance, CloudError>> {
         Box::pin(async move {
-            let client = client!(SqlInstancesService, self.credentials, &self.endpoints.sql)?;
-            let request = client.get().set_project(project.as_str()).set_instance(instance.as_str());
+            let request =
+                self.sql_instances.get().set_project(project.as_str()).set_instance(instance.as_str());
             let found = self
                 .policy
                 .read(request)
@@ -219,9 +192,8 @@ impl Google {
         repository: &'a str,
     ) -> Reply<'a, Result<bool, CloudError>> {
         Box::pin(async move {
-            let client = client!(ArtifactRegistry, self.credentials, &self.endpoints.artifact_registry)?;
             let name = format!("projects/{project}/locations/{location}/repositories/{repository}");
-            match self.policy.read(client.get_repository().set_name(name)).send().await {
+            match self.policy.read(self.artifact_registry.get_repository().set_name(name)).send().await {
                 Ok(_) => Ok(true),
                 Err(error) => {
                     let error = CloudError::new("read the Artifact Registry repository", &error);
@@ -229,53 +201,6 @@ impl Google {
                 }
             }
         })
-    }
-}
-
-/// The last part of a resource's name; the API takes and gives both long and short forms.
-fn short(name: &str) -> String {
-    name.rsplit('/').next().unwrap_or(name).to_owned()
-}
-
-fn settings(job: &model::Job) -> JobSettings {
-    let execution = job.template.as_ref();
-    let task = execution.and_then(|execution| execution.template.as_ref());
-    let container = task.and_then(|task| task.containers.first());
-    let vpc = task.and_then(|task| task.vpc_access.as_ref());
-    let env = container.map(|container| container.env.as_slice()).unwrap_or_default();
-    let mut annotations: Vec<_> = job.annotations.clone().into_iter().collect();
-    annotations.sort();
-    JobSettings {
-        image: container.map(|container| container.image.clone()).unwrap_or_default(),
-        command: container.map(|container| container.command.clone()).unwrap_or_default(),
-        args: container.map(|container| container.args.clone()).unwrap_or_default(),
-        env: env.iter().map(|variable| (variable.name.clone(), value(variable))).collect(),
-        service_account: task.map(|task| task.service_account.clone()).filter(|account| !account.is_empty()),
-        connector: vpc.map(|vpc| short(&vpc.connector)).filter(|connector| !connector.is_empty()),
-        egress: vpc.and_then(|vpc| match vpc.egress {
-            VpcEgress::PrivateRangesOnly => Some(Egress::PrivateRangesOnly),
-            VpcEgress::AllTraffic => Some(Egress::AllTraffic),
-            _ => None,
-        }),
-        // Absent means 0 in what the API returns; only in what is sent does absence mean 3.
-        max_retries: task.and_then(model::TaskTemplate::max_retries).copied().unwrap_or(0),
-        timeout: task.and_then(|task| task.timeout.as_ref()).map_or(0, google_cloud_wkt::Duration::seconds),
-        tasks: execution.map_or(0, |execution| execution.task_count),
-        annotations,
-    }
-}
-
-fn value(variable: &model::EnvVar) -> EnvValue {
-    match &variable.values {
-        Some(Values::Value(text)) => EnvValue::Text(text.clone()),
-        Some(Values::ValueSource(source)) => {
-            let secret = source.secret_key_ref.as_ref();
-            EnvValue::Secret {
-                secret: secret.map(|secret| short(&secret.secret)).unwrap_or_default(),
-                version: secret.map(|secret| secret.version.clone()).unwrap_or_default(),
-            }
-        }
-        _ => EnvValue::Text(String::new()),
     }
 }
 

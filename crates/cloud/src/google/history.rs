@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use super::logs::of_job;
 use super::{Google, Reply, convert};
 use crate::error::CloudError;
-use crate::model::{AuditEntry, LogEntry};
+use crate::model::{AuditEntry, LogEntry, LogSource};
 use crate::names::JobName;
 
 impl Google {
-    /// The job's audit records, newest first: the entries that have something under `key`, and there
-    /// this username where one is given, whatever its case. One read of the quota for every 1,000 of
-    /// them.
+    /// The job's audit records, newest first: the lines of its containers that have something under
+    /// `key`, and there this username where one is given, whatever its case. Whether a container has
+    /// written them, the log does not prove. One read of the quota for every 1,000 of them.
     pub fn audit_entries<'a>(
         &'a self,
         name: &'a JobName,
@@ -23,8 +23,12 @@ impl Google {
         limit: usize,
     ) -> Reply<'a, Result<Vec<AuditEntry>, CloudError>> {
         Box::pin(async move {
-            let mut filter =
-                format!("{} AND jsonPayload.{key}.outcome.result:* AND timestamp>=\"{since}\"", of_job(name));
+            let [stdout, stderr] = convert::CONTAINER_LOGS
+                .map(|log| format!("logName=\"projects/{}/logs/{log}\"", name.project));
+            let mut filter = format!(
+                "{} AND ({stdout} OR {stderr}) AND jsonPayload.{key}.outcome.result:* AND timestamp>=\"{since}\"",
+                of_job(name)
+            );
             if let Some(username) = username {
                 let quoted = username.replace('\\', r"\\").replace('"', "\\\"");
                 filter = format!("{filter} AND jsonPayload.{key}.username=\"{quoted}\"");
@@ -43,7 +47,13 @@ impl Google {
             {
                 let entry = entry.map_err(|error| CloudError::new("read the job's log", &error))?;
                 let execution = entry.labels.get(convert::EXECUTION_LABEL).cloned().unwrap_or_default();
-                if let Some(LogEntry { timestamp, payload: Some(payload), .. }) = convert::log_entry(entry) {
+                if let Some(LogEntry {
+                    timestamp,
+                    source: LogSource::Container,
+                    payload: Some(payload),
+                    ..
+                }) = convert::log_entry(entry)
+                {
                     entries.push(AuditEntry { execution, timestamp, payload });
                 }
             }

@@ -3,39 +3,47 @@
 use std::sync::PoisonError;
 
 use google_cloud_gax::paginator::ItemPaginator as _;
-use google_cloud_gax::streaming::{RequestSender, ResponseStream};
 use google_cloud_logging_v2::builder::logging_service_v_2::ListLogEntries;
-use google_cloud_logging_v2::model::{TailLogEntriesRequest, TailLogEntriesResponse};
+use google_cloud_logging_v2::model::TailLogEntriesRequest;
 use jiff::Timestamp;
 
 use super::policy::Policy;
+use super::streams::Streams;
 use super::{Google, Reply, convert};
-use crate::error::CloudError;
+use crate::error::{CloudError, CloudErrorKind};
 use crate::model::{LogEntry, LogPage};
 use crate::names::{ExecutionName, JobName};
 
 const READ: &str = "read the execution's log";
+const FOLLOW: &str = "follow the log live";
 
 /// The live log of all executions of a job. Dropping it ends the session.
 ///
 /// Nothing says when it is open, and entries that were taken in before that never come.
 pub struct LogTail<'a> {
-    streams: Streams,
+    /// What it comes through; or the variable that names a proxy, through which it does not come.
+    streams: Result<Streams, Option<&'static str>>,
     policy: &'a Policy,
 }
 
-/// A call that is under way, with both its directions.
-pub(super) struct Streams {
-    // Google may end the session with the caller's side: kept open as long as the other.
-    sender: RequestSender<TailLogEntriesRequest>,
-    stream: ResponseStream<TailLogEntriesResponse>,
-}
-
 impl Google {
-    /// Begins to connect for [`tail_log`](Self::tail_log), so that no run waits for it. There is no
-    /// session, of which a project has ten, before something is asked for.
-    pub fn prepare_log_tail(&self) {
-        *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.connect_log_tail());
+    /// Begins to connect for the log, live and in pages, so that no run waits for it. There is no session of
+    /// the live log, of which a project has ten, before something is asked for.
+    pub fn prepare_log(&self) {
+        if self.log_proxy.is_none() {
+            *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.connect_log_tail());
+        }
+        if let Some(address) = self.log_apart.clone() {
+            let wire = self.wire.clone();
+            tokio::spawn(async move { wire.open(address).await });
+        }
+    }
+
+    /// The variable that names a proxy for the way to the log: there is no live log then, and it is read
+    /// again and again. Google's gRPC client knows no proxies.
+    #[must_use]
+    pub fn log_proxy(&self) -> Option<&'static str> {
+        self.log_proxy
     }
 
     fn connect_log_tail(&self) -> Streams {
@@ -46,6 +54,9 @@ impl Google {
     /// Opens the live log of a job. Returns at once: a refusal is the first thing the log brings.
     pub fn tail_log<'a>(&'a self, job: &'a JobName) -> Reply<'a, LogTail<'a>> {
         Box::pin(async move {
+            if let Some(variable) = self.log_proxy {
+                return LogTail { streams: Err(Some(variable)), policy: &self.policy };
+            }
             let prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).take();
             let streams = prepared.unwrap_or_else(|| self.connect_log_tail());
             let request = TailLogEntriesRequest::new()
@@ -56,7 +67,7 @@ impl Google {
                 .set_buffer_window(google_cloud_wkt::Duration::default());
             // Where the stream is closed already, its other side says why.
             let _ = streams.sender.send(request).await;
-            LogTail { streams, policy: &self.policy }
+            LogTail { streams: Ok(streams), policy: &self.policy }
         })
     }
 
@@ -68,14 +79,23 @@ impl Google {
         since: Option<Timestamp>,
         page: String,
     ) -> Reply<'a, Result<LogPage, CloudError>> {
-        Box::pin(async move {
-            let request = self.list_entries(name, since).set_page_token(page);
-            let page =
-                self.policy.poll(request).send().await.map_err(|error| CloudError::new(READ, &error))?;
-            Ok(LogPage {
-                entries: page.entries.into_iter().filter_map(convert::log_entry).collect(),
-                next: page.next_page_token,
-            })
+        Box::pin(async move { self.page(self.list_entries(name, since).set_page_token(page)).await })
+    }
+
+    /// The last page of the execution's log entries, newest first, without reading those before it. One
+    /// read of the quota.
+    pub fn newest_log_entries<'a>(
+        &'a self,
+        name: &'a ExecutionName,
+    ) -> Reply<'a, Result<LogPage, CloudError>> {
+        Box::pin(async move { self.page(self.list_entries(name, None).set_order_by("timestamp desc")).await })
+    }
+
+    async fn page(&self, request: ListLogEntries) -> Result<LogPage, CloudError> {
+        let page = self.policy.poll(request).send().await.map_err(|error| CloudError::new(READ, &error))?;
+        Ok(LogPage {
+            entries: page.entries.into_iter().filter_map(convert::log_entry).collect(),
+            next: page.next_page_token,
         })
     }
 }
@@ -115,18 +135,37 @@ impl LogTail<'_> {
     #[expect(clippy::should_implement_trait, reason = "an iterator does not wait")]
     pub fn next(&mut self) -> Reply<'_, Option<Result<Vec<LogEntry>, CloudError>>> {
         Box::pin(async move {
-            Some(match self.streams.stream.next().await? {
+            let streams = match &mut self.streams {
+                Ok(streams) => streams,
+                // Said once, and that was all of it.
+                Err(variable) => {
+                    let variable = variable.take()?;
+                    return Some(Err(CloudError {
+                        kind: CloudErrorKind::Invalid,
+                        doing: FOLLOW,
+                        message: format!(
+                            "a live log does not go through the proxy of {variable}: Google's gRPC client knows no \
+                             proxies"
+                        ),
+                    }));
+                }
+            };
+            Some(match streams.stream.next().await? {
                 Ok(answer) => Ok(answer.entries.into_iter().filter_map(convert::log_entry).collect()),
                 Err(error) => {
                     self.policy.renew_for_stream(&error);
-                    Err(CloudError::new("follow the log live", &error))
+                    Err(CloudError::new(FOLLOW, &error))
                 }
             })
         })
     }
 }
 
-/// The filter for all that a job has logged ("Cloud Run: View logs").
+/// The filter for all that a job has logged ("Cloud Run: View logs"). Another region of the project may have
+/// a job of the same name.
 pub(super) fn of_job(job: &JobName) -> String {
-    format!("resource.type=\"cloud_run_job\" AND resource.labels.job_name=\"{}\"", job.job)
+    format!(
+        "resource.type=\"cloud_run_job\" AND resource.labels.job_name=\"{}\" AND resource.labels.location=\"{}\"",
+        job.job, job.region
+    )
 }

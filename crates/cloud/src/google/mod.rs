@@ -2,33 +2,51 @@
 
 mod caller;
 mod convert;
+mod credentials;
 mod deploy;
 mod history;
 mod logs;
 mod policy;
+mod proxy;
+mod reply;
+mod rest;
 mod service;
 mod sign_in;
 mod storage;
+mod streams;
+mod stubs;
 mod surroundings;
+mod wire;
 
-use std::pin::Pin;
 use std::sync::Mutex;
 
-use google_cloud_auth::credentials::{Credentials as AuthCredentials, anonymous};
+use google_cloud_api_serviceusage_v1::client::ServiceUsage;
+use google_cloud_artifactregistry_v1::client::ArtifactRegistry;
 use google_cloud_gax::paginator::ItemPaginator as _;
 use google_cloud_logging_v2::client::LoggingServiceV2;
 use google_cloud_longrunning::model::operation::Result as OperationResult;
-use google_cloud_run_v2::client::{Executions, Jobs, Tasks};
+use google_cloud_resourcemanager_v3::client::Projects;
+use google_cloud_run_v2::client::{Executions, Jobs, Revisions, Services, Tasks};
 use google_cloud_run_v2::model;
 use google_cloud_run_v2::model::run_job_request::Overrides;
 use google_cloud_run_v2::model::run_job_request::overrides::ContainerOverride;
+use google_cloud_secretmanager_v1::client::SecretManagerService;
+use google_cloud_sql_v1::client::SqlInstancesService;
 
 use crate::error::{CloudError, CloudErrorKind};
-use crate::model::{Execution, Job, RunError, RunJob, TaskResult};
+use crate::job::Job;
+use crate::model::{Execution, RunError, RunJob, TaskResult};
 use crate::names::{ExecutionName, JobName};
+use credentials::Caller;
 pub use logs::LogTail;
 use policy::Policy;
+pub use reply::Reply;
+use reqwest::Url;
+use rest::{Rest, unprepared};
 pub use sign_in::{SignIn, SignInOptions, SignInSource};
+use streams::Streams;
+use stubs::Logging;
+use wire::Wire;
 
 /// Where the services are, when they are not Google's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -114,42 +132,35 @@ pub enum Credentials {
     SignIn(SignIn),
 }
 
-/// A call under way. Boxed, so that the clients' code is compiled here, once, and not into every
-/// crate that awaits it: an edit of the CLI would otherwise take a minute to build.
-pub type Reply<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
 /// A connection to Google Cloud, or to what stands in for it.
 pub struct Google {
     endpoints: Endpoints,
-    credentials: AuthCredentials,
+    credentials: Caller,
     policy: Policy,
+    wire: Wire,
     jobs: Jobs,
     executions: Executions,
     tasks: Tasks,
+    services: Services,
+    revisions: Revisions,
     logging: LoggingServiceV2,
+    projects: Projects,
+    service_usage: ServiceUsage,
+    secrets: SecretManagerService,
+    sql_instances: SqlInstancesService,
+    artifact_registry: ArtifactRegistry,
+    /// Where the log is, when that is another host than that of the jobs.
+    log_apart: Option<Url>,
+    /// The variable that names a proxy for the way to the log, which a live log cannot take.
+    log_proxy: Option<&'static str>,
     /// A connection for the live log, before it is known of which job.
-    prepared: Mutex<Option<logs::Streams>>,
+    prepared: Mutex<Option<Streams>>,
 }
-
-/// Prepares one of the clients.
-macro_rules! client {
-    ($client:ident, $credentials:expr, $endpoint:expr) => {{
-        let mut builder = $client::builder().with_credentials($credentials.clone());
-        if let Some(endpoint) = $endpoint {
-            builder = builder.with_endpoint(endpoint);
-        }
-        builder.build().await.map_err(|error| $crate::error::CloudError {
-            kind: $crate::error::CloudErrorKind::NotSignedIn,
-            doing: "prepare the clients for Google Cloud",
-            message: error.to_string(),
-        })
-    }};
-}
-use client;
 
 #[expect(clippy::must_use_candidate, reason = "a future says so itself")]
 impl Google {
-    /// Prepares the clients; nothing is sent yet.
+    /// Prepares the clients; nothing is sent yet. Refuses addresses that the token is not for, see
+    /// [`TrustedHosts`](crate::TrustedHosts).
     pub fn connect(
         endpoints: Endpoints,
         credentials: Credentials,
@@ -157,15 +168,49 @@ impl Google {
         Box::pin(async move {
             crate::install_tls_provider();
             let (credentials, sign_in) = match credentials {
-                Credentials::Anonymous => (anonymous::Builder::new().build(), None),
-                Credentials::SignIn(sign_in) => (sign_in.credentials(), Some(sign_in)),
+                Credentials::Anonymous => (Caller::nobody(), None),
+                Credentials::SignIn(sign_in) => (Caller::of(&sign_in), Some(sign_in)),
             };
+            for endpoint in endpoints.each() {
+                credentials.at(endpoint)?;
+            }
+            let wire = Wire::new().map_err(|error| unprepared(&error))?;
+            let rest = |endpoint: &Option<String>, service: &str| {
+                Rest::new(&wire, &credentials, endpoint.as_deref(), service)
+            };
+            let run = rest(&endpoints.run, "run")?;
+            let log = rest(&endpoints.logging, "logging")?;
+            let log_apart =
+                Some(log.address()).filter(|address| address.origin() != run.address().origin()).cloned();
+            let logging = Logging { rest: log, live: live(&endpoints, &credentials).await? };
             Ok(Self {
-                jobs: client!(Jobs, credentials, &endpoints.run)?,
-                executions: client!(Executions, credentials, &endpoints.run)?,
-                tasks: client!(Tasks, credentials, &endpoints.run)?,
-                logging: client!(LoggingServiceV2, credentials, &endpoints.logging)?,
+                jobs: Jobs::from_stub::<Rest>(run.clone()),
+                executions: Executions::from_stub::<Rest>(run.clone()),
+                tasks: Tasks::from_stub::<Rest>(run.clone()),
+                services: Services::from_stub::<Rest>(run.clone()),
+                revisions: Revisions::from_stub::<Rest>(run),
+                logging: LoggingServiceV2::from_stub::<Logging>(logging),
+                projects: Projects::from_stub::<Rest>(rest(
+                    &endpoints.resource_manager,
+                    "cloudresourcemanager",
+                )?),
+                service_usage: ServiceUsage::from_stub::<Rest>(rest(
+                    &endpoints.service_usage,
+                    "serviceusage",
+                )?),
+                secrets: SecretManagerService::from_stub::<Rest>(rest(
+                    &endpoints.secret_manager,
+                    "secretmanager",
+                )?),
+                sql_instances: SqlInstancesService::from_stub::<Rest>(rest(&endpoints.sql, "sqladmin")?),
+                artifact_registry: ArtifactRegistry::from_stub::<Rest>(rest(
+                    &endpoints.artifact_registry,
+                    "artifactregistry",
+                )?),
                 prepared: Mutex::default(),
+                log_apart,
+                log_proxy: proxy::for_log(endpoints.logging.as_deref()),
+                wire,
                 endpoints,
                 credentials,
                 policy: Policy::new(sign_in),
@@ -182,7 +227,7 @@ impl Google {
                 .send()
                 .await
                 .map_err(|error| CloudError::new("read the job", &error))?;
-            Ok(convert::job(&job))
+            Ok(Job::new(job))
         })
     }
 
@@ -224,7 +269,8 @@ impl Google {
             .run_job()
             .set_name(name.to_string())
             .set_etag(run.etag)
-            .set_overrides(Overrides::new().set_container_overrides([container]))
+            // A job that was set up for several tasks would make the same change several times at once.
+            .set_overrides(Overrides::new().set_container_overrides([container]).set_task_count(1))
     }
 
     /// Runs the job once. The request is sent exactly once, whatever happens to its answer; but for
@@ -309,4 +355,15 @@ impl Google {
             Ok(tasks.tasks.first().and_then(convert::task_result))
         })
     }
+}
+
+/// Google's own client for the live log, which goes over gRPC and a connection of its own. It also makes
+/// sure that the credentials are of the universe that is called.
+async fn live(endpoints: &Endpoints, credentials: &Caller) -> Result<LoggingServiceV2, CloudError> {
+    let endpoint = endpoints.logging.as_deref();
+    let mut builder = LoggingServiceV2::builder().with_credentials(credentials.at(endpoint)?);
+    if let Some(endpoint) = endpoint {
+        builder = builder.with_endpoint(endpoint);
+    }
+    builder.build().await.map_err(|error| unprepared(&error))
 }

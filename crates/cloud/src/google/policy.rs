@@ -5,13 +5,14 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use google_cloud_gax::backoff_policy::BackoffPolicy as _;
+use google_cloud_gax::backoff_policy::BackoffPolicy;
 use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_gax::exponential_backoff::{ExponentialBackoff, ExponentialBackoffBuilder};
-use google_cloud_gax::options::RequestOptionsBuilder;
+use google_cloud_gax::options::{RequestOptions, RequestOptionsBuilder};
 use google_cloud_gax::retry_policy::{NeverRetry, RetryPolicy, RetryPolicyExt};
 use google_cloud_gax::retry_result::RetryResult;
 use google_cloud_gax::retry_state::RetryState;
@@ -26,7 +27,11 @@ const RUN_ATTEMPT: Duration = Duration::from_secs(30);
 /// How long reads are retried in all, before the run has started.
 const READ_LIMIT: Duration = Duration::from_secs(6);
 
-/// Retries what is safe to retry for a read: no connection, no answer, 5xx.
+/// How long a call waits in all because the service asked it to come back later (`Retry-After`).
+const ASKED_LIMIT: Duration = Duration::from_secs(30);
+
+/// Retries what is safe to retry for a read: no connection, no answer or half of one, one that is no
+/// JSON, 5xx.
 #[derive(Debug)]
 struct Transient;
 
@@ -36,7 +41,8 @@ impl RetryPolicy for Transient {
         let unavailable = error.status().is_some_and(|status| {
             matches!(status.code, Code::Unavailable | Code::Internal | Code::DeadlineExceeded)
         }) || error.http_status_code().is_some_and(|code| code >= 500 && code != 501);
-        if error.is_transient_and_before_rpc() || error.is_io() || error.is_timeout() || unavailable {
+        let unreadable = error.is_io() || error.is_deserialization();
+        if error.is_transient_and_before_rpc() || unreadable || error.is_timeout() || unavailable {
             RetryResult::Continue(error)
         } else {
             RetryResult::Permanent(error)
@@ -79,25 +85,35 @@ impl Policy {
     /// A read before anything has started: worth a few tries, then a person should be told.
     pub(super) fn read<B: RequestOptionsBuilder>(&self, builder: B) -> B {
         let retry = Transient.with_time_limit(READ_LIMIT);
-        self.with(builder, retry).with_idempotency(true).with_attempt_timeout(ATTEMPT)
+        self.with(builder, retry, true).with_idempotency(true).with_attempt_timeout(ATTEMPT)
     }
 
     /// A read inside a loop that has its own rhythm and decides itself how often it fails.
     pub(super) fn poll<B: RequestOptionsBuilder>(&self, builder: B) -> B {
-        self.with(builder, NeverRetry).with_idempotency(true).with_attempt_timeout(ATTEMPT)
+        self.with(builder, NeverRetry, false).with_idempotency(true).with_attempt_timeout(ATTEMPT)
     }
 
-    /// Anything that may act twice when it is sent twice.
+    /// Anything that may act twice when it is sent twice. A refusal did nothing, so a call that is asked
+    /// to come back later does.
     pub(super) fn once<B: RequestOptionsBuilder>(&self, builder: B) -> B {
-        self.with(builder, NeverRetry).with_idempotency(false).with_attempt_timeout(RUN_ATTEMPT)
+        self.with(builder, NeverRetry, true).with_idempotency(false).with_attempt_timeout(RUN_ATTEMPT)
     }
 
-    fn with<B: RequestOptionsBuilder>(&self, builder: B, retry: impl RetryPolicy + 'static) -> B {
-        builder.with_retry_policy(self.renewing(retry)).with_backoff_policy(backoff())
+    fn with<B: RequestOptionsBuilder>(
+        &self,
+        builder: B,
+        retry: impl RetryPolicy + 'static,
+        comes_back: bool,
+    ) -> B {
+        let (retry, pauses) = self.renewing(retry, comes_back);
+        builder.with_retry_policy(retry).with_backoff_policy(pauses)
     }
 
-    fn renewing<P>(&self, retry: P) -> Renewing<P> {
-        Renewing { retry, sign_in: self.sign_in.clone(), renewed: AtomicBool::new(false) }
+    fn renewing<P>(&self, retry: P, comes_back: bool) -> (Renewing<P>, Pauses) {
+        let asked = Arc::new(Mutex::new(None));
+        let pauses = Pauses { asked: Arc::clone(&asked) };
+        let sign_in = self.sign_in.clone();
+        (Renewing { retry, sign_in, renewed: AtomicBool::new(false), comes_back, asked }, pauses)
     }
 
     /// As [`read`](Self::read), for a call that none of the clients makes. `attempt` makes it, within
@@ -117,7 +133,6 @@ impl Policy {
         self.by_hand(NeverRetry, false, RUN_ATTEMPT, attempt).await
     }
 
-    /// What the clients do with a retry policy.
     async fn by_hand<'a, T>(
         &self,
         retry: impl RetryPolicy,
@@ -125,25 +140,49 @@ impl Policy {
         within: Duration,
         mut attempt: impl FnMut(Duration) -> Reply<'a, Result<T, Error>>,
     ) -> Result<T, Error> {
-        let (retry, backoff) = (self.renewing(retry), backoff());
-        let mut state = RetryState::new(idempotent);
-        loop {
-            let left = retry.remaining_time(&state);
-            let error = match attempt(left.map_or(within, |left| left.min(within))).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            state.attempt_count += 1;
-            let error = match retry.on_error(&state, error) {
-                RetryResult::Continue(error) => error,
-                RetryResult::Permanent(error) | RetryResult::Exhausted(error) => return Err(error),
-            };
-            let pause = backoff.on_failure(&state);
-            if retry.remaining_time(&state).is_some_and(|left| left < pause) {
-                return Err(error);
-            }
-            tokio::time::sleep(pause).await;
+        let (retry, pauses) = self.renewing(retry, true);
+        attempts(&retry, &pauses, idempotent, Some(within), |within| attempt(within.unwrap_or(ATTEMPT))).await
+    }
+}
+
+/// Makes a call as a client does that has such options.
+pub(super) async fn with_options<'a, T>(
+    options: &RequestOptions,
+    idempotent: bool,
+    attempt: impl FnMut(Option<Duration>) -> Reply<'a, Result<T, Error>>,
+) -> Result<T, Error> {
+    let retry = options.retry_policy().clone().unwrap_or_else(|| Arc::new(NeverRetry));
+    let pauses = options.backoff_policy().clone().unwrap_or_else(|| Arc::new(backoff()));
+    attempts(&*retry, &*pauses, idempotent, *options.attempt_timeout(), attempt).await
+}
+
+/// What the clients do with a retry policy (`retry_loop`).
+async fn attempts<'a, T>(
+    retry: &dyn RetryPolicy,
+    pauses: &dyn BackoffPolicy,
+    idempotent: bool,
+    within: Option<Duration>,
+    mut attempt: impl FnMut(Option<Duration>) -> Reply<'a, Result<T, Error>>,
+) -> Result<T, Error> {
+    let mut state = RetryState::new(idempotent);
+    let mut left = retry.remaining_time(&state);
+    loop {
+        let error = match attempt(left.into_iter().chain(within).min()).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        state.attempt_count += 1;
+        let error = match retry.on_error(&state, error) {
+            RetryResult::Continue(error) => error,
+            RetryResult::Permanent(error) | RetryResult::Exhausted(error) => return Err(error),
+        };
+        let pause = pauses.on_failure(&state);
+        // From before the pause: so the last attempt has as long as that, too.
+        left = retry.remaining_time(&state);
+        if left.is_some_and(|left| left < pause) {
+            return Err(error);
         }
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -156,6 +195,32 @@ struct Renewing<P> {
     retry: P,
     sign_in: Option<SignIn>,
     renewed: AtomicBool,
+    /// Whether it waits when the service asks it to come back later: not where the caller has a rhythm
+    /// of its own.
+    comes_back: bool,
+    /// How long it waits because the service asked it to come back later, after the last attempt.
+    asked: Arc<Mutex<Option<Duration>>>,
+}
+
+/// The pauses between attempts: at least as long as the service asked for, and longer and longer ones.
+#[derive(Debug)]
+struct Pauses {
+    asked: Arc<Mutex<Option<Duration>>>,
+}
+
+impl BackoffPolicy for Pauses {
+    fn on_failure(&self, state: &RetryState) -> Duration {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.unwrap_or_else(|| backoff().on_failure(state))
+    }
+}
+
+/// How long a refusal asks to wait (RFC 9110, section 10.2.3): in seconds. The other form, a date, would
+/// need the service's clock, and is not used by Google's APIs.
+fn retry_after(error: &Error) -> Option<Duration> {
+    let throttled = error.http_status_code() == Some(429);
+    let seconds = error.http_headers()?.get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
+    throttled.then(|| Duration::from_secs(seconds))
 }
 
 impl<P> fmt::Debug for Renewing<P> {
@@ -173,6 +238,15 @@ impl<P: RetryPolicy> RetryPolicy for Renewing<P> {
         {
             return RetryResult::Continue(error);
         }
+        let asked = retry_after(&error).filter(|_| self.comes_back);
+        // A service may ask for no pause at all, again and again. It is not asked at once for that, and what
+        // it asks for may be more than a clock can hold.
+        let pause = asked.map(|asked| asked.max(backoff().on_failure(state)));
+        let fits = pause.filter(|pause| state.start.elapsed().saturating_add(*pause) <= ASKED_LIMIT);
+        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = fits;
+        if fits.is_some() {
+            return RetryResult::Continue(error);
+        }
         self.retry.on_error(state, error)
     }
 
@@ -181,7 +255,10 @@ impl<P: RetryPolicy> RetryPolicy for Renewing<P> {
     }
 
     fn remaining_time(&self, state: &RetryState) -> Option<Duration> {
-        self.retry.remaining_time(state)
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let limit = self.retry.remaining_time(state);
+        // The attempt after a pause that was asked for has the time of a first one.
+        if asked { limit.map(|_| ASKED_LIMIT.saturating_sub(state.start.elapsed()) + ATTEMPT) } else { limit }
     }
 }
 
@@ -189,4 +266,53 @@ impl<P: RetryPolicy> RetryPolicy for Renewing<P> {
 fn not_let_in(error: &Error) -> bool {
     error.http_status_code() == Some(401)
         || error.status().is_some_and(|status| status.code == Code::Unauthenticated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A refusal that asks to come back after so many seconds.
+    fn later(seconds: &str) -> Error {
+        let mut headers = http::HeaderMap::new();
+        headers.insert(http::header::RETRY_AFTER, seconds.parse().expect("a header"));
+        Error::http(429, headers, <_>::default())
+    }
+
+    #[tokio::test]
+    async fn a_service_that_asks_for_no_pause_is_not_hammered() {
+        let calls = std::cell::Cell::new(0);
+        let policy = Policy::new(None);
+        let endless = policy.once_by_hand(|_| {
+            calls.set(calls.get() + 1);
+            Box::pin(async { Err::<(), _>(later("0")) })
+        });
+        let ended = tokio::time::timeout(Duration::from_secs(1), endless).await;
+        assert!(ended.is_err(), "it comes back for as long as it does elsewhere");
+        // Without a pause there are tens of thousands.
+        assert!((2..60).contains(&calls.get()), "{}", calls.get());
+    }
+
+    #[test]
+    fn only_a_pause_that_somebody_would_wait_for_is_made() {
+        let (renewing, pauses) = Policy::new(None).renewing(NeverRetry, true);
+        let state = |ago| {
+            let start =
+                std::time::Instant::now().checked_sub(Duration::from_secs(ago)).expect("it runs longer");
+            RetryState::new(false).set_start(start).set_attempt_count(1_u32)
+        };
+        for (seconds, ago, comes_back) in [
+            ("5", 0, true),
+            ("5", 29, false),
+            ("31", 0, false),
+            ("18446744073709551615", 2, false),
+            ("18446744073709551616", 2, false),
+            ("-1", 0, false),
+        ] {
+            let state = state(ago);
+            let result = renewing.on_error(&state, later(seconds));
+            assert_eq!(matches!(result, RetryResult::Continue(_)), comes_back, "{seconds} after {ago} s");
+            assert!(!comes_back || pauses.on_failure(&state) == Duration::from_secs(5));
+        }
+    }
 }

@@ -2,24 +2,22 @@
 
 use std::time::Duration;
 
-use google_cloud_run_v2::client::{Revisions, Services};
 use google_cloud_run_v2::model;
 use google_cloud_run_v2::model::TrafficTargetAllocationType;
 use google_cloud_run_v2::model::probe::ProbeType;
 
-use super::{Google, Reply, client, convert};
+use super::{Google, Reply, convert};
 use crate::error::CloudError;
-use crate::model::{LogEntry, Revision, Service, StartupProbe};
+use crate::model::{LogEntry, Readiness, Revision, Service, StartupProbe};
 use crate::names::ServiceName;
 
 impl Google {
     /// The service as it is now.
     pub fn service<'a>(&'a self, name: &'a ServiceName) -> Reply<'a, Result<Service, CloudError>> {
         Box::pin(async move {
-            let client = client!(Services, self.credentials, &self.endpoints.run)?;
             let service = self
                 .policy
-                .read(client.get_service().set_name(name.to_string()))
+                .read(self.services.get_service().set_name(name.to_string()))
                 .send()
                 .await
                 .map_err(|error| CloudError::new("read the service", &error))?;
@@ -30,8 +28,7 @@ impl Google {
     /// The service's revisions, newest first: the last hundred of them.
     pub fn revisions<'a>(&'a self, name: &'a ServiceName) -> Reply<'a, Result<Vec<Revision>, CloudError>> {
         Box::pin(async move {
-            let client = client!(Revisions, self.credentials, &self.endpoints.run)?;
-            let request = client.list_revisions().set_parent(name.to_string()).set_page_size(100);
+            let request = self.revisions.list_revisions().set_parent(name.to_string()).set_page_size(100);
             let list = self
                 .policy
                 .read(request)
@@ -54,7 +51,6 @@ impl Google {
         note: (&'a str, String),
     ) -> Reply<'a, Result<(), CloudError>> {
         Box::pin(async move {
-            let client = client!(Services, self.credentials, &self.endpoints.run)?;
             let mut changed = (*service.raw).clone();
             let template = changed.template.get_or_insert_default();
             // A revision's name is its own: the next one gets another from Cloud Run.
@@ -64,7 +60,7 @@ impl Google {
                 image.clone_into(&mut container.image);
             }
             let mask = google_cloud_wkt::FieldMask::default().set_paths(["template"]);
-            let request = client.update_service().set_service(changed).set_update_mask(mask);
+            let request = self.services.update_service().set_service(changed).set_update_mask(mask);
             self.policy
                 .once(request)
                 .send()
@@ -81,10 +77,9 @@ impl Google {
         id: &'a str,
     ) -> Reply<'a, Result<Revision, CloudError>> {
         Box::pin(async move {
-            let client = client!(Revisions, self.credentials, &self.endpoints.run)?;
             let revision = self
                 .policy
-                .poll(client.get_revision().set_name(format!("{service}/revisions/{id}")))
+                .poll(self.revisions.get_revision().set_name(format!("{service}/revisions/{id}")))
                 .send()
                 .await
                 .map_err(|error| CloudError::new("read the revision", &error))?;
@@ -146,7 +141,7 @@ fn convert_service(service: model::Service) -> Service {
         latest_ready,
         generation: service.generation,
         reconciling: service.reconciling,
-        readiness: convert::readiness(service.terminal_condition.as_ref()),
+        readiness: Readiness::of(service.terminal_condition.as_ref()),
         conditions: convert::conditions(&service.conditions),
         // No target at all means all to the latest.
         traffic_to_latest: service.traffic.is_empty() || service.traffic.iter().any(latest),
@@ -162,7 +157,7 @@ fn convert_revision(revision: &model::Revision) -> Revision {
         id: id(&revision.name),
         image: container.map(|container| container.image.clone()).unwrap_or_default(),
         created: revision.create_time.and_then(convert::timestamp),
-        readiness: convert::readiness(ready),
+        readiness: Readiness::of(ready),
         conditions: convert::conditions(&revision.conditions),
         port: port.unwrap_or(PORT),
         startup_probe: container.and_then(|container| container.startup_probe.as_ref()).map(startup_probe),

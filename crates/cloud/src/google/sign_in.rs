@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use google_cloud_auth::credentials::{
@@ -16,9 +16,12 @@ use google_cloud_auth::credentials::{
 use google_cloud_auth::errors::CredentialsError;
 use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderMap, HeaderValue};
+use quill_admin_files::{read_bounded, read_piped_text, read_text};
 use serde_json::Value;
+use tokio::sync::Mutex;
 
-use crate::error::{CloudError, CloudErrorKind, sign_in_failure};
+use crate::error::{CloudError, CloudErrorKind, sign_in_failure, sign_in_message, wants_reauthentication};
+use crate::trust::{self, TrustedHosts};
 
 const DOING: &str = "sign in to Google Cloud";
 /// What every call of ours needs ("OAuth 2.0 Scopes for Google APIs").
@@ -26,6 +29,9 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// How long a token of `gcloud auth print-access-token` is used: gcloud hands out tokens that are
 /// good for at least as long.
 const GCLOUD_TOKEN: Duration = Duration::from_mins(4);
+/// The most that is read of a file with a token, with credentials or of gcloud's, in bytes. Such files have
+/// a few thousand.
+const LARGEST: u64 = 1 << 20;
 
 /// Where to look for a sign-in. Paths need not exist, but for the first two.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +48,11 @@ pub struct SignInOptions {
     pub gcloud_account: Option<String>,
     /// The service account to act as.
     pub impersonate: Option<String>,
+    /// `CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT`, where it is set: the account that gcloud acts as. Empty
+    /// for none, whatever gcloud's configuration says.
+    pub gcloud_impersonate: Option<String>,
+    /// Where the token may be sent.
+    pub hosts: TrustedHosts,
     /// Where the service is that gives its tokens, when it is not Google's own.
     pub iam_credentials: Option<String>,
 }
@@ -59,6 +70,26 @@ impl SignInOptions {
     pub fn gcloud_account(&self) -> Option<String> {
         gcloud_account(self.gcloud.as_deref()?, self)
     }
+
+    /// A property of gcloud's active configuration, such as `custom_ca_certs_file` of the section `core`.
+    #[must_use]
+    pub fn gcloud_property(&self, section: &str, name: &str) -> Option<String> {
+        gcloud_property(self.gcloud.as_deref()?, self, section, name)
+    }
+
+    /// The service accounts that gcloud acts as, the last one on behalf of those before it
+    /// (`gcloud topic configurations`, `auth/impersonate_service_account`).
+    fn gcloud_acts_as(&self) -> Option<String> {
+        let set = self.gcloud_impersonate.clone();
+        set.or_else(|| self.gcloud_property("auth", "impersonate_service_account"))
+            .as_deref()
+            .and_then(not_empty)
+    }
+}
+
+/// A text with something in it: gcloud takes an empty one for none.
+fn not_empty(text: &str) -> Option<String> {
+    Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// Where the sign-in was found.
@@ -96,6 +127,7 @@ pub struct SignIn {
     source: SignInSource,
     account: Option<String>,
     acts_as: Option<String>,
+    hosts: TrustedHosts,
     token: std::sync::Arc<Renewable>,
 }
 
@@ -104,17 +136,55 @@ impl SignIn {
     pub fn find(options: &SignInOptions) -> Result<Self, CloudError> {
         crate::install_tls_provider();
         let (source, account, recipe) = look(options)?;
-        let recipe = match &options.impersonate {
-            Some(target) => Recipe::Impersonated {
-                of: Box::new(recipe),
-                target: target.clone(),
-                service: options.iam_credentials.clone(),
-            },
-            None => recipe,
+        let mut hosts = options.hosts.clone();
+        if let Recipe::Json(json) = &recipe {
+            // The credentials are the person's own, and so is what they say.
+            hosts.universe = hosts.universe.or_else(|| json["universe_domain"].as_str().map(str::to_owned));
+        }
+        // What is written for this environment goes before what gcloud does everywhere.
+        let of_gcloud = match &source {
+            // What gcloud's configuration says is for gcloud's own sign-in, and other clients do not take it
+            // over for application default credentials. A variable is said for this command, whatever it
+            // signs in with: to leave it out would run a task as somebody else than the person asked for.
+            SignInSource::ApplicationCredentials(_) | SignInSource::ApplicationDefault(_) => {
+                let asked = options.gcloud_impersonate.as_deref().and_then(not_empty);
+                // A file that acts as that account by itself, or is its key, needs nobody in between.
+                asked.filter(|chain| account.as_deref() != Some(Target::of(chain).account.as_str()))
+            }
+            SignInSource::AccessTokenFile(_) | SignInSource::Gcloud | SignInSource::GcloudCommand => {
+                options.gcloud_acts_as()
+            }
         };
-        let token = Renewable { current: RwLock::new(recipe.make()?), recipe };
-        let acts_as = options.impersonate.clone();
-        Ok(Self { source, account, acts_as, token: std::sync::Arc::new(token) })
+        let chain = options.impersonate.clone().or_else(|| of_gcloud.clone());
+        let acts_as = chain.as_deref().map(|chain| Target::of(chain).account);
+        let by_gcloud = Recipe::Gcloud { acts_as: options.impersonate.clone() };
+        // The files of gcloud do not have everything that gcloud has.
+        let instead = (source == SignInSource::Gcloud).then_some(by_gcloud);
+        let recipe = match (recipe, chain) {
+            (recipe, None) => recipe,
+            // gcloud acts as its own service account by itself; as another one, where it is told to.
+            (Recipe::Gcloud { .. }, Some(_)) if of_gcloud.is_some() && options.iam_credentials.is_none() => {
+                Recipe::Gcloud { acts_as: options.impersonate.clone() }
+            }
+            (recipe, Some(chain)) => {
+                if let Some(service) = &options.iam_credentials {
+                    trust::check(&hosts, service)?;
+                }
+                Recipe::Impersonated {
+                    of: Box::new(recipe),
+                    target: Target::of(&chain),
+                    service: options.iam_credentials.clone(),
+                }
+            }
+        };
+        let token = Renewable { current: RwLock::new(recipe.make()?), recipe, instead };
+        Ok(Self { source, account, acts_as, hosts, token: std::sync::Arc::new(token) })
+    }
+
+    /// Where the token may be sent.
+    #[must_use]
+    pub fn hosts(&self) -> &TrustedHosts {
+        &self.hosts
     }
 
     /// Where it was found.
@@ -129,7 +199,7 @@ impl SignIn {
         self.account.as_deref()
     }
 
-    /// The service account it acts as, where the environment says so.
+    /// The service account it acts as, where the environment or gcloud says so.
     #[must_use]
     pub fn acts_as(&self) -> Option<&str> {
         self.acts_as.as_deref()
@@ -137,7 +207,10 @@ impl SignIn {
 
     /// An access token that is good now: the first one takes a request to Google.
     pub async fn token(&self) -> Result<String, CloudError> {
-        access_token(&self.token.now()).await
+        match self.token.access_token().await {
+            Ok(token) => Ok(token.token),
+            Err(error) => Err(refused(&error)),
+        }
     }
 
     /// The same of the account itself, whatever it acts as.
@@ -181,8 +254,31 @@ fn not_signed_in(message: impl Into<String>) -> CloudError {
 enum Recipe {
     File(PathBuf),
     Json(Value),
-    Gcloud,
-    Impersonated { of: Box<Recipe>, target: String, service: Option<String> },
+    /// `gcloud auth print-access-token`, told to act as somebody, or left to act as it is set up.
+    Gcloud {
+        acts_as: Option<String>,
+    },
+    Impersonated {
+        of: Box<Recipe>,
+        target: Target,
+        service: Option<String>,
+    },
+}
+
+/// A service account to act as.
+struct Target {
+    account: String,
+    /// Service accounts each of which acts on behalf of the one before it, the last on behalf of nobody.
+    delegates: Vec<String>,
+}
+
+impl Target {
+    /// As gcloud writes it: the account, after those through which it is reached, with commas.
+    fn of(chain: &str) -> Self {
+        let mut accounts: Vec<String> = chain.split(',').map(|one| one.trim().to_owned()).collect();
+        let account = accounts.pop().unwrap_or_default();
+        Self { account, delegates: accounts }
+    }
 }
 
 fn look(options: &SignInOptions) -> Result<(SignInSource, Option<String>, Recipe), CloudError> {
@@ -200,7 +296,7 @@ fn look(options: &SignInOptions) -> Result<(SignInSource, Option<String>, Recipe
             return Ok(if stored.is_file() {
                 (SignInSource::Gcloud, Some(account), Recipe::Json(read_json(&stored)?))
             } else {
-                (SignInSource::GcloudCommand, Some(account), Recipe::Gcloud)
+                (SignInSource::GcloudCommand, Some(account), Recipe::Gcloud { acts_as: None })
             });
         }
         let default = folder.join("application_default_credentials.json");
@@ -214,7 +310,7 @@ fn look(options: &SignInOptions) -> Result<(SignInSource, Option<String>, Recipe
 }
 
 fn read_json(path: &Path) -> Result<Value, CloudError> {
-    let text = std::fs::read(path)
+    let text = read_bounded(path, LARGEST)
         .map_err(|error| not_signed_in(format!("cannot read {}: {error}", path.display())))?;
     // The text of the error would quote the file, which is secret.
     serde_json::from_slice(&text)
@@ -240,20 +336,26 @@ fn gcloud_account(folder: &Path, options: &SignInOptions) -> Option<String> {
     if let Some(account) = given(&options.gcloud_account) {
         return Some(account);
     }
+    gcloud_property(folder, options, "core", "account")
+}
+
+/// A property of gcloud's active configuration (`gcloud topic configurations`).
+fn gcloud_property(folder: &Path, options: &SignInOptions, wanted: &str, name: &str) -> Option<String> {
+    let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
     let active = given(&options.gcloud_configuration)
-        .or_else(|| std::fs::read_to_string(folder.join("active_config")).ok())
+        .or_else(|| read_text(&folder.join("active_config"), LARGEST).ok())
         .map_or_else(|| "default".to_owned(), |name| name.trim().to_owned());
     let file = folder.join("configurations").join(format!("config_{active}"));
-    let text = std::fs::read_to_string(file).ok()?;
+    let text = read_text(&file, LARGEST).ok()?;
     let mut section = "";
     for line in text.lines().map(str::trim) {
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             section = name.trim();
-        } else if section == "core"
+        } else if section == wanted
             && let Some((key, value)) = line.split_once('=')
-            && key.trim() == "account"
+            && key.trim() == name
         {
-            return Some(value.trim().to_owned()).filter(|account| !account.is_empty());
+            return Some(value.trim().to_owned()).filter(|value| !value.is_empty());
         }
     }
     None
@@ -273,7 +375,9 @@ impl Recipe {
         };
         match self {
             Self::File(path) => Ok(AccessTokenCredentials::from(Ready::new(Supply::File(path.clone())))),
-            Self::Gcloud => Ok(AccessTokenCredentials::from(Ready::new(Supply::Gcloud))),
+            Self::Gcloud { acts_as } => {
+                Ok(AccessTokenCredentials::from(Ready::new(Supply::Gcloud { acts_as: acts_as.clone() })))
+            }
             Self::Json(json) => match json["type"].as_str() {
                 Some("authorized_user") => {
                     user_account::Builder::new(json.clone()).build_access_token_credentials().map_err(invalid)
@@ -299,7 +403,8 @@ impl Recipe {
             },
             Self::Impersonated { of, target, service: None } => {
                 impersonated::Builder::from_source_credentials(Credentials::from(of.make()?))
-                    .with_target_principal(target)
+                    .with_target_principal(&target.account)
+                    .with_delegates(target.delegates.clone())
                     .with_scopes([SCOPE])
                     .build_access_token_credentials()
                     .map_err(invalid)
@@ -309,14 +414,16 @@ impl Recipe {
                 Self::Json(source) => impersonated::Builder::new(serde_json::json!({
                     "type": "impersonated_service_account",
                     "service_account_impersonation_url":
-                        format!("{service}/v1/projects/-/serviceAccounts/{target}:generateAccessToken"),
+                        format!("{service}/v1/projects/-/serviceAccounts/{}:generateAccessToken", target.account),
+                    "delegates": target.delegates,
                     "source_credentials": source,
                 }))
                 .with_scopes([SCOPE])
                 .build_access_token_credentials()
                 .map_err(invalid),
                 _ => Err(not_signed_in(format!(
-                    "to act as {target} with the tokens of {service} takes a file of credentials"
+                    "to act as {} with the tokens of {service} takes a file of credentials",
+                    target.account
                 ))),
             },
         }
@@ -326,6 +433,8 @@ impl Recipe {
 /// Credentials that can be made anew under the clients that hold them.
 struct Renewable {
     recipe: Recipe,
+    /// What is asked where Google wants to see the person again first.
+    instead: Option<Recipe>,
     current: RwLock<AccessTokenCredentials>,
 }
 
@@ -333,6 +442,44 @@ impl Renewable {
     fn now(&self) -> AccessTokenCredentials {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    async fn access_token(&self) -> Result<AccessToken, CredentialsError> {
+        match self.now().access_token().await {
+            Ok(token) => Ok(token),
+            Err(error) => match self.instead_of(&error) {
+                Some(other) => other.access_token().await.map_err(|second| both(&error, &second)),
+                None => Err(error),
+            },
+        }
+    }
+
+    async fn headers(
+        &self,
+        extensions: Extensions,
+    ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
+        match self.now().headers(extensions).await {
+            Ok(headers) => Ok(headers),
+            Err(error) => match self.instead_of(&error) {
+                // Whatever the client has kept is of other credentials.
+                Some(other) => other.headers(Extensions::new()).await.map_err(|second| both(&error, &second)),
+                None => Err(error),
+            },
+        }
+    }
+
+    /// Changes over to gcloud itself where Google wants to see the person again: its files have the
+    /// credentials, but not the proof of having been seen, which gcloud keeps elsewhere.
+    fn instead_of(&self, error: &CredentialsError) -> Option<AccessTokenCredentials> {
+        let instead = self.instead.as_ref().filter(|_| wants_reauthentication(error))?.make().ok()?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = instead.clone();
+        Some(instead)
+    }
+}
+
+/// Why neither the stored credentials nor gcloud give a token.
+fn both(first: &CredentialsError, second: &CredentialsError) -> CredentialsError {
+    let (first, second) = (sign_in_message(first), sign_in_message(second));
+    CredentialsError::from_msg(false, format!("{first}; {second}"))
 }
 
 struct Shared(std::sync::Arc<Renewable>);
@@ -348,7 +495,7 @@ impl CredentialsProvider for Shared {
         &self,
         extensions: Extensions,
     ) -> Result<CacheableResource<HeaderMap>, CredentialsError> {
-        self.0.now().headers(extensions).await
+        self.0.headers(extensions).await
     }
 
     async fn universe_domain(&self) -> Option<String> {
@@ -359,7 +506,7 @@ impl CredentialsProvider for Shared {
 /// Where a ready token comes from.
 enum Supply {
     File(PathBuf),
-    Gcloud,
+    Gcloud { acts_as: Option<String> },
 }
 
 /// A token that somebody else made.
@@ -372,6 +519,8 @@ struct Last {
     token: String,
     tag: EntityTag,
     read: Instant,
+    /// For how long nobody is asked for another one.
+    used_for: Duration,
 }
 
 impl fmt::Debug for Ready {
@@ -387,19 +536,29 @@ impl Ready {
 
     async fn token(&self) -> Result<(String, EntityTag), CredentialsError> {
         let failed = |message: String| CredentialsError::from_msg(false, message);
-        if let Supply::Gcloud = self.supply {
-            let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(last) = last.as_ref().filter(|last| last.read.elapsed() < GCLOUD_TOKEN) {
-                return Ok((last.token.clone(), last.tag.clone()));
-            }
+        // One call after the other: what comes through a pipe comes once.
+        let mut last = self.last.lock().await;
+        if let Some(last) = last.as_ref().filter(|last| last.read.elapsed() < last.used_for) {
+            return Ok((last.token.clone(), last.tag.clone()));
         }
-        let text = match &self.supply {
-            Supply::File(path) => tokio::fs::read_to_string(path)
-                .await
-                .map_err(|error| failed(format!("cannot read {}: {error}", path.display())))?,
-            Supply::Gcloud => {
+        let (text, used_for) = match &self.supply {
+            Supply::File(path) => {
+                // Somebody may write a new token to a file, but not to a pipe that has been read.
+                let used_for = if path.is_file() { Duration::ZERO } else { Duration::MAX };
+                let file = path.clone();
+                // On a thread of its own: a pipe is waited for.
+                let text = tokio::task::spawn_blocking(move || read_piped_text(&file, LARGEST))
+                    .await
+                    .map_err(|error| failed(error.to_string()))?
+                    .map_err(|error| failed(format!("cannot read {}: {error}", path.display())))?;
+                (text, used_for)
+            }
+            Supply::Gcloud { acts_as } => {
                 let output = tokio::process::Command::new("gcloud")
                     .args(["auth", "print-access-token", "--quiet"])
+                    .args(acts_as.iter().map(|account| format!("--impersonate-service-account={account}")))
+                    // Nothing is asked: with `--quiet` gcloud fails instead, and says why.
+                    .stdin(std::process::Stdio::null())
                     .output()
                     .await
                     .map_err(|error| failed(format!("gcloud could not be started: {error}")))?;
@@ -408,22 +567,21 @@ impl Ready {
                     let why = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
                     return Err(failed(format!("gcloud auth print-access-token: {why}")));
                 }
-                String::from_utf8_lossy(&output.stdout).into_owned()
+                (String::from_utf8_lossy(&output.stdout).into_owned(), GCLOUD_TOKEN)
             }
         };
         let token = text.trim().to_owned();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(failed(match &self.supply {
                 Supply::File(path) => format!("{} does not hold an access token", path.display()),
-                Supply::Gcloud => "gcloud auth print-access-token printed no access token".to_owned(),
+                Supply::Gcloud { .. } => "gcloud auth print-access-token printed no access token".to_owned(),
             }));
         }
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let tag = match last.as_ref() {
             Some(last) if last.token == token => last.tag.clone(),
             _ => EntityTag::new(),
         };
-        *last = Some(Last { token: token.clone(), tag: tag.clone(), read: Instant::now() });
+        *last = Some(Last { token: token.clone(), tag: tag.clone(), read: Instant::now(), used_for });
         Ok((token, tag))
     }
 }
@@ -490,6 +648,64 @@ mod tests {
         assert_eq!((found.source(), found.account()), (&SignInSource::Gcloud, Some("me@example.org")));
         let other = SignInOptions { gcloud_account: Some("other@example.org".to_owned()), ..gcloud(&folder) };
         assert_eq!(*SignIn::find(&other).expect("found").source(), SignInSource::GcloudCommand);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_acts_as_the_account_by_itself_is_used_as_it_is() {
+        let acting = r#"{"type": "impersonated_service_account", "source_credentials": {"type":
+            "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "r"},
+            "service_account_impersonation_url":
+            "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/robot@p:generateAccessToken"}"#;
+        let folder = folder(&[("acting.json", acting)]);
+        let with = |account: &str| SignInOptions {
+            application_credentials: Some(folder.path().join("acting.json")),
+            gcloud_impersonate: Some(account.to_owned()),
+            ..SignInOptions::default()
+        };
+        let found = SignIn::find(&with("robot@p")).expect("found");
+        assert_eq!((found.account(), found.acts_as()), (Some("robot@p"), None));
+        assert_eq!(SignIn::find(&with("other@p")).expect("found").acts_as(), Some("other@p"));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn files_are_read_up_to_a_limit_and_only_a_token_is_waited_for() {
+        let folder = folder(&[("configurations/config_default", "[core]\naccount = me@example.org\n")]);
+        let fifo = folder.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("started").success());
+        let credentials = |path: &Path| {
+            let path = Some(path.to_owned());
+            let options = SignInOptions { application_credentials: path, ..SignInOptions::default() };
+            SignIn::find(&options).err().expect("refused").to_string()
+        };
+        let refused = credentials(Path::new("/dev/zero"));
+        assert!(refused.contains("/dev/zero: it is a device; only a regular file is read"), "{refused}");
+        let refused = credentials(&fifo);
+        assert!(refused.contains("it is a named pipe (FIFO); only a regular file is read"), "{refused}");
+
+        let token = |path: &Path| {
+            let path = Some(path.to_owned());
+            SignIn::find(&SignInOptions { access_token_file: path, ..SignInOptions::default() })
+                .expect("found")
+        };
+        let refused = token(Path::new("/dev/zero")).token().await.expect_err("endless").to_string();
+        assert!(refused.contains("/dev/zero: it is larger than 1 MiB, the most that is read"), "{refused}");
+        let writer = tokio::task::spawn_blocking({
+            let fifo = fifo.clone();
+            move || std::fs::write(fifo, "abc\n")
+        });
+        let piped = token(&fifo);
+        assert_eq!(piped.token().await.expect("a token"), "abc");
+        writer.await.expect("ended").expect("written");
+        assert_eq!(piped.token().await.expect("the same"), "abc");
+
+        // gcloud's own files, too.
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join("active_config")).expect("made");
+        assert_eq!(gcloud(&folder).gcloud_account().as_deref(), Some("me@example.org"));
+        let default = folder.path().join("configurations/config_default");
+        std::fs::remove_file(&default).expect("removed");
+        std::os::unix::fs::symlink("/dev/zero", &default).expect("made");
+        assert_eq!(gcloud(&folder).gcloud_account(), None);
     }
 
     #[tokio::test]

@@ -5,13 +5,12 @@
 
 use std::time::Duration;
 
-use google_cloud_auth::credentials::CacheableResource;
-use google_cloud_gax::error::rpc::Status;
 use google_cloud_gax::error::{CredentialsError, Error};
 use jiff::Timestamp;
-use reqwest::{Client, Method, Url};
+use reqwest::{Method, Url};
 use serde::Deserialize;
 
+use super::wire::{Answer, Call};
 use super::{Google, Reply};
 use crate::error::{CloudError, CloudErrorKind};
 use crate::model::{Removal, StateLock};
@@ -37,6 +36,8 @@ struct Object {
     generation: i64,
     size: u64,
     created: Timestamp,
+    seen: Option<Timestamp>,
+    seen_here: Timestamp,
 }
 
 #[derive(Default, Deserialize)]
@@ -53,23 +54,21 @@ impl Google {
     ) -> Reply<'a, Result<Option<StateLock>, CloudError>> {
         Box::pin(async move {
             const DOING: &str = "read the Terraform state lock";
-            let client = Client::new();
             for _ in 0..LOOKS {
-                let Some(Object { generation, size, created }) = self.object(&client, name, DOING).await?
-                else {
-                    return Ok(None);
-                };
+                let Some(object) = self.object(name, DOING).await? else { return Ok(None) };
+                let Object { generation, size, created, seen, seen_here } = object;
+                let lock = StateLock { generation, created, seen, seen_here, info: None };
                 if size > LARGEST {
-                    return Ok(Some(StateLock { generation, created, info: None }));
+                    return Ok(Some(lock));
                 }
                 let mut url = self.object_url(name, DOING)?;
                 url.query_pairs_mut()
                     .append_pair("alt", "media")
                     .append_pair("generation", &generation.to_string());
-                match self.read(&client, url, DOING).await {
+                match self.read(url, DOING).await {
                     Ok(text) => {
-                        let info = serde_json::from_slice(&text).ok();
-                        return Ok(Some(StateLock { generation, created, info }));
+                        let info = serde_json::from_slice(&text.body).ok();
+                        return Ok(Some(StateLock { info, ..lock }));
                     }
                     // It went in between, and another may have come.
                     Err(error) if error.kind == CloudErrorKind::NotFound => {}
@@ -89,12 +88,11 @@ impl Google {
     ) -> Reply<'a, Result<Removal, CloudError>> {
         Box::pin(async move {
             const DOING: &str = "remove the Terraform state lock";
-            let client = Client::new();
             let mut url = self.object_url(name, DOING)?;
             url.query_pairs_mut().append_pair("ifGenerationMatch", &generation.to_string());
             let sent = self
                 .policy
-                .once_by_hand(|within| Box::pin(self.attempt(&client, Method::DELETE, url.clone(), within)));
+                .once_by_hand(|within| Box::pin(self.attempt(Method::DELETE, url.clone(), within)));
             let error = match sent.await {
                 Ok(_) => return Ok(Removal::Removed),
                 Err(error) => CloudError::new(DOING, &error),
@@ -106,7 +104,7 @@ impl Google {
                 CloudErrorKind::Failed => true,
                 _ => return Err(error),
             };
-            match self.object(&client, name, DOING).await? {
+            match self.object(name, DOING).await? {
                 Some(object) if object.generation == generation => Err(error),
                 Some(_) => Ok(Removal::Replaced),
                 None if lost => Ok(Removal::Removed),
@@ -124,8 +122,8 @@ impl Google {
     ) -> Result<Vec<String>, CloudError> {
         let mut url = self.storage_url(&["b", name.bucket(), "iam", "testPermissions"], doing)?;
         url.query_pairs_mut().extend_pairs(permissions.iter().map(|name| ("permissions", name)));
-        match self.read(&Client::new(), url, doing).await {
-            Ok(text) => serde_json::from_slice::<Permissions>(&text)
+        match self.read(url, doing).await {
+            Ok(text) => serde_json::from_slice::<Permissions>(&text.body)
                 .map(|answer| answer.permissions)
                 .map_err(|error| CloudError::other(doing, error.to_string())),
             // There is no such bucket, or none that the caller may know of.
@@ -138,70 +136,40 @@ impl Google {
         }
     }
 
-    async fn object(
-        &self,
-        client: &Client,
-        name: &ObjectName,
-        doing: &'static str,
-    ) -> Result<Option<Object>, CloudError> {
-        let text = match self.read(client, self.object_url(name, doing)?, doing).await {
+    async fn object(&self, name: &ObjectName, doing: &'static str) -> Result<Option<Object>, CloudError> {
+        let text = match self.read(self.object_url(name, doing)?, doing).await {
             Ok(text) => text,
             Err(error) if is_no_object(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let object = serde_json::from_slice(&text).ok().and_then(|metadata: Metadata| {
+        let object = serde_json::from_slice(&text.body).ok().and_then(|metadata: Metadata| {
             Some(Object {
                 generation: metadata.generation.parse().ok()?,
                 size: metadata.size.parse().ok()?,
                 created: metadata.time_created,
+                seen: date(&text),
+                seen_here: text.received,
             })
         });
         object.map(Some).ok_or_else(|| CloudError::other(doing, "the answer does not describe an object"))
     }
 
-    async fn read(&self, client: &Client, url: Url, doing: &'static str) -> Result<Vec<u8>, CloudError> {
+    async fn read(&self, url: Url, doing: &'static str) -> Result<Answer, CloudError> {
         self.policy
-            .read_by_hand(|within| Box::pin(self.attempt(client, Method::GET, url.clone(), within)))
+            .read_by_hand(|within| Box::pin(self.attempt(Method::GET, url.clone(), within)))
             .await
             .map_err(|error| CloudError::new(doing, &error))
     }
 
     /// One request with the caller's credentials, and its errors as those of Google's clients.
-    async fn attempt(
-        &self,
-        client: &Client,
-        method: Method,
-        url: Url,
-        within: Duration,
-    ) -> Result<Vec<u8>, Error> {
-        let headers = match self.credentials.headers(http::Extensions::new()).await {
-            Ok(CacheableResource::New { data, .. }) => data,
-            Ok(CacheableResource::NotModified) => {
-                let error = CredentialsError::from_msg(false, "there are no credentials");
-                return Err(Error::authentication(error));
-            }
-            Err(error) => return Err(Error::authentication(error)),
-        };
-        let failed = |error: reqwest::Error| {
-            if error.is_timeout() {
-                Error::timeout(error)
-            } else if error.is_connect() {
-                Error::connect(error)
-            } else {
-                Error::io(error)
-            }
-        };
-        let request = client.request(method, url).headers(headers).timeout(within);
-        let answer = request.send().await.map_err(failed)?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await.map_err(failed)?;
-        if status.is_success() {
-            return Ok(body.into());
-        }
-        Err(match Status::try_from(&body) {
-            Ok(said) => Error::service_with_http_metadata(said, Some(status.as_u16()), Some(headers)),
-            Err(_) => Error::http(status.as_u16(), headers, body),
-        })
+    async fn attempt(&self, method: Method, url: Url, within: Duration) -> Result<Answer, Error> {
+        let credentials = self
+            .credentials
+            .at(Some(url.as_str()))
+            .map_err(|error| Error::authentication(CredentialsError::from_msg(false, error.message)))?;
+        let idempotent = method == Method::GET;
+        let call = Call { method, url: &url, host: None, body: None, idempotent, within: Some(within) };
+        self.wire.attempt(&credentials, &call).await
     }
 
     fn object_url(&self, name: &ObjectName, doing: &'static str) -> Result<Url, CloudError> {
@@ -219,6 +187,13 @@ impl Google {
             .extend(["storage", "v1"].iter().chain(parts));
         Ok(url)
     }
+}
+
+/// When an answer was given, by the server's clock.
+fn date(answer: &Answer) -> Option<Timestamp> {
+    let date = answer.headers.get(http::header::DATE)?.to_str().ok()?;
+    // An HTTP date is one of RFC 2822 as well (RFC 9110, section 5.6.7).
+    jiff::fmt::rfc2822::parse(date).ok().map(|date| date.timestamp())
 }
 
 /// There is a bucket, and nothing of that name in it. A bucket that is not there has the same status and

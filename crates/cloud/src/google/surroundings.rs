@@ -2,15 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use google_cloud_api_serviceusage_v1::client::ServiceUsage;
 use google_cloud_api_serviceusage_v1::model::State as ServiceState;
 use google_cloud_iam_v1::model::audit_log_config::LogType;
-use google_cloud_resourcemanager_v3::client::Projects;
 use google_cloud_resourcemanager_v3::model::project::State as ProjectState;
-use google_cloud_secretmanager_v1::client::SecretManagerService;
 use google_cloud_secretmanager_v1::model::secret_version::State;
 
-use super::{Google, Reply, client};
+use super::{Google, Reply};
 use crate::error::CloudError;
 use crate::model::{AuditLogging, Project, SecretVersion, SecretVersionState};
 use crate::names::ProjectId;
@@ -19,8 +16,7 @@ impl Google {
     /// The project. One that is not there is refused like one that the caller may not see.
     pub fn project<'a>(&'a self, project: &'a ProjectId) -> Reply<'a, Result<Project, CloudError>> {
         Box::pin(async move {
-            let client = client!(Projects, self.credentials, &self.endpoints.resource_manager)?;
-            let request = client.get_project().set_name(format!("projects/{project}"));
+            let request = self.projects.get_project().set_name(format!("projects/{project}"));
             let found = self
                 .policy
                 .read(request)
@@ -39,10 +35,9 @@ impl Google {
         services: &'a [&'a str],
     ) -> Reply<'a, Result<BTreeSet<String>, CloudError>> {
         Box::pin(async move {
-            let client = client!(ServiceUsage, self.credentials, &self.endpoints.service_usage)?;
             let parent = format!("projects/{project}");
             let names = services.iter().map(|service| format!("{parent}/services/{service}"));
-            let request = client.batch_get_services().set_parent(&parent).set_names(names);
+            let request = self.service_usage.batch_get_services().set_parent(&parent).set_names(names);
             let found = self
                 .policy
                 .read(request)
@@ -57,8 +52,7 @@ impl Google {
     /// Whether the audit log says who started a job.
     pub fn records_runs<'a>(&'a self, project: &'a ProjectId) -> Reply<'a, Result<AuditLogging, CloudError>> {
         Box::pin(async move {
-            let client = client!(Projects, self.credentials, &self.endpoints.resource_manager)?;
-            let request = client.get_iam_policy().set_resource(format!("projects/{project}"));
+            let request = self.projects.get_iam_policy().set_resource(format!("projects/{project}"));
             let policy = self
                 .policy
                 .read(request)
@@ -90,11 +84,10 @@ impl Google {
         version: &'a str,
     ) -> Reply<'a, Result<SecretVersion, CloudError>> {
         Box::pin(async move {
-            let client = client!(SecretManagerService, self.credentials, &self.endpoints.secret_manager)?;
             let name = format!("projects/{project}/secrets/{secret}/versions/{version}");
             let found = self
                 .policy
-                .read(client.get_secret_version().set_name(name))
+                .read(self.secrets.get_secret_version().set_name(name))
                 .send()
                 .await
                 .map_err(|error| CloudError::new("read the secret's version", &error))?;

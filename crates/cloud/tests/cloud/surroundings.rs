@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use quill_admin_cloud::{
     CloudErrorKind, Credentials, Endpoints, Google, JobName, LockInfo, ObjectName, Phase, ProjectId,
     Readiness, Removal, ResourceId, RunJob, SecretVersionState, ServiceName, SignIn, SignInOptions, SslMode,
+    TrustedHosts,
 };
 use serde_json::{Value, json};
 
@@ -202,9 +203,9 @@ async fn a_database_says_whether_it_runs_and_what_it_takes() {
 async fn a_job_says_whether_it_can_run() {
     let world = World::start().await;
     let name = job_name();
-    assert!(world.google.deployed_job(&name).await.expect("an answer").is_none());
+    assert!(world.google.find_job(&name).await.expect("an answer").is_none());
     world.put_job(json!({}));
-    let job = world.google.deployed_job(&name).await.expect("an answer").expect("there");
+    let job = world.google.find_job(&name).await.expect("an answer").expect("there");
     assert_eq!((job.readiness, job.executions), (Readiness::Ready, 0));
     assert_eq!(job.etag, world.google.job(&name).await.expect("there").etag);
 }
@@ -428,7 +429,8 @@ async fn a_token_that_is_refused_is_renewed_once_there_too() {
     });
     std::fs::write(&file, user.to_string()).expect("written");
     quill_admin_cloud::install_tls_provider();
-    let options = SignInOptions { application_credentials: Some(file), ..SignInOptions::default() };
+    let hosts = TrustedHosts { loopback: true, ..TrustedHosts::default() };
+    let options = SignInOptions { application_credentials: Some(file), hosts, ..SignInOptions::default() };
     let credentials = Credentials::SignIn(SignIn::find(&options).expect("found"));
     let google = Google::connect(Endpoints::all_at(&url), credentials).await.expect("connected");
     let generation = emulator.put_object(BUCKET, LOCK, HELD);

@@ -1,0 +1,292 @@
+//! A job as it was read: what matters of it, and whether two readings of it would run the same.
+
+use std::fmt;
+
+use google_cloud_run_v2::model;
+use google_cloud_run_v2::model::env_var::Values;
+use google_cloud_run_v2::model::vpc_access::VpcEgress;
+use google_cloud_run_v2::model::{Container, EnvVar, ExecutionTemplate, TaskTemplate};
+
+use crate::model::Readiness;
+use crate::settings::{Difference, Egress, EnvValue, JobSettings};
+
+/// A Cloud Run job as it was read, with all that has to be sent back to change it.
+///
+/// There is no other type for a job that is there. What one is to become is a [`JobSettings`]: the settings
+/// that this program knows, without those that only Google Cloud gives.
+#[derive(Clone)]
+pub struct Job {
+    /// What matters to us.
+    pub settings: JobSettings,
+    /// The version of the job; sent along with a run or a change, so that a job changed in between is
+    /// refused.
+    pub etag: String,
+    /// How many executions it has had.
+    pub executions: i32,
+    /// Whether it can run.
+    pub readiness: Readiness,
+    pub(crate) raw: Box<model::Job>,
+}
+
+/// Variables may hold a secret in clear, so they are not shown.
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { settings, etag, executions, readiness, raw: _ } = self;
+        f.debug_struct("Job")
+            .field("settings", settings)
+            .field("etag", etag)
+            .field("executions", executions)
+            .field("readiness", readiness)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Job {
+    pub(crate) fn new(raw: model::Job) -> Self {
+        Self {
+            settings: settings(&raw),
+            etag: raw.etag.clone(),
+            executions: raw.execution_count,
+            readiness: Readiness::of(raw.terminal_condition.as_ref()),
+            raw: Box::new(raw),
+        }
+    }
+
+    /// What an execution would be made from otherwise in `now` (`ExecutionTemplate`, Cloud Run API v2), each
+    /// named as people know it. Values of variables are not shown. Empty if and only if the same would run:
+    /// labels and annotations change nothing about that.
+    #[must_use]
+    pub fn changes(&self, now: &Self) -> Vec<Difference> {
+        changes(&template(&self.raw), &template(&now.raw))
+    }
+}
+
+/// What executions are made from, without notes of tools.
+fn template(job: &model::Job) -> ExecutionTemplate {
+    let mut template = job.template.clone().unwrap_or_default();
+    template.labels.clear();
+    template.annotations.clear();
+    template
+}
+
+fn changes(before: &ExecutionTemplate, now: &ExecutionTemplate) -> Vec<Difference> {
+    if before == now {
+        return Vec::new();
+    }
+    let mut changes = Changes(Vec::new());
+    changes.shown("tasks", &before.task_count, &now.task_count);
+    changes.shown("parallelism", &before.parallelism, &now.parallelism);
+    let default = TaskTemplate::default();
+    let before = before.template.as_ref().unwrap_or(&default);
+    let now = now.template.as_ref().unwrap_or(&default);
+    changes.tasks(before, now);
+    if changes.0.is_empty() {
+        changes.unshown("other settings");
+    }
+    changes.0
+}
+
+/// Collects what differs.
+struct Changes(Vec<Difference>);
+
+impl Changes {
+    fn tasks(&mut self, before: &TaskTemplate, now: &TaskTemplate) {
+        let none = Container::default();
+        for index in 0..before.containers.len().max(now.containers.len()) {
+            let before = before.containers.get(index).unwrap_or(&none);
+            let now = now.containers.get(index).unwrap_or(&none);
+            self.container(before, now);
+        }
+        let retries = |task: &TaskTemplate| task.max_retries().copied().unwrap_or(0);
+        self.shown("max retries", &retries(before), &retries(now));
+        let seconds = |task: &TaskTemplate| task.timeout.map_or(0, |timeout| timeout.seconds());
+        self.shown("time-out in seconds", &seconds(before), &seconds(now));
+        self.shown("service account", &before.service_account, &now.service_account);
+        self.compared("time-out", &before.timeout, &now.timeout);
+        self.compared("volumes", &before.volumes, &now.volumes);
+        self.compared("network", &before.vpc_access, &now.vpc_access);
+        self.compared("execution environment", &before.execution_environment, &now.execution_environment);
+        self.shown("encryption key", &before.encryption_key, &now.encryption_key);
+    }
+
+    fn container(&mut self, before: &Container, now: &Container) {
+        self.shown("image", &before.image, &now.image);
+        // Either may hold a secret in clear.
+        self.compared("command", &before.command, &now.command);
+        self.compared("arguments", &before.args, &now.args);
+        self.compared("volume mounts", &before.volume_mounts, &now.volume_mounts);
+        self.compared("resources", &before.resources, &now.resources);
+        self.shown("working directory", &before.working_dir, &now.working_dir);
+        let mut names: Vec<&str> =
+            before.env.iter().chain(&now.env).map(|variable| variable.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
+            let find = |env: &[EnvVar]| -> Vec<EnvVar> {
+                env.iter().filter(|variable| variable.name == name).cloned().collect()
+            };
+            let (before, now) = (find(&before.env), find(&now.env));
+            if before != now {
+                self.variable(name, before.last(), now.last());
+            }
+        }
+        self.compared(
+            "order of the variables",
+            &before.env.iter().map(|variable| &variable.name).collect::<Vec<_>>(),
+            &now.env.iter().map(|variable| &variable.name).collect::<Vec<_>>(),
+        );
+    }
+
+    /// A reference to a secret may be shown; a text may be a secret itself.
+    fn variable(&mut self, name: &str, before: Option<&EnvVar>, now: Option<&EnvVar>) {
+        let told = |variable: &EnvVar| match as_given(variable) {
+            EnvValue::Text(_) => "a text".to_owned(),
+            secret @ EnvValue::Secret { .. } => secret.to_string(),
+        };
+        let (from, to) = (before.map(told), now.map_or_else(|| "not set".to_owned(), told));
+        let to = if from.as_ref() == Some(&to) { "another".to_owned() } else { to };
+        self.0.push(Difference { setting: format!("variable {name}"), from, to });
+    }
+
+    fn shown<T: PartialEq + ToString>(&mut self, setting: &str, before: &T, now: &T) {
+        if before != now {
+            let from = Some(before.to_string()).filter(|from| !from.is_empty());
+            self.0.push(Difference { setting: setting.to_owned(), from, to: now.to_string() });
+        }
+    }
+
+    fn compared<T: PartialEq>(&mut self, setting: &str, before: &T, now: &T) {
+        // A setting that was shown already is not told twice.
+        if before != now && !self.0.iter().any(|known| known.setting.starts_with(setting)) {
+            self.unshown(setting);
+        }
+    }
+
+    fn unshown(&mut self, setting: &str) {
+        self.0.push(Difference { setting: setting.to_owned(), from: None, to: String::new() });
+    }
+}
+
+fn settings(job: &model::Job) -> JobSettings {
+    let execution = job.template.as_ref();
+    let task = execution.and_then(|execution| execution.template.as_ref());
+    let container = task.and_then(|task| task.containers.first());
+    let vpc = task.and_then(|task| task.vpc_access.as_ref());
+    let env = container.map(|container| container.env.as_slice()).unwrap_or_default();
+    let mut annotations: Vec<_> = job.annotations.clone().into_iter().collect();
+    annotations.sort();
+    JobSettings {
+        image: container.map(|container| container.image.clone()).unwrap_or_default(),
+        command: container.map(|container| container.command.clone()).unwrap_or_default(),
+        args: container.map(|container| container.args.clone()).unwrap_or_default(),
+        env: env.iter().map(|variable| (variable.name.clone(), value(variable))).collect(),
+        service_account: task.map(|task| task.service_account.clone()).filter(|account| !account.is_empty()),
+        connector: vpc.map(|vpc| short(&vpc.connector)).filter(|connector| !connector.is_empty()),
+        egress: vpc.and_then(|vpc| match vpc.egress {
+            VpcEgress::PrivateRangesOnly => Some(Egress::PrivateRangesOnly),
+            VpcEgress::AllTraffic => Some(Egress::AllTraffic),
+            _ => None,
+        }),
+        // Absent means 0 in what the API returns; only in what is sent does absence mean 3.
+        max_retries: task.and_then(TaskTemplate::max_retries).copied().unwrap_or(0),
+        timeout: task.and_then(|task| task.timeout.as_ref()).map_or(0, google_cloud_wkt::Duration::seconds),
+        tasks: execution.map_or(0, |execution| execution.task_count),
+        annotations,
+    }
+}
+
+/// What a variable is set to. The name of a secret is its last part: the API takes and gives both forms.
+pub(crate) fn value(variable: &EnvVar) -> EnvValue {
+    match as_given(variable) {
+        EnvValue::Secret { secret, version } => EnvValue::Secret { secret: short(&secret), version },
+        text @ EnvValue::Text(_) => text,
+    }
+}
+
+fn as_given(variable: &EnvVar) -> EnvValue {
+    match &variable.values {
+        Some(Values::ValueSource(source)) => {
+            let secret = source.secret_key_ref.as_ref();
+            EnvValue::Secret {
+                secret: secret.map(|secret| secret.secret.clone()).unwrap_or_default(),
+                version: secret.map(|secret| secret.version.clone()).unwrap_or_default(),
+            }
+        }
+        Some(Values::Value(text)) => EnvValue::Text(text.clone()),
+        _ => EnvValue::Text(String::new()),
+    }
+}
+
+/// The last part of a resource's name; the API takes and gives both long and short forms.
+pub(crate) fn short(name: &str) -> String {
+    name.rsplit('/').next().unwrap_or(name).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_run_v2::model::task_template::Retries;
+    use google_cloud_run_v2::model::vpc_access::VpcEgress;
+    use google_cloud_run_v2::model::{Volume, VpcAccess};
+
+    use super::*;
+
+    fn job(change: impl FnOnce(&mut ExecutionTemplate)) -> Job {
+        let container = Container::new()
+            .set_image("r.example/admin@sha256:1")
+            .set_command(["/executor"])
+            .set_env([EnvVar::new().set_name("AUTH_DB_HOST").set_value("10.0.0.3")]);
+        let task = TaskTemplate::new().set_containers([container]).set_service_account("admin@p.example");
+        let mut template = ExecutionTemplate::new().set_task_count(1).set_template(task);
+        change(&mut template);
+        Job::new(model::Job::new().set_template(template))
+    }
+
+    fn task(template: &mut ExecutionTemplate) -> &mut TaskTemplate {
+        template.template.as_mut().expect("there")
+    }
+
+    #[test]
+    fn each_part_that_would_run_differently_is_a_change() {
+        type Change = fn(&mut ExecutionTemplate);
+        let before = job(|_| {});
+        let cases: [(&str, Change); 12] = [
+            ("tasks", |t| t.task_count = 3),
+            ("parallelism", |t| t.parallelism = 2),
+            ("image", |t| task(t).containers[0].image = "other".to_owned()),
+            ("command", |t| task(t).containers[0].command.clear()),
+            ("command", |t| task(t).containers[0].command = vec!["/executor".to_owned(), String::new()]),
+            ("arguments", |t| task(t).containers[0].args.push("x".to_owned())),
+            ("service account", |t| task(t).service_account.clear()),
+            ("max retries", |t| task(t).retries = Some(Retries::MaxRetries(2))),
+            ("variable AUTH_DB_HOST", |t| {
+                task(t).containers[0].env[0].values = Some(Values::Value("10.9.9.9".to_owned()));
+            }),
+            ("variable AUTH_DB_SSLMODE", |t| {
+                task(t).containers[0]
+                    .env
+                    .push(EnvVar::new().set_name("AUTH_DB_SSLMODE").set_value("disable"));
+            }),
+            ("network", |t| {
+                task(t).vpc_access = Some(VpcAccess::new().set_egress(VpcEgress::AllTraffic));
+            }),
+            ("volumes", |t| task(t).volumes.push(Volume::new().set_name("v"))),
+        ];
+        for (part, change) in cases {
+            let changes = before.changes(&job(change));
+            assert!(changes.iter().any(|change| change.setting == part), "{part}: {changes:?}");
+            let text = format!("{changes:?}");
+            assert!(!text.contains("10.9.9.9") && !text.contains("10.0.0.3"), "{text}");
+        }
+        let unnamed = job(|t| task(t).gpu_zonal_redundancy_disabled = Some(true));
+        assert_eq!(before.changes(&unnamed)[0].setting, "other settings");
+    }
+
+    #[test]
+    fn notes_are_no_change() {
+        let noted = job(|t| {
+            t.annotations.insert("a".to_owned(), "b".to_owned());
+            t.labels.insert("a".to_owned(), "b".to_owned());
+        });
+        assert_eq!(job(|_| {}).changes(&noted), []);
+    }
+}
