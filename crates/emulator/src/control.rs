@@ -9,9 +9,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::deployment::Rule;
-use crate::server::to_json;
-use crate::{Cloud, Fault, Script, SecretVersionState};
+use crate::cloud::Cloud;
+use crate::faults::Fault;
+use crate::http::body::to_json;
+use crate::outcome::Rule;
+use crate::script::Script;
+use crate::secrets::SecretVersionState;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +73,10 @@ async fn handle(cloud: &Arc<Cloud>, method: &str, path: &str, body: &[u8]) -> Re
             let entry: Value = read(body)?;
             cloud.put_log_entry(&entry).map_err(bad_request)?;
         }
+        ("PUT", "clock", "") => {
+            let clock = read(body)?;
+            cloud.store.change(|state| state.clock = clock);
+        }
         ("PUT", "denied", "") => {
             let denied = read(body)?;
             cloud.store.change(|state| state.denied = denied);
@@ -104,10 +111,10 @@ async fn handle(cloud: &Arc<Cloud>, method: &str, path: &str, body: &[u8]) -> Re
         }
         ("PUT", "outcomes", service) => {
             let rule: Rule = read(body)?;
-            cloud.store.change(|state| state.set_outcome(service, rule));
+            cloud.store.change(|state| state.outcomes.set(service, rule));
         }
         ("DELETE", "outcomes", service) => {
-            cloud.store.change(|state| state.outcomes.remove(service));
+            cloud.store.change(|state| state.outcomes.forget(service));
         }
         ("DELETE", "scripts", job) => {
             cloud.store.change(|state| state.scripts.remove(job));

@@ -8,117 +8,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::Cloud;
-use crate::execution::{items, remove, set_condition, text, touch};
+use crate::cloud::Cloud;
 use crate::logs::{RevisionOutput, Stream};
 use crate::names::{part, short_name};
-use crate::runner::Stop;
+use crate::outcome::ServiceOutcome;
+use crate::resource::{items, remove, set_condition, text, touch, typed};
+use crate::stop::Stop;
 use crate::store::{Operation, Saved, State};
 
 /// `google.rpc.Code.FAILED_PRECONDITION`, which people quote as "Error code 9".
 const FAILED_PRECONDITION: i32 = 9;
-
-/// What becomes of a service's new revision.
-///
-/// In JSON, for the control API: `"ready"`, `{"readyAfter": 100}` (milliseconds), `{"notReady":
-/// {"after": 100, "log": ["panic: no database"]}}`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum ServiceOutcome {
-    /// It is ready at once, and so is the update's operation.
-    #[default]
-    Ready,
-    /// It is pending for this long, then ready.
-    ReadyAfter(#[serde(with = "milliseconds")] Duration),
-    /// It is pending for a time, then it has failed: the service goes on with the revision before.
-    #[serde(rename_all = "camelCase")]
-    NotReady {
-        /// How long it is pending; no time when absent.
-        #[serde(default, with = "milliseconds")]
-        after: Duration,
-        /// A `Condition.RevisionReason`; a failed health check when absent.
-        #[serde(default = "health_check")]
-        reason: String,
-        /// What the conditions say; that the startup probe failed when absent.
-        #[serde(default = "probe_failed")]
-        message: String,
-        /// What the container writes to standard error before.
-        #[serde(default)]
-        log: Vec<String>,
-    },
-}
-
-fn health_check() -> String {
-    "HEALTH_CHECK_CONTAINER_ERROR".to_owned()
-}
-
-fn probe_failed() -> String {
-    "The user-provided container failed the configured startup probe checks.".to_owned()
-}
-
-mod milliseconds {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        u64::try_from(time.as_millis()).unwrap_or(u64::MAX).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(Duration::from_millis)
-    }
-}
-
-impl ServiceOutcome {
-    /// The container writes these lines, and its startup probe fails at once.
-    #[must_use]
-    pub fn probe_fails(log: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self::NotReady {
-            after: Duration::ZERO,
-            reason: health_check(),
-            message: probe_failed(),
-            log: log.into_iter().map(Into::into).collect(),
-        }
-    }
-}
-
-/// The outcome of a service's new revisions, or of those with one image.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Rule {
-    /// A part of the image's name; any image when absent.
-    #[serde(default)]
-    pub(crate) image: Option<String>,
-    pub(crate) outcome: ServiceOutcome,
-}
-
-impl State {
-    /// Replaces the rule for the same service and image.
-    pub(crate) fn set_outcome(&mut self, service: &str, rule: Rule) {
-        let rules = self.outcomes.entry(service.to_owned()).or_default();
-        rules.retain(|known| known.image != rule.image);
-        rules.push(rule);
-    }
-
-    /// What becomes of a revision: a rule for its image goes before one for any, and the later one
-    /// before the earlier.
-    fn outcome(&self, service: &str, revision: &Value) -> ServiceOutcome {
-        let images: Vec<String> =
-            items(&revision["containers"]).iter().map(|container| text(&container["image"])).collect();
-        let rules = self.outcomes.get(service).map_or(&[][..], Vec::as_slice);
-        let own = rules.iter().rev().find(|rule| {
-            let wanted = rule.image.as_deref();
-            wanted.is_some_and(|wanted| images.iter().any(|image| image.contains(wanted)))
-        });
-        let rule = own.or_else(|| rules.iter().rev().find(|rule| rule.image.is_none()));
-        rule.map(|rule| rule.outcome.clone()).unwrap_or_default()
-    }
-}
 
 /// A revision that is not ready yet, and what will become of it.
 pub(crate) struct Deployment {
@@ -140,7 +41,7 @@ pub(crate) fn begin(
 ) -> Option<Deployment> {
     let name = text(&service["name"]);
     let revision_name = text(&revision["name"]);
-    let outcome = state.outcome(&name, &revision);
+    let outcome = state.outcomes.of(&name, &revision);
     let deployment = if outcome == ServiceOutcome::Ready {
         set_ready(service, &mut revision);
         output(cloud, &revision_name).finish(state, "INFO", &probe_succeeded(&revision));
@@ -217,10 +118,10 @@ fn finish(state: &mut State, deployment: &Deployment, output: &RevisionOutput) {
 }
 
 fn ended(operation: &str, service: Value, error: Option<Value>) -> Value {
-    let typed = crate::api::typed("Service", service);
+    let service = typed("Service", service);
     match error {
-        Some(error) => json!({ "name": operation, "metadata": typed, "done": true, "error": error }),
-        None => json!({ "name": operation, "metadata": typed, "done": true, "response": typed }),
+        Some(error) => json!({ "name": operation, "metadata": service, "done": true, "error": error }),
+        None => json!({ "name": operation, "metadata": service, "done": true, "response": service }),
     }
 }
 
@@ -332,7 +233,8 @@ pub(crate) fn settle_traffic(service: &mut Value) {
 
 fn output(cloud: &Arc<Cloud>, revision: &str) -> RevisionOutput {
     RevisionOutput {
-        cloud: Arc::clone(cloud),
+        store: Arc::clone(&cloud.store),
+        options: Arc::clone(&cloud.options),
         project: part(revision, "projects").to_owned(),
         location: part(revision, "locations").to_owned(),
         service: part(revision, "services").to_owned(),
@@ -384,32 +286,6 @@ fn probe_gave_up(revision: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_rule_for_an_image_goes_before_one_for_any() {
-        let mut state = State::default();
-        let rule = |image: Option<&str>, seconds| Rule {
-            image: image.map(str::to_owned),
-            outcome: ServiceOutcome::ReadyAfter(Duration::from_secs(seconds)),
-        };
-        let seconds = |state: &State, image: &str| {
-            let revision = json!({ "containers": [{ "image": image }] });
-            match state.outcome("s", &revision) {
-                ServiceOutcome::ReadyAfter(after) => after.as_secs(),
-                _ => 0,
-            }
-        };
-        assert_eq!(seconds(&state, "h/backend:2"), 0);
-        state.set_outcome("s", rule(Some("backend:2"), 2));
-        state.set_outcome("s", rule(None, 1));
-        assert_eq!(seconds(&state, "h/backend:1"), 1);
-        assert_eq!(seconds(&state, "h/backend:2"), 2);
-        state.set_outcome("s", rule(None, 3));
-        state.set_outcome("s", rule(Some("backend"), 4));
-        assert_eq!(seconds(&state, "h/frontend:1"), 3);
-        assert_eq!(seconds(&state, "h/backend:2"), 4);
-        assert_eq!(state.outcomes["s"].len(), 3, "a rule is replaced, not added again");
-    }
 
     #[test]
     fn the_log_names_the_probe_of_the_template() {

@@ -10,12 +10,16 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::Cloud;
+use crate::cloud::Cloud;
 use crate::logs::Output;
 use crate::names::{Execution, short_name};
-use crate::runner::{Container, Exit, NotStarted, Script, Stop};
+use crate::resource::{add, items, remove, set_condition, text, touch};
+use crate::runner::{Container, Exit, NotStarted};
+use crate::schema;
+use crate::script::Script;
 use crate::secrets::NoValue;
-use crate::store::State;
+use crate::stop::Stop;
+use crate::store::{Saved, State};
 
 const CONTAINER_ERROR: &str = "The container exited with an error.";
 const TIMED_OUT: &str = "The configured timeout was reached.";
@@ -129,7 +133,7 @@ impl Driver {
                 .unwrap_or(3),
             timeout: template["timeout"]
                 .as_str()
-                .and_then(crate::schema::duration)
+                .and_then(schema::duration)
                 .unwrap_or(Duration::from_mins(10)),
         })
     }
@@ -186,7 +190,8 @@ impl Driver {
                 return TaskEnd::Cancelled;
             }
             let output = Output {
-                cloud: Arc::clone(&self.cloud),
+                store: Arc::clone(&self.cloud.store),
+                options: Arc::clone(&self.cloud.options),
                 project: self.execution.project.clone(),
                 location: self.execution.location.clone(),
                 job: self.execution.job.clone(),
@@ -230,12 +235,13 @@ impl Driver {
                 exit = &mut run => exit,
                 () = tokio::time::sleep(plan.timeout) => {
                     timed_out = true;
-                    output.system("ERROR", &format!(
+                    let said = !self.cloud.options.unsaid_time_outs;
+                    said.then(|| output.system("ERROR", &format!(
                         "Terminating task because it has reached the maximum timeout of {} \
                          seconds. To change this limit, see \
                          https://cloud.google.com/run/docs/create-jobs#timeout",
                         plan.timeout.as_secs(),
-                    ));
+                    )));
                     stop.terminate.cancel();
                     run.await
                 }
@@ -245,27 +251,30 @@ impl Driver {
             Ok(exit) => exit,
             Err(reason) => return (TaskEnd::NotStarted(reason), None),
         };
-        match exit {
+        match &exit {
             Exit::Code(code) => {
-                let severity = if code == 0 { "INFO" } else { "ERROR" };
+                let severity = if *code == 0 { "INFO" } else { "ERROR" };
                 output.system(severity, &format!("Container called exit({code})."));
             }
             Exit::Signal(signal) => {
                 output.system("ERROR", &format!("Container terminated on signal {signal}."));
             }
+            Exit::Status(_, message) => output.system("ERROR", message),
         }
         let (end, code, message) = if self.stopped() && !timed_out && exit != Exit::Code(0) {
             (TaskEnd::Cancelled, CANCELLED, "The execution was cancelled.")
-        } else if timed_out {
+        } else if timed_out && !self.cloud.options.unsaid_time_outs {
             let message = self.task_failed(output.task_index, TIMED_OUT);
             (TaskEnd::Failed(message), DEADLINE_EXCEEDED, TIMED_OUT)
         } else if exit == Exit::Code(0) {
             (TaskEnd::Succeeded, 0, "")
+        } else if let Exit::Status(code, message) = &exit {
+            (TaskEnd::Failed(self.task_failed(output.task_index, message)), *code, message.as_str())
         } else {
             let message = self.task_failed(output.task_index, CONTAINER_ERROR);
             (TaskEnd::Failed(message), ABORTED, CONTAINER_ERROR)
         };
-        (end, Some(attempt_result(exit, code, message)))
+        (end, Some(attempt_result(&exit, code, message)))
     }
 
     fn task_failed(&self, index: u32, message: &str) -> String {
@@ -441,14 +450,14 @@ struct Plan {
     timeout: Duration,
 }
 
-fn attempt_result(exit: Exit, code: i32, message: &str) -> Value {
+fn attempt_result(exit: &Exit, code: i32, message: &str) -> Value {
     let mut status = json!({});
     if code != 0 {
         status = json!({ "code": code, "message": message });
     }
     match exit {
         // A zero exit code is absent, as every zero is.
-        Exit::Code(0) => json!({ "status": status }),
+        Exit::Code(0) | Exit::Status(..) => json!({ "status": status }),
         Exit::Code(code) => json!({ "status": status, "exitCode": code }),
         Exit::Signal(signal) => json!({ "status": status, "termSignal": signal }),
     }
@@ -504,59 +513,28 @@ fn since_creation(execution: &Value, now: Timestamp) -> String {
     format!("{:.2}s", took.as_secs_f64())
 }
 
-/// Sets a condition, adding it where there is none of that type.
-pub(crate) fn set_condition(
-    resource: &mut Value,
-    kind: &str,
-    state: &str,
-    message: &str,
-    reason: Option<(&str, &str)>,
-) {
-    let mut condition = json!({
-        "type": kind,
-        "state": state,
-        "lastTransitionTime": Timestamp::now().to_string(),
-    });
-    if !message.is_empty() {
-        condition["message"] = json!(message);
+/// Closes the executions that were under way when the emulator ended, as failed: containers do not
+/// outlive it.
+pub(crate) fn close_what_was_running(saved: &mut Saved) {
+    let now = Timestamp::now().to_string();
+    for execution in saved.executions.values_mut() {
+        if execution.get("completionTime").is_some() {
+            continue;
+        }
+        let count = execution["taskCount"].as_i64().unwrap_or(1);
+        let ended = execution["succeededCount"].as_i64().unwrap_or(0)
+            + execution["cancelledCount"].as_i64().unwrap_or(0);
+        execution["failedCount"] = json!(count - ended);
+        execution["completionTime"] = json!(now);
+        execution["updateTime"] = json!(now);
+        remove(execution, "runningCount");
+        remove(execution, "reconciling");
+        set_condition(
+            execution,
+            "Completed",
+            "CONDITION_FAILED",
+            "The emulator ended while this execution was running.",
+            None,
+        );
     }
-    if let Some((field, reason)) = reason {
-        condition[field] = json!(reason);
-    }
-    let conditions = resource["conditions"].as_array_mut();
-    match conditions {
-        Some(conditions) => match conditions.iter_mut().find(|known| known["type"] == kind) {
-            Some(known) => *known = condition,
-            None => conditions.push(condition),
-        },
-        None => resource["conditions"] = json!([condition]),
-    }
-}
-
-/// A change of a resource: its time and its etag.
-pub(crate) fn touch(resource: &mut Value, now: Timestamp) {
-    resource["updateTime"] = json!(now.to_string());
-    resource["etag"] = json!(crate::names::etag(&text(&resource["name"]), now));
-}
-
-/// Adds to a counter, which is absent while it is zero.
-fn add(resource: &mut Value, counter: &str, number: i64) {
-    match resource[counter].as_i64().unwrap_or(0) + number {
-        0 => remove(resource, counter),
-        sum => resource[counter] = json!(sum),
-    }
-}
-
-pub(crate) fn remove(resource: &mut Value, field: &str) {
-    if let Some(object) = resource.as_object_mut() {
-        object.remove(field);
-    }
-}
-
-pub(crate) fn items(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
-pub(crate) fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
 }

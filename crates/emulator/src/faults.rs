@@ -62,6 +62,9 @@ pub enum FaultAction {
         /// How much of the body arrives.
         bytes: usize,
     },
+    /// Carries the call out and answers with something else than JSON, with status 200: a proxy in
+    /// between, or a service that breaks down.
+    Garble,
     /// Resets the connection of a tail of log entries when so many have been sent. Other calls go
     /// through.
     BreakStream {

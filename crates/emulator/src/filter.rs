@@ -15,6 +15,14 @@ use serde_json::Value;
 
 use crate::schema::{enum_number, field_names, snake};
 
+/// How deep parentheses and negations can be nested: the reader calls itself for each of them, and a
+/// stack has an end. Cloud Logging's own limit is not documented.
+const DEEPEST: usize = 64;
+
+/// The longest filter, in characters ("Usage limits" in Cloud Logging's documentation: the length of
+/// a query).
+const LONGEST: usize = 20_000;
+
 pub(crate) struct Filter(Expression);
 
 enum Expression {
@@ -70,8 +78,11 @@ enum Token {
 impl Filter {
     /// Reads a filter; an empty one matches everything.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.chars().nth(LONGEST).is_some() {
+            return Err(format!("the filter is longer than {LONGEST} characters"));
+        }
         let tokens = tokens(text)?;
-        let mut parser = Parser { tokens, place: 0 };
+        let mut parser = Parser { tokens, place: 0, depth: 0 };
         if parser.tokens.is_empty() {
             return Ok(Self(Expression::All(Vec::new())));
         }
@@ -225,6 +236,8 @@ fn describe(token: &Token) -> String {
 struct Parser {
     tokens: Vec<Token>,
     place: usize,
+    /// How many parentheses and negations are around the place.
+    depth: usize,
 }
 
 impl Parser {
@@ -270,18 +283,29 @@ impl Parser {
         Ok(single(parts, Expression::Any))
     }
 
+    /// Reads what is one level further in.
+    fn inside<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, String>) -> Result<T, String> {
+        if self.depth == DEEPEST {
+            return Err(format!("the filter is nested deeper than {DEEPEST} levels"));
+        }
+        self.depth += 1;
+        let result = read(self);
+        self.depth -= 1;
+        result
+    }
+
     fn term(&mut self) -> Result<Expression, String> {
         if self.keyword("NOT") {
-            return Ok(Expression::Not(Box::new(self.term()?)));
+            return Ok(Expression::Not(Box::new(self.inside(Self::term)?)));
         }
         match self.peek() {
             Some(Token::Minus) => {
                 self.place += 1;
-                Ok(Expression::Not(Box::new(self.term()?)))
+                Ok(Expression::Not(Box::new(self.inside(Self::term)?)))
             }
             Some(Token::Open) => {
                 self.place += 1;
-                let inner = self.all()?;
+                let inner = self.inside(Self::all)?;
                 self.close()?;
                 Ok(inner)
             }
@@ -361,7 +385,7 @@ impl Parser {
 
     fn one_value(&mut self, field: &[String], operator: Operator) -> Result<Expression, String> {
         if self.keyword("NOT") {
-            let inner = self.one_value(field, operator)?;
+            let inner = self.inside(|parser| parser.one_value(field, operator))?;
             return Ok(Expression::Not(Box::new(inner)));
         }
         self.value(field.to_vec(), operator)
@@ -628,6 +652,80 @@ mod tests {
         assert!(holds(&format!("({no} AND {yes}) OR {yes}")));
         assert!(holds(&format!("NOT {no} {yes}")));
         assert!(!holds(&format!("NOT ({no} OR {yes})")));
+    }
+
+    #[test]
+    fn depth_and_length_have_an_end() {
+        for (open, close) in [("(", ")"), ("NOT ", ""), ("- ", ""), ("NOT (", ")"), ("insertId=(NOT ", ")")] {
+            for levels in [1_000, 3_000, 50_000] {
+                let filter = format!("{}insertId=abc{}", open.repeat(levels), close.repeat(levels));
+                assert!(Filter::parse(&filter).is_err(), "{levels} times {open}");
+            }
+        }
+        let values = format!("insertId=({}abc)", "NOT ".repeat(3_000));
+        assert!(Filter::parse(&values).is_err());
+        let deepest = format!("{}insertId=abc{}", "(".repeat(DEEPEST), ")".repeat(DEEPEST));
+        assert!(holds(&deepest));
+        assert!(Filter::parse(&format!("({deepest})")).is_err());
+        // One after the other is not one in the other.
+        assert!(holds(&"(insertId=abc) ".repeat(1_000)));
+        assert!(Filter::parse(&"a".repeat(LONGEST)).is_ok());
+        assert!(Filter::parse(&"a".repeat(LONGEST + 1)).is_err());
+    }
+
+    /// Random filters, of the language's own pieces, are read or refused: they never panic.
+    #[test]
+    fn no_filter_is_too_odd() {
+        const PIECES: &[&str] = &[
+            "(",
+            ")",
+            "NOT ",
+            "AND ",
+            "OR ",
+            "-",
+            "--",
+            "\n",
+            ".",
+            ",",
+            "\"",
+            "\\",
+            "=",
+            "!=",
+            "=~",
+            "!~",
+            ":",
+            "*",
+            "<",
+            ">=",
+            "insertId",
+            "severity",
+            "timestamp",
+            "jsonPayload",
+            "log_id",
+            "abc",
+            "3",
+            "2026-01-02",
+            "12:30:00.5",
+            "é",
+            "\u{202e}",
+            "(?i)",
+            "[",
+            "WARNING",
+            " ",
+            "\0",
+        ];
+        // A linear congruential generator (Knuth's MMIX) makes the same filters in each run.
+        let mut state = 1_u64;
+        let mut below = |limit: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap_or_default() % limit
+        };
+        for _ in 0..20_000 {
+            let filter: String = (0..below(40)).map(|_| PIECES[below(PIECES.len())]).collect();
+            if let Ok(filter) = Filter::parse(&filter) {
+                filter.matches(&entry());
+            }
+        }
     }
 
     #[test]

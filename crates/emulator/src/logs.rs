@@ -10,9 +10,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::Cloud;
+use crate::options::Options;
 use crate::schema;
-use crate::store::{Entry, State};
+use crate::store::{Entry, State, Store};
 
 /// Which of a container's outputs a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,8 @@ impl Stream {
 /// Where one attempt's lines go.
 #[derive(Clone)]
 pub(crate) struct Output {
-    pub(crate) cloud: Arc<Cloud>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) options: Arc<Options>,
     pub(crate) project: String,
     pub(crate) location: String,
     pub(crate) job: String,
@@ -85,13 +86,14 @@ impl Output {
             ("run.googleapis.com/task_index", self.task_index.to_string()),
         ];
         let entry = place(entry, stream.log_name(&self.project), resource, labels);
-        self.cloud.store.change(|state| add(&self.cloud, state, entry, late));
+        self.store.change(|state| add(&self.options, state, entry, late));
     }
 }
 
 /// Where the lines of a service's revision go.
 pub(crate) struct RevisionOutput {
-    pub(crate) cloud: Arc<Cloud>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) options: Arc<Options>,
     pub(crate) project: String,
     pub(crate) location: String,
     pub(crate) service: String,
@@ -102,7 +104,7 @@ pub(crate) struct RevisionOutput {
 impl RevisionOutput {
     pub(crate) fn line(&self, stream: Stream, line: &str) {
         let entry = self.entry(stream, payload(line));
-        self.cloud.store.change(|state| add(&self.cloud, state, entry, Duration::ZERO));
+        self.store.change(|state| add(&self.options, state, entry, Duration::ZERO));
     }
 
     /// A line of Cloud Run itself, together with a change of the state.
@@ -111,7 +113,7 @@ impl RevisionOutput {
         entry.insert("textPayload".to_owned(), json!(text));
         entry.insert("severity".to_owned(), json!(severity));
         let entry = self.entry(Stream::System, entry);
-        add(&self.cloud, state, entry, Duration::ZERO);
+        add(&self.options, state, entry, Duration::ZERO);
     }
 
     fn entry(&self, stream: Stream, entry: Map<String, Value>) -> Map<String, Value> {
@@ -151,8 +153,7 @@ fn place<const N: usize>(
 }
 
 /// Takes an entry in, now.
-pub(crate) fn add(cloud: &Cloud, state: &mut State, entry: Map<String, Value>, late: Duration) {
-    let options = &cloud.options;
+pub(crate) fn add(options: &Options, state: &mut State, entry: Map<String, Value>, late: Duration) {
     let number = state.next_entry();
     let mut late = options.log_delay + late;
     if let Some((seed, within)) = options.shuffle_entries {

@@ -7,16 +7,23 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
-use cloud_emulator::{CancelledRun, Emulator, ImageProgram, MissingSqlInstance, ProcessRunner, Runner};
+use cloud_emulator::{
+    Builder, CancelledRun, Emulator, ImageProgram, MissingSqlInstance, ProcessRunner, Runner,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A local stand-in for the parts of Google Cloud that run Cloud Run jobs.
 #[derive(Debug, Parser)]
 #[command(version)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Args {
     /// Where to listen.
     #[arg(long, default_value = "127.0.0.1:8085", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
+
+    /// A further name, without a port, by which others reach the emulator. Can be given several times.
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
 
     /// What runs containers.
     #[arg(long, value_enum, default_value_t = RunnerKind::Process)]
@@ -71,6 +78,10 @@ struct Args {
     /// Lets the operation of a cancelled run end with an error instead of a response.
     #[arg(long)]
     cancelled_run_is_error: bool,
+
+    /// Gives a job a new etag with every run.
+    #[arg(long)]
+    run_changes_etag: bool,
 
     /// How the Cloud SQL Admin API answers for an instance that is not there.
     #[arg(long, value_enum, default_value_t = MissingSql::NotFound)]
@@ -138,12 +149,14 @@ async fn main() -> anyhow::Result<()> {
         .log_reads_per_minute(args.log_reads_per_minute)
         .log_tails_per_project(args.log_tails_per_project)
         .token_lifetime(Duration::from_secs(args.token_lifetime));
+    builder = args.hosts.into_iter().fold(builder, Builder::host);
     if let Some(within) = args.shuffle_entries {
         builder = builder.shuffle_entries(args.seed, Duration::from_millis(within));
     }
     if args.duplicate_entries {
         builder = builder.duplicate_entries(args.seed);
     }
+    builder = builder.run_changes_etag(args.run_changes_etag);
     if args.cancelled_run_is_error {
         builder = builder.cancelled_run(CancelledRun::Error);
     }
@@ -161,8 +174,10 @@ async fn main() -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("failed to watch for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("failed to watch for SIGTERM")?;
     let emulator = builder.start().await?;
-    // The one line of output: whoever started this waits for it, and reads the port from it.
-    writeln!(std::io::stdout(), "{}", emulator.url()).context("failed to write the address")?;
+    // Whoever started this waits for these two lines: the address, with the port, and the token of
+    // the control API. Written at once, so that nobody reads one without the other.
+    let lines = format!("{}\n{}\n", emulator.url(), emulator.control_token());
+    std::io::stdout().write_all(lines.as_bytes()).context("failed to write the address")?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}

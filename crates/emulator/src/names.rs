@@ -49,6 +49,15 @@ pub(crate) fn part<'a>(name: &'a str, collection: &str) -> &'a str {
     ""
 }
 
+/// Whether a resource's name is `parent`, the collection and one more part.
+pub(crate) fn is_child(name: &str, parent: &str, collection: &str) -> bool {
+    name.strip_prefix(parent)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .and_then(|rest| rest.strip_prefix(collection))
+        .and_then(|rest| rest.strip_prefix('/'))
+        .is_some_and(|rest| !rest.contains('/'))
+}
+
 /// An etag in the shape of Cloud Run's, whose quotes are part of it.
 pub(crate) fn etag(name: &str, time: Timestamp) -> String {
     let version = STANDARD.encode(time.as_nanosecond().to_be_bytes());

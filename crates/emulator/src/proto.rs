@@ -11,7 +11,7 @@ use prost::Message;
 use prost_types::{Any, Duration, Struct, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::execution::text;
+use crate::resource::text;
 use crate::schema::enum_number;
 
 #[derive(Clone, PartialEq, Message)]

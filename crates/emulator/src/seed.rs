@@ -2,12 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::api;
+use crate::cloud::Cloud;
+use crate::error::Error;
+use crate::job;
 use crate::logs;
 use crate::names;
+use crate::project;
+use crate::resource::defaults;
 use crate::schema::{self, Fields};
 use crate::store::Saved;
-use crate::{Cloud, Error};
 
 /// The kinds of resources that can be put there.
 #[derive(Clone, Copy)]
@@ -93,14 +96,14 @@ impl Cloud {
         })?;
         match kind {
             Kind::Job => {
-                value = api::complete_job(name, value, None, &self.options.caller)
+                value = job::complete(name, value, None, &self.options.caller)
                     .map_err(|error| invalid(error.to_string()))?;
             }
             Kind::Service | Kind::Revision => complete(name, &mut value),
             Kind::SqlInstance => complete_sql_instance(name, &mut value),
             Kind::Repository => complete_repository(name, &mut value),
             Kind::DockerImage => complete_docker_image(name, &mut value),
-            Kind::Project => complete_project(name, &mut value),
+            Kind::Project => project::complete(name, &mut value),
         }
         self.store.change(|state| {
             state.ensure_project(names::part(name, "projects"));
@@ -152,7 +155,7 @@ impl Cloud {
         if !entry.contains_key("logName") {
             return Err(invalid("it has no logName".to_owned()));
         }
-        self.store.change(|state| logs::add(self, state, entry, std::time::Duration::ZERO));
+        self.store.change(|state| logs::add(&self.options, state, entry, std::time::Duration::ZERO));
         Ok(())
     }
 }
@@ -199,31 +202,6 @@ fn complete_sql_instance(full_name: &str, instance: &mut Value) {
     if let Some(settings) = instance.get_mut("settings") {
         defaults(settings, [("kind", json!("sql#settings")), ("settingsVersion", json!("1"))]);
     }
-}
-
-/// A project nobody has described.
-pub(crate) fn new_project(name: &str) -> Value {
-    let mut project = json!({});
-    complete_project(name, &mut project);
-    project
-}
-
-/// A project's own name has its number, also where it was asked for by its id.
-fn complete_project(name: &str, project: &mut Value) {
-    let id = names::part(name, "projects");
-    let now = jiff::Timestamp::now();
-    project["name"] = json!(format!("projects/{}", names::project_number(id)));
-    project["projectId"] = json!(id);
-    defaults(
-        project,
-        [
-            ("state", json!("ACTIVE")),
-            ("displayName", json!(id)),
-            ("createTime", json!(now.to_string())),
-            ("updateTime", json!(now.to_string())),
-            ("etag", json!(names::etag(name, now))),
-        ],
-    );
 }
 
 fn complete_repository(name: &str, repository: &mut Value) {
@@ -277,14 +255,6 @@ fn take_tags(saved: &mut Saved, name: &str, image: &Value) {
             {
                 object.remove("tags");
             }
-        }
-    }
-}
-
-fn defaults<const N: usize>(resource: &mut Value, fields: [(&str, Value); N]) {
-    for (field, value) in fields {
-        if resource.get(field).is_none() {
-            resource[field] = value;
         }
     }
 }

@@ -1,174 +1,64 @@
 //! HTTP: the listener, faults, the record of calls, and the way to the methods.
 
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
-use axum::serve::{IncomingStream, Listener};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use futures::stream;
-use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-use crate::api::{self, Answer, Call};
+use crate::api::{self, Call, Reply};
+use crate::api_error::ApiError;
+use crate::calls;
+use crate::cloud::Cloud;
 use crate::control;
-use crate::error::ApiError;
 use crate::faults::FaultAction;
+use crate::http::body::{LARGEST_BODY, of_bytes, to_json};
+use crate::http::wire::{Wire, Wires};
 use crate::schema;
-use crate::tokens::NotAuthenticated;
-use crate::{Cloud, calls, tail};
-
-/// The largest request that is read: more than any of the real services takes.
-const LARGEST_BODY: usize = 16 * 1024 * 1024;
+use crate::tail;
 
 /// Serves until `cloud.closing` is cancelled.
 pub(crate) async fn serve(cloud: Arc<Cloud>, listener: TcpListener) -> io::Result<()> {
     let closing = cloud.closing.clone();
-    let router = Router::new().fallback(answer).with_state(cloud);
+    let router = Router::new()
+        .fallback(answer)
+        .layer(from_fn_with_state(Arc::clone(&cloud), guard))
+        .layer(from_fn_with_state(Arc::clone(&cloud), tell_time))
+        .with_state(cloud);
     let service = router.into_make_service_with_connect_info::<Wire>();
     axum::serve(Wires(listener), service)
         .with_graceful_shutdown(async move { closing.cancelled().await })
         .await
 }
 
-/// A handle to the caller's connection, by which an answer can be withheld.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Wire(Arc<Line>);
-
-#[derive(Debug, Default)]
-struct Line {
-    cut: AtomicBool,
-    written: AtomicU64,
-}
-
-impl Wire {
-    /// Resets the connection: the peer sees "connection reset by peer", not an orderly end.
-    pub(crate) fn cut(&self) {
-        self.0.cut.store(true, Ordering::SeqCst);
-    }
-
-    fn is_cut(&self) -> bool {
-        self.0.cut.load(Ordering::SeqCst)
-    }
-
-    /// How many bytes have gone to the peer.
-    pub(crate) fn written(&self) -> u64 {
-        self.0.written.load(Ordering::SeqCst)
-    }
-
-    fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = &written {
-            self.0.written.fetch_add(*bytes as u64, Ordering::SeqCst);
-        }
-        written
+/// The middleware that keeps web pages away: what is refused reaches neither the record of calls nor
+/// a handler.
+async fn guard(State(cloud): State<Arc<Cloud>>, request: Request, next: Next) -> Response<Body> {
+    match cloud.guard.check(&request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => to_json(error.http, &error.body()),
     }
 }
 
-impl Connected<IncomingStream<'_, Wires>> for Wire {
-    fn connect_info(stream: IncomingStream<'_, Wires>) -> Self {
-        stream.io().wire.clone()
-    }
-}
-
-struct Wires(TcpListener);
-
-impl Listener for Wires {
-    type Io = Socket;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Socket, SocketAddr) {
-        // Through the trait: it waits and goes on where there are no file descriptors left.
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        // Only a matter of speed: answers are small, and the peer waits for them.
-        drop(stream.set_nodelay(true));
-        (Socket { stream, wire: Wire::default() }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
-/// A connection that can be cut under the HTTP library's feet.
-struct Socket {
-    stream: TcpStream,
-    wire: Wire,
-}
-
-impl Socket {
-    fn check(&self) -> io::Result<()> {
-        if self.wire.is_cut() { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        if self.check().is_err() {
-            // A zero linger makes the close a reset.
-            drop(self.stream.set_zero_linger());
-        }
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.wire.count(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.wire.count(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
+/// The middleware that tells the time.
+async fn tell_time(State(cloud): State<Arc<Cloud>>, request: Request, next: Next) -> Response<Body> {
+    let mut response = next.run(request).await;
+    let date = cloud.store.read(|state| state.clock).date();
+    response.headers_mut().insert(header::DATE, date);
+    response
 }
 
 async fn answer(
     State(cloud): State<Arc<Cloud>>,
     ConnectInfo(wire): ConnectInfo<Wire>,
-    request: Request<Body>,
+    request: Request,
 ) -> Response<Body> {
     let received = cloud.started.elapsed();
     let (parts, body) = request.into_parts();
@@ -224,8 +114,16 @@ async fn answer(
     cloud.calls.end(&id, response.status().as_u16());
     match fault {
         Some(FaultAction::Truncate { bytes }) => truncate(response, bytes).await,
+        Some(FaultAction::Garble) => garble(response),
         _ => response,
     }
+}
+
+/// The same status and headers, with a body that is no JSON.
+fn garble(response: Response<Body>) -> Response<Body> {
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(axum::http::header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from("{\"name\": \"projects/<html>upstream error</html>"))
 }
 
 /// A call that is carried out when nobody waits for it any more.
@@ -264,54 +162,21 @@ async fn handle(
     let query = form_urlencoded::parse(query.as_bytes())
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect();
-    let mut call = Call { method, path, query, body, caller: cloud.options.caller.clone() };
+    let call = Call { method, path, query, body, caller: cloud.options.caller.clone() };
     let integers = call.enums_as_integers();
-    let own = if api::is_open(method, path) { Ok(None) } else { authenticate(cloud, headers) };
-    let own = own.map_err(|error| if api::is_storage(path) { api::not_let_in() } else { error });
-    let result = match own {
-        Ok(own) => {
-            call.caller = own.unwrap_or(call.caller);
-            api::dispatch(cloud, call).await
-        }
-        Err(error) => Err(error),
-    };
-    match result {
-        Ok(Answer::Message(reply)) => {
-            to_json(StatusCode::OK, &schema::write(reply.message, &reply.value, integers))
-        }
-        Ok(Answer::Media(media)) => {
-            let mut response = of_bytes(StatusCode::OK, media.content, api::CONTENT_TYPE);
-            response.headers_mut().insert("x-goog-generation", HeaderValue::from(media.generation));
+    match api::answer(cloud, headers, call).await {
+        Ok(Reply::Message { name, value }) => to_json(StatusCode::OK, &schema::write(name, &value, integers)),
+        Ok(Reply::Media { content, content_type, generation }) => {
+            let mut response = of_bytes(StatusCode::OK, content, content_type);
+            response.headers_mut().insert("x-goog-generation", HeaderValue::from(generation));
             response
         }
-        Ok(Answer::Nothing) => of_bytes(StatusCode::NO_CONTENT, "", "text/html; charset=UTF-8"),
+        Ok(Reply::Nothing) => of_bytes(StatusCode::NO_CONTENT, "", "text/html; charset=UTF-8"),
         Err(error) => match error.text() {
             Some(text) => of_bytes(error.http, text.to_owned(), "text/html; charset=UTF-8"),
             None => to_json(error.http, &error.body()),
         },
     }
-}
-
-/// Who calls, where the token says so; nobody is checked unless a test asks for a token.
-pub(crate) fn authenticate(cloud: &Cloud, headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    const EXPECTED: &str = "Expected OAuth 2 access token, login cookie or other valid \
-        authentication credential. See \
-        https://developers.google.com/identity/sign-in/web/devconsole-project.";
-    let (problem, reason) =
-        match cloud.tokens.check(headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes)) {
-            Ok(own) => return Ok(own),
-            Err(NotAuthenticated::Invalid) => {
-                ("Request had invalid authentication credentials.", "ACCESS_TOKEN_EXPIRED")
-            }
-            Err(NotAuthenticated::Missing) => {
-                ("Request is missing required authentication credential.", "CREDENTIALS_MISSING")
-            }
-        };
-    Err(ApiError::unauthenticated(format!("{problem} {EXPECTED}")).with(json!({
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": reason,
-        "domain": "googleapis.com",
-    })))
 }
 
 fn refusal(code: u16, status: Option<&str>, message: &str, retry_after: Option<&str>) -> Response<Body> {
@@ -340,15 +205,4 @@ async fn truncate(response: Response<Body>, bytes: usize) -> Response<Body> {
         Some((piece, pieces))
     });
     Response::from_parts(parts, Body::from_stream(pieces))
-}
-
-pub(crate) fn to_json(http: StatusCode, value: &Value) -> Response<Body> {
-    of_bytes(http, value.to_string(), "application/json; charset=UTF-8")
-}
-
-fn of_bytes(http: StatusCode, body: impl Into<Body>, content_type: &'static str) -> Response<Body> {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = http;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
 }

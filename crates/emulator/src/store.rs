@@ -3,20 +3,21 @@
 //! Nothing polls: who waits for an operation, and who writes the state file, waits for the signal.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::{self, Write};
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::deployment::Rule;
+use crate::clock::Clock;
 use crate::objects::Objects;
-use crate::runner::{Script, Stop};
+use crate::outcome::Outcomes;
+use crate::project;
+use crate::script::Script;
 use crate::secrets::Secrets;
+use crate::stop::Stop;
 
 /// How many log entries are kept. Cloud Logging keeps 30 days of them; a file that grows for ever
 /// would be no help to anybody.
@@ -29,8 +30,9 @@ pub(crate) struct State {
     pub(crate) scripts: BTreeMap<String, Script>,
     /// The permissions the caller does not have.
     pub(crate) denied: BTreeSet<String>,
-    /// What becomes of new revisions, by service.
-    pub(crate) outcomes: BTreeMap<String, Vec<Rule>>,
+    /// What answers say the time is.
+    pub(crate) clock: Clock,
+    pub(crate) outcomes: Outcomes,
     /// What is under way now, by execution, or by revision.
     pub(crate) running: HashMap<String, Stop>,
     /// How many calls are still to be carried out although their callers have given up.
@@ -110,7 +112,12 @@ impl State {
     /// Makes a project of what was put into it.
     pub(crate) fn ensure_project(&mut self, id: &str) {
         let name = format!("projects/{id}");
-        self.saved.projects.entry(name.clone()).or_insert_with(|| crate::seed::new_project(&name));
+        self.saved.projects.entry(name.clone()).or_insert_with(|| project::new(&name));
+    }
+
+    /// Whether a project, by its id, has not enabled a service.
+    pub(crate) fn has_disabled(&self, project: &str, service: &str) -> bool {
+        self.saved.disabled_services.contains(&format!("projects/{project}/services/{service}"))
     }
 
     /// The number of the next entry.
@@ -192,80 +199,9 @@ impl Store {
     }
 }
 
-/// Reads the state file; nothing there is an empty state.
-pub(crate) fn load(path: &Path) -> io::Result<Saved> {
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Saved::default()),
-        Err(error) => return Err(error),
-    };
-    let mut saved: Saved = serde_json::from_slice(&text)?;
-    saved.close_what_was_running();
-    for (number, entry) in (0..).zip(&mut saved.entries) {
-        entry.number = number;
-    }
-    Ok(saved)
-}
-
-/// Writes the state file: a new file beside it, then a rename, so that a reader sees the old state
-/// or the new one. Executions hold their override values, hence mode 0600.
-pub(crate) fn save(path: &Path, text: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
-}
-
-impl Saved {
-    /// Containers do not outlive the emulator: an execution without an end has failed.
-    fn close_what_was_running(&mut self) {
-        crate::deployment::close_what_was_running(self);
-        let now = Timestamp::now().to_string();
-        for execution in self.executions.values_mut() {
-            if execution.get("completionTime").is_some() {
-                continue;
-            }
-            let count = execution["taskCount"].as_i64().unwrap_or(1);
-            let ended = execution["succeededCount"].as_i64().unwrap_or(0)
-                + execution["cancelledCount"].as_i64().unwrap_or(0);
-            execution["failedCount"] = json!(count - ended);
-            execution["completionTime"] = json!(now);
-            execution["updateTime"] = json!(now);
-            if let Some(object) = execution.as_object_mut() {
-                object.remove("runningCount");
-                object.remove("reconciling");
-            }
-            crate::execution::set_condition(
-                execution,
-                "Completed",
-                "CONDITION_FAILED",
-                "The emulator ended while this execution was running.",
-                None,
-            );
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_state_file_is_private_and_replaced_whole() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("state.json");
-        assert!(load(&path).expect("no file is fine").jobs.is_empty());
-        save(&path, br#"{"jobs":{"a":{}}}"#).expect("written");
-        save(&path, br#"{"jobs":{"b":{}}}"#).expect("written again");
-        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let saved = load(&path).expect("read back");
-        assert_eq!(saved.jobs.keys().collect::<Vec<_>>(), ["b"]);
-        assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 1);
-    }
 
     #[test]
     fn the_read_quota_is_counted_per_project() {

@@ -4,11 +4,11 @@
 //! values of `LogEntry.timestamp`. Ordering is not guaranteed between separate responses."), the
 //! quotas of Cloud Logging, and the gRPC protocol over HTTP/2.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::future::pending;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -21,59 +21,21 @@ use prost::Message;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::Cloud;
-use crate::api;
+use crate::api::logging;
+use crate::api_error::ApiError;
 use crate::calls::{CallId, Received};
-use crate::error::ApiError;
+use crate::cloud::Cloud;
 use crate::faults::FaultAction;
 use crate::filter::Filter;
+use crate::http::sign_in::authenticate;
+use crate::http::wire::Wire;
 use crate::names::part;
 use crate::proto::{LogEntry, TailLogEntriesRequest, TailLogEntriesResponse};
-use crate::server::{Wire, authenticate};
+use crate::sessions::Place;
 use crate::store::Entry;
-
-/// Where gRPC has the method.
-pub(crate) const PATH: &str = "/google.logging.v2.LoggingServiceV2/TailLogEntries";
 
 /// What an answer may hold before another is begun: clients refuse messages of more than 4 MiB.
 const LONGEST_ANSWER: usize = 1024 * 1024;
-
-/// The sessions that are open, by project.
-#[derive(Default)]
-pub(crate) struct Sessions(Mutex<HashMap<String, u32>>);
-
-/// A session's place among those of its projects.
-struct Place {
-    cloud: Arc<Cloud>,
-    projects: BTreeSet<String>,
-}
-
-impl Place {
-    /// None when one of the projects has no room.
-    fn take(cloud: &Arc<Cloud>, projects: BTreeSet<String>) -> Option<Self> {
-        let mut open = cloud.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let limit = cloud.options.log_tails_per_project;
-        if projects.iter().any(|project| open.get(project).copied().unwrap_or(0) >= limit) {
-            return None;
-        }
-        for project in &projects {
-            *open.entry(project.clone()).or_default() += 1;
-        }
-        drop(open);
-        Some(Self { cloud: Arc::clone(cloud), projects })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.cloud.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for project in &self.projects {
-            if let Some(count) = open.get_mut(project) {
-                *count = count.saturating_sub(1);
-            }
-        }
-    }
-}
 
 /// Answers a gRPC request, whatever its method.
 pub(crate) async fn answer(
@@ -109,6 +71,7 @@ pub(crate) async fn answer(
             FaultAction::ResetBefore
             | FaultAction::ResetAfter
             | FaultAction::CarryOutLate(_)
+            | FaultAction::Garble
             | FaultAction::Truncate { .. },
         ) => {
             wire.cut();
@@ -116,11 +79,11 @@ pub(crate) async fn answer(
         }
         Some(FaultAction::Delay(_)) | None => None,
     };
-    if path != PATH {
+    if path != logging::TAIL_PATH {
         let what = path.trim_start_matches('/').replace('/', ".");
         return refuse(&cloud, &call, &ApiError::unimplemented(&what));
     }
-    if let Err(error) = authenticate(&cloud, &parts.headers) {
+    if let Err(error) = authenticate(&cloud.tokens, &parts.headers) {
         return refuse(&cloud, &call, &error);
     }
     let begun = cloud.opening.token();
@@ -338,13 +301,13 @@ impl Session {
         request: &TailLogEntriesRequest,
     ) -> Result<(Self, Place), ApiError> {
         cloud.calls.set_body(call, describe(request));
-        api::check_logging(cloud)?;
+        logging::check_permission(cloud)?;
         let (projects, filter, window) = read(request)?;
-        projects.iter().try_for_each(|project| api::check_logging_enabled(cloud, project))?;
-        let place = Place::take(cloud, projects.clone()).ok_or_else(|| {
+        projects.iter().try_for_each(|project| logging::check_enabled(cloud, project))?;
+        let limit = cloud.options.log_tails_per_project;
+        let place = cloud.sessions.take_place(projects.clone(), limit).ok_or_else(|| {
             ApiError::exhausted(format!(
-                "Quota exceeded: the project has {} open tailing sessions, which is the most there can be.",
-                cloud.options.log_tails_per_project
+                "Quota exceeded: the project has {limit} open tailing sessions, which is the most there can be."
             ))
         })?;
         let mut session = Self { projects, filter, window, next: 0, held: Vec::new(), epoch: cloud.epoch() };
@@ -423,7 +386,7 @@ fn read(request: &TailLogEntriesRequest) -> Result<(BTreeSet<String>, Filter, Si
     let filter = Filter::parse(&request.filter)
         .map_err(|error| ApiError::invalid(format!("Unparseable filter: {error}")))?;
     let names = json!({ "resourceNames": request.resource_names });
-    let projects = api::logged_projects(&names)?.into_iter().map(str::to_owned).collect();
+    let projects = logging::projects(&names)?.into_iter().map(str::to_owned).collect();
     Ok((projects, filter, window))
 }
 

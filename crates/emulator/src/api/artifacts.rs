@@ -1,24 +1,111 @@
 //! `google.devtools.artifactregistry.v1`: what describes a repository's images. There is no registry
 //! behind it.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use super::{Call, Reply, is_child, page_up_to};
-use crate::Cloud;
-use crate::error::ApiError;
+use super::call::{Call, Reply};
+use super::method::{Api, Method};
+use super::page::page_up_to;
+use super::service::{Enabling, Service, denied_on_resource};
+use crate::api_error::ApiError;
+use crate::cloud::Cloud;
+use crate::names::is_child;
 
-pub(super) fn get_repository(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+const ARTIFACTS: Service = Service {
+    enabling: Some(Enabling {
+        name: "artifactregistry.googleapis.com",
+        title: "Artifact Registry API",
+        projects: None,
+    }),
+    denied: |_, permission, resource| {
+        denied_on_resource("artifactregistry.googleapis.com", permission, resource)
+    },
+};
+
+/// The methods of Artifact Registry.
+pub(super) const API: Api = Api {
+    service: &ARTIFACTS,
+    methods: &[
+        Method::get(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.GetRepository",
+            "/v1/projects/*/locations/*/repositories/*",
+        )
+        .needs(&["artifactregistry.repositories.get"])
+        .by(get_repository),
+        Method::get(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.ListRepositories",
+            "/v1/projects/*/locations/*/repositories",
+        ),
+        Method::post(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.CreateRepository",
+            "/v1/projects/*/locations/*/repositories",
+        ),
+        Method::patch(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.UpdateRepository",
+            "/v1/projects/*/locations/*/repositories/*",
+        ),
+        Method::delete(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.DeleteRepository",
+            "/v1/projects/*/locations/*/repositories/*",
+        ),
+        Method::get(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.ListDockerImages",
+            "/v1/projects/*/locations/*/repositories/*/dockerImages",
+        )
+        .query(&["pageSize", "pageToken", "orderBy"])
+        .needs(&["artifactregistry.dockerimages.list"])
+        .by(list_images),
+        Method::get(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.GetDockerImage",
+            "/v1/projects/*/locations/*/repositories/*/dockerImages/*",
+        )
+        .needs(&["artifactregistry.dockerimages.get"])
+        .by(get_image),
+        Method::get(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.ListPackages",
+            "/v1/projects/*/locations/*/repositories/*/packages",
+        ),
+        Method::get(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.GetPackage",
+            "/v1/projects/*/locations/*/repositories/*/packages/*",
+        ),
+        Method::get(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.ListVersions",
+            "/v1/projects/*/locations/*/repositories/*/packages/*/versions",
+        ),
+        Method::get(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.GetVersion",
+            "/v1/projects/*/locations/*/repositories/*/packages/*/versions/*",
+        ),
+        Method::get(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.ListTags",
+            "/v1/projects/*/locations/*/repositories/*/packages/*/tags",
+        ),
+        Method::get(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.GetTag",
+            "/v1/projects/*/locations/*/repositories/*/packages/*/tags/*",
+        ),
+        Method::post(
+            "google.devtools.artifactregistry.v1.ArtifactRegistry.TestIamPermissions",
+            "/v1/projects/*/locations/*/repositories/*:testIamPermissions",
+        ),
+    ],
+};
+
+fn get_repository(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let repository = cloud.store.read(|state| state.saved.repositories.get(call.name()).cloned());
     Ok(Reply::new("Repository", repository.ok_or_else(not_found)?))
 }
 
-pub(super) fn get_image(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn get_image(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let image = cloud.store.read(|state| state.saved.docker_images.get(call.name()).cloned());
     Ok(Reply::new("DockerImage", image.ok_or_else(not_found)?))
 }
 
 /// By name, or by one of the times, as `orderBy` asks.
-pub(super) fn list_images(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn list_images(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     // The field's documentation: "Maximum page size is 1,000".
     const LARGEST: usize = 1000;
     let parent = call.parent();

@@ -1,14 +1,54 @@
 //! `google.cloud.run.v2.Executions`.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
+use super::call::{Call, Reply};
+use super::method::{Api, Method};
 use super::operations::{self, following};
-use super::{Call, Reply, check_etag, created, is_child, missing_resource, page};
-use crate::error::ApiError;
+use super::page::page;
+use super::run::{CONDITIONAL, PAGE, RUN, check_etag, created, mark_deleted, missing_resource};
+use crate::api_error::ApiError;
+use crate::cloud::Cloud;
+use crate::names::{is_child, short_name};
+use crate::options::CancelledRun;
 use crate::store::{Operation, State};
-use crate::{CancelledRun, Cloud};
 
-pub(super) fn get(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+/// The methods of executions.
+pub(super) const API: Api = Api {
+    service: &RUN,
+    methods: &[
+        Method::get(
+            "google.cloud.run.v2.Executions.GetExecution",
+            "/v2/projects/*/locations/*/jobs/*/executions/*",
+        )
+        .needs(&["run.executions.get"])
+        .by(get),
+        Method::get(
+            "google.cloud.run.v2.Executions.ListExecutions",
+            "/v2/projects/*/locations/*/jobs/*/executions",
+        )
+        .query(PAGE)
+        .needs(&["run.executions.list"])
+        .by(list),
+        Method::delete(
+            "google.cloud.run.v2.Executions.DeleteExecution",
+            "/v2/projects/*/locations/*/jobs/*/executions/*",
+        )
+        .query(CONDITIONAL)
+        .needs(&["run.executions.delete"])
+        .by(delete_call),
+        Method::post(
+            "google.cloud.run.v2.Executions.CancelExecution",
+            "/v2/projects/*/locations/*/jobs/*/executions/*:cancel",
+        )
+        .needs(&["run.executions.cancel"])
+        .by(cancel),
+    ],
+};
+
+fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let execution = cloud.store.read(|state| state.saved.executions.get(name).cloned());
     let execution = execution.ok_or_else(|| missing_resource("EXECUTION", name))?;
@@ -16,7 +56,7 @@ pub(super) fn get(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
 }
 
 /// The newest first.
-pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let parent = call.parent();
     // `jobs/-` is the API's way to ask for every job's executions.
     let parent = parent.strip_suffix("/jobs/-").unwrap_or(parent);
@@ -38,13 +78,13 @@ pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
     })
 }
 
-pub(super) fn delete_call(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn delete_call(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     cloud.store.change(|state| {
         let execution = state.saved.executions.get(name).cloned();
         let mut execution = execution.ok_or_else(|| missing_resource("EXECUTION", name))?;
         check_etag(call.parameter("etag"), &execution)?;
-        super::jobs::mark_deleted(&mut execution);
+        mark_deleted(&mut execution);
         if call.flag("validateOnly") {
             return Ok(operations::validated(name, "Execution", execution));
         }
@@ -64,7 +104,7 @@ pub(super) fn delete(state: &mut State, name: &str, cancelled_run: CancelledRun)
     state.saved.tasks.retain(|task, _| !task.starts_with(&tasks));
 }
 
-pub(super) fn cancel(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn cancel(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let request = call.read("CancelExecutionRequest", "")?;
     cloud.store.change(|state| {
@@ -74,7 +114,7 @@ pub(super) fn cancel(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> 
         if execution.get("completionTime").is_some() {
             return Err(ApiError::precondition(format!(
                 "Execution '{}' is already completed and cannot be cancelled.",
-                crate::names::short_name(name)
+                short_name(name)
             )));
         }
         if request["validateOnly"] == true {

@@ -5,23 +5,84 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::call::{Call, Reply};
+use super::executions;
+use super::method::{Api, Method};
 use super::operations::{self, following};
-use super::{Call, Reply, check_etag, is_child, missing_resource, page};
-use crate::Cloud;
-use crate::error::ApiError;
-use crate::execution::{self, items, set_condition, text};
-use crate::names::{self, etag, part, project_number, random_suffix, short_name};
-use crate::runner::Stop;
+use super::page::page;
+use super::permissions::{self, ACT_AS};
+use super::run::{CONDITIONAL, PAGE, RUN, check_etag, mark_deleted, missing_resource};
+use crate::api_error::ApiError;
+use crate::cloud::Cloud;
+use crate::execution;
+use crate::job;
+use crate::names::{self, etag, is_child, part, random_suffix, short_name};
+use crate::resource::{items, set_condition, text, touch};
+use crate::stop::Stop;
 use crate::store::{Operation, State};
 
-pub(super) fn get(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+/// The methods of jobs.
+pub(super) const API: Api = Api {
+    service: &RUN,
+    methods: &[
+        Method::get("google.cloud.run.v2.Jobs.GetJob", "/v2/projects/*/locations/*/jobs/*")
+            .needs(&["run.jobs.get"])
+            .by(get),
+        Method::get("google.cloud.run.v2.Jobs.ListJobs", "/v2/projects/*/locations/*/jobs")
+            .query(PAGE)
+            .needs(&["run.jobs.list"])
+            .by(list),
+        Method::post("google.cloud.run.v2.Jobs.CreateJob", "/v2/projects/*/locations/*/jobs")
+            .query(&["jobId", "validateOnly"])
+            .creates("jobId")
+            .needs(&["run.jobs.create", ACT_AS])
+            .by(create),
+        Method::patch("google.cloud.run.v2.Jobs.UpdateJob", "/v2/projects/*/locations/*/jobs/*")
+            .query(&["validateOnly", "allowMissing"])
+            .needs(&["run.jobs.update", ACT_AS])
+            .by(update),
+        Method::delete("google.cloud.run.v2.Jobs.DeleteJob", "/v2/projects/*/locations/*/jobs/*")
+            .query(CONDITIONAL)
+            .needs(&["run.jobs.delete"])
+            .by(delete),
+        Method::post("google.cloud.run.v2.Jobs.RunJob", "/v2/projects/*/locations/*/jobs/*:run")
+            .needs(&["run.jobs.run"])
+            .also("run.jobs.runWithOverrides", has_overrides)
+            .by(run),
+        Method::get(
+            "google.cloud.run.v2.Jobs.GetIamPolicy",
+            "/v2/projects/*/locations/*/jobs/*:getIamPolicy",
+        ),
+        Method::post(
+            "google.cloud.run.v2.Jobs.SetIamPolicy",
+            "/v2/projects/*/locations/*/jobs/*:setIamPolicy",
+        ),
+        Method::post(
+            "google.cloud.run.v2.Jobs.TestIamPermissions",
+            "/v2/projects/*/locations/*/jobs/*:testIamPermissions",
+        )
+        .by(test_permissions),
+    ],
+};
+
+fn test_permissions(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
+    permissions::test(cloud, call, |state| Ok(state.saved.jobs.contains_key(call.name())))
+}
+
+/// Whether a run is to be different from what its job says.
+fn has_overrides(call: &Call<'_>) -> Result<bool, ApiError> {
+    let request = call.read("RunJobRequest", "")?;
+    Ok(request["overrides"].as_object().is_some_and(|overrides| !overrides.is_empty()))
+}
+
+fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let job = cloud.store.read(|state| state.saved.jobs.get(name).cloned());
     let job = job.ok_or_else(|| missing_resource("JOB", name))?;
     Ok(Reply::new("Job", job))
 }
 
-pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     cloud.store.read(|state| {
         let jobs = state
             .saved
@@ -33,7 +94,7 @@ pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
     })
 }
 
-pub(super) fn create(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn create(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let job = call.read("Job", "job")?;
     let id = call.parameter("jobId");
     if !is_valid_id(id) {
@@ -50,13 +111,14 @@ pub(super) fn create(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> 
         if state.saved.jobs.contains_key(&name) {
             return Err(ApiError::already_exists(format!("Resource '{id}' already exists.")));
         }
-        let job = complete(&name, job, None, &call.caller)?;
+        let job = job::complete(&name, job, None, &call.caller)?;
+        check_variables(cloud, &job["template"]["template"])?;
         Ok(store(state, call, job))
     })
 }
 
 /// Replaces the whole job: there is no update mask, and what is left out gets its default.
-pub(super) fn update(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn update(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let job = call.read("Job", "job")?;
     let own = text(&job["name"]);
@@ -70,7 +132,8 @@ pub(super) fn update(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> 
             None if call.flag("allowMissing") => {}
             None => return Err(missing_resource("JOB", name)),
         }
-        let job = complete(name, job, old, &call.caller)?;
+        let job = job::complete(name, job, old, &call.caller)?;
+        check_variables(cloud, &job["template"]["template"])?;
         Ok(store(state, call, job))
     })
 }
@@ -85,7 +148,7 @@ fn store(state: &mut State, call: &Call<'_>, job: Value) -> Reply {
     operations::done(state, &name, "Job", job)
 }
 
-pub(super) fn delete(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn delete(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     cloud.store.change(|state| {
         let job = state.saved.jobs.get(name).cloned();
@@ -104,20 +167,13 @@ pub(super) fn delete(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> 
             .cloned()
             .collect();
         for execution in executions {
-            super::executions::delete(state, &execution, cloud.options.cancelled_run);
+            executions::delete(state, &execution, cloud.options.cancelled_run);
         }
         Ok(operations::done(state, name, "Job", job))
     })
 }
 
-pub(super) fn mark_deleted(resource: &mut Value) {
-    let now = Timestamp::now();
-    let expires = now.checked_add(jiff::SignedDuration::from_hours(30 * 24));
-    resource["deleteTime"] = json!(now.to_string());
-    resource["expireTime"] = json!(expires.unwrap_or(now).to_string());
-}
-
-pub(super) fn run(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn run(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let request = call.read("RunJobRequest", "")?;
     let caller = &call.caller;
@@ -125,12 +181,18 @@ pub(super) fn run(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError
         let job = state.saved.jobs.get(name);
         let job = job.ok_or_else(|| missing_resource("JOB", name))?;
         check_etag(request["etag"].as_str().unwrap_or_default(), job)?;
-        let (id, execution) = new_execution(name, job, &request["overrides"], caller)?;
+        let (id, execution) = new_execution(state, name, job, &request["overrides"], caller)?;
+        check_variables(cloud, &execution["template"])?;
         if request["validateOnly"] == true {
             return Ok((operations::validated(name, "Execution", execution), None));
         }
         let stop = cloud.stop.child();
         begin(state, name, &id, execution, stop.clone());
+        if cloud.options.run_changes_etag
+            && let Some(job) = state.saved.jobs.get_mut(name)
+        {
+            touch(job, Timestamp::now());
+        }
         let operation = operations::new_name(name);
         let execution = id.to_string();
         state.saved.operations.insert(operation.clone(), Operation::Run { execution });
@@ -142,6 +204,18 @@ pub(super) fn run(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError
         execution::start(cloud, id, stop);
     }
     Ok(operation)
+}
+
+/// Refuses variables by which a process of this machine would load other code. Cloud Run takes them:
+/// there they reach the container only.
+fn check_variables(cloud: &Cloud, template: &Value) -> Result<(), ApiError> {
+    match cloud.runner.refused_variable(template) {
+        None => Ok(()),
+        Some(name) => Err(ApiError::invalid(format!(
+            "containers.env: The emulator runs containers as processes of this machine and does not set \
+             '{name}', which can make a process load other code. Run it with Docker instead."
+        ))),
+    }
 }
 
 /// Puts an execution and its tasks into the state.
@@ -166,6 +240,7 @@ fn begin(state: &mut State, job: &str, id: &names::Execution, execution: Value, 
 }
 
 fn new_execution(
+    state: &State,
     job_name: &str,
     job: &Value,
     overrides: &Value,
@@ -182,12 +257,16 @@ fn new_execution(
         return Err(ApiError::invalid("overrides.task_count: Must be at least 1."));
     }
     let job_id = short_name(job_name);
-    let id = names::Execution {
+    let mut id = names::Execution {
         project: part(job_name, "projects").to_owned(),
         location: part(job_name, "locations").to_owned(),
         job: job_id.to_owned(),
-        id: format!("{job_id}-{}", random_suffix(5)),
+        id: String::new(),
     };
+    // Of a thousand names two are the same in every thirtieth case.
+    while id.id.is_empty() || state.saved.executions.contains_key(&id.to_string()) {
+        id.id = format!("{job_id}-{}", random_suffix(5));
+    }
     let now = Timestamp::now();
     let name = id.to_string();
     let mut execution = json!({
@@ -320,84 +399,6 @@ fn merge_env(container: &mut Value, changes: &[Value]) {
         }
     }
     container["env"] = json!(env);
-}
-
-/// Fills in what the server fills in.
-pub(crate) fn complete(
-    name: &str,
-    mut job: Value,
-    old: Option<&Value>,
-    caller: &str,
-) -> Result<Value, ApiError> {
-    check(&job)?;
-    let now = Timestamp::now();
-    job["name"] = json!(name);
-    let template = &mut job["template"];
-    default(template, "taskCount", || json!(1));
-    let task = &mut template["template"];
-    default(task, "maxRetries", || json!(3));
-    default(task, "timeout", || json!("600s"));
-    default(task, "executionEnvironment", || json!("EXECUTION_ENVIRONMENT_GEN2"));
-    default(task, "serviceAccount", || {
-        let number = project_number(part(name, "projects"));
-        json!(format!("{number}-compute@developer.gserviceaccount.com"))
-    });
-    for container in task["containers"].as_array_mut().into_iter().flatten() {
-        for (resource, amount) in [("cpu", "1000m"), ("memory", "512Mi")] {
-            default(&mut container["resources"]["limits"], resource, || json!(amount));
-        }
-    }
-    default(&mut job, "launchStage", || json!("GA"));
-
-    let generation = old.and_then(|old| old["generation"].as_str()?.parse::<i64>().ok()).unwrap_or(0) + 1;
-    for field in ["uid", "createTime", "creator", "executionCount", "latestCreatedExecution"] {
-        if let Some(value) = old.and_then(|old| old.get(field)) {
-            job[field] = value.clone();
-        }
-    }
-    // A caller's own values were dropped when the request was read: what is there was seeded.
-    default(&mut job, "uid", || json!(uuid::Uuid::new_v4()));
-    default(&mut job, "createTime", || json!(now.to_string()));
-    default(&mut job, "creator", || json!(caller));
-    default(&mut job, "terminalCondition", || {
-        json!({
-            "type": "Ready",
-            "state": "CONDITION_SUCCEEDED",
-            "lastTransitionTime": now.to_string(),
-        })
-    });
-    job["generation"] = json!(generation.to_string());
-    job["observedGeneration"] = json!(generation.to_string());
-    job["updateTime"] = json!(now.to_string());
-    job["lastModifier"] = json!(caller);
-    job["etag"] = json!(etag(name, now));
-    Ok(job)
-}
-
-fn check(job: &Value) -> Result<(), ApiError> {
-    for token in ["startExecutionToken", "runExecutionToken"] {
-        if job.get(token).is_some() {
-            return Err(ApiError::unimplemented(&format!("google.cloud.run.v2.Job.{token}")));
-        }
-    }
-    let containers = items(&job["template"]["template"]["containers"]);
-    if containers.is_empty() {
-        return Err(ApiError::invalid("job.template.template.containers: Must have at least one container."));
-    }
-    for (index, container) in containers.iter().enumerate() {
-        if text(&container["image"]).is_empty() {
-            return Err(ApiError::invalid(format!(
-                "job.template.template.containers[{index}].image: Must not be empty."
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn default(message: &mut Value, field: &str, value: impl FnOnce() -> Value) {
-    if message.get(field).is_none() {
-        message[field] = value();
-    }
 }
 
 fn is_valid_id(id: &str) -> bool {

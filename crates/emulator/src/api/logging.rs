@@ -1,6 +1,7 @@
 //! `google.logging.v2.LoggingServiceV2`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,13 +9,65 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Call, Reply};
-use crate::Cloud;
-use crate::error::ApiError;
-use crate::execution::{items, text};
+use super::call::{Call, Reply};
+use super::method::{Api, Method};
+use super::service::{Enabling, Service};
+use crate::api_error::ApiError;
+use crate::cloud::Cloud;
 use crate::filter::Filter;
-use crate::names::project_number;
+use crate::names::{part, project_number};
+use crate::resource::{items, text};
 use crate::store::Entry;
+
+/// Where gRPC has the method that tails log entries.
+pub(crate) const TAIL_PATH: &str = "/google.logging.v2.LoggingServiceV2/TailLogEntries";
+
+/// The permissions of who reads log entries. The documentation of both methods names either.
+const READING: &[&str] = &["logging.logEntries.list", "logging.views.access"];
+
+const ENABLING: Enabling = Enabling {
+    name: "logging.googleapis.com",
+    title: "Cloud Logging API",
+    projects: Some(|call| {
+        let request = call.read("ListLogEntriesRequest", "")?;
+        Ok(projects(&request)?.into_iter().map(str::to_owned).collect())
+    }),
+};
+
+const LOGGING: Service = Service { enabling: Some(ENABLING), denied: |_, _, _| denied() };
+
+/// The methods of Cloud Logging.
+pub(super) const API: Api = Api {
+    service: &LOGGING,
+    methods: &[
+        Method::post("google.logging.v2.LoggingServiceV2.ListLogEntries", "/v2/entries:list")
+            .needs(READING)
+            .by(list),
+        Method::post("google.logging.v2.LoggingServiceV2.WriteLogEntries", "/v2/entries:write"),
+        Method::post("google.logging.v2.LoggingServiceV2.TailLogEntries", "/v2/entries:tail"),
+        // What is gRPC has been answered before it comes here.
+        Method::post("google.logging.v2.LoggingServiceV2.TailLogEntries", TAIL_PATH)
+            .needs(READING)
+            .by(|_, _| Err(ApiError::of_http(415, None, "This method takes gRPC only."))),
+        Method::get("google.logging.v2.LoggingServiceV2.ListLogs", "/v2/projects/*/logs"),
+        Method::delete("google.logging.v2.LoggingServiceV2.DeleteLog", "/v2/projects/*/logs/*"),
+    ],
+};
+
+fn denied() -> ApiError {
+    ApiError::denied("Permission denied for all log views")
+}
+
+/// Refuses who may not read log entries.
+pub(crate) fn check_permission(cloud: &Cloud) -> Result<(), ApiError> {
+    let lacks = cloud.store.read(|state| READING.iter().any(|one| state.denied.contains(*one)));
+    if lacks { Err(denied()) } else { Ok(()) }
+}
+
+/// Refuses to read the log entries of a project that has not enabled Cloud Logging.
+pub(crate) fn check_enabled(cloud: &Cloud, project: &str) -> Result<(), ApiError> {
+    ENABLING.check(cloud, project)
+}
 
 /// Where the page before ended, and what it was a page of.
 #[derive(Serialize, Deserialize)]
@@ -25,7 +78,7 @@ struct PageToken {
     descending: bool,
 }
 
-pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let request = call.read("ListLogEntriesRequest", "")?;
     let projects = projects(&request)?;
     let descending = match request["orderBy"].as_str().unwrap_or_default() {
@@ -67,7 +120,7 @@ pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
             .filter(|entry| entry.available <= now)
             .filter(|entry| {
                 let log = entry.json["logName"].as_str().unwrap_or_default();
-                projects.contains(crate::names::part(log, "projects"))
+                projects.contains(part(log, "projects"))
             })
             .filter(|entry| filter.matches(&entry.json))
             .flat_map(|entry| {

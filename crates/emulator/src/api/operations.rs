@@ -1,20 +1,50 @@
 //! `google.longrunning.Operations`, as Cloud Run serves them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Call, Reply, is_child, missing_resource, page};
-use crate::error::ApiError;
+use super::call::{Call, Reply};
+use super::method::{Api, Method};
+use super::page::page;
+use super::run::{RUN, missing_resource};
+use crate::api_error::ApiError;
+use crate::cloud::Cloud;
 use crate::execution::ABORTED;
-use crate::names::{part, short_name};
+use crate::names::{is_child, part, short_name};
+use crate::options::CancelledRun;
+use crate::resource::{text, typed};
 use crate::store::{Operation, State};
-use crate::{CancelledRun, Cloud};
+
+/// The methods of operations.
+pub(super) const API: Api = Api {
+    service: &RUN,
+    methods: &[
+        Method::get("google.longrunning.Operations.GetOperation", "/v2/projects/*/locations/*/operations/*")
+            .needs(&["run.operations.get"])
+            .by(get),
+        Method::get("google.longrunning.Operations.ListOperations", "/v2/projects/*/locations/*/operations")
+            .query(&["filter", "pageSize", "pageToken", "returnPartialSuccess"])
+            .needs(&["run.operations.list"])
+            .by(list),
+        Method::post(
+            "google.longrunning.Operations.WaitOperation",
+            "/v2/projects/*/locations/*/operations/*:wait",
+        )
+        .needs(&["run.operations.get"])
+        .by_waiting(|cloud, call| Box::pin(wait(cloud, call))),
+        Method::delete(
+            "google.longrunning.Operations.DeleteOperation",
+            "/v2/projects/*/locations/*/operations/*",
+        ),
+    ],
+};
 
 /// How long a wait lasts that does not say; the real limit is not documented.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
-pub(super) fn get(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let cancelled = cloud.options.cancelled_run;
     let operation = cloud
@@ -24,7 +54,7 @@ pub(super) fn get(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
     Ok(Reply::new("Operation", operation))
 }
 
-pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let cancelled = cloud.options.cancelled_run;
     if !call.parameter("filter").is_empty() {
         return Err(ApiError::unimplemented("The filter of google.longrunning.Operations.ListOperations"));
@@ -43,7 +73,7 @@ pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
 
 /// Holds the answer until the operation is done or the caller's time is over; the answer is then
 /// the operation as it is, not an error.
-pub(super) async fn wait(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+async fn wait(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let request = call.read("WaitOperationRequest", "")?;
     let time = request["timeout"].as_str().and_then(crate::schema::duration).unwrap_or(DEFAULT_WAIT);
@@ -76,25 +106,25 @@ pub(super) fn new_name(resource: &str) -> String {
 
 /// An operation that is done as soon as it exists, and stays there to be asked for.
 pub(super) fn done(state: &mut State, resource: &str, message: &str, value: Value) -> Reply {
-    let reply = validated(resource, message, value);
-    let name = crate::execution::text(&reply.value["name"]);
-    state.saved.operations.insert(name, Operation::Done(reply.value.clone()));
-    reply
+    let operation = finished(resource, message, value);
+    state.saved.operations.insert(text(&operation["name"]), Operation::Done(operation.clone()));
+    Reply::new("Operation", operation)
 }
 
 /// The answer to a call that was only to be validated: an operation that is done, holds the
 /// resource as it would be, and is kept nowhere.
 pub(super) fn validated(resource: &str, message: &str, value: Value) -> Reply {
+    Reply::new("Operation", finished(resource, message, value))
+}
+
+fn finished(resource: &str, message: &str, value: Value) -> Value {
     let value = typed(message, value);
-    Reply::new(
-        "Operation",
-        json!({
-            "name": new_name(resource),
-            "metadata": value,
-            "done": true,
-            "response": value,
-        }),
-    )
+    json!({
+        "name": new_name(resource),
+        "metadata": value,
+        "done": true,
+        "response": value,
+    })
 }
 
 /// An operation as it is now.
@@ -159,9 +189,4 @@ pub(super) fn settle(state: &mut State, execution: &str, cancelled_run: Cancelle
             });
         state.saved.operations.insert(name, Operation::Done(end));
     }
-}
-
-pub(crate) fn typed(message: &str, mut value: Value) -> Value {
-    value["@type"] = json!(format!("type.googleapis.com/google.cloud.run.v2.{message}"));
-    value
 }

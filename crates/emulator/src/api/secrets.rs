@@ -1,14 +1,104 @@
 //! `google.cloud.secretmanager.v1`: what describes a secret. Its value is never told.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use super::{Call, Reply};
-use crate::Cloud;
-use crate::error::ApiError;
+use super::call::{Call, Reply};
+use super::method::{Api, Method};
+use super::service::{Enabling, Service, permission_denied};
+use crate::api_error::ApiError;
+use crate::cloud::Cloud;
 use crate::names::{etag, part, project_number};
 use crate::secrets::Secret;
 
-pub(super) fn get(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+const SECRETS: Service = Service {
+    enabling: Some(Enabling {
+        name: "secretmanager.googleapis.com",
+        title: "Secret Manager API",
+        projects: None,
+    }),
+    denied: |_, permission, resource| {
+        let metadata = json!({ "permission": permission, "resource": resource });
+        ApiError::denied(format!(
+            "Permission '{permission}' denied for resource '{resource}' (or it may not exist)."
+        ))
+        .with(permission_denied("iam.googleapis.com", &metadata))
+    },
+};
+
+/// The methods of Secret Manager.
+pub(super) const API: Api = Api {
+    service: &SECRETS,
+    methods: &[
+        Method::get(
+            "google.cloud.secretmanager.v1.SecretManagerService.GetSecret",
+            "/v1/projects/*/secrets/*",
+        )
+        .needs(&["secretmanager.secrets.get"])
+        .by(get),
+        Method::get(
+            "google.cloud.secretmanager.v1.SecretManagerService.GetSecretVersion",
+            "/v1/projects/*/secrets/*/versions/*",
+        )
+        .needs(&["secretmanager.versions.get"])
+        .by(get_version),
+        Method::get(
+            "google.cloud.secretmanager.v1.SecretManagerService.AccessSecretVersion",
+            "/v1/projects/*/secrets/*/versions/*:access",
+        ),
+        Method::get(
+            "google.cloud.secretmanager.v1.SecretManagerService.ListSecrets",
+            "/v1/projects/*/secrets",
+        ),
+        Method::post(
+            "google.cloud.secretmanager.v1.SecretManagerService.CreateSecret",
+            "/v1/projects/*/secrets",
+        ),
+        Method::patch(
+            "google.cloud.secretmanager.v1.SecretManagerService.UpdateSecret",
+            "/v1/projects/*/secrets/*",
+        ),
+        Method::delete(
+            "google.cloud.secretmanager.v1.SecretManagerService.DeleteSecret",
+            "/v1/projects/*/secrets/*",
+        ),
+        Method::post(
+            "google.cloud.secretmanager.v1.SecretManagerService.AddSecretVersion",
+            "/v1/projects/*/secrets/*:addVersion",
+        ),
+        Method::get(
+            "google.cloud.secretmanager.v1.SecretManagerService.ListSecretVersions",
+            "/v1/projects/*/secrets/*/versions",
+        ),
+        Method::post(
+            "google.cloud.secretmanager.v1.SecretManagerService.EnableSecretVersion",
+            "/v1/projects/*/secrets/*/versions/*:enable",
+        ),
+        Method::post(
+            "google.cloud.secretmanager.v1.SecretManagerService.DisableSecretVersion",
+            "/v1/projects/*/secrets/*/versions/*:disable",
+        ),
+        Method::post(
+            "google.cloud.secretmanager.v1.SecretManagerService.DestroySecretVersion",
+            "/v1/projects/*/secrets/*/versions/*:destroy",
+        ),
+        Method::get(
+            "google.cloud.secretmanager.v1.SecretManagerService.GetIamPolicy",
+            "/v1/projects/*/secrets/*:getIamPolicy",
+        ),
+        Method::post(
+            "google.cloud.secretmanager.v1.SecretManagerService.SetIamPolicy",
+            "/v1/projects/*/secrets/*:setIamPolicy",
+        ),
+        Method::post(
+            "google.cloud.secretmanager.v1.SecretManagerService.TestIamPermissions",
+            "/v1/projects/*/secrets/*:testIamPermissions",
+        ),
+    ],
+};
+
+fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     cloud.store.read(|state| {
         let secret = state.secrets.get(part(name, "projects"), part(name, "secrets"));
@@ -18,7 +108,7 @@ pub(super) fn get(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
     })
 }
 
-pub(super) fn get_version(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn get_version(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let id = part(name, "versions");
     cloud.store.read(|state| {

@@ -5,23 +5,90 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::call::{Call, Reply};
+use super::method::{Api, Method};
 use super::operations::{done, following, new_name, validated};
-use super::{Call, Reply, check_etag, created, is_child, missing_resource, page};
-use crate::Cloud;
+use super::page::page;
+use super::permissions::{self, ACT_AS};
+use super::run::{PAGE, RUN, check_etag, created, missing_resource};
+use crate::api_error::ApiError;
+use crate::cloud::Cloud;
 use crate::deployment;
-use crate::error::ApiError;
-use crate::execution::{text, touch};
-use crate::names::{etag, random_suffix, short_name};
+use crate::names::{etag, is_child, random_suffix, short_name};
+use crate::resource::{text, touch};
 use crate::schema::{field_names, snake};
 
-pub(super) fn get(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+/// The methods of services and of their revisions, and those of what else Cloud Run has.
+pub(super) const API: Api = Api {
+    service: &RUN,
+    methods: &[
+        Method::get("google.cloud.run.v2.Services.GetService", "/v2/projects/*/locations/*/services/*")
+            .needs(&["run.services.get"])
+            .by(get),
+        Method::get("google.cloud.run.v2.Services.ListServices", "/v2/projects/*/locations/*/services")
+            .query(PAGE)
+            .needs(&["run.services.list"])
+            .by(list),
+        Method::patch("google.cloud.run.v2.Services.UpdateService", "/v2/projects/*/locations/*/services/*")
+            .query(&["updateMask", "validateOnly", "allowMissing", "forceNewRevision"])
+            .needs(&["run.services.update", ACT_AS])
+            .by(update),
+        Method::post("google.cloud.run.v2.Services.CreateService", "/v2/projects/*/locations/*/services"),
+        Method::delete("google.cloud.run.v2.Services.DeleteService", "/v2/projects/*/locations/*/services/*"),
+        Method::get(
+            "google.cloud.run.v2.Services.GetIamPolicy",
+            "/v2/projects/*/locations/*/services/*:getIamPolicy",
+        ),
+        Method::post(
+            "google.cloud.run.v2.Services.SetIamPolicy",
+            "/v2/projects/*/locations/*/services/*:setIamPolicy",
+        ),
+        Method::post(
+            "google.cloud.run.v2.Services.TestIamPermissions",
+            "/v2/projects/*/locations/*/services/*:testIamPermissions",
+        )
+        .by(test_permissions),
+        Method::get(
+            "google.cloud.run.v2.Revisions.GetRevision",
+            "/v2/projects/*/locations/*/services/*/revisions/*",
+        )
+        .needs(&["run.revisions.get"])
+        .by(get_revision),
+        Method::get(
+            "google.cloud.run.v2.Revisions.ListRevisions",
+            "/v2/projects/*/locations/*/services/*/revisions",
+        )
+        .query(PAGE)
+        .needs(&["run.revisions.list"])
+        .by(list_revisions),
+        Method::delete(
+            "google.cloud.run.v2.Revisions.DeleteRevision",
+            "/v2/projects/*/locations/*/services/*/revisions/*",
+        ),
+        Method::post("google.cloud.run.v2.Builds.SubmitBuild", "/v2/projects/*/locations/*/builds:submit"),
+        Method::get(
+            "google.cloud.run.v2.WorkerPools.ListWorkerPools",
+            "/v2/projects/*/locations/*/workerPools",
+        ),
+        Method::get(
+            "google.cloud.run.v2.WorkerPools.GetWorkerPool",
+            "/v2/projects/*/locations/*/workerPools/*",
+        ),
+    ],
+};
+
+fn test_permissions(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
+    permissions::test(cloud, call, |state| Ok(state.saved.services.contains_key(call.name())))
+}
+
+fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let service = cloud.store.read(|state| state.saved.services.get(name).cloned());
     let service = service.ok_or_else(|| missing_resource("SERVICE", name))?;
     Ok(Reply::new("Service", service))
 }
 
-pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     cloud.store.read(|state| {
         let services = state
             .saved
@@ -33,7 +100,7 @@ pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
     })
 }
 
-pub(super) fn get_revision(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn get_revision(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let revision = cloud.store.read(|state| state.saved.revisions.get(name).cloned());
     let revision = revision.ok_or_else(|| missing_resource("REVISION", name))?;
@@ -41,7 +108,7 @@ pub(super) fn get_revision(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiE
 }
 
 /// The newest first.
-pub(super) fn list_revisions(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn list_revisions(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     cloud.store.read(|state| {
         let mut revisions: Vec<&Value> = state
             .saved
@@ -56,7 +123,7 @@ pub(super) fn list_revisions(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, Ap
 }
 
 /// Changes a service; a changed template makes a revision.
-pub(super) fn update(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn update(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let change = call.read("Service", "service")?;
     let (reply, deployment) = cloud.store.change(|state| {

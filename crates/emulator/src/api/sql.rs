@@ -1,12 +1,58 @@
 //! `google.cloud.sql.v1`: what describes an instance. There is no database behind it.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 
-use super::{Call, Reply};
-use crate::error::ApiError;
-use crate::{Cloud, MissingSqlInstance};
+use super::call::{Call, Reply};
+use super::method::{Api, Method};
+use super::service::{Enabling, Service};
+use crate::api_error::ApiError;
+use crate::cloud::Cloud;
+use crate::names::short_name;
+use crate::options::MissingSqlInstance;
 
-pub(super) fn get(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+const SQL: Service = Service {
+    enabling: Some(Enabling {
+        name: "sqladmin.googleapis.com",
+        title: "Cloud SQL Admin API",
+        projects: None,
+    }),
+    denied: |_, permission, resource| {
+        let message = format!(
+            "boss::NOT_AUTHORIZED: Not authorized to access resource. Possibly missing permission \
+             {permission} on resource instances/{}.",
+            short_name(resource)
+        );
+        ApiError::of_reason(StatusCode::FORBIDDEN, "forbidden", message)
+    },
+};
+
+/// The methods of Cloud SQL.
+pub(super) const API: Api = Api {
+    service: &SQL,
+    methods: &[
+        Method::get("google.cloud.sql.v1.SqlInstancesService.Get", "/v1/projects/*/instances/*")
+            .query(&["location"])
+            .needs(&["cloudsql.instances.get"])
+            .by(get),
+        Method::get("google.cloud.sql.v1.SqlInstancesService.List", "/v1/projects/*/instances"),
+        Method::post("google.cloud.sql.v1.SqlInstancesService.Insert", "/v1/projects/*/instances"),
+        Method::patch("google.cloud.sql.v1.SqlInstancesService.Patch", "/v1/projects/*/instances/*"),
+        Method::put("google.cloud.sql.v1.SqlInstancesService.Update", "/v1/projects/*/instances/*"),
+        Method::delete("google.cloud.sql.v1.SqlInstancesService.Delete", "/v1/projects/*/instances/*"),
+        Method::post("google.cloud.sql.v1.SqlInstancesService.Restart", "/v1/projects/*/instances/*/restart"),
+        Method::get(
+            "google.cloud.sql.v1.SqlConnectService.GetConnectSettings",
+            "/v1/projects/*/instances/*/connectSettings",
+        ),
+        Method::get("google.cloud.sql.v1.SqlDatabasesService.List", "/v1/projects/*/instances/*/databases"),
+        Method::get("google.cloud.sql.v1.SqlUsersService.List", "/v1/projects/*/instances/*/users"),
+        Method::get("google.cloud.sql.v1.SqlOperationsService.Get", "/v1/projects/*/operations/*"),
+    ],
+};
+
+fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let instance = cloud.store.read(|state| state.saved.sql_instances.get(name).cloned());
     let instance = instance.ok_or_else(|| match cloud.options.missing_sql_instance {

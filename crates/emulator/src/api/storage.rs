@@ -2,63 +2,104 @@
 //!
 //! Its errors are those of the older APIs; of a download they are text.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::{Answer, Call, Reply};
-use crate::Cloud;
-use crate::error::{ApiError, Header};
+use super::call::{Call, Reply};
+use super::method::{Api, Method};
+use super::service::Service;
+use crate::api_error::{ApiError, Header};
+use crate::cloud::Cloud;
 use crate::objects::Object;
 use crate::store::State;
 
-/// An object's content.
-pub(crate) struct Media {
-    pub(crate) content: Vec<u8>,
-    pub(crate) generation: i64,
-}
+const STORAGE: Service = Service { enabling: None, denied: |call, permission, _| denied(call, permission) };
+
+/// The query parameters of a method of an object.
+const OBJECT: &[&str] = &[
+    "generation",
+    "ifGenerationMatch",
+    "ifGenerationNotMatch",
+    "ifMetagenerationMatch",
+    "ifMetagenerationNotMatch",
+    "projection",
+    "userProject",
+];
+
+/// The methods of Cloud Storage.
+pub(super) const API: Api = Api {
+    service: &STORAGE,
+    methods: &[
+        Method::get("storage.objects.get", "/storage/v1/b/*/o/*")
+            .query(OBJECT)
+            .needs(&["storage.objects.get"])
+            .by(get),
+        Method::delete("storage.objects.delete", "/storage/v1/b/*/o/*")
+            .query(OBJECT)
+            .needs(&["storage.objects.delete"])
+            .by(delete),
+        Method::get("storage.objects.list", "/storage/v1/b/*/o"),
+        Method::post("storage.objects.insert", "/upload/storage/v1/b/*/o"),
+        Method::put("storage.objects.update", "/storage/v1/b/*/o/*"),
+        Method::patch("storage.objects.patch", "/storage/v1/b/*/o/*"),
+        Method::get("storage.objects.get", "/download/storage/v1/b/*/o/*"),
+        Method::post("storage.objects.compose", "/storage/v1/b/*/o/*/compose"),
+        Method::post("storage.objects.copy", "/storage/v1/b/*/o/*/copyTo/b/*/o/*"),
+        Method::post("storage.objects.rewrite", "/storage/v1/b/*/o/*/rewriteTo/b/*/o/*"),
+        Method::get("storage.buckets.testIamPermissions", "/storage/v1/b/*/iam/testPermissions")
+            .query(&["permissions", "userProject"])
+            .by(test_permissions),
+        Method::get("storage.buckets.getIamPolicy", "/storage/v1/b/*/iam"),
+        Method::put("storage.buckets.setIamPolicy", "/storage/v1/b/*/iam"),
+        Method::get("storage.buckets.get", "/storage/v1/b/*"),
+        Method::get("storage.buckets.list", "/storage/v1/b"),
+        Method::post("storage.buckets.insert", "/storage/v1/b"),
+        Method::patch("storage.buckets.patch", "/storage/v1/b/*"),
+        Method::delete("storage.buckets.delete", "/storage/v1/b/*"),
+    ],
+};
 
 /// What a path has for anything but letters, digits and these.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The content type of everything that was put there, as of Terraform's lock: nobody says what it is.
+const CONTENT_TYPE: &str = "application/octet-stream";
 /// Every object here has only ever had one.
 const METAGENERATION: i64 = 1;
 
-/// Whether a path is Cloud Storage's.
-pub(crate) fn is_storage(path: &str) -> bool {
-    ["/storage/v1/", "/download/storage/v1/", "/upload/storage/v1/"].iter().any(|own| path.starts_with(own))
-}
-
 /// What a caller is told who is not let in.
-pub(crate) fn not_let_in() -> ApiError {
+pub(super) fn not_let_in() -> ApiError {
     ApiError::of_reason(StatusCode::UNAUTHORIZED, "authError", "Invalid Credentials")
         .at(Header::Authorization)
 }
 
-pub(super) fn get(cloud: &Cloud, call: &Call<'_>) -> Result<Answer, ApiError> {
+fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let (bucket, name) = place(call);
     cloud.store.read(|state| {
         let object = find(state, call, &bucket, &name)?;
         if is_media(call) {
             let Object { content, generation, .. } = object.clone();
-            return Ok(Answer::Media(Media { content, generation }));
+            return Ok(Reply::Media { content, content_type: CONTENT_TYPE, generation });
         }
-        Ok(Answer::Message(Reply::new("", describe(&bucket, &name, object))))
+        Ok(Reply::new("", describe(&bucket, &name, object)))
     })
 }
 
-pub(super) fn delete(cloud: &Cloud, call: &Call<'_>) -> Result<Answer, ApiError> {
+fn delete(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let (bucket, name) = place(call);
     cloud.store.change(|state| {
         find(state, call, &bucket, &name)?;
         state.saved.objects.remove(&bucket, &name);
-        Ok(Answer::Nothing)
+        Ok(Reply::Nothing)
     })
 }
 
 /// Those of the permissions that the caller has on the bucket.
-pub(super) fn test_permissions(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn test_permissions(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let (bucket, _) = place(call);
     cloud.store.read(|state| {
         state.saved.objects.bucket(&bucket).ok_or_else(no_bucket)?;
@@ -73,7 +114,7 @@ pub(super) fn test_permissions(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, 
 }
 
 /// The real words, as people quote them.
-pub(super) fn denied(call: &Call<'_>, permission: &str) -> ApiError {
+fn denied(call: &Call<'_>, permission: &str) -> ApiError {
     let message = format!(
         "{} does not have {permission} access to the Google Cloud Storage object. Permission '{permission}' \
          denied on resource (or it may not exist).",
@@ -178,6 +219,3 @@ fn describe(bucket: &str, name: &str, object: &Object) -> Value {
         "timeFinalized": created,
     })
 }
-
-/// What Terraform's lock has, and everything that was put there without saying what it is.
-pub(crate) const CONTENT_TYPE: &str = "application/octet-stream";

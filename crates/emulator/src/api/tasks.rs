@@ -1,17 +1,43 @@
 //! `google.cloud.run.v2.Tasks`.
 
-use super::{Call, Reply, is_child, missing_resource, page};
-use crate::Cloud;
-use crate::error::ApiError;
+use std::sync::Arc;
 
-pub(super) fn get(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+use super::call::{Call, Reply};
+use super::method::{Api, Method};
+use super::page::page;
+use super::run::{PAGE, RUN, missing_resource};
+use crate::api_error::ApiError;
+use crate::cloud::Cloud;
+use crate::names::is_child;
+
+/// The methods of tasks.
+pub(super) const API: Api = Api {
+    service: &RUN,
+    methods: &[
+        Method::get(
+            "google.cloud.run.v2.Tasks.GetTask",
+            "/v2/projects/*/locations/*/jobs/*/executions/*/tasks/*",
+        )
+        .needs(&["run.tasks.get"])
+        .by(get),
+        Method::get(
+            "google.cloud.run.v2.Tasks.ListTasks",
+            "/v2/projects/*/locations/*/jobs/*/executions/*/tasks",
+        )
+        .query(PAGE)
+        .needs(&["run.tasks.list"])
+        .by(list),
+    ],
+};
+
+fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let task = cloud.store.read(|state| state.saved.tasks.get(name).cloned());
     let task = task.ok_or_else(|| missing_resource("TASK", name))?;
     Ok(Reply::new("Task", task))
 }
 
-pub(super) fn list(cloud: &Cloud, call: &Call<'_>) -> Result<Reply, ApiError> {
+fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     cloud.store.read(|state| {
         let mut tasks: Vec<_> = state
             .saved

@@ -13,9 +13,11 @@ use bollard::query_parameters::{
 };
 use futures::{Stream, StreamExt, TryStreamExt};
 
+use super::container::{Container, Exit, NotStarted};
 use super::process::without_version;
-use super::{Container, Exit, NotStarted, Stop};
+use crate::error::Error;
 use crate::logs::{Lines, Output, Stream as LogStream};
+use crate::stop::Stop;
 
 /// The label of every container the emulator makes, so that one can find what a crash left.
 const LABEL: &str = "cloud-emulator.execution";
@@ -38,9 +40,9 @@ pub struct DockerRunner {
 impl DockerRunner {
     /// Finds the engine where `DOCKER_HOST` says, or at its usual place, and asks whether it
     /// answers.
-    pub async fn connect() -> Result<Self, crate::Error> {
-        let engine = Docker::connect_with_defaults().map_err(crate::Error::Docker)?;
-        engine.ping().await.map_err(crate::Error::Docker)?;
+    pub async fn connect() -> Result<Self, Error> {
+        let engine = Docker::connect_with_defaults().map_err(Error::Docker)?;
+        engine.ping().await.map_err(Error::Docker)?;
         Ok(Self { engine, host_network: false, images: HashMap::new() })
     }
 

@@ -1,5 +1,6 @@
 //! What runs a container: a process, a script of a test, or Docker.
 
+mod container;
 mod process;
 mod script;
 
@@ -8,18 +9,20 @@ mod docker;
 
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use serde_json::Value;
 
 #[cfg(feature = "docker")]
 pub use docker::DockerRunner;
 pub use process::{ImageProgram, ProcessRunner};
-pub use script::{Script, Step};
+
+pub(crate) use container::{Container, Exit, NotStarted};
 
 use crate::logs::Output;
+use crate::stop::Stop;
 
 /// What stands in for Cloud Run's container sandbox.
 ///
-/// Whatever the runner, a job with a [`Script`] follows its script.
+/// Whatever the runner, a job with a [`Script`](crate::Script) follows its script.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Runner {
@@ -33,6 +36,14 @@ pub enum Runner {
 }
 
 impl Runner {
+    /// The first variable of a job's or an execution's template that this runner does not set.
+    pub(crate) fn refused_variable<'a>(&self, template: &'a Value) -> Option<&'a str> {
+        let Self::Process(_) = self else { return None };
+        let containers = template["containers"].as_array().into_iter().flatten();
+        let env = containers.flat_map(|container| container["env"].as_array().into_iter().flatten());
+        ProcessRunner::refused(env.filter_map(|variable| variable["name"].as_str()))
+    }
+
     /// Whether the container can be started at all, as Cloud Run finds out before it starts tasks.
     #[cfg_attr(
         not(feature = "docker"),
@@ -67,77 +78,6 @@ impl Runner {
             #[cfg(feature = "docker")]
             Self::Docker(runner) => runner.run(container, output, stop, grace).await,
             Self::Scripted => Ok(Exit::Code(0)),
-        }
-    }
-}
-
-/// One attempt of one task, ready to start.
-#[derive(Debug, Clone)]
-pub(crate) struct Container {
-    pub(crate) image: String,
-    pub(crate) command: Vec<String>,
-    pub(crate) args: Vec<String>,
-    pub(crate) env: Vec<(String, String)>,
-    pub(crate) working_dir: Option<String>,
-    /// A name for this attempt, unique in the emulator.
-    pub(crate) name: String,
-    pub(crate) attempt: u32,
-    pub(crate) script: Option<Script>,
-}
-
-/// How a container ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
-    Code(i32),
-    Signal(i32),
-}
-
-/// Why a container could not be started.
-#[derive(Debug, Clone)]
-pub(crate) struct NotStarted {
-    /// A `Condition.CommonReason`.
-    pub(crate) reason: String,
-    pub(crate) message: String,
-}
-
-impl NotStarted {
-    pub(crate) fn image_missing(image: &str) -> Self {
-        Self { reason: "CONTAINER_MISSING".to_owned(), message: format!("Image '{image}' not found.") }
-    }
-
-    pub(crate) fn internal(message: String) -> Self {
-        Self { reason: "INTERNAL".to_owned(), message }
-    }
-}
-
-/// The two ways to end a container early.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Stop {
-    /// SIGTERM now, SIGKILL when the grace period is over.
-    pub(crate) terminate: CancellationToken,
-    /// SIGKILL now.
-    pub(crate) kill: CancellationToken,
-}
-
-impl Stop {
-    /// One that also stops when `self` does, and can be stopped alone.
-    pub(crate) fn child(&self) -> Self {
-        Self { terminate: self.terminate.child_token(), kill: self.kill.child_token() }
-    }
-
-    /// Waits for the request to end.
-    pub(crate) async fn asked(&self) {
-        tokio::select! {
-            () = self.kill.cancelled() => {}
-            () = self.terminate.cancelled() => {}
-        }
-    }
-
-    /// Waits, after the request to end, until the container has to be killed.
-    pub(crate) async fn insisted(&self, grace: Duration) {
-        tokio::select! {
-            () = self.kill.cancelled() => {}
-            () = tokio::time::sleep(grace) => {}
         }
     }
 }

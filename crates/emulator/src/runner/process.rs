@@ -10,8 +10,9 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
-use super::{Container, Exit, NotStarted, Stop};
+use super::container::{Container, Exit, NotStarted};
 use crate::logs::{LONGEST_LINE, Output, Stream};
+use crate::stop::Stop;
 
 /// Runs images as programs of this machine.
 ///
@@ -36,6 +37,9 @@ pub struct ImageProgram {
     pub env: Vec<(String, String)>,
 }
 
+/// A `google.rpc.Code`.
+const FAILED_PRECONDITION: i32 = 9;
+
 impl ImageProgram {
     /// An image that is one program.
     #[must_use]
@@ -56,6 +60,66 @@ impl ImageProgram {
         self.env.push((name.into(), value.into()));
         self
     }
+}
+
+/// Variables by which the dynamic linker, the C library or an interpreter loads code, whatever the
+/// program is. In a container they reach that container's files only; here they would reach all of
+/// this user's.
+///
+/// Sources: `ld.so(8)`, `dyld(1)`, `iconv(1)`, `bash(1)`, `zsh(1)`, `perlrun(1)`, Python's "Command
+/// line and environment", Node.js's "Command-line API", `ruby(1)`, "The `JDK_JAVA_OPTIONS`
+/// environment variable", `openssl-env(7)`, Lua's and .NET's manuals.
+const LOADERS: &[&str] = &[
+    "BASHOPTS",
+    "BASH_ENV",
+    "BUNDLE_GEMFILE",
+    "CLASSPATH",
+    "DOTNET_STARTUP_HOOKS",
+    "ENV",
+    "FPATH",
+    "GCONV_PATH",
+    "GEM_HOME",
+    "GEM_PATH",
+    "GLIBC_TUNABLES",
+    "IFS",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "LOCPATH",
+    "NLSPATH",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "OPENSSL_CONF",
+    "OPENSSL_ENGINES",
+    "OPENSSL_MODULES",
+    "PATH",
+    "PERL5DB",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PERLLIB",
+    "PROMPT_COMMAND",
+    "PS4",
+    "PYTHONBREAKPOINT",
+    "PYTHONEXECUTABLE",
+    "PYTHONHOME",
+    "PYTHONINSPECT",
+    "PYTHONPATH",
+    "PYTHONPLATLIBDIR",
+    "PYTHONPYCACHEPREFIX",
+    "PYTHONSTARTUP",
+    "PYTHONUSERBASE",
+    "PYTHONWARNINGS",
+    "RUBYLIB",
+    "RUBYOPT",
+    "SHELLOPTS",
+    "ZDOTDIR",
+    "_JAVA_OPTIONS",
+];
+
+/// Families of such variables, by how their names begin.
+const LOADER_FAMILIES: &[&str] = &["LD_", "DYLD_", "BASH_FUNC_", "LUA_", "COR_", "CORECLR_"];
+
+fn loads_code(name: &str) -> bool {
+    LOADERS.contains(&name) || LOADER_FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
 impl ProcessRunner {
@@ -85,7 +149,18 @@ impl ProcessRunner {
         })
     }
 
+    /// The first of these variables that would change which code the program is.
+    pub(super) fn refused<'a>(env: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        env.into_iter().find(|name| loads_code(name))
+    }
+
     pub(super) fn check(&self, container: &Container) -> Result<(), NotStarted> {
+        if let Some(name) = Self::refused(container.env.iter().map(|(name, _)| name.as_str())) {
+            return Err(NotStarted::internal(format!(
+                "The emulator runs this image as a process of this machine: it does not set {name}, \
+                 which can make the process load other code."
+            )));
+        }
         if self.find(&container.image).is_none() {
             return Err(NotStarted::image_missing(&container.image));
         }
@@ -126,9 +201,15 @@ impl ProcessRunner {
         if let Some(folder) = &container.working_dir {
             command.current_dir(folder);
         }
-        let mut child = command.spawn().map_err(|error| {
-            NotStarted::internal(format!("Failed to start {}: {error}.", image.program.display()))
-        })?;
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            // The execution has started by then: only the task's result tells, without exit code and signal.
+            Err(error) => {
+                let program = image.program.display();
+                let message = format!("Application failed to start: failed to run \"{program}\": {error}");
+                return Ok(Exit::Status(FAILED_PRECONDITION, message));
+            }
+        };
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
 
@@ -213,6 +294,16 @@ mod tests {
             ("h/p/admin@sha256:00ff", "h/p/admin"),
         ] {
             assert_eq!(without_version(image), name);
+        }
+    }
+
+    #[test]
+    fn variables_that_load_code_are_known() {
+        for name in ["LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "GCONV_PATH", "PYTHONPATH", "PATH"] {
+            assert!(loads_code(name), "{name}");
+        }
+        for name in ["ADMIN_ACTION", "AUTH_DB_HOST", "PYTHONUNBUFFERED", "TZ", "LANG", "OLD_PATH"] {
+            assert!(!loads_code(name), "{name}");
         }
     }
 

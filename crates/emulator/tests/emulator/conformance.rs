@@ -1,11 +1,9 @@
 //! The official crates as the judge of what the emulator says.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{self, JOB, LOCATION, World, job};
 use cloud_emulator::{CancelledRun, Emulator, Fault, FaultAction, Script, Step};
-use common::{JOB, LOCATION, World, job};
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_gax::paginator::ItemPaginator;
 use google_cloud_run_v2::model;

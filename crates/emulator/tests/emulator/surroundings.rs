@@ -1,9 +1,7 @@
 //! What a job needs besides Cloud Run, judged by the official crates.
 
-mod common;
-
+use crate::common::{JOB, World, job};
 use cloud_emulator::{Emulator, MissingSqlInstance, SecretVersionState};
-use common::{JOB, World, job};
 use google_cloud_api_serviceusage_v1::model::State as ServiceState;
 use google_cloud_artifactregistry_v1::model::repository::{Format, Mode};
 use google_cloud_gax::error::rpc::{Code, StatusDetails};

@@ -1,11 +1,9 @@
 //! Who may do what, and who is let in at all.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{self, JOB, LOCATION, World, job};
 use cloud_emulator::{Emulator, RecordedCall};
-use common::{JOB, LOCATION, World, job};
 use google_cloud_auth::credentials::{Credentials, impersonated, user_account};
 use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::{Code, StatusDetails};
@@ -367,8 +365,10 @@ async fn the_control_api_denies_and_expires_too() {
     world.put_job();
     let client = Client::builder().no_proxy().build().expect("a client");
     let url = world.emulator.url();
+    let token = world.emulator.control_token();
     let put = async |path: &'static str, body: Value| {
-        let response = client.put(format!("{url}/emulator/{path}")).json(&body).send().await;
+        let response = client.put(format!("{url}/emulator/{path}")).header("emulator-token", token);
+        let response = response.json(&body).send().await;
         assert_eq!(response.expect("an answer").status(), 200, "{path}");
     };
     let get = async |token: &'static str| {

@@ -1,7 +1,5 @@
 //! Containers of a real Docker engine, where there is one.
 
-mod common;
-
 use std::io::Write;
 
 /// Says that a test did not run, or fails where the environment demands it.
@@ -31,8 +29,8 @@ mod engine {
     use futures::TryStreamExt;
     use serde_json::{Value, json};
 
-    use super::common::{self, JOB, World};
     use super::skipped;
+    use crate::common::{self, JOB, World};
 
     const REPOSITORY: &str = "cloud-emulator-test";
 

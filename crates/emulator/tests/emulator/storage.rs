@@ -1,10 +1,8 @@
 //! Objects of Cloud Storage, byte by byte: what is asked of its JSON API here, the official crate asks over
 //! gRPC.
 
-mod common;
-
+use crate::common::World;
 use cloud_emulator::{Emulator, Fault, FaultAction};
-use common::World;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -172,7 +170,9 @@ async fn faults_meet_it_and_the_control_api_puts_objects_there() {
     let world = World::start(Emulator::builder()).await;
     let client = Client::builder().no_proxy().build().expect("a client");
     let url = format!("{}/emulator/objects/{BUCKET}/{LOCK}", world.emulator.url());
-    let put = client.put(&url).body("any bytes").send().await.expect("an answer");
+    let token = world.emulator.control_token();
+    let put =
+        client.put(&url).header("emulator-token", token).body("any bytes").send().await.expect("an answer");
     let put: Value = put.json().await.expect("JSON");
     let (generation, content) = world.emulator.object(BUCKET, LOCK).expect("there");
     assert_eq!((put, content), (json!({"generation": generation.to_string()}), b"any bytes".to_vec()));
@@ -185,7 +185,7 @@ async fn faults_meet_it_and_the_control_api_puts_objects_there() {
     let lost = client.delete(format!("{}{PATH}", world.emulator.url())).send().await;
     lost.expect_err("the answer is lost");
     assert_eq!(world.emulator.object(BUCKET, LOCK), None, "the call was carried out");
-    let removed = client.delete(&url).send().await.expect("an answer");
+    let removed = client.delete(&url).header("emulator-token", token).send().await.expect("an answer");
     assert_eq!(removed.status(), StatusCode::BAD_REQUEST, "it is gone already");
     world.emulator.put_object(BUCKET, LOCK, "");
     world.emulator.reset().await;

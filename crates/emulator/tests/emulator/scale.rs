@@ -1,12 +1,10 @@
 //! A thousand runs against one emulator.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::common::{JOB, World};
 use cloud_emulator::{Builder, Emulator, Script, Step};
-use common::{JOB, World};
 use futures::stream::{self, StreamExt};
 use google_cloud_gax::paginator::ItemPaginator;
 use google_cloud_logging_v2::model::TailLogEntriesRequest;

@@ -1,11 +1,9 @@
 //! Services whose new revision takes its time, or never gets ready.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{LOCATION, World};
 use cloud_emulator::{Emulator, ServiceOutcome};
-use common::{LOCATION, World};
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_logging_v2::model::LogEntry;
 use google_cloud_longrunning::model::Operation;
@@ -239,21 +237,27 @@ async fn an_outcome_can_be_that_of_one_image_also_over_the_control_api() {
     let world = world_with_service().await;
     let url = format!("{}/emulator/outcomes/{}", world.emulator.url(), service_name());
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let token = world.emulator.control_token();
     let rule = json!({"image": "broken", "outcome": {"notReady": {"message": "It fell over."}}});
-    let put = http.put(&url).json(&rule).send().await.expect("an answer");
+    let put = http.put(&url).header("emulator-token", token).json(&rule).send().await.expect("an answer");
     assert_eq!(put.status(), 200);
     let good = deploy(&world, "h/p/backend:2").await;
     assert!(good.done && good.error().is_none());
     let bad = world.wait(&deploy(&world, "h/p/backend:broken").await).await;
     assert!(bad.error().is_some_and(|error| error.message.contains("cannot serve traffic. It fell over.")));
 
-    let wrong = http.put(&url).json(&json!({"outcome": {"notReady": {"reasn": ""}}})).send().await;
+    let wrong = http
+        .put(&url)
+        .header("emulator-token", token)
+        .json(&json!({"outcome": {"notReady": {"reasn": ""}}}))
+        .send()
+        .await;
     let wrong = wrong.expect("an answer");
     assert_eq!(wrong.status(), 400);
     let wrong: Value = wrong.json().await.expect("JSON");
     assert!(wrong["error"].as_str().is_some_and(|text| text.contains("reasn")), "{wrong}");
 
-    http.delete(&url).send().await.expect("an answer");
+    http.delete(&url).header("emulator-token", token).send().await.expect("an answer");
     assert!(deploy(&world, "h/p/backend:broken-again").await.done);
     world.end().await;
 }

@@ -1,7 +1,5 @@
 //! An emulator and the official clients that talk to it.
 
-#![allow(dead_code, reason = "every test file uses a part of it")]
-
 use std::time::Duration;
 
 use cloud_emulator::{Builder, Emulator};

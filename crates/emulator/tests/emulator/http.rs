@@ -1,11 +1,9 @@
 //! The bytes themselves: the JSON forms, the errors, the control API, what survives a restart.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{self, JOB, LOCATION, World, job};
 use cloud_emulator::{Emulator, Script, Step};
-use common::{JOB, LOCATION, World, job};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -13,17 +11,21 @@ use serde_json::{Value, json};
 struct Http {
     client: Client,
     url: String,
+    control_token: String,
 }
 
 impl Http {
     fn new(emulator: &Emulator) -> Self {
         let client = Client::builder().no_proxy().build().expect("a client");
-        let url = emulator.url();
-        Self { client, url }
+        let (url, control_token) = (emulator.url(), emulator.control_token().to_owned());
+        Self { client, url, control_token }
     }
 
     async fn call(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if path.starts_with("/emulator/") {
+            request = request.header("emulator-token", &self.control_token);
+        }
         if !body.is_null() {
             request = request.json(&body);
         }
@@ -390,5 +392,109 @@ async fn entries_planted_by_a_test_are_read_back() {
         .expect("a list");
     assert_eq!(list.entries.len(), 1);
     assert!(list.entries[0].proto_payload().is_some());
+    world.end().await;
+}
+
+/// Status and message of one request, with headers of its own.
+async fn raw(http: &Http, method: Method, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+    let mut request = http.client.request(method, format!("{}{path}", http.url));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    if !body.is_empty() {
+        request = request.body(body.to_owned());
+    }
+    let response = request.send().await.expect("an answer");
+    let status = response.status().as_u16();
+    let body: Value = response.json().await.unwrap_or_default();
+    (status, body["error"]["message"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn a_web_page_starts_nothing_and_reads_nothing() {
+    const JSON: (&str, &str) = ("content-type", "application/json");
+    let world = World::start(Emulator::builder()).await;
+    world.put_job();
+    let http = Http::new(&world.emulator);
+    let (get, run) = (format!("/v2/{JOB}"), format!("/v2/{JOB}:run"));
+    let port = world.emulator.address().port();
+    let rebound = format!("evil.example:{port}");
+    let other_port = format!("127.0.0.1:{}", port ^ 1);
+    for host in [rebound.as_str(), &other_port, "evil.example", "", "a b"] {
+        let (status, message) = raw(&http, Method::GET, &get, &[("host", host)], "").await;
+        // An empty host, or one that is none, may be refused by the HTTP library before.
+        assert!(status == 403 || (status == 400 && message.is_empty()), "{host}: {status} {message}");
+    }
+    for (name, value) in [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+    ] {
+        for (method, path) in [(Method::GET, &get), (Method::POST, &run), (Method::OPTIONS, &run)] {
+            let (status, message) = raw(&http, method, path, &[(name, value), JSON], "{}").await;
+            assert_eq!(status, 403, "{name}: {value}: {message}");
+        }
+    }
+    for content in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+    {
+        let (status, message) = raw(&http, Method::POST, &run, &[("content-type", content)], "{}").await;
+        assert_eq!((status, message.as_str()), (415, "The header Content-Type has to be application/json."));
+    }
+    assert_eq!(raw(&http, Method::POST, &run, &[], "{}").await.0, 415);
+    assert_eq!(world.emulator.executions(JOB), Vec::<Value>::new(), "nothing was run");
+    assert_eq!(world.emulator.calls().len(), 0, "nothing came through");
+
+    for host in [format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
+        let headers = [("host", host.as_str()), ("sec-fetch-site", "none")];
+        assert_eq!(raw(&http, Method::GET, &get, &headers, "").await.0, 200, "{host}");
+    }
+    let charset = [("content-type", "Application/JSON; charset=UTF-8")];
+    assert_eq!(raw(&http, Method::POST, &run, &charset, "{}").await.0, 200);
+    assert_eq!(raw(&http, Method::POST, &run, &[], "").await.0, 200, "no body needs no type");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_control_api_needs_this_emulators_token() {
+    let world = World::start(Emulator::builder()).await;
+    let other = World::start(Emulator::builder()).await;
+    world.put_job();
+    let http = Http::new(&world.emulator);
+    let wrong = other.emulator.control_token();
+    assert_ne!(wrong, world.emulator.control_token());
+    for token in [None, Some(""), Some(wrong), Some(&wrong[..10])] {
+        let headers: Vec<_> = token.map(|token| ("emulator-token", token)).into_iter().collect();
+        for (method, path) in [
+            (Method::POST, "/emulator/reset"),
+            (Method::GET, "/emulator/calls"),
+            (Method::GET, "/emulator/health"),
+            (Method::GET, "/emulator/nothing"),
+        ] {
+            let (status, message) = raw(&http, method, path, &headers, "").await;
+            assert_eq!(status, 403, "{path}");
+            assert!(message.contains("emulator-token"), "{message}");
+        }
+    }
+    assert!(world.emulator.get(JOB).is_some(), "nothing was reset");
+    other.end().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_filter_without_end_is_an_error_and_the_emulator_lives_on() {
+    let world = World::start(Emulator::builder()).await;
+    let http = Http::new(&world.emulator);
+    for filter in ["(".repeat(10_000), "NOT ".repeat(4_000), format!("-{}", "(-".repeat(9_000))] {
+        let body = json!({"resourceNames": ["projects/p"], "filter": filter});
+        let (status, error) = http.call(Method::POST, "/v2/entries:list", body).await;
+        assert_eq!(
+            (status, &error["error"]["status"]),
+            (StatusCode::BAD_REQUEST, &json!("INVALID_ARGUMENT"))
+        );
+    }
+    let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let json = [("content-type", "application/json")];
+    assert_eq!(raw(&http, Method::POST, "/v2/entries:list", &json, &nested).await.0, 400);
     world.end().await;
 }

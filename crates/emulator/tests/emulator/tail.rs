@@ -1,11 +1,9 @@
 //! Log entries as they come in, over gRPC, judged by Google's own client.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
+use crate::common::{JOB, World};
 use cloud_emulator::{Builder, Emulator, Fault, FaultAction, RecordedCall, Script, Step};
-use common::{JOB, World};
 use google_cloud_auth::credentials::anonymous::Builder as Anonymous;
 use google_cloud_gax::error::Error;
 use google_cloud_gax::error::rpc::Code;

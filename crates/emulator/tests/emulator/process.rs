@@ -1,11 +1,9 @@
 //! Containers as processes, seen from the outside.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
+use crate::common::{self, JOB, World, job};
 use cloud_emulator::{Builder, Emulator, ImageProgram, ProcessRunner, Runner};
-use common::{JOB, World, job};
 use google_cloud_logging_v2::model::LogEntry;
 use google_cloud_run_v2::model::Execution;
 use google_cloud_run_v2::model::condition::CommonReason;
@@ -100,14 +98,15 @@ async fn an_unknown_image_or_secret_keeps_the_execution_from_starting() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_keeps_the_execution_from_starting() {
+async fn a_program_that_is_not_there_ends_the_task_without_an_exit_code() {
     let runner = ProcessRunner::new().image("admin", ImageProgram::new("/nowhere/at/all"));
     let world = World::start(Emulator::builder().runner(Runner::Process(runner))).await;
     world.put_job();
     let execution = run(&world).await;
-    assert!(execution.start_time.is_none());
+    // Only the task's result tells why: the image was there, and the execution had started.
     assert_eq!(execution.failed_count, 1);
     let completed = common::condition(&execution, "Completed").expect("a condition");
+    assert!(completed.message.contains("Application failed to start"), "{}", completed.message);
     assert!(completed.message.contains("/nowhere/at/all"), "{}", completed.message);
     world.end().await;
 }
@@ -159,17 +158,23 @@ async fn what_a_container_leaves_behind_ends_with_it() {
     world.end().await;
 }
 
+/// Runs a container, cancels it as soon as it says "up", and waits for its end; the execution's name.
+async fn cancelled_when_up(world: &World) -> String {
+    world.put_job();
+    let started = world.run().await;
+    let name = World::metadata(&started).name;
+    until_it_says(world, &name, "up").await;
+    let executions = world.executions().await;
+    executions.cancel_execution().set_name(&name).send().await.expect("asked");
+    world.wait(&started).await;
+    name
+}
+
 #[tokio::test]
 async fn a_cancelled_container_gets_a_sigterm_and_may_say_goodbye() {
     let script = "trap 'echo goodbye; exit 3' TERM; echo up; while :; do sleep 0.01; done";
     let world = World::start(shell(script)).await;
-    world.put_job();
-    let started = world.run().await;
-    let name = World::metadata(&started).name;
-    until_it_says(&world, &name, "up").await;
-    let executions = world.executions().await;
-    executions.cancel_execution().set_name(&name).send().await.expect("asked");
-    world.wait(&started).await;
+    let name = cancelled_when_up(&world).await;
     assert_eq!(world.execution(&name).await.cancelled_count, 1);
     let entries = world.log(&name).await;
     assert_eq!(lines(&entries, "stdout"), ["up", "goodbye"]);
@@ -182,13 +187,7 @@ async fn a_cancelled_container_gets_a_sigterm_and_may_say_goodbye() {
 async fn one_that_ignores_the_sigterm_is_killed() {
     let script = "trap '' TERM; echo up; while :; do sleep 0.01; done";
     let world = World::start(shell(script).grace(Duration::from_millis(100))).await;
-    world.put_job();
-    let started = world.run().await;
-    let name = World::metadata(&started).name;
-    until_it_says(&world, &name, "up").await;
-    let executions = world.executions().await;
-    executions.cancel_execution().set_name(&name).send().await.expect("asked");
-    world.wait(&started).await;
+    let name = cancelled_when_up(&world).await;
     let result = world.only_task(&name).await.last_attempt_result;
     assert_eq!(result.expect("a result").term_signal, 9);
     world.end().await;
@@ -235,5 +234,39 @@ async fn a_command_is_refused_because_there_is_no_file_system_for_it() {
     let execution = run(&world).await;
     let completed = common::condition(&execution, "Completed").expect("a condition");
     assert!(completed.message.contains("use Docker"), "{}", completed.message);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn variables_that_load_code_are_refused_in_jobs_and_in_overrides() {
+    let world = World::start(shell("echo started")).await;
+    world.emulator.put_job(JOB, job("h/p/admin")).expect("put");
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let call = async |method: reqwest::Method, path: &str, body: serde_json::Value| {
+        let request = client.request(method, format!("{}/v2/{path}", world.emulator.url())).json(&body);
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        (status, response.text().await.expect("text"))
+    };
+    for name in ["LD_PRELOAD", "LD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES", "GCONV_PATH", "BASH_ENV", "PATH"] {
+        let env = json!([{"name": "A", "value": "b"}, {"name": name, "value": "/tmp/x"}]);
+        let overrides = json!({"overrides": {"containerOverrides": [{"env": env}]}});
+        let (status, text) = call(reqwest::Method::POST, &format!("{JOB}:run"), overrides).await;
+        assert!(status == 400 && text.contains(name), "{status} {text}");
+        let mut with = job("h/p/admin");
+        with["template"]["template"]["containers"][0]["env"] = env;
+        let (status, text) = call(reqwest::Method::PATCH, JOB, with.clone()).await;
+        assert!(status == 400 && text.contains(name), "{status} {text}");
+        let (status, text) =
+            call(reqwest::Method::POST, &format!("{}/jobs?jobId=new", common::LOCATION), with).await;
+        assert!(status == 400 && text.contains(name), "{status} {text}");
+    }
+    assert_eq!(world.emulator.executions(JOB).len(), 0);
+
+    // A job that is there all the same, by the emulator's owner or from a file, is not run either.
+    let mut with = job("h/p/admin");
+    with["template"]["template"]["containers"][0]["env"] = json!([{"name": "LD_PRELOAD", "value": "x"}]);
+    world.emulator.put_job(JOB, with).expect("put");
+    assert_eq!(call(reqwest::Method::POST, &format!("{JOB}:run"), json!({})).await.0, 400);
     world.end().await;
 }

@@ -1,0 +1,108 @@
+//! Tokens: of a service account, for a refresh token, and whose one is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::call::{Call, Reply};
+use super::method::{Api, Method};
+use super::service::{Service, permission_denied};
+use crate::api_error::ApiError;
+use crate::calls;
+use crate::cloud::Cloud;
+use crate::names::short_name;
+use crate::resource::items;
+use crate::schema;
+
+const TOKENS: Service = Service {
+    enabling: None,
+    denied: |_, permission, _| {
+        ApiError::denied(format!("Permission '{permission}' denied on resource (or it may not exist)."))
+            .with(permission_denied("iam.googleapis.com", &json!({ "permission": permission })))
+    },
+};
+
+/// The methods of IAM Service Account Credentials, and those of the sign-in.
+pub(super) const API: Api = Api {
+    service: &TOKENS,
+    methods: &[
+        Method::post(
+            "google.iam.credentials.v1.IAMCredentials.GenerateAccessToken",
+            "/v1/projects/*/serviceAccounts/*:generateAccessToken",
+        )
+        .needs(&["iam.serviceAccounts.getAccessToken"])
+        .by(generate_token),
+        Method::post(
+            "google.iam.credentials.v1.IAMCredentials.GenerateIdToken",
+            "/v1/projects/*/serviceAccounts/*:generateIdToken",
+        ),
+        Method::post(
+            "google.iam.credentials.v1.IAMCredentials.SignBlob",
+            "/v1/projects/*/serviceAccounts/*:signBlob",
+        ),
+        Method::post(
+            "google.iam.credentials.v1.IAMCredentials.SignJwt",
+            "/v1/projects/*/serviceAccounts/*:signJwt",
+        ),
+        Method::post("oauth2.googleapis.com/token", "/token").open().by(refresh),
+        Method::get("openidconnect.googleapis.com/v1/userinfo", "/v1/userinfo")
+            .by(|_, call| Ok(user_info(call))),
+    ],
+};
+
+/// `google.iam.credentials.v1.IAMCredentials.GenerateAccessToken`: a token of a service account.
+fn generate_token(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
+    // The documentation of the method: "By default, the maximum allowed value is 1 hour."
+    const LONGEST: Duration = Duration::from_hours(1);
+    let request = call.read("GenerateAccessTokenRequest", "")?;
+    if items(&request["scope"]).is_empty() {
+        return Err(ApiError::invalid("The request must contain at least one scope."));
+    }
+    let asked = request["lifetime"].as_str().and_then(schema::duration).unwrap_or(LONGEST);
+    if asked > LONGEST {
+        return Err(ApiError::invalid("The access token lifetime cannot exceed 3600 seconds (1 hour)."));
+    }
+    let account = short_name(call.name()).to_owned();
+    let (token, lifetime) = cloud.tokens.issue(Some(account), Some(asked));
+    let lifetime = SignedDuration::try_from(lifetime).unwrap_or(SignedDuration::ZERO);
+    let expires = Timestamp::now().checked_add(lifetime).unwrap_or(Timestamp::MAX);
+    Ok(Reply::new(
+        "GenerateAccessTokenResponse",
+        json!({ "accessToken": token, "expireTime": expires.to_string() }),
+    ))
+}
+
+/// The OAuth 2.0 token endpoint, for what an `authorized_user` file holds (RFC 6749, section 6).
+/// Google's clients send JSON or a form.
+fn refresh(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
+    let fields = calls::fields(call.body);
+    let missing = |name: &str| fields[name].as_str().is_none_or(str::is_empty);
+    if fields["grant_type"] != "refresh_token" {
+        let given = fields["grant_type"].as_str().unwrap_or_default();
+        return Err(ApiError::oauth("unsupported_grant_type", format!("Invalid grant_type: {given}")));
+    }
+    if let Some(name) = ["refresh_token", "client_id"].into_iter().find(|name| missing(name)) {
+        let text = format!("Missing required parameter: {name}");
+        return Err(ApiError::oauth("invalid_request", text));
+    }
+    if let Some(why) = cloud.tokens.refusal() {
+        return Err(ApiError::oauth("invalid_grant", why));
+    }
+    let (token, lifetime) = cloud.tokens.issue(None, None);
+    Ok(Reply::new(
+        "",
+        json!({
+            "access_token": token,
+            "expires_in": lifetime.as_secs(),
+            "scope": "openid https://www.googleapis.com/auth/cloud-platform",
+            "token_type": "Bearer",
+        }),
+    ))
+}
+
+/// Whose token it is (`OpenID` Connect Core 1.0, section 5.3).
+fn user_info(call: &Call<'_>) -> Reply {
+    Reply::new("", json!({ "sub": "1", "email": call.caller, "email_verified": true }))
+}

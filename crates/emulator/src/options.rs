@@ -1,0 +1,69 @@
+//! What an emulator does where there is a choice.
+
+use std::time::Duration;
+
+/// How the operation of a cancelled run ends, which is not documented: both have been reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CancelledRun {
+    /// With a response, the execution, and no error.
+    #[default]
+    Response,
+    /// With an error, as a failed run.
+    Error,
+}
+
+/// How the Cloud SQL Admin API answers for an instance that is not there: both are reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum MissingSqlInstance {
+    /// 404, `instanceDoesNotExist`.
+    #[default]
+    NotFound,
+    /// 403, `notAuthorized`: the same as for a caller who may not see it.
+    NotAuthorized,
+}
+
+/// The choices of one emulator; its builder documents each.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) provisioning_delay: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) log_delay: Duration,
+    pub(crate) log_reads_per_minute: u32,
+    pub(crate) log_tails_per_project: u32,
+    pub(crate) end_tail_with_requests: bool,
+    /// A seed, and how late entries can be.
+    pub(crate) shuffle_entries: Option<(u64, Duration)>,
+    /// A seed.
+    pub(crate) duplicate_entries: Option<u64>,
+    pub(crate) cancelled_run: CancelledRun,
+    pub(crate) unsaid_time_outs: bool,
+    pub(crate) run_changes_etag: bool,
+    pub(crate) missing_sql_instance: MissingSqlInstance,
+    pub(crate) token: Option<String>,
+    pub(crate) token_lifetime: Duration,
+    pub(crate) caller: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            provisioning_delay: Duration::ZERO,
+            grace: Duration::from_secs(10),
+            log_delay: Duration::ZERO,
+            log_reads_per_minute: 60,
+            log_tails_per_project: 10,
+            end_tail_with_requests: false,
+            shuffle_entries: None,
+            duplicate_entries: None,
+            cancelled_run: CancelledRun::default(),
+            unsaid_time_outs: false,
+            run_changes_etag: false,
+            missing_sql_instance: MissingSqlInstance::default(),
+            token: None,
+            token_lifetime: Duration::from_hours(1),
+            caller: "emulator@localhost".to_owned(),
+        }
+    }
+}
