@@ -1,14 +1,21 @@
 //! The command line, and nothing else.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches as _, Subcommand};
 use quill_admin_contract::CONTRACT_VERSION;
 
-/// Runs one admin task against a Quill Medical database: exactly once, with its log, and on record.
-#[derive(Debug, Parser)]
-#[command(name = "quill-admin", version = version(), max_term_width = 80, arg_required_else_help = true)]
+use crate::task_command::{TaskCall, TaskCommand};
+
+/// What the program is, in one line.
+const ABOUT: &str =
+    "Runs one admin task against a Quill Medical database: exactly once, with its log, and on record";
+
+/// What stands before a command: the options, and the help of the whole.
+#[derive(Debug, Args)]
+#[command(version = version(), max_term_width = 80, subcommand_required = true, arg_required_else_help = true)]
 #[command(after_help = "\
 Examples:
   quill-admin create-superadmin --env staging
@@ -21,13 +28,58 @@ this machine.
 
 `quill-admin login` signs in; --access-token-file <FILE> takes an access token
 from a file instead.")]
-pub struct Cli {
+struct Root {
     /// Options every command takes.
     #[command(flatten)]
+    global: Global,
+}
+
+/// A command line.
+#[derive(Debug)]
+pub struct Cli<'a> {
+    /// Options every command takes.
     pub global: Global,
     /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
+    pub call: Call<'a>,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Call<'a> {
+    /// Run a task.
+    Task(TaskCall<'a>),
+    /// Anything else.
+    Other(Command),
+}
+
+/// All commands: the tasks, and after them those of this program.
+#[must_use]
+pub fn command(tasks: &[TaskCommand]) -> clap::Command {
+    let root = Root::augment_args(clap::Command::new("quill-admin"));
+    // Each derive says of the command what it knows: what the whole is comes last.
+    Command::augment_subcommands(root.subcommands(tasks.iter().map(TaskCommand::command))).about(ABOUT)
+}
+
+/// Reads a command line, the program's name first.
+///
+/// # Errors
+///
+/// What clap refuses, and what it answers by itself: help and version.
+pub fn parse(
+    tasks: &[TaskCommand],
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<Cli<'_>, clap::Error> {
+    let mut matches = command(tasks).try_get_matches_from(words)?;
+    let Root { global } = Root::from_arg_matches_mut(&mut matches)?;
+    let task = tasks.iter().find(|task| matches.subcommand_name() == Some(task.name.as_str()));
+    let call = if let Some(task) = task
+        && let Some((_, mut matches)) = matches.remove_subcommand()
+    {
+        Call::Task(task.read(&mut matches)?)
+    } else {
+        Call::Other(Command::from_arg_matches_mut(&mut matches)?)
+    };
+    Ok(Cli { global, call })
 }
 
 /// Options every command takes.
@@ -62,6 +114,18 @@ pub struct Global {
     /// Print more: the request's id, the image, the time of each log line
     #[arg(short, long, global = true)]
     pub verbose: bool,
+    /// A host to trust with the sign-in beside Google's own; can be given several times
+    // Hidden like the file with a token, and last, so that the others keep their places in every help.
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST",
+        env = "QUILL_ADMIN_TRUSTED_HOSTS",
+        hide = true,
+        value_delimiter = ',',
+        value_parser = crate::trust::host
+    )]
+    pub trust_host: Vec<String>,
 }
 
 /// What runs the tasks of the embedded environment: a process of this machine, or the admin image in
@@ -74,67 +138,9 @@ pub enum Runner {
     Docker,
 }
 
-/// The commands.
+/// The commands of this program; the tasks are data.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Create a superadmin, or make an existing user one
-    #[command(
-        visible_alias = "cs",
-        after_help = "\
-Asks for what no flag gives. The password is hidden, asked twice, and hashed on
-this machine: it is never sent anywhere.
-
-Examples:
-  quill-admin create-superadmin --env staging
-  quill-admin cs -e local -u steve.jones --email steve@example.org \\
-      --generate-password
-  pass show quill | quill-admin cs -e local -u steve.jones \\
-      --email steve@example.org --password-stdin"
-    )]
-    CreateSuperadmin(CreateSuperadmin),
-    /// Set a user's system permission level
-    #[command(
-        visible_alias = "up",
-        after_help = "\
-Levels, lowest first:
-  patient     own records only
-  staff       clinical application access
-  admin       user management, patient admin, audit logs
-  superadmin  system configuration, database access, full access
-
-Example:
-  quill-admin update-permissions --env staging -u steve.jones -p admin"
-    )]
-    UpdatePermissions(UpdatePermissions),
-    /// Give a user a role
-    #[command(
-        visible_alias = "ar",
-        after_help = "\
-The application's roles: System Administrator, Clinical Administrator,
-Clinician, Clinical Support Staff, Patient, Patient Advocate. The database
-decides which exist.
-
-Example:
-  quill-admin add-role --env staging -u steve.jones -r \"Clinical Administrator\""
-    )]
-    AddRole(Role),
-    /// Take a role from a user
-    #[command(after_help = "\
-Example:
-  quill-admin remove-role -e staging -u steve.jones -r Clinician")]
-    RemoveRole(Role),
-    /// Show a user: levels, roles, whether they can log in
-    #[command(after_help = "\
-Example:
-  quill-admin show-user --env staging --username steve.jones")]
-    ShowUser(ShowUser),
-    /// Look whether tasks can run: database, schema, roles, TLS
-    #[command(after_help = "\
-Changes nothing.
-
-Example:
-  quill-admin check --env staging")]
-    Check(Task),
     /// Build the admin image, push it, and let the job run exactly it
     #[command(
         visible_alias = "ba",
@@ -203,9 +209,14 @@ Examples:
     History(History),
     /// List the environments
     #[command(after_help = "\
-Example:
-  quill-admin envs")]
-    Envs,
+A file that is found in the working folder or above it is used for tasks only
+after its project and job were confirmed once: at the question, or with --trust.
+One that is named with --config or QUILL_ADMIN_CONFIG needs no confirmation.
+
+Examples:
+  quill-admin envs
+  quill-admin envs --trust --env staging")]
+    Envs(Envs),
     /// Sign in to Google Cloud, with gcloud
     #[command(after_help = "\
 The sign-in used is the first there is of:
@@ -257,80 +268,12 @@ Example:
     Reference(Reference),
 }
 
-/// What every task takes.
+/// `envs`
 #[derive(Debug, Args)]
-pub struct Task {
-    /// Why this is done; recorded with the run
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-    /// Name a protected environment, in place of being asked
-    #[arg(long, value_name = "NAME")]
-    pub confirm: Option<String>,
-    /// Show what would be done, have Google Cloud check it, and stop
+pub struct Envs {
+    /// Confirm that tasks may go where the file says, in all environments or that of --env
     #[arg(long)]
-    pub dry_run: bool,
-    /// Run an image that `quill-admin build` has not deployed
-    #[arg(long)]
-    pub allow_unpinned: bool,
-}
-
-/// `create-superadmin`
-#[derive(Debug, Args)]
-pub struct CreateSuperadmin {
-    /// Login name, 1 to 150 characters
-    #[arg(short, long, value_name = "NAME")]
-    pub username: Option<String>,
-    /// Email address
-    #[arg(long, value_name = "ADDRESS")]
-    pub email: Option<String>,
-    /// Read the password from stdin: one line
-    #[arg(long, conflicts_with = "generate_password")]
-    pub password_stdin: bool,
-    /// Make a strong password and show it once
-    #[arg(long)]
-    pub generate_password: bool,
-    /// What every task takes.
-    #[command(flatten)]
-    pub task: Task,
-}
-
-/// `update-permissions`
-#[derive(Debug, Args)]
-pub struct UpdatePermissions {
-    /// Login name
-    #[arg(short, long, value_name = "NAME")]
-    pub username: Option<String>,
-    /// patient, staff, admin or superadmin
-    #[arg(short, long, value_name = "LEVEL")]
-    pub permission: Option<String>,
-    /// What every task takes.
-    #[command(flatten)]
-    pub task: Task,
-}
-
-/// `add-role` and `remove-role`
-#[derive(Debug, Args)]
-pub struct Role {
-    /// Login name
-    #[arg(short, long, value_name = "NAME")]
-    pub username: Option<String>,
-    /// Exact name of the role
-    #[arg(short, long, value_name = "ROLE")]
-    pub role: Option<String>,
-    /// What every task takes.
-    #[command(flatten)]
-    pub task: Task,
-}
-
-/// `show-user`
-#[derive(Debug, Args)]
-pub struct ShowUser {
-    /// Login name
-    #[arg(short, long, value_name = "NAME")]
-    pub username: Option<String>,
-    /// What every task takes.
-    #[command(flatten)]
-    pub task: Task,
+    pub trust: bool,
 }
 
 /// `build`
@@ -518,7 +461,8 @@ Example:
     },
     /// Run the emulator and the database until Ctrl-C, for other programs
     #[command(after_help = "\
-Prints where the emulator and the database listen, for curl, gcloud and psql.
+Prints where the emulator and the database listen, for curl, gcloud and psql,
+and the token of the emulator's control API, which is new with each start.
 The database takes one connection at a time.
 
 Example:
@@ -537,9 +481,8 @@ fn version() -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
+    use crate::task_command::catalogue;
 
     /// Every command's help, with the command's words.
     fn helps(mut command: clap::Command) -> Vec<(String, String)> {
@@ -557,7 +500,7 @@ mod tests {
 
     #[test]
     fn every_help_fits_a_terminal_and_has_an_example() {
-        let helps = helps(Cli::command());
+        let helps = helps(command(&catalogue()));
         assert!(helps.len() > 20, "{}", helps.len());
         for (name, help) in helps {
             for line in help.lines() {
@@ -570,6 +513,6 @@ mod tests {
 
     #[test]
     fn clap_finds_no_fault() {
-        Cli::command().debug_assert();
+        command(&catalogue()).debug_assert();
     }
 }

@@ -8,15 +8,16 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use clap::CommandFactory as _;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
-use quill_admin_contract::{ExitCode, KNOWN_ROLES, PermissionLevel};
+use quill_admin_contract::ExitCode;
+use quill_admin_contract::invisible::invisible;
 
-use crate::args::{Cli, Shell};
+use crate::args::{self, Shell};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::process::Process;
+use crate::task_command::{Kind, OneValue, TaskCommand};
 
 /// Names the shell that asks.
 pub const VARIABLE: &str = "QUILL_ADMIN_COMPLETE";
@@ -24,14 +25,14 @@ pub const VARIABLE: &str = "QUILL_ADMIN_COMPLETE";
 const PROGRAM: &str = "quill-admin";
 
 /// The script for a shell.
-pub fn script(shell: Shell) -> Result<String, CliError> {
+pub fn script(shell: Shell, tasks: &[TaskCommand]) -> Result<String, CliError> {
     let mut script = Vec::new();
     let name = match shell {
         Shell::Bash => "bash",
         Shell::Zsh => "zsh",
         Shell::Fish => "fish",
         Shell::Powershell => "powershell",
-        Shell::Nushell => return Ok(nushell()),
+        Shell::Nushell => return Ok(nushell(tasks)),
     };
     let completer = Shells::builtins();
     let completer =
@@ -60,9 +61,9 @@ fn unexpected(error: &dyn std::fmt::Display) -> CliError {
 /// How clap's script declares the option that takes an environment.
 const NUSHELL_ENV: &str = "--env(-e): string";
 
-fn nushell() -> String {
+fn nushell(tasks: &[TaskCommand]) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(clap_complete_nushell::Nushell, &mut Cli::command(), PROGRAM, &mut script);
+    clap_complete::generate(clap_complete_nushell::Nushell, &mut args::command(tasks), PROGRAM, &mut script);
     let script = String::from_utf8_lossy(&script);
     let ours = "nu-complete quill-admin environments";
     let definition = format!(
@@ -77,12 +78,12 @@ fn nushell() -> String {
 
 /// The answer to a shell, if one asks.
 #[must_use]
-pub fn answer(process: &Process) -> Option<Result<String, CliError>> {
+pub fn answer(process: &Process, tasks: &[TaskCommand]) -> Option<Result<String, CliError>> {
     let shell = process.var(VARIABLE).filter(|shell| !shell.is_empty())?;
-    Some(candidates(process, shell))
+    Some(candidates(process, tasks, shell))
 }
 
-fn candidates(process: &Process, shell: &str) -> Result<String, CliError> {
+fn candidates(process: &Process, tasks: &[TaskCommand], shell: &str) -> Result<String, CliError> {
     let shells = Shells::builtins();
     let completer = shells
         .completer(shell)
@@ -90,26 +91,43 @@ fn candidates(process: &Process, shell: &str) -> Result<String, CliError> {
     let words: Vec<OsString> =
         process.args.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
     let mut text = Vec::new();
-    let mut command = command(shell, environments(process, &words));
+    let mut command = command(tasks, shell, environments(process, &words));
     completer
         .write_complete(&mut command, words, Some(&process.cwd), &mut text)
         .map_err(|error| unexpected(&error))?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    let separator = process.var("_CLAP_IFS").and_then(|text| text.chars().next());
+    Ok(without_hidden(&String::from_utf8_lossy(&text), separator))
+}
+
+/// Leaves out candidates with characters in them that are not seen, such as a file whose name is an escape
+/// sequence: the shell would send them to the terminal, and with their escapes they would name another file.
+/// Candidates are lines, or are separated by what the script has asked for; a tab stands before a note.
+fn without_hidden(text: &str, separator: Option<char>) -> String {
+    let separates = |c: char| c == '\n' || Some(c) == separator;
+    let hides =
+        |candidate: &str| candidate.chars().any(|c| c != '\t' && !separates(c) && invisible(c).is_some());
+    text.split_inclusive(separates).filter(|candidate| !hides(candidate)).collect()
 }
 
 /// The command line with what its values can be.
-fn command(shell: &str, environments: Vec<(String, String)>) -> clap::Command {
-    let one_of = |values: Vec<(String, String)>| one_of(values, shell);
-    let roles = || KNOWN_ROLES.iter().map(|role| ((*role).to_owned(), String::new())).collect();
-    let levels =
-        PermissionLevel::ALL.iter().map(|level| (level.to_string(), level.access().to_owned())).collect();
-    Cli::command()
-        .mut_arg("env", |arg| arg.add(one_of(environments)))
-        .mut_subcommand("add-role", |command| command.mut_arg("role", |arg| arg.add(one_of(roles()))))
-        .mut_subcommand("remove-role", |command| command.mut_arg("role", |arg| arg.add(one_of(roles()))))
-        .mut_subcommand("update-permissions", |command| {
-            command.mut_arg("permission", |arg| arg.add(one_of(levels)))
-        })
+fn command(tasks: &[TaskCommand], shell: &str, environments: Vec<OneValue>) -> clap::Command {
+    args::command(tasks).mut_arg("env", |arg| arg.add(one_of(environments, shell))).mut_subcommands(
+        |command| {
+            let task = tasks.iter().find(|task| task.name == command.get_name());
+            let parameters = task.into_iter().flat_map(|task| &task.parameters);
+            parameters.fold(command, |command, parameter| match &parameter.kind {
+                Kind::Text(flag) => {
+                    let values = flag.rule.candidates();
+                    if values.is_empty() {
+                        command
+                    } else {
+                        command.mut_arg(&parameter.name, |arg| arg.add(one_of(values, shell)))
+                    }
+                }
+                Kind::Password => command,
+            })
+        },
+    )
 }
 
 /// How a value with spaces is written where the shell puts in what it is told and does not quote.
@@ -132,16 +150,16 @@ fn fits(shell: &str, typed: &str, value: &str) -> bool {
 }
 
 /// Candidates with a few words on each.
-fn one_of(values: Vec<(String, String)>, shell: &str) -> ArgValueCompleter {
+fn one_of(values: Vec<OneValue>, shell: &str) -> ArgValueCompleter {
     let shell = shell.to_owned();
     ArgValueCompleter::new(move |typed: &OsStr| {
         let typed = typed.to_str().unwrap_or_default();
         values
             .iter()
-            .filter(|(value, _)| fits(&shell, typed, value))
-            .map(|(value, note)| {
-                let note = (!note.is_empty()).then(|| note.into());
-                CompletionCandidate::new(quoting(&shell)(value)).help(note)
+            .filter(|value| fits(&shell, typed, &value.name))
+            .map(|value| {
+                let note = (!value.note.is_empty()).then(|| value.note.clone().into());
+                CompletionCandidate::new(quoting(&shell)(&value.name)).help(note)
             })
             .collect()
     })
@@ -149,7 +167,7 @@ fn one_of(values: Vec<(String, String)>, shell: &str) -> ArgValueCompleter {
 
 /// The environments of the file the command line would use. With a file that cannot be read there are
 /// none: whoever presses Tab is not told why, the command itself will.
-fn environments(process: &Process, words: &[OsString]) -> Vec<(String, String)> {
+fn environments(process: &Process, words: &[OsString]) -> Vec<OneValue> {
     let after = |name: &str| {
         let at = words.iter().position(|word| word == name)?;
         words.get(at + 1)
@@ -158,12 +176,13 @@ fn environments(process: &Process, words: &[OsString]) -> Vec<(String, String)> 
     let file = after("--config").map(Path::new).or_else(|| joined.map(Path::new));
     let file = file.or_else(|| process.var("QUILL_ADMIN_CONFIG").map(Path::new));
     let Ok(config) = Config::load(process, file) else { return Vec::new() };
-    config.names().map(|name| (name.to_owned(), config.describe(name))).collect()
+    config.names().map(|name| OneValue { name: name.to_owned(), note: config.describe(name) }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task_command::catalogue;
 
     #[test]
     fn a_value_with_spaces_is_one_word_of_each_shell() {
@@ -177,8 +196,15 @@ mod tests {
     }
 
     #[test]
+    fn candidates_that_hide_something_are_left_out() {
+        assert_eq!(without_hidden("a\tnote\n\u{1b}[31mb\nc", None), "a\tnote\nc");
+        assert_eq!(without_hidden("a\u{b}b\u{202e}\u{b}c d", Some('\u{b}')), "a\u{b}c d");
+        assert_eq!(without_hidden("a\u{b}b\nc\n", None), "c\n");
+    }
+
+    #[test]
     fn nushell_asks_for_the_environments() {
-        let script = nushell();
+        let script = nushell(&catalogue());
         assert!(script.contains("^quill-admin envs --json"), "{script}");
         let options = script.matches("--env(-e)").count();
         assert!(options > 20, "{script}");

@@ -6,10 +6,18 @@ use quill_admin_cloud::{CloudError, CloudErrorKind};
 use quill_admin_contract::{ExitCode, InvalidValue};
 use quill_admin_image::{ImageError, ImageErrorKind};
 
-use crate::hints;
+/// What to do when nobody is signed in, or the sign-in is not accepted.
+pub const SIGN_IN: &str = "sign in with: quill-admin login";
+
+/// What to do where a certificate's issuer is not known, as behind a proxy that looks into TLS.
+pub const UNKNOWN_ISSUER: &str =
+    "if your network has an authority of its own, name its certificates: SSL_CERT_FILE=FILE";
+
+/// What to do where the sign-in is not for a host.
+pub const TRUST_HOST: &str = "if you trust that host with your sign-in, add: --trust-host HOST";
 
 /// Why a command did not come to its end. The exit code is its kind: hints and headings go by it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CliError {
     /// How the program ends.
     pub code: ExitCode,
@@ -21,19 +29,34 @@ pub struct CliError {
     pub output: Vec<String>,
     /// The doctor's check that looks where it went wrong, if one does.
     pub check: Option<&'static str>,
+    /// A server's certificate is from an issuer that is not known here.
+    pub unknown_issuer: bool,
 }
 
 impl CliError {
     /// An error with a code.
     #[must_use]
     pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
-        Self { code, messages: vec![message.into()], hints: Vec::new(), output: Vec::new(), check: None }
+        Self {
+            code,
+            messages: vec![message.into()],
+            hints: Vec::new(),
+            output: Vec::new(),
+            check: None,
+            unknown_issuer: false,
+        }
     }
 
     /// A missing or invalid value.
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(ExitCode::Usage, message)
+    }
+
+    /// The person at the terminal stopped it, or whoever ends programs; `told` says what that means.
+    #[must_use]
+    pub fn interrupted(told: &str) -> Self {
+        Self::new(ExitCode::Interrupted, format!("interrupted; {told}"))
     }
 
     /// Says where it went wrong: by the doctor's check that looks there.
@@ -72,22 +95,27 @@ impl From<CloudError> for CliError {
             CloudErrorKind::NotSignedIn => ExitCode::NotSignedIn,
             CloudErrorKind::PermissionDenied | CloudErrorKind::ServiceDisabled => ExitCode::PermissionDenied,
             CloudErrorKind::NotFound => ExitCode::ResourceNotFound,
+            CloudErrorKind::UntrustedHost => ExitCode::Usage,
             CloudErrorKind::Conflict
             | CloudErrorKind::Invalid
             | CloudErrorKind::Quota
             | CloudErrorKind::Unreachable
+            | CloudErrorKind::UnknownIssuer
             | CloudErrorKind::Failed => ExitCode::CloudFailed,
         };
-        let told = Self::new(code, error.to_string());
+        let mut told = Self::new(code, error.to_string());
+        told.unknown_issuer = error.kind == CloudErrorKind::UnknownIssuer;
         match error.kind {
-            CloudErrorKind::NotSignedIn => told.hint(hints::SIGN_IN).at("machine-sign-in"),
+            CloudErrorKind::NotSignedIn => told.hint(SIGN_IN).at("machine-sign-in"),
             CloudErrorKind::PermissionDenied => told.at("permissions"),
             CloudErrorKind::ServiceDisabled => told.at("apis"),
+            CloudErrorKind::UnknownIssuer => told.hint(UNKNOWN_ISSUER),
+            CloudErrorKind::UntrustedHost => told.hint(TRUST_HOST),
             CloudErrorKind::Unreachable | CloudErrorKind::Failed => told.at("project"),
-            CloudErrorKind::NotFound
-            | CloudErrorKind::Conflict
-            | CloudErrorKind::Invalid
-            | CloudErrorKind::Quota => told,
+            CloudErrorKind::Quota => told.hint(
+                "the quota is shared by everybody who uses the project: run the same command again in a minute",
+            ),
+            CloudErrorKind::NotFound | CloudErrorKind::Conflict | CloudErrorKind::Invalid => told,
         }
     }
 }
@@ -95,12 +123,13 @@ impl From<CloudError> for CliError {
 impl From<ImageError> for CliError {
     fn from(error: ImageError) -> Self {
         let code = match error.kind {
-            ImageErrorKind::Source => ExitCode::Usage,
+            ImageErrorKind::Source | ImageErrorKind::UntrustedHost => ExitCode::Usage,
             ImageErrorKind::NotSignedIn => ExitCode::NotSignedIn,
             ImageErrorKind::PermissionDenied => ExitCode::PermissionDenied,
             ImageErrorKind::NotFound => ExitCode::ResourceNotFound,
-            ImageErrorKind::Registry => ExitCode::CloudFailed,
+            ImageErrorKind::Registry | ImageErrorKind::UnknownIssuer => ExitCode::CloudFailed,
             ImageErrorKind::NoEngine
+            | ImageErrorKind::EngineAddress
             | ImageErrorKind::NoPermission
             | ImageErrorKind::BaseImage
             | ImageErrorKind::BuildFailed
@@ -109,12 +138,8 @@ impl From<ImageError> for CliError {
             | ImageErrorKind::Engine => ExitCode::DockerFailed,
         };
         let hint = match error.kind {
-            ImageErrorKind::NoEngine if cfg!(target_os = "linux") => {
-                Some("start it with: sudo systemctl start docker")
-            }
-            ImageErrorKind::NoEngine => {
-                Some("start Docker Desktop, or set DOCKER_HOST to the engine's address")
-            }
+            // It was there: where it is not, the error itself knows what to do.
+            ImageErrorKind::NoEngine => Some("start the Docker engine, then run the same command again"),
             ImageErrorKind::NoPermission => {
                 Some("allow it with: sudo usermod -aG docker \"$USER\", then sign in to this machine again")
             }
@@ -123,7 +148,9 @@ impl From<ImageError> for CliError {
                  --builder-image",
             ),
             ImageErrorKind::DiskFull => Some("make room with: docker system prune"),
-            ImageErrorKind::NotSignedIn => Some(hints::SIGN_IN),
+            ImageErrorKind::NotSignedIn => Some(SIGN_IN),
+            ImageErrorKind::UnknownIssuer => Some(UNKNOWN_ISSUER),
+            ImageErrorKind::UntrustedHost => Some(TRUST_HOST),
             ImageErrorKind::Registry => {
                 Some("check this machine's network (VPN, proxy), then run the same command again")
             }
@@ -137,20 +164,25 @@ impl From<ImageError> for CliError {
         };
         let mut told = Self::new(code, error.to_string());
         told.output = error.output;
+        told.unknown_issuer = error.kind == ImageErrorKind::UnknownIssuer;
         told.check = match error.kind {
-            ImageErrorKind::NoEngine | ImageErrorKind::NoPermission | ImageErrorKind::DiskFull => {
-                Some("machine-docker")
-            }
+            ImageErrorKind::NoEngine
+            | ImageErrorKind::EngineAddress
+            | ImageErrorKind::NoPermission
+            | ImageErrorKind::DiskFull => Some("machine-docker"),
             ImageErrorKind::NotSignedIn => Some("machine-sign-in"),
             ImageErrorKind::PermissionDenied => Some("permissions"),
             ImageErrorKind::NotFound | ImageErrorKind::Registry => Some("admin-image"),
             ImageErrorKind::Source
+            | ImageErrorKind::UntrustedHost
+            | ImageErrorKind::UnknownIssuer
             | ImageErrorKind::BaseImage
             | ImageErrorKind::BuildFailed
             | ImageErrorKind::PushFailed
             | ImageErrorKind::Engine => None,
         };
-        match hint {
+        // The error's own hint knows more than its kind.
+        match error.hint.or_else(|| hint.map(str::to_owned)) {
             Some(hint) => told.hint(hint),
             None => told,
         }

@@ -1,5 +1,7 @@
 //! What happens while a task runs, as data. Work emits it; only `report/` shows it.
 
+use std::sync::Arc;
+
 use quill_admin_cloud::{ExecutionName, LogEntry, Phase};
 use quill_admin_image::BuildEvent;
 
@@ -23,4 +25,4 @@ pub enum Event {
 }
 
 /// Takes events. Called from within async code: must not block for long.
-pub type Emit<'a> = &'a (dyn Fn(Event) + Send + Sync);
+pub type Emit = Arc<dyn Fn(Event) + Send + Sync>;

@@ -1,14 +1,10 @@
 //! What to type next. Hints go by typed codes, never by the text of a message.
 
-use quill_admin_cloud::{CloudError, CloudErrorKind, ExecutionName, SignIn};
+use quill_admin_cloud::{CloudError, CloudErrorKind, ExecutionName, SignIn, role};
 use quill_admin_contract::{ActionName, ExitCode, Outcome, SYSTEM_ADMINISTRATOR, Username, WarningCode};
 
-use crate::config::{Environment, Place};
-use crate::doctor::explain::explaining;
+use crate::config::Environment;
 use crate::error::CliError;
-
-/// What to do when nobody is signed in, or the sign-in is not accepted.
-pub const SIGN_IN: &str = "sign in with: quill-admin login";
 
 /// A command line of this program, quoted so that it can be pasted into a shell.
 #[must_use]
@@ -30,7 +26,7 @@ pub fn doctor(environment: &str, check: &str) -> String {
 #[must_use]
 pub fn look_closer(environment: Option<&Environment>, check: &str) -> Option<String> {
     match environment {
-        Some(environment) if matches!(environment.place, Place::Embedded { .. }) => None,
+        Some(environment) if !environment.has_surroundings() => None,
         Some(environment) => Some(format!("look closer with: {}", doctor(&environment.name, check))),
         None if check.starts_with("machine-") => {
             Some(format!("look closer with: quill-admin doctor --only {check}"))
@@ -47,9 +43,10 @@ pub fn no_token(error: CloudError, sign_in: &SignIn) -> CliError {
     match sign_in.acts_as().filter(|_| denied) {
         Some(robot) => told.hint(format!(
             "ask an administrator for: gcloud iam service-accounts add-iam-policy-binding {} --member={} \
-             --role=roles/iam.serviceAccountTokenCreator",
+             --role={}",
             shell_words::quote(robot),
-            member(sign_in.account().unwrap_or("ACCOUNT"))
+            member(sign_in.account().unwrap_or("ACCOUNT")),
+            role::TOKEN_CREATOR
         )),
         None => told,
     }
@@ -78,22 +75,6 @@ fn binding(command: &str, account: &str, role: &str) -> String {
     format!("ask an administrator for: gcloud {command} --member={member} --role={role}")
 }
 
-/// The candidate a person probably meant.
-pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let given = given.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&given, candidate), candidate))
-        // Up to a third of the letters wrong (prd, stagin), or one the beginning of the other
-        // (production).
-        .filter(|(distance, candidate)| {
-            *distance <= candidate.len().div_ceil(3)
-                || (given.len() > 1 && (given.starts_with(candidate) || candidate.starts_with(&given)))
-        })
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
 /// Says what to do where there is no job.
 #[must_use]
 pub fn no_job(error: CloudError, environment: &Environment) -> CliError {
@@ -113,6 +94,19 @@ pub fn reach(error: CliError, environment: &str, execution: &ExecutionName) -> C
     error.hint(format!("see how it ends: {}", of("attach"))).hint(format!("stop it: {}", of("cancel")))
 }
 
+/// Says how to see what came of an execution that is over, or is about to be.
+#[must_use]
+pub fn attach(error: CliError, environment: &str, execution: &ExecutionName) -> CliError {
+    let attach = command(environment, &format!("attach {}", execution.id), &[]);
+    error.hint(format!("see how it ended: {attach}"))
+}
+
+/// What to do about an image that speaks too old a contract.
+#[must_use]
+pub fn newer_image(environment: &str) -> String {
+    format!("deploy a newer image with: {}", command(environment, "build", &[]))
+}
+
 /// What to do about a task that failed.
 #[must_use]
 pub fn after_failure(code: ExitCode, environment: &Environment, username: Option<&Username>) -> Vec<String> {
@@ -130,9 +124,6 @@ pub fn after_failure(code: ExitCode, environment: &Environment, username: Option
         ExitCode::RowLocked => {
             vec!["somebody else is changing this user; wait a moment and run it again".to_owned()]
         }
-        ExitCode::ImageTooOld => {
-            vec![format!("deploy a newer image with: {}", command(name, "build", &[]))]
-        }
         ExitCode::Stopped => vec!["nothing was changed; running the task again is safe".to_owned()],
         ExitCode::Unknown => {
             let mut hints = Vec::new();
@@ -149,10 +140,29 @@ pub fn after_failure(code: ExitCode, environment: &Environment, username: Option
     }
 }
 
+/// The checks that can tell why a task ended with a code; the best one first. None where the code says it
+/// all.
+#[must_use]
+pub const fn explaining(code: ExitCode) -> &'static [&'static str] {
+    match code {
+        ExitCode::Usage => &["job-settings", "job-secrets"],
+        ExitCode::RoleNotFound | ExitCode::SchemaMismatch => &["database-check"],
+        ExitCode::DatabaseUnreachable | ExitCode::TimedOut => &["database", "job-settings"],
+        ExitCode::DatabaseRefused => &["database", "job-secrets", "job-settings"],
+        ExitCode::ImageTooOld => &["job-image"],
+        ExitCode::NeverStarted => &["job-image", "job-secrets", "job-settings"],
+        _ => &[],
+    }
+}
+
 /// The same, and where to look closer.
 #[must_use]
 pub fn after_task(code: ExitCode, environment: &Environment, username: Option<&Username>) -> Vec<String> {
     let mut hints = after_failure(code, environment, username);
+    // Before a run it is known which side is too old; an image that refuses is.
+    if code == ExitCode::ImageTooOld {
+        hints.push(newer_image(&environment.name));
+    }
     let check = explaining(code).first();
     match check.and_then(|check| look_closer(Some(environment), check)) {
         Some(closer) => hints.push(closer),
@@ -193,6 +203,11 @@ pub fn after_warning(
         WarningCode::EmailNotVerified => {
             Some("the user has to follow the link in the application's verification email".to_owned())
         }
+        WarningCode::LookAlike => Some(format!(
+            "if it is the same person, use the account there is; this one can be deactivated in the application's \
+             user management, and be looked at with: {}",
+            command(environment, "show-user", &[("--username", username)])
+        )),
         WarningCode::RolesMissing | WarningCode::Unknown => None,
     }
 }
@@ -207,15 +222,5 @@ mod tests {
             command("local", "add-role", &[("--username", "o'brien"), ("--role", "System Administrator")]),
             r"quill-admin add-role --env local --username 'o'\''brien' --role 'System Administrator'"
         );
-    }
-
-    #[test]
-    fn near_misses() {
-        let names = ["staging", "teaching", "prod", "local"];
-        assert_eq!(nearest("stagin", names), Some("staging"));
-        assert_eq!(nearest("prd", names), Some("prod"));
-        assert_eq!(nearest("Prod", names), Some("prod"));
-        assert_eq!(nearest("production", names), Some("prod"));
-        assert_eq!(nearest("zzz", names), None);
     }
 }

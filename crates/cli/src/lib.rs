@@ -1,8 +1,9 @@
 //! The laptop's side of a Quill admin task: ask, run, follow, report.
 //!
-//! Reading order is the way a command takes: [`args`] → [`commands`] → [`prompt`] → [`world`] →
+//! Reading order is the way a command takes: [`args`] with [`task_command`] → [`commands`] → [`prompt`] → [`session`] →
 //! [`flow`] → [`report`].
 
+pub mod admin_image;
 pub mod args;
 pub mod commands;
 pub mod completion;
@@ -15,15 +16,16 @@ pub mod hints;
 pub mod password;
 pub mod process;
 pub mod prompt;
+mod proxy;
 pub mod report;
-pub mod world;
+pub mod session;
+pub mod task_command;
+pub mod trust;
 
 use std::sync::Arc;
 
-use clap::Parser as _;
 use quill_admin_contract::ExitCode;
 
-use crate::args::Cli;
 use crate::error::CliError;
 use crate::process::Process;
 use crate::report::{Reporter, Style};
@@ -32,10 +34,14 @@ use crate::report::{Reporter, Style};
 #[must_use]
 pub fn main() -> std::process::ExitCode {
     #[cfg(feature = "local")]
-    if std::env::args_os().nth(1).is_some_and(|first| first == world::EXECUTOR_ARGUMENT) {
+    if std::env::args_os().nth(1).is_some_and(|first| first == session::own_program::EXECUTOR_ARGUMENT) {
         return quill_admin_executor::main_from_env();
     }
-    process::leave_no_core_dump();
+    if let Err(error) = proxy::keep_away_from_this_machine() {
+        return Reporter::new(Style::default()).error(&error).into();
+    }
+    // After that, which may start this program anew and with it make the memory readable again.
+    process::keep_memory_private();
     let process = match Process::current() {
         Ok(process) => process,
         Err(error) => {
@@ -43,16 +49,17 @@ pub fn main() -> std::process::ExitCode {
             return Reporter::new(Style::default()).error(&error).into();
         }
     };
-    run(&process).into()
+    report::end(run(&process)).into()
 }
 
 fn run(process: &Process) -> u8 {
-    if let Some(answer) = completion::answer(process) {
+    let tasks = task_command::catalogue();
+    if let Some(answer) = completion::answer(process, &tasks) {
         return Reporter::new(Style::default()).completed(answer);
     }
-    let cli = match Cli::try_parse_from(&process.args) {
+    let cli = match args::parse(&tasks, process.args.iter().cloned()) {
         Ok(cli) => cli,
-        Err(error) => return refuse(process, &error),
+        Err(error) => return refuse(process, error),
     };
     let style = Style { json: cli.global.json, quiet: cli.global.quiet, verbose: cli.global.verbose };
     let reporter = Arc::new(Reporter::new(style));
@@ -63,7 +70,7 @@ fn run(process: &Process) -> u8 {
         }
     };
     let code = runtime
-        .block_on(commands::dispatch(cli, process, &reporter))
+        .block_on(commands::dispatch(cli, &tasks, process, &reporter))
         .unwrap_or_else(|error| reporter.error(&error));
     // A thread may still wait at a question nobody will answer.
     runtime.shutdown_background();
@@ -71,14 +78,14 @@ fn run(process: &Process) -> u8 {
 }
 
 /// Help and version are answers; everything else clap says is a refusal.
-fn refuse(process: &Process, error: &clap::Error) -> u8 {
+fn refuse(process: &Process, error: clap::Error) -> u8 {
     let asked_for_json = process.args.iter().any(|arg| arg == "--json");
     if error.use_stderr() && asked_for_json {
         let text = error.render().to_string();
         let message = text.trim().trim_start_matches("error: ").to_owned();
         return Reporter::new(Style { json: true, ..Style::default() }).error(&CliError::usage(message));
     }
-    // A closed stdout or stderr leaves nobody to tell.
-    let _ = error.print();
-    u8::try_from(error.exit_code()).unwrap_or(ExitCode::Usage.code())
+    let code = u8::try_from(error.exit_code()).unwrap_or(ExitCode::Usage.code());
+    report::clap(error);
+    code
 }

@@ -51,9 +51,15 @@ impl Process {
     }
 }
 
-/// Lets nobody find a password in what the system keeps of a crash, or of a process that was killed. A
-/// system that cannot be told so is no reason not to work.
-pub fn leave_no_core_dump() {
+/// Lets nobody find a password in what the system keeps of a crash, or of a process that was killed, and
+/// lets no other process of the same user read this one's memory (`PR_SET_DUMPABLE`, prctl(2)). A system
+/// that cannot be told so is no reason not to work.
+pub fn keep_memory_private() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};

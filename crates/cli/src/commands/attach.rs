@@ -4,17 +4,17 @@
 use quill_admin_cloud::Phase;
 use quill_admin_contract::{RequestId, Username, variable};
 
-use super::Context;
-use super::task::Wishes;
+use super::context::Context;
+use super::guard::close;
 use crate::args;
-use crate::config::{Environment, Place};
+use crate::config::Environment;
 use crate::error::CliError;
 use crate::events::Event;
 use crate::flow::conclusion::Conclusion;
+use crate::flow::point_of_no_return::PointOfNoReturn;
 use crate::flow::run;
-use crate::prompt::Interrupt;
 use crate::report::TaskReport;
-use crate::world::World;
+use crate::session::Session;
 
 pub(super) async fn attach(context: Context<'_>, args: args::Execution) -> Result<u8, CliError> {
     follow(context, args, false).await
@@ -25,45 +25,47 @@ pub(super) async fn cancel(context: Context<'_>, args: args::Execution) -> Resul
 }
 
 async fn follow(mut context: Context<'_>, args: args::Execution, cancel: bool) -> Result<u8, CliError> {
-    let (environment, world) = context.world_of(&args.execution).await?;
+    let session = context.session_of(&args.execution).await?;
+    let code = follow_in(&session, &context, &args, cancel).await;
+    close(context.reporter, session).await;
+    code
+}
+
+async fn follow_in(
+    session: &Session,
+    context: &Context<'_>,
+    args: &args::Execution,
+    cancel: bool,
+) -> Result<u8, CliError> {
     let reporter = context.reporter;
-    let emit = |event| reporter.event(event);
-    let execution = run::find(&world.google, &environment, &args.execution).await?;
+    let execution = run::find(session, &args.execution).await?;
     let over = matches!(execution.phase, Phase::Ended(_));
-    let name = execution.name.clone();
-    let mut interrupt = Interrupt::listen();
-    context.questions.end();
+    let mut guard = context.guard();
     if !over {
-        emit(Event::Started(name.clone()));
-    }
-    if cancel && !over {
-        emit(Event::Doing("cancelling the task"));
-        world.google.cancel(&name).await?;
+        session.emit(Event::Started(execution.name.clone()));
     }
     let recorded = |name: &str| execution.request.get(name).cloned();
     let request_id = recorded(variable::ADMIN_REQUEST_ID.name).and_then(|id| id.parse::<RequestId>().ok());
     let username = recorded(variable::ADMIN_USERNAME.name).and_then(|name| name.parse::<Username>().ok());
-    let embedded = matches!(environment.place, Place::Embedded { .. });
-    let attended = context.form.attended();
-    let mut wishes = Wishes { reporter, attended, embedded, cancelled: false };
-    let wish = async || wishes.next(&mut interrupt).await;
-    let run = run::attend(&world.google, &environment, execution, None, wish, &emit).await;
-    let code = run.map(|run| {
-        let code = reporter.task(&TaskReport {
-            environment: &environment,
+    let point = PointOfNoReturn::new("the task is not affected");
+    let run = guard.run(&point, Box::pin(run::attend(session, execution, cancel && !over, &point))).await;
+    if cancel && let Ok(run) = &run {
+        if over {
+            session.emit(Event::Trouble("it had ended before; nothing was cancelled".to_owned()));
+        } else if matches!(&run.conclusion, Conclusion::Told(told) if told.afterwards.is_none()) {
+            session.emit(Event::Trouble("it came to its end before it could be cancelled".to_owned()));
+        }
+    }
+    run.map(|run| {
+        reporter.task(&TaskReport {
+            environment: session.environment(),
             username: username.as_ref(),
             request_id,
             run: &run,
             generated_password: None,
-        });
-        let cancelled = matches!(run.conclusion, Conclusion::Cancelled { .. });
-        // What was asked for has happened.
-        if cancel && !over && cancelled { 0 } else { code }
-    });
-    if let Err(error) = world.close().await {
-        emit(Event::Trouble(error.to_string()));
-    }
-    code
+            to_cancel: cancel && !over,
+        })
+    })
 }
 
 impl Context<'_> {
@@ -100,11 +102,8 @@ impl Context<'_> {
     }
 
     /// The same, opened.
-    pub(super) async fn world_of(&mut self, execution: &str) -> Result<(Environment, World), CliError> {
+    pub(super) async fn session_of(&mut self, execution: &str) -> Result<Session, CliError> {
         let environment = self.environment_of(execution)?;
-        let reporter = self.reporter;
-        let opening = self.open_environment(&environment)?;
-        let world = opening.wait(&|event| reporter.event(event)).await?;
-        Ok((environment, world))
+        self.session(&environment).await
     }
 }

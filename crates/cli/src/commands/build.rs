@@ -1,14 +1,12 @@
 //! `build`: the admin image, from source to the job that runs it.
 
-use quill_admin_contract::ExitCode;
-use quill_admin_image::Engine;
+use quill_admin_image::{Engine, LATEST};
 
-use super::Context;
+use super::context::Context;
 use crate::args;
-use crate::config::Place;
 use crate::error::CliError;
-use crate::flow::build::{self, LATEST, Options, Source};
-use crate::prompt::Interrupt;
+use crate::flow::build::{self, Options, Source};
+use crate::flow::point_of_no_return::PointOfNoReturn;
 use crate::report::BuildReport;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u8, CliError> {
@@ -27,24 +25,20 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u
         context.gate(&environment, args.confirm.as_deref())?;
     }
     let source = Source::read(&context.process.cwd, &options)?;
-    let embedded = matches!(environment.place, Place::Embedded { .. });
-    if embedded {
+    if !environment.builds_to_registry() {
         return local(context, &environment, source, &options, args.dry_run).await;
     }
-    let opening = context.open_environment(&environment)?;
+    let session = context.session(&environment).await?;
     let reporter = context.reporter;
-    let emit = |event| reporter.event(event);
-    let world = opening.wait(&emit).await?;
-    let token = build::registry_token(world.sign_in.as_ref()).await?;
-    let plan = build::look(&world.google, &environment, source, token.as_ref(), options.force, &emit).await?;
+    let plan = build::look(&session, source, options.force).await?;
     let engine = if plan.existing.is_some() { None } else { Some(connect(&context).await) };
     let report = |plan| BuildReport { environment: &environment, plan, engine: engine.as_ref() };
     if args.dry_run {
-        return Ok(reporter.build_plan(&report(&plan), true));
+        return Ok(reporter.build_plan(&report(&plan), true, false));
     }
     let done = plan.is_done();
     if !done {
-        reporter.build_plan(&report(&plan), false);
+        reporter.build_plan(&report(&plan), false, context.form.asked());
     }
     let engine = match engine {
         Some(Ok(engine)) => Some(engine),
@@ -52,73 +46,40 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u
         None => None,
     };
     if !done {
-        context.confirm(&environment, args.confirm.as_deref())?;
+        context.agree(&environment, args.confirm.as_deref(), false)?;
     }
-    // Before the questions' own listener goes: no Ctrl-C falls between the two.
-    let mut interrupt = Interrupt::listen();
-    context.questions.end();
+    let mut guard = context.guard();
     reporter.begin();
-    let committed = std::sync::atomic::AtomicBool::new(false);
-    let commit = || committed.store(true, std::sync::atomic::Ordering::SeqCst);
-    let mut work = std::pin::pin!(build::carry_out(
-        &world.google,
-        &environment,
-        plan,
-        world.sign_in.as_ref(),
-        engine.as_ref(),
-        &options,
-        &emit,
-        commit,
-    ));
-    let built = loop {
-        tokio::select! {
-            built = &mut work => break built?,
-            _ = interrupt.wait() => {
-                if !committed.load(std::sync::atomic::Ordering::SeqCst) {
-                    return Err(CliError::new(
-                        ExitCode::Interrupted,
-                        "interrupted; the job is as it was, nothing was deployed",
-                    ));
-                }
-                // The change of the job is under way: its answer is worth waiting for.
-            }
-        }
-    };
+    let point = PointOfNoReturn::new("the job is as it was, nothing was deployed");
+    let work = Box::pin(build::carry_out(&session, plan, engine.as_ref(), &options, &point));
+    let built = guard.run(&point, work).await?;
     Ok(reporter.built(&environment, &built))
 }
 
 /// For the environment on this machine the image stays in this machine's engine.
 async fn local(
-    context: Context<'_>,
+    mut context: Context<'_>,
     environment: &crate::config::Environment,
     source: Source,
     options: &Options,
     dry_run: bool,
 ) -> Result<u8, CliError> {
     let reporter = context.reporter;
-    let plan = build::Plan {
-        source,
-        image: environment.image.clone(),
-        existing: None,
-        job: None,
-        notes: vec!["nothing is pushed: tasks run it with --runner docker".to_owned()],
-    };
+    let mut plan = build::Plan::for_this_machine(environment, source);
+    plan.notes.push("nothing is pushed: tasks run it with --runner docker".to_owned());
     let engine = connect(&context).await;
-    reporter.build_plan(&BuildReport { environment, plan: &plan, engine: Some(&engine) }, dry_run);
+    let report = BuildReport { environment, plan: &plan, engine: Some(&engine) };
+    reporter.build_plan(&report, dry_run, context.form.asked());
     if dry_run {
         return Ok(0);
     }
     let engine = engine?;
-    let mut interrupt = Interrupt::listen();
-    context.questions.end();
+    context.agree(environment, None, false)?;
+    let mut guard = context.guard();
     reporter.begin();
-    let emit = |event| reporter.event(event);
-    let image = tokio::select! {
-        image = build::build(&engine, &plan, options, &emit) => image?,
-        _ = interrupt.wait() => {
-            return Err(CliError::new(ExitCode::Interrupted, "interrupted; no image was made"));
-        }
-    };
+    let emit = context.emit();
+    let work = Box::pin(build::build(&engine, &plan, options, &emit));
+    let image = guard.run(&PointOfNoReturn::new("no image was made"), work).await?;
     engine.tag(&image.id, &plan.image, LATEST).await?;
     Ok(reporter.built_locally(environment, &image))
 }

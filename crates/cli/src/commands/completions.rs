@@ -1,10 +1,15 @@
 //! `completions`: the script that lets a shell complete command lines.
 
-use super::Context;
+use super::context::Context;
 use crate::args;
 use crate::completion;
 use crate::error::CliError;
+use crate::task_command::TaskCommand;
 
-pub(super) fn run(context: &Context<'_>, args: &args::Completions) -> Result<u8, CliError> {
-    Ok(context.reporter.script(&completion::script(args.shell)?))
+pub(super) fn run(
+    context: &Context<'_>,
+    tasks: &[TaskCommand],
+    args: &args::Completions,
+) -> Result<u8, CliError> {
+    Ok(context.reporter.script(&completion::script(args.shell, tasks)?))
 }

@@ -5,21 +5,24 @@ use std::sync::Arc;
 
 use quill_admin_contract::ExitCode;
 
-use super::Context;
+use super::context::Context;
+use super::guard::close;
 use crate::args;
-use crate::config::{Config, Environment, Place};
+use crate::config::{Config, Environment};
 use crate::doctor::catalogue;
 use crate::doctor::check::{Check, Look};
 use crate::doctor::explain::Explanation;
 use crate::doctor::facts::{Facts, Machine};
+use crate::doctor::fix::{Plan, Treated};
 use crate::doctor::run::{self, Examined, Health, Subject, Surroundings};
-use crate::doctor::treatment::{Course, Plan, Stage, Treated, Treatment};
+use crate::doctor::treatment::Treatment;
 use crate::error::CliError;
-use crate::prompt::{Interrupt, Questions};
+use crate::flow::point_of_no_return::PointOfNoReturn;
+use crate::prompt::Questions;
 use crate::report::Diagnosis;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<u8, CliError> {
-    let mut checks = catalogue::choose(&args)?;
+    let checks = catalogue::choose(&args)?;
     if args.list {
         return Ok(context.reporter.checks(&checks));
     }
@@ -45,19 +48,30 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<
     ));
     context.listen({
         let machine = Arc::clone(&machine);
-        move || match machine.running() {
-            Some(execution) => format!(
-                "nothing was changed; execution {execution} of the task `check` goes on, which changes nothing"
-            ),
-            None => "nothing was changed".to_owned(),
-        }
+        move || machine.left()
     });
     let mut facts: Vec<Facts> =
         environments.into_iter().map(|environment| Facts::new(environment, &machine)).collect();
+    let code = examine(&mut context, &args, (&machine, &mut facts), checks).await;
+    for facts in facts {
+        if let Some(session) = facts.into_session() {
+            close(context.reporter, session).await;
+        }
+    }
+    code
+}
+
+/// Looks, offers what can be done, and reports.
+async fn examine(
+    context: &mut Context<'_>,
+    args: &args::Doctor,
+    (machine, facts): (&Machine, &mut [Facts]),
+    mut checks: Vec<&'static Check>,
+) -> Result<u8, CliError> {
     let reporter = context.reporter;
-    let explanation = match (&args.after, &facts[..]) {
+    let explanation = match (&args.after, &*facts) {
         (Some(execution), [facts]) => {
-            let explanation = Explanation::read(facts, execution, &|event| reporter.event(event)).await?;
+            let explanation = Explanation::read(facts, execution, context.emit()).await?;
             reporter.explained(&explanation);
             if args.only.is_empty() {
                 checks.retain(|check| explanation.checks().contains(&check.id));
@@ -69,23 +83,19 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<
     let mut examined = {
         // Without a usable file the environment that was named has a name, and nothing else.
         let unknown = context.global.env.as_deref().filter(|_| facts.is_empty());
-        let subjects = subjects(&machine, &facts, unknown, &checks);
+        let subjects = subjects(machine, facts, unknown, &checks);
         run::run(&subjects, |told| reporter.examined(told)).await
     };
-    let treated = match (&mut facts[..], args.fix) {
-        ([facts], true) => context.treat(&args, facts, &mut examined).await?,
+    let treated = match (&mut *facts, args.fix) {
+        ([facts], true) => context.treat(args, facts, &mut examined).await?,
         _ => Vec::new(),
     };
-    let code = reporter.diagnosis(&Diagnosis {
+    Ok(reporter.diagnosis(&Diagnosis {
         explanation: explanation.as_ref(),
         examined: &examined,
         treated: &treated,
         fix: args.fix,
-    });
-    for facts in facts {
-        facts.close().await?;
-    }
-    Ok(code)
+    }))
 }
 
 /// This machine, the environments, the repository: each with its checks.
@@ -113,18 +123,19 @@ fn subjects<'a>(
         .collect()
 }
 
-fn interrupted(told: &str) -> CliError {
-    CliError::new(ExitCode::Interrupted, format!("interrupted; {told}"))
-}
-
 const STAYS: &str = "what was put right before stays so";
+
+/// What the fixes before this one have come to.
+fn before(some: bool) -> &'static str {
+    if some { STAYS } else { "nothing was changed" }
+}
 
 impl Context<'_> {
     /// From here on Ctrl-C ends the program with these words.
     fn listen(&mut self, told: impl FnOnce() -> String + Send + 'static) {
         let reporter = Arc::clone(self.reporter);
         // Before the one there is goes: no Ctrl-C falls between the two.
-        let questions = Questions::begin(move |_| reporter.error(&interrupted(&told())));
+        let questions = Questions::begin(move |_| reporter.error(&CliError::interrupted(&told())));
         std::mem::replace(&mut self.questions, questions).end();
     }
 
@@ -152,12 +163,12 @@ impl Context<'_> {
         examined: &mut [Examined],
     ) -> Result<Vec<Treated>, CliError> {
         let reporter = self.reporter;
-        let emit = |event| reporter.event(event);
+        let emit = self.emit();
         let mut treated: Vec<Treated> = Vec::new();
         let mut confirmed = false;
         while let Some((check, treatment)) = next(examined, &treated) {
             let mut one = Treated::new(check, treatment);
-            match one.treatment.plan(facts, &emit).await {
+            match Plan::of(&one.treatment, facts, &emit).await {
                 Err(error) => one.failed(&error),
                 Ok(plan) => {
                     one.plan.clone_from(&plan.lines);
@@ -175,7 +186,8 @@ impl Context<'_> {
                                 .map_err(told(&treated))?;
                             confirmed = true;
                         }
-                        match self.carry_out(plan, facts, !treated.is_empty()).await? {
+                        let some = treated.iter().any(Treated::changed_something);
+                        match self.carry_out(plan, facts, before(some)).await? {
                             Ok(done) => one.done(done),
                             Err(error) => one.failed(&error),
                         }
@@ -198,25 +210,14 @@ impl Context<'_> {
         &mut self,
         plan: Plan,
         facts: &Facts,
-        before: bool,
+        untouched: &str,
     ) -> Result<Result<String, CliError>, CliError> {
-        let reporter = self.reporter;
-        let emit = |event| reporter.event(event);
-        // Before the questions' own listener goes: no Ctrl-C falls between the two.
-        let mut interrupt = Interrupt::listen();
-        self.questions.end();
-        let course = Course::default();
-        let mut work = std::pin::pin!(plan.carry_out(facts, &course, &emit));
-        let done = loop {
-            tokio::select! {
-                done = &mut work => break done,
-                _ = interrupt.wait() => match course.stage() {
-                    Stage::Free if before => return Err(interrupted(STAYS)),
-                    Stage::Free => return Err(interrupted("nothing was changed")),
-                    Stage::UnderWay => {}
-                    Stage::Made(told) => return Err(interrupted(&told)),
-                },
-            }
+        let emit = self.emit();
+        let mut guard = self.guard();
+        let point = PointOfNoReturn::new(untouched);
+        let done = match guard.run(&point, Box::pin(plan.carry_out(facts, &point, &emit))).await {
+            Err(error) if guard.has_left() => return Err(error),
+            done => done,
         };
         self.listen(|| STAYS.to_owned());
         Ok(done)
@@ -227,7 +228,7 @@ impl Context<'_> {
 fn told(treated: &[Treated]) -> impl Fn(CliError) -> CliError + use<> {
     let some = treated.iter().any(Treated::changed_something);
     move |error| match error.code {
-        ExitCode::Interrupted => interrupted(if some { STAYS } else { "nothing was changed" }),
+        ExitCode::Interrupted => CliError::interrupted(before(some)),
         _ => error,
     }
 }
@@ -237,7 +238,7 @@ fn all(config: &Config) -> Vec<Environment> {
     config
         .names()
         .filter_map(|name| config.environment(name).ok())
-        .filter(|environment| !matches!(environment.place, Place::Embedded { .. }))
+        .filter(Environment::has_surroundings)
         .collect()
 }
 
@@ -261,7 +262,7 @@ async fn look(
 ) {
     let mut again: BTreeSet<&str> = BTreeSet::new();
     for one in examined.iter() {
-        let same = |finding: &crate::doctor::check::Finding| {
+        let same = |finding: &crate::doctor::finding::Finding| {
             treated.is_some_and(|treated| finding.treatment.as_ref() == Some(&treated.treatment))
         };
         let concerned = one.verdict.health() != Health::Healthy

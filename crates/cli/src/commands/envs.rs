@@ -1,10 +1,27 @@
-//! `envs`: lists the environments.
+//! `envs`: lists the environments, and confirms where their tasks go.
 
-use super::Context;
+use super::context::Context;
+use crate::args;
+use crate::config::{Environment, confirmed};
 use crate::error::CliError;
 
-pub(super) fn run(context: &Context<'_>) -> Result<u8, CliError> {
+pub(super) fn run(context: &Context<'_>, args: &args::Envs) -> Result<u8, CliError> {
     let config = context.config()?;
+    if args.trust {
+        let names: Vec<String> = match &context.global.env {
+            Some(name) => vec![name.clone()],
+            None => config.names().map(str::to_owned).collect(),
+        };
+        let environments = names
+            .iter()
+            .map(|name| config.environment(name))
+            .collect::<Result<Vec<Environment>, CliError>>()?;
+        let others: Vec<&Environment> = environments.iter().filter(|one| !one.is_embedded()).collect();
+        for environment in &others {
+            confirmed::remember(environment, context.process)?;
+        }
+        return Ok(context.reporter.confirmed(config.path(), &others));
+    }
     let names: Vec<String> = config.names().map(str::to_owned).collect();
     let environments =
         names.iter().map(|name| config.environment(name)).collect::<Result<Vec<_>, CliError>>()?;

@@ -2,7 +2,7 @@
 
 use quill_admin_contract::ExitCode;
 
-use super::Context;
+use super::context::Context;
 use super::task::TaskOptions;
 use crate::config::Environment;
 use crate::error::CliError;
@@ -47,6 +47,24 @@ impl Context<'_> {
                 environment.name
             ))
             .hint("say why with: --reason TEXT"));
+        }
+        Ok(())
+    }
+
+    /// Lets a change begin whose plan is shown: in a protected environment its name has to be typed, and
+    /// where a value was asked for, a person has to say yes to what came of it, unless `yes` says so
+    /// already. A command that was given everything asks nothing.
+    pub(super) fn agree(
+        &mut self,
+        environment: &Environment,
+        confirm: Option<&str>,
+        yes: bool,
+    ) -> Result<(), CliError> {
+        let asked = self.form.asked();
+        self.confirm(environment, confirm)?;
+        let typed = environment.protected && confirm.is_none();
+        if asked && !typed && !yes && !self.form.confirm("Run it?")? {
+            return Err(CliError::new(ExitCode::Interrupted, "not confirmed; nothing was started"));
         }
         Ok(())
     }

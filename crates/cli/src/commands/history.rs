@@ -2,7 +2,8 @@
 
 use quill_admin_contract::Username;
 
-use super::Context;
+use super::context::Context;
+use super::guard::close;
 use crate::args;
 use crate::error::CliError;
 use crate::flow::history;
@@ -13,12 +14,10 @@ pub(super) async fn run(mut context: Context<'_>, args: args::History) -> Result
     context.form.check()?;
     let since = history::since(args.since.as_deref())?;
     let environment = context.environment()?;
-    let opening = context.open_environment(&environment)?;
-    let reporter = context.reporter;
-    let world = opening.wait(&|event| reporter.event(event)).await?;
+    let session = context.session(&environment).await?;
     let limit = usize::from(args.limit);
-    let past = history::read(&world.google, &environment, since, user.as_ref(), limit).await?;
-    let code = reporter.history(&environment, &past);
-    world.close().await?;
-    Ok(code)
+    let past = history::read(&session, since, user.as_ref(), limit).await;
+    let code = past.map(|past| context.reporter.history(&environment, &past));
+    close(context.reporter, session).await;
+    code
 }

@@ -1,19 +1,24 @@
 //! `local …`: the embedded environment on this machine.
 
-use crate::args::Local;
-use crate::config::{Environment, Place};
-use crate::error::CliError;
-use crate::prompt::Interrupt;
-use crate::world::{self, World};
+use std::path::Path;
 
-use super::Context;
+use quill_admin_local::LocalError;
+
+use crate::args::Local;
+use crate::config::Environment;
+use crate::error::CliError;
+use crate::flow::point_of_no_return::PointOfNoReturn;
+use crate::session::{Session, local};
+
+use super::context::Context;
+use super::guard::{Guard, close};
 
 pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, CliError> {
-    let environment = emulated(&context)?;
-    let state = world::local::state_dir(&environment)?;
+    let environment = embedded(&context)?;
+    let state = environment.state_dir().map(Path::to_owned).ok_or_else(|| not_embedded(&environment))?;
     match args {
         Local::Status => {
-            let status = quill_admin_local::status(&state).map_err(world::local::error)?;
+            let status = quill_admin_local::status(&state).map_err(local::error)?;
             let contents = if status.exists && !status.in_use {
                 Some(count(&context, &environment).await?)
             } else {
@@ -30,7 +35,13 @@ pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, Cli
                     return Err(CliError::usage("not confirmed; nothing was deleted"));
                 }
             }
-            let existed = quill_admin_local::reset(&state).map_err(world::local::error)?;
+            match quill_admin_local::status(&state) {
+                // What is refused is not announced.
+                Ok(found) if found.in_use => {}
+                Err(LocalError::NotOurs { .. }) => {}
+                found => context.reporter.local_resetting(&state, found.ok().map(|found| found.bytes)),
+            }
+            let existed = quill_admin_local::reset(&state).map_err(local::error)?;
             Ok(context.reporter.local_reset(&state, existed))
         }
         Local::Serve => serve(&context, &environment).await,
@@ -38,7 +49,7 @@ pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, Cli
 }
 
 /// The environment that `local` is about: that of `--env`, or the file's only emulated one.
-fn emulated(context: &Context<'_>) -> Result<Environment, CliError> {
+fn embedded(context: &Context<'_>) -> Result<Environment, CliError> {
     let config = context.config()?;
     if let Some(name) = &context.global.env {
         return config.environment(name);
@@ -46,50 +57,56 @@ fn emulated(context: &Context<'_>) -> Result<Environment, CliError> {
     let names: Vec<String> = config.names().map(str::to_owned).collect();
     for name in names {
         let environment = config.environment(&name)?;
-        if matches!(environment.place, Place::Embedded { .. }) {
+        if environment.is_embedded() {
             return Ok(environment);
         }
     }
     Err(CliError::usage(format!("{} has no environment with \"emulated: true\"", config.path().display())))
 }
 
-async fn open(context: &Context<'_>, environment: &Environment) -> Result<World, CliError> {
-    context.questions.end();
-    World::open(environment, context.process, None, context.global.runner)?
-        .wait(&|event| context.reporter.event(event))
-        .await
+fn not_embedded(environment: &Environment) -> CliError {
+    CliError::usage(format!("environment \"{}\" is not an emulated one", environment.name))
+}
+
+async fn open(
+    context: &Context<'_>,
+    guard: &mut Guard,
+    environment: &Environment,
+) -> Result<Session, CliError> {
+    let opening = Box::pin(context.session(environment));
+    guard.run(&PointOfNoReturn::new("nothing was changed"), opening).await
 }
 
 async fn count(
     context: &Context<'_>,
     environment: &Environment,
 ) -> Result<quill_admin_local::Contents, CliError> {
-    let world = open(context, environment).await?;
-    let contents = match world.local() {
-        Some(local) => local.contents().await.map_err(world::local::error),
-        None => Err(CliError::usage("this environment is not an emulated one")),
+    let session = open(context, &mut context.guard(), environment).await?;
+    let contents = match session.local() {
+        Some(local) => local.contents().await.map_err(local::error),
+        None => Err(not_embedded(environment)),
     };
-    world.close().await?;
+    close(context.reporter, session).await;
     contents
 }
 
 /// Runs until Ctrl-C, or until stdin is closed when it is a pipe: so that a program that started
 /// this one need not stop it.
 async fn serve(context: &Context<'_>, environment: &Environment) -> Result<u8, CliError> {
-    let mut interrupt = Interrupt::listen();
-    let world = open(context, environment).await?;
-    if let Some(local) = world.local() {
-        context.reporter.local_serving(local.endpoint(), local.database_url());
+    let mut guard = context.guard();
+    let session = open(context, &mut guard, environment).await?;
+    if let Some(local) = session.local() {
+        context.reporter.local_serving(local.endpoint(), local.database_url(), local.control_token());
     }
-    if context.process.stdin_is_terminal {
-        interrupt.wait().await;
-    } else {
-        tokio::select! {
-            _ = interrupt.wait() => {}
-            () = stdin_closed() => {}
+    tokio::select! {
+        _ = guard.stopped() => {}
+        () = stdin_closed(), if !context.process.stdin_is_terminal => {
+            guard.tell("stdin has come to its end, and `local serve` ends with it");
         }
+        // Nobody can know where it listens; that it could not be written has been told.
+        () = context.reporter.stdout_lost() => {}
     }
-    world.close().await?;
+    close(context.reporter, session).await;
     Ok(0)
 }
 

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use quill_admin_contract::ExitCode;
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use super::Context;
+use super::context::Context;
 use crate::args::Login;
 use crate::error::CliError;
 use crate::events::Event;
-use crate::prompt::Interrupt;
-use crate::world;
+use crate::flow::point_of_no_return::PointOfNoReturn;
+use crate::session::sign_in;
 
 /// gcloud gets the Ctrl-C of its terminal, too; this is how long it has for that.
 const GCLOUD_ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// The same Ctrl-C reaches both at once: how much later than gcloud's end our own signal can be noticed.
+const SIGNAL_WITHIN: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(context: &Context<'_>, args: &Login) -> Result<u8, CliError> {
     if !context.form.attended() {
@@ -27,9 +30,7 @@ pub(super) async fn run(context: &Context<'_>, args: &Login) -> Result<u8, CliEr
                  GOOGLE_APPLICATION_CREDENTIALS",
             ));
     }
-    // Before the questions' own listener goes: no Ctrl-C falls between the two.
-    let mut interrupt = Interrupt::listen();
-    context.questions.end();
+    let mut guard = context.guard();
     let mut gcloud = Command::new("gcloud")
         .args(["auth", "login"])
         .args(args.no_browser.then_some("--no-launch-browser"))
@@ -38,25 +39,35 @@ pub(super) async fn run(context: &Context<'_>, args: &Login) -> Result<u8, CliEr
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| not_started(&error))?;
-    let status = tokio::select! {
-        // Whoever presses Ctrl-C ends both: that gcloud failed is then no news.
-        biased;
-        _ = interrupt.wait() => {
-            // Dropped with this function, it is killed if it did not end by itself.
-            let _ = timeout(GCLOUD_ENDS_WITHIN, gcloud.wait()).await;
-            return Err(CliError::new(ExitCode::Interrupted, "interrupted; the sign-in is as it was"));
+    let ended = async {
+        let status = gcloud.wait().await.map_err(|error| failed(&error.to_string()))?;
+        if !status.success() {
+            // Ctrl-C ends both, and its end can be noticed before our own signal.
+            sleep(SIGNAL_WITHIN).await;
         }
-        status = gcloud.wait() => status,
+        Ok(status)
     };
-    let status = status.map_err(|error| failed(&error.to_string()))?;
+    let status = match guard.run(&PointOfNoReturn::new("the sign-in is as it was"), ended).await {
+        // Whoever presses Ctrl-C ends both: gcloud may have been done by then, or has ended without a change.
+        Err(error) if guard.has_left() => match timeout(GCLOUD_ENDS_WITHIN, gcloud.wait()).await {
+            Ok(Ok(status)) if status.success() => status,
+            Ok(Ok(_)) => return Err(error),
+            // Dropped with this function, it is killed. A signal that is for this program alone does not reach it.
+            Ok(Err(_)) | Err(_) => {
+                return Err(CliError::interrupted("whether somebody was signed in is not known")
+                    .hint("see who is signed in: quill-admin whoami"));
+            }
+        },
+        ended => ended?,
+    };
     if !status.success() {
         return Err(failed(&status.to_string()));
     }
-    let named = world::named(context.process, context.global.access_token_file.as_deref());
+    let named = sign_in::named(context.process, context.global.access_token_file.as_deref());
     if let Some(named) = named.named() {
         context.reporter.event(Event::Trouble(format!("as long as it is named, {named} goes first")));
     }
-    let account = world::gcloud(context.process).gcloud_account();
+    let account = sign_in::gcloud(context.process).gcloud_account();
     Ok(context.reporter.signed_in(account.as_deref()))
 }
 

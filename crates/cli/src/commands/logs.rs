@@ -1,47 +1,60 @@
 //! `logs`: what an execution has printed.
 
-use quill_admin_cloud::{ExecutionName, LogSource};
-use quill_admin_contract::ExitCode;
+use std::sync::Arc;
 
-use super::Context;
+use quill_admin_cloud::{ExecutionName, LogSource};
+
+use super::context::Context;
+use super::guard::close;
 use crate::args;
 use crate::error::CliError;
-use crate::events::Event;
+use crate::events::{Emit, Event};
 use crate::flow::follow::follow_log;
+use crate::flow::point_of_no_return::PointOfNoReturn;
 use crate::flow::run::find;
-use crate::prompt::Interrupt;
+use crate::session::Session;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::Logs) -> Result<u8, CliError> {
-    let (environment, world) = context.world_of(&args.execution).await?;
+    let session = context.session_of(&args.execution).await?;
+    let code = show(&session, &context, &args).await;
+    close(context.reporter, session).await;
+    code
+}
+
+async fn show(session: &Session, context: &Context<'_>, args: &args::Logs) -> Result<u8, CliError> {
     let reporter = context.reporter;
-    let name = ExecutionName { job: environment.job.clone(), id: args.execution.clone() };
-    let found =
-        if args.follow { Some(find(&world.google, &environment, &args.execution).await) } else { None };
+    let name = ExecutionName { job: session.environment().job.clone(), id: args.execution.clone() };
+    let found = if args.follow { Some(find(session, &args.execution).await) } else { None };
     if let Some(Ok(execution)) = found {
-        let mut interrupt = Interrupt::listen();
-        context.questions.end();
-        let emit = |event| match event {
-            Event::Log(entry) => reporter.logs(&name, &[entry]),
-            Event::Trouble(_) | Event::Detail(_) => reporter.event(event),
-            // What a log says of it is enough.
-            _ => {}
+        let mut guard = context.guard();
+        let emit: Emit = {
+            let (reporter, name) = (Arc::clone(reporter), name.clone());
+            Arc::new(move |event| match event {
+                Event::Log(entry) => reporter.logs(&name, &[entry]),
+                Event::Trouble(_) | Event::Detail(_) => reporter.event(event),
+                // What a log says of it is enough.
+                _ => {}
+            })
         };
-        tokio::select! {
-            followed = follow_log(&world.google, execution, &emit) => followed?,
-            _ = interrupt.wait() => {
-                return Err(CliError::new(ExitCode::Interrupted, "interrupted; the task is not affected"));
+        let followed = session.with_emit(emit);
+        let work = async {
+            tokio::select! {
+                biased;
+                followed = follow_log(&followed, execution) => Ok(followed?),
+                // Nobody reads on, or nothing can be written any more, which has been told.
+                () = reporter.stdout_lost() => Ok(()),
             }
-        }
+        };
+        guard.run(&PointOfNoReturn::new("the task is not affected"), Box::pin(work)).await?;
     } else {
         // What Cloud Run has forgotten is over, and may still be in the log.
-        let mut entries = world.google.whole_log(&name).await?;
+        let mut entries = session.google().whole_log(&name).await?;
         entries.retain(|entry| entry.source != LogSource::Other);
         if entries.is_empty() {
             // Nothing printed, or no such execution: the second is worth saying.
-            find(&world.google, &environment, &args.execution).await?;
+            find(session, &args.execution).await?;
         }
         reporter.logs(&name, &entries);
     }
-    world.close().await?;
     Ok(0)
 }

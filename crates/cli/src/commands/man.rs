@@ -3,17 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use clap::CommandFactory as _;
-
-use super::Context;
-use crate::args::{Cli, Man};
+use super::context::Context;
+use crate::args::{self, Man};
 use crate::error::CliError;
+use crate::task_command::TaskCommand;
 
-pub(super) fn run(context: &Context<'_>, args: &Man) -> Result<u8, CliError> {
+pub(super) fn run(context: &Context<'_>, tasks: &[TaskCommand], args: &Man) -> Result<u8, CliError> {
     let folder = context.process.cwd.join(&args.folder);
     let mut pages = Vec::new();
     // Without "help" and the help of each command once more.
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let mut command = args::command(tasks).disable_help_subcommand(true);
     command.build();
     fs::create_dir_all(&folder)
         .and_then(|()| write(&command, &folder, &mut pages))

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use quill_admin_cloud::{PERMISSIONS, Purpose};
 
-use super::Context;
+use super::context::Context;
 use crate::args::{Page, Reference};
 use crate::config;
 

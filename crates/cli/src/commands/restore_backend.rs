@@ -1,22 +1,19 @@
 //! `restore-backend`: gives the backend service its own image back.
 
-use quill_admin_contract::ExitCode;
 use quill_admin_image::Engine;
 
-use super::Context;
+use super::context::Context;
 use crate::args;
-use crate::config::Place;
 use crate::error::CliError;
-use crate::flow::build::registry_token;
+use crate::flow::point_of_no_return::PointOfNoReturn;
 use crate::flow::restore::{self, Source};
-use crate::prompt::Interrupt;
 use crate::report::RestoreReport;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) -> Result<u8, CliError> {
     context.need_environment();
     context.form.check()?;
     let environment = context.environment()?;
-    if matches!(environment.place, Place::Embedded { .. }) {
+    if !environment.has_surroundings() {
         return Err(CliError::usage(format!("environment \"{}\" has no backend service", environment.name)));
     }
     let backend = restore::backend(&environment)?;
@@ -27,14 +24,9 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
         Some(folder) => Some(Source::read(&context.process.cwd.join(folder), backend)?),
         None => None,
     };
-    let opening = context.open_environment(&environment)?;
+    let session = context.session(&environment).await?;
     let reporter = context.reporter;
-    let emit = |event| reporter.event(event);
-    let world = opening.wait(&emit).await?;
-    let sign_in = world.sign_in.as_ref();
-    let token = registry_token(sign_in).await?;
-    let google = &world.google;
-    let mut found = restore::look(google, &environment, token.as_ref(), &emit).await?;
+    let mut found = restore::look(&session).await?;
     if let Some(source) = &source {
         found.candidate = Some(source.candidate(backend));
     } else if found.healthy && !args.force {
@@ -44,7 +36,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
         return Err(restore::no_candidate(&environment, found.passed_over));
     };
     let report = RestoreReport { environment: &environment, backend, found: &found, candidate: &candidate };
-    reporter.restore_plan(&report, args.dry_run);
+    reporter.restore_plan(&report, args.dry_run, context.form.asked());
     if args.dry_run {
         return Ok(0);
     }
@@ -54,37 +46,17 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
         }
         None => None,
     };
-    context.confirm(&environment, args.confirm.as_deref())?;
+    context.agree(&environment, args.confirm.as_deref(), false)?;
 
-    // Before the questions' own listener goes: no Ctrl-C falls between the two.
-    let mut interrupt = Interrupt::listen();
-    context.questions.end();
+    let mut guard = context.guard();
     reporter.begin();
-    let interrupted = |told: &str| CliError::new(ExitCode::Interrupted, format!("interrupted; {told}"));
-    let prepare = async {
+    let point = PointOfNoReturn::new("the service is as it was, nothing was deployed");
+    let work = Box::pin(async {
         if let Some((source, engine)) = builder {
-            let no_cache = args.no_cache;
-            candidate =
-                restore::build(&environment, source, &found, &engine, sign_in, no_cache, &emit).await?;
+            candidate = restore::build(&session, source, &found, &engine, args.no_cache).await?;
         }
-        restore::unchanged(google, &environment, &found.service).await
-    };
-    let before = tokio::select! {
-        prepared = prepare => prepared?,
-        _ = interrupt.wait() => {
-            return Err(interrupted("the service is as it was, nothing was deployed"));
-        }
-    };
-    // Not to be broken off: its answer comes soon, and says what can be said then.
-    let image = &candidate.image;
-    let certain = restore::change(google, &environment, &before, image, &emit).await?;
-    let service = tokio::select! {
-        ready = restore::wait(google, &environment, &before, image, certain, &emit) => ready?,
-        _ = interrupt.wait() => {
-            let given = restore::given(image, certain);
-            let told = interrupted(&format!("{given}, and Cloud Run goes on without this program"));
-            return Err(restore::look_again(&environment, told));
-        }
-    };
+        restore::deploy(&session, &found.service, &candidate.image, &point).await
+    });
+    let service = guard.run(&point, work).await?;
     Ok(reporter.restored(&environment, &service, true))
 }

@@ -1,7 +1,6 @@
 //! `whoami`: who calls, and which permissions are missing.
 
-use super::Context;
-use crate::config::Place;
+use super::context::Context;
 use crate::error::CliError;
 use crate::report::WhoamiReport;
 
@@ -9,7 +8,7 @@ pub(super) async fn run(mut context: Context<'_>) -> Result<u8, CliError> {
     context.need_environment();
     context.form.check()?;
     let environment = context.environment()?;
-    if matches!(environment.place, Place::Embedded { .. }) {
+    if !environment.has_surroundings() {
         return Ok(context.reporter.whoami(&WhoamiReport {
             environment: &environment,
             account: None,
@@ -17,14 +16,16 @@ pub(super) async fn run(mut context: Context<'_>) -> Result<u8, CliError> {
             granted: None,
         }));
     }
-    let opening = context.open_environment(&environment)?;
-    let world = opening.wait(&|event| context.reporter.event(event)).await?;
-    let granted = world.google.granted(&environment.job, environment.state_lock.as_ref()).await?;
-    let account = world.account().await;
+    let session = context.session(&environment).await?;
+    let (granted, account) = tokio::join!(
+        session.google().granted(&environment.job, environment.state_lock.as_ref()),
+        session.account(),
+    );
+    let granted = granted?;
     Ok(context.reporter.whoami(&WhoamiReport {
         environment: &environment,
         account: account.as_deref(),
-        sign_in: world.sign_in.as_ref(),
+        sign_in: session.sign_in(),
         granted: Some(&granted),
     }))
 }

@@ -1,13 +1,14 @@
 //! One environment, resolved: every placeholder replaced, every name checked.
 
-use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use quill_admin_cloud::{Egress, Endpoints, JobName, ObjectName, ProjectId, Region, ResourceId, ServiceName};
+use quill_admin_cloud::{
+    Egress, Endpoints, JobName, ObjectName, ProjectId, Region, ResourceId, ServiceName, is_on_loopback,
+};
 use quill_admin_image::Repository;
 
-use super::Config;
-use super::file::{Entry, Settings};
+use super::file::{Entry, File};
+use super::source::Source;
 use crate::error::CliError;
 
 /// Where one set of commands goes.
@@ -15,14 +16,17 @@ use crate::error::CliError;
 pub struct Environment {
     /// Its name in the file.
     pub name: String,
+    /// The file.
+    pub source: Source,
     /// The job that runs tasks.
     pub job: JobName,
     /// The admin image's repository.
     pub image: Repository,
     /// Asks to be confirmed by name before anything is started.
     pub protected: bool,
-    /// What is behind it.
-    pub place: Place,
+    /// What is behind it. Only `session/` and this module look at it: everybody else asks the questions
+    /// below.
+    pub(crate) place: Place,
     /// Name of the database.
     pub database_name: String,
     /// User the executor connects as.
@@ -63,7 +67,7 @@ pub struct Backend {
 
 /// What stands behind an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// Google Cloud.
     GoogleCloud,
     /// Something that speaks Google Cloud's APIs at these addresses, on this machine.
@@ -75,10 +79,76 @@ pub enum Place {
     },
 }
 
+impl Environment {
+    /// Whether it is started by this program, on this machine.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.state_dir().is_some()
+    }
+
+    /// Where the embedded environment keeps its state; `None` for every other.
+    #[must_use]
+    pub fn state_dir(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Embedded { state } => Some(state),
+            Place::GoogleCloud | Place::Endpoints(_) => None,
+        }
+    }
+
+    /// Whether a task goes on when this program ends.
+    #[must_use]
+    pub fn outlives_us(&self) -> bool {
+        !self.is_embedded()
+    }
+
+    /// Whether there is anything around its job: a project, permissions, a registry, the application's own
+    /// service.
+    #[must_use]
+    pub fn has_surroundings(&self) -> bool {
+        !self.is_embedded()
+    }
+
+    /// Whether its images are pushed to a registry; otherwise they stay in this machine's Docker engine.
+    #[must_use]
+    pub fn builds_to_registry(&self) -> bool {
+        !self.is_embedded()
+    }
+
+    /// Whether anything of a task leaves this machine.
+    #[must_use]
+    pub fn leaves_this_machine(&self) -> bool {
+        !self.place.is_on_this_machine()
+    }
+
+    /// Where its tasks go, in words.
+    #[must_use]
+    pub fn whereabouts(&self) -> String {
+        match &self.place {
+            Place::GoogleCloud => format!("project {}, {}", self.job.project, self.job.region),
+            Place::Endpoints(endpoints) => {
+                let url = endpoints.run.as_deref().or(endpoints.logging.as_deref()).unwrap_or_default();
+                format!("project {} at {url}", self.job.project)
+            }
+            Place::Embedded { state } => format!("embedded, on this machine; state in {}", state.display()),
+        }
+    }
+}
+
 impl Place {
+    /// Whether every service is at an address of this machine.
+    pub(crate) fn is_on_this_machine(&self) -> bool {
+        match self {
+            Self::Endpoints(endpoints) => {
+                endpoints.each().all(|endpoint| endpoint.is_some_and(is_on_loopback))
+            }
+            Self::Embedded { .. } => true,
+            Self::GoogleCloud => false,
+        }
+    }
+
     /// Where its services are, as far as that is not Google's own place.
     #[must_use]
-    pub fn endpoints(&self) -> Endpoints {
+    pub(crate) fn endpoints(&self) -> Endpoints {
         match self {
             Self::Endpoints(endpoints) => (**endpoints).clone(),
             Self::GoogleCloud | Self::Embedded { .. } => Endpoints::default(),
@@ -90,14 +160,17 @@ impl Place {
 const EMULATED_PROJECT: &str = "quill-medical-local";
 
 pub(super) fn resolve(
-    config: &Config,
+    whole: &File,
+    source: &Source,
     name: &str,
-    defaults: &Settings,
     entry: &Entry,
 ) -> Result<Environment, CliError> {
-    let at = |what: String| {
-        CliError::usage(format!("{}: environment \"{}\": {what}", config.path.display(), name.escape_debug()))
+    let defaults = &whole.defaults;
+    let at_key = |key: &str, what: String| {
+        let place = whole.place(name, key);
+        CliError::usage(format!("{place}: environment \"{}\": {what}", name.escape_debug()))
     };
+    let at = |what: String| at_key("", what);
     let missing = |key: &str| at(format!("the key \"{key}\" is missing, here and in defaults"));
 
     let project: ProjectId = match (&entry.project, entry.emulated) {
@@ -116,7 +189,7 @@ pub(super) fn resolve(
         own.as_ref().or(default.as_ref()).map(|text| fill(text)).ok_or_else(|| missing(key))
     };
     let resource = |key: &str, text: String| {
-        text.parse::<ResourceId>().map_err(|error| at(format!("key \"{key}\": {error}")))
+        text.parse::<ResourceId>().map_err(|error| at_key(key, format!("key \"{key}\": {error}")))
     };
 
     let job = resource("job", text("job", &entry.job, &defaults.job)?)?;
@@ -124,7 +197,7 @@ pub(super) fn resolve(
         own.as_ref().or(default.as_ref()).map(|text| fill(text)).filter(|text| !text.is_empty())
     };
     let repository = |key: &str, text: String| {
-        text.parse::<Repository>().map_err(|error| at(format!("key \"{key}\": {error}")))
+        text.parse::<Repository>().map_err(|error| at_key(key, format!("key \"{key}\": {error}")))
     };
     let network = (&entry.network, &defaults.network);
     let connector = optional(&network.0.connector, &network.1.connector)
@@ -134,10 +207,13 @@ pub(super) fn resolve(
         .map(|text| match text.as_str() {
             "private-ranges-only" => Ok(Egress::PrivateRangesOnly),
             "all-traffic" => Ok(Egress::AllTraffic),
-            other => Err(at(format!(
-                "key \"network.egress\": \"{}\" is neither private-ranges-only nor all-traffic",
-                other.escape_debug()
-            ))),
+            other => Err(at_key(
+                "network.egress",
+                format!(
+                    "key \"network.egress\": \"{}\" is neither private-ranges-only nor all-traffic",
+                    other.escape_debug()
+                ),
+            )),
         })
         .transpose()?;
     let (own, default) = (&entry.backend, &defaults.backend);
@@ -164,10 +240,9 @@ pub(super) fn resolve(
         (None, None) => None,
         (None, Some(_)) => return Err(missing("terraform_state.bucket")),
         (Some(_), None) => return Err(missing("terraform_state.lock")),
-        (Some(bucket), Some(lock)) => Some(
-            ObjectName::new(&bucket, &lock)
-                .map_err(|error| at(format!("key \"terraform_state\": {error}")))?,
-        ),
+        (Some(bucket), Some(lock)) => Some(ObjectName::new(&bucket, &lock).map_err(|error| {
+            at_key("terraform_state.bucket", format!("key \"terraform_state\": {error}"))
+        })?),
     };
     let (own, default) = (&entry.database, &defaults.database);
     let instance = optional(&own.instance, &default.instance)
@@ -176,9 +251,10 @@ pub(super) fn resolve(
     let secret = text("database.password_secret", &own.password_secret, &default.password_secret)?;
     Ok(Environment {
         name: name.to_owned(),
+        source: source.clone(),
         image: repository("image", text("image", &entry.image, &defaults.image)?)?,
         protected: entry.protected,
-        place: place(config, entry).map_err(at)?,
+        place: place(&source.path, entry).map_err(|what| at_key("endpoint", what))?,
         database_name: text("database.name", &own.name, &default.name)?,
         database_user: text("database.user", &own.user, &default.user)?,
         password_secret: resource("database.password_secret", secret)?,
@@ -193,7 +269,7 @@ pub(super) fn resolve(
     })
 }
 
-fn place(config: &Config, entry: &Entry) -> Result<Place, String> {
+fn place(path: &Path, entry: &Entry) -> Result<Place, String> {
     let of =
         |own: &Option<String>| own.as_ref().or(entry.endpoint.as_ref()).map(|url| endpoint(url)).transpose();
     let endpoints = Endpoints {
@@ -213,7 +289,7 @@ fn place(config: &Config, entry: &Entry) -> Result<Place, String> {
             Err("an emulated environment brings its own endpoints; remove \"endpoint\"".to_owned())
         }
         (true, false) => {
-            let beside = config.path.parent().unwrap_or(config.path.as_ref());
+            let beside = path.parent().unwrap_or(path);
             Ok(Place::Embedded { state: beside.join(".quill-admin").join("local") })
         }
         (false, true) => Ok(Place::Endpoints(Box::new(endpoints))),
@@ -227,17 +303,19 @@ fn endpoint(url: &str) -> Result<String, String> {
     let Ok(parsed) = url::Url::parse(url) else {
         return refused("not a URL such as http://127.0.0.1:8085");
     };
-    let loopback = match parsed.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(url::Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => false,
-    };
+    let loopback = parsed.host().is_some_and(|host| quill_admin_cloud::is_loopback(&host));
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return refused("a user name or password has no place in it");
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return refused("it ends with the host, the port or a path");
+    }
     match parsed.scheme() {
         "https" if parsed.host().is_some() => {}
         "http" if loopback => {}
         "http" => return refused("plain HTTP is allowed for this machine's own addresses only; use https"),
         _ => return refused("not a URL such as http://127.0.0.1:8085"),
     }
-    Ok(url.trim_end_matches('/').to_owned())
+    // As it was understood here: other readers of addresses might see another host in it.
+    Ok(parsed.as_str().trim_end_matches('/').to_owned())
 }

@@ -1,120 +1,48 @@
-//! The file as it is written. Unknown keys and wrong types are refused where they stand.
+//! The file as it is written. Unknown keys, wrong types and names that are none are refused where they stand.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use quill_admin_cloud::{ProjectId, Region};
-use serde::Deserialize;
-use serde_saphyr::Error as YamlError;
+use quill_admin_contract::invisible::invisible;
+use quill_admin_yaml::{Mistake, Node, Place, Value};
 
+use super::yaml;
 use crate::error::CliError;
-use crate::hints::nearest;
 
 /// The whole file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 pub(super) struct File {
-    #[serde(default)]
     pub(super) defaults: Settings,
     pub(super) environments: IndexMap<String, Entry>,
+    path: PathBuf,
+    places: Places,
 }
 
-/// What an environment may set, and `defaults` for all of them. Texts may hold `{env}`, `{project}`
-/// and `{region}`.
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Settings {
-    pub(super) region: Option<Region>,
-    pub(super) job: Option<String>,
-    pub(super) image: Option<String>,
-    pub(super) service_account: Option<String>,
-    #[serde(default)]
-    pub(super) backend: Backend,
-    #[serde(default)]
-    pub(super) database: Database,
-    #[serde(default)]
-    pub(super) network: Network,
-    #[serde(default)]
-    pub(super) terraform_state: TerraformState,
+/// Where each key stands, by its path from the top of the file on, as in `environments.staging.job`.
+type Places = HashMap<String, Place>;
+
+impl File {
+    /// The file, and where in it an environment's key stands: its own, or the one in `defaults`, or else
+    /// the environment.
+    pub(super) fn place(&self, environment: &str, key: &str) -> String {
+        let own = format!("{ENVIRONMENTS}.{environment}");
+        let place = [format!("{own}.{key}"), format!("{DEFAULTS}.{key}"), own];
+        match place.iter().find_map(|path| self.places.get(path)) {
+            Some(place) => format!("{}:{place}", self.path.display()),
+            None => self.path.display().to_string(),
+        }
+    }
 }
 
-/// One environment: its own keys, and anything of [`Settings`]. (Spelt out rather than flattened:
-/// serde cannot refuse unknown keys through a flattened field.)
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Entry {
-    pub(super) project: Option<ProjectId>,
-    #[serde(default)]
-    pub(super) protected: bool,
-    #[serde(default)]
-    pub(super) emulated: bool,
-    pub(super) impersonate_service_account: Option<String>,
-    pub(super) endpoint: Option<String>,
-    #[serde(default)]
-    pub(super) endpoints: EndpointsEntry,
+const DEFAULTS: &str = "defaults";
+const ENVIRONMENTS: &str = "environments";
 
-    pub(super) region: Option<Region>,
-    pub(super) job: Option<String>,
-    pub(super) image: Option<String>,
-    pub(super) service_account: Option<String>,
-    #[serde(default)]
-    pub(super) backend: Backend,
-    #[serde(default)]
-    pub(super) database: Database,
-    #[serde(default)]
-    pub(super) network: Network,
-    #[serde(default)]
-    pub(super) terraform_state: TerraformState,
-}
-
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct EndpointsEntry {
-    pub(super) run: Option<String>,
-    pub(super) logging: Option<String>,
-    pub(super) sql: Option<String>,
-    pub(super) artifact_registry: Option<String>,
-    pub(super) resource_manager: Option<String>,
-    pub(super) user_info: Option<String>,
-    pub(super) iam_credentials: Option<String>,
-    pub(super) secret_manager: Option<String>,
-    pub(super) service_usage: Option<String>,
-    pub(super) storage: Option<String>,
-}
-
-macro_rules! section {
-    ($name:ident { $($field:ident),+ }) => {
-        #[derive(Debug, Default, Clone, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub(super) struct $name { $(pub(super) $field: Option<String>),+ }
-    };
-}
-
-section!(Backend { service, image, tag, dockerfile, target });
-section!(Database { instance, name, user, password_secret });
-section!(Network { connector, egress });
-section!(TerraformState { bucket, lock });
-
-/// Reads the text; errors name file, line and column, and the key that was probably meant.
-pub(super) fn parse(path: &Path, text: &str) -> Result<File, CliError> {
-    serde_saphyr::from_str::<File>(text).map_err(|error| {
-        let error = error.without_snippet();
-        let place = error.location().map_or_else(
-            || path.display().to_string(),
-            |location| format!("{}:{}:{}", path.display(), location.line(), location.column()),
-        );
-        let (what, near) = match error {
-            YamlError::SerdeUnknownField { field, expected, .. } => (
-                format!("unknown key \"{}\"; allowed here: {}", field.escape_debug(), expected.join(", ")),
-                nearest(field, expected.iter().copied()).map(str::to_owned),
-            ),
-            YamlError::SerdeMissingField { field, .. } => (format!("the key \"{field}\" is missing"), None),
-            YamlError::SerdeInvalidType { unexpected, expected, .. } => {
-                (format!("expected {expected}, found {unexpected}"), None)
-            }
-            other => (message_only(other), None),
-        };
-        let error = CliError::usage(format!("{place}: {what}"));
+/// Reads a file's content; errors name file, line and column, and the key that was probably meant.
+pub(super) fn parse(path: &Path, bytes: impl AsRef<[u8]>) -> Result<File, CliError> {
+    file(path, bytes.as_ref()).map_err(|Mistake { place, what, near }| {
+        let error = CliError::usage(format!("{}:{place}: {what}", path.display()));
         match near {
             Some(near) => error.hint(format!("did you mean \"{near}\"?")),
             None => error,
@@ -122,9 +50,304 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<File, CliError> {
     })
 }
 
-/// The message without the place, which stands in front already.
-fn message_only(error: &YamlError) -> String {
-    let text = error.to_string();
-    let first = text.lines().next().unwrap_or_default();
-    first.split(" at line ").next().unwrap_or(first).to_owned()
+fn file(path: &Path, bytes: &[u8]) -> Result<File, Mistake> {
+    let top = yaml::read(bytes)?;
+    let mut places = Places::new();
+    let at = |key: &str, place| At { key: key.to_owned(), path: key.to_owned(), place };
+    if let Value::Nothing = top.value {
+        return Err(Mistake::new(top.place, "the file is empty; it needs the key \"environments\""));
+    }
+    let (mut defaults, mut environments) = (Settings::default(), None);
+    for (name, key, value) in keys(&top, &at("the file", top.place))? {
+        let at = at(name, key);
+        places.insert(at.path.clone(), key);
+        match name {
+            DEFAULTS => defaults = Settings::read(value, &at, &mut places)?,
+            ENVIRONMENTS => environments = Some(entries(value, &at, &mut places)?),
+            _ => return Err(unknown(name, key, &[DEFAULTS, ENVIRONMENTS])),
+        }
+    }
+    let Some(environments) = environments else {
+        return Err(Mistake::new(top.place, "the key \"environments\" is missing"));
+    };
+    Ok(File { defaults, environments, path: path.to_owned(), places })
+}
+
+/// The environments, by name.
+fn entries(node: &Node, at: &At, places: &mut Places) -> Result<IndexMap<String, Entry>, Mistake> {
+    let empty = || Mistake::new(at.place, "there is no environment in \"environments\"; name at least one");
+    let mut environments = IndexMap::new();
+    if let Value::Nothing = node.value {
+        return Err(empty());
+    }
+    for (name, key, value) in keys(node, at)? {
+        if !is_environment_name(name) {
+            return Err(Mistake::new(
+                key,
+                format!(
+                    "\"{}\" is not the name of an environment: it has up to 63 letters (a to z, A to Z), digits, \
+                     hyphens, underscores and dots, and begins with a letter or a digit",
+                    name.escape_debug()
+                ),
+            ));
+        }
+        let path = format!("{}.{name}", at.path);
+        places.insert(path.clone(), key);
+        if let Value::Nothing = value.value {
+            return Err(Mistake::new(
+                key,
+                format!(
+                    "environment \"{name}\" has nothing in it; give it a \"project\", or \"emulated: true\""
+                ),
+            ));
+        }
+        let at = At { key: format!("environment \"{name}\""), path, place: key };
+        environments.insert(name.to_owned(), Entry::read(value, &at, places)?);
+    }
+    if environments.is_empty() {
+        return Err(empty());
+    }
+    Ok(environments)
+}
+
+/// Names go into commands to paste, headings and completions: no other character does anything there.
+fn is_environment_name(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// A key, and where it stands.
+struct At {
+    /// Its name, or what holds keys, in words.
+    key: String,
+    /// Its path from the top of the file on.
+    path: String,
+    place: Place,
+}
+
+impl At {
+    fn inner(&self, name: &str, place: Place) -> Self {
+        Self { key: name.to_owned(), path: format!("{}.{name}", self.path), place }
+    }
+
+    /// A mistake about the value of this key: `rule` completes "the key … ".
+    fn wrong(&self, node: &Node, rule: &str) -> Mistake {
+        match &node.value {
+            // Nothing has no place of its own.
+            Value::Nothing => Mistake::new(
+                self.place,
+                format!("the key \"{}\" has no value; it {rule}, or is left out", self.key),
+            ),
+            other => {
+                Mistake::new(node.place, format!("the key \"{}\" {rule}, not {}", self.key, other.what()))
+            }
+        }
+    }
+}
+
+/// The keys of a value with their values. No key is there twice, and each is a plain name.
+fn keys<'a>(node: &'a Node, at: &At) -> Result<Vec<(&'a str, Place, &'a Node)>, Mistake> {
+    let Value::Map(entries) = &node.value else {
+        return Err(match &node.value {
+            Value::Nothing => Mistake::new(
+                at.place,
+                format!("{} has nothing in it; give it keys, or leave it out", at.what()),
+            ),
+            other => Mistake::new(
+                node.place,
+                format!("{} holds keys with values (\"key: value\"), not {}", at.what(), other.what()),
+            ),
+        });
+    };
+    let mut keys: Vec<(&str, Place, &Node)> = Vec::new();
+    for (key, value) in entries {
+        let Value::Text(name) = &key.value else {
+            return Err(Mistake::new(key.place, format!("a key is a name, not {}", key.value.what())));
+        };
+        if let Some((_, first, _)) = keys.iter().find(|(known, ..)| known == name) {
+            return Err(Mistake::new(
+                key.place,
+                format!(
+                    "the key \"{}\" is there twice, here and at {first}; remove one",
+                    name.escape_debug()
+                ),
+            ));
+        }
+        keys.push((name, key.place, value));
+    }
+    Ok(keys)
+}
+
+impl At {
+    fn what(&self) -> String {
+        if self.key.contains(' ') { self.key.clone() } else { format!("the key \"{}\"", self.key) }
+    }
+}
+
+fn unknown(name: &str, place: Place, allowed: &[&'static str]) -> Mistake {
+    let what = format!("unknown key \"{}\"; allowed here: {}", name.escape_debug(), allowed.join(", "));
+    Mistake::new(place, what).near(name, allowed.iter().copied())
+}
+
+/// What the value of a key becomes.
+trait Read: Sized {
+    fn read(node: &Node, at: &At, places: &mut Places) -> Result<Self, Mistake>;
+}
+
+impl Read for Option<String> {
+    fn read(node: &Node, at: &At, _: &mut Places) -> Result<Self, Mistake> {
+        let text = match &node.value {
+            Value::Text(text) => text,
+            Value::Map(_) => {
+                return Err(at.wrong(node, "is a text (one that begins with a brace stands in quotes)"));
+            }
+            _ => return Err(at.wrong(node, "is a text")),
+        };
+        // By an escape in quotes, as in "\u202e".
+        if let Some((c, name)) = text.chars().find_map(|c| Some((c, invisible(c)?))) {
+            let what = format!(
+                "the key \"{}\" has a character in it that is not seen: {name} (U+{:04X}); remove it",
+                at.key,
+                u32::from(c)
+            );
+            return Err(Mistake::new(node.place, what));
+        }
+        Ok(Some(text.clone()))
+    }
+}
+
+impl Read for bool {
+    fn read(node: &Node, at: &At, _: &mut Places) -> Result<Self, Mistake> {
+        let text = match &node.value {
+            Value::Text(text) => text.to_ascii_lowercase(),
+            _ => String::new(),
+        };
+        match text.as_str() {
+            "true" | "yes" | "on" | "y" => Ok(true),
+            "false" | "no" | "off" | "n" => Ok(false),
+            _ => Err(at.wrong(node, "is true or false")),
+        }
+    }
+}
+
+macro_rules! names {
+    ($($name:ty),+) => {
+        $(impl Read for Option<$name> {
+            fn read(node: &Node, at: &At, places: &mut Places) -> Result<Self, Mistake> {
+                let text: Option<String> = Read::read(node, at, places)?;
+                text.map(|text| text.parse()).transpose().map_err(|error| {
+                    Mistake::new(node.place, format!("the key \"{}\": {error}", at.key))
+                })
+            }
+        })+
+    };
+}
+
+names!(ProjectId, Region);
+
+/// A struct whose fields are the keys of a value, all of which can be left out.
+macro_rules! keys {
+    ($(#[doc = $doc:literal])+ $name:ident { $($field:ident: $type:ty),+ $(,)? }) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Default, Clone)]
+        pub(super) struct $name { $(pub(super) $field: $type),+ }
+
+        impl Read for $name {
+            fn read(node: &Node, at: &At, places: &mut Places) -> Result<Self, Mistake> {
+                let mut this = Self::default();
+                for (name, key, value) in keys(node, at)? {
+                    let at = at.inner(name, key);
+                    places.insert(at.path.clone(), key);
+                    match name {
+                        $(stringify!($field) => this.$field = Read::read(value, &at, places)?,)+
+                        _ => return Err(unknown(name, key, &[$(stringify!($field)),+])),
+                    }
+                }
+                Ok(this)
+            }
+        }
+    };
+}
+
+keys! {
+    /// What an environment may set, and `defaults` for all of them. Texts may hold `{env}`, `{project}`
+    /// and `{region}`.
+    Settings {
+        region: Option<Region>,
+        job: Option<String>,
+        image: Option<String>,
+        service_account: Option<String>,
+        backend: Backend,
+        database: Database,
+        network: Network,
+        terraform_state: TerraformState,
+    }
+}
+
+keys! {
+    /// One environment: its own keys, and anything of [`Settings`].
+    Entry {
+        project: Option<ProjectId>,
+        protected: bool,
+        emulated: bool,
+        impersonate_service_account: Option<String>,
+        endpoint: Option<String>,
+        endpoints: EndpointsEntry,
+        region: Option<Region>,
+        job: Option<String>,
+        image: Option<String>,
+        service_account: Option<String>,
+        backend: Backend,
+        database: Database,
+        network: Network,
+        terraform_state: TerraformState,
+    }
+}
+
+keys! {
+    /// Addresses of single APIs.
+    EndpointsEntry {
+        run: Option<String>,
+        logging: Option<String>,
+        sql: Option<String>,
+        artifact_registry: Option<String>,
+        resource_manager: Option<String>,
+        user_info: Option<String>,
+        iam_credentials: Option<String>,
+        secret_manager: Option<String>,
+        service_usage: Option<String>,
+        storage: Option<String>,
+    }
+}
+
+keys! {
+    /// The application's own service.
+    Backend {
+        service: Option<String>,
+        image: Option<String>,
+        tag: Option<String>,
+        dockerfile: Option<String>,
+        target: Option<String>,
+    }
+}
+
+keys! {
+    /// The database.
+    Database {
+        instance: Option<String>,
+        name: Option<String>,
+        user: Option<String>,
+        password_secret: Option<String>,
+    }
+}
+
+keys! {
+    /// The job's way into the VPC network.
+    Network { connector: Option<String>, egress: Option<String> }
+}
+
+keys! {
+    /// Where the Terraform state is, and the lock on it.
+    TerraformState { bucket: Option<String>, lock: Option<String> }
 }

@@ -1,40 +1,54 @@
 //! `environments.yaml`: found, read, and turned into typed values.
 
+pub mod confirmed;
 mod environment;
 mod file;
 mod reference;
+mod source;
+mod yaml;
 
 use std::path::{Path, PathBuf};
 
-pub use environment::{Backend, Environment, Place};
+pub(crate) use environment::Place;
+pub use environment::{Backend, Environment};
 use file::File;
 pub use reference::page as reference_page;
+pub use source::{Origin, Source};
+
+use quill_admin_yaml::nearest;
 
 use crate::error::CliError;
-use crate::hints::nearest;
 use crate::process::Process;
-
-const FILE_NAME: &str = "environments.yaml";
 
 /// The environments of one file.
 #[derive(Debug)]
 pub struct Config {
     path: PathBuf,
     file: File,
+    source: Source,
 }
 
 impl Config {
     /// Finds and reads the file: `--config`, `QUILL_ADMIN_CONFIG`, the working folder and those above
     /// it, then `$XDG_CONFIG_HOME/quill-admin/`.
     pub fn load(process: &Process, given: Option<&Path>) -> Result<Self, CliError> {
-        let path = match given {
-            Some(path) => process.cwd.join(path),
-            None => find(process)?,
-        };
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| CliError::usage(format!("failed to read {}: {error}", path.display())))?;
-        let file = file::parse(&path, &text)?;
-        Ok(Self { path, file })
+        let (source, content) = Source::read(process, given)?;
+        let path = source.path.clone();
+        let file = file::parse(&path, &content)?;
+        Ok(Self { path, file, source })
+    }
+
+    /// Trusts these hosts with the sign-in, too.
+    #[must_use]
+    pub fn trusting(mut self, hosts: &[String]) -> Self {
+        self.source.trusted_hosts = hosts.to_vec();
+        self
+    }
+
+    /// The file, and how it was found.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.source
     }
 
     /// Where the file is.
@@ -63,7 +77,7 @@ impl Config {
 
     /// One environment, with everything resolved.
     pub fn environment(&self, name: &str) -> Result<Environment, CliError> {
-        let Some(settings) = self.file.environments.get(name) else {
+        let Some(entry) = self.file.environments.get(name) else {
             let names: Vec<&str> = self.names().collect();
             let error = CliError::usage(format!(
                 "unknown environment \"{}\"; {} has: {}",
@@ -76,27 +90,8 @@ impl Config {
                 None => error,
             });
         };
-        environment::resolve(self, name, &self.file.defaults, settings)
+        environment::resolve(&self.file, &self.source, name, entry)
     }
-}
-
-fn find(process: &Process) -> Result<PathBuf, CliError> {
-    let above = process.cwd.ancestors().map(|folder| folder.join(FILE_NAME));
-    let user = process
-        .var("XDG_CONFIG_HOME")
-        .filter(|folder| !folder.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| process.var("HOME").map(|home| Path::new(home).join(".config")))
-        .map(|folder| folder.join("quill-admin").join(FILE_NAME));
-    above.chain(user).find(|path| path.is_file()).ok_or_else(|| {
-        CliError::usage(format!(
-            "no {FILE_NAME} in {} or a folder above it, nor in the user's configuration folder",
-            process.cwd.display()
-        ))
-        .hint(
-            "run this inside the repository, or name the file with --config or QUILL_ADMIN_CONFIG".to_owned(),
-        )
-    })
 }
 
 #[cfg(test)]
@@ -105,7 +100,8 @@ mod tests {
 
     fn config(text: &str) -> Result<Config, CliError> {
         let path = PathBuf::from("environments.yaml");
-        file::parse(&path, text).map(|file| Config { path, file })
+        let source = Source::named(&path);
+        file::parse(&path, text).map(|file| Config { path, file, source })
     }
 
     fn refused(text: &str) -> String {
@@ -145,7 +141,7 @@ environments:
         let lock = prod.state_lock.expect("the file names it");
         assert_eq!(lock.to_string(), "gs://quill-medical-terraform-state/terraform/state/prod.tflock");
         let local = config.environment("local").expect("valid");
-        assert!(matches!(local.place, Place::Embedded { .. }));
+        assert!(local.is_embedded());
         assert_eq!(local.state_lock, None);
     }
 
@@ -190,15 +186,143 @@ environments:
         assert!(message.starts_with("environments.yaml:7:19: "), "{message}");
     }
 
+    /// Each kind of mistake, in words for the person who wrote the file: with its place, what is allowed,
+    /// and no word of the library's for its programmer.
+    #[test]
+    fn mistakes_are_told_in_words() {
+        let told = |text: &str, words: &str| {
+            let message = refused(text);
+            assert!(
+                message.starts_with("environments.yaml:") && message.contains(words),
+                "{text:?}: {message}"
+            );
+            for foreign in ["Policy", "Option<", "from_", "budget", "mapping", "scalar", "sequence", "null"] {
+                assert!(!message.contains(foreign), "{text:?}: {message}");
+            }
+        };
+        let inside = |entry: &str| format!("{DEFAULTS}  a: {entry}\n");
+        told("", "1:1: the file is empty; it needs the key \"environments\"");
+        told("# only a comment\n", "the file is empty");
+        told("[]", "1:1: the file holds keys with values (\"key: value\"), not a list");
+        told("defaults: {}\n", "1:1: the key \"environments\" is missing");
+        for nothing in ["environments:\n", "environments: {}\n", "environments: ~\n"] {
+            told(nothing, "1:1: there is no environment in \"environments\"; name at least one");
+        }
+        told("environments: [a]\n", "1:15: the key \"environments\" holds keys with values");
+        told("environments:\n  a:\n", "2:3: environment \"a\" has nothing in it; give it a \"project\"");
+        told(
+            "environments:\n  a: text\n",
+            "2:6: environment \"a\" holds keys with values (\"key: value\"), not \"text\"",
+        );
+        told(
+            "environments:\n  a: { project: }\n",
+            "2:8: the key \"project\" has no value; it is a text, or is left out",
+        );
+        told(
+            "environments:\n  a: { protected: }\n",
+            "the key \"protected\" has no value; it is true or false, or",
+        );
+        told(
+            "environments:\n  a: { protected: 1 }\n",
+            "2:19: the key \"protected\" is true or false, not \"1\"",
+        );
+        told("environments:\n  a: { database: }\n", "2:8: the key \"database\" has nothing in it");
+        told("environments:\n  a: { database: [x] }\n", "2:18: the key \"database\" holds keys with values");
+        told(
+            "environments:\n  a: { job: {b: c} }\n",
+            "the key \"job\" is a text (one that begins with a brace stands in quotes)",
+        );
+        told(
+            "environments:\n  a: { job: {env}-x }\n",
+            "2:13: a text that begins with a brace has to stand in quotes",
+        );
+        told("environments:\n  a: { job: x\n", "2:6: not valid YAML: unclosed");
+        told("environments:\n  a: x: y\n", "a text with a colon and a space in it has to stand in quotes");
+        told("environments:\n\ta: {}\n", "2:1: a tab in front of a line; indent with spaces");
+        told("environments:\n  ? [a]\n  : {}\n", "2:5: a key is a name, not a list");
+        told("environments: {}\n---\nenvironments: {}\n", ": a second document begins here (after ---)");
+        told(
+            "environments:\n  a: { project: quill-a, project: quill-b }\n",
+            "2:26: the key \"project\" is there twice, here and at 2:8; remove one",
+        );
+        told("environments:\n  a: { project: *x }\n", "2:17: this alias (*) has no anchor (&) before it");
+        told(
+            "environments:\n  a: &x { database: *x }\n",
+            "this alias (*) stands inside of its own anchor (&)",
+        );
+        told(&format!("environments: {}{}", "[".repeat(100), "]".repeat(100)), "more than 16 levels deep");
+        told(&format!("environments: {}", "{a: ".repeat(100_000)), "more than 16 levels deep");
+        let bomb = (1..12).fold("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned(), |text, level| {
+            let aliases = vec![format!("*a{}", level - 1); 10].join(",");
+            format!("{text}a{level}: &a{level} [{aliases}]\n")
+        });
+        told(&bomb, "far too many values or aliases");
+        told(
+            "environments:\n  a: { job: \u{1b}[31m }\n",
+            "2:13: a character that is not seen: escape (U+001B); remove it",
+        );
+        told("environments:\n  a:\u{a0}{}\n", "2:5: a character that is not seen: no-break space (U+00A0)");
+        told(
+            &inside("{ image: \"x\\u202ey\" }"),
+            "7:15: the key \"image\" has a character in it that is not seen: right-to-left override (U+202E)",
+        );
+        for name in ["\"a b\"", "\"a\\eb\"", "\"\\u202eprod\"", "-prod", "прод", "\"\"", "a/b"] {
+            told(
+                &format!("environments:\n  {name}: {{ emulated: true }}\n"),
+                "is not the name of an environment: it has up to 63 letters",
+            );
+        }
+        let parsed =
+            |bytes: &[u8]| file::parse(Path::new("f"), bytes).map(drop).map_err(|error| error.to_string());
+        assert_eq!(parsed(b"\xff\xfee\0"), Err("f:1:1: the file is UTF-16; save it as UTF-8".to_owned()));
+        assert_eq!(
+            parsed(b"environments:\n  a: \xff"),
+            Err("f:2:6: not UTF-8; save the file as UTF-8".to_owned())
+        );
+        assert_eq!(parsed(b"\xef\xbb\xbfenvironments: { a: { emulated: on } } # \r\n"), Ok(()));
+        assert_eq!(
+            parsed("# \u{202e}comment\u{200b}\nenvironments: { a-1_b.c: { emulated: true } }".as_bytes()),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn texts_are_as_they_are_written_and_aliases_are_theirs() {
+        let text = format!(
+            "{DEFAULTS}  a: &a {{ emulated: yes, database: {{ name: 1.10, user: 007, password_secret: s-1 }} }}\n  b:\n    \
+             <<: *a\n    database: {{ name: \"yes\", user: .inf, password_secret: on }}\n"
+        );
+        let config = config(&text).expect("valid");
+        let a = config.environment("a").expect("valid");
+        assert_eq!((a.database_name.as_str(), a.database_user.as_str()), ("1.10", "007"));
+        let b = config.environment("b").expect("valid");
+        assert_eq!((b.database_name.as_str(), b.database_user.as_str()), ("yes", ".inf"));
+        assert_eq!(b.password_secret.as_str(), "on");
+        assert!(b.is_embedded());
+    }
+
+    #[test]
+    fn what_is_wrong_once_it_is_filled_in_has_its_place_too() {
+        assert!(
+            refused(&format!("{DEFAULTS}  a: {{ emulated: true, image: \"x y\" }}\n"))
+                .starts_with("environments.yaml:7:24: environment \"a\": key \"image\": ")
+        );
+        // Of the defaults.
+        assert!(
+            refused("defaults:\n  region: europe-west2\n  job: \"{env}_\"\nenvironments: { a: { emulated: true } }\n")
+                .starts_with("environments.yaml:3:3: environment \"a\": key \"job\": ")
+        );
+    }
+
     #[test]
     fn what_is_missing_or_out_of_place_is_named() {
         assert_eq!(
-            refused(&format!("{DEFAULTS}  staging: {{}}\n")),
-            "environments.yaml: environment \"staging\": the key \"project\" is missing"
+            refused(&format!("{DEFAULTS}  staging: {{ protected: no }}\n")),
+            "environments.yaml:7:3: environment \"staging\": the key \"project\" is missing"
         );
         assert_eq!(
             refused("environments:\n  staging: { project: quill-medical-staging, region: r1 }\n"),
-            "environments.yaml: environment \"staging\": the key \"job\" is missing, here and in defaults"
+            "environments.yaml:2:3: environment \"staging\": the key \"job\" is missing, here and in defaults"
         );
         let endpoint = |url: &str| {
             refused(&format!(

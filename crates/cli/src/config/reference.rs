@@ -62,6 +62,38 @@ const KEYS: &[Key] = &[
     shared("terraform_state.lock", "no state", "object in it that is the state's lock"),
 ];
 
+/// When the file is believed, and as to what. The rules are those of `source.rs`, `confirmed.rs` and
+/// `trust.rs`.
+const TRUST: &str = "\
+## Which file is believed
+
+The file says where a person's sign-in goes, and which project gets a task. How far it is believed depends on how it was
+found:
+
+| | in the working folder or above it | in the person's configuration folder | named with `--config` or `QUILL_ADMIN_CONFIG` |
+|---|---|---|---|
+| owner and mode | checked | checked | not checked |
+| project and job | confirmed once for each environment | believed | believed |
+| hosts in it | Google's only | believed | Google's, and addresses on this machine |
+
+**Owner and mode.** The file, and each folder that leads to it from the root on, also by a symbolic link, belongs to the
+person or to root. Nobody else may write to them. A group may, if it has the person's own number; and everybody may write to
+a folder further up where only its owner may move a thing, as in `/tmp`. Otherwise the file is not used, and every command
+that needs it ends with exit code 2. Access control lists are not looked at. Windows has no such check.
+
+**Project and job.** The first task of an environment shows the project and the job and asks whether tasks should go there;
+`quill-admin envs --trust` confirms it without a task. It is asked again when anything in the file has changed. Without a
+terminal, or when the answer is no, the end is exit code 28. An address on this machine is confirmed like
+any other, since anybody on it may listen there; an emulated environment needs no confirmation. What was confirmed is kept in `$XDG_STATE_HOME/quill-admin/confirmed` (without `XDG_STATE_HOME`: `~/.local/state`).
+
+**Hosts.** The sign-in is sent to `googleapis.com`, `pkg.dev`, `gcr.io` and hosts below them, to the universe domain that
+the person set, and to hosts that the person named: `--trust-host HOST`, or `QUILL_ADMIN_TRUSTED_HOSTS` with commas between
+several. `.example.org` stands for all hosts below it. Only HTTPS is used, except on this machine. Addresses on this machine
+get the sign-in of gcloud only where the file, the sign-in or the host was named. An environment that sends calls to another
+host is refused with exit code 2, and nothing is sent.
+
+";
+
 /// The page, in Markdown.
 #[must_use]
 pub fn page() -> String {
@@ -73,10 +105,15 @@ pub fn page() -> String {
          working folder, the folders above it, and `$XDG_CONFIG_HOME/quill-admin/` (without \
          `XDG_CONFIG_HOME`: `~/.config`). An unknown key, a wrong type or a missing value is refused with line \
          and column.\n\n\
-         `environments` holds one entry per environment. `defaults` holds what they have in common; an \
+         It is a regular file of at most 1 MiB, in UTF-8, with one YAML document in which nothing stands that is \
+         not seen (escape sequences, zero-width or bidirectional characters, no-break spaces), comments left \
+         aside.\n\n\
+         `environments` holds one entry per environment; its name has up to 63 letters of ASCII, digits, hyphens, \
+         underscores and dots, and begins with a letter or a digit. `defaults` holds what they have in common; an \
          environment may set any of it for itself. Texts may contain `{env}`, `{project}` and `{region}`: the \
          environment's name, project and region.\n\n",
     );
+    page.push_str(TRUST);
     for (title, is_shared) in [("In an environment", false), ("In an environment or in defaults", true)] {
         let _ = write!(page, "## {title}\n\n| key | without it | what |\n|---|---|---|\n");
         for key in KEYS.iter().filter(|key| key.shared == is_shared) {

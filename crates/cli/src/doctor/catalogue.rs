@@ -1,10 +1,11 @@
 //! All checks, in the order their results are told in.
 
+use quill_admin_yaml::nearest;
+
 use super::check::{Check, Look};
 use super::checks;
 use crate::args;
 use crate::error::CliError;
-use crate::hints::nearest;
 
 /// All checks: those of this machine, of an environment, of the repository. A check that needs another
 /// comes after it.

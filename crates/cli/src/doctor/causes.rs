@@ -13,6 +13,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use quill_admin_cloud::{LogEntry, LogSource, StartupProbe};
 
+use crate::admin_image::{self, Sign};
+
 /// What is known of a revision that did not become ready.
 #[derive(Debug, Clone, Copy)]
 pub struct Startup<'a> {
@@ -20,8 +22,8 @@ pub struct Startup<'a> {
     pub log: &'a [LogEntry],
     /// Cloud Run's own words.
     pub reason: &'a str,
-    /// Why its image is the admin image, where something says so.
-    pub admin_image: Option<&'a str>,
+    /// What tells that its image is the admin image, where something does.
+    pub admin_image: Option<Sign>,
     /// How its startup is probed, where that is set.
     pub probe: Option<&'a StartupProbe>,
     /// The port requests go to, where that is set.
@@ -174,8 +176,6 @@ const LOCKED: &[&str] = &[
     "deadlock detected",
 ];
 
-/// The text by which people know the wrong image.
-const NO_ACTION: &str = "ADMIN_ACTION environment variable is required";
 const TRACEBACK: &str = "Traceback (most recent call last):";
 /// Evidence is to be read at a glance.
 const EVIDENCE_LINES: usize = 8;
@@ -191,11 +191,11 @@ const SLOW_PART: f64 = 0.8;
 #[must_use]
 pub fn diagnose(startup: &Startup<'_>) -> Diagnosis {
     let lines = lines(startup.log);
-    if let Some(line) = lines.iter().rev().find(|line| line.text.contains(NO_ACTION)) {
+    if let Some(line) = lines.iter().rev().find(|line| admin_image::by_line(line.text).is_some()) {
         return Diagnosis { cause: Cause::AdminImage, evidence: shown(&[line]) };
     }
-    if let Some(why) = startup.admin_image {
-        return Diagnosis { cause: Cause::AdminImage, evidence: vec![why.to_owned()] };
+    if let Some(sign) = startup.admin_image {
+        return Diagnosis { cause: Cause::AdminImage, evidence: vec![sign.to_string()] };
     }
     // Containers are started again and again: what counts is the last time. A line that came out of order
     // can make it look like one of its own, hence the second look at everything.

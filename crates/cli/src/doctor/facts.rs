@@ -9,22 +9,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quill_admin_cloud::{
-    AuditLogging, CloudError, CloudErrorKind, DatabaseInstance, DeployedJob, Execution, Google, LogEntry,
-    Project, Reply, Revision, SecretVersion, Service, SignIn, StateLock,
+    AuditLogging, CloudError, CloudErrorKind, DatabaseInstance, Execution, Google, Job, LogEntry, Project,
+    Reply, Revision, SecretVersion, Service, SignIn, StateLock, TrustedHosts, role,
 };
-use quill_admin_image::{Engine, Registry, RegistryImage, Repository};
+use quill_admin_image::{Engine, LATEST, Registry, RegistryImage, Repository, split};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::check::{Seen, Undecided};
+use super::finding::{Seen, Undecided};
 use crate::args::Runner;
-use crate::config::{Config, Environment, Place};
+use crate::config::{Config, Environment};
 use crate::error::CliError;
-use crate::flow::build::{LATEST, artifact_repository, registry_token};
-use crate::flow::restore;
+use crate::flow::build::artifact_repository;
+use crate::flow::point_of_no_return::{PointOfNoReturn, Stage};
 use crate::hints;
 use crate::process::Process;
-use crate::world::{self, World};
+use crate::session::{Session, sign_in};
+use crate::trust;
 
 /// The services of Google Cloud that tasks and this program need.
 pub const SERVICES: [&str; 5] = [
@@ -39,20 +40,6 @@ pub const SERVICES: [&str; 5] = [
 const ENGINE_WITHIN: Duration = Duration::from_secs(5);
 /// The same for a registry, which has longer time-outs of its own.
 const REGISTRY_WITHIN: Duration = Duration::from_secs(12);
-
-/// The smallest roles that let the caller look; the same as in the table of permissions.
-pub mod role {
-    pub(crate) const BROWSER: &str = "roles/browser";
-    pub(crate) const SERVICES_VIEWER: &str = "roles/serviceusage.serviceUsageViewer";
-    pub(crate) const RUN_VIEWER: &str = "roles/run.viewer";
-    pub(crate) const LOG_VIEWER: &str = "roles/logging.viewer";
-    pub(crate) const SQL_VIEWER: &str = "roles/cloudsql.viewer";
-    pub(crate) const SECRETS_VIEWER: &str = "roles/secretmanager.viewer";
-    pub(crate) const REGISTRY_READER: &str = "roles/artifactregistry.reader";
-    pub(crate) const STORAGE_VIEWER: &str = "roles/storage.objectViewer";
-    pub(crate) const STORAGE_USER: &str = "roles/storage.objectUser";
-    pub(crate) const RUN_DEVELOPER: &str = "roles/run.developer";
-}
 
 /// How many of the last lines of a revision's log are read: enough for a stack trace.
 const LOG_LINES: i32 = 200;
@@ -77,28 +64,38 @@ pub struct Machine {
     /// The application's repository, where one was named.
     pub repository: Option<PathBuf>,
     runner: Option<Runner>,
+    sign_in_was_named: bool,
     sign_ins: Vec<(Caller, Result<Option<SignIn>, Undecided>)>,
     engine: Answer<Engine>,
-    running: Mutex<Option<String>>,
+    /// Of each task that a check runs at the moment, how far it is.
+    tasks: Mutex<Vec<Arc<PointOfNoReturn>>>,
 }
 
-/// Who calls in an environment, as far as the file says: environments with the same caller share
-/// a sign-in, and its token.
+/// All that an environment's sign-in depends on: environments that agree in it share a sign-in, and its
+/// token. One that was made for another environment could go where this one's may not, or be got from
+/// somebody else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Caller {
     impersonate: Option<String>,
+    /// Who gives the tokens of a service account, where that is not Google.
+    iam_credentials: Option<String>,
+    /// Where the token may go.
+    hosts: TrustedHosts,
     /// Nobody is asked for a sign-in there.
     on_this_machine: bool,
+    /// Why there is none: the environment sends its calls to a host that nobody has named.
+    refused: Option<String>,
 }
 
 impl Caller {
-    fn of(environment: &Environment) -> Option<Self> {
-        let on_this_machine = match &environment.place {
-            Place::Embedded { .. } => return None,
-            Place::Endpoints(endpoints) => world::on_this_machine(endpoints),
-            Place::GoogleCloud => false,
-        };
-        Some(Self { impersonate: environment.impersonate.clone(), on_this_machine })
+    fn of(environment: &Environment, process: &Process, named: bool) -> Option<Self> {
+        environment.has_surroundings().then(|| Self {
+            impersonate: environment.impersonate.clone(),
+            iam_credentials: environment.place.endpoints().iam_credentials,
+            hosts: trust::hosts(environment, process, named),
+            on_this_machine: !environment.leaves_this_machine(),
+            refused: trust::check(environment, process, named).err().map(|error| error.messages.join("; ")),
+        })
     }
 }
 
@@ -113,11 +110,12 @@ impl Machine {
         access_token_file: Option<&Path>,
         runner: Option<Runner>,
     ) -> Self {
+        let sign_in_was_named = sign_in::named(&process, access_token_file).named().is_some();
         let mut sign_ins: Vec<(Caller, Result<Option<SignIn>, Undecided>)> = Vec::new();
         for environment in environments {
-            let Some(caller) = Caller::of(environment) else { continue };
+            let Some(caller) = Caller::of(environment, &process, sign_in_was_named) else { continue };
             if sign_ins.iter().all(|(known, _)| *known != caller) {
-                let found = world::sign_in(environment, &process, access_token_file);
+                let found = sign_in::find(environment, &process, access_token_file);
                 sign_ins.push((caller, found.map_err(Undecided::from)));
             }
         }
@@ -126,9 +124,10 @@ impl Machine {
             config,
             repository,
             runner,
+            sign_in_was_named,
             sign_ins,
             engine: OnceCell::new(),
-            running: Mutex::default(),
+            tasks: Mutex::default(),
         }
     }
 
@@ -139,19 +138,38 @@ impl Machine {
     }
 
     fn sign_in(&self, environment: &Environment) -> Result<Option<SignIn>, Undecided> {
-        let caller = Caller::of(environment);
+        let caller = Caller::of(environment, &self.process, self.sign_in_was_named);
         let found = self.sign_ins.iter().find(|(known, _)| Some(known) == caller.as_ref());
         found.map_or(Ok(None), |(_, sign_in)| sign_in.clone())
     }
 
-    /// The execution that a check has started, while it runs.
+    /// What becomes of the tasks that checks have started, for whoever leaves now. A check changes nothing, and
+    /// neither does its task.
     #[must_use]
-    pub fn running(&self) -> Option<String> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn left(&self) -> String {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = tasks.iter().filter_map(|task| match task.stage() {
+            Stage::Before(_) | Stage::Made(_) => None,
+            Stage::UnderWay(_) => {
+                Some("the task `check` may have been started, which changes nothing".to_owned())
+            }
+            Stage::Running(task) => Some(format!(
+                "execution {} of the task `check` goes on, which changes nothing",
+                task.execution
+            )),
+        });
+        ["nothing was changed".to_owned()].into_iter().chain(told).collect::<Vec<_>>().join("; ")
     }
 
-    pub(super) fn started(&self, execution: Option<String>) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = execution;
+    /// A check begins a task.
+    pub(super) fn begins(&self, task: &Arc<PointOfNoReturn>) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(task));
+    }
+
+    /// A check has seen the end of its task.
+    pub(super) fn ended(&self, task: &Arc<PointOfNoReturn>) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|one| !Arc::ptr_eq(one, task));
     }
 
     /// The Docker engine.
@@ -176,14 +194,14 @@ pub struct Facts {
     pub environment: Environment,
     /// The machine it is looked at from.
     pub machine: Arc<Machine>,
-    world: Arc<Answer<World>>,
+    session: Arc<Answer<Session>>,
     asked: Asked,
 }
 
 /// What has been asked, and answered.
 #[derive(Default)]
 struct Asked {
-    job: Answer<Option<DeployedJob>>,
+    job: Answer<Option<Job>>,
     granted: Answer<BTreeSet<&'static str>>,
     database: Answer<DatabaseInstance>,
     project: Answer<Project>,
@@ -204,7 +222,7 @@ impl Facts {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(environment: Environment, machine: &Arc<Machine>) -> Self {
-        Self { environment, machine: Arc::clone(machine), world: Arc::default(), asked: Asked::default() }
+        Self { environment, machine: Arc::clone(machine), session: Arc::default(), asked: Asked::default() }
     }
 
     /// The same environment, of which nothing is known again: something was changed there.
@@ -213,53 +231,39 @@ impl Facts {
         Self {
             environment: self.environment.clone(),
             machine: Arc::clone(&self.machine),
-            world: Arc::clone(&self.world),
+            session: Arc::clone(&self.session),
             asked: Asked::default(),
         }
     }
 
-    /// Ends what was started to look at it.
-    pub async fn close(self) -> Result<(), CliError> {
-        match Arc::into_inner(self.world).and_then(OnceCell::into_inner) {
-            Some(Ok(world)) => world.close().await,
-            _ => Ok(()),
-        }
-    }
-
-    /// It is the environment on this machine, which has nothing around its job.
+    /// What was opened to look at it, to be closed.
     #[must_use]
-    pub fn embedded(&self) -> bool {
-        matches!(self.environment.place, Place::Embedded { .. })
+    pub fn into_session(self) -> Option<Session> {
+        Arc::into_inner(self.session).and_then(OnceCell::into_inner)?.ok()
     }
 
     /// What is seen of such an environment by checks of what is around its job.
     #[must_use]
     pub fn nothing_around(&self) -> Option<Seen> {
-        self.embedded().then(|| Seen::nothing("the environment is on this machine altogether"))
+        (!self.environment.has_surroundings())
+            .then(|| Seen::nothing("the environment is on this machine altogether"))
     }
 
     /// The cloud.
     pub async fn google(&self) -> Result<&Google, Undecided> {
-        self.world().await.map(|world| &world.google)
+        self.session().await.map(Session::google)
     }
 
-    /// Who calls there; nobody where no sign-in is asked for.
-    pub async fn sign_in(&self) -> Result<Option<&SignIn>, Undecided> {
-        self.world().await.map(|world| world.sign_in.as_ref())
-    }
-
-    async fn world(&self) -> Result<&World, Undecided> {
+    /// The environment, opened. It tells nothing: what checks find is told by the report.
+    pub async fn session(&self) -> Result<&Session, Undecided> {
         let open = async {
             let machine = &self.machine;
             let environment = &self.environment;
-            if self.embedded() {
-                let opening = World::open(environment, &machine.process, None, machine.runner)?;
-                return Ok(opening.wait(&|_| ()).await?);
-            }
             let sign_in = machine.sign_in(environment)?;
-            Ok(World::connect(environment.place.endpoints(), sign_in).await?)
+            let opening = Session::open_as(environment, &machine.process, sign_in, machine.runner)?;
+            Ok(opening.wait(Arc::new(|_| ())).await?)
         };
-        self.world.get_or_init(|| open).await.as_ref().map_err(Undecided::clone)
+        self.session.get_or_init(|| open).await.as_ref().map_err(Undecided::clone)
     }
 
     /// Asks a service a question that `role` is needed for.
@@ -307,14 +311,14 @@ impl Facts {
     }
 
     /// The job; `None` if there is none.
-    pub async fn job(&self) -> Result<Option<&DeployedJob>, Undecided> {
+    pub async fn job(&self) -> Result<Option<&Job>, Undecided> {
         let name = &self.environment.job;
-        let job = self.ask(&self.asked.job, role::RUN_VIEWER, |google| google.deployed_job(name)).await?;
+        let job = self.ask(&self.asked.job, role::RUN_VIEWER, |google| google.find_job(name)).await?;
         Ok(job.as_ref())
     }
 
     /// The job, for checks of what it is made of.
-    pub async fn existing_job(&self) -> Result<&DeployedJob, Undecided> {
+    pub async fn existing_job(&self) -> Result<&Job, Undecided> {
         self.job().await?.ok_or_else(|| {
             Undecided::new(format!("there is no job {}", self.environment.job.job))
                 .advice(format!("look closer with: {}", hints::doctor(&self.environment.name, "job")))
@@ -425,7 +429,7 @@ impl Facts {
     /// The image of a name, in whichever repository it is; `None` if it is not there. The access token goes
     /// to the environment's own registry, and to nobody else.
     pub async fn image_called(&self, name: &str) -> Result<Option<RegistryImage>, Undecided> {
-        let (repository, reference) = restore::split(name);
+        let (repository, reference) = split(name);
         let repository: Repository =
             repository.parse().map_err(|error| Undecided::new(format!("{name}: {error}")))?;
         if repository == self.environment.image {
@@ -434,8 +438,7 @@ impl Facts {
         let own = repository.registry() == self.environment.image.registry();
         let answer = about(&self.asked.images, name);
         let look = async {
-            let sign_in = self.sign_in().await?;
-            let token = if own { registry_token(sign_in).await? } else { None };
+            let token = if own { self.session().await?.registry_token().await? } else { None };
             self.look_for(&Registry::new(&repository, token.as_ref()), reference).await
         };
         answer.get_or_init(|| look).await.clone()
@@ -467,8 +470,7 @@ impl Facts {
     /// The image of a tag or a digest in the admin image's repository; `None` if it is not there.
     pub async fn image(&self, reference: &str) -> Result<Option<RegistryImage>, Undecided> {
         let registry = async {
-            let sign_in = self.sign_in().await?;
-            let token = registry_token(sign_in).await?;
+            let token = self.session().await?.registry_token().await?;
             Ok(Registry::new(&self.environment.image, token.as_ref()))
         };
         let registry =

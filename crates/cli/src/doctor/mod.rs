@@ -14,6 +14,8 @@ pub mod check;
 mod checks;
 pub mod explain;
 pub mod facts;
+pub mod finding;
+pub mod fix;
 pub mod repository;
 pub mod run;
 pub mod treatment;

@@ -3,6 +3,7 @@
 //!
 //! To look at another kind of file: a line in [`kind`] and a function from its text to its builds.
 
+mod build;
 mod dockerfile;
 mod shell;
 mod workflow;
@@ -13,7 +14,9 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use ignore::WalkBuilder;
+use quill_admin_files::read_bounded;
 
+use build::{Build, How, joined, varies};
 pub use dockerfile::Stage;
 
 /// Larger files are none that a person wrote.
@@ -71,45 +74,6 @@ pub struct Careless {
     pub gives: Gives,
 }
 
-/// A step that builds an image.
-#[derive(Debug, Clone)]
-struct Build {
-    line: u64,
-    /// The line of the matrix entry that it is of.
-    entry: Option<u64>,
-    how: How,
-    /// Where it runs; [`UNKNOWN`] where that varies.
-    folder: String,
-    context: Option<String>,
-    file: Option<String>,
-    target: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
-    /// docker build.
-    Command,
-    /// gcloud builds a folder; it cannot be given a stage.
-    Gcloud,
-    /// docker/build-push-action.
-    Action,
-    Compose,
-}
-
-impl How {
-    fn without_target(self) -> &'static str {
-        match self {
-            Self::Command => "docker build without --target",
-            Self::Gcloud => "gcloud builds the folder, which cannot be given a target",
-            Self::Action => "docker/build-push-action without \"target\"",
-            Self::Compose => "\"build\" without \"target\"",
-        }
-    }
-}
-
-/// A folder that is known only when a script runs.
-const UNKNOWN: &str = "$";
-
 /// Looks through a checkout. `backend` holds the names of the backend's stage.
 pub fn scan(root: &Path, backend: &[&str]) -> io::Result<Scan> {
     fs::read_dir(root)?;
@@ -139,7 +103,7 @@ pub fn scan(root: &Path, backend: &[&str]) -> io::Result<Scan> {
         let Some(kind) = Some(()).filter(|()| small).and_then(|()| kind(&path, entry.path())) else {
             continue;
         };
-        match fs::read(entry.path()) {
+        match read_bounded(entry.path(), LARGEST) {
             Ok(bytes) => files.push((path, kind, String::from_utf8_lossy(&bytes).into_owned())),
             Err(error) => scan.unread.push((path, error.to_string())),
         }
@@ -284,28 +248,6 @@ fn kind(path: &str, file: &Path) -> Option<Kind> {
         }
         _ => None,
     }
-}
-
-fn varies(text: &str) -> bool {
-    text.contains(['$', '`', '*']) || text.contains("{{")
-}
-
-/// A path within the checkout, of a folder in it and what is named from there.
-fn joined(folder: &str, path: &str) -> String {
-    if varies(folder) || varies(path) || path.starts_with(['/', '~', '-']) {
-        return UNKNOWN.to_owned();
-    }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in folder.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use quill_admin_contract::ExitCode;
 
-use super::check::{Check, Finding, Look, Seen, Severity, Undecided};
+use super::check::{Check, Look};
 use super::facts::{Facts, Machine};
+use super::finding::{Finding, Seen, Severity, Undecided};
 
 /// What is looked at, in the order it is told in.
 pub struct Subject<'a> {
@@ -86,7 +87,7 @@ impl Health {
 }
 
 impl Verdict {
-    /// It in one word.
+    /// How bad it is, whatever it saw.
     #[must_use]
     pub fn health(&self) -> Health {
         match self {

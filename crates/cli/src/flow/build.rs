@@ -4,25 +4,30 @@
 //! says. Between the two a person can read it, and confirm it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use quill_admin_cloud::{
-    CloudError, CloudErrorKind, DeployedJob, Difference, EnvValue, Google, JobName, JobSettings, Region,
-    SignIn,
+    CloudError, CloudErrorKind, Difference, EnvValue, Job, JobName, JobSettings, Readiness, Region, role,
 };
 use quill_admin_contract::image::{
-    LABEL_CONTRACT, LABEL_CREATED, LABEL_REVISION, LABEL_SOURCE, LABEL_TITLE, TITLE, annotation,
+    Contracts, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_CREATED, LABEL_REVISION, LABEL_SOURCE, annotation,
 };
-use quill_admin_contract::{CONTRACT_VERSION, ExitCode, variable};
+use quill_admin_contract::{CONTRACT_OLDEST, ExitCode, variable};
 use quill_admin_image::{
-    BuildRequest, Context, Engine, ImageErrorKind, LocalImage, PLATFORM, Registry, RegistryImage, Repository,
-    Revision, Token,
+    BuildRequest, Context, Engine, ImageError, ImageErrorKind, LATEST, LocalImage, PLATFORM, Registry,
+    RegistryImage, Repository, Revision, Token, digest,
 };
+use tokio::time::sleep;
 
-use crate::config::{Environment, Place};
+use super::patience::{Looking, Patience, tell_once};
+use crate::admin_image::{by_labels, contracts};
+use crate::config::Environment;
 use crate::error::CliError;
 use crate::events::{Emit, Event};
+use crate::flow::point_of_no_return::{PointOfNoReturn, UnderWay};
 use crate::hints;
+use crate::session::Session;
 
 /// The recipe of the admin image, from the root of the sources.
 const DOCKERFILE: &str = "docker/Dockerfile";
@@ -30,10 +35,13 @@ const DOCKERFILE: &str = "docker/Dockerfile";
 const TARGET: &str = "admin";
 /// What the builder stage starts from, unless told otherwise; the Dockerfile's own default.
 const BUILDER_IMAGE_ARG: &str = "BUILDER_IMAGE";
-/// The tag that always is the newest image.
-pub const LATEST: &str = "latest";
 /// Longest time a task may take, in seconds: the deployed environments' value.
 const TIMEOUT: i64 = 300;
+/// How long a changed job may take to be ready.
+const READY_WITHIN: Duration = Duration::from_mins(1);
+/// The pauses between looks at it: the first, doubled after each look up to the longest.
+const FIRST_LOOK: Duration = Duration::from_millis(100);
+const SLOWEST_LOOK: Duration = Duration::from_secs(2);
 
 /// What a person asked for.
 #[derive(Debug, Default)]
@@ -62,14 +70,14 @@ pub struct Source {
     builder_image_given: bool,
 }
 
-/// What the job is and is to become.
+/// What the job is and is to become: a difference, and not one more type for a job.
 pub enum JobPlan {
     /// There is none: it is made.
     Create(JobSettings),
     /// It is changed.
     Change {
         /// As it was read.
-        job: Box<DeployedJob>,
+        job: Box<Job>,
         /// As it is to be.
         wanted: JobSettings,
     },
@@ -103,6 +111,8 @@ pub struct Built {
     pub created_job: bool,
     /// What was changed in the job.
     pub changes: Vec<Difference>,
+    /// What a person should know: tags that could not be moved.
+    pub notes: Vec<String>,
 }
 
 impl Source {
@@ -113,13 +123,18 @@ impl Source {
         let revision = Revision::of(&folder).map_err(|error| CliError::from(error).hint(hint))?;
         let context =
             Context::read(&revision.root, DOCKERFILE).map_err(|error| CliError::from(error).hint(hint))?;
-        let recipe = std::fs::read_to_string(revision.root.join(DOCKERFILE)).unwrap_or_default();
-        let own = default_of(&recipe, BUILDER_IMAGE_ARG);
+        let own = default_of(context.recipe(), BUILDER_IMAGE_ARG);
         let given = options.builder_image.clone().filter(|image| !image.is_empty());
         let builder_image_given = given.is_some();
         let builder_image = given.or(own).unwrap_or_default();
         let digest = context.digest(&[TARGET, PLATFORM, &builder_image])?;
         Ok(Self { revision, context, digest, builder_image, builder_image_given })
+    }
+
+    /// What a person should know of them.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        skipped(&self.context)
     }
 
     /// The tag under which the registry keeps the image of exactly these sources.
@@ -150,6 +165,19 @@ impl Source {
     }
 }
 
+/// What the build does not get though no rule leaves it out, in words; at most a few of them.
+#[must_use]
+pub fn skipped(context: &Context) -> Vec<String> {
+    const NAMED: usize = 10;
+    let skipped = context.skipped();
+    let mut notes: Vec<String> =
+        skipped.iter().take(NAMED).map(|what| format!("left out of the build: {what}")).collect();
+    if skipped.len() > NAMED {
+        notes.push(format!("left out of the build: {} more of the kind", skipped.len() - NAMED));
+    }
+    notes
+}
+
 /// The default of a build argument in a Dockerfile.
 fn default_of(recipe: &str, arg: &str) -> Option<String> {
     recipe.lines().find_map(|line| {
@@ -159,31 +187,35 @@ fn default_of(recipe: &str, arg: &str) -> Option<String> {
 }
 
 /// Finds out what there is. Nothing is changed.
-pub async fn look(
-    google: &Google,
-    environment: &Environment,
-    source: Source,
-    token: Option<&Token>,
-    force: bool,
-    emit: Emit<'_>,
-) -> Result<Plan, CliError> {
+pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan, CliError> {
+    let (google, environment) = (session.google(), session.environment());
     let image = environment.image.clone();
-    if matches!(environment.place, Place::Embedded { .. }) {
-        return Ok(Plan { source, image, existing: None, job: None, notes: Vec::new() });
+    let token = session.registry_token().await?;
+    // Known now rather than after minutes of building: without the token nothing can be pushed.
+    if token.as_ref().is_some_and(|token| !token.is_for(&image)) {
+        let registry = image.registry();
+        let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
+        return Err(CliError::usage(format!(
+            "{}: the image of environment \"{}\" is at {registry}, which is neither one of Google's hosts nor one that \
+             you named: your sign-in was not sent there, and nothing was built",
+            environment.source.path.display(),
+            environment.name
+        ))
+        .hint(format!("if you trust that host with your sign-in, add: --trust-host {host}")));
     }
-    emit(Event::Doing("looking at the job, the registry and the database"));
-    let registry = Registry::new(&image, token);
+    session.emit(Event::Doing("looking at the job, the registry and the database"));
+    let registry = Registry::new(&image, token.as_ref());
     let tag = source.tag();
     // The repository first: without it the registry's own answer says less.
     let existing = async {
-        repository_exists(google, environment).await?;
+        repository_exists(session).await?;
         registry.image(&tag).await.map_err(CliError::from)
     };
-    let job = async { google.deployed_job(&environment.job).await.map_err(CliError::from) };
-    let host = async { Ok::<_, CliError>(database_host(google, environment).await) };
+    let job = async { google.find_job(&environment.job).await.map_err(CliError::from) };
+    let host = async { Ok::<_, CliError>(database_host(session).await) };
     let (existing, job, host) = tokio::try_join!(existing, job, host)?;
 
-    let mut notes = Vec::new();
+    let mut notes = source.notes();
     let host = match (host, &job) {
         (Ok(host), _) => host,
         // Who may not look the address up can still change the image of a job that has it.
@@ -214,9 +246,11 @@ fn has_host(settings: &JobSettings) -> bool {
 }
 
 /// Whether Artifact Registry has the image's repository, where the image is in Artifact Registry.
-async fn repository_exists(google: &Google, environment: &Environment) -> Result<(), CliError> {
-    let Some((location, project, repository)) = artifact_repository(environment) else { return Ok(()) };
-    match google.has_repository(&project, &location, &repository).await {
+async fn repository_exists(session: &Session) -> Result<(), CliError> {
+    let Some((location, project, repository)) = artifact_repository(session.environment()) else {
+        return Ok(());
+    };
+    match session.google().has_repository(&project, &location, &repository).await {
         // Without the right to look at the repository, the push will tell.
         Ok(true) | Err(CloudError { kind: CloudErrorKind::PermissionDenied, .. }) => Ok(()),
         Ok(false) => Err(CliError::new(
@@ -249,10 +283,12 @@ pub fn artifact_repository(environment: &Environment) -> Option<(Region, String,
 }
 
 /// The database's address, as the job reaches it.
-async fn database_host(google: &Google, environment: &Environment) -> Result<Option<String>, CliError> {
+async fn database_host(session: &Session) -> Result<Option<String>, CliError> {
+    let environment = session.environment();
     let Some(instance) = &environment.database_instance else { return Ok(None) };
     let project = &environment.job.project;
-    let found = google.database_instance(project, instance).await.map_err(|error| match error.kind {
+    let found = session.google().database_instance(project, instance).await.map_err(|error| {
+        match error.kind {
         CloudErrorKind::NotFound => CliError::new(
             ExitCode::ResourceNotFound,
             format!("project {project} has no Cloud SQL instance \"{instance}\": {}", error.message),
@@ -267,9 +303,13 @@ async fn database_host(google: &Google, environment: &Environment) -> Result<Opt
                 error.message
             ),
         )
-        .hint("check database.instance in the environments file, or ask for the role roles/cloudsql.viewer")
+        .hint(format!(
+            "check database.instance in the environments file, or ask for the role {}",
+            role::SQL_VIEWER
+        ))
         .at("database"),
         _ => error.into(),
+    }
     })?;
     found.private_ip.map(Some).ok_or_else(|| {
         CliError::new(
@@ -310,7 +350,7 @@ pub fn wanted(environment: &Environment, host: Option<&str>) -> JobSettings {
 
 /// The job as it should be, but for its image, which stays what it is.
 #[must_use]
-pub fn settings(environment: &Environment, host: Option<&str>, job: &DeployedJob) -> JobSettings {
+pub fn settings(environment: &Environment, host: Option<&str>, job: &Job) -> JobSettings {
     JobSettings { image: job.settings.image.clone(), ..wanted(environment, host) }
 }
 
@@ -364,6 +404,13 @@ impl JobPlan {
 }
 
 impl Plan {
+    /// For an environment on this machine: the image stays in this machine's Docker engine.
+    #[must_use]
+    pub fn for_this_machine(environment: &Environment, source: Source) -> Self {
+        let notes = source.notes();
+        Self { source, image: environment.image.clone(), existing: None, job: None, notes }
+    }
+
     /// The image is known: the job is to run exactly it.
     fn pin(&mut self, image: &RegistryImage) {
         let name = self.image.pinned(&image.digest);
@@ -374,6 +421,7 @@ impl Plan {
             wanted.image = name;
             wanted.annotations = [
                 (annotation::CONTRACT, label(LABEL_CONTRACT)),
+                (annotation::CONTRACTS, label(LABEL_CONTRACTS)),
                 (annotation::REVISION, label(LABEL_REVISION)),
                 (annotation::BUILT, built),
                 (annotation::IMAGE, image.digest.clone()),
@@ -392,67 +440,135 @@ impl Plan {
 
 /// Builds, pushes and deploys what the plan says.
 ///
-/// Until the job is changed everything can be broken off: dropping the future does that. `commit` is
-/// called right before the change of the job.
-#[expect(clippy::too_many_arguments, reason = "each is one of the things the work is about")]
+/// Until the job is changed everything can be broken off: dropping the future does that. The change of the
+/// job is the point of no return. The tags move after it: only for whoever has changed the
+/// job does `latest` become this image.
 pub async fn carry_out(
-    google: &Google,
-    environment: &Environment,
+    session: &Session,
     mut plan: Plan,
-    sign_in: Option<&SignIn>,
     engine: Option<&Engine>,
     options: &Options,
-    emit: Emit<'_>,
-    commit: impl FnOnce(),
+    point: &PointOfNoReturn,
 ) -> Result<Built, CliError> {
     let mut uploaded = 0;
-    let built = plan.existing.is_none();
-    if built {
-        let engine = engine.ok_or_else(no_engine)?;
-        build(engine, &plan, options, emit).await?;
-    }
-    // Only now: a build can take longer than the token was good for.
-    let OpenRegistry { registry, token, latest } = OpenRegistry::open(&plan.image, sign_in).await?;
-    let image = if let Some(existing) = &plan.existing {
-        existing.clone()
+    let local = if plan.existing.is_none() {
+        Some(build(engine.ok_or_else(no_engine)?, &plan, options, session.emitter()).await?)
     } else {
-        let engine = engine.ok_or_else(no_engine)?;
-        let pushed = push(engine, &registry, &plan, token.as_ref(), emit).await?;
-        let had = |digest: &String| {
-            latest.as_ref().is_some_and(|latest| latest.layers.iter().any(|(layer, _)| layer == digest))
-        };
-        uploaded = pushed.layers.iter().filter(|(digest, _)| !had(digest)).map(|(_, size)| size).sum();
-        pushed
+        None
     };
-    for tag in plan.source.tags() {
-        if registry.digest(&tag).await?.as_ref() != Some(&image.digest) {
-            emit(Event::Doing("moving the tags"));
-            registry.tag(&image.digest, &tag).await?;
+    // Only now: a build can take longer than the token was good for.
+    let OpenRegistry { registry, token, latest } = OpenRegistry::open(session, &plan.image).await?;
+    let image = match (&plan.existing, &local) {
+        (Some(existing), _) => existing.clone(),
+        (None, Some(local)) => {
+            let engine = engine.ok_or_else(no_engine)?;
+            let pushed = push(session, engine, &registry, &plan, local, token.as_ref()).await?;
+            let had = |digest: &String| {
+                latest.as_ref().is_some_and(|latest| latest.layers.iter().any(|(layer, _)| layer == digest))
+            };
+            uploaded = pushed.layers.iter().filter(|(digest, _)| !had(digest)).map(|(_, size)| size).sum();
+            pushed
         }
-    }
+        (None, None) => return Err(no_engine()),
+    };
     plan.pin(&image);
-    commit();
-    let name = plan.image.pinned(&image.digest);
-    let size = image.layers.iter().map(|(_, size)| size).sum();
-    let mut done = Built { image: name, built, uploaded, size, created_job: false, changes: Vec::new() };
+    let mut done = Built {
+        image: plan.image.pinned(&image.digest),
+        built: local.is_some(),
+        uploaded,
+        size: image.layers.iter().map(|(_, size)| size).sum(),
+        created_job: false,
+        changes: Vec::new(),
+        notes: Vec::new(),
+    };
     if let Some(job) = &plan.job {
         done.changes = job.changes();
-        deploy(google, environment, job, emit).await?;
+        let runs = format!(
+            "the job {} runs {}; tags that were not moved yet are moved by running build again",
+            session.environment().job.job,
+            done.image
+        );
+        deploy(session, job, point, &runs).await?;
         done.created_job = matches!(job, JobPlan::Create(_));
     }
+    done.notes = move_tags(session, &registry, &plan, &image.digest).await;
     Ok(done)
+}
+
+/// Lets the tags stand for the image the job runs; returns what a person should know. The job is
+/// pinned to a digest, so a tag that stays where it is makes nothing wrong: it is told.
+async fn move_tags(session: &Session, registry: &Registry, plan: &Plan, digest: &str) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut latest_moved = false;
+    for tag in plan.source.tags() {
+        match move_tag(session, registry, &tag, digest).await {
+            Ok(moved) => latest_moved |= moved && tag == LATEST,
+            Err(error) => notes.push(not_moved(&plan.image, &tag, &error)),
+        }
+    }
+    if latest_moved
+        && plan.job.is_some()
+        && let Err(note) = follow_the_job(session, registry, &plan.image, digest).await
+    {
+        notes.push(note);
+    }
+    notes
+}
+
+/// Whether a tag had to be moved to stand for a digest.
+async fn move_tag(
+    session: &Session,
+    registry: &Registry,
+    tag: &str,
+    digest: &str,
+) -> Result<bool, ImageError> {
+    if registry.digest(tag).await?.as_deref() == Some(digest) {
+        return Ok(false);
+    }
+    session.emit(Event::Doing("moving the tags"));
+    registry.tag(digest, tag).await.map(|()| true)
+}
+
+fn not_moved(image: &Repository, tag: &str, error: &ImageError) -> String {
+    format!(
+        "the tag {} stays where it is: {}; the job runs the image by its digest all the same",
+        image.tagged(tag),
+        error.message
+    )
+}
+
+/// After `latest` was moved, the job may already run what somebody else has deployed since. `latest` is
+/// then moved on to that, until the job is the same before and after: whoever moves it last looks last.
+async fn follow_the_job(
+    session: &Session,
+    registry: &Registry,
+    image: &Repository,
+    digest: &str,
+) -> Result<(), String> {
+    /// How many deployments by others, each between two of our requests, are followed.
+    const ROUNDS: usize = 5;
+    let mut current = digest.to_owned();
+    for _ in 0..ROUNDS {
+        let job = session.google().find_job(&session.environment().job).await.map_err(|error| {
+            format!("whether somebody else deployed in the meantime could not be looked at: {error}")
+        })?;
+        let Some(runs) = job.and_then(|job| pinned_to(image, &job.settings.image)) else { return Ok(()) };
+        if runs == current {
+            return Ok(());
+        }
+        registry.tag(&runs, LATEST).await.map_err(|error| not_moved(image, LATEST, &error))?;
+        current = runs;
+    }
+    Err(format!("others keep deploying: {} may stand for another image than the job's", image.tagged(LATEST)))
+}
+
+/// The digest to which a job's image is pinned, where it is from this repository.
+fn pinned_to(image: &Repository, name: &str) -> Option<String> {
+    digest(name).filter(|_| image.has(name)).map(str::to_owned)
 }
 
 fn no_engine() -> CliError {
     CliError::new(ExitCode::Unexpected, "no engine to build with")
-}
-
-/// A token for the registry that is good now.
-pub async fn registry_token(sign_in: Option<&SignIn>) -> Result<Option<Token>, CliError> {
-    Ok(match sign_in {
-        Some(sign_in) => Some(Token::new(sign_in.token().await?)),
-        None => None,
-    })
 }
 
 /// The registry with a token it has just accepted, and the newest image it has.
@@ -464,10 +580,10 @@ struct OpenRegistry {
 
 impl OpenRegistry {
     /// Asks once more with a new token if the registry refuses the one there is.
-    async fn open(repository: &Repository, sign_in: Option<&SignIn>) -> Result<Self, CliError> {
-        let mut again = sign_in;
+    async fn open(session: &Session, repository: &Repository) -> Result<Self, CliError> {
+        let mut again = session.sign_in();
         loop {
-            let token = registry_token(sign_in).await?;
+            let token = session.registry_token().await?;
             let registry = Registry::new(repository, token.as_ref());
             match (registry.image(LATEST).await, again.take()) {
                 (Ok(latest), _) => return Ok(Self { registry, token, latest }),
@@ -485,10 +601,11 @@ pub async fn build(
     engine: &Engine,
     plan: &Plan,
     options: &Options,
-    emit: Emit<'_>,
+    emit: &Emit,
 ) -> Result<LocalImage, CliError> {
     emit(Event::Doing("building the image"));
-    let name = plan.image.tagged(&plan.source.revision.tag());
+    // Of these sources alone: two builds in one engine do not take each other's image.
+    let name = plan.image.tagged(&plan.source.tag());
     let args = plan.source.args(engine);
     let request = BuildRequest {
         context: &plan.source.context,
@@ -500,19 +617,24 @@ pub async fn build(
     let image = engine.build(&request, &|event| emit(Event::Image(event))).await?;
     let label = |key: &str| image.labels.get(key).map(String::as_str);
     // The Dockerfile is part of the sources: what it makes is looked at, not taken for granted.
-    if label(LABEL_TITLE) != Some(TITLE) || label(LABEL_SOURCE) != Some(plan.source.digest.as_str()) {
+    if by_labels(&image.labels).is_none() || label(LABEL_SOURCE) != Some(plan.source.digest.as_str()) {
         return Err(CliError::new(
             ExitCode::DockerFailed,
             format!("{DOCKERFILE} made an image without the labels of the admin image"),
         )
         .hint("put back the LABEL lines of docker/Dockerfile"));
     }
-    let contract = label(LABEL_CONTRACT).unwrap_or_default();
-    if contract != CONTRACT_VERSION.to_string() {
+    if contracts(&image.labels) != Some(Contracts::OWN)
+        || label(LABEL_CONTRACT) != Some(&CONTRACT_OLDEST.to_string())
+    {
+        let spoken = |label: Option<&str>| label.unwrap_or_default().to_owned();
         return Err(CliError::new(
             ExitCode::DockerFailed,
             format!(
-                "the image speaks contract version \"{contract}\", this program version {CONTRACT_VERSION}"
+                "the image speaks contract versions \"{}\", the oldest \"{}\", this program {}",
+                spoken(label(LABEL_CONTRACTS)),
+                spoken(label(LABEL_CONTRACT)),
+                Contracts::OWN
             ),
         )
         .hint("build with the quill-admin of the same sources: cargo run --release -- build …"));
@@ -520,47 +642,102 @@ pub async fn build(
     Ok(image)
 }
 
+/// Pushes the image under the tag of its sources. Where that tag stands for another image and stays with
+/// it, because the repository's tags are immutable, under a tag of the image's own.
 async fn push(
+    session: &Session,
     engine: &Engine,
     registry: &Registry,
     plan: &Plan,
+    local: &LocalImage,
     token: Option<&Token>,
-    emit: Emit<'_>,
 ) -> Result<RegistryImage, CliError> {
-    emit(Event::Doing("pushing the image"));
-    let tag = plan.source.revision.tag();
-    let digest = engine.push(&plan.image, &tag, token, &|event| emit(Event::Image(event))).await?;
-    emit(Event::Doing("reading the image back"));
-    let found = registry.image(&tag).await?.filter(|found| found.digest == digest);
-    found.ok_or_else(|| {
+    session.emit(Event::Doing("pushing the image"));
+    let on_image = |event| session.emit(Event::Image(event));
+    let tag = plan.source.tag();
+    let digest = match engine.push(&plan.image, &tag, token, &on_image).await {
+        Ok(digest) => digest,
+        Err(refused) => match taken(registry, &tag, local).await {
+            Taken::ByThisImage(image) => return Ok(image),
+            Taken::ByAnother => {
+                let own = own_tag(local);
+                engine.tag(&local.id, &plan.image, &own).await?;
+                match engine.push(&plan.image, &own, token, &on_image).await {
+                    Ok(digest) => digest,
+                    Err(_) => match taken(registry, &own, local).await {
+                        Taken::ByThisImage(image) => return Ok(image),
+                        Taken::ByAnother | Taken::No => return Err(refused.into()),
+                    },
+                }
+            }
+            Taken::No => return Err(refused.into()),
+        },
+    };
+    session.emit(Event::Doing("reading the image back"));
+    // By its digest: the tag may be somebody else's again.
+    registry.image(&digest).await?.ok_or_else(|| {
         CliError::new(
             ExitCode::DockerFailed,
-            format!(
-                "{} is not the image that was pushed ({digest}): somebody else pushed at the same time",
-                plan.image.tagged(&tag)
-            ),
+            format!("the registry does not have {}, which was pushed", plan.image.pinned(&digest)),
         )
         .hint("run the same command again")
     })
 }
 
-/// Makes or changes the job as planned.
+/// What stands under a tag that could not be pushed.
+enum Taken {
+    ByThisImage(RegistryImage),
+    ByAnother,
+    /// Nothing, or it could not be looked at: the push failed for another reason.
+    No,
+}
+
+async fn taken(registry: &Registry, tag: &str, local: &LocalImage) -> Taken {
+    match registry.image(tag).await {
+        // An engine's id of an image is the digest of its configuration, or of its manifest where it
+        // keeps images as containerd does.
+        Ok(Some(image)) if image.config == local.id || image.digest == local.id => Taken::ByThisImage(image),
+        Ok(Some(_)) => Taken::ByAnother,
+        Ok(None) | Err(_) => Taken::No,
+    }
+}
+
+/// A tag that no other image has.
+fn own_tag(local: &LocalImage) -> String {
+    let id = local.id.trim_start_matches("sha256:");
+    format!("image-{}", id.get(..32).unwrap_or(id))
+}
+
+/// Makes or changes the job as planned, and waits until it can run. `made` says in words what is done for whoever
+/// leaves after the change.
+///
+/// # Errors
+///
+/// The change was refused, or whether it was made is not known; the job was changed, and cannot run, or whether
+/// it can is not known.
 pub async fn deploy(
-    google: &Google,
-    environment: &Environment,
+    session: &Session,
     job: &JobPlan,
-    emit: Emit<'_>,
+    point: &PointOfNoReturn,
+    made: &str,
 ) -> Result<(), CliError> {
+    let (google, environment) = (session.google(), session.environment());
     let name: &JobName = &environment.job;
     let again = || hints::command(&environment.name, "build", &[]);
+    let safe = || format!("running it again is safe: {}", again());
+    let left = CliError::interrupted(made).hint(safe());
+    if job.changes().is_empty() {
+        point.passed(left);
+        return Ok(());
+    }
+    point.reached(UnderWay::change().hint(safe())).await;
     let result = match job {
         JobPlan::Create(wanted) => {
-            emit(Event::Doing("creating the job"));
+            session.emit(Event::Doing("creating the job"));
             google.create_job(name, wanted).await
         }
-        JobPlan::Change { .. } if job.changes().is_empty() => return Ok(()),
         JobPlan::Change { job, wanted } => {
-            emit(Event::Doing("changing the job"));
+            session.emit(Event::Doing("changing the job"));
             google.change_job(name, job, wanted).await
         }
     };
@@ -575,10 +752,43 @@ pub async fn deploy(
         .hint(format!("look at it and try again with: {}", again())),
         CloudErrorKind::Failed => {
             CliError::new(ExitCode::CloudFailed, format!("{error}; whether the job was changed is not known"))
-                .hint(format!("running it again is safe: {}", again()))
+                .hint(safe())
         }
         _ => error.into(),
-    })
+    })?;
+    point.passed(left);
+    ready(session).await.map_err(|error| error.hint(safe()))
+}
+
+/// Waits until the job, which was changed, can run.
+async fn ready(session: &Session) -> Result<(), CliError> {
+    let mut looking = Looking::new();
+    let mut patience = Patience::new();
+    let mut told = None;
+    let mut pause = FIRST_LOOK;
+    let wrong = |how: &str| CliError::new(ExitCode::CloudFailed, format!("the job was changed, and {how}"));
+    loop {
+        match session.google().job_readiness(&session.environment().job).await {
+            Ok(Readiness::Ready) => return Ok(()),
+            Ok(Readiness::Failed { reason }) => return Err(wrong(&format!("is not ready: {reason}"))),
+            Ok(Readiness::Pending) => {
+                patience = Patience::new();
+                if looking.lasted() > READY_WITHIN {
+                    return Err(wrong("is not ready after a minute"));
+                }
+            }
+            Err(error) if patience.ends_with(&error) => {
+                let mut lost = CliError::from(error);
+                lost.code = ExitCode::Unknown;
+                lost.messages
+                    .insert(0, "the job was changed, and whether it is ready is not known".to_owned());
+                return Err(lost);
+            }
+            Err(error) => tell_once(&mut told, format!("{error}; trying again"), session),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(SLOWEST_LOOK);
+    }
 }
 
 /// When an image was built, in a few words.

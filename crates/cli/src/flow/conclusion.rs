@@ -1,14 +1,22 @@
 //! What is known about a task once nothing more will come.
+//!
+//! Three say something: the executor in its result line, Cloud Run about the container, and the log, in
+//! which others can write, too. A result that the request's key proves stands, unless the container
+//! ended with another code by itself. One that nothing proves is worth as much as the exit code of the
+//! container that agrees with it.
+
+use std::time::Duration;
 
 use quill_admin_cloud::{Ending, Execution, TaskResult};
-use quill_admin_contract::{ExitCode, Outcome, ResultLine};
+use quill_admin_contract::{Claim, ExitCode, Outcome};
 
 /// What is known of how the container ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum TaskEnd {
     /// Cloud Run has a result of it.
     Seen(TaskResult),
     /// There is none: no container ever ran, or none was asked for.
+    #[default]
     None,
     /// It could not be found out.
     Unread,
@@ -18,14 +26,24 @@ pub enum TaskEnd {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conclusion {
     /// The executor said what came of it.
-    Told(Box<ResultLine>),
+    Told(Box<Told>),
     /// The container ended, but its result line was not found in the log.
     Untold {
         /// The container's exit code.
         exit_code: u8,
     },
+    /// What is known does not fit together.
+    Contradicted {
+        /// What does not fit what.
+        reason: String,
+    },
     /// The execution failed, and neither the executor nor Cloud Run could be asked how.
     Unread {
+        /// Cloud Run's reason.
+        reason: String,
+    },
+    /// The container ran, and Cloud Run has neither an exit code nor a signal of it.
+    Unclear {
         /// Cloud Run's reason.
         reason: String,
     },
@@ -38,12 +56,12 @@ pub enum Conclusion {
     Cancelled {
         /// Cloud Run's reason.
         reason: String,
-        /// Nothing was changed: the executor told that it rolled back, or it never ran.
+        /// Nothing was changed: the executor rolled back, or it never ran.
         undone: bool,
     },
     /// It ran into the time-out before it was done.
     TimedOut {
-        /// Nothing was changed: the executor told that it rolled back, or it never ran.
+        /// Nothing was changed: the executor rolled back, or it never ran.
         undone: bool,
     },
     /// The container was killed before it could say anything: out of memory, most often.
@@ -53,30 +71,234 @@ pub enum Conclusion {
     },
 }
 
+/// A result that is believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The result, and whether it is proven.
+    pub claim: Claim,
+    /// How the container of a task that was done ended afterwards, where it did not end by itself. The
+    /// result is printed after COMMIT: it stands.
+    pub afterwards: Option<String>,
+}
+
+/// All that a conclusion is drawn from.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that was seen or not")]
+pub struct Evidence {
+    /// How the execution ended.
+    pub ending: Ending,
+    /// Cloud Run has seen it start.
+    pub started: bool,
+    /// Its task was started again after it had failed.
+    pub retried: bool,
+    /// From its start to its end.
+    pub length: Option<Duration>,
+    /// How long its task may take.
+    pub timeout: Option<Duration>,
+    /// How its container ended.
+    pub task: TaskEnd,
+    /// The results in its log that can be answers to the request; each once.
+    pub claims: Vec<Claim>,
+    /// The request has a key, which is known: results without a right proof are none.
+    pub provable: bool,
+    /// There are lines in its log that its container has printed.
+    pub spoke: bool,
+    /// What Cloud Run itself says in its log.
+    pub system_log: Vec<String>,
+}
+
+impl Evidence {
+    /// What the execution itself tells, when it is over.
+    #[must_use]
+    pub fn of(execution: &Execution, ending: Ending, task: TaskEnd) -> Self {
+        let length = execution.started.zip(execution.completed);
+        Self {
+            ending,
+            started: execution.started.is_some(),
+            retried: execution.retried,
+            length: length.and_then(|(from, to)| Duration::try_from(to.duration_since(from)).ok()),
+            timeout: execution.timeout,
+            task,
+            claims: Vec::new(),
+            provable: false,
+            spoke: false,
+            system_log: Vec::new(),
+        }
+    }
+
+    fn task(&self) -> Option<&TaskResult> {
+        match &self.task {
+            TaskEnd::Seen(task) => Some(task),
+            TaskEnd::None | TaskEnd::Unread => None,
+        }
+    }
+
+    /// The code that the container ended with by itself, where Cloud Run has one.
+    fn exit_code(&self) -> Option<u8> {
+        match self.ending {
+            Ending::Succeeded => Some(ExitCode::Success.code()),
+            _ => self
+                .task()?
+                .exit_code
+                .map(|code| u8::try_from(code).unwrap_or_else(|_| ExitCode::Unexpected.code())),
+        }
+    }
+
+    /// The executor was told to stop and has rolled back: the container's own code says so, too.
+    fn rolled_back(&self) -> bool {
+        self.exit_code() == Some(ExitCode::Stopped.code())
+    }
+
+    /// Whether a time-out ended it: by Cloud Run's words wherever they stand, or because it was stopped
+    /// when its time was over.
+    fn timed_out(&self) -> bool {
+        let Ending::Failed { reason } = &self.ending else { return false };
+        if self.task().is_some_and(|task| task.timed_out) || TaskResult::words_of_a_time_out(reason) {
+            return true;
+        }
+        let stopped = match &self.task {
+            TaskEnd::Seen(task) => task.exit_code.is_none() || self.rolled_back(),
+            TaskEnd::Unread => true,
+            TaskEnd::None => false,
+        };
+        let length = self.task().and_then(|task| task.length).or(self.length);
+        let whole_time = length.zip(self.timeout).is_some_and(|(length, timeout)| length >= timeout);
+        stopped && (whole_time || self.system_log.iter().any(|line| TaskResult::words_of_a_time_out(line)))
+    }
+
+    /// Cloud Run's reason: the task's, which is the more exact one, or the execution's.
+    fn reason(&self) -> String {
+        let said = self.task().map(|task| task.message.clone()).filter(|message| !message.is_empty());
+        said.unwrap_or_else(|| match &self.ending {
+            Ending::Failed { reason } | Ending::Cancelled { reason } => reason.clone(),
+            Ending::Succeeded => String::new(),
+        })
+    }
+
+    /// Whether the container of a failed execution without exit code and signal never ran.
+    fn never_ran(&self) -> bool {
+        if self.spoke {
+            return false;
+        }
+        let Some(task) = self.task() else { return true };
+        let said = task.message.to_ascii_lowercase();
+        !self.started
+            || ["failed to start", "could not be started", "quota"].iter().any(|words| said.contains(words))
+    }
+
+    /// How the container ended that has told its result, where it did not end by itself.
+    fn stopped_by(&self) -> Option<String> {
+        match &self.ending {
+            Ending::Succeeded => None,
+            Ending::Cancelled { .. } => Some("was cancelled".to_owned()),
+            Ending::Failed { .. } if self.timed_out() => Some("ran into the job's time-out".to_owned()),
+            Ending::Failed { .. } => match self.task().map(|task| (task.exit_code, task.signal)) {
+                Some((Some(_), _)) => None,
+                Some((None, Some(signal))) => Some(format!("was killed by signal {signal}")),
+                _ => Some(format!(
+                    "failed: {}",
+                    match self.reason() {
+                        reason if reason.is_empty() => "Cloud Run gives no reason".to_owned(),
+                        reason => reason.trim_end_matches('.').to_owned(),
+                    }
+                )),
+            },
+        }
+    }
+
+    /// The one result that is proven.
+    fn proven(&self) -> Result<Option<&Claim>, Conclusion> {
+        let mut proven: Vec<&Claim> = self.claims.iter().filter(|claim| claim.proven).collect();
+        if proven.len() > 1 && self.retried {
+            // Of several attempts the last one counts, as it does for Cloud Run.
+            proven.retain(|claim| self.exit_code() == Some(claim.line.exit_code));
+        }
+        match proven[..] {
+            [] => Ok(None),
+            [one] => Ok(Some(one)),
+            [one, other, ..] => Err(Conclusion::Contradicted {
+                reason: format!("two results that differ are proven: {} and {}", said(one), said(other)),
+            }),
+        }
+    }
+
+    fn with_proven(&self, claim: &Claim) -> Conclusion {
+        let rolled_back = claim.line.exit_code == ExitCode::Stopped.code();
+        let stopped_by = self.stopped_by();
+        match (&self.ending, self.exit_code()) {
+            (Ending::Cancelled { reason }, _) if rolled_back => {
+                Conclusion::Cancelled { reason: reason.clone(), undone: true }
+            }
+            _ if rolled_back && self.timed_out() => Conclusion::TimedOut { undone: true },
+            // A program that a signal ended has no code of its own: a shell says 128 and the signal's number.
+            (_, Some(code)) if code != claim.line.exit_code && (stopped_by.is_none() || code < 128) => {
+                Conclusion::Contradicted {
+                    reason: format!(
+                        "its proven result is {}, and its container ended with exit code {code}",
+                        said(claim)
+                    ),
+                }
+            }
+            _ => {
+                let afterwards = stopped_by.filter(|_| claim.line.exit_code == ExitCode::Success.code());
+                Conclusion::Told(Box::new(Told { claim: claim.clone(), afterwards }))
+            }
+        }
+    }
+
+    fn without_proof(&self) -> Conclusion {
+        let code = self.exit_code();
+        if let Some(code) = code
+            && let Some(claim) = self.claims.iter().find(|claim| claim.line.exit_code != code)
+        {
+            return Conclusion::Contradicted {
+                reason: format!(
+                    "a result line that nothing proves says {}, and its container ended with exit code {code}",
+                    said(claim)
+                ),
+            };
+        }
+        match &self.ending {
+            Ending::Cancelled { reason } => {
+                let undone = self.rolled_back() || (!self.started && self.task == TaskEnd::None);
+                return Conclusion::Cancelled { reason: reason.clone(), undone };
+            }
+            Ending::Failed { .. } if self.timed_out() => {
+                return Conclusion::TimedOut { undone: self.rolled_back() };
+            }
+            Ending::Succeeded | Ending::Failed { .. } => {}
+        }
+        if let Some(code) = code {
+            return match &self.claims[..] {
+                [claim] if !self.provable => {
+                    Conclusion::Told(Box::new(Told { claim: claim.clone(), afterwards: None }))
+                }
+                _ => Conclusion::Untold { exit_code: code },
+            };
+        }
+        let reason = self.reason();
+        match &self.task {
+            TaskEnd::Unread => Conclusion::Unread { reason },
+            TaskEnd::Seen(TaskResult { signal: Some(signal), .. }) => Conclusion::Killed { signal: *signal },
+            TaskEnd::Seen(_) | TaskEnd::None if self.never_ran() => Conclusion::NeverStarted { reason },
+            TaskEnd::Seen(_) | TaskEnd::None => Conclusion::Unclear { reason },
+        }
+    }
+}
+
+fn said(claim: &Claim) -> String {
+    format!("\"{}\" with exit code {}", claim.line.outcome.name(), claim.line.exit_code)
+}
+
 impl Conclusion {
     /// Draws it from what Cloud Run and the executor say. The result line is printed after COMMIT
-    /// or ROLLBACK, so where there is one, it is the truth about the database. `ran` says whether the
-    /// execution was ever seen to start.
+    /// or ROLLBACK, so where there is one that is proven, it is the truth about the database.
     #[must_use]
-    pub fn draw(ending: &Ending, ran: bool, task: &TaskEnd, result: Option<ResultLine>) -> Self {
-        let rolled_back = result.as_ref().is_some_and(|result| result.exit_code == ExitCode::Stopped.code());
-        match (ending, task, result) {
-            (_, _, Some(result)) if !rolled_back => Self::Told(Box::new(result)),
-            (Ending::Cancelled { reason }, _, _) => {
-                let undone = rolled_back || (!ran && *task == TaskEnd::None);
-                Self::Cancelled { reason: reason.clone(), undone }
-            }
-            (_, TaskEnd::Seen(task), _) if task.timed_out => Self::TimedOut { undone: rolled_back },
-            (_, _, Some(result)) => Self::Told(Box::new(result)),
-            (Ending::Succeeded, _, None) => Self::Untold { exit_code: 0 },
-            (Ending::Failed { reason }, TaskEnd::None, None) => Self::NeverStarted { reason: reason.clone() },
-            (Ending::Failed { reason }, TaskEnd::Unread, None) => Self::Unread { reason: reason.clone() },
-            (Ending::Failed { .. }, TaskEnd::Seen(task), None) if task.term_signal != 0 => {
-                Self::Killed { signal: task.term_signal }
-            }
-            (Ending::Failed { .. }, TaskEnd::Seen(task), None) => Self::Untold {
-                exit_code: u8::try_from(task.exit_code).unwrap_or(ExitCode::Unexpected.code()),
-            },
+    pub fn draw(evidence: &Evidence) -> Self {
+        match evidence.proven() {
+            Ok(Some(claim)) => evidence.with_proven(claim),
+            Ok(None) => evidence.without_proof(),
+            Err(contradicted) => contradicted,
         }
     }
 
@@ -84,13 +306,15 @@ impl Conclusion {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Told(result) => result.exit_code,
+            Self::Told(told) => told.claim.line.exit_code,
             Self::Untold { exit_code } => *exit_code,
             Self::NeverStarted { .. } => ExitCode::NeverStarted.code(),
             Self::Cancelled { .. } => ExitCode::Cancelled.code(),
             Self::TimedOut { .. } => ExitCode::TimedOut.code(),
             // It may have been killed between COMMIT and its last line.
-            Self::Killed { .. } | Self::Unread { .. } => ExitCode::Unknown.code(),
+            Self::Killed { .. } | Self::Unread { .. } | Self::Unclear { .. } | Self::Contradicted { .. } => {
+                ExitCode::Unknown.code()
+            }
         }
     }
 
@@ -98,19 +322,45 @@ impl Conclusion {
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
         match self {
-            Self::Told(result) => Some(&result.outcome),
+            Self::Told(told) => Some(&told.claim.line.outcome),
             _ => None,
         }
+    }
+
+    /// Whether what is told of the result is proven.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        matches!(self, Self::Told(told) if told.claim.proven)
     }
 
     /// Whether the database may hold what was asked for: done, or not known.
     #[must_use]
     pub fn may_be_done(&self) -> bool {
         match self {
-            Self::Told(_) | Self::Untold { .. } => self.exit_code() == 0,
+            Self::Told(told) => match &told.claim.line.outcome {
+                Outcome::Failed { failure } => failure.undecided,
+                _ => true,
+            },
+            // What the executor ends with before there is anything to save, or after a rollback.
+            Self::Untold { exit_code } => !matches!(
+                ExitCode::from_u8(*exit_code),
+                Some(
+                    ExitCode::Usage
+                        | ExitCode::UserNotFound
+                        | ExitCode::RoleNotFound
+                        | ExitCode::EmailTaken
+                        | ExitCode::DatabaseRefused
+                        | ExitCode::SchemaMismatch
+                        | ExitCode::RowLocked
+                        | ExitCode::ImageTooOld
+                        | ExitCode::Stopped
+                )
+            ),
             Self::NeverStarted { .. } => false,
             Self::Cancelled { undone, .. } | Self::TimedOut { undone } => !undone,
-            Self::Killed { .. } | Self::Unread { .. } => true,
+            Self::Killed { .. } | Self::Unread { .. } | Self::Unclear { .. } | Self::Contradicted { .. } => {
+                true
+            }
         }
     }
 }
@@ -128,53 +378,230 @@ pub struct Run {
 
 #[cfg(test)]
 mod tests {
-    use quill_admin_contract::{Failure, RunContext};
+    use quill_admin_contract::{ProofKey, ResultLine};
+    use serde_json::json;
 
     use super::*;
 
-    fn told(code: ExitCode) -> ResultLine {
-        let failure = Failure::new("because");
-        ResultLine::new(&RunContext::default(), code, Outcome::Failed { failure })
+    fn claim(code: u8, proven: bool) -> Claim {
+        let outcome = match code {
+            0 => json!({"result": "rotated"}),
+            _ => json!({"result": "failed", "failure": {"message": "because"}}),
+        };
+        let line = json!({"contract": 2, "exit_code": code, "outcome": outcome});
+        let key = ProofKey::generate();
+        let mut record = line.clone();
+        if proven {
+            record[ResultLine::RESULT] = json!(line.to_string());
+            record[ResultLine::PROOF] = json!(key.prove(&line.to_string()));
+        }
+        let claim = Claim::from_payload(&json!({"quill_admin": record}), Some(&key)).expect("a result");
+        assert_eq!(claim.proven, proven);
+        claim
     }
 
-    fn task(exit_code: i32, term_signal: i32, timed_out: bool) -> TaskResult {
-        TaskResult { exit_code, term_signal, timed_out, message: String::new() }
+    fn exited(code: i32) -> TaskEnd {
+        TaskEnd::Seen(TaskResult { exit_code: Some(code), ..TaskResult::default() })
+    }
+
+    fn killed(signal: i32) -> TaskEnd {
+        TaskEnd::Seen(TaskResult { signal: Some(signal), ..TaskResult::default() })
+    }
+
+    fn status(message: &str) -> TaskEnd {
+        TaskEnd::Seen(TaskResult { message: message.to_owned(), ..TaskResult::default() })
+    }
+
+    fn timed_out(end: TaskEnd) -> TaskEnd {
+        match end {
+            TaskEnd::Seen(task) => TaskEnd::Seen(TaskResult { timed_out: true, ..task }),
+            end => end,
+        }
+    }
+
+    fn failed() -> Ending {
+        Ending::Failed { reason: "r".to_owned() }
+    }
+
+    fn cancelled() -> Ending {
+        Ending::Cancelled { reason: "r".to_owned() }
+    }
+
+    fn evidence(ending: Ending, task: TaskEnd, claims: Vec<Claim>, provable: bool) -> Evidence {
+        Evidence {
+            ending,
+            started: true,
+            retried: false,
+            length: None,
+            timeout: None,
+            task,
+            claims,
+            provable,
+            spoke: false,
+            system_log: Vec::new(),
+        }
+    }
+
+    fn code(ending: Ending, task: TaskEnd, claims: Vec<Claim>) -> u8 {
+        Conclusion::draw(&evidence(ending, task, claims, true)).exit_code()
     }
 
     #[test]
     fn every_ending_has_its_own_code() {
-        let failed = Ending::Failed { reason: "r".to_owned() };
-        let cancelled = Ending::Cancelled { reason: "r".to_owned() };
-        let draw = |ending: &Ending, task: Option<TaskResult>, result: Option<ResultLine>| {
-            let task = task.map_or(TaskEnd::None, TaskEnd::Seen);
-            Conclusion::draw(ending, true, &task, result).exit_code()
+        let proven = |code| vec![claim(code, true)];
+        assert_eq!(code(failed(), TaskEnd::Unread, vec![]), 27);
+        assert_eq!(code(Ending::Succeeded, TaskEnd::None, vec![]), 0);
+        assert_eq!(code(failed(), exited(10), proven(10)), 10);
+        assert_eq!(code(failed(), exited(13), vec![]), 13);
+        assert_eq!(code(failed(), TaskEnd::None, vec![]), 24);
+        assert_eq!(code(cancelled(), TaskEnd::None, vec![]), 25);
+        assert_eq!(code(cancelled(), exited(18), proven(18)), 25);
+        assert_eq!(code(failed(), timed_out(exited(18)), proven(18)), 26);
+        assert_eq!(code(failed(), timed_out(killed(9)), vec![]), 26);
+        assert_eq!(code(failed(), killed(9), vec![]), 27);
+        assert_eq!(code(failed(), exited(18), proven(18)), 18);
+    }
+
+    #[test]
+    fn a_failed_execution_is_never_done() {
+        for (message, expected) in [
+            ("Application failed to start: no such file or directory", 24),
+            ("Quota exceeded for total allowable CPU per project per region.", 24),
+            ("The container did not exit cleanly.", 27),
+            ("", 27),
+        ] {
+            let mut evidence = evidence(failed(), status(message), vec![], true);
+            assert_eq!(Conclusion::draw(&evidence).exit_code(), expected, "{message}");
+            evidence.spoke = true;
+            assert_eq!(Conclusion::draw(&evidence).exit_code(), 27, "it ran: {message}");
+            // A line that nothing proves does not make it done either.
+            evidence.claims = vec![claim(0, false)];
+            evidence.provable = false;
+            assert_eq!(Conclusion::draw(&evidence).exit_code(), 27, "{message}");
+            (evidence.spoke, evidence.started) = (false, false);
+            assert_eq!(Conclusion::draw(&evidence).exit_code(), 24, "it never started: {message}");
+        }
+    }
+
+    #[test]
+    fn a_time_out_is_told_from_the_words_or_the_length() {
+        let second = Duration::from_secs(1);
+        let draw = |change: &dyn Fn(&mut Evidence), task: TaskEnd| {
+            let mut evidence = evidence(failed(), task, vec![], true);
+            evidence.timeout = Some(second * 300);
+            change(&mut evidence);
+            Conclusion::draw(&evidence)
         };
-        assert_eq!(Conclusion::draw(&failed, true, &TaskEnd::Unread, None).exit_code(), 27);
-        assert_eq!(draw(&Ending::Succeeded, None, None), 0);
-        assert_eq!(draw(&failed, Some(task(10, 0, false)), Some(told(ExitCode::UserNotFound))), 10);
-        assert_eq!(draw(&failed, Some(task(13, 0, false)), None), 13);
-        assert_eq!(draw(&failed, None, None), 24);
-        assert_eq!(draw(&cancelled, None, None), 25);
-        assert_eq!(draw(&cancelled, Some(task(18, 0, false)), Some(told(ExitCode::Stopped))), 25);
-        assert_eq!(draw(&failed, Some(task(18, 0, true)), Some(told(ExitCode::Stopped))), 26);
-        assert_eq!(draw(&failed, Some(task(0, 9, true)), None), 26);
-        assert_eq!(draw(&failed, Some(task(0, 9, false)), None), 27);
-        assert_eq!(draw(&failed, Some(task(18, 0, false)), Some(told(ExitCode::Stopped))), 18);
+        let long: &dyn Fn(&mut Evidence) = &|evidence| evidence.length = Some(second * 300);
+        let short: &dyn Fn(&mut Evidence) = &|evidence| evidence.length = Some(second * 299);
+        let line: &dyn Fn(&mut Evidence) = &|evidence| {
+            evidence.system_log = vec![
+                "Terminating task because it has reached the maximum timeout of 300 seconds.".to_owned(),
+            ];
+        };
+        let words: &dyn Fn(&mut Evidence) = &|evidence| {
+            evidence.ending = Ending::Failed { reason: "The configured timeout was reached.".to_owned() };
+        };
+        for tells in [long, line, words] {
+            assert_eq!(draw(tells, killed(15)), Conclusion::TimedOut { undone: false });
+            assert_eq!(draw(tells, exited(18)), Conclusion::TimedOut { undone: true });
+        }
+        assert_eq!(draw(short, killed(15)), Conclusion::Killed { signal: 15 });
+        assert_eq!(draw(long, exited(13)), Conclusion::Untold { exit_code: 13 }, "it ended by itself");
     }
 
     #[test]
     fn what_never_ran_changed_nothing() {
-        let cancelled = Ending::Cancelled { reason: String::new() };
-        assert!(!Conclusion::draw(&cancelled, false, &TaskEnd::None, None).may_be_done());
-        assert!(Conclusion::draw(&cancelled, true, &TaskEnd::None, None).may_be_done());
-        assert!(Conclusion::draw(&cancelled, false, &TaskEnd::Unread, None).may_be_done());
+        let draw = |started, task| {
+            let mut evidence = evidence(cancelled(), task, vec![], true);
+            evidence.started = started;
+            Conclusion::draw(&evidence)
+        };
+        assert!(!draw(false, TaskEnd::None).may_be_done());
+        assert!(draw(true, TaskEnd::None).may_be_done());
+        assert!(draw(false, TaskEnd::Unread).may_be_done());
+        assert!(!draw(true, exited(18)).may_be_done(), "the container's own code says that it rolled back");
     }
 
     #[test]
-    fn a_task_that_was_done_before_it_was_cancelled_is_done() {
-        let cancelled = Ending::Cancelled { reason: String::new() };
-        let mut done = told(ExitCode::Success);
-        done.exit_code = 0;
-        assert_eq!(Conclusion::draw(&cancelled, true, &TaskEnd::None, Some(done)).exit_code(), 0);
+    fn a_proven_result_stands_whatever_stopped_the_container_after_it() {
+        for (ending, task) in [
+            (cancelled(), TaskEnd::None),
+            (cancelled(), killed(15)),
+            (failed(), killed(9)),
+            (failed(), timed_out(killed(15))),
+            (failed(), status("The container did not exit cleanly.")),
+            (failed(), TaskEnd::Unread),
+        ] {
+            let evidence = evidence(ending.clone(), task.clone(), vec![claim(0, true)], true);
+            match Conclusion::draw(&evidence) {
+                Conclusion::Told(told) => assert!(told.afterwards.is_some(), "{ending:?} {task:?}"),
+                other => panic!("{other:?}: {ending:?} {task:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_have_been_saved_may_be_done() {
+        let untold = |exit_code| Conclusion::Untold { exit_code }.may_be_done();
+        assert!([0, 1, 13, 77].into_iter().all(untold));
+        assert!(![2, 10, 11, 12, 14, 15, 16, 17, 18].into_iter().any(untold));
+        let told = |code, undecided: bool| {
+            let failure = json!({"message": "because", "undecided": undecided});
+            let outcome = json!({"result": "failed", "failure": failure});
+            let record = json!({"quill_admin": {"contract": 2, "exit_code": code, "outcome": outcome}});
+            let claim = Claim::from_payload(&record, None).expect("a result");
+            Conclusion::Told(Box::new(Told { claim, afterwards: None })).may_be_done()
+        };
+        assert!(told(13, true) && told(1, true));
+        assert!(!told(13, false) && !told(10, false));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_not_known() {
+        assert_eq!(code(failed(), exited(13), vec![claim(0, true)]), 27);
+        // Whatever has stopped it as well: it prints the code that it ends with.
+        assert_eq!(code(cancelled(), exited(13), vec![claim(0, true)]), 27);
+        assert_eq!(code(failed(), timed_out(exited(13)), vec![claim(0, true)]), 27);
+        assert_eq!(code(cancelled(), exited(143), vec![claim(0, true)]), 0, "SIGTERM, after it was done");
+        assert_eq!(code(Ending::Succeeded, TaskEnd::None, vec![claim(10, true)]), 27);
+        assert_eq!(code(Ending::Succeeded, TaskEnd::None, vec![claim(0, true), claim(10, true)]), 27);
+        // Of a task that was tried again the last attempt counts.
+        let mut retried =
+            evidence(Ending::Succeeded, TaskEnd::None, vec![claim(13, true), claim(0, true)], true);
+        retried.retried = true;
+        assert_eq!(Conclusion::draw(&retried).exit_code(), 0);
+        // Nothing better than a line that nothing proves, and the container says something else.
+        for provable in [true, false] {
+            for (ending, task, line) in [
+                (failed(), exited(13), 0),
+                (failed(), exited(13), 10),
+                (Ending::Succeeded, TaskEnd::None, 10),
+            ] {
+                let evidence = evidence(ending, task, vec![claim(line, false)], provable);
+                assert_eq!(Conclusion::draw(&evidence).exit_code(), 27);
+            }
+        }
+    }
+
+    #[test]
+    fn what_nothing_proves_is_no_result_where_something_could() {
+        let forged = || vec![claim(0, false), claim(13, true)];
+        assert_eq!(code(failed(), exited(13), forged()), 13);
+        let untold = Conclusion::Untold { exit_code: 0 };
+        let draw = |claims, provable| {
+            Conclusion::draw(&evidence(Ending::Succeeded, TaskEnd::None, claims, provable))
+        };
+        assert_eq!(draw(vec![claim(0, false)], true), untold);
+        // Without a key the container's exit code agrees with it: told, and said not to be proven.
+        let told = draw(vec![claim(0, false)], false);
+        assert!(matches!(told, Conclusion::Told(_)) && !told.is_proven(), "{told:?}");
+        // It does not make a task done that was stopped.
+        for (ending, task, expected) in
+            [(cancelled(), killed(15), 25), (failed(), killed(9), 27), (failed(), timed_out(killed(9)), 26)]
+        {
+            let evidence = evidence(ending, task, vec![claim(0, false)], false);
+            assert_eq!(Conclusion::draw(&evidence).exit_code(), expected);
+        }
     }
 }

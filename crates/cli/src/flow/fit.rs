@@ -1,16 +1,16 @@
 //! Whether a job is fit to run a task: judged by the job alone, which is read anyway.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
-use quill_admin_cloud::Job;
-use quill_admin_contract::image::annotation;
-use quill_admin_contract::{ActionName, CONTRACT_VERSION, ExitCode};
+use quill_admin_cloud::JobSettings;
+use quill_admin_contract::image::{Contracts, annotation};
+use quill_admin_contract::{ActionName, ExitCode};
+use quill_admin_image::digest;
 
 use crate::error::CliError;
 use crate::hints;
 
-/// What is known of the image a job runs.
+/// What the job alone tells of the image it runs: its name, and what `build` noted there. The image itself,
+/// as a registry has it, is a `RegistryImage`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobImage {
     /// Its whole name.
@@ -28,30 +28,80 @@ pub enum Unfit {
     Unpinned,
     /// `build` has not deployed it.
     NotDeployed,
-    /// It speaks this older version of the contract.
-    Older(u32),
-    /// It speaks this newer version of the contract.
-    Newer(u32),
+    /// It speaks only older versions of the contract than this program; `None`: it does not say which.
+    Older(Option<Contracts>),
+    /// It speaks only newer ones.
+    Newer(Contracts),
+}
+
+impl Unfit {
+    /// What does not fit, of an image that speaks another contract: which versions either side speaks.
+    #[must_use]
+    pub fn versions(self) -> Option<String> {
+        let own = Contracts::OWN;
+        match self {
+            Self::Older(Some(image)) | Self::Newer(image) => {
+                Some(format!("speaks {}, this program {}", of_contract(image), of_contract(own)))
+            }
+            Self::Older(None) => Some(format!(
+                "does not say which contract it speaks, this program speaks {}",
+                of_contract(own)
+            )),
+            Self::Unpinned | Self::NotDeployed => None,
+        }
+    }
+}
+
+fn of_contract(Contracts { oldest, newest }: Contracts) -> String {
+    if oldest == newest {
+        format!("contract version {oldest}")
+    } else {
+        format!("contract versions {oldest} to {newest}")
+    }
+}
+
+/// The contract version to speak with a job: the newest that its image and this program know. An image
+/// that `build` has not deployed says nothing: every image knows the oldest one.
+#[must_use]
+pub fn contract(job: &JobSettings) -> u32 {
+    match image(job) {
+        (_, None) => noted(job).and_then(|image| Contracts::OWN.common(image)),
+        _ => None,
+    }
+    .unwrap_or(Contracts::OWN.oldest)
+}
+
+/// The contract versions of the image, as `build` noted them.
+fn noted(job: &JobSettings) -> Option<Contracts> {
+    Contracts::read(job.annotation(annotation::CONTRACTS), job.annotation(annotation::CONTRACT))
+}
+
+/// Why an image that speaks these versions of the contract is not fit.
+#[must_use]
+pub fn unfit(contracts: Option<Contracts>) -> Option<Unfit> {
+    match contracts {
+        Some(image) if Contracts::OWN.common(image).is_some() => None,
+        Some(image) if image.oldest > Contracts::OWN.newest => Some(Unfit::Newer(image)),
+        image => Some(Unfit::Older(image)),
+    }
 }
 
 /// What the job's annotations tell about its image, and why it is not fit.
 #[must_use]
-pub fn image(name: &str, annotations: &BTreeMap<String, String>) -> (JobImage, Option<Unfit>) {
-    let note = |key: &str| annotations.get(key).filter(|value| !value.is_empty());
-    let digest = name.split_once('@').map(|(_, digest)| digest);
+pub fn image(job: &JobSettings) -> (JobImage, Option<Unfit>) {
+    let note = |key: &str| job.annotation(key).filter(|value| !value.is_empty());
+    let digest = digest(&job.image);
     // Notes about another image tell nothing about this one.
-    let noted = digest.is_some() && note(annotation::IMAGE).map(String::as_str) == digest;
-    let contract: u32 = note(annotation::CONTRACT).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let noted = digest.is_some() && note(annotation::IMAGE) == digest;
+    let contracts = self::noted(job);
     let unfit = match (digest, noted) {
         (None, _) => Some(Unfit::Unpinned),
         (_, false) => Some(Unfit::NotDeployed),
-        _ if contract < CONTRACT_VERSION => Some(Unfit::Older(contract)),
-        _ if contract > CONTRACT_VERSION => Some(Unfit::Newer(contract)),
-        _ => None,
+        _ => unfit(contracts),
     };
     let image = JobImage {
-        name: name.to_owned(),
-        revision: note(annotation::REVISION).filter(|_| noted).cloned(),
+        name: job.image.clone(),
+        revision: note(annotation::REVISION).filter(|_| noted).map(str::to_owned),
         built: note(annotation::BUILT).filter(|_| noted).and_then(|time| time.parse().ok()),
     };
     (image, unfit)
@@ -59,7 +109,7 @@ pub fn image(name: &str, annotations: &BTreeMap<String, String>) -> (JobImage, O
 
 /// Judges a job. `any_image` also takes one that `build` has not deployed.
 pub fn judge(
-    job: &Job,
+    job: &JobSettings,
     environment: &str,
     action: ActionName,
     any_image: bool,
@@ -75,7 +125,7 @@ pub fn judge(
         .hint(build())
         .at("job-settings"));
     }
-    let (image, unfit) = image(&job.image, &job.annotations);
+    let (image, unfit) = image(job);
     let Some(unfit) = unfit.filter(|_| !any_image) else { return Ok(image) };
     let whatever = "to run it all the same, add --allow-unpinned";
     Err(match unfit {
@@ -92,18 +142,16 @@ pub fn judge(
         ))
         .hint(build())
         .hint(whatever),
-        Unfit::Older(contract) => CliError::new(
-            ExitCode::ImageTooOld,
-            format!(
-                "the job's image speaks contract version {contract}, this program version {CONTRACT_VERSION}; \
-                 nothing was started"
-            ),
-        ),
-        Unfit::Newer(contract) => refused(format!(
-            "the job's image speaks contract version {contract}, this program only {CONTRACT_VERSION}; nothing \
-             was started"
-        ))
-        .hint("use a newer quill-admin"),
+        Unfit::Older(_) | Unfit::Newer(_) => {
+            let refused = CliError::new(
+                ExitCode::ImageTooOld,
+                format!("the job's image {}; nothing was started", unfit.versions().unwrap_or_default()),
+            );
+            refused.hint(match unfit {
+                Unfit::Newer(_) => "use a newer quill-admin".to_owned(),
+                _ => hints::newer_image(environment),
+            })
+        }
     }
     .at("job-image"))
 }
@@ -112,35 +160,27 @@ pub fn judge(
 mod tests {
     use super::*;
 
-    fn job(image: &str, notes: &[(&str, &str)]) -> Job {
-        Job {
-            etag: String::new(),
-            image: image.to_owned(),
-            max_retries: 0,
-            annotations: notes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-            executions: 0,
-        }
+    fn job(image: &str, notes: &[(&str, &str)]) -> JobSettings {
+        let annotations = notes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        JobSettings { image: image.to_owned(), annotations: annotations.collect(), ..JobSettings::default() }
     }
 
-    fn code(job: &Job, action: ActionName) -> Option<ExitCode> {
+    fn code(job: &JobSettings, action: ActionName) -> Option<ExitCode> {
         judge(job, "staging", action, false).err().map(|error| error.code)
     }
 
     #[test]
     fn only_what_build_has_deployed_is_run() {
-        let version = CONTRACT_VERSION.to_string();
-        let newer = (CONTRACT_VERSION + 1).to_string();
-        let good = [(annotation::IMAGE, "sha256:1"), (annotation::CONTRACT, version.as_str())];
+        let pinned = (annotation::IMAGE, "sha256:1");
+        let good = [pinned, (annotation::CONTRACT, "1")];
         for (job, expected) in [
             (job("r/admin@sha256:1", &good), None),
             (job("r/admin:latest", &good), Some(ExitCode::ResourceNotFound)),
             (job("r/admin@sha256:2", &good), Some(ExitCode::ResourceNotFound)),
             (job("r/admin@sha256:1", &[]), Some(ExitCode::ResourceNotFound)),
             (job("r/admin@sha256:1", &good[..1]), Some(ExitCode::ImageTooOld)),
-            (
-                job("r/admin@sha256:1", &[good[0], (annotation::CONTRACT, newer.as_str())]),
-                Some(ExitCode::ResourceNotFound),
-            ),
+            (job("r/admin@sha256:1", &[pinned, (annotation::CONTRACT, "0")]), Some(ExitCode::ImageTooOld)),
+            (job("r/admin@sha256:1", &[pinned, (annotation::CONTRACT, "3")]), Some(ExitCode::ImageTooOld)),
         ] {
             assert_eq!(code(&job, ActionName::AddRole), expected, "{job:?}");
             assert!(judge(&job, "staging", ActionName::AddRole, true).is_ok());
@@ -148,10 +188,41 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_version_is_spoken_that_both_know() {
+        let hint = |job: &JobSettings| {
+            let refused =
+                judge(job, "staging", ActionName::AddRole, false).expect_err("no version in common");
+            assert_eq!(refused.code, ExitCode::ImageTooOld);
+            refused.hints.concat()
+        };
+        let job = |one: &str, all: Option<&str>| {
+            let mut notes = vec![(annotation::IMAGE, "sha256:1"), (annotation::CONTRACT, one)];
+            notes.extend(all.map(|all| (annotation::CONTRACTS, all)));
+            job("r/admin@sha256:1", &notes)
+        };
+        for (image, spoken) in [
+            (job("1", None), 1),
+            (job("2", None), 2),
+            (job("1", Some("1-2")), 2),
+            (job("1", Some("1-7")), 2),
+            (job("2", Some("2-7")), 2),
+        ] {
+            assert!(judge(&image, "staging", ActionName::AddRole, false).is_ok(), "{image:?}");
+            assert_eq!(contract(&image), spoken, "{image:?}");
+        }
+        assert!(hint(&job("3", Some("3-7"))).contains("use a newer quill-admin"));
+        assert!(!hint(&job("3", Some("3-7"))).contains("quill-admin build"));
+        assert!(hint(&job("0", None)).contains("quill-admin build"));
+        // Of another image nothing is known: every image knows the oldest version.
+        let mut unpinned = job("1", Some("1-2"));
+        unpinned.image = "r/admin:latest".to_owned();
+        assert_eq!(contract(&unpinned), 1);
+    }
+
+    #[test]
     fn a_change_is_not_run_where_it_could_be_made_twice() {
         let mut job = job("r/admin@sha256:1", &[(annotation::IMAGE, "sha256:1")]);
-        job.annotations
-            .extend(BTreeMap::from([(annotation::CONTRACT.to_owned(), CONTRACT_VERSION.to_string())]));
+        job.annotations.push((annotation::CONTRACT.to_owned(), "1".to_owned()));
         job.max_retries = 3;
         assert_eq!(code(&job, ActionName::AddRole), Some(ExitCode::ResourceNotFound));
         assert!(judge(&job, "staging", ActionName::AddRole, true).is_err(), "whatever the image");

@@ -3,15 +3,20 @@
 //! Each knows what the other does not. An execution has the account that started it, its times and
 //! its image, for 7 days; the record has the outcome, for as long as the log is kept. A run that was
 //! killed has no record, one of last month no execution.
+//!
+//! Everybody who may write log entries can write a record. Where there is an execution, it says who asked
+//! for what, and a record counts only if the request's key proves it, or, of an execution without a key, if
+//! it agrees with the execution. Without the execution nothing is provable, and it is said so.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Span, Timestamp};
-use quill_admin_cloud::{AuditEntry, Ending, Execution, Google, Phase};
-use quill_admin_contract::{ResultLine, Username, variable};
+use quill_admin_cloud::{AuditEntry, Ending, Execution, Phase};
+use quill_admin_contract::{Claim, ExitCode, ResultLine, Username, variable};
 
-use crate::config::Environment;
+use super::asked::asked;
 use crate::error::CliError;
+use crate::session::Session;
 
 /// How far back the log is read unless told otherwise: as long as it is kept by default.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -32,18 +37,33 @@ pub struct PastRun {
     pub actor: Option<String>,
     /// What was asked for.
     pub action: Option<String>,
-    /// About whom.
+    /// The user that it was about.
     pub user: Option<String>,
-    /// Why.
+    /// The reason that was given for it.
     pub reason: Option<String>,
     /// What came of it, in one word.
-    pub outcome: &'static str,
+    pub outcome: String,
+    /// What the record of it is worth.
+    pub record: Record,
+    /// There are records of it, too, that contradict what is known of it; they are not used.
+    pub contradicted: bool,
     /// What the executor ended with, where it said so.
     pub exit_code: Option<u8>,
     /// How long it took.
     pub duration: Option<SignedDuration>,
     /// The image that ran.
     pub image: Option<String>,
+}
+
+/// What a run's record is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    /// The request's key proves it.
+    Proven,
+    /// Nothing proves it: there was no key, or it is gone with the execution.
+    NotProvable,
+    /// There is none that can be used.
+    None,
 }
 
 /// From when on: a time, a date, or how long ago.
@@ -72,16 +92,16 @@ pub fn since(given: Option<&str>) -> Result<Timestamp, CliError> {
 
 /// Reads the newest `limit` runs, newest first.
 pub async fn read(
-    google: &Google,
-    environment: &Environment,
+    session: &Session,
     since: Timestamp,
     user: Option<&Username>,
     limit: usize,
 ) -> Result<Vec<PastRun>, CliError> {
     let wanted = if user.is_some() { MANY } else { limit };
-    let executions = async { google.executions(&environment.job).await };
+    let (google, job) = (session.google(), &session.environment().job);
+    let executions = async { google.executions(job).await };
     let about = user.map(Username::as_str);
-    let records = google.audit_entries(&environment.job, ResultLine::KEY, about, since, wanted);
+    let records = google.audit_entries(job, ResultLine::KEY, about, since, wanted);
     let (executions, records) = tokio::try_join!(executions, records)?;
     let mut runs = join(executions, records);
     runs.retain(|run| {
@@ -92,57 +112,131 @@ pub async fn read(
 }
 
 fn join(executions: Vec<Execution>, records: Vec<AuditEntry>) -> Vec<PastRun> {
-    let mut told: BTreeMap<String, (Timestamp, ResultLine)> = BTreeMap::new();
+    let mut told: BTreeMap<String, Vec<AuditEntry>> = BTreeMap::new();
     for record in records {
-        if let Some(line) = ResultLine::from_payload(&record.payload) {
-            // Newest first: a task that was tried again is known by its last try.
-            told.entry(record.execution).or_insert((record.timestamp, line));
-        }
+        told.entry(record.execution.clone()).or_default().push(record);
     }
     let mut runs: Vec<PastRun> = executions
         .into_iter()
         .map(|execution| {
-            let told = told.remove(&execution.name.id);
-            let asked = |name: &str| execution.request.get(name).cloned();
-            let line = told.as_ref().map(|(_, line)| line);
-            PastRun {
-                time: execution.created.or(told.as_ref().map(|(time, _)| *time)).unwrap_or_default(),
-                account: Some(execution.creator.clone()).filter(|creator| !creator.is_empty()),
-                actor: asked(variable::ADMIN_ACTOR.name),
-                action: asked(variable::ADMIN_ACTION.name),
-                user: asked(variable::ADMIN_USERNAME.name),
-                reason: asked(variable::ADMIN_REASON.name),
-                outcome: line.map_or_else(|| seen(&execution.phase), outcome),
-                exit_code: line.map(|line| line.exit_code),
-                duration: execution
-                    .started
-                    .zip(execution.completed)
-                    .map(|(from, to)| to.duration_since(from)),
-                image: Some(execution.image.clone()).filter(|image| !image.is_empty()),
-                execution: execution.name.id,
-            }
+            let records = told.remove(&execution.name.id).unwrap_or_default();
+            of_execution(execution, &records)
         })
         .collect();
-    // Of these Cloud Run itself knows nothing any more.
-    runs.extend(told.into_iter().map(|(execution, (time, line))| PastRun {
-        execution,
-        time,
-        account: None,
-        actor: line.actor.as_ref().map(ToString::to_string),
-        action: line.action.map(|action| action.to_string()),
-        user: line.username.as_ref().map(ToString::to_string),
-        reason: line.reason.as_ref().map(ToString::to_string),
-        outcome: outcome(&line),
-        exit_code: Some(line.exit_code),
-        duration: None,
-        image: None,
-    }));
+    runs.extend(told.into_iter().filter_map(|(execution, records)| of_records(execution, &records)));
     runs.sort_by_key(|run| std::cmp::Reverse(run.time));
     runs
 }
 
-fn outcome(line: &ResultLine) -> &'static str {
-    line.outcome.name()
+/// A run that Cloud Run knows: what was asked for, by whom and when is in the execution.
+fn of_execution(execution: Execution, records: &[AuditEntry]) -> PastRun {
+    let asked = asked(&execution);
+    let key = asked.key.as_ref();
+    // Newest first: a task that was tried again is known by its last try.
+    let claims: Vec<Claim> =
+        records.iter().filter_map(|record| Claim::from_payload(&record.payload, key)).collect();
+    let worth = |claim: &Claim| {
+        if !asked.may_be_answered_by(&claim.line) {
+            return Worth::Contradicted;
+        }
+        let seen = compared(&execution.phase, claim);
+        match (key, seen) {
+            // Cloud Run says of the container what it ended with.
+            (Some(_), _) if !claim.proven || execution.phase == SUCCEEDED && seen != Worth::Agrees => {
+                Worth::Contradicted
+            }
+            (Some(_), _) => Worth::Agrees,
+            (None, seen) => seen,
+        }
+    };
+    let used = claims.iter().find(|claim| worth(claim) == Worth::Agrees);
+    let contradicted = claims.iter().any(|claim| {
+        worth(claim) == Worth::Contradicted
+            || used.is_some_and(|used| used.line != claim.line && !execution.retried)
+    });
+    let given = |name: &str| execution.request.get(name).cloned();
+    PastRun {
+        time: execution.created.or(records.first().map(|record| record.timestamp)).unwrap_or_default(),
+        account: Some(execution.creator.clone()).filter(|creator| !creator.is_empty()),
+        actor: given(variable::ADMIN_ACTOR.name),
+        action: given(variable::ADMIN_ACTION.name),
+        user: given(variable::ADMIN_USERNAME.name),
+        reason: given(variable::ADMIN_REASON.name),
+        outcome: match (used, &execution.phase) {
+            // The executor says of it that it failed: it was stopped, and has rolled back.
+            (Some(claim), Phase::Ended(Ending::Cancelled { .. })) if claim.line.exit_code != 0 => None,
+            (used, _) => used,
+        }
+        .map_or_else(|| seen(&execution.phase).to_owned(), outcome),
+        record: match used {
+            Some(claim) if claim.proven => Record::Proven,
+            Some(_) => Record::NotProvable,
+            None => Record::None,
+        },
+        contradicted,
+        exit_code: used.map(|claim| claim.line.exit_code),
+        duration: execution.started.zip(execution.completed).map(|(from, to)| to.duration_since(from)),
+        image: Some(execution.image.clone()).filter(|image| !image.is_empty()),
+        execution: execution.name.id,
+    }
+}
+
+const SUCCEEDED: Phase = Phase::Ended(Ending::Succeeded);
+
+/// What a record is worth beside what Cloud Run has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Worth {
+    /// Both say the same.
+    Agrees,
+    /// Cloud Run does not know yet.
+    Open,
+    Contradicted,
+}
+
+/// Whether Cloud Run saw the same come of it. A container that is done, and is cancelled afterwards, looks
+/// like one that was cancelled: where nothing proves the record, Cloud Run's word stands.
+fn compared(phase: &Phase, claim: &Claim) -> Worth {
+    let done = claim.line.exit_code == ExitCode::Success.code();
+    let agrees = match phase {
+        Phase::Ended(Ending::Succeeded) => done,
+        Phase::Ended(Ending::Failed { .. } | Ending::Cancelled { .. }) => !done,
+        Phase::Queued | Phase::Provisioning | Phase::Running => return Worth::Open,
+    };
+    if agrees { Worth::Agrees } else { Worth::Contradicted }
+}
+
+/// A run that only the log tells of: Cloud Run has forgotten it, and the key with it, or it never was.
+fn of_records(execution: String, records: &[AuditEntry]) -> Option<PastRun> {
+    let told: Vec<(Timestamp, ResultLine)> = records
+        .iter()
+        .filter_map(|record| Some((record.timestamp, Claim::from_payload(&record.payload, None)?.line)))
+        .collect();
+    let (time, first) = told.first()?;
+    let lines = || told.iter().map(|(_, line)| line);
+    let contradicted = lines().any(|line| line != first);
+    // Of what they say only that can be told that all of them say.
+    let common = |said: fn(&ResultLine) -> Option<&String>| {
+        said(first).filter(|_| lines().all(|line| said(line) == said(first))).cloned()
+    };
+    Some(PastRun {
+        execution,
+        time: *time,
+        account: None,
+        outcome: if contradicted { "contradicted".to_owned() } else { first.outcome.name().to_owned() },
+        record: Record::NotProvable,
+        contradicted,
+        exit_code: Some(first.exit_code).filter(|_| !contradicted),
+        actor: common(|line| line.actor.as_ref()),
+        action: common(|line| line.action.as_ref()),
+        user: common(|line| line.username.as_ref()),
+        reason: common(|line| line.reason.as_ref()),
+        duration: None,
+        image: None,
+    })
+}
+
+fn outcome(claim: &Claim) -> String {
+    claim.line.outcome.name().to_owned()
 }
 
 /// What Cloud Run saw of a run that left no record.

@@ -2,11 +2,14 @@
 //!
 //! `run` is the pipeline: read the job, start it once, follow it, draw the conclusion.
 
+mod asked;
 pub mod build;
 pub mod conclusion;
 pub mod fit;
 pub mod follow;
 pub mod history;
+mod patience;
+pub mod point_of_no_return;
 pub mod restore;
 pub mod run;
 mod start;

@@ -1,35 +1,36 @@
 //! The backend service runs the admin image by mistake: gives it its own image back.
 //!
-//! [`look`] finds the image to go back to, or [`build`] makes one; [`change`] gives it to the service;
-//! [`wait`] looks on until the new revision serves, or says why it does not.
+//! [`look`] finds the image to go back to, or [`build`] makes one; [`deploy`] gives it to the service and
+//! looks on until the new revision serves, or says why it does not.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use quill_admin_cloud::{
-    CloudError, CloudErrorKind, Google, LogEntry, LogSource, Readiness, Service, ServiceName, SignIn,
+    CloudError, CloudErrorKind, LogEntry, LogSource, Readiness, Service, ServiceName, role,
 };
 use quill_admin_contract::ExitCode;
-use quill_admin_contract::image::{LABEL_TITLE, TITLE, annotation};
+use quill_admin_contract::image::annotation;
 use quill_admin_image::{
-    BuildRequest, Context, Engine, ImageErrorKind, Registry, Repository, Revision, Token,
+    BuildRequest, Context, Engine, ImageErrorKind, Registry, Repository, Revision, Token, split,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
+use super::patience::{Looking, Patience, tell_once};
+use crate::admin_image::AdminImage;
 use crate::config::{Backend, Environment};
 use crate::error::CliError;
-use crate::events::{Emit, Event};
-use crate::flow::build::{LATEST, registry_token};
+use crate::events::Event;
+use crate::flow::build::skipped;
+use crate::flow::point_of_no_return::{PointOfNoReturn, UnderWay};
 use crate::hints;
+use crate::session::Session;
 
 /// A startup probe gives up after 65 s; pulling the image and starting it come before that.
 const READY_WITHIN: Duration = Duration::from_mins(5);
 /// How often the service is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Without an answer for this long, contact is lost.
-const LOST_AFTER: Duration = Duration::from_mins(1);
 /// A change whose answer was lost shows within this time, or is not known to have arrived.
 const SHOWS_WITHIN: Duration = Duration::from_secs(10);
 /// The last lines shown of a revision that does not start.
@@ -73,7 +74,10 @@ impl Source {
             CliError::from(error).hint("give the root of the application's sources with --from-source")
         })?;
         let at = Revision::of(folder).map(|revision| format!(" at {}", revision.tag())).unwrap_or_default();
-        let origin = format!("stage \"{}\" of {}{at}", backend.target, folder.display());
+        let mut origin = format!("stage \"{}\" of {}{at}", backend.target, folder.display());
+        for note in skipped(&context) {
+            origin = format!("{origin}; {note}");
+        }
         Ok(Self { context, origin })
     }
 
@@ -84,46 +88,19 @@ impl Source {
     }
 }
 
-/// What is known of the admin image, to tell it by.
-pub(crate) struct AdminImage {
-    repository: Repository,
-    /// Digests of manifests and configurations.
-    digests: Vec<String>,
-}
-
-impl AdminImage {
-    /// By its repository, and digests of its manifests and configurations.
-    pub(crate) fn new(repository: Repository, digests: Vec<String>) -> Self {
-        Self { repository, digests }
-    }
-
-    /// Whether an image of this name is from its repository.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.repository.has(name)
-    }
-
-    async fn of(google: &Google, environment: &Environment, token: Option<&Token>) -> Self {
-        let repository = environment.image.clone();
-        let registry = Registry::new(&repository, token);
-        // Each of the two may be missing or not ours to see; the labels tell as well.
-        let job = google.deployed_job(&environment.job).await.ok().flatten();
-        let deployed = job.and_then(|job| Some(job.settings.image.split_once('@')?.1.to_owned()));
-        let mut digests = Vec::from_iter(deployed.clone());
-        for reference in [LATEST].into_iter().chain(deployed.as_deref()) {
-            if let Ok(Some(image)) = registry.image(reference).await {
-                digests.extend([image.digest, image.config]);
-            }
+/// What is known of the environment's admin image.
+async fn admin_image(session: &Session, token: Option<&Token>) -> AdminImage {
+    let environment = session.environment();
+    // Either may be missing or not ours to see: an image tells by other signs as well.
+    let job = session.google().find_job(&environment.job).await.ok().flatten();
+    let mut admin = AdminImage::new(&environment.image, job.as_ref().map(|job| job.settings.image.as_str()));
+    let registry = Registry::new(&environment.image, token);
+    for reference in admin.references() {
+        if let Ok(Some(image)) = registry.image(&reference).await {
+            admin.learn(&image);
         }
-        Self::new(repository, digests)
     }
-
-    /// Why an image is the admin image; `None` if nothing says so.
-    pub(crate) fn is(&self, digests: &[&String], labels: &HashMap<String, String>) -> Option<&'static str> {
-        if digests.iter().any(|digest| self.digests.contains(digest)) {
-            return Some("it has the admin image's digest");
-        }
-        (labels.get(LABEL_TITLE).map(String::as_str) == Some(TITLE)).then_some("its labels say so")
-    }
+    admin
 }
 
 /// The environment's backend, or what is wrong in the file.
@@ -158,25 +135,26 @@ pub fn no_candidate(environment: &Environment, passed_over: Vec<String>) -> CliE
 }
 
 /// Adds how to see what became of the service.
-#[must_use]
-pub fn look_again(environment: &Environment, told: CliError) -> CliError {
+fn look_again(environment: &Environment, told: CliError) -> CliError {
+    told.hint(see_again(environment))
+}
+
+fn see_again(environment: &Environment) -> String {
     let command = hints::command(&environment.name, "restore-backend", &[]);
-    told.hint(format!("see what it runs with: {command} --dry-run"))
+    format!("see what it runs with: {command} --dry-run")
 }
 
 /// Looks at the service and for the image to go back to: that of the newest revision that was ready
 /// and is not the admin image. Nothing is changed.
-pub async fn look(
-    google: &Google,
-    environment: &Environment,
-    token: Option<&Token>,
-    emit: Emit<'_>,
-) -> Result<Found, CliError> {
-    let backend = backend(environment)?;
+pub async fn look(session: &Session) -> Result<Found, CliError> {
+    let google = session.google();
+    let backend = backend(session.environment())?;
     let name = &backend.service;
-    emit(Event::Doing("looking at the service and its revisions"));
+    let token = session.registry_token().await?;
+    let token = token.as_ref();
+    session.emit(Event::Doing("looking at the service and its revisions"));
     let service = google.service(name).await.map_err(|error| explained(error, name))?;
-    let (revisions, admin) = tokio::join!(google.revisions(name), AdminImage::of(google, environment, token));
+    let (revisions, admin) = tokio::join!(google.revisions(name), admin_image(session, token));
     let healthy = service.latest_created == service.latest_ready;
     let mut found = Found { service, healthy, passed_over: Vec::new(), candidate: None, admin };
     for revision in revisions.map_err(|error| explained(error, name))? {
@@ -204,9 +182,8 @@ fn explained(error: CloudError, name: &ServiceName) -> CliError {
             format!("project {project} has no Cloud Run service \"{service}\" in {region}"),
         )
         .hint("check backend.service in the environments file"),
-        CloudErrorKind::PermissionDenied => {
-            CliError::from(error).hint(format!("ask for the role roles/run.developer in project {project}"))
-        }
+        CloudErrorKind::PermissionDenied => CliError::from(error)
+            .hint(format!("ask for the role {} in project {project}", role::RUN_DEVELOPER)),
         _ => error.into(),
     }
 }
@@ -229,8 +206,8 @@ async fn judge(
     token: Option<&Token>,
 ) -> Result<Verdict, CliError> {
     let name = &revision.image;
-    if admin.has(name) {
-        return Ok(Verdict::Bad("it is the admin image: it is from its repository".to_owned()));
+    if let Some(sign) = admin.by_repository(name) {
+        return Ok(Verdict::Bad(format!("it is the admin image: {sign}")));
     }
     match &revision.readiness {
         Readiness::Ready => {}
@@ -255,7 +232,7 @@ async fn judge(
     };
     // A tag is what it is today, and the revision is what it was then.
     let moved = !reference.starts_with("sha256:") && image.created > revision.created;
-    Ok(match (admin.is(&[&image.digest, &image.config], &image.labels), moved) {
+    Ok(match (admin.by_content(&image), moved) {
         (None, false) => Verdict::Good(repository.pinned(&image.digest)),
         (None, true) => Verdict::Lost(format!("the tag {name} has been moved to a newer image since")),
         (Some(why), false) => Verdict::Bad(format!("it is the admin image: {why}")),
@@ -263,16 +240,6 @@ async fn judge(
             Verdict::Lost(format!("the tag {name} has been moved to the admin image since: {why}"))
         }
     })
-}
-
-/// An image's repository, and its digest or tag.
-pub(crate) fn split(image: &str) -> (&str, &str) {
-    let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
-    let (name, tag) = match name.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => (name, tag),
-        _ => (name, "latest"),
-    };
-    (name, digest.unwrap_or(tag))
 }
 
 /// Cloud Run's reasons go on with where to read more; their first sentence says what it is.
@@ -287,53 +254,50 @@ pub(crate) fn summary(reason: &str) -> &str {
 /// Builds the backend from its sources and pushes it under its tag. Breaking it off leaves the service
 /// as it is: dropping the future does that.
 pub async fn build(
-    environment: &Environment,
+    session: &Session,
     source: Source,
     found: &Found,
     engine: &Engine,
-    sign_in: Option<&SignIn>,
     no_cache: bool,
-    emit: Emit<'_>,
 ) -> Result<Candidate, CliError> {
-    let backend = backend(environment)?;
+    let backend = backend(session.environment())?;
     let name = backend.image.tagged(&backend.tag);
-    emit(Event::Doing("building the backend"));
+    session.emit(Event::Doing("building the backend"));
     let request =
         BuildRequest { context: &source.context, target: &backend.target, args: &[], image: &name, no_cache };
-    let image = engine.build(&request, &|event| emit(Event::Image(event))).await.map_err(|error| {
-        let hint = match error.kind {
-            ImageErrorKind::BaseImage => "check that this machine reaches the registry of that image",
-            ImageErrorKind::BuildFailed => {
-                "check backend.dockerfile and backend.target in the environments file"
-            }
-            _ => return CliError::from(error),
-        };
-        CliError { hints: vec![hint.to_owned()], ..error.into() }
-    })?;
-    if let Some(why) = found.admin.is(&[&image.id], &image.labels) {
+    let image =
+        engine.build(&request, &|event| session.emit(Event::Image(event))).await.map_err(|error| {
+            let hint = match error.kind {
+                ImageErrorKind::BaseImage => "check that this machine reaches the registry of that image",
+                ImageErrorKind::BuildFailed => {
+                    "check backend.dockerfile and backend.target in the environments file"
+                }
+                _ => return CliError::from(error),
+            };
+            CliError { hints: vec![hint.to_owned()], ..error.into() }
+        })?;
+    if let Some(why) = found.admin.by_local_content(&image) {
         return Err(CliError::usage(format!(
             "stage \"{}\" of {} is the admin image ({why}): it was not pushed, and the service is as it was",
             backend.target, backend.dockerfile
         ))
         .hint("check backend.dockerfile and backend.target in the environments file"));
     }
-    emit(Event::Doing("pushing the backend"));
+    session.emit(Event::Doing("pushing the backend"));
     // Only now: a build can take longer than the token was good for.
-    let token = registry_token(sign_in).await?;
-    let digest =
-        engine.push(&backend.image, &backend.tag, token.as_ref(), &|event| emit(Event::Image(event))).await?;
+    let token = session.registry_token().await?;
+    let digest = engine
+        .push(&backend.image, &backend.tag, token.as_ref(), &|event| session.emit(Event::Image(event)))
+        .await?;
     Ok(Candidate { image: backend.image.pinned(&digest), origin: source.origin })
 }
 
 /// Reads the service once more: a build takes minutes, in which Cloud Run may have noted something on
 /// it. What somebody else changed in it is not to be overwritten.
-pub async fn unchanged(
-    google: &Google,
-    environment: &Environment,
-    before: &Service,
-) -> Result<Service, CliError> {
+async fn unchanged(session: &Session, before: &Service) -> Result<Service, CliError> {
+    let environment = session.environment();
     let name = &backend(environment)?.service;
-    let now = google.service(name).await.map_err(|error| explained(error, name))?;
+    let now = session.google().service(name).await.map_err(|error| explained(error, name))?;
     if now.generation == before.generation { Ok(now) } else { Err(conflict(environment)) }
 }
 
@@ -347,52 +311,63 @@ fn conflict(environment: &Environment) -> CliError {
     )
 }
 
-/// Gives the service the image. Returns whether that is certain: an answer that was lost leaves it open.
-pub async fn change(
-    google: &Google,
-    environment: &Environment,
-    service: &Service,
+/// Reads the service once more, gives it the image, and waits until the new revision serves; returns the
+/// service then. Until the change everything can be broken off.
+///
+/// # Errors
+///
+/// Somebody else changed the service, the change was refused, or the revision does not get ready.
+pub async fn deploy(
+    session: &Session,
+    seen: &Service,
     image: &str,
-    emit: Emit<'_>,
-) -> Result<bool, CliError> {
-    emit(Event::Doing("changing the service"));
+    point: &PointOfNoReturn,
+) -> Result<Service, CliError> {
+    let before = unchanged(session, seen).await?;
+    let environment = session.environment();
+    point.reached(UnderWay::change().hint(see_again(environment))).await;
+    let certain = change(session, &before, image).await?;
+    let left = format!("{}, and Cloud Run goes on without this program", given(image, certain));
+    point.passed(look_again(environment, CliError::interrupted(&left)));
+    wait(session, &before, image, certain).await
+}
+
+/// Gives the service the image. Returns whether that is certain: an answer that was lost leaves it open.
+async fn change(session: &Session, service: &Service, image: &str) -> Result<bool, CliError> {
+    let environment = session.environment();
+    session.emit(Event::Doing("changing the service"));
     let note = (annotation::RESTORED, Timestamp::now().to_string());
-    match google.change_service_image(service, image, note).await {
+    match session.google().change_service_image(service, image, note).await {
         Ok(()) => Ok(true),
         Err(error) if error.kind == CloudErrorKind::Conflict => Err(conflict(environment)),
         Err(error) if error.refused() => Err(explained(error, &backend(environment)?.service)),
         Err(error) => {
-            emit(Event::Trouble(format!("{error}; looking whether the change arrived")));
+            session.emit(Event::Trouble(format!("{error}; looking whether the change arrived")));
             Ok(false)
         }
     }
 }
 
 /// What has become of the service once [`change`] was called, and nobody looks any more.
-#[must_use]
-pub fn given(image: &str, certain: bool) -> String {
+fn given(image: &str, certain: bool) -> String {
     format!("the service was {} {image}", if certain { "given" } else { "sent" })
 }
 
 /// Waits until the new revision serves; returns the service then.
-pub async fn wait(
-    google: &Google,
-    environment: &Environment,
-    before: &Service,
-    image: &str,
-    certain: bool,
-    emit: Emit<'_>,
-) -> Result<Service, CliError> {
+async fn wait(session: &Session, before: &Service, image: &str, certain: bool) -> Result<Service, CliError> {
+    let (google, environment) = (session.google(), session.environment());
     let name = &backend(environment)?.service;
     let given = || given(image, certain);
-    emit(Event::Doing("waiting for the new revision"));
-    let begun = Instant::now();
-    let mut answered = begun;
+    session.emit(Event::Doing("waiting for the new revision"));
+    let mut looking = Looking::new();
+    let mut patience = Patience::new();
+    let mut told = None;
     loop {
+        let lasted = looking.lasted();
         match google.service(name).await {
             Ok(now) if now.latest_created == before.latest_created => {
-                answered = Instant::now();
-                if begun.elapsed() > if certain { READY_WITHIN } else { SHOWS_WITHIN } {
+                patience = Patience::new();
+                if lasted > if certain { READY_WITHIN } else { SHOWS_WITHIN } {
                     let told = format!(
                         "{}, but whether that had an effect is not known: there is no new revision so far; {}",
                         given(),
@@ -407,25 +382,25 @@ pub async fn wait(
             }
             Ok(now) if now.latest_ready == now.latest_created && !now.reconciling => return Ok(now),
             Ok(now) => {
-                answered = Instant::now();
+                patience = Patience::new();
                 // It is announced before it can be read everywhere.
                 if let Ok(revision) = google.revision(name, &now.latest_created).await
                     && let Readiness::Failed { reason } = revision.readiness
                 {
-                    return Err(failed(google, environment, name, &now, summary(&reason)).await);
+                    return Err(failed(session, name, &now, summary(&reason)).await);
                 }
-                if begun.elapsed() > READY_WITHIN {
+                if lasted > READY_WITHIN {
                     let late = format!("it has been starting for {} minutes", READY_WITHIN.as_secs() / 60);
-                    return Err(failed(google, environment, name, &now, &late).await);
+                    return Err(failed(session, name, &now, &late).await);
                 }
             }
-            Err(error) if error.is_final() || answered.elapsed() > LOST_AFTER => {
+            Err(error) if patience.ends_with(&error) => {
                 let mut lost = CliError::from(error);
                 lost.code = ExitCode::Unknown;
                 lost.messages.insert(0, format!("{}, but whether it runs it is not known", given()));
                 return Err(look_again(environment, lost));
             }
-            Err(error) => emit(Event::Trouble(format!("{error}; trying again"))),
+            Err(error) => tell_once(&mut told, format!("{error}; trying again"), session),
         }
         sleep(LOOK_EVERY).await;
     }
@@ -444,20 +419,14 @@ pub fn requests(service: &Service) -> String {
     }
 }
 
-async fn failed(
-    google: &Google,
-    environment: &Environment,
-    name: &ServiceName,
-    service: &Service,
-    reason: &str,
-) -> CliError {
+async fn failed(session: &Session, name: &ServiceName, service: &Service, reason: &str) -> CliError {
     let revision = &service.latest_created;
     let mut told = CliError::new(
         ExitCode::CloudFailed,
         format!("revision {revision} is not ready: {reason}; {}", requests(service)),
     );
     for read in 1..=LOG_READS {
-        match google.revision_log(name, revision, LOG_LINES).await {
+        match session.google().revision_log(name, revision, LOG_LINES).await {
             Ok(entries) => {
                 let own = entries.iter().filter(|entry| entry.source != LogSource::Other);
                 told.output =
@@ -474,23 +443,6 @@ async fn failed(
         "read all of its log with: gcloud beta run revisions logs read {revision} --project={} --region={}",
         name.project, name.region
     ))
-    .hint(format!("put right what it says, or build another image: {}", from_source(environment)))
+    .hint(format!("put right what it says, or build another image: {}", from_source(session.environment())))
     .at("backend-startup")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_image_has_a_repository_and_a_tag_or_digest() {
-        for (image, parts) in [
-            ("r.example:5000/p/backend", ("r.example:5000/p/backend", "latest")),
-            ("r.example:5000/p/backend:main", ("r.example:5000/p/backend", "main")),
-            ("r.example/p/backend@sha256:0", ("r.example/p/backend", "sha256:0")),
-            ("r.example/p/backend:main@sha256:0", ("r.example/p/backend", "sha256:0")),
-        ] {
-            assert_eq!(split(image), parts);
-        }
-    }
 }

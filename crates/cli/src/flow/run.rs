@@ -1,56 +1,55 @@
 //! The pipeline: read the job, start it once, follow it, draw the conclusion.
 
-use quill_admin_cloud::{CloudErrorKind, Execution, ExecutionName, Google, Job, JobName, LogTail, RunJob};
-use quill_admin_contract::{ExitCode, Request};
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use quill_admin_cloud::{CloudError, CloudErrorKind, Execution, ExecutionName, Job, LogTail, Reply, RunJob};
+use quill_admin_contract::{Asked, Claim, ExitCode, Request};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::asked::asked;
 use super::conclusion::{Conclusion, Run};
 use super::follow::{Followed, Lost, follow};
+use super::point_of_no_return::{PointOfNoReturn, Running, UnderWay};
 use super::start::start;
-use crate::config::{Environment, Place};
 use crate::error::CliError;
-use crate::events::{Emit, Event};
+use crate::events::Event;
 use crate::hints;
+use crate::session::Session;
 
 /// What is to be run, and what it is to be run by.
-pub struct Prepared<'g> {
+pub struct Prepared<'s> {
     /// The job as it was read.
     pub job: Job,
     /// The request.
     pub request: Request,
     /// The job's log, live; `None` where nothing is to be started.
-    pub tail: Option<LogTail<'g>>,
+    pub tail: Option<LogTail<'s>>,
 }
 
-/// What a person who pressed Ctrl-C wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    /// To go on as before.
-    Wait,
-    /// To leave the task alone.
-    Detach,
-    /// To have the task stopped.
-    Cancel,
-}
-
-/// Reads the job while the request is made, which takes time (hashing a password).
-pub async fn prepare<'g>(
-    google: &'g Google,
-    environment: &'g Environment,
+/// Has the job while the request is made, which takes time (hashing a password). It may be some seconds old:
+/// the run carries its etag, so that a job which was changed since is not run before it was read again.
+pub async fn prepare(
+    session: &Session,
     request: impl Future<Output = Result<Request, CliError>>,
     dry_run: bool,
-) -> Result<Prepared<'g>, CliError> {
+) -> Result<Prepared<'_>, CliError> {
+    let (google, environment) = (session.google(), session.environment());
     // Before anything can be in the log; nobody waits for it.
     let tail = if dry_run { None } else { Some(google.tail_log(&environment.job).await) };
-    let read =
-        async { google.job(&environment.job).await.map_err(|error| hints::no_job(error, environment)) };
+    let read = async { session.job().await.map_err(|error| hints::no_job(error, environment)) };
     let (job, request) = tokio::try_join!(read, request)?;
     Ok(Prepared { job, request, tail })
 }
 
 /// The execution, or where to look for others.
-pub async fn find(google: &Google, environment: &Environment, id: &str) -> Result<Execution, CliError> {
+pub async fn find(session: &Session, id: &str) -> Result<Execution, CliError> {
+    let environment = session.environment();
     let name = ExecutionName { job: environment.job.clone(), id: id.to_owned() };
-    google.execution(&name).await.map_err(|error| match error.kind {
+    session.google().execution(&name).await.map_err(|error| match error.kind {
         CloudErrorKind::NotFound => CliError::new(
             ExitCode::ResourceNotFound,
             format!(
@@ -65,84 +64,245 @@ pub async fn find(google: &Google, environment: &Environment, id: &str) -> Resul
 }
 
 /// Has Google Cloud check the run. Nothing is started.
-pub async fn validate(google: &Google, name: &JobName, prepared: Prepared<'_>) -> Result<(), CliError> {
+pub async fn validate(session: &Session, prepared: Prepared<'_>) -> Result<(), CliError> {
     let run = RunJob { etag: prepared.job.etag, env: prepared.request.to_env() };
-    google.validate_run(name, run).await.map_err(CliError::from)
+    session.google().validate_run(&session.environment().job, run).await.map_err(CliError::from)
 }
 
-/// Starts what was prepared, once, and follows it to its end. `wish` resolves when a person pressed
-/// Ctrl-C and said what for.
+/// Starts what was prepared, once, and follows it to its end. `point` says where it is meanwhile.
+///
+/// # Errors
+///
+/// It was not started, or whether it was is not known; or contact with it was lost.
 pub async fn run(
-    google: &Google,
-    environment: &Environment,
+    session: &Session,
     prepared: Prepared<'_>,
-    wish: impl AsyncFnMut() -> Wish,
-    emit: Emit<'_>,
+    point: &PointOfNoReturn,
 ) -> Result<Run, CliError> {
     let Prepared { job, request, tail } = prepared;
     if let Some(id) = request.id {
-        emit(Event::Detail(format!("request {id}")));
+        session.emit(Event::Detail(format!("request {id}")));
     }
-    emit(Event::Doing("starting the job"));
-    // From here on an interruption waits for the answer: without it nobody would know what runs.
-    let execution = start(google, &environment.job, job, &request, emit).await?;
-    emit(Event::Started(execution.name.clone()));
-    attend(google, environment, execution, tail, wish, emit).await
+    session.emit(Event::Doing("starting the job"));
+    let execution = start(session, job, &request, point).await?;
+    session.emit(Event::Started(execution.name.clone()));
+    let asked = Asked { execution: Some(execution.name.id.clone()), ..Asked::of(&request) };
+    Watch::of(session, &execution.name, point).to_the_end(execution, asked, tail, false).await
 }
 
-/// Follows an execution to its end, or until a person has had enough of it: with a live log that was
-/// opened before it began, or without one.
+/// Follows an execution that was started before to its end; where it is to `cancel` it, after telling it to
+/// stop. `point` says where it is meanwhile.
+///
+/// # Errors
+///
+/// It may not be cancelled, and goes on; or contact with it was lost.
 pub async fn attend(
-    google: &Google,
-    environment: &Environment,
+    session: &Session,
     execution: Execution,
-    tail: Option<LogTail<'_>>,
-    mut wish: impl AsyncFnMut() -> Wish,
-    emit: Emit<'_>,
+    cancel: bool,
+    point: &PointOfNoReturn,
 ) -> Result<Run, CliError> {
-    let embedded = matches!(environment.place, Place::Embedded { .. });
-    let name = execution.name.clone();
-    let mut following = std::pin::pin!(follow(google, execution, tail, emit));
-    let followed = loop {
-        tokio::select! {
-            followed = &mut following => break followed,
-            wish = wish() => match wish {
-                Wish::Wait => {}
-                Wish::Cancel => {
-                    emit(Event::Doing("cancelling the task"));
-                    if let Err(error) = google.cancel(&name).await {
-                        // It is followed to its end all the same.
-                        emit(Event::Trouble(error.to_string()));
+    let asked = asked(&execution);
+    Watch::of(session, &execution.name.clone(), point).to_the_end(execution, asked, None, cancel).await
+}
+
+/// In how long an execution is seen to have ended that could not be cancelled because it had.
+const SEEN_TO_END: Duration = Duration::from_secs(10);
+
+/// Resolves with the refusal when an execution that was to be cancelled should have been seen to end.
+async fn still_runs(refused: &mut Option<(Instant, CloudError)>) -> CloudError {
+    match refused {
+        Some((until, _)) => sleep_until(*until).await,
+        None => pending().await,
+    }
+    match refused.take() {
+        Some((_, error)) => error,
+        None => pending().await,
+    }
+}
+
+/// An execution that is watched.
+struct Watch<'a> {
+    session: &'a Session,
+    name: ExecutionName,
+    point: &'a PointOfNoReturn,
+    /// Somebody wants it to be cancelled.
+    cancel: Arc<Notify>,
+    /// It has come to its end, and its result is being read.
+    over: AtomicBool,
+}
+
+impl<'a> Watch<'a> {
+    fn of(session: &'a Session, name: &ExecutionName, point: &'a PointOfNoReturn) -> Self {
+        let cancel = Arc::default();
+        Self { session, name: name.clone(), point, cancel, over: AtomicBool::new(false) }
+    }
+
+    async fn to_the_end(
+        &self,
+        execution: Execution,
+        asked: Asked,
+        tail: Option<LogTail<'_>>,
+        cancel: bool,
+    ) -> Result<Run, CliError> {
+        let Self { session, name, .. } = self;
+        self.runs();
+        if cancel {
+            self.cancel.notify_one();
+        }
+        let over = || self.is_over();
+        let mut following = std::pin::pin!(follow(session, execution, asked, tail, &over));
+        let mut cancelling = None;
+        let mut refused = None;
+        let followed = loop {
+            tokio::select! {
+                // What has come to its end is not cancelled any more.
+                biased;
+                followed = &mut following => break followed,
+                () = self.cancel.notified(), if cancelling.is_none() => {
+                    if self.over.load(Ordering::Relaxed) {
+                        session.emit(Event::Trouble("it had ended before; nothing was cancelled".to_owned()));
+                        continue;
+                    }
+                    session.emit(Event::Doing("cancelling the task"));
+                    self.cancels().await;
+                    cancelling = Some(session.google().cancel(name));
+                }
+                error = still_runs(&mut refused) => if !self.over.load(Ordering::Relaxed) {
+                    return Err(error.into());
+                },
+                cancelled = answered(&mut cancelling) => {
+                    cancelling = None;
+                    match cancelled {
+                        Ok(()) => self.told_to_stop(),
+                        Err(error) => {
+                            // Where it is only to be cancelled, nobody wants to see how it goes on. A request
+                            // that is not valid may have come too late: then it is over in a moment.
+                            let over = self.over.load(Ordering::Relaxed);
+                            if cancel && !over && error.kind != CloudErrorKind::Invalid {
+                                return Err(error.into());
+                            }
+                            session.emit(Event::Trouble(error.to_string()));
+                            self.runs();
+                            refused = Some((Instant::now() + SEEN_TO_END, error)).filter(|_| cancel);
+                        }
                     }
                 }
-                Wish::Detach if embedded => return Err(CliError::new(
-                    ExitCode::Interrupted,
-                    "interrupted; the task is stopped together with the local environment and rolled back, unless \
-                     it was done already",
-                )),
-                Wish::Detach => return Err(hints::reach(
-                    CliError::new(
-                        ExitCode::Interrupted,
-                        format!("interrupted; the task goes on without this program, as execution {}", name.id),
-                    ),
-                    &environment.name,
-                    &name,
-                )),
-            },
+            }
+        };
+        self.outcome(followed)
+    }
+
+    /// It runs, and Ctrl-C has choices.
+    fn runs(&self) {
+        if self.over.load(Ordering::Relaxed) {
+            return;
         }
-    };
-    match followed {
-        Ok(Followed { execution, ending, task, result, system_log, .. }) => {
-            let conclusion = Conclusion::draw(&ending, execution.started.is_some(), &task, result);
-            Ok(Run { execution, conclusion, system_log })
+        let goes_on = self.session.outlives_us();
+        let left = if goes_on {
+            let told = format!("the task goes on without this program, as execution {}", self.name.id);
+            self.reach(CliError::interrupted(&told))
+        } else {
+            stops_with_us()
+        };
+        let (execution, cancel) = (self.name.id.clone(), Arc::clone(&self.cancel));
+        self.point.runs(Running { execution, goes_on, cancel, left });
+    }
+
+    /// It is going to be told to stop.
+    async fn cancels(&self) {
+        if !self.session.outlives_us() {
+            // It stops in any case.
+            self.point.passed(stops_with_us());
+            return;
         }
-        Err(Lost(error)) => {
-            let message =
-                format!("lost contact with execution {}: {error}; the task may still be running", name.id);
-            // What helps against the cause (signing in again) comes first.
-            let hints = CliError::from(error).hints;
-            let lost = hints.into_iter().fold(CliError::new(ExitCode::Unknown, message), CliError::hint);
-            Err(hints::reach(lost, &environment.name, &name))
+        let told = format!(
+            "interrupted while execution {} was being cancelled: whether it was told to stop is not known",
+            self.name.id
+        );
+        self.point
+            .reached(UnderWay {
+                waits: "the request to cancel the task is under way: waiting for its answer (Ctrl-C again leaves at \
+                        once)",
+                left: self.reach(CliError::new(ExitCode::Unknown, told)),
+            })
+            .await;
+    }
+
+    /// It was told to stop, and how it ends is looked at.
+    fn told_to_stop(&self) {
+        if self.session.outlives_us() && !self.over.load(Ordering::Relaxed) {
+            let told =
+                format!("execution {} was told to stop; how it ended was not waited for", self.name.id);
+            self.point.passed(self.attach(CliError::interrupted(&told)));
         }
+    }
+
+    /// It has come to its end.
+    fn is_over(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        let told = "the execution is over, its result was not read to its end";
+        self.point.passed(self.attach(CliError::interrupted(told)));
+    }
+
+    /// Says how to see how it ended.
+    fn attach(&self, error: CliError) -> CliError {
+        hints::attach(error, &self.session.environment().name, &self.name)
+    }
+
+    /// Says how to see how it ends, and how to stop it.
+    fn reach(&self, error: CliError) -> CliError {
+        hints::reach(error, &self.session.environment().name, &self.name)
+    }
+
+    /// What following it has come to.
+    fn outcome(&self, followed: Result<Followed, Lost>) -> Result<Run, CliError> {
+        match followed {
+            Ok(Followed { execution, evidence, .. }) => {
+                let conclusion = Conclusion::draw(&evidence);
+                Ok(Run { execution, conclusion, system_log: evidence.system_log })
+            }
+            Err(Lost { error, proven }) => Err(self.lost(error, proven.as_ref())),
+        }
+    }
+
+    /// Contact was lost. A result that has arrived by then is told: it was printed after the task was done, or
+    /// rolled back. How its container ended, which could contradict it, is not known.
+    fn lost(&self, error: CloudError, proven: Option<&Claim>) -> CliError {
+        let id = &self.name.id;
+        let result = proven.map(|claim| {
+            let (outcome, code) = (claim.line.outcome.name(), claim.line.exit_code);
+            format!(
+                "its proven result has arrived ({outcome}, exit code {code}), and its end has not been seen"
+            )
+        });
+        // There is nothing to come back to.
+        if error.kind == CloudErrorKind::NotFound {
+            let known = result.unwrap_or_else(|| "whether the task was done is not known".to_owned());
+            let gone = format!(
+                "execution {id} is gone: somebody deleted it while it was followed, and {known} ({error})"
+            );
+            return CliError::new(ExitCode::Unknown, gone);
+        }
+        let known = result.unwrap_or_else(|| "the task may still be running".to_owned());
+        let message = format!("lost contact with execution {id}: {error}; {known}");
+        // What helps against the cause (signing in again) comes first.
+        let hints = CliError::from(error).hints;
+        self.reach(hints.into_iter().fold(CliError::new(ExitCode::Unknown, message), CliError::hint))
+    }
+}
+
+/// A task of the environment on this machine is left.
+fn stops_with_us() -> CliError {
+    CliError::interrupted(
+        "the task is stopped together with the local environment and rolled back, unless it was done already",
+    )
+}
+
+/// The answer to a request, if one is under way.
+async fn answered(request: &mut Option<Reply<'_, Result<(), CloudError>>>) -> Result<(), CloudError> {
+    match request {
+        Some(answer) => answer.await,
+        None => pending().await,
     }
 }

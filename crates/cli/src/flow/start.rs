@@ -5,19 +5,26 @@
 //! 1. The job's executions are searched for the request's id, which is one of their variables.
 //! 2. Not found, the job is fenced: it gets a new etag. `RunJob` carries the etag it was read with, so
 //!    from then on the lost request has been carried out, or never will be.
-//! 3. The job counts its executions. If the count is what it was before the run, nothing was started,
-//!    and the request is sent once more. Otherwise the executions are searched again.
+//! 3. The job counts its executions. If the count is what it was before the run, nothing was started, and
+//!    the request is sent once more. Otherwise the executions are searched again.
 //!
 //! Whatever cannot be told apart so ends as unknown.
+//!
+//! A request that is refused by its etag was not started: the job was changed, or, should Cloud Run give
+//! a job a new etag with every run (not known), somebody else ran it. It is read and tried again for as
+//! long as what was agreed to stays the same.
 
 use std::time::Duration;
 
-use quill_admin_cloud::{CloudError, CloudErrorKind, Execution, Google, Job, JobName, RunError, RunJob};
+use quill_admin_cloud::{CloudError, CloudErrorKind, Difference, Execution, Job, JobName, RunError, RunJob};
 use quill_admin_contract::{ExitCode, Request, variable};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
+use super::patience::is_final;
+use super::point_of_no_return::{PointOfNoReturn, UnderWay};
 use crate::error::CliError;
-use crate::events::{Emit, Event};
+use crate::events::Event;
+use crate::session::Session;
 
 /// How long to wait before each look at the executions: they may be listed a little late.
 const LOOKS: [Duration; 5] = [
@@ -27,109 +34,180 @@ const LOOKS: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
-/// How often a job is tried that was changed in between, without a change that matters.
-const TRIES: usize = 3;
+/// How long a job is tried that others change or run at the same time: as long as a person would wait.
+const CROWD: Duration = Duration::from_mins(1);
+/// The pauses between those tries are drawn at random between nothing and this, so that those who
+/// collided do not collide again; doubled after each try, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How often a request is sent whose answer was lost, and which is known not to have been carried out.
+const SENT_AT_MOST: u32 = 2;
 
-/// Starts `job`, as it was read, with a request.
+/// Starts `job`, as it was read, with a request. From `point` it can be seen whether a request is under way:
+/// between two of them the work can be left, and nothing was started.
 pub(super) async fn start(
-    google: &Google,
-    name: &JobName,
+    session: &Session,
     job: Job,
     request: &Request,
-    emit: Emit<'_>,
+    point: &PointOfNoReturn,
 ) -> Result<Execution, CliError> {
-    let starting = Starting { google, name, request, emit };
-    let mut job = job;
-    let mut tries = 0;
+    let starting = Starting { session, request, agreed: job.clone() };
+    let begun = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    let mut lost = 0;
+    let mut now = job;
     loop {
-        tries += 1;
-        match starting.send(&job).await {
+        point.reached(starting.under_way()).await;
+        match starting.send(now.etag.clone()).await {
             Ok(execution) => return Ok(execution),
             // Refused by its etag, it was not started.
             Err(RunError::NotStarted(error)) if error.kind == CloudErrorKind::Conflict => {
-                if tries == TRIES {
-                    return Err(CliError::from(error)
-                        .hint("somebody keeps changing the job; run the same command again in a moment"));
+                point.not_passed().await;
+                if begun.elapsed() >= CROWD {
+                    return Err(crowded(&error));
                 }
-                job = starting.unchanged(&job).await?;
+                if pause == FIRST_PAUSE {
+                    let others = "somebody else uses or changes the job at the same time; trying again";
+                    session.emit(Event::Trouble(others.to_owned()));
+                }
+                sleep(pause.mul_f64(fastrand::f64())).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                now = starting.unchanged(session.google().job(starting.name()).await?)?;
             }
-            Err(RunError::NotStarted(error)) => return Err(error.into()),
-            Err(RunError::Unknown(error)) => return starting.resolve(&job, error).await,
+            Err(RunError::NotStarted(error)) => return Err(not_started(error)),
+            Err(RunError::Unknown(error)) => match starting.resolve(now, &error).await? {
+                Resolved::Started(execution) => return Ok(*execution),
+                Resolved::NotStarted(job) => {
+                    point.not_passed().await;
+                    lost += 1;
+                    if lost == SENT_AT_MOST {
+                        return Err(CliError::new(
+                            ExitCode::CloudFailed,
+                            format!("{error}; it was sent {lost} times, and nothing was started"),
+                        )
+                        .hint("run the same command again in a moment"));
+                    }
+                    now = starting.unchanged(*job)?;
+                    session.emit(Event::Trouble("the task was not started; sending it once more".to_owned()));
+                }
+            },
         }
     }
 }
 
 struct Starting<'a> {
-    google: &'a Google,
-    name: &'a JobName,
+    session: &'a Session,
     request: &'a Request,
-    emit: Emit<'a>,
+    /// The job when its plan was shown.
+    agreed: Job,
+}
+
+/// What became of a request whose answer was lost.
+enum Resolved {
+    /// It was carried out.
+    Started(Box<Execution>),
+    /// It was not, and never will be. The job as it is now.
+    NotStarted(Box<Job>),
+}
+
+/// What a look at the job's executions told.
+enum Look {
+    /// One of them is the request's.
+    Found(Box<Execution>),
+    /// None of those that are listed is, which may be late to list the newest.
+    NotThere,
+    /// They could not be read.
+    CouldNot(CloudError),
 }
 
 impl Starting<'_> {
-    async fn send(&self, job: &Job) -> Result<Execution, RunError> {
-        self.google.run(self.name, RunJob { etag: job.etag.clone(), env: self.request.to_env() }).await
+    fn name(&self) -> &JobName {
+        &self.session.environment().job
+    }
+
+    /// A request to start the task is under way, or what became of it is being found out.
+    fn under_way(&self) -> UnderWay {
+        UnderWay {
+            waits: "the request to start the task is under way: waiting for its answer, without which nobody would \
+                    know whether it runs (Ctrl-C again leaves at once)",
+            left: self.unknown("interrupted", "the answer was not waited for"),
+        }
+    }
+
+    async fn send(&self, etag: String) -> Result<Execution, RunError> {
+        self.session.google().run(self.name(), RunJob { etag, env: self.request.to_env() }).await
     }
 
     /// The job as it is now, if what was agreed to still holds.
-    async fn unchanged(&self, before: &Job) -> Result<Job, CliError> {
-        let now = self.google.job(self.name).await?;
-        if runs_the_same(before, &now) {
-            return Ok(now);
-        }
-        Err(changed(self.name))
+    fn unchanged(&self, now: Job) -> Result<Job, CliError> {
+        let changes = self.agreed.changes(&now);
+        if changes.is_empty() { Ok(now) } else { Err(changed(self.name(), &changes)) }
     }
 
-    /// What became of a request whose answer was lost.
-    async fn resolve(&self, job: &Job, error: CloudError) -> Result<Execution, CliError> {
+    /// Finds out what became of a request whose answer was lost; it carried the etag of `sent`.
+    async fn resolve(&self, sent: Job, error: &CloudError) -> Result<Resolved, CliError> {
         let lost = error.to_string();
-        (self.emit)(Event::Trouble(format!("{lost}; looking whether the task was started")));
-        if let Some(found) = self.look(&LOOKS).await {
-            return Ok(found);
+        self.session.emit(Event::Trouble(format!("{lost}; looking whether the task was started")));
+        if let Look::Found(found) = self.look().await {
+            return Ok(Resolved::Started(found));
         }
         let id = self.request.id.map(|id| id.to_string()).unwrap_or_default();
-        let fenced = match self.google.fence_job(self.name, &job.etag, &id).await {
+        let fenced = match self.session.google().fence_job(self.name(), &sent.etag, &id).await {
             Ok(fenced) => fenced,
             Err(error) => return Err(self.unknown(&lost, &error.to_string())),
         };
-        if fenced.executions != job.executions {
-            return match self.look(&LOOKS).await {
-                Some(found) => Ok(found),
-                None => Err(self.unknown(&lost, "the job was run in the meantime, and not by this request")),
-            };
+        if fenced.executions == sent.executions {
+            return Ok(Resolved::NotStarted(Box::new(fenced)));
         }
-        if !runs_the_same(job, &fenced) {
-            return Err(changed(self.name));
-        }
-        (self.emit)(Event::Trouble("the task was not started; sending it once more".to_owned()));
-        match self.send(&fenced).await {
-            Ok(execution) => Ok(execution),
-            Err(RunError::NotStarted(error)) => Err(error.into()),
-            Err(RunError::Unknown(error)) => match self.look(&LOOKS).await {
-                Some(found) => Ok(found),
-                None => Err(self.unknown(&error.to_string(), "this was the second try")),
-            },
+        let since = fenced.executions.saturating_sub(sent.executions);
+        match self.look().await {
+            Look::Found(found) => Ok(Resolved::Started(found)),
+            // A list may be late, so it proves nothing.
+            Look::NotThere => Err(self.unknown(
+                &lost,
+                &format!(
+                    "the job was run {since} times in the meantime, and none that is listed is this request"
+                ),
+            )),
+            Look::CouldNot(error) => Err(self.unknown(
+                &lost,
+                &format!(
+                    "the job was run in the meantime, and whether by this request could not be seen: {error}"
+                ),
+            )),
         }
     }
 
-    /// Looks for the request among the job's executions.
-    async fn look(&self, pauses: &[Duration]) -> Option<Execution> {
-        let id = self.request.id?.to_string();
-        for pause in pauses {
-            sleep(*pause).await;
-            match self.google.executions(self.name).await {
+    /// Looks for the request among the job's executions, again and again for a few seconds.
+    async fn look(&self) -> Look {
+        let Some(id) = self.request.id.map(|id| id.to_string()) else {
+            return Look::NotThere;
+        };
+        let mut seen = None;
+        for pause in LOOKS {
+            sleep(pause).await;
+            match self.session.google().executions(self.name()).await {
                 Ok(executions) => {
                     let ours = |execution: &Execution| {
                         execution.request.get(variable::ADMIN_REQUEST_ID.name) == Some(&id)
                     };
                     if let Some(found) = executions.into_iter().find(ours) {
-                        return Some(found);
+                        return Look::Found(Box::new(found));
+                    }
+                    seen = Some(Look::NotThere);
+                }
+                Err(error) => {
+                    self.session.emit(Event::Trouble(error.to_string()));
+                    let last = is_final(&error);
+                    // The latest look counts: what was not there before it may be by now.
+                    seen = Some(Look::CouldNot(error));
+                    if last {
+                        break;
                     }
                 }
-                Err(error) => (self.emit)(Event::Trouble(error.to_string())),
             }
         }
-        None
+        seen.unwrap_or(Look::NotThere)
     }
 
     fn unknown(&self, lost: &str, why: &str) -> CliError {
@@ -143,15 +221,40 @@ impl Starting<'_> {
     }
 }
 
-fn changed(name: &JobName) -> CliError {
-    CliError::new(
-        ExitCode::CloudFailed,
-        format!("somebody changed the job {} since it was looked at; nothing was started", name.job),
-    )
-    .hint("run the same command again")
+/// The start was refused: certainly nothing was started.
+fn not_started(error: CloudError) -> CliError {
+    if error.kind != CloudErrorKind::Quota {
+        return error.into();
+    }
+    CliError::new(ExitCode::NeverStarted, format!("{error}; nothing was started"))
+        .hint("the quota is shared by everybody who uses the project: run the same command again in a minute; if it stays so, ask for a higher quota")
 }
 
-/// Whether two readings of a job would run the same thing in the same way.
-fn runs_the_same(before: &Job, now: &Job) -> bool {
-    before.image == now.image && before.max_retries == now.max_retries
+fn crowded(error: &CloudError) -> CliError {
+    CliError::new(
+        ExitCode::CloudFailed,
+        format!("{error}; others used or changed the job all the time for a minute; nothing was started"),
+    )
+    .hint("run the same command again in a moment")
+}
+
+fn changed(name: &JobName, changes: &[Difference]) -> CliError {
+    let changes: Vec<String> = changes.iter().map(told).collect();
+    CliError::new(
+        ExitCode::CloudFailed,
+        format!(
+            "somebody changed the job {} since it was looked at ({}); nothing was started",
+            name.job,
+            changes.join(", ")
+        ),
+    )
+    .hint("run the same command again: it shows the plan as it is now")
+}
+
+fn told(change: &Difference) -> String {
+    match (&change.from, change.to.as_str()) {
+        (None, "") => change.setting.clone(),
+        (Some(from), to) => format!("{}: {from} → {to}", change.setting),
+        (None, to) => format!("{}: {to}", change.setting),
+    }
 }

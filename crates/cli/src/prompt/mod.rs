@@ -3,52 +3,31 @@
 //! [`Prompter`] is the seam: a terminal in real life, a script in tests. [`Form`] is how commands
 //! use it: all flags are checked first, and without a person every missing one is named at once.
 
+mod edit;
+mod keys;
+mod list;
+mod prompter;
 mod terminal;
+mod tty;
 
 use std::str::FromStr;
 
 use quill_admin_contract::{InvalidValue, Secret};
 
 use crate::error::CliError;
+pub use prompter::{Choice, Prompter};
 pub(crate) use terminal::line;
 pub use terminal::{Interrupt, Questions, Stop, Terminal};
-
-/// One line of a list to choose from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
-    /// What is chosen.
-    pub name: String,
-    /// What it means.
-    pub note: String,
-}
-
-/// Somebody who can be asked.
-pub trait Prompter: Send {
-    /// A line of text, asked again until `check` accepts it.
-    fn text(
-        &mut self,
-        label: &str,
-        check: &(dyn Fn(&str) -> Result<(), String> + Sync),
-    ) -> Result<String, CliError>;
-
-    /// A hidden text, as typed.
-    fn secret(&mut self, label: &str) -> Result<Secret, CliError>;
-
-    /// One of a list.
-    fn choose(&mut self, label: &str, choices: &[Choice]) -> Result<usize, CliError>;
-
-    /// Yes or no; no is the default.
-    fn confirm(&mut self, question: &str) -> Result<bool, CliError>;
-
-    /// Tells something, as why an answer was refused.
-    fn say(&mut self, text: &str);
-}
 
 /// Collects what a command needs from its flags and, where they are silent, from a person.
 pub struct Form {
     prompter: Option<Box<dyn Prompter>>,
-    missing: Vec<&'static str>,
+    missing: Vec<String>,
     invalid: Vec<String>,
+    /// Something will be asked: not everything was given.
+    open: bool,
+    /// A value was asked for.
+    asked: bool,
 }
 
 /// A value that a flag gave, or that has to be asked for.
@@ -64,13 +43,20 @@ impl Form {
     /// With somebody to ask, or nobody.
     #[must_use]
     pub fn new(prompter: Option<Box<dyn Prompter>>) -> Self {
-        Self { prompter, missing: Vec::new(), invalid: Vec::new() }
+        Self { prompter, missing: Vec::new(), invalid: Vec::new(), open: false, asked: false }
     }
 
     /// Whether somebody can be asked.
     #[must_use]
     pub fn attended(&self) -> bool {
         self.prompter.is_some()
+    }
+
+    /// Whether a person has been asked for a value: then what is going to be done is more than the command
+    /// line says, and they have to see it first.
+    #[must_use]
+    pub fn asked(&self) -> bool {
+        self.asked
     }
 
     /// A line of text, whatever it is.
@@ -84,21 +70,23 @@ impl Form {
     }
 
     /// A value from its flag, checked at once.
-    pub fn flag<T>(&mut self, flag: &'static str, given: Option<&str>) -> Field<T>
-    where
-        T: FromStr<Err = InvalidValue>,
-    {
-        match given.map(str::parse) {
+    pub fn flag<T>(
+        &mut self,
+        flag: &str,
+        given: Option<&str>,
+        parse: impl Fn(&str) -> Result<T, InvalidValue>,
+    ) -> Field<T> {
+        match given.map(parse) {
             Some(Ok(value)) => return Field::Given(value),
             Some(Err(problem)) => self.invalid.push(format!("{flag}: {problem}")),
-            None if self.prompter.is_none() => self.missing.push(flag),
-            None => {}
+            None if self.prompter.is_none() => self.missing.push(flag.to_owned()),
+            None => self.open = true,
         }
         Field::Open
     }
 
     /// A value nobody is asked for.
-    pub fn optional<T>(&mut self, flag: &'static str, given: Option<&str>) -> Option<T>
+    pub fn optional<T>(&mut self, flag: &str, given: Option<&str>) -> Option<T>
     where
         T: FromStr<Err = InvalidValue>,
     {
@@ -112,9 +100,11 @@ impl Form {
     }
 
     /// Notes that one of several flags is needed, unless somebody can be asked.
-    pub fn need(&mut self, flags: &'static str) {
+    pub fn need(&mut self, flags: &str) {
         if self.prompter.is_none() {
-            self.missing.push(flags);
+            self.missing.push(flags.to_owned());
+        } else {
+            self.open = true;
         }
     }
 
@@ -128,30 +118,41 @@ impl Form {
             flags => messages.push(format!("missing: {} (there is no terminal to ask at)", flags.join(", "))),
         }
         if messages.is_empty() {
-            return Ok(());
+            return match &mut self.prompter {
+                Some(prompter) if self.open => prompter.begin(),
+                _ => Ok(()),
+            };
         }
         let mut error = CliError::usage("");
         error.messages = messages;
         Err(error)
     }
 
+    /// Somebody to ask for a value.
     fn prompter(&mut self) -> Result<&mut (dyn Prompter + 'static), CliError> {
+        self.asked = true;
+        self.anybody()
+    }
+
+    fn anybody(&mut self) -> Result<&mut (dyn Prompter + 'static), CliError> {
         // `check` has refused before; this is for a command that forgot to call it.
         self.prompter.as_deref_mut().ok_or_else(|| CliError::usage("there is no terminal to ask at"))
     }
 
     /// The flag's value, or a person's.
-    pub fn text<T>(&mut self, field: Field<T>, label: &str) -> Result<T, CliError>
-    where
-        T: FromStr<Err = InvalidValue>,
-    {
+    pub fn text<T>(
+        &mut self,
+        field: Field<T>,
+        label: &str,
+        parse: impl Fn(&str) -> Result<T, InvalidValue> + Sync,
+    ) -> Result<T, CliError> {
         match field {
             Field::Given(value) => Ok(value),
             Field::Open => {
-                let text = self.prompter()?.text(label, &|text| {
-                    text.parse::<T>().map(drop).map_err(|problem| problem.to_string())
-                })?;
-                text.parse().map_err(CliError::from)
+                let text = self
+                    .prompter()?
+                    .text(label, &|text| parse(text).map(drop).map_err(|problem| problem.to_string()))?;
+                parse(&text).map_err(CliError::from)
             }
         }
     }
@@ -161,9 +162,9 @@ impl Form {
         self.prompter()?.choose(label, choices)
     }
 
-    /// Yes or no.
+    /// Yes or no; Enter alone is no. It asks for no value, so [`Self::asked`] stays as it is.
     pub fn confirm(&mut self, question: &str) -> Result<bool, CliError> {
-        self.prompter()?.confirm(question)
+        self.anybody()?.confirm(question)
     }
 
     /// A new secret: asked for, judged, asked for again to be sure. Starts over until both agree.
@@ -255,8 +256,8 @@ mod tests {
     #[test]
     fn without_a_person_everything_is_said_at_once() {
         let mut form = Form::new(None);
-        let _: Field<Username> = form.flag("--username", None);
-        let _: Field<Email> = form.flag("--email", Some("nobody"));
+        let _: Field<Username> = form.flag("--username", None, str::parse);
+        let _: Field<Email> = form.flag("--email", Some("nobody"), str::parse);
         form.need("--password-stdin or --generate-password");
         let error = form.check().expect_err("refused");
         assert_eq!(
@@ -271,17 +272,17 @@ mod tests {
     #[test]
     fn a_bad_flag_is_refused_before_any_question() {
         let (mut form, _) = form(&[]);
-        let _: Field<Username> = form.flag("--username", None);
-        let _: Field<Email> = form.flag("--email", Some("nobody"));
+        let _: Field<Username> = form.flag("--username", None, str::parse);
+        let _: Field<Email> = form.flag("--email", Some("nobody"), str::parse);
         assert!(form.check().is_err());
     }
 
     #[test]
     fn a_person_is_asked_again_until_it_is_right() {
         let (mut form, said) = form(&["", "bad\u{7}", "Жанна, \"x\"=^🙂"]);
-        let field: Field<Username> = form.flag("--username", None);
+        let field: Field<Username> = form.flag("--username", None, str::parse);
         form.check().expect("nothing is missing: somebody can be asked");
-        assert_eq!(form.text(field, "Username").expect("given").as_str(), "Жанна, \"x\"=^🙂");
+        assert_eq!(form.text(field, "Username", str::parse).expect("given").as_str(), "Жанна, \"x\"=^🙂");
         assert_eq!(said.lock().expect("unpoisoned").len(), 2);
     }
 

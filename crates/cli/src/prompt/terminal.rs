@@ -1,31 +1,306 @@
 //! A person at a terminal. Questions go to stderr, so that stdout stays clean for results.
+//!
+//! Each question first drops what was typed before it could be seen: type-ahead, the further lines of a
+//! paste, a key that was held down. So no answer is to a question that had not been asked.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 
-use console::Term;
-use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
-use dialoguer::{Confirm, Input, Select};
+use console::{StyledObject, Term, style, truncate_str};
+use quill_admin_contract::invisible::shown;
 use quill_admin_contract::{ExitCode, Secret};
+use zeroize::Zeroizing;
 
-use super::{Choice, Prompter};
+use super::edit::{Hidden, Line};
+use super::keys::{Decoder, Key};
+use super::list::{List, Step};
+use super::prompter::{Choice, Prompter};
+use super::tty;
 use crate::error::CliError;
 
 /// Asks at the terminal this process runs in.
 pub struct Terminal {
     term: Term,
-    theme: Box<dyn Theme + Send>,
+    decoder: Decoder,
+    /// With colours and signs, or plain text alone.
+    colours: bool,
+    /// A question was asked before: what was meant for it may still be on its way.
+    asked: bool,
 }
+
+/// A key that is held down, or something that types by itself, is not waited for any longer.
+const QUIET_WITHIN: Duration = Duration::from_secs(1);
+const DROPPED: &str = "what was typed before this question was not taken";
 
 impl Terminal {
     /// The process's own terminal.
     #[must_use]
     pub fn new() -> Self {
-        let theme: Box<dyn Theme + Send> = if console::colors_enabled_stderr() {
-            Box::new(ColorfulTheme::default())
+        Self {
+            term: Term::buffered_stderr(),
+            decoder: Decoder::new(),
+            colours: console::colors_enabled_stderr(),
+            asked: false,
+        }
+    }
+
+    /// The next key. Ctrl-C is none: it is a signal, and ends the program elsewhere.
+    fn key(&mut self) -> io::Result<Key> {
+        let mut bytes = Zeroizing::new([0; 1024]);
+        let mut pause = false;
+        loop {
+            if let Some(key) = self.decoder.next(pause) {
+                return Ok(key);
+            }
+            let room = self.decoder.room().min(bytes.len());
+            let count = tty::read(&mut bytes[..room])?;
+            self.decoder.feed(&bytes[..count]);
+            pause = count == 0;
+        }
+    }
+
+    /// Drops what was typed until now; says whether there was anything. After another question it waits
+    /// for a moment in which nobody types: the lines of a paste come one after the other.
+    #[cfg(unix)]
+    fn settle(&mut self) -> io::Result<bool> {
+        tty::hide()?;
+        let mut dropped = tty::drain()?;
+        dropped |= self.decoder.clear();
+        if !std::mem::replace(&mut self.asked, true) {
+            return Ok(dropped);
+        }
+        let deadline = Instant::now() + QUIET_WITHIN;
+        let mut bytes = Zeroizing::new([0; 1024]);
+        while tty::read(&mut *bytes)? > 0 {
+            dropped = true;
+            if Instant::now() > deadline {
+                tty::forget_typed();
+                break;
+            }
+        }
+        Ok(dropped)
+    }
+
+    #[cfg(not(unix))]
+    fn settle(&mut self) -> io::Result<bool> {
+        let _ = (QUIET_WITHIN, Instant::now());
+        Ok(self.decoder.clear())
+    }
+
+    /// Settles, then tells why an answer was not taken, if one was not.
+    fn begin_question(&mut self, refusal: Option<&str>) -> io::Result<()> {
+        let dropped = self.settle()?;
+        for told in [refusal, dropped.then_some(DROPPED)].into_iter().flatten() {
+            self.tell(told)?;
+        }
+        Ok(())
+    }
+
+    fn tell(&self, text: &str) -> io::Result<()> {
+        let text = shown(text);
+        if self.colours {
+            self.term.write_line(&format!("{} {}", sign("✘").red(), sign(&text).red()))?;
         } else {
-            Box::new(SimpleTheme)
-        };
-        Self { term: Term::stderr(), theme }
+            self.term.write_line(&text)?;
+        }
+        self.term.flush()
+    }
+
+    /// How a question begins.
+    fn head(&self, label: &str) -> String {
+        let label = &shown(label);
+        if self.colours {
+            format!("{} {} {} ", sign("?").yellow(), sign(label).bold(), sign("›").black().bright())
+        } else {
+            format!("{label}: ")
+        }
+    }
+
+    /// The question and its answer, in place of the question.
+    fn answered(&self, label: &str, answer: &str) -> io::Result<()> {
+        let (label, answer) = (&shown(label), shown(answer));
+        self.term.clear_line()?;
+        if self.colours {
+            let (done, dot) = (sign("✔").green(), sign("·").black().bright());
+            self.term.write_line(&format!(
+                "{done} {} {dot} {}",
+                sign(label).bold(),
+                sign(&answer).green()
+            ))?;
+        } else {
+            self.term.write_line(&format!("{label}: {answer}"))?;
+        }
+        self.term.flush()
+    }
+
+    /// Has a line typed, and takes the question away again.
+    fn typed(&mut self, label: &str) -> Result<String, Stopped> {
+        let head = self.head(label);
+        let width = usize::from(self.term.size().1);
+        let room = width.saturating_sub(console::measure_text_width(&head) + 1).max(8);
+        let mut line = Line::default();
+        loop {
+            let (before, after) = line.visible(room);
+            self.term.clear_line()?;
+            self.term.write_str(&format!("{head}{before}{after}"))?;
+            self.term.move_cursor_left(console::measure_text_width(&after))?;
+            self.term.flush()?;
+            match self.key()? {
+                Key::Enter => break,
+                Key::Escape => {
+                    self.term.write_line("")?;
+                    self.term.flush()?;
+                    return Err(Stopped::Left);
+                }
+                Key::EndOfInput if line.is_empty() => {
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
+                Key::Pasted(Err(why)) => {
+                    self.term.clear_line()?;
+                    self.tell(why)?;
+                }
+                key => line.press(&key),
+            }
+        }
+        self.term.clear_line()?;
+        self.term.flush()?;
+        Ok(line.text())
+    }
+
+    fn hidden(&mut self, label: &str) -> Result<Secret, Stopped> {
+        let mut refusal = None;
+        loop {
+            // The terminal has stopped to show what is typed before the question is to be seen.
+            self.begin_question(refusal)?;
+            self.term.write_str(&format!("{}: ", shown(label)))?;
+            self.term.flush()?;
+            let mut text = Hidden::new();
+            let refused = loop {
+                match self.key()? {
+                    Key::Enter => break None,
+                    Key::Escape => {
+                        self.term.write_line("")?;
+                        self.term.flush()?;
+                        return Err(Stopped::Left);
+                    }
+                    Key::EndOfInput if text.is_empty() => {
+                        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                    }
+                    Key::Pasted(Err(why)) => break Some(why),
+                    key => text.press(&key),
+                }
+            };
+            self.term.write_line("")?;
+            self.term.flush()?;
+            match refused.map_or_else(|| text.finish(), Err) {
+                Ok(secret) => return Ok(secret),
+                Err(why) => refusal = Some(why),
+            }
+        }
+    }
+
+    fn chosen(&mut self, label: &str, choices: &[Choice]) -> Result<usize, Stopped> {
+        let width = choices.iter().map(|choice| console::measure_text_width(&shown(&choice.name))).max();
+        let rows: Vec<String> = choices
+            .iter()
+            .map(|choice| {
+                let name = shown(&choice.name);
+                let gap = width.unwrap_or(0).saturating_sub(console::measure_text_width(&name));
+                format!("{name}{}  {}", " ".repeat(gap), shown(&choice.note)).trim_end().to_owned()
+            })
+            .collect();
+        let mut list = List::new(choices.iter().map(|choice| choice.name.as_str()));
+        self.begin_question(None)?;
+        self.term.hide_cursor()?;
+        let mut told = None;
+        let mut drawn = 0;
+        loop {
+            self.term.clear_last_lines(drawn)?;
+            drawn = self.draw(label, &rows, &list, told)?;
+            let key = self.key()?;
+            told = match &key {
+                Key::Pasted(Err(why)) => Some(*why),
+                Key::EndOfInput => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                _ => None,
+            };
+            match list.press(&key) {
+                Step::Changed => {}
+                Step::NotYet(instead) => told = Some(instead),
+                Step::Taken(index) => {
+                    self.term.clear_last_lines(drawn)?;
+                    self.term.show_cursor()?;
+                    self.answered(label, &rows[index])?;
+                    return Ok(index);
+                }
+                Step::Left => {
+                    self.term.show_cursor()?;
+                    self.term.flush()?;
+                    return Err(Stopped::Left);
+                }
+            }
+        }
+    }
+
+    /// Draws a list; returns how many lines that took.
+    fn draw(&self, label: &str, rows: &[String], list: &List, told: Option<&str>) -> io::Result<usize> {
+        let (height, width) = self.term.size();
+        // As wide as the terminal, it would take the next line with it.
+        let width = usize::from(width).saturating_sub(1).max(20);
+        let fit = |text: &str| truncate_str(text, width, "…").into_owned();
+        let mut lines = vec![fit(format!("{}{}", self.head(label), shown(list.filter())).trim_end())];
+        let matching = list.matching();
+        let room = usize::from(height).saturating_sub(4).max(3);
+        let at = matching.iter().position(|index| Some(*index) == list.chosen()).unwrap_or(0);
+        let first = at.saturating_sub(room - 1);
+        for index in matching.iter().skip(first).take(room) {
+            let row = fit(&format!("  {}", rows[*index]));
+            lines.push(match (Some(*index) == list.chosen(), self.colours) {
+                (true, true) => format!("{} {}", sign("❯").green(), sign(&row[2..]).cyan()),
+                (true, false) => format!("> {}", &row[2..]),
+                (false, _) => row,
+            });
+        }
+        let leave = if list.q_leaves() { "Esc or q leaves" } else { "Esc leaves" };
+        let help = format!("  ↑ ↓ or a name chooses, Enter takes it, {leave}");
+        lines.push(match told {
+            Some(told) if self.colours => fit(&format!("  {}", sign(told).yellow())),
+            Some(told) => fit(&format!("  {told}")),
+            None if self.colours => fit(&sign(&help).dim().to_string()),
+            None => fit(&help),
+        });
+        for line in &lines {
+            self.term.write_line(line)?;
+        }
+        self.term.flush()?;
+        Ok(lines.len())
+    }
+}
+
+fn sign(text: &str) -> StyledObject<&str> {
+    style(text).for_stderr()
+}
+
+/// Why there is no answer.
+enum Stopped {
+    /// By Escape, or q.
+    Left,
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Stopped {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Stopped> for CliError {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Left => Self::new(ExitCode::Interrupted, "left at a question; nothing was started"),
+            Stopped::Failed(error) => closed(&error),
+        }
     }
 }
 
@@ -35,54 +310,66 @@ impl Default for Terminal {
     }
 }
 
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        tty::restore();
+    }
+}
+
 impl Prompter for Terminal {
+    fn begin(&mut self) -> Result<(), CliError> {
+        tty::hide().map_err(|error| closed(&error))
+    }
+
     fn text(
         &mut self,
         label: &str,
         check: &(dyn Fn(&str) -> Result<(), String> + Sync),
     ) -> Result<String, CliError> {
-        Input::with_theme(&*self.theme)
-            .with_prompt(label)
-            .allow_empty(true) // an empty answer is refused by `check`, with its reason
-            .validate_with(|text: &String| check(text))
-            .interact_text_on(&self.term)
-            .map_err(from_dialoguer)
+        let mut refusal: Option<String> = None;
+        loop {
+            self.begin_question(refusal.as_deref()).map_err(|error| closed(&error))?;
+            let text = self.typed(label)?;
+            match check(&text) {
+                Ok(()) => {
+                    self.answered(label, &text).map_err(|error| closed(&error))?;
+                    return Ok(text);
+                }
+                Err(why) => refusal = Some(why),
+            }
+        }
     }
 
     fn secret(&mut self, label: &str) -> Result<Secret, CliError> {
-        rpassword::prompt_password(format!("{label}: ")).map(Secret::new).map_err(|error| closed(&error))
+        Ok(self.hidden(label)?)
     }
 
     fn choose(&mut self, label: &str, choices: &[Choice]) -> Result<usize, CliError> {
-        let width = choices.iter().map(|choice| choice.name.chars().count()).max().unwrap_or(0);
-        let lines: Vec<String> = choices
-            .iter()
-            .map(|Choice { name, note }| format!("{name:width$}  {note}").trim_end().to_owned())
-            .collect();
-        Select::with_theme(&*self.theme)
-            .with_prompt(label)
-            .items(&lines)
-            .default(0)
-            .interact_on(&self.term)
-            .map_err(from_dialoguer)
+        Ok(self.chosen(label, choices)?)
     }
 
     fn confirm(&mut self, question: &str) -> Result<bool, CliError> {
-        Confirm::with_theme(&*self.theme)
-            .with_prompt(question)
-            .default(false)
-            .interact_on(&self.term)
-            .map_err(from_dialoguer)
+        let label = format!("{question} [y/N]");
+        let mut refusal = None;
+        loop {
+            self.begin_question(refusal).map_err(|error| closed(&error))?;
+            let yes = match self.typed(&label)?.trim().to_lowercase().as_str() {
+                "y" | "yes" => true,
+                "" | "n" | "no" => false,
+                _ => {
+                    refusal = Some("answer with y or n, and Enter");
+                    continue;
+                }
+            };
+            self.answered(question, if yes { "yes" } else { "no" }).map_err(|error| closed(&error))?;
+            return Ok(yes);
+        }
     }
 
     fn say(&mut self, text: &str) {
         // A terminal that cannot be written to fails at the next question.
-        let _ = self.term.write_line(&format!("  {text}"));
+        let _ = self.tell(text);
     }
-}
-
-fn from_dialoguer(dialoguer::Error::IO(error): dialoguer::Error) -> CliError {
-    closed(&error)
 }
 
 fn closed(error: &io::Error) -> CliError {
@@ -96,7 +383,7 @@ fn closed(error: &io::Error) -> CliError {
 
 /// Ctrl-C at a question.
 pub(crate) fn interrupted() -> CliError {
-    CliError::new(ExitCode::Interrupted, "interrupted; nothing was started")
+    CliError::interrupted("nothing was started")
 }
 
 /// How this program was told to stop.
@@ -134,7 +421,7 @@ impl Interrupt {
         Self {}
     }
 
-    /// Resolves at the next signal since it began to listen, or since the last one it told: none is
+    /// Resolves at the next signal since it began to listen, or since the last one it told. On Unix none is
     /// lost while nobody waits.
     pub async fn wait(&mut self) -> Stop {
         #[cfg(unix)]
@@ -159,9 +446,14 @@ impl Interrupt {
     }
 }
 
-/// The next line a person types. Dropping it leaves the line to whoever reads next: it is read on a
-/// thread of its own, which nothing waits for.
-pub(crate) async fn line() -> String {
+/// The next line a person types after `ask` has shown the question. Dropping it leaves the line to whoever
+/// reads next: it is read on a thread of its own, which nothing waits for.
+///
+/// What was typed before is dropped: it was not meant for this question. That is done before the question
+/// is seen, so that no answer is dropped with it.
+pub(crate) async fn line(ask: impl FnOnce()) -> String {
+    tty::forget_typed();
+    ask();
     let (send, receive) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let mut line = String::new();
@@ -173,36 +465,53 @@ pub(crate) async fn line() -> String {
 }
 
 /// The time in which questions are asked. While it lasts, Ctrl-C puts the terminal back the way it
-/// was found (a question that is interrupted leaves it without echo or cursor) and ends the program.
-pub struct Questions(tokio::task::JoinHandle<()>);
+/// was found (while questions are asked it has no echo, and at a list no cursor) and ends the program.
+pub struct Questions {
+    listener: tokio::task::JoinHandle<()>,
+    /// Who is responsible for Ctrl-C: whoever is first keeps it.
+    phase: Arc<AtomicU8>,
+}
+
+/// Questions are asked.
+const ASKING: u8 = 0;
+/// Ctrl-C was pressed meanwhile: the program is being ended.
+const ENDING: u8 = 1;
+/// Whoever runs something deals with Ctrl-C.
+const RUNNING: u8 = 2;
 
 impl Questions {
     /// Begins it; `report` tells the error and gives the exit code.
     pub fn begin(report: impl FnOnce(&CliError) -> u8 + Send + 'static) -> Self {
-        #[cfg(unix)]
-        let saved = rustix::termios::tcgetattr(rustix::stdio::stdin()).ok();
         // Made before the first question is seen: from here on no Ctrl-C ends the process by itself.
         let mut interrupt = Interrupt::listen();
-        Self(tokio::spawn(async move {
+        let phase = Arc::new(AtomicU8::new(ASKING));
+        let claimed = Arc::clone(&phase);
+        let listener = tokio::spawn(async move {
             interrupt.wait().await;
+            if claimed.compare_exchange(ASKING, ENDING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+                return;
+            }
             let term = Term::stderr();
             // Away from a half-typed answer.
             let _ = term.write_line("");
             let code = report(&interrupted());
-            // Last of all: the thread that asks may be about to hide both. It cannot be woken up, so
-            // the process has to end from here.
-            #[cfg(unix)]
-            if let Some(saved) = saved {
-                use rustix::termios::{OptionalActions, tcsetattr};
-                let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &saved);
-            }
+            // The thread that asks cannot be woken up, so the process has to end from here. After this it
+            // changes nothing about the terminal any more.
+            tty::close();
             let _ = term.show_cursor();
             std::process::exit(i32::from(code));
-        }))
+        });
+        Self { listener, phase }
     }
 
-    /// Ends it: from now on whoever runs something deals with Ctrl-C.
+    /// Ends it: from now on whoever runs something deals with Ctrl-C. Does not return where Ctrl-C was first:
+    /// what ends the program has said that nothing was started, and nothing is.
     pub fn end(&self) {
-        self.0.abort();
+        let was = self.phase.compare_exchange(ASKING, RUNNING, Ordering::SeqCst, Ordering::SeqCst);
+        while was == Err(ENDING) {
+            std::thread::park();
+        }
+        tty::restore();
+        self.listener.abort();
     }
 }

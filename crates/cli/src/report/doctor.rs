@@ -3,16 +3,17 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use console::style;
 use quill_admin_contract::variable::{self, Variable};
 use serde_json::{Value, json};
 
-use super::human::{self, clean, seconds};
+use super::human::{self, seconds};
+use super::paint::{Painted, clean, style};
 use crate::doctor::catalogue;
-use crate::doctor::check::{Check, Finding, Seen, Severity};
+use crate::doctor::check::Check;
 use crate::doctor::explain::Explanation;
+use crate::doctor::finding::{Finding, Seen, Severity};
+use crate::doctor::fix::{Outcome, Treated};
 use crate::doctor::run::{self, Examined, Health, Verdict};
-use crate::doctor::treatment::{Outcome, Treated};
 use crate::hints;
 
 /// Everything that was seen and done.
@@ -86,7 +87,12 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("after.started", "when it started"),
     ("after.completed", "when it ended"),
     ("after.image", "the image it ran"),
-    ("after.ending", "how it ended: `told`, `untold`, `never_started`, `cancelled`, `timed_out` or `killed`"),
+    (
+        "after.ending",
+        "how it ended: `told`, `untold`, `contradicted`, `unread`, `unclear`, `never_started`, `cancelled`, \
+         `timed_out` or `killed`",
+    ),
+    ("after.proven", "whether its result is proven"),
     ("after.exit_code", "what the command that ran it ended with"),
     ("after.what", "how it ended, in one sentence"),
     ("after.log", "the lines it printed"),
@@ -121,6 +127,7 @@ fn explanation_json(explanation: &Explanation) -> Value {
         "completed": execution.completed,
         "image": execution.image,
         "ending": super::json::ending(conclusion).0,
+        "proven": conclusion.is_proven(),
         "exit_code": conclusion.exit_code(),
         "what": human::ended(conclusion, &execution.name.id),
         "log": explanation.log.iter().map(|entry| entry.message.clone()).collect::<Vec<_>>(),
@@ -134,8 +141,11 @@ pub(super) fn explanation(explanation: &Explanation) -> String {
     let asked = |variable: &Variable| explanation.request().get(variable.name).map(String::as_str);
     let what: Vec<&str> =
         [&variable::ADMIN_ACTION, &variable::ADMIN_USERNAME].into_iter().filter_map(asked).collect();
-    let mut text =
-        format!("{} {}\n", style(format!("execution {}", execution.name.id)).bold(), clean(&what.join(" ")));
+    let mut text = format!(
+        "{} {}\n",
+        style(format!("execution {}", clean(&execution.name.id))).bold(),
+        clean(&what.join(" "))
+    );
     let time = |time: jiff::Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
     for (name, value) in [
         ("time", execution.created.map(time)),
@@ -257,7 +267,7 @@ pub(super) fn heading(environment: Option<&str>) -> String {
 /// A check's lines. Those that are well are left out where only results are wanted.
 pub(super) fn examined(one: &Examined, quiet: bool) -> String {
     let mut text = String::new();
-    let mut row = |mark: console::StyledObject<&str>, what: &str| {
+    let mut row = |mark: Painted<&str>, what: &str| {
         let _ = writeln!(text, "  {mark} {:<width$} {}", one.check.id, clean(what), width = width());
     };
     match &one.verdict {

@@ -4,24 +4,26 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use console::{Style as Paint, style};
 use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity, SignIn};
 use quill_admin_contract::image::annotation;
 use quill_admin_contract::{
     ActionName, AdminAction, Change, DatabaseReport, ExitCode, Outcome, Password, UserState, Warning,
 };
 
-use super::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
-use quill_admin_image::{Builder, LocalImage, PLATFORM};
+use serde_json::json;
 
-use crate::config::{Environment, Place};
+use super::paint::{self, Paint, clean, style};
+use super::results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
+use quill_admin_image::{Builder, LATEST, LocalImage, PLATFORM, digest};
+
+use crate::config::Environment;
 use crate::error::CliError;
-use crate::flow::build::{Built, JobPlan, LATEST};
+use crate::flow::build::{Built, JobPlan};
 use crate::flow::conclusion::Conclusion;
-use crate::flow::history::PastRun;
+use crate::flow::history::{PastRun, Record};
 use crate::flow::restore;
 use crate::hints;
-use crate::world::OWN_DIGEST;
+use crate::session::own_program::OWN_DIGEST;
 
 /// What is said about a task, by where it goes.
 #[derive(Default)]
@@ -34,11 +36,6 @@ pub(super) struct TaskText {
     pub(super) warnings: String,
 }
 
-/// Text of others (a log, a database) cannot move the cursor or change colours.
-pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
 pub(super) fn seconds(elapsed: Duration) -> String {
     format!("{:.1} s", elapsed.as_secs_f64())
 }
@@ -46,8 +43,8 @@ pub(super) fn seconds(elapsed: Duration) -> String {
 pub(super) fn started(execution: &ExecutionName) -> String {
     format!(
         "{} {} in {}, {}\n",
-        style("execution").for_stderr().bold(),
-        execution.id,
+        style("execution").bold(),
+        clean(&execution.id),
         execution.job.project,
         execution.job.region
     )
@@ -62,8 +59,8 @@ pub(super) fn log_line(entry: &LogEntry, verbose: bool) -> String {
     let time = if verbose { format!("{:.3} ", entry.timestamp) } else { String::new() };
     let mut lines = String::new();
     for line in entry.message.lines() {
-        let bar = style("│").for_stderr().dim();
-        let _ = writeln!(lines, "  {bar} {time}{}", paint.clone().for_stderr().apply_to(clean(line)));
+        let bar = style("│").dim();
+        let _ = writeln!(lines, "  {bar} {time}{}", paint.apply_to(clean(line)));
     }
     lines
 }
@@ -74,11 +71,11 @@ pub(super) fn log(log: &[LogEntry]) -> String {
 }
 
 pub(super) fn detail(what: &str) -> String {
-    format!("{}\n", style(clean(what)).for_stderr().dim())
+    format!("{}\n", style(clean(what)).dim())
 }
 
 pub(super) fn trouble(what: &str) -> String {
-    format!("{} {}\n", style("note:").for_stderr().yellow(), clean(what))
+    format!("{} {}\n", style("note:").yellow(), clean(what))
 }
 
 pub(super) fn error(error: &CliError) -> String {
@@ -96,11 +93,11 @@ pub(super) fn error(error: &CliError) -> String {
 }
 
 fn problem(text: &mut String, message: &str) {
-    let _ = writeln!(text, "{} {}", style("error:").for_stderr().red().bold(), clean(message));
+    let _ = writeln!(text, "{} {}", style("error:").red().bold(), clean(message));
 }
 
 fn hint_line(text: &mut String, hint: &str) {
-    let _ = writeln!(text, "{} {}", style(" next:").for_stderr().cyan(), clean(hint));
+    let _ = writeln!(text, "{} {}", style(" next:").cyan(), clean(hint));
 }
 
 pub(super) fn generated_password(password: &Password) -> String {
@@ -128,7 +125,7 @@ pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> String {
     for run in runs {
         let what =
             [run.action.as_deref(), run.user.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
-        let mark = match run.outcome {
+        let mark = match run.outcome.as_str() {
             "failed" | "cancelled" => style("✘").red(),
             "running" => style("…").yellow(),
             _ => style("✔").green(),
@@ -139,7 +136,7 @@ pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> String {
             text,
             "{mark} {}  {}{code}  {}",
             run.time.strftime("%Y-%m-%d %H:%M UTC"),
-            run.outcome,
+            clean(&run.outcome),
             clean(&what)
         );
         let mut rest = vec![run.execution.clone()];
@@ -152,14 +149,25 @@ pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> String {
         if let Some(duration) = run.duration {
             rest.push(format!("{:.1} s", duration.as_secs_f64()));
         }
-        let digest = run.image.as_deref().and_then(|image| image.split_once('@'));
-        if let Some((_, digest)) = digest.filter(|(_, digest)| *digest != OWN_DIGEST) {
+        let digest = run.image.as_deref().and_then(digest);
+        if let Some(digest) = digest.filter(|digest| *digest != OWN_DIGEST) {
             rest.push(digest.chars().take(19).collect());
         }
         if let Some(reason) = &run.reason {
             rest.push(format!("\"{reason}\""));
         }
+        if run.record == Record::NotProvable {
+            rest.push("not provable".to_owned());
+        }
         let _ = writeln!(text, "  {}", clean(&rest.join(", ")));
+        if run.contradicted {
+            let what = if run.account.is_some() || run.image.is_some() {
+                "other entries of the log contradict what is known of it; they are not used"
+            } else {
+                "entries of the log say different things of it, and nothing proves any of them"
+            };
+            let _ = writeln!(text, "  {} {what}", style("contradicted:").yellow());
+        }
     }
     text
 }
@@ -168,14 +176,15 @@ pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {
     let TaskPlan { environment, account, image, request } = plan;
     let mut text = String::new();
     let heading = clean(&format!("{} in {}", describe(&request.action), environment.name));
-    let _ = writeln!(text, "{}", style(heading).for_stderr().bold());
+    let _ = writeln!(text, "{}", style(heading).bold());
     let place = format!("{}, {}", environment.job.project, environment.job.region);
     field(&mut text, "project", &place);
     if let Some(account) = account {
         field(&mut text, "account", account);
     }
     field(&mut text, "job", environment.job.job.as_str());
-    let digest = image.name.split_once('@').map_or(image.name.as_str(), |(_, digest)| digest);
+    settings(&mut text, environment);
+    let digest = digest(&image.name).unwrap_or(&image.name);
     let mut what = match digest {
         OWN_DIGEST => "none: this program runs the task itself".to_owned(),
         _ => digest.get(..19).filter(|_| digest.starts_with("sha256:")).unwrap_or(digest).to_owned(),
@@ -191,6 +200,13 @@ pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {
         field(&mut text, "reason", reason.as_str());
     }
     text
+}
+
+/// The file that says all this, where it is not the working folder's.
+fn settings(text: &mut String, environment: &Environment) {
+    if let Some(file) = environment.source.elsewhere() {
+        field(text, "settings", &file.display().to_string());
+    }
 }
 
 /// What an action does to whom, in a few words.
@@ -216,16 +232,45 @@ pub(super) fn task(report: &TaskReport<'_>, log: &[LogEntry], elapsed: Duration,
     let took = seconds(elapsed);
     let code = ExitCode::from_u8(report.run.conclusion.exit_code());
     match &report.run.conclusion {
-        Conclusion::Told(line) => {
-            told(&mut text, &line.outcome, line.action, environment, &took, style);
+        Conclusion::Told(one) => {
+            match (&one.claim.line.outcome, one.claim.line.exit_code) {
+                (Outcome::Other(other), exit_code @ 1..) => problem(
+                    &mut text.problems,
+                    &format!(
+                        "the task ended with \"{}\" and exit code {exit_code}, which this version does not know",
+                        other.result
+                    ),
+                ),
+                (outcome, _) => told(&mut text, outcome, one.claim.action(), environment, &took, style),
+            }
+            if let Some(afterwards) = &one.afterwards {
+                let what = format!(
+                    "execution {execution} {afterwards} after it had told this result, which stands: it is \
+                     printed when everything is done"
+                );
+                warning_line(&mut text.warnings, &what);
+            }
+            if !one.claim.proven {
+                // What to do next comes last.
+                let to = if text.problems.is_empty() { &mut text.warnings } else { &mut text.problems };
+                to.push_str(&detail(NOT_PROVABLE));
+            }
         }
         Conclusion::Untold { exit_code: 0 } => {
-            let _ = writeln!(text.result, "{} done in {environment} ({took})", console::style("✔").green());
+            let _ = writeln!(text.result, "{} done in {environment} ({took})", paint::style("✔").green());
             warning_line(&mut text.warnings, UNTOLD);
             if let Some(username) = report.username {
                 let command = hints::command(environment, "show-user", &[("--username", username.as_str())]);
                 hint_line(&mut text.warnings, &command);
             }
+        }
+        conclusion if report.is_cancelled_as_asked() => {
+            let _ = writeln!(
+                text.result,
+                "{} {} ({took})",
+                paint::style("✔").green(),
+                clean(&ended(conclusion, execution))
+            );
         }
         conclusion => problem(&mut text.problems, &ended(conclusion, execution)),
     }
@@ -248,12 +293,15 @@ pub(super) fn task(report: &TaskReport<'_>, log: &[LogEntry], elapsed: Duration,
     text
 }
 
+const NOT_PROVABLE: &str = "not provable: no key was sent along with the request, as to an image of contract version \
+                            1; the exit code is the one that Cloud Run has";
+
 const UNTOLD: &str = "the task ended well, but its result line did not arrive: what changed is not known";
 
 /// How an execution ended, in one sentence.
 pub(super) fn ended(conclusion: &Conclusion, execution: &str) -> String {
     match conclusion {
-        Conclusion::Told(line) => match &line.outcome {
+        Conclusion::Told(told) => match &told.claim.line.outcome {
             Outcome::Failed { failure } => failure.message.clone(),
             outcome => format!("the task ended well: {}", outcome.name()),
         },
@@ -274,6 +322,13 @@ pub(super) fn ended(conclusion: &Conclusion, execution: &str) -> String {
         Conclusion::TimedOut { undone } => {
             format!("execution {execution} ran into the job's time-out; {}", whether_done(*undone))
         }
+        Conclusion::Contradicted { reason } => format!(
+            "what came of execution {execution} is not known: {reason}; somebody else may have written to the log"
+        ),
+        Conclusion::Unclear { reason } => format!(
+            "execution {execution} failed without an exit code: {}; whether the task was done is not known",
+            or(reason, "Cloud Run gives no reason").trim_end_matches('.')
+        ),
         Conclusion::Unread { reason } => format!(
             "execution {execution} failed: {}; its result line did not arrive and its exit code could not be \
              read: whether the task was done is not known",
@@ -291,11 +346,7 @@ fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
 }
 
 fn whether_done(undone: bool) -> &'static str {
-    if undone {
-        "nothing was changed"
-    } else {
-        "its result line did not arrive: whether it was done is not known"
-    }
+    if undone { "nothing was changed" } else { "no result of it is known: whether it was done is not known" }
 }
 
 fn told(
@@ -307,7 +358,7 @@ fn told(
     style: Style,
 ) {
     let mut headline = |what: &str| {
-        let _ = writeln!(text.result, "{} {what} ({took})", console::style("✔").green().bold());
+        let _ = writeln!(text.result, "{} {what} ({took})", paint::style("✔").green().bold());
     };
     match outcome {
         Outcome::Failed { failure } => {
@@ -328,6 +379,13 @@ fn told(
         }
         Outcome::Found { user, .. } => headline(&format!("{} in {environment}", clean(&user.username))),
         Outcome::Checked { .. } => headline(&format!("tasks can run in {environment}")),
+        Outcome::Other(other) => {
+            headline(&format!("done in {environment}: \"{}\"", clean(&other.result)));
+            warning_line(
+                &mut text.warnings,
+                "this version does not know what that result means; all of it: --json",
+            );
+        }
     }
     if !style.quiet {
         if let Some(user) = outcome.user() {
@@ -394,13 +452,14 @@ fn changes(text: &mut String, changes: &[Change], new: bool) {
             Change::Password => "password replaced".to_owned(),
             Change::RoleAdded { role } => format!("role {role} added"),
             Change::RoleRemoved { role } => format!("role {role} removed"),
+            Change::Other(other) => json!(other).to_string(),
         };
         let _ = writeln!(text, "    {}", clean(&line));
     }
 }
 
 fn warning_line(text: &mut String, message: &str) {
-    let _ = writeln!(text, "{} {}", style("warning:").for_stderr().yellow().bold(), clean(message));
+    let _ = writeln!(text, "{} {}", style("warning:").yellow().bold(), clean(message));
 }
 
 fn warning(
@@ -419,7 +478,7 @@ fn warning(
 
 /// A line another program printed.
 pub(super) fn output(line: &str) -> String {
-    let bar = style("│").for_stderr().dim();
+    let bar = style("│").dim();
     format!("  {bar} {}\n", clean(line))
 }
 
@@ -456,6 +515,7 @@ pub(super) fn build_plan(report: &BuildReport<'_>) -> String {
         "build for {} ({}, {})",
         environment.name, environment.job.project, environment.job.region
     );
+    settings(&mut text, environment);
     field(
         &mut text,
         "source",
@@ -516,6 +576,7 @@ pub(super) fn restore_plan(report: &RestoreReport<'_>) -> String {
         "restore {} of {} ({}, {})",
         backend.service.service, environment.name, backend.service.project, backend.service.region
     );
+    settings(&mut text, environment);
     let service = &found.service;
     field(&mut text, "now", &format!("{}, revision {}", service.image, service.latest_created));
     for passed in &found.passed_over {
@@ -617,6 +678,9 @@ pub(super) fn built(environment: &Environment, built: &Built, elapsed: Duration)
     } else {
         differences(&mut text, &built.changes);
     }
+    for note in &built.notes {
+        field(&mut text, "note", note);
+    }
     text
 }
 
@@ -661,6 +725,7 @@ pub(super) fn whoami(report: &WhoamiReport<'_>) -> String {
     field(&mut text, "project", environment.job.project.as_str());
     field(&mut text, "region", environment.job.region.as_str());
     field(&mut text, "job", environment.job.job.as_str());
+    settings(&mut text, environment);
     let mut purpose = None;
     for (permission, there) in report.permissions() {
         if purpose.replace(permission.purpose) != Some(permission.purpose) {
@@ -698,22 +763,29 @@ pub(super) fn missing(report: &WhoamiReport<'_>) -> String {
     text
 }
 
+pub(super) fn confirmed(path: &Path, environments: &[&Environment]) -> String {
+    let mut text = String::new();
+    if environments.is_empty() {
+        text.push_str("nothing to confirm: what is there stays on this machine\n");
+    }
+    for environment in environments {
+        let (project, job) = (&environment.job.project, &environment.job.job);
+        let told = format!("tasks for {} go to project {project}, job {job}", environment.name);
+        let _ = writeln!(text, "{} {}", style("✔").green(), clean(&told));
+    }
+    let _ = writeln!(text, "\nas long as {} stays as it is", clean(&path.display().to_string()));
+    text
+}
+
 pub(super) fn environments(path: &Path, environments: &[Environment]) -> String {
     let mut text = String::new();
     let width = environments.iter().map(|e| e.name.chars().count()).max().unwrap_or(0);
     for environment in environments {
-        let place = match &environment.place {
-            Place::GoogleCloud => format!("project {}, {}", environment.job.project, environment.job.region),
-            Place::Endpoints(endpoints) => {
-                let url = endpoints.run.as_deref().or(endpoints.logging.as_deref()).unwrap_or_default();
-                format!("project {} at {url}", environment.job.project)
-            }
-            Place::Embedded { state } => format!("embedded, on this machine; state in {}", state.display()),
-        };
+        let place = environment.whereabouts();
         let protected = if environment.protected { " (protected)" } else { "" };
-        let _ = writeln!(text, "{:width$}  {}{protected}", environment.name, clean(&place));
+        let _ = writeln!(text, "{:width$}  {}{protected}", clean(&environment.name), clean(&place));
     }
-    let _ = writeln!(text, "\nfrom {}", path.display());
+    let _ = writeln!(text, "\nfrom {}", clean(&path.display().to_string()));
     text
 }
 

@@ -3,22 +3,59 @@
 //! Every document has `exit_code`. A command that came to an end has its result; one that did not
 //! has `error` with `messages` and `hints`.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use quill_admin_contract::invisible::invisible;
 use quill_admin_contract::{ExitCode, Password, variable};
 use serde_json::{Value, json};
 
-use super::{BuildReport, RestoreReport, TaskPlan, TaskReport, WhoamiReport};
+use super::paint::MARK;
+use super::results::{BuildReport, RestoreReport, TaskPlan, TaskReport, WhoamiReport};
 use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity, SignIn};
-use quill_admin_image::{Builder, LocalImage, PLATFORM};
+use quill_admin_image::{Builder, LATEST, LocalImage, PLATFORM};
 
-use crate::config::{Environment, Place};
+use crate::config::Environment;
 use crate::error::CliError;
-use crate::flow::build::{Built, JobPlan, LATEST};
+use crate::flow::build::{Built, JobPlan};
 use crate::flow::conclusion::Conclusion;
-use crate::flow::history::PastRun;
+use crate::flow::history::{PastRun, Record};
 use crate::hints;
+
+/// A document as it is written: what a terminal would act on, or would not show, is escaped, which changes
+/// nothing about any value.
+pub(super) fn text(document: &Value) -> String {
+    escaped(&format!("{document:#}\n"))
+}
+
+/// A path; bytes that are no text are replaced, since JSON has none.
+pub(super) fn path(path: &Path) -> Value {
+    json!(path.to_string_lossy())
+}
+
+/// A document on one line.
+#[cfg(any(feature = "local", test))]
+pub(super) fn line(document: &Value) -> String {
+    escaped(&format!("{document}\n"))
+}
+
+/// JSON has only ASCII outside of its strings, and `serde_json` escapes C0 in them: what is left of all that
+/// is not seen stands in a string, where `\uXXXX` is the same (RFC 8259, section 7). So does the mark of our
+/// own styles, which no document has.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c > '~' && (c == MARK || invisible(c).is_some()) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
 
 pub(super) fn logs(execution: &ExecutionName, entries: &[LogEntry]) -> Value {
     let entries: Value = entries
@@ -48,6 +85,13 @@ pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> Value {
                 "user": run.user,
                 "reason": run.reason,
                 "outcome": run.outcome,
+                "proven": run.record == Record::Proven,
+                "record": match run.record {
+                    Record::Proven => Some("proven"),
+                    Record::NotProvable => Some("not_provable"),
+                    Record::None => None,
+                },
+                "contradicted": run.contradicted,
                 "exit_code": run.exit_code,
                 "seconds": run.duration.map(|duration| duration.as_secs_f64()),
                 "image": run.image,
@@ -68,7 +112,9 @@ pub(super) fn task_plan(plan: &TaskPlan<'_>) -> Value {
     let variables: serde_json::Map<String, Value> = request
         .to_env()
         .into_iter()
-        .filter(|(name, _)| *name != variable::ADMIN_PASSWORD_HASH.name)
+        .filter(|(name, _)| {
+            *name != variable::ADMIN_PASSWORD_HASH.name && *name != variable::ADMIN_PROOF_KEY.name
+        })
         .map(|(name, value)| (name.to_owned(), Value::String(value)))
         .collect();
     json!({
@@ -83,6 +129,7 @@ pub(super) fn task_plan(plan: &TaskPlan<'_>) -> Value {
         "revision": image.revision,
         "built": image.built,
         "request": variables,
+        "settings": environment.source.elsewhere().map(path),
     })
 }
 
@@ -93,7 +140,7 @@ pub(super) fn task(
     elapsed: Duration,
 ) -> Value {
     let run = report.run;
-    let code = run.conclusion.exit_code();
+    let code = report.exit_code();
     let (ending, reason) = self::ending(&run.conclusion);
     let hints = ExitCode::from_u8(code)
         .map(|code| hints::after_task(code, report.environment, report.username))
@@ -110,8 +157,13 @@ pub(super) fn task(
         "elapsed_seconds": elapsed.as_secs_f64(),
         "hints": hints,
     });
-    if let Conclusion::Told(line) = &run.conclusion {
-        document["result"] = json!(line);
+    document["proven"] = json!(run.conclusion.is_proven());
+    if let Conclusion::Told(told) = &run.conclusion {
+        // As it was written: also what this version does not know.
+        document["result"] = told.claim.written.clone();
+        if let Some(afterwards) = &told.afterwards {
+            document["afterwards"] = json!(afterwards);
+        }
     }
     if let Some(reason) = reason {
         document["reason"] = json!(reason);
@@ -131,7 +183,9 @@ pub(super) fn ending(conclusion: &Conclusion) -> (&'static str, Option<String>) 
     match conclusion {
         Conclusion::Told(_) => ("told", None),
         Conclusion::Untold { .. } => ("untold", None),
+        Conclusion::Contradicted { reason } => ("contradicted", Some(reason.clone())),
         Conclusion::Unread { reason } => ("unread", Some(reason.clone())),
+        Conclusion::Unclear { reason } => ("unclear", Some(reason.clone())),
         Conclusion::NeverStarted { reason } => ("never_started", Some(reason.clone())),
         Conclusion::Cancelled { reason, .. } => ("cancelled", Some(reason.clone())),
         Conclusion::TimedOut { .. } => ("timed_out", None),
@@ -215,6 +269,7 @@ pub(super) fn built(environment: &Environment, built: &Built, elapsed: Duration)
             "created": built.created_job,
             "changes": differences(&built.changes),
         },
+        "notes": built.notes,
         "elapsed_seconds": elapsed.as_secs_f64(),
     })
 }
@@ -306,7 +361,22 @@ pub(super) fn whoami(report: &WhoamiReport<'_>) -> Value {
         "job": environment.job.job,
         "permissions": permissions,
         "hints": report.hints(),
+        "settings": environment.source.elsewhere().map(path),
     })
+}
+
+pub(super) fn confirmed(path: &Path, environments: &[&Environment]) -> Value {
+    let list: Vec<Value> = environments
+        .iter()
+        .map(|environment| {
+            json!({
+                "name": environment.name,
+                "project": environment.job.project,
+                "job": environment.job.job,
+            })
+        })
+        .collect();
+    json!({"exit_code": 0, "file": self::path(path), "confirmed": list})
 }
 
 pub(super) fn environments(path: &Path, environments: &[Environment]) -> Value {
@@ -320,11 +390,11 @@ pub(super) fn environments(path: &Path, environments: &[Environment]) -> Value {
                 "job": environment.job.job,
                 "image": environment.image.to_string(),
                 "protected": environment.protected,
-                "emulated": matches!(environment.place, Place::Embedded { .. }),
+                "emulated": environment.is_embedded(),
             })
         })
         .collect();
-    json!({"exit_code": 0, "file": path, "environments": list})
+    json!({"exit_code": 0, "file": self::path(path), "environments": list})
 }
 
 #[cfg(feature = "local")]
@@ -334,10 +404,30 @@ pub(super) fn local_status(
 ) -> Value {
     json!({
         "exit_code": 0,
-        "state": status.directory,
+        "state": path(&status.directory),
         "exists": status.exists,
         "in_use": status.in_use,
         "bytes": status.bytes,
         "contents": contents,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_has_nothing_in_it_that_is_not_seen_and_the_same_values() {
+        let name = "ä\u{1b}[31m\u{9b}2J\u{7f}\u{202e}\u{200b}\u{2028}\u{e0041}\u{fdd0}31m\n🙂";
+        let document = json!({"name": name, name: [name]});
+        for written in [text(&document), line(&document)] {
+            assert!(!written.trim_end().chars().any(|c| c != '\n' && invisible(c).is_some()), "{written:?}");
+            assert!(
+                written.contains(r"\u001b[31m\u009b2J\u007f\u202e\u200b\u2028\udb40\udc41\ufdd031m"),
+                "{written}"
+            );
+            assert!(written.contains("🙂"), "{written}");
+            assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), document);
+        }
+    }
 }

@@ -1,49 +1,42 @@
 //! The only code that writes to the terminal.
 //!
 //! Results go to stdout, everything on the way there (progress, the container's log, warnings,
-//! errors) to stderr. With `--json` stdout is one document, whatever happens.
+//! errors) to stderr. With `--json` stdout is one document, whatever happens. All of it is written by
+//! `stream`, which lets nothing of others reach a terminal as it is, and remembers what could not be
+//! written.
 
 mod doctor;
 mod human;
 mod json;
+mod paint;
+mod results;
+mod stream;
 
-use std::collections::{BTreeSet, VecDeque};
-use std::io::{self, IsTerminal as _, Write};
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use clap::error::{ContextKind, ContextValue};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use quill_admin_cloud::{ExecutionName, LogEntry, PERMISSIONS, Permission, Phase, Purpose, Service, SignIn};
-use quill_admin_contract::{ExitCode, Password, Request, RequestId, Username};
-use quill_admin_image::{BuildEvent, Engine, LocalImage};
+use quill_admin_cloud::{ExecutionName, LogEntry, Phase, Service};
+use quill_admin_contract::Password;
+use quill_admin_image::{BuildEvent, LocalImage};
 use serde_json::{Value, json};
 
-use crate::config::{Backend, Environment};
+use crate::config::Environment;
 use crate::doctor::check::Check;
 use crate::doctor::explain::Explanation;
+use crate::doctor::fix::Treated;
 use crate::doctor::run::Told;
-use crate::doctor::treatment::Treated;
 use crate::error::CliError;
 use crate::events::Event;
-use crate::flow::build::{Built, Plan};
-use crate::flow::conclusion::Run;
-use crate::flow::fit::JobImage;
+use crate::flow::build::Built;
 use crate::flow::history::PastRun;
-use crate::flow::restore::{Candidate, Found};
-use crate::hints;
 pub use doctor::Diagnosis;
-
-/// How much is shown, and in which form.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Style {
-    /// One JSON document instead of text.
-    pub json: bool,
-    /// Results, warnings and errors only.
-    pub quiet: bool,
-    /// More than usual.
-    pub verbose: bool,
-}
+pub use results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
+use stream::{Unwritten, to_stderr};
 
 /// How many lines of a log are kept to explain a failure.
 const KEPT_LINES: usize = 100;
@@ -70,102 +63,8 @@ struct Progress {
     told: bool,
 }
 
-/// Everything about a task that was run.
-pub struct TaskReport<'a> {
-    /// Where.
-    pub environment: &'a Environment,
-    /// About whom.
-    pub username: Option<&'a Username>,
-    /// Under which id, where it has one.
-    pub request_id: Option<RequestId>,
-    /// How it went.
-    pub run: &'a Run,
-    /// To be shown once if it may have been set.
-    pub generated_password: Option<&'a Password>,
-}
-
-/// What is about to be done to whom.
-pub struct TaskPlan<'a> {
-    /// Where.
-    pub environment: &'a Environment,
-    /// As whom, where that is known.
-    pub account: Option<&'a str>,
-    /// What runs it.
-    pub image: &'a JobImage,
-    /// What is asked for.
-    pub request: &'a Request,
-}
-
 /// A plan, ready to be shown once it has been checked.
 pub struct ShownPlan(String);
-
-/// Who calls in an environment, and what it may do there.
-pub struct WhoamiReport<'a> {
-    /// Where.
-    pub environment: &'a Environment,
-    /// The account, where it is known.
-    pub account: Option<&'a str>,
-    /// The sign-in, where one is used.
-    pub sign_in: Option<&'a SignIn>,
-    /// Those of [`PERMISSIONS`] that are there; `None` where nobody asks for any.
-    pub granted: Option<&'a BTreeSet<&'static str>>,
-}
-
-impl WhoamiReport<'_> {
-    /// The permissions, each with whether it is there.
-    fn permissions(&self) -> impl Iterator<Item = (&'static Permission, bool)> {
-        let granted = self.granted;
-        let has_lock = self.environment.state_lock.is_some();
-        PERMISSIONS
-            .iter()
-            .filter(move |permission| has_lock || !permission.is_of_bucket())
-            .filter_map(move |permission| Some((permission, granted?.contains(permission.name))))
-    }
-
-    /// Those missing without which no task can be run.
-    fn missing(&self) -> Vec<&'static Permission> {
-        self.permissions()
-            .filter(|(permission, there)| permission.purpose == Purpose::Tasks && !there)
-            .map(|(permission, _)| permission)
-            .collect()
-    }
-
-    /// What an administrator has to type to give them.
-    fn hints(&self) -> Vec<String> {
-        let roles: BTreeSet<&str> = self.missing().iter().map(|permission| permission.role).collect();
-        let caller = self.sign_in.and_then(SignIn::acts_as).or(self.account).unwrap_or("ACCOUNT");
-        roles
-            .into_iter()
-            .map(|role| hints::grant(self.environment.job.project.as_str(), caller, role))
-            .collect()
-    }
-
-    fn exit_code(&self) -> u8 {
-        if self.missing().is_empty() { 0 } else { ExitCode::PermissionDenied.code() }
-    }
-}
-
-/// Everything about an image that is to go back to the backend.
-pub struct RestoreReport<'a> {
-    /// Where.
-    pub environment: &'a Environment,
-    /// What it is there.
-    pub backend: &'a Backend,
-    /// What was found out.
-    pub found: &'a Found,
-    /// What is to be deployed.
-    pub candidate: &'a Candidate,
-}
-
-/// Everything about an image that is to be built.
-pub struct BuildReport<'a> {
-    /// For where.
-    pub environment: &'a Environment,
-    /// What is to be done.
-    pub plan: &'a Plan,
-    /// What builds, where something is to be built: or why nothing can.
-    pub engine: Option<&'a Result<Engine, CliError>>,
-}
 
 impl Reporter {
     /// A reporter whose clock starts now.
@@ -207,16 +106,18 @@ impl Reporter {
     }
 
     /// Shows what is about to be done.
-    pub fn task_plan(&self, plan: &TaskPlan<'_>) {
+    ///
+    /// Where a value was `asked` for, it is shown whatever the style is: somebody has to say yes to it.
+    pub fn task_plan(&self, plan: &TaskPlan<'_>, asked: bool) {
         self.stop();
-        self.line(&human::task_plan(plan));
+        self.plan(&human::task_plan(plan), asked);
     }
 
     /// What a dry run says, if it turns out well.
     #[must_use]
     pub fn prepare_plan(&self, plan: &TaskPlan<'_>) -> ShownPlan {
         ShownPlan(if self.style.json {
-            format!("{:#}\n", json::task_plan(plan))
+            json::text(&json::task_plan(plan))
         } else {
             format!("{}nothing was started: Google Cloud accepts this run\n", human::task_plan(plan))
         })
@@ -264,16 +165,18 @@ impl Reporter {
     pub fn task(&self, report: &TaskReport<'_>) -> u8 {
         self.stop();
         let elapsed = self.lock().started.elapsed();
-        let code = report.run.conclusion.exit_code();
+        let code = report.exit_code();
         let log = self.kept_log();
         let password = report.generated_password.filter(|_| report.run.conclusion.may_be_done());
         if self.style.json {
-            document_to_stdout(&json::task(report, &log, password, elapsed));
+            let document = json::text(&json::task(report, &log, password, elapsed));
+            let unwritten = if password.is_some() { Unwritten::Secret } else { Unwritten::Result };
+            stream::to_stdout(&document, unwritten);
             return code;
         }
         let text = human::task(report, &log, elapsed, self.style);
         to_stderr(&text.problems);
-        to_stdout(&text.result);
+        result_to_stdout(&text.result);
         if let Some(password) = password {
             self.generated_password(password);
         }
@@ -286,8 +189,23 @@ impl Reporter {
         if self.style.json {
             self.lock().generated_password = Some(password.clone());
         } else {
-            to_stdout(&human::generated_password(password));
+            stream::to_stdout(&human::generated_password(password), Unwritten::Secret);
         }
+    }
+
+    /// Checks that a password that is about to be made can be shown in the end.
+    ///
+    /// # Errors
+    ///
+    /// [`ExitCode::OutputFailed`] where stdout takes nothing, or goes nowhere.
+    pub fn check_password_can_be_shown(&self) -> Result<(), CliError> {
+        self.stop();
+        stream::check_stdout()
+    }
+
+    /// Resolves when stdout takes nothing any more: its reader has gone, or a write has failed.
+    pub async fn stdout_lost(&self) {
+        stream::lost().await;
     }
 
     /// Shows an error; returns the exit code.
@@ -304,7 +222,11 @@ impl Reporter {
                 if let Some(password) = &progress.generated_password {
                     document["generated_password"] = json!(password.expose());
                 }
-                document_to_stdout(&document);
+                let unwritten = match &progress.generated_password {
+                    Some(_) => Unwritten::Secret,
+                    None => Unwritten::Failure,
+                };
+                stream::to_stdout(&json::text(&document), unwritten);
             } else {
                 to_stderr(&human::log(&log));
                 to_stderr(&human::error(error));
@@ -328,15 +250,15 @@ impl Reporter {
     /// Says who has signed in.
     pub fn signed_in(&self, account: Option<&str>) -> u8 {
         if self.style.json {
-            document_to_stdout(&json!({"exit_code": 0, "account": account}));
+            result_document(&json!({"exit_code": 0, "account": account}));
         } else {
-            to_stdout(&human::signed_in(account));
+            result_to_stdout(&human::signed_in(account));
         }
         0
     }
 
     /// Shows what is to be built and changed: on stdout if that is all that was asked for.
-    pub fn build_plan(&self, report: &BuildReport<'_>, dry_run: bool) -> u8 {
+    pub fn build_plan(&self, report: &BuildReport<'_>, dry_run: bool, asked: bool) -> u8 {
         self.stop();
         if dry_run {
             if self.style.json {
@@ -345,7 +267,7 @@ impl Reporter {
                 to_stdout(&human::build_plan(report));
             }
         } else {
-            self.line(&human::build_plan(report));
+            self.plan(&human::build_plan(report), asked);
         }
         0
     }
@@ -355,9 +277,9 @@ impl Reporter {
         self.stop();
         let elapsed = self.lock().started.elapsed();
         if self.style.json {
-            document_to_stdout(&json::built(environment, built, elapsed));
+            result_document(&json::built(environment, built, elapsed));
         } else {
-            to_stdout(&human::built(environment, built, elapsed));
+            result_to_stdout(&human::built(environment, built, elapsed));
         }
         if built.built || !built.changes.is_empty() {
             self.line(&human::try_it(environment, &[]));
@@ -370,19 +292,19 @@ impl Reporter {
         self.stop();
         let elapsed = self.lock().started.elapsed();
         if self.style.json {
-            document_to_stdout(&json::built_locally(environment, image, elapsed));
+            result_document(&json::built_locally(environment, image, elapsed));
         } else {
-            to_stdout(&human::built_locally(environment, image, elapsed));
+            result_to_stdout(&human::built_locally(environment, image, elapsed));
         }
         self.line(&human::try_it(environment, &[("--runner", "docker")]));
         0
     }
 
     /// Shows what is to be deployed to the backend: on stdout if that is all that was asked for.
-    pub fn restore_plan(&self, report: &RestoreReport<'_>, dry_run: bool) {
+    pub fn restore_plan(&self, report: &RestoreReport<'_>, dry_run: bool, asked: bool) {
         self.stop();
         if !dry_run {
-            self.line(&human::restore_plan(report));
+            self.plan(&human::restore_plan(report), asked);
         } else if self.style.json {
             document_to_stdout(&json::restore_plan(report));
         } else {
@@ -395,9 +317,9 @@ impl Reporter {
         self.stop();
         let elapsed = self.lock().started.elapsed();
         if self.style.json {
-            document_to_stdout(&json::restored(environment, service, changed, elapsed));
+            result_document(&json::restored(environment, service, changed, elapsed));
         } else {
-            to_stdout(&human::restored(environment, service, changed, elapsed));
+            result_to_stdout(&human::restored(environment, service, changed, elapsed));
             to_stderr(&human::traffic(environment, service));
         }
         0
@@ -450,7 +372,7 @@ impl Reporter {
         self.stop();
         self.lock().heading = None;
         if !self.style.json {
-            to_stdout(&doctor::treatment(one));
+            result_to_stdout(&doctor::treatment(one));
         }
     }
 
@@ -458,7 +380,7 @@ impl Reporter {
     pub fn treated(&self, one: &Treated) {
         self.stop();
         if !self.style.json {
-            to_stdout(&doctor::treated(one));
+            result_to_stdout(&doctor::treated(one));
         }
     }
 
@@ -466,11 +388,13 @@ impl Reporter {
     pub fn diagnosis(&self, diagnosis: &Diagnosis<'_>) -> u8 {
         self.stop();
         let elapsed = self.lock().started.elapsed();
-        if self.style.json {
-            document_to_stdout(&doctor::document(diagnosis, elapsed));
+        let unwritten = if diagnosis.treated.is_empty() { Unwritten::AskAgain } else { Unwritten::Result };
+        let text = if self.style.json {
+            json::text(&doctor::document(diagnosis, elapsed))
         } else {
-            to_stdout(&doctor::summary(diagnosis, elapsed));
-        }
+            doctor::summary(diagnosis, elapsed)
+        };
+        stream::to_stdout(&text, unwritten);
         diagnosis.exit_code()
     }
 
@@ -522,6 +446,16 @@ impl Reporter {
         0
     }
 
+    /// Says which environments tasks may be sent to from now on.
+    pub fn confirmed(&self, path: &Path, environments: &[&Environment]) -> u8 {
+        if self.style.json {
+            document_to_stdout(&json::confirmed(path, environments));
+        } else {
+            to_stdout(&human::confirmed(path, environments));
+        }
+        0
+    }
+
     /// Prints a script for a shell.
     pub fn script(&self, script: &str) -> u8 {
         if self.style.json {
@@ -538,7 +472,7 @@ impl Reporter {
         self.stop();
         match answer {
             Ok(text) => {
-                to_stdout(&text);
+                stream::answer(&text);
                 0
             }
             Err(error) => error.code.code(),
@@ -548,9 +482,10 @@ impl Reporter {
     /// Says which manual pages were written.
     pub fn manual(&self, folder: &Path, pages: &[String]) -> u8 {
         if self.style.json {
-            document_to_stdout(&json!({"exit_code": 0, "folder": folder, "pages": pages}));
+            document_to_stdout(&json!({"exit_code": 0, "folder": json::path(folder), "pages": pages}));
         } else {
-            to_stdout(&format!("wrote {} pages to {}\n", pages.len(), folder.display()));
+            let folder = paint::clean(&folder.display().to_string());
+            to_stdout(&format!("wrote {} pages to {folder}\n", pages.len()));
         }
         0
     }
@@ -559,6 +494,8 @@ impl Reporter {
         if self.style.json || self.style.quiet {
             return;
         }
+        // A line of its own, in which names of others may stand.
+        let what = &*paint::clean(what);
         let mut progress = self.lock();
         if progress.doing == what {
             return;
@@ -569,6 +506,15 @@ impl Reporter {
             spinner.set_message(what.to_owned());
         } else {
             to_stderr(&format!("{what} ({})\n", human::seconds(progress.started.elapsed())));
+        }
+    }
+
+    /// A plan, which goes to stderr like everything before the result.
+    fn plan(&self, text: &str, asked: bool) {
+        if asked {
+            to_stderr(text);
+        } else {
+            self.line(text);
         }
     }
 
@@ -623,26 +569,48 @@ impl Reporter {
         0
     }
 
+    /// Says, before it is done, what is about to be deleted; `bytes` where its size could be told.
+    pub fn local_resetting(&self, state: &Path, bytes: Option<u64>) {
+        match bytes {
+            Some(0) => {}
+            Some(bytes) => {
+                let size = indicatif::DecimalBytes(bytes);
+                self.line(&format!("deleting what is in {}, {size}\n", state.display()));
+            }
+            None => self.line(&format!("deleting what is in {}\n", state.display())),
+        }
+    }
+
     /// Says that the embedded environment's state was deleted.
     pub fn local_reset(&self, state: &Path, existed: bool) -> u8 {
         if self.style.json {
-            document_to_stdout(&json!({"exit_code": 0, "state": state, "deleted": existed}));
+            result_document(&json!({"exit_code": 0, "state": json::path(state), "deleted": existed}));
         } else if existed {
-            to_stdout(&format!("deleted {}\n", state.display()));
+            result_to_stdout(&format!("deleted {}\n", paint::clean(&state.display().to_string())));
         } else {
-            to_stdout(&format!("nothing to delete: {} does not exist\n", state.display()));
+            to_stdout(&format!(
+                "nothing to delete: {} does not exist\n",
+                paint::clean(&state.display().to_string())
+            ));
         }
         0
     }
 
     /// Says where the embedded environment listens. With `--json` this is one line, at once, so
     /// that a program that waits for it can read it.
-    pub fn local_serving(&self, endpoint: &str, database_url: &str) {
+    pub fn local_serving(&self, endpoint: &str, database_url: &str, control_token: &str) {
         self.stop();
         if self.style.json {
-            to_stdout(&format!("{}\n", json!({"endpoint": endpoint, "database_url": database_url})));
+            let document = json!({
+                "endpoint": endpoint,
+                "database_url": database_url,
+                "control_token": control_token,
+            });
+            to_stdout(&json::line(&document));
         } else {
-            to_stdout(&format!("emulator  {endpoint}\ndatabase  {database_url}\n"));
+            to_stdout(&format!(
+                "emulator  {endpoint}\ndatabase  {database_url}\ncontrol   {control_token}\n"
+            ));
             self.line("until Ctrl-C\n");
         }
     }
@@ -658,17 +626,62 @@ fn spinner() -> ProgressBar {
     bar
 }
 
+/// The exit code of a program that would end with `code`, now that everything has been written: what could
+/// not be written to stdout is no success.
+#[must_use]
+pub fn end(code: u8) -> u8 {
+    stream::end(code)
+}
+
+/// What clap has to say: help and version are answers, everything else is a refusal. Both may quote an
+/// argument, in which nothing may reach the terminal as it is.
+pub fn clap(mut error: clap::Error) {
+    let quoted: Vec<(ContextKind, ContextValue)> =
+        error.context().filter_map(|(kind, value)| Some((kind, quoted(value)?))).collect();
+    if !quoted.is_empty() {
+        // Its advice repeats the argument among styles of its own, from which it cannot be told.
+        error.remove(ContextKind::Suggested);
+    }
+    for (kind, value) in quoted {
+        error.insert(kind, value);
+    }
+    let text = paint::from_ansi(&error.render().ansi().to_string());
+    if error.use_stderr() {
+        to_stderr(&text);
+    } else {
+        to_stdout(&text);
+    }
+}
+
+/// What clap quotes, with its escape for everything in it that is not seen; `None` where there is nothing
+/// like that.
+fn quoted(value: &ContextValue) -> Option<ContextValue> {
+    let hides = |text: &String| paint::clean(text) != *text;
+    match value {
+        ContextValue::String(text) if hides(text) => Some(ContextValue::String(paint::clean(text))),
+        ContextValue::Strings(texts) if texts.iter().any(hides) => {
+            Some(ContextValue::Strings(texts.iter().map(|text| paint::clean(text)).collect()))
+        }
+        _ => None,
+    }
+}
+
+/// What can be asked for again.
 fn document_to_stdout(document: &Value) {
-    to_stdout(&format!("{document:#}\n"));
+    to_stdout(&json::text(document));
 }
 
-/// Writes and flushes. A reader that has gone away (`| head`) is no reason to fail: the exit code
-/// tells the result.
+/// What came of a command that is not run again to hear it.
+fn result_document(document: &Value) {
+    result_to_stdout(&json::text(document));
+}
+
+/// What can be asked for again.
 fn to_stdout(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    stream::to_stdout(text, Unwritten::AskAgain);
 }
 
-fn to_stderr(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+/// What came of a command that is not run again to hear it.
+fn result_to_stdout(text: &str) {
+    stream::to_stdout(text, Unwritten::Result);
 }

@@ -67,7 +67,7 @@ fn the_admin_image_is_known_by_its_line_or_by_what_is_known_of_it() {
     let line = "ADMIN_ACTION environment variable is required: one of create-superadmin, update-permissions";
     let log = log(&[(0.0, line), (0.1, "@ Container called exit(2)."), (1.0, line)]);
     assert_eq!(found(&log), (Cause::AdminImage, line.to_owned()));
-    let why = Startup { admin_image: Some("its labels say so"), ..startup(&[]) };
+    let why = Startup { admin_image: Some(Sign::Labels), ..startup(&[]) };
     assert_eq!(
         diagnose(&why),
         Diagnosis { cause: Cause::AdminImage, evidence: vec!["its labels say so".to_owned()] }

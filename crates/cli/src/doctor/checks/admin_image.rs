@@ -1,14 +1,16 @@
 //! The registry has the admin image, and it is one this program can work with.
 
 use jiff::{SignedDuration, Timestamp};
-use quill_admin_contract::CONTRACT_VERSION;
-use quill_admin_contract::image::{LABEL_CONTRACT, LABEL_REVISION, LABEL_TITLE, TITLE};
-use quill_admin_image::PLATFORM;
+use quill_admin_contract::image::{LABEL_REVISION, LABEL_TITLE};
+use quill_admin_image::{LATEST, PLATFORM};
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::admin_image::{by_labels, contracts};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::doctor::treatment::Treatment;
-use crate::flow::build::{LATEST, artifact_repository, built_at};
+use crate::flow::build::{artifact_repository, built_at};
+use crate::flow::fit::{self, Unfit};
 use crate::hints;
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -22,7 +24,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
 const OLD: SignedDuration = SignedDuration::from_hours(180 * 24);
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if facts.embedded() {
+    if !facts.environment.has_surroundings() {
         return Ok(Seen::nothing("this program itself is the container"));
     }
     let environment = &facts.environment;
@@ -58,18 +60,16 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     };
     let label = |key: &str| image.labels.get(key).map(String::as_str).unwrap_or_default();
     let mut findings = Vec::new();
-    if label(LABEL_TITLE) == TITLE {
-        let contract: u32 = label(LABEL_CONTRACT).parse().unwrap_or(0);
-        if contract < CONTRACT_VERSION {
-            findings.push(wrong(
-                format!("{name} speaks contract version {contract}, this program {CONTRACT_VERSION}"),
-                "tasks are refused by a job that runs it",
-            ));
-        } else if contract > CONTRACT_VERSION {
-            let what =
-                format!("{name} speaks contract version {contract}, this program only {CONTRACT_VERSION}");
-            let finding = Finding::problem(what, "tasks are refused by a job that runs it");
-            findings.push(finding.advice("use a newer quill-admin").blocks_nothing());
+    if by_labels(&image.labels).is_some() {
+        if let Some(unfit) = fit::unfit(contracts(&image.labels)) {
+            let what = format!("{name} {}", unfit.versions().unwrap_or_default());
+            let why = "tasks are refused by a job that runs it";
+            findings.push(match unfit {
+                Unfit::Newer(_) => {
+                    Finding::problem(what, why).advice("use a newer quill-admin").blocks_nothing()
+                }
+                _ => wrong(what, why),
+            });
         }
     } else {
         findings.push(wrong(

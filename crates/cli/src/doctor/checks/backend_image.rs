@@ -1,17 +1,15 @@
 //! The backend runs its own image, and not the admin image by mistake.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use quill_admin_cloud::{CloudErrorKind, Readiness, Revision, Service};
-use quill_admin_image::RegistryImage;
 
+use crate::admin_image::{AdminImage, Sign};
 use crate::doctor::causes::{self, Cause, Diagnosis, Startup};
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::doctor::treatment::Treatment;
-use crate::flow::build::LATEST;
-use crate::flow::restore::{self, AdminImage};
+use crate::flow::restore;
 use crate::hints;
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -68,7 +66,7 @@ pub(super) async fn newest(facts: &Facts) -> Result<Result<Newest<'_>, Seen>, Un
 }
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    let newest = match newest(facts).await? {
+    let newest = match Box::pin(newest(facts)).await? {
         Ok(newest) => newest,
         Err(seen) => return Ok(seen),
     };
@@ -76,13 +74,13 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let ready = revision.readiness == Readiness::Ready;
     let mut evidence = vec![format!("{}: {}", revision.id, revision.image)];
     let mut why = match is_admin_image(facts, &revision.image).await {
-        Ok(why) => why.map(str::to_owned),
+        Ok(why) => why,
         // What serves requests is not the admin image, which cannot.
         Err(_) if ready => None,
         Err(undecided) => match said(facts, revision).await? {
             Some(lines) => {
                 evidence.extend(lines);
-                Some("its log says so".to_owned())
+                Some(Sign::Log)
             }
             None => return Err(undecided.blocks_nothing()),
         },
@@ -92,7 +90,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         && let Some(lines) = said(facts, revision).await?
     {
         evidence.extend(lines);
-        why = Some("its log says so".to_owned());
+        why = Some(Sign::Log);
     }
     let Some(why) = why else {
         return Ok(Seen::healthy(format!("{}, revision {}", short(&revision.image), revision.id)));
@@ -123,27 +121,22 @@ async fn said(facts: &Facts, revision: &Revision) -> Result<Option<Vec<String>>,
     Ok((cause == Cause::AdminImage).then_some(evidence))
 }
 
-/// Why an image is the admin image; `None` if nothing says so.
-pub(super) async fn is_admin_image(facts: &Facts, name: &str) -> Result<Option<&'static str>, Undecided> {
-    let deployed = facts.job().await.ok().flatten();
-    let deployed = deployed.and_then(|job| Some(job.settings.image.split_once('@')?.1.to_owned()));
-    let mut digests = Vec::from_iter(deployed.clone());
-    // Each of the two may be missing or not ours to see; the labels tell as well.
-    for reference in [LATEST].into_iter().chain(deployed.as_deref()) {
-        if let Ok(Some(RegistryImage { digest, config, .. })) = facts.image(reference).await {
-            digests.extend([digest, config]);
+/// What tells that an image is the admin image; `None` if nothing does.
+pub(super) async fn is_admin_image(facts: &Facts, name: &str) -> Result<Option<Sign>, Undecided> {
+    // Either may be missing or not ours to see: an image tells by other signs as well.
+    let job = facts.job().await.ok().flatten();
+    let deployed = job.map(|job| job.settings.image.as_str());
+    let mut admin = AdminImage::new(&facts.environment.image, deployed);
+    for reference in admin.references() {
+        if let Ok(Some(image)) = facts.image(&reference).await {
+            admin.learn(&image);
         }
     }
-    let admin = AdminImage::new(facts.environment.image.clone(), digests);
-    if admin.has(name) {
-        return Ok(Some("it is from its repository"));
-    }
-    let (_, reference) = restore::split(name);
-    if let Some(why) = admin.is(&[&reference.to_owned()], &HashMap::new()) {
-        return Ok(Some(why));
+    if let Some(sign) = admin.by_name(name) {
+        return Ok(Some(sign));
     }
     let found = facts.image_called(name).await?;
-    Ok(found.and_then(|image| admin.is(&[&image.digest, &image.config], &image.labels)))
+    Ok(found.and_then(|image| admin.by_content(&image)))
 }
 
 /// An image's name without the registry, and not all of its digest.

@@ -5,8 +5,9 @@ use quill_admin_cloud::{Readiness, Revision};
 use super::backend_image::{Newest, is_admin_image, newest};
 use crate::config::Environment;
 use crate::doctor::causes::{self, Cause, Diagnosis, Startup};
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::flow::restore;
 use crate::hints;
 
@@ -18,7 +19,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    let newest = match newest(facts).await? {
+    let newest = match Box::pin(newest(facts)).await? {
         Ok(newest) => newest,
         Err(seen) => return Ok(seen),
     };

@@ -1,10 +1,11 @@
 //! The database's instance runs, and the job reaches for it.
 
-use quill_admin_cloud::{CloudErrorKind, DeployedJob, EnvValue, SslMode};
+use quill_admin_cloud::{CloudErrorKind, EnvValue, Job, SslMode};
 use quill_admin_contract::variable::{self, Variable};
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::doctor::treatment::Treatment;
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -77,7 +78,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
 }
 
 /// What the job knows of the instance, and is not so.
-fn compare(job: &DeployedJob, address: &str, mode: SslMode) -> Vec<Finding> {
+fn compare(job: &Job, address: &str, mode: SslMode) -> Vec<Finding> {
     let mut findings = Vec::new();
     let wrong = |what: String, why: &str| Finding::problem(what, why).treatment(Treatment::PutJobRight);
     let host = text(job, &variable::AUTH_DB_HOST);
@@ -94,14 +95,18 @@ fn compare(job: &DeployedJob, address: &str, mode: SslMode) -> Vec<Finding> {
         )),
     }
     let encryption = text(job, &variable::AUTH_DB_SSLMODE);
+    let name = variable::AUTH_DB_SSLMODE.name;
     match mode {
         SslMode::EncryptedOnly if encryption == Some("disable") => findings.push(wrong(
-            format!(
-                "the job's {} is disable, and the instance takes encrypted connections only",
-                variable::AUTH_DB_SSLMODE.name
-            ),
+            format!("the job's {name} is disable, and the instance takes encrypted connections only"),
             "the database refuses the job",
         )),
+        SslMode::AllowUnencrypted | SslMode::Unknown if encryption == Some("disable") => {
+            findings.push(wrong(
+                format!("the job's {name} is disable"),
+                "the job proves the database's password over TLS only, so every task ends with 14",
+            ));
+        }
         SslMode::ClientCertificate => findings.push(
             Finding::problem(
                 "the instance takes connections with a client's certificate only",
@@ -117,7 +122,7 @@ fn compare(job: &DeployedJob, address: &str, mode: SslMode) -> Vec<Finding> {
 }
 
 /// What a variable of the job is set to, by either of its names, as the executor reads it.
-fn text<'a>(job: &'a DeployedJob, variable: &Variable) -> Option<&'a str> {
+fn text<'a>(job: &'a Job, variable: &Variable) -> Option<&'a str> {
     [Some(variable.name), variable.newer].into_iter().flatten().find_map(|name| {
         job.settings.env.iter().find_map(|(own, value)| match value {
             EnvValue::Text(text) if own == name && !text.trim().is_empty() => Some(text.as_str()),

@@ -1,17 +1,21 @@
 //! The task `check`, run: what the database looks like from where tasks run.
 
-use quill_admin_cloud::{Job, SignIn};
+use std::sync::Arc;
+
+use quill_admin_cloud::SignIn;
 use quill_admin_contract::{
-    AdminAction, DatabaseReport, ExitCode, KNOWN_ROLES, Outcome, Request, RequestId, SYSTEM_ADMINISTRATOR,
+    AdminAction, DatabaseReport, ExitCode, KNOWN_ROLES, Outcome, Request, SYSTEM_ADMINISTRATOR,
 };
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
-use crate::events::Event;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::flow::conclusion::Conclusion;
+use crate::flow::fit;
+use crate::flow::point_of_no_return::PointOfNoReturn;
 use crate::flow::run::{self, Prepared};
 use crate::hints;
-use crate::world;
+use crate::session::sign_in;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "database-check",
@@ -21,40 +25,30 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    let google = facts.google().await?;
+    let session = facts.session().await?;
     let environment = &facts.environment;
-    let deployed = facts.existing_job().await?;
-    let settings = &deployed.settings;
-    let job = Job {
-        etag: deployed.etag.clone(),
-        image: settings.image.clone(),
-        max_retries: settings.max_retries,
-        annotations: settings.annotations.iter().cloned().collect(),
-        executions: deployed.executions,
-    };
-    let actor = world::actor(facts.sign_in().await?.and_then(SignIn::account), &facts.machine.process);
-    let request = Request { action: AdminAction::Check, id: Some(RequestId::new()), actor, reason: None };
-    let tail = Some(google.tail_log(&environment.job).await);
+    let job = facts.existing_job().await?.clone();
+    let actor = sign_in::actor(session.sign_in().and_then(SignIn::account), &facts.machine.process);
+    let mut request = Request::new(AdminAction::Check, actor, None);
+    request.contract = fit::contract(&job.settings);
+    let tail = Some(session.google().tail_log(&environment.job).await);
     let prepared = Prepared { job, request, tail };
-    let emit = |event| {
-        if let Event::Started(name) = event {
-            facts.machine.started(Some(name.id));
-        }
-    };
-    // Whoever interrupts ends the program; the task changes nothing.
-    let wish = async || std::future::pending().await;
-    let run = run::run(google, environment, prepared, wish, &emit).await;
-    facts.machine.started(None);
+    // Whoever interrupts ends the program, which says how far this is.
+    let point = Arc::new(PointOfNoReturn::new("nothing was started"));
+    facts.machine.begins(&point);
+    let run = run::run(session, prepared, &point).await;
+    facts.machine.ended(&point);
     let run = run?;
     let id = &run.execution.name.id;
     let after =
         format!("see what it printed: {}", hints::command(&environment.name, &format!("logs {id}"), &[]));
     let wrong = |what: String, why: &str| Ok(Finding::problem(what, why).advice(after.clone()).into());
     match run.conclusion {
-        Conclusion::Told(line) => match line.outcome {
+        Conclusion::Told(told) => match told.claim.line.outcome {
             Outcome::Checked { database, .. } => Ok(judge(&database)),
             Outcome::Failed { failure } => {
-                let why = ExitCode::from_u8(line.exit_code).map_or("no task can be run", ExitCode::meaning);
+                let why = ExitCode::from_u8(told.claim.line.exit_code)
+                    .map_or("no task can be run", ExitCode::meaning);
                 wrong(failure.message, &format!("tasks fail in the same way: {why}"))
             }
             outcome => Err(Undecided::new(format!("the task `check` answered with \"{}\"", outcome.name()))),
@@ -70,6 +64,16 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             "the task `check` ended with exit code {exit_code}, and its result line did not arrive"
         ))
         .advice(after)),
+        Conclusion::Unclear { reason } => {
+            let what = format!("the container of the task `check` ended without an exit code: {reason}");
+            Ok(Finding::problem(what, "no task gets to its end")
+                .evidence(run.system_log)
+                .advice(after)
+                .into())
+        }
+        Conclusion::Contradicted { reason } => {
+            Err(Undecided::new(format!("what came of the task `check` is not known: {reason}")).advice(after))
+        }
         Conclusion::Unread { reason } => {
             Err(Undecided::new(format!("the task `check` failed, and how could not be read: {reason}"))
                 .advice(after))

@@ -2,8 +2,9 @@
 
 use quill_admin_cloud::Readiness;
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::doctor::treatment::Treatment;
 use crate::hints;
 

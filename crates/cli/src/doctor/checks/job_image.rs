@@ -1,9 +1,8 @@
 //! The job runs an image that `build` has deployed, and that is there.
 
-use quill_admin_contract::CONTRACT_VERSION;
-
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::doctor::treatment::Treatment;
 use crate::flow::fit::{self, Unfit};
 use crate::hints;
@@ -16,13 +15,12 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if facts.embedded() {
+    if !facts.environment.has_surroundings() {
         return Ok(Seen::nothing("this program itself is the container"));
     }
     let job = &facts.existing_job().await?.settings;
     let build = || format!("put it right with: {}", hints::command(&facts.environment.name, "build", &[]));
-    let annotations = job.annotations.iter().cloned().collect();
-    let (image, unfit) = fit::image(&job.image, &annotations);
+    let (image, unfit) = fit::image(job);
     let mut findings = Vec::new();
     let wrong =
         |what: String, why: &str| Finding::problem(what, why).advice(build()).treatment(Treatment::Build);
@@ -36,15 +34,13 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             format!("the job's image {} was not deployed by quill-admin", job.image),
             "the old image wants passwords in clear; tasks are refused",
         )),
-        Some(Unfit::Older(contract)) => findings.push(wrong(
-            format!("the job's image speaks contract version {contract}, this program {CONTRACT_VERSION}"),
+        Some(unfit @ Unfit::Older(_)) => findings.push(wrong(
+            format!("the job's image {}", unfit.versions().unwrap_or_default()),
             "it may not know what this program asks for; tasks are refused",
         )),
-        Some(Unfit::Newer(contract)) => findings.push(
+        Some(unfit @ Unfit::Newer(_)) => findings.push(
             Finding::problem(
-                format!(
-                    "the job's image speaks contract version {contract}, this program only {CONTRACT_VERSION}"
-                ),
+                format!("the job's image {}", unfit.versions().unwrap_or_default()),
                 "tasks are refused",
             )
             .advice("use a newer quill-admin"),

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use futures::future::join_all;
 use quill_admin_cloud::{CloudErrorKind, EnvValue, SecretVersionState};
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "job-secrets",

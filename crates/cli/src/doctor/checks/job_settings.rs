@@ -1,7 +1,8 @@
 //! The job is set up as the environments file says.
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::doctor::treatment::{self, Treatment};
 use crate::flow::build;
 
@@ -13,7 +14,7 @@ pub(in crate::doctor) const CHECK: Check = Check {
 };
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if facts.embedded() {
+    if !facts.environment.has_surroundings() {
         return Ok(Seen::nothing("this program sets the job up itself"));
     }
     let job = facts.existing_job().await?;

@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use quill_admin_cloud::{Execution, Phase};
 use quill_admin_contract::variable;
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::doctor::treatment::Treatment;
 
 pub(in crate::doctor) const CHECK: Check = Check {

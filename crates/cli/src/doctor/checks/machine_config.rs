@@ -1,7 +1,8 @@
 //! The environments file is there, and can be used.
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Machine;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "machine-config",

@@ -1,15 +1,16 @@
 //! Which contract this program speaks: what the images of jobs are compared with.
 
-use quill_admin_contract::CONTRACT_VERSION;
+use quill_admin_contract::image::Contracts;
 
-use crate::doctor::check::{Check, Look, Seen};
+use crate::doctor::check::{Check, Look};
+use crate::doctor::finding::Seen;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "machine-contract",
     title: "this program, and the contract it speaks",
     needs: &[],
     look: Look::Machine(|_| {
-        let note = format!("quill-admin {}, contract version {CONTRACT_VERSION}", env!("CARGO_PKG_VERSION"));
+        let note = format!("quill-admin {}, contract versions {}", env!("CARGO_PKG_VERSION"), Contracts::OWN);
         Box::pin(async { Ok(Seen::healthy(note)) })
     }),
 };

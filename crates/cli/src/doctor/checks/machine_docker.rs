@@ -4,8 +4,9 @@ use std::path::Path;
 
 use quill_admin_image::{Builder, Engine, PLATFORM};
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Machine;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "machine-docker",

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use quill_admin_files::read_text;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Machine;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "machine-gcloud",
@@ -18,6 +20,8 @@ pub(in crate::doctor) const CHECK: Check = Check {
 
 /// gcloud is Python, and takes up to a second to say its version.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+/// A file with a version, and nothing else, has no more bytes.
+const LONGEST_VERSION: u64 = 1 << 10;
 
 async fn look(machine: &Machine) -> Result<Seen, Undecided> {
     let path = machine.process.var("PATH").unwrap_or_default();
@@ -49,7 +53,7 @@ fn find(path: &str) -> Option<PathBuf> {
 /// starting Python.
 fn beside(program: &Path) -> Option<String> {
     let folder = program.canonicalize().ok()?.parent()?.parent()?.to_owned();
-    let version = std::fs::read_to_string(folder.join("VERSION")).ok()?;
+    let version = read_text(&folder.join("VERSION"), LONGEST_VERSION).ok()?;
     let version = version.trim();
     // Other programs have a file of that name, too.
     let plain =

@@ -2,9 +2,10 @@
 
 use quill_admin_cloud::SignIn;
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Machine;
-use crate::hints;
+use crate::doctor::finding::{Finding, Seen, Undecided};
+use crate::error::SIGN_IN;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "machine-sign-in",
@@ -25,7 +26,7 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
                 Ok(_) => notes.push(describe(sign_in)),
                 Err(error) if error.kind == quill_admin_cloud::CloudErrorKind::NotSignedIn => {
                     let finding = Finding::problem(format!("{}: {}", describe(sign_in), error.message), WHY);
-                    findings.push(finding.advice(hints::SIGN_IN));
+                    findings.push(finding.advice(SIGN_IN));
                 }
                 // Without a network nobody can say whether the token is good.
                 Err(error) => return Err(error.into()),
@@ -37,6 +38,9 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
             }
         }
     }
+    // Sign-ins may differ only in where they may go.
+    notes.dedup();
+    findings.dedup();
     if notes.is_empty() && findings.is_empty() {
         return Ok(Seen::nothing("no environment that is looked at asks for one"));
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quill_admin_cloud::{PERMISSIONS, Purpose};
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "permissions",

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Machine;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::doctor::repository::{self, Careless, Dockerfile, Gives, Scan};
 
 pub(in crate::doctor) const CHECK: Check = Check {

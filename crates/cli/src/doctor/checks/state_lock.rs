@@ -1,10 +1,11 @@
 //! Nobody has left Terraform's state locked.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use quill_admin_cloud::{LockInfo, ObjectName, StateLock};
 
-use crate::doctor::check::{Check, Finding, Look, Seen, Undecided};
+use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
+use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::doctor::treatment::Treatment;
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -28,13 +29,28 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     };
     let Some(lock) = facts.state_lock().await? else { return Ok(Seen::healthy("not locked")) };
     let what = format!("Terraform's state is locked {}", words(lock));
-    let finding = match young(lock.created) {
-        Some(age) => Finding::warning(
+    let age = age(lock);
+    let doubt = match &age {
+        Age::Young(age) => {
+            Some(format!("the lock of {} is {age} old: Terraform is probably at work", holder(lock)))
+        }
+        Age::Old => None,
+        Age::Unknown(why) => Some(format!("how old the lock of {} is cannot be told: {why}", holder(lock))),
+    };
+    let finding = match age {
+        Age::Young(age) => Finding::warning(
             what,
             format!("the lock is {age} old: Terraform is probably at work, and will give it back"),
         )
         .advice("wait until it is gone"),
-        None => Finding::problem(
+        Age::Unknown(why) => Finding::problem(
+            what,
+            format!("how old the lock is cannot be told, and Terraform may be at work: {why}"),
+        )
+        .advice(format!("ask {} whether it is still at work", holder(lock)))
+        .advice("put this machine's clock right, if it is wrong")
+        .advice(by_hand(name, lock.generation)),
+        Age::Old => Finding::problem(
             what,
             "a Terraform that broke off did not give it back: until it is gone, every other one ends with \
              \"Error acquiring the state lock\" (conditionNotMet)",
@@ -47,21 +63,53 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         .evidence(lines(name, lock))
         .treatment(Treatment::RemoveLock {
             generation: lock.generation,
-            created: lock.created,
+            doubt,
             holder: holder(lock).to_owned(),
         })
         .blocks_nothing()
         .into())
 }
 
-/// How old a young lock is, in words; `None` if it is not young.
-pub(in crate::doctor) fn young(created: Timestamp) -> Option<String> {
-    let age = Timestamp::now().duration_since(created);
-    (age < YOUNG).then(|| match age.as_mins() {
+/// How far this machine's clock may be from Cloud Storage's. The header `Date` is in whole seconds, and
+/// the answer has been on its way for some.
+const APART: SignedDuration = SignedDuration::from_mins(1);
+
+/// What can be said about how old a lock is.
+enum Age {
+    /// Younger than [`YOUNG`]; how old, in words.
+    Young(String),
+    Old,
+    /// It cannot be told, and why.
+    Unknown(String),
+}
+
+/// How old a lock was when it was looked at. Both times are Cloud Storage's: this machine's clock can be
+/// wrong, and an hour ahead of it would make a lock that was just taken an old one. Where the two clocks
+/// disagree one of them is wrong, and nothing is said about age.
+fn age(lock: &StateLock) -> Age {
+    let Some(seen) = lock.seen else {
+        return Age::Unknown("Cloud Storage's answer does not say what time it is".to_owned());
+    };
+    let ahead = lock.seen_here.duration_since(seen);
+    if ahead.abs() > APART {
+        let by = minutes(ahead.abs());
+        let direction = if ahead.is_negative() { "behind" } else { "ahead of" };
+        return Age::Unknown(format!("this machine's clock is {by} {direction} Cloud Storage's"));
+    }
+    let age = seen.duration_since(lock.created);
+    if age < -APART {
+        return Age::Unknown("it was taken later than now by Cloud Storage's clock".to_owned());
+    }
+    if age < YOUNG { Age::Young(minutes(age)) } else { Age::Old }
+}
+
+/// To the nearest minute: Cloud Storage's time has no fractions of a second.
+fn minutes(time: SignedDuration) -> String {
+    match (time + SignedDuration::from_secs(30)).as_mins() {
         ..1 => "less than a minute".to_owned(),
         1 => "1 minute".to_owned(),
         minutes => format!("{minutes} minutes"),
-    })
+    }
 }
 
 /// The lock, line by line.

@@ -3,8 +3,7 @@
 //! Only FROM, COPY --from and what tells the admin image are looked at. The crate `dockerfile-parser` refuses
 //! a file with a here-document.
 
-/// Text that only the admin image's stage has.
-const ADMIN: &[&str] = &["admin_cli", "quill-admin-executor"];
+use crate::admin_image;
 
 /// A stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +43,11 @@ pub(super) fn stages(text: &str) -> Vec<Stage> {
                 [_, word, name, ..] if word.eq_ignore_ascii_case("AS") => Some((*name).to_owned()),
                 _ => None,
             };
-            let admin = name.as_deref().is_some_and(|name| name.to_lowercase().starts_with("admin"));
+            let admin = name.as_deref().is_some_and(admin_image::is_its_stage);
             let uses = words.first().map(|image| (*image).to_owned()).into_iter().collect();
             stages.push(Stage { name, line, admin, uses });
         } else if let Some(stage) = stages.last_mut() {
-            stage.admin |= ADMIN.iter().any(|text| instruction.contains(text));
+            stage.admin |= admin_image::is_its_instruction(&instruction);
             // COPY --from=…, RUN --mount=type=bind,from=…
             let uses = instruction.split("from=").skip(1);
             stage

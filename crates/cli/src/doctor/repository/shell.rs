@@ -3,7 +3,7 @@
 //! Not a shell: it finds simple commands, follows `cd` with a plain folder, and takes anything with a
 //! variable in it for unknown.
 
-use super::{Build, How};
+use super::build::{Build, How};
 
 /// One line of a script as it was meant: continued lines joined.
 struct Logical {
@@ -193,7 +193,7 @@ fn builds(logical: &Logical, place: &mut String) -> Vec<Build> {
         if let [cd, folder] = words
             && cd == "cd"
         {
-            *place = super::joined(place, folder);
+            *place = super::build::joined(place, folder);
         }
         found.extend(self::words(words, logical.line, place));
     }

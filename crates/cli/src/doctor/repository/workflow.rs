@@ -1,7 +1,8 @@
 //! Steps that build an image, in YAML: GitHub's workflows and actions, Cloud Build, Compose.
 
+use super::build::{Build, How, joined};
+use super::shell;
 use super::yaml::{Node, Value};
-use super::{Build, How, joined, shell};
 
 /// More rows of a matrix than anybody has; what is beyond is not looked at.
 const ROWS: usize = 256;

@@ -1,0 +1,128 @@
+//! How the admin image is told from every other image; nothing else decides that.
+//!
+//! It is known by its repository, its digest, its labels and what its container writes into the log, in this
+//! order: each of them can be missing, or not be ours to see. Where there is no image yet, its recipe tells.
+//! Whether a job may run it is another question, which `flow::fit` answers.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::BuildHasher;
+
+use quill_admin_contract::image::{Contracts, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_TITLE, TITLE};
+use quill_admin_image::{LATEST, LocalImage, RegistryImage, Repository, digest, split};
+
+/// What tells that an image is the admin image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// Its name.
+    Repository,
+    /// The digest of its manifest, or of its configuration.
+    Digest,
+    /// Its labels.
+    Labels,
+    /// What its container has written.
+    Log,
+}
+
+impl fmt::Display for Sign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Repository => "it is from its repository",
+            Self::Digest => "it has the admin image's digest",
+            Self::Labels => "its labels say so",
+            Self::Log => "its log says so",
+        })
+    }
+}
+
+/// What is known of an environment's admin image.
+pub struct AdminImage {
+    repository: Repository,
+    /// The digest that the job is pinned to.
+    deployed: Option<String>,
+    /// Digests of manifests and configurations.
+    digests: Vec<String>,
+}
+
+impl AdminImage {
+    /// The admin image of this repository, of which a job runs `deployed`, where there is a job.
+    #[must_use]
+    pub fn new(repository: &Repository, deployed: Option<&str>) -> Self {
+        let deployed = deployed.and_then(digest).map(str::to_owned);
+        Self { repository: repository.clone(), digests: Vec::from_iter(deployed.clone()), deployed }
+    }
+
+    /// The tags and digests whose images, where the registry has them, are to be [learnt](Self::learn).
+    #[must_use]
+    pub fn references(&self) -> Vec<String> {
+        [LATEST.to_owned()].into_iter().chain(self.deployed.clone()).collect()
+    }
+
+    /// This is the admin image, too.
+    pub fn learn(&mut self, image: &RegistryImage) {
+        self.digests.extend([image.digest.clone(), image.config.clone()]);
+    }
+
+    /// Whether an image of this name is from its repository.
+    #[must_use]
+    pub fn by_repository(&self, name: &str) -> Option<Sign> {
+        self.repository.has(name).then_some(Sign::Repository)
+    }
+
+    /// What the name of an image alone tells.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<Sign> {
+        let (_, reference) = split(name);
+        self.by_repository(name).or_else(|| self.by_digests([reference]))
+    }
+
+    /// What an image in a registry tells.
+    #[must_use]
+    pub fn by_content(&self, image: &RegistryImage) -> Option<Sign> {
+        self.by_digests([&image.digest, &image.config].map(String::as_str))
+            .or_else(|| by_labels(&image.labels))
+    }
+
+    /// What an image in the Docker engine tells.
+    #[must_use]
+    pub fn by_local_content(&self, image: &LocalImage) -> Option<Sign> {
+        self.by_digests([image.id.as_str()]).or_else(|| by_labels(&image.labels))
+    }
+
+    fn by_digests<'a>(&self, digests: impl IntoIterator<Item = &'a str>) -> Option<Sign> {
+        let known = |digest: &str| self.digests.iter().any(|known| known == digest);
+        digests.into_iter().any(known).then_some(Sign::Digest)
+    }
+}
+
+/// What an image's labels tell, wherever it has been pushed to.
+#[must_use]
+pub fn by_labels<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<Sign> {
+    (labels.get(LABEL_TITLE).map(String::as_str) == Some(TITLE)).then_some(Sign::Labels)
+}
+
+/// The contract versions that an image says it speaks.
+#[must_use]
+pub fn contracts<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<Contracts> {
+    let label = |key: &str| labels.get(key).map(String::as_str);
+    Contracts::read(label(LABEL_CONTRACTS), label(LABEL_CONTRACT))
+}
+
+/// What a line tells that a container has written. The executor ends with it where it is started as a server,
+/// and so did what was there before it: people know the wrong image by this text.
+#[must_use]
+pub fn by_line(line: &str) -> Option<Sign> {
+    line.contains("ADMIN_ACTION environment variable is required").then_some(Sign::Log)
+}
+
+/// Whether the name of a stage in a Dockerfile is one that the admin image's has.
+#[must_use]
+pub fn is_its_stage(name: &str) -> bool {
+    name.to_lowercase().starts_with("admin")
+}
+
+/// Whether an instruction in a Dockerfile is one that only the admin image's stage has: it names the program.
+#[must_use]
+pub fn is_its_instruction(instruction: &str) -> bool {
+    ["admin_cli", "quill-admin-executor"].iter().any(|program| instruction.contains(program))
+}

@@ -1,0 +1,47 @@
+//! The question whether a found settings file names the right project.
+
+use quill_admin_contract::ExitCode;
+
+use super::context::Context;
+use crate::config::Environment;
+use crate::config::confirmed::{self, Confirmation};
+use crate::error::CliError;
+
+impl Context<'_> {
+    /// Lets tasks go to the project and job of a file that was found only where a person has confirmed that
+    /// once, or does so now.
+    pub(super) fn confirm_settings(&mut self, environment: &Environment) -> Result<(), CliError> {
+        if !confirmed::is_needed(environment) {
+            return Ok(());
+        }
+        let changed = match confirmed::look(environment, self.process) {
+            Confirmation::Given => return Ok(()),
+            Confirmation::Changed => true,
+            Confirmation::Missing => false,
+        };
+        let file = environment.source.path.display();
+        let names = format!(
+            "{file} names project {} and job {} for \"{}\"",
+            environment.job.project, environment.job.job, environment.name
+        );
+        if !self.form.attended() {
+            let why = if changed {
+                "the file has changed since that was confirmed"
+            } else {
+                "nobody has confirmed that on this machine"
+            };
+            let confirm = format!("quill-admin envs --trust --env {}", shell_words::quote(&environment.name));
+            return Err(CliError::new(
+                ExitCode::NotConfirmed,
+                format!("{names}, and {why}; nothing was sent"),
+            )
+            .hint(format!("if tasks should go there, confirm it once: {confirm}"))
+            .hint(confirmed::named(environment)));
+        }
+        let since = if changed { " (the file has changed since you confirmed it)" } else { "" };
+        if !self.form.confirm(&format!("{names}{since}: send tasks there?"))? {
+            return Err(CliError::new(ExitCode::NotConfirmed, "not confirmed; nothing was sent"));
+        }
+        confirmed::remember(environment, self.process)
+    }
+}

@@ -1,0 +1,71 @@
+//! What every command works with: who runs it, what was asked for, where to ask and where to tell.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::args::Global;
+use crate::config::{Config, Environment};
+use crate::error::CliError;
+use crate::events::Emit;
+use crate::process::Process;
+use crate::prompt::{Choice, Form, Questions};
+use crate::report::Reporter;
+use crate::session::{Opening, Session};
+
+/// What every command works with.
+pub(super) struct Context<'a> {
+    pub(super) process: &'a Process,
+    pub(super) global: Global,
+    pub(super) reporter: &'a Arc<Reporter>,
+    pub(super) form: Form,
+    pub(super) questions: Questions,
+    /// The environment, once it is known: to say where to look closer.
+    pub(super) chosen: Arc<OnceLock<Environment>>,
+}
+
+impl Context<'_> {
+    pub(super) fn config(&self) -> Result<Config, CliError> {
+        let config = Config::load(self.process, self.global.config.as_deref())?;
+        Ok(config.trusting(&self.global.trust_host))
+    }
+
+    /// Notes a missing `--env`, to be named together with everything else that is missing.
+    pub(super) fn need_environment(&mut self) {
+        if self.global.env.is_none() {
+            self.form.need("--env");
+        }
+    }
+
+    pub(super) fn open_environment(&self, environment: &Environment) -> Result<Opening, CliError> {
+        Session::open(environment, self.process, self.global.access_token_file.as_deref(), self.global.runner)
+    }
+
+    /// The same, and waits until it is open, telling what takes time.
+    pub(super) async fn session(&self, environment: &Environment) -> Result<Session, CliError> {
+        self.open_environment(environment)?.wait(self.emit()).await
+    }
+
+    /// Shows events to the person.
+    pub(super) fn emit(&self) -> Emit {
+        let reporter = Arc::clone(self.reporter);
+        Arc::new(move |event| reporter.event(event))
+    }
+
+    /// The environment of `--env`, or the one a person chooses.
+    pub(super) fn environment(&mut self) -> Result<Environment, CliError> {
+        let config = self.config()?;
+        let name = if let Some(name) = &self.global.env {
+            name.clone()
+        } else {
+            let names: Vec<&str> = config.names().collect();
+            let choices: Vec<Choice> = names
+                .iter()
+                .map(|name| Choice { name: (*name).to_owned(), note: config.describe(name) })
+                .collect();
+            names[self.form.choose("Environment", &choices)?].to_owned()
+        };
+        let environment = config.environment(&name)?;
+        // It is asked for once.
+        let _ = self.chosen.set(environment.clone());
+        Ok(environment)
+    }
+}

@@ -1,0 +1,305 @@
+//! Ctrl-C while something is done: what can be broken off is, and what cannot is waited for, with a word.
+//!
+//! [`Guard::run`] is the one place that decides what Ctrl-C does: by where the work is, as its
+//! [`PointOfNoReturn`] says.
+
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::context::Context;
+use crate::error::CliError;
+use crate::events::Event;
+use crate::flow::point_of_no_return::{PointOfNoReturn, Stage};
+use crate::prompt::{self, Interrupt, Stop};
+use crate::report::Reporter;
+use crate::session::Session;
+
+/// What a person is asked who presses Ctrl-C while a task runs.
+const QUESTION: &str = "The task is still running. Ctrl-C does not stop it.\n  w  wait for it\n  d  detach: it goes \
+                        on, and you can come back to it (Ctrl-C again does the same)\n  c  cancel it\n[w/d/c] ";
+
+/// Listens for whatever tells this program to stop, from the last question to the end.
+pub(super) struct Guard {
+    interrupt: Interrupt,
+    reporter: Arc<Reporter>,
+    /// Somebody can be asked.
+    attended: bool,
+    /// Work was left because of Ctrl-C.
+    left: bool,
+}
+
+/// A question that waits for its answer while the work goes on.
+type Question = Option<Pin<Box<dyn Future<Output = InterruptChoice> + Send>>>;
+
+/// What a person wants who pressed Ctrl-C while a task runs.
+enum InterruptChoice {
+    /// To go on as before.
+    Wait,
+    /// To leave the task alone.
+    Detach,
+    /// To have the task stopped.
+    Cancel,
+}
+
+impl Context<'_> {
+    /// Ends the time of questions, in which Ctrl-C ends the program at once.
+    pub(super) fn guard(&self) -> Guard {
+        // Before the questions' own listener goes: no Ctrl-C falls between the two.
+        let interrupt = Interrupt::listen();
+        self.questions.end();
+        let reporter = Arc::clone(self.reporter);
+        Guard { interrupt, reporter, attended: self.form.attended(), left: false }
+    }
+}
+
+impl Guard {
+    /// Resolves when this program is told to stop; on Unix also by a signal that came while nobody waited.
+    #[cfg(feature = "local")]
+    pub(super) async fn stopped(&mut self) -> Stop {
+        self.interrupt.wait().await
+    }
+
+    /// Whether work was left because of Ctrl-C.
+    pub(super) fn has_left(&self) -> bool {
+        self.left
+    }
+
+    /// Says why it has to wait.
+    pub(super) fn tell(&self, why: &str) {
+        self.reporter.event(Event::Trouble(why.to_owned()));
+    }
+
+    /// Does `work` to its end. Ctrl-C breaks it off before its point of no return. While the change is under
+    /// way it waits, and takes effect with the answer, unless it is pressed again. Once the change is made it
+    /// leaves the looking on. While a task runs a person is asked what it is for; where there is nobody to ask,
+    /// the task is left alone.
+    ///
+    /// # Errors
+    ///
+    /// The work's own, or what `point` says to whoever leaves.
+    pub(super) async fn run<T>(
+        &mut self,
+        point: &PointOfNoReturn,
+        work: impl Future<Output = Result<T, CliError>>,
+    ) -> Result<T, CliError> {
+        let mut work = std::pin::pin!(work);
+        let mut stages = point.watch();
+        // One that has to wait.
+        let mut waits: Option<Stop> = None;
+        let mut question: Question = None;
+        loop {
+            let pressed = tokio::select! {
+                // What is done by now is done, and not interrupted.
+                biased;
+                done = &mut work => return done,
+                stop = self.interrupt.wait() => Some(stop),
+                // What it waits for may be over.
+                Ok(()) = stages.changed(), if waits.is_some() => None,
+                choice = answered(&mut question) => {
+                    question = None;
+                    match (choice, point.stage()) {
+                        (InterruptChoice::Wait, _) => {}
+                        (InterruptChoice::Cancel, Stage::Running(task)) => task.cancel.notify_one(),
+                        (InterruptChoice::Cancel, _) => self.tell("it had ended before; nothing was cancelled"),
+                        (InterruptChoice::Detach, stage) => return Err(self.leave(stage)),
+                    }
+                    continue;
+                }
+            };
+            let again = pressed.is_some() && (waits.is_some() || question.is_some());
+            let Some(stop) = pressed.or(waits.take()) else { continue };
+            let stage = stages.borrow_and_update().clone();
+            match &stage {
+                Stage::UnderWay(change) if !again => {
+                    if pressed.is_some() {
+                        self.tell(change.waits);
+                    }
+                    waits = Some(stop);
+                }
+                Stage::Running(task) if !again && !task.goes_on => task.cancel.notify_one(),
+                Stage::Running(_) if !again && self.attended && stop == Stop::CtrlC => {
+                    question = Some(Box::pin(ask(Arc::clone(&self.reporter))));
+                }
+                Stage::Before(_) | Stage::UnderWay(_) | Stage::Running(_) | Stage::Made(_) => {
+                    return Err(self.leave(stage));
+                }
+            }
+        }
+    }
+
+    /// What is said to whoever leaves here.
+    fn leave(&mut self, stage: Stage) -> CliError {
+        self.left = true;
+        match stage {
+            Stage::Before(left) | Stage::Made(left) => left,
+            Stage::UnderWay(change) => change.left,
+            Stage::Running(task) => task.left,
+        }
+    }
+}
+
+/// After which time it is told that something is being ended.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
+
+/// Ends what was started for a session, whether its command has come to its end or failed. What goes wrong is
+/// told, and changes nothing about what was reported before. Ctrl-C leaves it at once.
+pub(super) async fn close(reporter: &Reporter, session: Session) {
+    let mut interrupt = Interrupt::listen();
+    let mut closed = std::pin::pin!(session.close());
+    let closing = async {
+        if let Ok(closed) = timeout(TOLD_AFTER, &mut closed).await {
+            return closed;
+        }
+        reporter.event(Event::Doing("ending the local environment"));
+        closed.await
+    };
+    tokio::select! {
+        biased;
+        closed = closing => if let Err(error) = closed {
+            reporter.event(Event::Trouble(error.to_string()));
+        },
+        _ = interrupt.wait() => reporter.event(Event::Trouble(
+            "interrupted; the local environment was not ended in order: it may have forgotten what was done last"
+                .to_owned(),
+        )),
+    }
+}
+
+/// The answer to a question, if one is asked.
+async fn answered(question: &mut Question) -> InterruptChoice {
+    match question {
+        Some(question) => question.await,
+        None => pending().await,
+    }
+}
+
+async fn ask(reporter: Arc<Reporter>) -> InterruptChoice {
+    let answer = prompt::line(|| reporter.question(QUESTION)).await;
+    match answer.trim().chars().next().map(|letter| letter.to_ascii_lowercase()) {
+        Some('d') => InterruptChoice::Detach,
+        Some('c') => InterruptChoice::Cancel,
+        _ => InterruptChoice::Wait,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use tokio::sync::Notify;
+    use tokio::task::yield_now;
+
+    use super::*;
+    use crate::flow::point_of_no_return::{Running, UnderWay};
+    use crate::report::Style;
+
+    /// Signals are the process's: one test at a time sends any.
+    static SIGNALS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+    fn guard() -> Guard {
+        let reporter = Arc::new(Reporter::new(Style { quiet: true, ..Style::default() }));
+        Guard { interrupt: Interrupt::listen(), reporter, attended: false, left: false }
+    }
+
+    fn untouched() -> PointOfNoReturn {
+        PointOfNoReturn::new("nothing was changed")
+    }
+
+    /// Presses Ctrl-C, and returns when whoever listens has been told.
+    async fn ctrl_c() {
+        let mut told = Interrupt::listen();
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).expect("sent");
+        told.wait().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_done_in_the_moment_of_ctrl_c_is_done() {
+        let _alone = SIGNALS.lock().await;
+        let mut guard = guard();
+        ctrl_c().await;
+        let done = guard.run(&untouched(), async { Ok(1) }).await;
+        assert_eq!(done.ok(), Some(1));
+        assert!(!guard.has_left());
+        // What is not done is broken off by the same Ctrl-C.
+        let broken_off = guard.run(&untouched(), pending::<Result<(), _>>()).await;
+        let error = broken_off.expect_err("interrupted");
+        assert_eq!((error.code.code(), guard.has_left()), (130, true));
+    }
+
+    #[tokio::test]
+    async fn ctrl_c_before_the_change_keeps_it_from_being_begun() {
+        let _alone = SIGNALS.lock().await;
+        let (mut guard, point) = (guard(), untouched());
+        ctrl_c().await;
+        let work = async {
+            point.reached(UnderWay::change()).await;
+            Err::<(), _>(CliError::usage("it was begun"))
+        };
+        let error = guard.run(&point, work).await.expect_err("interrupted");
+        assert_eq!(error.to_string(), "interrupted; nothing was changed");
+    }
+
+    /// Ctrl-C that has to wait takes effect with the answer, whatever it is.
+    #[tokio::test]
+    async fn ctrl_c_that_waits_takes_effect_with_the_answer() {
+        let _alone = SIGNALS.lock().await;
+        for (made, told) in [(true, "interrupted; it is made"), (false, "interrupted; nothing was changed")] {
+            let (mut guard, point) = (guard(), untouched());
+            let work = async {
+                point.reached(UnderWay::change()).await;
+                ctrl_c().await;
+                // The guard sees it, and waits.
+                yield_now().await;
+                if made {
+                    point.passed(CliError::interrupted("it is made"));
+                    pending::<()>().await;
+                }
+                point.not_passed().await;
+                point.reached(UnderWay::change()).await;
+                Err::<(), _>(CliError::usage("it was begun again"))
+            };
+            let error = guard.run(&point, work).await.expect_err("interrupted");
+            assert_eq!((error.to_string().as_str(), error.code.code()), (told, 130));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_ctrl_c_leaves_a_change_that_is_not_answered() {
+        let _alone = SIGNALS.lock().await;
+        let (mut guard, point) = (guard(), untouched());
+        let work = async {
+            point.reached(UnderWay::change()).await;
+            ctrl_c().await;
+            yield_now().await;
+            ctrl_c().await;
+            pending::<Result<(), CliError>>().await
+        };
+        let error = guard.run(&point, work).await.expect_err("interrupted");
+        assert_eq!(error.code.code(), 27);
+    }
+
+    /// A task that ends with this program is cancelled; one that does not is left alone where nobody can be asked.
+    #[tokio::test]
+    async fn what_runs_is_cancelled_or_left_alone() {
+        let _alone = SIGNALS.lock().await;
+        for goes_on in [false, true] {
+            let (mut guard, point) = (guard(), untouched());
+            let cancel = Arc::new(Notify::new());
+            let work = async {
+                let left = CliError::interrupted("it goes on");
+                let (execution, cancel) = ("x".to_owned(), Arc::clone(&cancel));
+                point.runs(Running { execution, goes_on, cancel: Arc::clone(&cancel), left });
+                ctrl_c().await;
+                cancel.notified().await;
+                Ok(())
+            };
+            let ended = guard.run(&point, work).await;
+            assert_eq!(
+                ended.map_err(|error| error.to_string()).err().as_deref(),
+                goes_on.then_some("interrupted; it goes on")
+            );
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What a person has confirmed once: that tasks go to the project and job that a found file names.
+//!
+//! A file that came with a clone can name somebody else's project, which would be handed user names, email
+//! addresses and the hashes of passwords. So its project and job are confirmed once for each environment,
+//! and asked about again when anything in the file has changed, as direnv does.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use quill_admin_files::read_bounded;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::Environment;
+use super::source::{self, Origin};
+use crate::error::CliError;
+use crate::process::Process;
+
+/// The most that is read of what is remembered, in bytes: far more than is ever written.
+const LARGEST: u64 = 1 << 16;
+
+/// What is remembered of one environment of one file.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+struct Entry {
+    file: PathBuf,
+    environment: String,
+    project: String,
+    job: String,
+    /// SHA-256 of the file's content.
+    sha256: String,
+}
+
+/// Whether tasks may go where an environment says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// They may.
+    Given,
+    /// The file is another one than it was when that was confirmed.
+    Changed,
+    /// Nobody has said so yet.
+    Missing,
+}
+
+/// Whether there is anything to confirm: not for a file that was named or is the person's own, and not
+/// where this program itself is the cloud. An address on this machine is no exception: whoever has an
+/// account on it can listen there.
+#[must_use]
+pub fn is_needed(environment: &Environment) -> bool {
+    environment.source.origin == Origin::Found && !environment.is_embedded()
+}
+
+/// What was confirmed before.
+#[must_use]
+pub fn look(environment: &Environment, process: &Process) -> Confirmation {
+    let known = entry(environment).ok().and_then(|entry| Some((read(&store(process, &entry)?)?, entry)));
+    match known {
+        Some((known, entry)) if known == entry => Confirmation::Given,
+        Some(_) => Confirmation::Changed,
+        None => Confirmation::Missing,
+    }
+}
+
+/// Remembers that it is confirmed.
+pub fn remember(environment: &Environment, process: &Process) -> Result<(), CliError> {
+    let entry = entry(environment)?;
+    let Some(path) = store(process, &entry) else {
+        return Err(CliError::usage(
+            "there is no folder to remember the confirmation in: neither XDG_STATE_HOME nor HOME is set",
+        )
+        .hint(named(environment)));
+    };
+    write(&path, &entry).map_err(|error| {
+        CliError::usage(format!("failed to remember the confirmation in {}: {error}", path.display()))
+            .hint(named(environment))
+    })
+}
+
+/// How to do without a confirmation.
+#[must_use]
+pub fn named(environment: &Environment) -> String {
+    let file = environment.source.path.display().to_string();
+    format!("or name the file, as a pipeline does: --config {}", shell_words::quote(&file))
+}
+
+/// What there is to be confirmed now.
+fn entry(environment: &Environment) -> Result<Entry, CliError> {
+    let path = &environment.source.path;
+    let file = fs::canonicalize(path)
+        .map_err(|error| CliError::usage(format!("failed to look at {}: {error}", path.display())))?;
+    Ok(Entry {
+        file,
+        environment: environment.name.clone(),
+        project: environment.job.project.to_string(),
+        job: environment.job.to_string(),
+        sha256: environment.source.digest.clone(),
+    })
+}
+
+/// Where it is remembered: a file for each environment of each file, so that nothing has to be changed by
+/// two at once.
+fn store(process: &Process, entry: &Entry) -> Option<PathBuf> {
+    let folder = source::folder(process, "XDG_STATE_HOME", ".local/state")?;
+    let mut name = Sha256::new();
+    name.update(entry.file.as_os_str().as_encoded_bytes());
+    name.update([0]);
+    name.update(entry.environment.as_bytes());
+    Some(folder.join("confirmed").join(format!("{}.json", hex::encode(name.finalize()))))
+}
+
+fn read(path: &Path) -> Option<Entry> {
+    // What cannot be read is asked about again.
+    serde_json::from_slice(&read_bounded(path, LARGEST).ok()?).ok()
+}
+
+fn write(path: &Path, entry: &Entry) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    let own = path.with_extension(format!("{}.new", std::process::id()));
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(&own).and_then(|mut file| {
+        file.write_all(format!("{:#}\n", serde_json::json!(entry)).as_bytes())?;
+        file.sync_all()?;
+        // There at once and whole, whoever looks.
+        fs::rename(&own, path)
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&own);
+    }
+    written
+}

@@ -1,0 +1,331 @@
+//! Which file the environments are read from, and whether it is to be believed.
+//!
+//! The file says where a person's sign-in and tasks go. One that was named, or that is in the person's own
+//! configuration folder, was chosen. One that is found in the working folder or above it came with a clone,
+//! an archive, or a folder that others write to: it has to belong to the person, as git asks of a
+//! repository ("safe.directory" in its manual).
+
+use std::fs::Metadata;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use quill_admin_files::{open_regular, read_opened};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::CliError;
+use crate::process::Process;
+
+const FILE_NAME: &str = "environments.yaml";
+
+/// The largest file that is read, in bytes. A hundred environments with everything written out take a tenth
+/// of it.
+const LARGEST: u64 = 1 << 20;
+
+/// How a file came to be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// `--config` or `QUILL_ADMIN_CONFIG` names it.
+    Named,
+    /// It is in the person's own configuration folder.
+    Own,
+    /// It was found in the working folder or one above it.
+    Found,
+}
+
+/// The file that an environment is from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it was found.
+    pub origin: Origin,
+    /// SHA-256 of its content, in hexadecimal.
+    pub digest: String,
+    /// It is the working folder's own.
+    pub here: bool,
+    /// Hosts that the person trusts with the sign-in, by `--trust-host` or `QUILL_ADMIN_TRUSTED_HOSTS`.
+    pub trusted_hosts: Vec<String>,
+}
+
+impl Source {
+    /// Finds the file and reads it: the one that is given; else that of the working folder or the nearest
+    /// folder above it, across file systems, too; else the person's own.
+    pub(super) fn read(process: &Process, given: Option<&Path>) -> Result<(Self, Vec<u8>), CliError> {
+        let (path, origin) = match given {
+            Some(path) => (process.cwd.join(path), Origin::Named),
+            None => find(process)?,
+        };
+        let content = read(&path, |file| match origin {
+            Origin::Named => Ok(()),
+            Origin::Own | Origin::Found => judge::check(&path, file, process),
+        })?;
+        let source = Self {
+            origin,
+            digest: hex::encode(Sha256::digest(&content)),
+            here: path == process.cwd.join(FILE_NAME),
+            trusted_hosts: Vec::new(),
+            path,
+        };
+        Ok((source, content))
+    }
+
+    /// The file, where it is not the working folder's own: then a person may not think of it.
+    #[must_use]
+    pub fn elsewhere(&self) -> Option<&Path> {
+        (!self.here).then_some(self.path.as_path())
+    }
+
+    /// A file that was named, for tests.
+    #[cfg(test)]
+    pub(crate) fn named(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            origin: Origin::Named,
+            digest: String::new(),
+            here: true,
+            trusted_hosts: Vec::new(),
+        }
+    }
+}
+
+fn find(process: &Process) -> Result<(PathBuf, Origin), CliError> {
+    let above = process.cwd.ancestors().map(|folder| (folder.join(FILE_NAME), Origin::Found));
+    let own =
+        folder(process, "XDG_CONFIG_HOME", ".config").map(|folder| (folder.join(FILE_NAME), Origin::Own));
+    for (path, origin) in above.chain(own) {
+        match std::fs::metadata(&path) {
+            Ok(file) if file.is_file() => return Ok((path, origin)),
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            // It may be there: what is further up is not used in its place.
+            Err(error) => return Err(unreadable(&path, &error)),
+        }
+    }
+    Err(CliError::usage(format!(
+        "no {FILE_NAME} in {} or a folder above it, nor in the user's configuration folder",
+        process.cwd.display()
+    ))
+    .hint("run this inside the repository, or name the file with --config or QUILL_ADMIN_CONFIG".to_owned()))
+}
+
+/// The program's folder in one of the person's own ("XDG Base Directory Specification", which has paths that
+/// are not absolute ignored).
+pub(crate) fn folder(process: &Process, variable: &str, default: &str) -> Option<PathBuf> {
+    let given = process.var(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let home =
+        || process.var("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(home).join(default));
+    Some(given.or_else(home)?.join("quill-admin"))
+}
+
+fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> CliError {
+    CliError::usage(format!("failed to read {}: {error}", path.display()))
+}
+
+/// Reads a regular file of a size that such files have, once `check` has let the opened file pass.
+fn read(path: &Path, check: impl FnOnce(&Metadata) -> Result<(), CliError>) -> Result<Vec<u8>, CliError> {
+    let (file, metadata) = open_regular(path).map_err(|error| unreadable(path, &error))?;
+    check(&metadata)?;
+    read_opened(file, &metadata, LARGEST).map_err(|error| unreadable(path, &error))
+}
+
+#[cfg(not(unix))]
+mod judge {
+    use super::{CliError, Metadata, Path, Process};
+
+    /// Other systems have no owner and mode to go by.
+    pub(super) fn check(_: &Path, _: &Metadata, _: &Process) -> Result<(), CliError> {
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+mod judge {
+    use std::ffi::OsString;
+    use std::os::unix::fs::MetadataExt as _;
+    use std::path::Component;
+
+    use super::{CliError, Metadata, Path, PathBuf, Process};
+
+    /// Somebody else may write.
+    const OTHERS: u32 = 0o002;
+    /// Members of the group may write.
+    const GROUP: u32 = 0o020;
+    /// Only the owner of what is in the folder may move or remove it.
+    const STICKY: u32 = 0o1000;
+    /// Links after which a chain of them is no longer followed; the system has a bound of this size, too.
+    const LINKS: usize = 40;
+
+    /// Who is asking.
+    pub(super) struct Me {
+        pub(super) uid: u32,
+        pub(super) gid: u32,
+        /// Who became root with sudo: their own files are as good as root's, as git has it.
+        pub(super) sudo: Option<u32>,
+    }
+
+    impl Me {
+        fn of(process: &Process) -> Self {
+            let uid = rustix::process::geteuid().as_raw();
+            let sudo = process.var("SUDO_UID").and_then(|uid| uid.parse().ok()).filter(|_| uid == 0);
+            Self { uid, gid: rustix::process::getegid().as_raw(), sudo }
+        }
+
+        /// Why something of this owner, group and mode can be changed by somebody else; `None` if it can
+        /// not. Access lists are not looked at.
+        pub(super) fn dubious(&self, uid: u32, gid: u32, mode: u32) -> Option<Dubious> {
+            if uid != self.uid && uid != 0 && self.sudo != Some(uid) {
+                return Some(Dubious::Owner(uid));
+            }
+            // A group that has the number of its only member is a person's own, as on Debian and Fedora.
+            let own_group = gid == 0 || (gid == self.gid && gid == self.uid) || self.sudo == Some(gid);
+            if mode & OTHERS != 0 || (mode & GROUP != 0 && !own_group) {
+                return Some(Dubious::Writable);
+            }
+            None
+        }
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(super) enum Dubious {
+        /// It is somebody else's.
+        Owner(u32),
+        /// Others may write to it.
+        Writable,
+    }
+
+    /// Refuses a file that somebody else could have written: that was opened, or one of the folders that
+    /// lead to it by its name or by links.
+    pub(super) fn check(path: &Path, opened: &Metadata, process: &Process) -> Result<(), CliError> {
+        let me = Me::of(process);
+        if let Some(why) = me.dubious(opened.uid(), opened.gid(), opened.mode()) {
+            return Err(refused(path, path, why, false));
+        }
+        for Passed { folder, to_folder } in folders(path) {
+            let metadata = std::fs::metadata(&folder).map_err(|error| super::unreadable(path, &error))?;
+            let mut mode = metadata.mode();
+            if to_folder && mode & STICKY != 0 {
+                // Everybody may put something there, as in /tmp, and nobody may move a folder of somebody else's.
+                mode &= !(OTHERS | GROUP);
+            }
+            if let Some(why) = me.dubious(metadata.uid(), metadata.gid(), mode) {
+                return Err(refused(path, &folder, why, true));
+            }
+        }
+        Ok(())
+    }
+
+    /// A folder that was passed on the way to a file.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Passed {
+        folder: PathBuf,
+        /// What was looked for in it is a folder: neither the file, nor a link, which anybody could have made
+        /// in a folder where everybody may put something.
+        to_folder: bool,
+    }
+
+    /// The folders in which a name is looked up on the way to a file, from the root on, through every link.
+    /// Whoever may write to one of them may put something else in the place of all that is below it.
+    fn folders(path: &Path) -> Vec<Passed> {
+        let mut passed = Vec::new();
+        let mut at = PathBuf::from("/");
+        let mut links = 0;
+        let reversed = |path: &Path| path.iter().rev().map(ToOwned::to_owned).collect::<Vec<OsString>>();
+        let mut left = reversed(path);
+        while let Some(name) = left.pop() {
+            match Path::new(&name).components().next() {
+                Some(Component::RootDir) => at = PathBuf::from("/"),
+                Some(Component::ParentDir) => {
+                    at.pop();
+                }
+                Some(Component::Normal(_)) => {
+                    let next = at.join(&name);
+                    let target = std::fs::read_link(&next).ok().filter(|_| links < LINKS);
+                    let to_folder = target.is_none() && !left.is_empty();
+                    passed.push(Passed { folder: at.clone(), to_folder });
+                    if let Some(target) = target {
+                        links += 1;
+                        left.extend(reversed(&target));
+                    } else {
+                        at = next;
+                    }
+                }
+                Some(Component::CurDir | Component::Prefix(_)) | None => {}
+            }
+        }
+        passed
+    }
+
+    fn refused(file: &Path, what: &Path, why: Dubious, folder: bool) -> CliError {
+        let (file, what) = (file.display(), what.display().to_string());
+        let quoted = shell_words::quote(&what).into_owned();
+        let (told, mend) = match why {
+            Dubious::Owner(uid) => (
+                format!("dubious ownership: {what} belongs to the user with the number {uid}"),
+                format!("if it should be yours: sudo chown \"$(id -u)\" {quoted}"),
+            ),
+            Dubious::Writable if folder => (
+                format!("everybody, or a group, may write to the folder {what}"),
+                format!(
+                    "if it should be yours alone: chmod go-w {quoted}; or move the file to a folder that is"
+                ),
+            ),
+            Dubious::Writable => (
+                format!("everybody, or a group, may write to {what}"),
+                format!("if it should be yours alone: chmod go-w {quoted}"),
+            ),
+        };
+        CliError::usage(format!(
+            "{file} is not used: {told}, so that somebody else could say where your sign-in and your tasks go"
+        ))
+        .hint(mend)
+        .hint(format!(
+            "if you know what is in it, name it: --config {}",
+            shell_words::quote(&file.to_string())
+        ))
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn what_others_can_change_is_dubious() {
+            let me = Me { uid: 1000, gid: 1000, sudo: None };
+            assert_eq!(me.dubious(1000, 1000, 0o100_644), None);
+            assert_eq!(me.dubious(0, 0, 0o100_644), None);
+            assert_eq!(me.dubious(1000, 1000, 0o100_664), None, "the group is the person's own");
+            assert_eq!(me.dubious(1001, 1000, 0o100_600), Some(Dubious::Owner(1001)));
+            assert_eq!(me.dubious(1000, 50, 0o100_664), Some(Dubious::Writable));
+            assert_eq!(me.dubious(1000, 1000, 0o100_646), Some(Dubious::Writable));
+            // The folder /tmp: nobody can rename what is mine, but everybody can put something there.
+            assert_eq!(me.dubious(0, 0, 0o041_777), Some(Dubious::Writable));
+            let root = Me { uid: 0, gid: 0, sudo: Some(1000) };
+            assert_eq!(root.dubious(1000, 1000, 0o100_644), None);
+            assert_eq!(root.dubious(1001, 1001, 0o100_644), Some(Dubious::Owner(1001)));
+            let root = Me { uid: 0, gid: 0, sudo: None };
+            assert_eq!(root.dubious(1000, 1000, 0o100_644), Some(Dubious::Owner(1000)));
+        }
+
+        #[test]
+        fn the_folders_of_links_are_looked_at_too() {
+            let home = tempfile::tempdir().expect("a folder");
+            let home = home.path().canonicalize().expect("a path");
+            for folder in ["a", "b", "c"] {
+                std::fs::create_dir(home.join(folder)).expect("made");
+            }
+            std::fs::write(home.join("c/file"), "").expect("written");
+            std::os::unix::fs::symlink("../c/file", home.join("b/link")).expect("made");
+            std::os::unix::fs::symlink(home.join("b/link"), home.join("a/link")).expect("made");
+            // A folder that is reached by a link, too.
+            std::os::unix::fs::symlink("a", home.join("d")).expect("made");
+            let found = folders(&home.join("d/link"));
+            let below = |passed: &&Passed| passed.folder.starts_with(&home) && !passed.to_folder;
+            let links: Vec<&PathBuf> = found.iter().filter(below).map(|passed| &passed.folder).collect();
+            assert_eq!(links, [&home, &home.join("a"), &home.join("b"), &home.join("c")]);
+            for above in home.ancestors().skip(1) {
+                let above = Passed { folder: above.to_owned(), to_folder: true };
+                assert!(found.contains(&above), "{above:?} {found:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What an execution was asked for: what a result has to answer to.
+
+use quill_admin_cloud::Execution;
+use quill_admin_contract::variable::{self, Variable};
+use quill_admin_contract::{Asked, RunContext, Variables};
+
+/// What an execution was asked for, as its variables say.
+pub(super) fn asked(execution: &Execution) -> Asked {
+    let variables = execution.request.iter().map(|(name, value)| (name.into(), value.into()));
+    let mut asked = Asked::from(&RunContext::from_env(&Variables::new(variables)));
+    // Also an action or a user that this version takes for invalid.
+    let given = |variable: &Variable| execution.request.get(variable.name).cloned();
+    asked.request_id = asked.request_id.or_else(|| given(&variable::ADMIN_REQUEST_ID));
+    asked.action = asked.action.or_else(|| given(&variable::ADMIN_ACTION));
+    asked.username = asked.username.or_else(|| given(&variable::ADMIN_USERNAME));
+    asked.execution = Some(execution.name.id.clone());
+    // Version 1 proves nothing, whatever key there is.
+    let version = given(&variable::ADMIN_CONTRACT).and_then(|version| version.trim().parse::<u32>().ok());
+    asked.key = execution
+        .proof_key
+        .as_ref()
+        .filter(|_| version.is_none_or(|version| version >= 2))
+        .and_then(|key| key.expose().parse().ok());
+    asked
+}

@@ -1,0 +1,98 @@
+//! What was in an execution's log, each entry once.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quill_admin_cloud::{LogEntry, LogSource};
+use quill_admin_contract::{Asked, Claim, WarningCode};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::events::Event;
+use crate::session::Session;
+
+const LONGEST_LINGER: Duration = Duration::from_secs(5);
+
+/// What was in the log.
+#[derive(Default)]
+pub(super) struct Log {
+    /// Everything is shown, also what the result tells again.
+    pub(super) whole: bool,
+    /// What was asked for.
+    pub(super) asked: Asked,
+    pub(super) seen: HashSet<(Timestamp, String)>,
+    /// What can be an answer to that, each once.
+    pub(super) claims: Vec<Claim>,
+    /// When the first of them was there that counts, and how late.
+    pub(super) result_came: Option<(Instant, Duration)>,
+    /// It says that all went well.
+    pub(super) succeeds: bool,
+    /// Least and most of how late lines are taken in.
+    pub(super) lateness: Option<(Duration, Duration)>,
+    pub(super) system: Vec<String>,
+}
+
+impl Log {
+    /// Takes in what was there at a moment; whether anything was new.
+    pub(super) fn take(&mut self, entries: Vec<LogEntry>, at: Instant, session: &Session) -> bool {
+        let before = self.seen.len();
+        for entry in entries {
+            self.take_one(entry, at, session);
+        }
+        self.seen.len() > before
+    }
+
+    fn take_one(&mut self, entry: LogEntry, at: Instant, session: &Session) {
+        if !self.seen.insert((entry.timestamp, entry.insert_id.clone())) {
+            return;
+        }
+        if entry.source == LogSource::Container {
+            let (least, most) = self.lateness.unwrap_or((entry.lateness, entry.lateness));
+            self.lateness = Some((least.min(entry.lateness), most.max(entry.lateness)));
+        }
+        let warned = spoken(&entry).and_then(WarningCode::from_payload).is_some();
+        let is_in_the_report = self.take_claim(&entry, at) || warned;
+        match entry.source {
+            LogSource::Container if self.whole || !is_in_the_report => session.emit(Event::Log(entry)),
+            LogSource::System if self.whole => session.emit(Event::Log(entry)),
+            LogSource::System => self.system.push(entry.message),
+            LogSource::Container | LogSource::Other => {}
+        }
+    }
+
+    /// Takes the result from a line, if it is one; whether it counts. The line itself is not taken in.
+    pub(super) fn take_claim(&mut self, entry: &LogEntry, at: Instant) -> bool {
+        let key = self.asked.key.as_ref();
+        let Some(claim) = spoken(entry)
+            .and_then(|payload| Claim::from_payload(payload, key))
+            .filter(|claim| self.asked.may_be_answered_by(&claim.line))
+        else {
+            return false;
+        };
+        // Where a result can be proven, nothing else is one: what claims to be is a line like others.
+        let counts = claim.proven || key.is_none();
+        if counts {
+            self.succeeds = claim.line.exit_code == 0;
+            self.result_came.get_or_insert((at, entry.lateness));
+        }
+        if !self.claims.contains(&claim) {
+            self.claims.push(claim);
+        }
+        counts
+    }
+
+    /// From when on no line is expected any more: the result line was written last, but a line before
+    /// it may be taken in after it, a little later than any so far.
+    pub(super) fn settled(&self) -> Option<Instant> {
+        let (came, late) = self.result_came?;
+        let (least, most) = self.lateness.unwrap_or_default();
+        let latest = most.saturating_sub(least) * 5 / 4;
+        Some(came + latest.saturating_sub(late.saturating_sub(least)).min(LONGEST_LINGER))
+    }
+}
+
+/// What the container itself has said in a form that can be read.
+fn spoken(entry: &LogEntry) -> Option<&Value> {
+    entry.payload.as_ref().filter(|_| entry.source == LogSource::Container)
+}

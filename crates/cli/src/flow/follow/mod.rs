@@ -1,0 +1,144 @@
+//! Follows an execution to its end: its state and its log, side by side.
+//!
+//! The log comes live where it can. Reads of the log stand in where it cannot, and prove at the end
+//! that nothing is missing: the live log neither says when it begins nor that it has gone quiet for
+//! good, as after the sleep of a laptop.
+
+mod live;
+mod log;
+mod progress;
+mod reader;
+mod reads;
+mod state;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quill_admin_cloud::{CloudError, Execution, LogTail, Phase};
+use quill_admin_contract::{Asked, Claim};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use self::live::Live;
+use self::log::Log;
+use self::progress::{EndedHow, Progress};
+use self::reader::Reader;
+use self::reads::Reads;
+use self::state::follow_state;
+use super::asked::asked;
+use super::conclusion::Evidence;
+use crate::session::Session;
+
+/// What was seen.
+pub(super) struct Followed {
+    pub(super) execution: Execution,
+    pub(super) evidence: Evidence,
+    /// Why the last read of the log brought nothing: lines may be missing.
+    pub(super) unread: Option<CloudError>,
+}
+
+/// Contact was lost while the execution may go on.
+pub(super) struct Lost {
+    pub(super) error: CloudError,
+    /// A result that had arrived by then, and is proven.
+    pub(super) proven: Option<Claim>,
+}
+
+/// Follows an execution: one that was just started, with a live log that was opened before, or one
+/// that has long been running or is over. Only what answers to what was asked is taken for its result. `over`
+/// is called when it has come to its end, and its result is still to be read.
+pub(super) async fn follow(
+    session: &Session,
+    execution: Execution,
+    asked: Asked,
+    tail: Option<LogTail<'_>>,
+    over: &(dyn Fn() + Sync),
+) -> Result<Followed, Lost> {
+    follow_with(session, execution, asked, tail, Shown::ForItsResult(over)).await
+}
+
+/// Follows an execution for the sake of its log: all of it is shown, the result line and the lines of
+/// Cloud Run itself included.
+pub async fn follow_log(session: &Session, execution: Execution) -> Result<(), CloudError> {
+    let job = execution.name.job.clone();
+    let tail = session.google().tail_log(&job).await;
+    let asked = asked(&execution);
+    let followed =
+        follow_with(session, execution, asked, Some(tail), Shown::Whole).await.map_err(|lost| lost.error)?;
+    followed.unread.map_or(Ok(()), Err)
+}
+
+/// What an execution is followed for.
+#[derive(Clone, Copy)]
+enum Shown<'a> {
+    /// For its log: all of it is shown.
+    Whole,
+    /// For its result; says when it is over.
+    ForItsResult(&'a (dyn Fn() + Sync)),
+}
+
+async fn follow_with(
+    session: &Session,
+    execution: Execution,
+    asked: Asked,
+    tail: Option<LogTail<'_>>,
+    shown: Shown<'_>,
+) -> Result<Followed, Lost> {
+    let name = execution.name.clone();
+    let over_for = match (&execution.phase, execution.completed) {
+        // By this machine's clock: a wrong one costs a wait, or a line that is late by minutes.
+        (Phase::Ended(_), Some(completed)) => {
+            Duration::try_from(Timestamp::now().duration_since(completed)).unwrap_or_default()
+        }
+        _ => Duration::ZERO,
+    };
+    let result_came = Notify::new();
+    let mut reader = Reader {
+        live: Live::new(session.google(), &name, tail),
+        reads: Reads::new(session.google(), &name),
+        log: Log { whole: matches!(shown, Shown::Whole), asked, ..Log::default() },
+        ended: None,
+        ran: None,
+        how: EndedHow::Badly,
+        stopped_for: Duration::ZERO,
+        over_for,
+        complete: None,
+        result_came: &result_came,
+        session,
+    };
+    // What was there before is not in the live log.
+    if matches!(execution.phase, Phase::Running | Phase::Ended(_)) {
+        reader.reads.due = Some(Instant::now());
+    }
+    let (progress, watched) = watch::channel(Progress::Waiting);
+    let mut end = progress.subscribe();
+    let tell_end = async {
+        let ended = end.wait_for(|progress| matches!(progress, Progress::Ended { .. })).await.is_ok();
+        if let (true, Shown::ForItsResult(over)) = (ended, shown) {
+            over();
+        }
+    };
+    let to_the_end = async {
+        let seen = follow_state(session, execution, &progress, &result_came).await;
+        // Dropping the sender tells the reader of the log to stop, should contact be lost.
+        drop(progress);
+        seen
+    };
+    let (seen, (), ()) = tokio::join!(to_the_end, reader.read(watched), tell_end);
+    let (log, unread) = (reader.log, reader.reads.failed);
+    let (execution, ending, task) = match seen {
+        Ok(seen) => seen,
+        Err(error) => {
+            let proven = log.claims.into_iter().rfind(|claim| claim.proven);
+            return Err(Lost { error, proven });
+        }
+    };
+    let evidence = Evidence {
+        claims: log.claims,
+        provable: log.asked.key.is_some(),
+        spoke: log.lateness.is_some(),
+        system_log: log.system,
+        ..Evidence::of(&execution, ending, task)
+    };
+    Ok(Followed { execution, evidence, unread })
+}

@@ -1,0 +1,137 @@
+//! Asks for the state of an execution until it is over.
+
+use std::time::Duration;
+
+use quill_admin_cloud::{CloudError, CloudErrorKind, Ending, Execution, ExecutionName, Phase};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
+
+use super::progress::{EndedHow, Progress};
+use crate::events::Event;
+use crate::flow::conclusion::TaskEnd;
+use crate::flow::patience::{Patience, is_final, tell_once};
+use crate::session::Session;
+
+/// The state is asked for quickly in the first second, then once a second.
+const FIRST_POLL: Duration = Duration::from_millis(50);
+const POLL_EVERY: Duration = Duration::from_secs(1);
+/// Once the result line is there, the end is near. The state is asked for as quickly as in the first second
+/// again, and after that at this pace for as long as the end may be near.
+const POLL_FOR_END: Duration = Duration::from_millis(400);
+const END_IS_NEAR: Duration = Duration::from_secs(20);
+/// How often in a row an execution that was there is told not to be before it is taken for deleted.
+const GONE_AFTER: u32 = 5;
+/// How often the container's result is asked for, each time with the tries every read has.
+const TASK_READS: usize = 4;
+
+pub(super) async fn follow_state(
+    session: &Session,
+    mut execution: Execution,
+    progress: &watch::Sender<Progress>,
+    result_came: &Notify,
+) -> Result<(Execution, Ending, TaskEnd), CloudError> {
+    let mut pace = Pace::new();
+    let mut phase = None;
+    // One that was just started was not asked for yet.
+    let mut was_there = matches!(execution.phase, Phase::Running | Phase::Ended(_));
+    loop {
+        if phase.as_ref() != Some(&execution.phase) {
+            session.emit(Event::Phase(execution.phase.clone()));
+            phase = Some(execution.phase.clone());
+        }
+        match &execution.phase {
+            Phase::Queued | Phase::Provisioning => {}
+            Phase::Running => {
+                progress.send_replace(Progress::Running);
+            }
+            Phase::Ended(ending) => {
+                let ending = ending.clone();
+                let how = match ending {
+                    Ending::Succeeded => EndedHow::Well,
+                    Ending::Failed { .. } => EndedHow::Badly,
+                    Ending::Cancelled { .. } => EndedHow::Cancelled,
+                };
+                // The log is read to its end in the meantime.
+                let ran = (ending == Ending::Succeeded).then_some(true);
+                progress.send_replace(Progress::Ended { ran, how });
+                let task = match ending {
+                    Ending::Succeeded => TaskEnd::None,
+                    _ => task_end(session, &execution.name).await,
+                };
+                let ran = ending == Ending::Succeeded || task != TaskEnd::None;
+                progress.send_replace(Progress::Ended { ran: Some(ran), how });
+                return Ok((execution, ending, task));
+            }
+        }
+        let mut told = None;
+        let mut patience = Patience::new();
+        let mut not_there = 0;
+        execution = loop {
+            pace.next(result_came).await;
+            match session.google().execution(&execution.name).await {
+                Ok(now) => break now,
+                Err(error) => {
+                    not_there = if error.kind == CloudErrorKind::NotFound { not_there + 1 } else { 0 };
+                    if patience.ends_with(&error) || (was_there && not_there >= GONE_AFTER) {
+                        return Err(error);
+                    }
+                    tell_once(&mut told, format!("{error}; trying again"), session);
+                    pace.delay = POLL_EVERY;
+                }
+            }
+        };
+        was_there = true;
+    }
+}
+
+/// When the state is asked for next.
+struct Pace {
+    delay: Duration,
+    /// Since when it is asked for quickly.
+    quick: Instant,
+    /// When the result line came.
+    near: Option<Instant>,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { delay: FIRST_POLL, quick: Instant::now(), near: None }
+    }
+
+    /// Waits until it is time, which it is at once when the result line comes.
+    async fn next(&mut self, result_came: &Notify) {
+        tokio::select! {
+            () = sleep(self.delay) => {
+                let slowest = match self.near {
+                    Some(near) if near.elapsed() < END_IS_NEAR => POLL_FOR_END,
+                    _ => POLL_EVERY,
+                };
+                let quick = self.quick.elapsed() < POLL_EVERY;
+                self.delay = if quick { (self.delay * 3 / 2).min(slowest) } else { slowest };
+            }
+            () = result_came.notified() => {
+                let now = Instant::now();
+                *self = Self { delay: FIRST_POLL, quick: now, near: Some(now) };
+            }
+        }
+    }
+}
+
+/// How the container ended. Without that the ending is still known, only in less detail: not worth more
+/// than a few tries.
+async fn task_end(session: &Session, name: &ExecutionName) -> TaskEnd {
+    let mut told = None;
+    for _ in 0..TASK_READS {
+        match session.google().task_result(name).await {
+            Ok(task) => return task.map_or(TaskEnd::None, TaskEnd::Seen),
+            Err(error) => {
+                tell_once(&mut told, error.to_string(), session);
+                if is_final(&error) {
+                    break;
+                }
+                sleep(POLL_EVERY).await;
+            }
+        }
+    }
+    TaskEnd::Unread
+}

@@ -1,0 +1,130 @@
+//! How long trouble is taken for something that passes: the one notion of what is final.
+
+use std::time::Duration;
+
+use quill_admin_cloud::{CloudError, CloudErrorKind};
+use tokio::time::Instant;
+
+use crate::events::Event;
+use crate::session::Session;
+
+/// What one attempt counts for at most while there is no answer: a laptop that has slept for ten
+/// minutes has not tried for ten minutes.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(15);
+
+/// The patience with a question that is asked again and again, from one answer to the next.
+pub(super) struct Patience {
+    tried: Instant,
+    without_answer: Duration,
+    /// The longest that any trouble since has been taken for one that passes.
+    most: Duration,
+    /// The same of the latest trouble, and since when it is not taken for longer.
+    latest: Duration,
+    of_latest: Duration,
+}
+
+impl Patience {
+    /// It begins now, with an answer or the first attempt.
+    pub(super) fn new() -> Self {
+        let none = Duration::ZERO;
+        Self { tried: Instant::now(), without_answer: none, most: none, latest: none, of_latest: none }
+    }
+
+    /// Takes in an attempt that failed; whether it is not worth asking again.
+    pub(super) fn ends_with(&mut self, error: &CloudError) -> bool {
+        let attempt = self.tried.elapsed().min(LONGEST_ATTEMPT);
+        self.tried = Instant::now();
+        self.has_tried(attempt, longest(error.kind))
+    }
+
+    /// What is waited for no longer than half a minute is waited for that long, however long there was no
+    /// network before; and all of it together no longer than the most that any of it is.
+    fn has_tried(&mut self, attempt: Duration, longest: Duration) -> bool {
+        if longest < self.latest {
+            self.of_latest = Duration::ZERO;
+        }
+        self.latest = longest;
+        self.most = self.most.max(longest);
+        self.of_latest += attempt;
+        self.without_answer += attempt;
+        self.of_latest > longest || self.without_answer > self.most
+    }
+}
+
+/// How long something is looked at that takes its time. A laptop that sleeps does not look, so that a round counts
+/// for no more than an attempt does.
+pub(super) struct Looking {
+    lasted: Duration,
+    round: Instant,
+}
+
+impl Looking {
+    /// It begins now.
+    pub(super) fn new() -> Self {
+        Self { lasted: Duration::ZERO, round: Instant::now() }
+    }
+
+    /// How long it has lasted, after one more round.
+    pub(super) fn lasted(&mut self) -> Duration {
+        self.lasted += self.round.elapsed().min(LONGEST_ATTEMPT);
+        self.round = Instant::now();
+        self.lasted
+    }
+}
+
+/// How long an error is taken for one that passes.
+fn longest(kind: CloudErrorKind) -> Duration {
+    match kind {
+        CloudErrorKind::PermissionDenied
+        | CloudErrorKind::ServiceDisabled
+        | CloudErrorKind::Invalid
+        | CloudErrorKind::UnknownIssuer
+        | CloudErrorKind::UntrustedHost => Duration::ZERO,
+        // A token is renewed over the network, which may be a while in coming back after a sleep.
+        CloudErrorKind::NotSignedIn => Duration::from_secs(30),
+        // Also a 404: what is new is not seen everywhere at once.
+        _ => Duration::from_mins(2),
+    }
+}
+
+/// Whether the same would be said again.
+pub(super) fn is_final(error: &CloudError) -> bool {
+    longest(error.kind).is_zero()
+}
+
+/// The same trouble again and again is told once.
+pub(super) fn tell_once(told: &mut Option<String>, trouble: String, session: &Session) {
+    if told.as_ref() != Some(&trouble) {
+        session.emit(Event::Trouble(trouble.clone()));
+        *told = Some(trouble);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTES: Duration = Duration::from_mins(2);
+    const HALF: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_sign_in_that_is_refused_after_an_outage_has_its_own_patience() {
+        let second = Duration::from_secs(1);
+        let mut patience = Patience::new();
+        assert!((0..40).all(|_| !patience.has_tried(second, MINUTES)), "no network");
+        assert!((0..30).all(|_| !patience.has_tried(second, HALF)), "the token is not renewed yet");
+        assert!(patience.has_tried(second, HALF));
+        // What is final ends it at once.
+        let mut patience = Patience::new();
+        assert!(!patience.has_tried(second, MINUTES));
+        assert!(patience.has_tried(Duration::from_millis(1), Duration::ZERO));
+    }
+
+    #[test]
+    fn trouble_of_every_kind_in_turn_ends_as_well() {
+        let mut patience = Patience::new();
+        let kinds = [MINUTES, HALF].into_iter().cycle();
+        let tries = kinds.take_while(|longest| !patience.has_tried(Duration::from_secs(1), *longest));
+        assert_eq!(tries.count(), 120);
+    }
+}

@@ -1,0 +1,147 @@
+//! No proxy between this machine and itself.
+//!
+//! Every HTTP client in this program reads `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` of the
+//! process when it is made, and most of them are made inside of other people's crates, which take no client
+//! and no setting of ours. With a proxy and without an exception for this machine they would ask the proxy
+//! for `127.0.0.1`: the environment on this machine fails, or its requests, with the hash of a password in
+//! them, are read by whoever runs the proxy. So the exception is added to the variable before anything else
+//! is done. A process that may have threads cannot change its own variables safely; it can be replaced by
+//! itself with other ones (`execve`), which keeps its number, its terminal and its open files.
+
+use std::ffi::OsString;
+
+use crate::error::CliError;
+
+/// What names a proxy.
+const PROXIES: [&str; 6] =
+    ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+/// What names exceptions, in the order in which the clients look: the first that is set counts.
+const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
+/// The names and addresses of this machine, as the clients' `NO_PROXY` understands them: a name, a network,
+/// an address. A star would not do: it stands for names only.
+const THIS_MACHINE: [&str; 3] = ["localhost", "127.0.0.0/8", "::1"];
+/// These systems have settings for a proxy that the clients also go by.
+const SYSTEM_HAS_PROXIES: bool = cfg!(any(target_os = "macos", windows));
+
+/// Starts this program again with exceptions for this machine, where there may be a proxy and they are not
+/// there. Returns where nothing is to be done.
+///
+/// # Errors
+///
+/// The program could not be started again. It is not to go on then: what stays on this machine would be
+/// sent to the proxy.
+pub(crate) fn keep_away_from_this_machine() -> Result<(), CliError> {
+    let changes = exceptions(|name| std::env::var_os(name));
+    if changes.is_empty() { Ok(()) } else { start_again(changes) }
+}
+
+/// The variables to be set; none where everything is as it should be.
+fn exceptions(variable: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, OsString)> {
+    let named = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
+    if !SYSTEM_HAS_PROXIES && !PROXIES.iter().any(named) {
+        return Vec::new();
+    }
+    // The clients take a value that is not text for one that is not there.
+    let text = |name: &str| variable(name).and_then(|value| value.into_string().ok());
+    let first = EXCEPTIONS.iter().find_map(|name| text(name)).unwrap_or_default();
+    EXCEPTIONS
+        .iter()
+        .filter_map(|name| {
+            // Other programs, which we start, look at the other one first.
+            let now = text(name).unwrap_or_else(|| first.clone());
+            let entries: Vec<&str> =
+                now.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
+            let missing: Vec<&str> = THIS_MACHINE.into_iter().filter(|own| !entries.contains(own)).collect();
+            if text(name).is_some() && missing.is_empty() {
+                return None;
+            }
+            let all: Vec<&str> = entries.into_iter().chain(missing).collect();
+            Some((*name, OsString::from(all.join(","))))
+        })
+        .collect()
+}
+
+fn failed(error: &std::io::Error) -> CliError {
+    CliError::new(
+        quill_admin_contract::ExitCode::Unexpected,
+        format!("failed to start again with NO_PROXY set for this machine: {error}"),
+    )
+    .hint(format!("set it yourself: export NO_PROXY={0} no_proxy={0}", THIS_MACHINE.join(",")))
+}
+
+#[cfg(unix)]
+fn start_again(changes: Vec<(&'static str, OsString)>) -> Result<(), CliError> {
+    use std::os::unix::process::CommandExt as _;
+    let program = std::env::current_exe().map_err(|error| failed(&error))?;
+    let mut arguments = std::env::args_os();
+    let mut command = std::process::Command::new(&program);
+    command.arg0(arguments.next().unwrap_or_else(|| program.into_os_string()));
+    // Returns only if it fails.
+    Err(failed(&command.args(arguments).envs(changes).exec()))
+}
+
+#[cfg(not(unix))]
+fn start_again(changes: Vec<(&'static str, OsString)>) -> Result<(), CliError> {
+    // There is no way to be replaced: this process waits for the other one, and ends as it does.
+    let program = std::env::current_exe().map_err(|error| failed(&error))?;
+    let arguments = std::env::args_os().skip(1);
+    let status = std::process::Command::new(program)
+        .args(arguments)
+        .envs(changes)
+        .status()
+        .map_err(|error| failed(&error))?;
+    std::process::exit(status.code().unwrap_or(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changes(variables: &[(&str, &str)]) -> Vec<(&'static str, String)> {
+        let changes = exceptions(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        });
+        changes.into_iter().map(|(name, value)| (name, value.into_string().expect("text"))).collect()
+    }
+
+    const OWN: &str = "localhost,127.0.0.0/8,::1";
+
+    #[test]
+    #[cfg(not(any(target_os = "macos", windows)))]
+    fn without_a_proxy_nothing_is_changed() {
+        assert_eq!(changes(&[]), []);
+        assert_eq!(changes(&[("HTTP_PROXY", ""), ("NO_PROXY", "x")]), []);
+    }
+
+    #[test]
+    fn this_machine_is_added_to_the_exceptions() {
+        for proxy in PROXIES {
+            let found = changes(&[(proxy, "http://proxy:3128")]);
+            assert_eq!(found, [("NO_PROXY", OWN.to_owned()), ("no_proxy", OWN.to_owned())], "{proxy}");
+        }
+        let proxy = ("HTTP_PROXY", "http://proxy:3128");
+        let both = |value: &str| vec![("NO_PROXY", value.to_owned()), ("no_proxy", value.to_owned())];
+        assert_eq!(
+            changes(&[proxy, ("NO_PROXY", "corp.example, ::1")]),
+            both("corp.example,::1,localhost,127.0.0.0/8")
+        );
+        assert_eq!(changes(&[proxy, ("no_proxy", "*")]), both(&format!("*,{OWN}")));
+        assert_eq!(
+            changes(&[proxy, ("NO_PROXY", ""), ("no_proxy", "a")]),
+            [("NO_PROXY", OWN.to_owned()), ("no_proxy", format!("a,{OWN}")),]
+        );
+        // A name that is like one of them is another one.
+        assert_eq!(changes(&[proxy, ("NO_PROXY", "notlocalhost")]), both(&format!("notlocalhost,{OWN}")));
+    }
+
+    #[test]
+    fn once_is_enough() {
+        for first in ["", "corp.example", " a , b,,", "*", "127.0.0.1"] {
+            let proxy = ("ALL_PROXY", "socks5://proxy:1");
+            let now = changes(&[proxy, ("NO_PROXY", first)]);
+            let again: Vec<(&str, &str)> =
+                [proxy].into_iter().chain(now.iter().map(|(name, value)| (*name, value.as_str()))).collect();
+            assert_eq!(changes(&again), [], "{first:?}");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Stdout and stderr: the only place where bytes leave this program.
+//!
+//! All text goes through [`paint::gate`] here. A write to stdout that fails is remembered, told on stderr
+//! at once, and makes [`end`] turn a success into [`ExitCode::OutputFailed`]. A reader that has gone away
+//! (`| head`) is no failure: it has seen what it wanted.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+
+use quill_admin_contract::ExitCode;
+use tokio::sync::Notify;
+
+use super::paint::{self, style};
+use crate::error::CliError;
+
+/// What becomes of a text that cannot be written to stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unwritten {
+    /// The same command can be run again.
+    AskAgain,
+    /// It says why the command failed: it goes to stderr.
+    Failure,
+    /// It says what came of a command that is not run again to hear it: it goes to stderr.
+    Result,
+    /// It holds what exists nowhere else: it goes to stderr, also where the reader of stdout has gone away.
+    Secret,
+}
+
+/// What has become of stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stdout {
+    Good,
+    /// It was closed when the program was started, it seems.
+    Nowhere,
+    /// Nobody reads it any more.
+    Closed,
+    /// A write has failed.
+    Failed,
+}
+
+/// There is one stdout in a process, and so one state of it.
+static STDOUT: Mutex<Stdout> = Mutex::new(Stdout::Good);
+
+/// Tells whoever waits in [`lost`].
+static LOST: Notify = Notify::const_new();
+
+/// Resolves when stdout takes nothing any more: its reader has gone, or a write has failed.
+pub(super) async fn lost() {
+    let mut notified = std::pin::pin!(LOST.notified());
+    notified.as_mut().enable();
+    if matches!(*state(), Stdout::Good | Stdout::Nowhere) {
+        notified.await;
+    }
+}
+
+/// The exit code of a program that would end with `code`: what was not written is no success. It asks once
+/// more whether all of it has arrived, since a file system may tell only then that it is full.
+pub(super) fn end(code: u8) -> u8 {
+    let mut state = state();
+    if *state == Stdout::Good
+        && let Err(error) = sys::sync_stdout()
+    {
+        *state = Stdout::Failed;
+        to_stderr(&format!("{} failed to write to stdout: {error}\n", style("error:").red().bold()));
+    }
+    if code == 0 && *state == Stdout::Failed { ExitCode::OutputFailed.code() } else { code }
+}
+
+fn state() -> std::sync::MutexGuard<'static, Stdout> {
+    STDOUT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes a text to stdout. After a failure nothing more is written there: what followed would look as if
+/// nothing was missing before it.
+pub(super) fn to_stdout(text: &str, unwritten: Unwritten) {
+    let mut state = state();
+    if *state == Stdout::Good && sys::stdout_was_closed() {
+        *state = Stdout::Nowhere;
+        let why = "stdout is closed, or /dev/null as if it were; what was to be written there is shown here:";
+        to_stderr(&format!("{} {why}\n", style("warning:").yellow().bold()));
+    }
+    let written = match *state {
+        Stdout::Nowhere => {
+            to_stderr(text);
+            return;
+        }
+        Stdout::Good => {
+            let sync = matches!(unwritten, Unwritten::Result | Unwritten::Secret);
+            let text = paint::gate(text, console::colors_enabled());
+            sys::write_stdout(text.as_bytes()).and_then(|()| if sync { sys::sync_stdout() } else { Ok(()) })
+        }
+        Stdout::Closed => Err(io::ErrorKind::BrokenPipe.into()),
+        Stdout::Failed => {
+            if unwritten != Unwritten::AskAgain {
+                to_stderr(text);
+            }
+            return;
+        }
+    };
+    let Err(error) = written else { return };
+    LOST.notify_waiters();
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        *state = Stdout::Closed;
+        if unwritten == Unwritten::Secret {
+            let why = "whoever read stdout has gone; this was to be written there, and is shown only now:";
+            if write_stderr(&format!("{} {why}\n{text}", style("warning:").yellow().bold())).is_err() {
+                *state = Stdout::Failed;
+            }
+        }
+        return;
+    }
+    *state = Stdout::Failed;
+    let next = match unwritten {
+        Unwritten::AskAgain => "make room, or write to another place, and run the same command again",
+        Unwritten::Failure => "read here what was to be written",
+        Unwritten::Result | Unwritten::Secret => {
+            "read here what was to be written: the command has run, and this is no reason to run it again"
+        }
+    };
+    to_stderr(&format!(
+        "{} failed to write to stdout: {error}\n{} {next}\n{}",
+        style("error:").red().bold(),
+        style(" next:").cyan(),
+        if unwritten == Unwritten::AskAgain { "" } else { text }
+    ));
+}
+
+/// Writes the answer to a shell that completes a line, as it is: its separators are control characters. A
+/// shell shows what comes of it in the middle of what is typed, so nothing is said about a failure.
+pub(super) fn answer(text: &str) {
+    let mut state = state();
+    if *state == Stdout::Good
+        && let Err(error) = sys::write_stdout(text.as_bytes())
+    {
+        *state = if error.kind() == io::ErrorKind::BrokenPipe { Stdout::Closed } else { Stdout::Failed };
+    }
+}
+
+/// Writes a text to stderr. Where that fails there is nobody left to tell.
+pub(super) fn to_stderr(text: &str) {
+    let _ = write_stderr(text);
+}
+
+fn write_stderr(text: &str) -> io::Result<()> {
+    sys::write_stderr(paint::gate(text, console::colors_enabled_stderr()).as_bytes())
+}
+
+/// Checks that what must not be lost can be written to stdout, before it comes into being. That a
+/// descriptor is open proves nothing (`/dev/full`, a full disk, a reader that has gone): a line break is
+/// written, which harms neither text nor JSON.
+pub(super) fn check_stdout() -> Result<(), CliError> {
+    let lost = if sys::stdout_is_nowhere() {
+        "stdout is closed or /dev/null".to_owned()
+    } else if io::IsTerminal::is_terminal(&io::stdout()) {
+        return Ok(());
+    } else if let Err(error) = sys::write_stdout(b"\n") {
+        format!("failed to write to stdout: {error}")
+    } else {
+        return Ok(());
+    };
+    // A document that says so goes to stderr then.
+    *state() = Stdout::Failed;
+    Err(CliError::new(
+        ExitCode::OutputFailed,
+        format!(
+            "{lost}: the password that is generated, and shown only once, would be lost; nothing was started"
+        ),
+    )
+    .hint("let stdout go to a terminal, or to a pipe or file that can be written"))
+}
+
+#[cfg(unix)]
+mod sys {
+    use std::io;
+    use std::os::fd::BorrowedFd;
+
+    use rustix::io::Errno;
+    use rustix::{fs, stdio};
+
+    pub(super) fn write_stdout(bytes: &[u8]) -> io::Result<()> {
+        write(stdio::stdout(), bytes)
+    }
+
+    /// Waits until what was written has arrived, where stdout is a file.
+    pub(super) fn sync_stdout() -> io::Result<()> {
+        match fs::fstat(stdio::stdout()) {
+            Ok(stat) if fs::FileType::from_raw_mode(stat.st_mode).is_file() => {
+                match fs::fsync(stdio::stdout()) {
+                    // Not every file system knows it, and it is of no use where nothing can be written.
+                    Ok(()) | Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::ROFS | Errno::BADF) => {
+                        Ok(())
+                    }
+                    Err(error) => Err(error.into()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn write_stderr(bytes: &[u8]) -> io::Result<()> {
+        write(stdio::stderr(), bytes)
+    }
+
+    /// Not through the standard library's stdout, which takes a descriptor that cannot be written to for
+    /// one that was written to.
+    fn write(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match rustix::io::write(to, bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => bytes = &bytes[count..],
+                Err(Errno::INTR) => {}
+                // Somebody who shares the pipe has made it non-blocking, and it is full: as a blocking
+                // one would, this waits until it is read.
+                Err(Errno::AGAIN) => std::thread::sleep(std::time::Duration::from_millis(2)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether stdout was closed when the program was started, as far as that can be told: the standard
+    /// library opens `/dev/null` in its place before `main`, for reading and writing, where a shell that
+    /// is told `>/dev/null` opens it for writing only. Some programs that start others and do not want to
+    /// hear them open it for both, too.
+    pub(super) fn stdout_was_closed() -> bool {
+        stdout_is_nowhere()
+            && fs::fcntl_getfl(stdio::stdout())
+                .is_ok_and(|flags| flags & fs::OFlags::RWMODE == fs::OFlags::RDWR)
+    }
+
+    /// Whether stdout is `/dev/null`: also what a closed stdout has become by now.
+    pub(super) fn stdout_is_nowhere() -> bool {
+        let Ok(nowhere) = fs::stat("/dev/null") else { return false };
+        fs::fstat(stdio::stdout()).is_ok_and(|stat| {
+            fs::FileType::from_raw_mode(stat.st_mode).is_char_device() && stat.st_rdev == nowhere.st_rdev
+        })
+    }
+}
+
+#[cfg(not(unix))]
+mod sys {
+    use std::io::{self, Write as _};
+
+    pub(super) fn write_stdout(bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    pub(super) fn sync_stdout() -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn write_stderr(bytes: &[u8]) -> io::Result<()> {
+        io::stderr().lock().write_all(bytes)
+    }
+
+    pub(super) fn stdout_was_closed() -> bool {
+        false
+    }
+
+    pub(super) fn stdout_is_nowhere() -> bool {
+        false
+    }
+}

@@ -1,0 +1,72 @@
+//! The job of a task, read while a person answers questions, so that nobody waits for it afterwards.
+//!
+//! It is read again and again until it is asked for, so that a plan is never made of a job as it was minutes
+//! before. What matters is checked by Cloud Run: a run carries the job's etag.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quill_admin_cloud::{CloudError, Google, Job, JobName};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+/// How old it may be when it is asked for: as old as a plan that somebody reads before saying yes.
+const FRESH: Duration = Duration::from_secs(20);
+/// How often it is read while nobody asks for it. Who takes longer than these five minutes waits for one
+/// more read.
+const READS: usize = 15;
+
+/// A failure is not older than that when it is told.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// A job that is kept fresh until it is asked for.
+pub(super) struct Ahead {
+    job: JoinHandle<Result<Job, CloudError>>,
+    wanted: oneshot::Sender<()>,
+}
+
+impl Ahead {
+    /// Begins to read it. Dropped, it ends by itself.
+    pub(super) fn begin(google: Arc<Google>, name: JobName) -> Self {
+        let (wanted, asked) = oneshot::channel();
+        Self { job: tokio::spawn(async move { keep(&google, &name, asked).await }), wanted }
+    }
+
+    /// The job: at once, where it was read by now.
+    pub(super) async fn job(self) -> Result<Job, CloudError> {
+        drop(self.wanted);
+        match self.job.await {
+            Ok(job) => job,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+async fn keep(google: &Google, name: &JobName, mut asked: oneshot::Receiver<()>) -> Result<Job, CloudError> {
+    let mut job = google.job(name).await;
+    for _ in 0..READS {
+        if job.is_err() {
+            // What has failed while nobody waited may go well by the time somebody does.
+            let waited_for = timeout(MOMENT, &mut asked).await.is_ok();
+            return if waited_for { job } else { last(google, name, asked).await };
+        }
+        tokio::select! {
+            biased;
+            _ = &mut asked => return job,
+            () = sleep(FRESH) => {}
+        }
+        tokio::select! {
+            read = google.job(name) => job = read,
+            _ = &mut asked => return job,
+        }
+    }
+    last(google, name, asked).await
+}
+
+/// Reads it when it is asked for.
+async fn last(google: &Google, name: &JobName, asked: oneshot::Receiver<()>) -> Result<Job, CloudError> {
+    // Nothing is ever sent: asking for it closes the channel.
+    let _ = asked.await;
+    google.job(name).await
+}

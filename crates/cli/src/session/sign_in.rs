@@ -1,0 +1,100 @@
+//! Who calls: the sign-in that is named, gcloud's, or nobody where everything is on this machine.
+
+use std::path::{Path, PathBuf};
+
+use quill_admin_cloud::{SignIn, SignInOptions};
+use quill_admin_contract::Actor;
+
+use crate::config::{Environment, Place};
+use crate::error::CliError;
+use crate::process::Process;
+use crate::trust;
+
+/// Finds the sign-in. Where everything is on this machine nobody asks for one, and the one a person
+/// has is not handed to whatever listens there, unless it is named.
+///
+/// # Errors
+///
+/// A host that nobody has named, or a sign-in that cannot be used.
+pub fn find(
+    environment: &Environment,
+    process: &Process,
+    access_token_file: Option<&Path>,
+) -> Result<Option<SignIn>, CliError> {
+    if let Place::Embedded { .. } = environment.place {
+        return Ok(None);
+    }
+    let named = named(process, access_token_file);
+    let explicit = named.named().is_some();
+    trust::check(environment, process, explicit)?;
+    let mut options = named.clone();
+    options.hosts = trust::hosts(environment, process, explicit);
+    options.impersonate.clone_from(&environment.impersonate);
+    if let Place::Endpoints(endpoints) = &environment.place {
+        options.iam_credentials.clone_from(&endpoints.iam_credentials);
+        if environment.place.is_on_this_machine() {
+            return named.named().map(|_| SignIn::find(&options)).transpose().map_err(CliError::from);
+        }
+    }
+    let SignInOptions { gcloud, gcloud_account, gcloud_configuration, .. } = gcloud(process);
+    let mut options = SignInOptions { gcloud, gcloud_account, gcloud_configuration, ..options };
+    if options.hosts.universe.is_none() {
+        options.hosts.universe = options.gcloud_property("core", "universe_domain");
+    }
+    Ok(Some(SignIn::find(&options)?))
+}
+
+/// Where a sign-in is that somebody names, and as whom it acts where a variable says so.
+#[must_use]
+pub fn named(process: &Process, access_token_file: Option<&Path>) -> SignInOptions {
+    SignInOptions {
+        access_token_file: access_token_file
+            .map(Path::to_owned)
+            .or_else(|| path(process, "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"))
+            .map(|path| process.cwd.join(path)),
+        application_credentials: path(process, "GOOGLE_APPLICATION_CREDENTIALS")
+            .map(|path| process.cwd.join(path)),
+        // Set and empty is not as good as not set: it is how gcloud is told to act as nobody.
+        gcloud_impersonate: process.var("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT").map(str::to_owned),
+        ..SignInOptions::default()
+    }
+}
+
+/// Where gcloud keeps the sign-in of this machine.
+#[must_use]
+pub fn gcloud(process: &Process) -> SignInOptions {
+    let text = |name: &str| process.var(name).filter(|value| !value.is_empty()).map(str::to_owned);
+    SignInOptions {
+        gcloud: path(process, "CLOUDSDK_CONFIG")
+            .or_else(|| Some(path(process, "HOME")?.join(".config/gcloud"))),
+        gcloud_configuration: text("CLOUDSDK_ACTIVE_CONFIG_NAME"),
+        gcloud_account: text("CLOUDSDK_CORE_ACCOUNT"),
+        ..SignInOptions::default()
+    }
+}
+
+/// Where gcloud has been told of the network's own authority, which no other program reads of it.
+#[must_use]
+pub fn certificates_of_gcloud(process: &Process) -> Option<String> {
+    const VARIABLE: &str = "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE";
+    let given = process.var(VARIABLE).filter(|file| !file.is_empty()).map(str::to_owned);
+    let file = given.or_else(|| gcloud(process).gcloud_property("core", "custom_ca_certs_file"))?;
+    Some(format!(
+        "gcloud has such certificates (core/custom_ca_certs_file): export SSL_CERT_FILE={}",
+        shell_words::quote(&file)
+    ))
+}
+
+fn path(process: &Process, name: &str) -> Option<PathBuf> {
+    process.var(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Who asks: recorded, never trusted. Without a sign-in that has a name this is the account on this
+/// machine.
+#[must_use]
+pub fn actor(account: Option<&str>, process: &Process) -> Option<Actor> {
+    if let Some(account) = account {
+        return account.parse().ok();
+    }
+    ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| process.var(name)?.parse().ok())
+}
