@@ -6,22 +6,24 @@ pub mod clinic;
 pub mod film;
 pub mod proxy;
 pub mod terraform;
+pub mod tls;
 pub mod workshop;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use cloud_emulator::{
     Builder, DockerRunner, Emulator, ImageProgram, ProcessRunner, RecordedCall, Runner, Script,
 };
 use quill_admin_testkit::bin;
 use quill_admin_testkit::docker::{root, run};
+pub use quill_admin_testkit::healthy::STATE_BUCKET;
+use quill_admin_testkit::healthy::{Healthy, REGISTRY, SECRET, set_variable};
 use quill_admin_testkit::home::{self, Home, Output, Run};
+use quill_admin_testkit::http::{Answer, Request};
 use quill_admin_testkit::postgres::Database;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -30,17 +32,18 @@ use tokio::runtime::Runtime;
 pub const PROJECT: &str = "quill-medical-staging";
 /// The job every world has.
 pub const JOB: &str = "projects/quill-medical-staging/locations/europe-west2/jobs/quill-admin-staging";
-/// Where images are, in worlds without a registry of their own.
-const REGISTRY: &str = "europe-west2-docker.pkg.dev";
-const IMAGE: &str = "europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin";
-/// The bucket that Terraform keeps the environment's state in; empty at first.
-pub const STATE_BUCKET: &str = "quill-medical-terraform-state";
-const DIGEST: &str = "sha256:4b825dc642cb6eb9a060e54bf8d69288fbee4904f1a5b7d4a1e0b1b7c0ffee00";
+/// The repository of the admin image, in the registry.
+pub const REPOSITORY: &str = "quill-medical-staging/quill/admin";
 
 /// The access token that worlds with a sign-in want.
 pub const TOKEN: &str = "ya29.planted-Kq3-token";
 /// How the path of a call ends that follows the log live.
 pub const TAIL: &str = "/TailLogEntries";
+
+/// The environment of every world, in good health.
+fn staging() -> Healthy {
+    Healthy::new("staging", REGISTRY)
+}
 
 /// A folder, a cloud and, in most worlds, a database.
 pub struct World {
@@ -50,6 +53,11 @@ pub struct World {
     pub emulator: Emulator,
     /// The database, in a world that has one.
     pub database: Option<Database>,
+    /// Commands are given the environments file by its name, as in a pipeline: one that is found is not used
+    /// for tasks before somebody has confirmed where they go.
+    pub named: bool,
+    /// The content of the environments file when somebody last confirmed where its tasks go.
+    confirmed: Mutex<Option<Vec<u8>>>,
     // Dropped last: the emulator runs on it.
     runtime: Runtime,
 }
@@ -69,29 +77,47 @@ impl World {
     #[must_use]
     pub fn with_database_in(builder: Builder, database: Database) -> Self {
         let program = ImageProgram::new(bin::executor());
-        let runner = Runner::Process(ProcessRunner::new().image(IMAGE, program));
+        let runner = Runner::Process(ProcessRunner::new().image(REPOSITORY, program));
         Self::around(database, builder.runner(runner))
+    }
+
+    /// An image whose program is not there.
+    #[must_use]
+    pub fn without_program() -> Self {
+        let program = ImageProgram::new("/nowhere/quill-admin-executor");
+        let runner = Runner::Process(ProcessRunner::new().image(REPOSITORY, program));
+        let world = Self::start(Emulator::builder().runner(runner), REGISTRY);
+        world.put_executor(staging().job());
+        world
+    }
+
+    /// The real executor against a real database, with a shell script around it, which finds the
+    /// executor's path in `$1`: for containers that end otherwise than the executor does.
+    #[must_use]
+    pub fn with_database_and_script(database: Database, script: &str) -> Self {
+        let executor = bin::executor().display().to_string();
+        let program = ImageProgram::new("/bin/sh").arg("-c").arg(script).arg("sh").arg(executor);
+        let runner = Runner::Process(ProcessRunner::new().image(REPOSITORY, program));
+        Self::around(database, Emulator::builder().runner(runner))
     }
 
     /// The executor in its image, against a real database. The image is [`executor_image`]'s.
     #[must_use]
     pub fn with_containers(database: Database) -> Self {
-        let runner = Runner::Docker(docker_runner().image(IMAGE, EXECUTOR_IMAGE));
+        let runner =
+            Runner::Docker(docker_runner().image(format!("{REGISTRY}/{REPOSITORY}"), EXECUTOR_IMAGE));
         Self::around(database, Emulator::builder().runner(runner))
     }
 
     fn around(database: Database, builder: Builder) -> Self {
         let mut world = Self::start(builder.provisioning_delay(PROVISIONING), REGISTRY);
-        world.emulator.put_secret("quill-medical-staging", "auth-db-password", database.password.clone());
-        world.put_job(&json!([
-            {"name": "AUTH_DB_HOST", "value": database.host},
-            {"name": "AUTH_DB_PORT", "value": database.port.to_string()},
-            {"name": "AUTH_DB_NAME", "value": database.name},
-            {"name": "AUTH_DB_USER", "value": database.user},
-            {"name": "AUTH_DB_SSLMODE", "value": "prefer"},
-            {"name": "AUTH_DB_PASSWORD", "valueSource": {"secretKeyRef": {"secret": "auth-db-password", "version": "latest"}}},
-        ]));
+        let mut job = staging().job_on(&database);
+        // The embedded database has no TLS.
+        set_variable(&mut job, "AUTH_DB_SSLMODE", "prefer");
+        world.put_executor(job);
+        world.emulator.put_secret(PROJECT, SECRET, database.password.clone());
         world.database = Some(database);
+        world.confirm();
         world
     }
 
@@ -105,8 +131,9 @@ impl World {
     #[must_use]
     pub fn scripted_in(builder: Builder, script: Script) -> Self {
         let world = Self::start(builder, REGISTRY);
-        world.put_job(&json!([]));
+        world.put_job(staging().job());
         world.emulator.set_script(JOB, script);
+        world.confirm();
         world
     }
 
@@ -117,12 +144,13 @@ impl World {
     }
 
     /// The same, in a cloud that wants a sign-in: [`TOKEN`], or a token it has given out. One of the
-    /// environment's services is Google's own, so that the sign-in of the machine is used.
+    /// environment's services is Google's own, so that the sign-in of the machine is used; the file is named, so
+    /// that it is handed to the emulator.
     #[must_use]
     pub fn signed_in(script: Script) -> Self {
         let builder = Emulator::builder().require_token(TOKEN).caller("steve@example.org");
         let world = Self::start(builder, REGISTRY);
-        world.put_job(&json!([]));
+        world.put_job(staging().job());
         world.emulator.set_script(JOB, script);
         let url = world.emulator.url();
         let file = world.home.read("environments.yaml").replace(
@@ -133,7 +161,7 @@ impl World {
             ),
         );
         world.home.write("environments.yaml", &file);
-        world
+        Self { named: true, ..world }
     }
 
     /// A cloud as the builder says, with images at a registry.
@@ -165,24 +193,18 @@ environments:
         );
         let home = Home::new();
         home.write("environments.yaml", &file);
-        Self { home, emulator, database: None, runtime }
+        Self { home, emulator, database: None, named: false, confirmed: Mutex::default(), runtime }
     }
 
-    fn put_job(&self, env: &Value) {
-        let job = json!({
-            // As `build` notes it.
-            "annotations": {
-                "admin.quill-medical.org/contract": "1",
-                "admin.quill-medical.org/revision": "0123456789abcdef0123456789abcdef01234567",
-                "admin.quill-medical.org/built": "2026-08-01T10:00:00Z",
-                "admin.quill-medical.org/image-digest": DIGEST,
-            },
-            "template": {"taskCount": 1, "template": {
-                "containers": [{"image": format!("{IMAGE}@{DIGEST}"), "env": env}],
-                "maxRetries": 0,
-                "timeout": "300s",
-            }},
-        });
+    /// Puts a job there whose image is the real executor, which speaks more than the oldest contract.
+    fn put_executor(&self, mut job: Value) {
+        job["annotations"]["admin.quill-medical.org/contracts"] = json!("1-2");
+        self.put_job(job);
+    }
+
+    /// Puts the job there, and the secret that it refers to.
+    fn put_job(&self, job: Value) {
+        self.emulator.put_secret(PROJECT, SECRET, "planted-database-password");
         self.emulator.put_job(JOB, job).expect("a valid job");
     }
 
@@ -192,9 +214,27 @@ environments:
         self.database.as_ref().expect("this world has a database")
     }
 
-    /// A command line of `quill-admin`.
+    /// A command line of `quill-admin`, of somebody who knows where the file's tasks go and has confirmed that.
     pub fn quill_admin<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Run {
-        self.home.quill_admin(args).env("QUILL_ADMIN_LOCAL_PROVISIONING_MS", "0")
+        let run = self.home.quill_admin(args).env("QUILL_ADMIN_LOCAL_PROVISIONING_MS", "0");
+        if self.named {
+            run.env("QUILL_ADMIN_CONFIG", self.home.work().join("environments.yaml"))
+        } else {
+            self.confirm();
+            run
+        }
+    }
+
+    /// Confirms where tasks go, once for each content of the file: for programs that are started in another way
+    /// than by [`quill_admin`](Self::quill_admin).
+    pub fn confirm(&self) {
+        let file = fs::read(self.home.work().join("environments.yaml")).ok();
+        let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *confirmed != file {
+            // With a file that cannot be used there is nothing to confirm: the test is about that.
+            let _ = self.home.quill_admin(["envs", "--trust"]).output();
+            *confirmed = file;
+        }
     }
 
     /// Puts another address in place of the emulator's.
@@ -223,18 +263,33 @@ environments:
     /// Starts the job as it is, as anybody with curl could; returns the execution's id.
     #[must_use]
     pub fn start_job(&self) -> String {
-        let mut stream = TcpStream::connect(self.emulator.address()).expect("connected");
-        write!(
-            stream,
-            "POST /v2/{JOB}:run HTTP/1.0\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
-        )
-        .expect("sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("answered");
-        let (_, body) = answer.split_once("\r\n\r\n").expect("an answer");
-        let operation: Value = serde_json::from_str(body).expect("JSON");
+        self.start_job_with(&[])
+    }
+
+    /// The same with variables.
+    #[must_use]
+    pub fn start_job_with(&self, env: &[(&str, &str)]) -> String {
+        let env: Value = env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let request = match env.as_array().map(Vec::as_slice) {
+            Some([]) | None => json!({}),
+            Some(_) => json!({"overrides": {"containerOverrides": [{"env": env}]}}),
+        };
+        let run = Request::new("POST", &format!("/v2/{JOB}:run")).json(&request);
+        let operation = self.ask(run).expect(200).json();
         let name = operation["metadata"]["name"].as_str().expect("an execution");
         name.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// Puts something there with the control API.
+    pub fn put(&self, path: &str, what: &Value) {
+        let put = Request::new("PUT", path).header("Emulator-Token", self.emulator.control_token());
+        let _ = self.ask(put.json(what)).expect(200);
+    }
+
+    /// Asks the cloud by hand.
+    #[must_use]
+    pub fn ask(&self, request: Request) -> Answer {
+        request.send(&self.emulator.address().to_string())
     }
 
     /// Waits until the cloud has nothing under way.
@@ -367,4 +422,13 @@ pub fn redact(text: &str) -> String {
         let pattern = regex::Regex::new(pattern).expect("a valid pattern");
         pattern.replace_all(&text, *replacement).into_owned()
     })
+}
+
+/// Waits for half a minute at most until something holds.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within half a minute: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

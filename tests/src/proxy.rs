@@ -9,6 +9,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use quill_admin_testkit::http::answer;
+use quill_admin_testkit::registry::manifest_request;
+
 /// How long [`Proxy::wait_for`] waits: against hanging for ever.
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -31,6 +34,16 @@ struct Seen {
     /// Bytes sent to the server.
     sent: u64,
     rule: Option<(String, Rule)>,
+    immutable_tags: bool,
+}
+
+/// What becomes of a request.
+#[derive(Clone, PartialEq, Eq)]
+enum Pass {
+    On,
+    Cut,
+    /// The server is not asked: this is the answer.
+    Answered(String),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,6 +106,13 @@ impl Proxy {
         self.state.lock().rule = Some((request.to_owned(), Rule::Hold));
     }
 
+    /// For a server that is a registry: a tag that is there is never put again, not even on the image it
+    /// stands for. In the words of Artifact Registry ("Troubleshoot container images", push), which
+    /// lets the latter pass.
+    pub fn immutable_tags(&self) {
+        self.state.lock().immutable_tags = true;
+    }
+
     /// Lets everything through again.
     pub fn open(&self) {
         self.state.lock().rule = None;
@@ -125,6 +145,7 @@ impl Proxy {
 
 /// `left` is how many bytes may go through the connection, where it is to be cut.
 fn serve(client: &TcpStream, server: &str, state: &State, left: Option<AtomicU64>) {
+    let address = server;
     let Ok(server) = TcpStream::connect(server) else { return };
     let (Ok(answers), Ok(back)) = (server.try_clone(), client.try_clone()) else { return };
     let left = Arc::new(left);
@@ -143,8 +164,13 @@ fn serve(client: &TcpStream, server: &str, state: &State, left: Option<AtomicU64
                 }
                 continue;
             }
-            if request(&line).is_some_and(|request| !pass(&request, state)) {
-                return false;
+            match request(&line).map_or(Pass::On, |request| pass(&request, state, address)) {
+                Pass::On => {}
+                Pass::Cut => return false,
+                Pass::Answered(answer) => {
+                    refuse(client, &answer);
+                    return false;
+                }
             }
             line.clear();
         }
@@ -186,8 +212,17 @@ fn forward(
     }
 }
 
+/// Answers in the server's place, and takes what the client still sends until it has seen that.
+fn refuse(mut client: &TcpStream, answer: &str) {
+    if client.write_all(answer.as_bytes()).is_ok() && client.shutdown(Shutdown::Write).is_ok() {
+        let _ = client.set_read_timeout(Some(Duration::from_secs(5)));
+        let mut rest = [0; 4096];
+        while client.read(&mut rest).is_ok_and(|count| count > 0) {}
+    }
+}
+
 /// Writes a request down; whether it may go on.
-fn pass(request: &str, state: &State) -> bool {
+fn pass(request: &str, state: &State, server: &str) -> Pass {
     let mut seen = state.lock();
     seen.requests.push(request.to_owned());
     state.changed.notify_all();
@@ -196,7 +231,31 @@ fn pass(request: &str, state: &State) -> bool {
     while rule(&seen) == Some(Rule::Hold) {
         seen = state.changed.wait(seen).unwrap_or_else(PoisonError::into_inner);
     }
-    rule(&seen) != Some(Rule::Cut)
+    if rule(&seen) == Some(Rule::Cut) {
+        return Pass::Cut;
+    }
+    let immutable_tags = seen.immutable_tags;
+    drop(seen);
+    match request.strip_prefix("PUT ").and_then(|path| Some((path, path.rsplit_once("/manifests/")?.1))) {
+        Some((path, tag)) if immutable_tags && !tag.contains(':') && is_there(server, path) => {
+            let body = format!(
+                "{{\"errors\":[{{\"code\":\"MANIFEST_INVALID\",\"message\":\"cannot update tag {tag}. \
+                 The repository has enabled tag immutability\"}}]}}"
+            );
+            Pass::Answered(answer("400 Bad Request", "Content-Type: application/json\r\n", &body))
+        }
+        _ => Pass::On,
+    }
+}
+
+/// Whether the registry has a manifest there.
+fn is_there(server: &str, path: &str) -> bool {
+    let answer = manifest_request("HEAD", path).send(server);
+    match answer.status {
+        200 => true,
+        404 => false,
+        _ => panic!("the registry answered {answer:?}"),
+    }
 }
 
 /// `METHOD /path` of a request's first line.

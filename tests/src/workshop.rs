@@ -4,16 +4,15 @@
 //! nothing, so that a build takes a moment; what is compiled from the real one has a chapter of its own.
 
 use quill_admin_testkit::docker::{remove_images, root};
+use quill_admin_testkit::healthy::instance;
 use quill_admin_testkit::home::Run;
 use quill_admin_testkit::registry::{Registry, TOKEN};
 use serde_json::json;
 
 use crate::proxy::Proxy;
-use crate::{PROJECT, World};
+use crate::{PROJECT, REPOSITORY, World, staging};
 use cloud_emulator::{Emulator, Runner};
 
-/// The repository of the admin image, in the registry.
-pub const REPOSITORY: &str = "quill-medical-staging/quill/admin";
 /// The recipe, in the sources.
 pub const DOCKERFILE: &str = "docker/Dockerfile";
 
@@ -57,18 +56,11 @@ impl Workshop {
     fn at(registry: Registry, token: bool, builder: cloud_emulator::Builder) -> Self {
         let proxy = Proxy::to(&registry.address());
         let world = World::start(builder, &proxy.address());
-        world
-            .emulator
-            .put_repository(
-                &format!("projects/{PROJECT}/locations/europe-west2/repositories/quill"),
-                json!({}),
-            )
-            .expect("a valid repository");
-        let address = json!({"type": "PRIVATE", "ipAddress": "127.0.0.1"});
-        world
-            .emulator
-            .put_sql_instance(PROJECT, "quill-auth-staging", json!({"ipAddresses": [address]}))
-            .expect("a valid instance");
+        let (emulator, healthy) = (&world.emulator, staging());
+        emulator.put_repository(&healthy.repository_name(), json!({})).expect("a valid repository");
+        let mut instance = instance();
+        instance["ipAddresses"][0]["ipAddress"] = json!("127.0.0.1");
+        emulator.put_sql_instance(PROJECT, &healthy.instance_id(), instance).expect("a valid instance");
         let workshop = Self { world, registry, proxy, token };
         if token {
             workshop.world.home.write("token", TOKEN);

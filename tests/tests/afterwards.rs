@@ -1,10 +1,9 @@
 //! After a run, or beside it: attach, cancel, logs, history.
 
-use std::io::{Read as _, Write as _};
-
-use cloud_emulator::{Script, Step};
+use cloud_emulator::{Fault, FaultAction, Script, Step};
 use insta::assert_snapshot;
-use quill_admin_e2e::{Finished as _, JOB, World, redact};
+use quill_admin_e2e::{Finished as _, JOB, World, redact, wait_until};
+use quill_admin_testkit::http::Request;
 use quill_admin_testkit::needs_postgres;
 use quill_admin_testkit::postgres::{Database, Generation};
 
@@ -24,11 +23,7 @@ fn left_alone(world: &World) -> String {
 
 /// Deletes a resource, as Cloud Run itself does when it is old.
 fn delete(world: &World, name: &str) {
-    let mut stream = std::net::TcpStream::connect(world.emulator.address()).expect("connected");
-    write!(stream, "DELETE /v2/{name} HTTP/1.0\r\nHost: x\r\n\r\n").expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("answered");
-    assert!(answer.contains(" 200 "), "{answer}");
+    world.ask(Request::new("DELETE", &format!("/v2/{name}"))).expect(200);
 }
 
 #[test]
@@ -97,11 +92,90 @@ fn a_task_that_was_left_is_cancelled() {
     let world = World::scripted(Script::new([Step::Forever]));
     let execution = left_alone(&world);
     let cancelled = world.quill_admin(["cancel", &execution]).output().exits(0);
-    assert!(cancelled.to_string().contains("was cancelled"), "{cancelled}");
+    assert!(cancelled.stdout.contains("was cancelled"), "{cancelled}");
+    assert!(!cancelled.to_string().contains("error:"), "what was asked for has happened: {cancelled}");
     // Twice does no harm: it says how it ended.
-    let _ = world.quill_admin(["cancel", &execution]).output().exits(25);
+    let again = world.quill_admin(["cancel", &execution]).output().exits(25);
+    assert!(again.stderr.contains("it had ended before; nothing was cancelled"), "{again}");
     let cancels = world.emulator.calls().iter().filter(|call| call.path.ends_with(":cancel")).count();
     assert_eq!(cancels, 1);
+}
+
+/// The executor's own record says that the task failed, since it was stopped.
+#[test]
+fn a_task_that_was_cancelled_while_it_worked_is_cancelled_in_history_too() {
+    needs_postgres!();
+    let world = World::with_database(Database::create(Generation::August2026));
+    world.database().execute(
+        "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
+         additional_competencies, removed_competencies, system_permissions) \
+         VALUES ('steve', 's@example.org', 'h', true, false, 'patient', '[]', '[]', 'patient')",
+    );
+    // Somebody else's transaction has the row.
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let other = runtime.block_on(world.database().connect());
+    runtime.block_on(other.batch_execute("BEGIN; SELECT FROM users FOR UPDATE")).expect("a lock");
+    let args = ["up", "-e", "staging", "-u", "steve", "-p", "admin"];
+    let mut terminal = world.quill_admin(args).terminal();
+    terminal.expect("connected").ctrl_c();
+    terminal.expect("[w/d/c]").type_line("c");
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 25, "{}", ended.text());
+    let runs = world.quill_admin(["history", "-e", "staging", "--json"]).output().exits(0).json();
+    let run = &runs["runs"][0];
+    let told = (&run["outcome"], &run["exit_code"], &run["proven"]);
+    assert_eq!(told, (&"cancelled".into(), &18.into(), &true.into()), "{run:#}");
+}
+
+#[test]
+fn ctrl_c_while_a_task_is_being_cancelled_waits_for_the_answer() {
+    let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
+    let execution = world.start_job();
+    let cancels = || world.emulator.calls().iter().filter(|call| call.path.ends_with(":cancel")).count();
+    world.emulator.set_faults([Fault::new("*:cancel", FaultAction::Delay(60_000))]);
+    let mut terminal = world.quill_admin(["cancel", &execution]).terminal();
+    wait_until("it is told to stop", || cancels() == 1);
+    terminal.ctrl_c();
+    terminal.expect("waiting for its answer").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 27, "{}", ended.text());
+    assert!(ended.text().contains("whether it was told to stop is not known"), "{}", ended.text());
+    assert!(ended.text().contains(&format!("quill-admin attach {execution}")), "{}", ended.text());
+
+    // With the answer it leaves: how it ends would only be looked at.
+    world.emulator.set_faults([
+        Fault::new("*:cancel", FaultAction::Delay(1500)),
+        Fault::new("*/executions/*", FaultAction::Delay(60_000)).method("GET").after(1),
+    ]);
+    let mut terminal = world.quill_admin(["cancel", &execution]).terminal();
+    wait_until("it is told to stop", || cancels() == 2);
+    terminal.ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    assert!(ended.text().contains(&format!("execution {execution} was told to stop")), "{}", ended.text());
+}
+
+/// Neither a task that has just ended, nor an answer that is lost, hides what came of it.
+#[test]
+fn a_task_that_cannot_be_cancelled_any_more_is_followed_to_its_end() {
+    let script = [Step::log("one"), Step::Wait(2500), result(13), Step::Exit(13)];
+    for faults in [
+        // It ends while the request is on its way.
+        vec![Fault::new("*:cancel", FaultAction::Delay(4000))],
+        vec![Fault::new("*:cancel", FaultAction::status(400, "already completed"))],
+    ] {
+        let world = World::scripted(Script::new(script.clone()));
+        let execution = world.start_job();
+        world.emulator.set_faults(faults);
+        let ended = world.quill_admin(["cancel", &execution]).output().exits(13);
+        assert!(ended.stderr.contains("error: stopped by a signal"), "{ended}");
+    }
+    // Who may not cancel it does not wait for its end.
+    let world = World::scripted(Script::new([Step::Forever]));
+    let execution = world.start_job();
+    world.emulator.set_faults([Fault::new("*:cancel", FaultAction::status(403, "not yours"))]);
+    let refused = world.quill_admin(["cancel", &execution]).output().exits(21);
+    assert!(refused.stderr.contains("not yours"), "{refused}");
 }
 
 #[test]
@@ -178,11 +252,11 @@ fn what_was_run_is_on_record() {
     let history = world.quill_admin(["history", "-e", "staging"]).output().exits(0);
     assert_snapshot!(redact(&history.stdout), @r#"
     ✔ TIME  checked  check
-      quill-admin-staging-XXXXX, by tester
+      quill-admin-staging-XXXXX, by tester, not provable
     ✘ TIME  failed (10)  update-permissions nobody
-      quill-admin-staging-XXXXX, by tester
+      quill-admin-staging-XXXXX, by tester, not provable
     ✔ TIME  created  create-superadmin steve
-      quill-admin-staging-XXXXX, by tester, "new here"
+      quill-admin-staging-XXXXX, by tester, "new here", not provable
     "#);
     let steve =
         world.quill_admin(["history", "-e", "staging", "--user", "steve", "--json"]).output().exits(0).json();

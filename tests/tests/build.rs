@@ -7,9 +7,10 @@ use std::process::Command;
 
 use cloud_emulator::{Emulator, Fault, FaultAction, MissingSqlInstance};
 use insta::assert_snapshot;
-use quill_admin_e2e::workshop::{REPOSITORY, Workshop};
-use quill_admin_e2e::{Finished as _, JOB, PROJECT, redact};
+use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::{Finished as _, JOB, PROJECT, REPOSITORY, redact, wait_until};
 use quill_admin_testkit::home::Output;
+use quill_admin_testkit::http::answer;
 use quill_admin_testkit::{needs_builder_image, needs_docker, needs_registry, registry};
 use serde_json::{Value, json};
 
@@ -147,8 +148,8 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     building the image (N.N s)
     pushing the image (N.N s)
     reading the image back (N.N s)
-    moving the tags (N.N s)
     creating the job (N.N s)
+    moving the tags (N.N s)
      next: try it, without changing anything: quill-admin check --env staging
     ");
     let calls = workshop.world.calls();
@@ -334,10 +335,10 @@ fn a_change_by_somebody_else_in_the_meantime_is_not_overwritten() {
     let mut job = foreign_job();
     workshop.world.emulator.put_job(JOB, job.clone()).expect("a valid job");
     // The job has been read when the image is being pushed.
-    workshop.proxy.hold("PUT /v2/quill-medical-staging/quill/admin/manifests/latest");
+    workshop.proxy.hold("PUT /v2/quill-medical-staging/quill/admin/manifests/source-");
     let refused = std::thread::scope(|scope| {
         let running = scope.spawn(|| workshop.build([]).output());
-        workshop.proxy.wait_for("/manifests/latest");
+        workshop.proxy.wait_for("PUT /v2/quill-medical-staging/quill/admin/manifests/source-");
         job["template"]["template"]["timeout"] = json!("120s");
         workshop.world.emulator.put_job(JOB, job).expect("a valid job");
         workshop.proxy.open();
@@ -350,8 +351,139 @@ fn a_change_by_somebody_else_in_the_meantime_is_not_overwritten() {
     ");
     let now = workshop.world.job().expect("it is there");
     assert_eq!(now["template"]["template"]["timeout"], "120s", "it is as the other one made it");
+    let tags = workshop.registry.tags(REPOSITORY);
+    assert!(tags.len() == 1 && tags[0].starts_with("source-"), "no tag tells of the loser's image: {tags:?}");
     let _ = workshop.build([]).output().exits(0);
     assert_eq!(workshop.world.job().expect("there")["template"]["template"]["timeout"], "300s");
+}
+
+#[test]
+fn latest_is_what_the_job_runs_also_where_another_build_comes_between() {
+    let workshop = workshop!();
+    let _ = workshop.build([]).output().exits(0);
+    let first = workshop.deployed().expect("the job was created");
+    workshop.world.home.write("sources/program", "another one");
+    let requests = workshop.proxy.requests().len();
+    // This one has deployed, and has its tags still to move, when the other deploys the first image.
+    workshop.proxy.hold("PUT /v2/quill-medical-staging/quill/admin/manifests/latest");
+    let built = std::thread::scope(|scope| {
+        let running = scope.spawn(|| workshop.build([]).output());
+        wait_until("latest is about to move", || {
+            let latest = |line: &String| line.starts_with("PUT ") && line.ends_with("/manifests/latest");
+            workshop.proxy.requests().iter().skip(requests).any(latest)
+        });
+        assert_ne!(workshop.deployed().as_ref(), Some(&first), "the job was changed before the tag");
+        let mut job = workshop.world.job().expect("it is there");
+        job["template"]["template"]["containers"][0]["image"] = json!(first);
+        workshop.world.emulator.put_job(JOB, job).expect("a valid job");
+        workshop.proxy.open();
+        running.join().expect("it ends")
+    });
+    let _ = built.exits(0);
+    assert_eq!(workshop.deployed().as_ref(), Some(&first));
+    let latest = workshop.registry.digest(REPOSITORY, "latest").expect("it is there");
+    assert_eq!(first, format!("{}@{latest}", workshop.image()));
+}
+
+#[test]
+fn immutable_tags_keep_nobody_from_deploying() {
+    let workshop = workshop!();
+    workshop.proxy.immutable_tags();
+    let first = workshop.build([]).output().exits(0);
+    assert!(!first.stdout.contains("note"), "{first}");
+    let latest = workshop.registry.digest(REPOSITORY, "latest");
+    let one = workshop.deployed().expect("the job was created");
+
+    // Other sources: `latest` stays, the job moves.
+    workshop.world.home.write("sources/program", "another one");
+    workshop.commit();
+    let second = workshop.build([]).output().exits(0);
+    assert!(second.stdout.starts_with("✔ built, pushed and deployed"), "{second}");
+    let note = second.stdout.lines().find(|line| line.contains("note")).unwrap_or_default();
+    assert_snapshot!(redact(note.trim()), @"note             the tag 127.0.0.1:PORT/quill-medical-staging/quill/admin:latest stays where it is: HTTP status 400: cannot update tag latest. The repository has enabled tag immutability; the job runs the image by its digest all the same");
+    let two = workshop.deployed().expect("it is there");
+    assert_ne!(two, one);
+    assert_eq!(workshop.registry.digest(REPOSITORY, "latest"), latest, "it is as it was");
+    let told = workshop.build(["--json"]).output().exits(0).json();
+    assert!(told["notes"][0].as_str().is_some_and(|note| note.contains("admin:latest stays")), "{told:#}");
+
+    // The same sources of another commit: the tag of the sources is taken by another image.
+    workshop.git(&["config", "user.name", "Another"]);
+    workshop.git(&["config", "user.email", "another@example.org"]);
+    workshop.git(&["commit", "--quiet", "--allow-empty", "--message", "another"]);
+    let third = workshop.build(["--force"]).output().exits(0);
+    let three = workshop.deployed().expect("it is there");
+    assert_ne!(three, two, "{third}");
+    let tags = workshop.registry.tags(REPOSITORY);
+    let own: Vec<&String> = tags.iter().filter(|tag| tag.starts_with("image-")).collect();
+    assert_eq!(own.len(), 1, "{tags:?}");
+    let digest = workshop.registry.digest(REPOSITORY, own[0]).expect("it was pushed");
+    assert_eq!(three, format!("{}@{digest}", workshop.image()));
+
+    // And once more: every tag of that image is taken, by that image.
+    let _ = workshop.build(["--force"]).output().exits(0);
+    assert_eq!(workshop.deployed(), Some(three));
+    assert_eq!(workshop.registry.tags(REPOSITORY), tags);
+}
+
+#[test]
+fn a_strange_repository_starts_no_program_and_its_pipes_hold_nothing_up() {
+    let workshop = workshop!();
+    let home = &workshop.world.home;
+    let started = home.work().join("started");
+    home.write("hook", &format!("#!/bin/sh\necho \"$0\" >> {}\n", started.display()));
+    let hook = home.work().join("hook");
+    quill_admin_testkit::docker::run(Command::new("chmod").arg("+x").arg(&hook));
+    quill_admin_testkit::docker::run(Command::new("mkfifo").arg(home.work().join("sources/pipe")));
+    let hooks = home.work().join("sources/.git/hooks");
+    std::fs::create_dir_all(&hooks).expect("made");
+    std::fs::copy(&hook, hooks.join("post-index-change")).expect("copied");
+    home.write("sources/.gitattributes", "program filter=strange\n");
+    let script = hook.display().to_string();
+    for key in ["core.fsmonitor", "filter.strange.clean"] {
+        workshop.git(&["config", key, &script]);
+    }
+    let program = std::fs::File::options().write(true).open(home.work().join("sources/program"));
+    program.expect("opened").set_modified(std::time::SystemTime::UNIX_EPOCH).expect("set");
+    let _ = std::fs::remove_file(&started);
+
+    let plan = workshop.build(["--dry-run"]).output().exits(0);
+    assert!(plan.stdout.contains("left out of the build: pipe (a named pipe)"), "{plan}");
+    assert_eq!(std::fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
+    let _ = workshop.build([]).output().exits(0);
+    assert_eq!(std::fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
+    // The trap is one: git by itself starts what is named.
+    let _ = home.run("git").args(["-C", "sources", "status"]).output();
+    assert_ne!(std::fs::read_to_string(&started).unwrap_or_default(), "");
+}
+
+#[test]
+fn sources_in_which_something_writes_all_the_time() {
+    let workshop = workshop!();
+    workshop.world.home.write("sources/.dockerignore", ".dockerignore\n.git\ntarget\n");
+    workshop.commit();
+    let sources = workshop.world.home.work().join("sources");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                for folder in ["target", "scratch"] {
+                    let folder = sources.join(folder);
+                    std::fs::create_dir_all(folder.join("a/b")).expect("made");
+                    for number in 0..10 {
+                        std::fs::write(folder.join(format!("a/b/{number}")), "x").expect("written");
+                    }
+                    std::fs::remove_dir_all(folder).expect("removed");
+                }
+            }
+        });
+        let ends: Vec<Output> = (0..10).map(|_| workshop.build(["--dry-run"]).output()).collect();
+        let built = workshop.build([]).output();
+        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        for output in ends.into_iter().chain([built]) {
+            let _ = output.exits(0);
+        }
+    });
 }
 
 #[test]
@@ -469,7 +601,7 @@ fn a_push_that_breaks_off_moves_no_tag_and_goes_on_where_it_was() {
     workshop.proxy.cut("PUT /v2/quill-medical-staging/quill/admin/manifests/");
     let broken = workshop.build([]).output().exits(29);
     assert_snapshot!(last_lines(&broken), @r#"
-    error: failed to push 127.0.0.1:PORT/quill-medical-staging/quill/admin:REVISION: Put "http://127.0.0.1:PORT/v2/quill-medical-staging/quill/admin/manifests/REVISION": EOF
+    error: failed to push 127.0.0.1:PORT/quill-medical-staging/quill/admin:source-DIGEST: Put "http://127.0.0.1:PORT/v2/quill-medical-staging/quill/admin/manifests/source-DIGEST": EOF
      next: run the same command again: what has been pushed is not pushed again
     "#);
     assert_untouched(&workshop);
@@ -555,7 +687,7 @@ fn an_image_that_is_not_what_it_should_be_is_not_pushed() {
             "LABEL a=\"b\"",
             "without the labels",
         ),
-        ("admin.contract=\"1\"", "admin.contract=\"2\"", "contract version \"2\""),
+        ("admin.contract=\"1\"", "admin.contract=\"2\"", "the oldest \"2\""),
     ] {
         assert!(recipe.contains(from), "{recipe}");
         workshop.world.home.write("sources/docker/Dockerfile", &recipe.replace(from, to));
@@ -576,9 +708,18 @@ fn no_engine_no_permission_no_sources() {
     let refused = workshop.build([]).env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().exits(29);
     assert_snapshot!(last_lines(&refused), @r"
     error: failed to reach the Docker engine: nothing answers at unix:///nowhere/docker.sock (Socket not found: /nowhere/docker.sock)
-     next: start it with: sudo systemctl start docker
+     next: start what serves it (Docker Desktop, Colima, Podman, rootless Docker), or use this machine's own engine: unset DOCKER_HOST
      next: look closer with: quill-admin doctor --env staging --only machine-docker
     ");
+    let refused = workshop.build([]).env("DOCKER_CONTEXT", "nosuch").output().exits(29);
+    assert_snapshot!(last_lines(&refused), @r#"
+    error: failed to reach the Docker engine: DOCKER_CONTEXT names "nosuch", and there is no such context
+     next: see which there are with: docker context ls, or unset DOCKER_CONTEXT
+     next: look closer with: quill-admin doctor --env staging --only machine-docker
+    "#);
+    let refused = workshop.build([]).env("DOCKER_HOST", "ssh://far").output().exits(29);
+    assert!(refused.stderr.contains("ssh:// is not supported"), "{refused}");
+    assert!(!refused.stderr.contains("systemctl"), "{refused}");
 
     let home = &workshop.world.home;
     let empty = home.work().join("empty");
@@ -645,12 +786,8 @@ fn full_engine(socket: &Path) {
                 json!({"errorDetail": {"message": message}, "error": message})
             };
             let body = body.to_string();
-            let _ = write!(
-                client,
-                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-                 Connection: close\r\n\r\n{body}",
-                body.len()
-            );
+            let answer = answer("200 OK", "Content-Type: application/json\r\n", &body);
+            let _ = client.write_all(answer.as_bytes());
         }
     });
 }
@@ -741,6 +878,83 @@ fn ctrl_c_in_a_push_leaves_no_tag_and_no_job() {
     let _ = workshop.build([]).output().exits(0);
 }
 
+/// While the job is changed Ctrl-C waits, and says afterwards what was done.
+#[test]
+fn ctrl_c_while_the_job_is_changed_says_that_it_is() {
+    let workshop = workshop!();
+    let _ = workshop.build([]).output().exits(0);
+    let path = format!("/v2/{JOB}");
+    let change = || {
+        let mut job = workshop.world.job().expect("there is one");
+        job["template"]["template"]["maxRetries"] = json!(3);
+        workshop.world.emulator.put_job(JOB, job).expect("a valid job");
+    };
+    let changes = || workshop.world.emulator.calls().iter().filter(|call| call.method == "PATCH").count();
+    for (faults, code, told) in [
+        (vec![Fault::new(&path, FaultAction::Delay(1500)).method("PATCH")], 130, "were not moved yet"),
+        // The change is made, and whether the job is ready is looked at.
+        (
+            vec![Fault::new(&path, FaultAction::Delay(60_000)).method("GET").after(1)],
+            130,
+            "were not moved yet",
+        ),
+        (
+            vec![Fault::new(&path, FaultAction::Delay(60_000)).method("PATCH")],
+            27,
+            "whether it was made is not known",
+        ),
+    ] {
+        change();
+        workshop.world.emulator.set_faults(faults);
+        let before = changes();
+        let mut terminal = workshop.build([]).terminal();
+        wait_until("the change is sent", || changes() > before);
+        terminal.ctrl_c();
+        if code == 27 {
+            terminal.expect("Ctrl-C again leaves at once").ctrl_c();
+        }
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), code, "{}", ended.text());
+        assert!(ended.text().contains(told), "{}", ended.text());
+        assert!(
+            ended.text().contains("next: running it again is safe: quill-admin build"),
+            "{}",
+            ended.text()
+        );
+        if code == 130 {
+            let retries = &workshop.world.job().expect("there is one")["template"]["template"]["maxRetries"];
+            assert_ne!(retries, &json!(3), "as it says");
+        }
+    }
+}
+
+/// A job that was changed is not reported as one that was not.
+#[test]
+fn a_job_that_was_changed_and_cannot_be_looked_at_is_said_to_be_changed() {
+    let workshop = workshop!();
+    let path = format!("/v2/{JOB}");
+    let _ = workshop.build([]).output().exits(0);
+    let read = |action| Fault::new(&path, action).method("GET").after(1);
+    let spoil = || {
+        let mut job = workshop.world.job().expect("there is one");
+        job["template"]["template"]["maxRetries"] = json!(3);
+        workshop.world.emulator.put_job(JOB, job).expect("a valid job");
+    };
+    spoil();
+    workshop.world.emulator.set_faults([read(FaultAction::status(403, "no longer yours"))]);
+    let unknown = workshop.build([]).output().exits(27);
+    assert_snapshot!(last_lines(&unknown), @r"
+    error: the job was changed, and whether it is ready is not known
+    error: failed to read the job: no longer yours
+     next: running it again is safe: quill-admin build --env staging
+     next: look closer with: quill-admin doctor --env staging --only permissions
+    ");
+    // What passes does not end it.
+    spoil();
+    workshop.world.emulator.set_faults([read(FaultAction::status(503, "later")).times(1)]);
+    let _ = workshop.build([]).output().exits(0);
+}
+
 /// How many processes of this machine have this command line, containers' included.
 fn processes(line: &str) -> usize {
     std::fs::read_dir("/proc")
@@ -749,12 +963,4 @@ fn processes(line: &str) -> usize {
         .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
         .filter(|cmdline| String::from_utf8_lossy(cmdline).trim_end_matches('\0').replace('\0', " ") == line)
         .count()
-}
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while !holds() {
-        assert!(std::time::Instant::now() < deadline, "not within half a minute: {what}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cloud_emulator::{Fault, FaultAction, RecordedCall, Script, SecretVersionState, Step};
 use insta::assert_snapshot;
-use quill_admin_e2e::clinic::{ADDRESS, Clinic, INSTANCE, REPOSITORY, SECRET, days_ago, image, instance};
+use quill_admin_e2e::clinic::{ADDRESS, Clinic, INSTANCE, SECRET, days_ago, image, instance};
 use quill_admin_e2e::workshop::Workshop;
-use quill_admin_e2e::{Finished as _, JOB, PROJECT, World, redact};
+use quill_admin_e2e::{Finished as _, JOB, PROJECT, REPOSITORY, World, redact, wait_until};
 use quill_admin_testkit::home::{Home, Output};
 use quill_admin_testkit::postgres::{Database, Generation};
 use quill_admin_testkit::{needs_docker, needs_registry};
@@ -260,6 +260,12 @@ fn gcloud_and_docker_are_looked_for() {
         .exits(0);
     assert!(engine.stdout.contains("! machine-docker"), "{engine}");
     assert!(engine.stdout.contains("tasks run without it"), "{engine}");
+    // docker itself refuses a context that is not there; another engine was meant.
+    let engine =
+        clinic.doctor(["--only", "machine-docker"]).env("DOCKER_CONTEXT", "nosuch").output().exits(0);
+    assert!(engine.stdout.contains("! machine-docker"), "{engine}");
+    assert!(engine.stdout.contains("DOCKER_CONTEXT names \"nosuch\""), "{engine}");
+    assert!(engine.stdout.contains("docker context ls"), "{engine}");
 }
 
 #[test]
@@ -361,7 +367,7 @@ fn an_admin_image_that_is_missing_or_wrong_is_to_be_built() {
     clinic.registry.delete(REPOSITORY, &digest);
     said.push(says(&clinic, "admin-image", 30));
     assert_snapshot!(said.join("\n"));
-    clinic.registry.push(REPOSITORY, "latest", &image(&json!({"created": clinic.built})));
+    clinic.registry.push(REPOSITORY, "latest", &image(&json!({"created": clinic.healthy.built})));
     assert_eq!(says(&clinic, "admin-image", 0), healthy);
 
     // Without the repository there is nothing to look for, also for the job's image.
@@ -388,7 +394,7 @@ fn a_registry_that_does_not_answer_leaves_images_undecided() {
 fn a_job_that_is_missing_or_not_ready_is_a_problem() {
     let clinic = clinic!();
     let healthy = says(&clinic, "job", 0);
-    let mut job = clinic.job();
+    let mut job = clinic.healthy.job();
     job["terminalCondition"] =
         json!({"type": "Ready", "state": "CONDITION_FAILED", "message": "Image 'x' not found."});
     clinic.world.emulator.put_job(JOB, job.clone()).expect("a valid job");
@@ -419,7 +425,7 @@ fn an_image_that_build_has_not_deployed_is_a_problem() {
     clinic.put_job(container, json!(format!("{}:latest", clinic.image())));
     said.push(says(&clinic, "job-image", 30));
     let gone = format!("sha256:{:064}", 0);
-    let mut job = clinic.job();
+    let mut job = clinic.healthy.job();
     job["annotations"]["admin.quill-medical.org/image-digest"] = json!(gone);
     job["template"]["template"]["containers"][0]["image"] = json!(format!("{}@{gone}", clinic.image()));
     clinic.world.emulator.put_job(JOB, job).expect("a valid job");
@@ -427,7 +433,7 @@ fn an_image_that_build_has_not_deployed_is_a_problem() {
     clinic.put_job("/annotations", json!({}));
     said.push(says(&clinic, "job-image", 30));
     for contract in ["0", "9"] {
-        let mut job = clinic.job();
+        let mut job = clinic.healthy.job();
         job["annotations"]["admin.quill-medical.org/contract"] = json!(contract);
         clinic.world.emulator.put_job(JOB, job).expect("a valid job");
         said.push(says(&clinic, "job-image", 30));
@@ -441,7 +447,7 @@ fn an_image_that_build_has_not_deployed_is_a_problem() {
 fn settings_that_have_drifted_are_shown_as_a_difference_and_put_right() {
     let clinic = clinic!();
     let healthy = says(&clinic, "job-settings", 0);
-    let mut job = clinic.job();
+    let mut job = clinic.healthy.job();
     let task = &mut job["template"]["template"];
     task["maxRetries"] = json!(3);
     task["timeout"] = json!("600s");
@@ -468,12 +474,19 @@ fn settings_that_have_drifted_are_shown_as_a_difference_and_put_right() {
     assert_eq!(says(&clinic, "job-settings", 0), healthy);
     let now = find_job(&clinic);
     let container = &now["template"]["template"]["containers"][0];
-    assert_eq!(container["image"], format!("{}@{}", clinic.image(), clinic.digest), "the image stays");
+    assert_eq!(
+        container["image"],
+        format!("{}@{}", clinic.image(), clinic.healthy.digest),
+        "the image stays"
+    );
     assert!(
         container["env"].as_array().expect("a list").contains(&json!({"name": "OTHER", "value": "stays"}))
     );
-    assert_eq!(now["template"]["template"]["maxRetries"], clinic.job()["template"]["template"]["maxRetries"]);
-    assert_eq!(now["annotations"], clinic.job()["annotations"], "and so do the notes about it");
+    assert_eq!(
+        now["template"]["template"]["maxRetries"],
+        clinic.healthy.job()["template"]["template"]["maxRetries"]
+    );
+    assert_eq!(now["annotations"], clinic.healthy.job()["annotations"], "and so do the notes about it");
 }
 
 #[test]
@@ -519,8 +532,12 @@ fn a_database_the_job_cannot_reach_is_a_problem() {
     said.push(says(&clinic, "database", 30));
     put(with("settings", json!({"ipConfiguration": {"sslMode": "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"}})));
     said.push(says(&clinic, "database", 30));
-    put(instance());
+    // Without TLS the job proves no password, whatever the instance would take.
+    put(with("settings", json!({"ipConfiguration": {"sslMode": "ALLOW_UNENCRYPTED_AND_ENCRYPTED"}})));
     clinic.put_job("/template/template/containers/0/env/3/value", json!("disable"));
+    let plain = says(&clinic, "database", 30);
+    assert!(plain.contains("over TLS only"), "{plain}");
+    put(instance());
     said.push(says(&clinic, "database", 30));
     clinic.put_job("/template/template/containers/0/env", json!([]));
     said.push(says(&clinic, "database", 30));
@@ -544,7 +561,7 @@ fn a_database_the_job_cannot_reach_is_a_problem() {
 #[test]
 fn an_address_that_is_wrong_is_put_right_with_the_rest_at_once() {
     let clinic = clinic!();
-    let mut job = clinic.job();
+    let mut job = clinic.healthy.job();
     job["template"]["template"]["maxRetries"] = json!(3);
     job["template"]["template"]["containers"][0]["env"][0]["value"] = json!("10.9.9.9");
     clinic.world.emulator.put_job(JOB, job).expect("a valid job");
@@ -656,13 +673,13 @@ fn a_protected_environment_asks_for_its_name() {
     // A person is asked twice: whether, and where.
     let mut terminal = fix(&[]).terminal();
     terminal.expect("max retries: 3 → 0");
-    terminal.expect("Do it?").type_text("y");
+    terminal.expect("Do it?").type_line("y");
     terminal.expect("Type \"staging\" to go on").type_line("prod");
     let ended = terminal.wait();
     assert_eq!(ended.code(), 28, "{}", ended.text());
     assert_eq!(changes(&clinic), 0);
     let mut terminal = fix(&[]).terminal();
-    terminal.expect("Do it?").type_text("y");
+    terminal.expect("Do it?").type_line("y");
     terminal.expect("Type \"staging\" to go on").type_line("staging");
     terminal.expect("nothing is wrong");
     assert_eq!(terminal.wait().code(), 0);
@@ -681,7 +698,7 @@ fn a_person_can_say_no_and_ctrl_c_changes_nothing() {
     clinic.put_job("/template/template/maxRetries", json!(3));
     let fix = ["--only", "job,job-settings", "--fix"];
     let mut terminal = clinic.doctor(fix).terminal();
-    terminal.expect("Do it?").type_text("n");
+    terminal.expect("Do it?").type_line("n");
     terminal.expect("put-job-right: not done");
     assert_eq!(terminal.wait().code(), 30);
     let mut terminal = clinic.doctor(fix).terminal();
@@ -732,8 +749,7 @@ fn what_is_missing_is_built() {
 
     let done = doctor(&["--fix", "--yes", "--json"]).output().exits(0).json();
     assert_eq!(done["treatments"][0]["outcome"], "done", "{done:#}");
-    let digest =
-        workshop.registry.digest(quill_admin_e2e::workshop::REPOSITORY, "latest").expect("it was pushed");
+    let digest = workshop.registry.digest(REPOSITORY, "latest").expect("it was pushed");
     assert_eq!(workshop.deployed(), Some(format!("{}@{digest}", workshop.image())));
     assert!(results(&done).values().all(|result| result == "healthy"), "{done:#}");
 
@@ -767,7 +783,7 @@ fn checked(missing: &[&str], writable: bool) -> Step {
 
 fn failed(code: u8, message: &str) -> Script {
     let line = json!({
-        "contract": 1, "action": "check", "exit_code": code,
+        "contract": 1, "exit_code": code,
         "outcome": {"result": "failed", "failure": {"message": message}},
     });
     let log = Step::log(json!({"message": message, "quill_admin": line}).to_string());
@@ -805,6 +821,49 @@ fn a_deep_look_runs_the_task_check() {
     emulator.deny_permissions(["run.jobs.run"]);
     let denied = says(&clinic, "database-check", 31);
     assert!(denied.contains("could not be decided"), "{denied}");
+}
+
+/// What checks have started, or may have, is told to whoever leaves.
+#[test]
+fn ctrl_c_in_a_deep_look_names_the_task_that_may_run() {
+    let clinic = clinic!();
+    let emulator = &clinic.world.emulator;
+    emulator.set_script(JOB, Script::new([Step::Forever]));
+    emulator.set_faults([Fault::new("*:run", FaultAction::Delay(60_000)).times(1)]);
+    for told in [
+        "nothing was changed; the task `check` may have been started, which changes nothing",
+        "of the task `check` goes on, which changes nothing",
+    ] {
+        let before = clinic.world.runs();
+        let mut terminal = clinic.doctor(["--only", "database-check"]).terminal();
+        wait_until("it is sent", || clinic.world.runs() > before);
+        if told.starts_with("of the task") {
+            wait_until("it is followed", || {
+                calls(&clinic).iter().any(|call| call.method == "GET" && call.path.contains("/executions/"))
+            });
+        }
+        terminal.ctrl_c();
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 130, "{}", ended.text());
+        assert!(ended.text().contains(told), "{}", ended.text());
+    }
+}
+
+/// A fix is a change like those of other commands.
+#[test]
+fn a_second_ctrl_c_leaves_a_fix_that_is_on_its_way() {
+    let clinic = clinic!();
+    clinic.put_job("/template/template/maxRetries", json!(3));
+    let slow = Fault::new(format!("/v2/{JOB}"), FaultAction::Delay(60_000)).method("PATCH");
+    clinic.world.emulator.set_faults([slow]);
+    let mut terminal = clinic.doctor(["--only", "job,job-settings", "--fix"]).terminal();
+    terminal.expect("Do it?").type_line("y");
+    wait_until("the change is sent", || changes(&clinic) == 1);
+    terminal.ctrl_c();
+    terminal.expect("Ctrl-C again leaves at once").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 27, "{}", ended.text());
+    assert!(ended.text().contains("whether it was made is not known"), "{}", ended.text());
 }
 
 #[test]

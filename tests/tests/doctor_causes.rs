@@ -1,8 +1,6 @@
 //! The doctor at the backend, at Terraform's lock, at old executions and at the repository; and a whole
 //! incident, from its report to good health.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +8,8 @@ use cloud_emulator::{Fault, FaultAction, Script, ServiceOutcome, Step};
 use insta::assert_snapshot;
 use jiff::{SignedDuration, Timestamp};
 use quill_admin_e2e::clinic::{Clinic, SERVICE, image};
-use quill_admin_e2e::{Finished as _, JOB, PROJECT, STATE_BUCKET};
+use quill_admin_e2e::{Finished as _, JOB, PROJECT, STATE_BUCKET, wait_until};
+use quill_admin_testkit::http::Request;
 use quill_admin_testkit::postgres::{Database, Generation};
 use quill_admin_testkit::{needs_postgres, needs_registry};
 use serde_json::{Value, json};
@@ -117,8 +116,8 @@ fn the_admin_image_is_known_by_its_repository_its_digest_its_labels_and_its_log(
     let mut said = Vec::new();
     failed(&clinic, &format!("{}:latest", clinic.image()), &[NO_ACTION, NO_ACTION]);
     said.push(says(&clinic, "backend-image", 30));
-    let copy = clinic.registry.push(BACKEND, "copy", &image(&json!({"created": clinic.built})));
-    assert_eq!(copy, clinic.digest, "the same image under another name");
+    let copy = clinic.registry.push(BACKEND, "copy", &image(&json!({"created": clinic.healthy.built})));
+    assert_eq!(copy, clinic.healthy.digest, "the same image under another name");
     deployed(&clinic, &backend(&clinic, "copy"), "CONDITION_FAILED");
     said.push(says(&clinic, "backend-image", 30));
     let labelled = clinic.registry.push(BACKEND, "labelled", &image(&json!({"author": "somebody"})));
@@ -294,6 +293,42 @@ fn a_young_lock_is_left_to_whoever_holds_it() {
     assert!(clinic.world.emulator.object(STATE_BUCKET, LOCK).is_none());
 }
 
+/// The test cannot set this machine's clock, so it sets Cloud Storage's.
+#[test]
+fn the_age_of_a_lock_is_not_judged_by_a_clock_that_may_be_wrong() {
+    let clinic = clinic!();
+    let emulator = &clinic.world.emulator;
+    let only = ["--only", "state-lock", "--fix", "--yes"];
+    let ahead = "this machine's clock is 60 minutes ahead of Cloud Storage's";
+    let behind = "this machine's clock is 60 minutes behind Cloud Storage's";
+    let untold = "Cloud Storage's answer does not say what time it is";
+    // Taken just now, by Cloud Storage's clock, which is an hour behind; the other way round; and a lock
+    // that is old by this machine's clock, in an answer without a time.
+    for (hours, minutes, why) in [(Some(-1), 61, ahead), (Some(1), 30, behind), (None, 90, untold)] {
+        match hours {
+            Some(hours) => emulator.set_clock_ahead(SignedDuration::from_hours(hours)),
+            None => emulator.hide_clock(),
+        }
+        put_lock(&clinic, "steve@laptop", minutes);
+        assert!(says(&clinic, "state-lock", 30).contains(why), "{why}");
+        let refused = clinic.doctor(only).output().exits(30);
+        assert!(
+            refused.stdout.contains("not done: how old the lock of steve@laptop is cannot be told"),
+            "{refused}"
+        );
+        assert!(refused.stdout.contains(why) && refused.stdout.contains("--force"), "{refused}");
+        assert!(emulator.object(STATE_BUCKET, LOCK).is_some(), "{why}");
+        assert_eq!(changes(&clinic, "DELETE"), 0);
+    }
+    // A few seconds are no disagreement.
+    emulator.set_clock_ahead(SignedDuration::from_secs(20));
+    assert!(says(&clinic, "state-lock", 30).contains("a Terraform that broke off did not give it back"));
+    emulator.hide_clock();
+    let forced = clinic.doctor(only.into_iter().chain(["--force"])).output().exits(0);
+    assert!(forced.stdout.contains("✔ remove-lock"), "{forced}");
+    assert!(emulator.object(STATE_BUCKET, LOCK).is_none());
+}
+
 #[test]
 fn a_lock_that_is_taken_in_the_meantime_is_left_alone_and_told() {
     let clinic = clinic!();
@@ -301,7 +336,7 @@ fn a_lock_that_is_taken_in_the_meantime_is_left_alone_and_told() {
     let mut terminal = clinic.doctor(["--only", "state-lock", "--fix", "--force"]).terminal();
     terminal.expect("held by runner@fv-az123-456").expect("Do it?");
     let taken = clinic.world.emulator.put_object(STATE_BUCKET, LOCK, lock("steve@laptop"));
-    terminal.type_text("y");
+    terminal.type_line("y");
     terminal.expect("somebody has taken another lock in the meantime: it was left alone");
     let ended = terminal.wait();
     let text = ended.text();
@@ -318,7 +353,7 @@ fn a_lock_that_is_given_back_in_the_meantime_is_told() {
     let mut terminal = clinic.doctor(["--only", "state-lock", "--fix"]).terminal();
     terminal.expect("Do it?");
     clinic.world.emulator.remove_object(STATE_BUCKET, LOCK);
-    terminal.type_text("y");
+    terminal.type_line("y");
     terminal.expect("the lock was gone already");
     assert_eq!(terminal.wait().code(), 0);
 }
@@ -360,7 +395,7 @@ fn a_protected_environment_asks_for_its_name_also_with_yes() {
     assert_ne!(wrong.code(), 0, "{wrong}");
     assert_eq!(changes(&clinic, "DELETE"), 0);
     let mut terminal = clinic.doctor(["--only", "state-lock", "--fix"]).terminal();
-    terminal.expect("Do it?").type_text("y");
+    terminal.expect("Do it?").type_line("y");
     terminal.expect("Type \"staging\" to go on").type_line("staging");
     terminal.expect("✔ remove-lock");
     assert_eq!(terminal.wait().code(), 0);
@@ -383,17 +418,9 @@ fn run_the_old_way(clinic: &Clinic, username: &str) -> String {
 
 /// Asks Cloud Run by hand; `None` where it refuses.
 fn ask(clinic: &Clinic, method: &str, name: &str, body: &str) -> Option<Value> {
-    let mut stream = TcpStream::connect(clinic.world.emulator.address()).expect("connected");
-    write!(
-        stream,
-        "{method} /v2/{name} HTTP/1.0\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("answered");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("it has a body");
-    head.lines().next()?.contains(" 200 ").then(|| serde_json::from_str(body).expect("JSON"))
+    let request = Request::new(method, &format!("/v2/{name}")).body("application/json", body);
+    let answer = clinic.world.ask(request);
+    (answer.status == 200).then(|| answer.json())
 }
 
 fn execution(clinic: &Clinic, id: &str) -> Option<Value> {
@@ -440,6 +467,29 @@ fn passwords_left_in_executions_are_found_and_never_shown() {
     over(&clinic, &running);
     let _ = clinic.doctor(["--only", "leaks", "--fix", "--yes"]).output().exits(0);
     assert_eq!(says(&clinic, "leaks", 0), healthy);
+}
+
+/// Each deletion is a change of its own: between two Ctrl-C that had to wait ends it.
+#[test]
+fn ctrl_c_ends_deleting_between_two_executions() {
+    let clinic = clinic!();
+    clinic.world.emulator.set_script(JOB, Script::new([Step::Exit(0)]));
+    let ids = [run_the_old_way(&clinic, "steve.jones"), run_the_old_way(&clinic, "anna")];
+    for id in &ids {
+        over(&clinic, id);
+    }
+    let slow = Fault::new("*/executions/*", FaultAction::Delay(1500)).method("DELETE");
+    clinic.world.emulator.set_faults([slow]);
+    let mut terminal = clinic.doctor(["--only", "leaks", "--fix", "--yes"]).terminal();
+    wait_until("the first is being deleted", || changes(&clinic, "DELETE") == 1);
+    terminal.ctrl_c();
+    terminal.expect("waiting for its answer");
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    assert!(ended.text().contains("interrupted; 1 of 2 executions are deleted"), "{}", ended.text());
+    assert_eq!(changes(&clinic, "DELETE"), 1);
+    clinic.world.emulator.set_faults([]);
+    assert_eq!(ids.iter().filter(|id| execution(&clinic, id).is_some()).count(), 1);
 }
 
 #[test]

@@ -1,20 +1,29 @@
 //! How a run can end when it does not simply end well: each told apart, each with its exit code.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use cloud_emulator::{Fault, FaultAction, Script, Step};
+use cloud_emulator::{Emulator, Fault, FaultAction, Script, Step};
 use insta::assert_snapshot;
 use quill_admin_e2e::{Finished as _, JOB, World};
 use quill_admin_testkit::home::Output;
+use quill_admin_testkit::http::Request;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-/// A result line, as the executor prints it.
+/// A result line, as the executor of an image of version 1 prints it.
 pub(crate) fn result(exit_code: u8) -> Step {
+    if exit_code == 0 {
+        return result_of("unchanged", 0);
+    }
+    failed(exit_code)
+}
+
+/// A line that says that it failed.
+fn failed(exit_code: u8) -> Step {
     let outcome = json!({"result": "failed", "failure": {"message": "stopped by a signal"}});
-    let line = json!({"contract": 1, "action": "check", "exit_code": exit_code, "outcome": outcome});
+    let line = json!({"contract": 1, "exit_code": exit_code, "outcome": outcome});
     Step::log(json!({"severity": "ERROR", "message": "stopped", "quill_admin": line}).to_string())
 }
 
@@ -72,6 +81,100 @@ fn killed_before_it_could_tell() {
     ");
 }
 
+/// A failed execution is never done, whoever looks at it and whenever.
+#[test]
+fn ended_without_an_exit_code() {
+    let said = "Application failed to start: failed to resolve binary path: \"/nowhere\"";
+    let unclean = "The container did not exit cleanly.";
+    for (steps, code, told) in [
+        (vec![], 24, said),
+        (vec![Step::log("hello")], 27, unclean),
+        // Whatever the log says: it is another one's, perhaps.
+        (vec![Step::log("hello"), result_of("unchanged", 0)], 27, unclean),
+    ] {
+        let mut steps = steps;
+        let message = if code == 24 { said } else { unclean };
+        steps.push(Step::Status { code: 9, message: message.to_owned() });
+        let world = World::scripted(Script::new(steps));
+        let finished = check(&world).exits(code);
+        assert!(finished.stderr.contains(told.trim_end_matches('.')), "{finished}");
+        assert!(finished.stdout.is_empty(), "{finished}");
+        let name = world.emulator.executions(JOB)[0]["name"].as_str().expect("a name").to_owned();
+        let id = name.rsplit('/').next().expect("an id");
+        let attached = world.quill_admin(["attach", id, "-e", "staging"]).output().exits(code);
+        assert!(attached.stderr.contains(told.trim_end_matches('.')), "{attached}");
+        let document =
+            world.quill_admin(["attach", id, "-e", "staging", "--json"]).output().exits(code).json();
+        let ending = if code == 24 { "never_started" } else { "unclear" };
+        assert_eq!((&document["ending"], &document["exit_code"]), (&json!(ending), &json!(code)));
+        let after = world.quill_admin(["doctor", "-e", "staging", "--after", id, "--only", "job", "--json"]);
+        let after = after.output().json();
+        assert_eq!(after["after"]["exit_code"], json!(code), "{after:#}");
+    }
+}
+
+#[test]
+fn an_image_whose_program_is_not_there_never_ran() {
+    let world = World::without_program();
+    let finished = check(&world).exits(24);
+    assert!(
+        finished.stderr.contains("never started: Application failed to start: failed to run"),
+        "{finished}"
+    );
+    let history = world.quill_admin(["history", "-e", "staging", "--json"]).output().exits(0).json();
+    assert_eq!(history["runs"][0]["outcome"], "failed", "{history:#}");
+}
+
+/// A line that says something of a user.
+fn result_of(outcome: &str, exit_code: u8) -> Step {
+    let user = json!({
+        "username": "steve", "email": "s@example.org", "permission": "patient", "base_profession": "patient",
+        "roles": [], "active": true, "totp_enabled": false
+    });
+    let outcome = json!({"result": outcome, "user": user, "changes": []});
+    let line = json!({"contract": 1, "exit_code": exit_code, "outcome": outcome});
+    Step::log(json!({"severity": "INFO", "message": "done", "quill_admin": line}).to_string())
+}
+
+#[test]
+fn a_time_out_is_told_also_where_nobody_says_so() {
+    for unsaid in [false, true] {
+        let builder = Emulator::builder().unsaid_time_outs(unsaid);
+        let world = World::scripted_in(builder, Script::new([Step::log("working"), Step::Forever]));
+        let mut job = world.job().expect("it has one");
+        job["template"]["template"]["timeout"] = json!("1s");
+        world.emulator.put_job(JOB, job).expect("a valid job");
+        let finished = check(&world).exits(26);
+        assert!(finished.stderr.contains("ran into the job's time-out"), "{finished}");
+        assert!(!finished.stderr.contains("killed by signal"), "{finished}");
+    }
+    // A signal before that is one.
+    let builder = Emulator::builder().unsaid_time_outs(true);
+    let world = World::scripted_in(builder, Script::new([Step::log("working"), Step::Signal(15)]));
+    assert!(check(&world).exits(27).stderr.contains("killed by signal 15"));
+}
+
+#[test]
+fn a_container_that_rolled_back_changed_nothing() {
+    // Its own exit code says so, also where its last line does not arrive.
+    let world = World::scripted(Script::new([Step::log("working"), Step::Exit(18)]));
+    let finished = check(&world).exits(18);
+    assert!(finished.stderr.contains("rolled back"), "{finished}");
+}
+
+#[test]
+fn a_line_that_contradicts_itself_is_no_result() {
+    for (step, exit, told) in [
+        (failed(0), 0, "its result line did not arrive"),
+        (result_of("created", 10), 10, "its result line did not arrive"),
+    ] {
+        let world = World::scripted(Script::new([step, Step::Exit(exit)]));
+        let finished = check(&world).exits(exit);
+        assert!(finished.stderr.contains(told), "{finished}");
+        assert!(!finished.stdout.contains("created"), "{finished}");
+    }
+}
+
 #[test]
 fn failed_and_nobody_can_be_asked_how() {
     let world = World::scripted(Script::new([Step::log("connecting"), Step::Exit(13)]));
@@ -111,7 +214,7 @@ fn the_log_is_shown_as_it_comes_in_order_and_once() {
     ]);
     let finished = finished.exits(13);
     let lines: Vec<&str> = finished.stderr.lines().filter_map(|line| line.strip_prefix("  │ ")).collect();
-    assert_eq!(lines, ["one", "two\u{fffd}[2J"]);
+    assert_eq!(lines, ["one", r"two\u{1b}[2J"]);
 }
 
 #[test]
@@ -122,12 +225,8 @@ fn cancelled_by_somebody() {
     terminal.expect("running");
     let said = terminal.text();
     let name = said.split("execution ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a name");
-    let request = format!(
-        "POST /v2/{JOB}/executions/{name}:cancel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
-         Content-Length: 2\r\nConnection: close\r\n\r\n{{}}"
-    );
-    let mut stream = std::net::TcpStream::connect(world.emulator.address()).expect("connected");
-    stream.write_all(request.as_bytes()).expect("sent");
+    let cancel = Request::new("POST", &format!("/v2/{JOB}/executions/{name}:cancel")).json(&json!({}));
+    world.ask(cancel).expect(200);
     let ended = terminal.wait();
     assert_eq!(ended.code(), 25, "{}", ended.transcript);
     assert!(ended.text().contains("was cancelled"), "{}", ended.transcript);
@@ -207,10 +306,23 @@ fn a_generated_password_is_not_lost_with_the_contact() {
     assert!(ended.text().contains("made here and shown only now"), "{}", ended.text());
 }
 
+/// The executor may have lost the database while the change was being saved; its line did not arrive.
+#[test]
+fn a_generated_password_that_may_have_been_saved_is_shown() {
+    for (code, shown) in [(13, true), (12, false)] {
+        let world = World::scripted(Script::new([Step::Exit(code)]));
+        let args = ["cs", "-e", "staging", "-u", "steve", "--email", "s@example.org", "--generate-password"];
+        let ended = world.quill_admin(args).output().exits(code);
+        assert_eq!(ended.stdout.contains("made here and shown only now"), shown, "{ended}");
+        let ended = world.quill_admin(args).arg("--json").output().exits(code);
+        assert_eq!(ended.json()["generated_password"].is_string(), shown, "{ended}");
+    }
+}
+
 #[test]
 fn refusals_of_the_cloud() {
     for (code, exit, words) in
-        [(401, 20, "token"), (403, 21, "denied"), (404, 22, "found"), (429, 23, "quota")]
+        [(401, 20, "token"), (403, 21, "denied"), (404, 22, "found"), (429, 24, "quota")]
     {
         let world = World::scripted(Script::new([Step::Exit(0)]));
         world.emulator.set_faults([Fault::new("*:run", FaultAction::status(code, words))]);

@@ -2,11 +2,13 @@
 //! than are the project's to spare.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cloud_emulator::{Builder, Emulator, Fault, FaultAction, RecordedCall, Script, Step};
 use quill_admin_e2e::{Finished as _, TAIL, World};
 use quill_admin_testkit::home::Output;
+use quill_admin_testkit::needs_postgres;
+use quill_admin_testkit::postgres::{Database, Generation};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
@@ -96,7 +98,9 @@ fn a_line_is_seen_while_the_task_runs() {
     terminal.expect("│ one");
     let another = json!({
         "logName": "projects/quill-medical-staging/logs/run.googleapis.com%2Fstdout",
-        "resource": {"type": "cloud_run_job", "labels": {"job_name": "quill-admin-staging"}},
+        "resource": {"type": "cloud_run_job", "labels": {
+            "job_name": "quill-admin-staging", "location": "europe-west2",
+        }},
         "labels": {"run.googleapis.com/execution_name": "quill-admin-staging-other"},
         "textPayload": "of another execution",
     });
@@ -273,6 +277,21 @@ fn contact_is_lost_and_the_last_lines_are_told() {
     assert_eq!(log, last, "{document:#}");
 }
 
+/// A result that has arrived, and is proven, is told though the end could not be seen.
+#[test]
+fn a_proven_result_is_told_when_contact_is_lost() {
+    needs_postgres!();
+    let world = World::with_database(Database::create(Generation::August2026));
+    let state = |action| Fault::new("*/executions/*", action).method("GET");
+    world
+        .emulator
+        .set_faults([state(FaultAction::Delay(6000)), state(FaultAction::status(403, "no longer yours"))]);
+    let lost = world.quill_admin(["check", "-e", "staging"]).output().exits(27);
+    assert!(lost.stderr.contains("lost contact with execution"), "{lost}");
+    assert!(lost.stderr.contains("its proven result has arrived (checked, exit code 0)"), "{lost}");
+    assert!(!lost.stderr.contains("may still be running"), "{lost}");
+}
+
 #[test]
 fn a_failure_without_a_result_is_explained_by_the_log() {
     // As late as it may come, the result line is waited for.
@@ -320,15 +339,110 @@ fn the_cloud_is_not_asked_more_often_than_needed() {
         let world = World::scripted_in(Emulator::builder().log_tails_per_project(tails), script.clone());
         show_user(&world).expect_code(13);
         let polls = polls(&world);
-        let later: Vec<Duration> =
-            polls.iter().copied().filter(|poll| *poll > polls[0] + Duration::from_millis(1100)).collect();
-        assert!(polls.len() - later.len() <= 7, "{polls:?}");
+        // Once the result line is there, the end is asked for.
+        let near = polls[0] + Duration::from_millis(7300);
+        let at_the_end = polls.iter().filter(|poll| **poll >= near).count();
+        assert!(at_the_end <= 5, "{polls:?}");
+        let later: Vec<Duration> = polls
+            .iter()
+            .copied()
+            .filter(|poll| *poll > polls[0] + Duration::from_millis(1100) && *poll < near)
+            .collect();
+        assert!(polls.len() - at_the_end - later.len() <= 7, "{polls:?}");
         for pair in later.windows(2) {
             assert!(pair[1] > pair[0] + Duration::from_millis(950), "{polls:?}");
         }
         let reads = paths(&world, READ).len();
         assert!(reads <= most, "{reads} reads with {tails} live logs");
     });
+}
+
+/// The end is near when the result line is there: it is not waited for until the next question is due.
+#[test]
+fn the_end_is_asked_for_when_the_result_line_comes() {
+    let pause = |millis| Step::wait(Duration::from_millis(millis));
+    // It comes live, or with a read, of which there is one every two seconds.
+    at_once([(10, 300), (0, 3000)], |(tails, ends_after)| {
+        let script = Script::new([pause(3500), result(13), pause(ends_after), Step::Exit(13)]);
+        let world = World::scripted_in(Emulator::builder().log_tails_per_project(tails), script);
+        show_user(&world).expect_code(13);
+        let polls = polls(&world);
+        let end: Vec<Duration> =
+            polls.iter().copied().filter(|poll| *poll > polls[0] + Duration::from_secs(3)).collect();
+        let least = end.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).min();
+        assert!(least.is_some_and(|least| least < Duration::from_millis(900)), "{tails}: {polls:?}");
+    });
+}
+
+#[test]
+fn a_result_line_is_waited_for_as_long_as_the_log_is_late() {
+    let world = World::scripted(Script::new([Step::log("one"), Step::Signal(9)]));
+    let begun = Instant::now();
+    show_user(&world).expect_code(27);
+    assert!(begun.elapsed() < Duration::from_secs(14), "{:?}", begun.elapsed());
+}
+
+/// A result at the end of a log that takes longer to be read than anybody waits.
+#[test]
+fn the_end_of_a_long_log_is_read_first() {
+    let (_, steps) = numbered(12_000, Duration::ZERO);
+    let steps = steps.into_iter().filter(|step| matches!(step, Step::Log { .. })).collect();
+    let world = World::scripted_in(Emulator::builder().log_tails_per_project(0), ending(steps));
+    world.emulator.set_faults([Fault::new(format!("*{READ}"), FaultAction::Delay(2500))]);
+    let finished = show_user(&world).exits(13);
+    assert!(finished.stderr.contains("error: stopped by a signal"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("note: lines of the log may be missing"), "{}", finished.stderr);
+}
+
+#[test]
+fn an_execution_that_is_deleted_while_it_is_followed_is_gone() {
+    let world = World::scripted(Script::new([Step::log("one"), Step::Forever]));
+    let gone = FaultAction::status(404, "not found");
+    world.emulator.set_faults([Fault::new("*/executions/*", gone).method("GET").after(7)]);
+    let begun = Instant::now();
+    let finished = show_user(&world).exits(27);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(finished.stderr.contains("is gone: somebody deleted it"), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("attach"), "{}", finished.stderr);
+}
+
+/// What came while the program did not run is taken in: the time in which it could not look is no waiting.
+#[test]
+fn a_program_that_has_slept_at_the_end_gives_nothing_up() {
+    let Step::Log { line, stderr, .. } = result(13) else { unreachable!("a line") };
+    let late = Step::Log { line, stderr, late_ms: 3000 };
+    let world = World::scripted(Script::new([Step::log("one"), late, Step::Exit(13)]));
+    let mut terminal = world.quill_admin(SHOW_USER).terminal();
+    terminal.expect("reading the result");
+    let process = Pid::from_raw(i32::try_from(terminal.id()).expect("a process id")).expect("not 0");
+    kill_process(process, Signal::STOP).expect("stopped");
+    // Longer than a result is waited for.
+    thread::sleep(Duration::from_secs(19));
+    kill_process(process, Signal::CONT).expect("going on");
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 13, "{}", ended.transcript);
+}
+
+/// That it was cancelled is known without the log.
+#[test]
+fn a_cancelled_task_is_over_though_reads_are_refused() {
+    let world =
+        World::scripted_in(Emulator::builder().log_tails_per_project(0), Script::new([Step::Forever]));
+    world.emulator.set_faults([Fault::new(format!("*{READ}"), FaultAction::status(429, "quota"))]);
+    let mut terminal = world.quill_admin(SHOW_USER).terminal();
+    terminal.expect("running").ctrl_c();
+    terminal.expect("[w/d/c]").type_line("c");
+    let begun = Instant::now();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 25, "{}", ended.transcript);
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_starts_nothing_opens_no_live_log() {
+    let world = World::scripted(ending(vec![]));
+    world.quill_admin(SHOW_USER.into_iter().chain(["--dry-run"])).output().expect_code(0);
+    assert_eq!(paths(&world, TAIL), []);
 }
 
 #[test]

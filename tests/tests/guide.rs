@@ -127,6 +127,11 @@ fn type_superadmin(terminal: &mut Terminal) {
     terminal.expect("Email").type_hidden("steve.jones@example.org");
     terminal.expect("Password (hidden)").type_hidden(PASSWORD);
     terminal.expect("Password, again").type_hidden(PASSWORD);
+    run_it(terminal);
+}
+
+fn run_it(terminal: &mut Terminal) {
+    terminal.expect("Run it? [y/N]").type_line("y");
 }
 
 scenes! {
@@ -148,7 +153,8 @@ scenes! {
         let world = staging_with_steve();
         shot(Film::new(), &world, "quill-admin update-permissions --env staging", 0, |terminal| {
             terminal.expect("Username").type_hidden("steve.jones");
-            terminal.expect("clinical application access").down().down().enter();
+            terminal.expect("Enter takes it").type_line("admin");
+            run_it(terminal);
         })
     }
 
@@ -157,7 +163,8 @@ scenes! {
         let world = staging_with_steve();
         shot(Film::new(), &world, "quill-admin add-role --env staging", 0, |terminal| {
             terminal.expect("Username").type_hidden("steve.jones");
-            terminal.expect("another role").down().down().enter();
+            terminal.expect("Enter takes it").down().down().down().enter();
+            run_it(terminal);
         })
     }
 

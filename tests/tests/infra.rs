@@ -6,6 +6,7 @@ use cloud_emulator::Script;
 use quill_admin_e2e::terraform::Made;
 use quill_admin_e2e::workshop::Workshop;
 use quill_admin_e2e::{Finished as _, World};
+use quill_admin_testkit::healthy::instance;
 use quill_admin_testkit::home::{Home, environments};
 use quill_admin_testkit::needs_registry;
 use regex::Regex;
@@ -48,6 +49,16 @@ fn changes(workshop: &Workshop, environment: &str) -> BTreeMap<String, String> {
     all.filter(|(setting, _)| setting != "image" && !setting.starts_with("annotation ")).collect()
 }
 
+/// Puts a repository for the image and Terraform's database into a project.
+fn put_what_build_looks_up(workshop: &Workshop, project: &str, made: &Made) {
+    let emulator = &workshop.world.emulator;
+    let repository = format!("projects/{project}/locations/europe-west2/repositories/quill");
+    emulator.put_repository(&repository, json!({})).expect("a valid repository");
+    let mut instance = instance();
+    instance["ipAddresses"][0]["ipAddress"] = json!(HOST);
+    emulator.put_sql_instance(project, &made.instance, instance).expect("a valid instance");
+}
+
 /// A job's settings, in the words of `build`.
 fn told(job: &Value) -> BTreeMap<String, String> {
     let task = &job["template"]["template"];
@@ -84,16 +95,7 @@ fn terraform_makes_the_job_that_build_would_make_and_leaves_alone() {
     for [environment, project, job] in open_the_environments(&workshop) {
         let made = Made::of(&workshop.world.home.work(), &environment, HOST);
         assert_eq!(made.name(), format!("projects/{project}/locations/europe-west2/jobs/{job}"));
-        emulator
-            .put_repository(
-                &format!("projects/{project}/locations/europe-west2/repositories/quill"),
-                json!({}),
-            )
-            .expect("a valid repository");
-        let address = json!({"type": "PRIVATE", "ipAddress": HOST});
-        emulator
-            .put_sql_instance(&project, &made.instance, json!({"ipAddresses": [address]}))
-            .expect("a valid instance");
+        put_what_build_looks_up(&workshop, &project, &made);
 
         // Without a job build would make one. It has each setting that Terraform's has, and no other.
         assert_eq!(changes(&workshop, &environment), told(&made.job()), "{environment}");
@@ -123,12 +125,7 @@ fn an_environments_own_settings_reach_terraform_and_build() {
     let own = "teaching:\n    network: { egress: all-traffic }\n    database: { user: \"quill-{env}\" }";
     home.write("environments.yaml", &home.read("environments.yaml").replace("teaching:", own));
     let made = Made::of(&home.work(), "teaching", HOST);
-    let emulator = &workshop.world.emulator;
-    let repository = "projects/quill-medical-teaching/locations/europe-west2/repositories/quill";
-    emulator.put_repository(repository, json!({})).expect("a valid repository");
-    let address = json!({"type": "PRIVATE", "ipAddress": HOST});
-    let instance = json!({"ipAddresses": [address]});
-    emulator.put_sql_instance("quill-medical-teaching", &made.instance, instance).expect("a valid instance");
+    put_what_build_looks_up(&workshop, "quill-medical-teaching", &made);
 
     let wanted = changes(&workshop, "teaching");
     assert_eq!(wanted, told(&made.job()));

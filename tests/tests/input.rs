@@ -148,7 +148,8 @@ fn environments() {
 #[test]
 fn nobody_is_signed_in_to_google_cloud() {
     let world = World::empty();
-    let finished = world.quill_admin(["check", "-e", "teaching"]).output().exits(20);
+    let finished =
+        world.quill_admin(["check", "-e", "teaching", "--config", "environments.yaml"]).output().exits(20);
     assert_snapshot!(finished.transcript(), @r"
     exit status: 20
     ----- stdout -----

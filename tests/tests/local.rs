@@ -1,7 +1,12 @@
 //! `--env local`: nothing installed, the whole chain all the same.
 
-use quill_admin_e2e::{Finished as _, World, executor_image};
+use std::io::{Read as _, Write as _};
+use std::time::{Duration, Instant};
+
+use quill_admin_e2e::{Finished as _, World, executor_image, wait_until};
 use quill_admin_testkit::needs_builder_image;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
 const PASSWORD: &str = "correct horse battery staple 7";
 
@@ -53,6 +58,7 @@ fn a_second_program_is_refused_and_the_first_serves_on() {
     assert!(refused.stderr.contains("in use by another quill-admin"), "{}", refused.stderr);
     let refused = world.quill_admin(["local", "reset", "--yes"]).output().exits(23);
     assert!(refused.stderr.contains("in use by another quill-admin"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("deleting"), "{}", refused.stderr);
 
     // Another environment can be pointed at it.
     world.move_staging(endpoint);
@@ -69,6 +75,13 @@ fn a_second_program_is_refused_and_the_first_serves_on() {
 }
 
 #[test]
+fn serving_ends_with_the_program_that_started_it_and_says_so() {
+    let world = World::empty();
+    let served = world.quill_admin(["local", "serve"]).stdin("").output().exits(0);
+    assert!(served.stderr.contains("stdin has come to its end, and `local serve` ends with it"), "{served}");
+}
+
+#[test]
 fn ctrl_c_cancels_what_cannot_go_on_alone() {
     let world = World::empty();
     let args = ["show-user", "-e", "local", "-u", "steve"];
@@ -77,6 +90,71 @@ fn ctrl_c_cancels_what_cannot_go_on_alone() {
     let ended = terminal.wait();
     assert_eq!(ended.code(), 25, "{}", ended.text());
     assert!(ended.text().contains("nothing was changed"), "{}", ended.text());
+}
+
+/// The executors that a program runs as its children.
+fn executors_of(program: u32) -> Vec<Pid> {
+    let children = std::fs::read_to_string(format!("/proc/{program}/task/{program}/children"));
+    let tasks = std::fs::read_dir(format!("/proc/{program}/task")).into_iter().flatten().flatten();
+    let of_tasks = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    let all: Vec<String> = children.into_iter().chain(of_tasks).collect();
+    let ids = all.iter().flat_map(|ids| ids.split_whitespace()).filter_map(|id| id.parse::<i32>().ok());
+    let executor = |id: &i32| {
+        std::fs::read(format!("/proc/{id}/cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).contains("__executor"))
+    };
+    ids.filter(executor).filter_map(Pid::from_raw).collect()
+}
+
+/// A container that does not end is no reason to be kept waiting.
+#[test]
+fn ctrl_c_leaves_an_environment_that_does_not_end() {
+    let world = World::empty();
+    let mut serving = world.quill_admin(["local", "serve"]).terminal();
+    serving.expect("until Ctrl-C");
+    let said = serving.text();
+    let endpoint = said.split_whitespace().find(|word| word.starts_with("http://")).expect("an address");
+    let program = serving.id();
+    let stopped = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let address = endpoint.trim_start_matches("http://").trim_end_matches('/');
+            let mut stream = std::net::TcpStream::connect(address).expect("connected");
+            let job = "projects/quill-medical-local/locations/europe-west2/jobs/quill-admin-local";
+            let body = json!({"overrides": {"containerOverrides": [{"env": [
+                {"name": "ADMIN_ACTION", "value": "check"},
+            ]}]}})
+            .to_string();
+            let length = body.len();
+            write!(
+                stream,
+                "POST /v2/{job}:run HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+                 Content-Length: {length}\r\n\r\n{body}"
+            )
+            .expect("sent");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("answered");
+            assert!(answer.contains(" 200 "), "{answer}");
+        });
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(executor) = executors_of(program).first() {
+                kill_process(*executor, Signal::STOP).expect("stopped");
+                break *executor;
+            }
+            assert!(Instant::now() < deadline, "no container was started");
+        }
+    });
+    serving.ctrl_c();
+    serving.expect("ending the local environment");
+    let begun = Instant::now();
+    serving.ctrl_c();
+    let ended = serving.wait();
+    assert!(ended.text().contains("was not ended in order"), "{}", ended.text());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // Nothing is left behind.
+    wait_until("its container is gone", || {
+        !std::path::Path::new(&format!("/proc/{}", stopped.as_raw_nonzero())).exists()
+    });
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Journeys of the compiled programs. Each file is a chapter.
 
 mod afterwards;
+mod believed;
 mod build;
+mod connections;
 mod doctor;
 mod doctor_causes;
 mod documents;
@@ -13,9 +15,12 @@ mod infra;
 mod input;
 mod journeys;
 mod local;
+mod output;
+mod pinned;
 mod prompts;
 mod restore;
 mod running;
 mod secrets;
 mod shell;
 mod sign_in;
+mod trust;

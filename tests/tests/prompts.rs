@@ -1,6 +1,8 @@
 //! A person at a terminal.
 
-use quill_admin_e2e::World;
+use cloud_emulator::{Script, Step};
+use quill_admin_e2e::{Finished as _, World};
+use quill_admin_testkit::home::{Home, environments};
 use quill_admin_testkit::postgres::{Database, Generation};
 
 const PASSWORD: &str = "correct horse battery staple 7";
@@ -9,7 +11,7 @@ const PASSWORD: &str = "correct horse battery staple 7";
 fn questions_are_asked_again_until_the_answer_is_right() {
     let world = World::with_database(Database::create(Generation::August2026));
     let mut terminal = world.quill_admin(["create-superadmin"]).terminal();
-    terminal.expect("Environment").expect("quill-medical-staging").enter();
+    terminal.expect("Environment").expect("quill-medical-staging").down().enter();
     terminal.expect("Username").type_line("");
     terminal.expect("the username is empty");
     terminal.type_line("Жанна, \"x\"=^🙂");
@@ -23,11 +25,32 @@ fn questions_are_asked_again_until_the_answer_is_right() {
     terminal.expect("do not match");
     terminal.expect("Password (hidden)").type_hidden(PASSWORD);
     terminal.expect("Password, again").type_hidden(PASSWORD);
+    terminal.expect("create superadmin").expect("Run it? [y/N]").type_line("y");
     terminal.expect("created");
     let ended = terminal.wait();
     assert_eq!(ended.code(), 0, "{}", ended.transcript);
     assert!(!ended.transcript.contains("horse"), "what is hidden is not shown");
     assert_eq!(world.database().value("SELECT username FROM users").as_deref(), Some("Жанна, \"x\"=^🙂"));
+}
+
+/// A question names the file that it is about, and others may have named its folder.
+#[test]
+fn the_name_of_a_folder_does_nothing_to_the_terminal() {
+    const FOLDER: &str = "a\u{1b}]0;owned\u{7}\u{202e}";
+    let home = Home::new();
+    home.write(format!("{FOLDER}/environments.yaml"), &environments());
+    for (args, question) in [
+        (&["check", "-e", "staging"][..], "send tasks there? [y/N]"),
+        (&["local", "reset"], "Delete everything below"),
+    ] {
+        let mut terminal = home.quill_admin(args.iter().copied()).cwd(home.work().join(FOLDER)).terminal();
+        terminal.expect(question).type_line("n");
+        let ended = terminal.wait();
+        assert!(ended.transcript.contains("owned"), "{args:?}: {:?}", ended.transcript);
+        for raw in ["\u{1b}]", "\u{7}", "\u{202e}"] {
+            assert!(!ended.transcript.contains(raw), "{args:?}: {:?}", ended.transcript);
+        }
+    }
 }
 
 #[test]
@@ -40,12 +63,15 @@ fn levels_and_roles_are_chosen_from_lists() {
     created.expect_code(0);
 
     let mut terminal = world.quill_admin(["up", "-e", "staging", "-u", "steve"]).terminal();
-    terminal.expect("clinical application access").down().down().enter();
+    terminal.expect("clinical application access").down().down().down().enter();
+    terminal.expect("set the level of steve to admin").expect("Run it? [y/N]").type_line("y");
     terminal.expect("superadmin → admin");
     assert_eq!(terminal.wait().code(), 0);
 
     let mut terminal = world.quill_admin(["ar", "-e", "staging", "-u", "steve"]).terminal();
-    terminal.expect("another role").down().enter();
+    // "clinical a" is in one name only.
+    terminal.expect("another role").type_line("clinical a");
+    terminal.expect("give steve the role Clinical Administrator").expect("Run it? [y/N]").type_line("yes");
     terminal.expect("role Clinical Administrator added");
     assert_eq!(terminal.wait().code(), 0);
 }
@@ -58,6 +84,7 @@ fn ctrl_c_at_a_question_starts_nothing_and_leaves_the_terminal_as_it_was() {
         (&["cs", "-e", "staging"], "Username"),
         (&["cs", "-e", "staging", "-u", "a", "--email", "a@b"], "Password (hidden)"),
         (&["up", "-e", "staging", "-u", "a"], "Permission level"),
+        (&["ar", "-e", "staging", "-u", "a"], "Role"),
     ] {
         let mut terminal = world.quill_admin(args.iter().copied()).terminal();
         terminal.expect(question).ctrl_c();
@@ -68,7 +95,9 @@ fn ctrl_c_at_a_question_starts_nothing_and_leaves_the_terminal_as_it_was() {
         let shown = ended.transcript.rfind("\x1b[?25h");
         assert!(hidden.is_none() || shown > hidden, "{question}: the cursor is there again");
     }
-    assert_eq!(world.emulator.calls(), []);
+    // While questions are answered the job is read, where it is known which. The live log is connected to,
+    // and asked for nothing.
+    assert!(["", "GET …/jobs/quill-admin-staging"].contains(&&*world.calls()), "{}", world.calls());
 }
 
 #[test]
@@ -87,4 +116,164 @@ fn no_colour_where_none_is_wanted() {
     let ended = terminal.wait();
     assert_eq!(ended.code(), 22, "{}", ended.transcript);
     assert!(!ended.transcript.contains("\x1b[3"), "{:?}", ended.transcript);
+}
+
+/// A staging whose task would do anything at once.
+fn willing() -> World {
+    World::scripted(Script::new([Step::Exit(0)]))
+}
+
+/// What a terminal sends when a text is pasted, once it was told to mark pastes.
+fn pasted(text: &str) -> String {
+    format!("\x1b[200~{text}\x1b[201~")
+}
+
+#[test]
+fn a_name_and_enter_typed_at_a_list_choose_nothing() {
+    let world = willing();
+    for (args, question) in [
+        (&["up"][..], "Environment"),
+        (&["up", "-e", "staging", "-u", "steve.jones"], "Permission level"),
+        (&["ar", "-e", "staging", "-u", "steve.jones"], "Role"),
+        (&["remove-role", "-e", "staging", "-u", "steve.jones"], "Role"),
+    ] {
+        let mut terminal = world.quill_admin(args.iter().copied()).terminal();
+        terminal.expect(question).expect("Enter takes it").enter();
+        terminal.expect("nothing is chosen yet").type_text("steve.jones").enter();
+        terminal.expect("nothing in the list has that in its name").enter();
+        terminal.type_text("\x1b");
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 130, "{question}: {}", ended.text());
+        assert!(ended.text().contains("left at a question; nothing was started"), "{}", ended.text());
+        assert!(
+            ended.transcript.rfind("\x1b[?25h") > ended.transcript.rfind("\x1b[?25l"),
+            "there is a cursor"
+        );
+    }
+    // Typed in one go, where the first of them was a question for a name.
+    let mut terminal = world.quill_admin(["up", "-e", "staging"]).terminal();
+    terminal.expect("Username").type_text("steve.jones\r\r");
+    terminal.expect("was not taken").expect("Permission level").expect("Enter takes it").type_text("q");
+    assert_eq!(terminal.wait().code(), 130);
+    assert_eq!(world.runs(), 0);
+}
+
+#[test]
+fn further_lines_of_a_paste_answer_no_question() {
+    let world = willing();
+    for lines in ["steve.jones\radmin\ry\ry\r", "steve.jones\nstaff\nyes\n", "steve.jones\r\x1b[B\ry\r"] {
+        let mut terminal = world.quill_admin(["up", "-e", "staging"]).terminal();
+        terminal.expect("Username").type_text(lines);
+        terminal.expect("what was typed before this question was not taken").expect("Enter takes it");
+        // The next question comes with everything of the paste gone.
+        terminal.type_line("staff");
+        terminal.expect("steve.jones to staff").expect("Run it? [y/N]").enter();
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 130, "{lines:?}: {}", ended.text());
+    }
+    // A terminal that marks pastes: several lines are no answer at all, one line waits for its Enter.
+    let mut terminal = world.quill_admin(["up", "-e", "staging"]).terminal();
+    terminal.expect("Username").type_text(&pasted("steve.jones\radmin\ry\r"));
+    terminal.expect("what was pasted has several lines").type_text(&pasted("steve.jones\r"));
+    terminal.expect("steve.jones").enter();
+    terminal.expect("Enter takes it").type_text(&pasted("staff\ry\r"));
+    terminal.expect("what was pasted has several lines").type_text(&pasted("staff"));
+    terminal.expect("❯ staff").enter();
+    terminal.expect("Run it? [y/N]").type_text("\x1b");
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    let on = ended.transcript.rfind("\x1b[?2004h").expect("the terminal is told to mark pastes");
+    assert!(ended.transcript.rfind("\x1b[?2004l") > Some(on), "and to stop");
+    assert_eq!(world.runs(), 0);
+}
+
+#[test]
+fn whoever_was_asked_sees_the_plan_and_says_yes() {
+    let world = willing();
+    for (more, answer) in [(&[][..], ""), (&["--quiet"], "n"), (&["--json"], "no")] {
+        let args = ["up", "-e", "staging", "-u", "steve"].into_iter().chain(more.iter().copied());
+        let mut terminal = world.quill_admin(args).terminal();
+        terminal.expect("Enter takes it").type_line("staff");
+        terminal.expect("steve to staff").expect("image ").expect("Run it? [y/N]").type_line(answer);
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 130, "{}", ended.text());
+        assert!(ended.text().contains("not confirmed; nothing was started"), "{}", ended.text());
+    }
+    // A yes that comes before the question does not count, and neither does anything else.
+    let mut terminal = world.quill_admin(["up", "-e", "staging", "-u", "steve"]).terminal();
+    terminal.expect("Enter takes it").type_text("staff\ry\ry\r");
+    terminal.expect("was not taken").expect("Run it? [y/N]").type_line("yusuf");
+    terminal.expect("answer with y or n").expect("Run it? [y/N]").enter();
+    assert_eq!(terminal.wait().code(), 130);
+    assert_eq!(world.runs(), 0);
+
+    let mut terminal = world.quill_admin(["up", "-e", "staging", "-u", "steve"]).terminal();
+    terminal.expect("Enter takes it").down().enter();
+    terminal.expect("Run it? [y/N]").type_line("Y");
+    assert_eq!(terminal.wait().code(), 0);
+    assert_eq!(world.runs(), 1);
+    // Whoever knows says so at once.
+    let mut terminal = world.quill_admin(["up", "-e", "staging", "-u", "steve", "-y"]).terminal();
+    terminal.expect("Enter takes it").down().enter();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 0, "{}", ended.text());
+    assert!(!ended.text().contains("Run it?"), "{}", ended.text());
+    // Nothing was asked, so nothing is; and looking changes nothing.
+    for args in [&["up", "-e", "staging", "-u", "steve", "-p", "staff"][..], &["show-user", "-e", "staging"]]
+    {
+        let mut terminal = world.quill_admin(args.iter().copied()).terminal();
+        if args[0] == "show-user" {
+            terminal.expect("Username").type_line("steve");
+        }
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 0, "{}", ended.text());
+        assert!(!ended.text().contains("Run it?"), "{}", ended.text());
+    }
+    assert_eq!(world.runs(), 4);
+}
+
+#[test]
+fn on_this_machine_too_a_person_says_yes() {
+    let home = Home::with_environments();
+    let mut terminal = home.quill_admin(["show-user", "-e", "local"]).terminal();
+    terminal.expect("Username").type_line("steve");
+    assert_eq!(terminal.wait().code(), 10);
+    let mut terminal = home.quill_admin(["ar", "-e", "local", "-u", "steve"]).terminal();
+    terminal.expect("Enter takes it").down().enter();
+    terminal.expect("give steve the role").expect("Run it? [y/N]").enter();
+    assert_eq!(terminal.wait().code(), 130);
+    let history = home.quill_admin(["history", "-e", "local", "--json"]).output().exits(0).json();
+    assert_eq!(history["runs"].as_array().map(Vec::len), Some(1), "{history:#}");
+}
+
+#[test]
+fn a_password_that_is_typed_too_early_is_not_shown() {
+    let world = World::empty();
+    for early in [format!("s@example.org\r{PASSWORD}\r"), format!("s@example.org\r{}", pasted(PASSWORD))] {
+        let args = ["cs", "-e", "staging", "-u", "steve"];
+        let mut terminal = world.quill_admin(args).terminal();
+        terminal.expect("Email").type_text(&early);
+        terminal.expect("was not taken").expect("Password (hidden)").type_line(PASSWORD);
+        // In the moment in which this question appears, and before.
+        terminal.type_line(PASSWORD);
+        terminal.expect("Password, again").type_text("\x1b");
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 130, "{}", ended.text());
+        assert!(!ended.transcript.contains("horse"), "{}", ended.text());
+    }
+}
+
+#[test]
+fn a_held_key_ends_no_question_and_closing_the_terminal_does() {
+    let world = willing();
+    let mut terminal = world.quill_admin(["up", "-e", "staging", "-u", "steve"]).terminal();
+    terminal.expect("Enter takes it");
+    for _ in 0..20 {
+        terminal.enter();
+    }
+    terminal.expect("nothing is chosen yet").ctrl_d();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 2, "{}", ended.text());
+    assert!(ended.text().contains("the terminal was closed at a question"), "{}", ended.text());
+    assert_eq!(world.runs(), 0);
 }

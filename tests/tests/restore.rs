@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use cloud_emulator::{Emulator, Fault, FaultAction, ServiceOutcome};
 use insta::{allow_duplicates, assert_snapshot};
-use quill_admin_e2e::workshop::{REPOSITORY, Workshop};
-use quill_admin_e2e::{Finished as _, JOB, redact};
+use quill_admin_e2e::clinic::SERVICE;
+use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::{Finished as _, JOB, REPOSITORY, redact, wait_until};
 use quill_admin_testkit::docker::{docker_command, run};
 use quill_admin_testkit::home::{Output, Run};
 use quill_admin_testkit::{needs_builder_image, needs_docker, needs_registry, registry};
 use serde_json::{Value, json};
 
-const SERVICE: &str = "projects/quill-medical-staging/locations/europe-west2/services/quill-backend-staging";
 /// The repository of the backend's image, in the registry.
 const BACKEND: &str = "quill-medical-staging/quill/backend";
 /// The label that every admin image has.
@@ -431,7 +431,7 @@ fn a_base_image_or_an_engine_that_is_not_there() {
         .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
         .output()
         .exits(29);
-    assert!(refused.stderr.contains(" next: start it with"), "{refused}");
+    assert!(refused.stderr.contains(" next: start what serves it"), "{refused}");
     assert_eq!(changes(&workshop), 0);
 }
 
@@ -670,10 +670,30 @@ fn ctrl_c_while_the_change_is_on_its_way_is_told_with_its_answer() {
     wait_until("the change is sent", || changes(&workshop) == 1);
     assert_ne!(deployed(&workshop), backend, "it is on its way");
     terminal.ctrl_c();
+    // It is said why nothing seems to happen, and what can be done about that.
+    terminal.expect("waiting for its answer").expect("Ctrl-C again leaves at once");
+    // The change is made: what follows would only be looked at.
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
     assert!(ended.text().contains("Cloud Run goes on without this program"), "{}", ended.text());
+    assert!(ended.text().contains("restore-backend --env staging --dry-run"), "{}", ended.text());
     assert_eq!(deployed(&workshop), backend);
+}
+
+#[test]
+fn a_second_ctrl_c_leaves_a_change_that_is_on_its_way() {
+    let workshop = workshop!();
+    let _ = incident(&workshop);
+    let fault = fault_of(FaultAction::Delay(30_000)).method("PATCH");
+    workshop.world.emulator.set_faults([fault]);
+    let mut terminal = restore(&workshop, []).terminal();
+    wait_until("the change is sent", || changes(&workshop) == 1);
+    terminal.ctrl_c();
+    terminal.expect("Ctrl-C again leaves at once").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 27, "{}", ended.text());
+    assert!(ended.text().contains("whether it was made is not known"), "{}", ended.text());
+    assert!(ended.text().contains("restore-backend --env staging --dry-run"), "{}", ended.text());
 }
 
 #[test]
@@ -726,6 +746,19 @@ fn trouble_while_waiting_does_not_end_it() {
 }
 
 #[test]
+fn a_sign_in_that_is_refused_for_a_moment_while_waiting_does_not_end_it() {
+    let workshop = workshop!();
+    let backend = incident(&workshop);
+    let outcome = ServiceOutcome::ReadyAfter(Duration::from_secs(3));
+    workshop.world.emulator.set_service_outcome(SERVICE, outcome);
+    let fault = fault_of(FaultAction::status(401, "no such token")).method("GET").after(2).times(2);
+    workshop.world.emulator.set_faults([fault]);
+    let waited = restore(&workshop, []).output().exits(0);
+    assert!(waited.stderr.contains("trying again"), "{waited}");
+    assert_eq!((deployed(&workshop), changes(&workshop)), (backend, 1));
+}
+
+#[test]
 fn contact_that_is_lost_while_waiting_is_no_failure_of_the_change() {
     for (action, code) in [(403, "denied"), (401, "no such token")] {
         let workshop = workshop!();
@@ -767,13 +800,5 @@ fn an_answer_that_is_lost_is_looked_after() {
             assert_ne!(deployed(&workshop), backend);
         }
         assert_eq!(changes(&workshop), 1, "{action:?}: it is never sent twice");
-    }
-}
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(std::time::Instant::now() < deadline, "not within half a minute: {what}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }

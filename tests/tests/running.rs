@@ -1,10 +1,11 @@
 //! What is looked at before a run, who has to confirm it, and that it is started once whatever
 //! happens to the answer.
 
-use cloud_emulator::{Fault, FaultAction, Script, Step};
+use cloud_emulator::{Emulator, Fault, FaultAction, Script, Step};
 use insta::assert_snapshot;
-use quill_admin_e2e::{Finished as _, JOB, World};
+use quill_admin_e2e::{Finished as _, JOB, World, wait_until};
 use quill_admin_testkit::home::{Output, Run};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 const ADD_ROLE: [&str; 7] = ["add-role", "-e", "staging", "-u", "steve", "-r", "Clinician"];
@@ -14,7 +15,7 @@ fn world() -> World {
 }
 
 /// A task that does nothing and says so.
-fn done() -> Script {
+pub(crate) fn done() -> Script {
     let result = json!({
         "severity": "INFO",
         "message": "done",
@@ -37,7 +38,7 @@ fn add_role(world: &World, more: &[&str]) -> Run {
 }
 
 /// Changes the world's job.
-fn change_job(world: &World, change: impl FnOnce(&mut Value)) {
+pub(crate) fn change_job(world: &World, change: impl FnOnce(&mut Value)) {
     let mut job = world.job().expect("the world has a job");
     change(&mut job);
     world.emulator.put_job(JOB, job).expect("a valid job");
@@ -143,7 +144,7 @@ fn only_an_image_that_build_has_deployed_is_run() {
     change_job(&world, |job| job["annotations"]["admin.quill-medical.org/contract"] = json!("0"));
     let refused = add_role(&world, &[]).output().exits(17);
     assert_snapshot!(errors(&refused), @r"
-    error: the job's image speaks contract version 0, this program version 1; nothing was started
+    error: the job's image speaks contract version 0, this program contract versions 1 to 2; nothing was started
      next: deploy a newer image with: quill-admin build --env staging
      next: look closer with: quill-admin doctor --env staging --only job-image
     ");
@@ -311,4 +312,226 @@ fn ctrl_c_asks_what_it_is_for() {
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
     assert!(ended.text().contains("the task goes on without this program"), "{}", ended.text());
+}
+
+#[test]
+fn ctrl_c_while_the_task_is_being_started_takes_effect_with_the_answer() {
+    let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::Delay(2000)).times(1)]);
+    let mut terminal = add_role(&world, &[]).terminal();
+    let runs = || world.emulator.calls().iter().filter(|call| call.path.ends_with(":run")).count();
+    wait_until("it is sent", || runs() == 1);
+    terminal.ctrl_c();
+    terminal.expect("waiting for its answer").expect("Ctrl-C again leaves at once");
+    terminal.expect("execution quill-admin-staging-").expect("[w/d/c]").type_line("d");
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    assert!(ended.text().contains("the task goes on without this program"), "{}", ended.text());
+    assert_eq!(executions(&world), 1);
+
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::Delay(30_000)).times(1)]);
+    let mut terminal = add_role(&world, &[]).terminal();
+    wait_until("it is sent", || runs() == 2);
+    terminal.ctrl_c();
+    terminal.expect("Ctrl-C again leaves at once").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 27, "{}", ended.text());
+    assert!(ended.text().contains("may or may not have been started"), "{}", ended.text());
+    assert!(ended.text().contains("see what the database holds"), "{}", ended.text());
+}
+
+/// What had to wait with Ctrl-C is not started once it is known that nothing was.
+#[test]
+fn ctrl_c_while_a_start_is_sent_that_comes_to_nothing_starts_nothing() {
+    for (code, told) in [(409, "changed in between"), (503, "try later")] {
+        let world = world();
+        world.emulator.set_faults([
+            Fault::new("*:run", FaultAction::Delay(2000)).times(1),
+            Fault::new("*:run", FaultAction::status(code, told)).times(1),
+        ]);
+        let mut terminal = add_role(&world, &[]).terminal();
+        wait_until("it is sent", || world.runs() == 1);
+        terminal.ctrl_c();
+        terminal.expect("waiting for its answer");
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 130, "{code}: {}", ended.text());
+        assert!(ended.text().contains("interrupted; nothing was started"), "{code}: {}", ended.text());
+        assert_eq!((world.runs(), executions(&world)), (1, 0), "{code}: {}", ended.text());
+    }
+}
+
+#[test]
+fn a_program_that_is_ended_while_it_starts_a_task_names_it() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
+        world.emulator.set_faults([Fault::new("*:run", FaultAction::Delay(2000)).times(1)]);
+        let mut terminal = add_role(&world, &[]).terminal();
+        wait_until("it is sent", || world.runs() == 1);
+        let process = Pid::from_raw(i32::try_from(terminal.id()).expect("a process id")).expect("not 0");
+        kill_process(process, signal).expect("sent");
+        terminal.expect("waiting for its answer");
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 130, "{}", ended.text());
+        assert!(ended.text().contains("as execution quill-admin-staging-"), "{}", ended.text());
+        assert_eq!(executions(&world), 1);
+    }
+}
+
+#[test]
+fn ctrl_c_while_the_result_is_read_does_not_say_that_the_task_runs() {
+    // As long as reads are refused, the result is waited for.
+    let world = World::scripted_in(
+        Emulator::builder().log_tails_per_project(0),
+        Script::new([Step::log("one"), Step::Exit(0)]),
+    );
+    let refused = FaultAction::status(429, "quota");
+    world.emulator.set_faults([Fault::new("*/entries:list", refused)]);
+    let mut terminal = add_role(&world, &[]).terminal();
+    terminal.expect("execution quill-admin-staging-").expect("reading the result").ctrl_c();
+    let ended = terminal.wait();
+    let text = ended.text();
+    assert_eq!(ended.code(), 130, "{text}");
+    assert!(text.contains("the execution is over, its result was not read to its end"), "{text}");
+    assert!(text.contains("next: see how it ended: quill-admin attach quill-admin-staging-"), "{text}");
+    for untrue in ["still running", "goes on", "quill-admin cancel"] {
+        assert!(!text.contains(untrue), "{untrue}: {text}");
+    }
+    // The same of one that is looked at when it is long over.
+    let (_, attach) = text.split_once("quill-admin attach ").expect("it says how");
+    let id = attach.split_whitespace().next().expect("a name");
+    let mut terminal = world.quill_admin(["attach", id]).terminal();
+    terminal.expect("reading the result").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    assert!(ended.text().contains("the execution is over"), "{}", ended.text());
+}
+
+#[test]
+fn a_job_of_several_tasks_makes_the_change_once() {
+    let world = world();
+    change_job(&world, |job| job["template"]["taskCount"] = json!(3));
+    let _ = add_role(&world, &[]).output().exits(0);
+    let run =
+        world.emulator.calls().into_iter().find(|call| call.path.ends_with(":run")).expect("it was run");
+    assert_eq!(run.body["overrides"]["taskCount"], 1);
+    let executions = world.emulator.executions(JOB);
+    assert_eq!(executions.len(), 1);
+    assert_eq!(executions[0]["taskCount"], 1);
+    // What is checked without starting anything is what would be sent.
+    let _ = add_role(&world, &["--dry-run"]).output().exits(0);
+    let checked = world.emulator.calls().into_iter().rev().find(|call| call.path.ends_with(":run"));
+    let body = checked.expect("it was checked").body;
+    assert_eq!((&body["validateOnly"], &body["overrides"]["taskCount"]), (&json!(true), &json!(1)));
+}
+
+#[test]
+fn whatever_was_agreed_to_is_what_runs() {
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 6] = [
+        ("(command)", |job| job["template"]["template"]["containers"][0]["command"] = json!(["/other"])),
+        ("tasks: 1 → 4", |job| job["template"]["taskCount"] = json!(4)),
+        ("service account: ", |job| job["template"]["template"]["serviceAccount"] = json!("a@b.example")),
+        ("variable AUTH_DB_HOST: a text", |job| {
+            job["template"]["template"]["containers"][0]["env"] =
+                json!([{"name": "AUTH_DB_HOST", "value": "planted-10.9.9.9"}]);
+        }),
+        ("network", |job| job["template"]["template"]["vpcAccess"] = json!({"egress": "ALL_TRAFFIC"})),
+        ("max retries: 0 → 2", |job| job["template"]["template"]["maxRetries"] = json!(2)),
+    ];
+    for (told, change) in changes {
+        let world = world();
+        world.emulator.set_faults([Fault::new("*:run", FaultAction::Delay(700)).times(1)]);
+        let running = std::thread::scope(|scope| {
+            let running = scope.spawn(|| add_role(&world, &[]).output());
+            wait_for_run(&world);
+            change_job(&world, change);
+            running.join().expect("it ends")
+        });
+        let refused = running.exits(23);
+        let errors = errors(&refused);
+        assert!(errors.contains("somebody changed the job") && errors.contains(told), "{told}: {refused}");
+        assert!(!errors.contains("planted"), "{refused}");
+        assert_eq!(executions(&world), 0, "{told}");
+    }
+}
+
+/// Whether a run gives its job a new etag is not known of Cloud Run.
+#[test]
+fn twenty_people_on_one_job_all_get_through() {
+    for changes in [false, true] {
+        let world = World::scripted_in(Emulator::builder().run_changes_etag(changes), done());
+        let outputs: Vec<Output> = std::thread::scope(|scope| {
+            let running: Vec<_> = (0..20).map(|_| scope.spawn(|| add_role(&world, &[]).output())).collect();
+            running.into_iter().map(|one| one.join().expect("it ends")).collect()
+        });
+        for output in outputs {
+            let _ = output.exits(0);
+        }
+        assert_eq!(executions(&world), 20, "each was started once; new etag with every run: {changes}");
+    }
+}
+
+#[test]
+fn who_waits_for_others_can_leave() {
+    let world = world();
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::status(409, "changed in between"))]);
+    let mut terminal = add_role(&world, &[]).terminal();
+    terminal.expect("trying again").ctrl_c();
+    let left = terminal.wait();
+    assert_eq!(left.code(), 130, "{}", left.text());
+    assert!(left.text().contains("nothing was started"), "{}", left.text());
+    assert_eq!(executions(&world), 0);
+}
+
+#[test]
+fn an_outage_that_started_nothing_is_not_unknown() {
+    let world = world();
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::status(503, "try later"))]);
+    let failed = add_role(&world, &[]).output().exits(23);
+    assert!(errors(&failed).contains("nothing was started"), "{failed}");
+    assert_eq!((world.runs(), executions(&world)), (2, 0));
+}
+
+#[test]
+fn executions_that_may_not_be_listed_are_not_said_to_be_anothers() {
+    let world = world();
+    world.emulator.deny_permissions(["run.executions.list"]);
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::ResetAfter).times(1)]);
+    let unknown = add_role(&world, &[]).output().exits(27);
+    let errors = errors(&unknown);
+    assert!(errors.contains("could not be seen") && errors.contains("run.executions.list"), "{unknown}");
+    assert!(!errors.contains("not by this request"), "{unknown}");
+    assert_eq!((world.runs(), executions(&world)), (1, 1), "it was not sent again");
+}
+
+#[test]
+fn a_service_that_asks_to_come_back_later_is_asked_again_then() {
+    let later = |path: &str| {
+        let (code, status, message) = (429, None, "slow down".to_owned());
+        let action = FaultAction::Status { code, status, message, retry_after: Some("1".to_owned()) };
+        Fault::new(path.to_owned(), action).times(1)
+    };
+    let world = world();
+    world.emulator.set_faults([later("*/jobs/quill-admin-staging"), later("*:run")]);
+    let _ = add_role(&world, &[]).output().exits(0);
+    assert_eq!(executions(&world), 1);
+
+    let world = self::world();
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::status(429, "quota exceeded"))]);
+    let refused = add_role(&world, &[]).output().exits(24);
+    assert!(errors(&refused).contains("next: the quota is shared"), "{refused}");
+    assert_eq!(executions(&world), 0);
+}
+
+#[test]
+fn an_answer_that_is_no_json_is_no_answer() {
+    let world = world();
+    world.emulator.set_faults([Fault::new("*/jobs/quill-admin-staging", FaultAction::Garble).times(1)]);
+    let _ = add_role(&world, &[]).output().exits(0);
+
+    // To a run it may have been carried out, and was: it is found, and not sent again.
+    let world = self::world();
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::Garble).times(1)]);
+    let _ = add_role(&world, &[]).output().exits(0);
+    assert_eq!((world.runs(), executions(&world)), (1, 1));
 }

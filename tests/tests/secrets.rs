@@ -1,13 +1,19 @@
 //! A planted password, and everything it must not be found in.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
-use cloud_emulator::{Fault, FaultAction, Script, Step};
-use quill_admin_e2e::{Finished as _, TOKEN, World};
-use quill_admin_testkit::home::Output;
+use cloud_emulator::{Fault, FaultAction, RecordedCall, Script, Step};
+use quill_admin_e2e::{Finished as _, TOKEN, World, wait_until};
+use quill_admin_testkit::home::{Home, Output};
 use quill_admin_testkit::postgres::{Database, Generation};
+use quill_admin_testkit::{bin, skip};
 
 use crate::endings::result;
 
@@ -44,8 +50,9 @@ fn assert_not_in_files(world: &World) {
 #[test]
 fn the_password_is_nowhere_on_the_way_to_a_real_database() {
     let world = World::with_database(Database::create(Generation::August2026));
+    let mut outputs = String::new();
     for more in [&[][..], &["-v"], &["--json"], &["--json", "-v"], &["--quiet"]] {
-        plant(&world, "staging", more);
+        outputs.push_str(&plant(&world, "staging", more).to_string());
     }
     // Refusals must not quote it either.
     for more in [&["--email", "x"][..], &["-e", "nowhere"]] {
@@ -58,9 +65,33 @@ fn the_password_is_nowhere_on_the_way_to_a_real_database() {
     let recorded: Vec<String> = calls.iter().map(|call| format!("{call:?}")).collect();
     assert_clean("a request", &recorded.join("\n"));
     assert!(recorded.join("").contains("$argon2id$v=19$m=65536,t=3,p=4$"), "the hash travels");
+    // So does the key that the result is proven with: in the request and the execution, and nowhere else.
+    let keys = proof_keys(&calls);
+    assert_eq!(keys.len(), 5, "a new one for every run");
+    for key in &keys {
+        let with: Vec<&str> = calls
+            .iter()
+            .filter(|call| format!("{call:?}").contains(key.as_str()))
+            .map(|call| call.path.as_str())
+            .collect();
+        assert!(with.iter().all(|path| path.ends_with(":run")), "{with:?}");
+        assert!(!outputs.contains(key.as_str()), "the key is in the output");
+        assert_eq!(world.home.files_with(key), Vec::<PathBuf>::new());
+    }
+    let mut logs = calls.iter().filter(|call| call.path.ends_with("entries:list"));
+    assert!(!logs.any(|call| format!("{call:?}").contains("ADMIN_PROOF_KEY")));
     assert_clean("the database", &format!("{:?}", world.database().contents()));
     assert_clean("the database server's log", &world.database().server_log());
     assert_not_in_files(&world);
+}
+
+/// The keys that were sent along with runs.
+fn proof_keys(calls: &[RecordedCall]) -> BTreeSet<String> {
+    let runs = calls.iter().filter(|call| call.path.ends_with(":run"));
+    let env = |call: &RecordedCall| call.body["overrides"]["containerOverrides"][0]["env"].clone();
+    let variables = runs.flat_map(|call| env(call).as_array().cloned().unwrap_or_default());
+    let keys = variables.filter(|variable| variable["name"] == "ADMIN_PROOF_KEY");
+    keys.map(|variable| variable["value"].as_str().expect("a text").to_owned()).collect()
 }
 
 #[test]
@@ -109,12 +140,22 @@ fn a_generated_password_is_shown_exactly_once() {
     assert_eq!(format!("{}{}", made.stdout, made.stderr).matches(line.trim()).count(), 1);
 }
 
+/// Leaves a test that only root can make: nobody else may read the memory of a process that asked for that,
+/// or start one as another user.
+macro_rules! needs_root {
+    () => {
+        if !rustix::process::geteuid().is_root() {
+            skip!("root", "only root may look into a process whose memory is private");
+        }
+    };
+}
+
 /// Everything of a running process that others may come to see: its arguments, its environment, and the
 /// memory that would be in a core dump.
 fn whole_process(id: u32) -> Vec<(String, Vec<u8>)> {
-    let file = |name: &str| fs::read(format!("/proc/{id}/{name}")).expect("a process of this user");
+    let file = |name: &str| fs::read(format!("/proc/{id}/{name}")).expect("root may");
     let maps = String::from_utf8(file("maps")).expect("text");
-    let memory = fs::File::open(format!("/proc/{id}/mem")).expect("a process of this user");
+    let memory = fs::File::open(format!("/proc/{id}/mem")).expect("root may");
     let mut parts =
         vec![("arguments".to_owned(), file("cmdline")), ("environment".to_owned(), file("environ"))];
     for line in maps.lines() {
@@ -138,11 +179,13 @@ fn contains(bytes: &[u8], needle: &str) -> bool {
 
 #[test]
 fn while_a_task_runs_the_password_is_nowhere_in_the_process() {
+    needs_root!();
     let world = World::scripted(Script::new([Step::Forever]));
     let args = ["create-superadmin", "-e", "staging", "-u", "planted-name-Rt5", "--email", "s@example.org"];
     let mut terminal = world.quill_admin(args).terminal();
     terminal.expect("Password").type_hidden(PLANTED);
     terminal.expect("again").type_hidden(PLANTED);
+    terminal.expect("Run it?").type_line("y");
     terminal.expect("running");
     let parts = whole_process(terminal.id());
     assert!(parts.iter().any(|(_, bytes)| contains(bytes, "planted-name-Rt5")), "the search sees into it");
@@ -155,6 +198,123 @@ fn while_a_task_runs_the_password_is_nowhere_in_the_process() {
     terminal.ctrl_c();
     terminal.expect("[w/d/c]").type_line("d");
     assert_eq!(terminal.wait().code(), 130);
+}
+
+/// A process that is ended with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_piped_password_and_what_was_made_of_it_to_judge_it_are_nowhere_in_the_process() {
+    // In small letters: the copies that are made to judge it are, too.
+    const PIPED: &str = "planted zq7 walrus teapot wx4 glacier";
+    needs_root!();
+    let world = World::scripted(Script::new([Step::Forever]));
+    let args = [
+        "create-superadmin",
+        "-e",
+        "staging",
+        "-u",
+        "planted-name-rt5",
+        "--email",
+        "s@example.org",
+        "--password-stdin",
+    ];
+    let mut command = world.quill_admin(args).command();
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut process = Running(command.spawn().expect("started"));
+    process.0.stdin.take().expect("a pipe").write_all(PIPED.as_bytes()).expect("taken");
+    wait_until("the job is started", || world.runs() == 1);
+
+    let parts = whole_process(process.0.id());
+    assert!(parts.iter().any(|(_, bytes)| contains(bytes, "planted-name-rt5")), "the search sees into it");
+    let reversed = |text: &str| text.chars().rev().collect::<String>();
+    // As text, and as one number for each character.
+    let wide = |text: &str| text.chars().flat_map(|c| u32::from(c).to_ne_bytes()).collect::<Vec<u8>>();
+    for planted in [PIPED, "zq7 walrus", "teapot wx4"] {
+        for needle in [planted.to_owned(), reversed(planted)] {
+            for bytes in [needle.clone().into_bytes(), wide(&needle)] {
+                let has = |part: &[u8]| part.windows(bytes.len()).any(|window| window == bytes);
+                let found: Vec<&String> =
+                    parts.iter().filter(|(_, part)| has(part)).map(|(name, _)| name).collect();
+                assert_eq!(found, Vec::<&String>::new(), "{needle}");
+            }
+        }
+    }
+}
+
+/// An ordinary user, who owns nothing that the tests use.
+const SOMEBODY: u32 = 65_534;
+
+/// Whether that user may see the environment of a process of theirs.
+fn may_look_into(process: &Running) -> bool {
+    let file = format!("/proc/{}/environ", process.0.id());
+    let looked = Command::new("cat").arg(&file).uid(SOMEBODY).gid(SOMEBODY).output().expect("started");
+    let owner = fs::metadata(&file).expect("it runs").uid();
+    assert_eq!(owner == SOMEBODY, looked.status.success(), "{owner}: {looked:?}");
+    looked.status.success()
+}
+
+/// Starts a program as that user.
+fn started(mut command: Command) -> Running {
+    command.uid(SOMEBODY).gid(SOMEBODY).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Running(command.spawn().expect("started"))
+}
+
+/// A copy of a program that everybody may run.
+fn copied(home: &Home, program: &Path) -> PathBuf {
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).expect("changed");
+    let copy = home.work().join(program.file_name().expect("a name"));
+    fs::copy(program, &copy).expect("copied");
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("changed");
+    copy
+}
+
+#[test]
+fn no_process_of_the_same_user_may_read_the_laptops_program() {
+    needs_root!();
+    let world = World::scripted(Script::new([Step::Forever]));
+    let copy = copied(&world.home, bin::quill_admin());
+    // Of other programs everything can be seen.
+    assert!(may_look_into(&started(world.home.run("sleep").arg("60").command())));
+    let run = world.home.run(copy).args(["show-user", "-e", "staging", "-u", "steve", "--config"]);
+    let process = started(run.arg("environments.yaml").command());
+    wait_until("the job is started", || world.runs() == 1);
+    assert!(!may_look_into(&process));
+}
+
+#[test]
+fn no_process_of_the_same_user_may_read_the_containers_program() {
+    needs_root!();
+    let home = Home::new();
+    let copy = copied(&home, bin::executor());
+    // A database that never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = silent.local_addr().expect("an address").port().to_string();
+    let run = [
+        ("ADMIN_ACTION", "check"),
+        ("AUTH_DB_HOST", "127.0.0.1"),
+        ("AUTH_DB_PORT", port.as_str()),
+        ("AUTH_DB_NAME", "quill_auth"),
+        ("AUTH_DB_USER", "quill"),
+        ("AUTH_DB_PASSWORD", "planted-database-Hn3"),
+    ]
+    .into_iter()
+    .fold(home.run(copy), |run, (name, value)| run.env(name, value));
+    let process = started(run.command());
+    silent.set_nonblocking(true).expect("set");
+    let mut connection = None;
+    wait_until("it connects", || {
+        connection = silent.accept().ok();
+        connection.is_some()
+    });
+    assert!(!may_look_into(&process));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use cloud_emulator::{Fault, FaultAction, Script, Step};
 use insta::assert_snapshot;
 use quill_admin_e2e::{Finished as _, JOB, PROJECT, TAIL, TOKEN, World};
 use quill_admin_testkit::home::{Home, Run};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 /// What is in every file of credentials, and nowhere else.
@@ -535,6 +536,7 @@ fn who_lacks_permissions_is_told_the_roles() {
       "permissions": null,
       "project": "quill-medical-staging",
       "region": "europe-west2",
+      "settings": null,
       "sign_in": "gcloud auth login"
     }
     "#);
@@ -662,6 +664,28 @@ mod login {
         assert_eq!(ended.code(), 130, "{}", ended.transcript);
         assert!(ended.text().contains("interrupted; the sign-in is as it was"), "{}", ended.text());
         assert_eq!(world.home.read("calls"), "stopped\n");
+    }
+
+    /// What gcloud has done by the time it ends is told.
+    #[test]
+    fn ctrl_c_that_comes_too_late_for_gcloud_is_no_untouched_sign_in() {
+        let world = World::signed_in(Script::default());
+        gcloud(&world.home, "trap 'sleep 0.5; exit 0' INT; echo waiting; while :; do sleep 0.1; done");
+        let mut terminal = quill_admin(&world, ["login"]).terminal();
+        terminal.expect("waiting").ctrl_c();
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 0, "{}", ended.transcript);
+
+        // A signal for this program alone: gcloud does not know of it, and is killed.
+        gcloud(&world.home, "echo waiting; exec sleep 600");
+        let mut terminal = quill_admin(&world, ["login"]).terminal();
+        terminal.expect("waiting");
+        let process = Pid::from_raw(i32::try_from(terminal.id()).expect("a process id")).expect("not 0");
+        kill_process(process, Signal::TERM).expect("sent");
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 130, "{}", ended.transcript);
+        assert!(ended.text().contains("whether somebody was signed in is not known"), "{}", ended.text());
+        assert!(ended.text().contains("quill-admin whoami"), "{}", ended.text());
     }
 
     #[test]

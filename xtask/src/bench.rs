@@ -15,9 +15,12 @@ use anyhow::{Context, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use quill_admin_testkit::docker;
+use quill_admin_testkit::healthy::{Healthy, REGISTRY, SECRET, admin_image};
 use quill_admin_testkit::home::{Home, Run, environments};
+use quill_admin_testkit::http::Request;
 use quill_admin_testkit::postgres::{Database, Generation, installed};
 use quill_admin_testkit::registry::{self, Registry};
+use quill_admin_testkit::relay::Relay;
 use serde_json::{Value, json};
 use wait4::Wait4;
 
@@ -44,8 +47,13 @@ enum Subject {
     Local,
     /// What the CLI adds to what the cloud takes
     Overhead,
-    /// A whole run of a task that takes no time: time, CPU, memory, requests
+    /// A whole run of a task that takes no time: time, CPU, memory, requests, connections
     Run,
+    /// From the last answer to the request that starts the task, and to the exit of the program, at once and
+    /// with requests that take 100 ms
+    Answer,
+    /// From an execution's end to the exit of the program, at once and with requests that take 100 ms
+    End,
     /// From a log entry that can be read to its line on the terminal
     Log,
     /// `quill-admin doctor`: all checks of one environment, each request taking 100 ms
@@ -103,6 +111,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     }
     if wanted(Subject::Run) {
         findings.extend(whole_run()?);
+    }
+    if wanted(Subject::Answer) {
+        findings.extend(answer()?);
+    }
+    if wanted(Subject::End) {
+        findings.extend(end()?);
     }
     if wanted(Subject::Log) {
         findings.extend(log()?);
@@ -186,7 +200,14 @@ fn program(name: &str) -> anyhow::Result<PathBuf> {
 
 /// The CLI as just built, about to be run.
 fn quill_admin(home: &Home) -> anyhow::Result<Run> {
-    Ok(home.run(program("quill-admin")?).env("XDG_CACHE_HOME", run::bin_dir()?.join("test-cache")))
+    let run = home.run(program("quill-admin")?).env("XDG_CACHE_HOME", run::bin_dir()?.join("test-cache"));
+    Ok(run.env("QUILL_ADMIN_CONFIG", named(home)))
+}
+
+/// The environments file, to be named as in a pipeline: of one that is found somebody has to confirm first
+/// where its tasks go.
+fn named(home: &Home) -> PathBuf {
+    home.work().join("environments.yaml")
 }
 
 // --- help ---
@@ -309,13 +330,13 @@ const JOB: &str = "projects/quill-medical-bench/locations/europe-west2/jobs/quil
 fn overhead() -> anyhow::Result<Finding> {
     let database = Database::create(Generation::August2026);
     let emulator = Emulator::start()?;
-    emulator.put_job(&database)?;
+    emulator.put(&Healthy::new("bench", REGISTRY), Some(&database))?;
     database.execute(&format!(
         "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession,
              additional_competencies, removed_competencies, system_permissions)
          VALUES ('bench', 'bench@example.org', '{HASH}', true, false, 'patient', '[]', '[]', 'patient')"
     ));
-    let home = emulator.home()?;
+    let home = emulator.home(REGISTRY)?;
 
     let mut before_run = Vec::new();
     let mut after_end = Vec::new();
@@ -332,15 +353,7 @@ fn overhead() -> anyhow::Result<Finding> {
         let run = time_of(&calls, |path| path.ends_with(":run"))?;
         before_run.push(milliseconds(run.saturating_sub(time_of(&calls, |_| true)?)));
 
-        let executions = emulator.ask("GET", &format!("/v2/{JOB}/executions"), &Value::Null)?;
-        let completed = executions["executions"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|execution| execution["completionTime"].as_str()?.parse::<Timestamp>().ok())
-            .max()
-            .context("no execution is completed")?;
-        after_end.push(exit.duration_since(completed).as_secs_f64() * 1000.0);
+        after_end.push(exit.duration_since(emulator.completed()?).as_secs_f64() * 1000.0);
     }
     let together = before_run.iter().zip(&after_end).map(|(before, after)| before + after).collect();
     let (together, before, after) = (Sample::new(together), Sample::new(before_run), Sample::new(after_end));
@@ -353,14 +366,48 @@ fn overhead() -> anyhow::Result<Finding> {
     })
 }
 
+// --- from the end of an execution to that of the program ---
+
+fn end() -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for (delay, [median, longest]) in [
+        (Duration::ZERO, ["end to exit", "end to exit, the longest"]),
+        (REQUEST, ["end to exit, 100 ms a request", "end to exit, 100 ms a request, the longest"]),
+    ] {
+        let emulator = Emulator::start_with(&["--runner", "scripted", "--log-reads-per-minute", "100000"])?;
+        let home = emulator.home(REGISTRY)?;
+        let fault = json!([{"path": "*", "action": {"delay": delay.as_millis()}}]);
+        if !delay.is_zero() {
+            emulator.ask("PUT", "/emulator/faults", &fault)?;
+        }
+        let mut wait = 1000;
+        let sample = Sample::take(RUNS, || {
+            // It ends anywhere between two questions for the state.
+            wait += 170;
+            let lasting = json!({"wait": 1500 + wait % 1000});
+            emulator.put_scripted_job(&[lasting, result_line(0), json!({"exit": 0})])?;
+            let status = command(&home, &ADD_ROLE)?.stderr(Stdio::null()).status()?;
+            let exit = Timestamp::try_from(SystemTime::now())?;
+            ensure!(status.success(), "the run ended with {status}");
+            Ok(exit.duration_since(emulator.completed()?).as_secs_f64() * 1000.0)
+        })?;
+        let most = sample.0.last().copied().unwrap_or_default();
+        for (what, target, measured) in [(median, 300.0, sample.median()), (longest, 1000.0, most)] {
+            findings.push(Finding { what, unit: "ms", target, measured, note: sample.note() });
+        }
+    }
+    Ok(findings)
+}
+
 // --- a run of a task that takes no time ---
 
 fn whole_run() -> anyhow::Result<Vec<Finding>> {
     let emulator = Emulator::start_with(&["--runner", "scripted", "--log-reads-per-minute", "100000"])?;
     emulator.put_scripted_job(&[result_line(0), json!({"exit": 0})])?;
-    let home = emulator.home()?;
-    let (mut to_run, mut wall, mut cpu, mut memory, mut requests) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let home = emulator.home(REGISTRY)?;
+    let relay = emulator.counted(&home)?;
+    let (mut to_run, mut wall, mut cpu, mut memory, mut requests, mut connections) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RUNS {
         emulator.ask("DELETE", "/emulator/calls", &Value::Null)?;
         // The emulator's clock at the start: when it received this.
@@ -376,7 +423,10 @@ fn whole_run() -> anyhow::Result<Vec<Finding>> {
         let run = time_of(&calls, |path| path.ends_with(":run"))?;
         to_run.push(milliseconds(run.saturating_sub(time_of(&calls, |_| true)?)));
         #[expect(clippy::cast_precision_loss, reason = "a few")]
-        requests.push((calls.len() - 1) as f64);
+        {
+            requests.push((calls.len() - 1) as f64);
+            connections.push(relay.connections() as f64);
+        }
     }
     let finding = |what, unit, target, values: Vec<f64>| {
         let sample = Sample::new(values);
@@ -388,7 +438,68 @@ fn whole_run() -> anyhow::Result<Vec<Finding>> {
         finding("a run: CPU", "ms", 150.0, cpu),
         finding("a run: peak memory", "MiB", 40.0, memory),
         finding("a run: requests", "", 8.5, requests),
+        // One for all calls, and the live log's.
+        finding("a run: connections", "", 2.5, connections),
     ])
+}
+
+// --- from the last answer on ---
+
+fn answer() -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for (delay, [start, exit]) in [
+        (Duration::ZERO, ["last answer to RunJob", "last answer to exit, of a task of no time"]),
+        (
+            REQUEST,
+            [
+                "last answer to RunJob, 100 ms a request",
+                "last answer to exit, of a task of no time, 100 ms a request",
+            ],
+        ),
+    ] {
+        let emulator = Emulator::start_with(&["--runner", "scripted", "--log-reads-per-minute", "100000"])?;
+        emulator.put_scripted_job(&[result_line(0), json!({"exit": 0})])?;
+        let home = emulator.home(REGISTRY)?;
+        let fault = json!([{"path": "*", "action": {"delay": delay.as_millis()}}]);
+        if !delay.is_zero() {
+            emulator.ask("PUT", "/emulator/faults", &fault)?;
+        }
+        let (mut to_run, mut to_exit) = (Vec::new(), Vec::new());
+        for _ in 0..RUNS {
+            emulator.ask("DELETE", "/emulator/calls", &Value::Null)?;
+            let mut terminal = quill_admin(&home)?.args(["show-user", "--env", "bench"]).terminal();
+            terminal.expect("Username");
+            // As long as anybody needs to type a name, at least.
+            std::thread::sleep(Duration::from_millis(500));
+            // The emulator's clock at the answer: when it received this. It is asked for nothing.
+            let started = Instant::now();
+            let mark = std::thread::scope(|scope| {
+                let mark =
+                    scope.spawn(|| emulator.ask("GET", &format!("/v2/{JOB}/executions"), &Value::Null));
+                terminal.type_line("bench");
+                mark.join().map_err(|_| anyhow!("the emulator was not asked"))
+            });
+            mark??;
+            let ended = terminal.wait();
+            to_exit.push(milliseconds(started.elapsed()));
+            ensure!(ended.status.success(), "{}", ended.transcript);
+            let calls = emulator.calls()?;
+            let answered = time_of(&calls, |path| path.ends_with("/executions"))?;
+            to_run
+                .push(milliseconds(time_of(&calls, |path| path.ends_with(":run"))?.saturating_sub(answered)));
+        }
+        for (what, target, values) in [(start, 60.0, to_run), (exit, 300.0, to_exit)] {
+            let sample = Sample::new(values);
+            findings.push(Finding {
+                what,
+                unit: "ms",
+                target,
+                measured: sample.median(),
+                note: sample.note(),
+            });
+        }
+    }
+    Ok(findings)
 }
 
 const ADD_ROLE: [&str; 7] = ["add-role", "--env", "bench", "--username", "bench", "--role", "Clinician"];
@@ -401,6 +512,7 @@ fn command(home: &Home, args: &[&str]) -> anyhow::Result<Command> {
         .current_dir(home.work())
         .env_clear()
         .env("HOME", home.path())
+        .env("QUILL_ADMIN_CONFIG", named(home))
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     Ok(command)
@@ -408,7 +520,14 @@ fn command(home: &Home, args: &[&str]) -> anyhow::Result<Command> {
 
 /// The last line of a scripted task.
 fn result_line(exit_code: u8) -> Value {
-    let outcome = json!({"result": "failed", "failure": {"message": "measured"}});
+    let user = json!({
+        "username": "bench", "email": "bench@example.org", "permission": "patient",
+        "base_profession": "patient", "roles": [], "active": true, "totp_enabled": false
+    });
+    let outcome = match exit_code {
+        0 => json!({"result": "unchanged", "user": user, "changes": []}),
+        _ => json!({"result": "failed", "failure": {"message": "measured"}}),
+    };
     let line = json!({"quill_admin": {"contract": 1, "exit_code": exit_code, "outcome": outcome}});
     json!({"log": {"line": line.to_string()}})
 }
@@ -481,7 +600,7 @@ fn followed(tails: u32) -> anyhow::Result<FollowedRun> {
     steps.extend([result_line(1), json!({"exit": 1})]);
     emulator.put_scripted_job(&steps)?;
 
-    let home = emulator.home()?;
+    let home = emulator.home(REGISTRY)?;
     let started = Instant::now();
     let mut process = command(&home, &["show-user", "--env", "bench", "--username", "bench"])?
         .stderr(Stdio::piped())
@@ -516,6 +635,7 @@ fn followed(tails: u32) -> anyhow::Result<FollowedRun> {
 struct Emulator {
     process: Child,
     url: String,
+    control_token: String,
 }
 
 impl Emulator {
@@ -527,20 +647,35 @@ impl Emulator {
 
     fn start_with(args: &[&str]) -> anyhow::Result<Self> {
         let mut process = Command::new(program("cloud-emulator")?)
-            .args(["--listen", "127.0.0.1:0"])
+            // Also by the port of a relay.
+            .args(["--listen", "127.0.0.1:0", "--host", "127.0.0.1"])
             .args(args)
             .stdout(Stdio::piped())
             .spawn()
             .context("failed to start the emulator")?;
-        let mut url = String::new();
-        BufReader::new(process.stdout.take().context("no output")?).read_line(&mut url)?;
-        Ok(Self { process, url: url.trim().to_owned() })
+        let (mut url, mut token) = (String::new(), String::new());
+        let mut output = BufReader::new(process.stdout.take().context("no output")?);
+        output.read_line(&mut url)?;
+        output.read_line(&mut token)?;
+        Ok(Self { process, url: url.trim().to_owned(), control_token: token.trim().to_owned() })
     }
 
-    /// A home with an environment that is this emulator.
-    fn home(&self) -> anyhow::Result<Home> {
+    /// When the latest execution was completed.
+    fn completed(&self) -> anyhow::Result<Timestamp> {
+        let executions = self.ask("GET", &format!("/v2/{JOB}/executions"), &Value::Null)?;
+        executions["executions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|execution| execution["completionTime"].as_str()?.parse().ok())
+            .max()
+            .context("no execution is completed")
+    }
+
+    /// A home with an environment that is this emulator, with its images at a registry.
+    fn home(&self, registry: &str) -> anyhow::Result<Home> {
         let home = Home::new();
-        let environments = environments();
+        let environments = environments().replace("{region}-docker.pkg.dev", registry);
         let (before, _) =
             environments.split_once("environments:").context("environments.yaml has no environments")?;
         let environment = format!("bench: {{ project: {PROJECT}, endpoint: \"{}\" }}", self.url);
@@ -548,37 +683,28 @@ impl Emulator {
         Ok(home)
     }
 
-    fn put_job(&self, database: &Database) -> anyhow::Result<()> {
-        let secret = format!("/emulator/secrets/projects/{PROJECT}/secrets/auth-db-password");
+    /// Counts the connections of an environment that is this emulator.
+    fn counted(&self, home: &Home) -> anyhow::Result<Relay> {
+        let relay = Relay::to(self.url.strip_prefix("http://").context("the emulator printed no address")?);
+        home.write("environments.yaml", &home.read("environments.yaml").replace(&self.url, &relay.url()));
+        Ok(relay)
+    }
+
+    /// Puts an environment there; the job reaches the database, where there is one.
+    fn put(&self, healthy: &Healthy, database: Option<&Database>) -> anyhow::Result<()> {
+        for (path, what) in healthy.puts() {
+            self.ask("PUT", &path, &what)?;
+        }
+        let Some(database) = database else { return Ok(()) };
+        let secret = format!("/emulator/secrets/projects/{PROJECT}/secrets/{SECRET}");
         self.ask("PUT", &secret, &json!({"value": database.password}))?;
-        let value = |name: &str, value: &str| json!({"name": name, "value": value});
-        let secret = json!({"secretKeyRef": {"secret": "auth-db-password", "version": "latest"}});
-        self.put_job_with(&json!([
-            value("AUTH_DB_HOST", &database.host),
-            value("AUTH_DB_PORT", &database.port.to_string()),
-            value("AUTH_DB_NAME", &database.name),
-            value("AUTH_DB_USER", &database.user),
-            {"name": "AUTH_DB_PASSWORD", "valueSource": secret},
-        ]))
+        self.ask("PUT", &format!("/emulator/resources/{JOB}"), &healthy.job_on(database)).map(drop)
     }
 
     /// A job whose tasks do what these steps say.
     fn put_scripted_job(&self, steps: &[Value]) -> anyhow::Result<()> {
-        self.put_job_with(&json!([]))?;
+        self.put(&Healthy::new("bench", REGISTRY), None)?;
         self.ask("PUT", &format!("/emulator/scripts/{JOB}"), &json!({"steps": steps})).map(drop)
-    }
-
-    /// The job, as `build` leaves it.
-    fn put_job_with(&self, env: &Value) -> anyhow::Result<()> {
-        let digest = format!("sha256:{:064}", 0);
-        let annotations = json!({
-            "admin.quill-medical.org/image-digest": digest,
-            "admin.quill-medical.org/contract": "1",
-        });
-        let image = format!("europe-west2-docker.pkg.dev/{PROJECT}/quill/admin@{digest}");
-        let task = json!({"containers": [{"image": image, "env": env}], "maxRetries": 0, "timeout": "300s"});
-        let job = json!({"annotations": annotations, "template": {"taskCount": 1, "template": task}});
-        self.ask("PUT", &format!("/emulator/resources/{JOB}"), &job).map(drop)
     }
 
     /// The calls so far, in the order in which they came in.
@@ -587,91 +713,14 @@ impl Emulator {
         serde_json::from_value(calls["calls"].take()).context("no calls")
     }
 
-    /// Puts everything there that a healthy environment has; returns a home with it.
-    fn healthy(&self, registry: &Registry, address: &str) -> anyhow::Result<Home> {
-        const PLACE: &str = "projects/quill-medical-bench/locations/europe-west2";
-        let resource =
-            |name: &str, value: Value| self.ask("PUT", &format!("/emulator/resources/{name}"), &value);
-        let built = Timestamp::now().to_string();
-        let labels = json!({
-            "org.opencontainers.image.title": "quill-admin-executor",
-            "org.quill-medical.admin.contract": "1",
-        });
-        let image =
-            json!({"architecture": "amd64", "os": "linux", "created": built, "config": {"Labels": labels}});
-        let digest = registry.push(&format!("{PROJECT}/quill/admin"), "latest", &image);
-        let audit = json!({"service": "allServices", "auditLogConfigs": [{"logType": "DATA_WRITE"}]});
-        self.ask("PUT", &format!("/emulator/policies/{PROJECT}"), &json!({"auditConfigs": [audit]}))?;
-        self.ask("PUT", "/emulator/objects/quill-medical-terraform-state", &Value::Null)?;
-        let secret = format!("/emulator/secrets/projects/{PROJECT}/secrets/auth-db-password");
-        self.ask("PUT", &secret, &json!({"value": "bench"}))?;
-        resource(&format!("{PLACE}/repositories/quill"), json!({}))?;
-        let ip = json!({"type": "PRIVATE", "ipAddress": "10.0.0.3"});
-        let instance = json!({"databaseVersion": "POSTGRES_15", "ipAddresses": [ip]});
-        resource(&format!("projects/{PROJECT}/instances/quill-auth-bench"), instance)?;
-        let value = |name: &str, value: &str| json!({"name": name, "value": value});
-        let secret = json!({"secretKeyRef": {"secret": "auth-db-password", "version": "latest"}});
-        let job = json!({
-            "annotations": {
-                "admin.quill-medical.org/image-digest": digest,
-                "admin.quill-medical.org/contract": "1",
-            },
-            "template": {"taskCount": 1, "template": {
-                "containers": [{
-                    "image": format!("{address}/{PROJECT}/quill/admin@{digest}"),
-                    "env": [
-                        value("AUTH_DB_HOST", "10.0.0.3"),
-                        value("AUTH_DB_NAME", "quill_auth"),
-                        value("AUTH_DB_USER", "quill"),
-                        value("AUTH_DB_SSLMODE", "require"),
-                        {"name": "AUTH_DB_PASSWORD", "valueSource": secret},
-                    ],
-                }],
-                "maxRetries": 0,
-                "timeout": "300s",
-                "serviceAccount": format!("quill-admin-bench@{PROJECT}.iam.gserviceaccount.com"),
-                "vpcAccess": {"connector": "quill-vpc-cx-bench", "egress": "PRIVATE_RANGES_ONLY"},
-            }},
-        });
-        resource(JOB, job)?;
-        let service = format!("{PLACE}/services/quill-backend-bench");
-        let revision = format!("{service}/revisions/quill-backend-bench-00001-abc");
-        let backend = json!([{"image": format!("{address}/{PROJECT}/quill/backend@sha256:{:064}", 7)}]);
-        let ready = json!({"type": "Ready", "state": "CONDITION_SUCCEEDED"});
-        resource(&revision, json!({"containers": backend, "conditions": [ready], "createTime": built}))?;
-        let running = json!({
-            "template": {"containers": backend},
-            "latestCreatedRevision": revision,
-            "latestReadyRevision": revision,
-            "terminalCondition": ready,
-            "trafficStatuses": [{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}],
-        });
-        resource(&service, running)?;
-
-        let home = Home::new();
-        let environments = environments().replace("{region}-docker.pkg.dev", address);
-        let (before, _) =
-            environments.split_once("environments:").context("environments.yaml has no environments")?;
-        let environment = format!("bench: {{ project: {PROJECT}, endpoint: \"{}\" }}", self.url);
-        home.write("environments.yaml", &format!("{before}environments:\n  {environment}\n"));
-        Ok(home)
-    }
-
-    /// One request. HTTP/1.0, where the answer ends with the connection.
+    /// One request.
     fn ask(&self, method: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
         let address = self.url.strip_prefix("http://").context("the emulator printed no address")?;
-        let mut stream = TcpStream::connect(address)?;
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        write!(
-            stream,
-            "{method} {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("the emulator's answer breaks off")?;
-        ensure!(head.split(' ').nth(1) == Some("200"), "{method} {path}: {answer}");
-        Ok(serde_json::from_str(body)?)
+        let request = Request::new(method, path).header("Emulator-Token", &self.control_token);
+        let request = if body.is_null() { request } else { request.json(body) };
+        let answer = request.try_send(address)?;
+        ensure!(answer.status == 200, "{method} {path}: {answer:?}");
+        Ok(serde_json::from_str(&answer.body)?)
     }
 }
 
@@ -693,12 +742,16 @@ fn doctor() -> anyhow::Result<Vec<Finding>> {
     let registry = Registry::start();
     let slow = SlowRegistry::before(&registry)?;
     let emulator = Emulator::start_with(&["--runner", "scripted"])?;
-    let home = emulator.healthy(&registry, &slow.address)?;
+    let built = Timestamp::now().to_string();
+    let at = Healthy::new("bench", &slow.address);
+    let digest = registry.push(&at.admin_repository(), "latest", &admin_image(&built));
+    emulator.put(&Healthy { digest, built, ..at }, None)?;
+    let home = emulator.home(&slow.address)?;
+    let relay = emulator.counted(&home)?;
     let delay = json!([{"path": "*", "action": {"delay": REQUEST.as_millis()}}]);
     emulator.ask("PUT", "/emulator/faults", &delay)?;
 
-    let mut requests = Vec::new();
-    let mut reads = Vec::new();
+    let (mut requests, mut reads, mut connections) = (Vec::new(), Vec::new(), Vec::new());
     let wall = Sample::take(RUNS, || {
         emulator.ask("DELETE", "/emulator/calls", &Value::Null)?;
         let before = slow.requests.load(Ordering::SeqCst);
@@ -723,10 +776,12 @@ fn doctor() -> anyhow::Result<Vec<Finding>> {
         {
             requests.push((calls.len() + slow.requests.load(Ordering::SeqCst) - before) as f64);
             reads.push(calls.iter().filter(is_read).count() as f64);
+            connections.push(relay.connections() as f64);
         }
         Ok(milliseconds(took))
     })?;
-    let (requests, reads) = (Sample::new(requests), Sample::new(reads));
+    let (requests, reads, connections) =
+        (Sample::new(requests), Sample::new(reads), Sample::new(connections));
     let finding = |what, unit, target, sample: &Sample, measured| Finding {
         what,
         unit,
@@ -740,6 +795,7 @@ fn doctor() -> anyhow::Result<Vec<Finding>> {
         // At most 60, and 4.
         finding("doctor: requests, with those to the registry", "", 61.0, &requests, most(&requests)),
         finding("doctor: reads of the log", "", 5.0, &reads, most(&reads)),
+        finding("doctor: connections to Google Cloud", "", 1.5, &connections, most(&connections)),
     ])
 }
 
@@ -796,18 +852,8 @@ fn image() -> anyhow::Result<Vec<Finding>> {
     let registry = Registry::start();
     let _images = Images(registry.address());
     let emulator = Emulator::start()?;
-    let resource = |name: &str, resource: Value| {
-        emulator.ask("PUT", &format!("/emulator/resources/projects/{PROJECT}/{name}"), &resource)
-    };
-    resource("locations/europe-west2/repositories/quill", json!({}))?;
-    let address = json!({"type": "PRIVATE", "ipAddress": "10.0.0.3"});
-    resource("instances/quill-auth-bench", json!({"ipAddresses": [address]}))?;
-    let home = Home::new();
-    let environments = environments().replace("{region}-docker.pkg.dev", &registry.address());
-    let (before, _) =
-        environments.split_once("environments:").context("environments.yaml has no environments")?;
-    let environment = format!("bench: {{ project: {PROJECT}, endpoint: \"{}\" }}", emulator.url);
-    home.write("environments.yaml", &format!("{before}environments:\n  {environment}\n"));
+    emulator.put(&Healthy::new("bench", &registry.address()), None)?;
+    let home = emulator.home(&registry.address())?;
 
     let sources = home.work().join("sources");
     copy_sources(&sources)?;

@@ -17,6 +17,10 @@ use serde_json::Value;
 use crate::terraform::{self, Verdict};
 use crate::{docs, run};
 
+/// The package of tests that drive whole programs. They wait for most of their time, for containers, logs
+/// and answers, so that more of them run at once than there are cores.
+const END_TO_END: &str = "quill-admin-e2e";
+
 #[derive(Args)]
 pub(crate) struct Options {
     /// Run these layers only, such as clippy or e2e
@@ -152,14 +156,19 @@ fn layers() -> anyhow::Result<Vec<Layer>> {
             "clippy --release --workspace --no-default-features --all-targets --locked -- -D warnings",
         ),
         step("build", "build --release --workspace --all-targets --locked"),
-        step("unit", "test --release --workspace --lib --bins --locked"),
-        step("doc", "test --release --workspace --doc --locked"),
+        // A program of tests that fails hides no other.
+        step("unit", "test --release --workspace --lib --bins --locked --no-fail-fast"),
+        step("doc", "test --release --workspace --doc --locked --no-fail-fast"),
     ];
     for (package, tests) in integration_tests()? {
         let mut args: Vec<String> =
-            ["test", "--release", "--workspace", "--locked"].map(str::to_owned).to_vec();
+            ["test", "--release", "--workspace", "--locked", "--no-fail-fast"].map(str::to_owned).to_vec();
         for test in tests {
             args.extend(["--test".to_owned(), test]);
+        }
+        if package == END_TO_END {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from) * 2;
+            args.extend(["--".to_owned(), format!("--test-threads={threads}")]);
         }
         layers.push(Layer { name: layer_name(&package), step: Step::Cargo(args) });
     }

@@ -202,6 +202,15 @@ impl Run {
         })
     }
 
+    /// The same as a command of the standard library, for a test that starts it by itself: to look at it while
+    /// it runs, or as another user.
+    #[must_use]
+    pub fn command(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.program);
+        command.args(&self.args).env_clear().envs(&self.env).current_dir(&self.cwd);
+        command
+    }
+
     /// Runs it in a terminal.
     #[must_use]
     pub fn terminal(self) -> Terminal {

@@ -4,8 +4,12 @@
 //! - [`home`]: an empty home, and programs run in it with a cleared environment.
 //! - [`terminal`]: a program in a terminal, and somebody who types.
 //! - [`bin`]: the compiled programs.
+//! - [`cases`]: seeded cases of the six tasks, to be watched at every seam.
 //! - [`docker`]: the Docker engine, and an image to compile in.
+//! - [`healthy`]: an environment in good health, as Google Cloud has it.
+//! - [`http`]: a client that asks once, and a server that says one thing.
 //! - [`registry`]: a container registry of a test's own.
+//! - [`relay`]: a relay in front of a server, which counts the connections.
 //! - [`skip`]: what happens when a test needs something that is not there. It never passes
 //!   silently.
 //!
@@ -15,9 +19,13 @@
 #![expect(clippy::must_use_candidate, reason = "what checks something may be called for that alone")]
 
 pub mod bin;
+pub mod cases;
 pub mod docker;
+pub mod healthy;
 pub mod home;
+pub mod http;
 pub mod postgres;
 pub mod registry;
+pub mod relay;
 pub mod skip;
 pub mod terminal;

@@ -24,7 +24,7 @@ mod database;
 mod embedded;
 mod server;
 
-pub use database::{Builder, Database, Generation};
+pub use database::{Builder, Database, Generation, quote_literal};
 pub use server::{Access, SHARED, Server, StartError, installed};
 
 /// Skips the test where no PostgreSQL server is installed.

@@ -5,17 +5,17 @@
 
 use std::{
     env, fs,
-    io::{self, BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::{self, BufRead, BufReader},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread,
-    time::Duration,
 };
 
 use serde_json::Value;
+
+use crate::http::{Answer, Request};
 
 /// The user name that Google's registries want with an access token.
 pub const TOKEN_USER: &str = "oauth2accesstoken";
@@ -29,9 +29,6 @@ const HTPASSWD: &str = "oauth2accesstoken:$2y$04$JzzRc8MFp1QAuImflCN03OHLRACYn/P
 
 /// The same in base64, as HTTP wants it.
 const BASIC: &str = "b2F1dGgyYWNjZXNzdG9rZW46eWEyOS50ZXN0LXJlZ2lzdHJ5LXRva2Vu";
-
-/// What a request may take. Everything is on this machine and small.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs the registry until standard input ends: when the owner lets go of it, or is no more. Then
 /// everything is removed.
@@ -55,13 +52,6 @@ pub struct Registry {
     folder: PathBuf,
     log: Arc<Mutex<String>>,
     supervisor: Child,
-}
-
-/// What the registry answered.
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: String,
 }
 
 impl Registry {
@@ -142,7 +132,7 @@ impl Registry {
         if answer.status == 404 {
             return Vec::new();
         }
-        let list: Value = serde_json::from_str(&answer.expect(200).body).expect("a list of tags is JSON");
+        let list = answer.expect(200).json();
         let mut tags: Vec<String> = list["tags"]
             .as_array()
             .into_iter()
@@ -175,7 +165,8 @@ impl Registry {
         let (_, path) = location.split_once(&self.address()).expect("it is at its own address");
         let separator = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{separator}digest={digest}");
-        self.send("PUT", &path, "application/octet-stream", &configuration).expect(201);
+        let put = Request::new("PUT", &path).body("application/octet-stream", configuration.as_str());
+        self.send(put).expect(201);
         let media_type = "application/vnd.oci.image.manifest.v1+json";
         let manifest = serde_json::json!({
             "schemaVersion": 2,
@@ -188,7 +179,8 @@ impl Registry {
             "layers": [],
         })
         .to_string();
-        self.send("PUT", &format!("/v2/{repository}/manifests/{tag}"), media_type, &manifest).expect(201);
+        let path = format!("/v2/{repository}/manifests/{tag}");
+        self.send(Request::new("PUT", &path).body(media_type, manifest.as_str())).expect(201);
         sha256(&manifest)
     }
 
@@ -204,39 +196,13 @@ impl Registry {
     }
 
     fn ask(&self, method: &str, path: &str) -> Answer {
-        self.send(method, path, "", "")
+        self.send(manifest_request(method, path))
     }
 
-    fn send(&self, method: &str, path: &str, content_type: &str, body: &str) -> Answer {
-        self.try_send(method, path, content_type, body)
-            .unwrap_or_else(|error| panic!("{method} {path} at {} failed: {error}", self.address()))
-    }
-
-    /// HTTP 1.0: one answer, which ends with the connection. That takes no client library, and with
-    /// it no runtime.
-    fn try_send(&self, method: &str, path: &str, content_type: &str, body: &str) -> io::Result<Answer> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.set_read_timeout(Some(LIMIT))?;
-        stream.set_write_timeout(Some(LIMIT))?;
-        let authorization =
-            if self.token { format!("Authorization: Basic {BASIC}\r\n") } else { String::new() };
-        let content = if content_type.is_empty() {
-            String::new()
-        } else {
-            format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len())
-        };
-        write!(
-            stream,
-            "{method} {path} HTTP/1.0\r\n\
-             Host: {}\r\n\
-             Accept: application/vnd.docker.distribution.manifest.v2+json\r\n\
-             Accept: application/vnd.oci.image.manifest.v1+json\r\n\
-             {authorization}{content}\r\n{body}",
-            self.address()
-        )?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text)?;
-        Answer::parse(&text).ok_or_else(|| io::Error::other(format!("{text:?} is no answer")))
+    fn send(&self, request: Request) -> Answer {
+        let basic = format!("Basic {BASIC}");
+        let request = if self.token { request.header("Authorization", &basic) } else { request };
+        request.send(&self.address())
     }
 }
 
@@ -248,27 +214,12 @@ impl Drop for Registry {
     }
 }
 
-impl Answer {
-    fn parse(text: &str) -> Option<Self> {
-        let (head, body) = text.split_once("\r\n\r\n")?;
-        let mut lines = head.lines();
-        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-        let headers = lines
-            .filter_map(|line| line.split_once(": "))
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-            .collect();
-        Some(Self { status, headers, body: body.to_owned() })
-    }
-
-    #[track_caller]
-    fn expect(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "the registry answered {}: {}", self.status, self.body);
-        self
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
-    }
+/// A request that is answered with a manifest as Docker and as OCI have it: without saying so, a registry
+/// makes one up that is older than either.
+pub fn manifest_request(method: &str, path: &str) -> Request {
+    Request::new(method, path)
+        .header("Accept", "application/vnd.docker.distribution.manifest.v2+json")
+        .header("Accept", "application/vnd.oci.image.manifest.v1+json")
 }
 
 fn sha256(text: &str) -> String {

@@ -49,7 +49,7 @@ impl Scene {
              INSERT INTO user_role SELECT u.id, r.id FROM users u, roles r WHERE r.name = 'Patient'"
         ));
         // The quota is a fault of its own.
-        let builder = Emulator::builder().log_reads_per_minute(1_000_000);
+        let builder = Emulator::builder().host("127.0.0.1").log_reads_per_minute(1_000_000);
         Self { world: World::with_database_in(builder, database) }
     }
 
@@ -113,9 +113,21 @@ impl Scene {
                 assert_eq!(executions, Vec::<String>::new(), "started after all: {about}");
                 Ending::NotStarted
             }
+            // Refused because of a quota: it ran at no time, and says so.
+            24 => {
+                assert_eq!(executions, Vec::<String>::new(), "started after all: {about}");
+                let message = document["error"]["messages"][0].as_str().unwrap_or_default();
+                assert!(message.contains("nothing was started"), "{about}");
+                assert_ne!(document["error"]["hints"][0], Value::Null, "{about}");
+                Ending::NotStarted
+            }
             27 => {
                 let message = document["error"]["messages"][0].as_str().unwrap_or_default();
-                let told = ["the task may or may not have been started", "the task may still be running"];
+                let told = [
+                    "the task may or may not have been started",
+                    "the task may still be running",
+                    "its proven result has arrived",
+                ];
                 assert!(told.iter().any(|told| message.contains(told)), "{about}");
                 assert_ne!(document["error"]["hints"][0], Value::Null, "{about}");
                 Ending::Unknown

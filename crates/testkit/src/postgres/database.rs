@@ -326,7 +326,9 @@ async fn connect(config: &Config) -> Client {
     client
 }
 
-fn quote_literal(text: &str) -> String {
+/// A text as SQL writes it.
+#[must_use]
+pub fn quote_literal(text: &str) -> String {
     // A backslash is an ordinary character here: standard_conforming_strings is on by default.
     format!("'{}'", text.replace('\'', "''"))
 }
