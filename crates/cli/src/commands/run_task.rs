@@ -33,9 +33,15 @@ pub(super) async fn run(mut context: Context<'_>, call: TaskCall<'_>) -> Result<
         context.reporter.check_password_can_be_shown()?;
     }
 
-    let (environment, opening) = context.open_for_task(&options)?;
+    let environment = context.environment_for_task(&options)?;
     let place = Place { environment: &environment.name, project: environment.job.project.as_str() };
-    let answers = ask(&mut context.form, checked, place)?;
+    // It opens while a person answers. Where nobody is asked, all is judged before anything is sent.
+    let (answers, opening) = if context.form.asks() {
+        let opening = context.open_for_task(&environment, &options)?;
+        (ask(&mut context.form, checked, place)?, opening)
+    } else {
+        (ask(&mut context.form, checked, place)?, context.open_for_task(&environment, &options)?)
+    };
     let username = command.subject.as_deref().and_then(|parameter| answers.text(parameter));
     let subject = Subject {
         username: username.map(str::parse::<Username>).transpose()?,

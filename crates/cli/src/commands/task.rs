@@ -66,20 +66,24 @@ impl Context<'_> {
         }
     }
 
-    /// The environment, if a task may be run there, and its opening: that goes on while a person
-    /// answers questions.
-    pub(super) fn open_for_task(
-        &mut self,
-        options: &TaskOptions,
-    ) -> Result<(Environment, Opening), CliError> {
+    /// The environment, if a task may be run there.
+    pub(super) fn environment_for_task(&mut self, options: &TaskOptions) -> Result<Environment, CliError> {
         let environment = self.environment()?;
         if !options.dry_run {
             self.gate_task(&environment, options)?;
         }
         self.confirm_settings(&environment)?;
-        let opening = self.open_environment(&environment)?;
+        Ok(environment)
+    }
+
+    /// Begins to open the environment, and to read what a task needs to know of it.
+    pub(super) fn open_for_task(
+        &self,
+        environment: &Environment,
+        options: &TaskOptions,
+    ) -> Result<Opening, CliError> {
         // What starts nothing has no log.
-        Ok((environment, opening.for_task(!options.dry_run)))
+        Ok(self.open_environment(environment)?.for_task(!options.dry_run))
     }
 
     /// Runs a task to its end and reports it; returns the exit code.

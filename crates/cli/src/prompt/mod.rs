@@ -108,6 +108,12 @@ impl Form {
         }
     }
 
+    /// Whether something will be asked.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        self.open
+    }
+
     /// Refuses the command if any flag was bad or is missing: everything at once, before any
     /// question.
     pub fn check(&mut self) -> Result<(), CliError> {
