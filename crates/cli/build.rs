@@ -1,17 +1,18 @@
-//! Notes which revision of the sources this is, for `--version`.
+//! Compiles the actions that are built in, and notes which revision of the sources this is, for `--version`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    actions(&root.join("application"));
     // Another commit, or an edit of what the program is made of.
     for name in ["HEAD", "logs/HEAD"] {
         if let Some(path) = git(&root, &["rev-parse", "--git-path", name]) {
             watch(&root.join(path));
         }
     }
-    for name in ["cli", "cloud", "contract", "emulator", "executor", "image", "local", "schema"] {
+    for name in ["actions", "cli", "cloud", "contract", "emulator", "executor", "image", "local", "schema"] {
         watch(&root.join("crates").join(name).join("src"));
     }
     watch(&root.join("Cargo.lock"));
@@ -24,6 +25,17 @@ fn main() {
     if let Some(revision) = git(&root, &["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]) {
         println!("cargo::rustc-env=QUILL_ADMIN_REVISION={revision}");
     }
+}
+
+/// Compiles `application/actions.yaml`, so that no run of the program has to.
+fn actions(folder: &Path) {
+    watch(&folder.join(quill_admin_application::ACTIONS));
+    let compiled = match quill_admin_application::read(folder) {
+        Ok(application) => application.actions.to_json(),
+        Err(broken) => panic!("{broken}"),
+    };
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it")).join("actions.json");
+    std::fs::write(&out, compiled).unwrap_or_else(|error| panic!("{}: {error}", out.display()));
 }
 
 /// What is not there would be taken for changed every time.

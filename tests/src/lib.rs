@@ -198,7 +198,7 @@ environments:
 
     /// Puts a job there whose image is the real executor, which speaks more than the oldest contract.
     fn put_executor(&self, mut job: Value) {
-        job["annotations"]["admin.quill-medical.org/contracts"] = json!("1-2");
+        job["annotations"]["admin.quill-medical.org/contracts"] = json!("1-3");
         self.put_job(job);
     }
 

@@ -70,7 +70,7 @@ fn from_these_sources_to_a_row() {
     let committed = workshop.git(&["log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"]);
     assert_eq!(labels["org.opencontainers.image.created"], committed);
     assert_eq!(labels["org.quill-medical.admin.contract"], "1");
-    assert_eq!(labels["org.quill-medical.admin.contracts"], "1-2");
+    assert_eq!(labels["org.quill-medical.admin.contracts"], "1-3");
     // The engine adds places to mount things on.
     let own: Vec<String> = files(&deployed, home)
         .into_iter()

@@ -1,7 +1,7 @@
 //! What to type next. Hints go by typed codes, never by the text of a message.
 
 use quill_admin_cloud::{CloudError, CloudErrorKind, ExecutionName, SignIn, role};
-use quill_admin_contract::{ActionName, ExitCode, Outcome, SYSTEM_ADMINISTRATOR, Username, WarningCode};
+use quill_admin_contract::{ExitCode, Outcome, SYSTEM_ADMINISTRATOR, Username, Warning, warning_code};
 
 use crate::config::Environment;
 use crate::error::CliError;
@@ -181,34 +181,37 @@ pub fn after_task(code: ExitCode, environment: &Environment, username: Option<&U
 /// What to do about a warning that came with a result.
 #[must_use]
 pub fn after_warning(
-    code: WarningCode,
-    action: ActionName,
+    warning: &Warning,
+    action: &str,
     outcome: &Outcome,
     environment: &str,
 ) -> Option<String> {
-    let username = &outcome.user()?.username;
-    match code {
-        WarningCode::RoleNotSeeded => Some(format!(
+    let name = outcome.subject()?.key.as_deref()?;
+    if let Some(next) = &warning.next {
+        let flags: Vec<(String, &str)> =
+            next.with.iter().map(|(parameter, value)| (format!("--{}", parameter.replace('_', "-")), value.as_str())).collect();
+        let flags: Vec<(&str, &str)> = flags.iter().map(|(flag, value)| (flag.as_str(), *value)).collect();
+        return Some(command(environment, &next.action, &flags));
+    }
+    match warning.code.as_str() {
+        "role_not_seeded" => Some(format!(
             "once the application has been deployed and seeded: {}",
-            command(environment, "add-role", &[("--username", username), ("--role", SYSTEM_ADMINISTRATOR)])
+            command(environment, "add-role", &[("--username", name), ("--role", SYSTEM_ADMINISTRATOR)])
         )),
-        WarningCode::PlaintextPassword => Some(format!(
+        warning_code::PLAINTEXT_PASSWORD => Some(format!(
             "set a new password with: {}",
-            command(environment, "create-superadmin", &[("--username", username)])
+            command(environment, "create-superadmin", &[("--username", name)])
         )),
-        WarningCode::AccountInactive => {
-            Some("activate the account in the application's user management".to_owned())
-        }
-        WarningCode::EmailNotVerified if action == ActionName::CreateSuperadmin => None,
-        WarningCode::EmailNotVerified => {
+        "account_inactive" => Some("activate the account in the application's user management".to_owned()),
+        "email_not_verified" if action != "create-superadmin" => {
             Some("the user has to follow the link in the application's verification email".to_owned())
         }
-        WarningCode::LookAlike => Some(format!(
+        warning_code::LOOK_ALIKE => Some(format!(
             "if it is the same person, use the account there is; this one can be deactivated in the application's \
              user management, and be looked at with: {}",
-            command(environment, "show-user", &[("--username", username)])
+            command(environment, "show-user", &[("--username", name)])
         )),
-        WarningCode::RolesMissing | WarningCode::Unknown => None,
+        _ => None,
     }
 }
 

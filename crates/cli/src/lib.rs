@@ -3,6 +3,7 @@
 //! Reading order is the way a command takes: [`args`] with [`task_command`] → [`commands`] → [`prompt`] → [`session`] →
 //! [`flow`] → [`report`].
 
+pub mod actions;
 pub mod admin_image;
 pub mod args;
 pub mod commands;

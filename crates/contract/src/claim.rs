@@ -1,9 +1,8 @@
 //! Which result answers a request: what was asked for, what was found, and whether it is proven.
 
-use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::action::{ActionName, Request};
+use crate::action::Request;
 use crate::env::RunContext;
 use crate::outcome::ResultLine;
 use crate::proof::ProofKey;
@@ -81,14 +80,8 @@ impl Claim {
             Value::Object(written)
         };
         written.get("outcome")?;
-        let line = ResultLine::deserialize(&written).ok()?;
+        let line = ResultLine::read(written.clone()).ok()?;
         (!line.contradicts_itself()).then_some(Self { line, written, proven: proven.is_some() })
-    }
-
-    /// The action, where this version knows it.
-    #[must_use]
-    pub fn action(&self) -> Option<ActionName> {
-        self.line.action.as_deref().and_then(|action| action.parse().ok())
     }
 }
 

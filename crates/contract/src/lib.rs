@@ -19,10 +19,12 @@ pub mod image;
 pub mod invisible;
 pub mod look;
 mod names;
+mod older;
 mod outcome;
 mod proof;
 pub mod reference;
 mod secret;
+mod subject;
 pub mod value;
 pub mod variable;
 
@@ -32,18 +34,20 @@ pub use env::{Connection, EnvError, EnvProblem, Invocation, LogFormat, RunContex
 pub use exit_code::{ExitCode, Side};
 pub use names::{Actor, Email, PermissionLevel, Reason, RequestId, RoleName, Username};
 pub use outcome::{
-    Change, DatabaseReport, Failure, OtherOutcome, Outcome, ResultLine, UserState, Warning, WarningCode,
+    DatabaseReport, Expected, Failure, NextAction, OtherOutcome, Outcome, ResultLine, Warning, warning_code,
 };
 pub use proof::ProofKey;
 pub use secret::{Password, PasswordHash, Secret};
+pub use subject::{Change, FieldValue, SubjectState};
 pub use value::{InvalidValue, Problem};
 
 /// The newest version of this contract. A CLI sends the version it speaks as `ADMIN_CONTRACT`; an
 /// executor that knows only older ones refuses with [`ExitCode::ImageTooOld`] before it connects to
 /// anything, and answers in the version that was asked for otherwise.
 ///
-/// 2: the result is proven ([`ProofKey`]).
-pub const CONTRACT_VERSION: u32 = 2;
+/// 2: the result is proven ([`ProofKey`]). 3: a result tells of any subject that a file of actions declares
+/// ([`SubjectState`]), where the versions before it knew users only.
+pub const CONTRACT_VERSION: u32 = 3;
 
 /// The oldest version of this contract that is still spoken, by both sides.
 pub const CONTRACT_OLDEST: u32 = 1;

@@ -1,11 +1,14 @@
 //! What came of a task, and the line that says so.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::env::RunContext;
 use crate::exit_code::ExitCode;
+use crate::older;
+use crate::subject::{Change, SubjectState};
 
 /// The last line the executor prints, after COMMIT or ROLLBACK: the audit record of the run.
 ///
@@ -67,6 +70,24 @@ impl ResultLine {
         }
     }
 
+    /// Reads it from JSON in any version of the contract.
+    ///
+    /// # Errors
+    ///
+    /// What does not have the form of a result line.
+    pub fn read(mut written: Value) -> Result<Self, serde_json::Error> {
+        older::raise(&mut written);
+        Self::deserialize(written)
+    }
+
+    /// It as JSON, in the form that its version of the contract has.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut written = json!(self);
+        older::lower(&mut written);
+        written
+    }
+
     /// Whether its exit code and its outcome cannot both be true. What an outcome means that this
     /// version does not know, it does not know either.
     #[must_use]
@@ -84,20 +105,20 @@ impl ResultLine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum Outcome {
-    /// A new user was made.
+    /// What it is about was made.
     Created {
-        /// The user afterwards.
-        user: UserState,
+        /// It as it is now.
+        subject: SubjectState,
         /// What changed.
         changes: Vec<Change>,
         /// What a person should know.
         #[serde(default)]
         warnings: Vec<Warning>,
     },
-    /// An existing user was changed.
+    /// What it is about was there, and was changed.
     Updated {
-        /// The user afterwards.
-        user: UserState,
+        /// It as it is now.
+        subject: SubjectState,
         /// What changed.
         changes: Vec<Change>,
         /// What a person should know.
@@ -106,16 +127,16 @@ pub enum Outcome {
     },
     /// It was so already; nothing was written.
     Unchanged {
-        /// The user.
-        user: UserState,
+        /// It as it is.
+        subject: SubjectState,
         /// What a person should know.
         #[serde(default)]
         warnings: Vec<Warning>,
     },
-    /// The user that was asked for.
+    /// What was asked for was found.
     Found {
-        /// The user.
-        user: UserState,
+        /// It as it is.
+        subject: SubjectState,
         /// What a person should know.
         #[serde(default)]
         warnings: Vec<Warning>,
@@ -176,14 +197,14 @@ impl Outcome {
         }
     }
 
-    /// The user afterwards, where the task was about one and did not fail.
+    /// What the task was about as it is now, where it was about something and did not fail.
     #[must_use]
-    pub const fn user(&self) -> Option<&UserState> {
+    pub const fn subject(&self) -> Option<&SubjectState> {
         match self {
-            Self::Created { user, .. }
-            | Self::Updated { user, .. }
-            | Self::Unchanged { user, .. }
-            | Self::Found { user, .. } => Some(user),
+            Self::Created { subject, .. }
+            | Self::Updated { subject, .. }
+            | Self::Unchanged { subject, .. }
+            | Self::Found { subject, .. } => Some(subject),
             Self::Checked { .. } | Self::Failed { .. } | Self::Other(_) => None,
         }
     }
@@ -198,119 +219,83 @@ impl Outcome {
     }
 }
 
-/// A user as the database holds them. Everything but secrets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserState {
-    /// Login name.
-    pub username: String,
-    /// Email address.
-    pub email: String,
-    /// System permission level; a text, because the database may hold one this version does not know.
-    pub permission: String,
-    /// Base profession.
-    pub base_profession: String,
-    /// Names of the roles, sorted.
-    pub roles: Vec<String>,
-    /// An inactive user cannot log in.
-    pub active: bool,
-    /// Whether a one-time code is asked for at login.
-    pub totp_enabled: bool,
-    /// Whether the email is verified; an unverified user cannot log in. `None` where the database
-    /// has no such column yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email_verified: Option<bool>,
-}
-
-/// One thing that is different now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
-pub enum Change {
-    /// A field has a new value.
-    Field {
-        /// The field of [`UserState`] it is.
-        field: String,
-        /// Before; absent for a new user.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        old: Option<String>,
-        /// Now.
-        new: String,
-    },
-    /// The password was set or replaced.
-    Password,
-    /// A role was given.
-    RoleAdded {
-        /// Which.
-        role: String,
-    },
-    /// A role was taken.
-    RoleRemoved {
-        /// Which.
-        role: String,
-    },
-    /// One that this version does not know, kept as it was written.
-    #[serde(untagged)]
-    Other(Map<String, Value>),
-}
-
 /// Something a person should know although the task was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// Which one it is: hints go by this, never by the text.
-    pub code: WarningCode,
+    /// Which one it is, as the file of actions calls it, or one of [`warning_code`]: programs go by this, never
+    /// by the text.
+    pub code: String,
     /// In words.
     pub message: String,
+    /// The action that mends it, where the file of actions names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextAction>,
 }
 
-/// The kinds of warnings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WarningCode {
-    /// The role to assign is not in the database yet.
-    RoleNotSeeded,
-    /// The account is inactive and cannot log in.
-    AccountInactive,
-    /// The email is not verified: the user cannot log in.
-    EmailNotVerified,
-    /// The password came in plain text and can be read in the execution.
-    PlaintextPassword,
-    /// Some of the application's roles are not in the database yet.
-    RolesMissing,
-    /// The name of a new user looks like another user's.
-    LookAlike,
-    /// One this version does not know, from a newer executor.
-    #[serde(other)]
-    Unknown,
-}
+impl Warning {
+    /// A warning that no action mends.
+    #[must_use]
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), next: None }
+    }
 
-impl WarningCode {
-    /// The warning that a line of the log tells, where the result line tells it again: who shows
+    /// The code of the warning that a line of the log tells, where the result line tells it again: who shows
     /// results need not show such a line.
     #[must_use]
-    pub fn from_payload(payload: &serde_json::Value) -> Option<Self> {
-        Self::deserialize(payload.get(ResultLine::KEY)?.get("warning")?).ok()
+    pub fn code_of(payload: &Value) -> Option<&str> {
+        payload.get(ResultLine::KEY)?.get("warning")?.as_str()
     }
 }
 
-/// What the `check` action saw.
+/// An action with its values, for whoever wants to go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextAction {
+    /// The name of the action.
+    pub action: String,
+    /// The values of its parameters, by name. Those that are left out have to be asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub with: BTreeMap<String, String>,
+}
+
+/// The codes of warnings that come from the executor itself, and from no file of actions.
+pub mod warning_code {
+    /// The password came in plain text and can be read in the execution.
+    pub const PLAINTEXT_PASSWORD: &str = "plaintext_password";
+    /// The name of what was made looks like another one's.
+    pub const LOOK_ALIKE: &str = "look_alike";
+}
+
+/// What the action `check` saw.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseReport {
     /// The server's version, as it gives it.
     pub server_version: String,
-    /// Database.
+    /// The name of the database.
     pub database: String,
-    /// User.
+    /// The user that is connected.
     pub user: String,
     /// TLS version in use, such as `TLSv1.3`; `None` without TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<String>,
-    /// Whether the user may write to the three tables.
+    /// Whether the user may write to the tables.
     pub writable: bool,
-    /// Whether the column `users.email_verified` is there (deployed since August 2026).
-    pub email_verified_column: bool,
-    /// Roles the database has, sorted.
-    pub roles: Vec<String>,
-    /// Roles of [`crate::KNOWN_ROLES`] it does not have.
-    pub missing_roles: Vec<String>,
+    /// The columns that a database may or may not have and that are there, as `table.column`, sorted.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// What the file of actions expects to find in the tables.
+    #[serde(default)]
+    pub expected: Vec<Expected>,
+}
+
+/// Rows that the file of actions expects the database to have, and those that it has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expected {
+    /// The code of the warning that one of them is missing.
+    pub code: String,
+    /// All that the database has of the kind, sorted by their bytes.
+    pub found: Vec<String>,
+    /// Those that are expected and that it does not have.
+    pub missing: Vec<String>,
 }
 
 /// Why nothing was written.
@@ -318,9 +303,9 @@ pub struct DatabaseReport {
 pub struct Failure {
     /// In words: what failed and why.
     pub message: String,
-    /// For an unknown role: the roles there are, sorted.
+    /// For a value that the database has to have and does not: those there are, sorted by their bytes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub available_roles: Vec<String>,
+    pub available: Vec<String>,
     /// For an unknown schema: what is missing, as `table` or `table.column`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_columns: Vec<String>,
@@ -336,7 +321,7 @@ impl Failure {
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            available_roles: Vec::new(),
+            available: Vec::new(),
             missing_columns: Vec::new(),
             undecided: false,
         }
@@ -361,17 +346,18 @@ mod tests {
                 "contract": 9, "exit_code": 77, "new_field": 1, "action": "check",
                 "outcome": {
                     "result": "unchanged", "new_field": 2,
-                    "user": {
-                        "username": "a", "email": "a@b", "permission": "owner", "base_profession": "x",
-                        "roles": [], "active": true, "totp_enabled": false
+                    "subject": {
+                        "kind": "ward", "key": "North", "beds": 12,
+                        "fields": { "nurses": ["a"], "open": true, "floor": 3, "name": "North" }
                     },
-                    "warnings": [{"code": "never_heard_of", "message": "m"}],
+                    "warnings": [{"code": "never_heard_of", "message": "m", "colour": "red"}],
                 }
             }
         });
-        let line = ResultLine::deserialize(&payload["quill_admin"]).expect("read");
+        let line = ResultLine::read(payload["quill_admin"].clone()).expect("read");
         assert_eq!(line.exit_code, 77);
-        assert_eq!(line.outcome.warnings()[0].code, WarningCode::Unknown);
+        assert_eq!(line.outcome.warnings()[0].code, "never_heard_of");
+        assert_eq!(line.outcome.subject().expect("a subject").fields.len(), 4);
     }
 
     #[test]
@@ -380,9 +366,9 @@ mod tests {
             "contract": 9, "action": "rotate-keys", "username": "no\u{200b}body", "exit_code": 0,
             "outcome": {"result": "rotated", "keys": ["one", {"two": 2}]},
         });
-        let read = ResultLine::deserialize(&line).expect("read");
+        let read = ResultLine::read(line.clone()).expect("read");
         assert_eq!((read.action.as_deref(), read.outcome.name()), (Some("rotate-keys"), "rotated"));
-        assert_eq!(serde_json::to_value(&read).expect("JSON"), line);
+        assert_eq!(read.to_json(), line);
         let change = serde_json::json!({"what": "badge", "colour": "red"});
         let read: Change = serde_json::from_value(change.clone()).expect("read");
         assert_eq!(serde_json::to_value(&read).expect("JSON"), change);
@@ -402,9 +388,11 @@ mod tests {
         };
         let failure = Failure::new("there is no user steve");
         let line = ResultLine::new(&context, 1, ExitCode::UserNotFound, Outcome::Failed { failure });
-        assert_eq!(
-            serde_json::to_string(&line).expect("JSON"),
-            r#"{"contract":1,"request_id":"0199a3c4-5d6e-7f80-8123-456789abcdef","action":"add-role","username":"steve","actor":"a@example.org","reason":"why","exit_code":10,"outcome":{"result":"failed","failure":{"message":"there is no user steve"}}}"#
-        );
+        let expected = json!({
+            "contract": 1, "request_id": "0199a3c4-5d6e-7f80-8123-456789abcdef", "action": "add-role",
+            "username": "steve", "actor": "a@example.org", "reason": "why", "exit_code": 10,
+            "outcome": {"result": "failed", "failure": {"message": "there is no user steve"}},
+        });
+        assert_eq!(line.to_json(), expected);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::outcome::{Change, DatabaseReport, Failure, Outcome, ResultLine, UserState, Warning, WarningCode};
+use crate::outcome::{DatabaseReport, Expected, Failure, NextAction, Outcome, ResultLine, Warning};
+use crate::subject::{Change, FieldValue, SubjectState};
 use crate::{ActionName, CONTRACT_VERSION, ExitCode, KNOWN_ROLES, PermissionLevel, variable};
 
 /// The page about the variables the executor reads.
@@ -91,36 +92,36 @@ const RESULT_KEYS: &[(&str, &str)] = &[
         "outcome.result",
         "created, updated, unchanged, found, checked or failed; a newer executor may have others",
     ),
-    ("outcome.user", "the user afterwards"),
-    ("outcome.user.username", "login name"),
-    ("outcome.user.email", "email address"),
-    ("outcome.user.permission", "system permission level"),
-    ("outcome.user.base_profession", "base profession"),
-    ("outcome.user.roles", "names of the roles, sorted"),
-    ("outcome.user.active", "false: cannot log in"),
-    ("outcome.user.totp_enabled", "a one-time code is asked for at login"),
-    ("outcome.user.email_verified", "false: cannot log in; absent where the database has no such column"),
-    ("outcome.changes", "what is different now, in the order it was done"),
-    ("outcome.changes.what", "field, password, role_added or role_removed"),
-    ("outcome.changes.field", "which field of the user"),
-    ("outcome.changes.old", "its value before; absent for a new user"),
-    ("outcome.changes.new", "its value now"),
-    ("outcome.changes.role", "which role"),
+    ("outcome.subject", "what it is about, as it is now; absent where it is about nothing that the file of actions names"),
+    ("outcome.subject.kind", "what the file of actions calls it, such as `user`"),
+    ("outcome.subject.key", "what names it, such as the username; absent where there is only one of its kind"),
+    ("outcome.subject.fields", "its fields, by name: texts, numbers, true and false, lists of texts"),
+    ("outcome.changes", "what is different now"),
+    ("outcome.changes.what", "field, added, removed or hidden (another value that is not told)"),
+    ("outcome.changes.field", "which field"),
+    ("outcome.changes.old", "its value before; absent where it had none"),
+    ("outcome.changes.new", "its value now; absent where it has none"),
+    ("outcome.changes.item", "which text was added to a list, or removed from it"),
     ("outcome.warnings", "what a person should know although it was done"),
     ("outcome.warnings.code", "which warning it is"),
     ("outcome.warnings.message", "the same in words"),
+    ("outcome.warnings.next", "the action that mends it, where there is one"),
+    ("outcome.warnings.next.action", "its name"),
+    ("outcome.warnings.next.with", "values of its parameters, by name"),
     ("outcome.database", "what `check` saw"),
     ("outcome.database.server_version", "the server's version"),
     ("outcome.database.database", "its name"),
     ("outcome.database.user", "the user connected as"),
     ("outcome.database.tls", "version of TLS in use; absent without"),
     ("outcome.database.writable", "the user may write to the tables"),
-    ("outcome.database.email_verified_column", "the column users.email_verified is there"),
-    ("outcome.database.roles", "roles the database has, sorted"),
-    ("outcome.database.missing_roles", "roles of the application it does not have"),
+    ("outcome.database.columns", "columns that a database may or may not have and that are there"),
+    ("outcome.database.expected", "rows that the file of actions expects"),
+    ("outcome.database.expected.code", "code of the warning that one is missing"),
+    ("outcome.database.expected.found", "those the database has, sorted"),
+    ("outcome.database.expected.missing", "those that it does not have"),
     ("outcome.failure", "why nothing was written"),
     ("outcome.failure.message", "what failed and why"),
-    ("outcome.failure.available_roles", "for an unknown role: those there are"),
+    ("outcome.failure.available", "for a value that the database has to have and does not: those there are"),
     ("outcome.failure.missing_columns", "for an unknown schema: what is missing"),
     (
         "outcome.failure.undecided",
@@ -145,31 +146,47 @@ fn line(action: ActionName, exit_code: ExitCode, outcome: Outcome) -> ResultLine
 
 /// A line for each kind of outcome of a task that came to its end.
 fn example_results() -> Vec<ResultLine> {
-    let user = |roles: &[&str]| UserState {
-        username: "steve.jones".to_owned(),
-        email: "steve.jones@example.org".to_owned(),
-        permission: PermissionLevel::Superadmin.to_string(),
-        base_profession: "consultant".to_owned(),
-        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-        active: true,
-        totp_enabled: false,
-        email_verified: Some(true),
+    let user = |roles: &[&str]| SubjectState {
+        kind: "user".to_owned(),
+        key: Some("steve.jones".to_owned()),
+        fields: [
+            ("email", FieldValue::Text("steve.jones@example.org".to_owned())),
+            ("permission", FieldValue::Text("superadmin".to_owned())),
+            ("base_profession", FieldValue::Text("consultant".to_owned())),
+            ("roles", FieldValue::List(roles.iter().map(|role| (*role).to_owned()).collect())),
+            ("active", FieldValue::Boolean(true)),
+            ("totp_enabled", FieldValue::Boolean(false)),
+            ("email_verified", FieldValue::Boolean(true)),
+        ]
+        .map(|(field, value)| (field.to_owned(), value))
+        .into(),
     };
     let field = |field: &str, old: Option<&str>, new: &str| Change::Field {
         field: field.to_owned(),
         old: old.map(str::to_owned),
-        new: new.to_owned(),
+        new: Some(new.to_owned()),
     };
     vec![
         line(
             ActionName::CreateSuperadmin,
             ExitCode::Success,
             Outcome::Created {
-                user: user(&[]),
-                changes: vec![field("permission", None, "superadmin"), Change::Password],
+                subject: user(&[]),
+                changes: vec![
+                    field("permission", None, "superadmin"),
+                    Change::Hidden { field: "password".to_owned() },
+                ],
                 warnings: vec![Warning {
-                    code: WarningCode::RoleNotSeeded,
-                    message: "the role System Administrator is not in the database yet".to_owned(),
+                    next: Some(NextAction {
+                        action: "add-role".to_owned(),
+                        with: [("username", "steve.jones"), ("role", "System Administrator")]
+                            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                            .into(),
+                    }),
+                    ..Warning::new(
+                        "role_not_seeded",
+                        "the role System Administrator is not in the database yet",
+                    )
                 }],
             },
         ),
@@ -177,7 +194,7 @@ fn example_results() -> Vec<ResultLine> {
             ActionName::UpdatePermissions,
             ExitCode::Success,
             Outcome::Updated {
-                user: user(&["System Administrator"]),
+                subject: user(&["System Administrator"]),
                 changes: vec![field("permission", Some("staff"), "superadmin")],
                 warnings: Vec::new(),
             },
@@ -186,20 +203,23 @@ fn example_results() -> Vec<ResultLine> {
             ActionName::AddRole,
             ExitCode::Success,
             Outcome::Updated {
-                user: user(&["Clinician", "System Administrator"]),
-                changes: vec![Change::RoleAdded { role: "Clinician".to_owned() }],
+                subject: user(&["Clinician", "System Administrator"]),
+                changes: vec![
+                    Change::Added { field: "roles".to_owned(), item: "Clinician".to_owned() },
+                    Change::Removed { field: "roles".to_owned(), item: "Patient".to_owned() },
+                ],
                 warnings: Vec::new(),
             },
         ),
         line(
             ActionName::RemoveRole,
             ExitCode::Success,
-            Outcome::Unchanged { user: user(&["System Administrator"]), warnings: Vec::new() },
+            Outcome::Unchanged { subject: user(&["System Administrator"]), warnings: Vec::new() },
         ),
         line(
             ActionName::ShowUser,
             ExitCode::Success,
-            Outcome::Found { user: user(&["System Administrator"]), warnings: Vec::new() },
+            Outcome::Found { subject: user(&["System Administrator"]), warnings: Vec::new() },
         ),
         line(
             ActionName::Check,
@@ -211,9 +231,12 @@ fn example_results() -> Vec<ResultLine> {
                     user: "quill".to_owned(),
                     tls: Some("TLSv1.3".to_owned()),
                     writable: true,
-                    email_verified_column: true,
-                    roles: KNOWN_ROLES.iter().map(|role| (*role).to_owned()).collect(),
-                    missing_roles: Vec::new(),
+                    columns: vec!["users.email_verified".to_owned()],
+                    expected: vec![Expected {
+                        code: "roles_missing".to_owned(),
+                        found: KNOWN_ROLES.iter().map(|role| (*role).to_owned()).collect(),
+                        missing: Vec::new(),
+                    }],
                 },
                 warnings: Vec::new(),
             },
@@ -229,7 +252,7 @@ fn example_failures() -> Vec<ResultLine> {
             ExitCode::RoleNotFound,
             Outcome::Failed {
                 failure: Failure {
-                    available_roles: vec!["Clinician".to_owned(), "Patient".to_owned()],
+                    available: vec!["Clinician".to_owned(), "Patient".to_owned()],
                     ..Failure::new("there is no role Clinican; nothing was changed")
                 },
             },
@@ -281,7 +304,7 @@ pub fn result_line() -> String {
     page.push_str("\n## Examples\n");
     for line in example_results().into_iter().chain(example_failures()) {
         let action = line.action.as_deref().unwrap_or_default();
-        let text = serde_json::to_string_pretty(&line).unwrap_or_default();
+        let text = serde_json::to_string_pretty(&line.to_json()).unwrap_or_default();
         let _ = write!(page, "\n`{action}`, {}:\n\n```json\n{text}\n```\n", line.outcome.name());
     }
     page
@@ -301,7 +324,10 @@ mod tests {
                 for (key, value) in map {
                     let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
                     found.insert(path.clone());
-                    paths(value, &path, found);
+                    // Below these stand names of the application's.
+                    if !["fields", "with"].contains(&key.as_str()) {
+                        paths(value, &path, found);
+                    }
                 }
             }
             Value::Array(list) => list.iter().for_each(|value| paths(value, above, found)),
@@ -313,7 +339,7 @@ mod tests {
     fn every_key_of_the_result_line_is_explained() {
         let mut found = BTreeSet::new();
         for line in example_results().into_iter().chain(example_failures()) {
-            paths(&serde_json::to_value(&line).expect("JSON"), "", &mut found);
+            paths(&line.to_json(), "", &mut found);
             assert!(line.request_id.is_some() && line.actor.is_some() && line.reason.is_some());
         }
         found.remove("outcome");

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use quill_admin_contract::{ExitCode, Failure, Invocation, Outcome, Variables, Warning, WarningCode};
+use quill_admin_contract::{ExitCode, Failure, Invocation, Outcome, Variables, Warning, warning_code};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -185,6 +185,6 @@ fn warn_plaintext(outcome: &mut Outcome) {
     let message =
         "the password came in plain text (ADMIN_PASSWORD): whoever may view this execution can read it; \
                    set a new one with `quill-admin create-superadmin`, which sends only its hash"
-            .to_owned();
-    warnings.push(Warning { code: WarningCode::PlaintextPassword, message });
+;
+    warnings.push(Warning::new(warning_code::PLAINTEXT_PASSWORD, message));
 }

@@ -4,9 +4,10 @@ use std::io::Write;
 
 use quill_admin_contract::invisible::shown;
 use quill_admin_contract::{
-    ExitCode, LogFormat, Outcome, ProofKey, RequestId, ResultLine, RunContext, Variables, WarningCode,
+    ExitCode, LogFormat, Outcome, ProofKey, RequestId, ResultLine, RunContext, Variables,
 };
 use serde::Serialize;
+use serde_json::Value;
 
 /// Writes lines, each flushed at once: Cloud Run may end the process at any time.
 ///
@@ -46,7 +47,7 @@ struct Line<'a, T> {
 #[derive(Serialize)]
 struct Record {
     #[serde(flatten)]
-    line: ResultLine,
+    line: Value,
     #[serde(flatten)]
     proven: Option<Proven>,
 }
@@ -59,24 +60,25 @@ struct Proven {
 }
 
 impl Record {
-    fn new(line: ResultLine, key: Option<&ProofKey>) -> Self {
-        let proven = key.filter(|_| line.contract >= 2).and_then(|key| {
-            let result = serde_json::to_string(&line).ok()?;
+    fn new(line: &ResultLine, key: Option<&ProofKey>) -> Self {
+        let written = line.to_json();
+        let proven = key.filter(|_| line.contract >= 2).map(|key| {
+            let result = written.to_string();
             let proof = key.prove(&result);
-            Some(Proven { result, proof })
+            Proven { result, proof }
         });
-        Self { line, proven }
+        Self { line: written, proven }
     }
 }
 
 /// What every line carries that is not the result.
 #[derive(Serialize)]
-struct Mark {
+struct Mark<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<RequestId>,
     /// Says that the result repeats this line.
     #[serde(skip_serializing_if = "Option::is_none")]
-    warning: Option<WarningCode>,
+    warning: Option<&'a str>,
 }
 
 impl<'a> Output<'a> {
@@ -100,12 +102,12 @@ impl<'a> Output<'a> {
     /// The last lines: the warnings, then the result.
     pub(crate) fn result(&mut self, code: ExitCode, outcome: Outcome, message: &str) {
         for warning in outcome.warnings() {
-            self.marked(Severity::Warning, &warning.message, Some(warning.code));
+            self.marked(Severity::Warning, &warning.message, Some(&warning.code));
         }
         let severity = if code == ExitCode::Success { Severity::Info } else { Severity::Error };
         if self.json_result {
             let result = ResultLine::new(&self.context, self.contract, code, outcome);
-            let record = Record::new(result, self.key.as_ref());
+            let record = Record::new(&result, self.key.as_ref());
             self.json(&Line { severity, message, quill_admin: Some(record) });
         } else {
             self.line(severity, message);
@@ -116,7 +118,7 @@ impl<'a> Output<'a> {
         self.marked(severity, message, None);
     }
 
-    fn marked(&mut self, severity: Severity, message: &str, warning: Option<WarningCode>) {
+    fn marked(&mut self, severity: Severity, message: &str, warning: Option<&str>) {
         if self.format == LogFormat::Json {
             let request_id = self.context.request_id;
             let mark = (request_id.is_some() || warning.is_some()).then_some(Mark { request_id, warning });

@@ -1,23 +1,23 @@
 //! A result in words: the message of the last line.
 
-use quill_admin_contract::{AdminAction, Change, DatabaseReport, KNOWN_ROLES, Outcome, UserState};
+use quill_admin_contract::{AdminAction, Change, DatabaseReport, FieldValue, KNOWN_ROLES, Outcome, SubjectState};
 
 /// What came of the action, on one line.
 pub(crate) fn result(action: &AdminAction, outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Created { user, .. } => format!(
+        Outcome::Created { subject, .. } => format!(
             "created user {}: {}, {}, {}",
-            user.username,
-            user.permission,
-            user.base_profession,
-            roles(user)
+            subject.name(),
+            text(subject, "permission"),
+            text(subject, "base_profession"),
+            roles(subject)
         ),
-        Outcome::Updated { user, changes, .. } => {
+        Outcome::Updated { subject, changes, .. } => {
             let changes: Vec<String> = changes.iter().map(change).collect();
-            format!("updated user {}: {}", user.username, changes.join(", "))
+            format!("updated user {}: {}", subject.name(), changes.join(", "))
         }
-        Outcome::Unchanged { user, .. } => format!("nothing to change: {}", already(action, user)),
-        Outcome::Found { user, .. } => found(user),
+        Outcome::Unchanged { subject, .. } => format!("nothing to change: {}", already(action, subject.name())),
+        Outcome::Found { subject, .. } => found(subject),
         Outcome::Checked { database, .. } => checked(database),
         Outcome::Failed { failure } => failure.message.clone(),
         // Only a reader meets these.
@@ -35,21 +35,21 @@ fn change(change: &Change) -> String {
                 "email_verified" => "email verified",
                 other => other,
             };
+            let new = new.as_deref().unwrap_or_default();
             match old {
                 Some(old) => format!("{field} {old} → {new}"),
                 None => format!("{field} {new}"),
             }
         }
-        Change::Password => "password replaced".to_owned(),
-        Change::RoleAdded { role } => format!("role {role} added"),
-        Change::RoleRemoved { role } => format!("role {role} removed"),
+        Change::Hidden { .. } => "password replaced".to_owned(),
+        Change::Added { item, .. } => format!("role {item} added"),
+        Change::Removed { item, .. } => format!("role {item} removed"),
         // Only a reader meets these.
         Change::Other(_) => "something else".to_owned(),
     }
 }
 
-fn already(action: &AdminAction, user: &UserState) -> String {
-    let name = &user.username;
+fn already(action: &AdminAction, name: &str) -> String {
     match action {
         AdminAction::CreateSuperadmin { .. } => {
             format!("{name} is a superadmin already, with this email and password")
@@ -59,30 +59,42 @@ fn already(action: &AdminAction, user: &UserState) -> String {
         }
         AdminAction::AddRole { role, .. } => format!("{name} has the role {role} already"),
         AdminAction::RemoveRole { role, .. } => format!("{name} does not have the role {role}"),
-        AdminAction::ShowUser { .. } | AdminAction::Check => name.clone(),
+        AdminAction::ShowUser { .. } | AdminAction::Check => name.to_owned(),
     }
 }
 
-fn found(user: &UserState) -> String {
+/// A field of a user as a text; empty where there is none.
+fn text(user: &SubjectState, field: &str) -> String {
+    user.fields.get(field).map(ToString::to_string).unwrap_or_default()
+}
+
+fn is(user: &SubjectState, field: &str) -> Option<bool> {
+    match user.fields.get(field) {
+        Some(FieldValue::Boolean(value)) => Some(*value),
+        _ => None,
+    }
+}
+
+fn found(user: &SubjectState) -> String {
     let mut parts = vec![
-        format!("email {}", user.email),
-        format!("permission level {}", user.permission),
-        format!("base profession {}", user.base_profession),
+        format!("email {}", text(user, "email")),
+        format!("permission level {}", text(user, "permission")),
+        format!("base profession {}", text(user, "base_profession")),
         roles(user),
-        (if user.active { "active" } else { "inactive" }).to_owned(),
-        format!("one-time codes {}", if user.totp_enabled { "on" } else { "off" }),
+        (if is(user, "active") == Some(true) { "active" } else { "inactive" }).to_owned(),
+        format!("one-time codes {}", if is(user, "totp_enabled") == Some(true) { "on" } else { "off" }),
     ];
-    if let Some(verified) = user.email_verified {
+    if let Some(verified) = is(user, "email_verified") {
         parts.push((if verified { "email verified" } else { "email not verified" }).to_owned());
     }
-    format!("user {}: {}", user.username, parts.join(", "))
+    format!("user {}: {}", user.name(), parts.join(", "))
 }
 
-fn roles(user: &UserState) -> String {
-    match user.roles.as_slice() {
-        [] => "no role".to_owned(),
-        [one] => format!("role {one}"),
-        many => format!("roles {}", many.join(" and ")),
+fn roles(user: &SubjectState) -> String {
+    match user.fields.get("roles") {
+        Some(FieldValue::List(roles)) if roles.len() == 1 => format!("role {}", roles[0]),
+        Some(FieldValue::List(roles)) if !roles.is_empty() => format!("roles {}", roles.join(" and ")),
+        _ => "no role".to_owned(),
     }
 }
 
@@ -95,7 +107,7 @@ fn checked(database: &DatabaseReport) -> String {
         database.database,
         database.user,
         database.tls.as_deref().unwrap_or("no TLS"),
-        if database.email_verified_column { "August 2026 or later" } else { "March 2026" },
-        known - database.missing_roles.len(),
+        if database.columns.is_empty() { "March 2026" } else { "August 2026 or later" },
+        known - database.expected.iter().map(|expected| expected.missing.len()).sum::<usize>(),
     )
 }

@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity, SignIn};
 use quill_admin_contract::image::annotation;
-use quill_admin_contract::{
-    ActionName, AdminAction, Change, DatabaseReport, ExitCode, Outcome, Password, UserState, Warning,
-};
-
-use serde_json::json;
+use quill_admin_contract::{AdminAction, DatabaseReport, ExitCode, Expected, Outcome, Password, SubjectState, Warning};
 
 use super::paint::{self, Paint, clean, style};
 use super::results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
+use super::subject;
 use quill_admin_image::{Builder, LATEST, LocalImage, PLATFORM, digest};
 
+use crate::actions;
 use crate::config::Environment;
 use crate::error::CliError;
 use crate::flow::build::{Built, JobPlan};
@@ -241,7 +239,9 @@ pub(super) fn task(report: &TaskReport<'_>, log: &[LogEntry], elapsed: Duration,
                         other.result
                     ),
                 ),
-                (outcome, _) => told(&mut text, outcome, one.claim.action(), environment, &took, style),
+                (outcome, _) => {
+                    told(&mut text, outcome, one.claim.line.action.as_deref(), environment, &took, style);
+                }
             }
             if let Some(afterwards) = &one.afterwards {
                 let what = format!(
@@ -352,7 +352,7 @@ fn whether_done(undone: bool) -> &'static str {
 fn told(
     text: &mut TaskText,
     outcome: &Outcome,
-    action: Option<ActionName>,
+    action: Option<&str>,
     environment: &str,
     took: &str,
     style: Style,
@@ -365,19 +365,19 @@ fn told(
             problem(&mut text.problems, &failure.message);
             return;
         }
-        Outcome::Created { user, .. } => {
-            headline(&format!("created {} in {environment}", clean(&user.username)));
+        Outcome::Created { subject, .. } => {
+            headline(&format!("created {} in {environment}", clean(subject.name())));
         }
-        Outcome::Updated { user, .. } => {
-            headline(&format!("updated {} in {environment}", clean(&user.username)));
+        Outcome::Updated { subject, .. } => {
+            headline(&format!("updated {} in {environment}", clean(subject.name())));
         }
-        Outcome::Unchanged { user, .. } => {
+        Outcome::Unchanged { subject, .. } => {
             headline(&format!(
                 "nothing to change for {} in {environment}: it was so already",
-                clean(&user.username)
+                clean(subject.name())
             ));
         }
-        Outcome::Found { user, .. } => headline(&format!("{} in {environment}", clean(&user.username))),
+        Outcome::Found { subject, .. } => headline(&format!("{} in {environment}", clean(subject.name()))),
         Outcome::Checked { .. } => headline(&format!("tasks can run in {environment}")),
         Outcome::Other(other) => {
             headline(&format!("done in {environment}: \"{}\"", clean(&other.result)));
@@ -388,13 +388,12 @@ fn told(
         }
     }
     if !style.quiet {
-        if let Some(user) = outcome.user() {
-            user_state(&mut text.result, user);
+        if let Some(subject) = outcome.subject() {
+            subject_state(&mut text.result, outcome, subject, action);
         }
         if let Outcome::Checked { database, .. } = outcome {
             database_report(&mut text.result, database);
         }
-        changes(&mut text.result, outcome.changes(), matches!(outcome, Outcome::Created { .. }));
     }
     for warning in outcome.warnings() {
         self::warning(&mut text.warnings, warning, action, outcome, environment);
@@ -405,18 +404,20 @@ pub(super) fn field(text: &mut String, name: &str, value: &str) {
     let _ = writeln!(text, "  {name:<16} {}", clean(value));
 }
 
-fn user_state(text: &mut String, user: &UserState) {
+/// What the task was about as it is now, and what is different about it.
+fn subject_state(text: &mut String, outcome: &Outcome, subject: &SubjectState, action: Option<&str>) {
+    let words = actions::subject_words(action, &subject.kind);
     text.push('\n');
-    field(text, "username", &user.username);
-    field(text, "email", &user.email);
-    field(text, "permission", &user.permission);
-    field(text, "base profession", &user.base_profession);
-    let roles = if user.roles.is_empty() { "none".to_owned() } else { user.roles.join(", ") };
-    field(text, "roles", &roles);
-    field(text, "account", if user.active { "active" } else { "INACTIVE: cannot log in" });
-    field(text, "TOTP", if user.totp_enabled { "on" } else { "off" });
-    if let Some(verified) = user.email_verified {
-        field(text, "email verified", if verified { "yes" } else { "NO: cannot log in" });
+    for (name, value) in subject::state(subject, words) {
+        field(text, &name, &value);
+    }
+    // Everything about what was just made is new: the state says it all.
+    if outcome.changes().is_empty() || matches!(outcome, Outcome::Created { .. }) {
+        return;
+    }
+    text.push_str("\n  changed:\n");
+    for change in outcome.changes() {
+        let _ = writeln!(text, "    {}", clean(&subject::change(change, words)));
     }
 }
 
@@ -425,36 +426,16 @@ fn database_report(text: &mut String, database: &DatabaseReport) {
     field(text, "server", &format!("PostgreSQL {}", database.server_version));
     field(text, "database", &format!("{} as {}", database.database, database.user));
     field(text, "TLS", database.tls.as_deref().unwrap_or("not in use"));
-    field(
-        text,
-        "schema",
-        if database.email_verified_column { "known (with email_verified)" } else { "known" },
-    );
+    let columns = if database.columns.is_empty() {
+        "known".to_owned()
+    } else {
+        format!("known (with {})", database.columns.join(", "))
+    };
+    field(text, "schema", &columns);
     field(text, "may write", if database.writable { "yes" } else { "NO" });
-    field(
-        text,
-        "roles",
-        &format!("{} of {} known", database.roles.len(), database.roles.len() + database.missing_roles.len()),
-    );
-}
-
-fn changes(text: &mut String, changes: &[Change], new: bool) {
-    // Everything about a new user is new: the state says it all.
-    if new || changes.is_empty() {
-        return;
-    }
-    text.push_str("\n  changed:\n");
-    for change in changes {
-        let line = match change {
-            Change::Field { field, old, new } => {
-                format!("{} {} → {new}", field.replace('_', " "), old.as_deref().unwrap_or("nothing"))
-            }
-            Change::Password => "password replaced".to_owned(),
-            Change::RoleAdded { role } => format!("role {role} added"),
-            Change::RoleRemoved { role } => format!("role {role} removed"),
-            Change::Other(other) => json!(other).to_string(),
-        };
-        let _ = writeln!(text, "    {}", clean(&line));
+    for Expected { code, found, missing } in &database.expected {
+        let what = code.strip_suffix("_missing").unwrap_or(code).replace('_', " ");
+        field(text, &what, &format!("{} of {} known", found.len(), found.len() + missing.len()));
     }
 }
 
@@ -465,12 +446,12 @@ fn warning_line(text: &mut String, message: &str) {
 fn warning(
     text: &mut String,
     warning: &Warning,
-    action: Option<ActionName>,
+    action: Option<&str>,
     outcome: &Outcome,
     environment: &str,
 ) {
     warning_line(text, &warning.message);
-    let hint = action.and_then(|action| hints::after_warning(warning.code, action, outcome, environment));
+    let hint = action.and_then(|action| hints::after_warning(warning, action, outcome, environment));
     if let Some(hint) = hint {
         hint_line(text, &hint);
     }

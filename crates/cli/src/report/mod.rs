@@ -11,6 +11,7 @@ mod json;
 mod paint;
 mod results;
 mod stream;
+mod subject;
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _};

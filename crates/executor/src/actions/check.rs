@@ -1,10 +1,13 @@
 //! check: looks whether tasks could run here; changes nothing.
 
-use quill_admin_contract::{DatabaseReport, ExitCode, Failure, KNOWN_ROLES, Outcome, Warning, WarningCode};
+use quill_admin_contract::{DatabaseReport, ExitCode, Expected, Failure, KNOWN_ROLES, Outcome, Warning};
 
 use super::{Work, roles};
 use crate::failure::{ActionError, Failed};
 use crate::sql;
+
+/// The code of the warning that the database lacks roles of the application.
+const ROLES_MISSING: &str = "roles_missing";
 
 pub(super) async fn perform(work: &Work<'_>) -> Result<Outcome, ActionError> {
     let unknown = &work.schema.unknown_required;
@@ -35,7 +38,7 @@ pub(super) async fn perform(work: &Work<'_>) -> Result<Outcome, ActionError> {
             "roles are missing: {}; the application puts them there when it starts",
             missing_roles.join(", ")
         );
-        warnings.push(Warning { code: WarningCode::RolesMissing, message });
+        warnings.push(Warning::new(ROLES_MISSING, message));
     }
     let database = DatabaseReport {
         server_version: work.server_version.to_owned(),
@@ -43,9 +46,8 @@ pub(super) async fn perform(work: &Work<'_>) -> Result<Outcome, ActionError> {
         user,
         tls: work.schema.tls.clone(),
         writable,
-        email_verified_column: work.schema.email_verified,
-        roles,
-        missing_roles,
+        columns: if work.schema.email_verified { vec!["users.email_verified".to_owned()] } else { Vec::new() },
+        expected: vec![Expected { code: ROLES_MISSING.to_owned(), found: roles, missing: missing_roles }],
     };
     Ok(Outcome::Checked { database, warnings })
 }

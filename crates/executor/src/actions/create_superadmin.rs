@@ -3,7 +3,7 @@
 use quill_admin_contract::look::{Look, spelled_out};
 use quill_admin_contract::{
     CONSULTANT, Change, Email, ExitCode, Outcome, PasswordHash, PermissionLevel, SYSTEM_ADMINISTRATOR,
-    Username, Warning, WarningCode,
+    Username, Warning, warning_code,
 };
 use tokio_postgres::types::{ToSql, Type};
 
@@ -71,7 +71,7 @@ async fn similar_email(
         spelled_out(owner),
         spelled_out(other)
     );
-    Ok(Some(Warning { code: WarningCode::LookAlike, message }))
+    Ok(Some(Warning::new(warning_code::LOOK_ALIKE, message)))
 }
 
 async fn create(
@@ -104,7 +104,7 @@ async fn create(
     let changes = user::changes(None, &user, true);
     let mut warnings = user::warnings(&user);
     warnings.extend(look_alikes(work, username).await?);
-    Ok(Outcome::Created { user, changes, warnings })
+    Ok(Outcome::Created { subject: user.into(), changes, warnings })
 }
 
 /// How many look-alikes are named.
@@ -140,7 +140,7 @@ async fn look_alikes(work: &Work<'_>, username: &Username) -> Result<Option<Warn
             names.join(", ")
         )
     };
-    Ok(Some(Warning { code: WarningCode::LookAlike, message }))
+    Ok(Some(Warning::new(warning_code::LOOK_ALIKE, message)))
 }
 
 /// Leaves alone what a person may have decided: an inactive account, one-time codes, other roles,
@@ -189,7 +189,7 @@ fn warn_role_not_seeded(outcome: &mut Outcome, username: &Username) {
         "the role {SYSTEM_ADMINISTRATOR} is not in the database yet, so {username} does not have it: once the \
          application has started there, give it with `quill-admin add-role`"
     );
-    warn(outcome, Warning { code: WarningCode::RoleNotSeeded, message });
+    warn(outcome, Warning::new("role_not_seeded", message));
 }
 
 fn warn(outcome: &mut Outcome, warning: Warning) {

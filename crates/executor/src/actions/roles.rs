@@ -25,7 +25,7 @@ pub(super) async fn find_existing(work: &Work<'_>, name: &RoleName) -> Result<i6
         format!("the database has: {}", available_roles.join(", "))
     };
     let message = format!("there is no role {name}; {list}; nothing was changed");
-    let failure = Failure { available_roles, ..Failure::new(message) };
+    let failure = Failure { available: available_roles, ..Failure::new(message) };
     Err(Failed { code: ExitCode::RoleNotFound, failure }.into())
 }
 

@@ -8,5 +8,5 @@ use crate::failure::ActionError;
 pub(super) async fn perform(work: &Work<'_>, username: &Username) -> Result<Outcome, ActionError> {
     let user = user::read(work, username).await?.ok_or_else(|| user::not_found(username))?;
     let warnings = user::warnings(&user);
-    Ok(Outcome::Found { user, warnings })
+    Ok(Outcome::Found { subject: user.into(), warnings })
 }

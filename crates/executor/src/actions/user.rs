@@ -1,13 +1,48 @@
 //! Users: taking their row, reading them, telling what changed.
 
+use std::collections::BTreeMap;
+
 use quill_admin_contract::{
-    Change, ExitCode, Outcome, PasswordHash, UserState, Username, Warning, WarningCode,
+    Change, ExitCode, FieldValue, Outcome, PasswordHash, SubjectState, Username, Warning,
 };
 use tokio_postgres::types::{ToSql, Type};
 
 use super::Work;
 use crate::failure::{ActionError, Failed};
 use crate::sql;
+
+/// A user as the database holds them.
+#[derive(Clone)]
+pub(super) struct UserState {
+    pub(super) username: String,
+    pub(super) email: String,
+    pub(super) permission: String,
+    pub(super) base_profession: String,
+    /// Sorted.
+    pub(super) roles: Vec<String>,
+    pub(super) active: bool,
+    pub(super) totp_enabled: bool,
+    /// `None` where the database has no such column yet.
+    pub(super) email_verified: Option<bool>,
+}
+
+impl From<UserState> for SubjectState {
+    fn from(user: UserState) -> Self {
+        let mut fields: BTreeMap<String, FieldValue> = [
+            ("email", FieldValue::Text(user.email)),
+            ("permission", FieldValue::Text(user.permission)),
+            ("base_profession", FieldValue::Text(user.base_profession)),
+            ("roles", FieldValue::List(user.roles)),
+            ("active", FieldValue::Boolean(user.active)),
+            ("totp_enabled", FieldValue::Boolean(user.totp_enabled)),
+        ]
+        .map(|(field, value)| (field.to_owned(), value))
+        .into();
+        let verified = user.email_verified.map(FieldValue::Boolean);
+        fields.extend(verified.map(|value| ("email_verified".to_owned(), value)));
+        Self { kind: "user".to_owned(), key: Some(user.username), fields }
+    }
+}
 
 /// A user whose row belongs to this transaction.
 pub(super) struct Locked {
@@ -83,13 +118,13 @@ pub(super) async fn updated(
         return Err(Failed::new(ExitCode::SchemaMismatch, message).into());
     }
     let warnings = warnings(&user);
-    Ok(Outcome::Updated { user, changes, warnings })
+    Ok(Outcome::Updated { subject: user.into(), changes, warnings })
 }
 
 /// The outcome where there was nothing to do.
 pub(super) fn unchanged(user: UserState) -> Outcome {
     let warnings = warnings(&user);
-    Outcome::Unchanged { user, warnings }
+    Outcome::Unchanged { subject: user.into(), warnings }
 }
 
 /// What is different between a user before and after; a new user has no before.
@@ -114,16 +149,16 @@ pub(super) fn changes(before: Option<&UserState>, after: &UserState, password: b
     let mut changes: Vec<Change> = fields
         .into_iter()
         .filter(|(_, old, new)| old != new)
-        .filter_map(|(field, old, new)| Some(Change::Field { field: field.to_owned(), old, new: new? }))
+        .map(|(field, old, new)| Change::Field { field: field.to_owned(), old, new })
         .collect();
     if password {
-        changes.push(Change::Password);
+        changes.push(Change::Hidden { field: "password".to_owned() });
     }
     let roles_before: &[String] = before.map_or(&[], |user| &user.roles);
     let added = after.roles.iter().filter(|role| !roles_before.contains(role));
-    changes.extend(added.map(|role| Change::RoleAdded { role: role.clone() }));
+    changes.extend(added.map(|role| Change::Added { field: "roles".to_owned(), item: role.clone() }));
     let removed = roles_before.iter().filter(|role| !after.roles.contains(role));
-    changes.extend(removed.map(|role| Change::RoleRemoved { role: role.clone() }));
+    changes.extend(removed.map(|role| Change::Removed { field: "roles".to_owned(), item: role.clone() }));
     changes
 }
 
@@ -133,11 +168,11 @@ pub(super) fn warnings(user: &UserState) -> Vec<Warning> {
     let mut warnings = Vec::new();
     if !user.active {
         let message = format!("the account {name} is inactive and still cannot log in");
-        warnings.push(Warning { code: WarningCode::AccountInactive, message });
+        warnings.push(Warning::new("account_inactive", message));
     }
     if user.email_verified == Some(false) {
         let message = format!("the email of {name} is not verified: the account cannot log in until it is");
-        warnings.push(Warning { code: WarningCode::EmailNotVerified, message });
+        warnings.push(Warning::new("email_not_verified", message));
     }
     warnings
 }

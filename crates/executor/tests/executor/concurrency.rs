@@ -81,7 +81,7 @@ fn many_changes_to_one_user_all_happen() {
     let updated = ended.iter().filter(|ended| matches!(ended.outcome(), Outcome::Updated { .. })).count();
     assert_eq!(updated, roles.len());
     // Each saw what those before it did: the longest list of roles is the whole one.
-    assert!(ended.iter().any(|ended| ended.user().roles.len() == roles.len()));
+    assert!(ended.iter().any(|ended| ended.user().roles().len() == roles.len()));
     assert_eq!(db.value("SELECT count(*) FROM user_role").as_deref(), Some("6"));
 }
 
@@ -154,7 +154,7 @@ async fn after_waiting_for_a_row_its_newest_state_counts() {
     other.batch_execute("COMMIT").await.expect("committed");
     let ended = running.finish().expect(ExitCode::Success);
     assert_eq!(ended.changes(), ["permission: staff -> admin"]);
-    assert_eq!(ended.user().roles, ["Patient"]);
+    assert_eq!(ended.user().roles(), ["Patient"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

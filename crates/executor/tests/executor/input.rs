@@ -122,16 +122,17 @@ fn the_answer_is_in_the_version_that_was_asked_for() {
     assert_eq!(old["quill_admin"]["contract"], 1);
     assert!(!Claim::from_payload(&old, Some(&key)).expect("a result").proven);
     // Version 2, and the newest where another or none is asked for: proven, and of this execution.
-    for (executor, code) in [
-        (asked("2"), ExitCode::Usage),
-        (asked("2").unset("ADMIN_CONTRACT"), ExitCode::Usage),
-        (asked("99"), ExitCode::ImageTooOld),
-        (asked("zero"), ExitCode::Usage),
+    let newest = quill_admin_contract::CONTRACT_VERSION;
+    for (executor, contract, code) in [
+        (asked("2"), 2, ExitCode::Usage),
+        (asked("2").unset("ADMIN_CONTRACT"), newest, ExitCode::Usage),
+        (asked("99"), newest, ExitCode::ImageTooOld),
+        (asked("zero"), newest, ExitCode::Usage),
     ] {
         let new = last(executor, code);
         let claim = Claim::from_payload(&new, Some(&key)).expect("a result");
         assert!(claim.proven, "{new}");
-        assert_eq!((claim.line.contract, claim.line.exit_code), (2, code.code()));
+        assert_eq!((claim.line.contract, claim.line.exit_code), (contract, code.code()));
         assert_eq!(claim.line.execution.as_deref(), Some("quill-admin-staging-abcde"));
         // The copies beside it say the same.
         assert_eq!(Claim::from_payload(&new, None).expect("a result").line, claim.line);

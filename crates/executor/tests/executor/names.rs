@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use quill_admin_contract::{ExitCode, Outcome, WarningCode};
+use quill_admin_contract::{ExitCode, Outcome, warning_code};
 use quill_admin_testkit::needs_postgres;
 use quill_admin_testkit::postgres::{Database, Generation};
 
@@ -19,7 +19,7 @@ fn look_alike(ended: &Ended) -> Option<String> {
     let outcome = ended.outcome();
     assert!(matches!(outcome, Outcome::Created { .. }), "{}", ended.text);
     let warnings = outcome.warnings().iter();
-    warnings.filter(|warning| warning.code == WarningCode::LookAlike).map(|w| w.message.clone()).next()
+    warnings.filter(|warning| warning.code == warning_code::LOOK_ALIKE).map(|w| w.message.clone()).next()
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_new_name_that_looks_like_another_users_is_warned_of() {
         assert!(many.ends_with(": STEVE.JONES, Steve.Jones, sTEVE.JONES and 2 more"), "{many}");
         // Whoever is there already is not told of again.
         let again = Executor::create(&db, "Steve.Jones", "other@example.org").run().expect(ExitCode::Success);
-        assert_eq!(again.warnings(), []);
+        assert_eq!(again.warnings(), [""; 0]);
     }
 }
 
@@ -75,7 +75,7 @@ fn an_email_that_differs_from_another_users_by_case_only_is_warned_of() {
             let message = format!(
                 "the email Steve@Example.org differs from that of another user, {other}, by upper and lower case only"
             );
-            vec![(WarningCode::LookAlike, message)]
+            vec![(warning_code::LOOK_ALIKE.to_owned(), message)]
         };
         assert_eq!(create("stephen", "Steve@Example.org"), warning("steve (steve@example.org)"));
         // Their own email in another writing is a change, and nobody else's.

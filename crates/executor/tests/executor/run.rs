@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use quill_admin_contract::{Change, Claim, ExitCode, Outcome, ResultLine, UserState, WarningCode};
+use quill_admin_contract::{Change, Claim, ExitCode, FieldValue, Outcome, ResultLine, SubjectState};
 use quill_admin_testkit::postgres::Database;
 use serde_json::Value;
 
@@ -205,22 +205,24 @@ impl Ended {
     }
 
     #[track_caller]
-    pub(crate) fn user(&self) -> UserState {
-        self.outcome().user().cloned().unwrap_or_else(|| panic!("no user in {}", self.text))
+    pub(crate) fn user(&self) -> User {
+        let outcome = self.outcome();
+        User(outcome.subject().cloned().unwrap_or_else(|| panic!("no user in {}", self.text)))
     }
 
-    pub(crate) fn warnings(&self) -> Vec<WarningCode> {
-        self.outcome().warnings().iter().map(|warning| warning.code).collect()
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.outcome().warnings().iter().map(|warning| warning.code.clone()).collect()
     }
 
     /// The changes, short.
     pub(crate) fn changes(&self) -> Vec<String> {
         let short = |change: &Change| match change {
-            Change::Field { field, old: Some(old), new } => format!("{field}: {old} -> {new}"),
-            Change::Field { field, old: None, new } => format!("{field}: {new}"),
-            Change::Password => "password".to_owned(),
-            Change::RoleAdded { role } => format!("+ {role}"),
-            Change::RoleRemoved { role } => format!("- {role}"),
+            Change::Field { field, old: Some(old), new: Some(new) } => format!("{field}: {old} -> {new}"),
+            Change::Field { field, old: None, new: Some(new) } => format!("{field}: {new}"),
+            Change::Field { field, new: None, .. } => panic!("{field} has no value any more"),
+            Change::Hidden { field } => field.clone(),
+            Change::Added { item, .. } => format!("+ {item}"),
+            Change::Removed { item, .. } => format!("- {item}"),
             Change::Other(other) => panic!("the executor makes no such change: {other:?}"),
         };
         self.outcome().changes().iter().map(short).collect()
@@ -231,6 +233,42 @@ impl Ended {
         match self.outcome() {
             Outcome::Failed { failure } => failure,
             other => panic!("not a failure: {other:?}"),
+        }
+    }
+}
+
+/// A user of a result.
+pub(crate) struct User(SubjectState);
+
+impl User {
+    pub(crate) fn name(&self) -> &str {
+        assert_eq!(self.0.kind, "user");
+        self.0.key.as_deref().expect("users have names")
+    }
+
+    #[track_caller]
+    pub(crate) fn text(&self, field: &str) -> String {
+        match self.0.fields.get(field) {
+            Some(FieldValue::Text(text)) => text.clone(),
+            other => panic!("{field} is {other:?}"),
+        }
+    }
+
+    /// `None` where the tables have no such column.
+    #[track_caller]
+    pub(crate) fn is(&self, field: &str) -> Option<bool> {
+        match self.0.fields.get(field) {
+            Some(FieldValue::Boolean(value)) => Some(*value),
+            None => None,
+            other => panic!("{field} is {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn roles(&self) -> Vec<String> {
+        match self.0.fields.get("roles") {
+            Some(FieldValue::List(roles)) => roles.clone(),
+            other => panic!("roles are {other:?}"),
         }
     }
 }

@@ -88,6 +88,9 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     }
 }
 
+/// The code of the warning that the database lacks roles of the application.
+const ROLES_MISSING: &str = "roles_missing";
+
 fn judge(database: &DatabaseReport) -> Seen {
     let mut findings = Vec::new();
     if !database.writable {
@@ -96,25 +99,23 @@ fn judge(database: &DatabaseReport) -> Seen {
             "tasks that change something are refused by the database",
         ));
     }
-    if !database.missing_roles.is_empty() {
-        let why = if database.missing_roles.iter().any(|role| role == SYSTEM_ADMINISTRATOR) {
+    let roles = database.expected.iter().find(|expected| expected.code == ROLES_MISSING);
+    let missing = roles.map(|roles| roles.missing.as_slice()).unwrap_or_default();
+    if !missing.is_empty() {
+        let why = if missing.iter().any(|role| role == SYSTEM_ADMINISTRATOR) {
             "a superadmin is created without this role: the application has not been deployed and seeded yet"
         } else {
             "they cannot be given to anybody: the application has not been deployed and seeded yet"
         };
+        let what = format!(
+            "{} of the application's {} roles are not in the database",
+            missing.len(),
+            KNOWN_ROLES.len()
+        );
         findings.push(
-            Finding::problem(
-                format!(
-                    "{} of the application's {} roles are not in the database",
-                    database.missing_roles.len(),
-                    KNOWN_ROLES.len()
-                ),
-                why,
-            )
-            .evidence(database.missing_roles.iter().map(|role| format!("missing: {role}")))
-            .advice(
-                "deploy the application, which seeds them; then give the role with: quill-admin add-role",
-            ),
+            Finding::problem(what, why)
+                .evidence(missing.iter().map(|role| format!("missing: {role}")))
+                .advice("deploy the application, which seeds them; then give the role with: quill-admin add-role"),
         );
     }
     let tls = database.tls.as_deref().unwrap_or("no TLS");
@@ -122,7 +123,7 @@ fn judge(database: &DatabaseReport) -> Seen {
         format!(
             "PostgreSQL {}, {tls}, {} of {} roles",
             database.server_version,
-            KNOWN_ROLES.len() - database.missing_roles.len(),
+            KNOWN_ROLES.len() - missing.len(),
             KNOWN_ROLES.len()
         ),
         findings,

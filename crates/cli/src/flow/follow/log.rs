@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quill_admin_cloud::{LogEntry, LogSource};
-use quill_admin_contract::{Asked, Claim, WarningCode};
+use quill_admin_contract::{Asked, Claim, Warning};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -51,7 +51,7 @@ impl Log {
             let (least, most) = self.lateness.unwrap_or((entry.lateness, entry.lateness));
             self.lateness = Some((least.min(entry.lateness), most.max(entry.lateness)));
         }
-        let warned = spoken(&entry).and_then(WarningCode::from_payload).is_some();
+        let warned = spoken(&entry).and_then(Warning::code_of).is_some();
         let is_in_the_report = self.take_claim(&entry, at) || warned;
         match entry.source {
             LogSource::Container if self.whole || !is_in_the_report => session.emit(Event::Log(entry)),
