@@ -49,7 +49,11 @@ impl Argument {
         match &parameter.kind {
             Kind::Text { .. } | Kind::Email { .. } | Kind::OneOf { .. } => {
                 let one = |text: &str| self::text(&parameter.kind, what, text);
-                if parameter.many { many(what, text, one).map(Self::Texts) } else { one(text).map(Self::Text) }
+                if parameter.many {
+                    many(what, text, one).map(Self::Texts)
+                } else {
+                    one(text).map(Self::Text)
+                }
             }
             Kind::Integer { min, max } => {
                 let one = |text: &str| value::number(what, text, *min, *max);
@@ -61,7 +65,11 @@ impl Argument {
             }
             Kind::Date { min, max } => {
                 let one = |text: &str| value::day(what, text, min.as_deref(), max.as_deref());
-                if parameter.many { many(what, text, one).map(Self::Dates) } else { one(text).map(Self::Date) }
+                if parameter.many {
+                    many(what, text, one).map(Self::Dates)
+                } else {
+                    one(text).map(Self::Date)
+                }
             }
             Kind::Boolean => {
                 value::one_of(what, text, ["true", "false"]).map(|place| Self::Boolean(place == 0))

@@ -151,9 +151,10 @@ impl fmt::Display for InvalidValue {
             Problem::NotADay { min, max } => {
                 write!(f, "the {what} must be a day of the calendar, as in 2026-11-29")?;
                 let limits = [("not before", min), ("not after", max)];
-                limits.iter().filter_map(|(words, day)| Some((words, day.as_ref()?))).try_for_each(
-                    |(words, day)| write!(f, ", {words} {day}"),
-                )
+                limits
+                    .iter()
+                    .filter_map(|(words, day)| Some((words, day.as_ref()?)))
+                    .try_for_each(|(words, day)| write!(f, ", {words} {day}"))
             }
             Problem::TooMany { count, max } => {
                 write!(f, "the {what} is given {count} values; at most {max} are allowed")
@@ -289,7 +290,9 @@ pub fn day(what: &str, text: &str, min: Option<&str>, max: Option<&str>) -> Resu
         InvalidValue::new(what, Problem::NotADay { min: owned(min), max: owned(max) })
     };
     // jiff reads other forms as well, which are not the one that is asked for.
-    let form = |(place, byte): (usize, u8)| if [4, 7].contains(&place) { byte == b'-' } else { byte.is_ascii_digit() };
+    let form = |(place, byte): (usize, u8)| {
+        if [4, 7].contains(&place) { byte == b'-' } else { byte.is_ascii_digit() }
+    };
     if text.is_empty() {
         return Err(InvalidValue::new(what, Problem::Empty));
     }

@@ -58,9 +58,8 @@ pub(crate) fn allowed(sender: &Sender<'_>, action: &Action) -> Result<(), Failed
 
 /// The values of a closed list, in the order in which they are shown.
 fn in_order(words: &ParameterWords, values: &BTreeMap<String, Value>) -> Vec<String> {
-    let place = |value: &String| {
-        words.values.iter().position(|words| words.value == *value).unwrap_or(usize::MAX)
-    };
+    let place =
+        |value: &String| words.values.iter().position(|words| words.value == *value).unwrap_or(usize::MAX);
     let mut ordered: Vec<String> = values.keys().cloned().collect();
     ordered.sort_by_key(place);
     ordered

@@ -37,9 +37,10 @@ pub(crate) fn message(told: &Told<'_>) -> String {
             behind(&format!("updated {name}"), parts.join(", "))
         }
         Effect::Updated => format!("{name}: {} changed", rows(told.rows_changed)),
-        Effect::Unchanged => {
-            behind("nothing to change", words.already.as_ref().map(|text| values.say(text)).unwrap_or_default())
-        }
+        Effect::Unchanged => behind(
+            "nothing to change",
+            words.already.as_ref().map(|text| values.say(text)).unwrap_or_default(),
+        ),
         Effect::Found => {
             let told_fields = values.after.map(|after| fields(values.words, after)).unwrap_or_default();
             match told.listed.map(list) {
@@ -85,7 +86,8 @@ fn change(words: Option<&SubjectWords>, change: &Change) -> String {
                 (Some(value), Some(words)) => say::within(words, value),
                 (value, None) => say::plain(value),
             };
-            let (old, new, named) = (old.as_ref(), new, of_field.is_some_and(|words| names_itself(words, new)));
+            let (old, new, named) =
+                (old.as_ref(), new, of_field.is_some_and(|words| names_itself(words, new)));
             match (old, named) {
                 (Some(old), true) => format!("{} → {}", said(Some(old)), said(Some(new))),
                 (Some(old), false) => format!("{label} {} → {}", said(Some(old)), said(Some(new))),

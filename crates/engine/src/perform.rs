@@ -96,7 +96,11 @@ fn effect(action: &Action, values: &Values<'_>, rows_changed: u64) -> Result<Eff
             Err(Failed::new(ExitCode::SchemaMismatch, what).into())
         }
         (true, false) if after.is_none() => {
-            let what = format!("{} would be gone after {}, and no action takes away what it is about", name(), action.name);
+            let what = format!(
+                "{} would be gone after {}, and no action takes away what it is about",
+                name(),
+                action.name
+            );
             Err(Failed::new(ExitCode::SchemaMismatch, what).into())
         }
         (true, false) => Ok(if before.is_none() { Effect::Created } else { Effect::Updated }),
@@ -134,7 +138,8 @@ async fn of_subject(
 async fn list(sender: &Sender<'_>, listing: &Listing) -> Result<Listed, Error> {
     let most = usize::try_from(listing.max).unwrap_or(usize::MAX);
     let (rows, count) = sender.first(&listing.query, most).await?;
-    let columns = rows.first().map(|row| row.columns().iter().map(|column| column.name().to_owned()).collect());
+    let columns =
+        rows.first().map(|row| row.columns().iter().map(|column| column.name().to_owned()).collect());
     let rows = rows.iter().map(cells).collect::<Result<_, _>>()?;
     Ok(Listed { columns: columns.unwrap_or_default(), rows, more: count > most })
 }

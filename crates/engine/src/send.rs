@@ -103,10 +103,13 @@ impl Sender<'_> {
             (BindType::Date, None) => (Box::new(None::<jiff::civil::Date>), Type::DATE),
             (BindType::Date, Some(Argument::Date(day))) => (Box::new(*day), Type::DATE),
             (BindType::DateArray, None) => (Box::new(None::<Vec<jiff::civil::Date>>), Type::DATE_ARRAY),
-            (BindType::DateArray, Some(Argument::Dates(days))) => (Box::new(days.as_slice()), Type::DATE_ARRAY),
+            (BindType::DateArray, Some(Argument::Dates(days))) => {
+                (Box::new(days.as_slice()), Type::DATE_ARRAY)
+            }
             // Arguments are read for the action whose statements these are.
             (_, Some(_)) => {
-                let what = format!("a bug in the executor: the value of {} is of another type", bind.parameter);
+                let what =
+                    format!("a bug in the executor: the value of {} is of another type", bind.parameter);
                 return Err(Failed::new(ExitCode::Unexpected, what));
             }
         })

@@ -22,11 +22,7 @@ pub(crate) struct Stepped {
 }
 
 /// Does the steps. `values` has what texts may name before the first of them.
-pub(crate) async fn run(
-    sender: &Sender<'_>,
-    action: &Action,
-    values: &Values<'_>,
-) -> Result<Stepped, Error> {
+pub(crate) async fn run(sender: &Sender<'_>, action: &Action, values: &Values<'_>) -> Result<Stepped, Error> {
     let mut stepped = Stepped::default();
     let unsaid = StepWords::default();
     for (place, step) in action.definition.steps.iter().enumerate() {

@@ -23,11 +23,20 @@ const IN_A_ROW: usize = 6;
 
 /// What may differ, and why.
 const DIFFERENCES: [(&str, &str); 5] = [
-    ("level of a generation", "design: the level patient is refused where the application says single-user, and back"),
+    (
+        "level of a generation",
+        "design: the level patient is refused where the application says single-user, and back",
+    ),
     ("level in a list", "the closed list has single-user as well"),
-    ("advice on roles", "the file's words: roles are put there with seed-roles, not by a start of the application"),
+    (
+        "advice on roles",
+        "the file's words: roles are put there with seed-roles, not by a start of the application",
+    ),
     ("field in words", "design: field changes read in the file's words: email not verified → email verified"),
-    ("letters by number", "design: no formats in texts, so an email outside ASCII is shown and not spelled out"),
+    (
+        "letters by number",
+        "design: no formats in texts, so an email outside ASCII is shown and not spelled out",
+    ),
 ];
 
 const NAMES: [&str; 14] = [
@@ -144,9 +153,11 @@ fn request(rng: &mut Rng, there: &[&str]) -> Request {
             let odd = ["none", "a@b@c", "new@example.org", "<a@b>", "mailto:a@b", "a b@c", "a@b,", ""];
             put("ADMIN_EMAIL", pick(rng, &EMAILS, &odd));
             let bad = format!("{HASH}\n");
-            put("ADMIN_PASSWORD_HASH", pick(rng, &[HASH, OTHER_HASH], &[&bad, "secret"]).map(|hash| {
-                if hash == bad { hash } else { hash.trim().to_owned() }
-            }));
+            put(
+                "ADMIN_PASSWORD_HASH",
+                pick(rng, &[HASH, OTHER_HASH], &[&bad, "secret"])
+                    .map(|hash| if hash == bad { hash } else { hash.trim().to_owned() }),
+            );
             // A plain one that is valid takes its time to be hashed, and never compares equal.
             put("ADMIN_PASSWORD", (rng.u8(0..12) == 0).then(|| " planted".to_owned()));
         }
@@ -203,15 +214,26 @@ async fn by_hand(db: &Database, action: &str, with: &BTreeMap<String, String>) -
         exit: code.code(),
         result: text(&outcome["result"]),
         message: text(&last["message"]),
-        changes: list(&outcome["changes"]).iter().map(|change| match change["what"].as_str() {
-            Some("field") => format!("{}: {} -> {}", text(&change["field"]), text(&change["old"]), text(&change["new"])),
-            Some("password") => "password".to_owned(),
-            Some("role_added") => format!("+ {}", text(&change["role"])),
-            Some("role_removed") => format!("- {}", text(&change["role"])),
-            _ => panic!("{change}"),
-        }).collect(),
+        changes: list(&outcome["changes"])
+            .iter()
+            .map(|change| match change["what"].as_str() {
+                Some("field") => format!(
+                    "{}: {} -> {}",
+                    text(&change["field"]),
+                    text(&change["old"]),
+                    text(&change["new"])
+                ),
+                Some("password") => "password".to_owned(),
+                Some("role_added") => format!("+ {}", text(&change["role"])),
+                Some("role_removed") => format!("- {}", text(&change["role"])),
+                _ => panic!("{change}"),
+            })
+            .collect(),
         fields,
-        warnings: list(&outcome["warnings"]).iter().map(|one| (text(&one["code"]), text(&one["message"]))).collect(),
+        warnings: list(&outcome["warnings"])
+            .iter()
+            .map(|one| (text(&one["code"]), text(&one["message"])))
+            .collect(),
         available: list(&outcome["failure"]["available_roles"]).iter().map(text).collect(),
     }
 }
@@ -228,12 +250,7 @@ fn fields(fields: Option<&Fields>) -> BTreeMap<String, Json> {
 }
 
 /// The new way.
-async fn declared(
-    client: &Client,
-    actions: &Actions,
-    action: &str,
-    with: &BTreeMap<String, String>,
-) -> Came {
+async fn declared(client: &Client, actions: &Actions, action: &str, with: &BTreeMap<String, String>) -> Came {
     let action = actions.get(action).expect("declared");
     match run(client, action, with).await {
         Ok(performed) => told(&performed),
@@ -356,7 +373,8 @@ async fn a_thousand_requests_come_out_as_they_did_by_hand() {
                 *results.entry((action, declared.exit, declared.result.clone())).or_default() += 1;
                 if is_level_of_a_generation(&with) && by_hand != declared {
                     seen.insert(DIFFERENCES[0].0);
-                    let fits = (with["ADMIN_PERMISSION"].trim() == "patient") == (generation == Generation::March2026);
+                    let fits = (with["ADMIN_PERMISSION"].trim() == "patient")
+                        == (generation == Generation::March2026);
                     assert!(fits || [2, 10].contains(&declared.exit), "{told}: {declared:?}");
                     // From here on the two are no longer alike.
                     break;

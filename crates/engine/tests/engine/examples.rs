@@ -136,7 +136,13 @@ SELECT setval(pg_get_serial_sequence(quote_ident(table_name), column_name), 1000
   FROM information_schema.columns WHERE table_schema = 'public' AND column_default LIKE 'nextval(%'";
 
 /// Runs a case in a transaction of its own, which is rolled back.
-async fn check(client: &Client, columns: &BTreeSet<String>, action: &Action, case: &Case, examples: &Examples) {
+async fn check(
+    client: &Client,
+    columns: &BTreeSet<String>,
+    action: &Action,
+    case: &Case,
+    examples: &Examples,
+) {
     let told = format!("{}:{}: {}", case.file.display(), case.place, case.name);
     let everywhere = examples.given.iter().filter(|given| !case.without.contains(&given.table));
     let rows: Vec<&Given> = everywhere.chain(&case.given).collect();

@@ -26,15 +26,13 @@ pub(crate) fn shipped() -> Actions {
     quill_admin_application::read(&folder()).unwrap_or_else(|broken| panic!("{broken}")).actions
 }
 
-/// The one action of a file that has the tables of `application/actions.yaml`, the subject user and these lines.
+/// The action of these lines, beside those of `application/actions.yaml` and with its tables and subjects.
 pub(crate) fn declared(lines: &str) -> Action {
     let whole = std::fs::read_to_string(folder().join("actions.yaml")).expect("readable");
-    let (before, _) = whole.split_once("\nactions:\n").expect("it has actions");
-    // What only other actions use need not be there.
-    let file = format!("{before}\nactions:\n{lines}");
+    let file = format!("{}\n{lines}", whole.trim_end());
     let compiled = quill_admin_application::compile(Path::new("actions.yaml"), file.as_bytes());
     let application = compiled.unwrap_or_else(|broken| panic!("{broken}"));
-    application.actions.iter().next().expect("one action").clone()
+    application.actions.iter().last().expect("actions").clone()
 }
 
 /// A connection as the account that tasks use.
@@ -45,10 +43,12 @@ pub(crate) async fn connect(db: &Database) -> Client {
 }
 
 /// The values of an action, from variables as they travel.
-pub(crate) fn arguments(action: &Action, variables: &BTreeMap<String, String>) -> Result<Arguments, EnvError> {
-    let look_up = |name: &str| {
-        Ok(variables.get(name).map(String::as_str).filter(|value| !value.trim().is_empty()))
-    };
+pub(crate) fn arguments(
+    action: &Action,
+    variables: &BTreeMap<String, String>,
+) -> Result<Arguments, EnvError> {
+    let look_up =
+        |name: &str| Ok(variables.get(name).map(String::as_str).filter(|value| !value.trim().is_empty()));
     let read = Entered::read(action, look_up).map_err(|problems| EnvError { problems });
     read.map(Entered::hashed)
 }
@@ -64,7 +64,8 @@ pub(crate) async fn run(
     action: &Action,
     variables: &BTreeMap<String, String>,
 ) -> Result<Performed, Failed> {
-    let arguments = arguments(action, variables).map_err(|error| failed(error.exit_code(), &error.to_string()))?;
+    let arguments =
+        arguments(action, variables).map_err(|error| failed(error.exit_code(), &error.to_string()))?;
     for _ in 0..5 {
         match once(client, action, &arguments).await {
             Ok(performed) => return Ok(performed),
@@ -83,7 +84,11 @@ fn failed(code: ExitCode, message: &str) -> Failed {
 }
 
 /// Does an action in one transaction, which is committed where there is anything to commit.
-pub(crate) async fn once(client: &Client, action: &Action, arguments: &Arguments) -> Result<Performed, Error> {
+pub(crate) async fn once(
+    client: &Client,
+    action: &Action,
+    arguments: &Arguments,
+) -> Result<Performed, Error> {
     let access = if action.definition.read { "READ ONLY" } else { "READ WRITE" };
     let begin = format!("START TRANSACTION ISOLATION LEVEL READ COMMITTED {access}");
     client.batch_execute(&begin).await.expect("begun");
@@ -94,7 +99,11 @@ pub(crate) async fn once(client: &Client, action: &Action, arguments: &Arguments
 }
 
 /// Does an action in the transaction that there is.
-pub(crate) async fn within(client: &Client, action: &Action, arguments: &Arguments) -> Result<Performed, Error> {
+pub(crate) async fn within(
+    client: &Client,
+    action: &Action,
+    arguments: &Arguments,
+) -> Result<Performed, Error> {
     let work = Work::start(client, &action.definition.schema).await?;
     let layout = work.layout(&action.definition.tables).await?;
     work.perform(&layout, action, arguments).await
