@@ -18,7 +18,7 @@ pub struct Failed {
     /// Where the tables are not those that the action is for: what is missing, as `table` or `table.column`.
     pub missing_columns: Vec<String>,
     /// An action that may help.
-    pub next: Option<Next>,
+    pub next: Option<Box<Next>>,
 }
 
 impl Failed {
@@ -50,7 +50,7 @@ impl Failed {
 #[derive(Debug)]
 pub enum Error {
     /// It is clear what the person is to be told.
-    Failed(Box<Failed>),
+    Failed(Failed),
     /// The server refused a statement, or is gone. Its words may hold values: who tells them has to know which.
     Database(tokio_postgres::Error),
     /// Another transaction changed what this one had just read: the same, done again, may well come to its end.
@@ -59,7 +59,7 @@ pub enum Error {
 
 impl From<Failed> for Error {
     fn from(failed: Failed) -> Self {
-        Self::Failed(Box::new(failed))
+        Self::Failed(failed)
     }
 }
 

@@ -156,7 +156,7 @@ pub enum Undo {
 /// Rows that an action lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// The names of the columns.
+    /// The names of the columns; none where there are no rows.
     pub columns: Vec<String>,
     /// The rows, with as many values as there are columns; `None` for NULL.
     pub rows: Vec<Vec<Option<String>>>,

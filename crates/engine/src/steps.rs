@@ -72,7 +72,9 @@ fn otherwise(
     let next = words.next.as_ref().map(|next| suggested(values, next));
     match &guard.otherwise {
         Otherwise::Warn(code) => Ok(Warning { code: code.clone(), message, next }),
-        Otherwise::Exit(exit) => Err(Failed { next, ..Failed::with_number(*exit, message) }),
+        Otherwise::Exit(exit) => {
+            Err(Failed { next: next.map(Box::new), ..Failed::with_number(*exit, message) })
+        }
     }
 }
 

@@ -112,7 +112,10 @@ fn of_many_values_one_stands_on_each_line() {
     let texts = |texts: &[&str]| Argument::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
     assert_eq!(parse(TEXTS, "\n a,b \r\nc'd\n"), Ok(texts(&["a,b", "c'd"])));
     assert_eq!(parse(TEXTS, "one"), Ok(texts(&["one"])));
-    assert_eq!(refused(TEXTS, "aa\nbb\n aa "), "the thing is given the same value twice, as number 1 and as number 3");
+    assert_eq!(
+        refused(TEXTS, "aa\nbb\n aa "),
+        "the thing is given the same value twice, as number 1 and as number 3"
+    );
     assert_eq!(refused(TEXTS, "aa\n\nbb"), "the thing is empty");
     assert_eq!(refused(TEXTS, "aa\nb"), "the thing has 1 characters; at least 2 are needed");
     let most: Vec<String> = (0..64).map(|number| format!("v{number}")).collect();
@@ -130,7 +133,8 @@ fn of_many_values_one_stands_on_each_line() {
 
 #[test]
 fn a_hash_is_taken_exactly_and_never_printed() {
-    let hash = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG1sJzVLmYRhY";
+    let hash =
+        "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG1sJzVLmYRhY";
     let read = parse(PASSWORD, hash).expect("a hash");
     assert_eq!(format!("{read:?}"), "Password(PasswordHash([redacted]))");
     assert_eq!((read.as_text(), read.values()), (None, vec![]));

@@ -7,7 +7,8 @@ use serde_json::json;
 use super::*;
 use crate::env_error::EnvError;
 
-const HASH: &str = "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG1sJzVLmYRhY";
+const HASH: &str =
+    "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG1sJzVLmYRhY";
 
 /// An action with parameters of all kinds.
 fn action() -> Action {
@@ -23,7 +24,8 @@ fn action() -> Action {
     });
     let order = ["username", "password", "spare", "level", "roles", "count", "born", "active"];
     let definition: Definition =
-        serde_json::from_value(json!({"schema": "public", "read": false, "parameters": parameters})).expect("valid");
+        serde_json::from_value(json!({"schema": "public", "read": false, "parameters": parameters}))
+            .expect("valid");
     let words = order.map(|name| ParameterWords {
         parameter: name.to_owned(),
         name: name.to_owned(),
@@ -56,7 +58,8 @@ fn what_is_left_out_has_its_default_or_nothing() {
 #[test]
 fn everything_that_is_wrong_is_told_at_once_in_the_order_of_the_parameters() {
     assert_eq!(
-        read(&[("ADMIN_LEVEL", "middle"), ("ADMIN_COUNT", "10"), ("ADMIN_ROLES", "a\na")]).expect_err("wrong"),
+        read(&[("ADMIN_LEVEL", "middle"), ("ADMIN_COUNT", "10"), ("ADMIN_ROLES", "a\na")])
+            .expect_err("wrong"),
         "ADMIN_LEVEL: unknown level \"middle\"; allowed: high, low; \
          ADMIN_ROLES: the roles is given the same value twice, as number 1 and as number 2; \
          ADMIN_COUNT: the count must be a whole number from 0 to 9; \
@@ -88,7 +91,11 @@ fn passwords_are_hashed_here_where_they_were_not_and_told_of() {
     }
     assert!(!format!("{arguments:?}").contains("argon2id"));
     let variables = arguments.to_env();
-    assert!(variables.iter().any(|(name, value)| name == "ADMIN_PASSWORD_HASH" && value == hash("password").expose()));
+    assert!(
+        variables
+            .iter()
+            .any(|(name, value)| name == "ADMIN_PASSWORD_HASH" && value == hash("password").expose())
+    );
     assert!(!variables.iter().any(|(name, _)| name == "ADMIN_PASSWORD"));
     assert!(read(&[("ADMIN_USERNAME", "a"), BOTH[0], BOTH[1]]).expect("valid").plaintext().is_empty());
 }

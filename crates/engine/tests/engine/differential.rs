@@ -11,11 +11,12 @@ use quill_admin_contract::look::spelled_out;
 use quill_admin_contract::{ResultLine, Variables};
 use quill_admin_engine::{Change, Fields, Performed, Value};
 use quill_admin_testkit::needs_postgres;
-use quill_admin_testkit::postgres::{Database, Generation, quote_literal};
+use quill_admin_testkit::postgres::{Database, Generation};
 use serde_json::Value as Json;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::run::{HASH, OTHER_HASH, connect, run, shipped};
+use crate::requests::{Request, request, state};
+use crate::run::{connect, run, shipped};
 
 /// Requests on each generation, and how many come to one state, one after the other.
 const REQUESTS: usize = 500;
@@ -38,138 +39,6 @@ const DIFFERENCES: [(&str, &str); 5] = [
         "design: no formats in texts, so an email outside ASCII is shown and not spelled out",
     ),
 ];
-
-const NAMES: [&str; 14] = [
-    "steve",
-    "Steve",
-    "st\u{435}ve",
-    "steve\u{200b}",
-    "modern",
-    "modem",
-    "o'brien",
-    "jos\u{e9}",
-    "jose\u{301}",
-    "a b",
-    "$1; DROP TABLE users --",
-    "\\x",
-    "root",
-    "r00t",
-];
-const EMAILS: [&str; 8] = [
-    "steve@example.org",
-    "Steve@example.org",
-    "STEVE@EXAMPLE.ORG",
-    "o'brien+x@example.org",
-    "jos\u{e9}@example.org",
-    "JOS\u{c9}@example.org",
-    "a@b",
-    "root@example.org",
-];
-const ROLES: [&str; 8] = [
-    "System Administrator",
-    "Clinical Administrator",
-    "Clinician",
-    "Patient",
-    "Porter",
-    "\u{dc}n\u{ef}code",
-    "it's \"x\"",
-    "clinician",
-];
-const LEVELS: [&str; 6] = ["patient", "single-user", "staff", "admin", "superadmin", "owner"];
-
-/// SQL that makes a database empty and puts random rows into it, and the names of the users there.
-fn state(rng: &mut Rng, generation: Generation) -> (String, Vec<&'static str>) {
-    let mut sql = "TRUNCATE users, roles, user_role RESTART IDENTITY;".to_owned();
-    let mut some = |list: &[&'static str], most: usize| {
-        let mut list = list.to_vec();
-        rng.shuffle(&mut list);
-        list.truncate(rng.usize(0..=most.min(list.len())));
-        list
-    };
-    let (roles, names) = (some(&ROLES, ROLES.len()), some(&NAMES, EMAILS.len()));
-    for role in &roles {
-        sql.push_str(&format!("INSERT INTO roles (name) VALUES ({});", quote_literal(role)));
-    }
-    let mut emails = EMAILS.to_vec();
-    rng.shuffle(&mut emails);
-    for (name, email) in names.iter().zip(emails) {
-        let (column, value) = match generation {
-            Generation::March2026 => ("", String::new()),
-            Generation::August2026 => (", email_verified", format!(", {}", rng.bool())),
-        };
-        let hash = if rng.bool() { HASH } else { OTHER_HASH };
-        let profession = if rng.bool() { "consultant" } else { "nurse" };
-        sql.push_str(&format!(
-            "INSERT INTO users (username, email, password_hash, is_active, totp_secret, is_totp_enabled, base_profession,
-             additional_competencies, removed_competencies, system_permissions{column})
-             VALUES ({}, {}, '{hash}', {}, {}, {}, '{profession}', '[]', '[\"x\"]', '{}'{value});",
-            quote_literal(name),
-            quote_literal(email),
-            rng.bool(),
-            if rng.bool() { "NULL" } else { "'SECRET'" },
-            rng.bool(),
-            rng.choice(LEVELS).unwrap_or("staff"),
-        ));
-        for role in &roles {
-            if rng.bool() {
-                sql.push_str(&format!(
-                    "INSERT INTO user_role SELECT users.id, roles.id FROM users, roles
-                      WHERE username = {} AND name = {};",
-                    quote_literal(name),
-                    quote_literal(role)
-                ));
-            }
-        }
-    }
-    (sql, names)
-}
-
-/// Mostly one of a list, at times what is none of it, and at times nothing.
-fn pick(rng: &mut Rng, list: &[&str], odd: &[&str]) -> Option<String> {
-    match rng.u8(0..40) {
-        0 => None,
-        1..=3 => rng.choice(odd).map(|text| (*text).to_owned()),
-        4 => rng.choice(list).map(|text| format!("  {text} ")),
-        _ => rng.choice(list).map(|text| (*text).to_owned()),
-    }
-}
-
-/// A request: an action and its variables.
-type Request = (&'static str, BTreeMap<String, String>);
-
-/// A request, mostly about one of these users.
-fn request(rng: &mut Rng, there: &[&str]) -> Request {
-    let actions = ["create-superadmin", "update-permissions", "add-role", "remove-role", "show-user"];
-    let action = rng.choice(actions).unwrap_or("show-user");
-    let mut with = BTreeMap::new();
-    let mut put = |name: &str, value: Option<String>| {
-        with.extend(value.map(|value| (name.to_owned(), value)));
-    };
-    let long = "x".repeat(151);
-    let names = if there.is_empty() || rng.u8(0..4) == 0 { &NAMES } else { there };
-    put("ADMIN_USERNAME", pick(rng, names, &["nobody", "", " ", &long, "a\tb", "x\u{202e}y", "STEVE"]));
-    match action {
-        "create-superadmin" => {
-            let odd = ["none", "a@b@c", "new@example.org", "<a@b>", "mailto:a@b", "a b@c", "a@b,", ""];
-            put("ADMIN_EMAIL", pick(rng, &EMAILS, &odd));
-            let bad = format!("{HASH}\n");
-            put(
-                "ADMIN_PASSWORD_HASH",
-                pick(rng, &[HASH, OTHER_HASH], &[&bad, "secret"])
-                    .map(|hash| if hash == bad { hash } else { hash.trim().to_owned() }),
-            );
-            // A plain one that is valid takes its time to be hashed, and never compares equal.
-            put("ADMIN_PASSWORD", (rng.u8(0..12) == 0).then(|| " planted".to_owned()));
-        }
-        "update-permissions" => put("ADMIN_PERMISSION", pick(rng, &LEVELS, &["Admin", "", "a\"b"])),
-        "add-role" | "remove-role" => {
-            let long = "x".repeat(65);
-            put("ADMIN_ROLE", pick(rng, &ROLES, &["Nobody", "a\u{a0}b", &long, ""]));
-        }
-        _ => {}
-    }
-    (action, with)
-}
 
 /// What came of a request, either way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,7 +74,7 @@ async fn by_hand(db: &Database, action: &str, with: &BTreeMap<String, String>) -
     let text = String::from_utf8(out).expect("UTF-8");
     let last: Json = serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
     let outcome = &last[ResultLine::KEY]["outcome"];
-    let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
+    let array = |value: &Json| value.as_array().cloned().unwrap_or_default();
     let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
     let mut fields: BTreeMap<String, Json> =
         outcome["user"].as_object().cloned().unwrap_or_default().into_iter().collect();
@@ -214,7 +83,7 @@ async fn by_hand(db: &Database, action: &str, with: &BTreeMap<String, String>) -
         exit: code.code(),
         result: text(&outcome["result"]),
         message: text(&last["message"]),
-        changes: list(&outcome["changes"])
+        changes: array(&outcome["changes"])
             .iter()
             .map(|change| match change["what"].as_str() {
                 Some("field") => format!(
@@ -230,11 +99,11 @@ async fn by_hand(db: &Database, action: &str, with: &BTreeMap<String, String>) -
             })
             .collect(),
         fields,
-        warnings: list(&outcome["warnings"])
+        warnings: array(&outcome["warnings"])
             .iter()
             .map(|one| (text(&one["code"]), text(&one["message"])))
             .collect(),
-        available: list(&outcome["failure"]["available_roles"]).iter().map(text).collect(),
+        available: array(&outcome["failure"]["available_roles"]).iter().map(text).collect(),
     }
 }
 

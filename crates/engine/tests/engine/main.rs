@@ -8,6 +8,7 @@ mod examples;
 mod hostile;
 mod layout;
 mod overtaken;
+mod requests;
 mod rows;
 mod run;
 mod types;

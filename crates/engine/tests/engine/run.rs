@@ -69,7 +69,7 @@ pub(crate) async fn run(
     for _ in 0..5 {
         match once(client, action, &arguments).await {
             Ok(performed) => return Ok(performed),
-            Err(Error::Failed(failed)) => return Err(*failed),
+            Err(Error::Failed(failed)) => return Err(failed),
             Err(Error::Overtaken) => {}
             Err(Error::Database(error)) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
             Err(Error::Database(error)) => panic!("{}: {error:?}", action.name),

@@ -14,9 +14,9 @@ async fn told(db: &Database, action: &str, with: &[(&str, &str)]) -> Performed {
     performed.unwrap_or_else(|failed| panic!("{action}: {failed:?}"))
 }
 
-fn next(action: &str, username: &str) -> Option<Next> {
+fn next(action: &str, username: &str) -> Next {
     let with = [("username".to_owned(), username.to_owned())].into();
-    Some(Next { action: action.to_owned(), with })
+    Next { action: action.to_owned(), with }
 }
 
 #[tokio::test]
@@ -51,12 +51,12 @@ async fn a_user_is_shown_in_the_words_of_the_file() {
             (
                 "account_inactive",
                 "the account ada is inactive and still cannot log in",
-                next("activate", "ada")
+                Some(next("activate", "ada"))
             ),
             (
                 "email_not_verified",
                 "the email of ada is not verified: the account cannot log in until it is",
-                next("verify-email", "ada")
+                Some(next("verify-email", "ada"))
             ),
         ]
     );
@@ -92,7 +92,7 @@ async fn what_is_made_is_told_with_what_it_has_and_what_it_looks_like() {
         ]
     );
     assert_eq!(made.warnings[1].next, Some(Next { action: "seed-roles".to_owned(), with: [].into() }));
-    assert_eq!(made.undo, next("deactivate", "Ada").map(Undo::Action));
+    assert_eq!(made.undo, Some(Undo::Action(next("deactivate", "Ada"))));
     let again = told(&db, "create-superadmin", &with).await;
     assert_eq!((again.effect, again.undo), (Effect::Unchanged, None));
     assert_eq!(again.message, "nothing to change: Ada is a superadmin already, with this email and password");
