@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use quill_admin_actions::{Call, Segment, Suggestion, Text};
 
-use crate::performed::Next;
+use crate::next::Next;
 use crate::say::Values;
 
 /// What a person may want to run. A value that there is none of is left out, and is asked for.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use quill_admin_contract::ExitCode;
 
-use crate::performed::Next;
+use crate::next::Next;
 
 /// An action that was not done: nothing it did is to be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

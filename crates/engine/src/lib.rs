@@ -22,6 +22,7 @@ mod error;
 mod layout;
 mod look_alikes;
 mod message;
+mod next;
 mod perform;
 mod performed;
 mod say;
@@ -33,6 +34,7 @@ mod work;
 
 pub use error::{Error, Failed};
 pub use layout::Layout;
-pub use performed::{Change, Effect, Fields, Listed, Next, Performed, SubjectStates, Undo, Warning};
+pub use next::Next;
+pub use performed::{Change, Effect, Fields, Listed, Performed, SubjectStates, Undo, Warning};
 pub use value::Value;
 pub use work::Work;

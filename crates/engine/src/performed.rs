@@ -1,7 +1,6 @@
 //! What came of an action.
 
-use std::collections::BTreeMap;
-
+use crate::next::Next;
 use crate::value::Value;
 
 /// An action that was done. Nothing of it is permanent before COMMIT.
@@ -132,16 +131,6 @@ pub struct Warning {
     pub message: String,
     /// An action that may help.
     pub next: Option<Next>,
-}
-
-/// An action with values, to be run by a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Next {
-    /// The action.
-    pub action: String,
-    /// Values of its parameters, in the form in which they travel; of several, one on each line. Those that are
-    /// not here are asked for.
-    pub with: BTreeMap<String, String>,
 }
 
 /// How an action is undone.
