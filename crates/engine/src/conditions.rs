@@ -11,6 +11,15 @@ use crate::message;
 use crate::say::Values;
 use crate::send::Sender;
 
+/// Refuses what is somebody else's to do.
+pub(crate) fn is_ours(action: &Action) -> Result<(), Failed> {
+    if action.is_job() {
+        let what = format!("{} is a job of the application's, and nothing that is done here", action.name);
+        return Err(Failed::new(ExitCode::Usage, what));
+    }
+    Ok(())
+}
+
 /// Refuses an action on tables that it cannot be done on: all that is missing at once.
 pub(crate) fn needs(action: &Action, layout: &Layout) -> Result<(), Failed> {
     let unmet: Vec<&Condition> =
@@ -80,11 +89,7 @@ pub(crate) fn expected(action: &Action, subject: &Subject, values: &Values<'_>) 
     if as_expected {
         return Ok(());
     }
-    let said = values.words.and_then(|words| words.unexpected.as_ref()).map(|text| values.say(text));
-    let name = message::subject(action, values);
-    let what = said.unwrap_or_else(|| {
-        if there { format!("there is a {name} already") } else { format!("there is no {name}") }
-    });
+    let what = message::unexpected(action, values);
     // What there is one of only has no exit code of its own: without it the database is another one.
     Err(Failed::with_number(subject.exit.unwrap_or(ExitCode::SchemaMismatch.code()), what))
 }

@@ -41,6 +41,9 @@ pub(crate) fn message(told: &Told<'_>) -> String {
             "nothing to change",
             words.already.as_ref().map(|text| values.say(text)).unwrap_or_default(),
         ),
+        Effect::Found if told.action.definition.subject.is_some() && values.after.is_none() => {
+            unexpected(told.action, values)
+        }
         Effect::Found => {
             let told_fields = values.after.map(|after| fields(values.words, after)).unwrap_or_default();
             match told.listed.map(list) {
@@ -57,6 +60,16 @@ pub(crate) fn subject(action: &Action, values: &Values<'_>) -> String {
     let Some(subject) = &action.definition.subject else { return action.name.clone() };
     let key = subject.key.iter().map(|name| say::argument(values.arguments.get(name)));
     std::iter::once(subject.name.clone()).chain(key).collect::<Vec<_>>().join(" ")
+}
+
+/// What is said of a subject that is there and should not be, or the other way round.
+pub(crate) fn unexpected(action: &Action, values: &Values<'_>) -> String {
+    let said = values.words.and_then(|words| words.unexpected.as_ref()).map(|text| values.say(text));
+    let name = subject(action, values);
+    said.unwrap_or_else(|| match values.before {
+        Some(_) => format!("there is a {name} already"),
+        None => format!("there is no {name}"),
+    })
 }
 
 /// All fields that are told.

@@ -28,6 +28,7 @@ pub(crate) async fn perform(
 ) -> Result<Performed, Error> {
     let definition = &action.definition;
     let sender = Sender { client, layout, arguments };
+    conditions::is_ours(action)?;
     conditions::needs(action, layout)?;
     conditions::allowed(&sender, action)?;
     let before = match &definition.subject {

@@ -35,7 +35,7 @@ impl State {
             let what = format!("the database has {count} rows that are the same {}", subject.name);
             return Err(Failed::new(ExitCode::SchemaMismatch, what).into());
         }
-        rows.first().map(|row| columns(row).map(Self)).transpose()
+        rows.first().map(|row| columns(row, |_| true).map(Self)).transpose()
     }
 
     /// The value of a column; `None` where this generation of the tables does not have it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quill_admin_actions::{Action, Guard, Otherwise, Step, StepWords, When, Write};
+use quill_admin_actions::{Action, Guard, Otherwise, Segment, Step, StepWords, Text, When, Write};
 use quill_admin_contract::ExitCode;
 
 use crate::call::suggested;
@@ -44,7 +44,7 @@ pub(crate) async fn run(sender: &Sender<'_>, action: &Action, values: &Values<'_
                 }
             }
             Step::Refuse(guard) => {
-                if let Some(found) = first(sender, guard).await? {
+                if let Some(found) = first(sender, guard, words).await? {
                     let values = Values { found: Some(&found), ..*values };
                     stepped.warnings.push(otherwise(action, guard, words, &values)?);
                 }
@@ -54,10 +54,20 @@ pub(crate) async fn run(sender: &Sender<'_>, action: &Action, values: &Values<'_
     Ok(stepped)
 }
 
-/// The first row that a guard finds.
-async fn first(sender: &Sender<'_>, guard: &Guard) -> Result<Option<BTreeMap<String, Value>>, Error> {
+/// The first row that a guard finds, as far as texts name it: the others may be of any type, as in `SELECT 1`.
+async fn first(
+    sender: &Sender<'_>,
+    guard: &Guard,
+    words: &StepWords,
+) -> Result<Option<BTreeMap<String, Value>>, Error> {
     let (rows, _) = sender.first(&guard.statement, 1).await?;
-    rows.first().map(columns).transpose()
+    let texts = || words.say.iter().chain(words.next.iter().flat_map(|next| next.with.values()));
+    let is_named = |column: &str| {
+        texts()
+            .flat_map(Text::segments)
+            .any(|segment| matches!(segment, Segment::Found(name) if name == column))
+    };
+    rows.first().map(|row| columns(row, is_named)).transpose()
 }
 
 /// What a guard does that does not hold: a warning, or the end.

@@ -46,12 +46,12 @@ impl Value {
     }
 }
 
-/// The columns of a row, by name.
-pub(crate) fn columns(row: &Row) -> Result<BTreeMap<String, Value>, Error> {
+/// The columns of a row, by name, as far as they are wanted.
+pub(crate) fn columns(row: &Row, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, Value>, Error> {
     let named = |(place, column): (usize, &tokio_postgres::Column)| {
         Ok((column.name().to_owned(), value(row, place)?))
     };
-    row.columns().iter().enumerate().map(named).collect()
+    row.columns().iter().enumerate().filter(|(_, column)| wanted(column.name())).map(named).collect()
 }
 
 /// The value of the column at a place, from 0.

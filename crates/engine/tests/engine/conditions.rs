@@ -150,3 +150,64 @@ async fn no_text_holds_a_password_or_its_hash() {
     let performed = run(&client, &action, &with).await.expect("nothing to do");
     assert_eq!(performed.message, "nothing to change: [redacted]");
 }
+
+#[tokio::test]
+async fn a_guard_may_find_anything_and_its_texts_what_they_name() {
+    needs_postgres!();
+    let db = three_users();
+    let client = connect(&db).await;
+    let action = |select: &str, say: &str| {
+        declared(&format!(
+            "  guarded:
+    about: looks first
+    parameters: [username]
+    subject: {{ user: must exist }}
+    already: so already
+    steps:
+      - refuse: SELECT {select} FROM users WHERE username = :username
+        else: {{ exit: 12, say: \"{say}\" }}
+      - write: UPDATE users SET is_active = false WHERE username = :username AND is_active
+"
+        ))
+    };
+    for (select, say, code, message) in [
+        ("1", "no", ExitCode::EmailTaken, "no; nothing was changed"),
+        ("id, email::text AS email", "{email}", ExitCode::EmailTaken, "ada@example.org; nothing was changed"),
+        ("NULL::text AS none", "{none}", ExitCode::EmailTaken, "nothing; nothing was changed"),
+        (
+            "id AS number",
+            "{number}",
+            ExitCode::SchemaMismatch,
+            "the database holds a value of a type this image does not know: the column number is of the type int4; nothing \
+             was changed",
+        ),
+    ] {
+        let failed = run(&client, &action(select, say), &variables(&[("ADMIN_USERNAME", "ada")])).await;
+        let failed = failed.expect_err(select);
+        assert_eq!((failed.code, failed.message.as_str()), (code, message), "{select}");
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_missing_and_is_read_is_told_to_be_missing() {
+    needs_postgres!();
+    let db = three_users();
+    let client = connect(&db).await;
+    let actions = shipped();
+    let mut show = actions.get("show-user").expect("there").clone();
+    show.definition.subject.as_mut().expect("a user").expected = quill_admin_actions::Expected::MayExist;
+    let found =
+        run(&client, &show, &variables(&[("ADMIN_USERNAME", "nadia")])).await.expect("nobody is fine");
+    assert!(found.message.starts_with("there is no user nadia ("), "{}", found.message);
+    assert_eq!(found.subject.expect("still about somebody").after, None);
+}
+
+#[tokio::test]
+async fn a_job_of_the_applications_is_not_done_here() {
+    needs_postgres!();
+    let db = three_users();
+    let client = connect(&db).await;
+    let job = declared("  migrate:\n    about: brings the tables up to date\n    job: quill-migrate-{env}\n");
+    let failed = run(&client, &job, &variables(&[])).await.expect_err("a job");
+    assert_eq!(failed.code, ExitCode::Usage);
+}
