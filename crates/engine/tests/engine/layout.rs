@@ -1,6 +1,6 @@
 //! Which tables there are, where they are looked for, and what is said where they are not.
 
-use quill_admin_actions::Actions;
+use quill_admin_actions::{Action, Actions, Definition};
 use quill_admin_contract::ExitCode;
 use quill_admin_engine::{Effect, Error, Layout, Work};
 use quill_admin_testkit::needs_postgres;
@@ -8,7 +8,7 @@ use quill_admin_testkit::postgres::{Database, Generation};
 use tokio_postgres::Client;
 
 use crate::rows::three_users;
-use crate::run::{connect, run, shipped, variables};
+use crate::run::{connect, declared, run, shipped, variables};
 
 async fn layout(client: &Client, actions: &Actions, schema: &str) -> Result<Layout, Error> {
     client.batch_execute("BEGIN").await.expect("begun");
@@ -127,6 +127,14 @@ async fn tables_are_those_of_the_one_schema() {
     schema.clone_into(&mut action.definition.schema);
     let performed = run(&client, &action, &variables(&[("ADMIN_USERNAME", "ada")])).await.expect("done");
     assert_eq!(performed.effect, Effect::Updated);
+    // A backslash is a backslash, as whoever found the placeholders took it for.
+    let action = declared(
+        "  backslash:\n    about: x\n    read: true\n    parameters: []\n    rows: { max: 1, sql: \"SELECT 'a\\\\n'::text AS it\" }\n",
+    );
+    let action =
+        Action { definition: Definition { schema: schema.to_owned(), ..action.definition }, ..action };
+    let listed = run(&client, &action, &variables(&[])).await.expect("done").listed.expect("a row");
+    assert_eq!(listed.rows, [[Some("a\\n".to_owned())]]);
     for (table, inactive) in [(format!("{quoted}.users"), "1"), ("decoy.users".to_owned(), "0")] {
         let sql = format!("SELECT count(*) FROM {table} WHERE NOT is_active");
         assert_eq!(db.value(&sql).as_deref(), Some(inactive), "{table}");

@@ -1,5 +1,6 @@
 //! Two at the same moment.
 
+use quill_admin_actions::{Alternative, Statement};
 use quill_admin_engine::{Effect, Error};
 use quill_admin_testkit::needs_postgres;
 use quill_admin_testkit::postgres::Database;
@@ -64,7 +65,9 @@ async fn who_waited_for_the_row_sees_what_is_there_now() {
         )
         .await
         .expect("locked");
-    let (performed, ()) = tokio::join!(run(&client, action, &with), async {
+    let values = arguments(action, &with).expect("valid");
+    // At the first time: it waits before it reads.
+    let (performed, ()) = tokio::join!(once(&client, action, &values), async {
         until_somebody_waits(&db).await;
         other.batch_execute("COMMIT").await.expect("committed");
     });
@@ -90,4 +93,20 @@ async fn what_somebody_else_changed_is_not_told_as_ones_own() {
     assert!(matches!(performed, Err(Error::Overtaken)), "{performed:?}");
     let again = once(&client, action, &values).await.expect("done");
     assert_eq!(again.effect, Effect::Unchanged);
+}
+
+/// Who was made after the lock had found nobody is not locked.
+#[tokio::test]
+async fn who_is_there_and_was_not_locked_is_not_touched() {
+    needs_postgres!();
+    let db = three_users();
+    let client = connect(&db).await;
+    let mut action = shipped().get("deactivate").expect("there").clone();
+    let nobody = "SELECT FROM users WHERE false FOR UPDATE".to_owned();
+    let lock = Alternative { condition: None, sql: nobody, binds: vec![] };
+    action.definition.subject.as_mut().expect("a user").lock = Statement::new(vec![lock]);
+    let values = arguments(&action, &variables(&[("ADMIN_USERNAME", "ada")])).expect("valid");
+    let before = db.contents();
+    assert!(matches!(once(&client, &action, &values).await, Err(Error::Overtaken)));
+    assert_eq!(db.contents(), before);
 }

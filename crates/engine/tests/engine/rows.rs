@@ -213,3 +213,38 @@ async fn the_subject_is_told_before_and_after() {
     assert_eq!(performed.message, "updated user ada: active → inactive");
     assert_eq!(performed.warnings, []);
 }
+
+#[tokio::test]
+async fn steps_for_what_is_there_are_left_out_where_it_was_made() {
+    needs_postgres!();
+    let db = three_users();
+    let client = connect(&db).await;
+    let action = declared(
+        "  promote:
+    about: makes a nurse, or a doctor of one
+    parameters: [username]
+    subject: { user: may exist }
+    created: new
+    already: so already
+    steps:
+      - write: >-
+          INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession,
+            additional_competencies, removed_competencies, system_permissions)
+          VALUES (:username, :username, 'x', true, false, 'nurse', '[]', '[]', 'staff')
+        when: absent
+        rows: 1
+      - write: >-
+          UPDATE users SET base_profession = 'doctor' WHERE username = :username AND base_profession <> 'doctor'
+        when: present
+",
+    );
+    for (effect, profession) in
+        [(Effect::Created, "nurse"), (Effect::Updated, "doctor"), (Effect::Unchanged, "doctor")]
+    {
+        let performed =
+            run(&client, &action, &variables(&[("ADMIN_USERNAME", "nadia")])).await.expect("done");
+        assert_eq!(performed.effect, effect, "{}", performed.message);
+        let sql = "SELECT base_profession FROM users WHERE username = 'nadia'";
+        assert_eq!(db.value(sql).as_deref(), Some(profession));
+    }
+}

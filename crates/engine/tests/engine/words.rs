@@ -119,3 +119,18 @@ async fn what_is_changed_is_told_field_by_field() {
     let reset = told(&db, "reset-totp", &[("ADMIN_USERNAME", "ada")]).await;
     assert_eq!(reset.message, "updated user ada: one-time codes on → one-time codes off");
 }
+
+#[tokio::test]
+async fn of_many_names_that_look_like_a_new_one_the_first_are_named() {
+    needs_postgres!();
+    let db = three_users();
+    db.execute(
+        "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession,
+         additional_competencies, removed_competencies, system_permissions)
+         SELECT name, name, 'x', true, false, 'nurse', '[]', '[]', 'staff' FROM unnest(ARRAY['aDa', 'adA', 'Ada']) AS name",
+    );
+    let with = [("ADMIN_USERNAME", "ADA"), ("ADMIN_EMAIL", "new@example.org"), ("ADMIN_PASSWORD_HASH", HASH)];
+    let made = told(&db, "create-superadmin", &with).await;
+    let warnings: Vec<_> = made.warnings.iter().map(|one| one.message.as_str()).collect();
+    assert_eq!(warnings, ["the new name ADA looks like those of other users: Ada, aDa, adA and 1 more"]);
+}
