@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use quill_admin_actions::{Exists, Hash, Kind, Parameter, ParameterWords, Value as Listed, ValueWords};
+use quill_admin_contract::{Argument, value};
 use quill_admin_yaml::{Node, Place, Value};
 
 use crate::names::{LETTERS, capitalised, is_taken_parameter, spaced};
@@ -514,6 +515,17 @@ pub(crate) fn exit_code(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<u8
 
 /// Why a value that stands in the file is none of this type, in words behind the value.
 pub(crate) fn refusal(kind: &Kind, text: &str) -> Option<String> {
+    misfit(kind, text).or_else(|| {
+        // What is left is what whoever runs the action would be told every time: characters that nobody sees, and
+        // what addresses are pasted with.
+        let parameter =
+            Parameter { kind: kind.clone(), many: false, optional: false, default: None, exists: None };
+        Argument::parse(&parameter, "value", text).err().map(|why| format!("would be refused: {why}"))
+    })
+}
+
+/// Why a value does not fit the limits of its type.
+fn misfit(kind: &Kind, text: &str) -> Option<String> {
     let length = u32::try_from(text.trim().chars().count()).unwrap_or(u32::MAX);
     match kind {
         Kind::Text { min, max } => (length < *min || length > *max)
@@ -547,25 +559,7 @@ pub(crate) fn refusal(kind: &Kind, text: &str) -> Option<String> {
 
 /// Whether a text is a day that there is, as `2026-11-29`.
 fn is_date(text: &str) -> bool {
-    let digits = text.len() == 10
-        && text
-            .bytes()
-            .enumerate()
-            .all(|(index, byte)| if index == 4 || index == 7 { byte == b'-' } else { byte.is_ascii_digit() });
-    if !digits {
-        return false;
-    }
-    let number = |from: usize, to: usize| text[from..to].parse::<u32>().unwrap_or_default();
-    let (year, month, day) = (number(0, 4), number(5, 7), number(8, 10));
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        2 if leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => 0,
-    };
-    year > 0 && (1..=days).contains(&day)
+    text.trim() == text && value::day("day", text, None, None).is_ok()
 }
 
 #[cfg(test)]

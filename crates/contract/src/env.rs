@@ -5,12 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::action::{ActionName, AdminAction, Request};
-use crate::exit_code::ExitCode;
+use crate::env_error::{EnvError, EnvProblem};
 use crate::names::{Actor, Email, Reason, RequestId, Username};
 use crate::proof::ProofKey;
 use crate::secret::{Password, PasswordHash, Secret};
@@ -60,110 +59,38 @@ impl Variables {
         self.parsed(&variable::ADMIN_PROOF_KEY).ok().flatten()
     }
 
-    /// The value as it stands; set but blank counts as missing.
-    fn raw(&self, name: &'static str) -> Result<Option<&str>, EnvProblem> {
+    /// The value of a variable as it stands; set but blank counts as missing. Found is what belongs to the
+    /// contract, and nothing else of the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvProblem::Invalid`], where it is not UTF-8.
+    pub fn value(&self, name: &str) -> Result<Option<&str>, EnvProblem> {
         match self.0.get(name) {
             None => Ok(None),
             Some(Ok(value)) if value.trim().is_empty() => Ok(None),
             Some(Ok(value)) => Ok(Some(value)),
-            Some(Err(())) => Err(EnvProblem::Invalid(name, InvalidValue::new("value", Problem::NotUtf8))),
+            Some(Err(())) => {
+                Err(EnvProblem::Invalid(name.to_owned().into(), InvalidValue::new("value", Problem::NotUtf8)))
+            }
         }
     }
 
     fn parsed<T: FromStr<Err = InvalidValue>>(&self, variable: &Variable) -> Result<Option<T>, EnvProblem> {
-        self.raw(variable.name)?
+        self.value(variable.name)?
             .map(str::parse)
             .transpose()
-            .map_err(|problem| EnvProblem::Invalid(variable.name, problem))
+            .map_err(|problem| EnvProblem::Invalid(variable.name.into(), problem))
     }
 
     /// A connection variable under its `AUTH_DB_` name or, failing that, the newer `CORE_DB_` one.
     fn connection(&self, variable: &Variable) -> Result<Option<(&'static str, &str)>, EnvProblem> {
         for name in [Some(variable.name), variable.newer].into_iter().flatten() {
-            if let Some(value) = self.raw(name)? {
+            if let Some(value) = self.value(name)? {
                 return Ok(Some((name, value)));
             }
         }
         Ok(None)
-    }
-}
-
-/// One thing that is wrong with the environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EnvProblem {
-    /// A variable is needed and not set, or blank.
-    Missing(&'static str),
-    /// A value was refused.
-    Invalid(&'static str, InvalidValue),
-    /// Two variables exclude each other.
-    Both(&'static str, &'static str),
-    /// The CLI speaks a newer contract.
-    TooNew {
-        /// The version asked for.
-        asked: u32,
-    },
-}
-
-impl fmt::Display for EnvProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            // People's notes, and the check for a service that runs this image by mistake, know
-            // this sentence.
-            Self::Missing(name) if *name == variable::ADMIN_ACTION.name => {
-                write!(f, "ADMIN_ACTION environment variable is required: one of {}", ActionName::list())
-            }
-            Self::Missing(name) => write!(f, "{name} is missing"),
-            Self::Invalid(name, problem) => write!(f, "{name}: {problem}"),
-            Self::Both(one, other) => write!(f, "give {one} or {other}, not both"),
-            Self::TooNew { asked } => write!(
-                f,
-                "this image speaks contract {CONTRACT_OLDEST} to {CONTRACT_VERSION}, the caller needs {asked}: build and deploy a \
-                 newer image with `quill-admin build`"
-            ),
-        }
-    }
-}
-
-/// Everything that is wrong with the environment, at once.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct EnvError {
-    /// The problems, in the order the variables are documented.
-    pub problems: Vec<EnvProblem>,
-}
-
-impl EnvError {
-    /// How the executor ends because of it.
-    #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
-        if self.problems.iter().any(|problem| matches!(problem, EnvProblem::TooNew { .. })) {
-            ExitCode::ImageTooOld
-        } else {
-            ExitCode::Usage
-        }
-    }
-}
-
-impl fmt::Display for EnvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let action = variable::ADMIN_ACTION.name;
-        let (missing, rest): (Vec<_>, Vec<_>) = self
-            .problems
-            .iter()
-            .partition(|problem| matches!(problem, EnvProblem::Missing(name) if *name != action));
-        let mut parts: Vec<String> = rest.iter().map(ToString::to_string).collect();
-        let names: Vec<&str> = missing
-            .iter()
-            .filter_map(|problem| match problem {
-                EnvProblem::Missing(name) => Some(*name),
-                _ => None,
-            })
-            .collect();
-        match names.as_slice() {
-            [] => {}
-            [one] => parts.push(format!("missing variable: {one}")),
-            many => parts.push(format!("missing variables: {}", many.join(", "))),
-        }
-        f.write_str(&parts.join("; "))
     }
 }
 
@@ -337,7 +264,7 @@ impl<'a> Reader<'a> {
         let value = self
             .vars
             .parsed(variable)
-            .and_then(|value| value.map(Some).ok_or(EnvProblem::Missing(variable.name)));
+            .and_then(|value| value.map(Some).ok_or(EnvProblem::Missing(variable.name.into())));
         self.keep(value)
     }
 
@@ -383,17 +310,17 @@ impl<'a> Reader<'a> {
 
     fn credential(&mut self) -> Option<Credential> {
         let (hash, plain) = (variable::ADMIN_PASSWORD_HASH.name, variable::ADMIN_PASSWORD.name);
-        let credential = match (self.vars.raw(hash), self.vars.raw(plain)) {
+        let credential = match (self.vars.value(hash), self.vars.value(plain)) {
             (Err(problem), _) | (_, Err(problem)) => Err(problem),
-            (Ok(Some(_)), Ok(Some(_))) => Err(EnvProblem::Both(hash, plain)),
-            (Ok(None), Ok(None)) => Err(EnvProblem::Missing(hash)),
+            (Ok(Some(_)), Ok(Some(_))) => Err(EnvProblem::Both(hash.into(), plain.into())),
+            (Ok(None), Ok(None)) => Err(EnvProblem::Missing(hash.into())),
             // The hash is taken as it stands: a trailing newline would break the application's login.
             (Ok(Some(text)), Ok(None)) => PasswordHash::parse(Secret::new(text.to_owned()))
                 .map(|hash| Some(Credential::Hash(hash)))
-                .map_err(|problem| EnvProblem::Invalid(hash, problem)),
+                .map_err(|problem| EnvProblem::Invalid(hash.into(), problem)),
             (Ok(None), Ok(Some(text))) => Password::parse(Secret::new(text.to_owned()))
                 .map(|password| Some(Credential::Plain(password)))
-                .map_err(|problem| EnvProblem::Invalid(plain, problem)),
+                .map_err(|problem| EnvProblem::Invalid(plain.into(), problem)),
         };
         self.keep(credential)
     }
@@ -402,7 +329,7 @@ impl<'a> Reader<'a> {
         use variable as v;
         let host = self.text(&v::AUTH_DB_HOST).map(|(_, text)| text.trim().to_owned());
         if host.is_none() && !self.has_problem(&v::AUTH_DB_HOST) {
-            self.problems.push(EnvProblem::Missing(v::AUTH_DB_HOST.name));
+            self.problems.push(EnvProblem::Missing(v::AUTH_DB_HOST.name.into()));
         }
         let port = match self.text(&v::AUTH_DB_PORT) {
             None => Some(5432),
@@ -410,7 +337,7 @@ impl<'a> Reader<'a> {
                 Ok(port) if port > 0 => Some(port),
                 _ => {
                     let rule = Problem::MustBe("a number from 1 to 65535");
-                    self.problems.push(EnvProblem::Invalid(name, InvalidValue::new("port", rule)));
+                    self.problems.push(EnvProblem::Invalid(name.into(), InvalidValue::new("port", rule)));
                     None
                 }
             },
@@ -422,14 +349,14 @@ impl<'a> Reader<'a> {
         let user = or(self.text(&v::AUTH_DB_USER), "quill");
         let password = self.text(&v::AUTH_DB_PASSWORD).map(|(_, text)| Secret::new(text.to_owned()));
         if password.is_none() && !self.has_problem(&v::AUTH_DB_PASSWORD) {
-            self.problems.push(EnvProblem::Missing(v::AUTH_DB_PASSWORD.name));
+            self.problems.push(EnvProblem::Missing(v::AUTH_DB_PASSWORD.name.into()));
         }
         let tls = match self.text(&v::AUTH_DB_SSLMODE) {
             None => Some(TlsMode::Prefer),
             Some((name, text)) => match text.parse::<TlsMode>() {
                 Ok(mode) => Some(mode),
                 Err(problem) => {
-                    self.problems.push(EnvProblem::Invalid(name, problem));
+                    self.problems.push(EnvProblem::Invalid(name.into(), problem));
                     None
                 }
             },
@@ -437,7 +364,7 @@ impl<'a> Reader<'a> {
         let root_certificates =
             self.text(&v::AUTH_DB_SSLROOTCERT).map(|(_, text)| PathBuf::from(text.trim()));
         if tls.is_some_and(TlsMode::verifies) && root_certificates.is_none() {
-            self.problems.push(EnvProblem::Missing(v::AUTH_DB_SSLROOTCERT.name));
+            self.problems.push(EnvProblem::Missing(v::AUTH_DB_SSLROOTCERT.name.into()));
         }
         Some(Connection {
             host: host?,
@@ -464,7 +391,7 @@ impl<'a> Reader<'a> {
         let names = [Some(variable.name), variable.newer];
         self.problems
             .iter()
-            .any(|problem| matches!(problem, EnvProblem::Invalid(name, _) if names.contains(&Some(*name))))
+            .any(|problem| matches!(problem, EnvProblem::Invalid(name, _) if names.contains(&Some(&**name))))
     }
 }
 
@@ -599,7 +526,7 @@ impl RunContext {
         use variable as v;
         Self {
             request_id: vars.parsed(&v::ADMIN_REQUEST_ID).ok().flatten(),
-            execution: vars.raw(v::CLOUD_RUN_EXECUTION).ok().flatten().map(str::to_owned),
+            execution: vars.value(v::CLOUD_RUN_EXECUTION).ok().flatten().map(str::to_owned),
             action: vars.parsed(&v::ADMIN_ACTION).ok().flatten(),
             username: vars.parsed(&v::ADMIN_USERNAME).ok().flatten(),
             actor: vars.parsed(&v::ADMIN_ACTOR).ok().flatten(),

@@ -4,16 +4,19 @@
 //! executor in the container turns them back ([`Invocation::from_env`]), does the work and prints a
 //! [`ResultLine`], which the CLI reads. Nothing else passes between the two.
 //!
-//! This crate has no I/O, no async runtime and no cloud types. Everything depends on it; it
-//! depends on nothing of ours.
+//! This crate has no I/O, no async runtime and no cloud types. Everything depends on it; of ours it
+//! depends on the compiled actions alone, whose parameters say what a value may be ([`Argument`]).
 //!
 //! **To add an action:** a variant in [`AdminAction`] and [`ActionName`] (`action.rs`); the compiler
 //! then names every place in the contract, the executor and the CLI that has to handle it. Its command is a
 //! value in the CLI's `task_command/catalogue.rs`, which a test asks for.
 
 mod action;
+mod argument;
+mod arguments;
 mod claim;
 mod env;
+mod env_error;
 mod exit_code;
 pub mod image;
 pub mod invisible;
@@ -29,8 +32,11 @@ pub mod value;
 pub mod variable;
 
 pub use action::{ActionName, AdminAction, Request};
+pub use argument::Argument;
+pub use arguments::{Arguments, Entered};
 pub use claim::{Asked, Claim};
-pub use env::{Connection, EnvError, EnvProblem, Invocation, LogFormat, RunContext, TlsMode, Variables};
+pub use env::{Connection, Invocation, LogFormat, RunContext, TlsMode, Variables};
+pub use env_error::{EnvError, EnvProblem};
 pub use exit_code::{ExitCode, Side};
 pub use names::{Actor, Email, PermissionLevel, Reason, RequestId, RoleName, Username};
 pub use outcome::{

@@ -115,6 +115,19 @@ const HASH_LENGTH: usize = 43;
 pub struct PasswordHash(Secret);
 
 impl PasswordHash {
+    /// The hash of a random password that nobody knows and nobody ever will: the account exists, and nobody can
+    /// log in until a password is set. Takes what [`Password::hash`] takes.
+    ///
+    /// # Panics
+    ///
+    /// When the operating system has no randomness or no memory to give.
+    #[must_use]
+    pub fn of_nobody() -> Self {
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut bytes[..]).expect("the operating system has randomness");
+        Password(Secret::new(hex::encode(&bytes[..]))).hash()
+    }
+
     /// Accepts the exact form only.
     pub fn parse(text: Secret) -> Result<Self, InvalidValue> {
         let exact = text.expose().strip_prefix(PREFIX).and_then(|rest| rest.split_once('$')).is_some_and(

@@ -1,9 +1,11 @@
 //! Why a value is refused, and the checks that values of every kind share.
 //!
-//! [`text`], [`email`] and [`one_of`] take their limits as arguments: the types in `names.rs` are made of them,
+//! [`text`], [`email`], [`one_of`], [`number`] and [`day`] take their limits as arguments: the types in `names.rs` are made of them,
 //! and a parameter whose limits are data is checked by them, too.
 
 use std::fmt;
+
+use jiff::civil::Date;
 
 use crate::invisible::invisible;
 
@@ -55,6 +57,34 @@ pub enum Problem {
         given: String,
         /// What is allowed.
         allowed: Vec<String>,
+    },
+    /// Not a whole number within its limits.
+    NotANumber {
+        /// The smallest that is allowed.
+        min: i64,
+        /// The largest that is allowed.
+        max: i64,
+    },
+    /// Not a day of the calendar within its limits, written as `2026-11-29`.
+    NotADay {
+        /// The earliest that is allowed, where there is a limit.
+        min: Option<String>,
+        /// The latest that is allowed, where there is a limit.
+        max: Option<String>,
+    },
+    /// More values than a parameter takes.
+    TooMany {
+        /// Values given.
+        count: usize,
+        /// Values allowed.
+        max: usize,
+    },
+    /// A value that was given before.
+    Repeated {
+        /// Where it stood first, counted in values from 1.
+        first: usize,
+        /// Where it stands again.
+        again: usize,
     },
     /// Any other rule, in words that complete "… must be …".
     MustBe(&'static str),
@@ -114,6 +144,23 @@ impl fmt::Display for InvalidValue {
             ),
             Problem::NotOneOf { given, allowed } => {
                 write!(f, "unknown {what} \"{}\"; allowed: {}", given.escape_debug(), allowed.join(", "))
+            }
+            Problem::NotANumber { min, max } => {
+                write!(f, "the {what} must be a whole number from {min} to {max}")
+            }
+            Problem::NotADay { min, max } => {
+                write!(f, "the {what} must be a day of the calendar, as in 2026-11-29")?;
+                let limits = [("not before", min), ("not after", max)];
+                limits
+                    .iter()
+                    .filter_map(|(words, day)| Some((words, day.as_ref()?)))
+                    .try_for_each(|(words, day)| write!(f, ", {words} {day}"))
+            }
+            Problem::TooMany { count, max } => {
+                write!(f, "the {what} is given {count} values; at most {max} are allowed")
+            }
+            Problem::Repeated { first, again } => {
+                write!(f, "the {what} is given the same value twice, as number {first} and as number {again}")
             }
             Problem::MustBe(rule) => write!(f, "the {what} must be {rule}"),
             Problem::MustNot(rule) => write!(f, "the {what} must not {rule}"),
@@ -228,6 +275,49 @@ pub fn email(what: &str, text: &str, max: usize) -> Result<String, InvalidValue>
         return Err(InvalidValue::new(what, problem));
     }
     Ok(text)
+}
+
+/// Reads a day of the calendar, written as `2026-11-29`. White space around it is left out.
+///
+/// # Errors
+///
+/// If it is written in any other way, there is no such day, or it is before `min` or after `max`, both of
+/// which are written so as well.
+pub fn day(what: &str, text: &str, min: Option<&str>, max: Option<&str>) -> Result<Date, InvalidValue> {
+    let text = text.trim();
+    let problem = || {
+        let owned = |limit: Option<&str>| limit.map(str::to_owned);
+        InvalidValue::new(what, Problem::NotADay { min: owned(min), max: owned(max) })
+    };
+    // jiff reads other forms as well, which are not the one that is asked for.
+    let form = |(place, byte): (usize, u8)| {
+        if [4, 7].contains(&place) { byte == b'-' } else { byte.is_ascii_digit() }
+    };
+    if text.is_empty() {
+        return Err(InvalidValue::new(what, Problem::Empty));
+    }
+    if text.len() != 10 || !text.bytes().enumerate().all(form) {
+        return Err(problem());
+    }
+    let day: Date = text.parse().map_err(|_| problem())?;
+    // Days that are written so are ordered as their texts are.
+    let outside = min.is_some_and(|min| text < min) || max.is_some_and(|max| text > max);
+    // PostgreSQL's calendar has no year 0.
+    if outside || day.year() == 0 { Err(problem()) } else { Ok(day) }
+}
+
+/// Reads a whole number from `min` to `max`. White space around it is left out.
+///
+/// # Errors
+///
+/// If it is none, or not within the limits.
+pub fn number(what: &str, text: &str, min: i64, max: i64) -> Result<i64, InvalidValue> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(InvalidValue::new(what, Problem::Empty));
+    }
+    let number = text.parse().ok().filter(|number| (min..=max).contains(number));
+    number.ok_or_else(|| InvalidValue::new(what, Problem::NotANumber { min, max }))
 }
 
 /// Finds a value in a closed list; answers its place there. White space around it is left out.

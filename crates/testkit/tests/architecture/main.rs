@@ -49,12 +49,39 @@ fn is_without(package: &str, options: &[&str], unwanted: &[&str]) {
     assert!(found.is_empty(), "{package} is built with {found:?}");
 }
 
+/// Of ours it knows the compiled actions, whose parameters say what a value may be, and nothing else.
 #[test]
 fn the_contract_knows_words_and_nothing_else() {
     is_without(
         "quill-admin-contract",
         &[],
-        &["tokio*", "hyper*", "google-*", "quill-*", "cloud-emulator", "clap"],
+        &["tokio*", "hyper*", "google-*", "quill-admin", "cloud-emulator", "clap", "serde-saphyr"],
+    );
+    let ours: BTreeSet<String> =
+        closure("quill-admin-contract", &[]).into_iter().filter(|name| name.starts_with("quill-")).collect();
+    assert_eq!(ours, ["quill-admin-actions", "quill-admin-contract"].map(str::to_owned).into());
+}
+
+/// It works in a connection that it is given: the container's, or the one of whoever tests actions.
+#[test]
+fn the_engine_knows_neither_yaml_nor_how_to_connect() {
+    is_without(
+        "quill-admin-engine",
+        &[],
+        &[
+            "google-*",
+            "rustls",
+            "tokio-rustls",
+            "clap",
+            "quill-admin",
+            "quill-admin-application",
+            "quill-admin-cloud",
+            "quill-admin-executor",
+            "quill-admin-local",
+            "quill-admin-yaml",
+            "cloud-emulator",
+            "serde-saphyr",
+        ],
     );
 }
 

@@ -1,0 +1,90 @@
+//! What is wrong with the environment, all of it at once.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::action::ActionName;
+use crate::exit_code::ExitCode;
+use crate::value::InvalidValue;
+use crate::variable;
+use crate::{CONTRACT_OLDEST, CONTRACT_VERSION};
+
+/// One thing that is wrong with the environment. Variables are named as they are set: those of parameters are
+/// made from the parameters' names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvProblem {
+    /// A variable is needed and not set, or blank.
+    Missing(Cow<'static, str>),
+    /// A value was refused.
+    Invalid(Cow<'static, str>, InvalidValue),
+    /// Two variables exclude each other.
+    Both(Cow<'static, str>, Cow<'static, str>),
+    /// The CLI speaks a newer contract.
+    TooNew {
+        /// The version asked for.
+        asked: u32,
+    },
+}
+
+impl fmt::Display for EnvProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // People's notes, and the check for a service that runs this image by mistake, know
+            // this sentence.
+            Self::Missing(name) if *name == variable::ADMIN_ACTION.name => {
+                write!(f, "ADMIN_ACTION environment variable is required: one of {}", ActionName::list())
+            }
+            Self::Missing(name) => write!(f, "{name} is missing"),
+            Self::Invalid(name, problem) => write!(f, "{name}: {problem}"),
+            Self::Both(one, other) => write!(f, "give {one} or {other}, not both"),
+            Self::TooNew { asked } => write!(
+                f,
+                "this image speaks contract {CONTRACT_OLDEST} to {CONTRACT_VERSION}, the caller needs {asked}: build and deploy a \
+                 newer image with `quill-admin build`"
+            ),
+        }
+    }
+}
+
+/// Everything that is wrong with the environment, at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct EnvError {
+    /// The problems, in the order the variables are documented.
+    pub problems: Vec<EnvProblem>,
+}
+
+impl EnvError {
+    /// How the executor ends because of it.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        if self.problems.iter().any(|problem| matches!(problem, EnvProblem::TooNew { .. })) {
+            ExitCode::ImageTooOld
+        } else {
+            ExitCode::Usage
+        }
+    }
+}
+
+impl fmt::Display for EnvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = variable::ADMIN_ACTION.name;
+        let (missing, rest): (Vec<_>, Vec<_>) = self
+            .problems
+            .iter()
+            .partition(|problem| matches!(problem, EnvProblem::Missing(name) if *name != action));
+        let mut parts: Vec<String> = rest.iter().map(ToString::to_string).collect();
+        let names: Vec<&str> = missing
+            .iter()
+            .filter_map(|problem| match problem {
+                EnvProblem::Missing(name) => Some(&**name),
+                _ => None,
+            })
+            .collect();
+        match names.as_slice() {
+            [] => {}
+            [one] => parts.push(format!("missing variable: {one}")),
+            many => parts.push(format!("missing variables: {}", many.join(", "))),
+        }
+        f.write_str(&parts.join("; "))
+    }
+}

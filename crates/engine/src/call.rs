@@ -1,0 +1,45 @@
+//! Actions with values, to be run next.
+
+use std::collections::BTreeMap;
+
+use quill_admin_actions::{Call, Segment, Suggestion, Text};
+
+use crate::next::Next;
+use crate::say::Values;
+
+/// What a person may want to run. A value that there is none of is left out, and is asked for.
+pub(crate) fn suggested(values: &Values<'_>, suggestion: &Suggestion) -> Next {
+    let typed = |(name, text): (&String, &Text)| Some((name.clone(), typed(values, text)?));
+    Next { action: suggestion.action.clone(), with: suggestion.with.iter().filter_map(typed).collect() }
+}
+
+/// What undoes an action; `None` where there is no value that it would have to be given. A parameter that was
+/// left out is left out again.
+pub(crate) fn undoing(values: &Values<'_>, call: &Call) -> Option<Next> {
+    let mut with = BTreeMap::new();
+    for (name, text) in &call.with {
+        match typed(values, text) {
+            Some(text) => drop(with.insert(name.clone(), text)),
+            None if is_left_out(values, text) => {}
+            None => return None,
+        }
+    }
+    Some(Next { action: call.action.clone(), with })
+}
+
+/// A text as it would be typed.
+fn typed(values: &Values<'_>, text: &Text) -> Option<String> {
+    let mut whole = String::new();
+    for segment in text.segments() {
+        match segment {
+            Segment::Literal(text) => whole.push_str(text),
+            Segment::Parameter(name) => whole.push_str(&values.arguments.get(name)?.as_text()?),
+            row => whole.push_str(&values.value(row)?.as_text()?),
+        }
+    }
+    Some(whole)
+}
+
+fn is_left_out(values: &Values<'_>, text: &Text) -> bool {
+    matches!(text.segments(), [Segment::Parameter(name)] if values.arguments.get(name).is_none())
+}

@@ -1,0 +1,126 @@
+//! What is refused before anything is done.
+
+use std::collections::BTreeMap;
+
+use quill_admin_actions::{Action, Condition, Expected, Kind, ParameterWords, Subject, Value};
+use quill_admin_contract::{Argument, ExitCode};
+
+use crate::error::{Error, Failed};
+use crate::layout::Layout;
+use crate::message;
+use crate::say::Values;
+use crate::send::Sender;
+
+/// Refuses what is somebody else's to do.
+pub(crate) fn is_ours(action: &Action) -> Result<(), Failed> {
+    if action.is_job() {
+        let what = format!("{} is a job of the application's, and nothing that is done here", action.name);
+        return Err(Failed::new(ExitCode::Usage, what));
+    }
+    Ok(())
+}
+
+/// Refuses an action on tables that it cannot be done on: all that is missing at once.
+pub(crate) fn needs(action: &Action, layout: &Layout) -> Result<(), Failed> {
+    let unmet: Vec<&Condition> =
+        action.definition.needs.iter().filter(|condition| !holds(condition, layout)).collect();
+    if unmet.is_empty() {
+        return Ok(());
+    }
+    let column = |condition: &&Condition| format!("{}.{}", condition.table, condition.column);
+    let missing: Vec<String> = unmet.iter().filter(|condition| condition.present).map(column).collect();
+    let unwanted: Vec<String> = unmet.iter().filter(|condition| !condition.present).map(column).collect();
+    let mut what = Vec::new();
+    if !missing.is_empty() {
+        what.push(format!("needs {}, which the database does not have", missing.join(", ")));
+    }
+    if !unwanted.is_empty() {
+        what.push(format!("is for databases without {}, which this one has", unwanted.join(", ")));
+    }
+    let failed = Failed::new(ExitCode::SchemaMismatch, format!("{} {}", action.name, what.join(", and ")));
+    Err(Failed { missing_columns: missing, ..failed })
+}
+
+/// Refuses values of closed lists that are not for these tables.
+pub(crate) fn allowed(sender: &Sender<'_>, action: &Action) -> Result<(), Failed> {
+    for words in &action.words.parameters {
+        let parameter = action.definition.parameters.get(&words.parameter);
+        let Some(Kind::OneOf { values }) = parameter.map(|parameter| &parameter.kind) else { continue };
+        let Some(argument) = sender.arguments.get(&words.parameter) else { continue };
+        let is_allowed = |value: &String| {
+            let condition = values.get(value).map(|value| &value.condition);
+            condition.is_some_and(|condition| {
+                condition.as_ref().is_none_or(|condition| holds(condition, sender.layout))
+            })
+        };
+        if let Some(value) = argument.values().into_iter().find(|value| !is_allowed(value)) {
+            let here = in_order(words, values).into_iter().filter(is_allowed).collect::<Vec<_>>().join(", ");
+            let what = format!(
+                "the {} {value} is none that the application of this database knows; allowed here: {here}",
+                words.name
+            );
+            return Err(Failed::new(ExitCode::Usage, what));
+        }
+    }
+    Ok(())
+}
+
+/// The values of a closed list, in the order in which they are shown.
+fn in_order(words: &ParameterWords, values: &BTreeMap<String, Value>) -> Vec<String> {
+    let place =
+        |value: &String| words.values.iter().position(|words| words.value == *value).unwrap_or(usize::MAX);
+    let mut ordered: Vec<String> = values.keys().cloned().collect();
+    ordered.sort_by_key(place);
+    ordered
+}
+
+fn holds(condition: &Condition, layout: &Layout) -> bool {
+    condition.holds(|table, column| layout.has(table, column))
+}
+
+/// Refuses a subject that is there and must not be, or the other way round.
+pub(crate) fn expected(action: &Action, subject: &Subject, values: &Values<'_>) -> Result<(), Failed> {
+    let there = values.before.is_some();
+    let as_expected = match subject.expected {
+        Expected::MustExist => there,
+        Expected::MayExist => true,
+        Expected::MustNotExist => !there,
+    };
+    if as_expected {
+        return Ok(());
+    }
+    let what = message::unexpected(action, values);
+    // What there is one of only has no exit code of its own: without it the database is another one.
+    Err(Failed::with_number(subject.exit.unwrap_or(ExitCode::SchemaMismatch.code()), what))
+}
+
+/// Refuses values that the database has to have and does not have.
+pub(crate) async fn exist(sender: &Sender<'_>, action: &Action) -> Result<(), Error> {
+    for words in &action.words.parameters {
+        let parameter = action.definition.parameters.get(&words.parameter);
+        let Some(exists) = parameter.and_then(|parameter| parameter.exists.as_ref()) else { continue };
+        let Some(argument) = sender.arguments.get(&words.parameter) else { continue };
+        let mut available = sender.texts(&exists.query).await?;
+        // Not by the server, whose order hangs on the database's collation.
+        available.sort_unstable();
+        let missing = unknown(argument, &available);
+        if missing.is_empty() {
+            continue;
+        }
+        let name = &words.name;
+        let there = match (&words.none, available.is_empty()) {
+            (_, false) => format!("the database has: {}", available.join(", ")),
+            (Some(none), true) => none.clone(),
+            (None, true) => "the database has none".to_owned(),
+        };
+        let no: Vec<String> = missing.iter().map(|value| format!("no {name} {value}")).collect();
+        let failed = Failed::with_number(exists.exit, format!("there is {}; {there}", no.join(" and ")));
+        return Err(Failed { available, ..failed }.into());
+    }
+    Ok(())
+}
+
+fn unknown(argument: &Argument, available: &[String]) -> Vec<String> {
+    let values = argument.values().into_iter();
+    values.filter(|value| available.binary_search(value).is_err()).collect()
+}

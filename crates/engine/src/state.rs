@@ -1,0 +1,56 @@
+//! What an action is about, as the database has it.
+
+use std::collections::BTreeMap;
+
+use quill_admin_actions::{Subject, SubjectWords};
+use quill_admin_contract::ExitCode;
+
+use crate::error::{Error, Failed};
+use crate::performed::Fields;
+use crate::send::Sender;
+use crate::value::{Value, columns};
+
+/// All columns of the subject's row, the hidden ones too: nothing but the difference between two of them leaves
+/// this crate, and the fields that are told.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct State(BTreeMap<String, Value>);
+
+impl State {
+    /// Takes the subject's row, where there is something to take, and reads it in a statement of its own: what was
+    /// waited for changed more than this row, and only the next statement sees that.
+    pub(crate) async fn lock_and_read(sender: &Sender<'_>, subject: &Subject) -> Result<Option<Self>, Error> {
+        let locked = match &subject.lock {
+            Some(lock) => sender.first(lock, 0).await?.1 > 0,
+            None => true,
+        };
+        let state = Self::read(sender, subject).await?;
+        // Somebody made it in between, and it is not ours.
+        if state.is_some() && !locked { Err(Error::Overtaken) } else { Ok(state) }
+    }
+
+    /// Reads the subject.
+    pub(crate) async fn read(sender: &Sender<'_>, subject: &Subject) -> Result<Option<Self>, Error> {
+        let (rows, count) = sender.first(&subject.query, 1).await?;
+        if count > 1 {
+            let what = format!("the database has {count} rows that are the same {}", subject.name);
+            return Err(Failed::new(ExitCode::SchemaMismatch, what).into());
+        }
+        rows.first().map(|row| columns(row, |_| true).map(Self)).transpose()
+    }
+
+    /// The value of a column; `None` where this generation of the tables does not have it.
+    pub(crate) fn get(&self, column: &str) -> Option<&Value> {
+        self.0.get(column)
+    }
+
+    /// The names of all columns.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The fields that are told, in their order.
+    pub(crate) fn fields(&self, words: &SubjectWords) -> Fields {
+        let told = words.fields.iter();
+        told.filter_map(|words| Some((words.field.clone(), self.get(&words.field)?.clone()))).collect()
+    }
+}
