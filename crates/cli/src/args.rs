@@ -91,6 +91,9 @@ pub struct Global {
     /// The environments file [default: environments.yaml here or above]
     #[arg(long, global = true, value_name = "FILE", env = "QUILL_ADMIN_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
+    /// The folder that says what is known of the application [default: built in]
+    #[arg(long, global = true, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
+    pub application: Option<PathBuf>,
     /// A file with an access token to use, in place of the sign-in of this machine
     // Not among the others in every help: it would push their texts to a line of their own.
     #[arg(long, global = true, value_name = "FILE", hide = true)]

@@ -1,5 +1,6 @@
 //! What every command works with: who runs it, what was asked for, where to ask and where to tell.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use crate::args::Global;
@@ -25,7 +26,12 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     pub(super) fn config(&self) -> Result<Config, CliError> {
         let config = Config::load(self.process, self.global.config.as_deref())?;
-        Ok(config.trusting(&self.global.trust_host))
+        Ok(config.trusting(&self.global.trust_host).with_application(self.named_application()))
+    }
+
+    /// The folder of `--application`.
+    pub(super) fn named_application(&self) -> Option<PathBuf> {
+        self.global.application.as_ref().map(|folder| self.process.cwd.join(folder))
     }
 
     /// Notes a missing `--env`, to be named together with everything else that is missing.

@@ -45,6 +45,10 @@ pub struct Source {
     pub here: bool,
     /// Hosts that the person trusts with the sign-in, by `--trust-host` or `QUILL_ADMIN_TRUSTED_HOSTS`.
     pub trusted_hosts: Vec<String>,
+    /// The folder that the file names for the application, from the root on.
+    pub application: Option<PathBuf>,
+    /// The folder of `--application`, which is used in its place.
+    pub given_application: Option<PathBuf>,
 }
 
 impl Source {
@@ -57,13 +61,15 @@ impl Source {
         };
         let content = read(&path, |file| match origin {
             Origin::Named => Ok(()),
-            Origin::Own | Origin::Found => judge::check(&path, file, process),
+            Origin::Own | Origin::Found => judge::check(&path, file, process, &Use::settings(&path)),
         })?;
         let source = Self {
             origin,
             digest: hex::encode(Sha256::digest(&content)),
             here: path == process.cwd.join(FILE_NAME),
             trusted_hosts: Vec::new(),
+            application: None,
+            given_application: None,
             path,
         };
         Ok((source, content))
@@ -84,6 +90,8 @@ impl Source {
             digest: String::new(),
             here: true,
             trusted_hosts: Vec::new(),
+            application: None,
+            given_application: None,
         }
     }
 }
@@ -128,23 +136,47 @@ fn read(path: &Path, check: impl FnOnce(&Metadata) -> Result<(), CliError>) -> R
     read_opened(file, &metadata, LARGEST).map_err(|error| unreadable(path, &error))
 }
 
+/// What somebody could do who can write to a file, and how to use it all the same.
+pub(super) struct Use {
+    could: &'static str,
+    named: String,
+}
+
+impl Use {
+    fn settings(file: &Path) -> Self {
+        let file = file.display().to_string();
+        Self {
+            could: "say where your sign-in and your tasks go",
+            named: format!("--config {}", shell_words::quote(&file)),
+        }
+    }
+
+    pub(super) fn application(folder: &Path) -> Self {
+        let folder = folder.display().to_string();
+        Self {
+            could: "say what your tasks do",
+            named: format!("--application {}", shell_words::quote(&folder)),
+        }
+    }
+}
+
 #[cfg(not(unix))]
-mod judge {
-    use super::{CliError, Metadata, Path, Process};
+pub(super) mod judge {
+    use super::{CliError, Metadata, Path, Process, Use};
 
     /// Other systems have no owner and mode to go by.
-    pub(super) fn check(_: &Path, _: &Metadata, _: &Process) -> Result<(), CliError> {
+    pub(in super::super) fn check(_: &Path, _: &Metadata, _: &Process, _: &Use) -> Result<(), CliError> {
         Ok(())
     }
 }
 
 #[cfg(unix)]
-mod judge {
+pub(super) mod judge {
     use std::ffi::OsString;
     use std::os::unix::fs::MetadataExt as _;
     use std::path::Component;
 
-    use super::{CliError, Metadata, Path, PathBuf, Process};
+    use super::{CliError, Metadata, Path, PathBuf, Process, Use};
 
     /// Somebody else may write.
     const OTHERS: u32 = 0o002;
@@ -195,10 +227,15 @@ mod judge {
 
     /// Refuses a file that somebody else could have written: that was opened, or one of the folders that
     /// lead to it by its name or by links.
-    pub(super) fn check(path: &Path, opened: &Metadata, process: &Process) -> Result<(), CliError> {
+    pub(in super::super) fn check(
+        path: &Path,
+        opened: &Metadata,
+        process: &Process,
+        for_what: &Use,
+    ) -> Result<(), CliError> {
         let me = Me::of(process);
         if let Some(why) = me.dubious(opened.uid(), opened.gid(), opened.mode()) {
-            return Err(refused(path, path, why, false));
+            return Err(refused(path, path, why, false, for_what));
         }
         for Passed { folder, to_folder } in folders(path) {
             let metadata = std::fs::metadata(&folder).map_err(|error| super::unreadable(path, &error))?;
@@ -208,7 +245,7 @@ mod judge {
                 mode &= !(OTHERS | GROUP);
             }
             if let Some(why) = me.dubious(metadata.uid(), metadata.gid(), mode) {
-                return Err(refused(path, &folder, why, true));
+                return Err(refused(path, &folder, why, true, for_what));
             }
         }
         Ok(())
@@ -255,7 +292,7 @@ mod judge {
         passed
     }
 
-    fn refused(file: &Path, what: &Path, why: Dubious, folder: bool) -> CliError {
+    fn refused(file: &Path, what: &Path, why: Dubious, folder: bool, for_what: &Use) -> CliError {
         let (file, what) = (file.display(), what.display().to_string());
         let quoted = shell_words::quote(&what).into_owned();
         let (told, mend) = match why {
@@ -275,13 +312,11 @@ mod judge {
             ),
         };
         CliError::usage(format!(
-            "{file} is not used: {told}, so that somebody else could say where your sign-in and your tasks go"
+            "{file} is not used: {told}, so that somebody else could {}",
+            for_what.could
         ))
         .hint(mend)
-        .hint(format!(
-            "if you know what is in it, name it: --config {}",
-            shell_words::quote(&file.to_string())
-        ))
+        .hint(format!("if you know what is in it, name it: {}", for_what.named))
     }
 
     #[cfg(test)]
