@@ -111,7 +111,7 @@ impl Scratch {
     ///
     /// An error says that the database could not be asked, and nothing about the actions.
     #[must_use]
-    pub fn fit<'a>(&'a self, actions: &'a Actions) -> Task<'a, Result<Fit<'a>, LocalError>> {
+    pub fn fit<'s, 'a: 's>(&'s self, actions: &'a Actions) -> Task<'s, Result<Fit<'a>, LocalError>> {
         Box::pin(async move {
             let failed = |source| LocalError::database("try statements on", source);
             let mut connection = self.database.connect(DATABASE, USER).await?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use crate::args::Global;
-use crate::config::{Config, Environment};
+use crate::config::{Application, Config, Environment};
 use crate::error::CliError;
 use crate::events::Emit;
 use crate::process::Process;
@@ -32,6 +32,15 @@ impl Context<'_> {
     /// The folder of `--application`.
     pub(super) fn named_application(&self) -> Option<PathBuf> {
         self.global.application.as_ref().map(|folder| self.process.cwd.join(folder))
+    }
+
+    /// The application that is chosen, also where there is no file with environments.
+    pub(super) fn application(&self) -> Result<Application, CliError> {
+        if let Some(folder) = self.named_application() {
+            return Ok(Application::Named(folder));
+        }
+        let config = Config::load_if_any(self.process, self.global.config.as_deref())?;
+        Ok(config.map_or(Application::BuiltIn, |config| Application::of(config.source())))
     }
 
     /// Notes a missing `--env`, to be named together with everything else that is missing.

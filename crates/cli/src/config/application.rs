@@ -70,7 +70,7 @@ impl Application {
     pub fn whereabouts(&self) -> String {
         match self.folder() {
             Some(folder) => folder.display().to_string(),
-            None => "this program".to_owned(),
+            None => "application, built into this program".to_owned(),
         }
     }
 
@@ -81,6 +81,17 @@ impl Application {
             Self::BuiltIn => None,
             Self::Named(folder) | Self::OfSettings { folder, .. } => Some(folder),
         }
+    }
+
+    /// Where the file with the actions is, as messages call it.
+    #[must_use]
+    pub fn actions_file(&self) -> PathBuf {
+        self.path(ACTIONS)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        // What is built in is called as in the repository that this program is built of.
+        self.folder().unwrap_or(Path::new("application")).join(name)
     }
 
     /// Reads and compiles the actions.
@@ -118,12 +129,10 @@ impl Application {
     }
 
     fn read(&self, name: &str, built_in: &str, process: &Process) -> Result<ApplicationFile, CliError> {
+        let path = self.path(name);
         let Some(folder) = self.folder() else {
-            // As it is called in the repository that this program is built of.
-            let path = Path::new("application").join(name);
             return Ok(ApplicationFile { path, content: built_in.as_bytes().to_owned() });
         };
-        let path = folder.join(name);
         let opened = open_regular(&path);
         let (file, metadata) = opened.map_err(|why| self.unreadable(folder, &path, &why))?;
         match self {

@@ -34,12 +34,21 @@ impl Config {
     /// Finds and reads the file: `--config`, `QUILL_ADMIN_CONFIG`, the working folder and those above
     /// it, then `$XDG_CONFIG_HOME/quill-admin/`.
     pub fn load(process: &Process, given: Option<&Path>) -> Result<Self, CliError> {
-        let (mut source, content) = Source::read(process, given)?;
+        Self::load_if_any(process, given)?.ok_or_else(|| source::none(process))
+    }
+
+    /// The same, for what can do without: `None` where no file is named and none is found.
+    ///
+    /// # Errors
+    ///
+    /// A file that is there cannot be used.
+    pub fn load_if_any(process: &Process, given: Option<&Path>) -> Result<Option<Self>, CliError> {
+        let Some((mut source, content)) = Source::read(process, given)? else { return Ok(None) };
         let path = source.path.clone();
         let file = file::parse(&path, &content)?;
         let beside = path.parent().unwrap_or(&path);
         source.application = file.application.as_ref().map(|folder| beside.join(folder));
-        Ok(Self { path, file, source })
+        Ok(Some(Self { path, file, source }))
     }
 
     /// Trusts these hosts with the sign-in, too.

@@ -53,12 +53,16 @@ pub struct Source {
 
 impl Source {
     /// Finds the file and reads it: the one that is given; else that of the working folder or the nearest
-    /// folder above it, across file systems, too; else the person's own.
-    pub(super) fn read(process: &Process, given: Option<&Path>) -> Result<(Self, Vec<u8>), CliError> {
-        let (path, origin) = match given {
-            Some(path) => (process.cwd.join(path), Origin::Named),
+    /// folder above it, across file systems, too; else the person's own. `None` where there is none of these.
+    pub(super) fn read(
+        process: &Process,
+        given: Option<&Path>,
+    ) -> Result<Option<(Self, Vec<u8>)>, CliError> {
+        let found = match given {
+            Some(path) => Some((process.cwd.join(path), Origin::Named)),
             None => find(process)?,
         };
+        let Some((path, origin)) = found else { return Ok(None) };
         let content = read(&path, |file| match origin {
             Origin::Named => Ok(()),
             Origin::Own | Origin::Found => judge::check(&path, file, process, &Use::settings(&path)),
@@ -72,7 +76,7 @@ impl Source {
             given_application: None,
             path,
         };
-        Ok((source, content))
+        Ok(Some((source, content)))
     }
 
     /// The file, where it is not the working folder's own: then a person may not think of it.
@@ -96,24 +100,29 @@ impl Source {
     }
 }
 
-fn find(process: &Process) -> Result<(PathBuf, Origin), CliError> {
+fn find(process: &Process) -> Result<Option<(PathBuf, Origin)>, CliError> {
     let above = process.cwd.ancestors().map(|folder| (folder.join(FILE_NAME), Origin::Found));
     let own =
         folder(process, "XDG_CONFIG_HOME", ".config").map(|folder| (folder.join(FILE_NAME), Origin::Own));
     for (path, origin) in above.chain(own) {
         match std::fs::metadata(&path) {
-            Ok(file) if file.is_file() => return Ok((path, origin)),
+            Ok(file) if file.is_file() => return Ok(Some((path, origin))),
             Ok(_) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             // It may be there: what is further up is not used in its place.
             Err(error) => return Err(unreadable(&path, &error)),
         }
     }
-    Err(CliError::usage(format!(
+    Ok(None)
+}
+
+/// That there is no file.
+pub(super) fn none(process: &Process) -> CliError {
+    CliError::usage(format!(
         "no {FILE_NAME} in {} or a folder above it, nor in the user's configuration folder",
         process.cwd.display()
     ))
-    .hint("run this inside the repository, or name the file with --config or QUILL_ADMIN_CONFIG".to_owned()))
+    .hint("run this inside the repository, or name the file with --config or QUILL_ADMIN_CONFIG")
 }
 
 /// The program's folder in one of the person's own ("XDG Base Directory Specification", which has paths that
