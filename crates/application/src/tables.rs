@@ -125,10 +125,13 @@ fn table(
     // Where they are not known, none is told to be missing.
     let mut rights = BTreeSet::from(Right::ALL);
     if let Some(entry) = reader.needed(&fields, "rights", why).cloned() {
-        rights.clear();
         let allowed = Right::ALL.map(|right| (right.as_str(), right));
-        for item in reader.list(entry.value, &entry.at).unwrap_or_default() {
-            rights.extend(reader.one_of(item, &entry.at, &allowed));
+        let items = reader.list(entry.value, &entry.at).unwrap_or_default();
+        let read: Vec<Option<Right>> =
+            items.into_iter().map(|item| reader.one_of(item, &entry.at, &allowed)).collect();
+        // One that was mistyped may be any.
+        if read.iter().all(Option::is_some) {
+            rights = read.into_iter().flatten().collect();
         }
     }
     Some(Table { needs, knows, rights })

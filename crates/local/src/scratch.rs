@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use quill_admin_actions::{Action, Actions, Alternative, BindType, Condition, Definition, Right, Slot, Statement};
+use quill_admin_actions::{
+    Action, Actions, Alternative, BindType, Condition, Definition, Right, Slot, Statement,
+};
 use tempfile::TempDir;
 use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::types::Type;
@@ -89,7 +91,8 @@ impl Scratch {
     pub fn start(schema: Script, seed: Option<Script>) -> Task<'static, Result<Self, LocalError>> {
         Box::pin(async move {
             let folder = tempfile::Builder::new().prefix("quill-admin-").tempdir();
-            let folder = folder.map_err(|source| LocalError::state("create", &std::env::temp_dir(), source))?;
+            let folder =
+                folder.map_err(|source| LocalError::state("create", &std::env::temp_dir(), source))?;
             let database = Embedded::start(&folder.path().join("database")).await?;
             create_database(database.connect("postgres", "postgres").await?, DATABASE, USER).await?;
             let owner = database.connect(DATABASE, USER).await?;
@@ -139,9 +142,8 @@ type Tables = BTreeMap<String, BTreeMap<String, Column>>;
 
 async fn look<'a>(client: &mut Client, actions: &'a Actions) -> Result<Fit<'a>, tokio_postgres::Error> {
     let tables = tables(client, &actions.schema).await?;
-    let has = |table: &str, column: &str| {
-        tables.get(table).is_some_and(|columns| columns.contains_key(column))
-    };
+    let has =
+        |table: &str, column: &str| tables.get(table).is_some_and(|columns| columns.contains_key(column));
     let mut fit = Fit { misfits: layout(actions, &tables), ..Fit::default() };
     for action in actions.iter().filter(|action| !action.is_job()) {
         if let Some(missing) = action.definition.needs.iter().find(|condition| !condition.holds(has)) {
@@ -165,7 +167,11 @@ fn layout<'a>(actions: &'a Actions, tables: &Tables) -> Vec<Misfit<'a>> {
     let mut misfits = Vec::new();
     for (table, wanted) in &actions.tables {
         let using = |does: &dyn Fn(&Definition) -> bool| -> Vec<&'a str> {
-            actions.iter().filter(|action| does(&action.definition)).map(|action: &'a Action| &*action.name).collect()
+            actions
+                .iter()
+                .filter(|action| does(&action.definition))
+                .map(|action: &'a Action| &*action.name)
+                .collect()
         };
         let users = || using(&|definition| definition.tables.contains_key(table));
         let Some(columns) = tables.get(table) else {
@@ -222,7 +228,8 @@ async fn try_one<'a>(
 ) -> Result<(), tokio_postgres::Error> {
     let chosen = statement.choose(has);
     let alternative = statement.alternatives().iter().position(|one| std::ptr::eq(one, chosen)).unwrap_or(0);
-    let transaction = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
+    let transaction =
+        client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
     transaction
         .execute(
             "SELECT pg_catalog.set_config('search_path', 'pg_catalog, ' || pg_catalog.quote_ident($1::text), true)",

@@ -122,7 +122,13 @@ pub struct Status {
 /// is not one that this program made.
 pub fn status(directory: &Path) -> Result<Status, LocalError> {
     let Some(folder) = Folder::open(directory)? else {
-        return Ok(Status { directory: directory.to_owned(), exists: false, in_use: false, bytes: 0, tables: None });
+        return Ok(Status {
+            directory: directory.to_owned(),
+            exists: false,
+            in_use: false,
+            bytes: 0,
+            tables: None,
+        });
     };
     let in_use = match folder.file(LOCK, OFlags::RDONLY) {
         // Shared, so that two that only look do not see each other.

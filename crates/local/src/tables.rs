@@ -59,7 +59,8 @@ impl Script {
 /// 17.6): they keep psql from running anything but SQL, which nothing else does anyway. Each leaves an empty
 /// line behind, so that the others keep their numbers.
 fn without_restrictions(sql: &str) -> String {
-    let is_restriction = |line: &str| ["\\restrict ", "\\unrestrict "].iter().any(|word| line.starts_with(word));
+    let is_restriction =
+        |line: &str| ["\\restrict ", "\\unrestrict "].iter().any(|word| line.starts_with(word));
     sql.split_inclusive('\n').map(|line| if is_restriction(line) { "\n" } else { line }).collect()
 }
 
@@ -90,9 +91,13 @@ mod tests {
     #[test]
     fn other_tables_have_another_digest_and_other_rows_do_not() {
         let script = |sql: &str| Script { name: "x".to_owned(), sql: sql.to_owned() };
-        let tables = |schema: &str, seed: &str| Tables { schema: script(schema), seed: script(seed) }.digest();
+        let tables =
+            |schema: &str, seed: &str| Tables { schema: script(schema), seed: script(seed) }.digest();
         assert_eq!(tables("a", "b"), tables("a", "c"));
         assert_ne!(tables("a", "b"), tables("b", "b"));
-        assert_eq!(tables("abc", "").as_str(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            tables("abc", "").as_str(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 }

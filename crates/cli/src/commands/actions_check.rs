@@ -69,7 +69,9 @@ fn unfit(application: &Application, compiled: &Compiled, tables: &str, fit: &Fit
     for misfit in &fit.misfits {
         let one = Told::of(misfit, compiled);
         // Actions have their subject's statements in common: these are told once.
-        match told.iter_mut().find(|known| (known.place, &known.what, &known.why) == (one.place, &one.what, &one.why))
+        match told
+            .iter_mut()
+            .find(|known| (known.place, &known.what, &known.why) == (one.place, &one.what, &one.why))
         {
             Some(known) => known.actions.extend(one.actions),
             None => told.push(one),
@@ -82,7 +84,9 @@ fn unfit(application: &Application, compiled: &Compiled, tables: &str, fit: &Fit
     if let more @ 1.. = told.len().saturating_sub(Broken::MOST) {
         error.messages.push(format!("{}: and {more} more", file.display()));
     }
-    error.messages.push(format!("the actions do not fit the tables of {tables}; nothing was changed anywhere"));
+    error
+        .messages
+        .push(format!("the actions do not fit the tables of {tables}; nothing was changed anywhere"));
     error.hint("put the statements right, or say with \"if\" and \"needs\" for which tables they are")
 }
 
@@ -101,9 +105,12 @@ impl<'a> Told<'a> {
         let Compiled { actions, places } = compiled;
         let schema = &actions.schema;
         let (place, what, actions, why) = match misfit {
-            Misfit::NoTable { table, actions } => {
-                (places.table(table, None), "used by", actions.clone(), format!("there is no table {schema}.{table}"))
-            }
+            Misfit::NoTable { table, actions } => (
+                places.table(table, None),
+                "used by",
+                actions.clone(),
+                format!("there is no table {schema}.{table}"),
+            ),
             Misfit::NoColumn { table, column, actions } => (
                 places.table(table, Some(column)),
                 "needed by",
@@ -127,11 +134,9 @@ impl<'a> Told<'a> {
         // Where PostgreSQL names no character, the statement's first one.
         let character = wrong.character.unwrap_or(1);
         let (place, what, actions) = match wrong.of {
-            Ok((action, slot)) => (
-                places.statement(action, slot, wrong.alternative, character),
-                role(slot),
-                vec![action],
-            ),
+            Ok((action, slot)) => {
+                (places.statement(action, slot, wrong.alternative, character), role(slot), vec![action])
+            }
             Err(number) => (
                 places.expectation(number, wrong.alternative, character),
                 format!("query {} of what \"check\" expects", number + 1),

@@ -45,7 +45,6 @@ impl ApplicationFile {
     /// # Errors
     ///
     /// It is not UTF-8.
-    #[cfg_attr(not(feature = "local"), expect(dead_code, reason = "nothing else reads SQL"))]
     pub fn into_text(self) -> Result<String, CliError> {
         String::from_utf8(self.content)
             .map_err(|_| CliError::usage(format!("{} is not UTF-8", self.path.display())))
@@ -113,7 +112,6 @@ impl Application {
     /// # Errors
     ///
     /// The file cannot be read.
-    #[cfg_attr(not(feature = "local"), expect(dead_code, reason = "nothing else makes tables"))]
     pub fn schema(&self, process: &Process) -> Result<ApplicationFile, CliError> {
         self.read(SCHEMA, shipped::SCHEMA, process)
     }
@@ -123,7 +121,6 @@ impl Application {
     /// # Errors
     ///
     /// The file cannot be read.
-    #[cfg_attr(not(feature = "local"), expect(dead_code, reason = "nothing else makes tables"))]
     pub fn seed(&self, process: &Process) -> Result<ApplicationFile, CliError> {
         self.read(SEED, shipped::SEED, process)
     }

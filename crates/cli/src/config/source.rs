@@ -54,10 +54,7 @@ pub struct Source {
 impl Source {
     /// Finds the file and reads it: the one that is given; else that of the working folder or the nearest
     /// folder above it, across file systems, too; else the person's own. `None` where there is none of these.
-    pub(super) fn read(
-        process: &Process,
-        given: Option<&Path>,
-    ) -> Result<Option<(Self, Vec<u8>)>, CliError> {
+    pub(super) fn read(process: &Process, given: Option<&Path>) -> Result<Option<(Self, Vec<u8>)>, CliError> {
         let found = match given {
             Some(path) => Some((process.cwd.join(path), Origin::Named)),
             None => find(process)?,
@@ -320,12 +317,9 @@ pub(super) mod judge {
                 format!("if it should be yours alone: chmod go-w {quoted}"),
             ),
         };
-        CliError::usage(format!(
-            "{file} is not used: {told}, so that somebody else could {}",
-            for_what.could
-        ))
-        .hint(mend)
-        .hint(format!("if you know what is in it, name it: {}", for_what.named))
+        CliError::usage(format!("{file} is not used: {told}, so that somebody else could {}", for_what.could))
+            .hint(mend)
+            .hint(format!("if you know what is in it, name it: {}", for_what.named))
     }
 
     #[cfg(test)]

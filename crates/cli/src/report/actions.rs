@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::json::path;
 use super::paint::{clean, style};
-use crate::config::Application;
+use crate::config::{Application, Environment};
 
 /// Actions that are in order.
 pub struct Checked<'a> {
@@ -20,7 +20,6 @@ pub struct Checked<'a> {
 }
 
 /// What was tried on tables.
-#[cfg_attr(not(feature = "local"), expect(dead_code, reason = "nothing tries anything"))]
 pub struct Tried<'a> {
     /// How many statements PostgreSQL has prepared.
     pub statements: usize,
@@ -53,11 +52,8 @@ pub(super) fn list(application: &Application, actions: &Actions) -> String {
     for action in actions.iter() {
         let alias = action.words.alias.as_deref().unwrap_or_default();
         let (name, effect, digest) = (&action.name, effect(action), action.digest());
-        let line = format!(
-            "{name:names$}  {alias:aliases$}  {effect:6}  {}  {}",
-            digest.short(),
-            about(action)
-        );
+        let line =
+            format!("{name:names$}  {alias:aliases$}  {effect:6}  {}  {}", digest.short(), about(action));
         let _ = writeln!(text, "{}", clean(&line));
     }
     let _ = writeln!(text, "\nfrom {}", clean(&application.whereabouts()));
@@ -85,6 +81,14 @@ fn folder(application: &Application) -> Value {
     json!(application.folder().map(path))
 }
 
+/// Which folder says what tasks do, where the file of confirmed environments names one.
+pub(super) fn confirmed(environments: &[&Environment]) -> String {
+    let folder = environments.iter().find_map(|environment| environment.source.application.as_ref());
+    folder.map_or_else(String::new, |folder| {
+        format!("what tasks do is said in {}\n", clean(&folder.display().to_string()))
+    })
+}
+
 pub(super) fn checked(checked: &Checked<'_>) -> String {
     let actions = match checked.actions {
         1 => "1 action".to_owned(),
@@ -104,7 +108,8 @@ pub(super) fn checked(checked: &Checked<'_>) -> String {
     let told = format!("{actions} fit the tables of {}: {} statements", tried.tables, tried.statements);
     let _ = writeln!(text, "{done} {}", clean(&told));
     for (action, needs) in &tried.left_out {
-        let _ = writeln!(text, "  {}", clean(&format!("not for these tables: {action}, which needs {needs}")));
+        let _ =
+            writeln!(text, "  {}", clean(&format!("not for these tables: {action}, which needs {needs}")));
     }
     let _ = writeln!(text, "\nfrom {}", clean(&checked.application.whereabouts()));
     text

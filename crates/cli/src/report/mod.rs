@@ -475,7 +475,7 @@ impl Reporter {
         if self.style.json {
             document_to_stdout(&json::confirmed(path, environments));
         } else {
-            to_stdout(&human::confirmed(path, environments));
+            to_stdout(&[human::confirmed(path, environments), actions::confirmed(environments)].concat());
         }
         0
     }

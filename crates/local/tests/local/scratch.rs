@@ -107,10 +107,7 @@ async fn what_postgresql_says_only_when_a_statement_runs_is_looked_for() {
     let adding = vec!["add-titles", "add-roles"];
     for (tables, expected) in [
         ("", Misfit::NoTable { table: "roles", actions: using.clone() }),
-        (
-            "CREATE TABLE roles (name text)",
-            Misfit::NoColumn { table: "roles", column: "id", actions: using },
-        ),
+        ("CREATE TABLE roles (name text)", Misfit::NoColumn { table: "roles", column: "id", actions: using }),
         (
             "CREATE TABLE roles (id integer, name text, rank integer NOT NULL)",
             Misfit::NotFilled { table: "roles", column: "rank".to_owned(), actions: adding },
@@ -145,7 +142,10 @@ async fn a_file_that_postgresql_refuses_is_told_with_its_place() {
     assert_eq!(refused.to_string(), "schema.sql:1:19: type \"c\" does not exist");
     let seed = Script { name: "seed.sql".to_owned(), sql: format!("{SEED_ROLES};\n  oops") };
     let refused = Scratch::start(script(AUGUST_2026), Some(seed)).await.err().unwrap();
-    assert!(matches!(&refused, LocalError::Script { name, place: Some((_, 3)), .. } if name == "seed.sql"), "{refused}");
+    assert!(
+        matches!(&refused, LocalError::Script { name, place: Some((_, 3)), .. } if name == "seed.sql"),
+        "{refused}"
+    );
     // Whoever wrote them is nobody's superuser.
     let refused = Scratch::start(script("COPY pg_class TO '/tmp/x'"), None).await.err().unwrap();
     assert!(refused.to_string().contains("permission denied to COPY to a file"), "{refused}");

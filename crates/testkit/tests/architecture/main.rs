@@ -152,7 +152,14 @@ fn the_local_environment_knows_neither_the_command_line_nor_where_files_are() {
     is_without(
         "quill-admin-local",
         &[],
-        &["quill-admin", "quill-admin-application", "quill-admin-cloud", "quill-admin-executor", "clap", "indicatif"],
+        &[
+            "quill-admin",
+            "quill-admin-application",
+            "quill-admin-cloud",
+            "quill-admin-executor",
+            "clap",
+            "indicatif",
+        ],
     );
 }
 
