@@ -570,7 +570,7 @@ fn application(clinic: &Clinic, database: &Database) {
             thread::sleep(Duration::from_millis(5));
             continue;
         }
-        database.execute(quill_admin_schema::SEED_ROLES);
+        database.execute(quill_admin_testkit::postgres::SEED_ROLES);
         let name = service["latestCreatedRevision"].as_str().expect("it has one").to_owned();
         let mut revision = emulator.get(&name).expect("there is a revision");
         revision["conditions"] = json!([{"type": "Ready", "state": "CONDITION_SUCCEEDED"}]);

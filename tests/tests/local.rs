@@ -8,6 +8,8 @@ use quill_admin_testkit::needs_builder_image;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
+use crate::actions::application;
+
 const PASSWORD: &str = "correct horse battery staple 7";
 
 #[test]
@@ -44,6 +46,86 @@ fn a_first_run_a_second_one_and_a_reset() {
 
     // Nothing but the state folder is left behind, and nothing went to the cloud.
     assert_eq!(world.emulator.calls(), []);
+}
+
+/// One state serves one application's tables.
+#[test]
+fn a_changed_schema_is_told_and_a_reset_takes_it_over() {
+    let world = World::empty();
+    let schema = application(&world, "app", "");
+    let run = |args: &[&str]| {
+        world.quill_admin(args.iter().copied().chain(["-e", "local", "--application", "app"])).output()
+    };
+    let create = || {
+        world
+            .quill_admin(["cs", "-e", "local", "-u", "steve", "--email", "s@example.org", "--password-stdin"])
+            .args(["--application", "app"])
+            .stdin(PASSWORD)
+            .output()
+    };
+    let _ = create().exits(0);
+    // The same tables: it keeps its users, whatever becomes of the first rows.
+    world.home.write("app/seed.sql", "");
+    let _ = run(&["show-user", "-u", "steve"]).exits(0);
+
+    world.home.write("app/schema.sql", &format!("{schema}ALTER TABLE users ADD COLUMN nickname text;\n"));
+    let refused = run(&["show-user", "-u", "steve"]).exits(23);
+    assert!(
+        refused.stderr.contains("was made for another version of the application's tables than "),
+        "{refused}"
+    );
+    assert!(refused.stderr.contains("app/schema.sql; nothing was changed"), "{refused}");
+    assert!(refused.stderr.contains("next: start afresh"), "{refused}");
+    assert!(refused.stderr.contains("quill-admin local reset\n"), "{refused}");
+    // The status says the same, and starts nothing.
+    let status = run(&["local", "status", "--json"]).exits(0).json();
+    assert_eq!((&status["exists"], &status["contents"]), (&json!(true), &json!(null)));
+    let problem = status["problem"]["messages"][0].as_str().expect("a problem");
+    assert!(problem.contains("another version of the application's tables"), "{problem}");
+
+    let _ = run(&["local", "reset", "--yes"]).exits(0);
+    // The seed is empty now, and the action says what that means for it.
+    let created = create().exits(0);
+    assert!(created.stderr.contains("System Administrator"), "{created}");
+    let status = run(&["local", "status", "--json"]).exits(0).json();
+    assert_eq!((&status["problem"], &status["contents"]["users"]), (&json!(null), &json!(1)));
+}
+
+/// A state of before its tables were written down is of other ones.
+#[test]
+fn a_state_that_does_not_name_its_tables_is_told() {
+    let world = World::empty();
+    let _ = world.quill_admin(["check", "-e", "local"]).output().exits(0);
+    world.home.write(".quill-admin/local/layout.json", r#"{"format":1}"#);
+    let refused = world.quill_admin(["check", "-e", "local"]).output().exits(23);
+    assert!(refused.stderr.contains("another version of the application's tables"), "{refused}");
+    let _ = world.quill_admin(["local", "reset", "--yes"]).output().exits(0);
+    let _ = world.quill_admin(["check", "-e", "local"]).output().exits(0);
+}
+
+#[test]
+fn a_folder_that_is_not_whole_is_told_with_its_path() {
+    let world = World::empty();
+    let check = || world.quill_admin(["check", "-e", "local"]).output().exits(2);
+    let file = world.home.read("environments.yaml");
+    world.home.write("environments.yaml", &format!("application: app\n{file}"));
+    let refused = check();
+    assert!(refused.stderr.contains("there is no folder "), "{refused}");
+    assert!(refused.stderr.contains("/app, which the key \"application\" of "), "{refused}");
+    // Nothing else is in the way of what does not need it.
+    let _ = world.quill_admin(["envs"]).output().exits(0);
+    let _ = world.quill_admin(["local", "reset", "--yes"]).output().exits(0);
+    world.home.write("app/schema.sql", "CREATE TABLE users (id integr);");
+    let refused = check();
+    assert!(refused.stderr.contains("there is no ") && refused.stderr.contains("/app/seed.sql"), "{refused}");
+    world.home.write("app/seed.sql", "");
+    let refused = check();
+    assert!(refused.stderr.contains("/app/schema.sql:1:24: type \"integr\" does not exist"), "{refused}");
+    // There is no file with actions at all, and the tables are all that is needed here.
+    application(&world, "app", "");
+    std::fs::remove_file(world.home.work().join("app/actions.yaml")).expect("removed");
+    let _ = world.quill_admin(["local", "status"]).output().exits(0);
+    let _ = world.quill_admin(["check", "-e", "local"]).output().exits(0);
 }
 
 #[test]

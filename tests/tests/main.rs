@@ -1,5 +1,6 @@
 //! Journeys of the compiled programs. Each file is a chapter.
 
+mod actions;
 mod afterwards;
 mod believed;
 mod build;

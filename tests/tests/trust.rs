@@ -313,6 +313,59 @@ fn tasks_go_where_a_found_file_says_once_that_is_confirmed() {
     assert!(!state.exists());
 }
 
+/// What tasks do is a matter of the folder that the file names.
+#[test]
+fn the_folder_of_the_application_is_confirmed_with_the_rest() {
+    let world = World::signed_in(result());
+    sign_in(&world);
+    let _ = trusting(&world, ["envs", "--trust"]).output().exits(0);
+    let text = world.home.read("environments.yaml");
+    world.home.write("environments.yaml", &format!("application: ../elsewhere\n{text}"));
+    let folder = world.home.work().join("../elsewhere").display().to_string();
+    let calls = world.emulator.calls().len();
+    let refused = trusting(&world, SHOW).output().exits(28);
+    let names = format!(
+        "for \"staging\", and the application's folder {folder}, and the file has changed since that was"
+    );
+    assert!(refused.stderr.contains(&names), "{refused}");
+    // Another folder, chosen for once, is not what the file says.
+    let refused = trusting(&world, SHOW).args(["--application", "mine"]).output().exits(28);
+    assert!(refused.stderr.contains(&names), "{refused}");
+    assert_eq!(world.emulator.calls().len(), calls, "nothing was sent");
+    let mut terminal = trusting(&world, SHOW).terminal();
+    terminal.expect(&format!("the application's folder {folder}")).expect("send tasks there?").type_line("n");
+    assert_eq!(terminal.wait().code(), 28);
+
+    let told = trusting(&world, ["envs", "--trust", "--json"]).output().exits(0).json();
+    assert_eq!(told["confirmed"][0]["application"], folder.as_str());
+    let told = trusting(&world, ["envs", "--trust"]).output().exits(0);
+    assert!(told.stdout.contains(&format!("what tasks do is said in {folder}")), "{told}");
+    let _ = trusting(&world, SHOW).output().exits(0);
+    let _ = trusting(&world, SHOW).args(["--application", "mine"]).output().exits(0);
+}
+
+/// Files of the folder are judged as the file that names it, unless a person has chosen them.
+#[test]
+fn files_of_the_application_that_others_can_write_are_not_used() {
+    let world = World::empty();
+    crate::actions::application(&world, "app", "");
+    let text = world.home.read("environments.yaml");
+    world.home.write("environments.yaml", &format!("application: app\n{text}"));
+    let file = world.home.work().join("app/actions.yaml");
+    let actions = || world.home.quill_admin(["actions"]);
+    let _ = actions().output().exits(0);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).expect("changed");
+    let refused = actions().output().exits(2);
+    assert!(
+        refused.stderr.contains("may write to ") && refused.stderr.contains("could say what your tasks do"),
+        "{refused}"
+    );
+    assert!(refused.stderr.contains("if you know what is in it, name it: --application "), "{refused}");
+    let _ = actions().args(["--application", "app"]).output().exits(0);
+    let _ =
+        actions().env("QUILL_ADMIN_CONFIG", world.home.work().join("environments.yaml")).output().exits(0);
+}
+
 #[test]
 fn an_address_on_this_machine_is_confirmed_as_any_other() {
     // Whoever has an account on it may listen there.

@@ -183,7 +183,8 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Broken> {
 /// [`Broken`], with everything that is wrong with the file.
 pub fn parse(file: &Path, bytes: &[u8], actions: &Actions, examples: &mut Examples) -> Result<(), Broken> {
     let document = document(file, bytes)?;
-    let tables = Tables { schema: actions.schema.clone(), tables: actions.tables.clone() };
+    let tables =
+        Tables { schema: actions.schema.clone(), tables: actions.tables.clone(), ..Tables::default() };
     let mut reader = Reader::new(&document);
     let mut cases = Cases { reader: &mut reader, file, actions, tables: &tables };
     if file.file_name().is_some_and(|name| name == GIVEN) {

@@ -6,6 +6,8 @@
 //!   and in tests.
 //! - `examples/` holds golden cases: [`examples`].
 //!
+//! [`shipped`] is the folder of this repository, compiled in.
+//!
 //! Everything that is wrong with a file is told at once, in the order of its lines, with line and column,
 //! what is allowed there and what was probably meant: [`Broken`]. What PostgreSQL finds wrong with a statement
 //! it tells by the number of a character; [`Places`] knows the line.
@@ -20,6 +22,7 @@ mod names;
 mod parameters;
 mod places;
 mod reader;
+pub mod shipped;
 mod spelling;
 mod sql;
 mod statement;
@@ -45,8 +48,14 @@ use crate::tables::Tables;
 /// The name of the file with the actions, in the folder `application/`.
 pub const ACTIONS: &str = "actions.yaml";
 
+/// The name of the file that makes the application's tables.
+pub const SCHEMA: &str = "schema.sql";
+
+/// The name of the file that puts the first rows into them.
+pub const SEED: &str = "seed.sql";
+
 /// The most that a file of the folder may hold, in bytes.
-const LARGEST: u64 = 1024 * 1024;
+pub const LARGEST: u64 = 1024 * 1024;
 
 /// How the folder's YAML is read. The files need ten levels.
 const YAML: Format = Format { depth: 20, enough: "any application needs", habit: |_| None };
@@ -111,12 +120,12 @@ fn whole(reader: &mut Reader<'_>, node: &Node) -> Option<Application> {
         reader.one_of(entry.value, &entry.at, &[(FORMAT, ())]);
     }
     let tables = Tables::read(reader, &top);
-    let mut places = Places::default();
+    let mut places = Places::of_tables(tables.places.clone());
     let check = checks::read(reader, &top, &tables, &mut places);
     let shared = parameters::shared(reader, &top, &tables);
     let subjects = subjects::read(reader, &top, &tables);
     let parts = Parts { tables: &tables, shared: &shared, subjects: &subjects };
     let actions = actions::read(reader, &top, &parts, &mut places);
-    let Tables { schema, tables } = tables;
+    let Tables { schema, tables, .. } = tables;
     Some(Application { actions: Actions::new(schema, tables, check, actions), places })
 }

@@ -9,14 +9,22 @@ use quill_admin_yaml::Place;
 
 use crate::statement::{Draft, Origin};
 
-/// The places of all statements.
+/// The places of all statements, tables and columns.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Places {
     statements: BTreeMap<(String, String), Vec<Arc<Origin>>>,
     expectations: Vec<Vec<Arc<Origin>>>,
+    tables: TablePlaces,
 }
 
+/// Where tables, and columns in `needs` and `knows`, are named: by the table, and the column if it is one.
+pub(crate) type TablePlaces = BTreeMap<(String, Option<String>), Place>;
+
 impl Places {
+    pub(crate) fn of_tables(tables: TablePlaces) -> Self {
+        Self { tables, ..Self::default() }
+    }
+
     pub(crate) fn insert(&mut self, action: &str, slot: Slot<'_>, draft: &Draft) {
         self.statements.insert((action.to_owned(), key(slot)), origins(draft));
     }
@@ -37,6 +45,13 @@ impl Places {
     ) -> Option<Place> {
         let origins = self.statements.get(&(action.to_owned(), key(slot)))?;
         Some(origins.get(alternative)?.place(character.saturating_sub(1)))
+    }
+
+    /// Where a table is declared, or one of its columns; of a column that is not declared, where the table is.
+    #[must_use]
+    pub fn table(&self, table: &str, column: Option<&str>) -> Option<Place> {
+        let at = |column: Option<&str>| self.tables.get(&(table.to_owned(), column.map(str::to_owned)));
+        at(column).or_else(|| at(None)).copied()
     }
 
     /// The same of what `check` expects, by its number from 0.

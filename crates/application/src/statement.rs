@@ -307,7 +307,7 @@ impl Scope<'_> {
         written: &Written<'_>,
         outline: &Outline<'_>,
     ) -> Option<BTreeSet<(String, Right)>> {
-        let Tables { schema, tables } = self.tables;
+        let Tables { schema, tables, .. } = self.tables;
         let names: Vec<&str> = tables.keys().map(String::as_str).collect();
         let mut found = BTreeSet::new();
         let mut valid = true;

@@ -6,6 +6,7 @@ use quill_admin_actions::{Condition, Right, Table};
 use quill_admin_yaml::{Node, Place};
 
 use crate::names::{IDENTIFIER_RULE, is_identifier};
+use crate::places::TablePlaces;
 use crate::reader::{At, Fields, Reader};
 
 /// The tables that actions may use.
@@ -13,6 +14,7 @@ use crate::reader::{At, Fields, Reader};
 pub(crate) struct Tables {
     pub(crate) schema: String,
     pub(crate) tables: BTreeMap<String, Table>,
+    pub(crate) places: TablePlaces,
 }
 
 impl Tables {
@@ -27,15 +29,21 @@ impl Tables {
             Some(name.to_owned())
         });
         let mut tables = BTreeMap::new();
+        let mut places = TablePlaces::new();
         let why = "it names the tables that actions use, with the columns that have to be there";
         if let Some(entry) = reader.needed(top, "tables", why).cloned() {
             for entry in reader.entries(entry.value, &entry.at).unwrap_or_default() {
                 identifier(reader, "table", entry.name, entry.at.place);
                 let at = At::new(format!("the table {}", entry.name.escape_debug()), entry.at.place);
-                tables.insert(entry.name.to_owned(), table(reader, entry.value, &at).unwrap_or_default());
+                places.insert((entry.name.to_owned(), None), entry.at.place);
+                let mut column = |name: &str, place| {
+                    places.insert((entry.name.to_owned(), Some(name.to_owned())), place);
+                };
+                let table = table(reader, entry.value, &at, &mut column);
+                tables.insert(entry.name.to_owned(), table.unwrap_or_default());
             }
         }
-        Self { schema: schema.unwrap_or_default(), tables }
+        Self { schema: schema.unwrap_or_default(), tables, places }
     }
 
     /// A condition on a column that these tables may have.
@@ -87,15 +95,24 @@ pub(crate) fn identifier(reader: &mut Reader<'_>, what: &str, name: &str, place:
     valid
 }
 
-fn table(reader: &mut Reader<'_>, node: &Node, at: &At) -> Option<Table> {
+/// `found` is told each column with its place.
+fn table(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    at: &At,
+    found: &mut impl FnMut(&str, Place),
+) -> Option<Table> {
     let fields = reader.fields(node, at, &["needs", "knows", "rights"])?;
-    let columns = |reader: &mut Reader<'_>, name: &str| {
+    let mut columns = |reader: &mut Reader<'_>, name: &str| {
         let Some(entry) = fields.get(name) else { return BTreeSet::new() };
         let columns = reader.texts(entry.value, &entry.at).unwrap_or_default();
         columns
             .into_iter()
             .filter(|(name, place)| identifier(reader, "column", name, *place))
-            .map(|(name, _)| name.to_owned())
+            .map(|(name, place)| {
+                found(name, place);
+                name.to_owned()
+            })
             .collect()
     };
     reader.needed(&fields, "needs", "it lists the columns that have to be there");
@@ -108,10 +125,13 @@ fn table(reader: &mut Reader<'_>, node: &Node, at: &At) -> Option<Table> {
     // Where they are not known, none is told to be missing.
     let mut rights = BTreeSet::from(Right::ALL);
     if let Some(entry) = reader.needed(&fields, "rights", why).cloned() {
-        rights.clear();
         let allowed = Right::ALL.map(|right| (right.as_str(), right));
-        for item in reader.list(entry.value, &entry.at).unwrap_or_default() {
-            rights.extend(reader.one_of(item, &entry.at, &allowed));
+        let items = reader.list(entry.value, &entry.at).unwrap_or_default();
+        let read: Vec<Option<Right>> =
+            items.into_iter().map(|item| reader.one_of(item, &entry.at, &allowed)).collect();
+        // One that was mistyped may be any.
+        if read.iter().all(Option::is_some) {
+            rights = read.into_iter().flatten().collect();
         }
     }
     Some(Table { needs, knows, rights })

@@ -91,6 +91,9 @@ pub struct Global {
     /// The environments file [default: environments.yaml here or above]
     #[arg(long, global = true, value_name = "FILE", env = "QUILL_ADMIN_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
+    /// The folder that says what is known of the application [default: built in]
+    #[arg(long, global = true, value_name = "FOLDER", value_hint = clap::ValueHint::DirPath)]
+    pub application: Option<PathBuf>,
     /// A file with an access token to use, in place of the sign-in of this machine
     // Not among the others in every help: it would push their texts to a line of their own.
     #[arg(long, global = true, value_name = "FILE", hide = true)]
@@ -207,6 +210,15 @@ Examples:
   quill-admin history -e prod --user steve.jones --since 7d
   quill-admin history -e prod --since 2026-11-01 --limit 200 --json")]
     History(History),
+    /// List the actions, or check the file that declares them
+    #[command(after_help = "\
+The actions are those of the folder that --application names, or the key
+\"application\" of environments.yaml; without either, those built in.
+
+Examples:
+  quill-admin actions
+  quill-admin actions --application ~/quill/application --json")]
+    Actions(Actions),
     /// List the environments
     #[command(after_help = "\
 A file that is found in the working folder or above it is used for tasks only
@@ -266,6 +278,40 @@ Example:
   quill-admin reference environments"
     )]
     Reference(Reference),
+}
+
+/// `actions …`
+#[derive(Debug, Args)]
+pub struct Actions {
+    /// What to do with them; nothing: list them
+    #[command(subcommand)]
+    pub command: Option<ActionsCommand>,
+}
+
+/// `actions …`
+#[derive(Debug, Subcommand)]
+pub enum ActionsCommand {
+    /// Read actions.yaml, and try every statement on the application's tables
+    #[command(after_help = "\
+PostgreSQL prepares each statement, in a database in a temporary folder that is
+made with schema.sql and seed.sql, or with --schema. Nothing is run, and no
+environment is used.
+
+Exit codes: 2 mistakes in the file, 15 something does not fit the tables.
+
+Examples:
+  quill-admin actions check
+  pg_dump --schema-only --no-owner --no-privileges quill_core > dump.sql
+  quill-admin actions check --schema dump.sql")]
+    Check(ActionsCheck),
+}
+
+/// `actions check`
+#[derive(Debug, Args)]
+pub struct ActionsCheck {
+    /// Make the tables of this file, such as a dump, and not of schema.sql
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub schema: Option<PathBuf>,
 }
 
 /// `envs`

@@ -35,6 +35,28 @@ pub enum LocalError {
         /// The format this version reads and writes.
         known: u32,
     },
+    /// It holds other tables of the application than those that are asked for; nothing in it was changed.
+    #[error(
+        "the local environment in {} was made for another version of the application's tables than {schema}; \
+         nothing was changed",
+        directory.display()
+    )]
+    OtherTables {
+        /// The state directory.
+        directory: PathBuf,
+        /// What makes the tables that are asked for.
+        schema: String,
+    },
+    /// PostgreSQL refuses a file of the application's; where it was to make a new environment, there is none.
+    #[error("{name}{}: {why}", place.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default())]
+    Script {
+        /// What the file is called.
+        name: String,
+        /// Line and column, from 1, where PostgreSQL says them.
+        place: Option<(usize, usize)>,
+        /// What PostgreSQL says.
+        why: String,
+    },
     /// The directory, or something in it, is not what this program makes; nothing was touched.
     #[error("{} {reason}; nothing in it was changed or deleted", path.display())]
     NotOurs {

@@ -1,13 +1,15 @@
 //! The local environment: Google Cloud and PostgreSQL inside this process, with nothing to install.
 //!
 //! [`Local::start`] brings up the Cloud Run emulator and an embedded PostgreSQL that holds the
-//! Quill tables, and puts the admin job in place as the deployed environments have it. From there on
+//! application's tables, and puts the admin job in place as the deployed environments have it. From there on
 //! it is an environment like any other: everything that follows goes through Google's own client,
 //! over HTTP. What happened is still there at the next start; [`reset`] clears it.
 //!
 //! It is a playground. The database has no password, takes one connection at a time and never waits
 //! for the disk: it survives a killed process, not a power cut. Nothing in here is meant to keep
 //! anything of value.
+//!
+//! [`Scratch`] is the database alone, for as long as statements are tried on it.
 
 mod cloud;
 mod database;
@@ -15,12 +17,13 @@ mod error;
 mod folder;
 mod manifests;
 mod options;
+mod scratch;
 mod state;
+mod tables;
 
 use std::future::Future;
 use std::pin::Pin;
 
-use quill_admin_schema::{AUGUST_2026, SEED_ROLES};
 use tokio_postgres::types::ToSql;
 
 use cloud::Cloud;
@@ -29,7 +32,9 @@ use state::State;
 
 pub use error::LocalError;
 pub use options::{Container, LocalOptions};
+pub use scratch::{Fit, Misfit, Scratch, Wrong};
 pub use state::{Status, reset, status};
+pub use tables::{Script, Tables};
 
 /// What a start is doing. A first start goes through all of them, in this order; a later one leaves
 /// out what is there.
@@ -40,7 +45,7 @@ pub enum Stage {
     UnpackingDatabase,
     /// Starts PostgreSQL.
     StartingDatabase,
-    /// Creates the Quill tables and the six roles.
+    /// Creates the application's tables, and puts the first rows there.
     CreatingTables,
     /// Starts the emulator and puts the job in place.
     StartingCloud,
@@ -67,7 +72,7 @@ pub struct Local {
 /// How much the environment remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Contents {
-    /// Rows in the table of users.
+    /// Rows in the table `users`: none where the application has no such table.
     pub users: u64,
     /// Executions of the job.
     pub executions: u64,
@@ -76,7 +81,8 @@ pub struct Contents {
 impl Local {
     /// Starts the environment: about half a second more the first time.
     ///
-    /// Refused at once while another process has the same state directory in use.
+    /// Refused at once while another process has the same state directory in use, and where that was made of
+    /// other tables.
     pub fn start(
         options: LocalOptions,
         on_progress: impl Fn(Stage) + Send + 'static,
@@ -97,7 +103,7 @@ impl Local {
         on_progress: Box<dyn Fn(Stage) + Send>,
     ) -> Result<Self, LocalError> {
         let state = State::hold(&options.state_dir)?;
-        let complete = state.is_complete()?;
+        let complete = state.is_complete(&options.tables)?;
         let database = if complete {
             on_progress(Stage::StartingDatabase);
             state.restore_manifests()?;
@@ -112,14 +118,14 @@ impl Local {
             let superuser = database.connect("postgres", "postgres").await?;
             on_progress(Stage::CreatingTables);
             create_database(superuser, &options.database, &options.user).await?;
-            create_tables(database.connect(&options.database, &options.user).await?).await?;
+            create_tables(database.connect(&options.database, &options.user).await?, &options.tables).await?;
             database
         };
         state.keep_manifests()?;
         on_progress(Stage::StartingCloud);
         let cloud = Cloud::start(&options, database.port(), &state.cloud()).await?;
         if !complete {
-            state.mark_complete()?;
+            state.mark_complete(&options.tables)?;
         }
         on_progress(Stage::Ready);
         Ok(Self {
@@ -160,11 +166,9 @@ impl Local {
 
     async fn count(&self) -> Result<Contents, LocalError> {
         let connection = self.database.connect(&self.database_name, &self.user).await?;
-        let counted = connection.client.query_one("SELECT count(*) FROM users", &[]).await;
+        let counted = count_users(&connection.client).await;
         connection.close().await;
-        let users: i64 = counted
-            .and_then(|row| row.try_get(0))
-            .map_err(|source| LocalError::database("count the users in", source))?;
+        let users = counted.map_err(|source| LocalError::database("count the users in", source))?;
         let executions = self.cloud.executions().await?;
         Ok(Contents { users: users.unsigned_abs(), executions: executions as u64 })
     }
@@ -197,11 +201,24 @@ async fn create_database(superuser: Connection, database: &str, user: &str) -> R
     created.map_err(|source| LocalError::database("create the Quill database in", source))
 }
 
-async fn create_tables(owner: Connection) -> Result<(), LocalError> {
-    // Several statements at once are one transaction.
-    let created = owner.client.batch_execute(&[AUGUST_2026, SEED_ROLES].concat()).await;
+/// As the database's owner, who is no superuser: the files that say what is to be done may be somebody
+/// else's.
+async fn create_tables(owner: Connection, tables: &Tables) -> Result<(), LocalError> {
+    let created = async {
+        tables.schema.run(&owner.client).await?;
+        tables.seed.run(&owner.client).await
+    }
+    .await;
     owner.close().await;
-    created.map_err(|source| LocalError::database("create the Quill tables in", source))
+    created
+}
+
+async fn count_users(client: &tokio_postgres::Client) -> Result<i64, tokio_postgres::Error> {
+    let there: bool = client.query_one("SELECT to_regclass('users') IS NOT NULL", &[]).await?.try_get(0)?;
+    if !there {
+        return Ok(0);
+    }
+    client.query_one("SELECT count(*) FROM users", &[]).await?.try_get(0)
 }
 
 /// A name as SQL takes it. The server knows best.

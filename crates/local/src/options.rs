@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Tables;
+
 /// What the local environment is to look like: the same names that a deployed one has.
 #[derive(Debug, Clone)]
 pub struct LocalOptions {
@@ -20,6 +22,8 @@ pub struct LocalOptions {
     /// The admin image the job runs: pinned, `…/admin@sha256:…`, where a program plays it; as the
     /// Docker engine names it otherwise.
     pub image: String,
+    /// The application's tables. A state that was made of others is not started.
+    pub tables: Tables,
     /// The database's name.
     pub database: String,
     /// The database's user.

@@ -4,7 +4,7 @@
 //! .quill-admin/local/
 //!   quill-admin-local  says that quill-admin made the folder, see `folder`
 //!   lock         held by the process that has the environment running
-//!   layout.json  written last on first use: from then on the rest is complete
+//!   layout.json  written last on first use: from then on the rest is complete, and holds these tables
 //!   database/    PostgreSQL's files
 //!   cloud.json   what the emulator remembers
 //!   manifests.json  what the database cannot start without, see `manifests`
@@ -20,7 +20,7 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::folder::{CLOUD, DATABASE, Folder, IGNORE, LAYOUT, LAYOUT_PART, LOCK, read_all};
-use crate::{LocalError, manifests};
+use crate::{LocalError, Tables, manifests};
 
 /// The form of everything below the state directory. A change that an older state cannot be used
 /// with counts up.
@@ -29,6 +29,10 @@ const FORMAT: u32 = 1;
 #[derive(Serialize, Deserialize)]
 struct Layout {
     format: u32,
+    /// The digest of the tables that the database was made of. States of before this was written down have
+    /// none: their tables were another set, which no application's folder has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tables: Option<String>,
 }
 
 /// The state directory, held by this process.
@@ -55,15 +59,18 @@ impl State {
         self.folder.path().join(CLOUD)
     }
 
-    /// Whether an earlier start has completed it.
-    pub(crate) fn is_complete(&self) -> Result<bool, LocalError> {
+    /// Whether an earlier start has completed it. One that was made of other tables is refused.
+    pub(crate) fn is_complete(&self, tables: &Tables) -> Result<bool, LocalError> {
+        let directory = self.folder.path().to_owned();
         match read_layout(&self.folder)? {
             None => Ok(false),
-            Some(Layout { format: FORMAT }) => Ok(true),
-            Some(Layout { format }) => {
-                let directory = self.folder.path().to_owned();
+            Some(Layout { format, .. }) if format != FORMAT => {
                 Err(LocalError::Format { directory, found: format, known: FORMAT })
             }
+            Some(layout) if layout.tables != Some(tables.digest()) => {
+                Err(LocalError::OtherTables { directory, schema: tables.schema.name.clone() })
+            }
+            Some(_) => Ok(true),
         }
     }
 
@@ -85,9 +92,9 @@ impl State {
         manifests::keep(&self.folder)
     }
 
-    /// Records that everything is in place.
-    pub(crate) fn mark_complete(&self) -> Result<(), LocalError> {
-        let layout = serde_json::to_vec(&Layout { format: FORMAT })
+    /// Records that everything is in place, made of these tables.
+    pub(crate) fn mark_complete(&self, tables: &Tables) -> Result<(), LocalError> {
+        let layout = serde_json::to_vec(&Layout { format: FORMAT, tables: Some(tables.digest()) })
             .map_err(|error| LocalError::state("write", &self.folder.path().join(LAYOUT), error.into()))?;
         // Under another name first: the file is there whole or not at all.
         self.folder.write(LAYOUT_PART, &layout)?;
@@ -106,21 +113,32 @@ pub struct Status {
     pub in_use: bool,
     /// The size of all its files, in bytes.
     pub bytes: u64,
+    /// The digest of the tables that it was made of, see [`Tables::digest`]; `None` where there is no
+    /// environment, and where it is of before digests were written down.
+    pub tables: Option<String>,
 }
 
 /// Looks at a state directory, which need not exist. Nothing is started or changed. Fails where it
 /// is not one that this program made.
 pub fn status(directory: &Path) -> Result<Status, LocalError> {
     let Some(folder) = Folder::open(directory)? else {
-        return Ok(Status { directory: directory.to_owned(), exists: false, in_use: false, bytes: 0 });
+        return Ok(Status {
+            directory: directory.to_owned(),
+            exists: false,
+            in_use: false,
+            bytes: 0,
+            tables: None,
+        });
     };
     let in_use = match folder.file(LOCK, OFlags::RDONLY) {
         // Shared, so that two that only look do not see each other.
         Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
         Err(_) => false,
     };
+    let layout = read_layout(&folder)?;
     Ok(Status {
-        exists: read_layout(&folder)?.is_some(),
+        exists: layout.is_some(),
+        tables: layout.and_then(|layout| layout.tables),
         in_use,
         bytes: folder.size()?,
         directory: directory.to_owned(),

@@ -23,11 +23,10 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use fastrand::Rng;
-use quill_admin_schema::ROLES;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::postgres::{Database, Generation, quote_literal};
+use crate::postgres::{Database, Generation, ROLES, quote_literal};
 
 /// Set to anything, has [`Golden::compare`] write what it was given instead of comparing it.
 pub const REWRITE: &str = "QUILL_ADMIN_TEST_REWRITE_CASES";

@@ -23,9 +23,11 @@ mod certificates;
 mod database;
 mod embedded;
 mod server;
+mod tables;
 
 pub use database::{Builder, Database, Generation, quote_literal};
 pub use server::{Access, SHARED, Server, StartError, installed};
+pub use tables::{AUGUST_2026, MARCH_2026, ROLES, SEED_ROLES};
 
 /// Skips the test where no PostgreSQL server is installed.
 #[macro_export]

@@ -2,7 +2,7 @@
 
 use quill_admin_testkit::{
     needs_postgres,
-    postgres::{Database, Generation},
+    postgres::{Database, Generation, ROLES},
 };
 use tokio_postgres::{Config, NoTls, error::SqlState};
 
@@ -27,7 +27,7 @@ async fn both_generations_have_their_tables_and_the_six_roles() {
         let db = Database::create(generation);
         let roles = db.rows("SELECT name FROM roles ORDER BY id");
         let roles: Vec<&str> = roles.iter().flatten().flatten().map(String::as_str).collect();
-        assert_eq!(roles, quill_admin_schema::ROLES);
+        assert_eq!(roles, ROLES);
         let verified = db.rows(
             "SELECT 1 FROM information_schema.columns \
              WHERE table_name = 'users' AND column_name = 'email_verified'",

@@ -20,10 +20,15 @@ impl Context<'_> {
             Confirmation::Missing => false,
         };
         let file = environment.source.path.display();
-        let names = format!(
-            "{file} names project {} and job {} for \"{}\"",
-            environment.job.project, environment.job.job, environment.name
-        );
+        let (project, job, name) = (&environment.job.project, &environment.job.job, &environment.name);
+        let names = match &environment.source.application {
+            None => format!("{file} names project {project} and job {job} for \"{name}\""),
+            // What tasks do is said there.
+            Some(folder) => format!(
+                "{file} names project {project} and job {job} for \"{name}\", and the application's folder {}",
+                folder.display()
+            ),
+        };
         if !self.form.attended() {
             let why = if changed {
                 "the file has changed since that was confirmed"

@@ -1,9 +1,10 @@
 //! What every command works with: who runs it, what was asked for, where to ask and where to tell.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use crate::args::Global;
-use crate::config::{Config, Environment};
+use crate::config::{Application, Config, Environment};
 use crate::error::CliError;
 use crate::events::Emit;
 use crate::process::Process;
@@ -25,7 +26,21 @@ pub(super) struct Context<'a> {
 impl Context<'_> {
     pub(super) fn config(&self) -> Result<Config, CliError> {
         let config = Config::load(self.process, self.global.config.as_deref())?;
-        Ok(config.trusting(&self.global.trust_host))
+        Ok(config.trusting(&self.global.trust_host).with_application(self.named_application()))
+    }
+
+    /// The folder of `--application`.
+    pub(super) fn named_application(&self) -> Option<PathBuf> {
+        self.global.application.as_ref().map(|folder| self.process.cwd.join(folder))
+    }
+
+    /// The application that is chosen, also where there is no file with environments.
+    pub(super) fn application(&self) -> Result<Application, CliError> {
+        if let Some(folder) = self.named_application() {
+            return Ok(Application::Named(folder));
+        }
+        let config = Config::load_if_any(self.process, self.global.config.as_deref())?;
+        Ok(config.map_or(Application::BuiltIn, |config| Application::of(config.source())))
     }
 
     /// Notes a missing `--env`, to be named together with everything else that is missing.

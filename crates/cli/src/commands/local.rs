@@ -5,7 +5,7 @@ use std::path::Path;
 use quill_admin_local::LocalError;
 
 use crate::args::Local;
-use crate::config::Environment;
+use crate::config::{Application, Environment};
 use crate::error::CliError;
 use crate::flow::point_of_no_return::PointOfNoReturn;
 use crate::session::{Session, local};
@@ -19,12 +19,13 @@ pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, Cli
     match args {
         Local::Status => {
             let status = quill_admin_local::status(&state).map_err(local::error)?;
-            let contents = if status.exists && !status.in_use {
+            let refused = refusal(&context, &environment, &status)?;
+            let contents = if status.exists && !status.in_use && refused.is_none() {
                 Some(count(&context, &environment).await?)
             } else {
                 None
             };
-            Ok(context.reporter.local_status(&status, contents))
+            Ok(context.reporter.local_status(&status, contents, refused.as_ref()))
         }
         Local::Reset { yes } => {
             if !yes {
@@ -66,6 +67,20 @@ fn embedded(context: &Context<'_>) -> Result<Environment, CliError> {
 
 fn not_embedded(environment: &Environment) -> CliError {
     CliError::usage(format!("environment \"{}\" is not an emulated one", environment.name))
+}
+
+/// Why an environment that is there is not started: it is made of other tables.
+fn refusal(
+    context: &Context<'_>,
+    environment: &Environment,
+    status: &quill_admin_local::Status,
+) -> Result<Option<CliError>, CliError> {
+    let tables = local::tables(&Application::of(&environment.source), context.process)?;
+    let refused = status.exists && status.tables != Some(tables.digest());
+    Ok(refused.then(|| {
+        let (directory, schema) = (status.directory.clone(), tables.schema.name);
+        local::error(LocalError::OtherTables { directory, schema })
+    }))
 }
 
 async fn open(

@@ -3,6 +3,9 @@
 //! **To add a command:** its file here, its arguments in `args.rs`, a line in [`run`]. **To add a task:** a value in
 //! `task_command/catalogue.rs`.
 
+mod actions;
+#[cfg(feature = "local")]
+mod actions_check;
 mod attach;
 mod build;
 mod completions;
@@ -78,6 +81,7 @@ async fn run(context: Context<'_>, tasks: &[TaskCommand], command: Command) -> R
         Command::Cancel(args) => attach::cancel(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
+        Command::Actions(args) => actions::run(&context, &args).await,
         Command::Envs(args) => envs::run(&context, &args),
         Command::Login(args) => login::run(&context, &args).await,
         Command::Whoami => whoami::run(context).await,

@@ -1,4 +1,5 @@
-//! What a person has confirmed once: that tasks go to the project and job that a found file names.
+//! What a person has confirmed once: that tasks go to the project and job that a found file names, and that the
+//! application's folder that it names says what they do.
 //!
 //! A file that came with a clone can name somebody else's project, which would be handed user names, email
 //! addresses and the hashes of passwords. So its project and job are confirmed once for each environment,
@@ -27,6 +28,9 @@ struct Entry {
     environment: String,
     project: String,
     job: String,
+    /// The application's folder, where the file names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    application: Option<PathBuf>,
     /// SHA-256 of the file's content.
     sha256: String,
 }
@@ -93,6 +97,7 @@ fn entry(environment: &Environment) -> Result<Entry, CliError> {
         environment: environment.name.clone(),
         project: environment.job.project.to_string(),
         job: environment.job.to_string(),
+        application: environment.source.application.clone(),
         sha256: environment.source.digest.clone(),
     })
 }

@@ -16,6 +16,8 @@ use crate::error::CliError;
 pub(super) struct File {
     pub(super) defaults: Settings,
     pub(super) environments: IndexMap<String, Entry>,
+    /// The application's folder, as it is written.
+    pub(super) application: Option<String>,
     path: PathBuf,
     places: Places,
 }
@@ -36,6 +38,7 @@ impl File {
     }
 }
 
+const APPLICATION: &str = "application";
 const DEFAULTS: &str = "defaults";
 const ENVIRONMENTS: &str = "environments";
 
@@ -57,20 +60,30 @@ fn file(path: &Path, bytes: &[u8]) -> Result<File, Mistake> {
     if let Value::Nothing = top.value {
         return Err(Mistake::new(top.place, "the file is empty; it needs the key \"environments\""));
     }
-    let (mut defaults, mut environments) = (Settings::default(), None);
+    let (mut application, mut defaults, mut environments) = (None, Settings::default(), None);
     for (name, key, value) in keys(&top, &at("the file", top.place))? {
         let at = at(name, key);
         places.insert(at.path.clone(), key);
         match name {
+            APPLICATION => application = folder(value, &at, &mut places)?,
             DEFAULTS => defaults = Settings::read(value, &at, &mut places)?,
             ENVIRONMENTS => environments = Some(entries(value, &at, &mut places)?),
-            _ => return Err(unknown(name, key, &[DEFAULTS, ENVIRONMENTS])),
+            _ => return Err(unknown(name, key, &[APPLICATION, DEFAULTS, ENVIRONMENTS])),
         }
     }
     let Some(environments) = environments else {
         return Err(Mistake::new(top.place, "the key \"environments\" is missing"));
     };
-    Ok(File { defaults, environments, path: path.to_owned(), places })
+    Ok(File { defaults, environments, application, path: path.to_owned(), places })
+}
+
+/// The name of a folder. That there is one is seen by who reads in it.
+fn folder(node: &Node, at: &At, places: &mut Places) -> Result<Option<String>, Mistake> {
+    let name: Option<String> = Read::read(node, at, places)?;
+    match name {
+        Some(name) if name.is_empty() => Err(at.wrong(node, "names a folder")),
+        name => Ok(name),
+    }
 }
 
 /// The environments, by name.

@@ -1,5 +1,6 @@
 //! `environments.yaml`: found, read, and turned into typed values.
 
+mod application;
 pub mod confirmed;
 mod environment;
 mod file;
@@ -9,6 +10,7 @@ mod yaml;
 
 use std::path::{Path, PathBuf};
 
+pub use application::{Application, ApplicationFile};
 pub(crate) use environment::Place;
 pub use environment::{Backend, Environment};
 use file::File;
@@ -32,16 +34,34 @@ impl Config {
     /// Finds and reads the file: `--config`, `QUILL_ADMIN_CONFIG`, the working folder and those above
     /// it, then `$XDG_CONFIG_HOME/quill-admin/`.
     pub fn load(process: &Process, given: Option<&Path>) -> Result<Self, CliError> {
-        let (source, content) = Source::read(process, given)?;
+        Self::load_if_any(process, given)?.ok_or_else(|| source::none(process))
+    }
+
+    /// The same, for what can do without: `None` where no file is named and none is found.
+    ///
+    /// # Errors
+    ///
+    /// A file that is there cannot be used.
+    pub fn load_if_any(process: &Process, given: Option<&Path>) -> Result<Option<Self>, CliError> {
+        let Some((mut source, content)) = Source::read(process, given)? else { return Ok(None) };
         let path = source.path.clone();
         let file = file::parse(&path, &content)?;
-        Ok(Self { path, file, source })
+        let beside = path.parent().unwrap_or(&path);
+        source.application = file.application.as_ref().map(|folder| beside.join(folder));
+        Ok(Some(Self { path, file, source }))
     }
 
     /// Trusts these hosts with the sign-in, too.
     #[must_use]
     pub fn trusting(mut self, hosts: &[String]) -> Self {
         self.source.trusted_hosts = hosts.to_vec();
+        self
+    }
+
+    /// Has the application's files read in this folder, whatever the file says.
+    #[must_use]
+    pub fn with_application(mut self, folder: Option<PathBuf>) -> Self {
+        self.source.given_application = folder;
         self
     }
 

@@ -72,8 +72,8 @@ found:
 
 | | in the working folder or above it | in the person's configuration folder | named with `--config` or `QUILL_ADMIN_CONFIG` |
 |---|---|---|---|
-| owner and mode | checked | checked | not checked |
-| project and job | confirmed once for each environment | believed | believed |
+| owner and mode, also of the application's files | checked | checked | not checked |
+| project, job and application | confirmed once for each environment | believed | believed |
 | hosts in it | Google's only | believed | Google's, and addresses on this machine |
 
 **Owner and mode.** The file, and each folder that leads to it from the root on, also by a symbolic link, belongs to the
@@ -81,7 +81,7 @@ person or to root. Nobody else may write to them. A group may, if it has the per
 a folder further up where only its owner may move a thing, as in `/tmp`. Otherwise the file is not used, and every command
 that needs it ends with exit code 2. Access control lists are not looked at. Windows has no such check.
 
-**Project and job.** The first task of an environment shows the project and the job and asks whether tasks should go there;
+**Project, job and application.** The first task of an environment shows the project, the job and the folder of `application`, and asks whether tasks should go there;
 `quill-admin envs --trust` confirms it without a task. It is asked again when anything in the file has changed. Without a
 terminal, or when the answer is no, the end is exit code 28. An address on this machine is confirmed like
 any other, since anybody on it may listen there; an emulated environment needs no confirmation. What was confirmed is kept in `$XDG_STATE_HOME/quill-admin/confirmed` (without `XDG_STATE_HOME`: `~/.local/state`).
@@ -111,7 +111,13 @@ pub fn page() -> String {
          `environments` holds one entry per environment; its name has up to 63 letters of ASCII, digits, hyphens, \
          underscores and dots, and begins with a letter or a digit. `defaults` holds what they have in common; an \
          environment may set any of it for itself. Texts may contain `{env}`, `{project}` and `{region}`: the \
-         environment's name, project and region.\n\n",
+         environment's name, project and region.\n\n\
+         `application` names the folder with what is known of the application, from the file's own folder on: \
+         `actions.yaml` with its actions, `schema.sql` and `seed.sql` with the tables and first rows of emulated \
+         environments. Without it they are those that `quill-admin` was built with; `--application` beats both. Each \
+         file is read by what needs it: a mistake in `actions.yaml` is in the way of actions only. An emulated \
+         environment belongs to the `schema.sql` it was made with: with another one it is refused until \
+         `quill-admin local reset`.\n\n",
     );
     page.push_str(TRUST);
     for (title, is_shared) in [("In an environment", false), ("In an environment or in defaults", true)] {

@@ -45,28 +45,35 @@ pub struct Source {
     pub here: bool,
     /// Hosts that the person trusts with the sign-in, by `--trust-host` or `QUILL_ADMIN_TRUSTED_HOSTS`.
     pub trusted_hosts: Vec<String>,
+    /// The folder that the file names for the application, from the root on.
+    pub application: Option<PathBuf>,
+    /// The folder of `--application`, which is used in its place.
+    pub given_application: Option<PathBuf>,
 }
 
 impl Source {
     /// Finds the file and reads it: the one that is given; else that of the working folder or the nearest
-    /// folder above it, across file systems, too; else the person's own.
-    pub(super) fn read(process: &Process, given: Option<&Path>) -> Result<(Self, Vec<u8>), CliError> {
-        let (path, origin) = match given {
-            Some(path) => (process.cwd.join(path), Origin::Named),
+    /// folder above it, across file systems, too; else the person's own. `None` where there is none of these.
+    pub(super) fn read(process: &Process, given: Option<&Path>) -> Result<Option<(Self, Vec<u8>)>, CliError> {
+        let found = match given {
+            Some(path) => Some((process.cwd.join(path), Origin::Named)),
             None => find(process)?,
         };
+        let Some((path, origin)) = found else { return Ok(None) };
         let content = read(&path, |file| match origin {
             Origin::Named => Ok(()),
-            Origin::Own | Origin::Found => judge::check(&path, file, process),
+            Origin::Own | Origin::Found => judge::check(&path, file, process, &Use::settings(&path)),
         })?;
         let source = Self {
             origin,
             digest: hex::encode(Sha256::digest(&content)),
             here: path == process.cwd.join(FILE_NAME),
             trusted_hosts: Vec::new(),
+            application: None,
+            given_application: None,
             path,
         };
-        Ok((source, content))
+        Ok(Some((source, content)))
     }
 
     /// The file, where it is not the working folder's own: then a person may not think of it.
@@ -84,28 +91,35 @@ impl Source {
             digest: String::new(),
             here: true,
             trusted_hosts: Vec::new(),
+            application: None,
+            given_application: None,
         }
     }
 }
 
-fn find(process: &Process) -> Result<(PathBuf, Origin), CliError> {
+fn find(process: &Process) -> Result<Option<(PathBuf, Origin)>, CliError> {
     let above = process.cwd.ancestors().map(|folder| (folder.join(FILE_NAME), Origin::Found));
     let own =
         folder(process, "XDG_CONFIG_HOME", ".config").map(|folder| (folder.join(FILE_NAME), Origin::Own));
     for (path, origin) in above.chain(own) {
         match std::fs::metadata(&path) {
-            Ok(file) if file.is_file() => return Ok((path, origin)),
+            Ok(file) if file.is_file() => return Ok(Some((path, origin))),
             Ok(_) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             // It may be there: what is further up is not used in its place.
             Err(error) => return Err(unreadable(&path, &error)),
         }
     }
-    Err(CliError::usage(format!(
+    Ok(None)
+}
+
+/// That there is no file.
+pub(super) fn none(process: &Process) -> CliError {
+    CliError::usage(format!(
         "no {FILE_NAME} in {} or a folder above it, nor in the user's configuration folder",
         process.cwd.display()
     ))
-    .hint("run this inside the repository, or name the file with --config or QUILL_ADMIN_CONFIG".to_owned()))
+    .hint("run this inside the repository, or name the file with --config or QUILL_ADMIN_CONFIG")
 }
 
 /// The program's folder in one of the person's own ("XDG Base Directory Specification", which has paths that
@@ -128,23 +142,47 @@ fn read(path: &Path, check: impl FnOnce(&Metadata) -> Result<(), CliError>) -> R
     read_opened(file, &metadata, LARGEST).map_err(|error| unreadable(path, &error))
 }
 
+/// What somebody could do who can write to a file, and how to use it all the same.
+pub(super) struct Use {
+    could: &'static str,
+    named: String,
+}
+
+impl Use {
+    fn settings(file: &Path) -> Self {
+        let file = file.display().to_string();
+        Self {
+            could: "say where your sign-in and your tasks go",
+            named: format!("--config {}", shell_words::quote(&file)),
+        }
+    }
+
+    pub(super) fn application(folder: &Path) -> Self {
+        let folder = folder.display().to_string();
+        Self {
+            could: "say what your tasks do",
+            named: format!("--application {}", shell_words::quote(&folder)),
+        }
+    }
+}
+
 #[cfg(not(unix))]
-mod judge {
-    use super::{CliError, Metadata, Path, Process};
+pub(super) mod judge {
+    use super::{CliError, Metadata, Path, Process, Use};
 
     /// Other systems have no owner and mode to go by.
-    pub(super) fn check(_: &Path, _: &Metadata, _: &Process) -> Result<(), CliError> {
+    pub(in super::super) fn check(_: &Path, _: &Metadata, _: &Process, _: &Use) -> Result<(), CliError> {
         Ok(())
     }
 }
 
 #[cfg(unix)]
-mod judge {
+pub(super) mod judge {
     use std::ffi::OsString;
     use std::os::unix::fs::MetadataExt as _;
     use std::path::Component;
 
-    use super::{CliError, Metadata, Path, PathBuf, Process};
+    use super::{CliError, Metadata, Path, PathBuf, Process, Use};
 
     /// Somebody else may write.
     const OTHERS: u32 = 0o002;
@@ -195,10 +233,15 @@ mod judge {
 
     /// Refuses a file that somebody else could have written: that was opened, or one of the folders that
     /// lead to it by its name or by links.
-    pub(super) fn check(path: &Path, opened: &Metadata, process: &Process) -> Result<(), CliError> {
+    pub(in super::super) fn check(
+        path: &Path,
+        opened: &Metadata,
+        process: &Process,
+        for_what: &Use,
+    ) -> Result<(), CliError> {
         let me = Me::of(process);
         if let Some(why) = me.dubious(opened.uid(), opened.gid(), opened.mode()) {
-            return Err(refused(path, path, why, false));
+            return Err(refused(path, path, why, false, for_what));
         }
         for Passed { folder, to_folder } in folders(path) {
             let metadata = std::fs::metadata(&folder).map_err(|error| super::unreadable(path, &error))?;
@@ -208,7 +251,7 @@ mod judge {
                 mode &= !(OTHERS | GROUP);
             }
             if let Some(why) = me.dubious(metadata.uid(), metadata.gid(), mode) {
-                return Err(refused(path, &folder, why, true));
+                return Err(refused(path, &folder, why, true, for_what));
             }
         }
         Ok(())
@@ -255,7 +298,7 @@ mod judge {
         passed
     }
 
-    fn refused(file: &Path, what: &Path, why: Dubious, folder: bool) -> CliError {
+    fn refused(file: &Path, what: &Path, why: Dubious, folder: bool, for_what: &Use) -> CliError {
         let (file, what) = (file.display(), what.display().to_string());
         let quoted = shell_words::quote(&what).into_owned();
         let (told, mend) = match why {
@@ -274,14 +317,9 @@ mod judge {
                 format!("if it should be yours alone: chmod go-w {quoted}"),
             ),
         };
-        CliError::usage(format!(
-            "{file} is not used: {told}, so that somebody else could say where your sign-in and your tasks go"
-        ))
-        .hint(mend)
-        .hint(format!(
-            "if you know what is in it, name it: --config {}",
-            shell_words::quote(&file.to_string())
-        ))
+        CliError::usage(format!("{file} is not used: {told}, so that somebody else could {}", for_what.could))
+            .hint(mend)
+            .hint(format!("if you know what is in it, name it: {}", for_what.named))
     }
 
     #[cfg(test)]

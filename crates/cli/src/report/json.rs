@@ -373,6 +373,7 @@ pub(super) fn confirmed(path: &Path, environments: &[&Environment]) -> Value {
                 "name": environment.name,
                 "project": environment.job.project,
                 "job": environment.job.job,
+                "application": environment.source.application.as_deref().map(self::path),
             })
         })
         .collect();

@@ -5,6 +5,7 @@
 //! `stream`, which lets nothing of others reach a terminal as it is, and remembers what could not be
 //! written.
 
+mod actions;
 mod doctor;
 mod human;
 mod json;
@@ -21,12 +22,13 @@ use std::time::{Duration, Instant};
 
 use clap::error::{ContextKind, ContextValue};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use quill_admin_actions::Actions;
 use quill_admin_cloud::{ExecutionName, LogEntry, Phase, Service};
 use quill_admin_contract::Password;
 use quill_admin_image::{BuildEvent, LocalImage};
 use serde_json::{Value, json};
 
-use crate::config::Environment;
+use crate::config::{Application, Environment};
 use crate::doctor::check::Check;
 use crate::doctor::explain::Explanation;
 use crate::doctor::fix::Treated;
@@ -35,6 +37,7 @@ use crate::error::CliError;
 use crate::events::Event;
 use crate::flow::build::Built;
 use crate::flow::history::PastRun;
+pub use actions::{Checked, Tried};
 pub use doctor::Diagnosis;
 pub use results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
 use stream::{Unwritten, to_stderr};
@@ -437,6 +440,27 @@ impl Reporter {
         }
     }
 
+    /// Lists the application's actions.
+    pub fn actions(&self, application: &Application, actions: &Actions) -> u8 {
+        if self.style.json {
+            document_to_stdout(&actions::list_json(application, actions));
+        } else {
+            to_stdout(&actions::list(application, actions));
+        }
+        0
+    }
+
+    /// Says that actions fit, and what was tried.
+    pub fn actions_checked(&self, checked: &Checked<'_>) -> u8 {
+        self.stop();
+        if self.style.json {
+            document_to_stdout(&actions::checked_json(checked));
+        } else {
+            to_stdout(&actions::checked(checked));
+        }
+        0
+    }
+
     /// Shows the list of environments.
     pub fn environments(&self, path: &Path, environments: &[Environment]) -> u8 {
         if self.style.json {
@@ -452,7 +476,7 @@ impl Reporter {
         if self.style.json {
             document_to_stdout(&json::confirmed(path, environments));
         } else {
-            to_stdout(&human::confirmed(path, environments));
+            to_stdout(&[human::confirmed(path, environments), actions::confirmed(environments)].concat());
         }
         0
     }
@@ -555,17 +579,24 @@ impl Reporter {
 
 #[cfg(feature = "local")]
 impl Reporter {
-    /// Shows what the embedded environment holds.
+    /// Shows what the embedded environment holds. `refused` is why it is not started, where it would not be.
     pub fn local_status(
         &self,
         status: &quill_admin_local::Status,
         contents: Option<quill_admin_local::Contents>,
+        refused: Option<&CliError>,
     ) -> u8 {
         self.stop();
         if self.style.json {
-            document_to_stdout(&json::local_status(status, contents));
+            let mut document = json::local_status(status, contents);
+            document["problem"] =
+                json!(refused.map(|error| json!({"messages": error.messages, "hints": error.hints})));
+            document_to_stdout(&document);
         } else {
             to_stdout(&human::local_status(status, contents));
+            if let Some(refused) = refused {
+                to_stderr(&human::error(refused));
+            }
         }
         0
     }

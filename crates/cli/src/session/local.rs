@@ -6,11 +6,11 @@ use std::time::Duration;
 use quill_admin_contract::image::{Contracts, annotation};
 use quill_admin_contract::{CONTRACT_OLDEST, ExitCode};
 use quill_admin_image::{Engine, LATEST};
-use quill_admin_local::{Container, LocalError, LocalOptions, Stage};
+use quill_admin_local::{Container, LocalError, LocalOptions, Script, Stage, Tables};
 
 use super::own_program::{EXECUTOR_ARGUMENT, OWN_DIGEST};
 use crate::args::Runner;
-use crate::config::Environment;
+use crate::config::{Application, ApplicationFile, Environment};
 use crate::error::CliError;
 use crate::hints;
 use crate::process::Process;
@@ -55,11 +55,30 @@ pub(super) fn options(
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into(),
+        tables: tables(&Application::of(&environment.source), process)?,
         database: environment.database_name.clone(),
         user: environment.database_user.clone(),
         password_secret: environment.password_secret.to_string(),
         provisioning_delay,
     })
+}
+
+/// What the application's folder makes its tables of.
+///
+/// # Errors
+///
+/// A file of the folder cannot be read.
+pub fn tables(application: &Application, process: &Process) -> Result<Tables, CliError> {
+    Ok(Tables { schema: script(application.schema(process)?)?, seed: script(application.seed(process)?)? })
+}
+
+/// A file as the embedded database takes it.
+///
+/// # Errors
+///
+/// It is not UTF-8.
+pub fn script(file: ApplicationFile) -> Result<Script, CliError> {
+    Ok(Script { name: file.path.display().to_string(), sql: file.into_text()? })
 }
 
 /// Looks whether the engine has the image, where that is what runs tasks.
@@ -89,7 +108,7 @@ pub(super) fn doing(stage: Stage) -> &'static str {
     match stage {
         Stage::UnpackingDatabase => "unpacking PostgreSQL (the first time only)",
         Stage::StartingDatabase => "starting PostgreSQL",
-        Stage::CreatingTables => "creating the Quill tables",
+        Stage::CreatingTables => "creating the application's tables",
         Stage::StartingCloud => "starting the emulator",
         _ => "ready",
     }
@@ -109,8 +128,15 @@ pub fn error(error: LocalError) -> CliError {
         let hint = format!("look at it with: ls -la {}; then move it away, and try again", path.display());
         return CliError::usage(message).hint(hint);
     }
+    // A file of the application's, which a person has to put right.
+    if let LocalError::Script { .. } = &error {
+        return CliError::usage(message);
+    }
     let told = CliError::new(ExitCode::CloudFailed, message);
     match error {
+        LocalError::OtherTables { .. } => told
+            .hint("start afresh, without the users, executions and logs in it: quill-admin local reset")
+            .hint("or name the folder whose tables it has: --application FOLDER"),
         LocalError::InUse { .. } => told.hint("wait until it has ended, or end it"),
         LocalError::Format { .. } => told.hint("start afresh with: quill-admin local reset"),
         _ => told.hint("if it stays broken, start afresh with: quill-admin local reset"),

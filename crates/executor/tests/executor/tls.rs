@@ -7,9 +7,8 @@ use std::path::Path;
 use std::thread;
 
 use quill_admin_contract::{ExitCode, Outcome};
-use quill_admin_schema::{AUGUST_2026, SEED_ROLES};
 use quill_admin_testkit::needs_postgres;
-use quill_admin_testkit::postgres::{Database, Generation, Server};
+use quill_admin_testkit::postgres::{AUGUST_2026, Database, Generation, SEED_ROLES, Server};
 use rcgen::{CertificateParams, KeyPair, SigningKey};
 use tokio_postgres::{Config, NoTls};
 use x509_cert::der::asn1::BitString;

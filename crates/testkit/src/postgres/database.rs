@@ -2,12 +2,12 @@
 
 use std::{sync::OnceLock, thread};
 
-use quill_admin_schema::{AUGUST_2026, MARCH_2026, SEED_ROLES};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, config::Host};
 use uuid::Uuid;
 
 use super::embedded::Embedded;
 use super::server::{Access, Server, installed};
+use super::tables::{AUGUST_2026, MARCH_2026, SEED_ROLES};
 
 /// Which tables a database has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

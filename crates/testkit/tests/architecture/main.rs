@@ -99,7 +99,7 @@ fn the_container_is_built_without_the_laptops_side() {
             "quill-admin-application",
             "quill-admin-cloud",
             "quill-admin-local",
-            "quill-admin-schema",
+            "quill-admin-testkit",
             "cloud-emulator",
             "serde-saphyr",
         ],
@@ -163,6 +163,30 @@ fn without_the_local_environment_neither_emulator_nor_database_is_built() {
         "quill-admin",
         &["--no-default-features"],
         &["cloud-emulator", "quill-admin-local", "quill-admin-executor", "pglite-*", "wasmer*"],
+    );
+}
+
+/// The tables of the product are those of `application/schema.sql`. Fixtures of tests are no second set of them.
+#[test]
+fn what_is_shipped_has_no_fixtures_in_it() {
+    for package in ["quill-admin", "quill-admin-local", "quill-admin-executor", "quill-admin-application"] {
+        is_without(package, &[], &["quill-admin-testkit", "quill-admin-e2e"]);
+    }
+}
+
+#[test]
+fn the_local_environment_knows_neither_the_command_line_nor_where_files_are() {
+    is_without(
+        "quill-admin-local",
+        &[],
+        &[
+            "quill-admin",
+            "quill-admin-application",
+            "quill-admin-cloud",
+            "quill-admin-executor",
+            "clap",
+            "indicatif",
+        ],
     );
 }
 

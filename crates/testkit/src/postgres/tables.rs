@@ -1,12 +1,9 @@
-//! The tables of the Quill auth database, as two generations of the application's own
-//! migrations make them.
+//! The tables of the Quill auth database, as two generations of the application's own migrations make
+//! them: fixtures, which stay as they are when the application goes on.
 //!
-//! The database belongs to another program: the executor creates and alters nothing there. These
-//! statements are for the places where that program is not: the local playground and the tests.
-//! Types, nullability and defaults are the application's own, because the executor's statements
-//! depend on them: an INSERT that leaves a column to its default works on one generation and
-//! fails on the other.
-#![no_std]
+//! What the product makes tables of is `application/schema.sql`, and nothing else. Types, nullability,
+//! defaults and indexes are the application's own, because statements depend on them: an INSERT that
+//! leaves a column to its default works on one generation and fails on the other.
 
 /// The six roles, in the order the application seeds them.
 pub const ROLES: [&str; 6] = [
@@ -52,11 +49,12 @@ CREATE TABLE user_role (
 /// The tables as the migrations of August 2026 make them, without rows.
 ///
 /// Three columns came (`email_verified` decides whether a user can log in), and the defaults of
-/// the profession, the permission level and the competency lists went.
+/// the profession, the permission level and the competency lists went. What keeps usernames apart is an
+/// index, and no constraint.
 pub const AUGUST_2026: &str = "\
 CREATE TABLE users (
     id serial PRIMARY KEY,
-    username varchar(150) NOT NULL UNIQUE,
+    username varchar(150) NOT NULL,
     email varchar(255) NOT NULL UNIQUE,
     password_hash varchar(255) NOT NULL,
     is_active boolean NOT NULL,
@@ -70,8 +68,9 @@ CREATE TABLE users (
     fhir_patient_id varchar(255) UNIQUE,
     email_verified boolean NOT NULL DEFAULT false,
     full_name varchar(255),
-    token_version integer DEFAULT 0
+    token_version integer NOT NULL DEFAULT 0
 );
+CREATE UNIQUE INDEX ix_users_username ON users (username);
 CREATE TABLE roles (
     id serial PRIMARY KEY,
     name varchar(64) NOT NULL UNIQUE

@@ -1,6 +1,9 @@
 //! The local environment from outside: started, used, left in every possible way, started again.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod scratch;
+mod tables;
+
 use std::{
     env, fs,
     io::{BufRead, BufReader},
@@ -10,14 +13,20 @@ use std::{
     time::Duration,
 };
 
-use quill_admin_local::{Container, Local, LocalError, LocalOptions, Stage, reset, status};
+use quill_admin_local::{Container, Local, LocalError, LocalOptions, Script, Stage, Tables, reset, status};
 use quill_admin_testkit::http::Request;
+use quill_admin_testkit::postgres::{AUGUST_2026, SEED_ROLES};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_postgres::NoTls;
 
 const JOB: &str = "projects/quill-medical-local/locations/europe-west2/jobs/quill-admin-local";
+
+fn tables_of(schema: &str) -> Tables {
+    let script = |name: &str, sql: &str| Script { name: name.into(), sql: sql.into() };
+    Tables { schema: script("schema.sql", schema), seed: script("seed.sql", SEED_ROLES) }
+}
 
 fn options(state_dir: &Path) -> LocalOptions {
     LocalOptions {
@@ -27,6 +36,7 @@ fn options(state_dir: &Path) -> LocalOptions {
         region: "europe-west2".into(),
         job: "quill-admin-local".into(),
         image: "europe-west2-docker.pkg.dev/quill-medical-local/quill/admin@sha256:00".into(),
+        tables: tables_of(AUGUST_2026),
         database: "quill_auth".into(),
         user: "quill".into(),
         password_secret: "auth-db-password".into(),

@@ -1,0 +1,33 @@
+//! `actions`: lists what the application's folder declares; `actions check` judges it.
+
+use super::context::Context;
+use crate::args::{Actions, ActionsCommand};
+use crate::error::CliError;
+
+pub(super) async fn run(context: &Context<'_>, args: &Actions) -> Result<u8, CliError> {
+    let application = context.application()?;
+    let compiled = application.actions(context.process)?;
+    match &args.command {
+        None => Ok(context.reporter.actions(&application, &compiled.actions)),
+        Some(ActionsCommand::Check(args)) => check(context, &application, &compiled, args).await,
+    }
+}
+
+#[cfg(feature = "local")]
+use super::actions_check::check;
+
+/// Where there is no PostgreSQL in this program, the file alone is judged, and that is said.
+#[cfg(not(feature = "local"))]
+#[expect(clippy::unused_async, reason = "there is nothing to wait for")]
+async fn check(
+    context: &Context<'_>,
+    application: &crate::config::Application,
+    compiled: &quill_admin_application::Application,
+    args: &crate::args::ActionsCheck,
+) -> Result<u8, CliError> {
+    if args.schema.is_some() {
+        return Err(crate::session::without_local());
+    }
+    let actions = compiled.actions.iter().count();
+    Ok(context.reporter.actions_checked(&crate::report::Checked { application, actions, tried: None }))
+}

@@ -1,0 +1,131 @@
+//! What is said of the application's actions, as text and as JSON.
+
+use std::fmt::Write as _;
+
+use quill_admin_actions::{Action, Actions};
+use serde_json::{Value, json};
+
+use super::json::path;
+use super::paint::{clean, style};
+use crate::config::{Application, Environment};
+
+/// Actions that are in order.
+pub struct Checked<'a> {
+    /// Where they are declared.
+    pub application: &'a Application,
+    /// How many there are.
+    pub actions: usize,
+    /// What PostgreSQL says; `None` where this program has none in it.
+    pub tried: Option<Tried<'a>>,
+}
+
+/// What was tried on tables.
+pub struct Tried<'a> {
+    /// How many statements PostgreSQL has prepared.
+    pub statements: usize,
+    /// The file that has made the tables.
+    pub tables: &'a str,
+    /// Actions that are not for these tables, each with the condition that does not hold.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// What an action does to the database, in one word.
+fn effect(action: &Action) -> &'static str {
+    if action.is_job() {
+        "job"
+    } else if action.writes() {
+        "writes"
+    } else {
+        "reads"
+    }
+}
+
+fn about(action: &Action) -> &str {
+    action.words.short_about.as_deref().unwrap_or(&action.words.about)
+}
+
+pub(super) fn list(application: &Application, actions: &Actions) -> String {
+    let width = |of: &dyn Fn(&Action) -> usize| actions.iter().map(of).max().unwrap_or(0);
+    let names = width(&|action| action.name.len());
+    let aliases = width(&|action| action.words.alias.as_ref().map_or(0, String::len));
+    let mut text = String::new();
+    for action in actions.iter() {
+        let alias = action.words.alias.as_deref().unwrap_or_default();
+        let (name, effect, digest) = (&action.name, effect(action), action.digest());
+        let line =
+            format!("{name:names$}  {alias:aliases$}  {effect:6}  {}  {}", digest.short(), about(action));
+        let _ = writeln!(text, "{}", clean(&line));
+    }
+    let _ = writeln!(text, "\nfrom {}", clean(&application.whereabouts()));
+    text
+}
+
+pub(super) fn list_json(application: &Application, actions: &Actions) -> Value {
+    let list: Vec<Value> = actions
+        .iter()
+        .map(|action| {
+            json!({
+                "name": action.name,
+                "alias": action.words.alias,
+                "about": about(action),
+                "effect": effect(action),
+                "digest": action.digest(),
+            })
+        })
+        .collect();
+    json!({"exit_code": 0, "application": folder(application), "actions": list})
+}
+
+/// The folder; null where it is built in.
+fn folder(application: &Application) -> Value {
+    json!(application.folder().map(path))
+}
+
+/// Which folder says what tasks do, where the file of confirmed environments names one.
+pub(super) fn confirmed(environments: &[&Environment]) -> String {
+    let folder = environments.iter().find_map(|environment| environment.source.application.as_ref());
+    folder.map_or_else(String::new, |folder| {
+        format!("what tasks do is said in {}\n", clean(&folder.display().to_string()))
+    })
+}
+
+pub(super) fn checked(checked: &Checked<'_>) -> String {
+    let actions = match checked.actions {
+        1 => "1 action".to_owned(),
+        many => format!("{many} actions"),
+    };
+    let mut text = String::new();
+    let done = style("✔").green();
+    let Some(tried) = &checked.tried else {
+        let _ = writeln!(
+            text,
+            "{done} {actions} in order, from {}\n  Their statements were not tried: this quill-admin was built without \
+             PostgreSQL in it.",
+            clean(&checked.application.whereabouts())
+        );
+        return text;
+    };
+    let told = format!("{actions} fit the tables of {}: {} statements", tried.tables, tried.statements);
+    let _ = writeln!(text, "{done} {}", clean(&told));
+    for (action, needs) in &tried.left_out {
+        let _ =
+            writeln!(text, "  {}", clean(&format!("not for these tables: {action}, which needs {needs}")));
+    }
+    let _ = writeln!(text, "\nfrom {}", clean(&checked.application.whereabouts()));
+    text
+}
+
+pub(super) fn checked_json(checked: &Checked<'_>) -> Value {
+    let tried = checked.tried.as_ref();
+    let left_out: Option<Vec<Value>> = tried.map(|tried| {
+        tried.left_out.iter().map(|(action, needs)| json!({"action": action, "needs": needs})).collect()
+    });
+    json!({
+        "exit_code": 0,
+        "application": folder(checked.application),
+        "actions": checked.actions,
+        "statements": tried.map(|tried| tried.statements),
+        "tables": tried.map(|tried| tried.tables),
+        "left_out": left_out,
+    })
+}

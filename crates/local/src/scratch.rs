@@ -1,0 +1,268 @@
+//! An embedded PostgreSQL to try an application's statements on: in a temporary folder, for as long as it is
+//! used.
+
+use std::collections::BTreeMap;
+
+use quill_admin_actions::{
+    Action, Actions, Alternative, BindType, Condition, Definition, Right, Slot, Statement,
+};
+use tempfile::TempDir;
+use tokio_postgres::error::ErrorPosition;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, IsolationLevel};
+
+use crate::database::Embedded;
+use crate::{LocalError, Script, Task, create_database};
+
+const DATABASE: &str = "application";
+const USER: &str = "application";
+
+/// A database with an application's tables that nobody keeps. Whatever is in it goes when this is dropped.
+pub struct Scratch {
+    // In the order in which they have to go.
+    database: Embedded,
+    _folder: TempDir,
+}
+
+/// Whether a set of actions fits a database.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Fit<'a> {
+    /// How many statements of actions PostgreSQL has prepared.
+    pub statements: usize,
+    /// How many actions it has been asked about.
+    pub actions: usize,
+    /// Actions that say themselves that they are not for these tables, each with the condition that does not
+    /// hold.
+    pub left_out: Vec<(&'a str, &'a Condition)>,
+    /// What does not fit.
+    pub misfits: Vec<Misfit<'a>>,
+}
+
+/// Something that does not fit.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Misfit<'a> {
+    /// The database has no such table.
+    NoTable {
+        /// Its name.
+        table: &'a str,
+        /// The actions that use it.
+        actions: Vec<&'a str>,
+    },
+    /// A column is missing that has to be there.
+    NoColumn {
+        /// The table.
+        table: &'a str,
+        /// The column.
+        column: &'a str,
+        /// The actions that use the table.
+        actions: Vec<&'a str>,
+    },
+    /// A column that no action knows has to be filled in each new row: it is NOT NULL and has no default.
+    NotFilled {
+        /// The table.
+        table: &'a str,
+        /// The column.
+        column: String,
+        /// The actions that add rows to the table.
+        actions: Vec<&'a str>,
+    },
+    /// PostgreSQL refuses a statement.
+    Refused(Wrong<'a>),
+}
+
+/// A statement that PostgreSQL refuses.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Wrong<'a> {
+    /// The action, and where in it the statement stands; or the number, from 0, of what `check` expects.
+    pub of: Result<(&'a str, Slot<'a>), usize>,
+    /// Which of the statement's alternatives it is, from 0.
+    pub alternative: usize,
+    /// The number of the character, from 1, where PostgreSQL says one.
+    pub character: Option<usize>,
+    /// What PostgreSQL says.
+    pub why: String,
+}
+
+impl Scratch {
+    /// Starts a database with tables, and with rows where there are any to put there.
+    ///
+    /// An error says that PostgreSQL does not start, or which file it refuses ([`LocalError::Script`]).
+    #[must_use]
+    pub fn start(schema: Script, seed: Option<Script>) -> Task<'static, Result<Self, LocalError>> {
+        Box::pin(async move {
+            let folder = tempfile::Builder::new().prefix("quill-admin-").tempdir();
+            let folder =
+                folder.map_err(|source| LocalError::state("create", &std::env::temp_dir(), source))?;
+            let database = Embedded::start(&folder.path().join("database")).await?;
+            create_database(database.connect("postgres", "postgres").await?, DATABASE, USER).await?;
+            let owner = database.connect(DATABASE, USER).await?;
+            let made = async {
+                schema.run(&owner.client).await?;
+                match &seed {
+                    Some(seed) => seed.run(&owner.client).await,
+                    None => Ok(()),
+                }
+            }
+            .await;
+            owner.close().await;
+            made.map(|()| Self { database, _folder: folder })
+        })
+    }
+
+    /// Whether a set of actions fits the tables: PostgreSQL prepares each statement that would be sent to such
+    /// a database. Nothing is run.
+    ///
+    /// An error says that the database could not be asked, and nothing about the actions.
+    #[must_use]
+    pub fn fit<'s, 'a: 's>(&'s self, actions: &'a Actions) -> Task<'s, Result<Fit<'a>, LocalError>> {
+        Box::pin(async move {
+            let failed = |source| LocalError::database("try statements on", source);
+            let mut connection = self.database.connect(DATABASE, USER).await?;
+            let fit = look(&mut connection.client, actions).await.map_err(failed);
+            connection.close().await;
+            fit
+        })
+    }
+
+    /// Stops the database and removes it.
+    #[must_use]
+    pub fn stop(self) -> Task<'static, ()> {
+        Box::pin(self.database.stop())
+    }
+}
+
+/// A column as it is.
+struct Column {
+    /// It is NOT NULL, and nothing fills it by itself.
+    has_to_be_filled: bool,
+}
+
+/// The tables as they are.
+type Tables = BTreeMap<String, BTreeMap<String, Column>>;
+
+async fn look<'a>(client: &mut Client, actions: &'a Actions) -> Result<Fit<'a>, tokio_postgres::Error> {
+    let tables = tables(client, &actions.schema).await?;
+    let has =
+        |table: &str, column: &str| tables.get(table).is_some_and(|columns| columns.contains_key(column));
+    let mut fit = Fit { misfits: layout(actions, &tables), ..Fit::default() };
+    for action in actions.iter().filter(|action| !action.is_job()) {
+        if let Some(missing) = action.definition.needs.iter().find(|condition| !condition.holds(has)) {
+            fit.left_out.push((&action.name, missing));
+            continue;
+        }
+        fit.actions += 1;
+        for (slot, statement) in action.definition.statements() {
+            let of = Ok((action.name.as_str(), slot));
+            try_one(client, &action.definition.schema, of, statement, has, &mut fit).await?;
+        }
+    }
+    for (number, expectation) in actions.check.iter().enumerate() {
+        try_one(client, &actions.schema, Err(number), &expectation.query, has, &mut fit).await?;
+    }
+    Ok(fit)
+}
+
+/// What does not fit although a statement could be prepared.
+fn layout<'a>(actions: &'a Actions, tables: &Tables) -> Vec<Misfit<'a>> {
+    let mut misfits = Vec::new();
+    for (table, wanted) in &actions.tables {
+        let using = |does: &dyn Fn(&Definition) -> bool| -> Vec<&'a str> {
+            actions
+                .iter()
+                .filter(|action| does(&action.definition))
+                .map(|action: &'a Action| &*action.name)
+                .collect()
+        };
+        let users = || using(&|definition| definition.tables.contains_key(table));
+        let Some(columns) = tables.get(table) else {
+            misfits.push(Misfit::NoTable { table, actions: users() });
+            continue;
+        };
+        for column in wanted.needs.iter().filter(|column| !columns.contains_key(*column)) {
+            misfits.push(Misfit::NoColumn { table, column, actions: users() });
+        }
+        let adding = using(&|definition| {
+            definition.tables.get(table).is_some_and(|table| table.rights.contains(&Right::Insert))
+        });
+        let known = |name: &String| wanted.needs.contains(name) || wanted.knows.contains(name);
+        for (name, _) in columns.iter().filter(|(name, column)| column.has_to_be_filled && !known(name)) {
+            if !adding.is_empty() {
+                misfits.push(Misfit::NotFilled { table, column: name.clone(), actions: adding.clone() });
+            }
+        }
+    }
+    misfits
+}
+
+/// The tables of a schema, and what is in their columns.
+async fn tables(client: &Client, schema: &str) -> Result<Tables, tokio_postgres::Error> {
+    let rows = client
+        .query(
+            "SELECT class.relname::text, attribute.attname::text,
+                    attribute.attnotnull AND NOT attribute.atthasdef AND attribute.attidentity = ''
+               FROM pg_catalog.pg_class AS class
+               JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+               JOIN pg_catalog.pg_attribute AS attribute ON attribute.attrelid = class.oid
+              WHERE namespace.nspname = $1::text AND class.relkind IN ('r', 'p', 'v', 'f', 'm')
+                AND attribute.attnum > 0 AND NOT attribute.attisdropped",
+            &[&schema],
+        )
+        .await?;
+    let mut tables = Tables::new();
+    for row in rows {
+        let column = Column { has_to_be_filled: row.try_get(2)? };
+        tables.entry(row.try_get(0)?).or_default().insert(row.try_get(1)?, column);
+    }
+    Ok(tables)
+}
+
+/// Has PostgreSQL prepare the alternative of a statement that would be sent, in a transaction as an action has
+/// it.
+async fn try_one<'a>(
+    client: &mut Client,
+    schema: &str,
+    of: Result<(&'a str, Slot<'a>), usize>,
+    statement: &'a Statement,
+    has: impl Fn(&str, &str) -> bool + Copy,
+    fit: &mut Fit<'a>,
+) -> Result<(), tokio_postgres::Error> {
+    let chosen = statement.choose(has);
+    let alternative = statement.alternatives().iter().position(|one| std::ptr::eq(one, chosen)).unwrap_or(0);
+    let transaction =
+        client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
+    transaction
+        .execute(
+            "SELECT pg_catalog.set_config('search_path', 'pg_catalog, ' || pg_catalog.quote_ident($1::text), true)",
+            &[&schema],
+        )
+        .await?;
+    let refused = match transaction.prepare_typed(&chosen.sql, &types(chosen)).await {
+        Ok(_) => None,
+        Err(error) => Some(error),
+    };
+    transaction.rollback().await?;
+    let Some(error) = refused else {
+        fit.statements += 1;
+        return Ok(());
+    };
+    let Some(said) = error.as_db_error() else { return Err(error) };
+    let character = match said.position() {
+        Some(ErrorPosition::Original(character)) => usize::try_from(*character).ok(),
+        _ => None,
+    };
+    fit.misfits.push(Misfit::Refused(Wrong { of, alternative, character, why: said.message().to_owned() }));
+    Ok(())
+}
+
+fn types(alternative: &Alternative) -> Vec<Type> {
+    let kind = |kind| match kind {
+        BindType::Text => Type::TEXT,
+        BindType::Int8 => Type::INT8,
+        BindType::Bool => Type::BOOL,
+        BindType::Date => Type::DATE,
+        BindType::TextArray => Type::TEXT_ARRAY,
+        BindType::Int8Array => Type::INT8_ARRAY,
+        BindType::DateArray => Type::DATE_ARRAY,
+    };
+    alternative.binds.iter().map(|bind| kind(bind.kind)).collect()
+}

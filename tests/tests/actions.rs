@@ -1,0 +1,205 @@
+//! `actions` and `actions check`: the application's folder, listed and judged.
+
+use std::fs;
+use std::path::Path;
+
+use quill_admin_e2e::{Finished as _, World};
+use quill_admin_testkit::home::Output;
+use quill_admin_testkit::postgres::MARCH_2026;
+use serde_json::{Value, json};
+
+/// The folder of this repository.
+fn shipped(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../application").join(file);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Makes an application's folder of the repository's, with more at the end of its actions; returns what makes
+/// its tables.
+pub(crate) fn application(world: &World, folder: &str, more: &str) -> String {
+    let schema = shipped("schema.sql");
+    world.home.write(format!("{folder}/actions.yaml"), &format!("{}{more}", shipped("actions.yaml")));
+    world.home.write(format!("{folder}/schema.sql"), &schema);
+    world.home.write(format!("{folder}/seed.sql"), &shipped("seed.sql"));
+    schema
+}
+
+fn check(world: &World, args: &[&str]) -> Output {
+    world.quill_admin(["actions", "check"]).args(args.iter().copied()).output()
+}
+
+/// Where a text stands in the actions of a folder, as `LINE:COLUMN`.
+fn place(world: &World, folder: &str, text: &str) -> String {
+    let file = world.home.read(format!("{folder}/actions.yaml"));
+    let at = file.find(text).unwrap_or_else(|| panic!("there is no {text:?}"));
+    let line = file[..at].matches('\n').count() + 1;
+    let column = file[..at].chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("{line}:{column}")
+}
+
+/// Replaces a text in the actions of a folder that has to be there.
+fn replace(world: &World, folder: &str, from: &str, to: &str) {
+    let name = format!("{folder}/actions.yaml");
+    let file = world.home.read(&name);
+    assert!(file.contains(from), "there is no {from:?}");
+    world.home.write(&name, &file.replacen(from, to, 1));
+}
+
+fn errors(output: &Output) -> Vec<&str> {
+    output.stderr.lines().filter_map(|line| line.strip_prefix("error: ")).collect()
+}
+
+#[test]
+fn actions_are_listed_from_the_folder_that_is_chosen() {
+    let world = World::empty();
+    let list = |args: &[&str]| {
+        let output = world.quill_admin(["actions", "--json"]).args(args.iter().copied()).output().exits(0);
+        output.json()
+    };
+    let built_in = list(&[]);
+    assert_eq!(built_in["application"], Value::Null);
+    let first = &built_in["actions"][0];
+    assert_eq!((&first["name"], &first["alias"]), (&json!("create-superadmin"), &json!("cs")));
+    assert_eq!(first["effect"], "writes");
+    assert_eq!(first["digest"].as_str().map(str::len), Some(64));
+    let shown = built_in["actions"].as_array().expect("a list").iter().find(|one| one["name"] == "show-user");
+    assert_eq!(shown.expect("there")["effect"], "reads");
+
+    let more = "\n  count-roles:\n    about: counts roles\n    read: true\n    rows: { sql: SELECT count(*) AS roles FROM \
+                roles, max: 1 }\n";
+    application(&world, "app", more);
+    let file = world.home.read("environments.yaml");
+    world.home.write("environments.yaml", &format!("application: app\n{file}"));
+    let last =
+        |document: &Value| document["actions"].as_array().and_then(|list| list.last()).expect("some").clone();
+    let of_file = list(&[]);
+    assert_eq!(last(&of_file)["name"], "count-roles");
+    assert_eq!(of_file["application"], world.home.work().join("app").to_string_lossy().as_ref());
+    assert_eq!(of_file["actions"][0], *first, "the same action has the same digest");
+
+    // The flag beats the file, and needs none.
+    application(&world, "other", "");
+    assert_eq!(list(&["--application", "other"])["actions"], built_in["actions"]);
+    fs::remove_file(world.home.work().join("environments.yaml")).expect("removed");
+    let alone = world.home.quill_admin(["actions", "--application", "app"]).output().exits(0);
+    let row = alone.stdout.lines().find(|line| line.starts_with("count-roles ")).expect("a row");
+    let words: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(words[1], "reads");
+    assert_eq!(words[2].len(), 12, "{row}");
+    assert!(row.ends_with("counts roles"), "{row}");
+    let nowhere = world.home.quill_admin(["actions"]).output().exits(0);
+    assert!(nowhere.stdout.ends_with("\nfrom application, built into this program\n"), "{nowhere}");
+}
+
+#[test]
+fn actions_that_fit_are_counted_and_nothing_is_left_behind() {
+    let world = World::empty();
+    let checked = check(&world, &["--json"]).exits(0).json();
+    let actions = world.quill_admin(["actions", "--json"]).output().exits(0).json();
+    assert_eq!(checked["actions"], actions["actions"].as_array().expect("a list").len());
+    assert!(checked["statements"].as_u64() > Some(40), "{checked}");
+    assert_eq!((&checked["tables"], &checked["left_out"]), (&json!("application/schema.sql"), &json!([])));
+
+    // A dump of an older database: what says that it is not for it is left out, and named.
+    let temporary = world.home.path().join("temporary");
+    fs::create_dir(&temporary).expect("made");
+    world.home.write("march.sql", &format!("\\restrict x\n{MARCH_2026}\\unrestrict x\n"));
+    let checked = world
+        .quill_admin(["actions", "check", "--schema", "march.sql"])
+        .env("TMPDIR", &temporary)
+        .output()
+        .exits(0);
+    assert!(checked.stdout.contains("actions fit the tables of march.sql: "), "{checked}");
+    let left_out = "not for these tables: verify-email, which needs column users.email_verified";
+    assert!(checked.stdout.contains(left_out), "{checked}");
+    assert_eq!(fs::read_dir(&temporary).expect("there").count(), 0);
+    // A person's own local environment is another thing.
+    assert!(!world.home.work().join(".quill-admin").exists());
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once_with_their_places() {
+    let world = World::empty();
+    application(&world, "app", "");
+    replace(&world, "app", "  add-role:\n    alias: ar", "  add-role:\n    alais: ar");
+    replace(&world, "app", "needs: column users.email_verified", "needs: column users.email_verifed");
+    for command in [&["actions"][..], &["actions", "check"]] {
+        let refused =
+            world.quill_admin(command.iter().copied()).args(["--application", "app"]).output().exits(2);
+        let file = world.home.work().join("app/actions.yaml").display().to_string();
+        let told = errors(&refused);
+        assert_eq!(told.len(), 2, "{refused}");
+        let alias = format!("{file}:{}: unknown key \"alais\"", place(&world, "app", "alais: ar"));
+        assert!(told[0].starts_with(&alias) && told[0].ends_with("did you mean \"alias\"?"), "{refused}");
+        let column = format!("{file}:{}: ", place(&world, "app", "column users.email_verifed"));
+        assert!(told[1].starts_with(&column) && told[1].contains("email_verifed"), "{refused}");
+    }
+    // It is in the way of actions, and of nothing else.
+    let file = world.home.read("environments.yaml");
+    world.home.write("environments.yaml", &format!("application: app\n{file}"));
+    let _ = world.quill_admin(["envs"]).output().exits(0);
+    let _ = world.quill_admin(["check", "-e", "local"]).output().exits(0);
+}
+
+#[test]
+fn statements_that_do_not_fit_are_told_with_action_step_and_place() {
+    let world = World::empty();
+    application(&world, "app", "");
+    replace(&world, "app", "SET is_active = false", "SET is_activ = false");
+    replace(&world, "app", "is_totp_enabled AS totp_enabled", "is_totp AS totp_enabled");
+    let refused = check(&world, &["--application", "app"]).exits(15);
+    let file = world.home.work().join("app/actions.yaml").display().to_string();
+    let told = errors(&refused);
+    assert_eq!(told.len(), 3, "{refused}");
+    let query = format!(
+        "{file}:{}: column \"is_totp\" does not exist (the subject's query, of create-superadmin, ",
+        place(&world, "app", "is_totp AS")
+    );
+    assert!(told[0].starts_with(&query), "{refused}");
+    let step = format!(
+        "{file}:{}: column \"is_activ\" of relation \"users\" does not exist (step 2 of deactivate)",
+        place(&world, "app", "is_activ = false")
+    );
+    assert_eq!(told[1], step, "{refused}");
+    assert!(
+        told[2].contains("do not fit the tables of ") && told[2].ends_with("nothing was changed anywhere")
+    );
+    let document = check(&world, &["--application", "app", "--json"]).exits(15).json();
+    assert_eq!(document["error"]["messages"].as_array().map(Vec::len), Some(3), "{document}");
+}
+
+/// The application has gone on: its new dump has another column, and lacks one.
+#[test]
+fn columns_that_have_come_and_gone_are_told() {
+    let world = World::empty();
+    let schema = application(&world, "app", "");
+    let dump = schema.replace("    email varchar(255) NOT NULL UNIQUE,\n", "    country text NOT NULL,\n");
+    assert_ne!(schema, dump);
+    world.home.write("dump.sql", &dump);
+    let refused = check(&world, &["--application", "app", "--schema", "dump.sql"]).exits(15);
+    let told = errors(&refused);
+    let declared = place(&world, "app", "email, password_hash");
+    let gone = format!(
+        "actions.yaml:{declared}: there is no column public.users.email (needed by create-superadmin, "
+    );
+    assert!(told.iter().any(|line| line.contains(&gone)), "{refused}");
+    let come = "public.users.country is NOT NULL and has no default: give it a value, and name it in \"knows\" (for \
+                the new rows of create-superadmin, create-user)";
+    assert!(told.iter().any(|line| line.contains(come)), "{refused}");
+    assert!(told.iter().any(|line| line.contains("column \"email\" does not exist")), "{refused}");
+    let _ = check(&world, &["--application", "app"]).exits(0);
+}
+
+#[test]
+fn files_that_make_no_tables_are_told_with_their_place() {
+    let world = World::empty();
+    application(&world, "app", "");
+    let refused = check(&world, &["--schema", "none.sql"]).exits(2);
+    assert!(refused.stderr.contains("failed to read none.sql: No such file"), "{refused}");
+    world.home.write("dump.sql", "CREATE TABLE users (\n  id serial,\n  name varchr(9)\n);\n");
+    let refused = check(&world, &["--schema", "dump.sql"]).exits(2);
+    assert!(refused.stderr.contains("dump.sql:3:8: type \"varchr\" does not exist"), "{refused}");
+    world.home.write("app/seed.sql", "INSERT INTO roles (nom) VALUES ('Porter');\n");
+    let refused = check(&world, &["--application", "app"]).exits(2);
+    assert!(refused.stderr.contains("/app/seed.sql:1:20: column \"nom\" of relation"), "{refused}");
+}
