@@ -1,192 +1,71 @@
 //! What can be asked for.
 
-use std::fmt;
-use std::str::FromStr;
+use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use quill_admin_actions::{Action, Digest};
 
 use crate::CONTRACT_VERSION;
-use crate::names::{Actor, Email, PermissionLevel, Reason, RequestId, RoleName, Username};
+use crate::arguments::Arguments;
+use crate::names::{Actor, Reason, RequestId};
 use crate::proof::ProofKey;
-use crate::secret::PasswordHash;
-use crate::value::{InvalidValue, Problem};
-use crate::variable::{self, Variable};
 
-/// The name of an action, as in `ADMIN_ACTION` and on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ActionName {
-    /// Creates a superadmin, or makes an existing user one.
-    CreateSuperadmin,
-    /// Sets a user's system permission level.
-    UpdatePermissions,
-    /// Gives a user a role.
-    AddRole,
-    /// Takes a role from a user.
-    RemoveRole,
-    /// Shows a user; changes nothing.
-    ShowUser,
-    /// Looks whether tasks could run here; changes nothing.
-    Check,
+/// The name of the one action that no file declares and every image has: it looks whether tasks could run, and
+/// changes nothing.
+pub const CHECK: &str = "check";
+
+/// One action, with the values of its parameters.
+///
+/// A plaintext password cannot be represented here: only its hash travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminAction {
+    name: String,
+    writes: bool,
+    digest: Option<Digest>,
+    arguments: Arguments,
 }
 
-impl ActionName {
-    /// Every action, in the order documentation lists them.
-    pub const ALL: [Self; 6] = [
-        Self::CreateSuperadmin,
-        Self::UpdatePermissions,
-        Self::AddRole,
-        Self::RemoveRole,
-        Self::ShowUser,
-        Self::Check,
-    ];
-
-    /// The name.
+impl AdminAction {
+    /// A declared action with values that were read for it.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CreateSuperadmin => "create-superadmin",
-            Self::UpdatePermissions => "update-permissions",
-            Self::AddRole => "add-role",
-            Self::RemoveRole => "remove-role",
-            Self::ShowUser => "show-user",
-            Self::Check => "check",
-        }
+    pub fn new(action: &Action, arguments: Arguments) -> Self {
+        let (name, writes) = (action.name.clone(), action.writes());
+        Self { name, writes, digest: Some(action.digest()), arguments }
     }
 
-    /// One line for documentation.
+    /// The action [`CHECK`].
     #[must_use]
-    pub const fn doc(self) -> &'static str {
-        match self {
-            Self::CreateSuperadmin => {
-                "creates a user with the superadmin level, the base profession consultant and the \
-                 role System Administrator, or makes an existing user one"
-            }
-            Self::UpdatePermissions => "sets an existing user's system permission level",
-            Self::AddRole => "gives an existing user a role",
-            Self::RemoveRole => "takes a role from an existing user",
-            Self::ShowUser => "shows a user's levels, roles and state; changes nothing",
-            Self::Check => "connects and verifies schema, roles and TLS; changes nothing",
-        }
+    pub fn check() -> Self {
+        Self { name: CHECK.to_owned(), writes: false, digest: None, arguments: Arguments::default() }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether it may write to the database.
     #[must_use]
-    pub const fn writes(self) -> bool {
-        match self {
-            Self::CreateSuperadmin | Self::UpdatePermissions | Self::AddRole | Self::RemoveRole => true,
-            Self::ShowUser | Self::Check => false,
-        }
+    pub const fn writes(&self) -> bool {
+        self.writes
     }
 
-    /// The variables it needs besides the connection.
+    /// The digest of what it does; `None` for [`CHECK`], which every image does in its own way.
     #[must_use]
-    pub fn variables(self) -> Vec<&'static Variable> {
-        match self {
-            Self::CreateSuperadmin => {
-                vec![&variable::ADMIN_USERNAME, &variable::ADMIN_EMAIL, &variable::ADMIN_PASSWORD_HASH]
-            }
-            Self::UpdatePermissions => vec![&variable::ADMIN_USERNAME, &variable::ADMIN_PERMISSION],
-            Self::AddRole | Self::RemoveRole => vec![&variable::ADMIN_USERNAME, &variable::ADMIN_ROLE],
-            Self::ShowUser => vec![&variable::ADMIN_USERNAME],
-            Self::Check => vec![],
-        }
+    pub const fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
     }
 
-    /// All names, separated by commas.
+    /// The values of its parameters.
     #[must_use]
-    pub fn list() -> String {
-        Self::ALL.map(Self::as_str).join(", ")
+    pub const fn arguments(&self) -> &Arguments {
+        &self.arguments
     }
-}
 
-impl FromStr for ActionName {
-    type Err = InvalidValue;
-
-    fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let text = text.trim();
-        Self::ALL.into_iter().find(|action| action.as_str() == text).ok_or_else(|| {
-            let allowed = Self::ALL.map(|action| action.as_str().to_owned()).to_vec();
-            InvalidValue::new("action", Problem::NotOneOf { given: text.to_owned(), allowed })
-        })
-    }
-}
-
-impl fmt::Display for ActionName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// One task, with everything it needs.
-///
-/// A plaintext password cannot be represented here: only its hash travels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AdminAction {
-    /// See [`ActionName::CreateSuperadmin`].
-    CreateSuperadmin {
-        /// Login name; an existing user is matched by it exactly.
-        username: Username,
-        /// Email address, new or replaced.
-        email: Email,
-        /// Hash of the password, new or replaced.
-        password_hash: PasswordHash,
-    },
-    /// See [`ActionName::UpdatePermissions`].
-    UpdatePermissions {
-        /// Whose.
-        username: Username,
-        /// The new level.
-        permission: PermissionLevel,
-    },
-    /// See [`ActionName::AddRole`].
-    AddRole {
-        /// To whom.
-        username: Username,
-        /// Which role.
-        role: RoleName,
-    },
-    /// See [`ActionName::RemoveRole`].
-    RemoveRole {
-        /// From whom.
-        username: Username,
-        /// Which role.
-        role: RoleName,
-    },
-    /// See [`ActionName::ShowUser`].
-    ShowUser {
-        /// Whom.
-        username: Username,
-    },
-    /// See [`ActionName::Check`].
-    Check,
-}
-
-impl AdminAction {
-    /// Its name.
+    /// The user that it is about, if any: the value of the parameter `username`.
     #[must_use]
-    pub const fn name(&self) -> ActionName {
-        match self {
-            Self::CreateSuperadmin { .. } => ActionName::CreateSuperadmin,
-            Self::UpdatePermissions { .. } => ActionName::UpdatePermissions,
-            Self::AddRole { .. } => ActionName::AddRole,
-            Self::RemoveRole { .. } => ActionName::RemoveRole,
-            Self::ShowUser { .. } => ActionName::ShowUser,
-            Self::Check => ActionName::Check,
-        }
-    }
-
-    /// Whom it is about, if anybody.
-    #[must_use]
-    pub const fn username(&self) -> Option<&Username> {
-        match self {
-            Self::CreateSuperadmin { username, .. }
-            | Self::UpdatePermissions { username, .. }
-            | Self::AddRole { username, .. }
-            | Self::RemoveRole { username, .. }
-            | Self::ShowUser { username } => Some(username),
-            Self::Check => None,
-        }
+    pub fn username(&self) -> Option<Cow<'_, str>> {
+        self.arguments.get("username")?.as_text()
     }
 }
 

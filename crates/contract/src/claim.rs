@@ -1,5 +1,7 @@
 //! Which result answers a request: what was asked for, what was found, and whether it is proven.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::action::Request;
@@ -30,7 +32,7 @@ impl Asked {
             request_id: request.id.map(|id| id.to_string()),
             execution: None,
             action: Some(request.action.name().to_string()),
-            username: request.action.username().map(ToString::to_string),
+            username: request.action.username().map(Cow::into_owned),
             key: request.sent_key().cloned(),
         }
     }
@@ -91,7 +93,7 @@ impl From<&RunContext> for Asked {
         Self {
             request_id: context.request_id.map(|id| id.to_string()),
             execution: None,
-            action: context.action.map(|action| action.to_string()),
+            action: context.action.clone(),
             username: context.username.as_ref().map(ToString::to_string),
             key: None,
         }

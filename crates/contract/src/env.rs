@@ -8,11 +8,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::action::{ActionName, AdminAction, Request};
+use quill_admin_actions::{Actions, Digest, Entry};
+
+use crate::action::{AdminAction, CHECK, Request};
+use crate::arguments::Entered;
 use crate::env_error::{EnvError, EnvProblem};
-use crate::names::{Actor, Email, Reason, RequestId, Username};
+use crate::names::{Actor, Reason, RequestId, Username};
 use crate::proof::ProofKey;
-use crate::secret::{Password, PasswordHash, Secret};
+use crate::secret::Secret;
 use crate::value::{InvalidValue, Problem};
 use crate::variable::{self, Variable};
 use crate::{CONTRACT_OLDEST, CONTRACT_VERSION};
@@ -97,42 +100,21 @@ impl Variables {
 impl Request {
     /// The variables that carry this request into the container. No plaintext password, by type.
     #[must_use]
-    pub fn to_env(&self) -> Vec<(&'static str, String)> {
+    pub fn to_env(&self) -> Vec<(String, String)> {
         use variable as v;
-        let mut env = vec![
-            (v::ADMIN_ACTION.name, self.action.name().to_string()),
-            (v::ADMIN_CONTRACT.name, self.contract.to_string()),
-        ];
-        let mut put = |variable: &Variable, value: String| env.push((variable.name, value));
-        match &self.action {
-            AdminAction::CreateSuperadmin { username, email, password_hash } => {
-                put(&v::ADMIN_USERNAME, username.to_string());
-                put(&v::ADMIN_EMAIL, email.to_string());
-                put(&v::ADMIN_PASSWORD_HASH, password_hash.expose().to_owned());
-            }
-            AdminAction::UpdatePermissions { username, permission } => {
-                put(&v::ADMIN_USERNAME, username.to_string());
-                put(&v::ADMIN_PERMISSION, permission.to_string());
-            }
-            AdminAction::AddRole { username, role } | AdminAction::RemoveRole { username, role } => {
-                put(&v::ADMIN_USERNAME, username.to_string());
-                put(&v::ADMIN_ROLE, role.to_string());
-            }
-            AdminAction::ShowUser { username } => put(&v::ADMIN_USERNAME, username.to_string()),
-            AdminAction::Check => {}
-        }
-        if let Some(key) = self.sent_key() {
-            put(&v::ADMIN_PROOF_KEY, key.to_hex().expose().to_owned());
-        }
-        if let Some(id) = &self.id {
-            put(&v::ADMIN_REQUEST_ID, id.to_string());
-        }
-        if let Some(actor) = &self.actor {
-            put(&v::ADMIN_ACTOR, actor.to_string());
-        }
-        if let Some(reason) = &self.reason {
-            put(&v::ADMIN_REASON, reason.to_string());
-        }
+        let mut env = self.action.arguments().to_env();
+        let mut put = |variable: &Variable, value: Option<String>| {
+            env.extend(value.map(|value| (variable.name.to_owned(), value)));
+        };
+        put(&v::ADMIN_ACTION, Some(self.action.name().to_owned()));
+        put(&v::ADMIN_CONTRACT, Some(self.contract.to_string()));
+        // An image that knows of no digests does not know what an action is to it.
+        let digest = self.action.digest().filter(|_| self.contract >= 3);
+        put(&v::ADMIN_ACTION_DIGEST, digest.map(ToString::to_string));
+        put(&v::ADMIN_PROOF_KEY, self.sent_key().map(|key| key.to_hex().expose().to_owned()));
+        put(&v::ADMIN_REQUEST_ID, self.id.as_ref().map(ToString::to_string));
+        put(&v::ADMIN_ACTOR, self.actor.as_ref().map(ToString::to_string));
+        put(&v::ADMIN_REASON, self.reason.as_ref().map(ToString::to_string));
         env
     }
 }
@@ -144,15 +126,19 @@ pub struct Invocation {
     pub request: Request,
     /// The database.
     pub connection: Connection,
-    /// The password came in plain text and was hashed here: whoever may view the execution can
-    /// read it, and the result must say so.
-    pub plaintext_password: bool,
+    /// The variables of the passwords that came in plain text and were hashed here: whoever may view the
+    /// execution can read them, and the result has to say so.
+    pub plaintext: Vec<String>,
 }
 
 impl Invocation {
-    /// Reads and validates everything before anything is connected to. All problems are returned
-    /// at once; a plaintext password is hashed only when nothing else is wrong.
-    pub fn from_env(vars: &Variables) -> Result<Self, EnvError> {
+    /// Reads and validates everything before anything is connected to. A plaintext password is hashed only when
+    /// nothing else is wrong.
+    ///
+    /// # Errors
+    ///
+    /// All that is missing or invalid, at once, and an action that is not the one of the same name here.
+    pub fn from_env(vars: &Variables, actions: &Actions) -> Result<Self, EnvError> {
         use variable as v;
         let mut reader = Reader { vars, problems: Vec::new() };
 
@@ -165,7 +151,7 @@ impl Invocation {
             return Err(EnvError { problems: vec![EnvProblem::TooNew { asked }] });
         }
 
-        let action = reader.action();
+        let action = reader.action(actions);
         let id = reader.optional::<RequestId>(&v::ADMIN_REQUEST_ID);
         let actor = reader.optional::<Actor>(&v::ADMIN_ACTOR);
         let reason = reader.optional::<Reason>(&v::ADMIN_REASON);
@@ -174,11 +160,11 @@ impl Invocation {
         let connection = reader.connection();
 
         match (action, connection) {
-            (Some(pending), Some(connection)) if reader.problems.is_empty() => {
-                let (action, plaintext_password) = pending.finish();
+            (Some(Pending { make, plaintext }), Some(connection)) if reader.problems.is_empty() => {
+                let action = make();
                 let contract = vars.contract();
                 let request = Request { action, id, actor, reason, contract, proof_key };
-                Ok(Self { request, connection, plaintext_password })
+                Ok(Self { request, connection, plaintext })
             }
             _ => Err(EnvError { problems: reader.problems }),
         }
@@ -192,40 +178,20 @@ impl AdminAction {
     /// # Errors
     ///
     /// Everything that is missing or invalid, at once.
-    pub fn from_env(vars: &Variables) -> Result<Self, EnvError> {
+    pub fn from_env(vars: &Variables, actions: &Actions) -> Result<Self, EnvError> {
         let mut reader = Reader { vars, problems: Vec::new() };
-        match reader.action() {
-            Some(pending) if reader.problems.is_empty() => Ok(pending.finish().0),
+        match reader.action(actions) {
+            Some(pending) if reader.problems.is_empty() => Ok((pending.make)()),
             _ => Err(EnvError { problems: reader.problems }),
         }
     }
 }
 
-enum Credential {
-    Hash(PasswordHash),
-    Plain(Password),
-}
-
-/// An action whose password may still have to be hashed.
-enum Pending {
-    Ready(AdminAction),
-    CreateSuperadmin { username: Username, email: Email, credential: Credential },
-}
-
-impl Pending {
-    /// The action, and whether its password came in plain text and was hashed for it.
-    fn finish(self) -> (AdminAction, bool) {
-        match self {
-            Self::Ready(action) => (action, false),
-            Self::CreateSuperadmin { username, email, credential } => {
-                let (password_hash, plaintext) = match credential {
-                    Credential::Hash(hash) => (hash, false),
-                    Credential::Plain(password) => (password.hash(), true),
-                };
-                (AdminAction::CreateSuperadmin { username, email, password_hash }, plaintext)
-            }
-        }
-    }
+/// An action whose passwords may still have to be hashed.
+struct Pending<'a> {
+    make: Box<dyn FnOnce() -> AdminAction + 'a>,
+    /// The variables of the passwords that came in plain text.
+    plaintext: Vec<String>,
 }
 
 struct Version(u32);
@@ -238,6 +204,17 @@ impl FromStr for Version {
             Ok(version) if version >= CONTRACT_OLDEST => Ok(Self(version)),
             _ => Err(InvalidValue::new("contract version", Problem::MustBe("a whole number from 1 on"))),
         }
+    }
+}
+
+struct ActionDigest(Digest);
+
+impl FromStr for ActionDigest {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let rule = Problem::MustBe("64 hexadecimal digits, in lower case");
+        text.trim().parse().map(Self).map_err(|_| InvalidValue::new("digest of the action", rule))
     }
 }
 
@@ -260,69 +237,50 @@ impl<'a> Reader<'a> {
         self.keep(value)
     }
 
-    fn required<T: FromStr<Err = InvalidValue>>(&mut self, variable: &Variable) -> Option<T> {
-        let value = self
-            .vars
-            .parsed(variable)
-            .and_then(|value| value.map(Some).ok_or(EnvProblem::Missing(variable.name.into())));
-        self.keep(value)
-    }
-
-    fn pair<A, B>(&mut self, a: &Variable, b: &Variable) -> Option<(A, B)>
-    where
-        A: FromStr<Err = InvalidValue>,
-        B: FromStr<Err = InvalidValue>,
-    {
-        let (a, b) = (self.required(a), self.required(b));
-        a.zip(b)
-    }
-
-    fn action(&mut self) -> Option<Pending> {
-        use variable as v;
-        let action = match self.required::<ActionName>(&v::ADMIN_ACTION)? {
-            ActionName::CreateSuperadmin => {
-                let username = self.required(&v::ADMIN_USERNAME);
-                let email = self.required(&v::ADMIN_EMAIL);
-                let credential = self.credential();
-                return Some(Pending::CreateSuperadmin {
-                    username: username?,
-                    email: email?,
-                    credential: credential?,
-                });
+    fn action<'b>(&mut self, actions: &'b Actions) -> Option<Pending<'b>> {
+        let known = || actions.iter().map(|action| action.name.clone()).chain([CHECK.to_owned()]).collect();
+        let given = self.vars.value(variable::ADMIN_ACTION.name);
+        let Some(name) = self.keep(given) else {
+            let missing = EnvProblem::NoAction { known: known() };
+            if self.problems.is_empty() {
+                self.problems.push(missing);
             }
-            ActionName::UpdatePermissions => {
-                let (username, permission) = self.pair(&v::ADMIN_USERNAME, &v::ADMIN_PERMISSION)?;
-                AdminAction::UpdatePermissions { username, permission }
-            }
-            ActionName::AddRole => {
-                let (username, role) = self.pair(&v::ADMIN_USERNAME, &v::ADMIN_ROLE)?;
-                AdminAction::AddRole { username, role }
-            }
-            ActionName::RemoveRole => {
-                let (username, role) = self.pair(&v::ADMIN_USERNAME, &v::ADMIN_ROLE)?;
-                AdminAction::RemoveRole { username, role }
-            }
-            ActionName::ShowUser => AdminAction::ShowUser { username: self.required(&v::ADMIN_USERNAME)? },
-            ActionName::Check => AdminAction::Check,
+            return None;
         };
-        Some(Pending::Ready(action))
-    }
-
-    fn credential(&mut self) -> Option<Credential> {
-        let (hash, plain) = (variable::ADMIN_PASSWORD_HASH.name, variable::ADMIN_PASSWORD.name);
-        let credential = match (self.vars.value(hash), self.vars.value(plain)) {
-            (Err(problem), _) | (_, Err(problem)) => Err(problem),
-            (Ok(Some(_)), Ok(Some(_))) => Err(EnvProblem::Both(hash.into(), plain.into())),
-            (Ok(None), Ok(None)) => Err(EnvProblem::Missing(hash.into())),
-            // The hash is taken as it stands: a trailing newline would break the application's login.
-            (Ok(Some(text)), Ok(None)) => PasswordHash::parse(Secret::new(text.to_owned()))
-                .map(|hash| Some(Credential::Hash(hash)))
-                .map_err(|problem| EnvProblem::Invalid(hash.into(), problem)),
-            (Ok(None), Ok(Some(text))) => Password::parse(Secret::new(text.to_owned()))
-                .map(|password| Some(Credential::Plain(password)))
-                .map_err(|problem| EnvProblem::Invalid(plain.into(), problem)),
+        let name = name.trim();
+        if name == CHECK {
+            return Some(Pending { make: Box::new(AdminAction::check), plaintext: Vec::new() });
+        }
+        let action = match actions.entry(name) {
+            Some(Entry::Understood(action)) => action,
+            Some(Entry::NotUnderstood(action)) => {
+                self.problems.push(EnvProblem::NotUnderstood { why: action.to_string() });
+                return None;
+            }
+            None => {
+                let problem = Problem::NotOneOf { given: name.to_owned(), allowed: known() };
+                let invalid = InvalidValue::new("action", problem);
+                self.problems.push(EnvProblem::Invalid(variable::ADMIN_ACTION.name.into(), invalid));
+                return None;
+            }
         };
-        self.keep(credential)
+        let asked = self.optional::<ActionDigest>(&variable::ADMIN_ACTION_DIGEST).map(|asked| asked.0);
+        let here = action.digest();
+        if let Some(asked) = asked.filter(|asked| *asked != here) {
+            self.problems.push(EnvProblem::AnotherAction { action: name.to_owned(), asked, here });
+            return None;
+        }
+        match Entered::read(action, |name| self.vars.value(name)) {
+            Ok(entered) => {
+                let plaintext = entered.plaintext();
+                let make = Box::new(move || AdminAction::new(action, entered.hashed()));
+                Some(Pending { make, plaintext })
+            }
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        }
     }
 
     fn connection(&mut self) -> Option<Connection> {
@@ -510,7 +468,7 @@ pub struct RunContext {
     /// The id of the execution it runs in.
     pub execution: Option<String>,
     /// The action.
-    pub action: Option<ActionName>,
+    pub action: Option<String>,
     /// About whom.
     pub username: Option<Username>,
     /// Who asked.
@@ -520,14 +478,15 @@ pub struct RunContext {
 }
 
 impl RunContext {
-    /// Keeps what is valid, says nothing of the rest.
+    /// Keeps what is valid, says nothing of the rest. `known` says whether there is an action of a name.
     #[must_use]
-    pub fn from_env(vars: &Variables) -> Self {
+    pub fn from_env(vars: &Variables, known: impl Fn(&str) -> bool) -> Self {
         use variable as v;
+        let action = vars.value(v::ADMIN_ACTION.name).ok().flatten().map(str::trim);
         Self {
             request_id: vars.parsed(&v::ADMIN_REQUEST_ID).ok().flatten(),
             execution: vars.value(v::CLOUD_RUN_EXECUTION).ok().flatten().map(str::to_owned),
-            action: vars.parsed(&v::ADMIN_ACTION).ok().flatten(),
+            action: action.filter(|action| known(action)).map(str::to_owned),
             username: vars.parsed(&v::ADMIN_USERNAME).ok().flatten(),
             actor: vars.parsed(&v::ADMIN_ACTOR).ok().flatten(),
             reason: vars.parsed(&v::ADMIN_REASON).ok().flatten(),

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::action::ActionName;
+use quill_admin_actions::Digest;
+
 use crate::exit_code::ExitCode;
 use crate::value::InvalidValue;
-use crate::variable;
 use crate::{CONTRACT_OLDEST, CONTRACT_VERSION};
 
 /// One thing that is wrong with the environment. Variables are named as they are set: those of parameters are
@@ -19,6 +19,25 @@ pub enum EnvProblem {
     Invalid(Cow<'static, str>, InvalidValue),
     /// Two variables exclude each other.
     Both(Cow<'static, str>, Cow<'static, str>),
+    /// No action is asked for.
+    NoAction {
+        /// Those there are.
+        known: Vec<String>,
+    },
+    /// The action is there, and is of a newer version or damaged.
+    NotUnderstood {
+        /// Which one, and what is not understood of it.
+        why: String,
+    },
+    /// There is an action of this name, and it does something else than the one that is asked for.
+    AnotherAction {
+        /// Its name.
+        action: String,
+        /// What is asked for.
+        asked: Digest,
+        /// What is here.
+        here: Digest,
+    },
     /// The CLI speaks a newer contract.
     TooNew {
         /// The version asked for.
@@ -31,9 +50,17 @@ impl fmt::Display for EnvProblem {
         match self {
             // People's notes, and the check for a service that runs this image by mistake, know
             // this sentence.
-            Self::Missing(name) if *name == variable::ADMIN_ACTION.name => {
-                write!(f, "ADMIN_ACTION environment variable is required: one of {}", ActionName::list())
+            Self::NoAction { known } => {
+                write!(f, "ADMIN_ACTION environment variable is required: one of {}", known.join(", "))
             }
+            Self::NotUnderstood { why } => write!(f, "{why}"),
+            Self::AnotherAction { action, asked, here } => write!(
+                f,
+                "the action {action} of this image ({}) is not the one that is asked for ({}): the two were built \
+                 from different versions of the file of actions",
+                here.short(),
+                asked.short()
+            ),
             Self::Missing(name) => write!(f, "{name} is missing"),
             Self::Invalid(name, problem) => write!(f, "{name}: {problem}"),
             Self::Both(one, other) => write!(f, "give {one} or {other}, not both"),
@@ -57,7 +84,13 @@ impl EnvError {
     /// How the executor ends because of it.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
-        if self.problems.iter().any(|problem| matches!(problem, EnvProblem::TooNew { .. })) {
+        let unlike = |problem: &EnvProblem| {
+            matches!(
+                problem,
+                EnvProblem::TooNew { .. } | EnvProblem::NotUnderstood { .. } | EnvProblem::AnotherAction { .. }
+            )
+        };
+        if self.problems.iter().any(unlike) {
             ExitCode::ImageTooOld
         } else {
             ExitCode::Usage
@@ -67,11 +100,8 @@ impl EnvError {
 
 impl fmt::Display for EnvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let action = variable::ADMIN_ACTION.name;
-        let (missing, rest): (Vec<_>, Vec<_>) = self
-            .problems
-            .iter()
-            .partition(|problem| matches!(problem, EnvProblem::Missing(name) if *name != action));
+        let (missing, rest): (Vec<_>, Vec<_>) =
+            self.problems.iter().partition(|problem| matches!(problem, EnvProblem::Missing(_)));
         let mut parts: Vec<String> = rest.iter().map(ToString::to_string).collect();
         let names: Vec<&str> = missing
             .iter()

@@ -7,9 +7,8 @@
 //! This crate has no I/O, no async runtime and no cloud types. Everything depends on it; of ours it
 //! depends on the compiled actions alone, whose parameters say what a value may be ([`Argument`]).
 //!
-//! **To add an action:** a variant in [`AdminAction`] and [`ActionName`] (`action.rs`); the compiler
-//! then names every place in the contract, the executor and the CLI that has to handle it. Its command is a
-//! value in the CLI's `task_command/catalogue.rs`, which a test asks for.
+//! Which actions there are is data: `application/actions.yaml`, compiled to `quill_admin_actions`. Nothing here
+//! knows one by name, but [`CHECK`], which every image has.
 
 mod action;
 mod argument;
@@ -31,7 +30,7 @@ mod subject;
 pub mod value;
 pub mod variable;
 
-pub use action::{ActionName, AdminAction, Request};
+pub use action::{AdminAction, CHECK, Request};
 pub use argument::Argument;
 pub use arguments::{Arguments, Entered};
 pub use claim::{Asked, Claim};

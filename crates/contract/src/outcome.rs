@@ -61,7 +61,7 @@ impl ResultLine {
             contract,
             request_id: context.request_id.map(|id| id.to_string()),
             execution: context.execution.clone().filter(|_| contract >= 2),
-            action: context.action.map(|action| action.to_string()),
+            action: context.action.clone(),
             username: context.username.as_ref().map(ToString::to_string),
             actor: context.actor.as_ref().map(ToString::to_string),
             reason: context.reason.as_ref().map(ToString::to_string),
@@ -381,7 +381,7 @@ mod tests {
         let context = RunContext {
             request_id: "0199a3c4-5d6e-7f80-8123-456789abcdef".parse().ok(),
             execution: Some("quill-admin-staging-abcde".to_owned()),
-            action: Some(crate::ActionName::AddRole),
+            action: Some("add-role".to_owned()),
             username: "steve".parse().ok(),
             actor: "a@example.org".parse().ok(),
             reason: "why".parse().ok(),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::outcome::{DatabaseReport, Expected, Failure, NextAction, Outcome, ResultLine, Warning};
 use crate::subject::{Change, FieldValue, SubjectState};
-use crate::{ActionName, CONTRACT_VERSION, ExitCode, KNOWN_ROLES, PermissionLevel, variable};
+use crate::{CHECK, CONTRACT_VERSION, ExitCode, variable};
 
 /// The page about the variables the executor reads.
 #[must_use]
@@ -14,6 +14,14 @@ pub fn variables() -> String {
          ## The task\n\n| name | for | rule |\n|---|---|---|\n"
     );
     rows(&mut page, variable::TASK);
+    page.push_str(
+        "\nEvery parameter of an action has a variable of its own: `ADMIN_` and its name in upper case \
+         (`ADMIN_EMAIL`). Of a parameter with several values each stands on a line of its own. A password travels as \
+         its hash, an argon2id string with the application's parameters, in the variable with `_HASH` behind it \
+         (`ADMIN_PASSWORD_HASH`): that is what the CLI sends. `ADMIN_PASSWORD` in plain text is for local development \
+         and jobs that are run by hand: it is hashed in the container, and anyone who may view the execution can read \
+         it. Giving both is an error. Which parameters there are is on the page [Actions](actions.md).\n",
+    );
     page.push_str(
         "\n## The connection\n\nEach is also read under its newer name, where the first is not set.\n\n\
          | name | newer name | for | rule |\n|---|---|---|---|\n",
@@ -53,28 +61,6 @@ pub fn exit_codes() -> String {
          - 28 means that somebody has to agree who was not asked, or who has said no: to a change in a protected \
          environment, or to the project and job of a settings file that was found.\n",
     );
-    page
-}
-
-/// The page about actions and permission levels.
-#[must_use]
-pub fn actions() -> String {
-    let mut page =
-        String::from("# Actions\n\n| action | what it does | writes | variables |\n|---|---|---|---|\n");
-    for action in ActionName::ALL {
-        let variables: Vec<String> = action.variables().iter().map(|v| format!("`{}`", v.name)).collect();
-        let _ = writeln!(
-            page,
-            "| `{action}` | {} | {} | {} |",
-            action.doc(),
-            if action.writes() { "yes" } else { "no" },
-            variables.join(", ")
-        );
-    }
-    page.push_str("\n## Permission levels\n\nLowest first.\n\n| level | access |\n|---|---|\n");
-    for level in PermissionLevel::ALL {
-        let _ = writeln!(page, "| `{level}` | {} |", level.access());
-    }
     page
 }
 
@@ -130,13 +116,13 @@ const RESULT_KEYS: &[(&str, &str)] = &[
 ];
 
 /// A line with everything in it that can be.
-fn line(action: ActionName, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
+fn line(action: &str, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
     ResultLine {
         contract: CONTRACT_VERSION,
         request_id: Some("019ab2c4-5d6e-7f80-91a2-b3c4d5e6f708".to_owned()),
         execution: Some("quill-admin-staging-x7k2p".to_owned()),
         action: Some(action.to_string()),
-        username: (action != ActionName::Check).then(|| "steve.jones".to_owned()),
+        username: (action != CHECK).then(|| "steve.jones".to_owned()),
         actor: Some("steve@example.org".to_owned()),
         reason: Some("ticket 4711".to_owned()),
         exit_code: exit_code.code(),
@@ -168,7 +154,7 @@ fn example_results() -> Vec<ResultLine> {
     };
     vec![
         line(
-            ActionName::CreateSuperadmin,
+            "create-superadmin",
             ExitCode::Success,
             Outcome::Created {
                 subject: user(&[]),
@@ -191,7 +177,7 @@ fn example_results() -> Vec<ResultLine> {
             },
         ),
         line(
-            ActionName::UpdatePermissions,
+            "update-permissions",
             ExitCode::Success,
             Outcome::Updated {
                 subject: user(&["System Administrator"]),
@@ -200,7 +186,7 @@ fn example_results() -> Vec<ResultLine> {
             },
         ),
         line(
-            ActionName::AddRole,
+            "add-role",
             ExitCode::Success,
             Outcome::Updated {
                 subject: user(&["Clinician", "System Administrator"]),
@@ -212,17 +198,17 @@ fn example_results() -> Vec<ResultLine> {
             },
         ),
         line(
-            ActionName::RemoveRole,
+            "remove-role",
             ExitCode::Success,
             Outcome::Unchanged { subject: user(&["System Administrator"]), warnings: Vec::new() },
         ),
         line(
-            ActionName::ShowUser,
+            "show-user",
             ExitCode::Success,
             Outcome::Found { subject: user(&["System Administrator"]), warnings: Vec::new() },
         ),
         line(
-            ActionName::Check,
+            CHECK,
             ExitCode::Success,
             Outcome::Checked {
                 database: DatabaseReport {
@@ -234,7 +220,7 @@ fn example_results() -> Vec<ResultLine> {
                     columns: vec!["users.email_verified".to_owned()],
                     expected: vec![Expected {
                         code: "roles_missing".to_owned(),
-                        found: KNOWN_ROLES.iter().map(|role| (*role).to_owned()).collect(),
+                        found: vec!["Clinician".to_owned(), "System Administrator".to_owned()],
                         missing: Vec::new(),
                     }],
                 },
@@ -248,7 +234,7 @@ fn example_results() -> Vec<ResultLine> {
 fn example_failures() -> Vec<ResultLine> {
     vec![
         line(
-            ActionName::AddRole,
+            "add-role",
             ExitCode::RoleNotFound,
             Outcome::Failed {
                 failure: Failure {
@@ -258,7 +244,7 @@ fn example_failures() -> Vec<ResultLine> {
             },
         ),
         line(
-            ActionName::UpdatePermissions,
+            "update-permissions",
             ExitCode::DatabaseUnreachable,
             Outcome::Failed {
                 failure: Failure::undecided(
@@ -268,7 +254,7 @@ fn example_failures() -> Vec<ResultLine> {
             },
         ),
         line(
-            ActionName::Check,
+            CHECK,
             ExitCode::SchemaMismatch,
             Outcome::Failed {
                 failure: Failure {

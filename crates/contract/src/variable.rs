@@ -32,13 +32,9 @@ macro_rules! variables {
 }
 
 variables! { TASK:
-    ADMIN_ACTION, "always", "create-superadmin, update-permissions, add-role, remove-role, show-user or check";
-    ADMIN_USERNAME, "all but check", "1–150 characters after stripping; none that cannot be seen";
-    ADMIN_EMAIL, "create-superadmin", "3–255 characters, one @ with something on both sides, no white space, none that cannot be seen; no mailto:, angle brackets, comma or semicolon around it";
-    ADMIN_PASSWORD_HASH, "create-superadmin", "PHC argon2id string with the application's parameters, 97 characters. What the CLI sends";
-    ADMIN_PASSWORD, "create-superadmin, instead of the hash", "plain text, for local development and hand-run jobs only: hashed in the container; anyone who may view the execution can read it. Giving both is an error";
-    ADMIN_PERMISSION, "update-permissions", "patient, staff, admin or superadmin";
-    ADMIN_ROLE, "add-role, remove-role", "exact role name, at most 64 characters; the database decides whether it exists";
+    ADMIN_ACTION, "always", "name of an action of the image's, or check";
+    ADMIN_ACTION_DIGEST, "optional", "64 hexadecimal digits: the digest of the action that is meant; an image whose action of this name does something else refuses, from contract version 3 on";
+    ADMIN_USERNAME, "actions with the parameter username", "see [Actions](actions.md); it is in the record also where the rest is wrong";
     ADMIN_REQUEST_ID, "optional", "UUID version 7 of this request; in every log line and the result";
     ADMIN_ACTOR, "optional", "who asked; recorded, never trusted for access";
     ADMIN_REASON, "optional", "why; recorded";
