@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity, SignIn};
 use quill_admin_contract::image::annotation;
-use quill_admin_contract::{AdminAction, DatabaseReport, ExitCode, Expected, Outcome, Password, SubjectState, Warning};
+use quill_admin_contract::{
+    DatabaseReport, ExitCode, Expected, NextAction, Outcome, Password, SubjectState, Warning,
+};
 
 use super::paint::{self, Paint, clean, style};
 use super::results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
 use super::subject;
+use super::task_plan;
 use quill_admin_image::{Builder, LATEST, LocalImage, PLATFORM, digest};
 
 use crate::actions;
@@ -173,8 +176,11 @@ pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> String {
 pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {
     let TaskPlan { environment, account, image, request } = plan;
     let mut text = String::new();
-    let heading = clean(&format!("{} in {}", describe(&request.action), environment.name));
+    let heading = clean(&format!("{} in {}", task_plan::heading(&request.action), environment.name));
     let _ = writeln!(text, "{}", style(heading).bold());
+    for (name, value) in task_plan::values(&request.action) {
+        field(&mut text, &name, &value);
+    }
     let place = format!("{}, {}", environment.job.project, environment.job.region);
     field(&mut text, "project", &place);
     if let Some(account) = account {
@@ -204,22 +210,6 @@ pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {
 fn settings(text: &mut String, environment: &Environment) {
     if let Some(file) = environment.source.elsewhere() {
         field(text, "settings", &file.display().to_string());
-    }
-}
-
-/// What an action does to whom, in a few words.
-fn describe(action: &AdminAction) -> String {
-    match action {
-        AdminAction::CreateSuperadmin { username, email, .. } => {
-            format!("create superadmin {username} ({email})")
-        }
-        AdminAction::UpdatePermissions { username, permission } => {
-            format!("set the level of {username} to {permission}")
-        }
-        AdminAction::AddRole { username, role } => format!("give {username} the role {role}"),
-        AdminAction::RemoveRole { username, role } => format!("take the role {role} from {username}"),
-        AdminAction::ShowUser { username } => format!("show {username}"),
-        AdminAction::Check => "check the database".to_owned(),
     }
 }
 
@@ -260,8 +250,11 @@ pub(super) fn task(report: &TaskReport<'_>, log: &[LogEntry], elapsed: Duration,
             let _ = writeln!(text.result, "{} done in {environment} ({took})", paint::style("✔").green());
             warning_line(&mut text.warnings, UNTOLD);
             if let Some(username) = report.username {
-                let command = hints::command(environment, "show-user", &[("--username", username.as_str())]);
-                hint_line(&mut text.warnings, &command);
+                let with = [("username".to_owned(), username.to_string())].into();
+                let next = NextAction { action: "show-user".to_owned(), with };
+                if let Some(command) = hints::task(environment, &next) {
+                    hint_line(&mut text.warnings, &command);
+                }
             }
         }
         conclusion if report.is_cancelled_as_asked() => {
@@ -396,7 +389,7 @@ fn told(
         }
     }
     for warning in outcome.warnings() {
-        self::warning(&mut text.warnings, warning, action, outcome, environment);
+        self::warning(&mut text.warnings, warning, outcome, environment);
     }
 }
 
@@ -443,16 +436,9 @@ fn warning_line(text: &mut String, message: &str) {
     let _ = writeln!(text, "{} {}", style("warning:").yellow().bold(), clean(message));
 }
 
-fn warning(
-    text: &mut String,
-    warning: &Warning,
-    action: Option<&str>,
-    outcome: &Outcome,
-    environment: &str,
-) {
+fn warning(text: &mut String, warning: &Warning, outcome: &Outcome, environment: &str) {
     warning_line(text, &warning.message);
-    let hint = action.and_then(|action| hints::after_warning(warning, action, outcome, environment));
-    if let Some(hint) = hint {
+    if let Some(hint) = hints::after_warning(warning, outcome, environment) {
         hint_line(text, &hint);
     }
 }
