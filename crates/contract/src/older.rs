@@ -14,6 +14,8 @@ const ROLES: &str = "roles";
 const PASSWORD: &str = "password";
 /// The code of the warning that roles of the application are missing.
 const ROLES_MISSING: &str = "roles_missing";
+/// How many roles the application of those versions has.
+const KNOWN_ROLES: usize = 6;
 const EMAIL_VERIFIED: &str = "users.email_verified";
 
 fn is_older(line: &Value) -> bool {
@@ -127,6 +129,7 @@ fn raise_database(database: &mut Map<String, Value>) -> Option<()> {
     let columns = if verified { vec![EMAIL_VERIFIED] } else { Vec::new() };
     let roles = json!([{
         "code": ROLES_MISSING,
+        "count": KNOWN_ROLES,
         "found": database.get(ROLES)?,
         "missing": database.get("missing_roles")?,
     }]);
@@ -192,7 +195,7 @@ mod tests {
                 json!({ "result": "checked", "database": {
                     "server_version": "15.14", "database": "quill_auth", "user": "quill", "writable": true,
                     "columns": ["users.email_verified"],
-                    "expected": [{ "code": "roles_missing", "found": ["Patient"], "missing": ["Clinician"] }]
+                    "expected": [{ "code": "roles_missing", "count": 6, "found": ["Patient"], "missing": ["Clinician"] }]
                 }, "warnings": [] }),
             ),
         ]
