@@ -138,6 +138,7 @@ fn raise_database(database: &mut Map<String, Value>) -> Option<()> {
     }
     database.insert("columns".to_owned(), json!(columns));
     database.insert("expected".to_owned(), roles);
+    database.insert("unavailable".to_owned(), json!([]));
     Some(())
 }
 
@@ -148,6 +149,7 @@ fn lower_database(database: &mut Map<String, Value>) -> Option<()> {
     let roles = expected.as_array().and_then(|all| all.iter().find(|it| it["code"] == ROLES_MISSING));
     let of = |key: &str| roles.and_then(|roles| roles.get(key)).cloned().unwrap_or_else(|| json!([]));
     let (found, missing) = (of("found"), of("missing"));
+    database.remove("unavailable");
     database.insert("email_verified_column".to_owned(), json!(verified));
     database.insert(ROLES.to_owned(), found);
     database.insert("missing_roles".to_owned(), missing);
@@ -195,7 +197,8 @@ mod tests {
                 json!({ "result": "checked", "database": {
                     "server_version": "15.14", "database": "quill_auth", "user": "quill", "writable": true,
                     "columns": ["users.email_verified"],
-                    "expected": [{ "code": "roles_missing", "count": 6, "found": ["Patient"], "missing": ["Clinician"] }]
+                    "expected": [{ "code": "roles_missing", "count": 6, "found": ["Patient"], "missing": ["Clinician"] }],
+                    "unavailable": []
                 }, "warnings": [] }),
             ),
         ]

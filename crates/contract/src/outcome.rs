@@ -302,6 +302,18 @@ pub struct DatabaseReport {
     /// What the file of actions expects to find in the tables.
     #[serde(default)]
     pub expected: Vec<Expected>,
+    /// Actions that are not for these tables, as they say themselves.
+    #[serde(default)]
+    pub unavailable: Vec<Unavailable>,
+}
+
+/// An action that is not for a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unavailable {
+    /// Its name.
+    pub action: String,
+    /// What it needs, in words that follow "it needs".
+    pub needs: String,
 }
 
 /// Rows that the file of actions expects the database to have, and those that it has.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::outcome::{DatabaseReport, Expected, Failure, NextAction, Outcome, ResultLine, Warning};
+use crate::outcome::{
+    DatabaseReport, Expected, Failure, NextAction, Outcome, ResultLine, Unavailable, Warning,
+};
 use crate::subject::{Change, FieldValue, SubjectState};
 use crate::{CHECK, CONTRACT_VERSION, ExitCode, variable};
 
@@ -109,6 +111,9 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ("outcome.database.expected.count", "how many are expected"),
     ("outcome.database.expected.found", "those the database has, sorted"),
     ("outcome.database.expected.missing", "those that it does not have"),
+    ("outcome.database.unavailable", "actions that are not for these tables, as they say themselves"),
+    ("outcome.database.unavailable.action", "the name of one"),
+    ("outcome.database.unavailable.needs", "what it needs"),
     ("outcome.failure", "why nothing was written"),
     ("outcome.failure.message", "what failed and why"),
     ("outcome.failure.available", "for a value that the database has to have and does not: those there are"),
@@ -225,12 +230,16 @@ fn example_results() -> Vec<ResultLine> {
                     user: "quill".to_owned(),
                     tls: Some("TLSv1.3".to_owned()),
                     writable: true,
-                    columns: vec!["users.email_verified".to_owned()],
+                    columns: vec!["users.token_version".to_owned()],
                     expected: vec![Expected {
                         code: "roles_missing".to_owned(),
                         count: 2,
                         found: vec!["Clinician".to_owned(), "System Administrator".to_owned()],
                         missing: Vec::new(),
+                    }],
+                    unavailable: vec![Unavailable {
+                        action: "verify-email".to_owned(),
+                        needs: "column users.email_verified".to_owned(),
                     }],
                 },
                 warnings: Vec::new(),

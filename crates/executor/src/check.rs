@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use quill_admin_actions::{Action, Actions, Expectation, Right, Statement};
-use quill_admin_contract::{DatabaseReport, ExitCode, Expected, Outcome, Warning};
+use quill_admin_actions::{Action, Actions, Condition, Expectation, Right, Statement};
+use quill_admin_contract::{DatabaseReport, ExitCode, Expected, Outcome, Unavailable, Warning};
 use quill_admin_engine::{Layout, Work, sql_type};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -49,9 +49,12 @@ pub(crate) async fn perform(
         warnings.extend(missing(expectation, &rows));
         expected.push(rows);
     }
+    let mut unavailable = Vec::new();
     for action in actions.iter().filter(|action| !action.is_job()) {
-        if let Some(why) = unfit(client, action, &layout).await? {
-            let message = format!("the action {} cannot be done here: {why}", action.name);
+        if let Some(needs) = unmet(action, &layout) {
+            unavailable.push(Unavailable { action: action.name.clone(), needs });
+        } else if let Some(why) = unfit(client, action, &layout).await? {
+            let message = format!("the action {} cannot be done here: the database refuses it: {why}", action.name);
             warnings.push(Warning::new(ACTION_UNFIT, message));
         }
     }
@@ -64,6 +67,7 @@ pub(crate) async fn perform(
         writable: rights.writable,
         columns,
         expected,
+        unavailable,
     };
     let message = words(&database);
     Ok(Done { outcome: Outcome::Checked { database, warnings }, message, writes: false, rows: Vec::new() })
@@ -141,20 +145,17 @@ fn missing(expectation: &Expectation, rows: &Expected) -> Option<Warning> {
     Some(Warning::new(&expectation.code, expectation.say.render(|_| missing.clone())))
 }
 
+/// What an action needs of the tables and does not find, as it says itself.
+fn unmet(action: &Action, layout: &Layout) -> Option<String> {
+    let holds = |condition: &&Condition| condition.holds(|table, column| layout.has(table, column));
+    let unmet = action.definition.needs.iter().filter(|condition| !holds(condition));
+    let unmet: Vec<String> = unmet.map(ToString::to_string).collect();
+    (!unmet.is_empty()).then(|| unmet.join(" and "))
+}
+
 /// Why an action cannot be done on these tables, if it cannot: PostgreSQL is asked to prepare each of its
 /// statements, and runs none of them.
 async fn unfit(client: &Client, action: &Action, layout: &Layout) -> Result<Option<String>, ActionError> {
-    let has = |table: &str, column: &str| layout.has(table, column);
-    let unmet: Vec<String> = action
-        .definition
-        .needs
-        .iter()
-        .filter(|condition| !condition.holds(has))
-        .map(ToString::to_string)
-        .collect();
-    if !unmet.is_empty() {
-        return Ok(Some(format!("it needs {}", unmet.join(" and "))));
-    }
     for (_, statement) in action.definition.statements() {
         if let Some(why) = refused(client, statement, layout).await? {
             return Ok(Some(why));

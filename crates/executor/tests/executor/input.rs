@@ -70,7 +70,7 @@ fn bad_values_are_refused_before_connecting() {
     refuse(create.clone().set("AUTH_DB_SSLMODE", "allow"), "verify-full");
     refuse(create.clone().set("AUTH_DB_SSLMODE", "verify-ca"), "AUTH_DB_SSLROOTCERT");
     let permission = nowhere().set("ADMIN_ACTION", "update-permissions").set("ADMIN_USERNAME", "jo");
-    refuse(permission.set("ADMIN_PERMISSION", "root"), "patient, staff, admin, superadmin");
+    refuse(permission.set("ADMIN_PERMISSION", "root"), "patient, single-user, staff, admin, superadmin");
 }
 
 #[test]
