@@ -188,8 +188,11 @@ pub fn after_warning(
 ) -> Option<String> {
     let name = outcome.subject()?.key.as_deref()?;
     if let Some(next) = &warning.next {
-        let flags: Vec<(String, &str)> =
-            next.with.iter().map(|(parameter, value)| (format!("--{}", parameter.replace('_', "-")), value.as_str())).collect();
+        let flags: Vec<(String, &str)> = next
+            .with
+            .iter()
+            .map(|(parameter, value)| (format!("--{}", parameter.replace('_', "-")), value.as_str()))
+            .collect();
         let flags: Vec<(&str, &str)> = flags.iter().map(|(flag, value)| (flag.as_str(), *value)).collect();
         return Some(command(environment, &next.action, &flags));
     }

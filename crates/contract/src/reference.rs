@@ -81,9 +81,15 @@ const RESULT_KEYS: &[(&str, &str)] = &[
         "outcome.result",
         "created, updated, unchanged, found, listed, checked or failed; a newer executor may have others",
     ),
-    ("outcome.subject", "what it is about, as it is now; absent where it is about nothing that the file of actions names"),
+    (
+        "outcome.subject",
+        "what it is about, as it is now; absent where it is about nothing that the file of actions names",
+    ),
     ("outcome.subject.kind", "what the file of actions calls it, such as `user`"),
-    ("outcome.subject.key", "what names it, such as the username; absent where there is only one of its kind"),
+    (
+        "outcome.subject.key",
+        "what names it, such as the username; absent where there is only one of its kind",
+    ),
     ("outcome.subject.fields", "its fields, by name: texts, numbers, true and false, lists of texts"),
     ("outcome.changes", "what is different now"),
     ("outcome.changes.what", "field, added, removed or hidden (another value that is not told)"),
@@ -219,7 +225,11 @@ fn example_results() -> Vec<ResultLine> {
             ExitCode::Success,
             Outcome::Found { subject: Some(user(&["System Administrator"])), warnings: Vec::new() },
         ),
-        line("list-users", ExitCode::Success, Outcome::Listed { rows: 200, more: true, warnings: Vec::new() }),
+        line(
+            "list-users",
+            ExitCode::Success,
+            Outcome::Listed { rows: 200, more: true, warnings: Vec::new() },
+        ),
         line(
             CHECK,
             ExitCode::Success,
@@ -257,7 +267,10 @@ fn example_failures() -> Vec<ResultLine> {
             Outcome::Failed {
                 failure: Failure {
                     available: vec!["Clinician".to_owned(), "Patient".to_owned()],
-                    next: Some(NextAction { action: "seed-roles".to_owned(), with: BTreeMap::from([("x".to_owned(), "y".to_owned())]) }),
+                    next: Some(NextAction {
+                        action: "seed-roles".to_owned(),
+                        with: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
+                    }),
                     ..Failure::new("there is no role Clinican; nothing was changed")
                 },
             },

@@ -7,12 +7,11 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use quill_admin_contract::invisible::invisible;
 use quill_admin_actions::Actions;
+use quill_admin_contract::invisible::invisible;
 use quill_admin_contract::{
     Actor, AdminAction, Argument, CONTRACT_OLDEST, CONTRACT_VERSION, Connection, EnvError, ExitCode,
-    Invocation, LogFormat, ProofKey, Reason, Request, RequestId, RunContext, Secret, TlsMode,
-    Variables,
+    Invocation, LogFormat, ProofKey, Reason, Request, RequestId, RunContext, Secret, TlsMode, Variables,
 };
 
 const HASH: &str =

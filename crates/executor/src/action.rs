@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use quill_admin_actions::Action;
-use quill_admin_contract::{
-    AdminAction, Change, FieldValue, NextAction, Outcome, SubjectState, Warning,
-};
+use quill_admin_contract::{AdminAction, Change, FieldValue, NextAction, Outcome, SubjectState, Warning};
 use quill_admin_engine as engine;
 use quill_admin_engine::{Effect, Layout, Listed, Performed, SubjectStates, Value, Work};
 use tokio_postgres::Client;
@@ -51,9 +49,7 @@ fn told(performed: Performed) -> Done {
     let subject = subject.map(state);
     let changes = changes.into_iter().map(change).collect();
     let outcome = match (effect, listed) {
-        (_, Some(Listed { rows, more, .. })) => {
-            Outcome::Listed { rows: rows.len() as u64, more, warnings }
-        }
+        (_, Some(Listed { rows, more, .. })) => Outcome::Listed { rows: rows.len() as u64, more, warnings },
         (Effect::Created, None) => Outcome::Created { subject, changes, warnings },
         (Effect::Updated, None) => Outcome::Updated { subject, changes, warnings },
         (Effect::Unchanged, None) => Outcome::Unchanged { subject, warnings },
@@ -65,7 +61,8 @@ fn told(performed: Performed) -> Done {
 /// The subject as it is now; as it was where it is not there.
 fn state(states: SubjectStates) -> SubjectState {
     let SubjectStates { name: kind, key, before, after } = states;
-    let key = (!key.is_empty()).then(|| key.into_iter().map(|(_, value)| value).collect::<Vec<_>>().join(" "));
+    let key =
+        (!key.is_empty()).then(|| key.into_iter().map(|(_, value)| value).collect::<Vec<_>>().join(" "));
     let fields = after.or(before).unwrap_or_default();
     let fields = fields.into_iter().filter_map(|(field, value)| Some((field, told_value(value)?))).collect();
     SubjectState { kind, key, fields }

@@ -54,7 +54,8 @@ pub(crate) async fn perform(
         if let Some(needs) = unmet(action, &layout) {
             unavailable.push(Unavailable { action: action.name.clone(), needs });
         } else if let Some(why) = unfit(client, action, &layout).await? {
-            let message = format!("the action {} cannot be done here: the database refuses it: {why}", action.name);
+            let message =
+                format!("the action {} cannot be done here: the database refuses it: {why}", action.name);
             warnings.push(Warning::new(ACTION_UNFIT, message));
         }
     }
@@ -75,7 +76,8 @@ pub(crate) async fn perform(
 
 /// The columns that a database may or may not have and that are there.
 fn known_columns(actions: &Actions, layout: &Layout) -> Vec<String> {
-    let known = actions.tables.iter().flat_map(|(table, is)| is.knows.iter().map(move |column| (table, column)));
+    let known =
+        actions.tables.iter().flat_map(|(table, is)| is.knows.iter().map(move |column| (table, column)));
     known
         .filter(|(table, column)| layout.has(table, column))
         .map(|(table, column)| format!("{table}.{column}"))
@@ -201,5 +203,9 @@ fn words(database: &DatabaseReport) -> String {
         let Expected { count, missing, .. } = expected;
         parts.push(format!("{} of {count} {what}", count.saturating_sub(missing.len())));
     }
-    format!("tasks {} here: {}", if database.writable { "can run" } else { "can only read" }, parts.join(", "))
+    format!(
+        "tasks {} here: {}",
+        if database.writable { "can run" } else { "can only read" },
+        parts.join(", ")
+    )
 }

@@ -81,8 +81,8 @@ async fn task(
     log: &mut Output<'_>,
 ) -> Result<Done, Failed> {
     let mut stop = Stop::listen().map_err(|error| bug(&format!("failed to listen for signals: {error}")))?;
-    let invocation =
-        Invocation::from_env(vars, actions).map_err(|error| Failed::new(error.exit_code(), error.to_string()))?;
+    let invocation = Invocation::from_env(vars, actions)
+        .map_err(|error| Failed::new(error.exit_code(), error.to_string()))?;
     let target = Target::new(&invocation.connection, invocation.request.id)?;
     log.info(&format!("connecting to {}", target.description));
     let session = tokio::select! {
@@ -102,8 +102,6 @@ struct Task<'a> {
     invocation: &'a Invocation,
     actions: &'a Actions,
 }
-
-
 
 impl Task<'_> {
     /// The action in one transaction; in another one when it lost against somebody else's.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity, SignIn};
 use quill_admin_contract::image::annotation;
-use quill_admin_contract::{AdminAction, DatabaseReport, ExitCode, Expected, Outcome, Password, SubjectState, Warning};
+use quill_admin_contract::{
+    AdminAction, DatabaseReport, ExitCode, Expected, Outcome, Password, SubjectState, Warning,
+};
 
 use super::paint::{self, Paint, clean, style};
 use super::results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
@@ -443,13 +445,7 @@ fn warning_line(text: &mut String, message: &str) {
     let _ = writeln!(text, "{} {}", style("warning:").yellow().bold(), clean(message));
 }
 
-fn warning(
-    text: &mut String,
-    warning: &Warning,
-    action: Option<&str>,
-    outcome: &Outcome,
-    environment: &str,
-) {
+fn warning(text: &mut String, warning: &Warning, action: Option<&str>, outcome: &Outcome, environment: &str) {
     warning_line(text, &warning.message);
     let hint = action.and_then(|action| hints::after_warning(warning, action, outcome, environment));
     if let Some(hint) = hint {

@@ -92,8 +92,11 @@ mod tests {
         let lines: Vec<String> =
             state(&ward(), None).into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
         assert_eq!(lines, ["ward: North", "beds: 12", "nurses: none", "open at night: no"]);
-        let field =
-            Change::Field { field: "beds".to_owned(), old: Some("11".to_owned()), new: Some("12".to_owned()) };
+        let field = Change::Field {
+            field: "beds".to_owned(),
+            old: Some("11".to_owned()),
+            new: Some("12".to_owned()),
+        };
         assert_eq!(change(&field, None), "beds 11 → 12");
         assert_eq!(change(&Change::Hidden { field: "door_code".to_owned() }, None), "door code changed");
     }

@@ -407,11 +407,8 @@ fn check_reports_the_database() {
         assert_eq!(Some(&database.server_version), db.value("SHOW server_version").as_ref());
         assert_eq!(database.tls.as_deref(), Some("TLSv1.3"));
         assert!(database.writable);
-        let columns: &[&str] = if new {
-            &["users.email_verified", "users.full_name", "users.token_version"]
-        } else {
-            &[]
-        };
+        let columns: &[&str] =
+            if new { &["users.email_verified", "users.full_name", "users.token_version"] } else { &[] };
         assert_eq!(database.columns, columns);
         let [roles] = database.expected.as_slice() else { panic!("{database:?}") };
         assert_eq!((roles.code.as_str(), roles.found.len()), ("roles_missing", 6));

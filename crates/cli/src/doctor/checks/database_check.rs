@@ -115,7 +115,9 @@ fn judge(database: &DatabaseReport) -> Seen {
         findings.push(
             Finding::problem(what, why)
                 .evidence(missing.iter().map(|role| format!("missing: {role}")))
-                .advice("deploy the application, which seeds them; then give the role with: quill-admin add-role"),
+                .advice(
+                    "deploy the application, which seeds them; then give the role with: quill-admin add-role",
+                ),
         );
     }
     let tls = database.tls.as_deref().unwrap_or("no TLS");
