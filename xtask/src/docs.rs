@@ -19,7 +19,7 @@ use crate::run;
 pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     let list = checks()?;
     let pages = [
-        ("reference/actions.md", reference::actions()),
+        ("reference/actions.md", quill_admin(&["reference", "actions"])?),
         ("reference/variables.md", reference::variables()),
         ("reference/exit-codes.md", reference::exit_codes()),
         ("reference/result-line.md", reference::result_line()),

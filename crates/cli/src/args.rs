@@ -484,6 +484,7 @@ pub struct Reference {
 #[expect(missing_docs, reason = "their texts would be shown in the help")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Page {
+    Actions,
     Environments,
     Permissions,
 }
@@ -528,6 +529,7 @@ fn version() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actions;
     use crate::task_command::catalogue;
 
     /// Every command's help, with the command's words.
@@ -546,7 +548,7 @@ mod tests {
 
     #[test]
     fn every_help_fits_a_terminal_and_has_an_example() {
-        let helps = helps(command(&catalogue()));
+        let helps = helps(command(&catalogue(actions::of_this_run())));
         assert!(helps.len() > 20, "{}", helps.len());
         for (name, help) in helps {
             for line in help.lines() {
@@ -559,6 +561,6 @@ mod tests {
 
     #[test]
     fn clap_finds_no_fault() {
-        command(&catalogue()).debug_assert();
+        command(&catalogue(actions::of_this_run())).debug_assert();
     }
 }

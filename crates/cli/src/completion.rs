@@ -6,18 +6,18 @@
 //! commands in it, and asks for the environments alone.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
 
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
 use quill_admin_contract::ExitCode;
 use quill_admin_contract::invisible::invisible;
 
+use crate::actions;
 use crate::args::{self, Shell};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::process::Process;
-use crate::task_command::{Kind, OneValue, TaskCommand};
+use crate::task_command::{OneValue, TaskCommand};
 
 /// Names the shell that asks.
 pub const VARIABLE: &str = "QUILL_ADMIN_COMPLETE";
@@ -115,16 +115,9 @@ fn command(tasks: &[TaskCommand], shell: &str, environments: Vec<OneValue>) -> c
         |command| {
             let task = tasks.iter().find(|task| task.name == command.get_name());
             let parameters = task.into_iter().flat_map(|task| &task.parameters);
-            parameters.fold(command, |command, parameter| match &parameter.kind {
-                Kind::Text(flag) => {
-                    let values = flag.rule.candidates();
-                    if values.is_empty() {
-                        command
-                    } else {
-                        command.mut_arg(&parameter.name, |arg| arg.add(one_of(values, shell)))
-                    }
-                }
-                Kind::Password => command,
+            parameters.fold(command, |command, parameter| match parameter.candidates() {
+                values if values.is_empty() => command,
+                values => command.mut_arg(parameter.name(), |arg| arg.add(one_of(values, shell))),
             })
         },
     )
@@ -168,14 +161,7 @@ fn one_of(values: Vec<OneValue>, shell: &str) -> ArgValueCompleter {
 /// The environments of the file the command line would use. With a file that cannot be read there are
 /// none: whoever presses Tab is not told why, the command itself will.
 fn environments(process: &Process, words: &[OsString]) -> Vec<OneValue> {
-    let after = |name: &str| {
-        let at = words.iter().position(|word| word == name)?;
-        words.get(at + 1)
-    };
-    let joined = words.iter().find_map(|word| word.to_str()?.strip_prefix("--config="));
-    let file = after("--config").map(Path::new).or_else(|| joined.map(Path::new));
-    let file = file.or_else(|| process.var("QUILL_ADMIN_CONFIG").map(Path::new));
-    let Ok(config) = Config::load(process, file) else { return Vec::new() };
+    let Ok(config) = Config::load(process, actions::config_file(process, words)) else { return Vec::new() };
     config.names().map(|name| OneValue { name: name.to_owned(), note: config.describe(name) }).collect()
 }
 
@@ -204,7 +190,7 @@ mod tests {
 
     #[test]
     fn nushell_asks_for_the_environments() {
-        let script = nushell(&catalogue());
+        let script = nushell(&catalogue(actions::of_this_run()));
         assert!(script.contains("^quill-admin envs --json"), "{script}");
         let options = script.matches("--env(-e)").count();
         assert!(options > 20, "{script}");

@@ -1,8 +1,9 @@
 //! What to type next. Hints go by typed codes, never by the text of a message.
 
 use quill_admin_cloud::{CloudError, CloudErrorKind, ExecutionName, SignIn, role};
-use quill_admin_contract::{ExitCode, Outcome, SYSTEM_ADMINISTRATOR, Username, Warning, warning_code};
+use quill_admin_contract::{ExitCode, NextAction, Outcome, Username, Warning, warning_code};
 
+use crate::actions;
 use crate::config::Environment;
 use crate::error::CliError;
 
@@ -110,29 +111,26 @@ pub fn newer_image(environment: &str) -> String {
 /// What to do about a task that failed.
 #[must_use]
 pub fn after_failure(code: ExitCode, environment: &Environment, username: Option<&Username>) -> Vec<String> {
-    let user = username.map_or("NAME", Username::as_str);
     let name = &environment.name;
+    let of_user = |action: &str| {
+        let with = [("username".to_owned(), username?.to_string())].into();
+        task(name, &NextAction { action: action.to_owned(), with })
+    };
     match code {
-        ExitCode::UserNotFound => {
-            vec![format!(
-                "to create the user: {}",
-                command(name, "create-superadmin", &[("--username", user)])
-            )]
-        }
+        ExitCode::UserNotFound => ["create-user", "create-superadmin"]
+            .into_iter()
+            .filter_map(of_user)
+            .map(|command| format!("to create the user: {command}"))
+            .collect(),
         ExitCode::EmailTaken => vec!["give another --email, or the username the email belongs to".to_owned()],
         ExitCode::DatabaseUnreachable => vec!["running the task again is safe".to_owned()],
         ExitCode::RowLocked => {
-            vec!["somebody else is changing this user; wait a moment and run it again".to_owned()]
+            vec!["somebody else is changing the same row; wait a moment and run it again".to_owned()]
         }
         ExitCode::Stopped => vec!["nothing was changed; running the task again is safe".to_owned()],
         ExitCode::Unknown => {
-            let mut hints = Vec::new();
-            if username.is_some() {
-                hints.push(format!(
-                    "see what the database holds: {}",
-                    command(name, "show-user", &[("--username", user)])
-                ));
-            }
+            let seen = of_user("show-user").map(|command| format!("see what the database holds: {command}"));
+            let mut hints: Vec<String> = seen.into_iter().collect();
             hints.push("every task can be run again safely: doing it twice leaves the same state".to_owned());
             hints
         }
@@ -178,44 +176,41 @@ pub fn after_task(code: ExitCode, environment: &Environment, username: Option<&U
     hints
 }
 
-/// What to do about a warning that came with a result.
+/// What to do about a warning that came with a result: the action that it names, where this run has it; of warnings
+/// that come from the executor itself, what this program knows.
 #[must_use]
-pub fn after_warning(
-    warning: &Warning,
-    action: &str,
-    outcome: &Outcome,
-    environment: &str,
-) -> Option<String> {
-    let name = outcome.subject()?.key.as_deref()?;
+pub fn after_warning(warning: &Warning, outcome: &Outcome, environment: &str) -> Option<String> {
     if let Some(next) = &warning.next {
-        let flags: Vec<(String, &str)> = next
-            .with
-            .iter()
-            .map(|(parameter, value)| (format!("--{}", parameter.replace('_', "-")), value.as_str()))
-            .collect();
-        let flags: Vec<(&str, &str)> = flags.iter().map(|(flag, value)| (flag.as_str(), *value)).collect();
-        return Some(command(environment, &next.action, &flags));
+        return task(environment, next);
     }
+    let name = outcome.subject()?.key.as_deref()?;
+    let of_user = |action: &str| {
+        let with = [("username".to_owned(), name.to_owned())].into();
+        task(environment, &NextAction { action: action.to_owned(), with })
+    };
     match warning.code.as_str() {
-        "role_not_seeded" => Some(format!(
-            "once the application has been deployed and seeded: {}",
-            command(environment, "add-role", &[("--username", name), ("--role", SYSTEM_ADMINISTRATOR)])
-        )),
-        warning_code::PLAINTEXT_PASSWORD => Some(format!(
-            "set a new password with: {}",
-            command(environment, "create-superadmin", &[("--username", name)])
-        )),
-        "account_inactive" => Some("activate the account in the application's user management".to_owned()),
-        "email_not_verified" if action != "create-superadmin" => {
-            Some("the user has to follow the link in the application's verification email".to_owned())
+        warning_code::PLAINTEXT_PASSWORD => {
+            Some(format!("set a new password with: {}", of_user("set-password")?))
         }
         warning_code::LOOK_ALIKE => Some(format!(
-            "if it is the same person, use the account there is; this one can be deactivated in the application's \
-             user management, and be looked at with: {}",
-            command(environment, "show-user", &[("--username", name)])
+            "if it is the same person, use the account there is; this one can be deactivated with: {}",
+            of_user("deactivate")?
         )),
         _ => None,
     }
+}
+
+/// The command that runs an action with values; `None` where this run has no such action, or it takes no such value.
+#[must_use]
+pub fn task(environment: &str, next: &NextAction) -> Option<String> {
+    let parameters = &actions::known(&next.action)?.definition.parameters;
+    let flags = next.with.iter().map(|(name, value)| {
+        parameters.get(name).filter(|parameter| !parameter.is_secret())?;
+        Some((format!("--{}", name.replace('_', "-")), value.as_str()))
+    });
+    let flags: Vec<(String, &str)> = flags.collect::<Option<_>>()?;
+    let flags: Vec<(&str, &str)> = flags.iter().map(|(flag, value)| (flag.as_str(), *value)).collect();
+    Some(command(environment, &next.action, &flags))
 }
 
 #[cfg(test)]
@@ -228,5 +223,20 @@ mod tests {
             command("local", "add-role", &[("--username", "o'brien"), ("--role", "System Administrator")]),
             r"quill-admin add-role --env local --username 'o'\''brien' --role 'System Administrator'"
         );
+    }
+
+    #[test]
+    fn an_action_is_only_named_where_there_is_one() {
+        let next = |action: &str, parameter: &str| NextAction {
+            action: action.to_owned(),
+            with: [(parameter.to_owned(), "o'brien".to_owned())].into(),
+        };
+        assert_eq!(
+            task("local", &next("verify-email", "username")).as_deref(),
+            Some(r"quill-admin verify-email --env local --username 'o'\''brien'")
+        );
+        assert_eq!(task("local", &next("verify-mail", "username")), None);
+        assert_eq!(task("local", &next("verify-email", "user")), None);
+        assert_eq!(task("local", &next("set-password", "password")), None);
     }
 }

@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use quill_admin_contract::ExitCode;
 
+use crate::actions::Settled;
 use crate::error::CliError;
 use crate::process::Process;
 use crate::report::{Reporter, Style};
@@ -36,7 +37,11 @@ use crate::report::{Reporter, Style};
 pub fn main() -> std::process::ExitCode {
     #[cfg(feature = "local")]
     if std::env::args_os().nth(1).is_some_and(|first| first == session::own_program::EXECUTOR_ARGUMENT) {
-        return quill_admin_executor::main_from_env();
+        return match std::env::args_os().nth(2) {
+            None => quill_admin_executor::main_from_env(actions::COMPILED),
+            // What the embedded environment was started with.
+            Some(file) => quill_admin_executor::main_from_env(&std::fs::read(file).unwrap_or_default()),
+        };
     }
     if let Err(error) = proxy::keep_away_from_this_machine() {
         return Reporter::new(Style::default()).error(&error).into();
@@ -54,13 +59,14 @@ pub fn main() -> std::process::ExitCode {
 }
 
 fn run(process: &Process) -> u8 {
-    let tasks = task_command::catalogue();
+    let Settled { actions, mistakes } = actions::settle(process);
+    let tasks = task_command::catalogue(actions);
     if let Some(answer) = completion::answer(process, &tasks) {
         return Reporter::new(Style::default()).completed(answer);
     }
     let cli = match args::parse(&tasks, process.args.iter().cloned()) {
         Ok(cli) => cli,
-        Err(error) => return refuse(process, error),
+        Err(error) => return refuse(process, error, mistakes),
     };
     let style = Style { json: cli.global.json, quiet: cli.global.quiet, verbose: cli.global.verbose };
     let reporter = Arc::new(Reporter::new(style));
@@ -71,16 +77,20 @@ fn run(process: &Process) -> u8 {
         }
     };
     let code = runtime
-        .block_on(commands::dispatch(cli, &tasks, process, &reporter))
+        .block_on(commands::dispatch(cli, &tasks, mistakes, process, &reporter))
         .unwrap_or_else(|error| reporter.error(&error));
     // A thread may still wait at a question nobody will answer.
     runtime.shutdown_background();
     code
 }
 
-/// Help and version are answers; everything else clap says is a refusal.
-fn refuse(process: &Process, error: clap::Error) -> u8 {
+/// Help and version are answers; everything else clap says is a refusal. A command that there is not may be one of
+/// a file of actions with mistakes: then these are told.
+fn refuse(process: &Process, error: clap::Error, mistakes: Option<CliError>) -> u8 {
     let asked_for_json = process.args.iter().any(|arg| arg == "--json");
+    if let Some(mistakes) = mistakes.filter(|_| error.kind() == clap::error::ErrorKind::InvalidSubcommand) {
+        return Reporter::new(Style { json: asked_for_json, ..Style::default() }).error(&mistakes);
+    }
     if error.use_stderr() && asked_for_json {
         let text = error.render().to_string();
         let message = text.trim().trim_start_matches("error: ").to_owned();

@@ -247,7 +247,7 @@ pub struct RunJob {
     /// The job's etag, from [`Job::etag`](crate::Job::etag): a job that is another by now is not run.
     pub etag: String,
     /// Variables for this run, merged by name over the job's own.
-    pub env: Vec<(&'static str, String)>,
+    pub env: Vec<(String, String)>,
 }
 
 /// Why a run was not started, or is not known to be.

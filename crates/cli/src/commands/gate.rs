@@ -27,7 +27,7 @@ impl Context<'_> {
 
     /// The same for a task: a change there wants a reason, too.
     pub(super) fn gate_task(&self, environment: &Environment, options: &TaskOptions) -> Result<(), CliError> {
-        if !options.action.writes() {
+        if !options.writes {
             return Ok(());
         }
         self.gate(environment, options.confirm.as_deref()).map_err(|error| {

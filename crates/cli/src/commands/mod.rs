@@ -1,7 +1,7 @@
 //! One file per verb, and [`run_task`] for all that run a task.
 //!
-//! **To add a command:** its file here, its arguments in `args.rs`, a line in [`run`]. **To add a task:** a value in
-//! `task_command/catalogue.rs`.
+//! **To add a command:** its file here, its arguments in `args.rs`, a line in [`run`]. **To add a task:** an action in
+//! `application/actions.yaml`.
 
 mod actions;
 #[cfg(feature = "local")]
@@ -41,10 +41,12 @@ use crate::report::Reporter;
 use crate::session::sign_in;
 use crate::task_command::TaskCommand;
 
-/// Runs the command and returns the exit code; everything but errors has been reported.
+/// Runs the command and returns the exit code; everything but errors has been reported. `mistakes` are those of a
+/// file of actions that was chosen: they are in the way of tasks, and of nothing else.
 pub async fn dispatch(
     cli: Cli<'_>,
     tasks: &[TaskCommand],
+    mistakes: Option<CliError>,
     process: &Process,
     reporter: &Arc<Reporter>,
 ) -> Result<u8, CliError> {
@@ -61,7 +63,7 @@ pub async fn dispatch(
     let context = Context { process, global, reporter, form, questions, chosen: Arc::clone(&chosen) };
     let diagnosed = matches!(cli.call, Call::Other(Command::Doctor(_)));
     let ended = match cli.call {
-        Call::Task(call) => run_task::run(context, call).await,
+        Call::Task(call) => run_task::run(context, call, mistakes).await,
         Call::Other(command) => run(context, tasks, command).await,
     };
     ended.map_err(|error| {

@@ -3,6 +3,8 @@
 //!
 //! **To add a page:** its variant in `args.rs`, its text in [`run`], its file in `xtask/src/docs.rs`.
 
+mod actions;
+
 use std::fmt::Write as _;
 
 use quill_admin_cloud::{PERMISSIONS, Purpose};
@@ -13,6 +15,7 @@ use crate::config;
 
 pub(super) fn run(context: &Context<'_>, args: &Reference) -> u8 {
     context.reporter.script(&match args.page {
+        Page::Actions => actions::page(crate::actions::of_this_run()),
         Page::Environments => config::reference_page(),
         Page::Permissions => permissions(),
     })

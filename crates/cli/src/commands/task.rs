@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use quill_admin_contract::{ActionName, AdminAction, ExitCode, Password, Reason, Request, Username, look};
+use quill_admin_contract::{AdminAction, ExitCode, Password, Reason, Request, Username, look};
 
 use super::context::Context;
 use super::guard::close;
@@ -21,8 +21,8 @@ use crate::task_command::TaskFlags;
 
 /// What every task can be told.
 pub(super) struct TaskOptions {
-    /// What is to be done.
-    pub(super) action: ActionName,
+    /// What is to be done may write to the database.
+    pub(super) writes: bool,
     /// Why, as far as it is known.
     pub(super) reason: Option<Reason>,
     /// The environment's name, once more.
@@ -55,9 +55,9 @@ pub(super) struct Subject {
 
 impl Context<'_> {
     /// Reads what every task can be told.
-    pub(super) fn task_options(&mut self, action: ActionName, flags: TaskFlags) -> TaskOptions {
+    pub(super) fn task_options(&mut self, writes: bool, flags: TaskFlags) -> TaskOptions {
         TaskOptions {
-            action,
+            writes,
             reason: self.form.optional("--reason", flags.reason.as_deref()),
             confirm: flags.confirm,
             dry_run: flags.dry_run,
@@ -145,8 +145,8 @@ impl Context<'_> {
         let mut prepared = run::prepare(session, request, options.dry_run).await?;
         // What nobody but this program can change needs no image that `build` has deployed.
         let any_image = options.allow_unpinned || !environment.builds_to_registry();
-        let image = fit::judge(&prepared.job.settings, &environment.name, options.action, any_image)?;
-        if options.action.writes()
+        let image = fit::judge(&prepared.job.settings, &environment.name, options.writes, any_image)?;
+        if options.writes
             && let Some(remark) = username.and_then(|name| look::unusual(name.as_str()))
         {
             session.emit(Event::Trouble(remark));
@@ -161,7 +161,7 @@ impl Context<'_> {
             return Ok(reporter.planned(plan));
         }
         reporter.task_plan(&plan, self.form.asked());
-        if options.action.writes() {
+        if options.writes {
             if environment.protected && prepared.request.reason.is_none() {
                 prepared.request.reason = Some(self.form.text(Field::Open, "Reason", str::parse)?);
             }

@@ -7,8 +7,8 @@ use quill_admin_contract::{Asked, RunContext, Variables};
 /// What an execution was asked for, as its variables say.
 pub(super) fn asked(execution: &Execution) -> Asked {
     let variables = execution.request.iter().map(|(name, value)| (name.into(), value.into()));
-    let mut asked = Asked::from(&RunContext::from_env(&Variables::new(variables)));
-    // Also an action or a user that this version takes for invalid.
+    let mut asked = Asked::from(&RunContext::from_env(&Variables::new(variables), |_| true));
+    // Also a user that this version takes for invalid.
     let given = |variable: &Variable| execution.request.get(variable.name).cloned();
     asked.request_id = asked.request_id.or_else(|| given(&variable::ADMIN_REQUEST_ID));
     asked.action = asked.action.or_else(|| given(&variable::ADMIN_ACTION));

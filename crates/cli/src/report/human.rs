@@ -7,12 +7,13 @@ use std::time::Duration;
 use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity, SignIn};
 use quill_admin_contract::image::annotation;
 use quill_admin_contract::{
-    AdminAction, DatabaseReport, ExitCode, Expected, Outcome, Password, SubjectState, Warning,
+    DatabaseReport, ExitCode, Expected, NextAction, Outcome, Password, SubjectState, Unavailable, Warning,
 };
 
 use super::paint::{self, Paint, clean, style};
 use super::results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
 use super::subject;
+use super::task_plan;
 use quill_admin_image::{Builder, LATEST, LocalImage, PLATFORM, digest};
 
 use crate::actions;
@@ -175,8 +176,11 @@ pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> String {
 pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {
     let TaskPlan { environment, account, image, request } = plan;
     let mut text = String::new();
-    let heading = clean(&format!("{} in {}", describe(&request.action), environment.name));
+    let heading = clean(&format!("{} in {}", task_plan::heading(&request.action), environment.name));
     let _ = writeln!(text, "{}", style(heading).bold());
+    for (name, value) in task_plan::values(&request.action) {
+        field(&mut text, &name, &value);
+    }
     let place = format!("{}, {}", environment.job.project, environment.job.region);
     field(&mut text, "project", &place);
     if let Some(account) = account {
@@ -206,22 +210,6 @@ pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {
 fn settings(text: &mut String, environment: &Environment) {
     if let Some(file) = environment.source.elsewhere() {
         field(text, "settings", &file.display().to_string());
-    }
-}
-
-/// What an action does to whom, in a few words.
-fn describe(action: &AdminAction) -> String {
-    match action {
-        AdminAction::CreateSuperadmin { username, email, .. } => {
-            format!("create superadmin {username} ({email})")
-        }
-        AdminAction::UpdatePermissions { username, permission } => {
-            format!("set the level of {username} to {permission}")
-        }
-        AdminAction::AddRole { username, role } => format!("give {username} the role {role}"),
-        AdminAction::RemoveRole { username, role } => format!("take the role {role} from {username}"),
-        AdminAction::ShowUser { username } => format!("show {username}"),
-        AdminAction::Check => "check the database".to_owned(),
     }
 }
 
@@ -262,8 +250,11 @@ pub(super) fn task(report: &TaskReport<'_>, log: &[LogEntry], elapsed: Duration,
             let _ = writeln!(text.result, "{} done in {environment} ({took})", paint::style("✔").green());
             warning_line(&mut text.warnings, UNTOLD);
             if let Some(username) = report.username {
-                let command = hints::command(environment, "show-user", &[("--username", username.as_str())]);
-                hint_line(&mut text.warnings, &command);
+                let with = [("username".to_owned(), username.to_string())].into();
+                let next = NextAction { action: "show-user".to_owned(), with };
+                if let Some(command) = hints::task(environment, &next) {
+                    hint_line(&mut text.warnings, &command);
+                }
             }
         }
         conclusion if report.is_cancelled_as_asked() => {
@@ -362,24 +353,24 @@ fn told(
     let mut headline = |what: &str| {
         let _ = writeln!(text.result, "{} {what} ({took})", paint::style("✔").green().bold());
     };
+    let about = outcome.subject().map(SubjectState::name).or(action).unwrap_or("it");
+    let about = clean(about);
     match outcome {
         Outcome::Failed { failure } => {
             problem(&mut text.problems, &failure.message);
             return;
         }
-        Outcome::Created { subject, .. } => {
-            headline(&format!("created {} in {environment}", clean(subject.name())));
+        Outcome::Created { .. } => headline(&format!("created {about} in {environment}")),
+        Outcome::Updated { .. } => headline(&format!("updated {about} in {environment}")),
+        Outcome::Unchanged { .. } => {
+            headline(&format!("nothing to change for {about} in {environment}: it was so already"));
         }
-        Outcome::Updated { subject, .. } => {
-            headline(&format!("updated {} in {environment}", clean(subject.name())));
+        Outcome::Found { .. } => headline(&format!("{about} in {environment}")),
+        // The rows themselves were lines of the log.
+        Outcome::Listed { rows, more: false, .. } => headline(&format!("{rows} rows in {environment}")),
+        Outcome::Listed { rows, more: true, .. } => {
+            headline(&format!("the first {rows} rows in {environment}: there are more"));
         }
-        Outcome::Unchanged { subject, .. } => {
-            headline(&format!(
-                "nothing to change for {} in {environment}: it was so already",
-                clean(subject.name())
-            ));
-        }
-        Outcome::Found { subject, .. } => headline(&format!("{} in {environment}", clean(subject.name()))),
         Outcome::Checked { .. } => headline(&format!("tasks can run in {environment}")),
         Outcome::Other(other) => {
             headline(&format!("done in {environment}: \"{}\"", clean(&other.result)));
@@ -398,7 +389,7 @@ fn told(
         }
     }
     for warning in outcome.warnings() {
-        self::warning(&mut text.warnings, warning, action, outcome, environment);
+        self::warning(&mut text.warnings, warning, outcome, environment);
     }
 }
 
@@ -435,9 +426,12 @@ fn database_report(text: &mut String, database: &DatabaseReport) {
     };
     field(text, "schema", &columns);
     field(text, "may write", if database.writable { "yes" } else { "NO" });
-    for Expected { code, found, missing } in &database.expected {
+    for Expected { code, count, missing, .. } in &database.expected {
         let what = code.strip_suffix("_missing").unwrap_or(code).replace('_', " ");
-        field(text, &what, &format!("{} of {} known", found.len(), found.len() + missing.len()));
+        field(text, &what, &format!("{} of {count} known", count.saturating_sub(missing.len())));
+    }
+    for Unavailable { action, needs } in &database.unavailable {
+        field(text, "not here", &format!("{action}: it needs {needs}"));
     }
 }
 
@@ -445,10 +439,9 @@ fn warning_line(text: &mut String, message: &str) {
     let _ = writeln!(text, "{} {}", style("warning:").yellow().bold(), clean(message));
 }
 
-fn warning(text: &mut String, warning: &Warning, action: Option<&str>, outcome: &Outcome, environment: &str) {
+fn warning(text: &mut String, warning: &Warning, outcome: &Outcome, environment: &str) {
     warning_line(text, &warning.message);
-    let hint = action.and_then(|action| hints::after_warning(warning, action, outcome, environment));
-    if let Some(hint) = hint {
+    if let Some(hint) = hints::after_warning(warning, outcome, environment) {
         hint_line(text, &hint);
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use quill_admin_contract::invisible::invisible;
-use quill_admin_contract::{ExitCode, Password, variable};
+use quill_admin_contract::{Argument, ExitCode, Password, variable};
 use serde_json::{Value, json};
 
 use super::paint::MARK;
@@ -109,13 +109,19 @@ pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> Value {
 
 pub(super) fn task_plan(plan: &TaskPlan<'_>) -> Value {
     let TaskPlan { environment, account, image, request } = plan;
+    let secret = |(_, argument): &(&str, &Argument)| matches!(argument, Argument::Password(_));
+    let hashes: Vec<String> = request
+        .action
+        .arguments()
+        .iter()
+        .filter(secret)
+        .map(|(name, _)| format!("{}_HASH", quill_admin_actions::variable(name)))
+        .collect();
     let variables: serde_json::Map<String, Value> = request
         .to_env()
         .into_iter()
-        .filter(|(name, _)| {
-            *name != variable::ADMIN_PASSWORD_HASH.name && *name != variable::ADMIN_PROOF_KEY.name
-        })
-        .map(|(name, value)| (name.to_owned(), Value::String(value)))
+        .filter(|(name, _)| *name != variable::ADMIN_PROOF_KEY.name && !hashes.contains(name))
+        .map(|(name, value)| (name, Value::String(value)))
         .collect();
     json!({
         "exit_code": 0,

@@ -13,6 +13,7 @@ mod paint;
 mod results;
 mod stream;
 mod subject;
+mod task_plan;
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _};

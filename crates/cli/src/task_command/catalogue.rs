@@ -1,213 +1,91 @@
-//! The task commands of today, written down as data.
-//!
-//! **To add one** for an action that the contract knows: a value here. Its help, questions, completions and
-//! manual page follow from it.
+//! The task commands, made of the actions that the application's file declares.
 
-use quill_admin_contract::{KNOWN_ROLES, PermissionLevel};
+use quill_admin_actions::{Action, Actions};
+use quill_admin_contract::CHECK;
 
-use super::{Kind, OneValue, Parameter, Rule, TaskCommand, TextFlag};
+use super::{TaskCommand, TaskParameter, help};
 
-/// The task commands, in the order in which help lists them.
+/// The task commands, in the order in which help lists them: that of the actions, and `check` behind them. A job of
+/// the application's is not among them: this version lists such an action, and runs none.
 #[must_use]
-pub fn catalogue() -> Vec<TaskCommand> {
-    vec![create_superadmin(), update_permissions(), add_role(), remove_role(), show_user(), check()]
+pub fn catalogue(actions: &Actions) -> Vec<TaskCommand> {
+    actions.iter().filter(|action| !action.is_job()).map(of_action).chain([check()]).collect()
 }
 
-fn create_superadmin() -> TaskCommand {
-    let email = Parameter {
-        name: "email".to_owned(),
-        ask: "Email".to_owned(),
-        kind: Kind::Text(TextFlag {
-            short: None,
-            value_name: "ADDRESS".to_owned(),
-            help: "Email address".to_owned(),
-            what: "email".to_owned(),
-            rule: Rule::Email { max: 255 },
-        }),
-    };
-    let password =
-        Parameter { name: "password".to_owned(), ask: "Password".to_owned(), kind: Kind::Password };
+fn of_action(action: &Action) -> TaskCommand {
+    let parameters: Vec<TaskParameter> = action
+        .words
+        .parameters
+        .iter()
+        .filter_map(|words| {
+            let rule = action.definition.parameters.get(&words.parameter)?.clone();
+            Some(TaskParameter { rule, words: words.clone() })
+        })
+        .collect();
+    let about = action.words.short_about.as_ref().unwrap_or(&action.words.about);
     TaskCommand {
-        name: "create-superadmin".to_owned(),
-        aliases: vec!["cs".to_owned()],
-        about: "Create a superadmin, or make an existing user one".to_owned(),
-        after_help: "\
-Asks for what no flag gives. The password is hidden, asked twice, and hashed on
-this machine: it is never sent anywhere.
-
-Examples:
-  quill-admin create-superadmin --env staging
-  quill-admin cs -e local -u steve.jones --email steve@example.org \\
-      --generate-password
-  pass show quill | quill-admin cs -e local -u steve.jones \\
-      --email steve@example.org --password-stdin"
-            .to_owned(),
-        parameters: vec![username("Login name, 1 to 150 characters"), email, password],
-        subject: Some(USERNAME.to_owned()),
+        name: action.name.clone(),
+        aliases: action.words.alias.iter().cloned().collect(),
+        about: help::capitalised(about),
+        after_help: help::below_options(&action.name, action.words.alias.as_deref(), &parameters),
+        parameters,
+        writes: action.writes(),
     }
 }
 
-fn update_permissions() -> TaskCommand {
-    let permission = Parameter {
-        name: "permission".to_owned(),
-        ask: "Permission level".to_owned(),
-        kind: Kind::Text(TextFlag {
-            short: Some('p'),
-            value_name: "LEVEL".to_owned(),
-            help: "patient, staff, admin or superadmin".to_owned(),
-            what: "permission level".to_owned(),
-            rule: Rule::OneOf(
-                PermissionLevel::ALL
-                    .map(|level| OneValue { name: level.to_string(), note: level.access().to_owned() })
-                    .to_vec(),
-            ),
-        }),
-    };
-    TaskCommand {
-        name: "update-permissions".to_owned(),
-        aliases: vec!["up".to_owned()],
-        about: "Set a user's system permission level".to_owned(),
-        after_help: "\
-Levels, lowest first:
-  patient     own records only
-  staff       clinical application access
-  admin       user management, patient admin, audit logs
-  superadmin  system configuration, database access, full access
-
-Example:
-  quill-admin update-permissions --env staging -u steve.jones -p admin"
-            .to_owned(),
-        parameters: vec![username(LOGIN_NAME), permission],
-        subject: Some(USERNAME.to_owned()),
-    }
-}
-
-fn add_role() -> TaskCommand {
-    TaskCommand {
-        name: "add-role".to_owned(),
-        aliases: vec!["ar".to_owned()],
-        about: "Give a user a role".to_owned(),
-        after_help: "\
-The application's roles: System Administrator, Clinical Administrator,
-Clinician, Clinical Support Staff, Patient, Patient Advocate. The database
-decides which exist.
-
-Example:
-  quill-admin add-role --env staging -u steve.jones -r \"Clinical Administrator\""
-            .to_owned(),
-        parameters: vec![username(LOGIN_NAME), role()],
-        subject: Some(USERNAME.to_owned()),
-    }
-}
-
-fn remove_role() -> TaskCommand {
-    TaskCommand {
-        name: "remove-role".to_owned(),
-        aliases: Vec::new(),
-        about: "Take a role from a user".to_owned(),
-        after_help: "\
-Example:
-  quill-admin remove-role -e staging -u steve.jones -r Clinician"
-            .to_owned(),
-        parameters: vec![username(LOGIN_NAME), role()],
-        subject: Some(USERNAME.to_owned()),
-    }
-}
-
-fn show_user() -> TaskCommand {
-    TaskCommand {
-        name: "show-user".to_owned(),
-        aliases: Vec::new(),
-        about: "Show a user: levels, roles, whether they can log in".to_owned(),
-        after_help: "\
-Example:
-  quill-admin show-user --env staging --username steve.jones"
-            .to_owned(),
-        parameters: vec![username(LOGIN_NAME)],
-        subject: Some(USERNAME.to_owned()),
-    }
-}
-
+/// The one action that no file declares.
 fn check() -> TaskCommand {
     TaskCommand {
-        name: "check".to_owned(),
+        name: CHECK.to_owned(),
         aliases: Vec::new(),
-        about: "Look whether tasks can run: database, schema, roles, TLS".to_owned(),
-        after_help: "\
-Changes nothing.
-
-Example:
-  quill-admin check --env staging"
-            .to_owned(),
+        about: "Look whether tasks can run: database, schema, rights, TLS".to_owned(),
+        after_help: format!("Changes nothing.\n\n{}", help::below_options(CHECK, None, &[])),
         parameters: Vec::new(),
-        subject: None,
-    }
-}
-
-const USERNAME: &str = "username";
-
-const LOGIN_NAME: &str = "Login name";
-
-fn username(help: &str) -> Parameter {
-    Parameter {
-        name: USERNAME.to_owned(),
-        ask: "Username".to_owned(),
-        kind: Kind::Text(TextFlag {
-            short: Some('u'),
-            value_name: "NAME".to_owned(),
-            help: help.to_owned(),
-            what: "username".to_owned(),
-            rule: Rule::Text { max: 150, suggested: Vec::new() },
-        }),
-    }
-}
-
-fn role() -> Parameter {
-    Parameter {
-        name: "role".to_owned(),
-        ask: "Role".to_owned(),
-        kind: Kind::Text(TextFlag {
-            short: Some('r'),
-            value_name: "ROLE".to_owned(),
-            help: "Exact name of the role".to_owned(),
-            what: "role".to_owned(),
-            rule: Rule::Text { max: 64, suggested: KNOWN_ROLES.map(str::to_owned).to_vec() },
-        }),
+        writes: false,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use quill_admin_contract::ActionName;
-
     use super::*;
+    use crate::actions;
 
     #[test]
     fn every_action_has_one_command_with_its_variables() {
-        let commands = catalogue();
-        let named = |name: &&str| commands.iter().filter(|command| command.name == *name).count();
-        for action in ActionName::ALL {
-            assert_eq!(named(&action.as_str()), 1, "{action}");
-            let command = commands.iter().find(|command| command.name == action.as_str()).expect("found");
-            let variables: Vec<String> = command.parameters.iter().map(Parameter::variable).collect();
-            let expected: Vec<&str> = action.variables().iter().map(|variable| variable.name).collect();
-            assert_eq!(variables, expected, "{action}");
+        let commands = catalogue(actions::of_this_run());
+        for action in actions::of_this_run().iter() {
+            let named: Vec<&TaskCommand> =
+                commands.iter().filter(|command| command.name == action.name).collect();
+            let [command] = named.as_slice() else { panic!("{} has {} commands", action.name, named.len()) };
+            assert_eq!(command.writes, action.writes());
+            assert_eq!(command.parameters.len(), action.definition.parameters.len());
         }
-        assert_eq!(commands.len(), ActionName::ALL.len());
+        assert_eq!(commands.len(), actions::of_this_run().iter().count() + 1);
+        assert!(commands.last().is_some_and(|command| command.name == CHECK && !command.writes));
     }
 
     #[test]
-    fn a_subject_is_a_parameter_that_is_a_text() {
-        for command in catalogue() {
-            let texts: BTreeSet<&str> = command
-                .parameters
-                .iter()
-                .filter(|parameter| matches!(parameter.kind, Kind::Text(_)))
-                .map(|parameter| parameter.name.as_str())
-                .collect();
-            assert!(command.subject.iter().all(|name| texts.contains(name.as_str())), "{}", command.name);
+    fn the_six_commands_are_called_as_ever() {
+        let commands = catalogue(actions::of_this_run());
+        let flags = |name: &str| {
+            let command = commands.iter().find(|command| command.name == name).expect("a command");
+            let flags = command.command();
+            let flags = flags.get_arguments().take_while(|arg| arg.get_id() != "reason").map(|arg| {
+                let short = arg.get_short().map_or_else(String::new, |letter| format!("-{letter} "));
+                format!("{short}--{}", arg.get_long().unwrap_or_default())
+            });
+            (command.aliases.join(" "), flags.collect::<Vec<_>>().join(", "))
+        };
+        let user = "-u --username";
+        for (name, alias, expected) in [
+            ("create-superadmin", "cs", "-u --username, --email, --password-stdin, --generate-password"),
+            ("update-permissions", "up", "-u --username, -p --permission"),
+            ("add-role", "ar", "-u --username, -r --role"),
+            ("remove-role", "", "-u --username, -r --role"),
+            ("show-user", "", user),
+            ("check", "", ""),
+        ] {
+            assert_eq!(flags(name), (alias.to_owned(), expected.to_owned()), "{name}");
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches as _};
 
-use super::{Kind, Parameter, TaskCommand, TextFlag};
+use quill_admin_actions::Kind;
+
+use super::{TaskCommand, TaskParameter, help};
 
 /// The flags that every task takes.
 #[derive(Debug, Args)]
@@ -41,16 +43,14 @@ pub enum Given<'a> {
     /// A text, or nothing.
     Text {
         /// The parameter.
-        parameter: &'a Parameter,
-        /// Its flag.
-        flag: &'a TextFlag,
-        /// The text as it was typed.
+        parameter: &'a TaskParameter,
+        /// The text as it was typed; of several, one on each line.
         text: Option<String>,
     },
     /// Where a password is to be taken from.
     Password {
         /// The parameter.
-        parameter: &'a Parameter,
+        parameter: &'a TaskParameter,
         /// Where from.
         source: PasswordSource,
     },
@@ -65,6 +65,8 @@ pub enum PasswordSource {
     Stdin,
     /// It is made here, and shown once.
     Generated,
+    /// There is to be none that anybody knows.
+    None,
 }
 
 impl PasswordSource {
@@ -108,40 +110,42 @@ impl TaskCall<'_> {
 }
 
 /// The flags of a parameter.
-fn args(parameter: &Parameter) -> Vec<Arg> {
-    match &parameter.kind {
-        Kind::Text(flag) => {
-            let arg = Arg::new(parameter.name.clone())
-                .long(parameter.name.clone())
-                .short(flag.short)
-                .value_name(flag.value_name.clone())
-                .help(flag.help.clone());
-            vec![arg]
-        }
-        Kind::Password => {
-            let flag =
-                |name: &'static str, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
-            vec![
-                flag(PasswordSource::STDIN, "Read the password from stdin: one line")
-                    .conflicts_with(PasswordSource::GENERATE),
-                flag(PasswordSource::GENERATE, "Make a strong password and show it once"),
-            ]
-        }
+fn args(parameter: &TaskParameter) -> Vec<Arg> {
+    if parameter.rule.is_secret() {
+        let flag = |name: &'static str, help| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+        return vec![
+            flag(PasswordSource::STDIN, "Read the password from stdin: one line")
+                .conflicts_with(PasswordSource::GENERATE),
+            flag(PasswordSource::GENERATE, "Make a strong password and show it once"),
+        ];
     }
+    let arg = Arg::new(parameter.name().to_owned())
+        .long(parameter.flag())
+        .short(parameter.words.short)
+        .value_name(parameter.value_name())
+        .help(help::of_flag(parameter));
+    vec![match parameter.rule.kind {
+        // The flag alone says yes.
+        Kind::Boolean => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        _ if parameter.rule.many => arg.action(ArgAction::Append),
+        _ => arg,
+    }]
 }
 
-fn read<'a>(parameter: &'a Parameter, matches: &mut ArgMatches) -> Given<'a> {
-    match &parameter.kind {
-        Kind::Text(flag) => Given::Text { parameter, flag, text: matches.remove_one(&parameter.name) },
-        Kind::Password => {
-            let source = if matches.get_flag(PasswordSource::STDIN) {
-                PasswordSource::Stdin
-            } else if matches.get_flag(PasswordSource::GENERATE) {
-                PasswordSource::Generated
-            } else {
-                PasswordSource::Asked
-            };
-            Given::Password { parameter, source }
-        }
+fn read<'a>(parameter: &'a TaskParameter, matches: &mut ArgMatches) -> Given<'a> {
+    if !parameter.rule.is_secret() {
+        let given = matches.remove_many::<String>(parameter.name());
+        let text = given.map(|texts| texts.collect::<Vec<_>>().join("\n"));
+        return Given::Text { parameter, text };
     }
+    let source = if matches.get_flag(PasswordSource::STDIN) {
+        PasswordSource::Stdin
+    } else if matches.get_flag(PasswordSource::GENERATE) {
+        PasswordSource::Generated
+    } else if parameter.rule.is_required() {
+        PasswordSource::Asked
+    } else {
+        PasswordSource::None
+    };
+    Given::Password { parameter, source }
 }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use quill_admin_cloud::SignIn;
-use quill_admin_contract::{
-    AdminAction, DatabaseReport, ExitCode, KNOWN_ROLES, Outcome, Request, SYSTEM_ADMINISTRATOR,
-};
+use quill_admin_contract::{AdminAction, DatabaseReport, ExitCode, Expected, Outcome, Request, Warning};
 
 use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
@@ -29,7 +27,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let environment = &facts.environment;
     let job = facts.existing_job().await?.clone();
     let actor = sign_in::actor(session.sign_in().and_then(SignIn::account), &facts.machine.process);
-    let mut request = Request::new(AdminAction::Check, actor, None);
+    let mut request = Request::new(AdminAction::check(), actor, None);
     request.contract = fit::contract(&job.settings);
     let tail = Some(session.google().tail_log(&environment.job).await);
     let prepared = Prepared { job, request, tail };
@@ -45,7 +43,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let wrong = |what: String, why: &str| Ok(Finding::problem(what, why).advice(after.clone()).into());
     match run.conclusion {
         Conclusion::Told(told) => match told.claim.line.outcome {
-            Outcome::Checked { database, .. } => Ok(judge(&database)),
+            Outcome::Checked { database, warnings } => Ok(judge(&database, &warnings)),
             Outcome::Failed { failure } => {
                 let why = ExitCode::from_u8(told.claim.line.exit_code)
                     .map_or("no task can be run", ExitCode::meaning);
@@ -88,10 +86,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     }
 }
 
-/// The code of the warning that the database lacks roles of the application.
-const ROLES_MISSING: &str = "roles_missing";
-
-fn judge(database: &DatabaseReport) -> Seen {
+fn judge(database: &DatabaseReport, warnings: &[Warning]) -> Seen {
     let mut findings = Vec::new();
     if !database.writable {
         findings.push(Finding::problem(
@@ -99,35 +94,37 @@ fn judge(database: &DatabaseReport) -> Seen {
             "tasks that change something are refused by the database",
         ));
     }
-    let roles = database.expected.iter().find(|expected| expected.code == ROLES_MISSING);
-    let missing = roles.map(|roles| roles.missing.as_slice()).unwrap_or_default();
-    if !missing.is_empty() {
-        let why = if missing.iter().any(|role| role == SYSTEM_ADMINISTRATOR) {
-            "a superadmin is created without this role: the application has not been deployed and seeded yet"
-        } else {
-            "they cannot be given to anybody: the application has not been deployed and seeded yet"
-        };
-        let what = format!(
-            "{} of the application's {} roles are not in the database",
-            missing.len(),
-            KNOWN_ROLES.len()
-        );
-        findings.push(
-            Finding::problem(what, why)
-                .evidence(missing.iter().map(|role| format!("missing: {role}")))
-                .advice(
-                    "deploy the application, which seeds them; then give the role with: quill-admin add-role",
-                ),
-        );
+    findings.extend(database.expected.iter().filter_map(|expected| lacking(expected, warnings)));
+    let tls = database.tls.as_deref().unwrap_or("no TLS").to_owned();
+    let found = database.expected.iter().map(|expected| {
+        let Expected { count, missing, .. } = expected;
+        format!("{} of {count} {}", count.saturating_sub(missing.len()), called(expected))
+    });
+    let version = format!("PostgreSQL {}", database.server_version);
+    Seen::found([version, tls].into_iter().chain(found).collect::<Vec<_>>().join(", "), findings)
+}
+
+/// Rows that the file of actions expects and the database does not have. The warning of the task says what to do.
+fn lacking(expected: &Expected, warnings: &[Warning]) -> Option<Finding> {
+    let Expected { code, count, missing, .. } = expected;
+    if missing.is_empty() {
+        return None;
     }
-    let tls = database.tls.as_deref().unwrap_or("no TLS");
-    Seen::found(
-        format!(
-            "PostgreSQL {}, {tls}, {} of {} roles",
-            database.server_version,
-            KNOWN_ROLES.len() - missing.len(),
-            KNOWN_ROLES.len()
-        ),
-        findings,
-    )
+    let what = format!(
+        "{} of the application's {count} {} are not in the database",
+        missing.len(),
+        called(expected)
+    );
+    let finding = Finding::problem(what, "tasks that need them are refused, or leave them out")
+        .evidence(missing.iter().map(|one| format!("missing: {one}")));
+    let told = warnings.iter().find(|warning| warning.code == *code);
+    Some(match told {
+        Some(warning) => finding.advice(warning.message.clone()),
+        None => finding,
+    })
+}
+
+/// What the rows are called: the code of the warning about them is this and `_missing`.
+fn called(expected: &Expected) -> String {
+    expected.code.strip_suffix("_missing").unwrap_or(&expected.code).replace('_', " ")
 }

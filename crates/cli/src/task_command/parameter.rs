@@ -1,0 +1,84 @@
+//! A parameter of a task: its flag, its question, and what its value may be.
+
+use quill_admin_actions::{Kind, Parameter, ParameterWords, variable};
+use quill_admin_contract::{Argument, InvalidValue};
+
+/// A value that a task takes: of a flag, or asked for.
+#[derive(Debug, Clone)]
+pub struct TaskParameter {
+    /// What it may be.
+    pub rule: Parameter,
+    /// What is said about it.
+    pub words: ParameterWords,
+}
+
+/// A value that can be named before one is typed.
+#[derive(Debug, Clone)]
+pub struct OneValue {
+    /// The value.
+    pub name: String,
+    /// What it means, in a few words; may be empty.
+    pub note: String,
+}
+
+impl TaskParameter {
+    /// Its name in the file of actions.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.words.parameter
+    }
+
+    /// The name of its flag, without the hyphens before it.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.name().replace('_', "-")
+    }
+
+    /// What help shows in place of the value.
+    #[must_use]
+    pub fn value_name(&self) -> String {
+        match self.rule.kind {
+            Kind::Boolean => "true|false".to_owned(),
+            _ => self.name().to_uppercase(),
+        }
+    }
+
+    /// The variable that carries its value to the container; of a password, its hash.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        let name = variable(self.name());
+        if self.rule.is_secret() { format!("{name}_HASH") } else { name }
+    }
+
+    /// Checks a value, and strips what does not belong to it.
+    ///
+    /// # Errors
+    ///
+    /// If the rule does not allow the value; the message calls it by its name and says what is allowed.
+    pub fn parse(&self, text: &str) -> Result<Argument, InvalidValue> {
+        Argument::read(&self.rule, &self.words, text)
+    }
+
+    /// Values that can be named before one is typed: all of a closed list, in the order in which it is shown, or
+    /// those that are suggested.
+    #[must_use]
+    pub fn candidates(&self) -> Vec<OneValue> {
+        let of = |name: &str, note: Option<&String>| OneValue {
+            name: name.to_owned(),
+            note: note.cloned().unwrap_or_default(),
+        };
+        match self.rule.kind {
+            Kind::OneOf { .. } => {
+                self.words.values.iter().map(|words| of(&words.value, words.note.as_ref())).collect()
+            }
+            Kind::Boolean => ["true", "false"].map(|name| of(name, None)).to_vec(),
+            _ => self.words.suggest.iter().map(|name| of(name, None)).collect(),
+        }
+    }
+
+    /// Whether no other values are allowed than its candidates.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.rule.kind, Kind::OneOf { .. } | Kind::Boolean)
+    }
+}
