@@ -8,6 +8,7 @@ use quill_admin_actions::Slot;
 use quill_admin_yaml::Place;
 
 use crate::statement::{Draft, Origin};
+use crate::tables::TablePlaces;
 
 /// The places of all statements, tables and columns.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -16,9 +17,6 @@ pub struct Places {
     expectations: Vec<Vec<Arc<Origin>>>,
     tables: TablePlaces,
 }
-
-/// Where tables, and columns in `needs` and `knows`, are named: by the table, and the column if it is one.
-pub(crate) type TablePlaces = BTreeMap<(String, Option<String>), Place>;
 
 impl Places {
     pub(crate) fn of_tables(tables: TablePlaces) -> Self {

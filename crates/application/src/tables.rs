@@ -6,8 +6,10 @@ use quill_admin_actions::{Condition, Right, Table};
 use quill_admin_yaml::{Node, Place};
 
 use crate::names::{IDENTIFIER_RULE, is_identifier};
-use crate::places::TablePlaces;
 use crate::reader::{At, Fields, Reader};
+
+/// Where tables, and columns in `needs` and `knows`, are named: by the table, and the column if it is one.
+pub(crate) type TablePlaces = BTreeMap<(String, Option<String>), Place>;
 
 /// The tables that actions may use.
 #[derive(Debug, Default)]

@@ -13,11 +13,12 @@ use crate::config::{Application, Config};
 use crate::error::CliError;
 use crate::process::Process;
 
-/// Those that this program was built with: `application/` of its own sources, compiled.
-static BUILT_IN: LazyLock<Actions> = LazyLock::new(|| {
-    let compiled = include_bytes!(concat!(env!("OUT_DIR"), "/actions.json"));
-    Actions::read(compiled).expect("the build script wrote it")
-});
+/// Those that this program was built with, as they are compiled: `application/` of its own sources.
+pub const COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/actions.json"));
+
+/// The same, read.
+static BUILT_IN: LazyLock<Actions> =
+    LazyLock::new(|| Actions::read(COMPILED).expect("the build script wrote it"));
 
 /// Those of the folder that was chosen.
 static CHOSEN: OnceLock<Actions> = OnceLock::new();
@@ -74,6 +75,12 @@ fn given<'a>(words: &'a [OsString], option: &str) -> Option<&'a OsStr> {
 #[must_use]
 pub fn of_this_run() -> &'static Actions {
     CHOSEN.get().unwrap_or(&BUILT_IN)
+}
+
+/// Those of the folder that was chosen, compiled; `None` where they are those that are built in.
+#[must_use]
+pub fn chosen_compiled() -> Option<String> {
+    CHOSEN.get().map(Actions::to_json)
 }
 
 /// The action of this name, where this run has it.

@@ -37,7 +37,11 @@ use crate::report::{Reporter, Style};
 pub fn main() -> std::process::ExitCode {
     #[cfg(feature = "local")]
     if std::env::args_os().nth(1).is_some_and(|first| first == session::own_program::EXECUTOR_ARGUMENT) {
-        return quill_admin_executor::main_from_env();
+        return match std::env::args_os().nth(2) {
+            None => quill_admin_executor::main_from_env(actions::COMPILED),
+            // What the embedded environment was started with.
+            Some(file) => quill_admin_executor::main_from_env(&std::fs::read(file).unwrap_or_default()),
+        };
     }
     if let Err(error) = proxy::keep_away_from_this_machine() {
         return Reporter::new(Style::default()).error(&error).into();

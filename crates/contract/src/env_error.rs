@@ -87,14 +87,12 @@ impl EnvError {
         let unlike = |problem: &EnvProblem| {
             matches!(
                 problem,
-                EnvProblem::TooNew { .. } | EnvProblem::NotUnderstood { .. } | EnvProblem::AnotherAction { .. }
+                EnvProblem::TooNew { .. }
+                    | EnvProblem::NotUnderstood { .. }
+                    | EnvProblem::AnotherAction { .. }
             )
         };
-        if self.problems.iter().any(unlike) {
-            ExitCode::ImageTooOld
-        } else {
-            ExitCode::Usage
-        }
+        if self.problems.iter().any(unlike) { ExitCode::ImageTooOld } else { ExitCode::Usage }
     }
 }
 

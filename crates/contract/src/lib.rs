@@ -39,7 +39,8 @@ pub use env_error::{EnvError, EnvProblem};
 pub use exit_code::{ExitCode, Side};
 pub use names::{Actor, Email, PermissionLevel, Reason, RequestId, RoleName, Username};
 pub use outcome::{
-    DatabaseReport, Expected, Failure, NextAction, OtherOutcome, Outcome, ResultLine, Warning, warning_code,
+    DatabaseReport, Expected, Failure, NextAction, OtherOutcome, Outcome, ResultLine, Unavailable, Warning,
+    warning_code,
 };
 pub use proof::ProofKey;
 pub use secret::{Password, PasswordHash, Secret};

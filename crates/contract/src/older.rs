@@ -14,6 +14,8 @@ const ROLES: &str = "roles";
 const PASSWORD: &str = "password";
 /// The code of the warning that roles of the application are missing.
 const ROLES_MISSING: &str = "roles_missing";
+/// How many roles the application of those versions has.
+const KNOWN_ROLES: usize = 6;
 const EMAIL_VERIFIED: &str = "users.email_verified";
 
 fn is_older(line: &Value) -> bool {
@@ -127,6 +129,7 @@ fn raise_database(database: &mut Map<String, Value>) -> Option<()> {
     let columns = if verified { vec![EMAIL_VERIFIED] } else { Vec::new() };
     let roles = json!([{
         "code": ROLES_MISSING,
+        "count": KNOWN_ROLES,
         "found": database.get(ROLES)?,
         "missing": database.get("missing_roles")?,
     }]);
@@ -135,6 +138,7 @@ fn raise_database(database: &mut Map<String, Value>) -> Option<()> {
     }
     database.insert("columns".to_owned(), json!(columns));
     database.insert("expected".to_owned(), roles);
+    database.insert("unavailable".to_owned(), json!([]));
     Some(())
 }
 
@@ -145,6 +149,7 @@ fn lower_database(database: &mut Map<String, Value>) -> Option<()> {
     let roles = expected.as_array().and_then(|all| all.iter().find(|it| it["code"] == ROLES_MISSING));
     let of = |key: &str| roles.and_then(|roles| roles.get(key)).cloned().unwrap_or_else(|| json!([]));
     let (found, missing) = (of("found"), of("missing"));
+    database.remove("unavailable");
     database.insert("email_verified_column".to_owned(), json!(verified));
     database.insert(ROLES.to_owned(), found);
     database.insert("missing_roles".to_owned(), missing);
@@ -192,7 +197,8 @@ mod tests {
                 json!({ "result": "checked", "database": {
                     "server_version": "15.14", "database": "quill_auth", "user": "quill", "writable": true,
                     "columns": ["users.email_verified"],
-                    "expected": [{ "code": "roles_missing", "found": ["Patient"], "missing": ["Clinician"] }]
+                    "expected": [{ "code": "roles_missing", "count": 6, "found": ["Patient"], "missing": ["Clinician"] }],
+                    "unavailable": []
                 }, "warnings": [] }),
             ),
         ]

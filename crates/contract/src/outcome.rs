@@ -95,7 +95,7 @@ impl ResultLine {
         let failed = self.exit_code != ExitCode::Success.code();
         match self.outcome.name() {
             "failed" => !failed,
-            "created" | "updated" | "unchanged" | "found" | "checked" => failed,
+            "created" | "updated" | "unchanged" | "found" | "listed" | "checked" => failed,
             _ => false,
         }
     }
@@ -108,7 +108,8 @@ pub enum Outcome {
     /// What it is about was made.
     Created {
         /// It as it is now.
-        subject: SubjectState,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<SubjectState>,
         /// What changed.
         changes: Vec<Change>,
         /// What a person should know.
@@ -118,7 +119,8 @@ pub enum Outcome {
     /// What it is about was there, and was changed.
     Updated {
         /// It as it is now.
-        subject: SubjectState,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<SubjectState>,
         /// What changed.
         changes: Vec<Change>,
         /// What a person should know.
@@ -128,7 +130,8 @@ pub enum Outcome {
     /// It was so already; nothing was written.
     Unchanged {
         /// It as it is.
-        subject: SubjectState,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<SubjectState>,
         /// What a person should know.
         #[serde(default)]
         warnings: Vec<Warning>,
@@ -136,7 +139,19 @@ pub enum Outcome {
     /// What was asked for was found.
     Found {
         /// It as it is.
-        subject: SubjectState,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<SubjectState>,
+        /// What a person should know.
+        #[serde(default)]
+        warnings: Vec<Warning>,
+    },
+    /// Rows were listed. They are lines of the log before the result, and no part of it: results are records,
+    /// and are kept for years.
+    Listed {
+        /// How many were listed.
+        rows: u64,
+        /// There are more than were listed.
+        more: bool,
         /// What a person should know.
         #[serde(default)]
         warnings: Vec<Warning>,
@@ -178,6 +193,7 @@ impl Outcome {
             Self::Updated { .. } => "updated",
             Self::Unchanged { .. } => "unchanged",
             Self::Found { .. } => "found",
+            Self::Listed { .. } => "listed",
             Self::Checked { .. } => "checked",
             Self::Failed { .. } => "failed",
             Self::Other(other) => &other.result,
@@ -192,6 +208,7 @@ impl Outcome {
             | Self::Updated { warnings, .. }
             | Self::Unchanged { warnings, .. }
             | Self::Found { warnings, .. }
+            | Self::Listed { warnings, .. }
             | Self::Checked { warnings, .. } => warnings,
             Self::Failed { .. } | Self::Other(_) => &[],
         }
@@ -204,8 +221,8 @@ impl Outcome {
             Self::Created { subject, .. }
             | Self::Updated { subject, .. }
             | Self::Unchanged { subject, .. }
-            | Self::Found { subject, .. } => Some(subject),
-            Self::Checked { .. } | Self::Failed { .. } | Self::Other(_) => None,
+            | Self::Found { subject, .. } => subject.as_ref(),
+            Self::Listed { .. } | Self::Checked { .. } | Self::Failed { .. } | Self::Other(_) => None,
         }
     }
 
@@ -285,6 +302,18 @@ pub struct DatabaseReport {
     /// What the file of actions expects to find in the tables.
     #[serde(default)]
     pub expected: Vec<Expected>,
+    /// Actions that are not for these tables, as they say themselves.
+    #[serde(default)]
+    pub unavailable: Vec<Unavailable>,
+}
+
+/// An action that is not for a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unavailable {
+    /// Its name.
+    pub action: String,
+    /// What it needs, in words that follow "it needs".
+    pub needs: String,
 }
 
 /// Rows that the file of actions expects the database to have, and those that it has.
@@ -292,6 +321,8 @@ pub struct DatabaseReport {
 pub struct Expected {
     /// The code of the warning that one of them is missing.
     pub code: String,
+    /// How many are expected.
+    pub count: usize,
     /// All that the database has of the kind, sorted by their bytes.
     pub found: Vec<String>,
     /// Those that are expected and that it does not have.
@@ -309,6 +340,9 @@ pub struct Failure {
     /// For an unknown schema: what is missing, as `table` or `table.column`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_columns: Vec<String>,
+    /// The action that may help, where the file of actions names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextAction>,
     /// Whether the change was made is not known: the connection broke while it was being saved, or the
     /// program has a bug. Everything else that fails has changed nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -323,6 +357,7 @@ impl Failure {
             message: message.into(),
             available: Vec::new(),
             missing_columns: Vec::new(),
+            next: None,
             undecided: false,
         }
     }

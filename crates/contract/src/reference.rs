@@ -1,8 +1,11 @@
 //! The reference pages of the documentation, made from the types themselves.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::outcome::{DatabaseReport, Expected, Failure, NextAction, Outcome, ResultLine, Warning};
+use crate::outcome::{
+    DatabaseReport, Expected, Failure, NextAction, Outcome, ResultLine, Unavailable, Warning,
+};
 use crate::subject::{Change, FieldValue, SubjectState};
 use crate::{CHECK, CONTRACT_VERSION, ExitCode, variable};
 
@@ -76,11 +79,17 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ("exit_code", "the code the executor ends with"),
     (
         "outcome.result",
-        "created, updated, unchanged, found, checked or failed; a newer executor may have others",
+        "created, updated, unchanged, found, listed, checked or failed; a newer executor may have others",
     ),
-    ("outcome.subject", "what it is about, as it is now; absent where it is about nothing that the file of actions names"),
+    (
+        "outcome.subject",
+        "what it is about, as it is now; absent where it is about nothing that the file of actions names",
+    ),
     ("outcome.subject.kind", "what the file of actions calls it, such as `user`"),
-    ("outcome.subject.key", "what names it, such as the username; absent where there is only one of its kind"),
+    (
+        "outcome.subject.key",
+        "what names it, such as the username; absent where there is only one of its kind",
+    ),
     ("outcome.subject.fields", "its fields, by name: texts, numbers, true and false, lists of texts"),
     ("outcome.changes", "what is different now"),
     ("outcome.changes.what", "field, added, removed or hidden (another value that is not told)"),
@@ -94,6 +103,8 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ("outcome.warnings.next", "the action that mends it, where there is one"),
     ("outcome.warnings.next.action", "its name"),
     ("outcome.warnings.next.with", "values of its parameters, by name"),
+    ("outcome.rows", "how many rows were listed; the rows themselves are lines of the log before this one"),
+    ("outcome.more", "there are more than were listed"),
     ("outcome.database", "what `check` saw"),
     ("outcome.database.server_version", "the server's version"),
     ("outcome.database.database", "its name"),
@@ -103,12 +114,19 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ("outcome.database.columns", "columns that a database may or may not have and that are there"),
     ("outcome.database.expected", "rows that the file of actions expects"),
     ("outcome.database.expected.code", "code of the warning that one is missing"),
+    ("outcome.database.expected.count", "how many are expected"),
     ("outcome.database.expected.found", "those the database has, sorted"),
     ("outcome.database.expected.missing", "those that it does not have"),
+    ("outcome.database.unavailable", "actions that are not for these tables, as they say themselves"),
+    ("outcome.database.unavailable.action", "the name of one"),
+    ("outcome.database.unavailable.needs", "what it needs"),
     ("outcome.failure", "why nothing was written"),
     ("outcome.failure.message", "what failed and why"),
     ("outcome.failure.available", "for a value that the database has to have and does not: those there are"),
     ("outcome.failure.missing_columns", "for an unknown schema: what is missing"),
+    ("outcome.failure.next", "the action that may help, where there is one"),
+    ("outcome.failure.next.action", "its name"),
+    ("outcome.failure.next.with", "values of its parameters, by name"),
     (
         "outcome.failure.undecided",
         "`true` where it is not known whether the change was made; otherwise absent, and nothing was changed",
@@ -157,7 +175,7 @@ fn example_results() -> Vec<ResultLine> {
             "create-superadmin",
             ExitCode::Success,
             Outcome::Created {
-                subject: user(&[]),
+                subject: Some(user(&[])),
                 changes: vec![
                     field("permission", None, "superadmin"),
                     Change::Hidden { field: "password".to_owned() },
@@ -180,7 +198,7 @@ fn example_results() -> Vec<ResultLine> {
             "update-permissions",
             ExitCode::Success,
             Outcome::Updated {
-                subject: user(&["System Administrator"]),
+                subject: Some(user(&["System Administrator"])),
                 changes: vec![field("permission", Some("staff"), "superadmin")],
                 warnings: Vec::new(),
             },
@@ -189,7 +207,7 @@ fn example_results() -> Vec<ResultLine> {
             "add-role",
             ExitCode::Success,
             Outcome::Updated {
-                subject: user(&["Clinician", "System Administrator"]),
+                subject: Some(user(&["Clinician", "System Administrator"])),
                 changes: vec![
                     Change::Added { field: "roles".to_owned(), item: "Clinician".to_owned() },
                     Change::Removed { field: "roles".to_owned(), item: "Patient".to_owned() },
@@ -200,12 +218,17 @@ fn example_results() -> Vec<ResultLine> {
         line(
             "remove-role",
             ExitCode::Success,
-            Outcome::Unchanged { subject: user(&["System Administrator"]), warnings: Vec::new() },
+            Outcome::Unchanged { subject: Some(user(&["System Administrator"])), warnings: Vec::new() },
         ),
         line(
             "show-user",
             ExitCode::Success,
-            Outcome::Found { subject: user(&["System Administrator"]), warnings: Vec::new() },
+            Outcome::Found { subject: Some(user(&["System Administrator"])), warnings: Vec::new() },
+        ),
+        line(
+            "list-users",
+            ExitCode::Success,
+            Outcome::Listed { rows: 200, more: true, warnings: Vec::new() },
         ),
         line(
             CHECK,
@@ -217,11 +240,16 @@ fn example_results() -> Vec<ResultLine> {
                     user: "quill".to_owned(),
                     tls: Some("TLSv1.3".to_owned()),
                     writable: true,
-                    columns: vec!["users.email_verified".to_owned()],
+                    columns: vec!["users.token_version".to_owned()],
                     expected: vec![Expected {
                         code: "roles_missing".to_owned(),
+                        count: 2,
                         found: vec!["Clinician".to_owned(), "System Administrator".to_owned()],
                         missing: Vec::new(),
+                    }],
+                    unavailable: vec![Unavailable {
+                        action: "verify-email".to_owned(),
+                        needs: "column users.email_verified".to_owned(),
                     }],
                 },
                 warnings: Vec::new(),
@@ -239,6 +267,10 @@ fn example_failures() -> Vec<ResultLine> {
             Outcome::Failed {
                 failure: Failure {
                     available: vec!["Clinician".to_owned(), "Patient".to_owned()],
+                    next: Some(NextAction {
+                        action: "seed-roles".to_owned(),
+                        with: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
+                    }),
                     ..Failure::new("there is no role Clinican; nothing was changed")
                 },
             },

@@ -3,17 +3,25 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::Path;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
+use quill_admin_actions::Actions;
 use quill_admin_contract::invisible::invisible;
 use quill_admin_contract::{
-    Actor, AdminAction, CONTRACT_OLDEST, CONTRACT_VERSION, Connection, EnvError, ExitCode, Invocation,
-    LogFormat, PasswordHash, PermissionLevel, ProofKey, Reason, Request, RequestId, RoleName, RunContext,
-    Secret, TlsMode, Variables,
+    Actor, AdminAction, Argument, CONTRACT_OLDEST, CONTRACT_VERSION, Connection, EnvError, ExitCode,
+    Invocation, LogFormat, ProofKey, Reason, Request, RequestId, RunContext, Secret, TlsMode, Variables,
 };
 
 const HASH: &str =
     "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG1sJzVLmYRhY";
+
+/// The actions of this repository.
+static ACTIONS: LazyLock<Actions> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../application");
+    quill_admin_application::read(&folder).expect("they are valid").actions
+});
 
 type Env = BTreeMap<String, String>;
 
@@ -26,7 +34,11 @@ fn env(pairs: &[(&str, &str)]) -> Env {
 }
 
 fn read(env: &Env) -> Result<Invocation, EnvError> {
-    Invocation::from_env(&Variables::new(env.iter().map(|(n, v)| (OsString::from(n), OsString::from(v)))))
+    Invocation::from_env(&variables(env), &ACTIONS)
+}
+
+fn variables(env: &Env) -> Variables {
+    Variables::new(env.iter().map(|(n, v)| (OsString::from(n), OsString::from(v))))
 }
 
 fn refused(env: &Env) -> String {
@@ -58,21 +70,42 @@ fn email() -> impl Strategy<Value = String> {
 }
 
 fn action() -> impl Strategy<Value = AdminAction> {
-    let name = || text(150).prop_map(|t| t.parse().expect("valid username"));
-    let role = || text(64).prop_map(|t| t.parse::<RoleName>().expect("valid role"));
-    let hash = || PasswordHash::parse(Secret::new(HASH.to_owned())).expect("valid hash");
+    let user = || ("ADMIN_USERNAME", text(150).boxed());
+    let fixed = |value: &'static str| Just(value.to_owned()).boxed();
+    let level = || proptest::sample::select(&["patient", "single-user", "staff", "admin", "superadmin"][..]);
+    let roles = proptest::collection::btree_set(text(64), 1..5)
+        .prop_map(|roles| roles.into_iter().collect::<Vec<_>>().join("\n"));
+    let request = |name: &'static str, values: Vec<(&'static str, BoxedStrategy<String>)>| {
+        let (names, values): (Vec<_>, Vec<_>) = values.into_iter().unzip();
+        values.prop_map(move |values| {
+            let mut env = env(&[("ADMIN_ACTION", name)]);
+            env.extend(names.iter().map(|name| (*name).to_owned()).zip(values));
+            AdminAction::from_env(&variables(&env), &ACTIONS).expect("they are valid")
+        })
+    };
     prop_oneof![
-        (name(), email()).prop_map(move |(username, email)| AdminAction::CreateSuperadmin {
-            username,
-            email: email.parse().expect("valid email"),
-            password_hash: hash(),
-        }),
-        (name(), proptest::sample::select(&PermissionLevel::ALL[..]))
-            .prop_map(|(username, permission)| AdminAction::UpdatePermissions { username, permission }),
-        (name(), role()).prop_map(|(username, role)| AdminAction::AddRole { username, role }),
-        (name(), role()).prop_map(|(username, role)| AdminAction::RemoveRole { username, role }),
-        name().prop_map(|username| AdminAction::ShowUser { username }),
-        Just(AdminAction::Check),
+        request(
+            "create-superadmin",
+            vec![user(), ("ADMIN_EMAIL", email().boxed()), ("ADMIN_PASSWORD_HASH", fixed(HASH))],
+        ),
+        request(
+            "create-user",
+            vec![
+                user(),
+                ("ADMIN_EMAIL", email().boxed()),
+                ("ADMIN_PASSWORD_HASH", fixed(HASH)),
+                ("ADMIN_PERMISSION", level().prop_map(str::to_owned).boxed()),
+                ("ADMIN_ROLE", roles.boxed()),
+            ],
+        ),
+        request(
+            "update-permissions",
+            vec![user(), ("ADMIN_PERMISSION", level().prop_map(str::to_owned).boxed())],
+        ),
+        request("add-role", vec![user(), ("ADMIN_ROLE", text(64).boxed())]),
+        request("show-user", vec![user()]),
+        request("list-users", vec![("ADMIN_INACTIVE", fixed("true"))]),
+        request("check", vec![]),
     ]
 }
 
@@ -97,17 +130,17 @@ proptest! {
         };
         let mut env = database();
         for (name, value) in request.to_env() {
-            prop_assert!(env.insert(name.to_owned(), value).is_none(), "{name} is given once");
+            prop_assert!(env.insert(name.clone(), value).is_none(), "{name} is given once");
         }
         let invocation = read(&env).expect("a valid request is read");
         prop_assert_eq!(&invocation.request, &request);
-        prop_assert!(!invocation.plaintext_password);
+        prop_assert!(invocation.plaintext.is_empty());
 
-        let vars = Variables::new(env.into_iter().map(|(n, v)| (n.into(), v.into())));
-        prop_assert_eq!(AdminAction::from_env(&vars), Ok(request.action.clone()));
-        let context = RunContext::from_env(&vars);
+        let vars = variables(&env);
+        prop_assert_eq!(AdminAction::from_env(&vars, &ACTIONS), Ok(request.action.clone()));
+        let context = RunContext::from_env(&vars, |_| true);
         prop_assert_eq!(context.request_id, request.id);
-        prop_assert_eq!(context.action, Some(request.action.name()));
+        prop_assert_eq!(context.action.as_deref(), Some(request.action.name()));
         prop_assert_eq!(context.actor, request.actor);
         prop_assert_eq!(context.reason, request.reason);
     }
@@ -133,7 +166,8 @@ fn no_action_says_the_sentence_people_know() {
     assert_eq!(
         message,
         "ADMIN_ACTION environment variable is required: one of create-superadmin, update-permissions, \
-         add-role, remove-role, show-user, check"
+         add-role, remove-role, show-user, list-users, create-user, verify-email, reset-totp, set-password, \
+         deactivate, activate, seed-roles, check"
     );
     let message = refused(&env(&[("ADMIN_ACTION", "  ")]));
     assert!(message.contains("ADMIN_ACTION environment variable is required"), "{message}");
@@ -167,16 +201,35 @@ fn a_newer_contract_is_refused_before_anything_else() {
 }
 
 #[test]
+fn another_action_of_the_same_name_is_refused() {
+    let show = ACTIONS.get("show-user").expect("it is there");
+    let asked = |digest: &str| {
+        let task = [("ADMIN_ACTION", "show-user"), ("ADMIN_USERNAME", "a"), ("ADMIN_ACTION_DIGEST", digest)];
+        read(&with(&task))
+    };
+    assert!(asked(show.digest().as_str()).is_ok());
+    let error = asked(&"ab".repeat(32)).expect_err("another action");
+    assert_eq!(error.exit_code(), ExitCode::ImageTooOld);
+    let message = error.to_string();
+    for part in ["the action show-user of this image", show.digest().short(), "abababababab"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let error = asked("ABC").expect_err("no digest");
+    assert_eq!(error.exit_code(), ExitCode::Usage);
+    assert!(error.to_string().starts_with("ADMIN_ACTION_DIGEST: "), "{error}");
+}
+
+#[test]
 fn a_plaintext_password_is_hashed_and_told() {
     let base = [("ADMIN_ACTION", "create-superadmin"), ("ADMIN_USERNAME", "a"), ("ADMIN_EMAIL", "a@b")];
     let mut env = with(&base);
     env.insert("ADMIN_PASSWORD".into(), "correct horse".into());
     let invocation = read(&env).expect("accepted");
-    assert!(invocation.plaintext_password);
-    let AdminAction::CreateSuperadmin { password_hash, .. } = invocation.request.action else {
-        panic!("another action")
+    assert_eq!(invocation.plaintext, ["ADMIN_PASSWORD"]);
+    let Some(Argument::Password(hash)) = invocation.request.action.arguments().get("password") else {
+        panic!("{:?}", invocation.request.action)
     };
-    assert_eq!(password_hash.expose().len(), 97);
+    assert_eq!(hash.expose().len(), 97);
 
     env.insert("ADMIN_PASSWORD_HASH".into(), HASH.into());
     assert_eq!(refused(&env), "give ADMIN_PASSWORD_HASH or ADMIN_PASSWORD, not both");
@@ -251,7 +304,7 @@ fn bytes_that_are_not_text_are_refused() {
         (OsString::from("AUTH_DB_PASSWORD"), OsString::from("p")),
     ]);
     assert_eq!(
-        Invocation::from_env(&vars).expect_err("refused").to_string(),
+        Invocation::from_env(&vars, &ACTIONS).expect_err("refused").to_string(),
         "ADMIN_USERNAME: the value is not valid UTF-8; AUTH_DB_HOST: the value is not valid UTF-8"
     );
 }

@@ -15,6 +15,7 @@
 //! Values are bound, always. A value reaches a message only through a text that names it, and a password not even
 //! so.
 
+mod bind;
 mod call;
 mod conditions;
 mod difference;
@@ -32,6 +33,7 @@ mod steps;
 mod value;
 mod work;
 
+pub use bind::sql_type;
 pub use error::{Error, Failed};
 pub use layout::Layout;
 pub use next::Next;

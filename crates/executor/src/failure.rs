@@ -7,7 +7,7 @@
 use std::error::Error as _;
 use std::io;
 
-use quill_admin_contract::{ExitCode, Failure};
+use quill_admin_contract::{ExitCode, Failure, NextAction};
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
@@ -86,6 +86,32 @@ impl ActionError {
             Self::Database(error) => in_transaction(&error),
         }
     }
+}
+
+/// As the engine says it.
+impl From<quill_admin_engine::Error> for ActionError {
+    fn from(error: quill_admin_engine::Error) -> Self {
+        match error {
+            quill_admin_engine::Error::Failed(failed) => Self::Failed(failed.into()),
+            quill_admin_engine::Error::Database(error) => Self::Database(error),
+            quill_admin_engine::Error::Overtaken => Self::Overtaken,
+        }
+    }
+}
+
+impl From<quill_admin_engine::Failed> for Failed {
+    fn from(failed: quill_admin_engine::Failed) -> Self {
+        let quill_admin_engine::Failed { code, message, available, missing_columns, next } = failed;
+        let next = next.map(|next| NextAction { action: next.action, with: next.with });
+        Self { code, failure: Failure { available, missing_columns, next, ..Failure::new(message) } }
+    }
+}
+
+/// Why the server refuses a statement that it is asked to prepare; `None` where it is not the statement.
+pub(crate) fn why_refused(error: &Error) -> Option<String> {
+    let db = error.as_db_error()?;
+    matches!(class(db.code().code()), "42" | "22" | "0A" | "3F")
+        .then(|| server_words(db).trim_start_matches(": ").to_owned())
 }
 
 /// A statement failed before COMMIT was sent.

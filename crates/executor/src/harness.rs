@@ -1,24 +1,26 @@
-//! A run from beginning to end: environment → connection → schema → one action in one transaction →
+//! A run from beginning to end: environment → connection → tables → one action in one transaction →
 //! COMMIT → result line → exit code.
 
-use std::io::{self, Write};
+use std::fmt;
+use std::io::Write;
 use std::time::Duration;
 
-use quill_admin_contract::{ExitCode, Failure, Invocation, Outcome, Variables, Warning, warning_code};
+use quill_admin_actions::Actions;
+use quill_admin_contract::{CHECK, ExitCode, Failure, Invocation, Outcome, Variables, Warning, warning_code};
+use quill_admin_engine::Layout;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::actions::{self, Work};
+use crate::action::{self, Done};
+use crate::check;
 use crate::commit::commit;
 use crate::connect::{PATIENCE, Target};
 use crate::failure::{ActionError, Failed};
 use crate::output::Output;
 use crate::panic;
-use crate::schema::{self, Schema};
 use crate::session::{LIMIT, Session};
 use crate::sql;
 use crate::stop::Stop;
-use crate::words;
 
 /// How often a transaction is run that lost against another one.
 const ATTEMPTS: u32 = 5;
@@ -27,10 +29,11 @@ const ATTEMPTS: u32 = 5;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Runs, and says on the last line what came of it, whatever happened.
-pub(crate) async fn run(vars: &Variables, out: &mut (dyn Write + Send)) -> ExitCode {
-    let mut log = Output::new(vars, out);
+pub(crate) async fn run(vars: &Variables, actions: &Actions, out: &mut (dyn Write + Send)) -> ExitCode {
+    let known = |name: &str| name == CHECK || actions.entry(name).is_some();
+    let mut log = Output::new(vars, known, out);
     let mut connections = JoinSet::new();
-    let ended = panic::caught(task(vars, &mut connections, &mut log)).await;
+    let ended = panic::caught(task(vars, actions, &mut connections, &mut log)).await;
     let code = conclude(ended, &mut log);
     // Lets the server hear that it was on purpose.
     let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
@@ -38,13 +41,20 @@ pub(crate) async fn run(vars: &Variables, out: &mut (dyn Write + Send)) -> ExitC
 }
 
 /// For a process that cannot even start to run.
-pub(crate) fn not_started(vars: &Variables, out: &mut (dyn Write + Send), error: &io::Error) -> ExitCode {
-    conclude(Ok(Err(bug(&format!("failed to start: {error}")))), &mut Output::new(vars, out))
+pub(crate) fn not_started(
+    vars: &Variables,
+    out: &mut (dyn Write + Send),
+    error: &dyn fmt::Display,
+) -> ExitCode {
+    conclude(Ok(Err(bug(&format!("failed to start: {error}")))), &mut Output::new(vars, |_| false, out))
 }
 
 fn conclude(ended: Result<Result<Done, Failed>, String>, log: &mut Output<'_>) -> ExitCode {
     let failed = match ended {
-        Ok(Ok(Done { outcome, message })) => {
+        Ok(Ok(Done { outcome, message, rows, .. })) => {
+            for row in rows {
+                log.info(&row);
+            }
             log.result(ExitCode::Success, outcome, &message);
             return ExitCode::Success;
         }
@@ -64,16 +74,15 @@ fn bug(what: &str) -> Failed {
     Failed { code: ExitCode::Unexpected, failure: Failure::undecided(message) }
 }
 
-/// A task that was done.
-struct Done {
-    outcome: Outcome,
-    message: String,
-}
-
-async fn task(vars: &Variables, connections: &mut JoinSet<()>, log: &mut Output<'_>) -> Result<Done, Failed> {
+async fn task(
+    vars: &Variables,
+    actions: &Actions,
+    connections: &mut JoinSet<()>,
+    log: &mut Output<'_>,
+) -> Result<Done, Failed> {
     let mut stop = Stop::listen().map_err(|error| bug(&format!("failed to listen for signals: {error}")))?;
-    let invocation =
-        Invocation::from_env(vars).map_err(|error| Failed::new(error.exit_code(), error.to_string()))?;
+    let invocation = Invocation::from_env(vars, actions)
+        .map_err(|error| Failed::new(error.exit_code(), error.to_string()))?;
     let target = Target::new(&invocation.connection, invocation.request.id)?;
     log.info(&format!("connecting to {}", target.description));
     let session = tokio::select! {
@@ -81,86 +90,91 @@ async fn task(vars: &Variables, connections: &mut JoinSet<()>, log: &mut Output<
         () = stop.requested() => return Err(stopped()),
         session = target.connect(PATIENCE, connections, log) => session?,
     };
-    let mut outcome = transact(&session, &invocation, &target, &mut stop, connections, log).await?;
-    let message = words::result(&invocation.request.action, &outcome);
-    if invocation.plaintext_password {
-        warn_plaintext(&mut outcome);
-    }
-    Ok(Done { outcome, message })
+    let task = Task { session: &session, invocation: &invocation, actions };
+    let mut done = task.transact(&target, &mut stop, connections, log).await?;
+    warn_plaintext(&mut done.outcome, &invocation.plaintext);
+    Ok(done)
 }
 
-/// The action in one transaction; in another one when it lost against somebody else's.
-async fn transact(
-    session: &Session,
-    invocation: &Invocation,
-    target: &Target,
-    stop: &mut Stop,
-    connections: &mut JoinSet<()>,
-    log: &mut Output<'_>,
-) -> Result<Outcome, Failed> {
-    let mut schema = None;
-    for attempt in 1.. {
-        // Up to COMMIT a signal ends it at once.
-        let tried = tokio::select! {
-            biased;
-            () = stop.requested() => {
-                session.abandon().await;
-                return Err(stopped());
-            }
-            tried = timeout(LIMIT, act(session, invocation, &mut schema, log)) => tried,
-        };
-        let tried = match tried {
-            Err(_) => Err(unanswered().into()),
-            Ok(Ok((outcome, _))) if outcome.changes().is_empty() => {
-                // What was seen is true whatever becomes of the rest.
+/// What is to be done, and on which connection.
+struct Task<'a> {
+    session: &'a Session,
+    invocation: &'a Invocation,
+    actions: &'a Actions,
+}
+
+impl Task<'_> {
+    /// The action in one transaction; in another one when it lost against somebody else's.
+    async fn transact(
+        &self,
+        target: &Target,
+        stop: &mut Stop,
+        connections: &mut JoinSet<()>,
+        log: &mut Output<'_>,
+    ) -> Result<Done, Failed> {
+        let session = self.session;
+        let mut layout = None;
+        for attempt in 1.. {
+            // Up to COMMIT a signal ends it at once.
+            let tried = tokio::select! {
+                biased;
+                () = stop.requested() => {
+                    session.abandon().await;
+                    return Err(stopped());
+                }
+                tried = timeout(LIMIT, self.act(&mut layout, log)) => tried,
+            };
+            let tried = match tried {
+                Err(_) => Err(unanswered().into()),
+                Ok(Ok((done, _))) if !done.writes => {
+                    // What was seen is true whatever becomes of the rest.
+                    session.roll_back().await;
+                    return Ok(done);
+                }
+                Ok(Ok((done, id))) => {
+                    commit(session, id, target, stop, connections, log).await.map(|()| done)
+                }
+                Ok(Err(error)) => Err(error),
+            };
+            let error = match tried {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            if !error.is_conflict() || attempt >= ATTEMPTS {
                 session.roll_back().await;
-                return Ok(outcome);
+                return Err(error.into_failed());
             }
-            Ok(Ok((outcome, id))) => {
-                commit(session, id, target, stop, connections, log).await.map(|()| outcome)
-            }
-            Ok(Err(error)) => Err(error),
-        };
-        let error = match tried {
-            Ok(outcome) => return Ok(outcome),
-            Err(error) => error,
-        };
-        if !error.is_conflict() || attempt >= ATTEMPTS {
             session.roll_back().await;
-            return Err(error.into_failed());
+            log.info("another transaction changed the same rows at the same time: starting again");
         }
-        session.roll_back().await;
-        log.info("another transaction changed the same rows at the same time: starting again");
+        unreachable!("the last attempt returns")
     }
-    unreachable!("the last attempt returns")
-}
 
-/// Begins a transaction and does the action in it. Returns the transaction's number too, to ask after
-/// it by, should the answer to COMMIT get lost.
-async fn act(
-    session: &Session,
-    invocation: &Invocation,
-    schema: &mut Option<Schema>,
-    log: &mut Output<'_>,
-) -> Result<(Outcome, Option<i64>), ActionError> {
-    let action = &invocation.request.action;
-    session.begin(action.name().writes()).await?;
-    let schema = if let Some(known) = schema {
-        known
-    } else {
-        let found = schema::verify(&session.client).await?;
-        let version = session.server_version.split(' ').next().unwrap_or_default();
-        let tls = found.tls.as_deref().unwrap_or("no TLS");
-        log.info(&format!("connected: PostgreSQL {version}, {tls}"));
-        schema.insert(found)
-    };
-    let work = Work { client: &session.client, schema, server_version: &session.server_version };
-    let outcome = actions::perform(&work, action).await?;
-    let id = match outcome.changes() {
-        [] => None,
-        _ => session.client.query_typed_one(sql::TRANSACTION_ID, &[]).await?.try_get(0)?,
-    };
-    Ok((outcome, id))
+    /// Begins a transaction and does the action in it. Returns the transaction's number too, to ask after
+    /// it by, should the answer to COMMIT get lost.
+    async fn act(
+        &self,
+        layout: &mut Option<Layout>,
+        log: &mut Output<'_>,
+    ) -> Result<(Done, Option<i64>), ActionError> {
+        let Self { session, invocation, actions } = self;
+        let asked = &invocation.request.action;
+        session.begin(asked.writes()).await?;
+        let mut connected = |found: &Layout| {
+            let version = session.server_version.split(' ').next().unwrap_or_default();
+            log.info(&format!("connected: PostgreSQL {version}, {}", found.tls().unwrap_or("no TLS")));
+        };
+        let done = match actions.get(asked.name()) {
+            Some(action) => action::perform(&session.client, action, asked, layout, &mut connected).await?,
+            None => check::perform(&session.client, &session.server_version, actions, &mut connected).await?,
+        };
+        let id = if done.writes {
+            session.client.query_typed_one(sql::TRANSACTION_ID, &[]).await?.try_get(0)?
+        } else {
+            None
+        };
+        Ok((done, id))
+    }
 }
 
 fn stopped() -> Failed {
@@ -175,16 +189,21 @@ fn unanswered() -> Failed {
     Failed::new(ExitCode::DatabaseUnreachable, message)
 }
 
-fn warn_plaintext(outcome: &mut Outcome) {
+/// Warns of passwords that came in plain text, where the task has made use of them.
+fn warn_plaintext(outcome: &mut Outcome, variables: &[String]) {
     let (Outcome::Created { warnings, .. }
     | Outcome::Updated { warnings, .. }
     | Outcome::Unchanged { warnings, .. }) = outcome
     else {
         return;
     };
-    let message =
-        "the password came in plain text (ADMIN_PASSWORD): whoever may view this execution can read it; \
-                   set a new one with `quill-admin create-superadmin`, which sends only its hash"
-;
+    if variables.is_empty() {
+        return;
+    }
+    let message = format!(
+        "the password came in plain text ({}): whoever may view this execution can read it; set a new one with \
+         `quill-admin`, which sends only its hash",
+        variables.join(", ")
+    );
     warnings.push(Warning::new(warning_code::PLAINTEXT_PASSWORD, message));
 }

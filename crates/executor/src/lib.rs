@@ -4,16 +4,16 @@
 //! of them the result, and an exit code; all three are the contract's. To read it from top to bottom:
 //!
 //! 1. [`main_from_env`] or [`run`]: how it is started;
-//! 2. `harness.rs`: environment → connection → schema → one action in one transaction → COMMIT →
+//! 2. `harness.rs`: environment → connection → tables → one action in one transaction → COMMIT →
 //!    result; what a signal or a conflict does to that;
-//! 3. `actions/`: one file per action, `sql.rs` the statements;
-//! 4. what these stand on: `connect.rs`, `line.rs`, `guard.rs`, `tls.rs`, `session.rs`, `schema.rs`,
-//!    `commit.rs`, `failure.rs` (which error ends with which code), `words.rs` and `output.rs`.
+//! 3. `action.rs`: a declared action, done by the engine; `check.rs`: the one that is built in;
+//! 4. what these stand on: `connect.rs`, `line.rs`, `guard.rs`, `tls.rs`, `session.rs`, `commit.rs`,
+//!    `failure.rs` (which error ends with which code) and `output.rs`.
 //!
-//! **To add an action:** a variant in the contract; the compiler then leads to `actions.rs` and
-//! `words.rs`.
+//! Which actions there are is data, which whoever starts it passes in: see `application/actions.yaml`.
 
-mod actions;
+mod action;
+mod check;
 mod commit;
 mod connect;
 mod failure;
@@ -22,31 +22,31 @@ mod harness;
 mod line;
 mod output;
 mod panic;
-mod schema;
 mod session;
 mod sql;
 mod stop;
 mod tls;
-mod words;
 
 use std::io::Write;
 
+use quill_admin_actions::Actions;
 use quill_admin_contract::{ExitCode, Variables};
 
-/// Does what the variables ask for and writes to `out` line by line.
+/// Does what the variables ask for, where it is one of `actions`, and writes to `out` line by line.
 ///
 /// Needs a Tokio runtime with I/O and time. From its start on, SIGTERM and SIGINT belong to it: they
 /// end the task, not the process.
-pub async fn run(vars: Variables, out: &mut (dyn Write + Send)) -> ExitCode {
-    harness::run(&vars, out).await
+pub async fn run(vars: Variables, actions: &Actions, out: &mut (dyn Write + Send)) -> ExitCode {
+    harness::run(&vars, actions, out).await
 }
 
-/// The whole life of an executor process: reads the environment, runs, writes to standard output.
+/// The whole life of an executor process: reads the environment, runs, writes to standard output. `actions` is
+/// what it can do, as [`Actions::to_json`] writes it.
 ///
 /// For a binary's `main`, and for nothing else: it installs the process's TLS provider (where none
 /// is yet) and its panic hook.
 #[must_use]
-pub fn main_from_env() -> std::process::ExitCode {
+pub fn main_from_env(actions: &[u8]) -> std::process::ExitCode {
     // Fails only when there is one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     panic::keep_payloads_private();
@@ -55,9 +55,13 @@ pub fn main_from_env() -> std::process::ExitCode {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let vars = Variables::new(std::env::vars_os());
     let mut out = std::io::stdout();
+    let actions = match Actions::read(actions) {
+        Ok(actions) => actions,
+        Err(error) => return harness::not_started(&vars, &mut out, &error).into(),
+    };
     let code = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
-            let code = runtime.block_on(run(vars, &mut out));
+            let code = runtime.block_on(run(vars, &actions, &mut out));
             // Not by dropping it, which waits for a name look-up that was given up on.
             runtime.shutdown_background();
             code

@@ -28,13 +28,15 @@ pub(crate) const LAYOUT: &str = "layout.json";
 pub(crate) const LAYOUT_PART: &str = "layout.json.part";
 pub(crate) const DATABASE: &str = "database";
 pub(crate) const CLOUD: &str = "cloud.json";
+pub(crate) const ACTIONS: &str = "actions.json";
 pub(crate) const MANIFESTS: &str = "manifests.json";
 pub(crate) const MANIFESTS_PART: &str = "manifests.json.part";
 pub(crate) const IGNORE: &str = ".gitignore";
 
 /// What is in the folder, with the exception of the files that the emulator writes before it gives
 /// them their name, see [`UNNAMED`].
-const FILES: &[&str] = &[MARKER, LOCK, LAYOUT, LAYOUT_PART, CLOUD, IGNORE, MANIFESTS, MANIFESTS_PART];
+const FILES: &[&str] =
+    &[MARKER, LOCK, LAYOUT, LAYOUT_PART, CLOUD, ACTIONS, IGNORE, MANIFESTS, MANIFESTS_PART];
 
 /// How the names of files begin that have none yet.
 const UNNAMED: &[u8] = b".tmp";

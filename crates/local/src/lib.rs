@@ -99,7 +99,7 @@ impl Local {
     }
 
     async fn bring_up(
-        options: LocalOptions,
+        mut options: LocalOptions,
         on_progress: Box<dyn Fn(Stage) + Send>,
     ) -> Result<Self, LocalError> {
         let state = State::hold(&options.state_dir)?;
@@ -123,6 +123,9 @@ impl Local {
         };
         state.keep_manifests()?;
         on_progress(Stage::StartingCloud);
+        if let (Some(actions), Container::Program { args, .. }) = (&options.actions, &mut options.container) {
+            args.push(state.write_actions(actions)?.to_string_lossy().into_owned());
+        }
         let cloud = Cloud::start(&options, database.port(), &state.cloud()).await?;
         if !complete {
             state.mark_complete(&options.tables)?;

@@ -22,6 +22,9 @@ pub struct LocalOptions {
     /// The admin image the job runs: pinned, `…/admin@sha256:…`, where a program plays it; as the
     /// Docker engine names it otherwise.
     pub image: String,
+    /// Compiled actions for a [`Container::Program`], which is given a file with them as its last argument.
+    /// `None`: it has its own.
+    pub actions: Option<String>,
     /// The application's tables. A state that was made of others is not started.
     pub tables: Tables,
     /// The database's name.

@@ -7,6 +7,7 @@
 //!   layout.json  written last on first use: from then on the rest is complete, and holds these tables
 //!   database/    PostgreSQL's files
 //!   cloud.json   what the emulator remembers
+//!   actions.json  compiled actions, where tasks have others than the program that runs them
 //!   manifests.json  what the database cannot start without, see `manifests`
 //! ```
 
@@ -19,7 +20,7 @@ use std::{
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use crate::folder::{CLOUD, DATABASE, Folder, IGNORE, LAYOUT, LAYOUT_PART, LOCK, read_all};
+use crate::folder::{ACTIONS, CLOUD, DATABASE, Folder, IGNORE, LAYOUT, LAYOUT_PART, LOCK, read_all};
 use crate::{LocalError, Tables, manifests};
 
 /// The form of everything below the state directory. A change that an older state cannot be used
@@ -90,6 +91,12 @@ impl State {
     /// Keeps the manifests of a database that has started.
     pub(crate) fn keep_manifests(&self) -> Result<(), LocalError> {
         manifests::keep(&self.folder)
+    }
+
+    /// Writes down the actions that tasks of this start have, and returns where.
+    pub(crate) fn write_actions(&self, compiled: &str) -> Result<PathBuf, LocalError> {
+        self.folder.write(ACTIONS, compiled.as_bytes())?;
+        Ok(self.folder.path().join(ACTIONS))
     }
 
     /// Records that everything is in place, made of these tables.

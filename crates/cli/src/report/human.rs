@@ -7,7 +7,7 @@ use std::time::Duration;
 use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity, SignIn};
 use quill_admin_contract::image::annotation;
 use quill_admin_contract::{
-    DatabaseReport, ExitCode, Expected, NextAction, Outcome, Password, SubjectState, Warning,
+    DatabaseReport, ExitCode, Expected, NextAction, Outcome, Password, SubjectState, Unavailable, Warning,
 };
 
 use super::paint::{self, Paint, clean, style};
@@ -353,24 +353,24 @@ fn told(
     let mut headline = |what: &str| {
         let _ = writeln!(text.result, "{} {what} ({took})", paint::style("✔").green().bold());
     };
+    let about = outcome.subject().map(SubjectState::name).or(action).unwrap_or("it");
+    let about = clean(about);
     match outcome {
         Outcome::Failed { failure } => {
             problem(&mut text.problems, &failure.message);
             return;
         }
-        Outcome::Created { subject, .. } => {
-            headline(&format!("created {} in {environment}", clean(subject.name())));
+        Outcome::Created { .. } => headline(&format!("created {about} in {environment}")),
+        Outcome::Updated { .. } => headline(&format!("updated {about} in {environment}")),
+        Outcome::Unchanged { .. } => {
+            headline(&format!("nothing to change for {about} in {environment}: it was so already"));
         }
-        Outcome::Updated { subject, .. } => {
-            headline(&format!("updated {} in {environment}", clean(subject.name())));
+        Outcome::Found { .. } => headline(&format!("{about} in {environment}")),
+        // The rows themselves were lines of the log.
+        Outcome::Listed { rows, more: false, .. } => headline(&format!("{rows} rows in {environment}")),
+        Outcome::Listed { rows, more: true, .. } => {
+            headline(&format!("the first {rows} rows in {environment}: there are more"));
         }
-        Outcome::Unchanged { subject, .. } => {
-            headline(&format!(
-                "nothing to change for {} in {environment}: it was so already",
-                clean(subject.name())
-            ));
-        }
-        Outcome::Found { subject, .. } => headline(&format!("{} in {environment}", clean(subject.name()))),
         Outcome::Checked { .. } => headline(&format!("tasks can run in {environment}")),
         Outcome::Other(other) => {
             headline(&format!("done in {environment}: \"{}\"", clean(&other.result)));
@@ -426,9 +426,12 @@ fn database_report(text: &mut String, database: &DatabaseReport) {
     };
     field(text, "schema", &columns);
     field(text, "may write", if database.writable { "yes" } else { "NO" });
-    for Expected { code, found, missing } in &database.expected {
+    for Expected { code, count, missing, .. } in &database.expected {
         let what = code.strip_suffix("_missing").unwrap_or(code).replace('_', " ");
-        field(text, &what, &format!("{} of {} known", found.len(), found.len() + missing.len()));
+        field(text, &what, &format!("{} of {count} known", count.saturating_sub(missing.len())));
+    }
+    for Unavailable { action, needs } in &database.unavailable {
+        field(text, "not here", &format!("{action}: it needs {needs}"));
     }
 }
 

@@ -9,6 +9,7 @@ use quill_admin_image::{Engine, LATEST};
 use quill_admin_local::{Container, LocalError, LocalOptions, Script, Stage, Tables};
 
 use super::own_program::{EXECUTOR_ARGUMENT, OWN_DIGEST};
+use crate::actions;
 use crate::args::Runner;
 use crate::config::{Application, ApplicationFile, Environment};
 use crate::error::CliError;
@@ -55,6 +56,7 @@ pub(super) fn options(
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into(),
+        actions: actions::chosen_compiled(),
         tables: tables(&Application::of(&environment.source), process)?,
         database: environment.database_name.clone(),
         user: environment.database_user.clone(),

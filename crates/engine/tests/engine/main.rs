@@ -3,12 +3,10 @@
 //! `run.rs` is what the executor does around it: begin, try again, end. The other files are the tests, by subject.
 
 mod conditions;
-mod differential;
 mod examples;
 mod hostile;
 mod layout;
 mod overtaken;
-mod requests;
 mod rows;
 mod run;
 mod types;

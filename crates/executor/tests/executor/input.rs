@@ -3,7 +3,7 @@
 use std::os::unix::ffi::OsStringExt;
 use std::process::Stdio;
 
-use quill_admin_contract::{ActionName, Claim, ExitCode, ProofKey};
+use quill_admin_contract::{Claim, ExitCode, ProofKey};
 use quill_admin_testkit::needs_postgres;
 use quill_admin_testkit::postgres::{Database, Generation};
 use serde_json::Value;
@@ -25,8 +25,8 @@ fn a_service_that_runs_the_image_by_mistake_is_told_the_known_sentence() {
     let ended = Executor::bare().run();
     assert_eq!(ended.code, Some(2));
     assert!(ended.text.starts_with("error: ADMIN_ACTION environment variable is required"), "{}", ended.text);
-    for action in ActionName::ALL {
-        assert!(ended.text.contains(action.as_str()), "{}", ended.text);
+    for action in ["create-superadmin", "list-users", "seed-roles", "check"] {
+        assert!(ended.text.contains(action), "{}", ended.text);
     }
     assert_eq!(ended.text.lines().count(), 1);
 }
@@ -70,7 +70,7 @@ fn bad_values_are_refused_before_connecting() {
     refuse(create.clone().set("AUTH_DB_SSLMODE", "allow"), "verify-full");
     refuse(create.clone().set("AUTH_DB_SSLMODE", "verify-ca"), "AUTH_DB_SSLROOTCERT");
     let permission = nowhere().set("ADMIN_ACTION", "update-permissions").set("ADMIN_USERNAME", "jo");
-    refuse(permission.set("ADMIN_PERMISSION", "root"), "patient, staff, admin, superadmin");
+    refuse(permission.set("ADMIN_PERMISSION", "root"), "patient, single-user, staff, admin, superadmin");
 }
 
 #[test]

@@ -105,13 +105,9 @@ fn the_pinned_cases_reach_everything_the_tasks_do() {
         ExitCode::EmailTaken,
     ];
     assert_eq!(codes, known.map(|code| Some(i32::from(code.code()))).into());
-    for code in [
-        "role_not_seeded",
-        "account_inactive",
-        "email_not_verified",
-        "plaintext_password",
-        "look_alike",
-    ] {
+    for code in
+        ["role_not_seeded", "account_inactive", "email_not_verified", "plaintext_password", "look_alike"]
+    {
         assert!(warnings.contains(code), "{code} of {warnings:?}");
     }
 }

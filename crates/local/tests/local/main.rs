@@ -30,6 +30,7 @@ fn tables_of(schema: &str) -> Tables {
 
 fn options(state_dir: &Path) -> LocalOptions {
     LocalOptions {
+        actions: None,
         state_dir: state_dir.to_owned(),
         container: Container::Program { program: "/bin/sh".into(), args: vec!["-c".into(), "env".into()] },
         project: "quill-medical-local".into(),

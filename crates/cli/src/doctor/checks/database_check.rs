@@ -97,8 +97,8 @@ fn judge(database: &DatabaseReport, warnings: &[Warning]) -> Seen {
     findings.extend(database.expected.iter().filter_map(|expected| lacking(expected, warnings)));
     let tls = database.tls.as_deref().unwrap_or("no TLS").to_owned();
     let found = database.expected.iter().map(|expected| {
-        let Expected { found, missing, .. } = expected;
-        format!("{} of {} {}", found.len(), found.len() + missing.len(), called(expected))
+        let Expected { count, missing, .. } = expected;
+        format!("{} of {count} {}", count.saturating_sub(missing.len()), called(expected))
     });
     let version = format!("PostgreSQL {}", database.server_version);
     Seen::found([version, tls].into_iter().chain(found).collect::<Vec<_>>().join(", "), findings)
@@ -106,12 +106,15 @@ fn judge(database: &DatabaseReport, warnings: &[Warning]) -> Seen {
 
 /// Rows that the file of actions expects and the database does not have. The warning of the task says what to do.
 fn lacking(expected: &Expected, warnings: &[Warning]) -> Option<Finding> {
-    let Expected { code, found, missing } = expected;
+    let Expected { code, count, missing, .. } = expected;
     if missing.is_empty() {
         return None;
     }
-    let (all, called) = (found.len() + missing.len(), called(expected));
-    let what = format!("{} of the application's {all} {called} are not in the database", missing.len());
+    let what = format!(
+        "{} of the application's {count} {} are not in the database",
+        missing.len(),
+        called(expected)
+    );
     let finding = Finding::problem(what, "tasks that need them are refused, or leave them out")
         .evidence(missing.iter().map(|one| format!("missing: {one}")));
     let told = warnings.iter().find(|warning| warning.code == *code);

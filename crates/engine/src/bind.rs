@@ -1,0 +1,18 @@
+//! The types that values are sent as.
+
+use quill_admin_actions::BindType;
+use tokio_postgres::types::Type;
+
+/// PostgreSQL's own type for what a statement binds.
+#[must_use]
+pub const fn sql_type(kind: BindType) -> Type {
+    match kind {
+        BindType::Text => Type::TEXT,
+        BindType::TextArray => Type::TEXT_ARRAY,
+        BindType::Int8 => Type::INT8,
+        BindType::Int8Array => Type::INT8_ARRAY,
+        BindType::Bool => Type::BOOL,
+        BindType::Date => Type::DATE,
+        BindType::DateArray => Type::DATE_ARRAY,
+    }
+}
