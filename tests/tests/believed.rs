@@ -247,7 +247,7 @@ fn new_and_new_prove_what_they_say() {
     let done = world.quill_admin(ADD_ROLE).output().exits(0);
     assert!(!done.to_string().contains("not provable"), "{done}");
     let sent = sent(&world);
-    assert_eq!(sent["ADMIN_CONTRACT"], "2");
+    assert_eq!(sent["ADMIN_CONTRACT"], "3");
     let key = sent["ADMIN_PROOF_KEY"].as_str().expect("a key").to_owned();
     assert_eq!(key.len(), 64);
     let run = &history(&world)[0];
@@ -271,7 +271,7 @@ fn new_and_new_prove_what_they_say() {
     }
     let dry = world.quill_admin(ADD_ROLE.into_iter().chain(["--dry-run", "--json"])).output().exits(0);
     assert_eq!(document(&dry)["request"]["ADMIN_PROOF_KEY"], Value::Null, "{dry}");
-    assert_eq!(document(&dry)["request"]["ADMIN_CONTRACT"], "2", "{dry}");
+    assert_eq!(document(&dry)["request"]["ADMIN_CONTRACT"], "3", "{dry}");
 }
 
 #[test]
@@ -279,9 +279,9 @@ fn without_a_version_in_common_nothing_is_started() {
     let world = World::scripted(Script::new([Step::Exit(0)]));
     for (one, all, told, next) in [
         (
-            "3",
-            json!("3-7"),
-            "speaks contract versions 3 to 7, this program contract versions 1 to 2",
+            "4",
+            json!("4-7"),
+            "speaks contract versions 4 to 7, this program contract versions 1 to 3",
             "use a newer quill-admin",
         ),
         ("0", Value::Null, "speaks contract version 0, this program", "deploy a newer image with"),

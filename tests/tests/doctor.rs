@@ -8,7 +8,7 @@ use quill_admin_e2e::clinic::{ADDRESS, Clinic, INSTANCE, SECRET, days_ago, image
 use quill_admin_e2e::workshop::Workshop;
 use quill_admin_e2e::{Finished as _, JOB, PROJECT, REPOSITORY, World, redact, wait_until};
 use quill_admin_testkit::home::{Home, Output};
-use quill_admin_testkit::postgres::{Database, Generation};
+use quill_admin_testkit::postgres::{Database, Generation, ROLES};
 use quill_admin_testkit::{needs_docker, needs_registry};
 use serde_json::{Value, json};
 
@@ -770,13 +770,17 @@ fn what_is_missing_is_built() {
 
 /// A result line of the task `check`.
 fn checked(missing: &[&str], writable: bool) -> Step {
+    let found: Vec<&str> = ROLES.into_iter().filter(|role| !missing.contains(role)).collect();
     let database = json!({
         "server_version": "15.8", "database": "quill_auth", "user": "quill", "tls": "TLSv1.3",
-        "writable": writable, "email_verified_column": true, "roles": [], "missing_roles": missing,
+        "writable": writable, "columns": ["users.email_verified"],
+        "expected": [{"code": "roles_missing", "found": found, "missing": missing}],
     });
+    let warning = json!({"code": "roles_missing", "message": format!("roles are missing: {}", missing.join(", "))});
+    let warnings = if missing.is_empty() { json!([]) } else { json!([warning]) };
     let line = json!({
-        "contract": 1, "action": "check", "exit_code": 0,
-        "outcome": {"result": "checked", "database": database},
+        "contract": 3, "action": "check", "exit_code": 0,
+        "outcome": {"result": "checked", "database": database, "warnings": warnings},
     });
     Step::log(json!({"message": "checked", "quill_admin": line}).to_string())
 }

@@ -47,7 +47,7 @@ fn never_started() {
     ----- stdout -----
     ----- stderr -----
     connecting (N.N s)
-    show steve in staging
+    show-user steve in staging
       project          quill-medical-staging, europe-west2
       job              quill-admin-staging
       image            sha256:REVISION, revision REVISION, built TIME
@@ -67,7 +67,7 @@ fn killed_before_it_could_tell() {
     ----- stdout -----
     ----- stderr -----
     connecting (N.N s)
-    show steve in staging
+    show-user steve in staging
       project          quill-medical-staging, europe-west2
       job              quill-admin-staging
       image            sha256:REVISION, revision REVISION, built TIME

@@ -65,17 +65,18 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
     ----- stdout -----
     ✔ created steve.jones in staging (N.N s)
 
-      username         steve.jones
+      user             steve.jones
       email            steve@example.org
-      permission       superadmin
+      permission level superadmin
       base profession  consultant
       roles            System Administrator
-      account          active
-      TOTP             off
+      active           yes
+      one-time codes   no
       email verified   yes
     ----- stderr -----
     connecting (N.N s)
-    create superadmin steve.jones (steve@example.org) in staging
+    create-superadmin steve.jones in staging
+      email            steve@example.org
       project          quill-medical-staging, europe-west2
       job              quill-admin-staging
       image            sha256:REVISION, revision REVISION, built TIME
@@ -103,13 +104,13 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
     ----- stdout -----
     ✔ updated steve.jones in staging (N.N s)
 
-      username         steve.jones
+      user             steve.jones
       email            new@example.org
-      permission       superadmin
+      permission level superadmin
       base profession  consultant
       roles            System Administrator
-      account          active
-      TOTP             off
+      active           yes
+      one-time codes   no
       email verified   yes
 
       changed:
@@ -117,7 +118,8 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
         password replaced
     ----- stderr -----
     connecting (N.N s)
-    create superadmin steve.jones (new@example.org) in staging
+    create-superadmin steve.jones in staging
+      email            new@example.org
       project          quill-medical-staging, europe-west2
       job              quill-admin-staging
       image            sha256:REVISION, revision REVISION, built TIME
@@ -143,8 +145,8 @@ fn a_role_that_is_not_seeded_is_a_warning_with_the_next_command(world_with: Worl
     let world = world_with(Database::builder(Generation::August2026).without_roles().create());
     let created = create(&world, "steve jones", "steve@example.org").exits(0);
     assert_snapshot!(created.stderr.lines().rev().take(2).collect::<Vec<_>>().join("\n"), @r"
-     next: once the application has been deployed and seeded: quill-admin add-role --env staging --username 'steve jones' --role 'System Administrator'
-    warning: the role System Administrator is not in the database yet, so steve jones does not have it: once the application has started there, give it with `quill-admin add-role`
+     next: quill-admin seed-roles --env staging
+    warning: the role System Administrator is not in the database yet, so steve jones does not have it: put the roles there with `quill-admin seed-roles`, then give it with `quill-admin add-role`
     ");
     assert_eq!(world.database().value("SELECT count(*) FROM user_role").as_deref(), Some("0"));
 }
@@ -155,7 +157,7 @@ fn an_inactive_account_is_pointed_out(world_with: WorldWith) {
     world.database().execute("UPDATE users SET is_active = false");
     let again = create(&world, "steve", "steve@example.org").exits(0);
     assert!(again.stderr.contains("warning: ") && again.stderr.contains("inactive"), "{}", again.stderr);
-    assert!(again.stdout.contains("INACTIVE: cannot log in"), "{}", again.stdout);
+    assert!(again.stdout.contains("active           no"), "{}", again.stdout);
 }
 
 fn levels_and_roles(world_with: WorldWith) {
@@ -170,20 +172,21 @@ fn levels_and_roles(world_with: WorldWith) {
     ----- stdout -----
     ✔ updated steve in staging (N.N s)
 
-      username         steve
+      user             steve
       email            steve@example.org
-      permission       staff
+      permission level staff
       base profession  consultant
       roles            System Administrator
-      account          active
-      TOTP             off
+      active           yes
+      one-time codes   no
       email verified   yes
 
       changed:
-        permission superadmin → staff
+        permission level superadmin → staff
     ----- stderr -----
     connecting (N.N s)
-    set the level of steve to staff in staging
+    update-permissions steve in staging
+      permission level staff
       project          quill-medical-staging, europe-west2
       job              quill-admin-staging
       image            sha256:REVISION, revision REVISION, built TIME
@@ -208,17 +211,17 @@ fn levels_and_roles(world_with: WorldWith) {
     ----- stdout -----
     ✔ steve in staging (N.N s)
 
-      username         steve
+      user             steve
       email            steve@example.org
-      permission       staff
+      permission level staff
       base profession  consultant
       roles            System Administrator
-      account          active
-      TOTP             off
+      active           yes
+      one-time codes   no
       email verified   yes
     ----- stderr -----
     connecting (N.N s)
-    show steve in staging
+    show-user steve in staging
       project          quill-medical-staging, europe-west2
       job              quill-admin-staging
       image            sha256:REVISION, revision REVISION, built TIME
@@ -241,7 +244,7 @@ fn levels_and_roles(world_with: WorldWith) {
       roles            6 of 6 known
     ----- stderr -----
     connecting (N.N s)
-    check the database in staging
+    check in staging
       project          quill-medical-staging, europe-west2
       job              quill-admin-staging
       image            sha256:REVISION, revision REVISION, built TIME
@@ -267,7 +270,8 @@ fn failures_are_told_with_the_executors_exit_code(world_with: WorldWith) {
     ----- stdout -----
     ----- stderr -----
     connecting (N.N s)
-    set the level of Steve to staff in staging
+    update-permissions Steve in staging
+      permission level staff
       project          quill-medical-staging, europe-west2
       job              quill-admin-staging
       image            sha256:REVISION, revision REVISION, built TIME
@@ -276,7 +280,7 @@ fn failures_are_told_with_the_executors_exit_code(world_with: WorldWith) {
       │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     error: there is no user Steve (names are compared exactly, upper and lower case included); nothing was changed
-     next: to create the user: quill-admin create-superadmin --env staging --username Steve
+     next: to create the user: quill-admin create-user --env staging --username Steve
     ");
     let role = run(&["ar", "-u", "steve", "-r", "clinician"]).exits(11);
     assert!(
@@ -285,7 +289,7 @@ fn failures_are_told_with_the_executors_exit_code(world_with: WorldWith) {
         role.stderr
     );
     let taken = create(&world, "steve", "maria@example.org").exits(12);
-    assert!(taken.stderr.contains("next: "), "{}", taken.stderr);
+    assert!(taken.stderr.contains("belongs to another user, maria"), "{}", taken.stderr);
 
     let json = run(&["up", "-u", "Steve", "-p", "staff", "--json"]).exits(10);
     assert_eq!(json.stderr, "", "stdout is the whole answer");

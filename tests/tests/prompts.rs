@@ -25,7 +25,7 @@ fn questions_are_asked_again_until_the_answer_is_right() {
     terminal.expect("do not match");
     terminal.expect("Password (hidden)").type_hidden(PASSWORD);
     terminal.expect("Password, again").type_hidden(PASSWORD);
-    terminal.expect("create superadmin").expect("Run it? [y/N]").type_line("y");
+    terminal.expect("create-superadmin").expect("Run it? [y/N]").type_line("y");
     terminal.expect("created");
     let ended = terminal.wait();
     assert_eq!(ended.code(), 0, "{}", ended.transcript);
@@ -64,14 +64,14 @@ fn levels_and_roles_are_chosen_from_lists() {
 
     let mut terminal = world.quill_admin(["up", "-e", "staging", "-u", "steve"]).terminal();
     terminal.expect("clinical application access").down().down().down().enter();
-    terminal.expect("set the level of steve to admin").expect("Run it? [y/N]").type_line("y");
+    terminal.expect("update-permissions steve").expect("permission level admin").expect("Run it? [y/N]").type_line("y");
     terminal.expect("superadmin → admin");
     assert_eq!(terminal.wait().code(), 0);
 
     let mut terminal = world.quill_admin(["ar", "-e", "staging", "-u", "steve"]).terminal();
     // "clinical a" is in one name only.
     terminal.expect("another role").type_line("clinical a");
-    terminal.expect("give steve the role Clinical Administrator").expect("Run it? [y/N]").type_line("yes");
+    terminal.expect("add-role steve").expect("Clinical Administrator").expect("Run it? [y/N]").type_line("yes");
     terminal.expect("role Clinical Administrator added");
     assert_eq!(terminal.wait().code(), 0);
 }
@@ -240,7 +240,7 @@ fn on_this_machine_too_a_person_says_yes() {
     assert_eq!(terminal.wait().code(), 10);
     let mut terminal = home.quill_admin(["ar", "-e", "local", "-u", "steve"]).terminal();
     terminal.expect("Enter takes it").down().enter();
-    terminal.expect("give steve the role").expect("Run it? [y/N]").enter();
+    terminal.expect("add-role steve").expect("Run it? [y/N]").enter();
     assert_eq!(terminal.wait().code(), 130);
     let history = home.quill_admin(["history", "-e", "local", "--json"]).output().exits(0).json();
     assert_eq!(history["runs"].as_array().map(Vec::len), Some(1), "{history:#}");

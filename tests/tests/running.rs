@@ -55,11 +55,12 @@ fn the_plan_is_shown_before_anything_is_started() {
     let plan: Vec<&str> = run
         .stderr
         .lines()
-        .skip_while(|line| !line.contains("give steve"))
+        .skip_while(|line| !line.contains("add-role steve"))
         .take_while(|line| !line.starts_with("starting"))
         .collect();
     assert_snapshot!(plan.join("\n"), @r"
-    give steve the role Clinician in staging
+    add-role steve in staging
+      role             Clinician
       project          quill-medical-staging, europe-west2
       job              quill-admin-staging
       image            sha256:4b825dc642cb, revision 0123456789ab, built 2026-08-01 10:00 UTC
@@ -72,7 +73,8 @@ fn a_dry_run_is_checked_by_google_cloud_and_starts_nothing() {
     let world = world();
     let dry = add_role(&world, &["--dry-run"]).output().exits(0);
     assert_snapshot!(dry.stdout, @r"
-    give steve the role Clinician in staging
+    add-role steve in staging
+      role             Clinician
       project          quill-medical-staging, europe-west2
       job              quill-admin-staging
       image            sha256:4b825dc642cb, revision 0123456789ab, built 2026-08-01 10:00 UTC
@@ -144,7 +146,7 @@ fn only_an_image_that_build_has_deployed_is_run() {
     change_job(&world, |job| job["annotations"]["admin.quill-medical.org/contract"] = json!("0"));
     let refused = add_role(&world, &[]).output().exits(17);
     assert_snapshot!(errors(&refused), @r"
-    error: the job's image speaks contract version 0, this program contract versions 1 to 2; nothing was started
+    error: the job's image speaks contract version 0, this program contract versions 1 to 3; nothing was started
      next: deploy a newer image with: quill-admin build --env staging
      next: look closer with: quill-admin doctor --env staging --only job-image
     ");
@@ -198,7 +200,7 @@ fn sent(world: &World, name: &str) -> Value {
 fn at_a_terminal_the_name_is_typed_after_the_plan() {
     let world = protected();
     let mut terminal = add_role(&world, &[]).terminal();
-    terminal.expect("give steve the role Clinician in staging").expect("Reason").type_line("ticket 12");
+    terminal.expect("add-role steve in staging").expect("Reason").type_line("ticket 12");
     terminal.expect("Type \"staging\" to go on").type_line("prod");
     let ended = terminal.wait();
     assert_eq!(ended.code(), 28, "{}", ended.text());

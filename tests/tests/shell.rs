@@ -169,7 +169,7 @@ fn the_version_names_the_revision_and_the_contract() {
     let git = |args: &[&str]| run(Command::new("git").args(args).current_dir(root())).trim().to_owned();
     let revision = git(&["rev-parse", "--short=12", "HEAD"]);
     let version = env!("CARGO_PKG_VERSION");
-    let clean = format!("quill-admin {version} ({revision}, contract 2)\n");
-    let dirty = format!("quill-admin {version} ({revision}-dirty, contract 2)\n");
+    let clean = format!("quill-admin {version} ({revision}, contract 3)\n");
+    let dirty = format!("quill-admin {version} ({revision}-dirty, contract 3)\n");
     assert!(told == clean || told == dirty, "{told}");
 }

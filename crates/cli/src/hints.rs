@@ -117,12 +117,10 @@ pub fn after_failure(code: ExitCode, environment: &Environment, username: Option
         task(name, &NextAction { action: action.to_owned(), with })
     };
     match code {
-        ExitCode::UserNotFound => ["create-user", "create-superadmin"]
-            .into_iter()
-            .filter_map(of_user)
-            .map(|command| format!("to create the user: {command}"))
-            .collect(),
-        ExitCode::EmailTaken => vec!["give another --email, or the username the email belongs to".to_owned()],
+        ExitCode::UserNotFound => {
+            let create = ["create-user", "create-superadmin"].into_iter().find_map(of_user);
+            create.map(|command| format!("to create the user: {command}")).into_iter().collect()
+        }
         ExitCode::DatabaseUnreachable => vec!["running the task again is safe".to_owned()],
         ExitCode::RowLocked => {
             vec!["somebody else is changing the same row; wait a moment and run it again".to_owned()]

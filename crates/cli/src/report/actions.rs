@@ -56,6 +56,9 @@ pub(super) fn list(application: &Application, actions: &Actions) -> String {
             format!("{name:names$}  {alias:aliases$}  {effect:6}  {}  {}", digest.short(), about(action));
         let _ = writeln!(text, "{}", clean(&line));
     }
+    if actions.iter().any(Action::is_job) {
+        text.push_str("\njob: a job of the application's, which this version lists and does not run\n");
+    }
     let _ = writeln!(text, "\nfrom {}", clean(&application.whereabouts()));
     text
 }

@@ -65,7 +65,7 @@ pub enum PasswordSource {
     Stdin,
     /// It is made here, and shown once.
     Generated,
-    /// There is to be none that anybody knows.
+    /// None is given: it may be left out.
     None,
 }
 
