@@ -371,6 +371,10 @@ fn told(
         Outcome::Listed { rows, more: true, .. } => {
             headline(&format!("the first {rows} rows in {environment}: there are more"));
         }
+        // The rows themselves are lines of the log.
+        Outcome::Listed { rows, more, .. } => {
+            headline(&format!("{} in {environment}", counted(*rows, *more)))
+        }
         Outcome::Checked { .. } => headline(&format!("tasks can run in {environment}")),
         Outcome::Other(other) => {
             headline(&format!("done in {environment}: \"{}\"", clean(&other.result)));
@@ -390,6 +394,15 @@ fn told(
     }
     for warning in outcome.warnings() {
         self::warning(&mut text.warnings, warning, outcome, environment);
+    }
+}
+
+/// How many rows were listed, and whether there are others.
+fn counted(rows: u64, more: bool) -> String {
+    match (rows, more) {
+        (rows, true) => format!("the first {rows} rows, and there are more,"),
+        (1, false) => "1 row".to_owned(),
+        (rows, false) => format!("{rows} rows"),
     }
 }
 
