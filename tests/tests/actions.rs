@@ -203,3 +203,63 @@ fn files_that_make_no_tables_are_told_with_their_place() {
     let refused = check(&world, &["--application", "app"]).exits(2);
     assert!(refused.stderr.contains("/app/seed.sql:1:20: column \"nom\" of relation"), "{refused}");
 }
+
+const RENAME_EMAIL: &str = "
+  set-email:
+    alias: se
+    about: sets an existing user's email
+    short_about: Set a user's email
+    parameters: [username, email]
+    subject: { user: must exist }
+    steps:
+      - write: UPDATE users SET email = :email WHERE username = :username AND email IS DISTINCT FROM :email
+    already: \"{username} has the email {email} already\"
+";
+
+/// Fifteen lines of the file are a command, with its help, its plan and its result.
+#[test]
+fn an_action_of_the_folder_is_a_command() {
+    let world = World::empty();
+    application(&world, "app", RENAME_EMAIL);
+    let help = |args: &[&str]| world.quill_admin(args.iter().copied()).output();
+    let line = "  set-email           Set a user's email [alias: se]";
+    assert!(help(&["--help", "--application", "app"]).exits(0).stdout.contains(line));
+    assert!(help(&["--help", "--application=app"]).exits(0).stdout.contains(line));
+    assert!(!help(&["--help"]).exits(0).stdout.contains("set-email"));
+    let unknown = help(&["set-email"]).exits(2);
+    assert!(unknown.stderr.contains("unrecognized subcommand 'set-email'"), "{unknown}");
+
+    let file = world.home.read("environments.yaml");
+    world.home.write("environments.yaml", &format!("application: app\n{file}"));
+    let own = help(&["set-email", "--help"]).exits(0);
+    let example = "  quill-admin set-email --env staging -u steve.jones --email steve@example.org\n";
+    assert!(own.stdout.contains(example), "{own}");
+    let create = ["create-user", "-e", "local", "-u", "steve", "--email", "s@example.org", "-p", "staff"];
+    let _ = help(&create).exits(0);
+    let set = ["se", "-e", "local", "-u", "steve", "--email", "t@example.org"];
+    let done = help(&set).exits(0);
+    assert!(done.stderr.contains("set-email steve in local\n  email            t@example.org\n"), "{done}");
+    assert!(done.stdout.contains("  changed:\n    email s@example.org → t@example.org\n"), "{done}");
+    let again = help(&set).exits(0);
+    assert!(again.stdout.starts_with("✔ nothing to change for steve in local"), "{again}");
+    let users = help(&["list-users", "-e", "local", "--contains", "t@"]).exits(0);
+    assert!(users.stdout.starts_with("✔ 1 row in local"), "{users}");
+    assert!(users.stderr.contains("steve") && users.stderr.contains("t@example.org"), "{users}");
+}
+
+#[test]
+fn a_task_of_a_broken_file_ends_with_its_mistakes() {
+    let world = World::empty();
+    application(&world, "app", RENAME_EMAIL);
+    replace(&world, "app", "    alias: se\n", "    alais: se\n");
+    for command in [&["show-user", "-e", "local", "-u", "steve"][..], &["set-email"], &["se", "-u", "steve"]]
+    {
+        let refused =
+            world.quill_admin(command.iter().copied()).args(["--application", "app"]).output().exits(2);
+        assert_eq!(errors(&refused).len(), 1, "{refused}");
+        assert!(errors(&refused)[0].contains("unknown key \"alais\""), "{refused}");
+    }
+    let json = world.quill_admin(["set-email", "--application", "app", "--json"]).output().exits(2).json();
+    assert!(json["error"]["messages"][0].as_str().is_some_and(|told| told.contains("alais")), "{json}");
+    let _ = world.quill_admin(["--help", "--application", "app"]).output().exits(0);
+}

@@ -776,7 +776,8 @@ fn checked(missing: &[&str], writable: bool) -> Step {
         "writable": writable, "columns": ["users.email_verified"],
         "expected": [{"code": "roles_missing", "found": found, "missing": missing}],
     });
-    let warning = json!({"code": "roles_missing", "message": format!("roles are missing: {}", missing.join(", "))});
+    let warning =
+        json!({"code": "roles_missing", "message": format!("roles are missing: {}", missing.join(", "))});
     let warnings = if missing.is_empty() { json!([]) } else { json!([warning]) };
     let line = json!({
         "contract": 3, "action": "check", "exit_code": 0,

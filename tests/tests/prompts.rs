@@ -64,14 +64,22 @@ fn levels_and_roles_are_chosen_from_lists() {
 
     let mut terminal = world.quill_admin(["up", "-e", "staging", "-u", "steve"]).terminal();
     terminal.expect("clinical application access").down().down().down().enter();
-    terminal.expect("update-permissions steve").expect("permission level admin").expect("Run it? [y/N]").type_line("y");
+    terminal
+        .expect("update-permissions steve")
+        .expect("permission level admin")
+        .expect("Run it? [y/N]")
+        .type_line("y");
     terminal.expect("superadmin → admin");
     assert_eq!(terminal.wait().code(), 0);
 
     let mut terminal = world.quill_admin(["ar", "-e", "staging", "-u", "steve"]).terminal();
     // "clinical a" is in one name only.
     terminal.expect("another role").type_line("clinical a");
-    terminal.expect("add-role steve").expect("Clinical Administrator").expect("Run it? [y/N]").type_line("yes");
+    terminal
+        .expect("add-role steve")
+        .expect("Clinical Administrator")
+        .expect("Run it? [y/N]")
+        .type_line("yes");
     terminal.expect("role Clinical Administrator added");
     assert_eq!(terminal.wait().code(), 0);
 }

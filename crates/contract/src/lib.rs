@@ -37,7 +37,7 @@ pub use claim::{Asked, Claim};
 pub use env::{Connection, Invocation, LogFormat, RunContext, TlsMode, Variables};
 pub use env_error::{EnvError, EnvProblem};
 pub use exit_code::{ExitCode, Side};
-pub use names::{Actor, Email, PermissionLevel, Reason, RequestId, RoleName, Username};
+pub use names::{Actor, Reason, RequestId, Username};
 pub use outcome::{
     DatabaseReport, Expected, Failure, NextAction, OtherOutcome, Outcome, ResultLine, Unavailable, Warning,
     warning_code,
@@ -57,20 +57,3 @@ pub const CONTRACT_VERSION: u32 = 3;
 
 /// The oldest version of this contract that is still spoken, by both sides.
 pub const CONTRACT_OLDEST: u32 = 1;
-
-/// The role `create-superadmin` assigns.
-pub const SYSTEM_ADMINISTRATOR: &str = "System Administrator";
-
-/// The base profession `create-superadmin` gives: full clinical competencies.
-pub const CONSULTANT: &str = "consultant";
-
-/// The roles the application seeds, as its guide lists them. A database may hold others: whether a
-/// role exists is for the database to say.
-pub const KNOWN_ROLES: [&str; 6] = [
-    SYSTEM_ADMINISTRATOR,
-    "Clinical Administrator",
-    "Clinician",
-    "Clinical Support Staff",
-    "Patient",
-    "Patient Advocate",
-];

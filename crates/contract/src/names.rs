@@ -69,20 +69,6 @@ text_newtype! {
 }
 
 text_newtype! {
-    /// An email address: 3 to 255 characters, one @ with something on both sides, no white space.
-    ///
-    /// Deliberately no stricter than the application itself, but for what cannot be meant: invisible
-    /// characters, and what addresses are pasted with (`mailto:`, angle brackets, a comma or semicolon at
-    /// an end).
-    Email, "email", |what, text| value::email(what, text, 255)
-}
-
-text_newtype! {
-    /// The exact name of a role: 1 to 64 characters. Whether it exists is for the database to say.
-    RoleName, "role", |what, text| value::text(what, text, 64)
-}
-
-text_newtype! {
     /// Who asked, as the CLI knows them: recorded, never trusted for access. At most 255 characters.
     Actor, "actor", |what, text| value::text(what, text, 255)
 }
@@ -150,62 +136,6 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// A system permission level, lowest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PermissionLevel {
-    /// Own records only.
-    Patient,
-    /// Clinical application access.
-    Staff,
-    /// User management, patient administration, audit logs.
-    Admin,
-    /// System configuration, database access, full access.
-    Superadmin,
-}
-
-impl PermissionLevel {
-    /// Every level, lowest first.
-    pub const ALL: [Self; 4] = [Self::Patient, Self::Staff, Self::Admin, Self::Superadmin];
-
-    /// The name the application uses.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Patient => "patient",
-            Self::Staff => "staff",
-            Self::Admin => "admin",
-            Self::Superadmin => "superadmin",
-        }
-    }
-
-    /// What a person with this level may do, as the guide says it.
-    #[must_use]
-    pub const fn access(self) -> &'static str {
-        match self {
-            Self::Patient => "own records only",
-            Self::Staff => "clinical application access",
-            Self::Admin => "user management, patient admin, audit logs",
-            Self::Superadmin => "system configuration, database access, full access",
-        }
-    }
-}
-
-impl FromStr for PermissionLevel {
-    type Err = InvalidValue;
-
-    fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let place = value::one_of("permission level", text, Self::ALL.map(Self::as_str))?;
-        Ok(Self::ALL[place])
-    }
-}
-
-impl fmt::Display for PermissionLevel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,16 +160,6 @@ mod tests {
     }
 
     #[test]
-    fn emails() {
-        for good in ["a@b", "o'brien+x@example.org", "Ж@пример.рф", "a,b=^c@x"] {
-            assert_eq!(good.parse::<Email>().expect(good).as_str(), good);
-        }
-        for bad in ["", "ab", "@b", "a@", "a@b@c", "a b@c", "a@b\u{a0}c", &format!("{}@b", "x".repeat(254))] {
-            assert!(bad.parse::<Email>().is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
     fn names_hold_nothing_that_cannot_be_seen() {
         for (character, name) in [
             ('\u{200b}', "zero width space"),
@@ -255,9 +175,7 @@ mod tests {
                 "contains a character that cannot be seen (U+{number:04X}, {name}) at position 6; none are allowed"
             );
             assert_eq!(problem::<Username>(&text), format!("the username {tail}"));
-            assert_eq!(problem::<RoleName>(&text), format!("the role {tail}"));
             assert_eq!(problem::<Actor>(&text), format!("the actor {tail}"));
-            assert!(format!("{text}@x").parse::<Email>().is_err(), "{text}");
         }
         for seen in ["Müller-Lüdenscheidt", "иван", "名前", "jose\u{301}", "a b", "o'brien"] {
             assert_eq!(seen.parse::<Username>().expect(seen).as_str(), seen);
@@ -278,31 +196,6 @@ mod tests {
         for bad in ["a\u{2028}b", "a\u{2067}b", "a\u{200f}b", "a\u{1b}b"] {
             assert!(bad.parse::<Reason>().is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn what_emails_are_pasted_with_is_told() {
-        for (bad, words) in [
-            ("steve@example.org,", "comma or semicolon"),
-            ("steve@example.org ; ", "comma or semicolon"),
-            (",steve@example.org", "comma or semicolon"),
-            ("mailto:steve@example.org", "mailto:"),
-            ("MailTo:steve@example.org", "mailto:"),
-            ("<steve@example.org>", "angle brackets"),
-            ("Steve Jones <steve@example.org>", "angle brackets"),
-            ("steve\u{200b}@example.org", "zero width space"),
-        ] {
-            assert!(problem::<Email>(bad).contains(words), "{bad}: {}", problem::<Email>(bad));
-        }
-    }
-
-    #[test]
-    fn levels_name_what_is_allowed() {
-        assert_eq!("admin".parse(), Ok(PermissionLevel::Admin));
-        assert_eq!(
-            problem::<PermissionLevel>("Admin"),
-            "unknown permission level \"Admin\"; allowed: patient, staff, admin, superadmin"
-        );
     }
 
     #[test]

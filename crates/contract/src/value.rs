@@ -342,3 +342,6 @@ pub fn one_of<'a>(
         InvalidValue::new(what, problem)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 mod answers;
 mod ask;
 
-use quill_admin_contract::Username;
+use quill_admin_contract::{CHECK, Username};
 
 use super::context::Context;
 use super::task::{Subject, Task};
@@ -23,8 +23,9 @@ pub(super) async fn run(
     call: TaskCall<'_>,
     mistakes: Option<CliError>,
 ) -> Result<u8, CliError> {
-    // The commands are those of the built-in actions then, and not those that were asked for.
-    if let Some(mistakes) = mistakes {
+    // The commands are those of the built-in actions then, and not those that were asked for. What no file declares is
+    // no other for it.
+    if let Some(mistakes) = mistakes.filter(|_| call.command.name != CHECK) {
         return Err(mistakes);
     }
     if call.takes_password_from(PasswordSource::Stdin) {

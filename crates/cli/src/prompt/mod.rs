@@ -202,7 +202,7 @@ impl Form {
 mod tests {
     use std::collections::VecDeque;
 
-    use quill_admin_contract::{Email, Username};
+    use quill_admin_contract::{Username, value};
 
     use super::*;
 
@@ -263,7 +263,7 @@ mod tests {
     fn without_a_person_everything_is_said_at_once() {
         let mut form = Form::new(None);
         let _: Field<Username> = form.flag("--username", None, str::parse);
-        let _: Field<Email> = form.flag("--email", Some("nobody"), str::parse);
+        let _ = form.flag("--email", Some("nobody"), |text| value::email("email", text, 255));
         form.need("--password-stdin or --generate-password");
         let error = form.check().expect_err("refused");
         assert_eq!(
@@ -279,7 +279,7 @@ mod tests {
     fn a_bad_flag_is_refused_before_any_question() {
         let (mut form, _) = form(&[]);
         let _: Field<Username> = form.flag("--username", None, str::parse);
-        let _: Field<Email> = form.flag("--email", Some("nobody"), str::parse);
+        let _ = form.flag("--email", Some("nobody"), |text| value::email("email", text, 255));
         assert!(form.check().is_err());
     }
 

@@ -70,7 +70,7 @@ fn many_changes_to_one_user_all_happen() {
     needs_postgres!();
     let db = Database::create(Generation::August2026);
     db.execute(&insert("jo", "jo@example.org"));
-    let roles = quill_admin_contract::KNOWN_ROLES;
+    let roles = quill_admin_testkit::postgres::ROLES;
     let started: Vec<Running> = roles
         .iter()
         .flat_map(|role| [*role, *role])
