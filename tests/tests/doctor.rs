@@ -774,7 +774,7 @@ fn checked(missing: &[&str], writable: bool) -> Step {
     let database = json!({
         "server_version": "15.8", "database": "quill_auth", "user": "quill", "tls": "TLSv1.3",
         "writable": writable, "columns": ["users.email_verified"],
-        "expected": [{"code": "roles_missing", "found": found, "missing": missing}],
+        "expected": [{"code": "roles_missing", "count": ROLES.len(), "found": found, "missing": missing}],
     });
     let warning =
         json!({"code": "roles_missing", "message": format!("roles are missing: {}", missing.join(", "))});
@@ -968,7 +968,7 @@ fn a_real_database_is_looked_at_from_where_tasks_run() {
     let missing =
         world.quill_admin(["doctor", "-e", "staging", "--only", "database-check"]).output().exits(30);
     assert!(missing.stdout.contains("missing: System Administrator"), "{missing}");
-    assert!(missing.stdout.contains("a superadmin is created without this role"), "{missing}");
+    assert!(missing.stdout.contains("put them there with `quill-admin seed-roles`"), "{missing}");
 }
 
 #[test]

@@ -49,7 +49,8 @@ fn values() {
     }
     assert_eq!(
         refused(&world, &["up", "-e", "staging", "-u", "a", "-p", "owner"], b""),
-        "error: --permission: unknown permission level \"owner\"; allowed: patient, staff, admin, superadmin\n"
+        "error: --permission: unknown permission level \"owner\"; allowed: patient, single-user, staff, admin, \
+         superadmin\n"
     );
     assert_eq!(
         refused(&world, &["ar", "-e", "staging", "-u", "a", "-r", " "], b""),

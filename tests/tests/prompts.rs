@@ -63,7 +63,7 @@ fn levels_and_roles_are_chosen_from_lists() {
     created.expect_code(0);
 
     let mut terminal = world.quill_admin(["up", "-e", "staging", "-u", "steve"]).terminal();
-    terminal.expect("clinical application access").down().down().down().enter();
+    terminal.expect("clinical application access").down().down().down().down().enter();
     terminal
         .expect("update-permissions steve")
         .expect("permission level admin")
@@ -175,7 +175,7 @@ fn further_lines_of_a_paste_answer_no_question() {
         terminal.expect("what was typed before this question was not taken").expect("Enter takes it");
         // The next question comes with everything of the paste gone.
         terminal.type_line("staff");
-        terminal.expect("steve.jones to staff").expect("Run it? [y/N]").enter();
+        terminal.expect("permission level staff").expect("Run it? [y/N]").enter();
         let ended = terminal.wait();
         assert_eq!(ended.code(), 130, "{lines:?}: {}", ended.text());
     }
@@ -202,7 +202,7 @@ fn whoever_was_asked_sees_the_plan_and_says_yes() {
         let args = ["up", "-e", "staging", "-u", "steve"].into_iter().chain(more.iter().copied());
         let mut terminal = world.quill_admin(args).terminal();
         terminal.expect("Enter takes it").type_line("staff");
-        terminal.expect("steve to staff").expect("image ").expect("Run it? [y/N]").type_line(answer);
+        terminal.expect("permission level staff").expect("image ").expect("Run it? [y/N]").type_line(answer);
         let ended = terminal.wait();
         assert_eq!(ended.code(), 130, "{}", ended.text());
         assert!(ended.text().contains("not confirmed; nothing was started"), "{}", ended.text());

@@ -41,13 +41,13 @@ fn environments_of_the_file_are_completed() {
 #[test]
 fn commands_roles_levels_and_shells_are_completed() {
     let home = Home::with_environments();
-    assert_eq!(offered(&home, &["create"]), ["create-superadmin"]);
+    assert_eq!(offered(&home, &["create"]), ["create-superadmin", "create-user"]);
     assert_eq!(
         offered(&home, &["ar", "--role", "Clinical"]),
         ["Clinical Administrator", "Clinical Support Staff"]
     );
     assert_eq!(offered(&home, &["remove-role", "-r", "Patient"]), ["Patient", "Patient Advocate"]);
-    assert_eq!(offered(&home, &["up", "-p", ""]), ["patient", "staff", "admin", "superadmin"]);
+    assert_eq!(offered(&home, &["up", "-p", ""]), ["patient", "single-user", "staff", "admin", "superadmin"]);
     assert_eq!(offered(&home, &["completions", "b"]), ["bash"]);
 }
 

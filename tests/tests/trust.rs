@@ -322,6 +322,9 @@ fn the_folder_of_the_application_is_confirmed_with_the_rest() {
     let text = world.home.read("environments.yaml");
     world.home.write("environments.yaml", &format!("application: ../elsewhere\n{text}"));
     let folder = world.home.work().join("../elsewhere").display().to_string();
+    for name in ["../elsewhere", "mine"] {
+        crate::actions::application(&world, name, "");
+    }
     let calls = world.emulator.calls().len();
     let refused = trusting(&world, SHOW).output().exits(28);
     let names = format!(

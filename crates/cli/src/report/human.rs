@@ -366,11 +366,6 @@ fn told(
             headline(&format!("nothing to change for {about} in {environment}: it was so already"));
         }
         Outcome::Found { .. } => headline(&format!("{about} in {environment}")),
-        // The rows themselves were lines of the log.
-        Outcome::Listed { rows, more: false, .. } => headline(&format!("{rows} rows in {environment}")),
-        Outcome::Listed { rows, more: true, .. } => {
-            headline(&format!("the first {rows} rows in {environment}: there are more"));
-        }
         // The rows themselves are lines of the log.
         Outcome::Listed { rows, more, .. } => {
             headline(&format!("{} in {environment}", counted(*rows, *more)))
