@@ -56,7 +56,7 @@ impl Tested<'_> {
 pub(super) fn tested(tested: &Tested<'_>) -> String {
     let mut text = String::new();
     for one in &tested.cases {
-        let name = clean(&one.case.name).into_owned();
+        let name = clean(&one.case.name);
         if let Some(why) = &one.left_out {
             let _ = writeln!(text, "{} {name}: not run, {}", style("–").dim(), clean(why));
         } else if one.failed() {
