@@ -362,3 +362,25 @@ fn where_nothing_is_tested_that_is_said_and_is_no_success() {
     let other = run_cases(&world, &["--case", "y and z"]).exits(2);
     assert!(other.stderr.contains("none has \"y and z\" in its name; nothing was tested"), "{other}");
 }
+
+/// Whoever follows the page comes to its end.
+#[test]
+fn what_the_page_about_writing_actions_shows_passes() {
+    let world = World::empty();
+    let page = shipped("../docs/writing-actions.md");
+    let blocks: Vec<&str> = page
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split_once("```").expect("the block's end").0)
+        .collect();
+    let actions: Vec<&str> =
+        blocks.iter().copied().filter(|block| block.lines().nth(1).is_some_and(|l| l.contains("about:"))).collect();
+    let cases: Vec<&str> = blocks.iter().copied().filter(|block| block.starts_with("cases:\n")).collect();
+    assert_eq!((actions.len(), cases.len()), (2, 1), "{blocks:#?}");
+    with_cases(&world, &format!("\n{}\n", actions.join("\n")), cases[0]);
+    let checked = check(&world, &["--application", "app"]).exits(0);
+    assert!(checked.stdout.contains("actions fit the tables of "), "{checked}");
+    let document = run_cases(&world, &["--json", "--case", "set-profession"]).exits(0).json();
+    assert_eq!(document["passed"], cases[0].matches("- case:").count(), "{document}");
+    let _ = world.quill_admin(["count-users", "-e", "local", "--application", "app"]).output().exits(0);
+}
