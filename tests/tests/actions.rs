@@ -331,7 +331,10 @@ fn a_write_that_is_not_guarded_is_found_by_the_second_run() {
     .concat();
     with_cases(&world, more, &cases);
     let failed = run_cases(&world, &[]).exits(15);
-    assert!(failed.stdout.contains("✘ it is shut\n") && failed.stdout.contains("✘ they are out\n"), "{failed}");
+    assert!(
+        failed.stdout.contains("✘ it is shut\n") && failed.stdout.contains("✘ they are out\n"),
+        "{failed}"
+    );
     assert!(failed.stdout.contains("✔ they are out each time\n"), "{failed}");
     for told in [
         "run a second time: expected unchanged, came exit code 15: ",
@@ -351,7 +354,10 @@ fn where_nothing_is_tested_that_is_said_and_is_no_success() {
     assert!(built_in.stderr.contains("quill-admin actions test --application FOLDER"), "{built_in}");
     application(&world, "app", "");
     let none = run_cases(&world, &[]).exits(2);
-    assert!(none.stderr.contains("there is no folder ") && none.stderr.contains("app/examples; nothing was tested"));
+    assert!(
+        none.stderr.contains("there is no folder ")
+            && none.stderr.contains("app/examples; nothing was tested")
+    );
     world.home.write("app/examples/given.yaml", &shipped("examples/given.yaml"));
     let none = run_cases(&world, &[]).exits(2);
     assert!(none.stderr.contains("there are no cases in "), "{none}");
@@ -373,8 +379,11 @@ fn what_the_page_about_writing_actions_shows_passes() {
         .skip(1)
         .map(|rest| rest.split_once("```").expect("the block's end").0)
         .collect();
-    let actions: Vec<&str> =
-        blocks.iter().copied().filter(|block| block.lines().nth(1).is_some_and(|l| l.contains("about:"))).collect();
+    let actions: Vec<&str> = blocks
+        .iter()
+        .copied()
+        .filter(|block| block.lines().nth(1).is_some_and(|l| l.contains("about:")))
+        .collect();
     let cases: Vec<&str> = blocks.iter().copied().filter(|block| block.starts_with("cases:\n")).collect();
     assert_eq!((actions.len(), cases.len()), (2, 1), "{blocks:#?}");
     with_cases(&world, &format!("\n{}\n", actions.join("\n")), cases[0]);

@@ -33,8 +33,7 @@ pub(super) async fn test(
         scratch.stop().await;
         verdicts
     };
-    let verdicts =
-        context.guard().run(&PointOfNoReturn::new("nothing was changed"), Box::pin(work)).await?;
+    let verdicts = context.guard().run(&PointOfNoReturn::new("nothing was changed"), Box::pin(work)).await?;
     let cases = cases.iter().zip(verdicts).map(|(case, verdict)| tested(case, verdict)).collect();
     Ok(context.reporter.actions_tested(&Tested { application, tables: &name, cases }))
 }
@@ -49,25 +48,21 @@ fn tested(case: &Case, verdict: Verdict) -> TestedCase<'_> {
 }
 
 /// The cases of the application's folder. A test that has none to run has tested nothing, and says so.
-fn examples(
-    application: &Application,
-    compiled: &Compiled,
-    process: &Process,
-) -> Result<Examples, CliError> {
+fn examples(application: &Application, compiled: &Compiled, process: &Process) -> Result<Examples, CliError> {
     let Some(folder) = application.folder() else {
         let here = process.cwd.join("application").join(EXAMPLES).is_dir();
         let folder = if here { "application" } else { "FOLDER" };
         return Err(CliError::usage(
             "this program has the application's actions built in, and not their cases; nothing was tested",
         )
-        .hint(format!(
-            "name the folder that holds them: quill-admin actions test --application {folder}"
-        )));
+        .hint(format!("name the folder that holds them: quill-admin actions test --application {folder}")));
     };
     let examples = examples::read(folder, &compiled.actions).map_err(|broken| {
         let mut error = CliError::usage("");
-        error.messages =
-            broken.iter().flat_map(|one| one.to_string().lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+        error.messages = broken
+            .iter()
+            .flat_map(|one| one.to_string().lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
         error
     })?;
     if examples.cases.is_empty() {
@@ -77,9 +72,8 @@ fn examples(
         } else {
             format!("there is no folder {}; nothing was tested", folder.display())
         };
-        return Err(CliError::usage(what).hint(
-            "cases are files that end with .yaml; how to write one: docs/writing-actions.md",
-        ));
+        return Err(CliError::usage(what)
+            .hint("cases are files that end with .yaml; how to write one: docs/writing-actions.md"));
     }
     Ok(examples)
 }

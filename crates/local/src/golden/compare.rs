@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quill_admin_application::examples::{Cell, Change, Expect, Given, Outcome, Row};
-use quill_admin_engine::{Change as Came, Listed, Performed, Value};
+use quill_admin_engine::{Change as Difference, Listed, Performed, Value};
 use tokio_postgres::{Client, Error};
 
 use super::attempt::Ended;
@@ -58,8 +58,7 @@ fn performed_as(expect: &Expect, performed: &Performed) -> Vec<String> {
         }
     }
     if let Some(expected) = &expect.warnings {
-        let came: BTreeSet<String> =
-            performed.warnings.iter().map(|warning| warning.code.clone()).collect();
+        let came: BTreeSet<String> = performed.warnings.iter().map(|warning| warning.code.clone()).collect();
         if *expected != came {
             problems.push(format!("warnings: expected {}, came {}", list(expected), list(&came)));
         }
@@ -80,16 +79,18 @@ fn changes(performed: &Performed) -> BTreeMap<String, Change> {
     for change in &performed.changes {
         let empty = || Change::List { added: BTreeSet::new(), removed: BTreeSet::new() };
         let new = match change {
-            Came::Field { old, new, .. } => Change::Value { from: old.as_ref().map(cell), to: cell(new) },
-            Came::Hidden { .. } => Change::Hidden,
-            Came::Added { field, item } => {
+            Difference::Field { old, new, .. } => {
+                Change::Value { from: old.as_ref().map(cell), to: cell(new) }
+            }
+            Difference::Hidden { .. } => Change::Hidden,
+            Difference::Added { field, item } => {
                 let mut entry = changes.remove(field).unwrap_or_else(empty);
                 if let Change::List { added, .. } = &mut entry {
                     added.insert(item.clone());
                 }
                 entry
             }
-            Came::Removed { field, item } => {
+            Difference::Removed { field, item } => {
                 let mut entry = changes.remove(field).unwrap_or_else(empty);
                 if let Change::List { removed, .. } = &mut entry {
                     removed.insert(item.clone());
