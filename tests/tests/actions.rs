@@ -1,4 +1,4 @@
-//! `actions` and `actions check`: the application's folder, listed and judged.
+//! `actions`, `actions check` and `actions test`: the application's folder, listed, judged and run.
 
 use std::fs;
 use std::path::Path;
@@ -262,4 +262,194 @@ fn a_task_of_a_broken_file_ends_with_its_mistakes() {
     let json = world.quill_admin(["set-email", "--application", "app", "--json"]).output().exits(2).json();
     assert!(json["error"]["messages"][0].as_str().is_some_and(|told| told.contains("alais")), "{json}");
     let _ = world.quill_admin(["--help", "--application", "app"]).output().exits(0);
+}
+
+/// Makes an application's folder with the repository's cases, and one more file of them.
+fn with_cases(world: &World, more: &str, cases: &str) {
+    application(world, "app", more);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../application/examples");
+    for entry in fs::read_dir(folder).expect("there") {
+        let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+        world.home.write(format!("app/examples/{name}"), &shipped(&format!("examples/{name}")));
+    }
+    if !cases.is_empty() {
+        world.home.write("app/examples/zz.yaml", cases);
+    }
+}
+
+fn run_cases(world: &World, args: &[&str]) -> Output {
+    world.quill_admin(["actions", "test", "--application", "app"]).args(args.iter().copied()).output()
+}
+
+#[test]
+fn the_shipped_cases_pass_and_nothing_is_left_behind() {
+    let world = World::empty();
+    with_cases(&world, "", "");
+    let temporary = world.home.path().join("temporary");
+    fs::create_dir(&temporary).expect("made");
+    let tested = world
+        .quill_admin(["actions", "test", "--application", "app"])
+        .env("TMPDIR", &temporary)
+        .output()
+        .exits(0);
+    assert!(tested.stdout.contains("\n✔ a role is given\n"), "{tested}");
+    assert!(!tested.stdout.contains('✘'), "{tested}");
+    let older = "– where the application verifies no emails, neither does this: not run, it is for tables with no \
+                 column users.email_verified\n";
+    assert!(tested.stdout.contains(older), "{tested}");
+    assert_eq!(fs::read_dir(&temporary).expect("there").count(), 0);
+    assert!(!world.home.work().join(".quill-admin").exists());
+
+    let document = run_cases(&world, &["--json", "--case", "add-role"]).exits(0).json();
+    let cases = document["cases"].as_array().expect("a list");
+    assert_eq!((&document["passed"], &document["failed"]), (&json!(cases.len()), &json!(0)), "{document}");
+    assert!(cases.len() >= 4 && cases.iter().all(|case| case["action"] == "add-role"), "{document}");
+    assert_eq!((&cases[0]["result"], &cases[0]["problems"]), (&json!("passed"), &json!([])));
+}
+
+#[test]
+fn a_case_that_comes_out_otherwise_is_told_with_what_was_expected_and_what_came() {
+    let world = World::empty();
+    let cases = "\
+cases:
+  - case: wrong about the change
+    run: update-permissions
+    with: { username: steve.jones, permission: admin }
+    expect:
+      result: updated
+      says: happily
+      warnings: [account_inactive]
+      changes: { permission: { from: staff, to: superadmin } }
+      rows: { users: [{ username: steve.jones, system_permissions: superadmin }] }
+      gone: { users: [{ username: root }] }
+  - case: wrong about the end
+    run: add-role
+    with: { username: nobody, role: Clinician }
+    expect: { result: updated }
+  - case: rows that do not fit
+    given: { users: [{ id: 2, username: twice, email: twice@example.org }] }
+    run: show-user
+    with: { username: twice }
+    expect: {}
+  - case: right beside them
+    run: activate
+    with: { username: steve.jones }
+    expect: { result: unchanged }
+";
+    with_cases(&world, "", cases);
+    let failed = run_cases(&world, &[]).exits(15);
+    for told in [
+        "✘ wrong about the change\n",
+        "zz.yaml:2:5, update-permissions\n",
+        "expected a message with \"happily\" in it, came: ",
+        "change of permission: expected staff → superadmin, came staff → admin\n",
+        "warnings: expected account_inactive, came none\n",
+        "expected one row of users with system_permissions superadmin, username steve.jones, came 0\n",
+        "expected no row of users with username root, came 1\n",
+        "✘ wrong about the end\n",
+        "expected updated, came exit code 10: there is no user nobody",
+        "✘ rows that do not fit\n",
+        "its rows could not be put there: duplicate key value violates unique constraint",
+        "✔ right beside them\n",
+        " passed, 3 failed, ",
+    ] {
+        assert!(failed.stdout.contains(told), "{told}\n{failed}");
+    }
+    let document = run_cases(&world, &["--json", "--case", "wrong about the end"]).exits(15).json();
+    assert_eq!((&document["exit_code"], &document["cases"][0]["result"]), (&json!(15), &json!("failed")));
+    let _ = run_cases(&world, &["--case", "right beside"]).exits(0);
+}
+
+#[test]
+fn a_write_that_is_not_guarded_is_found_by_the_second_run() {
+    let world = World::empty();
+    let more = "
+  shut:
+    about: shuts an account
+    parameters: [username]
+    subject: { user: must exist }
+    steps:
+      - write: UPDATE users SET is_active = false WHERE username = :username
+  log-out:
+    about: ends all sessions
+    parameters: [username]
+    subject: { user: must exist }
+    steps:
+      - write: UPDATE users SET token_version = token_version + 1 WHERE username = :username
+";
+    let case = |name: &str, action: &str, more: &str| {
+        format!(
+            "  - {{ case: {name}, run: {action}, with: {{ username: steve.jones }}, expect: {{ result: updated }}{more} }}\n"
+        )
+    };
+    let cases = [
+        "cases:\n".to_owned(),
+        case("it is shut", "shut", ""),
+        case("they are out", "log-out", ""),
+        case("they are out each time", "log-out", ", repeats: false"),
+    ]
+    .concat();
+    with_cases(&world, more, &cases);
+    let failed = run_cases(&world, &[]).exits(15);
+    assert!(
+        failed.stdout.contains("✘ it is shut\n") && failed.stdout.contains("✘ they are out\n"),
+        "{failed}"
+    );
+    assert!(failed.stdout.contains("✔ they are out each time\n"), "{failed}");
+    for told in [
+        "run a second time: expected unchanged, came exit code 15: ",
+        "a write of shut is not guarded: ",
+        "run a second time: expected unchanged, came updated: ",
+        "a write of log-out is not guarded: ",
+    ] {
+        assert!(failed.stdout.contains(told), "{told}\n{failed}");
+    }
+}
+
+#[test]
+fn where_nothing_is_tested_that_is_said_and_is_no_success() {
+    let world = World::empty();
+    let built_in = world.quill_admin(["actions", "test"]).output().exits(2);
+    assert!(built_in.stderr.contains("nothing was tested"), "{built_in}");
+    assert!(built_in.stderr.contains("quill-admin actions test --application FOLDER"), "{built_in}");
+    application(&world, "app", "");
+    let none = run_cases(&world, &[]).exits(2);
+    assert!(
+        none.stderr.contains("there is no folder ")
+            && none.stderr.contains("app/examples; nothing was tested")
+    );
+    world.home.write("app/examples/given.yaml", &shipped("examples/given.yaml"));
+    let none = run_cases(&world, &[]).exits(2);
+    assert!(none.stderr.contains("there are no cases in "), "{none}");
+    with_cases(&world, "", "cases:\n  - { case: x, run: add-rol, expect: {} }\n");
+    let broken = run_cases(&world, &[]).exits(2);
+    assert!(broken.stderr.contains("zz.yaml:2:21: unknown action \"add-rol\""), "{broken}");
+    with_cases(&world, "", "cases:\n  - { case: x, run: seed-roles, expect: {} }\n");
+    let other = run_cases(&world, &["--case", "y and z"]).exits(2);
+    assert!(other.stderr.contains("none has \"y and z\" in its name; nothing was tested"), "{other}");
+}
+
+/// Whoever follows the page comes to its end.
+#[test]
+fn what_the_page_about_writing_actions_shows_passes() {
+    let world = World::empty();
+    let page = shipped("../docs/writing-actions.md");
+    let blocks: Vec<&str> = page
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split_once("```").expect("the block's end").0)
+        .collect();
+    let actions: Vec<&str> = blocks
+        .iter()
+        .copied()
+        .filter(|block| block.lines().nth(1).is_some_and(|l| l.contains("about:")))
+        .collect();
+    let cases: Vec<&str> = blocks.iter().copied().filter(|block| block.starts_with("cases:\n")).collect();
+    assert_eq!((actions.len(), cases.len()), (2, 1), "{blocks:#?}");
+    with_cases(&world, &format!("\n{}\n", actions.join("\n")), cases[0]);
+    let checked = check(&world, &["--application", "app"]).exits(0);
+    assert!(checked.stdout.contains("actions fit the tables of "), "{checked}");
+    let document = run_cases(&world, &["--json", "--case", "set-profession"]).exits(0).json();
+    assert_eq!(document["passed"], cases[0].matches("- case:").count(), "{document}");
+    let _ = world.quill_admin(["count-users", "-e", "local", "--application", "app"]).output().exits(0);
 }

@@ -304,6 +304,21 @@ Examples:
   pg_dump --schema-only --no-owner --no-privileges quill_core > dump.sql
   quill-admin actions check --schema dump.sql")]
     Check(ActionsCheck),
+
+    /// Run the golden cases of the application's folder, each twice
+    #[command(after_help = "\
+The cases are in the folder examples/ beside actions.yaml. PostgreSQL runs them
+in a database in a temporary folder that is made with schema.sql and seed.sql;
+each case is rolled back, and no environment is used. The second run of a case
+has to find nothing to do, or to fail as the first did.
+
+Exit codes: 2 nothing was tested (a mistake in a file, no cases), 15 a case came
+out other than it says.
+
+Examples:
+  quill-admin actions test --application application
+  quill-admin actions test --case add-role")]
+    Test(ActionsTest),
 }
 
 /// `actions check`
@@ -312,6 +327,14 @@ pub struct ActionsCheck {
     /// Make the tables of this file, such as a dump, and not of schema.sql
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub schema: Option<PathBuf>,
+}
+
+/// `actions test`
+#[derive(Debug, Args)]
+pub struct ActionsTest {
+    /// Run only the cases of the action of this name, or with this in their name
+    #[arg(long, value_name = "NAME")]
+    pub case: Option<String>,
 }
 
 /// `envs`

@@ -9,12 +9,13 @@
 //! for the disk: it survives a killed process, not a power cut. Nothing in here is meant to keep
 //! anything of value.
 //!
-//! [`Scratch`] is the database alone, for as long as statements are tried on it.
+//! [`Scratch`] is the database alone, for as long as statements are tried or golden cases are run on it.
 
 mod cloud;
 mod database;
 mod error;
 mod folder;
+mod golden;
 mod manifests;
 mod options;
 mod scratch;
@@ -31,6 +32,7 @@ use database::{Connection, Embedded};
 use state::State;
 
 pub use error::LocalError;
+pub use golden::{Verdict, run_cases};
 pub use options::{Container, LocalOptions};
 pub use scratch::{Fit, Misfit, Scratch, Wrong};
 pub use state::{Status, reset, status};

@@ -1,4 +1,4 @@
-//! An embedded PostgreSQL to try an application's statements on: in a temporary folder, for as long as it is
+//! An embedded PostgreSQL to try an application's statements and cases on: in a temporary folder, for as long as it is
 //! used.
 
 use std::collections::BTreeMap;
@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use quill_admin_actions::{
     Action, Actions, Alternative, BindType, Condition, Definition, Right, Slot, Statement,
 };
+use quill_admin_application::examples::{Case, Examples};
 use tempfile::TempDir;
 use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, IsolationLevel};
 
 use crate::database::Embedded;
+use crate::golden::{Verdict, run_cases};
 use crate::{LocalError, Script, Task, create_database};
 
 const DATABASE: &str = "application";
@@ -121,6 +123,25 @@ impl Scratch {
             let fit = look(&mut connection.client, actions).await.map_err(failed);
             connection.close().await;
             fit
+        })
+    }
+
+    /// Runs golden cases ([`run_cases`]), and returns a verdict for each, in their order.
+    ///
+    /// An error says that the database could not be asked, and nothing about the cases.
+    #[must_use]
+    pub fn test<'s>(
+        &'s self,
+        actions: &'s Actions,
+        examples: &'s Examples,
+        cases: &'s [&'s Case],
+    ) -> Task<'s, Result<Vec<Verdict>, LocalError>> {
+        Box::pin(async move {
+            let failed = |source| LocalError::database("run cases on", source);
+            let connection = self.database.connect(DATABASE, USER).await?;
+            let verdicts = run_cases(&connection.client, actions, examples, cases).await.map_err(failed);
+            connection.close().await;
+            verdicts
         })
     }
 

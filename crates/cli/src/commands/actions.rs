@@ -1,4 +1,4 @@
-//! `actions`: lists what the application's folder declares; `actions check` judges it.
+//! `actions`: lists what the application's folder declares; `actions check` judges it, `actions test` runs its cases.
 
 use super::context::Context;
 use crate::args::{Actions, ActionsCommand};
@@ -10,11 +10,14 @@ pub(super) async fn run(context: &Context<'_>, args: &Actions) -> Result<u8, Cli
     match &args.command {
         None => Ok(context.reporter.actions(&application, &compiled.actions)),
         Some(ActionsCommand::Check(args)) => check(context, &application, &compiled, args).await,
+        Some(ActionsCommand::Test(args)) => test(context, &application, &compiled, args).await,
     }
 }
 
 #[cfg(feature = "local")]
 use super::actions_check::check;
+#[cfg(feature = "local")]
+use super::actions_test::test;
 
 /// Where there is no PostgreSQL in this program, the file alone is judged, and that is said.
 #[cfg(not(feature = "local"))]
@@ -30,4 +33,16 @@ async fn check(
     }
     let actions = compiled.actions.iter().count();
     Ok(context.reporter.actions_checked(&crate::report::Checked { application, actions, tried: None }))
+}
+
+/// Cases need PostgreSQL: without it nothing is tested, and that is no success.
+#[cfg(not(feature = "local"))]
+#[expect(clippy::unused_async, reason = "there is nothing to wait for")]
+async fn test(
+    _context: &Context<'_>,
+    _application: &crate::config::Application,
+    _compiled: &quill_admin_application::Application,
+    _args: &crate::args::ActionsTest,
+) -> Result<u8, CliError> {
+    Err(crate::session::without_local())
 }

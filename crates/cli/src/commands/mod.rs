@@ -6,6 +6,8 @@
 mod actions;
 #[cfg(feature = "local")]
 mod actions_check;
+#[cfg(feature = "local")]
+mod actions_test;
 mod attach;
 mod build;
 mod completions;

@@ -6,6 +6,7 @@
 //! written.
 
 mod actions;
+mod cases;
 mod doctor;
 mod human;
 mod json;
@@ -39,6 +40,7 @@ use crate::events::Event;
 use crate::flow::build::Built;
 use crate::flow::history::PastRun;
 pub use actions::{Checked, Tried};
+pub use cases::{Tested, TestedCase};
 pub use doctor::Diagnosis;
 pub use results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
 use stream::{Unwritten, to_stderr};
@@ -460,6 +462,17 @@ impl Reporter {
             to_stdout(&actions::checked(checked));
         }
         0
+    }
+
+    /// Says what came of golden cases; returns the exit code.
+    pub fn actions_tested(&self, tested: &Tested<'_>) -> u8 {
+        self.stop();
+        if self.style.json {
+            document_to_stdout(&cases::tested_json(tested));
+        } else {
+            to_stdout(&cases::tested(tested));
+        }
+        tested.exit_code()
     }
 
     /// Shows the list of environments.

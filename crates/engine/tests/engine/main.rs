@@ -3,7 +3,6 @@
 //! `run.rs` is what the executor does around it: begin, try again, end. The other files are the tests, by subject.
 
 mod conditions;
-mod examples;
 mod hostile;
 mod layout;
 mod overtaken;

@@ -1,6 +1,7 @@
 //! The local environment from outside: started, used, left in every possible way, started again.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod golden;
 mod scratch;
 mod tables;
 

@@ -185,12 +185,13 @@ fn what_is_shipped_has_no_fixtures_in_it() {
     }
 }
 
+/// It knows what golden cases are, and is given them: where files are, the command line knows.
 #[test]
-fn the_local_environment_knows_neither_the_command_line_nor_where_files_are() {
+fn the_local_environment_knows_neither_the_command_line_nor_the_cloud() {
     is_without(
         "quill-admin-local",
         &[],
-        &["quill-admin", "quill-admin-application", "quill-admin-cloud", "quill-admin-executor", "indicatif"],
+        &["quill-admin", "quill-admin-cloud", "quill-admin-executor", "clap", "indicatif"],
     );
 }
 

@@ -1,0 +1,119 @@
+//! What is said of golden cases that were run, as text and as JSON.
+
+use std::fmt::Write as _;
+
+use quill_admin_application::examples::Case;
+use quill_admin_contract::ExitCode;
+use serde_json::{Value, json};
+
+use super::json::path;
+use super::paint::{clean, style};
+use crate::config::Application;
+
+/// Golden cases that were run.
+pub struct Tested<'a> {
+    /// Whose they are.
+    pub application: &'a Application,
+    /// The file that has made the tables.
+    pub tables: &'a str,
+    /// The cases, in the order in which they were run.
+    pub cases: Vec<TestedCase<'a>>,
+}
+
+/// One golden case.
+pub struct TestedCase<'a> {
+    /// The case.
+    pub case: &'a Case,
+    /// Why it was not run; `None` where it was.
+    pub left_out: Option<String>,
+    /// What was expected and what came, where these differ. It may have several lines.
+    pub problems: Vec<String>,
+}
+
+impl TestedCase<'_> {
+    const fn failed(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
+    const fn passed(&self) -> bool {
+        self.left_out.is_none() && !self.failed()
+    }
+}
+
+impl Tested<'_> {
+    fn count(&self, is: impl Fn(&TestedCase<'_>) -> bool) -> usize {
+        self.cases.iter().filter(|case| is(case)).count()
+    }
+
+    /// 0 where no case failed. Else the code of statements that do not fit the tables, since it is the same kind of
+    /// thing: what the file says, and what the database makes of it, are two. Whatever kept cases from being run is a 2.
+    pub(super) fn exit_code(&self) -> u8 {
+        let failed = self.cases.iter().any(TestedCase::failed);
+        if failed { ExitCode::SchemaMismatch.code() } else { ExitCode::Success.code() }
+    }
+}
+
+pub(super) fn tested(tested: &Tested<'_>) -> String {
+    let mut text = String::new();
+    for one in &tested.cases {
+        let name = clean(&one.case.name);
+        if let Some(why) = &one.left_out {
+            let _ = writeln!(text, "{} {name}: not run, {}", style("–").dim(), clean(why));
+        } else if one.failed() {
+            let _ = writeln!(text, "{} {name}", style("✘").red());
+            let place = format!("{}:{}, {}", one.case.file.display(), one.case.place, one.case.action);
+            let _ = writeln!(text, "    {}", clean(&place));
+            for line in one.problems.iter().flat_map(|problem| problem.lines()) {
+                let _ = writeln!(text, "    {}", clean(line));
+            }
+        } else {
+            let _ = writeln!(text, "{} {name}", style("✔").green());
+        }
+    }
+    let (passed, failed) = (tested.count(TestedCase::passed), tested.count(TestedCase::failed));
+    let left_out = tested.cases.len() - passed - failed;
+    let mark = if failed > 0 { style("✘").red() } else { style("✔").green() };
+    let cases = if tested.cases.len() == 1 { "case" } else { "cases" };
+    let _ = write!(text, "\n{mark} {passed} of {} {cases} passed", tested.cases.len());
+    if failed > 0 {
+        let _ = write!(text, ", {failed} failed");
+    }
+    if left_out > 0 {
+        let _ = write!(text, ", {left_out} not run");
+    }
+    let _ = writeln!(text, ", on the tables of {}", clean(tested.tables));
+    let _ = writeln!(text, "  from {}", clean(&tested.application.whereabouts()));
+    text
+}
+
+pub(super) fn tested_json(tested: &Tested<'_>) -> Value {
+    let cases: Vec<Value> = tested
+        .cases
+        .iter()
+        .map(|one| {
+            let result = match &one.left_out {
+                Some(_) => "not_run",
+                None if one.failed() => "failed",
+                None => "passed",
+            };
+            json!({
+                "case": one.case.name,
+                "action": one.case.action,
+                "file": path(&one.case.file),
+                "line": one.case.place.line,
+                "column": one.case.place.column,
+                "result": result,
+                "why": one.left_out,
+                "problems": one.problems,
+            })
+        })
+        .collect();
+    json!({
+        "exit_code": tested.exit_code(),
+        "application": tested.application.folder().map(path),
+        "tables": tested.tables,
+        "passed": tested.count(TestedCase::passed),
+        "failed": tested.count(TestedCase::failed),
+        "cases": cases,
+    })
+}
