@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Error};
 
 /// The columns of a schema's tables, as `table.column`.
 pub(super) async fn columns(client: &Client, schema: &str) -> Result<BTreeSet<String>, Error> {
-    let sql = "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = $1::text";
+    let sql = "SELECT (table_name || '.' || column_name)::text FROM information_schema.columns WHERE table_schema = $1::text";
     client.query(sql, &[&schema]).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
