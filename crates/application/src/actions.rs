@@ -170,9 +170,8 @@ impl<'p> One<'_, '_, 'p, '_> {
     }
 
     fn parameters(&mut self, fields: &Fields<'_>) -> Parameters {
-        let why = "it lists what the action is given; [] where that is nothing";
-        let Some(entry) = self.reader.needed(fields, "parameters", why) else {
-            return Parameters { list: Vec::new(), open: true };
+        let Some(entry) = fields.get("parameters") else {
+            return Parameters { list: Vec::new(), open: false };
         };
         let (tables, shared) = (self.parts.tables, self.parts.shared);
         parameters::of_action(self.reader, entry, tables, shared)
@@ -381,9 +380,6 @@ impl<'p> One<'_, '_, 'p, '_> {
             if let Some(entry) = fields.get(key).filter(|_| known && !fits(key)) {
                 self.reader.tell(entry.at.place, format!("\"{key}\" is for {when}"));
             }
-        }
-        if known && fits("already") {
-            self.reader.needed(fields, "already", "it says what is told where there was nothing to do");
         }
         if known && fits("taken") {
             self.reader.needed(fields, "taken", "it says how the action ends where there is one already");

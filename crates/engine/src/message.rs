@@ -39,7 +39,7 @@ pub(crate) fn message(told: &Told<'_>) -> String {
         Effect::Updated => format!("{name}: {} changed", rows(told.rows_changed)),
         Effect::Unchanged => behind(
             "nothing to change",
-            words.already.as_ref().map(|text| values.say(text)).unwrap_or_default(),
+            words.already.as_ref().map_or_else(|| name.clone(), |text| values.say(text)),
         ),
         Effect::Found if told.action.definition.subject.is_some() && values.after.is_none() => {
             unexpected(told.action, values)

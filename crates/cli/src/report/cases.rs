@@ -70,7 +70,7 @@ pub(super) fn tested(tested: &Tested<'_>) -> String {
             let _ = writeln!(text, "{} {name}", style("✔").green());
         }
     }
-    let (passed, failed) = (tested.count(TestedCase::passed), tested.count(TestedCase::failed));
+    let (passed, failed) = (tested.count(|case| case.passed()), tested.count(|case| case.failed()));
     let left_out = tested.cases.len() - passed - failed;
     let mark = if failed > 0 { style("✘").red() } else { style("✔").green() };
     let cases = if tested.cases.len() == 1 { "case" } else { "cases" };
@@ -112,8 +112,8 @@ pub(super) fn tested_json(tested: &Tested<'_>) -> Value {
         "exit_code": tested.exit_code(),
         "application": tested.application.folder().map(path),
         "tables": tested.tables,
-        "passed": tested.count(TestedCase::passed),
-        "failed": tested.count(TestedCase::failed),
+        "passed": tested.count(|case| case.passed()),
+        "failed": tested.count(|case| case.failed()),
         "cases": cases,
     })
 }
