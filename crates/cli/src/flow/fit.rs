@@ -204,8 +204,8 @@ mod tests {
             (job("1", None), 1),
             (job("2", None), 2),
             (job("1", Some("1-2")), 2),
-            (job("1", Some("1-7")), 2),
-            (job("2", Some("2-7")), 2),
+            (job("1", Some("1-7")), 3),
+            (job("2", Some("2-7")), 3),
         ] {
             assert!(judge(&image, "staging", true, false).is_ok(), "{image:?}");
             assert_eq!(contract(&image), spoken, "{image:?}");

@@ -18,6 +18,14 @@ tables:
   nurses:
     needs: [name, ward]
     rights: [select, update]
+subjects:
+  nurse:
+    key: nurse
+    lock: SELECT FROM nurses WHERE name = :nurse FOR UPDATE
+    query: SELECT name::text AS nurse, ward::text FROM nurses WHERE name = :nurse
+    fields:
+      ward:
+    absent: { exit: 10, say: "there is no nurse {nurse}" }
 actions:
   set-ward:
     alias: sw
@@ -37,6 +45,7 @@ actions:
       beds: { type: integer, min: 0, max: 40, default: 12, ask: Beds }
       first_day: { type: date, optional: true }
       alone: { type: boolean, optional: true, ask: Alone on it }
+    subject: { nurse: must exist }
     steps:
       - write: >-
           UPDATE nurses SET ward = :ward
