@@ -44,7 +44,7 @@ impl TaskParameter {
         let name = self.words.name.split_whitespace().last().unwrap_or_default();
         match self.rule.kind {
             Kind::Boolean => "BOOLEAN".to_owned(),
-            _ if name.len() > LONG_NAME && name == self.flag() => "VALUE".to_owned(),
+            _ if name.chars().count() > LONG_NAME && name == self.flag() => "VALUE".to_owned(),
             _ => name.to_uppercase(),
         }
     }
