@@ -3,6 +3,9 @@
 use quill_admin_actions::{Kind, Parameter, ParameterWords, variable};
 use quill_admin_contract::{Argument, InvalidValue};
 
+/// The longest name of a value, in characters, that help shows beside a flag of the same name.
+const LONG_NAME: usize = 9;
+
 /// A value that a task takes: of a flag, or asked for.
 #[derive(Debug, Clone)]
 pub struct TaskParameter {
@@ -34,12 +37,15 @@ impl TaskParameter {
         self.name().replace('_', "-")
     }
 
-    /// What help shows in place of the value.
+    /// What help shows in place of the value: the last word of what it is called. One that only says the flag again, at
+    /// length, would push the texts of all flags to lines of their own.
     #[must_use]
     pub fn value_name(&self) -> String {
+        let name = self.words.name.split_whitespace().last().unwrap_or_default();
         match self.rule.kind {
-            Kind::Boolean => "true|false".to_owned(),
-            _ => self.name().to_uppercase(),
+            Kind::Boolean => "BOOLEAN".to_owned(),
+            _ if name.chars().count() > LONG_NAME && name == self.flag() => "VALUE".to_owned(),
+            _ => name.to_uppercase(),
         }
     }
 
