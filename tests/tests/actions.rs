@@ -320,6 +320,12 @@ cases:
       says: happily
       warnings: [account_inactive]
       changes: { permission: { from: staff, to: superadmin } }
+  - case: wrong about the rows
+    run: update-permissions
+    with: { username: steve.jones, permission: admin }
+    expect:
+      result: updated
+      changes: { permission: { from: staff, to: admin } }
       rows: { users: [{ username: steve.jones, system_permissions: superadmin }] }
       gone: { users: [{ username: root }] }
   - case: wrong about the end
@@ -351,7 +357,7 @@ cases:
         "✘ rows that do not fit\n",
         "its rows could not be put there: duplicate key value violates unique constraint",
         "✔ right beside them\n",
-        " passed, 3 failed, ",
+        " passed, 4 failed, ",
     ] {
         assert!(failed.stdout.contains(told), "{told}\n{failed}");
     }

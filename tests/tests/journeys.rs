@@ -239,7 +239,7 @@ fn levels_and_roles(world_with: WorldWith) {
       server           PostgreSQL N.N
       database         DATABASE as DATABASE
       TLS              TLSv1.3
-      schema           known (with email_verified)
+      schema           known (with users.email_verified, users.full_name, users.token_version)
       may write        yes
       roles            6 of 6 known
     ----- stderr -----

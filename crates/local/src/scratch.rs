@@ -148,7 +148,12 @@ impl Scratch {
     /// Stops the database and removes it.
     #[must_use]
     pub fn stop(self) -> Task<'static, ()> {
-        Box::pin(self.database.stop())
+        Box::pin(async move {
+            let Self { database, _folder: folder } = self;
+            database.stop().await;
+            // Not before: a server that still runs would make files in it anew.
+            drop(folder);
+        })
     }
 }
 
