@@ -70,10 +70,10 @@ fn actions_are_listed_from_the_folder_that_is_chosen() {
     application(&world, "app", more);
     let file = world.home.read("environments.yaml");
     world.home.write("environments.yaml", &format!("application: app\n{file}"));
-    let last =
+    let newest =
         |document: &Value| document["actions"].as_array().and_then(|list| list.last()).expect("some").clone();
     let of_file = list(&[]);
-    assert_eq!(last(&of_file)["name"], "count-roles");
+    assert_eq!(newest(&of_file)["name"], "count-roles");
     assert_eq!(of_file["application"], world.home.work().join("app").to_string_lossy().as_ref());
     assert_eq!(of_file["actions"][0], *first, "the same action has the same digest");
 

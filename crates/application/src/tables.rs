@@ -12,6 +12,7 @@ use crate::reader::{At, Fields, Reader};
 pub(crate) type TablePlaces = BTreeMap<(String, Option<String>), Place>;
 
 /// The tables that actions may use.
+#[expect(clippy::struct_field_names, reason = "it is the word of the file for both")]
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     pub(crate) schema: String,
@@ -130,7 +131,7 @@ fn table(
         let allowed = Right::ALL.map(|right| (right.as_str(), right));
         let items = reader.list(entry.value, &entry.at).unwrap_or_default();
         let read: Vec<Option<Right>> =
-            items.into_iter().map(|item| reader.one_of(item, &entry.at, &allowed)).collect();
+            items.iter().map(|item| reader.one_of(item, &entry.at, &allowed)).collect();
         // One that was mistyped may be any.
         if read.iter().all(Option::is_some) {
             rights = read.into_iter().flatten().collect();

@@ -143,13 +143,14 @@ fn raise_database(database: &mut Map<String, Value>) -> Option<()> {
 }
 
 fn lower_database(database: &mut Map<String, Value>) -> Option<()> {
-    let columns = database.remove("columns").unwrap_or_default();
-    let verified = columns.as_array().is_some_and(|columns| columns.iter().any(|it| it == EMAIL_VERIFIED));
-    let expected = database.remove("expected").unwrap_or_default();
-    let roles = expected.as_array().and_then(|all| all.iter().find(|it| it["code"] == ROLES_MISSING));
+    let verified = database.get("columns")?.as_array()?.iter().any(|it| it == EMAIL_VERIFIED);
+    let expected = database.get("expected")?.as_array()?;
+    let roles = expected.iter().find(|it| it["code"] == ROLES_MISSING);
     let of = |key: &str| roles.and_then(|roles| roles.get(key)).cloned().unwrap_or_else(|| json!([]));
     let (found, missing) = (of("found"), of("missing"));
-    database.remove("unavailable");
+    for key in ["columns", "expected", "unavailable"] {
+        database.remove(key);
+    }
     database.insert("email_verified_column".to_owned(), json!(verified));
     database.insert(ROLES.to_owned(), found);
     database.insert("missing_roles".to_owned(), missing);

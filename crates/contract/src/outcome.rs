@@ -342,7 +342,7 @@ pub struct Failure {
     pub missing_columns: Vec<String>,
     /// The action that may help, where the file of actions names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<NextAction>,
+    pub next: Option<Box<NextAction>>,
     /// Whether the change was made is not known: the connection broke while it was being saved, or the
     /// program has a bug. Everything else that fails has changed nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -230,32 +230,37 @@ fn example_results() -> Vec<ResultLine> {
             ExitCode::Success,
             Outcome::Listed { rows: 200, more: true, warnings: Vec::new() },
         ),
-        line(
-            CHECK,
-            ExitCode::Success,
-            Outcome::Checked {
-                database: DatabaseReport {
-                    server_version: "15.14".to_owned(),
-                    database: "quill_auth".to_owned(),
-                    user: "quill".to_owned(),
-                    tls: Some("TLSv1.3".to_owned()),
-                    writable: true,
-                    columns: vec!["users.token_version".to_owned()],
-                    expected: vec![Expected {
-                        code: "roles_missing".to_owned(),
-                        count: 2,
-                        found: vec!["Clinician".to_owned(), "System Administrator".to_owned()],
-                        missing: Vec::new(),
-                    }],
-                    unavailable: vec![Unavailable {
-                        action: "verify-email".to_owned(),
-                        needs: "column users.email_verified".to_owned(),
-                    }],
-                },
-                warnings: Vec::new(),
-            },
-        ),
+        example_check(),
     ]
+}
+
+/// A line of the task that looks at the database.
+fn example_check() -> ResultLine {
+    line(
+        CHECK,
+        ExitCode::Success,
+        Outcome::Checked {
+            database: DatabaseReport {
+                server_version: "15.14".to_owned(),
+                database: "quill_auth".to_owned(),
+                user: "quill".to_owned(),
+                tls: Some("TLSv1.3".to_owned()),
+                writable: true,
+                columns: vec!["users.token_version".to_owned()],
+                expected: vec![Expected {
+                    code: "roles_missing".to_owned(),
+                    count: 2,
+                    found: vec!["Clinician".to_owned(), "System Administrator".to_owned()],
+                    missing: Vec::new(),
+                }],
+                unavailable: vec![Unavailable {
+                    action: "verify-email".to_owned(),
+                    needs: "column users.email_verified".to_owned(),
+                }],
+            },
+            warnings: Vec::new(),
+        },
+    )
 }
 
 /// Lines of tasks that wrote nothing.
@@ -267,11 +272,20 @@ fn example_failures() -> Vec<ResultLine> {
             Outcome::Failed {
                 failure: Failure {
                     available: vec!["Clinician".to_owned(), "Patient".to_owned()],
-                    next: Some(NextAction {
-                        action: "seed-roles".to_owned(),
-                        with: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
-                    }),
                     ..Failure::new("there is no role Clinican; nothing was changed")
+                },
+            },
+        ),
+        line(
+            "show-user",
+            ExitCode::UserNotFound,
+            Outcome::Failed {
+                failure: Failure {
+                    next: Some(Box::new(NextAction {
+                        action: "create-user".to_owned(),
+                        with: BTreeMap::from([("username".to_owned(), "steve.jones".to_owned())]),
+                    })),
+                    ..Failure::new("there is no user steve.jones; nothing was changed")
                 },
             },
         ),

@@ -102,7 +102,7 @@ impl From<quill_admin_engine::Error> for ActionError {
 impl From<quill_admin_engine::Failed> for Failed {
     fn from(failed: quill_admin_engine::Failed) -> Self {
         let quill_admin_engine::Failed { code, message, available, missing_columns, next } = failed;
-        let next = next.map(|next| NextAction { action: next.action, with: next.with });
+        let next = next.map(|next| Box::new(NextAction { action: next.action, with: next.with }));
         Self { code, failure: Failure { available, missing_columns, next, ..Failure::new(message) } }
     }
 }

@@ -262,10 +262,7 @@ async fn try_one<'a>(
             &[&schema],
         )
         .await?;
-    let refused = match transaction.prepare_typed(&chosen.sql, &types(chosen)).await {
-        Ok(_) => None,
-        Err(error) => Some(error),
-    };
+    let refused = transaction.prepare_typed(&chosen.sql, &types(chosen)).await.err();
     transaction.rollback().await?;
     let Some(error) = refused else {
         fit.statements += 1;

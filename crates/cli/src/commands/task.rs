@@ -20,6 +20,7 @@ use crate::session::{Opening, Session, sign_in};
 use crate::task_command::TaskFlags;
 
 /// What every task can be told.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct TaskOptions {
     /// What is to be done may write to the database.
     pub(super) writes: bool,

@@ -368,7 +368,7 @@ fn told(
         Outcome::Found { .. } => headline(&format!("{about} in {environment}")),
         // The rows themselves are lines of the log.
         Outcome::Listed { rows, more, .. } => {
-            headline(&format!("{} in {environment}", counted(*rows, *more)))
+            headline(&format!("{} in {environment}", counted(*rows, *more)));
         }
         Outcome::Checked { .. } => headline(&format!("tasks can run in {environment}")),
         Outcome::Other(other) => {

@@ -27,6 +27,7 @@ pub struct OneValue {
 impl TaskParameter {
     /// Its name in the file of actions.
     #[must_use]
+    #[expect(clippy::misnamed_getters, reason = "the words name what people call it")]
     pub fn name(&self) -> &str {
         &self.words.parameter
     }

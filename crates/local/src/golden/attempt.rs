@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use quill_admin_actions::{Action, variable};
+use quill_admin_actions::{Action, Parameter, variable};
 use quill_admin_application::examples::{Case, Outcome};
 use quill_admin_contract::{Arguments, Entered, EnvError, ExitCode};
 use quill_admin_engine::{Effect, Error as EngineError, Performed, Work};
@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Error};
 pub(super) struct Ended {
     pub(super) exit: u8,
     pub(super) outcome: Outcome,
-    pub(super) performed: Option<Performed>,
+    pub(super) performed: Option<Box<Performed>>,
     pub(super) message: String,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum Came {
 pub(super) fn arguments(action: &Action, case: &Case) -> Result<Arguments, Ended> {
     let mut given = BTreeMap::new();
     for (name, values) in &case.with {
-        let secret = action.definition.parameters.get(name).is_some_and(|parameter| parameter.is_secret());
+        let secret = action.definition.parameters.get(name).is_some_and(Parameter::is_secret);
         let hash = if secret { "_HASH" } else { "" };
         given.insert(format!("{}{hash}", variable(name)), values.join("\n"));
     }
@@ -76,7 +76,7 @@ pub(super) async fn run(client: &Client, action: &Action, arguments: &Arguments)
             exit: 0,
             outcome: outcome(performed.effect),
             message: performed.message.clone(),
-            performed: Some(performed),
+            performed: Some(Box::new(performed)),
         }),
         Err(EngineError::Failed(failed)) => Came::Ended(Ended::failed(failed.code, failed.message)),
         Err(EngineError::Database(error)) => {

@@ -27,7 +27,7 @@ pub(super) fn statements(
         actions.tables.keys().filter(is_there).map(|table| qualified(schema, table)).collect();
     let mut sql = "SET LOCAL standard_conforming_strings = on;\n".to_owned();
     if !tables.is_empty() {
-        sql.push_str(&format!("TRUNCATE {} CASCADE;\n", tables.join(", ")));
+        sql.extend(["TRUNCATE ", &tables.join(", "), " CASCADE;\n"]);
     }
     let everywhere = examples.given.iter().filter(|given| !case.without.contains(&given.table));
     for given in everywhere.chain(&case.given) {
