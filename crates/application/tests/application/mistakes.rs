@@ -262,7 +262,6 @@ cases! {
         "    subject: { user: must exist }\n    steps" => "    steps",
 
     outcomes:
-        "    already: \"{username} has {level}\"\n" => "",
         "already: \"{username} has {level}\"" => "already: \"{usrname} has {before.verified}\"",
         "already: \"{username} has {level}\"" => "already: x\n    created: x\n    taken: { exit: 12, say: x }",
         "subject: { user: must exist }\n    steps" => "subject: { user: must not exist }\n    steps",
