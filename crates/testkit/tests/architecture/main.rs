@@ -191,7 +191,7 @@ fn the_local_environment_knows_neither_the_command_line_nor_the_cloud() {
     is_without(
         "quill-admin-local",
         &[],
-        &["quill-admin", "quill-admin-cloud", "quill-admin-executor", "clap", "indicatif"],
+        &["quill-admin", "quill-admin-cloud", "quill-admin-executor", "indicatif"],
     );
 }
 
