@@ -75,7 +75,7 @@ exit_codes! {
     /// The database refused: password, permission, TLS.
     DatabaseRefused = 14, Executor, "database refused (password, permission, TLS)";
     /// The database is not laid out as this image knows it.
-    SchemaMismatch = 15, Executor, "schema is not the one this image knows";
+    SchemaMismatch = 15, Both, "schema is not the one this image knows";
     /// Somebody else holds a lock on the row; nothing was changed.
     RowLocked = 16, Executor, "row locked by somebody else, nothing changed";
     /// The CLI and the image have no version of the contract in common; the CLI says so before a run.
