@@ -12,7 +12,8 @@ fn main() {
             watch(&root.join(path));
         }
     }
-    for name in ["actions", "cli", "cloud", "contract", "emulator", "executor", "image", "local", "schema"] {
+    let parts = ["actions", "application", "cli", "cloud", "contract", "emulator", "engine", "executor"];
+    for name in parts.into_iter().chain(["files", "image", "local", "yaml"]) {
         watch(&root.join("crates").join(name).join("src"));
     }
     watch(&root.join("Cargo.lock"));

@@ -67,7 +67,7 @@ pub struct JobSettings {
 /// One setting that is not as wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Which.
+    /// The name of the setting.
     pub setting: String,
     /// What it is; `None` if it is not there.
     pub from: Option<String>,

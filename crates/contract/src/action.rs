@@ -78,7 +78,7 @@ pub struct Request {
     pub id: Option<RequestId>,
     /// Who asked.
     pub actor: Option<Actor>,
-    /// Why.
+    /// The reason that was given for it.
     pub reason: Option<Reason>,
     /// The contract version to speak: the newest that both sides know.
     pub contract: u32,

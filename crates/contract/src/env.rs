@@ -473,7 +473,7 @@ pub struct RunContext {
     pub username: Option<Username>,
     /// Who asked.
     pub actor: Option<Actor>,
-    /// Why.
+    /// The reason that was given for it.
     pub reason: Option<Reason>,
 }
 

@@ -36,7 +36,7 @@ pub struct ResultLine {
     /// Who asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
-    /// Why.
+    /// The reason that was given for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The code the executor ends with. A number, so that an older CLI can pass on one it does not
@@ -166,7 +166,7 @@ pub enum Outcome {
     },
     /// Nothing was written.
     Failed {
-        /// Why.
+        /// Why the task failed.
         failure: Failure,
     },
     /// One that this version does not know, or not in this form: of a newer executor.

@@ -13,7 +13,7 @@ pub enum Error {
     Listen {
         /// The address asked for.
         address: SocketAddr,
-        /// Why.
+        /// Why the system refused it.
         source: io::Error,
     },
     /// The state file cannot be read or written.
@@ -21,7 +21,7 @@ pub enum Error {
     StateFile {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Why the file could not be used.
         source: io::Error,
     },
     /// What was to be put into the emulator is not what the API knows.

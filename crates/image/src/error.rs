@@ -49,7 +49,7 @@ pub struct ImageError {
     pub kind: ImageErrorKind,
     /// What was being done, as in "failed to …".
     pub doing: String,
-    /// Why.
+    /// Why it failed, in words.
     pub message: String,
     /// Everything the failing step printed, where a build failed.
     pub output: Vec<String>,

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use quill_admin_actions::{
-    Action, Actions, Alternative, BindType, Condition, Definition, Right, Slot, Statement,
-};
+use quill_admin_actions::{Action, Actions, Alternative, Condition, Definition, Right, Slot, Statement};
 use quill_admin_application::examples::{Case, Examples};
+use quill_admin_engine::sql_type;
 use tempfile::TempDir;
 use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::types::Type;
@@ -278,14 +277,5 @@ async fn try_one<'a>(
 }
 
 fn types(alternative: &Alternative) -> Vec<Type> {
-    let kind = |kind| match kind {
-        BindType::Text => Type::TEXT,
-        BindType::Int8 => Type::INT8,
-        BindType::Bool => Type::BOOL,
-        BindType::Date => Type::DATE,
-        BindType::TextArray => Type::TEXT_ARRAY,
-        BindType::Int8Array => Type::INT8_ARRAY,
-        BindType::DateArray => Type::DATE_ARRAY,
-    };
-    alternative.binds.iter().map(|bind| kind(bind.kind)).collect()
+    alternative.binds.iter().map(|bind| sql_type(bind.kind)).collect()
 }

@@ -5,7 +5,7 @@
 //! (`| head`) is no failure: it has seen what it wanted.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use quill_admin_contract::ExitCode;
 use tokio::sync::Notify;
@@ -70,11 +70,14 @@ fn state() -> std::sync::MutexGuard<'static, Stdout> {
     STDOUT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether this program was started with stdout closed. That does not change, and so it is asked once.
+static WAS_CLOSED: LazyLock<bool> = LazyLock::new(sys::stdout_was_closed);
+
 /// Writes a text to stdout. After a failure nothing more is written there: what followed would look as if
 /// nothing was missing before it.
 pub(super) fn to_stdout(text: &str, unwritten: Unwritten) {
     let mut state = state();
-    if *state == Stdout::Good && sys::stdout_was_closed() {
+    if *state == Stdout::Good && *WAS_CLOSED {
         *state = Stdout::Nowhere;
         let why = "stdout is closed, or /dev/null as if it were; what was to be written there is shown here:";
         to_stderr(&format!("{} {why}\n", style("warning:").yellow().bold()));

@@ -59,7 +59,7 @@ pub enum StartError {
     /// Files could not be written or programs not be started.
     #[error("failed to set up a PostgreSQL server in {}: {source}", directory.display())]
     Setup {
-        /// Where.
+        /// The folder that the server was to be set up in.
         directory: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -67,7 +67,7 @@ pub enum StartError {
     /// A program of PostgreSQL's failed.
     #[error("{program} failed: {output}")]
     Program {
-        /// Which.
+        /// The name of the program.
         program: &'static str,
         /// What it said.
         output: String,
