@@ -297,6 +297,24 @@ fn the_book_has_every_page_and_no_other() {
     assert!(book.contains("src = \".\""), "the pages are beside it");
 }
 
+/// A tag of somebody else's repository can be moved to other code: a commit cannot.
+#[test]
+fn the_actions_of_workflows_are_pinned_by_commit() {
+    let uses = Regex::new(r"(?m)^\s*-?\s*uses:\s*(\S+)(.*)$").expect("valid");
+    let pinned = Regex::new(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40}$").expect("valid");
+    let folder = root().join(".github/workflows");
+    let mut found = 0;
+    for file in fs::read_dir(&folder).expect("the workflows") {
+        let path = file.expect("an entry").path();
+        for one in uses.captures_iter(&read(&path)) {
+            found += 1;
+            assert!(pinned.is_match(&one[1]), "{}: {} is not pinned by commit", path.display(), &one[1]);
+            assert!(one[2].trim().starts_with("# v"), "{}: {} says no version", path.display(), &one[1]);
+        }
+    }
+    assert!(found > 10, "{found}");
+}
+
 mod formula {
     use super::*;
 
