@@ -17,7 +17,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
-use crate::{bin, terminal::Terminal};
+use crate::{bin, signals, terminal::Terminal};
 
 /// How long a program may take unless a test says otherwise. Far above what any takes: this is
 /// against hanging for ever.
@@ -38,6 +38,7 @@ impl Home {
     /// An empty home.
     #[must_use]
     pub fn new() -> Self {
+        signals::reset();
         let directory =
             tempfile::Builder::new().prefix("quill-admin-home-").tempdir().expect("make a temporary home");
         fs::create_dir(directory.path().join("work")).expect("make the working folder");

@@ -27,5 +27,6 @@ pub mod http;
 pub mod postgres;
 pub mod registry;
 pub mod relay;
+mod signals;
 pub mod skip;
 pub mod terminal;

@@ -1,22 +1,22 @@
-//! A thousand runs while requests and answers are dropped, delayed, broken and carried out late.
+//! Up to a thousand runs while requests and answers are dropped, delayed, broken and carried out late.
 
 use cloud_emulator::{Fault, FaultAction};
 use fastrand::Rng;
 use quill_admin_testkit::needs_postgres;
 
 use super::scene::{Ending, Scene, Task, counted, everywhere};
-use super::seed;
+use super::{seed, storm};
 
-const RUNS: usize = 1000;
 /// Runs at the same time: most of them wait most of the time.
 const AT_ONCE: usize = 16;
 
 #[test]
-fn a_thousand_runs_are_done_once_and_reported_truly() {
+fn every_run_is_done_once_and_reported_truly() {
     needs_postgres!();
-    let endings = everywhere(AT_ONCE, (0..RUNS).collect(), |numbers| {
-        let scene = Scene::new(RUNS);
-        let runs: Vec<_> = numbers
+    let runs = storm();
+    let endings = everywhere(AT_ONCE, (0..runs).collect(), |numbers| {
+        let scene = Scene::new(runs);
+        let done: Vec<_> = numbers
             .map(|number| {
                 let mut random = Rng::with_seed(seed().wrapping_add(number as u64));
                 let task = random.choice([Task::AddRole, Task::UpdatePermissions]).expect("some");
@@ -27,15 +27,16 @@ fn a_thousand_runs_are_done_once_and_reported_truly() {
             .collect();
         scene.world.emulator.set_faults([]);
         scene.world.idle();
-        runs.iter().map(|(number, task, about, output)| scene.judge(*task, *number, output, about)).collect()
+        done.iter().map(|(number, task, about, output)| scene.judge(*task, *number, output, about)).collect()
     });
     let counts = counted(endings);
     let count = |ending| counts.get(&ending).copied().unwrap_or(0);
-    println!("{RUNS} runs: {counts:?}");
-    assert_eq!(counts.values().sum::<usize>(), RUNS);
+    println!("{runs} runs: {counts:?}");
+    assert_eq!(counts.values().sum::<usize>(), runs);
     // Saying "unknown" every time would be true, and no help.
-    assert!(count(Ending::Done) > RUNS * 8 / 10, "{counts:?}");
-    assert!(count(Ending::Unknown) < RUNS / 10, "{counts:?}");
+    assert!(count(Ending::Done) > runs * 8 / 10, "{counts:?}");
+    // Some hundredths are: a small storm may have a few more by chance.
+    assert!(count(Ending::Unknown) < runs / 10 + 10, "{counts:?}");
 }
 
 fn draw(random: &mut Rng) -> Fault {
