@@ -18,6 +18,7 @@ mod journeys;
 mod local;
 mod output;
 mod pinned;
+mod pipelines;
 mod prompts;
 mod restore;
 mod running;

@@ -6,7 +6,7 @@ use quill_admin_actions::{Action, Digest};
 
 use crate::CONTRACT_VERSION;
 use crate::arguments::Arguments;
-use crate::names::{Actor, Reason, RequestId};
+use crate::names::{Actor, Origin, Reason, RequestId};
 use crate::proof::ProofKey;
 
 /// The name of the one action that no file declares and every image has: it looks whether tasks could run, and
@@ -80,6 +80,8 @@ pub struct Request {
     pub actor: Option<Actor>,
     /// The reason that was given for it.
     pub reason: Option<Reason>,
+    /// The run of a pipeline that asked.
+    pub origin: Option<Origin>,
     /// The contract version to speak: the newest that both sides know.
     pub contract: u32,
     /// What its result is to be proven with; not sent to an image that speaks version 1.
@@ -95,6 +97,7 @@ impl Request {
             id: Some(RequestId::new()),
             actor,
             reason,
+            origin: None,
             contract: CONTRACT_VERSION,
             proof_key: Some(ProofKey::generate()),
         }

@@ -13,7 +13,7 @@ use quill_admin_actions::{Actions, Digest, Entry};
 use crate::action::{AdminAction, CHECK, Request};
 use crate::arguments::Entered;
 use crate::env_error::{EnvError, EnvProblem};
-use crate::names::{Actor, Reason, RequestId, Username};
+use crate::names::{Actor, Origin, Reason, RequestId, Username};
 use crate::proof::ProofKey;
 use crate::secret::Secret;
 use crate::value::{InvalidValue, Problem};
@@ -115,6 +115,7 @@ impl Request {
         put(&v::ADMIN_REQUEST_ID, self.id.as_ref().map(ToString::to_string));
         put(&v::ADMIN_ACTOR, self.actor.as_ref().map(ToString::to_string));
         put(&v::ADMIN_REASON, self.reason.as_ref().map(ToString::to_string));
+        put(&v::ADMIN_ORIGIN, self.origin.as_ref().map(ToString::to_string));
         env
     }
 }
@@ -155,6 +156,7 @@ impl Invocation {
         let id = reader.optional::<RequestId>(&v::ADMIN_REQUEST_ID);
         let actor = reader.optional::<Actor>(&v::ADMIN_ACTOR);
         let reason = reader.optional::<Reason>(&v::ADMIN_REASON);
+        let origin = reader.optional::<Origin>(&v::ADMIN_ORIGIN);
         let proof_key = reader.optional::<ProofKey>(&v::ADMIN_PROOF_KEY);
         reader.optional::<LogFormat>(&v::ADMIN_LOG_FORMAT);
         let connection = reader.connection();
@@ -163,7 +165,7 @@ impl Invocation {
             (Some(Pending { make, plaintext }), Some(connection)) if reader.problems.is_empty() => {
                 let action = make();
                 let contract = vars.contract();
-                let request = Request { action, id, actor, reason, contract, proof_key };
+                let request = Request { action, id, actor, reason, origin, contract, proof_key };
                 Ok(Self { request, connection, plaintext })
             }
             _ => Err(EnvError { problems: reader.problems }),
@@ -475,6 +477,8 @@ pub struct RunContext {
     pub actor: Option<Actor>,
     /// The reason that was given for it.
     pub reason: Option<Reason>,
+    /// The run of a pipeline that asked.
+    pub origin: Option<Origin>,
 }
 
 impl RunContext {
@@ -490,6 +494,7 @@ impl RunContext {
             username: vars.parsed(&v::ADMIN_USERNAME).ok().flatten(),
             actor: vars.parsed(&v::ADMIN_ACTOR).ok().flatten(),
             reason: vars.parsed(&v::ADMIN_REASON).ok().flatten(),
+            origin: vars.parsed(&v::ADMIN_ORIGIN).ok().flatten(),
         }
     }
 }

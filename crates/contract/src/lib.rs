@@ -37,7 +37,7 @@ pub use claim::{Asked, Claim};
 pub use env::{Connection, Invocation, LogFormat, RunContext, TlsMode, Variables};
 pub use env_error::{EnvError, EnvProblem};
 pub use exit_code::{ExitCode, Side};
-pub use names::{Actor, Reason, RequestId, Username};
+pub use names::{Actor, Origin, Reason, RequestId, Username};
 pub use outcome::{
     DatabaseReport, Expected, Failure, NextAction, OtherOutcome, Outcome, ResultLine, Unavailable, Warning,
     warning_code,

@@ -74,6 +74,12 @@ text_newtype! {
 }
 
 text_newtype! {
+    /// Where it was asked from, where that is no person's terminal: the run of a pipeline, as the CLI knows it.
+    /// Recorded, never trusted for access. At most 500 characters, none of them invisible.
+    Origin, "origin", |what, text| value::text(what, text, 500)
+}
+
+text_newtype! {
     /// Why it was asked for: recorded. At most 500 characters on one line, none of which turns the
     /// direction of reading.
     Reason, "reason", |what, text| {

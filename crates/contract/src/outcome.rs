@@ -39,6 +39,9 @@ pub struct ResultLine {
     /// The reason that was given for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The run of a pipeline that asked, from contract version 3 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// The code the executor ends with. A number, so that an older CLI can pass on one it does not
     /// know.
     pub exit_code: u8,
@@ -65,6 +68,7 @@ impl ResultLine {
             username: context.username.as_ref().map(ToString::to_string),
             actor: context.actor.as_ref().map(ToString::to_string),
             reason: context.reason.as_ref().map(ToString::to_string),
+            origin: context.origin.as_ref().filter(|_| contract >= 3).map(ToString::to_string),
             exit_code: exit_code.code(),
             outcome,
         }
@@ -420,6 +424,7 @@ mod tests {
             username: "steve".parse().ok(),
             actor: "a@example.org".parse().ok(),
             reason: "why".parse().ok(),
+            origin: "a pipeline".parse().ok(),
         };
         let failure = Failure::new("there is no user steve");
         let line = ResultLine::new(&context, 1, ExitCode::UserNotFound, Outcome::Failed { failure });

@@ -76,6 +76,7 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ("username", "about whom; absent where it was not given or not valid"),
     ("actor", "`ADMIN_ACTOR`, where it was given"),
     ("reason", "`ADMIN_REASON`, where it was given"),
+    ("origin", "`ADMIN_ORIGIN`, where it was given: which run of a pipeline asked; from version 3 on"),
     ("exit_code", "the code the executor ends with"),
     (
         "outcome.result",
@@ -143,6 +144,9 @@ fn line(action: &str, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
         username: (action != CHECK).then(|| "steve.jones".to_owned()),
         actor: Some("steve@example.org".to_owned()),
         reason: Some("ticket 4711".to_owned()),
+        origin: (action == CHECK).then(|| {
+            "GitHub Actions, for steve: https://github.com/example/quill/actions/runs/17, commit 3f2c78be9d10".to_owned()
+        }),
         exit_code: exit_code.code(),
         outcome,
     }

@@ -38,6 +38,7 @@ variables! { TASK:
     ADMIN_REQUEST_ID, "optional", "UUID version 7 of this request; in every log line and the result";
     ADMIN_ACTOR, "optional", "who asked; recorded, never trusted for access";
     ADMIN_REASON, "optional", "why; recorded";
+    ADMIN_ORIGIN, "optional", "which run of a pipeline asked; recorded from contract version 3 on, never trusted for access";
     ADMIN_CONTRACT, "optional", "contract version to speak, the newest when missing; newer than the image knows is refused";
     ADMIN_PROOF_KEY, "optional", "64 hexadecimal digits, new for every request: the result is proven with it, from contract version 2 on";
     ADMIN_LOG_FORMAT, "optional", "json or text; without it json in Cloud Run, text elsewhere";

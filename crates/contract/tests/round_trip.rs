@@ -11,7 +11,8 @@ use quill_admin_actions::Actions;
 use quill_admin_contract::invisible::invisible;
 use quill_admin_contract::{
     Actor, AdminAction, Argument, CONTRACT_OLDEST, CONTRACT_VERSION, Connection, EnvError, ExitCode,
-    Invocation, LogFormat, ProofKey, Reason, Request, RequestId, RunContext, Secret, TlsMode, Variables,
+    Invocation, LogFormat, Origin, ProofKey, Reason, Request, RequestId, RunContext, Secret, TlsMode,
+    Variables,
 };
 
 const HASH: &str =
@@ -116,6 +117,7 @@ proptest! {
         id in any::<bool>(),
         actor in proptest::option::of(text(255)),
         reason in proptest::option::of(text(500)),
+        origin in proptest::option::of(text(500)),
         contract in CONTRACT_OLDEST..=CONTRACT_VERSION,
         keyed in any::<bool>(),
     ) {
@@ -124,6 +126,7 @@ proptest! {
             id: id.then(RequestId::new),
             actor: actor.map(|text| text.parse::<Actor>().expect("valid actor")),
             reason: reason.map(|text| text.parse::<Reason>().expect("valid reason")),
+            origin: origin.map(|text| text.parse::<Origin>().expect("valid origin")),
             contract,
             // Version 1 knows of none.
             proof_key: (keyed && contract >= 2).then(ProofKey::generate),
@@ -143,6 +146,7 @@ proptest! {
         prop_assert_eq!(context.action.as_deref(), Some(request.action.name()));
         prop_assert_eq!(context.actor, request.actor);
         prop_assert_eq!(context.reason, request.reason);
+        prop_assert_eq!(context.origin, request.origin);
     }
 
     #[test]

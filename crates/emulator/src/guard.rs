@@ -133,7 +133,7 @@ fn check_body(request: &Request, path: &str) -> Result<(), ApiError> {
     let fits = match essence.as_str() {
         "application/json" => true,
         // OAuth 2.0 asks for tokens with a form (RFC 6749, section 4.1.3).
-        "application/x-www-form-urlencoded" => path == "/token",
+        "application/x-www-form-urlencoded" => ["/token", "/v1/token"].contains(&path),
         // gRPC's own types are application/grpc and application/grpc+proto.
         grpc => grpc == "application/grpc" || grpc.starts_with("application/grpc+"),
     };

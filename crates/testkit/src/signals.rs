@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// A program that was started with SIGINT ignored (by `nohup`, or in the background of a script) hands that on to what
 /// it starts, and a shell cannot undo it. A signal that is caught goes back to its default in what is started
-/// (execve(2)), so it is caught here where it was ignored; this process goes on without it as before.
+/// (`execve(2)`), so it is caught here where it was ignored; this process goes on without it as before.
 pub(crate) fn reset() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -22,7 +22,7 @@ pub(crate) fn reset() {
     });
 }
 
-/// Whether proc_pid_status(5) says that SIGINT is ignored. Without it (macOS) nothing is known, and nothing done.
+/// Whether `proc_pid_status(5)` says that SIGINT is ignored. Without it (macOS) nothing is known, and nothing done.
 fn ignored(status: &str) -> bool {
     const SIGINT: u32 = 2;
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::trim);

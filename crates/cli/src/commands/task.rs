@@ -141,7 +141,9 @@ impl Context<'_> {
             let (action, known) = tokio::join!(action, session.account());
             let actor = sign_in::actor(known.as_deref(), self.process);
             account = known;
-            Ok(Request::new(action?, actor, reason))
+            let mut request = Request::new(action?, actor, reason);
+            request.origin = sign_in::origin(self.process);
+            Ok(request)
         };
         let mut prepared = run::prepare(session, request, options.dry_run).await?;
         // What nobody but this program can change needs no image that `build` has deployed.

@@ -41,6 +41,8 @@ pub struct PastRun {
     pub user: Option<String>,
     /// The reason that was given for it.
     pub reason: Option<String>,
+    /// The run of a pipeline that asked, as the request says: recorded, never trusted.
+    pub origin: Option<String>,
     /// What came of it, in one word.
     pub outcome: String,
     /// What the record of it is worth.
@@ -162,6 +164,7 @@ fn of_execution(execution: Execution, records: &[AuditEntry]) -> PastRun {
         action: given(variable::ADMIN_ACTION.name),
         user: given(variable::ADMIN_USERNAME.name),
         reason: given(variable::ADMIN_REASON.name),
+        origin: given(variable::ADMIN_ORIGIN.name),
         outcome: match (used, &execution.phase) {
             // The executor says of it that it failed: it was stopped, and has rolled back.
             (Some(claim), Phase::Ended(Ending::Cancelled { .. })) if claim.line.exit_code != 0 => None,
@@ -230,6 +233,7 @@ fn of_records(execution: String, records: &[AuditEntry]) -> Option<PastRun> {
         action: common(|line| line.action.as_ref()),
         user: common(|line| line.username.as_ref()),
         reason: common(|line| line.reason.as_ref()),
+        origin: common(|line| line.origin.as_ref()),
         duration: None,
         image: None,
     })

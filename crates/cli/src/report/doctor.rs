@@ -82,6 +82,7 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("after.user", "about whom, or null"),
     ("after.actor", "who asked, as the request says: recorded, never trusted"),
     ("after.reason", "why, as the request says"),
+    ("after.origin", "which run of a pipeline asked, as the request says, or null"),
     ("after.account", "the account that started it, as Cloud Run says"),
     ("after.created", "when it was asked for, RFC 3339"),
     ("after.started", "when it started"),
@@ -121,6 +122,7 @@ fn explanation_json(explanation: &Explanation) -> Value {
         "user": asked(&variable::ADMIN_USERNAME),
         "actor": asked(&variable::ADMIN_ACTOR),
         "reason": asked(&variable::ADMIN_REASON),
+        "origin": asked(&variable::ADMIN_ORIGIN),
         "account": execution.creator,
         "created": execution.created,
         "started": execution.started,
@@ -152,6 +154,7 @@ pub(super) fn explanation(explanation: &Explanation) -> String {
         ("account", Some(execution.creator.clone()).filter(|creator| !creator.is_empty())),
         ("actor", asked(&variable::ADMIN_ACTOR).map(str::to_owned)),
         ("reason", asked(&variable::ADMIN_REASON).map(str::to_owned)),
+        ("origin", asked(&variable::ADMIN_ORIGIN).map(str::to_owned)),
         ("image", Some(execution.image.clone())),
     ] {
         if let Some(value) = value {

@@ -157,6 +157,7 @@ pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> String {
         if let Some(reason) = &run.reason {
             rest.push(format!("\"{reason}\""));
         }
+        rest.extend(run.origin.clone());
         if run.record == Record::NotProvable {
             rest.push("not provable".to_owned());
         }
@@ -202,6 +203,9 @@ pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {
     field(&mut text, "image", &what);
     if let Some(reason) = &request.reason {
         field(&mut text, "reason", reason.as_str());
+    }
+    if let Some(origin) = &request.origin {
+        field(&mut text, "origin", origin.as_str());
     }
     text
 }

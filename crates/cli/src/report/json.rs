@@ -84,6 +84,7 @@ pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> Value {
                 "action": run.action,
                 "user": run.user,
                 "reason": run.reason,
+                "origin": run.origin,
                 "outcome": run.outcome,
                 "proven": run.record == Record::Proven,
                 "record": match run.record {

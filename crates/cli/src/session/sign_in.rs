@@ -1,9 +1,10 @@
 //! Who calls: the sign-in that is named, gcloud's, or nobody where everything is on this machine.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use quill_admin_cloud::{SignIn, SignInOptions};
-use quill_admin_contract::Actor;
+use quill_admin_contract::{Actor, Origin};
 
 use crate::config::{Environment, Place};
 use crate::error::CliError;
@@ -97,4 +98,30 @@ pub fn actor(account: Option<&str>, process: &Process) -> Option<Actor> {
         return account.parse().ok();
     }
     ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| process.var(name)?.parse().ok())
+}
+
+/// The run of GitHub Actions that this program is started by: who had it run, its page and its commit, from the
+/// variables that it sets ("Variables reference", default environment variables). Recorded, never trusted: whoever
+/// starts a program can set them. `None` anywhere else, and where they make no sense.
+#[must_use]
+pub fn origin(process: &Process) -> Option<Origin> {
+    let text = |name: &str| process.var(name).map(str::trim).filter(|value| !value.is_empty());
+    if text("GITHUB_ACTIONS") != Some("true") {
+        return None;
+    }
+    let (server, repository, run) =
+        (text("GITHUB_SERVER_URL")?, text("GITHUB_REPOSITORY")?, text("GITHUB_RUN_ID")?);
+    let mut origin = "GitHub Actions".to_owned();
+    // Who runs it again need not be who ran it first.
+    if let Some(person) = text("GITHUB_TRIGGERING_ACTOR").or_else(|| text("GITHUB_ACTOR")) {
+        let _ = write!(origin, ", for {person}");
+    }
+    let _ = write!(origin, ": {server}/{repository}/actions/runs/{run}");
+    if let Some(attempt) = text("GITHUB_RUN_ATTEMPT").filter(|attempt| *attempt != "1") {
+        let _ = write!(origin, "/attempts/{attempt}");
+    }
+    if let Some(commit) = text("GITHUB_SHA") {
+        let _ = write!(origin, ", commit {}", commit.get(..12).unwrap_or(commit));
+    }
+    origin.parse().ok()
 }

@@ -71,6 +71,7 @@ fn who_may_call_without_any_permission_is_known() {
             "google.cloud.resourcemanager.v3.Projects.TestIamPermissions",
             "storage.buckets.testIamPermissions",
             "oauth2.googleapis.com/token",
+            "google.identity.sts.v1.SecurityTokenService.ExchangeToken",
             "openidconnect.googleapis.com/v1/userinfo",
         ]
     );

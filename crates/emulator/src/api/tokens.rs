@@ -47,6 +47,9 @@ pub(super) const API: Api = Api {
             "/v1/projects/*/serviceAccounts/*:signJwt",
         ),
         Method::post("oauth2.googleapis.com/token", "/token").open().by(refresh),
+        Method::post("google.identity.sts.v1.SecurityTokenService.ExchangeToken", "/v1/token")
+            .open()
+            .by(exchange),
         Method::get("openidconnect.googleapis.com/v1/userinfo", "/v1/userinfo")
             .by(|_, call| Ok(user_info(call))),
     ],
@@ -97,6 +100,35 @@ fn refresh(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
             "access_token": token,
             "expires_in": lifetime.as_secs(),
             "scope": "openid https://www.googleapis.com/auth/cloud-platform",
+            "token_type": "Bearer",
+        }),
+    ))
+}
+
+/// `google.identity.sts.v1.SecurityTokenService.ExchangeToken` (RFC 8693): a token for one of another issuer's,
+/// such as GitHub Actions'. Whose it is, is not looked at: there are no pools here. Google's clients send a form.
+fn exchange(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
+    const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+    let fields = calls::fields(call.body);
+    let given = |name: &str| fields[name].as_str();
+    if given("grant_type") != Some(EXCHANGE) {
+        let text = format!("Invalid grant_type: {}", given("grant_type").unwrap_or_default());
+        return Err(ApiError::oauth("unsupported_grant_type", text));
+    }
+    let needed = ["audience", "requested_token_type", "subject_token", "subject_token_type"];
+    if let Some(name) = needed.into_iter().find(|name| given(name).is_none_or(str::is_empty)) {
+        return Err(ApiError::oauth("invalid_request", format!("Missing required parameter: {name}")));
+    }
+    if let Some(why) = cloud.tokens.refusal() {
+        return Err(ApiError::oauth("invalid_grant", why));
+    }
+    let (token, lifetime) = cloud.tokens.issue(None, None);
+    Ok(Reply::new(
+        "",
+        json!({
+            "access_token": token,
+            "expires_in": lifetime.as_secs(),
+            "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
             "token_type": "Bearer",
         }),
     ))
