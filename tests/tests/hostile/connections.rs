@@ -7,7 +7,7 @@ use super::scene::{Ending, Scene, Task, counted, everywhere};
 use super::seed;
 
 const RUNS: usize = 160;
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 24;
 
 #[test]
 fn runs_over_connections_that_are_cut_are_done_once_and_reported_truly() {

@@ -10,7 +10,7 @@ use super::scene::{Ending, LIMIT, Scene, Task, counted, everywhere};
 
 /// More than any command sends here. A fault after the last request has no effect.
 const REQUESTS: u32 = 9;
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 24;
 /// Of questions, most of which wait most of the time.
 const QUESTIONS_AT_ONCE: usize = 20;
 

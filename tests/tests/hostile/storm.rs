@@ -8,7 +8,7 @@ use super::scene::{Ending, Scene, Task, counted, everywhere};
 use super::{seed, storm};
 
 /// Runs at the same time: most of them wait most of the time.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 48;
 
 #[test]
 fn every_run_is_done_once_and_reported_truly() {
