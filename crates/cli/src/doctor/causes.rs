@@ -5,8 +5,11 @@
 //! 0.54 against PostgreSQL 15; Cloud Run's own lines are those that people quote in public reports.
 //! Texts are all there is: Cloud Run tells neither why a container ended nor where it listens.
 //!
-//! To add a cause: a variant of [`Cause`] with its words, the lines that prove it in [`diagnose`], and a
-//! sample of what is really printed in the tests.
+//! To add a cause: a variant of [`Cause`] with its words in `words.rs`, the lines that prove it in [`diagnose`]
+//! (in `platform.rs` where Cloud Run says it, not the program), and a sample of what is really printed in the tests.
+
+mod platform;
+mod words;
 
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use jiff::Timestamp;
 use quill_admin_cloud::{LogEntry, LogSource, StartupProbe};
 
 use crate::admin_image::{self, Sign};
+use platform::{DEFAULT_PROBE, NotLoaded, not_listening, not_loaded, signal, wants_another_platform};
 
 /// What is known of a revision that did not become ready.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +51,13 @@ pub enum Cause {
     AdminImage,
     /// Its image is for another kind of processor.
     Platform,
+    /// Its entry point cannot be started.
+    EntryPoint {
+        /// The program.
+        program: String,
+        /// Why, as the system says it.
+        why: NotLoaded,
+    },
     /// A migration of the database failed.
     Migration(Migration),
     /// The database cannot be used.
@@ -76,6 +87,16 @@ pub enum Cause {
     Crash {
         /// Its exit code, where Cloud Run tells.
         exit: Option<i32>,
+    },
+    /// The program was killed by a signal.
+    Killed {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It did not listen on the port in time; nothing tells why.
+    NotListening {
+        /// The port, where Cloud Run tells.
+        port: Option<u16>,
     },
     /// No container was started at all; Cloud Run says why.
     NoContainer,
@@ -202,14 +223,22 @@ pub fn diagnose(startup: &Startup<'_>) -> Diagnosis {
     let last = &lines[last_attempt(&lines)..];
     let found = attempt(startup, last).or_else(|| attempt(startup, &lines));
     found.unwrap_or_else(|| {
-        if !lines.iter().any(Line::is_container) && !startup.reason.contains("probe") {
-            let said = startup.reason.lines().map(str::trim).find(|line| !line.is_empty());
-            if let Some(said) = said {
-                return Diagnosis { cause: Cause::NoContainer, evidence: vec![safe(said)] };
-            }
+        let said = startup.reason.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        if wants_another_platform(said) {
+            return Diagnosis { cause: Cause::Platform, evidence: vec![safe(said)] };
         }
+        // Both are said of a container that ran: what it printed last is all there is.
+        let ran = not_listening(said);
+        if ran.is_none()
+            && !lines.iter().any(Line::is_container)
+            && !said.is_empty()
+            && !said.contains("probe")
+        {
+            return Diagnosis { cause: Cause::NoContainer, evidence: vec![safe(said)] };
+        }
+        let cause = ran.map_or(Cause::Unknown, |port| Cause::NotListening { port: port.or(startup.port) });
         let from = last.len().saturating_sub(LAST_LINES);
-        Diagnosis { cause: Cause::Unknown, evidence: shown(&last[from..].iter().collect::<Vec<_>>()) }
+        Diagnosis { cause, evidence: shown(&last[from..].iter().collect::<Vec<_>>()) }
     })
 }
 
@@ -231,6 +260,8 @@ impl Line<'_> {
         self.source == LogSource::System
             && (self.text.contains("probe failed")
                 || exit_code(self.text).is_some()
+                || signal(self.text).is_some()
+                || not_loaded(self.text).is_some()
                 || self.is_out_of_memory())
     }
 
@@ -271,6 +302,15 @@ fn attempt(startup: &Startup<'_>, lines: &[Line<'_>]) -> Option<Diagnosis> {
     if let Some(line) = lines.iter().rev().find(|line| line.is_out_of_memory()) {
         return found(Cause::OutOfMemory, &[line]);
     }
+    if let Some((line, (program, why))) =
+        lines.iter().rev().find_map(|line| Some((line, not_loaded(line.text)?)))
+    {
+        let cause = match why {
+            NotLoaded::Format => Cause::Platform,
+            why => Cause::EntryPoint { program: program.to_owned(), why },
+        };
+        return found(cause, &[line]);
+    }
     if let Some(line) = last("exec format error") {
         return found(Cause::Platform, &[line]);
     }
@@ -285,6 +325,12 @@ fn attempt(startup: &Startup<'_>, lines: &[Line<'_>]) -> Option<Diagnosis> {
         let mut proof = said[said.len().saturating_sub(LAST_LINES)..].to_vec();
         proof.push(exit);
         return found(Cause::Crash { exit: exit_code(exit.text) }, &proof);
+    }
+    if let Some((line, signal)) = rest.iter().rev().find_map(|line| Some((line, signal(line.text)?))) {
+        let said: Vec<_> = rest.iter().filter(|line| line.is_container()).collect();
+        let mut proof = said[said.len().saturating_sub(LAST_LINES)..].to_vec();
+        proof.push(line);
+        return found(Cause::Killed { signal }, &proof);
     }
     let failure = lines.iter().rev().find(|line| line.text.contains("probe failed"));
     let probed = startup
@@ -312,7 +358,9 @@ fn attempt(startup: &Startup<'_>, lines: &[Line<'_>]) -> Option<Diagnosis> {
 
 /// Whether the container took all the time that it was given.
 fn slow(startup: &Startup<'_>, lines: &[Line<'_>], failure: Option<&Line<'_>>) -> Option<Diagnosis> {
-    let (failure, probe, first) = (failure?, startup.probe?, lines.first()?);
+    let (failure, first) = (failure?, lines.first()?);
+    // Where nothing is set Cloud Run has a probe of its own, and calls it so.
+    let probe = startup.probe.or_else(|| failure.text.starts_with("Default ").then_some(&DEFAULT_PROBE))?;
     let took = Duration::try_from(failure.at.duration_since(first.at)).ok()?;
     let allowed = probe.patience();
     if took < allowed.mul_f64(SLOW_PART) {
@@ -481,131 +529,6 @@ fn safe(line: &str) -> String {
     match text.char_indices().nth(EVIDENCE_WIDTH) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text,
-    }
-}
-
-impl Cause {
-    /// The cause in a few words, as the end of "it does not start: …".
-    #[must_use]
-    pub fn words(&self) -> String {
-        match self {
-            Self::AdminImage => "it runs the admin image".to_owned(),
-            Self::Platform => "its image is for another kind of processor".to_owned(),
-            Self::Migration(kind) => format!("a migration failed: {}", kind.words()),
-            Self::Database(kind) => format!("the database cannot be used: {}", kind.words()),
-            Self::OutOfMemory => "it ran out of memory".to_owned(),
-            Self::PortMismatch { listens, probed } => {
-                format!("it listens on {listens}, but is asked on port {probed}")
-            }
-            Self::Unhealthy { status } => format!("it answers the startup probe with status {status}"),
-            Self::SlowStart { took, allowed } => format!(
-                "it was still starting after {:.0} s; the startup probe allows {:.0} s",
-                took.as_secs_f64(),
-                allowed.as_secs_f64()
-            ),
-            Self::Crash { exit: Some(code) } => format!("the program ended with exit code {code}"),
-            Self::Crash { exit: None } => "the program ended with an error".to_owned(),
-            Self::NoContainer => "Cloud Run did not start its container".to_owned(),
-            Self::Unknown => "the cause is not known: nothing in its log tells".to_owned(),
-        }
-    }
-
-    /// What follows from it, and what to do.
-    #[must_use]
-    pub fn explanation(&self) -> &'static str {
-        match self {
-            Self::AdminImage => {
-                "the admin image is a tool that exits immediately; it starts no HTTP server, so health checks \
-                 always fail"
-            }
-            Self::Platform => "build the image for linux/amd64 (docker build --platform linux/amd64)",
-            Self::Migration(kind) => kind.explanation(),
-            Self::Database(kind) => kind.explanation(),
-            Self::OutOfMemory => "give the service more memory, or find what takes it when it starts",
-            Self::PortMismatch { .. } => {
-                "the server has to listen on all addresses (0.0.0.0) and on the port in the variable PORT"
-            }
-            Self::Unhealthy { .. } => {
-                "the server runs; correct the probe's path, or look why the application calls itself unhealthy"
-            }
-            Self::SlowStart { .. } => {
-                "connecting to the VPC network and to Cloud SQL can be slow, and so is a migration that waits \
-                 for a lock: let the probe allow more failures, or find what takes the time"
-            }
-            Self::Crash { .. } => "the error is the application's own; the lines say where",
-            Self::NoContainer => "its image, a secret or an account is missing, or may not be used",
-            Self::Unknown => "read all of its log",
-        }
-    }
-}
-
-impl Migration {
-    fn words(self) -> &'static str {
-        match self {
-            Self::UnknownRevision => "the database is at a revision that this image does not have",
-            Self::SeveralHeads => "there are several newest migrations",
-            Self::MissingParent => "it builds on a migration that is not in the image",
-            Self::Locked => "another session held a lock for too long",
-            Self::Refused => "the database refused a statement",
-            Self::Code => "its own code failed",
-            Self::Other => "Alembic stopped",
-        }
-    }
-
-    fn explanation(self) -> &'static str {
-        match self {
-            Self::UnknownRevision => {
-                "a newer image, or another branch's, has migrated the database: deploy an image that has that \
-                 migration"
-            }
-            Self::SeveralHeads => "two branches were merged without one another: alembic merge heads",
-            Self::MissingParent => "a migration's file is missing: it was deleted, or not committed",
-            Self::Locked => {
-                "deploy again when nobody uses the table; a session that was left open has to be ended first"
-            }
-            Self::Refused | Self::Code => {
-                "PostgreSQL undoes a failed migration as a whole: the database is as it was before"
-            }
-            Self::Other => "entrypoint.sh runs alembic upgrade head before the server starts",
-        }
-    }
-}
-
-impl Database {
-    fn words(self) -> &'static str {
-        match self {
-            Self::ConnectionRefused => "connection refused",
-            Self::TimedOut => "no answer",
-            Self::UnknownHost => "the name of its host is not known",
-            Self::Password => "the password was refused",
-            Self::TlsRequired => "it wants TLS",
-            Self::TlsFailed => "TLS failed",
-            Self::NotLetIn => "it lets nobody in from there",
-            Self::Missing => "there is no such database or user",
-            Self::TooManyConnections => "all its connections are taken",
-            Self::NotUp => "it is not up",
-        }
-    }
-
-    fn explanation(self) -> &'static str {
-        match self {
-            Self::ConnectionRefused | Self::NotUp => {
-                "check that the Cloud SQL instance runs, and that the service has its address"
-            }
-            Self::TimedOut => {
-                "check the service's VPC connector and egress, and that the address is the instance's private one"
-            }
-            Self::UnknownHost => "check the variable AUTH_DB_HOST (CORE_DB_HOST) of the service",
-            Self::Password => {
-                "the secret and the database's user have different passwords; a new secret version is taken up \
-                 by the next revision only"
-            }
-            Self::TlsRequired => "set the service's AUTH_DB_SSLMODE (CORE_DB_SSLMODE) to require",
-            Self::TlsFailed => "check the service's SSL mode, and the certificate it is to trust",
-            Self::NotLetIn => "check from which network and as which user the service connects",
-            Self::Missing => "check the names of the database and its user in the service's variables",
-            Self::TooManyConnections => "old revisions or other programs hold them; wait, or allow more",
-        }
     }
 }
 

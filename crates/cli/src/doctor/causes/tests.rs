@@ -1,6 +1,7 @@
 //! The samples are what the programs print, with the names of the deployed application; of long traces the
 //! frames in the middle are left out. A line that begins with "@ " is Cloud Run's own.
 
+use super::platform::NotLoaded;
 use super::*;
 
 /// The probe of the deployed service.
@@ -355,6 +356,99 @@ fn no_container() {
     let Diagnosis { cause, evidence } = diagnose(&startup);
     assert_eq!(cause, Cause::NoContainer);
     assert_eq!(evidence, ["Image 'europe-west2-docker.pkg.dev/p/quill/backend:main' not found."]);
+}
+
+/// The condition of a revision whose service sets no probe.
+const NOT_LISTENING: &str = "The user-provided container failed to start and listen on the port defined provided by \
+    the PORT=8080 environment variable within the allocated timeout. This can happen when the container port is \
+    misconfigured or if the timeout is too short.";
+
+#[test]
+fn without_a_probe_of_its_own_a_container_has_four_minutes() {
+    const FAILURE: &str = "@ Default STARTUP TCP probe failed 1 time consecutively for container \"backend\" on port \
+        8080. The instance was not started. Connection failed with status DEADLINE_EXCEEDED.";
+    let none = |log: &[LogEntry]| {
+        diagnose(&Startup { log, reason: NOT_LISTENING, admin_image: None, probe: None, port: None })
+    };
+    // It said nothing, and its log cannot be read: it ran all the same.
+    assert_eq!(
+        none(&[]),
+        Diagnosis { cause: Cause::NotListening { port: Some(8080) }, evidence: Vec::new() }
+    );
+    let waits = |end| log(&[(0.0, "Waiting for another service"), (end, FAILURE)]);
+    let found = none(&waits(30.0));
+    assert_eq!(found.cause, Cause::NotListening { port: Some(8080) });
+    assert_eq!(found.evidence[0], "Waiting for another service");
+    assert!(
+        matches!(none(&waits(240.2)).cause, Cause::SlowStart { allowed, .. } if allowed.as_secs() == 240)
+    );
+    let elsewhere = log(&[(3.0, "INFO:     Uvicorn running on http://0.0.0.0:8000"), (240.0, FAILURE)]);
+    assert_eq!(
+        none(&elsewhere).cause,
+        Cause::PortMismatch { listens: "0.0.0.0:8000".to_owned(), probed: 8080 }
+    );
+    let documented = "Container failed to start. Failed to start and then listen on the port defined by the PORT \
+        environment variable.";
+    let startup = Startup { reason: documented, ..startup(&[]) };
+    assert_eq!(diagnose(&startup).cause, Cause::NotListening { port: Some(8000) });
+}
+
+#[test]
+fn an_image_for_another_processor_is_refused_before_it_runs() {
+    let reason = "Cloud Run does not support image 'r.example/backend:main': Container manifest type \
+        'application/vnd.oci.image.index.v1+json' must support amd64/linux.";
+    let startup = Startup { reason, ..startup(&[]) };
+    let Diagnosis { cause, evidence } = diagnose(&startup);
+    assert_eq!((cause, evidence), (Cause::Platform, vec![reason.to_owned()]));
+}
+
+#[test]
+fn an_entry_point_that_cannot_be_started() {
+    let line = |said: &str| log(&[(0.0, &format!("@ terminated: Application failed to start: {said}"))]);
+    for (said, program, why) in [
+        ("failed to load /entrypoint.sh: no such file or directory", "/entrypoint.sh", NotLoaded::Missing),
+        (
+            "Failed to create init process: Failed to load java: no such file or directory",
+            "java",
+            NotLoaded::Missing,
+        ),
+        ("failed to load /app/run: permission denied", "/app/run", NotLoaded::NotExecutable),
+    ] {
+        let (cause, evidence) = found(&line(said));
+        assert_eq!(cause, Cause::EntryPoint { program: program.to_owned(), why }, "{said}");
+        assert!(evidence.ends_with(said), "{evidence}");
+    }
+    assert!(
+        Cause::EntryPoint { program: "/e.sh".to_owned(), why: NotLoaded::Missing }
+            .explanation()
+            .contains("CRLF")
+    );
+    assert_eq!(found(&line("failed to load /bin/sh: exec format error")).0, Cause::Platform);
+    // It is what Cloud Run says, and not a program of a script.
+    let shell =
+        log(&[(0.0, "cat: /config: No such file or directory"), (0.1, "@ Container called exit(1).")]);
+    assert_eq!(found(&shell).0, Cause::Crash { exit: Some(1) });
+}
+
+#[test]
+fn a_program_that_is_killed() {
+    for (line, signal) in [
+        ("@ Container terminated on signal 11.", 11),
+        ("@ Uncaught signal: 6, pid=7, tid=7, fault_addr=0.", 6),
+        ("@ Container terminated on signal 9.", 9),
+    ] {
+        let log = log(&[(0.0, "loading the model"), (2.0, line)]);
+        let (cause, evidence) = found(&log);
+        assert_eq!(cause, Cause::Killed { signal });
+        assert_eq!(evidence, format!("loading the model\n{}", line.trim_start_matches("@ ")));
+    }
+    assert!(Cause::Killed { signal: 11 }.words().contains("segmentation fault"));
+    // What it died of, where it said so, beats how.
+    let trace = log(&[
+        (0.0, "FAILED: Can't locate revision identified by 'deadbeef0001'"),
+        (0.1, "@ Container terminated on signal 9."),
+    ]);
+    migration(&trace, Migration::UnknownRevision);
 }
 
 #[test]

@@ -83,6 +83,9 @@ fn advice(facts: &Facts, cause: &Cause, revision: &Revision) -> Vec<String> {
         ],
         Cause::Migration(_)
         | Cause::Platform
+        | Cause::EntryPoint { .. }
+        | Cause::Killed { .. }
+        | Cause::NotListening { .. }
         | Cause::OutOfMemory
         | Cause::PortMismatch { .. }
         | Cause::Unhealthy { .. }
