@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use quill_admin_cloud::{LogEntry, LogSource, StartupProbe};
 
 use crate::admin_image::{self, Sign};
-use platform::{DEFAULT_PROBE, NotLoaded, not_listening, not_loaded, signal, wants_another_platform};
+use platform::{DEFAULT_PROBE, NotLoaded, is_not_listening, not_loaded, signal, wants_another_platform};
 
 /// What is known of a revision that did not become ready.
 #[derive(Debug, Clone, Copy)]
@@ -228,15 +228,15 @@ pub fn diagnose(startup: &Startup<'_>) -> Diagnosis {
             return Diagnosis { cause: Cause::Platform, evidence: vec![safe(said)] };
         }
         // Both are said of a container that ran: what it printed last is all there is.
-        let ran = not_listening(said);
-        if ran.is_none()
-            && !lines.iter().any(Line::is_container)
-            && !said.is_empty()
-            && !said.contains("probe")
-        {
+        let ran = is_not_listening(said);
+        if !ran && !lines.iter().any(Line::is_container) && !said.is_empty() && !said.contains("probe") {
             return Diagnosis { cause: Cause::NoContainer, evidence: vec![safe(said)] };
         }
-        let cause = ran.map_or(Cause::Unknown, |port| Cause::NotListening { port: port.or(startup.port) });
+        let cause = if ran {
+            Cause::NotListening { port: number_after(said, "PORT=").or(startup.port) }
+        } else {
+            Cause::Unknown
+        };
         let from = last.len().saturating_sub(LAST_LINES);
         Diagnosis { cause, evidence: shown(&last[from..].iter().collect::<Vec<_>>()) }
     })

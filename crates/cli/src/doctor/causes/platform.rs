@@ -62,7 +62,7 @@ pub(super) fn not_loaded(line: &str) -> Option<(&str, NotLoaded)> {
     Some((program, why))
 }
 
-/// The number in "Container terminated on signal 11." and "Uncaught signal: 11, pid=7, tid=7, fault_addr=0."
+/// The number in `Container terminated on signal 11.` and `Uncaught signal: 11, pid=7, tid=7, fault_addr=0.`
 pub(super) fn signal(line: &str) -> Option<i32> {
     let said = ["Container terminated on signal ", "Uncaught signal: "];
     let rest = said.iter().find_map(|said| line.split_once(said))?.1;
@@ -87,10 +87,9 @@ pub(super) fn wants_another_platform(reason: &str) -> bool {
     reason.contains("must support amd64/linux")
 }
 
-/// Whether Cloud Run says that a container ran and did not listen, and the port where it tells: "The user-provided
-/// container failed to start and listen on the port defined provided by the PORT=8080 environment variable within
-/// the allocated timeout."
-pub(super) fn not_listening(reason: &str) -> Option<Option<u16>> {
+/// Whether Cloud Run says that a container ran and did not listen: "The user-provided container failed to start and
+/// listen on the port defined provided by the PORT=8080 environment variable within the allocated timeout."
+pub(super) fn is_not_listening(reason: &str) -> bool {
     let said = ["failed to start and listen on the port", "Failed to start and then listen on the port"];
-    said.iter().any(|said| reason.contains(said)).then(|| super::number_after(reason, "PORT="))
+    said.iter().any(|said| reason.contains(said))
 }
