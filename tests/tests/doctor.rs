@@ -232,10 +232,19 @@ fn a_sign_in_that_is_refused_keeps_everything_from_being_looked_at() {
     assert!(empty.stdout.contains("next: sign in with: quill-admin login"), "{empty}");
     assert!(empty.stdout.contains("- project          skipped: it needs machine-sign-in"), "{empty}");
     assert!(empty.stdout.contains("- job              skipped: it needs machine-sign-in"), "{empty}");
-    // What Google Cloud does not take is for the first to find out who asks.
-    let wrong = run("ya29.other").exits(31);
-    assert!(wrong.stdout.contains("? project          could not be decided"), "{wrong}");
-    assert!(wrong.stdout.contains("- job              skipped: it needs project"), "{wrong}");
+    // A token that is there may have ended, or been taken back: only Google Cloud knows.
+    let wrong = run("ya29.other").exits(30);
+    assert!(wrong.stdout.contains("✘ machine-sign-in"), "{wrong}");
+    assert!(wrong.stdout.contains("next: sign in with: quill-admin login"), "{wrong}");
+    assert!(wrong.stdout.contains("- project          skipped: it needs machine-sign-in"), "{wrong}");
+    // A question that may not be asked shows that the token is good; none that has no answer does.
+    world.emulator.deny_permissions(["resourcemanager.projects.get"]);
+    let denied = run(quill_admin_e2e::TOKEN);
+    assert!(denied.stdout.contains("✔ machine-sign-in"), "{denied}");
+    world.emulator.deny_permissions(Vec::<String>::new());
+    world.emulator.set_faults([Fault::new("/v3/projects/*", FaultAction::ResetBefore)]);
+    let lost = run(quill_admin_e2e::TOKEN).exits(31);
+    assert!(lost.stdout.contains("? machine-sign-in  could not be decided"), "{lost}");
 }
 
 #[test]

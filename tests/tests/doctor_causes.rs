@@ -212,6 +212,36 @@ fn a_start_close_to_what_the_probe_allows_is_slow() {
 }
 
 #[test]
+fn a_revision_that_is_ready_and_gets_no_requests_is_told() {
+    let clinic = clinic!();
+    // As a deploy leaves it that puts a new revision there without requests, and fails in its own test of it.
+    deployed(&clinic, &own_image(&clinic), "CONDITION_SUCCEEDED");
+    let mut service = clinic.world.emulator.get(SERVICE).expect("there is a service");
+    let first = json!({
+        "type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION",
+        "revision": "quill-backend-staging-00001-abc",
+        "percent": 100,
+    });
+    let tagged = json!({
+        "type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION",
+        "revision": "quill-backend-staging-00002-abc",
+        "tag": "rev-3f2c78be9d10",
+    });
+    service["latestReadyRevision"] = json!(revision_name(2));
+    service["traffic"] = json!([first, tagged]);
+    service["trafficStatuses"] = json!([first, tagged]);
+    clinic.world.emulator.put_service(SERVICE, service.clone()).expect("a valid service");
+    let left = says(&clinic, "backend-startup", 0);
+    assert_snapshot!(left);
+    // Part of the requests is enough: somebody is at it.
+    let share = |revision: &str, percent: i32| json!({"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": revision, "percent": percent});
+    service["trafficStatuses"] =
+        json!([share("quill-backend-staging-00001-abc", 90), share("quill-backend-staging-00002-abc", 10)]);
+    clinic.world.emulator.put_service(SERVICE, service).expect("a valid service");
+    assert!(says(&clinic, "backend-startup", 0).starts_with("  ✔"));
+}
+
+#[test]
 fn a_start_is_not_looked_at_where_the_image_is_the_wrong_one() {
     let clinic = clinic!();
     failed(&clinic, &format!("{}:latest", clinic.image()), &[NO_ACTION]);

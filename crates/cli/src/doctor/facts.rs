@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use quill_admin_cloud::{
-    AuditLogging, CloudError, CloudErrorKind, DatabaseInstance, Execution, Google, Job, LogEntry, Project,
-    Reply, Revision, SecretVersion, Service, SignIn, StateLock, TrustedHosts, role,
+    AuditLogging, CloudError, CloudErrorKind, Credentials, DatabaseInstance, Execution, Google, Job,
+    LogEntry, Project, Reply, Revision, SecretVersion, Service, SignIn, StateLock, TrustedHosts, role,
 };
 use quill_admin_image::{Engine, LATEST, Registry, RegistryImage, Repository, split};
 use tokio::sync::OnceCell;
@@ -65,10 +65,18 @@ pub struct Machine {
     pub repository: Option<PathBuf>,
     runner: Option<Runner>,
     sign_in_was_named: bool,
-    sign_ins: Vec<(Caller, Result<Option<SignIn>, Undecided>)>,
+    sign_ins: Vec<Calls>,
     engine: Answer<Engine>,
     /// Of each task that a check runs at the moment, how far it is.
     tasks: Mutex<Vec<Arc<PointOfNoReturn>>>,
+}
+
+/// A sign-in, and the environments that use it.
+struct Calls {
+    caller: Caller,
+    sign_in: Result<Option<SignIn>, Undecided>,
+    /// One of them.
+    environment: Environment,
 }
 
 /// All that an environment's sign-in depends on: environments that agree in it share a sign-in, and its
@@ -111,12 +119,13 @@ impl Machine {
         runner: Option<Runner>,
     ) -> Self {
         let sign_in_was_named = sign_in::named(&process, access_token_file).named().is_some();
-        let mut sign_ins: Vec<(Caller, Result<Option<SignIn>, Undecided>)> = Vec::new();
+        let mut sign_ins: Vec<Calls> = Vec::new();
         for environment in environments {
             let Some(caller) = Caller::of(environment, &process, sign_in_was_named) else { continue };
-            if sign_ins.iter().all(|(known, _)| *known != caller) {
-                let found = sign_in::find(environment, &process, access_token_file);
-                sign_ins.push((caller, found.map_err(Undecided::from)));
+            if sign_ins.iter().all(|known| known.caller != caller) {
+                let sign_in =
+                    sign_in::find(environment, &process, access_token_file).map_err(Undecided::from);
+                sign_ins.push(Calls { caller, sign_in, environment: environment.clone() });
             }
         }
         Self {
@@ -134,13 +143,36 @@ impl Machine {
     /// The sign-ins that are used, each once; `None` where everything is on this machine, and nobody is
     /// asked for one.
     pub fn sign_ins(&self) -> impl Iterator<Item = &Result<Option<SignIn>, Undecided>> {
-        self.sign_ins.iter().map(|(_, sign_in)| sign_in)
+        self.sign_ins.iter().map(|known| &known.sign_in)
+    }
+
+    /// Lets Google Cloud look at the sign-ins that nobody has looked at so far, with a question about a project of
+    /// an environment that uses it. What the answer is otherwise does not matter here.
+    ///
+    /// # Errors
+    ///
+    /// One that was refused, or the answer could not be had.
+    pub async fn looked_at(&self, sign_in: &SignIn) -> Result<(), CloudError> {
+        let uses = |known: &&Calls| matches!(&known.sign_in, Ok(Some(known)) if std::ptr::eq(known, sign_in));
+        let Some(Calls { environment, .. }) =
+            self.sign_ins.iter().find(uses).filter(|_| !sign_in.is_looked_at())
+        else {
+            return Ok(());
+        };
+        let credentials = Credentials::SignIn(sign_in.clone());
+        let google = Google::connect(environment.place.endpoints(), credentials).await?;
+        match google.project(&environment.job.project).await {
+            Err(error) if matches!(error.kind, CloudErrorKind::NotSignedIn | CloudErrorKind::Failed) => {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn sign_in(&self, environment: &Environment) -> Result<Option<SignIn>, Undecided> {
         let caller = Caller::of(environment, &self.process, self.sign_in_was_named);
-        let found = self.sign_ins.iter().find(|(known, _)| Some(known) == caller.as_ref());
-        found.map_or(Ok(None), |(_, sign_in)| sign_in.clone())
+        let found = self.sign_ins.iter().find(|known| Some(&known.caller) == caller.as_ref());
+        found.map_or(Ok(None), |known| known.sign_in.clone())
     }
 
     /// What becomes of the tasks that checks have started, for whoever leaves now. A check changes nothing, and

@@ -213,6 +213,17 @@ impl SignIn {
         }
     }
 
+    /// Whether whoever gives out a token has looked at the sign-in for it. A token that is only read from a file or
+    /// from gcloud, or signed on this machine, may have been refused for long: a request has to show it.
+    #[must_use]
+    pub fn is_looked_at(&self) -> bool {
+        match &self.token.recipe {
+            Recipe::Json(json) => json["type"] != "service_account",
+            Recipe::Impersonated { .. } => true,
+            Recipe::File(_) | Recipe::Gcloud { .. } => false,
+        }
+    }
+
     /// The same of the account itself, whatever it acts as.
     pub(super) async fn own_token(&self) -> Result<String, CloudError> {
         match &self.token.recipe {

@@ -1,6 +1,6 @@
 //! The backend's newest revision starts; where it does not, its log says why.
 
-use quill_admin_cloud::{Readiness, Revision};
+use quill_admin_cloud::{Readiness, Revision, Service};
 
 use super::backend_image::{Newest, is_admin_image, newest};
 use crate::config::Environment;
@@ -25,6 +25,9 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     };
     let Newest { service, revision } = &newest;
     let reason = match &revision.readiness {
+        Readiness::Ready if !service.reconciling && !is_asked(service, revision) => {
+            return Ok(left_behind(service, revision, &facts.environment).into());
+        }
         Readiness::Ready => return Ok(Seen::healthy(format!("{} is ready", revision.id))),
         Readiness::Pending => {
             let what = format!("revision {} is still starting", revision.id);
@@ -60,6 +63,30 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         finding.advice.extend(advice);
     }
     Ok(finding.into())
+}
+
+/// Whether any requests go to a revision.
+fn is_asked(service: &Service, revision: &Revision) -> bool {
+    service.serving.iter().any(|(id, percent)| *id == revision.id && *percent > 0)
+}
+
+/// A revision that came up and serves nobody: a deploy that first tries a new revision and then sends it the requests
+/// has stopped in between, or somebody went back to an older one.
+fn left_behind(service: &Service, revision: &Revision, environment: &Environment) -> Finding {
+    let what = format!("the newest revision {} is ready, and no requests go to it", revision.id);
+    let why = format!(
+        "the last deploy stopped before it sent requests there, or somebody has gone back; {}",
+        restore::requests(service)
+    );
+    let name = environment.backend.as_ref().map(|backend| &backend.service);
+    let to_latest = name.map(|name| {
+        format!(
+            "if it is to serve: gcloud run services update-traffic {} --to-latest --project={} --region={}",
+            name.service, name.project, name.region
+        )
+    });
+    let finding = Finding::warning(what, why).since(revision.created);
+    to_latest.into_iter().fold(finding, Finding::advice)
 }
 
 /// What to type.

@@ -1,6 +1,6 @@
 //! Somebody is signed in, and gets a token.
 
-use quill_admin_cloud::SignIn;
+use quill_admin_cloud::{CloudError, CloudErrorKind, SignIn};
 
 use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Machine;
@@ -22,9 +22,9 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
     for sign_in in machine.sign_ins() {
         match sign_in {
             Ok(None) => notes.push("not asked for: everything is on this machine".to_owned()),
-            Ok(Some(sign_in)) => match sign_in.token().await {
-                Ok(_) => notes.push(describe(sign_in)),
-                Err(error) if error.kind == quill_admin_cloud::CloudErrorKind::NotSignedIn => {
+            Ok(Some(sign_in)) => match taken(machine, sign_in).await {
+                Ok(()) => notes.push(describe(sign_in)),
+                Err(error) if error.kind == CloudErrorKind::NotSignedIn => {
                     let finding = Finding::problem(format!("{}: {}", describe(sign_in), error.message), WHY);
                     findings.push(finding.advice(SIGN_IN));
                 }
@@ -45,6 +45,12 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
         return Ok(Seen::nothing("no environment that is looked at asks for one"));
     }
     Ok(Seen::found(notes.join("; "), findings))
+}
+
+/// Gets a token, and has it looked at: one that is there may have ended, or been taken back.
+async fn taken(machine: &Machine, sign_in: &SignIn) -> Result<(), CloudError> {
+    sign_in.token().await?;
+    machine.looked_at(sign_in).await
 }
 
 fn describe(sign_in: &SignIn) -> String {
