@@ -81,6 +81,19 @@ impl ImageError {
         Self::new(engine_kind(error, &message).unwrap_or(kind), doing, message)
     }
 
+    /// What this machine said about a file of our own. A full disk is that of the temporary folder then, not
+    /// the engine's.
+    pub(crate) fn local(doing: impl Into<String>, error: &io::Error) -> Self {
+        if error.kind() != io::ErrorKind::StorageFull {
+            return Self::new(ImageErrorKind::Engine, doing, error.to_string());
+        }
+        let folder = std::env::temp_dir();
+        let message = format!("the disk of the temporary folder {} is full", folder.display());
+        Self::new(ImageErrorKind::DiskFull, doing, message).hint(
+            "make room there, or name a folder on another disk with TMPDIR, then run the same command again",
+        )
+    }
+
     pub(crate) fn registry(doing: impl Into<String>, error: &OciDistributionError) -> Self {
         let (kind, message) = if unknown_issuer(error) {
             let message = "the registry's certificate is from an issuer that this machine does not trust";

@@ -262,9 +262,16 @@ pub async fn build(
 ) -> Result<Candidate, CliError> {
     let backend = backend(session.environment())?;
     let name = backend.image.tagged(&backend.tag);
+    let token = session.registry_token().await?;
     session.emit(Event::Doing("building the backend"));
-    let request =
-        BuildRequest { context: &source.context, target: &backend.target, args: &[], image: &name, no_cache };
+    let request = BuildRequest {
+        context: &source.context,
+        target: &backend.target,
+        args: &[],
+        image: &name,
+        no_cache,
+        token: token.as_ref(),
+    };
     let image =
         engine.build(&request, &|event| session.emit(Event::Image(event))).await.map_err(|error| {
             let hint = match error.kind {
