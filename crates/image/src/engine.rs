@@ -111,7 +111,7 @@ impl Engine {
         let failed = |error: &bollard::errors::Error| {
             let mut failed = ImageError::engine(ImageErrorKind::NoEngine, DOING, error);
             if let Some(folder) = address.tls()
-                && failed.message.contains("certificate")
+                && failed.message.to_lowercase().contains("certificate")
             {
                 let message = format!("no TLS with {address} ({})", failed.message);
                 return ImageError::new(ImageErrorKind::EngineAddress, DOING, message).hint(format!(
@@ -502,6 +502,25 @@ fn connect(address: &Address) -> Result<Docker, bollard::errors::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_reaches_the_engine_in_the_alphabet_that_it_reads() {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+        for name in ["X-Registry-Config", "X-Registry-Auth"] {
+            for start in ["", ".", ".."] {
+                let text = format!("{start}{{\"password\":\"p?ss>w~rd+/?~>\"}}");
+                let encoded = STANDARD.encode(&text);
+                assert!(encoded.contains(['+', '/']), "{encoded}");
+                let request = http::Request::get("/build").header(name, &encoded);
+                let request = request.body(bollard::body_full("".into())).expect("a request");
+                let mended = mended(request);
+                let value = mended.headers()[name].to_str().expect("text");
+                assert_eq!(URL_SAFE.decode(value).expect("as the engine reads it"), text.as_bytes());
+                assert!(!format!("{mended:?}").contains(value), "nor is it shown");
+            }
+        }
+    }
 
     #[test]
     fn lines_of_the_engine_are_understood() {
