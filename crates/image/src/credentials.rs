@@ -25,8 +25,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use crate::builder::Builder;
 use crate::context::TEXT_LIMIT;
-use crate::engine::Builder;
 use crate::name::{Repository, split};
 use crate::token::{TOKEN_USER, Token};
 

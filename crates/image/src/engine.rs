@@ -17,6 +17,7 @@ use jiff::Timestamp;
 
 use crate::address::{self, Address};
 use crate::assemble::Image;
+use crate::builder::Builder;
 use crate::context::Context;
 use crate::credentials::{CredentialStore, registry_in_command};
 use crate::error::{ImageError, ImageErrorKind};
@@ -29,15 +30,6 @@ use crate::token::{TOKEN_USER, Token};
 const ANSWER_WITHIN: u64 = 120;
 /// A step that fails is shown with all it printed, up to this many lines: the last ones.
 const KEPT_LINES: usize = 2000;
-
-/// How the engine builds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Builder {
-    /// `BuildKit`.
-    BuildKit,
-    /// The builder of old engines.
-    Classic,
-}
 
 /// A connection to a Docker engine that answers.
 pub struct Engine {
@@ -517,7 +509,7 @@ mod tests {
                 let mended = mended(request);
                 let value = mended.headers()[name].to_str().expect("text");
                 assert_eq!(URL_SAFE.decode(value).expect("as the engine reads it"), text.as_bytes());
-                assert!(!format!("{mended:?}").contains(value), "nor is it shown");
+                assert!(!format!("{:?}", mended.headers()).contains(value), "nor is it shown");
             }
         }
     }

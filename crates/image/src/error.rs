@@ -223,3 +223,22 @@ fn innermost(error: &dyn StdError) -> String {
     }
     error.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_as_that_of_whom_it_is() {
+        let own = ImageError::local("pack the files", &io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(own.kind, ImageErrorKind::DiskFull);
+        let folder = std::env::temp_dir().display().to_string();
+        assert!(own.to_string().contains(&folder), "{own}");
+        assert!(own.hint.as_deref().is_some_and(|hint| hint.contains("TMPDIR")), "{own:?}");
+        let engine = EngineError::DockerStreamError { error: "write /a: no space left on device".to_owned() };
+        let engine = ImageError::engine(ImageErrorKind::BuildFailed, "build", &engine);
+        assert_eq!((engine.kind, engine.hint), (ImageErrorKind::DiskFull, None));
+        let other = ImageError::local("pack the files", &io::Error::other("broken"));
+        assert_eq!(other.kind, ImageErrorKind::Engine);
+    }
+}

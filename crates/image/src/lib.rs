@@ -8,6 +8,7 @@ pub const LATEST: &str = "latest";
 
 mod address;
 mod assemble;
+mod builder;
 mod context;
 mod credentials;
 mod engine;
@@ -22,8 +23,9 @@ mod revision;
 mod token;
 
 pub use assemble::{Blob, Entry, EntryKind, Image, Layer, Settings};
+pub use builder::Builder;
 pub use context::Context;
-pub use engine::{BuildEvent, BuildRequest, Builder, Engine, LocalImage};
+pub use engine::{BuildEvent, BuildRequest, Engine, LocalImage};
 pub use error::{ImageError, ImageErrorKind};
 pub use name::{InvalidImageName, Repository, digest, split};
 pub use registry::{Registry, RegistryImage};
