@@ -23,7 +23,7 @@ use crate::registry::{CONNECT_WITHIN, Registry};
 use crate::token;
 
 /// How long nothing of an upload may move, the answer to it included.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_mins(1);
 /// The pauses before something is tried again that may pass: a connection that broke, a server that is busy.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];

@@ -275,7 +275,9 @@ pub async fn build(
     let image =
         engine.build(&request, &|event| session.emit(Event::Image(event))).await.map_err(|error| {
             let hint = match error.kind {
-                ImageErrorKind::BaseImage => "check that this machine reaches the registry of that image",
+                ImageErrorKind::BaseImage => {
+                    "check that this machine reaches the registry of that image; where it wants a password: docker login"
+                }
                 ImageErrorKind::BuildFailed => {
                     "check backend.dockerfile and backend.target in the environments file"
                 }
