@@ -156,13 +156,25 @@ fn serve(client: &TcpStream, server: &str, state: &State, left: Option<AtomicU64
     });
     // The line that is being read; of a body, where lines can be any length, only the beginning.
     let mut line = Vec::new();
+    // A body whose length is told ends without a line's end: what comes after it is the next request.
+    let (mut length, mut body) = (0_u64, 0_u64);
     forward(client, &server, left.as_ref().as_ref(), |chunk| {
         for &byte in chunk {
+            if body > 0 {
+                body -= 1;
+                continue;
+            }
             if byte != b'\n' {
                 if line.len() < 2048 {
                     line.push(byte);
                 }
                 continue;
+            }
+            let text = String::from_utf8_lossy(&line).trim().to_ascii_lowercase();
+            if let Some(told) = text.strip_prefix("content-length:") {
+                length = told.trim().parse().unwrap_or(0);
+            } else if text.is_empty() {
+                body = std::mem::take(&mut length);
             }
             match request(&line).map_or(Pass::On, |request| pass(&request, state, address)) {
                 Pass::On => {}

@@ -11,7 +11,7 @@ use quill_admin_e2e::workshop::Workshop;
 use quill_admin_e2e::{Finished as _, JOB, PROJECT, REPOSITORY, redact, wait_until};
 use quill_admin_testkit::home::Output;
 use quill_admin_testkit::http::answer;
-use quill_admin_testkit::{needs_builder_image, needs_docker, needs_registry, registry};
+use quill_admin_testkit::{docker, needs_builder_image, needs_docker, needs_registry, registry};
 use serde_json::{Value, json};
 
 /// A workshop with sources in it; skips the test where there is no engine or no registry.
@@ -195,9 +195,10 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     assert_eq!(workshop.uploads(), uploads);
     assert_eq!(workshop.world.job(), Some(job));
 
-    // --force: everything once more.
-    let forced = workshop.build(["--force"]).output().exits(0);
+    // --force: everything once more, and it is the same to the last bit.
+    let forced = workshop.build(["--force", "--no-cache"]).output().exits(0);
     assert!(forced.stdout.contains("built, pushed"), "{forced}");
+    assert_eq!(workshop.registry.digest(REPOSITORY, "latest"), Some(digest));
     assert_secret(&workshop, &[first, second, forced]);
 }
 
@@ -563,7 +564,8 @@ fn an_answer_that_is_lost_is_not_a_success() {
     assert!(unknown.stderr.contains("running it again is safe"), "{unknown}");
     workshop.world.emulator.set_faults([]);
     let again = workshop.build([]).output().exits(0);
-    assert!(again.stdout.starts_with("✔ nothing to do"), "{again}");
+    let moved = "✔ moved latest, ";
+    assert!(again.stdout.starts_with(moved), "the change was made, and the tags were not moved yet: {again}");
 }
 
 #[test]
@@ -600,8 +602,12 @@ fn a_push_that_breaks_off_moves_no_tag_and_goes_on_where_it_was() {
     // The layers arrive, the manifest does not.
     workshop.proxy.cut("PUT /v2/quill-medical-staging/quill/admin/manifests/");
     let broken = workshop.build([]).output().exits(29);
+    let tries = workshop.proxy.requests().iter().filter(|line| line.contains("/manifests/source-")).count();
+    assert!(tries >= 5, "it was tried several times: {tries}");
+    let told = broken.stderr.matches("trying again").count();
+    assert_eq!(told, 1, "which is said once: {broken}");
     assert_snapshot!(last_lines(&broken), @r#"
-    error: failed to push 127.0.0.1:PORT/quill-medical-staging/quill/admin:source-DIGEST: Put "http://127.0.0.1:PORT/v2/quill-medical-staging/quill/admin/manifests/source-DIGEST": EOF
+    error: failed to push 127.0.0.1:PORT/quill-medical-staging/quill/admin:source-DIGEST: connection closed before message completed
      next: run the same command again: what has been pushed is not pushed again
     "#);
     assert_untouched(&workshop);
@@ -618,14 +624,15 @@ fn a_push_that_breaks_off_moves_no_tag_and_goes_on_where_it_was() {
 #[test]
 fn a_connection_that_breaks_in_a_layer_is_picked_up_again() {
     let workshop = workshop!();
-    workshop.proxy.cut("PATCH /v2/");
+    workshop.proxy.cut("/blobs/uploads/");
     let built = std::thread::scope(|scope| {
         let running = scope.spawn(|| workshop.build([]).output());
-        workshop.proxy.wait_for("PATCH /v2/");
+        workshop.proxy.wait_for("/blobs/uploads/");
         workshop.proxy.open();
         running.join().expect("it ends")
     });
-    let _ = built.exits(0);
+    let built = built.exits(0);
+    assert!(built.stderr.contains("connection closed before message completed; trying again"), "{built}");
     assert_eq!(workshop.registry.tags(REPOSITORY).len(), 3);
 }
 
@@ -677,6 +684,163 @@ fn the_classic_builder_does_it_too() {
     assert_eq!(workshop.registry.tags(REPOSITORY).len(), 3);
 }
 
+/// The times of the files are those of the clone, the times of the steps those of the build, and each builder
+/// has its own way to write an image down: none of it is in what is deployed.
+#[test]
+fn the_same_commit_is_the_same_image_by_whichever_builder_and_whenever() {
+    let workshop = workshop!();
+    workshop.recipe(
+        "FROM --platform=linux/amd64 scratch AS admin\nCOPY program /a/program\nCOPY program /b/\nUSER 1:1\n\
+         ENTRYPOINT [\"/a/program\"]\n",
+    );
+    workshop.commit();
+    let digests: Vec<_> = [("1", 1_600_000_000), ("0", 1_700_000_000), ("1", 1_750_000_000)]
+        .into_iter()
+        .map(|(builder, seconds)| {
+            let program =
+                std::fs::File::options().write(true).open(workshop.world.home.work().join("sources/program"));
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+            program.expect("opened").set_modified(time).expect("set");
+            let built = workshop.build(["--force", "--no-cache"]).env("DOCKER_BUILDKIT", builder);
+            let _ = built.output().exits(0);
+            workshop.deployed()
+        })
+        .collect();
+    assert!(digests.iter().all(|digest| digest.is_some() && *digest == digests[0]), "{digests:?}");
+    let image = digests[0].as_deref().expect("it was deployed");
+    let _ = docker::run(docker::docker_command().args(["pull", "--quiet", image]));
+    let text = docker::run(docker::docker_command().args(["image", "inspect", image]));
+    let text: Value = serde_json::from_str(&text).expect("docker prints JSON");
+    assert_eq!(text[0]["Config"]["User"], "1:1");
+    assert_eq!(text[0]["Config"]["Entrypoint"], json!(["/a/program"]));
+    let committed = workshop.git(&["log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"]);
+    assert_eq!(text[0]["Created"], committed);
+}
+
+/// A mirror with a password, which Docker has in its file, or a helper: what a `docker login` leaves behind.
+#[test]
+fn a_base_image_behind_a_password() {
+    let workshop = workshop!();
+    let mirror = registry::Registry::with_token();
+    let base = format!("{}/mirror/base", mirror.address());
+    let home = &workshop.world.home;
+    let auth = |password: &str| {
+        let basic = base64::Engine::encode(
+            &base64::engine::general_purpose::STANDARD,
+            format!("{}:{password}", registry::USER),
+        );
+        json!({"auths": {(mirror.address()): {"auth": basic}, "other.example": {"auth": basic}}}).to_string()
+    };
+    home.write("login/config.json", &auth(registry::PASSWORD));
+    home.write("wrong/config.json", &auth("wrong-4711"));
+    home.write("helped/config.json", &json!({"credsStore": "planted"}).to_string());
+    home.write("alone/config.json", &json!({"credHelpers": {(mirror.address()): "missing"}}).to_string());
+    let answer = json!({"Username": registry::USER, "Secret": registry::PASSWORD});
+    home.write("secret", &answer.to_string());
+    home.write(
+        "bin/docker-credential-planted",
+        "#!/bin/sh\necho \"$*\" >> asked\ncat >> asked\ncat secret\n",
+    );
+    docker::run(Command::new("chmod").arg("+x").arg(home.work().join("bin/docker-credential-planted")));
+    home.write("base/note", "base");
+    let archive = docker::run(
+        Command::new("tar")
+            .args(["--create", "--file", "base.tar", "note"])
+            .current_dir(home.work().join("base")),
+    );
+    assert_eq!(archive, "");
+    let login = home.work().join("login");
+    workshop
+        .recipe("FROM $BUILDER_IMAGE AS builder\nFROM scratch AS admin\nCOPY --from=builder /note /note\n");
+    workshop.commit();
+    let path = format!("{}:{}", home.work().join("bin").display(), std::env::var("PATH").unwrap_or_default());
+    for (number, builder) in ["1", "0"].into_iter().enumerate() {
+        let tagged = format!("{base}:{number}");
+        let docker = || {
+            let mut docker = docker::docker_command();
+            docker.arg("--config").arg(&login);
+            docker
+        };
+        docker::run(docker().arg("import").arg(home.work().join("base/base.tar")).arg(&tagged));
+        docker::run(docker().args(["push", &tagged]));
+        let forget = || drop(docker().args(["rmi", "--force", &tagged]).output());
+        forget();
+        let build = |configuration: &str| {
+            let run = workshop.build(["--force", "--no-cache", "--builder-image", &tagged]);
+            let run = run.env("DOCKER_CONFIG", home.work().join(configuration)).env("PATH", &path);
+            run.env("DOCKER_BUILDKIT", builder).output()
+        };
+        for configuration in ["wrong", "alone"] {
+            let refused = build(configuration).exits(29);
+            let told = last_lines(&refused);
+            assert!(told.contains("docker login 127.0.0.1:"), "{refused}");
+            assert!(!refused.to_string().contains("4711"), "{refused}");
+            let missing =
+                "docker-credential-missing, which Docker's config.json names for it, is not in a folder";
+            assert_eq!(refused.stderr.contains(missing), configuration == "alone", "{refused}");
+        }
+        for configuration in ["login", "helped"] {
+            let built = build(configuration).exits(0);
+            assert!(!built.to_string().contains(registry::PASSWORD), "{built}");
+            forget();
+        }
+    }
+    assert_eq!(home.read("asked"), format!("get\n{0}get\n{0}", mirror.address()));
+    // In the helper's own secret, and nowhere else.
+    assert_eq!(home.files_with(registry::PASSWORD), [home.work().join("secret")]);
+    assert!(!mirror.log().contains(registry::PASSWORD));
+    assert!(!format!("{:?}", workshop.world.emulator.calls()).contains(registry::PASSWORD));
+}
+
+#[test]
+fn another_repository_is_refused_before_anything_of_it_is_built() {
+    let workshop = workshop!();
+    let recipe = "FROM example.invalid/evil AS admin\nRUN evil\n";
+    workshop.world.home.write("sources/docker/Dockerfile", recipe);
+    workshop.commit();
+    let refused = workshop.build([]).output().exits(2);
+    let told = last_lines(&refused).replace(&workshop.world.home.work().display().to_string(), "WORK");
+    assert_snapshot!(told, @r"
+    error: WORK/sources is not a clone of quill-admin: it has no crates/executor/Cargo.toml of ours, and its docker/Dockerfile makes no admin image; nothing of it was built
+     next: run this inside a clone of quill-admin, or name the clone with --source
+    ");
+    assert_eq!(workshop.world.calls(), "", "nothing was sent");
+    // A fork has the crate, whatever its recipe says by now.
+    let manifest = "[package]\nname = \"quill-admin-executor\"\n";
+    workshop.world.home.write("sources/crates/executor/Cargo.toml", manifest);
+    let plan = workshop.build(["--dry-run"]).output().exits(0);
+    assert!(plan.stdout.contains("builder "), "{plan}");
+}
+
+#[test]
+fn a_tag_that_strayed_is_shown_and_asked_about_before_it_is_moved() {
+    let workshop = workshop!();
+    let file = workshop.world.home.read("environments.yaml");
+    let file = file.replace("staging: { project", "staging: { protected: true, project");
+    workshop.world.home.write("environments.yaml", &file);
+    let _ = workshop.build(["--confirm", "staging"]).output().exits(0);
+    let ours = workshop.registry.digest(REPOSITORY, "latest").expect("it was pushed");
+    let other =
+        workshop.registry.push(REPOSITORY, "latest", &json!({"os": "linux", "architecture": "amd64"}));
+    let digest = || workshop.registry.digest(REPOSITORY, "latest").expect("there is one");
+
+    let mut terminal = workshop.build([]).terminal();
+    terminal
+        .expect("latest: to the image that the job runs")
+        .expect("Type \"staging\" to go on")
+        .type_line("no");
+    assert_eq!(terminal.wait().code(), 28);
+    assert_eq!(digest(), other, "it was not agreed to");
+    let plan = workshop.build(["--dry-run"]).output().exits(0);
+    assert!(plan.stdout.contains("moved            latest: to the image"), "{plan}");
+    assert_eq!(digest(), other);
+    let moved = workshop.build(["--confirm", "staging"]).output().exits(0);
+    assert!(moved.stdout.starts_with("✔ moved latest to the image that quill-admin-staging runs"), "{moved}");
+    assert_eq!(digest(), ours);
+    let nothing = workshop.build(["--confirm", "staging"]).output().exits(0);
+    assert!(nothing.stdout.starts_with("✔ nothing to do"), "{nothing}");
+}
+
 #[test]
 fn an_image_that_is_not_what_it_should_be_is_not_pushed() {
     let workshop = workshop!();
@@ -717,6 +881,9 @@ fn no_engine_no_permission_no_sources() {
      next: see which there are with: docker context ls, or unset DOCKER_CONTEXT
      next: look closer with: quill-admin doctor --env staging --only machine-docker
     "#);
+    let tls = workshop.build([]).env("DOCKER_HOST", "tcp://127.0.0.1:1").env("DOCKER_TLS_VERIFY", "1");
+    let refused = tls.env("DOCKER_CERT_PATH", workshop.world.home.work()).output().exits(29);
+    assert!(refused.stderr.contains("has no ca.pem"), "{refused}");
     let refused = workshop.build([]).env("DOCKER_HOST", "ssh://far").output().exits(29);
     assert!(refused.stderr.contains("ssh:// is not supported"), "{refused}");
     assert!(!refused.stderr.contains("systemctl"), "{refused}");
@@ -866,9 +1033,9 @@ fn ctrl_c_in_a_build_cancels_it() {
 #[test]
 fn ctrl_c_in_a_push_leaves_no_tag_and_no_job() {
     let workshop = workshop!();
-    workshop.proxy.hold("PATCH /v2/");
+    workshop.proxy.hold("/blobs/uploads/");
     let mut terminal = workshop.build([]).terminal();
-    workshop.proxy.wait_for("PATCH /v2/");
+    workshop.proxy.wait_for("/blobs/uploads/");
     terminal.ctrl_c();
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
@@ -890,16 +1057,18 @@ fn ctrl_c_while_the_job_is_changed_says_that_it_is() {
         workshop.world.emulator.put_job(JOB, job).expect("a valid job");
     };
     let changes = || workshop.world.emulator.calls().iter().filter(|call| call.method == "PATCH").count();
-    for (faults, code, told) in [
-        (vec![Fault::new(&path, FaultAction::Delay(1500)).method("PATCH")], 130, "were not moved yet"),
+    for (faults, waits, code, told) in [
+        (vec![Fault::new(&path, FaultAction::Delay(1500)).method("PATCH")], true, 130, "were not moved yet"),
         // The change is made, and whether the job is ready is looked at.
         (
             vec![Fault::new(&path, FaultAction::Delay(60_000)).method("GET").after(1)],
+            false,
             130,
             "were not moved yet",
         ),
         (
             vec![Fault::new(&path, FaultAction::Delay(60_000)).method("PATCH")],
+            true,
             27,
             "whether it was made is not known",
         ),
@@ -910,8 +1079,12 @@ fn ctrl_c_while_the_job_is_changed_says_that_it_is() {
         let mut terminal = workshop.build([]).terminal();
         wait_until("the change is sent", || changes() > before);
         terminal.ctrl_c();
+        // A word at once, where the answer is waited for.
+        if waits {
+            terminal.expect("Ctrl-C again leaves at once");
+        }
         if code == 27 {
-            terminal.expect("Ctrl-C again leaves at once").ctrl_c();
+            terminal.ctrl_c();
         }
         let ended = terminal.wait();
         assert_eq!(ended.code(), code, "{}", ended.text());

@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 
 const BINARY: &str = "quill-admin-executor";
 
+/// What the engine says of an image, which it gets from the registry as Cloud Run does.
 fn inspect(image: &str) -> Value {
+    let _ = run(docker_command().args(["pull", "--quiet", image]));
     let text = run(docker_command().args(["image", "inspect", image]));
     serde_json::from_str::<Value>(&text).expect("docker prints JSON")[0].take()
 }
@@ -135,4 +137,8 @@ fn from_these_sources_to_a_row() {
     let rebuilt = workshop.deployed().expect("it is there");
     assert_ne!(rebuilt, deployed);
     assert_eq!(inspect(&rebuilt)["RootFS"]["Layers"], image["RootFS"]["Layers"]);
+
+    // And from the same commit it is the same image, labels and all, compiled anew.
+    let _ = build(&["--force", "--no-cache"]).output().exits(0);
+    assert_eq!(workshop.deployed(), Some(rebuilt));
 }

@@ -365,6 +365,31 @@ fn the_backend_is_built_from_its_stage_whichever_is_last() {
 }
 
 #[test]
+fn a_layer_that_the_engine_sends_once_more_is_said_to_be() {
+    let workshop = workshop!();
+    incident(&workshop);
+    sources(&workshop, RECIPE);
+    let uploads = || {
+        let upload = |line: &&String| line.starts_with("PATCH ") && line.contains("/backend/blobs/uploads/");
+        workshop.proxy.requests().iter().filter(upload).count()
+    };
+    let before = uploads();
+    workshop.proxy.cut("PATCH /v2/");
+    let done = std::thread::scope(|scope| {
+        let running = scope.spawn(|| restore(&workshop, ["--from-source", "app"]).output());
+        wait_until("a layer is sent", || uploads() > before);
+        workshop.proxy.open();
+        running.join().expect("it ends")
+    });
+    let done = done.exits(0);
+    assert_eq!(
+        done.stderr.matches("could not send a layer to the registry and tries again").count(),
+        1,
+        "{done}"
+    );
+}
+
+#[test]
 fn the_admin_image_is_not_deployed_whatever_the_file_calls_it() {
     let workshop = workshop!();
     incident(&workshop);

@@ -22,6 +22,17 @@ const DEFAULT: &str = "default";
 pub(crate) struct Address {
     url: String,
     origin: Origin,
+    /// The folder with `ca.pem`, and perhaps `cert.pem` and `key.pem`, where it is spoken to with TLS.
+    tls: Option<PathBuf>,
+}
+
+/// Whether an engine is to be spoken to with TLS.
+enum Tls {
+    No,
+    /// With certificates of this folder; the words say what asks for it.
+    Checked(PathBuf, &'static str),
+    /// Without a look at the engine's certificate: not done, and refused. The words say what asks for it.
+    Unchecked(&'static str),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +52,11 @@ impl Address {
 
     pub(crate) fn into_url(self) -> String {
         self.url
+    }
+
+    /// The folder with the certificates, where it is spoken to with TLS.
+    pub(crate) fn tls(&self) -> Option<&Path> {
+        self.tls.as_deref()
     }
 
     /// What to do where nothing answers.
@@ -89,11 +105,17 @@ impl fmt::Display for Address {
 pub(crate) fn find(variable: &impl Fn(&str) -> Option<String>) -> Result<Address, ImageError> {
     let given = |name: &str| variable(name).filter(|value| !value.is_empty());
     if let Some(host) = given("DOCKER_HOST") {
-        let tls = given("DOCKER_TLS_VERIFY").map(|_| "DOCKER_TLS_VERIFY");
+        // As docker's own program: the folder counts only where TLS is asked for.
+        let certificates = || given("DOCKER_CERT_PATH").map(PathBuf::from).or_else(|| folder(variable));
+        let tls = match (given("DOCKER_TLS_VERIFY"), given("DOCKER_TLS")) {
+            (Some(_), _) => Tls::Checked(certificates().unwrap_or_default(), "DOCKER_TLS_VERIFY"),
+            (None, Some(_)) => Tls::Unchecked("DOCKER_TLS without DOCKER_TLS_VERIFY"),
+            (None, None) => Tls::No,
+        };
         return supported(host, Origin::Host, tls);
     }
     let home = given("HOME").map(PathBuf::from);
-    let folder = given("DOCKER_CONFIG").map(PathBuf::from).or_else(|| Some(home.as_ref()?.join(".docker")));
+    let folder = folder(variable);
     let named = given("DOCKER_CONTEXT");
     let named_by = if named.is_some() { "DOCKER_CONTEXT" } else { "currentContext of Docker's config.json" };
     let named = match (named, &folder) {
@@ -111,27 +133,32 @@ pub(crate) fn find(variable: &impl Fn(&str) -> Option<String>) -> Result<Address
                 .hint(hint)
         };
         let context = context(&folder.ok_or_else(missing)?, &name)?.ok_or_else(missing)?;
-        let tls = context.tls.then_some("its context");
         if !context.host.is_empty() {
-            return supported(context.host, Origin::Context(name), tls);
+            return supported(context.host, Origin::Context(name), context.tls);
         }
     }
     if !cfg!(windows)
         && !Path::new("/var/run/docker.sock").exists()
         && let Some(own) = home.map(|home| home.join(".docker/run/docker.sock")).filter(|own| own.exists())
     {
-        return Ok(Address { url: format!("unix://{}", own.display()), origin: Origin::Usual });
+        return Ok(Address { url: format!("unix://{}", own.display()), origin: Origin::Usual, tls: None });
     }
-    Ok(Address { url: USUAL.to_owned(), origin: Origin::Usual })
+    Ok(Address { url: USUAL.to_owned(), origin: Origin::Usual, tls: None })
+}
+
+/// Where Docker keeps its configuration: the folder of `DOCKER_CONFIG`, else `.docker` at home.
+pub(crate) fn folder(variable: &impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let given = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    given("DOCKER_CONFIG").or_else(|| Some(given("HOME")?.join(".docker")))
 }
 
 fn refused(message: String) -> ImageError {
     ImageError::new(ImageErrorKind::EngineAddress, DOING, message)
 }
 
-/// Whether an engine there can be spoken to; `tls` is what asks for encryption.
-fn supported(url: String, origin: Origin, tls: Option<&str>) -> Result<Address, ImageError> {
-    let address = Address { url, origin };
+/// Whether an engine there can be spoken to, with TLS or without.
+fn supported(url: String, origin: Origin, tls: Tls) -> Result<Address, ImageError> {
+    let mut address = Address { url, origin, tls: None };
     let told = match &address.origin {
         Origin::Context(name) => {
             format!("the Docker context \"{}\" is at \"{}\"", name.escape_debug(), address.url.escape_debug())
@@ -145,10 +172,24 @@ fn supported(url: String, origin: Origin, tls: Option<&str>) -> Result<Address, 
     match address.scheme() {
         "unix" | "npipe" => Ok(address),
         "tcp" | "http" => match tls {
-            // Never without encryption where a person asked for it.
-            Some(asks) => Err(refused(format!("{told} and {asks} asks for TLS, which is not supported"))
-                .hint(format!("{choose}, or forward the engine's socket and set DOCKER_HOST to it"))),
-            None => Ok(address),
+            Tls::No => Ok(address),
+            Tls::Checked(folder, asks) => {
+                complete(&folder).map_err(|lacks| {
+                    refused(format!("{told} and {asks} asks for TLS, and {} {lacks}", folder.display())).hint(
+                        match address.origin {
+                            Origin::Context(_) => choose,
+                            _ => "set DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem",
+                        },
+                    )
+                })?;
+                address.tls = Some(folder);
+                Ok(address)
+            }
+            // Never with less than a person may think it is.
+            Tls::Unchecked(asks) => Err(refused(format!(
+                "{told} and {asks} asks for TLS without a look at the engine's certificate, which is not supported"
+            ))
+            .hint(format!("{choose}, or set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH"))),
         },
         "ssh" => {
             // The host as it stands, if it can stand in a command.
@@ -164,9 +205,21 @@ fn supported(url: String, origin: Origin, tls: Option<&str>) -> Result<Address, 
                  then set DOCKER_HOST=unix:///tmp/docker-remote.sock"
             )))
         }
-        "https" => Err(refused(format!("{told}: TLS is not supported"))
-            .hint(format!("{choose}, or forward the engine's socket and set DOCKER_HOST to it"))),
+        "https" => Err(refused(format!("{told}: https:// is not supported"))
+            .hint("write tcp:// in place of https://, and set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH")),
         _ => Err(refused(format!("{told}: only unix://, tcp:// and npipe:// are supported")).hint(choose)),
+    }
+}
+
+/// Whether a folder has the certificates that TLS takes; `Err` is what it lacks, in words. Without a certificate
+/// of one's own the engine may or may not let one in; half of one is a mistake.
+fn complete(folder: &Path) -> Result<(), &'static str> {
+    let has = |name: &str| folder.join(name).is_file();
+    match (has("ca.pem"), has("cert.pem"), has("key.pem")) {
+        (false, _, _) => Err("has no ca.pem, by which the engine's certificate is known"),
+        (true, true, false) => Err("has cert.pem and no key.pem"),
+        (true, false, true) => Err("has key.pem and no cert.pem"),
+        (true, _, _) => Ok(()),
     }
 }
 
@@ -185,8 +238,7 @@ fn current_context(folder: &Path) -> Result<Option<String>, ImageError> {
 
 struct Context {
     host: String,
-    /// It has certificates, or says that they are not to be checked: it is spoken to with TLS.
-    tls: bool,
+    tls: Tls,
 }
 
 /// A context, or `None`. Docker keeps it below the SHA-256 of its name.
@@ -198,7 +250,11 @@ fn context(folder: &Path, name: &str) -> Result<Option<Context>, ImageError> {
     let certificates = folder.join("contexts/tls").join(&id).join("docker");
     Ok(Some(Context {
         host: endpoint["Host"].as_str().unwrap_or_default().to_owned(),
-        tls: endpoint["SkipTLSVerify"].as_bool() == Some(true) || certificates.exists(),
+        tls: match (endpoint["SkipTLSVerify"].as_bool(), certificates.exists()) {
+            (Some(true), _) => Tls::Unchecked("its context"),
+            (_, true) => Tls::Checked(certificates, "its context"),
+            (_, false) => Tls::No,
+        },
     }))
 }
 
@@ -325,9 +381,7 @@ mod tests {
         // Nothing of a strange host gets into a command.
         let told = home.refuses(&[("DOCKER_HOST", "ssh://-oProxyCommand=x")]);
         assert!(told.contains("docker.sock HOST, "), "{told}");
-        let tls = home.refuses(&[("DOCKER_HOST", "tcp://h:2376"), ("DOCKER_TLS_VERIFY", "1")]);
-        assert!(tls.contains("DOCKER_TLS_VERIFY asks for TLS, which is not supported"), "{tls}");
-        assert!(home.refuses(&[("DOCKER_HOST", "https://h")]).contains("TLS is not supported"));
+        assert!(home.refuses(&[("DOCKER_HOST", "https://h")]).contains("https:// is not supported"));
         assert!(home.refuses(&[("DOCKER_HOST", "fd://")]).contains("only unix://, tcp:// and npipe://"));
 
         home.context("far", &serde_json::json!({"Host": "ssh://far"}));
@@ -335,12 +389,48 @@ mod tests {
         assert!(told.contains("the Docker context \"far\" is at \"ssh://far\": ssh:// is not"), "{told}");
         home.context("unchecked", &serde_json::json!({"Host": "tcp://h:1", "SkipTLSVerify": true}));
         let told = home.refuses(&[("DOCKER_CONTEXT", "unchecked")]);
-        assert!(told.contains("its context asks for TLS"), "{told}");
+        assert!(told.contains("its context asks for TLS without a look"), "{told}");
         let id = home.context("certified", &serde_json::json!({"Host": "tcp://h:1"}));
         assert_eq!(home.find(&[("DOCKER_CONTEXT", "certified")]).expect("found").url(), "tcp://h:1");
         fs::create_dir_all(home.docker().join("contexts/tls").join(id).join("docker")).expect("made");
         let told = home.refuses(&[("DOCKER_CONTEXT", "certified")]);
-        assert!(told.contains("its context asks for TLS"), "{told}");
+        assert!(told.contains("its context asks for TLS, and ") && told.contains("has no ca.pem"), "{told}");
+    }
+
+    #[test]
+    fn an_engine_with_tls_is_spoken_to_with_the_certificates_that_docker_would_take() {
+        let home = Home::new("{}");
+        let folder = home.0.path().join("certificates");
+        fs::create_dir(&folder).expect("made");
+        let text = folder.display().to_string();
+        let asked =
+            [("DOCKER_HOST", "tcp://h:2376"), ("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", &text)];
+        let told = home.refuses(&asked);
+        assert!(
+            told.contains("DOCKER_TLS_VERIFY asks for TLS, and ") && told.contains("has no ca.pem"),
+            "{told}"
+        );
+        assert!(told.contains("set DOCKER_CERT_PATH"), "{told}");
+        fs::write(folder.join("ca.pem"), "").expect("written");
+        assert_eq!(home.find(&asked).expect("found").tls(), Some(folder.as_path()));
+        fs::write(folder.join("key.pem"), "").expect("written");
+        assert!(home.refuses(&asked).contains("has key.pem and no cert.pem"));
+        fs::write(folder.join("cert.pem"), "").expect("written");
+        assert_eq!(home.find(&asked).expect("found").tls(), Some(folder.as_path()));
+        // A folder alone asks for nothing, and what asks for less than a look is refused.
+        assert_eq!(home.find(&[asked[0], asked[2]]).expect("found").tls(), None);
+        let told = home.refuses(&[asked[0], ("DOCKER_TLS", "1"), asked[2]]);
+        assert!(told.contains("DOCKER_TLS without DOCKER_TLS_VERIFY asks for TLS without a look"), "{told}");
+        // Without the variable it is Docker's own folder.
+        fs::write(home.docker().join("ca.pem"), "").expect("written");
+        assert_eq!(home.find(&asked[..2]).expect("found").tls(), Some(home.docker().as_path()));
+
+        let id = home.context("far", &serde_json::json!({"Host": "tcp://h:2376"}));
+        let own = home.docker().join("contexts/tls").join(id).join("docker");
+        fs::create_dir_all(&own).expect("made");
+        fs::write(own.join("ca.pem"), "").expect("written");
+        let found = home.find(&[("DOCKER_CONTEXT", "far"), ("DOCKER_CERT_PATH", &text)]).expect("found");
+        assert_eq!((found.url(), found.tls()), ("tcp://h:2376", Some(own.as_path())));
     }
 
     #[test]

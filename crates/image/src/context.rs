@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use quill_admin_files::{Unreadable, open_regular, read_text};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{ImageError, ImageErrorKind};
+use crate::error::ImageError;
 use crate::ignore::Ignore;
 
 /// The most that is read of a Dockerfile or a `.dockerignore`, in bytes.
@@ -243,12 +243,10 @@ fn special(_: fs::FileType) -> &'static str {
 /// is read once and never beyond the size it had when it was opened, and its header says how much that
 /// was: a file that grows or shrinks meanwhile spoils neither the archive nor the files after it.
 fn pack(root: &Path, files: Vec<String>) -> Result<(File, Vec<String>, u64), ImageError> {
-    let failed = |error: io::Error| {
-        let kind = match error.kind() {
-            io::ErrorKind::StorageFull => ImageErrorKind::DiskFull,
-            _ => ImageErrorKind::Source,
-        };
-        ImageError::new(kind, "pack the build's files", error.to_string())
+    const DOING: &str = "pack the build's files";
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::StorageFull => ImageError::local(DOING, &error),
+        _ => ImageError::source(DOING, error.to_string()),
     };
     let mut archive = tar::Builder::new(BufWriter::new(tempfile::tempfile().map_err(failed)?));
     let mut packed = Vec::with_capacity(files.len());
@@ -310,6 +308,7 @@ fn open(path: &Path) -> io::Result<Content> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ImageErrorKind;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");

@@ -5,33 +5,31 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::models::{BuildInfo, BuildInfoAux};
 use bollard::query_parameters::{
     BuildImageOptionsBuilder, BuilderVersion, PushImageOptionsBuilder, TagImageOptionsBuilder,
 };
+use bollard::{BollardRequest, Docker};
 use futures::{StreamExt as _, TryStreamExt as _};
+use http::HeaderValue;
+use jiff::Timestamp;
 
-use crate::address;
+use crate::address::{self, Address};
+use crate::assemble::Image;
+use crate::builder::Builder;
 use crate::context::Context;
+use crate::credentials::{CredentialStore, registry_in_command};
 use crate::error::{ImageError, ImageErrorKind};
+use crate::export;
 use crate::name::Repository;
+use crate::recipe::base_images;
 use crate::token::{TOKEN_USER, Token};
 
 /// Seconds until the engine has to answer; a build or a push may then take as long as it takes.
 const ANSWER_WITHIN: u64 = 120;
 /// A step that fails is shown with all it printed, up to this many lines: the last ones.
 const KEPT_LINES: usize = 2000;
-
-/// How the engine builds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Builder {
-    /// `BuildKit`.
-    BuildKit,
-    /// The builder of old engines.
-    Classic,
-}
 
 /// A connection to a Docker engine that answers.
 pub struct Engine {
@@ -40,6 +38,7 @@ pub struct Engine {
     version: String,
     platform: String,
     builder: Builder,
+    credentials: CredentialStore,
 }
 
 /// One build.
@@ -54,6 +53,9 @@ pub struct BuildRequest<'a> {
     pub image: &'a str,
     /// Build every step, whatever is cached.
     pub no_cache: bool,
+    /// For the registries of images to start from that Docker's own configuration has no password for: of
+    /// those, for the ones that it may be shown to.
+    pub token: Option<&'a Token>,
 }
 
 /// An image in the engine.
@@ -81,6 +83,8 @@ pub enum BuildEvent {
     },
     /// A line a step printed.
     Output(String),
+    /// What a person should know, in words.
+    Note(String),
     /// So much has been pushed, in bytes before compression.
     Pushed {
         /// So far.
@@ -98,6 +102,15 @@ impl Engine {
         let address = address::find(&variable)?;
         let failed = |error: &bollard::errors::Error| {
             let mut failed = ImageError::engine(ImageErrorKind::NoEngine, DOING, error);
+            if let Some(folder) = address.tls()
+                && failed.message.to_lowercase().contains("certificate")
+            {
+                let message = format!("no TLS with {address} ({})", failed.message);
+                return ImageError::new(ImageErrorKind::EngineAddress, DOING, message).hint(format!(
+                    "check ca.pem, cert.pem and key.pem in {}: they are of that engine's authority",
+                    folder.display()
+                ));
+            }
             failed.message = match failed.kind {
                 ImageErrorKind::NoPermission => format!("this user may not use {address}"),
                 _ => format!("nothing answers at {address} ({})", failed.message),
@@ -107,7 +120,8 @@ impl Engine {
                 _ => failed,
             }
         };
-        let docker = connect(address.url()).map_err(|error| failed(&error))?;
+        let docker = connect(&address).map_err(|error| failed(&error))?;
+        let docker = docker.with_request_modifier(mended);
         let version = docker.version().await.map_err(|error| failed(&error))?;
         let os = version.os.unwrap_or_else(|| "linux".to_owned());
         let arch = version.arch.unwrap_or_else(|| "amd64".to_owned());
@@ -128,6 +142,7 @@ impl Engine {
             version: version.version.unwrap_or_default(),
             platform: format!("{os}/{arch}"),
             builder,
+            credentials: CredentialStore::new(&variable),
         })
     }
 
@@ -207,17 +222,21 @@ impl Engine {
             .nocache(request.no_cache)
             .rm(true)
             .forcerm(true);
+        let images = base_images(request.context.recipe(), request.args);
+        let note = |text| emit(BuildEvent::Note(text));
+        let credentials = self.credentials.find(&images, request.token, &note).await;
         let session = format!("quill-admin-{}", uuid::Uuid::new_v4());
         let options = match self.builder {
             Builder::BuildKit => options.version(BuilderVersion::BuilderBuildKit).session(&session),
             Builder::Classic => options.version(BuilderVersion::BuilderV1),
         };
         let mut steps = Steps::new(self.builder, emit);
-        let mut answers = self.docker.build_image(options.build(), None, Some(body));
+        let mut answers =
+            self.docker.build_image(options.build(), credentials.for_engine(self.builder), Some(body));
         while let Some(answer) = answers.next().await {
             match answer {
                 Ok(info) => steps.take(info),
-                Err(error) => return Err(steps.failed(DOING, &error)),
+                Err(error) => return Err(steps.failed(DOING, &error, &images)),
             }
         }
         drop(answers);
@@ -234,6 +253,12 @@ impl Engine {
             ));
         }
         Ok(image)
+    }
+
+    /// An image of the engine, put together so that the same sources make the same digest; `created` is the time
+    /// that it says it was made at.
+    pub async fn assembled(&self, image: &str, created: Timestamp) -> Result<Image, ImageError> {
+        export::assembled(&self.docker, image, created).await
     }
 
     /// Gives an image of the engine another name and tag.
@@ -272,6 +297,8 @@ impl Engine {
         // Answers do not name their layer; its size is all there is to tell layers apart by.
         let mut layers: BTreeMap<i64, i64> = BTreeMap::new();
         let mut digest = None;
+        // It says so for every layer and every second of the pause, and never why (Moby, `xfer`).
+        let mut retries = false;
         let mut answers = self.docker.push_image(&repository.to_string(), Some(options), credentials);
         while let Some(answer) = answers
             .try_next()
@@ -288,7 +315,14 @@ impl Engine {
                     total: sum(layers.keys().sum()),
                 });
             }
-            digest = answer.status.as_deref().and_then(|status| digest_of(status, tag)).or(digest);
+            let status = answer.status.as_deref().unwrap_or_default();
+            if status.starts_with("Retrying in ") && !retries {
+                retries = true;
+                emit(BuildEvent::Note(
+                    "the engine could not send a layer to the registry and tries again".to_owned(),
+                ));
+            }
+            digest = digest_of(status, tag).or(digest);
         }
         digest.ok_or_else(|| {
             ImageError::new(ImageErrorKind::PushFailed, doing(), "the engine stopped without naming a digest")
@@ -375,7 +409,7 @@ impl<'a> Steps<'a> {
         }
     }
 
-    fn failed(mut self, doing: &str, error: &bollard::errors::Error) -> ImageError {
+    fn failed(mut self, doing: &str, error: &bollard::errors::Error, images: &[String]) -> ImageError {
         let step = match self.builder {
             Builder::BuildKit => self.failed.unwrap_or_default(),
             Builder::Classic => self.current,
@@ -388,6 +422,22 @@ impl<'a> Steps<'a> {
             ImageErrorKind::BuildFailed
         };
         let mut failed = ImageError::engine(kind, doing, error);
+        // The engine was refused by a registry that the image to start from is in: not by ours.
+        let refused = matches!(failed.kind, ImageErrorKind::NotSignedIn | ImageErrorKind::PermissionDenied)
+            || failed.message.contains("401 Unauthorized")
+            || failed.message.contains("403 Forbidden")
+            || failed.message.contains("pull access denied");
+        if refused {
+            failed.kind = kind;
+            failed.hint = (kind == ImageErrorKind::BaseImage).then(|| {
+                let registries: Vec<&str> = images.iter().map(|image| registry_in_command(image)).collect();
+                format!(
+                    "sign Docker in to the registry of that image with: docker login {}, or name another image \
+                     with --builder-image",
+                    if let [one] = registries.as_slice() { one } else { "REGISTRY" }
+                )
+            });
+        }
         if !name.is_empty() {
             failed.message = format!("step \"{name}\": {}", failed.message);
         }
@@ -409,23 +459,60 @@ fn api(text: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-fn connect(address: &str) -> Result<Docker, bollard::errors::Error> {
-    if let Some(host) = address.strip_prefix("tcp://") {
-        return Docker::connect_with_http(
-            &format!("http://{host}"),
-            ANSWER_WITHIN,
-            bollard::API_DEFAULT_VERSION,
-        );
+/// A request as the engine reads it: it wants passwords in the alphabet of base64 that is safe in addresses,
+/// and bollard uses the other one (Moby, `registry.DecodeAuthConfig`, and `getAuthConfigs` of the build, which
+/// goes on without any where that cannot be read). Where both alphabets are the same nothing changes.
+fn mended(mut request: BollardRequest) -> BollardRequest {
+    for name in ["x-registry-auth", "x-registry-config"] {
+        if let Some(value) = request.headers_mut().get_mut(name)
+            && let Ok(text) = value.to_str()
+            && let Ok(mut safe) = text.replace('+', "-").replace('/', "_").parse::<HeaderValue>()
+        {
+            safe.set_sensitive(true);
+            *value = safe;
+        }
     }
-    if address.starts_with("http://") {
-        return Docker::connect_with_http(address, ANSWER_WITHIN, bollard::API_DEFAULT_VERSION);
+    request
+}
+
+fn connect(address: &Address) -> Result<Docker, bollard::errors::Error> {
+    let (url, version) = (address.url(), bollard::API_DEFAULT_VERSION);
+    if let Some(folder) = address.tls() {
+        let [key, certificate, authority] = ["key.pem", "cert.pem", "ca.pem"].map(|name| folder.join(name));
+        let url = url.replacen("http://", "tcp://", 1);
+        return Docker::connect_with_ssl(&url, &key, &certificate, &authority, ANSWER_WITHIN, version);
     }
-    Docker::connect_with_local(address, ANSWER_WITHIN, bollard::API_DEFAULT_VERSION)
+    if let Some(host) = url.strip_prefix("tcp://") {
+        return Docker::connect_with_http(&format!("http://{host}"), ANSWER_WITHIN, version);
+    }
+    if url.starts_with("http://") {
+        return Docker::connect_with_http(url, ANSWER_WITHIN, version);
+    }
+    Docker::connect_with_local(url, ANSWER_WITHIN, version)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_reaches_the_engine_in_the_alphabet_that_it_reads() {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+        for name in ["X-Registry-Config", "X-Registry-Auth"] {
+            for start in ["", ".", ".."] {
+                let text = format!("{start}{{\"password\":\"p?ss>w~rd+/?~>\"}}");
+                let encoded = STANDARD.encode(&text);
+                assert!(encoded.contains(['+', '/']), "{encoded}");
+                let request = http::Request::get("/build").header(name, &encoded);
+                let request = request.body(bollard::body_full("".into())).expect("a request");
+                let mended = mended(request);
+                let value = mended.headers()[name].to_str().expect("text");
+                assert_eq!(URL_SAFE.decode(value).expect("as the engine reads it"), text.as_bytes());
+                assert!(!format!("{:?}", mended.headers()).contains(value), "nor is it shown");
+            }
+        }
+    }
 
     #[test]
     fn lines_of_the_engine_are_understood() {

@@ -81,6 +81,19 @@ impl ImageError {
         Self::new(engine_kind(error, &message).unwrap_or(kind), doing, message)
     }
 
+    /// What this machine said about a file of our own. A full disk is that of the temporary folder then, not
+    /// the engine's.
+    pub(crate) fn local(doing: impl Into<String>, error: &io::Error) -> Self {
+        if error.kind() != io::ErrorKind::StorageFull {
+            return Self::new(ImageErrorKind::Engine, doing, error.to_string());
+        }
+        let folder = std::env::temp_dir();
+        let message = format!("the disk of the temporary folder {} is full", folder.display());
+        Self::new(ImageErrorKind::DiskFull, doing, message).hint(
+            "make room there, or name a folder on another disk with TMPDIR, then run the same command again",
+        )
+    }
+
     pub(crate) fn registry(doing: impl Into<String>, error: &OciDistributionError) -> Self {
         let (kind, message) = if unknown_issuer(error) {
             let message = "the registry's certificate is from an issuer that this machine does not trust";
@@ -209,4 +222,23 @@ fn innermost(error: &dyn StdError) -> String {
         error = source;
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_as_that_of_whom_it_is() {
+        let own = ImageError::local("pack the files", &io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(own.kind, ImageErrorKind::DiskFull);
+        let folder = std::env::temp_dir().display().to_string();
+        assert!(own.to_string().contains(&folder), "{own}");
+        assert!(own.hint.as_deref().is_some_and(|hint| hint.contains("TMPDIR")), "{own:?}");
+        let engine = EngineError::DockerStreamError { error: "write /a: no space left on device".to_owned() };
+        let engine = ImageError::engine(ImageErrorKind::BuildFailed, "build", &engine);
+        assert_eq!((engine.kind, engine.hint), (ImageErrorKind::DiskFull, None));
+        let other = ImageError::local("pack the files", &io::Error::other("broken"));
+        assert_eq!(other.kind, ImageErrorKind::Engine);
+    }
 }

@@ -1,22 +1,27 @@
-//! Asking a registry which images it has. Layers are pushed by the engine, not here.
+//! Asking a registry which images it has, and moving its tags.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use oci_client::client::{ClientConfig, ClientProtocol};
 use oci_client::manifest::{IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, OciManifest};
 use oci_client::secrets::RegistryAuth;
 use oci_client::token_cache::RegistryTokenType;
 use oci_client::{Client, Reference, RegistryOperation};
+use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 use crate::error::{ImageError, ImageErrorKind};
 use crate::name::Repository;
 use crate::token::{self, TOKEN_USER, Token, Wanted};
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// How long a connection may take to be made.
+pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// A registry's token is not used in the last seconds of its life: a request takes a while.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -175,6 +180,36 @@ impl Registry {
         Ok(())
     }
 
+    /// The repository.
+    pub(crate) fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// What lets in whoever makes requests by hand: nothing, the access token, or the registry's own.
+    pub(crate) async fn authorization(
+        &self,
+        operation: RegistryOperation,
+        doing: impl Fn() -> String,
+    ) -> Result<Option<HeaderValue>, ImageError> {
+        let Some(token) = &self.token else { return Ok(None) };
+        let http = token::client(CONNECT_WITHIN, ANSWER_WITHIN)
+            .map_err(|error| self.failed(doing(), &error.into()))?;
+        let text = match token::exchange(&http, &self.repository, token, operation, &doing).await? {
+            Wanted::Nothing => return Ok(None),
+            Wanted::AccessToken => {
+                let pair = Zeroizing::new(format!("{TOKEN_USER}:{}", token.expose()));
+                Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+            }
+            Wanted::Own { token, .. } => Zeroizing::new(format!("Bearer {}", token.as_str())),
+        };
+        let mut value: HeaderValue = text.parse().map_err(|_| {
+            let message = "its token has characters in it that no header may have";
+            ImageError::new(ImageErrorKind::Registry, doing(), message)
+        })?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+
     fn name(&self, reference: &str) -> String {
         if reference.starts_with("sha256:") {
             self.repository.pinned(reference)
@@ -193,7 +228,11 @@ impl Registry {
     }
 
     /// A failure in the registry's words, and why it may have been.
-    fn failed(&self, doing: String, error: &oci_client::errors::OciDistributionError) -> ImageError {
+    pub(crate) fn failed(
+        &self,
+        doing: String,
+        error: &oci_client::errors::OciDistributionError,
+    ) -> ImageError {
         let mut failed = ImageError::registry(doing, error);
         let refused = matches!(failed.kind, ImageErrorKind::NotSignedIn | ImageErrorKind::PermissionDenied);
         if self.withheld && refused {

@@ -1,5 +1,6 @@
 //! Which version of the sources a folder holds, by git.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -54,6 +55,14 @@ impl Revision {
 }
 
 const DOING: &str = "ask git for the revision";
+/// What to do without git.
+const INSTALL: &str = if cfg!(target_os = "macos") {
+    "install git with: xcode-select --install"
+} else if cfg!(windows) {
+    "install git from https://git-scm.com"
+} else {
+    "install git with your system's packages, as in: sudo apt-get install git"
+};
 
 /// A repository's own configuration can name programs, and git starts them even to say what has
 /// changed. The folder may be anybody's, so none of them is started: these settings go before the
@@ -127,6 +136,14 @@ fn found(output: &Output) -> Result<Option<String>, ImageError> {
     }
 }
 
+/// The command that git itself gives where it refuses a folder that belongs to somebody else ("dubious
+/// ownership"): whole, as the folder in it is as git wants it quoted.
+fn remedy(output: &Output) -> Option<String> {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let command = text.lines().map(str::trim).find(|line| line.starts_with("git config --global --add "))?;
+    Some(command.to_owned())
+}
+
 fn complaint(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     text.lines().next().unwrap_or_default().trim_start_matches("fatal: ").to_owned()
@@ -143,7 +160,13 @@ fn git_with(folder: &Path, settings: &[String], args: &[&str]) -> Result<String,
     }
     let output = run(folder, settings, args)?;
     if !output.status.success() {
-        return Err(ImageError::source(DOING, format!("{} ({})", complaint(&output), folder.display())));
+        let failed = ImageError::source(DOING, format!("{} ({})", complaint(&output), folder.display()));
+        return Err(match remedy(&output) {
+            Some(remedy) => {
+                failed.hint(format!("if you trust what is in that folder, tell git so with: {remedy}"))
+            }
+            None => failed,
+        });
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
@@ -167,7 +190,13 @@ fn run(folder: &Path, settings: &[String], args: &[&str]) -> Result<Output, Imag
         .env("GIT_ALLOW_PROTOCOL", "none")
         .env("GIT_TERMINAL_PROMPT", "0")
         .output()
-        .map_err(|error| ImageError::source(DOING, format!("git could not be started: {error}")))
+        .map_err(|error| {
+            let failed = ImageError::source(DOING, format!("git could not be started: {error}"));
+            match error.kind() {
+                io::ErrorKind::NotFound => failed.hint(INSTALL),
+                _ => failed,
+            }
+        })
 }
 
 #[cfg(all(test, unix))]
@@ -187,6 +216,25 @@ mod tests {
             .expect("git is there");
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("text")
+    }
+
+    #[test]
+    fn gits_own_remedy_is_passed_on_whole() {
+        use std::os::unix::process::ExitStatusExt as _;
+        let output = |stderr: &str| Output {
+            status: std::process::ExitStatus::from_raw(128 << 8),
+            stdout: Vec::new(),
+            stderr: stderr.into(),
+        };
+        // As git 2.39 says it.
+        let refused = output(
+            "fatal: detected dubious ownership in repository at '/srv/a clone'\nTo add an exception for this \
+             directory, call:\n\n\tgit config --global --add safe.directory '/srv/a clone'\n",
+        );
+        let command = "git config --global --add safe.directory '/srv/a clone'";
+        assert_eq!(remedy(&refused).as_deref(), Some(command));
+        assert_eq!(complaint(&refused), "detected dubious ownership in repository at '/srv/a clone'");
+        assert_eq!(remedy(&output("fatal: not a git repository")), None);
     }
 
     #[test]

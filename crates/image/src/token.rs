@@ -61,7 +61,7 @@ impl fmt::Debug for Token {
 }
 
 /// Where a registry's API begins.
-fn address(repository: &Repository) -> Result<Url, url::ParseError> {
+pub(crate) fn address(repository: &Repository) -> Result<Url, url::ParseError> {
     let scheme = if repository.is_loopback() { "http" } else { "https" };
     Url::parse(&format!("{scheme}://{}/v2/", repository.registry()))
 }
@@ -163,6 +163,15 @@ pub(crate) fn client(connect: Duration, answer: Duration) -> Result<Client, reqw
         .redirect(redirect::Policy::none())
         .connect_timeout(connect)
         .read_timeout(answer)
+        .user_agent("quill-admin")
+        .build()
+}
+
+/// One for uploads, which may take as long as they move.
+pub(crate) fn uploader(connect: Duration) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(connect)
         .user_agent("quill-admin")
         .build()
 }

@@ -23,9 +23,17 @@ pub const TOKEN_USER: &str = "oauth2accesstoken";
 /// The one access token that [`Registry::with_token`] accepts.
 pub const TOKEN: &str = "ya29.test-registry-token";
 
-/// [`TOKEN_USER`] and [`TOKEN`] as a line of an htpasswd file. Made with `htpasswd -nbBC 4`: the
-/// registry reads bcrypt and nothing else, which is a lot of code for one password.
-const HTPASSWD: &str = "oauth2accesstoken:$2y$04$JzzRc8MFp1QAuImflCN03OHLRACYn/PJos2HBuVlvCDPiRGkhdrXC\n";
+/// Somebody with a password, whom [`Registry::with_token`] lets in, too.
+pub const USER: &str = "mirror";
+
+/// The password of [`USER`]. In base64 it has all characters in which the two alphabets of base64 differ,
+/// wherever it begins.
+pub const PASSWORD: &str = "p?ss>w~rd+/?~>";
+
+/// [`TOKEN_USER`] and [`TOKEN`], [`USER`] and [`PASSWORD`], as lines of an htpasswd file. Made with
+/// `htpasswd -nbBC 4`: the registry reads bcrypt and nothing else, which is a lot of code for two passwords.
+const HTPASSWD: &str = "oauth2accesstoken:$2y$04$JzzRc8MFp1QAuImflCN03OHLRACYn/PJos2HBuVlvCDPiRGkhdrXC\n\
+                        mirror:$2b$04$abcdefghijklmnopqrstuu3jqaE4.IplWV.f5U9v/P30VdrR8RYxS\n";
 
 /// The same in base64, as HTTP wants it.
 const BASIC: &str = "b2F1dGgyYWNjZXNzdG9rZW46eWEyOS50ZXN0LXJlZ2lzdHJ5LXRva2Vu";

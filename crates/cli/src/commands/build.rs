@@ -78,7 +78,7 @@ async fn local(
     let mut guard = context.guard();
     reporter.begin();
     let emit = context.emit();
-    let work = Box::pin(build::build(&engine, &plan, options, &emit));
+    let work = Box::pin(build::build(&engine, &plan, options, None, &emit));
     let image = guard.run(&PointOfNoReturn::new("no image was made"), work).await?;
     engine.tag(&image.id, &plan.image, LATEST).await?;
     Ok(reporter.built_locally(environment, &image))

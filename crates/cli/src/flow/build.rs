@@ -15,12 +15,13 @@ use quill_admin_contract::image::{
 };
 use quill_admin_contract::{CONTRACT_OLDEST, ExitCode, variable};
 use quill_admin_image::{
-    BuildRequest, Context, Engine, ImageError, ImageErrorKind, LATEST, LocalImage, PLATFORM, Registry,
+    BuildRequest, Context, Engine, Image, ImageError, ImageErrorKind, LATEST, LocalImage, PLATFORM, Registry,
     RegistryImage, Repository, Revision, Token, digest,
 };
 use tokio::time::sleep;
 
 use super::patience::{Looking, Patience, tell_once};
+use super::sources;
 use crate::admin_image::{by_labels, contracts};
 use crate::config::Environment;
 use crate::error::CliError;
@@ -93,6 +94,8 @@ pub struct Plan {
     pub existing: Option<RegistryImage>,
     /// The job. `None` for an environment on this machine, which has its own.
     pub job: Option<JobPlan>,
+    /// Tags that stand for another image, or for none, though the registry has this one and the job runs it.
+    pub stray_tags: Vec<String>,
     /// What a person should know.
     pub notes: Vec<String>,
 }
@@ -111,6 +114,8 @@ pub struct Built {
     pub created_job: bool,
     /// What was changed in the job.
     pub changes: Vec<Difference>,
+    /// Tags that were moved to the image.
+    pub moved_tags: Vec<String>,
     /// What a person should know: tags that could not be moved.
     pub notes: Vec<String>,
 }
@@ -119,10 +124,9 @@ impl Source {
     /// Reads the sources.
     pub fn read(cwd: &Path, options: &Options) -> Result<Self, CliError> {
         let folder = options.source.as_deref().map_or_else(|| cwd.to_owned(), |source| cwd.join(source));
-        let hint = "run this inside a clone of quill-admin, or name the clone with --source";
-        let revision = Revision::of(&folder).map_err(|error| CliError::from(error).hint(hint))?;
-        let context =
-            Context::read(&revision.root, DOCKERFILE).map_err(|error| CliError::from(error).hint(hint))?;
+        let revision = Revision::of(&folder).map_err(sources::unreadable)?;
+        let context = Context::read(&revision.root, DOCKERFILE).map_err(sources::unreadable)?;
+        sources::are_ours(&revision.root, &context)?;
         let own = default_of(context.recipe(), BUILDER_IMAGE_ARG);
         let given = options.builder_image.clone().filter(|image| !image.is_empty());
         let builder_image_given = given.is_some();
@@ -234,9 +238,13 @@ pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan
         Some(job) => JobPlan::Change { job: Box::new(job), wanted },
         None => JobPlan::Create(complete(wanted, environment)?),
     };
-    let mut plan = Plan { source, image, existing, job: Some(job), notes };
+    let mut plan = Plan { source, image, existing, job: Some(job), stray_tags: Vec::new(), notes };
     if let Some(existing) = plan.existing.clone() {
         plan.pin(&existing);
+        // Where nothing else is to be done, moving them is what there is to agree to.
+        if plan.is_done() {
+            plan.stray_tags = stray_tags(&registry, &plan.source, &existing.digest).await?;
+        }
     }
     Ok(plan)
 }
@@ -408,7 +416,14 @@ impl Plan {
     #[must_use]
     pub fn for_this_machine(environment: &Environment, source: Source) -> Self {
         let notes = source.notes();
-        Self { source, image: environment.image.clone(), existing: None, job: None, notes }
+        Self {
+            source,
+            image: environment.image.clone(),
+            existing: None,
+            job: None,
+            stray_tags: Vec::new(),
+            notes,
+        }
     }
 
     /// The image is known: the job is to run exactly it.
@@ -431,10 +446,12 @@ impl Plan {
         }
     }
 
-    /// Nothing would be built, pushed or changed.
+    /// Nothing would be built, pushed, changed or tagged.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.existing.is_some() && self.job.as_ref().is_some_and(|job| job.changes().is_empty())
+        self.existing.is_some()
+            && self.job.as_ref().is_some_and(|job| job.changes().is_empty())
+            && self.stray_tags.is_empty()
     }
 }
 
@@ -452,21 +469,21 @@ pub async fn carry_out(
 ) -> Result<Built, CliError> {
     let mut uploaded = 0;
     let local = if plan.existing.is_none() {
-        Some(build(engine.ok_or_else(no_engine)?, &plan, options, session.emitter()).await?)
+        let token = session.registry_token().await?;
+        let engine = engine.ok_or_else(no_engine)?;
+        let built = build(engine, &plan, options, token.as_ref(), session.emitter()).await?;
+        // Of the commit's time: what is built of it a second time is the same to the last bit.
+        Some(engine.assembled(&built.id, plan.source.revision.time).await?)
     } else {
         None
     };
     // Only now: a build can take longer than the token was good for.
-    let OpenRegistry { registry, token, latest } = OpenRegistry::open(session, &plan.image).await?;
+    let registry = open_registry(session, &plan.image).await?;
     let image = match (&plan.existing, &local) {
         (Some(existing), _) => existing.clone(),
         (None, Some(local)) => {
-            let engine = engine.ok_or_else(no_engine)?;
-            let pushed = push(session, engine, &registry, &plan, local, token.as_ref()).await?;
-            let had = |digest: &String| {
-                latest.as_ref().is_some_and(|latest| latest.layers.iter().any(|(layer, _)| layer == digest))
-            };
-            uploaded = pushed.layers.iter().filter(|(digest, _)| !had(digest)).map(|(_, size)| size).sum();
+            let pushed;
+            (pushed, uploaded) = push(session, &registry, &plan, local).await?;
             pushed
         }
         (None, None) => return Err(no_engine()),
@@ -479,8 +496,13 @@ pub async fn carry_out(
         size: image.layers.iter().map(|(_, size)| size).sum(),
         created_job: false,
         changes: Vec::new(),
+        moved_tags: Vec::new(),
         notes: Vec::new(),
     };
+    // Nothing was shown, and nobody was asked: so nothing is written, whatever else may have moved since.
+    if plan.is_done() {
+        return Ok(done);
+    }
     if let Some(job) = &plan.job {
         done.changes = job.changes();
         let runs = format!(
@@ -491,28 +513,44 @@ pub async fn carry_out(
         deploy(session, job, point, &runs).await?;
         done.created_job = matches!(job, JobPlan::Create(_));
     }
-    done.notes = move_tags(session, &registry, &plan, &image.digest).await;
+    (done.moved_tags, done.notes) = move_tags(session, &registry, &plan, &image.digest).await;
     Ok(done)
 }
 
-/// Lets the tags stand for the image the job runs; returns what a person should know. The job is
-/// pinned to a digest, so a tag that stays where it is makes nothing wrong: it is told.
-async fn move_tags(session: &Session, registry: &Registry, plan: &Plan, digest: &str) -> Vec<String> {
-    let mut notes = Vec::new();
-    let mut latest_moved = false;
+/// The tags of some sources that do not stand for their image.
+async fn stray_tags(registry: &Registry, source: &Source, digest: &str) -> Result<Vec<String>, CliError> {
+    let mut stray = Vec::new();
+    for tag in source.tags() {
+        if registry.digest(&tag).await?.as_deref() != Some(digest) {
+            stray.push(tag);
+        }
+    }
+    Ok(stray)
+}
+
+/// Lets the tags stand for the image the job runs; returns those that were moved, and what a person should
+/// know. The job is pinned to a digest, so a tag that stays where it is makes nothing wrong: it is told.
+async fn move_tags(
+    session: &Session,
+    registry: &Registry,
+    plan: &Plan,
+    digest: &str,
+) -> (Vec<String>, Vec<String>) {
+    let (mut moved, mut notes) = (Vec::new(), Vec::new());
     for tag in plan.source.tags() {
         match move_tag(session, registry, &tag, digest).await {
-            Ok(moved) => latest_moved |= moved && tag == LATEST,
+            Ok(true) => moved.push(tag),
+            Ok(false) => {}
             Err(error) => notes.push(not_moved(&plan.image, &tag, &error)),
         }
     }
-    if latest_moved
+    if moved.iter().any(|tag| tag == LATEST)
         && plan.job.is_some()
         && let Err(note) = follow_the_job(session, registry, &plan.image, digest).await
     {
         notes.push(note);
     }
-    notes
+    (moved, notes)
 }
 
 /// Whether a tag had to be moved to stand for a digest.
@@ -571,27 +609,16 @@ fn no_engine() -> CliError {
     CliError::new(ExitCode::Unexpected, "no engine to build with")
 }
 
-/// The registry with a token it has just accepted, and the newest image it has.
-struct OpenRegistry {
-    registry: Registry,
-    token: Option<Token>,
-    latest: Option<RegistryImage>,
-}
-
-impl OpenRegistry {
-    /// Asks once more with a new token if the registry refuses the one there is.
-    async fn open(session: &Session, repository: &Repository) -> Result<Self, CliError> {
-        let mut again = session.sign_in();
-        loop {
-            let token = session.registry_token().await?;
-            let registry = Registry::new(repository, token.as_ref());
-            match (registry.image(LATEST).await, again.take()) {
-                (Ok(latest), _) => return Ok(Self { registry, token, latest }),
-                (Err(error), Some(sign_in)) if error.kind == ImageErrorKind::NotSignedIn => {
-                    sign_in.renew()?;
-                }
-                (Err(error), _) => return Err(error.into()),
-            }
+/// The registry with a token it has just accepted. It is asked once more with a new one if it refuses the one
+/// there is.
+async fn open_registry(session: &Session, repository: &Repository) -> Result<Registry, CliError> {
+    let mut again = session.sign_in();
+    loop {
+        let registry = Registry::new(repository, session.registry_token().await?.as_ref());
+        match (registry.digest(LATEST).await, again.take()) {
+            (Ok(_), _) => return Ok(registry),
+            (Err(error), Some(sign_in)) if error.kind == ImageErrorKind::NotSignedIn => sign_in.renew()?,
+            (Err(error), _) => return Err(error.into()),
         }
     }
 }
@@ -601,6 +628,7 @@ pub async fn build(
     engine: &Engine,
     plan: &Plan,
     options: &Options,
+    token: Option<&Token>,
     emit: &Emit,
 ) -> Result<LocalImage, CliError> {
     emit(Event::Doing("building the image"));
@@ -613,6 +641,7 @@ pub async fn build(
         args: &args,
         image: &name,
         no_cache: options.no_cache,
+        token,
     };
     let image = engine.build(&request, &|event| emit(Event::Image(event))).await?;
     let label = |key: &str| image.labels.get(key).map(String::as_str);
@@ -643,69 +672,67 @@ pub async fn build(
 }
 
 /// Pushes the image under the tag of its sources. Where that tag stands for another image and stays with
-/// it, because the repository's tags are immutable, under a tag of the image's own.
+/// it, because the repository's tags are immutable, under a tag of the image's own. Returns it as the registry
+/// has it, and how many bytes of layers were sent.
 async fn push(
     session: &Session,
-    engine: &Engine,
     registry: &Registry,
     plan: &Plan,
-    local: &LocalImage,
-    token: Option<&Token>,
-) -> Result<RegistryImage, CliError> {
-    session.emit(Event::Doing("pushing the image"));
+    image: &Image,
+) -> Result<(RegistryImage, u64), CliError> {
     let on_image = |event| session.emit(Event::Image(event));
     let tag = plan.source.tag();
-    let digest = match engine.push(&plan.image, &tag, token, &on_image).await {
-        Ok(digest) => digest,
-        Err(refused) => match taken(registry, &tag, local).await {
-            Taken::ByThisImage(image) => return Ok(image),
-            Taken::ByAnother => {
-                let own = own_tag(local);
-                engine.tag(&local.id, &plan.image, &own).await?;
-                match engine.push(&plan.image, &own, token, &on_image).await {
-                    Ok(digest) => digest,
-                    Err(_) => match taken(registry, &own, local).await {
-                        Taken::ByThisImage(image) => return Ok(image),
-                        Taken::ByAnother | Taken::No => return Err(refused.into()),
-                    },
+    let mut uploaded = 0;
+    if registry.digest(&tag).await?.as_deref() != Some(image.digest()) {
+        session.emit(Event::Doing("pushing the image"));
+        match registry.push(image, &tag, &on_image).await {
+            Ok(sent) => uploaded = sent,
+            Err(refused) => match taken(registry, &tag, image).await {
+                Taken::ByThisImage => {}
+                Taken::ByAnother => {
+                    let own = own_tag(image);
+                    match registry.push(image, &own, &on_image).await {
+                        Ok(sent) => uploaded = sent,
+                        Err(_) if matches!(taken(registry, &own, image).await, Taken::ByThisImage) => {}
+                        Err(_) => return Err(refused.into()),
+                    }
                 }
-            }
-            Taken::No => return Err(refused.into()),
-        },
-    };
+                Taken::No => return Err(refused.into()),
+            },
+        }
+    }
     session.emit(Event::Doing("reading the image back"));
     // By its digest: the tag may be somebody else's again.
-    registry.image(&digest).await?.ok_or_else(|| {
+    let pushed = registry.image(image.digest()).await?.ok_or_else(|| {
         CliError::new(
             ExitCode::DockerFailed,
-            format!("the registry does not have {}, which was pushed", plan.image.pinned(&digest)),
+            format!("the registry does not have {}, which was pushed", plan.image.pinned(image.digest())),
         )
         .hint("run the same command again")
-    })
+    })?;
+    Ok((pushed, uploaded))
 }
 
 /// What stands under a tag that could not be pushed.
 enum Taken {
-    ByThisImage(RegistryImage),
+    ByThisImage,
     ByAnother,
     /// Nothing, or it could not be looked at: the push failed for another reason.
     No,
 }
 
-async fn taken(registry: &Registry, tag: &str, local: &LocalImage) -> Taken {
-    match registry.image(tag).await {
-        // An engine's id of an image is the digest of its configuration, or of its manifest where it
-        // keeps images as containerd does.
-        Ok(Some(image)) if image.config == local.id || image.digest == local.id => Taken::ByThisImage(image),
+async fn taken(registry: &Registry, tag: &str, image: &Image) -> Taken {
+    match registry.digest(tag).await {
+        Ok(Some(digest)) if digest == image.digest() => Taken::ByThisImage,
         Ok(Some(_)) => Taken::ByAnother,
         Ok(None) | Err(_) => Taken::No,
     }
 }
 
 /// A tag that no other image has.
-fn own_tag(local: &LocalImage) -> String {
-    let id = local.id.trim_start_matches("sha256:");
-    format!("image-{}", id.get(..32).unwrap_or(id))
+fn own_tag(image: &Image) -> String {
+    let digest = image.digest().trim_start_matches("sha256:");
+    format!("image-{}", digest.get(..32).unwrap_or(digest))
 }
 
 /// Makes or changes the job as planned, and waits until it can run. `made` says in words what is done for whoever

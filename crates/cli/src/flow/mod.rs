@@ -12,4 +12,5 @@ mod patience;
 pub mod point_of_no_return;
 pub mod restore;
 pub mod run;
+mod sources;
 mod start;

@@ -262,13 +262,22 @@ pub async fn build(
 ) -> Result<Candidate, CliError> {
     let backend = backend(session.environment())?;
     let name = backend.image.tagged(&backend.tag);
+    let token = session.registry_token().await?;
     session.emit(Event::Doing("building the backend"));
-    let request =
-        BuildRequest { context: &source.context, target: &backend.target, args: &[], image: &name, no_cache };
+    let request = BuildRequest {
+        context: &source.context,
+        target: &backend.target,
+        args: &[],
+        image: &name,
+        no_cache,
+        token: token.as_ref(),
+    };
     let image =
         engine.build(&request, &|event| session.emit(Event::Image(event))).await.map_err(|error| {
             let hint = match error.kind {
-                ImageErrorKind::BaseImage => "check that this machine reaches the registry of that image",
+                ImageErrorKind::BaseImage => {
+                    "check that this machine reaches the registry of that image; where it wants a password: docker login"
+                }
                 ImageErrorKind::BuildFailed => {
                     "check backend.dockerfile and backend.target in the environments file"
                 }

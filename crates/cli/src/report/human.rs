@@ -544,6 +544,9 @@ pub(super) fn build_plan(report: &BuildReport<'_>) -> String {
         field(&mut text, "job", &format!("{} {what}", environment.job.job));
         differences(&mut text, &changes);
     }
+    if !plan.stray_tags.is_empty() {
+        field(&mut text, "moved", &format!("{}: to the image that the job runs", plan.stray_tags.join(", ")));
+    }
     for note in &plan.notes {
         field(&mut text, "note", note);
     }
@@ -637,7 +640,10 @@ pub(super) fn built(environment: &Environment, built: &Built, elapsed: Duration)
     let took = seconds(elapsed);
     let job = &environment.job.job;
     let nothing = !built.built && built.changes.is_empty();
-    if nothing {
+    if nothing && !built.moved_tags.is_empty() {
+        let moved = built.moved_tags.join(", ");
+        let _ = writeln!(text, "{done} moved {moved} to the image that {job} runs ({took})");
+    } else if nothing {
         let _ = writeln!(text, "{done} nothing to do: {job} runs the image of these sources ({took})");
     } else {
         let what = if built.built { "built, pushed and deployed" } else { "deployed" };

@@ -236,6 +236,7 @@ pub(super) fn build_plan(report: &BuildReport<'_>) -> Value {
         "image": plan.image.to_string(),
         "tags": plan.source.tags(),
         "digest": plan.existing.as_ref().map(|existing| existing.digest.clone()),
+        "stray_tags": plan.stray_tags,
         "notes": plan.notes,
     });
     match engine {
@@ -276,6 +277,7 @@ pub(super) fn built(environment: &Environment, built: &Built, elapsed: Duration)
             "created": built.created_job,
             "changes": differences(&built.changes),
         },
+        "moved_tags": built.moved_tags,
         "notes": built.notes,
         "elapsed_seconds": elapsed.as_secs_f64(),
     })

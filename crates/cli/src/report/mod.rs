@@ -431,6 +431,7 @@ impl Reporter {
             // Where there is no spinner to carry it, a step's output would drown everything else.
             BuildEvent::Output(line) if self.style.verbose => self.line(&human::output(&line)),
             BuildEvent::Output(line) => self.aside(&line),
+            BuildEvent::Note(text) => self.line(&human::trouble(&text)),
             BuildEvent::Pushed { done, total } => self.aside(&human::of_bytes(done, total)),
         }
     }
