@@ -13,3 +13,4 @@ pub mod point_of_no_return;
 pub mod restore;
 pub mod run;
 mod start;
+pub mod target;
