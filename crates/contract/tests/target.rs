@@ -92,7 +92,8 @@ proptest! {
         // And it is JSON that says what was given.
         let json: serde_json::Value = serde_json::from_str(&target.to_json()).expect("JSON");
         prop_assert_eq!(json["name"].as_str(), Some(parts.name.as_str()));
-        prop_assert!(!target.to_json().contains(['<', '>', '&', '\u{2028}', '\u{2029}', '\n']));
+        let escaped = !target.to_json().contains(['<', '>', '&', '\u{2028}', '\u{2029}', '\n']);
+        prop_assert!(escaped);
     }
 }
 
