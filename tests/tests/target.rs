@@ -32,7 +32,7 @@ fn a_job_without_a_target_is_warned_of_and_refused_where_one_is_required() {
     needs_postgres!();
     let world = World::with_database(Database::create(Generation::August2026));
     let fine = world.quill_admin(SHOW).output().exits(10);
-    assert!(!fine.stderr.contains("which database"), "{fine}");
+    assert!(!fine.stderr.contains("the job's command"), "{fine}");
 
     let warning = "the job's command does not say which database it is for: whoever may run the job can name another \
                    one; put it right with `quill-admin build --env staging`, or with terraform apply";
@@ -127,7 +127,8 @@ fn the_doctor_sees_the_day_on_which_the_authority_changes_coming_and_puts_the_jo
     needs_registry!();
     let clinic = Clinic::healthy();
     let emulator = &clinic.world.emulator;
-    let certs = json!([{"cert": CA, "sha1Fingerprint": "current"}, {"cert": NEXT_CA, "sha1Fingerprint": "next"}]);
+    let certs =
+        json!([{"cert": CA, "sha1Fingerprint": "current"}, {"cert": NEXT_CA, "sha1Fingerprint": "next"}]);
     let list = |active: &str| {
         let list = json!({"certs": certs, "activeVersion": active});
         emulator.put_server_cas(PROJECT, INSTANCE, list).expect("a valid list");
@@ -149,7 +150,7 @@ fn the_doctor_sees_the_day_on_which_the_authority_changes_coming_and_puts_the_jo
     let job = clinic.world.job().expect("a job");
     assert_eq!(*command(&job), both.command());
     let cured = clinic.doctor(only).output().exits(0);
-    assert_eq!(cured.stdout, healthy.stdout);
+    assert_eq!(cured.stdout.lines().nth(1), healthy.stdout.lines().nth(1));
 }
 
 #[test]
@@ -185,7 +186,10 @@ fn the_doctor_compares_the_target_with_the_database() {
     clinic.cure();
     clinic.world.emulator.deny_permissions(["cloudsql.instances.listServerCas"]);
     let denied = clinic.doctor(["--only", "database"]).output().exits(0);
-    assert!(denied.stdout.contains("whether the job trusts the instance's certificate could not be seen"), "{denied}");
+    assert!(
+        denied.stdout.contains("whether the job trusts the instance's certificate could not be seen"),
+        "{denied}"
+    );
 }
 
 #[test]
@@ -202,8 +206,8 @@ fn who_may_not_list_the_authorities_keeps_those_that_the_job_trusts() {
     let healthy = quill_admin_testkit::healthy::Healthy::new("staging", &workshop.proxy.address());
     emulator.put_job(JOB, healthy.job()).expect("a valid job");
     let kept = workshop.quill_admin(dry_run).output().exits(0);
-    assert!(kept.stderr.contains("the job goes on to trust those that it trusts now"), "{kept}");
+    assert!(kept.stdout.contains("the job goes on to trust those that it trusts now"), "{kept}");
     // The address, which may be looked up, is the new one.
-    assert!(kept.stderr.contains("target address: 10.0.0.3 → 127.0.0.1"), "{kept}");
+    assert!(kept.stdout.contains("target address: 10.0.0.3 → 127.0.0.1"), "{kept}");
     assert!(!kept.to_string().contains("target trusted CA"), "{kept}");
 }

@@ -145,7 +145,7 @@ impl Healthy {
     pub fn job_on(&self, database: &Database) -> Value {
         let mut job = self.job();
         for (name, value) in [
-            ("AUTH_DB_HOST", database.host.clone()),
+            ("AUTH_DB_HOST", Target::of(database).host),
             ("AUTH_DB_PORT", database.port.to_string()),
             ("AUTH_DB_NAME", database.name.clone()),
             ("AUTH_DB_USER", database.user.clone()),

@@ -284,7 +284,8 @@ async fn a_run_overrides_arguments_and_not_the_command() {
     for name in ["command", "image", "entrypoint"] {
         let (status, text) = run(json!({name: ["/bin/sh"]})).await;
         assert_eq!(status, 400, "{text}");
-        let words = format!("Unknown name \\\"{name}\\\" at 'overrides.container_overrides[0]': Cannot find field.");
+        let words =
+            format!("Unknown name \\\"{name}\\\" at 'overrides.container_overrides[0]': Cannot find field.");
         assert!(text.contains(&words), "{text}");
     }
     let (status, text) = run(json!({"args": ["theirs"]})).await;

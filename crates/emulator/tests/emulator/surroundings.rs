@@ -69,9 +69,7 @@ async fn the_authorities_of_a_cloud_sql_instance_are_listed() {
     let world = World::start(Emulator::builder()).await;
     let put = |instance| world.emulator.put_sql_instance("p", "quill-auth", instance).expect("put");
     let client = world.sql_instances().await;
-    let list = async || {
-        client.list_server_cas().set_project("p").set_instance("quill-auth").send().await
-    };
+    let list = async || client.list_server_cas().set_project("p").set_instance("quill-auth").send().await;
     assert_eq!(list().await.expect_err("no instance").http_status_code(), Some(404));
     put(json!({}));
     let none = list().await.expect("there");
@@ -95,7 +93,10 @@ async fn the_authorities_of_a_cloud_sql_instance_are_listed() {
     let denied = list().await.expect_err("denied");
     assert_eq!(denied.http_status_code(), Some(403));
     let message = &denied.status().expect("a status").message;
-    assert!(message.contains("cloudsql.instances.listServerCas on resource instances/quill-auth"), "{message}");
+    assert!(
+        message.contains("cloudsql.instances.listServerCas on resource instances/quill-auth"),
+        "{message}"
+    );
     world.end().await;
 }
 
