@@ -7,3 +7,8 @@ output "service_account" {
   description = "Address of the account the job runs as."
   value       = module.quill_admin.service_account
 }
+
+output "command" {
+  description = "The job's command: which database it is for, which no run can override."
+  value       = module.quill_admin.command
+}

@@ -1,17 +1,19 @@
 //! An environment in good health, for the doctor to look at and for tests to make ill.
 
+use std::fs;
+
 use cloud_emulator::{Builder, Emulator, ImageProgram, ProcessRunner, Runner};
 use jiff::{SignedDuration, Timestamp};
 use quill_admin_testkit::bin;
 pub use quill_admin_testkit::healthy::{ADDRESS, SECRET, instance};
-use quill_admin_testkit::healthy::{Healthy, admin_image, set_variable};
+use quill_admin_testkit::healthy::{Healthy, Target, admin_image, set_variable};
 use quill_admin_testkit::home::Run;
 use quill_admin_testkit::postgres::Database;
 use quill_admin_testkit::registry::Registry;
 use serde_json::{Value, json};
 
 use crate::proxy::Proxy;
-use crate::{JOB, PROJECT, REPOSITORY, World};
+use crate::{ENTRY_POINT, JOB, PROJECT, REPOSITORY, World};
 
 /// The Cloud SQL instance.
 pub const INSTANCE: &str = "quill-auth-staging";
@@ -46,7 +48,8 @@ impl Clinic {
     /// The same, with the real executor against a real database.
     #[must_use]
     pub fn with_database(database: &Database) -> Self {
-        let runner = ProcessRunner::new().image(REPOSITORY, ImageProgram::new(bin::executor()));
+        let runner = ProcessRunner::new()
+            .image(REPOSITORY, ImageProgram::new(bin::executor()).entry_point(ENTRY_POINT));
         let clinic = Self::at(Emulator::builder().runner(Runner::Process(runner)));
         let file = clinic.world.home.read("environments.yaml");
         let names = format!("name: {}, user: {}", database.name, database.user);
@@ -55,9 +58,12 @@ impl Clinic {
         emulator.put_secret(PROJECT, SECRET, database.password.clone());
         let mut instance = instance();
         instance["ipAddresses"][0]["ipAddress"] = json!("127.0.0.1");
+        let ca = fs::read_to_string(database.ca_file()).expect("the authority's certificate");
+        instance["serverCaCert"]["cert"] = json!(ca);
         emulator.put_sql_instance(PROJECT, INSTANCE, instance).expect("a valid instance");
         let mut job = clinic.healthy.job_on(database);
         set_variable(&mut job, "AUTH_DB_HOST", "127.0.0.1");
+        Target { tls: "verify-ca", cas: vec![ca], ..Target::of(database) }.put_into(&mut job);
         emulator.put_job(JOB, job).expect("a valid job");
         clinic
     }

@@ -35,6 +35,9 @@ pub const JOB: &str = "projects/quill-medical-staging/locations/europe-west2/job
 /// The repository of the admin image, in the registry.
 pub const REPOSITORY: &str = "quill-medical-staging/quill/admin";
 
+/// Where the executor is in its image.
+pub const ENTRY_POINT: &str = "/quill-admin-executor";
+
 /// The access token that worlds with a sign-in want.
 pub const TOKEN: &str = "ya29.planted-Kq3-token";
 /// How the path of a call ends that follows the log live.
@@ -76,7 +79,7 @@ impl World {
     /// The same in a cloud as the builder says.
     #[must_use]
     pub fn with_database_in(builder: Builder, database: Database) -> Self {
-        let program = ImageProgram::new(bin::executor());
+        let program = ImageProgram::new(bin::executor()).entry_point(ENTRY_POINT);
         let runner = Runner::Process(ProcessRunner::new().image(REPOSITORY, program));
         Self::around(database, builder.runner(runner))
     }
@@ -84,7 +87,7 @@ impl World {
     /// An image whose program is not there.
     #[must_use]
     pub fn without_program() -> Self {
-        let program = ImageProgram::new("/nowhere/quill-admin-executor");
+        let program = ImageProgram::new("/nowhere/quill-admin-executor").entry_point(ENTRY_POINT);
         let runner = Runner::Process(ProcessRunner::new().image(REPOSITORY, program));
         let world = Self::start(Emulator::builder().runner(runner), REGISTRY);
         world.put_executor(staging().job());
@@ -96,7 +99,12 @@ impl World {
     #[must_use]
     pub fn with_database_and_script(database: Database, script: &str) -> Self {
         let executor = bin::executor().display().to_string();
-        let program = ImageProgram::new("/bin/sh").arg("-c").arg(script).arg("sh").arg(executor);
+        let program = ImageProgram::new("/bin/sh")
+            .entry_point(ENTRY_POINT)
+            .arg("-c")
+            .arg(script)
+            .arg("sh")
+            .arg(executor);
         let runner = Runner::Process(ProcessRunner::new().image(REPOSITORY, program));
         Self::around(database, Emulator::builder().runner(runner))
     }

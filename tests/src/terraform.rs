@@ -10,6 +10,56 @@ use hcl::{Block, Body, Map, Value};
 use quill_admin_testkit::docker::root;
 use serde_json::json;
 
+/// What only Google Cloud knows of a database.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// Its private address.
+    pub host: &'static str,
+    /// The kind of its authority, as the API names it.
+    pub ca_mode: &'static str,
+    /// The name that its certificate is for.
+    pub dns_name: Option<&'static str>,
+    /// The authority that it tells itself.
+    pub ca: &'static str,
+    /// Those that it lists.
+    pub listed: Vec<&'static str>,
+}
+
+impl Instance {
+    /// The two data sources of the root, as the provider fills them.
+    fn data(&self) -> Value {
+        let cert = |pem: &&str| object([("cert", (*pem).into())]);
+        let certs: Vec<Value> = self.listed.iter().map(cert).collect();
+        let ip = object([("server_ca_mode", self.ca_mode.into())]);
+        let instance = object([
+            ("private_ip_address", self.host.into()),
+            ("dns_name", self.dns_name.map_or(Value::Null, Value::from)),
+            ("server_ca_cert", vec![cert(&self.ca)].into()),
+            ("settings", vec![object([("ip_configuration", vec![ip].into())])].into()),
+        ]);
+        let own = self.ca_mode == "GOOGLE_MANAGED_INTERNAL_CA";
+        let lists = if own { vec![object([("certs", certs.into())])] } else { Vec::new() };
+        object([
+            ("google_sql_database_instance", object([("auth", instance)])),
+            ("google_sql_ca_certs", object([("auth", lists.into())])),
+        ])
+    }
+
+    /// The same in the API's JSON: the instance, and its list.
+    #[must_use]
+    pub fn api(&self) -> (serde_json::Value, serde_json::Value) {
+        let mut instance = quill_admin_testkit::healthy::instance();
+        instance["ipAddresses"][0]["ipAddress"] = json!(self.host);
+        instance["serverCaCert"]["cert"] = json!(self.ca);
+        instance["settings"]["ipConfiguration"]["serverCaMode"] = json!(self.ca_mode);
+        if let Some(name) = self.dns_name {
+            instance["dnsName"] = json!(name);
+        }
+        let certs: Vec<_> = self.listed.iter().map(|pem| json!({"cert": pem})).collect();
+        (instance, json!({"certs": certs}))
+    }
+}
+
 /// What Terraform would make for one environment.
 pub struct Made {
     main: Body,
@@ -19,14 +69,17 @@ pub struct Made {
 }
 
 impl Made {
-    /// Evaluates the root and its module with the `environments.yaml` of a folder. The address of the
-    /// database, which only Google Cloud knows, is `host`.
+    /// Evaluates the root and its module with the `environments.yaml` of a folder and the actions of these sources.
+    /// What only Google Cloud knows of the database is what the emulator is given, too.
     #[must_use]
-    pub fn of(folder: &Path, environment: &str, host: &str) -> Self {
+    pub fn of(folder: &Path, environment: &str, database: &Instance) -> Self {
         let infra = folder.join("infra");
         // "infra/.." has to lead somewhere.
         fs::create_dir_all(&infra).expect("make a folder");
-        let (module, mut variables, instance) = call(&infra, environment, host);
+        fs::create_dir_all(folder.join("application")).expect("make a folder");
+        let actions = "application/actions.yaml";
+        fs::copy(root().join(actions), folder.join(actions)).expect("copy a file");
+        let (module, mut variables, instance) = call(&infra, environment, database);
         for variable in read(&module, "variables.tf").blocks() {
             let name = variable.labels()[0].as_str();
             match value(variable, "default", &functions(&infra)) {
@@ -43,6 +96,13 @@ impl Made {
             text(account, "account_id", &context),
             text(account, "project", &context)
         );
+        let locals = find(&main, "locals", &[]).body().attributes();
+        let locals = locals.map(|one| {
+            let value = one.expr().evaluate(&context);
+            (one.key().to_owned(), value.unwrap_or_else(|error| panic!("local.{}: {error}", one.key())))
+        });
+        let locals = locals.collect();
+        context.declare_var("local", Value::Object(locals));
         context.declare_var("google_service_account", object([("job", object([("email", email.into())]))]));
         Self { main, context, instance }
     }
@@ -83,7 +143,7 @@ impl Made {
         // What the conversion below would leave out unseen.
         assert_keys(execution, &["task_count", "template"]);
         assert_keys(task, &["service_account", "max_retries", "timeout", "vpc_access", "containers"]);
-        assert_keys(container, &["image", "env"]);
+        assert_keys(container, &["image", "command", "env"]);
         assert_keys(vpc, &["connector", "egress"]);
         let variables = container.body().blocks().map(|variable| {
             if variable.body().blocks().next().is_none() {
@@ -98,7 +158,11 @@ impl Made {
             "maxRetries": get(task, "max_retries"),
             "timeout": get(task, "timeout"),
             "vpcAccess": {"connector": get(vpc, "connector"), "egress": get(vpc, "egress")},
-            "containers": [{"image": get(container, "image"), "env": variables.collect::<Vec<_>>()}],
+            "containers": [{
+                "image": get(container, "image"),
+                "command": get(container, "command"),
+                "env": variables.collect::<Vec<_>>(),
+            }],
         }}})
     }
 
@@ -143,22 +207,22 @@ fn assert_keys(block: &Block, known: &[&str]) {
 }
 
 /// Where the module is, what the root gives it for an environment, and the database's instance.
-fn call(infra: &Path, environment: &str, host: &str) -> (PathBuf, Map<String, Value>, String) {
+fn call(infra: &Path, environment: &str, database: &Instance) -> (PathBuf, Map<String, Value>, String) {
     let main = read(&root().join("infra"), "main.tf");
     let mut context = functions(infra);
     let variables = [("environment", environment.into()), ("runners", vec!["admins@example.org"].into())];
     context.declare_var("var", object(variables));
+    context.declare_var("data", database.data());
     // In the order of the file, in which each refers to those before it.
     let mut locals = Map::new();
-    for attribute in find(&main, "locals", &[]).body().attributes() {
+    let blocks = main.blocks().filter(|block| block.identifier() == "locals");
+    for attribute in blocks.flat_map(|block| block.body().attributes()) {
         let value = attribute.expr().evaluate(&context);
         let value = value.unwrap_or_else(|error| panic!("local.{}: {error}", attribute.key()));
         locals.insert(attribute.key().to_owned(), value);
         context.declare_var("local", Value::Object(locals.clone()));
     }
     let instance = text(find(&main, "data", &["google_sql_database_instance", "auth"]), "name", &context);
-    let address = object([("auth", object([("private_ip_address", host.into())]))]);
-    context.declare_var("data", object([("google_sql_database_instance", address)]));
 
     let module = find(&main, "module", &["quill_admin"]);
     let keys = module.body().attributes().map(|attribute| attribute.key().to_owned());
@@ -252,6 +316,93 @@ fn functions(root: &Path) -> Context<'static> {
                 Ok(texts[1].split(&texts[0]).collect::<Vec<_>>().into())
             },
             strings(2),
+        ),
+    );
+    let list = || vec![ParamType::Array(Box::new(ParamType::Any))];
+    context.declare_func(
+        "trimsuffix",
+        FuncDef::new(
+            |args| {
+                let texts = texts(args);
+                Ok(texts[0].strip_suffix(&texts[1]).unwrap_or(&texts[0]).into())
+            },
+            strings(2),
+        ),
+    );
+    context.declare_func("trimspace", FuncDef::new(|args| Ok(texts(args)[0].trim().into()), strings(1)));
+    context.declare_func(
+        "length",
+        FuncDef::new(|args| Ok(args[0].as_array().map_or(0, Vec::len).into()), list()),
+    );
+    context.declare_func(
+        "sort",
+        FuncDef::new(
+            |args| {
+                let mut texts: Vec<_> =
+                    args[0].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                texts.sort_unstable();
+                Ok(texts.into())
+            },
+            list(),
+        ),
+    );
+    context.declare_func(
+        "distinct",
+        FuncDef::new(
+            |args| {
+                let mut seen: Vec<Value> = Vec::new();
+                for value in args[0].as_array().into_iter().flatten() {
+                    if !seen.contains(value) {
+                        seen.push(value.clone());
+                    }
+                }
+                Ok(seen.into())
+            },
+            list(),
+        ),
+    );
+    context.declare_func(
+        "flatten",
+        FuncDef::new(
+            |args| {
+                fn flat(value: &Value) -> Vec<Value> {
+                    match value {
+                        Value::Array(values) => values.iter().flat_map(flat).collect(),
+                        other => vec![other.clone()],
+                    }
+                }
+                Ok(flat(&args[0]).into())
+            },
+            list(),
+        ),
+    );
+    context.declare_func(
+        "setsubtract",
+        FuncDef::new(
+            |args| {
+                let all = |at: usize| args[at].as_array().cloned().unwrap_or_default();
+                let (from, less) = (all(0), all(1));
+                Ok(from.into_iter().filter(|value| !less.contains(value)).collect::<Vec<_>>().into())
+            },
+            [list(), list()].concat(),
+        ),
+    );
+    context.declare_func(
+        "concat",
+        FuncDef::new(
+            |args| {
+                let all = args.iter().filter_map(Value::as_array).flatten();
+                Ok(all.cloned().collect::<Vec<_>>().into())
+            },
+            [list(), list()].concat(),
+        ),
+    );
+    // Terraform's own bytes are compared by its own tests, which have texts with all that is escaped.
+    context.declare_func(
+        "jsonencode",
+        FuncDef::new(
+            |args| serde_json::to_string(&args[0]).map(Value::from).map_err(|error| error.to_string()),
+            [ParamType::Any],
         ),
     );
     context.declare_func(

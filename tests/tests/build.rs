@@ -9,6 +9,7 @@ use cloud_emulator::{Emulator, Fault, FaultAction, MissingSqlInstance};
 use insta::assert_snapshot;
 use quill_admin_e2e::workshop::Workshop;
 use quill_admin_e2e::{Finished as _, JOB, PROJECT, REPOSITORY, redact, wait_until};
+use quill_admin_testkit::healthy::Target;
 use quill_admin_testkit::home::Output;
 use quill_admin_testkit::http::answer;
 use quill_admin_testkit::{docker, needs_builder_image, needs_docker, needs_registry, registry};
@@ -134,6 +135,7 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
       registry         has no image of these sources: it is built and pushed
       job              quill-admin-staging is created
         image: the one that is built
+        command: target 127.0.0.1:5432/quill_auth, schema public, as quill (TLS: verify-ca), trusts 1 CA
         tasks: 1
         max retries: 0
         time-out: 300 s
@@ -219,6 +221,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
       registry         has no image of these sources: it is built and pushed
       job              quill-admin-staging is created
         image: the one that is built
+        command: target 127.0.0.1:5432/quill_auth, schema public, as quill (TLS: verify-ca), trusts 1 CA
         tasks: 1
         max retries: 0
         time-out: 300 s
@@ -290,7 +293,7 @@ fn drifted_settings_are_shown_and_put_right_and_others_are_left_alone() {
       registry         has no image of these sources: it is built and pushed
       job              quill-admin-staging is changed
         image: the one that is built
-        command: python admin_cli.py → nothing
+        command: python admin_cli.py → target 127.0.0.1:5432/quill_auth, schema public, as quill (TLS: verify-ca), trusts 1 CA
         max retries: 3 → 0
         time-out: 600 s → 300 s
         service account: REVISION-compute@developer.gserviceaccount.com → quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com
@@ -311,7 +314,7 @@ fn drifted_settings_are_shown_and_put_right_and_others_are_left_alone() {
     assert_eq!(job["template"]["template"]["maxRetries"], 0);
     assert_eq!(job["template"]["template"]["timeout"], "300s");
     let container = container(&job);
-    assert_eq!(container["command"], Value::Null);
+    assert_eq!(container["command"], Target { host: "127.0.0.1".to_owned(), ..Target::default() }.command());
     assert_eq!(container["resources"]["limits"]["memory"], "1Gi", "nobody asked for another");
     let env: Vec<&str> = container["env"]
         .as_array()

@@ -6,6 +6,7 @@ use std::process::Command;
 use quill_admin_e2e::workshop::Workshop;
 use quill_admin_e2e::{BUILD_LIMIT, Finished as _, JOB, PROJECT, copy_of_the_sources};
 use quill_admin_testkit::docker::{docker_command, run};
+use quill_admin_testkit::healthy::Target;
 use quill_admin_testkit::home::Home;
 use quill_admin_testkit::postgres::{Database, Generation};
 use quill_admin_testkit::{needs_builder_image, needs_postgres, needs_registry};
@@ -92,15 +93,13 @@ fn from_these_sources_to_a_row() {
         ]
     );
 
-    // The test's server does not listen where servers do: a setting somebody adds, and `build` keeps.
-    let mut job = world.job().expect("it was created");
-    job["template"]["template"]["containers"][0]["env"]
-        .as_array_mut()
-        .expect("a list")
-        .push(json!({"name": "AUTH_DB_PORT", "value": database.port.to_string()}));
-    world.emulator.put_job(JOB, job).expect("a valid job");
     let again = build(&[]).output().exits(0);
     assert!(again.stdout.starts_with("✔ nothing to do"), "{again}");
+    // The test's server does not listen where servers do, and has an authority of its own.
+    let mut job = world.job().expect("it was created");
+    let ca = std::fs::read_to_string(database.ca_file()).expect("the authority's certificate");
+    Target { tls: "verify-ca", cas: vec![ca], ..Target::of(&database) }.put_into(&mut job);
+    world.emulator.put_job(JOB, job).expect("a valid job");
 
     let created = workshop
         .quill_admin(["create-superadmin", "-e", "staging", "-u", "steve", "--email", "s@example.org"])

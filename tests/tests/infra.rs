@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use cloud_emulator::Script;
-use quill_admin_e2e::terraform::Made;
+use quill_admin_e2e::terraform::{Instance, Made};
 use quill_admin_e2e::workshop::Workshop;
 use quill_admin_e2e::{Finished as _, World};
-use quill_admin_testkit::healthy::instance;
+use quill_admin_testkit::healthy::{CA, NEXT_CA};
 use quill_admin_testkit::home::{Home, environments};
 use quill_admin_testkit::needs_registry;
 use regex::Regex;
@@ -14,8 +14,16 @@ use serde_json::{Value, json};
 
 use crate::sign_in;
 
-/// The database's address, which Terraform and `build` both look up.
-const HOST: &str = "10.20.0.3";
+/// What Terraform and `build` both look up: an instance with an authority of its own, which will be another one soon.
+fn database() -> Instance {
+    Instance {
+        host: "10.20.0.3",
+        ca_mode: "GOOGLE_MANAGED_INTERNAL_CA",
+        dns_name: None,
+        ca: CA,
+        listed: vec![CA, NEXT_CA],
+    }
+}
 
 /// The repository's own environments at the workshop's cloud and registry; returns those that are in Google
 /// Cloud: name, project and job.
@@ -46,17 +54,23 @@ fn changes(workshop: &Workshop, environment: &str) -> BTreeMap<String, String> {
     let changes = plan["job"]["changes"].as_array().expect("changes").iter();
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let all = changes.map(|change| (text(&change["setting"]), text(&change["to"])));
-    all.filter(|(setting, _)| setting != "image" && !setting.starts_with("annotation ")).collect()
+    let left_out = |setting: &str| setting == "image" || setting.starts_with("annotation ");
+    all.filter(|(setting, _)| !left_out(setting)).collect()
+}
+
+/// The same without the command, which is told by its target's parts.
+fn but_for_the_command(changes: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    changes.clone().into_iter().filter(|(setting, _)| setting != "command").collect()
 }
 
 /// Puts a repository for the image and Terraform's database into a project.
-fn put_what_build_looks_up(workshop: &Workshop, project: &str, made: &Made) {
+fn put_what_build_looks_up(workshop: &Workshop, project: &str, made: &Made, database: &Instance) {
     let emulator = &workshop.world.emulator;
     let repository = format!("projects/{project}/locations/europe-west2/repositories/quill");
     emulator.put_repository(&repository, json!({})).expect("a valid repository");
-    let mut instance = instance();
-    instance["ipAddresses"][0]["ipAddress"] = json!(HOST);
+    let (instance, list) = database.api();
     emulator.put_sql_instance(project, &made.instance, instance).expect("a valid instance");
+    emulator.put_server_cas(project, &made.instance, list).expect("a valid list");
 }
 
 /// A job's settings, in the words of `build`.
@@ -93,16 +107,22 @@ fn terraform_makes_the_job_that_build_would_make_and_leaves_alone() {
     workshop.sources();
     let emulator = &workshop.world.emulator;
     for [environment, project, job] in open_the_environments(&workshop) {
-        let made = Made::of(&workshop.world.home.work(), &environment, HOST);
+        let made = Made::of(&workshop.world.home.work(), &environment, &database());
         assert_eq!(made.name(), format!("projects/{project}/locations/europe-west2/jobs/{job}"));
-        put_what_build_looks_up(&workshop, &project, &made);
+        put_what_build_looks_up(&workshop, &project, &made, &database());
 
         // Without a job build would make one. It has each setting that Terraform's has, and no other.
-        assert_eq!(changes(&workshop, &environment), told(&made.job()), "{environment}");
+        let wanted = changes(&workshop, &environment);
+        assert_eq!(but_for_the_command(&wanted), told(&made.job()), "{environment}");
+        let database = format!(
+            "target 10.20.0.3:5432/quill_auth, schema public, as quill (TLS: verify-ca), trusts 2 CAs"
+        );
+        assert_eq!(wanted["command"], database, "{environment}");
         // And in Terraform's job it has nothing to change but the image, which Terraform then ignores.
         emulator.put_job(&made.name(), made.job()).expect("a valid job");
         assert_eq!(changes(&workshop, &environment), BTreeMap::new(), "{environment}");
         assert!(made.ignored().contains("template[0].template[0].containers[0].image"), "{}", made.ignored());
+        assert!(!made.ignored().contains("command"), "{}", made.ignored());
         // The doctor has nothing to say against it, and sees what somebody changes.
         let doctor = ["doctor", "--env", &environment, "--only", "job-settings,database"];
         let well = workshop.world.quill_admin(doctor).output();
@@ -124,21 +144,52 @@ fn an_environments_own_settings_reach_terraform_and_build() {
     let home = &workshop.world.home;
     let own = "teaching:\n    network: { egress: all-traffic }\n    database: { user: \"quill-{env}\" }";
     home.write("environments.yaml", &home.read("environments.yaml").replace("teaching:", own));
-    let made = Made::of(&home.work(), "teaching", HOST);
-    put_what_build_looks_up(&workshop, "quill-medical-teaching", &made);
+    let made = Made::of(&home.work(), "teaching", &database());
+    put_what_build_looks_up(&workshop, "quill-medical-teaching", &made, &database());
 
     let wanted = changes(&workshop, "teaching");
-    assert_eq!(wanted, told(&made.job()));
+    assert_eq!(but_for_the_command(&wanted), told(&made.job()));
     assert_eq!((&wanted["VPC egress"][..], &wanted["AUTH_DB_USER"][..]), ("all-traffic", "quill-teaching"));
     // The rest of the sections is still that of the defaults.
     assert_eq!(wanted["VPC connector"], "quill-vpc-cx-teaching");
 }
 
 #[test]
+fn whatever_kind_of_authority_the_database_has_terraform_and_build_write_the_same_bytes() {
+    needs_registry!();
+    let workshop = Workshop::new();
+    workshop.sources();
+    open_the_environments(&workshop);
+    let shared =
+        Instance { ca_mode: "GOOGLE_MANAGED_CAS_CA", dns_name: Some("db.example.goog."), ..database() };
+    for (database, summary) in [
+        (database(), "(TLS: verify-ca), trusts 2 CAs"),
+        (Instance { listed: Vec::new(), ..database() }, "(TLS: require)"),
+        (shared.clone(), "(TLS: verify-full), trusts 1 CA"),
+        (
+            Instance { ca_mode: "CUSTOMER_MANAGED_CAS_CA", ..shared.clone() },
+            "(TLS: verify-full), trusts 1 CA",
+        ),
+        (Instance { dns_name: None, ..shared }, "(TLS: require)"),
+    ] {
+        let project = "quill-medical-staging";
+        let made = Made::of(&workshop.world.home.work(), "staging", &database);
+        put_what_build_looks_up(&workshop, project, &made, &database);
+        let mut job = made.job();
+        workshop.world.emulator.put_job(&made.name(), job.clone()).expect("a valid job");
+        assert_eq!(changes(&workshop, "staging"), BTreeMap::new(), "{database:?}");
+        job["template"]["template"]["containers"][0]["command"] = json!([]);
+        workshop.world.emulator.put_job(&made.name(), job).expect("a valid job");
+        let command = &changes(&workshop, "staging")["command"];
+        assert!(command.ends_with(summary), "{command}");
+    }
+}
+
+#[test]
 fn the_jobs_account_may_read_the_password_and_nothing_else() {
     let home = Home::with_environments();
     for environment in ["staging", "teaching", "prod"] {
-        let made = Made::of(&home.work(), environment, HOST);
+        let made = Made::of(&home.work(), environment, &database());
         let secret = [
             "google_secret_manager_secret_iam_member",
             "auth-db-password",
@@ -162,5 +213,5 @@ fn who_may_run_tasks_has_the_permissions_that_whoami_asks_for() {
         .collect();
     wanted.sort_unstable();
     let home = Home::with_environments();
-    assert_eq!(Made::of(&home.work(), "staging", HOST).permissions(), wanted);
+    assert_eq!(Made::of(&home.work(), "staging", &database()).permissions(), wanted);
 }

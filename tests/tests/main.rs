@@ -25,4 +25,5 @@ mod running;
 mod secrets;
 mod shell;
 mod sign_in;
+mod target;
 mod trust;

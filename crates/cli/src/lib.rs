@@ -37,10 +37,13 @@ use crate::report::{Reporter, Style};
 pub fn main() -> std::process::ExitCode {
     #[cfg(feature = "local")]
     if std::env::args_os().nth(1).is_some_and(|first| first == session::own_program::EXECUTOR_ARGUMENT) {
-        return match std::env::args_os().nth(2) {
-            None => quill_admin_executor::main_from_env(actions::COMPILED),
-            // What the embedded environment was started with.
-            Some(file) => quill_admin_executor::main_from_env(&std::fs::read(file).unwrap_or_default()),
+        let mut arguments = std::env::args_os().skip(2).peekable();
+        // What the embedded environment was started with stands before what its job's command has.
+        return match arguments.next_if(|first| first != quill_admin_contract::TARGET_OPTION) {
+            None => quill_admin_executor::main_from_env(actions::COMPILED, arguments),
+            Some(file) => {
+                quill_admin_executor::main_from_env(&std::fs::read(file).unwrap_or_default(), arguments)
+            }
         };
     }
     if let Err(error) = proxy::keep_away_from_this_machine() {

@@ -21,9 +21,10 @@ pub use error::{CloudError, CloudErrorKind};
 pub use google::{Credentials, Endpoints, Google, LogTail, Reply, SignIn, SignInOptions, SignInSource};
 pub use job::Job;
 pub use model::{
-    AuditEntry, AuditLogging, Condition, Confidential, DatabaseInstance, Ending, Execution, LockInfo,
+    AuditEntry, AuditLogging, CaMode, Condition, Confidential, DatabaseInstance, Ending, Execution, LockInfo,
     LogEntry, LogPage, LogSource, Phase, Project, Readiness, Removal, Revision, RunError, RunJob,
-    SecretVersion, SecretVersionState, Service, Severity, SslMode, StartupProbe, StateLock, TaskResult,
+    SecretVersion, SecretVersionState, ServerCa, Service, Severity, SslMode, StartupProbe, StateLock,
+    TaskResult,
 };
 pub use names::{
     ExecutionName, InvalidName, JobName, ObjectName, ProjectId, Region, ResourceId, ServiceName,

@@ -25,6 +25,33 @@ pub struct DatabaseInstance {
     pub ssl_mode: SslMode,
     /// As the API names it, such as `POSTGRES_15`.
     pub version: String,
+    /// Who signs its certificate.
+    pub ca_mode: CaMode,
+    /// The certificate of the authority that signs its certificate, in PEM; with a shared one, all of the chain. The
+    /// API may leave it out.
+    pub server_ca: Option<String>,
+    /// The name that its certificate is for, where the API tells one.
+    pub dns_name: Option<String>,
+}
+
+/// Who signs the certificate of a Cloud SQL instance (`settings.ipConfiguration.serverCaMode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaMode {
+    /// An authority of the instance's own, which signs nothing else: whom the certificate names does not matter.
+    OwnCa,
+    /// An authority that signs for others, too: the certificate has to name the instance.
+    SharedCa,
+    /// Something that came after this program.
+    Unknown,
+}
+
+/// An authority that signs an instance's certificate, or will, or did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerCa {
+    /// Its certificate, in PEM.
+    pub pem: String,
+    /// Whether it signs the certificate that the instance shows now; `None` where the API does not tell which does.
+    pub active: Option<bool>,
 }
 
 /// Which connections a Cloud SQL instance takes.

@@ -62,7 +62,7 @@ const fn permission(purpose: Purpose, name: &'static str, role: &'static str) ->
 }
 
 /// Every permission that some command needs. One that two need is there twice.
-pub const PERMISSIONS: [Permission; 37] = {
+pub const PERMISSIONS: [Permission; 39] = {
     use Purpose::{Build, Doctor, DoctorFix, RestoreBackend, Tasks};
     [
         permission(Tasks, "run.jobs.get", RUN_VIEWER),
@@ -78,6 +78,7 @@ pub const PERMISSIONS: [Permission; 37] = {
         permission(Build, "run.jobs.update", RUN_DEVELOPER),
         permission(Build, "iam.serviceAccounts.actAs", ACCOUNT_USER),
         permission(Build, "cloudsql.instances.get", SQL_VIEWER),
+        permission(Build, "cloudsql.instances.listServerCas", SQL_VIEWER),
         permission(Build, "artifactregistry.repositories.get", REGISTRY_READER),
         permission(Build, "artifactregistry.repositories.downloadArtifacts", REGISTRY_READER),
         permission(Build, "artifactregistry.repositories.uploadArtifacts", REGISTRY_WRITER),
@@ -99,6 +100,7 @@ pub const PERMISSIONS: [Permission; 37] = {
         permission(Doctor, "artifactregistry.repositories.get", REGISTRY_READER),
         permission(Doctor, "artifactregistry.repositories.downloadArtifacts", REGISTRY_READER),
         permission(Doctor, "cloudsql.instances.get", SQL_VIEWER),
+        permission(Doctor, "cloudsql.instances.listServerCas", SQL_VIEWER),
         permission(Doctor, "secretmanager.versions.get", SECRETS_VIEWER),
         permission(Doctor, "storage.objects.get", STORAGE_VIEWER),
         permission(DoctorFix, "run.executions.delete", RUN_DEVELOPER),

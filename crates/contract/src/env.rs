@@ -16,6 +16,7 @@ use crate::env_error::{EnvError, EnvProblem};
 use crate::names::{Actor, Origin, Reason, RequestId, Username};
 use crate::proof::ProofKey;
 use crate::secret::Secret;
+use crate::target::{Target, TargetParts};
 use crate::value::{InvalidValue, Problem};
 use crate::variable::{self, Variable};
 use crate::{CONTRACT_OLDEST, CONTRACT_VERSION};
@@ -86,6 +87,37 @@ impl Variables {
             .map_err(|problem| EnvProblem::Invalid(variable.name.into(), problem))
     }
 
+    /// The variables that say of the database what a job's target does not, and are ignored where there is one; by
+    /// name, sorted. A TLS mode of `require` says nothing against one that verifies: it is what an image that does not
+    /// know of targets can do.
+    #[must_use]
+    pub fn beside(&self, target: &Target) -> Vec<&'static str> {
+        use variable as v;
+        let parts = target.parts();
+        let port = parts.port.to_string();
+        let same = [
+            (&v::AUTH_DB_HOST, &[parts.host.as_str()][..]),
+            (&v::AUTH_DB_PORT, &[&port]),
+            (&v::AUTH_DB_NAME, &[&parts.name]),
+            (&v::AUTH_DB_USER, &[&parts.user]),
+            (&v::AUTH_DB_SSLMODE, &[&parts.tls, TlsMode::Require.as_str()]),
+            (&v::AUTH_DB_SSLROOTCERT, &[]),
+        ];
+        let names = same.into_iter().flat_map(|(variable, same)| {
+            [Some(variable.name), variable.newer].into_iter().flatten().map(move |name| (name, same))
+        });
+        let mut beside: Vec<_> = names
+            .filter(|(name, same)| match self.value(name) {
+                Ok(None) => false,
+                Ok(Some(value)) => !same.contains(&value.trim()),
+                Err(_) => true,
+            })
+            .map(|(name, _)| name)
+            .collect();
+        beside.sort_unstable();
+        beside
+    }
+
     /// A connection variable under its `AUTH_DB_` name or, failing that, the newer `CORE_DB_` one.
     fn connection(&self, variable: &Variable) -> Result<Option<(&'static str, &str)>, EnvProblem> {
         for name in [Some(variable.name), variable.newer].into_iter().flatten() {
@@ -134,12 +166,13 @@ pub struct Invocation {
 
 impl Invocation {
     /// Reads and validates everything before anything is connected to. A plaintext password is hashed only when
-    /// nothing else is wrong.
+    /// nothing else is wrong. Where there is a `target`, nothing that variables say of the database counts but the
+    /// password; [`Variables::beside`] tells what they say.
     ///
     /// # Errors
     ///
     /// All that is missing or invalid, at once, and an action that is not the one of the same name here.
-    pub fn from_env(vars: &Variables, actions: &Actions) -> Result<Self, EnvError> {
+    pub fn from_env(vars: &Variables, target: Option<&Target>, actions: &Actions) -> Result<Self, EnvError> {
         use variable as v;
         let mut reader = Reader { vars, problems: Vec::new() };
 
@@ -159,7 +192,10 @@ impl Invocation {
         let origin = reader.optional::<Origin>(&v::ADMIN_ORIGIN);
         let proof_key = reader.optional::<ProofKey>(&v::ADMIN_PROOF_KEY);
         reader.optional::<LogFormat>(&v::ADMIN_LOG_FORMAT);
-        let connection = reader.connection();
+        let connection = match target {
+            Some(target) => reader.connection_to(target),
+            None => reader.connection(),
+        };
 
         match (action, connection) {
             (Some(Pending { make, plaintext }), Some(connection)) if reader.problems.is_empty() => {
@@ -307,10 +343,7 @@ impl<'a> Reader<'a> {
         };
         let database = or(self.text(&v::AUTH_DB_NAME), "quill_auth");
         let user = or(self.text(&v::AUTH_DB_USER), "quill");
-        let password = self.text(&v::AUTH_DB_PASSWORD).map(|(_, text)| Secret::new(text.to_owned()));
-        if password.is_none() && !self.has_problem(&v::AUTH_DB_PASSWORD) {
-            self.problems.push(EnvProblem::Missing(v::AUTH_DB_PASSWORD.name.into()));
-        }
+        let password = self.password();
         let tls = match self.text(&v::AUTH_DB_SSLMODE) {
             None => Some(TlsMode::Prefer),
             Some((name, text)) => match text.parse::<TlsMode>() {
@@ -322,7 +355,7 @@ impl<'a> Reader<'a> {
             },
         };
         let root_certificates =
-            self.text(&v::AUTH_DB_SSLROOTCERT).map(|(_, text)| PathBuf::from(text.trim()));
+            self.text(&v::AUTH_DB_SSLROOTCERT).map(|(_, text)| Certificates::File(text.trim().into()));
         if tls.is_some_and(TlsMode::verifies) && root_certificates.is_none() {
             self.problems.push(EnvProblem::Missing(v::AUTH_DB_SSLROOTCERT.name.into()));
         }
@@ -334,7 +367,34 @@ impl<'a> Reader<'a> {
             password: password?,
             tls: tls?,
             root_certificates,
+            server_name: None,
+            schema: None,
         })
+    }
+
+    fn connection_to(&mut self, target: &Target) -> Option<Connection> {
+        let password = self.password()?;
+        let TargetParts { cas, host, name, port, schema, server_name, user, .. } = target.parts().clone();
+        Some(Connection {
+            host,
+            port,
+            database: name,
+            user,
+            password,
+            tls: target.tls(),
+            root_certificates: (!cas.is_empty()).then_some(Certificates::Given(cas)),
+            server_name,
+            schema: Some(schema),
+        })
+    }
+
+    fn password(&mut self) -> Option<Secret> {
+        let variable = &variable::AUTH_DB_PASSWORD;
+        let password = self.text(variable).map(|(_, text)| Secret::new(text.to_owned()));
+        if password.is_none() && !self.has_problem(variable) {
+            self.problems.push(EnvProblem::Missing(variable.name.into()));
+        }
+        password
     }
 
     fn text(&mut self, variable: &Variable) -> Option<(&'static str, &'a str)> {
@@ -370,8 +430,21 @@ pub struct Connection {
     pub password: Secret,
     /// Whether and how TLS is used.
     pub tls: TlsMode,
-    /// PEM file with the certificates to trust; present whenever [`TlsMode::verifies`].
-    pub root_certificates: Option<PathBuf>,
+    /// The certificates to trust; present whenever [`TlsMode::verifies`].
+    pub root_certificates: Option<Certificates>,
+    /// The name that the certificate has to be for, where that is not the host.
+    pub server_name: Option<String>,
+    /// The schema that the job is for, where its command says so.
+    pub schema: Option<String>,
+}
+
+/// Where certificates to trust are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Certificates {
+    /// In a PEM file.
+    File(PathBuf),
+    /// In PEM, as the job's command has them.
+    Given(Vec<String>),
 }
 
 /// The modes of libpq's `sslmode`, without `allow`.

@@ -35,7 +35,7 @@ fn env(pairs: &[(&str, &str)]) -> Env {
 }
 
 fn read(env: &Env) -> Result<Invocation, EnvError> {
-    Invocation::from_env(&variables(env), &ACTIONS)
+    Invocation::from_env(&variables(env), None, &ACTIONS)
 }
 
 fn variables(env: &Env) -> Variables {
@@ -262,6 +262,8 @@ fn the_connection_is_read_under_both_names() {
             password: Secret::new(" p ".into()),
             tls: TlsMode::Prefer,
             root_certificates: None,
+            server_name: None,
+            schema: None,
         }
     );
     let newer = connection(&[("CORE_DB_HOST", "h"), ("CORE_DB_PASSWORD", " p "), ("AUTH_DB_HOST", " ")]);
@@ -308,7 +310,7 @@ fn bytes_that_are_not_text_are_refused() {
         (OsString::from("AUTH_DB_PASSWORD"), OsString::from("p")),
     ]);
     assert_eq!(
-        Invocation::from_env(&vars, &ACTIONS).expect_err("refused").to_string(),
+        Invocation::from_env(&vars, None, &ACTIONS).expect_err("refused").to_string(),
         "ADMIN_USERNAME: the value is not valid UTF-8; AUTH_DB_HOST: the value is not valid UTF-8"
     );
 }

@@ -137,6 +137,13 @@ impl Emulator {
         self.cloud.put(&format!("projects/{project}/instances/{name}"), &instance)
     }
 
+    /// Puts the authorities there that an instance lists for its server's certificate, in the API's JSON
+    /// (`certs`, `activeVersion`). Without it an instance lists its own `serverCaCert`, or none.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
+    pub fn put_server_cas(&self, project: &str, name: &str, list: Value) -> Result<(), Error> {
+        self.cloud.put(&format!("projects/{project}/instances/{name}/serverCas"), &list)
+    }
+
     /// Puts an Artifact Registry repository there, in the API's JSON: by default one for Docker.
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
     pub fn put_repository(&self, name: &str, repository: Value) -> Result<(), Error> {

@@ -19,6 +19,7 @@ enum Kind {
     Service,
     Revision,
     SqlInstance,
+    ServerCas,
     Repository,
     DockerImage,
     Project,
@@ -32,6 +33,7 @@ impl Kind {
             ["projects", _, "locations", _, "services", _, "revisions", _] => Some(Self::Revision),
             ["projects", _] => Some(Self::Project),
             ["projects", _, "instances", _] => Some(Self::SqlInstance),
+            ["projects", _, "instances", _, "serverCas"] => Some(Self::ServerCas),
             ["projects", _, "locations", _, "repositories", _] => Some(Self::Repository),
             ["projects", _, "locations", _, "repositories", _, "dockerImages", image]
                 if image.contains("@sha256:") =>
@@ -48,6 +50,7 @@ impl Kind {
             Self::Service => "Service",
             Self::Revision => "Revision",
             Self::SqlInstance => "DatabaseInstance",
+            Self::ServerCas => "InstancesListServerCasResponse",
             Self::Repository => "Repository",
             Self::DockerImage => "DockerImage",
             Self::Project => "Project",
@@ -60,6 +63,7 @@ impl Kind {
             Self::Service => &saved.services,
             Self::Revision => &saved.revisions,
             Self::SqlInstance => &saved.sql_instances,
+            Self::ServerCas => &saved.server_cas,
             Self::Repository => &saved.repositories,
             Self::DockerImage => &saved.docker_images,
             Self::Project => &saved.projects,
@@ -72,6 +76,7 @@ impl Kind {
             Self::Service => &mut saved.services,
             Self::Revision => &mut saved.revisions,
             Self::SqlInstance => &mut saved.sql_instances,
+            Self::ServerCas => &mut saved.server_cas,
             Self::Repository => &mut saved.repositories,
             Self::DockerImage => &mut saved.docker_images,
             Self::Project => &mut saved.projects,
@@ -82,6 +87,7 @@ impl Kind {
 impl Cloud {
     pub(crate) fn get(&self, name: &str) -> Option<Value> {
         let kind = Kind::of(name)?;
+        let name = name.trim_end_matches("/serverCas");
         self.store.read(|state| kind.places(&state.saved).get(name).cloned())
     }
 
@@ -101,6 +107,7 @@ impl Cloud {
             }
             Kind::Service | Kind::Revision => complete(name, &mut value),
             Kind::SqlInstance => complete_sql_instance(name, &mut value),
+            Kind::ServerCas => defaults(&mut value, [("kind", json!("sql#instancesListServerCas"))]),
             Kind::Repository => complete_repository(name, &mut value),
             Kind::DockerImage => complete_docker_image(name, &mut value),
             Kind::Project => project::complete(name, &mut value),
@@ -110,6 +117,7 @@ impl Cloud {
             if matches!(kind, Kind::DockerImage) {
                 take_tags(&mut state.saved, name, &value);
             }
+            let name = name.trim_end_matches("/serverCas");
             kind.place(&mut state.saved).insert(name.to_owned(), value);
         });
         Ok(())

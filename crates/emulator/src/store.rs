@@ -54,6 +54,8 @@ pub(crate) struct Saved {
     pub(crate) projects: BTreeMap<String, Value>,
     /// By `projects/P/instances/I`.
     pub(crate) sql_instances: BTreeMap<String, Value>,
+    /// The authorities of an instance's certificate, by the instance's name, where they are not just its own one.
+    pub(crate) server_cas: BTreeMap<String, Value>,
     pub(crate) repositories: BTreeMap<String, Value>,
     pub(crate) docker_images: BTreeMap<String, Value>,
     /// By `projects/P`, with the project's id.

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::connect::{PATIENCE, Target};
+use crate::connect::{PATIENCE, Server};
 use crate::failure::{ActionError, Failed, cause, leaves_commit_open};
 use crate::output::Output;
 use crate::session::{LIMIT, Session};
@@ -38,7 +38,7 @@ enum Fate {
 pub(crate) async fn commit(
     session: &Session,
     id: Option<i64>,
-    target: &Target,
+    server: &Server,
     stop: &mut Stop,
     tasks: &mut JoinSet<()>,
     log: &mut Output<'_>,
@@ -58,7 +58,7 @@ pub(crate) async fn commit(
         "the connection broke while the change was being saved ({reason}); asking the database what became of it"
     ));
     let fate = tokio::select! {
-        fate = fate(id, target, tasks, log) => fate,
+        fate = fate(id, server, tasks, log) => fate,
         () = stop.overdue(GRACE_TO_ASK) => Fate::Unknown,
     };
     let message = match fate {
@@ -79,9 +79,9 @@ pub(crate) async fn commit(
 }
 
 /// Asks the server, over a new connection, what became of a transaction.
-async fn fate(id: Option<i64>, target: &Target, tasks: &mut JoinSet<()>, log: &mut Output<'_>) -> Fate {
+async fn fate(id: Option<i64>, server: &Server, tasks: &mut JoinSet<()>, log: &mut Output<'_>) -> Fate {
     let Some(id) = id else { return Fate::Unknown };
-    let Ok(session) = target.connect(PATIENCE, tasks, log).await else { return Fate::Unknown };
+    let Ok(session) = server.connect(PATIENCE, tasks, log).await else { return Fate::Unknown };
     for _ in 0..QUESTIONS {
         let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&id, Type::INT8)];
         let question = session.client.query_typed_one(sql::TRANSACTION_STATUS, &parameters);

@@ -25,11 +25,13 @@ const PER_ATTEMPT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
-/// The database to connect to.
-pub(crate) struct Target {
+/// The server to connect to, and the database there.
+pub(crate) struct Server {
     /// Who we are there, and the password.
     config: Config,
     host: String,
+    /// The name that the server's certificate has to be for, where names are verified.
+    name: String,
     port: u16,
     mode: TlsMode,
     tls: TlsConnector,
@@ -38,10 +40,10 @@ pub(crate) struct Target {
     password_ends_with_line_break: bool,
 }
 
-impl Target {
+impl Server {
     /// Prepares everything that needs no connection. What is wrong here is wrong with the variables.
     pub(crate) fn new(connection: &Connection, request: Option<RequestId>) -> Result<Self, Failed> {
-        let Connection { host, port, database, user, password, tls, .. } = connection;
+        let Connection { host, port, database, user, password, tls, server_name, .. } = connection;
         let socket = host.starts_with('/');
         // A whole URL may hold a password, and would be printed as the host.
         if !socket && host.contains(['@', '/', ' ']) {
@@ -72,6 +74,7 @@ impl Target {
         Ok(Self {
             config,
             host: host.clone(),
+            name: server_name.as_ref().unwrap_or(host).clone(),
             port: *port,
             mode: *tls,
             tls: tls::connector(connection)?,
@@ -140,7 +143,7 @@ impl Target {
     }
 
     async fn establish(&self, address: Address, tasks: &mut JoinSet<()>) -> Result<Session, Attempt> {
-        let route = Route { address, host: self.host.clone(), mode: self.mode, tls: self.tls.clone() };
+        let route = Route { address, name: self.name.clone(), mode: self.mode, tls: self.tls.clone() };
         let line = route.open().await?;
         let mut config = self.config.clone();
         // The guard of the line tells a server's first message apart; this holds for all that follow.

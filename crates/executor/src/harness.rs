@@ -6,7 +6,9 @@ use std::io::Write;
 use std::time::Duration;
 
 use quill_admin_actions::Actions;
-use quill_admin_contract::{CHECK, ExitCode, Failure, Invocation, Outcome, Variables, Warning, warning_code};
+use quill_admin_contract::{
+    CHECK, ExitCode, Failure, Invocation, Outcome, Target, Variables, Warning, warning_code,
+};
 use quill_admin_engine::Layout;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -14,7 +16,7 @@ use tokio::time::timeout;
 use crate::action::{self, Done};
 use crate::check;
 use crate::commit::commit;
-use crate::connect::{PATIENCE, Target};
+use crate::connect::{PATIENCE, Server};
 use crate::failure::{ActionError, Failed};
 use crate::output::Output;
 use crate::panic;
@@ -29,11 +31,16 @@ const ATTEMPTS: u32 = 5;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Runs, and says on the last line what came of it, whatever happened.
-pub(crate) async fn run(vars: &Variables, actions: &Actions, out: &mut (dyn Write + Send)) -> ExitCode {
+pub(crate) async fn run(
+    vars: &Variables,
+    arguments: &[String],
+    actions: &Actions,
+    out: &mut (dyn Write + Send),
+) -> ExitCode {
     let known = |name: &str| name == CHECK || actions.entry(name).is_some();
     let mut log = Output::new(vars, known, out);
     let mut connections = JoinSet::new();
-    let ended = panic::caught(task(vars, actions, &mut connections, &mut log)).await;
+    let ended = panic::caught(task(vars, arguments, actions, &mut connections, &mut log)).await;
     let code = conclude(ended, &mut log);
     // Lets the server hear that it was on purpose.
     let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
@@ -76,24 +83,66 @@ fn bug(what: &str) -> Failed {
 
 async fn task(
     vars: &Variables,
+    arguments: &[String],
     actions: &Actions,
     connections: &mut JoinSet<()>,
     log: &mut Output<'_>,
 ) -> Result<Done, Failed> {
     let mut stop = Stop::listen().map_err(|error| bug(&format!("failed to listen for signals: {error}")))?;
-    let invocation = Invocation::from_env(vars, actions)
+    // First of all: whoever adds arguments to a job's command must not get as far as a connection.
+    let target = Target::from_arguments(arguments)
         .map_err(|error| Failed::new(error.exit_code(), error.to_string()))?;
-    let target = Target::new(&invocation.connection, invocation.request.id)?;
-    log.info(&format!("connecting to {}", target.description));
+    let invocation = Invocation::from_env(vars, target.as_ref(), actions)
+        .map_err(|error| Failed::new(error.exit_code(), error.to_string()))?;
+    tell_where_from(vars, target.as_ref(), log);
+    right_schema(&invocation, actions)?;
+    let server = Server::new(&invocation.connection, invocation.request.id)?;
+    log.info(&format!("connecting to {}", server.description));
     let session = tokio::select! {
         biased;
         () = stop.requested() => return Err(stopped()),
-        session = target.connect(PATIENCE, connections, log) => session?,
+        session = server.connect(PATIENCE, connections, log) => session?,
     };
     let task = Task { session: &session, invocation: &invocation, actions };
-    let mut done = task.transact(&target, &mut stop, connections, log).await?;
+    let mut done = task.transact(&server, &mut stop, connections, log).await?;
     warn_plaintext(&mut done.outcome, &invocation.plaintext);
     Ok(done)
+}
+
+/// Says what decides which database it is, where that is not what one would expect.
+fn tell_where_from(vars: &Variables, target: Option<&Target>, log: &mut Output<'_>) {
+    match target {
+        Some(target) => {
+            let ignored = vars.beside(target);
+            if !ignored.is_empty() {
+                log.warn(&format!(
+                    "the job's command says which database it is; what these variables say otherwise is ignored: {}",
+                    ignored.join(", ")
+                ));
+            }
+        }
+        // Elsewhere whoever starts it decides everything anyway.
+        None if vars.in_cloud_run() => log.warn(
+            "the job's command does not say which database it is: whoever may run the job can name another one in its \
+             variables; put it right with `quill-admin build`, or `terraform apply`",
+        ),
+        None => {}
+    }
+}
+
+/// Refuses a job that is for another schema than the action.
+fn right_schema(invocation: &Invocation, actions: &Actions) -> Result<(), Failed> {
+    let Some(schema) = &invocation.connection.schema else { return Ok(()) };
+    let action = actions.get(invocation.request.action.name());
+    let own = action.map_or(&actions.schema, |action| &action.definition.schema);
+    if own == schema {
+        return Ok(());
+    }
+    let message = format!(
+        "the job is for the schema {schema}, and the actions of its image are for the schema {own}; nothing was \
+         changed: put the job right with `quill-admin build`"
+    );
+    Err(Failed::new(ExitCode::SchemaMismatch, message))
 }
 
 /// What is to be done, and on which connection.
@@ -107,7 +156,7 @@ impl Task<'_> {
     /// The action in one transaction; in another one when it lost against somebody else's.
     async fn transact(
         &self,
-        target: &Target,
+        server: &Server,
         stop: &mut Stop,
         connections: &mut JoinSet<()>,
         log: &mut Output<'_>,
@@ -132,7 +181,7 @@ impl Task<'_> {
                     return Ok(done);
                 }
                 Ok(Ok((done, id))) => {
-                    commit(session, id, target, stop, connections, log).await.map(|()| done)
+                    commit(session, id, server, stop, connections, log).await.map(|()| done)
                 }
                 Ok(Err(error)) => Err(error),
             };

@@ -1,7 +1,8 @@
 //! Runs one Quill admin task in one database transaction, inside the container.
 //!
-//! It is driven by environment variables alone and answers with lines on standard output, the last
-//! of them the result, and an exit code; all three are the contract's. To read it from top to bottom:
+//! It is told what to do by environment variables, and by its arguments where: which database a job is for stands
+//! in the job's command, which whoever runs the job cannot override. It answers with lines on standard output, the
+//! last of them the result, and an exit code; all of these are the contract's. To read it from top to bottom:
 //!
 //! 1. [`main_from_env`] or [`run`]: how it is started;
 //! 2. `harness.rs`: environment → connection → tables → one action in one transaction → COMMIT →
@@ -27,26 +28,36 @@ mod sql;
 mod stop;
 mod tls;
 
+use std::ffi::OsString;
 use std::io::Write;
 
 use quill_admin_actions::Actions;
 use quill_admin_contract::{ExitCode, Variables};
 
-/// Does what the variables ask for, where it is one of `actions`, and writes to `out` line by line.
+/// Does what the variables ask for, where it is one of `actions`, in the database that the arguments name, and writes
+/// to `out` line by line. Where they name none, the variables do.
 ///
 /// Needs a Tokio runtime with I/O and time. From its start on, SIGTERM and SIGINT belong to it: they
 /// end the task, not the process.
-pub async fn run(vars: Variables, actions: &Actions, out: &mut (dyn Write + Send)) -> ExitCode {
-    harness::run(&vars, actions, out).await
+pub async fn run(
+    vars: Variables,
+    arguments: &[String],
+    actions: &Actions,
+    out: &mut (dyn Write + Send),
+) -> ExitCode {
+    harness::run(&vars, arguments, actions, out).await
 }
 
 /// The whole life of an executor process: reads the environment, runs, writes to standard output. `actions` is
-/// what it can do, as [`Actions::to_json`] writes it.
+/// what it can do, as [`Actions::to_json`] writes it; `arguments` are the process's own, without its name.
 ///
 /// For a binary's `main`, and for nothing else: it installs the process's TLS provider (where none
 /// is yet) and its panic hook.
 #[must_use]
-pub fn main_from_env(actions: &[u8]) -> std::process::ExitCode {
+pub fn main_from_env(
+    actions: &[u8],
+    arguments: impl IntoIterator<Item = OsString>,
+) -> std::process::ExitCode {
     // Fails only when there is one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     panic::keep_payloads_private();
@@ -54,6 +65,9 @@ pub fn main_from_env(actions: &[u8]) -> std::process::ExitCode {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let vars = Variables::new(std::env::vars_os());
+    // What is no UTF-8 is no target either, and is refused with everything else that is none.
+    let arguments: Vec<String> =
+        arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
     let mut out = std::io::stdout();
     let actions = match Actions::read(actions) {
         Ok(actions) => actions,
@@ -61,7 +75,7 @@ pub fn main_from_env(actions: &[u8]) -> std::process::ExitCode {
     };
     let code = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
-            let code = runtime.block_on(run(vars, &actions, &mut out));
+            let code = runtime.block_on(run(vars, &arguments, &actions, &mut out));
             // Not by dropping it, which waits for a name look-up that was given up on.
             runtime.shutdown_background();
             code

@@ -64,8 +64,8 @@ impl Address {
 #[derive(Clone)]
 pub(crate) struct Route {
     pub(crate) address: Address,
-    /// The host as it was given: the name that `verify-full` looks for in the certificate.
-    pub(crate) host: String,
+    /// The name that `verify-full` looks for in the certificate.
+    pub(crate) name: String,
     pub(crate) mode: TlsMode,
     pub(crate) tls: TlsConnector,
 }
@@ -95,7 +95,7 @@ impl Route {
             ));
         }
         let inner = if encrypted {
-            let name = ServerName::try_from(self.host.clone())
+            let name = ServerName::try_from(self.name.clone())
                 .map_err(|error| Attempt::Refused(format!("TLS: {error}")))?;
             let stream = self.tls.connect(name, socket).await.map_err(|error| broken(&error))?;
             Inner::Tls(Box::new(stream))

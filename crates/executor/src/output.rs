@@ -103,6 +103,11 @@ impl<'a> Output<'a> {
         self.line(Severity::Info, message);
     }
 
+    /// Something that a person should look into, and that is not of the result.
+    pub(crate) fn warn(&mut self, message: &str) {
+        self.line(Severity::Warning, message);
+    }
+
     /// The last lines: the warnings, then the result.
     pub(crate) fn result(&mut self, code: ExitCode, outcome: Outcome, message: &str) {
         for warning in outcome.warnings() {

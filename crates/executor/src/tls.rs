@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use quill_admin_contract::{Connection, ExitCode, TlsMode};
+use quill_admin_contract::{Certificates, Connection, ExitCode, TlsMode};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::{
@@ -24,21 +24,21 @@ use crate::failure::Failed;
 /// The most that is read of a file with certificates, in bytes: some hundreds of them.
 const LARGEST: u64 = 1 << 20;
 
-/// How to encrypt for this connection. Reads the file with the trusted certificates where the mode
-/// verifies; one that cannot be used is the caller's mistake.
+/// How to encrypt for this connection. Reads the trusted certificates where the mode verifies; some that cannot be used
+/// are the caller's mistake.
 pub(crate) fn connector(connection: &Connection) -> Result<TlsConnector, Failed> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match (connection.tls, &connection.root_certificates) {
-        (TlsMode::VerifyFull, Some(path)) => {
-            WebPkiServerVerifier::builder_with_provider(trusted(path)?.into(), Arc::clone(&provider))
+        (TlsMode::VerifyFull, Some(certificates)) => {
+            WebPkiServerVerifier::builder_with_provider(trusted(certificates)?.into(), Arc::clone(&provider))
                 .build()
-                .map_err(|error| unusable(path, &error.to_string()))?
+                .map_err(|error| unusable(certificates, &error.to_string()))?
         }
-        (TlsMode::VerifyCa, Some(path)) => {
-            Arc::new(Verifier { provider: Arc::clone(&provider), roots: Some(trusted(path)?) })
+        (TlsMode::VerifyCa, Some(certificates)) => {
+            Arc::new(Verifier { provider: Arc::clone(&provider), roots: Some(trusted(certificates)?) })
         }
         (TlsMode::VerifyFull | TlsMode::VerifyCa, None) => {
-            let message = format!("TLS mode {} needs a file with certificates", connection.tls.as_str());
+            let message = format!("TLS mode {} needs certificates to trust", connection.tls.as_str());
             return Err(Failed::new(ExitCode::Usage, message));
         }
         (TlsMode::Disable | TlsMode::Prefer | TlsMode::Require, _) => {
@@ -61,16 +61,23 @@ fn public_key(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDe
         .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))
 }
 
-fn trusted(path: &Path) -> Result<RootCertStore, Failed> {
-    let pem = read(path).map_err(|error| unusable(path, &error.to_string()))?;
+fn trusted(certificates: &Certificates) -> Result<RootCertStore, Failed> {
+    let pem = match certificates {
+        Certificates::File(path) => read(path).map_err(|error| unusable(certificates, &error.to_string()))?,
+        Certificates::Given(texts) => texts.join("\n").into_bytes(),
+    };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         certificate
             .map_err(|error| error.to_string())
             .and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()))
-            .map_err(|reason| unusable(path, &reason))?;
+            .map_err(|reason| unusable(certificates, &reason))?;
     }
-    if roots.is_empty() { Err(unusable(path, "there is no PEM certificate in it")) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err(unusable(certificates, "there is no PEM certificate in it"))
+    } else {
+        Ok(roots)
+    }
 }
 
 /// Reads a regular file of a size that such files have: whoever starts the execution names it, and it may be
@@ -87,9 +94,12 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(pem)
 }
 
-fn unusable(path: &Path, reason: &str) -> Failed {
-    let message = format!("failed to read certificates from {}: {reason}", path.display());
-    Failed::new(ExitCode::Usage, message)
+fn unusable(certificates: &Certificates, reason: &str) -> Failed {
+    let place = match certificates {
+        Certificates::File(path) => path.display().to_string(),
+        Certificates::Given(_) => "the job's command (cas of its target)".to_owned(),
+    };
+    Failed::new(ExitCode::Usage, format!("failed to read certificates from {place}: {reason}"))
 }
 
 /// Verifies what libpq verifies below `verify-full`: with `roots` that they signed the certificate,

@@ -3,6 +3,7 @@
 use std::{io, path::Path};
 
 use cloud_emulator::{DockerRunner, Emulator, ImageProgram, ProcessRunner, Runner};
+use quill_admin_contract::{ENTRY_POINT, Target, TargetParts, TlsMode};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -30,7 +31,8 @@ impl Cloud {
     ) -> Result<Self, LocalError> {
         let runner = match &options.container {
             Container::Program { program, args } => {
-                let program = args.iter().fold(ImageProgram::new(program), ImageProgram::arg);
+                let program = ImageProgram::new(program).entry_point(ENTRY_POINT);
+                let program = args.iter().fold(program, ImageProgram::arg);
                 let image = options.image.split('@').next().unwrap_or(&options.image);
                 Runner::Process(ProcessRunner::new().image(image, program))
             }
@@ -52,7 +54,7 @@ impl Cloud {
         let job = format!("projects/{project}/locations/{region}/jobs/{job}");
         emulator.put_secret(project, &options.password_secret, PASSWORD);
         emulator
-            .put_job(&job, job_resource(options, port))
+            .put_job(&job, job_resource(options, &target(options, port)?))
             .map_err(|source| LocalError::cloud("put the job into", source))?;
         Ok(Self { endpoint: emulator.url(), emulator, job })
     }
@@ -109,10 +111,26 @@ impl Cloud {
 /// embedded server has no TLS, and without TLS the container goes no further than loopback.
 const HOST: &str = "127.0.0.1";
 
+/// The database as the job's command has it. The embedded server has no TLS.
+fn target(options: &LocalOptions, port: u16) -> Result<Target, LocalError> {
+    Target::new(TargetParts {
+        cas: Vec::new(),
+        host: HOST.to_owned(),
+        name: options.database.clone(),
+        port,
+        schema: options.schema.clone(),
+        server_name: None,
+        tls: TlsMode::Disable.as_str().to_owned(),
+        user: options.user.clone(),
+    })
+    .map_err(|error| LocalError::cloud("make the job of", io::Error::other(error)))
+}
+
 /// The job as Terraform makes it, apart from where the database is: its own, and not the one that tests have
 /// of a healthy environment, because this one is what people use.
-fn job_resource(options: &LocalOptions, port: u16) -> Value {
+fn job_resource(options: &LocalOptions, target: &Target) -> Value {
     let value = |name: &str, value: &str| json!({"name": name, "value": value});
+    let parts = target.parts();
     json!({
         "annotations": options.annotations,
         "template": {
@@ -120,12 +138,14 @@ fn job_resource(options: &LocalOptions, port: u16) -> Value {
             "template": {
                 "containers": [{
                     "image": options.image,
+                    "command": target.to_command(),
+                    // An image that was built before there were targets needs these; the others do not.
                     "env": [
-                        value("AUTH_DB_HOST", HOST),
-                        value("AUTH_DB_PORT", &port.to_string()),
-                        value("AUTH_DB_NAME", &options.database),
-                        value("AUTH_DB_USER", &options.user),
-                        value("AUTH_DB_SSLMODE", "disable"),
+                        value("AUTH_DB_HOST", &parts.host),
+                        value("AUTH_DB_PORT", &parts.port.to_string()),
+                        value("AUTH_DB_NAME", &parts.name),
+                        value("AUTH_DB_USER", &parts.user),
+                        value("AUTH_DB_SSLMODE", &parts.tls),
                         {
                             "name": "AUTH_DB_PASSWORD",
                             "valueSource": {

@@ -31,6 +31,8 @@ pub struct LocalOptions {
     pub database: String,
     /// The database's user.
     pub user: String,
+    /// The one schema that the tables are in.
+    pub schema: String,
     /// The name of the secret that holds the user's password.
     pub password_secret: String,
     /// Notes on the job, for tools.

@@ -19,6 +19,12 @@ pub const REGISTRY: &str = "europe-west2-docker.pkg.dev";
 /// The git revision that the admin image was built from.
 const REVISION: &str = "0123456789abcdef0123456789abcdef01234567";
 
+/// The certificate of the authority that signs the database's, in PEM: the one that the tests of the Terraform module
+/// have.
+pub const CA: &str = include_str!("../../../infra/modules/cloud-run-job/tests/ca-current.pem");
+/// The one that will sign it after the next rotation.
+pub const NEXT_CA: &str = include_str!("../../../infra/modules/cloud-run-job/tests/ca-next.pem");
+
 /// An environment; everything in it is named after it, as in `environments.yaml`.
 #[derive(Debug, Clone)]
 pub struct Healthy {
@@ -114,6 +120,7 @@ impl Healthy {
             "template": {"taskCount": 1, "template": {
                 "containers": [{
                     "image": format!("{registry}/{}@{digest}", self.admin_repository()),
+                    "command": Target::default().command(),
                     "env": [
                         {"name": "AUTH_DB_HOST", "value": ADDRESS},
                         {"name": "AUTH_DB_NAME", "value": "quill_auth"},
@@ -138,13 +145,14 @@ impl Healthy {
     pub fn job_on(&self, database: &Database) -> Value {
         let mut job = self.job();
         for (name, value) in [
-            ("AUTH_DB_HOST", database.host.clone()),
+            ("AUTH_DB_HOST", Target::of(database).host),
             ("AUTH_DB_PORT", database.port.to_string()),
             ("AUTH_DB_NAME", database.name.clone()),
             ("AUTH_DB_USER", database.user.clone()),
         ] {
             set_variable(&mut job, name, &value);
         }
+        Target::of(database).put_into(&mut job);
         job
     }
 
@@ -197,14 +205,90 @@ fn ready() -> Value {
     json!({"type": "Ready", "state": "CONDITION_SUCCEEDED"})
 }
 
-/// The Cloud SQL instance.
+/// The Cloud SQL instance, with an authority of its own.
 #[must_use]
 pub fn instance() -> Value {
     json!({
         "databaseVersion": "POSTGRES_15",
         "ipAddresses": [{"type": "PRIVATE", "ipAddress": ADDRESS}],
-        "settings": {"ipConfiguration": {"sslMode": "ENCRYPTED_ONLY"}},
+        "serverCaCert": {"cert": CA, "sha1Fingerprint": "current"},
+        "settings": {"ipConfiguration": {
+            "sslMode": "ENCRYPTED_ONLY",
+            "serverCaMode": "GOOGLE_MANAGED_INTERNAL_CA",
+        }},
     })
+}
+
+/// The database that a job is for, as its command has it. The contract crate has the real thing, which the tests of
+/// the emulator and of this crate must not need.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Its name.
+    pub name: String,
+    /// Who connects.
+    pub user: String,
+    /// A mode of libpq's `sslmode`.
+    pub tls: &'static str,
+    /// The certificates to trust, in PEM.
+    pub cas: Vec<String>,
+}
+
+impl Default for Target {
+    /// The environment's own database.
+    fn default() -> Self {
+        Self {
+            host: ADDRESS.to_owned(),
+            port: 5432,
+            name: "quill_auth".to_owned(),
+            user: "quill".to_owned(),
+            tls: "verify-ca",
+            cas: vec![CA.to_owned()],
+        }
+    }
+}
+
+impl Target {
+    /// One that is really there. The embedded database has no TLS.
+    #[must_use]
+    pub fn of(database: &Database) -> Self {
+        // A target has an address, and not a name.
+        let host = if database.host == "localhost" { "127.0.0.1".to_owned() } else { database.host.clone() };
+        let (name, user) = (database.name.clone(), database.user.clone());
+        Self { host, port: database.port, name, user, tls: "prefer", cas: Vec::new() }
+    }
+
+    /// The JSON, with its keys in order.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let mut cas: Vec<&str> = self.cas.iter().map(|ca| ca.trim()).collect();
+        cas.sort_unstable();
+        json!({
+            "cas": cas,
+            "host": self.host,
+            "name": self.name,
+            "port": self.port,
+            "schema": "public",
+            "server_name": null,
+            "tls": self.tls,
+            "user": self.user,
+        })
+        .to_string()
+    }
+
+    /// The command of a job that is for it.
+    #[must_use]
+    pub fn command(&self) -> Value {
+        json!(["/quill-admin-executor", "--target", self.json()])
+    }
+
+    /// Makes a job one for this database.
+    pub fn put_into(&self, job: &mut Value) {
+        job["template"]["template"]["containers"][0]["command"] = self.command();
+    }
 }
 
 /// The configuration of the admin image (OCI image specification, config.md).

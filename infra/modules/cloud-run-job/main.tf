@@ -1,5 +1,21 @@
 # The Cloud Run job that runs admin tasks, the account it runs as, and who may start it.
 
+locals {
+  # The database, in the job's command: a run can override variables and arguments, but not the command. These are the
+  # very bytes that `quill-admin build` writes, or each would undo what the other wrote: every field is there, and
+  # certificates are trimmed, sorted and each there once.
+  target = jsonencode({
+    cas         = sort(distinct([for ca in var.database.cas : trimspace(ca)]))
+    host        = var.database.host
+    name        = var.database.name
+    port        = var.database.port
+    schema      = var.database.schema
+    server_name = var.database.server_name
+    tls         = var.database.tls
+    user        = var.database.user
+  })
+}
+
 resource "google_service_account" "job" {
   project      = var.project
   account_id   = var.account_id
@@ -35,8 +51,10 @@ resource "google_cloud_run_v2_job" "admin" {
       }
 
       containers {
-        image = var.image
+        image   = var.image
+        command = ["/quill-admin-executor", "--target", local.target]
 
+        # An image that was built before there were targets ignores its arguments and reads these; any other does not.
         env {
           name  = "AUTH_DB_HOST"
           value = var.database.host

@@ -12,3 +12,8 @@ output "runner_role" {
   description = "Full name of the role that lets people run tasks."
   value       = "projects/${var.project}/roles/${google_project_iam_custom_role.runner.role_id}"
 }
+
+output "command" {
+  description = "The job's command: which database it is for, which no run can override."
+  value       = google_cloud_run_v2_job.admin.template[0].template[0].containers[0].command
+}

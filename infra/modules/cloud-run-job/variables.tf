@@ -55,11 +55,16 @@ variable "image" {
 }
 
 variable "database" {
-  description = "The auth database: private IP address of its Cloud SQL instance, its name and the user to connect as."
+  description = "The auth database: private IP address and port of its Cloud SQL instance, its name, the one schema of its tables, the user to connect as, and how the instance is recognised. tls is a mode of libpq's sslmode; verify-ca and verify-full trust the certificates in cas (PEM), all that the instance lists, and verify-full also looks for server_name in the instance's certificate. Left out, the job encrypts and verifies nothing."
   type = object({
-    host = string
-    name = string
-    user = string
+    host        = string
+    name        = string
+    user        = string
+    port        = optional(number, 5432)
+    schema      = optional(string, "public")
+    tls         = optional(string, "require")
+    server_name = optional(string)
+    cas         = optional(list(string), [])
   })
   nullable = false
 
@@ -70,8 +75,33 @@ variable "database" {
   }
 
   validation {
-    condition     = alltrue([for text in [var.database.name, var.database.user] : can(regex("^[^[:space:]]+$", text))])
-    error_message = "database.name and database.user must be given, without white space."
+    condition     = alltrue([for text in [var.database.name, var.database.user, var.database.schema] : can(regex("^[^[:space:]]+$", text))])
+    error_message = "database.name, database.user and database.schema must be given, without white space."
+  }
+
+  validation {
+    condition     = var.database.port >= 1 && var.database.port <= 65535 && floor(var.database.port) == var.database.port
+    error_message = "database.port has to be a whole number from 1 to 65535."
+  }
+
+  validation {
+    condition     = contains(["require", "verify-ca", "verify-full"], var.database.tls)
+    error_message = "database.tls has to be require, verify-ca or verify-full: beyond its own machine the job proves its password over TLS only."
+  }
+
+  validation {
+    condition     = (length(var.database.cas) > 0) == startswith(var.database.tls, "verify-")
+    error_message = "database.cas has to hold certificates with tls verify-ca or verify-full, and has to be empty with require."
+  }
+
+  validation {
+    condition     = alltrue([for ca in var.database.cas : startswith(trimspace(ca), "-----BEGIN CERTIFICATE-----") && endswith(trimspace(ca), "-----END CERTIFICATE-----")])
+    error_message = "database.cas has to hold certificates in PEM."
+  }
+
+  validation {
+    condition     = (var.database.server_name != null) == (var.database.tls == "verify-full")
+    error_message = "database.server_name has to be given with tls verify-full, and only then."
   }
 }
 

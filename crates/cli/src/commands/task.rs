@@ -13,6 +13,7 @@ use crate::events::{Emit, Event};
 use crate::flow::fit;
 use crate::flow::point_of_no_return::PointOfNoReturn;
 use crate::flow::run;
+use crate::flow::target;
 use crate::hints;
 use crate::prompt::Field;
 use crate::report::{TaskPlan, TaskReport};
@@ -149,6 +150,9 @@ impl Context<'_> {
         // What nobody but this program can change needs no image that `build` has deployed.
         let any_image = options.allow_unpinned || !environment.builds_to_registry();
         let image = fit::judge(&prepared.job.settings, &environment.name, options.writes, any_image)?;
+        if let Some(remark) = target::judge(&prepared.job.settings, environment)? {
+            session.emit(Event::Trouble(remark));
+        }
         if options.writes
             && let Some(remark) = username.and_then(|name| look::unusual(name.as_str()))
         {

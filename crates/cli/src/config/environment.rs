@@ -33,6 +33,8 @@ pub struct Environment {
     pub database_user: String,
     /// The secret that holds that user's password.
     pub password_secret: ResourceId,
+    /// Nothing is run in a job whose command does not say which database it is for.
+    pub target_required: bool,
     /// The Cloud SQL instance, where the file names one.
     pub database_instance: Option<ResourceId>,
     /// The account the job runs as, where the file names one.
@@ -248,6 +250,15 @@ pub(super) fn resolve(
     let instance = optional(&own.instance, &default.instance)
         .map(|text| resource("database.instance", text))
         .transpose()?;
+    let target_required = match optional(&entry.target, &defaults.target).as_deref() {
+        None | Some("optional") => false,
+        Some("required") => true,
+        Some(other) => {
+            let what =
+                format!("key \"target\": \"{}\" is neither required nor optional", other.escape_debug());
+            return Err(at_key("target", what));
+        }
+    };
     let secret = text("database.password_secret", &own.password_secret, &default.password_secret)?;
     Ok(Environment {
         name: name.to_owned(),
@@ -258,6 +269,7 @@ pub(super) fn resolve(
         database_name: text("database.name", &own.name, &default.name)?,
         database_user: text("database.user", &own.user, &default.user)?,
         password_secret: resource("database.password_secret", secret)?,
+        target_required,
         database_instance: instance,
         service_account: optional(&entry.service_account, &defaults.service_account),
         connector,

@@ -293,6 +293,7 @@ keys! {
         service_account: Option<String>,
         backend: Backend,
         database: Database,
+        target: Option<String>,
         network: Network,
         terraform_state: TerraformState,
     }
@@ -313,6 +314,7 @@ keys! {
         service_account: Option<String>,
         backend: Backend,
         database: Database,
+        target: Option<String>,
         network: Network,
         terraform_state: TerraformState,
     }

@@ -56,6 +56,11 @@ const KEYS: &[Key] = &[
     shared("database.name", "", "name of the database"),
     shared("database.user", "", "user to connect as"),
     shared("database.password_secret", "", "id of the secret with that user's password"),
+    shared(
+        "target",
+        "`optional`",
+        "`required`: nothing is run in a job whose command does not say which database it is for",
+    ),
     shared("network.connector", "as it is", "name of the Serverless VPC Access connector"),
     shared("network.egress", "as it is", "what goes through it: private-ranges-only or all-traffic"),
     shared("terraform_state.bucket", "no state", "bucket of the Terraform state"),

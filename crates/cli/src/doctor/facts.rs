@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use quill_admin_cloud::{
     AuditLogging, CloudError, CloudErrorKind, Credentials, DatabaseInstance, Execution, Google, Job,
-    LogEntry, Project, Reply, Revision, SecretVersion, Service, SignIn, StateLock, TrustedHosts, role,
+    LogEntry, Project, Reply, Revision, SecretVersion, ServerCa, Service, SignIn, StateLock, TrustedHosts,
+    role,
 };
 use quill_admin_image::{Engine, LATEST, Registry, RegistryImage, Repository, split};
 use tokio::sync::OnceCell;
@@ -236,6 +237,7 @@ struct Asked {
     job: Answer<Option<Job>>,
     granted: Answer<BTreeSet<&'static str>>,
     database: Answer<DatabaseInstance>,
+    server_cas: Answer<Vec<ServerCa>>,
     project: Answer<Project>,
     services: Answer<BTreeSet<String>>,
     audit_logging: Answer<AuditLogging>,
@@ -453,9 +455,12 @@ impl Facts {
             .map(Some)
     }
 
-    /// Its private address, where that can be known.
-    pub async fn database_host(&self) -> Option<String> {
-        self.database().await.ok()??.private_ip.clone()
+    /// The authorities that the Cloud SQL instance lists; none where the file names no instance.
+    pub async fn server_cas(&self) -> Result<&[ServerCa], Undecided> {
+        let Some(instance) = &self.environment.database_instance else { return Ok(&[]) };
+        let project = &self.environment.job.project;
+        let answer = &self.asked.server_cas;
+        Ok(self.ask(answer, role::SQL_VIEWER, |google| google.server_cas(project, instance)).await?)
     }
 
     /// The image of a name, in whichever repository it is; `None` if it is not there. The access token goes

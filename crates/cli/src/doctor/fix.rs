@@ -17,6 +17,7 @@ use crate::events::{Emit, Event};
 use crate::flow::build::{self, JobPlan};
 use crate::flow::point_of_no_return::{PointOfNoReturn, UnderWay};
 use crate::flow::restore::{self, Candidate};
+use crate::flow::target::{self, Database};
 
 /// What a treatment would do, and what it needs for that.
 pub struct Plan {
@@ -66,9 +67,16 @@ impl Plan {
                         format!("there is no job {} any more", environment.job.job),
                     )
                 })?;
-                let host = facts.database_host().await;
-                let wanted = build::settings(environment, host.as_deref(), &job);
-                let lines = job.settings.differences(&wanted).iter().map(line).collect();
+                let found = target::instance(session).await;
+                let database = target::settle(environment, found, Some(&job.settings));
+                // What is not known of the database stays as it is; the rest is put right all the same.
+                let database = database.unwrap_or_else(|error| Database {
+                    notes: vec![format!("the job keeps what it knows of its database: {error}")],
+                    ..Database::default()
+                });
+                let wanted = build::settings(environment, &database, &job);
+                let changes = target::differences(&job.settings, &wanted);
+                let lines = database.notes.into_iter().chain(changes.iter().map(line)).collect();
                 Ok(Self { lines, work: Work::Job(JobPlan::Change { job: Box::new(job), wanted }) })
             }
             Treatment::RestoreBackend => {

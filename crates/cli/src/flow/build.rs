@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quill_admin_cloud::{
-    CloudError, CloudErrorKind, Difference, EnvValue, Job, JobName, JobSettings, Readiness, Region, role,
+    CloudError, CloudErrorKind, Difference, EnvValue, Job, JobName, JobSettings, Readiness, Region,
 };
 use quill_admin_contract::image::{
     Contracts, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_CREATED, LABEL_REVISION, LABEL_SOURCE, annotation,
@@ -22,6 +22,7 @@ use tokio::time::sleep;
 
 use super::patience::{Looking, Patience, tell_once};
 use super::sources;
+use super::target::{self, Database};
 use crate::admin_image::{by_labels, contracts};
 use crate::config::Environment;
 use crate::error::CliError;
@@ -216,24 +217,18 @@ pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan
         registry.image(&tag).await.map_err(CliError::from)
     };
     let job = async { google.find_job(&environment.job).await.map_err(CliError::from) };
-    let host = async { Ok::<_, CliError>(database_host(session).await) };
-    let (existing, job, host) = tokio::try_join!(existing, job, host)?;
+    let instance = async { Ok::<_, CliError>(target::instance(session).await) };
+    let (existing, job, instance) = tokio::try_join!(existing, job, instance)?;
 
+    let settings = job.as_ref().map(|job| &job.settings);
+    let database = target::settle(environment, instance, settings)?;
     let mut notes = source.notes();
-    let host = match (host, &job) {
-        (Ok(host), _) => host,
-        // Who may not look the address up can still change the image of a job that has it.
-        (Err(error), Some(job)) if error.code == ExitCode::PermissionDenied && has_host(&job.settings) => {
-            notes.push(format!("{error}; the job keeps the database address it has"));
-            None
-        }
-        (Err(error), _) => return Err(error),
-    };
+    notes.extend(database.notes.iter().cloned());
     // A tag can be moved by hand: the label inside is what counts.
     let existing = existing
         .filter(|found| !force && found.labels.get(LABEL_SOURCE) == Some(&source.digest))
         .filter(|found| found.platform == PLATFORM);
-    let wanted = wanted(environment, host.as_deref());
+    let wanted = wanted(environment, &database, settings);
     let job = match job {
         Some(job) => JobPlan::Change { job: Box::new(job), wanted },
         None => JobPlan::Create(complete(wanted, environment)?),
@@ -247,10 +242,6 @@ pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan
         }
     }
     Ok(plan)
-}
-
-fn has_host(settings: &JobSettings) -> bool {
-    settings.env.iter().any(|(name, _)| name == variable::AUTH_DB_HOST.name)
 }
 
 /// Whether Artifact Registry has the image's repository, where the image is in Artifact Registry.
@@ -290,51 +281,14 @@ pub fn artifact_repository(environment: &Environment) -> Option<(Region, String,
     Some((location, project, repository))
 }
 
-/// The database's address, as the job reaches it.
-async fn database_host(session: &Session) -> Result<Option<String>, CliError> {
-    let environment = session.environment();
-    let Some(instance) = &environment.database_instance else { return Ok(None) };
-    let project = &environment.job.project;
-    let found = session.google().database_instance(project, instance).await.map_err(|error| {
-        match error.kind {
-        CloudErrorKind::NotFound => CliError::new(
-            ExitCode::ResourceNotFound,
-            format!("project {project} has no Cloud SQL instance \"{instance}\": {}", error.message),
-        )
-        .hint("check database.instance in the environments file, or run terraform apply")
-        .at("database"),
-        // Cloud SQL may answer so for an instance that is not there, too.
-        CloudErrorKind::PermissionDenied => CliError::new(
-            ExitCode::PermissionDenied,
-            format!(
-                "project {project} has no Cloud SQL instance \"{instance}\", or it may not be looked at: {}",
-                error.message
-            ),
-        )
-        .hint(format!(
-            "check database.instance in the environments file, or ask for the role {}",
-            role::SQL_VIEWER
-        ))
-        .at("database"),
-        _ => error.into(),
-    }
-    })?;
-    found.private_ip.map(Some).ok_or_else(|| {
-        CliError::new(
-            ExitCode::ResourceNotFound,
-            format!("the Cloud SQL instance \"{instance}\" has no private IP address"),
-        )
-        .hint("the job reaches the database by its private address only: enable it on the instance")
-        .at("database")
-    })
-}
-
-/// The job as it should be, but for the image.
+/// The job as it should be, but for the image. `job` is what it is, where there is one.
 #[must_use]
-pub fn wanted(environment: &Environment, host: Option<&str>) -> JobSettings {
+pub fn wanted(environment: &Environment, database: &Database, job: Option<&JobSettings>) -> JobSettings {
     let text = |name: &str, value: &str| (name.to_owned(), EnvValue::Text(value.to_owned()));
+    // The database is in the command, and these variables say the same of it once more: an image that was built
+    // before there were targets ignores its arguments, and may still be deployed when Terraform sets the command.
     let mut env = Vec::new();
-    if let Some(host) = host {
+    if let Some(host) = &database.host {
         env.push(text(variable::AUTH_DB_HOST.name, host));
     }
     env.push(text(variable::AUTH_DB_NAME.name, &environment.database_name));
@@ -344,6 +298,7 @@ pub fn wanted(environment: &Environment, host: Option<&str>) -> JobSettings {
         EnvValue::Secret { secret: environment.password_secret.to_string(), version: "latest".to_owned() };
     env.push((variable::AUTH_DB_PASSWORD.name.to_owned(), secret));
     JobSettings {
+        command: database.command(job),
         env,
         service_account: environment.service_account.clone(),
         connector: environment.connector.as_ref().map(ToString::to_string),
@@ -358,14 +313,15 @@ pub fn wanted(environment: &Environment, host: Option<&str>) -> JobSettings {
 
 /// The job as it should be, but for its image, which stays what it is.
 #[must_use]
-pub fn settings(environment: &Environment, host: Option<&str>, job: &Job) -> JobSettings {
-    JobSettings { image: job.settings.image.clone(), ..wanted(environment, host) }
+pub fn settings(environment: &Environment, database: &Database, job: &Job) -> JobSettings {
+    let job = &job.settings;
+    JobSettings { image: job.image.clone(), ..wanted(environment, database, Some(job)) }
 }
 
 /// A new job needs everything: what is missing is named at once.
 fn complete(wanted: JobSettings, environment: &Environment) -> Result<JobSettings, CliError> {
     let missing: Vec<&str> = [
-        ("database.instance", has_host(&wanted)),
+        ("database.instance", !wanted.command.is_empty()),
         ("network.connector", wanted.connector.is_some()),
         ("network.egress", wanted.egress.is_some()),
         ("service_account", wanted.service_account.is_some()),
@@ -400,13 +356,13 @@ impl JobPlan {
             Self::Create(wanted) => {
                 let nothing =
                     JobSettings { max_retries: -1, tasks: -1, timeout: -1, ..JobSettings::default() };
-                let mut changes = nothing.differences(wanted);
+                let mut changes = target::differences(&nothing, wanted);
                 for change in &mut changes {
                     change.from = None;
                 }
                 changes
             }
-            Self::Change { job, wanted } => job.settings.differences(wanted),
+            Self::Change { job, wanted } => target::differences(&job.settings, wanted),
         }
     }
 }

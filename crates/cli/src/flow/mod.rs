@@ -14,3 +14,4 @@ pub mod restore;
 pub mod run;
 mod sources;
 mod start;
+pub mod target;

@@ -60,6 +60,7 @@ pub(super) fn options(
         tables: tables(&Application::of(&environment.source), process)?,
         database: environment.database_name.clone(),
         user: environment.database_user.clone(),
+        schema: actions::of_this_run().schema.clone(),
         password_secret: environment.password_secret.to_string(),
         provisioning_delay,
     })

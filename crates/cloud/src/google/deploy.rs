@@ -6,13 +6,13 @@ use google_cloud_run_v2::model;
 use google_cloud_run_v2::model::env_var::Values;
 use google_cloud_run_v2::model::vpc_access::VpcEgress;
 use google_cloud_sql_v1::model::SqlIpAddressType;
-use google_cloud_sql_v1::model::ip_configuration::SslMode as Api;
+use google_cloud_sql_v1::model::ip_configuration::{CaMode as ApiCaMode, SslMode as Api};
 use google_cloud_sql_v1::model::settings::SqlActivationPolicy;
 
 use super::{Google, Reply};
 use crate::error::{CloudError, CloudErrorKind};
 use crate::job::{Job, short, value};
-use crate::model::{DatabaseInstance, Readiness, SslMode};
+use crate::model::{CaMode, DatabaseInstance, Readiness, ServerCa, SslMode};
 use crate::names::{JobName, ProjectId, Region, ResourceId};
 use crate::settings::{Egress, EnvValue, JobSettings};
 
@@ -180,7 +180,43 @@ impl Google {
                     Some(_) => SslMode::Unknown,
                 },
                 version: found.database_version.name().unwrap_or_default().to_owned(),
+                ca_mode: match ip.and_then(|ip| ip.server_ca_mode.as_ref()) {
+                    // "CA mode is unspecified. It is effectively the same as GOOGLE_MANAGED_INTERNAL_CA."
+                    None | Some(ApiCaMode::Unspecified | ApiCaMode::GoogleManagedInternalCa) => CaMode::OwnCa,
+                    Some(ApiCaMode::GoogleManagedCasCa | ApiCaMode::CustomerManagedCasCa) => CaMode::SharedCa,
+                    Some(_) => CaMode::Unknown,
+                },
+                server_ca: found.server_ca_cert.map(|ca| ca.cert).filter(|pem| !pem.trim().is_empty()),
+                dns_name: found.dns_name.filter(|name| !name.is_empty()),
             })
+        })
+    }
+
+    /// The authorities that an instance lists: the one that signs its certificate, one that will when its certificate
+    /// is rotated, and one that did before ("Instances: listServerCas": up to three).
+    pub fn server_cas<'a>(
+        &'a self,
+        project: &'a ProjectId,
+        instance: &'a ResourceId,
+    ) -> Reply<'a, Result<Vec<ServerCa>, CloudError>> {
+        Box::pin(async move {
+            let request = self
+                .sql_instances
+                .list_server_cas()
+                .set_project(project.as_str())
+                .set_instance(instance.as_str());
+            let found =
+                self.policy.read(request).send().await.map_err(|error| {
+                    CloudError::new("list the authorities of the Cloud SQL instance", &error)
+                })?;
+            let active = found.active_version;
+            let told = found.certs.into_iter().filter(|ca| !ca.cert.trim().is_empty());
+            Ok(told
+                .map(|ca| ServerCa {
+                    active: (!active.is_empty()).then(|| ca.sha1_fingerprint == active),
+                    pem: ca.cert,
+                })
+                .collect())
         })
     }
 

@@ -101,6 +101,8 @@ service! { secretmanager::stub::SecretManagerService:
 service! { sql::stub::SqlInstancesService:
     get(sql::model::SqlInstancesGetRequest) -> sql::model::DatabaseInstance =
         GET "/v1/projects/{project}/instances/{instance}", "";
+    list_server_cas(sql::model::SqlInstancesListServerCasRequest) -> sql::model::InstancesListServerCasResponse =
+        GET "/v1/projects/{project}/instances/{instance}/listServerCas", "";
 }
 
 service! { artifactregistry::stub::ArtifactRegistry:

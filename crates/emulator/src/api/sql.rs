@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use serde_json::{Value, json};
 
 use super::call::{Call, Reply};
 use super::method::{Api, Method};
@@ -22,7 +23,7 @@ const SQL: Service = Service {
         let message = format!(
             "boss::NOT_AUTHORIZED: Not authorized to access resource. Possibly missing permission \
              {permission} on resource instances/{}.",
-            short_name(resource)
+            short_name(resource.trim_end_matches("/listServerCas"))
         );
         ApiError::of_reason(StatusCode::FORBIDDEN, "forbidden", message)
     },
@@ -36,6 +37,12 @@ pub(super) const API: Api = Api {
             .query(&["location"])
             .needs(&["cloudsql.instances.get"])
             .by(get),
+        Method::get(
+            "google.cloud.sql.v1.SqlInstancesService.ListServerCas",
+            "/v1/projects/*/instances/*/listServerCas",
+        )
+        .needs(&["cloudsql.instances.listServerCas"])
+        .by(list_server_cas),
         Method::get("google.cloud.sql.v1.SqlInstancesService.List", "/v1/projects/*/instances"),
         Method::post("google.cloud.sql.v1.SqlInstancesService.Insert", "/v1/projects/*/instances"),
         Method::patch("google.cloud.sql.v1.SqlInstancesService.Patch", "/v1/projects/*/instances/*"),
@@ -53,9 +60,28 @@ pub(super) const API: Api = Api {
 };
 
 fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
-    let name = call.name();
+    Ok(Reply::new("DatabaseInstance", instance(cloud, call.name())?))
+}
+
+/// The authorities that were put there for the instance; else the one that the instance itself names.
+fn list_server_cas(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
+    let name = call.name().trim_end_matches("/listServerCas");
+    let instance = instance(cloud, name)?;
+    if let Some(list) = cloud.store.read(|state| state.saved.server_cas.get(name).cloned()) {
+        return Ok(Reply::new("InstancesListServerCasResponse", list));
+    }
+    let own = instance.get("serverCaCert").cloned();
+    let active = own.as_ref().map(|own| own["sha1Fingerprint"].clone()).unwrap_or_default();
+    let mut list = json!({"kind": "sql#instancesListServerCas", "certs": Vec::from_iter(own)});
+    if active.is_string() {
+        list["activeVersion"] = active;
+    }
+    Ok(Reply::new("InstancesListServerCasResponse", list))
+}
+
+fn instance(cloud: &Cloud, name: &str) -> Result<Value, ApiError> {
     let instance = cloud.store.read(|state| state.saved.sql_instances.get(name).cloned());
-    let instance = instance.ok_or_else(|| match cloud.options.missing_sql_instance {
+    instance.ok_or_else(|| match cloud.options.missing_sql_instance {
         MissingSqlInstance::NotFound => ApiError::of_reason(
             StatusCode::NOT_FOUND,
             "instanceDoesNotExist",
@@ -66,6 +92,5 @@ fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
             "notAuthorized",
             "The client is not authorized to make this request.",
         ),
-    })?;
-    Ok(Reply::new("DatabaseInstance", instance))
+    })
 }

@@ -35,6 +35,8 @@ pub struct ImageProgram {
     pub args: Vec<String>,
     /// Variables the image sets; the container's own win over them.
     pub env: Vec<(String, String)>,
+    /// The path of the program in the image, where a container's command may name it.
+    pub entry_point: Option<String>,
 }
 
 /// A `google.rpc.Code`.
@@ -52,6 +54,22 @@ impl ImageProgram {
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
         self
+    }
+
+    /// Says where the program is in the image: a container's command that begins with this path runs it, with the
+    /// rest of the command before the container's arguments.
+    #[must_use]
+    pub fn entry_point(mut self, path: impl Into<String>) -> Self {
+        self.entry_point = Some(path.into());
+        self
+    }
+
+    /// The arguments that a container's command has for the program; `None` where the command is another program's.
+    fn command<'a>(&self, command: &'a [String]) -> Option<&'a [String]> {
+        match command {
+            [] => Some(&[]),
+            [path, arguments @ ..] => (self.entry_point.as_ref() == Some(path)).then_some(arguments),
+        }
     }
 
     /// Sets a variable, as an image's `ENV` does.
@@ -161,17 +179,10 @@ impl ProcessRunner {
                  which can make the process load other code."
             )));
         }
-        if self.find(&container.image).is_none() {
+        let Some(image) = self.find(&container.image) else {
             return Err(NotStarted::image_missing(&container.image));
-        }
-        if !container.command.is_empty() {
-            return Err(NotStarted::internal(
-                "The emulator runs this image as a process: it has no file system in which the \
-                 container's command could be found. Leave the command out, or use Docker."
-                    .to_owned(),
-            ));
-        }
-        Ok(())
+        };
+        if image.command(&container.command).is_some() { Ok(()) } else { Err(no_such_program()) }
     }
 
     pub(super) async fn run(
@@ -184,9 +195,11 @@ impl ProcessRunner {
         let Some(image) = self.find(&container.image) else {
             return Err(NotStarted::image_missing(&container.image));
         };
+        let own = image.command(&container.command).ok_or_else(no_such_program)?;
         let mut command = Command::new(&image.program);
         command
             .args(&image.args)
+            .args(own)
             .args(&container.args)
             .env_clear()
             .envs(image.env.iter().map(|(name, value)| (name, value)))
@@ -239,6 +252,14 @@ impl ProcessRunner {
             tokio::join!(end, pump(stdout, output, Stream::Stdout), pump(stderr, output, Stream::Stderr),);
         status.map(exit).map_err(|error| NotStarted::internal(format!("Lost track of the process: {error}.")))
     }
+}
+
+fn no_such_program() -> NotStarted {
+    NotStarted::internal(
+        "The emulator runs this image as a process: it has no file system in which the container's command could be \
+         found. Leave the command out, begin it with the entry point that was declared for the image, or use Docker."
+            .to_owned(),
+    )
 }
 
 fn signal(pid: Option<Pid>, signal: Signal) {

@@ -238,6 +238,66 @@ async fn a_command_is_refused_because_there_is_no_file_system_for_it() {
 }
 
 #[tokio::test]
+async fn a_command_that_begins_with_the_declared_entry_point_runs_the_program() {
+    let echo = ImageProgram::new("/bin/sh").entry_point("/program").arg("-c").arg("echo \"$*\"").arg("sh");
+    let runner = ProcessRunner::new().image("admin", echo);
+    let world = World::start(Emulator::builder().runner(Runner::Process(runner))).await;
+    for (command, args, said) in [
+        (json!(["/program", "--target", "a b"]), json!(["last"]), Some("--target a b last")),
+        (json!(["/program"]), json!([]), Some("")),
+        (json!([]), json!(["last"]), Some("last")),
+        (json!(["/program2"]), json!([]), None),
+        (json!(["program"]), json!([]), None),
+    ] {
+        let mut wanted = job("admin");
+        wanted["template"]["template"]["containers"][0]["command"] = command.clone();
+        wanted["template"]["template"]["containers"][0]["args"] = args;
+        world.emulator.put_job(JOB, wanted).expect("put");
+        let execution = run(&world).await;
+        match said {
+            Some(said) => assert_eq!(lines(&world.log(&execution.name).await, "stdout"), [said], "{command}"),
+            None => {
+                let completed = common::condition(&execution, "Completed").expect("a condition");
+                assert!(completed.message.contains("entry point"), "{}", completed.message);
+            }
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_run_overrides_arguments_and_not_the_command() {
+    let echo = ImageProgram::new("/bin/sh").entry_point("/program").arg("-c").arg("echo \"$*\"").arg("sh");
+    let runner = ProcessRunner::new().image("admin", echo);
+    let world = World::start(Emulator::builder().runner(Runner::Process(runner))).await;
+    let mut wanted = job("admin");
+    wanted["template"]["template"]["containers"][0]["command"] = json!(["/program", "own"]);
+    world.emulator.put_job(JOB, wanted).expect("put");
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let run = async |change: serde_json::Value| {
+        let body = json!({"overrides": {"containerOverrides": [change]}});
+        let url = format!("{}/v2/{JOB}:run", world.emulator.url());
+        let response = client.post(url).json(&body).send().await.expect("an answer");
+        (response.status().as_u16(), response.text().await.expect("text"))
+    };
+    // The real API's words for a field that a message does not have.
+    for name in ["command", "image", "entrypoint"] {
+        let (status, text) = run(json!({name: ["/bin/sh"]})).await;
+        assert_eq!(status, 400, "{text}");
+        let words =
+            format!("Unknown name \\\"{name}\\\" at 'overrides.container_overrides[0]': Cannot find field.");
+        assert!(text.contains(&words), "{text}");
+    }
+    let (status, text) = run(json!({"args": ["theirs"]})).await;
+    assert_eq!(status, 200, "{text}");
+    world.emulator.idle().await;
+    let started: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let name = started["metadata"]["name"].as_str().expect("an execution");
+    assert_eq!(lines(&world.log(name).await, "stdout"), ["own theirs"]);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn variables_that_load_code_are_refused_in_jobs_and_in_overrides() {
     let world = World::start(shell("echo started")).await;
     world.emulator.put_job(JOB, job("h/p/admin")).expect("put");

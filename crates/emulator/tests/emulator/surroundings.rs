@@ -65,6 +65,42 @@ async fn a_cloud_sql_instance_is_described() {
 }
 
 #[tokio::test]
+async fn the_authorities_of_a_cloud_sql_instance_are_listed() {
+    let world = World::start(Emulator::builder()).await;
+    let put = |instance| world.emulator.put_sql_instance("p", "quill-auth", instance).expect("put");
+    let client = world.sql_instances().await;
+    let list = async || client.list_server_cas().set_project("p").set_instance("quill-auth").send().await;
+    assert_eq!(list().await.expect_err("no instance").http_status_code(), Some(404));
+    put(json!({}));
+    let none = list().await.expect("there");
+    assert!(none.certs.is_empty() && none.active_version.is_empty(), "{none:?}");
+    put(json!({
+        "dnsName": "db.example.goog.",
+        "serverCaCert": {"cert": "PEM", "sha1Fingerprint": "aa"},
+        "settings": {"ipConfiguration": {"serverCaMode": "GOOGLE_MANAGED_CAS_CA"}},
+    }));
+    let own = list().await.expect("there");
+    assert_eq!((own.certs[0].cert.as_str(), own.active_version.as_str()), ("PEM", "aa"));
+    let two = json!({
+        "certs": [{"cert": "PEM", "sha1Fingerprint": "aa"}, {"cert": "NEXT", "sha1Fingerprint": "bb"}],
+        "activeVersion": "aa",
+    });
+    world.emulator.put_server_cas("p", "quill-auth", two).expect("put");
+    let both = list().await.expect("there");
+    assert_eq!(both.certs.iter().map(|ca| ca.cert.as_str()).collect::<Vec<_>>(), ["PEM", "NEXT"]);
+    assert_eq!(both.active_version, "aa");
+    world.emulator.deny_permissions(["cloudsql.instances.listServerCas"]);
+    let denied = list().await.expect_err("denied");
+    assert_eq!(denied.http_status_code(), Some(403));
+    let message = &denied.status().expect("a status").message;
+    assert!(
+        message.contains("cloudsql.instances.listServerCas on resource instances/quill-auth"),
+        "{message}"
+    );
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_missing_cloud_sql_instance_is_reported_in_either_way() {
     for (answer, http, reason, message) in [
         (MissingSqlInstance::NotFound, 404, "instanceDoesNotExist", "The Cloud SQL instance does not exist."),

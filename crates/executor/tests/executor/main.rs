@@ -1,4 +1,4 @@
-//! The compiled executor, driven by environment variables alone, against a real PostgreSQL server.
+//! The compiled executor, driven by environment variables and by its job's command, against a real PostgreSQL server.
 //!
 //! One binary, so that one server serves all of it. `run.rs` starts the executor and looks at every
 //! byte it prints for secrets, `proxy.rs` is a network that fails on demand; the other files are the
@@ -14,5 +14,6 @@ mod proxy;
 mod refusals;
 mod run;
 mod secrets;
+mod target;
 mod tls;
 mod trust;

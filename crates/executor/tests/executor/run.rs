@@ -26,12 +26,13 @@ const SECRETS: [&str; 5] =
 #[derive(Clone)]
 pub(crate) struct Executor {
     env: BTreeMap<String, String>,
+    arguments: Vec<String>,
 }
 
 impl Executor {
     /// Without any variable.
     pub(crate) fn bare() -> Self {
-        Self { env: BTreeMap::new() }
+        Self { env: BTreeMap::new(), arguments: Vec::new() }
     }
 
     /// With the connection to a database, a request id and JSON lines.
@@ -70,9 +71,15 @@ impl Executor {
         self
     }
 
+    /// With arguments after those it has.
+    pub(crate) fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_quill-admin-executor"));
-        command.env_clear().envs(&self.env).stdin(Stdio::null());
+        command.args(&self.arguments).env_clear().envs(&self.env).stdin(Stdio::null());
         command
     }
 

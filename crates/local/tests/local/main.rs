@@ -41,6 +41,7 @@ fn options(state_dir: &Path) -> LocalOptions {
         tables: tables_of(AUGUST_2026),
         database: "quill_auth".into(),
         user: "quill".into(),
+        schema: "public".to_owned(),
         password_secret: "auth-db-password".into(),
         annotations: std::collections::BTreeMap::new(),
         provisioning_delay: Duration::ZERO,

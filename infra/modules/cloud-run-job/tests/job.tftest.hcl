@@ -44,6 +44,59 @@ run "the_database_is_reached_privately" {
   }
 }
 
+# tests/target.json is what these variables have to become; a test of the contract crate holds `quill-admin build` to it.
+run "the_database_is_in_the_command_as_build_writes_it" {
+  command = plan
+  variables {
+    database = {
+      host        = "10.20.0.3"
+      port        = 5433
+      name        = "quill<&>\u2028auth"
+      user        = "q\"\\e\u0301"
+      schema      = "public"
+      tls         = "verify-full"
+      server_name = "db.europe-west2.sql.goog"
+      cas = [
+        "\n${file("tests/ca-next.pem")} ",
+        file("tests/ca-current.pem"),
+        trimspace(file("tests/ca-current.pem")),
+      ]
+    }
+  }
+  assert {
+    condition     = google_cloud_run_v2_job.admin.template[0].template[0].containers[0].command == tolist(["/quill-admin-executor", "--target", trimspace(file("tests/target.json"))])
+    error_message = "unexpected command ${jsonencode(google_cloud_run_v2_job.admin.template[0].template[0].containers[0].command)}"
+  }
+}
+
+run "what_is_left_out_of_the_database_encrypts" {
+  command = plan
+  assert {
+    condition     = google_cloud_run_v2_job.admin.template[0].template[0].containers[0].command[2] == trimspace(file("tests/target-default.json"))
+    error_message = "unexpected target ${google_cloud_run_v2_job.admin.template[0].template[0].containers[0].command[2]}"
+  }
+  assert {
+    condition     = length(coalesce(google_cloud_run_v2_job.admin.template[0].template[0].containers[0].args, [])) == 0
+    error_message = "a run can override arguments: the target must not stand there"
+  }
+}
+
+run "a_database_that_could_not_be_recognised_is_refused" {
+  command = plan
+  variables {
+    database = { host = "10.20.0.3", name = "quill_auth", user = "quill", tls = "verify-ca" }
+  }
+  expect_failures = [var.database]
+}
+
+run "a_name_that_nobody_looks_for_is_refused" {
+  command = plan
+  variables {
+    database = { host = "10.20.0.3", name = "quill_auth", user = "quill", server_name = "db.europe-west2.sql.goog" }
+  }
+  expect_failures = [var.database]
+}
+
 run "the_account_may_read_one_secret" {
   assert {
     condition     = google_secret_manager_secret_iam_member.password.secret_id == "auth-db-password" && google_secret_manager_secret_iam_member.password.role == "roles/secretmanager.secretAccessor"

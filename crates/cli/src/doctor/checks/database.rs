@@ -1,5 +1,7 @@
 //! The database's instance runs, and the job reaches for it.
 
+mod target;
+
 use quill_admin_cloud::{CloudErrorKind, EnvValue, Job, SslMode};
 use quill_admin_contract::variable::{self, Variable};
 
@@ -70,6 +72,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         Some(address) => {
             if let Ok(Some(job)) = facts.job().await {
                 findings.extend(compare(job, address, instance.ssl_mode));
+                findings.extend(target::look(facts, job, instance, address).await);
             }
         }
     }

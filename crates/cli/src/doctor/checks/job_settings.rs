@@ -5,6 +5,7 @@ use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::doctor::treatment::{self, Treatment};
 use crate::flow::build;
+use crate::flow::target::{self, Database};
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "job-settings",
@@ -18,9 +19,9 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         return Ok(Seen::nothing("this program sets the job up itself"));
     }
     let job = facts.existing_job().await?;
-    // The database's address is the check `database`'s, which can ask for it.
-    let wanted = build::settings(&facts.environment, None, job);
-    let changes = job.settings.differences(&wanted);
+    // The database's address and the target are the check `database`'s, which can ask for them.
+    let wanted = build::settings(&facts.environment, &Database::default(), job);
+    let changes = target::differences(&job.settings, &wanted);
     if changes.is_empty() {
         return Ok(Seen::healthy("as the environments file has them"));
     }

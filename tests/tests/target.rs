@@ -1,0 +1,213 @@
+//! The database in the job's command: seen from the laptop, and by whoever may run the job.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use quill_admin_e2e::clinic::{Clinic, INSTANCE};
+use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::{Finished as _, JOB, PROJECT, World};
+use quill_admin_testkit::healthy::{CA, NEXT_CA, Target};
+use quill_admin_testkit::http::Request;
+use quill_admin_testkit::postgres::{Database, Generation};
+use quill_admin_testkit::{needs_postgres, needs_registry};
+use serde_json::{Value, json};
+
+fn command(job: &Value) -> &Value {
+    &job["template"]["template"]["containers"][0]["command"]
+}
+
+/// The job as it was made before there were targets.
+fn without_target(world: &World) -> Value {
+    let mut job = world.job().expect("a job");
+    job["template"]["template"]["containers"][0]["command"] = json!([]);
+    job
+}
+
+const SHOW: [&str; 5] = ["show-user", "--env", "staging", "--username", "jo"];
+
+#[test]
+fn a_job_without_a_target_is_warned_of_and_refused_where_one_is_required() {
+    needs_postgres!();
+    let world = World::with_database(Database::create(Generation::August2026));
+    let fine = world.quill_admin(SHOW).output().exits(10);
+    assert!(!fine.stderr.contains("the job's command"), "{fine}");
+
+    let warning = "the job's command does not say which database it is for: whoever may run the job can name another \
+                   one; put it right with `quill-admin build --env staging`, or with terraform apply";
+    world.emulator.put_job(JOB, without_target(&world)).expect("a valid job");
+    let warned = world.quill_admin(SHOW).output().exits(10);
+    assert!(warned.stderr.contains(warning), "{warned}");
+
+    let file = world.home.read("environments.yaml");
+    let required = file.replace("  region: europe-west2\n", "  region: europe-west2\n  target: required\n");
+    world.home.write("environments.yaml", &required);
+    let runs = world.runs();
+    let refused = world.quill_admin(SHOW).output().exits(22);
+    assert!(refused.stderr.contains("(target: required); nothing was started"), "{refused}");
+    assert!(refused.stderr.contains("quill-admin build --env staging"), "{refused}");
+    // In its arguments a run could override it.
+    let mut job = without_target(&world);
+    job["template"]["template"]["containers"][0]["args"] =
+        json!(["--target", Target::of(world.database()).json()]);
+    world.emulator.put_job(JOB, job).expect("a valid job");
+    let refused = world.quill_admin(SHOW).output().exits(22);
+    assert!(refused.stderr.contains("stands in its arguments and not in its command"), "{refused}");
+    assert_eq!(world.runs(), runs, "nothing was started");
+    // One environment may be behind the others.
+    world.home.write(
+        "environments.yaml",
+        &required.replace("staging: { project", "staging: { target: optional, project"),
+    );
+    let _ = world.quill_admin(SHOW).output().exits(10);
+    world.home.write("environments.yaml", &required.replace("target: required", "target: requird"));
+    let wrong = world.quill_admin(SHOW).output().exits(2);
+    assert!(wrong.stderr.contains("\"requird\" is neither required nor optional"), "{wrong}");
+}
+
+#[test]
+fn no_override_of_a_run_leads_to_another_server() {
+    needs_postgres!();
+    let world = World::with_database(Database::create(Generation::August2026));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let knocks = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&knocks);
+    thread::spawn(move || {
+        for _client in listener.incoming() {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let theirs = Target { port, ..Target::of(world.database()) }.json();
+    let all: Vec<Value> = ["AUTH_DB_", "CORE_DB_", "PG"]
+        .iter()
+        .flat_map(|prefix| {
+            [("HOST", "127.0.0.1"), ("PORT", &port.to_string()), ("SSLMODE", "disable"), ("USER", "postgres")]
+                .map(|(name, value)| json!({"name": format!("{prefix}{name}"), "value": value}))
+        })
+        .chain([json!({"name": "ADMIN_ACTION", "value": "check"})])
+        .collect();
+    for (change, code) in [
+        (json!({"env": all}), 0),
+        (json!({"env": all, "clearArgs": true}), 0),
+        (json!({"env": all, "args": ["--target", theirs]}), 2),
+        (json!({"env": all, "args": ["x"]}), 2),
+    ] {
+        let body = json!({"overrides": {"containerOverrides": [change]}});
+        let run = Request::new("POST", &format!("/v2/{JOB}:run")).json(&body);
+        let operation = world.ask(run).expect(200).json();
+        world.idle();
+        let name = operation["metadata"]["name"].as_str().expect("an execution");
+        let tasks = world.ask(Request::new("GET", &format!("/v2/{name}/tasks"))).expect(200).json();
+        let exit = &tasks["tasks"][0]["lastAttemptResult"]["exitCode"];
+        assert_eq!(exit.as_i64().unwrap_or(0), code, "{change}: {tasks}");
+    }
+    assert_eq!(knocks.load(Ordering::SeqCst), 0);
+    // Without a target the same variables lead there.
+    world.emulator.put_job(JOB, without_target(&world)).expect("a valid job");
+    let body = json!({"overrides": {"containerOverrides": [{"env": all}]}});
+    let _ = world.ask(Request::new("POST", &format!("/v2/{JOB}:run")).json(&body)).expect(200);
+    world.idle();
+    assert!(knocks.load(Ordering::SeqCst) > 0);
+}
+
+#[test]
+fn an_image_from_before_there_were_targets_works_in_a_job_with_one() {
+    needs_postgres!();
+    // It ignores its arguments.
+    let database = Database::create(Generation::August2026);
+    let world = World::with_database_and_script(database, "exec \"$1\"");
+    assert!(command(&world.job().expect("a job"))[2].is_string());
+    let _ = world.quill_admin(SHOW).output().exits(10);
+}
+
+#[test]
+fn the_doctor_sees_the_day_on_which_the_authority_changes_coming_and_puts_the_job_right() {
+    needs_registry!();
+    let clinic = Clinic::healthy();
+    let emulator = &clinic.world.emulator;
+    let certs =
+        json!([{"cert": CA, "sha1Fingerprint": "current"}, {"cert": NEXT_CA, "sha1Fingerprint": "next"}]);
+    let list = |active: &str| {
+        let list = json!({"certs": certs, "activeVersion": active});
+        emulator.put_server_cas(PROJECT, INSTANCE, list).expect("a valid list");
+    };
+    let only = ["--only", "database"];
+    let healthy = clinic.doctor(only).output().exits(0);
+    list("current");
+    let before = clinic.doctor(only).output().exits(0);
+    assert!(before.stdout.contains("the job does not trust the CA that comes next: SHA-256 "), "{before}");
+    list("next");
+    let after = clinic.doctor(only).output().exits(30);
+    assert!(after.stdout.contains("does not trust the CA that signs the instance's certificate"), "{after}");
+
+    let plan = clinic.doctor(["--only", "database", "--fix", "--dry-run"]).output().exits(30);
+    assert!(plan.stdout.contains("target trusted CA: nothing → SHA-256 "), "{plan}");
+    assert!(!plan.to_string().contains("BEGIN CERTIFICATE"), "{plan}");
+    let _ = clinic.doctor(["--only", "database", "--fix", "--yes"]).output().exits(0);
+    let both = Target { cas: vec![CA.to_owned(), NEXT_CA.to_owned()], ..Target::default() };
+    let job = clinic.world.job().expect("a job");
+    assert_eq!(*command(&job), both.command());
+    let cured = clinic.doctor(only).output().exits(0);
+    assert_eq!(cured.stdout.lines().nth(1), healthy.stdout.lines().nth(1));
+}
+
+#[test]
+fn the_doctor_compares_the_target_with_the_database() {
+    needs_registry!();
+    let clinic = Clinic::healthy();
+    let healthy = Target::default();
+    let pointer = "/template/template/containers/0/command";
+    let says = |command: Value, code, words: &str| {
+        clinic.put_job(pointer, command);
+        let said = clinic.doctor(["--only", "database"]).output().exits(code);
+        assert!(said.stdout.contains(words), "{said}");
+    };
+    says(Target { host: "10.0.0.9".to_owned(), ..healthy.clone() }.command(), 30, "address: 10.0.0.9");
+    says(Target { name: "other".to_owned(), ..healthy.clone() }.command(), 30, "database: other");
+    says(Target { user: "other".to_owned(), ..healthy.clone() }.command(), 30, "user: other");
+    says(json!([]), 0, "the job's command does not say which database it is for");
+    says(json!(["/quill-admin-executor", "--target", "{}"]), 30, "missing field");
+    let blind = Target { tls: "require", cas: Vec::new(), ..healthy.clone() };
+    says(blind.command(), 0, "does not verify that it speaks to its own database");
+    let mut job = clinic.healthy.job();
+    let container = &mut job["template"]["template"]["containers"][0];
+    container["command"] = json!([]);
+    container["args"] = json!(["--target", healthy.json()]);
+    clinic.world.emulator.put_job(JOB, job).expect("a valid job");
+    let said = clinic.doctor(["--only", "database"]).output().exits(30);
+    assert!(said.stdout.contains("stands in its arguments"), "{said}");
+    let file = clinic.world.home.read("environments.yaml");
+    let file = file.replace("  region: europe-west2\n", "  region: europe-west2\n  target: required\n");
+    clinic.world.home.write("environments.yaml", &file);
+    says(json!([]), 30, "so that no task is run");
+    // Who may not list the authorities is told so, and not that all is well.
+    clinic.cure();
+    clinic.world.emulator.deny_permissions(["cloudsql.instances.listServerCas"]);
+    let denied = clinic.doctor(["--only", "database"]).output().exits(0);
+    assert!(
+        denied.stdout.contains("whether the job trusts the instance's certificate could not be seen"),
+        "{denied}"
+    );
+}
+
+#[test]
+fn who_may_not_list_the_authorities_keeps_those_that_the_job_trusts() {
+    needs_registry!();
+    let workshop = Workshop::new();
+    workshop.sources();
+    let emulator = &workshop.world.emulator;
+    emulator.deny_permissions(["cloudsql.instances.listServerCas"]);
+    let dry_run = ["build", "--env", "staging", "--source", "sources", "--dry-run"];
+    let refused = workshop.quill_admin(dry_run).output().exits(21);
+    assert!(refused.stderr.contains("roles/cloudsql.viewer"), "{refused}");
+
+    let healthy = quill_admin_testkit::healthy::Healthy::new("staging", &workshop.proxy.address());
+    emulator.put_job(JOB, healthy.job()).expect("a valid job");
+    let kept = workshop.quill_admin(dry_run).output().exits(0);
+    assert!(kept.stdout.contains("the job goes on to trust those that it trusts now"), "{kept}");
+    // The address, which may be looked up, is the new one.
+    assert!(kept.stdout.contains("target address: 10.0.0.3 → 127.0.0.1"), "{kept}");
+    assert!(!kept.to_string().contains("target trusted CA"), "{kept}");
+}
