@@ -96,8 +96,8 @@ pub fn not_there(environment: &Environment, action: &str, name: &JobName) -> Cli
         ),
     )
     .hint(format!(
-        "whoever keeps the application's jobs makes it there; another one is named with \"job:\" of the action: see \
-         which there are with: gcloud run jobs list --project={} --region={}",
+        "see which jobs there are: gcloud run jobs list --project={} --region={}; another one is named with \"job:\" of \
+         the action",
         name.project, name.region
     ))
 }
