@@ -9,6 +9,7 @@ alias ba := build-admin
 alias cs := create-superadmin
 alias up := update-permissions-remote
 alias ar := add-role-remote
+alias mr := migrate-remote
 
 _list:
     @just --list --unsorted
@@ -28,3 +29,7 @@ update-permissions-remote environment *options:
 # Give a user a role
 add-role-remote environment *options:
     @environment="$1"; shift; exec {{ quill_admin }} add-role --env "$environment" "$@"
+
+# Run the application's database migrations
+migrate-remote environment *options:
+    @environment="$1"; shift; exec {{ quill_admin }} run-migrations --env "$environment" "$@"

@@ -451,7 +451,7 @@ fn what_the_page_about_writing_actions_shows_passes() {
         .filter(|block| block.lines().nth(1).is_some_and(|l| l.contains("about:")))
         .collect();
     let cases: Vec<&str> = blocks.iter().copied().filter(|block| block.starts_with("cases:\n")).collect();
-    assert_eq!((actions.len(), cases.len()), (2, 1), "{blocks:#?}");
+    assert_eq!((actions.len(), cases.len()), (3, 1), "{blocks:#?}");
     with_cases(&world, &format!("\n{}\n", actions.join("\n")), cases[0]);
     let checked = check(&world, &["--application", "app"]).exits(0);
     assert!(checked.stdout.contains("actions fit the tables of "), "{checked}");

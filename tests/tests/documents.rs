@@ -271,6 +271,7 @@ fn the_justfile_has_the_guides_names_and_runs_these_commands() {
         ("cs", "create-superadmin", "create-superadmin"),
         ("up", "update-permissions-remote", "update-permissions"),
         ("ar", "add-role-remote", "add-role"),
+        ("mr", "migrate-remote", "run-migrations"),
     ] {
         assert_eq!(recipes.get(alias).map(String::as_str), Some(recipe));
         let runs = recipes.get(recipe).unwrap_or_else(|| panic!("there is no recipe {recipe}"));
@@ -278,7 +279,7 @@ fn the_justfile_has_the_guides_names_and_runs_these_commands() {
         let words: Vec<String> = [command, "--env"].map(str::to_owned).to_vec();
         assert_eq!(fault(&mut helps, &words), None);
     }
-    assert_eq!(recipes.len(), 8, "{recipes:?}");
+    assert_eq!(recipes.len(), 10, "{recipes:?}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod guide;
 mod image;
 mod infra;
 mod input;
+mod jobs;
 mod journeys;
 mod local;
 mod output;

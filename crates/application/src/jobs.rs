@@ -3,11 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quill_admin_actions::{Action, Definition, Job, Undo, Words};
+use quill_admin_contract::variable;
 use quill_admin_yaml::Value;
 
 use crate::reader::{At, Entry, Fields, Reader};
 
 const KEYS: [&str; 6] = ["alias", "about", "short_about", "job", "variables", "timeout"];
+
+/// What every run is given beside the variables that are declared.
+static OURS: [&variable::Variable; 4] = [
+    &variable::ADMIN_REQUEST_ID,
+    &variable::ADMIN_ACTOR,
+    &variable::ADMIN_REASON,
+    &variable::ADMIN_PROOF_KEY,
+];
 
 /// Whether an action runs a job.
 pub(crate) fn is_one(entry: &Entry<'_>) -> bool {
@@ -82,6 +91,13 @@ fn variables(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<String, S
                 "\"{}\" is no variable to set: its name has upper-case letters, digits and underscores, and is none of \
                  Cloud Run's own (CLOUD_RUN_…)",
                 name.escape_debug()
+            );
+            reader.tell(entry.at.place, what);
+        }
+        if OURS.iter().any(|ours| ours.name == name) {
+            let what = format!(
+                "\"{name}\" is set by quill-admin itself: it says which request a run is, whose and why, and a run is \
+                 known again by it"
             );
             reader.tell(entry.at.place, what);
         }

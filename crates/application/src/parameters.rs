@@ -112,7 +112,22 @@ pub(crate) fn of_action(
     };
     parameters.open |= !readable;
     letters(reader, &parameters);
+    passwords(reader, &parameters);
     parameters
+}
+
+/// Tells of a second password: it could not be given. Stdin holds one, and the flags for a password do not say which.
+fn passwords(reader: &mut Reader<'_>, parameters: &Parameters) {
+    let mut secret =
+        parameters.list.iter().filter(|(_, declared)| declared.valid && declared.parameter.is_secret());
+    let Some((first, _)) = secret.next() else { return };
+    for (name, declared) in secret {
+        let what = format!(
+            "{name} is a second password beside {first}, and an action takes one: only one can come from stdin; set \
+             the other with an action of its own"
+        );
+        reader.tell(declared.place, what);
+    }
 }
 
 /// Tells of two parameters with one letter.

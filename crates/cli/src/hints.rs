@@ -136,6 +136,18 @@ pub fn after_failure(code: ExitCode, environment: &Environment, username: Option
     }
 }
 
+/// What to do after a job of the application's was not seen to its end. What it does, and whether that may be done
+/// twice, is known to whoever keeps the job.
+#[must_use]
+pub fn after_failure_of_a_job(error: CliError, action: &str) -> CliError {
+    if error.code != ExitCode::Unknown {
+        return error;
+    }
+    error.hint(format!(
+        "before {action} is run again, ask whoever keeps the job whether what it does may be done twice"
+    ))
+}
+
 /// The checks that can tell why a task ended with a code; the best one first. None where the code says it
 /// all.
 #[must_use]

@@ -275,6 +275,8 @@ pub struct RunJob {
     pub etag: String,
     /// Variables for this run, merged by name over the job's own.
     pub env: Vec<(String, String)>,
+    /// How long this run may take, in place of the job's own time-out.
+    pub timeout: Option<Duration>,
 }
 
 /// Why a run was not started, or is not known to be.

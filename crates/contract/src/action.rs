@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use quill_admin_actions::{Action, Digest};
+use quill_admin_actions::{Action, Digest, Job};
 
 use crate::CONTRACT_VERSION;
 use crate::arguments::Arguments;
@@ -22,20 +22,27 @@ pub struct AdminAction {
     writes: bool,
     digest: Option<Digest>,
     arguments: Arguments,
+    job: Option<Job>,
 }
 
 impl AdminAction {
     /// A declared action with values that were read for it.
     #[must_use]
     pub fn new(action: &Action, arguments: Arguments) -> Self {
-        let (name, writes) = (action.name.clone(), action.writes());
-        Self { name, writes, digest: Some(action.digest()), arguments }
+        Self {
+            name: action.name.clone(),
+            writes: action.writes(),
+            digest: Some(action.digest()),
+            arguments,
+            job: action.definition.job.clone(),
+        }
     }
 
     /// The action [`CHECK`].
     #[must_use]
     pub fn check() -> Self {
-        Self { name: CHECK.to_owned(), writes: false, digest: None, arguments: Arguments::default() }
+        let arguments = Arguments::default();
+        Self { name: CHECK.to_owned(), writes: false, digest: None, arguments, job: None }
     }
 
     /// Its name.
@@ -54,6 +61,12 @@ impl AdminAction {
     #[must_use]
     pub const fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
+    }
+
+    /// The job of the application's that it runs; `None` for everything that our own container does.
+    #[must_use]
+    pub const fn job(&self) -> Option<&Job> {
+        self.job.as_ref()
     }
 
     /// The values of its parameters.
@@ -103,9 +116,9 @@ impl Request {
         }
     }
 
-    /// The key, where it is sent: version 1 knows of none.
+    /// The key, where it is sent: version 1 knows of none, and a job of the application's has no use for one.
     #[must_use]
     pub fn sent_key(&self) -> Option<&ProofKey> {
-        self.proof_key.as_ref().filter(|_| self.contract >= 2)
+        self.proof_key.as_ref().filter(|_| self.contract >= 2 && self.action.job().is_none())
     }
 }

@@ -131,19 +131,27 @@ impl Variables {
 
 impl Request {
     /// The variables that carry this request into the container. No plaintext password, by type.
+    ///
+    /// A job of the application's gets the variables that its action declares, and what says which request this
+    /// is, whose and why: that means nothing to its container, and is how its execution is known again.
     #[must_use]
     pub fn to_env(&self) -> Vec<(String, String)> {
         use variable as v;
-        let mut env = self.action.arguments().to_env();
+        let mut env = match self.action.job() {
+            Some(job) => job.variables.clone().into_iter().collect(),
+            None => self.action.arguments().to_env(),
+        };
         let mut put = |variable: &Variable, value: Option<String>| {
             env.extend(value.map(|value| (variable.name.to_owned(), value)));
         };
-        put(&v::ADMIN_ACTION, Some(self.action.name().to_owned()));
-        put(&v::ADMIN_CONTRACT, Some(self.contract.to_string()));
-        // An image that knows of no digests does not know what an action is to it.
-        let digest = self.action.digest().filter(|_| self.contract >= 3);
-        put(&v::ADMIN_ACTION_DIGEST, digest.map(ToString::to_string));
-        put(&v::ADMIN_PROOF_KEY, self.sent_key().map(|key| key.to_hex().expose().to_owned()));
+        if self.action.job().is_none() {
+            put(&v::ADMIN_ACTION, Some(self.action.name().to_owned()));
+            put(&v::ADMIN_CONTRACT, Some(self.contract.to_string()));
+            // An image that knows of no digests does not know what an action is to it.
+            let digest = self.action.digest().filter(|_| self.contract >= 3);
+            put(&v::ADMIN_ACTION_DIGEST, digest.map(ToString::to_string));
+            put(&v::ADMIN_PROOF_KEY, self.sent_key().map(|key| key.to_hex().expose().to_owned()));
+        }
         put(&v::ADMIN_REQUEST_ID, self.id.as_ref().map(ToString::to_string));
         put(&v::ADMIN_ACTOR, self.actor.as_ref().map(ToString::to_string));
         put(&v::ADMIN_REASON, self.reason.as_ref().map(ToString::to_string));
@@ -276,7 +284,9 @@ impl<'a> Reader<'a> {
     }
 
     fn action<'b>(&mut self, actions: &'b Actions) -> Option<Pending<'b>> {
-        let known = || actions.iter().map(|action| action.name.clone()).chain([CHECK.to_owned()]).collect();
+        // A job of the application's is none that can be asked for in our own container.
+        let ours = || actions.iter().filter(|action| !action.is_job());
+        let known = || ours().map(|action| action.name.clone()).chain([CHECK.to_owned()]).collect();
         let given = self.vars.value(variable::ADMIN_ACTION.name);
         let Some(name) = self.keep(given) else {
             let missing = EnvProblem::NoAction { known: known() };

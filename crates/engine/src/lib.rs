@@ -38,5 +38,5 @@ pub use error::{Error, Failed};
 pub use layout::Layout;
 pub use next::Next;
 pub use performed::{Change, Effect, Fields, Listed, Performed, SubjectStates, Undo, Warning};
-pub use value::Value;
+pub use value::{Value, is_readable};
 pub use work::Work;

@@ -54,6 +54,12 @@ pub(crate) fn columns(row: &Row, wanted: impl Fn(&str) -> bool) -> Result<BTreeM
     row.columns().iter().enumerate().filter(|(_, column)| wanted(column.name())).map(named).collect()
 }
 
+/// Whether a column of this type can be read by an action; every other one is cast in its statement.
+#[must_use]
+pub fn is_readable(column: &Type) -> bool {
+    [Type::TEXT, Type::TEXT_ARRAY, Type::BOOL, Type::INT8].contains(column)
+}
+
 /// The value of the column at a place, from 0.
 pub(crate) fn value(row: &Row, place: usize) -> Result<Value, Error> {
     let column = &row.columns()[place];

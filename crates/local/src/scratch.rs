@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use quill_admin_actions::{Action, Actions, Alternative, Condition, Definition, Right, Slot, Statement};
+use quill_admin_actions::{
+    Action, Actions, Alternative, Condition, Definition, Right, Segment, Slot, Statement,
+};
 use quill_admin_application::examples::{Case, Examples};
-use quill_admin_engine::sql_type;
+use quill_admin_engine::{is_readable, sql_type};
 use tempfile::TempDir;
 use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::types::Type;
@@ -178,11 +180,13 @@ async fn look<'a>(client: &mut Client, actions: &'a Actions) -> Result<Fit<'a>, 
         fit.actions += 1;
         for (slot, statement) in action.definition.statements() {
             let of = Ok((action.name.as_str(), slot));
-            try_one(client, &action.definition.schema, of, statement, has, &mut fit).await?;
+            let reads = |column: &str| is_read(action, slot, column);
+            try_one(client, &action.definition.schema, of, statement, (has, reads), &mut fit).await?;
         }
     }
     for (number, expectation) in actions.check.iter().enumerate() {
-        try_one(client, &actions.schema, Err(number), &expectation.query, has, &mut fit).await?;
+        try_one(client, &actions.schema, Err(number), &expectation.query, (has, |_: &str| true), &mut fit)
+            .await?;
     }
     Ok(fit)
 }
@@ -248,7 +252,7 @@ async fn try_one<'a>(
     schema: &str,
     of: Result<(&'a str, Slot<'a>), usize>,
     statement: &'a Statement,
-    has: impl Fn(&str, &str) -> bool + Copy,
+    (has, is_read): (impl Fn(&str, &str) -> bool + Copy, impl Fn(&str) -> bool),
     fit: &mut Fit<'a>,
 ) -> Result<(), tokio_postgres::Error> {
     let chosen = statement.choose(has);
@@ -261,11 +265,18 @@ async fn try_one<'a>(
             &[&schema],
         )
         .await?;
-    let refused = transaction.prepare_typed(&chosen.sql, &types(chosen)).await.err();
+    let prepared = transaction.prepare_typed(&chosen.sql, &types(chosen)).await;
     transaction.rollback().await?;
-    let Some(error) = refused else {
-        fit.statements += 1;
-        return Ok(());
+    let error = match prepared {
+        Ok(prepared) => {
+            fit.statements += 1;
+            let all = prepared.columns().iter().map(|column| (column.name(), column.type_()));
+            let unread = unreadable(all.filter(|(name, _)| is_read(name)));
+            fit.misfits
+                .extend(unread.map(|why| Misfit::Refused(Wrong { of, alternative, character: None, why })));
+            return Ok(());
+        }
+        Err(error) => error,
     };
     let Some(said) = error.as_db_error() else { return Err(error) };
     let character = match said.position() {
@@ -274,6 +285,40 @@ async fn try_one<'a>(
     };
     fit.misfits.push(Misfit::Refused(Wrong { of, alternative, character, why: said.message().to_owned() }));
     Ok(())
+}
+
+/// Whether the engine reads a column of what a statement returns. Of a lock it reads none, and of a step only what the
+/// step's texts name.
+fn is_read(action: &Action, slot: Slot<'_>, column: &str) -> bool {
+    match slot {
+        Slot::Lock => false,
+        Slot::Query | Slot::LookAlikes | Slot::Exists(_) | Slot::Rows => true,
+        Slot::Step(index) => {
+            let words = action.words.steps.get(index).into_iter();
+            let mut texts = words.flat_map(|words| {
+                words.say.iter().chain(words.next.iter().flat_map(|next| next.with.values()))
+            });
+            texts.any(|text| {
+                text.segments().iter().any(|one| matches!(one, Segment::Found(name) if name == column))
+            })
+        }
+    }
+}
+
+/// What is wrong with columns of types that the engine does not read, and what to write.
+fn unreadable<'c>(columns: impl Iterator<Item = (&'c str, &'c Type)>) -> Option<String> {
+    let told: Vec<String> = columns
+        .filter(|(_, column)| !is_readable(column))
+        .map(|(name, column)| {
+            let cast = match *column {
+                Type::INT2 | Type::INT4 => "bigint",
+                _ if column.name().starts_with('_') => "text[]",
+                _ => "text",
+            };
+            format!("the column {name} is of the type {column}, which actions do not read: write ::{cast} behind it")
+        })
+        .collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 fn types(alternative: &Alternative) -> Vec<Type> {

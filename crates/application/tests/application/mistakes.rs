@@ -310,6 +310,40 @@ fn a_job_is_compiled_to_what_is_run() {
     );
 }
 
+/// What is wrong with the file with a part of it replaced.
+fn refused(old: &str, new: &str) -> String {
+    assert_eq!(RIGHT.matches(old).count(), 1, "{old}");
+    compile(&RIGHT.replace(old, new)).err().unwrap_or_else(|| panic!("accepted: {new}"))
+}
+
+#[test]
+fn a_second_password_is_refused_where_it_stands() {
+    let old = "    parameters: [username, level]\n";
+    let told = refused(old, "    parameters: { username: , level: , secret: , pin: { like: secret } }\n");
+    let expected =
+        "pin is a second password beside secret, and an action takes one: only one can come from stdin";
+    assert!(
+        told.lines().any(|line| line.starts_with("actions.yaml:28:") && line.contains(expected)),
+        "{told}"
+    );
+    // One is no mistake, but that nothing uses it.
+    let told = refused(old, "    parameters: { username: , level: , secret: }\n");
+    assert!(!told.contains("second password"), "{told}");
+}
+
+#[test]
+fn a_job_is_not_given_what_every_run_is_given() {
+    for name in ["ADMIN_REQUEST_ID", "ADMIN_ACTOR", "ADMIN_REASON", "ADMIN_PROOF_KEY"] {
+        let job =
+            format!("  migrate:\n    about: x\n    job: migrate\n    variables: {{ {name}: x }}\n  show:\n");
+        let told = refused("  show:\n", &job);
+        assert!(
+            told.starts_with("actions.yaml:40:18: ") && told.contains("is set by quill-admin itself"),
+            "{told}"
+        );
+    }
+}
+
 /// A file in which much is wrong, to see that all of it is told.
 #[test]
 fn everything_is_told_at_once() {

@@ -11,6 +11,7 @@ use crate::config::Environment;
 use crate::error::CliError;
 use crate::events::Event;
 use crate::flow::conclusion::Conclusion;
+use crate::flow::jobs;
 use crate::flow::point_of_no_return::PointOfNoReturn;
 use crate::flow::run;
 use crate::report::TaskReport;
@@ -38,7 +39,7 @@ async fn follow_in(
     cancel: bool,
 ) -> Result<u8, CliError> {
     let reporter = context.reporter;
-    let execution = run::find(session, &args.execution).await?;
+    let execution = jobs::find(session, &args.execution).await?;
     let over = matches!(execution.phase, Phase::Ended(_));
     let mut guard = context.guard();
     if !over {
@@ -52,7 +53,7 @@ async fn follow_in(
     if cancel && let Ok(run) = &run {
         if over {
             session.emit(Event::Trouble("it had ended before; nothing was cancelled".to_owned()));
-        } else if matches!(&run.conclusion, Conclusion::Told(told) if told.afterwards.is_none()) {
+        } else if by_itself(&run.conclusion) {
             session.emit(Event::Trouble("it came to its end before it could be cancelled".to_owned()));
         }
     }
@@ -68,9 +69,17 @@ async fn follow_in(
     })
 }
 
+/// Whether it came to its end by itself.
+fn by_itself(conclusion: &Conclusion) -> bool {
+    match conclusion {
+        Conclusion::Told(told) => told.afterwards.is_none(),
+        Conclusion::Ended { .. } => true,
+        _ => false,
+    }
+}
+
 impl Context<'_> {
-    /// The environment an execution belongs to: that of `--env`, or the one whose job it is named
-    /// after.
+    /// The environment an execution belongs to: that of `--env`, or the one that has a job it is named after.
     pub(super) fn environment_of(&mut self, execution: &str) -> Result<Environment, CliError> {
         let valid = !execution.is_empty()
             && execution
@@ -86,9 +95,7 @@ impl Context<'_> {
             let config = self.config()?;
             let owns = |name: &&str| {
                 config.environment(name).is_ok_and(|environment| {
-                    execution
-                        .strip_prefix(environment.job.job.as_str())
-                        .is_some_and(|rest| rest.starts_with('-') && !rest[1..].contains('-'))
+                    jobs::all(&environment).iter().any(|job| jobs::is_named_after(execution, job))
                 })
             };
             let mut names = config.names().filter(owns);

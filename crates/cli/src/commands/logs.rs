@@ -10,8 +10,8 @@ use crate::args;
 use crate::error::CliError;
 use crate::events::{Emit, Event};
 use crate::flow::follow::follow_log;
+use crate::flow::jobs::{find, possible};
 use crate::flow::point_of_no_return::PointOfNoReturn;
-use crate::flow::run::find;
 use crate::session::Session;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::Logs) -> Result<u8, CliError> {
@@ -23,12 +23,12 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Logs) -> Result<u8
 
 async fn show(session: &Session, context: &Context<'_>, args: &args::Logs) -> Result<u8, CliError> {
     let reporter = context.reporter;
-    let name = ExecutionName { job: session.environment().job.clone(), id: args.execution.clone() };
     let found = if args.follow { Some(find(session, &args.execution).await) } else { None };
     if let Some(Ok(execution)) = found {
+        let name = execution.name.clone();
         let mut guard = context.guard();
         let emit: Emit = {
-            let (reporter, name) = (Arc::clone(reporter), name.clone());
+            let reporter = Arc::clone(reporter);
             Arc::new(move |event| match event {
                 Event::Log(entry) => reporter.logs(&name, &[entry]),
                 Event::Trouble(_) | Event::Detail(_) => reporter.event(event),
@@ -48,12 +48,21 @@ async fn show(session: &Session, context: &Context<'_>, args: &args::Logs) -> Re
         guard.run(&PointOfNoReturn::new("the task is not affected"), Box::pin(work)).await?;
     } else {
         // What Cloud Run has forgotten is over, and may still be in the log.
-        let mut entries = session.google().whole_log(&name).await?;
-        entries.retain(|entry| entry.source != LogSource::Other);
-        if entries.is_empty() {
-            // Nothing printed, or no such execution: the second is worth saying.
-            find(session, &args.execution).await?;
+        let mut shown = None;
+        for job in possible(session.environment(), &args.execution) {
+            let name = ExecutionName { job, id: args.execution.clone() };
+            let mut entries = session.google().whole_log(&name).await?;
+            entries.retain(|entry| entry.source != LogSource::Other);
+            if !entries.is_empty() {
+                shown = Some((name, entries));
+                break;
+            }
         }
+        let (name, entries) = match shown {
+            Some(shown) => shown,
+            // Nothing printed, or no such execution: the second is worth saying.
+            None => (find(session, &args.execution).await?.name, Vec::new()),
+        };
         reporter.logs(&name, &entries);
     }
     Ok(0)

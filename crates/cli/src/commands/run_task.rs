@@ -47,21 +47,21 @@ pub(super) async fn run(
         context.reporter.check_password_can_be_shown()?;
     }
 
-    let environment = context.environment_for_task(&options)?;
+    let (environment, job) = context.environment_for_task(&command.name, &options)?;
     let place = Place { environment: &environment.name, project: environment.job.project.as_str() };
     // It opens while a person answers. Where nobody is asked, all is judged before anything is sent.
     let (answers, opening) = if context.form.asks() {
-        let opening = context.open_for_task(&environment, &options)?;
+        let opening = context.open_for_task(&environment, &job, &options)?;
         (ask(&mut context.form, checked, place)?, opening)
     } else {
-        (ask(&mut context.form, checked, place)?, context.open_for_task(&environment, &options)?)
+        (ask(&mut context.form, checked, place)?, context.open_for_task(&environment, &job, &options)?)
     };
     let subject = Subject {
         username: answers.text(USERNAME).and_then(|name| name.parse::<Username>().ok()),
         generated_password: answers.generated_password(),
     };
     let action = answers.into_action(&command.name, actions::of_this_run());
-    context.run_task(Task { opening, subject, options, action }).await
+    context.run_task(Task { name: command.name.clone(), job, opening, subject, options, action }).await
 }
 
 #[cfg(test)]

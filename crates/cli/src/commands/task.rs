@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use quill_admin_cloud::JobName;
 use quill_admin_contract::{AdminAction, ExitCode, Password, Reason, Request, Username, look};
 
 use super::context::Context;
@@ -11,6 +12,7 @@ use crate::config::Environment;
 use crate::error::CliError;
 use crate::events::{Emit, Event};
 use crate::flow::fit;
+use crate::flow::jobs;
 use crate::flow::point_of_no_return::PointOfNoReturn;
 use crate::flow::run;
 use crate::flow::target;
@@ -39,6 +41,10 @@ pub(super) struct TaskOptions {
 
 /// A task that is ready to be run.
 pub(super) struct Task<F> {
+    /// The action's name.
+    pub(super) name: String,
+    /// The job that does it: the environment's own, or one of the application's.
+    pub(super) job: JobName,
     pub(super) opening: Opening,
     pub(super) subject: Subject,
     pub(super) options: TaskOptions,
@@ -68,24 +74,30 @@ impl Context<'_> {
         }
     }
 
-    /// The environment, if a task may be run there.
-    pub(super) fn environment_for_task(&mut self, options: &TaskOptions) -> Result<Environment, CliError> {
+    /// The environment, if the task may be run there, and the job that does it.
+    pub(super) fn environment_for_task(
+        &mut self,
+        action: &str,
+        options: &TaskOptions,
+    ) -> Result<(Environment, JobName), CliError> {
         let environment = self.environment()?;
+        let job = jobs::of(&environment, action)?;
         if !options.dry_run {
             self.gate_task(&environment, options)?;
         }
         self.confirm_settings(&environment)?;
-        Ok(environment)
+        Ok((environment, job))
     }
 
     /// Begins to open the environment, and to read what a task needs to know of it.
     pub(super) fn open_for_task(
         &self,
         environment: &Environment,
+        job: &JobName,
         options: &TaskOptions,
     ) -> Result<Opening, CliError> {
         // What starts nothing has no log.
-        Ok(self.open_environment(environment)?.for_task(!options.dry_run))
+        Ok(self.open_environment(environment)?.for_task(job.clone(), !options.dry_run))
     }
 
     /// Runs a task to its end and reports it; returns the exit code.
@@ -105,14 +117,18 @@ impl Context<'_> {
             })
         };
         reporter.begin();
-        let Task { opening, subject, options, action } = task;
+        let Task { name, job, opening, subject, options, action } = task;
         let session = opening.wait(emit).await?;
-        let code = self.run_in(&session, options, action, &subject).await.map_err(|error| {
+        let own = session.environment().is_own(&job);
+        let code = self.run_in(&session, (&name, job), options, action, &subject).await.map_err(|error| {
             // Whoever is cut off from a task that was started still needs the password it sets.
             if (error.code == ExitCode::Unknown || started.load(Ordering::Relaxed))
                 && let Some(password) = &subject.generated_password
             {
                 reporter.generated_password(password);
+            }
+            if !own {
+                return hints::after_failure_of_a_job(error, &name);
             }
             // What can be looked at closer the error itself knows.
             let hints = hints::after_failure(error.code, session.environment(), subject.username.as_ref());
@@ -125,6 +141,7 @@ impl Context<'_> {
     async fn run_in<F>(
         mut self,
         session: &Session,
+        (name, job): (&str, JobName),
         options: TaskOptions,
         action: F,
         subject: &Subject,
@@ -146,13 +163,19 @@ impl Context<'_> {
             request.origin = sign_in::origin(self.process);
             Ok(request)
         };
-        let mut prepared = run::prepare(session, request, options.dry_run).await?;
-        // What nobody but this program can change needs no image that `build` has deployed.
-        let any_image = options.allow_unpinned || !environment.builds_to_registry();
-        let image = fit::judge(&prepared.job.settings, &environment.name, options.writes, any_image)?;
-        if let Some(remark) = target::judge(&prepared.job.settings, environment)? {
-            session.emit(Event::Trouble(remark));
-        }
+        let mut prepared = run::prepare(session, name, job, request, options.dry_run).await?;
+        let settings = &prepared.job.settings;
+        let image = if environment.is_own(&prepared.name) {
+            // What nobody but this program can change needs no image that `build` has deployed.
+            let any_image = options.allow_unpinned || !environment.builds_to_registry();
+            let image = fit::judge(settings, &environment.name, options.writes, any_image)?;
+            if let Some(remark) = target::judge(settings, environment)? {
+                session.emit(Event::Trouble(remark));
+            }
+            image
+        } else {
+            fit::of_application(settings)
+        };
         if options.writes
             && let Some(remark) = username.and_then(|name| look::unusual(name.as_str()))
         {
@@ -160,8 +183,16 @@ impl Context<'_> {
         }
         prepared.request.contract = fit::contract(&prepared.job.settings);
         let id = prepared.request.id;
-        let plan =
-            TaskPlan { environment, account: account.as_deref(), image: &image, request: &prepared.request };
+        let again = Some(()).filter(|()| !environment.is_own(&prepared.name));
+        let again = again.and_then(|()| fit::started_again(&prepared.job.settings));
+        let plan = TaskPlan {
+            environment,
+            job: &prepared.name,
+            account: account.as_deref(),
+            image: &image,
+            request: &prepared.request,
+            started_again: again.as_deref(),
+        };
         if options.dry_run {
             let plan = reporter.prepare_plan(&plan);
             run::validate(session, prepared).await?;

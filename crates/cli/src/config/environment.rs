@@ -97,6 +97,12 @@ impl Environment {
         }
     }
 
+    /// Whether a job is the one that runs its tasks, and not one of the application's.
+    #[must_use]
+    pub fn is_own(&self, job: &JobName) -> bool {
+        self.job == *job
+    }
+
     /// Whether a task goes on when this program ends.
     #[must_use]
     pub fn outlives_us(&self) -> bool {

@@ -10,6 +10,7 @@ use super::facts::Facts;
 use crate::error::CliError;
 use crate::events::{Emit, Event};
 use crate::flow::conclusion::Run;
+use crate::flow::jobs;
 use crate::flow::point_of_no_return::PointOfNoReturn;
 use crate::flow::run;
 use crate::hints;
@@ -20,6 +21,8 @@ pub struct Explanation {
     pub run: Run,
     /// What it printed.
     pub log: Vec<LogEntry>,
+    /// It is of the environment's own job, which the checks are about.
+    own: bool,
 }
 
 impl Explanation {
@@ -27,7 +30,7 @@ impl Explanation {
     pub async fn read(facts: &Facts, id: &str, emit: Emit) -> Result<Self, CliError> {
         let environment = &facts.environment;
         let session = facts.session().await?;
-        let execution = run::find(session, id).await?;
+        let execution = jobs::find(session, id).await?;
         if !matches!(execution.phase, Phase::Ended(_)) {
             let attach = hints::command(&environment.name, &format!("attach {id}"), &[]);
             return Err(CliError::usage(format!("execution {id} is not over yet"))
@@ -42,10 +45,11 @@ impl Explanation {
         }));
         // Nobody looks at it: it is over, and Ctrl-C ends the program.
         let point = PointOfNoReturn::new("nothing was changed");
+        let own = environment.is_own(&execution.name.job);
         let run = run::attend(&keeping, execution, false, &point).await?;
         let mut log = std::mem::take(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner));
         log.sort_by_key(|entry| entry.timestamp);
-        Ok(Self { run, log })
+        Ok(Self { run, log, own })
     }
 
     /// The variables it was asked with.
@@ -57,6 +61,9 @@ impl Explanation {
     /// The checks that can tell why it ended so.
     #[must_use]
     pub fn checks(&self) -> &'static [&'static str] {
+        if !self.own {
+            return &[];
+        }
         ExitCode::from_u8(self.run.conclusion.exit_code()).map_or(&[], hints::explaining)
     }
 }

@@ -32,6 +32,12 @@ pub enum Conclusion {
         /// The container's exit code.
         exit_code: u8,
     },
+    /// The container of a job of the application's ended by itself. It tells no result: its exit code is all that
+    /// is known, and what it means is the application's to say.
+    Ended {
+        /// The container's exit code.
+        exit_code: u8,
+    },
     /// What is known does not fit together.
     Contradicted {
         /// What does not fit what.
@@ -99,6 +105,9 @@ pub struct Evidence {
     pub task: TaskEnd,
     /// The results in its log that can be answers to the request; each once.
     pub claims: Vec<Claim>,
+    /// Its container is our own, which tells a result. One of the application's tells none, and its exit codes are
+    /// its own: none of them means that it has rolled back.
+    pub tells_result: bool,
     /// The request has a key, which is known: results without a right proof are none.
     pub provable: bool,
     /// There are lines in its log that its container has printed.
@@ -120,6 +129,7 @@ impl Evidence {
             timeout: execution.timeout,
             task,
             claims: Vec::new(),
+            tells_result: true,
             provable: false,
             spoke: false,
             system_log: Vec::new(),
@@ -146,7 +156,13 @@ impl Evidence {
 
     /// The executor was told to stop and has rolled back: the container's own code says so, too.
     fn rolled_back(&self) -> bool {
-        self.exit_code() == Some(ExitCode::Stopped.code())
+        self.tells_result && self.exit_code() == Some(ExitCode::Stopped.code())
+    }
+
+    /// A container of the application's ended as a program does that is told to stop: a shell says 128 and the number
+    /// of SIGTERM, which Cloud Run sends when the time is over.
+    fn died_of_sigterm(&self) -> bool {
+        !self.tells_result && self.exit_code() == Some(128 + 15)
     }
 
     /// Whether a time-out ended it: by Cloud Run's words wherever they stand, or because it was stopped
@@ -157,7 +173,7 @@ impl Evidence {
             return true;
         }
         let stopped = match &self.task {
-            TaskEnd::Seen(task) => task.exit_code.is_none() || self.rolled_back(),
+            TaskEnd::Seen(task) => task.exit_code.is_none() || self.rolled_back() || self.died_of_sigterm(),
             TaskEnd::Unread => true,
             TaskEnd::None => false,
         };
@@ -270,6 +286,7 @@ impl Evidence {
         }
         if let Some(code) = code {
             return match &self.claims[..] {
+                _ if !self.tells_result => Conclusion::Ended { exit_code: code },
                 [claim] if !self.provable => {
                     Conclusion::Told(Box::new(Told { claim: claim.clone(), afterwards: None }))
                 }
@@ -307,7 +324,7 @@ impl Conclusion {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Told(told) => told.claim.line.exit_code,
-            Self::Untold { exit_code } => *exit_code,
+            Self::Untold { exit_code } | Self::Ended { exit_code } => *exit_code,
             Self::NeverStarted { .. } => ExitCode::NeverStarted.code(),
             Self::Cancelled { .. } => ExitCode::Cancelled.code(),
             Self::TimedOut { .. } => ExitCode::TimedOut.code(),
@@ -356,6 +373,7 @@ impl Conclusion {
                         | ExitCode::Stopped
                 )
             ),
+            Self::Ended { .. } => true,
             Self::NeverStarted { .. } => false,
             Self::Cancelled { undone, .. } | Self::TimedOut { undone } => !undone,
             Self::Killed { .. } | Self::Unread { .. } | Self::Unclear { .. } | Self::Contradicted { .. } => {
@@ -436,6 +454,7 @@ mod tests {
             timeout: None,
             task,
             claims,
+            tells_result: true,
             provable,
             spoke: false,
             system_log: Vec::new(),
@@ -508,6 +527,38 @@ mod tests {
         }
         assert_eq!(draw(short, killed(15)), Conclusion::Killed { signal: 15 });
         assert_eq!(draw(long, exited(13)), Conclusion::Untold { exit_code: 13 }, "it ended by itself");
+    }
+
+    /// A job of the application's: every code is its own, also those that mean something of our executor's, and no
+    /// line of its log is a result.
+    #[test]
+    fn a_job_of_the_application_ends_with_its_own_code() {
+        let draw = |ending, task, change: &dyn Fn(&mut Evidence)| {
+            let mut evidence = evidence(ending, task, vec![], false);
+            evidence.tells_result = false;
+            change(&mut evidence);
+            Conclusion::draw(&evidence)
+        };
+        let asis: &dyn Fn(&mut Evidence) = &|_| {};
+        for code in [1, 2, 3, 10, 18, 25, 26, 27, 143, 255] {
+            let ended = draw(failed(), exited(code), asis);
+            assert_eq!(i32::from(ended.exit_code()), code);
+            assert!(matches!(ended, Conclusion::Ended { .. }) && ended.may_be_done(), "{ended:?}");
+        }
+        assert_eq!(draw(Ending::Succeeded, TaskEnd::None, asis), Conclusion::Ended { exit_code: 0 });
+        // What Cloud Run has done to it is told as of every other task; that a code of it means a rollback is not.
+        let of = |reason: &str| Conclusion::Cancelled { reason: reason.to_owned(), undone: false };
+        assert_eq!(draw(cancelled(), exited(18), asis), of("r"));
+        let long: &dyn Fn(&mut Evidence) = &|evidence| {
+            evidence.length = Some(Duration::from_secs(300));
+            evidence.timeout = evidence.length;
+        };
+        for task in [exited(143), killed(15), killed(9)] {
+            assert_eq!(draw(failed(), task, long), Conclusion::TimedOut { undone: false });
+        }
+        assert_eq!(draw(failed(), exited(18), long), Conclusion::Ended { exit_code: 18 });
+        assert_eq!(draw(failed(), killed(9), asis).exit_code(), 27);
+        assert_eq!(draw(failed(), TaskEnd::None, asis).exit_code(), 24);
     }
 
     #[test]

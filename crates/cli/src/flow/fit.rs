@@ -107,6 +107,26 @@ pub fn image(job: &JobSettings) -> (JobImage, Option<Unfit>) {
     (image, unfit)
 }
 
+/// What a job of the application's runs. It is somebody else's: which image it has, and whether that is pinned, is
+/// theirs to decide.
+#[must_use]
+pub fn of_application(job: &JobSettings) -> JobImage {
+    image(job).0
+}
+
+/// What a person should know before a job of the application's is started: that Cloud Run may start it again.
+#[must_use]
+pub fn started_again(job: &JobSettings) -> Option<String> {
+    let times = match job.max_retries {
+        0 => return None,
+        1 => "once".to_owned(),
+        more => format!("up to {more} times"),
+    };
+    Some(format!(
+        "Cloud Run starts a run of this job that fails again, {times}: what it does may be done more than once"
+    ))
+}
+
 /// Judges a job for a task, which `writes` to the database or only reads. `any_image` also takes one that `build` has
 /// not deployed.
 pub fn judge(

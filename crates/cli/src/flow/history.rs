@@ -11,10 +11,11 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Span, Timestamp};
-use quill_admin_cloud::{AuditEntry, Ending, Execution, Phase};
+use quill_admin_cloud::{AuditEntry, CloudError, CloudErrorKind, Ending, Execution, JobName, Phase};
 use quill_admin_contract::{Claim, ExitCode, ResultLine, Username, variable};
 
 use super::asked::asked;
+use super::jobs::{self, Declared};
 use crate::error::CliError;
 use crate::session::Session;
 
@@ -24,11 +25,21 @@ const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// only, too.
 const MANY: usize = 1000;
 
+/// What is known of the past.
+pub struct Past {
+    /// Runs, newest first.
+    pub runs: Vec<PastRun>,
+    /// Jobs of the application's whose executions could not be read, and why.
+    pub unread: Vec<(JobName, CloudError)>,
+}
+
 /// One run of the past.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastRun {
     /// The execution's id.
     pub execution: String,
+    /// The job it is of: the environment's own, or one of the application's, which leaves no record.
+    pub job: JobName,
     /// When it was asked for; without the execution, when it ended.
     pub time: Timestamp,
     /// The account that started it.
@@ -98,22 +109,71 @@ pub async fn read(
     since: Timestamp,
     user: Option<&Username>,
     limit: usize,
-) -> Result<Vec<PastRun>, CliError> {
+) -> Result<Past, CliError> {
     let wanted = if user.is_some() { MANY } else { limit };
     let (google, job) = (session.google(), &session.environment().job);
+    let declared = jobs::declared(session.environment());
     let executions = async { google.executions(job).await };
     let about = user.map(Username::as_str);
     let records = google.audit_entries(job, ResultLine::KEY, about, since, wanted);
-    let (executions, records) = tokio::try_join!(executions, records)?;
-    let mut runs = join(executions, records);
+    let others = async { Ok(of_application(session, &declared).await) };
+    let (executions, records, (others, unread)) = tokio::try_join!(executions, records, others)?;
+    let mut runs = join(job, executions, records);
+    runs.extend(others);
+    runs.sort_by_key(|run| std::cmp::Reverse(run.time));
     runs.retain(|run| {
         run.time >= since && user.is_none_or(|user| run.user.as_deref() == Some(user.as_str()))
     });
     runs.truncate(limit);
-    Ok(runs)
+    Ok(Past { runs, unread })
 }
 
-fn join(executions: Vec<Execution>, records: Vec<AuditEntry>) -> Vec<PastRun> {
+/// The executions of the application's jobs that actions run, whoever has started them. There are as many requests as
+/// jobs, and few applications have more than one. A job that is not there has never run.
+async fn of_application(
+    session: &Session,
+    declared: &[Declared],
+) -> (Vec<PastRun>, Vec<(JobName, CloudError)>) {
+    let mut jobs: Vec<&JobName> = Vec::new();
+    for Declared { name, .. } in declared {
+        if !jobs.contains(&name) {
+            jobs.push(name);
+        }
+    }
+    let (mut runs, mut unread) = (Vec::new(), Vec::new());
+    for job in jobs {
+        match session.google().executions(job).await {
+            Ok(executions) => runs.extend(executions.into_iter().map(|execution| {
+                let action = action_of(&execution, declared);
+                PastRun { action, user: None, ..of_execution(execution, &[]) }
+            })),
+            Err(error) if error.kind == CloudErrorKind::NotFound => {}
+            Err(error) => unread.push((job.clone(), error)),
+        }
+    }
+    (runs, unread)
+}
+
+/// What an execution of one of the application's jobs has done: the action whose variables it was given, as far as
+/// they are seen here, which is by their beginning; else what its own variables call it.
+fn action_of(execution: &Execution, declared: &[Declared]) -> Option<String> {
+    let given = |name: &str, value: &String| execution.request.get(name) == Some(value);
+    let has_run = |declared: &&Declared| {
+        declared.name == execution.name.job
+            && declared
+                .job
+                .variables
+                .iter()
+                .all(|(name, value)| !name.starts_with("ADMIN_") || given(name, value))
+    };
+    let mut those = declared.iter().filter(has_run);
+    match (those.next(), those.next()) {
+        (Some(one), None) => Some(one.action.name.clone()),
+        _ => execution.request.get(variable::ADMIN_ACTION.name).cloned(),
+    }
+}
+
+fn join(job: &JobName, executions: Vec<Execution>, records: Vec<AuditEntry>) -> Vec<PastRun> {
     let mut told: BTreeMap<String, Vec<AuditEntry>> = BTreeMap::new();
     for record in records {
         told.entry(record.execution.clone()).or_default().push(record);
@@ -125,8 +185,7 @@ fn join(executions: Vec<Execution>, records: Vec<AuditEntry>) -> Vec<PastRun> {
             of_execution(execution, &records)
         })
         .collect();
-    runs.extend(told.into_iter().filter_map(|(execution, records)| of_records(execution, &records)));
-    runs.sort_by_key(|run| std::cmp::Reverse(run.time));
+    runs.extend(told.into_iter().filter_map(|(execution, records)| of_records(job, execution, &records)));
     runs
 }
 
@@ -180,6 +239,7 @@ fn of_execution(execution: Execution, records: &[AuditEntry]) -> PastRun {
         exit_code: used.map(|claim| claim.line.exit_code),
         duration: execution.started.zip(execution.completed).map(|(from, to)| to.duration_since(from)),
         image: Some(execution.image.clone()).filter(|image| !image.is_empty()),
+        job: execution.name.job,
         execution: execution.name.id,
     }
 }
@@ -209,7 +269,7 @@ fn compared(phase: &Phase, claim: &Claim) -> Worth {
 }
 
 /// A run that only the log tells of: Cloud Run has forgotten it, and the key with it, or it never was.
-fn of_records(execution: String, records: &[AuditEntry]) -> Option<PastRun> {
+fn of_records(job: &JobName, execution: String, records: &[AuditEntry]) -> Option<PastRun> {
     let told: Vec<(Timestamp, ResultLine)> = records
         .iter()
         .filter_map(|record| Some((record.timestamp, Claim::from_payload(&record.payload, None)?.line)))
@@ -223,6 +283,7 @@ fn of_records(execution: String, records: &[AuditEntry]) -> Option<PastRun> {
     };
     Some(PastRun {
         execution,
+        job: job.clone(),
         time: *time,
         account: None,
         outcome: if contradicted { "contradicted".to_owned() } else { first.outcome.name().to_owned() },

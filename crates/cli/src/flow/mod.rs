@@ -8,6 +8,7 @@ pub mod conclusion;
 pub mod fit;
 pub mod follow;
 pub mod history;
+pub mod jobs;
 mod patience;
 pub mod point_of_no_return;
 pub mod restore;

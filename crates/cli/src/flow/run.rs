@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use quill_admin_cloud::{CloudError, CloudErrorKind, Execution, ExecutionName, Job, LogTail, Reply, RunJob};
+use quill_admin_cloud::{CloudError, CloudErrorKind, Execution, ExecutionName, Job, JobName, LogTail, Reply};
 use quill_admin_contract::{Asked, Claim, ExitCode, Request};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -13,8 +13,9 @@ use tokio::time::{Instant, sleep_until};
 use super::asked::asked;
 use super::conclusion::{Conclusion, Run};
 use super::follow::{Followed, Lost, follow};
+use super::jobs;
 use super::point_of_no_return::{PointOfNoReturn, Running, UnderWay};
-use super::start::start;
+use super::start::{run_of, start};
 use crate::error::CliError;
 use crate::events::Event;
 use crate::hints;
@@ -22,7 +23,9 @@ use crate::session::Session;
 
 /// What is to be run, and what it is to be run by.
 pub struct Prepared<'s> {
-    /// The job as it was read.
+    /// The job that runs it: the environment's own, or one of the application's.
+    pub name: JobName,
+    /// The same as it was read.
     pub job: Job,
     /// The request.
     pub request: Request,
@@ -30,43 +33,37 @@ pub struct Prepared<'s> {
     pub tail: Option<LogTail<'s>>,
 }
 
-/// Has the job while the request is made, which takes time (hashing a password). It may be some seconds old:
+/// Has the job `name`, which does what `action` asks for, while the request is made, which takes time (hashing a password). It may be some seconds old:
 /// the run carries its etag, so that a job which was changed since is not run before it was read again.
-pub async fn prepare(
-    session: &Session,
+pub async fn prepare<'s>(
+    session: &'s Session,
+    action: &str,
+    name: JobName,
     request: impl Future<Output = Result<Request, CliError>>,
     dry_run: bool,
-) -> Result<Prepared<'_>, CliError> {
-    let (google, environment) = (session.google(), session.environment());
+) -> Result<Prepared<'s>, CliError> {
+    let google = session.google();
     // Before anything can be in the log; nobody waits for it.
-    let tail = if dry_run { None } else { Some(google.tail_log(&environment.job).await) };
-    let read = async { session.job().await.map_err(|error| hints::no_job(error, environment)) };
+    let tail = if dry_run { None } else { Some(google.tail_log(&name).await) };
+    let read = async {
+        session.job(&name).await.map_err(|error| {
+            let environment = session.environment();
+            match error.kind {
+                CloudErrorKind::NotFound if !environment.is_own(&name) => {
+                    jobs::not_there(environment, action, &name)
+                }
+                _ => hints::no_job(error, environment),
+            }
+        })
+    };
     let (job, request) = tokio::try_join!(read, request)?;
-    Ok(Prepared { job, request, tail })
-}
-
-/// The execution, or where to look for others.
-pub async fn find(session: &Session, id: &str) -> Result<Execution, CliError> {
-    let environment = session.environment();
-    let name = ExecutionName { job: environment.job.clone(), id: id.to_owned() };
-    session.google().execution(&name).await.map_err(|error| match error.kind {
-        CloudErrorKind::NotFound => CliError::new(
-            ExitCode::ResourceNotFound,
-            format!(
-                "job {} has no execution \"{}\": Cloud Run forgets them after 7 days",
-                environment.job.job,
-                id.escape_debug()
-            ),
-        )
-        .hint(format!("see what was run: {}", hints::command(&environment.name, "history", &[]))),
-        _ => error.into(),
-    })
+    Ok(Prepared { name, job, request, tail })
 }
 
 /// Has Google Cloud check the run. Nothing is started.
 pub async fn validate(session: &Session, prepared: Prepared<'_>) -> Result<(), CliError> {
-    let run = RunJob { etag: prepared.job.etag, env: prepared.request.to_env() };
-    session.google().validate_run(&session.environment().job, run).await.map_err(CliError::from)
+    let run = run_of(&prepared.request, prepared.job.etag);
+    session.google().validate_run(&prepared.name, run).await.map_err(CliError::from)
 }
 
 /// Starts what was prepared, once, and follows it to its end. `point` says where it is meanwhile.
@@ -79,14 +76,15 @@ pub async fn run(
     prepared: Prepared<'_>,
     point: &PointOfNoReturn,
 ) -> Result<Run, CliError> {
-    let Prepared { job, request, tail } = prepared;
+    let Prepared { name, job, request, tail } = prepared;
     if let Some(id) = request.id {
         session.emit(Event::Detail(format!("request {id}")));
     }
     session.emit(Event::Doing("starting the job"));
-    let execution = start(session, job, &request, point).await?;
+    let execution = start(session, &name, job, &request, point).await?;
     session.emit(Event::Started(execution.name.clone()));
     let asked = Asked { execution: Some(execution.name.id.clone()), ..Asked::of(&request) };
+    let asked = Some(asked).filter(|_| request.action.job().is_none());
     Watch::of(session, &execution.name, point).to_the_end(execution, asked, tail, false).await
 }
 
@@ -102,7 +100,7 @@ pub async fn attend(
     cancel: bool,
     point: &PointOfNoReturn,
 ) -> Result<Run, CliError> {
-    let asked = asked(&execution);
+    let asked = session.environment().is_own(&execution.name.job).then(|| asked(&execution));
     Watch::of(session, &execution.name.clone(), point).to_the_end(execution, asked, None, cancel).await
 }
 
@@ -141,7 +139,7 @@ impl<'a> Watch<'a> {
     async fn to_the_end(
         &self,
         execution: Execution,
-        asked: Asked,
+        asked: Option<Asked>,
         tail: Option<LogTail<'_>>,
         cancel: bool,
     ) -> Result<Run, CliError> {

@@ -43,15 +43,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How often a request is sent whose answer was lost, and which is known not to have been carried out.
 const SENT_AT_MOST: u32 = 2;
 
-/// Starts `job`, as it was read, with a request. From `point` it can be seen whether a request is under way:
+/// Starts the job `name`, as it was read, with a request. From `point` it can be seen whether a request is under way:
 /// between two of them the work can be left, and nothing was started.
 pub(super) async fn start(
     session: &Session,
+    name: &JobName,
     job: Job,
     request: &Request,
     point: &PointOfNoReturn,
 ) -> Result<Execution, CliError> {
-    let starting = Starting { session, request, agreed: job.clone() };
+    let starting = Starting { session, name, request, agreed: job.clone() };
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     let mut lost = 0;
@@ -72,7 +73,7 @@ pub(super) async fn start(
                 }
                 sleep(pause.mul_f64(fastrand::f64())).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                now = starting.unchanged(session.google().job(starting.name()).await?)?;
+                now = starting.unchanged(session.google().job(name).await?)?;
             }
             Err(RunError::NotStarted(error)) => return Err(not_started(error)),
             Err(RunError::Unknown(error)) => match starting.resolve(now, &error).await? {
@@ -97,6 +98,7 @@ pub(super) async fn start(
 
 struct Starting<'a> {
     session: &'a Session,
+    name: &'a JobName,
     request: &'a Request,
     /// The job when its plan was shown.
     agreed: Job,
@@ -121,10 +123,6 @@ enum Look {
 }
 
 impl Starting<'_> {
-    fn name(&self) -> &JobName {
-        &self.session.environment().job
-    }
-
     /// A request to start the task is under way, or what became of it is being found out.
     fn under_way(&self) -> UnderWay {
         UnderWay {
@@ -135,13 +133,13 @@ impl Starting<'_> {
     }
 
     async fn send(&self, etag: String) -> Result<Execution, RunError> {
-        self.session.google().run(self.name(), RunJob { etag, env: self.request.to_env() }).await
+        self.session.google().run(self.name, run_of(self.request, etag)).await
     }
 
     /// The job as it is now, if what was agreed to still holds.
     fn unchanged(&self, now: Job) -> Result<Job, CliError> {
         let changes = self.agreed.changes(&now);
-        if changes.is_empty() { Ok(now) } else { Err(changed(self.name(), &changes)) }
+        if changes.is_empty() { Ok(now) } else { Err(changed(self.name, &changes)) }
     }
 
     /// Finds out what became of a request whose answer was lost; it carried the etag of `sent`.
@@ -152,7 +150,7 @@ impl Starting<'_> {
             return Ok(Resolved::Started(found));
         }
         let id = self.request.id.map(|id| id.to_string()).unwrap_or_default();
-        let fenced = match self.session.google().fence_job(self.name(), &sent.etag, &id).await {
+        let fenced = match self.session.google().fence_job(self.name, &sent.etag, &id).await {
             Ok(fenced) => fenced,
             Err(error) => return Err(self.unknown(&lost, &error.to_string())),
         };
@@ -186,7 +184,7 @@ impl Starting<'_> {
         let mut seen = None;
         for pause in LOOKS {
             sleep(pause).await;
-            match self.session.google().executions(self.name()).await {
+            match self.session.google().executions(self.name).await {
                 Ok(executions) => {
                     let ours = |execution: &Execution| {
                         execution.request.get(variable::ADMIN_REQUEST_ID.name) == Some(&id)
@@ -219,6 +217,12 @@ impl Starting<'_> {
             ),
         )
     }
+}
+
+/// What is sent to Cloud Run for a request, to a job whose version is `etag`.
+pub(super) fn run_of(request: &Request, etag: String) -> RunJob {
+    let timeout = request.action.job().map(|job| Duration::from_secs(u64::from(job.timeout)));
+    RunJob { etag, env: request.to_env(), timeout }
 }
 
 /// The start was refused: certainly nothing was started.

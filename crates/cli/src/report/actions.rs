@@ -57,7 +57,7 @@ pub(super) fn list(application: &Application, actions: &Actions) -> String {
         let _ = writeln!(text, "{}", clean(&line));
     }
     if actions.iter().any(Action::is_job) {
-        text.push_str("\njob: a job of the application's, which this version lists and does not run\n");
+        text.push_str("\njob: runs a job of the application's own, whose container does the work\n");
     }
     let _ = writeln!(text, "\nfrom {}", clean(&application.whereabouts()));
     text

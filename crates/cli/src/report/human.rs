@@ -21,7 +21,7 @@ use crate::config::Environment;
 use crate::error::CliError;
 use crate::flow::build::{Built, JobPlan};
 use crate::flow::conclusion::Conclusion;
-use crate::flow::history::{PastRun, Record};
+use crate::flow::history::{Past, Record};
 use crate::flow::restore;
 use crate::hints;
 use crate::session::own_program::OWN_DIGEST;
@@ -118,11 +118,12 @@ pub(super) fn logged(entry: &LogEntry) -> String {
 }
 
 /// What was run, newest first: two lines each, so that everything can be read at 80 columns.
-pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> String {
-    if runs.is_empty() {
-        return format!("nothing was run in {} in that time\n", environment.name);
-    }
+pub(super) fn history(environment: &Environment, past: &Past) -> String {
     let mut text = String::new();
+    let runs = &past.runs;
+    if runs.is_empty() {
+        let _ = writeln!(text, "nothing was run in {} in that time", environment.name);
+    }
     for run in runs {
         let what =
             [run.action.as_deref(), run.user.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
@@ -158,6 +159,9 @@ pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> String {
             rest.push(format!("\"{reason}\""));
         }
         rest.extend(run.origin.clone());
+        if !environment.is_own(&run.job) {
+            rest.push(format!("job {} of the application", run.job.job));
+        }
         if run.record == Record::NotProvable {
             rest.push("not provable".to_owned());
         }
@@ -171,11 +175,15 @@ pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> String {
             let _ = writeln!(text, "  {} {what}", style("contradicted:").yellow());
         }
     }
+    for (job, error) in &past.unread {
+        let what = format!("what was run in the job {} could not be looked at: {error}", job.job);
+        warning_line(&mut text, &what);
+    }
     text
 }
 
 pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {
-    let TaskPlan { environment, account, image, request } = plan;
+    let TaskPlan { environment, job, account, image, request, started_again } = plan;
     let mut text = String::new();
     let heading = clean(&format!("{} in {}", task_plan::heading(&request.action), environment.name));
     let _ = writeln!(text, "{}", style(heading).bold());
@@ -187,7 +195,14 @@ pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {
     if let Some(account) = account {
         field(&mut text, "account", account);
     }
-    field(&mut text, "job", environment.job.job.as_str());
+    field(&mut text, "job", job.job.as_str());
+    if let Some(job) = request.action.job() {
+        for (name, value) in &job.variables {
+            let value = if name.ends_with("_HASH") { "(not shown)" } else { value };
+            field(&mut text, "sets", &format!("{name}={value}"));
+        }
+        field(&mut text, "time-out", &format!("{} s", job.timeout));
+    }
     settings(&mut text, environment);
     let digest = digest(&image.name).unwrap_or(&image.name);
     let mut what = match digest {
@@ -207,6 +222,9 @@ pub(super) fn task_plan(plan: &TaskPlan<'_>) -> String {
     if let Some(origin) = &request.origin {
         field(&mut text, "origin", origin.as_str());
     }
+    if let Some(again) = started_again {
+        warning_line(&mut text, again);
+    }
     text
 }
 
@@ -222,7 +240,6 @@ pub(super) fn task(report: &TaskReport<'_>, log: &[LogEntry], elapsed: Duration,
     let environment = &report.environment.name;
     let execution = &report.run.execution.name.id;
     let took = seconds(elapsed);
-    let code = ExitCode::from_u8(report.run.conclusion.exit_code());
     match &report.run.conclusion {
         Conclusion::Told(one) => {
             match (&one.claim.line.outcome, one.claim.line.exit_code) {
@@ -261,6 +278,15 @@ pub(super) fn task(report: &TaskReport<'_>, log: &[LogEntry], elapsed: Duration,
                 }
             }
         }
+        Conclusion::Ended { exit_code: 0 } => {
+            let job = &report.job().job;
+            let _ = writeln!(
+                text.result,
+                "{} the job {job} ended with 0 in {environment} ({took})",
+                paint::style("✔").green().bold()
+            );
+            text.warnings.push_str(&detail(NO_RESULT));
+        }
         conclusion if report.is_cancelled_as_asked() => {
             let _ = writeln!(
                 text.result,
@@ -270,6 +296,10 @@ pub(super) fn task(report: &TaskReport<'_>, log: &[LogEntry], elapsed: Duration,
             );
         }
         conclusion => problem(&mut text.problems, &ended(conclusion, execution)),
+    }
+    if report.run.execution.retried && !report.environment.is_own(report.job()) {
+        let what = format!("Cloud Run has started execution {execution} again after it had failed");
+        warning_line(&mut text.warnings, &what);
     }
     if !text.problems.is_empty() {
         if !matches!(report.run.conclusion, Conclusion::Told(_)) {
@@ -281,9 +311,7 @@ pub(super) fn task(report: &TaskReport<'_>, log: &[LogEntry], elapsed: Duration,
                 let _ = writeln!(text.problems, "  Cloud Run: {}", clean(line));
             }
         }
-        for hint in
-            code.map(|code| hints::after_task(code, report.environment, report.username)).unwrap_or_default()
-        {
+        for hint in report.hints() {
             hint_line(&mut text.problems, &hint);
         }
     }
@@ -294,6 +322,9 @@ const NOT_PROVABLE: &str = "not provable: no key was sent along with the request
                             1; the exit code is the one that Cloud Run has";
 
 const UNTOLD: &str = "the task ended well, but its result line did not arrive: what changed is not known";
+
+const NO_RESULT: &str = "a job of the application tells no result: what it changed, and whether that was one \
+                         transaction, is not known here";
 
 /// How an execution ended, in one sentence.
 pub(super) fn ended(conclusion: &Conclusion, execution: &str) -> String {
@@ -308,6 +339,11 @@ pub(super) fn ended(conclusion: &Conclusion, execution: &str) -> String {
             let meaning = code.map_or("a code this version does not know", ExitCode::meaning);
             format!("the task failed with exit code {exit_code} ({meaning}); its result line did not arrive")
         }
+        Conclusion::Ended { exit_code: 0 } => format!("execution {execution} ended with 0"),
+        Conclusion::Ended { exit_code } => format!(
+            "the container of execution {execution} ended with {exit_code}: what that means, and what was changed \
+             before, is the application's to say"
+        ),
         Conclusion::NeverStarted { reason } => {
             format!("execution {execution} never started: {}", or(reason, "Cloud Run gives no reason"))
         }
@@ -445,6 +481,13 @@ fn database_report(text: &mut String, database: &DatabaseReport) {
     for Unavailable { action, needs } in &database.unavailable {
         field(text, "not here", &format!("{action}: it needs {needs}"));
     }
+}
+
+/// A warning alone.
+pub(super) fn warned(message: &str) -> String {
+    let mut text = String::new();
+    warning_line(&mut text, message);
+    text
 }
 
 fn warning_line(text: &mut String, message: &str) {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use quill_admin_contract::invisible::invisible;
-use quill_admin_contract::{Argument, ExitCode, Password, variable};
+use quill_admin_contract::{Password, variable};
 use serde_json::{Value, json};
 
 use super::paint::MARK;
@@ -20,8 +20,7 @@ use crate::config::Environment;
 use crate::error::CliError;
 use crate::flow::build::{Built, JobPlan};
 use crate::flow::conclusion::Conclusion;
-use crate::flow::history::{PastRun, Record};
-use crate::hints;
+use crate::flow::history::{Past, Record};
 
 /// A document as it is written: what a terminal would act on, or would not show, is escaped, which changes
 /// nothing about any value.
@@ -72,12 +71,16 @@ pub(super) fn logs(execution: &ExecutionName, entries: &[LogEntry]) -> Value {
     json!({"exit_code": 0, "execution": execution.id, "entries": entries})
 }
 
-pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> Value {
-    let runs: Value = runs
+pub(super) fn history(environment: &Environment, past: &Past) -> Value {
+    let unread: Value =
+        past.unread.iter().map(|(job, error)| json!({"job": job.job, "why": error.to_string()})).collect();
+    let runs: Value = past
+        .runs
         .iter()
         .map(|run| {
             json!({
                 "execution": run.execution,
+                "job": run.job.job,
                 "time": run.time,
                 "account": run.account,
                 "actor": run.actor,
@@ -105,39 +108,37 @@ pub(super) fn history(environment: &Environment, runs: &[PastRun]) -> Value {
         "project": environment.job.project,
         "job": environment.job.job,
         "runs": runs,
+        "not_read": unread,
     })
 }
 
 pub(super) fn task_plan(plan: &TaskPlan<'_>) -> Value {
-    let TaskPlan { environment, account, image, request } = plan;
-    let secret = |(_, argument): &(&str, &Argument)| matches!(argument, Argument::Password(_));
-    let hashes: Vec<String> = request
-        .action
-        .arguments()
-        .iter()
-        .filter(secret)
-        .map(|(name, _)| format!("{}_HASH", quill_admin_actions::variable(name)))
-        .collect();
+    let TaskPlan { environment, job, account, image, request, started_again } = plan;
     let variables: serde_json::Map<String, Value> = request
         .to_env()
         .into_iter()
-        .filter(|(name, _)| *name != variable::ADMIN_PROOF_KEY.name && !hashes.contains(name))
+        .filter(|(name, _)| *name != variable::ADMIN_PROOF_KEY.name && !name.ends_with("_HASH"))
         .map(|(name, value)| (name, Value::String(value)))
         .collect();
-    json!({
+    let mut document = json!({
         "exit_code": 0,
         "dry_run": true,
         "environment": environment.name,
         "project": environment.job.project,
         "region": environment.job.region,
-        "job": environment.job.job,
+        "job": job.job,
         "account": account,
         "image": image.name,
         "revision": image.revision,
         "built": image.built,
         "request": variables,
         "settings": environment.source.elsewhere().map(path),
-    })
+    });
+    if let Some(job) = request.action.job() {
+        document["timeout_seconds"] = json!(job.timeout);
+        document["started_again"] = json!(started_again);
+    }
+    document
 }
 
 pub(super) fn task(
@@ -149,20 +150,17 @@ pub(super) fn task(
     let run = report.run;
     let code = report.exit_code();
     let (ending, reason) = self::ending(&run.conclusion);
-    let hints = ExitCode::from_u8(code)
-        .map(|code| hints::after_task(code, report.environment, report.username))
-        .unwrap_or_default();
     let mut document = json!({
         "exit_code": code,
         "environment": report.environment.name,
         "project": report.environment.job.project,
-        "job": report.environment.job.job,
+        "job": report.job().job,
         "request_id": report.request_id,
         "execution": run.execution.name.id,
         "image": run.execution.image,
         "ending": ending,
         "elapsed_seconds": elapsed.as_secs_f64(),
-        "hints": hints,
+        "hints": report.hints(),
     });
     document["proven"] = json!(run.conclusion.is_proven());
     if let Conclusion::Told(told) = &run.conclusion {
@@ -171,6 +169,9 @@ pub(super) fn task(
         if let Some(afterwards) = &told.afterwards {
             document["afterwards"] = json!(afterwards);
         }
+    }
+    if let Conclusion::Ended { exit_code } = run.conclusion {
+        document["container_exit_code"] = json!(exit_code);
     }
     if let Some(reason) = reason {
         document["reason"] = json!(reason);
@@ -190,6 +191,7 @@ pub(super) fn ending(conclusion: &Conclusion) -> (&'static str, Option<String>) 
     match conclusion {
         Conclusion::Told(_) => ("told", None),
         Conclusion::Untold { .. } => ("untold", None),
+        Conclusion::Ended { .. } => ("ended", None),
         Conclusion::Contradicted { reason } => ("contradicted", Some(reason.clone())),
         Conclusion::Unread { reason } => ("unread", Some(reason.clone())),
         Conclusion::Unclear { reason } => ("unclear", Some(reason.clone())),

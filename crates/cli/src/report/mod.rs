@@ -38,7 +38,7 @@ use crate::doctor::run::Told;
 use crate::error::CliError;
 use crate::events::Event;
 use crate::flow::build::Built;
-use crate::flow::history::PastRun;
+use crate::flow::history::Past;
 pub use actions::{Checked, Tried};
 pub use cases::{Tested, TestedCase};
 pub use doctor::Diagnosis;
@@ -118,6 +118,10 @@ impl Reporter {
     pub fn task_plan(&self, plan: &TaskPlan<'_>, asked: bool) {
         self.stop();
         self.plan(&human::task_plan(plan), asked);
+        // A warning is told where nothing else is.
+        if let Some(again) = plan.started_again.filter(|_| self.style.quiet && !asked) {
+            to_stderr(&human::warned(again));
+        }
     }
 
     /// What a dry run says, if it turns out well.
@@ -158,12 +162,12 @@ impl Reporter {
     }
 
     /// Shows what was run.
-    pub fn history(&self, environment: &Environment, runs: &[PastRun]) -> u8 {
+    pub fn history(&self, environment: &Environment, past: &Past) -> u8 {
         self.stop();
         if self.style.json {
-            document_to_stdout(&json::history(environment, runs));
+            document_to_stdout(&json::history(environment, past));
         } else {
-            to_stdout(&human::history(environment, runs));
+            to_stdout(&human::history(environment, past));
         }
         0
     }

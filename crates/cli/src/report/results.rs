@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quill_admin_cloud::{PERMISSIONS, Permission, Purpose, SignIn};
+use quill_admin_cloud::{JobName, PERMISSIONS, Permission, Purpose, SignIn};
 use quill_admin_contract::{ExitCode, Password, Request, RequestId, Username};
 use quill_admin_image::Engine;
 
@@ -47,6 +47,28 @@ impl TaskReport<'_> {
         self.to_cancel && matches!(self.run.conclusion, Conclusion::Cancelled { .. })
     }
 
+    /// The job that ran it.
+    pub(super) const fn job(&self) -> &JobName {
+        &self.run.execution.name.job
+    }
+
+    /// What to do next, by how it ended. What is known of our own container and its job says nothing of one of the
+    /// application's, of which the log is all there is to look at.
+    pub(super) fn hints(&self) -> Vec<String> {
+        let code = self.run.conclusion.exit_code();
+        if self.environment.is_own(self.job()) {
+            let code = ExitCode::from_u8(self.exit_code());
+            return code
+                .map(|code| hints::after_task(code, self.environment, self.username))
+                .unwrap_or_default();
+        }
+        if code == 0 || self.is_cancelled_as_asked() {
+            return Vec::new();
+        }
+        let logs = format!("logs {}", self.run.execution.name.id);
+        vec![format!("see all that it printed: {}", hints::command(&self.environment.name, &logs, &[]))]
+    }
+
     /// What the program ends with.
     pub(super) fn exit_code(&self) -> u8 {
         if self.is_cancelled_as_asked() { 0 } else { self.run.conclusion.exit_code() }
@@ -57,12 +79,17 @@ impl TaskReport<'_> {
 pub struct TaskPlan<'a> {
     /// The environment that it is about.
     pub environment: &'a Environment,
+    /// The job that runs it.
+    pub job: &'a JobName,
     /// The account that starts it, where it is known.
     pub account: Option<&'a str>,
     /// What runs it.
     pub image: &'a JobImage,
     /// What is asked for.
     pub request: &'a Request,
+    /// That Cloud Run may start it again, where it may: said of jobs of the application's, which are not refused for
+    /// that.
+    pub started_again: Option<&'a str>,
 }
 
 /// Who calls in an environment, and what it may do there.

@@ -22,6 +22,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 
 /// A job that is kept fresh until it is asked for.
 pub(super) struct Ahead {
+    name: JobName,
     job: JoinHandle<Result<Job, CloudError>>,
     wanted: oneshot::Sender<()>,
 }
@@ -30,7 +31,16 @@ impl Ahead {
     /// Begins to read it. Dropped, it ends by itself.
     pub(super) fn begin(google: Arc<Google>, name: JobName) -> Self {
         let (wanted, asked) = oneshot::channel();
-        Self { job: tokio::spawn(async move { keep(&google, &name, asked).await }), wanted }
+        let job = tokio::spawn({
+            let name = name.clone();
+            async move { keep(&google, &name, asked).await }
+        });
+        Self { name, job, wanted }
+    }
+
+    /// The name of the job.
+    pub(super) const fn name(&self) -> &JobName {
+        &self.name
     }
 
     /// The job: at once, where it was read by now.

@@ -13,7 +13,7 @@ pub mod sign_in;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quill_admin_cloud::{CloudError, Credentials, Google, Job, SignIn};
+use quill_admin_cloud::{CloudError, Credentials, Google, Job, JobName, SignIn};
 use quill_admin_contract::ExitCode;
 use quill_admin_image::Token;
 use tokio::sync::{OnceCell, watch};
@@ -150,16 +150,16 @@ impl Session {
         account.get_or_init(|| account_of(google, sign_in.as_ref())).await.clone()
     }
 
-    /// The job, as it was read while questions were answered, or as it is now.
+    /// A job, as it was read while questions were answered, or as it is now.
     ///
     /// # Errors
     ///
     /// It cannot be read.
-    pub async fn job(&self) -> Result<Job, CloudError> {
+    pub async fn job(&self, name: &JobName) -> Result<Job, CloudError> {
         let ahead = self.opened.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
         match ahead {
-            Some(ahead) => ahead.job().await,
-            None => self.google().job(&self.environment().job).await,
+            Some(ahead) if ahead.name() == name => ahead.job().await,
+            _ => self.google().job(name).await,
         }
     }
 
@@ -250,17 +250,17 @@ impl Opened {
 }
 
 impl Opening {
-    /// Asks for what a task needs, too, as soon as it is open: the job, and whose sign-in it is. Where the
-    /// task is to be started, connects to the log as well.
+    /// Asks for what a task needs, too, as soon as it is open: the job that is to run it, and whose sign-in it is.
+    /// Where the task is to be started, connects to the log as well.
     #[must_use]
-    pub fn for_task(self, starts: bool) -> Self {
+    pub fn for_task(self, job: JobName, starts: bool) -> Self {
         let Self { opened, doing } = self;
         let opened = tokio::spawn(async move {
             let opened = joined(opened.await)?;
             if starts {
                 opened.google.prepare_log();
             }
-            let ahead = Ahead::begin(Arc::clone(&opened.google), opened.environment.job.clone());
+            let ahead = Ahead::begin(Arc::clone(&opened.google), job);
             *opened.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
             let (google, sign_in) = (Arc::clone(&opened.google), opened.sign_in.clone());
             let account = Arc::clone(&opened.account);

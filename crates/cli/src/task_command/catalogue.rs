@@ -5,11 +5,10 @@ use quill_admin_contract::CHECK;
 
 use super::{TaskCommand, TaskParameter, help};
 
-/// The task commands, in the order in which help lists them: that of the actions, and `check` behind them. A job of
-/// the application's is not among them: this version lists such an action, and runs none.
+/// The task commands, in the order in which help lists them: that of the actions, and `check` behind them.
 #[must_use]
 pub fn catalogue(actions: &Actions) -> Vec<TaskCommand> {
-    actions.iter().filter(|action| !action.is_job()).map(of_action).chain([check()]).collect()
+    actions.iter().map(of_action).chain([check()]).collect()
 }
 
 fn of_action(action: &Action) -> TaskCommand {
@@ -27,7 +26,8 @@ fn of_action(action: &Action) -> TaskCommand {
         name: action.name.clone(),
         aliases: action.words.alias.iter().cloned().collect(),
         about: help::capitalised(about),
-        after_help: help::below_options(&action.name, action.words.alias.as_deref(), &parameters),
+        after_help: help::of_job(action.definition.job.as_ref())
+            + &help::below_options(&action.name, action.words.alias.as_deref(), &parameters),
         parameters,
         writes: action.writes(),
     }

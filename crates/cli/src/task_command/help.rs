@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use quill_admin_actions::Kind;
+use quill_admin_actions::{Job, Kind};
 
 use super::{OneValue, TaskParameter};
 
@@ -50,6 +50,17 @@ fn listed(names: &[String]) -> String {
         [one] => one.clone(),
         [before @ .., last] => format!("{} or {last}", before.join(", ")),
     }
+}
+
+/// What help says first of an action that runs a job of the application's.
+pub(super) fn of_job(job: Option<&Job>) -> String {
+    let Some(job) = job else { return String::new() };
+    let text = format!(
+        "Runs the application's own job {}, and ends with the exit code of its container. What the job changed it \
+         does not tell.",
+        job.name
+    );
+    wrapped(&text) + "\n\n"
 }
 
 /// What stands below the options: what the values mean, what becomes of a password, and examples.

@@ -43,9 +43,11 @@ pub(super) fn execution(job: &JobName, execution: &model::Execution) -> Option<E
     })
 }
 
-/// Variables a request is made of begin so; those with a password, its hash or a key are not among them.
+/// Variables a request is made of begin so; those with a password, a hash or a key are not among them.
 const REQUEST: &str = "ADMIN_";
 const SECRET: &str = "ADMIN_PASSWORD";
+/// How the variables end that hold hashes of passwords: what the password is called is the application's to say.
+const HASH: &str = "_HASH";
 const PROOF_KEY: &str = "ADMIN_PROOF_KEY";
 
 fn request(task: Option<&model::TaskTemplate>) -> BTreeMap<String, String> {
@@ -54,9 +56,14 @@ fn request(task: Option<&model::TaskTemplate>) -> BTreeMap<String, String> {
         .into_iter()
         .flat_map(|container| &container.env)
         .filter(|variable| variable.name.starts_with(REQUEST))
-        .filter(|variable| !variable.name.starts_with(SECRET) && variable.name != PROOF_KEY)
+        .filter(|variable| !is_secret(&variable.name))
         .filter_map(|variable| Some((variable.name.clone(), variable.value()?.clone())))
         .collect()
+}
+
+/// Whether what a variable of a request holds is shown nowhere.
+fn is_secret(name: &str) -> bool {
+    name.starts_with(SECRET) || name.ends_with(HASH) || name == PROOF_KEY
 }
 
 fn proof_key(task: Option<&model::TaskTemplate>) -> Option<Confidential> {
@@ -254,6 +261,31 @@ mod tests {
         let image = ("ResourcesAvailable", State::ConditionFailed, "Image 'x' not found.");
         assert_eq!(reason(&[waiting, image.clone()]), "Image 'x' not found.");
         assert_eq!(reason(&[image, ("Completed", State::ConditionFailed, "the reason")]), "the reason");
+    }
+
+    /// Whatever the password is called of which it is the hash.
+    #[test]
+    fn no_hash_comes_out_of_an_execution() {
+        let variable = |name: &str, value: &str| model::EnvVar::new().set_name(name).set_value(value);
+        let env = [
+            variable("ADMIN_ACTION", "rotate"),
+            variable("ADMIN_PASSWORD", "planted-1"),
+            variable("ADMIN_PASSWORD_HASH", "$argon2id$planted-2"),
+            variable("ADMIN_PASSPHRASE_HASH", "$argon2id$planted-3"),
+            variable("ADMIN_PROOF_KEY", "planted-4"),
+            variable("AUTH_DB_PASSWORD", "planted-5"),
+        ];
+        let task = model::TaskTemplate::new().set_containers([model::Container::new().set_env(env)]);
+        let name = "projects/quill-medical-staging/locations/europe-west2/jobs/j/executions/j-abc";
+        let job = JobName {
+            project: "quill-medical-staging".parse().expect("valid"),
+            region: "europe-west2".parse().expect("valid"),
+            job: "j".parse().expect("valid"),
+        };
+        let execution = execution(&job, &Execution::new().set_name(name).set_template(task)).expect("named");
+        assert_eq!(execution.request, BTreeMap::from([("ADMIN_ACTION".to_owned(), "rotate".to_owned())]));
+        let debug = format!("{execution:?}");
+        assert!(!debug.contains("planted"), "{debug}");
     }
 
     #[test]

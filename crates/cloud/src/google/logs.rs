@@ -52,7 +52,8 @@ impl Google {
     }
 
     /// Opens the live log of a job. Returns at once: a refusal is the first thing the log brings.
-    pub fn tail_log<'a>(&'a self, job: &'a JobName) -> Reply<'a, LogTail<'a>> {
+    pub fn tail_log<'a>(&'a self, job: &JobName) -> Reply<'a, LogTail<'a>> {
+        let (project, filter) = (format!("projects/{}", job.project), of_job(job));
         Box::pin(async move {
             if let Some(variable) = self.log_proxy {
                 return LogTail { streams: Err(Some(variable)), policy: &self.policy };
@@ -60,8 +61,8 @@ impl Google {
             let prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).take();
             let streams = prepared.unwrap_or_else(|| self.connect_log_tail());
             let request = TailLogEntriesRequest::new()
-                .set_resource_names([format!("projects/{}", job.project)])
-                .set_filter(of_job(job))
+                .set_resource_names([project])
+                .set_filter(filter)
                 // `TailLogEntriesRequest.buffer_window`: 0 to 60000 ms, by default 2000, for which
                 // every entry is held back to put them in order.
                 .set_buffer_window(google_cloud_wkt::Duration::default());

@@ -265,12 +265,12 @@ impl Google {
         let env =
             run.env.into_iter().map(|(name, value)| model::EnvVar::new().set_name(name).set_value(value));
         let container = ContainerOverride::new().set_env(env);
-        self.jobs
-            .run_job()
-            .set_name(name.to_string())
-            .set_etag(run.etag)
-            // A job that was set up for several tasks would make the same change several times at once.
-            .set_overrides(Overrides::new().set_container_overrides([container]).set_task_count(1))
+        // A job that was set up for several tasks would make the same change several times at once.
+        let overrides = Overrides::new()
+            .set_container_overrides([container])
+            .set_task_count(1)
+            .set_or_clear_timeout(run.timeout.map(|timeout| seconds(timeout.as_secs())));
+        self.jobs.run_job().set_name(name.to_string()).set_etag(run.etag).set_overrides(overrides)
     }
 
     /// Runs the job once. The request is sent exactly once, whatever happens to its answer; but for
@@ -355,6 +355,11 @@ impl Google {
             Ok(tasks.tasks.first().and_then(convert::task_result))
         })
     }
+}
+
+/// A length of time as the API has it.
+fn seconds(seconds: u64) -> google_cloud_wkt::Duration {
+    google_cloud_wkt::Duration::clamp(i64::try_from(seconds).unwrap_or(i64::MAX), 0)
 }
 
 /// Google's own client for the live log, which goes over gRPC and a connection of its own. It also makes

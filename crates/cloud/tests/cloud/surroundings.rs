@@ -269,7 +269,7 @@ async fn an_execution_that_carries_a_password_is_known_and_deleted() {
     let name = job_name();
     let run = async |variable: &'static str, value: &str| {
         let etag = world.google.job(&name).await.expect("there").etag;
-        let run = RunJob { etag, env: vec![(variable.to_owned(), value.to_owned())] };
+        let run = RunJob { etag, env: vec![(variable.to_owned(), value.to_owned())], timeout: None };
         world.google.run(&name, run).await.expect("started").name
     };
     let leaky = run("ADMIN_PASSWORD", "planted-hunter2").await;

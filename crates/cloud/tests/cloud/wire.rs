@@ -64,7 +64,7 @@ async fn what_goes_side_by_side_goes_over_one_connection() {
     );
     let job = job.expect("a job");
     assert_eq!((executions.expect("a list").len(), services.is_ok(), granted.is_ok()), (0, true, true));
-    let run = RunJob { etag: job.etag, env: Vec::new() };
+    let run = RunJob { etag: job.etag, env: Vec::new(), timeout: None };
     let execution = google.run(&name, run).await.expect("started");
     emulator.idle().await;
     google.execution(&execution.name).await.expect("there");
@@ -120,7 +120,7 @@ async fn a_host_without_http_2_is_noticed_at_the_first_read() {
 async fn what_may_act_twice_is_not_sent_again_over_another_protocol() {
     let (old, seen) = old_server("");
     let google = connected(Endpoints::all_at(&old)).await;
-    let run = RunJob { etag: String::new(), env: Vec::new() };
+    let run = RunJob { etag: String::new(), env: Vec::new(), timeout: None };
     let Err(RunError::Unknown(error)) = google.run(&job_name(), run).await else {
         panic!("nobody knows");
     };

@@ -131,6 +131,42 @@ async fn what_postgresql_says_only_when_a_statement_runs_is_looked_for() {
     }
 }
 
+/// PostgreSQL prepares them: only who reads the rows would say it, when the action is run for the first time.
+#[tokio::test]
+async fn a_column_that_actions_do_not_read_is_told_with_its_cast() {
+    let tables = "CREATE TABLE roles (id serial, name varchar(64), made timestamptz, tags varchar(9)[]);";
+    let scratch = scratch(tables).await;
+    let right = ROLES.replace("nom::text", "name::text").replace("(1 + now())", "('y')");
+    assert_eq!(scratch.fit(&actions(&right)).await.unwrap().misfits, []);
+    let text =
+        right.replace("SELECT name::text FROM roles ORDER", "SELECT name, made, id, tags FROM roles ORDER");
+    let wrong = actions(&text);
+    let fit = scratch.fit(&wrong).await.unwrap();
+    let [Misfit::Refused(Wrong { of, why, .. })] = fit.misfits.as_slice() else {
+        panic!("{:?}", fit.misfits)
+    };
+    assert_eq!(*of, Ok(("list-roles", Slot::Rows)));
+    assert_eq!(
+        why,
+        "the column name is of the type varchar, which actions do not read: write ::text behind it; the column made \
+         is of the type timestamptz, which actions do not read: write ::text behind it; the column id is of the type \
+         int4, which actions do not read: write ::bigint behind it; the column tags is of the type _varchar, which \
+         actions do not read: write ::text[] behind it"
+    );
+    // Of a condition only what its texts name is read.
+    let guarded = actions(&right.replace(
+        "    subject: { roles: must exist }\n    steps:\n      - write:\n",
+        "    subject: { roles: must exist }\n    steps:\n      - refuse: SELECT 1 AS one, id FROM roles WHERE false\n        \
+         else: { exit: 12, say: \"there is {id}\" }\n      - write:\n",
+    ));
+    let fit = scratch.fit(&guarded).await.unwrap();
+    let [Misfit::Refused(Wrong { of, why, .. })] = fit.misfits.as_slice() else {
+        panic!("{:?}", fit.misfits)
+    };
+    assert_eq!(*of, Ok(("add-roles", Slot::Step(0))));
+    assert!(why.starts_with("the column id is of the type int4") && !why.contains("one"), "{why}");
+}
+
 #[tokio::test]
 async fn only_the_schema_that_the_file_names_is_looked_into() {
     let scratch = scratch("CREATE SCHEMA app; CREATE TABLE app.roles (id serial, name text);").await;

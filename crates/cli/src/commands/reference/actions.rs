@@ -38,7 +38,7 @@ fn row(page: &mut String, name: &str, about: &str, writes: &str, variables: &str
 
 fn effect(action: &Action) -> &'static str {
     match (action.is_job(), action.writes()) {
-        (true, _) => "a job of the application's, which this version lists and does not run",
+        (true, _) => "a job of the application's own does it",
         (false, true) => "yes",
         (false, false) => "no",
     }

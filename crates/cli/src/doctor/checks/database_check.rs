@@ -30,7 +30,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let mut request = Request::new(AdminAction::check(), actor, None);
     request.contract = fit::contract(&job.settings);
     let tail = Some(session.google().tail_log(&environment.job).await);
-    let prepared = Prepared { job, request, tail };
+    let prepared = Prepared { name: environment.job.clone(), job, request, tail };
     // Whoever interrupts ends the program, which says how far this is.
     let point = Arc::new(PointOfNoReturn::new("nothing was started"));
     facts.machine.begins(&point);
@@ -58,7 +58,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         Conclusion::TimedOut { .. } => {
             wrong("the task `check` ran into the job's time-out".to_owned(), "no task gets to its end")
         }
-        Conclusion::Untold { exit_code } => Err(Undecided::new(format!(
+        Conclusion::Untold { exit_code } | Conclusion::Ended { exit_code } => Err(Undecided::new(format!(
             "the task `check` ended with exit code {exit_code}, and its result line did not arrive"
         ))
         .advice(after)),

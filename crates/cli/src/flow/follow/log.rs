@@ -19,8 +19,8 @@ const LONGEST_LINGER: Duration = Duration::from_secs(5);
 pub(super) struct Log {
     /// Everything is shown, also what the result tells again.
     pub(super) whole: bool,
-    /// What was asked for.
-    pub(super) asked: Asked,
+    /// What was asked for; `None` of a job of the application's, which tells no result.
+    pub(super) asked: Option<Asked>,
     pub(super) seen: HashSet<(Timestamp, String)>,
     /// What can be an answer to that, each once.
     pub(super) claims: Vec<Claim>,
@@ -51,7 +51,7 @@ impl Log {
             let (least, most) = self.lateness.unwrap_or((entry.lateness, entry.lateness));
             self.lateness = Some((least.min(entry.lateness), most.max(entry.lateness)));
         }
-        let warned = spoken(&entry).and_then(Warning::code_of).is_some();
+        let warned = self.asked.is_some() && spoken(&entry).and_then(Warning::code_of).is_some();
         let is_in_the_report = self.take_claim(&entry, at) || warned;
         match entry.source {
             LogSource::Container if self.whole || !is_in_the_report => session.emit(Event::Log(entry)),
@@ -63,10 +63,11 @@ impl Log {
 
     /// Takes the result from a line, if it is one; whether it counts. The line itself is not taken in.
     pub(super) fn take_claim(&mut self, entry: &LogEntry, at: Instant) -> bool {
-        let key = self.asked.key.as_ref();
+        let Some(asked) = &self.asked else { return false };
+        let key = asked.key.as_ref();
         let Some(claim) = spoken(entry)
             .and_then(|payload| Claim::from_payload(payload, key))
-            .filter(|claim| self.asked.may_be_answered_by(&claim.line))
+            .filter(|claim| asked.may_be_answered_by(&claim.line))
         else {
             return false;
         };

@@ -45,12 +45,12 @@ pub(super) struct Lost {
 }
 
 /// Follows an execution: one that was just started, with a live log that was opened before, or one
-/// that has long been running or is over. Only what answers to what was asked is taken for its result. `over`
-/// is called when it has come to its end, and its result is still to be read.
+/// that has long been running or is over. Only what answers to what was asked is taken for its result; without `asked` it
+/// tells none. `over` is called when it has come to its end, and its log is still to be read.
 pub(super) async fn follow(
     session: &Session,
     execution: Execution,
-    asked: Asked,
+    asked: Option<Asked>,
     tail: Option<LogTail<'_>>,
     over: &(dyn Fn() + Sync),
 ) -> Result<Followed, Lost> {
@@ -62,7 +62,7 @@ pub(super) async fn follow(
 pub async fn follow_log(session: &Session, execution: Execution) -> Result<(), CloudError> {
     let job = execution.name.job.clone();
     let tail = session.google().tail_log(&job).await;
-    let asked = asked(&execution);
+    let asked = session.environment().is_own(&job).then(|| asked(&execution));
     let followed =
         follow_with(session, execution, asked, Some(tail), Shown::Whole).await.map_err(|lost| lost.error)?;
     followed.unread.map_or(Ok(()), Err)
@@ -80,7 +80,7 @@ enum Shown<'a> {
 async fn follow_with(
     session: &Session,
     execution: Execution,
-    asked: Asked,
+    asked: Option<Asked>,
     tail: Option<LogTail<'_>>,
     shown: Shown<'_>,
 ) -> Result<Followed, Lost> {
@@ -135,7 +135,8 @@ async fn follow_with(
     };
     let evidence = Evidence {
         claims: log.claims,
-        provable: log.asked.key.is_some(),
+        tells_result: log.asked.is_some(),
+        provable: log.asked.as_ref().is_some_and(|asked| asked.key.is_some()),
         spoke: log.lateness.is_some(),
         system_log: log.system,
         ..Evidence::of(&execution, ending, task)

@@ -236,7 +236,9 @@ impl Reader<'_> {
 
     /// How long a result line is waited for after the end.
     fn drain(&self) -> Duration {
-        let longest = self.log.lateness.map_or(DRAIN, |(_, most)| (DRAIN_BEYOND + most * 5 / 4).min(DRAIN));
+        // Where there is no result to wait for, a job that has printed nothing is no reason to wait for long.
+        let silent = if self.log.asked.is_some() { DRAIN } else { DRAIN_BEYOND };
+        let longest = self.log.lateness.map_or(silent, |(_, most)| (DRAIN_BEYOND + most * 5 / 4).min(DRAIN));
         longest.saturating_sub(self.over_for)
     }
 
