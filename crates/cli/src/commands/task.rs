@@ -7,9 +7,10 @@ use quill_admin_contract::{AdminAction, ExitCode, Password, Reason, Request, Use
 
 use super::context::Context;
 use super::guard::close;
-use crate::config::Environment;
+use crate::config::{Application, Environment};
 use crate::error::CliError;
 use crate::events::{Emit, Event};
+use crate::flow::deployed_actions::{self, Own};
 use crate::flow::fit;
 use crate::flow::point_of_no_return::PointOfNoReturn;
 use crate::flow::run;
@@ -147,6 +148,12 @@ impl Context<'_> {
         // What nobody but this program can change needs no image that `build` has deployed.
         let any_image = options.allow_unpinned || !environment.builds_to_registry();
         let image = fit::judge(&prepared.job.settings, &environment.name, options.writes, any_image)?;
+        if !any_image {
+            let cwd = &self.process.cwd;
+            let own = || Own::of(&Application::of(&environment.source), cwd);
+            let (job, action) = (&prepared.job.settings, &prepared.request.action);
+            deployed_actions::judge(job, action, &environment.name, cwd, own)?;
+        }
         if options.writes
             && let Some(remark) = username.and_then(|name| look::unusual(name.as_str()))
         {

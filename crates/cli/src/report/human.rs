@@ -10,6 +10,7 @@ use quill_admin_contract::{
     DatabaseReport, ExitCode, Expected, NextAction, Outcome, Password, SubjectState, Unavailable, Warning,
 };
 
+use super::deployed_actions;
 use super::paint::{self, Paint, clean, style};
 use super::results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
 use super::subject;
@@ -540,6 +541,9 @@ pub(super) fn build_plan(report: &BuildReport<'_>) -> String {
         field(&mut text, "job", &format!("{} {what}", environment.job.job));
         differences(&mut text, &changes);
     }
+    if let Some(replaced) = &plan.replaced {
+        text.push_str(&deployed_actions::replaced(replaced));
+    }
     for note in &plan.notes {
         field(&mut text, "note", note);
     }
@@ -607,8 +611,8 @@ fn differences(text: &mut String, changes: &[Difference]) {
     for Difference { setting, from, to } in changes {
         let to = if to.is_empty() { "nothing" } else { to };
         let setting = match setting.strip_prefix("annotation ") {
-            // It is the image's, once more.
-            Some(annotation::IMAGE) => continue,
+            // It is the image's, once more; and actions are told by their names.
+            Some(annotation::IMAGE | annotation::ACTIONS) => continue,
             Some(name) => name.rsplit('/').next().unwrap_or(name),
             None => setting,
         };
