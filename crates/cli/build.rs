@@ -1,11 +1,14 @@
-//! Compiles the actions that are built in, and notes which revision of the sources this is, for `--version`.
+//! Compiles the actions that are built in, and notes which revision of the sources this is, for `--version`
+//! and for telling which of two sides is the older one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    actions(&root.join("application"));
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it")).join("actions.json");
+    let read = quill_admin_application::compile_into(&root.join("application"), &out);
+    watch(&read.unwrap_or_else(|broken| panic!("{broken}")));
     // Another commit, or an edit of what the program is made of.
     for name in ["HEAD", "logs/HEAD"] {
         if let Some(path) = git(&root, &["rev-parse", "--git-path", name]) {
@@ -26,17 +29,9 @@ fn main() {
     if let Some(revision) = git(&root, &["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]) {
         println!("cargo::rustc-env=QUILL_ADMIN_REVISION={revision}");
     }
-}
-
-/// Compiles `application/actions.yaml`, so that no run of the program has to.
-fn actions(folder: &Path) {
-    watch(&folder.join(quill_admin_application::ACTIONS));
-    let compiled = match quill_admin_application::read(folder) {
-        Ok(application) => application.actions.to_json(),
-        Err(broken) => panic!("{broken}"),
-    };
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it")).join("actions.json");
-    std::fs::write(&out, compiled).unwrap_or_else(|error| panic!("{}: {error}", out.display()));
+    if let Some(seconds) = git(&root, &["log", "-1", "--no-show-signature", "--format=%ct"]) {
+        println!("cargo::rustc-env=QUILL_ADMIN_COMMITTED={seconds}");
+    }
 }
 
 /// What is not there would be taken for changed every time.

@@ -9,7 +9,7 @@ use quill_admin_testkit::postgres::MARCH_2026;
 use serde_json::{Value, json};
 
 /// The folder of this repository.
-fn shipped(file: &str) -> String {
+pub(crate) fn shipped(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../application").join(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

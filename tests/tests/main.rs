@@ -5,6 +5,7 @@ mod afterwards;
 mod believed;
 mod build;
 mod connections;
+mod deployed;
 mod doctor;
 mod doctor_causes;
 mod documents;

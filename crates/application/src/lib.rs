@@ -31,7 +31,7 @@ mod subjects;
 mod tables;
 mod text;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use quill_admin_actions::Actions;
 use quill_admin_files::read_bounded;
@@ -80,6 +80,19 @@ pub struct Application {
 pub fn read(folder: &Path) -> Result<Application, Broken> {
     let file = folder.join(ACTIONS);
     compile(&file, &content(&file)?)
+}
+
+/// Compiles the actions of a folder into a file, for the build scripts of the programs that they are part of. Returns
+/// the file that was read: where it changes, the script has to run again.
+///
+/// # Errors
+///
+/// In words: everything that is wrong with the actions, or why the file cannot be written.
+pub fn compile_into(folder: &Path, compiled: &Path) -> Result<PathBuf, String> {
+    let application = read(folder).map_err(|broken| broken.to_string())?;
+    std::fs::write(compiled, application.actions.to_json())
+        .map_err(|error| format!("failed to write {}: {error}", compiled.display()))?;
+    Ok(folder.join(ACTIONS))
 }
 
 /// Compiles the content of an `actions.yaml`. `file` is what it is called in mistakes.

@@ -213,10 +213,12 @@ Examples:
     /// List the actions, or check the file that declares them
     #[command(after_help = "\
 The actions are those of the folder that --application names, or the key
-\"application\" of environments.yaml; without either, those built in.
+\"application\" of environments.yaml; without either, those built in. With --env
+each is listed beside what the deployed image has: the same, another or none.
 
 Examples:
   quill-admin actions
+  quill-admin actions --env staging
   quill-admin actions --application ~/quill/application --json")]
     Actions(Actions),
     /// List the environments
@@ -357,6 +359,9 @@ pub struct Build {
     /// Build every step anew, whatever is cached
     #[arg(long)]
     pub no_cache: bool,
+    /// Replace an image that has actions or commits which these sources have not, in place of being asked
+    #[arg(long)]
+    pub overwrite: bool,
     /// Name a protected environment, in place of being asked
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use quill_admin_application::Broken;
 use quill_admin_cloud::{CloudError, CloudErrorKind};
 use quill_admin_contract::{ExitCode, InvalidValue};
 use quill_admin_image::{ImageError, ImageErrorKind};
@@ -86,6 +87,14 @@ impl fmt::Display for CliError {
 impl From<InvalidValue> for CliError {
     fn from(problem: InvalidValue) -> Self {
         Self::usage(problem.to_string())
+    }
+}
+
+impl From<Broken> for CliError {
+    fn from(broken: Broken) -> Self {
+        let mut error = Self::usage("");
+        error.messages = broken.to_string().lines().map(str::to_owned).collect();
+        error
     }
 }
 

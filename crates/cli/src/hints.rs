@@ -167,9 +167,12 @@ pub const fn explaining(code: ExitCode) -> &'static [&'static str] {
 #[must_use]
 pub fn after_task(code: ExitCode, environment: &Environment, username: Option<&Username>) -> Vec<String> {
     let mut hints = after_failure(code, environment, username);
-    // Before a run it is known which side is too old; an image that refuses is.
+    // Before a run it is told which side is behind. An image that refuses by itself has not said what it has.
     if code == ExitCode::ImageTooOld {
-        hints.push(newer_image(&environment.name));
+        let name = &environment.name;
+        let list = command(name, "actions", &[]);
+        hints.push(format!("see which revision the image is of, and which yours: {list}"));
+        hints.push(format!("if the image is the older one: {}", command(name, "build", &[])));
     }
     let check = explaining(code).first();
     match check.and_then(|check| look_closer(Some(environment), check)) {

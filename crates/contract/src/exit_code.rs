@@ -78,8 +78,10 @@ exit_codes! {
     SchemaMismatch = 15, Both, "schema is not the one this image knows";
     /// Somebody else holds a lock on the row; nothing was changed.
     RowLocked = 16, Executor, "row locked by somebody else, nothing changed";
-    /// The CLI and the image have no version of the contract in common; the CLI says so before a run.
-    ImageTooOld = 17, Both, "image and CLI have no contract version in common; the message says which is too old";
+    /// The CLI and the image have no version of the contract in common, or not the same action of that name; the CLI
+    /// says so before a run.
+    ImageTooOld = 17, Both, "image and CLI have no contract version, or not the same action, in common; the message \
+                             says which has what";
     /// Told to stop (SIGTERM); the transaction was rolled back.
     Stopped = 18, Executor, "stopped (SIGTERM) and rolled back";
     /// No credentials, or the token was refused.

@@ -22,6 +22,9 @@ pub const LABEL_CREATED: &str = "org.opencontainers.image.created";
 pub const LABEL_CONTRACT: &str = "org.quill-medical.admin.contract";
 /// Label: all contract versions the executor in it speaks, as in `1-2`.
 pub const LABEL_CONTRACTS: &str = "org.quill-medical.admin.contracts";
+/// Label: the digest of each of its actions, as [`crate::image_actions::ActionDigests`] writes it. Empty in an image
+/// of a plain `docker build`, whose actions are not known from outside.
+pub const LABEL_ACTIONS: &str = "org.quill-medical.admin.actions";
 /// Label: the digest of everything that was given to the build, `sha256:…`.
 pub const LABEL_SOURCE: &str = "org.quill-medical.admin.source";
 
@@ -34,6 +37,10 @@ pub mod annotation {
     pub const CONTRACTS: &str = "admin.quill-medical.org/contracts";
     /// The git revision it was built from.
     pub const REVISION: &str = "admin.quill-medical.org/revision";
+    /// The time of that revision's commit, RFC 3339.
+    pub const COMMITTED: &str = "admin.quill-medical.org/committed";
+    /// The digest of each of its actions, as the image's own label has it; empty where they are not known.
+    pub const ACTIONS: &str = "admin.quill-medical.org/actions";
     /// When it was built, RFC 3339.
     pub const BUILT: &str = "admin.quill-medical.org/built";
     /// The digest of the image these notes are about: another image has none.
@@ -91,8 +98,8 @@ impl fmt::Display for Contracts {
 #[cfg(test)]
 mod tests {
     use super::{
-        Contracts, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_CREATED, LABEL_REVISION, LABEL_SOURCE, LABEL_TITLE,
-        TITLE,
+        Contracts, LABEL_ACTIONS, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_CREATED, LABEL_REVISION,
+        LABEL_SOURCE, LABEL_TITLE, TITLE,
     };
     use crate::CONTRACT_OLDEST;
 
@@ -125,6 +132,7 @@ mod tests {
             (LABEL_REVISION, "$REVISION"),
             (LABEL_CREATED, "$CREATED"),
             (LABEL_SOURCE, "$SOURCE_DIGEST"),
+            (LABEL_ACTIONS, "$ACTIONS"),
             (LABEL_CONTRACT, &CONTRACT_OLDEST.to_string()),
             (LABEL_CONTRACTS, &Contracts::OWN.to_string()),
         ] {

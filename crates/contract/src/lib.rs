@@ -18,6 +18,7 @@ mod env;
 mod env_error;
 mod exit_code;
 pub mod image;
+pub mod image_actions;
 pub mod invisible;
 pub mod look;
 mod names;

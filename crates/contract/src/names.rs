@@ -18,9 +18,6 @@ macro_rules! text_newtype {
         pub struct $name(String);
 
         impl $name {
-            /// What this value is called in messages.
-            pub const WHAT: &'static str = $what;
-
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {

@@ -136,6 +136,34 @@ impl Context {
         Ok(format!("sha256:{}", hex::encode(hash.finalize())))
     }
 
+    /// The content of one of the files, as the build gets it; `None` where it gets none of that name, or a symbolic
+    /// link.
+    ///
+    /// # Errors
+    ///
+    /// It is larger than `limit` bytes, or the packed files cannot be read.
+    pub fn content(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, ImageError> {
+        let failed = |error: io::Error| ImageError::source("read the packed files", error.to_string());
+        let mut archive = tar::Archive::new(io::BufReader::new(self.archive()?));
+        for entry in archive.entries().map_err(failed)? {
+            let mut entry = entry.map_err(failed)?;
+            if *entry.path_bytes() != *name.as_bytes() {
+                continue;
+            }
+            if !entry.header().entry_type().is_file() {
+                return Ok(None);
+            }
+            if entry.size() > limit {
+                let why = format!("it has {} bytes; at most {limit} are read", entry.size());
+                return Err(ImageError::source(format!("read {name}"), why));
+            }
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).map_err(failed)?;
+            return Ok(Some(content));
+        }
+        Ok(None)
+    }
+
     /// The archive the engine gets, at its beginning. Times in it are real ones: cargo trusts them, and
     /// the builder ignores them.
     pub(crate) fn archive(&self) -> Result<File, ImageError> {
@@ -318,6 +346,22 @@ mod tests {
             fs::write(path, text).expect("written");
         }
         folder
+    }
+
+    #[test]
+    fn a_file_is_read_as_the_build_gets_it() {
+        let long = "a".repeat(200);
+        let folder = folder(&[("docker/Dockerfile", "FROM scratch"), (&format!("x/{long}"), "first")]);
+        let context = Context::read(folder.path(), "docker/Dockerfile").expect("read");
+        fs::write(folder.path().join(format!("x/{long}")), "second").expect("written");
+        let content = |name: &str, limit| context.content(name, limit);
+        assert_eq!(content(&format!("x/{long}"), 5).expect("read").as_deref(), Some(&b"first"[..]));
+        assert_eq!(content("docker/Dockerfile", 100).expect("read").as_deref(), Some(&b"FROM scratch"[..]));
+        assert_eq!(content("x", 100).expect("read"), None);
+        let large = content(&format!("x/{long}"), 4).expect_err("too large").to_string();
+        assert!(large.ends_with("it has 5 bytes; at most 4 are read"), "{large}");
+        // It can be read again, and the digest is what it was.
+        assert_eq!(context.digest(&[]).expect("a digest"), context.digest(&[]).expect("a digest"));
     }
 
     #[test]

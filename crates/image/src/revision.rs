@@ -144,7 +144,7 @@ fn remedy(output: &Output) -> Option<String> {
     Some(command.to_owned())
 }
 
-fn complaint(output: &Output) -> String {
+pub(crate) fn complaint(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     text.lines().next().unwrap_or_default().trim_start_matches("fatal: ").to_owned()
 }
@@ -171,7 +171,7 @@ fn git_with(folder: &Path, settings: &[String], args: &[&str]) -> Result<String,
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn run(folder: &Path, settings: &[String], args: &[&str]) -> Result<Output, ImageError> {
+pub(crate) fn run(folder: &Path, settings: &[String], args: &[&str]) -> Result<Output, ImageError> {
     let mut command = Command::new("git");
     command.current_dir(folder).stdin(Stdio::null());
     for setting in SETTINGS.into_iter().chain(settings.iter().map(String::as_str)) {

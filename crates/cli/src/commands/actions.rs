@@ -1,14 +1,20 @@
-//! `actions`: lists what the application's folder declares; `actions check` judges it, `actions test` runs its cases.
+//! `actions`: lists what the application's folder declares, and with `--env` what of it is deployed; `actions check` judges it, `actions test` runs its cases.
 
+use super::actions_deployed::look;
 use super::context::Context;
 use crate::args::{Actions, ActionsCommand};
 use crate::error::CliError;
 
-pub(super) async fn run(context: &Context<'_>, args: &Actions) -> Result<u8, CliError> {
+pub(super) async fn run(context: &mut Context<'_>, args: &Actions) -> Result<u8, CliError> {
     let application = context.application()?;
     let compiled = application.actions(context.process)?;
     match &args.command {
-        None => Ok(context.reporter.actions(&application, &compiled.actions)),
+        None if context.global.env.is_some() => {
+            let environment = context.environment()?;
+            let deployed = look(context, &environment, &application, &compiled.actions).await?;
+            Ok(context.reporter.actions(&application, &compiled.actions, Some(&deployed)))
+        }
+        None => Ok(context.reporter.actions(&application, &compiled.actions, None)),
         Some(ActionsCommand::Check(args)) => check(context, &application, &compiled, args).await,
         Some(ActionsCommand::Test(args)) => test(context, &application, &compiled, args).await,
     }

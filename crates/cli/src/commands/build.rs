@@ -46,6 +46,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u
         None => None,
     };
     if !done {
+        context.agree_to_lose(&environment, plan.loses(), args.overwrite)?;
         context.agree(&environment, args.confirm.as_deref(), false)?;
     }
     let mut guard = context.guard();

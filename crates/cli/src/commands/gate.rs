@@ -69,6 +69,33 @@ impl Context<'_> {
         Ok(())
     }
 
+    /// Lets a build replace an image of which something is lost: a person has to say yes to that, whatever else was
+    /// confirmed, unless `overwrite` says so already.
+    pub(super) fn agree_to_lose(
+        &mut self,
+        environment: &Environment,
+        loses: &[String],
+        overwrite: bool,
+    ) -> Result<(), CliError> {
+        if loses.is_empty() || overwrite {
+            return Ok(());
+        }
+        if !self.form.attended() {
+            return Err(refused(format!(
+                "the image that {} runs would be replaced although something of it is lost, and there is no terminal to \
+                 ask at: {}; nothing was built or deployed",
+                environment.job.job,
+                loses.join("; ")
+            ))
+            .hint("if that is what you want, add: --overwrite"));
+        }
+        // The plan above the question names what is lost.
+        if self.form.confirm("Replace the image all the same?")? {
+            return Ok(());
+        }
+        Err(CliError::new(ExitCode::Interrupted, "not confirmed; nothing was built or deployed"))
+    }
+
     /// Asks for the name, unless a flag gave it.
     pub(super) fn confirm(
         &mut self,

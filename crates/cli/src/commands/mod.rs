@@ -6,6 +6,7 @@
 mod actions;
 #[cfg(feature = "local")]
 mod actions_check;
+mod actions_deployed;
 #[cfg(feature = "local")]
 mod actions_test;
 mod attach;
@@ -76,7 +77,7 @@ pub async fn dispatch(
     })
 }
 
-async fn run(context: Context<'_>, tasks: &[TaskCommand], command: Command) -> Result<u8, CliError> {
+async fn run(mut context: Context<'_>, tasks: &[TaskCommand], command: Command) -> Result<u8, CliError> {
     match command {
         Command::Build(args) => build::run(context, args).await,
         Command::RestoreBackend(args) => restore_backend::run(context, args).await,
@@ -85,7 +86,7 @@ async fn run(context: Context<'_>, tasks: &[TaskCommand], command: Command) -> R
         Command::Cancel(args) => attach::cancel(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
-        Command::Actions(args) => actions::run(&context, &args).await,
+        Command::Actions(args) => actions::run(&mut context, &args).await,
         Command::Envs(args) => envs::run(&context, &args),
         Command::Login(args) => login::run(&context, &args).await,
         Command::Whoami => whoami::run(context).await,

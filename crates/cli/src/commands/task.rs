@@ -8,9 +8,10 @@ use quill_admin_contract::{AdminAction, ExitCode, Password, Reason, Request, Use
 
 use super::context::Context;
 use super::guard::close;
-use crate::config::Environment;
+use crate::config::{Application, Environment};
 use crate::error::CliError;
 use crate::events::{Emit, Event};
+use crate::flow::deployed_actions::{self, Own};
 use crate::flow::fit;
 use crate::flow::jobs;
 use crate::flow::point_of_no_return::PointOfNoReturn;
@@ -169,6 +170,12 @@ impl Context<'_> {
             // What nobody but this program can change needs no image that `build` has deployed.
             let any_image = options.allow_unpinned || !environment.builds_to_registry();
             let image = fit::judge(settings, &environment.name, options.writes, any_image)?;
+            if !any_image {
+                let cwd = &self.process.cwd;
+                let own = || Own::of(&Application::of(&environment.source), cwd);
+                let action = &prepared.request.action;
+                deployed_actions::judge(settings, action, &environment.name, cwd, own)?;
+            }
             if let Some(remark) = target::judge(settings, environment)? {
                 session.emit(Event::Trouble(remark));
             }

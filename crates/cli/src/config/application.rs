@@ -100,11 +100,7 @@ impl Application {
     /// The file cannot be read; or everything that is wrong with it, each with its place.
     pub fn actions(&self, process: &Process) -> Result<Compiled, CliError> {
         let file = self.read(ACTIONS, shipped::ACTIONS, process)?;
-        quill_admin_application::compile(&file.path, &file.content).map_err(|broken| {
-            let mut error = CliError::usage("");
-            error.messages = broken.to_string().lines().map(str::to_owned).collect();
-            error
-        })
+        quill_admin_application::compile(&file.path, &file.content).map_err(CliError::from)
     }
 
     /// Reads what makes the tables.

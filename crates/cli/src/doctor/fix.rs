@@ -18,6 +18,7 @@ use crate::flow::build::{self, JobPlan};
 use crate::flow::point_of_no_return::{PointOfNoReturn, UnderWay};
 use crate::flow::restore::{self, Candidate};
 use crate::flow::target::{self, Database};
+use crate::hints;
 
 /// What a treatment would do, and what it needs for that.
 pub struct Plan {
@@ -46,6 +47,20 @@ impl Plan {
                 let options = build::Options { builder_image, ..build::Options::default() };
                 let source = build::Source::read(&process.cwd, &options)?;
                 let plan = build::look(session, source, false).await?;
+                // Only whoever builds can say that something of somebody else's may go.
+                if !plan.loses().is_empty() {
+                    return Err(CliError::new(
+                        ExitCode::NotConfirmed,
+                        format!(
+                            "the image would be replaced although something of it is lost: {}",
+                            plan.loses().join("; ")
+                        ),
+                    )
+                    .hint(format!(
+                        "build asks about it: {}",
+                        hints::command(&environment.name, "build", &[])
+                    )));
+                }
                 let what = match &plan.existing {
                     Some(existing) => {
                         format!("the registry has the image of these sources, {}", existing.digest)

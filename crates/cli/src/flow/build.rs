@@ -11,8 +11,10 @@ use quill_admin_cloud::{
     CloudError, CloudErrorKind, Difference, EnvValue, Job, JobName, JobSettings, Readiness, Region,
 };
 use quill_admin_contract::image::{
-    Contracts, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_CREATED, LABEL_REVISION, LABEL_SOURCE, annotation,
+    Contracts, LABEL_ACTIONS, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_CREATED, LABEL_REVISION, LABEL_SOURCE,
+    annotation,
 };
+use quill_admin_contract::image_actions::ActionDigests;
 use quill_admin_contract::{CONTRACT_OLDEST, ExitCode, variable};
 use quill_admin_image::{
     BuildRequest, Context, Engine, Image, ImageError, ImageErrorKind, LATEST, LocalImage, PLATFORM, Registry,
@@ -20,6 +22,7 @@ use quill_admin_image::{
 };
 use tokio::time::sleep;
 
+use super::deployed_actions::Replaced;
 use super::patience::{Looking, Patience, tell_once};
 use super::sources;
 use super::target::{self, Database};
@@ -35,8 +38,12 @@ use crate::session::Session;
 const DOCKERFILE: &str = "docker/Dockerfile";
 /// The stage that is the admin image. Always named, though it is the last.
 const TARGET: &str = "admin";
+/// The file with the actions, from the root of the sources: the image's build script compiles it.
+const ACTIONS: &str = "application/actions.yaml";
 /// What the builder stage starts from, unless told otherwise; the Dockerfile's own default.
 const BUILDER_IMAGE_ARG: &str = "BUILDER_IMAGE";
+/// The build argument that becomes the label with the digests of the actions.
+const ACTIONS_ARG: &str = "ACTIONS";
 /// Longest time a task may take, in seconds: the deployed environments' value.
 const TIMEOUT: i64 = 300;
 /// How long a changed job may take to be ready.
@@ -68,6 +75,8 @@ pub struct Source {
     pub digest: String,
     /// The image the builder stage starts from.
     pub builder_image: String,
+    /// The digests of the actions that the image will have; `None` for sources that declare none in a file.
+    pub actions: Option<ActionDigests>,
     /// It is not the Dockerfile's own.
     builder_image_given: bool,
 }
@@ -97,6 +106,8 @@ pub struct Plan {
     pub job: Option<JobPlan>,
     /// Tags that stand for another image, or for none, though the registry has this one and the job runs it.
     pub stray_tags: Vec<String>,
+    /// What becomes of the actions of the image that the job runs now, where there is something to say of them.
+    pub replaced: Option<Replaced>,
     /// What a person should know.
     pub notes: Vec<String>,
 }
@@ -133,7 +144,8 @@ impl Source {
         let builder_image_given = given.is_some();
         let builder_image = given.or(own).unwrap_or_default();
         let digest = context.digest(&[TARGET, PLATFORM, &builder_image])?;
-        Ok(Self { revision, context, digest, builder_image, builder_image_given })
+        let actions = actions(&context, &revision)?;
+        Ok(Self { revision, context, digest, builder_image, actions, builder_image_given })
     }
 
     /// What a person should know of them.
@@ -163,11 +175,28 @@ impl Source {
             ("SOURCE_DIGEST", self.digest.clone()),
             ("VERSION", env!("CARGO_PKG_VERSION").to_owned()),
         ];
+        if let Some(actions) = &self.actions {
+            args.push((ACTIONS_ARG, actions.to_string()));
+        }
         if self.builder_image_given {
             args.push((BUILDER_IMAGE_ARG, self.builder_image.clone()));
         }
         args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
+}
+
+/// Compiles the actions that the build gets, as the image's build script will. What is wrong with them is told now and
+/// not after minutes of compiling.
+fn actions(context: &Context, revision: &Revision) -> Result<Option<ActionDigests>, CliError> {
+    let file = revision.root.join(ACTIONS);
+    let Some(content) = context.content(ACTIONS, quill_admin_application::LARGEST)? else { return Ok(None) };
+    let compiled = quill_admin_application::compile(&file, &content).map_err(|broken| {
+        CliError::from(broken).hint(
+            "sources that are newer than this program may declare more than it knows: build with their own quill-admin, \
+             cargo run --release -- build",
+        )
+    })?;
+    Ok(Some(ActionDigests::of(&compiled.actions)))
 }
 
 /// What the build does not get though no rule leaves it out, in words; at most a few of them.
@@ -233,7 +262,8 @@ pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan
         Some(job) => JobPlan::Change { job: Box::new(job), wanted },
         None => JobPlan::Create(complete(wanted, environment)?),
     };
-    let mut plan = Plan { source, image, existing, job: Some(job), stray_tags: Vec::new(), notes };
+    let mut plan =
+        Plan { source, image, existing, job: Some(job), stray_tags: Vec::new(), replaced: None, notes };
     if let Some(existing) = plan.existing.clone() {
         plan.pin(&existing);
         // Where nothing else is to be done, moving them is what there is to agree to.
@@ -241,6 +271,7 @@ pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan
             plan.stray_tags = stray_tags(&registry, &plan.source, &existing.digest).await?;
         }
     }
+    plan.replaced = plan.replaces();
     Ok(plan)
 }
 
@@ -378,8 +409,22 @@ impl Plan {
             existing: None,
             job: None,
             stray_tags: Vec::new(),
+            replaced: None,
             notes,
         }
+    }
+
+    /// What becomes of the actions of the image that the job runs now.
+    fn replaces(&self) -> Option<Replaced> {
+        let Some(JobPlan::Change { job, wanted }) = &self.job else { return None };
+        let stays = job.settings.image == wanted.image;
+        Replaced::of(&job.settings, &self.source.revision, self.source.actions.as_ref(), stays)
+    }
+
+    /// Why somebody has to agree to what this plan replaces, in words; empty where nobody has to.
+    #[must_use]
+    pub fn loses(&self) -> &[String] {
+        self.replaced.as_ref().map_or(&[], |replaced| &replaced.loses)
     }
 
     /// The image is known: the job is to run exactly it.
@@ -387,13 +432,18 @@ impl Plan {
         let name = self.image.pinned(&image.digest);
         let label = |key: &str| image.labels.get(key).cloned().unwrap_or_default();
         let built = image.created.map_or_else(|| label(LABEL_CREATED), |time| time.to_string());
+        // Who deploys says what these sources declare: the label of an image that was built before may be missing, or
+        // be of a program that computed digests otherwise.
+        let actions = self.source.actions.as_ref().map_or_else(|| label(LABEL_ACTIONS), ToString::to_string);
         if let Some(job) = &mut self.job {
             let wanted = job.wanted_mut();
             wanted.image = name;
             wanted.annotations = [
                 (annotation::CONTRACT, label(LABEL_CONTRACT)),
                 (annotation::CONTRACTS, label(LABEL_CONTRACTS)),
+                (annotation::ACTIONS, actions),
                 (annotation::REVISION, label(LABEL_REVISION)),
+                (annotation::COMMITTED, label(LABEL_CREATED)),
                 (annotation::BUILT, built),
                 (annotation::IMAGE, image.digest.clone()),
             ]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use quill_admin_actions::{Action, Actions};
 use serde_json::{Value, json};
 
+use super::deployed_actions::DeployedActions;
 use super::json::path;
 use super::paint::{clean, style};
 use crate::config::{Application, Environment};
@@ -44,7 +45,11 @@ fn about(action: &Action) -> &str {
     action.words.short_about.as_deref().unwrap_or(&action.words.about)
 }
 
-pub(super) fn list(application: &Application, actions: &Actions) -> String {
+pub(super) fn list(
+    application: &Application,
+    actions: &Actions,
+    deployed: Option<&DeployedActions<'_>>,
+) -> String {
     let width = |of: &dyn Fn(&Action) -> usize| actions.iter().map(of).max().unwrap_or(0);
     let names = width(&|action| action.name.len());
     let aliases = width(&|action| action.words.alias.as_ref().map_or(0, String::len));
@@ -52,31 +57,48 @@ pub(super) fn list(application: &Application, actions: &Actions) -> String {
     for action in actions.iter() {
         let alias = action.words.alias.as_deref().unwrap_or_default();
         let (name, effect, digest) = (&action.name, effect(action), action.digest());
-        let line =
-            format!("{name:names$}  {alias:aliases$}  {effect:6}  {}  {}", digest.short(), about(action));
+        let there = deployed.map_or_else(String::new, |image| format!("{:7}  ", image.column(action)));
+        let line = format!(
+            "{name:names$}  {alias:aliases$}  {effect:6}  {}  {there}{}",
+            digest.short(),
+            about(action)
+        );
         let _ = writeln!(text, "{}", clean(&line));
     }
     if actions.iter().any(Action::is_job) {
         text.push_str("\njob: runs a job of the application's own, whose container does the work\n");
     }
+    text.push_str(&deployed.map_or_else(String::new, |image| image.below(actions)));
     let _ = writeln!(text, "\nfrom {}", clean(&application.whereabouts()));
     text
 }
 
-pub(super) fn list_json(application: &Application, actions: &Actions) -> Value {
+pub(super) fn list_json(
+    application: &Application,
+    actions: &Actions,
+    deployed: Option<&DeployedActions<'_>>,
+) -> Value {
     let list: Vec<Value> = actions
         .iter()
         .map(|action| {
-            json!({
+            let mut one = json!({
                 "name": action.name,
                 "alias": action.words.alias,
                 "about": about(action),
                 "effect": effect(action),
                 "digest": action.digest(),
-            })
+            });
+            if let Some(image) = deployed {
+                one["deployed"] = image.of_action_json(action);
+            }
+            one
         })
         .collect();
-    json!({"exit_code": 0, "application": folder(application), "actions": list})
+    let mut document = json!({"exit_code": 0, "application": folder(application), "actions": list});
+    for (name, value) in deployed.map(|image| image.json(actions)).into_iter().flatten() {
+        document[name] = value;
+    }
+    document
 }
 
 /// The folder; null where it is built in.

@@ -10,6 +10,7 @@ use quill_admin_contract::{
     DatabaseReport, ExitCode, Expected, NextAction, Outcome, Password, SubjectState, Unavailable, Warning,
 };
 
+use super::deployed_actions;
 use super::paint::{self, Paint, clean, style};
 use super::results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
 use super::subject;
@@ -590,6 +591,9 @@ pub(super) fn build_plan(report: &BuildReport<'_>) -> String {
     if !plan.stray_tags.is_empty() {
         field(&mut text, "moved", &format!("{}: to the image that the job runs", plan.stray_tags.join(", ")));
     }
+    if let Some(replaced) = &plan.replaced {
+        text.push_str(&deployed_actions::replaced(replaced));
+    }
     for note in &plan.notes {
         field(&mut text, "note", note);
     }
@@ -657,8 +661,8 @@ fn differences(text: &mut String, changes: &[Difference]) {
     for Difference { setting, from, to } in changes {
         let to = if to.is_empty() { "nothing" } else { to };
         let setting = match setting.strip_prefix("annotation ") {
-            // It is the image's, once more.
-            Some(annotation::IMAGE) => continue,
+            // It is the image's, once more; and actions are told by their names.
+            Some(annotation::IMAGE | annotation::ACTIONS) => continue,
             Some(name) => name.rsplit('/').next().unwrap_or(name),
             None => setting,
         };

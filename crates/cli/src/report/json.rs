@@ -11,6 +11,7 @@ use quill_admin_contract::invisible::invisible;
 use quill_admin_contract::{Password, variable};
 use serde_json::{Value, json};
 
+use super::deployed_actions;
 use super::paint::MARK;
 use super::results::{BuildReport, RestoreReport, TaskPlan, TaskReport, WhoamiReport};
 use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity, SignIn};
@@ -239,6 +240,7 @@ pub(super) fn build_plan(report: &BuildReport<'_>) -> Value {
         "tags": plan.source.tags(),
         "digest": plan.existing.as_ref().map(|existing| existing.digest.clone()),
         "stray_tags": plan.stray_tags,
+        "actions": plan.replaced.as_ref().map(deployed_actions::replaced_json),
         "notes": plan.notes,
     });
     match engine {

@@ -7,6 +7,7 @@
 
 mod actions;
 mod cases;
+mod deployed_actions;
 mod doctor;
 mod human;
 mod json;
@@ -41,6 +42,7 @@ use crate::flow::build::Built;
 use crate::flow::history::Past;
 pub use actions::{Checked, Tried};
 pub use cases::{Tested, TestedCase};
+pub use deployed_actions::DeployedActions;
 pub use doctor::Diagnosis;
 pub use results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
 use stream::{Unwritten, to_stderr};
@@ -449,11 +451,18 @@ impl Reporter {
     }
 
     /// Lists the application's actions.
-    pub fn actions(&self, application: &Application, actions: &Actions) -> u8 {
+    /// With `deployed`, beside what an image has of them.
+    pub fn actions(
+        &self,
+        application: &Application,
+        actions: &Actions,
+        deployed: Option<&DeployedActions<'_>>,
+    ) -> u8 {
+        self.stop();
         if self.style.json {
-            document_to_stdout(&actions::list_json(application, actions));
+            document_to_stdout(&actions::list_json(application, actions, deployed));
         } else {
-            to_stdout(&actions::list(application, actions));
+            to_stdout(&actions::list(application, actions, deployed));
         }
         0
     }

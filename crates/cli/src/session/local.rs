@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use quill_admin_contract::image::{Contracts, annotation};
+use quill_admin_contract::image_actions::ActionDigests;
 use quill_admin_contract::{CONTRACT_OLDEST, ExitCode};
 use quill_admin_image::{Engine, LATEST};
 use quill_admin_local::{Container, LocalError, LocalOptions, Script, Stage, Tables};
@@ -53,6 +54,7 @@ pub(super) fn options(
             (annotation::IMAGE, OWN_DIGEST),
             (annotation::CONTRACT, &CONTRACT_OLDEST.to_string()),
             (annotation::CONTRACTS, &Contracts::OWN.to_string()),
+            (annotation::ACTIONS, &ActionDigests::of(actions::of_this_run()).to_string()),
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into(),

@@ -1,9 +1,14 @@
 //! The job runs an image that `build` has deployed, and that is there.
 
+use quill_admin_cloud::JobSettings;
+
+use crate::actions;
+use crate::config::Application;
 use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::doctor::treatment::Treatment;
+use crate::flow::deployed_actions::{Deployed, Own};
 use crate::flow::fit::{self, Unfit};
 use crate::hints;
 
@@ -46,6 +51,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             .advice("use a newer quill-admin"),
         ),
     }
+    findings.extend(other_actions(facts, job));
     let (repository, digest) = job.image.split_once('@').unwrap_or((&job.image, ""));
     let mut note = digest.get(..19).unwrap_or(&job.image).to_owned();
     if let Some(revision) = &image.revision {
@@ -74,4 +80,37 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         }
     }
     Ok(Seen::found(note, findings))
+}
+
+/// The image has other actions than this run: worth knowing, since those are refused that differ, and no problem, since
+/// all others are run.
+fn other_actions(facts: &Facts, job: &JobSettings) -> Option<Finding> {
+    let environment = &facts.environment;
+    let application = Application::of(&environment.source);
+    // With mistakes in its file, nobody knows which actions the folder has; the command line says what is wrong.
+    if application != Application::BuiltIn && actions::chosen_compiled().is_none() {
+        return None;
+    }
+    let deployed = Deployed::of(job);
+    let changes = deployed.differences(actions::of_this_run()).filter(|changes| !changes.is_empty())?;
+    let named =
+        |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")));
+    let cwd = &facts.machine.process.cwd;
+    let own = Own::of(&application, cwd);
+    let what = format!(
+        "the image has other actions than {}: the image is of {}, yours of {own}",
+        own.whose(),
+        deployed.revision
+    );
+    let finding = Finding::warning(what, "an action that differs is refused, all others are run").evidence(
+        [
+            named("only yours", &changes.added),
+            named("not the same", &changes.changed),
+            named("only the image's", &changes.removed),
+        ]
+        .into_iter()
+        .flatten(),
+    );
+    let advice = own.advice(&deployed.revision, &environment.name, cwd);
+    Some(advice.into_iter().fold(finding, Finding::advice))
 }

@@ -1,0 +1,60 @@
+//! `actions --env`: which of one's own actions the deployed image has.
+
+use quill_admin_actions::Actions;
+use quill_admin_contract::ExitCode;
+use quill_admin_contract::image_actions::{ActionDigests, ImageActions};
+
+use super::context::Context;
+use crate::args::Runner;
+use crate::config::{Application, Environment};
+use crate::error::CliError;
+use crate::flow::deployed_actions::{Deployed, ImageRevision, Own};
+use crate::hints;
+use crate::report::DeployedActions;
+
+/// Looks what the image of an environment has.
+///
+/// # Errors
+///
+/// There is no job, or it could not be looked at.
+pub(super) async fn look<'e>(
+    context: &Context<'_>,
+    environment: &'e Environment,
+    application: &Application,
+    actions: &Actions,
+) -> Result<DeployedActions<'e>, CliError> {
+    let deployed = if environment.builds_to_registry() {
+        deployed(context, environment).await?
+    } else {
+        here(context, actions)
+    };
+    let cwd = &context.process.cwd;
+    let own = Own::of(application, cwd);
+    let differ = deployed.differences(actions).is_some_and(|changes| !changes.is_empty())
+        || deployed.actions == ImageActions::BeforeDeclared;
+    let advice = if differ { own.advice(&deployed.revision, &environment.name, cwd) } else { Vec::new() };
+    Ok(DeployedActions { environment, deployed, own, advice })
+}
+
+async fn deployed(context: &Context<'_>, environment: &Environment) -> Result<Deployed, CliError> {
+    let session = context.session(environment).await?;
+    let job = session.google().find_job(&environment.job).await?;
+    let job = job.ok_or_else(|| {
+        CliError::new(
+            ExitCode::ResourceNotFound,
+            format!("there is no job {} in {}", environment.job.job, environment.job.project),
+        )
+        .hint(format!("make it with: {}", hints::command(&environment.name, "build", &[])))
+        .at("job")
+    })?;
+    Ok(Deployed::of(&job.settings))
+}
+
+/// On this machine the program itself is the container, unless Docker runs an image.
+fn here(context: &Context<'_>, actions: &Actions) -> Deployed {
+    let actions = match context.global.runner {
+        None | Some(Runner::Process) => ImageActions::Known(ActionDigests::of(actions)),
+        Some(Runner::Docker) => ImageActions::NotKnown,
+    };
+    Deployed { actions, revision: ImageRevision::default() }
+}

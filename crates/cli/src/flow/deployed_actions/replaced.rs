@@ -1,0 +1,144 @@
+//! What a build takes the place of, and whether somebody has to be asked for that.
+
+use quill_admin_cloud::JobSettings;
+use quill_admin_contract::image_actions::{ActionChanges, ActionDigests, ImageActions};
+use quill_admin_image::Revision;
+
+use super::{Deployed, ImageRevision, Own, Relation};
+
+/// The image that a job runs now and another one replaces, as far as actions are concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// What it was built from.
+    pub image: ImageRevision,
+    /// What becomes of its actions.
+    pub actions: Becomes,
+    /// Why somebody has to agree to that, in words; empty where nobody has to.
+    pub loses: Vec<String>,
+}
+
+/// What becomes of an image's actions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Becomes {
+    /// The image does not say which it has.
+    NotKnown,
+    /// The sources declare none in a file: they are of a version in which actions were part of the program.
+    Undeclared,
+    /// These change.
+    Known(ActionChanges),
+}
+
+impl Replaced {
+    /// What an image of these sources, with these actions, replaces in a job. The image stays where it is `stays`.
+    /// `None` where there is nothing to say: the image stays, or neither side says which actions it has.
+    #[must_use]
+    pub fn of(
+        job: &JobSettings,
+        revision: &Revision,
+        own: Option<&ActionDigests>,
+        stays: bool,
+    ) -> Option<Self> {
+        let Deployed { actions, revision: image } = Deployed::of(job);
+        let becomes = match (&actions, own) {
+            (ImageActions::Known(had), Some(own)) => Becomes::Known(had.replaced_by(own)),
+            (ImageActions::Known(_), None) => Becomes::Undeclared,
+            (_, Some(_)) => Becomes::NotKnown,
+            (_, None) => return None,
+        };
+        if stays {
+            return None;
+        }
+        let loses = match &becomes {
+            Becomes::NotKnown => Vec::new(),
+            known => loses(known, &image, Own::of_sources(revision).relation(&image)),
+        };
+        Some(Self { image, actions: becomes, loses })
+    }
+
+    /// The actions that change, where that is known.
+    #[must_use]
+    pub const fn changes(&self) -> Option<&ActionChanges> {
+        match &self.actions {
+            Becomes::Known(changes) => Some(changes),
+            Becomes::NotKnown | Becomes::Undeclared => None,
+        }
+    }
+}
+
+/// What is lost of an image: actions of it that nobody has any more, and what was committed, or changed, for it and is
+/// not in the sources that replace it.
+fn loses(becomes: &Becomes, image: &ImageRevision, relation: Relation) -> Vec<String> {
+    let mut loses = Vec::new();
+    if let Becomes::Known(changes) = becomes
+        && !changes.removed.is_empty()
+    {
+        loses.push(format!("these actions are taken away: {}", changes.removed.join(", ")));
+    }
+    match relation {
+        Relation::Older => {}
+        // What was not committed may be anybody's. Where no action changes by it, there is nothing to see of it.
+        Relation::Uncommitted => {
+            if let Becomes::Known(changes) = becomes
+                && !changes.changed.is_empty()
+            {
+                loses.push(format!(
+                    "the image was built of {image} with changes that are in no commit, and these actions of it are \
+                     replaced: {}",
+                    changes.changed.join(", ")
+                ));
+            }
+        }
+        Relation::Newer => loses.push(format!("the image is newer than these sources: it is of {image}")),
+        Relation::Diverged => loses.push(format!(
+            "the image is of {image}, which has commits that these sources have not: somebody else's branch"
+        )),
+        Relation::NotKnown | Relation::WithoutCheckout(_) => loses.push(format!(
+            "the image is of {image}, which is not known in these sources: git pull may bring it"
+        )),
+    }
+    loses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_asked_for_and_nothing_else() {
+        let changes = |changed: &[&str], removed: &[&str]| {
+            let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
+            Becomes::Known(ActionChanges {
+                added: vec!["new".to_owned()],
+                changed: names(changed),
+                removed: names(removed),
+            })
+        };
+        let image = ImageRevision { id: Some("0123456789abcdef".to_owned()), ..ImageRevision::default() };
+        for (becomes, relation, expected) in [
+            (changes(&[], &[]), Relation::Older, &[][..]),
+            (changes(&["a"], &[]), Relation::Older, &[]),
+            (changes(&["a"], &["b", "c"]), Relation::Older, &["these actions are taken away: b, c"]),
+            (changes(&[], &[]), Relation::Uncommitted, &[]),
+            (
+                changes(&["a"], &[]),
+                Relation::Uncommitted,
+                &["in no commit, and these actions of it are replaced: a"],
+            ),
+            (
+                changes(&[], &[]),
+                Relation::Newer,
+                &["the image is newer than these sources: it is of revision 0123456789ab"],
+            ),
+            (changes(&[], &["b"]), Relation::Diverged, &["taken away: b", "somebody else's branch"]),
+            (changes(&[], &[]), Relation::NotKnown, &["which is not known in these sources"]),
+            (Becomes::Undeclared, Relation::Older, &[]),
+            (Becomes::Undeclared, Relation::Newer, &["the image is newer"]),
+        ] {
+            let told = loses(&becomes, &image, relation);
+            assert_eq!(told.len(), expected.len(), "{becomes:?} {relation:?}: {told:?}");
+            for (told, expected) in told.iter().zip(expected) {
+                assert!(told.contains(expected), "{told}");
+            }
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! How two revisions of the same sources are related, by git.
+
+use std::path::Path;
+
+use crate::error::ImageError;
+use crate::revision::{complaint, run};
+
+/// How another revision is related to one's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lineage {
+    /// It is the same commit.
+    Same,
+    /// It is an ancestor: everything that was committed for it is in one's own.
+    Older,
+    /// It is a descendant.
+    Newer,
+    /// Each of them has commits that the other one has not.
+    Diverged,
+    /// The repository does not tell: it does not have one of the commits, or not enough of the history, or what was
+    /// named is no commit's id.
+    NotKnown,
+}
+
+const DOING: &str = "ask git how two revisions are related";
+
+/// How `other` is related to `own`, both being ids of commits, by the repository that a folder is in. `-dirty` at the
+/// end of an id, as in [`crate::Revision::label`], is left to the caller: what was not committed has no history.
+///
+/// Nothing is fetched. An id may come from anywhere: what is not made of hexadecimal digits is not given to git.
+///
+/// # Errors
+///
+/// git is not there, or the folder is in no repository.
+pub fn lineage(folder: &Path, own: &str, other: &str) -> Result<Lineage, ImageError> {
+    let git = |args: &[&str]| run(folder, &[], args);
+    let inside = git(&["rev-parse", "--git-dir"])?;
+    if !inside.status.success() {
+        return Err(ImageError::source(DOING, format!("{} ({})", complaint(&inside), folder.display())));
+    }
+    let commit = |id: &str| -> Result<Option<String>, ImageError> {
+        let id = id.strip_suffix("-dirty").unwrap_or(id);
+        if !is_id(id) {
+            return Ok(None);
+        }
+        // Fails where there is no such commit, and where an abbreviation is not unique.
+        let found = git(&["rev-parse", "--verify", "--quiet", &format!("{id}^{{commit}}")])?;
+        let found = found.status.success().then(|| String::from_utf8_lossy(&found.stdout).trim().to_owned());
+        // A branch or a tag can be called like the beginning of an id.
+        Ok(found.filter(|full| full.starts_with(id)))
+    };
+    let (Some(own), Some(other)) = (commit(own)?, commit(other)?) else { return Ok(Lineage::NotKnown) };
+    if own == other {
+        return Ok(Lineage::Same);
+    }
+    // 1 is no; anything else (128) is that git could not tell.
+    let is_ancestor = |one: &str, of: &str| -> Result<Option<bool>, ImageError> {
+        Ok(match git(&["merge-base", "--is-ancestor", one, of])?.status.code() {
+            Some(0) => Some(true),
+            Some(1) => Some(false),
+            _ => None,
+        })
+    };
+    Ok(match (is_ancestor(&other, &own)?, is_ancestor(&own, &other)?) {
+        (Some(true), _) => Lineage::Older,
+        (_, Some(true)) => Lineage::Newer,
+        // Where the history is cut off, an ancestor may be behind the cut.
+        (Some(false), Some(false)) if !is_shallow(folder)? => Lineage::Diverged,
+        _ => Lineage::NotKnown,
+    })
+}
+
+/// Whether a repository has only the newest part of its history, as a clone with `--depth` has. What git before 2.15
+/// answers is neither: then it is taken for cut off.
+fn is_shallow(folder: &Path) -> Result<bool, ImageError> {
+    let answer = run(folder, &[], &["rev-parse", "--is-shallow-repository"])?;
+    Ok(String::from_utf8_lossy(&answer.stdout).trim() != "false")
+}
+
+/// Whether a text can be the id of a commit, whole or abbreviated.
+fn is_id(text: &str) -> bool {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (7..=64).contains(&text.len()) && text.bytes().all(digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn git(folder: &Path, args: &[&str]) -> String {
+        let output = Command::new("git")
+            .current_dir(folder)
+            .args(["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "protocol.file.allow=always"])
+            .args(args)
+            .output()
+            .expect("git is there");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    }
+
+    fn commit(folder: &Path, message: &str) -> String {
+        git(folder, &["commit", "--quiet", "--allow-empty", "--message", message]);
+        git(folder, &["rev-parse", "HEAD"])
+    }
+
+    #[test]
+    fn revisions_are_older_newer_diverged_or_not_known() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("clone");
+        std::fs::create_dir(&root).expect("made");
+        git(&root, &["init", "--quiet"]);
+        let first = commit(&root, "first");
+        let second = commit(&root, "second");
+        git(&root, &["checkout", "--quiet", "-b", "other", &first]);
+        let other = commit(&root, "other");
+        let of = |own: &str, other: &str| lineage(&root, own, other).expect("git answers");
+        for (own, than, expected) in [
+            (&second, &first, Lineage::Older),
+            (&first, &second, Lineage::Newer),
+            (&second, &second, Lineage::Same),
+            (&second, &other, Lineage::Diverged),
+            (&other, &second, Lineage::Diverged),
+        ] {
+            assert_eq!(of(own, than), expected);
+            assert_eq!(of(&own[..12], &format!("{than}-dirty")), expected, "abbreviated, and dirty");
+        }
+        git(&root, &["branch", "abcdef0", &first]);
+        for no_commit in [
+            &"0".repeat(40)[..],
+            "",
+            "HEAD",
+            "other",
+            "abcdef0",
+            "--upload-pack=touch",
+            "unknown",
+            &second[..6],
+        ] {
+            assert_eq!(of(&second, no_commit), Lineage::NotKnown, "{no_commit:?}");
+        }
+
+        // A clone that is cut off has the commits, and cannot tell.
+        let cut = folder.path().join("cut");
+        let url = format!("file://{}", root.display());
+        let args = ["clone", "--quiet", "--depth", "1", "--no-single-branch", &url];
+        git(folder.path(), &args.into_iter().chain([cut.to_str().expect("text")]).collect::<Vec<_>>());
+        assert_eq!(lineage(&cut, &second, &other).expect("git answers"), Lineage::NotKnown);
+        assert_eq!(lineage(&cut, &second, &second).expect("git answers"), Lineage::Same);
+
+        let nowhere = folder.path().join("nowhere");
+        std::fs::create_dir(&nowhere).expect("made");
+        assert!(
+            lineage(&nowhere, &second, &other)
+                .expect_err("no repository")
+                .to_string()
+                .starts_with("failed to ask git how two revisions are related: ")
+        );
+    }
+}
