@@ -135,7 +135,7 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
       registry         has no image of these sources: it is built and pushed
       job              quill-admin-staging is created
         image: the one that is built
-        command: target 127.0.0.1:5432/quill_auth, schema public, as quill (TLS: verify-ca), trusts 1 CA
+        command: target 127.0.0.1:PORT/quill_auth, schema public, as quill (TLS: verify-ca), trusts 1 CA
         tasks: 1
         max retries: 0
         time-out: 300 s
@@ -162,6 +162,7 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     GET /v1/projects/quill-medical-staging/instances/quill-auth-staging
     GET /v1/projects/quill-medical-staging/locations/europe-west2/repositories/quill
     GET …/jobs/quill-admin-staging
+    GET /v1/projects/quill-medical-staging/instances/quill-auth-staging/listServerCas
     POST …/jobs
     GET …/jobs/quill-admin-staging
     ");
@@ -221,7 +222,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
       registry         has no image of these sources: it is built and pushed
       job              quill-admin-staging is created
         image: the one that is built
-        command: target 127.0.0.1:5432/quill_auth, schema public, as quill (TLS: verify-ca), trusts 1 CA
+        command: target 127.0.0.1:PORT/quill_auth, schema public, as quill (TLS: verify-ca), trusts 1 CA
         tasks: 1
         max retries: 0
         time-out: 300 s
@@ -293,7 +294,7 @@ fn drifted_settings_are_shown_and_put_right_and_others_are_left_alone() {
       registry         has no image of these sources: it is built and pushed
       job              quill-admin-staging is changed
         image: the one that is built
-        command: python admin_cli.py → target 127.0.0.1:5432/quill_auth, schema public, as quill (TLS: verify-ca), trusts 1 CA
+        command: python admin_cli.py → target 127.0.0.1:PORT/quill_auth, schema public, as quill (TLS: verify-ca), trusts 1 CA
         max retries: 3 → 0
         time-out: 600 s → 300 s
         service account: REVISION-compute@developer.gserviceaccount.com → quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com

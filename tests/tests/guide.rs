@@ -11,6 +11,7 @@ use quill_admin_e2e::clinic::Clinic;
 use quill_admin_e2e::film::{Film, pages};
 use quill_admin_e2e::workshop::Workshop;
 use quill_admin_e2e::{JOB, STATE_BUCKET, World};
+use quill_admin_testkit::healthy::Target;
 use quill_admin_testkit::home::Home;
 use quill_admin_testkit::postgres::{Database, Generation};
 use quill_admin_testkit::terminal::Terminal;
@@ -55,11 +56,9 @@ fn pages_have_no_other_transcripts() {
 fn staging() -> World {
     let world = World::with_database(Database::create(Generation::August2026));
     let mut job = world.job().expect("a job");
-    for variable in job["template"]["template"]["containers"][0]["env"].as_array_mut().expect("variables") {
-        if variable["name"] == "AUTH_DB_SSLMODE" {
-            variable["value"] = "require".into();
-        }
-    }
+    let mut target = Target::of(world.database());
+    target.tls = "require";
+    target.put_into(&mut job);
     world.emulator.put_job(JOB, job.clone()).expect("a valid job");
     // Prod is another project of the same cloud; the database may be the same.
     let project = "quill-medical-production";

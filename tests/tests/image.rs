@@ -96,10 +96,13 @@ fn from_these_sources_to_a_row() {
     let again = build(&[]).output().exits(0);
     assert!(again.stdout.starts_with("✔ nothing to do"), "{again}");
     // The test's server does not listen where servers do, and has an authority of its own.
-    let mut job = world.job().expect("it was created");
-    let ca = std::fs::read_to_string(database.ca_file()).expect("the authority's certificate");
-    Target { tls: "verify-ca", cas: vec![ca], ..Target::of(&database) }.put_into(&mut job);
-    world.emulator.put_job(JOB, job).expect("a valid job");
+    let to_the_tests_server = || {
+        let mut job = world.job().expect("it was created");
+        let ca = std::fs::read_to_string(database.ca_file()).expect("the authority's certificate");
+        Target { tls: "verify-ca", cas: vec![ca], ..Target::of(&database) }.put_into(&mut job);
+        world.emulator.put_job(JOB, job).expect("a valid job");
+    };
+    to_the_tests_server();
 
     let created = workshop
         .quill_admin(["create-superadmin", "-e", "staging", "-u", "steve", "--email", "s@example.org"])
@@ -124,6 +127,7 @@ fn from_these_sources_to_a_row() {
     let dependencies = |line: &&str| line.contains("for member in") && line.ends_with("(cached)");
     assert_eq!(edited.stderr.lines().filter(dependencies).count(), 1, "{edited}");
     assert_ne!(workshop.deployed(), Some(deployed.clone()));
+    to_the_tests_server();
     let checked = workshop.quill_admin(["check", "-e", "staging"]).output().exits(0);
     assert!(checked.stderr.contains("│ edited"), "{checked}");
 

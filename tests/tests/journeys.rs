@@ -82,7 +82,7 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-      │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
+      │ connecting to 127.0.0.1:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
     let calls = world.calls();
@@ -125,7 +125,7 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-      │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
+      │ connecting to 127.0.0.1:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
     assert_eq!(
@@ -193,7 +193,7 @@ fn levels_and_roles(world_with: WorldWith) {
       reason           left the board
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-      │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
+      │ connecting to 127.0.0.1:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
     let ar = run(&["ar", "-u", "steve", "-r", "Clinician"]).exits(0);
@@ -227,7 +227,7 @@ fn levels_and_roles(world_with: WorldWith) {
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-      │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
+      │ connecting to 127.0.0.1:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
     let checked = run(&["check"]).exits(0);
@@ -250,7 +250,7 @@ fn levels_and_roles(world_with: WorldWith) {
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-      │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
+      │ connecting to 127.0.0.1:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
     assert_eq!(world.database().contents(), before, "reading writes nothing");
@@ -277,7 +277,7 @@ fn failures_are_told_with_the_executors_exit_code(world_with: WorldWith) {
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
     execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-      │ connecting to localhost:PORT/DATABASE as DATABASE (TLS: prefer)
+      │ connecting to 127.0.0.1:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     error: there is no user Steve (names are compared exactly, upper and lower case included); nothing was changed
      next: to create the user: quill-admin create-user --env staging --username Steve

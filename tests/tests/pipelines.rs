@@ -159,8 +159,7 @@ fn the_key_of_a_service_account() {
 fn elsewhere_no_run_is_named_and_a_missing_flag_is() {
     let world = World::scripted(cloud_emulator::Script::default());
     let plan = |variables: &[(&str, &str)]| {
-        let mut run =
-            world.quill_admin(["verify-email", "-e", "staging", "-u", "steve", "--dry-run", "--json"]);
+        let mut run = world.quill_admin(["show-user", "-e", "staging", "-u", "steve", "--dry-run", "--json"]);
         for (name, value) in variables {
             run = run.env(*name, *value);
         }

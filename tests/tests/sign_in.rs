@@ -389,6 +389,7 @@ fn who_has_every_permission_is_told_so() {
         ✔ run.jobs.update
         ✔ iam.serviceAccounts.actAs
         ✔ cloudsql.instances.get
+        ✔ cloudsql.instances.listServerCas
         ✔ artifactregistry.repositories.get
         ✔ artifactregistry.repositories.downloadArtifacts
         ✔ artifactregistry.repositories.uploadArtifacts
@@ -414,6 +415,7 @@ fn who_has_every_permission_is_told_so() {
         ✔ artifactregistry.repositories.get
         ✔ artifactregistry.repositories.downloadArtifacts
         ✔ cloudsql.instances.get
+        ✔ cloudsql.instances.listServerCas
         ✔ secretmanager.versions.get
         ✔ storage.objects.get
 
@@ -471,6 +473,7 @@ fn who_lacks_permissions_is_told_the_roles() {
         ✔ run.jobs.update
         ✔ iam.serviceAccounts.actAs
         ✔ cloudsql.instances.get
+        ✔ cloudsql.instances.listServerCas
         ✔ artifactregistry.repositories.get
         ✔ artifactregistry.repositories.downloadArtifacts
         ✔ artifactregistry.repositories.uploadArtifacts
@@ -496,6 +499,7 @@ fn who_lacks_permissions_is_told_the_roles() {
         ✔ artifactregistry.repositories.get
         ✔ artifactregistry.repositories.downloadArtifacts
         ✔ cloudsql.instances.get
+        ✔ cloudsql.instances.listServerCas
         ✔ secretmanager.versions.get
         ✔ storage.objects.get
 
@@ -562,7 +566,7 @@ fn a_role_on_the_job_alone_counts() {
         .map(|call| (call.path, call.body["permissions"].as_array().map_or(0, Vec::len)))
         .collect();
     let (project, job) = (asked[0].clone(), asked[1].clone());
-    assert_eq!(project, (format!("/v3/projects/{PROJECT}:testIamPermissions"), 24));
+    assert_eq!(project, (format!("/v3/projects/{PROJECT}:testIamPermissions"), 25));
     assert!(job.0.ends_with("/jobs/quill-admin-staging:testIamPermissions"), "{}", job.0);
     assert_eq!((job.1, asked.len()), (1, 2));
 }

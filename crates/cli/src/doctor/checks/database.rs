@@ -3,6 +3,7 @@
 mod target;
 
 use quill_admin_cloud::{CloudErrorKind, EnvValue, Job, SslMode};
+use quill_admin_contract::Target;
 use quill_admin_contract::variable::{self, Variable};
 
 use crate::doctor::check::{Check, Look};
@@ -71,7 +72,11 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         // Without a job there is nothing to compare it with, which the check of the job says.
         Some(address) => {
             if let Ok(Some(job)) = facts.job().await {
-                findings.extend(compare(job, address, instance.ssl_mode));
+                // Where the target is in the command, the variables that say the same decide nothing.
+                let decides = |finding: &Finding| {
+                    finding.treatment.is_none() || Target::in_command(&job.settings.command).is_none()
+                };
+                findings.extend(compare(job, address, instance.ssl_mode).into_iter().filter(decides));
                 findings.extend(target::look(facts, job, instance, address).await);
             }
         }
