@@ -194,7 +194,7 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     ");
     let more: Vec<String> =
         workshop.world.emulator.calls().iter().skip(calls).map(|call| call.method.clone()).collect();
-    assert_eq!(more, ["GET"; 3], "it only looks");
+    assert_eq!(more, ["GET"; 4], "it only looks");
     assert_eq!(workshop.uploads(), uploads);
     assert_eq!(workshop.world.job(), Some(job));
 

@@ -348,6 +348,7 @@ pub struct Envs {
 }
 
 /// `build`
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Debug, Args)]
 pub struct Build {
     /// Show what would be built and changed, and stop

@@ -29,6 +29,7 @@ pub mod reference;
 mod secret;
 mod subject;
 mod target;
+mod tls_mode;
 pub mod value;
 pub mod variable;
 
@@ -36,7 +37,7 @@ pub use action::{AdminAction, CHECK, Request};
 pub use argument::Argument;
 pub use arguments::{Arguments, Entered};
 pub use claim::{Asked, Claim};
-pub use env::{Certificates, Connection, Invocation, LogFormat, RunContext, TlsMode, Variables};
+pub use env::{Certificates, Connection, Invocation, LogFormat, RunContext, Variables};
 pub use env_error::{EnvError, EnvProblem};
 pub use exit_code::{ExitCode, Side};
 pub use names::{Actor, Origin, Reason, RequestId, Username};
@@ -48,6 +49,7 @@ pub use proof::ProofKey;
 pub use secret::{Password, PasswordHash, Secret};
 pub use subject::{Change, FieldValue, SubjectState};
 pub use target::{ENTRY_POINT, InvalidTarget, TARGET_OPTION, Target, TargetParts};
+pub use tls_mode::TlsMode;
 pub use value::{InvalidValue, Problem};
 
 /// The newest version of this contract. A CLI sends the version it speaks as `ADMIN_CONTRACT`; an

@@ -12,8 +12,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Deserializer, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::env::TlsMode;
 use crate::exit_code::ExitCode;
+use crate::tls_mode::TlsMode;
 
 /// The path of the executor in its image, which is the image's entry point and the first word of a job's command.
 pub const ENTRY_POINT: &str = "/quill-admin-executor";
@@ -142,6 +142,7 @@ impl Target {
 
     /// The canonical JSON: the very bytes of Terraform's `jsonencode`.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "texts, lists of them and a number always are JSON")]
     pub fn to_json(&self) -> String {
         let json = serde_json::to_string(&self.parts).expect("texts and a number");
         // Go's encoder, which Terraform writes with, has these escaped in texts, so that JSON can stand in HTML and

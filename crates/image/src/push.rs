@@ -242,7 +242,7 @@ impl Push<'_> {
             || status == StatusCode::TOO_MANY_REQUESTS
             || status == StatusCode::REQUEST_TIMEOUT;
         if message.trim().is_empty() {
-            message = status.canonical_reason().unwrap_or_default().to_owned();
+            status.canonical_reason().unwrap_or_default().clone_into(&mut message);
         }
         let error = OciDistributionError::ServerError { code: status.as_u16(), url, message };
         Failed { passing, ..self.broken(error) }

@@ -167,6 +167,7 @@ impl Place {
 /// The project of the embedded environment, which has none of its own.
 const EMULATED_PROJECT: &str = "quill-medical-local";
 
+#[expect(clippy::too_many_lines, reason = "one key after the other")]
 pub(super) fn resolve(
     whole: &File,
     source: &Source,

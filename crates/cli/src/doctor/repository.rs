@@ -8,7 +8,10 @@
 mod dockerfile;
 mod matrix;
 mod mention;
+mod path;
+mod served;
 mod workflow;
+mod yaml;
 
 use std::io;
 use std::path::Path;
@@ -18,21 +21,13 @@ use quill_admin_files::read_bounded;
 
 pub use dockerfile::{Dockerfile, Provides, Stage};
 pub use mention::Mention;
+pub use served::Served;
 use workflow::Step;
 
 /// Larger files, in bytes, are none that a person wrote.
 const LARGEST: u64 = 1 << 20;
 /// Folders of other people's sources, should they not be ignored.
 const FOREIGN: &[&str] = &[".git", "node_modules", ".venv", "venv", ".terraform"];
-
-/// What is served: a stage of a Dockerfile, as the environments file names it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Served {
-    /// The Dockerfile's path in the checkout.
-    pub dockerfile: String,
-    /// The stage.
-    pub stage: String,
-}
 
 /// What a checkout holds.
 #[derive(Debug, Default)]
@@ -196,30 +191,6 @@ fn files(root: &Path, unread: &mut Vec<(String, String)>) -> Vec<(String, Vec<u8
         }
     }
     files
-}
-
-/// A path within the checkout, of a folder in it and what is named from there; `None` where it is known only when
-/// the step runs, or leads out of the checkout.
-fn joined(folder: &str, path: &str) -> Option<String> {
-    if varies(folder) || varies(path) || path.starts_with(['/', '~', '-']) {
-        return None;
-    }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in folder.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
-}
-
-/// Whether a text is known only when the step runs.
-fn varies(text: &str) -> bool {
-    text.contains(['$', '`', '*']) || text.contains("{{")
 }
 
 #[cfg(test)]

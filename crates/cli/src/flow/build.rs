@@ -189,8 +189,8 @@ impl Source {
 /// not after minutes of compiling.
 fn actions(context: &Context, revision: &Revision) -> Result<Option<ActionDigests>, CliError> {
     let file = revision.root.join(ACTIONS);
-    let Some(content) = context.content(ACTIONS, quill_admin_application::LARGEST)? else { return Ok(None) };
-    let compiled = quill_admin_application::compile(&file, &content).map_err(|broken| {
+    let Some(text) = context.content(ACTIONS, quill_admin_application::LARGEST)? else { return Ok(None) };
+    let compiled = quill_admin_application::compile(&file, &text).map_err(|broken| {
         CliError::from(broken).hint(
             "sources that are newer than this program may declare more than it knows: build with their own quill-admin, \
              cargo run --release -- build",

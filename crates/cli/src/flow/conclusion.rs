@@ -373,12 +373,13 @@ impl Conclusion {
                         | ExitCode::Stopped
                 )
             ),
-            Self::Ended { .. } => true,
             Self::NeverStarted { .. } => false,
             Self::Cancelled { undone, .. } | Self::TimedOut { undone } => !undone,
-            Self::Killed { .. } | Self::Unread { .. } | Self::Unclear { .. } | Self::Contradicted { .. } => {
-                true
-            }
+            Self::Ended { .. }
+            | Self::Killed { .. }
+            | Self::Unread { .. }
+            | Self::Unclear { .. }
+            | Self::Contradicted { .. } => true,
         }
     }
 }

@@ -6,7 +6,7 @@ use quill_admin_actions::{Action, Actions};
 use quill_admin_contract::image_actions::{ActionDigests, Has};
 use serde_json::{Map, Value, json};
 
-use super::human::field;
+use super::field::field;
 use super::paint::clean;
 use crate::config::Environment;
 use crate::flow::deployed_actions::{Becomes, Deployed, ImageRevision, Own, Replaced};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use quill_admin_contract::variable::{self, Variable};
 use serde_json::{Value, json};
 
+use super::field::field;
 use super::human::{self, seconds};
 use super::paint::{Painted, clean, style};
 use crate::doctor::catalogue;
@@ -158,13 +159,13 @@ pub(super) fn explanation(explanation: &Explanation) -> String {
         ("image", Some(execution.image.clone())),
     ] {
         if let Some(value) = value {
-            human::field(&mut text, name, &value);
+            field(&mut text, name, &value);
         }
     }
     let conclusion = &explanation.run.conclusion;
     let code = conclusion.exit_code();
     let ended = human::ended(conclusion, &execution.name.id);
-    human::field(&mut text, "ended", &format!("exit code {code}: {ended}"));
+    field(&mut text, "ended", &format!("exit code {code}: {ended}"));
     text.push_str(&human::log(&explanation.log));
     for line in &explanation.run.system_log {
         let _ = writeln!(text, "  Cloud Run: {}", clean(line));

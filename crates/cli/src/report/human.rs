@@ -11,6 +11,7 @@ use quill_admin_contract::{
 };
 
 use super::deployed_actions;
+use super::field::field;
 use super::paint::{self, Paint, clean, style};
 use super::results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
 use super::subject;
@@ -440,10 +441,6 @@ fn counted(rows: u64, more: bool) -> String {
         (1, false) => "1 row".to_owned(),
         (rows, false) => format!("{rows} rows"),
     }
-}
-
-pub(super) fn field(text: &mut String, name: &str, value: &str) {
-    let _ = writeln!(text, "  {name:<16} {}", clean(value));
 }
 
 /// What the task was about as it is now, and what is different about it.

@@ -9,6 +9,7 @@ mod actions;
 mod cases;
 mod deployed_actions;
 mod doctor;
+mod field;
 mod human;
 mod json;
 mod paint;

@@ -244,7 +244,7 @@ async fn a_command_that_begins_with_the_declared_entry_point_runs_the_program() 
     let world = World::start(Emulator::builder().runner(Runner::Process(runner))).await;
     for (command, args, said) in [
         (json!(["/program", "--target", "a b"]), json!(["last"]), Some("--target a b last")),
-        (json!(["/program"]), json!([]), Some("")),
+        (json!(["/program", "alone"]), json!([]), Some("alone")),
         (json!([]), json!(["last"]), Some("last")),
         (json!(["/program2"]), json!([]), None),
         (json!(["program"]), json!([]), None),

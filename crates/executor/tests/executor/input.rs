@@ -209,13 +209,14 @@ fn cloud_run_gets_json_and_always_a_result_line() {
     let cloud =
         Executor::on(&db, "check").set("CLOUD_RUN_JOB", "quill-admin-staging").set("ADMIN_ACTOR", "a@b");
     let ended = cloud.clone().unset("ADMIN_LOG_FORMAT").run().expect(ExitCode::Success);
-    assert_eq!(ended.lines().len(), 3, "{}", ended.text);
+    assert_eq!(ended.lines().len(), 4, "{}", ended.text);
+    assert!(ended.text.lines().next().is_some_and(|line| line.contains("whoever may run")), "{}", ended.text);
     assert_eq!(ended.result().actor.as_deref(), Some("a@b"));
     assert_eq!(ended.result().contract, quill_admin_contract::CONTRACT_VERSION);
 
     let ended = cloud.set("ADMIN_LOG_FORMAT", "text").run();
     let lines: Vec<&str> = ended.text.lines().collect();
-    assert!(lines[0].starts_with("connecting to "), "{}", ended.text);
+    assert!(lines[1].starts_with("connecting to "), "{}", ended.text);
     let last = serde_json::from_str(lines[lines.len() - 1]).expect("JSON");
     assert!(Claim::from_payload(&last, None).is_some());
 }

@@ -35,6 +35,8 @@ async fn every_case_comes_out_as_it_says_on_both_generations_and_twice() {
         // All of it was rolled back.
         assert_eq!(db.rows("SELECT username FROM users"), Vec::<Vec<Option<String>>>::new());
     }
-    let all: BTreeSet<&String> = actions.iter().map(|action| &action.name).collect();
+    // A job of the application's does nothing to the tables that could be looked at here.
+    let all: BTreeSet<&String> =
+        actions.iter().filter(|action| !action.is_job()).map(|action| &action.name).collect();
     assert_eq!(run, all, "every action has a case");
 }

@@ -2,7 +2,7 @@
 
 use parse_dockerfile::{Command, Instruction};
 
-use super::Served;
+use super::served::Served;
 use crate::admin_image;
 
 /// A Dockerfile.

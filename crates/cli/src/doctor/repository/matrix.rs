@@ -2,7 +2,7 @@
 
 use quill_admin_yaml::{Node, Value};
 
-use super::workflow::{get, items, text};
+use super::yaml::{get, items, text};
 
 /// More runs of a job than anybody has; what is beyond is not looked at.
 const RUNS: usize = 256;

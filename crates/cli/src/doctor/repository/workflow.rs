@@ -5,8 +5,11 @@
 
 use quill_admin_yaml::{Format, Node, Value};
 
+use super::dockerfile::Dockerfile;
 use super::matrix::{Run, runs};
-use super::{Dockerfile, Served, joined, varies};
+use super::path::{joined, varies};
+use super::served::Served;
+use super::yaml::{get, items, text};
 
 /// What is asked of a workflow. Deeper ones than this are none.
 const FORMAT: Format = Format { depth: 64, enough: "a workflow has", habit: |_| None };
@@ -59,28 +62,6 @@ pub(super) fn is_one(path: &str) -> bool {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     matches!(extension, "yml" | "yaml")
         && (stem == "action" || format!("/{path}").contains("/.github/workflows/"))
-}
-
-/// The value of a key.
-pub(super) fn get<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
-    let Value::Map(entries) = &node.value else { return None };
-    entries.iter().find(|(name, _)| text(name) == Some(key)).map(|(_, value)| value)
-}
-
-/// A scalar's text.
-pub(super) fn text(node: &Node) -> Option<&str> {
-    match &node.value {
-        Value::Text(text) => Some(text),
-        _ => None,
-    }
-}
-
-/// The items of a list.
-pub(super) fn items(node: &Node) -> &[Node] {
-    match &node.value {
-        Value::List(items) => items,
-        _ => &[],
-    }
 }
 
 /// The steps of a workflow, or of an action of one's own, that build or may build an image.

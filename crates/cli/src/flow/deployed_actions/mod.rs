@@ -7,11 +7,10 @@
 
 mod own;
 mod replaced;
+mod revision;
 
-use std::fmt;
 use std::path::Path;
 
-use jiff::Timestamp;
 use quill_admin_actions::Actions;
 use quill_admin_cloud::JobSettings;
 use quill_admin_contract::image::{Contracts, annotation};
@@ -23,6 +22,7 @@ use crate::error::CliError;
 
 pub use own::{Own, Relation};
 pub use replaced::{Becomes, Replaced};
+pub use revision::ImageRevision;
 
 /// The image that a job runs, as far as actions are concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,17 +31,6 @@ pub struct Deployed {
     pub actions: ImageActions,
     /// What it was built from.
     pub revision: ImageRevision,
-}
-
-/// The revision that an image was built from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ImageRevision {
-    /// The commit, with `-dirty` where files had been changed; `None` where the image does not say it.
-    pub id: Option<String>,
-    /// The time of the commit, where the job has it.
-    pub committed: Option<Timestamp>,
-    /// When the image was built, where the job has it.
-    pub built: Option<Timestamp>,
 }
 
 impl Deployed {
@@ -71,33 +60,6 @@ impl Deployed {
     pub fn differences(&self, own: &Actions) -> Option<ActionChanges> {
         Some(self.actions.known()?.replaced_by(&ActionDigests::of(own)))
     }
-}
-
-impl fmt::Display for ImageRevision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.id {
-            Some(id) => write!(f, "revision {}", short(id))?,
-            None => f.write_str("a revision that is not noted on the job")?,
-        }
-        match (self.committed, self.built) {
-            (Some(time), _) => write!(f, " of {}", date(time)),
-            (None, Some(time)) => write!(f, ", built {}", date(time)),
-            (None, None) => Ok(()),
-        }
-    }
-}
-
-/// A revision for people: twelve digits, and whether it was dirty.
-fn short(revision: &str) -> String {
-    let (id, dirty) = match revision.strip_suffix("-dirty") {
-        Some(id) => (id, "-dirty"),
-        None => (revision, ""),
-    };
-    format!("{}{dirty}", id.chars().take(12).collect::<String>())
-}
-
-fn date(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Refuses an action that the image of a job does not have, or has otherwise: the container would do so too, after it

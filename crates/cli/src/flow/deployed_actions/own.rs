@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use quill_admin_image::{Lineage, Revision, lineage};
 
-use super::{ImageRevision, date, short};
+use super::revision::{ImageRevision, date, short};
 use crate::config::Application;
 use crate::hints;
 
@@ -145,7 +145,9 @@ impl Own {
             }
         };
         match self.relation(image) {
-            Relation::Older => vec![self.deploy(environment, cwd)],
+            Relation::Older | Relation::WithoutCheckout(Some(Ordering::Less)) => {
+                vec![self.deploy(environment, cwd)]
+            }
             Relation::Uncommitted => vec![
                 "the image was built with changes that are in no commit: agree with whoever deployed it before you \
                  replace it"
@@ -160,7 +162,6 @@ impl Own {
                  yours, {self}; talk to whoever deployed the image and bring both together before either replaces the \
                  other"
             )],
-            Relation::WithoutCheckout(Some(Ordering::Less)) => vec![self.deploy(environment, cwd)],
             Relation::WithoutCheckout(_) => vec![match (&self.origin, &self.why_none) {
                 (Origin::Folder(_), Some(why)) => format!(
                     "which of the two is newer cannot be told ({why}): talk to whoever deployed the image"

@@ -7,6 +7,7 @@ use quill_admin_cloud::JobSettings;
 use quill_admin_contract::image::annotation;
 use quill_admin_contract::{Arguments, ExitCode};
 
+use super::revision::short;
 use super::*;
 use crate::actions;
 use crate::config::Application;
