@@ -784,8 +784,8 @@ fn a_base_image_behind_a_password() {
             assert_eq!(refused.stderr.contains(missing), configuration == "alone", "{refused}");
         }
         for configuration in ["login", "helped"] {
-            let built = build(configuration).exits(0);
-            assert!(!built.to_string().contains(registry::PASSWORD), "{built}");
+            let done = build(configuration).exits(0);
+            assert!(!done.to_string().contains(registry::PASSWORD), "{done}");
             forget();
         }
     }

@@ -114,9 +114,8 @@ fn terraform_makes_the_job_that_build_would_make_and_leaves_alone() {
         // Without a job build would make one. It has each setting that Terraform's has, and no other.
         let wanted = changes(&workshop, &environment);
         assert_eq!(but_for_the_command(&wanted), told(&made.job()), "{environment}");
-        let database = format!(
-            "target 10.20.0.3:5432/quill_auth, schema public, as quill (TLS: verify-ca), trusts 2 CAs"
-        );
+        let database =
+            "target 10.20.0.3:5432/quill_auth, schema public, as quill (TLS: verify-ca), trusts 2 CAs";
         assert_eq!(wanted["command"], database, "{environment}");
         // And in Terraform's job it has nothing to change but the image, which Terraform then ignores.
         emulator.put_job(&made.name(), made.job()).expect("a valid job");

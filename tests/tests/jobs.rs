@@ -132,8 +132,8 @@ fn it_is_run_once_with_what_is_declared() {
     assert_eq!(containers.len(), 1);
     let env = containers[0]["env"].as_array().expect("a list");
     let value = |name: &str| env.iter().find(|one| one["name"] == name).map(|one| one["value"].clone());
-    let names: Vec<&str> = env.iter().filter_map(|one| one["name"].as_str()).collect();
-    assert_eq!(names, ["ADMIN_ACTION", "ADMIN_REQUEST_ID", "ADMIN_ACTOR", "ADMIN_REASON"]);
+    let sent: Vec<&str> = env.iter().filter_map(|one| one["name"].as_str()).collect();
+    assert_eq!(sent, ["ADMIN_ACTION", "ADMIN_REQUEST_ID", "ADMIN_ACTOR", "ADMIN_REASON"]);
     assert_eq!(value("ADMIN_ACTION"), Some(json!("run-migrations")));
     assert_eq!(value("ADMIN_REASON"), Some(json!("before the deploy")));
     assert_eq!((world.runs(), executions(&world)), (1, 1));

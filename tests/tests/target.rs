@@ -40,8 +40,9 @@ fn a_job_without_a_target_is_warned_of_and_refused_where_one_is_required() {
     let warned = world.quill_admin(SHOW).output().exits(10);
     assert!(warned.stderr.contains(warning), "{warned}");
 
-    let file = world.home.read("environments.yaml");
-    let required = file.replace("  region: europe-west2\n", "  region: europe-west2\n  target: required\n");
+    let environments = world.home.read("environments.yaml");
+    let required =
+        environments.replace("  region: europe-west2\n", "  region: europe-west2\n  target: required\n");
     world.home.write("environments.yaml", &required);
     let runs = world.runs();
     let refused = world.quill_admin(SHOW).output().exits(22);

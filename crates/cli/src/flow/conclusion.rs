@@ -551,7 +551,7 @@ mod tests {
         let of = |reason: &str| Conclusion::Cancelled { reason: reason.to_owned(), undone: false };
         assert_eq!(draw(cancelled(), exited(18), asis), of("r"));
         let long: &dyn Fn(&mut Evidence) = &|evidence| {
-            evidence.length = Some(Duration::from_secs(300));
+            evidence.length = Some(Duration::from_mins(5));
             evidence.timeout = evidence.length;
         };
         for task in [exited(143), killed(15), killed(9)] {
