@@ -41,6 +41,7 @@ pub(super) const API: Api = Api {
             "google.cloud.sql.v1.SqlInstancesService.ListServerCas",
             "/v1/projects/*/instances/*/listServerCas",
         )
+        .query(&["location"])
         .needs(&["cloudsql.instances.listServerCas"])
         .by(list_server_cas),
         Method::get("google.cloud.sql.v1.SqlInstancesService.List", "/v1/projects/*/instances"),

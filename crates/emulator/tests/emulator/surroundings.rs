@@ -70,7 +70,8 @@ async fn the_authorities_of_a_cloud_sql_instance_are_listed() {
     let put = |instance| world.emulator.put_sql_instance("p", "quill-auth", instance).expect("put");
     let client = world.sql_instances().await;
     let list = async || client.list_server_cas().set_project("p").set_instance("quill-auth").send().await;
-    assert_eq!(list().await.expect_err("no instance").http_status_code(), Some(404));
+    let none = list().await.expect_err("no instance");
+    assert_eq!(none.http_status_code(), Some(404), "{none:?}");
     put(json!({}));
     let none = list().await.expect("there");
     assert!(none.certs.is_empty() && none.active_version.is_empty(), "{none:?}");
