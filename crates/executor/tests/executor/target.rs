@@ -202,11 +202,11 @@ fn the_listed_authorities_are_trusted_and_no_others() {
     needs_postgres!();
     let db = Database::create(Generation::August2026);
     let (own, other) = (pem(db.ca_file()), pem(db.other_ca_file()));
-    assert!(tls(check(&db, verify_ca(&db, &[own.clone()])).run()).is_some());
+    assert!(tls(check(&db, verify_ca(&db, std::slice::from_ref(&own))).run()).is_some());
     // One that comes next stands beside it, in an entry of its own or in the same one.
     assert!(tls(check(&db, verify_ca(&db, &[other.clone(), own.clone()])).run()).is_some());
     assert!(tls(check(&db, verify_ca(&db, &[format!("{}\n{}", other.trim(), own.trim())])).run()).is_some());
-    let refused = check(&db, verify_ca(&db, &[other.clone()])).run().expect(ExitCode::DatabaseRefused);
+    let refused = check(&db, verify_ca(&db, std::slice::from_ref(&other))).run().expect(ExitCode::DatabaseRefused);
     assert!(refused.message().contains("UnknownIssuer"), "{}", refused.message());
     // A file that a run names changes nothing about it.
     let file = check(&db, verify_ca(&db, &[other]))
