@@ -206,7 +206,8 @@ fn the_listed_authorities_are_trusted_and_no_others() {
     // One that comes next stands beside it, in an entry of its own or in the same one.
     assert!(tls(check(&db, verify_ca(&db, &[other.clone(), own.clone()])).run()).is_some());
     assert!(tls(check(&db, verify_ca(&db, &[format!("{}\n{}", other.trim(), own.trim())])).run()).is_some());
-    let refused = check(&db, verify_ca(&db, std::slice::from_ref(&other))).run().expect(ExitCode::DatabaseRefused);
+    let refused =
+        check(&db, verify_ca(&db, std::slice::from_ref(&other))).run().expect(ExitCode::DatabaseRefused);
     assert!(refused.message().contains("UnknownIssuer"), "{}", refused.message());
     // A file that a run names changes nothing about it.
     let file = check(&db, verify_ca(&db, &[other]))
