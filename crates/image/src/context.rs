@@ -354,11 +354,11 @@ mod tests {
         let folder = folder(&[("docker/Dockerfile", "FROM scratch"), (&format!("x/{long}"), "first")]);
         let context = Context::read(folder.path(), "docker/Dockerfile").expect("read");
         fs::write(folder.path().join(format!("x/{long}")), "second").expect("written");
-        let content = |name: &str, limit| context.content(name, limit);
-        assert_eq!(content(&format!("x/{long}"), 5).expect("read").as_deref(), Some(&b"first"[..]));
-        assert_eq!(content("docker/Dockerfile", 100).expect("read").as_deref(), Some(&b"FROM scratch"[..]));
-        assert_eq!(content("x", 100).expect("read"), None);
-        let large = content(&format!("x/{long}"), 4).expect_err("too large").to_string();
+        let read = |name: &str, limit| context.content(name, limit);
+        assert_eq!(read(&format!("x/{long}"), 5).expect("read").as_deref(), Some(&b"first"[..]));
+        assert_eq!(read("docker/Dockerfile", 100).expect("read").as_deref(), Some(&b"FROM scratch"[..]));
+        assert_eq!(read("x", 100).expect("read"), None);
+        let large = read(&format!("x/{long}"), 4).expect_err("too large").to_string();
         assert!(large.ends_with("it has 5 bytes; at most 4 are read"), "{large}");
         // It can be read again, and the digest is what it was.
         assert_eq!(context.digest(&[]).expect("a digest"), context.digest(&[]).expect("a digest"));

@@ -254,12 +254,11 @@ async fn a_command_that_begins_with_the_declared_entry_point_runs_the_program() 
         wanted["template"]["template"]["containers"][0]["args"] = args;
         world.emulator.put_job(JOB, wanted).expect("put");
         let execution = run(&world).await;
-        match said {
-            Some(said) => assert_eq!(lines(&world.log(&execution.name).await, "stdout"), [said], "{command}"),
-            None => {
-                let completed = common::condition(&execution, "Completed").expect("a condition");
-                assert!(completed.message.contains("entry point"), "{}", completed.message);
-            }
+        if let Some(said) = said {
+            assert_eq!(lines(&world.log(&execution.name).await, "stdout"), [said], "{command}");
+        } else {
+            let completed = common::condition(&execution, "Completed").expect("a condition");
+            assert!(completed.message.contains("entry point"), "{}", completed.message);
         }
     }
     world.end().await;
