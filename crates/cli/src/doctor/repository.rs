@@ -5,6 +5,7 @@
 
 mod build;
 mod dockerfile;
+pub mod mentions;
 mod shell;
 mod workflow;
 mod yaml;
@@ -76,38 +77,8 @@ pub struct Careless {
 
 /// Looks through a checkout. `backend` holds the names of the backend's stage.
 pub fn scan(root: &Path, backend: &[&str]) -> io::Result<Scan> {
-    fs::read_dir(root)?;
     let mut scan = Scan::default();
-    let mut files: Vec<(String, Kind, String)> = Vec::new();
-    let walk = WalkBuilder::new(root)
-        .hidden(false)
-        .require_git(false)
-        .sort_by_file_name(Ord::cmp)
-        .filter_entry(|entry| !FOREIGN.iter().any(|name| entry.file_name() == *name))
-        .build();
-    for entry in walk {
-        let entry = match entry {
-            Ok(entry) => entry,
-            // It went while it was looked for.
-            Err(error) if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => {
-                continue;
-            }
-            Err(error) => {
-                scan.unread.push((root.display().to_string(), error.to_string()));
-                continue;
-            }
-        };
-        let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
-        let path = path.to_string_lossy().replace('\\', "/");
-        let small = entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST);
-        let Some(kind) = Some(()).filter(|()| small).and_then(|()| kind(&path, entry.path())) else {
-            continue;
-        };
-        match read_bounded(entry.path(), LARGEST) {
-            Ok(bytes) => files.push((path, kind, String::from_utf8_lossy(&bytes).into_owned())),
-            Err(error) => scan.unread.push((path, error.to_string())),
-        }
-    }
+    let files = files(root, &mut scan.unread)?;
     for (path, _, text) in files.iter().filter(|(_, kind, _)| *kind == Kind::Dockerfile) {
         let stages = dockerfile::stages(text);
         scan.dockerfiles.push(Dockerfile { path: path.clone(), gives: gives(&stages, backend), stages });
@@ -136,6 +107,45 @@ pub fn scan(root: &Path, backend: &[&str]) -> io::Result<Scan> {
     scan.careless.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     scan.careless.dedup();
     Ok(scan)
+}
+
+/// A file that is looked at: its path in the checkout, what it is, and its text.
+type ReadFile = (String, Kind, String);
+
+/// The files of a checkout that are looked at. Those that could not be read go to `unread`, with the reason.
+fn files(root: &Path, unread: &mut Vec<(String, String)>) -> io::Result<Vec<ReadFile>> {
+    fs::read_dir(root)?;
+    let mut files = Vec::new();
+    let walk = WalkBuilder::new(root)
+        .hidden(false)
+        .require_git(false)
+        .sort_by_file_name(Ord::cmp)
+        .filter_entry(|entry| !FOREIGN.iter().any(|name| entry.file_name() == *name))
+        .build();
+    for entry in walk {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // It went while it was looked for.
+            Err(error) if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => {
+                continue;
+            }
+            Err(error) => {
+                unread.push((root.display().to_string(), error.to_string()));
+                continue;
+            }
+        };
+        let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+        let path = path.to_string_lossy().replace('\\', "/");
+        let small = entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST);
+        let Some(kind) = Some(()).filter(|()| small).and_then(|()| kind(&path, entry.path())) else {
+            continue;
+        };
+        match read_bounded(entry.path(), LARGEST) {
+            Ok(bytes) => files.push((path, kind, String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) => unread.push((path, error.to_string())),
+        }
+    }
+    Ok(files)
 }
 
 impl Scan {
