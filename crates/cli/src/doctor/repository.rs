@@ -1,123 +1,175 @@
-//! The cause of the wrong-image incident, in a checkout: a Dockerfile whose last stage is the admin image,
-//! and steps that build it without naming a stage. Docker builds the last one then.
+//! The cause of the wrong-image incident, in a checkout of the application: a Dockerfile whose last stage is not the
+//! one that is served, and steps that build it without naming a stage. Docker builds the last one then.
 //!
-//! To look at another kind of file: a line in [`kind`] and a function from its text to its builds.
+//! Dockerfiles and GitHub's workflows are read. Everything else that mentions a build is found as plain text
+//! (`mention.rs`) and left to people: scripts, justfiles and other build tools are not followed, and never taken for
+//! harmless. To read another kind of file: a line in [`scan`] and a function from its text to its [`Step`]s.
 
-mod build;
 mod dockerfile;
-pub mod mentions;
-mod shell;
+mod matrix;
+mod mention;
+pub mod names;
 mod workflow;
-mod yaml;
 
-use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use ignore::WalkBuilder;
 use quill_admin_files::read_bounded;
 
-use build::{Build, How, joined, varies};
-pub use dockerfile::Stage;
+pub use dockerfile::{Dockerfile, Provides, Stage};
+pub use mention::Mention;
+use workflow::Step;
 
-/// Larger files are none that a person wrote.
+/// Larger files, in bytes, are none that a person wrote.
 const LARGEST: u64 = 1 << 20;
 /// Folders of other people's sources, should they not be ignored.
 const FOREIGN: &[&str] = &[".git", "node_modules", ".venv", "venv", ".terraform"];
+
+/// What is served: a stage of a Dockerfile, as the environments file names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Served {
+    /// The Dockerfile's path in the checkout.
+    pub dockerfile: String,
+    /// The stage.
+    pub stage: String,
+}
 
 /// What a checkout holds.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Its Dockerfiles.
     pub dockerfiles: Vec<Dockerfile>,
-    /// How many steps build an image.
-    pub builds: usize,
-    /// Steps that get another image than the backend's because they name no stage.
-    pub careless: Vec<Careless>,
+    /// How many workflows and actions were read.
+    pub workflows: usize,
+    /// How many of their steps build an image.
+    pub steps: usize,
+    /// How many other files were searched for mentions of a build.
+    pub searched: usize,
+    /// Steps of workflows that get another stage than the one they are meant to build, because they name none.
+    pub untargeted: Vec<Untargeted>,
+    /// How many mentions of a build there are.
+    pub mentioned: usize,
+    /// Those that are left to people.
+    pub mentions: Vec<Mention>,
     /// Files that could not be read, and why.
     pub unread: Vec<(String, String)>,
 }
 
-/// A Dockerfile.
-#[derive(Debug)]
-pub struct Dockerfile {
-    /// Its path in the checkout.
-    pub path: String,
-    /// Its stages, in their order.
-    pub stages: Vec<Stage>,
-    /// What a build without a target gives.
-    pub gives: Gives,
-}
-
-/// What a build without a target gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gives {
-    /// What the file is for.
-    What,
-    /// The admin image, though the file is for more than that.
-    TheAdminImage,
-    /// Another stage than the backend's, which it has.
-    AnotherStage,
-}
-
-/// A step that builds without naming a stage.
+/// A step that names no stage, and so gets another one than it is meant to build.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Careless {
+pub struct Untargeted {
     /// The file, by its path in the checkout.
     pub file: String,
     /// The line, from 1.
     pub line: u64,
-    /// What is missing.
-    pub what: &'static str,
-    /// The Dockerfile, by its path; `None` where that is known only when the step runs.
-    pub dockerfile: Option<String>,
+    /// The action that builds.
+    pub action: String,
+    /// The Dockerfile, by its path.
+    pub dockerfile: String,
     /// What it gets.
-    pub gives: Gives,
+    pub provides: Provides,
+    /// The stage that it is meant to build.
+    pub meant: String,
 }
 
-/// Looks through a checkout. `backend` holds the names of the backend's stage.
-pub fn scan(root: &Path, backend: &[&str]) -> io::Result<Scan> {
+/// Looks through a checkout.
+///
+/// # Errors
+///
+/// The folder cannot be read. A file in it that cannot be read is part of the result.
+pub fn scan(root: &Path, served: &[Served]) -> io::Result<Scan> {
+    std::fs::read_dir(root)?;
     let mut scan = Scan::default();
-    let files = files(root, &mut scan.unread)?;
-    for (path, _, text) in files.iter().filter(|(_, kind, _)| *kind == Kind::Dockerfile) {
-        let stages = dockerfile::stages(text);
-        scan.dockerfiles.push(Dockerfile { path: path.clone(), gives: gives(&stages, backend), stages });
-    }
-    for (path, kind, text) in &files {
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let builds = match kind {
-            Kind::Dockerfile => continue,
-            Kind::Workflow => workflow::github(text),
-            Kind::CloudBuild => workflow::cloud_build(text),
-            Kind::Compose => workflow::compose(text, folder),
-            Kind::Recipes => Ok(shell::recipes(text, folder)),
-            Kind::Script => Ok(shell::script(text, "")),
-        };
-        match builds {
-            Ok(builds) => {
-                scan.builds += builds.len();
-                for build in builds {
-                    let careless = scan.careless(path, folder, &build);
-                    scan.careless.extend(careless);
-                }
-            }
-            Err(error) => scan.unread.push((path.clone(), error)),
+    let files = files(root, &mut scan.unread);
+    for (path, bytes) in files.iter().filter(|(path, _)| dockerfile::is_one(path)) {
+        match Dockerfile::read(path, &String::from_utf8_lossy(bytes), served) {
+            Ok(dockerfile) => scan.dockerfiles.push(dockerfile),
+            Err(why) => scan.unread.push((path.clone(), why)),
         }
     }
-    scan.careless.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    scan.careless.dedup();
+    for (path, bytes) in files.iter().filter(|(path, _)| !dockerfile::is_one(path)) {
+        let text = String::from_utf8_lossy(bytes);
+        let mut understood = Vec::new();
+        if workflow::is_one(path) {
+            scan.workflows += 1;
+            match workflow::steps(bytes) {
+                Ok(steps) => {
+                    for step in &steps {
+                        scan.step(path, step, served, &mut understood);
+                    }
+                }
+                Err(why) => scan.unread.push((path.clone(), why)),
+            }
+        } else if mention::is_searched(path, bytes) {
+            scan.searched += 1;
+        } else {
+            continue;
+        }
+        let found = mention::find(path, &text).into_iter();
+        scan.mentions.extend(found.filter(|mention| !understood.contains(&mention.line)));
+    }
+    scan.mentions.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    scan.mentioned = scan.mentions.len();
+    let dockerfiles = &scan.dockerfiles;
+    scan.mentions.retain(|mention| mention.may_be_wrong(dockerfiles));
+    scan.untargeted.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    scan.untargeted.dedup();
     Ok(scan)
 }
 
-/// A file that is looked at: its path in the checkout, what it is, and its text.
-type ReadFile = (String, Kind, String);
+impl Scan {
+    /// There is nothing in the folder that this looks at.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.dockerfiles.is_empty() && self.steps == 0 && self.mentioned == 0 && self.unread.is_empty()
+    }
 
-/// The files of a checkout that are looked at. Those that could not be read go to `unread`, with the reason.
-fn files(root: &Path, unread: &mut Vec<(String, String)>) -> io::Result<Vec<ReadFile>> {
-    fs::read_dir(root)?;
+    /// Judges a step of a workflow. The lines that are `understood` are no mentions any more.
+    fn step(&mut self, file: &str, step: &Step, served: &[Served], understood: &mut Vec<u64>) {
+        let named = step.dockerfile.as_deref();
+        let found = self.dockerfiles.iter().find(|dockerfile| Some(dockerfile.path.as_str()) == named);
+        match (&step.target, found) {
+            (workflow::Target::Named(_), _) => {}
+            (workflow::Target::None, Some(dockerfile)) => {
+                let meant = step.meant(dockerfile, served);
+                let gets = dockerfile.last().and_then(|stage| stage.name.as_deref());
+                if dockerfile.provides != Provides::Wanted
+                    && gets.is_none_or(|gets| !gets.eq_ignore_ascii_case(&meant))
+                {
+                    self.untargeted.push(Untargeted {
+                        file: file.to_owned(),
+                        line: step.line,
+                        action: step.action.clone(),
+                        dockerfile: dockerfile.path.clone(),
+                        provides: dockerfile.provides,
+                        meant,
+                    });
+                }
+            }
+            // Which Dockerfile, or which stage, is known only when it runs: a person has to look, if it is a build.
+            (_, _) if step.is_known_to_build => {
+                self.steps += 1;
+                let mention = Mention::new(file, step.uses, &format!("uses: {}", step.action), "");
+                self.mentions.push(mention);
+                understood.push(step.uses);
+                return;
+            }
+            _ => return,
+        }
+        self.steps += 1;
+        understood.push(step.uses);
+    }
+}
+
+/// The checkout's files, by their paths in it. Ignore rules count from its own root on: those of a folder above it,
+/// or of the person, are about something else.
+fn files(root: &Path, unread: &mut Vec<(String, String)>) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     let walk = WalkBuilder::new(root)
         .hidden(false)
+        .parents(false)
+        .git_global(false)
         .require_git(false)
         .sort_by_file_name(Ord::cmp)
         .filter_entry(|entry| !FOREIGN.iter().any(|name| entry.file_name() == *name))
@@ -136,128 +188,39 @@ fn files(root: &Path, unread: &mut Vec<(String, String)>) -> io::Result<Vec<Read
         };
         let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
         let path = path.to_string_lossy().replace('\\', "/");
-        let small = entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST);
-        let Some(kind) = Some(()).filter(|()| small).and_then(|()| kind(&path, entry.path())) else {
+        if !entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST) {
             continue;
-        };
+        }
         match read_bounded(entry.path(), LARGEST) {
-            Ok(bytes) => files.push((path, kind, String::from_utf8_lossy(&bytes).into_owned())),
+            Ok(bytes) => files.push((path, bytes)),
             Err(error) => unread.push((path, error.to_string())),
         }
     }
-    Ok(files)
+    files
 }
 
-impl Scan {
-    /// Says what is wrong with a build, if something is.
-    fn careless(&self, file: &str, folder: &str, build: &Build) -> Option<Careless> {
-        if build.target.as_ref().is_some_and(|target| !target.is_empty()) {
-            return None;
-        }
-        let (dockerfile, gives) = if let Ok(found) = self.dockerfile(folder, build) {
-            let found = found?;
-            (Some(found.path.clone()), found.gives)
-        } else {
-            // It may be the one.
-            let admin = self.dockerfiles.iter().any(|file| file.gives == Gives::TheAdminImage);
-            (None, if admin { Gives::TheAdminImage } else { return None })
-        };
-        // A matrix names the stage in its entries, or forgets to.
-        let line = build.entry.unwrap_or(build.line);
-        (gives != Gives::What).then(|| Careless {
-            file: file.to_owned(),
-            line,
-            what: build.how.without_target(),
-            dockerfile,
-            gives,
-        })
+/// A path within the checkout, of a folder in it and what is named from there; `None` where it is known only when
+/// the step runs, or leads out of the checkout.
+fn joined(folder: &str, path: &str) -> Option<String> {
+    if varies(folder) || varies(path) || path.starts_with(['/', '~', '-']) {
+        return None;
     }
-
-    /// The Dockerfile of a build. A script's own folder is not known: the checkout's and the script's are
-    /// tried.
-    fn dockerfile(&self, folder: &str, build: &Build) -> Result<Option<&Dockerfile>, Varies> {
-        let context = build.context.as_deref().unwrap_or(".");
-        let in_context = joined(context, "Dockerfile");
-        let file = build.file.as_deref().unwrap_or(&in_context);
-        if varies(file) {
-            return Err(Varies);
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
         }
-        let places: &[&str] = if varies(&build.folder) {
-            &["", folder]
-        } else if build.how == How::Command {
-            &[&build.folder, folder]
-        } else {
-            &[&build.folder]
-        };
-        let found = places.iter().find_map(|place| {
-            let path = joined(place, file);
-            self.dockerfiles.iter().find(|dockerfile| dockerfile.path == path)
-        });
-        if found.is_none() && varies(&build.folder) { Err(Varies) } else { Ok(found) }
     }
+    Some(parts.join("/"))
 }
 
-/// Which Dockerfile a step builds is known only when it runs.
-struct Varies;
-
-/// What a build of these stages gives without a target.
-fn gives(stages: &[Stage], backend: &[&str]) -> Gives {
-    let Some(last) = stages.last() else { return Gives::What };
-    let is_backend = |stage: &Stage| {
-        stage.name.as_ref().is_some_and(|name| backend.iter().any(|other| name.eq_ignore_ascii_case(other)))
-    };
-    let has_backend = stages.iter().any(is_backend);
-    let behind = dockerfile::behind_the_last(stages);
-    // A named stage that the last one is not made from is there for its own sake.
-    let for_more = (0..stages.len()).any(|number| !behind.contains(&number) && stages[number].name.is_some());
-    if last.admin && (has_backend || for_more) {
-        Gives::TheAdminImage
-    } else if has_backend && !is_backend(last) {
-        Gives::AnotherStage
-    } else {
-        Gives::What
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Dockerfile,
-    Workflow,
-    CloudBuild,
-    Compose,
-    /// A justfile or makefile.
-    Recipes,
-    Script,
-}
-
-/// What a file is, by its name; a script without one, by its first line.
-fn kind(path: &str, file: &Path) -> Option<Kind> {
-    let name = path.rsplit('/').next()?;
-    if name.starts_with("Dockerfile.") && !name.ends_with(".dockerignore") {
-        return Some(Kind::Dockerfile);
-    }
-    let name = name.to_lowercase();
-    let (stem, extension) = name.rsplit_once('.').unwrap_or((&name, ""));
-    let yaml = matches!(extension, "yml" | "yaml");
-    match (stem, extension) {
-        ("dockerfile" | "containerfile", "") | (_, "dockerfile") => Some(Kind::Dockerfile),
-        _ if yaml && format!("/{path}").contains("/.github/workflows/") => Some(Kind::Workflow),
-        ("action", _) if yaml => Some(Kind::Workflow),
-        _ if yaml && stem.starts_with("cloudbuild") => Some(Kind::CloudBuild),
-        _ if yaml && (stem.starts_with("compose") || stem.starts_with("docker-compose")) => {
-            Some(Kind::Compose)
-        }
-        ("justfile" | "makefile" | "gnumakefile", _) | (_, "just" | "justfile" | "mk") => Some(Kind::Recipes),
-        (_, "sh" | "bash") => Some(Kind::Script),
-        (_, "") => {
-            let mut first = [0; 64];
-            let read = fs::File::open(file).and_then(|mut file| file.read(&mut first)).ok()?;
-            let first = String::from_utf8_lossy(&first[..read]);
-            let first = first.strip_prefix("#!")?.lines().next()?.trim_end();
-            first.ends_with("sh").then_some(Kind::Script)
-        }
-        _ => None,
-    }
+/// Whether a text is known only when the step runs.
+fn varies(text: &str) -> bool {
+    text.contains(['$', '`', '*']) || text.contains("{{")
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::config::Environment;
 use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Finding, Seen, Undecided};
-use crate::doctor::repository::mentions::{self, Mentions, Named, Names};
+use crate::doctor::repository::names::{self, Found, Named, Names};
 use crate::flow::fit::{self, Unfit};
 use crate::hints;
 
@@ -44,11 +44,11 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let job = facts.job().await?;
     let executions = if job.is_some() { facts.executions().await? } else { &[] };
     let mut unseen: Vec<Undecided> = Vec::new();
-    let mentions = match mentions(facts).await {
-        Ok(mentions) => mentions.unwrap_or_default(),
+    let named = match in_repository(facts).await {
+        Ok(found) => found.unwrap_or_default(),
         Err(undecided) => {
             unseen.push(undecided);
-            Mentions::default()
+            Found::default()
         }
     };
     let image = match job {
@@ -63,8 +63,8 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         None
     });
     let findings: Vec<Finding> = [
-        of_job(environment, job, image, executions, &mentions),
-        of_repository(environment, latest, &mentions),
+        of_job(environment, job, image, executions, &named),
+        of_repository(environment, latest, &named),
     ]
     .into_iter()
     .flatten()
@@ -73,11 +73,11 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     if let (true, Some(undecided)) = (findings.is_empty(), unseen.into_iter().next()) {
         return Err(undecided.blocks_nothing());
     }
-    Ok(Seen::found(note(executions.len(), &mentions), findings))
+    Ok(Seen::found(note(executions.len(), &named), findings))
 }
 
 /// The lines of the application's repository that name the job or an image; `None` where no folder was named.
-async fn mentions(facts: &Facts) -> Result<Option<Mentions>, Undecided> {
+async fn in_repository(facts: &Facts) -> Result<Option<Found>, Undecided> {
     let Some(folder) = facts.machine.repository.clone() else { return Ok(None) };
     let environment = &facts.environment;
     let parts: Vec<&str> = environment.image.path().rsplit('/').take(2).collect();
@@ -87,7 +87,7 @@ async fn mentions(facts: &Facts) -> Result<Option<Mentions>, Undecided> {
         image: parts.into_iter().rev().collect::<Vec<_>>().join("/"),
     };
     let shown = folder.display().to_string();
-    let looked = tokio::task::spawn_blocking(move || mentions::look(Path::new(&folder), &names)).await;
+    let looked = tokio::task::spawn_blocking(move || names::look(Path::new(&folder), &names)).await;
     match looked {
         Ok(Ok(found)) => Ok(Some(found)),
         Ok(Err(error)) => Err(Undecided::new(format!("failed to read {shown}: {error}"))
@@ -127,10 +127,10 @@ fn of_job(
     job: Option<&Job>,
     image: Option<String>,
     executions: &[Execution],
-    mentions: &Mentions,
+    named: &Found,
 ) -> Option<Finding> {
     let runs: Vec<&Execution> = executions.iter().filter(|one| foreign_action(one).is_some()).collect();
-    let lines = lines(mentions, Named::Job);
+    let lines = lines(named, Named::Job);
     if image.is_none() && runs.is_empty() && lines.is_empty() {
         return None;
     }
@@ -169,8 +169,8 @@ fn of_job(
     )
 }
 
-fn of_repository(environment: &Environment, latest: Option<String>, mentions: &Mentions) -> Option<Finding> {
-    let lines = lines(mentions, Named::Image);
+fn of_repository(environment: &Environment, latest: Option<String>, named: &Found) -> Option<Finding> {
+    let lines = lines(named, Named::Image);
     if latest.is_none() && lines.is_empty() {
         return None;
     }
@@ -224,8 +224,8 @@ fn last_change(changed: &LastChange) -> Option<String> {
     Some(format!("the job was changed last by {account} with {}", with.trim_end()))
 }
 
-fn lines(mentions: &Mentions, named: Named) -> Vec<String> {
-    let lines = mentions.found.iter().filter(|mention| mention.named == named);
+fn lines(found: &Found, named: Named) -> Vec<String> {
+    let lines = found.lines.iter().filter(|line| line.named == named);
     told(lines.map(|one| format!("{}:{}: {}", one.file, one.line, one.text)).collect(), "lines")
 }
 
@@ -239,17 +239,17 @@ fn told(mut lines: Vec<String>, what: &str) -> Vec<String> {
     lines
 }
 
-fn note(executions: usize, mentions: &Mentions) -> String {
+fn note(executions: usize, named: &Found) -> String {
     let executions = match executions {
         0 => "no executions".to_owned(),
         1 => "1 execution".to_owned(),
         count => format!("{count} executions"),
     };
-    let unread = match mentions.unread.len() {
+    let unread = match named.unread.len() {
         0 => String::new(),
         count => format!(", {count} could not be read"),
     };
-    match mentions.read {
+    match named.read {
         0 => format!("none seen; {executions}"),
         1 => format!("none seen; {executions}, 1 file{unread}"),
         count => format!("none seen; {executions}, {count} files{unread}"),

@@ -1,9 +1,31 @@
-//! A Dockerfile's stages.
-//!
-//! Only FROM, COPY --from and what tells the admin image are looked at. The crate `dockerfile-parser` refuses
-//! a file with a here-document.
+//! A Dockerfile's stages, and what a build that names none of them provides.
 
+use parse_dockerfile::{Command, Instruction};
+
+use super::Served;
 use crate::admin_image;
+
+/// A Dockerfile.
+#[derive(Debug)]
+pub struct Dockerfile {
+    /// Its path in the checkout.
+    pub path: String,
+    /// Its stages, in their order.
+    pub stages: Vec<Stage>,
+    /// What a build without a target provides.
+    pub provides: Provides,
+}
+
+/// What a build without a target provides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provides {
+    /// What the file is for, as far as is known.
+    Wanted,
+    /// The admin image, though the file is for more than that.
+    AdminImage,
+    /// Another stage than the one that is served, which it has.
+    AnotherStage,
+}
 
 /// A stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,115 +34,168 @@ pub struct Stage {
     pub name: Option<String>,
     /// The line of its FROM, from 1.
     pub line: u64,
-    /// It is the admin image.
+    /// It is the admin image: by its name, or by the program that it starts.
     pub admin: bool,
-    /// Names and numbers of what it is made from.
+    /// Names and numbers of the stages and images that it is made from.
     uses: Vec<String>,
 }
 
 impl Stage {
-    /// Its name, or which one it is.
+    /// Its name in quotes, or that it has none.
     #[must_use]
     pub fn called(&self) -> String {
         self.name.as_ref().map_or_else(|| "a stage without a name".to_owned(), |name| format!("\"{name}\""))
     }
 
-    fn is(&self, number: usize, name: &str) -> bool {
-        self.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name)) || name == number.to_string()
+    /// Stages are named without regard to case.
+    fn is(&self, name: &str) -> bool {
+        self.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name))
     }
 }
 
-/// The stages of a Dockerfile, in their order.
-#[must_use]
-pub(super) fn stages(text: &str) -> Vec<Stage> {
-    let mut stages: Vec<Stage> = Vec::new();
-    for (line, instruction) in instructions(text) {
-        let mut words = instruction.split_whitespace();
-        let word = words.next().unwrap_or_default();
-        if word.eq_ignore_ascii_case("FROM") {
-            let words: Vec<&str> = words.filter(|word| !word.starts_with("--")).collect();
-            let name = match &words[..] {
-                [_, word, name, ..] if word.eq_ignore_ascii_case("AS") => Some((*name).to_owned()),
-                _ => None,
-            };
-            let admin = name.as_deref().is_some_and(admin_image::is_its_stage);
-            let uses = words.first().map(|image| (*image).to_owned()).into_iter().collect();
-            stages.push(Stage { name, line, admin, uses });
-        } else if let Some(stage) = stages.last_mut() {
-            stage.admin |= admin_image::is_its_instruction(&instruction);
-            // COPY --from=…, RUN --mount=type=bind,from=…
-            let uses = instruction.split("from=").skip(1);
-            stage
-                .uses
-                .extend(uses.map(|rest| rest.split([' ', ',', '\n']).next().unwrap_or_default().to_owned()));
+/// Whether a file is a Dockerfile, by its name.
+pub(super) fn is_one(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    if name.starts_with("Dockerfile.") {
+        return !name.ends_with(".dockerignore");
+    }
+    let name = name.to_lowercase();
+    matches!(name.as_str(), "dockerfile" | "containerfile") || name.ends_with(".dockerfile")
+}
+
+impl Dockerfile {
+    /// Reads a Dockerfile's text.
+    ///
+    /// # Errors
+    ///
+    /// It is none that Docker would build, in words with the line.
+    pub(super) fn read(path: &str, text: &str, served: &[Served]) -> Result<Self, String> {
+        let stages = stages(text)?;
+        let provides = provides(path, &stages, served);
+        Ok(Self { path: path.to_owned(), stages, provides })
+    }
+
+    /// The stage that is built where none is named.
+    #[must_use]
+    pub fn last(&self) -> Option<&Stage> {
+        self.stages.last()
+    }
+
+    /// Whether it has a stage of this name.
+    #[must_use]
+    pub fn has(&self, stage: &str) -> bool {
+        self.stages.iter().any(|own| own.is(stage))
+    }
+}
+
+/// The stages of a Dockerfile, in their order. An empty file has none.
+fn stages(text: &str) -> Result<Vec<Stage>, String> {
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(Vec::new());
+    }
+    let file = parse_dockerfile::parse(text).map_err(|error| error.to_string())?;
+    let line = |byte: usize| text.get(..byte).map_or(1, |before| before.matches('\n').count() as u64 + 1);
+    let stage = |stage: parse_dockerfile::Stage<'_, '_>| {
+        let from = stage.from;
+        let name = from.as_.as_ref().map(|(_, name)| name.value.to_string());
+        let starts = stage.instructions.iter().any(starts_the_tool);
+        Stage {
+            admin: starts || name.as_deref().is_some_and(admin_image::is_its_stage),
+            name,
+            line: line(from.from.span.start),
+            uses: [from.image.value.to_string()]
+                .into_iter()
+                .chain(stage.instructions.iter().flat_map(uses))
+                .collect(),
+        }
+    };
+    Ok(file.stages().map(stage).collect())
+}
+
+/// Whether an instruction says that the container starts the admin tool. One that only copies or removes it does not.
+fn starts_the_tool(instruction: &Instruction<'_>) -> bool {
+    let command = match instruction {
+        Instruction::Cmd(cmd) => &cmd.arguments,
+        Instruction::Entrypoint(entrypoint) => &entrypoint.arguments,
+        _ => return false,
+    };
+    match command {
+        Command::Exec(words) => words.value.iter().any(|word| admin_image::is_its_instruction(&word.value)),
+        Command::Shell(text) => admin_image::is_its_instruction(text.value),
+        _ => false,
+    }
+}
+
+/// The stages and images that an instruction takes files from: `COPY --from=…`, `RUN --mount=type=bind,from=…`.
+fn uses(instruction: &Instruction<'_>) -> Vec<String> {
+    let flags: Vec<_> = match instruction {
+        Instruction::Copy(copy) => copy.options.iter().collect(),
+        Instruction::Run(run) => run.options.iter().collect(),
+        _ => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for flag in flags {
+        let Some(value) = &flag.value else { continue };
+        match flag.name.value.as_ref() {
+            "from" => found.push(value.value.to_string()),
+            "mount" => {
+                found.extend(
+                    value.value.split(',').filter_map(|part| part.strip_prefix("from=")).map(str::to_owned),
+                );
+            }
+            _ => {}
         }
     }
-    stages
+    found
+}
+
+/// What a build of these stages provides that names none of them.
+fn provides(path: &str, stages: &[Stage], served: &[Served]) -> Provides {
+    let Some(last) = stages.last() else { return Provides::Wanted };
+    let is_served = |stage: &Stage| served.iter().any(|served| stage.is(&served.stage));
+    if is_served(last) {
+        return Provides::Wanted;
+    }
+    let has_served = stages.iter().any(is_served);
+    let is_the_backends = served.iter().any(|served| served.dockerfile == path);
+    let behind = behind_the_last(stages);
+    // A named stage that the last one is not made from is there for its own sake.
+    let for_more = (0..stages.len()).any(|number| !behind.contains(&number) && stages[number].name.is_some());
+    if last.admin && (has_served || is_the_backends || for_more) {
+        Provides::AdminImage
+    } else if has_served {
+        Provides::AnotherStage
+    } else {
+        Provides::Wanted
+    }
 }
 
 /// The numbers of the stages that the last one is made from, and its own.
-pub(super) fn behind_the_last(stages: &[Stage]) -> Vec<usize> {
+fn behind_the_last(stages: &[Stage]) -> Vec<usize> {
     let mut found = Vec::from_iter(stages.len().checked_sub(1));
     let mut next = 0;
     while let Some(&number) = found.get(next) {
         for name in &stages[number].uses {
             // A name means the last stage before this one that has it.
-            let used = stages[..number].iter().enumerate().rposition(|(other, stage)| stage.is(other, name));
-            if let Some(used) = used.filter(|used| !found.contains(used)) {
-                found.push(used);
-            }
+            let used = (0..number).rev().find(|other| stages[*other].is(name) || *name == other.to_string());
+            found.extend(used.filter(|used| !found.contains(used)));
         }
         next += 1;
     }
     found
 }
 
-/// Instructions with the line they begin at: continued lines joined, comments and the bodies of
-/// here-documents left out.
-fn instructions(text: &str) -> Vec<(u64, String)> {
-    let escape = text
-        .lines()
-        .take_while(|line| line.trim_start().starts_with('#'))
-        .find_map(|line| line.trim_start_matches(['#', ' ', '\t']).strip_prefix("escape=")?.chars().next())
-        .unwrap_or('\\');
-    let mut instructions: Vec<(u64, String)> = Vec::new();
-    let (mut open, mut documents) = (false, Vec::<String>::new());
-    for (number, line) in (1..).zip(text.lines()) {
-        if let Some(end) = documents.first() {
-            if line.trim_start_matches('\t').trim_end() == end {
-                documents.remove(0);
-            }
-            continue;
-        }
-        let trimmed = line.trim();
-        if trimmed.starts_with('#') || trimmed.is_empty() {
-            continue;
-        }
-        let (content, goes_on) = match trimmed.strip_suffix(escape) {
-            Some(content) => (content, true),
-            None => (trimmed, false),
-        };
-        match instructions.last_mut().filter(|_| open) {
-            Some((_, instruction)) => {
-                instruction.push(' ');
-                instruction.push_str(content);
-            }
-            None => instructions.push((number, content.to_owned())),
-        }
-        open = goes_on;
-        if let Some((_, instruction)) = instructions.last().filter(|_| !open) {
-            let first = instruction.split_whitespace().next().unwrap_or_default();
-            if ["RUN", "COPY", "ADD"].iter().any(|word| first.eq_ignore_ascii_case(word)) {
-                documents = super::shell::here_documents(instruction);
-            }
-        }
-    }
-    instructions
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(text: &str) -> Vec<Stage> {
+        stages(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+
+    fn served(dockerfile: &str, stage: &str) -> [Served; 1] {
+        [Served { dockerfile: dockerfile.to_owned(), stage: stage.to_owned() }]
+    }
 
     #[test]
     fn names_lines_and_what_is_no_instruction() {
@@ -138,14 +213,15 @@ FROM nothing AS document
 EOF
 
 from base as prod
+RUN rm scripts/admin_cli.py
 CMD [\"./entrypoint.sh\"]
 FROM base
 ENTRYPOINT [\"python\", \"scripts/admin_cli.py\"]
 ";
-        let stages = stages(text);
+        let stages = read(text);
         let seen: Vec<_> =
             stages.iter().map(|stage| (stage.name.as_deref(), stage.line, stage.admin)).collect();
-        assert_eq!(seen, [(Some("base"), 3, false), (Some("prod"), 13, false), (None, 15, true)]);
+        assert_eq!(seen, [(Some("base"), 3, false), (Some("prod"), 13, false), (None, 16, true)]);
         assert_eq!(behind_the_last(&stages), [2, 0]);
     }
 
@@ -159,15 +235,46 @@ FROM scratch AS admin
 COPY --from=builder /out /
 RUN --mount=type=bind,from=1,target=/x true
 ";
-        let stages = stages(text);
+        let stages = read(text);
         assert!(stages[3].admin);
         assert_eq!(behind_the_last(&stages), [3, 0, 1]);
         assert_eq!(behind_the_last(&[]), [0; 0]);
     }
 
     #[test]
-    fn another_escape_character() {
+    fn what_docker_would_not_build_is_said() {
+        assert_eq!(read("# only a comment\n\n"), []);
         let text = "# escape=`\nFROM windows AS base\nRUN dir C:\\ `\n  FROM\nFROM base AS admin\n";
-        assert_eq!(stages(text).len(), 2);
+        assert_eq!(read(text).len(), 2);
+        assert!(stages("FRM x\n").is_err());
+    }
+
+    #[test]
+    fn what_a_build_without_a_target_provides() {
+        for (path, text, stage, expected) in [
+            ("Dockerfile", "FROM prod AS admin\n", "prod", Provides::AdminImage),
+            ("other/Dockerfile", "FROM prod AS admin\n", "prod", Provides::Wanted),
+            ("Dockerfile", "FROM x AS prod\nFROM prod AS admin\n", "prod", Provides::AdminImage),
+            ("other/Dockerfile", "FROM x AS server\nFROM y AS admin-cli\n", "prod", Provides::AdminImage),
+            // The configured stage has another name there: the last one is the admin image all the same.
+            ("Dockerfile", "FROM x AS production\nFROM production AS admin\n", "prod", Provides::AdminImage),
+            ("Dockerfile", "FROM x AS Prod\nFROM x\nRUN pytest\n", "prod", Provides::AnotherStage),
+            (
+                "Dockerfile",
+                "FROM x AS admin\nFROM x AS prod\nCOPY admin_cli.py /\n",
+                "prod",
+                Provides::Wanted,
+            ),
+            ("Dockerfile", "FROM x AS prod\nFROM x\nRUN pytest\n", "server", Provides::Wanted),
+            (
+                "admin/Dockerfile",
+                "FROM rust AS builder\nFROM scratch AS admin\nCOPY --from=builder /o /\n",
+                "prod",
+                Provides::Wanted,
+            ),
+        ] {
+            let file = Dockerfile::read(path, text, &served("Dockerfile", stage)).expect("a Dockerfile");
+            assert_eq!(file.provides, expected, "{path}\n{text}");
+        }
     }
 }

@@ -1,3 +1,5 @@
+use std::fs;
+
 use tempfile::TempDir;
 
 use super::*;
@@ -22,16 +24,24 @@ fn checkout(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-fn places(scan: &Scan) -> Vec<String> {
-    let place = |careless: &Careless| {
-        let dockerfile = careless.dockerfile.as_deref().unwrap_or("?");
-        format!("{}:{}: {} ({dockerfile})", careless.file, careless.line, careless.what)
+fn scan(root: &Path) -> Scan {
+    let served = [Served { dockerfile: "backend/Dockerfile".to_owned(), stage: "prod".to_owned() }];
+    super::scan(root, &served).unwrap()
+}
+
+fn steps(scan: &Scan) -> Vec<String> {
+    let place = |step: &Untargeted| {
+        format!("{}:{}: {} of {}, meant: {}", step.file, step.line, step.action, step.dockerfile, step.meant)
     };
-    scan.careless.iter().map(place).collect()
+    scan.untargeted.iter().map(place).collect()
+}
+
+fn mentions(scan: &Scan) -> Vec<String> {
+    scan.mentions.iter().map(|mention| format!("{}:{}", mention.file, mention.line)).collect()
 }
 
 #[test]
-fn steps_that_get_the_admin_image() {
+fn workflows_are_read_and_everything_else_is_left_to_people() {
     let folder = checkout(&[
         ("backend/Dockerfile", RECIPE),
         ("frontend/Dockerfile", "FROM node AS build\nFROM nginx AS serve\nCOPY --from=build /dist /\n"),
@@ -45,44 +55,49 @@ jobs:
         with: { context: ., file: backend/Dockerfile, target: prod }
       - uses: docker/build-push-action@v6
         with: { context: frontend }
+      - uses: docker/build-push-action@v6
+        with: { file: backend/Dockerfile, tags: r.example/p/quill/admin:latest }
   bad:
     steps:
-      - uses: docker/build-push-action@v6
+      - uses: depot/build-push-action@v1
         with: { context: ., file: ./backend/Dockerfile }
       - run: |
           docker build -t x backend
+      - uses: docker/bake-action@v6
+      - uses: docker/build-push-action@v6
+        with: { file: \"${{ inputs.file }}\" }
 ",
         ),
         (
             "justfile",
             "build:\n    docker build -f backend/Dockerfile .\nadmin:\n    docker build --target admin backend\n",
         ),
-        ("compose.yaml", "services:\n  backend:\n    build: backend\n  frontend:\n    build: frontend\n"),
-        (
-            "scripts/build.sh",
-            "cd \"$(dirname \"$0\")/..\"\ndocker build -f backend/Dockerfile .\ndocker build -f \"$1\" .\n",
-        ),
-        ("backend/build", "#!/usr/bin/env bash\ndocker build .\n"),
+        ("compose.yaml", "services:\n  backend:\n    build: { context: ., target: prod }\n"),
+        ("compose.override.yaml", "services:\n  backend:\n    build: { args: { DEBUG: \"1\" } }\n"),
+        ("scripts/build.sh", "docker build frontend/\ndocker build -f \"$1\" .\n"),
         ("README.md", "docker build backend\n"),
     ]);
-    let scan = scan(folder.path(), &["prod"]).unwrap();
+    let scan = scan(folder.path());
     assert_eq!(
-        places(&scan),
+        steps(&scan),
+        [".github/workflows/deploy.yml:12: depot/build-push-action of backend/Dockerfile, meant: prod"]
+    );
+    assert_eq!(
+        mentions(&scan),
         [
-            ".github/workflows/deploy.yml:10: docker/build-push-action without \"target\" (backend/Dockerfile)",
-            ".github/workflows/deploy.yml:13: docker build without --target (backend/Dockerfile)",
-            "backend/build:2: docker build without --target (backend/Dockerfile)",
-            "compose.yaml:3: \"build\" without \"target\" (backend/Dockerfile)",
-            "justfile:2: docker build without --target (backend/Dockerfile)",
-            "scripts/build.sh:2: docker build without --target (backend/Dockerfile)",
-            "scripts/build.sh:3: docker build without --target (?)",
+            ".github/workflows/deploy.yml:15",
+            ".github/workflows/deploy.yml:16",
+            ".github/workflows/deploy.yml:17",
+            "justfile:2",
+            "scripts/build.sh:2",
         ]
     );
-    assert!(scan.careless.iter().all(|careless| careless.gives == Gives::TheAdminImage));
-    assert_eq!((scan.builds, scan.unread.len()), (11, 0));
-    let files: Vec<_> = scan.dockerfiles.iter().map(|file| (file.path.as_str(), file.gives)).collect();
-    assert_eq!(files, [("backend/Dockerfile", Gives::TheAdminImage), ("frontend/Dockerfile", Gives::What)]);
-    assert_eq!(scan.dockerfiles[0].stages.last().map(|stage| stage.line), Some(5));
+    assert_eq!((scan.workflows, scan.steps, scan.searched, scan.unread.len()), (1, 5, 4, 0));
+    let files: Vec<_> = scan.dockerfiles.iter().map(|file| (file.path.as_str(), file.provides)).collect();
+    assert_eq!(
+        files,
+        [("backend/Dockerfile", Provides::AdminImage), ("frontend/Dockerfile", Provides::Wanted)]
+    );
 }
 
 #[test]
@@ -107,70 +122,50 @@ jobs:
 ",
         ),
     ]);
-    let scan = scan(folder.path(), &["prod"]).unwrap();
     assert_eq!(
-        places(&scan),
+        steps(&scan(folder.path())),
         [
-            ".github/workflows/deploy-staging-teaching.yml:7: docker/build-push-action without \"target\" (backend/Dockerfile)"
+            ".github/workflows/deploy-staging-teaching.yml:7: docker/build-push-action of backend/Dockerfile, meant: prod"
         ]
     );
 }
 
 #[test]
-fn builds_that_give_what_they_are_to_give() {
-    let careless = "docker build .\n";
+fn where_the_last_stage_is_the_one_that_is_served_nothing_can_go_wrong() {
     for recipe in [
-        "FROM python:3.13-slim\n",
         "FROM python:3.13-slim AS prod\n",
-        "FROM node AS build\nFROM nginx\nCOPY --from=build /dist /\n",
-        "FROM base AS admin\nFROM base AS prod\n",
-        // The admin image's own, and nothing else's.
-        "FROM rust AS builder\nFROM scratch AS admin\nCOPY --from=builder /out /\n",
-        "",
+        "FROM base AS admin\nCMD [\"admin_cli.py\"]\nFROM base AS prod\nRUN rm -f scripts/admin_cli.py\n",
     ] {
-        let folder = checkout(&[("Dockerfile", recipe), ("build.sh", careless)]);
-        let scan = scan(folder.path(), &["prod"]).unwrap();
-        assert_eq!((places(&scan), scan.builds), (Vec::new(), 1), "{recipe}");
-        assert!(scan.dockerfiles.iter().all(|file| file.gives == Gives::What), "{recipe}");
+        let folder = checkout(&[("backend/Dockerfile", recipe), ("build.sh", "docker build .\n")]);
+        let scan = scan(folder.path());
+        assert_eq!((mentions(&scan), scan.searched), (Vec::new(), 1), "{recipe}");
     }
 }
 
 #[test]
-fn stages_of_other_names() {
-    let gives = |recipe: &str, backend: &[&str]| gives(&dockerfile::stages(recipe), backend);
-    assert_eq!(gives("FROM prod AS admin\n", &["prod"]), Gives::What);
-    assert_eq!(gives("FROM x AS prod\nFROM prod AS admin\n", &["prod"]), Gives::TheAdminImage);
-    assert_eq!(gives("FROM x AS server\nFROM y AS admin-cli\n", &["prod"]), Gives::TheAdminImage);
-    assert_eq!(gives("FROM x AS Prod\nFROM x\nRUN pytest\n", &["prod"]), Gives::AnotherStage);
-    assert_eq!(gives("FROM x AS prod\nFROM x\nRUN pytest\n", &["server"]), Gives::What);
-}
-
-#[test]
-fn ignored_and_foreign_files_are_not_looked_at() {
+fn ignore_rules_count_from_the_checkouts_own_root() {
     let folder = checkout(&[
-        (".gitignore", "out/\n"),
-        ("Dockerfile", RECIPE),
-        ("out/build.sh", "docker build ..\n"),
-        ("node_modules/x/build.sh", "docker build ../..\n"),
-        (".git/hooks/pre-commit.sh", "docker build .\n"),
-        ("large.sh", &format!("docker build .\n{}", "#\n".repeat(1 << 20))),
+        (".gitignore", "*\n"),
+        ("app/.gitignore", "out/\n"),
+        ("app/backend/Dockerfile", RECIPE),
+        ("app/build.sh", "docker build backend\n"),
+        ("app/out/build.sh", "docker build ..\n"),
+        ("app/node_modules/x/build.sh", "docker build ../..\n"),
+        ("app/.git/hooks/pre-commit.sh", "docker build .\n"),
+        ("app/large.sh", &format!("docker build .\n{}", "#\n".repeat(1 << 20))),
     ]);
-    assert_eq!(scan(folder.path(), &["prod"]).unwrap().builds, 0);
+    let scan = scan(&folder.path().join("app"));
+    assert_eq!((scan.dockerfiles.len(), mentions(&scan)), (1, vec!["build.sh:1".to_owned()]));
 }
 
 #[test]
-fn what_cannot_be_read_is_said() {
-    let folder = checkout(&[(".github/workflows/broken.yml", "jobs: [\n")]);
-    let scan = scan(folder.path(), &["prod"]).unwrap();
-    assert_eq!(scan.unread.len(), 1);
-    assert_eq!(scan.unread[0].0, ".github/workflows/broken.yml");
+fn what_cannot_be_read_is_said_and_nothing_is_nothing() {
+    let folder =
+        checkout(&[(".github/workflows/broken.yml", "jobs: [\n"), ("Dockerfile", "this is no recipe\n")]);
+    let broken = scan(folder.path());
+    let files: Vec<&str> = broken.unread.iter().map(|(file, _)| file.as_str()).collect();
+    assert_eq!(files, ["Dockerfile", ".github/workflows/broken.yml"]);
+    assert!(!broken.is_empty());
+    assert!(scan(checkout(&[("README.md", "docker build .")]).path()).is_empty());
     assert!(super::scan(&folder.path().join("nowhere"), &[]).is_err());
-}
-
-#[test]
-fn this_repository_is_healthy() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let scan = scan(&root, &["prod"]).unwrap();
-    assert_eq!((places(&scan), &scan.unread), (Vec::new(), &Vec::new()));
-    assert_eq!(scan.dockerfiles.len(), 1);
 }

@@ -1,5 +1,5 @@
-//! Where a checkout names a job or a repository of images: in workflows, configurations of Cloud Build, recipes and
-//! scripts, as plain text.
+//! Where a checkout names a job or a repository of images: in workflows, other pipelines, recipes and scripts, as
+//! plain text. Terraform's files are left out: they say what is there, and a plan says what they would change.
 //!
 //! What such a line does is not understood here: a deploy step is mostly a script that is given the name. So every
 //! line is told, for a person to look at, but for comments and for commands that only read.
@@ -7,7 +7,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Kind, files};
+use super::files;
 
 /// How much of a command is shown, in characters.
 const SHOWN: usize = 100;
@@ -35,7 +35,7 @@ pub enum Named {
 
 /// A line that names one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mention {
+pub struct Line {
     /// What it names.
     pub named: Named,
     /// The file, by its path in the checkout.
@@ -48,9 +48,9 @@ pub struct Mention {
 
 /// What came of looking.
 #[derive(Debug, Default)]
-pub struct Mentions {
+pub struct Found {
     /// The lines, in the order of the files' names.
-    pub found: Vec<Mention>,
+    pub lines: Vec<Line>,
     /// How many files were read.
     pub read: usize,
     /// Files that could not be read, and why.
@@ -58,19 +58,31 @@ pub struct Mentions {
 }
 
 /// Looks through a checkout. Fails if its folder cannot be read.
-pub fn look(root: &Path, names: &Names) -> io::Result<Mentions> {
-    let mut mentions = Mentions::default();
-    for (path, kind, text) in files(root, &mut mentions.unread)? {
-        if matches!(kind, Kind::Dockerfile | Kind::Compose) {
-            continue;
+pub fn look(root: &Path, names: &Names) -> io::Result<Found> {
+    std::fs::read_dir(root)?;
+    let mut found = Found::default();
+    for (path, bytes) in files(root, &mut found.unread) {
+        if runs(&path, &bytes) {
+            found.read += 1;
+            found.lines.extend(of_file(&path, &String::from_utf8_lossy(&bytes), names));
         }
-        mentions.read += 1;
-        mentions.found.extend(of_file(&path, &text, names));
     }
-    Ok(mentions)
+    Ok(found)
 }
 
-fn of_file(path: &str, text: &str, names: &Names) -> Vec<Mention> {
+/// Whether a file is one that runs commands, by its name or its first line. This program's own environments file
+/// only says names.
+fn runs(path: &str, bytes: &[u8]) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((&name, ""));
+    match ending {
+        "yml" | "yaml" => stem != "environments",
+        "sh" | "bash" | "zsh" | "just" | "mk" | "ps1" => true,
+        _ => matches!(stem, "justfile" | "makefile" | "gnumakefile" | "jenkinsfile") || bytes.starts_with(b"#!"),
+    }
+}
+
+fn of_file(path: &str, text: &str, names: &Names) -> Vec<Line> {
     let lines: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
     for (index, line) in lines.iter().enumerate() {
@@ -81,7 +93,7 @@ fn of_file(path: &str, text: &str, names: &Names) -> Vec<Mention> {
         for named in [Named::Job, Named::Image] {
             if names.are_in(named, line) && !only_reads(&command) {
                 let text = shortened(&command);
-                found.push(Mention { named, file: path.to_owned(), line: index + 1, text });
+                found.push(Line { named, file: path.to_owned(), line: index + 1, text });
             }
         }
     }
@@ -204,6 +216,17 @@ jobs:
             command(&lines, 11),
             "bash .github/scripts/deploy/run-migrations.sh quill-admin-teaching \"$PROJECT\""
         );
+    }
+
+    #[test]
+    fn files_that_run_something_are_read() {
+        for path in [".github/workflows/deploy.yml", "Justfile", "deploy/run.sh", "Makefile", ".gitlab-ci.yml"] {
+            assert!(runs(path, b""), "{path}");
+        }
+        assert!(runs("bin/deploy", b"#!/usr/bin/env bash\n"));
+        for path in ["environments.yaml", "infra/main.tf", "docs/deploy.md", "bin/program"] {
+            assert!(!runs(path, b"\x7fELF"), "{path}");
+        }
     }
 
     #[test]
