@@ -649,7 +649,7 @@ fn a_whole_incident_is_put_right() {
     // A backend that serves again puts no roles there: the doctor says what does.
     let advice = "put them there with `quill-admin seed-roles`";
     assert!(fixed.stdout.contains(advice) && !fixed.stdout.contains("✔ database-check"), "{fixed}");
-    clinic.world.quill_admin(["seed-roles", "--env", "staging", "--yes"]).output().exits(0);
+    let _ = clinic.world.quill_admin(["seed-roles", "--env", "staging", "--yes"]).output().exits(0);
     let service = clinic.world.emulator.get(SERVICE).expect("there is a service");
     assert_eq!(service["template"]["containers"][0]["image"], own);
     assert!(clinic.world.emulator.object(STATE_BUCKET, LOCK).is_none());

@@ -20,6 +20,7 @@ use quill_admin_image::{
 };
 use tokio::time::sleep;
 
+use super::database_variables;
 use super::patience::{Looking, Patience, tell_once};
 use crate::admin_image::{by_labels, contracts};
 use crate::config::Environment;
@@ -229,7 +230,11 @@ pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan
     let existing = existing
         .filter(|found| !force && found.labels.get(LABEL_SOURCE) == Some(&source.digest))
         .filter(|found| found.platform == PLATFORM);
-    let wanted = wanted(environment, host.as_deref());
+    let settings = job.as_ref().map(|job| &job.settings);
+    notes.extend(settings.into_iter().flat_map(database_variables::contradictions).map(|one| {
+        format!("the job has {} and {} with other values; {} wins", one.wins, one.loses, one.wins)
+    }));
+    let wanted = wanted(environment, host.as_deref(), settings);
     let job = match job {
         Some(job) => JobPlan::Change { job: Box::new(job), wanted },
         None => JobPlan::Create(complete(wanted, environment)?),
@@ -242,7 +247,7 @@ pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan
 }
 
 fn has_host(settings: &JobSettings) -> bool {
-    settings.env.iter().any(|(name, _)| name == variable::AUTH_DB_HOST.name)
+    database_variables::of(settings, &variable::AUTH_DB_HOST).is_some()
 }
 
 /// Whether Artifact Registry has the image's repository, where the image is in Artifact Registry.
@@ -321,9 +326,9 @@ async fn database_host(session: &Session) -> Result<Option<String>, CliError> {
     })
 }
 
-/// The job as it should be, but for the image.
+/// The job as it should be, but for the image. `job` is what it is, where there is one.
 #[must_use]
-pub fn wanted(environment: &Environment, host: Option<&str>) -> JobSettings {
+pub fn wanted(environment: &Environment, host: Option<&str>, job: Option<&JobSettings>) -> JobSettings {
     let text = |name: &str, value: &str| (name.to_owned(), EnvValue::Text(value.to_owned()));
     let mut env = Vec::new();
     if let Some(host) = host {
@@ -336,7 +341,7 @@ pub fn wanted(environment: &Environment, host: Option<&str>) -> JobSettings {
         EnvValue::Secret { secret: environment.password_secret.to_string(), version: "latest".to_owned() };
     env.push((variable::AUTH_DB_PASSWORD.name.to_owned(), secret));
     JobSettings {
-        env,
+        env: database_variables::named(env, job),
         service_account: environment.service_account.clone(),
         connector: environment.connector.as_ref().map(ToString::to_string),
         egress: environment.egress,
@@ -351,7 +356,7 @@ pub fn wanted(environment: &Environment, host: Option<&str>) -> JobSettings {
 /// The job as it should be, but for its image, which stays what it is.
 #[must_use]
 pub fn settings(environment: &Environment, host: Option<&str>, job: &Job) -> JobSettings {
-    JobSettings { image: job.settings.image.clone(), ..wanted(environment, host) }
+    JobSettings { image: job.settings.image.clone(), ..wanted(environment, host, Some(&job.settings)) }
 }
 
 /// A new job needs everything: what is missing is named at once.

@@ -62,13 +62,11 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         unseen.push(undecided);
         None
     });
-    let findings: Vec<Finding> = [
-        of_job(environment, job, image, executions, &named),
-        of_repository(environment, latest, &named),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let findings: Vec<Finding> =
+        [of_job(environment, job, image, executions, &named), of_repository(environment, latest, &named)]
+            .into_iter()
+            .flatten()
+            .collect();
     // What was seen is told, also where something else could not be seen.
     if let (true, Some(undecided)) = (findings.is_empty(), unseen.into_iter().next()) {
         return Err(undecided.blocks_nothing());

@@ -78,7 +78,10 @@ fn runs(path: &str, bytes: &[u8]) -> bool {
     match ending {
         "yml" | "yaml" => stem != "environments",
         "sh" | "bash" | "zsh" | "just" | "mk" | "ps1" => true,
-        _ => matches!(stem, "justfile" | "makefile" | "gnumakefile" | "jenkinsfile") || bytes.starts_with(b"#!"),
+        _ => {
+            matches!(stem, "justfile" | "makefile" | "gnumakefile" | "jenkinsfile")
+                || bytes.starts_with(b"#!")
+        }
     }
 }
 
@@ -220,7 +223,9 @@ jobs:
 
     #[test]
     fn files_that_run_something_are_read() {
-        for path in [".github/workflows/deploy.yml", "Justfile", "deploy/run.sh", "Makefile", ".gitlab-ci.yml"] {
+        for path in
+            [".github/workflows/deploy.yml", "Justfile", "deploy/run.sh", "Makefile", ".gitlab-ci.yml"]
+        {
             assert!(runs(path, b""), "{path}");
         }
         assert!(runs("bin/deploy", b"#!/usr/bin/env bash\n"));
