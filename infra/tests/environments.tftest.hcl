@@ -13,7 +13,7 @@ run "staging" {
     environment = "staging"
   }
   assert {
-    condition     = output.job == "projects/quill-medical-staging/locations/europe-west2/jobs/quill-admin-staging"
+    condition     = output.job == "projects/quill-medical-staging/locations/europe-west2/jobs/quill-tasks-staging"
     error_message = "unexpected job ${output.job}"
   }
 }
@@ -24,7 +24,7 @@ run "teaching" {
     environment = "teaching"
   }
   assert {
-    condition     = output.job == "projects/quill-medical-teaching/locations/europe-west2/jobs/quill-admin-teaching"
+    condition     = output.job == "projects/quill-medical-teaching/locations/europe-west2/jobs/quill-tasks-teaching"
     error_message = "unexpected job ${output.job}"
   }
 }
@@ -35,7 +35,7 @@ run "prod" {
     environment = "prod"
   }
   assert {
-    condition     = output.job == "projects/quill-medical-production/locations/europe-west2/jobs/quill-admin-prod"
+    condition     = output.job == "projects/quill-medical-production/locations/europe-west2/jobs/quill-tasks-prod"
     error_message = "unexpected job ${output.job}"
   }
 }

@@ -3,7 +3,7 @@
 use cloud_emulator::{Emulator, ImageProgram, ProcessRunner, Runner, Script};
 use quill_admin_e2e::clinic::{Clinic, days_ago, instance};
 use quill_admin_e2e::workshop::Workshop;
-use quill_admin_e2e::{Finished as _, JOB, REPOSITORY, World};
+use quill_admin_e2e::{Finished as _, JOB, World};
 use quill_admin_testkit::bin;
 use quill_admin_testkit::healthy::{Healthy, admin_image, set_variable};
 use quill_admin_testkit::home::environments;
@@ -51,24 +51,53 @@ fn migrate(world: &World, job: &str, image: &str) {
     assert!(run_migrations(world, job), "their migrations failed");
 }
 
+/// The application's job, in staging.
+const THEIR_JOB: &str = "projects/quill-medical-staging/locations/europe-west2/jobs/quill-admin-staging";
+/// The repository of the application's image.
+const THEIR_REPOSITORY: &str = "quill-medical-staging/quill/admin";
+
+/// Gives the environment the application's names, and puts there what `build` would have made under these; returns the
+/// image's name without tag.
+fn share(clinic: &Clinic) -> String {
+    let home = &clinic.world.home;
+    let file = home.read("environments.yaml");
+    let shared = file
+        .replace("job: quill-tasks-{env}", "job: quill-admin-{env}")
+        .replace("quill/tasks", "quill/admin");
+    home.write("environments.yaml", &shared);
+    build(clinic);
+    clinic.image().replace("quill/tasks", "quill/admin")
+}
+
+/// What `build` leaves under the application's names.
+fn build(clinic: &Clinic) {
+    let digest = clinic.registry.push(THEIR_REPOSITORY, "latest", &admin_image(&clinic.healthy.built));
+    assert_eq!(digest, clinic.healthy.digest);
+    let mut job = clinic.healthy.job();
+    let image = &mut job["template"]["template"]["containers"][0]["image"];
+    *image = json!(image.as_str().expect("an image").replace("quill/tasks", "quill/admin"));
+    clinic.world.emulator.put_job(THEIR_JOB, job).expect("a valid job");
+    clinic.world.emulator.set_script(THEIR_JOB, Script::default());
+}
+
 #[test]
 fn a_job_that_two_tools_share_breaks_one_of_them_and_the_doctor_says_which() {
     needs_registry!();
     let clinic = Clinic::healthy();
-    clinic.world.emulator.set_script(JOB, Script::default());
+    let apart = clinic.world.home.read("environments.yaml");
+    let image = share(&clinic);
     let looked = || clinic.doctor(["--only", "project,job,other-tools"]).output();
-    let check = ["check", "--env", "staging"];
     let well = looked().exits(0);
     assert!(well.stdout.contains("✔ other-tools      none seen; no executions"), "{well}");
 
     // Their deploy: its image is pushed as two tags, and the job gets it.
-    let _ = clinic.registry.push(REPOSITORY, SHA, &their_image());
-    let _ = clinic.registry.push(REPOSITORY, "latest", &their_image());
-    migrate(&clinic.world, JOB, &format!("{}:{SHA}", clinic.image()));
+    let _ = clinic.registry.push(THEIR_REPOSITORY, SHA, &their_image());
+    let _ = clinic.registry.push(THEIR_REPOSITORY, "latest", &their_image());
+    migrate(&clinic.world, THEIR_JOB, &format!("{image}:{SHA}"));
 
     // Ours is refused before anything is started.
     let before = clinic.world.runs();
-    let refused = clinic.world.quill_admin(check).output().exits(22);
+    let refused = clinic.world.quill_admin(["check", "--env", "staging"]).output().exits(22);
     assert!(refused.stderr.contains("is not pinned to a digest"), "{refused}");
     assert_eq!(clinic.world.runs(), before);
     let sick = looked().exits(30);
@@ -87,32 +116,17 @@ fn a_job_that_two_tools_share_breaks_one_of_them_and_the_doctor_says_which() {
         assert!(sick.stdout.contains(told), "{told}: {sick}");
     }
 
-    // What `build` leaves: the job runs ours again, and what they have run is still seen.
-    let digest = clinic.registry.push(REPOSITORY, "latest", &admin_image(&days_ago(10)));
-    assert_eq!(digest, clinic.healthy.digest);
-    clinic.cure();
+    // After `build` the job runs ours again, and what they have run is still seen.
+    build(&clinic);
     let warned = looked().exits(0);
     assert!(warned.stdout.contains("another tool uses the job quill-admin-staging"), "{warned}");
     assert!(!warned.stdout.contains("another tool puts its images"), "{warned}");
 
     // With names apart both go on.
-    let file = clinic.world.home.read("environments.yaml");
-    let apart = file
-        .replace("job: quill-admin-{env}", "job: quill-tasks-{env}")
-        .replace("quill/admin", "quill/tasks");
     clinic.world.home.write("environments.yaml", &apart);
-    let own =
-        clinic.registry.push("quill-medical-staging/quill/tasks", "latest", &admin_image(&days_ago(10)));
-    let mut job = clinic.healthy.job();
-    job["annotations"]["admin.quill-medical.org/image-digest"] = json!(own);
-    let image = format!("{}@{own}", clinic.image().replace("quill/admin", "quill/tasks"));
-    job["template"]["template"]["containers"][0]["image"] = json!(image);
-    let ours = JOB.replace("quill-admin-", "quill-tasks-");
-    clinic.world.emulator.put_job(&ours, job).expect("a valid job");
-    clinic.world.emulator.set_script(&ours, Script::default());
-    let before = clinic.world.emulator.get(&ours);
-    migrate(&clinic.world, JOB, &format!("{}:{SHA}", clinic.image()));
-    assert_eq!(clinic.world.emulator.get(&ours), before);
+    let before = clinic.world.job();
+    migrate(&clinic.world, THEIR_JOB, &format!("{image}:{SHA}"));
+    assert_eq!(clinic.world.job(), before);
     let well = looked().exits(0);
     assert!(well.stdout.contains("✔ other-tools      none seen"), "{well}");
 }
@@ -274,6 +288,7 @@ fn both_tools_go_on_beside_each_other() {
 fn a_workflow_that_uses_the_job_or_the_repository_is_named_by_its_lines() {
     needs_registry!();
     let clinic = Clinic::healthy();
+    let _ = share(&clinic);
     let home = &clinic.world.home;
     home.write(
         "app/.github/workflows/deploy.yml",
@@ -340,7 +355,7 @@ fn a_job_with_the_newer_names_keeps_them() {
     old["template"]["template"]["containers"][0]["env"][1]["value"] = json!("quill_old");
     emulator.put_job(JOB, old).expect("a valid job");
     let sick = look().exits(30);
-    assert!(sick.stdout.contains("CORE_DB_NAME: quill_old → quill_auth"), "{sick}");
+    assert!(sick.stdout.contains("CORE_DB_NAME: quill_old → quill_core"), "{sick}");
     let _ = clinic.doctor(["--only", "job-settings,database", "--fix", "--yes"]).output().exits(0);
     let names = |job: &Value| {
         let all = job["template"]["template"]["containers"][0]["env"].as_array().expect("variables").clone();
@@ -348,15 +363,15 @@ fn a_job_with_the_newer_names_keeps_them() {
     };
     let fixed = clinic.world.job().expect("there is a job");
     assert_eq!(names(&fixed), names(&job));
-    assert_eq!(fixed["template"]["template"]["containers"][0]["env"][1]["value"], "quill_auth");
+    assert_eq!(fixed["template"]["template"]["containers"][0]["env"][1]["value"], "quill_core");
 
     // Both names with other values: the older one wins, and that is said.
     let mut both = job;
     both["template"]["template"]["containers"][0]["env"]
         .as_array_mut()
         .expect("variables")
-        .push(json!({"name": "AUTH_DB_NAME", "value": "quill_auth"}));
-    both["template"]["template"]["containers"][0]["env"][1]["value"] = json!("quill_core");
+        .push(json!({"name": "AUTH_DB_NAME", "value": "quill_core"}));
+    both["template"]["template"]["containers"][0]["env"][1]["value"] = json!("quill_auth");
     emulator.put_job(JOB, both).expect("a valid job");
     let told = look().exits(0);
     assert!(told.stdout.contains("AUTH_DB_NAME wins over CORE_DB_NAME"), "{told}");

@@ -141,7 +141,7 @@ fn the_jobs_account_may_read_the_password_and_nothing_else() {
         let made = Made::of(&home.work(), environment, HOST);
         let secret = [
             "google_secret_manager_secret_iam_member",
-            "auth-db-password",
+            "core-db-password",
             "roles/secretmanager.secretAccessor",
         ];
         assert_eq!(made.given_to_the_account(), [secret.map(str::to_owned)]);

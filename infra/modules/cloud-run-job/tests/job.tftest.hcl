@@ -2,7 +2,7 @@
 mock_provider "google" {
   mock_resource "google_service_account" {
     defaults = {
-      email = "quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com"
+      email = "quill-tasks-staging@quill-medical-staging.iam.gserviceaccount.com"
     }
   }
 }
@@ -10,10 +10,10 @@ mock_provider "google" {
 variables {
   project         = "quill-medical-staging"
   region          = "europe-west2"
-  name            = "quill-admin-staging"
-  account_id      = "quill-admin-staging"
-  database        = { host = "10.20.0.3", name = "quill_auth", user = "quill" }
-  password_secret = "auth-db-password"
+  name            = "quill-tasks-staging"
+  account_id      = "quill-tasks-staging"
+  database        = { host = "10.20.0.3", name = "quill_core", user = "quill" }
+  password_secret = "core-db-password"
   connector       = "quill-vpc-cx-staging"
   runners         = ["quill-admins@example.org"]
 }
@@ -46,7 +46,7 @@ run "the_database_is_reached_privately" {
 
 run "the_account_may_read_one_secret" {
   assert {
-    condition     = google_secret_manager_secret_iam_member.password.secret_id == "auth-db-password" && google_secret_manager_secret_iam_member.password.role == "roles/secretmanager.secretAccessor"
+    condition     = google_secret_manager_secret_iam_member.password.secret_id == "core-db-password" && google_secret_manager_secret_iam_member.password.role == "roles/secretmanager.secretAccessor"
     error_message = "the account must be allowed to read the password"
   }
   assert {
@@ -61,7 +61,7 @@ run "the_account_may_read_one_secret" {
     condition = [
       for variable in google_cloud_run_v2_job.admin.template[0].template[0].containers[0].env :
       "${variable.name}=${one(one(variable.value_source[*]).secret_key_ref[*]).secret}" if length(variable.value_source) > 0
-    ] == ["AUTH_DB_PASSWORD=auth-db-password"]
+    ] == ["AUTH_DB_PASSWORD=core-db-password"]
     error_message = "the container must get the database password and no other secret"
   }
 }
@@ -163,7 +163,7 @@ run "bad_names_are_refused" {
     name            = "quill_admin"
     account_id      = "quill-admin@quill-medical-staging.iam.gserviceaccount.com"
     image           = "admin"
-    password_secret = "projects/p/secrets/auth-db-password"
+    password_secret = "projects/p/secrets/core-db-password"
     connector       = "projects/p/locations/europe-west2/connectors/c"
     runner_role_id  = "quill-admin"
   }
@@ -178,7 +178,7 @@ run "bad_choices_are_refused" {
     egress     = "none"
     runners    = ["group:quill-admins"]
     audit_logs = ["ADMIN_WRITE"]
-    database   = { host = "", name = "quill_auth", user = "quill" }
+    database   = { host = "", name = "quill_core", user = "quill" }
   }
   expect_failures = [var.egress, var.runners, var.audit_logs, var.database]
 }
