@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod admin_image;
 pub mod args;
+pub mod carried;
 pub mod commands;
 pub mod completion;
 pub mod config;
