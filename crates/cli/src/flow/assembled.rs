@@ -165,7 +165,13 @@ mod tests {
         let (image, digest) = small();
         assert_eq!(small(), (image.clone(), digest.clone()));
         // Written down: whatever changes them changes the image of everybody's actions, too. Contract versions do.
-        assert_eq!((digest.as_str(), image.digest()), ("sha256:", "sha256:"));
+        assert_eq!(
+            (digest.as_str(), image.digest()),
+            (
+                "sha256:5dcc06b17fc04ffa551e15f2be72ba5a9d76de2dc575bbf5f99bf3b0ac03504c",
+                "sha256:eb646f60c65ae290d68bf3a11232a17f815c22685b73c7cedc85eb14d8b638c7"
+            )
+        );
     }
 
     #[test]
