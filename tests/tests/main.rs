@@ -4,6 +4,7 @@ mod actions;
 mod afterwards;
 mod believed;
 mod build;
+mod carried;
 mod connections;
 mod doctor;
 mod doctor_causes;
