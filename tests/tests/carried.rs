@@ -65,7 +65,7 @@ fn without_a_clone_and_without_docker_an_image_is_put_together_that_runs() {
     let ca = std::fs::read_to_string(database.ca_file()).expect("the authority's certificate");
     Target { tls: "verify-ca", cas: vec![ca], ..Target::of(&database) }.put_into(&mut job);
     world.emulator.put_job(JOB, job).expect("a valid job");
-    workshop
+    let _ = workshop
         .quill_admin(["create-superadmin", "-e", "staging", "-u", "steve", "--email", "s@example.org"])
         .arg("--password-stdin")
         .stdin("correct horse battery staple 7")
@@ -86,7 +86,7 @@ fn without_a_clone_and_without_docker_an_image_is_put_together_that_runs() {
     for (image, has, has_not) in
         [(&deployed, "verify-email", "prove-email"), (&other, "prove-email", "verify-email")]
     {
-        run(docker_command().args(["pull", "--quiet", image]));
+        let _ = run(docker_command().args(["pull", "--quiet", image]));
         let config = run(docker_command().args(["image", "inspect", "--format", "{{json .Config}}", image]));
         let config: serde_json::Value = serde_json::from_str(&config).expect("JSON");
         assert_eq!(config["User"], "10001:10001");
