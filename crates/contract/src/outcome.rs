@@ -181,7 +181,7 @@ pub enum Outcome {
 /// An outcome that this version does not know, kept as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherOutcome {
-    /// It in one word.
+    /// The outcome's name: one word.
     pub result: String,
     /// All the rest of it.
     #[serde(flatten)]

@@ -80,20 +80,7 @@ fn generate_token(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError
 /// The OAuth 2.0 token endpoint, for what an `authorized_user` file holds (RFC 6749, section 6).
 /// Google's clients send JSON or a form.
 fn refresh(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
-    let fields = calls::fields(call.body);
-    let missing = |name: &str| fields[name].as_str().is_none_or(str::is_empty);
-    if fields["grant_type"] != "refresh_token" {
-        let given = fields["grant_type"].as_str().unwrap_or_default();
-        return Err(ApiError::oauth("unsupported_grant_type", format!("Invalid grant_type: {given}")));
-    }
-    if let Some(name) = ["refresh_token", "client_id"].into_iter().find(|name| missing(name)) {
-        let text = format!("Missing required parameter: {name}");
-        return Err(ApiError::oauth("invalid_request", text));
-    }
-    if let Some(why) = cloud.tokens.refusal() {
-        return Err(ApiError::oauth("invalid_grant", why));
-    }
-    let (token, lifetime) = cloud.tokens.issue(None, None);
+    let (token, lifetime) = granted(cloud, call, "refresh_token", &["refresh_token", "client_id"])?;
     Ok(Reply::new(
         "",
         json!({
@@ -109,20 +96,8 @@ fn refresh(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
 /// such as GitHub Actions'. Whose it is, is not looked at: there are no pools here. Google's clients send a form.
 fn exchange(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-    let fields = calls::fields(call.body);
-    let given = |name: &str| fields[name].as_str();
-    if given("grant_type") != Some(EXCHANGE) {
-        let text = format!("Invalid grant_type: {}", given("grant_type").unwrap_or_default());
-        return Err(ApiError::oauth("unsupported_grant_type", text));
-    }
     let needed = ["audience", "requested_token_type", "subject_token", "subject_token_type"];
-    if let Some(name) = needed.into_iter().find(|name| given(name).is_none_or(str::is_empty)) {
-        return Err(ApiError::oauth("invalid_request", format!("Missing required parameter: {name}")));
-    }
-    if let Some(why) = cloud.tokens.refusal() {
-        return Err(ApiError::oauth("invalid_grant", why));
-    }
-    let (token, lifetime) = cloud.tokens.issue(None, None);
+    let (token, lifetime) = granted(cloud, call, EXCHANGE, &needed)?;
     Ok(Reply::new(
         "",
         json!({
@@ -132,6 +107,29 @@ fn exchange(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
             "token_type": "Bearer",
         }),
     ))
+}
+
+/// A token and how long it is good, for a request with this grant and these parameters (RFC 6749, section 5.2, has
+/// the refusals).
+fn granted(
+    cloud: &Cloud,
+    call: &Call<'_>,
+    grant: &str,
+    needed: &[&str],
+) -> Result<(String, Duration), ApiError> {
+    let fields = calls::fields(call.body);
+    let given = |name: &str| fields[name].as_str().unwrap_or_default();
+    if given("grant_type") != grant {
+        let text = format!("Invalid grant_type: {}", given("grant_type"));
+        return Err(ApiError::oauth("unsupported_grant_type", text));
+    }
+    if let Some(name) = needed.iter().find(|name| given(name).is_empty()) {
+        return Err(ApiError::oauth("invalid_request", format!("Missing required parameter: {name}")));
+    }
+    if let Some(why) = cloud.tokens.refusal() {
+        return Err(ApiError::oauth("invalid_grant", why));
+    }
+    Ok(cloud.tokens.issue(None, None))
 }
 
 /// Whose token it is (`OpenID` Connect Core 1.0, section 5.3).
