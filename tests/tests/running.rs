@@ -398,6 +398,20 @@ fn ctrl_c_while_the_result_is_read_does_not_say_that_the_task_runs() {
     for untrue in ["still running", "goes on", "quill-admin cancel"] {
         assert!(!text.contains(untrue), "{untrue}: {text}");
     }
+    // Whoever is asked when it comes to its end is not asked any more.
+    let script = Script::new([Step::log("one"), Step::Wait(3000), Step::Exit(0)]);
+    let ends = World::scripted_in(Emulator::builder().log_tails_per_project(0), script);
+    ends.emulator.set_faults([Fault::new("*/entries:list", FaultAction::status(429, "quota"))]);
+    let mut terminal = add_role(&ends, &[]).terminal();
+    terminal.expect("running").ctrl_c();
+    terminal.expect("[w/d/c]").expect("the task has ended in the meantime").ctrl_c();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    assert!(
+        ended.text().contains("the execution is over, its result was not read to its end"),
+        "{}",
+        ended.text()
+    );
     // The same of one that is looked at when it is long over.
     let (_, attach) = text.split_once("quill-admin attach ").expect("it says how");
     let id = attach.split_whitespace().next().expect("a name");

@@ -97,8 +97,14 @@ impl Guard {
                 biased;
                 done = &mut work => return done,
                 stop = self.interrupt.wait() => Some(stop),
-                // What it waits for may be over.
-                Ok(()) = stages.changed(), if waits.is_some() => None,
+                // What it waits for, or asks about, may be over.
+                Ok(()) = stages.changed(), if waits.is_some() || question.is_some() => {
+                    let runs = matches!(*stages.borrow(), Stage::Running(_));
+                    if !runs && question.take().is_some() {
+                        self.tell("the task has ended in the meantime; reading its result (Ctrl-C leaves that)");
+                    }
+                    None
+                }
                 choice = answered(&mut question) => {
                     question = None;
                     match (choice, point.stage()) {

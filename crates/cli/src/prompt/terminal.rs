@@ -422,10 +422,10 @@ impl Interrupt {
     }
 
     /// Resolves at the next signal since it began to listen, or since the last one it told. On Unix none is
-    /// lost while nobody waits.
+    /// lost while nobody waits. What is written from then on is seen.
     pub async fn wait(&mut self) -> Stop {
         #[cfg(unix)]
-        return std::future::poll_fn(|context| {
+        let stop = std::future::poll_fn(|context| {
             for (stop, signal) in &mut self.signals {
                 if let Some(signal) = signal
                     && signal.poll_recv(context) == std::task::Poll::Ready(Some(()))
@@ -436,13 +436,18 @@ impl Interrupt {
             std::task::Poll::Pending
         })
         .await;
+        #[cfg(unix)]
+        if stop == Stop::CtrlC {
+            tty::after_signal();
+        }
         #[cfg(not(unix))]
-        {
+        let stop = {
             if tokio::signal::ctrl_c().await.is_err() {
                 std::future::pending::<()>().await;
             }
             Stop::CtrlC
-        }
+        };
+        stop
     }
 }
 

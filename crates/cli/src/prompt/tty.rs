@@ -11,7 +11,7 @@ use std::io;
 const WAIT: u8 = 1;
 
 #[cfg(unix)]
-pub(super) use unix::{close, drain, forget_typed, hide, read, restore};
+pub(super) use unix::{after_signal, close, drain, forget_typed, hide, read, restore};
 
 #[cfg(unix)]
 mod unix {
@@ -20,7 +20,7 @@ mod unix {
 
     use console::Term;
     use rustix::io::Errno;
-    use rustix::stdio::stdin;
+    use rustix::stdio::{stderr, stdin};
     use rustix::termios::{
         LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcsetattr,
     };
@@ -110,6 +110,17 @@ mod unix {
     /// Drops what was typed and not read.
     pub(in super::super) fn forget_typed() {
         let _ = tcflush(stdin(), QueueSelector::IFlush);
+    }
+
+    /// Waits until the terminal is done with the Ctrl-C that sent this program a signal.
+    ///
+    /// A terminal sends the signal first and then drops what was written and not shown yet, as POSIX has it
+    /// for ISIG without NOFLSH: what a program on another core writes at once may be dropped with it. Linux
+    /// holds the terminal's settings locked in the meantime (`isig` in n_tty.c), so that whoever asks for them
+    /// gets an answer when it is over.
+    pub(in super::super) fn after_signal() {
+        // Where neither is a terminal there is nothing to wait for.
+        let _ = tcgetattr(stderr()).or_else(|_| tcgetattr(stdin()));
     }
 
     /// Reads what was typed, without a buffer of the standard library's. 0 where nothing was for a

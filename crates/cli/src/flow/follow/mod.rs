@@ -111,20 +111,18 @@ async fn follow_with(
         reader.reads.due = Some(Instant::now());
     }
     let (progress, watched) = watch::channel(Progress::Waiting);
-    let mut end = progress.subscribe();
-    let tell_end = async {
-        let ended = end.wait_for(|progress| matches!(progress, Progress::Ended { .. })).await.is_ok();
-        if let (true, Shown::ForItsResult(over)) = (ended, shown) {
+    let over = || {
+        if let Shown::ForItsResult(over) = shown {
             over();
         }
     };
     let to_the_end = async {
-        let seen = follow_state(session, execution, &progress, &result_came).await;
+        let seen = follow_state(session, execution, &progress, &result_came, &over).await;
         // Dropping the sender tells the reader of the log to stop, should contact be lost.
         drop(progress);
         seen
     };
-    let (seen, (), ()) = tokio::join!(to_the_end, reader.read(watched), tell_end);
+    let (seen, ()) = tokio::join!(to_the_end, reader.read(watched));
     let (log, unread) = (reader.log, reader.reads.failed);
     let (execution, ending, task) = match seen {
         Ok(seen) => seen,

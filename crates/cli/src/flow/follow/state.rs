@@ -24,17 +24,23 @@ const GONE_AFTER: u32 = 5;
 /// How often the container's result is asked for, each time with the tries every read has.
 const TASK_READS: usize = 4;
 
+/// Follows the state of an execution to its end. `over` is called when that is known, before anything of it is
+/// shown: a person who sees the end and presses Ctrl-C is not told that the task still runs.
 pub(super) async fn follow_state(
     session: &Session,
     mut execution: Execution,
     progress: &watch::Sender<Progress>,
     result_came: &Notify,
+    over: &(dyn Fn() + Sync),
 ) -> Result<(Execution, Ending, TaskEnd), CloudError> {
     let mut pace = Pace::new();
     let mut phase = None;
     // One that was just started was not asked for yet.
     let mut was_there = matches!(execution.phase, Phase::Running | Phase::Ended(_));
     loop {
+        if matches!(execution.phase, Phase::Ended(_)) {
+            over();
+        }
         if phase.as_ref() != Some(&execution.phase) {
             session.emit(Event::Phase(execution.phase.clone()));
             phase = Some(execution.phase.clone());
