@@ -10,7 +10,7 @@ variable "environment" {
 }
 
 variable "runners" {
-  description = "Addresses of the Google groups whose members may run tasks."
+  description = "Who may run tasks: group:, user: or serviceAccount: with an address, principal:// or principalSet:// of a workload identity pool. An address alone is a group's."
   type        = set(string)
   nullable    = false
   default     = []

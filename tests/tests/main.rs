@@ -3,6 +3,7 @@
 mod actions;
 mod afterwards;
 mod believed;
+mod beside;
 mod build;
 mod connections;
 mod deployed;

@@ -4,6 +4,7 @@
 mod bench;
 mod docs;
 mod run;
+mod takeover;
 mod terraform;
 mod test;
 

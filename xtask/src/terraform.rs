@@ -9,7 +9,7 @@ use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, ensure};
 
-use crate::run;
+use crate::{run, takeover};
 
 /// What [`Verdict::Missing`] lacks. Nothing that `.ci/run` could install: it may be skipped in CI, where the
 /// workflow has a job of its own for it.
@@ -64,6 +64,9 @@ fn offline(check: &Path) -> anyhow::Result<Verdict> {
             }
             count += 1;
         }
+    }
+    if right && takeover::run()? {
+        count += 1;
     }
     Ok(Verdict::Judged { count, right })
 }

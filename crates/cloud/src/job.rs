@@ -25,18 +25,33 @@ pub struct Job {
     pub executions: i32,
     /// Whether it can run.
     pub readiness: Readiness,
+    /// Who changed it last, and with which tool.
+    pub changed: LastChange,
     pub(crate) raw: Box<model::Job>,
+}
+
+/// Who changed a job last, as far as Cloud Run tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LastChange {
+    /// The account (`lastModifier`); empty where Cloud Run does not say.
+    pub account: String,
+    /// The tool, as it calls itself: `gcloud`, `terraform`, `quill-admin`. A tool that says nothing leaves the name
+    /// of the one before it, so this is a trace and no proof. Empty where none has said anything.
+    pub tool: String,
+    /// The tool's version, as it says.
+    pub version: String,
 }
 
 /// Variables may hold a secret in clear, so they are not shown.
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { settings, etag, executions, readiness, raw: _ } = self;
+        let Self { settings, etag, executions, readiness, changed, raw: _ } = self;
         f.debug_struct("Job")
             .field("settings", settings)
             .field("etag", etag)
             .field("executions", executions)
             .field("readiness", readiness)
+            .field("changed", changed)
             .finish_non_exhaustive()
     }
 }
@@ -48,6 +63,7 @@ impl Job {
             etag: raw.etag.clone(),
             executions: raw.execution_count,
             readiness: Readiness::of(raw.terminal_condition.as_ref()),
+            changed: LastChange::of(&raw),
             raw: Box::new(raw),
         }
     }
@@ -58,6 +74,25 @@ impl Job {
     #[must_use]
     pub fn changes(&self, now: &Self) -> Vec<Difference> {
         changes(&template(&self.raw), &template(&now.raw))
+    }
+}
+
+/// The annotations in which tools note their name and version by the API's first version, in which `gcloud` speaks
+/// (Cloud Run Admin API v1, `ObjectMeta.annotations`). The second version, which is read here, has fields for both
+/// and takes these annotations out; they are looked at all the same, in case one comes through.
+const CLIENT: [&str; 2] = ["run.googleapis.com/client-name", "run.googleapis.com/client-version"];
+
+impl LastChange {
+    fn of(job: &model::Job) -> Self {
+        let said = |field: &str, note: &str| {
+            let noted = || job.annotations.get(note).map(String::as_str).unwrap_or_default();
+            if field.is_empty() { noted() } else { field }.to_owned()
+        };
+        Self {
+            account: job.last_modifier.clone(),
+            tool: said(&job.client, CLIENT[0]),
+            version: said(&job.client_version, CLIENT[1]),
+        }
     }
 }
 
@@ -279,6 +314,21 @@ mod tests {
         }
         let unnamed = job(|t| task(t).gpu_zonal_redundancy_disabled = Some(true));
         assert_eq!(before.changes(&unnamed)[0].setting, "other settings");
+    }
+
+    #[test]
+    fn the_tool_is_known_by_the_field_or_by_the_note() {
+        let of = |job: model::Job| Job::new(job).changed;
+        let job = || model::Job::new().set_last_modifier("ci@p.example");
+        let by_field = of(job().set_client("gcloud").set_client_version("528.0.0"));
+        assert_eq!((by_field.account.as_str(), by_field.tool.as_str()), ("ci@p.example", "gcloud"));
+        assert_eq!(by_field.version, "528.0.0");
+        assert_eq!(of(job().set_annotations([(CLIENT[0], "gcloud")])).tool, "gcloud");
+        assert_eq!(
+            of(job().set_client("terraform").set_annotations([(CLIENT[0], "gcloud")])).tool,
+            "terraform"
+        );
+        assert_eq!(of(job()).tool, "");
     }
 
     #[test]

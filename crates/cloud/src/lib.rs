@@ -19,7 +19,7 @@ mod trust;
 
 pub use error::{CloudError, CloudErrorKind};
 pub use google::{Credentials, Endpoints, Google, LogTail, Reply, SignIn, SignInOptions, SignInSource};
-pub use job::Job;
+pub use job::{Job, LastChange};
 pub use model::{
     AuditEntry, AuditLogging, CaMode, Condition, Confidential, DatabaseInstance, Ending, Execution, LockInfo,
     LogEntry, LogPage, LogSource, Phase, Project, Readiness, Removal, Revision, RunError, RunJob,

@@ -334,7 +334,11 @@ impl<'a> Reader<'a> {
 
     fn connection(&mut self) -> Option<Connection> {
         use variable as v;
-        let host = self.text(&v::AUTH_DB_HOST).map(|(_, text)| text.trim().to_owned());
+        let host = self.text(&v::AUTH_DB_HOST);
+        // Of two sets of names, a missing variable is called by the one that the host is in.
+        let newer = host.is_some_and(|(name, _)| Some(name) == v::AUTH_DB_HOST.newer);
+        let called = |variable: &Variable| variable.newer.filter(|_| newer).unwrap_or(variable.name);
+        let host = host.map(|(_, text)| text.trim().to_owned());
         if host.is_none() && !self.has_problem(&v::AUTH_DB_HOST) {
             self.problems.push(EnvProblem::Missing(v::AUTH_DB_HOST.name.into()));
         }
@@ -352,9 +356,13 @@ impl<'a> Reader<'a> {
         let or = |value: Option<(&str, &str)>, default: &str| {
             value.map_or_else(|| default.to_owned(), |(_, text)| text.trim().to_owned())
         };
-        let database = or(self.text(&v::AUTH_DB_NAME), "quill_auth");
+        // Databases have been renamed: a default would be the name of another one. The user has not.
+        let database = self.text(&v::AUTH_DB_NAME).map(|(_, text)| text.trim().to_owned());
+        if database.is_none() && !self.has_problem(&v::AUTH_DB_NAME) {
+            self.problems.push(EnvProblem::Missing(called(&v::AUTH_DB_NAME).into()));
+        }
         let user = or(self.text(&v::AUTH_DB_USER), "quill");
-        let password = self.password();
+        let password = self.password(called(&v::AUTH_DB_PASSWORD));
         let tls = match self.text(&v::AUTH_DB_SSLMODE) {
             None => Some(TlsMode::Prefer),
             Some((name, text)) => match text.parse::<TlsMode>() {
@@ -368,12 +376,12 @@ impl<'a> Reader<'a> {
         let root_certificates =
             self.text(&v::AUTH_DB_SSLROOTCERT).map(|(_, text)| Certificates::File(text.trim().into()));
         if tls.is_some_and(TlsMode::verifies) && root_certificates.is_none() {
-            self.problems.push(EnvProblem::Missing(v::AUTH_DB_SSLROOTCERT.name.into()));
+            self.problems.push(EnvProblem::Missing(called(&v::AUTH_DB_SSLROOTCERT).into()));
         }
         Some(Connection {
             host: host?,
             port: port?,
-            database,
+            database: database?,
             user,
             password: password?,
             tls: tls?,
@@ -384,7 +392,7 @@ impl<'a> Reader<'a> {
     }
 
     fn connection_to(&mut self, target: &Target) -> Option<Connection> {
-        let password = self.password()?;
+        let password = self.password(variable::AUTH_DB_PASSWORD.name)?;
         let TargetParts { cas, host, name, port, schema, server_name, user, .. } = target.parts().clone();
         Some(Connection {
             host,
@@ -399,11 +407,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn password(&mut self) -> Option<Secret> {
+    /// The password. One that is missing is called by `name`.
+    fn password(&mut self, name: &'static str) -> Option<Secret> {
         let variable = &variable::AUTH_DB_PASSWORD;
         let password = self.text(variable).map(|(_, text)| Secret::new(text.to_owned()));
         if password.is_none() && !self.has_problem(variable) {
-            self.problems.push(EnvProblem::Missing(variable.name.into()));
+            self.problems.push(EnvProblem::Missing(name.into()));
         }
         password
     }

@@ -47,7 +47,7 @@ variables! { TASK:
 variables! { CONNECTION:
     AUTH_DB_HOST or CORE_DB_HOST, "always", "host name, IP address, or folder of a Unix socket";
     AUTH_DB_PORT or CORE_DB_PORT, "optional", "1–65535, `5432` when missing";
-    AUTH_DB_NAME or CORE_DB_NAME, "optional", "database, `quill_auth` when missing";
+    AUTH_DB_NAME or CORE_DB_NAME, "always", "database";
     AUTH_DB_USER or CORE_DB_USER, "optional", "user, `quill` when missing";
     AUTH_DB_PASSWORD or CORE_DB_PASSWORD, "always", "the user's password, taken exactly as it is";
     AUTH_DB_SSLMODE or CORE_DB_SSLMODE, "optional", "disable, prefer, require, verify-ca or verify-full; `prefer` when missing. Only loopback and Unix sockets are connected to without TLS";

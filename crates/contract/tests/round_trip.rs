@@ -27,7 +27,7 @@ static ACTIONS: LazyLock<Actions> = LazyLock::new(|| {
 type Env = BTreeMap<String, String>;
 
 fn database() -> Env {
-    env(&[("AUTH_DB_HOST", "db"), ("AUTH_DB_PASSWORD", "db secret ")])
+    env(&[("AUTH_DB_HOST", "db"), ("AUTH_DB_NAME", "quill"), ("AUTH_DB_PASSWORD", "db secret ")])
 }
 
 fn env(pairs: &[(&str, &str)]) -> Env {
@@ -175,14 +175,17 @@ fn no_action_says_the_sentence_people_know() {
     );
     let message = refused(&env(&[("ADMIN_ACTION", "  ")]));
     assert!(message.contains("ADMIN_ACTION environment variable is required"), "{message}");
-    assert!(message.ends_with("missing variables: AUTH_DB_HOST, AUTH_DB_PASSWORD"), "{message}");
+    assert!(
+        message.ends_with("missing variables: AUTH_DB_HOST, AUTH_DB_NAME, AUTH_DB_PASSWORD"),
+        "{message}"
+    );
 }
 
 #[test]
 fn everything_missing_is_named_at_once() {
     assert_eq!(
         refused(&env(&[("ADMIN_ACTION", "create-superadmin"), ("ADMIN_EMAIL", " ")])),
-        "missing variables: ADMIN_USERNAME, ADMIN_EMAIL, ADMIN_PASSWORD_HASH, AUTH_DB_HOST, AUTH_DB_PASSWORD"
+        "missing variables: ADMIN_USERNAME, ADMIN_EMAIL, ADMIN_PASSWORD_HASH, AUTH_DB_HOST, AUTH_DB_NAME, AUTH_DB_PASSWORD"
     );
     assert_eq!(
         refused(&with(&[("ADMIN_ACTION", "add-role"), ("ADMIN_USERNAME", "a\nb")])),
@@ -251,7 +254,8 @@ fn the_connection_is_read_under_both_names() {
         all.insert(check.0.into(), check.1.into());
         read(&all).expect("valid").connection
     };
-    let defaults = connection(&[("AUTH_DB_HOST", "h"), ("AUTH_DB_PASSWORD", " p ")]);
+    let defaults =
+        connection(&[("AUTH_DB_HOST", "h"), ("AUTH_DB_NAME", "quill_auth"), ("AUTH_DB_PASSWORD", " p ")]);
     assert_eq!(
         defaults,
         Connection {
@@ -266,16 +270,38 @@ fn the_connection_is_read_under_both_names() {
             schema: None,
         }
     );
-    let newer = connection(&[("CORE_DB_HOST", "h"), ("CORE_DB_PASSWORD", " p "), ("AUTH_DB_HOST", " ")]);
+    let newer = connection(&[
+        ("CORE_DB_HOST", "h"),
+        ("CORE_DB_NAME", "quill_auth"),
+        ("CORE_DB_PASSWORD", " p "),
+        ("AUTH_DB_HOST", " "),
+    ]);
     assert_eq!(newer, defaults);
     let both = connection(&[
         ("CORE_DB_HOST", "newer"),
         ("AUTH_DB_HOST", "older"),
+        ("CORE_DB_NAME", "quill_core"),
         ("CORE_DB_PASSWORD", "p"),
         ("CORE_DB_SSLMODE", "require"),
         ("CORE_DB_PORT", "6432"),
     ]);
     assert_eq!((both.host.as_str(), both.port, both.tls), ("older", 6432, TlsMode::Require));
+}
+
+#[test]
+fn a_host_without_a_database_is_refused_by_the_name_that_the_host_s_set_has() {
+    let missing = |pairs: &[(&str, &str)]| {
+        let mut all = env(pairs);
+        all.insert("ADMIN_ACTION".into(), "check".into());
+        refused(&all)
+    };
+    let core = [("CORE_DB_HOST", "h"), ("CORE_DB_PASSWORD", "p"), ("CORE_DB_NAME", " ")];
+    assert_eq!(missing(&core), "missing variable: CORE_DB_NAME");
+    assert_eq!(missing(&core[..1]), "missing variables: CORE_DB_NAME, CORE_DB_PASSWORD");
+    assert_eq!(
+        missing(&[("AUTH_DB_HOST", "h"), ("AUTH_DB_PASSWORD", "p")]),
+        "missing variable: AUTH_DB_NAME"
+    );
 }
 
 #[test]
@@ -307,6 +333,7 @@ fn bytes_that_are_not_text_are_refused() {
         (OsString::from("ADMIN_ACTION"), OsString::from("show-user")),
         (OsString::from("ADMIN_USERNAME"), OsString::from_vec(vec![b'a', 0xff])),
         (OsString::from("AUTH_DB_HOST"), OsString::from_vec(vec![0xff])),
+        (OsString::from("AUTH_DB_NAME"), OsString::from("n")),
         (OsString::from("AUTH_DB_PASSWORD"), OsString::from("p")),
     ]);
     assert_eq!(

@@ -124,7 +124,8 @@ resource "google_project_iam_binding" "runner" {
 
   project = var.project
   role    = "projects/${var.project}/roles/${google_project_iam_custom_role.runner.role_id}"
-  members = [for group in var.runners : "group:${group}"]
+  # An address alone has always been a group's.
+  members = [for runner in var.runners : strcontains(runner, ":") ? runner : "group:${runner}"]
 }
 
 # Cloud Run records who started a job (Jobs.RunJob) as a data access, which is off unless asked for.

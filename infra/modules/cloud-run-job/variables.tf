@@ -140,14 +140,14 @@ variable "egress" {
 }
 
 variable "runners" {
-  description = "Addresses of the Google groups whose members may run tasks. Nobody else gets the role: members given by hand are removed."
+  description = "Who may run tasks, as IAM names them: group:, user: or serviceAccount: with an address, principal:// or principalSet:// of a workload identity pool. An address alone is a group's. Nobody else gets the role: members given by hand are removed."
   type        = set(string)
   nullable    = false
   default     = []
 
   validation {
-    condition     = alltrue([for group in var.runners : can(regex("^[^@[:space:]:]+@[^@[:space:]:]+\\.[^@[:space:]:]+$", group))])
-    error_message = "runners are addresses of groups, such as quill-admins@example.org, without \"group:\"."
+    condition     = alltrue([for runner in var.runners : can(regex("^((group|user|serviceAccount):)?[^@/[:space:]:]+@[^@/[:space:]:]+\\.[^@/[:space:]:]+$|^principal(Set)?://iam\\.googleapis\\.com/[^[:space:]]+$", runner))])
+    error_message = "runners are members such as group:quill-admins@example.org, user:, serviceAccount:, principal://iam.googleapis.com/… or principalSet://iam.googleapis.com/…; an address alone is a group's."
   }
 }
 

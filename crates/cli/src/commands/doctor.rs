@@ -14,7 +14,7 @@ use crate::doctor::check::{Check, Look};
 use crate::doctor::explain::Explanation;
 use crate::doctor::facts::{Facts, Machine};
 use crate::doctor::fix::{Plan, Treated};
-use crate::doctor::run::{self, Examined, Health, Subject, Surroundings};
+use crate::doctor::run::{self, Examined, Subject, Surroundings};
 use crate::doctor::treatment::Treatment;
 use crate::error::CliError;
 use crate::flow::point_of_no_return::PointOfNoReturn;
@@ -265,11 +265,7 @@ async fn look(
         let same = |finding: &crate::doctor::finding::Finding| {
             treated.is_some_and(|treated| finding.treatment.as_ref() == Some(&treated.treatment))
         };
-        let concerned = one.verdict.health() != Health::Healthy
-            && treated.is_some_and(|treated| treated.treatment.concerns().contains(&one.check.id));
-        if concerned
-            || one.verdict.findings().iter().any(same)
-            || one.check.needs.iter().any(|need| again.contains(need))
+        if one.verdict.findings().iter().any(same) || one.check.needs.iter().any(|need| again.contains(need))
         {
             again.insert(one.check.id);
         }

@@ -20,8 +20,12 @@ pub struct Environment {
     pub source: Source,
     /// The job that runs tasks.
     pub job: JobName,
+    /// Where the file names it: file, line and column.
+    pub job_place: String,
     /// The admin image's repository.
     pub image: Repository,
+    /// Where the file names it.
+    pub image_place: String,
     /// Asks to be confirmed by name before anything is started.
     pub protected: bool,
     /// What is behind it. Only `session/` and this module look at it: everybody else asks the questions
@@ -270,7 +274,9 @@ pub(super) fn resolve(
     Ok(Environment {
         name: name.to_owned(),
         source: source.clone(),
+        job_place: whole.place(name, "job"),
         image: repository("image", text("image", &entry.image, &defaults.image)?)?,
+        image_place: whole.place(name, "image"),
         protected: entry.protected,
         place: place(&source.path, entry).map_err(|what| at_key("endpoint", what))?,
         database_name: text("database.name", &own.name, &default.name)?,

@@ -24,6 +24,7 @@ pub const CHECKS: &[&Check] = &[
     &checks::job_image::CHECK,
     &checks::job_settings::CHECK,
     &checks::job_secrets::CHECK,
+    &checks::other_tools::CHECK,
     &checks::database::CHECK,
     &checks::database_check::CHECK,
     &checks::backend_image::CHECK,

@@ -8,6 +8,7 @@
 mod dockerfile;
 mod matrix;
 mod mention;
+pub mod names;
 mod path;
 mod served;
 mod workflow;

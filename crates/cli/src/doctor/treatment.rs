@@ -62,16 +62,6 @@ impl Treatment {
         let Self::RemoveLock { doubt, .. } = self else { return None };
         doubt.clone()
     }
-
-    /// Checks of other things that may be well afterwards.
-    #[must_use]
-    pub fn concerns(&self) -> &'static [&'static str] {
-        match self {
-            // The application seeds the roles when it starts.
-            Self::RestoreBackend => &["database-check"],
-            _ => &[],
-        }
-    }
 }
 
 /// A setting that is changed, in one line.

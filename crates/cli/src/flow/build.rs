@@ -22,6 +22,7 @@ use quill_admin_image::{
 };
 use tokio::time::sleep;
 
+use super::database_variables;
 use super::deployed_actions::Replaced;
 use super::patience::{Looking, Patience, tell_once};
 use super::sources;
@@ -257,6 +258,9 @@ pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan
     let existing = existing
         .filter(|found| !force && found.labels.get(LABEL_SOURCE) == Some(&source.digest))
         .filter(|found| found.platform == PLATFORM);
+    notes.extend(settings.into_iter().flat_map(database_variables::contradictions).map(|one| {
+        format!("the job has {} and {} with other values; {} wins", one.wins, one.loses, one.wins)
+    }));
     let wanted = wanted(environment, &database, settings);
     let job = match job {
         Some(job) => JobPlan::Change { job: Box::new(job), wanted },
@@ -330,7 +334,7 @@ pub fn wanted(environment: &Environment, database: &Database, job: Option<&JobSe
     env.push((variable::AUTH_DB_PASSWORD.name.to_owned(), secret));
     JobSettings {
         command: database.command(job),
-        env,
+        env: database_variables::named(env, job),
         service_account: environment.service_account.clone(),
         connector: environment.connector.as_ref().map(ToString::to_string),
         egress: environment.egress,

@@ -5,6 +5,7 @@
 mod asked;
 pub mod build;
 pub mod conclusion;
+pub mod database_variables;
 pub mod deployed_actions;
 pub mod fit;
 pub mod follow;

@@ -16,6 +16,9 @@ use crate::model::{CaMode, DatabaseInstance, Readiness, ServerCa, SslMode};
 use crate::names::{JobName, ProjectId, Region, ResourceId};
 use crate::settings::{Egress, EnvValue, JobSettings};
 
+/// How this program calls itself where Cloud Run keeps the name of the tool that changed something.
+const CLIENT: &str = "quill-admin";
+
 /// The annotation that changes when an etag is all that has to.
 const FENCE: &str = "admin.quill-medical.org/fence";
 /// How often that is tried where the answer is lost.
@@ -87,6 +90,7 @@ impl Google {
                 if job.etag != etag {
                     return Ok(Job::new(job));
                 }
+                signed(&mut job);
                 job.annotations.insert(FENCE.to_owned(), mark.to_owned());
                 if let Err(error) = self.policy.once(self.jobs.update_job().set_job(job)).send().await {
                     let error = CloudError::new(DOING, &error);
@@ -240,9 +244,16 @@ impl Google {
     }
 }
 
+/// Notes who changes the job, as every tool does. Who left the name of the one before would look like it.
+fn signed(job: &mut model::Job) {
+    CLIENT.clone_into(&mut job.client);
+    env!("CARGO_PKG_VERSION").clone_into(&mut job.client_version);
+}
+
 /// Puts the wanted settings into a job; everything else stays as it is.
 fn apply(job: &mut model::Job, wanted: &JobSettings, name: &JobName) {
     job.name = if job.etag.is_empty() { String::new() } else { name.to_string() };
+    signed(job);
     job.annotations.extend(wanted.annotations.iter().cloned());
     let execution = job.template.get_or_insert_default();
     execution.task_count = wanted.tasks;

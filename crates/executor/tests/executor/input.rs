@@ -14,6 +14,7 @@ use crate::run::{Executor, HASH};
 fn nowhere() -> Executor {
     Executor::bare()
         .set("AUTH_DB_HOST", "127.0.0.1")
+        .set("AUTH_DB_NAME", "quill_auth")
         .set("AUTH_DB_PORT", "1")
         .set("AUTH_DB_PASSWORD", "planted-password")
         .set("ADMIN_LOG_FORMAT", "json")
@@ -42,7 +43,7 @@ fn all_that_is_wrong_is_told_at_once_and_nothing_is_connected_to() {
         .expect(ExitCode::Usage);
     assert_eq!(
         ended.message(),
-        "missing variables: ADMIN_USERNAME, ADMIN_EMAIL, ADMIN_PASSWORD_HASH, AUTH_DB_HOST, AUTH_DB_PASSWORD"
+        "missing variables: ADMIN_USERNAME, ADMIN_EMAIL, ADMIN_PASSWORD_HASH, AUTH_DB_HOST, AUTH_DB_NAME, AUTH_DB_PASSWORD"
     );
     assert_eq!(ended.lines().len(), 1);
 }

@@ -118,6 +118,7 @@ fn many_users_are_looked_through_in_good_time() {
 fn what_cannot_be_seen_is_refused_by_every_action_before_anything_is_connected_to() {
     let nowhere = Executor::bare()
         .set("AUTH_DB_HOST", "127.0.0.1")
+        .set("AUTH_DB_NAME", "quill_auth")
         .set("AUTH_DB_PORT", "1")
         .set("AUTH_DB_PASSWORD", "planted-password")
         .set("ADMIN_LOG_FORMAT", "json")

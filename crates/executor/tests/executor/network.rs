@@ -162,6 +162,7 @@ fn a_backend_killed_in_the_middle_of_commit_is_asked_after() {
 #[test]
 fn a_signal_while_connecting_ends_it() {
     let mut running = at(Executor::bare(), 1)
+        .set("AUTH_DB_NAME", "quill_auth")
         .set("AUTH_DB_PASSWORD", "planted-password")
         .set("ADMIN_ACTION", "check")
         .set("ADMIN_LOG_FORMAT", "json")

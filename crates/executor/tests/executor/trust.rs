@@ -196,6 +196,7 @@ fn serve(
 fn executor(host: IpAddr, port: u16, mode: &str) -> Executor {
     Executor::bare()
         .set("AUTH_DB_HOST", &host.to_string())
+        .set("AUTH_DB_NAME", "quill_auth")
         .set("AUTH_DB_PORT", &port.to_string())
         .set("AUTH_DB_SSLMODE", mode)
         .set("AUTH_DB_PASSWORD", PASSWORD)

@@ -5,7 +5,7 @@
 //! defaults and indexes are the application's own, because statements depend on them: an INSERT that
 //! leaves a column to its default works on one generation and fails on the other.
 
-/// The six roles, in the order the application seeds them.
+/// The six roles, in the order in which `application/seed.sql` has them.
 pub const ROLES: [&str; 6] = [
     "System Administrator",
     "Clinical Administrator",
@@ -82,9 +82,9 @@ CREATE TABLE user_role (
 );
 ";
 
-/// Puts the six [`ROLES`] there, as the application does when it starts.
+/// Puts the six [`ROLES`] there, as `quill-admin seed-roles` does: nothing of the application's own does it.
 ///
-/// A database fresh from the migrations has none. Running it again changes nothing.
+/// A database fresh from the migrations of August 2026 has none. Running it again changes nothing.
 pub const SEED_ROLES: &str = "\
 INSERT INTO roles (name) VALUES
     ('System Administrator'),

@@ -136,6 +136,56 @@ run "groups_may_run_tasks" {
   }
 }
 
+run "pipelines_and_people_may_run_tasks" {
+  variables {
+    runners = [
+      "quill-admins@example.org",
+      "group:clinical-safety@example.org",
+      "user:steve@example.org",
+      "serviceAccount:quill-tasks-pipeline@quill-medical-staging.iam.gserviceaccount.com",
+      "principal://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/github/subject/repo:example/quill:ref:refs/heads/main",
+      "principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/github/attribute.repository/example/quill",
+    ]
+  }
+  assert {
+    condition = google_project_iam_binding.runner[0].members == toset([
+      "group:quill-admins@example.org",
+      "group:clinical-safety@example.org",
+      "user:steve@example.org",
+      "serviceAccount:quill-tasks-pipeline@quill-medical-staging.iam.gserviceaccount.com",
+      "principal://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/github/subject/repo:example/quill:ref:refs/heads/main",
+      "principalSet://iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/github/attribute.repository/example/quill",
+    ])
+    error_message = "members must be given as they are, and an address alone as a group's"
+  }
+}
+
+run "the_key_of_sessions_stays_out" {
+  assert {
+    condition = length([
+      for variable in google_cloud_run_v2_job.admin.template[0].template[0].containers[0].env :
+      variable.name if strcontains(lower(variable.name), "jwt")
+    ]) == 0
+    error_message = "the container signs no sessions and must not be able to"
+  }
+}
+
+run "everybody_is_refused" {
+  command = plan
+  variables {
+    runners = ["allUsers"]
+  }
+  expect_failures = [var.runners]
+}
+
+run "a_whole_domain_is_refused" {
+  command = plan
+  variables {
+    runners = ["domain:example.org"]
+  }
+  expect_failures = [var.runners]
+}
+
 run "runs_are_recorded" {
   assert {
     condition     = contains([for log in google_project_iam_audit_config.run[0].audit_log_config : log.log_type], "DATA_WRITE")
@@ -179,7 +229,7 @@ run "bad_choices_are_refused" {
   command = plan
   variables {
     egress     = "none"
-    runners    = ["group:quill-admins@example.org"]
+    runners    = ["group:quill-admins"]
     audit_logs = ["ADMIN_WRITE"]
     database   = { host = "", name = "quill_auth", user = "quill" }
   }

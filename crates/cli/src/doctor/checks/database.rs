@@ -10,6 +10,7 @@ use crate::doctor::check::{Check, Look};
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::doctor::treatment::Treatment;
+use crate::flow::database_variables;
 
 pub(in crate::doctor) const CHECK: Check = Check {
     id: "database",
@@ -87,10 +88,11 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
 
 /// What the job knows of the instance, and is not so.
 fn compare(job: &Job, address: &str, mode: SslMode) -> Vec<Finding> {
-    let mut findings = Vec::new();
     let wrong = |what: String, why: &str| Finding::problem(what, why).treatment(Treatment::PutJobRight);
+    let mut findings = both_names(job);
+    let called = |variable| database_variables::name(Some(&job.settings), variable);
     let host = text(job, &variable::AUTH_DB_HOST);
-    let name = variable::AUTH_DB_HOST.name;
+    let name = called(&variable::AUTH_DB_HOST);
     match host {
         Some(host) if host == address => {}
         Some(host) => findings.push(wrong(
@@ -103,7 +105,7 @@ fn compare(job: &Job, address: &str, mode: SslMode) -> Vec<Finding> {
         )),
     }
     let encryption = text(job, &variable::AUTH_DB_SSLMODE);
-    let name = variable::AUTH_DB_SSLMODE.name;
+    let name = called(&variable::AUTH_DB_SSLMODE);
     match mode {
         SslMode::EncryptedOnly if encryption == Some("disable") => findings.push(wrong(
             format!("the job's {name} is disable, and the instance takes encrypted connections only"),
@@ -129,12 +131,25 @@ fn compare(job: &Job, address: &str, mode: SslMode) -> Vec<Finding> {
     findings
 }
 
+/// A job that has both names of a variable says two things of its database. The values are not shown: one may be a
+/// password.
+fn both_names(job: &Job) -> Vec<Finding> {
+    let found = database_variables::contradictions(&job.settings);
+    let [first, ..] = found[..] else { return Vec::new() };
+    let lines = found.iter().map(|one| format!("{} wins over {}", one.wins, one.loses));
+    let finding = Finding::warning(
+        "the job has both names of a variable of the database, with other values",
+        "what tasks use is the first of the two: the other one is set and means nothing",
+    );
+    let advice =
+        format!("where {} is right, remove {} from the job, or the other way round", first.wins, first.loses);
+    vec![finding.evidence(lines).advice(advice)]
+}
+
 /// What a variable of the job is set to, by either of its names, as the executor reads it.
 fn text<'a>(job: &'a Job, variable: &Variable) -> Option<&'a str> {
-    [Some(variable.name), variable.newer].into_iter().flatten().find_map(|name| {
-        job.settings.env.iter().find_map(|(own, value)| match value {
-            EnvValue::Text(text) if own == name && !text.trim().is_empty() => Some(text.as_str()),
-            _ => None,
-        })
-    })
+    match database_variables::of(&job.settings, variable)? {
+        (_, EnvValue::Text(text)) => Some(text),
+        (_, EnvValue::Secret { .. }) => None,
+    }
 }

@@ -17,6 +17,7 @@ pub(super) mod machine_contract;
 pub(super) mod machine_docker;
 pub(super) mod machine_gcloud;
 pub(super) mod machine_sign_in;
+pub(super) mod other_tools;
 pub(super) mod permissions;
 pub(super) mod project;
 pub(super) mod repository;

@@ -1,0 +1,265 @@
+//! Where a checkout names a job or a repository of images: in workflows, other pipelines, recipes and scripts, as
+//! plain text. Terraform's files are left out: they say what is there, and a plan says what they would change.
+//!
+//! What such a line does is not understood here: a deploy step is mostly a script that is given the name. So every
+//! line is told, for a person to look at, but for comments and for commands that only read.
+
+use std::io;
+use std::path::Path;
+
+use super::files;
+
+/// How much of a command is shown, in characters.
+const SHOWN: usize = 100;
+
+/// What is looked for.
+#[derive(Debug, Clone)]
+pub struct Names {
+    /// The environment: its name may be a variable where the job's name is written.
+    pub environment: String,
+    /// The id of the job.
+    pub job: String,
+    /// The last two parts of the repository's name, as in `quill/admin`: registry and project are mostly
+    /// variables.
+    pub image: String,
+}
+
+/// What a line names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// The job.
+    Job,
+    /// An image of the repository, with its tag or digest.
+    Image,
+}
+
+/// A line that names one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// What it names.
+    pub named: Named,
+    /// The file, by its path in the checkout.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The command that the line is of, shortened.
+    pub text: String,
+}
+
+/// What came of looking.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The lines, in the order of the files' names.
+    pub lines: Vec<Line>,
+    /// How many files were read.
+    pub read: usize,
+    /// Files that could not be read, and why.
+    pub unread: Vec<(String, String)>,
+}
+
+/// Looks through a checkout. Fails if its folder cannot be read.
+pub fn look(root: &Path, names: &Names) -> io::Result<Found> {
+    std::fs::read_dir(root)?;
+    let mut found = Found::default();
+    for (path, bytes) in files(root, &mut found.unread) {
+        if runs(&path, &bytes) {
+            found.read += 1;
+            found.lines.extend(of_file(&path, &String::from_utf8_lossy(&bytes), names));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a file is one that runs commands, by its name or its first line. This program's own environments file
+/// only says names.
+fn runs(path: &str, bytes: &[u8]) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((&name, ""));
+    match ending {
+        "yml" | "yaml" => stem != "environments",
+        "sh" | "bash" | "zsh" | "just" | "mk" | "ps1" => true,
+        _ => {
+            matches!(stem, "justfile" | "makefile" | "gnumakefile" | "jenkinsfile")
+                || bytes.starts_with(b"#!")
+        }
+    }
+}
+
+fn of_file(path: &str, text: &str, names: &Names) -> Vec<Line> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        if line.trim_start().starts_with('#') {
+            continue;
+        }
+        let command = command(&lines, index);
+        for named in [Named::Job, Named::Image] {
+            if names.are_in(named, line) && !only_reads(&command) {
+                let text = shortened(&command);
+                found.push(Line { named, file: path.to_owned(), line: index + 1, text });
+            }
+        }
+    }
+    found
+}
+
+/// The command that a line is part of: with the lines before and behind it that a backslash joins to it.
+fn command(lines: &[&str], index: usize) -> String {
+    let joins = |line: &str| line.trim_end().ends_with('\\');
+    let first = (0..index).rev().take_while(|line| joins(lines[*line])).last().unwrap_or(index);
+    let mut words = Vec::new();
+    for line in &lines[first..] {
+        words.extend(line.trim_end().trim_end_matches('\\').split_whitespace());
+        if !joins(line) {
+            break;
+        }
+    }
+    words.join(" ")
+}
+
+/// Whether a command of gcloud only looks. Whatever is not known may change something.
+fn only_reads(command: &str) -> bool {
+    let words: Vec<&str> = command.split(' ').collect();
+    words.contains(&"gcloud")
+        && words.iter().any(|word| ["describe", "list", "read", "tail", "get-iam-policy"].contains(word))
+}
+
+fn shortened(command: &str) -> String {
+    if command.chars().count() <= SHOWN {
+        return command.to_owned();
+    }
+    format!("{}…", command.chars().take(SHOWN).collect::<String>())
+}
+
+impl Names {
+    fn are_in(&self, named: Named, line: &str) -> bool {
+        match named {
+            Named::Job => self.job_is_in(line),
+            Named::Image => line.match_indices(&self.image).any(|(at, name)| {
+                let behind = &line[at + name.len()..];
+                line[..at].ends_with('/') && behind.starts_with([':', '@'])
+            }),
+        }
+    }
+
+    /// The job's name: as it is, or with a variable where the environment's name is in it.
+    fn job_is_in(&self, line: &str) -> bool {
+        let literal = line
+            .match_indices(&self.job)
+            .any(|(at, name)| begins(&line[..at]) && ends(&line[at + name.len()..]));
+        let by_variable = || {
+            let (before, after) = self.job.split_once(&self.environment)?;
+            let stands = |at: usize| {
+                let behind = variable(&line[at + before.len()..])?;
+                (begins(&line[..at]) && ends(behind.strip_prefix(after)?)).then_some(())
+            };
+            let mut places = line.match_indices(before).map(|(at, _)| at);
+            (!before.is_empty() && places.any(|at| stands(at).is_some())).then_some(())
+        };
+        literal || by_variable().is_some()
+    }
+}
+
+/// Whether a name may begin behind this.
+fn begins(before: &str) -> bool {
+    !before.ends_with(|c: char| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+/// Whether a name ends before this: the address of an account goes on with an at sign, the name of a file with a
+/// full stop.
+fn ends(behind: &str) -> bool {
+    !behind.starts_with(|c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c))
+}
+
+/// What is behind a variable of a shell, a workflow, a recipe or Terraform; `None` where there is none.
+fn variable(text: &str) -> Option<&str> {
+    for (open, close) in [("${{", "}}"), ("{{", "}}"), ("${", "}")] {
+        if let Some(rest) = text.strip_prefix(open) {
+            return rest.split_once(close).map(|(_, behind)| behind);
+        }
+    }
+    let name = text.strip_prefix('$')?;
+    let behind = name.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    (behind.len() < name.len()).then_some(behind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<(usize, Named)> {
+        let names = Names {
+            environment: "teaching".to_owned(),
+            job: "quill-admin-teaching".to_owned(),
+            image: "quill/admin".to_owned(),
+        };
+        of_file("x", text, &names).into_iter().map(|one| (one.line, one.named)).collect()
+    }
+
+    #[test]
+    fn a_deploy_step_is_found_with_its_command() {
+        let text = "\
+jobs:
+  deploy:
+    steps:
+      - uses: docker/build-push-action@v6
+        with:
+          tags: |
+            ${{ env.AR_REGISTRY }}/${{ secrets.PROJECT }}/quill/admin:${{ needs.prepare.outputs.sha }}
+            ${{ env.AR_REGISTRY }}/${{ secrets.PROJECT }}/quill/backend:latest
+      - run: |
+          # quill-admin-teaching is updated first
+          bash .github/scripts/deploy/run-migrations.sh \\
+            quill-admin-teaching \\
+            \"$PROJECT\"
+";
+        assert_eq!(found(text), [(7, Named::Image), (12, Named::Job)]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            command(&lines, 11),
+            "bash .github/scripts/deploy/run-migrations.sh quill-admin-teaching \"$PROJECT\""
+        );
+    }
+
+    #[test]
+    fn files_that_run_something_are_read() {
+        for path in
+            [".github/workflows/deploy.yml", "Justfile", "deploy/run.sh", "Makefile", ".gitlab-ci.yml"]
+        {
+            assert!(runs(path, b""), "{path}");
+        }
+        assert!(runs("bin/deploy", b"#!/usr/bin/env bash\n"));
+        for path in ["environments.yaml", "infra/main.tf", "docs/deploy.md", "bin/program"] {
+            assert!(!runs(path, b"\x7fELF"), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_found_with_a_variable_in_it_and_only_as_a_whole() {
+        for line in [
+            "gcloud run jobs update quill-admin-teaching --image=x",
+            "gcloud run jobs execute quill-admin-${ENVIRONMENT} --wait",
+            "gcloud run jobs execute quill-admin-$environment",
+            "  @gcloud run jobs execute \"quill-admin-{{ environment }}\"",
+            "    job: quill-admin-${{ inputs.environment }}",
+            "curl -X POST https://run.googleapis.com/v2/projects/p/locations/l/jobs/quill-admin-teaching:run",
+        ] {
+            assert_eq!(found(line), [(1, Named::Job)], "{line}");
+        }
+        for line in [
+            "gcloud run jobs update quill-admin-teaching2 --image=x",
+            "gcloud run jobs update my-quill-admin-teaching --image=x",
+            "gcloud iam service-accounts create quill-admin-teaching@p.iam.gserviceaccount.com",
+            "gcloud run jobs update quill-admin-staging --image=x",
+            "quill-admin build --env teaching",
+            "quill-admin-executor",
+            "gcloud run jobs executions list --job=quill-admin-teaching",
+            "gcloud run jobs describe quill-admin-teaching",
+            "cp docs/quill/admin docs/quill/backend",
+            "docker push r.example/p/quill/admin-tools:1",
+        ] {
+            assert_eq!(found(line), [], "{line}");
+        }
+        assert_eq!(found("docker push r.example/p/quill/admin@sha256:1"), [(1, Named::Image)]);
+    }
+}
