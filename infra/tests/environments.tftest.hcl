@@ -21,7 +21,7 @@ run "staging" {
     environment = "staging"
   }
   assert {
-    condition     = output.job == "projects/quill-medical-staging/locations/europe-west2/jobs/quill-admin-staging"
+    condition     = output.job == "projects/quill-medical-staging/locations/europe-west2/jobs/quill-tasks-staging"
     error_message = "unexpected job ${output.job}"
   }
 }
@@ -36,7 +36,7 @@ run "an_own_authority_is_verified_with_all_that_the_instance_lists" {
     condition = jsondecode(output.command[2]) == {
       cas         = ["-----BEGIN CERTIFICATE-----\nY3VycmVudA==\n-----END CERTIFICATE-----", "-----BEGIN CERTIFICATE-----\nbmV4dA==\n-----END CERTIFICATE-----"]
       host        = "10.20.0.3"
-      name        = "quill_auth"
+      name        = "quill_core"
       port        = 5432
       schema      = "public"
       server_name = null
@@ -95,7 +95,7 @@ run "teaching" {
     environment = "teaching"
   }
   assert {
-    condition     = output.job == "projects/quill-medical-teaching/locations/europe-west2/jobs/quill-admin-teaching"
+    condition     = output.job == "projects/quill-medical-teaching/locations/europe-west2/jobs/quill-tasks-teaching"
     error_message = "unexpected job ${output.job}"
   }
 }
@@ -106,7 +106,7 @@ run "prod" {
     environment = "prod"
   }
   assert {
-    condition     = output.job == "projects/quill-medical-production/locations/europe-west2/jobs/quill-admin-prod"
+    condition     = output.job == "projects/quill-medical-production/locations/europe-west2/jobs/quill-tasks-prod"
     error_message = "unexpected job ${output.job}"
   }
 }

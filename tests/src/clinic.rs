@@ -16,7 +16,7 @@ use crate::proxy::Proxy;
 use crate::{ENTRY_POINT, JOB, PROJECT, REPOSITORY, World};
 
 /// The Cloud SQL instance.
-pub const INSTANCE: &str = "quill-auth-staging";
+pub const INSTANCE: &str = "quill-core-staging";
 /// The backend.
 pub const SERVICE: &str =
     "projects/quill-medical-staging/locations/europe-west2/services/quill-backend-staging";
@@ -53,7 +53,7 @@ impl Clinic {
         let clinic = Self::at(Emulator::builder().runner(Runner::Process(runner)));
         let file = clinic.world.home.read("environments.yaml");
         let names = format!("name: {}, user: {}", database.name, database.user);
-        clinic.world.home.write("environments.yaml", &file.replace("name: quill_auth, user: quill", &names));
+        clinic.world.home.write("environments.yaml", &file.replace("name: quill_core, user: quill", &names));
         let emulator = &clinic.world.emulator;
         emulator.put_secret(PROJECT, SECRET, database.password.clone());
         let mut instance = instance();

@@ -232,7 +232,7 @@ fn plain(line: &Line) -> String {
 /// it could be for a reader.
 fn redact(line: &Line) -> Line {
     [
-        (r"(quill-admin-[a-z]+)-[a-z0-9]{5}\b", "$1-x7k2p"),
+        (r"(quill-tasks-[a-z]+)-[a-z0-9]{5}\b", "$1-x7k2p"),
         (
             r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}",
             "019ab2c4-5d6e-7f80-91a2-b3c4d5e6f708",
@@ -246,10 +246,10 @@ fn redact(line: &Line) -> Line {
         (r"\d+\.\d\d GB free", "N GB free"),
         (r"sha256:[0-9a-f]{12}\b", "sha256:4b825dc642cb"),
         // The database, and the registry, that stand in for Google's.
-        (r"(127\.0\.0\.1|localhost):\d+/quill_[0-9a-f]{32} as \w+", "10.20.0.3:5432/quill_auth as quill"),
+        (r"(127\.0\.0\.1|localhost):\d+/quill_[0-9a-f]{32} as \w+", "10.20.0.3:5432/quill_core as quill"),
         (r"(AUTH_DB_HOST:) 127\.0\.0\.1", "$1 10.20.0.3"),
         (r"as quill_[0-9a-f]{32}", "as quill"),
-        (r"quill_[0-9a-f]{32}", "quill_auth"),
+        (r"quill_[0-9a-f]{32}", "quill_core"),
         (r"127\.0\.0\.1:\d+/quill-medical", "europe-west2-docker.pkg.dev/quill-medical"),
         (r"example\.invalid/none:1", "rust:1.95.0-slim-bookworm"),
         (r"(127\.0\.0\.1|localhost):\d+", "$1:PORT"),

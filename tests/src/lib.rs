@@ -31,9 +31,9 @@ use tokio::runtime::Runtime;
 /// The project of the world's environment.
 pub const PROJECT: &str = "quill-medical-staging";
 /// The job every world has.
-pub const JOB: &str = "projects/quill-medical-staging/locations/europe-west2/jobs/quill-admin-staging";
+pub const JOB: &str = "projects/quill-medical-staging/locations/europe-west2/jobs/quill-tasks-staging";
 /// The repository of the admin image, in the registry.
-pub const REPOSITORY: &str = "quill-medical-staging/quill/admin";
+pub const REPOSITORY: &str = "quill-medical-staging/quill/tasks";
 
 /// Where the executor is in its image.
 pub const ENTRY_POINT: &str = "/quill-admin-executor";
@@ -181,15 +181,15 @@ impl World {
             "\
 defaults:
   region: europe-west2
-  job: quill-admin-{{env}}
-  image: \"{registry}/{{project}}/quill/admin\"
-  service_account: \"quill-admin-{{env}}@{{project}}.iam.gserviceaccount.com\"
+  job: quill-tasks-{{env}}
+  image: \"{registry}/{{project}}/quill/tasks\"
+  service_account: \"quill-tasks-{{env}}@{{project}}.iam.gserviceaccount.com\"
   backend:
     service: quill-backend-{{env}}
     image: \"{registry}/{{project}}/quill/backend\"
     dockerfile: Dockerfile
     target: prod
-  database: {{ instance: \"quill-auth-{{env}}\", name: quill_auth, user: quill, password_secret: auth-db-password }}
+  database: {{ instance: \"quill-core-{{env}}\", name: quill_core, user: quill, password_secret: core-db-password }}
   network: {{ connector: \"quill-vpc-cx-{{env}}\", egress: private-ranges-only }}
   terraform_state: {{ bucket: {STATE_BUCKET}, lock: \"terraform/state/{{env}}.tflock\" }}
 environments:
@@ -412,7 +412,7 @@ impl Finished for Output {
 #[must_use]
 pub fn redact(text: &str) -> String {
     [
-        (r"(quill-admin-[a-z]+)-[a-z0-9]{5}\b", "$1-XXXXX"),
+        (r"(quill-tasks-[a-z]+)-[a-z0-9]{5}\b", "$1-XXXXX"),
         (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "REQUEST-ID"),
         (r"\d+\.\d s\b", "N.N s"),
         (r"(127\.0\.0\.1|localhost):\d+", "$1:PORT"),

@@ -182,7 +182,7 @@ fn a_task_that_cannot_be_cancelled_any_more_is_followed_to_its_end() {
 fn what_is_not_there_is_said() {
     let world = World::scripted(Script::new([Step::Exit(0)]));
     for verb in ["attach", "cancel", "logs"] {
-        let missing = world.quill_admin([verb, "quill-admin-staging-abcde"]).output().exits(22);
+        let missing = world.quill_admin([verb, "quill-tasks-staging-abcde"]).output().exits(22);
         assert!(
             missing.stderr.contains("next: see what was run: quill-admin history --env staging"),
             "{missing}"
@@ -236,11 +236,11 @@ fn what_was_run_is_on_record() {
     let history = world.quill_admin(["history", "-e", "staging"]).output().exits(0);
     assert_snapshot!(redact(&history.stdout), @r#"
     ✔ TIME  checked  check
-      quill-admin-staging-XXXXX, by emulator@localhost (tester), N.N s, sha256:REVISION
+      quill-tasks-staging-XXXXX, by emulator@localhost (tester), N.N s, sha256:REVISION
     ✘ TIME  failed (10)  update-permissions nobody
-      quill-admin-staging-XXXXX, by emulator@localhost (tester), N.N s, sha256:REVISION
+      quill-tasks-staging-XXXXX, by emulator@localhost (tester), N.N s, sha256:REVISION
     ✔ TIME  created  create-superadmin steve
-      quill-admin-staging-XXXXX, by emulator@localhost (tester), N.N s, sha256:REVISION, "new here"
+      quill-tasks-staging-XXXXX, by emulator@localhost (tester), N.N s, sha256:REVISION, "new here"
     "#);
 
     // Cloud Run forgets its executions; the record in the log stays.
@@ -252,11 +252,11 @@ fn what_was_run_is_on_record() {
     let history = world.quill_admin(["history", "-e", "staging"]).output().exits(0);
     assert_snapshot!(redact(&history.stdout), @r#"
     ✔ TIME  checked  check
-      quill-admin-staging-XXXXX, by tester, not provable
+      quill-tasks-staging-XXXXX, by tester, not provable
     ✘ TIME  failed (10)  update-permissions nobody
-      quill-admin-staging-XXXXX, by tester, not provable
+      quill-tasks-staging-XXXXX, by tester, not provable
     ✔ TIME  created  create-superadmin steve
-      quill-admin-staging-XXXXX, by tester, "new here", not provable
+      quill-tasks-staging-XXXXX, by tester, "new here", not provable
     "#);
     let steve =
         world.quill_admin(["history", "-e", "staging", "--user", "steve", "--json"]).output().exits(0).json();

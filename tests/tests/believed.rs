@@ -40,7 +40,7 @@ fn write(world: &World, log: &str, region: &str, execution: &str, line: &Value) 
     let entry = json!({
         "logName": format!("projects/quill-medical-staging/logs/{log}"),
         "resource": {"type": "cloud_run_job", "labels": {
-            "job_name": "quill-admin-staging", "location": region, "project_id": "quill-medical-staging",
+            "job_name": "quill-tasks-staging", "location": region, "project_id": "quill-medical-staging",
         }},
         "labels": {"run.googleapis.com/execution_name": execution},
         "severity": "INFO",
@@ -85,7 +85,7 @@ fn a_forged_result_decides_nothing() {
     let world = world("sleep 2; exec \"$1\"");
     let args = ["add-role", "-e", "staging", "-u", "nobody", "-r", "Clinician"];
     let mut terminal = world.quill_admin(args).terminal();
-    terminal.expect("execution quill-admin-staging-").expect("running");
+    terminal.expect("execution quill-tasks-staging-").expect("running");
     let execution = newest(&world);
     let mut lie = lie(&world);
     forge(&world, STDOUT, &execution, &lie);
@@ -122,7 +122,7 @@ fn what_is_only_forged_is_no_result() {
     // It says nothing by itself.
     let world = world("sleep 2; exit 13");
     let mut terminal = world.quill_admin(ADD_ROLE).terminal();
-    terminal.expect("execution quill-admin-staging-").expect("running");
+    terminal.expect("execution quill-tasks-staging-").expect("running");
     let execution = newest(&world);
     let mut same = lie(&world);
     same["exit_code"] = json!(13);
@@ -304,14 +304,14 @@ fn written_entries_invent_no_runs_that_look_proven() {
     let before = history(&world).len();
     let lie = lie(&world);
     for log in ["mallory", "run.googleapis.com%2Fvarlog%2Fsystem", "cloudaudit.googleapis.com%2Factivity"] {
-        forge(&world, log, "quill-admin-staging-never", &lie);
+        forge(&world, log, "quill-tasks-staging-never", &lie);
     }
     assert_eq!(history(&world).len(), before, "only what a container prints is a record");
-    forge(&world, STDOUT, "quill-admin-staging-never", &lie);
+    forge(&world, STDOUT, "quill-tasks-staging-never", &lie);
     let runs = history(&world);
     assert_eq!(runs.len(), before + 1);
     let never =
-        runs.iter().find(|run| run["execution"] == "quill-admin-staging-never").expect("it is listed");
+        runs.iter().find(|run| run["execution"] == "quill-tasks-staging-never").expect("it is listed");
     assert_eq!((&never["record"], &never["proven"]), (&json!("not_provable"), &json!(false)), "{never:#}");
     let shown = world.quill_admin(["history", "-e", "staging"]).output().exits(0);
     let listed = shown.stdout.lines().find(|one| one.contains("-never")).expect("it is listed");
@@ -324,7 +324,7 @@ fn another_regions_job_of_the_same_name_is_another_job() {
     let world = world("exec \"$1\"");
     let _ = world.quill_admin(ADD_ROLE).output().exits(0);
     let before = history(&world).len();
-    write(&world, STDOUT, "us-central1", "quill-admin-staging-there", &lie(&world));
+    write(&world, STDOUT, "us-central1", "quill-tasks-staging-there", &lie(&world));
     assert_eq!(history(&world).len(), before);
     // Nor is it in the log of an execution that has the same name by chance.
     let execution = newest(&world);

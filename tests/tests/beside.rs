@@ -1,11 +1,16 @@
 //! Beside the application: its deploy pipeline, which has an admin job and an image of its own.
 
-use cloud_emulator::Script;
-use quill_admin_e2e::clinic::{Clinic, days_ago};
-use quill_admin_e2e::{Finished as _, JOB, REPOSITORY, World};
-use quill_admin_testkit::healthy::admin_image;
+use cloud_emulator::{Emulator, ImageProgram, ProcessRunner, Runner, Script};
+use quill_admin_e2e::clinic::{Clinic, days_ago, instance};
+use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::{ENTRY_POINT, Finished as _, JOB, World};
+use quill_admin_testkit::bin;
+use quill_admin_testkit::healthy::{Healthy, Target, admin_image, set_variable};
+use quill_admin_testkit::home::environments;
 use quill_admin_testkit::http::Request;
-use quill_admin_testkit::needs_registry;
+use quill_admin_testkit::postgres::{Database, Generation};
+use quill_admin_testkit::{needs_docker, needs_postgres, needs_registry};
+use regex::Regex;
 use serde_json::{Value, json};
 
 /// The commit that the pipeline deploys.
@@ -46,24 +51,53 @@ fn migrate(world: &World, job: &str, image: &str) {
     assert!(run_migrations(world, job), "their migrations failed");
 }
 
+/// The application's job, in staging.
+const THEIR_JOB: &str = "projects/quill-medical-staging/locations/europe-west2/jobs/quill-admin-staging";
+/// The repository of the application's image.
+const THEIR_REPOSITORY: &str = "quill-medical-staging/quill/admin";
+
+/// Gives the environment the application's names, and puts there what `build` would have made under these; returns the
+/// image's name without tag.
+fn share(clinic: &Clinic) -> String {
+    let home = &clinic.world.home;
+    let file = home.read("environments.yaml");
+    let shared = file
+        .replace("job: quill-tasks-{env}", "job: quill-admin-{env}")
+        .replace("quill/tasks", "quill/admin");
+    home.write("environments.yaml", &shared);
+    build(clinic);
+    clinic.image().replace("quill/tasks", "quill/admin")
+}
+
+/// What `build` leaves under the application's names.
+fn build(clinic: &Clinic) {
+    let digest = clinic.registry.push(THEIR_REPOSITORY, "latest", &admin_image(&clinic.healthy.built));
+    assert_eq!(digest, clinic.healthy.digest);
+    let mut job = clinic.healthy.job();
+    let image = &mut job["template"]["template"]["containers"][0]["image"];
+    *image = json!(image.as_str().expect("an image").replace("quill/tasks", "quill/admin"));
+    clinic.world.emulator.put_job(THEIR_JOB, job).expect("a valid job");
+    clinic.world.emulator.set_script(THEIR_JOB, Script::default());
+}
+
 #[test]
 fn a_job_that_two_tools_share_breaks_one_of_them_and_the_doctor_says_which() {
     needs_registry!();
     let clinic = Clinic::healthy();
-    clinic.world.emulator.set_script(JOB, Script::default());
+    let apart = clinic.world.home.read("environments.yaml");
+    let image = share(&clinic);
     let looked = || clinic.doctor(["--only", "project,job,other-tools"]).output();
-    let check = ["check", "--env", "staging"];
     let well = looked().exits(0);
     assert!(well.stdout.contains("✔ other-tools      none seen; no executions"), "{well}");
 
     // Their deploy: its image is pushed as two tags, and the job gets it.
-    let _ = clinic.registry.push(REPOSITORY, SHA, &their_image());
-    let _ = clinic.registry.push(REPOSITORY, "latest", &their_image());
-    migrate(&clinic.world, JOB, &format!("{}:{SHA}", clinic.image()));
+    let _ = clinic.registry.push(THEIR_REPOSITORY, SHA, &their_image());
+    let _ = clinic.registry.push(THEIR_REPOSITORY, "latest", &their_image());
+    migrate(&clinic.world, THEIR_JOB, &format!("{image}:{SHA}"));
 
     // Ours is refused before anything is started.
     let before = clinic.world.runs();
-    let refused = clinic.world.quill_admin(check).output().exits(22);
+    let refused = clinic.world.quill_admin(["check", "--env", "staging"]).output().exits(22);
     assert!(refused.stderr.contains("is not pinned to a digest"), "{refused}");
     assert_eq!(clinic.world.runs(), before);
     let sick = looked().exits(30);
@@ -82,40 +116,183 @@ fn a_job_that_two_tools_share_breaks_one_of_them_and_the_doctor_says_which() {
         assert!(sick.stdout.contains(told), "{told}: {sick}");
     }
 
-    // What `build` leaves: the job runs ours again, and what they have run is still seen.
-    let digest = clinic.registry.push(REPOSITORY, "latest", &admin_image(&days_ago(10)));
-    assert_eq!(digest, clinic.healthy.digest);
-    clinic.cure();
+    // After `build` the job runs ours again, and what they have run is still seen.
+    build(&clinic);
     let warned = looked().exits(0);
     assert!(warned.stdout.contains("another tool uses the job quill-admin-staging"), "{warned}");
     assert!(!warned.stdout.contains("another tool puts its images"), "{warned}");
 
     // With names apart both go on.
-    let file = clinic.world.home.read("environments.yaml");
-    let apart = file
-        .replace("job: quill-admin-{env}", "job: quill-tasks-{env}")
-        .replace("quill/admin", "quill/tasks");
     clinic.world.home.write("environments.yaml", &apart);
-    let own =
-        clinic.registry.push("quill-medical-staging/quill/tasks", "latest", &admin_image(&days_ago(10)));
-    let mut job = clinic.healthy.job();
-    job["annotations"]["admin.quill-medical.org/image-digest"] = json!(own);
-    let image = format!("{}@{own}", clinic.image().replace("quill/admin", "quill/tasks"));
-    job["template"]["template"]["containers"][0]["image"] = json!(image);
-    let ours = JOB.replace("quill-admin-", "quill-tasks-");
-    clinic.world.emulator.put_job(&ours, job).expect("a valid job");
-    clinic.world.emulator.set_script(&ours, Script::default());
-    let before = clinic.world.emulator.get(&ours);
-    migrate(&clinic.world, JOB, &format!("{}:{SHA}", clinic.image()));
-    assert_eq!(clinic.world.emulator.get(&ours), before);
+    let before = clinic.world.job();
+    migrate(&clinic.world, THEIR_JOB, &format!("{image}:{SHA}"));
+    assert_eq!(clinic.world.job(), before);
     let well = looked().exits(0);
     assert!(well.stdout.contains("✔ other-tools      none seen"), "{well}");
+}
+
+/// `gcloud run services update SERVICE --image=IMAGE --no-traffic --tag=…`, and then, after a smoke test, all traffic to
+/// the new revision.
+fn deploy_backend(world: &World, service: &str, image: &str) {
+    let mut changed = world.emulator.get(service).expect("there is a service");
+    let serving =
+        changed["latestReadyRevision"].as_str().expect("a revision").rsplit('/').next().map(str::to_owned);
+    let latest = "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST";
+    changed["template"]["containers"][0]["image"] = json!(image);
+    changed["traffic"] = json!([
+        {"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": serving, "percent": 100},
+        {"type": latest, "tag": format!("rev-{}", &SHA[..12])},
+    ]);
+    let patch = |mut changed: Value| {
+        changed.as_object_mut().expect("an object").remove("etag");
+        let _ = world.ask(Request::new("PATCH", &format!("/v2/{service}")).json(&changed)).expect(200);
+        world.idle();
+    };
+    patch(changed);
+    let mut promoted = world.emulator.get(service).expect("there is a service");
+    promoted["traffic"] = json!([{"type": latest, "percent": 100}]);
+    patch(promoted);
+    let deployed = world.emulator.get(service).expect("there is a service");
+    assert_eq!(deployed["template"]["containers"][0]["image"], image);
+}
+
+/// The job as the application's Terraform makes it.
+fn their_job(image: &str, database: &Database) -> Value {
+    let secret = |name: &str, secret: &str| json!({"name": name, "valueSource": {"secretKeyRef": {"secret": secret, "version": "latest"}}});
+    json!({"template": {"taskCount": 1, "parallelism": 1, "template": {
+        "containers": [{
+            "image": image,
+            "resources": {"limits": {"cpu": "1", "memory": "512Mi"}},
+            "env": [
+                {"name": "CORE_DB_HOST", "value": database.host},
+                {"name": "CORE_DB_NAME", "value": database.name},
+                {"name": "CORE_DB_USER", "value": database.user},
+                secret("CORE_DB_PASSWORD", "core-db-password"),
+                secret("JWT_SECRET", "jwt-secret"),
+            ],
+        }],
+        "maxRetries": 0,
+        "timeout": "300s",
+        "vpcAccess": {"connector": "quill-vpc-cx-teaching", "egress": "PRIVATE_RANGES_ONLY"},
+    }}})
+}
+
+/// What their image does here: nothing but migrations, and these only with what their job is given.
+const THEIR_PROGRAM: &str = r#"
+if [ "$ADMIN_ACTION" = run-migrations ] && [ -n "$CORE_DB_HOST$CORE_DB_PASSWORD" ] && [ -n "$JWT_SECRET" ]; then
+    echo "INFO [alembic.runtime.migration] Will assume transactional DDL."
+else
+    echo "this is not for me: $ADMIN_ACTION" >&2
+    exit 1
+fi
+"#;
+
+/// docs/beside-the-application.md from top to bottom, in the team's teaching environment, with their deploys in between.
+#[test]
+fn both_tools_go_on_beside_each_other() {
+    needs_docker!();
+    needs_postgres!();
+    needs_registry!();
+    let theirs = ImageProgram::new("/bin/sh").arg("-c").arg(THEIR_PROGRAM);
+    let ours = ImageProgram::new(bin::executor()).entry_point(ENTRY_POINT);
+    let runner = ProcessRunner::new().image("quill/admin", theirs).image("quill/tasks", ours);
+    let workshop = Workshop::with_cloud(Emulator::builder().runner(Runner::Process(runner)));
+    workshop.sources();
+    let (world, home, registry) = (&workshop.world, &workshop.world.home, workshop.proxy.address());
+    let database = Database::builder(Generation::August2026).without_roles().create();
+
+    // What the team has today.
+    let teaching = Healthy::new("teaching", &registry);
+    let project = teaching.project();
+    for (path, what) in teaching.puts() {
+        if !path.contains("/jobs/") {
+            world.put(&path, &what);
+        }
+    }
+    let mut instance = instance();
+    instance["ipAddresses"][0]["ipAddress"] = json!("127.0.0.1");
+    world.emulator.put_sql_instance(&project, &teaching.instance_id(), instance).expect("a valid instance");
+    world.emulator.put_secret(&project, "core-db-password", database.password.clone());
+    world.emulator.put_secret(&project, "jwt-secret", "planted-jwt-key");
+    let place = format!("projects/{project}/locations/europe-west2");
+    let their_name = format!("{place}/jobs/quill-admin-teaching");
+    let image = |name: &str| format!("{registry}/{project}/quill/{name}:{SHA}");
+    let _ = workshop.registry.push(&format!("{project}/quill/admin"), SHA, &their_image());
+    let _ = workshop.registry.push(&format!("{project}/quill/admin"), "latest", &their_image());
+    world.emulator.put_job(&their_name, their_job(&image("admin"), &database)).expect("a valid job");
+    let their_deploy = || {
+        migrate(world, &their_name, &image("admin"));
+        deploy_backend(world, &teaching.service_name(), &image("backend"));
+    };
+    their_deploy();
+    let their_settings = || world.emulator.get(&their_name).expect("there is a job")["template"].clone();
+    let before = their_settings();
+
+    // The shipped environments file, and what `terraform apply` makes of it: the job with Google's sample.
+    let endpoint = format!("$1\n    endpoint: \"{}\"", world.emulator.url());
+    let file = Regex::new("(?m)^(    project: .*)$")
+        .expect("valid")
+        .replace_all(&environments(), endpoint)
+        .into_owned();
+    home.write(
+        "environments.yaml",
+        &file
+            .replace("{region}-docker.pkg.dev", &registry)
+            .replace("name: quill_core", &format!("name: {}", database.name))
+            .replace("user: quill\n", &format!("user: {}\n", database.user)),
+    );
+    let our_name = format!("{place}/jobs/quill-tasks-teaching");
+    assert_eq!(teaching.job_name(), our_name);
+    let mut job = teaching.job_on(&database);
+    set_variable(&mut job, "AUTH_DB_HOST", "127.0.0.1");
+    job["template"]["template"]["containers"][0]["image"] =
+        json!("us-docker.pkg.dev/cloudrun/container/job:latest");
+    job["annotations"] = json!({});
+    world.emulator.put_job(&our_name, job).expect("a valid job");
+
+    // build, check, a task.
+    let run =
+        |args: &[&str]| workshop.quill_admin(args.iter().copied().chain(["--env", "teaching"])).output();
+    let built = run(&["build", "--source", "sources"]).exits(0);
+    assert!(built.stdout.contains("deployed to quill-tasks-teaching"), "{built}");
+    // Cloud SQL listens on PostgreSQL's own port, with a certificate of its own authority; the database here does not.
+    let mut job = world.emulator.get(&our_name).expect("there is a job");
+    Target { host: "127.0.0.1".to_owned(), ..Target::of(&database) }.put_into(&mut job);
+    world.emulator.put_job(&our_name, job).expect("a valid job");
+    let _ = run(&["check"]).exits(0);
+    let _ = run(&["seed-roles"]).exits(0);
+    let created = workshop
+        .quill_admin(["create-superadmin", "-e", "teaching", "-u", "steve", "--email", "s@example.org"])
+        .arg("--password-stdin")
+        .stdin("correct horse battery staple 7")
+        .output()
+        .exits(0);
+    assert!(created.stdout.contains("steve"), "{created}");
+    assert_eq!(their_settings(), before, "we have changed their job");
+
+    // Their deploy, a task, their migrations, a task.
+    let our_job = || world.emulator.get(&our_name).expect("there is a job");
+    let ours = our_job();
+    their_deploy();
+    assert_eq!(our_job(), ours, "they have changed our job");
+    let _ = run(&["add-role", "-u", "steve", "-r", "Clinician"]).exits(0);
+    assert!(run_migrations(world, &their_name));
+    let shown = run(&["show-user", "-u", "steve"]).exits(0);
+    assert!(shown.stdout.contains("Clinician"), "{shown}");
+    assert_eq!(our_job()["template"], ours["template"]);
+    assert_eq!(their_settings(), before);
+
+    let workflow = format!("run: gcloud run jobs update quill-admin-teaching --image={}\n", image("admin"));
+    home.write("app/.github/workflows/deploy.yml", &workflow);
+    let looked = run(&["doctor", "--repo", "app", "--only", "job-image,other-tools"]).exits(0);
+    assert!(looked.stdout.contains("✔ other-tools      none seen"), "{looked}");
 }
 
 #[test]
 fn a_workflow_that_uses_the_job_or_the_repository_is_named_by_its_lines() {
     needs_registry!();
     let clinic = Clinic::healthy();
+    let _ = share(&clinic);
     let home = &clinic.world.home;
     home.write(
         "app/.github/workflows/deploy.yml",
@@ -182,7 +359,7 @@ fn a_job_with_the_newer_names_keeps_them() {
     old["template"]["template"]["containers"][0]["env"][1]["value"] = json!("quill_old");
     emulator.put_job(JOB, old).expect("a valid job");
     let sick = look().exits(30);
-    assert!(sick.stdout.contains("CORE_DB_NAME: quill_old → quill_auth"), "{sick}");
+    assert!(sick.stdout.contains("CORE_DB_NAME: quill_old → quill_core"), "{sick}");
     let _ = clinic.doctor(["--only", "job-settings,database", "--fix", "--yes"]).output().exits(0);
     let names = |job: &Value| {
         let all = job["template"]["template"]["containers"][0]["env"].as_array().expect("variables").clone();
@@ -190,15 +367,15 @@ fn a_job_with_the_newer_names_keeps_them() {
     };
     let fixed = clinic.world.job().expect("there is a job");
     assert_eq!(names(&fixed), names(&job));
-    assert_eq!(fixed["template"]["template"]["containers"][0]["env"][1]["value"], "quill_auth");
+    assert_eq!(fixed["template"]["template"]["containers"][0]["env"][1]["value"], "quill_core");
 
     // Both names with other values: the older one wins, and that is said.
     let mut both = job;
     both["template"]["template"]["containers"][0]["env"]
         .as_array_mut()
         .expect("variables")
-        .push(json!({"name": "AUTH_DB_NAME", "value": "quill_auth"}));
-    both["template"]["template"]["containers"][0]["env"][1]["value"] = json!("quill_core");
+        .push(json!({"name": "AUTH_DB_NAME", "value": "quill_core"}));
+    both["template"]["template"]["containers"][0]["env"][1]["value"] = json!("quill_auth");
     emulator.put_job(JOB, both).expect("a valid job");
     let told = look().exits(0);
     assert!(told.stdout.contains("AUTH_DB_NAME wins over CORE_DB_NAME"), "{told}");

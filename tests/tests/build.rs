@@ -33,7 +33,7 @@ macro_rules! workshop {
 fn foreign_job() -> Value {
     json!({"template": {"taskCount": 1, "template": {
         "containers": [{
-            "image": format!("europe-west2-docker.pkg.dev/{PROJECT}/quill/admin:latest"),
+            "image": format!("europe-west2-docker.pkg.dev/{PROJECT}/quill/tasks:latest"),
             "command": ["python", "admin_cli.py"],
             "env": [
                 {"name": "AUTH_DB_HOST", "value": "10.0.0.9"},
@@ -67,18 +67,18 @@ fn assert_complete(job: &Value) {
             "tasks": 1,
             "retries": 0,
             "timeout": "300s",
-            "account": "quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com",
+            "account": "quill-tasks-staging@quill-medical-staging.iam.gserviceaccount.com",
             "network": {
                 "connector": "projects/quill-medical-staging/locations/europe-west2/connectors/quill-vpc-cx-staging",
                 "egress": "PRIVATE_RANGES_ONLY",
             },
             "env": [
                 {"name": "AUTH_DB_HOST", "value": "127.0.0.1"},
-                {"name": "AUTH_DB_NAME", "value": "quill_auth"},
+                {"name": "AUTH_DB_NAME", "value": "quill_core"},
                 {"name": "AUTH_DB_USER", "value": "quill"},
                 {"name": "AUTH_DB_SSLMODE", "value": "require"},
                 {"name": "AUTH_DB_PASSWORD",
-                 "valueSource": {"secretKeyRef": {"secret": "auth-db-password", "version": "latest"}}},
+                 "valueSource": {"secretKeyRef": {"secret": "core-db-password", "version": "latest"}}},
             ],
         })
     );
@@ -118,8 +118,8 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     assert_snapshot!(first.transcript(), @r"
     exit status: 0
     ----- stdout -----
-    ✔ built, pushed and deployed to quill-admin-staging (N.N s)
-      image            127.0.0.1:PORT/quill-medical-staging/quill/admin@sha256:DIGEST
+    ✔ built, pushed and deployed to quill-tasks-staging (N.N s)
+      image            127.0.0.1:PORT/quill-medical-staging/quill/tasks@sha256:DIGEST
       uploaded         N kB of N kB
       job              created
     ----- stderr -----
@@ -130,23 +130,23 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
       builder          BuildKit of Docker Engine VERSION
       from             example.invalid/none:1
       platform         linux/amd64
-      image            127.0.0.1:PORT/quill-medical-staging/quill/admin
+      image            127.0.0.1:PORT/quill-medical-staging/quill/tasks
       tags             latest, REVISION, source-DIGEST
       registry         has no image of these sources: it is built and pushed
-      job              quill-admin-staging is created
+      job              quill-tasks-staging is created
         image: the one that is built
-        command: target 127.0.0.1:PORT/quill_auth, schema public, as quill (TLS: verify-ca), trusts 1 CA
+        command: target 127.0.0.1:PORT/quill_core, schema public, as quill (TLS: verify-ca), trusts 1 CA
         tasks: 1
         max retries: 0
         time-out: 300 s
-        service account: quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com
+        service account: quill-tasks-staging@quill-medical-staging.iam.gserviceaccount.com
         VPC connector: quill-vpc-cx-staging
         VPC egress: private-ranges-only
         AUTH_DB_HOST: 127.0.0.1
-        AUTH_DB_NAME: quill_auth
+        AUTH_DB_NAME: quill_core
         AUTH_DB_USER: quill
         AUTH_DB_SSLMODE: require
-        AUTH_DB_PASSWORD: secret auth-db-password, version latest
+        AUTH_DB_PASSWORD: secret core-db-password, version latest
     building the image (N.N s)
     pushing the image (N.N s)
     reading the image back (N.N s)
@@ -159,12 +159,12 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     let mut calls: Vec<&str> = calls.lines().collect();
     calls[..3].sort_unstable();
     assert_snapshot!(calls.join("\n"), @r"
-    GET /v1/projects/quill-medical-staging/instances/quill-auth-staging
+    GET /v1/projects/quill-medical-staging/instances/quill-core-staging
     GET /v1/projects/quill-medical-staging/locations/europe-west2/repositories/quill
-    GET …/jobs/quill-admin-staging
-    GET /v1/projects/quill-medical-staging/instances/quill-auth-staging/listServerCas
+    GET …/jobs/quill-tasks-staging
+    GET /v1/projects/quill-medical-staging/instances/quill-core-staging/listServerCas
     POST …/jobs
-    GET …/jobs/quill-admin-staging
+    GET …/jobs/quill-tasks-staging
     ");
 
     let tags = workshop.registry.tags(REPOSITORY);
@@ -186,8 +186,8 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     assert_snapshot!(second.transcript(), @r"
     exit status: 0
     ----- stdout -----
-    ✔ nothing to do: quill-admin-staging runs the image of these sources (N.N s)
-      image            127.0.0.1:PORT/quill-medical-staging/quill/admin@sha256:DIGEST
+    ✔ nothing to do: quill-tasks-staging runs the image of these sources (N.N s)
+      image            127.0.0.1:PORT/quill-medical-staging/quill/tasks@sha256:DIGEST
     ----- stderr -----
     connecting (N.N s)
     looking at the job, the registry and the database (N.N s)
@@ -217,23 +217,23 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
       builder          BuildKit of Docker Engine VERSION
       from             example.invalid/none:1
       platform         linux/amd64
-      image            127.0.0.1:PORT/quill-medical-staging/quill/admin
+      image            127.0.0.1:PORT/quill-medical-staging/quill/tasks
       tags             latest, REVISION, source-DIGEST
       registry         has no image of these sources: it is built and pushed
-      job              quill-admin-staging is created
+      job              quill-tasks-staging is created
         image: the one that is built
-        command: target 127.0.0.1:PORT/quill_auth, schema public, as quill (TLS: verify-ca), trusts 1 CA
+        command: target 127.0.0.1:PORT/quill_core, schema public, as quill (TLS: verify-ca), trusts 1 CA
         tasks: 1
         max retries: 0
         time-out: 300 s
-        service account: quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com
+        service account: quill-tasks-staging@quill-medical-staging.iam.gserviceaccount.com
         VPC connector: quill-vpc-cx-staging
         VPC egress: private-ranges-only
         AUTH_DB_HOST: 127.0.0.1
-        AUTH_DB_NAME: quill_auth
+        AUTH_DB_NAME: quill_core
         AUTH_DB_USER: quill
         AUTH_DB_SSLMODE: require
-        AUTH_DB_PASSWORD: secret auth-db-password, version latest
+        AUTH_DB_PASSWORD: secret core-db-password, version latest
     ----- stderr -----
     connecting (N.N s)
     looking at the job, the registry and the database (N.N s)
@@ -270,7 +270,7 @@ fn an_edited_source_is_another_image_and_only_its_layer_is_sent() {
     // Back to what the registry has: nothing is built, the job is given the first image again.
     workshop.world.home.write("sources/note", "one");
     let back = workshop.build([]).output().exits(0);
-    assert!(back.stdout.starts_with("✔ deployed to quill-admin-staging"), "{back}");
+    assert!(back.stdout.starts_with("✔ deployed to quill-tasks-staging"), "{back}");
     assert_eq!(workshop.deployed(), first);
     let digest = workshop.registry.digest(REPOSITORY, "latest").expect("there");
     assert_eq!(first, Some(format!("{}@{digest}", workshop.image())), "latest is what the job runs");
@@ -289,22 +289,22 @@ fn drifted_settings_are_shown_and_put_right_and_others_are_left_alone() {
       builder          BuildKit of Docker Engine VERSION
       from             example.invalid/none:1
       platform         linux/amd64
-      image            127.0.0.1:PORT/quill-medical-staging/quill/admin
+      image            127.0.0.1:PORT/quill-medical-staging/quill/tasks
       tags             latest, REVISION, source-DIGEST
       registry         has no image of these sources: it is built and pushed
-      job              quill-admin-staging is changed
+      job              quill-tasks-staging is changed
         image: the one that is built
-        command: python admin_cli.py → target 127.0.0.1:PORT/quill_auth, schema public, as quill (TLS: verify-ca), trusts 1 CA
+        command: python admin_cli.py → target 127.0.0.1:PORT/quill_core, schema public, as quill (TLS: verify-ca), trusts 1 CA
         max retries: 3 → 0
         time-out: 600 s → 300 s
-        service account: REVISION-compute@developer.gserviceaccount.com → quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com
+        service account: REVISION-compute@developer.gserviceaccount.com → quill-tasks-staging@quill-medical-staging.iam.gserviceaccount.com
         VPC connector: quill-vpc-cx-staging
         VPC egress: private-ranges-only
         AUTH_DB_HOST: 10.0.0.9 → 127.0.0.1
-        AUTH_DB_NAME: quill_auth
+        AUTH_DB_NAME: quill_core
         AUTH_DB_USER: quill
         AUTH_DB_SSLMODE: require
-        AUTH_DB_PASSWORD: plain text → secret auth-db-password, version latest
+        AUTH_DB_PASSWORD: plain text → secret core-db-password, version latest
     ----- stderr -----
     connecting (N.N s)
     looking at the job, the registry and the database (N.N s)
@@ -340,10 +340,10 @@ fn a_change_by_somebody_else_in_the_meantime_is_not_overwritten() {
     let mut job = foreign_job();
     workshop.world.emulator.put_job(JOB, job.clone()).expect("a valid job");
     // The job has been read when the image is being pushed.
-    workshop.proxy.hold("PUT /v2/quill-medical-staging/quill/admin/manifests/source-");
+    workshop.proxy.hold("PUT /v2/quill-medical-staging/quill/tasks/manifests/source-");
     let refused = std::thread::scope(|scope| {
         let running = scope.spawn(|| workshop.build([]).output());
-        workshop.proxy.wait_for("PUT /v2/quill-medical-staging/quill/admin/manifests/source-");
+        workshop.proxy.wait_for("PUT /v2/quill-medical-staging/quill/tasks/manifests/source-");
         job["template"]["template"]["timeout"] = json!("120s");
         workshop.world.emulator.put_job(JOB, job).expect("a valid job");
         workshop.proxy.open();
@@ -351,7 +351,7 @@ fn a_change_by_somebody_else_in_the_meantime_is_not_overwritten() {
     });
     let refused = refused.exits(23);
     assert_snapshot!(last_lines(&refused), @r"
-    error: somebody else changed the job quill-admin-staging in the meantime: it was left as they made it
+    error: somebody else changed the job quill-tasks-staging in the meantime: it was left as they made it
      next: look at it and try again with: quill-admin build --env staging
     ");
     let now = workshop.world.job().expect("it is there");
@@ -370,7 +370,7 @@ fn latest_is_what_the_job_runs_also_where_another_build_comes_between() {
     workshop.world.home.write("sources/program", "another one");
     let requests = workshop.proxy.requests().len();
     // This one has deployed, and has its tags still to move, when the other deploys the first image.
-    workshop.proxy.hold("PUT /v2/quill-medical-staging/quill/admin/manifests/latest");
+    workshop.proxy.hold("PUT /v2/quill-medical-staging/quill/tasks/manifests/latest");
     let built = std::thread::scope(|scope| {
         let running = scope.spawn(|| workshop.build([]).output());
         wait_until("latest is about to move", || {
@@ -405,7 +405,7 @@ fn immutable_tags_keep_nobody_from_deploying() {
     let second = workshop.build([]).output().exits(0);
     assert!(second.stdout.starts_with("✔ built, pushed and deployed"), "{second}");
     let note = second.stdout.lines().find(|line| line.contains("note")).unwrap_or_default();
-    assert_snapshot!(redact(note.trim()), @"note             the tag 127.0.0.1:PORT/quill-medical-staging/quill/admin:latest stays where it is: HTTP status 400: cannot update tag latest. The repository has enabled tag immutability; the job runs the image by its digest all the same");
+    assert_snapshot!(redact(note.trim()), @"note             the tag 127.0.0.1:PORT/quill-medical-staging/quill/tasks:latest stays where it is: HTTP status 400: cannot update tag latest. The repository has enabled tag immutability; the job runs the image by its digest all the same");
     let two = workshop.deployed().expect("it is there");
     assert_ne!(two, one);
     assert_eq!(workshop.registry.digest(REPOSITORY, "latest"), latest, "it is as it was");
@@ -499,14 +499,14 @@ fn what_is_missing_around_the_job_is_named_before_anything_is_built() {
     assert!(refused.stderr.contains("run.jobs.get"), "{refused}");
     workshop.world.emulator.deny_permissions(["cloudsql.instances.get"]);
     let refused = workshop.build([]).output().exits(21);
-    assert!(refused.stderr.contains("quill-auth-staging"), "{refused}");
+    assert!(refused.stderr.contains("quill-core-staging"), "{refused}");
     workshop.world.emulator.deny_permissions(Vec::<String>::new());
     assert_untouched(&workshop);
 
     let file = workshop.world.home.read("environments.yaml");
     for (from, to, code, told) in [
-        ("/quill/admin\"", "/other/admin\"", 22, "gcloud artifacts repositories create other"),
-        ("instance: \"quill-auth-{env}\"", "instance: nowhere", 22, "no Cloud SQL instance \"nowhere\""),
+        ("/quill/tasks\"", "/other/admin\"", 22, "gcloud artifacts repositories create other"),
+        ("instance: \"quill-core-{env}\"", "instance: nowhere", 22, "no Cloud SQL instance \"nowhere\""),
         ("project: quill-medical-staging", "project: nowhere-at-all", 22, "nowhere-at-all"),
         ("connector: \"quill-vpc-cx-{env}\"", "connector: \"\"", 2, "network.connector"),
     ] {
@@ -527,7 +527,7 @@ fn an_instance_that_is_not_there_may_also_be_one_that_must_not_be_seen() {
         Emulator::builder().missing_sql_instance(MissingSqlInstance::NotAuthorized)
     ));
     let file = workshop.world.home.read("environments.yaml");
-    workshop.world.home.write("environments.yaml", &file.replace("quill-auth-{env}", "nowhere"));
+    workshop.world.home.write("environments.yaml", &file.replace("quill-core-{env}", "nowhere"));
     let refused = workshop.build([]).output().exits(21);
     assert!(refused.stderr.contains("nowhere"), "{refused}");
     assert_untouched(&workshop);
@@ -578,7 +578,7 @@ fn a_registry_that_refuses_or_does_not_answer() {
     workshop.world.home.write("token", "ya29.another-one");
     let refused = workshop.build([]).output().exits(20);
     assert_snapshot!(last_lines(&refused), @r"
-    error: failed to look for 127.0.0.1:PORT/quill-medical-staging/quill/admin:source-DIGEST in the registry: the registry refused the access token
+    error: failed to look for 127.0.0.1:PORT/quill-medical-staging/quill/tasks:source-DIGEST in the registry: the registry refused the access token
      next: sign in with: quill-admin login
      next: look closer with: quill-admin doctor --env staging --only machine-sign-in
     ");
@@ -592,7 +592,7 @@ fn a_registry_that_refuses_or_does_not_answer() {
     workshop.proxy.cut("/v2/");
     let unreachable = workshop.build([]).output().exits(23);
     assert_snapshot!(last_lines(&unreachable), @r"
-    error: failed to look for 127.0.0.1:PORT/quill-medical-staging/quill/admin:source-DIGEST in the registry: connection closed before message completed
+    error: failed to look for 127.0.0.1:PORT/quill-medical-staging/quill/tasks:source-DIGEST in the registry: connection closed before message completed
      next: check this machine's network (VPN, proxy), then run the same command again
      next: look closer with: quill-admin doctor --env staging --only admin-image
     ");
@@ -604,14 +604,14 @@ fn a_registry_that_refuses_or_does_not_answer() {
 fn a_push_that_breaks_off_moves_no_tag_and_goes_on_where_it_was() {
     let workshop = workshop!();
     // The layers arrive, the manifest does not.
-    workshop.proxy.cut("PUT /v2/quill-medical-staging/quill/admin/manifests/");
+    workshop.proxy.cut("PUT /v2/quill-medical-staging/quill/tasks/manifests/");
     let broken = workshop.build([]).output().exits(29);
     let tries = workshop.proxy.requests().iter().filter(|line| line.contains("/manifests/source-")).count();
     assert!(tries >= 5, "it was tried several times: {tries}");
     let told = broken.stderr.matches("trying again").count();
     assert_eq!(told, 1, "which is said once: {broken}");
     assert_snapshot!(last_lines(&broken), @r#"
-    error: failed to push 127.0.0.1:PORT/quill-medical-staging/quill/admin:source-DIGEST: connection closed before message completed
+    error: failed to push 127.0.0.1:PORT/quill-medical-staging/quill/tasks:source-DIGEST: connection closed before message completed
      next: run the same command again: what has been pushed is not pushed again
     "#);
     assert_untouched(&workshop);
@@ -839,7 +839,7 @@ fn a_tag_that_strayed_is_shown_and_asked_about_before_it_is_moved() {
     assert!(plan.stdout.contains("moved            latest: to the image"), "{plan}");
     assert_eq!(digest(), other);
     let moved = workshop.build(["--confirm", "staging"]).output().exits(0);
-    assert!(moved.stdout.starts_with("✔ moved latest to the image that quill-admin-staging runs"), "{moved}");
+    assert!(moved.stdout.starts_with("✔ moved latest to the image that quill-tasks-staging runs"), "{moved}");
     assert_eq!(digest(), ours);
     let nothing = workshop.build(["--confirm", "staging"]).output().exits(0);
     assert!(nothing.stdout.starts_with("✔ nothing to do"), "{nothing}");

@@ -18,8 +18,8 @@ const QUESTIONS: [(&str, &str, &str); 7] = [
     ("project", "/v3/projects/quill-medical-staging", "resourcemanager.projects.get"),
     ("apis", "*services:batchGet", "serviceusage.services.get"),
     ("audit-logging", "*:getIamPolicy", "resourcemanager.projects.getIamPolicy"),
-    ("job", "*/jobs/quill-admin-staging", "run.jobs.get"),
-    ("job-settings", "*/jobs/quill-admin-staging", "run.jobs.get"),
+    ("job", "*/jobs/quill-tasks-staging", "run.jobs.get"),
+    ("job-settings", "*/jobs/quill-tasks-staging", "run.jobs.get"),
     ("job-secrets", "*/secrets/*", "secretmanager.versions.get"),
     ("database", "*/instances/*", "cloudsql.instances.get"),
 ];
@@ -382,7 +382,7 @@ fn an_admin_image_that_is_missing_or_wrong_is_to_be_built() {
 
     // Without the repository there is nothing to look for, also for the job's image.
     let file = clinic.world.home.read("environments.yaml");
-    clinic.world.home.write("environments.yaml", &file.replace("/quill/admin\"", "/other/admin\""));
+    clinic.world.home.write("environments.yaml", &file.replace("/quill/tasks\"", "/other/admin\""));
     let none = clinic.doctor(["--only", "admin-image,job-image"]).output().exits(30);
     assert_snapshot!(shown(&clinic, &none.stdout));
 }
@@ -418,7 +418,7 @@ fn a_job_that_is_missing_or_not_ready_is_a_problem() {
 
     // What is made of it is not looked at where there is none.
     let file = clinic.world.home.read("environments.yaml");
-    let file = file.replace("job: quill-admin-{env}", "job: quill-other-{env}");
+    let file = file.replace("job: quill-tasks-{env}", "job: quill-other-{env}");
     clinic.world.home.write("environments.yaml", &file);
     let none = clinic.doctor(["--only", "job,job-settings,job-secrets"]).output().exits(30);
     assert_snapshot!(shown(&clinic, &none.stdout));
@@ -568,10 +568,10 @@ fn a_database_the_job_cannot_reach_is_a_problem() {
         .put_job("/template/template/containers/0/env/0", json!({"name": "CORE_DB_HOST", "value": ADDRESS}));
     assert_eq!(says(&clinic, "database", 0), healthy);
     let file = clinic.world.home.read("environments.yaml");
-    clinic.world.home.write("environments.yaml", &file.replace("quill-auth-{env}", "quill-none-{env}"));
+    clinic.world.home.write("environments.yaml", &file.replace("quill-core-{env}", "quill-none-{env}"));
     let none = says(&clinic, "database", 30);
     assert!(none.contains("has no Cloud SQL instance \"quill-none-staging\""), "{none}");
-    clinic.world.home.write("environments.yaml", &file.replace("instance: \"quill-auth-{env}\", ", ""));
+    clinic.world.home.write("environments.yaml", &file.replace("instance: \"quill-core-{env}\", ", ""));
     let nothing = says(&clinic, "database", 0);
     assert!(nothing.contains("nothing to look at"), "{nothing}");
 }
@@ -779,7 +779,7 @@ fn what_is_missing_is_built() {
             .world
             .home
             .read("environments.yaml")
-            .replace("job: quill-admin-{env}", "job: quill-other-{env}"),
+            .replace("job: quill-tasks-{env}", "job: quill-other-{env}"),
     );
     let failed = elsewhere.output().exits(30);
     assert!(failed.stdout.contains("✘ build: "), "{failed}");
@@ -790,7 +790,7 @@ fn what_is_missing_is_built() {
 fn checked(missing: &[&str], writable: bool) -> Step {
     let found: Vec<&str> = ROLES.into_iter().filter(|role| !missing.contains(role)).collect();
     let database = json!({
-        "server_version": "15.8", "database": "quill_auth", "user": "quill", "tls": "TLSv1.3",
+        "server_version": "15.8", "database": "quill_core", "user": "quill", "tls": "TLSv1.3",
         "writable": writable, "columns": ["users.email_verified"],
         "expected": [{"code": "roles_missing", "count": ROLES.len(), "found": found, "missing": missing}],
     });
@@ -913,7 +913,7 @@ fn an_execution_that_failed_is_explained() {
     assert_eq!((&after["user"], &after["reason"]), (&json!("steve"), &json!("ticket 7")), "{after:#}");
     assert_eq!(results(&json).into_keys().collect::<Vec<_>>(), ["database", "job-settings"]);
 
-    let unknown = clinic.world.quill_admin(["doctor", "--after", "quill-admin-staging-zzzzz"]).output();
+    let unknown = clinic.world.quill_admin(["doctor", "--after", "quill-tasks-staging-zzzzz"]).output();
     unknown.expect_code(22);
 }
 
@@ -934,7 +934,7 @@ fn an_execution_that_goes_on_has_nothing_to_explain() {
     let clinic = clinic!();
     clinic.world.emulator.set_script(JOB, Script::new([Step::wait(std::time::Duration::from_mins(1))]));
     let mut terminal = clinic.world.quill_admin(["check", "-e", "staging"]).terminal();
-    terminal.expect("execution quill-admin-staging-");
+    terminal.expect("execution quill-tasks-staging-");
     let id = last_execution(&clinic);
     let output = clinic.world.quill_admin(["doctor", "--after", &id]).output().exits(2);
     assert!(output.stderr.contains("is not over yet"), "{output}");

@@ -49,11 +49,11 @@ fn never_started() {
     connecting (N.N s)
     show-user steve in staging
       project          quill-medical-staging, europe-west2
-      job              quill-admin-staging
+      job              quill-tasks-staging
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
-    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
-    error: execution quill-admin-staging-XXXXX never started: Image 'admin@sha256:…' not found.
+    execution quill-tasks-staging-XXXXX in quill-medical-staging, europe-west2
+    error: execution quill-tasks-staging-XXXXX never started: Image 'admin@sha256:…' not found.
      next: look closer with: quill-admin doctor --env staging --only job-image
     ");
     assert_eq!(world.runs(), 1);
@@ -69,12 +69,12 @@ fn killed_before_it_could_tell() {
     connecting (N.N s)
     show-user steve in staging
       project          quill-medical-staging, europe-west2
-      job              quill-admin-staging
+      job              quill-tasks-staging
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
-    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    execution quill-tasks-staging-XXXXX in quill-medical-staging, europe-west2
       │ connecting
-    error: the container of execution quill-admin-staging-XXXXX was killed by signal 9 before it could tell its result; whether the task was done is not known
+    error: the container of execution quill-tasks-staging-XXXXX was killed by signal 9 before it could tell its result; whether the task was done is not known
       Cloud Run: Container terminated on signal 9.
      next: see what the database holds: quill-admin show-user --env staging --username steve
      next: every task can be run again safely: doing it twice leaves the same state
@@ -241,7 +241,7 @@ fn ctrl_c_says_that_the_task_goes_on() {
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.transcript);
     assert!(
-        ended.text().contains("the task goes on without this program, as execution quill-admin-staging-"),
+        ended.text().contains("the task goes on without this program, as execution quill-tasks-staging-"),
         "{}",
         ended.text()
     );
@@ -281,7 +281,7 @@ fn without_anybody_to_ask_the_task_goes_on() {
         assert_eq!(code, 130, "{signal:?}: {text}");
         assert!(text.contains("the task goes on without this program"), "{signal:?}: {text}");
         for verb in ["attach", "cancel"] {
-            assert!(text.contains(&format!("quill-admin {verb} quill-admin-staging-")), "{signal:?}: {text}");
+            assert!(text.contains(&format!("quill-admin {verb} quill-tasks-staging-")), "{signal:?}: {text}");
         }
         let executions = world.emulator.executions(JOB);
         assert_eq!(executions.len(), 1);
@@ -341,7 +341,7 @@ fn refusals_of_the_cloud() {
     ----- stdout -----
     ----- stderr -----
     connecting (N.N s)
-    error: failed to read the job: Resource 'quill-admin-staging' of kind 'JOB' in region 'europe-west2' in project 'quill-medical-staging' does not exist.
+    error: failed to read the job: Resource 'quill-tasks-staging' of kind 'JOB' in region 'europe-west2' in project 'quill-medical-staging' does not exist.
      next: make it with: quill-admin build --env staging
      next: look closer with: quill-admin doctor --env staging --only job
     ");

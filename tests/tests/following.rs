@@ -99,9 +99,9 @@ fn a_line_is_seen_while_the_task_runs() {
     let another = json!({
         "logName": "projects/quill-medical-staging/logs/run.googleapis.com%2Fstdout",
         "resource": {"type": "cloud_run_job", "labels": {
-            "job_name": "quill-admin-staging", "location": "europe-west2",
+            "job_name": "quill-tasks-staging", "location": "europe-west2",
         }},
-        "labels": {"run.googleapis.com/execution_name": "quill-admin-staging-other"},
+        "labels": {"run.googleapis.com/execution_name": "quill-tasks-staging-other"},
         "textPayload": "of another execution",
     });
     world.emulator.put_log_entry(another).expect("put");

@@ -22,7 +22,7 @@ use crate::{restore, sign_in};
 
 const PASSWORD: &str = "correct horse battery staple 7";
 /// What executions are called in the documentation.
-const EXECUTION: &str = "quill-admin-staging-x7k2p";
+const EXECUTION: &str = "quill-tasks-staging-x7k2p";
 
 /// Each scene is a test, and a transcript of the same name.
 macro_rules! scenes {
@@ -63,9 +63,9 @@ fn staging() -> World {
     // Prod is another project of the same cloud; the database may be the same.
     let project = "quill-medical-production";
     let prod =
-        JOB.replace("quill-medical-staging", project).replace("quill-admin-staging", "quill-admin-prod");
+        JOB.replace("quill-medical-staging", project).replace("quill-tasks-staging", "quill-tasks-prod");
     world.emulator.put_job(&prod, job).expect("a valid job");
-    world.emulator.put_secret(project, "auth-db-password", world.database().password.clone());
+    world.emulator.put_secret(project, "core-db-password", world.database().password.clone());
     let file = world.home.read("environments.yaml");
     let prod = format!(
         "  prod: {{ project: {project}, protected: true, endpoint: \"{}\" }}\n",
@@ -223,14 +223,14 @@ scenes! {
     fn logs() -> Film {
         let world = staging_with_steve();
         quietly(&world, &["ar", "-e", "staging", "-u", "steve.jones", "-r", "Clinician"]);
-        shot_of(Film::new(), &world, "quill-admin logs quill-admin-staging-x7k2p", 0)
+        shot_of(Film::new(), &world, "quill-admin logs quill-tasks-staging-x7k2p", 0)
     }
 
     #[needs(needs_postgres)]
     fn attach() -> Film {
         let world = staging_with_steve();
         quietly(&world, &["ar", "-e", "staging", "-u", "steve.jones", "-r", "Clinician"]);
-        shot_of(Film::new(), &world, "quill-admin attach quill-admin-staging-x7k2p", 0)
+        shot_of(Film::new(), &world, "quill-admin attach quill-tasks-staging-x7k2p", 0)
     }
 
     #[needs(needs_postgres)]
@@ -245,7 +245,7 @@ scenes! {
             terminal.expect("connected").ctrl_c();
             terminal.expect("[w/d/c]").type_line("d");
         });
-        shot_of(film, &world, "quill-admin cancel quill-admin-staging-x7k2p", 0)
+        shot_of(film, &world, "quill-admin cancel quill-tasks-staging-x7k2p", 0)
     }
 
     #[needs(needs_registry)]

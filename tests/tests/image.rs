@@ -44,12 +44,12 @@ fn from_these_sources_to_a_row() {
     let (world, home) = (&workshop.world, &workshop.world.home);
     let sources = copy_of_the_sources(home);
     let database = Database::create(Generation::August2026);
-    world.emulator.put_secret(PROJECT, "auth-db-password", database.password.clone());
+    world.emulator.put_secret(PROJECT, "core-db-password", database.password.clone());
     let file = home.read("environments.yaml");
     home.write(
         "environments.yaml",
         &file
-            .replace("name: quill_auth", &format!("name: {}", database.name))
+            .replace("name: quill_core", &format!("name: {}", database.name))
             .replace("user: quill,", &format!("user: {},", database.user)),
     );
     let build = |more: &[&str]| {

@@ -115,7 +115,7 @@ fn terraform_makes_the_job_that_build_would_make_and_leaves_alone() {
         let wanted = changes(&workshop, &environment);
         assert_eq!(but_for_the_command(&wanted), told(&made.job()), "{environment}");
         let database =
-            "target 10.20.0.3:5432/quill_auth, schema public, as quill (TLS: verify-ca), trusts 2 CAs";
+            "target 10.20.0.3:5432/quill_core, schema public, as quill (TLS: verify-ca), trusts 2 CAs";
         assert_eq!(wanted["command"], database, "{environment}");
         // And in Terraform's job it has nothing to change but the image, which Terraform then ignores.
         emulator.put_job(&made.name(), made.job()).expect("a valid job");
@@ -191,7 +191,7 @@ fn the_jobs_account_may_read_the_password_and_nothing_else() {
         let made = Made::of(&home.work(), environment, &database());
         let secret = [
             "google_secret_manager_secret_iam_member",
-            "auth-db-password",
+            "core-db-password",
             "roles/secretmanager.secretAccessor",
         ];
         assert_eq!(made.given_to_the_account(), [secret.map(str::to_owned)]);

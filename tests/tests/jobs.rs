@@ -330,7 +330,7 @@ fn its_runs_are_found_again() {
         "{json:#}"
     );
     assert_eq!((&run["action"], &run["outcome"]), (&json!("run-migrations"), &json!("failed")), "{json:#}");
-    assert_eq!(json["runs"][1]["job"], "quill-admin-staging", "{json:#}");
+    assert_eq!(json["runs"][1]["job"], "quill-tasks-staging", "{json:#}");
     assert_eq!(json["not_read"], json!([]));
     // A planted line makes no record of it.
     assert_eq!((&run["record"], &run["contradicted"]), (&Value::Null, &json!(false)), "{json:#}");
@@ -377,21 +377,24 @@ fn a_job_that_is_not_there_is_told_with_where_its_name_comes_from() {
     assert_eq!(world.quill_admin(history).output().exits(0).json()["not_read"], json!([]));
 }
 
-/// As it is shipped: the application's pipeline calls its job as this program calls its own.
+/// Where this program's job is called as the application's pipeline calls its own.
 #[test]
 fn the_job_of_our_own_tasks_is_not_asked_for_it() {
     let world = world();
+    let apart = world.home.read("environments.yaml");
+    let shared = apart.replace("job: quill-tasks-{env}", "job: quill-admin-{env}");
+    world.home.write("environments.yaml", &shared);
     let refused = world.quill_admin(["run-migrations", "-e", "staging"]).output().exits(2);
     assert_snapshot!(errors(&refused).replace(&world.home.work().display().to_string(), "…"), @r#"
     error: the action run-migrations of application/actions.yaml runs the job quill-admin-staging, and that is the job of staging's own tasks: quill-admin's container would be asked for what only the application's can do; nothing was started
      next: give quill-admin's tasks a job of their own: "job: quill-tasks-{env}" in …/environments.yaml, or name another job of the application's with "job:" of the action in application/actions.yaml
     "#);
-    let file =
-        world.home.read("environments.yaml").replace("job: quill-admin-{env}", "job: quill-tasks-{env}");
-    world.home.write("environments.yaml", &file);
-    world.emulator.put_job(JOB, world.emulator.get(MIGRATE).expect("there")).expect("a valid job");
+    // With names of their own, as they are shipped.
+    world.home.write("environments.yaml", &apart);
+    let theirs = JOB.replace("quill-tasks-", "quill-admin-");
+    world.emulator.put_job(&theirs, world.emulator.get(MIGRATE).expect("there")).expect("a valid job");
     let _ = world.quill_admin(["run-migrations", "-e", "staging"]).output().exits(0);
-    assert_eq!(world.emulator.executions(JOB).len(), 1);
+    assert_eq!(world.emulator.executions(&theirs).len(), 1);
 }
 
 #[test]

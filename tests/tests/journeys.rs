@@ -78,20 +78,20 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
     create-superadmin steve.jones in staging
       email            steve@example.org
       project          quill-medical-staging, europe-west2
-      job              quill-admin-staging
+      job              quill-tasks-staging
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
-    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    execution quill-tasks-staging-XXXXX in quill-medical-staging, europe-west2
       │ connecting to 127.0.0.1:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
     let calls = world.calls();
     let (started, followed): (Vec<_>, Vec<_>) = calls.lines().enumerate().partition(|(index, _)| *index < 2);
     let started: Vec<&str> = started.into_iter().map(|(_, call)| call).collect();
-    assert_eq!(started, ["GET …/jobs/quill-admin-staging", "POST …/jobs/quill-admin-staging:run"]);
+    assert_eq!(started, ["GET …/jobs/quill-tasks-staging", "POST …/jobs/quill-tasks-staging:run"]);
     // The log is read to its end while the execution's is asked for: which comes first is a matter of chance, and
     // how often its state is asked for one of time. The log is read once.
-    let execution = "GET …/jobs/quill-admin-staging/executions/quill-admin-staging-XXXXX";
+    let execution = "GET …/jobs/quill-tasks-staging/executions/quill-tasks-staging-XXXXX";
     let (polls, others): (Vec<&str>, Vec<&str>) =
         followed.into_iter().map(|(_, call)| call).partition(|call| *call == execution);
     assert_eq!((polls.is_empty(), others), (false, vec!["POST /v2/entries:list"]));
@@ -121,10 +121,10 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
     create-superadmin steve.jones in staging
       email            new@example.org
       project          quill-medical-staging, europe-west2
-      job              quill-admin-staging
+      job              quill-tasks-staging
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
-    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    execution quill-tasks-staging-XXXXX in quill-medical-staging, europe-west2
       │ connecting to 127.0.0.1:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -188,11 +188,11 @@ fn levels_and_roles(world_with: WorldWith) {
     update-permissions steve in staging
       permission level staff
       project          quill-medical-staging, europe-west2
-      job              quill-admin-staging
+      job              quill-tasks-staging
       image            sha256:REVISION, revision REVISION, built TIME
       reason           left the board
     starting the job (N.N s)
-    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    execution quill-tasks-staging-XXXXX in quill-medical-staging, europe-west2
       │ connecting to 127.0.0.1:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -223,10 +223,10 @@ fn levels_and_roles(world_with: WorldWith) {
     connecting (N.N s)
     show-user steve in staging
       project          quill-medical-staging, europe-west2
-      job              quill-admin-staging
+      job              quill-tasks-staging
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
-    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    execution quill-tasks-staging-XXXXX in quill-medical-staging, europe-west2
       │ connecting to 127.0.0.1:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -246,10 +246,10 @@ fn levels_and_roles(world_with: WorldWith) {
     connecting (N.N s)
     check in staging
       project          quill-medical-staging, europe-west2
-      job              quill-admin-staging
+      job              quill-tasks-staging
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
-    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    execution quill-tasks-staging-XXXXX in quill-medical-staging, europe-west2
       │ connecting to 127.0.0.1:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     ");
@@ -273,10 +273,10 @@ fn failures_are_told_with_the_executors_exit_code(world_with: WorldWith) {
     update-permissions Steve in staging
       permission level staff
       project          quill-medical-staging, europe-west2
-      job              quill-admin-staging
+      job              quill-tasks-staging
       image            sha256:REVISION, revision REVISION, built TIME
     starting the job (N.N s)
-    execution quill-admin-staging-XXXXX in quill-medical-staging, europe-west2
+    execution quill-tasks-staging-XXXXX in quill-medical-staging, europe-west2
       │ connecting to 127.0.0.1:PORT/DATABASE as DATABASE (TLS: prefer)
       │ connected: PostgreSQL N.N, TLSv1.3
     error: there is no user Steve (names are compared exactly, upper and lower case included); nothing was changed

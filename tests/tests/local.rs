@@ -146,7 +146,7 @@ fn a_second_program_is_refused_and_the_first_serves_on() {
     world.move_staging(endpoint);
     let file = world.home.read("environments.yaml");
     let moved = file
-        .replace("project: quill-medical-staging", "project: quill-medical-local, job: quill-admin-local");
+        .replace("project: quill-medical-staging", "project: quill-medical-local, job: quill-tasks-local");
     world.home.write("environments.yaml", &moved);
     let checked = world.quill_admin(["check", "-e", "staging"]).output().exits(0);
     assert!(checked.stdout.contains("6 of 6 known"), "{}", checked.stdout);
@@ -168,7 +168,7 @@ fn ctrl_c_cancels_what_cannot_go_on_alone() {
     let world = World::empty();
     let args = ["show-user", "-e", "local", "-u", "steve"];
     let mut terminal = world.quill_admin(args).env("QUILL_ADMIN_LOCAL_PROVISIONING_MS", "50000").terminal();
-    terminal.expect("execution quill-admin-local-").expect("queued").ctrl_c();
+    terminal.expect("execution quill-tasks-local-").expect("queued").ctrl_c();
     let ended = terminal.wait();
     assert_eq!(ended.code(), 25, "{}", ended.text());
     assert!(ended.text().contains("nothing was changed"), "{}", ended.text());
@@ -214,7 +214,7 @@ fn ctrl_c_leaves_an_environment_that_does_not_end() {
     let endpoint = said.split_whitespace().find(|word| word.starts_with("http://")).expect("an address");
     let program = serving.id();
     let address = endpoint.trim_start_matches("http://").trim_end_matches('/');
-    let job = "projects/quill-medical-local/locations/europe-west2/jobs/quill-admin-local";
+    let job = "projects/quill-medical-local/locations/europe-west2/jobs/quill-tasks-local";
     let task = json!({"overrides": {"containerOverrides": [{"env": [
         {"name": "ADMIN_ACTION", "value": "check"},
     ]}]}});

@@ -105,7 +105,7 @@ fn ctrl_c_at_a_question_starts_nothing_and_leaves_the_terminal_as_it_was() {
     }
     // While questions are answered the job is read, where it is known which. The live log is connected to,
     // and asked for nothing.
-    assert!(["", "GET …/jobs/quill-admin-staging"].contains(&&*world.calls()), "{}", world.calls());
+    assert!(["", "GET …/jobs/quill-tasks-staging"].contains(&&*world.calls()), "{}", world.calls());
 }
 
 #[test]

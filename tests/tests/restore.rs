@@ -321,7 +321,7 @@ fn a_dry_run_changes_nothing() {
     let plan = restore(&workshop, ["--dry-run", "--from-source", "app"]).output().exits(0);
     assert_snapshot!(redacted(&plan.stdout), @r#"
     restore quill-backend-staging of staging (quill-medical-staging, europe-west2)
-      now              127.0.0.1:PORT/quill-medical-staging/quill/admin:latest, revision quill-backend-staging-00002-XXX
+      now              127.0.0.1:PORT/quill-medical-staging/quill/tasks:latest, revision quill-backend-staging-00002-XXX
       passed over      quill-backend-staging-00002-XXX: it is the admin image: it is from its repository
       then             127.0.0.1:PORT/quill-medical-staging/quill/backend:main
       from             stage "prod" of /…/app
@@ -347,7 +347,7 @@ fn the_backend_is_built_from_its_stage_whichever_is_last() {
     connecting (N.N s)
     looking at the service and its revisions (N.N s)
     restore quill-backend-staging of staging (quill-medical-staging, europe-west2)
-      now              127.0.0.1:PORT/quill-medical-staging/quill/admin:latest, revision quill-backend-staging-00002-XXX
+      now              127.0.0.1:PORT/quill-medical-staging/quill/tasks:latest, revision quill-backend-staging-00002-XXX
       passed over      quill-backend-staging-00002-XXX: it is the admin image: it is from its repository
       then             127.0.0.1:PORT/quill-medical-staging/quill/backend:main
       from             stage "prod" of /…/app
@@ -420,7 +420,7 @@ fn the_admin_image_is_not_deployed_whatever_the_file_calls_it() {
     edit_environments(&workshop, "target: \"\"", "target: prod");
     edit_environments(&workshop, "dockerfile: Dockerfile", "dockerfile: backend/Dockerfile");
     refused("backend/Dockerfile", 2);
-    edit_environments(&workshop, "/quill/backend\"", "/quill/admin\"");
+    edit_environments(&workshop, "/quill/backend\"", "/quill/tasks\"");
     assert_snapshot!(last_lines(&refused("backend.image", 2)), @r#"
     error: environment "staging" has the admin image's repository as its "backend.image"
      next: put it right in the environments file

@@ -62,7 +62,7 @@ fn the_plan_is_shown_before_anything_is_started() {
     add-role steve in staging
       role             Clinician
       project          quill-medical-staging, europe-west2
-      job              quill-admin-staging
+      job              quill-tasks-staging
       image            sha256:4b825dc642cb, revision 0123456789ab, built 2026-08-01 10:00 UTC
       reason           joined the team
     ");
@@ -76,7 +76,7 @@ fn a_dry_run_is_checked_by_google_cloud_and_starts_nothing() {
     add-role steve in staging
       role             Clinician
       project          quill-medical-staging, europe-west2
-      job              quill-admin-staging
+      job              quill-tasks-staging
       image            sha256:4b825dc642cb, revision 0123456789ab, built 2026-08-01 10:00 UTC
     nothing was started: Google Cloud accepts this run
     ");
@@ -124,10 +124,10 @@ fn only_an_image_that_build_has_deployed_is_run() {
     let set = |image: &str| {
         change_job(&world, |job| job["template"]["template"]["containers"][0]["image"] = json!(image));
     };
-    set("europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin:latest");
+    set("europe-west2-docker.pkg.dev/quill-medical-staging/quill/tasks:latest");
     let refused = add_role(&world, &[]).output().exits(22);
     assert_snapshot!(errors(&refused), @r"
-    error: the job's image europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin:latest is not pinned to a digest: what would run is not known; nothing was started
+    error: the job's image europe-west2-docker.pkg.dev/quill-medical-staging/quill/tasks:latest is not pinned to a digest: what would run is not known; nothing was started
      next: put it right with: quill-admin build --env staging
      next: to run it all the same, add --allow-unpinned
      next: look closer with: quill-admin doctor --env staging --only job-image
@@ -135,7 +135,7 @@ fn only_an_image_that_build_has_deployed_is_run() {
     set(&image.as_str().expect("text").replace("sha256:4b", "sha256:5c"));
     let refused = add_role(&world, &[]).output().exits(22);
     assert_snapshot!(errors(&refused), @r"
-    error: the job's image europe-west2-docker.pkg.dev/quill-medical-staging/quill/admin@sha256:5c825dc642cb6eb9a060e54bf8d69288fbee4904f1a5b7d4a1e0b1b7c0ffee00 was not deployed by quill-admin: the old image wants passwords in clear; nothing was started
+    error: the job's image europe-west2-docker.pkg.dev/quill-medical-staging/quill/tasks@sha256:5c825dc642cb6eb9a060e54bf8d69288fbee4904f1a5b7d4a1e0b1b7c0ffee00 was not deployed by quill-admin: the old image wants passwords in clear; nothing was started
      next: put it right with: quill-admin build --env staging
      next: to run it all the same, add --allow-unpinned
      next: look closer with: quill-admin doctor --env staging --only job-image
@@ -294,13 +294,13 @@ fn wait_for_run(world: &World) {
 #[test]
 fn ctrl_c_asks_what_it_is_for() {
     for (answer, end, code, told) in [
-        ("d\r", Step::Forever, 130, "see how it ends: quill-admin attach quill-admin-staging-"),
+        ("d\r", Step::Forever, 130, "see how it ends: quill-admin attach quill-tasks-staging-"),
         ("c\r", Step::Forever, 25, "was cancelled"),
         ("w\r", Step::Wait(5000), 0, ""),
     ] {
         let world = World::scripted(Script::new([Step::log("working"), end]));
         let mut terminal = add_role(&world, &[]).terminal();
-        terminal.expect("execution quill-admin-staging-").ctrl_c();
+        terminal.expect("execution quill-tasks-staging-").ctrl_c();
         terminal.expect("[w/d/c]").type_text(answer);
         let ended = terminal.wait();
         assert_eq!(ended.code(), code, "{answer:?}: {}", ended.text());
@@ -309,7 +309,7 @@ fn ctrl_c_asks_what_it_is_for() {
     }
     let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
     let mut terminal = add_role(&world, &[]).terminal();
-    terminal.expect("execution quill-admin-staging-").ctrl_c();
+    terminal.expect("execution quill-tasks-staging-").ctrl_c();
     terminal.expect("[w/d/c]").ctrl_c();
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
@@ -325,7 +325,7 @@ fn ctrl_c_while_the_task_is_being_started_takes_effect_with_the_answer() {
     wait_until("it is sent", || runs() == 1);
     terminal.ctrl_c();
     terminal.expect("waiting for its answer").expect("Ctrl-C again leaves at once");
-    terminal.expect("execution quill-admin-staging-").expect("[w/d/c]").type_line("d");
+    terminal.expect("execution quill-tasks-staging-").expect("[w/d/c]").type_line("d");
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
     assert!(ended.text().contains("the task goes on without this program"), "{}", ended.text());
@@ -374,7 +374,7 @@ fn a_program_that_is_ended_while_it_starts_a_task_names_it() {
         terminal.expect("waiting for its answer");
         let ended = terminal.wait();
         assert_eq!(ended.code(), 130, "{}", ended.text());
-        assert!(ended.text().contains("as execution quill-admin-staging-"), "{}", ended.text());
+        assert!(ended.text().contains("as execution quill-tasks-staging-"), "{}", ended.text());
         assert_eq!(executions(&world), 1);
     }
 }
@@ -389,12 +389,12 @@ fn ctrl_c_while_the_result_is_read_does_not_say_that_the_task_runs() {
     let refused = FaultAction::status(429, "quota");
     world.emulator.set_faults([Fault::new("*/entries:list", refused)]);
     let mut terminal = add_role(&world, &[]).terminal();
-    terminal.expect("execution quill-admin-staging-").expect("reading the result").ctrl_c();
+    terminal.expect("execution quill-tasks-staging-").expect("reading the result").ctrl_c();
     let ended = terminal.wait();
     let text = ended.text();
     assert_eq!(ended.code(), 130, "{text}");
     assert!(text.contains("the execution is over, its result was not read to its end"), "{text}");
-    assert!(text.contains("next: see how it ended: quill-admin attach quill-admin-staging-"), "{text}");
+    assert!(text.contains("next: see how it ended: quill-admin attach quill-tasks-staging-"), "{text}");
     for untrue in ["still running", "goes on", "quill-admin cancel"] {
         assert!(!text.contains(untrue), "{untrue}: {text}");
     }
@@ -528,7 +528,7 @@ fn a_service_that_asks_to_come_back_later_is_asked_again_then() {
         Fault::new(path.to_owned(), action).times(1)
     };
     let world = world();
-    world.emulator.set_faults([later("*/jobs/quill-admin-staging"), later("*:run")]);
+    world.emulator.set_faults([later("*/jobs/quill-tasks-staging"), later("*:run")]);
     let _ = add_role(&world, &[]).output().exits(0);
     assert_eq!(executions(&world), 1);
 
@@ -542,7 +542,7 @@ fn a_service_that_asks_to_come_back_later_is_asked_again_then() {
 #[test]
 fn an_answer_that_is_no_json_is_no_answer() {
     let world = world();
-    world.emulator.set_faults([Fault::new("*/jobs/quill-admin-staging", FaultAction::Garble).times(1)]);
+    world.emulator.set_faults([Fault::new("*/jobs/quill-tasks-staging", FaultAction::Garble).times(1)]);
     let _ = add_role(&world, &[]).output().exits(0);
 
     // To a run it may have been carried out, and was: it is found, and not sent again.

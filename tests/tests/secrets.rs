@@ -301,7 +301,7 @@ fn no_process_of_the_same_user_may_read_the_containers_program() {
         ("ADMIN_ACTION", "check"),
         ("AUTH_DB_HOST", "127.0.0.1"),
         ("AUTH_DB_PORT", port.as_str()),
-        ("AUTH_DB_NAME", "quill_auth"),
+        ("AUTH_DB_NAME", "quill_core"),
         ("AUTH_DB_USER", "quill"),
         ("AUTH_DB_PASSWORD", "planted-database-Hn3"),
     ]

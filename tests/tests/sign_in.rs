@@ -281,7 +281,7 @@ fn a_sign_in_that_is_over() {
     assert_eq!(ended.code(), 27, "{}", ended.transcript);
     let said = ended.text();
     for part in [
-        "error: lost contact with execution quill-admin-staging-",
+        "error: lost contact with execution quill-tasks-staging-",
         "the task may still be running",
         "next: sign in with: quill-admin login",
         "next: see what the database holds: quill-admin show-user --env staging --username steve",
@@ -372,7 +372,7 @@ fn who_has_every_permission_is_told_so() {
       sign-in          gcloud auth login
       project          quill-medical-staging
       region           europe-west2
-      job              quill-admin-staging
+      job              quill-tasks-staging
 
       tasks
         ✔ run.jobs.get
@@ -457,7 +457,7 @@ fn who_lacks_permissions_is_told_the_roles() {
       sign-in          gcloud auth login
       project          quill-medical-staging
       region           europe-west2
-      job              quill-admin-staging
+      job              quill-tasks-staging
 
       tasks
         ✔ run.jobs.get
@@ -537,7 +537,7 @@ fn who_lacks_permissions_is_told_the_roles() {
         "ask an administrator for: gcloud projects add-iam-policy-binding quill-medical-staging --member=user:steve@example.org --role=roles/logging.viewer",
         "ask an administrator for: gcloud projects add-iam-policy-binding quill-medical-staging --member=user:steve@example.org --role=roles/run.jobsExecutorWithOverrides"
       ],
-      "job": "quill-admin-staging",
+      "job": "quill-tasks-staging",
       "permissions": null,
       "project": "quill-medical-staging",
       "region": "europe-west2",
@@ -568,7 +568,7 @@ fn a_role_on_the_job_alone_counts() {
         .collect();
     let (project, job) = (asked[0].clone(), asked[1].clone());
     assert_eq!(project, (format!("/v3/projects/{PROJECT}:testIamPermissions"), 25));
-    assert!(job.0.ends_with("/jobs/quill-admin-staging:testIamPermissions"), "{}", job.0);
+    assert!(job.0.ends_with("/jobs/quill-tasks-staging:testIamPermissions"), "{}", job.0);
     assert_eq!((job.1, asked.len()), (1, 2));
 }
 
@@ -584,7 +584,7 @@ fn nobody_is_asked_on_this_machine() {
       sign-in          none: everything is on this machine, where nobody is asked
       project          quill-medical-local
       region           europe-west2
-      job              quill-admin-local
+      job              quill-tasks-local
     ----- stderr -----
     ");
     let finished = quill_admin(&world, ["whoami", "-e", "staging"]).output().exits(0);

@@ -40,9 +40,9 @@ fn trusting<'a>(world: &World, args: impl IntoIterator<Item = &'a str>) -> Run {
 /// A file whose environment is at these endpoints.
 fn settings(world: &World, endpoints: &str) {
     let file = format!(
-        "defaults: {{ region: europe-west2, job: \"quill-admin-{{env}}\", \
-         image: \"europe-west2-docker.pkg.dev/{{project}}/quill/admin\", \
-         database: {{ name: quill_auth, user: quill, password_secret: auth-db-password }} }}\n\
+        "defaults: {{ region: europe-west2, job: \"quill-tasks-{{env}}\", \
+         image: \"europe-west2-docker.pkg.dev/{{project}}/quill/tasks\", \
+         database: {{ name: quill_core, user: quill, password_secret: core-db-password }} }}\n\
          environments:\n  staging: {{ project: {PROJECT}, {endpoints} }}\n"
     );
     world.home.write("environments.yaml", &file);
@@ -259,7 +259,7 @@ fn tasks_go_where_a_found_file_says_once_that_is_confirmed() {
         for args in [&SHOW[..], &["check", "-e", "staging", "--dry-run"]] {
             let finished = trusting(&world, args.iter().copied()).output().exits(28);
             let names =
-                format!("names project {PROJECT} and job quill-admin-staging for \"staging\", and {why}");
+                format!("names project {PROJECT} and job quill-tasks-staging for \"staging\", and {why}");
             assert!(finished.stderr.contains(&names), "{finished}");
             for hint in ["confirm it once: quill-admin envs --trust --env staging", "--config "] {
                 assert!(finished.stderr.contains(hint), "{finished}");
@@ -299,7 +299,7 @@ fn tasks_go_where_a_found_file_says_once_that_is_confirmed() {
     assert!(elsewhere.stderr.contains("nobody has confirmed that"), "{elsewhere}");
 
     let told = trusting(&world, ["envs", "--trust", "-e", "staging"]).output().exits(0);
-    let goes = format!("✔ tasks for staging go to project {PROJECT}, job quill-admin-staging");
+    let goes = format!("✔ tasks for staging go to project {PROJECT}, job quill-tasks-staging");
     assert!(told.stdout.starts_with(&goes), "{told}");
     let _ = trusting(&world, SHOW).output().exits(0);
     let told = trusting(&world, ["envs", "--trust", "--json"]).output().exits(0).json();

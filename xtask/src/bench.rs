@@ -641,7 +641,7 @@ struct Emulator {
 impl Emulator {
     fn start() -> anyhow::Result<Self> {
         let executor = program("quill-admin-executor")?;
-        let image = format!("quill/admin={}", text(&executor)?);
+        let image = format!("quill/tasks={}", text(&executor)?);
         Self::start_with(&["--log-reads-per-minute", "100000", "--image", &image])
     }
 

@@ -178,7 +178,7 @@ Exit codes: 0 nothing is wrong, 30 problems, 31 not everything could be decided.
 Examples:
   quill-admin doctor --env staging
   quill-admin doctor --env staging --only job-settings --fix --dry-run
-  quill-admin doctor --env staging --after quill-admin-staging-x7k2p
+  quill-admin doctor --env staging --after quill-tasks-staging-x7k2p
   quill-admin doctor --repo ~/quill --only repository")]
     Doctor(Doctor),
     /// Follow an execution to its end: one that was left, or somebody else's
@@ -186,19 +186,19 @@ Examples:
 Ends with the task's exit code.
 
 Example:
-  quill-admin attach quill-admin-staging-x7k2p")]
+  quill-admin attach quill-tasks-staging-x7k2p")]
     Attach(Execution),
     /// Stop an execution and follow it to its end
     #[command(after_help = "\
 The task is told to stop and rolls back; if it was done already, it stays done.
 
 Example:
-  quill-admin cancel quill-admin-staging-x7k2p")]
+  quill-admin cancel quill-tasks-staging-x7k2p")]
     Cancel(Execution),
     /// Show what an execution has printed
     #[command(after_help = "\
 Example:
-  quill-admin logs quill-admin-staging-x7k2p --follow")]
+  quill-admin logs quill-tasks-staging-x7k2p --follow")]
     Logs(Logs),
     /// List what was run: who, when, what, to whom, why, and what came of it
     #[command(after_help = "\
@@ -444,7 +444,7 @@ pub struct Doctor {
 /// `attach` and `cancel`
 #[derive(Debug, Args)]
 pub struct Execution {
-    /// Name of the execution, such as quill-admin-staging-x7k2p
+    /// Name of the execution, such as quill-tasks-staging-x7k2p
     #[arg(value_name = "EXECUTION")]
     pub execution: String,
 }
@@ -452,7 +452,7 @@ pub struct Execution {
 /// `logs`
 #[derive(Debug, Args)]
 pub struct Logs {
-    /// Name of the execution, such as quill-admin-staging-x7k2p
+    /// Name of the execution, such as quill-tasks-staging-x7k2p
     #[arg(value_name = "EXECUTION")]
     pub execution: String,
     /// Go on until the execution has ended

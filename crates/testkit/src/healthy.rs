@@ -11,7 +11,7 @@ use crate::postgres::Database;
 /// The private address of the database.
 pub const ADDRESS: &str = "10.0.0.3";
 /// The secret that holds the database's password.
-pub const SECRET: &str = "auth-db-password";
+pub const SECRET: &str = "core-db-password";
 /// The bucket in which Terraform keeps the states of all environments.
 pub const STATE_BUCKET: &str = "quill-medical-terraform-state";
 /// Where images are in Google Cloud.
@@ -65,7 +65,7 @@ impl Healthy {
     /// The full name of the job.
     #[must_use]
     pub fn job_name(&self) -> String {
-        self.named("jobs", &format!("quill-admin-{}", self.environment))
+        self.named("jobs", &format!("quill-tasks-{}", self.environment))
     }
 
     /// The full name of the backend's service.
@@ -89,13 +89,13 @@ impl Healthy {
     /// The id of the Cloud SQL instance.
     #[must_use]
     pub fn instance_id(&self) -> String {
-        format!("quill-auth-{}", self.environment)
+        format!("quill-core-{}", self.environment)
     }
 
     /// Where the admin image is in the registry.
     #[must_use]
     pub fn admin_repository(&self) -> String {
-        format!("{}/quill/admin", self.project())
+        format!("{}/quill/tasks", self.project())
     }
 
     /// The backend's own image, pinned.
@@ -123,7 +123,7 @@ impl Healthy {
                     "command": Target::default().command(),
                     "env": [
                         {"name": "AUTH_DB_HOST", "value": ADDRESS},
-                        {"name": "AUTH_DB_NAME", "value": "quill_auth"},
+                        {"name": "AUTH_DB_NAME", "value": "quill_core"},
                         {"name": "AUTH_DB_USER", "value": "quill"},
                         {"name": "AUTH_DB_SSLMODE", "value": "require"},
                         {"name": "AUTH_DB_PASSWORD", "valueSource": secret},
@@ -131,7 +131,7 @@ impl Healthy {
                 }],
                 "maxRetries": 0,
                 "timeout": "300s",
-                "serviceAccount": format!("quill-admin-{environment}@{project}.iam.gserviceaccount.com"),
+                "serviceAccount": format!("quill-tasks-{environment}@{project}.iam.gserviceaccount.com"),
                 "vpcAccess": {
                     "connector": format!("quill-vpc-cx-{environment}"),
                     "egress": "PRIVATE_RANGES_ONLY",
@@ -243,7 +243,7 @@ impl Default for Target {
         Self {
             host: ADDRESS.to_owned(),
             port: 5432,
-            name: "quill_auth".to_owned(),
+            name: "quill_core".to_owned(),
             user: "quill".to_owned(),
             tls: "verify-ca",
             cas: vec![CA.to_owned()],

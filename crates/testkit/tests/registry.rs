@@ -25,19 +25,19 @@ fn what_is_pushed_is_there_until_it_is_deleted() {
     needs_registry!();
     needs_docker!();
     let registry = Registry::start();
-    assert_eq!(registry.tags("quill/admin"), Vec::<String>::new());
-    assert_eq!(registry.digest("quill/admin", "one"), None);
+    assert_eq!(registry.tags("quill/tasks"), Vec::<String>::new());
+    assert_eq!(registry.digest("quill/tasks", "one"), None);
 
-    let repository = format!("{}/quill/admin", registry.address());
+    let repository = format!("{}/quill/tasks", registry.address());
     let image = format!("{repository}:one");
     import(&image);
     run(docker_command().args(["push", &image]));
-    assert_eq!(registry.tags("quill/admin"), ["one"]);
-    let digest = registry.digest("quill/admin", "one").unwrap();
+    assert_eq!(registry.tags("quill/tasks"), ["one"]);
+    let digest = registry.digest("quill/tasks", "one").unwrap();
     assert!(digest.starts_with("sha256:"), "{digest}");
 
-    registry.delete("quill/admin", &digest);
-    assert_eq!(registry.digest("quill/admin", &digest), None);
+    registry.delete("quill/tasks", &digest);
+    assert_eq!(registry.digest("quill/tasks", &digest), None);
     remove_images(&repository);
     assert_eq!(run(docker_command().args(["images", "--quiet", &repository])), "");
 }
@@ -47,12 +47,12 @@ fn without_its_token_nothing_is_pushed() {
     needs_registry!();
     needs_docker!();
     let registry = Registry::with_token();
-    let repository = format!("{}/quill/admin", registry.address());
+    let repository = format!("{}/quill/tasks", registry.address());
     let image = format!("{repository}:one");
     import(&image);
     let refused = docker_command().args(["push", &image]).output().unwrap();
     assert!(!refused.status.success());
-    assert_eq!(registry.tags("quill/admin"), Vec::<String>::new());
+    assert_eq!(registry.tags("quill/tasks"), Vec::<String>::new());
 
     // A folder of its own: signing in writes to the account's.
     let config = tempfile::tempdir().unwrap();
@@ -63,7 +63,7 @@ fn without_its_token_nothing_is_pushed() {
     };
     run(docker().args(["login", "--username", TOKEN_USER, "--password", TOKEN, &registry.address()]));
     run(docker().args(["push", &image]));
-    assert_eq!(registry.tags("quill/admin"), ["one"]);
+    assert_eq!(registry.tags("quill/tasks"), ["one"]);
     remove_images(&repository);
 }
 

@@ -50,7 +50,7 @@ variable "image" {
 
   validation {
     condition     = can(regex("^[a-z0-9.-]+\\.[a-z]+/[^[:space:]@:]+(:[[:word:].-]+)?(@sha256:[0-9a-f]{64})?$", var.image))
-    error_message = "image has to be the full name of an image, such as europe-west2-docker.pkg.dev/project/quill/admin:latest."
+    error_message = "image has to be the full name of an image, such as europe-west2-docker.pkg.dev/project/quill/tasks:latest."
   }
 }
 

@@ -87,7 +87,7 @@ impl Context<'_> {
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if !valid {
             return Err(CliError::usage(format!(
-                "\"{}\" is not the name of an execution, such as quill-admin-staging-x7k2p",
+                "\"{}\" is not the name of an execution, such as quill-tasks-staging-x7k2p",
                 execution.escape_debug()
             )));
         }

@@ -137,9 +137,9 @@ mod tests {
     const DEFAULTS: &str = "\
 defaults:
   region: europe-west2
-  job: quill-admin-{env}
-  image: \"{region}-docker.pkg.dev/{project}/quill/admin\"
-  database: { name: quill_auth, user: quill, password_secret: auth-db-password }
+  job: quill-tasks-{env}
+  image: \"{region}-docker.pkg.dev/{project}/quill/tasks\"
+  database: { name: quill_core, user: quill, password_secret: core-db-password }
 environments:
 ";
 
@@ -152,11 +152,11 @@ environments:
         assert!(prod.protected);
         assert_eq!(
             prod.job.to_string(),
-            "projects/quill-medical-production/locations/europe-west2/jobs/quill-admin-prod"
+            "projects/quill-medical-production/locations/europe-west2/jobs/quill-tasks-prod"
         );
         assert_eq!(
             prod.image.to_string(),
-            "europe-west2-docker.pkg.dev/quill-medical-production/quill/admin"
+            "europe-west2-docker.pkg.dev/quill-medical-production/quill/tasks"
         );
         let lock = prod.state_lock.expect("the file names it");
         assert_eq!(lock.to_string(), "gs://quill-medical-terraform-state/terraform/state/prod.tflock");

@@ -2,7 +2,7 @@
 mock_provider "google" {
   mock_resource "google_service_account" {
     defaults = {
-      email = "quill-admin-staging@quill-medical-staging.iam.gserviceaccount.com"
+      email = "quill-tasks-staging@quill-medical-staging.iam.gserviceaccount.com"
     }
   }
 }
@@ -10,10 +10,10 @@ mock_provider "google" {
 variables {
   project         = "quill-medical-staging"
   region          = "europe-west2"
-  name            = "quill-admin-staging"
-  account_id      = "quill-admin-staging"
-  database        = { host = "10.20.0.3", name = "quill_auth", user = "quill" }
-  password_secret = "auth-db-password"
+  name            = "quill-tasks-staging"
+  account_id      = "quill-tasks-staging"
+  database        = { host = "10.20.0.3", name = "quill_core", user = "quill" }
+  password_secret = "core-db-password"
   connector       = "quill-vpc-cx-staging"
   runners         = ["quill-admins@example.org"]
 }
@@ -84,7 +84,7 @@ run "what_is_left_out_of_the_database_encrypts" {
 run "a_database_that_could_not_be_recognised_is_refused" {
   command = plan
   variables {
-    database = { host = "10.20.0.3", name = "quill_auth", user = "quill", tls = "verify-ca" }
+    database = { host = "10.20.0.3", name = "quill_core", user = "quill", tls = "verify-ca" }
   }
   expect_failures = [var.database]
 }
@@ -92,14 +92,14 @@ run "a_database_that_could_not_be_recognised_is_refused" {
 run "a_name_that_nobody_looks_for_is_refused" {
   command = plan
   variables {
-    database = { host = "10.20.0.3", name = "quill_auth", user = "quill", server_name = "db.europe-west2.sql.goog" }
+    database = { host = "10.20.0.3", name = "quill_core", user = "quill", server_name = "db.europe-west2.sql.goog" }
   }
   expect_failures = [var.database]
 }
 
 run "the_account_may_read_one_secret" {
   assert {
-    condition     = google_secret_manager_secret_iam_member.password.secret_id == "auth-db-password" && google_secret_manager_secret_iam_member.password.role == "roles/secretmanager.secretAccessor"
+    condition     = google_secret_manager_secret_iam_member.password.secret_id == "core-db-password" && google_secret_manager_secret_iam_member.password.role == "roles/secretmanager.secretAccessor"
     error_message = "the account must be allowed to read the password"
   }
   assert {
@@ -114,7 +114,7 @@ run "the_account_may_read_one_secret" {
     condition = [
       for variable in google_cloud_run_v2_job.admin.template[0].template[0].containers[0].env :
       "${variable.name}=${one(one(variable.value_source[*]).secret_key_ref[*]).secret}" if length(variable.value_source) > 0
-    ] == ["AUTH_DB_PASSWORD=auth-db-password"]
+    ] == ["AUTH_DB_PASSWORD=core-db-password"]
     error_message = "the container must get the database password and no other secret"
   }
 }
@@ -216,7 +216,7 @@ run "bad_names_are_refused" {
     name            = "quill_admin"
     account_id      = "quill-admin@quill-medical-staging.iam.gserviceaccount.com"
     image           = "admin"
-    password_secret = "projects/p/secrets/auth-db-password"
+    password_secret = "projects/p/secrets/core-db-password"
     connector       = "projects/p/locations/europe-west2/connectors/c"
     runner_role_id  = "quill-admin"
   }
@@ -231,7 +231,7 @@ run "bad_choices_are_refused" {
     egress     = "none"
     runners    = ["group:quill-admins"]
     audit_logs = ["ADMIN_WRITE"]
-    database   = { host = "", name = "quill_auth", user = "quill" }
+    database   = { host = "", name = "quill_core", user = "quill" }
   }
   expect_failures = [var.egress, var.runners, var.audit_logs, var.database]
 }
