@@ -14,6 +14,8 @@ use crate::sql;
 
 /// The code of the warning that an action cannot be done here.
 const ACTION_UNFIT: &str = "action_unfit";
+/// The code of the warning that the user's own statements find other tables than tasks do.
+const OTHER_TABLES: &str = "other_tables";
 
 /// Looks at tables, rights, expected rows and every statement of every action.
 pub(crate) async fn perform(
@@ -22,6 +24,10 @@ pub(crate) async fn perform(
     actions: &Actions,
     connected: impl FnOnce(&Layout),
 ) -> Result<Done, ActionError> {
+    // As the user finds them, before the transaction has a search path of its own.
+    let names: Vec<&str> = actions.tables.keys().map(String::as_str).collect();
+    let as_found: Vec<u32> =
+        client.query_typed_one(sql::TABLES_AS_FOUND, &[(&names, Type::TEXT_ARRAY)]).await?.try_get(0)?;
     let work = Work::start(client, &actions.schema).await?;
     let layout = work.layout(&actions.tables).await?;
     connected(&layout);
@@ -43,6 +49,7 @@ pub(crate) async fn perform(
         return Err(Failed::new(ExitCode::DatabaseRefused, message).into());
     }
     let mut warnings = Vec::new();
+    warnings.extend(elsewhere(client, &as_found, actions, &rights.user).await?);
     let mut expected = Vec::new();
     for expectation in &actions.check {
         let rows = rows(client, expectation, &layout).await?;
@@ -126,6 +133,30 @@ async fn rights(client: &Client, actions: &Actions) -> Result<Rights, ActionErro
         unreadable: unreadable.into_iter().cloned().collect(),
         writable: row.try_get::<_, bool>(2)? && lacking_tables.is_empty(),
     })
+}
+
+/// Says which of the tables that the user finds are not those of tasks: the application connects as the same user,
+/// and where it names no schema it reads and changes these.
+async fn elsewhere(
+    client: &Client,
+    as_found: &[u32],
+    actions: &Actions,
+    user: &str,
+) -> Result<Option<Warning>, ActionError> {
+    let schema = actions.schema.as_str();
+    let row = client
+        .query_typed_one(sql::TABLES_ELSEWHERE, &[(&as_found, Type::OID_ARRAY), (&schema, Type::TEXT)])
+        .await?;
+    let tables: Vec<String> = row.try_get(0)?;
+    Ok((!tables.is_empty()).then(|| {
+        let message = format!(
+            "the user {user} finds {} before the tables of the schema {schema}, which tasks read and change: if the \
+             application names no schema, it does not see what tasks change. See which schema it uses, and what stands \
+             in the way: SHOW search_path, as {user}",
+            tables.join(", ")
+        );
+        Warning::new(OTHER_TABLES, message)
+    }))
 }
 
 /// The rows that the file expects, and those that are there.

@@ -21,6 +21,20 @@ SELECT current_database()::text,
        ARRAY(SELECT name FROM lacking ORDER BY name, privilege),
        ARRAY(SELECT privilege FROM lacking ORDER BY name, privilege)";
 
+/// The tables that the names `$1` stand for, wherever the search path finds them: nothing here is looked up along it.
+pub(crate) const TABLES_AS_FOUND: &str = "\
+SELECT ARRAY(SELECT found FROM (
+    SELECT pg_catalog.to_regclass(pg_catalog.quote_ident(name))::pg_catalog.oid AS found
+      FROM pg_catalog.unnest($1) AS wanted (name)) AS looked_up
+ WHERE found IS NOT NULL)";
+
+/// Those of the tables `$1` that are not in the schema `$2`, with their own.
+pub(crate) const TABLES_ELSEWHERE: &str = "\
+SELECT ARRAY(SELECT format('%I.%I', home.nspname, found.relname)
+               FROM pg_class AS found JOIN pg_namespace AS home ON home.oid = found.relnamespace
+              WHERE found.oid = ANY ($1) AND home.nspname::text <> $2
+              ORDER BY 1)";
+
 /// The number of this transaction.
 pub(crate) const TRANSACTION_ID: &str = "SELECT txid_current_if_assigned()";
 

@@ -74,6 +74,29 @@ fn a_missing_right_is_refused_and_not_taken_for_a_missing_table() {
     }
 }
 
+/// The application connects as the same user and names no schema: it finds one called like the user first.
+#[test]
+fn tables_that_hide_those_of_the_tasks_are_warned_of() {
+    needs_postgres!();
+    let db = Database::create(Generation::August2026);
+    let look = || Executor::on(&db, "check").run().expect(ExitCode::Success);
+    assert_eq!(look().warnings(), [""; 0]);
+    // PostgreSQL's own default is "$user", public.
+    let user = db.user.clone();
+    db.execute(&format!("CREATE SCHEMA {user} AUTHORIZATION {user}; CREATE TABLE {user}.users (id int)"));
+    // Without a right to it, it is found as well.
+    for right in ["REVOKE ALL ON", "GRANT SELECT ON"] {
+        let (verb, on) = right.split_once(' ').expect("two words");
+        let to = if verb == "GRANT" { "TO" } else { "FROM" };
+        db.execute(&format!("{verb} {on} {user}.users {to} {user}"));
+        let warnings = look().warnings();
+        let told = format!("the user {user} finds {user}.users before the tables of the schema public");
+        assert!(matches!(warnings.as_slice(), [one] if one.contains(&told)), "{warnings:?}");
+    }
+    db.execute(&format!("ALTER ROLE {user} SET search_path = public, {user}"));
+    assert_eq!(look().warnings(), [""; 0]);
+}
+
 #[test]
 fn a_database_that_takes_no_changes_is_a_refusal() {
     needs_postgres!();

@@ -95,6 +95,11 @@ fn judge(database: &DatabaseReport, warnings: &[Warning]) -> Seen {
         ));
     }
     findings.extend(database.expected.iter().filter_map(|expected| lacking(expected, warnings)));
+    // What else the task warns of: an action that cannot be done here, tables that the application does not mean.
+    let told = |warning: &&Warning| database.expected.iter().all(|expected| expected.code != warning.code);
+    findings.extend(warnings.iter().filter(told).map(|warning| {
+        Finding::warning(warning.message.clone(), "the task `check` looked with the eyes of the tasks")
+    }));
     let tls = database.tls.as_deref().unwrap_or("no TLS").to_owned();
     let found = database.expected.iter().map(|expected| {
         let Expected { count, missing, .. } = expected;

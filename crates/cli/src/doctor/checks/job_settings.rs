@@ -5,6 +5,7 @@ use crate::doctor::facts::Facts;
 use crate::doctor::finding::{Finding, Seen, Undecided};
 use crate::doctor::treatment::{self, Treatment};
 use crate::flow::build;
+use crate::flow::fit::{self, Unfit};
 use crate::flow::target::{self, Database};
 
 pub(in crate::doctor) const CHECK: Check = Check {
@@ -28,8 +29,10 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let retries = job.settings.max_retries != 0;
     let why = if retries {
         "a task that failed is run again, and a change could be made twice: tasks that write are refused"
-    } else {
+    } else if !matches!(fit::image(&job.settings).1, Some(Unfit::NotDeployed)) {
         "somebody or something else has changed the job since it was deployed"
+    } else {
+        "`build` has not deployed to this job: Terraform or somebody else has set it up in another way"
     };
     let what = match changes.len() {
         1 => "a setting of the job is not as the environments file has it".to_owned(),
