@@ -1,22 +1,19 @@
-//! Compiles the actions that are built in, and notes which revision of the sources this is, for `--version`
-//! and for telling which of two sides is the older one.
+//! Notes which revision of the sources this is, for `--version` and for telling which of two sides is the older one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it")).join("actions.json");
-    let read = quill_admin_application::compile_into(&root.join("application"), &out);
-    watch(&read.unwrap_or_else(|broken| panic!("{broken}")));
+    watch(&root.join("application"));
     // Another commit, or an edit of what the program is made of.
     for name in ["HEAD", "logs/HEAD"] {
         if let Some(path) = git(&root, &["rev-parse", "--git-path", name]) {
             watch(&root.join(path));
         }
     }
-    let parts = ["actions", "application", "cli", "cloud", "contract", "emulator", "engine", "executor"];
-    for name in parts.into_iter().chain(["files", "image", "local", "yaml"]) {
+    let parts = ["actions", "application", "cli", "cloud", "contract", "doctor", "emulator", "engine"];
+    for name in parts.into_iter().chain(["executor", "files", "image", "local", "operations", "yaml"]) {
         watch(&root.join("crates").join(name).join("src"));
     }
     watch(&root.join("Cargo.lock"));

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use clap::{Args, FromArgMatches as _, Subcommand};
 use quill_admin_contract::CONTRACT_VERSION;
+use quill_admin_operations::session;
 
 use crate::task_command::{TaskCall, TaskCommand};
 
@@ -126,7 +127,7 @@ pub struct Global {
         env = "QUILL_ADMIN_TRUSTED_HOSTS",
         hide = true,
         value_delimiter = ',',
-        value_parser = crate::trust::host
+        value_parser = quill_admin_operations::trust::host
     )]
     pub trust_host: Vec<String>,
 }
@@ -139,6 +140,15 @@ pub enum Runner {
     // No documentation of their own: a list of values with texts makes every help twice as long.
     Process,
     Docker,
+}
+
+impl From<Runner> for session::Runner {
+    fn from(runner: Runner) -> Self {
+        match runner {
+            Runner::Process => Self::Process,
+            Runner::Docker => Self::Docker,
+        }
+    }
 }
 
 /// The commands of this program; the tasks are data.
@@ -558,8 +568,8 @@ fn version() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actions;
     use crate::task_command::catalogue;
+    use quill_admin_operations::actions;
 
     /// Every command's help, with the command's words.
     fn helps(mut command: clap::Command) -> Vec<(String, String)> {

@@ -11,12 +11,12 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
 use quill_admin_contract::ExitCode;
 use quill_admin_contract::invisible::invisible;
+use quill_admin_operations::actions;
+use quill_admin_operations::config::Config;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::process::Process;
 
-use crate::actions;
 use crate::args::{self, Shell};
-use crate::config::Config;
-use crate::error::CliError;
-use crate::process::Process;
 use crate::task_command::{OneValue, TaskCommand};
 
 /// Names the shell that asks.

@@ -1,42 +1,34 @@
-//! The laptop's side of a Quill admin task: ask, run, follow, report.
+//! The command line: what is asked for, what a person is asked, what they see.
 //!
-//! Reading order is the way a command takes: [`args`] with [`task_command`] → [`commands`] → [`prompt`] → [`session`] →
-//! [`flow`] → [`report`].
+//! Reading order is the way a command takes: [`args`] with [`task_command`] → [`commands`] → [`prompt`] →
+//! [`quill_admin_operations`], where it is done → [`report`].
 
-pub mod actions;
-pub mod admin_image;
 pub mod args;
 pub mod commands;
 pub mod completion;
-pub mod config;
-pub mod doctor;
-pub mod error;
-pub mod events;
-pub mod flow;
-pub mod hints;
 pub mod password;
-pub mod process;
 pub mod prompt;
 mod proxy;
 pub mod report;
-pub mod session;
 pub mod task_command;
-pub mod trust;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use quill_admin_contract::ExitCode;
+use quill_admin_operations::actions::{self, Settled};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::process::{BuiltFrom, Process, keep_memory_private};
+#[cfg(feature = "local")]
+use quill_admin_operations::session::own_program::EXECUTOR_ARGUMENT;
 
-use crate::actions::Settled;
-use crate::error::CliError;
-use crate::process::Process;
 use crate::report::{Reporter, Style};
 
 /// The whole program; `main` does nothing but call this.
 #[must_use]
 pub fn main() -> std::process::ExitCode {
     #[cfg(feature = "local")]
-    if std::env::args_os().nth(1).is_some_and(|first| first == session::own_program::EXECUTOR_ARGUMENT) {
+    if std::env::args_os().nth(1).is_some_and(|first| first == EXECUTOR_ARGUMENT) {
         let mut arguments = std::env::args_os().skip(2).peekable();
         // What the embedded environment was started with stands before what its job's command has.
         return match arguments.next_if(|first| first != quill_admin_contract::TARGET_OPTION) {
@@ -50,8 +42,8 @@ pub fn main() -> std::process::ExitCode {
         return Reporter::new(Style::default()).error(&error).into();
     }
     // After that, which may start this program anew and with it make the memory readable again.
-    process::keep_memory_private();
-    let process = match Process::current() {
+    keep_memory_private();
+    let process = match Process::current(built_from()) {
         Ok(process) => process,
         Err(error) => {
             let error = CliError::new(ExitCode::Unexpected, format!("failed to start: {error}"));
@@ -59,6 +51,15 @@ pub fn main() -> std::process::ExitCode {
         }
     };
     report::end(run(&process)).into()
+}
+
+/// As the build script has noted it.
+fn built_from() -> BuiltFrom {
+    let seconds = option_env!("QUILL_ADMIN_COMMITTED").and_then(|seconds| seconds.parse().ok());
+    BuiltFrom {
+        revision: option_env!("QUILL_ADMIN_REVISION"),
+        committed: seconds.and_then(|seconds| Timestamp::from_second(seconds).ok()),
+    }
 }
 
 fn run(process: &Process) -> u8 {

@@ -8,8 +8,8 @@ use quill_admin_contract::{Password, Secret};
 use zeroize::Zeroizing;
 use zxcvbn::Score;
 
-use crate::error::CliError;
 use known::Known;
+use quill_admin_operations::error::CliError;
 
 /// What a password has to be.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@
 
 use std::ffi::OsString;
 
-use crate::error::CliError;
+use quill_admin_operations::error::CliError;
 
 /// What names a proxy.
 const PROXIES: [&str; 6] =

@@ -1,9 +1,10 @@
 //! `actions`: lists what the application's folder declares, and with `--env` what of it is deployed; `actions check` judges it, `actions test` runs its cases.
 
+use quill_admin_operations::error::CliError;
+
 use super::actions_deployed::look;
 use super::context::Context;
 use crate::args::{Actions, ActionsCommand};
-use crate::error::CliError;
 
 pub(super) async fn run(context: &mut Context<'_>, args: &Actions) -> Result<u8, CliError> {
     let application = context.application()?;
@@ -30,12 +31,12 @@ use super::actions_test::test;
 #[expect(clippy::unused_async, reason = "there is nothing to wait for")]
 async fn check(
     context: &Context<'_>,
-    application: &crate::config::Application,
+    application: &quill_admin_operations::config::Application,
     compiled: &quill_admin_application::Application,
     args: &crate::args::ActionsCheck,
 ) -> Result<u8, CliError> {
     if args.schema.is_some() {
-        return Err(crate::session::without_local());
+        return Err(quill_admin_operations::session::without_local());
     }
     let actions = compiled.actions.iter().count();
     Ok(context.reporter.actions_checked(&crate::report::Checked { application, actions, tried: None }))
@@ -46,9 +47,9 @@ async fn check(
 #[expect(clippy::unused_async, reason = "there is nothing to wait for")]
 async fn test(
     _context: &Context<'_>,
-    _application: &crate::config::Application,
+    _application: &quill_admin_operations::config::Application,
     _compiled: &quill_admin_application::Application,
     _args: &crate::args::ActionsTest,
 ) -> Result<u8, CliError> {
-    Err(crate::session::without_local())
+    Err(quill_admin_operations::session::without_local())
 }

@@ -7,16 +7,16 @@ use quill_admin_application::{Application as Compiled, Broken, Place, Places};
 use quill_admin_contract::ExitCode;
 use quill_admin_files::read_piped_text;
 use quill_admin_local::{Fit, Misfit, Scratch, Script, Wrong};
+use quill_admin_operations::config::Application;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Event;
+use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::process::Process;
+use quill_admin_operations::session::local;
 
 use super::context::Context;
 use crate::args::ActionsCheck;
-use crate::config::Application;
-use crate::error::CliError;
-use crate::events::Event;
-use crate::flow::point_of_no_return::PointOfNoReturn;
-use crate::process::Process;
 use crate::report::{Checked, Tried};
-use crate::session::local;
 
 /// The most that is read of a dump, in bytes: of a thousand tables.
 const LARGEST_DUMP: u64 = 16 << 20;

@@ -3,13 +3,13 @@
 use quill_admin_actions::Actions;
 use quill_admin_contract::ExitCode;
 use quill_admin_contract::image_actions::{ActionDigests, ImageActions};
+use quill_admin_operations::config::{Application, Environment};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::flow::deployed_actions::{Deployed, ImageRevision, Own};
+use quill_admin_operations::hints;
+use quill_admin_operations::session::Runner;
 
 use super::context::Context;
-use crate::args::Runner;
-use crate::config::{Application, Environment};
-use crate::error::CliError;
-use crate::flow::deployed_actions::{Deployed, ImageRevision, Own};
-use crate::hints;
 use crate::report::DeployedActions;
 
 /// Looks what the image of an environment has.
@@ -29,7 +29,7 @@ pub(super) async fn look<'e>(
         here(context, actions)
     };
     let cwd = &context.process.cwd;
-    let own = Own::of(application, cwd);
+    let own = Own::of(application, cwd, context.process.built_from);
     let differ = deployed.differences(actions).is_some_and(|changes| !changes.is_empty())
         || deployed.actions == ImageActions::BeforeDeclared;
     let advice = if differ { own.advice(&deployed.revision, &environment.name, cwd) } else { Vec::new() };
@@ -52,7 +52,7 @@ async fn deployed(context: &Context<'_>, environment: &Environment) -> Result<De
 
 /// On this machine the program itself is the container, unless Docker runs an image.
 fn here(context: &Context<'_>, actions: &Actions) -> Deployed {
-    let actions = match context.global.runner {
+    let actions = match context.runner() {
         None | Some(Runner::Process) => ImageActions::Known(ActionDigests::of(actions)),
         Some(Runner::Docker) => ImageActions::NotKnown,
     };

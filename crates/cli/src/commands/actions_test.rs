@@ -3,16 +3,16 @@
 use quill_admin_application::Application as Compiled;
 use quill_admin_application::examples::{self, Case, EXAMPLES, Examples};
 use quill_admin_local::{Scratch, Verdict};
+use quill_admin_operations::config::Application;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Event;
+use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::process::Process;
+use quill_admin_operations::session::local;
 
 use super::context::Context;
 use crate::args::ActionsTest;
-use crate::config::Application;
-use crate::error::CliError;
-use crate::events::Event;
-use crate::flow::point_of_no_return::PointOfNoReturn;
-use crate::process::Process;
 use crate::report::{Tested, TestedCase};
-use crate::session::local;
 
 pub(super) async fn test(
     context: &Context<'_>,

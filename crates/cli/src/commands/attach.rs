@@ -3,19 +3,19 @@
 
 use quill_admin_cloud::Phase;
 use quill_admin_contract::{RequestId, Username, variable};
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Event;
+use quill_admin_operations::flow::conclusion::Conclusion;
+use quill_admin_operations::flow::jobs;
+use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::flow::run;
+use quill_admin_operations::session::Session;
 
 use super::context::Context;
 use super::guard::close;
 use crate::args;
-use crate::config::Environment;
-use crate::error::CliError;
-use crate::events::Event;
-use crate::flow::conclusion::Conclusion;
-use crate::flow::jobs;
-use crate::flow::point_of_no_return::PointOfNoReturn;
-use crate::flow::run;
 use crate::report::TaskReport;
-use crate::session::Session;
 
 pub(super) async fn attach(context: Context<'_>, args: args::Execution) -> Result<u8, CliError> {
     follow(context, args, false).await

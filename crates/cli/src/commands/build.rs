@@ -1,12 +1,12 @@
 //! `build`: the admin image, from source to the job that runs it.
 
 use quill_admin_image::{Engine, LATEST};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::flow::build::{self, Options, Source};
+use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
 
 use super::context::Context;
 use crate::args;
-use crate::error::CliError;
-use crate::flow::build::{self, Options, Source};
-use crate::flow::point_of_no_return::PointOfNoReturn;
 use crate::report::BuildReport;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u8, CliError> {
@@ -60,7 +60,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u
 /// For the environment on this machine the image stays in this machine's engine.
 async fn local(
     mut context: Context<'_>,
-    environment: &crate::config::Environment,
+    environment: &quill_admin_operations::config::Environment,
     source: Source,
     options: &Options,
     dry_run: bool,

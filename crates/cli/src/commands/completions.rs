@@ -1,9 +1,10 @@
 //! `completions`: the script that lets a shell complete command lines.
 
+use quill_admin_operations::error::CliError;
+
 use super::context::Context;
 use crate::args;
 use crate::completion;
-use crate::error::CliError;
 use crate::task_command::TaskCommand;
 
 pub(super) fn run(

@@ -1,11 +1,11 @@
 //! The question whether a found settings file names the right project.
 
 use quill_admin_contract::ExitCode;
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::config::confirmed::{self, Confirmation};
+use quill_admin_operations::error::CliError;
 
 use super::context::Context;
-use crate::config::Environment;
-use crate::config::confirmed::{self, Confirmation};
-use crate::error::CliError;
 
 impl Context<'_> {
     /// Lets tasks go to the project and job of a file that was found only where a person has confirmed that

@@ -3,14 +3,15 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use quill_admin_operations::config::{Application, Config, Environment};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Emit;
+use quill_admin_operations::process::Process;
+use quill_admin_operations::session::{Opening, Runner, Session};
+
 use crate::args::Global;
-use crate::config::{Application, Config, Environment};
-use crate::error::CliError;
-use crate::events::Emit;
-use crate::process::Process;
 use crate::prompt::{Choice, Form, Questions};
 use crate::report::Reporter;
-use crate::session::{Opening, Session};
 
 /// What every command works with.
 pub(super) struct Context<'a> {
@@ -27,6 +28,11 @@ impl Context<'_> {
     pub(super) fn config(&self) -> Result<Config, CliError> {
         let config = Config::load(self.process, self.global.config.as_deref())?;
         Ok(config.trusting(&self.global.trust_host).with_application(self.named_application()))
+    }
+
+    /// What is to run the tasks of an embedded environment, where that was said.
+    pub(super) fn runner(&self) -> Option<Runner> {
+        self.global.runner.map(Runner::from)
     }
 
     /// The folder of `--application`.
@@ -51,7 +57,7 @@ impl Context<'_> {
     }
 
     pub(super) fn open_environment(&self, environment: &Environment) -> Result<Opening, CliError> {
-        Session::open(environment, self.process, self.global.access_token_file.as_deref(), self.global.runner)
+        Session::open(environment, self.process, self.global.access_token_file.as_deref(), self.runner())
     }
 
     /// The same, and waits until it is open, telling what takes time.

@@ -4,25 +4,31 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quill_admin_contract::ExitCode;
+use quill_admin_doctor::catalogue::{self, Wanted};
+use quill_admin_doctor::check::{Check, Look};
+use quill_admin_doctor::explain::Explanation;
+use quill_admin_doctor::facts::{Facts, Machine};
+use quill_admin_doctor::fix::{Plan, Treated};
+use quill_admin_doctor::run::{self, Examined, Subject, Surroundings};
+use quill_admin_doctor::treatment::Treatment;
+use quill_admin_operations::config::{Config, Environment};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
 
 use super::context::Context;
 use super::guard::close;
 use crate::args;
-use crate::config::{Config, Environment};
-use crate::doctor::catalogue;
-use crate::doctor::check::{Check, Look};
-use crate::doctor::explain::Explanation;
-use crate::doctor::facts::{Facts, Machine};
-use crate::doctor::fix::{Plan, Treated};
-use crate::doctor::run::{self, Examined, Subject, Surroundings};
-use crate::doctor::treatment::Treatment;
-use crate::error::CliError;
-use crate::flow::point_of_no_return::PointOfNoReturn;
 use crate::prompt::Questions;
 use crate::report::Diagnosis;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<u8, CliError> {
-    let checks = catalogue::choose(&args)?;
+    let checks = catalogue::choose(&Wanted {
+        only: &args.only,
+        skip: &args.skip,
+        deep: args.deep,
+        repository: args.repo.is_some(),
+        all: args.list,
+    })?;
     if args.list {
         return Ok(context.reporter.checks(&checks));
     }
@@ -44,7 +50,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<
         &environments,
         args.repo.as_ref().map(|folder| context.process.cwd.join(folder)),
         context.global.access_token_file.as_deref(),
-        context.global.runner,
+        context.runner(),
     ));
     context.listen({
         let machine = Arc::clone(&machine);
@@ -262,7 +268,7 @@ async fn look(
 ) {
     let mut again: BTreeSet<&str> = BTreeSet::new();
     for one in examined.iter() {
-        let same = |finding: &crate::doctor::finding::Finding| {
+        let same = |finding: &quill_admin_doctor::finding::Finding| {
             treated.is_some_and(|treated| finding.treatment.as_ref() == Some(&treated.treatment))
         };
         if one.verdict.findings().iter().any(same) || one.check.needs.iter().any(|need| again.contains(need))

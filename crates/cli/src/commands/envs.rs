@@ -1,9 +1,10 @@
 //! `envs`: lists the environments, and confirms where their tasks go.
 
+use quill_admin_operations::config::{Environment, confirmed};
+use quill_admin_operations::error::CliError;
+
 use super::context::Context;
 use crate::args;
-use crate::config::{Environment, confirmed};
-use crate::error::CliError;
 
 pub(super) fn run(context: &Context<'_>, args: &args::Envs) -> Result<u8, CliError> {
     let config = context.config()?;

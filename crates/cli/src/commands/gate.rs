@@ -1,11 +1,11 @@
 //! The gate in front of a protected environment: its name, typed.
 
 use quill_admin_contract::ExitCode;
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::error::CliError;
 
 use super::context::Context;
 use super::task::TaskOptions;
-use crate::config::Environment;
-use crate::error::CliError;
 
 impl Context<'_> {
     /// Refuses at once what cannot be confirmed later: a wrong name, or nobody to ask.

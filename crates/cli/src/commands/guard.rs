@@ -8,15 +8,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Event;
+use quill_admin_operations::flow::point_of_no_return::{PointOfNoReturn, Stage};
+use quill_admin_operations::session::Session;
 use tokio::time::timeout;
 
 use super::context::Context;
-use crate::error::CliError;
-use crate::events::Event;
-use crate::flow::point_of_no_return::{PointOfNoReturn, Stage};
 use crate::prompt::{self, Interrupt, Stop};
 use crate::report::Reporter;
-use crate::session::Session;
 
 /// What a person is asked who presses Ctrl-C while a task runs.
 const QUESTION: &str = "The task is still running. Ctrl-C does not stop it.\n  w  wait for it\n  d  detach: it goes \
@@ -198,8 +198,8 @@ mod tests {
     use tokio::task::yield_now;
 
     use super::*;
-    use crate::flow::point_of_no_return::{Running, UnderWay};
     use crate::report::Style;
+    use quill_admin_operations::flow::point_of_no_return::{Running, UnderWay};
 
     /// Signals are the process's: one test at a time sends any.
     static SIGNALS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

@@ -1,12 +1,12 @@
 //! `history`: what was run here, by whom, and what came of it.
 
 use quill_admin_contract::Username;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::flow::history;
 
 use super::context::Context;
 use super::guard::close;
 use crate::args;
-use crate::error::CliError;
-use crate::flow::history;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::History) -> Result<u8, CliError> {
     let user: Option<Username> = context.form.optional("--user", args.user.as_deref());

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use quill_admin_local::LocalError;
+use quill_admin_operations::config::{Application, Environment};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::session::{Session, local};
 
 use crate::args::Local;
-use crate::config::{Application, Environment};
-use crate::error::CliError;
-use crate::flow::point_of_no_return::PointOfNoReturn;
-use crate::session::{Session, local};
 
 use super::context::Context;
 use super::guard::{Guard, close};

@@ -5,15 +5,15 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use quill_admin_contract::ExitCode;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Event;
+use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::session::sign_in;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
 use super::context::Context;
 use crate::args::Login;
-use crate::error::CliError;
-use crate::events::Event;
-use crate::flow::point_of_no_return::PointOfNoReturn;
-use crate::session::sign_in;
 
 /// gcloud gets the Ctrl-C of its terminal, too; this is how long it has for that.
 const GCLOUD_ENDS_WITHIN: Duration = Duration::from_secs(5);

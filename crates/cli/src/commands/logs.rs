@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use quill_admin_cloud::{ExecutionName, LogSource};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::{Emit, Event};
+use quill_admin_operations::flow::follow::follow_log;
+use quill_admin_operations::flow::jobs::{find, possible};
+use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::session::Session;
 
 use super::context::Context;
 use super::guard::close;
 use crate::args;
-use crate::error::CliError;
-use crate::events::{Emit, Event};
-use crate::flow::follow::follow_log;
-use crate::flow::jobs::{find, possible};
-use crate::flow::point_of_no_return::PointOfNoReturn;
-use crate::session::Session;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::Logs) -> Result<u8, CliError> {
     let session = context.session_of(&args.execution).await?;

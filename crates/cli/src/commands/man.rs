@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use quill_admin_operations::error::CliError;
+
 use super::context::Context;
 use crate::args::{self, Man};
-use crate::error::CliError;
 use crate::task_command::TaskCommand;
 
 pub(super) fn run(context: &Context<'_>, tasks: &[TaskCommand], args: &Man) -> Result<u8, CliError> {

@@ -33,15 +33,15 @@ mod whoami;
 use std::sync::{Arc, OnceLock};
 
 use context::Context;
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::hints;
+use quill_admin_operations::process::Process;
+use quill_admin_operations::session::sign_in;
 
 use crate::args::{Call, Cli, Command};
-use crate::config::Environment;
-use crate::error::CliError;
-use crate::hints;
-use crate::process::Process;
 use crate::prompt::{Form, Questions, Terminal};
 use crate::report::Reporter;
-use crate::session::sign_in;
 use crate::task_command::TaskCommand;
 
 /// Runs the command and returns the exit code; everything but errors has been reported. `mistakes` are those of a
@@ -93,7 +93,7 @@ async fn run(mut context: Context<'_>, tasks: &[TaskCommand], command: Command) 
         #[cfg(feature = "local")]
         Command::Local(args) => local::run(context, args).await,
         #[cfg(not(feature = "local"))]
-        Command::Local(_) => Err(crate::session::without_local()),
+        Command::Local(_) => Err(quill_admin_operations::session::without_local()),
         Command::Completions(args) => completions::run(&context, tasks, &args),
         Command::Man(args) => man::run(&context, tasks, &args),
         Command::Reference(args) => Ok(reference::run(&context, &args)),

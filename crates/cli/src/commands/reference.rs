@@ -8,14 +8,14 @@ mod actions;
 use std::fmt::Write as _;
 
 use quill_admin_cloud::{PERMISSIONS, Purpose};
+use quill_admin_operations::config;
 
 use super::context::Context;
 use crate::args::{Page, Reference};
-use crate::config;
 
 pub(super) fn run(context: &Context<'_>, args: &Reference) -> u8 {
     context.reporter.script(&match args.page {
-        Page::Actions => actions::page(crate::actions::of_this_run()),
+        Page::Actions => actions::page(quill_admin_operations::actions::of_this_run()),
         Page::Environments => config::reference_page(),
         Page::Permissions => permissions(),
     })

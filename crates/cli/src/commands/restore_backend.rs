@@ -1,12 +1,12 @@
 //! `restore-backend`: gives the backend service its own image back.
 
 use quill_admin_image::Engine;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::flow::restore::{self, Source};
 
 use super::context::Context;
 use crate::args;
-use crate::error::CliError;
-use crate::flow::point_of_no_return::PointOfNoReturn;
-use crate::flow::restore::{self, Source};
 use crate::report::RestoreReport;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) -> Result<u8, CliError> {

@@ -7,11 +7,11 @@ mod answers;
 mod ask;
 
 use quill_admin_contract::{CHECK, Username};
+use quill_admin_operations::actions;
+use quill_admin_operations::error::CliError;
 
 use super::context::Context;
 use super::task::{Subject, Task};
-use crate::actions;
-use crate::error::CliError;
 use crate::task_command::{PasswordSource, TaskCall};
 use ask::{Place, ask, check, stdin_refused};
 

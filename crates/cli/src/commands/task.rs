@@ -5,22 +5,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use quill_admin_cloud::JobName;
 use quill_admin_contract::{AdminAction, ExitCode, Password, Reason, Request, Username, look};
+use quill_admin_operations::config::{Application, Environment};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::{Emit, Event};
+use quill_admin_operations::flow::deployed_actions::{self, Own};
+use quill_admin_operations::flow::fit;
+use quill_admin_operations::flow::jobs;
+use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::flow::run;
+use quill_admin_operations::flow::target;
+use quill_admin_operations::hints;
+use quill_admin_operations::session::{Opening, Session, sign_in};
 
 use super::context::Context;
 use super::guard::close;
-use crate::config::{Application, Environment};
-use crate::error::CliError;
-use crate::events::{Emit, Event};
-use crate::flow::deployed_actions::{self, Own};
-use crate::flow::fit;
-use crate::flow::jobs;
-use crate::flow::point_of_no_return::PointOfNoReturn;
-use crate::flow::run;
-use crate::flow::target;
-use crate::hints;
 use crate::prompt::Field;
 use crate::report::{TaskPlan, TaskReport};
-use crate::session::{Opening, Session, sign_in};
 use crate::task_command::TaskFlags;
 
 /// What every task can be told.
@@ -172,7 +172,7 @@ impl Context<'_> {
             let image = fit::judge(settings, &environment.name, options.writes, any_image)?;
             if !any_image {
                 let cwd = &self.process.cwd;
-                let own = || Own::of(&Application::of(&environment.source), cwd);
+                let own = || Own::of(&Application::of(&environment.source), cwd, self.process.built_from);
                 let action = &prepared.request.action;
                 deployed_actions::judge(settings, action, &environment.name, cwd, own)?;
             }

@@ -1,7 +1,8 @@
 //! `whoami`: who calls, and which permissions are missing.
 
+use quill_admin_operations::error::CliError;
+
 use super::context::Context;
-use crate::error::CliError;
 use crate::report::WhoamiReport;
 
 pub(super) async fn run(mut context: Context<'_>) -> Result<u8, CliError> {

@@ -14,8 +14,8 @@ use std::str::FromStr;
 
 use quill_admin_contract::{InvalidValue, Secret};
 
-use crate::error::CliError;
 pub use prompter::{Choice, Prompter};
+use quill_admin_operations::error::CliError;
 pub(crate) use terminal::line;
 pub use terminal::{Interrupt, Questions, Stop, Terminal};
 

@@ -1,8 +1,7 @@
 //! Who can be asked, and what for: a terminal in real life, a script in tests.
 
 use quill_admin_contract::Secret;
-
-use crate::error::CliError;
+use quill_admin_operations::error::CliError;
 
 /// One line of a list to choose from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use console::{StyledObject, Term, style, truncate_str};
 use quill_admin_contract::invisible::shown;
 use quill_admin_contract::{ExitCode, Secret};
+use quill_admin_operations::error::CliError;
 use zeroize::Zeroizing;
 
 use super::edit::{Hidden, Line};
@@ -18,7 +19,6 @@ use super::keys::{Decoder, Key};
 use super::list::{List, Step};
 use super::prompter::{Choice, Prompter};
 use super::tty;
-use crate::error::CliError;
 
 /// Asks at the terminal this process runs in.
 pub struct Terminal {

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use quill_admin_actions::{Action, Actions};
+use quill_admin_operations::config::{Application, Environment};
 use serde_json::{Value, json};
 
 use super::deployed_actions::DeployedActions;
 use super::json::path;
 use super::paint::{clean, style};
-use crate::config::{Application, Environment};
 
 /// Actions that are in order.
 pub struct Checked<'a> {

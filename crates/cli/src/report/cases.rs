@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use quill_admin_application::examples::Case;
 use quill_admin_contract::ExitCode;
+use quill_admin_operations::config::Application;
 use serde_json::{Value, json};
 
 use super::json::path;
 use super::paint::{clean, style};
-use crate::config::Application;
 
 /// Golden cases that were run.
 pub struct Tested<'a> {

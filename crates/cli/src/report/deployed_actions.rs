@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use quill_admin_actions::{Action, Actions};
 use quill_admin_contract::image_actions::{ActionDigests, Has};
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::flow::deployed_actions::{Becomes, Deployed, ImageRevision, Own, Replaced};
 use serde_json::{Map, Value, json};
 
 use super::field::field;
 use super::paint::clean;
-use crate::config::Environment;
-use crate::flow::deployed_actions::{Becomes, Deployed, ImageRevision, Own, Replaced};
 
 /// The actions of the image that an environment's job runs, beside one's own.
 pub struct DeployedActions<'a> {

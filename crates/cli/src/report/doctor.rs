@@ -4,18 +4,18 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use quill_admin_contract::variable::{self, Variable};
+use quill_admin_doctor::catalogue;
+use quill_admin_doctor::check::Check;
+use quill_admin_doctor::explain::Explanation;
+use quill_admin_doctor::finding::{Finding, Seen, Severity};
+use quill_admin_doctor::fix::{Outcome, Treated};
+use quill_admin_doctor::run::{self, Examined, Health, Verdict};
+use quill_admin_operations::hints;
 use serde_json::{Value, json};
 
 use super::field::field;
 use super::human::{self, seconds};
 use super::paint::{Painted, clean, style};
-use crate::doctor::catalogue;
-use crate::doctor::check::Check;
-use crate::doctor::explain::Explanation;
-use crate::doctor::finding::{Finding, Seen, Severity};
-use crate::doctor::fix::{Outcome, Treated};
-use crate::doctor::run::{self, Examined, Health, Verdict};
-use crate::hints;
 
 /// Everything that was seen and done.
 pub struct Diagnosis<'a> {

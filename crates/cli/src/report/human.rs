@@ -9,6 +9,15 @@ use quill_admin_contract::image::annotation;
 use quill_admin_contract::{
     DatabaseReport, ExitCode, Expected, NextAction, Outcome, Password, SubjectState, Unavailable, Warning,
 };
+use quill_admin_operations::actions;
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::flow::build::{Built, JobPlan};
+use quill_admin_operations::flow::conclusion::Conclusion;
+use quill_admin_operations::flow::history::{Past, Record};
+use quill_admin_operations::flow::restore;
+use quill_admin_operations::hints;
+use quill_admin_operations::session::own_program::OWN_DIGEST;
 
 use super::deployed_actions;
 use super::field::field;
@@ -17,16 +26,6 @@ use super::results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, Wh
 use super::subject;
 use super::task_plan;
 use quill_admin_image::{Builder, LATEST, LocalImage, PLATFORM, digest};
-
-use crate::actions;
-use crate::config::Environment;
-use crate::error::CliError;
-use crate::flow::build::{Built, JobPlan};
-use crate::flow::conclusion::Conclusion;
-use crate::flow::history::{Past, Record};
-use crate::flow::restore;
-use crate::hints;
-use crate::session::own_program::OWN_DIGEST;
 
 /// What is said about a task, by where it goes.
 #[derive(Default)]

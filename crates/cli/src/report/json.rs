@@ -9,6 +9,11 @@ use std::time::Duration;
 
 use quill_admin_contract::invisible::invisible;
 use quill_admin_contract::{Password, variable};
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::flow::build::{Built, JobPlan};
+use quill_admin_operations::flow::conclusion::Conclusion;
+use quill_admin_operations::flow::history::{Past, Record};
 use serde_json::{Value, json};
 
 use super::deployed_actions;
@@ -16,12 +21,6 @@ use super::paint::MARK;
 use super::results::{BuildReport, RestoreReport, TaskPlan, TaskReport, WhoamiReport};
 use quill_admin_cloud::{Difference, ExecutionName, LogEntry, Service, Severity, SignIn};
 use quill_admin_image::{Builder, LATEST, LocalImage, PLATFORM};
-
-use crate::config::Environment;
-use crate::error::CliError;
-use crate::flow::build::{Built, JobPlan};
-use crate::flow::conclusion::Conclusion;
-use crate::flow::history::{Past, Record};
 
 /// A document as it is written: what a terminal would act on, or would not show, is escaped, which changes
 /// nothing about any value.

@@ -32,19 +32,19 @@ use quill_admin_contract::Password;
 use quill_admin_image::{BuildEvent, LocalImage};
 use serde_json::{Value, json};
 
-use crate::config::{Application, Environment};
-use crate::doctor::check::Check;
-use crate::doctor::explain::Explanation;
-use crate::doctor::fix::Treated;
-use crate::doctor::run::Told;
-use crate::error::CliError;
-use crate::events::Event;
-use crate::flow::build::Built;
-use crate::flow::history::Past;
 pub use actions::{Checked, Tried};
 pub use cases::{Tested, TestedCase};
 pub use deployed_actions::DeployedActions;
 pub use doctor::Diagnosis;
+use quill_admin_doctor::check::Check;
+use quill_admin_doctor::explain::Explanation;
+use quill_admin_doctor::fix::Treated;
+use quill_admin_doctor::run::Told;
+use quill_admin_operations::config::{Application, Environment};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Event;
+use quill_admin_operations::flow::build::Built;
+use quill_admin_operations::flow::history::Past;
 pub use results::{BuildReport, RestoreReport, Style, TaskPlan, TaskReport, WhoamiReport};
 use stream::{Unwritten, to_stderr};
 

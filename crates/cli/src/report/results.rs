@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use quill_admin_cloud::{JobName, PERMISSIONS, Permission, Purpose, SignIn};
 use quill_admin_contract::{ExitCode, Password, Request, RequestId, Username};
 use quill_admin_image::Engine;
-
-use crate::config::{Backend, Environment};
-use crate::error::CliError;
-use crate::flow::build::Plan;
-use crate::flow::conclusion::{Conclusion, Run};
-use crate::flow::fit::JobImage;
-use crate::flow::restore::{Candidate, Found};
-use crate::hints;
+use quill_admin_operations::config::{Backend, Environment};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::flow::build::Plan;
+use quill_admin_operations::flow::conclusion::{Conclusion, Run};
+use quill_admin_operations::flow::fit::JobImage;
+use quill_admin_operations::flow::restore::{Candidate, Found};
+use quill_admin_operations::hints;
 
 /// How much is shown, and in which form.
 #[derive(Debug, Clone, Copy, Default)]

@@ -8,10 +8,10 @@ use std::io;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use quill_admin_contract::ExitCode;
+use quill_admin_operations::error::CliError;
 use tokio::sync::Notify;
 
 use super::paint::{self, style};
-use crate::error::CliError;
 
 /// What becomes of a text that cannot be written to stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -71,7 +71,7 @@ fn spaced(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actions;
+    use quill_admin_operations::actions;
 
     fn ward() -> SubjectState {
         SubjectState {

@@ -2,8 +2,7 @@
 
 use quill_admin_actions::Action;
 use quill_admin_contract::{AdminAction, Argument};
-
-use crate::actions;
+use quill_admin_operations::actions;
 
 /// The action and what it is about: `add-role steve.jones`.
 pub(super) fn heading(action: &AdminAction) -> String {

@@ -48,7 +48,7 @@ fn check() -> TaskCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actions;
+    use quill_admin_operations::actions;
 
     #[test]
     fn every_action_has_one_command_with_its_variables() {

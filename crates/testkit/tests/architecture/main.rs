@@ -95,6 +95,14 @@ fn the_engine_knows_neither_yaml_nor_how_to_connect() {
     );
 }
 
+/// What is done is told in events: another program could show it.
+#[test]
+fn operations_know_neither_a_command_line_nor_a_terminal() {
+    let unwanted = ["clap*", "console", "indicatif", "quill-admin", "quill-admin-doctor"];
+    is_without("quill-admin-operations", &[], &unwanted);
+    is_without("quill-admin-doctor", &[], &["clap*", "quill-admin"]);
+}
+
 #[test]
 fn the_container_is_built_without_the_laptops_side() {
     is_without(

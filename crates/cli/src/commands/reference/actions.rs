@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn every_action_and_each_of_its_values_is_told() {
-        let actions = crate::actions::of_this_run();
+        let actions = quill_admin_operations::actions::of_this_run();
         let page = page(actions);
         for action in actions.iter() {
             assert!(

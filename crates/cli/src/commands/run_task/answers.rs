@@ -2,8 +2,8 @@
 
 use quill_admin_actions::{Actions, Kind};
 use quill_admin_contract::{AdminAction, Argument, ExitCode, Password, Variables};
+use quill_admin_operations::error::CliError;
 
-use crate::error::CliError;
 use crate::task_command::TaskParameter;
 
 /// The values of a task's parameters. One that was left out is not among them.

@@ -1,9 +1,9 @@
 //! What flags give is checked, and the rest is asked for.
 
 use quill_admin_contract::{Argument, Password};
+use quill_admin_operations::error::CliError;
 
 use super::answers::{Answers, Value};
-use crate::error::CliError;
 use crate::password::{self, Owner, PasswordRules};
 use crate::prompt::{Choice, Field, Form};
 use crate::task_command::{Given, PasswordSource, TaskParameter};

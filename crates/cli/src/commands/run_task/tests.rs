@@ -243,7 +243,7 @@ fn what_is_wrong_with_a_task_that_is_data_alone_is_said_at_once() {
 
 #[test]
 fn several_are_chosen_from_a_list_until_there_are_no_more() {
-    let tasks = catalogue(crate::actions::of_this_run());
+    let tasks = catalogue(quill_admin_operations::actions::of_this_run());
     let command = tasks.iter().find(|task| task.name == "create-user").expect("a command");
     let role = command.parameters.iter().find(|parameter| parameter.name() == "role").expect("a parameter");
     let mut role = role.clone();
@@ -268,7 +268,7 @@ fn several_are_chosen_from_a_list_until_there_are_no_more() {
 
 #[tokio::test]
 async fn what_may_be_left_out_is_not_asked_for() {
-    let tasks = catalogue(crate::actions::of_this_run());
+    let tasks = catalogue(quill_admin_operations::actions::of_this_run());
     let line =
         "quill-admin create-user -u ann --email ann@example.org -p staff --role Patient --role Clinician";
     let mut form = Form::new(None);
@@ -276,7 +276,10 @@ async fn what_may_be_left_out_is_not_asked_for() {
     let checked = check(&mut form, call.given);
     form.check().expect("nothing is missing");
     let answers = ask(&mut form, checked, PLACE).expect("nothing is asked");
-    let action = answers.into_action("create-user", crate::actions::of_this_run()).await.expect("valid");
+    let action = answers
+        .into_action("create-user", quill_admin_operations::actions::of_this_run())
+        .await
+        .expect("valid");
     let variables = action.arguments().to_env();
     let of = |name: &str| variables.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str());
     assert_eq!(of("ADMIN_ROLE"), Some("Patient\nClinician"));

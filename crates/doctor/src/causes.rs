@@ -1,0 +1,536 @@
+//! Why a revision of the backend did not start, read from the last lines of its log.
+//!
+//! The application is Python: `entrypoint.sh` runs `alembic upgrade head`, then uvicorn. What each of
+//! them prints was taken from Alembic 1.20, `SQLAlchemy` 2.1, psycopg 3.3 and 2.9, asyncpg 0.32 and uvicorn
+//! 0.54 against PostgreSQL 15; Cloud Run's own lines are those that people quote in public reports.
+//! Texts are all there is: Cloud Run tells neither why a container ended nor where it listens.
+//!
+//! To add a cause: a variant of [`Cause`] with its words in `words.rs`, the lines that prove it in [`diagnose`]
+//! (in `platform.rs` where Cloud Run says it, not the program), and a sample of what is really printed in the tests.
+
+mod platform;
+mod words;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quill_admin_cloud::{LogEntry, LogSource, StartupProbe};
+
+use platform::{DEFAULT_PROBE, NotLoaded, is_not_listening, not_loaded, signal, wants_another_platform};
+use quill_admin_operations::admin_image::{self, Sign};
+
+/// What is known of a revision that did not become ready.
+#[derive(Debug, Clone, Copy)]
+pub struct Startup<'a> {
+    /// The last lines of its log, oldest first.
+    pub log: &'a [LogEntry],
+    /// Cloud Run's own words.
+    pub reason: &'a str,
+    /// What tells that its image is the admin image, where something does.
+    pub admin_image: Option<Sign>,
+    /// How its startup is probed, where that is set.
+    pub probe: Option<&'a StartupProbe>,
+    /// The port requests go to, where that is set.
+    pub port: Option<u16>,
+}
+
+/// A cause, and the lines that prove it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnosis {
+    /// Why it did not start.
+    pub cause: Cause,
+    /// The lines that say so, as they were written; what may be somebody's data or a secret is left out.
+    /// Where the cause is not known: the last ones.
+    pub evidence: Vec<String>,
+}
+
+/// Why a revision did not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// It runs the admin image, which is no server.
+    AdminImage,
+    /// Its image is for another kind of processor.
+    Platform,
+    /// Its entry point cannot be started.
+    EntryPoint {
+        /// The program.
+        program: String,
+        /// Why, as the system says it.
+        why: NotLoaded,
+    },
+    /// A migration of the database failed.
+    Migration(Migration),
+    /// The database cannot be used.
+    Database(Database),
+    /// It used more memory than it has.
+    OutOfMemory,
+    /// It listens where nobody asks.
+    PortMismatch {
+        /// Where it listens, as it says itself.
+        listens: String,
+        /// The port that is probed.
+        probed: u16,
+    },
+    /// It listens, and answers the probe with an error.
+    Unhealthy {
+        /// The HTTP status of its answer.
+        status: u16,
+    },
+    /// It was still starting when it was given up.
+    SlowStart {
+        /// How long it was given.
+        took: Duration,
+        /// How long the probe allows.
+        allowed: Duration,
+    },
+    /// The program ended.
+    Crash {
+        /// Its exit code, where Cloud Run tells.
+        exit: Option<i32>,
+    },
+    /// The program was killed by a signal.
+    Killed {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It did not listen on the port in time; nothing tells why.
+    NotListening {
+        /// The port, where Cloud Run tells.
+        port: Option<u16>,
+    },
+    /// No container was started at all; Cloud Run says why.
+    NoContainer,
+    /// Nothing in the log tells.
+    Unknown,
+}
+
+/// How a migration failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Migration {
+    /// The database is at a revision that the image does not have.
+    UnknownRevision,
+    /// Two migrations claim to be the last.
+    SeveralHeads,
+    /// A migration builds on one that is not there.
+    MissingParent,
+    /// Another session held a lock for too long.
+    Locked,
+    /// The database refused a statement.
+    Refused,
+    /// The migration's own code failed.
+    Code,
+    /// Alembic stopped for another reason.
+    Other,
+}
+
+/// What keeps the application from its database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// Nothing listens there.
+    ConnectionRefused,
+    /// No answer.
+    TimedOut,
+    /// The name has no address.
+    UnknownHost,
+    /// Wrong password.
+    Password,
+    /// The server wants TLS.
+    TlsRequired,
+    /// The server has no TLS, or its certificate is not trusted.
+    TlsFailed,
+    /// The server lets nobody in from there.
+    NotLetIn,
+    /// There is no such database or user.
+    Missing,
+    /// All connections are taken.
+    TooManyConnections,
+    /// It is starting, stopping, or broke off.
+    NotUp,
+}
+
+/// What clients say of a database that cannot be used. The first match counts.
+const DATABASE: &[(&str, Database)] = &[
+    ("password authentication failed for user", Database::Password),
+    ("no password supplied", Database::Password),
+    ("server does not support SSL, but SSL was required", Database::TlsFailed),
+    ("rejected SSL upgrade", Database::TlsFailed),
+    ("root certificate file", Database::TlsFailed),
+    ("certificate verify failed", Database::TlsFailed),
+    ("SSL error:", Database::TlsFailed),
+    ("connection requires a valid client certificate", Database::TlsFailed),
+    ("sorry, too many clients already", Database::TooManyConnections),
+    ("remaining connection slots are reserved", Database::TooManyConnections),
+    ("QueuePool limit of size", Database::TooManyConnections),
+    ("the database system is starting up", Database::NotUp),
+    ("the database system is shutting down", Database::NotUp),
+    ("server closed the connection unexpectedly", Database::NotUp),
+    ("could not translate host name", Database::UnknownHost),
+    ("failed to resolve host", Database::UnknownHost),
+    ("connection timeout expired", Database::TimedOut),
+];
+
+/// What libpq says after the address it tried.
+const CONNECTION: &[(&str, Database)] = &[
+    ("Connection refused", Database::ConnectionRefused),
+    ("timeout expired", Database::TimedOut),
+    ("Connection timed out", Database::TimedOut),
+    ("No route to host", Database::TimedOut),
+    ("Network is unreachable", Database::TimedOut),
+];
+
+/// What Python says where the address belongs to a database only if a database's client asked.
+const PYTHON: &[(&str, Database)] = &[
+    ("ConnectionRefusedError", Database::ConnectionRefused),
+    ("Connect call failed", Database::ConnectionRefused),
+    ("socket.gaierror", Database::UnknownHost),
+    ("TimeoutError", Database::TimedOut),
+];
+
+/// Names in the frames of a trace that went through a client of PostgreSQL.
+const CLIENTS: &[&str] = &["/asyncpg/", "/psycopg/", "/psycopg2/", "/sqlalchemy/"];
+
+/// Errors of a statement that waited for somebody else.
+const LOCKED: &[&str] = &[
+    "LockNotAvailable",
+    "canceling statement due to lock timeout",
+    "canceling statement due to statement timeout",
+    "deadlock detected",
+];
+
+const TRACEBACK: &str = "Traceback (most recent call last):";
+/// Evidence is to be read at a glance.
+const EVIDENCE_LINES: usize = 8;
+/// How many lines of an error's message are part of it, after the first.
+const MESSAGE_LINES: usize = 4;
+/// How many lines are shown where nothing in them tells.
+const LAST_LINES: usize = 4;
+const EVIDENCE_WIDTH: usize = 240;
+/// What part of the time a probe allows must have passed for slowness to be the cause.
+const SLOW_PART: f64 = 0.8;
+
+/// Says why a revision did not start.
+#[must_use]
+pub fn diagnose(startup: &Startup<'_>) -> Diagnosis {
+    let lines = lines(startup.log);
+    if let Some(line) = lines.iter().rev().find(|line| admin_image::by_line(line.text).is_some()) {
+        return Diagnosis { cause: Cause::AdminImage, evidence: shown(&[line]) };
+    }
+    if let Some(sign) = startup.admin_image {
+        return Diagnosis { cause: Cause::AdminImage, evidence: vec![sign.to_string()] };
+    }
+    // Containers are started again and again: what counts is the last time. A line that came out of order
+    // can make it look like one of its own, hence the second look at everything.
+    let last = &lines[last_attempt(&lines)..];
+    let found = attempt(startup, last).or_else(|| attempt(startup, &lines));
+    found.unwrap_or_else(|| {
+        let said = startup.reason.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        if wants_another_platform(said) {
+            return Diagnosis { cause: Cause::Platform, evidence: vec![safe(said)] };
+        }
+        // Both are said of a container that ran: what it printed last is all there is.
+        let ran = is_not_listening(said);
+        if !ran && !lines.iter().any(Line::is_container) && !said.is_empty() && !said.contains("probe") {
+            return Diagnosis { cause: Cause::NoContainer, evidence: vec![safe(said)] };
+        }
+        let cause = if ran {
+            Cause::NotListening { port: number_after(said, "PORT=").or(startup.port) }
+        } else {
+            Cause::Unknown
+        };
+        let from = last.len().saturating_sub(LAST_LINES);
+        Diagnosis { cause, evidence: shown(&last[from..].iter().collect::<Vec<_>>()) }
+    })
+}
+
+/// One line of the log.
+#[derive(Debug)]
+struct Line<'a> {
+    at: Timestamp,
+    source: LogSource,
+    text: &'a str,
+}
+
+impl Line<'_> {
+    fn is_container(&self) -> bool {
+        self.source == LogSource::Container
+    }
+
+    /// Cloud Run notes the end of a container with it.
+    fn ends(&self) -> bool {
+        self.source == LogSource::System
+            && (self.text.contains("probe failed")
+                || exit_code(self.text).is_some()
+                || signal(self.text).is_some()
+                || not_loaded(self.text).is_some()
+                || self.is_out_of_memory())
+    }
+
+    fn is_out_of_memory(&self) -> bool {
+        self.text.contains("Memory limit of") && self.text.contains("exceeded")
+    }
+}
+
+/// A trace can be one entry or many.
+fn lines(log: &[LogEntry]) -> Vec<Line<'_>> {
+    let own = log.iter().filter(|entry| entry.source != LogSource::Other);
+    own.flat_map(|entry| {
+        let lines = entry.message.lines().filter(|line| !line.trim().is_empty());
+        lines.map(|text| Line { at: entry.timestamp, source: entry.source, text: text.trim_end() })
+    })
+    .collect()
+}
+
+/// Where the last attempt to start begins: at the container's first line after Cloud Run noted an end.
+fn last_attempt(lines: &[Line<'_>]) -> usize {
+    let (mut begin, mut ended) = (0, None);
+    for (index, line) in lines.iter().enumerate() {
+        if line.ends() {
+            ended.get_or_insert(index);
+        } else if line.text.starts_with("Starting new instance") {
+            (begin, ended) = (index, None);
+        } else if line.is_container() && ended.take().is_some() {
+            begin = index;
+        }
+    }
+    begin
+}
+
+/// What one attempt to start came to.
+fn attempt(startup: &Startup<'_>, lines: &[Line<'_>]) -> Option<Diagnosis> {
+    let found = |cause, lines: &[&Line<'_>]| Some(Diagnosis { cause, evidence: shown(lines) });
+    let last = |text: &str| lines.iter().rev().find(|line| line.text.contains(text));
+    if let Some(line) = lines.iter().rev().find(|line| line.is_out_of_memory()) {
+        return found(Cause::OutOfMemory, &[line]);
+    }
+    if let Some((line, (program, why))) =
+        lines.iter().rev().find_map(|line| Some((line, not_loaded(line.text)?)))
+    {
+        let cause = match why {
+            NotLoaded::Format => Cause::Platform,
+            why => Cause::EntryPoint { program: program.to_owned(), why },
+        };
+        return found(cause, &[line]);
+    }
+    if let Some(line) = last("exec format error") {
+        return found(Cause::Platform, &[line]);
+    }
+    let listening = lines.iter().rposition(|line| listens(line.text).is_some());
+    // What went wrong before the server listened was dealt with.
+    let rest = &lines[listening.map_or(0, |index| index + 1)..];
+    if let Some(diagnosis) = failed(rest, lines) {
+        return Some(diagnosis);
+    }
+    if let Some(exit) = rest.iter().rev().find(|line| exit_code(line.text).is_some()) {
+        let said: Vec<_> = rest.iter().filter(|line| line.is_container()).collect();
+        let mut proof = said[said.len().saturating_sub(LAST_LINES)..].to_vec();
+        proof.push(exit);
+        return found(Cause::Crash { exit: exit_code(exit.text) }, &proof);
+    }
+    if let Some((line, signal)) = rest.iter().rev().find_map(|line| Some((line, signal(line.text)?))) {
+        let said: Vec<_> = rest.iter().filter(|line| line.is_container()).collect();
+        let mut proof = said[said.len().saturating_sub(LAST_LINES)..].to_vec();
+        proof.push(line);
+        return found(Cause::Killed { signal }, &proof);
+    }
+    let failure = lines.iter().rev().find(|line| line.text.contains("probe failed"));
+    let probed = startup
+        .probe
+        .and_then(|probe| u16::try_from(probe.port?).ok())
+        .or_else(|| failure.and_then(|line| number_after(line.text, "on port ")))
+        .or(startup.port);
+    if let Some(listening) = listening.map(|index| &lines[index]) {
+        let (address, port, everywhere) = listens(listening.text)?;
+        let proof: Vec<_> = [listening].into_iter().chain(failure).collect();
+        match probed {
+            Some(probed) if port != probed || !everywhere => {
+                return found(Cause::PortMismatch { listens: address, probed }, &proof);
+            }
+            _ => {}
+        }
+        let answer = lines.iter().rev().find_map(|line| Some((line, refusal(line.text)?)));
+        if let Some((line, status)) = answer {
+            let proof: Vec<_> = [listening, line].into_iter().chain(failure).collect();
+            return found(Cause::Unhealthy { status }, &proof);
+        }
+    }
+    slow(startup, lines, failure)
+}
+
+/// Whether the container took all the time that it was given.
+fn slow(startup: &Startup<'_>, lines: &[Line<'_>], failure: Option<&Line<'_>>) -> Option<Diagnosis> {
+    let (failure, first) = (failure?, lines.first()?);
+    // Where nothing is set Cloud Run has a probe of its own, and calls it so.
+    let probe = startup.probe.or_else(|| failure.text.starts_with("Default ").then_some(&DEFAULT_PROBE))?;
+    let took = Duration::try_from(failure.at.duration_since(first.at)).ok()?;
+    let allowed = probe.patience();
+    if took < allowed.mul_f64(SLOW_PART) {
+        return None;
+    }
+    let at = |line: &Line<'_>| {
+        let after = line.at.duration_since(first.at).as_secs_f64();
+        format!("{after:>5.1} s  {}", safe(line.text))
+    };
+    let doing = lines.iter().rev().find(|line| line.is_container());
+    let mut evidence: Vec<String> = [first].into_iter().chain(doing).chain([failure]).map(at).collect();
+    evidence.dedup();
+    Some(Diagnosis { cause: Cause::SlowStart { took, allowed }, evidence })
+}
+
+/// What Python, Alembic or a client of the database died of. `lines` are those since the server listened,
+/// `all` those since the container started.
+fn failed(lines: &[Line<'_>], all: &[Line<'_>]) -> Option<Diagnosis> {
+    let found = |cause, lines: &[&Line<'_>]| Some(Diagnosis { cause, evidence: shown(lines) });
+    let trace = lines.iter().rposition(|line| line.text.contains(TRACEBACK));
+    let error = trace.and_then(|begin| {
+        let after = &lines[begin + 1..];
+        let at = after.iter().position(|line| line.is_container() && !line.text.starts_with([' ', '\t']))?;
+        Some((&after[..at], &after[at..]))
+    });
+    let Some((frames, error)) = error else {
+        // Without a trace: Alembic's own messages, and what a program says that goes on trying.
+        if let Some(line) = lines.iter().rev().find(|line| line.text.starts_with("FAILED: ")) {
+            return found(Cause::Migration(stopped(line.text)), &[line]);
+        }
+        let told = lines.iter().rev().find_map(|line| Some((line, database(line.text)?)));
+        return told.and_then(|(line, kind)| found(Cause::Database(kind), &[line]));
+    };
+    // The error itself, and how its message goes on.
+    let mut proof: Vec<&Line<'_>> = vec![&error[0]];
+    let message = error[1..].iter().take_while(|line| line.is_container() && continues(line.text));
+    proof.extend(message.filter(|line| !line.text.contains("For further information")).take(MESSAGE_LINES));
+    let text: String = proof.iter().map(|line| line.text).collect::<Vec<_>>().join("\n");
+    // The trace of what caused the error is a trace of its own, before it.
+    let whole = &lines[..=trace.unwrap_or_default() + frames.len()];
+    let through = |names: &[&str]| whole.iter().any(|line| names.iter().any(|name| line.text.contains(name)));
+    let python = || PYTHON.iter().find(|(said, _)| error[0].text.contains(said)).map(|(_, kind)| *kind);
+    if let Some(kind) = database(&text).or_else(|| python().filter(|_| through(CLIENTS))) {
+        return found(Cause::Database(kind), &proof);
+    }
+    let script = frames.iter().rev().find(|line| line.text.contains("/versions/"));
+    let upgrade = all.iter().rev().find(|line| line.text.contains("Running upgrade "));
+    let parent = all.iter().rev().find(|line| line.text.contains("referenced from"));
+    if let Some(parent) = parent.filter(|_| error[0].text.starts_with("KeyError")) {
+        return found(Cause::Migration(Migration::MissingParent), &[parent, &error[0]]);
+    }
+    let sql = error[0].text.starts_with("sqlalchemy.exc.") || error[0].text.starts_with("psycopg");
+    if script.is_some() || (sql && frames.iter().any(|line| line.text.contains("/alembic/"))) {
+        let kind = match () {
+            () if LOCKED.iter().any(|said| text.contains(said)) => Migration::Locked,
+            () if sql => Migration::Refused,
+            () => Migration::Code,
+        };
+        let proof: Vec<_> = upgrade.into_iter().chain(script).chain(proof).collect();
+        return found(Cause::Migration(kind), &proof);
+    }
+    let exit = all.iter().rev().find(|line| exit_code(line.text).is_some());
+    // The application's own line, not a library's.
+    let at =
+        frames.iter().rev().find(|line| line.text.contains("File \"") && !line.text.contains("-packages/"));
+    let exit_code = exit.and_then(|line| exit_code(line.text));
+    let proof: Vec<_> = at.into_iter().chain(proof).chain(exit).collect();
+    found(Cause::Crash { exit: exit_code }, &proof)
+}
+
+/// Whether a line goes on with the message of an error. A single word is a field that pydantic misses.
+fn continues(line: &str) -> bool {
+    let begins =
+        ["connection to server at ", "[SQL: ", "[parameters: ", "DETAIL:", "Either provide the file"];
+    line.starts_with(['\t', ' ']) || begins.iter().any(|text| line.starts_with(text)) || !line.contains(' ')
+}
+
+/// What Alembic's own message says.
+fn stopped(text: &str) -> Migration {
+    if text.contains("Can't locate revision identified by") {
+        Migration::UnknownRevision
+    } else if text.contains("Multiple head revisions are present") || text.contains("Multiple heads") {
+        Migration::SeveralHeads
+    } else {
+        Migration::Other
+    }
+}
+
+fn database(text: &str) -> Option<Database> {
+    let first = |table: &[(&str, Database)]| {
+        table.iter().find(|(said, _)| text.contains(said)).map(|(_, kind)| *kind)
+    };
+    // "no pg_hba.conf entry" and, on Cloud SQL, "pg_hba.conf rejects connection".
+    if text.contains("pg_hba.conf") {
+        let plain = text.contains("no encryption") || text.contains("SSL off");
+        let tried = text.contains("SSL encryption") || text.contains("SSL on");
+        return Some(if plain && !tried { Database::TlsRequired } else { Database::NotLetIn });
+    }
+    if text.contains("FATAL") && text.contains("does not exist") {
+        return Some(Database::Missing);
+    }
+    let asked = text.contains("connection to server") || text.contains("could not connect to server");
+    first(DATABASE).or_else(|| first(CONNECTION).filter(|_| asked))
+}
+
+/// Where a server says it listens: the address, its port, and whether Cloud Run can reach it there.
+fn listens(line: &str) -> Option<(String, u16, bool)> {
+    let said = ["Uvicorn running on ", "Listening at: ", "Running on "];
+    let rest = said.iter().find_map(|said| line.split_once(said))?.1;
+    let address = rest.split([' ', ',']).next()?.split_once("://")?.1.trim_end_matches('/');
+    let (host, port) = address.rsplit_once(':')?;
+    let local = matches!(host, "127.0.0.1" | "localhost" | "[::1]");
+    Some((address.to_owned(), port.parse().ok()?, !local))
+}
+
+/// The status of an answer that makes an HTTP probe fail, in a line of uvicorn's access log.
+fn refusal(line: &str) -> Option<u16> {
+    let status = line.split_once("\" ")?.1.split(' ').next()?.parse().ok()?;
+    (line.contains("\"GET ") && line.contains(" HTTP/") && (400..600).contains(&status)).then_some(status)
+}
+
+/// "Container called exit(1)."
+fn exit_code(line: &str) -> Option<i32> {
+    line.split_once("Container called exit(")?.1.split_once(')')?.0.parse().ok()
+}
+
+fn number_after(text: &str, before: &str) -> Option<u16> {
+    let rest = text.split_once(before)?.1;
+    rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())].parse().ok()
+}
+
+/// Lines as evidence, without what may be somebody's data or a secret.
+fn shown(lines: &[&Line<'_>]) -> Vec<String> {
+    let mut shown: Vec<String> = Vec::new();
+    for line in lines {
+        let text = line.text.trim_start();
+        // The values of a statement, and the row it failed on, are people's; the statement itself may
+        // hold some, unless it only makes or changes tables.
+        let data = text.starts_with("[parameters: ") || text.starts_with("DETAIL:");
+        let statement = text.strip_prefix("[SQL: ").is_some_and(|sql| {
+            !["ALTER ", "CREATE ", "DROP "].iter().any(|word| sql.trim_start().starts_with(word))
+        });
+        let text = safe(line.text);
+        if !data && !statement && !shown.contains(&text) {
+            shown.push(text);
+        }
+    }
+    let from = shown.len().saturating_sub(EVIDENCE_LINES);
+    shown.split_off(from)
+}
+
+/// A line without the passwords of addresses and the values that pydantic repeats; not endless.
+fn safe(line: &str) -> String {
+    let mut text = line.trim().to_owned();
+    if let Some((before, _)) = text.split_once("input_value=") {
+        text = format!("{before}input_value=…]");
+    }
+    let mut from = 0;
+    while let Some(begin) = text[from..].find("://").map(|at| from + at + 3) {
+        let end = text[begin..].find([' ', '\'', '"', '/']).map_or(text.len(), |at| begin + at);
+        if let Some(at) = text[begin..end].rfind('@') {
+            text.replace_range(begin..begin + at, "…");
+        }
+        from = begin;
+    }
+    match text.char_indices().nth(EVIDENCE_WIDTH) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests;

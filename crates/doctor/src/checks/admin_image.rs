@@ -1,0 +1,108 @@
+//! The registry has the admin image, and it is one this program can work with.
+
+use jiff::{SignedDuration, Timestamp};
+use quill_admin_contract::image::{LABEL_REVISION, LABEL_TITLE};
+use quill_admin_image::{LATEST, PLATFORM};
+use quill_admin_operations::admin_image::{by_labels, contracts};
+use quill_admin_operations::flow::build::{artifact_repository, built_at};
+use quill_admin_operations::flow::fit::{self, Unfit};
+use quill_admin_operations::hints;
+
+use crate::check::{Check, Look};
+use crate::facts::Facts;
+use crate::finding::{Finding, Seen, Undecided};
+use crate::treatment::Treatment;
+
+pub(crate) const CHECK: Check = Check {
+    id: "admin-image",
+    title: "the newest admin image in the registry",
+    needs: &["project"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+/// After this time an image is called old.
+const OLD: SignedDuration = SignedDuration::from_hours(180 * 24);
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    if !facts.environment.has_surroundings() {
+        return Ok(Seen::nothing("this program itself is the container"));
+    }
+    let environment = &facts.environment;
+    let build = format!("build it with: {}", hints::command(&environment.name, "build", &[]));
+    let name = environment.image.tagged(LATEST);
+    let (repository, image) = tokio::join!(facts.repository(), facts.image(LATEST));
+    // Whoever may not look at the repository may still read what is in it.
+    if let Ok(false) = repository
+        && let Some((location, project, repository)) = artifact_repository(environment)
+    {
+        return Ok(Finding::problem(
+            format!("project {project} has no Artifact Registry repository \"{repository}\" in {location}"),
+            "there is no place for the admin image, and so no image",
+        )
+        .advice(format!(
+            "make it with: gcloud artifacts repositories create {repository} --repository-format=docker \
+             --location={location} --project={project}"
+        ))
+        .into());
+    }
+    // The job may run an older one.
+    let image = image.map_err(Undecided::blocks_nothing)?;
+    let wrong = |what: String, why: &str| {
+        let finding = Finding::problem(what, why).advice(build.clone());
+        finding.treatment(Treatment::Build).blocks_nothing()
+    };
+    let Some(image) = image else {
+        return Ok(wrong(
+            format!("the registry has no image {name}"),
+            "it has not been built and pushed yet: there is nothing for the job to run",
+        )
+        .into());
+    };
+    let label = |key: &str| image.labels.get(key).map(String::as_str).unwrap_or_default();
+    let mut findings = Vec::new();
+    if by_labels(&image.labels).is_some() {
+        if let Some(unfit) = fit::unfit(contracts(&image.labels)) {
+            let what = format!("{name} {}", unfit.versions().unwrap_or_default());
+            let why = "tasks are refused by a job that runs it";
+            findings.push(match unfit {
+                Unfit::Newer(_) => {
+                    Finding::problem(what, why).advice("use a newer quill-admin").blocks_nothing()
+                }
+                _ => wrong(what, why),
+            });
+        }
+    } else {
+        findings.push(wrong(
+            format!(
+                "{name} is not the admin image of this program: its label says \"{}\"",
+                label(LABEL_TITLE)
+            ),
+            "a job that runs it does not understand what this program asks",
+        ));
+    }
+    if image.platform != PLATFORM {
+        findings.push(wrong(
+            format!("{name} is for {}", image.platform),
+            "Cloud Run runs linux/amd64 only: the container does not start",
+        ));
+    }
+    let mut note = image.digest.get(..19).unwrap_or(&image.digest).to_owned();
+    if !label(LABEL_REVISION).is_empty() {
+        let revision = label(LABEL_REVISION);
+        note = format!("{note}, revision {}", revision.get(..12).unwrap_or(revision));
+    }
+    if let Some(built) = built_at(&image) {
+        note = format!("{note}, built {}", built.strftime("%Y-%m-%d %H:%M UTC"));
+        if Timestamp::now().duration_since(built) > OLD {
+            findings.push(
+                Finding::warning(
+                    format!("{name} is more than 180 days old"),
+                    "what has been put right in its sources since, and in what it is built from, is not in it",
+                )
+                .since(Some(built))
+                .advice(build.clone()),
+            );
+        }
+    }
+    Ok(Seen::found(note, findings))
+}

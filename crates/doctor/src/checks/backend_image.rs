@@ -1,0 +1,149 @@
+//! The backend runs its own image, and not the admin image by mistake.
+
+use jiff::Timestamp;
+use quill_admin_cloud::{CloudErrorKind, Readiness, Revision, Service};
+use quill_admin_operations::admin_image::{AdminImage, Sign};
+use quill_admin_operations::flow::restore;
+use quill_admin_operations::hints;
+
+use crate::causes::{self, Cause, Diagnosis, Startup};
+use crate::check::{Check, Look};
+use crate::facts::Facts;
+use crate::finding::{Finding, Seen, Undecided};
+use crate::treatment::Treatment;
+
+pub(crate) const CHECK: Check = Check {
+    id: "backend-image",
+    title: "the image the backend runs",
+    needs: &["project"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+/// The newest revision of the backend's service.
+pub(super) struct Newest<'a> {
+    pub(super) service: &'a Service,
+    pub(super) revision: &'a Revision,
+}
+
+impl Newest<'_> {
+    /// When it failed, or else when it was made.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.revision.condition("Ready").and_then(|ready| ready.since).or(self.revision.created)
+    }
+}
+
+/// What there is to look at, or what is to be said instead.
+pub(super) async fn newest(facts: &Facts) -> Result<Result<Newest<'_>, Seen>, Undecided> {
+    if let Some(nothing) = facts.nothing_around() {
+        return Ok(Err(nothing));
+    }
+    let Some(backend) = &facts.environment.backend else {
+        return Ok(Err(Seen::nothing("the environments file names no backend")));
+    };
+    let (service, revisions) = tokio::join!(facts.service(), facts.revisions());
+    let name = &backend.service;
+    let service = match service {
+        Ok(Some(service)) => service,
+        Ok(None) => return Ok(Err(Seen::nothing("the environments file names no backend"))),
+        Err(undecided) if undecided.kind == Some(CloudErrorKind::NotFound) => {
+            let what = format!(
+                "project {} has no Cloud Run service \"{}\" in {}",
+                name.project, name.service, name.region
+            );
+            let finding =
+                Finding::problem(what, "the application is not deployed, or the file names it wrongly");
+            let advice = "check backend.service in the environments file, or make it with: terraform apply";
+            return Ok(Err(finding.advice(advice).into()));
+        }
+        Err(undecided) => return Err(undecided),
+    };
+    let revisions = revisions?;
+    let Some(revision) = revisions.iter().find(|revision| revision.id == service.latest_created) else {
+        let what = format!("the service {} has no revision", name.service);
+        return Ok(Err(Finding::problem(what, "it has never been deployed").into()));
+    };
+    Ok(Ok(Newest { service, revision }))
+}
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    let newest = match Box::pin(newest(facts)).await? {
+        Ok(newest) => newest,
+        Err(seen) => return Ok(seen),
+    };
+    let Newest { service, revision } = &newest;
+    let ready = revision.readiness == Readiness::Ready;
+    let mut evidence = vec![format!("{}: {}", revision.id, revision.image)];
+    let mut why = match is_admin_image(facts, &revision.image).await {
+        Ok(why) => why,
+        // What serves requests is not the admin image, which cannot.
+        Err(_) if ready => None,
+        Err(undecided) => match said(facts, revision).await? {
+            Some(lines) => {
+                evidence.extend(lines);
+                Some(Sign::Log)
+            }
+            None => return Err(undecided.blocks_nothing()),
+        },
+    };
+    if why.is_none()
+        && !ready
+        && let Some(lines) = said(facts, revision).await?
+    {
+        evidence.extend(lines);
+        why = Some(Sign::Log);
+    }
+    let Some(why) = why else {
+        return Ok(Seen::healthy(format!("{}, revision {}", short(&revision.image), revision.id)));
+    };
+    // What people know it by.
+    if evidence.len() == 1
+        && !ready
+        && let Ok(Some(lines)) = said(facts, revision).await
+    {
+        evidence.extend(lines);
+    }
+    let explanation = format!("{}; {}", Cause::AdminImage.explanation(), restore::requests(service));
+    let command = hints::command(&facts.environment.name, "restore-backend", &[]);
+    Ok(Finding::problem(format!("the backend runs the admin image: {why}"), explanation)
+        .since(newest.since())
+        .evidence(evidence)
+        .advice(format!("give it its own image back with: {command}"))
+        .advice("then find the step that deployed it: quill-admin doctor --only repository --repo FOLDER")
+        .treatment(Treatment::RestoreBackend)
+        .into())
+}
+
+/// The lines by which a revision's log says that it is the admin image.
+async fn said(facts: &Facts, revision: &Revision) -> Result<Option<Vec<String>>, Undecided> {
+    let log = facts.revision_log(&revision.id).await.map_err(Undecided::blocks_nothing)?;
+    let startup = Startup { log: &log, reason: "", admin_image: None, probe: None, port: None };
+    let Diagnosis { cause, evidence } = causes::diagnose(&startup);
+    Ok((cause == Cause::AdminImage).then_some(evidence))
+}
+
+/// What tells that an image is the admin image; `None` if nothing does.
+pub(super) async fn is_admin_image(facts: &Facts, name: &str) -> Result<Option<Sign>, Undecided> {
+    // Either may be missing or not ours to see: an image tells by other signs as well.
+    let job = facts.job().await.ok().flatten();
+    let deployed = job.map(|job| job.settings.image.as_str());
+    let mut admin = AdminImage::new(&facts.environment.image, deployed);
+    for reference in admin.references() {
+        if let Ok(Some(image)) = facts.image(&reference).await {
+            admin.learn(&image);
+        }
+    }
+    if let Some(sign) = admin.by_name(name) {
+        return Ok(Some(sign));
+    }
+    let found = facts.image_called(name).await?;
+    Ok(found.and_then(|image| admin.by_content(&image)))
+}
+
+/// An image's name without the registry, and not all of its digest.
+fn short(image: &str) -> String {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    match name.split_once("@sha256:") {
+        Some((name, digest)) => format!("{name}@sha256:{}", digest.get(..12).unwrap_or(digest)),
+        None => name.to_owned(),
+    }
+}

@@ -1,0 +1,123 @@
+//! The backend's newest revision starts; where it does not, its log says why.
+
+use quill_admin_cloud::{Readiness, Revision, Service};
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::flow::restore;
+use quill_admin_operations::hints;
+
+use super::backend_image::{Newest, is_admin_image, newest};
+use crate::causes::{self, Cause, Diagnosis, Startup};
+use crate::check::{Check, Look};
+use crate::facts::Facts;
+use crate::finding::{Finding, Seen, Undecided};
+
+pub(crate) const CHECK: Check = Check {
+    id: "backend-startup",
+    title: "the start of the backend's newest revision",
+    needs: &["backend-image"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    let newest = match Box::pin(newest(facts)).await? {
+        Ok(newest) => newest,
+        Err(seen) => return Ok(seen),
+    };
+    let Newest { service, revision } = &newest;
+    let reason = match &revision.readiness {
+        Readiness::Ready if !service.reconciling && !is_asked(service, revision) => {
+            return Ok(left_behind(service, revision, &facts.environment).into());
+        }
+        Readiness::Ready => return Ok(Seen::healthy(format!("{} is ready", revision.id))),
+        Readiness::Pending => {
+            let what = format!("revision {} is still starting", revision.id);
+            let finding = Finding::warning(what, restore::requests(service)).since(revision.created);
+            return Ok(finding.advice("look again in a minute").into());
+        }
+        Readiness::Failed { reason } => reason,
+    };
+    // That it does not start is certain, whatever can be read of why.
+    let (log, unread) = match facts.revision_log(&revision.id).await {
+        Ok(log) => (log, None),
+        Err(undecided) => (Vec::new(), Some(undecided)),
+    };
+    let admin_image = is_admin_image(facts, &revision.image).await.ok().flatten();
+    let probe = revision.startup_probe.as_ref();
+    let port = u16::try_from(revision.port).ok().filter(|port| *port != 0);
+    let Diagnosis { cause, evidence } =
+        causes::diagnose(&Startup { log: &log, reason, admin_image, probe, port });
+    let mut finding = Finding::problem(
+        format!("revision {} does not start: {}", revision.id, cause.words()),
+        format!("{}; {}", cause.explanation(), restore::requests(service)),
+    )
+    .since(newest.since());
+    if !matches!(cause, Cause::NoContainer) {
+        finding = finding.evidence([restore::summary(reason)]);
+    }
+    finding = finding.evidence(evidence);
+    for advice in advice(facts, &cause, revision) {
+        finding = finding.advice(advice);
+    }
+    if let Some(Undecided { cause, advice, .. }) = unread {
+        finding = finding.evidence([cause]);
+        finding.advice.extend(advice);
+    }
+    Ok(finding.into())
+}
+
+/// Whether any requests go to a revision.
+fn is_asked(service: &Service, revision: &Revision) -> bool {
+    service.serving.iter().any(|(id, percent)| *id == revision.id && *percent > 0)
+}
+
+/// A revision that came up and serves nobody: a deploy that first tries a new revision and then sends it the requests
+/// has stopped in between, or somebody went back to an older one.
+fn left_behind(service: &Service, revision: &Revision, environment: &Environment) -> Finding {
+    let what = format!("the newest revision {} is ready, and no requests go to it", revision.id);
+    let why = format!(
+        "the last deploy stopped before it sent requests there, or somebody has gone back; {}",
+        restore::requests(service)
+    );
+    let name = environment.backend.as_ref().map(|backend| &backend.service);
+    let to_latest = name.map(|name| {
+        format!(
+            "if it is to serve: gcloud run services update-traffic {} --to-latest --project={} --region={}",
+            name.service, name.project, name.region
+        )
+    });
+    let finding = Finding::warning(what, why).since(revision.created);
+    to_latest.into_iter().fold(finding, Finding::advice)
+}
+
+/// What to type.
+fn advice(facts: &Facts, cause: &Cause, revision: &Revision) -> Vec<String> {
+    let environment: &Environment = &facts.environment;
+    let name = &environment.job;
+    let closer = |check: &str| format!("look closer with: {}", hints::doctor(&environment.name, check));
+    let whole = format!(
+        "read all of its log with: gcloud beta run revisions logs read {} --project={} --region={} --limit=200",
+        revision.id, name.project, name.region
+    );
+    match cause {
+        Cause::AdminImage => vec![format!(
+            "give it its own image back with: {}",
+            hints::command(&environment.name, "restore-backend", &[])
+        )],
+        Cause::Database(_) => vec![closer("database"), whole],
+        Cause::SlowStart { .. } => vec![
+            "allow it more time in Terraform: failure_threshold of the service's startup_probe".to_owned(),
+            whole,
+        ],
+        Cause::Migration(_)
+        | Cause::Platform
+        | Cause::EntryPoint { .. }
+        | Cause::Killed { .. }
+        | Cause::NotListening { .. }
+        | Cause::OutOfMemory
+        | Cause::PortMismatch { .. }
+        | Cause::Unhealthy { .. }
+        | Cause::Crash { .. }
+        | Cause::NoContainer
+        | Cause::Unknown => vec![whole],
+    }
+}

@@ -1,0 +1,135 @@
+//! The task `check`, run: what the database looks like from where tasks run.
+
+use std::sync::Arc;
+
+use quill_admin_cloud::SignIn;
+use quill_admin_contract::{AdminAction, DatabaseReport, ExitCode, Expected, Outcome, Request, Warning};
+use quill_admin_operations::flow::conclusion::Conclusion;
+use quill_admin_operations::flow::fit;
+use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::flow::run::{self, Prepared};
+use quill_admin_operations::hints;
+use quill_admin_operations::session::sign_in;
+
+use crate::check::{Check, Look};
+use crate::facts::Facts;
+use crate::finding::{Finding, Seen, Undecided};
+
+pub(crate) const CHECK: Check = Check {
+    id: "database-check",
+    title: "the database, from inside its network: tables, rights, roles",
+    needs: &["job", "job-image", "job-secrets"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    let session = facts.session().await?;
+    let environment = &facts.environment;
+    let job = facts.existing_job().await?.clone();
+    let actor = sign_in::actor(session.sign_in().and_then(SignIn::account), &facts.machine.process);
+    let mut request = Request::new(AdminAction::check(), actor, None);
+    request.contract = fit::contract(&job.settings);
+    let tail = Some(session.google().tail_log(&environment.job).await);
+    let prepared = Prepared { name: environment.job.clone(), job, request, tail };
+    // Whoever interrupts ends the program, which says how far this is.
+    let point = Arc::new(PointOfNoReturn::new("nothing was started"));
+    facts.machine.begins(&point);
+    let run = run::run(session, prepared, &point).await;
+    facts.machine.ended(&point);
+    let run = run?;
+    let id = &run.execution.name.id;
+    let after =
+        format!("see what it printed: {}", hints::command(&environment.name, &format!("logs {id}"), &[]));
+    let wrong = |what: String, why: &str| Ok(Finding::problem(what, why).advice(after.clone()).into());
+    match run.conclusion {
+        Conclusion::Told(told) => match told.claim.line.outcome {
+            Outcome::Checked { database, warnings } => Ok(judge(&database, &warnings)),
+            Outcome::Failed { failure } => {
+                let why = ExitCode::from_u8(told.claim.line.exit_code)
+                    .map_or("no task can be run", ExitCode::meaning);
+                wrong(failure.message, &format!("tasks fail in the same way: {why}"))
+            }
+            outcome => Err(Undecided::new(format!("the task `check` answered with \"{}\"", outcome.name()))),
+        },
+        Conclusion::NeverStarted { reason } => {
+            let what = format!("the task `check` never started: {reason}");
+            Ok(Finding::problem(what, "no task starts").evidence(run.system_log).advice(after).into())
+        }
+        Conclusion::TimedOut { .. } => {
+            wrong("the task `check` ran into the job's time-out".to_owned(), "no task gets to its end")
+        }
+        Conclusion::Untold { exit_code } | Conclusion::Ended { exit_code } => Err(Undecided::new(format!(
+            "the task `check` ended with exit code {exit_code}, and its result line did not arrive"
+        ))
+        .advice(after)),
+        Conclusion::Unclear { reason } => {
+            let what = format!("the container of the task `check` ended without an exit code: {reason}");
+            Ok(Finding::problem(what, "no task gets to its end")
+                .evidence(run.system_log)
+                .advice(after)
+                .into())
+        }
+        Conclusion::Contradicted { reason } => {
+            Err(Undecided::new(format!("what came of the task `check` is not known: {reason}")).advice(after))
+        }
+        Conclusion::Unread { reason } => {
+            Err(Undecided::new(format!("the task `check` failed, and how could not be read: {reason}"))
+                .advice(after))
+        }
+        Conclusion::Cancelled { .. } => {
+            Err(Undecided::new("somebody cancelled the task `check`").advice("look again"))
+        }
+        Conclusion::Killed { signal } => wrong(
+            format!("the container of the task `check` was killed by signal {signal}"),
+            "no task gets to its end",
+        ),
+    }
+}
+
+fn judge(database: &DatabaseReport, warnings: &[Warning]) -> Seen {
+    let mut findings = Vec::new();
+    if !database.writable {
+        findings.push(Finding::problem(
+            format!("the user {} may not write to the application's tables", database.user),
+            "tasks that change something are refused by the database",
+        ));
+    }
+    findings.extend(database.expected.iter().filter_map(|expected| lacking(expected, warnings)));
+    // What else the task warns of: an action that cannot be done here, tables that the application does not mean.
+    let told = |warning: &&Warning| database.expected.iter().all(|expected| expected.code != warning.code);
+    findings.extend(warnings.iter().filter(told).map(|warning| {
+        Finding::warning(warning.message.clone(), "the task `check` looked with the eyes of the tasks")
+    }));
+    let tls = database.tls.as_deref().unwrap_or("no TLS").to_owned();
+    let found = database.expected.iter().map(|expected| {
+        let Expected { count, missing, .. } = expected;
+        format!("{} of {count} {}", count.saturating_sub(missing.len()), called(expected))
+    });
+    let version = format!("PostgreSQL {}", database.server_version);
+    Seen::found([version, tls].into_iter().chain(found).collect::<Vec<_>>().join(", "), findings)
+}
+
+/// Rows that the file of actions expects and the database does not have. The warning of the task says what to do.
+fn lacking(expected: &Expected, warnings: &[Warning]) -> Option<Finding> {
+    let Expected { code, count, missing, .. } = expected;
+    if missing.is_empty() {
+        return None;
+    }
+    let what = format!(
+        "{} of the application's {count} {} are not in the database",
+        missing.len(),
+        called(expected)
+    );
+    let finding = Finding::problem(what, "tasks that need them are refused, or leave them out")
+        .evidence(missing.iter().map(|one| format!("missing: {one}")));
+    let told = warnings.iter().find(|warning| warning.code == *code);
+    Some(match told {
+        Some(warning) => finding.advice(warning.message.clone()),
+        None => finding,
+    })
+}
+
+/// What the rows are called: the code of the warning about them is this and `_missing`.
+fn called(expected: &Expected) -> String {
+    expected.code.strip_suffix("_missing").unwrap_or(&expected.code).replace('_', " ")
+}

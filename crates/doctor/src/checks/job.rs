@@ -1,0 +1,48 @@
+//! The job exists, and Cloud Run can run it.
+
+use quill_admin_cloud::Readiness;
+use quill_admin_operations::hints;
+
+use crate::check::{Check, Look};
+use crate::facts::Facts;
+use crate::finding::{Finding, Seen, Undecided};
+use crate::treatment::Treatment;
+
+pub(crate) const CHECK: Check = Check {
+    id: "job",
+    title: "the Cloud Run job that runs tasks",
+    needs: &["project"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    let name = &facts.environment.job;
+    let Some(job) = facts.job().await? else {
+        let finding = Finding::problem(
+            format!("project {} has no job {} in {}", name.project, name.job, name.region),
+            "neither Terraform nor `build` has made it yet: no task can be run",
+        );
+        return Ok(finding
+            .advice("make it with: terraform apply")
+            .advice(format!("or with: {}", hints::command(&facts.environment.name, "build", &[])))
+            .treatment(Treatment::Build)
+            .into());
+    };
+    Ok(match &job.readiness {
+        Readiness::Ready => Seen::healthy(name.job.to_string()),
+        // What it lacks, the checks of its image, settings and secrets tell.
+        Readiness::Failed { reason } => Finding::problem(
+            format!("the job {} is not ready", name.job),
+            "Cloud Run has not accepted its last change: a task may not start",
+        )
+        .evidence(reason.lines().filter(|line| !line.trim().is_empty()))
+        .blocks_nothing()
+        .into(),
+        Readiness::Pending => Finding::warning(
+            format!("the job {} is being changed just now", name.job),
+            "until that is done, a task may run in the job as it was before",
+        )
+        .advice("look again in a minute")
+        .into(),
+    })
+}

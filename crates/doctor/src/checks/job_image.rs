@@ -1,0 +1,117 @@
+//! The job runs an image that `build` has deployed, and that is there.
+
+use quill_admin_cloud::JobSettings;
+use quill_admin_operations::actions;
+use quill_admin_operations::config::Application;
+use quill_admin_operations::flow::deployed_actions::{Deployed, Own};
+use quill_admin_operations::flow::fit::{self, Unfit};
+use quill_admin_operations::hints;
+
+use crate::check::{Check, Look};
+use crate::facts::Facts;
+use crate::finding::{Finding, Seen, Undecided};
+use crate::treatment::Treatment;
+
+pub(crate) const CHECK: Check = Check {
+    id: "job-image",
+    title: "the image the job runs",
+    needs: &["admin-image", "job"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    if !facts.environment.has_surroundings() {
+        return Ok(Seen::nothing("this program itself is the container"));
+    }
+    let job = &facts.existing_job().await?.settings;
+    let build = || format!("put it right with: {}", hints::command(&facts.environment.name, "build", &[]));
+    let (image, unfit) = fit::image(job);
+    let mut findings = Vec::new();
+    let wrong =
+        |what: String, why: &str| Finding::problem(what, why).advice(build()).treatment(Treatment::Build);
+    match unfit {
+        None => {}
+        Some(Unfit::Unpinned) => findings.push(wrong(
+            format!("the job's image {} is not pinned to a digest", job.image),
+            "what runs is whatever the tag stands for then; tasks are refused",
+        )),
+        Some(Unfit::NotDeployed) => findings.push(wrong(
+            format!("the job's image {} was not deployed by quill-admin", job.image),
+            "the old image wants passwords in clear; tasks are refused",
+        )),
+        Some(unfit @ Unfit::Older(_)) => findings.push(wrong(
+            format!("the job's image {}", unfit.versions().unwrap_or_default()),
+            "it may not know what this program asks for; tasks are refused",
+        )),
+        Some(unfit @ Unfit::Newer(_)) => findings.push(
+            Finding::problem(
+                format!("the job's image {}", unfit.versions().unwrap_or_default()),
+                "tasks are refused",
+            )
+            .advice("use a newer quill-admin"),
+        ),
+    }
+    findings.extend(other_actions(facts, job));
+    let (repository, digest) = job.image.split_once('@').unwrap_or((&job.image, ""));
+    let mut note = digest.get(..19).unwrap_or(&job.image).to_owned();
+    if let Some(revision) = &image.revision {
+        note = format!("{note}, revision {}", revision.get(..12).unwrap_or(revision));
+    }
+    if !digest.is_empty() {
+        if repository == facts.environment.image.to_string() {
+            match facts.image(digest).await {
+                Ok(Some(_)) => {}
+                Ok(None) => findings.push(wrong(
+                    format!("the registry has no image {}", job.image),
+                    "the job cannot start: its image is gone",
+                )),
+                // Otherwise what is known is enough.
+                Err(undecided) => {
+                    if findings.is_empty() {
+                        return Err(undecided);
+                    }
+                }
+            }
+        } else {
+            findings.push(wrong(
+                format!("the job's image is of {repository}, not of {}", facts.environment.image),
+                "it is not what `build` makes for this environment",
+            ));
+        }
+    }
+    Ok(Seen::found(note, findings))
+}
+
+/// The image has other actions than this run: worth knowing, since those are refused that differ, and no problem, since
+/// all others are run.
+fn other_actions(facts: &Facts, job: &JobSettings) -> Option<Finding> {
+    let environment = &facts.environment;
+    let application = Application::of(&environment.source);
+    // With mistakes in its file, nobody knows which actions the folder has; the command line says what is wrong.
+    if application != Application::BuiltIn && actions::chosen_compiled().is_none() {
+        return None;
+    }
+    let deployed = Deployed::of(job);
+    let changes = deployed.differences(actions::of_this_run()).filter(|changes| !changes.is_empty())?;
+    let named =
+        |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")));
+    let process = &facts.machine.process;
+    let cwd = &process.cwd;
+    let own = Own::of(&application, cwd, process.built_from);
+    let what = format!(
+        "the image has other actions than {}: the image is of {}, yours of {own}",
+        own.whose(),
+        deployed.revision
+    );
+    let finding = Finding::warning(what, "an action that differs is refused, all others are run").evidence(
+        [
+            named("only yours", &changes.added),
+            named("not the same", &changes.changed),
+            named("only the image's", &changes.removed),
+        ]
+        .into_iter()
+        .flatten(),
+    );
+    let advice = own.advice(&deployed.revision, &environment.name, cwd);
+    Some(advice.into_iter().fold(finding, Finding::advice))
+}

@@ -1,0 +1,69 @@
+//! Every secret the job refers to has a version that can be read.
+
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+use quill_admin_cloud::{CloudErrorKind, EnvValue, SecretVersionState};
+
+use crate::check::{Check, Look};
+use crate::facts::Facts;
+use crate::finding::{Finding, Seen, Undecided};
+
+pub(crate) const CHECK: Check = Check {
+    id: "job-secrets",
+    title: "the secrets the job refers to",
+    needs: &["job"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+const WHY: &str = "the container does not start: Cloud Run cannot give it the secret";
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    let job = facts.existing_job().await?;
+    let secrets: BTreeSet<(&str, &str)> = job
+        .settings
+        .env
+        .iter()
+        .filter_map(|(_, value)| match value {
+            EnvValue::Secret { secret, version } => Some((secret.as_str(), version.as_str())),
+            EnvValue::Text(_) => None,
+        })
+        .collect();
+    let project = &facts.environment.job.project;
+    let mut notes = Vec::new();
+    let mut findings = Vec::new();
+    let looks = secrets.iter().map(|(secret, version)| facts.secret_version(secret, version));
+    for ((secret, version), found) in secrets.iter().zip(join_all(looks).await) {
+        let add =
+            format!("add one with: gcloud secrets versions add {secret} --data-file=- --project={project}");
+        let finding = |what: String| Finding::problem(what, WHY).blocks_nothing();
+        match found {
+            Ok(found) => match found.state {
+                SecretVersionState::Enabled => notes.push(format!("{secret}, version {}", found.number)),
+                SecretVersionState::Disabled => findings.push(
+                    finding(format!("version {} of the secret {secret} is disabled", found.number)).advice(format!(
+                        "enable it with: gcloud secrets versions enable {} --secret={secret} --project={project}",
+                        found.number
+                    )),
+                ),
+                SecretVersionState::Destroyed => findings.push(
+                    finding(format!("version {} of the secret {secret} is destroyed", found.number)).advice(add),
+                ),
+                SecretVersionState::Unknown => {
+                    return Err(Undecided::new(format!(
+                        "version {} of the secret {secret} is in a state this program does not know",
+                        found.number
+                    )));
+                }
+            },
+            Err(undecided) if undecided.kind == Some(CloudErrorKind::NotFound) => findings.push(
+                finding(format!("the secret {secret} has no version \"{version}\", or is not there"))
+                    .evidence([undecided.cause])
+                    .advice(add),
+            ),
+            Err(undecided) => return Err(undecided),
+        }
+    }
+    let note = if secrets.is_empty() { "it refers to none".to_owned() } else { notes.join("; ") };
+    Ok(Seen::found(note, findings))
+}

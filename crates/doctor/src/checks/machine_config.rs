@@ -1,0 +1,40 @@
+//! The environments file is there, and can be used.
+
+use crate::check::{Check, Look};
+use crate::facts::Machine;
+use crate::finding::{Finding, Seen, Undecided};
+
+pub(crate) const CHECK: Check = Check {
+    id: "machine-config",
+    title: "the environments file",
+    needs: &[],
+    look: Look::Machine(|machine| Box::pin(look(machine))),
+};
+
+#[expect(clippy::unused_async, reason = "the file was read when the program began")]
+async fn look(machine: &Machine) -> Result<Seen, Undecided> {
+    const WHY: &str = "without it no environment is known, and no command can be run";
+    let config = match &machine.config {
+        Ok(config) => config,
+        Err(error) => {
+            let mut finding = Finding::problem(error.to_string(), WHY);
+            finding.advice.clone_from(&error.hints);
+            return Ok(finding.into());
+        }
+    };
+    let mut count = 0;
+    let mut findings = Vec::new();
+    for name in config.names() {
+        count += 1;
+        if let Err(error) = config.environment(name) {
+            let why = "commands cannot be run in this environment";
+            // The others can be looked at.
+            let mut finding = Finding::problem(error.to_string(), why).blocks_nothing();
+            finding.advice = error.hints;
+            findings.push(finding);
+        }
+    }
+    let environments = if count == 1 { "1 environment".to_owned() } else { format!("{count} environments") };
+    let note = format!("{}, {environments}", config.path().display());
+    Ok(Seen::found(note, findings))
+}

@@ -1,0 +1,16 @@
+//! Which contract this program speaks: what the images of jobs are compared with.
+
+use quill_admin_contract::image::Contracts;
+
+use crate::check::{Check, Look};
+use crate::finding::Seen;
+
+pub(crate) const CHECK: Check = Check {
+    id: "machine-contract",
+    title: "this program, and the contract it speaks",
+    needs: &[],
+    look: Look::Machine(|_| {
+        let note = format!("quill-admin {}, contract versions {}", env!("CARGO_PKG_VERSION"), Contracts::OWN);
+        Box::pin(async { Ok(Seen::healthy(note)) })
+    }),
+};

@@ -1,0 +1,88 @@
+//! There is a Docker engine to build with, and room for what it builds.
+
+use std::path::Path;
+
+use quill_admin_image::{Builder, Engine, PLATFORM};
+
+use crate::check::{Check, Look};
+use crate::facts::Machine;
+use crate::finding::{Finding, Seen, Undecided};
+
+pub(crate) const CHECK: Check = Check {
+    id: "machine-docker",
+    title: "the Docker engine that builds images",
+    needs: &[],
+    look: Look::Machine(|machine| Box::pin(look(machine))),
+};
+
+/// What a first build takes: the builder's image (956 MB as measured, Rust's own is larger), and what
+/// is compiled in it.
+const ROOM: u64 = 5_000_000_000;
+
+const WHY: &str = "tasks run without it; `build`, and `restore-backend --from-source`, do not";
+
+async fn look(machine: &Machine) -> Result<Seen, Undecided> {
+    let engine = match machine.engine().await {
+        Ok(engine) => engine,
+        // Whoever only runs tasks has no need of one.
+        Err(undecided) => {
+            let mut finding = Finding::warning(undecided.cause, WHY);
+            finding.advice = undecided.advice;
+            return Ok(finding.into());
+        }
+    };
+    let builder = match engine.builder() {
+        Builder::BuildKit => "BuildKit",
+        Builder::Classic => "the classic builder",
+    };
+    let mut note = format!("Docker Engine {}, {builder}, {}", engine.version(), engine.platform());
+    let mut findings = Vec::new();
+    let classic = engine.builder() == Builder::Classic;
+    if !engine.platform().starts_with("linux/") {
+        findings.push(
+            Finding::warning(
+                format!("the engine is for {}, and cannot make {PLATFORM}", engine.platform()),
+                "Cloud Run runs nothing else",
+            )
+            .advice("switch Docker Desktop to Linux containers"),
+        );
+    } else if classic && engine.platform() != PLATFORM {
+        findings.push(
+            Finding::warning(
+                format!("the classic builder of an engine for {} cannot make {PLATFORM}", engine.platform()),
+                "Cloud Run runs nothing else",
+            )
+            .advice("use BuildKit: unset DOCKER_BUILDKIT, or take a newer Docker Engine"),
+        );
+    }
+    if let Some((folder, free)) = room(engine).await? {
+        note = format!("{note}, {} free", indicatif::DecimalBytes(free));
+        if free < ROOM {
+            findings.push(
+                Finding::warning(
+                    format!("{} are free at {folder}", indicatif::DecimalBytes(free)),
+                    format!("a first build takes about {}", indicatif::DecimalBytes(ROOM)),
+                )
+                .advice("make room with: docker system prune"),
+            );
+        }
+    }
+    Ok(Seen::found(note, findings))
+}
+
+/// How many bytes are free where the engine keeps images, as far as this machine can see that.
+async fn room(engine: &Engine) -> Result<Option<(String, u64)>, Undecided> {
+    let Some(folder) = engine.folder().await? else { return Ok(None) };
+    Ok(free(&folder).map(|free| (folder.display().to_string(), free)))
+}
+
+#[cfg(unix)]
+fn free(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free(_: &Path) -> Option<u64> {
+    None
+}

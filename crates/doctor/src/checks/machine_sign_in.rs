@@ -1,0 +1,62 @@
+//! Somebody is signed in, and gets a token.
+
+use quill_admin_cloud::{CloudError, CloudErrorKind, SignIn};
+use quill_admin_operations::error::SIGN_IN;
+
+use crate::check::{Check, Look};
+use crate::facts::Machine;
+use crate::finding::{Finding, Seen, Undecided};
+
+pub(crate) const CHECK: Check = Check {
+    id: "machine-sign-in",
+    title: "the sign-in to Google Cloud",
+    needs: &[],
+    look: Look::Machine(|machine| Box::pin(look(machine))),
+};
+
+const WHY: &str = "Google Cloud lets nobody in who is not signed in";
+
+async fn look(machine: &Machine) -> Result<Seen, Undecided> {
+    let mut notes = Vec::new();
+    let mut findings = Vec::new();
+    for sign_in in machine.sign_ins() {
+        match sign_in {
+            Ok(None) => notes.push("not asked for: everything is on this machine".to_owned()),
+            Ok(Some(sign_in)) => match taken(machine, sign_in).await {
+                Ok(()) => notes.push(describe(sign_in)),
+                Err(error) if error.kind == CloudErrorKind::NotSignedIn => {
+                    let finding = Finding::problem(format!("{}: {}", describe(sign_in), error.message), WHY);
+                    findings.push(finding.advice(SIGN_IN));
+                }
+                // Without a network nobody can say whether the token is good.
+                Err(error) => return Err(error.into()),
+            },
+            Err(undecided) => {
+                let mut finding = Finding::problem(undecided.cause.clone(), WHY);
+                finding.advice.clone_from(&undecided.advice);
+                findings.push(finding);
+            }
+        }
+    }
+    // Sign-ins may differ only in where they may go.
+    notes.dedup();
+    findings.dedup();
+    if notes.is_empty() && findings.is_empty() {
+        return Ok(Seen::nothing("no environment that is looked at asks for one"));
+    }
+    Ok(Seen::found(notes.join("; "), findings))
+}
+
+/// Gets a token, and has it looked at: one that is there may have ended, or been taken back.
+async fn taken(machine: &Machine, sign_in: &SignIn) -> Result<(), CloudError> {
+    sign_in.token().await?;
+    machine.looked_at(sign_in).await
+}
+
+fn describe(sign_in: &SignIn) -> String {
+    let account = sign_in.account().unwrap_or("an account that is not named");
+    match sign_in.acts_as() {
+        Some(acts_as) => format!("{account} by {}, as {acts_as}", sign_in.source()),
+        None => format!("{account} by {}", sign_in.source()),
+    }
+}

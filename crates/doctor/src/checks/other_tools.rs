@@ -1,0 +1,256 @@
+//! No other tool changes or runs the environment's job, or puts its images into the admin image's repository.
+//!
+//! The application's own deploy does both where the names are the same: it gives the job an image of its own and
+//! runs it with an action of its own. Whoever comes second breaks the first one then. What is seen of it: the job's
+//! image and who changed the job last, executions with an action that is not one of ours, images without our labels,
+//! and, with `--repo`, lines that name either.
+
+use std::path::Path;
+
+use quill_admin_cloud::{Execution, Job, LastChange};
+use quill_admin_contract::variable;
+use quill_admin_image::LATEST;
+use quill_admin_operations::actions;
+use quill_admin_operations::admin_image::by_labels;
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::flow::fit::{self, Unfit};
+use quill_admin_operations::hints;
+
+use crate::check::{Check, Look};
+use crate::facts::Facts;
+use crate::finding::{Finding, Seen, Undecided};
+use crate::repository::names::{self, Found, Named, Names};
+
+pub(crate) const CHECK: Check = Check {
+    id: "other-tools",
+    title: "other tools that use the same job, or the same repository of images",
+    needs: &["project"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+/// How many lines of one kind are told.
+const TOLD: usize = 5;
+/// Google's sample of a job, which Terraform makes a job with until `build` has deployed.
+const SAMPLE: &str = "us-docker.pkg.dev/cloudrun/container/";
+/// Names that are nobody's but ours, as the shipped environments file has them.
+const OWN_JOB: &str = "quill-tasks-{env}";
+const OWN_IMAGE: &str = "quill/tasks";
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    if let Some(nothing) = facts.nothing_around() {
+        return Ok(nothing);
+    }
+    let environment = &facts.environment;
+    let job = facts.job().await?;
+    let executions = if job.is_some() { facts.executions().await? } else { &[] };
+    let mut unseen: Vec<Undecided> = Vec::new();
+    let named = match in_repository(facts).await {
+        Ok(found) => found.unwrap_or_default(),
+        Err(undecided) => {
+            unseen.push(undecided);
+            Found::default()
+        }
+    };
+    let image = match job {
+        Some(job) => its_image(facts, job).await.unwrap_or_else(|undecided| {
+            unseen.push(undecided);
+            None
+        }),
+        None => None,
+    };
+    let latest = latest(facts).await.unwrap_or_else(|undecided| {
+        unseen.push(undecided);
+        None
+    });
+    let findings: Vec<Finding> =
+        [of_job(environment, job, image, executions, &named), of_repository(environment, latest, &named)]
+            .into_iter()
+            .flatten()
+            .collect();
+    // What was seen is told, also where something else could not be seen.
+    if let (true, Some(undecided)) = (findings.is_empty(), unseen.into_iter().next()) {
+        return Err(undecided.blocks_nothing());
+    }
+    Ok(Seen::found(note(executions.len(), &named), findings))
+}
+
+/// The lines of the application's repository that name the job or an image; `None` where no folder was named.
+async fn in_repository(facts: &Facts) -> Result<Option<Found>, Undecided> {
+    let Some(folder) = facts.machine.repository.clone() else { return Ok(None) };
+    let environment = &facts.environment;
+    let parts: Vec<&str> = environment.image.path().rsplit('/').take(2).collect();
+    let names = Names {
+        environment: environment.name.clone(),
+        job: environment.job.job.to_string(),
+        image: parts.into_iter().rev().collect::<Vec<_>>().join("/"),
+    };
+    let shown = folder.display().to_string();
+    let looked = tokio::task::spawn_blocking(move || names::look(Path::new(&folder), &names)).await;
+    match looked {
+        Ok(Ok(found)) => Ok(Some(found)),
+        Ok(Err(error)) => Err(Undecided::new(format!("failed to read {shown}: {error}"))
+            .advice("name its folder with: --repo FOLDER")),
+        Err(error) => Err(Undecided::new(format!("looking through {shown} failed: {error}"))),
+    }
+}
+
+/// What tells that the job runs an image that is not ours: one that `build` has not deployed, from elsewhere or
+/// without our labels. An image of ours that somebody has deployed by hand is none, and neither is Google's sample.
+async fn its_image(facts: &Facts, job: &Job) -> Result<Option<String>, Undecided> {
+    let name = &job.settings.image;
+    let (_, unfit) = fit::image(&job.settings);
+    if !matches!(unfit, Some(Unfit::Unpinned | Unfit::NotDeployed)) || name.starts_with(SAMPLE) {
+        return Ok(None);
+    }
+    if !facts.environment.image.has(name) {
+        return Ok(Some(format!("the job runs {name}, which is from another repository")));
+    }
+    let Some(image) = facts.image_called(name).await? else { return Ok(None) };
+    Ok(by_labels(&image.labels)
+        .is_none()
+        .then(|| format!("the job runs {name}, which does not have the labels of this program's image")))
+}
+
+/// What tells that the repository's newest image is not ours.
+async fn latest(facts: &Facts) -> Result<Option<String>, Undecided> {
+    let Some(image) = facts.image(LATEST).await? else { return Ok(None) };
+    let name = facts.environment.image.tagged(LATEST);
+    Ok(by_labels(&image.labels)
+        .is_none()
+        .then(|| format!("{name} does not have the labels of this program's image")))
+}
+
+fn of_job(
+    environment: &Environment,
+    job: Option<&Job>,
+    image: Option<String>,
+    executions: &[Execution],
+    named: &Found,
+) -> Option<Finding> {
+    let runs: Vec<&Execution> = executions.iter().filter(|one| foreign_action(one).is_some()).collect();
+    let lines = lines(named, Named::Job);
+    if image.is_none() && runs.is_empty() && lines.is_empty() {
+        return None;
+    }
+    let name = &environment.job.job;
+    let finding = if image.is_some() {
+        Finding::problem(
+            format!("another tool has put its image into the job {name}"),
+            "tasks are refused until `build` has put this program's image back, and what the other tool runs then \
+             meets a program that does not know it: two tools must not share one job",
+        )
+    } else {
+        Finding::warning(
+            format!("another tool uses the job {name}"),
+            "where it puts an image of its own there, tasks are refused, and what it runs meets this program's \
+             image: two tools must not share one job",
+        )
+    };
+    let changed = job.and_then(|job| last_change(&job.changed));
+    let runs = told(runs.into_iter().map(run).collect(), "executions");
+    let evidence = image.into_iter().chain(changed).chain(runs).chain(lines);
+    let place = &environment.job_place;
+    let build = hints::command(&environment.name, "build", &[]);
+    Some(
+        finding
+            .blocks_nothing()
+            .evidence(evidence)
+            .advice(if environment.job_place.is_empty() || name.as_str().starts_with("quill-tasks-") {
+                format!("give the job a name that nobody else uses: \"job:\" in {place}")
+            } else {
+                format!("give the job a name of its own: \"job: {OWN_JOB}\" in {place}")
+            })
+            .advice(format!("then make it with terraform apply, or with: {build}"))
+            .advice(format!(
+                "where the other tool is not used any more, put the admin image back with: {build}"
+            )),
+    )
+}
+
+fn of_repository(environment: &Environment, latest: Option<String>, named: &Found) -> Option<Finding> {
+    let lines = lines(named, Named::Image);
+    if latest.is_none() && lines.is_empty() {
+        return None;
+    }
+    let repository = &environment.image;
+    let why = "both push the tag `latest`, so each takes it from the other, and whoever looks for an image by its \
+               repository takes one for the other's";
+    let what = format!("another tool puts its images into {repository}");
+    let finding = if latest.is_some() { Finding::problem(what, why) } else { Finding::warning(what, why) };
+    let place = &environment.image_place;
+    Some(finding.blocks_nothing().evidence(latest.into_iter().chain(lines)).advice(
+        if repository.path().ends_with(OWN_IMAGE) {
+            format!("give the image a repository that nobody else uses: \"image:\" in {place}")
+        } else {
+            format!(
+                "give the image a repository of its own: \
+                     \"image: \"{{region}}-docker.pkg.dev/{{project}}/{OWN_IMAGE}\"\" in {place}"
+            )
+        },
+    ))
+}
+
+/// The action of an execution that another tool has started: one that this program's image does not have. What
+/// this program starts carries the id of its request.
+fn foreign_action(execution: &Execution) -> Option<&str> {
+    let said = |variable: &variable::Variable| execution.request.get(variable.name).map(String::as_str);
+    let action = said(&variable::ADMIN_ACTION)?;
+    let ours = said(&variable::ADMIN_REQUEST_ID).is_some()
+        || action == "check"
+        || actions::known(action).is_some_and(|known| !known.is_job());
+    (!ours).then_some(action)
+}
+
+fn run(execution: &Execution) -> String {
+    let creator = if execution.creator.is_empty() { "somebody" } else { &execution.creator };
+    let when = execution.created.map(|at| at.strftime(" on %Y-%m-%d %H:%M UTC").to_string());
+    format!(
+        "execution {} ran the action {}, started by {creator}{}",
+        execution.name.id,
+        foreign_action(execution).unwrap_or_default().escape_debug(),
+        when.unwrap_or_default()
+    )
+}
+
+/// Who changed the job last, where it was not this program or Terraform.
+fn last_change(changed: &LastChange) -> Option<String> {
+    let LastChange { account, tool, version } = changed;
+    if tool.is_empty() || tool == "quill-admin" || tool == "terraform" {
+        return None;
+    }
+    let account = if account.is_empty() { "somebody" } else { account };
+    let with = format!("{tool} {version}");
+    Some(format!("the job was changed last by {account} with {}", with.trim_end()))
+}
+
+fn lines(found: &Found, named: Named) -> Vec<String> {
+    let lines = found.lines.iter().filter(|line| line.named == named);
+    told(lines.map(|one| format!("{}:{}: {}", one.file, one.line, one.text)).collect(), "lines")
+}
+
+/// The first of them, and how many more there are.
+fn told(mut lines: Vec<String>, what: &str) -> Vec<String> {
+    let more = lines.len().saturating_sub(TOLD);
+    lines.truncate(TOLD);
+    if more > 0 {
+        lines.push(format!("and {more} more {what}"));
+    }
+    lines
+}
+
+fn note(executions: usize, named: &Found) -> String {
+    let executions = match executions {
+        0 => "no executions".to_owned(),
+        1 => "1 execution".to_owned(),
+        count => format!("{count} executions"),
+    };
+    let unread = match named.unread.len() {
+        0 => String::new(),
+        count => format!(", {count} could not be read"),
+    };
+    match named.read {
+        0 => format!("none seen; {executions}"),
+        1 => format!("none seen; {executions}, 1 file{unread}"),
+        count => format!("none seen; {executions}, {count} files{unread}"),
+    }
+}

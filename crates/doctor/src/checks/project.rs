@@ -1,0 +1,44 @@
+//! The project is there, and the caller reaches it.
+
+use quill_admin_cloud::CloudErrorKind;
+
+use crate::check::{Check, Look};
+use crate::facts::Facts;
+use crate::finding::{Finding, Seen, Undecided};
+
+pub(crate) const CHECK: Check = Check {
+    id: "project",
+    title: "the project",
+    needs: &["machine-sign-in"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    if let Some(nothing) = facts.nothing_around() {
+        return Ok(nothing);
+    }
+    let id = &facts.environment.job.project;
+    match facts.project().await {
+        Ok(project) if project.active => Ok(Seen::healthy(format!("{id}, number {}", project.number))),
+        Ok(_) => Ok(Finding::problem(
+            format!("project {id} is about to be deleted"),
+            "nothing in it works any more",
+        )
+        .advice(format!("within 30 days it can be restored with: gcloud projects undelete {id}"))
+        .into()),
+        // One that is not there is refused in the same way as one that may not be looked at.
+        Err(undecided) if undecided.kind == Some(CloudErrorKind::PermissionDenied) => {
+            match facts.granted().await {
+                Ok(granted) if !granted.is_empty() => Err(undecided.blocks_nothing()),
+                _ => Ok(Finding::problem(
+                    format!("there is no project {id}, or this account has no rights in it at all"),
+                    "nothing else in this environment can be looked at",
+                )
+                .advice("check the project's id in the environments file")
+                .advice("or sign in as somebody who works there: quill-admin login")
+                .into()),
+            }
+        }
+        Err(undecided) => Err(undecided),
+    }
+}

@@ -1,0 +1,155 @@
+//! Nobody has left Terraform's state locked.
+
+use jiff::SignedDuration;
+use quill_admin_cloud::{LockInfo, ObjectName, StateLock};
+
+use crate::check::{Check, Look};
+use crate::facts::Facts;
+use crate::finding::{Finding, Seen, Undecided};
+use crate::treatment::Treatment;
+
+pub(crate) const CHECK: Check = Check {
+    id: "state-lock",
+    title: "the lock on Terraform's state",
+    // The state is in a bucket of another project.
+    needs: &[],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+/// A lock younger than this is probably that of a Terraform at work: making a Cloud SQL instance takes it
+/// a quarter of an hour and more.
+const YOUNG: SignedDuration = SignedDuration::from_mins(30);
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    let Some(name) = &facts.environment.state_lock else {
+        return Ok(Seen::nothing(match facts.nothing_around() {
+            Some(Seen::Nothing { why }) => why,
+            _ => "the environments file names no Terraform state".to_owned(),
+        }));
+    };
+    let Some(lock) = facts.state_lock().await? else { return Ok(Seen::healthy("not locked")) };
+    let what = format!("Terraform's state is locked {}", words(lock));
+    let age = age(lock);
+    let doubt = match &age {
+        Age::Young(age) => {
+            Some(format!("the lock of {} is {age} old: Terraform is probably at work", holder(lock)))
+        }
+        Age::Old => None,
+        Age::Unknown(why) => Some(format!("how old the lock of {} is cannot be told: {why}", holder(lock))),
+    };
+    let finding = match age {
+        Age::Young(age) => Finding::warning(
+            what,
+            format!("the lock is {age} old: Terraform is probably at work, and will give it back"),
+        )
+        .advice("wait until it is gone"),
+        Age::Unknown(why) => Finding::problem(
+            what,
+            format!("how old the lock is cannot be told, and Terraform may be at work: {why}"),
+        )
+        .advice(format!("ask {} whether it is still at work", holder(lock)))
+        .advice("put this machine's clock right, if it is wrong")
+        .advice(by_hand(name, lock.generation)),
+        Age::Old => Finding::problem(
+            what,
+            "a Terraform that broke off did not give it back: until it is gone, every other one ends with \
+             \"Error acquiring the state lock\" (conditionNotMet)",
+        )
+        .advice(format!("ask {} whether it is still at work", holder(lock)))
+        .advice(by_hand(name, lock.generation)),
+    };
+    Ok(finding
+        .since(Some(lock.created))
+        .evidence(lines(name, lock))
+        .treatment(Treatment::RemoveLock {
+            generation: lock.generation,
+            doubt,
+            holder: holder(lock).to_owned(),
+        })
+        .blocks_nothing()
+        .into())
+}
+
+/// How far this machine's clock may be from Cloud Storage's. The header `Date` is in whole seconds, and
+/// the answer has been on its way for some.
+const APART: SignedDuration = SignedDuration::from_mins(1);
+
+/// What can be said about how old a lock is.
+enum Age {
+    /// Younger than [`YOUNG`]; how old, in words.
+    Young(String),
+    Old,
+    /// It cannot be told, and why.
+    Unknown(String),
+}
+
+/// How old a lock was when it was looked at. Both times are Cloud Storage's: this machine's clock can be
+/// wrong, and an hour ahead of it would make a lock that was just taken an old one. Where the two clocks
+/// disagree one of them is wrong, and nothing is said about age.
+fn age(lock: &StateLock) -> Age {
+    let Some(seen) = lock.seen else {
+        return Age::Unknown("Cloud Storage's answer does not say what time it is".to_owned());
+    };
+    let ahead = lock.seen_here.duration_since(seen);
+    if ahead.abs() > APART {
+        let by = minutes(ahead.abs());
+        let direction = if ahead.is_negative() { "behind" } else { "ahead of" };
+        return Age::Unknown(format!("this machine's clock is {by} {direction} Cloud Storage's"));
+    }
+    let age = seen.duration_since(lock.created);
+    if age < -APART {
+        return Age::Unknown("it was taken later than now by Cloud Storage's clock".to_owned());
+    }
+    if age < YOUNG { Age::Young(minutes(age)) } else { Age::Old }
+}
+
+/// To the nearest minute: Cloud Storage's time has no fractions of a second.
+fn minutes(time: SignedDuration) -> String {
+    match (time + SignedDuration::from_secs(30)).as_mins() {
+        ..1 => "less than a minute".to_owned(),
+        1 => "1 minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    }
+}
+
+/// The lock, line by line.
+pub(crate) fn lines(name: &ObjectName, lock: &StateLock) -> Vec<String> {
+    let mut lines = vec![format!("{name}, generation {}", lock.generation)];
+    match &lock.info {
+        Some(LockInfo { id, operation, info, who, version, created, path: _ }) => {
+            let created = created.map(|created| created.to_string()).unwrap_or_default();
+            let all = [
+                ("held by", who),
+                ("for", operation),
+                ("about", info),
+                ("since", &created),
+                ("with Terraform", version),
+                ("lock id", id),
+            ];
+            lines.extend(
+                all.into_iter()
+                    .filter(|(_, text)| !text.is_empty())
+                    .map(|(key, text)| format!("{key} {text}")),
+            );
+        }
+        None => lines.push("its content is not what Terraform writes".to_owned()),
+    }
+    lines
+}
+
+fn words(lock: &StateLock) -> String {
+    let operation = lock.info.as_ref().map_or("", |info| info.operation.as_str());
+    let operation = match operation.strip_prefix("OperationType") {
+        Some(operation) if !operation.is_empty() => format!(" for {}", operation.to_lowercase()),
+        _ => String::new(),
+    };
+    format!("by {}{operation}", holder(lock))
+}
+
+fn holder(lock: &StateLock) -> &str {
+    lock.info.as_ref().map(|info| info.who.as_str()).filter(|who| !who.is_empty()).unwrap_or("somebody")
+}
+
+fn by_hand(name: &ObjectName, generation: i64) -> String {
+    format!("or remove it by hand: gcloud storage rm {name} --if-generation-match={generation}")
+}

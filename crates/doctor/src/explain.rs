@@ -1,0 +1,69 @@
+//! `--after`: one execution that failed, from what it was to the checks that can tell why.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quill_admin_cloud::{LogEntry, Phase};
+use quill_admin_contract::ExitCode;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::{Emit, Event};
+use quill_admin_operations::flow::conclusion::Run;
+use quill_admin_operations::flow::jobs;
+use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::flow::run;
+use quill_admin_operations::hints;
+
+use super::facts::Facts;
+
+/// What is known of an execution that is over.
+pub struct Explanation {
+    /// How it went.
+    pub run: Run,
+    /// What it printed.
+    pub log: Vec<LogEntry>,
+    /// It is of the environment's own job, which the checks are about.
+    own: bool,
+}
+
+impl Explanation {
+    /// Reads all of it. An execution that goes on is refused: there is nothing to explain yet.
+    pub async fn read(facts: &Facts, id: &str, emit: Emit) -> Result<Self, CliError> {
+        let environment = &facts.environment;
+        let session = facts.session().await?;
+        let execution = jobs::find(session, id).await?;
+        if !matches!(execution.phase, Phase::Ended(_)) {
+            let attach = hints::command(&environment.name, &format!("attach {id}"), &[]);
+            return Err(CliError::usage(format!("execution {id} is not over yet"))
+                .hint(format!("see how it ends: {attach}")));
+        }
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
+        let keeping = session.with_emit(Arc::new(move |event| match event {
+            Event::Log(entry) => kept.lock().unwrap_or_else(PoisonError::into_inner).push(entry),
+            Event::Phase(_) => {}
+            event => emit(event),
+        }));
+        // Nobody looks at it: it is over, and Ctrl-C ends the program.
+        let point = PointOfNoReturn::new("nothing was changed");
+        let own = environment.is_own(&execution.name.job);
+        let run = run::attend(&keeping, execution, false, &point).await?;
+        let mut log = std::mem::take(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner));
+        log.sort_by_key(|entry| entry.timestamp);
+        Ok(Self { run, log, own })
+    }
+
+    /// The variables it was asked with.
+    #[must_use]
+    pub fn request(&self) -> &BTreeMap<String, String> {
+        &self.run.execution.request
+    }
+
+    /// The checks that can tell why it ended so.
+    #[must_use]
+    pub fn checks(&self) -> &'static [&'static str] {
+        if !self.own {
+            return &[];
+        }
+        ExitCode::from_u8(self.run.conclusion.exit_code()).map_or(&[], hints::explaining)
+    }
+}

@@ -1,0 +1,525 @@
+//! What checks know of the outside: everything is asked once in a run, and the answer shared.
+//!
+//! **To add a fact:** a cell in [`Asked`] and a method that asks, with the API and the smallest role
+//! that lets the caller ask.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use quill_admin_cloud::{
+    AuditLogging, CloudError, CloudErrorKind, Credentials, DatabaseInstance, Execution, Google, Job,
+    LogEntry, Project, Reply, Revision, SecretVersion, ServerCa, Service, SignIn, StateLock, TrustedHosts,
+    role,
+};
+use quill_admin_image::{Engine, LATEST, Registry, RegistryImage, Repository, split};
+use quill_admin_operations::config::{Config, Environment};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::flow::build::artifact_repository;
+use quill_admin_operations::flow::point_of_no_return::{PointOfNoReturn, Stage};
+use quill_admin_operations::hints;
+use quill_admin_operations::process::Process;
+use quill_admin_operations::session::Runner;
+use quill_admin_operations::session::{Session, sign_in};
+use quill_admin_operations::trust;
+use tokio::sync::OnceCell;
+use tokio::time::timeout;
+
+use super::finding::{Seen, Undecided};
+
+/// The services of Google Cloud that tasks and this program need.
+pub const SERVICES: [&str; 5] = [
+    "run.googleapis.com",
+    "artifactregistry.googleapis.com",
+    "logging.googleapis.com",
+    "sqladmin.googleapis.com",
+    "secretmanager.googleapis.com",
+];
+
+/// An engine that has not answered by then is as good as none.
+const ENGINE_WITHIN: Duration = Duration::from_secs(5);
+/// The same for a registry, which has longer time-outs of its own.
+const REGISTRY_WITHIN: Duration = Duration::from_secs(12);
+
+/// How many of the last lines of a revision's log are read: enough for a stack trace.
+const LOG_LINES: i32 = 200;
+
+/// The answer to one question; whoever asks second waits for the first one's.
+type Answer<T> = OnceCell<Result<T, Undecided>>;
+
+/// Answers to the same question about several things.
+type Answers<T> = Mutex<BTreeMap<String, Arc<Answer<T>>>>;
+
+fn about<T>(answers: &Answers<T>, what: &str) -> Arc<Answer<T>> {
+    let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(answers.entry(what.to_owned()).or_default())
+}
+
+/// What is known of this machine.
+pub struct Machine {
+    /// The process's surroundings.
+    pub process: Process,
+    /// The environments file, or what is wrong with it.
+    pub config: Result<Config, CliError>,
+    /// The application's repository, where one was named.
+    pub repository: Option<PathBuf>,
+    runner: Option<Runner>,
+    sign_in_was_named: bool,
+    sign_ins: Vec<Calls>,
+    engine: Answer<Engine>,
+    /// Of each task that a check runs at the moment, how far it is.
+    tasks: Mutex<Vec<Arc<PointOfNoReturn>>>,
+}
+
+/// A sign-in, and the environments that use it.
+struct Calls {
+    caller: Caller,
+    sign_in: Result<Option<SignIn>, Undecided>,
+    /// One of them.
+    environment: Environment,
+}
+
+/// All that an environment's sign-in depends on: environments that agree in it share a sign-in, and its
+/// token. One that was made for another environment could go where this one's may not, or be got from
+/// somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Caller {
+    impersonate: Option<String>,
+    /// Who gives the tokens of a service account, where that is not Google.
+    iam_credentials: Option<String>,
+    /// Where the token may go.
+    hosts: TrustedHosts,
+    /// Nobody is asked for a sign-in there.
+    on_this_machine: bool,
+    /// Why there is none: the environment sends its calls to a host that nobody has named.
+    refused: Option<String>,
+}
+
+impl Caller {
+    fn of(environment: &Environment, process: &Process, named: bool) -> Option<Self> {
+        environment.has_surroundings().then(|| Self {
+            impersonate: environment.impersonate.clone(),
+            iam_credentials: environment.endpoints().iam_credentials,
+            hosts: trust::hosts(environment, process, named),
+            on_this_machine: !environment.leaves_this_machine(),
+            refused: trust::check(environment, process, named).err().map(|error| error.messages.join("; ")),
+        })
+    }
+}
+
+impl Machine {
+    /// Finds the sign-ins of the environments that are looked at. Nothing is sent yet.
+    #[must_use]
+    pub fn new(
+        process: Process,
+        config: Result<Config, CliError>,
+        environments: &[Environment],
+        repository: Option<PathBuf>,
+        access_token_file: Option<&Path>,
+        runner: Option<Runner>,
+    ) -> Self {
+        let sign_in_was_named = sign_in::named(&process, access_token_file).named().is_some();
+        let mut sign_ins: Vec<Calls> = Vec::new();
+        for environment in environments {
+            let Some(caller) = Caller::of(environment, &process, sign_in_was_named) else { continue };
+            if sign_ins.iter().all(|known| known.caller != caller) {
+                let sign_in =
+                    sign_in::find(environment, &process, access_token_file).map_err(Undecided::from);
+                sign_ins.push(Calls { caller, sign_in, environment: environment.clone() });
+            }
+        }
+        Self {
+            process,
+            config,
+            repository,
+            runner,
+            sign_in_was_named,
+            sign_ins,
+            engine: OnceCell::new(),
+            tasks: Mutex::default(),
+        }
+    }
+
+    /// The sign-ins that are used, each once; `None` where everything is on this machine, and nobody is
+    /// asked for one.
+    pub fn sign_ins(&self) -> impl Iterator<Item = &Result<Option<SignIn>, Undecided>> {
+        self.sign_ins.iter().map(|known| &known.sign_in)
+    }
+
+    /// Lets Google Cloud look at the sign-ins that nobody has looked at so far, with a question about a project of
+    /// an environment that uses it. What the answer is otherwise does not matter here.
+    ///
+    /// # Errors
+    ///
+    /// One that was refused, or the answer could not be had.
+    pub async fn looked_at(&self, sign_in: &SignIn) -> Result<(), CloudError> {
+        let uses = |known: &&Calls| matches!(&known.sign_in, Ok(Some(known)) if std::ptr::eq(known, sign_in));
+        let Some(Calls { environment, .. }) =
+            self.sign_ins.iter().find(uses).filter(|_| !sign_in.is_looked_at())
+        else {
+            return Ok(());
+        };
+        let credentials = Credentials::SignIn(sign_in.clone());
+        let google = Google::connect(environment.endpoints(), credentials).await?;
+        match google.project(&environment.job.project).await {
+            Err(error) if matches!(error.kind, CloudErrorKind::NotSignedIn | CloudErrorKind::Failed) => {
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn sign_in(&self, environment: &Environment) -> Result<Option<SignIn>, Undecided> {
+        let caller = Caller::of(environment, &self.process, self.sign_in_was_named);
+        let found = self.sign_ins.iter().find(|known| Some(&known.caller) == caller.as_ref());
+        found.map_or(Ok(None), |known| known.sign_in.clone())
+    }
+
+    /// What becomes of the tasks that checks have started, for whoever leaves now. A check changes nothing, and
+    /// neither does its task.
+    #[must_use]
+    pub fn left(&self) -> String {
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = tasks.iter().filter_map(|task| match task.stage() {
+            Stage::Before(_) | Stage::Made(_) => None,
+            Stage::UnderWay(_) => {
+                Some("the task `check` may have been started, which changes nothing".to_owned())
+            }
+            Stage::Running(task) => Some(format!(
+                "execution {} of the task `check` goes on, which changes nothing",
+                task.execution
+            )),
+        });
+        ["nothing was changed".to_owned()].into_iter().chain(told).collect::<Vec<_>>().join("; ")
+    }
+
+    /// A check begins a task.
+    pub(super) fn begins(&self, task: &Arc<PointOfNoReturn>) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(task));
+    }
+
+    /// A check has seen the end of its task.
+    pub(super) fn ended(&self, task: &Arc<PointOfNoReturn>) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|one| !Arc::ptr_eq(one, task));
+    }
+
+    /// The Docker engine.
+    pub async fn engine(&self) -> Result<&Engine, Undecided> {
+        let connect = async {
+            let found = Engine::connect(|name| self.process.var(name).map(str::to_owned));
+            match timeout(ENGINE_WITHIN, found).await {
+                Ok(found) => found.map_err(Undecided::from),
+                Err(_) => Err(Undecided::new(format!(
+                    "the Docker engine has not answered within {} seconds",
+                    ENGINE_WITHIN.as_secs()
+                ))),
+            }
+        };
+        self.engine.get_or_init(|| connect).await.as_ref().map_err(Undecided::clone)
+    }
+}
+
+/// What is known of one environment.
+pub struct Facts {
+    /// The environment.
+    pub environment: Environment,
+    /// The machine it is looked at from.
+    pub machine: Arc<Machine>,
+    session: Arc<Answer<Session>>,
+    asked: Asked,
+}
+
+/// What has been asked, and answered.
+#[derive(Default)]
+struct Asked {
+    job: Answer<Option<Job>>,
+    granted: Answer<BTreeSet<&'static str>>,
+    database: Answer<DatabaseInstance>,
+    server_cas: Answer<Vec<ServerCa>>,
+    project: Answer<Project>,
+    services: Answer<BTreeSet<String>>,
+    audit_logging: Answer<AuditLogging>,
+    secrets: Answers<SecretVersion>,
+    repository: Answer<bool>,
+    registry: Answer<Registry>,
+    images: Answers<Option<RegistryImage>>,
+    service: Answer<Service>,
+    revisions: Answer<Vec<Revision>>,
+    revision_logs: Answers<Vec<LogEntry>>,
+    executions: Answer<Vec<Execution>>,
+    state_lock: Answer<Option<StateLock>>,
+}
+
+impl Facts {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(environment: Environment, machine: &Arc<Machine>) -> Self {
+        Self { environment, machine: Arc::clone(machine), session: Arc::default(), asked: Asked::default() }
+    }
+
+    /// The same environment, of which nothing is known again: something was changed there.
+    #[must_use]
+    pub fn forgotten(&self) -> Self {
+        Self {
+            environment: self.environment.clone(),
+            machine: Arc::clone(&self.machine),
+            session: Arc::clone(&self.session),
+            asked: Asked::default(),
+        }
+    }
+
+    /// What was opened to look at it, to be closed.
+    #[must_use]
+    pub fn into_session(self) -> Option<Session> {
+        Arc::into_inner(self.session).and_then(OnceCell::into_inner)?.ok()
+    }
+
+    /// What is seen of such an environment by checks of what is around its job.
+    #[must_use]
+    pub fn nothing_around(&self) -> Option<Seen> {
+        (!self.environment.has_surroundings())
+            .then(|| Seen::nothing("the environment is on this machine altogether"))
+    }
+
+    /// The cloud.
+    pub async fn google(&self) -> Result<&Google, Undecided> {
+        self.session().await.map(Session::google)
+    }
+
+    /// The environment, opened. It tells nothing: what checks find is told by the report.
+    pub async fn session(&self) -> Result<&Session, Undecided> {
+        let open = async {
+            let machine = &self.machine;
+            let environment = &self.environment;
+            let sign_in = machine.sign_in(environment)?;
+            let opening = Session::open_as(environment, &machine.process, sign_in, machine.runner)?;
+            Ok(opening.wait(Arc::new(|_| ())).await?)
+        };
+        self.session.get_or_init(|| open).await.as_ref().map_err(Undecided::clone)
+    }
+
+    /// Asks a service a question that `role` is needed for.
+    async fn ask<'a, T>(
+        &'a self,
+        answer: &'a Answer<T>,
+        role: &'static str,
+        question: impl FnOnce(&'a Google) -> Reply<'a, Result<T, CloudError>> + Send,
+    ) -> Result<&'a T, Undecided> {
+        let ask = async {
+            let google = self.google().await?;
+            question(google).await.map_err(|error| self.undecided(error, role))
+        };
+        answer.get_or_init(|| ask).await.as_ref().map_err(Undecided::clone)
+    }
+
+    /// Why a question has no answer, and which role would give one.
+    #[must_use]
+    pub fn undecided(&self, error: CloudError, role: &str) -> Undecided {
+        let kind = error.kind;
+        let undecided = Undecided::from(error);
+        match kind {
+            CloudErrorKind::PermissionDenied => undecided.advice(self.grant(role)),
+            CloudErrorKind::ServiceDisabled => {
+                let closer = hints::doctor(&self.environment.name, "apis");
+                undecided.advice(format!("see which services are off: {closer}"))
+            }
+            _ => undecided,
+        }
+    }
+
+    /// What gives the caller a role.
+    #[must_use]
+    pub fn grant(&self, role: &str) -> String {
+        let sign_in = self.machine.sign_in(&self.environment).ok().flatten();
+        let caller = sign_in.as_ref().and_then(|sign_in| sign_in.acts_as().or(sign_in.account()));
+        let caller = caller.unwrap_or("ACCOUNT");
+        match &self.environment.state_lock {
+            // The bucket can be another project's.
+            Some(lock) if role.starts_with("roles/storage.") => {
+                hints::grant_on_bucket(lock.bucket(), caller, role)
+            }
+            _ => hints::grant(self.environment.job.project.as_str(), caller, role),
+        }
+    }
+
+    /// The job; `None` if there is none.
+    pub async fn job(&self) -> Result<Option<&Job>, Undecided> {
+        let name = &self.environment.job;
+        let job = self.ask(&self.asked.job, role::RUN_VIEWER, |google| google.find_job(name)).await?;
+        Ok(job.as_ref())
+    }
+
+    /// The job, for checks of what it is made of.
+    pub async fn existing_job(&self) -> Result<&Job, Undecided> {
+        self.job().await?.ok_or_else(|| {
+            Undecided::new(format!("there is no job {}", self.environment.job.job))
+                .advice(format!("look closer with: {}", hints::doctor(&self.environment.name, "job")))
+        })
+    }
+
+    /// Those permissions the caller has.
+    pub async fn granted(&self) -> Result<&BTreeSet<&'static str>, Undecided> {
+        let (name, lock) = (&self.environment.job, self.environment.state_lock.as_ref());
+        self.ask(&self.asked.granted, role::BROWSER, |google| google.granted(name, lock)).await
+    }
+
+    /// The project.
+    pub async fn project(&self) -> Result<&Project, Undecided> {
+        let project = &self.environment.job.project;
+        self.ask(&self.asked.project, role::BROWSER, |google| google.project(project)).await
+    }
+
+    /// Those of the services this program has to do with that are enabled.
+    pub async fn services(&self) -> Result<&BTreeSet<String>, Undecided> {
+        let project = &self.environment.job.project;
+        let answer = &self.asked.services;
+        self.ask(answer, role::SERVICES_VIEWER, |google| google.enabled_services(project, &SERVICES)).await
+    }
+
+    /// Whether runs are recorded by Cloud Audit Logs.
+    pub async fn audit_logging(&self) -> Result<&AuditLogging, Undecided> {
+        let project = &self.environment.job.project;
+        self.ask(&self.asked.audit_logging, role::BROWSER, |google| google.records_runs(project)).await
+    }
+
+    /// A version of a secret of the project.
+    pub async fn secret_version(&self, secret: &str, version: &str) -> Result<SecretVersion, Undecided> {
+        let project = &self.environment.job.project;
+        let answer = about(&self.asked.secrets, &format!("{secret}/{version}"));
+        self.ask(&answer, role::SECRETS_VIEWER, |google| google.secret_version(project, secret, version))
+            .await
+            .cloned()
+    }
+
+    /// Whether Artifact Registry has the admin image's repository; `true` where the image is elsewhere.
+    pub async fn repository(&self) -> Result<bool, Undecided> {
+        let Some((location, project, repository)) = artifact_repository(&self.environment) else {
+            return Ok(true);
+        };
+        self.ask(&self.asked.repository, role::REGISTRY_READER, |google| {
+            google.has_repository(&project, &location, &repository)
+        })
+        .await
+        .copied()
+    }
+
+    /// The backend's service, where the file names one.
+    pub async fn service(&self) -> Result<Option<&Service>, Undecided> {
+        let Some(backend) = &self.environment.backend else { return Ok(None) };
+        self.ask(&self.asked.service, role::RUN_VIEWER, |google| google.service(&backend.service))
+            .await
+            .map(Some)
+    }
+
+    /// Its revisions, newest first.
+    pub async fn revisions(&self) -> Result<&[Revision], Undecided> {
+        let Some(backend) = &self.environment.backend else { return Ok(&[]) };
+        Ok(self
+            .ask(&self.asked.revisions, role::RUN_VIEWER, |google| google.revisions(&backend.service))
+            .await?)
+    }
+
+    /// The last lines one of its revisions has logged, oldest first. One read of the project's quota.
+    pub async fn revision_log(&self, revision: &str) -> Result<Vec<LogEntry>, Undecided> {
+        let Some(backend) = &self.environment.backend else { return Ok(Vec::new()) };
+        let answer = about(&self.asked.revision_logs, revision);
+        self.ask(&answer, role::LOG_VIEWER, |google| {
+            google.revision_log(&backend.service, revision, LOG_LINES)
+        })
+        .await
+        .cloned()
+    }
+
+    /// The job's executions that Cloud Run still knows, newest first.
+    pub async fn executions(&self) -> Result<&[Execution], Undecided> {
+        let name = &self.environment.job;
+        Ok(self.ask(&self.asked.executions, role::RUN_VIEWER, |google| google.executions(name)).await?)
+    }
+
+    /// The lock on Terraform's state; `None` where there is none, or the file names no state.
+    pub async fn state_lock(&self) -> Result<Option<&StateLock>, Undecided> {
+        let Some(name) = &self.environment.state_lock else { return Ok(None) };
+        let answer = &self.asked.state_lock;
+        Ok(self.ask(answer, role::STORAGE_VIEWER, |google| google.state_lock(name)).await?.as_ref())
+    }
+
+    /// The Cloud SQL instance; `None` where the file names none.
+    pub async fn database(&self) -> Result<Option<&DatabaseInstance>, Undecided> {
+        let Some(instance) = &self.environment.database_instance else { return Ok(None) };
+        let project = &self.environment.job.project;
+        let answer = &self.asked.database;
+        self.ask(answer, role::SQL_VIEWER, |google| google.database_instance(project, instance))
+            .await
+            .map(Some)
+    }
+
+    /// The authorities that the Cloud SQL instance lists; none where the file names no instance.
+    pub async fn server_cas(&self) -> Result<&[ServerCa], Undecided> {
+        let Some(instance) = &self.environment.database_instance else { return Ok(&[]) };
+        let project = &self.environment.job.project;
+        let answer = &self.asked.server_cas;
+        Ok(self.ask(answer, role::SQL_VIEWER, |google| google.server_cas(project, instance)).await?)
+    }
+
+    /// The image of a name, in whichever repository it is; `None` if it is not there. The access token goes
+    /// to the environment's own registry, and to nobody else.
+    pub async fn image_called(&self, name: &str) -> Result<Option<RegistryImage>, Undecided> {
+        let (repository, reference) = split(name);
+        let repository: Repository =
+            repository.parse().map_err(|error| Undecided::new(format!("{name}: {error}")))?;
+        if repository == self.environment.image {
+            return self.image(reference).await;
+        }
+        let own = repository.registry() == self.environment.image.registry();
+        let answer = about(&self.asked.images, name);
+        let look = async {
+            let token = if own { self.session().await?.registry_token().await? } else { None };
+            self.look_for(&Registry::new(&repository, token.as_ref()), reference).await
+        };
+        answer.get_or_init(|| look).await.clone()
+    }
+
+    /// Asks a registry, for as long as it is worth waiting.
+    async fn look_for(
+        &self,
+        registry: &Registry,
+        reference: &str,
+    ) -> Result<Option<RegistryImage>, Undecided> {
+        match timeout(REGISTRY_WITHIN, registry.image(reference)).await {
+            Ok(found) => found.map_err(|error| {
+                let denied = error.kind == quill_admin_image::ImageErrorKind::PermissionDenied;
+                let mut undecided = Undecided::from(error);
+                if denied {
+                    undecided.advice = vec![self.grant(role::REGISTRY_READER)];
+                }
+                undecided
+            }),
+            Err(_) => Err(Undecided::new(format!(
+                "the registry {} has not answered within {} seconds",
+                self.environment.image.registry(),
+                REGISTRY_WITHIN.as_secs()
+            ))),
+        }
+    }
+
+    /// The image of a tag or a digest in the admin image's repository; `None` if it is not there.
+    pub async fn image(&self, reference: &str) -> Result<Option<RegistryImage>, Undecided> {
+        let registry = async {
+            let token = self.session().await?.registry_token().await?;
+            Ok(Registry::new(&self.environment.image, token.as_ref()))
+        };
+        let registry =
+            self.asked.registry.get_or_init(|| registry).await.as_ref().map_err(Undecided::clone)?;
+        // The job mostly runs the newest image, which is known by then.
+        if let Some(Ok(Some(latest))) = about(&self.asked.images, LATEST).get()
+            && latest.digest == reference
+        {
+            return Ok(Some(latest.clone()));
+        }
+        let answer = about(&self.asked.images, reference);
+        let look = async { self.look_for(registry, reference).await };
+        answer.get_or_init(|| look).await.clone()
+    }
+}

@@ -1,0 +1,280 @@
+//! A Dockerfile's stages, and what a build that names none of them provides.
+
+use parse_dockerfile::{Command, Instruction};
+use quill_admin_operations::admin_image;
+
+use super::served::Served;
+
+/// A Dockerfile.
+#[derive(Debug)]
+pub struct Dockerfile {
+    /// Its path in the checkout.
+    pub path: String,
+    /// Its stages, in their order.
+    pub stages: Vec<Stage>,
+    /// What a build without a target provides.
+    pub provides: Provides,
+}
+
+/// What a build without a target provides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provides {
+    /// What the file is for, as far as is known.
+    Wanted,
+    /// The admin image, though the file is for more than that.
+    AdminImage,
+    /// Another stage than the one that is served, which it has.
+    AnotherStage,
+}
+
+/// A stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// Its name, where it has one.
+    pub name: Option<String>,
+    /// The line of its FROM, from 1.
+    pub line: u64,
+    /// It is the admin image: by its name, or by the program that it starts.
+    pub admin: bool,
+    /// Names and numbers of the stages and images that it is made from.
+    uses: Vec<String>,
+}
+
+impl Stage {
+    /// Its name in quotes, or that it has none.
+    #[must_use]
+    pub fn called(&self) -> String {
+        self.name.as_ref().map_or_else(|| "a stage without a name".to_owned(), |name| format!("\"{name}\""))
+    }
+
+    /// Stages are named without regard to case.
+    fn is(&self, name: &str) -> bool {
+        self.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Whether a file is a Dockerfile, by its name.
+pub(super) fn is_one(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    if name.starts_with("Dockerfile.") {
+        return !name.ends_with(".dockerignore");
+    }
+    let name = name.to_lowercase();
+    matches!(name.as_str(), "dockerfile" | "containerfile") || name.ends_with(".dockerfile")
+}
+
+impl Dockerfile {
+    /// Reads a Dockerfile's text.
+    ///
+    /// # Errors
+    ///
+    /// It is none that Docker would build, in words with the line.
+    pub(super) fn read(path: &str, text: &str, served: &[Served]) -> Result<Self, String> {
+        let stages = stages(text)?;
+        let provides = provides(path, &stages, served);
+        Ok(Self { path: path.to_owned(), stages, provides })
+    }
+
+    /// The stage that is built where none is named.
+    #[must_use]
+    pub fn last(&self) -> Option<&Stage> {
+        self.stages.last()
+    }
+
+    /// Whether it has a stage of this name.
+    #[must_use]
+    pub fn has(&self, stage: &str) -> bool {
+        self.stages.iter().any(|own| own.is(stage))
+    }
+}
+
+/// The stages of a Dockerfile, in their order. An empty file has none.
+fn stages(text: &str) -> Result<Vec<Stage>, String> {
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(Vec::new());
+    }
+    let file = parse_dockerfile::parse(text).map_err(|error| error.to_string())?;
+    let line = |byte: usize| text.get(..byte).map_or(1, |before| before.matches('\n').count() as u64 + 1);
+    let stage = |stage: parse_dockerfile::Stage<'_, '_>| {
+        let from = stage.from;
+        let name = from.as_.as_ref().map(|(_, name)| name.value.to_string());
+        let starts = stage.instructions.iter().any(starts_the_tool);
+        Stage {
+            admin: starts || name.as_deref().is_some_and(admin_image::is_its_stage),
+            name,
+            line: line(from.from.span.start),
+            uses: [from.image.value.to_string()]
+                .into_iter()
+                .chain(stage.instructions.iter().flat_map(uses))
+                .collect(),
+        }
+    };
+    Ok(file.stages().map(stage).collect())
+}
+
+/// Whether an instruction says that the container starts the admin tool. One that only copies or removes it does not.
+fn starts_the_tool(instruction: &Instruction<'_>) -> bool {
+    let command = match instruction {
+        Instruction::Cmd(cmd) => &cmd.arguments,
+        Instruction::Entrypoint(entrypoint) => &entrypoint.arguments,
+        _ => return false,
+    };
+    match command {
+        Command::Exec(words) => words.value.iter().any(|word| admin_image::is_its_instruction(&word.value)),
+        Command::Shell(text) => admin_image::is_its_instruction(text.value),
+        _ => false,
+    }
+}
+
+/// The stages and images that an instruction takes files from: `COPY --from=…`, `RUN --mount=type=bind,from=…`.
+fn uses(instruction: &Instruction<'_>) -> Vec<String> {
+    let flags: Vec<_> = match instruction {
+        Instruction::Copy(copy) => copy.options.iter().collect(),
+        Instruction::Run(run) => run.options.iter().collect(),
+        _ => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for flag in flags {
+        let Some(value) = &flag.value else { continue };
+        match flag.name.value.as_ref() {
+            "from" => found.push(value.value.to_string()),
+            "mount" => {
+                found.extend(
+                    value.value.split(',').filter_map(|part| part.strip_prefix("from=")).map(str::to_owned),
+                );
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What a build of these stages provides that names none of them.
+fn provides(path: &str, stages: &[Stage], served: &[Served]) -> Provides {
+    let Some(last) = stages.last() else { return Provides::Wanted };
+    let is_served = |stage: &Stage| served.iter().any(|served| stage.is(&served.stage));
+    if is_served(last) {
+        return Provides::Wanted;
+    }
+    let has_served = stages.iter().any(is_served);
+    let is_the_backends = served.iter().any(|served| served.dockerfile == path);
+    let behind = behind_the_last(stages);
+    // A named stage that the last one is not made from is there for its own sake.
+    let for_more = (0..stages.len()).any(|number| !behind.contains(&number) && stages[number].name.is_some());
+    if last.admin && (has_served || is_the_backends || for_more) {
+        Provides::AdminImage
+    } else if has_served {
+        Provides::AnotherStage
+    } else {
+        Provides::Wanted
+    }
+}
+
+/// The numbers of the stages that the last one is made from, and its own.
+fn behind_the_last(stages: &[Stage]) -> Vec<usize> {
+    let mut found = Vec::from_iter(stages.len().checked_sub(1));
+    let mut next = 0;
+    while let Some(&number) = found.get(next) {
+        for name in &stages[number].uses {
+            // A name means the last stage before this one that has it.
+            let used = (0..number).rev().find(|other| stages[*other].is(name) || *name == other.to_string());
+            found.extend(used.filter(|used| !found.contains(used)));
+        }
+        next += 1;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Vec<Stage> {
+        stages(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+
+    fn served(dockerfile: &str, stage: &str) -> [Served; 1] {
+        [Served { dockerfile: dockerfile.to_owned(), stage: stage.to_owned() }]
+    }
+
+    #[test]
+    fn names_lines_and_what_is_no_instruction() {
+        let text = "\
+# syntax=docker/dockerfile:1
+ARG BASE=python:3.13-slim
+FROM --platform=linux/amd64 ${BASE} AS base
+# FROM commented AS out
+RUN apt-get update && \\
+    # a comment in the middle
+    apt-get install -y \\
+    FROM
+COPY <<EOF /etc/motd
+FROM nothing AS document
+EOF
+
+from base as prod
+RUN rm scripts/admin_cli.py
+CMD [\"./entrypoint.sh\"]
+FROM base
+ENTRYPOINT [\"python\", \"scripts/admin_cli.py\"]
+";
+        let stages = read(text);
+        let seen: Vec<_> =
+            stages.iter().map(|stage| (stage.name.as_deref(), stage.line, stage.admin)).collect();
+        assert_eq!(seen, [(Some("base"), 3, false), (Some("prod"), 13, false), (None, 16, true)]);
+        assert_eq!(behind_the_last(&stages), [2, 0]);
+    }
+
+    #[test]
+    fn what_a_stage_is_made_from() {
+        let text = "\
+FROM rust AS builder
+FROM debian AS certificates
+FROM alpine AS tools
+FROM scratch AS admin
+COPY --from=builder /out /
+RUN --mount=type=bind,from=1,target=/x true
+";
+        let stages = read(text);
+        assert!(stages[3].admin);
+        assert_eq!(behind_the_last(&stages), [3, 0, 1]);
+        assert_eq!(behind_the_last(&[]), [0; 0]);
+    }
+
+    #[test]
+    fn what_docker_would_not_build_is_said() {
+        assert_eq!(read("# only a comment\n\n"), []);
+        let text = "# escape=`\nFROM windows AS base\nRUN dir C:\\ `\n  FROM\nFROM base AS admin\n";
+        assert_eq!(read(text).len(), 2);
+        assert!(stages("FRM x\n").is_err());
+    }
+
+    #[test]
+    fn what_a_build_without_a_target_provides() {
+        for (path, text, stage, expected) in [
+            ("Dockerfile", "FROM prod AS admin\n", "prod", Provides::AdminImage),
+            ("other/Dockerfile", "FROM prod AS admin\n", "prod", Provides::Wanted),
+            ("Dockerfile", "FROM x AS prod\nFROM prod AS admin\n", "prod", Provides::AdminImage),
+            ("other/Dockerfile", "FROM x AS server\nFROM y AS admin-cli\n", "prod", Provides::AdminImage),
+            // The configured stage has another name there: the last one is the admin image all the same.
+            ("Dockerfile", "FROM x AS production\nFROM production AS admin\n", "prod", Provides::AdminImage),
+            ("Dockerfile", "FROM x AS Prod\nFROM x\nRUN pytest\n", "prod", Provides::AnotherStage),
+            (
+                "Dockerfile",
+                "FROM x AS admin\nFROM x AS prod\nCOPY admin_cli.py /\n",
+                "prod",
+                Provides::Wanted,
+            ),
+            ("Dockerfile", "FROM x AS prod\nFROM x\nRUN pytest\n", "server", Provides::Wanted),
+            (
+                "admin/Dockerfile",
+                "FROM rust AS builder\nFROM scratch AS admin\nCOPY --from=builder /o /\n",
+                "prod",
+                Provides::Wanted,
+            ),
+        ] {
+            let file = Dockerfile::read(path, text, &served("Dockerfile", stage)).expect("a Dockerfile");
+            assert_eq!(file.provides, expected, "{path}\n{text}");
+        }
+    }
+}

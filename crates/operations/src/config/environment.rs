@@ -1,0 +1,352 @@
+//! One environment, resolved: every placeholder replaced, every name checked.
+
+use std::path::{Path, PathBuf};
+
+use quill_admin_cloud::{
+    Egress, Endpoints, JobName, ObjectName, ProjectId, Region, ResourceId, ServiceName, is_on_loopback,
+};
+use quill_admin_image::Repository;
+
+use super::file::{Entry, File};
+use super::source::Source;
+use crate::error::CliError;
+
+/// Where one set of commands goes.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// Its name in the file.
+    pub name: String,
+    /// The file.
+    pub source: Source,
+    /// The job that runs tasks.
+    pub job: JobName,
+    /// Where the file names it: file, line and column.
+    pub job_place: String,
+    /// The admin image's repository.
+    pub image: Repository,
+    /// Where the file names it.
+    pub image_place: String,
+    /// Asks to be confirmed by name before anything is started.
+    pub protected: bool,
+    /// What is behind it. Only `session/` and this module look at it: everybody else asks the questions
+    /// below.
+    pub(crate) place: Place,
+    /// Name of the database.
+    pub database_name: String,
+    /// User the executor connects as.
+    pub database_user: String,
+    /// The secret that holds that user's password.
+    pub password_secret: ResourceId,
+    /// Nothing is run in a job whose command does not say which database it is for.
+    pub target_required: bool,
+    /// The Cloud SQL instance, where the file names one.
+    pub database_instance: Option<ResourceId>,
+    /// The account the job runs as, where the file names one.
+    pub service_account: Option<String>,
+    /// The job's way into the VPC network, where the file names one.
+    pub connector: Option<ResourceId>,
+    /// What goes that way.
+    pub egress: Option<Egress>,
+    /// The application's own service, where the file names one.
+    pub backend: Option<Backend>,
+    /// The object by which Terraform locks the environment's state, where the file names one and there is
+    /// something for Terraform to do.
+    pub state_lock: Option<ObjectName>,
+    /// The service account to act as.
+    pub impersonate: Option<String>,
+}
+
+/// The application's backend: what `restore-backend` puts right.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    /// Its service.
+    pub service: ServiceName,
+    /// Its image's repository.
+    pub image: Repository,
+    /// The tag its image is pushed under.
+    pub tag: String,
+    /// Its Dockerfile, relative to the sources.
+    pub dockerfile: String,
+    /// The stage of it that is the backend. Never left to Docker: the last stage is another.
+    pub target: String,
+}
+
+/// What stands behind an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Google Cloud.
+    GoogleCloud,
+    /// Something that speaks Google Cloud's APIs at these addresses, on this machine.
+    Endpoints(Box<Endpoints>),
+    /// The emulator and the embedded database, in this process; state below this folder.
+    Embedded {
+        /// `.quill-admin/local` beside the environments file.
+        state: PathBuf,
+    },
+}
+
+impl Environment {
+    /// Where its services are, as far as that is not Google's own place.
+    #[must_use]
+    pub fn endpoints(&self) -> Endpoints {
+        self.place.endpoints()
+    }
+
+    /// Whether it is started by this program, on this machine.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.state_dir().is_some()
+    }
+
+    /// Where the embedded environment keeps its state; `None` for every other.
+    #[must_use]
+    pub fn state_dir(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Embedded { state } => Some(state),
+            Place::GoogleCloud | Place::Endpoints(_) => None,
+        }
+    }
+
+    /// Whether a job is the one that runs its tasks, and not one of the application's.
+    #[must_use]
+    pub fn is_own(&self, job: &JobName) -> bool {
+        self.job == *job
+    }
+
+    /// Whether a task goes on when this program ends.
+    #[must_use]
+    pub fn outlives_us(&self) -> bool {
+        !self.is_embedded()
+    }
+
+    /// Whether there is anything around its job: a project, permissions, a registry, the application's own
+    /// service.
+    #[must_use]
+    pub fn has_surroundings(&self) -> bool {
+        !self.is_embedded()
+    }
+
+    /// Whether its images are pushed to a registry; otherwise they stay in this machine's Docker engine.
+    #[must_use]
+    pub fn builds_to_registry(&self) -> bool {
+        !self.is_embedded()
+    }
+
+    /// Whether anything of a task leaves this machine.
+    #[must_use]
+    pub fn leaves_this_machine(&self) -> bool {
+        !self.place.is_on_this_machine()
+    }
+
+    /// Where its tasks go, in words.
+    #[must_use]
+    pub fn whereabouts(&self) -> String {
+        match &self.place {
+            Place::GoogleCloud => format!("project {}, {}", self.job.project, self.job.region),
+            Place::Endpoints(endpoints) => {
+                let url = endpoints.run.as_deref().or(endpoints.logging.as_deref()).unwrap_or_default();
+                format!("project {} at {url}", self.job.project)
+            }
+            Place::Embedded { state } => format!("embedded, on this machine; state in {}", state.display()),
+        }
+    }
+}
+
+impl Place {
+    /// Whether every service is at an address of this machine.
+    pub(crate) fn is_on_this_machine(&self) -> bool {
+        match self {
+            Self::Endpoints(endpoints) => {
+                endpoints.each().all(|endpoint| endpoint.is_some_and(is_on_loopback))
+            }
+            Self::Embedded { .. } => true,
+            Self::GoogleCloud => false,
+        }
+    }
+
+    /// Where its services are, as far as that is not Google's own place.
+    #[must_use]
+    pub(crate) fn endpoints(&self) -> Endpoints {
+        match self {
+            Self::Endpoints(endpoints) => (**endpoints).clone(),
+            Self::GoogleCloud | Self::Embedded { .. } => Endpoints::default(),
+        }
+    }
+}
+
+/// The project of the embedded environment, which has none of its own.
+const EMULATED_PROJECT: &str = "quill-medical-local";
+
+#[expect(clippy::too_many_lines, reason = "one key after the other")]
+pub(super) fn resolve(
+    whole: &File,
+    source: &Source,
+    name: &str,
+    entry: &Entry,
+) -> Result<Environment, CliError> {
+    let defaults = &whole.defaults;
+    let at_key = |key: &str, what: String| {
+        let place = whole.place(name, key);
+        CliError::usage(format!("{place}: environment \"{}\": {what}", name.escape_debug()))
+    };
+    let at = |what: String| at_key("", what);
+    let missing = |key: &str| at(format!("the key \"{key}\" is missing, here and in defaults"));
+
+    let project: ProjectId = match (&entry.project, entry.emulated) {
+        (Some(project), _) => project.clone(),
+        (None, true) => EMULATED_PROJECT.parse().map_err(|error| at(format!("{error}")))?,
+        (None, false) => return Err(at("the key \"project\" is missing".to_owned())),
+    };
+    let region: Region =
+        entry.region.clone().or_else(|| defaults.region.clone()).ok_or_else(|| missing("region"))?;
+    let fill = |text: &str| {
+        text.replace("{env}", name)
+            .replace("{project}", project.as_str())
+            .replace("{region}", region.as_str())
+    };
+    let text = |key: &str, own: &Option<String>, default: &Option<String>| {
+        own.as_ref().or(default.as_ref()).map(|text| fill(text)).ok_or_else(|| missing(key))
+    };
+    let resource = |key: &str, text: String| {
+        text.parse::<ResourceId>().map_err(|error| at_key(key, format!("key \"{key}\": {error}")))
+    };
+
+    let job = resource("job", text("job", &entry.job, &defaults.job)?)?;
+    let optional = |own: &Option<String>, default: &Option<String>| {
+        own.as_ref().or(default.as_ref()).map(|text| fill(text)).filter(|text| !text.is_empty())
+    };
+    let repository = |key: &str, text: String| {
+        text.parse::<Repository>().map_err(|error| at_key(key, format!("key \"{key}\": {error}")))
+    };
+    let network = (&entry.network, &defaults.network);
+    let connector = optional(&network.0.connector, &network.1.connector)
+        .map(|text| resource("network.connector", text))
+        .transpose()?;
+    let egress = optional(&network.0.egress, &network.1.egress)
+        .map(|text| match text.as_str() {
+            "private-ranges-only" => Ok(Egress::PrivateRangesOnly),
+            "all-traffic" => Ok(Egress::AllTraffic),
+            other => Err(at_key(
+                "network.egress",
+                format!(
+                    "key \"network.egress\": \"{}\" is neither private-ranges-only nor all-traffic",
+                    other.escape_debug()
+                ),
+            )),
+        })
+        .transpose()?;
+    let (own, default) = (&entry.backend, &defaults.backend);
+    let backend = match (optional(&own.service, &default.service), optional(&own.image, &default.image)) {
+        (None, None) => None,
+        (None, Some(_)) => return Err(missing("backend.service")),
+        (Some(_), None) => return Err(missing("backend.image")),
+        (Some(service), Some(image)) => Some(Backend {
+            service: ServiceName {
+                project: project.clone(),
+                region: region.clone(),
+                service: resource("backend.service", service)?,
+            },
+            image: repository("backend.image", image)?,
+            tag: optional(&own.tag, &default.tag).unwrap_or_else(|| "main".to_owned()),
+            dockerfile: text("backend.dockerfile", &own.dockerfile, &default.dockerfile)?,
+            target: text("backend.target", &own.target, &default.target)?,
+        }),
+    };
+    let (own, default) = (&entry.terraform_state, &defaults.terraform_state);
+    let state_lock = match (optional(&own.bucket, &default.bucket), optional(&own.lock, &default.lock)) {
+        // What is embedded, Terraform has no part in.
+        _ if entry.emulated => None,
+        (None, None) => None,
+        (None, Some(_)) => return Err(missing("terraform_state.bucket")),
+        (Some(_), None) => return Err(missing("terraform_state.lock")),
+        (Some(bucket), Some(lock)) => Some(ObjectName::new(&bucket, &lock).map_err(|error| {
+            at_key("terraform_state.bucket", format!("key \"terraform_state\": {error}"))
+        })?),
+    };
+    let (own, default) = (&entry.database, &defaults.database);
+    let instance = optional(&own.instance, &default.instance)
+        .map(|text| resource("database.instance", text))
+        .transpose()?;
+    let target_required = match optional(&entry.target, &defaults.target).as_deref() {
+        None | Some("optional") => false,
+        Some("required") => true,
+        Some(other) => {
+            let what =
+                format!("key \"target\": \"{}\" is neither required nor optional", other.escape_debug());
+            return Err(at_key("target", what));
+        }
+    };
+    let secret = text("database.password_secret", &own.password_secret, &default.password_secret)?;
+    Ok(Environment {
+        name: name.to_owned(),
+        source: source.clone(),
+        job_place: whole.place(name, "job"),
+        image: repository("image", text("image", &entry.image, &defaults.image)?)?,
+        image_place: whole.place(name, "image"),
+        protected: entry.protected,
+        place: place(&source.path, entry).map_err(|what| at_key("endpoint", what))?,
+        database_name: text("database.name", &own.name, &default.name)?,
+        database_user: text("database.user", &own.user, &default.user)?,
+        password_secret: resource("database.password_secret", secret)?,
+        target_required,
+        database_instance: instance,
+        service_account: optional(&entry.service_account, &defaults.service_account),
+        connector,
+        egress,
+        backend,
+        state_lock,
+        impersonate: entry.impersonate_service_account.clone().map(|text| fill(&text)),
+        job: JobName { project, region, job },
+    })
+}
+
+fn place(path: &Path, entry: &Entry) -> Result<Place, String> {
+    let of =
+        |own: &Option<String>| own.as_ref().or(entry.endpoint.as_ref()).map(|url| endpoint(url)).transpose();
+    let endpoints = Endpoints {
+        run: of(&entry.endpoints.run)?,
+        logging: of(&entry.endpoints.logging)?,
+        sql: of(&entry.endpoints.sql)?,
+        artifact_registry: of(&entry.endpoints.artifact_registry)?,
+        resource_manager: of(&entry.endpoints.resource_manager)?,
+        user_info: of(&entry.endpoints.user_info)?,
+        iam_credentials: of(&entry.endpoints.iam_credentials)?,
+        secret_manager: of(&entry.endpoints.secret_manager)?,
+        service_usage: of(&entry.endpoints.service_usage)?,
+        storage: of(&entry.endpoints.storage)?,
+    };
+    match (entry.emulated, endpoints != Endpoints::default()) {
+        (true, true) => {
+            Err("an emulated environment brings its own endpoints; remove \"endpoint\"".to_owned())
+        }
+        (true, false) => {
+            let beside = path.parent().unwrap_or(path);
+            Ok(Place::Embedded { state: beside.join(".quill-admin").join("local") })
+        }
+        (false, true) => Ok(Place::Endpoints(Box::new(endpoints))),
+        (false, false) => Ok(Place::GoogleCloud),
+    }
+}
+
+/// A base address: https anywhere, plain http on this machine only.
+fn endpoint(url: &str) -> Result<String, String> {
+    let refused = |why: &str| Err(format!("endpoint \"{}\": {why}", url.escape_debug()));
+    let Ok(parsed) = url::Url::parse(url) else {
+        return refused("not a URL such as http://127.0.0.1:8085");
+    };
+    let loopback = parsed.host().is_some_and(|host| quill_admin_cloud::is_loopback(&host));
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return refused("a user name or password has no place in it");
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return refused("it ends with the host, the port or a path");
+    }
+    match parsed.scheme() {
+        "https" if parsed.host().is_some() => {}
+        "http" if loopback => {}
+        "http" => return refused("plain HTTP is allowed for this machine's own addresses only; use https"),
+        _ => return refused("not a URL such as http://127.0.0.1:8085"),
+    }
+    // As it was understood here: other readers of addresses might see another host in it.
+    Ok(parsed.as_str().trim_end_matches('/').to_owned())
+}

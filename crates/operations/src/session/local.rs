@@ -1,0 +1,149 @@
+//! Between our words and the embedded environment's.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use quill_admin_contract::image::{Contracts, annotation};
+use quill_admin_contract::image_actions::ActionDigests;
+use quill_admin_contract::{CONTRACT_OLDEST, ExitCode};
+use quill_admin_image::{Engine, LATEST};
+use quill_admin_local::{Container, LocalError, LocalOptions, Script, Stage, Tables};
+
+use super::own_program::{EXECUTOR_ARGUMENT, OWN_DIGEST};
+use super::runner::Runner;
+use crate::actions;
+use crate::config::{Application, ApplicationFile, Environment};
+use crate::error::CliError;
+use crate::hints;
+use crate::process::Process;
+
+/// A short wait, so that a person sees what the real environments make them wait for.
+const PROVISIONING: Duration = Duration::from_millis(300);
+const PROVISIONING_VARIABLE: &str = "QUILL_ADMIN_LOCAL_PROVISIONING_MS";
+
+/// How an environment is set up on this machine.
+pub(super) fn options(
+    environment: &Environment,
+    state_dir: PathBuf,
+    process: &Process,
+    runner: Option<Runner>,
+) -> Result<LocalOptions, CliError> {
+    let provisioning_delay = match process.var(PROVISIONING_VARIABLE) {
+        None | Some("") => PROVISIONING,
+        Some(text) => Duration::from_millis(text.parse().map_err(|_| {
+            CliError::usage(format!("{PROVISIONING_VARIABLE} must be a number of milliseconds"))
+        })?),
+    };
+    Ok(LocalOptions {
+        state_dir,
+        container: match runner {
+            None | Some(Runner::Process) => {
+                Container::Program { program: process.exe.clone(), args: vec![EXECUTOR_ARGUMENT.to_owned()] }
+            }
+            Some(Runner::Docker) => Container::Docker,
+        },
+        project: environment.job.project.to_string(),
+        region: environment.job.region.to_string(),
+        job: environment.job.job.to_string(),
+        image: match runner {
+            None | Some(Runner::Process) => environment.image.pinned(OWN_DIGEST),
+            Some(Runner::Docker) => environment.image.tagged(LATEST),
+        },
+        // As `build` notes it: another environment can be pointed at this one.
+        annotations: [
+            (annotation::IMAGE, OWN_DIGEST),
+            (annotation::CONTRACT, &CONTRACT_OLDEST.to_string()),
+            (annotation::CONTRACTS, &Contracts::OWN.to_string()),
+            (annotation::ACTIONS, &ActionDigests::of(actions::of_this_run()).to_string()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into(),
+        actions: actions::chosen_compiled(),
+        tables: tables(&Application::of(&environment.source), process)?,
+        database: environment.database_name.clone(),
+        user: environment.database_user.clone(),
+        schema: actions::of_this_run().schema.clone(),
+        password_secret: environment.password_secret.to_string(),
+        provisioning_delay,
+    })
+}
+
+/// What the application's folder makes its tables of.
+///
+/// # Errors
+///
+/// A file of the folder cannot be read.
+pub fn tables(application: &Application, process: &Process) -> Result<Tables, CliError> {
+    Ok(Tables { schema: script(application.schema(process)?)?, seed: script(application.seed(process)?)? })
+}
+
+/// A file as the embedded database takes it.
+///
+/// # Errors
+///
+/// It is not UTF-8.
+pub fn script(file: ApplicationFile) -> Result<Script, CliError> {
+    Ok(Script { name: file.path.display().to_string(), sql: file.into_text()? })
+}
+
+/// Looks whether the engine has the image, where that is what runs tasks.
+pub(super) fn needs_image(
+    environment: &Environment,
+    runner: Option<Runner>,
+    process: &Process,
+) -> impl Future<Output = Result<(), CliError>> + Send + 'static {
+    let image = (runner == Some(Runner::Docker)).then(|| environment.image.tagged(LATEST));
+    let build = hints::command(&environment.name, "build", &[]);
+    let variables = process.docker_variables();
+    async move {
+        let Some(image) = image else { return Ok(()) };
+        let engine = Engine::connect(|name| variables.get(name).cloned()).await?;
+        match engine.image(&image).await? {
+            Some(_) => Ok(()),
+            None => Err(CliError::new(
+                ExitCode::ResourceNotFound,
+                format!("the Docker engine has no image {image}"),
+            )
+            .hint(format!("build it with: {build}"))),
+        }
+    }
+}
+
+pub(super) fn doing(stage: Stage) -> &'static str {
+    match stage {
+        Stage::UnpackingDatabase => "unpacking PostgreSQL (the first time only)",
+        Stage::StartingDatabase => "starting PostgreSQL",
+        Stage::CreatingTables => "creating the application's tables",
+        Stage::StartingCloud => "starting the emulator",
+        _ => "ready",
+    }
+}
+
+/// The embedded environment stands in for the cloud: where it fails, the cloud failed.
+#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+#[must_use]
+pub fn error(error: LocalError) -> CliError {
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        message = format!("{message}: {cause}");
+        source = cause.source();
+    }
+    if let LocalError::NotOurs { path, .. } = &error {
+        let hint = format!("look at it with: ls -la {}; then move it away, and try again", path.display());
+        return CliError::usage(message).hint(hint);
+    }
+    // A file of the application's, which a person has to put right.
+    if let LocalError::Script { .. } = &error {
+        return CliError::usage(message);
+    }
+    let told = CliError::new(ExitCode::CloudFailed, message);
+    match error {
+        LocalError::OtherTables { .. } => told
+            .hint("start afresh, without the users, executions and logs in it: quill-admin local reset")
+            .hint("or name the folder whose tables it has: --application FOLDER"),
+        LocalError::InUse { .. } => told.hint("wait until it has ended, or end it"),
+        LocalError::Format { .. } => told.hint("start afresh with: quill-admin local reset"),
+        _ => told.hint("if it stays broken, start afresh with: quill-admin local reset"),
+    }
+}

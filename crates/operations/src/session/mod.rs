@@ -1,0 +1,309 @@
+//! An opened environment: its settings, the connection to Google Cloud or to what stands in for it, the
+//! sign-in, and where events go.
+//!
+//! Work takes a [`Session`] and asks it for what differs between environments. What stands behind an
+//! environment is known here and in `config/`, and nowhere else. `sign_in.rs` finds who calls; `local.rs`
+//! starts the embedded environment.
+
+mod ahead;
+#[cfg(feature = "local")]
+pub mod local;
+pub mod own_program;
+mod runner;
+pub mod sign_in;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quill_admin_cloud::{CloudError, Credentials, Google, Job, JobName, SignIn};
+use quill_admin_contract::ExitCode;
+use quill_admin_image::Token;
+use tokio::sync::{OnceCell, watch};
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::config::{Environment, Place};
+use crate::error::CliError;
+use crate::events::{Emit, Event};
+use crate::hints;
+use crate::process::Process;
+use ahead::Ahead;
+pub use runner::Runner;
+
+/// An opened environment. Clones share it.
+#[derive(Clone)]
+pub struct Session {
+    opened: Arc<Opened>,
+    emit: Emit,
+}
+
+struct Opened {
+    environment: Environment,
+    google: Arc<Google>,
+    sign_in: Option<SignIn>,
+    /// Whose sign-in it is, once it was asked.
+    account: Arc<OnceCell<Option<String>>>,
+    /// The job of a task, which is read while questions are answered.
+    ahead: Mutex<Option<Ahead>>,
+    #[cfg(feature = "local")]
+    local: Option<quill_admin_local::Local>,
+}
+
+/// An environment that is being opened while a person answers questions.
+pub struct Opening {
+    opened: JoinHandle<Result<Opened, CliError>>,
+    doing: watch::Receiver<&'static str>,
+}
+
+impl Session {
+    /// Begins to open an environment, as whoever [`sign_in::find`] says. What can be refused at once is
+    /// refused here.
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot be used, no sign-in, or a host that nobody has named.
+    pub fn open(
+        environment: &Environment,
+        process: &Process,
+        access_token_file: Option<&std::path::Path>,
+        runner: Option<Runner>,
+    ) -> Result<Opening, CliError> {
+        if runner.is_some() && environment.outlives_us() {
+            return Err(CliError::usage(format!(
+                "--runner is for emulated environments; in \"{}\" Cloud Run runs the task",
+                environment.name
+            )));
+        }
+        let sign_in = sign_in::find(environment, process, access_token_file)?;
+        Self::open_as(environment, process, sign_in, runner)
+    }
+
+    /// Begins to open an environment with a sign-in that was found before. `runner` says what runs the tasks
+    /// of an embedded one.
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot be used.
+    pub fn open_as(
+        environment: &Environment,
+        process: &Process,
+        sign_in: Option<SignIn>,
+        runner: Option<Runner>,
+    ) -> Result<Opening, CliError> {
+        let (report, doing) = watch::channel("connecting");
+        let environment = environment.clone();
+        let opened = match &environment.place {
+            Place::GoogleCloud | Place::Endpoints(_) => tokio::spawn(Opened::connect(environment, sign_in)),
+            #[cfg(feature = "local")]
+            Place::Embedded { state } => {
+                let options = local::options(&environment, state.clone(), process, runner)?;
+                let image = local::needs_image(&environment, runner, process);
+                tokio::spawn(async move {
+                    image.await?;
+                    Opened::embedded(environment, options, report).await
+                })
+            }
+            #[cfg(not(feature = "local"))]
+            Place::Embedded { .. } => {
+                let _ = (report, process, runner);
+                return Err(without_local());
+            }
+        };
+        Ok(Opening { opened, doing })
+    }
+
+    /// The same session, whose events go elsewhere.
+    #[must_use]
+    pub fn with_emit(&self, emit: Emit) -> Self {
+        Self { opened: Arc::clone(&self.opened), emit }
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.opened.environment
+    }
+
+    /// The cloud.
+    #[must_use]
+    pub fn google(&self) -> &Google {
+        &self.opened.google
+    }
+
+    /// Who we are there; nobody where no sign-in is asked for.
+    #[must_use]
+    pub fn sign_in(&self) -> Option<&SignIn> {
+        self.opened.sign_in.as_ref()
+    }
+
+    /// Tells what happens.
+    pub fn emit(&self, event: Event) {
+        (self.emit)(event);
+    }
+
+    /// Where events go, for work that has no session.
+    #[must_use]
+    pub fn emitter(&self) -> &Emit {
+        &self.emit
+    }
+
+    /// Whose sign-in it is; `None` where nobody signs in, and where nobody tells. Asked once.
+    pub async fn account(&self) -> Option<String> {
+        let Opened { account, google, sign_in, .. } = &*self.opened;
+        account.get_or_init(|| account_of(google, sign_in.as_ref())).await.clone()
+    }
+
+    /// A job, as it was read while questions were answered, or as it is now.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub async fn job(&self, name: &JobName) -> Result<Job, CloudError> {
+        let ahead = self.opened.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match ahead {
+            Some(ahead) if ahead.name() == name => ahead.job().await,
+            _ => self.google().job(name).await,
+        }
+    }
+
+    /// A token for the registry that is good now; `None` where nobody signs in.
+    ///
+    /// # Errors
+    ///
+    /// No token can be had.
+    pub async fn registry_token(&self) -> Result<Option<Token>, CliError> {
+        let Some(sign_in) = self.sign_in() else { return Ok(None) };
+        let hosts = sign_in.hosts().clone();
+        Ok(Some(Token::new(sign_in.token().await?, move |url| hosts.allow(url))))
+    }
+
+    /// Whether a task goes on when this program ends.
+    #[must_use]
+    pub fn outlives_us(&self) -> bool {
+        self.environment().outlives_us()
+    }
+
+    /// The embedded environment, where it is one.
+    #[cfg(feature = "local")]
+    #[must_use]
+    pub fn local(&self) -> Option<&quill_admin_local::Local> {
+        self.opened.local.as_ref()
+    }
+
+    /// Ends what was started for it, unless a clone still uses it.
+    ///
+    /// # Errors
+    ///
+    /// The embedded environment could not be ended as it should.
+    #[cfg_attr(not(feature = "local"), expect(clippy::unused_async, reason = "there is nothing to end"))]
+    pub async fn close(self) -> Result<(), CliError> {
+        #[cfg(feature = "local")]
+        if let Some(Opened { local: Some(local), .. }) = Arc::into_inner(self.opened) {
+            local.shutdown().await.map_err(local::error)?;
+        }
+        Ok(())
+    }
+}
+
+impl Opened {
+    /// Connects to Google Cloud, or to what is at the environment's addresses in its place.
+    async fn connect(environment: Environment, sign_in: Option<SignIn>) -> Result<Self, CliError> {
+        let credentials = match &sign_in {
+            Some(sign_in) => {
+                // Asked for now, while questions are answered, and cached.
+                sign_in.token().await.map_err(|error| hints::no_token(error, sign_in))?;
+                Credentials::SignIn(sign_in.clone())
+            }
+            None => Credentials::Anonymous,
+        };
+        let google = Google::connect(environment.place.endpoints(), credentials).await?;
+        Ok(Self {
+            environment,
+            google: Arc::new(google),
+            sign_in,
+            account: Arc::default(),
+            ahead: Mutex::default(),
+            #[cfg(feature = "local")]
+            local: None,
+        })
+    }
+
+    #[cfg(feature = "local")]
+    async fn embedded(
+        environment: Environment,
+        options: quill_admin_local::LocalOptions,
+        report: watch::Sender<&'static str>,
+    ) -> Result<Self, CliError> {
+        let local = quill_admin_local::Local::start(options, move |stage| {
+            report.send_replace(local::doing(stage));
+        })
+        .await
+        .map_err(local::error)?;
+        let endpoints = quill_admin_cloud::Endpoints::all_at(local.endpoint());
+        let google = Google::connect(endpoints, Credentials::Anonymous).await?;
+        Ok(Self {
+            environment,
+            google: Arc::new(google),
+            sign_in: None,
+            account: Arc::default(),
+            ahead: Mutex::default(),
+            local: Some(local),
+        })
+    }
+}
+
+impl Opening {
+    /// Asks for what a task needs, too, as soon as it is open: the job that is to run it, and whose sign-in it is.
+    /// Where the task is to be started, connects to the log as well.
+    #[must_use]
+    pub fn for_task(self, job: JobName, starts: bool) -> Self {
+        let Self { opened, doing } = self;
+        let opened = tokio::spawn(async move {
+            let opened = joined(opened.await)?;
+            if starts {
+                opened.google.prepare_log();
+            }
+            let ahead = Ahead::begin(Arc::clone(&opened.google), job);
+            *opened.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+            let (google, sign_in) = (Arc::clone(&opened.google), opened.sign_in.clone());
+            let account = Arc::clone(&opened.account);
+            tokio::spawn(async move {
+                account.get_or_init(|| account_of(&google, sign_in.as_ref())).await;
+            });
+            Ok(opened)
+        });
+        Self { opened, doing }
+    }
+
+    /// Waits until it is open, telling what takes time.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be opened.
+    pub async fn wait(mut self, emit: Emit) -> Result<Session, CliError> {
+        emit(Event::Doing(*self.doing.borrow_and_update()));
+        let opened = loop {
+            tokio::select! {
+                opened = &mut self.opened => break joined(opened)?,
+                Ok(()) = self.doing.changed() => emit(Event::Doing(*self.doing.borrow_and_update())),
+            }
+        };
+        Ok(Session { opened: Arc::new(opened), emit })
+    }
+}
+
+async fn account_of(google: &Google, sign_in: Option<&SignIn>) -> Option<String> {
+    google.account(sign_in?).await
+}
+
+fn joined(opened: Result<Result<Opened, CliError>, JoinError>) -> Result<Opened, CliError> {
+    opened.unwrap_or_else(|error| {
+        Err(CliError::new(ExitCode::Unexpected, format!("opening the environment failed: {error}")))
+    })
+}
+
+/// This program was built without the embedded environment.
+#[cfg(not(feature = "local"))]
+#[must_use]
+pub fn without_local() -> CliError {
+    CliError::usage("this program was built without the embedded environment (feature \"local\")")
+        .hint("build it with default features: cargo build --release")
+}
