@@ -3,7 +3,8 @@
 use std::pin::Pin;
 
 use super::facts::{Facts, Machine};
-use super::finding::{Seen, Undecided};
+use super::finding::Seen;
+use super::undecided::Undecided;
 
 /// The page that helps with findings; each check's id is a section of it. Relative to the repository,
 /// whose public address is not known here.

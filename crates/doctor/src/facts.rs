@@ -26,7 +26,7 @@ use quill_admin_operations::trust;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use super::finding::{Seen, Undecided};
+use super::undecided::Undecided;
 
 /// The services of Google Cloud that tasks and this program need.
 pub const SERVICES: [&str; 5] = [
@@ -278,9 +278,8 @@ impl Facts {
 
     /// What is seen of such an environment by checks of what is around its job.
     #[must_use]
-    pub fn nothing_around(&self) -> Option<Seen> {
-        (!self.environment.has_surroundings())
-            .then(|| Seen::nothing("the environment is on this machine altogether"))
+    pub fn nothing_around(&self) -> Option<&'static str> {
+        (!self.environment.has_surroundings()).then_some("the environment is on this machine altogether")
     }
 
     /// The cloud.

@@ -1,12 +1,10 @@
-//! What comes of a check: what it saw, what it found, and why it could not decide.
+//! What comes of a check: what it saw, and what it found.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use quill_admin_cloud::{CloudError, CloudErrorKind};
-use quill_admin_contract::ExitCode;
-use quill_admin_image::ImageError;
-use quill_admin_operations::error::CliError;
 
-use super::treatment::Treatment;
+use super::fix::Fix;
 
 /// What a check saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +71,7 @@ pub struct Finding {
     /// What to type, or to whom to turn.
     pub advice: Vec<String>,
     /// What `--fix` can do about it.
-    pub treatment: Option<Treatment>,
+    pub fix: Option<Arc<dyn Fix>>,
     /// Checks that need this one have nothing to look at. A problem does this unless told otherwise.
     pub blocks: bool,
 }
@@ -87,7 +85,7 @@ impl Finding {
             since: None,
             evidence: Vec::new(),
             advice: Vec::new(),
-            treatment: None,
+            fix: None,
             blocks: severity == Severity::Problem,
         }
     }
@@ -125,8 +123,8 @@ impl Finding {
 
     /// Adds what `--fix` can do.
     #[must_use]
-    pub fn treatment(mut self, treatment: Treatment) -> Self {
-        self.treatment = Some(treatment);
+    pub fn fix(mut self, fix: impl Fix + 'static) -> Self {
+        self.fix = Some(Arc::new(fix));
         self
     }
 
@@ -135,75 +133,5 @@ impl Finding {
     pub fn blocks_nothing(mut self) -> Self {
         self.blocks = false;
         self
-    }
-}
-
-/// Why a check could not decide. That is never the same as healthy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undecided {
-    /// The cause.
-    pub cause: String,
-    /// What kind of failure it is, where Google Cloud is what failed, or refused.
-    pub kind: Option<CloudErrorKind>,
-    /// What to do about it.
-    pub advice: Vec<String>,
-    /// Checks that need this one cannot decide either.
-    pub blocks: bool,
-}
-
-impl Undecided {
-    /// For this cause.
-    pub fn new(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into(), kind: None, advice: Vec::new(), blocks: true }
-    }
-
-    /// Adds what to do about it; the same thing is said once.
-    #[must_use]
-    pub fn advice(mut self, advice: impl Into<String>) -> Self {
-        let advice = advice.into();
-        if !self.advice.contains(&advice) {
-            self.advice.push(advice);
-        }
-        self
-    }
-
-    /// Checks that need this one can look all the same.
-    #[must_use]
-    pub fn blocks_nothing(mut self) -> Self {
-        self.blocks = false;
-        self
-    }
-}
-
-impl From<CliError> for Undecided {
-    fn from(error: CliError) -> Self {
-        Self { advice: error.hints.clone(), ..Self::new(error.to_string()) }
-    }
-}
-
-impl From<Undecided> for CliError {
-    fn from(undecided: Undecided) -> Self {
-        undecided.advice.into_iter().fold(Self::new(ExitCode::CloudFailed, undecided.cause), Self::hint)
-    }
-}
-
-impl From<CloudError> for Undecided {
-    fn from(error: CloudError) -> Self {
-        let kind = error.kind;
-        let told = Self { kind: Some(kind), ..Self::from(CliError::from(error)) };
-        match kind {
-            CloudErrorKind::Quota => told.advice("wait a minute: everybody in the project shares this quota"),
-            CloudErrorKind::Unreachable => {
-                told.advice("check this machine's network (VPN, proxy), then look again")
-            }
-            CloudErrorKind::Failed => told.advice("look again in a minute"),
-            _ => told,
-        }
-    }
-}
-
-impl From<ImageError> for Undecided {
-    fn from(error: ImageError) -> Self {
-        CliError::from(error).into()
     }
 }

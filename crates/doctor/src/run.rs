@@ -11,7 +11,8 @@ use quill_admin_contract::ExitCode;
 
 use super::check::{Check, Look};
 use super::facts::{Facts, Machine};
-use super::finding::{Finding, Seen, Severity, Undecided};
+use super::finding::{Finding, Seen, Severity};
+use super::undecided::Undecided;
 
 /// What is looked at, in the order it is told in.
 pub struct Subject<'a> {

@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quill_admin_contract::ExitCode;
+use quill_admin_doctor::attempt::Attempt;
 use quill_admin_doctor::catalogue::{self, Wanted};
 use quill_admin_doctor::check::{Check, Look};
 use quill_admin_doctor::explain::Explanation;
 use quill_admin_doctor::facts::{Facts, Machine};
-use quill_admin_doctor::fix::{Plan, Treated};
+use quill_admin_doctor::fix::{Fix, Plan, Site};
 use quill_admin_doctor::run::{self, Examined, Subject, Surroundings};
-use quill_admin_doctor::treatment::Treatment;
 use quill_admin_operations::config::{Config, Environment};
 use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Emit;
 use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
 
 use super::context::Context;
@@ -92,14 +93,14 @@ async fn examine(
         let subjects = subjects(machine, facts, unknown, &checks);
         run::run(&subjects, |told| reporter.examined(told)).await
     };
-    let treated = match (&mut *facts, args.fix) {
-        ([facts], true) => context.treat(args, facts, &mut examined).await?,
+    let attempts = match (&mut *facts, args.fix) {
+        ([facts], true) => context.fix(args, facts, &mut examined).await?,
         _ => Vec::new(),
     };
     Ok(reporter.diagnosis(&Diagnosis {
         explanation: explanation.as_ref(),
         examined: &examined,
-        treated: &treated,
+        attempts: &attempts,
         fix: args.fix,
     }))
 }
@@ -162,37 +163,37 @@ impl Context<'_> {
     }
 
     /// Offers what can be done about findings, one after the other, and looks again.
-    async fn treat(
+    async fn fix(
         &mut self,
         args: &args::Doctor,
         facts: &mut Facts,
         examined: &mut [Examined],
-    ) -> Result<Vec<Treated>, CliError> {
+    ) -> Result<Vec<Attempt>, CliError> {
         let reporter = self.reporter;
         let emit = self.emit();
-        let mut treated: Vec<Treated> = Vec::new();
+        let mut attempts: Vec<Attempt> = Vec::new();
         let mut confirmed = false;
-        while let Some((check, treatment)) = next(examined, &treated) {
-            let mut one = Treated::new(check, treatment);
-            match Plan::of(&one.treatment, facts, &emit).await {
+        while let Some((check, fix)) = next(examined, &attempts) {
+            let mut one = Attempt::new(check, Arc::clone(&fix));
+            match plan(&*fix, facts, &emit).await {
                 Err(error) => one.failed(&error),
                 Ok(plan) => {
                     one.plan.clone_from(&plan.lines);
-                    reporter.treatment(&one);
-                    let refused = one.treatment.refused().filter(|_| !args.force);
+                    reporter.planned_fix(&one);
+                    let refused = fix.refused().filter(|_| !args.force);
                     if args.dry_run {
                         one.would_be_done(refused);
                     } else if let Some(why) = refused {
                         one.refused(why);
-                    } else if !args.yes && !self.form.confirm("Do it?").map_err(told(&treated))? {
+                    } else if !args.yes && !self.form.confirm("Do it?").map_err(told(&attempts))? {
                         one.declined();
                     } else {
                         if !confirmed {
                             self.confirm(&facts.environment, args.confirm.as_deref())
-                                .map_err(told(&treated))?;
+                                .map_err(told(&attempts))?;
                             confirmed = true;
                         }
-                        let some = treated.iter().any(Treated::changed_something);
+                        let some = attempts.iter().any(Attempt::changed_something);
                         match self.carry_out(plan, facts, before(some)).await? {
                             Ok(done) => one.done(done),
                             Err(error) => one.failed(&error),
@@ -200,15 +201,15 @@ impl Context<'_> {
                     }
                 }
             }
-            reporter.treated(&one);
+            reporter.attempted(&one);
             let look_again = one.changed_something();
-            treated.push(one);
+            attempts.push(one);
             if look_again {
                 *facts = facts.forgotten();
-                look(reporter, facts, examined, treated.last()).await;
+                look(reporter, facts, examined, attempts.last()).await;
             }
         }
-        Ok(treated)
+        Ok(attempts)
     }
 
     /// Does what a plan says, until it is done or broken off.
@@ -221,7 +222,11 @@ impl Context<'_> {
         let emit = self.emit();
         let mut guard = self.guard();
         let point = PointOfNoReturn::new(untouched);
-        let done = match guard.run(&point, Box::pin(plan.carry_out(facts, &point, &emit))).await {
+        let work = async {
+            let session = facts.session().await?.with_emit(emit);
+            plan.carry_out(Site { facts, session: &session }, &point).await
+        };
+        let done = match guard.run(&point, Box::pin(work)).await {
             Err(error) if guard.has_left() => return Err(error),
             done => done,
         };
@@ -230,9 +235,15 @@ impl Context<'_> {
     }
 }
 
+/// Finds out what a fix would do.
+async fn plan(fix: &dyn Fix, facts: &Facts, emit: &Emit) -> Result<Plan, CliError> {
+    let session = facts.session().await?.with_emit(Arc::clone(emit));
+    fix.plan(Site { facts, session: &session }).await
+}
+
 /// Ctrl-C at a question: what has been done by then.
-fn told(treated: &[Treated]) -> impl Fn(CliError) -> CliError + use<> {
-    let some = treated.iter().any(Treated::changed_something);
+fn told(attempts: &[Attempt]) -> impl Fn(CliError) -> CliError + use<> {
+    let some = attempts.iter().any(Attempt::changed_something);
     move |error| match error.code {
         ExitCode::Interrupted => CliError::interrupted(before(some)),
         _ => error,
@@ -248,28 +259,27 @@ fn all(config: &Config) -> Vec<Environment> {
         .collect()
 }
 
-/// The first treatment nothing has come of yet. Each kind is tried once: what is found afterwards is
+/// The first fix that nothing has come of yet. Each is tried once: what is found afterwards is
 /// something new, such as a lock that was taken in the meantime, and for a person to look at first.
-fn next(examined: &[Examined], treated: &[Treated]) -> Option<(&'static Check, Treatment)> {
+fn next(examined: &[Examined], attempts: &[Attempt]) -> Option<(&'static Check, Arc<dyn Fix>)> {
     examined.iter().find_map(|one| {
-        let treatments = one.verdict.findings().iter().filter_map(|finding| finding.treatment.clone());
-        let mut open =
-            treatments.filter(|treatment| treated.iter().all(|one| one.treatment.id() != treatment.id()));
+        let fixes = one.verdict.findings().iter().filter_map(|finding| finding.fix.clone());
+        let mut open = fixes.filter(|fix| attempts.iter().all(|attempt| attempt.fix.id() != fix.id()));
         Some((one.check, open.next()?))
     })
 }
 
-/// Looks again at what the treatment was for, and at what needs that.
+/// Looks again at what the fix was for, and at what needs that.
 async fn look(
     reporter: &crate::report::Reporter,
     facts: &Facts,
     examined: &mut [Examined],
-    treated: Option<&Treated>,
+    attempt: Option<&Attempt>,
 ) {
     let mut again: BTreeSet<&str> = BTreeSet::new();
     for one in examined.iter() {
         let same = |finding: &quill_admin_doctor::finding::Finding| {
-            treated.is_some_and(|treated| finding.treatment.as_ref() == Some(&treated.treatment))
+            attempt.is_some_and(|attempt| finding.fix.as_ref() == Some(&attempt.fix))
         };
         if one.verdict.findings().iter().any(same) || one.check.needs.iter().any(|need| again.contains(need))
         {

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use quill_admin_contract::variable::{self, Variable};
+use quill_admin_doctor::attempt::{Attempt, Outcome};
 use quill_admin_doctor::catalogue;
 use quill_admin_doctor::check::Check;
 use quill_admin_doctor::explain::Explanation;
 use quill_admin_doctor::finding::{Finding, Seen, Severity};
-use quill_admin_doctor::fix::{Outcome, Treated};
 use quill_admin_doctor::run::{self, Examined, Health, Verdict};
 use quill_admin_operations::hints;
 use serde_json::{Value, json};
@@ -23,9 +23,9 @@ pub struct Diagnosis<'a> {
     pub examined: &'a [Examined],
     /// The execution that is explained, where one was named.
     pub explanation: Option<&'a Explanation>,
-    /// What came of treatments.
-    pub treated: &'a [Treated],
-    /// Treatments have been offered.
+    /// What came of fixes.
+    pub attempts: &'a [Attempt],
+    /// Fixes have been offered.
     pub fix: bool,
 }
 
@@ -107,7 +107,7 @@ pub(super) fn document(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> Value {
         "exit_code": diagnosis.exit_code(),
         "schema": SCHEMA,
         "checks": diagnosis.examined.iter().map(examined_json).collect::<Value>(),
-        "treatments": diagnosis.treated.iter().map(treated_json).collect::<Value>(),
+        "treatments": diagnosis.attempts.iter().map(attempt_json).collect::<Value>(),
         "after": diagnosis.explanation.map(explanation_json),
         "elapsed_seconds": elapsed.as_secs_f64(),
     })
@@ -216,17 +216,17 @@ fn finding_json(finding: &Finding) -> Value {
         "evidence": finding.evidence,
         "advice": finding.advice,
         "treatment": finding
-            .treatment
+            .fix
             .as_ref()
-            .map(|treatment| json!({"id": treatment.id(), "summary": treatment.summary()})),
+            .map(|fix| json!({"id": fix.id(), "summary": fix.summary()})),
     })
 }
 
-fn treated_json(one: &Treated) -> Value {
+fn attempt_json(one: &Attempt) -> Value {
     json!({
-        "id": one.treatment.id(),
+        "id": one.fix.id(),
         "check": one.check.id,
-        "summary": one.treatment.summary(),
+        "summary": one.fix.summary(),
         "plan": one.plan,
         "outcome": one.outcome.as_str(),
         "message": one.message,
@@ -324,8 +324,8 @@ fn finding(text: &mut String, finding: &Finding) {
     for advice in &finding.advice {
         next(text, advice);
     }
-    if let Some(treatment) = &finding.treatment {
-        let _ = writeln!(text, "      {} {}", style("--fix can").cyan(), treatment.summary());
+    if let Some(fix) = &finding.fix {
+        let _ = writeln!(text, "      {} {}", style("--fix can").cyan(), fix.summary());
     }
 }
 
@@ -337,10 +337,10 @@ fn help(text: &mut String, check: &Check) {
     let _ = writeln!(text, "      {} {}", style("help:").dim(), check.help());
 }
 
-/// What a treatment is about to do.
-pub(super) fn treatment(one: &Treated) -> String {
+/// What a fix is about to do.
+pub(super) fn planned(one: &Attempt) -> String {
     let mut text =
-        format!("\n{} {}\n", style(format!("to treat {}:", one.check.id)).bold(), one.treatment.summary());
+        format!("\n{} {}\n", style(format!("to put right, {}:", one.check.id)).bold(), one.fix.summary());
     for line in &one.plan {
         let _ = writeln!(text, "    {}", clean(line));
     }
@@ -348,8 +348,8 @@ pub(super) fn treatment(one: &Treated) -> String {
 }
 
 /// What came of it.
-pub(super) fn treated(one: &Treated) -> String {
-    let id = one.treatment.id();
+pub(super) fn attempted(one: &Attempt) -> String {
+    let id = one.fix.id();
     let mut text = match one.outcome {
         Outcome::Open => return String::new(),
         Outcome::Done => format!("{} {id}: {}\n", style("✔").green(), clean(&one.message)),
@@ -392,12 +392,11 @@ pub(super) fn summary(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> String {
     let wrong = if wrong.is_empty() { "nothing is wrong".to_owned() } else { wrong.join(", ") };
     let well = if well.is_empty() { String::new() } else { format!("; {}", well.join(", ")) };
     let mut text = format!("\n{mark} {wrong}{well} ({})\n", seconds(elapsed));
-    let treatable = diagnosis
+    let fixable = diagnosis
         .examined
         .iter()
-        .find(|one| one.verdict.findings().iter().any(|finding| finding.treatment.is_some()));
-    if let Some(environment) = treatable.and_then(|one| one.environment.as_deref()).filter(|_| !diagnosis.fix)
-    {
+        .find(|one| one.verdict.findings().iter().any(|finding| finding.fix.is_some()));
+    if let Some(environment) = fixable.and_then(|one| one.environment.as_deref()).filter(|_| !diagnosis.fix) {
         let command = format!("{} --fix", hints::command(environment, "doctor", &[]));
         let _ = writeln!(text, "{} put right what can be, asking first: {command}", style(" next:").cyan());
     }

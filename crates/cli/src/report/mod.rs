@@ -36,9 +36,9 @@ pub use actions::{Checked, Tried};
 pub use cases::{Tested, TestedCase};
 pub use deployed_actions::DeployedActions;
 pub use doctor::Diagnosis;
+use quill_admin_doctor::attempt::Attempt;
 use quill_admin_doctor::check::Check;
 use quill_admin_doctor::explain::Explanation;
-use quill_admin_doctor::fix::Treated;
 use quill_admin_doctor::run::Told;
 use quill_admin_operations::config::{Application, Environment};
 use quill_admin_operations::error::CliError;
@@ -381,20 +381,20 @@ impl Reporter {
         }
     }
 
-    /// Shows what a treatment is about to do.
-    pub fn treatment(&self, one: &Treated) {
+    /// Shows what a fix is about to do.
+    pub fn planned_fix(&self, one: &Attempt) {
         self.stop();
         self.lock().heading = None;
         if !self.style.json {
-            result_to_stdout(&doctor::treatment(one));
+            result_to_stdout(&doctor::planned(one));
         }
     }
 
-    /// Shows what came of a treatment.
-    pub fn treated(&self, one: &Treated) {
+    /// Shows what came of a fix.
+    pub fn attempted(&self, one: &Attempt) {
         self.stop();
         if !self.style.json {
-            result_to_stdout(&doctor::treated(one));
+            result_to_stdout(&doctor::attempted(one));
         }
     }
 
@@ -402,7 +402,7 @@ impl Reporter {
     pub fn diagnosis(&self, diagnosis: &Diagnosis<'_>) -> u8 {
         self.stop();
         let elapsed = self.lock().started.elapsed();
-        let unwritten = if diagnosis.treated.is_empty() { Unwritten::AskAgain } else { Unwritten::Result };
+        let unwritten = if diagnosis.attempts.is_empty() { Unwritten::AskAgain } else { Unwritten::Result };
         let text = if self.style.json {
             json::text(&doctor::document(diagnosis, elapsed))
         } else {

@@ -1,17 +1,20 @@
 //! The registry has the admin image, and it is one this program can work with.
 
 use jiff::{SignedDuration, Timestamp};
+use quill_admin_contract::ExitCode;
 use quill_admin_contract::image::{LABEL_REVISION, LABEL_TITLE};
 use quill_admin_image::{LATEST, PLATFORM};
 use quill_admin_operations::admin_image::{by_labels, contracts};
-use quill_admin_operations::flow::build::{artifact_repository, built_at};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::flow::build::{self, JobPlan, artifact_repository, built_at};
 use quill_admin_operations::flow::fit::{self, Unfit};
 use quill_admin_operations::hints;
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
-use crate::treatment::Treatment;
+use crate::finding::{Finding, Seen};
+use crate::fix::{Fix, Plan, Planning, Site, line};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "admin-image",
@@ -49,7 +52,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let image = image.map_err(Undecided::blocks_nothing)?;
     let wrong = |what: String, why: &str| {
         let finding = Finding::problem(what, why).advice(build.clone());
-        finding.treatment(Treatment::Build).blocks_nothing()
+        finding.fix(Build).blocks_nothing()
     };
     let Some(image) = image else {
         return Ok(wrong(
@@ -105,4 +108,59 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         }
     }
     Ok(Seen::found(note, findings))
+}
+
+/// Builds the admin image, pushes it, and lets the job run exactly it: `build`.
+#[derive(Debug)]
+pub(super) struct Build;
+
+impl Fix for Build {
+    fn id(&self) -> &'static str {
+        "build"
+    }
+
+    fn summary(&self) -> &'static str {
+        "build the admin image, push it, and let the job run it"
+    }
+
+    fn plan<'a>(&'a self, site: Site<'a>) -> Planning<'a> {
+        Box::pin(plan_build(site))
+    }
+}
+
+async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError> {
+    let process = &facts.machine.process;
+    let builder_image = process.var("QUILL_ADMIN_BUILDER_IMAGE").map(str::to_owned);
+    let options = build::Options { builder_image, ..build::Options::default() };
+    let source = build::Source::read(&process.cwd, &options)?;
+    let plan = build::look(session, source, false).await?;
+    // Only whoever builds can say that something of somebody else's may go.
+    if !plan.loses().is_empty() {
+        let lost = plan.loses().join("; ");
+        return Err(CliError::new(
+            ExitCode::NotConfirmed,
+            format!("the image would be replaced although something of it is lost: {lost}"),
+        )
+        .hint(format!("build asks about it: {}", hints::command(&facts.environment.name, "build", &[]))));
+    }
+    let what = match &plan.existing {
+        Some(existing) => format!("the registry has the image of these sources, {}", existing.digest),
+        None => format!(
+            "build {} of {} and push it",
+            plan.image.tagged(&plan.source.revision.tag()),
+            plan.source.revision.root.display()
+        ),
+    };
+    let changes = plan.job.as_ref().map(JobPlan::changes).unwrap_or_default();
+    let lines = [what].into_iter().chain(plan.notes.clone()).chain(changes.iter().map(line)).collect();
+    Ok(Plan::new(lines, move |Site { facts, session }, point| {
+        Box::pin(async move {
+            let engine = match &plan.existing {
+                Some(_) => None,
+                None => Some(facts.machine.engine().await?),
+            };
+            let built = build::carry_out(session, plan, engine, &options, point).await?;
+            Ok(format!("{} runs {}", facts.environment.job.job, built.image))
+        })
+    }))
 }

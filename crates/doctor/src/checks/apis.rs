@@ -2,7 +2,8 @@
 
 use crate::check::{Check, Look};
 use crate::facts::{Facts, SERVICES};
-use crate::finding::{Finding, Seen, Undecided};
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "apis",
@@ -21,8 +22,8 @@ const PURPOSES: [&str; SERVICES.len()] = [
 ];
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(nothing) = facts.nothing_around() {
-        return Ok(nothing);
+    if let Some(why) = facts.nothing_around() {
+        return Ok(Seen::nothing(why));
     }
     // Whoever may not ask is not kept from the rest.
     let enabled = facts.services().await.map_err(Undecided::blocks_nothing)?;

@@ -2,7 +2,8 @@
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "audit-logging",
@@ -17,8 +18,8 @@ const WHY: &str = "the task's own record says who asked, but only Google Cloud's
                    only this one holds for tasks that are run by hand";
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(nothing) = facts.nothing_around() {
-        return Ok(nothing);
+    if let Some(why) = facts.nothing_around() {
+        return Ok(Seen::nothing(why));
     }
     let audit = facts.audit_logging().await?;
     let project = &facts.environment.job.project;

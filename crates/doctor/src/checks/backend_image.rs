@@ -3,14 +3,17 @@
 use jiff::Timestamp;
 use quill_admin_cloud::{CloudErrorKind, Readiness, Revision, Service};
 use quill_admin_operations::admin_image::{AdminImage, Sign};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Event;
 use quill_admin_operations::flow::restore;
 use quill_admin_operations::hints;
 
 use crate::causes::{self, Cause, Diagnosis, Startup};
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
-use crate::treatment::Treatment;
+use crate::finding::{Finding, Seen};
+use crate::fix::{Fix, Plan, Planning, Site};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "backend-image",
@@ -34,8 +37,8 @@ impl Newest<'_> {
 
 /// What there is to look at, or what is to be said instead.
 pub(super) async fn newest(facts: &Facts) -> Result<Result<Newest<'_>, Seen>, Undecided> {
-    if let Some(nothing) = facts.nothing_around() {
-        return Ok(Err(nothing));
+    if let Some(why) = facts.nothing_around() {
+        return Ok(Err(Seen::nothing(why)));
     }
     let Some(backend) = &facts.environment.backend else {
         return Ok(Err(Seen::nothing("the environments file names no backend")));
@@ -109,7 +112,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         .evidence(evidence)
         .advice(format!("give it its own image back with: {command}"))
         .advice("then find the step that deployed it: quill-admin doctor --only repository --repo FOLDER")
-        .treatment(Treatment::RestoreBackend)
+        .fix(RestoreBackend)
         .into())
 }
 
@@ -146,4 +149,39 @@ fn short(image: &str) -> String {
         Some((name, digest)) => format!("{name}@sha256:{}", digest.get(..12).unwrap_or(digest)),
         None => name.to_owned(),
     }
+}
+
+/// Gives the backend its own image back: `restore-backend`.
+#[derive(Debug)]
+struct RestoreBackend;
+
+impl Fix for RestoreBackend {
+    fn id(&self) -> &'static str {
+        "restore-backend"
+    }
+
+    fn summary(&self) -> &'static str {
+        "give the backend its own image back"
+    }
+
+    fn plan<'a>(&'a self, site: Site<'a>) -> Planning<'a> {
+        Box::pin(plan_restore(site))
+    }
+}
+
+async fn plan_restore(Site { facts, session }: Site<'_>) -> Result<Plan, CliError> {
+    let mut found = restore::look(session).await?;
+    let Some(candidate) = found.candidate.take() else {
+        return Err(restore::no_candidate(&facts.environment, found.passed_over));
+    };
+    let service = found.service;
+    let lines =
+        vec![format!("image: {} → {}", service.image, candidate.image), format!("from {}", candidate.origin)];
+    Ok(Plan::new(lines, move |Site { session, .. }, point| {
+        Box::pin(async move {
+            session.emit(Event::Doing("reading the service once more"));
+            let now = restore::deploy(session, &service, &candidate.image, point).await?;
+            Ok(format!("revision {} serves with {}", now.latest_ready, now.image))
+        })
+    }))
 }

@@ -9,7 +9,8 @@ use super::backend_image::{Newest, is_admin_image, newest};
 use crate::causes::{self, Cause, Diagnosis, Startup};
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "backend-startup",

@@ -7,10 +7,11 @@ use quill_admin_contract::Target;
 use quill_admin_contract::variable::{self, Variable};
 use quill_admin_operations::flow::database_variables;
 
+use super::job_settings::PutJobRight;
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
-use crate::treatment::Treatment;
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "database",
@@ -22,8 +23,8 @@ pub(crate) const CHECK: Check = Check {
 const RUNNABLE: &str = "RUNNABLE";
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(nothing) = facts.nothing_around() {
-        return Ok(nothing);
+    if let Some(why) = facts.nothing_around() {
+        return Ok(Seen::nothing(why));
     }
     let Some(name) = &facts.environment.database_instance else {
         return Ok(Seen::nothing("the environments file names no Cloud SQL instance"));
@@ -75,7 +76,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             if let Ok(Some(job)) = facts.job().await {
                 // Where the target is in the command, the variables that say the same decide nothing.
                 let decides = |finding: &Finding| {
-                    finding.treatment.is_none() || Target::in_command(&job.settings.command).is_none()
+                    finding.fix.is_none() || Target::in_command(&job.settings.command).is_none()
                 };
                 findings.extend(compare(job, address, instance.ssl_mode).into_iter().filter(decides));
                 findings.extend(target::look(facts, job, instance, address).await);
@@ -88,7 +89,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
 
 /// What the job knows of the instance, and is not so.
 fn compare(job: &Job, address: &str, mode: SslMode) -> Vec<Finding> {
-    let wrong = |what: String, why: &str| Finding::problem(what, why).treatment(Treatment::PutJobRight);
+    let wrong = |what: String, why: &str| Finding::problem(what, why).fix(PutJobRight);
     let mut findings = both_names(job);
     let called = |variable| database_variables::name(Some(&job.settings), variable);
     let host = text(job, &variable::AUTH_DB_HOST);

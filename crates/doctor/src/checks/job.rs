@@ -3,10 +3,11 @@
 use quill_admin_cloud::Readiness;
 use quill_admin_operations::hints;
 
+use super::admin_image::Build;
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
-use crate::treatment::Treatment;
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "job",
@@ -25,7 +26,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         return Ok(finding
             .advice("make it with: terraform apply")
             .advice(format!("or with: {}", hints::command(&facts.environment.name, "build", &[])))
-            .treatment(Treatment::Build)
+            .fix(Build)
             .into());
     };
     Ok(match &job.readiness {

@@ -7,10 +7,11 @@ use quill_admin_operations::flow::deployed_actions::{Deployed, Own};
 use quill_admin_operations::flow::fit::{self, Unfit};
 use quill_admin_operations::hints;
 
+use super::admin_image::Build;
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
-use crate::treatment::Treatment;
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "job-image",
@@ -27,8 +28,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let build = || format!("put it right with: {}", hints::command(&facts.environment.name, "build", &[]));
     let (image, unfit) = fit::image(job);
     let mut findings = Vec::new();
-    let wrong =
-        |what: String, why: &str| Finding::problem(what, why).advice(build()).treatment(Treatment::Build);
+    let wrong = |what: String, why: &str| Finding::problem(what, why).advice(build()).fix(Build);
     match unfit {
         None => {}
         Some(Unfit::Unpinned) => findings.push(wrong(

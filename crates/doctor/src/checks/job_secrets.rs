@@ -7,7 +7,8 @@ use quill_admin_cloud::{CloudErrorKind, EnvValue, SecretVersionState};
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "job-secrets",

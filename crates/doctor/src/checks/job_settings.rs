@@ -1,13 +1,16 @@
 //! The job is set up as the environments file says.
 
-use quill_admin_operations::flow::build;
+use quill_admin_contract::ExitCode;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::flow::build::{self, JobPlan};
 use quill_admin_operations::flow::fit::{self, Unfit};
 use quill_admin_operations::flow::target::{self, Database};
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
-use crate::treatment::{self, Treatment};
+use crate::finding::{Finding, Seen};
+use crate::fix::{Fix, Plan, Planning, Site, line};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "job-settings",
@@ -40,8 +43,51 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         count => format!("{count} of the job's settings are not as the environments file has them"),
     };
     Ok(Finding::problem(what, why)
-        .evidence(changes.iter().map(treatment::line))
-        .treatment(Treatment::PutJobRight)
+        .evidence(changes.iter().map(line))
+        .fix(PutJobRight)
         .blocks_nothing()
         .into())
+}
+
+/// Changes the job's settings to those of the environments file; its image stays.
+#[derive(Debug)]
+pub(super) struct PutJobRight;
+
+impl Fix for PutJobRight {
+    fn id(&self) -> &'static str {
+        "put-job-right"
+    }
+
+    fn summary(&self) -> &'static str {
+        "change the job's settings to those wanted; its image stays"
+    }
+
+    fn plan<'a>(&'a self, site: Site<'a>) -> Planning<'a> {
+        Box::pin(plan_job(site))
+    }
+}
+
+async fn plan_job(Site { facts, session }: Site<'_>) -> Result<Plan, CliError> {
+    let environment = &facts.environment;
+    let job = session.google().find_job(&environment.job).await?.ok_or_else(|| {
+        CliError::new(ExitCode::ResourceNotFound, format!("there is no job {} any more", environment.job.job))
+    })?;
+    let found = target::instance(session).await;
+    let database = target::settle(environment, found, Some(&job.settings));
+    // What is not known of the database stays as it is; the rest is put right all the same.
+    let database = database.unwrap_or_else(|error| Database {
+        notes: vec![format!("the job keeps what it knows of its database: {error}")],
+        ..Database::default()
+    });
+    let wanted = build::settings(environment, &database, &job);
+    let changes = target::differences(&job.settings, &wanted);
+    let lines = database.notes.into_iter().chain(changes.iter().map(line)).collect();
+    let plan = JobPlan::Change { job: Box::new(job), wanted };
+    Ok(Plan::new(lines, move |Site { facts, session }, point| {
+        Box::pin(async move {
+            let done = format!("{} was changed", facts.environment.job.job);
+            build::deploy(session, &plan, point, &done).await?;
+            Ok(done)
+        })
+    }))
 }

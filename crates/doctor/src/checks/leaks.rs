@@ -5,13 +5,17 @@
 
 use std::collections::BTreeSet;
 
-use quill_admin_cloud::{Execution, Phase};
+use quill_admin_cloud::{CloudErrorKind, Execution, ExecutionName, Phase, role};
 use quill_admin_contract::variable;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Event;
+use quill_admin_operations::flow::point_of_no_return::{PointOfNoReturn, UnderWay};
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
-use crate::treatment::Treatment;
+use crate::finding::{Finding, Seen};
+use crate::fix::{Fix, Plan, Planning, Site};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "leaks",
@@ -21,8 +25,8 @@ pub(crate) const CHECK: Check = Check {
 };
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(nothing) = facts.nothing_around() {
-        return Ok(nothing);
+    if let Some(why) = facts.nothing_around() {
+        return Ok(Seen::nothing(why));
     }
     let executions = facts.executions().await?;
     let leaking: Vec<&Execution> =
@@ -48,7 +52,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     if !over.is_empty() {
         let executions = over.iter().map(|execution| execution.name.clone()).collect();
         let usernames = usernames(&leaking);
-        finding = finding.treatment(Treatment::DeleteExecutions { executions, usernames });
+        finding = finding.fix(DeleteExecutions { executions, usernames });
     }
     Ok(finding.advice(change_passwords(&usernames(&leaking))).blocks_nothing().into())
 }
@@ -73,10 +77,72 @@ fn usernames(executions: &[&Execution]) -> BTreeSet<String> {
 }
 
 /// What deleting does not put right.
-pub(crate) fn change_passwords(usernames: &BTreeSet<String>) -> String {
+fn change_passwords(usernames: &BTreeSet<String>) -> String {
     match usernames.len() {
         0 => "change the passwords of those they were about".to_owned(),
         1 => format!("change the password of {}", usernames.iter().next().map_or("", String::as_str)),
         _ => format!("change the passwords of {}", usernames.iter().cloned().collect::<Vec<_>>().join(", ")),
     }
+}
+
+/// Deletes executions that carry a password in clear.
+#[derive(Debug)]
+struct DeleteExecutions {
+    /// Which; none of them runs.
+    executions: Vec<ExecutionName>,
+    /// Whose passwords they carry, as far as is known.
+    usernames: BTreeSet<String>,
+}
+
+impl Fix for DeleteExecutions {
+    fn id(&self) -> &'static str {
+        "delete-executions"
+    }
+
+    fn summary(&self) -> &'static str {
+        "delete these executions, and the passwords in them"
+    }
+
+    fn plan<'a>(&'a self, _: Site<'a>) -> Planning<'a> {
+        let lines = self.executions.iter().map(|name| name.id.clone()).collect();
+        let (executions, after) = (self.executions.clone(), change_passwords(&self.usernames));
+        let plan = Plan::new(lines, move |site, point| {
+            Box::pin(async move {
+                let all = executions.len();
+                delete(site, executions, point).await?;
+                let deleted =
+                    if all == 1 { "1 execution is".to_owned() } else { format!("{all} executions are") };
+                Ok(format!("{deleted} deleted; {after}"))
+            })
+        });
+        Box::pin(async { Ok(plan) })
+    }
+}
+
+async fn delete(
+    Site { facts, session }: Site<'_>,
+    executions: Vec<ExecutionName>,
+    point: &PointOfNoReturn,
+) -> Result<(), CliError> {
+    session.emit(Event::Doing("deleting executions"));
+    let all = executions.len();
+    let so_far = |deleted: usize| format!("{deleted} of {all} executions are deleted");
+    for (deleted, name) in executions.into_iter().enumerate() {
+        if deleted > 0 {
+            // A Ctrl-C that had to wait ends it here.
+            point.passed(CliError::interrupted(&so_far(deleted)));
+        }
+        point.reached(UnderWay::change()).await;
+        match session.google().delete_execution(&name).await {
+            Ok(()) => {}
+            // Cloud Run, or somebody else, was faster.
+            Err(error) if error.kind == CloudErrorKind::NotFound => {}
+            Err(error) => {
+                let mut told = CliError::from(facts.undecided(error, role::RUN_DEVELOPER));
+                told.messages.insert(0, so_far(deleted));
+                return Err(told);
+            }
+        }
+    }
+    Ok(())
 }

@@ -2,7 +2,8 @@
 
 use crate::check::{Check, Look};
 use crate::facts::Machine;
-use crate::finding::{Finding, Seen, Undecided};
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "machine-config",

@@ -6,7 +6,8 @@ use quill_admin_image::{Builder, Engine, PLATFORM};
 
 use crate::check::{Check, Look};
 use crate::facts::Machine;
-use crate::finding::{Finding, Seen, Undecided};
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "machine-docker",

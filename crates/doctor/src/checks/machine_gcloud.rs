@@ -9,7 +9,8 @@ use tokio::time::timeout;
 
 use crate::check::{Check, Look};
 use crate::facts::Machine;
-use crate::finding::{Finding, Seen, Undecided};
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "machine-gcloud",

@@ -5,7 +5,8 @@ use quill_admin_operations::error::SIGN_IN;
 
 use crate::check::{Check, Look};
 use crate::facts::Machine;
-use crate::finding::{Finding, Seen, Undecided};
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "machine-sign-in",

@@ -18,8 +18,9 @@ use quill_admin_operations::hints;
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
+use crate::finding::{Finding, Seen};
 use crate::repository::names::{self, Found, Named, Names};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "other-tools",
@@ -37,8 +38,8 @@ const OWN_JOB: &str = "quill-tasks-{env}";
 const OWN_IMAGE: &str = "quill/tasks";
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(nothing) = facts.nothing_around() {
-        return Ok(nothing);
+    if let Some(why) = facts.nothing_around() {
+        return Ok(Seen::nothing(why));
     }
     let environment = &facts.environment;
     let job = facts.job().await?;

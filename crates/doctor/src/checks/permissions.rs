@@ -6,7 +6,8 @@ use quill_admin_cloud::{PERMISSIONS, Purpose};
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "permissions",
@@ -16,8 +17,8 @@ pub(crate) const CHECK: Check = Check {
 };
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(nothing) = facts.nothing_around() {
-        return Ok(nothing);
+    if let Some(why) = facts.nothing_around() {
+        return Ok(Seen::nothing(why));
     }
     let granted = facts.granted().await?;
     let has_lock = facts.environment.state_lock.is_some();
@@ -35,7 +36,9 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             Purpose::Build => Finding::warning(what, "this account cannot build the admin image here"),
             Purpose::RestoreBackend => Finding::warning(what, "this account cannot restore the backend here"),
             Purpose::Doctor => Finding::warning(what, "some checks cannot decide"),
-            Purpose::DoctorFix => Finding::warning(what, "this account cannot treat everything with --fix"),
+            Purpose::DoctorFix => {
+                Finding::warning(what, "this account cannot put everything right with --fix")
+            }
         };
         let roles: BTreeSet<&str> = missing.iter().map(|(_, role)| *role).collect();
         roles.into_iter().fold(finding, |finding, role| finding.advice(facts.grant(role)))

@@ -4,7 +4,8 @@ use quill_admin_cloud::CloudErrorKind;
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "project",
@@ -14,8 +15,8 @@ pub(crate) const CHECK: Check = Check {
 };
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(nothing) = facts.nothing_around() {
-        return Ok(nothing);
+    if let Some(why) = facts.nothing_around() {
+        return Ok(Seen::nothing(why));
     }
     let id = &facts.environment.job.project;
     match facts.project().await {

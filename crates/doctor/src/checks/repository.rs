@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::check::{Check, Look};
 use crate::facts::Machine;
-use crate::finding::{Finding, Seen, Undecided};
+use crate::finding::{Finding, Seen};
 use crate::repository::{self, Dockerfile, Mention, Provides, Scan, Served, Untargeted};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "repository",

@@ -1,12 +1,17 @@
 //! Nobody has left Terraform's state locked.
 
 use jiff::SignedDuration;
-use quill_admin_cloud::{LockInfo, ObjectName, StateLock};
+use quill_admin_cloud::{LockInfo, ObjectName, Removal, StateLock, role};
+use quill_admin_contract::ExitCode;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Event;
+use quill_admin_operations::flow::point_of_no_return::UnderWay;
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
-use crate::finding::{Finding, Seen, Undecided};
-use crate::treatment::Treatment;
+use crate::finding::{Finding, Seen};
+use crate::fix::{Fix, Plan, Planning, Site};
+use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "state-lock",
@@ -22,10 +27,8 @@ const YOUNG: SignedDuration = SignedDuration::from_mins(30);
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let Some(name) = &facts.environment.state_lock else {
-        return Ok(Seen::nothing(match facts.nothing_around() {
-            Some(Seen::Nothing { why }) => why,
-            _ => "the environments file names no Terraform state".to_owned(),
-        }));
+        let unnamed = "the environments file names no Terraform state";
+        return Ok(Seen::nothing(facts.nothing_around().unwrap_or(unnamed)));
     };
     let Some(lock) = facts.state_lock().await? else { return Ok(Seen::healthy("not locked")) };
     let what = format!("Terraform's state is locked {}", words(lock));
@@ -61,11 +64,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     Ok(finding
         .since(Some(lock.created))
         .evidence(lines(name, lock))
-        .treatment(Treatment::RemoveLock {
-            generation: lock.generation,
-            doubt,
-            holder: holder(lock).to_owned(),
-        })
+        .fix(RemoveLock { generation: lock.generation, doubt })
         .blocks_nothing()
         .into())
 }
@@ -113,7 +112,7 @@ fn minutes(time: SignedDuration) -> String {
 }
 
 /// The lock, line by line.
-pub(crate) fn lines(name: &ObjectName, lock: &StateLock) -> Vec<String> {
+fn lines(name: &ObjectName, lock: &StateLock) -> Vec<String> {
     let mut lines = vec![format!("{name}, generation {}", lock.generation)];
     match &lock.info {
         Some(LockInfo { id, operation, info, who, version, created, path: _ }) => {
@@ -152,4 +151,59 @@ fn holder(lock: &StateLock) -> &str {
 
 fn by_hand(name: &ObjectName, generation: i64) -> String {
     format!("or remove it by hand: gcloud storage rm {name} --if-generation-match={generation}")
+}
+
+/// Removes this lock on Terraform's state, and no later one.
+#[derive(Debug)]
+struct RemoveLock {
+    /// Which one it is.
+    generation: i64,
+    /// Why it is not to be removed without `--force`: it is young, or its age is not known.
+    doubt: Option<String>,
+}
+
+impl Fix for RemoveLock {
+    fn id(&self) -> &'static str {
+        "remove-lock"
+    }
+
+    fn summary(&self) -> &'static str {
+        "remove exactly this lock, and no later one"
+    }
+
+    fn refused(&self) -> Option<String> {
+        self.doubt.clone()
+    }
+
+    fn plan<'a>(&'a self, Site { facts, .. }: Site<'a>) -> Planning<'a> {
+        Box::pin(async move {
+            let (Some(name), Some(lock)) = (&facts.environment.state_lock, facts.state_lock().await?) else {
+                return Err(CliError::new(ExitCode::ResourceNotFound, "there is no lock any more"));
+            };
+            let (name, generation) = (name.clone(), self.generation);
+            Ok(Plan::new(lines(&name, lock), move |site, point| {
+                Box::pin(async move {
+                    point.reached(UnderWay::change()).await;
+                    remove(site, &name, generation).await
+                })
+            }))
+        })
+    }
+}
+
+async fn remove(
+    Site { facts, session }: Site<'_>,
+    name: &ObjectName,
+    generation: i64,
+) -> Result<String, CliError> {
+    session.emit(Event::Doing("removing the lock"));
+    let denied = |error| facts.undecided(error, role::STORAGE_USER);
+    match session.google().remove_state_lock(name, generation).await.map_err(denied)? {
+        Removal::Removed => Ok("the lock is gone; run the apply, or the workflow, again".to_owned()),
+        Removal::Gone => Ok("the lock was gone already".to_owned()),
+        Removal::Replaced => Err(CliError::new(
+            ExitCode::CloudFailed,
+            "somebody has taken another lock in the meantime: it was left alone",
+        )),
+    }
 }

@@ -6,14 +6,14 @@ use quill_admin_cloud::{DatabaseInstance, Job, ServerCa, role};
 use quill_admin_contract::{Target, TlsMode};
 use quill_admin_operations::flow::target::{self, Trust, fingerprints, fingerprints_of};
 
+use super::super::job_settings::PutJobRight;
 use crate::facts::Facts;
 use crate::finding::Finding;
-use crate::treatment::Treatment;
 
 /// Whoever may change the job can have it changed here. Terraform writes the same, so that either will do.
 fn fixable(finding: Finding) -> Finding {
     finding
-        .treatment(Treatment::PutJobRight)
+        .fix(PutJobRight)
         .advice("where Terraform manages the job, terraform apply does the same")
         .blocks_nothing()
 }

@@ -1,0 +1,76 @@
+//! Why a check could not decide.
+
+use quill_admin_cloud::{CloudError, CloudErrorKind};
+use quill_admin_contract::ExitCode;
+use quill_admin_image::ImageError;
+use quill_admin_operations::error::CliError;
+
+/// Why a check could not decide. That is never the same as healthy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecided {
+    /// The cause.
+    pub cause: String,
+    /// What kind of failure it is, where Google Cloud is what failed, or refused.
+    pub kind: Option<CloudErrorKind>,
+    /// What to do about it.
+    pub advice: Vec<String>,
+    /// Checks that need this one cannot decide either.
+    pub blocks: bool,
+}
+
+impl Undecided {
+    /// For this cause.
+    pub fn new(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), kind: None, advice: Vec::new(), blocks: true }
+    }
+
+    /// Adds what to do about it; the same thing is said once.
+    #[must_use]
+    pub fn advice(mut self, advice: impl Into<String>) -> Self {
+        let advice = advice.into();
+        if !self.advice.contains(&advice) {
+            self.advice.push(advice);
+        }
+        self
+    }
+
+    /// Checks that need this one can look all the same.
+    #[must_use]
+    pub fn blocks_nothing(mut self) -> Self {
+        self.blocks = false;
+        self
+    }
+}
+
+impl From<CliError> for Undecided {
+    fn from(error: CliError) -> Self {
+        Self { advice: error.hints.clone(), ..Self::new(error.to_string()) }
+    }
+}
+
+impl From<Undecided> for CliError {
+    fn from(undecided: Undecided) -> Self {
+        undecided.advice.into_iter().fold(Self::new(ExitCode::CloudFailed, undecided.cause), Self::hint)
+    }
+}
+
+impl From<CloudError> for Undecided {
+    fn from(error: CloudError) -> Self {
+        let kind = error.kind;
+        let told = Self { kind: Some(kind), ..Self::from(CliError::from(error)) };
+        match kind {
+            CloudErrorKind::Quota => told.advice("wait a minute: everybody in the project shares this quota"),
+            CloudErrorKind::Unreachable => {
+                told.advice("check this machine's network (VPN, proxy), then look again")
+            }
+            CloudErrorKind::Failed => told.advice("look again in a minute"),
+            _ => told,
+        }
+    }
+}
+
+impl From<ImageError> for Undecided {
+    fn from(error: ImageError) -> Self {
+        CliError::from(error).into()
+    }
+}
