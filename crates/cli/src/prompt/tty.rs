@@ -116,7 +116,7 @@ mod unix {
     ///
     /// A terminal sends the signal first and then drops what was written and not shown yet, as POSIX has it
     /// for ISIG without NOFLSH: what a program on another core writes at once may be dropped with it. Linux
-    /// holds the terminal's settings locked in the meantime (`isig` in n_tty.c), so that whoever asks for them
+    /// holds the terminal's settings locked in the meantime (`isig` in `n_tty.c`), so that whoever asks for them
     /// gets an answer when it is over.
     pub(in super::super) fn after_signal() {
         // Where neither is a terminal there is nothing to wait for.
