@@ -159,7 +159,7 @@ environments:
             "europe-west2-docker.pkg.dev/quill-medical-production/quill/tasks"
         );
         let lock = prod.state_lock.expect("the file names it");
-        assert_eq!(lock.to_string(), "gs://quill-medical-terraform-state/terraform/state/prod.tflock");
+        assert_eq!(lock.to_string(), "gs://quill-medical-terraform-state/terraform/state/production.tflock");
         let local = config.environment("local").expect("valid");
         assert!(local.is_embedded());
         assert_eq!(local.state_lock, None);
