@@ -1,9 +1,9 @@
 //! A declared action: the engine does it, and what came of it is told in the contract's words.
 
-use std::collections::BTreeMap;
-
 use quill_admin_actions::Action;
-use quill_admin_contract::{AdminAction, Change, FieldValue, NextAction, Outcome, SubjectState, Warning};
+use quill_admin_contract::{
+    AdminAction, Change, FieldValue, NextAction, Outcome, Row, SubjectState, Warning,
+};
 use quill_admin_engine as engine;
 use quill_admin_engine::{Effect, Layout, Listed, Performed, SubjectStates, Value, Work};
 use tokio_postgres::Client;
@@ -17,8 +17,8 @@ pub(crate) struct Done {
     pub(crate) message: String,
     /// Whether there is something to COMMIT.
     pub(crate) writes: bool,
-    /// The rows of a list, in words, to be printed before the result.
-    pub(crate) rows: Vec<String>,
+    /// The rows of a list, to be printed before the result.
+    pub(crate) rows: Vec<Row>,
 }
 
 /// Does an action. Nothing of it is permanent yet. The layout of the tables is read once, and serves further
@@ -44,18 +44,22 @@ pub(crate) async fn perform(
 fn told(performed: Performed) -> Done {
     let writes = performed.writes();
     let Performed { effect, subject, changes, warnings, listed, message, .. } = performed;
-    let rows = listed.as_ref().map(lines).unwrap_or_default();
+    let more = listed.as_ref().is_some_and(|listed| listed.more);
+    let rows = listed.map(rows);
     let warnings = warnings.into_iter().map(warning).collect();
     let subject = subject.map(state);
     let changes = changes.into_iter().map(change).collect();
-    let outcome = match (effect, listed) {
-        (_, Some(Listed { rows, more, .. })) => Outcome::Listed { rows: rows.len() as u64, more, warnings },
+    let outcome = match (effect, &rows) {
+        (_, Some(rows)) => {
+            let digest = Some(Row::digest(rows));
+            Outcome::Listed { rows: rows.len() as u64, more, digest, warnings }
+        }
         (Effect::Created, None) => Outcome::Created { subject, changes, warnings },
         (Effect::Updated, None) => Outcome::Updated { subject, changes, warnings },
         (Effect::Unchanged, None) => Outcome::Unchanged { subject, warnings },
         (Effect::Found, None) => Outcome::Found { subject, warnings },
     };
-    Done { outcome, message, writes, rows }
+    Done { outcome, message, writes, rows: rows.unwrap_or_default() }
 }
 
 /// The subject as it is now; as it was where it is not there.
@@ -94,15 +98,9 @@ fn warning(warning: engine::Warning) -> Warning {
     Warning { code, message, next: next.map(|engine::Next { action, with }| NextAction { action, with }) }
 }
 
-/// The rows of a list with the names of their columns, one a line.
-fn lines(listed: &Listed) -> Vec<String> {
-    let shown = |row: &Vec<Option<String>>| {
-        let values = listed.columns.iter().zip(row);
-        let said: BTreeMap<usize, String> = values
-            .enumerate()
-            .filter_map(|(place, (column, value))| Some((place, format!("{column} {}", value.as_ref()?))))
-            .collect();
-        said.into_values().collect::<Vec<_>>().join(", ")
-    };
-    listed.rows.iter().map(shown).collect()
+/// The rows of a list, each with its place in it.
+fn rows(listed: Listed) -> Vec<Row> {
+    let Listed { columns, rows, .. } = listed;
+    let placed = (0..).zip(rows);
+    placed.map(|(index, values)| Row { index, columns: columns.clone(), values }).collect()
 }

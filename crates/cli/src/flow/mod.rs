@@ -15,6 +15,7 @@ mod patience;
 pub mod point_of_no_return;
 pub mod restore;
 pub mod run;
+pub mod rows;
 mod sources;
 mod start;
 pub mod target;

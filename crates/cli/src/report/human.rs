@@ -95,11 +95,11 @@ pub(super) fn error(error: &CliError) -> String {
     text
 }
 
-fn problem(text: &mut String, message: &str) {
+pub(super) fn problem(text: &mut String, message: &str) {
     let _ = writeln!(text, "{} {}", style("error:").red().bold(), clean(message));
 }
 
-fn hint_line(text: &mut String, hint: &str) {
+pub(super) fn hint_line(text: &mut String, hint: &str) {
     let _ = writeln!(text, "{} {}", style(" next:").cyan(), clean(hint));
 }
 
@@ -488,7 +488,7 @@ pub(super) fn warned(message: &str) -> String {
     text
 }
 
-fn warning_line(text: &mut String, message: &str) {
+pub(super) fn warning_line(text: &mut String, message: &str) {
     let _ = writeln!(text, "{} {}", style("warning:").yellow().bold(), clean(message));
 }
 
