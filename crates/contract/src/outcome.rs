@@ -287,6 +287,8 @@ pub mod warning_code {
     pub const PLAINTEXT_PASSWORD: &str = "plaintext_password";
     /// The name of what was made looks like another one's.
     pub const LOOK_ALIKE: &str = "look_alike";
+    /// Values of rows were cut off, since they are too long for a line of the log.
+    pub const VALUES_CUT: &str = "values_cut";
 }
 
 /// What the action `check` saw.

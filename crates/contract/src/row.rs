@@ -35,6 +35,34 @@ impl Row {
     /// Under [`ResultLine::KEY`], the key of a line that is a row.
     pub const KEY: &'static str = "row";
 
+    /// How long the values of a row may be together, in bytes of JSON. They stand in its line twice, as they are and
+    /// in words, and Cloud Logging takes entries of at most 256 KiB.
+    pub const LONGEST: usize = 64 * 1024;
+
+    /// What a value ends with that was cut off.
+    pub const CUT: char = '…';
+
+    /// Cuts values off where they are too long for a line of the log; returns the columns of these. Each may have
+    /// its share of [`Self::LONGEST`] at least, so that a long value costs no other one anything.
+    pub fn cut(&mut self) -> Vec<String> {
+        let length =
+            |value: &Option<String>| value.iter().flat_map(|text| text.chars()).map(width).sum::<usize>();
+        if self.values.iter().map(length).sum::<usize>() <= Self::LONGEST {
+            return Vec::new();
+        }
+        let share = Self::LONGEST / self.values.len();
+        let mut cut = Vec::new();
+        for (column, value) in self.columns.iter().zip(&mut self.values) {
+            if let Some(text) = value.as_mut().filter(|_| length(value) > share) {
+                let mut left = share - Self::CUT.len_utf8();
+                let fits = |c: &char| left.checked_sub(width(*c)).inspect(|rest| left = *rest).is_some();
+                *text = text.chars().take_while(fits).chain([Self::CUT]).collect();
+                cut.push(column.clone());
+            }
+        }
+        cut
+    }
+
     /// It in words, for whoever reads the log: a line that names each value. What is NULL is left out.
     #[must_use]
     pub fn sentence(&self) -> String {
@@ -78,6 +106,15 @@ impl Row {
     /// that the same key proves.
     fn proven_text(&self) -> String {
         format!("row {}", json_text(self))
+    }
+}
+
+/// How many bytes of JSON a character takes at most.
+const fn width(c: char) -> usize {
+    match c {
+        '\0'..='\x1f' => "\\u0000".len(),
+        '"' | '\\' => 2,
+        c => c.len_utf8(),
     }
 }
 
@@ -133,6 +170,34 @@ mod tests {
             let mut none = payload.clone();
             none["quill_admin"]["row"][place] = other;
             assert_eq!(Row::from_payload(&none, Some(&key)), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_is_cut_off_and_costs_no_other_anything() {
+        let long = |text: &str| Some(text.repeat(Row::LONGEST));
+        let list = |values: [Option<String>; 3]| Row { values: values.to_vec(), ..row(0) };
+        let mut fits = list([Some("x".repeat(Row::LONGEST - 4)), None, Some("\n\"".to_owned())]);
+        // A line break is counted as the longest way to write it.
+        assert_eq!(fits.cut(), ["username"]);
+        let mut fits = list([Some("x".repeat(Row::LONGEST - 4)), None, Some("\\\"".to_owned())]);
+        assert_eq!((fits.cut(), fits.values[0].as_ref().map(String::len)), (vec![], Some(Row::LONGEST - 4)));
+        for text in ["x", "é", "🙂", "\"", "\u{1}", "\n"] {
+            let mut row = list([long(text), Some("ada@example.org".to_owned()), long(text)]);
+            assert_eq!(row.cut(), ["username", "note"], "{text:?}");
+            assert_eq!(row.values[1].as_deref(), Some("ada@example.org"));
+            for value in [&row.values[0], &row.values[2]] {
+                let value = value.as_deref().expect("it had one");
+                let kept = value.strip_suffix(Row::CUT).expect("it says that it was cut off");
+                assert!(
+                    long(text).is_some_and(|long| long.starts_with(kept)) && kept.len() > 3_000,
+                    "{text:?}"
+                );
+            }
+            let line =
+                json!({"message": row.sentence(), "quill_admin": {"row": row.to_json(None)}}).to_string();
+            assert!(line.len() < 2 * Row::LONGEST + 1024, "{text:?}: {}", line.len());
+            assert_eq!(row.cut(), [""; 0], "{text:?}");
         }
     }
 

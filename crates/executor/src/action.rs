@@ -2,7 +2,7 @@
 
 use quill_admin_actions::Action;
 use quill_admin_contract::{
-    AdminAction, Change, FieldValue, NextAction, Outcome, Row, SubjectState, Warning,
+    AdminAction, Change, FieldValue, NextAction, Outcome, Row, SubjectState, Warning, warning_code,
 };
 use quill_admin_engine as engine;
 use quill_admin_engine::{Effect, Layout, Listed, Performed, SubjectStates, Value, Work};
@@ -45,8 +45,9 @@ fn told(performed: Performed) -> Done {
     let writes = performed.writes();
     let Performed { effect, subject, changes, warnings, listed, message, .. } = performed;
     let more = listed.as_ref().is_some_and(|listed| listed.more);
-    let rows = listed.map(rows);
-    let warnings = warnings.into_iter().map(warning).collect();
+    let mut rows = listed.map(rows);
+    let cut = rows.as_mut().and_then(|rows| cut(rows));
+    let warnings = warnings.into_iter().map(warning).chain(cut).collect();
     let subject = subject.map(state);
     let changes = changes.into_iter().map(change).collect();
     let outcome = match (effect, &rows) {
@@ -103,4 +104,26 @@ fn rows(listed: Listed) -> Vec<Row> {
     let Listed { columns, rows, .. } = listed;
     let placed = (0..).zip(rows);
     placed.map(|(index, values)| Row { index, columns: columns.clone(), values }).collect()
+}
+
+/// How many of the values that were cut off are named.
+const NAMED: usize = 5;
+
+/// Cuts off what is too long for a line of the log, and says where: by the numbers of rows and the names of columns,
+/// since warnings are part of the record, and what is in rows is not.
+fn cut(rows: &mut [Row]) -> Option<Warning> {
+    let columns = rows.iter_mut().flat_map(|row| {
+        let number = row.index + 1;
+        row.cut().into_iter().map(move |column| format!("{column} of row {number}"))
+    });
+    let places: Vec<String> = columns.collect();
+    let others = places.len().saturating_sub(NAMED);
+    let named = places.get(..NAMED).unwrap_or(&places).join(", ");
+    let others = if others > 0 { format!(" and {others} others") } else { String::new() };
+    let message = format!(
+        "values are too long for a line of the log and were cut off; they end in \"{}\": {named}{others}. Have the \
+         action list less of them, as in left(column, 1000)",
+        Row::CUT
+    );
+    (!places.is_empty()).then(|| Warning::new(warning_code::VALUES_CUT, message))
 }

@@ -111,9 +111,10 @@ impl<'a> Output<'a> {
         self.line(Severity::Warning, message);
     }
 
-    /// A row of a list. Its message is the same in words: whoever runs the job by hand reads that.
+    /// A row of a list, for whoever reads the result. Its message is the same in words: whoever runs the job by hand
+    /// reads that.
     pub(crate) fn row(&mut self, row: &Row) {
-        if self.format != LogFormat::Json {
+        if !self.json_result {
             return self.info(&row.sentence());
         }
         let written = row.to_json(self.key.as_ref().filter(|_| self.contract >= 2));

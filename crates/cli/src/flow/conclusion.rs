@@ -416,7 +416,9 @@ impl Run {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.conclusion.exit_code() {
-            0 if self.listing.as_ref().is_some_and(|listing| !listing.whole) => ExitCode::Unknown.code(),
+            0 if self.listing.as_ref().is_some_and(|listing| listing.rows.is_err()) => {
+                ExitCode::Unknown.code()
+            }
             code => code,
         }
     }

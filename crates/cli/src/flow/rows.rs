@@ -1,33 +1,40 @@
-//! The rows of a list: they come through the log, late and in any order, and others can write there.
+//! The rows of a list: they come through the log, late and in any order, and others can write there. A list is told
+//! whole or not at all: who is not in it would be taken for not being there.
 
 use std::collections::BTreeMap;
 
 use quill_admin_contract::{Asked, FoundRow, Outcome, Row};
 
+use crate::actions;
+
 /// The rows that have come so far.
 #[derive(Debug, Default)]
 pub struct Rows {
     taken: BTreeMap<u64, Row>,
+    /// The action that was asked for lists rows.
+    wanted: bool,
     /// How many the result says there are.
     expected: Option<u64>,
     /// Lines that claim to be rows and are none.
     refused: u64,
 }
 
-/// A list that a task has told, as far as it has come.
+/// A list that a task has told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    /// Its rows, in their order.
-    pub rows: Vec<Row>,
-    /// How many there should be; `None` where no result says so.
-    pub expected: Option<u64>,
+    /// Its rows, in their order: all of them, and no others. Where that is not so, or not known, why, in words.
+    pub rows: Result<Vec<Row>, String>,
     /// Lines of the log that claim to be rows of it and are none.
     pub refused: u64,
-    /// These are all its rows, and no others.
-    pub whole: bool,
 }
 
 impl Rows {
+    /// None yet of what was asked for.
+    pub(super) fn of(asked: Option<&Asked>) -> Self {
+        let action = asked.and_then(|asked| actions::known(asked.action.as_deref()?));
+        Self { wanted: action.is_some_and(|action| action.definition.rows.is_some()), ..Self::default() }
+    }
+
     /// Takes a row; whether it is one. Where rows can be proven, nothing else is one. Where they cannot, the first of
     /// two with one place is kept, and the result's digest shows whether it was the right one.
     pub(super) fn take(&mut self, found: FoundRow, asked: &Asked) -> bool {
@@ -50,64 +57,51 @@ impl Rows {
 
     /// Whether some that the result has counted have not come.
     pub(super) fn are_missing(&self) -> bool {
-        self.expected.is_some_and(|expected| {
-            self.taken.keys().filter(|index| **index < expected).count() as u64 != expected
-        })
+        self.expected.is_some_and(|expected| self.taken.range(..expected).count() as u64 != expected)
     }
 
-    /// The list that a result tells; without a result, of which the line has not come, the rows that have.
-    pub(super) fn listing(self, outcome: Option<&Outcome>) -> Option<Listing> {
-        let mut rows: Vec<Row> = self.taken.into_values().collect();
+    /// The list that a result tells. Without a result, of which the line has not come, there is none that is known to
+    /// be whole.
+    pub(super) fn listing(mut self, outcome: Option<&Outcome>) -> Option<Listing> {
         let (expected, digest) = match outcome {
             Some(Outcome::Listed { rows, digest: Some(digest), .. }) => (*rows, digest),
+            // Rows that are lines of text have been shown as such.
             Some(_) => return None,
-            None => {
-                let listing = Listing { rows, expected: None, refused: self.refused, whole: false };
-                return Some(listing).filter(|listing| !listing.rows.is_empty());
+            None if self.wanted || !self.taken.is_empty() => {
+                return Some(Listing { rows: Err(UNCOUNTED.to_owned()), refused: self.refused });
             }
+            None => return None,
         };
-        let came = rows.len() as u64;
-        rows.retain(|row| row.index < expected);
-        let beyond = came - rows.len() as u64;
-        let whole = rows.len() as u64 == expected && Row::digest(&rows) == *digest;
-        Some(Listing { rows, expected: Some(expected), refused: self.refused + beyond, whole })
+        let beyond = self.taken.split_off(&expected);
+        let rows: Vec<Row> = self.taken.into_values().collect();
+        let refused = self.refused + beyond.len() as u64;
+        let missing = expected - rows.len() as u64;
+        let rows = match missing {
+            0 if Row::digest(&rows) == *digest => Ok(rows),
+            0 => Err(OTHERS.to_owned()),
+            _ => Err(format!(
+                "{missing} of {expected} rows did not arrive: the list is not shown without them"
+            )),
+        };
+        Some(Listing { rows, refused })
     }
 }
 
-impl Listing {
-    /// Why it is not to be taken for the whole list, where that is so.
-    #[must_use]
-    pub fn lack(&self) -> Option<String> {
-        if self.whole {
-            return None;
-        }
-        let came = self.rows.len() as u64;
-        Some(match self.expected {
-            Some(expected) if came < expected => format!(
-                "{} of {expected} rows did not arrive: the list is not whole, and these rows are not to be taken for it",
-                expected - came
-            ),
-            Some(_) => "the rows that arrived are not those that the task has listed: somebody else may have written to \
-                        the log"
-                .to_owned(),
-            None => "whether these are all rows is not known: the result that counts them did not arrive".to_owned(),
-        })
-    }
+const UNCOUNTED: &str = "the list is not shown: the result that says how many rows it has did not arrive";
 
+const OTHERS: &str = "the list is not shown: the rows that arrived are not those that the task has listed, and somebody \
+                      else may have written to the log";
+
+impl Listing {
     /// What to say of lines that claim to be rows of it, where there are any.
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
-        match self.refused {
-            0 => None,
-            1 => Some(
-                "a line of the log claims to be a row of this list and is not proven to be one: it is not shown as one"
-                    .to_owned(),
-            ),
-            more => Some(format!(
-                "{more} lines of the log claim to be rows of this list and are not proven to be: they are not shown as \
-                 rows"
-            )),
-        }
+        let lines = match self.refused {
+            0 => return None,
+            1 => "a line of the log claims to be a row of this list and is".to_owned(),
+            more => format!("{more} lines of the log claim to be rows of this list and are"),
+        };
+        Some(format!("{lines} not: somebody else may have written to the log"))
     }
 }
 
@@ -130,6 +124,10 @@ mod tests {
         Outcome::Listed { rows: 3, more: false, digest, warnings: Vec::new() }
     }
 
+    fn proven(row: Row) -> FoundRow {
+        FoundRow { row, request_id: None, proven: true }
+    }
+
     #[test]
     fn rows_are_put_in_order_and_the_list_is_whole_with_the_last_of_them() {
         let asked = Asked { key: Some(ProofKey::generate()), ..Asked::default() };
@@ -137,28 +135,42 @@ mod tests {
         rows.expect(&told());
         for (at, row) in list().into_iter().rev().enumerate() {
             assert!(rows.are_missing(), "{at}");
-            assert!(rows.take(FoundRow { row, request_id: None, proven: true }, &asked));
+            assert!(rows.take(proven(row), &asked));
         }
         assert!(!rows.are_missing());
         // Once more is the same.
-        assert!(rows.take(FoundRow { row: row(1, "bo"), request_id: None, proven: true }, &asked));
+        assert!(rows.take(proven(row(1, "bo")), &asked));
         let listing = rows.listing(Some(&told())).expect("a list");
-        assert_eq!((listing.rows.as_slice(), listing.whole, listing.refused), (&list()[..], true, 0));
-        assert_eq!((listing.lack(), listing.doubt()), (None, None));
+        assert_eq!((listing.doubt(), listing.rows), (None, Ok(list())));
     }
 
     #[test]
-    fn what_is_missing_and_what_is_forged_is_told() {
+    fn what_is_missing_and_what_is_forged_is_told_and_no_row_is_shown() {
         let asked = Asked { key: Some(ProofKey::generate()), ..Asked::default() };
         let mut rows = Rows::default();
         for row in list().into_iter().skip(1) {
-            rows.take(FoundRow { row, request_id: None, proven: true }, &asked);
+            rows.take(proven(row), &asked);
         }
-        assert!(!rows.take(FoundRow { row: row(0, "eve"), request_id: None, proven: false }, &asked));
+        assert!(!rows.take(FoundRow { proven: false, ..proven(row(0, "eve")) }, &asked));
         let listing = rows.listing(Some(&told())).expect("a list");
-        assert_eq!(listing.rows, list()[1..]);
-        assert!(listing.lack().expect("a lack").starts_with("1 of 3 rows did not arrive"));
-        assert!(listing.doubt().expect("a doubt").starts_with("a line of the log claims to be a row"));
+        let doubt = listing.doubt().expect("a doubt");
+        assert!(doubt.starts_with("a line of the log claims to be a row"), "{doubt}");
+        let lack = listing.rows.expect_err("one is missing");
+        assert_eq!(lack, "1 of 3 rows did not arrive: the list is not shown without them");
+    }
+
+    #[test]
+    fn a_proven_row_that_the_result_does_not_count_is_none_of_the_list() {
+        let asked = Asked { key: Some(ProofKey::generate()), ..Asked::default() };
+        let mut rows = Rows::default();
+        rows.expect(&told());
+        for row in list().into_iter().skip(1).chain([row(3, "more")]) {
+            rows.take(proven(row), &asked);
+        }
+        assert!(rows.are_missing());
+        rows.take(proven(row(0, "ada")), &asked);
+        let listing = rows.listing(Some(&told())).expect("a list");
+        assert_eq!((listing.rows, listing.refused), (Ok(list()), 1));
     }
 
     #[test]
@@ -170,22 +182,24 @@ mod tests {
             assert!(rows.take(found(row(0, first), "r"), &asked));
             assert!(!rows.take(found(row(0, "mallory"), "r"), &asked));
             assert!(!rows.take(found(row(1, "bo"), "another"), &asked));
-            assert!(
-                rows.take(found(row(1, "bo"), "r"), &asked) && rows.take(found(row(2, "cy"), "r"), &asked)
-            );
-            assert!(rows.take(found(row(3, "one more"), "r"), &asked));
+            assert!(rows.take(found(row(1, "bo"), "r"), &asked));
+            assert!(rows.take(found(row(2, "cy"), "r"), &asked));
             let listing = rows.listing(Some(&told())).expect("a list");
-            assert_eq!((listing.whole, listing.refused, listing.rows.len()), (whole, 3, 3));
-            assert_eq!(listing.lack().is_some(), !whole);
+            assert_eq!(listing.refused, 2);
+            assert_eq!(listing.rows, if whole { Ok(list()) } else { Err(OTHERS.to_owned()) });
         }
     }
 
     #[test]
-    fn rows_without_a_result_are_not_known_to_be_all() {
-        let mut rows = Rows::default();
-        rows.take(FoundRow { row: row(0, "ada"), request_id: None, proven: false }, &Asked::default());
-        let listing = rows.listing(None).expect("a list");
-        assert!(!listing.whole && listing.lack().expect("a lack").contains("did not arrive"));
-        assert_eq!(Rows::default().listing(None), None);
+    fn without_a_result_no_list_is_known_to_be_whole() {
+        let asked = |action: &str| Asked { action: Some(action.to_owned()), ..Asked::default() };
+        let uncounted = Some(Listing { rows: Err(UNCOUNTED.to_owned()), refused: 0 });
+        assert_eq!(Rows::of(Some(&asked("list-users"))).listing(None), uncounted);
+        assert_eq!(Rows::of(Some(&asked("show-user"))).listing(None), None);
+        // An action that is not known here, and has rows.
+        let mut rows = Rows::of(Some(&asked("list-wards")));
+        rows.take(FoundRow { proven: false, ..proven(row(0, "ada")) }, &asked("list-wards"));
+        assert_eq!(rows.listing(None), uncounted);
+        assert_eq!(Rows::of(None).listing(None), None);
     }
 }

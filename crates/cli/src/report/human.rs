@@ -408,9 +408,12 @@ fn told(
             headline(&format!("nothing to change for {about} in {environment}: it was so already"));
         }
         Outcome::Found { .. } => headline(&format!("{about} in {environment}")),
-        // The rows themselves are lines of the log.
+        // The rows themselves are no part of the result.
         Outcome::Listed { rows, more, .. } => {
             headline(&format!("{} in {environment}", counted(*rows, *more)));
+            if *more && style.quiet {
+                warning_line(&mut text.warnings, &format!("there are more rows than these {rows}"));
+            }
         }
         Outcome::Checked { .. } => headline(&format!("tasks can run in {environment}")),
         Outcome::Other(other) => {

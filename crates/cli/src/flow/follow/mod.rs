@@ -99,7 +99,12 @@ async fn follow_with(
     let mut reader = Reader {
         live: Live::new(session.google(), &name, tail),
         reads: Reads::new(session.google(), &name),
-        log: Log { whole: matches!(shown, Shown::Whole), asked, ..Log::default() },
+        log: Log {
+            whole: matches!(shown, Shown::Whole),
+            rows: Rows::of(asked.as_ref()),
+            asked,
+            ..Log::default()
+        },
         ended: None,
         ran: None,
         how: EndedHow::Badly,

@@ -268,7 +268,9 @@ impl Reader<'_> {
         let refused = self.reads.failed.as_ref().is_some_and(|error| !is_final(error));
         let deadline = match self.log.result_came {
             // A list without some of its rows is worth less than the wait for them.
-            Some((came, _)) if self.log.rows.are_missing() => ended.max(came) + DRAIN,
+            Some((came, _)) if self.log.rows.are_missing() => {
+                ended.max(came) + DRAIN.saturating_sub(self.over_for).max(DRAIN_LINES)
+            }
             Some((came, _)) => ended.max(came) + DRAIN_LINES,
             // How it ended is known without the log.
             None if refused && self.how == EndedHow::Cancelled => ended + DRAIN_LINES,
