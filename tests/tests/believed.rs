@@ -8,7 +8,7 @@ use quill_admin_testkit::needs_postgres;
 use quill_admin_testkit::postgres::{Database, Generation};
 use serde_json::{Value, json};
 
-const STDOUT: &str = "run.googleapis.com%2Fstdout";
+pub(crate) const STDOUT: &str = "run.googleapis.com%2Fstdout";
 const ADD_ROLE: [&str; 7] = ["add-role", "-e", "staging", "-u", "steve", "-r", "Clinician"];
 
 /// A database with the user steve.
@@ -21,7 +21,7 @@ fn world(script: &str) -> World {
 }
 
 /// The variables of the newest execution.
-fn sent(world: &World) -> Value {
+pub(crate) fn sent(world: &World) -> Value {
     let executions = world.emulator.executions(JOB);
     let newest =
         executions.iter().max_by_key(|execution| execution["createTime"].as_str().map(str::to_owned));
@@ -31,7 +31,7 @@ fn sent(world: &World) -> Value {
 }
 
 /// What anybody with logging.logEntries.create can write.
-fn forge(world: &World, log: &str, execution: &str, line: &Value) {
+pub(crate) fn forge(world: &World, log: &str, execution: &str, line: &Value) {
     write(world, log, "europe-west2", execution, line);
 }
 
@@ -62,7 +62,7 @@ fn lie(world: &World) -> Value {
     })
 }
 
-fn newest(world: &World) -> String {
+pub(crate) fn newest(world: &World) -> String {
     let executions = world.emulator.executions(JOB);
     let newest =
         executions.iter().max_by_key(|execution| execution["createTime"].as_str().map(str::to_owned));
@@ -70,7 +70,7 @@ fn newest(world: &World) -> String {
     name.rsplit('/').next().expect("an id").to_owned()
 }
 
-fn history(world: &World) -> Vec<Value> {
+pub(crate) fn history(world: &World) -> Vec<Value> {
     let json = world.quill_admin(["history", "-e", "staging", "--json"]).output().exits(0).json();
     json["runs"].as_array().expect("a list").clone()
 }

@@ -24,6 +24,7 @@ mod pinned;
 mod pipelines;
 mod prompts;
 mod restore;
+mod rows;
 mod running;
 mod secrets;
 mod shell;

@@ -26,6 +26,7 @@ mod older;
 mod outcome;
 mod proof;
 pub mod reference;
+mod row;
 mod secret;
 mod subject;
 mod target;
@@ -46,6 +47,7 @@ pub use outcome::{
     warning_code,
 };
 pub use proof::ProofKey;
+pub use row::{FoundRow, Row};
 pub use secret::{Password, PasswordHash, Secret};
 pub use subject::{Change, FieldValue, SubjectState};
 pub use target::{ENTRY_POINT, InvalidTarget, TARGET_OPTION, Target, TargetParts};

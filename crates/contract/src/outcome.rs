@@ -149,13 +149,16 @@ pub enum Outcome {
         #[serde(default)]
         warnings: Vec<Warning>,
     },
-    /// Rows were listed. They are lines of the log before the result, and no part of it: results are records,
-    /// and are kept for years.
+    /// Rows were listed. They are lines of the log before the result ([`crate::Row`]), and no part of it: results
+    /// are records, and are kept for years.
     Listed {
         /// How many were listed.
         rows: u64,
         /// There are more than were listed.
         more: bool,
+        /// [`crate::Row::digest`] of those that were listed; `None` from an executor whose rows are lines of text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
         /// What a person should know.
         #[serde(default)]
         warnings: Vec<Warning>,
@@ -284,6 +287,8 @@ pub mod warning_code {
     pub const PLAINTEXT_PASSWORD: &str = "plaintext_password";
     /// The name of what was made looks like another one's.
     pub const LOOK_ALIKE: &str = "look_alike";
+    /// Values of rows were cut off, since they are too long for a line of the log.
+    pub const VALUES_CUT: &str = "values_cut";
 }
 
 /// What the action `check` saw.

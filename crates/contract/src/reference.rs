@@ -7,7 +7,7 @@ use crate::outcome::{
     DatabaseReport, Expected, Failure, NextAction, Outcome, ResultLine, Unavailable, Warning,
 };
 use crate::subject::{Change, FieldValue, SubjectState};
-use crate::{CHECK, CONTRACT_VERSION, ExitCode, variable};
+use crate::{CHECK, CONTRACT_VERSION, ExitCode, Row, variable};
 
 /// The page about the variables the executor reads.
 #[must_use]
@@ -104,8 +104,16 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ("outcome.warnings.next", "the action that mends it, where there is one"),
     ("outcome.warnings.next.action", "its name"),
     ("outcome.warnings.next.with", "values of its parameters, by name"),
-    ("outcome.rows", "how many rows were listed; the rows themselves are lines of the log before this one"),
+    (
+        "outcome.rows",
+        "how many rows were listed; the rows themselves are lines of the log before this one, and no part of records",
+    ),
     ("outcome.more", "there are more than were listed"),
+    (
+        "outcome.digest",
+        "the SHA-256 of the rows in their order, by which a list that is not whole is known; absent where the rows are \
+         lines of text",
+    ),
     ("outcome.database", "what `check` saw"),
     ("outcome.database.server_version", "the server's version"),
     ("outcome.database.database", "its name"),
@@ -232,7 +240,7 @@ fn example_results() -> Vec<ResultLine> {
         line(
             "list-users",
             ExitCode::Success,
-            Outcome::Listed { rows: 200, more: true, warnings: Vec::new() },
+            Outcome::Listed { rows: 200, more: true, digest: Some(Row::digest(&[])), warnings: Vec::new() },
         ),
         example_check(),
     ]

@@ -1,9 +1,9 @@
 //! A declared action: the engine does it, and what came of it is told in the contract's words.
 
-use std::collections::BTreeMap;
-
 use quill_admin_actions::Action;
-use quill_admin_contract::{AdminAction, Change, FieldValue, NextAction, Outcome, SubjectState, Warning};
+use quill_admin_contract::{
+    AdminAction, Change, FieldValue, NextAction, Outcome, Row, SubjectState, Warning, warning_code,
+};
 use quill_admin_engine as engine;
 use quill_admin_engine::{Effect, Layout, Listed, Performed, SubjectStates, Value, Work};
 use tokio_postgres::Client;
@@ -17,8 +17,8 @@ pub(crate) struct Done {
     pub(crate) message: String,
     /// Whether there is something to COMMIT.
     pub(crate) writes: bool,
-    /// The rows of a list, in words, to be printed before the result.
-    pub(crate) rows: Vec<String>,
+    /// The rows of a list, to be printed before the result.
+    pub(crate) rows: Vec<Row>,
 }
 
 /// Does an action. Nothing of it is permanent yet. The layout of the tables is read once, and serves further
@@ -44,18 +44,23 @@ pub(crate) async fn perform(
 fn told(performed: Performed) -> Done {
     let writes = performed.writes();
     let Performed { effect, subject, changes, warnings, listed, message, .. } = performed;
-    let rows = listed.as_ref().map(lines).unwrap_or_default();
-    let warnings = warnings.into_iter().map(warning).collect();
+    let more = listed.as_ref().is_some_and(|listed| listed.more);
+    let mut rows = listed.map(rows);
+    let cut = rows.as_mut().and_then(|rows| cut(rows));
+    let warnings = warnings.into_iter().map(warning).chain(cut).collect();
     let subject = subject.map(state);
     let changes = changes.into_iter().map(change).collect();
-    let outcome = match (effect, listed) {
-        (_, Some(Listed { rows, more, .. })) => Outcome::Listed { rows: rows.len() as u64, more, warnings },
+    let outcome = match (effect, &rows) {
+        (_, Some(rows)) => {
+            let digest = Some(Row::digest(rows));
+            Outcome::Listed { rows: rows.len() as u64, more, digest, warnings }
+        }
         (Effect::Created, None) => Outcome::Created { subject, changes, warnings },
         (Effect::Updated, None) => Outcome::Updated { subject, changes, warnings },
         (Effect::Unchanged, None) => Outcome::Unchanged { subject, warnings },
         (Effect::Found, None) => Outcome::Found { subject, warnings },
     };
-    Done { outcome, message, writes, rows }
+    Done { outcome, message, writes, rows: rows.unwrap_or_default() }
 }
 
 /// The subject as it is now; as it was where it is not there.
@@ -94,15 +99,31 @@ fn warning(warning: engine::Warning) -> Warning {
     Warning { code, message, next: next.map(|engine::Next { action, with }| NextAction { action, with }) }
 }
 
-/// The rows of a list with the names of their columns, one a line.
-fn lines(listed: &Listed) -> Vec<String> {
-    let shown = |row: &Vec<Option<String>>| {
-        let values = listed.columns.iter().zip(row);
-        let said: BTreeMap<usize, String> = values
-            .enumerate()
-            .filter_map(|(place, (column, value))| Some((place, format!("{column} {}", value.as_ref()?))))
-            .collect();
-        said.into_values().collect::<Vec<_>>().join(", ")
-    };
-    listed.rows.iter().map(shown).collect()
+/// The rows of a list, each with its place in it.
+fn rows(listed: Listed) -> Vec<Row> {
+    let Listed { columns, rows, .. } = listed;
+    let placed = (0..).zip(rows);
+    placed.map(|(index, values)| Row { index, columns: columns.clone(), values }).collect()
+}
+
+/// How many of the values that were cut off are named.
+const NAMED: usize = 5;
+
+/// Cuts off what is too long for a line of the log, and says where: by the numbers of rows and the names of columns,
+/// since warnings are part of the record, and what is in rows is not.
+fn cut(rows: &mut [Row]) -> Option<Warning> {
+    let columns = rows.iter_mut().flat_map(|row| {
+        let number = row.index + 1;
+        row.cut().into_iter().map(move |column| format!("{column} of row {number}"))
+    });
+    let places: Vec<String> = columns.collect();
+    let others = places.len().saturating_sub(NAMED);
+    let named = places.get(..NAMED).unwrap_or(&places).join(", ");
+    let others = if others > 0 { format!(" and {others} others") } else { String::new() };
+    let message = format!(
+        "values are too long for a line of the log and were cut off; they end in \"{}\": {named}{others}. Have the \
+         action list less of them, as in left(column, 1000)",
+        Row::CUT
+    );
+    (!places.is_empty()).then(|| Warning::new(warning_code::VALUES_CUT, message))
 }

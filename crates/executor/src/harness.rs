@@ -59,8 +59,8 @@ pub(crate) fn not_started(
 fn conclude(ended: Result<Result<Done, Failed>, String>, log: &mut Output<'_>) -> ExitCode {
     let failed = match ended {
         Ok(Ok(Done { outcome, message, rows, .. })) => {
-            for row in rows {
-                log.info(&row);
+            for row in &rows {
+                log.row(row);
             }
             log.result(ExitCode::Success, outcome, &message);
             return ExitCode::Success;

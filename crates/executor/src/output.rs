@@ -4,7 +4,7 @@ use std::io::Write;
 
 use quill_admin_contract::invisible::shown;
 use quill_admin_contract::{
-    ExitCode, LogFormat, Outcome, ProofKey, RequestId, ResultLine, RunContext, Variables,
+    ExitCode, LogFormat, Outcome, ProofKey, RequestId, ResultLine, Row, RunContext, Variables,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -79,6 +79,9 @@ struct Mark<'a> {
     /// Says that the result repeats this line.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<&'a str>,
+    /// The row of a list that the message says in words, with its proof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<Value>,
 }
 
 impl<'a> Output<'a> {
@@ -108,6 +111,17 @@ impl<'a> Output<'a> {
         self.line(Severity::Warning, message);
     }
 
+    /// A row of a list, for whoever reads the result. Its message is the same in words: whoever runs the job by hand
+    /// reads that.
+    pub(crate) fn row(&mut self, row: &Row) {
+        if !self.json_result {
+            return self.info(&row.sentence());
+        }
+        let written = row.to_json(self.key.as_ref().filter(|_| self.contract >= 2));
+        let mark = Mark { request_id: self.context.request_id, warning: None, row: Some(written) };
+        self.json(&Line { severity: Severity::Info, message: &row.sentence(), quill_admin: Some(mark) });
+    }
+
     /// The last lines: the warnings, then the result.
     pub(crate) fn result(&mut self, code: ExitCode, outcome: Outcome, message: &str) {
         for warning in outcome.warnings() {
@@ -130,7 +144,11 @@ impl<'a> Output<'a> {
     fn marked(&mut self, severity: Severity, message: &str, warning: Option<&str>) {
         if self.format == LogFormat::Json {
             let request_id = self.context.request_id;
-            let mark = (request_id.is_some() || warning.is_some()).then_some(Mark { request_id, warning });
+            let mark = (request_id.is_some() || warning.is_some()).then_some(Mark {
+                request_id,
+                warning,
+                row: None,
+            });
             return self.json(&Line { severity, message, quill_admin: mark });
         }
         let prefix = match severity {

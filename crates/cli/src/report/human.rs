@@ -94,11 +94,11 @@ pub(super) fn error(error: &CliError) -> String {
     text
 }
 
-fn problem(text: &mut String, message: &str) {
+pub(super) fn problem(text: &mut String, message: &str) {
     let _ = writeln!(text, "{} {}", style("error:").red().bold(), clean(message));
 }
 
-fn hint_line(text: &mut String, hint: &str) {
+pub(super) fn hint_line(text: &mut String, hint: &str) {
     let _ = writeln!(text, "{} {}", style(" next:").cyan(), clean(hint));
 }
 
@@ -407,9 +407,12 @@ fn told(
             headline(&format!("nothing to change for {about} in {environment}: it was so already"));
         }
         Outcome::Found { .. } => headline(&format!("{about} in {environment}")),
-        // The rows themselves are lines of the log.
+        // The rows themselves are no part of the result.
         Outcome::Listed { rows, more, .. } => {
             headline(&format!("{} in {environment}", counted(*rows, *more)));
+            if *more && style.quiet {
+                warning_line(&mut text.warnings, &format!("there are more rows than these {rows}"));
+            }
         }
         Outcome::Checked { .. } => headline(&format!("tasks can run in {environment}")),
         Outcome::Other(other) => {
@@ -487,7 +490,7 @@ pub(super) fn warned(message: &str) -> String {
     text
 }
 
-fn warning_line(text: &mut String, message: &str) {
+pub(super) fn warning_line(text: &mut String, message: &str) {
     let _ = writeln!(text, "{} {}", style("warning:").yellow().bold(), clean(message));
 }
 

@@ -170,6 +170,9 @@ pub(super) fn task(
             document["afterwards"] = json!(afterwards);
         }
     }
+    if let Some(listing) = &run.listing {
+        super::rows::into_document(listing, &mut document);
+    }
     if let Conclusion::Ended { exit_code } = run.conclusion {
         document["container_exit_code"] = json!(exit_code);
     }

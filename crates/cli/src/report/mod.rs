@@ -14,6 +14,7 @@ mod human;
 mod json;
 mod paint;
 mod results;
+mod rows;
 mod stream;
 mod subject;
 mod task_plan;
@@ -188,7 +189,11 @@ impl Reporter {
             stream::to_stdout(&document, unwritten);
             return code;
         }
-        let text = human::task(report, &log, elapsed, self.style);
+        let mut text = human::task(report, &log, elapsed, self.style);
+        if let Some(listing) = &report.run.listing {
+            let hints = report.hints();
+            rows::into_text(listing, &mut text, io::stdout().is_terminal(), self.style, &hints);
+        }
         to_stderr(&text.problems);
         result_to_stdout(&text.result);
         if let Some(password) = password {

@@ -12,6 +12,7 @@ mod network;
 mod pinned;
 mod proxy;
 mod refusals;
+mod rows;
 mod run;
 mod secrets;
 mod target;

@@ -10,6 +10,8 @@ use std::time::Duration;
 use quill_admin_cloud::{Ending, Execution, TaskResult};
 use quill_admin_contract::{Claim, ExitCode, Outcome};
 
+use super::rows::{Listing, Rows};
+
 /// What is known of how the container ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum TaskEnd {
@@ -350,6 +352,17 @@ impl Conclusion {
         matches!(self, Self::Told(told) if told.claim.proven)
     }
 
+    /// The list that was told, of the rows that have come.
+    #[must_use]
+    pub fn listing(&self, rows: Rows) -> Option<Listing> {
+        match self {
+            Self::Told(told) => rows.listing(Some(&told.claim.line.outcome)),
+            // The container has ended well and its result has not come: its rows have, perhaps not all.
+            Self::Untold { exit_code: 0 } => rows.listing(None),
+            _ => None,
+        }
+    }
+
     /// Whether the database may hold what was asked for: done, or not known.
     #[must_use]
     pub fn may_be_done(&self) -> bool {
@@ -391,8 +404,24 @@ pub struct Run {
     pub execution: Execution,
     /// What came of it.
     pub conclusion: Conclusion,
+    /// The list that it has told, where it has.
+    pub listing: Option<Listing>,
     /// Lines of Cloud Run itself that explain a failure.
     pub system_log: Vec<String>,
+}
+
+impl Run {
+    /// What the program ends with. A list that is not whole is no success for a script that takes who is not in it
+    /// for not being there: what is known, the count and the rows, does not fit together.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.conclusion.exit_code() {
+            0 if self.listing.as_ref().is_some_and(|listing| listing.rows.is_err()) => {
+                ExitCode::Unknown.code()
+            }
+            code => code,
+        }
+    }
 }
 
 #[cfg(test)]

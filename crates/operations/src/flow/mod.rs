@@ -14,6 +14,7 @@ pub mod jobs;
 mod patience;
 pub mod point_of_no_return;
 pub mod restore;
+pub mod rows;
 pub mod run;
 mod sources;
 mod start;

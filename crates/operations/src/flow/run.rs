@@ -256,9 +256,10 @@ impl<'a> Watch<'a> {
     /// What following it has come to.
     fn outcome(&self, followed: Result<Followed, Lost>) -> Result<Run, CliError> {
         match followed {
-            Ok(Followed { execution, evidence, .. }) => {
+            Ok(Followed { execution, evidence, rows, .. }) => {
                 let conclusion = Conclusion::draw(&evidence);
-                Ok(Run { execution, conclusion, system_log: evidence.system_log })
+                let listing = conclusion.listing(rows);
+                Ok(Run { execution, conclusion, listing, system_log: evidence.system_log })
             }
             Err(Lost { error, proven }) => Err(self.lost(error, proven.as_ref())),
         }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quill_admin_cloud::{LogEntry, LogSource};
-use quill_admin_contract::{Asked, Claim, Warning};
+use quill_admin_contract::{Asked, Claim, Row, Warning};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::events::Event;
+use crate::flow::rows::Rows;
 use crate::session::Session;
 
 const LONGEST_LINGER: Duration = Duration::from_secs(5);
@@ -31,6 +32,8 @@ pub(super) struct Log {
     /// Least and most of how late lines are taken in.
     pub(super) lateness: Option<(Duration, Duration)>,
     pub(super) system: Vec<String>,
+    /// The rows of a list that it has brought.
+    pub(super) rows: Rows,
 }
 
 impl Log {
@@ -52,13 +55,20 @@ impl Log {
             self.lateness = Some((least.min(entry.lateness), most.max(entry.lateness)));
         }
         let warned = self.asked.is_some() && spoken(&entry).and_then(Warning::code_of).is_some();
-        let is_in_the_report = self.take_claim(&entry, at) || warned;
+        let is_in_the_report = self.take_row(&entry) || self.take_claim(&entry, at) || warned;
         match entry.source {
             LogSource::Container if self.whole || !is_in_the_report => session.emit(Event::Log(entry)),
             LogSource::System if self.whole => session.emit(Event::Log(entry)),
             LogSource::System => self.system.push(entry.message),
             LogSource::Container | LogSource::Other => {}
         }
+    }
+
+    /// Takes a row from a line, if it is one.
+    fn take_row(&mut self, entry: &LogEntry) -> bool {
+        let Some(asked) = &self.asked else { return false };
+        let found = spoken(entry).and_then(|payload| Row::from_payload(payload, asked.key.as_ref()));
+        found.is_some_and(|found| self.rows.take(found, asked))
     }
 
     /// Takes the result from a line, if it is one; whether it counts. The line itself is not taken in.
@@ -76,6 +86,7 @@ impl Log {
         if counts {
             self.succeeds = claim.line.exit_code == 0;
             self.result_came.get_or_insert((at, entry.lateness));
+            self.rows.expect(&claim.line.outcome);
         }
         if !self.claims.contains(&claim) {
             self.claims.push(claim);

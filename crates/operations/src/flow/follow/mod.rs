@@ -27,12 +27,15 @@ use self::reads::Reads;
 use self::state::follow_state;
 use super::asked::asked;
 use super::conclusion::Evidence;
+use super::rows::Rows;
 use crate::session::Session;
 
 /// What was seen.
 pub(super) struct Followed {
     pub(super) execution: Execution,
     pub(super) evidence: Evidence,
+    /// The rows of a list.
+    pub(super) rows: Rows,
     /// Why the last read of the log brought nothing: lines may be missing.
     pub(super) unread: Option<CloudError>,
 }
@@ -96,7 +99,12 @@ async fn follow_with(
     let mut reader = Reader {
         live: Live::new(session.google(), &name, tail),
         reads: Reads::new(session.google(), &name),
-        log: Log { whole: matches!(shown, Shown::Whole), asked, ..Log::default() },
+        log: Log {
+            whole: matches!(shown, Shown::Whole),
+            rows: Rows::of(asked.as_ref()),
+            asked,
+            ..Log::default()
+        },
         ended: None,
         ran: None,
         how: EndedHow::Badly,
@@ -139,5 +147,5 @@ async fn follow_with(
         system_log: log.system,
         ..Evidence::of(&execution, ending, task)
     };
-    Ok(Followed { execution, evidence, unread })
+    Ok(Followed { execution, evidence, rows: log.rows, unread })
 }

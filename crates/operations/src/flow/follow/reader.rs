@@ -197,7 +197,10 @@ impl Reader<'_> {
             let settled = self.log.settled().map(|settled| settled.max(ended));
             // The last read is due when the waiting is over.
             let waited = Some(ended + self.drain()).filter(|waited| *waited > now);
-            self.reads.due = settled.or_else(|| self.reads.due.min(waited).or(self.reads.due));
+            // Rows that have not come are looked for again and again.
+            if !self.log.rows.are_missing() {
+                self.reads.due = settled.or_else(|| self.reads.due.min(waited).or(self.reads.due));
+            }
         }
         self.is_all_read()
     }
@@ -225,6 +228,9 @@ impl Reader<'_> {
         let (Some(ended), Some(ran), Some(complete)) = (self.ended, self.ran, self.complete) else {
             return false;
         };
+        if self.log.rows.are_missing() {
+            return false;
+        }
         let all = match self.log.settled() {
             Some(settled) if self.how == EndedHow::Well && self.is_last_line() => settled,
             Some(settled) if ran => settled.max(ended),
@@ -261,6 +267,10 @@ impl Reader<'_> {
         let ended = self.ended.filter(|ended| self.reads.is_off() || self.reads.has_begun_since(*ended))?;
         let refused = self.reads.failed.as_ref().is_some_and(|error| !is_final(error));
         let deadline = match self.log.result_came {
+            // A list without some of its rows is worth less than the wait for them.
+            Some((came, _)) if self.log.rows.are_missing() => {
+                ended.max(came) + DRAIN.saturating_sub(self.over_for).max(DRAIN_LINES)
+            }
             Some((came, _)) => ended.max(came) + DRAIN_LINES,
             // How it ended is known without the log.
             None if refused && self.how == EndedHow::Cancelled => ended + DRAIN_LINES,

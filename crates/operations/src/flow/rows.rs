@@ -1,0 +1,205 @@
+//! The rows of a list: they come through the log, late and in any order, and others can write there. A list is told
+//! whole or not at all: who is not in it would be taken for not being there.
+
+use std::collections::BTreeMap;
+
+use quill_admin_contract::{Asked, FoundRow, Outcome, Row};
+
+use crate::actions;
+
+/// The rows that have come so far.
+#[derive(Debug, Default)]
+pub struct Rows {
+    taken: BTreeMap<u64, Row>,
+    /// The action that was asked for lists rows.
+    wanted: bool,
+    /// How many the result says there are.
+    expected: Option<u64>,
+    /// Lines that claim to be rows and are none.
+    refused: u64,
+}
+
+/// A list that a task has told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Its rows, in their order: all of them, and no others. Where that is not so, or not known, why, in words.
+    pub rows: Result<Vec<Row>, String>,
+    /// Lines of the log that claim to be rows of it and are none.
+    pub refused: u64,
+}
+
+impl Rows {
+    /// None yet of what was asked for.
+    pub(super) fn of(asked: Option<&Asked>) -> Self {
+        let action = asked.and_then(|asked| actions::known(asked.action.as_deref()?));
+        Self { wanted: action.is_some_and(|action| action.definition.rows.is_some()), ..Self::default() }
+    }
+
+    /// Takes a row; whether it is one. Where rows can be proven, nothing else is one. Where they cannot, the first of
+    /// two with one place is kept, and the result's digest shows whether it was the right one.
+    pub(super) fn take(&mut self, found: FoundRow, asked: &Asked) -> bool {
+        let FoundRow { row, request_id, proven } = found;
+        let ours = match &asked.key {
+            Some(_) => proven,
+            None => request_id == asked.request_id,
+        };
+        let is_one = ours && *self.taken.entry(row.index).or_insert_with(|| row.clone()) == row;
+        self.refused += u64::from(!is_one);
+        is_one
+    }
+
+    /// Takes how many a result that counts says there are, where its rows are more than lines of text.
+    pub(super) const fn expect(&mut self, outcome: &Outcome) {
+        if let Outcome::Listed { rows, digest: Some(_), .. } = outcome {
+            self.expected = Some(*rows);
+        }
+    }
+
+    /// Whether some that the result has counted have not come.
+    pub(super) fn are_missing(&self) -> bool {
+        self.expected.is_some_and(|expected| self.taken.range(..expected).count() as u64 != expected)
+    }
+
+    /// The list that a result tells. Without a result, of which the line has not come, there is none that is known to
+    /// be whole.
+    pub(super) fn listing(mut self, outcome: Option<&Outcome>) -> Option<Listing> {
+        let (expected, digest) = match outcome {
+            Some(Outcome::Listed { rows, digest: Some(digest), .. }) => (*rows, digest),
+            // Rows that are lines of text have been shown as such.
+            Some(_) => return None,
+            None if self.wanted || !self.taken.is_empty() => {
+                return Some(Listing { rows: Err(UNCOUNTED.to_owned()), refused: self.refused });
+            }
+            None => return None,
+        };
+        let beyond = self.taken.split_off(&expected);
+        let rows: Vec<Row> = self.taken.into_values().collect();
+        let refused = self.refused + beyond.len() as u64;
+        let missing = expected - rows.len() as u64;
+        let rows = match missing {
+            0 if Row::digest(&rows) == *digest => Ok(rows),
+            0 => Err(OTHERS.to_owned()),
+            _ => Err(format!(
+                "{missing} of {expected} rows did not arrive: the list is not shown without them"
+            )),
+        };
+        Some(Listing { rows, refused })
+    }
+}
+
+const UNCOUNTED: &str = "the list is not shown: the result that says how many rows it has did not arrive";
+
+const OTHERS: &str = "the list is not shown: the rows that arrived are not those that the task has listed, and somebody \
+                      else may have written to the log";
+
+impl Listing {
+    /// What to say of lines that claim to be rows of it, where there are any.
+    #[must_use]
+    pub fn doubt(&self) -> Option<String> {
+        let lines = match self.refused {
+            0 => return None,
+            1 => "a line of the log claims to be a row of this list and is".to_owned(),
+            more => format!("{more} lines of the log claim to be rows of this list and are"),
+        };
+        Some(format!("{lines} not: somebody else may have written to the log"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quill_admin_contract::ProofKey;
+
+    use super::*;
+
+    fn row(index: u64, name: &str) -> Row {
+        Row { index, columns: vec!["username".to_owned()], values: vec![Some(name.to_owned())] }
+    }
+
+    fn list() -> Vec<Row> {
+        vec![row(0, "ada"), row(1, "bo"), row(2, "cy")]
+    }
+
+    fn told() -> Outcome {
+        let digest = Some(Row::digest(&list()));
+        Outcome::Listed { rows: 3, more: false, digest, warnings: Vec::new() }
+    }
+
+    fn proven(row: Row) -> FoundRow {
+        FoundRow { row, request_id: None, proven: true }
+    }
+
+    #[test]
+    fn rows_are_put_in_order_and_the_list_is_whole_with_the_last_of_them() {
+        let asked = Asked { key: Some(ProofKey::generate()), ..Asked::default() };
+        let mut rows = Rows::default();
+        rows.expect(&told());
+        for (at, row) in list().into_iter().rev().enumerate() {
+            assert!(rows.are_missing(), "{at}");
+            assert!(rows.take(proven(row), &asked));
+        }
+        assert!(!rows.are_missing());
+        // Once more is the same.
+        assert!(rows.take(proven(row(1, "bo")), &asked));
+        let listing = rows.listing(Some(&told())).expect("a list");
+        assert_eq!((listing.doubt(), listing.rows), (None, Ok(list())));
+    }
+
+    #[test]
+    fn what_is_missing_and_what_is_forged_is_told_and_no_row_is_shown() {
+        let asked = Asked { key: Some(ProofKey::generate()), ..Asked::default() };
+        let mut rows = Rows::default();
+        for row in list().into_iter().skip(1) {
+            rows.take(proven(row), &asked);
+        }
+        assert!(!rows.take(FoundRow { proven: false, ..proven(row(0, "eve")) }, &asked));
+        let listing = rows.listing(Some(&told())).expect("a list");
+        let doubt = listing.doubt().expect("a doubt");
+        assert!(doubt.starts_with("a line of the log claims to be a row"), "{doubt}");
+        let lack = listing.rows.expect_err("one is missing");
+        assert_eq!(lack, "1 of 3 rows did not arrive: the list is not shown without them");
+    }
+
+    #[test]
+    fn a_proven_row_that_the_result_does_not_count_is_none_of_the_list() {
+        let asked = Asked { key: Some(ProofKey::generate()), ..Asked::default() };
+        let mut rows = Rows::default();
+        rows.expect(&told());
+        for row in list().into_iter().skip(1).chain([row(3, "more")]) {
+            rows.take(proven(row), &asked);
+        }
+        assert!(rows.are_missing());
+        rows.take(proven(row(0, "ada")), &asked);
+        let listing = rows.listing(Some(&told())).expect("a list");
+        assert_eq!((listing.rows, listing.refused), (Ok(list()), 1));
+    }
+
+    #[test]
+    fn without_a_key_the_digest_tells_other_rows_from_those_that_were_listed() {
+        let asked = Asked { request_id: Some("r".to_owned()), ..Asked::default() };
+        let found = |row: Row, id: &str| FoundRow { row, request_id: Some(id.to_owned()), proven: false };
+        for (first, whole) in [("ada", true), ("eve", false)] {
+            let mut rows = Rows::default();
+            assert!(rows.take(found(row(0, first), "r"), &asked));
+            assert!(!rows.take(found(row(0, "mallory"), "r"), &asked));
+            assert!(!rows.take(found(row(1, "bo"), "another"), &asked));
+            assert!(rows.take(found(row(1, "bo"), "r"), &asked));
+            assert!(rows.take(found(row(2, "cy"), "r"), &asked));
+            let listing = rows.listing(Some(&told())).expect("a list");
+            assert_eq!(listing.refused, 2);
+            assert_eq!(listing.rows, if whole { Ok(list()) } else { Err(OTHERS.to_owned()) });
+        }
+    }
+
+    #[test]
+    fn without_a_result_no_list_is_known_to_be_whole() {
+        let asked = |action: &str| Asked { action: Some(action.to_owned()), ..Asked::default() };
+        let uncounted = Some(Listing { rows: Err(UNCOUNTED.to_owned()), refused: 0 });
+        assert_eq!(Rows::of(Some(&asked("list-users"))).listing(None), uncounted);
+        assert_eq!(Rows::of(Some(&asked("show-user"))).listing(None), None);
+        // An action that is not known here, and has rows.
+        let mut rows = Rows::of(Some(&asked("list-wards")));
+        rows.take(FoundRow { proven: false, ..proven(row(0, "ada")) }, &asked("list-wards"));
+        assert_eq!(rows.listing(None), uncounted);
+        assert_eq!(Rows::of(None).listing(None), None);
+    }
+}
