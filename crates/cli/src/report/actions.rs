@@ -7,8 +7,10 @@ use quill_admin_operations::config::{Application, Environment};
 use serde_json::{Value, json};
 
 use super::deployed_actions::DeployedActions;
-use super::json::path;
+use super::document::path;
+use super::output::{document_to_stdout, to_stdout};
 use super::paint::{clean, style};
+use super::reporter::Reporter;
 
 /// Actions that are in order.
 pub struct Checked<'a> {
@@ -45,7 +47,7 @@ fn about(action: &Action) -> &str {
     action.words.short_about.as_deref().unwrap_or(&action.words.about)
 }
 
-pub(super) fn list(
+pub(super) fn list_text(
     application: &Application,
     actions: &Actions,
     deployed: Option<&DeployedActions<'_>>,
@@ -107,14 +109,14 @@ fn folder(application: &Application) -> Value {
 }
 
 /// Which folder says what tasks do, where the file of confirmed environments names one.
-pub(super) fn confirmed(environments: &[&Environment]) -> String {
+pub(super) fn confirmed_text(environments: &[&Environment]) -> String {
     let folder = environments.iter().find_map(|environment| environment.source.application.as_ref());
     folder.map_or_else(String::new, |folder| {
         format!("what tasks do is said in {}\n", clean(&folder.display().to_string()))
     })
 }
 
-pub(super) fn checked(checked: &Checked<'_>) -> String {
+pub(super) fn checked_text(checked: &Checked<'_>) -> String {
     let actions = match checked.actions {
         1 => "1 action".to_owned(),
         many => format!("{many} actions"),
@@ -153,4 +155,34 @@ pub(super) fn checked_json(checked: &Checked<'_>) -> Value {
         "tables": tried.map(|tried| tried.tables),
         "left_out": left_out,
     })
+}
+
+impl Reporter {
+    /// Lists the application's actions.
+    /// With `deployed`, beside what an image has of them.
+    pub fn actions(
+        &self,
+        application: &Application,
+        actions: &Actions,
+        deployed: Option<&DeployedActions<'_>>,
+    ) -> u8 {
+        self.stop();
+        if self.style.json {
+            document_to_stdout(&list_json(application, actions, deployed));
+        } else {
+            to_stdout(&list_text(application, actions, deployed));
+        }
+        0
+    }
+
+    /// Says that actions fit, and what was tried.
+    pub fn actions_checked(&self, checked: &Checked<'_>) -> u8 {
+        self.stop();
+        if self.style.json {
+            document_to_stdout(&checked_json(checked));
+        } else {
+            to_stdout(&checked_text(checked));
+        }
+        0
+    }
 }

@@ -7,8 +7,10 @@ use quill_admin_contract::ExitCode;
 use quill_admin_operations::config::Application;
 use serde_json::{Value, json};
 
-use super::json::path;
+use super::document::path;
+use super::output::{document_to_stdout, to_stdout};
 use super::paint::{clean, style};
+use super::reporter::Reporter;
 
 /// Golden cases that were run.
 pub struct Tested<'a> {
@@ -56,7 +58,7 @@ impl Tested<'_> {
     }
 }
 
-pub(super) fn tested(tested: &Tested<'_>) -> String {
+pub(super) fn tested_text(tested: &Tested<'_>) -> String {
     let mut text = String::new();
     for one in &tested.cases {
         let name = clean(&one.case.name);
@@ -119,4 +121,17 @@ pub(super) fn tested_json(tested: &Tested<'_>) -> Value {
         "failed": tested.failed(),
         "cases": cases,
     })
+}
+
+impl Reporter {
+    /// Says what came of golden cases; returns the exit code.
+    pub fn actions_tested(&self, tested: &Tested<'_>) -> u8 {
+        self.stop();
+        if self.style.json {
+            document_to_stdout(&tested_json(tested));
+        } else {
+            to_stdout(&tested_text(tested));
+        }
+        tested.exit_code()
+    }
 }

@@ -1,6 +1,7 @@
 //! The doctor's report, for people and as a document.
 
 use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use quill_admin_contract::variable::{self, Variable};
@@ -9,13 +10,17 @@ use quill_admin_doctor::catalogue;
 use quill_admin_doctor::check::Check;
 use quill_admin_doctor::explain::Explanation;
 use quill_admin_doctor::finding::{Finding, Seen, Severity};
-use quill_admin_doctor::run::{self, Examined, Health, Verdict};
+use quill_admin_doctor::run::{self, Examined, Health, Told, Verdict};
 use quill_admin_operations::hints;
 use serde_json::{Value, json};
 
+use super::document;
 use super::field::field;
-use super::human::{self, seconds};
+use super::lines::{self, seconds};
+use super::output::{document_to_stdout, result_to_stdout, to_stdout};
 use super::paint::{Painted, clean, style};
+use super::reporter::Reporter;
+use super::stream::{self, Unwritten};
 
 /// Everything that was seen and done.
 pub struct Diagnosis<'a> {
@@ -129,17 +134,17 @@ fn explanation_json(explanation: &Explanation) -> Value {
         "started": execution.started,
         "completed": execution.completed,
         "image": execution.image,
-        "ending": super::json::ending(conclusion).0,
+        "ending": super::ending::ending(conclusion).0,
         "proven": conclusion.is_proven(),
         "exit_code": conclusion.exit_code(),
-        "what": human::ended(conclusion, &execution.name.id),
+        "what": super::ending::ended(conclusion, &execution.name.id),
         "log": explanation.log.iter().map(|entry| entry.message.clone()).collect::<Vec<_>>(),
         "system_log": explanation.run.system_log,
     })
 }
 
 /// An execution that is over: what it was, how it ended, what it printed.
-pub(super) fn explanation(explanation: &Explanation) -> String {
+pub(super) fn explanation_text(explanation: &Explanation) -> String {
     let execution = &explanation.run.execution;
     let asked = |variable: &Variable| explanation.request().get(variable.name).map(String::as_str);
     let what: Vec<&str> =
@@ -164,9 +169,9 @@ pub(super) fn explanation(explanation: &Explanation) -> String {
     }
     let conclusion = &explanation.run.conclusion;
     let code = conclusion.exit_code();
-    let ended = human::ended(conclusion, &execution.name.id);
+    let ended = super::ending::ended(conclusion, &execution.name.id);
     field(&mut text, "ended", &format!("exit code {code}: {ended}"));
-    text.push_str(&human::log(&explanation.log));
+    text.push_str(&lines::log(&explanation.log));
     for line in &explanation.run.system_log {
         let _ = writeln!(text, "  Cloud Run: {}", clean(line));
     }
@@ -252,7 +257,7 @@ pub(super) fn checks_json(checks: &[&Check]) -> Value {
     json!({"exit_code": 0, "checks": checks, "document": fields})
 }
 
-pub(super) fn checks(checks: &[&Check]) -> String {
+pub(super) fn checks_text(checks: &[&Check]) -> String {
     let mut text = String::new();
     for check in checks {
         let _ = writeln!(text, "{:<width$} {}", check.id, check.title, width = width());
@@ -367,7 +372,7 @@ pub(super) fn attempted(one: &Attempt) -> String {
     text
 }
 
-pub(super) fn summary(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> String {
+pub(super) fn summary_text(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> String {
     let of = |health: Health, one: &str, several: &str| {
         let count = diagnosis.count(health);
         (count > 0).then(|| format!("{count} {}", if count == 1 { one } else { several }))
@@ -401,4 +406,79 @@ pub(super) fn summary(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> String {
         let _ = writeln!(text, "{} put right what can be, asking first: {command}", style(" next:").cyan());
     }
     text
+}
+
+impl Reporter {
+    /// Lists the doctor's checks.
+    pub fn checks(&self, checks: &[&Check]) -> u8 {
+        if self.style.json {
+            document_to_stdout(&checks_json(checks));
+        } else {
+            to_stdout(&checks_text(checks));
+        }
+        0
+    }
+
+    /// Shows an execution that is over.
+    pub fn explained(&self, explanation: &Explanation) {
+        self.stop();
+        if !self.style.json {
+            to_stdout(&explanation_text(explanation));
+        }
+    }
+
+    /// Shows what came of a check, or which are waited for.
+    pub fn examined(&self, told: Told<'_>) {
+        if self.style.json {
+            return;
+        }
+        match told {
+            Told::Examined(one) => {
+                let mut text = examined(one, self.style.quiet);
+                let heading = Some(heading(one.environment.as_deref()));
+                if !text.is_empty() && self.lock().heading != heading {
+                    text.insert_str(0, heading.as_deref().unwrap_or_default());
+                    self.lock().heading = heading;
+                }
+                self.result_line(&text);
+            }
+            // Where no spinner can carry it, the lines that come say the same.
+            Told::Waiting(ids) if !self.style.quiet && io::stderr().is_terminal() => match ids {
+                [] => self.stop(),
+                ids => self.doing(&lines::short(&format!("looking at {}", ids.join(", ")))),
+            },
+            Told::Waiting(_) => {}
+        }
+    }
+
+    /// Shows what a fix is about to do.
+    pub fn planned_fix(&self, one: &Attempt) {
+        self.stop();
+        self.lock().heading = None;
+        if !self.style.json {
+            result_to_stdout(&planned(one));
+        }
+    }
+
+    /// Shows what came of a fix.
+    pub fn attempted(&self, one: &Attempt) {
+        self.stop();
+        if !self.style.json {
+            result_to_stdout(&attempted(one));
+        }
+    }
+
+    /// Shows what all checks come to; the exit code says whether something is wrong.
+    pub fn diagnosis(&self, diagnosis: &Diagnosis<'_>) -> u8 {
+        self.stop();
+        let elapsed = self.lock().started.elapsed();
+        let unwritten = if diagnosis.attempts.is_empty() { Unwritten::AskAgain } else { Unwritten::Result };
+        let text = if self.style.json {
+            document::text(&document(diagnosis, elapsed))
+        } else {
+            summary_text(diagnosis, elapsed)
+        };
+        stream::to_stdout(&text, unwritten);
+        diagnosis.exit_code()
+    }
 }

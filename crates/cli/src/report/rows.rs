@@ -8,9 +8,10 @@ use quill_admin_contract::Row;
 use quill_admin_operations::flow::rows::Listing;
 use serde_json::{Map, Value, json};
 
-use super::human::{TaskText, hint_line, problem, warning_line};
+use super::lines::{hint_line, problem, warning_line};
 use super::paint::{clean, style};
-use super::results::Style;
+use super::reporter::Style;
+use super::task::TaskText;
 
 /// Puts a list into what is said of its task.
 ///

@@ -1,8 +1,23 @@
 //! What a task is going to do, in the words of the file of actions.
 
+use std::fmt::Write as _;
+
 use quill_admin_actions::Action;
-use quill_admin_contract::{AdminAction, Argument};
+use quill_admin_cloud::JobName;
+use quill_admin_contract::{AdminAction, Argument, Request, variable};
+use quill_admin_image::digest;
 use quill_admin_operations::actions;
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::flow::fit::JobImage;
+use quill_admin_operations::session::own_program::OWN_DIGEST;
+use serde_json::{Value, json};
+
+use super::field::field;
+use super::output::to_stdout;
+use super::paint::{clean, style};
+use super::reporter::Reporter;
+use super::stream::to_stderr;
+use super::{document, lines};
 
 /// The action and what it is about: `add-role steve.jones`.
 pub(super) fn heading(action: &AdminAction) -> String {
@@ -36,6 +51,133 @@ fn shown(value: &Argument) -> Option<String> {
         Argument::Boolean(true) => Some("yes".to_owned()),
         Argument::Boolean(false) => Some("no".to_owned()),
         value => Some(value.values().join(", ")),
+    }
+}
+
+/// What is about to be done to whom.
+pub struct TaskPlan<'a> {
+    /// The environment that it is about.
+    pub environment: &'a Environment,
+    /// The job that runs it.
+    pub job: &'a JobName,
+    /// The account that starts it, where it is known.
+    pub account: Option<&'a str>,
+    /// What runs it.
+    pub image: &'a JobImage,
+    /// What is asked for.
+    pub request: &'a Request,
+    /// That Cloud Run may start it again, where it may: said of jobs of the application's, which are not refused for
+    /// that.
+    pub started_again: Option<&'a str>,
+}
+
+/// A plan, ready to be shown once it has been checked.
+pub struct ShownPlan(String);
+
+pub(super) fn task_plan_text(plan: &TaskPlan<'_>) -> String {
+    let TaskPlan { environment, job, account, image, request, started_again } = plan;
+    let mut text = String::new();
+    let heading = clean(&format!("{} in {}", heading(&request.action), environment.name));
+    let _ = writeln!(text, "{}", style(heading).bold());
+    for (name, value) in values(&request.action) {
+        field(&mut text, &name, &value);
+    }
+    let place = format!("{}, {}", environment.job.project, environment.job.region);
+    field(&mut text, "project", &place);
+    if let Some(account) = account {
+        field(&mut text, "account", account);
+    }
+    field(&mut text, "job", job.job.as_str());
+    if let Some(job) = request.action.job() {
+        for (name, value) in &job.variables {
+            let value = if name.ends_with("_HASH") { "(not shown)" } else { value };
+            field(&mut text, "sets", &format!("{name}={value}"));
+        }
+        field(&mut text, "time-out", &format!("{} s", job.timeout));
+    }
+    lines::settings(&mut text, environment);
+    let digest = digest(&image.name).unwrap_or(&image.name);
+    let mut what = match digest {
+        OWN_DIGEST => "none: this program runs the task itself".to_owned(),
+        _ => digest.get(..19).filter(|_| digest.starts_with("sha256:")).unwrap_or(digest).to_owned(),
+    };
+    if let Some(revision) = &image.revision {
+        let _ = write!(what, ", revision {}", revision.get(..12).unwrap_or(revision));
+    }
+    if let Some(built) = image.built {
+        let _ = write!(what, ", built {}", built.strftime("%Y-%m-%d %H:%M UTC"));
+    }
+    field(&mut text, "image", &what);
+    if let Some(reason) = &request.reason {
+        field(&mut text, "reason", reason.as_str());
+    }
+    if let Some(origin) = &request.origin {
+        field(&mut text, "origin", origin.as_str());
+    }
+    if let Some(again) = started_again {
+        lines::warning_line(&mut text, again);
+    }
+    text
+}
+
+pub(super) fn task_plan_json(plan: &TaskPlan<'_>) -> Value {
+    let TaskPlan { environment, job, account, image, request, started_again } = plan;
+    let variables: serde_json::Map<String, Value> = request
+        .to_env()
+        .into_iter()
+        .filter(|(name, _)| *name != variable::ADMIN_PROOF_KEY.name && !name.ends_with("_HASH"))
+        .map(|(name, value)| (name, Value::String(value)))
+        .collect();
+    let mut document = json!({
+        "exit_code": 0,
+        "dry_run": true,
+        "environment": environment.name,
+        "project": environment.job.project,
+        "region": environment.job.region,
+        "job": job.job,
+        "account": account,
+        "image": image.name,
+        "revision": image.revision,
+        "built": image.built,
+        "request": variables,
+        "settings": environment.source.elsewhere().map(document::path),
+    });
+    if let Some(job) = request.action.job() {
+        document["timeout_seconds"] = json!(job.timeout);
+        document["started_again"] = json!(started_again);
+    }
+    document
+}
+
+impl Reporter {
+    /// Shows what is about to be done.
+    ///
+    /// Where a value was `asked` for, it is shown whatever the style is: somebody has to say yes to it.
+    pub fn task_plan(&self, plan: &TaskPlan<'_>, asked: bool) {
+        self.stop();
+        self.plan(&task_plan_text(plan), asked);
+        // A warning is told where nothing else is.
+        if let Some(again) = plan.started_again.filter(|_| self.style.quiet && !asked) {
+            to_stderr(&lines::warned(again));
+        }
+    }
+
+    /// What a dry run says, if it turns out well.
+    #[must_use]
+    pub fn prepare_plan(&self, plan: &TaskPlan<'_>) -> ShownPlan {
+        ShownPlan(if self.style.json {
+            document::text(&task_plan_json(plan))
+        } else {
+            format!("{}nothing was started: Google Cloud accepts this run\n", task_plan_text(plan))
+        })
+    }
+
+    /// Shows what a dry run says.
+    #[expect(clippy::needless_pass_by_value, reason = "it is shown once")]
+    pub fn planned(&self, plan: ShownPlan) -> u8 {
+        self.stop();
+        to_stdout(&plan.0);
+        0
     }
 }
 

@@ -1,0 +1,170 @@
+//! What was run, and what it printed.
+
+use std::fmt::Write as _;
+
+use quill_admin_cloud::{ExecutionName, LogEntry};
+use quill_admin_image::digest;
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::flow::history::{Past, Record};
+use quill_admin_operations::session::own_program::OWN_DIGEST;
+use serde_json::{Value, json};
+
+use super::lines;
+use super::output::{document_to_stdout, to_stdout};
+use super::paint::{clean, style};
+use super::reporter::Reporter;
+
+/// What was run, newest first: two lines each, so that everything can be read at 80 columns.
+pub(super) fn history_text(environment: &Environment, past: &Past) -> String {
+    let mut text = String::new();
+    let runs = &past.runs;
+    if runs.is_empty() {
+        let _ = writeln!(text, "nothing was run in {} in that time", environment.name);
+    }
+    for run in runs {
+        let what =
+            [run.action.as_deref(), run.user.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let mark = match run.outcome.as_str() {
+            "failed" | "cancelled" => style("✘").red(),
+            "running" => style("…").yellow(),
+            _ => style("✔").green(),
+        };
+        let code =
+            run.exit_code.filter(|code| *code != 0).map(|code| format!(" ({code})")).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "{mark} {}  {}{code}  {}",
+            run.time.strftime("%Y-%m-%d %H:%M UTC"),
+            clean(&run.outcome),
+            clean(&what)
+        );
+        let mut rest = vec![run.execution.clone()];
+        // The account is what Google Cloud saw; the actor is what the request says.
+        match (&run.account, &run.actor) {
+            (Some(account), Some(actor)) if account != actor => rest.push(format!("by {account} ({actor})")),
+            (Some(who), _) | (None, Some(who)) => rest.push(format!("by {who}")),
+            (None, None) => {}
+        }
+        if let Some(duration) = run.duration {
+            rest.push(format!("{:.1} s", duration.as_secs_f64()));
+        }
+        let digest = run.image.as_deref().and_then(digest);
+        if let Some(digest) = digest.filter(|digest| *digest != OWN_DIGEST) {
+            rest.push(digest.chars().take(19).collect());
+        }
+        if let Some(reason) = &run.reason {
+            rest.push(format!("\"{reason}\""));
+        }
+        rest.extend(run.origin.clone());
+        if !environment.is_own(&run.job) {
+            rest.push(format!("job {} of the application", run.job.job));
+        }
+        if run.record == Record::NotProvable {
+            rest.push("not provable".to_owned());
+        }
+        let _ = writeln!(text, "  {}", clean(&rest.join(", ")));
+        if run.contradicted {
+            let what = if run.account.is_some() || run.image.is_some() {
+                "other entries of the log contradict what is known of it; they are not used"
+            } else {
+                "entries of the log say different things of it, and nothing proves any of them"
+            };
+            let _ = writeln!(text, "  {} {what}", style("contradicted:").yellow());
+        }
+    }
+    for (job, error) in &past.unread {
+        let what = format!("what was run in the job {} could not be looked at: {error}", job.job);
+        lines::warning_line(&mut text, &what);
+    }
+    text
+}
+
+/// A line of an execution's log, with its time.
+pub(super) fn logged(entry: &LogEntry) -> String {
+    let time = entry.timestamp.strftime("%Y-%m-%d %H:%M:%S%.3f");
+    entry.message.lines().fold(String::new(), |mut text, line| {
+        let _ = writeln!(text, "{} {}", style(&time).dim(), clean(line));
+        text
+    })
+}
+
+pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
+    let unread: Value =
+        past.unread.iter().map(|(job, error)| json!({"job": job.job, "why": error.to_string()})).collect();
+    let runs: Value = past
+        .runs
+        .iter()
+        .map(|run| {
+            json!({
+                "execution": run.execution,
+                "job": run.job.job,
+                "time": run.time,
+                "account": run.account,
+                "actor": run.actor,
+                "action": run.action,
+                "user": run.user,
+                "reason": run.reason,
+                "origin": run.origin,
+                "outcome": run.outcome,
+                "proven": run.record == Record::Proven,
+                "record": match run.record {
+                    Record::Proven => Some("proven"),
+                    Record::NotProvable => Some("not_provable"),
+                    Record::None => None,
+                },
+                "contradicted": run.contradicted,
+                "exit_code": run.exit_code,
+                "seconds": run.duration.map(|duration| duration.as_secs_f64()),
+                "image": run.image,
+            })
+        })
+        .collect();
+    json!({
+        "exit_code": 0,
+        "environment": environment.name,
+        "project": environment.job.project,
+        "job": environment.job.job,
+        "runs": runs,
+        "not_read": unread,
+    })
+}
+
+pub(super) fn logs_json(execution: &ExecutionName, entries: &[LogEntry]) -> Value {
+    let entries: Value = entries
+        .iter()
+        .map(|entry| {
+            json!({
+                "time": entry.timestamp,
+                "severity": format!("{:?}", entry.severity).to_uppercase(),
+                "message": entry.message,
+                "payload": entry.payload,
+            })
+        })
+        .collect();
+    json!({"exit_code": 0, "execution": execution.id, "entries": entries})
+}
+
+impl Reporter {
+    /// Shows what was run.
+    pub fn history(&self, environment: &Environment, past: &Past) -> u8 {
+        self.stop();
+        if self.style.json {
+            document_to_stdout(&history_json(environment, past));
+        } else {
+            to_stdout(&history_text(environment, past));
+        }
+        0
+    }
+
+    /// Shows lines of an execution's log: these are what was asked for.
+    pub fn logs(&self, execution: &ExecutionName, entries: &[LogEntry]) {
+        self.stop();
+        if self.style.json {
+            document_to_stdout(&logs_json(execution, entries));
+            return;
+        }
+        for entry in entries {
+            to_stdout(&logged(entry));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The embedded environment: what it holds, where it listens, that it was deleted.
+
+use std::path::Path;
+
+use quill_admin_operations::error::CliError;
+use serde_json::{Value, json};
+
+use super::field::field;
+use super::output::{document_to_stdout, result_document, result_to_stdout, to_stdout};
+use super::reporter::Reporter;
+use super::stream::to_stderr;
+use super::{document, lines, paint};
+
+pub(super) fn local_status_text(
+    status: &quill_admin_local::Status,
+    contents: Option<quill_admin_local::Contents>,
+) -> String {
+    let mut text = String::new();
+    field(&mut text, "state", &status.directory.display().to_string());
+    if !status.exists {
+        field(&mut text, "", "nothing there yet; the first command with --env local makes it");
+        return text;
+    }
+    field(&mut text, "size", &indicatif::DecimalBytes(status.bytes).to_string());
+    field(&mut text, "in use", if status.in_use { "yes" } else { "no" });
+    if let Some(contents) = contents {
+        field(&mut text, "users", &contents.users.to_string());
+        field(&mut text, "executions", &contents.executions.to_string());
+    }
+    text
+}
+
+pub(super) fn local_status_json(
+    status: &quill_admin_local::Status,
+    contents: Option<quill_admin_local::Contents>,
+) -> Value {
+    json!({
+        "exit_code": 0,
+        "state": document::path(&status.directory),
+        "exists": status.exists,
+        "in_use": status.in_use,
+        "bytes": status.bytes,
+        "contents": contents,
+    })
+}
+
+impl Reporter {
+    /// Shows what the embedded environment holds. `refused` is why it is not started, where it would not be.
+    pub fn local_status(
+        &self,
+        status: &quill_admin_local::Status,
+        contents: Option<quill_admin_local::Contents>,
+        refused: Option<&CliError>,
+    ) -> u8 {
+        self.stop();
+        if self.style.json {
+            let mut document = local_status_json(status, contents);
+            document["problem"] =
+                json!(refused.map(|error| json!({"messages": error.messages, "hints": error.hints})));
+            document_to_stdout(&document);
+        } else {
+            to_stdout(&local_status_text(status, contents));
+            if let Some(refused) = refused {
+                to_stderr(&lines::error(refused));
+            }
+        }
+        0
+    }
+
+    /// Says, before it is done, what is about to be deleted; `bytes` where its size could be told.
+    pub fn local_resetting(&self, state: &Path, bytes: Option<u64>) {
+        match bytes {
+            Some(0) => {}
+            Some(bytes) => {
+                let size = indicatif::DecimalBytes(bytes);
+                self.line(&format!("deleting what is in {}, {size}\n", state.display()));
+            }
+            None => self.line(&format!("deleting what is in {}\n", state.display())),
+        }
+    }
+
+    /// Says that the embedded environment's state was deleted.
+    pub fn local_reset(&self, state: &Path, existed: bool) -> u8 {
+        if self.style.json {
+            result_document(&json!({"exit_code": 0, "state": document::path(state), "deleted": existed}));
+        } else if existed {
+            result_to_stdout(&format!("deleted {}\n", paint::clean(&state.display().to_string())));
+        } else {
+            to_stdout(&format!(
+                "nothing to delete: {} does not exist\n",
+                paint::clean(&state.display().to_string())
+            ));
+        }
+        0
+    }
+
+    /// Says where the embedded environment listens. With `--json` this is one line, at once, so
+    /// that a program that waits for it can read it.
+    pub fn local_serving(&self, endpoint: &str, database_url: &str, control_token: &str) {
+        self.stop();
+        if self.style.json {
+            let document = json!({
+                "endpoint": endpoint,
+                "database_url": database_url,
+                "control_token": control_token,
+            });
+            to_stdout(&document::line(&document));
+        } else {
+            to_stdout(&format!(
+                "emulator  {endpoint}\ndatabase  {database_url}\ncontrol   {control_token}\n"
+            ));
+            self.line("until Ctrl-C\n");
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The one who writes to the terminal: events as they come, and what every report needs.
+
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use quill_admin_cloud::{LogEntry, Phase};
+use quill_admin_contract::Password;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Event;
+use serde_json::json;
+
+use super::output::{document_to_stdout, to_stdout};
+use super::stream::{self, Unwritten, to_stderr};
+use super::{document, lines, paint, task};
+
+/// How much is shown, and in which form.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Style {
+    /// One JSON document instead of text.
+    pub json: bool,
+    /// Results, warnings and errors only.
+    pub quiet: bool,
+    /// More than usual.
+    pub verbose: bool,
+}
+
+/// How many lines of a log are kept to explain a failure.
+const KEPT_LINES: usize = 100;
+
+/// Shows events as they come and the result at the end.
+pub struct Reporter {
+    pub(super) style: Style,
+    pub(super) progress: Mutex<Progress>,
+}
+
+/// What is going on right now.
+pub(super) struct Progress {
+    /// When the work began: the time a person took to answer questions is not the program's.
+    pub(super) started: Instant,
+    spinner: Option<ProgressBar>,
+    doing: String,
+    /// A password that was made here, for the one document of `--json`.
+    pub(super) generated_password: Option<Password>,
+    /// The last lines of the container's log, where they are not shown as they come.
+    log: VecDeque<LogEntry>,
+    /// The heading that the doctor's last line stands under.
+    pub(super) heading: Option<String>,
+    /// An error has been told. Ctrl-C at a question is noticed in two places; it is told once.
+    told: bool,
+}
+
+fn spinner() -> ProgressBar {
+    // Drawn rarely: this may run over a slow line.
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+impl Reporter {
+    /// A reporter whose clock starts now.
+    #[must_use]
+    pub fn new(style: Style) -> Self {
+        let progress = Progress {
+            started: Instant::now(),
+            spinner: None,
+            doing: String::new(),
+            generated_password: None,
+            log: VecDeque::new(),
+            heading: None,
+            told: false,
+        };
+        Self { style, progress: Mutex::new(progress) }
+    }
+
+    /// All questions have been answered: the clock starts again.
+    pub fn begin(&self) {
+        self.lock().started = Instant::now();
+    }
+
+    /// Shows an event.
+    pub fn event(&self, event: Event) {
+        match event {
+            Event::Doing(what) => self.doing(what),
+            Event::Image(event) => self.image(event),
+            Event::Detail(what) if self.style.verbose => self.line(&lines::detail(&what)),
+            Event::Detail(_) => {}
+            Event::Started(execution) => self.line(&task::started(&execution)),
+            Event::Phase(Phase::Queued) => self.doing("queued"),
+            Event::Phase(Phase::Provisioning) => self.doing("preparing the container"),
+            Event::Phase(Phase::Running) => self.doing("running"),
+            Event::Phase(Phase::Ended(_)) => self.doing("reading the result"),
+            Event::Log(entry) if self.style.json || self.style.quiet => self.keep(entry),
+            Event::Log(entry) => self.line(&lines::log_line(&entry, self.style.verbose)),
+            Event::Trouble(what) => self.line(&lines::trouble(&what)),
+        }
+    }
+
+    /// Asks something in the middle of everything; the answer is read elsewhere.
+    pub fn question(&self, text: &str) {
+        self.stop();
+        self.lock().doing.clear();
+        to_stderr(&format!("\n{text}"));
+    }
+
+    /// Resolves when stdout takes nothing any more: its reader has gone, or a write has failed.
+    pub async fn stdout_lost(&self) {
+        stream::lost().await;
+    }
+
+    /// Shows an error; returns the exit code.
+    pub fn error(&self, error: &CliError) -> u8 {
+        self.stop();
+        let log = self.kept_log();
+        let mut progress = self.lock();
+        if !std::mem::replace(&mut progress.told, true) {
+            if self.style.json {
+                let mut document = document::error(error);
+                if !log.is_empty() {
+                    document["log"] = document::log(&log);
+                }
+                if let Some(password) = &progress.generated_password {
+                    document["generated_password"] = json!(password.expose());
+                }
+                let unwritten = match &progress.generated_password {
+                    Some(_) => Unwritten::Secret,
+                    None => Unwritten::Failure,
+                };
+                stream::to_stdout(&document::text(&document), unwritten);
+            } else {
+                to_stderr(&lines::log(&log));
+                to_stderr(&lines::error(error));
+            }
+        }
+        error.code.code()
+    }
+
+    /// Prints a script for a shell.
+    pub fn script(&self, script: &str) -> u8 {
+        if self.style.json {
+            document_to_stdout(&json!({"exit_code": 0, "script": script}));
+        } else {
+            to_stdout(script);
+        }
+        0
+    }
+
+    /// Answers a shell that completes a command line. It would show an error in the middle of what is
+    /// being typed: it gets nothing, and the exit code.
+    pub fn completed(&self, answer: Result<String, CliError>) -> u8 {
+        self.stop();
+        match answer {
+            Ok(text) => {
+                stream::answer(&text);
+                0
+            }
+            Err(error) => error.code.code(),
+        }
+    }
+
+    /// Says which manual pages were written.
+    pub fn manual(&self, folder: &Path, pages: &[String]) -> u8 {
+        if self.style.json {
+            document_to_stdout(&json!({"exit_code": 0, "folder": document::path(folder), "pages": pages}));
+        } else {
+            let folder = paint::clean(&folder.display().to_string());
+            to_stdout(&format!("wrote {} pages to {folder}\n", pages.len()));
+        }
+        0
+    }
+
+    /// Keeps a line for the report of a failure.
+    pub(super) fn keep(&self, entry: LogEntry) {
+        let log = &mut self.lock().log;
+        if log.len() == KEPT_LINES {
+            log.pop_front();
+        }
+        log.push_back(entry);
+    }
+
+    /// The lines that were kept, in the order they were written in.
+    pub(super) fn kept_log(&self) -> Vec<LogEntry> {
+        let mut log = Vec::from(std::mem::take(&mut self.lock().log));
+        log.sort_by_key(|entry| entry.timestamp);
+        log
+    }
+
+    /// Shows something passing behind what is being done, where a spinner can carry it.
+    pub(super) fn aside(&self, text: &str) {
+        let progress = self.lock();
+        if let Some(spinner) = &progress.spinner {
+            spinner.set_message(format!("{}  {}", progress.doing, lines::short(text)));
+        }
+    }
+
+    pub(super) fn doing(&self, what: &str) {
+        if self.style.json || self.style.quiet {
+            return;
+        }
+        // A line of its own, in which names of others may stand.
+        let what = &*paint::clean(what);
+        let mut progress = self.lock();
+        if progress.doing == what {
+            return;
+        }
+        what.clone_into(&mut progress.doing);
+        if io::stderr().is_terminal() {
+            let spinner = progress.spinner.get_or_insert_with(spinner);
+            spinner.set_message(what.to_owned());
+        } else {
+            to_stderr(&format!("{what} ({})\n", lines::seconds(progress.started.elapsed())));
+        }
+    }
+
+    /// A plan, which goes to stderr like everything before the result.
+    pub(super) fn plan(&self, text: &str, asked: bool) {
+        if asked {
+            to_stderr(text);
+        } else {
+            self.line(text);
+        }
+    }
+
+    /// A line above the spinner.
+    pub(super) fn line(&self, text: &str) {
+        if self.style.json || self.style.quiet || text.is_empty() {
+            return;
+        }
+        let spinner = self.lock().spinner.clone();
+        match spinner {
+            Some(spinner) => spinner.suspend(|| to_stderr(text)),
+            None => to_stderr(text),
+        }
+    }
+
+    /// A part of the result, above the spinner.
+    pub(super) fn result_line(&self, text: &str) {
+        let spinner = self.lock().spinner.clone();
+        match spinner {
+            Some(spinner) => spinner.suspend(|| to_stdout(text)),
+            None => to_stdout(text),
+        }
+    }
+
+    /// The spinner goes: what follows is final.
+    pub(super) fn stop(&self) {
+        if let Some(spinner) = self.lock().spinner.take() {
+            spinner.finish_and_clear();
+        }
+    }
+
+    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, Progress> {
+        // A panic while holding it leaves nothing half done that matters here.
+        self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,180 @@
+//! Who calls, and what they may do.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use quill_admin_cloud::{PERMISSIONS, Permission, Purpose, SignIn};
+use quill_admin_contract::ExitCode;
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::hints;
+use serde_json::{Value, json};
+
+use super::field::field;
+use super::output::{document_to_stdout, result_document, result_to_stdout, to_stdout};
+use super::paint::{clean, style};
+use super::reporter::Reporter;
+use super::stream::to_stderr;
+use super::{document, lines};
+
+/// Who calls in an environment, and what it may do there.
+pub struct WhoamiReport<'a> {
+    /// The environment that it is about.
+    pub environment: &'a Environment,
+    /// The account, where it is known.
+    pub account: Option<&'a str>,
+    /// The sign-in, where one is used.
+    pub sign_in: Option<&'a SignIn>,
+    /// Those of [`PERMISSIONS`] that are there; `None` where nobody asks for any.
+    pub granted: Option<&'a BTreeSet<&'static str>>,
+}
+
+impl WhoamiReport<'_> {
+    /// The permissions, each with whether it is there.
+    pub(super) fn permissions(&self) -> impl Iterator<Item = (&'static Permission, bool)> {
+        let granted = self.granted;
+        let has_lock = self.environment.state_lock.is_some();
+        PERMISSIONS
+            .iter()
+            .filter(move |permission| has_lock || !permission.is_of_bucket())
+            .filter_map(move |permission| Some((permission, granted?.contains(permission.name))))
+    }
+
+    /// Those missing without which no task can be run.
+    pub(super) fn missing(&self) -> Vec<&'static Permission> {
+        self.permissions()
+            .filter(|(permission, there)| permission.purpose == Purpose::Tasks && !there)
+            .map(|(permission, _)| permission)
+            .collect()
+    }
+
+    /// What an administrator has to type to give them.
+    pub(super) fn hints(&self) -> Vec<String> {
+        let roles: BTreeSet<&str> = self.missing().iter().map(|permission| permission.role).collect();
+        let caller = self.sign_in.and_then(SignIn::acts_as).or(self.account).unwrap_or("ACCOUNT");
+        roles
+            .into_iter()
+            .map(|role| hints::grant(self.environment.job.project.as_str(), caller, role))
+            .collect()
+    }
+
+    pub(super) fn exit_code(&self) -> u8 {
+        if self.missing().is_empty() { 0 } else { ExitCode::PermissionDenied.code() }
+    }
+}
+
+const UNKNOWN: &str = "an unknown account";
+
+pub(super) fn signed_in_text(account: Option<&str>) -> String {
+    format!("{} signed in as {}\n", style("✔").green().bold(), clean(account.unwrap_or(UNKNOWN)))
+}
+
+pub(super) fn whoami_text(report: &WhoamiReport<'_>) -> String {
+    let mut text = String::new();
+    let WhoamiReport { environment, account, sign_in, granted } = report;
+    let who = match sign_in {
+        Some(_) => account.unwrap_or(UNKNOWN),
+        None => "nobody",
+    };
+    let _ = writeln!(text, "{} in {}", clean(who), environment.name);
+    match sign_in {
+        Some(sign_in) => field(&mut text, "sign-in", &sign_in.source().to_string()),
+        None => field(&mut text, "sign-in", "none: everything is on this machine, where nobody is asked"),
+    }
+    if let Some(acts_as) = sign_in.and_then(SignIn::acts_as) {
+        field(&mut text, "acts as", acts_as);
+    }
+    field(&mut text, "project", environment.job.project.as_str());
+    field(&mut text, "region", environment.job.region.as_str());
+    field(&mut text, "job", environment.job.job.as_str());
+    lines::settings(&mut text, environment);
+    let mut purpose = None;
+    for (permission, there) in report.permissions() {
+        if purpose.replace(permission.purpose) != Some(permission.purpose) {
+            let _ = writeln!(text, "\n  {}", permission.purpose);
+        }
+        let _ = if there {
+            writeln!(text, "    {} {}", style("✔").green(), permission.name)
+        } else {
+            writeln!(text, "    {} {}: missing, in {}", style("✘").red(), permission.name, permission.role)
+        };
+    }
+    if granted.is_some() && report.permissions().any(|(_, there)| !there) {
+        text.push_str(
+            "\n  The project was asked and, for run.jobs, the job: a role given on a repository, a service\n  \
+             or a service account alone is not seen.\n",
+        );
+        if let Some(lock) = &environment.state_lock {
+            let _ = writeln!(text, "  For storage.objects the bucket {} was asked.", clean(lock.bucket()));
+        }
+    }
+    text
+}
+
+/// What keeps the caller of [`whoami`] from running tasks.
+pub(super) fn missing_text(report: &WhoamiReport<'_>) -> String {
+    let mut text = String::new();
+    let missing: Vec<&str> = report.missing().iter().map(|permission| permission.name).collect();
+    if !missing.is_empty() {
+        let environment = &report.environment.name;
+        lines::problem(
+            &mut text,
+            &format!("tasks cannot be run in {environment}: no {}", missing.join(", ")),
+        );
+        for hint in report.hints() {
+            lines::hint_line(&mut text, &hint);
+        }
+    }
+    text
+}
+
+pub(super) fn whoami_json(report: &WhoamiReport<'_>) -> Value {
+    let WhoamiReport { environment, account, sign_in, .. } = report;
+    let permissions: Vec<Value> = report
+        .permissions()
+        .map(|(permission, there)| {
+            json!({
+                "for": permission.purpose.to_string(),
+                "permission": permission.name,
+                "granted": there,
+                "role": permission.role,
+            })
+        })
+        .collect();
+    json!({
+        "exit_code": report.exit_code(),
+        "environment": environment.name,
+        "account": account,
+        "sign_in": sign_in.map(|sign_in| sign_in.source().to_string()),
+        "acts_as": sign_in.and_then(SignIn::acts_as),
+        "project": environment.job.project,
+        "region": environment.job.region,
+        "job": environment.job.job,
+        "permissions": permissions,
+        "hints": report.hints(),
+        "settings": environment.source.elsewhere().map(document::path),
+    })
+}
+
+impl Reporter {
+    /// Shows who calls; the exit code says whether tasks can be run.
+    pub fn whoami(&self, report: &WhoamiReport<'_>) -> u8 {
+        self.stop();
+        if self.style.json {
+            document_to_stdout(&whoami_json(report));
+        } else {
+            to_stdout(&whoami_text(report));
+            to_stderr(&missing_text(report));
+        }
+        report.exit_code()
+    }
+
+    /// Says who has signed in.
+    pub fn signed_in(&self, account: Option<&str>) -> u8 {
+        if self.style.json {
+            result_document(&json!({"exit_code": 0, "account": account}));
+        } else {
+            result_to_stdout(&signed_in_text(account));
+        }
+        0
+    }
+}

@@ -1,0 +1,405 @@
+//! What came of a task.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
+use std::time::Duration;
+
+use quill_admin_cloud::{ExecutionName, JobName, LogEntry};
+use quill_admin_contract::{
+    DatabaseReport, ExitCode, Expected, NextAction, Outcome, Password, RequestId, SubjectState, Unavailable,
+    Username, Warning,
+};
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::flow::conclusion::{Conclusion, Run};
+use quill_admin_operations::{actions, hints};
+use serde_json::{Value, json};
+
+use super::field::field;
+use super::output::result_to_stdout;
+use super::paint::{self, clean, style};
+use super::reporter::{Reporter, Style};
+use super::stream::{self, Unwritten, to_stderr};
+use super::{document, ending, lines, rows, subject};
+
+/// Everything about a task that was run.
+pub struct TaskReport<'a> {
+    /// The environment that it is about.
+    pub environment: &'a Environment,
+    /// The user that the task is about, where it is about one.
+    pub username: Option<&'a Username>,
+    /// The request's id, where it has one.
+    pub request_id: Option<RequestId>,
+    /// How it went.
+    pub run: &'a Run,
+    /// To be shown once if it may have been set.
+    pub generated_password: Option<&'a Password>,
+    /// That it be cancelled was what this command was asked for.
+    pub to_cancel: bool,
+}
+
+impl TaskReport<'_> {
+    /// It was cancelled, as it was to be.
+    pub(super) fn is_cancelled_as_asked(&self) -> bool {
+        self.to_cancel && matches!(self.run.conclusion, Conclusion::Cancelled { .. })
+    }
+
+    /// The job that ran it.
+    pub(super) const fn job(&self) -> &JobName {
+        &self.run.execution.name.job
+    }
+
+    /// What to do next, by how it ended. What is known of our own container and its job says nothing of one of the
+    /// application's, of which the log is all there is to look at.
+    pub(super) fn hints(&self) -> Vec<String> {
+        let code = self.run.exit_code();
+        if self.run.conclusion.exit_code() != code {
+            let attach = format!("attach {}", self.run.execution.name.id);
+            return vec![
+                format!("read its rows again: {}", hints::command(&self.environment.name, &attach, &[])),
+                "or run the same command again: it changes nothing".to_owned(),
+            ];
+        }
+        if self.environment.is_own(self.job()) {
+            let code = ExitCode::from_u8(self.exit_code());
+            return code
+                .map(|code| hints::after_task(code, self.environment, self.username))
+                .unwrap_or_default();
+        }
+        if code == 0 || self.is_cancelled_as_asked() {
+            return Vec::new();
+        }
+        let logs = format!("logs {}", self.run.execution.name.id);
+        vec![format!("see all that it printed: {}", hints::command(&self.environment.name, &logs, &[]))]
+    }
+
+    /// What the program ends with.
+    pub(super) fn exit_code(&self) -> u8 {
+        if self.is_cancelled_as_asked() { 0 } else { self.run.exit_code() }
+    }
+}
+
+/// What is said about a task, by where it goes.
+#[derive(Default)]
+pub(super) struct TaskText {
+    /// Why it failed: stderr.
+    pub(super) problems: String,
+    /// What came of it: stdout.
+    pub(super) result: String,
+    /// What a person should know all the same: stderr, last, so that it stands out.
+    pub(super) warnings: String,
+}
+
+pub(super) fn started(execution: &ExecutionName) -> String {
+    format!(
+        "{} {} in {}, {}\n",
+        style("execution").bold(),
+        clean(&execution.id),
+        execution.job.project,
+        execution.job.region
+    )
+}
+
+pub(super) fn generated_password_text(password: &Password) -> String {
+    format!(
+        "\n  password         {}\n  (made here and shown only now: keep it in a password manager)\n",
+        password.expose()
+    )
+}
+
+pub(super) fn task_text(
+    report: &TaskReport<'_>,
+    log: &[LogEntry],
+    elapsed: Duration,
+    style: Style,
+) -> TaskText {
+    let mut text = TaskText::default();
+    let environment = &report.environment.name;
+    let execution = &report.run.execution.name.id;
+    let took = lines::seconds(elapsed);
+    match &report.run.conclusion {
+        Conclusion::Told(one) => {
+            match (&one.claim.line.outcome, one.claim.line.exit_code) {
+                (Outcome::Other(other), exit_code @ 1..) => lines::problem(
+                    &mut text.problems,
+                    &format!(
+                        "the task ended with \"{}\" and exit code {exit_code}, which this version does not know",
+                        other.result
+                    ),
+                ),
+                (outcome, _) => {
+                    told(&mut text, outcome, one.claim.line.action.as_deref(), environment, &took, style);
+                }
+            }
+            if let Some(afterwards) = &one.afterwards {
+                let what = format!(
+                    "execution {execution} {afterwards} after it had told this result, which stands: it is \
+                     printed when everything is done"
+                );
+                lines::warning_line(&mut text.warnings, &what);
+            }
+            if !one.claim.proven {
+                // What to do next comes last.
+                let to = if text.problems.is_empty() { &mut text.warnings } else { &mut text.problems };
+                to.push_str(&lines::detail(NOT_PROVABLE));
+            }
+        }
+        Conclusion::Untold { exit_code: 0 } => {
+            let _ = writeln!(text.result, "{} done in {environment} ({took})", paint::style("✔").green());
+            lines::warning_line(&mut text.warnings, ending::UNTOLD);
+            if let Some(username) = report.username {
+                let with = [("username".to_owned(), username.to_string())].into();
+                let next = NextAction { action: "show-user".to_owned(), with };
+                if let Some(command) = hints::task(environment, &next) {
+                    lines::hint_line(&mut text.warnings, &command);
+                }
+            }
+        }
+        Conclusion::Ended { exit_code: 0 } => {
+            let job = &report.job().job;
+            let _ = writeln!(
+                text.result,
+                "{} the job {job} ended with 0 in {environment} ({took})",
+                paint::style("✔").green().bold()
+            );
+            text.warnings.push_str(&lines::detail(NO_RESULT));
+        }
+        conclusion if report.is_cancelled_as_asked() => {
+            let _ = writeln!(
+                text.result,
+                "{} {} ({took})",
+                paint::style("✔").green(),
+                clean(&ending::ended(conclusion, execution))
+            );
+        }
+        conclusion => lines::problem(&mut text.problems, &ending::ended(conclusion, execution)),
+    }
+    if report.run.execution.retried && !report.environment.is_own(report.job()) {
+        let what = format!("Cloud Run has started execution {execution} again after it had failed");
+        lines::warning_line(&mut text.warnings, &what);
+    }
+    if !text.problems.is_empty() {
+        if !matches!(report.run.conclusion, Conclusion::Told(_)) {
+            text.problems.insert_str(0, &lines::log(log));
+        }
+        // Where the executor told what went wrong, Cloud Run's own lines only repeat it.
+        if !matches!(report.run.conclusion, Conclusion::Told(_)) {
+            for line in &report.run.system_log {
+                let _ = writeln!(text.problems, "  Cloud Run: {}", clean(line));
+            }
+        }
+        for hint in report.hints() {
+            lines::hint_line(&mut text.problems, &hint);
+        }
+    }
+    text
+}
+
+const NOT_PROVABLE: &str = "not provable: no key was sent along with the request, as to an image of contract version \
+                            1; the exit code is the one that Cloud Run has";
+
+const NO_RESULT: &str = "a job of the application tells no result: what it changed, and whether that was one \
+                         transaction, is not known here";
+
+fn told(
+    text: &mut TaskText,
+    outcome: &Outcome,
+    action: Option<&str>,
+    environment: &str,
+    took: &str,
+    style: Style,
+) {
+    let mut headline = |what: &str| {
+        let _ = writeln!(text.result, "{} {what} ({took})", paint::style("✔").green().bold());
+    };
+    let about = outcome.subject().map(SubjectState::name).or(action).unwrap_or("it");
+    let about = clean(about);
+    match outcome {
+        Outcome::Failed { failure } => {
+            lines::problem(&mut text.problems, &failure.message);
+            return;
+        }
+        Outcome::Created { .. } => headline(&format!("created {about} in {environment}")),
+        Outcome::Updated { .. } => headline(&format!("updated {about} in {environment}")),
+        Outcome::Unchanged { .. } => {
+            headline(&format!("nothing to change for {about} in {environment}: it was so already"));
+        }
+        Outcome::Found { .. } => headline(&format!("{about} in {environment}")),
+        // The rows themselves are no part of the result.
+        Outcome::Listed { rows, more, .. } => {
+            headline(&format!("{} in {environment}", counted(*rows, *more)));
+            if *more && style.quiet {
+                lines::warning_line(&mut text.warnings, &format!("there are more rows than these {rows}"));
+            }
+        }
+        Outcome::Checked { .. } => headline(&format!("tasks can run in {environment}")),
+        Outcome::Other(other) => {
+            headline(&format!("done in {environment}: \"{}\"", clean(&other.result)));
+            lines::warning_line(
+                &mut text.warnings,
+                "this version does not know what that result means; all of it: --json",
+            );
+        }
+    }
+    if !style.quiet {
+        if let Some(subject) = outcome.subject() {
+            subject_state(&mut text.result, outcome, subject, action);
+        }
+        if let Outcome::Checked { database, .. } = outcome {
+            database_report(&mut text.result, database);
+        }
+    }
+    for warning in outcome.warnings() {
+        self::warning(&mut text.warnings, warning, outcome, environment);
+    }
+}
+
+/// How many rows were listed, and whether there are others.
+fn counted(rows: u64, more: bool) -> String {
+    match (rows, more) {
+        (rows, true) => format!("the first {rows} rows, and there are more,"),
+        (1, false) => "1 row".to_owned(),
+        (rows, false) => format!("{rows} rows"),
+    }
+}
+
+/// What the task was about as it is now, and what is different about it.
+fn subject_state(text: &mut String, outcome: &Outcome, subject: &SubjectState, action: Option<&str>) {
+    let words = actions::subject_words(action, &subject.kind);
+    text.push('\n');
+    for (name, value) in subject::state(subject, words) {
+        field(text, &name, &value);
+    }
+    // Everything about what was just made is new: the state says it all.
+    if outcome.changes().is_empty() || matches!(outcome, Outcome::Created { .. }) {
+        return;
+    }
+    text.push_str("\n  changed:\n");
+    for change in outcome.changes() {
+        let _ = writeln!(text, "    {}", clean(&subject::change(change, words)));
+    }
+}
+
+fn database_report(text: &mut String, database: &DatabaseReport) {
+    text.push('\n');
+    field(text, "server", &format!("PostgreSQL {}", database.server_version));
+    field(text, "database", &format!("{} as {}", database.database, database.user));
+    field(text, "TLS", database.tls.as_deref().unwrap_or("not in use"));
+    let columns = if database.columns.is_empty() {
+        "known".to_owned()
+    } else {
+        format!("known (with {})", database.columns.join(", "))
+    };
+    field(text, "schema", &columns);
+    field(text, "may write", if database.writable { "yes" } else { "NO" });
+    for Expected { code, count, missing, .. } in &database.expected {
+        let what = code.strip_suffix("_missing").unwrap_or(code).replace('_', " ");
+        field(text, &what, &format!("{} of {count} known", count.saturating_sub(missing.len())));
+    }
+    for Unavailable { action, needs } in &database.unavailable {
+        field(text, "not here", &format!("{action}: it needs {needs}"));
+    }
+}
+
+fn warning(text: &mut String, warning: &Warning, outcome: &Outcome, environment: &str) {
+    lines::warning_line(text, &warning.message);
+    if let Some(hint) = hints::after_warning(warning, outcome, environment) {
+        lines::hint_line(text, &hint);
+    }
+}
+
+pub(super) fn task_json(
+    report: &TaskReport<'_>,
+    log: &[LogEntry],
+    password: Option<&Password>,
+    elapsed: Duration,
+) -> Value {
+    let run = report.run;
+    let code = report.exit_code();
+    let (ending, reason) = ending::ending(&run.conclusion);
+    let mut document = json!({
+        "exit_code": code,
+        "environment": report.environment.name,
+        "project": report.environment.job.project,
+        "job": report.job().job,
+        "request_id": report.request_id,
+        "execution": run.execution.name.id,
+        "image": run.execution.image,
+        "ending": ending,
+        "elapsed_seconds": elapsed.as_secs_f64(),
+        "hints": report.hints(),
+    });
+    document["proven"] = json!(run.conclusion.is_proven());
+    if let Conclusion::Told(told) = &run.conclusion {
+        // As it was written: also what this version does not know.
+        document["result"] = told.claim.written.clone();
+        if let Some(afterwards) = &told.afterwards {
+            document["afterwards"] = json!(afterwards);
+        }
+    }
+    if let Some(listing) = &run.listing {
+        super::rows::into_document(listing, &mut document);
+    }
+    if let Conclusion::Ended { exit_code } = run.conclusion {
+        document["container_exit_code"] = json!(exit_code);
+    }
+    if let Some(reason) = reason {
+        document["reason"] = json!(reason);
+    }
+    if code != 0 {
+        document["log"] = document::log(log);
+        document["system_log"] = json!(run.system_log);
+    }
+    if let Some(password) = password {
+        document["generated_password"] = json!(password.expose());
+    }
+    document
+}
+
+impl Reporter {
+    /// Shows what came of a task; returns the exit code.
+    pub fn task(&self, report: &TaskReport<'_>) -> u8 {
+        self.stop();
+        let elapsed = self.lock().started.elapsed();
+        let code = report.exit_code();
+        let log = self.kept_log();
+        let password = report.generated_password.filter(|_| report.run.conclusion.may_be_done());
+        if self.style.json {
+            let document = document::text(&task_json(report, &log, password, elapsed));
+            let unwritten = if password.is_some() { Unwritten::Secret } else { Unwritten::Result };
+            stream::to_stdout(&document, unwritten);
+            return code;
+        }
+        let mut text = task_text(report, &log, elapsed, self.style);
+        if let Some(listing) = &report.run.listing {
+            let hints = report.hints();
+            rows::into_text(listing, &mut text, io::stdout().is_terminal(), self.style, &hints);
+        }
+        to_stderr(&text.problems);
+        result_to_stdout(&text.result);
+        if let Some(password) = password {
+            self.generated_password(password);
+        }
+        to_stderr(&text.warnings);
+        code
+    }
+
+    /// Shows a password that was made here: the only time it is shown.
+    pub fn generated_password(&self, password: &Password) {
+        if self.style.json {
+            self.lock().generated_password = Some(password.clone());
+        } else {
+            stream::to_stdout(&generated_password_text(password), Unwritten::Secret);
+        }
+    }
+
+    /// Checks that a password that is about to be made can be shown in the end.
+    ///
+    /// # Errors
+    ///
+    /// [`ExitCode::OutputFailed`] where stdout takes nothing, or goes nowhere.
+    pub fn check_password_can_be_shown(&self) -> Result<(), CliError> {
+        self.stop();
+        stream::check_stdout()
+    }
+}
