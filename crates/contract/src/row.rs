@@ -53,12 +53,11 @@ impl Row {
         let share = Self::LONGEST / self.values.len();
         let mut cut = Vec::new();
         for (column, value) in self.columns.iter().zip(&mut self.values) {
-            if let Some(text) = value.as_mut().filter(|_| length(value) > share) {
-                let mut left = share - Self::CUT.len_utf8();
-                let fits = |c: &char| left.checked_sub(width(*c)).inspect(|rest| left = *rest).is_some();
-                *text = text.chars().take_while(fits).chain([Self::CUT]).collect();
-                cut.push(column.clone());
-            }
+            let Some(text) = value.as_ref().filter(|_| length(value) > share) else { continue };
+            let mut left = share - Self::CUT.len_utf8();
+            let fits = |c: &char| left.checked_sub(width(*c)).inspect(|rest| left = *rest).is_some();
+            *value = Some(text.chars().take_while(fits).chain([Self::CUT]).collect());
+            cut.push(column.clone());
         }
         cut
     }
