@@ -10,6 +10,7 @@ use crate::action::{Action, Definition, digest};
 use crate::canonical::{canonical, difference};
 use crate::digest::Digest;
 use crate::format::FORMAT;
+use crate::parameter::Parameter;
 use crate::statement::Statement;
 use crate::step::Step;
 use crate::table::{Expectation, Table, Tables};
@@ -264,6 +265,10 @@ fn fault(action: &Action) -> Option<String> {
                 "has a statement ({slot:?}) that binds {parameter}, which it has no such parameter for"
             ));
         }
+    }
+    let secret = |(_, parameter): &(&String, &Parameter)| parameter.is_secret() && parameter.recorded;
+    if let Some((parameter, _)) = definition.parameters.iter().find(secret) {
+        return Some(format!("has the password {parameter} as a value to record, and no secret is recorded"));
     }
     if definition.read && definition.steps.iter().any(|step| matches!(step, Step::Write(_))) {
         return Some("reads only, and has a step that writes".to_owned());

@@ -491,8 +491,13 @@ impl<'p> One<'_, '_, 'p, '_> {
     fn unused(&mut self, parameters: &Parameters, drafts: &[(Slot<'_>, &Draft)]) {
         let used: BTreeSet<&str> = drafts.iter().flat_map(|(_, draft)| draft.parameters()).collect();
         for (name, declared) in &parameters.list {
-            if !used.contains(name.as_str()) && declared.valid && !parameters.open {
-                let what = format!("no statement of {} uses the parameter {name}", self.entry.name);
+            let goes_somewhere = used.contains(name.as_str()) || declared.parameter.recorded;
+            if !goes_somewhere && declared.valid && !parameters.open {
+                let what = format!(
+                    "no statement of {} uses the parameter {name}; one that is only to be recorded says \
+                     \"recorded: true\"",
+                    self.entry.name
+                );
                 self.reader.tell(declared.place, what);
             }
         }

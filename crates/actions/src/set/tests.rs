@@ -14,6 +14,7 @@ fn action() -> Action {
         many: false,
         optional: false,
         default: None,
+        recorded: false,
         exists: None,
     };
     let definition = Definition {
@@ -123,6 +124,9 @@ fn words_are_not_in_the_digest_and_everything_else_is() {
         parameter.kind = Kind::Text { min: 1, max: 151 };
     });
     changed(&|action| {
+        action.definition.parameters.get_mut("permission").expect("there").recorded = true;
+    });
+    changed(&|action| {
         action.definition.subject.as_mut().expect("there").exit = Some(11);
     });
     changed(&|action| {
@@ -214,6 +218,22 @@ fn an_action_that_does_not_fit_together_is_not_understood() {
     );
     assert!(why(|value| value["words"]["subject"] = Value::Null).contains("words that are not those"));
     assert!(why(|value| value["words"]["parameters"] = json!([])).contains("words that are not those"));
+}
+
+#[test]
+fn a_secret_is_not_recorded() {
+    let password = |value: &mut Value| {
+        let parameter = json!({"type": "password", "hash": "argon2id-quill", "recorded": true});
+        value["definition"]["parameters"]["permission"] = parameter;
+    };
+    assert!(
+        why(password)
+            .ends_with("has the password permission as a value to record, and no secret is recorded")
+    );
+    let recorded =
+        |value: &mut Value| value["definition"]["parameters"]["permission"]["recorded"] = json!(true);
+    let read = changed(|value| recorded(&mut value["actions"]["another"])).expect("read");
+    assert!(read.get("another").expect("understood").definition.parameters["permission"].recorded);
 }
 
 #[test]

@@ -89,6 +89,7 @@ pub(super) fn history(environment: &Environment, past: &Past) -> Value {
                 "user": run.user,
                 "reason": run.reason,
                 "origin": run.origin,
+                "recorded": run.recorded,
                 "outcome": run.outcome,
                 "proven": run.record == Record::Proven,
                 "record": match run.record {
