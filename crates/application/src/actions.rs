@@ -342,8 +342,12 @@ impl<'p> One<'_, '_, 'p, '_> {
                         .tell(entry.at.place, "\"rows\" is for actions that only read (\"read: true\")");
                 }
                 if !subject {
-                    let what =
-                        "an action that writes has a \"subject\": what it is about, read before and after";
+                    let names = self.parts.subjects.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                    let there = if names.is_empty() { "none".to_owned() } else { names };
+                    let what = format!(
+                        "an action that writes has a \"subject\": what it is about, read before and after; declared \
+                         under \"subjects\": {there}"
+                    );
                     self.reader.tell(place, what);
                 }
                 if steps.writes.is_none() && !steps.broken {
