@@ -246,8 +246,8 @@ fn an_action_of_the_folder_is_a_command() {
     let again = help(&set).exits(0);
     assert!(again.stdout.starts_with("✔ nothing to change for steve in local"), "{again}");
     let users = help(&["list-users", "-e", "local", "--contains", "t@"]).exits(0);
-    assert!(users.stdout.starts_with("✔ 1 row in local"), "{users}");
-    assert!(users.stderr.contains("steve") && users.stderr.contains("t@example.org"), "{users}");
+    assert_eq!(users.stdout, "steve\tt@example.org\tstaff\ttrue\n");
+    assert!(users.stderr.contains("✔ 1 row in local ("), "{users}");
 }
 
 #[test]
@@ -461,4 +461,101 @@ fn what_the_page_about_writing_actions_shows_passes() {
     let document = run_cases(&world, &["--json", "--case", "set-profession"]).exits(0).json();
     assert_eq!(document["passed"], cases[0].matches("- case:").count(), "{document}");
     let _ = world.quill_admin(["count-users", "-e", "local", "--application", "app"]).output().exits(0);
+}
+
+const SUSPEND: &str = "
+  suspend:
+    about: closes an existing user's account, and records why
+    short_about: Close a user's account
+    parameters:
+      username:
+      ground: { type: one_of, values: { fraud: , left: , other: }, recorded: true }
+      reviewed_by: { type: text, max: 40, many: true, optional: true, recorded: true }
+    subject: { user: must exist }
+    steps:
+      - write: UPDATE users SET is_active = false WHERE username = :username AND is_active
+    already: \"{username} is closed already\"
+";
+
+/// A value that no statement uses is in the request, the plan, the record and the history.
+#[test]
+fn a_value_that_is_only_recorded_is_a_value_like_others() {
+    let world = World::empty();
+    let cases = "\
+cases:
+  - case: an account is closed
+    run: suspend
+    with: { username: steve.jones, ground: left }
+    expect:
+      result: updated
+      changes: { active: { from: true, to: false } }
+";
+    with_cases(&world, SUSPEND, cases);
+    let _ = run_cases(&world, &["--case", "suspend"]).exits(0);
+    let file = world.home.read("environments.yaml");
+    world.home.write("environments.yaml", &format!("application: app\n{file}"));
+    let run = |args: &[&str]| world.quill_admin(args.iter().copied()).output();
+    let _ = run(&["create-user", "-e", "local", "-u", "steve", "--email", "s@example.org", "-p", "staff"])
+        .exits(0);
+
+    let unknown = run(&["suspend", "-e", "local", "-u", "steve", "--ground", "frod"]).exits(2);
+    assert!(unknown.stderr.contains("fraud, left, other"), "{unknown}");
+    let suspend = [
+        "suspend",
+        "-e",
+        "local",
+        "-u",
+        "steve",
+        "--ground",
+        "left",
+        "--reviewed-by",
+        "ada",
+        "--reviewed-by",
+        "bo",
+    ];
+    let planned = world.quill_admin(suspend).args(["--dry-run", "--json"]).output().exits(0).json();
+    assert_eq!(
+        (&planned["request"]["ADMIN_GROUND"], &planned["request"]["ADMIN_REVIEWED_BY"]),
+        (&json!("left"), &json!("ada\nbo")),
+        "{planned:#}"
+    );
+    let done = world.quill_admin(suspend).args(["--reason", "ticket 7"]).output().exits(0);
+    assert!(done.stderr.contains("\n  ground           left\n  reviewed by      ada, bo\n"), "{done}");
+    let recorded = json!({"ground": "left", "reviewed_by": ["ada", "bo"]});
+    let again = world.quill_admin(suspend).arg("--json").output().exits(0).json();
+    assert_eq!(again["result"]["recorded"], recorded, "{again:#}");
+    // It is recorded of what failed, too.
+    let failed =
+        run(&["suspend", "-e", "local", "-u", "nobody", "--ground", "fraud", "--json"]).exits(10).json();
+    assert_eq!(failed["result"]["recorded"], json!({"ground": "fraud"}), "{failed:#}");
+
+    let history = run(&["history", "-e", "local", "--json"]).exits(0).json();
+    let of: Vec<&Value> = (0..4).map(|at| &history["runs"][at]["recorded"]).collect();
+    assert_eq!(of, [&json!({"ground": "fraud"}), &recorded, &recorded, &json!({})], "{history:#}");
+    let shown = run(&["history", "-e", "local"]).exits(0);
+    assert!(shown.stdout.contains("\"ticket 7\", ground left, reviewed by ada, bo\n"), "{shown}");
+}
+
+#[test]
+fn a_password_is_not_recorded_and_a_second_one_is_not_taken() {
+    let world = World::empty();
+    let parameters = "parameters: [username, email]\n";
+    for (with, told) in [
+        (
+            "{ username: , email: , secret: { type: password, recorded: true } }",
+            "\"recorded\" is for the types text, email, one_of, integer, boolean, date, not for password",
+        ),
+        (
+            "{ username: , email: , password: , pin: { type: password } }",
+            "pin is a second password beside password, and an action takes one: only one can come from stdin",
+        ),
+    ] {
+        let action = RENAME_EMAIL.replace(parameters, &format!("parameters: {with}\n"));
+        assert_ne!(action, RENAME_EMAIL);
+        application(&world, "app", &action);
+        let refused = check(&world, &["--application", "app"]).exits(2);
+        let at = if with.contains("pin") { "pin: { type" } else { "recorded: true" };
+        let place = format!("app/actions.yaml:{}: {told}", place(&world, "app", at));
+        assert!(errors(&refused).iter().any(|line| line.contains(&place)), "{place}: {refused}");
+    }
 }

@@ -24,6 +24,7 @@ mod action;
 mod canonical;
 mod condition;
 mod digest;
+mod fault;
 mod format;
 mod job;
 mod parameter;

@@ -22,6 +22,9 @@ pub struct Parameter {
     /// What is taken where it is left out, as it would be typed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
+    /// It is part of the record, and needs no statement that uses it. No secret is.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub recorded: bool,
     /// The database has to have it. Looked up after the subject was locked and read, so that a missing
     /// subject is told before a missing value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -164,6 +167,7 @@ mod tests {
             many: false,
             optional: false,
             default: None,
+            recorded: false,
             exists: None,
         };
         let json = r#"{"type":"text","min":1,"max":150}"#;
@@ -171,6 +175,11 @@ mod tests {
         assert_eq!(serde_json::from_str::<Parameter>(json).expect("a parameter"), text);
         assert!(text.is_required() && !text.is_secret());
         assert_eq!((text.bind_type(), variable("username").as_str()), (BindType::Text, "ADMIN_USERNAME"));
+        let recorded = Parameter { recorded: true, ..text.clone() };
+        assert_eq!(
+            serde_json::to_string(&recorded).expect("JSON"),
+            r#"{"type":"text","min":1,"max":150,"recorded":true}"#
+        );
         let many = Parameter { many: true, optional: true, ..text };
         assert_eq!((many.bind_type(), many.is_required()), (BindType::TextArray, false));
         let password: Parameter =

@@ -1,6 +1,6 @@
 //! The whole set of actions, and its JSON.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,6 @@ use crate::action::{Action, Definition, digest};
 use crate::canonical::{canonical, difference};
 use crate::digest::Digest;
 use crate::format::FORMAT;
-use crate::statement::Statement;
-use crate::step::Step;
 use crate::table::{Expectation, Table, Tables};
 use crate::words::Words;
 
@@ -249,56 +247,10 @@ fn understand(name: &str, raw: &Value) -> Result<Action, String> {
         None => return Err("has no words".to_owned()),
     };
     let action = Action { name: name.to_owned(), definition, words };
-    match fault(&action) {
+    match action.fault() {
         Some(fault) => Err(fault),
         None => Ok(action),
     }
-}
-
-/// What does not fit together in an action, although each part of it is valid.
-fn fault(action: &Action) -> Option<String> {
-    let Action { definition, words, .. } = action;
-    for (slot, statement) in definition.statements() {
-        if let Some(parameter) = unfit_bind(definition, statement) {
-            return Some(format!(
-                "has a statement ({slot:?}) that binds {parameter}, which it has no such parameter for"
-            ));
-        }
-    }
-    if definition.read && definition.steps.iter().any(|step| matches!(step, Step::Write(_))) {
-        return Some("reads only, and has a step that writes".to_owned());
-    }
-    let idle = definition.parameters.is_empty()
-        && definition.subject.is_none()
-        && definition.steps.is_empty()
-        && definition.rows.is_none();
-    if action.is_job() && !idle {
-        return Some("is a job, and has something for our own container to do".to_owned());
-    }
-    let told: BTreeSet<&str> = words.parameters.iter().map(|words| words.parameter.as_str()).collect();
-    let subject_fits = match (&definition.subject, &words.subject) {
-        (Some(subject), Some(words)) => {
-            let fields: BTreeSet<&str> = words.fields.iter().map(|words| words.field.as_str()).collect();
-            subject.warn.len() == words.warn.len()
-                && subject.fields.iter().map(String::as_str).eq(fields)
-                && subject.hidden.iter().eq(words.hidden.keys())
-        }
-        (None, None) => true,
-        _ => false,
-    };
-    let fits = definition.parameters.keys().map(String::as_str).eq(told)
-        && definition.steps.len() == words.steps.len()
-        && subject_fits;
-    (!fits).then(|| "has words that are not those of its definition".to_owned())
-}
-
-/// The first parameter that a statement binds and that the action does not have so.
-fn unfit_bind<'a>(definition: &Definition, statement: &'a Statement) -> Option<&'a str> {
-    let binds = statement.alternatives().iter().flat_map(|alternative| &alternative.binds);
-    let unfit = |name: &str, kind| {
-        definition.parameters.get(name).is_none_or(|parameter| parameter.bind_type() != kind)
-    };
-    binds.filter(|bind| unfit(&bind.parameter, bind.kind)).map(|bind| bind.parameter.as_str()).next()
 }
 
 #[cfg(test)]

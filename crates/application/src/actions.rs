@@ -342,8 +342,12 @@ impl<'p> One<'_, '_, 'p, '_> {
                         .tell(entry.at.place, "\"rows\" is for actions that only read (\"read: true\")");
                 }
                 if !subject {
-                    let what =
-                        "an action that writes has a \"subject\": what it is about, read before and after";
+                    let names = self.parts.subjects.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                    let there = if names.is_empty() { "none".to_owned() } else { names };
+                    let what = format!(
+                        "an action that writes has a \"subject\": what it is about, read before and after; declared \
+                         under \"subjects\": {there}"
+                    );
                     self.reader.tell(place, what);
                 }
                 if steps.writes.is_none() && !steps.broken {
@@ -491,8 +495,13 @@ impl<'p> One<'_, '_, 'p, '_> {
     fn unused(&mut self, parameters: &Parameters, drafts: &[(Slot<'_>, &Draft)]) {
         let used: BTreeSet<&str> = drafts.iter().flat_map(|(_, draft)| draft.parameters()).collect();
         for (name, declared) in &parameters.list {
-            if !used.contains(name.as_str()) && declared.valid && !parameters.open {
-                let what = format!("no statement of {} uses the parameter {name}", self.entry.name);
+            let goes_somewhere = used.contains(name.as_str()) || declared.parameter.recorded;
+            if !goes_somewhere && declared.valid && !parameters.open {
+                let what = format!(
+                    "no statement of {} uses the parameter {name}; one that is only to be recorded says \
+                     \"recorded: true\"",
+                    self.entry.name
+                );
                 self.reader.tell(declared.place, what);
             }
         }

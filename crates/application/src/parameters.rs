@@ -27,7 +27,8 @@ impl Declared {
     /// What stands for a parameter that could not be read.
     fn broken(place: Place) -> Self {
         let kind = Kind::Text { min: 1, max: LONGEST };
-        let parameter = Parameter { kind, many: false, optional: false, default: None, exists: None };
+        let parameter =
+            Parameter { kind, many: false, optional: false, default: None, recorded: false, exists: None };
         Self { parameter, words: ParameterWords::default(), exists: None, place, valid: false }
     }
 }
@@ -54,9 +55,9 @@ impl Parameters {
 /// Parameters that several actions have, by name.
 pub(crate) type Shared = BTreeMap<String, Declared>;
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "like", "type", "min", "max", "values", "hash", "absent", "many", "optional", "default", "name", "ask",
-    "short", "suggest", "exists",
+    "short", "suggest", "exists", "recorded",
 ];
 
 /// The names of types.
@@ -185,7 +186,8 @@ fn one(reader: &mut Reader<'_>, entry: &Entry<'_>, tables: &Tables, shared: &Sha
         let types = TYPES.map(|name| (name, name));
         let entry = reader.needed(&fields, "type", &why)?.clone();
         let kind = start(reader.one_of(entry.value, &entry.at, &types)?);
-        let parameter = Parameter { kind, many: false, optional: false, default: None, exists: None };
+        let parameter =
+            Parameter { kind, many: false, optional: false, default: None, recorded: false, exists: None };
         let words = ParameterWords {
             name: spaced(name),
             ask: capitalised(&spaced(name)),
@@ -410,11 +412,15 @@ impl<'n> Properties<'_, '_, 'n, '_> {
             let value = self.reader.flag(entry.value, &entry.at);
             parameter.many = self.keep(value).unwrap_or_default();
         }
+        let typed = ["text", "email", "one_of", "integer", "boolean", "date"];
+        if let Some(entry) = self.only_for("recorded", &parameter.kind, &typed) {
+            let value = self.reader.flag(entry.value, &entry.at);
+            parameter.recorded = self.keep(value).unwrap_or_default();
+        }
         if let Some(entry) = self.get("optional") {
             let value = self.reader.flag(entry.value, &entry.at);
             parameter.optional = self.keep(value).unwrap_or_default();
         }
-        let typed = ["text", "email", "one_of", "integer", "boolean", "date"];
         if let Some(entry) = self.only_for("default", &parameter.kind, &typed) {
             let text = self.reader.text(entry.value, &entry.at).map(str::to_owned);
             if let Some(text) = self.keep(text) {
@@ -533,8 +539,14 @@ pub(crate) fn refusal(kind: &Kind, text: &str) -> Option<String> {
     misfit(kind, text).or_else(|| {
         // What is left is what whoever runs the action would be told every time: characters that nobody sees, and
         // what addresses are pasted with.
-        let parameter =
-            Parameter { kind: kind.clone(), many: false, optional: false, default: None, exists: None };
+        let parameter = Parameter {
+            kind: kind.clone(),
+            many: false,
+            optional: false,
+            default: None,
+            recorded: false,
+            exists: None,
+        };
         Argument::parse(&parameter, "value", text).err().map(|why| format!("would be refused: {why}"))
     })
 }

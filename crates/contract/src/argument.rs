@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use quill_admin_actions::{Kind, Parameter, ParameterWords};
 
 use crate::secret::{PasswordHash, Secret};
+use crate::subject::FieldValue;
 use crate::value::{self, InvalidValue, Problem};
 
 /// A value that fits its parameter.
@@ -104,6 +105,19 @@ impl Argument {
             Self::Password(_) => None,
             other => lines(other.values()),
         }
+    }
+
+    /// The value as records have it; `None` for a password, which is in none.
+    #[must_use]
+    pub fn as_field(&self) -> Option<FieldValue> {
+        Some(match self {
+            Self::Text(text) => FieldValue::Text(text.clone()),
+            Self::Date(day) => FieldValue::Text(day.to_string()),
+            Self::Integer(number) => FieldValue::Integer(*number),
+            Self::Boolean(value) => FieldValue::Boolean(*value),
+            Self::Texts(_) | Self::Integers(_) | Self::Dates(_) => FieldValue::List(self.values()),
+            Self::Password(_) => return None,
+        })
     }
 
     /// Its values, each as it was given; none for a password.

@@ -8,14 +8,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use quill_admin_actions::{Actions, Digest, Entry};
+use quill_admin_actions::{Action, Actions, Digest, Entry};
 
 use crate::action::{AdminAction, CHECK, Request};
+use crate::argument::Argument;
 use crate::arguments::Entered;
 use crate::env_error::{EnvError, EnvProblem};
 use crate::names::{Actor, Origin, Reason, RequestId, Username};
 use crate::proof::ProofKey;
 use crate::secret::Secret;
+use crate::subject::FieldValue;
 use crate::target::{Target, TargetParts};
 use crate::tls_mode::TlsMode;
 use crate::value::{InvalidValue, Problem};
@@ -522,6 +524,8 @@ pub struct RunContext {
     pub reason: Option<Reason>,
     /// The run of a pipeline that asked.
     pub origin: Option<Origin>,
+    /// Values that the action has recorded, by the names of their parameters.
+    pub recorded: BTreeMap<String, FieldValue>,
 }
 
 impl RunContext {
@@ -538,6 +542,22 @@ impl RunContext {
             actor: vars.parsed(&v::ADMIN_ACTOR).ok().flatten(),
             reason: vars.parsed(&v::ADMIN_REASON).ok().flatten(),
             origin: vars.parsed(&v::ADMIN_ORIGIN).ok().flatten(),
+            recorded: BTreeMap::new(),
         }
+    }
+
+    /// The same with the values that this action has recorded, as far as they are valid.
+    #[must_use]
+    pub fn recording(mut self, vars: &Variables, action: &Action) -> Self {
+        for words in &action.words.parameters {
+            let parameter = action.definition.parameters.get(&words.parameter);
+            let Some(parameter) = parameter.filter(|parameter| parameter.recorded) else { continue };
+            let given = vars.value(&quill_admin_actions::variable(&words.parameter)).ok().flatten();
+            let argument = given
+                .or(parameter.default.as_deref())
+                .and_then(|text| Argument::read(parameter, words, text).ok());
+            self.recorded.extend(argument.and_then(|it| Some((words.parameter.clone(), it.as_field()?))));
+        }
+        self
     }
 }

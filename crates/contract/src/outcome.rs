@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::env::RunContext;
 use crate::exit_code::ExitCode;
 use crate::older;
-use crate::subject::{Change, SubjectState};
+use crate::subject::{Change, FieldValue, SubjectState};
 
 /// The last line the executor prints, after COMMIT or ROLLBACK: the audit record of the run.
 ///
@@ -42,6 +42,9 @@ pub struct ResultLine {
     /// The run of a pipeline that asked, from contract version 3 on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// Values that the action has recorded, by the names of their parameters; from contract version 3 on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub recorded: BTreeMap<String, FieldValue>,
     /// The code the executor ends with. A number, so that an older CLI can pass on one it does not
     /// know.
     pub exit_code: u8,
@@ -69,6 +72,7 @@ impl ResultLine {
             actor: context.actor.as_ref().map(ToString::to_string),
             reason: context.reason.as_ref().map(ToString::to_string),
             origin: context.origin.as_ref().filter(|_| contract >= 3).map(ToString::to_string),
+            recorded: if contract >= 3 { context.recorded.clone() } else { BTreeMap::new() },
             exit_code: exit_code.code(),
             outcome,
         }
@@ -430,6 +434,7 @@ mod tests {
             actor: "a@example.org".parse().ok(),
             reason: "why".parse().ok(),
             origin: "a pipeline".parse().ok(),
+            recorded: [("ground".to_owned(), FieldValue::Text("fraud".to_owned()))].into(),
         };
         let failure = Failure::new("there is no user steve");
         let line = ResultLine::new(&context, 1, ExitCode::UserNotFound, Outcome::Failed { failure });
@@ -439,5 +444,8 @@ mod tests {
             "outcome": {"result": "failed", "failure": {"message": "there is no user steve"}},
         });
         assert_eq!(line.to_json(), expected);
+        let failure = Failure::new("there is no user steve");
+        let line = ResultLine::new(&context, 3, ExitCode::UserNotFound, Outcome::Failed { failure });
+        assert_eq!(line.to_json()["recorded"], json!({"ground": "fraud"}));
     }
 }

@@ -77,6 +77,11 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ("actor", "`ADMIN_ACTOR`, where it was given"),
     ("reason", "`ADMIN_REASON`, where it was given"),
     ("origin", "`ADMIN_ORIGIN`, where it was given: which run of a pipeline asked; from version 3 on"),
+    (
+        "recorded",
+        "values of the parameters that the file of actions has recorded, by name; absent where there are none; from \
+         version 3 on",
+    ),
     ("exit_code", "the code the executor ends with"),
     (
         "outcome.result",
@@ -144,6 +149,9 @@ const RESULT_KEYS: &[(&str, &str)] = &[
 
 /// A line with everything in it that can be.
 fn line(action: &str, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
+    let recorded: &[_] = if action == "add-role" { &[("ground", "locum")] } else { &[] };
+    let recorded =
+        recorded.iter().map(|(name, value)| ((*name).to_owned(), FieldValue::Text((*value).to_owned())));
     ResultLine {
         contract: CONTRACT_VERSION,
         request_id: Some("019ab2c4-5d6e-7f80-91a2-b3c4d5e6f708".to_owned()),
@@ -155,6 +163,7 @@ fn line(action: &str, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
         origin: (action == CHECK).then(|| {
             "GitHub Actions, for steve: https://github.com/example/quill/actions/runs/17, commit 3f2c78be9d10".to_owned()
         }),
+        recorded: recorded.collect(),
         exit_code: exit_code.code(),
         outcome,
     }

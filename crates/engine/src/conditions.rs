@@ -11,13 +11,16 @@ use crate::message;
 use crate::say::Values;
 use crate::send::Sender;
 
-/// Refuses what is somebody else's to do.
+/// Refuses what is somebody else's to do, and what does not fit together, however it came here.
 pub(crate) fn is_ours(action: &Action) -> Result<(), Failed> {
     if action.is_job() {
         let what = format!("{} is a job of the application's, and nothing that is done here", action.name);
         return Err(Failed::new(ExitCode::Usage, what));
     }
-    Ok(())
+    match action.fault() {
+        Some(fault) => Err(Failed::new(ExitCode::ImageTooOld, format!("the action {} {fault}", action.name))),
+        None => Ok(()),
+    }
 }
 
 /// Refuses an action on tables that it cannot be done on: all that is missing at once.

@@ -13,7 +13,6 @@ pub(crate) struct Told<'a> {
     pub(crate) values: Values<'a>,
     pub(crate) effect: Effect,
     pub(crate) changes: &'a [Change],
-    pub(crate) rows_changed: u64,
     pub(crate) listed: Option<&'a Listed>,
 }
 
@@ -32,11 +31,10 @@ pub(crate) fn message(told: &Told<'_>) -> String {
             };
             behind(&format!("created {name}"), parts)
         }
-        Effect::Updated if told.action.definition.subject.is_some() => {
+        Effect::Updated => {
             let parts: Vec<String> = told.changes.iter().map(|one| change(values.words, one)).collect();
             behind(&format!("updated {name}"), parts.join(", "))
         }
-        Effect::Updated => format!("{name}: {} changed", rows(told.rows_changed)),
         Effect::Unchanged => behind(
             "nothing to change",
             words.already.as_ref().map_or_else(|| name.clone(), |text| values.say(text)),

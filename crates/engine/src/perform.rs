@@ -64,7 +64,7 @@ pub(crate) async fn perform(
     };
     warnings.extend(stepped.warnings);
     let rows_changed = stepped.rows_changed;
-    let told = Told { action, values, effect, changes: &changes, rows_changed, listed: listed.as_ref() };
+    let told = Told { action, values, effect, changes: &changes, listed: listed.as_ref() };
     let message = message(&told);
     let undo = undo(action, &values, effect, &changes);
     let subject = definition.subject.as_ref().map(|subject| states(subject, &values));
@@ -77,9 +77,6 @@ fn effect(action: &Action, values: &Values<'_>, rows_changed: u64) -> Result<Eff
     let definition = &action.definition;
     if definition.read {
         return Ok(Effect::Found);
-    }
-    if definition.subject.is_none() {
-        return Ok(if rows_changed > 0 { Effect::Updated } else { Effect::Unchanged });
     }
     let name = || message::subject(action, values);
     let (before, after) = (values.before, values.after);

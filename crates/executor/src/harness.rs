@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quill_admin_actions::Actions;
 use quill_admin_contract::{
-    CHECK, ExitCode, Failure, Invocation, Outcome, Target, Variables, Warning, warning_code,
+    CHECK, ExitCode, Failure, Invocation, Outcome, RunContext, Target, Variables, Warning, warning_code,
 };
 use quill_admin_engine::Layout;
 use tokio::task::JoinSet;
@@ -38,7 +38,11 @@ pub(crate) async fn run(
     out: &mut (dyn Write + Send),
 ) -> ExitCode {
     let known = |name: &str| name == CHECK || actions.entry(name).is_some();
-    let mut log = Output::new(vars, known, out);
+    let mut context = RunContext::from_env(vars, known);
+    if let Some(action) = context.action.as_deref().and_then(|name| actions.get(name)) {
+        context = context.recording(vars, action);
+    }
+    let mut log = Output::new(vars, context, out);
     let mut connections = JoinSet::new();
     let ended = panic::caught(task(vars, arguments, actions, &mut connections, &mut log)).await;
     let code = conclude(ended, &mut log);
@@ -53,7 +57,8 @@ pub(crate) fn not_started(
     out: &mut (dyn Write + Send),
     error: &dyn fmt::Display,
 ) -> ExitCode {
-    conclude(Ok(Err(bug(&format!("failed to start: {error}")))), &mut Output::new(vars, |_| false, out))
+    let context = RunContext::from_env(vars, |_| false);
+    conclude(Ok(Err(bug(&format!("failed to start: {error}")))), &mut Output::new(vars, context, out))
 }
 
 fn conclude(ended: Result<Result<Done, Failed>, String>, log: &mut Output<'_>) -> ExitCode {

@@ -85,21 +85,10 @@ struct Mark<'a> {
 }
 
 impl<'a> Output<'a> {
-    pub(crate) fn new(
-        vars: &Variables,
-        known: impl Fn(&str) -> bool,
-        to: &'a mut (dyn Write + Send),
-    ) -> Self {
+    pub(crate) fn new(vars: &Variables, context: RunContext, to: &'a mut (dyn Write + Send)) -> Self {
         let format = LogFormat::from_env(vars);
         let json_result = format == LogFormat::Json || vars.in_cloud_run();
-        Self {
-            to,
-            format,
-            json_result,
-            context: RunContext::from_env(vars, known),
-            contract: vars.contract(),
-            key: vars.proof_key(),
-        }
+        Self { to, format, json_result, context, contract: vars.contract(), key: vars.proof_key() }
     }
 
     pub(crate) fn info(&mut self, message: &str) {

@@ -14,6 +14,7 @@ fn action() -> Action {
         many: false,
         optional: false,
         default: None,
+        recorded: false,
         exists: None,
     };
     let definition = Definition {
@@ -123,6 +124,9 @@ fn words_are_not_in_the_digest_and_everything_else_is() {
         parameter.kind = Kind::Text { min: 1, max: 151 };
     });
     changed(&|action| {
+        action.definition.parameters.get_mut("permission").expect("there").recorded = true;
+    });
+    changed(&|action| {
         action.definition.subject.as_mut().expect("there").exit = Some(11);
     });
     changed(&|action| {
@@ -214,6 +218,60 @@ fn an_action_that_does_not_fit_together_is_not_understood() {
     );
     assert!(why(|value| value["words"]["subject"] = Value::Null).contains("words that are not those"));
     assert!(why(|value| value["words"]["parameters"] = json!([])).contains("words that are not those"));
+}
+
+#[test]
+fn an_action_that_writes_is_about_something() {
+    let about_nothing = |value: &mut Value| {
+        value["definition"].as_object_mut().expect("keys").remove("subject");
+        value["words"].as_object_mut().expect("keys").remove("subject");
+    };
+    assert_eq!(
+        why(about_nothing),
+        "the action another may write and has no subject, which says what it is about"
+    );
+    let reads = |value: &mut Value| {
+        about_nothing(value);
+        value["definition"]["read"] = json!(true);
+        value["definition"]["steps"] = json!([]);
+        value["words"]["steps"] = json!([]);
+    };
+    let read = changed(|value| reads(&mut value["actions"]["another"])).expect("read");
+    assert!(read.get("another").is_some(), "what only reads may be about nothing");
+}
+
+#[test]
+fn an_action_takes_one_password() {
+    let secret = |value: &mut Value, names: &[&str]| {
+        for name in names {
+            let parameter = json!({"type": "password", "hash": "argon2id-quill"});
+            value["definition"]["parameters"][name] = parameter;
+            let words = json!({"parameter": name, "name": name, "ask": name});
+            value["words"]["parameters"].as_array_mut().expect("a list").push(words);
+        }
+    };
+    assert_eq!(
+        why(|value| secret(value, &["pin", "secret"])),
+        "the action another has two passwords, pin and secret, and an action takes one"
+    );
+    let read = changed(|value| secret(&mut value["actions"]["another"], &["pin"])).expect("read");
+    assert!(read.get("another").is_some());
+}
+
+#[test]
+fn a_secret_is_not_recorded() {
+    let password = |value: &mut Value| {
+        let parameter = json!({"type": "password", "hash": "argon2id-quill", "recorded": true});
+        value["definition"]["parameters"]["permission"] = parameter;
+    };
+    assert!(
+        why(password)
+            .ends_with("has the password permission as a value to record, and no secret is recorded")
+    );
+    let recorded =
+        |value: &mut Value| value["definition"]["parameters"]["permission"]["recorded"] = json!(true);
+    let read = changed(|value| recorded(&mut value["actions"]["another"])).expect("read");
+    assert!(read.get("another").expect("understood").definition.parameters["permission"].recorded);
 }
 
 #[test]

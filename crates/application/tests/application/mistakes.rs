@@ -175,6 +175,9 @@ cases! {
         "secret: { type: password }" => "secret: { type: password, default: hunter2 }",
         "secret: { type: password }" => "secret: { type: password, hash: bcrypt }",
         "secret: { type: password }" => "secret: { type: password, absent: empty }",
+        "secret: { type: password }" => "secret: { type: password, recorded: true }",
+        "type: text, max: 150" => "type: text, max: 150, recorded: yes",
+        "type: text, max: 150" => "type: text, max: 150, record: true",
         "secret: { type: password }" => "reason: { type: text, max: 5 }",
         "secret: { type: password }" => "dry_run: { type: boolean }",
         "secret: { type: password }" => "e-mail: { type: email }",
@@ -329,6 +332,43 @@ fn a_second_password_is_refused_where_it_stands() {
     // One is no mistake, but that nothing uses it.
     let told = refused(old, "    parameters: { username: , level: , secret: }\n");
     assert!(!told.contains("second password"), "{told}");
+}
+
+#[test]
+fn an_action_that_writes_and_is_about_nothing_is_refused_where_it_stands() {
+    let told = refused("    subject: { user: must exist }\n    steps", "    steps");
+    let expected = "an action that writes has a \"subject\": what it is about, read before and after; declared under \
+                    \"subjects\": user";
+    assert!(told.lines().any(|line| line == format!("actions.yaml:25:3: {expected}")), "{told}");
+}
+
+/// Whether a statement uses it as well is nobody's business: one that begins to use it takes it out of no record.
+#[test]
+fn what_is_recorded_needs_no_statement_and_may_have_one() {
+    let old = "    parameters: [username, level]\n";
+    let parameters = "    parameters:
+      username:
+      level: { like: level, recorded: true }
+      ground: { type: one_of, values: { fraud: , left: , other: }, recorded: true }
+      since: { type: date, optional: true, recorded: true }
+";
+    let application = compile(&RIGHT.replace(old, parameters)).unwrap_or_else(|told| panic!("{told}"));
+    let action = application.actions.get("set-level").expect("there");
+    let recorded: Vec<&str> = action
+        .definition
+        .parameters
+        .iter()
+        .filter(|(_, it)| it.recorded)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(recorded, ["ground", "level", "since"]);
+    let told = refused(
+        old,
+        "    parameters: { username: , level: , ground: { type: text, max: 9, recorded: false } }\n",
+    );
+    let expected = "actions.yaml:28:43: no statement of set-level uses the parameter ground; one that is only to be \
+                    recorded says \"recorded: true\"";
+    assert_eq!(told.trim_end(), expected);
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub(super) fn history_text(environment: &Environment, past: &Past) -> String {
         if let Some(reason) = &run.reason {
             rest.push(format!("\"{reason}\""));
         }
+        rest.extend(run.recorded.iter().map(|(name, value)| format!("{} {value}", name.replace('_', " "))));
         rest.extend(run.origin.clone());
         if !environment.is_own(&run.job) {
             rest.push(format!("job {} of the application", run.job.job));
@@ -105,6 +106,7 @@ pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
                 "user": run.user,
                 "reason": run.reason,
                 "origin": run.origin,
+                "recorded": run.recorded,
                 "outcome": run.outcome,
                 "proven": run.record == Record::Proven,
                 "record": match run.record {

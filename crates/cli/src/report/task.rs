@@ -52,14 +52,14 @@ impl TaskReport<'_> {
     /// What to do next, by how it ended. What is known of our own container and its job says nothing of one of the
     /// application's, of which the log is all there is to look at.
     pub(super) fn hints(&self) -> Vec<String> {
-        let code = self.run.exit_code();
-        if self.run.conclusion.exit_code() != code {
+        if self.run.lacks_rows() {
             let attach = format!("attach {}", self.run.execution.name.id);
             return vec![
                 format!("read its rows again: {}", hints::command(&self.environment.name, &attach, &[])),
                 "or run the same command again: it changes nothing".to_owned(),
             ];
         }
+        let code = self.run.exit_code();
         if self.environment.is_own(self.job()) {
             let code = ExitCode::from_u8(self.exit_code());
             return code

@@ -5,6 +5,7 @@ use quill_admin_actions::{Definition, Words};
 use serde_json::json;
 
 use super::*;
+use crate::env::{RunContext, Variables};
 use crate::env_error::EnvError;
 
 const HASH: &str =
@@ -16,10 +17,10 @@ fn action() -> Action {
         "username": {"type": "text", "min": 1, "max": 20},
         "password": {"type": "password", "hash": "argon2id-quill"},
         "spare": {"type": "password", "hash": "argon2id-quill", "random_if_absent": true},
-        "level": {"type": "one_of", "values": {"low": {}, "high": {}}, "default": "low"},
-        "roles": {"type": "text", "min": 1, "max": 20, "many": true, "optional": true},
-        "count": {"type": "integer", "min": 0, "max": 9, "optional": true},
-        "born": {"type": "date", "optional": true},
+        "level": {"type": "one_of", "values": {"low": {}, "high": {}}, "default": "low", "recorded": true},
+        "roles": {"type": "text", "min": 1, "max": 20, "many": true, "optional": true, "recorded": true},
+        "count": {"type": "integer", "min": 0, "max": 9, "optional": true, "recorded": true},
+        "born": {"type": "date", "optional": true, "recorded": true},
         "active": {"type": "boolean", "optional": true},
     });
     let order = ["username", "password", "spare", "level", "roles", "count", "born", "active"];
@@ -134,4 +135,31 @@ proptest! {
         given.sort();
         prop_assert_eq!(sent, given);
     }
+}
+
+/// In the record is what was given, as far as it is valid, and what stands in for what was not; and of a password
+/// nothing, whatever its parameter says.
+#[test]
+fn a_record_has_the_values_that_are_to_be_recorded() {
+    let recorded = |variables: &[(&str, &str)]| {
+        let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let variables = Variables::new(variables);
+        let mut action = action();
+        action.definition.parameters.get_mut("password").expect("there").recorded = true;
+        json!(RunContext::from_env(&variables, |_| true).recording(&variables, &action).recorded)
+    };
+    assert_eq!(
+        recorded(&[BOTH[0], ("ADMIN_USERNAME", "steve"), ("ADMIN_ACTIVE", "true")]),
+        json!({"level": "low"})
+    );
+    let given = [
+        ("ADMIN_LEVEL", " high "),
+        ("ADMIN_ROLES", "one\ntwo"),
+        ("ADMIN_COUNT", "7"),
+        ("ADMIN_BORN", "2026-11-29"),
+    ];
+    let all = json!({"born": "2026-11-29", "count": 7, "level": "high", "roles": ["one", "two"]});
+    assert_eq!(recorded(&given), all);
+    let invalid = [("ADMIN_LEVEL", "higher"), ("ADMIN_COUNT", "ten"), ("ADMIN_BORN", "today")];
+    assert_eq!(recorded(&invalid), json!({}));
 }

@@ -142,28 +142,34 @@ async fn what_there_is_one_of_is_changed_and_told_without_a_name() {
     assert_eq!(again.message, "nothing to change: the roles are all there");
 }
 
-/// The file wants a subject; the compiled form does not.
+/// No file compiles to such actions. A compiled set may have come from elsewhere.
 #[tokio::test]
-async fn an_action_that_is_about_nothing_is_what_its_rows_say() {
+async fn what_no_file_declares_is_refused_and_changes_nothing() {
     needs_postgres!();
     let db = three_users();
     let client = connect(&db).await;
     let actions = shipped();
-    let mut seed = actions.get("seed-roles").expect("there").clone();
-    seed.definition.subject = None;
-    seed.words.subject = None;
     db.execute("DELETE FROM roles");
-    let performed = run(&client, &seed, &variables(&[])).await.expect("done");
-    assert_eq!(
-        (performed.effect, performed.subject.clone(), performed.changes.len()),
-        (Effect::Updated, None, 0)
-    );
-    assert_eq!(performed.message, "seed-roles: 6 rows changed");
-    let again = run(&client, &seed, &variables(&[])).await.expect("done");
-    assert_eq!(
-        (again.effect, again.message.as_str()),
-        (Effect::Unchanged, "nothing to change: the roles are all there")
-    );
+    let before = db.contents();
+    let mut nothing = actions.get("seed-roles").expect("there").clone();
+    nothing.definition.subject = None;
+    nothing.words.subject = None;
+    let mut two = actions.get("set-password").expect("there").clone();
+    let secret = two.definition.parameters["password"].clone();
+    two.definition.parameters.insert("pin".to_owned(), secret);
+    for (action, with, told) in [
+        (&nothing, variables(&[]), "seed-roles may write and has no subject, which says what it is about"),
+        (
+            &two,
+            variables(&[("ADMIN_USERNAME", "ada"), ("ADMIN_PASSWORD_HASH", OTHER_HASH)]),
+            "set-password has two passwords, password and pin, and an action takes one",
+        ),
+    ] {
+        let failed = run(&client, action, &with).await.expect_err("refused");
+        assert_eq!(failed.code, ExitCode::ImageTooOld);
+        assert_eq!(failed.message, format!("the action {told}; nothing was changed"));
+        assert_eq!(db.contents(), before);
+    }
 }
 
 #[tokio::test]

@@ -411,16 +411,17 @@ pub struct Run {
 }
 
 impl Run {
-    /// What the program ends with. A list that is not whole is no success for a script that takes who is not in it
-    /// for not being there: what is known, the count and the rows, does not fit together.
+    /// Whether it ended well, and the list that it has told is not whole.
+    #[must_use]
+    pub fn lacks_rows(&self) -> bool {
+        self.conclusion.exit_code() == ExitCode::Success.code()
+            && self.listing.as_ref().is_some_and(|listing| listing.rows.is_err())
+    }
+
+    /// What the program ends with. A list that is not whole is no success.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        match self.conclusion.exit_code() {
-            0 if self.listing.as_ref().is_some_and(|listing| listing.rows.is_err()) => {
-                ExitCode::Unknown.code()
-            }
-            code => code,
-        }
+        if self.lacks_rows() { ExitCode::Unknown.code() } else { self.conclusion.exit_code() }
     }
 }
 

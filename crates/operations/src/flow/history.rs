@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Span, Timestamp};
 use quill_admin_cloud::{AuditEntry, CloudError, CloudErrorKind, Ending, Execution, JobName, Phase};
-use quill_admin_contract::{Claim, ExitCode, ResultLine, Username, variable};
+use quill_admin_contract::{Claim, ExitCode, FieldValue, ResultLine, Username, variable};
 
 use super::asked::asked;
 use super::jobs::{self, Declared};
@@ -54,6 +54,8 @@ pub struct PastRun {
     pub reason: Option<String>,
     /// The run of a pipeline that asked, as the request says: recorded, never trusted.
     pub origin: Option<String>,
+    /// Values that the action has recorded, as the record has them.
+    pub recorded: BTreeMap<String, FieldValue>,
     /// What came of it, in one word.
     pub outcome: String,
     /// What the record of it is worth.
@@ -224,6 +226,7 @@ fn of_execution(execution: Execution, records: &[AuditEntry]) -> PastRun {
         user: given(variable::ADMIN_USERNAME.name),
         reason: given(variable::ADMIN_REASON.name),
         origin: given(variable::ADMIN_ORIGIN.name),
+        recorded: used.map(|claim| claim.line.recorded.clone()).unwrap_or_default(),
         outcome: match (used, &execution.phase) {
             // The executor says of it that it failed: it was stopped, and has rolled back.
             (Some(claim), Phase::Ended(Ending::Cancelled { .. })) if claim.line.exit_code != 0 => None,
@@ -295,6 +298,11 @@ fn of_records(job: &JobName, execution: String, records: &[AuditEntry]) -> Optio
         user: common(|line| line.username.as_ref()),
         reason: common(|line| line.reason.as_ref()),
         origin: common(|line| line.origin.as_ref()),
+        recorded: if lines().all(|line| line.recorded == first.recorded) {
+            first.recorded.clone()
+        } else {
+            BTreeMap::new()
+        },
         duration: None,
         image: None,
     })

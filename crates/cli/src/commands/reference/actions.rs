@@ -90,6 +90,9 @@ fn rule(parameter: &TaskParameter) -> String {
         parts.push(format!("the database has to have it (exit code {})", exists.exit));
     }
     parts.extend(left_out(rule));
+    if rule.recorded {
+        parts.push("it is recorded".to_owned());
+    }
     let mut text = parts.join("; ");
     if !words.suggest.is_empty() {
         let _ = write!(text, "; as a rule {}", listed(words));
