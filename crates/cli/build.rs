@@ -1,26 +1,26 @@
-//! Compiles the actions that are built in, and notes which revision of the sources this is, for `--version`
-//! and for telling which of two sides is the older one.
+//! Compiles the actions that are built in, packs the executor that is to be carried, and notes which revision of the
+//! sources this is, for `--version` and for telling which of two sides is the older one.
+
+mod carry;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use carry::{git, out, watch};
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it")).join("actions.json");
-    let read = quill_admin_application::compile_into(&root.join("application"), &out);
+    let read = quill_admin_application::compile_into(&root.join("application"), &out("actions.json"));
     watch(&read.unwrap_or_else(|broken| panic!("{broken}")));
+    carry::carry(&root, "QUILL_ADMIN_EXECUTOR");
     // Another commit, or an edit of what the program is made of.
-    for name in ["HEAD", "logs/HEAD"] {
-        if let Some(path) = git(&root, &["rev-parse", "--git-path", name]) {
-            watch(&root.join(path));
-        }
-    }
+    carry::watch_commits(&root);
     let parts = ["actions", "application", "cli", "cloud", "contract", "emulator", "engine", "executor"];
     for name in parts.into_iter().chain(["files", "image", "local", "yaml"]) {
         watch(&root.join("crates").join(name).join("src"));
     }
     watch(&root.join("Cargo.lock"));
     watch(Path::new("build.rs"));
+    watch(Path::new("carry.rs"));
     // An archive has no revision to tell, also where it was unpacked inside another repository.
     let top = git(&root, &["rev-parse", "--show-toplevel"]).map(PathBuf::from);
     if top.and_then(|top| top.canonicalize().ok()) != root.canonicalize().ok() {
@@ -32,17 +32,4 @@ fn main() {
     if let Some(seconds) = git(&root, &["log", "-1", "--no-show-signature", "--format=%ct"]) {
         println!("cargo::rustc-env=QUILL_ADMIN_COMMITTED={seconds}");
     }
-}
-
-/// What is not there would be taken for changed every time.
-fn watch(path: &Path) {
-    if path.exists() {
-        println!("cargo::rerun-if-changed={}", path.display());
-    }
-}
-
-fn git(root: &Path, args: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(args).current_dir(root).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !text.is_empty()).then_some(text)
 }

@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod admin_image;
 pub mod args;
+pub mod carried;
 pub mod commands;
 pub mod completion;
 pub mod config;
@@ -32,9 +33,10 @@ use crate::error::CliError;
 use crate::process::Process;
 use crate::report::{Reporter, Style};
 
-/// The whole program; `main` does nothing but call this.
+/// The whole program; `main` does nothing but call this, with the executor that it carries.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
+pub fn main(carried: Option<carried::Executor>) -> std::process::ExitCode {
+    carried::provide(carried);
     #[cfg(feature = "local")]
     if std::env::args_os().nth(1).is_some_and(|first| first == session::own_program::EXECUTOR_ARGUMENT) {
         let mut arguments = std::env::args_os().skip(2).peekable();

@@ -12,9 +12,11 @@ use super::check::Check;
 use super::checks::{leaks, state_lock};
 use super::facts::Facts;
 use super::treatment::{Treatment, line};
+use crate::config::Application;
+use crate::config::confirmed::{self, Confirmation};
 use crate::error::CliError;
 use crate::events::{Emit, Event};
-use crate::flow::build::{self, JobPlan};
+use crate::flow::build::{self, JobPlan, Made};
 use crate::flow::point_of_no_return::{PointOfNoReturn, UnderWay};
 use crate::flow::restore::{self, Candidate};
 use crate::flow::target::{self, Database};
@@ -45,7 +47,25 @@ impl Plan {
                 let process = &facts.machine.process;
                 let builder_image = process.var("QUILL_ADMIN_BUILDER_IMAGE").map(str::to_owned);
                 let options = build::Options { builder_image, ..build::Options::default() };
-                let source = build::Source::read(&process.cwd, &options)?;
+                let source = build::Source::read(process, &Application::of(&environment.source), &options)?;
+                // Build lists what would be in the image, and asks.
+                if matches!(source.made, Made::Assembled(_))
+                    && confirmed::is_needed(environment)
+                    && confirmed::look(environment, process) != Confirmation::Given
+                {
+                    return Err(CliError::new(
+                        ExitCode::NotConfirmed,
+                        format!(
+                            "{} was found, and nobody has confirmed on this machine, as it is now, where it has tasks go \
+                             and which actions an image is made of",
+                            environment.source.path.display()
+                        ),
+                    )
+                    .hint(format!(
+                        "build asks about it: {}",
+                        hints::command(&environment.name, "build", &[])
+                    )));
+                }
                 let plan = build::look(session, source, false).await?;
                 // Only whoever builds can say that something of somebody else's may go.
                 if !plan.loses().is_empty() {
@@ -65,11 +85,21 @@ impl Plan {
                     Some(existing) => {
                         format!("the registry has the image of these sources, {}", existing.digest)
                     }
-                    None => format!(
-                        "build {} of {} and push it",
-                        plan.image.tagged(&plan.source.revision.tag()),
-                        plan.source.revision.root.display()
-                    ),
+                    None => {
+                        let image = plan.image.tagged(&plan.source.revision.tag());
+                        match &plan.source.made {
+                            Made::Compiled(_) => {
+                                format!(
+                                    "build {image} of {} and push it",
+                                    plan.source.revision.root.display()
+                                )
+                            }
+                            Made::Assembled(made) => format!(
+                                "put {image} together of the carried executor and the actions of {}, and push it",
+                                made.whereabouts
+                            ),
+                        }
+                    }
                 };
                 let changes = plan.job.as_ref().map(JobPlan::changes).unwrap_or_default();
                 let lines = [what].into_iter().chain(plan.notes.clone()).chain(changes.iter().map(line));
@@ -131,10 +161,8 @@ impl Plan {
         let environment = session.environment();
         match self.work {
             Work::Build(plan, options) => {
-                let engine = match &plan.existing {
-                    Some(_) => None,
-                    None => Some(facts.machine.engine().await?),
-                };
+                let compiles = plan.existing.is_none() && plan.source.needs_engine();
+                let engine = if compiles { Some(facts.machine.engine().await?) } else { None };
                 let built = build::carry_out(session, *plan, engine, &options, point).await?;
                 Ok(format!("{} runs {}", environment.job.job, built.image))
             }

@@ -19,7 +19,7 @@ use quill_admin_image::{Builder, LATEST, LocalImage, PLATFORM};
 
 use crate::config::Environment;
 use crate::error::CliError;
-use crate::flow::build::{Built, JobPlan};
+use crate::flow::build::{Built, JobPlan, Made};
 use crate::flow::conclusion::Conclusion;
 use crate::flow::history::{Past, Record};
 
@@ -233,8 +233,6 @@ pub(super) fn build_plan(report: &BuildReport<'_>) -> Value {
         "project": environment.job.project,
         "revision": plan.source.revision.label(),
         "source_digest": plan.source.digest,
-        "context_bytes": plan.source.context.bytes(),
-        "builder_image": plan.source.builder_image,
         "platform": PLATFORM,
         "image": plan.image.to_string(),
         "tags": plan.source.tags(),
@@ -243,6 +241,20 @@ pub(super) fn build_plan(report: &BuildReport<'_>) -> Value {
         "actions": plan.replaced.as_ref().map(deployed_actions::replaced_json),
         "notes": plan.notes,
     });
+    match &plan.source.made {
+        Made::Compiled(compiled) => {
+            document["context_bytes"] = compiled.context.bytes().into();
+            document["builder_image"] = compiled.builder_image.clone().into();
+        }
+        Made::Assembled(assembled) => {
+            document["carried"] = json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "executor_sha256": assembled.executor,
+                "actions": assembled.whereabouts,
+                "image_digest": assembled.image.digest(),
+            });
+        }
+    }
     match engine {
         Some(Ok(engine)) => {
             document["engine"] = json!({
