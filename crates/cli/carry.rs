@@ -127,7 +127,8 @@ mod tests {
         assert_eq!(script, "it is no program for linux/amd64");
         let dynamic = is_the_executor(&program(3, 62, MARK)).expect_err("it asks for a loader");
         assert!(dynamic.starts_with("it is not static"), "{dynamic}");
-        let other = is_the_executor(&program(load, 62, "quill-admin-executor 0.0.1 beside ")).expect_err("older");
+        let other =
+            is_the_executor(&program(load, 62, "quill-admin-executor 0.0.1 beside ")).expect_err("older");
         assert_eq!(other, "it is not the executor of this version");
         let whole = program(load, 62, "");
         for length in 20..66 {

@@ -38,12 +38,9 @@ fn digest(image: &str) -> &str {
 
 /// Writes the shipped actions with another name for one of them.
 fn other_actions(workshop: &Workshop, folder: &str) {
-    let actions = shipped("actions.yaml");
-    assert!(actions.contains("\n  verify-email:"), "{actions}");
-    workshop
-        .world
-        .home
-        .write(format!("{folder}/actions.yaml"), &actions.replace("\n  verify-email:", "\n  prove-email:"));
+    let actions = shipped("actions.yaml").replace("verify-email", "prove-email");
+    assert!(actions.contains("\n  prove-email:"), "{actions}");
+    workshop.world.home.write(format!("{folder}/actions.yaml"), &actions);
 }
 
 /// Lets the settings name a folder, as somebody's file would that came with it.
@@ -66,7 +63,8 @@ fn of_a_folder_with_nothing_but_settings_an_image_is_put_together_that_runs() {
     let name = format!("name: {}", database.name);
     let user = format!("user: {},", database.user);
     home.write("environments.yaml", &file.replace("name: quill_core", &name).replace("user: quill,", &user));
-    let around: Vec<_> = fs::read_dir(home.work()).expect("a folder").flatten().map(|one| one.file_name()).collect();
+    let around: Vec<_> =
+        fs::read_dir(home.work()).expect("a folder").flatten().map(|one| one.file_name()).collect();
     assert_eq!(around, ["environments.yaml"]);
 
     let plan = build(&workshop, carrying, &["--dry-run", "--json"]).output().exits(0).json();
@@ -80,7 +78,8 @@ fn of_a_folder_with_nothing_but_settings_an_image_is_put_together_that_runs() {
     assert!(again.stdout.starts_with("✔ nothing to do"), "{again}");
 
     // The job says which actions it has, as after any build.
-    let listed = quill_admin(&workshop, carrying, ["actions", "-e", "staging", "--json"]).output().exits(0).json();
+    let listed =
+        quill_admin(&workshop, carrying, ["actions", "-e", "staging", "--json"]).output().exits(0).json();
     assert_eq!(listed["only_deployed"], json!([]));
     for action in listed["actions"].as_array().expect("a list") {
         assert_eq!(action["deployed"], "same", "{action}");
@@ -90,7 +89,8 @@ fn of_a_folder_with_nothing_but_settings_an_image_is_put_together_that_runs() {
     let ca = fs::read_to_string(database.ca_file()).expect("the authority's certificate");
     Target { tls: "verify-ca", cas: vec![ca], ..Target::of(&database) }.put_into(&mut job);
     world.emulator.put_job(JOB, job).expect("a valid job");
-    let args = ["create-superadmin", "-e", "staging", "-u", "steve", "--email", "s@example.org", "--password-stdin"];
+    let args =
+        ["create-superadmin", "-e", "staging", "-u", "steve", "--email", "s@example.org", "--password-stdin"];
     let _ = quill_admin(&workshop, carrying, args).stdin("correct horse battery staple 7").output().exits(0);
     assert_eq!(
         database.rows("SELECT username, system_permissions FROM users"),
@@ -160,17 +160,59 @@ fn other_actions_are_another_last_layer_and_what_they_take_away_is_asked_about()
     assert!(0 < size(&built) && size(&built) < 100_000, "the actions alone: {built}");
 
     // Before a task is started it is known that the image has it no more, and how it gets there.
-    let task = ["verify-email", "-e", "staging", "-u", "steve", "--yes"];
-    let refused = quill_admin(&workshop, carrying, task).output().exits(17);
+    let refused =
+        quill_admin(&workshop, carrying, ["verify-email", "-e", "staging", "-u", "steve"]).output().exits(17);
     assert!(refused.stderr.contains("the image has no verify-email"), "{refused}");
-    let task = ["run", "prove-email", "-e", "staging", "-u", "steve", "--application"];
-    let mut third = shipped("actions.yaml").replace("\n  verify-email:", "\n  third-email:");
-    third = third.replace("\n  add-role:", "\n  prove-email:");
-    workshop.world.home.write("third/actions.yaml", &third);
-    let refused = quill_admin(&workshop, carrying, task).arg("third").arg("-r").arg("Clinician").output().exits(17);
+    let (once, twice) = ("write: UPDATE users SET email_verified", "write: UPDATE  users SET email_verified");
+    let third = shipped("actions.yaml").replace(once, twice);
+    workshop.world.home.write("third/actions.yaml", &third.replace("verify-email", "prove-email"));
+    let task = ["prove-email", "-e", "staging", "-u", "steve", "--application", "third"];
+    let refused = quill_admin(&workshop, carrying, task).output().exits(17);
     let folder = workshop.world.home.work().join("third").display().to_string();
-    let build = format!("quill-admin build --env staging --application {folder} --carried");
-    assert!(refused.stderr.contains(&build), "{refused}");
+    assert!(
+        refused.stderr.contains(&format!("the image has another prove-email than {folder}")),
+        "{refused}"
+    );
+    assert_eq!(workshop.world.runs(), 0);
+}
+
+/// A folder of actions has a revision where it is in a repository, and so it is known which of two images is newer.
+#[test]
+fn actions_of_a_repository_follow_each_other_and_older_ones_are_asked_about() {
+    needs_registry!();
+    let carrying = needs_carrying!();
+    let workshop = Workshop::new();
+    workshop.sources();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let with_git = |args: &[&str]| {
+        let run = quill_admin(&workshop, carrying, args.iter().copied()).env("PATH", &path);
+        run.args(["--application", "sources/mine"])
+    };
+    let write = |actions: &str| {
+        workshop.world.home.write("sources/mine/actions.yaml", actions);
+        workshop.commit();
+        workshop.git(&["rev-parse", "HEAD"])
+    };
+    let deploy = ["build", "--env", "staging"];
+    let first = write(&shipped("actions.yaml"));
+    let planned = with_git(&[&deploy[..], &["--dry-run", "--json"]].concat()).output().exits(0).json();
+    assert_eq!(planned["revision"], first.as_str());
+    let _ = with_git(&deploy).output().exits(0);
+
+    let _ = write(
+        &shipped("actions.yaml")
+            .replace("UPDATE users SET email_verified", "UPDATE  users SET email_verified"),
+    );
+    let refused = with_git(&["verify-email", "-e", "staging", "-u", "steve"]).output().exits(17);
+    let folder = workshop.world.home.work().join("sources/mine").display().to_string();
+    let next = format!("deploy yours with: quill-admin build --env staging --application {folder} --carried");
+    assert!(refused.stderr.contains(&next), "{refused}");
+    let newer = with_git(&deploy).output().exits(0);
+    assert!(newer.stderr.contains("changed: verify-email"), "{newer}");
+
+    let _ = workshop.git(&["checkout", "--quiet", &first]);
+    let older = with_git(&deploy).output().exits(28);
+    assert!(older.stderr.contains("the image is newer than these sources"), "{older}");
     assert_eq!(workshop.world.runs(), 0);
 }
 
@@ -190,15 +232,24 @@ fn no_image_is_made_of_actions_that_nobody_has_confirmed() {
         alone(home.quill_admin(args).program(carrying))
     };
     let untouched = || {
-        assert!(world.emulator.calls().is_empty() && workshop.proxy.requests().is_empty(), "something was sent");
+        assert!(
+            world.emulator.calls().is_empty() && workshop.proxy.requests().is_empty(),
+            "something was sent"
+        );
     };
     for more in [&[][..], &["--carried"], &["--dry-run"], &["--carried", "--overwrite"]] {
         let refused = build(more).output().exits(28);
         assert!(refused.stderr.contains(&format!("the application's folder {folder}")), "{refused}");
         assert!(refused.stderr.contains("the image would have these actions of "), "{refused}");
         assert!(refused.stderr.contains("prove-email"), "{refused}");
-        assert!(refused.stderr.contains("nobody has confirmed that on this machine; nothing was sent"), "{refused}");
-        assert!(refused.stderr.contains("confirm it once: quill-admin envs --trust --env staging"), "{refused}");
+        assert!(
+            refused.stderr.contains("nobody has confirmed that on this machine; nothing was sent"),
+            "{refused}"
+        );
+        assert!(
+            refused.stderr.contains("confirm it once: quill-admin envs --trust --env staging"),
+            "{refused}"
+        );
         untouched();
     }
     let mut terminal = build(&[]).terminal();
@@ -243,11 +294,15 @@ fn in_a_clone_it_is_compiled_unless_somebody_asks_for_what_is_carried() {
     let here = |more: &[&str]| build(&workshop, carrying, more).cwd(&sources).env("PATH", &path);
     // There is no engine to compile in.
     let _ = here(&[]).output().exits(29);
-    let _ = build(&workshop, carrying, &["--from-source", "--source", "sources"]).env("PATH", &path).output().exits(29);
+    let _ = build(&workshop, carrying, &["--from-source", "--source", "sources"])
+        .env("PATH", &path)
+        .output()
+        .exits(29);
     assert_eq!(workshop.deployed(), None);
     let _ = here(&["--carried"]).output().exits(0);
     assert!(workshop.deployed().is_some());
-    for compiler in [&["--from-source"][..], &["--source", "."], &["--no-cache"], &["--builder-image", "x:1"]] {
+    for compiler in [&["--from-source"][..], &["--source", "."], &["--no-cache"], &["--builder-image", "x:1"]]
+    {
         let _ = here(&[&["--carried"], compiler].concat()).output().exits(2);
     }
 }
@@ -260,7 +315,8 @@ fn a_damaged_executor_goes_into_no_image() {
     let version = quill_admin(&workshop, carrying, ["--version"]).output().exits(0).stdout;
     let begins = version.split("carries executor ").nth(1).expect("it says so").get(..12).expect("digits");
     let mut program = fs::read(carrying).expect("the program");
-    let is_digest = |bytes: &[u8]| bytes.starts_with(begins.as_bytes()) && bytes.iter().all(u8::is_ascii_hexdigit);
+    let is_digest =
+        |bytes: &[u8]| bytes.starts_with(begins.as_bytes()) && bytes.iter().all(u8::is_ascii_hexdigit);
     let places: Vec<usize> =
         program.windows(64).enumerate().filter(|(_, bytes)| is_digest(bytes)).map(|(at, _)| at).collect();
     assert!(!places.is_empty(), "the digest is written in the program");
@@ -269,7 +325,8 @@ fn a_damaged_executor_goes_into_no_image() {
         let digit = &mut program[at + 63];
         *digit = if *digit == b'0' { b'1' } else { b'0' };
     }
-    let (bytes, damaged) = (workshop.world.home.work().join("bytes"), workshop.world.home.work().join("damaged"));
+    let (bytes, damaged) =
+        (workshop.world.home.work().join("bytes"), workshop.world.home.work().join("damaged"));
     fs::write(&bytes, program).expect("written");
     // By another program: this one starts others, which would keep a file open that is written here.
     let _ = run(Command::new("install").args(["-m", "0755"]).args([&bytes, &damaged]));
@@ -291,7 +348,10 @@ fn a_program_that_carries_nothing_says_so_and_what_to_do() {
     assert!(!version.contains("carries"), "{version}");
     let refused = build(&["--carried"]).output().exits(2);
     assert!(refused.stderr.contains("this quill-admin carries no executor"), "{refused}");
-    assert!(refused.stderr.contains("use a released quill-admin, or run this inside a clone of it"), "{refused}");
+    assert!(
+        refused.stderr.contains("use a released quill-admin, or run this inside a clone of it"),
+        "{refused}"
+    );
     let refused = build(&[]).output().exits(2);
     assert!(refused.stderr.contains("not a git repository"), "{refused}");
     assert!(refused.stderr.contains("or use a released quill-admin"), "{refused}");

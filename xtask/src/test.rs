@@ -163,7 +163,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let failed = !ok;
         reports.push(Report { layer: layer.name, ok, counts, took: started.elapsed() });
         // Without programs nothing that follows says anything.
-        if failed && matches!(reports.last(), Some(report) if ["static executor", "build"].contains(&report.layer.as_str())) {
+        if failed
+            && matches!(reports.last(), Some(report) if ["static executor", "build"].contains(&report.layer.as_str()))
+        {
             break;
         }
     }
@@ -215,7 +217,15 @@ fn static_executor() -> anyhow::Result<(bool, Option<OsString>)> {
         return Ok((true, None));
     }
     let status = run::cargo_command()
-        .args(["build", "--release", "--locked", "--package", "quill-admin-executor", "--target", IMAGE_TARGET])
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "quill-admin-executor",
+            "--target",
+            IMAGE_TARGET,
+        ])
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .status()
         .context("failed to start cargo")?;

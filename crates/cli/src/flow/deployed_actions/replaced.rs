@@ -33,12 +33,7 @@ impl Replaced {
     /// What an image with these actions, which are `own`, replaces in a job. The image stays where it is `stays`.
     /// `None` where there is nothing to say: the image stays, or neither side says which actions it has.
     #[must_use]
-    pub fn of(
-        job: &JobSettings,
-        own: &Own,
-        digests: Option<&ActionDigests>,
-        stays: bool,
-    ) -> Option<Self> {
+    pub fn of(job: &JobSettings, own: &Own, digests: Option<&ActionDigests>, stays: bool) -> Option<Self> {
         let Deployed { actions, revision: image } = Deployed::of(job);
         let becomes = match (&actions, digests) {
             (ImageActions::Known(had), Some(digests)) => Becomes::Known(had.replaced_by(digests)),
@@ -148,7 +143,11 @@ mod tests {
                 Relation::WithoutCheckout(Some(Ordering::Greater)),
                 &["the image is newer than these actions"],
             ),
-            (changes(&["a"], &[]), Relation::WithoutCheckout(None), &["which of the two is newer cannot be told"]),
+            (
+                changes(&["a"], &[]),
+                Relation::WithoutCheckout(None),
+                &["which of the two is newer cannot be told"],
+            ),
             (Becomes::Undeclared, Relation::Older, &[]),
             (Becomes::Undeclared, Relation::Newer, &["the image is newer"]),
         ] {
