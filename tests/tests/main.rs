@@ -5,6 +5,7 @@ mod afterwards;
 mod believed;
 mod beside;
 mod build;
+mod carried;
 mod connections;
 mod deployed;
 mod doctor;

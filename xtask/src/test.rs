@@ -38,6 +38,10 @@ pub(crate) struct Options {
 
 /// Runs of the storm in a hostile world, of which people have a tenth: it takes minutes.
 const SMALL_STORM: usize = 100;
+/// Names the executor that `tests/carrying` has in it.
+const CARRIED: &str = "QUILL_ADMIN_TEST_EXECUTOR";
+/// What the image is for, which the executor is built for here, too, where this machine is one of the kind.
+const IMAGE_TARGET: &str = "x86_64-unknown-linux-gnu";
 /// What `tests/tests/hostile` asks for.
 const STORM: &str = "QUILL_ADMIN_TEST_STORM";
 const SEED: &str = "QUILL_ADMIN_TEST_SEED";
@@ -49,7 +53,7 @@ impl Options {
         self.layer.is_empty()
             || self.layer.iter().any(|name| name == layer)
             // Tests of programs that are not up to date say nothing.
-            || (layer == "build" && self.layer.iter().any(needs_programs))
+            || (["static executor", "build"].contains(&layer) && self.layer.iter().any(needs_programs))
     }
 }
 
@@ -57,6 +61,8 @@ impl Options {
 enum Step {
     /// A cargo command.
     Cargo(Vec<String>),
+    /// The executor as an image has it, for the program that carries one.
+    StaticExecutor,
     /// The pages of docs/reference are what the code says.
     Docs,
     /// Terraform's own judgement of `infra/`.
@@ -127,6 +133,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let started = Instant::now();
         let (ok, counts) = match &layer.step {
             Step::Cargo(args) => cargo(args, &env)?,
+            Step::StaticExecutor => {
+                let (built, executor) = static_executor()?;
+                env.extend(executor.map(|executor| (CARRIED, executor)));
+                (built, Counts::default())
+            }
             Step::Docs => match docs::run(true) {
                 Ok(()) => (true, Counts::default()),
                 Err(error) => {
@@ -152,7 +163,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let failed = !ok;
         reports.push(Report { layer: layer.name, ok, counts, took: started.elapsed() });
         // Without programs nothing that follows says anything.
-        if failed && matches!(reports.last(), Some(report) if report.layer == "build") {
+        if failed
+            && matches!(reports.last(), Some(report) if ["static executor", "build"].contains(&report.layer.as_str()))
+        {
             break;
         }
     }
@@ -173,6 +186,7 @@ fn layers() -> anyhow::Result<Vec<Layer>> {
             "clippy without local",
             "clippy --release --workspace --no-default-features --all-targets --locked -- -D warnings",
         ),
+        Layer { name: "static executor".to_owned(), step: Step::StaticExecutor },
         step("build", "build --release --workspace --all-targets --locked"),
         // A program of tests that fails hides no other.
         step("unit", "test --release --workspace --lib --bins --locked --no-fail-fast"),
@@ -193,6 +207,31 @@ fn layers() -> anyhow::Result<Vec<Layer>> {
     layers.push(Layer { name: "docs".to_owned(), step: Step::Docs });
     layers.push(Layer { name: "terraform".to_owned(), step: Step::Terraform });
     Ok(layers)
+}
+
+/// Builds the executor static, and says where it is; whether it was built, where it can be. As in docker/Dockerfile, but
+/// with the quicker profile: naming the target keeps the flag away from build scripts and macros.
+fn static_executor() -> anyhow::Result<(bool, Option<OsString>)> {
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
+        println!("not on this machine: the image's executor is for {IMAGE_TARGET}");
+        return Ok((true, None));
+    }
+    let status = run::cargo_command()
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "quill-admin-executor",
+            "--target",
+            IMAGE_TARGET,
+        ])
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .status()
+        .context("failed to start cargo")?;
+    let folder = run::bin_dir()?.parent().context("programs are in a target folder")?.join(IMAGE_TARGET);
+    let executor = folder.join("release/quill-admin-executor").into_os_string();
+    Ok((status.success(), status.success().then_some(executor)))
 }
 
 /// The tests of `tests/` folders, by package.

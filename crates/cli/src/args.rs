@@ -379,6 +379,12 @@ pub struct Build {
     /// A clone of quill-admin [default: the one around this folder]
     #[arg(long, value_name = "FOLDER")]
     pub source: Option<PathBuf>,
+    /// Compile it of a clone, as is done inside one
+    #[arg(long)]
+    pub from_source: bool,
+    /// Compile nothing: the carried executor and the application's actions
+    #[arg(long, conflicts_with_all = ["source", "from_source", "builder_image", "no_cache"])]
+    pub carried: bool,
     /// The Rust image to build with, such as a mirror's
     #[arg(long, value_name = "IMAGE")]
     pub builder_image: Option<String>,
@@ -556,11 +562,14 @@ Example:
     Serve,
 }
 
-/// Version, the sources' revision where git knew it, and the contract spoken.
+/// Version, the sources' revision where git knew it, the contract spoken, and the executor that is carried.
 fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let revision = option_env!("QUILL_ADMIN_REVISION").map_or_else(String::new, |id| format!("{id}, "));
-        format!("{} ({revision}contract {CONTRACT_VERSION})", env!("CARGO_PKG_VERSION"))
+        let carried =
+            quill_admin_operations::carried::executor().and_then(|executor| executor.sha256.get(..12));
+        let carried = carried.map_or_else(String::new, |sha256| format!(", carries executor {sha256}"));
+        format!("{} ({revision}contract {CONTRACT_VERSION}{carried})", env!("CARGO_PKG_VERSION"))
     });
     &VERSION
 }

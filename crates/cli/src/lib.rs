@@ -17,6 +17,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use quill_admin_contract::ExitCode;
 use quill_admin_operations::actions::{self, Settled};
+/// The module, and the macro of the same name: what the program carries is its build script's to pack.
+pub use quill_admin_operations::carried;
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::process::{BuiltFrom, Process, keep_memory_private};
 #[cfg(feature = "local")]
@@ -24,9 +26,10 @@ use quill_admin_operations::session::own_program::EXECUTOR_ARGUMENT;
 
 use crate::report::{Reporter, Style};
 
-/// The whole program; `main` does nothing but call this.
+/// The whole program; `main` does nothing but call this, with the executor that it carries.
 #[must_use]
-pub fn main() -> std::process::ExitCode {
+pub fn main(carried: Option<carried::Executor>) -> std::process::ExitCode {
+    carried::provide(carried);
     #[cfg(feature = "local")]
     if std::env::args_os().nth(1).is_some_and(|first| first == EXECUTOR_ARGUMENT) {
         let mut arguments = std::env::args_os().skip(2).peekable();

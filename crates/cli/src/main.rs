@@ -1,4 +1,5 @@
-//! The program `quill-admin`. Everything is in the library, where tests and tools can reach it.
+//! The program `quill-admin`. Everything is in the library, where tests and tools can reach it, but for the executor that
+//! the program may carry.
 
 use std::alloc::System;
 
@@ -10,5 +11,5 @@ use zeroizing_alloc::ZeroAlloc;
 static WIPED: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> std::process::ExitCode {
-    quill_admin::main()
+    quill_admin::main(quill_admin::carried!())
 }

@@ -14,6 +14,7 @@
 //! Which actions there are is data, which whoever starts it passes in: see `application/actions.yaml`.
 
 mod action;
+mod beside;
 mod check;
 mod commit;
 mod connect;
@@ -24,15 +25,19 @@ mod line;
 mod output;
 mod panic;
 mod session;
+mod small_file;
 mod sql;
 mod stop;
 mod tls;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::Write;
 
 use quill_admin_actions::Actions;
 use quill_admin_contract::{ExitCode, Variables};
+
+pub use beside::ACTIONS_BESIDE;
 
 /// Does what the variables ask for, where it is one of `actions`, in the database that the arguments name, and writes
 /// to `out` line by line. Where they name none, the variables do.
@@ -58,6 +63,23 @@ pub fn main_from_env(
     actions: &[u8],
     arguments: impl IntoIterator<Item = OsString>,
 ) -> std::process::ExitCode {
+    live(|| Ok(Cow::Borrowed(actions)), arguments)
+}
+
+/// The same for the program of an image: what it can do is what lies beside it ([`ACTIONS_BESIDE`]), and `compiled`
+/// where nothing does.
+#[must_use]
+pub fn main_of_an_image(
+    compiled: &[u8],
+    arguments: impl IntoIterator<Item = OsString>,
+) -> std::process::ExitCode {
+    live(|| Ok(beside::read()?.map_or(Cow::Borrowed(compiled), Cow::Owned)), arguments)
+}
+
+fn live<'a>(
+    actions: impl FnOnce() -> Result<Cow<'a, [u8]>, String>,
+    arguments: impl IntoIterator<Item = OsString>,
+) -> std::process::ExitCode {
     // Fails only when there is one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     panic::keep_payloads_private();
@@ -69,7 +91,8 @@ pub fn main_from_env(
     let arguments: Vec<String> =
         arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
     let mut out = std::io::stdout();
-    let actions = match Actions::read(actions) {
+    let read = |json: Cow<'_, [u8]>| Actions::read(&json).map_err(|error| error.to_string());
+    let actions = match actions().and_then(read) {
         Ok(actions) => actions,
         Err(error) => return harness::not_started(&vars, &mut out, &error).into(),
     };

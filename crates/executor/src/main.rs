@@ -1,6 +1,13 @@
 //! Runs one Quill admin task in one database transaction, inside the container.
 
+/// Found in the program's file by whoever builds a quill-admin that carries it: which executor it is, without
+/// running it, since it may be for another machine.
+static MARK: &str =
+    concat!("quill-admin-executor ", env!("CARGO_PKG_VERSION"), " beside quill-admin-actions.json;");
+
 fn main() -> std::process::ExitCode {
+    // Without a use the linker would leave it out.
+    std::hint::black_box(MARK);
     let actions = include_bytes!(concat!(env!("OUT_DIR"), "/actions.json"));
-    quill_admin_executor::main_from_env(actions, std::env::args_os().skip(1))
+    quill_admin_executor::main_of_an_image(actions, std::env::args_os().skip(1))
 }

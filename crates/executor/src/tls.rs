@@ -1,8 +1,5 @@
 //! The five TLS modes, in rustls' terms.
 
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::path::Path;
 use std::sync::Arc;
 
 use quill_admin_contract::{Certificates, Connection, ExitCode, TlsMode};
@@ -20,9 +17,11 @@ use x509_cert::Certificate;
 use x509_cert::der::{Decode, Encode};
 
 use crate::failure::Failed;
+use crate::small_file;
 
-/// The most that is read of a file with certificates, in bytes: some hundreds of them.
-const LARGEST: u64 = 1 << 20;
+/// The most that is read of a file with certificates, in MiB: some hundreds of them. Whoever starts the execution
+/// names the file.
+const LARGEST: u64 = 1;
 
 /// How to encrypt for this connection. Reads the trusted certificates where the mode verifies; some that cannot be used
 /// are the caller's mistake.
@@ -63,7 +62,9 @@ fn public_key(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDe
 
 fn trusted(certificates: &Certificates) -> Result<RootCertStore, Failed> {
     let pem = match certificates {
-        Certificates::File(path) => read(path).map_err(|error| unusable(certificates, &error.to_string()))?,
+        Certificates::File(path) => {
+            small_file::read(path, LARGEST).map_err(|error| unusable(certificates, &error.to_string()))?
+        }
         Certificates::Given(texts) => texts.join("\n").into_bytes(),
     };
     let mut roots = RootCertStore::empty();
@@ -78,20 +79,6 @@ fn trusted(certificates: &Certificates) -> Result<RootCertStore, Failed> {
     } else {
         Ok(roots)
     }
-}
-
-/// Reads a regular file of a size that such files have: whoever starts the execution names it, and it may be
-/// a device that never ends.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut pem = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut pem)?;
-    if pem.len() as u64 > LARGEST {
-        return Err(io::Error::other("it is larger than 1 MiB, the most that is read"));
-    }
-    Ok(pem)
 }
 
 fn unusable(certificates: &Certificates, reason: &str) -> Failed {

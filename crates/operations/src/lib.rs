@@ -9,6 +9,7 @@
 
 pub mod actions;
 pub mod admin_image;
+pub mod carried;
 pub mod config;
 pub mod error;
 pub mod events;

@@ -25,6 +25,34 @@ pub fn executor() -> &'static Path {
     find("quill-admin-executor")
 }
 
+/// The laptop's program once more, with an executor that it carries; skips the test where it was built without one.
+#[macro_export]
+macro_rules! needs_carrying {
+    () => {
+        match $crate::bin::carrying() {
+            Ok(program) => program,
+            Err(reason) => $crate::skip!("carrying", "{reason}"),
+        }
+    };
+}
+
+/// The same; `Err` says what is missing.
+///
+/// # Errors
+///
+/// It carries none.
+pub fn carrying() -> Result<&'static Path, String> {
+    let program = find("quill-admin-carrying");
+    let version = Command::new(program).arg("--version").output();
+    let version = version.unwrap_or_else(|error| panic!("failed to start {}: {error}", program.display()));
+    if String::from_utf8_lossy(&version.stdout).contains("carries executor") {
+        return Ok(program);
+    }
+    Err("quill-admin-carrying carries no executor: cargo xtask test builds it with one, and QUILL_ADMIN_TEST_EXECUTOR \
+         names one to build it with"
+        .to_owned())
+}
+
 /// The emulator on its own.
 #[must_use]
 pub fn cloud_emulator() -> &'static Path {
@@ -41,7 +69,7 @@ pub fn cache_dir() -> PathBuf {
 fn find(name: &str) -> &'static Path {
     static FOUND: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
     let programs = FOUND.get_or_init(|| match env::var_os(BIN_DIR) {
-        Some(directory) => ["quill-admin", "quill-admin-executor", "cloud-emulator"]
+        Some(directory) => ["quill-admin", "quill-admin-carrying", "quill-admin-executor", "cloud-emulator"]
             .iter()
             .map(|name| {
                 let program = Path::new(&directory).join(name).with_extension(env::consts::EXE_EXTENSION);

@@ -169,6 +169,12 @@ impl Run {
         self
     }
 
+    /// Runs another program in its place.
+    pub fn program(mut self, program: impl Into<OsString>) -> Self {
+        self.program = program.into();
+        self
+    }
+
     /// Runs it somewhere else.
     pub fn cwd(mut self, cwd: impl Into<PathBuf>) -> Self {
         self.cwd = cwd.into();

@@ -1,8 +1,10 @@
-//! `build`: the admin image, from source to the job that runs it.
+//! `build`: the admin image, from source or from what is carried, to the job that runs it.
 
+use quill_admin_contract::ExitCode;
 use quill_admin_image::{Engine, LATEST};
+use quill_admin_operations::config::Application;
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::build::{self, Options, Source};
+use quill_admin_operations::flow::build::{self, Made, Options, Source, Way};
 use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
 
 use super::context::Context;
@@ -12,7 +14,14 @@ use crate::report::BuildReport;
 pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u8, CliError> {
     context.need_environment();
     context.form.check()?;
+    // What only a compiler has a use for asks for one.
+    let compile = args.from_source || args.source.is_some() || args.no_cache || args.builder_image.is_some();
     let options = Options {
+        way: match (compile, args.carried) {
+            (true, _) => Way::FromSource,
+            (false, true) => Way::Carried,
+            (false, false) => Way::AsFits,
+        },
         source: args.source,
         force: args.force,
         no_cache: args.no_cache,
@@ -24,14 +33,27 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u
     if !args.dry_run {
         context.gate(&environment, args.confirm.as_deref())?;
     }
-    let source = Source::read(&context.process.cwd, &options)?;
     if !environment.builds_to_registry() {
+        if options.way == Way::Carried {
+            return Err(CliError::usage(format!(
+                "the image of environment \"{}\" is for this machine's Docker, and is compiled there",
+                environment.name
+            ))
+            .hint("tasks need no image there: run one without --runner docker"));
+        }
+        let source = Source::of_sources(&context.process.cwd, &options)?;
         return local(context, &environment, source, &options, args.dry_run).await;
+    }
+    let source = Source::read(context.process, &Application::of(&environment.source), &options)?;
+    // Inside a clone it is the clone that is trusted. What is put together is of a folder that the settings may name.
+    if let (Made::Assembled(assembled), Some(actions)) = (&source.made, &source.actions) {
+        context.confirm_actions(&environment, &assembled.whereabouts, actions)?;
     }
     let session = context.session(&environment).await?;
     let reporter = context.reporter;
     let plan = build::look(&session, source, options.force).await?;
-    let engine = if plan.existing.is_some() { None } else { Some(connect(&context).await) };
+    let compiles = plan.existing.is_none() && plan.source.needs_engine();
+    let engine = if compiles { Some(connect(&context).await) } else { None };
     let report = |plan| BuildReport { environment: &environment, plan, engine: engine.as_ref() };
     if args.dry_run {
         return Ok(reporter.build_plan(&report(&plan), true, false));
@@ -79,7 +101,14 @@ async fn local(
     let mut guard = context.guard();
     reporter.begin();
     let emit = context.emit();
-    let work = Box::pin(build::build(&engine, &plan, options, None, &emit));
+    let work = async {
+        match &plan.source.made {
+            Made::Compiled(compiled) => build::build(&engine, &plan, compiled, options, None, &emit).await,
+            // Only what is compiled comes here.
+            Made::Assembled(_) => Err(CliError::new(ExitCode::Unexpected, "nothing was to be compiled")),
+        }
+    };
+    let work = Box::pin(work);
     let image = guard.run(&PointOfNoReturn::new("no image was made"), work).await?;
     engine.tag(&image.id, &plan.image, LATEST).await?;
     Ok(reporter.built_locally(environment, &image))

@@ -1,6 +1,7 @@
 //! The question whether a found settings file names the right project.
 
 use quill_admin_contract::ExitCode;
+use quill_admin_contract::image_actions::ActionDigests;
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::config::confirmed::{self, Confirmation};
 use quill_admin_operations::error::CliError;
@@ -11,6 +12,28 @@ impl Context<'_> {
     /// Lets tasks go to the project and job of a file that was found only where a person has confirmed that
     /// once, or does so now.
     pub(super) fn confirm_settings(&mut self, environment: &Environment) -> Result<(), CliError> {
+        self.confirm_for(environment, "", "send tasks there?")
+    }
+
+    /// Lets actions become an image of that job only where the same is confirmed: whoever has not said yes to the file
+    /// and the folder that it names sees first which actions these are.
+    pub(super) fn confirm_actions(
+        &mut self,
+        environment: &Environment,
+        whereabouts: &str,
+        actions: &ActionDigests,
+    ) -> Result<(), CliError> {
+        let names: Vec<&str> = actions.names().collect();
+        let listed = format!("; the image would have these actions of {whereabouts}: {}", names.join(", "));
+        self.confirm_for(environment, &listed, "deploy that image there, and send tasks there?")
+    }
+
+    fn confirm_for(
+        &mut self,
+        environment: &Environment,
+        listed: &str,
+        question: &str,
+    ) -> Result<(), CliError> {
         if !confirmed::is_needed(environment) {
             return Ok(());
         }
@@ -29,6 +52,7 @@ impl Context<'_> {
                 folder.display()
             ),
         };
+        let names = format!("{names}{listed}");
         if !self.form.attended() {
             let why = if changed {
                 "the file has changed since that was confirmed"
@@ -44,7 +68,7 @@ impl Context<'_> {
             .hint(confirmed::named(environment)));
         }
         let since = if changed { " (the file has changed since you confirmed it)" } else { "" };
-        if !self.form.confirm(&format!("{names}{since}: send tasks there?"))? {
+        if !self.form.confirm(&format!("{names}{since}: {question}"))? {
             return Err(CliError::new(ExitCode::NotConfirmed, "not confirmed; nothing was sent"));
         }
         confirmed::remember(environment, self.process)

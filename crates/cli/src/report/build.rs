@@ -8,7 +8,7 @@ use quill_admin_contract::image::annotation;
 use quill_admin_image::{BuildEvent, Builder, Engine, LATEST, LocalImage, PLATFORM};
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::build::{Built, JobPlan, Plan};
+use quill_admin_operations::flow::build::{Built, JobPlan, Made, Plan};
 use quill_admin_operations::hints;
 use serde_json::{Value, json};
 
@@ -38,31 +38,38 @@ pub(super) fn build_plan_text(report: &BuildReport<'_>) -> String {
         environment.name, environment.job.project, environment.job.region
     );
     lines::settings(&mut text, environment);
-    field(
-        &mut text,
-        "source",
-        &format!(
-            "{} of {}, {} files, {}",
-            source.revision.tag(),
-            source.revision.time.strftime("%Y-%m-%d %H:%M UTC"),
-            source.context.files().len(),
-            indicatif::DecimalBytes(source.context.bytes())
-        ),
-    );
-    match engine {
-        Some(Ok(engine)) => {
-            let builder = match engine.builder() {
-                Builder::BuildKit => "BuildKit",
-                Builder::Classic => "the classic builder",
-            };
-            field(&mut text, "builder", &format!("{builder} of Docker Engine {}", engine.version()));
-            field(&mut text, "from", &source.builder_image);
+    let revision =
+        format!("{} of {}", source.revision.tag(), source.revision.time.strftime("%Y-%m-%d %H:%M UTC"));
+    match &source.made {
+        Made::Compiled(compiled) => {
+            let (files, bytes) = (compiled.context.files().len(), compiled.context.bytes());
+            let bytes = indicatif::DecimalBytes(bytes);
+            field(&mut text, "source", &format!("{revision}, {files} files, {bytes}"));
+            match engine {
+                Some(Ok(engine)) => {
+                    let builder = match engine.builder() {
+                        Builder::BuildKit => "BuildKit",
+                        Builder::Classic => "the classic builder",
+                    };
+                    let builder = format!("{builder} of Docker Engine {}", engine.version());
+                    field(&mut text, "builder", &builder);
+                }
+                Some(Err(error)) => field(&mut text, "builder", &format!("none: {error}")),
+                None => {}
+            }
+            if engine.is_some() {
+                field(&mut text, "from", &compiled.builder_image);
+            }
         }
-        Some(Err(error)) => {
-            field(&mut text, "builder", &format!("none: {error}"));
-            field(&mut text, "from", &source.builder_image);
+        Made::Assembled(assembled) => {
+            field(&mut text, "source", &revision);
+            let count = source.actions.as_ref().map_or(0, |actions| actions.names().count());
+            field(&mut text, "actions of", &format!("{} ({count})", assembled.whereabouts));
+            let carried = assembled.executor.get(..12).unwrap_or_default();
+            let version = env!("CARGO_PKG_VERSION");
+            field(&mut text, "executor", &format!("carried by this program: {version}, sha256:{carried}…"));
+            field(&mut text, "digest", assembled.image.digest());
         }
-        None => {}
     }
     field(&mut text, "platform", PLATFORM);
     field(&mut text, "image", &plan.image.to_string());
@@ -70,6 +77,9 @@ pub(super) fn build_plan_text(report: &BuildReport<'_>) -> String {
         field(&mut text, "tags", &source.tags().join(", "));
         let registry = match &plan.existing {
             Some(existing) => format!("has the image of these sources, {}", existing.digest),
+            None if !source.needs_engine() => {
+                "has no image of these: it is put together and pushed".to_owned()
+            }
             None => "has no image of these sources: it is built and pushed".to_owned(),
         };
         field(&mut text, "registry", &registry);
@@ -195,8 +205,6 @@ pub(super) fn build_plan_json(report: &BuildReport<'_>) -> Value {
         "project": environment.job.project,
         "revision": plan.source.revision.label(),
         "source_digest": plan.source.digest,
-        "context_bytes": plan.source.context.bytes(),
-        "builder_image": plan.source.builder_image,
         "platform": PLATFORM,
         "image": plan.image.to_string(),
         "tags": plan.source.tags(),
@@ -205,6 +213,20 @@ pub(super) fn build_plan_json(report: &BuildReport<'_>) -> Value {
         "actions": plan.replaced.as_ref().map(deployed_actions::replaced_json),
         "notes": plan.notes,
     });
+    match &plan.source.made {
+        Made::Compiled(compiled) => {
+            document["context_bytes"] = compiled.context.bytes().into();
+            document["builder_image"] = compiled.builder_image.clone().into();
+        }
+        Made::Assembled(assembled) => {
+            document["carried"] = json!({
+                "version": env!("CARGO_PKG_VERSION"),
+                "executor_sha256": assembled.executor,
+                "actions": assembled.whereabouts,
+                "image_digest": assembled.image.digest(),
+            });
+        }
+    }
     match engine {
         Some(Ok(engine)) => {
             document["engine"] = json!({

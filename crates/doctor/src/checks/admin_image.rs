@@ -5,8 +5,10 @@ use quill_admin_contract::ExitCode;
 use quill_admin_contract::image::{LABEL_REVISION, LABEL_TITLE};
 use quill_admin_image::{LATEST, PLATFORM};
 use quill_admin_operations::admin_image::{by_labels, contracts};
+use quill_admin_operations::config::Application;
+use quill_admin_operations::config::confirmed::{self, Confirmation};
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::build::{self, JobPlan, artifact_repository, built_at};
+use quill_admin_operations::flow::build::{self, JobPlan, Made, artifact_repository, built_at};
 use quill_admin_operations::flow::fit::{self, Unfit};
 use quill_admin_operations::hints;
 
@@ -132,7 +134,23 @@ async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError>
     let process = &facts.machine.process;
     let builder_image = process.var("QUILL_ADMIN_BUILDER_IMAGE").map(str::to_owned);
     let options = build::Options { builder_image, ..build::Options::default() };
-    let source = build::Source::read(&process.cwd, &options)?;
+    let environment = &facts.environment;
+    let source = build::Source::read(process, &Application::of(&environment.source), &options)?;
+    // Build lists what would be in the image, and asks.
+    if matches!(source.made, Made::Assembled(_))
+        && confirmed::is_needed(environment)
+        && confirmed::look(environment, process) != Confirmation::Given
+    {
+        return Err(CliError::new(
+            ExitCode::NotConfirmed,
+            format!(
+                "{} was found, and nobody has confirmed on this machine, as it is now, where it has tasks go and which \
+                 actions an image is made of",
+                environment.source.path.display()
+            ),
+        )
+        .hint(format!("build asks about it: {}", hints::command(&environment.name, "build", &[]))));
+    }
     let plan = build::look(session, source, false).await?;
     // Only whoever builds can say that something of somebody else's may go.
     if !plan.loses().is_empty() {
@@ -141,24 +159,29 @@ async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError>
             ExitCode::NotConfirmed,
             format!("the image would be replaced although something of it is lost: {lost}"),
         )
-        .hint(format!("build asks about it: {}", hints::command(&facts.environment.name, "build", &[]))));
+        .hint(format!("build asks about it: {}", hints::command(&environment.name, "build", &[]))));
     }
     let what = match &plan.existing {
         Some(existing) => format!("the registry has the image of these sources, {}", existing.digest),
-        None => format!(
-            "build {} of {} and push it",
-            plan.image.tagged(&plan.source.revision.tag()),
-            plan.source.revision.root.display()
-        ),
+        None => {
+            let image = plan.image.tagged(&plan.source.revision.tag());
+            match &plan.source.made {
+                Made::Compiled(_) => {
+                    format!("build {image} of {} and push it", plan.source.revision.root.display())
+                }
+                Made::Assembled(made) => format!(
+                    "put {image} together of the carried executor and the actions of {}, and push it",
+                    made.whereabouts
+                ),
+            }
+        }
     };
     let changes = plan.job.as_ref().map(JobPlan::changes).unwrap_or_default();
     let lines = [what].into_iter().chain(plan.notes.clone()).chain(changes.iter().map(line)).collect();
     Ok(Plan::new(lines, move |Site { facts, session }, point| {
         Box::pin(async move {
-            let engine = match &plan.existing {
-                Some(_) => None,
-                None => Some(facts.machine.engine().await?),
-            };
+            let compiles = plan.existing.is_none() && plan.source.needs_engine();
+            let engine = if compiles { Some(facts.machine.engine().await?) } else { None };
             let built = build::carry_out(session, plan, engine, &options, point).await?;
             Ok(format!("{} runs {}", facts.environment.job.job, built.image))
         })

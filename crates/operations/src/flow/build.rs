@@ -1,4 +1,4 @@
-//! From the sources to the job that runs them: look, plan, build, push, deploy.
+//! From the sources, or from what this program carries, to the job that runs it: look, plan, build, push, deploy.
 //!
 //! [`look`] changes nothing and finds out everything the plan needs; [`carry_out`] does what the plan
 //! says. Between the two a person can read it, and confirm it.
@@ -22,21 +22,24 @@ use quill_admin_image::{
 };
 use tokio::time::sleep;
 
+use super::assembled::{self, Assembled, Parts};
 use super::database_variables;
-use super::deployed_actions::Replaced;
+use super::deployed_actions::{Own, Replaced};
 use super::patience::{Looking, Patience, tell_once};
 use super::sources;
 use super::target::{self, Database};
 use crate::admin_image::{by_labels, contracts};
-use crate::config::Environment;
+use crate::carried;
+use crate::config::{Application, Environment};
 use crate::error::CliError;
 use crate::events::{Emit, Event};
 use crate::flow::point_of_no_return::{PointOfNoReturn, UnderWay};
 use crate::hints;
+use crate::process::Process;
 use crate::session::Session;
 
 /// The recipe of the admin image, from the root of the sources.
-const DOCKERFILE: &str = "docker/Dockerfile";
+pub(super) const DOCKERFILE: &str = "docker/Dockerfile";
 /// The stage that is the admin image. Always named, though it is the last.
 const TARGET: &str = "admin";
 /// The file with the actions, from the root of the sources: the image's build script compiles it.
@@ -53,9 +56,23 @@ const READY_WITHIN: Duration = Duration::from_mins(1);
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const SLOWEST_LOOK: Duration = Duration::from_secs(2);
 
+/// Where the image comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Way {
+    /// Compiled, inside a clone; elsewhere put together of the executor that this program carries, where it does.
+    #[default]
+    AsFits,
+    /// Compiled of the sources.
+    FromSource,
+    /// Put together of the executor that this program carries.
+    Carried,
+}
+
 /// What a person asked for.
 #[derive(Debug, Default)]
 pub struct Options {
+    /// Where the image comes from.
+    pub way: Way,
     /// The sources; by default the repository around the working folder.
     pub source: Option<PathBuf>,
     /// Builds and pushes even if the registry has the image of these sources.
@@ -66,18 +83,34 @@ pub struct Options {
     pub builder_image: Option<String>,
 }
 
-/// The sources, and the names of what becomes of them.
+/// What the image is made of, and the names of what becomes of it.
 pub struct Source {
     /// The version.
     pub revision: Revision,
-    /// The files.
-    pub context: Context,
-    /// Digest of everything that is given to the build.
+    /// Digest of everything that goes in.
     pub digest: String,
-    /// The image the builder stage starts from.
-    pub builder_image: String,
     /// The digests of the actions that the image will have; `None` for sources that declare none in a file.
     pub actions: Option<ActionDigests>,
+    /// Whose these actions are.
+    own: Own,
+    /// How it is made.
+    pub made: Made,
+}
+
+/// How an image is made.
+pub enum Made {
+    /// It is to be compiled, in an engine.
+    Compiled(Compiled),
+    /// It is there already: put together of the carried executor and the application's actions.
+    Assembled(Box<Assembled>),
+}
+
+/// What is compiled.
+pub struct Compiled {
+    /// The files.
+    pub context: Context,
+    /// The image the builder stage starts from.
+    pub builder_image: String,
     /// It is not the Dockerfile's own.
     builder_image_given: bool,
 }
@@ -134,8 +167,31 @@ pub struct Built {
 }
 
 impl Source {
+    /// Reads what the image is made of: the sources, or, where none are around, what this program carries and the
+    /// application's actions.
+    pub fn read(process: &Process, application: &Application, options: &Options) -> Result<Self, CliError> {
+        let carried = match options.way {
+            Way::FromSource => false,
+            Way::Carried => true,
+            Way::AsFits => carried::executor().is_some() && !sources::is_in_a_clone(&process.cwd),
+        };
+        if !carried {
+            let told = |error: CliError| match options.way {
+                Way::AsFits if carried::executor().is_none() && !sources::is_in_a_clone(&process.cwd) => {
+                    error.hint("or use a released quill-admin: it carries the executor and needs no clone")
+                }
+                _ => error,
+            };
+            return Self::of_sources(&process.cwd, options).map_err(told);
+        }
+        let Parts { revision, digest, actions, own, assembled } =
+            assembled::of_carried(process, application)?;
+        let made = Made::Assembled(Box::new(assembled));
+        Ok(Self { revision, digest, actions: Some(actions), own, made })
+    }
+
     /// Reads the sources.
-    pub fn read(cwd: &Path, options: &Options) -> Result<Self, CliError> {
+    pub fn of_sources(cwd: &Path, options: &Options) -> Result<Self, CliError> {
         let folder = options.source.as_deref().map_or_else(|| cwd.to_owned(), |source| cwd.join(source));
         let revision = Revision::of(&folder).map_err(sources::unreadable)?;
         let context = Context::read(&revision.root, DOCKERFILE).map_err(sources::unreadable)?;
@@ -146,13 +202,24 @@ impl Source {
         let builder_image = given.or(own).unwrap_or_default();
         let digest = context.digest(&[TARGET, PLATFORM, &builder_image])?;
         let actions = actions(&context, &revision)?;
-        Ok(Self { revision, context, digest, builder_image, actions, builder_image_given })
+        let made = Made::Compiled(Compiled { context, builder_image, builder_image_given });
+        let own = Own::of_sources(&revision);
+        Ok(Self { revision, digest, actions, own, made })
+    }
+
+    /// Whether an engine is needed to make it.
+    #[must_use]
+    pub fn needs_engine(&self) -> bool {
+        matches!(self.made, Made::Compiled(_))
     }
 
     /// What a person should know of them.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
-        skipped(&self.context)
+        match &self.made {
+            Made::Compiled(compiled) => skipped(&compiled.context),
+            Made::Assembled(_) => Vec::new(),
+        }
     }
 
     /// The tag under which the registry keeps the image of exactly these sources.
@@ -168,7 +235,7 @@ impl Source {
         [LATEST.to_owned(), self.revision.tag(), self.tag()]
     }
 
-    fn args(&self, engine: &Engine) -> Vec<(String, String)> {
+    fn args(&self, compiled: &Compiled, engine: &Engine) -> Vec<(String, String)> {
         let mut args = vec![
             ("BUILDER_PLATFORM", engine.platform().to_owned()),
             ("REVISION", self.revision.label()),
@@ -179,8 +246,8 @@ impl Source {
         if let Some(actions) = &self.actions {
             args.push((ACTIONS_ARG, actions.to_string()));
         }
-        if self.builder_image_given {
-            args.push((BUILDER_IMAGE_ARG, self.builder_image.clone()));
+        if compiled.builder_image_given {
+            args.push((BUILDER_IMAGE_ARG, compiled.builder_image.clone()));
         }
         args.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -422,7 +489,7 @@ impl Plan {
     fn replaces(&self) -> Option<Replaced> {
         let Some(JobPlan::Change { job, wanted }) = &self.job else { return None };
         let stays = job.settings.image == wanted.image;
-        Replaced::of(&job.settings, &self.source.revision, self.source.actions.as_ref(), stays)
+        Replaced::of(&job.settings, &self.source.own, self.source.actions.as_ref(), stays)
     }
 
     /// Why somebody has to agree to what this plan replaces, in words; empty where nobody has to.
@@ -478,14 +545,16 @@ pub async fn carry_out(
     point: &PointOfNoReturn,
 ) -> Result<Built, CliError> {
     let mut uploaded = 0;
-    let local = if plan.existing.is_none() {
-        let token = session.registry_token().await?;
-        let engine = engine.ok_or_else(no_engine)?;
-        let built = build(engine, &plan, options, token.as_ref(), session.emitter()).await?;
-        // Of the commit's time: what is built of it a second time is the same to the last bit.
-        Some(engine.assembled(&built.id, plan.source.revision.time).await?)
-    } else {
-        None
+    let local = match &plan.source.made {
+        _ if plan.existing.is_some() => None,
+        Made::Compiled(compiled) => {
+            let token = session.registry_token().await?;
+            let engine = engine.ok_or_else(no_engine)?;
+            let built = build(engine, &plan, compiled, options, token.as_ref(), session.emitter()).await?;
+            // Of the commit's time: what is built of it a second time is the same to the last bit.
+            Some(engine.assembled(&built.id, plan.source.revision.time).await?)
+        }
+        Made::Assembled(assembled) => Some(assembled.image.clone()),
     };
     // Only now: a build can take longer than the token was good for.
     let registry = open_registry(session, &plan.image).await?;
@@ -637,6 +706,7 @@ async fn open_registry(session: &Session, repository: &Repository) -> Result<Reg
 pub async fn build(
     engine: &Engine,
     plan: &Plan,
+    compiled: &Compiled,
     options: &Options,
     token: Option<&Token>,
     emit: &Emit,
@@ -644,9 +714,9 @@ pub async fn build(
     emit(Event::Doing("building the image"));
     // Of these sources alone: two builds in one engine do not take each other's image.
     let name = plan.image.tagged(&plan.source.tag());
-    let args = plan.source.args(engine);
+    let args = plan.source.args(compiled, engine);
     let request = BuildRequest {
-        context: &plan.source.context,
+        context: &compiled.context,
         target: TARGET,
         args: &args,
         image: &name,

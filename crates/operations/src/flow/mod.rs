@@ -3,6 +3,7 @@
 //! `run` is the pipeline: read the job, start it once, follow it, draw the conclusion.
 
 mod asked;
+pub mod assembled;
 pub mod build;
 pub mod conclusion;
 pub mod database_variables;

@@ -15,7 +15,7 @@ use crate::error::CliError;
 const EXECUTOR: &str = "crates/executor/Cargo.toml";
 /// The line in it that says so.
 const EXECUTOR_NAME: &str = "name = \"quill-admin-executor\"";
-/// The most that is read of it, in bytes.
+/// The most that is read of it, and of the recipe, in bytes.
 const LIMIT: u64 = 64 * 1024;
 
 const HINT: &str = "run this inside a clone of quill-admin, or name the clone with --source";
@@ -27,18 +27,36 @@ pub(super) fn unreadable(error: ImageError) -> CliError {
     if knows { told } else { told.hint(HINT) }
 }
 
+/// The repository that a folder is in, told without git: the nearest folder above with a `.git`, which is a file in
+/// a worktree.
+pub(super) fn repository_around(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok())
+}
+
+/// Whether a folder is in a clone of quill-admin: what is built there is what the clone holds.
+pub(super) fn is_in_a_clone(folder: &Path) -> bool {
+    repository_around(folder).is_some_and(|root| {
+        let recipe = quill_admin_files::read_text(&root.join(super::build::DOCKERFILE), LIMIT);
+        has_executor(root) || recipe.is_ok_and(|recipe| has_labels(&recipe))
+    })
+}
+
+fn has_labels(recipe: &str) -> bool {
+    [LABEL_CONTRACT, LABEL_SOURCE].iter().all(|label| recipe.contains(label))
+}
+
+fn has_executor(root: &Path) -> bool {
+    quill_admin_files::read_text(&root.join(EXECUTOR), LIMIT)
+        .is_ok_and(|manifest| manifest.lines().any(|line| line.trim() == EXECUTOR_NAME))
+}
+
 /// Refuses the sources of something else.
 ///
 /// # Errors
 ///
 /// The folder has none of the signs.
 pub(super) fn are_ours(root: &Path, context: &Context) -> Result<(), CliError> {
-    let labels = [LABEL_CONTRACT, LABEL_SOURCE].iter().all(|label| context.recipe().contains(label));
-    let executor = || {
-        quill_admin_files::read_text(&root.join(EXECUTOR), LIMIT)
-            .is_ok_and(|manifest| manifest.lines().any(|line| line.trim() == EXECUTOR_NAME))
-    };
-    if labels || executor() {
+    if has_labels(context.recipe()) || has_executor(root) {
         return Ok(());
     }
     Err(CliError::usage(format!(
@@ -48,4 +66,34 @@ pub(super) fn are_ours(root: &Path, context: &Context) -> Result<(), CliError> {
         context.dockerfile()
     ))
     .hint(HINT))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_clone_is_known_by_either_sign_and_from_any_folder_in_it() {
+        let outer = tempfile::tempdir().expect("a folder");
+        let root = outer.path().join("clone");
+        let below = root.join("a/b");
+        fs::create_dir_all(&below).expect("made");
+        fs::create_dir_all(root.join("docker")).expect("made");
+        fs::create_dir_all(root.join("crates/executor")).expect("made");
+        // Without a repository there is no clone, whatever lies around.
+        fs::write(root.join(EXECUTOR), format!("[package]\n{EXECUTOR_NAME}\n")).expect("written");
+        assert!(!is_in_a_clone(&below));
+        fs::create_dir(root.join(".git")).expect("made");
+        assert!(is_in_a_clone(&below) && is_in_a_clone(&root) && !is_in_a_clone(outer.path()));
+        fs::write(root.join(EXECUTOR), "[package]\nname = \"other\"\n").expect("written");
+        assert!(!is_in_a_clone(&below));
+        fs::write(root.join("docker/Dockerfile"), format!("LABEL {LABEL_CONTRACT}=1 {LABEL_SOURCE}=2\n"))
+            .expect("written");
+        assert!(is_in_a_clone(&below));
+        // A repository of its own within it is not the clone.
+        fs::write(below.join(".git"), "gitdir: elsewhere").expect("written");
+        assert!(!is_in_a_clone(&below));
+    }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use quill_admin_image::{Lineage, Revision, lineage};
 
 use super::revision::{ImageRevision, date, short};
+use crate::carried;
 use crate::config::Application;
 use crate::hints;
 use crate::process::BuiltFrom;
@@ -177,6 +178,11 @@ impl Own {
     /// How these actions get into the image.
     fn deploy(&self, environment: &str, cwd: &Path) -> String {
         match (&self.origin, &self.checkout) {
+            (Origin::Folder(folder), _) if carried::executor().is_some() => {
+                let folder = folder.display().to_string();
+                let build = hints::command(environment, "build", &[("--application", &folder)]);
+                format!("deploy yours with: {build} --carried")
+            }
             (Origin::Folder(folder), _) => format!(
                 "an image has the actions of the clone of quill-admin that it is built from: bring those of {} into its \
                  folder {APPLICATION}, then: {}",

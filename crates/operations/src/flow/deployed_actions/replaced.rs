@@ -1,8 +1,9 @@
 //! What a build takes the place of, and whether somebody has to be asked for that.
 
+use std::cmp::Ordering;
+
 use quill_admin_cloud::JobSettings;
 use quill_admin_contract::image_actions::{ActionChanges, ActionDigests, ImageActions};
-use quill_admin_image::Revision;
 
 use super::{Deployed, ImageRevision, Own, Relation};
 
@@ -29,18 +30,13 @@ pub enum Becomes {
 }
 
 impl Replaced {
-    /// What an image of these sources, with these actions, replaces in a job. The image stays where it is `stays`.
+    /// What an image with these actions, which are `own`, replaces in a job. The image stays where it is `stays`.
     /// `None` where there is nothing to say: the image stays, or neither side says which actions it has.
     #[must_use]
-    pub fn of(
-        job: &JobSettings,
-        revision: &Revision,
-        own: Option<&ActionDigests>,
-        stays: bool,
-    ) -> Option<Self> {
+    pub fn of(job: &JobSettings, own: &Own, digests: Option<&ActionDigests>, stays: bool) -> Option<Self> {
         let Deployed { actions, revision: image } = Deployed::of(job);
-        let becomes = match (&actions, own) {
-            (ImageActions::Known(had), Some(own)) => Becomes::Known(had.replaced_by(own)),
+        let becomes = match (&actions, digests) {
+            (ImageActions::Known(had), Some(digests)) => Becomes::Known(had.replaced_by(digests)),
             (ImageActions::Known(_), None) => Becomes::Undeclared,
             (_, Some(_)) => Becomes::NotKnown,
             (_, None) => return None,
@@ -50,7 +46,7 @@ impl Replaced {
         }
         let loses = match &becomes {
             Becomes::NotKnown => Vec::new(),
-            known => loses(known, &image, Own::of_sources(revision).relation(&image)),
+            known => loses(known, &image, own.relation(&image)),
         };
         Some(Self { image, actions: becomes, loses })
     }
@@ -92,8 +88,17 @@ fn loses(becomes: &Becomes, image: &ImageRevision, relation: Relation) -> Vec<St
         Relation::Diverged => loses.push(format!(
             "the image is of {image}, which has commits that these sources have not: somebody else's branch"
         )),
-        Relation::NotKnown | Relation::WithoutCheckout(_) => loses.push(format!(
+        Relation::NotKnown => loses.push(format!(
             "the image is of {image}, which is not known in these sources: git pull may bring it"
+        )),
+        // As a newer release follows an older one.
+        Relation::WithoutCheckout(Some(Ordering::Less | Ordering::Equal)) => {}
+        Relation::WithoutCheckout(Some(Ordering::Greater)) => {
+            loses.push(format!("the image is newer than these actions: it is of {image}"));
+        }
+        Relation::WithoutCheckout(None) => loses.push(format!(
+            "the image is of {image}, and which of the two is newer cannot be told: these actions are in no git \
+             repository, or the image does not say when it is from"
         )),
     }
     loses
@@ -131,6 +136,18 @@ mod tests {
             ),
             (changes(&[], &["b"]), Relation::Diverged, &["taken away: b", "somebody else's branch"]),
             (changes(&[], &[]), Relation::NotKnown, &["which is not known in these sources"]),
+            (changes(&["a"], &["b"]), Relation::WithoutCheckout(Some(Ordering::Less)), &["taken away: b"]),
+            (changes(&["a"], &[]), Relation::WithoutCheckout(Some(Ordering::Equal)), &[]),
+            (
+                changes(&["a"], &[]),
+                Relation::WithoutCheckout(Some(Ordering::Greater)),
+                &["the image is newer than these actions"],
+            ),
+            (
+                changes(&["a"], &[]),
+                Relation::WithoutCheckout(None),
+                &["which of the two is newer cannot be told"],
+            ),
             (Becomes::Undeclared, Relation::Older, &[]),
             (Becomes::Undeclared, Relation::Newer, &["the image is newer"]),
         ] {

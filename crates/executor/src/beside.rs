@@ -1,0 +1,54 @@
+//! The actions that lie beside the program, in an image that was put together of a ready program and somebody's
+//! actions. Where they lie is fixed, so that whoever starts the job cannot choose others: neither a variable nor an
+//! argument has a say.
+
+use std::io;
+use std::path::Path;
+
+use crate::small_file;
+
+/// Their name, in the folder of the program.
+pub const ACTIONS_BESIDE: &str = "quill-admin-actions.json";
+/// The most that is read of them, in MiB.
+const LARGEST: u64 = 16;
+
+/// Those beside this program; `None` where there are none. Where it cannot be seen whether there are any, the
+/// program's own are not the ones that were meant.
+pub(crate) fn read() -> Result<Option<Vec<u8>>, String> {
+    let program = std::env::current_exe()
+        .map_err(|error| format!("the program's own folder, where actions may lie, is not known: {error}"))?;
+    beside(&program)
+}
+
+fn beside(program: &Path) -> Result<Option<Vec<u8>>, String> {
+    let file = program.with_file_name(ACTIONS_BESIDE);
+    match small_file::read(&file, LARGEST) {
+        Ok(actions) => Ok(Some(actions)),
+        // A link to nothing is not nothing.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !file.is_symlink() => Ok(None),
+        Err(error) => Err(format!("failed to read the actions in {}: {error}", file.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_beside_the_program_are_read_and_what_cannot_be_read_is_not_told_as_missing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = folder.path().join("program");
+        let file = folder.path().join(ACTIONS_BESIDE);
+        assert_eq!(beside(&program), Ok(None));
+        std::fs::write(&file, "{}").expect("written");
+        assert_eq!(beside(&program), Ok(Some(b"{}".to_vec())));
+        std::fs::remove_file(&file).expect("removed");
+        std::os::unix::fs::symlink("nowhere", &file).expect("linked");
+        let refused = beside(&program).expect_err("a link to nothing");
+        assert!(refused.starts_with("failed to read the actions in "), "{refused}");
+        std::fs::remove_file(&file).expect("removed");
+        std::fs::create_dir(&file).expect("made");
+        let refused = beside(&program).expect_err("a folder");
+        assert!(refused.ends_with(": it is not a regular file"), "{refused}");
+    }
+}

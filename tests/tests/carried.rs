@@ -1,0 +1,358 @@
+//! `build` of what a released program carries: nothing is compiled, no engine is asked, from any folder.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::{Finished as _, JOB, PROJECT};
+use quill_admin_testkit::docker::{docker_command, run};
+use quill_admin_testkit::healthy::{SECRET, Target};
+use quill_admin_testkit::home::Run;
+use quill_admin_testkit::postgres::{Database, Generation};
+use quill_admin_testkit::{needs_carrying, needs_docker, needs_postgres, needs_registry};
+use serde_json::{Value, json};
+
+use crate::actions::shipped;
+
+/// Nothing listens there, so whatever asks for an engine fails.
+const NO_ENGINE: &str = "tcp://127.0.0.1:9";
+
+/// A command of the program that carries an executor, with neither an engine nor any other program to be found.
+fn quill_admin<'a>(workshop: &Workshop, carrying: &Path, args: impl IntoIterator<Item = &'a str>) -> Run {
+    alone(workshop.quill_admin(args).program(carrying))
+}
+
+fn alone(run: Run) -> Run {
+    run.env("DOCKER_HOST", NO_ENGINE).env("PATH", "")
+}
+
+fn build(workshop: &Workshop, carrying: &Path, more: &[&str]) -> Run {
+    quill_admin(workshop, carrying, ["build", "--env", "staging"].into_iter().chain(more.iter().copied()))
+}
+
+fn digest(image: &str) -> &str {
+    image.split_once('@').expect("it is pinned").1
+}
+
+/// Writes the shipped actions with another name for one of them.
+fn other_actions(workshop: &Workshop, folder: &str) {
+    let actions = shipped("actions.yaml").replace("verify-email", "prove-email");
+    assert!(actions.contains("\n  prove-email:"), "{actions}");
+    workshop.world.home.write(format!("{folder}/actions.yaml"), &actions);
+}
+
+/// Lets the settings name a folder, as somebody's file would that came with it.
+fn name_application(workshop: &Workshop, folder: &str) {
+    let home = &workshop.world.home;
+    home.write("environments.yaml", &format!("application: {folder}\n{}", home.read("environments.yaml")));
+}
+
+#[test]
+fn of_a_folder_with_nothing_but_settings_an_image_is_put_together_that_runs() {
+    needs_docker!();
+    needs_postgres!();
+    needs_registry!();
+    let carrying = needs_carrying!();
+    let workshop = Workshop::with_containers();
+    let (world, home) = (&workshop.world, &workshop.world.home);
+    let database = Database::create(Generation::August2026);
+    world.emulator.put_secret(PROJECT, SECRET, database.password.clone());
+    let file = home.read("environments.yaml");
+    let name = format!("name: {}", database.name);
+    let user = format!("user: {},", database.user);
+    home.write("environments.yaml", &file.replace("name: quill_core", &name).replace("user: quill,", &user));
+    let around: Vec<_> =
+        fs::read_dir(home.work()).expect("a folder").flatten().map(|one| one.file_name()).collect();
+    assert_eq!(around, ["environments.yaml"]);
+
+    let plan = build(&workshop, carrying, &["--dry-run", "--json"]).output().exits(0).json();
+    let begun = Instant::now();
+    let first = build(&workshop, carrying, &[]).output().exits(0);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(first.stdout.starts_with("✔ built, pushed and deployed"), "{first}");
+    let deployed = workshop.deployed().expect("the job was created");
+    assert_eq!(plan["carried"]["image_digest"], digest(&deployed));
+    let again = build(&workshop, carrying, &["--carried"]).output().exits(0);
+    assert!(again.stdout.starts_with("✔ nothing to do"), "{again}");
+
+    // The job says which actions it has, as after any build.
+    let listed =
+        quill_admin(&workshop, carrying, ["actions", "-e", "staging", "--json"]).output().exits(0).json();
+    assert_eq!(listed["only_deployed"], json!([]));
+    for action in listed["actions"].as_array().expect("a list") {
+        assert_eq!(action["deployed"], "same", "{action}");
+    }
+
+    let mut job = world.job().expect("it was created");
+    let ca = fs::read_to_string(database.ca_file()).expect("the authority's certificate");
+    Target { tls: "verify-ca", cas: vec![ca], ..Target::of(&database) }.put_into(&mut job);
+    world.emulator.put_job(JOB, job).expect("a valid job");
+    let args =
+        ["create-superadmin", "-e", "staging", "-u", "steve", "--email", "s@example.org", "--password-stdin"];
+    let _ = quill_admin(&workshop, carrying, args).stdin("correct horse battery staple 7").output().exits(0);
+    assert_eq!(
+        database.rows("SELECT username, system_permissions FROM users"),
+        [[Some("steve".to_owned()), Some("superadmin".to_owned())]]
+    );
+
+    // What is in it is what an engine would have made of the Dockerfile.
+    let _ = run(docker_command().args(["pull", "--quiet", &deployed]));
+    let config = run(docker_command().args(["image", "inspect", "--format", "{{json .Config}}", &deployed]));
+    let config: Value = serde_json::from_str(&config).expect("JSON");
+    assert_eq!(config["User"], "10001:10001");
+    assert_eq!(config["Entrypoint"], json!(["/quill-admin-executor"]));
+    let said = docker_command().args(["run", "--rm", &deployed]).output().expect("docker runs");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("ADMIN_ACTION environment variable is required"), "{said}");
+}
+
+#[test]
+fn two_people_in_two_folders_make_the_same_image() {
+    needs_registry!();
+    let carrying = needs_carrying!();
+    let (one, two) = (Workshop::new(), Workshop::new());
+    let both = |args: &[&str]| {
+        [&one, &two].map(|workshop| {
+            let _ = build(workshop, carrying, args).output().exits(0);
+            let deployed = workshop.deployed().expect("the job is there");
+            digest(&deployed).to_owned()
+        })
+    };
+    let [first, second] = both(&[]);
+    assert_eq!(first, second);
+    for (workshop, folder) in [(&one, "mine"), (&two, "another/place")] {
+        other_actions(workshop, folder);
+        name_application(workshop, folder);
+    }
+    let [third, fourth] = both(&["--overwrite"]);
+    assert_eq!(third, fourth);
+    assert_ne!(first, third);
+}
+
+#[test]
+fn other_actions_are_another_last_layer_and_what_they_take_away_is_asked_about() {
+    needs_registry!();
+    let carrying = needs_carrying!();
+    let workshop = Workshop::new();
+    let all = build(&workshop, carrying, &["--json"]).output().exits(0).json();
+    let deployed = workshop.deployed().expect("the job was created");
+    other_actions(&workshop, "other");
+    let uploads = workshop.uploads().len();
+    let other = ["--application", "other"];
+
+    let refused = build(&workshop, carrying, &other).output().exits(28);
+    assert!(refused.stderr.contains("added: prove-email"), "{refused}");
+    assert!(refused.stderr.contains("these actions are taken away: verify-email"), "{refused}");
+    let mut terminal = build(&workshop, carrying, &other).terminal();
+    terminal.expect("verify-email").expect("Replace the image all the same?").type_line("n");
+    assert_ne!(terminal.wait().code(), 0);
+    assert_eq!(workshop.uploads().len(), uploads, "nothing was pushed");
+    assert_eq!(workshop.deployed().as_ref(), Some(&deployed));
+
+    let built = build(&workshop, carrying, &[&other[..], &["--overwrite", "--json"]].concat());
+    let built = built.output().exits(0).json();
+    let replaced = workshop.deployed().expect("it is there");
+    assert_ne!(replaced, deployed);
+    let size = |built: &Value| built["uploaded_bytes"].as_u64().expect("a size");
+    assert!(size(&all) > 1_000_000, "{all}");
+    assert!(0 < size(&built) && size(&built) < 100_000, "the actions alone: {built}");
+
+    // Before a task is started it is known that the image has it no more, and how it gets there.
+    let refused =
+        quill_admin(&workshop, carrying, ["verify-email", "-e", "staging", "-u", "steve"]).output().exits(17);
+    assert!(refused.stderr.contains("the image has no verify-email"), "{refused}");
+    let (once, twice) = ("write: UPDATE users SET email_verified", "write: UPDATE  users SET email_verified");
+    let third = shipped("actions.yaml").replace(once, twice);
+    workshop.world.home.write("third/actions.yaml", &third.replace("verify-email", "prove-email"));
+    let task = ["prove-email", "-e", "staging", "-u", "steve", "--application", "third"];
+    let refused = quill_admin(&workshop, carrying, task).output().exits(17);
+    let folder = workshop.world.home.work().join("third").display().to_string();
+    assert!(
+        refused.stderr.contains(&format!("the image has another prove-email than {folder}")),
+        "{refused}"
+    );
+    assert_eq!(workshop.world.runs(), 0);
+}
+
+/// A folder of actions has a revision where it is in a repository, and so it is known which of two images is newer.
+#[test]
+fn actions_of_a_repository_follow_each_other_and_older_ones_are_asked_about() {
+    needs_registry!();
+    let carrying = needs_carrying!();
+    let workshop = Workshop::new();
+    workshop.sources();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let with_git = |args: &[&str]| {
+        let run = quill_admin(&workshop, carrying, args.iter().copied()).env("PATH", &path);
+        run.args(["--application", "sources/mine"])
+    };
+    let write = |actions: &str| {
+        workshop.world.home.write("sources/mine/actions.yaml", actions);
+        workshop.commit();
+        workshop.git(&["rev-parse", "HEAD"])
+    };
+    let deploy = ["build", "--env", "staging"];
+    let first = write(&shipped("actions.yaml"));
+    let planned = with_git(&[&deploy[..], &["--dry-run", "--json"]].concat()).output().exits(0).json();
+    assert_eq!(planned["revision"], first.as_str());
+    let _ = with_git(&deploy).output().exits(0);
+
+    let _ = write(
+        &shipped("actions.yaml")
+            .replace("UPDATE users SET email_verified", "UPDATE  users SET email_verified"),
+    );
+    let refused = with_git(&["verify-email", "-e", "staging", "-u", "steve"]).output().exits(17);
+    let folder = workshop.world.home.work().join("sources/mine").display().to_string();
+    let next = format!("deploy yours with: quill-admin build --env staging --application {folder} --carried");
+    assert!(refused.stderr.contains(&next), "{refused}");
+    let newer = with_git(&deploy).output().exits(0);
+    assert!(newer.stderr.contains("changed: verify-email"), "{newer}");
+
+    let _ = workshop.git(&["checkout", "--quiet", &first]);
+    let older = with_git(&deploy).output().exits(28);
+    assert!(older.stderr.contains("the image is newer than these sources"), "{older}");
+    assert_eq!(workshop.world.runs(), 0);
+}
+
+/// A folder that came from elsewhere brings its settings and its actions along.
+#[test]
+fn no_image_is_made_of_actions_that_nobody_has_confirmed() {
+    needs_registry!();
+    let carrying = needs_carrying!();
+    let workshop = Workshop::new();
+    let (world, home) = (&workshop.world, &workshop.world.home);
+    other_actions(&workshop, "theirs");
+    name_application(&workshop, "theirs");
+    let folder = home.work().join("theirs").display().to_string();
+    // Not of the world, which confirms whatever is in the file.
+    let build = |more: &[&str]| {
+        let args = ["build", "--env", "staging"].into_iter().chain(more.iter().copied());
+        alone(home.quill_admin(args).program(carrying))
+    };
+    let untouched = || {
+        assert!(
+            world.emulator.calls().is_empty() && workshop.proxy.requests().is_empty(),
+            "something was sent"
+        );
+    };
+    for more in [&[][..], &["--carried"], &["--dry-run"], &["--carried", "--overwrite"]] {
+        let refused = build(more).output().exits(28);
+        assert!(refused.stderr.contains(&format!("the application's folder {folder}")), "{refused}");
+        assert!(refused.stderr.contains("the image would have these actions of "), "{refused}");
+        assert!(refused.stderr.contains("prove-email"), "{refused}");
+        assert!(
+            refused.stderr.contains("nobody has confirmed that on this machine; nothing was sent"),
+            "{refused}"
+        );
+        assert!(
+            refused.stderr.contains("confirm it once: quill-admin envs --trust --env staging"),
+            "{refused}"
+        );
+        untouched();
+    }
+    let mut terminal = build(&[]).terminal();
+    terminal.expect("prove-email").expect("deploy that image there, and send tasks there?").type_line("n");
+    assert_eq!(terminal.wait().code(), 28);
+    untouched();
+    let mut terminal = build(&[]).terminal();
+    terminal.expect("deploy that image there, and send tasks there?").type_line("y");
+    assert_eq!(terminal.wait().code(), 0);
+    let deployed = workshop.deployed().expect("it is deployed");
+
+    // Once it is confirmed nobody is asked, until the file is another.
+    let again = build(&[]).output().exits(0);
+    assert!(again.stdout.starts_with("✔ nothing to do"), "{again}");
+    home.write("environments.yaml", &format!("# Another line.\n{}", home.read("environments.yaml")));
+    let refused = build(&[]).output().exits(28);
+    assert!(refused.stderr.contains("the file has changed since that was confirmed"), "{refused}");
+    let calls = world.emulator.calls().len();
+    let _ = build(&["--config", "environments.yaml"]).output().exits(0);
+    assert!(world.emulator.calls().len() > calls, "who names the file has chosen it");
+
+    // The doctor builds as little.
+    let mut job = world.job().expect("there is one");
+    job["annotations"] = json!({});
+    world.emulator.put_job(JOB, job).expect("a valid job");
+    let args = ["doctor", "-e", "staging", "--only", "job-image", "--fix"];
+    let fixed = alone(home.quill_admin(args).program(carrying)).output();
+    assert_ne!(fixed.code(), 0, "{fixed}");
+    let told = format!("{}{}", fixed.stdout, fixed.stderr);
+    assert!(told.contains("nobody has confirmed on this machine"), "{fixed}");
+    assert_eq!(workshop.deployed(), Some(deployed));
+}
+
+#[test]
+fn in_a_clone_it_is_compiled_unless_somebody_asks_for_what_is_carried() {
+    needs_registry!();
+    let carrying = needs_carrying!();
+    let workshop = Workshop::new();
+    workshop.sources();
+    let sources = workshop.world.home.work().join("sources");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let here = |more: &[&str]| build(&workshop, carrying, more).cwd(&sources).env("PATH", &path);
+    // There is no engine to compile in.
+    let _ = here(&[]).output().exits(29);
+    let _ = build(&workshop, carrying, &["--from-source", "--source", "sources"])
+        .env("PATH", &path)
+        .output()
+        .exits(29);
+    assert_eq!(workshop.deployed(), None);
+    let _ = here(&["--carried"]).output().exits(0);
+    assert!(workshop.deployed().is_some());
+    for compiler in [&["--from-source"][..], &["--source", "."], &["--no-cache"], &["--builder-image", "x:1"]]
+    {
+        let _ = here(&[&["--carried"], compiler].concat()).output().exits(2);
+    }
+}
+
+#[test]
+fn a_damaged_executor_goes_into_no_image() {
+    needs_registry!();
+    let carrying = needs_carrying!();
+    let workshop = Workshop::new();
+    let version = quill_admin(&workshop, carrying, ["--version"]).output().exits(0).stdout;
+    let begins = version.split("carries executor ").nth(1).expect("it says so").get(..12).expect("digits");
+    let mut program = fs::read(carrying).expect("the program");
+    let is_digest =
+        |bytes: &[u8]| bytes.starts_with(begins.as_bytes()) && bytes.iter().all(u8::is_ascii_hexdigit);
+    let places: Vec<usize> =
+        program.windows(64).enumerate().filter(|(_, bytes)| is_digest(bytes)).map(|(at, _)| at).collect();
+    assert!(!places.is_empty(), "the digest is written in the program");
+    // As if the program did not belong to its digest: after the digits that are shown, so that it looks the same.
+    for at in places {
+        let digit = &mut program[at + 63];
+        *digit = if *digit == b'0' { b'1' } else { b'0' };
+    }
+    let (bytes, damaged) =
+        (workshop.world.home.work().join("bytes"), workshop.world.home.work().join("damaged"));
+    fs::write(&bytes, program).expect("written");
+    // By another program: this one starts others, which would keep a file open that is written here.
+    let _ = run(Command::new("install").args(["-m", "0755"]).args([&bytes, &damaged]));
+    let refused = build(&workshop, &damaged, &["--carried"]).output().exits(1);
+    assert!(refused.stderr.contains("the executor that this program carries is damaged"), "{refused}");
+    assert!(refused.stderr.contains("install quill-admin once more"), "{refused}");
+    assert!(workshop.uploads().is_empty() && workshop.deployed().is_none());
+}
+
+#[test]
+fn a_program_that_carries_nothing_says_so_and_what_to_do() {
+    needs_registry!();
+    let workshop = Workshop::new();
+    let build = |more: &[&str]| {
+        let args = ["build", "--env", "staging"].into_iter().chain(more.iter().copied());
+        workshop.quill_admin(args).env("DOCKER_HOST", NO_ENGINE)
+    };
+    let version = workshop.quill_admin(["--version"]).output().exits(0).stdout;
+    assert!(!version.contains("carries"), "{version}");
+    let refused = build(&["--carried"]).output().exits(2);
+    assert!(refused.stderr.contains("this quill-admin carries no executor"), "{refused}");
+    assert!(
+        refused.stderr.contains("use a released quill-admin, or run this inside a clone of it"),
+        "{refused}"
+    );
+    let refused = build(&[]).output().exits(2);
+    assert!(refused.stderr.contains("not a git repository"), "{refused}");
+    assert!(refused.stderr.contains("or use a released quill-admin"), "{refused}");
+}
