@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use quill_admin_cloud::{LogEntry, LogSource, StartupProbe};
 
 use platform::{DEFAULT_PROBE, NotLoaded, is_not_listening, not_loaded, signal, wants_another_platform};
-use quill_admin_operations::admin_image::{self, Sign};
+use quill_admin_operations::admin_image::recognise::{self, Sign};
 
 /// What is known of a revision that did not become ready.
 #[derive(Debug, Clone, Copy)]
@@ -212,7 +212,7 @@ const SLOW_PART: f64 = 0.8;
 #[must_use]
 pub fn diagnose(startup: &Startup<'_>) -> Diagnosis {
     let lines = lines(startup.log);
-    if let Some(line) = lines.iter().rev().find(|line| admin_image::by_line(line.text).is_some()) {
+    if let Some(line) = lines.iter().rev().find(|line| recognise::by_line(line.text).is_some()) {
         return Diagnosis { cause: Cause::AdminImage, evidence: shown(&[line]) };
     }
     if let Some(sign) = startup.admin_image {

@@ -7,11 +7,11 @@ use quill_admin_cloud::{LogEntry, Phase};
 use quill_admin_contract::ExitCode;
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::{Emit, Event};
-use quill_admin_operations::flow::conclusion::Run;
-use quill_admin_operations::flow::jobs;
-use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
-use quill_admin_operations::flow::run;
 use quill_admin_operations::hints;
+use quill_admin_operations::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::task::conclusion::Run;
+use quill_admin_operations::task::jobs;
+use quill_admin_operations::task::run;
 
 use super::facts::Facts;
 

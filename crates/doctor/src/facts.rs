@@ -14,11 +14,11 @@ use quill_admin_cloud::{
     role,
 };
 use quill_admin_image::{Engine, LATEST, Registry, RegistryImage, Repository, split};
+use quill_admin_operations::admin_image::plan::artifact_repository;
 use quill_admin_operations::config::{Config, Environment};
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::build::artifact_repository;
-use quill_admin_operations::flow::point_of_no_return::{PointOfNoReturn, Stage};
 use quill_admin_operations::hints;
+use quill_admin_operations::point_of_no_return::{PointOfNoReturn, Stage};
 use quill_admin_operations::process::Process;
 use quill_admin_operations::session::Runner;
 use quill_admin_operations::session::{Session, sign_in};

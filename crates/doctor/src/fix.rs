@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use quill_admin_cloud::Difference;
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::Session;
 
 use super::facts::Facts;

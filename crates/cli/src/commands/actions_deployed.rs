@@ -3,9 +3,9 @@
 use quill_admin_actions::Actions;
 use quill_admin_contract::ExitCode;
 use quill_admin_contract::image_actions::{ActionDigests, ImageActions};
+use quill_admin_operations::admin_image::deployed_actions::{Deployed, ImageRevision, Own};
 use quill_admin_operations::config::{Application, Environment};
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::deployed_actions::{Deployed, ImageRevision, Own};
 use quill_admin_operations::hints;
 use quill_admin_operations::session::Runner;
 

@@ -6,7 +6,7 @@ use quill_admin_local::{Scratch, Verdict};
 use quill_admin_operations::config::Application;
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
-use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::process::Process;
 use quill_admin_operations::session::local;
 

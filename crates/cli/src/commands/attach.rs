@@ -6,11 +6,11 @@ use quill_admin_contract::{RequestId, Username, variable};
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
-use quill_admin_operations::flow::conclusion::Conclusion;
-use quill_admin_operations::flow::jobs;
-use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
-use quill_admin_operations::flow::run;
+use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::Session;
+use quill_admin_operations::task::conclusion::Conclusion;
+use quill_admin_operations::task::jobs;
+use quill_admin_operations::task::run;
 
 use super::context::Context;
 use super::guard::close;

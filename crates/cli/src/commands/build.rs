@@ -2,10 +2,11 @@
 
 use quill_admin_contract::ExitCode;
 use quill_admin_image::{Engine, LATEST};
+use quill_admin_operations::admin_image::source::{Made, Options, Source, Way};
+use quill_admin_operations::admin_image::{deploy, plan, push};
 use quill_admin_operations::config::Application;
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::build::{self, Made, Options, Source, Way};
-use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 
 use super::context::Context;
 use crate::args;
@@ -51,7 +52,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u
     }
     let session = context.session(&environment).await?;
     let reporter = context.reporter;
-    let plan = build::look(&session, source, options.force).await?;
+    let plan = plan::look(&session, source, options.force).await?;
     let compiles = plan.existing.is_none() && plan.source.needs_engine();
     let engine = if compiles { Some(connect(&context).await) } else { None };
     let report = |plan| BuildReport { environment: &environment, plan, engine: engine.as_ref() };
@@ -74,7 +75,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u
     let mut guard = context.guard();
     reporter.begin();
     let point = PointOfNoReturn::new("the job is as it was, nothing was deployed");
-    let work = Box::pin(build::carry_out(&session, plan, engine.as_ref(), &options, &point));
+    let work = Box::pin(deploy::carry_out(&session, plan, engine.as_ref(), &options, &point));
     let built = guard.run(&point, work).await?;
     Ok(reporter.built(&environment, &built))
 }
@@ -88,7 +89,7 @@ async fn local(
     dry_run: bool,
 ) -> Result<u8, CliError> {
     let reporter = context.reporter;
-    let mut plan = build::Plan::for_this_machine(environment, source);
+    let mut plan = plan::Plan::for_this_machine(environment, source);
     plan.notes.push("nothing is pushed: tasks run it with --runner docker".to_owned());
     let engine = connect(&context).await;
     let report = BuildReport { environment, plan: &plan, engine: Some(&engine) };
@@ -103,7 +104,7 @@ async fn local(
     let emit = context.emit();
     let work = async {
         match &plan.source.made {
-            Made::Compiled(compiled) => build::build(&engine, &plan, compiled, options, None, &emit).await,
+            Made::Compiled(compiled) => push::build(&engine, &plan, compiled, options, None, &emit).await,
             // Only what is compiled comes here.
             Made::Assembled(_) => Err(CliError::new(ExitCode::Unexpected, "nothing was to be compiled")),
         }

@@ -14,7 +14,7 @@ use quill_admin_doctor::run::{self, Examined, Subject, Surroundings};
 use quill_admin_operations::config::{Config, Environment};
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Emit;
-use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 
 use super::context::Context;
 use super::guard::close;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
-use quill_admin_operations::flow::point_of_no_return::{PointOfNoReturn, Stage};
+use quill_admin_operations::point_of_no_return::{PointOfNoReturn, Stage};
 use quill_admin_operations::session::Session;
 use tokio::time::timeout;
 
@@ -199,7 +199,7 @@ mod tests {
 
     use super::*;
     use crate::report::Style;
-    use quill_admin_operations::flow::point_of_no_return::{Running, UnderWay};
+    use quill_admin_operations::point_of_no_return::{Running, UnderWay};
 
     /// Signals are the process's: one test at a time sends any.
     static SIGNALS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

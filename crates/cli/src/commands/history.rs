@@ -2,7 +2,7 @@
 
 use quill_admin_contract::Username;
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::history;
+use quill_admin_operations::history;
 
 use super::context::Context;
 use super::guard::close;

@@ -5,7 +5,7 @@ use std::path::Path;
 use quill_admin_local::LocalError;
 use quill_admin_operations::config::{Application, Environment};
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::{Session, local};
 
 use crate::args::Local;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use quill_admin_contract::ExitCode;
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
-use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::sign_in;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use quill_admin_cloud::{ExecutionName, LogSource};
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::{Emit, Event};
-use quill_admin_operations::flow::follow::follow_log;
-use quill_admin_operations::flow::jobs::{find, possible};
-use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::Session;
+use quill_admin_operations::task::follow::follow_log;
+use quill_admin_operations::task::jobs::{find, possible};
 
 use super::context::Context;
 use super::guard::close;

@@ -1,9 +1,10 @@
 //! `restore-backend`: gives the backend service its own image back.
 
 use quill_admin_image::Engine;
+use quill_admin_operations::backend::candidate::{self, Source};
+use quill_admin_operations::backend::rollout;
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
-use quill_admin_operations::flow::restore::{self, Source};
+use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 
 use super::context::Context;
 use crate::args;
@@ -16,7 +17,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
     if !environment.has_surroundings() {
         return Err(CliError::usage(format!("environment \"{}\" has no backend service", environment.name)));
     }
-    let backend = restore::backend(&environment)?;
+    let backend = candidate::backend(&environment)?;
     if !args.dry_run {
         context.gate(&environment, args.confirm.as_deref())?;
     }
@@ -26,14 +27,14 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
     };
     let session = context.session(&environment).await?;
     let reporter = context.reporter;
-    let mut found = restore::look(&session).await?;
+    let mut found = candidate::look(&session).await?;
     if let Some(source) = &source {
         found.candidate = Some(source.candidate(backend));
     } else if found.healthy && !args.force {
         return Ok(reporter.restored(&environment, &found.service, false));
     }
     let Some(mut candidate) = found.candidate.clone() else {
-        return Err(restore::no_candidate(&environment, found.passed_over));
+        return Err(candidate::no_candidate(&environment, found.passed_over));
     };
     let report = RestoreReport { environment: &environment, backend, found: &found, candidate: &candidate };
     reporter.restore_plan(&report, args.dry_run, context.form.asked());
@@ -53,9 +54,9 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
     let point = PointOfNoReturn::new("the service is as it was, nothing was deployed");
     let work = Box::pin(async {
         if let Some((source, engine)) = builder {
-            candidate = restore::build(&session, source, &found, &engine, args.no_cache).await?;
+            candidate = candidate::build(&session, source, &found, &engine, args.no_cache).await?;
         }
-        restore::deploy(&session, &found.service, &candidate.image, &point).await
+        rollout::deploy(&session, &found.service, &candidate.image, &point).await
     });
     let service = guard.run(&point, work).await?;
     Ok(reporter.restored(&environment, &service, true))

@@ -5,17 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use quill_admin_cloud::JobName;
 use quill_admin_contract::{AdminAction, ExitCode, Password, Reason, Request, Username, look};
+use quill_admin_operations::admin_image::deployed_actions::{self, Own};
+use quill_admin_operations::admin_image::target;
 use quill_admin_operations::config::{Application, Environment};
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::{Emit, Event};
-use quill_admin_operations::flow::deployed_actions::{self, Own};
-use quill_admin_operations::flow::fit;
-use quill_admin_operations::flow::jobs;
-use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
-use quill_admin_operations::flow::run;
-use quill_admin_operations::flow::target;
 use quill_admin_operations::hints;
+use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::{Opening, Session, sign_in};
+use quill_admin_operations::task::job_image;
+use quill_admin_operations::task::jobs;
+use quill_admin_operations::task::run;
 
 use super::context::Context;
 use super::guard::close;
@@ -169,7 +169,7 @@ impl Context<'_> {
         let image = if environment.is_own(&prepared.name) {
             // What nobody but this program can change needs no image that `build` has deployed.
             let any_image = options.allow_unpinned || !environment.builds_to_registry();
-            let image = fit::judge(settings, &environment.name, options.writes, any_image)?;
+            let image = job_image::judge(settings, &environment.name, options.writes, any_image)?;
             if !any_image {
                 let cwd = &self.process.cwd;
                 let own = || Own::of(&Application::of(&environment.source), cwd, self.process.built_from);
@@ -181,17 +181,17 @@ impl Context<'_> {
             }
             image
         } else {
-            fit::of_application(settings)
+            job_image::of_application(settings)
         };
         if options.writes
             && let Some(remark) = username.and_then(|name| look::unusual(name.as_str()))
         {
             session.emit(Event::Trouble(remark));
         }
-        prepared.request.contract = fit::contract(&prepared.job.settings);
+        prepared.request.contract = job_image::contract(&prepared.job.settings);
         let id = prepared.request.id;
         let again = Some(()).filter(|()| !environment.is_own(&prepared.name));
-        let again = again.and_then(|()| fit::started_again(&prepared.job.settings));
+        let again = again.and_then(|()| job_image::started_again(&prepared.job.settings));
         let plan = TaskPlan {
             environment,
             job: &prepared.name,

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use quill_admin_cloud::Service;
+use quill_admin_operations::backend::candidate::{self, Candidate, Found};
 use quill_admin_operations::config::{Backend, Environment};
-use quill_admin_operations::flow::restore::{self, Candidate, Found};
 use serde_json::{Value, json};
 
 use super::field::field;
@@ -71,7 +71,7 @@ pub(super) fn traffic_text(environment: &Environment, service: &Service) -> Stri
     if let Some(backend) = environment.backend.as_ref().filter(|_| !service.traffic_to_latest) {
         lines::warning_line(
             &mut text,
-            &format!("traffic is pinned, a new revision gets none: {}", restore::requests(service)),
+            &format!("traffic is pinned, a new revision gets none: {}", candidate::requests(service)),
         );
         lines::hint_line(
             &mut text,

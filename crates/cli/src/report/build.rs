@@ -6,9 +6,11 @@ use std::time::Duration;
 use quill_admin_cloud::Difference;
 use quill_admin_contract::image::annotation;
 use quill_admin_image::{BuildEvent, Builder, Engine, LATEST, LocalImage, PLATFORM};
+use quill_admin_operations::admin_image::deploy::Built;
+use quill_admin_operations::admin_image::plan::{JobPlan, Plan};
+use quill_admin_operations::admin_image::source::Made;
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::build::{Built, JobPlan, Made, Plan};
 use quill_admin_operations::hints;
 use serde_json::{Value, json};
 

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use quill_admin_actions::{Action, Actions};
 use quill_admin_contract::image_actions::{ActionDigests, Has};
+use quill_admin_operations::admin_image::deployed_actions::{
+    Becomes, Deployed, ImageRevision, Own, Replaced,
+};
 use quill_admin_operations::config::Environment;
-use quill_admin_operations::flow::deployed_actions::{Becomes, Deployed, ImageRevision, Own, Replaced};
 use serde_json::{Map, Value, json};
 
 use super::field::field;

@@ -1,7 +1,7 @@
 //! How an execution ended, in a sentence and in a word.
 
 use quill_admin_contract::{ExitCode, Outcome};
-use quill_admin_operations::flow::conclusion::Conclusion;
+use quill_admin_operations::task::conclusion::Conclusion;
 
 pub(super) const UNTOLD: &str =
     "the task ended well, but its result line did not arrive: what changed is not known";

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use quill_admin_cloud::{ExecutionName, LogEntry};
 use quill_admin_image::digest;
 use quill_admin_operations::config::Environment;
-use quill_admin_operations::flow::history::{Past, Record};
+use quill_admin_operations::history::{Past, Record};
 use quill_admin_operations::session::own_program::OWN_DIGEST;
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use std::mem;
 
 use console::measure_text_width;
 use quill_admin_contract::Row;
-use quill_admin_operations::flow::rows::Listing;
+use quill_admin_operations::task::rows::Listing;
 use serde_json::{Map, Value, json};
 
 use super::lines::{hint_line, problem, warning_line};

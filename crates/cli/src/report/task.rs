@@ -11,7 +11,7 @@ use quill_admin_contract::{
 };
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::conclusion::{Conclusion, Run};
+use quill_admin_operations::task::conclusion::{Conclusion, Run};
 use quill_admin_operations::{actions, hints};
 use serde_json::{Value, json};
 

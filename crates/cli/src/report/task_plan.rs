@@ -8,8 +8,8 @@ use quill_admin_contract::{AdminAction, Argument, Request, variable};
 use quill_admin_image::digest;
 use quill_admin_operations::actions;
 use quill_admin_operations::config::Environment;
-use quill_admin_operations::flow::fit::JobImage;
 use quill_admin_operations::session::own_program::OWN_DIGEST;
+use quill_admin_operations::task::job_image::JobImage;
 use serde_json::{Value, json};
 
 use super::field::field;

@@ -4,13 +4,15 @@ use jiff::{SignedDuration, Timestamp};
 use quill_admin_contract::ExitCode;
 use quill_admin_contract::image::{LABEL_REVISION, LABEL_TITLE};
 use quill_admin_image::{LATEST, PLATFORM};
-use quill_admin_operations::admin_image::{by_labels, contracts};
+use quill_admin_operations::admin_image::deploy;
+use quill_admin_operations::admin_image::plan::{self, JobPlan, artifact_repository, built_at};
+use quill_admin_operations::admin_image::recognise::{by_labels, contracts};
+use quill_admin_operations::admin_image::source::{self, Made};
 use quill_admin_operations::config::Application;
 use quill_admin_operations::config::confirmed::{self, Confirmation};
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::build::{self, JobPlan, Made, artifact_repository, built_at};
-use quill_admin_operations::flow::fit::{self, Unfit};
 use quill_admin_operations::hints;
+use quill_admin_operations::task::job_image::{self, Unfit};
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
@@ -66,7 +68,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let label = |key: &str| image.labels.get(key).map(String::as_str).unwrap_or_default();
     let mut findings = Vec::new();
     if by_labels(&image.labels).is_some() {
-        if let Some(unfit) = fit::unfit(contracts(&image.labels)) {
+        if let Some(unfit) = job_image::unfit(contracts(&image.labels)) {
             let what = format!("{name} {}", unfit.versions().unwrap_or_default());
             let why = "tasks are refused by a job that runs it";
             findings.push(match unfit {
@@ -133,9 +135,9 @@ impl Fix for Build {
 async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError> {
     let process = &facts.machine.process;
     let builder_image = process.var("QUILL_ADMIN_BUILDER_IMAGE").map(str::to_owned);
-    let options = build::Options { builder_image, ..build::Options::default() };
+    let options = source::Options { builder_image, ..source::Options::default() };
     let environment = &facts.environment;
-    let source = build::Source::read(process, &Application::of(&environment.source), &options)?;
+    let source = source::Source::read(process, &Application::of(&environment.source), &options)?;
     // Build lists what would be in the image, and asks.
     if matches!(source.made, Made::Assembled(_))
         && confirmed::is_needed(environment)
@@ -151,7 +153,7 @@ async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError>
         )
         .hint(format!("build asks about it: {}", hints::command(&environment.name, "build", &[]))));
     }
-    let plan = build::look(session, source, false).await?;
+    let plan = plan::look(session, source, false).await?;
     // Only whoever builds can say that something of somebody else's may go.
     if !plan.loses().is_empty() {
         let lost = plan.loses().join("; ");
@@ -161,19 +163,18 @@ async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError>
         )
         .hint(format!("build asks about it: {}", hints::command(&environment.name, "build", &[]))));
     }
-    let what = match &plan.existing {
-        Some(existing) => format!("the registry has the image of these sources, {}", existing.digest),
-        None => {
-            let image = plan.image.tagged(&plan.source.revision.tag());
-            match &plan.source.made {
-                Made::Compiled(_) => {
-                    format!("build {image} of {} and push it", plan.source.revision.root.display())
-                }
-                Made::Assembled(made) => format!(
-                    "put {image} together of the carried executor and the actions of {}, and push it",
-                    made.whereabouts
-                ),
+    let what = if let Some(existing) = &plan.existing {
+        format!("the registry has the image of these sources, {}", existing.digest)
+    } else {
+        let image = plan.image.tagged(&plan.source.revision.tag());
+        match &plan.source.made {
+            Made::Compiled(_) => {
+                format!("build {image} of {} and push it", plan.source.revision.root.display())
             }
+            Made::Assembled(made) => format!(
+                "put {image} together of the carried executor and the actions of {}, and push it",
+                made.whereabouts
+            ),
         }
     };
     let changes = plan.job.as_ref().map(JobPlan::changes).unwrap_or_default();
@@ -182,7 +183,7 @@ async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError>
         Box::pin(async move {
             let compiles = plan.existing.is_none() && plan.source.needs_engine();
             let engine = if compiles { Some(facts.machine.engine().await?) } else { None };
-            let built = build::carry_out(session, plan, engine, &options, point).await?;
+            let built = deploy::carry_out(session, plan, engine, &options, point).await?;
             Ok(format!("{} runs {}", facts.environment.job.job, built.image))
         })
     }))

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use quill_admin_cloud::{CloudErrorKind, Readiness, Revision, Service};
-use quill_admin_operations::admin_image::{AdminImage, Sign};
+use quill_admin_operations::admin_image::recognise::{AdminImage, Sign};
+use quill_admin_operations::backend::{candidate, rollout};
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
-use quill_admin_operations::flow::restore;
 use quill_admin_operations::hints;
 
 use crate::causes::{self, Cause, Diagnosis, Startup};
@@ -105,7 +105,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     {
         evidence.extend(lines);
     }
-    let explanation = format!("{}; {}", Cause::AdminImage.explanation(), restore::requests(service));
+    let explanation = format!("{}; {}", Cause::AdminImage.explanation(), candidate::requests(service));
     let command = hints::command(&facts.environment.name, "restore-backend", &[]);
     Ok(Finding::problem(format!("the backend runs the admin image: {why}"), explanation)
         .since(newest.since())
@@ -170,9 +170,9 @@ impl Fix for RestoreBackend {
 }
 
 async fn plan_restore(Site { facts, session }: Site<'_>) -> Result<Plan, CliError> {
-    let mut found = restore::look(session).await?;
+    let mut found = candidate::look(session).await?;
     let Some(candidate) = found.candidate.take() else {
-        return Err(restore::no_candidate(&facts.environment, found.passed_over));
+        return Err(candidate::no_candidate(&facts.environment, found.passed_over));
     };
     let service = found.service;
     let lines =
@@ -180,7 +180,7 @@ async fn plan_restore(Site { facts, session }: Site<'_>) -> Result<Plan, CliErro
     Ok(Plan::new(lines, move |Site { session, .. }, point| {
         Box::pin(async move {
             session.emit(Event::Doing("reading the service once more"));
-            let now = restore::deploy(session, &service, &candidate.image, point).await?;
+            let now = rollout::deploy(session, &service, &candidate.image, point).await?;
             Ok(format!("revision {} serves with {}", now.latest_ready, now.image))
         })
     }))

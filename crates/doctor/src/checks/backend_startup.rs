@@ -1,8 +1,8 @@
 //! The backend's newest revision starts; where it does not, its log says why.
 
 use quill_admin_cloud::{Readiness, Revision, Service};
+use quill_admin_operations::backend::{candidate, verdict};
 use quill_admin_operations::config::Environment;
-use quill_admin_operations::flow::restore;
 use quill_admin_operations::hints;
 
 use super::backend_image::{Newest, is_admin_image, newest};
@@ -32,7 +32,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         Readiness::Ready => return Ok(Seen::healthy(format!("{} is ready", revision.id))),
         Readiness::Pending => {
             let what = format!("revision {} is still starting", revision.id);
-            let finding = Finding::warning(what, restore::requests(service)).since(revision.created);
+            let finding = Finding::warning(what, candidate::requests(service)).since(revision.created);
             return Ok(finding.advice("look again in a minute").into());
         }
         Readiness::Failed { reason } => reason,
@@ -49,11 +49,11 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         causes::diagnose(&Startup { log: &log, reason, admin_image, probe, port });
     let mut finding = Finding::problem(
         format!("revision {} does not start: {}", revision.id, cause.words()),
-        format!("{}; {}", cause.explanation(), restore::requests(service)),
+        format!("{}; {}", cause.explanation(), candidate::requests(service)),
     )
     .since(newest.since());
     if !matches!(cause, Cause::NoContainer) {
-        finding = finding.evidence([restore::summary(reason)]);
+        finding = finding.evidence([verdict::summary(reason)]);
     }
     finding = finding.evidence(evidence);
     for advice in advice(facts, &cause, revision) {
@@ -77,7 +77,7 @@ fn left_behind(service: &Service, revision: &Revision, environment: &Environment
     let what = format!("the newest revision {} is ready, and no requests go to it", revision.id);
     let why = format!(
         "the last deploy stopped before it sent requests there, or somebody has gone back; {}",
-        restore::requests(service)
+        candidate::requests(service)
     );
     let name = environment.backend.as_ref().map(|backend| &backend.service);
     let to_latest = name.map(|name| {

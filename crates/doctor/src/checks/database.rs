@@ -5,7 +5,7 @@ mod target;
 use quill_admin_cloud::{CloudErrorKind, EnvValue, Job, SslMode};
 use quill_admin_contract::Target;
 use quill_admin_contract::variable::{self, Variable};
-use quill_admin_operations::flow::database_variables;
+use quill_admin_operations::admin_image::database_variables;
 
 use super::job_settings::PutJobRight;
 use crate::check::{Check, Look};

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use quill_admin_cloud::SignIn;
 use quill_admin_contract::{AdminAction, DatabaseReport, ExitCode, Expected, Outcome, Request, Warning};
-use quill_admin_operations::flow::conclusion::Conclusion;
-use quill_admin_operations::flow::fit;
-use quill_admin_operations::flow::point_of_no_return::PointOfNoReturn;
-use quill_admin_operations::flow::run::{self, Prepared};
 use quill_admin_operations::hints;
+use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::sign_in;
+use quill_admin_operations::task::conclusion::Conclusion;
+use quill_admin_operations::task::job_image;
+use quill_admin_operations::task::run::{self, Prepared};
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
@@ -29,7 +29,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let job = facts.existing_job().await?.clone();
     let actor = sign_in::actor(session.sign_in().and_then(SignIn::account), &facts.machine.process);
     let mut request = Request::new(AdminAction::check(), actor, None);
-    request.contract = fit::contract(&job.settings);
+    request.contract = job_image::contract(&job.settings);
     let tail = Some(session.google().tail_log(&environment.job).await);
     let prepared = Prepared { name: environment.job.clone(), job, request, tail };
     // Whoever interrupts ends the program, which says how far this is.

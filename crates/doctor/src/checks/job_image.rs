@@ -2,10 +2,10 @@
 
 use quill_admin_cloud::JobSettings;
 use quill_admin_operations::actions;
+use quill_admin_operations::admin_image::deployed_actions::{Deployed, Own};
 use quill_admin_operations::config::Application;
-use quill_admin_operations::flow::deployed_actions::{Deployed, Own};
-use quill_admin_operations::flow::fit::{self, Unfit};
 use quill_admin_operations::hints;
+use quill_admin_operations::task::job_image::{self, Unfit};
 
 use super::admin_image::Build;
 use crate::check::{Check, Look};
@@ -26,7 +26,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     }
     let job = &facts.existing_job().await?.settings;
     let build = || format!("put it right with: {}", hints::command(&facts.environment.name, "build", &[]));
-    let (image, unfit) = fit::image(job);
+    let (image, unfit) = job_image::image(job);
     let mut findings = Vec::new();
     let wrong = |what: String, why: &str| Finding::problem(what, why).advice(build()).fix(Build);
     match unfit {

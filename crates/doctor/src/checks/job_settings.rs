@@ -1,10 +1,11 @@
 //! The job is set up as the environments file says.
 
 use quill_admin_contract::ExitCode;
+use quill_admin_operations::admin_image::deploy;
+use quill_admin_operations::admin_image::plan::{self, JobPlan};
+use quill_admin_operations::admin_image::target::{self, Database};
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::flow::build::{self, JobPlan};
-use quill_admin_operations::flow::fit::{self, Unfit};
-use quill_admin_operations::flow::target::{self, Database};
+use quill_admin_operations::task::job_image::{self, Unfit};
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
@@ -25,7 +26,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     }
     let job = facts.existing_job().await?;
     // The database's address and the target are the check `database`'s, which can ask for them.
-    let wanted = build::settings(&facts.environment, &Database::default(), job);
+    let wanted = plan::settings(&facts.environment, &Database::default(), job);
     let changes = target::differences(&job.settings, &wanted);
     if changes.is_empty() {
         return Ok(Seen::healthy("as the environments file has them"));
@@ -33,7 +34,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let retries = job.settings.max_retries != 0;
     let why = if retries {
         "a task that failed is run again, and a change could be made twice: tasks that write are refused"
-    } else if !matches!(fit::image(&job.settings).1, Some(Unfit::NotDeployed)) {
+    } else if !matches!(job_image::image(&job.settings).1, Some(Unfit::NotDeployed)) {
         "somebody or something else has changed the job since it was deployed"
     } else {
         "`build` has not deployed to this job: Terraform or somebody else has set it up in another way"
@@ -79,14 +80,14 @@ async fn plan_job(Site { facts, session }: Site<'_>) -> Result<Plan, CliError> {
         notes: vec![format!("the job keeps what it knows of its database: {error}")],
         ..Database::default()
     });
-    let wanted = build::settings(environment, &database, &job);
+    let wanted = plan::settings(environment, &database, &job);
     let changes = target::differences(&job.settings, &wanted);
     let lines = database.notes.into_iter().chain(changes.iter().map(line)).collect();
     let plan = JobPlan::Change { job: Box::new(job), wanted };
     Ok(Plan::new(lines, move |Site { facts, session }, point| {
         Box::pin(async move {
             let done = format!("{} was changed", facts.environment.job.job);
-            build::deploy(session, &plan, point, &done).await?;
+            deploy::deploy(session, &plan, point, &done).await?;
             Ok(done)
         })
     }))

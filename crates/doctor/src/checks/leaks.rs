@@ -9,7 +9,7 @@ use quill_admin_cloud::{CloudErrorKind, Execution, ExecutionName, Phase, role};
 use quill_admin_contract::variable;
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
-use quill_admin_operations::flow::point_of_no_return::{PointOfNoReturn, UnderWay};
+use quill_admin_operations::point_of_no_return::{PointOfNoReturn, UnderWay};
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;

@@ -11,10 +11,10 @@ use quill_admin_cloud::{Execution, Job, LastChange};
 use quill_admin_contract::variable;
 use quill_admin_image::LATEST;
 use quill_admin_operations::actions;
-use quill_admin_operations::admin_image::by_labels;
+use quill_admin_operations::admin_image::recognise::by_labels;
 use quill_admin_operations::config::Environment;
-use quill_admin_operations::flow::fit::{self, Unfit};
 use quill_admin_operations::hints;
+use quill_admin_operations::task::job_image::{self, Unfit};
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
@@ -99,7 +99,7 @@ async fn in_repository(facts: &Facts) -> Result<Option<Found>, Undecided> {
 /// without our labels. An image of ours that somebody has deployed by hand is none, and neither is Google's sample.
 async fn its_image(facts: &Facts, job: &Job) -> Result<Option<String>, Undecided> {
     let name = &job.settings.image;
-    let (_, unfit) = fit::image(&job.settings);
+    let (_, unfit) = job_image::image(&job.settings);
     if !matches!(unfit, Some(Unfit::Unpinned | Unfit::NotDeployed)) || name.starts_with(SAMPLE) {
         return Ok(None);
     }

@@ -5,7 +5,7 @@ use quill_admin_cloud::{LockInfo, ObjectName, Removal, StateLock, role};
 use quill_admin_contract::ExitCode;
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
-use quill_admin_operations::flow::point_of_no_return::UnderWay;
+use quill_admin_operations::point_of_no_return::UnderWay;
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;

@@ -1,7 +1,7 @@
 //! A Dockerfile's stages, and what a build that names none of them provides.
 
 use parse_dockerfile::{Command, Instruction};
-use quill_admin_operations::admin_image;
+use quill_admin_operations::admin_image::recognise;
 
 use super::served::Served;
 
@@ -100,7 +100,7 @@ fn stages(text: &str) -> Result<Vec<Stage>, String> {
         let name = from.as_.as_ref().map(|(_, name)| name.value.to_string());
         let starts = stage.instructions.iter().any(starts_the_tool);
         Stage {
-            admin: starts || name.as_deref().is_some_and(admin_image::is_its_stage),
+            admin: starts || name.as_deref().is_some_and(recognise::is_its_stage),
             name,
             line: line(from.from.span.start),
             uses: [from.image.value.to_string()]
@@ -120,8 +120,8 @@ fn starts_the_tool(instruction: &Instruction<'_>) -> bool {
         _ => return false,
     };
     match command {
-        Command::Exec(words) => words.value.iter().any(|word| admin_image::is_its_instruction(&word.value)),
-        Command::Shell(text) => admin_image::is_its_instruction(text.value),
+        Command::Exec(words) => words.value.iter().any(|word| recognise::is_its_instruction(&word.value)),
+        Command::Shell(text) => recognise::is_its_instruction(text.value),
         _ => false,
     }
 }

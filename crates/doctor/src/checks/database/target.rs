@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use quill_admin_cloud::{DatabaseInstance, Job, ServerCa, role};
 use quill_admin_contract::{Target, TlsMode};
-use quill_admin_operations::flow::target::{self, Trust, fingerprints, fingerprints_of};
+use quill_admin_operations::admin_image::target::{self, Trust, fingerprints, fingerprints_of};
 
 use super::super::job_settings::PutJobRight;
 use crate::facts::Facts;

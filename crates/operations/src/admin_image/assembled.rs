@@ -14,7 +14,7 @@ use quill_admin_contract::image_actions::ActionDigests;
 use quill_admin_image::{Entry, Image, Layer, PLATFORM, Revision, Settings};
 use sha2::{Digest as _, Sha256};
 
-use super::deployed_actions::Own;
+use crate::admin_image::deployed_actions::Own;
 use crate::carried::{self, Executor};
 use crate::config::Application;
 use crate::error::CliError;
@@ -82,7 +82,9 @@ fn broken(why: String) -> CliError {
 /// The commit that the actions are of; where they are not from a repository, that of the executor.
 fn revision(application: &Application, executor: Executor) -> Result<Revision, CliError> {
     match application.folder() {
-        Some(folder) if super::sources::repository_around(folder).is_some() => Ok(Revision::of(folder)?),
+        Some(folder) if crate::admin_image::clone::repository_around(folder).is_some() => {
+            Ok(Revision::of(folder)?)
+        }
         _ => executor.revision().map_err(broken),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It is known by its repository, its digest, its labels and what its container writes into the log, in this
 //! order: each of them can be missing, or not be ours to see. Where there is no image yet, its recipe tells.
-//! Whether a job may run it is another question, which `flow::fit` answers.
+//! Whether a job may run it is another question, which `task::job_image` answers.
 
 use std::collections::HashMap;
 use std::fmt;

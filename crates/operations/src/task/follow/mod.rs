@@ -25,10 +25,10 @@ use self::progress::{EndedHow, Progress};
 use self::reader::Reader;
 use self::reads::Reads;
 use self::state::follow_state;
-use super::asked::asked;
-use super::conclusion::Evidence;
-use super::rows::Rows;
 use crate::session::Session;
+use crate::task::asked::asked;
+use crate::task::conclusion::Evidence;
+use crate::task::rows::Rows;
 
 /// What was seen.
 pub(super) struct Followed {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use quill_admin_cloud::{Ending, Execution, TaskResult};
 use quill_admin_contract::{Claim, ExitCode, Outcome};
 
-use super::rows::{Listing, Rows};
+use crate::task::rows::{Listing, Rows};
 
 /// What is known of how the container ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

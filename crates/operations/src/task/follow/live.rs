@@ -6,7 +6,7 @@ use std::time::Duration;
 use quill_admin_cloud::{ExecutionName, Google, LogEntry, LogTail};
 use tokio::time::{Instant, sleep_until};
 
-use crate::flow::patience::is_final;
+use crate::patience::is_final;
 
 /// How often the live log is opened again, each time after twice the pause.
 const REOPENINGS: u32 = 5;

@@ -14,10 +14,10 @@ use jiff::{SignedDuration, Span, Timestamp};
 use quill_admin_cloud::{AuditEntry, CloudError, CloudErrorKind, Ending, Execution, JobName, Phase};
 use quill_admin_contract::{Claim, ExitCode, FieldValue, ResultLine, Username, variable};
 
-use super::asked::asked;
-use super::jobs::{self, Declared};
 use crate::error::CliError;
 use crate::session::Session;
+use crate::task::asked::asked;
+use crate::task::jobs::{self, Declared};
 
 /// How far back the log is read unless told otherwise: as long as it is kept by default.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);

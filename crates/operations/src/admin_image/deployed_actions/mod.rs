@@ -17,8 +17,8 @@ use quill_admin_contract::image::{Contracts, annotation};
 use quill_admin_contract::image_actions::{ActionChanges, ActionDigests, Has, ImageActions};
 use quill_admin_contract::{AdminAction, ExitCode};
 
-use super::fit::{self, Unfit};
 use crate::error::CliError;
+use crate::task::job_image::{self, Unfit};
 
 pub use own::{Own, Relation};
 pub use replaced::{Becomes, Replaced};
@@ -37,7 +37,7 @@ impl Deployed {
     /// What `build` noted on a job about the image that it runs. Notes about another image tell nothing.
     #[must_use]
     pub fn of(job: &JobSettings) -> Self {
-        let (_, unfit) = fit::image(job);
+        let (_, unfit) = job_image::image(job);
         if matches!(unfit, Some(Unfit::Unpinned | Unfit::NotDeployed)) {
             return Self { actions: ImageActions::NotKnown, revision: ImageRevision::default() };
         }

@@ -10,16 +10,16 @@ use quill_admin_contract::{Asked, Claim, ExitCode, Request};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::asked::asked;
-use super::conclusion::{Conclusion, Run};
-use super::follow::{Followed, Lost, follow};
-use super::jobs;
-use super::point_of_no_return::{PointOfNoReturn, Running, UnderWay};
-use super::start::{run_of, start};
 use crate::error::CliError;
 use crate::events::Event;
 use crate::hints;
+use crate::point_of_no_return::{PointOfNoReturn, Running, UnderWay};
 use crate::session::Session;
+use crate::task::asked::asked;
+use crate::task::conclusion::{Conclusion, Run};
+use crate::task::follow::{Followed, Lost, follow};
+use crate::task::jobs;
+use crate::task::start::{run_of, start};
 
 /// What is to be run, and what it is to be run by.
 pub struct Prepared<'s> {

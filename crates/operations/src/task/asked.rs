@@ -5,7 +5,7 @@ use quill_admin_contract::variable::{self, Variable};
 use quill_admin_contract::{Asked, RunContext, Variables};
 
 /// What an execution was asked for, as its variables say.
-pub(super) fn asked(execution: &Execution) -> Asked {
+pub(crate) fn asked(execution: &Execution) -> Asked {
     let variables = execution.request.iter().map(|(name, value)| (name.into(), value.into()));
     let mut asked = Asked::from(&RunContext::from_env(&Variables::new(variables), |_| true));
     // Also a user that this version takes for invalid.

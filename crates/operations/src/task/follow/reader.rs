@@ -12,7 +12,7 @@ use super::log::Log;
 use super::progress::{EndedHow, Progress};
 use super::reads::{Newest, READ_EVERY, Reads, SLOWEST_READ};
 use crate::events::Event;
-use crate::flow::patience::{is_final, tell_once};
+use crate::patience::{is_final, tell_once};
 use crate::session::Session;
 
 /// How long the result line is waited for after the end at most. Nobody promises when a line can be read,

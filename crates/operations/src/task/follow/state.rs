@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep};
 
 use super::progress::{EndedHow, Progress};
 use crate::events::Event;
-use crate::flow::conclusion::TaskEnd;
-use crate::flow::patience::{Patience, is_final, tell_once};
+use crate::patience::{Patience, is_final, tell_once};
 use crate::session::Session;
+use crate::task::conclusion::TaskEnd;
 
 /// The state is asked for quickly in the first second, then once a second.
 const FIRST_POLL: Duration = Duration::from_millis(50);

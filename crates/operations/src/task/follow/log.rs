@@ -10,8 +10,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::events::Event;
-use crate::flow::rows::Rows;
 use crate::session::Session;
+use crate::task::rows::Rows;
 
 const LONGEST_LINGER: Duration = Duration::from_secs(5);
 

@@ -11,6 +11,8 @@ use quill_admin_image::{Context, ImageError};
 
 use crate::error::CliError;
 
+/// The recipe of the admin image, from the root of the sources.
+pub(super) const DOCKERFILE: &str = "docker/Dockerfile";
 /// The manifest of the crate that becomes the image, from the root of the sources.
 const EXECUTOR: &str = "crates/executor/Cargo.toml";
 /// The line in it that says so.
@@ -36,7 +38,7 @@ pub(super) fn repository_around(folder: &Path) -> Option<&Path> {
 /// Whether a folder is in a clone of quill-admin: what is built there is what the clone holds.
 pub(super) fn is_in_a_clone(folder: &Path) -> bool {
     repository_around(folder).is_some_and(|root| {
-        let recipe = quill_admin_files::read_text(&root.join(super::build::DOCKERFILE), LIMIT);
+        let recipe = quill_admin_files::read_text(&root.join(DOCKERFILE), LIMIT);
         has_executor(root) || recipe.is_ok_and(|recipe| has_labels(&recipe))
     })
 }

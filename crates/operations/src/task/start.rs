@@ -20,10 +20,10 @@ use quill_admin_cloud::{CloudError, CloudErrorKind, Difference, Execution, Job, 
 use quill_admin_contract::{ExitCode, Request, variable};
 use tokio::time::{Instant, sleep};
 
-use super::patience::is_final;
-use super::point_of_no_return::{PointOfNoReturn, UnderWay};
 use crate::error::CliError;
 use crate::events::Event;
+use crate::patience::is_final;
+use crate::point_of_no_return::{PointOfNoReturn, UnderWay};
 use crate::session::Session;
 
 /// How long to wait before each look at the executions: they may be listed a little late.

@@ -1,0 +1,314 @@
+//! What is to be done for an image: [`look`] changes nothing and finds out everything that the plan needs. A person can
+//! read it, and confirm it.
+
+use jiff::Timestamp;
+use quill_admin_cloud::{CloudError, CloudErrorKind, Difference, EnvValue, Job, JobSettings, Region};
+use quill_admin_contract::image::{
+    LABEL_ACTIONS, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_CREATED, LABEL_REVISION, LABEL_SOURCE, annotation,
+};
+use quill_admin_contract::{ExitCode, variable};
+use quill_admin_image::{PLATFORM, Registry, RegistryImage, Repository};
+
+use super::source::Source;
+use crate::admin_image::database_variables;
+use crate::admin_image::deployed_actions::Replaced;
+use crate::admin_image::target::{self, Database};
+use crate::config::Environment;
+use crate::error::CliError;
+use crate::events::Event;
+use crate::session::Session;
+
+/// Longest time a task may take, in seconds: the deployed environments' value.
+const TIMEOUT: i64 = 300;
+
+/// What the job is and is to become: a difference, and not one more type for a job.
+pub enum JobPlan {
+    /// There is none: it is made.
+    Create(JobSettings),
+    /// It is changed.
+    Change {
+        /// As it was read.
+        job: Box<Job>,
+        /// As it is to be.
+        wanted: JobSettings,
+    },
+}
+
+/// Everything that was found out.
+pub struct Plan {
+    /// The sources.
+    pub source: Source,
+    /// Where the image goes.
+    pub image: Repository,
+    /// The image of these sources, if the registry has it and it is to be used.
+    pub existing: Option<RegistryImage>,
+    /// The job. `None` for an environment on this machine, which has its own.
+    pub job: Option<JobPlan>,
+    /// Tags that stand for another image, or for none, though the registry has this one and the job runs it.
+    pub stray_tags: Vec<String>,
+    /// What becomes of the actions of the image that the job runs now, where there is something to say of them.
+    pub replaced: Option<Replaced>,
+    /// What a person should know.
+    pub notes: Vec<String>,
+}
+
+/// Finds out what there is. Nothing is changed.
+pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan, CliError> {
+    let (google, environment) = (session.google(), session.environment());
+    let image = environment.image.clone();
+    let token = session.registry_token().await?;
+    // Known now rather than after minutes of building: without the token nothing can be pushed.
+    if token.as_ref().is_some_and(|token| !token.is_for(&image)) {
+        let registry = image.registry();
+        let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
+        return Err(CliError::usage(format!(
+            "{}: the image of environment \"{}\" is at {registry}, which is neither one of Google's hosts nor one that \
+             you named: your sign-in was not sent there, and nothing was built",
+            environment.source.path.display(),
+            environment.name
+        ))
+        .hint(format!("if you trust that host with your sign-in, add: --trust-host {host}")));
+    }
+    session.emit(Event::Doing("looking at the job, the registry and the database"));
+    let registry = Registry::new(&image, token.as_ref());
+    let tag = source.tag();
+    // The repository first: without it the registry's own answer says less.
+    let existing = async {
+        repository_exists(session).await?;
+        registry.image(&tag).await.map_err(CliError::from)
+    };
+    let job = async { google.find_job(&environment.job).await.map_err(CliError::from) };
+    let instance = async { Ok::<_, CliError>(target::instance(session).await) };
+    let (existing, job, instance) = tokio::try_join!(existing, job, instance)?;
+
+    let settings = job.as_ref().map(|job| &job.settings);
+    let database = target::settle(environment, instance, settings)?;
+    let mut notes = source.notes();
+    notes.extend(database.notes.iter().cloned());
+    // A tag can be moved by hand: the label inside is what counts.
+    let existing = existing
+        .filter(|found| !force && found.labels.get(LABEL_SOURCE) == Some(&source.digest))
+        .filter(|found| found.platform == PLATFORM);
+    notes.extend(settings.into_iter().flat_map(database_variables::contradictions).map(|one| {
+        format!("the job has {} and {} with other values; {} wins", one.wins, one.loses, one.wins)
+    }));
+    let wanted = wanted(environment, &database, settings);
+    let job = match job {
+        Some(job) => JobPlan::Change { job: Box::new(job), wanted },
+        None => JobPlan::Create(complete(wanted, environment)?),
+    };
+    let mut plan =
+        Plan { source, image, existing, job: Some(job), stray_tags: Vec::new(), replaced: None, notes };
+    if let Some(existing) = plan.existing.clone() {
+        plan.pin(&existing);
+        // Where nothing else is to be done, moving them is what there is to agree to.
+        if plan.is_done() {
+            plan.stray_tags = stray_tags(&registry, &plan.source, &existing.digest).await?;
+        }
+    }
+    plan.replaced = plan.replaces();
+    Ok(plan)
+}
+
+/// Whether Artifact Registry has the image's repository, where the image is in Artifact Registry.
+async fn repository_exists(session: &Session) -> Result<(), CliError> {
+    let Some((location, project, repository)) = artifact_repository(session.environment()) else {
+        return Ok(());
+    };
+    match session.google().has_repository(&project, &location, &repository).await {
+        // Without the right to look at the repository, the push will tell.
+        Ok(true) | Err(CloudError { kind: CloudErrorKind::PermissionDenied, .. }) => Ok(()),
+        Ok(false) => Err(CliError::new(
+            ExitCode::ResourceNotFound,
+            format!("project {project} has no Artifact Registry repository \"{repository}\" in {location}"),
+        )
+        .hint(format!(
+            "make it with: gcloud artifacts repositories create {repository} --repository-format=docker \
+             --location={location} --project={project}"
+        ))
+        .at("admin-image")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Location, project and repository of `LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE`; for a
+/// registry on this machine the environment's own, so that what stands in for Google Cloud is asked
+/// the same.
+#[must_use]
+pub fn artifact_repository(environment: &Environment) -> Option<(Region, String, String)> {
+    let mut parts = environment.image.path().split('/');
+    let (project, repository) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+    parts.next()?;
+    let location = match environment.image.registry().strip_suffix("-docker.pkg.dev") {
+        Some(location) => location.parse().ok()?,
+        None if environment.image.is_loopback() => environment.job.region.clone(),
+        None => return None,
+    };
+    Some((location, project, repository))
+}
+
+/// The job as it should be, but for the image. `job` is what it is, where there is one.
+#[must_use]
+pub fn wanted(environment: &Environment, database: &Database, job: Option<&JobSettings>) -> JobSettings {
+    let text = |name: &str, value: &str| (name.to_owned(), EnvValue::Text(value.to_owned()));
+    // The database is in the command, and these variables say the same of it once more: an image that was built
+    // before there were targets ignores its arguments, and may still be deployed when Terraform sets the command.
+    let mut env = Vec::new();
+    if let Some(host) = &database.host {
+        env.push(text(variable::AUTH_DB_HOST.name, host));
+    }
+    env.push(text(variable::AUTH_DB_NAME.name, &environment.database_name));
+    env.push(text(variable::AUTH_DB_USER.name, &environment.database_user));
+    env.push(text(variable::AUTH_DB_SSLMODE.name, "require"));
+    let secret =
+        EnvValue::Secret { secret: environment.password_secret.to_string(), version: "latest".to_owned() };
+    env.push((variable::AUTH_DB_PASSWORD.name.to_owned(), secret));
+    JobSettings {
+        command: database.command(job),
+        env: database_variables::named(env, job),
+        service_account: environment.service_account.clone(),
+        connector: environment.connector.as_ref().map(ToString::to_string),
+        egress: environment.egress,
+        // A task that failed is not to be run again: it may have been applied.
+        max_retries: 0,
+        timeout: TIMEOUT,
+        tasks: 1,
+        ..JobSettings::default()
+    }
+}
+
+/// The job as it should be, but for its image, which stays what it is.
+#[must_use]
+pub fn settings(environment: &Environment, database: &Database, job: &Job) -> JobSettings {
+    let job = &job.settings;
+    JobSettings { image: job.image.clone(), ..wanted(environment, database, Some(job)) }
+}
+
+/// A new job needs everything: what is missing is named at once.
+fn complete(wanted: JobSettings, environment: &Environment) -> Result<JobSettings, CliError> {
+    let missing: Vec<&str> = [
+        ("database.instance", !wanted.command.is_empty()),
+        ("network.connector", wanted.connector.is_some()),
+        ("network.egress", wanted.egress.is_some()),
+        ("service_account", wanted.service_account.is_some()),
+    ]
+    .iter()
+    .filter(|(_, there)| !there)
+    .map(|(key, _)| *key)
+    .collect();
+    if missing.is_empty() {
+        return Ok(wanted);
+    }
+    Err(CliError::usage(format!(
+        "the job {} does not exist, and to make it the environment \"{}\" lacks: {}",
+        environment.job.job,
+        environment.name,
+        missing.join(", ")
+    ))
+    .hint("add them to the environments file, or make the job with: terraform apply"))
+}
+
+impl JobPlan {
+    fn wanted_mut(&mut self) -> &mut JobSettings {
+        match self {
+            Self::Create(wanted) | Self::Change { wanted, .. } => wanted,
+        }
+    }
+
+    /// What would change; for a new job, everything.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Difference> {
+        match self {
+            Self::Create(wanted) => {
+                let nothing =
+                    JobSettings { max_retries: -1, tasks: -1, timeout: -1, ..JobSettings::default() };
+                let mut changes = target::differences(&nothing, wanted);
+                for change in &mut changes {
+                    change.from = None;
+                }
+                changes
+            }
+            Self::Change { job, wanted } => target::differences(&job.settings, wanted),
+        }
+    }
+}
+
+impl Plan {
+    /// For an environment on this machine: the image stays in this machine's Docker engine.
+    #[must_use]
+    pub fn for_this_machine(environment: &Environment, source: Source) -> Self {
+        let notes = source.notes();
+        Self {
+            source,
+            image: environment.image.clone(),
+            existing: None,
+            job: None,
+            stray_tags: Vec::new(),
+            replaced: None,
+            notes,
+        }
+    }
+
+    /// What becomes of the actions of the image that the job runs now.
+    fn replaces(&self) -> Option<Replaced> {
+        let Some(JobPlan::Change { job, wanted }) = &self.job else { return None };
+        let stays = job.settings.image == wanted.image;
+        Replaced::of(&job.settings, &self.source.own, self.source.actions.as_ref(), stays)
+    }
+
+    /// Why somebody has to agree to what this plan replaces, in words; empty where nobody has to.
+    #[must_use]
+    pub fn loses(&self) -> &[String] {
+        self.replaced.as_ref().map_or(&[], |replaced| &replaced.loses)
+    }
+
+    /// The image is known: the job is to run exactly it.
+    pub(super) fn pin(&mut self, image: &RegistryImage) {
+        let name = self.image.pinned(&image.digest);
+        let label = |key: &str| image.labels.get(key).cloned().unwrap_or_default();
+        let built = image.created.map_or_else(|| label(LABEL_CREATED), |time| time.to_string());
+        // Who deploys says what these sources declare: the label of an image that was built before may be missing, or
+        // be of a program that computed digests otherwise.
+        let actions = self.source.actions.as_ref().map_or_else(|| label(LABEL_ACTIONS), ToString::to_string);
+        if let Some(job) = &mut self.job {
+            let wanted = job.wanted_mut();
+            wanted.image = name;
+            wanted.annotations = [
+                (annotation::CONTRACT, label(LABEL_CONTRACT)),
+                (annotation::CONTRACTS, label(LABEL_CONTRACTS)),
+                (annotation::ACTIONS, actions),
+                (annotation::REVISION, label(LABEL_REVISION)),
+                (annotation::COMMITTED, label(LABEL_CREATED)),
+                (annotation::BUILT, built),
+                (annotation::IMAGE, image.digest.clone()),
+            ]
+            .map(|(key, value)| (key.to_owned(), value))
+            .to_vec();
+        }
+    }
+
+    /// Nothing would be built, pushed, changed or tagged.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.existing.is_some()
+            && self.job.as_ref().is_some_and(|job| job.changes().is_empty())
+            && self.stray_tags.is_empty()
+    }
+}
+
+/// The tags of some sources that do not stand for their image.
+async fn stray_tags(registry: &Registry, source: &Source, digest: &str) -> Result<Vec<String>, CliError> {
+    let mut stray = Vec::new();
+    for tag in source.tags() {
+        if registry.digest(&tag).await?.as_deref() != Some(digest) {
+            stray.push(tag);
+        }
+    }
+    Ok(stray)
+}
+
+/// When an image was built, in a few words.
+#[must_use]
+pub fn built_at(image: &RegistryImage) -> Option<Timestamp> {
+    image.created.or_else(|| image.labels.get(LABEL_CREATED)?.parse().ok())
+}

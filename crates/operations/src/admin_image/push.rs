@@ -1,0 +1,195 @@
+//! Builds the image, where it is not there yet, and pushes it; moves the tags that stand for it.
+
+use quill_admin_contract::image::{Contracts, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_SOURCE};
+use quill_admin_contract::{CONTRACT_OLDEST, ExitCode};
+use quill_admin_image::{
+    BuildRequest, Engine, Image, ImageError, ImageErrorKind, LATEST, LocalImage, Registry, RegistryImage,
+    Repository, Token,
+};
+
+use super::clone::DOCKERFILE;
+use super::deploy::follow_the_job;
+use super::plan::Plan;
+use super::source::{Compiled, Options, TARGET};
+use crate::admin_image::recognise::{by_labels, contracts};
+use crate::error::CliError;
+use crate::events::{Emit, Event};
+use crate::session::Session;
+
+/// Lets the tags stand for the image the job runs; returns those that were moved, and what a person should
+/// know. The job is pinned to a digest, so a tag that stays where it is makes nothing wrong: it is told.
+pub(super) async fn move_tags(
+    session: &Session,
+    registry: &Registry,
+    plan: &Plan,
+    digest: &str,
+) -> (Vec<String>, Vec<String>) {
+    let (mut moved, mut notes) = (Vec::new(), Vec::new());
+    for tag in plan.source.tags() {
+        match move_tag(session, registry, &tag, digest).await {
+            Ok(true) => moved.push(tag),
+            Ok(false) => {}
+            Err(error) => notes.push(not_moved(&plan.image, &tag, &error)),
+        }
+    }
+    if moved.iter().any(|tag| tag == LATEST)
+        && plan.job.is_some()
+        && let Err(note) = follow_the_job(session, registry, &plan.image, digest).await
+    {
+        notes.push(note);
+    }
+    (moved, notes)
+}
+
+/// Whether a tag had to be moved to stand for a digest.
+async fn move_tag(
+    session: &Session,
+    registry: &Registry,
+    tag: &str,
+    digest: &str,
+) -> Result<bool, ImageError> {
+    if registry.digest(tag).await?.as_deref() == Some(digest) {
+        return Ok(false);
+    }
+    session.emit(Event::Doing("moving the tags"));
+    registry.tag(digest, tag).await.map(|()| true)
+}
+
+pub(super) fn not_moved(image: &Repository, tag: &str, error: &ImageError) -> String {
+    format!(
+        "the tag {} stays where it is: {}; the job runs the image by its digest all the same",
+        image.tagged(tag),
+        error.message
+    )
+}
+
+pub(super) fn no_engine() -> CliError {
+    CliError::new(ExitCode::Unexpected, "no engine to build with")
+}
+
+/// The registry with a token it has just accepted. It is asked once more with a new one if it refuses the one
+/// there is.
+pub(super) async fn open_registry(session: &Session, repository: &Repository) -> Result<Registry, CliError> {
+    let mut again = session.sign_in();
+    loop {
+        let registry = Registry::new(repository, session.registry_token().await?.as_ref());
+        match (registry.digest(LATEST).await, again.take()) {
+            (Ok(_), _) => return Ok(registry),
+            (Err(error), Some(sign_in)) if error.kind == ImageErrorKind::NotSignedIn => sign_in.renew()?,
+            (Err(error), _) => return Err(error.into()),
+        }
+    }
+}
+
+/// Builds the image of the sources in the engine.
+pub async fn build(
+    engine: &Engine,
+    plan: &Plan,
+    compiled: &Compiled,
+    options: &Options,
+    token: Option<&Token>,
+    emit: &Emit,
+) -> Result<LocalImage, CliError> {
+    emit(Event::Doing("building the image"));
+    // Of these sources alone: two builds in one engine do not take each other's image.
+    let name = plan.image.tagged(&plan.source.tag());
+    let args = plan.source.args(compiled, engine);
+    let request = BuildRequest {
+        context: &compiled.context,
+        target: TARGET,
+        args: &args,
+        image: &name,
+        no_cache: options.no_cache,
+        token,
+    };
+    let image = engine.build(&request, &|event| emit(Event::Image(event))).await?;
+    let label = |key: &str| image.labels.get(key).map(String::as_str);
+    // The Dockerfile is part of the sources: what it makes is looked at, not taken for granted.
+    if by_labels(&image.labels).is_none() || label(LABEL_SOURCE) != Some(plan.source.digest.as_str()) {
+        return Err(CliError::new(
+            ExitCode::DockerFailed,
+            format!("{DOCKERFILE} made an image without the labels of the admin image"),
+        )
+        .hint("put back the LABEL lines of docker/Dockerfile"));
+    }
+    if contracts(&image.labels) != Some(Contracts::OWN)
+        || label(LABEL_CONTRACT) != Some(&CONTRACT_OLDEST.to_string())
+    {
+        let spoken = |label: Option<&str>| label.unwrap_or_default().to_owned();
+        return Err(CliError::new(
+            ExitCode::DockerFailed,
+            format!(
+                "the image speaks contract versions \"{}\", the oldest \"{}\", this program {}",
+                spoken(label(LABEL_CONTRACTS)),
+                spoken(label(LABEL_CONTRACT)),
+                Contracts::OWN
+            ),
+        )
+        .hint("build with the quill-admin of the same sources: cargo run --release -- build …"));
+    }
+    Ok(image)
+}
+
+/// Pushes the image under the tag of its sources. Where that tag stands for another image and stays with
+/// it, because the repository's tags are immutable, under a tag of the image's own. Returns it as the registry
+/// has it, and how many bytes of layers were sent.
+pub(super) async fn push(
+    session: &Session,
+    registry: &Registry,
+    plan: &Plan,
+    image: &Image,
+) -> Result<(RegistryImage, u64), CliError> {
+    let on_image = |event| session.emit(Event::Image(event));
+    let tag = plan.source.tag();
+    let mut uploaded = 0;
+    if registry.digest(&tag).await?.as_deref() != Some(image.digest()) {
+        session.emit(Event::Doing("pushing the image"));
+        match registry.push(image, &tag, &on_image).await {
+            Ok(sent) => uploaded = sent,
+            Err(refused) => match taken(registry, &tag, image).await {
+                Taken::ByThisImage => {}
+                Taken::ByAnother => {
+                    let own = own_tag(image);
+                    match registry.push(image, &own, &on_image).await {
+                        Ok(sent) => uploaded = sent,
+                        Err(_) if matches!(taken(registry, &own, image).await, Taken::ByThisImage) => {}
+                        Err(_) => return Err(refused.into()),
+                    }
+                }
+                Taken::No => return Err(refused.into()),
+            },
+        }
+    }
+    session.emit(Event::Doing("reading the image back"));
+    // By its digest: the tag may be somebody else's again.
+    let pushed = registry.image(image.digest()).await?.ok_or_else(|| {
+        CliError::new(
+            ExitCode::DockerFailed,
+            format!("the registry does not have {}, which was pushed", plan.image.pinned(image.digest())),
+        )
+        .hint("run the same command again")
+    })?;
+    Ok((pushed, uploaded))
+}
+
+/// What stands under a tag that could not be pushed.
+enum Taken {
+    ByThisImage,
+    ByAnother,
+    /// Nothing, or it could not be looked at: the push failed for another reason.
+    No,
+}
+
+async fn taken(registry: &Registry, tag: &str, image: &Image) -> Taken {
+    match registry.digest(tag).await {
+        Ok(Some(digest)) if digest == image.digest() => Taken::ByThisImage,
+        Ok(Some(_)) => Taken::ByAnother,
+        Ok(None) | Err(_) => Taken::No,
+    }
+}
+
+/// A tag that no other image has.
+fn own_tag(image: &Image) -> String {
+    let digest = image.digest().trim_start_matches("sha256:");
+    format!("image-{}", digest.get(..32).unwrap_or(digest))
+}
