@@ -152,7 +152,7 @@ fn labels(version: &str, actions: &Actions) -> BTreeMap<String, String> {
 mod tests {
     use std::path::PathBuf;
 
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -165,8 +165,25 @@ mod tests {
         }
     }
 
+    /// Of one action, which says this of itself.
+    fn actions(about: &str) -> Actions {
+        let action = json!({
+            "definition": {"read": true, "rows": {"max": 1, "query": [{"sql": "SELECT 1"}]}, "schema": "public"},
+            "words": {"about": about},
+        });
+        let compiled = json!({
+            "actions": {"count": action},
+            "check": [],
+            "format": 1,
+            "order": ["count"],
+            "schema": "public",
+            "tables": {},
+        });
+        Actions::read(compiled.to_string().as_bytes()).expect("compiled actions")
+    }
+
     fn small() -> (Image, String) {
-        assemble(b"program", "{}", &revision(), "1.2.3").expect("an image")
+        assemble(b"program", &actions("counts"), &revision(), "1.2.3").expect("an image")
     }
 
     #[test]
@@ -186,20 +203,22 @@ mod tests {
     #[test]
     fn each_part_counts_and_the_commit_makes_no_other_source() {
         let (image, digest) = small();
-        let of = |program: &[u8], actions: &str, version: &str| {
-            assemble(program, actions, &revision(), version).expect("an image")
+        let of = |program: &[u8], about: &str, version: &str| {
+            assemble(program, &actions(about), &revision(), version).expect("an image")
         };
-        for other in
-            [of(b"other", "{}", "1.2.3"), of(b"program", "[]", "1.2.3"), of(b"program", "{}", "1.2.4")]
-        {
+        for other in [
+            of(b"other", "counts", "1.2.3"),
+            of(b"program", "adds up", "1.2.3"),
+            of(b"program", "counts", "1.2.4"),
+        ] {
             assert_ne!(other.0.digest(), image.digest());
             assert_ne!(other.1, digest);
         }
         // Other actions are another last layer, and nothing else is pushed.
-        let other = of(b"program", "[]", "1.2.3").0;
+        let other = of(b"program", "adds up", "1.2.3").0;
         assert_eq!(other.layers().get(..2), image.layers().get(..2));
         let dirty = Revision { dirty: true, ..revision() };
-        let later = assemble(b"program", "{}", &dirty, "1.2.3").expect("an image");
+        let later = assemble(b"program", &actions("counts"), &dirty, "1.2.3").expect("an image");
         assert_ne!(later.0.digest(), image.digest());
         assert_eq!(later.1, digest);
     }
@@ -209,6 +228,7 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docker/Dockerfile");
         let dockerfile = std::fs::read_to_string(path).expect("the Dockerfile");
         let (image, digest) = small();
+        let digests = ActionDigests::of(&actions("counts")).to_string();
         let configuration: Value = serde_json::from_slice(image.configuration().bytes()).expect("JSON");
         let config = &configuration["config"];
         assert!(dockerfile.contains(&format!("\nUSER {}\n", config["User"].as_str().expect("a user"))));
@@ -231,6 +251,7 @@ mod tests {
                 "$REVISION" => "0123456789abcdef0123456789abcdef01234567",
                 "$CREATED" => "2026-11-29T12:00:00Z",
                 "$SOURCE_DIGEST" => &digest,
+                "$ACTIONS" => &digests,
                 literal => literal,
             };
             assert_eq!(labels[label], expected, "{label}");
