@@ -273,7 +273,7 @@ fn nothing_of_rows_is_in_the_record_or_the_history() {
         }
     }
     let record = list(&world, &["--json"]).exits(0).json()["result"]["outcome"].clone();
-    let mut keys: Vec<&String> = record.as_object().expect("keys").keys().collect();
+    let mut keys: Vec<&str> = record.as_object().expect("keys").keys().map(String::as_str).collect();
     keys.sort_unstable();
     assert_eq!((&record["rows"], keys), (&json!(3), vec!["digest", "more", "result", "rows", "warnings"]));
 }
