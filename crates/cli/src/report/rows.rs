@@ -61,7 +61,8 @@ pub(super) fn into_document(listing: &Listing, document: &mut Value) {
 }
 
 fn cells(values: &[Option<String>]) -> impl Iterator<Item = String> {
-    values.iter().map(|value| clean(value.as_deref().unwrap_or_default()))
+    // Elsewhere a tab is a blank. Here it stands between values.
+    values.iter().map(|value| clean(value.as_deref().unwrap_or_default()).replace('\t', "\\u{9}"))
 }
 
 fn lines(rows: &[Row]) -> String {
