@@ -18,7 +18,7 @@ use super::task::TaskText;
 /// At a terminal it is a table under the task's headline. Elsewhere, and where nothing but rows is wanted, it is one
 /// row a line, with tabs between its values and without a header, as `gh` does it: what reads that (`cut`, `while
 /// read`, `wc -l`) wants neither padding nor a first line that is no row. The headline goes to stderr then. No value
-/// has a tab or a line break of its own: both are shown by their numbers.
+/// has a tab or a line break of its own: both are shown as `\t` and `\n`.
 pub(super) fn into_text(
     listing: &Listing,
     text: &mut TaskText,
@@ -62,7 +62,8 @@ pub(super) fn into_document(listing: &Listing, document: &mut Value) {
 }
 
 fn cells(values: &[Option<String>]) -> impl Iterator<Item = String> {
-    values.iter().map(|value| clean(value.as_deref().unwrap_or_default()))
+    // Elsewhere a tab is a blank. Here it stands between values.
+    values.iter().map(|value| clean(value.as_deref().unwrap_or_default()).replace('\t', "\\t"))
 }
 
 fn lines(rows: &[Row]) -> String {
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn lines_have_a_tab_between_their_values_and_no_other() {
-        assert_eq!(lines(&rows()), "ada\tnurse\ttrue\n李雷 a\\u{9}b\\u{a}\\u{1b}[31m\t\tfalse\n");
+        assert_eq!(lines(&rows()), "ada\tnurse\ttrue\n李雷 a\\tb\\n\\u{1b}[31m\t\tfalse\n");
         assert_eq!((lines(&[]), table(&[])), (String::new(), String::new()));
     }
 
@@ -136,7 +137,7 @@ mod tests {
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(words(header), ["USERNAME", "BASE", "PROFESSION", "ACTIVE"]);
         assert_eq!(words(ada), ["ada", "nurse", "true"]);
-        assert_eq!(words(other), ["李雷", "a\\u{9}b\\u{a}\\u{1b}[31m", "false"]);
+        assert_eq!(words(other), ["李雷", "a\\tb\\n\\u{1b}[31m", "false"]);
         // The two characters take two columns each.
         let column = |line: &str, word: &str| measure_text_width(&line[..line.find(word).expect(word)]);
         assert_eq!(column(header, "ACTIVE"), column(ada, "true"));

@@ -152,7 +152,7 @@ fn a_value_that_no_line_of_the_log_takes_is_cut_off_and_that_is_said() {
     );
     let ended = list(&db).0.run().expect(ExitCode::Success);
     let record = ended.lines().pop().expect("a result").to_string();
-    assert!(record.contains("email of row 5 and 2 others. Have"), "{record}");
+    assert!(record.contains("email of row 6 and 2 others. Have"), "{record}");
     assert!(!record.contains("planted") && !record.contains("xxx"), "{record}");
 }
 
