@@ -27,6 +27,11 @@ impl Action {
         if self.definition.read && writes {
             return Some("reads only, and has a step that writes".to_owned());
         }
+        if writes && rows.is_some() {
+            return Some(
+                "has a step that writes, and lists rows: a list is of an action that reads".to_owned(),
+            );
+        }
         if self.is_job() {
             let idle = parameters.is_empty() && subject.is_none() && steps.is_empty() && rows.is_none();
             return (!idle).then(|| "is a job, and has something for our own container to do".to_owned());

@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::{
-    Expected, FieldWords, Kind, Parameter, ParameterWords, RowRange, Segment, StepWords, Subject,
-    SubjectWords, Text, Write,
+    Expected, FieldWords, Kind, Parameter, ParameterWords, RowRange, Segment, Statement, Step, StepWords,
+    Subject, SubjectWords, Text, Write,
 };
 
 fn statement(json: &Value) -> Statement {

@@ -194,8 +194,8 @@ mod tests {
         assert_eq!(
             (digest.as_str(), image.digest()),
             (
-                "sha256:5dcc06b17fc04ffa551e15f2be72ba5a9d76de2dc575bbf5f99bf3b0ac03504c",
-                "sha256:eb646f60c65ae290d68bf3a11232a17f815c22685b73c7cedc85eb14d8b638c7"
+                "sha256:39a0c7390208dcd5e7374cbcd8106c8180f366f78bd6be9930ba4ddc49a4badd",
+                "sha256:dd48e9b655da44aa90baa2648b1fd85c3a0808cf6b3360bd46fdbf530a29689c"
             )
         );
     }
