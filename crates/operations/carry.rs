@@ -25,9 +25,19 @@ pub(crate) fn carry(root: &Path, variable: &str) {
     }
     // What an image says of where it is from, where its actions are those of this program.
     watch_commits(root);
+    // An archive that was unpacked inside another repository is of none of its commits.
+    let top =
+        git(root, &["rev-parse", "--show-toplevel"]).and_then(|top| Path::new(&top).canonicalize().ok());
+    assert!(
+        top.is_some() && top == root.canonicalize().ok(),
+        "{variable}: these sources are no clone of their own"
+    );
     let log = git(root, &["log", "-1", "--no-show-signature", "--format=%H %ct"]);
     let log = log.unwrap_or_else(|| panic!("{variable}: git does not tell which commit this is"));
-    let changed = git(root, &["status", "--porcelain", "--untracked-files=no"]).is_some();
+    // Said in words: nothing at all is what git says, too, where it has failed.
+    let status = git(root, &["status", "--branch", "--porcelain", "--untracked-files=no"]);
+    let status = status.unwrap_or_else(|| panic!("{variable}: git does not tell whether files are changed"));
+    let changed = status.lines().any(|line| !line.starts_with("## "));
     println!("cargo::rustc-env=QUILL_ADMIN_CARRIED_OF={log} {}", if changed { "dirty" } else { "clean" });
     println!("cargo::rustc-env=QUILL_ADMIN_CARRIED_SHA256={}", hex::encode(sha2::Sha256::digest(&program)));
     println!("cargo::rustc-env=QUILL_ADMIN_CARRIED_SIZE={}", program.len());

@@ -50,7 +50,7 @@ fn not_whole(world: &World, output: &Output, why: &str) {
     assert!(output.stderr.contains(&format!("error: {why}")), "{output}");
     let attach = format!("next: read its rows again: quill-admin attach {} --env staging\n", newest(world));
     assert!(output.stderr.contains(&attach), "{output}");
-    let again = "next: or run the same command again: it changes nothing\n";
+    let again = "next: or run list-users again: it changes nothing\n";
     assert!(output.stderr.contains(again), "{output}");
 }
 
@@ -182,7 +182,7 @@ fn forged_rows_are_no_part_of_a_list() {
         };
         let another = ProofKey::generate();
         for key in [None, Some(&another)] {
-            let line = json!({"request_id": sent(&world)["ADMIN_REQUEST_ID"], "row": eve.to_json(key)});
+            let line = json!({"request_id": sent(&world)["ADMIN_REQUEST_ID"], "row": eve.to_json(&"0".repeat(64), key)});
             forge(&world, STDOUT, &newest(&world), &line);
         }
         let ended = terminal.wait();

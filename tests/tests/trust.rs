@@ -328,7 +328,8 @@ fn the_folder_of_the_application_is_confirmed_with_the_rest() {
     let calls = world.emulator.calls().len();
     let refused = trusting(&world, SHOW).output().exits(28);
     let names = format!(
-        "for \"staging\", and the application's folder {folder}, and the file has changed since that was"
+        "for \"staging\", and the application's folder {folder}, and the file, or the actions there, have \
+         changed since that was"
     );
     assert!(refused.stderr.contains(&names), "{refused}");
     // Another folder, chosen for once, is not what the file says.
@@ -343,6 +344,12 @@ fn the_folder_of_the_application_is_confirmed_with_the_rest() {
     assert_eq!(told["confirmed"][0]["application"], folder.as_str());
     let told = trusting(&world, ["envs", "--trust"]).output().exits(0);
     assert!(told.stdout.contains(&format!("what tasks do is said in {folder}")), "{told}");
+    // Other actions are asked about anew.
+    let _ = trusting(&world, SHOW).output().exits(0);
+    let actions = world.home.read("../elsewhere/actions.yaml");
+    world.home.write("../elsewhere/actions.yaml", &format!("# Another line.\n{actions}"));
+    let refused = trusting(&world, SHOW).output().exits(28);
+    assert!(refused.stderr.contains(&names), "{refused}");
     let _ = trusting(&world, SHOW).output().exits(0);
     let _ = trusting(&world, SHOW).args(["--application", "mine"]).output().exits(0);
 }

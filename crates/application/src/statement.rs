@@ -247,9 +247,29 @@ impl Scope<'_> {
         let named = if forms { self.tables(reader, &written, &outline) } else { None };
         let columns = if forms { self.columns(reader, &written, &outline) } else { None };
         let compiled = self.compile(reader, &written, &tokens, outline.end());
+        if self.quoted(reader, &written, &tokens) {
+            return None;
+        }
         let (tables, columns, (sql, parameters, steps)) = (named?, columns?, compiled?);
         let origin = Arc::new(Origin { spelling: written.spelling, steps });
         Some(DraftAlternative { condition, sql, parameters, columns, tables, origin })
+    }
+
+    /// Tells of a parameter in quotes. PostgreSQL takes that for a text, which no row has: the condition would never
+    /// hold, and nothing would say so.
+    fn quoted(&self, reader: &mut Reader<'_>, written: &Written<'_>, tokens: &[Token]) -> bool {
+        let name = |token: &&Token| {
+            let text = written.sql.get(token.start..token.end)?.strip_prefix("':")?.strip_suffix('\'')?;
+            self.parameters.names.iter().find(|name| **name == text)
+        };
+        let literals = tokens.iter().filter(|token| token.kind == Kind::Literal);
+        let Some((token, name)) = literals.filter_map(|token| Some((token, name(&token)?))).next() else {
+            return false;
+        };
+        let what =
+            format!("':{name}' is a text, and not the parameter {name}: write :{name}, without quotes");
+        reader.tell(written.place(token.start), what);
+        true
     }
 
     /// Whether it does what it is there for.

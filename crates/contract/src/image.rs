@@ -9,6 +9,9 @@ use std::str::FromStr;
 
 use crate::{CONTRACT_OLDEST, CONTRACT_VERSION};
 
+/// The file beside the executor that holds the actions of an image that was put together, in the root of the image.
+pub const ACTIONS_FILE: &str = "quill-admin-actions.json";
+
 /// Name of the image's title label.
 pub const LABEL_TITLE: &str = "org.opencontainers.image.title";
 /// The title of every admin image, by which one is known wherever it has been pushed to.

@@ -25,6 +25,8 @@ pub struct Row {
 pub struct FoundRow {
     /// What it says.
     pub row: Row,
+    /// The digest of the list that it is of. A task that Cloud Run has started again may list twice.
+    pub list: String,
     /// The request that it says it answers.
     pub request_id: Option<String>,
     /// The key of the request proves it.
@@ -34,6 +36,9 @@ pub struct FoundRow {
 impl Row {
     /// Under [`ResultLine::KEY`], the key of a line that is a row.
     pub const KEY: &'static str = "row";
+
+    /// The key of the digest of its list, in that line.
+    pub const LIST: &'static str = "list";
 
     /// How long the values of a row may be together, in bytes of JSON. They stand in its line twice, as they are and
     /// in words, and Cloud Logging takes entries of at most 256 KiB.
@@ -70,12 +75,13 @@ impl Row {
         said.collect::<Vec<_>>().join(", ")
     }
 
-    /// It as the line of the log has it, with its proof where there is a key.
+    /// It as the line of the log has it: with the digest of its list, and its proof where there is a key.
     #[must_use]
-    pub fn to_json(&self, key: Option<&ProofKey>) -> Value {
+    pub fn to_json(&self, list: &str, key: Option<&ProofKey>) -> Value {
         let mut written = json!(self);
+        written[Self::LIST] = json!(list);
         if let Some(key) = key {
-            written[ResultLine::PROOF] = json!(key.prove(&self.proven_text()));
+            written[ResultLine::PROOF] = json!(key.prove(&self.proven_text(list)));
         }
         written
     }
@@ -86,10 +92,11 @@ impl Row {
         let mark = payload.get(ResultLine::KEY)?;
         let written = mark.get(Self::KEY)?;
         let row = Self::deserialize(written).ok().filter(|row| row.columns.len() == row.values.len())?;
+        let list = written.get(Self::LIST)?.as_str()?.to_owned();
         let proof = written.get(ResultLine::PROOF).and_then(Value::as_str);
-        let proven = key.zip(proof).is_some_and(|(key, proof)| key.proves(&row.proven_text(), proof));
+        let proven = key.zip(proof).is_some_and(|(key, proof)| key.proves(&row.proven_text(&list), proof));
         let request_id = mark.get("request_id").and_then(Value::as_str).map(str::to_owned);
-        Some(FoundRow { row, request_id, proven })
+        Some(FoundRow { row, list, request_id, proven })
     }
 
     /// The SHA-256 of a whole list, in lower-case hexadecimal digits: over the JSON array of its rows in their
@@ -103,8 +110,8 @@ impl Row {
     /// What is proven of it. Unlike a result, it is written again from what was read: it has texts only, and one
     /// whole number, of which there is one way to write them. The word before it keeps a row from being a result
     /// that the same key proves.
-    fn proven_text(&self) -> String {
-        format!("row {}", json_text(self))
+    fn proven_text(&self, list: &str) -> String {
+        format!("row of {list} {}", json_text(self))
     }
 }
 
@@ -146,26 +153,35 @@ mod tests {
     #[test]
     fn a_row_is_read_as_it_was_written_and_its_proof_is_of_it_alone() {
         let key = ProofKey::generate();
-        let payload =
-            json!({"message": "x", "quill_admin": {"request_id": "r", "row": row(3).to_json(Some(&key))}});
+        let payload = json!({"message": "x", "quill_admin": {"request_id": "r", "row": row(3).to_json("ab12", Some(&key))}});
         let found = Row::from_payload(&payload, Some(&key)).expect("a row");
-        assert_eq!(found, FoundRow { row: row(3), request_id: Some("r".to_owned()), proven: true });
+        assert_eq!(
+            found,
+            FoundRow { row: row(3), list: "ab12".to_owned(), request_id: Some("r".to_owned()), proven: true }
+        );
         // Cloud Logging's own way to write numbers.
         let mut float = payload.clone();
         float["quill_admin"]["row"]["index"] = json!(3.0);
         assert_eq!(Row::from_payload(&float, Some(&key)), Some(found));
-        for (place, other) in
-            [("index", json!(2)), ("values", json!(["eve", null, ""])), ("values", json!([null, null, ""]))]
-        {
+        for (place, other) in [
+            ("index", json!(2)),
+            ("values", json!(["eve", null, ""])),
+            ("values", json!([null, null, ""])),
+            ("list", json!("cd34")),
+        ] {
             let mut forged = payload.clone();
             forged["quill_admin"]["row"][place] = other;
             assert!(!Row::from_payload(&forged, Some(&key)).expect("the shape of one").proven, "{forged}");
         }
         assert!(!Row::from_payload(&payload, Some(&ProofKey::generate())).expect("a row").proven);
         assert!(!Row::from_payload(&payload, None).expect("a row").proven);
-        for (place, other) in
-            [("index", json!(-1)), ("index", json!(0.5)), ("values", json!(["ada"])), ("columns", json!(1))]
-        {
+        for (place, other) in [
+            ("index", json!(-1)),
+            ("index", json!(0.5)),
+            ("values", json!(["ada"])),
+            ("columns", json!(1)),
+            ("list", json!(1)),
+        ] {
             let mut none = payload.clone();
             none["quill_admin"]["row"][place] = other;
             assert_eq!(Row::from_payload(&none, Some(&key)), None, "{none}");
@@ -194,7 +210,7 @@ mod tests {
                 );
             }
             let line =
-                json!({"message": row.sentence(), "quill_admin": {"row": row.to_json(None)}}).to_string();
+                json!({"message": row.sentence(), "quill_admin": {"row": row.to_json("", None)}}).to_string();
             assert!(line.len() < 2 * Row::LONGEST + 1024, "{text:?}: {}", line.len());
             assert_eq!(row.cut(), [""; 0], "{text:?}");
         }

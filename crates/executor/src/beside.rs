@@ -5,10 +5,10 @@
 use std::io;
 use std::path::Path;
 
+use quill_admin_contract::image::ACTIONS_FILE;
+
 use crate::small_file;
 
-/// Their name, in the folder of the program.
-pub const ACTIONS_BESIDE: &str = "quill-admin-actions.json";
 /// The most that is read of them, in MiB.
 const LARGEST: u64 = 16;
 
@@ -21,7 +21,7 @@ pub(crate) fn read() -> Result<Option<Vec<u8>>, String> {
 }
 
 fn beside(program: &Path) -> Result<Option<Vec<u8>>, String> {
-    let file = program.with_file_name(ACTIONS_BESIDE);
+    let file = program.with_file_name(ACTIONS_FILE);
     match small_file::read(&file, LARGEST) {
         Ok(actions) => Ok(Some(actions)),
         // A link to nothing is not nothing.
@@ -38,7 +38,7 @@ mod tests {
     fn actions_beside_the_program_are_read_and_what_cannot_be_read_is_not_told_as_missing() {
         let folder = tempfile::tempdir().expect("a folder");
         let program = folder.path().join("program");
-        let file = folder.path().join(ACTIONS_BESIDE);
+        let file = folder.path().join(ACTIONS_FILE);
         assert_eq!(beside(&program), Ok(None));
         std::fs::write(&file, "{}").expect("written");
         assert_eq!(beside(&program), Ok(Some(b"{}".to_vec())));

@@ -150,7 +150,7 @@ async fn elsewhere(
     let tables: Vec<String> = row.try_get(0)?;
     Ok((!tables.is_empty()).then(|| {
         let message = format!(
-            "the user {user} finds {} before the tables of the schema {schema}, which tasks read and change: if the \
+            "the user {user} finds {} instead of the tables of the schema {schema}, which tasks read and change: if the \
              application names no schema, it does not see what tasks change. See which schema it uses, and what stands \
              in the way: SHOW search_path, as {user}",
             tables.join(", ")

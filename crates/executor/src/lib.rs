@@ -37,8 +37,6 @@ use std::io::Write;
 use quill_admin_actions::Actions;
 use quill_admin_contract::{ExitCode, Variables};
 
-pub use beside::ACTIONS_BESIDE;
-
 /// Does what the variables ask for, where it is one of `actions`, in the database that the arguments name, and writes
 /// to `out` line by line. Where they name none, the variables do.
 ///
@@ -66,7 +64,7 @@ pub fn main_from_env(
     live(|| Ok(Cow::Borrowed(actions)), arguments)
 }
 
-/// The same for the program of an image: what it can do is what lies beside it ([`ACTIONS_BESIDE`]), and `compiled`
+/// The same for the program of an image: what it can do is what lies beside it ([`quill_admin_contract::image::ACTIONS_FILE`]), and `compiled`
 /// where nothing does.
 #[must_use]
 pub fn main_of_an_image(

@@ -100,13 +100,13 @@ impl<'a> Output<'a> {
         self.line(Severity::Warning, message);
     }
 
-    /// A row of a list, for whoever reads the result. Its message is the same in words: whoever runs the job by hand
+    /// A row of the list of this digest, for whoever reads the result. Its message is the same in words: whoever runs the job by hand
     /// reads that.
-    pub(crate) fn row(&mut self, row: &Row) {
+    pub(crate) fn row(&mut self, row: &Row, list: &str) {
         if !self.json_result {
             return self.info(&row.sentence());
         }
-        let written = row.to_json(self.key.as_ref().filter(|_| self.contract >= 2));
+        let written = row.to_json(list, self.key.as_ref().filter(|_| self.contract >= 2));
         let mark = Mark { request_id: self.context.request_id, warning: None, row: Some(written) };
         self.json(&Line { severity: Severity::Info, message: &row.sentence(), quill_admin: Some(mark) });
     }

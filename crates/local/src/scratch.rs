@@ -1,7 +1,7 @@
 //! An embedded PostgreSQL to try an application's statements and cases on: in a temporary folder, for as long as it is
 //! used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use quill_admin_actions::{
     Action, Actions, Alternative, Condition, Definition, Right, Segment, Slot, Statement,
@@ -271,9 +271,16 @@ async fn try_one<'a>(
         Ok(prepared) => {
             fit.statements += 1;
             let all = prepared.columns().iter().map(|column| (column.name(), column.type_()));
-            let unread = unreadable(all.filter(|(name, _)| is_read(name)));
-            fit.misfits
-                .extend(unread.map(|why| Misfit::Refused(Wrong { of, alternative, character: None, why })));
+            let read = || all.clone().filter(|(name, _)| is_read(name));
+            let mut names = HashSet::new();
+            let twice = read().find(|(name, _)| !names.insert(*name));
+            let twice = twice.map(|(name, _)| format!("two of its columns are called {name}"));
+            fit.misfits.extend(
+                unreadable(read())
+                    .into_iter()
+                    .chain(twice)
+                    .map(|why| Misfit::Refused(Wrong { of, alternative, character: None, why })),
+            );
             return Ok(());
         }
         Err(error) => error,

@@ -23,6 +23,9 @@ static BUILT_IN: LazyLock<Actions> =
 /// Those of the folder that was chosen.
 static CHOSEN: OnceLock<Actions> = OnceLock::new();
 
+/// The folder of `--application`, as it was typed.
+static NAMED: OnceLock<String> = OnceLock::new();
+
 /// What the command line is made of.
 pub struct Settled {
     /// The actions.
@@ -49,6 +52,7 @@ pub fn settle(process: &Process) -> Settled {
 
 fn chosen(process: &Process) -> Application {
     if let Some(folder) = given(&process.args, "--application") {
+        NAMED.get_or_init(|| folder.to_string_lossy().into_owned());
         return Application::Named(process.cwd.join(folder));
     }
     match Config::load_if_any(process, config_file(process, &process.args)) {
@@ -75,6 +79,12 @@ fn given<'a>(words: &'a [OsString], option: &str) -> Option<&'a OsStr> {
 #[must_use]
 pub fn of_this_run() -> &'static Actions {
     CHOSEN.get().unwrap_or(&BUILT_IN)
+}
+
+/// The folder that was named for this run alone, as it was typed: a command that is advised needs it, too.
+#[must_use]
+pub fn named_folder() -> Option<&'static str> {
+    NAMED.get().map(String::as_str)
 }
 
 /// Those of the folder that was chosen, compiled; `None` where they are those that are built in.

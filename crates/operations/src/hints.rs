@@ -11,7 +11,8 @@ use crate::error::CliError;
 #[must_use]
 pub fn command(environment: &str, verb: &str, flags: &[(&str, &str)]) -> String {
     let mut line = format!("quill-admin {verb} --env {}", shell_words::quote(environment));
-    for (flag, value) in flags {
+    let application = actions::named_folder().map(|folder| ("--application", folder));
+    for (flag, value) in flags.iter().copied().chain(application) {
         line = format!("{line} {flag} {}", shell_words::quote(value));
     }
     line

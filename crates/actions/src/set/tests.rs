@@ -214,6 +214,8 @@ fn an_action_that_does_not_fit_together_is_not_understood() {
         why(|value| value["definition"]["read"] = json!(true))
             .contains("reads only, and has a step that writes")
     );
+    let rows = json!({"max": 1, "query": [{"sql": "SELECT 1"}]});
+    assert!(why(|value| value["definition"]["rows"] = rows.clone()).contains("writes, and lists rows"));
     assert!(
         why(|value| value["words"]["steps"] = json!([]))
             .contains("words that are not those of its definition")

@@ -52,6 +52,21 @@ actions:
 /// How long a file may take, on a machine that has much else to do.
 const QUICKLY: Duration = Duration::from_secs(10);
 
+/// PostgreSQL would compare with a text that nobody has.
+#[test]
+fn a_parameter_in_quotes_is_told() {
+    let guard = "SELECT id AS found FROM logs LIMIT 1";
+    let of = |text: &str| {
+        compile(&RIGHT.replace(guard, &format!("SELECT id AS found FROM logs WHERE {text} LIMIT 1")))
+    };
+    let message = of("':level' = 'staff'").expect_err("told");
+    assert!(
+        message.contains("':level' is a text, and not the parameter level: write :level, without quotes"),
+        "{message}"
+    );
+    assert!(of("':nothing' = 'staff'").is_ok(), "a text that is no parameter is a text");
+}
+
 /// What is told of the file with parts of it replaced, one mistake after the other.
 fn told(title: &str, cases: &[(&str, &str)]) -> String {
     let mut told = String::new();

@@ -53,11 +53,15 @@ impl Context<'_> {
             ),
         };
         let names = format!("{names}{listed}");
+        let what = match &environment.source.application {
+            None => "the file has changed",
+            Some(_) => "the file, or the actions there, have changed",
+        };
         if !self.form.attended() {
             let why = if changed {
-                "the file has changed since that was confirmed"
+                format!("{what} since that was confirmed")
             } else {
-                "nobody has confirmed that on this machine"
+                "nobody has confirmed that on this machine".to_owned()
             };
             let confirm = format!("quill-admin envs --trust --env {}", shell_words::quote(&environment.name));
             return Err(CliError::new(
@@ -67,7 +71,7 @@ impl Context<'_> {
             .hint(format!("if tasks should go there, confirm it once: {confirm}"))
             .hint(confirmed::named(environment)));
         }
-        let since = if changed { " (the file has changed since you confirmed it)" } else { "" };
+        let since = if changed { format!(" ({what} since you confirmed it)") } else { String::new() };
         if !self.form.confirm(&format!("{names}{since}: {question}"))? {
             return Err(CliError::new(ExitCode::NotConfirmed, "not confirmed; nothing was sent"));
         }

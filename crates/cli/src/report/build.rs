@@ -70,7 +70,10 @@ pub(super) fn build_plan_text(report: &BuildReport<'_>) -> String {
             let carried = assembled.executor.get(..12).unwrap_or_default();
             let version = env!("CARGO_PKG_VERSION");
             field(&mut text, "executor", &format!("carried by this program: {version}, sha256:{carried}…"));
-            field(&mut text, "digest", assembled.image.digest());
+            // One of another commit that the registry has is told below.
+            if plan.existing.is_none() {
+                field(&mut text, "digest", assembled.image.digest());
+            }
         }
     }
     field(&mut text, "platform", PLATFORM);

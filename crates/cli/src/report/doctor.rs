@@ -345,7 +345,7 @@ fn help(text: &mut String, check: &Check) {
 /// What a fix is about to do.
 pub(super) fn planned(one: &Attempt) -> String {
     let mut text =
-        format!("\n{} {}\n", style(format!("to put right, {}:", one.check.id)).bold(), one.fix.summary());
+        format!("\n{} {}\n", style(format!("to put {} right:", one.check.id)).bold(), one.fix.summary());
     for line in &one.plan {
         let _ = writeln!(text, "    {}", clean(line));
     }

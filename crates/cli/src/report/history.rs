@@ -55,7 +55,11 @@ pub(super) fn history_text(environment: &Environment, past: &Past) -> String {
         if let Some(reason) = &run.reason {
             rest.push(format!("\"{reason}\""));
         }
-        rest.extend(run.recorded.iter().map(|(name, value)| format!("{} {value}", name.replace('_', " "))));
+        rest.extend(
+            run.recorded
+                .iter()
+                .map(|(name, value)| format!("{} {:?}", name.replace('_', " "), value.to_string())),
+        );
         rest.extend(run.origin.clone());
         if !environment.is_own(&run.job) {
             rest.push(format!("job {} of the application", run.job.job));

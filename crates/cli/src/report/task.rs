@@ -7,7 +7,7 @@ use std::time::Duration;
 use quill_admin_cloud::{ExecutionName, JobName, LogEntry};
 use quill_admin_contract::{
     DatabaseReport, ExitCode, Expected, NextAction, Outcome, Password, RequestId, SubjectState, Unavailable,
-    Username, Warning,
+    Username, Warning, variable,
 };
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::error::CliError;
@@ -54,10 +54,12 @@ impl TaskReport<'_> {
     pub(super) fn hints(&self) -> Vec<String> {
         if self.run.lacks_rows() {
             let attach = format!("attach {}", self.run.execution.name.id);
-            return vec![
-                format!("read its rows again: {}", hints::command(&self.environment.name, &attach, &[])),
-                "or run the same command again: it changes nothing".to_owned(),
-            ];
+            let read = hints::command(&self.environment.name, &attach, &[]);
+            let mut next = vec![format!("read its rows again: {read}")];
+            let action = self.run.execution.request.get(variable::ADMIN_ACTION.name);
+            let action = action.and_then(|name| actions::known(name)).filter(|action| action.definition.read);
+            next.extend(action.map(|action| format!("or run {} again: it changes nothing", action.name)));
+            return next;
         }
         let code = self.run.exit_code();
         if self.environment.is_own(self.job()) {

@@ -134,3 +134,44 @@ fn lacking(expected: &Expected, warnings: &[Warning]) -> Option<Finding> {
 fn called(expected: &Expected) -> String {
     expected.code.strip_suffix("_missing").unwrap_or(&expected.code).replace('_', " ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Severity;
+
+    #[test]
+    fn whatever_the_task_warns_of_is_passed_on() {
+        let database = DatabaseReport {
+            server_version: "15.14".to_owned(),
+            database: "quill_core".to_owned(),
+            user: "quill".to_owned(),
+            tls: Some("TLSv1.3".to_owned()),
+            writable: true,
+            columns: Vec::new(),
+            expected: vec![Expected {
+                code: "roles_missing".to_owned(),
+                count: 2,
+                found: vec!["Nurse".to_owned()],
+                missing: vec!["Clinician".to_owned()],
+            }],
+            unavailable: Vec::new(),
+        };
+        let warnings = [
+            Warning::new("roles_missing", "roles are missing: Clinician"),
+            Warning::new("other_tables", "the user quill finds quill.users instead"),
+            Warning::new("action_unfit", "the action add-role cannot be done here"),
+        ];
+        let Seen::Looked { findings, .. } = judge(&database, &warnings) else { panic!("it looked") };
+        let told: Vec<(Severity, &str)> =
+            findings.iter().map(|finding| (finding.severity, finding.what.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (Severity::Problem, "1 of the application's 2 roles are not in the database"),
+                (Severity::Warning, "the user quill finds quill.users instead"),
+                (Severity::Warning, "the action add-role cannot be done here"),
+            ]
+        );
+    }
+}

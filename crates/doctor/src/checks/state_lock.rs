@@ -180,6 +180,10 @@ impl Fix for RemoveLock {
             let (Some(name), Some(lock)) = (&facts.environment.state_lock, facts.state_lock().await?) else {
                 return Err(CliError::new(ExitCode::ResourceNotFound, "there is no lock any more"));
             };
+            // What is shown is what is removed.
+            if lock.generation != self.generation {
+                return Err(CliError::new(ExitCode::CloudFailed, replaced()));
+            }
             let (name, generation) = (name.clone(), self.generation);
             Ok(Plan::new(lines(&name, lock), move |site, point| {
                 Box::pin(async move {
@@ -201,9 +205,10 @@ async fn remove(
     match session.google().remove_state_lock(name, generation).await.map_err(denied)? {
         Removal::Removed => Ok("the lock is gone; run the apply, or the workflow, again".to_owned()),
         Removal::Gone => Ok("the lock was gone already".to_owned()),
-        Removal::Replaced => Err(CliError::new(
-            ExitCode::CloudFailed,
-            "somebody has taken another lock in the meantime: it was left alone",
-        )),
+        Removal::Replaced => Err(CliError::new(ExitCode::CloudFailed, replaced())),
     }
+}
+
+fn replaced() -> &'static str {
+    "somebody has taken another lock in the meantime: it was left alone"
 }

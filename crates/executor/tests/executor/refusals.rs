@@ -90,7 +90,7 @@ fn tables_that_hide_those_of_the_tasks_are_warned_of() {
         let to = if verb == "GRANT" { "TO" } else { "FROM" };
         db.execute(&format!("{verb} {on} {user}.users {to} {user}"));
         let warnings = look().warnings();
-        let told = format!("the user {user} finds {user}.users before the tables of the schema public");
+        let told = format!("the user {user} finds {user}.users instead of the tables of the schema public");
         assert!(matches!(warnings.as_slice(), [one] if one.contains(&told)), "{warnings:?}");
     }
     db.execute(&format!("ALTER ROLE {user} SET search_path = public, {user}"));

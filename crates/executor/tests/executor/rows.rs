@@ -61,6 +61,7 @@ fn each_row_is_a_line_of_its_own_with_a_proof_of_its_own() {
         "message": "username ada, email ada@example.org, permission staff, active true",
         "quill_admin": {"request_id": REQUEST, "row": {
             "index": 0,
+            "list": ada["quill_admin"]["row"]["list"],
             "columns": ["username", "email", "permission", "active"],
             "values": ["ada", "ada@example.org", "staff", "true"],
             "proof": proof,
@@ -71,6 +72,7 @@ fn each_row_is_a_line_of_its_own_with_a_proof_of_its_own() {
     assert!(found.iter().all(|found| found.proven && found.request_id.as_deref() == Some(REQUEST)));
     let rows: Vec<Row> = found.into_iter().map(|found| found.row).collect();
     assert_eq!(counted(&ended), (2, false, Row::digest(&rows)));
+    assert_eq!(ada["quill_admin"]["row"]["list"], Row::digest(&rows));
     assert_eq!(ended.message(), "2 rows");
     // The record has the number, and nothing of the rows.
     let record = lines.last().expect("a result").to_string();

@@ -7,22 +7,22 @@ use std::io;
 use quill_admin_actions::Actions;
 use quill_admin_contract::CONTRACT_OLDEST;
 use quill_admin_contract::image::{
-    Contracts, LABEL_ACTIONS, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_CREATED, LABEL_REVISION, LABEL_SOURCE,
-    LABEL_TITLE, TITLE,
+    ACTIONS_FILE, Contracts, LABEL_ACTIONS, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_CREATED, LABEL_REVISION,
+    LABEL_SOURCE, LABEL_TITLE, TITLE,
 };
 use quill_admin_contract::image_actions::ActionDigests;
 use quill_admin_image::{Entry, Image, Layer, PLATFORM, Revision, Settings};
 use sha2::{Digest as _, Sha256};
 
+use crate::admin_image::clone::repository_around;
 use crate::admin_image::deployed_actions::Own;
 use crate::carried::{self, Executor};
 use crate::config::Application;
 use crate::error::CliError;
 use crate::process::Process;
 
-/// Where the executor is in the image, and the file beside it that it takes its actions from.
+/// Where the executor is in the image.
 const PROGRAM: &str = "quill-admin-executor";
-const ACTIONS: &str = "quill-admin-actions.json";
 const USER: &str = "10001:10001";
 const PASSWD: &str = "quill:x:10001:10001:Quill admin:/nonexistent:/sbin/nologin\n";
 const GROUP: &str = "quill:x:10001:\n";
@@ -81,10 +81,11 @@ fn broken(why: String) -> CliError {
 
 /// The commit that the actions are of; where they are not from a repository, that of the executor.
 fn revision(application: &Application, executor: Executor) -> Result<Revision, CliError> {
-    match application.folder() {
-        Some(folder) if crate::admin_image::clone::repository_around(folder).is_some() => {
-            Ok(Revision::of(folder)?)
-        }
+    // Where the folder really is, as git tells it: a link, or a way up and down again, may lead elsewhere.
+    let folder =
+        application.folder().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.to_owned()));
+    match folder {
+        Some(folder) if repository_around(&folder).is_some() => Ok(Revision::of(&folder)?),
         _ => executor.revision().map_err(broken),
     }
 }
@@ -104,7 +105,7 @@ fn assemble(
     ])?;
     let program = Layer::of(vec![Entry::file(PROGRAM, 0o555, program)])?;
     // The last, so that other actions are all that is pushed.
-    let compiled = Layer::of(vec![Entry::file(ACTIONS, 0o444, actions.to_json())])?;
+    let compiled = Layer::of(vec![Entry::file(ACTIONS_FILE, 0o444, actions.to_json())])?;
     let layers = vec![base, program, compiled];
     let mut settings = Settings {
         user: USER.to_owned(),
@@ -198,6 +199,14 @@ mod tests {
                 "sha256:dd48e9b655da44aa90baa2648b1fd85c3a0808cf6b3360bd46fdbf530a29689c"
             )
         );
+    }
+
+    /// The mark by which a build script knows an executor that looks there.
+    #[test]
+    fn the_executor_that_is_carried_looks_for_that_file() {
+        for mark in [include_str!("../../carry.rs"), include_str!("../../../executor/src/main.rs")] {
+            assert!(mark.contains(&format!(" beside {ACTIONS_FILE};")));
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What a person has confirmed once: that tasks go to the project and job that a found file names, and that the
-//! application's folder that it names says what they do.
+//! actions in the folder of the application that it names say what they do.
 //!
 //! A file that came with a clone can name somebody else's project, which would be handed user names, email
 //! addresses and the hashes of passwords. So its project and job are confirmed once for each environment,
-//! and asked about again when anything in the file has changed, as direnv does.
+//! and asked about again when anything in the file, or in the file of actions, has changed, as direnv does.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -31,6 +31,9 @@ struct Entry {
     /// The application's folder, where the file names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     application: Option<PathBuf>,
+    /// SHA-256 of the file of actions there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    actions: Option<String>,
     /// SHA-256 of the file's content.
     sha256: String,
 }
@@ -40,7 +43,7 @@ struct Entry {
 pub enum Confirmation {
     /// They may.
     Given,
-    /// The file is another one than it was when that was confirmed.
+    /// The file, or the file of actions, is another one than it was when that was confirmed.
     Changed,
     /// Nobody has said so yet.
     Missing,
@@ -98,8 +101,17 @@ fn entry(environment: &Environment) -> Result<Entry, CliError> {
         project: environment.job.project.to_string(),
         job: environment.job.to_string(),
         application: environment.source.application.clone(),
+        actions: environment.source.application.as_deref().and_then(digest_of_actions),
         sha256: environment.source.digest.clone(),
     })
+}
+
+/// The SHA-256 of the file of actions in a folder; `None` where it cannot be read, and there are no actions to run.
+fn digest_of_actions(folder: &Path) -> Option<String> {
+    let content =
+        read_bounded(&folder.join(quill_admin_application::ACTIONS), quill_admin_application::LARGEST)
+            .ok()?;
+    Some(hex::encode(Sha256::digest(content)))
 }
 
 /// Where it is remembered: a file for each environment of each file, so that nothing has to be changed by

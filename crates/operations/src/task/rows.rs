@@ -7,14 +7,15 @@ use quill_admin_contract::{Asked, FoundRow, Outcome, Row};
 
 use crate::actions;
 
-/// The rows that have come so far.
+/// The rows that have come so far, by the digest of their list. A task that Cloud Run has started again may have begun
+/// more than one; the result says which counts.
 #[derive(Debug, Default)]
 pub struct Rows {
-    taken: BTreeMap<u64, Row>,
-    /// The action that was asked for lists rows.
-    wanted: bool,
-    /// How many the result says there are.
-    expected: Option<u64>,
+    taken: BTreeMap<String, BTreeMap<u64, Row>>,
+    /// Whether the action that was asked for lists rows; `None` where it is not known here.
+    wanted: Option<bool>,
+    /// The list that the result counts, and how many rows it has.
+    expected: Option<(String, u64)>,
     /// Lines that claim to be rows and are none.
     refused: u64,
 }
@@ -32,32 +33,38 @@ impl Rows {
     /// None yet of what was asked for.
     pub(super) fn of(asked: Option<&Asked>) -> Self {
         let action = asked.and_then(|asked| actions::known(asked.action.as_deref()?));
-        Self { wanted: action.is_some_and(|action| action.definition.rows.is_some()), ..Self::default() }
+        Self { wanted: action.map(|action| action.definition.rows.is_some()), ..Self::default() }
     }
 
     /// Takes a row; whether it is one. Where rows can be proven, nothing else is one. Where they cannot, the first of
     /// two with one place is kept, and the result's digest shows whether it was the right one.
     pub(super) fn take(&mut self, found: FoundRow, asked: &Asked) -> bool {
-        let FoundRow { row, request_id, proven } = found;
+        let FoundRow { row, list, request_id, proven } = found;
         let ours = match &asked.key {
             Some(_) => proven,
             None => request_id == asked.request_id,
         };
-        let is_one = ours && *self.taken.entry(row.index).or_insert_with(|| row.clone()) == row;
+        let is_one = ours && {
+            let list = self.taken.entry(list).or_default();
+            *list.entry(row.index).or_insert_with(|| row.clone()) == row
+        };
         self.refused += u64::from(!is_one);
         is_one
     }
 
     /// Takes how many a result that counts says there are, where its rows are more than lines of text.
-    pub(super) const fn expect(&mut self, outcome: &Outcome) {
-        if let Outcome::Listed { rows, digest: Some(_), .. } = outcome {
-            self.expected = Some(*rows);
+    pub(super) fn expect(&mut self, outcome: &Outcome) {
+        if let Outcome::Listed { rows, digest: Some(digest), .. } = outcome {
+            self.expected = Some((digest.clone(), *rows));
         }
     }
 
     /// Whether some that the result has counted have not come.
     pub(super) fn are_missing(&self) -> bool {
-        self.expected.is_some_and(|expected| self.taken.range(..expected).count() as u64 != expected)
+        self.expected.as_ref().is_some_and(|(list, expected)| {
+            let come = self.taken.get(list).map_or(0, |rows| rows.range(..expected).count());
+            come as u64 != *expected
+        })
     }
 
     /// The list that a result tells. Without a result, of which the line has not come, there is none that is known to
@@ -65,15 +72,16 @@ impl Rows {
     pub(super) fn listing(mut self, outcome: Option<&Outcome>) -> Option<Listing> {
         let (expected, digest) = match outcome {
             Some(Outcome::Listed { rows, digest: Some(digest), .. }) => (*rows, digest),
-            // Rows that are lines of text have been shown as such.
-            Some(_) => return None,
-            None if self.wanted || !self.taken.is_empty() => {
+            // Of an action that is known to list nothing, a line that claims to be a row is somebody else's.
+            None if self.wanted.unwrap_or(!self.taken.is_empty()) => {
                 return Some(Listing { rows: Err(UNCOUNTED.to_owned()), refused: self.refused });
             }
-            None => return None,
+            // Rows that are lines of text have been shown as such.
+            _ => return None,
         };
-        let beyond = self.taken.split_off(&expected);
-        let rows: Vec<Row> = self.taken.into_values().collect();
+        let mut taken = self.taken.remove(digest).unwrap_or_default();
+        let beyond = taken.split_off(&expected);
+        let rows: Vec<Row> = taken.into_values().collect();
         let refused = self.refused + beyond.len() as u64;
         let missing = expected - rows.len() as u64;
         let rows = match missing {
@@ -125,7 +133,7 @@ mod tests {
     }
 
     fn proven(row: Row) -> FoundRow {
-        FoundRow { row, request_id: None, proven: true }
+        FoundRow { row, list: Row::digest(&list()), request_id: None, proven: true }
     }
 
     #[test]
@@ -173,10 +181,31 @@ mod tests {
         assert_eq!((listing.rows, listing.refused), (Ok(list()), 1));
     }
 
+    /// As where a row was changed between two attempts of one task: both have the key.
+    #[test]
+    fn of_two_lists_of_one_task_the_result_tells_which_it_is() {
+        let asked = Asked { key: Some(ProofKey::generate()), ..Asked::default() };
+        let before = vec![row(0, "aaron"), row(1, "ada")];
+        let mut rows = Rows::default();
+        for row in before.clone() {
+            let found = FoundRow { list: Row::digest(&before), ..proven(row) };
+            assert!(rows.take(found, &asked));
+        }
+        rows.expect(&told());
+        assert!(rows.are_missing());
+        for row in list() {
+            assert!(rows.take(proven(row), &asked));
+        }
+        assert!(!rows.are_missing());
+        let listing = rows.listing(Some(&told())).expect("a list");
+        assert_eq!((listing.doubt(), listing.rows), (None, Ok(list())));
+    }
+
     #[test]
     fn without_a_key_the_digest_tells_other_rows_from_those_that_were_listed() {
         let asked = Asked { request_id: Some("r".to_owned()), ..Asked::default() };
-        let found = |row: Row, id: &str| FoundRow { row, request_id: Some(id.to_owned()), proven: false };
+        let found =
+            |row: Row, id: &str| FoundRow { request_id: Some(id.to_owned()), proven: false, ..proven(row) };
         for (first, whole) in [("ada", true), ("eve", false)] {
             let mut rows = Rows::default();
             assert!(rows.take(found(row(0, first), "r"), &asked));
@@ -201,5 +230,9 @@ mod tests {
         rows.take(FoundRow { proven: false, ..proven(row(0, "ada")) }, &asked("list-wards"));
         assert_eq!(rows.listing(None), uncounted);
         assert_eq!(Rows::of(None).listing(None), None);
+        // One that is known to list nothing has no list, whatever somebody writes.
+        let mut rows = Rows::of(Some(&asked("add-role")));
+        rows.take(FoundRow { proven: false, ..proven(row(0, "ada")) }, &asked("add-role"));
+        assert_eq!(rows.listing(None), None);
     }
 }

@@ -120,6 +120,9 @@ impl Own {
     #[must_use]
     pub fn relation(&self, image: &ImageRevision) -> Relation {
         let (Some(checkout), Some(own)) = (&self.checkout, &self.revision) else {
+            if image.id.as_ref().is_some_and(|id| id.ends_with("-dirty")) {
+                return Relation::Uncommitted;
+            }
             // The time of the build is no help: what is old can be built late.
             let times = image.committed.zip(self.committed);
             return Relation::WithoutCheckout(times.map(|(image, own)| image.cmp(&own)));

@@ -65,25 +65,28 @@ impl Replaced {
 /// not in the sources that replace it.
 fn loses(becomes: &Becomes, image: &ImageRevision, relation: Relation) -> Vec<String> {
     let mut loses = Vec::new();
+    let changed = match becomes {
+        Becomes::Known(changes) if !changes.changed.is_empty() => Some(changes.changed.join(", ")),
+        _ => None,
+    };
     if let Becomes::Known(changes) = becomes
         && !changes.removed.is_empty()
     {
         loses.push(format!("these actions are taken away: {}", changes.removed.join(", ")));
     }
     match relation {
-        Relation::Older => {}
+        // Without a checkout as a newer release follows an older one.
+        Relation::Older | Relation::WithoutCheckout(Some(Ordering::Less)) => {}
         // What was not committed may be anybody's. Where no action changes by it, there is nothing to see of it.
-        Relation::Uncommitted => {
-            if let Becomes::Known(changes) = becomes
-                && !changes.changed.is_empty()
-            {
-                loses.push(format!(
-                    "the image was built of {image} with changes that are in no commit, and these actions of it are \
-                     replaced: {}",
-                    changes.changed.join(", ")
-                ));
-            }
-        }
+        Relation::Uncommitted => loses.extend(changed.map(|changed| {
+            format!(
+                "the image was built of {image} with changes that are in no commit, and these actions of it are \
+                 replaced: {changed}"
+            )
+        })),
+        Relation::WithoutCheckout(Some(Ordering::Equal)) => loses.extend(changed.map(|changed| {
+            format!("the image is of {image}, as old as these actions, and these actions of it are replaced: {changed}")
+        })),
         Relation::Newer => loses.push(format!("the image is newer than these sources: it is of {image}")),
         Relation::Diverged => loses.push(format!(
             "the image is of {image}, which has commits that these sources have not: somebody else's branch"
@@ -91,8 +94,6 @@ fn loses(becomes: &Becomes, image: &ImageRevision, relation: Relation) -> Vec<St
         Relation::NotKnown => loses.push(format!(
             "the image is of {image}, which is not known in these sources: git pull may bring it"
         )),
-        // As a newer release follows an older one.
-        Relation::WithoutCheckout(Some(Ordering::Less | Ordering::Equal)) => {}
         Relation::WithoutCheckout(Some(Ordering::Greater)) => {
             loses.push(format!("the image is newer than these actions: it is of {image}"));
         }
@@ -137,7 +138,12 @@ mod tests {
             (changes(&[], &["b"]), Relation::Diverged, &["taken away: b", "somebody else's branch"]),
             (changes(&[], &[]), Relation::NotKnown, &["which is not known in these sources"]),
             (changes(&["a"], &["b"]), Relation::WithoutCheckout(Some(Ordering::Less)), &["taken away: b"]),
-            (changes(&["a"], &[]), Relation::WithoutCheckout(Some(Ordering::Equal)), &[]),
+            (changes(&[], &[]), Relation::WithoutCheckout(Some(Ordering::Equal)), &[]),
+            (
+                changes(&["a"], &[]),
+                Relation::WithoutCheckout(Some(Ordering::Equal)),
+                &["as old as these actions, and these actions of it are replaced: a"],
+            ),
             (
                 changes(&["a"], &[]),
                 Relation::WithoutCheckout(Some(Ordering::Greater)),

@@ -64,11 +64,15 @@ impl Log {
         }
     }
 
-    /// Takes a row from a line, if it is one.
+    /// Takes a row from a line; whether the line has the shape of one. What is none of the list all the same is counted
+    /// and not shown: it may have the values of one, which are shown whole or not at all.
     fn take_row(&mut self, entry: &LogEntry) -> bool {
         let Some(asked) = &self.asked else { return false };
         let found = spoken(entry).and_then(|payload| Row::from_payload(payload, asked.key.as_ref()));
-        found.is_some_and(|found| self.rows.take(found, asked))
+        found.is_some_and(|found| {
+            self.rows.take(found, asked);
+            true
+        })
     }
 
     /// Takes the result from a line, if it is one; whether it counts. The line itself is not taken in.
