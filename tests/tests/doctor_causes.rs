@@ -434,6 +434,10 @@ fn a_protected_environment_asks_for_its_name_also_with_yes() {
 
 /// Starts the job the old way, with the password in a variable; returns the execution's id.
 fn run_the_old_way(clinic: &Clinic, username: &str) -> String {
+    run_the_old_way_in(clinic, JOB, username)
+}
+
+fn run_the_old_way_in(clinic: &Clinic, job: &str, username: &str) -> String {
     let body = json!({"overrides": {"containerOverrides": [{"env": [
         {"name": "ADMIN_ACTION", "value": "create-superadmin"},
         {"name": "ADMIN_USERNAME", "value": username},
@@ -441,7 +445,7 @@ fn run_the_old_way(clinic: &Clinic, username: &str) -> String {
         {"name": "ADMIN_PASSWORD", "value": PASSWORD},
     ]}]}})
     .to_string();
-    let operation = ask(clinic, "POST", &format!("{JOB}:run"), &body).expect("accepted");
+    let operation = ask(clinic, "POST", &format!("{job}:run"), &body).expect("accepted");
     let name = operation["metadata"]["name"].as_str().expect("an execution").to_owned();
     name.rsplit('/').next().expect("an id").to_owned()
 }
@@ -462,6 +466,36 @@ fn over(clinic: &Clinic, id: &str) {
     while execution(clinic, id).expect("it is there").get("completionTime").is_none() {
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// The old way ran the application's own job.
+#[test]
+fn passwords_left_in_another_job_are_found_as_well() {
+    let clinic = clinic!();
+    let theirs = JOB.replace("quill-tasks-", "quill-admin-");
+    let emulator = &clinic.world.emulator;
+    emulator.put_job(&theirs, clinic.world.job().expect("there is one")).expect("a valid job");
+    emulator.set_script(&theirs, Script::new([Step::Exit(0)]));
+    let id = run_the_old_way_in(&clinic, &theirs, "anna");
+    let name = format!("{theirs}/executions/{id}");
+    let execution = || ask(&clinic, "GET", &name, "");
+    while execution().expect("it is there").get("completionTime").is_none() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let sick = says(&clinic, "leaks", 30);
+    assert!(sick.contains(&id) && !sick.contains(PASSWORD), "{sick}");
+
+    // Whoever may list those of one job only is told that the others were not looked at.
+    emulator.set_faults([Fault::new("*/jobs/-/executions", FaultAction::status(403, "denied"))]);
+    let told = says(&clinic, "leaks", 0);
+    assert!(
+        told.contains("there are no executions of this job; those of others may not be listed"),
+        "{told}"
+    );
+    emulator.set_faults([]);
+
+    let _ = clinic.doctor(["--only", "leaks", "--fix", "--yes"]).output().exits(0);
+    assert!(execution().is_none());
 }
 
 #[test]

@@ -378,7 +378,7 @@ mod tests {
                     let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
                     found.insert(path.clone());
                     // Below these stand names of the application's.
-                    if !["fields", "with"].contains(&key.as_str()) {
+                    if !["fields", "recorded", "with"].contains(&key.as_str()) {
                         paths(value, &path, found);
                     }
                 }

@@ -249,6 +249,7 @@ struct Asked {
     revisions: Answer<Vec<Revision>>,
     revision_logs: Answers<Vec<LogEntry>>,
     executions: Answer<Vec<Execution>>,
+    all_executions: Answer<Vec<Execution>>,
     state_lock: Answer<Option<StateLock>>,
 }
 
@@ -435,6 +436,13 @@ impl Facts {
     pub async fn executions(&self) -> Result<&[Execution], Undecided> {
         let name = &self.environment.job;
         Ok(self.ask(&self.asked.executions, role::RUN_VIEWER, |google| google.executions(name)).await?)
+    }
+
+    /// The executions of every job that is where ours is.
+    pub async fn all_executions(&self) -> Result<&[Execution], Undecided> {
+        let beside = &self.environment.job;
+        let answer = &self.asked.all_executions;
+        Ok(self.ask(answer, role::RUN_VIEWER, |google| google.executions_of_all_jobs(beside)).await?)
     }
 
     /// The lock on Terraform's state; `None` where there is none, or the file names no state.

@@ -233,14 +233,38 @@ impl Google {
 
     /// The job's executions, newest first: all that Cloud Run still knows, in requests of 100 each.
     pub fn executions<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Vec<Execution>, CloudError>> {
+        self.executions_in(name.to_string(), move |_| Some(name.clone()))
+    }
+
+    /// The same of every job that is where this one is: `jobs/-` stands for all of them (Cloud Run API v2,
+    /// `ListExecutionsRequest.parent`).
+    pub fn executions_of_all_jobs<'a>(
+        &'a self,
+        beside: &'a JobName,
+    ) -> Reply<'a, Result<Vec<Execution>, CloudError>> {
+        let place = beside.to_string();
+        let place = place.rsplit_once('/').map_or(place.as_str(), |(jobs, _)| jobs);
+        self.executions_in(format!("{place}/-"), move |resource| {
+            let (job, _) = resource.rsplit_once("/executions/")?;
+            let (_, id) = job.rsplit_once("/jobs/")?;
+            Some(JobName { job: id.parse().ok()?, ..beside.clone() })
+        })
+    }
+
+    fn executions_in<'a>(
+        &'a self,
+        parent: String,
+        job: impl Fn(&str) -> Option<JobName> + Send + 'a,
+    ) -> Reply<'a, Result<Vec<Execution>, CloudError>> {
         Box::pin(async move {
-            let request = self.executions.list_executions().set_parent(name.to_string()).set_page_size(100);
+            let request = self.executions.list_executions().set_parent(parent).set_page_size(100);
             let mut items = self.policy.read(request).by_item();
             let mut executions = Vec::new();
             while let Some(execution) = items.next().await {
                 let execution =
                     execution.map_err(|error| CloudError::new("list the job's executions", &error))?;
-                executions.extend(convert::execution(name, &execution));
+                let job = job(&execution.name);
+                executions.extend(job.and_then(|job| convert::execution(&job, &execution)));
             }
             // The API promises no order, across pages or within one: what is wanted may be on the last.
             executions.sort_by_key(|execution| std::cmp::Reverse(execution.created));

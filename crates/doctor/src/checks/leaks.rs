@@ -28,14 +28,21 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     if let Some(why) = facts.nothing_around() {
         return Ok(Seen::nothing(why));
     }
-    let executions = facts.executions().await?;
+    // The old way ran the application's own job, and not this one.
+    let (executions, of) = match facts.all_executions().await {
+        Ok(executions) => (executions, ""),
+        Err(undecided) if undecided.kind == Some(CloudErrorKind::PermissionDenied) => {
+            (facts.executions().await?, " of this job; those of others may not be listed")
+        }
+        Err(undecided) => return Err(undecided),
+    };
     let leaking: Vec<&Execution> =
         executions.iter().filter(|execution| execution.plaintext_password).collect();
     if leaking.is_empty() {
         return Ok(Seen::healthy(match executions.len() {
-            0 => "there are no executions".to_owned(),
-            1 => "none in 1 execution".to_owned(),
-            count => format!("none in {count} executions"),
+            0 => format!("there are no executions{of}"),
+            1 => format!("none in 1 execution{of}"),
+            count => format!("none in {count} executions{of}"),
         }));
     }
     let what = match leaking.len() {
