@@ -227,6 +227,8 @@ fn static_executor() -> anyhow::Result<(bool, Option<OsString>)> {
             IMAGE_TARGET,
         ])
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        // All of it is compiled once more for that flag: quickly, since no test of it looks at the time that it takes.
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
         .status()
         .context("failed to start cargo")?;
     let folder = run::bin_dir()?.parent().context("programs are in a target folder")?.join(IMAGE_TARGET);

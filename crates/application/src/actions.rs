@@ -497,11 +497,10 @@ impl<'p> One<'_, '_, 'p, '_> {
         for (name, declared) in &parameters.list {
             let goes_somewhere = used.contains(name.as_str()) || declared.parameter.recorded;
             if !goes_somewhere && declared.valid && !parameters.open {
-                let what = format!(
-                    "no statement of {} uses the parameter {name}; one that is only to be recorded says \
-                     \"recorded: true\"",
-                    self.entry.name
-                );
+                let mut what = format!("no statement of {} uses the parameter {name}", self.entry.name);
+                if !declared.parameter.is_secret() {
+                    what.push_str("; one that is only to be recorded says \"recorded: true\"");
+                }
                 self.reader.tell(declared.place, what);
             }
         }

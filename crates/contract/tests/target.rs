@@ -19,7 +19,7 @@ fn plain() -> TargetParts {
     TargetParts {
         cas: Vec::new(),
         host: "10.20.0.3".to_owned(),
-        name: "quill_auth".to_owned(),
+        name: "quill_core".to_owned(),
         port: 5432,
         schema: "public".to_owned(),
         server_name: None,
@@ -128,8 +128,8 @@ fn what_is_no_target_is_refused_in_words() {
             "cas has to be empty",
         ),
         ("null", "\"db.example.org\"", "server_name has to be null"),
-        ("quill_auth", "", "name has to be given"),
-        ("quill_auth", " quill_auth", "name has to be given, without white space"),
+        ("quill_core", "", "name has to be given"),
+        ("quill_core", " quill_core", "name has to be given, without white space"),
         ("public", "pub\\u0000lic", "schema has a control character"),
         ("}", "} {}", "trailing characters"),
     ] {
@@ -189,7 +189,7 @@ fn variables_that_say_otherwise_are_named() {
     let same = [
         ("AUTH_DB_HOST", "10.20.0.3"),
         ("CORE_DB_PORT", " 5432 "),
-        ("AUTH_DB_NAME", "quill_auth"),
+        ("AUTH_DB_NAME", "quill_core"),
         ("AUTH_DB_USER", "quill"),
         ("AUTH_DB_SSLMODE", "require"),
         ("AUTH_DB_PASSWORD", "whatever"),

@@ -364,7 +364,7 @@ fn what_is_recorded_needs_no_statement_and_may_have_one() {
     let parameters = "    parameters:
       username:
       level: { like: level, recorded: true }
-      ground: { type: one_of, values: { fraud: , left: , other: }, recorded: true }
+      ground: { type: one_of, values: { fraud: , left: , other: }, optional: true, recorded: true }
       since: { type: date, optional: true, recorded: true }
 ";
     let application = compile(&RIGHT.replace(old, parameters)).unwrap_or_else(|told| panic!("{told}"));
@@ -379,9 +379,9 @@ fn what_is_recorded_needs_no_statement_and_may_have_one() {
     assert_eq!(recorded, ["ground", "level", "since"]);
     let told = refused(
         old,
-        "    parameters: { username: , level: , ground: { type: text, max: 9, recorded: false } }\n",
+        "    parameters: { username: , level: , ground: { type: text, max: 9, optional: true, recorded: false } }\n",
     );
-    let expected = "actions.yaml:28:43: no statement of set-level uses the parameter ground; one that is only to be \
+    let expected = "actions.yaml:28:40: no statement of set-level uses the parameter ground; one that is only to be \
                     recorded says \"recorded: true\"";
     assert_eq!(told.trim_end(), expected);
 }

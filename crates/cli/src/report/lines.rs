@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use quill_admin_cloud::{LogEntry, Severity};
+use quill_admin_cloud::{ExecutionName, LogEntry, Severity};
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::error::CliError;
 
@@ -100,4 +100,25 @@ pub(super) fn settings(text: &mut String, environment: &Environment) {
     if let Some(file) = environment.source.elsewhere() {
         field(text, "settings", &file.display().to_string());
     }
+}
+
+/// What is said about a task, by where it goes.
+#[derive(Default)]
+pub(super) struct TaskText {
+    /// Why it failed: stderr.
+    pub(super) problems: String,
+    /// What came of it: stdout.
+    pub(super) result: String,
+    /// What a person should know all the same: stderr, last, so that it stands out.
+    pub(super) warnings: String,
+}
+
+pub(super) fn started(execution: &ExecutionName) -> String {
+    format!(
+        "{} {} in {}, {}\n",
+        style("execution").bold(),
+        clean(&execution.id),
+        execution.job.project,
+        execution.job.region
+    )
 }

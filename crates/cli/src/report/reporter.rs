@@ -15,18 +15,8 @@ use serde_json::json;
 
 use super::output::{document_to_stdout, to_stdout};
 use super::stream::{self, Unwritten, to_stderr};
-use super::{document, lines, paint, task};
-
-/// How much is shown, and in which form.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Style {
-    /// One JSON document instead of text.
-    pub json: bool,
-    /// Results, warnings and errors only.
-    pub quiet: bool,
-    /// More than usual.
-    pub verbose: bool,
-}
+use super::style::Style;
+use super::{document, lines, paint};
 
 /// How many lines of a log are kept to explain a failure.
 const KEPT_LINES: usize = 100;
@@ -91,7 +81,7 @@ impl Reporter {
             Event::Image(event) => self.image(event),
             Event::Detail(what) if self.style.verbose => self.line(&lines::detail(&what)),
             Event::Detail(_) => {}
-            Event::Started(execution) => self.line(&task::started(&execution)),
+            Event::Started(execution) => self.line(&lines::started(&execution)),
             Event::Phase(Phase::Queued) => self.doing("queued"),
             Event::Phase(Phase::Provisioning) => self.doing("preparing the container"),
             Event::Phase(Phase::Running) => self.doing("running"),

@@ -8,10 +8,9 @@ use quill_admin_contract::Row;
 use quill_admin_operations::task::rows::Listing;
 use serde_json::{Map, Value, json};
 
-use super::lines::{hint_line, problem, warning_line};
+use super::lines::{TaskText, hint_line, problem, warning_line};
 use super::paint::{clean, style};
-use super::reporter::Style;
-use super::task::TaskText;
+use super::style::Style;
 
 /// Puts a list into what is said of its task.
 ///

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use quill_admin_cloud::{ExecutionName, JobName, LogEntry};
+use quill_admin_cloud::{JobName, LogEntry};
 use quill_admin_contract::{
     DatabaseReport, ExitCode, Expected, NextAction, Outcome, Password, RequestId, SubjectState, Unavailable,
     Username, Warning, variable,
@@ -16,10 +16,12 @@ use quill_admin_operations::{actions, hints};
 use serde_json::{Value, json};
 
 use super::field::field;
+use super::lines::TaskText;
 use super::output::result_to_stdout;
-use super::paint::{self, clean, style};
-use super::reporter::{Reporter, Style};
+use super::paint::{self, clean};
+use super::reporter::Reporter;
 use super::stream::{self, Unwritten, to_stderr};
+use super::style::Style;
 use super::{document, ending, lines, rows, subject};
 
 /// Everything about a task that was run.
@@ -79,27 +81,6 @@ impl TaskReport<'_> {
     pub(super) fn exit_code(&self) -> u8 {
         if self.is_cancelled_as_asked() { 0 } else { self.run.exit_code() }
     }
-}
-
-/// What is said about a task, by where it goes.
-#[derive(Default)]
-pub(super) struct TaskText {
-    /// Why it failed: stderr.
-    pub(super) problems: String,
-    /// What came of it: stdout.
-    pub(super) result: String,
-    /// What a person should know all the same: stderr, last, so that it stands out.
-    pub(super) warnings: String,
-}
-
-pub(super) fn started(execution: &ExecutionName) -> String {
-    format!(
-        "{} {} in {}, {}\n",
-        style("execution").bold(),
-        clean(&execution.id),
-        execution.job.project,
-        execution.job.region
-    )
 }
 
 pub(super) fn generated_password_text(password: &Password) -> String {

@@ -89,7 +89,8 @@ fn tables_that_hide_those_of_the_tasks_are_warned_of() {
         let (verb, on) = right.split_once(' ').expect("two words");
         let to = if verb == "GRANT" { "TO" } else { "FROM" };
         db.execute(&format!("{verb} {on} {user}.users {to} {user}"));
-        let warnings = look().warnings();
+        let warnings: Vec<String> =
+            look().outcome().warnings().iter().map(|warning| warning.message.clone()).collect();
         let told = format!("the user {user} finds {user}.users instead of the tables of the schema public");
         assert!(matches!(warnings.as_slice(), [one] if one.contains(&told)), "{warnings:?}");
     }

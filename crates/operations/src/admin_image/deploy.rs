@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use quill_admin_cloud::{CloudErrorKind, Difference, JobName, Readiness};
 use quill_admin_contract::ExitCode;
-use quill_admin_image::{Engine, LATEST, Registry, Repository, digest};
+use quill_admin_image::Engine;
 use tokio::time::sleep;
 
 use super::plan::{JobPlan, Plan};
-use super::push::{build, move_tags, no_engine, not_moved, open_registry, push};
+use super::push::{build, move_tags, no_engine, open_registry, push};
 use super::source::{Made, Options};
 use crate::error::CliError;
 use crate::events::Event;
@@ -107,36 +107,6 @@ pub async fn carry_out(
     }
     (done.moved_tags, done.notes) = move_tags(session, &registry, &plan, &image.digest).await;
     Ok(done)
-}
-
-/// After `latest` was moved, the job may already run what somebody else has deployed since. `latest` is
-/// then moved on to that, until the job is the same before and after: whoever moves it last looks last.
-pub(super) async fn follow_the_job(
-    session: &Session,
-    registry: &Registry,
-    image: &Repository,
-    digest: &str,
-) -> Result<(), String> {
-    /// How many deployments by others, each between two of our requests, are followed.
-    const ROUNDS: usize = 5;
-    let mut current = digest.to_owned();
-    for _ in 0..ROUNDS {
-        let job = session.google().find_job(&session.environment().job).await.map_err(|error| {
-            format!("whether somebody else deployed in the meantime could not be looked at: {error}")
-        })?;
-        let Some(runs) = job.and_then(|job| pinned_to(image, &job.settings.image)) else { return Ok(()) };
-        if runs == current {
-            return Ok(());
-        }
-        registry.tag(&runs, LATEST).await.map_err(|error| not_moved(image, LATEST, &error))?;
-        current = runs;
-    }
-    Err(format!("others keep deploying: {} may stand for another image than the job's", image.tagged(LATEST)))
-}
-
-/// The digest to which a job's image is pinned, where it is from this repository.
-fn pinned_to(image: &Repository, name: &str) -> Option<String> {
-    digest(name).filter(|_| image.has(name)).map(str::to_owned)
 }
 
 /// Makes or changes the job as planned, and waits until it can run. `made` says in words what is done for whoever

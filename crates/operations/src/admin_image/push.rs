@@ -4,11 +4,10 @@ use quill_admin_contract::image::{Contracts, LABEL_CONTRACT, LABEL_CONTRACTS, LA
 use quill_admin_contract::{CONTRACT_OLDEST, ExitCode};
 use quill_admin_image::{
     BuildRequest, Engine, Image, ImageError, ImageErrorKind, LATEST, LocalImage, Registry, RegistryImage,
-    Repository, Token,
+    Repository, Token, digest,
 };
 
 use super::clone::DOCKERFILE;
-use super::deploy::follow_the_job;
 use super::plan::Plan;
 use super::source::{Compiled, Options, TARGET};
 use crate::admin_image::recognise::{by_labels, contracts};
@@ -192,4 +191,34 @@ async fn taken(registry: &Registry, tag: &str, image: &Image) -> Taken {
 fn own_tag(image: &Image) -> String {
     let digest = image.digest().trim_start_matches("sha256:");
     format!("image-{}", digest.get(..32).unwrap_or(digest))
+}
+
+/// After `latest` was moved, the job may already run what somebody else has deployed since. `latest` is
+/// then moved on to that, until the job is the same before and after: whoever moves it last looks last.
+pub(super) async fn follow_the_job(
+    session: &Session,
+    registry: &Registry,
+    image: &Repository,
+    digest: &str,
+) -> Result<(), String> {
+    /// How many deployments by others, each between two of our requests, are followed.
+    const ROUNDS: usize = 5;
+    let mut current = digest.to_owned();
+    for _ in 0..ROUNDS {
+        let job = session.google().find_job(&session.environment().job).await.map_err(|error| {
+            format!("whether somebody else deployed in the meantime could not be looked at: {error}")
+        })?;
+        let Some(runs) = job.and_then(|job| pinned_to(image, &job.settings.image)) else { return Ok(()) };
+        if runs == current {
+            return Ok(());
+        }
+        registry.tag(&runs, LATEST).await.map_err(|error| not_moved(image, LATEST, &error))?;
+        current = runs;
+    }
+    Err(format!("others keep deploying: {} may stand for another image than the job's", image.tagged(LATEST)))
+}
+
+/// The digest to which a job's image is pinned, where it is from this repository.
+fn pinned_to(image: &Repository, name: &str) -> Option<String> {
+    digest(name).filter(|_| image.has(name)).map(str::to_owned)
 }
