@@ -262,8 +262,8 @@ impl Scope<'_> {
             let text = written.sql.get(token.start..token.end)?.strip_prefix("':")?.strip_suffix('\'')?;
             self.parameters.names.iter().find(|name| **name == text)
         };
-        let literals = tokens.iter().filter(|token| token.kind == Kind::Literal);
-        let Some((token, name)) = literals.filter_map(|token| Some((token, name(&token)?))).next() else {
+        let mut literals = tokens.iter().filter(|token| token.kind == Kind::Literal);
+        let Some((token, name)) = literals.find_map(|token| Some((token, name(&token)?))) else {
             return false;
         };
         let what =
