@@ -272,7 +272,7 @@ fn no_image_is_made_of_actions_that_nobody_has_confirmed() {
     let mut job = world.job().expect("there is one");
     job["annotations"] = json!({});
     world.emulator.put_job(JOB, job).expect("a valid job");
-    let args = ["doctor", "-e", "staging", "--only", "job-image", "--fix"];
+    let args = ["doctor", "-e", "staging", "--only", "job-image", "--fix", "--yes"];
     let fixed = alone(home.quill_admin(args).program(carrying)).output();
     assert_ne!(fixed.code(), 0, "{fixed}");
     let told = format!("{}{}", fixed.stdout, fixed.stderr);

@@ -7,11 +7,14 @@ use crate::actions;
 use crate::config::Environment;
 use crate::error::CliError;
 
+const APPLICATION: &str = "--application";
+
 /// A command line of this program, quoted so that it can be pasted into a shell.
 #[must_use]
 pub fn command(environment: &str, verb: &str, flags: &[(&str, &str)]) -> String {
     let mut line = format!("quill-admin {verb} --env {}", shell_words::quote(environment));
-    let application = actions::named_folder().map(|folder| ("--application", folder));
+    let application = actions::named_folder().map(|folder| (APPLICATION, folder));
+    let application = application.filter(|_| flags.iter().all(|(flag, _)| *flag != APPLICATION));
     for (flag, value) in flags.iter().copied().chain(application) {
         line = format!("{line} {flag} {}", shell_words::quote(value));
     }
