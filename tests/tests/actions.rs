@@ -533,7 +533,7 @@ cases:
     let of: Vec<&Value> = (0..4).map(|at| &history["runs"][at]["recorded"]).collect();
     assert_eq!(of, [&json!({"ground": "fraud"}), &recorded, &recorded, &json!({})], "{history:#}");
     let shown = run(&["history", "-e", "local"]).exits(0);
-    assert!(shown.stdout.contains("\"ticket 7\", ground left, reviewed by ada, bo\n"), "{shown}");
+    assert!(shown.stdout.contains("\"ticket 7\", ground \"left\", reviewed by \"ada, bo\"\n"), "{shown}");
 }
 
 #[test]
