@@ -344,14 +344,13 @@ fn the_folder_of_the_application_is_confirmed_with_the_rest() {
     assert_eq!(told["confirmed"][0]["application"], folder.as_str());
     let told = trusting(&world, ["envs", "--trust"]).output().exits(0);
     assert!(told.stdout.contains(&format!("what tasks do is said in {folder}")), "{told}");
-    // Other actions are asked about anew.
     let _ = trusting(&world, SHOW).output().exits(0);
+    let _ = trusting(&world, SHOW).args(["--application", "mine"]).output().exits(0);
+    // Other actions are asked about anew.
     let actions = world.home.read("../elsewhere/actions.yaml");
     world.home.write("../elsewhere/actions.yaml", &format!("# Another line.\n{actions}"));
     let refused = trusting(&world, SHOW).output().exits(28);
     assert!(refused.stderr.contains(&names), "{refused}");
-    let _ = trusting(&world, SHOW).output().exits(0);
-    let _ = trusting(&world, SHOW).args(["--application", "mine"]).output().exits(0);
 }
 
 /// Files of the folder are judged as the file that names it, unless a person has chosen them.
