@@ -84,6 +84,7 @@ struct Record {
     round: u64,
 }
 
+#[derive(Clone, Copy)]
 pub(crate) struct CallId {
     index: usize,
     round: u64,

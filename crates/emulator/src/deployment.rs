@@ -118,7 +118,7 @@ fn finish(state: &mut State, deployment: &Deployment, output: &RevisionOutput) {
 }
 
 fn ended(operation: &str, service: Value, error: Option<Value>) -> Value {
-    let service = typed("Service", service);
+    let service = typed("google.cloud.run.v2.Service", service);
     match error {
         Some(error) => json!({ "name": operation, "metadata": service, "done": true, "error": error }),
         None => json!({ "name": operation, "metadata": service, "done": true, "response": service }),

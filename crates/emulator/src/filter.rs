@@ -410,7 +410,7 @@ impl Parser {
                 Operand::Pattern(Regex::new(&text).map_err(|_| format!("bad regular expression \"{text}\""))?)
             }
             (Some("severity"), _) => Operand::Severity(
-                enum_number("LogSeverity", &text)
+                enum_number("google.logging.type.LogSeverity", &text)
                     .or_else(|| text.parse().ok())
                     .ok_or_else(|| format!("'{text}' is not a severity"))?,
             ),
@@ -448,7 +448,7 @@ fn is_keyword(text: &str) -> bool {
 /// A field's path in the entry's JSON names; both spellings are taken.
 fn known(mut field: Vec<String>) -> Result<Vec<String>, String> {
     let first = field.first().cloned().unwrap_or_default();
-    let name = field_names("LogEntry").find(|name| *name == first || snake(name) == first);
+    let name = field_names("google.logging.v2.LogEntry").find(|name| *name == first || snake(name) == first);
     match name {
         Some(name) => {
             name.clone_into(&mut field[0]);
@@ -476,7 +476,7 @@ impl Expression {
             Self::Compare { field, operator, value } => {
                 if let Operand::Severity(wanted) = value {
                     let word = entry["severity"].as_str().unwrap_or("DEFAULT");
-                    let own = enum_number("LogSeverity", word).unwrap_or(0);
+                    let own = enum_number("google.logging.type.LogSeverity", word).unwrap_or(0);
                     return compare(*operator, own.cmp(wanted));
                 }
                 let mut found = Vec::new();

@@ -269,8 +269,8 @@ fn severity(value: &Value) -> Option<&'static str> {
         Some("WARN") => Some("WARNING"),
         Some("FATAL") => Some("CRITICAL"),
         Some("TRACE") => Some("DEBUG"),
-        Some(word) => schema::enum_name("LogSeverity", &json!(word)),
-        None => schema::enum_name("LogSeverity", value),
+        Some(word) => schema::enum_name("google.logging.type.LogSeverity", &json!(word)),
+        None => schema::enum_name("google.logging.type.LogSeverity", value),
     }
 }
 

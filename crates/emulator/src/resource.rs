@@ -83,6 +83,6 @@ pub(crate) fn defaults<const N: usize>(resource: &mut Value, fields: [(&str, Val
 
 /// A message of Cloud Run inside an `Any`: with the name of its type.
 pub(crate) fn typed(message: &str, mut value: Value) -> Value {
-    value["@type"] = json!(format!("type.googleapis.com/google.cloud.run.v2.{message}"));
+    value["@type"] = json!(format!("type.googleapis.com/{message}"));
     value
 }

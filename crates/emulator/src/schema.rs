@@ -2,7 +2,8 @@
 //!
 //! Inside the emulator every message is JSON in one form: camel-case names, enums by name, 64-bit
 //! integers as strings, no zero values. [`read`] brings a request into that form or says what is
-//! wrong with it; [`write`] turns enums into integers where the caller asked for that.
+//! wrong with it; [`write`] turns enums into integers where the caller asked for that. Messages and enums go by
+//! their full names, `google.cloud.run.v2.Job`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -10,8 +11,9 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 
 use crate::api_error::Violation;
+use crate::protocol;
 
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::parse(include_str!("google.schema")));
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::parse(protocol::SCHEMA));
 
 #[derive(Default)]
 struct Schema {
@@ -34,6 +36,7 @@ enum Kind {
     Bool,
     Int32,
     Int64,
+    Double,
     Timestamp,
     Duration,
     Opaque,
@@ -104,6 +107,7 @@ impl Kind {
             "bool" => Self::Bool,
             "int32" => Self::Int32,
             "int64" => Self::Int64,
+            "double" => Self::Double,
             "timestamp" => Self::Timestamp,
             "duration" => Self::Duration,
             "opaque" => Self::Opaque,
@@ -118,13 +122,11 @@ impl Kind {
             Self::Bool => "TYPE_BOOL".to_owned(),
             Self::Int32 => "TYPE_INT32".to_owned(),
             Self::Int64 => "TYPE_INT64".to_owned(),
+            Self::Double => "TYPE_DOUBLE".to_owned(),
             Self::Timestamp => "type.googleapis.com/google.protobuf.Timestamp".to_owned(),
             Self::Duration => "type.googleapis.com/google.protobuf.Duration".to_owned(),
             Self::Opaque | Self::Any => "type.googleapis.com/google.protobuf.Any".to_owned(),
-            Self::Enum("LaunchStage") => "type.googleapis.com/google.api.LaunchStage".to_owned(),
-            Self::Enum(name) | Self::Message(name) => {
-                format!("type.googleapis.com/google.cloud.run.v2.{name}")
-            }
+            Self::Enum(name) | Self::Message(name) => format!("type.googleapis.com/{name}"),
             Self::List(inner) | Self::Map(inner) => inner.type_name(),
         }
     }
@@ -158,7 +160,7 @@ impl Reader {
     fn message(&mut self, message: &str, at: &str, input: &Value) -> Value {
         let fields = SCHEMA.messages.get(message).map_or(&[][..], Vec::as_slice);
         let Some(object) = input.as_object() else {
-            self.bad_value(at, &format!("type.googleapis.com/google.cloud.run.v2.{message}"), input);
+            self.bad_value(at, &format!("type.googleapis.com/{message}"), input);
             return Value::Null;
         };
         let mut result = Map::new();
@@ -190,6 +192,7 @@ impl Reader {
             Kind::Bool => input.as_bool().map(Value::from),
             Kind::Int32 => integer(input).and_then(|number| i32::try_from(number).ok()).map(Value::from),
             Kind::Int64 => integer(input).map(|number| Value::from(number.to_string())),
+            Kind::Double => input.as_number().map(|number| Value::Number(number.clone())),
             Kind::Timestamp => input
                 .as_str()
                 .and_then(|text| text.parse::<jiff::Timestamp>().ok())
@@ -273,7 +276,7 @@ fn write_value(kind: &Kind, value: &Value) -> Value {
         (Kind::Message(message), _) => write_message(message, value),
         (Kind::Any, Value::Object(object)) => match object.get("@type").and_then(Value::as_str) {
             Some(type_name) => {
-                let message = type_name.rsplit('.').next().unwrap_or_default();
+                let message = type_name.rsplit('/').next().unwrap_or_default();
                 write_message(message, value)
             }
             None => value.clone(),
@@ -325,7 +328,7 @@ fn is_zero(kind: &Kind, value: &Value) -> bool {
         (Kind::Int64, Value::String(text)) => text == "0",
         (_, Value::String(text)) => text.is_empty(),
         (_, Value::Bool(flag)) => !flag,
-        (_, Value::Number(number)) => number.as_i64() == Some(0),
+        (_, Value::Number(number)) => number.as_f64() == Some(0.0),
         (_, Value::Array(items)) => items.is_empty(),
         (Kind::Map(_), Value::Object(entries)) => entries.is_empty(),
         _ => false,
@@ -379,7 +382,7 @@ mod tests {
                 {"image": "i", "env": [{"name": "EMPTY", "value": ""}]},
             ]}},
         });
-        let read = read("Job", "job", &job, Fields::Input).expect("a valid job");
+        let read = read("google.cloud.run.v2.Job", "job", &job, Fields::Input).expect("a valid job");
         assert_eq!(
             read,
             json!({
@@ -398,7 +401,8 @@ mod tests {
             "launchStage": "SOON",
             "template": {"taskCount": "many", "template": {"containers": [{"imagee": "i"}]}},
         });
-        let violations = read("Job", "job", &job, Fields::Input).expect_err("an invalid job");
+        let violations =
+            read("google.cloud.run.v2.Job", "job", &job, Fields::Input).expect_err("an invalid job");
         let texts: Vec<&str> = violations.iter().map(|v| v.description.as_str()).collect();
         assert_eq!(
             texts,
@@ -421,7 +425,7 @@ mod tests {
             },
         });
         assert_eq!(
-            write("Operation", &operation, true),
+            write("google.longrunning.Operation", &operation, true),
             json!({
                 "metadata": {
                     "@type": "type.googleapis.com/google.cloud.run.v2.Execution",

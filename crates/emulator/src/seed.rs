@@ -46,14 +46,14 @@ impl Kind {
 
     fn message(self) -> &'static str {
         match self {
-            Self::Job => "Job",
-            Self::Service => "Service",
-            Self::Revision => "Revision",
-            Self::SqlInstance => "DatabaseInstance",
-            Self::ServerCas => "InstancesListServerCasResponse",
-            Self::Repository => "Repository",
-            Self::DockerImage => "DockerImage",
-            Self::Project => "Project",
+            Self::Job => "google.cloud.run.v2.Job",
+            Self::Service => "google.cloud.run.v2.Service",
+            Self::Revision => "google.cloud.run.v2.Revision",
+            Self::SqlInstance => "google.cloud.sql.v1.DatabaseInstance",
+            Self::ServerCas => "google.cloud.sql.v1.InstancesListServerCasResponse",
+            Self::Repository => "google.devtools.artifactregistry.v1.Repository",
+            Self::DockerImage => "google.devtools.artifactregistry.v1.DockerImage",
+            Self::Project => "google.cloud.resourcemanager.v3.Project",
         }
     }
 
@@ -126,10 +126,11 @@ impl Cloud {
     pub(crate) fn put_policy(&self, project: &str, policy: &Value) -> Result<(), Error> {
         let name = format!("projects/{project}");
         let invalid = |reason: String| Error::Invalid { resource: format!("{name}'s policy"), reason };
-        let mut value = schema::read("Policy", "", policy, Fields::All).map_err(|violations| {
-            let reasons: Vec<String> = violations.into_iter().map(|v| v.description).collect();
-            invalid(reasons.join("; "))
-        })?;
+        let mut value =
+            schema::read("google.iam.v1.Policy", "", policy, Fields::All).map_err(|violations| {
+                let reasons: Vec<String> = violations.into_iter().map(|v| v.description).collect();
+                invalid(reasons.join("; "))
+            })?;
         // The etag is bytes, which JSON has in base64.
         defaults(&mut value, [("version", json!(1)), ("etag", json!("BwYXPdhk7eA="))]);
         self.store.change(|state| {
@@ -153,10 +154,11 @@ impl Cloud {
 
     pub(crate) fn put_log_entry(&self, entry: &Value) -> Result<(), Error> {
         let invalid = |reason: String| Error::Invalid { resource: "the log entry".to_owned(), reason };
-        let value = schema::read("LogEntry", "", entry, Fields::All).map_err(|violations| {
-            let reasons: Vec<String> = violations.into_iter().map(|v| v.description).collect();
-            invalid(reasons.join("; "))
-        })?;
+        let value =
+            schema::read("google.logging.v2.LogEntry", "", entry, Fields::All).map_err(|violations| {
+                let reasons: Vec<String> = violations.into_iter().map(|v| v.description).collect();
+                invalid(reasons.join("; "))
+            })?;
         let Value::Object(entry) = value else {
             return Err(invalid("it is not an object".to_owned()));
         };

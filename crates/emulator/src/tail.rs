@@ -2,24 +2,25 @@
 //!
 //! Sources: the method's definition ("Each response in the stream will order entries with increasing
 //! values of `LogEntry.timestamp`. Ordering is not guaranteed between separate responses."), the
-//! quotas of Cloud Logging, and the gRPC protocol over HTTP/2.
+//! and the quotas of Cloud Logging. tonic does the framing of gRPC.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::future::pending;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue, Response, header, request};
-use futures::stream;
-use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use axum::body::Body;
+use axum::http::{Request, Response, request};
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
 use jiff::{SignedDuration, Timestamp};
 use prost::Message;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tonic::server::{Grpc, StreamingService};
+use tonic::{Code, Status, Streaming};
+use tonic_prost::ProstCodec;
 
 use crate::api::logging;
 use crate::api_error::ApiError;
@@ -29,8 +30,9 @@ use crate::faults::FaultAction;
 use crate::filter::Filter;
 use crate::http::sign_in::authenticate;
 use crate::http::wire::Wire;
+use crate::log_message::log_entry;
 use crate::names::part;
-use crate::proto::{LogEntry, TailLogEntriesRequest, TailLogEntriesResponse};
+use crate::protocol::google::logging::v2::{LogEntry, TailLogEntriesRequest, TailLogEntriesResponse};
 use crate::sessions::Place;
 use crate::store::Entry;
 
@@ -60,12 +62,11 @@ pub(crate) async fn answer(
     }
     let limit = match fault {
         Some(FaultAction::Status { code, status, message, .. }) => {
-            let error = ApiError::of_http(code, status.as_deref(), &message);
-            return refuse(&cloud, &call, &error);
+            Err(ApiError::of_http(code, status.as_deref(), &message))
         }
-        Some(FaultAction::BreakStream { entries }) => Some(Limit { entries, end: None }),
+        Some(FaultAction::BreakStream { entries }) => Ok(Some(Limit { entries, end: None })),
         Some(FaultAction::EndStream { entries, code, message }) => {
-            Some(Limit { entries, end: Some(ApiError::of_http(code, None, &message)) })
+            Ok(Some(Limit { entries, end: Some(ApiError::of_http(code, None, &message)) }))
         }
         Some(
             FaultAction::ResetBefore
@@ -77,117 +78,81 @@ pub(crate) async fn answer(
             wire.cut();
             return Response::new(Body::empty());
         }
-        Some(FaultAction::Delay(_)) | None => None,
+        Some(FaultAction::Delay(_)) | None => Ok(None),
     };
-    if path != logging::TAIL_PATH {
-        let what = path.trim_start_matches('/').replace('/', ".");
-        return refuse(&cloud, &call, &ApiError::unimplemented(&what));
-    }
-    if let Err(error) = authenticate(&cloud.tokens, &parts.headers) {
-        return refuse(&cloud, &call, &error);
-    }
-    let begun = cloud.opening.token();
-    let mut requests = Requests { body, received: Vec::new() };
-    let session = match requests.next().await {
-        Ok(Some(request)) => Session::open(&cloud, &call, &request),
-        // Nothing was asked for.
-        Ok(None) => Err(ApiError::invalid("The request must contain at least one message.")),
-        Err(error) => Err(error),
-    };
-    drop(begun);
-    let (session, place) = match session {
-        Ok(session) => session,
-        Err(error) => return refuse(&cloud, &call, &error),
+    let limit = limit.and_then(|limit| {
+        if path != logging::TAIL_PATH {
+            let what = path.trim_start_matches('/').replace('/', ".");
+            return Err(ApiError::unimplemented(&what));
+        }
+        authenticate(&cloud.tokens, &parts.headers)?;
+        Ok(limit)
+    });
+    let response = match limit {
+        Ok(limit) => {
+            let method = Tailing { cloud: Arc::clone(&cloud), wire, limit, call };
+            let request = Request::from_parts(parts, body);
+            Grpc::new(ProstCodec::default()).streaming(method, request).await.map(Body::new)
+        }
+        Err(error) => Status::from(&error).into_http(),
     };
     cloud.calls.end(&call, 200);
-    let (sender, receiver) = mpsc::channel(16);
-    let answers = Answers { sender, wire, limit, sent: 0 };
-    tokio::spawn(async move {
-        let _place = place;
-        follow(&cloud, session, requests, answers, &call).await;
-    });
-    let frames = stream::unfold(receiver, |mut receiver| async move {
-        let frame: io::Result<Frame<Bytes>> = receiver.recv().await?;
-        Some((frame, receiver))
-    });
-    let mut response = Response::new(Body::new(StreamBody::new(frames)));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    // An answer without messages says in its headers how it ended.
+    if let Some(status) = Status::from_header_map(response.headers()) {
+        cloud.calls.end_stream(&call, status.code().into());
+    }
     response
 }
 
-/// An answer without messages, whose headers say why.
-fn refuse(cloud: &Cloud, call: &CallId, error: &ApiError) -> Response<Body> {
-    cloud.calls.end(call, 200);
-    cloud.calls.end_stream(call, error.rpc_code());
-    let mut response = Response::new(Body::empty());
-    *response.headers_mut() = status(error);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    response
+/// The method for one call.
+struct Tailing {
+    cloud: Arc<Cloud>,
+    wire: Wire,
+    limit: Option<Limit>,
+    call: CallId,
 }
 
-fn status(error: &ApiError) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert("grpc-status", HeaderValue::from(error.rpc_code()));
-    // What is not printable ASCII is percent-encoded, and so is the percent sign.
-    let mut message = String::new();
-    for byte in error.to_string().bytes() {
-        match byte {
-            b' '..=b'~' if byte != b'%' => message.push(char::from(byte)),
-            // Writing to a string cannot fail.
-            _ => drop(write!(message, "%{byte:02X}")),
-        }
+impl StreamingService<TailLogEntriesRequest> for Tailing {
+    type Response = TailLogEntriesResponse;
+    type ResponseStream = BoxStream<'static, Result<TailLogEntriesResponse, Status>>;
+    type Future = BoxFuture<'static, Result<tonic::Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, request: tonic::Request<Requests>) -> Self::Future {
+        let (sender, receiver) = mpsc::channel(16);
+        let answers = Answers { sender, wire: self.wire.clone(), limit: self.limit.take(), sent: 0 };
+        let (cloud, call) = (Arc::clone(&self.cloud), self.call);
+        Box::pin(async move {
+            let mut requests = request.into_inner();
+            let begun = cloud.opening.token();
+            let Some(request) = requests.message().await? else {
+                // Nothing was asked for.
+                let error = ApiError::invalid("The request must contain at least one message.");
+                return Err(Status::from(&error));
+            };
+            let (session, place) =
+                Session::open(&cloud, &call, &request).map_err(|error| Status::from(&error))?;
+            drop(begun);
+            tokio::spawn(async move {
+                let _place = place;
+                follow(&cloud, session, requests, answers, &call).await;
+            });
+            let answers = stream::unfold(receiver, |mut receiver| async move {
+                let answer = receiver.recv().await?;
+                Some((answer, receiver))
+            });
+            Ok(tonic::Response::new(answers.boxed()))
+        })
     }
-    if let Some(message) = Some(message).filter(|message| !message.is_empty())
-        && let Ok(message) = HeaderValue::from_str(&message)
-    {
-        headers.insert("grpc-message", message);
+}
+
+impl From<&ApiError> for Status {
+    fn from(error: &ApiError) -> Self {
+        Self::new(Code::from_i32(error.rpc_code()), error.to_string())
     }
-    headers
 }
 
 /// The messages of the caller.
-struct Requests {
-    body: Body,
-    received: Vec<u8>,
-}
-
-impl Requests {
-    /// The next message; none at the end. Dropping the future loses nothing.
-    async fn next(&mut self) -> Result<Option<TailLogEntriesRequest>, ApiError> {
-        loop {
-            if let Some(message) = self.take()? {
-                return Ok(Some(message));
-            }
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(Ok(frame)) => {
-                    if let Some(data) = frame.data_ref() {
-                        self.received.extend_from_slice(data);
-                    }
-                }
-                Some(Err(error)) => return Err(ApiError::invalid(error.to_string())),
-            }
-        }
-    }
-
-    /// A message that has arrived whole: a flag for compression, four bytes of length, its bytes.
-    fn take(&mut self) -> Result<Option<TailLogEntriesRequest>, ApiError> {
-        let [compressed, a, b, c, d, rest @ ..] = &self.received[..] else {
-            return Ok(None);
-        };
-        if *compressed != 0 {
-            return Err(ApiError::unimplemented("Compression of gRPC messages"));
-        }
-        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-        let Some(message) = rest.get(..length) else {
-            return Ok(None);
-        };
-        let message = TailLogEntriesRequest::decode(message)
-            .map_err(|error| ApiError::invalid(format!("Invalid request message: {error}")))?;
-        self.received.drain(..5 + length);
-        Ok(Some(message))
-    }
-}
+type Requests = Streaming<TailLogEntriesRequest>;
 
 /// A fault that ends the stream.
 struct Limit {
@@ -197,7 +162,7 @@ struct Limit {
 }
 
 struct Answers {
-    sender: mpsc::Sender<io::Result<Frame<Bytes>>>,
+    sender: mpsc::Sender<Result<TailLogEntriesResponse, Status>>,
     wire: Wire,
     limit: Option<Limit>,
     sent: u64,
@@ -217,25 +182,22 @@ impl Answers {
             length += entry.encoded_len();
             answer.entries.push(entry);
             if length > LONGEST_ANSWER {
-                self.message(&std::mem::take(&mut answer)).await?;
+                self.message(std::mem::take(&mut answer)).await?;
                 length = 0;
             }
         }
-        if answer.entries.is_empty() { Ok(()) } else { self.message(&answer).await }
+        if answer.entries.is_empty() { Ok(()) } else { self.message(answer).await }
     }
 
     fn is_at_limit(&self, more: usize) -> bool {
         self.limit.as_ref().is_some_and(|limit| self.sent + more as u64 >= limit.entries)
     }
 
-    async fn message(&mut self, answer: &TailLogEntriesResponse) -> Result<(), Over> {
-        let mut bytes = vec![0];
-        let length = u32::try_from(answer.encoded_len()).unwrap_or(u32::MAX);
-        bytes.extend(length.to_be_bytes());
-        bytes.extend(answer.encode_to_vec());
+    async fn message(&mut self, answer: TailLogEntriesResponse) -> Result<(), Over> {
         self.sent += answer.entries.len() as u64;
-        let (before, length) = (self.wire.written(), bytes.len() as u64);
-        self.sender.send(Ok(Frame::data(bytes.into()))).await.map_err(|_| Over)?;
+        // In a frame of gRPC, a flag for compression and four bytes of length come first.
+        let (before, length) = (self.wire.written(), 5 + answer.encoded_len() as u64);
+        self.sender.send(Ok(answer)).await.map_err(|_| Over)?;
         if self.is_at_limit(0) {
             // What follows would overtake the message: it has to be on its way first.
             let _ = tokio::time::timeout(Duration::from_secs(1), async {
@@ -260,12 +222,15 @@ impl Answers {
         }
         self.wire.cut();
         // Its error is that of a caller who has gone already.
-        drop(self.sender.send(Err(io::ErrorKind::ConnectionReset.into())).await);
+        drop(self.sender.send(Err(Status::unavailable("connection reset"))).await);
         Some(None)
     }
 
     async fn end(&mut self, error: &ApiError) {
-        drop(self.sender.send(Ok(Frame::trailers(status(error)))).await);
+        // A stream that ends without an error says so by ending.
+        if error.rpc_code() != 0 {
+            drop(self.sender.send(Err(Status::from(error))).await);
+        }
     }
 }
 
@@ -329,11 +294,7 @@ impl Session {
         }
         for available in std::iter::once(entry.available).chain(entry.again) {
             if available > after {
-                self.held.push(Held {
-                    available,
-                    timestamp: entry.timestamp,
-                    entry: LogEntry::from_json(&entry.json),
-                });
+                self.held.push(Held { available, timestamp: entry.timestamp, entry: log_entry(&entry.json) });
             }
         }
     }
@@ -446,7 +407,7 @@ async fn follow(
             () = sleep => {}
             () = answers.sender.closed() => return,
             () = cloud.closing.cancelled() => {}
-            request = requests.next(), if asking => match request {
+            request = requests.message(), if asking => match request {
                 // A caller that has nothing more to ask goes on listening.
                 Ok(None) if cloud.options.end_tail_with_requests => {
                     answers.end(&ApiError::none()).await;

@@ -96,12 +96,12 @@ pub(super) const API: Api = Api {
 
 fn get_repository(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let repository = cloud.store.read(|state| state.saved.repositories.get(call.name()).cloned());
-    Ok(Reply::new("Repository", repository.ok_or_else(not_found)?))
+    Ok(Reply::new("google.devtools.artifactregistry.v1.Repository", repository.ok_or_else(not_found)?))
 }
 
 fn get_image(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let image = cloud.store.read(|state| state.saved.docker_images.get(call.name()).cloned());
-    Ok(Reply::new("DockerImage", image.ok_or_else(not_found)?))
+    Ok(Reply::new("google.devtools.artifactregistry.v1.DockerImage", image.ok_or_else(not_found)?))
 }
 
 /// By name, or by one of the times, as `orderBy` asks.
@@ -121,7 +121,13 @@ fn list_images(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
             .map(|(_, image)| image)
             .collect();
         sort(&mut images, call.parameter("orderBy"))?;
-        page_up_to(LARGEST, call, "ListDockerImagesResponse", "dockerImages", images.into_iter())
+        page_up_to(
+            LARGEST,
+            call,
+            "google.devtools.artifactregistry.v1.ListDockerImagesResponse",
+            "dockerImages",
+            images.into_iter(),
+        )
     })
 }
 

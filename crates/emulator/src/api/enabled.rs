@@ -51,7 +51,9 @@ pub(super) const API: Api = Api {
 };
 
 fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
-    cloud.store.read(|state| Ok(Reply::new("ServiceUsage.Service", describe(state, call.name())?)))
+    cloud
+        .store
+        .read(|state| Ok(Reply::new("google.api.serviceusage.v1.Service", describe(state, call.name())?)))
 }
 
 fn batch_get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
@@ -72,7 +74,7 @@ fn batch_get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
                 if own { describe(state, name) } else { Err(ApiError::invalid(other())) }
             })
             .collect::<Result<Vec<Value>, ApiError>>()?;
-        Ok(Reply::new("BatchGetServicesResponse", json!({ "services": services })))
+        Ok(Reply::new("google.api.serviceusage.v1.BatchGetServicesResponse", json!({ "services": services })))
     })
 }
 

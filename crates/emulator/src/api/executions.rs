@@ -52,7 +52,7 @@ fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let execution = cloud.store.read(|state| state.saved.executions.get(name).cloned());
     let execution = execution.ok_or_else(|| missing_resource("EXECUTION", name))?;
-    Ok(Reply::new("Execution", execution))
+    Ok(Reply::new("google.cloud.run.v2.Execution", execution))
 }
 
 /// The newest first.
@@ -74,7 +74,7 @@ fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
             .map(|(_, execution)| execution)
             .collect();
         executions.sort_by_cached_key(|execution| std::cmp::Reverse(created(execution)));
-        page(call, "ListExecutionsResponse", "executions", executions.into_iter())
+        page(call, "google.cloud.run.v2.ListExecutionsResponse", "executions", executions.into_iter())
     })
 }
 
@@ -86,10 +86,10 @@ fn delete_call(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
         check_etag(call.parameter("etag"), &execution)?;
         mark_deleted(&mut execution);
         if call.flag("validateOnly") {
-            return Ok(operations::validated(name, "Execution", execution));
+            return Ok(operations::validated(name, "google.cloud.run.v2.Execution", execution));
         }
         delete(state, name, cloud.options.cancelled_run);
-        Ok(operations::done(state, name, "Execution", execution))
+        Ok(operations::done(state, name, "google.cloud.run.v2.Execution", execution))
     })
 }
 
@@ -106,7 +106,7 @@ pub(super) fn delete(state: &mut State, name: &str, cancelled_run: CancelledRun)
 
 fn cancel(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
-    let request = call.read("CancelExecutionRequest", "")?;
+    let request = call.read("google.cloud.run.v2.CancelExecutionRequest", "")?;
     cloud.store.change(|state| {
         let execution = state.saved.executions.get(name).cloned();
         let execution = execution.ok_or_else(|| missing_resource("EXECUTION", name))?;
@@ -118,7 +118,7 @@ fn cancel(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
             )));
         }
         if request["validateOnly"] == true {
-            return Ok(operations::validated(name, "Execution", execution));
+            return Ok(operations::validated(name, "google.cloud.run.v2.Execution", execution));
         }
         if let Some(stop) = state.running.get(name) {
             stop.terminate.cancel();
@@ -127,6 +127,6 @@ fn cancel(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
         state.saved.operations.insert(operation.clone(), Operation::Cancel { execution: name.to_owned() });
         let reply = following(state, &operation, cloud.options.cancelled_run)
             .ok_or_else(|| missing_resource("OPERATION", &operation))?;
-        Ok(Reply::new("Operation", reply))
+        Ok(Reply::new("google.longrunning.Operation", reply))
     })
 }

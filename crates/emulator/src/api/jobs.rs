@@ -71,7 +71,7 @@ fn test_permissions(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiErr
 
 /// Whether a run is to be different from what its job says.
 fn has_overrides(call: &Call<'_>) -> Result<bool, ApiError> {
-    let request = call.read("RunJobRequest", "")?;
+    let request = call.read("google.cloud.run.v2.RunJobRequest", "")?;
     Ok(request["overrides"].as_object().is_some_and(|overrides| !overrides.is_empty()))
 }
 
@@ -79,7 +79,7 @@ fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let job = cloud.store.read(|state| state.saved.jobs.get(name).cloned());
     let job = job.ok_or_else(|| missing_resource("JOB", name))?;
-    Ok(Reply::new("Job", job))
+    Ok(Reply::new("google.cloud.run.v2.Job", job))
 }
 
 fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
@@ -90,12 +90,12 @@ fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
             .iter()
             .filter(|(name, _)| is_child(name, call.parent(), "jobs"))
             .map(|(_, job)| job);
-        page(call, "ListJobsResponse", "jobs", jobs)
+        page(call, "google.cloud.run.v2.ListJobsResponse", "jobs", jobs)
     })
 }
 
 fn create(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
-    let job = call.read("Job", "job")?;
+    let job = call.read("google.cloud.run.v2.Job", "job")?;
     let id = call.parameter("jobId");
     if !is_valid_id(id) {
         return Err(ApiError::invalid(format!(
@@ -120,7 +120,7 @@ fn create(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
 /// Replaces the whole job: there is no update mask, and what is left out gets its default.
 fn update(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
-    let job = call.read("Job", "job")?;
+    let job = call.read("google.cloud.run.v2.Job", "job")?;
     let own = text(&job["name"]);
     if !own.is_empty() && own != name {
         return Err(ApiError::invalid(format!("job.name: '{own}' is not the name in the path, '{name}'.")));
@@ -141,11 +141,11 @@ fn update(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
 fn store(state: &mut State, call: &Call<'_>, job: Value) -> Reply {
     let name = text(&job["name"]);
     if call.flag("validateOnly") {
-        return operations::validated(&name, "Job", job);
+        return operations::validated(&name, "google.cloud.run.v2.Job", job);
     }
     state.ensure_project(part(&name, "projects"));
     state.saved.jobs.insert(name.clone(), job.clone());
-    operations::done(state, &name, "Job", job)
+    operations::done(state, &name, "google.cloud.run.v2.Job", job)
 }
 
 fn delete(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
@@ -156,7 +156,7 @@ fn delete(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
         check_etag(call.parameter("etag"), &job)?;
         mark_deleted(&mut job);
         if call.flag("validateOnly") {
-            return Ok(operations::validated(name, "Job", job));
+            return Ok(operations::validated(name, "google.cloud.run.v2.Job", job));
         }
         state.saved.jobs.remove(name);
         let executions: Vec<String> = state
@@ -169,13 +169,13 @@ fn delete(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
         for execution in executions {
             executions::delete(state, &execution, cloud.options.cancelled_run);
         }
-        Ok(operations::done(state, name, "Job", job))
+        Ok(operations::done(state, name, "google.cloud.run.v2.Job", job))
     })
 }
 
 fn run(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
-    let request = call.read("RunJobRequest", "")?;
+    let request = call.read("google.cloud.run.v2.RunJobRequest", "")?;
     let caller = &call.caller;
     let (operation, started) = cloud.store.change(|state| {
         let job = state.saved.jobs.get(name);
@@ -184,7 +184,7 @@ fn run(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
         let (id, execution) = new_execution(state, name, job, &request["overrides"], caller)?;
         check_variables(cloud, &execution["template"])?;
         if request["validateOnly"] == true {
-            return Ok((operations::validated(name, "Execution", execution), None));
+            return Ok((operations::validated(name, "google.cloud.run.v2.Execution", execution), None));
         }
         let stop = cloud.stop.child();
         begin(state, name, &id, execution, stop.clone());
@@ -198,7 +198,7 @@ fn run(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
         state.saved.operations.insert(operation.clone(), Operation::Run { execution });
         let reply = following(state, &operation, cloud.options.cancelled_run)
             .ok_or_else(|| missing_resource("OPERATION", &operation))?;
-        Ok((Reply::new("Operation", reply), Some((id, stop))))
+        Ok((Reply::new("google.longrunning.Operation", reply), Some((id, stop))))
     })?;
     if let Some((id, stop)) = started {
         execution::start(cloud, id, stop);

@@ -29,7 +29,7 @@ const ENABLING: Enabling = Enabling {
     name: "logging.googleapis.com",
     title: "Cloud Logging API",
     projects: Some(|call| {
-        let request = call.read("ListLogEntriesRequest", "")?;
+        let request = call.read("google.logging.v2.ListLogEntriesRequest", "")?;
         Ok(projects(&request)?.into_iter().map(str::to_owned).collect())
     }),
 };
@@ -79,7 +79,7 @@ struct PageToken {
 }
 
 fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
-    let request = call.read("ListLogEntriesRequest", "")?;
+    let request = call.read("google.logging.v2.ListLogEntriesRequest", "")?;
     let projects = projects(&request)?;
     let descending = match request["orderBy"].as_str().unwrap_or_default() {
         "" | "timestamp asc" | "timestamp" => false,
@@ -152,7 +152,7 @@ fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
         if !found.is_empty() {
             reply["entries"] = found.iter().map(|entry| entry.json.clone()).collect();
         }
-        Ok(Reply::new("ListLogEntriesResponse", reply))
+        Ok(Reply::new("google.logging.v2.ListLogEntriesResponse", reply))
     })
 }
 
@@ -163,8 +163,7 @@ fn key(entry: &Entry) -> (Timestamp, &str) {
 
 /// The projects a request wants to read.
 pub(crate) fn projects(request: &Value) -> Result<BTreeSet<&str>, ApiError> {
-    let mut projects: BTreeSet<&str> =
-        items(&request["projectIds"]).iter().filter_map(Value::as_str).collect();
+    let mut projects = BTreeSet::new();
     for name in items(&request["resourceNames"]) {
         let name = name.as_str().unwrap_or_default();
         match name.split('/').collect::<Vec<_>>()[..] {

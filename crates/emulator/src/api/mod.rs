@@ -57,6 +57,25 @@ fn methods() -> impl Iterator<Item = (&'static Service, &'static Method)> {
     APIS.iter().flat_map(|api| api.methods.iter().map(|method| (api.service, method)))
 }
 
+/// A row of the tables, as tests compare it with the APIs' definitions.
+#[cfg(test)]
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) verb: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) is_emulated: bool,
+}
+
+#[cfg(test)]
+pub(crate) fn rows() -> impl Iterator<Item = Row> {
+    methods().map(|(_, method)| Row {
+        name: method.name,
+        verb: method.verb,
+        path: method.path,
+        is_emulated: method.handler.is_some(),
+    })
+}
+
 /// Answers a call, if its caller is let in and may make it.
 pub(crate) async fn answer(
     cloud: &Arc<Cloud>,

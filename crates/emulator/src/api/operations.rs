@@ -51,7 +51,7 @@ fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
         .store
         .read(|state| following(state, name, cancelled))
         .ok_or_else(|| missing_resource("OPERATION", name))?;
-    Ok(Reply::new("Operation", operation))
+    Ok(Reply::new("google.longrunning.Operation", operation))
 }
 
 fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
@@ -68,14 +68,14 @@ fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
             .filter_map(|name| following(state, name, cancelled))
             .collect()
     });
-    page(call, "ListOperationsResponse", "operations", operations.iter())
+    page(call, "google.longrunning.ListOperationsResponse", "operations", operations.iter())
 }
 
 /// Holds the answer until the operation is done or the caller's time is over; the answer is then
 /// the operation as it is, not an error.
 async fn wait(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
-    let request = call.read("WaitOperationRequest", "")?;
+    let request = call.read("google.longrunning.WaitOperationRequest", "")?;
     let time = request["timeout"].as_str().and_then(crate::schema::duration).unwrap_or(DEFAULT_WAIT);
     let cancelled = cloud.options.cancelled_run;
     let done = cloud.store.wait_for(|state| match following(state, name, cancelled) {
@@ -91,7 +91,7 @@ async fn wait(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let operation = operation
         .or_else(|| cloud.store.read(|state| following(state, name, cancelled)))
         .ok_or_else(|| missing_resource("OPERATION", name))?;
-    Ok(Reply::new("Operation", operation))
+    Ok(Reply::new("google.longrunning.Operation", operation))
 }
 
 /// A name for a new operation about a resource.
@@ -108,13 +108,13 @@ pub(super) fn new_name(resource: &str) -> String {
 pub(super) fn done(state: &mut State, resource: &str, message: &str, value: Value) -> Reply {
     let operation = finished(resource, message, value);
     state.saved.operations.insert(text(&operation["name"]), Operation::Done(operation.clone()));
-    Reply::new("Operation", operation)
+    Reply::new("google.longrunning.Operation", operation)
 }
 
 /// The answer to a call that was only to be validated: an operation that is done, holds the
 /// resource as it would be, and is kept nowhere.
 pub(super) fn validated(resource: &str, message: &str, value: Value) -> Reply {
-    Reply::new("Operation", finished(resource, message, value))
+    Reply::new("google.longrunning.Operation", finished(resource, message, value))
 }
 
 fn finished(resource: &str, message: &str, value: Value) -> Value {
@@ -135,11 +135,13 @@ pub(super) fn following(state: &State, name: &str, cancelled_run: CancelledRun) 
         Operation::Cancel { execution } => (execution, false),
         Operation::Deploy { service } => {
             let service = state.saved.services.get(service)?;
-            return Some(json!({ "name": name, "metadata": typed("Service", service.clone()) }));
+            return Some(
+                json!({ "name": name, "metadata": typed("google.cloud.run.v2.Service", service.clone()) }),
+            );
         }
     };
     let execution = state.saved.executions.get(execution)?;
-    let typed = typed("Execution", execution.clone());
+    let typed = typed("google.cloud.run.v2.Execution", execution.clone());
     let mut operation = json!({ "name": name, "metadata": typed });
     if execution.get("completionTime").is_none() {
         return Some(operation);

@@ -74,7 +74,7 @@ pub(super) fn test(
     call: &Call<'_>,
     is_there: impl FnOnce(&State) -> Result<bool, ApiError>,
 ) -> Result<Reply, ApiError> {
-    let request = call.read("TestIamPermissionsRequest", "")?;
+    let request = call.read("google.iam.v1.TestIamPermissionsRequest", "")?;
     let asked: Vec<String> = items(&request["permissions"]).iter().map(text).collect();
     if let Some(wrong) = asked.iter().find(|permission| permission.contains('*')) {
         return Err(ApiError::invalid(format!("Permission {wrong} is not valid for this resource.")));
@@ -84,6 +84,6 @@ pub(super) fn test(
         let has: Vec<String> =
             asked.into_iter().filter(|permission| there && !state.denied.contains(permission)).collect();
         let value = if has.is_empty() { json!({}) } else { json!({ "permissions": has }) };
-        Ok(Reply::new("TestIamPermissionsResponse", value))
+        Ok(Reply::new("google.iam.v1.TestIamPermissionsResponse", value))
     })
 }

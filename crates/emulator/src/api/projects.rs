@@ -53,13 +53,13 @@ fn get_project(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let project = cloud.store.read(|state| state.project(part(name, "projects")).cloned());
     // What is not there cannot be told from what the caller may not see.
     let project = project.ok_or_else(|| denied("resourcemanager.projects.get", name))?;
-    Ok(Reply::new("Project", project))
+    Ok(Reply::new("google.cloud.resourcemanager.v3.Project", project))
 }
 
 /// A project's policy, with what is audited.
 fn get_policy(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
-    let request = call.read("GetIamPolicyRequest", "")?;
+    let request = call.read("google.iam.v1.GetIamPolicyRequest", "")?;
     let version = request["options"]["requestedPolicyVersion"].as_i64().unwrap_or(0);
     if !matches!(version, 0 | 1 | 3) {
         return Err(ApiError::invalid(format!("Invalid requested policy version: {version}.")));
@@ -71,7 +71,7 @@ fn get_policy(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
         let policy = state.saved.policies.get(&own).cloned();
         // The etag of a policy that nobody has touched (`google.iam.v1.Policy` calls it bytes).
         let policy = policy.unwrap_or_else(|| json!({ "version": 1, "etag": "ACAB" }));
-        Ok(Reply::new("Policy", policy))
+        Ok(Reply::new("google.iam.v1.Policy", policy))
     })
 }
 

@@ -104,7 +104,7 @@ fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
         let secret = state.secrets.get(part(name, "projects"), part(name, "secrets"));
         let secret =
             secret.ok_or_else(|| ApiError::not_found(format!("Secret [{}] not found.", numbered(name))))?;
-        Ok(Reply::new("Secret", describe(secret)))
+        Ok(Reply::new("google.cloud.secretmanager.v1.Secret", describe(secret)))
     })
 }
 
@@ -132,7 +132,7 @@ fn get_version(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
         if let Some(time) = version.destroyed {
             value["destroyTime"] = json!(time.to_string());
         }
-        Ok(Reply::new("SecretVersion", value))
+        Ok(Reply::new("google.cloud.secretmanager.v1.SecretVersion", value))
     })
 }
 

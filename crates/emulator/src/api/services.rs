@@ -85,7 +85,7 @@ fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let service = cloud.store.read(|state| state.saved.services.get(name).cloned());
     let service = service.ok_or_else(|| missing_resource("SERVICE", name))?;
-    Ok(Reply::new("Service", service))
+    Ok(Reply::new("google.cloud.run.v2.Service", service))
 }
 
 fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
@@ -96,7 +96,7 @@ fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
             .iter()
             .filter(|(name, _)| is_child(name, call.parent(), "services"))
             .map(|(_, service)| service);
-        page(call, "ListServicesResponse", "services", services)
+        page(call, "google.cloud.run.v2.ListServicesResponse", "services", services)
     })
 }
 
@@ -104,7 +104,7 @@ fn get_revision(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> 
     let name = call.name();
     let revision = cloud.store.read(|state| state.saved.revisions.get(name).cloned());
     let revision = revision.ok_or_else(|| missing_resource("REVISION", name))?;
-    Ok(Reply::new("Revision", revision))
+    Ok(Reply::new("google.cloud.run.v2.Revision", revision))
 }
 
 /// The newest first.
@@ -118,14 +118,14 @@ fn list_revisions(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError
             .map(|(_, revision)| revision)
             .collect();
         revisions.sort_by_cached_key(|revision| std::cmp::Reverse(created(revision)));
-        page(call, "ListRevisionsResponse", "revisions", revisions.into_iter())
+        page(call, "google.cloud.run.v2.ListRevisionsResponse", "revisions", revisions.into_iter())
     })
 }
 
 /// Changes a service; a changed template makes a revision.
 fn update(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
-    let change = call.read("Service", "service")?;
+    let change = call.read("google.cloud.run.v2.Service", "service")?;
     let (reply, deployment) = cloud.store.change(|state| {
         let Some(old) = state.saved.services.get(name).cloned() else {
             return Err(if call.flag("allowMissing") {
@@ -148,7 +148,7 @@ fn update(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
             if let Some(revision) = revision {
                 service["latestCreatedRevision"] = revision["name"].clone();
             }
-            return Ok((validated(name, "Service", service), None));
+            return Ok((validated(name, "google.cloud.run.v2.Service", service), None));
         }
         let Some(revision) = revision else {
             if service.get("reconciling").is_none() {
@@ -156,15 +156,15 @@ fn update(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
                 deployment::settle_traffic(&mut service);
             }
             state.saved.services.insert(name.to_owned(), service.clone());
-            return Ok((done(state, name, "Service", service), None));
+            return Ok((done(state, name, "google.cloud.run.v2.Service", service), None));
         };
         let operation = new_name(name);
         let Some(deployment) = deployment::begin(cloud, state, &mut service, revision, &operation) else {
-            return Ok((done(state, name, "Service", service), None));
+            return Ok((done(state, name, "google.cloud.run.v2.Service", service), None));
         };
         let reply = following(state, &operation, cloud.options.cancelled_run)
             .ok_or_else(|| missing_resource("OPERATION", &operation))?;
-        Ok((Reply::new("Operation", reply), Some(deployment)))
+        Ok((Reply::new("google.longrunning.Operation", reply), Some(deployment)))
     })?;
     if let Some(deployment) = deployment {
         deployment::start(cloud, deployment);
@@ -197,7 +197,7 @@ fn merge(old: &Value, change: &Value, mask: &str) -> Result<Value, ApiError> {
             "trafficStatuses",
             "reconciling",
         ];
-        for field in field_names("Service") {
+        for field in field_names("google.cloud.run.v2.Service") {
             if !SET_BY_SERVER.contains(&field) {
                 take(&mut service, change, &[field]);
             }
@@ -206,7 +206,9 @@ fn merge(old: &Value, change: &Value, mask: &str) -> Result<Value, ApiError> {
     }
     for path in mask.split(',') {
         let fields: Vec<String> = path.split('.').map(camel).collect();
-        let known = fields.first().is_some_and(|first| field_names("Service").any(|field| field == first));
+        let known = fields
+            .first()
+            .is_some_and(|first| field_names("google.cloud.run.v2.Service").any(|field| field == first));
         if !known {
             return Err(ApiError::invalid(format!(
                 "update_mask: '{}' is not a field of Service.",

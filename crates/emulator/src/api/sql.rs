@@ -61,7 +61,7 @@ pub(super) const API: Api = Api {
 };
 
 fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
-    Ok(Reply::new("DatabaseInstance", instance(cloud, call.name())?))
+    Ok(Reply::new("google.cloud.sql.v1.DatabaseInstance", instance(cloud, call.name())?))
 }
 
 /// The authorities that were put there for the instance; else the one that the instance itself names.
@@ -69,7 +69,7 @@ fn list_server_cas(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiErro
     let name = call.name().trim_end_matches("/listServerCas");
     let instance = instance(cloud, name)?;
     if let Some(list) = cloud.store.read(|state| state.saved.server_cas.get(name).cloned()) {
-        return Ok(Reply::new("InstancesListServerCasResponse", list));
+        return Ok(Reply::new("google.cloud.sql.v1.InstancesListServerCasResponse", list));
     }
     let own = instance.get("serverCaCert").cloned();
     let active = own.as_ref().map(|own| own["sha1Fingerprint"].clone()).unwrap_or_default();
@@ -77,7 +77,7 @@ fn list_server_cas(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiErro
     if active.is_string() {
         list["activeVersion"] = active;
     }
-    Ok(Reply::new("InstancesListServerCasResponse", list))
+    Ok(Reply::new("google.cloud.sql.v1.InstancesListServerCasResponse", list))
 }
 
 fn instance(cloud: &Cloud, name: &str) -> Result<Value, ApiError> {

@@ -34,7 +34,7 @@ fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let name = call.name();
     let task = cloud.store.read(|state| state.saved.tasks.get(name).cloned());
     let task = task.ok_or_else(|| missing_resource("TASK", name))?;
-    Ok(Reply::new("Task", task))
+    Ok(Reply::new("google.cloud.run.v2.Task", task))
 }
 
 fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
@@ -47,6 +47,6 @@ fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
             .map(|(_, task)| task)
             .collect();
         tasks.sort_by_key(|task| task["index"].as_i64().unwrap_or(0));
-        page(call, "ListTasksResponse", "tasks", tasks.into_iter())
+        page(call, "google.cloud.run.v2.ListTasksResponse", "tasks", tasks.into_iter())
     })
 }

@@ -59,7 +59,7 @@ pub(super) const API: Api = Api {
 fn generate_token(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     // The documentation of the method: "By default, the maximum allowed value is 1 hour."
     const LONGEST: Duration = Duration::from_hours(1);
-    let request = call.read("GenerateAccessTokenRequest", "")?;
+    let request = call.read("google.iam.credentials.v1.GenerateAccessTokenRequest", "")?;
     if items(&request["scope"]).is_empty() {
         return Err(ApiError::invalid("The request must contain at least one scope."));
     }
@@ -72,7 +72,7 @@ fn generate_token(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError
     let lifetime = SignedDuration::try_from(lifetime).unwrap_or(SignedDuration::ZERO);
     let expires = Timestamp::now().checked_add(lifetime).unwrap_or(Timestamp::MAX);
     Ok(Reply::new(
-        "GenerateAccessTokenResponse",
+        "google.iam.credentials.v1.GenerateAccessTokenResponse",
         json!({ "accessToken": token, "expireTime": expires.to_string() }),
     ))
 }
