@@ -7,35 +7,36 @@ use quill_admin_cloud::{CloudError, CloudErrorKind};
 use quill_admin_contract::{ExitCode, InvalidValue};
 use quill_admin_image::{ImageError, ImageErrorKind};
 
-/// What to do when nobody is signed in, or the sign-in is not accepted.
+/// The hint for a person who is not signed in, or whose sign-in is not accepted.
 pub const SIGN_IN: &str = "sign in with: quill-admin login";
 
-/// What to do where a certificate's issuer is not known, as behind a proxy that looks into TLS.
+/// The hint for a certificate whose issuer is not known, as behind a proxy that intercepts TLS.
 pub const UNKNOWN_ISSUER: &str =
     "if your network has an authority of its own, name its certificates: SSL_CERT_FILE=FILE";
 
-/// What to do where the sign-in is not for a host.
+/// The hint for a host that the sign-in is not meant for.
 pub const TRUST_HOST: &str = "if you trust that host with your sign-in, add: --trust-host HOST";
 
-/// Why a command did not come to its end. The exit code is its kind: hints and headings go by it.
+/// The reason why a command did not come to its end. The exit code is its kind: hints and headings depend on
+/// it.
 #[derive(Debug, Clone)]
 pub struct CliError {
-    /// How the program ends.
+    /// The exit code of the program.
     pub code: ExitCode,
-    /// What failed and why, each a line of its own.
+    /// The failure and its cause, each message on a line of its own.
     pub messages: Vec<String>,
-    /// What to do next.
+    /// The steps to take next.
     pub hints: Vec<String>,
-    /// What another program printed when it failed: shown in full, before the messages.
+    /// The output of another program that failed: it is shown in full, before the messages.
     pub output: Vec<String>,
-    /// The doctor's check that looks where it went wrong, if one does.
+    /// The id of the doctor's check that examines the place of the failure, if there is one.
     pub check: Option<&'static str>,
-    /// A server's certificate is from an issuer that is not known here.
+    /// Whether the certificate of a server is from an issuer that is not known here.
     pub unknown_issuer: bool,
 }
 
 impl CliError {
-    /// An error with a code.
+    /// Makes an error with a code.
     #[must_use]
     pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
         Self {
@@ -48,26 +49,27 @@ impl CliError {
         }
     }
 
-    /// A missing or invalid value.
+    /// Makes an error about a missing or invalid value.
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(ExitCode::Usage, message)
     }
 
-    /// The person at the terminal stopped it, or whoever ends programs; `told` says what that means.
+    /// Makes an error about an interrupt, by the person at the terminal or by a signal; `told` says what
+    /// follows from it.
     #[must_use]
     pub fn interrupted(told: &str) -> Self {
         Self::new(ExitCode::Interrupted, format!("interrupted; {told}"))
     }
 
-    /// Says where it went wrong: by the doctor's check that looks there.
+    /// Names the doctor's check that examines the place of the failure.
     #[must_use]
     pub fn at(mut self, check: &'static str) -> Self {
         self.check = Some(check);
         self
     }
 
-    /// Adds what to do next; the same thing is said once.
+    /// Adds a hint. One that is there already is not repeated.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         let hint = hint.into();
