@@ -1,6 +1,6 @@
 //! The progress of work, as data. Work emits events; only `report/` of the command-line program shows them.
 //!
-//! To add an event: its variant here, and `cli/src/report/reporter.rs`, which shows all of them.
+//! To add an event: its variant here, and `cli/src/report/reporter.rs`, which matches all of them.
 
 use std::sync::Arc;
 

@@ -29,7 +29,7 @@ impl fmt::Display for ImageRevision {
     }
 }
 
-/// A revision for people: twelve digits, and whether it was dirty.
+/// Shortens a revision for people to twelve digits, and the mark of uncommitted changes.
 pub(super) fn short(revision: &str) -> String {
     let (id, dirty) = match revision.strip_suffix("-dirty") {
         Some(id) => (id, "-dirty"),
