@@ -117,7 +117,7 @@ mod tests {
     const MARK: &str =
         concat!("quill-admin-executor ", env!("CARGO_PKG_VERSION"), " beside quill-admin-actions.json;");
 
-    /// The least that is taken for a program: its header, one of its parts of this kind, and a text.
+    /// The smallest file that is accepted as a program: its header, one part of this kind, and a text.
     fn program(kind: u8, machine: u8, text: &str) -> Vec<u8> {
         let mut bytes = b"\x7fELF\x02\x01".to_vec();
         bytes.resize(64 + 56, 0);

@@ -587,7 +587,7 @@ mod tests {
 
     /// Every command's help, with the command's words.
     fn helps(mut command: clap::Command) -> Vec<(String, String)> {
-        // Also what only names other commands, but not their own `help`.
+        // The helps of groups of commands are included, but not those of their own `help`.
         command.build();
         let mut helps = Vec::new();
         let mut open = vec![command];

@@ -181,7 +181,7 @@ mod tests {
         let written = |shell: &str| quoting(shell)("Clinical Administrator");
         assert_eq!(written("bash"), r"Clinical\ Administrator");
         assert_eq!(written("powershell"), "'Clinical Administrator'");
-        // These quote for themselves.
+        // These shells quote by themselves.
         assert_eq!(written("zsh"), "Clinical Administrator");
         assert_eq!(written("fish"), "Clinical Administrator");
         assert_eq!(quoting("powershell")("staging"), "staging");

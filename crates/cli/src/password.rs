@@ -257,7 +257,7 @@ mod tests {
         assert!(verdict(&known, phrase).expect_err("known").contains("8 of at least 12 characters"));
     }
 
-    /// Anything of the words, however it is written, never passes; what is made by chance always does.
+    /// Words that count for nothing, in whatever form, never pass; a password made by chance always does.
     #[test]
     fn no_combination_of_known_words_passes() {
         const WORDS: [&str; 14] = [
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn passphrases_and_passwords_made_by_chance_pass() {
-        // Of the EFF's list for passphrases (https://www.eff.org/dice).
+        // The words are from the EFF's list for passphrases (https://www.eff.org/dice).
         const WORDS: [&str; 40] = [
             "abacus",
             "blizzard",

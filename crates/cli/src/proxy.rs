@@ -132,7 +132,7 @@ mod tests {
             changes(&[proxy, ("NO_PROXY", ""), ("no_proxy", "a")]),
             [("NO_PROXY", OWN.to_owned()), ("no_proxy", format!("a,{OWN}")),]
         );
-        // A name that is like one of them is another one.
+        // A name that only resembles one of them is another name.
         assert_eq!(changes(&[proxy, ("NO_PROXY", "notlocalhost")]), both(&format!("notlocalhost,{OWN}")));
     }
 

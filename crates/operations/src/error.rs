@@ -149,7 +149,7 @@ impl From<ImageError> for CliError {
             | ImageErrorKind::Engine => ExitCode::DockerFailed,
         };
         let hint = match error.kind {
-            // It was there: where it is not, the error itself knows what to do.
+            // The engine was there before: where it never was, the error has a hint of its own.
             ImageErrorKind::NoEngine => Some("start the Docker engine, then run the same command again"),
             ImageErrorKind::NoPermission => {
                 Some("allow it with: sudo usermod -aG docker \"$USER\", then sign in to this machine again")

@@ -117,7 +117,7 @@ mod tests {
         assert!((0..40).all(|_| !patience.has_tried(second, MINUTES)), "no network");
         assert!((0..30).all(|_| !patience.has_tried(second, HALF)), "the token is not renewed yet");
         assert!(patience.has_tried(second, HALF));
-        // What is final ends it at once.
+        // A final error ends it at once.
         let mut patience = Patience::new();
         assert!(!patience.has_tried(second, MINUTES));
         assert!(patience.has_tried(Duration::from_millis(1), Duration::ZERO));

@@ -202,7 +202,7 @@ mod tests {
     use crate::report::Style;
     use quill_admin_operations::point_of_no_return::{Running, UnderWay};
 
-    /// Signals are the process's: one test at a time sends any.
+    /// Signals go to the whole process, so one test at a time sends any.
     static SIGNALS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
     fn guard() -> Guard {
@@ -214,7 +214,7 @@ mod tests {
         PointOfNoReturn::new("nothing was changed")
     }
 
-    /// Presses Ctrl-C, and returns when whoever listens has been told.
+    /// Presses Ctrl-C, and returns when the listeners have been told.
     async fn ctrl_c() {
         let mut told = Interrupt::listen();
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).expect("sent");
@@ -229,7 +229,7 @@ mod tests {
         let done = guard.run(&untouched(), async { Ok(1) }).await;
         assert_eq!(done.ok(), Some(1));
         assert!(!guard.has_left());
-        // What is not done is broken off by the same Ctrl-C.
+        // Work that is not done is broken off by the same Ctrl-C.
         let broken_off = guard.run(&untouched(), pending::<Result<(), _>>()).await;
         let error = broken_off.expect_err("interrupted");
         assert_eq!((error.code.code(), guard.has_left()), (130, true));
@@ -287,7 +287,8 @@ mod tests {
         assert_eq!(error.code.code(), 27);
     }
 
-    /// A task that ends with this program is cancelled; one that does not is left alone where nobody can be asked.
+    /// A task that ends with this program is cancelled; one that goes on is left running where nobody can be
+    /// asked.
     #[tokio::test]
     async fn what_runs_is_cancelled_or_left_alone() {
         let _alone = SIGNALS.lock().await;

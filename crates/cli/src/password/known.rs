@@ -137,11 +137,11 @@ impl Known {
 /// The way in which the text before a place was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// As a character that stays.
+    /// It was read as a character that stays.
     Free,
-    /// As a word that counts for nothing.
+    /// It was read as a word that counts for nothing.
     Covered,
-    /// As a short word, which counts only if another follows at once.
+    /// It was read as a short word, which counts only if another follows at once.
     Joined,
 }
 
@@ -249,7 +249,7 @@ mod tests {
             "¡quill!#?",
         ] {
             let left = left(known);
-            // "sevet" is no word of theirs.
+            // "sevet" is not one of the person's words.
             assert!(left.is_empty() || (known.starts_with("sevet") && left == "sevet"), "{known}: {left}");
         }
     }

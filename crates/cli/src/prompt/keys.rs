@@ -202,7 +202,7 @@ fn escape(bytes: &[u8], pause: bool) -> Option<(usize, Option<Key>)> {
 mod tests {
     use super::*;
 
-    /// The keys of these bytes, however they are cut up on their way.
+    /// The keys of these bytes, which are the same when the bytes arrive one at a time.
     fn keys(bytes: &[u8]) -> Vec<Key> {
         let whole = read([bytes]);
         assert_eq!(read(bytes.chunks(1)), whole);

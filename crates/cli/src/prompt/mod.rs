@@ -232,7 +232,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers from a list, and notes what it was told.
+    /// Answers from a list, and notes what it was shown.
     struct Script {
         answers: VecDeque<&'static str>,
         said: std::sync::Arc<std::sync::Mutex<Vec<String>>>,

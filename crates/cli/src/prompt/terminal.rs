@@ -284,7 +284,7 @@ fn sign(text: &str) -> StyledObject<&str> {
 
 /// The reason why there is no answer.
 enum Stopped {
-    /// By Escape, or q.
+    /// The person left, by Escape or q.
     Left,
     Failed(io::Error),
 }
@@ -389,9 +389,9 @@ pub(crate) fn interrupted() -> CliError {
 /// The way in which this program was told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// By Ctrl-C: a person is there, and can be asked what for.
+    /// Stopped by Ctrl-C: a person is there, and can be asked what for.
     CtrlC,
-    /// By the system, or because its terminal went: there is nobody to ask.
+    /// Stopped by the system, or because its terminal went: there is nobody to ask.
     Ended,
 }
 

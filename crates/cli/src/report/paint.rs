@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(gate(&format!("{}\n", style("plain")), true), "plain\n");
     }
 
-    /// `console` makes escape sequences at once: the gate would show them, as anybody's.
+    /// `console` makes escape sequences at once, which the gate would show like those of others.
     #[test]
     fn nothing_here_is_styled_otherwise() {
         let files = [
@@ -191,7 +191,7 @@ mod tests {
         let text = "a\u{202e}b\u{200b}c\u{2028}d\u{feff}\tä 🙂";
         assert_eq!(gate(text, true), "a\\u{202e}b\\u{200b}c\\u{2028}d\\u{feff}\tä 🙂");
         assert_eq!(clean("a\nb\u{fdd0}31m"), "a\\nb\\u{fdd0}31m");
-        // A mark that is no style is nothing of ours.
+        // A mark that is not followed by a style is not ours.
         assert_eq!(gate("\u{fdd0}x \u{fdd0}", true), "\\u{fdd0}x \\u{fdd0}");
     }
 

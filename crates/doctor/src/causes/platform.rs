@@ -87,8 +87,9 @@ pub(super) fn wants_another_platform(reason: &str) -> bool {
     reason.contains("must support amd64/linux")
 }
 
-/// Whether Cloud Run says that a container ran and did not listen: "The user-provided container failed to start and
-/// listen on the port defined provided by the PORT=8080 environment variable within the allocated timeout."
+/// Whether Cloud Run says that a container ran and did not listen: "The user-provided container failed to
+/// start and listen on the port defined provided by the PORT=8080 environment variable within the allocated
+/// timeout."
 pub(super) fn is_not_listening(reason: &str) -> bool {
     let said = ["failed to start and listen on the port", "Failed to start and then listen on the port"];
     said.iter().any(|said| reason.contains(said))

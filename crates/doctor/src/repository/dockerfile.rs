@@ -127,7 +127,8 @@ fn starts_the_tool(instruction: &Instruction<'_>) -> bool {
     }
 }
 
-/// The stages and images that an instruction takes files from: `COPY --from=…`, `RUN --mount=type=bind,from=…`.
+/// The stages and images that an instruction takes files from, as in `COPY --from=…` or
+/// `RUN --mount=type=bind,from=…`.
 fn uses(instruction: &Instruction<'_>) -> Vec<String> {
     let flags: Vec<_> = match instruction {
         Instruction::Copy(copy) => copy.options.iter().collect(),

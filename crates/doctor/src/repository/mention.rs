@@ -1,4 +1,5 @@
-//! Mentions of a build in plain text: in scripts, justfiles, makefiles, other pipelines, and in what workflows run.
+//! Mentions of a build in plain text: in scripts, justfiles, makefiles, other pipelines, and in the scripts
+//! of workflows.
 //!
 //! The effect of such a line is not worked out. It counts as harmless only where it names a stage, or a
 //! Dockerfile that needs none; every other line is left to a person.

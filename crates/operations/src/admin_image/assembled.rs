@@ -170,7 +170,7 @@ mod tests {
         }
     }
 
-    /// Of one action, which says this of itself.
+    /// Makes a set of one action with this description.
     fn actions(about: &str) -> Actions {
         let action = json!({
             "definition": {"read": true, "rows": {"max": 1, "query": [{"sql": "SELECT 1"}]}, "schema": "public"},
@@ -195,7 +195,8 @@ mod tests {
     fn the_same_parts_make_the_same_digest_everywhere() {
         let (image, digest) = small();
         assert_eq!(small(), (image.clone(), digest.clone()));
-        // Written down: whatever changes them changes the image of everybody's actions, too. Contract versions do.
+        // The expected digests are written down: a change of them changes the image of everybody's actions,
+        // too. Contract versions are such a change.
         assert_eq!(
             (digest.as_str(), image.digest()),
             (
@@ -205,7 +206,7 @@ mod tests {
         );
     }
 
-    /// The mark by which a build script knows an executor that looks there.
+    /// The build script recognises an executor that reads this file by this text.
     #[test]
     fn the_executor_that_is_carried_looks_for_that_file() {
         for mark in [include_str!("../../carry.rs"), include_str!("../../../executor/src/main.rs")] {
@@ -227,7 +228,7 @@ mod tests {
             assert_ne!(other.0.digest(), image.digest());
             assert_ne!(other.1, digest);
         }
-        // Other actions are another last layer, and nothing else is pushed.
+        // Other actions make another last layer, and nothing else is pushed.
         let other = of(b"program", "adds up", "1.2.3").0;
         assert_eq!(other.layers().get(..2), image.layers().get(..2));
         let dirty = Revision { dirty: true, ..revision() };

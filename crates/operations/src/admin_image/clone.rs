@@ -84,7 +84,7 @@ mod tests {
         fs::create_dir_all(&below).expect("made");
         fs::create_dir_all(root.join("docker")).expect("made");
         fs::create_dir_all(root.join("crates/executor")).expect("made");
-        // Without a repository there is no clone, whatever lies around.
+        // Without a repository there is no clone, whatever files are there.
         fs::write(root.join(EXECUTOR), format!("[package]\n{EXECUTOR_NAME}\n")).expect("written");
         assert!(!is_in_a_clone(&below));
         fs::create_dir(root.join(".git")).expect("made");
@@ -94,7 +94,7 @@ mod tests {
         fs::write(root.join("docker/Dockerfile"), format!("LABEL {LABEL_CONTRACT}=1 {LABEL_SOURCE}=2\n"))
             .expect("written");
         assert!(is_in_a_clone(&below));
-        // A repository of its own within it is not the clone.
+        // A separate repository within it is not the clone.
         fs::write(below.join(".git"), "gitdir: elsewhere").expect("written");
         assert!(!is_in_a_clone(&below));
     }

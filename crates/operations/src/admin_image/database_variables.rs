@@ -1,9 +1,9 @@
 //! The two names of each database variable of a job, and which of them is used.
 //!
-//! The application has renamed `AUTH_DB_…` to `CORE_DB_…`. The executor reads either, each variable by itself, and the
-//! older name wins. A variable that is there is compared and written by the name that it has: the other name beside it
-//! would win over what the job's owner has set, or be set and mean nothing. A new job gets the older names, which every
-//! admin image and the Terraform module know.
+//! The application has renamed `AUTH_DB_…` to `CORE_DB_…`. The executor reads both names of each variable,
+//! and the older name wins. A variable that is set is compared and written by the name that it has: a value
+//! by the other name would win over the one that the job's owner has set, or have no effect. A new job gets
+//! the older names, which every admin image and the Terraform module know.
 
 use quill_admin_cloud::{EnvValue, JobSettings};
 use quill_admin_contract::variable::{CONNECTION, Variable};

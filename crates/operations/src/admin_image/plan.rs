@@ -124,7 +124,7 @@ async fn repository_exists(session: &Session) -> Result<(), CliError> {
         return Ok(());
     };
     match session.google().has_repository(&project, &location, &repository).await {
-        // Without the right to look at the repository, the push will tell.
+        // Without the permission to read the repository, the push reports whether it exists.
         Ok(true) | Err(CloudError { kind: CloudErrorKind::PermissionDenied, .. }) => Ok(()),
         Ok(false) => Err(CliError::new(
             ExitCode::ResourceNotFound,
@@ -159,8 +159,8 @@ pub fn artifact_repository(environment: &Environment) -> Option<(Region, String,
 #[must_use]
 pub fn wanted(environment: &Environment, database: &Database, job: Option<&JobSettings>) -> JobSettings {
     let text = |name: &str, value: &str| (name.to_owned(), EnvValue::Text(value.to_owned()));
-    // The database is in the command, and these variables say the same of it once more: an image that was built
-    // before there were targets ignores its arguments, and may still be deployed when Terraform sets the command.
+    // The database is in the command, and these variables repeat it: an image that was built before there
+    // were targets ignores its arguments, and may still be deployed when Terraform sets the command.
     let mut env = Vec::new();
     if let Some(host) = &database.host {
         env.push(text(variable::AUTH_DB_HOST.name, host));

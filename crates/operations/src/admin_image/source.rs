@@ -62,13 +62,13 @@ pub struct Source {
     pub digest: String,
     /// The digests of the actions that the image will have; `None` for sources that declare none in a file.
     pub actions: Option<ActionDigests>,
-    /// Whose actions these are.
+    /// The owner of these actions.
     pub(super) own: Own,
     /// The way in which it is made.
     pub made: Made,
 }
 
-/// How an image is made.
+/// The way in which an image is made.
 pub enum Made {
     /// The image has to be compiled, in a Docker engine.
     Compiled(Compiled),

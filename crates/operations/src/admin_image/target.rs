@@ -70,9 +70,9 @@ impl Trust {
     /// For an instance whose authority signs for others, too, so that the certificate also has to name the
     /// instance.
     ///
-    /// The authority is the one that the instance itself tells, with the chain up to its root. Google describes
-    /// `listServerCas` for an instance's own authorities, and its connectors, too, take `serverCaCert` where the
-    /// authority is shared; whether `listServerCas` answers there is not documented.
+    /// The authority is the one that the instance itself names, with the chain up to its root. Google
+    /// describes `listServerCas` for an instance's own authorities, and its connectors, too, take
+    /// `serverCaCert` where the authority is shared; whether `listServerCas` answers there is not documented.
     fn shared(instance: &DatabaseInstance) -> Self {
         // A name in DNS may end with its root; the one in a certificate does not.
         let name = instance.dns_name.as_deref().map(|name| name.trim_end_matches('.').to_owned());

@@ -41,7 +41,7 @@ struct Entry {
 /// Whether tasks may go to the project and job of an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confirmation {
-    /// They may.
+    /// Tasks may go there: it is confirmed.
     Given,
     /// The file, or the file of actions, is not the one that was confirmed.
     Changed,

@@ -222,8 +222,8 @@ environments:
         assert!(message.starts_with("environments.yaml:7:19: "), "{message}");
     }
 
-    /// Each kind of mistake, in words for the person who wrote the file: with its place, what is allowed,
-    /// and no word of the library's for its programmer.
+    /// Each kind of mistake is worded for the person who wrote the file, with its place and the allowed
+    /// values, and without the library's words for programmers.
     #[test]
     fn mistakes_are_told_in_words() {
         let told = |text: &str, words: &str| {
@@ -343,7 +343,7 @@ environments:
             refused(&format!("{DEFAULTS}  a: {{ emulated: true, image: \"x y\" }}\n"))
                 .starts_with("environments.yaml:7:24: environment \"a\": key \"image\": ")
         );
-        // Of the defaults.
+        // The mistake is in the defaults.
         assert!(
             refused("defaults:\n  region: europe-west2\n  job: \"{env}_\"\nenvironments: { a: { emulated: true } }\n")
                 .starts_with("environments.yaml:3:3: environment \"a\": key \"job\": ")

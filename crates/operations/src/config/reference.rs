@@ -152,7 +152,7 @@ mod tests {
     use super::*;
     use crate::config::file;
 
-    /// The keys that are allowed where a wrong one stands.
+    /// The keys that are listed as allowed when a wrong one is used.
     fn allowed(text: &str) -> BTreeSet<String> {
         let error = file::parse(Path::new("f"), text).expect_err("a wrong key");
         let message = &error.messages[0];

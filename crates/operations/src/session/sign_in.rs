@@ -105,9 +105,10 @@ pub fn actor(account: Option<&str>, process: &Process) -> Option<Actor> {
     ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| process.var(name)?.parse().ok())
 }
 
-/// The run of GitHub Actions that this program is started by: who had it run, its page and its commit, from the
-/// variables that it sets ("Variables reference", default environment variables). Recorded, never trusted: whoever
-/// starts a program can set them. `None` anywhere else, and where they make no sense.
+/// The run of GitHub Actions that this program is started by: the person who had it run, its page and its
+/// commit, from the variables that it sets ("Variables reference", default environment variables). They are
+/// recorded, never trusted: whoever starts a program can set them. `None` anywhere else, and where they make
+/// no sense.
 #[must_use]
 pub fn origin(process: &Process) -> Option<Origin> {
     let text = |name: &str| process.var(name).map(str::trim).filter(|value| !value.is_empty());

@@ -563,7 +563,7 @@ mod tests {
         assert_eq!(draw(long, exited(13)), Conclusion::Untold { exit_code: 13 }, "it ended by itself");
     }
 
-    /// A job of the application's: every code is its own, also those that mean something of our executor's, and no
+    /// For a job of the application every code is its own, even where the executor uses the code, too, and no
     /// line of its log is a result.
     #[test]
     fn a_job_of_the_application_ends_with_its_own_code() {
@@ -580,7 +580,8 @@ mod tests {
             assert!(matches!(ended, Conclusion::Ended { .. }) && ended.may_be_done(), "{ended:?}");
         }
         assert_eq!(draw(Ending::Succeeded, TaskEnd::None, asis), Conclusion::Ended { exit_code: 0 });
-        // What Cloud Run has done to it is told as of every other task; that a code of it means a rollback is not.
+        // Cloud Run's account of it counts as for every other task; only its exit code never means a
+        // rollback.
         let of = |reason: &str| Conclusion::Cancelled { reason: reason.to_owned(), undone: false };
         assert_eq!(draw(cancelled(), exited(18), asis), of("r"));
         let long: &dyn Fn(&mut Evidence) = &|evidence| {
@@ -645,18 +646,19 @@ mod tests {
     #[test]
     fn what_contradicts_itself_is_not_known() {
         assert_eq!(code(failed(), exited(13), vec![claim(0, true)]), 27);
-        // Whatever has stopped it as well: it prints the code that it ends with.
+        // The code contradicts the result even where the task was stopped, because a task prints the code
+        // that it ends with.
         assert_eq!(code(cancelled(), exited(13), vec![claim(0, true)]), 27);
         assert_eq!(code(failed(), timed_out(exited(13)), vec![claim(0, true)]), 27);
         assert_eq!(code(cancelled(), exited(143), vec![claim(0, true)]), 0, "SIGTERM, after it was done");
         assert_eq!(code(Ending::Succeeded, TaskEnd::None, vec![claim(10, true)]), 27);
         assert_eq!(code(Ending::Succeeded, TaskEnd::None, vec![claim(0, true), claim(10, true)]), 27);
-        // Of a task that was tried again the last attempt counts.
+        // When a task was tried again, the last attempt counts.
         let mut retried =
             evidence(Ending::Succeeded, TaskEnd::None, vec![claim(13, true), claim(0, true)], true);
         retried.retried = true;
         assert_eq!(Conclusion::draw(&retried).exit_code(), 0);
-        // Nothing better than a line that nothing proves, and the container says something else.
+        // The only result is a line that nothing proves, and the container's code differs from it.
         for provable in [true, false] {
             for (ending, task, line) in [
                 (failed(), exited(13), 0),
@@ -678,10 +680,11 @@ mod tests {
             Conclusion::draw(&evidence(Ending::Succeeded, TaskEnd::None, claims, provable))
         };
         assert_eq!(draw(vec![claim(0, false)], true), untold);
-        // Without a key the container's exit code agrees with it: told, and said not to be proven.
+        // Without a key the container's exit code agrees with the result: it is told, and marked as not
+        // proven.
         let told = draw(vec![claim(0, false)], false);
         assert!(matches!(told, Conclusion::Told(_)) && !told.is_proven(), "{told:?}");
-        // It does not make a task done that was stopped.
+        // Such a line does not mean that a stopped task was done.
         for (ending, task, expected) in
             [(cancelled(), killed(15), 25), (failed(), killed(9), 27), (failed(), timed_out(killed(9)), 26)]
         {

@@ -21,7 +21,7 @@ pub struct JobImage {
     pub built: Option<Timestamp>,
 }
 
-/// Why the image of a job is not fit to run tasks.
+/// The reason why the image of a job is not fit to run tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfit {
     /// The image is not pinned: it is not known which program would run.
@@ -237,7 +237,7 @@ mod tests {
         assert!(hint(&job("4", Some("4-7"))).contains("use a newer quill-admin"));
         assert!(!hint(&job("4", Some("4-7"))).contains("quill-admin build"));
         assert!(hint(&job("0", None)).contains("quill-admin build"));
-        // Of another image nothing is known: every image knows the oldest version.
+        // Nothing is known of another image, but every image knows the oldest version.
         let mut unpinned = job("1", Some("1-2"));
         unpinned.image = "r/admin:latest".to_owned();
         assert_eq!(contract(&unpinned), 1);

@@ -102,7 +102,8 @@ pub fn not_there(environment: &Environment, action: &str, name: &JobName) -> Cli
     ))
 }
 
-/// Whether an execution is named after a job, as Cloud Run names them: the job, a hyphen, and letters and digits.
+/// Whether an execution is named after a job, as Cloud Run does it: the job's name, a hyphen, and letters and
+/// digits.
 #[must_use]
 pub fn is_named_after(execution: &str, job: &JobName) -> bool {
     let rest = execution.strip_prefix(job.job.as_str()).and_then(|rest| rest.strip_prefix('-'));

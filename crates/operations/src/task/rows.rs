@@ -147,7 +147,7 @@ mod tests {
             assert!(rows.take(proven(row), &asked));
         }
         assert!(!rows.are_missing());
-        // Once more is the same.
+        // The same row may arrive twice.
         assert!(rows.take(proven(row(1, "bo")), &asked));
         let listing = rows.listing(Some(&told())).expect("a list");
         assert_eq!((listing.doubt(), listing.rows), (None, Ok(list())));
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!((listing.rows, listing.refused), (Ok(list()), 1));
     }
 
-    /// As where a row was changed between two attempts of one task: both have the key.
+    /// This happens when a row was changed between two attempts of one task: both have the key.
     #[test]
     fn of_two_lists_of_one_task_the_result_tells_which_it_is() {
         let asked = Asked { key: Some(ProofKey::generate()), ..Asked::default() };
@@ -226,12 +226,12 @@ mod tests {
         let uncounted = Some(Listing { rows: Err(UNCOUNTED.to_owned()), refused: 0 });
         assert_eq!(Rows::of(Some(&asked("list-users"))).listing(None), uncounted);
         assert_eq!(Rows::of(Some(&asked("show-user"))).listing(None), None);
-        // An action that is not known here, and has rows.
+        // This action is not known here, and has rows.
         let mut rows = Rows::of(Some(&asked("list-wards")));
         rows.take(FoundRow { proven: false, ..proven(row(0, "ada")) }, &asked("list-wards"));
         assert_eq!(rows.listing(None), uncounted);
         assert_eq!(Rows::of(None).listing(None), None);
-        // One that is known to list nothing has no list, whatever somebody writes.
+        // An action that is known to list nothing has no list, whatever others write.
         let mut rows = Rows::of(Some(&asked("add-role")));
         rows.take(FoundRow { proven: false, ..proven(row(0, "ada")) }, &asked("add-role"));
         assert_eq!(rows.listing(None), None);

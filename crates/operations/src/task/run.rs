@@ -185,8 +185,9 @@ impl<'a> Watch<'a> {
                     match cancelled {
                         Ok(()) => self.told_to_stop(),
                         Err(error) => {
-                            // Who only wants to cancel it does not want to see how it goes on. A request that
-                            // is not valid may have come too late: then the execution ends in a moment.
+                            // A person who only wants to cancel it does not want to see how it goes on. A
+                            // request that is not valid may have come too late: then the execution ends in a
+                            // moment.
                             let over = self.over.load(Ordering::Relaxed);
                             if cancel && !over && error.kind != CloudErrorKind::Invalid {
                                 return Err(error.into());
@@ -276,8 +277,9 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Contact was lost. A result that has arrived by then is told: it was printed after the task was done, or
-    /// rolled back. How its container ended, which could contradict it, is not known.
+    /// The error of lost contact. It includes a result that has arrived by then: a result is printed after
+    /// the task was done, or rolled back. How its container ended, which could contradict the result, is not
+    /// known.
     fn lost(&self, error: CloudError, proven: Option<&Claim>) -> CliError {
         let id = &self.name.id;
         let result = proven.map(|claim| {

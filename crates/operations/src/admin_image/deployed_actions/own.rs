@@ -43,7 +43,7 @@ enum Origin {
     Folder(PathBuf),
 }
 
-/// How an image's revision is related to one's own.
+/// The relation of an image's revision to one's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     /// Everything that was committed for the image is part of one's own revision: replacing the image loses

@@ -11,7 +11,7 @@ pub struct ImageRevision {
     pub id: Option<String>,
     /// The time of the commit, where the job has it.
     pub committed: Option<Timestamp>,
-    /// When the image was built, where the job has it.
+    /// The time of the build, where the job has it.
     pub built: Option<Timestamp>,
 }
 

@@ -94,7 +94,7 @@ async fn follow_with(
 ) -> Result<Followed, Lost> {
     let name = execution.name.clone();
     let over_for = match (&execution.phase, execution.completed) {
-        // By this machine's clock: a wrong one costs a wait, or a line that is late by minutes.
+        // This machine's clock is used: a wrong one costs a wait, or a line that is late by minutes.
         (Phase::Ended(_), Some(completed)) => {
             Duration::try_from(Timestamp::now().duration_since(completed)).unwrap_or_default()
         }

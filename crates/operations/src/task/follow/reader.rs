@@ -127,9 +127,9 @@ impl Reader<'_> {
             Err(why) => {
                 let told = format!("{why}; reading the log every two seconds");
                 self.session.emit(match self.live.proxy() {
-                    // It will be so every time, and can be changed.
+                    // A proxy breaks the live log every time, and its setting can be changed.
                     Some(_) => Event::Trouble(told),
-                    // Not worth a note: every line is read all the same.
+                    // Without a proxy it is not worth a note: every line is read all the same.
                     None => Event::Detail(told),
                 });
                 if self.ended.is_none() && (!self.log.seen.is_empty() || self.reads.due.is_some()) {
@@ -205,8 +205,8 @@ impl Reader<'_> {
         self.is_all_read()
     }
 
-    /// Where the log is longer than a page and its result is to be told, the result comes first: it is at
-    /// the end of the log.
+    /// Asks for the end of the log first, where the log is longer than a page and its result is still
+    /// missing: the result is at the end.
     fn look_at_the_end(&mut self) {
         if self.ended.is_some()
             && self.log.result_came.is_none()
@@ -248,8 +248,8 @@ impl Reader<'_> {
         longest.saturating_sub(self.over_for)
     }
 
-    /// Whether the program was stopped, or the laptop slept, when this deadline passed: then nothing was waited
-    /// for, and it is as if the waiting began now.
+    /// Whether the program was stopped, or the laptop slept, when this deadline passed. Then nothing was
+    /// waited for, and the wait begins again.
     fn was_stopped(&mut self, deadline: Option<Instant>) -> bool {
         let late = deadline.map(|deadline| deadline.elapsed()).filter(|late| *late > LATE);
         if let Some(late) = late {

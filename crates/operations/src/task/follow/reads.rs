@@ -31,13 +31,13 @@ pub(super) enum Newest {
 pub(super) struct Reads<'a> {
     google: &'a Google,
     name: &'a ExecutionName,
-    /// When the next one is to begin; `None` as long as there is no need.
+    /// When the next read is to begin; `None` as long as there is no need.
     pub(super) due: Option<Instant>,
     pub(super) pause: Duration,
     /// When the last reads began, each page counted separately.
     begun: VecDeque<Instant>,
     under_way: Option<Reply<'a, Result<LogPage, CloudError>>>,
-    /// When the one under way, or the last one, began with its first page.
+    /// When the read under way, or the last one, began with its first page.
     pub(super) first_page: Instant,
     /// The token of the next page; empty at the beginning of a read.
     pub(super) page: String,
