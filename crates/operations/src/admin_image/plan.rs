@@ -2,7 +2,7 @@
 //! person can read the plan and confirm it.
 //!
 //! To add a setting of the job: [`wanted`], and `complete` where a new job cannot do without it; the
-//! Terraform module (`infra/main.tf`) sets the same.
+//! Terraform module (`infra/modules/cloud-run-job/main.tf`) sets the same.
 
 use jiff::Timestamp;
 use quill_admin_cloud::{CloudError, CloudErrorKind, Difference, EnvValue, Job, JobSettings, Region};
