@@ -1,4 +1,7 @@
 //! Passwords: their rules, and the ways to get one: generated, or read from stdin.
+//!
+//! [`judge`] refuses a password that is too short or too easy to guess; words of the application and the user
+//! count for nothing in it (`known.rs`). To add such words: [`PasswordRules`].
 
 mod known;
 

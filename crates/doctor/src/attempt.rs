@@ -1,4 +1,7 @@
 //! Fixes that were offered to a person, and their outcomes.
+//!
+//! To add an outcome: a variant of [`Outcome`] with its name, and `report/doctor.rs` of the command-line
+//! program.
 
 use std::sync::Arc;
 

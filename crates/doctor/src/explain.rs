@@ -1,4 +1,7 @@
 //! The option `--after`: explains one execution that failed, from its log to the checks that can tell why.
+//!
+//! Only the environment's own job has such checks, and they depend on the exit code alone. To add one for a
+//! code: `hints::explaining` in the crate `operations`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,7 @@
 //! The result of a check: the things that it examined, and its findings.
+//!
+//! A check returns [`Seen`] when it could decide, and [`Undecided`](crate::undecided::Undecided) when it
+//! could not. To add a field of a finding: [`Finding`], and `report/doctor.rs` of the command-line program.
 
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! Runs checks: those that do not depend on each other at the same time. Each result is reported in the
 //! catalogue's order, as soon as all results before it are known.
+//!
+//! A check whose needs are blocked is skipped, and names the check to correct first.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

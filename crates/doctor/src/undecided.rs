@@ -1,4 +1,7 @@
-//! The reason why a check could not decide.
+//! The reason why a check could not decide, with advice.
+//!
+//! Errors of the cloud, of images and of operations are converted here, so that a check can use `?` on
+//! everything that it asks.
 
 use quill_admin_cloud::{CloudError, CloudErrorKind};
 use quill_admin_contract::ExitCode;

@@ -1,4 +1,7 @@
-//! An error as a person meets it: what failed, why, and what to type next.
+//! The error that every operation and command returns: the failure, its cause, and what to type next.
+//!
+//! Errors of the cloud and of images are converted here, with their exit codes, hints and the doctor's check
+//! that examines them. To add a kind of them: its arms in the two conversions below.
 
 use std::fmt;
 

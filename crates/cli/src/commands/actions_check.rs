@@ -1,4 +1,7 @@
 //! `actions check`: PostgreSQL prepares every statement, on temporary tables.
+//!
+//! No action is run. The tables are made from the application's schema, or from a dump. Statements that do
+//! not fit are reported with their place in the file.
 
 use std::path::Path;
 

@@ -1,4 +1,7 @@
 //! `build`: makes the admin image, from the sources or from the carried executor, and deploys it to the job.
+//!
+//! The plan is made and shown first. For the embedded environment the image stays in this machine's Docker
+//! engine.
 
 use quill_admin_contract::ExitCode;
 use quill_admin_image::{Engine, LATEST};

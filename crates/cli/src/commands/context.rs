@@ -1,5 +1,8 @@
 //! The context of every command: the process, the global options, the reporter, and the form that asks
 //! questions.
+//!
+//! Other files add methods to it: `gate.rs`, `guard.rs`, `confirm_settings.rs`, `attach.rs`, `doctor.rs` and
+//! `task.rs`. To add a global option: `Global` in `args.rs`, and a method here.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};

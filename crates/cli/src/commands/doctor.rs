@@ -1,4 +1,7 @@
 //! `doctor`: runs checks, explains their findings, and offers fixes.
+//!
+//! The crate `doctor` has the checks and fixes; this file chooses the subjects, asks before each fix, carries
+//! it out under the guard, and runs its check again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,7 @@
 //! The gate of a protected environment: its name has to be typed.
+//!
+//! It also asks for agreement to a plan, and to the loss of something in an image that is replaced. `build`,
+//! `restore-backend`, `doctor --fix` and all tasks that write go through it.
 
 use quill_admin_contract::ExitCode;
 use quill_admin_operations::config::Environment;

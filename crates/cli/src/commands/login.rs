@@ -1,4 +1,7 @@
 //! `login`: signs in to Google Cloud, with gcloud.
+//!
+//! Our own result stays on stdout, so gcloud's output goes to stderr. Ctrl-C reaches both programs, which is
+//! why gcloud's end is waited for.
 
 use std::io;
 use std::process::Stdio;

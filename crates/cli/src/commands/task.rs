@@ -1,4 +1,8 @@
 //! The part that all tasks have in common: open the environment, run the request, report.
+//!
+//! The order is fixed: the job is judged, the plan is shown, the person agrees, and the task runs under the
+//! guard. `run_task.rs` asks for the values before. To add an option of all tasks: `TaskFlags` in
+//! `task_command/command_line.rs`, and [`TaskOptions`] here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,6 @@
-//! The line that is being typed, visible or hidden.
+//! The line that is being typed: [`Line`] is visible, and [`Hidden`] holds a password, which is wiped.
+//!
+//! To add an editing key: its variant in `keys.rs`, and its arm in `press` here.
 
 use quill_admin_contract::Secret;
 use quill_admin_contract::invisible::shown;

@@ -1,4 +1,7 @@
 //! Reports about the admin image: the plan of a build, and its result.
+//!
+//! To add a line of the plan: `build_plan_text` for people, and `build_plan_json` for `--json`; the result
+//! has the same pair.
 
 use std::fmt::Write as _;
 use std::time::Duration;

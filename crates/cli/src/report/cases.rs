@@ -1,4 +1,7 @@
 //! Reports about golden cases that were run.
+//!
+//! The text has one line for each case, with the differences below those that failed; the document has the
+//! same as objects.
 
 use std::fmt::Write as _;
 

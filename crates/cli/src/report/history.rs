@@ -1,4 +1,6 @@
 //! Reports about past runs and their logs.
+//!
+//! To add a column: `history_text` for people, and `history_json` for `--json`.
 
 use std::fmt::Write as _;
 

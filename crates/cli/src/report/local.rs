@@ -1,4 +1,6 @@
 //! Reports about the embedded environment: its contents, its addresses, and its deletion.
+//!
+//! This file is part of programs with the embedded environment only (feature `local`).
 
 use std::path::Path;
 

@@ -1,4 +1,8 @@
 //! The reporter: it shows events as they come, and has what every report needs.
+//!
+//! It owns the spinner, the clock, and the log lines that are kept to explain a failure. The results
+//! themselves are shown by methods in the other files of this folder. To add an event: its arm in
+//! [`Reporter::event`].
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _};

@@ -1,4 +1,7 @@
 //! Reports about the account and its permissions.
+//!
+//! The permissions are listed in the crate `cloud`; those of a bucket count only where the environment has a
+//! Terraform state.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -1,4 +1,7 @@
 //! The plan of a task, in the words of the file of actions.
+//!
+//! Secret values are never part of it. To add a line: `task_plan_text` for people, and `task_plan_json` for
+//! `--json`.
 
 use std::fmt::Write as _;
 

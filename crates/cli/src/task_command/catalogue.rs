@@ -1,4 +1,5 @@
-//! Makes the task commands from the actions that the application's file declares.
+//! Makes the task commands from the actions that the application's file declares, and adds `check`, the one
+//! action that no file declares.
 
 use quill_admin_actions::{Action, Actions};
 use quill_admin_contract::CHECK;

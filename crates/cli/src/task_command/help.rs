@@ -1,4 +1,7 @@
 //! The help of a task command, made from its parameters.
+//!
+//! To add a kind of parameter: `of_flag` for the line of its flag, `explained` for the text below, and
+//! `example_of` for a value in the examples.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,7 @@
-//! The check `admin-image`: the registry has the admin image, and this program can work with it. Its fix is
-//! `build`.
+//! The check `admin-image`: the registry has the admin image, and this program can work with it.
+//!
+//! Its fix, `build`, is also that of the checks `job` and `job-image`. It does not ask, so it refuses where
+//! the command `build` would ask a person.
 
 use jiff::{SignedDuration, Timestamp};
 use quill_admin_contract::ExitCode;

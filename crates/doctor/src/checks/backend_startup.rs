@@ -1,5 +1,7 @@
 //! The check `backend-startup`: the backend's newest revision starts. Where it does not, the startup
 //! diagnosis says why.
+//!
+//! To add a cause: `causes.rs`, and its advice below where the log alone does not help.
 
 use quill_admin_cloud::{Readiness, Revision, Service};
 use quill_admin_operations::backend::{candidate, verdict};

@@ -1,4 +1,7 @@
 //! The check `database-check`: it runs the task `check`, which examines the database from inside its network.
+//!
+//! It starts a task, so it runs only with `--deep`, or when it is named. The expectations of the database are
+//! declared in the file of actions; this check makes findings from the task's report.
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! The check `repository`: no step of the application's repository builds another stage than it is meant to.
+//!
+//! The folder `repository/` reads the files; this check makes findings and advice from what it returns.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,7 @@
 //! The check `state-lock`: nobody has left Terraform's state locked. Its fix removes the lock.
+//!
+//! A young lock is a warning, because Terraform is probably at work; an old one is a problem. The fix removes
+//! a young one, and one of unknown age, only with `--force`.
 
 use jiff::SignedDuration;
 use quill_admin_cloud::{LockInfo, ObjectName, Removal, StateLock, role};

@@ -1,4 +1,7 @@
 //! The stages of a Dockerfile, and the stage that a build gets which names none of them.
+//!
+//! The file is parsed by the crate `parse-dockerfile`. `provides` decides whether the last stage is the one
+//! that is served, the admin image, or another one.
 
 use parse_dockerfile::{Command, Instruction};
 use quill_admin_operations::admin_image::recognise;

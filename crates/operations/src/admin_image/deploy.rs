@@ -1,4 +1,7 @@
 //! Carries out a plan: the image is built and pushed, and the job is changed to run exactly that image.
+//!
+//! [`carry_out`] does all of it; [`deploy`] changes the job alone, which the doctor's fix `put-job-right`
+//! does, too. The change of the job is the point of no return; the tags are moved after it.
 
 use std::time::Duration;
 

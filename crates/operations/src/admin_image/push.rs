@@ -1,4 +1,7 @@
 //! Builds the image, where it is not there yet, pushes it, and moves the tags that point to it.
+//!
+//! Several people may do this at the same time. A tag may belong to another image then, so the pushed image
+//! is read by its digest, and `latest` follows the job.
 
 use quill_admin_contract::image::{Contracts, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_SOURCE};
 use quill_admin_contract::{CONTRACT_OLDEST, ExitCode};

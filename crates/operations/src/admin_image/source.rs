@@ -1,5 +1,9 @@
 //! The ingredients of the admin image: either sources that are compiled, or the executor that this program
 //! carries together with the application's actions.
+//!
+//! [`Source`] knows the digest of the ingredients, from which the image's tag is made, so that an image that
+//! the registry has is not built again. To add an option of the build: [`Options`], `args.rs` and
+//! `commands/build.rs` of the command-line program.
 
 use std::path::{Path, PathBuf};
 

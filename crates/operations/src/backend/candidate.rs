@@ -1,4 +1,7 @@
 //! Finds the image that the backend gets back: one that it has run before, or one that is built.
+//!
+//! [`look`] goes through the revisions of the service, newest first, until `verdict.rs` accepts an image;
+//! [`build`] builds one from the application's sources. Neither changes the service.
 
 use std::path::Path;
 

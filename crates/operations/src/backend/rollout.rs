@@ -1,4 +1,7 @@
 //! Gives the backend an image, and waits until it serves.
+//!
+//! The change of the service is the point of no return. After it the service is read again and again, and the
+//! log of a revision that does not start becomes part of the error.
 
 use std::time::Duration;
 

@@ -1,4 +1,8 @@
-//! Whether a job is fit to run a task: judged by the job alone, which is read anyway.
+//! Judges whether a job is fit to run a task, by the job alone, which is read anyway.
+//!
+//! The image itself is not asked: `build` notes its revision and contract versions on the job as annotations.
+//! To add a reason against an image: a variant of [`Unfit`], [`image`] and [`judge`] here, and the doctor's
+//! checks `job-image` and `admin-image`.
 
 use jiff::Timestamp;
 use quill_admin_cloud::JobSettings;

@@ -1,4 +1,8 @@
-//! The pipeline: read the job, start it once, follow it, draw the conclusion.
+//! The pipeline of a task: read the job, start it once, follow it, draw the conclusion.
+//!
+//! [`prepare`] reads the job and makes the request, [`validate`] serves dry runs, [`run`] starts the task,
+//! and [`attend`] follows one that was started before. While the task runs, [`PointOfNoReturn`] is told its
+//! stage, so that Ctrl-C can be answered.
 
 use std::future::pending;
 use std::sync::Arc;

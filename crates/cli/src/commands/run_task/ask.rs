@@ -1,4 +1,6 @@
 //! Checks the values that flags give, and asks for the others.
+//!
+//! To add a source of passwords: `PasswordSource` in `task_command/command_line.rs`, and `new_password` here.
 
 use quill_admin_contract::{Argument, Password};
 use quill_admin_operations::error::CliError;

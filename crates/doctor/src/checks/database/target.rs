@@ -1,4 +1,7 @@
 //! Examines the target in the job's command: it has to be there, and be that of the environment's database.
+//!
+//! The address, the database, the user and the schema are compared, then the way in which the server is
+//! verified. The rules for the right target are those of `admin_image/target.rs` in the crate `operations`.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,7 @@
 //! The image that a build replaces, and whether somebody has to agree to that.
+//!
+//! A person has to agree when actions are removed, and when the image has commits or changes that the new
+//! sources lack. To add such a reason: `loses`.
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,7 @@
-//! Puts the live log and the reads together, and knows when all of the log has been read.
+//! Combines the live log with reads of the log, and knows when all of the log has been read.
+//!
+//! Every wait is here: how long the result line, the lines before it and missing rows are waited for after
+//! the end of an execution. To change one: the constants below, `drain` and `give_up`.
 
 use std::future::pending;
 use std::time::Duration;
