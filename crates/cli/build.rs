@@ -1,5 +1,5 @@
-//! Packs the executor that is to be carried, and notes which revision of the sources this is, for `--version` and for
-//! telling which of two sides is the older one.
+//! Packs the executor that is carried, and notes the revision of the sources, for `--version` and for the
+//! comparison of the program with a deployed image.
 
 #[path = "../operations/carry.rs"]
 mod carry;
@@ -12,7 +12,7 @@ fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     watch(&root.join("application"));
     carry::carry(&root, "QUILL_ADMIN_EXECUTOR");
-    // Another commit, or an edit of what the program is made of.
+    // The script runs again after another commit, or after an edit of the program's sources.
     carry::watch_commits(&root);
     let parts = ["actions", "application", "cli", "cloud", "contract", "doctor", "emulator", "engine"];
     for name in parts.into_iter().chain(["executor", "files", "image", "local", "operations", "yaml"]) {
@@ -22,7 +22,7 @@ fn main() {
     watch(Path::new("build.rs"));
     watch(Path::new("../operations/carry.rs"));
     watch(Path::new("carry.rs"));
-    // An archive has no revision to tell, also where it was unpacked inside another repository.
+    // An archive has no revision, even where it was unpacked inside another repository.
     let top = git(&root, &["rev-parse", "--show-toplevel"]).map(PathBuf::from);
     if top.and_then(|top| top.canonicalize().ok()) != root.canonicalize().ok() {
         return;

@@ -1,16 +1,16 @@
-//! Packs the executor that a quill-admin is to carry: docs/decisions/0041. Part of the build scripts of the programs that
-//! can carry one, which are this package's and, for tests, `tests/carrying`.
+//! Packs the executor that a quill-admin carries: docs/decisions/0041. This is part of the build scripts of
+//! the programs that can carry one: this package's and, for tests, that of `tests/carrying`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sha2::Digest as _;
 
-/// How hard the executor is packed, 0 to 10.
+/// The level of the compression, from 0 to 10.
 const LEVEL: u8 = 9;
 
-/// Packs the executor that a variable names, where it does. A wrong file would be found out by a job that does not
-/// start, so it is looked at here.
+/// Packs the executor that a variable names, if it names one. A wrong file would be noticed only when a job
+/// does not start, so it is checked here.
 pub(crate) fn carry(root: &Path, variable: &str) {
     println!("cargo::rerun-if-env-changed={variable}");
     let Some(file) = std::env::var_os(variable).filter(|file| !file.is_empty()) else {
@@ -23,9 +23,10 @@ pub(crate) fn carry(root: &Path, variable: &str) {
     if let Err(why) = is_the_executor(&program) {
         panic!("{variable}={}: {why}", file.display());
     }
-    // What an image says of where it is from, where its actions are those of this program.
+    // The label of the image that tells where it is from, when its actions are this program's, needs the
+    // commit.
     watch_commits(root);
-    // An archive that was unpacked inside another repository is of none of its commits.
+    // An archive that was unpacked inside another repository belongs to none of its commits.
     let top =
         git(root, &["rev-parse", "--show-toplevel"]).and_then(|top| Path::new(&top).canonicalize().ok());
     assert!(
@@ -34,7 +35,7 @@ pub(crate) fn carry(root: &Path, variable: &str) {
     );
     let log = git(root, &["log", "-1", "--no-show-signature", "--format=%H %ct"]);
     let log = log.unwrap_or_else(|| panic!("{variable}: git does not tell which commit this is"));
-    // Said in words: nothing at all is what git says, too, where it has failed.
+    // The branch is asked for so that the answer is never empty: git says nothing, too, where it has failed.
     let status = git(root, &["status", "--branch", "--porcelain", "--untracked-files=no"]);
     let status = status.unwrap_or_else(|| panic!("{variable}: git does not tell whether files are changed"));
     let changed = status.lines().any(|line| !line.starts_with("## "));
@@ -87,7 +88,7 @@ pub(crate) fn out(name: &str) -> PathBuf {
     PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it")).join(name)
 }
 
-/// What is not there would be taken for changed every time.
+/// A missing file must not be watched: cargo would take it for changed every time.
 pub(crate) fn watch(path: &Path) {
     if path.exists() {
         println!("cargo::rerun-if-changed={}", path.display());
@@ -116,7 +117,7 @@ mod tests {
     const MARK: &str =
         concat!("quill-admin-executor ", env!("CARGO_PKG_VERSION"), " beside quill-admin-actions.json;");
 
-    /// The least that is taken for a program: its header, one of its parts of this kind, and a text.
+    /// The smallest file that is accepted as a program: its header, one part of this kind, and a text.
     fn program(kind: u8, machine: u8, text: &str) -> Vec<u8> {
         let mut bytes = b"\x7fELF\x02\x01".to_vec();
         bytes.resize(64 + 56, 0);

@@ -1,4 +1,7 @@
-//! The command line, and nothing else.
+//! The command line, as clap reads it, and nothing else.
+//!
+//! To add an option: its field in the struct of its command, whose doc comment is the text in the help, and
+//! its use in the command's file in `commands/`; `cargo xtask docs` writes the reference.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,7 +13,7 @@ use quill_admin_operations::session;
 
 use crate::task_command::{TaskCall, TaskCommand};
 
-/// What the program is, in one line.
+/// The description of the program, in one line.
 const ABOUT: &str =
     "Runs one admin task against a Quill Medical database: exactly once, with its log, and on record";
 
@@ -40,16 +43,16 @@ struct Root {
 pub struct Cli<'a> {
     /// Options every command takes.
     pub global: Global,
-    /// What to do.
+    /// The command.
     pub call: Call<'a>,
 }
 
-/// What to do.
+/// The command to run.
 #[derive(Debug)]
 pub enum Call<'a> {
-    /// Run a task.
+    /// A task.
     Task(TaskCall<'a>),
-    /// Anything else.
+    /// Any other command.
     Other(Command),
 }
 
@@ -57,7 +60,8 @@ pub enum Call<'a> {
 #[must_use]
 pub fn command(tasks: &[TaskCommand]) -> clap::Command {
     let root = Root::augment_args(clap::Command::new("quill-admin"));
-    // Each derive says of the command what it knows: what the whole is comes last.
+    // Each derive describes the command by what it knows of the flags, so the text about the whole is set
+    // last.
     Command::augment_subcommands(root.subcommands(tasks.iter().map(TaskCommand::command))).about(ABOUT)
 }
 
@@ -65,7 +69,7 @@ pub fn command(tasks: &[TaskCommand]) -> clap::Command {
 ///
 /// # Errors
 ///
-/// What clap refuses, and what it answers by itself: help and version.
+/// Fails with clap's refusal, and with what clap answers by itself: help and version.
 pub fn parse(
     tasks: &[TaskCommand],
     words: impl IntoIterator<Item = OsString>,
@@ -562,7 +566,8 @@ Example:
     Serve,
 }
 
-/// Version, the sources' revision where git knew it, the contract spoken, and the executor that is carried.
+/// The version, the sources' revision where git knew it, the contract version, and the executor that is
+/// carried.
 fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let revision = option_env!("QUILL_ADMIN_REVISION").map_or_else(String::new, |id| format!("{id}, "));
@@ -582,7 +587,7 @@ mod tests {
 
     /// Every command's help, with the command's words.
     fn helps(mut command: clap::Command) -> Vec<(String, String)> {
-        // Also what only names other commands, but not their own `help`.
+        // The helps of groups of commands are included, but not those of their own `help`.
         command.build();
         let mut helps = Vec::new();
         let mut open = vec![command];

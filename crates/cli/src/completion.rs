@@ -1,9 +1,9 @@
-//! What a shell is told while a command line is typed.
+//! Answers a shell that completes a command line.
 //!
-//! The scripts of `quill-admin completions` run the program with [`VARIABLE`] set to the shell's name
-//! and the words so far after `--`. The candidates then come from here, so that the environments are
-//! those of the file of the folder one is in, today. Nushell cannot ask like that: its script has the
-//! commands in it, and asks for the environments alone.
+//! The scripts of `quill-admin completions` run the program with [`VARIABLE`] set to the shell's name and the
+//! words so far after `--`. The candidates come from here, so the environments are those of the current
+//! folder's file. Nushell cannot ask in this way: its script contains the commands, and asks for the
+//! environments alone.
 
 use std::ffi::{OsStr, OsString};
 
@@ -19,12 +19,16 @@ use quill_admin_operations::process::Process;
 use crate::args::{self, Shell};
 use crate::task_command::{OneValue, TaskCommand};
 
-/// Names the shell that asks.
+/// The variable that names the shell which asks.
 pub const VARIABLE: &str = "QUILL_ADMIN_COMPLETE";
 
 const PROGRAM: &str = "quill-admin";
 
-/// The script for a shell.
+/// Makes the script for a shell.
+///
+/// # Errors
+///
+/// Fails when clap cannot make the script.
 pub fn script(shell: Shell, tasks: &[TaskCommand]) -> Result<String, CliError> {
     let mut script = Vec::new();
     let name = match shell {
@@ -46,8 +50,9 @@ pub fn script(shell: Shell, tasks: &[TaskCommand]) -> Result<String, CliError> {
     String::from_utf8(script).map_err(|error| unexpected(&error))
 }
 
-/// Installed as a file `_quill-admin`, the script is itself the function that zsh calls, and is not called
-/// again once it has registered the real one: without this the first Tab of a shell would offer nothing.
+/// Installed as a file `_quill-admin`, the script itself is the function that zsh calls, and it is not called
+/// again once it has registered the real one. Without these lines the first Tab of a shell would offer
+/// nothing.
 const ZSH_AUTOLOADED: &[u8] = b"
 if [[ ${funcstack[1]-} == _quill-admin ]]; then
     _clap_dynamic_completer_quill_admin \"$@\"
@@ -58,7 +63,7 @@ fn unexpected(error: &dyn std::fmt::Display) -> CliError {
     CliError::new(ExitCode::Unexpected, format!("failed to make the script: {error}"))
 }
 
-/// How clap's script declares the option that takes an environment.
+/// The option that takes an environment, as clap's script declares it.
 const NUSHELL_ENV: &str = "--env(-e): string";
 
 fn nushell(tasks: &[TaskCommand]) -> String {
@@ -76,7 +81,7 @@ fn nushell(tasks: &[TaskCommand]) -> String {
         .replace(NUSHELL_ENV, &format!("{NUSHELL_ENV}@\"{ours}\""))
 }
 
-/// The answer to a shell, if one asks.
+/// The answer to a shell; `None` when no shell asks.
 #[must_use]
 pub fn answer(process: &Process, tasks: &[TaskCommand]) -> Option<Result<String, CliError>> {
     let shell = process.var(VARIABLE).filter(|shell| !shell.is_empty())?;
@@ -99,9 +104,9 @@ fn candidates(process: &Process, tasks: &[TaskCommand], shell: &str) -> Result<S
     Ok(without_hidden(&String::from_utf8_lossy(&text), separator))
 }
 
-/// Leaves out candidates with characters in them that are not seen, such as a file whose name is an escape
-/// sequence: the shell would send them to the terminal, and with their escapes they would name another file.
-/// Candidates are lines, or are separated by what the script has asked for; a tab stands before a note.
+/// Leaves out candidates with invisible characters, such as a file whose name is an escape sequence: the
+/// shell would send them to the terminal, and with escapes they would name another file. Candidates are
+/// lines, or are separated by the character that the script has asked for; a tab stands before a note.
 fn without_hidden(text: &str, separator: Option<char>) -> String {
     let separates = |c: char| c == '\n' || Some(c) == separator;
     let hides =
@@ -109,7 +114,7 @@ fn without_hidden(text: &str, separator: Option<char>) -> String {
     text.split_inclusive(separates).filter(|candidate| !hides(candidate)).collect()
 }
 
-/// The command line with what its values can be.
+/// The command line, with the candidates for its values.
 fn command(tasks: &[TaskCommand], shell: &str, environments: Vec<OneValue>) -> clap::Command {
     args::command(tasks).mut_arg("env", |arg| arg.add(one_of(environments, shell))).mut_subcommands(
         |command| {
@@ -123,7 +128,7 @@ fn command(tasks: &[TaskCommand], shell: &str, environments: Vec<OneValue>) -> c
     )
 }
 
-/// How a value with spaces is written where the shell puts in what it is told and does not quote.
+/// The way to write a value with spaces for a shell that inserts it without quoting.
 fn quoting(shell: &str) -> fn(&str) -> String {
     match shell {
         "bash" => |value| value.replace(' ', "\\ "),
@@ -132,17 +137,18 @@ fn quoting(shell: &str) -> fn(&str) -> String {
     }
 }
 
-/// Whether a value can still become of what has been typed.
+/// Whether a value begins with the text that has been typed.
 fn fits(shell: &str, typed: &str, value: &str) -> bool {
     match shell {
-        // Within a quote bash would put the backslashes in as well: then rather nothing.
+        // Within quotes bash would insert the backslashes, too: then no candidate is offered.
         "bash" => quoting(shell)(value).starts_with(typed),
-        // As it is meant: a quote may not be closed yet. No value has one of these in it.
+        // The text is compared without quotes, because one may not be closed yet. No value contains any of
+        // these characters.
         _ => value.starts_with(&typed.replace(['\\', '\'', '"'], "")),
     }
 }
 
-/// Candidates with a few words on each.
+/// Candidates, each with a short note.
 fn one_of(values: Vec<OneValue>, shell: &str) -> ArgValueCompleter {
     let shell = shell.to_owned();
     ArgValueCompleter::new(move |typed: &OsStr| {
@@ -158,8 +164,8 @@ fn one_of(values: Vec<OneValue>, shell: &str) -> ArgValueCompleter {
     })
 }
 
-/// The environments of the file the command line would use. With a file that cannot be read there are
-/// none: whoever presses Tab is not told why, the command itself will.
+/// The environments of the file that the command line would use. With a file that cannot be read there are
+/// none: the command itself reports the reason, not the Tab key.
 fn environments(process: &Process, words: &[OsString]) -> Vec<OneValue> {
     let Ok(config) = Config::load(process, actions::config_file(process, words)) else { return Vec::new() };
     config.names().map(|name| OneValue { name: name.to_owned(), note: config.describe(name) }).collect()
@@ -175,7 +181,7 @@ mod tests {
         let written = |shell: &str| quoting(shell)("Clinical Administrator");
         assert_eq!(written("bash"), r"Clinical\ Administrator");
         assert_eq!(written("powershell"), "'Clinical Administrator'");
-        // These quote for themselves.
+        // These shells quote by themselves.
         assert_eq!(written("zsh"), "Clinical Administrator");
         assert_eq!(written("fish"), "Clinical Administrator");
         assert_eq!(quoting("powershell")("staging"), "staging");

@@ -1,7 +1,8 @@
-//! The command line: what is asked for, what a person is asked, what they see.
+//! The command line: it reads what is asked for, asks a person for the rest, and shows the results.
 //!
-//! Reading order is the way a command takes: [`args`] with [`task_command`] → [`commands`] → [`prompt`] →
-//! [`quill_admin_operations`], where it is done → [`report`].
+//! The reading order is the way that a command takes: [`args`] with [`task_command`] → [`commands`] →
+//! [`prompt`] → [`quill_admin_operations`], which does the work → [`report`]. A command, a task and a result
+//! are added as the tops of [`commands`] and [`report`] say.
 
 pub mod args;
 pub mod commands;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use quill_admin_contract::ExitCode;
 use quill_admin_operations::actions::{self, Settled};
-/// The module, and the macro of the same name: what the program carries is its build script's to pack.
+/// The module and the macro have the same name: the build script packs the executor that the macro includes.
 pub use quill_admin_operations::carried;
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::process::{BuiltFrom, Process, keep_memory_private};
@@ -26,14 +27,14 @@ use quill_admin_operations::session::own_program::EXECUTOR_ARGUMENT;
 
 use crate::report::{Reporter, Style};
 
-/// The whole program; `main` does nothing but call this, with the executor that it carries.
+/// Runs the whole program. `main` only calls this, with the executor that it carries.
 #[must_use]
 pub fn main(carried: Option<carried::Executor>) -> std::process::ExitCode {
     carried::provide(carried);
     #[cfg(feature = "local")]
     if std::env::args_os().nth(1).is_some_and(|first| first == EXECUTOR_ARGUMENT) {
         let mut arguments = std::env::args_os().skip(2).peekable();
-        // What the embedded environment was started with stands before what its job's command has.
+        // The argument of the embedded environment stands before those of its job's command.
         return match arguments.next_if(|first| first != quill_admin_contract::TARGET_OPTION) {
             None => quill_admin_executor::main_from_env(actions::COMPILED, arguments),
             Some(file) => {
@@ -44,7 +45,7 @@ pub fn main(carried: Option<carried::Executor>) -> std::process::ExitCode {
     if let Err(error) = proxy::keep_away_from_this_machine() {
         return Reporter::new(Style::default()).error(&error).into();
     }
-    // After that, which may start this program anew and with it make the memory readable again.
+    // This comes after the step that may start this program anew, which would make the memory readable again.
     keep_memory_private();
     let process = match Process::current(built_from()) {
         Ok(process) => process,
@@ -56,7 +57,7 @@ pub fn main(carried: Option<carried::Executor>) -> std::process::ExitCode {
     report::end(run(&process)).into()
 }
 
-/// As the build script has noted it.
+/// The revision that this program was built from, as the build script has noted it.
 fn built_from() -> BuiltFrom {
     let seconds = option_env!("QUILL_ADMIN_COMMITTED").and_then(|seconds| seconds.parse().ok());
     BuiltFrom {
@@ -86,13 +87,14 @@ fn run(process: &Process) -> u8 {
     let code = runtime
         .block_on(commands::dispatch(cli, &tasks, mistakes, process, &reporter))
         .unwrap_or_else(|error| reporter.error(&error));
-    // A thread may still wait at a question nobody will answer.
+    // A thread may still wait at a question that nobody will answer.
     runtime.shutdown_background();
     code
 }
 
-/// Help and version are answers; everything else clap says is a refusal. A command that there is not may be one of
-/// a file of actions with mistakes: then these are told.
+/// Handles a command line that clap does not accept: help and version are answers, everything else is a
+/// refusal. An unknown command may be declared in a file of actions with mistakes; then the mistakes are
+/// reported.
 fn refuse(process: &Process, error: clap::Error, mistakes: Option<CliError>) -> u8 {
     let asked_for_json = process.args.iter().any(|arg| arg == "--json");
     if let Some(mistakes) = mistakes.filter(|_| error.kind() == clap::error::ErrorKind::InvalidSubcommand) {

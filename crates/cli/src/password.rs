@@ -1,4 +1,7 @@
-//! Passwords: judged, made, read from a pipe.
+//! Passwords: their rules, and the ways to get one: generated, or read from stdin.
+//!
+//! [`judge`] refuses a password that is too short or too easy to guess; words of the application and the user
+//! count for nothing in it (`known.rs`). To add such words: [`PasswordRules`].
 
 mod known;
 
@@ -11,21 +14,21 @@ use zxcvbn::Score;
 use known::Known;
 use quill_admin_operations::error::CliError;
 
-/// What a password has to be.
+/// The rules for a password.
 #[derive(Debug, Clone)]
 pub struct PasswordRules {
-    /// Fewer characters are refused however strong they look. So many have to be left, too, without the
-    /// words that count for nothing.
+    /// The smallest number of characters, however strong the password looks. As many have to be left without
+    /// the words that count for nothing.
     pub minimum: usize,
-    /// How hard to guess the whole has to be, and what is left without those words.
+    /// The smallest score of the whole password, and of its rest without those words.
     pub score: Score,
-    /// Words that count for nothing whoever the user is: those of the application, and what people choose
-    /// for passwords of accounts like these.
+    /// Words that count for nothing for every user: those of the application, and those that people like to
+    /// choose for such accounts.
     pub words: Vec<String>,
 }
 
 impl Default for PasswordRules {
-    /// Those for a superadmin of Quill Medical.
+    /// The rules for a superadmin of Quill Medical.
     fn default() -> Self {
         let words = "quill medical medicine med health healthcare clinic clinical clinician hospital patient \
                      doctor nurse nhs staff advocate support consultant profession admin administrator \
@@ -44,12 +47,12 @@ impl Default for PasswordRules {
     }
 }
 
-/// Whom a password is for, and where: words of these count for nothing.
+/// The person that a password is for, and the environment: their words count for nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Owner<'a> {
-    /// Names that are known of them, such as the login name.
+    /// Known names of the person, such as the login name.
     pub names: &'a [&'a str],
-    /// Email addresses that are known of them.
+    /// Known email addresses of the person.
     pub emails: &'a [&'a str],
     /// The environment's name.
     pub environment: &'a str,
@@ -57,7 +60,11 @@ pub struct Owner<'a> {
     pub project: &'a str,
 }
 
-/// Checks form and strength; the message says what would be better, and never quotes the password.
+/// Checks form and strength of a password.
+///
+/// # Errors
+///
+/// Fails with a message that says what would be better, and never quotes the password.
 pub fn judge(text: Secret, rules: &PasswordRules, owner: Owner<'_>) -> Result<Password, String> {
     let minimum = rules.minimum;
     let password = Password::parse(text).map_err(|problem| problem.to_string())?;
@@ -72,7 +79,7 @@ pub fn judge(text: Secret, rules: &PasswordRules, owner: Owner<'_>) -> Result<Pa
     let first: Vec<&str> = theirs().chain(locals).chain(["quill", "quill medical"]).collect();
     hard_to_guess(password.expose(), &first, rules.score)?;
 
-    // Somebody who knows all this guesses no better for it.
+    // A person who knows all these words must not guess the password more easily.
     let place = [owner.environment, owner.project];
     let known = Known::new(theirs().chain(place).chain(rules.words.iter().map(String::as_str)));
     let left = known.without(password.expose());
@@ -85,7 +92,7 @@ pub fn judge(text: Secret, rules: &PasswordRules, owner: Owner<'_>) -> Result<Pa
              are left. Several unrelated words work well"
         ));
     }
-    // A telephone number, a date or an account's number is long, and found in the address book.
+    // A telephone number, a date or an account's number is long, but easy to look up.
     if !left.contains(char::is_alphabetic) {
         return Err(format!(
             "the password is too easy to guess: digits and signs alone, or beside words that count for nothing, \
@@ -98,8 +105,8 @@ pub fn judge(text: Secret, rules: &PasswordRules, owner: Owner<'_>) -> Result<Pa
     Ok(password)
 }
 
-/// Estimates how many guesses it takes, by [zxcvbn](https://github.com/dropbox/zxcvbn), which tries `first`
-/// before anything else.
+/// Estimates the number of guesses with [zxcvbn](https://github.com/dropbox/zxcvbn), which tries `first`
+/// before everything else.
 fn hard_to_guess(text: &str, first: &[&str], score: Score) -> Result<(), String> {
     let estimate = zxcvbn::zxcvbn(text, first);
     if estimate.score() >= score {
@@ -117,17 +124,21 @@ fn hard_to_guess(text: &str, first: &[&str], score: Score) -> Result<(), String>
     Err(message)
 }
 
-/// Lower-case first letter, no full stop: to stand behind a colon.
+/// Lower-cases the first letter and removes the full stop, so that the text can follow a colon.
 fn sentence(text: &str) -> String {
     let text = text.trim_end_matches('.');
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
-/// 32 characters that are not mistaken for one another when read aloud or copied by hand.
+/// The 32 characters that are not mistaken for one another when read aloud or copied by hand.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
-/// A password of 100 bits from the operating system's randomness, in four groups.
+/// Makes a password of 100 bits from the operating system's randomness, in four groups.
+///
+/// # Errors
+///
+/// Fails when the operating system gives no random bytes.
 pub fn generate() -> Result<Password, CliError> {
     let failed = |why: String| {
         CliError::new(quill_admin_contract::ExitCode::Unexpected, format!("failed to make a password: {why}"))
@@ -145,10 +156,10 @@ pub fn generate() -> Result<Password, CliError> {
     Password::parse(Secret::new(text)).map_err(|problem| failed(problem.to_string()))
 }
 
-/// Nobody's password is longer; a file piped in by mistake is.
+/// The most bytes that are read from stdin: no password is longer, but a file that is piped in by mistake is.
 const STDIN_LIMIT: usize = 64 * 1024;
 
-/// Stdin as it is: the standard library's has a buffer, which keeps a copy of what went through it.
+/// Stdin without a buffer: that of the standard library would keep a copy of what was read.
 #[must_use]
 pub fn stdin() -> impl Read {
     #[cfg(unix)]
@@ -165,8 +176,12 @@ pub fn stdin() -> impl Read {
     return io::stdin();
 }
 
-/// Reads `--password-stdin`: exactly one line, with or without its line break. What it holds is kept in one
-/// place, which does not move and is wiped.
+/// Reads `--password-stdin`: exactly one line, with or without its line break. The text is kept in one place,
+/// which does not move and is wiped.
+///
+/// # Errors
+///
+/// Fails when stdin cannot be read, and when it does not hold exactly one line of UTF-8.
 pub fn from_stdin(mut stdin: impl Read) -> Result<Secret, CliError> {
     let refused = |why: &str| CliError::usage(format!("--password-stdin: {why}"));
     let mut bytes = Zeroizing::new(vec![0; STDIN_LIMIT + 1]);
@@ -245,7 +260,7 @@ mod tests {
         assert!(verdict(&known, phrase).expect_err("known").contains("8 of at least 12 characters"));
     }
 
-    /// Anything of the words, however it is written, never passes; what is made by chance always does.
+    /// Words that count for nothing, in whatever form, never pass; a password made by chance always does.
     #[test]
     fn no_combination_of_known_words_passes() {
         const WORDS: [&str; 14] = [
@@ -305,7 +320,7 @@ mod tests {
 
     #[test]
     fn passphrases_and_passwords_made_by_chance_pass() {
-        // Of the EFF's list for passphrases (https://www.eff.org/dice).
+        // The words are from the EFF's list for passphrases (https://www.eff.org/dice).
         const WORDS: [&str; 40] = [
             "abacus",
             "blizzard",

@@ -1,53 +1,55 @@
-//! No proxy between this machine and itself.
+//! Keeps proxies away from connections within this machine.
 //!
 //! Every HTTP client in this program reads `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` of the
-//! process when it is made, and most of them are made inside of other people's crates, which take no client
-//! and no setting of ours. With a proxy and without an exception for this machine they would ask the proxy
-//! for `127.0.0.1`: the environment on this machine fails, or its requests, with the hash of a password in
-//! them, are read by whoever runs the proxy. So the exception is added to the variable before anything else
-//! is done. A process that may have threads cannot change its own variables safely; it can be replaced by
-//! itself with other ones (`execve`), which keeps its number, its terminal and its open files.
+//! process when it is made, and most of them are made inside other people's crates, which take neither a
+//! client nor a setting of ours. With a proxy and without an exception for this machine they would ask the
+//! proxy for `127.0.0.1`: the environment on this machine would fail, or its requests, with the hash of a
+//! password in them, would be read by whoever runs the proxy. So the exception is added to the variable
+//! before anything else is done. A process that may have threads cannot change its own variables safely, but
+//! it can replace itself by the same program with other variables (`execve`), which keeps its number, its
+//! terminal and its open files.
 
 use std::ffi::OsString;
 
 use quill_admin_operations::error::CliError;
 
-/// What names a proxy.
+/// The variables that name a proxy.
 const PROXIES: [&str; 6] =
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-/// What names exceptions, in the order in which the clients look: the first that is set counts.
+/// The variables that name exceptions, in the order in which the clients read them: the first that is set
+/// counts.
 const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// The names and addresses of this machine, as the clients' `NO_PROXY` understands them: a name, a network,
-/// an address. A star would not do: it stands for names only.
+/// an address. A star would not do, because it stands for names only.
 const THIS_MACHINE: [&str; 3] = ["localhost", "127.0.0.0/8", "::1"];
-/// These systems have settings for a proxy that the clients also go by.
+/// Whether the system has settings for a proxy that the clients also use.
 const SYSTEM_HAS_PROXIES: bool = cfg!(any(target_os = "macos", windows));
 
-/// Starts this program again with exceptions for this machine, where there may be a proxy and they are not
-/// there. Returns where nothing is to be done.
+/// Starts this program again with exceptions for this machine, where there may be a proxy and they are
+/// missing. Returns where nothing has to be done.
 ///
 /// # Errors
 ///
-/// The program could not be started again. It is not to go on then: what stays on this machine would be
-/// sent to the proxy.
+/// Fails when the program cannot be started again. It must not go on then: requests within this machine would
+/// be sent to the proxy.
 pub(crate) fn keep_away_from_this_machine() -> Result<(), CliError> {
     let changes = exceptions(|name| std::env::var_os(name));
     if changes.is_empty() { Ok(()) } else { start_again(changes) }
 }
 
-/// The variables to be set; none where everything is as it should be.
+/// The variables to set; none where all exceptions are there.
 fn exceptions(variable: impl Fn(&str) -> Option<OsString>) -> Vec<(&'static str, OsString)> {
     let named = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
     if !SYSTEM_HAS_PROXIES && !PROXIES.iter().any(named) {
         return Vec::new();
     }
-    // The clients take a value that is not text for one that is not there.
+    // The clients treat a value that is not text as missing.
     let text = |name: &str| variable(name).and_then(|value| value.into_string().ok());
     let first = EXCEPTIONS.iter().find_map(|name| text(name)).unwrap_or_default();
     EXCEPTIONS
         .iter()
         .filter_map(|name| {
-            // Other programs, which we start, look at the other one first.
+            // Other programs that this one starts may read the second variable first.
             let now = text(name).unwrap_or_else(|| first.clone());
             let entries: Vec<&str> =
                 now.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
@@ -76,13 +78,13 @@ fn start_again(changes: Vec<(&'static str, OsString)>) -> Result<(), CliError> {
     let mut arguments = std::env::args_os();
     let mut command = std::process::Command::new(&program);
     command.arg0(arguments.next().unwrap_or_else(|| program.into_os_string()));
-    // Returns only if it fails.
+    // This returns only if it fails.
     Err(failed(&command.args(arguments).envs(changes).exec()))
 }
 
 #[cfg(not(unix))]
 fn start_again(changes: Vec<(&'static str, OsString)>) -> Result<(), CliError> {
-    // There is no way to be replaced: this process waits for the other one, and ends as it does.
+    // A process cannot be replaced here: this one waits for the new one, and ends with its code.
     let program = std::env::current_exe().map_err(|error| failed(&error))?;
     let arguments = std::env::args_os().skip(1);
     let status = std::process::Command::new(program)
@@ -130,7 +132,7 @@ mod tests {
             changes(&[proxy, ("NO_PROXY", ""), ("no_proxy", "a")]),
             [("NO_PROXY", OWN.to_owned()), ("no_proxy", format!("a,{OWN}")),]
         );
-        // A name that is like one of them is another one.
+        // A name that only resembles one of them is another name.
         assert_eq!(changes(&[proxy, ("NO_PROXY", "notlocalhost")]), both(&format!("notlocalhost,{OWN}")));
     }
 

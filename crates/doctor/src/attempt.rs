@@ -1,4 +1,7 @@
-//! A fix that was offered to a person, and what came of it.
+//! Fixes that were offered to a person, and their outcomes.
+//!
+//! To add an outcome: a variant of [`Outcome`] with its name, and `report/doctor.rs` of the command-line
+//! program.
 
 use std::sync::Arc;
 
@@ -7,41 +10,41 @@ use quill_admin_operations::error::CliError;
 use super::check::Check;
 use super::fix::Fix;
 
-/// A fix that was offered, and what came of it.
+/// A fix that was offered, and its outcome.
 pub struct Attempt {
-    /// What it was for.
+    /// The check whose finding it is for.
     pub check: &'static Check,
-    /// What it is.
+    /// The fix.
     pub fix: Arc<dyn Fix>,
-    /// What it was to do, line by line.
+    /// The lines of its plan.
     pub plan: Vec<String>,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// More about that, in words.
+    /// Details of the outcome, in words.
     pub message: String,
-    /// What to do now.
+    /// The steps to take now.
     pub advice: Vec<String>,
 }
 
-/// What came of it.
+/// The outcome of a fix that was offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing yet.
+    /// There is no outcome yet.
     Open,
-    /// It is done.
+    /// The fix was carried out.
     Done,
-    /// It went wrong: what it was to change may be changed.
+    /// The fix failed: the things that it was to change may be changed.
     Failed,
-    /// A person did not want it.
+    /// A person declined it.
     Declined,
-    /// It is not to be done without `--force`.
+    /// It must not be carried out without `--force`.
     Refused,
-    /// It was only looked at.
+    /// Only its plan was made.
     DryRun,
 }
 
 impl Outcome {
-    /// The name under which it is told, as in `--json`.
+    /// The name of the outcome, as in `--json`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,39 +59,39 @@ impl Outcome {
 }
 
 impl Attempt {
-    /// Nothing has come of it yet.
+    /// Begins an attempt that has no outcome yet.
     #[must_use]
     pub fn new(check: &'static Check, fix: Arc<dyn Fix>) -> Self {
         let outcome = Outcome::Open;
         Self { check, fix, plan: Vec::new(), outcome, message: String::new(), advice: Vec::new() }
     }
 
-    /// It is done.
+    /// Notes that the fix was carried out.
     pub fn done(&mut self, message: String) {
         self.outcome = Outcome::Done;
         self.message = message;
     }
 
-    /// It went wrong.
+    /// Notes that the fix failed.
     pub fn failed(&mut self, error: &CliError) {
         self.outcome = Outcome::Failed;
         self.message = error.to_string();
         self.advice.clone_from(&error.hints);
     }
 
-    /// A person did not want it.
+    /// Notes that a person declined the fix.
     pub fn declined(&mut self) {
         self.outcome = Outcome::Declined;
     }
 
-    /// It is not to be done without `--force`.
+    /// Notes that the fix must not be carried out without `--force`.
     pub fn refused(&mut self, why: String) {
         self.outcome = Outcome::Refused;
         self.message = why;
         self.advice = vec!["do it all the same with: --force".to_owned()];
     }
 
-    /// It would be done; or refused.
+    /// Notes that only a plan was wanted, and with `refused`, why the fix would not be carried out.
     pub fn would_be_done(&mut self, refused: Option<String>) {
         if let Some(why) = refused {
             self.refused(why);
@@ -96,7 +99,7 @@ impl Attempt {
         self.outcome = Outcome::DryRun;
     }
 
-    /// Whether things may be otherwise than they were seen.
+    /// Whether the state of the environment may have changed.
     #[must_use]
     pub fn changed_something(&self) -> bool {
         matches!(self.outcome, Outcome::Done | Outcome::Failed)

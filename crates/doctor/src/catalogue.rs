@@ -1,4 +1,6 @@
-//! All checks, in the order their results are told in.
+//! All checks, in the order in which their results are reported, and the choice of those that are asked for.
+//!
+//! To add a check: its line in [`CHECKS`], after the checks that it needs.
 
 use quill_admin_operations::error::CliError;
 use quill_admin_yaml::nearest;
@@ -6,8 +8,8 @@ use quill_admin_yaml::nearest;
 use super::check::{Check, Look};
 use super::checks;
 
-/// All checks: those of this machine, of an environment, of the repository. A check that needs another
-/// comes after it.
+/// All checks: first those of this machine, then those of an environment, then that of the repository. A
+/// check that needs another one comes after it.
 pub const CHECKS: &[&Check] = &[
     &checks::machine_config::CHECK,
     &checks::machine_gcloud::CHECK,
@@ -33,29 +35,29 @@ pub const CHECKS: &[&Check] = &[
     &checks::repository::CHECK,
 ];
 
-/// Starts a task to look, and so has to be asked for.
+/// Checks that start a task, and so are run only when they are asked for.
 const DEEP: &[&str] = &["database-check"];
 
-/// Which checks are asked for.
+/// The options that choose checks.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted<'a> {
-    /// These only, by their ids; all where none is named.
+    /// The ids of the only checks to run; all checks where none is named.
     pub only: &'a [String],
-    /// All but these.
+    /// The ids of the checks to leave out.
     pub skip: &'a [String],
-    /// Those as well that start a task to look.
+    /// Whether to run also the checks that start a task.
     pub deep: bool,
-    /// A repository was named: it is looked at, too.
+    /// Whether a repository was named, which is checked, too.
     pub repository: bool,
-    /// All there are: they are to be listed.
+    /// Whether all checks are wanted, for a list of them.
     pub all: bool,
 }
 
-/// The checks that are asked for.
+/// Chooses the checks that are asked for.
 ///
 /// # Errors
 ///
-/// An id that no check has.
+/// Fails when an id belongs to no check.
 pub fn choose(asked: &Wanted<'_>) -> Result<Vec<&'static Check>, CliError> {
     for given in asked.only.iter().chain(asked.skip) {
         if CHECKS.iter().all(|check| check.id != given) {

@@ -1,12 +1,14 @@
-//! Why a revision of the backend did not start, read from the last lines of its log.
+//! The startup diagnosis: finds out from the last lines of its log why a revision of the backend did not
+//! start.
 //!
-//! The application is Python: `entrypoint.sh` runs `alembic upgrade head`, then uvicorn. What each of
-//! them prints was taken from Alembic 1.20, `SQLAlchemy` 2.1, psycopg 3.3 and 2.9, asyncpg 0.32 and uvicorn
-//! 0.54 against PostgreSQL 15; Cloud Run's own lines are those that people quote in public reports.
-//! Texts are all there is: Cloud Run tells neither why a container ended nor where it listens.
+//! The application is Python: `entrypoint.sh` runs `alembic upgrade head`, then uvicorn. Their messages were
+//! taken from Alembic 1.20, `SQLAlchemy` 2.1, psycopg 3.3 and 2.9, asyncpg 0.32 and uvicorn 0.54 against
+//! PostgreSQL 15; Cloud Run's own lines are those that people quote in public reports. There is nothing but
+//! texts: Cloud Run tells neither why a container ended nor where it listens.
 //!
-//! To add a cause: a variant of [`Cause`] with its words in `words.rs`, the lines that prove it in [`diagnose`]
-//! (in `platform.rs` where Cloud Run says it, not the program), and a sample of what is really printed in the tests.
+//! To add a cause: a variant of [`Cause`] with its words in `words.rs`, the lines that prove it in
+//! [`diagnose`] (in `platform.rs` where Cloud Run prints them, not the program), and a sample of the real
+//! output in the tests.
 
 mod platform;
 mod words;
@@ -19,32 +21,32 @@ use quill_admin_cloud::{LogEntry, LogSource, StartupProbe};
 use platform::{DEFAULT_PROBE, NotLoaded, is_not_listening, not_loaded, signal, wants_another_platform};
 use quill_admin_operations::admin_image::recognise::{self, Sign};
 
-/// What is known of a revision that did not become ready.
+/// The known facts about a revision that did not become ready.
 #[derive(Debug, Clone, Copy)]
 pub struct Startup<'a> {
     /// The last lines of its log, oldest first.
     pub log: &'a [LogEntry],
-    /// Cloud Run's own words.
+    /// The reason that Cloud Run gives.
     pub reason: &'a str,
-    /// What tells that its image is the admin image, where something does.
+    /// The sign by which its image is the admin image, where it is.
     pub admin_image: Option<Sign>,
-    /// How its startup is probed, where that is set.
+    /// The settings of its startup probe, where they are known.
     pub probe: Option<&'a StartupProbe>,
-    /// The port requests go to, where that is set.
+    /// The port that requests go to, where it is known.
     pub port: Option<u16>,
 }
 
 /// A cause, and the lines that prove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnosis {
-    /// Why it did not start.
+    /// The reason why it did not start.
     pub cause: Cause,
-    /// The lines that say so, as they were written; what may be somebody's data or a secret is left out.
-    /// Where the cause is not known: the last ones.
+    /// The lines that prove it, as they were written, without those that may hold somebody's data or a
+    /// secret. Where the cause is not known, they are the last ones.
     pub evidence: Vec<String>,
 }
 
-/// Why a revision did not start.
+/// The reason why a revision did not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
     /// It runs the admin image, which is no server.
@@ -55,7 +57,7 @@ pub enum Cause {
     EntryPoint {
         /// The program.
         program: String,
-        /// Why, as the system says it.
+        /// The reason, as the system words it.
         why: NotLoaded,
     },
     /// A migration of the database failed.
@@ -64,9 +66,9 @@ pub enum Cause {
     Database(Database),
     /// It used more memory than it has.
     OutOfMemory,
-    /// It listens where nobody asks.
+    /// It listens at another address than the one that is probed.
     PortMismatch {
-        /// Where it listens, as it says itself.
+        /// The address that it listens at, according to its own log.
         listens: String,
         /// The port that is probed.
         probed: u16,
@@ -78,9 +80,9 @@ pub enum Cause {
     },
     /// It was still starting when it was given up.
     SlowStart {
-        /// How long it was given.
+        /// The time from its first line to the failure of the probe.
         took: Duration,
-        /// How long the probe allows.
+        /// The time that the probe allows.
         allowed: Duration,
     },
     /// The program ended.
@@ -93,18 +95,18 @@ pub enum Cause {
         /// The signal's number.
         signal: i32,
     },
-    /// It did not listen on the port in time; nothing tells why.
+    /// It did not listen on the port in time; the log does not say why.
     NotListening {
         /// The port, where Cloud Run tells.
         port: Option<u16>,
     },
     /// No container was started at all; Cloud Run says why.
     NoContainer,
-    /// Nothing in the log tells.
+    /// The log does not say why.
     Unknown,
 }
 
-/// How a migration failed.
+/// The way in which a migration failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Migration {
     /// The database is at a revision that the image does not have.
@@ -123,32 +125,32 @@ pub enum Migration {
     Other,
 }
 
-/// What keeps the application from its database.
+/// The reason why the application cannot use its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Database {
-    /// Nothing listens there.
+    /// Nothing listens at the address.
     ConnectionRefused,
-    /// No answer.
+    /// No answer came.
     TimedOut,
     /// The name has no address.
     UnknownHost,
-    /// Wrong password.
+    /// The password is wrong.
     Password,
     /// The server wants TLS.
     TlsRequired,
     /// The server has no TLS, or its certificate is not trusted.
     TlsFailed,
-    /// The server lets nobody in from there.
+    /// The server accepts no connections from that address or user.
     NotLetIn,
     /// There is no such database or user.
     Missing,
     /// All connections are taken.
     TooManyConnections,
-    /// It is starting, stopping, or broke off.
+    /// The server is starting or stopping, or closed the connection.
     NotUp,
 }
 
-/// What clients say of a database that cannot be used. The first match counts.
+/// Messages of clients about a database that cannot be used. The first match counts.
 const DATABASE: &[(&str, Database)] = &[
     ("password authentication failed for user", Database::Password),
     ("no password supplied", Database::Password),
@@ -169,7 +171,7 @@ const DATABASE: &[(&str, Database)] = &[
     ("connection timeout expired", Database::TimedOut),
 ];
 
-/// What libpq says after the address it tried.
+/// The reasons that libpq gives after the address it tried.
 const CONNECTION: &[(&str, Database)] = &[
     ("Connection refused", Database::ConnectionRefused),
     ("timeout expired", Database::TimedOut),
@@ -178,7 +180,7 @@ const CONNECTION: &[(&str, Database)] = &[
     ("Network is unreachable", Database::TimedOut),
 ];
 
-/// What Python says where the address belongs to a database only if a database's client asked.
+/// Errors of Python that concern the database only if one of its clients made the connection.
 const PYTHON: &[(&str, Database)] = &[
     ("ConnectionRefusedError", Database::ConnectionRefused),
     ("Connect call failed", Database::ConnectionRefused),
@@ -189,7 +191,7 @@ const PYTHON: &[(&str, Database)] = &[
 /// Names in the frames of a trace that went through a client of PostgreSQL.
 const CLIENTS: &[&str] = &["/asyncpg/", "/psycopg/", "/psycopg2/", "/sqlalchemy/"];
 
-/// Errors of a statement that waited for somebody else.
+/// Errors of a statement that waited for another session.
 const LOCKED: &[&str] = &[
     "LockNotAvailable",
     "canceling statement due to lock timeout",
@@ -198,17 +200,17 @@ const LOCKED: &[&str] = &[
 ];
 
 const TRACEBACK: &str = "Traceback (most recent call last):";
-/// Evidence is to be read at a glance.
+/// The number of lines of evidence at most, so that it can be read at a glance.
 const EVIDENCE_LINES: usize = 8;
-/// How many lines of an error's message are part of it, after the first.
+/// The number of lines of an error's message that are shown after the first.
 const MESSAGE_LINES: usize = 4;
-/// How many lines are shown where nothing in them tells.
+/// The number of lines that are shown where none of them proves a cause.
 const LAST_LINES: usize = 4;
 const EVIDENCE_WIDTH: usize = 240;
-/// What part of the time a probe allows must have passed for slowness to be the cause.
+/// The part of the time allowed by a probe that must have passed for slowness to be the cause.
 const SLOW_PART: f64 = 0.8;
 
-/// Says why a revision did not start.
+/// Finds out why a revision did not start.
 #[must_use]
 pub fn diagnose(startup: &Startup<'_>) -> Diagnosis {
     let lines = lines(startup.log);
@@ -218,8 +220,8 @@ pub fn diagnose(startup: &Startup<'_>) -> Diagnosis {
     if let Some(sign) = startup.admin_image {
         return Diagnosis { cause: Cause::AdminImage, evidence: vec![sign.to_string()] };
     }
-    // Containers are started again and again: what counts is the last time. A line that came out of order
-    // can make it look like one of its own, hence the second look at everything.
+    // A container is started again and again, and only the last attempt counts. A line out of order can look
+    // like an attempt of its own, so everything is examined a second time.
     let last = &lines[last_attempt(&lines)..];
     let found = attempt(startup, last).or_else(|| attempt(startup, &lines));
     found.unwrap_or_else(|| {
@@ -227,7 +229,7 @@ pub fn diagnose(startup: &Startup<'_>) -> Diagnosis {
         if wants_another_platform(said) {
             return Diagnosis { cause: Cause::Platform, evidence: vec![safe(said)] };
         }
-        // Both are said of a container that ran: what it printed last is all there is.
+        // Both messages concern a container that ran: its last lines are the only evidence.
         let ran = is_not_listening(said);
         if !ran && !lines.iter().any(Line::is_container) && !said.is_empty() && !said.contains("probe") {
             return Diagnosis { cause: Cause::NoContainer, evidence: vec![safe(said)] };
@@ -255,7 +257,7 @@ impl Line<'_> {
         self.source == LogSource::Container
     }
 
-    /// Cloud Run notes the end of a container with it.
+    /// Whether Cloud Run notes the end of a container with this line.
     fn ends(&self) -> bool {
         self.source == LogSource::System
             && (self.text.contains("probe failed")
@@ -270,7 +272,7 @@ impl Line<'_> {
     }
 }
 
-/// A trace can be one entry or many.
+/// Splits entries into lines: a trace can be one entry or many.
 fn lines(log: &[LogEntry]) -> Vec<Line<'_>> {
     let own = log.iter().filter(|entry| entry.source != LogSource::Other);
     own.flat_map(|entry| {
@@ -280,7 +282,8 @@ fn lines(log: &[LogEntry]) -> Vec<Line<'_>> {
     .collect()
 }
 
-/// Where the last attempt to start begins: at the container's first line after Cloud Run noted an end.
+/// The index at which the last attempt to start begins: the container's first line after Cloud Run noted an
+/// end.
 fn last_attempt(lines: &[Line<'_>]) -> usize {
     let (mut begin, mut ended) = (0, None);
     for (index, line) in lines.iter().enumerate() {
@@ -295,7 +298,7 @@ fn last_attempt(lines: &[Line<'_>]) -> usize {
     begin
 }
 
-/// What one attempt to start came to.
+/// Diagnoses one attempt to start.
 fn attempt(startup: &Startup<'_>, lines: &[Line<'_>]) -> Option<Diagnosis> {
     let found = |cause, lines: &[&Line<'_>]| Some(Diagnosis { cause, evidence: shown(lines) });
     let last = |text: &str| lines.iter().rev().find(|line| line.text.contains(text));
@@ -315,7 +318,7 @@ fn attempt(startup: &Startup<'_>, lines: &[Line<'_>]) -> Option<Diagnosis> {
         return found(Cause::Platform, &[line]);
     }
     let listening = lines.iter().rposition(|line| listens(line.text).is_some());
-    // What went wrong before the server listened was dealt with.
+    // An error from before the server listened did not stop it.
     let rest = &lines[listening.map_or(0, |index| index + 1)..];
     if let Some(diagnosis) = failed(rest, lines) {
         return Some(diagnosis);
@@ -356,10 +359,10 @@ fn attempt(startup: &Startup<'_>, lines: &[Line<'_>]) -> Option<Diagnosis> {
     slow(startup, lines, failure)
 }
 
-/// Whether the container took all the time that it was given.
+/// Diagnoses a container that took all the time that it was given.
 fn slow(startup: &Startup<'_>, lines: &[Line<'_>], failure: Option<&Line<'_>>) -> Option<Diagnosis> {
     let (failure, first) = (failure?, lines.first()?);
-    // Where nothing is set Cloud Run has a probe of its own, and calls it so.
+    // Where no probe is set, Cloud Run uses one of its own and calls it "Default".
     let probe = startup.probe.or_else(|| failure.text.starts_with("Default ").then_some(&DEFAULT_PROBE))?;
     let took = Duration::try_from(failure.at.duration_since(first.at)).ok()?;
     let allowed = probe.patience();
@@ -376,8 +379,8 @@ fn slow(startup: &Startup<'_>, lines: &[Line<'_>], failure: Option<&Line<'_>>) -
     Some(Diagnosis { cause: Cause::SlowStart { took, allowed }, evidence })
 }
 
-/// What Python, Alembic or a client of the database died of. `lines` are those since the server listened,
-/// `all` those since the container started.
+/// Diagnoses a failure of Python, Alembic or a client of the database. `lines` are those since the server
+/// listened, `all` those since the container started.
 fn failed(lines: &[Line<'_>], all: &[Line<'_>]) -> Option<Diagnosis> {
     let found = |cause, lines: &[&Line<'_>]| Some(Diagnosis { cause, evidence: shown(lines) });
     let trace = lines.iter().rposition(|line| line.text.contains(TRACEBACK));
@@ -387,14 +390,14 @@ fn failed(lines: &[Line<'_>], all: &[Line<'_>]) -> Option<Diagnosis> {
         Some((&after[..at], &after[at..]))
     });
     let Some((frames, error)) = error else {
-        // Without a trace: Alembic's own messages, and what a program says that goes on trying.
+        // Without a trace there are Alembic's own messages, and those of a program that keeps trying.
         if let Some(line) = lines.iter().rev().find(|line| line.text.starts_with("FAILED: ")) {
             return found(Cause::Migration(stopped(line.text)), &[line]);
         }
         let told = lines.iter().rev().find_map(|line| Some((line, database(line.text)?)));
         return told.and_then(|(line, kind)| found(Cause::Database(kind), &[line]));
     };
-    // The error itself, and how its message goes on.
+    // The error itself and the rest of its message.
     let mut proof: Vec<&Line<'_>> = vec![&error[0]];
     let message = error[1..].iter().take_while(|line| line.is_container() && continues(line.text));
     proof.extend(message.filter(|line| !line.text.contains("For further information")).take(MESSAGE_LINES));
@@ -431,14 +434,14 @@ fn failed(lines: &[Line<'_>], all: &[Line<'_>]) -> Option<Diagnosis> {
     found(Cause::Crash { exit: exit_code }, &proof)
 }
 
-/// Whether a line goes on with the message of an error. A single word is a field that pydantic misses.
+/// Whether a line continues the message of an error. A single word is a field that pydantic misses.
 fn continues(line: &str) -> bool {
     let begins =
         ["connection to server at ", "[SQL: ", "[parameters: ", "DETAIL:", "Either provide the file"];
     line.starts_with(['\t', ' ']) || begins.iter().any(|text| line.starts_with(text)) || !line.contains(' ')
 }
 
-/// What Alembic's own message says.
+/// The failure that Alembic's own message reports.
 fn stopped(text: &str) -> Migration {
     if text.contains("Can't locate revision identified by") {
         Migration::UnknownRevision
@@ -466,7 +469,7 @@ fn database(text: &str) -> Option<Database> {
     first(DATABASE).or_else(|| first(CONNECTION).filter(|_| asked))
 }
 
-/// Where a server says it listens: the address, its port, and whether Cloud Run can reach it there.
+/// The address that a server reports to listen at, its port, and whether Cloud Run can reach it there.
 fn listens(line: &str) -> Option<(String, u16, bool)> {
     let said = ["Uvicorn running on ", "Listening at: ", "Running on "];
     let rest = said.iter().find_map(|said| line.split_once(said))?.1;
@@ -482,7 +485,7 @@ fn refusal(line: &str) -> Option<u16> {
     (line.contains("\"GET ") && line.contains(" HTTP/") && (400..600).contains(&status)).then_some(status)
 }
 
-/// "Container called exit(1)."
+/// The exit code in "Container called exit(1)."
 fn exit_code(line: &str) -> Option<i32> {
     line.split_once("Container called exit(")?.1.split_once(')')?.0.parse().ok()
 }
@@ -492,7 +495,7 @@ fn number_after(text: &str, before: &str) -> Option<u16> {
     rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())].parse().ok()
 }
 
-/// Lines as evidence, without what may be somebody's data or a secret.
+/// Makes evidence of lines, without those that may hold somebody's data or a secret.
 fn shown(lines: &[&Line<'_>]) -> Vec<String> {
     let mut shown: Vec<String> = Vec::new();
     for line in lines {
@@ -512,7 +515,7 @@ fn shown(lines: &[&Line<'_>]) -> Vec<String> {
     shown.split_off(from)
 }
 
-/// A line without the passwords of addresses and the values that pydantic repeats; not endless.
+/// A line without the passwords in addresses and the values that pydantic repeats, and shortened.
 fn safe(line: &str) -> String {
     let mut text = line.trim().to_owned();
     if let Some((before, _)) = text.split_once("input_value=") {

@@ -1,4 +1,5 @@
-//! What a check is: what it looks at, what it needs, and how it looks.
+//! The definition of a check: its subject, the checks that it needs, and the function that examines the
+//! subject.
 
 use std::pin::Pin;
 
@@ -6,27 +7,27 @@ use super::facts::{Facts, Machine};
 use super::finding::Seen;
 use super::undecided::Undecided;
 
-/// The page that helps with findings; each check's id is a section of it. Relative to the repository,
-/// whose public address is not known here.
+/// The page that helps with findings; each check's id is a section of it. The path is relative to the
+/// repository, whose public address is not known here.
 const HELP: &str = "docs/troubleshooting.md";
 
-/// One thing that is looked at.
+/// A check of one thing.
 pub struct Check {
-    /// Its name, which does not change.
+    /// Its id, which does not change.
     pub id: &'static str,
-    /// What it looks at, in a few words.
+    /// Its subject, in a few words.
     pub title: &'static str,
-    /// The checks without which this one has nothing to look at. One of them that finds a problem, or
-    /// cannot decide, and says that it [blocks](Finding::blocks), skips this one.
+    /// The checks without which this one has nothing to examine. It is skipped when one of them has a
+    /// finding, or is undecided, and says that it [blocks](Finding::blocks).
     pub needs: &'static [&'static str],
-    /// Looks.
+    /// The function that examines the subject.
     pub look: Look,
 }
 
-/// A look that is under way.
+/// An examination that is under way.
 pub type Looking<'a> = Pin<Box<dyn Future<Output = Result<Seen, Undecided>> + Send + 'a>>;
 
-/// What a check looks at.
+/// The scope of a check, with the function that examines it.
 #[derive(Clone, Copy)]
 pub enum Look {
     /// This machine.
@@ -38,7 +39,7 @@ pub enum Look {
 }
 
 impl Look {
-    /// The name of what it looks at, as in `--list --json`.
+    /// The name of the scope, as in `--list --json`.
     #[must_use]
     pub fn scope(self) -> &'static str {
         match self {
@@ -50,7 +51,7 @@ impl Look {
 }
 
 impl Check {
-    /// Where help is.
+    /// The section of the help page about this check.
     #[must_use]
     pub fn help(&self) -> String {
         format!("{HELP}#{}", self.id)

@@ -1,4 +1,7 @@
-//! `--after`: one execution that failed, from what it was to the checks that can tell why.
+//! The option `--after`: explains one execution that failed, from its log to the checks that can tell why.
+//!
+//! Only the environment's own job has such checks, and they depend on the exit code alone. To add one for a
+//! code: `hints::explaining` in the crate `operations`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,18 +18,23 @@ use quill_admin_operations::task::run;
 
 use super::facts::Facts;
 
-/// What is known of an execution that is over.
+/// A report on an execution that is over.
 pub struct Explanation {
-    /// How it went.
+    /// The run, with its conclusion.
     pub run: Run,
-    /// What it printed.
+    /// The log of the execution.
     pub log: Vec<LogEntry>,
-    /// It is of the environment's own job, which the checks are about.
+    /// Whether it belongs to the environment's own job, which the checks are about.
     own: bool,
 }
 
 impl Explanation {
-    /// Reads all of it. An execution that goes on is refused: there is nothing to explain yet.
+    /// Reads the execution with its log.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the environment cannot be opened, when no job has this execution, when it is not over yet,
+    /// so that there is nothing to explain, and when it cannot be read.
     pub async fn read(facts: &Facts, id: &str, emit: Emit) -> Result<Self, CliError> {
         let environment = &facts.environment;
         let session = facts.session().await?;
@@ -43,7 +51,7 @@ impl Explanation {
             Event::Phase(_) => {}
             event => emit(event),
         }));
-        // Nobody looks at it: it is over, and Ctrl-C ends the program.
+        // The stage is not used: the execution is over, and Ctrl-C ends the program.
         let point = PointOfNoReturn::new("nothing was changed");
         let own = environment.is_own(&execution.name.job);
         let run = run::attend(&keeping, execution, false, &point).await?;
@@ -52,13 +60,13 @@ impl Explanation {
         Ok(Self { run, log, own })
     }
 
-    /// The variables it was asked with.
+    /// The variables that it was started with.
     #[must_use]
     pub fn request(&self) -> &BTreeMap<String, String> {
         &self.run.execution.request
     }
 
-    /// The checks that can tell why it ended so.
+    /// The checks that can explain why it ended so.
     #[must_use]
     pub fn checks(&self) -> &'static [&'static str] {
         if !self.own {

@@ -1,7 +1,7 @@
-//! What checks know of the outside: everything is asked once in a run, and the answer shared.
+//! The facts that checks know of the outside: every question is asked once in a run, and the answer shared.
 //!
-//! **To add a fact:** a cell in [`Asked`] and a method that asks, with the API and the smallest role
-//! that lets the caller ask.
+//! **To add a fact:** a cell in [`Asked`] and a method that asks, with the API and the smallest role that
+//! lets the caller ask.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -37,15 +37,15 @@ pub const SERVICES: [&str; 5] = [
     "secretmanager.googleapis.com",
 ];
 
-/// An engine that has not answered by then is as good as none.
+/// The time after which a Docker engine that has not answered counts as missing.
 const ENGINE_WITHIN: Duration = Duration::from_secs(5);
-/// The same for a registry, which has longer time-outs of its own.
+/// The time after which a registry that has not answered counts as missing; its own time-outs are longer.
 const REGISTRY_WITHIN: Duration = Duration::from_secs(12);
 
-/// How many of the last lines of a revision's log are read: enough for a stack trace.
+/// The number of last lines of a revision's log that are read: enough for a stack trace.
 const LOG_LINES: i32 = 200;
 
-/// The answer to one question; whoever asks second waits for the first one's.
+/// The answer to one question. A second check that asks waits for the answer to the first.
 type Answer<T> = OnceCell<Result<T, Undecided>>;
 
 /// Answers to the same question about several things.
@@ -56,11 +56,11 @@ fn about<T>(answers: &Answers<T>, what: &str) -> Arc<Answer<T>> {
     Arc::clone(answers.entry(what.to_owned()).or_default())
 }
 
-/// What is known of this machine.
+/// The facts about this machine.
 pub struct Machine {
     /// The process's surroundings.
     pub process: Process,
-    /// The environments file, or what is wrong with it.
+    /// The environments file, or the error about it.
     pub config: Result<Config, CliError>,
     /// The application's repository, where one was named.
     pub repository: Option<PathBuf>,
@@ -68,7 +68,7 @@ pub struct Machine {
     sign_in_was_named: bool,
     sign_ins: Vec<Calls>,
     engine: Answer<Engine>,
-    /// Of each task that a check runs at the moment, how far it is.
+    /// The stage of each task that a check runs at the moment.
     tasks: Mutex<Vec<Arc<PointOfNoReturn>>>,
 }
 
@@ -76,23 +76,23 @@ pub struct Machine {
 struct Calls {
     caller: Caller,
     sign_in: Result<Option<SignIn>, Undecided>,
-    /// One of them.
+    /// One of these environments.
     environment: Environment,
 }
 
-/// All that an environment's sign-in depends on: environments that agree in it share a sign-in, and its
-/// token. One that was made for another environment could go where this one's may not, or be got from
-/// somebody else.
+/// Everything that an environment's sign-in depends on: environments with equal values share a sign-in and
+/// its token. A token that was made for another environment could be sent to a host that this one must not
+/// use, or come from another service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Caller {
     impersonate: Option<String>,
-    /// Who gives the tokens of a service account, where that is not Google.
+    /// The service that gives the tokens of a service account, where that is not Google's.
     iam_credentials: Option<String>,
-    /// Where the token may go.
+    /// The hosts that the token may be sent to.
     hosts: TrustedHosts,
-    /// Nobody is asked for a sign-in there.
+    /// Whether all services are on this machine, so that no sign-in is asked for.
     on_this_machine: bool,
-    /// Why there is none: the environment sends its calls to a host that nobody has named.
+    /// The reason why there is no sign-in: the environment sends its calls to a host that nobody has named.
     refused: Option<String>,
 }
 
@@ -109,7 +109,7 @@ impl Caller {
 }
 
 impl Machine {
-    /// Finds the sign-ins of the environments that are looked at. Nothing is sent yet.
+    /// Finds the sign-ins of the environments that are checked. Nothing is sent yet.
     #[must_use]
     pub fn new(
         process: Process,
@@ -141,18 +141,18 @@ impl Machine {
         }
     }
 
-    /// The sign-ins that are used, each once; `None` where everything is on this machine, and nobody is
-    /// asked for one.
+    /// The sign-ins that are used, each once; `None` where everything is on this machine, and none is asked
+    /// for.
     pub fn sign_ins(&self) -> impl Iterator<Item = &Result<Option<SignIn>, Undecided>> {
         self.sign_ins.iter().map(|known| &known.sign_in)
     }
 
-    /// Lets Google Cloud look at the sign-ins that nobody has looked at so far, with a question about a project of
-    /// an environment that uses it. What the answer is otherwise does not matter here.
+    /// Has Google Cloud verify a sign-in that it has not seen yet, by a question about the project of an
+    /// environment that uses it. Other answers do not matter here.
     ///
     /// # Errors
     ///
-    /// One that was refused, or the answer could not be had.
+    /// Fails when the sign-in was refused, and when there was no answer.
     pub async fn looked_at(&self, sign_in: &SignIn) -> Result<(), CloudError> {
         let uses = |known: &&Calls| matches!(&known.sign_in, Ok(Some(known)) if std::ptr::eq(known, sign_in));
         let Some(Calls { environment, .. }) =
@@ -176,8 +176,8 @@ impl Machine {
         found.map_or(Ok(None), |known| known.sign_in.clone())
     }
 
-    /// What becomes of the tasks that checks have started, for whoever leaves now. A check changes nothing, and
-    /// neither does its task.
+    /// The state of the tasks that checks have started, in words, for a person who leaves now. A check
+    /// changes nothing, and neither does its task.
     #[must_use]
     pub fn left(&self) -> String {
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -194,18 +194,22 @@ impl Machine {
         ["nothing was changed".to_owned()].into_iter().chain(told).collect::<Vec<_>>().join("; ")
     }
 
-    /// A check begins a task.
+    /// Notes that a check begins a task.
     pub(super) fn begins(&self, task: &Arc<PointOfNoReturn>) {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(task));
     }
 
-    /// A check has seen the end of its task.
+    /// Notes that a check has seen the end of its task.
     pub(super) fn ended(&self, task: &Arc<PointOfNoReturn>) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.retain(|one| !Arc::ptr_eq(one, task));
     }
 
     /// The Docker engine.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is none, or when it does not answer in time.
     pub async fn engine(&self) -> Result<&Engine, Undecided> {
         let connect = async {
             let found = Engine::connect(|name| self.process.var(name).map(str::to_owned));
@@ -221,17 +225,17 @@ impl Machine {
     }
 }
 
-/// What is known of one environment.
+/// The facts about one environment.
 pub struct Facts {
     /// The environment.
     pub environment: Environment,
-    /// The machine it is looked at from.
+    /// The machine that the checks run on.
     pub machine: Arc<Machine>,
     session: Arc<Answer<Session>>,
     asked: Asked,
 }
 
-/// What has been asked, and answered.
+/// The questions that have been asked, with their answers.
 #[derive(Default)]
 struct Asked {
     job: Answer<Option<Job>>,
@@ -254,13 +258,13 @@ struct Asked {
 }
 
 impl Facts {
-    /// Nothing is known yet.
+    /// Begins without any facts.
     #[must_use]
     pub fn new(environment: Environment, machine: &Arc<Machine>) -> Self {
         Self { environment, machine: Arc::clone(machine), session: Arc::default(), asked: Asked::default() }
     }
 
-    /// The same environment, of which nothing is known again: something was changed there.
+    /// The same environment without its facts, after something was changed there.
     #[must_use]
     pub fn forgotten(&self) -> Self {
         Self {
@@ -271,24 +275,33 @@ impl Facts {
         }
     }
 
-    /// What was opened to look at it, to be closed.
+    /// The session, if one was opened, so that it can be closed.
     #[must_use]
     pub fn into_session(self) -> Option<Session> {
         Arc::into_inner(self.session).and_then(OnceCell::into_inner)?.ok()
     }
 
-    /// What is seen of such an environment by checks of what is around its job.
+    /// The reason why checks of the job's surroundings have nothing to examine, where the environment is on
+    /// this machine.
     #[must_use]
     pub fn nothing_around(&self) -> Option<&'static str> {
         (!self.environment.has_surroundings()).then_some("the environment is on this machine altogether")
     }
 
-    /// The cloud.
+    /// The connection to Google Cloud.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the environment cannot be opened.
     pub async fn google(&self) -> Result<&Google, Undecided> {
         self.session().await.map(Session::google)
     }
 
-    /// The environment, opened. It tells nothing: what checks find is told by the report.
+    /// The environment, opened. Its events are not shown: the report tells what checks find.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the environment cannot be opened.
     pub async fn session(&self) -> Result<&Session, Undecided> {
         let open = async {
             let machine = &self.machine;
@@ -300,7 +313,7 @@ impl Facts {
         self.session.get_or_init(|| open).await.as_ref().map_err(Undecided::clone)
     }
 
-    /// Asks a service a question that `role` is needed for.
+    /// Asks a service a question that needs `role`.
     async fn ask<'a, T>(
         &'a self,
         answer: &'a Answer<T>,
@@ -314,7 +327,7 @@ impl Facts {
         answer.get_or_init(|| ask).await.as_ref().map_err(Undecided::clone)
     }
 
-    /// Why a question has no answer, and which role would give one.
+    /// The reason why a question has no answer, with the role that would give one.
     #[must_use]
     pub fn undecided(&self, error: CloudError, role: &str) -> Undecided {
         let kind = error.kind;
@@ -329,14 +342,14 @@ impl Facts {
         }
     }
 
-    /// What gives the caller a role.
+    /// The hint with the command that gives the caller a role.
     #[must_use]
     pub fn grant(&self, role: &str) -> String {
         let sign_in = self.machine.sign_in(&self.environment).ok().flatten();
         let caller = sign_in.as_ref().and_then(|sign_in| sign_in.acts_as().or(sign_in.account()));
         let caller = caller.unwrap_or("ACCOUNT");
         match &self.environment.state_lock {
-            // The bucket can be another project's.
+            // The bucket may belong to another project.
             Some(lock) if role.starts_with("roles/storage.") => {
                 hints::grant_on_bucket(lock.bucket(), caller, role)
             }
@@ -345,13 +358,21 @@ impl Facts {
     }
 
     /// The job; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be read.
     pub async fn job(&self) -> Result<Option<&Job>, Undecided> {
         let name = &self.environment.job;
         let job = self.ask(&self.asked.job, role::RUN_VIEWER, |google| google.find_job(name)).await?;
         Ok(job.as_ref())
     }
 
-    /// The job, for checks of what it is made of.
+    /// The job, for checks that examine it.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is no job, and when it cannot be read.
     pub async fn existing_job(&self) -> Result<&Job, Undecided> {
         self.job().await?.ok_or_else(|| {
             Undecided::new(format!("there is no job {}", self.environment.job.job))
@@ -359,19 +380,31 @@ impl Facts {
         })
     }
 
-    /// Those permissions the caller has.
+    /// The permissions that the caller has, among those that this program uses.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be read.
     pub async fn granted(&self) -> Result<&BTreeSet<&'static str>, Undecided> {
         let (name, lock) = (&self.environment.job, self.environment.state_lock.as_ref());
         self.ask(&self.asked.granted, role::BROWSER, |google| google.granted(name, lock)).await
     }
 
     /// The project.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be read.
     pub async fn project(&self) -> Result<&Project, Undecided> {
         let project = &self.environment.job.project;
         self.ask(&self.asked.project, role::BROWSER, |google| google.project(project)).await
     }
 
-    /// Those of the services this program has to do with that are enabled.
+    /// The services that are enabled, among those in [`SERVICES`].
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be read.
     pub async fn services(&self) -> Result<&BTreeSet<String>, Undecided> {
         let project = &self.environment.job.project;
         let answer = &self.asked.services;
@@ -379,12 +412,20 @@ impl Facts {
     }
 
     /// Whether runs are recorded by Cloud Audit Logs.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the project's settings cannot be read.
     pub async fn audit_logging(&self) -> Result<&AuditLogging, Undecided> {
         let project = &self.environment.job.project;
         self.ask(&self.asked.audit_logging, role::BROWSER, |google| google.records_runs(project)).await
     }
 
     /// A version of a secret of the project.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it does not exist, and when it cannot be read.
     pub async fn secret_version(&self, secret: &str, version: &str) -> Result<SecretVersion, Undecided> {
         let project = &self.environment.job.project;
         let answer = about(&self.asked.secrets, &format!("{secret}/{version}"));
@@ -394,6 +435,10 @@ impl Facts {
     }
 
     /// Whether Artifact Registry has the admin image's repository; `true` where the image is elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// Fails when that cannot be read.
     pub async fn repository(&self) -> Result<bool, Undecided> {
         let Some((location, project, repository)) = artifact_repository(&self.environment) else {
             return Ok(true);
@@ -406,6 +451,10 @@ impl Facts {
     }
 
     /// The backend's service, where the file names one.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it does not exist, and when it cannot be read.
     pub async fn service(&self) -> Result<Option<&Service>, Undecided> {
         let Some(backend) = &self.environment.backend else { return Ok(None) };
         self.ask(&self.asked.service, role::RUN_VIEWER, |google| google.service(&backend.service))
@@ -413,7 +462,11 @@ impl Facts {
             .map(Some)
     }
 
-    /// Its revisions, newest first.
+    /// The revisions of the backend's service, newest first.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be read.
     pub async fn revisions(&self) -> Result<&[Revision], Undecided> {
         let Some(backend) = &self.environment.backend else { return Ok(&[]) };
         Ok(self
@@ -421,7 +474,12 @@ impl Facts {
             .await?)
     }
 
-    /// The last lines one of its revisions has logged, oldest first. One read of the project's quota.
+    /// The last lines that one of its revisions has logged, oldest first. This takes one read of the
+    /// project's quota.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the log cannot be read.
     pub async fn revision_log(&self, revision: &str) -> Result<Vec<LogEntry>, Undecided> {
         let Some(backend) = &self.environment.backend else { return Ok(Vec::new()) };
         let answer = about(&self.asked.revision_logs, revision);
@@ -433,19 +491,31 @@ impl Facts {
     }
 
     /// The job's executions that Cloud Run still knows, newest first.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be read.
     pub async fn executions(&self) -> Result<&[Execution], Undecided> {
         let name = &self.environment.job;
         Ok(self.ask(&self.asked.executions, role::RUN_VIEWER, |google| google.executions(name)).await?)
     }
 
-    /// The executions of every job that is where ours is.
+    /// The executions of every job in the project and region of ours.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be read.
     pub async fn all_executions(&self) -> Result<&[Execution], Undecided> {
         let beside = &self.environment.job;
         let answer = &self.asked.all_executions;
         Ok(self.ask(answer, role::RUN_VIEWER, |google| google.executions_of_all_jobs(beside)).await?)
     }
 
-    /// The lock on Terraform's state; `None` where there is none, or the file names no state.
+    /// The lock on Terraform's state; `None` where there is none, or where the file names no state.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be read.
     pub async fn state_lock(&self) -> Result<Option<&StateLock>, Undecided> {
         let Some(name) = &self.environment.state_lock else { return Ok(None) };
         let answer = &self.asked.state_lock;
@@ -453,6 +523,10 @@ impl Facts {
     }
 
     /// The Cloud SQL instance; `None` where the file names none.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it does not exist, and when it cannot be read.
     pub async fn database(&self) -> Result<Option<&DatabaseInstance>, Undecided> {
         let Some(instance) = &self.environment.database_instance else { return Ok(None) };
         let project = &self.environment.job.project;
@@ -463,6 +537,10 @@ impl Facts {
     }
 
     /// The authorities that the Cloud SQL instance lists; none where the file names no instance.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be read.
     pub async fn server_cas(&self) -> Result<&[ServerCa], Undecided> {
         let Some(instance) = &self.environment.database_instance else { return Ok(&[]) };
         let project = &self.environment.job.project;
@@ -470,8 +548,12 @@ impl Facts {
         Ok(self.ask(answer, role::SQL_VIEWER, |google| google.server_cas(project, instance)).await?)
     }
 
-    /// The image of a name, in whichever repository it is; `None` if it is not there. The access token goes
-    /// to the environment's own registry, and to nobody else.
+    /// The image of a name, in whichever repository it is; `None` if it is not there. The access token is
+    /// sent only to the environment's own registry.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the name is not valid, and when the registry refuses or does not answer in time.
     pub async fn image_called(&self, name: &str) -> Result<Option<RegistryImage>, Undecided> {
         let (repository, reference) = split(name);
         let repository: Repository =
@@ -488,7 +570,7 @@ impl Facts {
         answer.get_or_init(|| look).await.clone()
     }
 
-    /// Asks a registry, for as long as it is worth waiting.
+    /// Asks a registry, with a time limit.
     async fn look_for(
         &self,
         registry: &Registry,
@@ -512,6 +594,10 @@ impl Facts {
     }
 
     /// The image of a tag or a digest in the admin image's repository; `None` if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the registry refuses or does not answer in time.
     pub async fn image(&self, reference: &str) -> Result<Option<RegistryImage>, Undecided> {
         let registry = async {
             let token = self.session().await?.registry_token().await?;

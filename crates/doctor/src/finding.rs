@@ -1,4 +1,7 @@
-//! What comes of a check: what it saw, and what it found.
+//! The result of a check: the things that it examined, and its findings.
+//!
+//! A check returns [`Seen`] when it could decide, and [`Undecided`](crate::undecided::Undecided) when it
+//! could not. To add a field of a finding: [`Finding`], and `report/doctor.rs` of the command-line program.
 
 use std::sync::Arc;
 
@@ -6,35 +9,35 @@ use jiff::Timestamp;
 
 use super::fix::Fix;
 
-/// What a check saw.
+/// The result of a check that could decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
-    /// It looked: without findings all is well.
+    /// The check examined its subject; without findings all is well.
     Looked {
-        /// What there is, in a few words.
+        /// A short description of the subject.
         note: Option<String>,
-        /// What is wrong.
+        /// The things that are wrong.
         findings: Vec<Finding>,
     },
-    /// There is nothing to look at, which is as it should be.
+    /// There is nothing to examine, and that is as it should be.
     Nothing {
-        /// Why that is so, in words.
+        /// The reason, in words.
         why: String,
     },
 }
 
 impl Seen {
-    /// All is well.
+    /// A result without findings.
     pub fn healthy(note: impl Into<String>) -> Self {
         Self::Looked { note: Some(note.into()), findings: Vec::new() }
     }
 
-    /// What was found; nothing is well.
+    /// A result with these findings; with none of them, all is well.
     pub fn found(note: impl Into<String>, findings: Vec<Finding>) -> Self {
         Self::Looked { note: Some(note.into()), findings }
     }
 
-    /// There is nothing to look at.
+    /// A result of a check that has nothing to examine.
     pub fn nothing(why: impl Into<String>) -> Self {
         Self::Nothing { why: why.into() }
     }
@@ -46,10 +49,10 @@ impl From<Finding> for Seen {
     }
 }
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Worth knowing; what this program is for works all the same.
+    /// Worth knowing; the tasks of this program work all the same.
     Warning,
     /// Something does not work, or is not safe.
     Problem,
@@ -58,21 +61,22 @@ pub enum Severity {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// What: one sentence, lower case, no full stop.
+    /// The thing that is wrong: one sentence, lower case, no full stop.
     pub what: String,
-    /// What follows from it.
+    /// The consequence.
     pub why: String,
-    /// Since when.
+    /// The time since when it is so.
     pub since: Option<Timestamp>,
-    /// Lines that prove it: of a log, of a difference, a file with a line's number.
+    /// Lines that prove it: of a log, of a difference, or of a file with the line number.
     pub evidence: Vec<String>,
-    /// What to type, or to whom to turn.
+    /// Commands to type, or people to ask.
     pub advice: Vec<String>,
-    /// What `--fix` can do about it.
+    /// The fix that `--fix` offers.
     pub fix: Option<Arc<dyn Fix>>,
-    /// Checks that need this one have nothing to look at. A problem does this unless told otherwise.
+    /// Whether checks that need this one have nothing to examine. That is so for a problem, unless it is set
+    /// otherwise.
     pub blocks: bool,
 }
 
@@ -90,17 +94,17 @@ impl Finding {
         }
     }
 
-    /// Something does not work.
+    /// A finding that something does not work.
     pub fn problem(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::new(Severity::Problem, what, why)
     }
 
-    /// Something is worth knowing.
+    /// A finding that something is worth knowing.
     pub fn warning(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::new(Severity::Warning, what, why)
     }
 
-    /// Adds since when.
+    /// Adds the time since when it is so.
     #[must_use]
     pub fn since(mut self, since: Option<Timestamp>) -> Self {
         self.since = since;
@@ -114,21 +118,21 @@ impl Finding {
         self
     }
 
-    /// Adds what to do.
+    /// Adds advice.
     #[must_use]
     pub fn advice(mut self, advice: impl Into<String>) -> Self {
         self.advice.push(advice.into());
         self
     }
 
-    /// Adds what `--fix` can do.
+    /// Adds the fix that `--fix` offers.
     #[must_use]
     pub fn fix(mut self, fix: impl Fix + 'static) -> Self {
         self.fix = Some(Arc::new(fix));
         self
     }
 
-    /// Checks that need this one can look all the same.
+    /// Lets the checks that need this one run all the same.
     #[must_use]
     pub fn blocks_nothing(mut self) -> Self {
         self.blocks = false;

@@ -1,5 +1,8 @@
-//! What `--fix` can do about a finding: first a plan, then the work. Each fix stands in the file of the check that it
-//! belongs to, and calls the operations that commands call; it does not copy them.
+//! Fixes for findings, which `--fix` offers: first a plan, then the work. Each fix is in the file of the
+//! check that it belongs to, and calls the operations that commands call; it does not copy them.
+//!
+//! To add a fix: a type that implements [`Fix`] in the file of its check, and `Finding::fix` where that check
+//! makes its finding.
 
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -11,24 +14,24 @@ use quill_admin_operations::session::Session;
 
 use super::facts::Facts;
 
-/// What can be done about a finding.
+/// A fix for a finding.
 pub trait Fix: Debug + Send + Sync {
-    /// Its name, which does not change.
+    /// Its id, which does not change.
     fn id(&self) -> &'static str;
 
-    /// What it does, as in "--fix can …".
+    /// Its effect, as in "--fix can …".
     fn summary(&self) -> &'static str;
 
-    /// Why it is not to be done without `--force`, if so.
+    /// The reason why it must not be carried out without `--force`, if there is one.
     fn refused(&self) -> Option<String> {
         None
     }
 
-    /// Finds out what it would do. Nothing is changed.
+    /// Makes the plan; nothing is changed.
     fn plan<'a>(&'a self, site: Site<'a>) -> Planning<'a>;
 }
 
-/// Two are the same that would do the same to the same: all that tells one from another is in it.
+/// Two fixes are equal when their `Debug` texts are: these hold everything that tells one from another.
 impl PartialEq for dyn Fix {
     fn eq(&self, other: &Self) -> bool {
         format!("{self:?}") == format!("{other:?}")
@@ -37,32 +40,32 @@ impl PartialEq for dyn Fix {
 
 impl Eq for dyn Fix {}
 
-/// Where something is put right.
+/// The environment that a fix works on.
 #[derive(Clone, Copy)]
 pub struct Site<'a> {
-    /// What is known of it.
+    /// The facts about it.
     pub facts: &'a Facts,
-    /// The environment, open.
+    /// The session in it.
     pub session: &'a Session,
 }
 
 /// A plan that is being made.
 pub type Planning<'a> = Pin<Box<dyn Future<Output = Result<Plan, CliError>> + 'a>>;
 
-/// Work that is being done; in words what was done.
+/// The work of a fix; its result says in words what was done.
 pub type Working<'a> = Pin<Box<dyn Future<Output = Result<String, CliError>> + 'a>>;
 
 type Work = Box<dyn for<'a> FnOnce(Site<'a>, &'a PointOfNoReturn) -> Working<'a>>;
 
-/// What a fix would do, and what it needs for that.
+/// The plan of a fix, with the function that carries it out.
 pub struct Plan {
-    /// What would be done, line by line.
+    /// The steps, line by line.
     pub lines: Vec<String>,
     work: Work,
 }
 
 impl Plan {
-    /// A plan of these lines, which `work` carries out.
+    /// Makes a plan of these lines, which `work` carries out.
     pub fn new(
         lines: Vec<String>,
         work: impl for<'a> FnOnce(Site<'a>, &'a PointOfNoReturn) -> Working<'a> + 'static,
@@ -70,18 +73,18 @@ impl Plan {
         Self { lines, work: Box::new(work) }
     }
 
-    /// Does what the plan says; says in words what was done. Dropping the future breaks it off, which
-    /// `point` says when to do.
+    /// Carries out the plan; returns in words what was done. Dropping the future breaks the work off; `point`
+    /// says when that may be done.
     ///
     /// # Errors
     ///
-    /// Why it is not done, or not done whole.
+    /// Fails when the work was not done, or not completely.
     pub async fn carry_out(self, site: Site<'_>, point: &PointOfNoReturn) -> Result<String, CliError> {
         (self.work)(site, point).await
     }
 }
 
-/// A setting that is changed, in one line.
+/// Describes the change of a setting in one line.
 #[must_use]
 pub fn line(change: &Difference) -> String {
     let or_nothing = |text: &str| if text.is_empty() { "nothing" } else { text }.to_owned();

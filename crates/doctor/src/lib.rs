@@ -1,11 +1,13 @@
-//! What is wrong with this machine or an environment, why, and what can be done about it.
+//! The doctor: checks of this machine and of environments, their findings, and fixes for some of them.
 //!
-//! A [check](check::Check) looks, a [finding](finding::Finding) says what is wrong, a [fix](fix::Fix) puts it right.
-//! What checks know of the outside comes from [`facts`], which asks everything once. [`run`] runs the checks: those that
-//! do not need each other at the same time. Nothing here changes anything but a fix.
+//! A [check](check::Check) examines one thing, a [finding](finding::Finding) says what is wrong with it, a
+//! [fix](fix::Fix) corrects it. Checks get their knowledge of the outside from [`facts`], which asks every
+//! question once. [`run`] runs the checks, those that do not need each other at the same time. Only fixes
+//! change anything.
 //!
-//! **To add a check:** its file in `checks/`, with its fix where there is one, its line in [`catalogue`], a section of
-//! its id in `docs/troubleshooting.md`; `cargo xtask docs` writes its line of the reference.
+//! **To add a check:** its file in `checks/`, with its fix where there is one, its line in `checks/mod.rs`
+//! and in [`catalogue`], and a section with its id in `docs/troubleshooting.md`; `cargo xtask docs` writes
+//! its line of the reference.
 
 pub mod attempt;
 pub mod catalogue;

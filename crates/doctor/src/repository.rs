@@ -1,9 +1,12 @@
-//! The cause of the wrong-image incident, in a checkout of the application: a Dockerfile whose last stage is not the
-//! one that is served, and steps that build it without naming a stage. Docker builds the last one then.
+//! Finds the cause of the wrong-image incident in a checkout of the application: a Dockerfile whose last
+//! stage is not the one that is served, and steps that build it without naming a stage, so that Docker builds
+//! the last one.
 //!
 //! Dockerfiles and GitHub's workflows are read. Everything else that mentions a build is found as plain text
-//! (`mention.rs`) and left to people: scripts, justfiles and other build tools are not followed, and never taken for
-//! harmless. To read another kind of file: a line in [`scan`] and a function from its text to its [`Step`]s.
+//! (`mention.rs`) and left to people: scripts, justfiles and other build tools are not followed, and never
+//! taken for harmless.
+//!
+//! To read another kind of file: a line in [`scan`] and a function from its text to its [`Step`]s.
 
 mod dockerfile;
 mod matrix;
@@ -25,33 +28,33 @@ pub use mention::Mention;
 pub use served::Served;
 use workflow::Step;
 
-/// Larger files, in bytes, are none that a person wrote.
+/// The largest file that is read, in bytes: a larger one was not written by a person.
 const LARGEST: u64 = 1 << 20;
-/// Folders of other people's sources, should they not be ignored.
+/// Folders with sources of other people, in case they are not ignored.
 const FOREIGN: &[&str] = &[".git", "node_modules", ".venv", "venv", ".terraform"];
 
-/// What a checkout holds.
+/// The findings in a checkout.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Its Dockerfiles.
     pub dockerfiles: Vec<Dockerfile>,
-    /// How many workflows and actions were read.
+    /// The number of workflows and actions that were read.
     pub workflows: usize,
-    /// How many of their steps build an image.
+    /// The number of their steps that build an image.
     pub steps: usize,
-    /// How many other files were searched for mentions of a build.
+    /// The number of other files that were searched for mentions of a build.
     pub searched: usize,
-    /// Steps of workflows that get another stage than the one they are meant to build, because they name none.
+    /// Steps of workflows that build another stage than they are meant to, because they name none.
     pub untargeted: Vec<Untargeted>,
-    /// How many mentions of a build there are.
+    /// The number of mentions of a build.
     pub mentioned: usize,
-    /// Those that are left to people.
+    /// The mentions that are left to people.
     pub mentions: Vec<Mention>,
     /// Files that could not be read, and why.
     pub unread: Vec<(String, String)>,
 }
 
-/// A step that names no stage, and so gets another one than it is meant to build.
+/// A step that names no stage, and so builds another one than it is meant to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Untargeted {
     /// The file, by its path in the checkout.
@@ -60,19 +63,19 @@ pub struct Untargeted {
     pub line: u64,
     /// The action that builds.
     pub action: String,
-    /// The Dockerfile, by its path.
+    /// The Dockerfile, by its path in the checkout.
     pub dockerfile: String,
-    /// What it gets.
+    /// The stage that it builds.
     pub provides: Provides,
     /// The stage that it is meant to build.
     pub meant: String,
 }
 
-/// Looks through a checkout.
+/// Scans a checkout.
 ///
 /// # Errors
 ///
-/// The folder cannot be read. A file in it that cannot be read is part of the result.
+/// Fails when the folder cannot be read. A file in it that cannot be read is part of the result.
 pub fn scan(root: &Path, served: &[Served]) -> io::Result<Scan> {
     std::fs::read_dir(root)?;
     let mut scan = Scan::default();
@@ -114,13 +117,13 @@ pub fn scan(root: &Path, served: &[Served]) -> io::Result<Scan> {
 }
 
 impl Scan {
-    /// There is nothing in the folder that this looks at.
+    /// Whether the folder has none of the files that are examined here.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.dockerfiles.is_empty() && self.steps == 0 && self.mentioned == 0 && self.unread.is_empty()
     }
 
-    /// Judges a step of a workflow. The lines that are `understood` are no mentions any more.
+    /// Judges a step of a workflow. Lines that are `understood` do not count as mentions.
     fn step(&mut self, file: &str, step: &Step, served: &[Served], understood: &mut Vec<u64>) {
         let named = step.dockerfile.as_deref();
         let found = self.dockerfiles.iter().find(|dockerfile| Some(dockerfile.path.as_str()) == named);
@@ -142,7 +145,8 @@ impl Scan {
                     });
                 }
             }
-            // Which Dockerfile, or which stage, is known only when it runs: a person has to look, if it is a build.
+            // The Dockerfile or the stage is known only when the step runs: if it is a build, a person has to
+            // look.
             (_, _) if step.is_known_to_build => {
                 self.steps += 1;
                 let mention = Mention::new(file, step.uses, &format!("uses: {}", step.action), "");
@@ -157,8 +161,8 @@ impl Scan {
     }
 }
 
-/// The checkout's files, by their paths in it. Ignore rules count from its own root on: those of a folder above it,
-/// or of the person, are about something else.
+/// The checkout's files, by their paths in it. Ignore rules count from its own root: those of a folder above
+/// it, or of the person, concern something else.
 fn files(root: &Path, unread: &mut Vec<(String, String)>) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     let walk = WalkBuilder::new(root)
@@ -172,7 +176,7 @@ fn files(root: &Path, unread: &mut Vec<(String, String)>) -> Vec<(String, Vec<u8
     for entry in walk {
         let entry = match entry {
             Ok(entry) => entry,
-            // It went while it was looked for.
+            // The file was removed during the walk.
             Err(error) if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => {
                 continue;
             }

@@ -1,5 +1,7 @@
-//! Looks: what does not depend on each other at the same time, told in the catalogue's order as soon
-//! as everything before it is known.
+//! Runs checks: those that do not depend on each other at the same time. Each result is reported in the
+//! catalogue's order, as soon as all results before it are known.
+//!
+//! A check whose needs are blocked is skipped, and names the check to correct first.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,56 +16,56 @@ use super::facts::{Facts, Machine};
 use super::finding::{Finding, Seen, Severity};
 use super::undecided::Undecided;
 
-/// What is looked at, in the order it is told in.
+/// The subject of some checks, in the order in which they are reported.
 pub struct Subject<'a> {
     /// This machine.
     pub machine: &'a Machine,
-    /// The environment, where it is one.
+    /// The environment, where the subject is one.
     pub environment: Option<Surroundings<'a>>,
     /// The checks.
     pub checks: Vec<&'static Check>,
 }
 
-/// An environment that is looked at.
+/// An environment that is checked.
 pub struct Surroundings<'a> {
     /// Its name.
     pub name: &'a str,
-    /// What is known of it; `None` where the environments file says nothing that can be used.
+    /// The facts about it; `None` where the environments file has no usable entry for it.
     pub facts: Option<&'a Facts>,
 }
 
-/// What came of one check.
+/// The result of one check.
 pub struct Examined {
     /// The check.
     pub check: &'static Check,
-    /// The environment it was about.
+    /// The environment that was checked, if it is a check of one.
     pub environment: Option<String>,
-    /// What came of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// How long it took.
+    /// The time that it took.
     pub took: Duration,
 }
 
-/// What came of a check.
+/// The verdict of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It saw something.
+    /// It could decide.
     Seen(Seen),
     /// It could not decide.
     Undecided(Undecided),
-    /// It had nothing to look at, because of another one.
+    /// It had nothing to examine, because of another check.
     Skipped {
-        /// Which: the one to be put right first.
+        /// The check to be corrected first.
         needs: &'static str,
     },
 }
 
-/// A verdict in one word.
+/// A verdict in one word, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
     /// Nothing is wrong.
     Healthy,
-    /// There was nothing to look at.
+    /// There was nothing to examine.
     Skipped,
     /// Something is worth knowing.
     Warning,
@@ -88,7 +90,7 @@ impl Health {
 }
 
 impl Verdict {
-    /// How bad it is, whatever it saw.
+    /// The verdict in one word: that of its worst finding, where it has any.
     #[must_use]
     pub fn health(&self) -> Health {
         match self {
@@ -104,7 +106,7 @@ impl Verdict {
         }
     }
 
-    /// What was found.
+    /// The findings.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         match self {
@@ -113,7 +115,7 @@ impl Verdict {
         }
     }
 
-    /// Whether checks that need this one have nothing to look at.
+    /// Whether checks that need this one have nothing to examine.
     fn blocks(&self) -> bool {
         match self {
             Self::Seen(_) => self.findings().iter().any(|finding| finding.blocks),
@@ -123,7 +125,7 @@ impl Verdict {
     }
 }
 
-/// How the program ends because of verdicts.
+/// The exit code of the program after these results.
 #[must_use]
 pub fn exit_code(examined: &[Examined]) -> u8 {
     match examined.iter().map(|one| one.verdict.health()).max() {
@@ -133,12 +135,12 @@ pub fn exit_code(examined: &[Examined]) -> u8 {
     }
 }
 
-/// What happens while checks are looked at.
+/// The progress of a run of checks.
 #[derive(Clone, Copy)]
 pub enum Told<'a> {
-    /// This came of one.
+    /// The result of one check.
     Examined(&'a Examined),
-    /// These are still under way: the first of those that are waited for.
+    /// The ids of the checks that are under way; the report waits for the first of them.
     Waiting(&'a [&'static str]),
 }
 
@@ -146,12 +148,12 @@ pub enum Told<'a> {
 struct Planned<'a> {
     check: &'static Check,
     subject: &'a Subject<'a>,
-    /// Where the checks it needs are in the plan. One that was not asked for is not waited for: what is
-    /// missing then is this check's own to say.
+    /// The indexes in the plan of the checks that it needs. A check that was not asked for is not waited for:
+    /// this check itself reports what is missing then.
     needs: Vec<usize>,
 }
 
-/// Looks at everything.
+/// Runs all checks of these subjects.
 pub async fn run(subjects: &[Subject<'_>], mut tell: impl FnMut(Told<'_>)) -> Vec<Examined> {
     let plan = plan(subjects);
     let mut verdicts: Vec<Option<Examined>> = plan.iter().map(|_| None).collect();
@@ -159,7 +161,7 @@ pub async fn run(subjects: &[Subject<'_>], mut tell: impl FnMut(Told<'_>)) -> Ve
     let mut looks = FuturesUnordered::new();
     let mut told = 0;
     loop {
-        // One that is skipped may decide another.
+        // A check that is skipped may decide another one.
         loop {
             let before = begun.len();
             for (index, planned) in plan.iter().enumerate() {
@@ -172,7 +174,7 @@ pub async fn run(subjects: &[Subject<'_>], mut tell: impl FnMut(Told<'_>)) -> Ve
                     .needs
                     .iter()
                     .find_map(|need| verdicts[*need].as_ref().filter(|examined| examined.verdict.blocks()));
-                // What is to be put right first, not the last one in the chain.
+                // The check to correct first is named, not the last one in the chain.
                 let root = blocked.map(|by| match by.verdict {
                     Verdict::Skipped { needs } => needs,
                     _ => by.check.id,
@@ -213,7 +215,7 @@ fn plan<'a>(subjects: &'a [Subject<'a>]) -> Vec<Planned<'a>> {
     let mut plan: Vec<Planned<'a>> = Vec::new();
     for subject in subjects {
         for check in &subject.checks {
-            // Of the same subject, or of this machine.
+            // The needed check is one of the same subject, or of this machine.
             let found = |id: &str| {
                 plan.iter().position(|planned| {
                     planned.check.id == id
@@ -228,7 +230,7 @@ fn plan<'a>(subjects: &'a [Subject<'a>]) -> Vec<Planned<'a>> {
 }
 
 impl<'a> Planned<'a> {
-    /// Begins to look, or says at once what comes of it.
+    /// Begins the examination, or returns its verdict at once.
     fn look(&self) -> Result<BoxFuture<'a, Result<Seen, Undecided>>, Verdict> {
         match (self.check.look, &self.subject.environment) {
             (Look::Machine(look) | Look::Repository(look), _) => Ok(look(self.subject.machine)),

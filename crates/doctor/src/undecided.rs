@@ -1,30 +1,33 @@
-//! Why a check could not decide.
+//! The reason why a check could not decide, with advice.
+//!
+//! Errors of the cloud, of images and of operations are converted here, so that a check can use `?` on
+//! everything that it asks.
 
 use quill_admin_cloud::{CloudError, CloudErrorKind};
 use quill_admin_contract::ExitCode;
 use quill_admin_image::ImageError;
 use quill_admin_operations::error::CliError;
 
-/// Why a check could not decide. That is never the same as healthy.
+/// The reason why a check could not decide. An undecided check never counts as healthy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undecided {
     /// The cause.
     pub cause: String,
-    /// What kind of failure it is, where Google Cloud is what failed, or refused.
+    /// The kind of the failure, where Google Cloud failed or refused.
     pub kind: Option<CloudErrorKind>,
-    /// What to do about it.
+    /// The steps to take.
     pub advice: Vec<String>,
-    /// Checks that need this one cannot decide either.
+    /// Whether checks that need this one cannot decide either.
     pub blocks: bool,
 }
 
 impl Undecided {
-    /// For this cause.
+    /// Makes it from a cause.
     pub fn new(cause: impl Into<String>) -> Self {
         Self { cause: cause.into(), kind: None, advice: Vec::new(), blocks: true }
     }
 
-    /// Adds what to do about it; the same thing is said once.
+    /// Adds advice. The same advice is not repeated.
     #[must_use]
     pub fn advice(mut self, advice: impl Into<String>) -> Self {
         let advice = advice.into();
@@ -34,7 +37,7 @@ impl Undecided {
         self
     }
 
-    /// Checks that need this one can look all the same.
+    /// Lets the checks that need this one run all the same.
     #[must_use]
     pub fn blocks_nothing(mut self) -> Self {
         self.blocks = false;

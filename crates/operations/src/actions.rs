@@ -1,7 +1,7 @@
-//! The actions of this run: those of the application's folder that was chosen, or those that are built in.
+//! The actions of this run: those of the chosen application's folder, or the built-in ones.
 //!
-//! They are settled once, before clap reads the command line, because the commands are made of them. Who tells a
-//! result takes its words from here.
+//! They are settled once, before clap reads the command line, because the commands are made from them.
+//! Everything that describes a result takes its words from here.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -13,31 +13,31 @@ use crate::config::{Application, Config};
 use crate::error::CliError;
 use crate::process::Process;
 
-/// Those that this program was built with, as they are compiled: `application/` of its own sources.
+/// The built-in actions, compiled from `application/` of this program's own sources.
 pub const COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/actions.json"));
 
-/// The same, read.
+/// The built-in actions, read.
 static BUILT_IN: LazyLock<Actions> =
     LazyLock::new(|| Actions::read(COMPILED).expect("the build script wrote it"));
 
-/// Those of the folder that was chosen.
+/// The actions of the chosen folder.
 static CHOSEN: OnceLock<Actions> = OnceLock::new();
 
 /// The folder of `--application`, as it was typed.
 static NAMED: OnceLock<String> = OnceLock::new();
 
-/// What the command line is made of.
+/// The actions that the command line is made from.
 pub struct Settled {
     /// The actions.
     pub actions: &'static Actions,
-    /// Why they are the built-in ones although a folder was chosen: everything that is wrong with its file. No
+    /// All mistakes in the chosen folder's file, because of which the built-in actions are used instead. No
     /// task may be run then.
     pub mistakes: Option<CliError>,
 }
 
-/// Settles which actions there are in this run: those of the folder behind `--application`; else of the one that
-/// the environments file names; else those that are built in. An environments file that cannot be read is for the
-/// command to tell, and one that names no folder changes nothing here.
+/// Settles the actions of this run: those of the folder of `--application`; else of the folder that the
+/// environments file names; else the built-in ones. A mistake in the environments file is reported later, by
+/// the command, and a file that names no folder changes nothing here.
 #[must_use]
 pub fn settle(process: &Process) -> Settled {
     let application = chosen(process);
@@ -61,33 +61,34 @@ fn chosen(process: &Process) -> Application {
     }
 }
 
-/// The environments file that a command line or the environment names, before clap has read it.
+/// The environments file that the command line or a variable names, read before clap.
 #[must_use]
 pub fn config_file<'a>(process: &'a Process, words: &'a [OsString]) -> Option<&'a Path> {
     let named = given(words, "--config").or_else(|| process.var("QUILL_ADMIN_CONFIG").map(OsStr::new));
     named.filter(|file| !file.is_empty()).map(Path::new)
 }
 
-/// What a command line gives an option, before clap has read it: behind it, or behind an equals sign.
+/// The value of an option on a command line, read before clap: the next word, or the text after an equals
+/// sign.
 fn given<'a>(words: &'a [OsString], option: &str) -> Option<&'a OsStr> {
     let joined = |word: &'a OsString| word.to_str()?.strip_prefix(option)?.strip_prefix('=').map(OsStr::new);
     let apart = |at: usize| words.get(at + 1).map(OsString::as_os_str);
     words.iter().enumerate().find_map(|(at, word)| if word == option { apart(at) } else { joined(word) })
 }
 
-/// The actions of this run; those that are built in, where none were settled.
+/// The actions of this run; the built-in ones, where none were settled.
 #[must_use]
 pub fn of_this_run() -> &'static Actions {
     CHOSEN.get().unwrap_or(&BUILT_IN)
 }
 
-/// The folder that was named for this run alone, as it was typed: a command that is advised needs it, too.
+/// The folder that was named for this run alone, as it was typed: suggested commands need it, too.
 #[must_use]
 pub fn named_folder() -> Option<&'static str> {
     NAMED.get().map(String::as_str)
 }
 
-/// Those of the folder that was chosen, compiled; `None` where they are those that are built in.
+/// The compiled actions of the chosen folder; `None` where the built-in ones are used.
 #[must_use]
 pub fn chosen_compiled() -> Option<String> {
     CHOSEN.get().map(Actions::to_json)
@@ -99,7 +100,7 @@ pub fn known(name: &str) -> Option<&'static Action> {
     of_this_run().get(name)
 }
 
-/// What is said of subjects of this kind by the action of this name.
+/// The words of the action of this name for subjects of this kind.
 #[must_use]
 pub fn subject_words(action: Option<&str>, kind: &str) -> Option<&'static SubjectWords> {
     let action = known(action?)?;

@@ -1,5 +1,5 @@
-//! The executor that this program carries, so that an image can be put together without compiling one. A released
-//! quill-admin carries one; who builds it says so: docs/decisions/0041.
+//! The executor that this program carries, so that an image can be assembled without compiling one. A
+//! released quill-admin carries one; other builds do when they are told to: docs/decisions/0041.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use quill_admin_image::Revision;
 use sha2::{Digest as _, Sha256};
 
-/// What [`provide`] was given.
+/// The executor that [`provide`] was given.
 static CARRIED: OnceLock<Executor> = OnceLock::new();
 
 /// An executor for linux/amd64, packed.
@@ -18,11 +18,12 @@ pub struct Executor {
     /// The SHA-256 of the program, in hexadecimal digits.
     pub sha256: &'static str,
     size: usize,
-    /// Commit, seconds since 1970 and whether files were changed, of the sources of both programs.
+    /// The commit, the seconds since 1970 and `dirty` or `clean`, of the sources of both programs.
     of: &'static str,
 }
 
-/// The executor that the program which calls this was built with, an `Option`: its build script packs it (`carry.rs`).
+/// The executor that the calling program was built with, as an `Option`: its build script packs it
+/// (`carry.rs`).
 #[macro_export]
 macro_rules! carried {
     () => {
@@ -35,22 +36,22 @@ macro_rules! carried {
     };
 }
 
-/// Notes what the program carries, before anything asks for it.
+/// Remembers the executor that the program carries, before anything asks for it.
 pub fn provide(executor: Option<Executor>) {
     if let Some(executor) = executor {
-        // Once, by `main`.
+        // It is set once, by `main`.
         let _ = CARRIED.set(executor);
     }
 }
 
-/// The one that is carried, where one is.
+/// The carried executor, if there is one.
 #[must_use]
 pub fn executor() -> Option<Executor> {
     CARRIED.get().copied()
 }
 
 impl Executor {
-    /// As a build script notes it; `None` where it has packed none.
+    /// Makes it from the values that a build script sets; `None` where the script has packed no executor.
     #[must_use]
     pub fn packed(
         packed: &'static [u8],
@@ -61,11 +62,11 @@ impl Executor {
         Some(Self { packed, sha256: sha256?, size: size?.parse().ok()?, of: of? })
     }
 
-    /// The program. Its digest is compared: what a job runs is not to depend on a file that was damaged.
+    /// Unpacks the program. Its digest is compared, so that no job runs a damaged one.
     ///
     /// # Errors
     ///
-    /// It is not what was packed, in words.
+    /// Fails, in words, when the bytes are damaged.
     pub fn unpack(&self) -> Result<Vec<u8>, String> {
         let program = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(self.packed, self.size)
             .map_err(|error| format!("the executor that this program carries is damaged: {error}"))?;
@@ -76,11 +77,11 @@ impl Executor {
         }
     }
 
-    /// What its sources were.
+    /// The revision of its sources.
     ///
     /// # Errors
     ///
-    /// The build script has not noted it in the form that is read here.
+    /// Fails when the build script has not set it in the form that is read here.
     pub fn revision(&self) -> Result<Revision, String> {
         let read = || {
             let mut words = self.of.split(' ');
@@ -92,7 +93,7 @@ impl Executor {
     }
 }
 
-// Part of the build scripts, which have no tests of their own.
+// The file is part of the build scripts, which have no tests of their own.
 #[cfg(test)]
 #[path = "../carry.rs"]
 #[expect(dead_code, reason = "what it packs is for build scripts")]

@@ -1,4 +1,7 @@
-//! An error as a person meets it: what failed, why, and what to type next.
+//! The error that every operation and command returns: the failure, its cause, and what to type next.
+//!
+//! Errors of the cloud and of images are converted here, with their exit codes, hints and the doctor's check
+//! that examines them. To add a kind of them: its arms in the two conversions below.
 
 use std::fmt;
 
@@ -7,35 +10,36 @@ use quill_admin_cloud::{CloudError, CloudErrorKind};
 use quill_admin_contract::{ExitCode, InvalidValue};
 use quill_admin_image::{ImageError, ImageErrorKind};
 
-/// What to do when nobody is signed in, or the sign-in is not accepted.
+/// The hint for a person who is not signed in, or whose sign-in is not accepted.
 pub const SIGN_IN: &str = "sign in with: quill-admin login";
 
-/// What to do where a certificate's issuer is not known, as behind a proxy that looks into TLS.
+/// The hint for a certificate whose issuer is not known, as behind a proxy that intercepts TLS.
 pub const UNKNOWN_ISSUER: &str =
     "if your network has an authority of its own, name its certificates: SSL_CERT_FILE=FILE";
 
-/// What to do where the sign-in is not for a host.
+/// The hint for a host that the sign-in is not meant for.
 pub const TRUST_HOST: &str = "if you trust that host with your sign-in, add: --trust-host HOST";
 
-/// Why a command did not come to its end. The exit code is its kind: hints and headings go by it.
+/// The reason why a command did not come to its end. The exit code is its kind: hints and headings depend on
+/// it.
 #[derive(Debug, Clone)]
 pub struct CliError {
-    /// How the program ends.
+    /// The exit code of the program.
     pub code: ExitCode,
-    /// What failed and why, each a line of its own.
+    /// The failure and its cause, each message on a line of its own.
     pub messages: Vec<String>,
-    /// What to do next.
+    /// The steps to take next.
     pub hints: Vec<String>,
-    /// What another program printed when it failed: shown in full, before the messages.
+    /// The output of another program that failed: it is shown in full, before the messages.
     pub output: Vec<String>,
-    /// The doctor's check that looks where it went wrong, if one does.
+    /// The id of the doctor's check that examines the place of the failure, if there is one.
     pub check: Option<&'static str>,
-    /// A server's certificate is from an issuer that is not known here.
+    /// Whether the certificate of a server is from an issuer that is not known here.
     pub unknown_issuer: bool,
 }
 
 impl CliError {
-    /// An error with a code.
+    /// Makes an error with a code.
     #[must_use]
     pub fn new(code: ExitCode, message: impl Into<String>) -> Self {
         Self {
@@ -48,26 +52,27 @@ impl CliError {
         }
     }
 
-    /// A missing or invalid value.
+    /// Makes an error about a missing or invalid value.
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(ExitCode::Usage, message)
     }
 
-    /// The person at the terminal stopped it, or whoever ends programs; `told` says what that means.
+    /// Makes an error about an interrupt, by the person at the terminal or by a signal; `told` says what
+    /// follows from it.
     #[must_use]
     pub fn interrupted(told: &str) -> Self {
         Self::new(ExitCode::Interrupted, format!("interrupted; {told}"))
     }
 
-    /// Says where it went wrong: by the doctor's check that looks there.
+    /// Names the doctor's check that examines the place of the failure.
     #[must_use]
     pub fn at(mut self, check: &'static str) -> Self {
         self.check = Some(check);
         self
     }
 
-    /// Adds what to do next; the same thing is said once.
+    /// Adds a hint. One that is there already is not repeated.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         let hint = hint.into();
@@ -147,7 +152,7 @@ impl From<ImageError> for CliError {
             | ImageErrorKind::Engine => ExitCode::DockerFailed,
         };
         let hint = match error.kind {
-            // It was there: where it is not, the error itself knows what to do.
+            // The engine was there before: where it never was, the error has a hint of its own.
             ImageErrorKind::NoEngine => Some("start the Docker engine, then run the same command again"),
             ImageErrorKind::NoPermission => {
                 Some("allow it with: sudo usermod -aG docker \"$USER\", then sign in to this machine again")

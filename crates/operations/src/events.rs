@@ -1,28 +1,30 @@
-//! What happens while a task runs, as data. Work emits it; only `report/` shows it.
+//! The progress of work, as data. Work emits events; only `report/` of the command-line program shows them.
+//!
+//! To add an event: its variant here, and `cli/src/report/reporter.rs`, which matches all of them.
 
 use std::sync::Arc;
 
 use quill_admin_cloud::{ExecutionName, LogEntry, Phase};
 use quill_admin_image::BuildEvent;
 
-/// Something that happened.
+/// One step of the progress of work.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// Something that may take a moment is being done, as in "starting the database".
+    /// A step begins that may take a moment, as in "starting the database".
     Doing(&'static str),
     /// An image is being built or pushed.
     Image(BuildEvent),
-    /// Something that only matters to who looks closely.
+    /// A detail that is shown only on request.
     Detail(String),
-    /// The execution exists.
+    /// The execution was created.
     Started(ExecutionName),
-    /// The execution is further than before.
+    /// The execution has reached another phase.
     Phase(Phase),
     /// A line of the container's log.
     Log(LogEntry),
-    /// Something went wrong that is being dealt with.
+    /// A problem that the program is dealing with itself.
     Trouble(String),
 }
 
-/// Takes events. Called from within async code: must not block for long.
+/// The function that takes events. It is called from async code, so it must not block for long.
 pub type Emit = Arc<dyn Fn(Event) + Send + Sync>;

@@ -1,4 +1,7 @@
-//! What to type next. Hints go by typed codes, never by the text of a message.
+//! The next command to type. Hints are chosen by typed codes, never by the text of a message.
+//!
+//! To add a hint for a way in which a task ends: [`after_failure`], or [`explaining`] where a check of the
+//! doctor explains it.
 
 use quill_admin_cloud::{CloudError, CloudErrorKind, ExecutionName, SignIn, role};
 use quill_admin_contract::{ExitCode, NextAction, Outcome, Username, Warning, warning_code};
@@ -21,13 +24,14 @@ pub fn command(environment: &str, verb: &str, flags: &[(&str, &str)]) -> String 
     line
 }
 
-/// The command that looks at something closer.
+/// The command that runs one check of the doctor.
 #[must_use]
 pub fn doctor(environment: &str, check: &str) -> String {
     command(environment, "doctor", &[("--only", check)])
 }
 
-/// Where to look closer after a failure; an environment on this machine has nothing around its job.
+/// The hint that names the doctor's check to run after a failure; an embedded environment has nothing that
+/// could be checked.
 #[must_use]
 pub fn look_closer(environment: Option<&Environment>, check: &str) -> Option<String> {
     match environment {
@@ -40,7 +44,7 @@ pub fn look_closer(environment: Option<&Environment>, check: &str) -> Option<Str
     }
 }
 
-/// Says who may let this account act as the environment's service account.
+/// Adds whom to ask for the permission to act as the environment's service account.
 #[must_use]
 pub fn no_token(error: CloudError, sign_in: &SignIn) -> CliError {
     let denied = error.kind == CloudErrorKind::PermissionDenied;
@@ -57,19 +61,19 @@ pub fn no_token(error: CloudError, sign_in: &SignIn) -> CliError {
     }
 }
 
-/// An account as IAM writes it.
+/// An account in the notation of IAM.
 fn member(account: &str) -> String {
     let kind = if account.ends_with(".gserviceaccount.com") { "serviceAccount" } else { "user" };
     format!("{kind}:{}", shell_words::quote(account))
 }
 
-/// What gives somebody a role, for whoever may do that.
+/// The hint with the command that gives an account a role on a project, for somebody who may do that.
 #[must_use]
 pub fn grant(project: &str, account: &str, role: &str) -> String {
     binding(&format!("projects add-iam-policy-binding {project}"), account, role)
 }
 
-/// The same for a role on a bucket of Cloud Storage.
+/// The hint with the command that gives an account a role on a bucket of Cloud Storage.
 #[must_use]
 pub fn grant_on_bucket(bucket: &str, account: &str, role: &str) -> String {
     binding(&format!("storage buckets add-iam-policy-binding gs://{bucket}"), account, role)
@@ -80,7 +84,7 @@ fn binding(command: &str, account: &str, role: &str) -> String {
     format!("ask an administrator for: gcloud {command} --member={member} --role={role}")
 }
 
-/// Says what to do where there is no job.
+/// Adds how to create the job, where there is none.
 #[must_use]
 pub fn no_job(error: CloudError, environment: &Environment) -> CliError {
     let missing = error.kind == CloudErrorKind::NotFound;
@@ -92,27 +96,27 @@ pub fn no_job(error: CloudError, environment: &Environment) -> CliError {
     }
 }
 
-/// Says how to get back to an execution that may still be running.
+/// Adds how to return to an execution that may still be running.
 #[must_use]
 pub fn reach(error: CliError, environment: &str, execution: &ExecutionName) -> CliError {
     let of = |verb: &str| command(environment, &format!("{verb} {}", execution.id), &[]);
     error.hint(format!("see how it ends: {}", of("attach"))).hint(format!("stop it: {}", of("cancel")))
 }
 
-/// Says how to see what came of an execution that is over, or is about to be.
+/// Adds how to see the result of an execution that is over, or is about to be.
 #[must_use]
 pub fn attach(error: CliError, environment: &str, execution: &ExecutionName) -> CliError {
     let attach = command(environment, &format!("attach {}", execution.id), &[]);
     error.hint(format!("see how it ended: {attach}"))
 }
 
-/// What to do about an image that speaks too old a contract.
+/// The hint about an image that speaks too old a contract.
 #[must_use]
 pub fn newer_image(environment: &str) -> String {
     format!("deploy a newer image with: {}", command(environment, "build", &[]))
 }
 
-/// What to do about a task that failed.
+/// The hints after a task that failed.
 #[must_use]
 pub fn after_failure(code: ExitCode, environment: &Environment, username: Option<&Username>) -> Vec<String> {
     let name = &environment.name;
@@ -140,8 +144,8 @@ pub fn after_failure(code: ExitCode, environment: &Environment, username: Option
     }
 }
 
-/// What to do after a job of the application's was not seen to its end. What it does, and whether that may be done
-/// twice, is known to whoever keeps the job.
+/// Adds the hint after a job of the application whose end was not seen. Only those who keep the job know what
+/// it does, and whether that may be done twice.
 #[must_use]
 pub fn after_failure_of_a_job(error: CliError, action: &str) -> CliError {
     if error.code != ExitCode::Unknown {
@@ -152,8 +156,8 @@ pub fn after_failure_of_a_job(error: CliError, action: &str) -> CliError {
     ))
 }
 
-/// The checks that can tell why a task ended with a code; the best one first. None where the code says it
-/// all.
+/// The checks that can explain why a task ended with a code, the best one first. There are none where the
+/// code says everything.
 #[must_use]
 pub const fn explaining(code: ExitCode) -> &'static [&'static str] {
     match code {
@@ -167,11 +171,12 @@ pub const fn explaining(code: ExitCode) -> &'static [&'static str] {
     }
 }
 
-/// The same, and where to look closer.
+/// The hints after a task that failed, with the doctor's check to run.
 #[must_use]
 pub fn after_task(code: ExitCode, environment: &Environment, username: Option<&Username>) -> Vec<String> {
     let mut hints = after_failure(code, environment, username);
-    // Before a run it is told which side is behind. An image that refuses by itself has not said what it has.
+    // Before a run the older side is named. An image that refuses by itself has not said which actions it
+    // has.
     if code == ExitCode::ImageTooOld {
         let name = &environment.name;
         let list = command(name, "actions", &[]);
@@ -193,8 +198,8 @@ pub fn after_task(code: ExitCode, environment: &Environment, username: Option<&U
     hints
 }
 
-/// What to do about a warning that came with a result: the action that it names, where this run has it; of warnings
-/// that come from the executor itself, what this program knows.
+/// The hint about a warning that came with a result: the action that the warning names, where this run has
+/// it; for warnings of the executor itself, one that this program knows.
 #[must_use]
 pub fn after_warning(warning: &Warning, outcome: &Outcome, environment: &str) -> Option<String> {
     if let Some(next) = &warning.next {
@@ -217,7 +222,8 @@ pub fn after_warning(warning: &Warning, outcome: &Outcome, environment: &str) ->
     }
 }
 
-/// The command that runs an action with values; `None` where this run has no such action, or it takes no such value.
+/// The command that runs an action with values; `None` where this run has no such action, or the action has
+/// no such parameter.
 #[must_use]
 pub fn task(environment: &str, next: &NextAction) -> Option<String> {
     let parameters = &actions::known(&next.action)?.definition.parameters;

@@ -1,12 +1,15 @@
-//! What was run: Cloud Run's executions, joined with the records that the executor leaves in the log.
+//! The history of runs: Cloud Run's executions, joined with the records that the executor leaves in the log.
 //!
-//! Each knows what the other does not. An execution has the account that started it, its times and
-//! its image, for 7 days; the record has the outcome, for as long as the log is kept. A run that was
-//! killed has no record, one of last month no execution.
+//! Each source knows what the other does not. An execution has the account that started it, its times and its
+//! image, for 7 days; the record has the outcome, for as long as the log is kept. A run that was killed has
+//! no record, and one of last month has no execution.
 //!
-//! Everybody who may write log entries can write a record. Where there is an execution, it says who asked
-//! for what, and a record counts only if the request's key proves it, or, of an execution without a key, if
-//! it agrees with the execution. Without the execution nothing is provable, and it is said so.
+//! Everybody who may write log entries can write a record. Where there is an execution, it says who asked for
+//! what, and a record counts only if the request's key proves it, or, for an execution without a key, if it
+//! agrees with the execution. Without the execution nothing can be proven, and the history says so.
+//!
+//! To add a column: its field in [`PastRun`], the functions that fill it below, and `report/history.rs` of
+//! the command-line program.
 
 use std::collections::BTreeMap;
 
@@ -21,15 +24,15 @@ use crate::task::jobs::{self, Declared};
 
 /// How far back the log is read unless told otherwise: as long as it is kept by default.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Records read when only one user's are wanted: the log finds other users whose names differ in case
-/// only, too.
+/// The number of records read when only one user's are wanted: the log also finds other users whose names
+/// differ in case only.
 const MANY: usize = 1000;
 
-/// What is known of the past.
+/// The runs of the past, as far as they could be read.
 pub struct Past {
     /// Runs, newest first.
     pub runs: Vec<PastRun>,
-    /// Jobs of the application's whose executions could not be read, and why.
+    /// The jobs of the application whose executions could not be read, and why.
     pub unread: Vec<(JobName, CloudError)>,
 }
 
@@ -38,17 +41,18 @@ pub struct Past {
 pub struct PastRun {
     /// The execution's id.
     pub execution: String,
-    /// The job it is of: the environment's own, or one of the application's, which leaves no record.
+    /// The job that it belongs to: the environment's own, or one of the application's, which leaves no
+    /// record.
     pub job: JobName,
-    /// When it was asked for; without the execution, when it ended.
+    /// When it was asked for; where the execution is gone, when it ended.
     pub time: Timestamp,
     /// The account that started it.
     pub account: Option<String>,
-    /// Who asked, as the request says: recorded, never trusted.
+    /// The person who asked, as the request says: recorded, never trusted.
     pub actor: Option<String>,
-    /// What was asked for.
+    /// The action that was asked for.
     pub action: Option<String>,
-    /// The user that it was about.
+    /// The user that the action was about.
     pub user: Option<String>,
     /// The reason that was given for it.
     pub reason: Option<String>,
@@ -56,32 +60,36 @@ pub struct PastRun {
     pub origin: Option<String>,
     /// Values that the action has recorded, as the record has them.
     pub recorded: BTreeMap<String, FieldValue>,
-    /// What came of it, in one word.
+    /// The outcome, in one word.
     pub outcome: String,
-    /// What the record of it is worth.
+    /// The reliability of its record.
     pub record: Record,
-    /// There are records of it, too, that contradict what is known of it; they are not used.
+    /// Whether there are records of it that contradict the execution or each other; they are not used.
     pub contradicted: bool,
-    /// What the executor ended with, where it said so.
+    /// The exit code of the executor, where its record has one.
     pub exit_code: Option<u8>,
-    /// How long it took.
+    /// The time from its start to its end.
     pub duration: Option<SignedDuration>,
     /// The image that ran.
     pub image: Option<String>,
 }
 
-/// What a run's record is worth.
+/// The reliability of a run's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Record {
     /// The request's key proves it.
     Proven,
-    /// Nothing proves it: there was no key, or it is gone with the execution.
+    /// Nothing proves it: there was no key, or the key is gone with the execution.
     NotProvable,
-    /// There is none that can be used.
+    /// There is no record that can be used.
     None,
 }
 
-/// From when on: a time, a date, or how long ago.
+/// Reads the beginning of the period from a time, a date, or a span such as `7d`.
+///
+/// # Errors
+///
+/// Fails when the text is none of these.
 pub fn since(given: Option<&str>) -> Result<Timestamp, CliError> {
     let now = Timestamp::now();
     let Some(text) = given else { return Ok(now - KEPT) };
@@ -106,6 +114,10 @@ pub fn since(given: Option<&str>) -> Result<Timestamp, CliError> {
 }
 
 /// Reads the newest `limit` runs, newest first.
+///
+/// # Errors
+///
+/// Fails when the executions of the environment's own job, or the records in the log, cannot be read.
 pub async fn read(
     session: &Session,
     since: Timestamp,
@@ -130,8 +142,8 @@ pub async fn read(
     Ok(Past { runs, unread })
 }
 
-/// The executions of the application's jobs that actions run, whoever has started them. There are as many requests as
-/// jobs, and few applications have more than one. A job that is not there has never run.
+/// The executions of the application's jobs that actions run, whoever started them. There is one request for
+/// each job, and few applications have more than one. A job that does not exist has never run.
 async fn of_application(
     session: &Session,
     declared: &[Declared],
@@ -156,8 +168,9 @@ async fn of_application(
     (runs, unread)
 }
 
-/// What an execution of one of the application's jobs has done: the action whose variables it was given, as far as
-/// they are seen here, which is by their beginning; else what its own variables call it.
+/// The action that an execution of one of the application's jobs was started for: the one whose variables it
+/// was given, as far as they can be seen here, which is those that begin with `ADMIN_`; else the one that its
+/// own variables name.
 fn action_of(execution: &Execution, declared: &[Declared]) -> Option<String> {
     let given = |name: &str, value: &String| execution.request.get(name) == Some(value);
     let has_run = |declared: &&Declared| {
@@ -191,11 +204,11 @@ fn join(job: &JobName, executions: Vec<Execution>, records: Vec<AuditEntry>) -> 
     runs
 }
 
-/// A run that Cloud Run knows: what was asked for, by whom and when is in the execution.
+/// Makes a run that Cloud Run knows: the execution tells what was asked for, by whom and when.
 fn of_execution(execution: Execution, records: &[AuditEntry]) -> PastRun {
     let asked = asked(&execution);
     let key = asked.key.as_ref();
-    // Newest first: a task that was tried again is known by its last try.
+    // The records are newest first, so a task that was tried again is known by its last try.
     let claims: Vec<Claim> =
         records.iter().filter_map(|record| Claim::from_payload(&record.payload, key)).collect();
     let worth = |claim: &Claim| {
@@ -204,7 +217,7 @@ fn of_execution(execution: Execution, records: &[AuditEntry]) -> PastRun {
         }
         let seen = compared(&execution.phase, claim);
         match (key, seen) {
-            // Cloud Run says of the container what it ended with.
+            // Cloud Run knows the exit code of the container.
             (Some(_), _) if !claim.proven || execution.phase == SUCCEEDED && seen != Worth::Agrees => {
                 Worth::Contradicted
             }
@@ -228,7 +241,7 @@ fn of_execution(execution: Execution, records: &[AuditEntry]) -> PastRun {
         origin: given(variable::ADMIN_ORIGIN.name),
         recorded: used.map(|claim| claim.line.recorded.clone()).unwrap_or_default(),
         outcome: match (used, &execution.phase) {
-            // The executor says of it that it failed: it was stopped, and has rolled back.
+            // The executor reports a failure: it was stopped, and has rolled back.
             (Some(claim), Phase::Ended(Ending::Cancelled { .. })) if claim.line.exit_code != 0 => None,
             (used, _) => used,
         }
@@ -249,18 +262,19 @@ fn of_execution(execution: Execution, records: &[AuditEntry]) -> PastRun {
 
 const SUCCEEDED: Phase = Phase::Ended(Ending::Succeeded);
 
-/// What a record is worth beside what Cloud Run has seen.
+/// The relation of a record to what Cloud Run has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Worth {
     /// Both say the same.
     Agrees,
-    /// Cloud Run does not know yet.
+    /// Cloud Run does not know the end yet.
     Open,
     Contradicted,
 }
 
-/// Whether Cloud Run saw the same come of it. A container that is done, and is cancelled afterwards, looks
-/// like one that was cancelled: where nothing proves the record, Cloud Run's word stands.
+/// Compares a record with the end that Cloud Run saw. A container that was done, and was cancelled
+/// afterwards, looks like one that was cancelled before: where nothing proves the record, Cloud Run's account
+/// stands.
 fn compared(phase: &Phase, claim: &Claim) -> Worth {
     let done = claim.line.exit_code == ExitCode::Success.code();
     let agrees = match phase {
@@ -271,7 +285,7 @@ fn compared(phase: &Phase, claim: &Claim) -> Worth {
     if agrees { Worth::Agrees } else { Worth::Contradicted }
 }
 
-/// A run that only the log tells of: Cloud Run has forgotten it, and the key with it, or it never was.
+/// Makes a run that only the log knows: Cloud Run has forgotten it, and its key with it, or it never existed.
 fn of_records(job: &JobName, execution: String, records: &[AuditEntry]) -> Option<PastRun> {
     let told: Vec<(Timestamp, ResultLine)> = records
         .iter()
@@ -280,7 +294,7 @@ fn of_records(job: &JobName, execution: String, records: &[AuditEntry]) -> Optio
     let (time, first) = told.first()?;
     let lines = || told.iter().map(|(_, line)| line);
     let contradicted = lines().any(|line| line != first);
-    // Of what they say only that can be told that all of them say.
+    // Where records differ, only the values that all of them have are used.
     let common = |said: fn(&ResultLine) -> Option<&String>| {
         said(first).filter(|_| lines().all(|line| said(line) == said(first))).cloned()
     };
@@ -312,7 +326,7 @@ fn outcome(claim: &Claim) -> String {
     claim.line.outcome.name().to_owned()
 }
 
-/// What Cloud Run saw of a run that left no record.
+/// The outcome that Cloud Run saw of a run that left no record.
 fn seen(phase: &Phase) -> &'static str {
     match phase {
         Phase::Ended(Ending::Succeeded) => "succeeded",

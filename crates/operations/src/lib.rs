@@ -1,12 +1,12 @@
-//! What quill-admin does, and nothing of how it is asked for or shown: an environment is read, a session in it opened,
-//! a task run and followed, an image built and deployed, the backend restored.
+//! The work of quill-admin, without its command line and its terminal: reading an environment, opening a
+//! session in it, running a task and following it, building and deploying an image, restoring the backend.
 //!
-//! Nothing here knows a command line or a terminal: what happens is told in [`events`], what went wrong in [`error`],
-//! and what a person may do next in [`hints`].
+//! Progress is told in [`events`], failures in [`error`], and the next steps for a person in [`hints`].
+//! Settings of environments are in [`config`], the place where work is done and the identity it is done as in
+//! [`session`]; the work itself is in [`task`], [`admin_image`] and [`backend`].
 //!
-//! What an environment may say is in [`config`], where work is done and as whom in [`session`]; then come a [`task`], the
-//! [`admin_image`] and the [`backend`]. **A typical change** is in one of these folders, and in the report of the
-//! command-line program that shows it.
+//! **A typical change** touches one of these folders, and the report in the command-line program that shows
+//! its result.
 
 pub mod actions;
 pub mod admin_image;

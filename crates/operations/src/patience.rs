@@ -1,4 +1,6 @@
-//! How long trouble is taken for something that passes: the one notion of what is final.
+//! How long trouble is taken for something that passes. Only here is it decided which errors are final.
+//!
+//! To change that for a kind of error: `longest`.
 
 use std::time::Duration;
 
@@ -8,37 +10,38 @@ use tokio::time::Instant;
 use crate::events::Event;
 use crate::session::Session;
 
-/// What one attempt counts for at most while there is no answer: a laptop that has slept for ten
+/// The longest time that one attempt counts for while there is no answer: a laptop that has slept for ten
 /// minutes has not tried for ten minutes.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(15);
 
-/// The patience with a question that is asked again and again, from one answer to the next.
+/// The patience with a question that is asked again and again, between two answers.
 pub(super) struct Patience {
     tried: Instant,
     without_answer: Duration,
-    /// The longest that any trouble since has been taken for one that passes.
+    /// The longest patience with any trouble since the last answer.
     most: Duration,
-    /// The same of the latest trouble, and since when it is not taken for longer.
+    /// The patience with the latest trouble, and the time tried since the patience last became shorter.
     latest: Duration,
     of_latest: Duration,
 }
 
 impl Patience {
-    /// It begins now, with an answer or the first attempt.
+    /// Begins now, with an answer or the first attempt.
     pub(super) fn new() -> Self {
         let none = Duration::ZERO;
         Self { tried: Instant::now(), without_answer: none, most: none, latest: none, of_latest: none }
     }
 
-    /// Takes in an attempt that failed; whether it is not worth asking again.
+    /// Takes in an attempt that failed; returns whether it is not worth asking again.
     pub(super) fn ends_with(&mut self, error: &CloudError) -> bool {
         let attempt = self.tried.elapsed().min(LONGEST_ATTEMPT);
         self.tried = Instant::now();
         self.has_tried(attempt, longest(error.kind))
     }
 
-    /// What is waited for no longer than half a minute is waited for that long, however long there was no
-    /// network before; and all of it together no longer than the most that any of it is.
+    /// Counts an attempt; returns whether the patience has ended. Trouble that is worth half a minute is
+    /// waited for that long, however long there was no network before; and all trouble together no longer
+    /// than the longest patience with any of it.
     fn has_tried(&mut self, attempt: Duration, longest: Duration) -> bool {
         if longest < self.latest {
             self.of_latest = Duration::ZERO;
@@ -51,7 +54,7 @@ impl Patience {
     }
 }
 
-/// How long something is looked at that takes its time. A laptop that sleeps does not look, so that a round counts
+/// The time for which a slow change has been watched. A laptop that sleeps does not watch, so a round counts
 /// for no more than an attempt does.
 pub(super) struct Looking {
     lasted: Duration,
@@ -59,12 +62,12 @@ pub(super) struct Looking {
 }
 
 impl Looking {
-    /// It begins now.
+    /// Begins now.
     pub(super) fn new() -> Self {
         Self { lasted: Duration::ZERO, round: Instant::now() }
     }
 
-    /// How long it has lasted, after one more round.
+    /// The time that it has lasted, after one more round.
     pub(super) fn lasted(&mut self) -> Duration {
         self.lasted += self.round.elapsed().min(LONGEST_ATTEMPT);
         self.round = Instant::now();
@@ -72,7 +75,7 @@ impl Looking {
     }
 }
 
-/// How long an error is taken for one that passes.
+/// The patience with an error of this kind.
 fn longest(kind: CloudErrorKind) -> Duration {
     match kind {
         CloudErrorKind::PermissionDenied
@@ -80,19 +83,19 @@ fn longest(kind: CloudErrorKind) -> Duration {
         | CloudErrorKind::Invalid
         | CloudErrorKind::UnknownIssuer
         | CloudErrorKind::UntrustedHost => Duration::ZERO,
-        // A token is renewed over the network, which may be a while in coming back after a sleep.
+        // A token is renewed over the network, which may take a while to come back after a sleep.
         CloudErrorKind::NotSignedIn => Duration::from_secs(30),
-        // Also a 404: what is new is not seen everywhere at once.
+        // A 404 is among them: a new resource is not seen everywhere at once.
         _ => Duration::from_mins(2),
     }
 }
 
-/// Whether the same would be said again.
+/// Whether asking again would give the same answer.
 pub(super) fn is_final(error: &CloudError) -> bool {
     longest(error.kind).is_zero()
 }
 
-/// The same trouble again and again is told once.
+/// Reports trouble, unless it is the same as the last time.
 pub(super) fn tell_once(told: &mut Option<String>, trouble: String, session: &Session) {
     if told.as_ref() != Some(&trouble) {
         session.emit(Event::Trouble(trouble.clone()));
@@ -114,7 +117,7 @@ mod tests {
         assert!((0..40).all(|_| !patience.has_tried(second, MINUTES)), "no network");
         assert!((0..30).all(|_| !patience.has_tried(second, HALF)), "the token is not renewed yet");
         assert!(patience.has_tried(second, HALF));
-        // What is final ends it at once.
+        // A final error ends it at once.
         let mut patience = Patience::new();
         assert!(!patience.has_tried(second, MINUTES));
         assert!(patience.has_tried(Duration::from_millis(1), Duration::ZERO));

@@ -1,8 +1,8 @@
-//! How far work is that changes something, and with that what Ctrl-C does to it.
+//! The stage of work that changes something, which decides what Ctrl-C does to it.
 //!
-//! Work says where it is, and what is true for whoever leaves it there; the commands' guard, which listens for
-//! Ctrl-C, acts on it. So each moment has one description, and what is said after Ctrl-C is that of the moment
-//! in which the work was left.
+//! Work sets the stage, with the message for a person who leaves at it; the commands' guard, which listens
+//! for Ctrl-C, acts on it. So each moment has one description, and the message after Ctrl-C is that of the
+//! moment in which the work was left.
 
 use std::sync::Arc;
 
@@ -12,32 +12,32 @@ use tokio::task::yield_now;
 
 use crate::error::CliError;
 
-/// Where the work is. It begins before its point of no return.
+/// The current stage of some work. It begins before the point of no return.
 pub struct PointOfNoReturn {
     stage: watch::Sender<Stage>,
     untouched: CliError,
 }
 
-/// Where work is, seen from its point of no return. Each holds what is said to whoever leaves there.
+/// The stages of work around its point of no return. Each holds the message for a person who leaves at it.
 #[derive(Debug, Clone)]
 pub enum Stage {
     /// Nothing is changed, and no request to change something is under way: the work can be broken off.
     Before(CliError),
     /// A request to change something is under way.
     UnderWay(UnderWay),
-    /// A task runs. Ctrl-C has choices there.
+    /// A task runs. Ctrl-C offers interrupt choices.
     Running(Running),
-    /// The change is made, and how it goes on is only looked at: the looking can be left.
+    /// The change is made, and only its effect is being watched: the watching can be left.
     Made(CliError),
 }
 
-/// A change that has been asked for and not been answered yet: without the answer nobody would know what became
-/// of it.
+/// A change that has been requested and not been answered yet: without the answer it is not known whether it
+/// was made.
 #[derive(Debug, Clone)]
 pub struct UnderWay {
-    /// What is told to a person who presses Ctrl-C: that it has to wait, and for what.
+    /// The message for a person who presses Ctrl-C: that the program has to wait, and for what.
     pub waits: &'static str,
-    /// What is said to a person who presses it again, and leaves.
+    /// The error of a person who presses Ctrl-C again, and leaves.
     pub left: CliError,
 }
 
@@ -46,17 +46,17 @@ pub struct UnderWay {
 pub struct Running {
     /// The execution's id.
     pub execution: String,
-    /// The task goes on when this program ends, so that a person has to be asked what Ctrl-C is for. One that
-    /// does not is cancelled.
+    /// Whether the task goes on when this program ends, so that a person has to be asked what Ctrl-C is for.
+    /// A task that does not go on is cancelled.
     pub goes_on: bool,
-    /// Tells the work to cancel it.
+    /// Tells the work to cancel the task.
     pub cancel: Arc<Notify>,
-    /// What is said to a person who leaves the task alone.
+    /// The error of a person who leaves the task running.
     pub left: CliError,
 }
 
 impl UnderWay {
-    /// A change of which nothing more is known than that it was asked for.
+    /// A change of which nothing more is known than that it was requested.
     #[must_use]
     pub fn change() -> Self {
         Self {
@@ -69,7 +69,7 @@ impl UnderWay {
         }
     }
 
-    /// The same, with what to do for whoever leaves.
+    /// Adds a hint for a person who leaves.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { left: self.left.hint(hint), ..self }
@@ -77,45 +77,45 @@ impl UnderWay {
 }
 
 impl PointOfNoReturn {
-    /// Work that has changed nothing yet; `untouched` says in words what it means to be interrupted there.
+    /// Work that has changed nothing yet; `untouched` says in words what an interrupt means at this stage.
     #[must_use]
     pub fn new(untouched: &str) -> Self {
         let untouched = CliError::interrupted(untouched);
         Self { stage: watch::Sender::new(Stage::Before(untouched.clone())), untouched }
     }
 
-    /// Where the work is.
+    /// The current stage.
     #[must_use]
     pub fn stage(&self) -> Stage {
         self.stage.borrow().clone()
     }
 
-    /// Tells when the work is somewhere else.
+    /// A receiver that is notified when the stage changes.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Stage> {
         self.stage.subscribe()
     }
 
-    /// The change begins, unless somebody has stopped it by now: whoever polls the work has a look at that
-    /// first.
+    /// Notes that the change begins, unless somebody has stopped the work by now: it yields once, so that the
+    /// code that polls the work can look at that first.
     pub async fn reached(&self, under_way: UnderWay) {
         yield_now().await;
         self.stage.send_replace(Stage::UnderWay(under_way));
     }
 
-    /// The change was not made, for certain, and may be begun again. Whoever had to wait with Ctrl-C stops the
-    /// work here.
+    /// Notes that the change was certainly not made, and may be begun again. For a person who had to wait
+    /// with Ctrl-C the work stops here.
     pub async fn not_passed(&self) {
         self.stage.send_replace(Stage::Before(self.untouched.clone()));
         yield_now().await;
     }
 
-    /// A task runs.
+    /// Notes that a task runs.
     pub fn runs(&self, running: Running) {
         self.stage.send_replace(Stage::Running(running));
     }
 
-    /// The change is made; `left` is what is said to whoever leaves now.
+    /// Notes that the change is made; `left` is the error of a person who leaves now.
     pub fn passed(&self, left: CliError) {
         self.stage.send_replace(Stage::Made(left));
     }

@@ -1,4 +1,5 @@
-//! What the operating system hands this process, read once and passed on.
+//! The arguments, variables and terminals that the operating system hands this process, read once and passed
+//! on.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,16 +17,17 @@ pub struct Process {
     pub cwd: PathBuf,
     /// This program's own file: the local environment starts it again as the container.
     pub exe: PathBuf,
-    /// A person can be asked: stdin and stderr are terminals.
+    /// Whether a person can be asked: stdin and stderr are terminals.
     pub attended: bool,
-    /// Stdin is a terminal.
+    /// Whether stdin is a terminal.
     pub stdin_is_terminal: bool,
-    /// What this program was built from.
+    /// The revision that this program was built from.
     pub built_from: BuiltFrom,
     vars: BTreeMap<OsString, OsString>,
 }
 
-/// What a program was built from, as its build script has noted it. An archive of the sources knows neither.
+/// The revision that a program was built from, as its build script has noted it. An archive of the sources
+/// has neither.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BuiltFrom {
     /// The commit, with `-dirty` where files had been changed.
@@ -39,7 +41,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// The working folder or the program's own file is not known.
+    /// Fails when the working folder or the program's own file is not known.
     pub fn current(built_from: BuiltFrom) -> std::io::Result<Self> {
         let stdin_is_terminal = std::io::stdin().is_terminal();
         Ok(Self {
@@ -53,7 +55,8 @@ impl Process {
         })
     }
 
-    /// Those environment variables that say where the Docker engine is, to be taken elsewhere.
+    /// The environment variables that say where the Docker engine is, as a copy that does not borrow from
+    /// this.
     #[must_use]
     pub fn docker_variables(&self) -> BTreeMap<String, String> {
         ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_BUILDKIT", "HOME"]
@@ -69,9 +72,9 @@ impl Process {
     }
 }
 
-/// Lets nobody find a password in what the system keeps of a crash, or of a process that was killed, and
-/// lets no other process of the same user read this one's memory (`PR_SET_DUMPABLE`, prctl(2)). A system
-/// that cannot be told so is no reason not to work.
+/// Keeps passwords out of core dumps, of a crash or of a process that was killed, and keeps other processes
+/// of the same user from reading this one's memory (`PR_SET_DUMPABLE`, prctl(2)). The program works as well
+/// on a system that refuses this.
 pub fn keep_memory_private() {
     #[cfg(target_os = "linux")]
     {

@@ -1,4 +1,7 @@
-//! Who gets the sign-in: Google, this machine, and whom the person has named.
+//! The hosts that get the sign-in: Google's, this machine, and those that the person has named.
+//!
+//! [`hosts`] lists them for an environment, and [`check`] refuses an environment that sends calls elsewhere.
+//! How far the settings file is trusted depends on how it was found: `config/source.rs`.
 
 use quill_admin_cloud::{TrustedHosts, is_on_loopback};
 use url::Url;
@@ -11,11 +14,11 @@ use crate::process::Process;
 ///
 /// # Errors
 ///
-/// Why it is none.
+/// Fails, in words, when the text is not a host.
 pub fn host(text: &str) -> Result<String, String> {
     let text = text.trim().to_ascii_lowercase();
     let name = text.strip_prefix('.').unwrap_or(&text);
-    // An empty variable is as good as none, and so is what stands behind the last comma.
+    // An empty variable counts as unset, and so does an empty text after the last comma.
     let valid = text.is_empty()
         || (name.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
             && url::Host::parse(name).is_ok_and(|host| host.to_string() == name))
@@ -28,14 +31,14 @@ pub fn host(text: &str) -> Result<String, String> {
 }
 
 /// The hosts that an environment's sign-in may be sent to. `explicit` says that the sign-in itself was named
-/// for this command, and so is meant for where it goes.
+/// for this command, and so is meant for its services.
 #[must_use]
 pub fn hosts(environment: &Environment, process: &Process, explicit: bool) -> TrustedHosts {
     let source = &environment.source;
     let mut named: Vec<String> =
         source.trusted_hosts.iter().filter(|host| !host.is_empty()).cloned().collect();
     if source.origin == Origin::Own {
-        // Whoever wrote the file is who the sign-in belongs to.
+        // The person who wrote this file owns the sign-in.
         let endpoints = environment.place.endpoints();
         let urls = endpoints.each().flatten().filter_map(|url| Url::parse(url).ok());
         named.extend(urls.filter_map(|url| url.host_str().map(str::to_owned)));
@@ -54,10 +57,15 @@ pub fn hosts(environment: &Environment, process: &Process, explicit: bool) -> Tr
     }
 }
 
-/// Refuses an environment whose file sends calls to a host that nobody has named. Nothing has been sent.
+/// Refuses an environment whose file sends calls to a host that nobody has named. Nothing has been sent by
+/// then.
+///
+/// # Errors
+///
+/// Fails when there is such a host.
 pub fn check(environment: &Environment, process: &Process, explicit: bool) -> Result<(), CliError> {
     let Place::Endpoints(endpoints) = &environment.place else { return Ok(()) };
-    // Where everything is on this machine, no sign-in is used that was not named.
+    // Where everything is on this machine, only a sign-in that was named is used.
     if environment.place.is_on_this_machine() {
         return Ok(());
     }

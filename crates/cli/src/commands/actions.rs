@@ -1,4 +1,5 @@
-//! `actions`: lists what the application's folder declares, and with `--env` what of it is deployed; `actions check` judges it, `actions test` runs its cases.
+//! `actions`: lists the actions that the application's folder declares, with `--env` together with those of
+//! the deployed image. `actions check` tries their statements, `actions test` runs the golden cases.
 
 use quill_admin_operations::error::CliError;
 
@@ -26,7 +27,7 @@ use super::actions_check::check;
 #[cfg(feature = "local")]
 use super::actions_test::test;
 
-/// Where there is no PostgreSQL in this program, the file alone is judged, and that is said.
+/// Without PostgreSQL in this program only the file is checked, and the report says so.
 #[cfg(not(feature = "local"))]
 #[expect(clippy::unused_async, reason = "there is nothing to wait for")]
 async fn check(
@@ -42,7 +43,7 @@ async fn check(
     Ok(context.reporter.actions_checked(&crate::report::Checked { application, actions, tried: None }))
 }
 
-/// Cases need PostgreSQL: without it nothing is tested, and that is no success.
+/// Without PostgreSQL in this program no case can be run, so the command fails.
 #[cfg(not(feature = "local"))]
 #[expect(clippy::unused_async, reason = "there is nothing to wait for")]
 async fn test(

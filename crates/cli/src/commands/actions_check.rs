@@ -1,4 +1,7 @@
-//! `actions check`: PostgreSQL prepares every statement, on tables that are made for that and thrown away.
+//! `actions check`: PostgreSQL prepares every statement, on temporary tables.
+//!
+//! No action is run. The tables are made from the application's schema, or from a dump. Statements that do
+//! not fit are reported with their place in the file.
 
 use std::path::Path;
 
@@ -18,7 +21,7 @@ use super::context::Context;
 use crate::args::ActionsCheck;
 use crate::report::{Checked, Tried};
 
-/// The most that is read of a dump, in bytes: of a thousand tables.
+/// The largest dump that is read, in bytes: enough for a thousand tables.
 const LARGEST_DUMP: u64 = 16 << 20;
 
 pub(super) async fn check(
@@ -48,7 +51,8 @@ pub(super) async fn check(
     Ok(context.reporter.actions_checked(&Checked { application, actions: fit.actions, tried }))
 }
 
-/// What makes the tables, and the first rows where they are the application's own.
+/// The script that makes the tables, and the one with the first rows where the tables are the application's
+/// own.
 fn scripts(
     application: &Application,
     dump: Option<&Path>,
@@ -63,12 +67,12 @@ fn scripts(
     Ok((Script { name: dump.display().to_string(), sql }, None))
 }
 
-/// Everything that does not fit, in the order of the file's lines.
+/// The error with everything that does not fit, in the order of the file's lines.
 fn unfit(application: &Application, compiled: &Compiled, tables: &str, fit: &Fit<'_>) -> CliError {
     let mut told: Vec<Told<'_>> = Vec::new();
     for misfit in &fit.misfits {
         let one = Told::of(misfit, compiled);
-        // Actions have their subject's statements in common: these are told once.
+        // Actions share the statements of their subject: these are named once.
         match told
             .iter_mut()
             .find(|known| (known.place, &known.what, &known.why) == (one.place, &one.what, &one.why))
@@ -93,9 +97,9 @@ fn unfit(application: &Application, compiled: &Compiled, tables: &str, fit: &Fit
 /// Something that does not fit, in words.
 struct Told<'a> {
     place: Option<Place>,
-    /// What it is about: a statement's role, or nothing.
+    /// The words before the actions, such as "used by" or the role of a statement.
     what: String,
-    /// Whose it is.
+    /// The actions that it belongs to.
     actions: Vec<&'a str>,
     why: String,
 }
@@ -131,7 +135,7 @@ impl<'a> Told<'a> {
     }
 
     fn refused(wrong: &Wrong<'a>, places: &Places) -> Self {
-        // Where PostgreSQL names no character, the statement's first one.
+        // Where PostgreSQL names no character, it is the statement's first one.
         let character = wrong.character.unwrap_or(1);
         let (place, what, actions) = match wrong.of {
             Ok((action, slot)) => {
@@ -160,7 +164,7 @@ impl<'a> Told<'a> {
     }
 }
 
-/// What a statement is to its action.
+/// The role of a statement in its action.
 fn role(slot: Slot<'_>) -> String {
     match slot {
         Slot::Lock => "the subject's lock, of".to_owned(),

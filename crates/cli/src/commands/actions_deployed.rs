@@ -1,4 +1,4 @@
-//! `actions --env`: which of one's own actions the deployed image has.
+//! `actions --env`: compares one's own actions with those of the deployed image.
 
 use quill_admin_actions::Actions;
 use quill_admin_contract::ExitCode;
@@ -12,11 +12,11 @@ use quill_admin_operations::session::Runner;
 use super::context::Context;
 use crate::report::DeployedActions;
 
-/// Looks what the image of an environment has.
+/// Reads the actions of an environment's image.
 ///
 /// # Errors
 ///
-/// There is no job, or it could not be looked at.
+/// Fails when there is no job, and when it cannot be read.
 pub(super) async fn look<'e>(
     context: &Context<'_>,
     environment: &'e Environment,
@@ -50,7 +50,8 @@ async fn deployed(context: &Context<'_>, environment: &Environment) -> Result<De
     Ok(Deployed::of(&job.settings))
 }
 
-/// On this machine the program itself is the container, unless Docker runs an image.
+/// The actions of the embedded environment: this program itself is the container, unless Docker runs an
+/// image.
 fn here(context: &Context<'_>, actions: &Actions) -> Deployed {
     let actions = match context.runner() {
         None | Some(Runner::Process) => ImageActions::Known(ActionDigests::of(actions)),

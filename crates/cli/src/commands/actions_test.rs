@@ -1,4 +1,4 @@
-//! `actions test`: golden cases are run, on tables that are made for that and thrown away.
+//! `actions test`: runs the golden cases, on temporary tables.
 
 use quill_admin_application::Application as Compiled;
 use quill_admin_application::examples::{self, Case, EXAMPLES, Examples};
@@ -47,7 +47,7 @@ fn tested(case: &Case, verdict: Verdict) -> TestedCase<'_> {
     TestedCase { case, left_out, problems }
 }
 
-/// The cases of the application's folder. A test that has none to run has tested nothing, and says so.
+/// The cases of the application's folder. A test without any case has tested nothing, so it fails.
 fn examples(application: &Application, compiled: &Compiled, process: &Process) -> Result<Examples, CliError> {
     let Some(folder) = application.folder() else {
         let here = process.cwd.join("application").join(EXAMPLES).is_dir();
@@ -78,7 +78,7 @@ fn examples(application: &Application, compiled: &Compiled, process: &Process) -
     Ok(examples)
 }
 
-/// All cases; or those of an action of this name, and those that have this in their own.
+/// All cases; with `text`, those of the action of this name, and those with this text in their own name.
 fn chosen<'a>(examples: &'a Examples, text: Option<&str>) -> Result<Vec<&'a Case>, CliError> {
     let Some(text) = text else { return Ok(examples.cases.iter().collect()) };
     let is_meant = |case: &&Case| case.action == text || case.name.contains(text);

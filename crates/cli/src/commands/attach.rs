@@ -1,5 +1,5 @@
 //! `attach`: follows an execution that was started before, to its end.
-//! `cancel`: the same, after telling it to stop.
+//! `cancel`: follows it, too, after telling it to stop.
 
 use quill_admin_cloud::Phase;
 use quill_admin_contract::{RequestId, Username, variable};
@@ -79,7 +79,8 @@ fn by_itself(conclusion: &Conclusion) -> bool {
 }
 
 impl Context<'_> {
-    /// The environment an execution belongs to: that of `--env`, or the one that has a job it is named after.
+    /// The environment that an execution belongs to: that of `--env`, or the one with a job that it is named
+    /// after.
     pub(super) fn environment_of(&mut self, execution: &str) -> Result<Environment, CliError> {
         let valid = !execution.is_empty()
             && execution
@@ -108,7 +109,7 @@ impl Context<'_> {
         self.environment()
     }
 
-    /// The same, opened.
+    /// Opens the environment that an execution belongs to.
     pub(super) async fn session_of(&mut self, execution: &str) -> Result<Session, CliError> {
         let environment = self.environment_of(execution)?;
         self.session(&environment).await

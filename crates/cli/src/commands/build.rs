@@ -1,4 +1,7 @@
-//! `build`: the admin image, from source or from what is carried, to the job that runs it.
+//! `build`: makes the admin image, from the sources or from the carried executor, and deploys it to the job.
+//!
+//! The plan is made and shown first. For the embedded environment the image stays in this machine's Docker
+//! engine.
 
 use quill_admin_contract::ExitCode;
 use quill_admin_image::{Engine, LATEST};
@@ -15,7 +18,7 @@ use crate::report::BuildReport;
 pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u8, CliError> {
     context.need_environment();
     context.form.check()?;
-    // What only a compiler has a use for asks for one.
+    // Options that only a compiler can use ask for compiling.
     let compile = args.from_source || args.source.is_some() || args.no_cache || args.builder_image.is_some();
     let options = Options {
         way: match (compile, args.carried) {
@@ -46,7 +49,8 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u
         return local(context, &environment, source, &options, args.dry_run).await;
     }
     let source = Source::read(context.process, &Application::of(&environment.source), &options)?;
-    // Inside a clone it is the clone that is trusted. What is put together is of a folder that the settings may name.
+    // Inside a clone the clone is trusted. An assembled image comes from a folder that the settings file may
+    // name.
     if let (Made::Assembled(assembled), Some(actions)) = (&source.made, &source.actions) {
         context.confirm_actions(&environment, &assembled.whereabouts, actions)?;
     }
@@ -80,7 +84,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Build) -> Result<u
     Ok(reporter.built(&environment, &built))
 }
 
-/// For the environment on this machine the image stays in this machine's engine.
+/// Builds for the embedded environment: the image stays in this machine's Docker engine.
 async fn local(
     mut context: Context<'_>,
     environment: &quill_admin_operations::config::Environment,
@@ -105,7 +109,7 @@ async fn local(
     let work = async {
         match &plan.source.made {
             Made::Compiled(compiled) => push::build(&engine, &plan, compiled, options, None, &emit).await,
-            // Only what is compiled comes here.
+            // Only an image that is compiled gets here.
             Made::Assembled(_) => Err(CliError::new(ExitCode::Unexpected, "nothing was to be compiled")),
         }
     };

@@ -1,4 +1,4 @@
-//! `completions`: the script that lets a shell complete command lines.
+//! `completions`: prints the script that lets a shell complete command lines.
 
 use quill_admin_operations::error::CliError;
 

@@ -1,4 +1,4 @@
-//! The question whether a found settings file names the right project.
+//! The question whether a settings file that was found names the right project.
 
 use quill_admin_contract::ExitCode;
 use quill_admin_contract::image_actions::ActionDigests;
@@ -15,8 +15,8 @@ impl Context<'_> {
         self.confirm_for(environment, "", "send tasks there?")
     }
 
-    /// Lets actions become an image of that job only where the same is confirmed: whoever has not said yes to the file
-    /// and the folder that it names sees first which actions these are.
+    /// Lets actions become an image of that job only where the file and the folder that it names are
+    /// confirmed. A person who has not confirmed them sees first which actions these are.
     pub(super) fn confirm_actions(
         &mut self,
         environment: &Environment,
@@ -46,7 +46,7 @@ impl Context<'_> {
         let (project, job, name) = (&environment.job.project, &environment.job.job, &environment.name);
         let names = match &environment.source.application {
             None => format!("{file} names project {project} and job {job} for \"{name}\""),
-            // What tasks do is said there.
+            // The folder decides what tasks do.
             Some(folder) => format!(
                 "{file} names project {project} and job {job} for \"{name}\", and the application's folder {}",
                 folder.display()

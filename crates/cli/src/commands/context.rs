@@ -1,4 +1,8 @@
-//! What every command works with: who runs it, what was asked for, where to ask and where to tell.
+//! The context of every command: the process, the global options, the reporter, and the form that asks
+//! questions.
+//!
+//! Other files add methods to it: `gate.rs`, `guard.rs`, `confirm_settings.rs`, `attach.rs`, `doctor.rs` and
+//! `task.rs`. To add a global option: `Global` in `args.rs`, and a method here.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -13,14 +17,14 @@ use crate::args::Global;
 use crate::prompt::{Choice, Form, Questions};
 use crate::report::Reporter;
 
-/// What every command works with.
+/// The context that every command works with.
 pub(super) struct Context<'a> {
     pub(super) process: &'a Process,
     pub(super) global: Global,
     pub(super) reporter: &'a Arc<Reporter>,
     pub(super) form: Form,
     pub(super) questions: Questions,
-    /// The environment, once it is known: to say where to look closer.
+    /// The environment, once it is known: hints about a closer look need it.
     pub(super) chosen: Arc<OnceLock<Environment>>,
 }
 
@@ -30,7 +34,7 @@ impl Context<'_> {
         Ok(config.trusting(&self.global.trust_host).with_application(self.named_application()))
     }
 
-    /// What is to run the tasks of an embedded environment, where that was said.
+    /// The program that runs the tasks of an embedded environment, where one was chosen.
     pub(super) fn runner(&self) -> Option<Runner> {
         self.global.runner.map(Runner::from)
     }
@@ -40,7 +44,7 @@ impl Context<'_> {
         self.global.application.as_ref().map(|folder| self.process.cwd.join(folder))
     }
 
-    /// The application that is chosen, also where there is no file with environments.
+    /// The application that was chosen, also where there is no file with environments.
     pub(super) fn application(&self) -> Result<Application, CliError> {
         if let Some(folder) = self.named_application() {
             return Ok(Application::Named(folder));
@@ -60,7 +64,7 @@ impl Context<'_> {
         Session::open(environment, self.process, self.global.access_token_file.as_deref(), self.runner())
     }
 
-    /// The same, and waits until it is open, telling what takes time.
+    /// Opens the environment, waits until it is open, and shows the steps that take time.
     pub(super) async fn session(&self, environment: &Environment) -> Result<Session, CliError> {
         self.open_environment(environment)?.wait(self.emit()).await
     }
@@ -71,7 +75,7 @@ impl Context<'_> {
         Arc::new(move |event| reporter.event(event))
     }
 
-    /// The environment of `--env`, or the one a person chooses.
+    /// The environment of `--env`, or the one that a person chooses.
     pub(super) fn environment(&mut self) -> Result<Environment, CliError> {
         let config = self.config()?;
         let name = if let Some(name) = &self.global.env {
@@ -85,7 +89,7 @@ impl Context<'_> {
             names[self.form.choose("Environment", &choices)?].to_owned()
         };
         let environment = config.environment(&name)?;
-        // It is asked for once.
+        // It is set once: a command has one environment.
         let _ = self.chosen.set(environment.clone());
         Ok(environment)
     }

@@ -1,4 +1,7 @@
-//! `doctor`: what is wrong, why, and what can be done about it.
+//! `doctor`: runs checks, explains their findings, and offers fixes.
+//!
+//! The crate `doctor` has the checks and fixes; this file chooses the subjects, asks before each fix, carries
+//! it out under the guard, and runs its check again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,7 +37,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<
         return Ok(context.reporter.checks(&checks));
     }
     if args.fix {
-        // One environment is changed at a time, and by name.
+        // One environment is changed at a time, and it has to be named.
         context.need_environment();
         if !args.yes && !args.dry_run {
             context.form.need("--yes");
@@ -68,7 +71,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<
     code
 }
 
-/// Looks, offers what can be done, and reports.
+/// Runs the checks, offers the fixes, and reports.
 async fn examine(
     context: &mut Context<'_>,
     args: &args::Doctor,
@@ -88,7 +91,7 @@ async fn examine(
         _ => None,
     };
     let mut examined = {
-        // Without a usable file the environment that was named has a name, and nothing else.
+        // Without a usable file nothing but the name of the environment is known.
         let unknown = context.global.env.as_deref().filter(|_| facts.is_empty());
         let subjects = subjects(machine, facts, unknown, &checks);
         run::run(&subjects, |told| reporter.examined(told)).await
@@ -105,7 +108,7 @@ async fn examine(
     }))
 }
 
-/// This machine, the environments, the repository: each with its checks.
+/// The subjects: this machine, the environments, the repository, each with its checks.
 fn subjects<'a>(
     machine: &'a Machine,
     facts: &'a [Facts],
@@ -132,21 +135,21 @@ fn subjects<'a>(
 
 const STAYS: &str = "what was put right before stays so";
 
-/// What the fixes before this one have come to.
+/// The state after the fixes so far, in words.
 fn before(some: bool) -> &'static str {
     if some { STAYS } else { "nothing was changed" }
 }
 
 impl Context<'_> {
-    /// From here on Ctrl-C ends the program with these words.
+    /// Makes Ctrl-C end the program with these words from now on.
     fn listen(&mut self, told: impl FnOnce() -> String + Send + 'static) {
         let reporter = Arc::clone(self.reporter);
-        // Before the one there is goes: no Ctrl-C falls between the two.
+        // The new listener begins before the old one ends, so that no Ctrl-C falls between the two.
         let questions = Questions::begin(move |_| reporter.error(&CliError::interrupted(&told())));
         std::mem::replace(&mut self.questions, questions).end();
     }
 
-    /// The environments that are looked at.
+    /// The environments that are checked.
     fn examined_environments(&mut self, args: &args::Doctor) -> Result<Vec<Environment>, CliError> {
         if let Some(execution) = &args.after {
             return Ok(vec![self.environment_of(execution)?]);
@@ -157,12 +160,12 @@ impl Context<'_> {
         match (self.config(), &self.global.env) {
             (Ok(config), Some(name)) => Ok(vec![config.environment(name)?]),
             (Ok(config), None) => Ok(all(&config)),
-            // The check of the file says why.
+            // The check `machine-config` reports the reason.
             (Err(_), _) => Ok(Vec::new()),
         }
     }
 
-    /// Offers what can be done about findings, one after the other, and looks again.
+    /// Offers the fixes for findings one after the other, and runs their checks again.
     async fn fix(
         &mut self,
         args: &args::Doctor,
@@ -212,7 +215,7 @@ impl Context<'_> {
         Ok(attempts)
     }
 
-    /// Does what a plan says, until it is done or broken off.
+    /// Carries out a plan, until it is done or broken off.
     async fn carry_out(
         &mut self,
         plan: Plan,
@@ -235,13 +238,13 @@ impl Context<'_> {
     }
 }
 
-/// Finds out what a fix would do.
+/// Makes the plan of a fix.
 async fn plan(fix: &dyn Fix, facts: &Facts, emit: &Emit) -> Result<Plan, CliError> {
     let session = facts.session().await?.with_emit(Arc::clone(emit));
     fix.plan(Site { facts, session: &session }).await
 }
 
-/// Ctrl-C at a question: what has been done by then.
+/// The error of Ctrl-C at a question: it says what has been done by then.
 fn told(attempts: &[Attempt]) -> impl Fn(CliError) -> CliError + use<> {
     let some = attempts.iter().any(Attempt::changed_something);
     move |error| match error.code {
@@ -250,7 +253,7 @@ fn told(attempts: &[Attempt]) -> impl Fn(CliError) -> CliError + use<> {
     }
 }
 
-/// Every environment that is not emulated, as far as the file has it right.
+/// Every environment that is not emulated and has valid settings.
 fn all(config: &Config) -> Vec<Environment> {
     config
         .names()
@@ -259,8 +262,8 @@ fn all(config: &Config) -> Vec<Environment> {
         .collect()
 }
 
-/// The first fix that nothing has come of yet. Each is tried once: what is found afterwards is
-/// something new, such as a lock that was taken in the meantime, and for a person to look at first.
+/// The first fix that was not offered yet. Each one is tried once: a finding after that is a new one, such as
+/// a lock that was taken in the meantime, which a person has to look at first.
 fn next(examined: &[Examined], attempts: &[Attempt]) -> Option<(&'static Check, Arc<dyn Fix>)> {
     examined.iter().find_map(|one| {
         let fixes = one.verdict.findings().iter().filter_map(|finding| finding.fix.clone());
@@ -269,7 +272,7 @@ fn next(examined: &[Examined], attempts: &[Attempt]) -> Option<(&'static Check, 
     })
 }
 
-/// Looks again at what the fix was for, and at what needs that.
+/// Runs the check that the fix was for again, and those that need it.
 async fn look(
     reporter: &crate::report::Reporter,
     facts: &Facts,

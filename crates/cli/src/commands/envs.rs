@@ -1,4 +1,4 @@
-//! `envs`: lists the environments, and confirms where their tasks go.
+//! `envs`: lists the environments, and confirms the projects that their tasks go to.
 
 use quill_admin_operations::config::{Environment, confirmed};
 use quill_admin_operations::error::CliError;

@@ -1,4 +1,7 @@
-//! The gate in front of a protected environment: its name, typed.
+//! The gate of a protected environment: its name has to be typed.
+//!
+//! It also asks for agreement to a plan, and to the loss of something in an image that is replaced. `build`,
+//! `restore-backend`, `doctor --fix` and all tasks that write go through it.
 
 use quill_admin_contract::ExitCode;
 use quill_admin_operations::config::Environment;
@@ -8,7 +11,7 @@ use super::context::Context;
 use super::task::TaskOptions;
 
 impl Context<'_> {
-    /// Refuses at once what cannot be confirmed later: a wrong name, or nobody to ask.
+    /// Refuses at once what could not be confirmed later: a wrong name, or nobody to ask.
     pub(super) fn gate(&self, environment: &Environment, confirm: Option<&str>) -> Result<(), CliError> {
         match confirm {
             Some(given) if given != environment.name => Err(refused(format!(
@@ -25,7 +28,7 @@ impl Context<'_> {
         }
     }
 
-    /// The same for a task: a change there wants a reason, too.
+    /// The gate of a task: a change in a protected environment needs a reason, too.
     pub(super) fn gate_task(&self, environment: &Environment, options: &TaskOptions) -> Result<(), CliError> {
         if !options.writes {
             return Ok(());
@@ -51,9 +54,9 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// Lets a change begin whose plan is shown: in a protected environment its name has to be typed, and
-    /// where a value was asked for, a person has to say yes to what came of it, unless `yes` says so
-    /// already. A command that was given everything asks nothing.
+    /// Lets a change begin after its plan was shown. In a protected environment its name has to be typed, and
+    /// where a value was asked for, a person has to agree to the plan, unless `yes` says so already. A
+    /// command that was given everything asks nothing.
     pub(super) fn agree(
         &mut self,
         environment: &Environment,
@@ -69,8 +72,8 @@ impl Context<'_> {
         Ok(())
     }
 
-    /// Lets a build replace an image of which something is lost: a person has to say yes to that, whatever else was
-    /// confirmed, unless `overwrite` says so already.
+    /// Lets a build replace an image of which something is lost. A person has to agree to that, whatever else
+    /// was confirmed, unless `overwrite` says so already.
     pub(super) fn agree_to_lose(
         &mut self,
         environment: &Environment,
@@ -89,7 +92,7 @@ impl Context<'_> {
             ))
             .hint("if that is what you want, add: --overwrite"));
         }
-        // The plan above the question names what is lost.
+        // The plan above the question says what is lost.
         if self.form.confirm("Replace the image all the same?")? {
             return Ok(());
         }

@@ -1,7 +1,8 @@
-//! Ctrl-C while something is done: what can be broken off is, and what cannot is waited for, with a word.
+//! The guard: it decides what Ctrl-C does while work is going on. Work that can be broken off is broken off;
+//! a change that cannot be is waited for, with a message.
 //!
-//! [`Guard::run`] is the one place that decides what Ctrl-C does: by where the work is, as its
-//! [`PointOfNoReturn`] says.
+//! [`Guard::run`] is the one place that decides it, by the stage of the work, which its [`PointOfNoReturn`]
+//! holds.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -18,37 +19,37 @@ use super::context::Context;
 use crate::prompt::{self, Interrupt, Stop};
 use crate::report::Reporter;
 
-/// What a person is asked who presses Ctrl-C while a task runs.
+/// The question to a person who presses Ctrl-C while a task runs.
 const QUESTION: &str = "The task is still running. Ctrl-C does not stop it.\n  w  wait for it\n  d  detach: it goes \
                         on, and you can come back to it (Ctrl-C again does the same)\n  c  cancel it\n[w/d/c] ";
 
-/// Listens for whatever tells this program to stop, from the last question to the end.
+/// Listens for signals that tell this program to stop, from the last question to the end.
 pub(super) struct Guard {
     interrupt: Interrupt,
     reporter: Arc<Reporter>,
-    /// Somebody can be asked.
+    /// Whether somebody can be asked.
     attended: bool,
-    /// Work was left because of Ctrl-C.
+    /// Whether work was left because of Ctrl-C.
     left: bool,
 }
 
 /// A question that waits for its answer while the work goes on.
 type Question = Option<Pin<Box<dyn Future<Output = InterruptChoice> + Send>>>;
 
-/// What a person wants who pressed Ctrl-C while a task runs.
+/// The interrupt choice of a person who pressed Ctrl-C while a task runs.
 enum InterruptChoice {
-    /// To go on as before.
+    /// Go on as before.
     Wait,
-    /// To leave the task alone.
+    /// Leave the task running.
     Detach,
-    /// To have the task stopped.
+    /// Have the task stopped.
     Cancel,
 }
 
 impl Context<'_> {
     /// Ends the time of questions, in which Ctrl-C ends the program at once.
     pub(super) fn guard(&self) -> Guard {
-        // Before the questions' own listener goes: no Ctrl-C falls between the two.
+        // The new listener begins before that of the questions ends, so that no Ctrl-C falls between the two.
         let interrupt = Interrupt::listen();
         self.questions.end();
         let reporter = Arc::clone(self.reporter);
@@ -68,19 +69,19 @@ impl Guard {
         self.left
     }
 
-    /// Says why it has to wait.
+    /// Shows why Ctrl-C has to wait.
     pub(super) fn tell(&self, why: &str) {
         self.reporter.event(Event::Trouble(why.to_owned()));
     }
 
     /// Does `work` to its end. Ctrl-C breaks it off before its point of no return. While the change is under
-    /// way it waits, and takes effect with the answer, unless it is pressed again. Once the change is made it
-    /// leaves the looking on. While a task runs a person is asked what it is for; where there is nobody to ask,
-    /// the task is left alone.
+    /// way Ctrl-C waits, and takes effect with the answer, unless it is pressed again. Once the change is
+    /// made Ctrl-C ends the watching. While a task runs a person gets the interrupt choices; where there is
+    /// nobody to ask, the task is left running.
     ///
     /// # Errors
     ///
-    /// The work's own, or what `point` says to whoever leaves.
+    /// Fails with the work's own error, or with the one that `point` holds for a person who leaves.
     pub(super) async fn run<T>(
         &mut self,
         point: &PointOfNoReturn,
@@ -88,16 +89,16 @@ impl Guard {
     ) -> Result<T, CliError> {
         let mut work = std::pin::pin!(work);
         let mut stages = point.watch();
-        // One that has to wait.
+        // A Ctrl-C that has to wait.
         let mut waits: Option<Stop> = None;
         let mut question: Question = None;
         loop {
             let pressed = tokio::select! {
-                // What is done by now is done, and not interrupted.
+                // Work that is done by now is done, and not interrupted.
                 biased;
                 done = &mut work => return done,
                 stop = self.interrupt.wait() => Some(stop),
-                // What it waits for, or asks about, may be over.
+                // The change that it waits for, or the task that it asks about, may be over.
                 Ok(()) = stages.changed(), if waits.is_some() || question.is_some() => {
                     let runs = matches!(*stages.borrow(), Stage::Running(_));
                     if !runs && question.take().is_some() {
@@ -137,7 +138,7 @@ impl Guard {
         }
     }
 
-    /// What is said to whoever leaves here.
+    /// The error of a person who leaves at this stage.
     fn leave(&mut self, stage: Stage) -> CliError {
         self.left = true;
         match stage {
@@ -148,11 +149,11 @@ impl Guard {
     }
 }
 
-/// After which time it is told that something is being ended.
+/// The time after which the closing is announced.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
 
-/// Ends what was started for a session, whether its command has come to its end or failed. What goes wrong is
-/// told, and changes nothing about what was reported before. Ctrl-C leaves it at once.
+/// Ends the services that were started for a session, whether its command has succeeded or failed. A failure
+/// is reported, and changes nothing about the result. Ctrl-C leaves it at once.
 pub(super) async fn close(reporter: &Reporter, session: Session) {
     let mut interrupt = Interrupt::listen();
     let mut closed = std::pin::pin!(session.close());
@@ -175,7 +176,7 @@ pub(super) async fn close(reporter: &Reporter, session: Session) {
     }
 }
 
-/// The answer to a question, if one is asked.
+/// Waits for the answer to a question; without one, for ever.
 async fn answered(question: &mut Question) -> InterruptChoice {
     match question {
         Some(question) => question.await,
@@ -201,7 +202,7 @@ mod tests {
     use crate::report::Style;
     use quill_admin_operations::point_of_no_return::{Running, UnderWay};
 
-    /// Signals are the process's: one test at a time sends any.
+    /// Signals go to the whole process, so one test at a time sends any.
     static SIGNALS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
     fn guard() -> Guard {
@@ -213,7 +214,7 @@ mod tests {
         PointOfNoReturn::new("nothing was changed")
     }
 
-    /// Presses Ctrl-C, and returns when whoever listens has been told.
+    /// Presses Ctrl-C, and returns when the listeners have been told.
     async fn ctrl_c() {
         let mut told = Interrupt::listen();
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).expect("sent");
@@ -228,7 +229,7 @@ mod tests {
         let done = guard.run(&untouched(), async { Ok(1) }).await;
         assert_eq!(done.ok(), Some(1));
         assert!(!guard.has_left());
-        // What is not done is broken off by the same Ctrl-C.
+        // Work that is not done is broken off by the same Ctrl-C.
         let broken_off = guard.run(&untouched(), pending::<Result<(), _>>()).await;
         let error = broken_off.expect_err("interrupted");
         assert_eq!((error.code.code(), guard.has_left()), (130, true));
@@ -286,7 +287,8 @@ mod tests {
         assert_eq!(error.code.code(), 27);
     }
 
-    /// A task that ends with this program is cancelled; one that does not is left alone where nobody can be asked.
+    /// A task that ends with this program is cancelled; one that goes on is left running where nobody can be
+    /// asked.
     #[tokio::test]
     async fn what_runs_is_cancelled_or_left_alone() {
         let _alone = SIGNALS.lock().await;

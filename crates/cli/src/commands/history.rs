@@ -1,4 +1,4 @@
-//! `history`: what was run here, by whom, and what came of it.
+//! `history`: lists the runs of the past, with who asked and the outcome.
 
 use quill_admin_contract::Username;
 use quill_admin_operations::error::CliError;

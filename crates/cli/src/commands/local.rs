@@ -1,4 +1,4 @@
-//! `local …`: the embedded environment on this machine.
+//! `local …`: commands for the embedded environment on this machine.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, Cli
                 }
             }
             match quill_admin_local::status(&state) {
-                // What is refused is not announced.
+                // A deletion that will be refused is not announced.
                 Ok(found) if found.in_use => {}
                 Err(LocalError::NotOurs { .. }) => {}
                 found => context.reporter.local_resetting(&state, found.ok().map(|found| found.bytes)),
@@ -49,7 +49,7 @@ pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, Cli
     }
 }
 
-/// The environment that `local` is about: that of `--env`, or the file's only emulated one.
+/// The environment that `local` uses: that of `--env`, or the file's first emulated one.
 fn embedded(context: &Context<'_>) -> Result<Environment, CliError> {
     let config = context.config()?;
     if let Some(name) = &context.global.env {
@@ -69,7 +69,7 @@ fn not_embedded(environment: &Environment) -> CliError {
     CliError::usage(format!("environment \"{}\" is not an emulated one", environment.name))
 }
 
-/// Why an environment that is there is not started: it is made of other tables.
+/// The reason why an existing environment is not started: it was made with other tables.
 fn refusal(
     context: &Context<'_>,
     environment: &Environment,
@@ -105,8 +105,8 @@ async fn count(
     contents
 }
 
-/// Runs until Ctrl-C, or until stdin is closed when it is a pipe: so that a program that started
-/// this one need not stop it.
+/// Runs until Ctrl-C, or until stdin is closed when it is a pipe, so that a program that started this one
+/// need not stop it.
 async fn serve(context: &Context<'_>, environment: &Environment) -> Result<u8, CliError> {
     let mut guard = context.guard();
     let session = open(context, &mut guard, environment).await?;
@@ -118,7 +118,7 @@ async fn serve(context: &Context<'_>, environment: &Environment) -> Result<u8, C
         () = stdin_closed(), if !context.process.stdin_is_terminal => {
             guard.tell("stdin has come to its end, and `local serve` ends with it");
         }
-        // Nobody can know where it listens; that it could not be written has been told.
+        // Nobody can know the addresses; that they could not be written has been reported.
         () = context.reporter.stdout_lost() => {}
     }
     close(context.reporter, session).await;
@@ -126,6 +126,6 @@ async fn serve(context: &Context<'_>, environment: &Environment) -> Result<u8, C
 }
 
 async fn stdin_closed() {
-    // A failing read is an end, too.
+    // A read that fails is an end, too.
     let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
 }

@@ -1,4 +1,7 @@
-//! `login`: signs in to Google Cloud, by way of gcloud.
+//! `login`: signs in to Google Cloud, with gcloud.
+//!
+//! Our own result stays on stdout, so gcloud's output goes to stderr. Ctrl-C reaches both programs, which is
+//! why gcloud's end is waited for.
 
 use std::io;
 use std::process::Stdio;
@@ -15,10 +18,10 @@ use tokio::time::{sleep, timeout};
 use super::context::Context;
 use crate::args::Login;
 
-/// gcloud gets the Ctrl-C of its terminal, too; this is how long it has for that.
+/// How long gcloud, which gets the Ctrl-C of its terminal, too, may take to end.
 const GCLOUD_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
-/// The same Ctrl-C reaches both at once: how much later than gcloud's end our own signal can be noticed.
+/// How much later than gcloud's end our own signal may be noticed: the same Ctrl-C reaches both at once.
 const SIGNAL_WITHIN: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(context: &Context<'_>, args: &Login) -> Result<u8, CliError> {
@@ -34,7 +37,7 @@ pub(super) async fn run(context: &Context<'_>, args: &Login) -> Result<u8, CliEr
     let mut gcloud = Command::new("gcloud")
         .args(["auth", "login"])
         .args(args.no_browser.then_some("--no-launch-browser"))
-        // Our stdout is for our result.
+        // Our own stdout is kept for our result.
         .stdout(Stdio::from(io::stderr()))
         .kill_on_drop(true)
         .spawn()
@@ -42,17 +45,19 @@ pub(super) async fn run(context: &Context<'_>, args: &Login) -> Result<u8, CliEr
     let ended = async {
         let status = gcloud.wait().await.map_err(|error| failed(&error.to_string()))?;
         if !status.success() {
-            // Ctrl-C ends both, and its end can be noticed before our own signal.
+            // Ctrl-C ends both programs, and gcloud's end can be noticed before our own signal.
             sleep(SIGNAL_WITHIN).await;
         }
         Ok(status)
     };
     let status = match guard.run(&PointOfNoReturn::new("the sign-in is as it was"), ended).await {
-        // Whoever presses Ctrl-C ends both: gcloud may have been done by then, or has ended without a change.
+        // A person who presses Ctrl-C ends both: gcloud may have finished by then, or has ended without a
+        // change.
         Err(error) if guard.has_left() => match timeout(GCLOUD_ENDS_WITHIN, gcloud.wait()).await {
             Ok(Ok(status)) if status.success() => status,
             Ok(Ok(_)) => return Err(error),
-            // Dropped with this function, it is killed. A signal that is for this program alone does not reach it.
+            // It is killed when it is dropped with this function. A signal to this program alone does not
+            // reach it.
             Ok(Err(_)) | Err(_) => {
                 return Err(CliError::interrupted("whether somebody was signed in is not known")
                     .hint("see who is signed in: quill-admin whoami"));

@@ -1,4 +1,4 @@
-//! `logs`: what an execution has printed.
+//! `logs`: shows the log of an execution.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ async fn show(session: &Session, context: &Context<'_>, args: &args::Logs) -> Re
             Arc::new(move |event| match event {
                 Event::Log(entry) => reporter.logs(&name, &[entry]),
                 Event::Trouble(_) | Event::Detail(_) => reporter.event(event),
-                // What a log says of it is enough.
+                // The log tells enough about it.
                 _ => {}
             })
         };
@@ -41,13 +41,13 @@ async fn show(session: &Session, context: &Context<'_>, args: &args::Logs) -> Re
             tokio::select! {
                 biased;
                 followed = follow_log(&followed, execution) => Ok(followed?),
-                // Nobody reads on, or nothing can be written any more, which has been told.
+                // Nobody reads on, or nothing can be written any more, which has been reported.
                 () = reporter.stdout_lost() => Ok(()),
             }
         };
         guard.run(&PointOfNoReturn::new("the task is not affected"), Box::pin(work)).await?;
     } else {
-        // What Cloud Run has forgotten is over, and may still be in the log.
+        // An execution that Cloud Run has forgotten is over, and may still be in the log.
         let mut shown = None;
         for job in possible(session.environment(), &args.execution) {
             let name = ExecutionName { job, id: args.execution.clone() };
@@ -60,7 +60,7 @@ async fn show(session: &Session, context: &Context<'_>, args: &args::Logs) -> Re
         }
         let (name, entries) = match shown {
             Some(shown) => shown,
-            // Nothing printed, or no such execution: the second is worth saying.
+            // Either nothing was printed, or there is no such execution, which is worth an error.
             None => (find(session, &args.execution).await?.name, Vec::new()),
         };
         reporter.logs(&name, &entries);

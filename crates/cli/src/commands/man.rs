@@ -1,4 +1,4 @@
-//! `man`: the manual pages, one a command.
+//! `man`: writes the manual pages, one for each command.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::task_command::TaskCommand;
 pub(super) fn run(context: &Context<'_>, tasks: &[TaskCommand], args: &Man) -> Result<u8, CliError> {
     let folder = context.process.cwd.join(&args.folder);
     let mut pages = Vec::new();
-    // Without "help" and the help of each command once more.
+    // The pages leave out "help" and the help of each command.
     let mut command = args::command(tasks).disable_help_subcommand(true);
     command.build();
     fs::create_dir_all(&folder)

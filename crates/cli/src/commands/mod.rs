@@ -1,7 +1,7 @@
-//! One file per verb, and [`run_task`] for all that run a task.
+//! The commands: one file for each verb, and [`run_task`] for all that run a task.
 //!
-//! **To add a command:** its file here, its arguments in `args.rs`, a line in [`run`]. **To add a task:** an action in
-//! `application/actions.yaml`.
+//! **To add a command:** its file here, its arguments in `args.rs`, a line in [`run`], and its report in
+//! `report/`. **To add a task:** an action in `application/actions.yaml`.
 
 mod actions;
 #[cfg(feature = "local")]
@@ -44,8 +44,12 @@ use crate::prompt::{Form, Questions, Terminal};
 use crate::report::Reporter;
 use crate::task_command::TaskCommand;
 
-/// Runs the command and returns the exit code; everything but errors has been reported. `mistakes` are those of a
-/// file of actions that was chosen: they are in the way of tasks, and of nothing else.
+/// Runs the command and returns the exit code; everything but errors has been reported by then. `mistakes`
+/// are those of the chosen file of actions: they stop tasks, and nothing else.
+///
+/// # Errors
+///
+/// Fails with the error of the command, which the caller reports.
 pub async fn dispatch(
     cli: Cli<'_>,
     tasks: &[TaskCommand],
@@ -59,7 +63,7 @@ pub async fn dispatch(
         move |error| reporter.error(error)
     });
     let mut global = cli.global;
-    // An empty QUILL_ADMIN_ENV means what an unset one does.
+    // An empty `QUILL_ADMIN_ENV` counts as an unset one.
     global.env = global.env.filter(|name| !name.is_empty());
     global.config = global.config.filter(|file| !file.as_os_str().is_empty());
     let chosen = Arc::<OnceLock<Environment>>::default();

@@ -1,5 +1,5 @@
-//! `reference`: pages of the documentation that are made of what this program knows. Not for people:
-//! `cargo xtask docs` writes them into files.
+//! `reference`: prints pages of the documentation that are made from this program's data. It is not for
+//! people: `cargo xtask docs` writes the pages into files.
 //!
 //! **To add a page:** its variant in `args.rs`, its text in [`run`], its file in `xtask/src/docs.rs`.
 

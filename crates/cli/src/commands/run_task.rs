@@ -1,7 +1,8 @@
-//! Runs a task, whichever it is: asks for what its flags do not give, makes its request, and runs that.
+//! Runs any task: asks for the values that its flags do not give, makes its request, and runs it.
 //!
-//! What a task takes is data ([`TaskCommand`](crate::task_command::TaskCommand)), and so this is the way of every
-//! task. Its parameters become the variables that go into the container, and these become the action.
+//! A task's parameters are data ([`TaskCommand`](crate::task_command::TaskCommand)), so all tasks are run
+//! here. The parameters become the variables that go into the container, and the container makes the action
+//! from these.
 
 mod answers;
 mod ask;
@@ -23,8 +24,8 @@ pub(super) async fn run(
     call: TaskCall<'_>,
     mistakes: Option<CliError>,
 ) -> Result<u8, CliError> {
-    // The commands are those of the built-in actions then, and not those that were asked for. What no file declares is
-    // no other for it.
+    // With mistakes, the commands are those of the built-in actions, and not those of the chosen file. An
+    // action that no file declares is not affected by them.
     if let Some(mistakes) = mistakes.filter(|_| call.command.name != CHECK) {
         return Err(mistakes);
     }
@@ -33,7 +34,7 @@ pub(super) async fn run(
             return Err(stdin_refused("stdin is a terminal, which would show the password")
                 .hint("leave the flag out to be asked for the password, hidden"));
         }
-        // Stdin is the password's now: nothing can be asked.
+        // Stdin holds the password now, so nothing can be asked.
         context.form.unattended();
     }
     let made_here = call.takes_password_from(PasswordSource::Generated);
@@ -43,13 +44,14 @@ pub(super) async fn run(
     context.need_environment();
     context.form.check()?;
     if made_here && !options.dry_run {
-        // It is shown once, at the end: better not begin than lose it.
+        // The password is shown once, at the end: a task is better not begun than its password lost.
         context.reporter.check_password_can_be_shown()?;
     }
 
     let (environment, job) = context.environment_for_task(&command.name, &options)?;
     let place = Place { environment: &environment.name, project: environment.job.project.as_str() };
-    // It opens while a person answers. Where nobody is asked, all is judged before anything is sent.
+    // The environment opens while a person answers. Where nobody is asked, all values are checked before
+    // anything is sent.
     let (answers, opening) = if context.form.asks() {
         let opening = context.open_for_task(&environment, &job, &options)?;
         (ask(&mut context.form, checked, place)?, opening)

@@ -1,4 +1,8 @@
-//! What all tasks have in common: open the environment, run the request, report.
+//! The part that all tasks have in common: open the environment, run the request, report.
+//!
+//! The order is fixed: the job is judged, the plan is shown, the person agrees, and the task runs under the
+//! guard. `run_task.rs` asks for the values before. To add an option of all tasks: `TaskFlags` in
+//! `task_command/command_line.rs`, and [`TaskOptions`] here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,20 +27,20 @@ use crate::prompt::Field;
 use crate::report::{TaskPlan, TaskReport};
 use crate::task_command::TaskFlags;
 
-/// What every task can be told.
+/// The options that every task takes.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct TaskOptions {
-    /// What is to be done may write to the database.
+    /// Whether the action may write to the database.
     pub(super) writes: bool,
-    /// Why, as far as it is known.
+    /// The reason, as far as it was given.
     pub(super) reason: Option<Reason>,
-    /// The environment's name, once more.
+    /// The environment's name, given to confirm it.
     pub(super) confirm: Option<String>,
-    /// Nothing is to be started.
+    /// Whether nothing is to be started.
     pub(super) dry_run: bool,
-    /// Any image will do.
+    /// Whether an image that `build` has not deployed is accepted.
     pub(super) allow_unpinned: bool,
-    /// The plan needs nobody's yes.
+    /// Whether the plan needs no confirmation.
     pub(super) yes: bool,
 }
 
@@ -49,21 +53,21 @@ pub(super) struct Task<F> {
     pub(super) opening: Opening,
     pub(super) subject: Subject,
     pub(super) options: TaskOptions,
-    /// Makes the action: at once, or by hashing a password first.
+    /// Makes the action: at once, or after hashing a password.
     pub(super) action: F,
 }
 
-/// Whom a task is about.
+/// The subject of a task.
 #[derive(Default)]
 pub(super) struct Subject {
-    /// The user, where it is about one.
+    /// The user, where the task is about one.
     pub(super) username: Option<Username>,
-    /// Their password, if it was generated: to be shown once, when it may have been set.
+    /// Their password, if it was generated: it is shown once, when it may have been set.
     pub(super) generated_password: Option<Password>,
 }
 
 impl Context<'_> {
-    /// Reads what every task can be told.
+    /// Reads the options that every task takes.
     pub(super) fn task_options(&mut self, writes: bool, flags: TaskFlags) -> TaskOptions {
         TaskOptions {
             writes,
@@ -90,14 +94,14 @@ impl Context<'_> {
         Ok((environment, job))
     }
 
-    /// Begins to open the environment, and to read what a task needs to know of it.
+    /// Begins to open the environment, and to read what a task needs.
     pub(super) fn open_for_task(
         &self,
         environment: &Environment,
         job: &JobName,
         options: &TaskOptions,
     ) -> Result<Opening, CliError> {
-        // What starts nothing has no log.
+        // A dry run has no log.
         Ok(self.open_environment(environment)?.for_task(job.clone(), !options.dry_run))
     }
 
@@ -122,7 +126,7 @@ impl Context<'_> {
         let session = opening.wait(emit).await?;
         let own = session.environment().is_own(&job);
         let code = self.run_in(&session, (&name, job), options, action, &subject).await.map_err(|error| {
-            // Whoever is cut off from a task that was started still needs the password it sets.
+            // A person who is cut off from a task that was started still needs the password that it sets.
             if (error.code == ExitCode::Unknown || started.load(Ordering::Relaxed))
                 && let Some(password) = &subject.generated_password
             {
@@ -131,7 +135,7 @@ impl Context<'_> {
             if !own {
                 return hints::after_failure_of_a_job(error, &name);
             }
-            // What can be looked at closer the error itself knows.
+            // The error itself names the check for a closer look.
             let hints = hints::after_failure(error.code, session.environment(), subject.username.as_ref());
             hints.into_iter().fold(error, CliError::hint)
         });
@@ -156,7 +160,7 @@ impl Context<'_> {
         let reason = options.reason.clone();
         let mut account = None;
         let request = async {
-            // A ready token does not say whose it is: Google is asked, while the password is hashed.
+            // A cached token does not say whose it is: Google is asked, while the password is hashed.
             let (action, known) = tokio::join!(action, session.account());
             let actor = sign_in::actor(known.as_deref(), self.process);
             account = known;
@@ -167,7 +171,8 @@ impl Context<'_> {
         let mut prepared = run::prepare(session, name, job, request, options.dry_run).await?;
         let settings = &prepared.job.settings;
         let image = if environment.is_own(&prepared.name) {
-            // What nobody but this program can change needs no image that `build` has deployed.
+            // The embedded environment's image, which only this program can change, need not be deployed by
+            // `build`.
             let any_image = options.allow_unpinned || !environment.builds_to_registry();
             let image = job_image::judge(settings, &environment.name, options.writes, any_image)?;
             if !any_image {
@@ -216,7 +221,7 @@ impl Context<'_> {
         reporter.begin();
         let point = PointOfNoReturn::new("nothing was started");
         let run = guard.run(&point, Box::pin(run::run(session, prepared, &point))).await?;
-        // Reported before closing, which takes a moment and changes nothing about the result.
+        // The result is reported before closing, which takes a moment and does not change it.
         Ok(reporter.task(&TaskReport {
             environment,
             username,

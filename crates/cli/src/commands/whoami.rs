@@ -1,4 +1,4 @@
-//! `whoami`: who calls, and which permissions are missing.
+//! `whoami`: shows the account, and which permissions are missing.
 
 use quill_admin_operations::error::CliError;
 

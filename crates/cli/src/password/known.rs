@@ -1,24 +1,25 @@
-//! What of a password is worth nothing, because whoever knows the application and the user guesses it
-//! first: their words, joined or split, written with digits and signs for letters, backwards, with years.
+//! Finds the parts of a password that count for nothing, because anyone who knows the application and the
+//! user guesses them first: their words, joined or split, written with digits and signs for letters,
+//! backwards, with years.
 
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-/// Words everybody knows, as they are looked for in a password.
+/// Well-known words, in the forms in which they are looked for in a password.
 pub(super) struct Known {
-    /// In lower case, without accents, with letters for digits; each once.
+    /// The words in lower case, without accents, with letters for digits; each once.
     words: Vec<Vec<char>>,
 }
 
-/// A word of this length counts wherever it stands. Shorter ones stand in many other words: they count only
-/// by themselves, or beside another word that counts.
+/// The length from which a word counts anywhere. Shorter words are part of many other words: they count only
+/// alone, or beside another word that counts.
 const ANYWHERE: usize = 4;
 
-/// So many digits in a row beside such a word are what people add: a year, a counter, a birthday.
+/// The most digits in a row that people add to such a word: a year, a counter, a birthday.
 const ADDED: usize = 6;
 
 impl Known {
-    /// Of texts such as `steve.jones@example.org`: each part is a word.
+    /// Takes the words from texts such as `steve.jones@example.org`: each part is a word.
     pub(super) fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut words: Vec<Vec<char>> = Vec::new();
         for text in texts {
@@ -42,18 +43,18 @@ impl Known {
         Self { words }
     }
 
-    /// The words, to be counted as the first guesses.
+    /// The words, for an estimate that tries them first.
     pub(super) fn words(&self) -> impl Iterator<Item = String> {
         self.words.iter().map(|word| word.iter().collect())
     }
 
-    /// What is left of a password without these words, without years, and without the signs that join them.
-    /// As little as possible is left.
+    /// The rest of a password without these words, without years, and without the signs that join them. The
+    /// words are chosen so that as little as possible is left.
     pub(super) fn without(&self, password: &str) -> Zeroizing<String> {
         let mut text = Zeroizing::new(Vec::with_capacity(password.len()));
         text.extend(password.chars());
         let mut worthless = self.covered(&text);
-        // Signs between words, or around them, join them, and so do the few digits people add.
+        // Signs between words, or around them, join them, and so do the few digits that people add.
         let kinds: [fn(char) -> bool; 2] = [|c| !c.is_alphanumeric(), |c| !c.is_alphabetic()];
         for added in kinds {
             let mut at = 0;
@@ -61,7 +62,7 @@ impl Known {
                 let length = text[at..].iter().take_while(|c| added(**c)).count();
                 let (start, end) = (at, at + length);
                 let digits = text[start..end].iter().filter(|c| c.is_alphanumeric()).count();
-                // Not those that stand for a letter of a word: these are covered themselves.
+                // Digits that stand for a letter of a word are covered themselves.
                 let joins = (start > 0 && worthless[start - 1])
                     || worthless.get(end).copied().unwrap_or(false)
                     || worthless[start..end].contains(&true);
@@ -74,10 +75,10 @@ impl Known {
         left
     }
 
-    /// Which characters belong to words or years, chosen so that as many as possible do.
+    /// The characters that belong to words or years, chosen so that as many as possible do.
     fn covered(&self, text: &[char]) -> Vec<bool> {
         let length = text.len();
-        // From the end: the fewest characters that stay, and the piece to begin with.
+        // For each place, counted from the end: the fewest characters that stay, and the piece to begin with.
         let mut best = vec![[Way::default(); STATES.len()]; length + 1];
         for at in (0..length).rev() {
             let pieces = self.pieces(text, at);
@@ -113,13 +114,13 @@ impl Known {
         covered
     }
 
-    /// The words and years that begin here: where each ends, and how long it is.
+    /// The words and years that begin at a place, each with its end and its length.
     fn pieces(&self, text: &[char], at: usize) -> Vec<(usize, usize)> {
         let mut pieces = Vec::new();
         for word in &self.words {
             pieces.extend(ends(text, at, word).into_iter().map(|end| (end, word.len())));
         }
-        // A year, with any signs between its digits.
+        // A year may have signs between its digits.
         let digits = text.iter().enumerate().skip(at).filter(|(_, c)| c.is_alphanumeric()).take(4);
         let (places, year): (Vec<usize>, Vec<char>) = digits.unzip();
         if let (Some(first), Some(last)) = (places.first(), places.get(3))
@@ -133,14 +134,14 @@ impl Known {
     }
 }
 
-/// How what stands before a place was read.
+/// The way in which the text before a place was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// As a character that stays.
+    /// It was read as a character that stays.
     Free,
-    /// As a word that counts for nothing.
+    /// It was read as a word that counts for nothing.
     Covered,
-    /// As a short word, which counts only if another follows at once.
+    /// It was read as a short word, which counts only if another follows at once.
     Joined,
 }
 
@@ -153,11 +154,11 @@ struct Way {
 }
 
 impl Way {
-    /// More than any text has.
+    /// A number of characters that no text has.
     const IMPOSSIBLE: Self = Self { stays: usize::MAX / 2, piece: None };
 }
 
-/// Whether a word may begin or end here: at an end, at a sign, between letters and digits.
+/// Whether a word may begin or end here: at an end of the text, at a sign, or between letters and digits.
 fn is_edge(text: &[char], at: usize) -> bool {
     let kind = |c: &char| (c.is_alphabetic(), c.is_numeric());
     match (at.checked_sub(1).and_then(|before| text.get(before)), text.get(at)) {
@@ -166,7 +167,7 @@ fn is_edge(text: &[char], at: usize) -> bool {
     }
 }
 
-/// Where a word can end that begins here, with any signs between its letters.
+/// The places where a word can end that begins here, with any signs between its letters.
 fn ends(text: &[char], at: usize, word: &[char]) -> Vec<usize> {
     let mut places = vec![at];
     for (index, letter) in word.iter().enumerate() {
@@ -199,7 +200,7 @@ fn fold(c: char) -> Option<char> {
     base.to_lowercase().next()
 }
 
-/// The letters that a digit or sign is written for.
+/// The letters that a digit or sign can stand for.
 fn read_as(c: char) -> &'static [char] {
     match c {
         '0' => &['o'],
@@ -248,7 +249,7 @@ mod tests {
             "¡quill!#?",
         ] {
             let left = left(known);
-            // "sevet" is no word of theirs.
+            // "sevet" is not one of the person's words.
             assert!(left.is_empty() || (known.starts_with("sevet") && left == "sevet"), "{known}: {left}");
         }
     }

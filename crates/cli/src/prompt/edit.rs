@@ -1,4 +1,6 @@
-//! The line that is being typed.
+//! The line that is being typed: [`Line`] is visible, and [`Hidden`] holds a password, which is wiped.
+//!
+//! To add an editing key: its variant in `keys.rs`, and its arm in `press` here.
 
 use quill_admin_contract::Secret;
 use quill_admin_contract::invisible::shown;
@@ -6,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::keys::Key;
 
-/// A text and where in it the next character goes.
+/// A text, and the place in it where the next character goes.
 #[derive(Debug, Default)]
 pub(super) struct Line {
     text: Vec<char>,
@@ -14,17 +16,17 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// What it holds.
+    /// The text of the line.
     pub(super) fn text(&self) -> String {
         self.text.iter().collect()
     }
 
-    /// Whether it holds nothing.
+    /// Whether the line is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// Does what a key says.
+    /// Applies a key.
     pub(super) fn press(&mut self, key: &Key) {
         match key {
             Key::Char(c) => self.insert(*c),
@@ -61,7 +63,7 @@ impl Line {
         self.at += 1;
     }
 
-    /// What of it fits into `width` columns, before and after the cursor.
+    /// The part that fits into `width` columns, before and after the cursor.
     pub(super) fn visible(&self, width: usize) -> (String, String) {
         let draw = |c: &char| {
             let text = shown(c.encode_utf8(&mut [0; 4])).into_owned();
@@ -81,13 +83,13 @@ impl Line {
     }
 }
 
-/// A text that nobody sees, in memory that is not moved while it grows, and wiped.
+/// A text that is not shown, in memory that does not move while it grows, and is wiped.
 pub(super) struct Hidden {
     text: Zeroizing<String>,
     too_long: bool,
 }
 
-/// More bytes than the longest password that is accepted.
+/// The number of bytes that are kept: more than the longest password that is accepted.
 const CAPACITY: usize = 8 * 1024;
 
 impl Hidden {
@@ -99,13 +101,13 @@ impl Hidden {
         self.text.is_empty()
     }
 
-    /// Does what a key says.
+    /// Applies a key.
     pub(super) fn press(&mut self, key: &Key) {
         match key {
             Key::Char(c) => self.push(*c),
             Key::Pasted(Ok(text)) => text.chars().for_each(|c| self.push(c)),
             Key::Backspace => drop(self.text.pop()),
-            // There is nothing to see of a part of it.
+            // Nobody can see which part of it would be removed, so all of it is.
             Key::KillLine | Key::KillWord => *self = Self::new(),
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! What a person types, as keys: the bytes of a terminal, read one key at a time.
+//! Decodes the bytes of a terminal into the keys that a person types, one at a time.
 //!
 //! Protocol: xterm's control sequences (`ESC [ A` for an arrow, `ESC [ 3 ~` for Delete) and its bracketed
 //! paste, `ESC [ 200 ~` text `ESC [ 201 ~`
@@ -21,30 +21,30 @@ pub(super) enum Key {
     Down,
     Home,
     End,
-    /// Ctrl-U: the whole line is taken back.
+    /// Ctrl-U: removes the text before the cursor.
     KillLine,
-    /// Ctrl-W: the last word is taken back.
+    /// Ctrl-W: removes the word before the cursor.
     KillWord,
     /// Ctrl-D.
     EndOfInput,
-    /// What was pasted, as one line; or why it is not one.
+    /// A pasted text as one line, or the reason why it is not one.
     Pasted(Result<Zeroizing<String>, &'static str>),
-    /// A key that means nothing here.
+    /// A key without a meaning here.
     Other,
 }
 
-/// As much is read at once, and waits to be decoded.
+/// The number of bytes that are read at once, and wait to be decoded.
 const CAPACITY: usize = 4096;
-/// A paste that is longer is not an answer.
+/// The number of bytes of the longest paste: a longer one is not an answer.
 const PASTE: usize = 16 * 1024;
 const PASTE_BEGINS: &[u8] = b"\x1b[200~";
 const PASTE_ENDS: &[u8] = b"\x1b[201~";
 
-/// Makes keys of bytes. Its buffers have their full size from the start and are wiped: a password that
-/// passes through leaves no copy behind.
+/// Decodes bytes into keys. Its buffers have their full size from the start and are wiped, so that a password
+/// leaves no copy behind.
 pub(super) struct Decoder {
     bytes: Zeroizing<Vec<u8>>,
-    /// What a paste that has begun holds so far.
+    /// The part so far of a paste that has begun.
     paste: Option<Paste>,
 }
 
@@ -58,28 +58,28 @@ impl Decoder {
         Self { bytes: Zeroizing::new(Vec::with_capacity(CAPACITY)), paste: None }
     }
 
-    /// How many bytes it can take.
+    /// The number of bytes that it can take.
     pub(super) fn room(&self) -> usize {
         CAPACITY - self.bytes.len()
     }
 
-    /// Takes bytes, at most as many as there is [`Self::room`] for.
+    /// Takes bytes, at most as many as [`Self::room`] allows.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         let room = self.room();
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// Forgets everything; says whether there was anything.
+    /// Forgets everything; returns whether there was anything.
     pub(super) fn clear(&mut self) -> bool {
         let anything = !self.bytes.is_empty() || self.paste.is_some();
-        // Also wipes what was taken away from the front.
+        // This also wipes bytes that were removed from the front.
         self.bytes.zeroize();
         self.paste = None;
         anything
     }
 
-    /// The next key, or `None` where more bytes have to come. After a `pause` a beginning stands for
-    /// itself: Escape is a key, and also how the sequences of other keys begin.
+    /// The next key, or `None` where more bytes have to come. After a `pause` an unfinished sequence is taken
+    /// as it is: Escape is a key, and also the beginning of other keys' sequences.
     pub(super) fn next(&mut self, pause: bool) -> Option<Key> {
         if self.paste.is_some() {
             return self.pasted();
@@ -93,11 +93,11 @@ impl Decoder {
         key
     }
 
-    /// The paste that has begun, once it has ended.
+    /// Reads on the paste that has begun; returns it once it has ended.
     fn pasted(&mut self) -> Option<Key> {
         let paste = self.paste.as_mut()?;
         let end = self.bytes.windows(PASTE_ENDS.len()).position(|window| window == PASTE_ENDS);
-        // The last bytes may be the beginning of the end.
+        // The last bytes may be the beginning of the end mark.
         let ready = end.unwrap_or_else(|| self.bytes.len().saturating_sub(PASTE_ENDS.len() - 1));
         let fits = ready.min(PASTE - paste.bytes.len());
         paste.bytes.extend_from_slice(&self.bytes[..fits]);
@@ -120,7 +120,7 @@ impl Decoder {
     }
 }
 
-/// A pasted text as one line. That it ends with a line break answers nothing: Enter does.
+/// Makes one line of a pasted text. A line break at its end does not count as an answer: only Enter does.
 fn line(bytes: &[u8]) -> Result<Zeroizing<String>, &'static str> {
     let text = std::str::from_utf8(bytes).map_err(|_| "what was pasted is not text")?;
     let text = text.trim_end_matches(['\r', '\n']);
@@ -130,7 +130,7 @@ fn line(bytes: &[u8]) -> Result<Zeroizing<String>, &'static str> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// The first key of these bytes and their number; instead of a key `None` where a paste begins.
+/// The first key of these bytes, with their number; `None` instead of a key where a paste begins.
 fn decode(bytes: &[u8], pause: bool) -> Option<(usize, Option<Key>)> {
     let key = |length, key| Some((length, Some(key)));
     match *bytes.first()? {
@@ -178,7 +178,7 @@ fn escape(bytes: &[u8], pause: bool) -> Option<(usize, Option<Key>)> {
             None => unfinished(),
         },
         Some(b'[') => {
-            // Parameters and intermediates, then one byte that ends it (ECMA-48, 5.4).
+            // Parameters and intermediates come first, then one byte that ends the sequence (ECMA-48, 5.4).
             let Some(last) = bytes[2..].iter().position(|byte| !(0x20..0x40).contains(byte)) else {
                 return unfinished();
             };
@@ -193,7 +193,7 @@ fn escape(bytes: &[u8], pause: bool) -> Option<(usize, Option<Key>)> {
             };
             Some((length, Some(key)))
         }
-        // A key together with Alt.
+        // This is a key together with Alt.
         Some(_) => Some((2, Some(Key::Other))),
     }
 }
@@ -202,7 +202,7 @@ fn escape(bytes: &[u8], pause: bool) -> Option<(usize, Option<Key>)> {
 mod tests {
     use super::*;
 
-    /// The keys of these bytes, however they are cut up on their way.
+    /// The keys of these bytes, which are the same when the bytes arrive one at a time.
     fn keys(bytes: &[u8]) -> Vec<Key> {
         let whole = read([bytes]);
         assert_eq!(read(bytes.chunks(1)), whole);

@@ -1,8 +1,8 @@
-//! A list to choose from. Nothing is chosen in it before somebody has chosen: Enter alone takes nothing.
+//! A list to choose from. Nothing is chosen at the beginning, so Enter alone takes nothing.
 
 use super::keys::Key;
 
-/// A list and what was typed at it.
+/// A list, with the filter that was typed and the chosen entry.
 pub(super) struct List {
     /// The names, in lower case.
     names: Vec<String>,
@@ -10,16 +10,16 @@ pub(super) struct List {
     chosen: Option<usize>,
 }
 
-/// What a key has come to.
+/// The effect of a key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// There is something else to be seen.
+    /// The list looks different now.
     Changed,
-    /// This one was taken.
+    /// This entry was taken.
     Taken(usize),
-    /// Enter, with nothing chosen: what to do instead.
+    /// Enter was pressed with nothing chosen; holds the advice what to do instead.
     NotYet(&'static str),
-    /// Somebody leaves.
+    /// The person leaves.
     Left,
 }
 
@@ -40,18 +40,18 @@ impl List {
         self.chosen
     }
 
-    /// Those whose names have in them what was typed.
+    /// The entries whose names contain the filter.
     pub(super) fn matching(&self) -> Vec<usize> {
         let filter = self.filter.to_lowercase();
         (0..self.names.len()).filter(|index| self.names[*index].contains(&filter)).collect()
     }
 
-    /// Whether `q` leaves: only while nothing is typed, and where no name is found by it.
+    /// Whether `q` leaves: only while nothing is typed, and where no name contains a `q`.
     pub(super) fn q_leaves(&self) -> bool {
         self.filter.is_empty() && !self.names.iter().any(|name| name.contains('q'))
     }
 
-    /// Does what a key says.
+    /// Applies a key.
     pub(super) fn press(&mut self, key: &Key) -> Step {
         match key {
             Key::Escape => return Step::Left,
@@ -90,7 +90,7 @@ impl List {
         Step::Changed
     }
 
-    /// Chooses what was typed, where that can only be one.
+    /// Chooses the entry that the filter leaves, where there can be only one.
     fn narrow(&mut self) {
         let matching = self.matching();
         let filter = self.filter.to_lowercase();

@@ -1,7 +1,10 @@
-//! Asking a person: what no flag gave.
+//! Questions to a person, for values that no flag gave.
 //!
-//! [`Prompter`] is the seam: a terminal in real life, a script in tests. [`Form`] is how commands
+//! [`Prompter`] is the interface to the person: a terminal, or a script in tests. [`Form`] is how commands
 //! use it: all flags are checked first, and without a person every missing one is named at once.
+//!
+//! **To add a kind of question:** a method of [`Prompter`], its implementation in `terminal.rs` and in the
+//! tests' script, and a method of [`Form`].
 
 mod edit;
 mod keys;
@@ -19,28 +22,28 @@ use quill_admin_operations::error::CliError;
 pub(crate) use terminal::line;
 pub use terminal::{Interrupt, Questions, Stop, Terminal};
 
-/// Collects what a command needs from its flags and, where they are silent, from a person.
+/// Collects the values that a command needs, from its flags and, where they are missing, from a person.
 pub struct Form {
     prompter: Option<Box<dyn Prompter>>,
     missing: Vec<String>,
     invalid: Vec<String>,
-    /// Something will be asked: not everything was given.
+    /// Whether something will be asked, because not everything was given.
     open: bool,
-    /// A value was asked for.
+    /// Whether a value was asked for.
     asked: bool,
 }
 
 /// A value that a flag gave, or that has to be asked for.
 #[derive(Debug)]
 pub enum Field<T> {
-    /// Given.
+    /// The value was given.
     Given(T),
-    /// Not given.
+    /// The value was not given.
     Open,
 }
 
 impl Form {
-    /// With somebody to ask, or nobody.
+    /// Makes a form with a person to ask, or with nobody.
     #[must_use]
     pub fn new(prompter: Option<Box<dyn Prompter>>) -> Self {
         Self { prompter, missing: Vec::new(), invalid: Vec::new(), open: false, asked: false }
@@ -52,24 +55,28 @@ impl Form {
         self.prompter.is_some()
     }
 
-    /// Whether a person has been asked for a value: then what is going to be done is more than the command
-    /// line says, and they have to see it first.
+    /// Whether a person has been asked for a value. Then the command does more than the command line says,
+    /// and the person has to see it first.
     #[must_use]
     pub fn asked(&self) -> bool {
         self.asked
     }
 
-    /// A line of text, whatever it is.
+    /// Asks for any line of text.
+    ///
+    /// # Errors
+    ///
+    /// Fails when nobody can be asked, and when the person leaves or the terminal is closed.
     pub fn line(&mut self, label: &str) -> Result<String, CliError> {
         self.prompter()?.text(label, &|_| Ok(()))
     }
 
-    /// Nobody is to be asked: what the flags do not give is missing.
+    /// Notes that nobody can be asked: values that the flags do not give are missing.
     pub fn unattended(&mut self) {
         self.prompter = None;
     }
 
-    /// A value from its flag, checked at once.
+    /// Reads a value from its flag, and checks it at once.
     pub fn flag<T>(
         &mut self,
         flag: &str,
@@ -85,7 +92,7 @@ impl Form {
         Field::Open
     }
 
-    /// A value nobody is asked for.
+    /// Reads a value that nobody is asked for.
     pub fn optional<T>(&mut self, flag: &str, given: Option<&str>) -> Option<T>
     where
         T: FromStr<Err = InvalidValue>,
@@ -114,8 +121,11 @@ impl Form {
         self.open
     }
 
-    /// Refuses the command if any flag was bad or is missing: everything at once, before any
-    /// question.
+    /// Refuses the command if any flag is invalid or missing: all of them at once, before any question.
+    ///
+    /// # Errors
+    ///
+    /// Fails with one message for each invalid flag, and one for the missing flags.
     pub fn check(&mut self) -> Result<(), CliError> {
         let mut messages = std::mem::take(&mut self.invalid);
         match std::mem::take(&mut self.missing).as_slice() {
@@ -134,18 +144,22 @@ impl Form {
         Err(error)
     }
 
-    /// Somebody to ask for a value.
+    /// The person to ask for a value.
     fn prompter(&mut self) -> Result<&mut (dyn Prompter + 'static), CliError> {
         self.asked = true;
         self.anybody()
     }
 
     fn anybody(&mut self) -> Result<&mut (dyn Prompter + 'static), CliError> {
-        // `check` has refused before; this is for a command that forgot to call it.
+        // `check` has refused before; this serves a command that forgot to call it.
         self.prompter.as_deref_mut().ok_or_else(|| CliError::usage("there is no terminal to ask at"))
     }
 
-    /// The flag's value, or a person's.
+    /// The flag's value, or one that a person gives.
+    ///
+    /// # Errors
+    ///
+    /// Fails when nobody can be asked, and when the person leaves or the terminal is closed.
     pub fn text<T>(
         &mut self,
         field: Field<T>,
@@ -163,17 +177,29 @@ impl Form {
         }
     }
 
-    /// One of a list.
+    /// Asks for one entry of a list; returns its index.
+    ///
+    /// # Errors
+    ///
+    /// Fails when nobody can be asked, and when the person leaves or the terminal is closed.
     pub fn choose(&mut self, label: &str, choices: &[Choice]) -> Result<usize, CliError> {
         self.prompter()?.choose(label, choices)
     }
 
-    /// Yes or no; Enter alone is no. It asks for no value, so [`Self::asked`] stays as it is.
+    /// Asks for yes or no; Enter alone means no. It asks for no value, so [`Self::asked`] stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// Fails when nobody can be asked, and when the person leaves or the terminal is closed.
     pub fn confirm(&mut self, question: &str) -> Result<bool, CliError> {
         self.anybody()?.confirm(question)
     }
 
-    /// A new secret: asked for, judged, asked for again to be sure. Starts over until both agree.
+    /// Asks for a new secret twice, and judges it. It starts over until both answers agree.
+    ///
+    /// # Errors
+    ///
+    /// Fails when nobody can be asked, and when the person leaves or the terminal is closed.
     pub fn new_secret<T>(
         &mut self,
         label: &str,
@@ -206,7 +232,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers from a list, and notes what it was told.
+    /// Answers from a list, and notes what it was shown.
     struct Script {
         answers: VecDeque<&'static str>,
         said: std::sync::Arc<std::sync::Mutex<Vec<String>>>,

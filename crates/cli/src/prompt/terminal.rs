@@ -1,7 +1,7 @@
-//! A person at a terminal. Questions go to stderr, so that stdout stays clean for results.
+//! A person at a terminal. Questions go to stderr, so that stdout holds only results.
 //!
-//! Each question first drops what was typed before it could be seen: type-ahead, the further lines of a
-//! paste, a key that was held down. So no answer is to a question that had not been asked.
+//! Each question first drops what was typed before it was visible: type-ahead, the further lines of a paste,
+//! a key that was held down. So no answer is taken for a question that had not been asked.
 
 use std::io;
 use std::sync::Arc;
@@ -20,22 +20,22 @@ use super::list::{List, Step};
 use super::prompter::{Choice, Prompter};
 use super::tty;
 
-/// Asks at the terminal this process runs in.
+/// Asks at the terminal that this process runs in.
 pub struct Terminal {
     term: Term,
     decoder: Decoder,
-    /// With colours and signs, or plain text alone.
+    /// Whether to use colours and signs, or plain text alone.
     colours: bool,
-    /// A question was asked before: what was meant for it may still be on its way.
+    /// Whether a question was asked before: text that was meant for it may still arrive.
     asked: bool,
 }
 
-/// A key that is held down, or something that types by itself, is not waited for any longer.
+/// The longest wait for a pause in typing: a key may be held down, or a program may type by itself.
 const QUIET_WITHIN: Duration = Duration::from_secs(1);
 const DROPPED: &str = "what was typed before this question was not taken";
 
 impl Terminal {
-    /// The process's own terminal.
+    /// Makes it for the process's own terminal.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -46,7 +46,7 @@ impl Terminal {
         }
     }
 
-    /// The next key. Ctrl-C is none: it is a signal, and ends the program elsewhere.
+    /// The next key. Ctrl-C is not a key: it is a signal, and ends the program elsewhere.
     fn key(&mut self) -> io::Result<Key> {
         let mut bytes = Zeroizing::new([0; 1024]);
         let mut pause = false;
@@ -61,8 +61,8 @@ impl Terminal {
         }
     }
 
-    /// Drops what was typed until now; says whether there was anything. After another question it waits
-    /// for a moment in which nobody types: the lines of a paste come one after the other.
+    /// Drops the text that was typed until now; returns whether there was any. After another question it
+    /// waits for a moment in which nobody types: the lines of a paste arrive one after the other.
     #[cfg(unix)]
     fn settle(&mut self) -> io::Result<bool> {
         tty::hide()?;
@@ -89,7 +89,7 @@ impl Terminal {
         Ok(self.decoder.clear())
     }
 
-    /// Settles, then tells why an answer was not taken, if one was not.
+    /// Settles, then shows why an answer was not taken, if one was not.
     fn begin_question(&mut self, refusal: Option<&str>) -> io::Result<()> {
         let dropped = self.settle()?;
         for told in [refusal, dropped.then_some(DROPPED)].into_iter().flatten() {
@@ -108,7 +108,7 @@ impl Terminal {
         self.term.flush()
     }
 
-    /// How a question begins.
+    /// The beginning of a question.
     fn head(&self, label: &str) -> String {
         let label = &shown(label);
         if self.colours {
@@ -118,7 +118,7 @@ impl Terminal {
         }
     }
 
-    /// The question and its answer, in place of the question.
+    /// Shows the question with its answer, in place of the question.
     fn answered(&self, label: &str, answer: &str) -> io::Result<()> {
         let (label, answer) = (&shown(label), shown(answer));
         self.term.clear_line()?;
@@ -135,7 +135,7 @@ impl Terminal {
         self.term.flush()
     }
 
-    /// Has a line typed, and takes the question away again.
+    /// Has a line typed, and removes the question again.
     fn typed(&mut self, label: &str) -> Result<String, Stopped> {
         let head = self.head(label);
         let width = usize::from(self.term.size().1);
@@ -172,7 +172,7 @@ impl Terminal {
     fn hidden(&mut self, label: &str) -> Result<Secret, Stopped> {
         let mut refusal = None;
         loop {
-            // The terminal has stopped to show what is typed before the question is to be seen.
+            // The terminal stops showing typed text before the question becomes visible.
             self.begin_question(refusal)?;
             self.term.write_str(&format!("{}: ", shown(label)))?;
             self.term.flush()?;
@@ -243,10 +243,10 @@ impl Terminal {
         }
     }
 
-    /// Draws a list; returns how many lines that took.
+    /// Draws a list; returns the number of lines.
     fn draw(&self, label: &str, rows: &[String], list: &List, told: Option<&str>) -> io::Result<usize> {
         let (height, width) = self.term.size();
-        // As wide as the terminal, it would take the next line with it.
+        // A line as wide as the terminal would also take the next line.
         let width = usize::from(width).saturating_sub(1).max(20);
         let fit = |text: &str| truncate_str(text, width, "…").into_owned();
         let mut lines = vec![fit(format!("{}{}", self.head(label), shown(list.filter())).trim_end())];
@@ -282,9 +282,9 @@ fn sign(text: &str) -> StyledObject<&str> {
     style(text).for_stderr()
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 enum Stopped {
-    /// By Escape, or q.
+    /// The person left, by Escape or q.
     Left,
     Failed(io::Error),
 }
@@ -373,7 +373,7 @@ impl Prompter for Terminal {
 }
 
 fn closed(error: &io::Error) -> CliError {
-    // A list hides the cursor and, interrupted, leaves it so.
+    // A list hides the cursor, and leaves it hidden when it is interrupted.
     let _ = Term::stderr().show_cursor();
     if error.kind() == io::ErrorKind::Interrupted {
         return interrupted();
@@ -381,34 +381,34 @@ fn closed(error: &io::Error) -> CliError {
     CliError::usage(format!("the terminal was closed at a question ({error}); nothing was started"))
 }
 
-/// Ctrl-C at a question.
+/// The error of Ctrl-C at a question.
 pub(crate) fn interrupted() -> CliError {
     CliError::interrupted("nothing was started")
 }
 
-/// How this program was told to stop.
+/// The way in which this program was told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// By Ctrl-C: somebody is there, and can be asked what for.
+    /// Stopped by Ctrl-C: a person is there, and can be asked what for.
     CtrlC,
-    /// By the system, or with its terminal: there is nobody to ask.
+    /// Stopped by the system, or because its terminal went: there is nobody to ask.
     Ended,
 }
 
-/// Listens for Ctrl-C, and for whatever else tells a program to stop.
+/// Listens for Ctrl-C, and for the other signals that tell a program to stop.
 pub struct Interrupt {
     #[cfg(unix)]
     signals: [(Stop, Option<tokio::signal::unix::Signal>); 3],
 }
 
 impl Interrupt {
-    /// Begins to listen, at once.
+    /// Begins to listen at once.
     #[must_use]
     pub fn listen() -> Self {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            // Without a handler a signal ends the process by itself, which is second best.
+            // Without a handler a signal ends the process by itself, which is the second-best result.
             let listen = |stop, kind| (stop, signal(kind).ok());
             let signals = [
                 listen(Stop::CtrlC, SignalKind::interrupt()),
@@ -421,8 +421,8 @@ impl Interrupt {
         Self {}
     }
 
-    /// Resolves at the next signal since it began to listen, or since the last one it told. On Unix none is
-    /// lost while nobody waits. What is written from then on is seen.
+    /// Resolves at the next signal since it began to listen, or since the last one that it returned. On Unix
+    /// no signal is lost while nobody waits. Text that is written after this returns is visible.
     pub async fn wait(&mut self) -> Stop {
         #[cfg(unix)]
         let stop = std::future::poll_fn(|context| {
@@ -451,43 +451,43 @@ impl Interrupt {
     }
 }
 
-/// The next line a person types after `ask` has shown the question. Dropping it leaves the line to whoever
-/// reads next: it is read on a thread of its own, which nothing waits for.
+/// Reads the next line that a person types after `ask` has shown the question. When it is dropped, the line
+/// goes to the next reader: it is read on a thread of its own, which nothing waits for.
 ///
-/// What was typed before is dropped: it was not meant for this question. That is done before the question
-/// is seen, so that no answer is dropped with it.
+/// Text that was typed before is dropped, because it was not meant for this question. That happens before the
+/// question is visible, so that no answer is dropped with it.
 pub(crate) async fn line(ask: impl FnOnce()) -> String {
     tty::forget_typed();
     ask();
     let (send, receive) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let mut line = String::new();
-        // A terminal that is gone says nothing.
+        // A terminal that is gone gives nothing.
         let _ = io::stdin().read_line(&mut line);
         let _ = send.send(line);
     });
     receive.await.unwrap_or_default()
 }
 
-/// The time in which questions are asked. While it lasts, Ctrl-C puts the terminal back the way it
-/// was found (while questions are asked it has no echo, and at a list no cursor) and ends the program.
+/// The time in which questions are asked. While it lasts, Ctrl-C restores the terminal (while questions are
+/// asked it has no echo, and at a list no cursor) and ends the program.
 pub struct Questions {
     listener: tokio::task::JoinHandle<()>,
-    /// Who is responsible for Ctrl-C: whoever is first keeps it.
+    /// The part of the program that is responsible for Ctrl-C; the first that claims it keeps it.
     phase: Arc<AtomicU8>,
 }
 
-/// Questions are asked.
+/// The phase in which questions are asked.
 const ASKING: u8 = 0;
-/// Ctrl-C was pressed meanwhile: the program is being ended.
+/// The phase after Ctrl-C was pressed at a question: the program is being ended.
 const ENDING: u8 = 1;
-/// Whoever runs something deals with Ctrl-C.
+/// The phase in which the guard of running work deals with Ctrl-C.
 const RUNNING: u8 = 2;
 
 impl Questions {
-    /// Begins it; `report` tells the error and gives the exit code.
+    /// Begins the time of questions; `report` shows the error and returns the exit code.
     pub fn begin(report: impl FnOnce(&CliError) -> u8 + Send + 'static) -> Self {
-        // Made before the first question is seen: from here on no Ctrl-C ends the process by itself.
+        // It listens before the first question is visible: from here on no Ctrl-C ends the process by itself.
         let mut interrupt = Interrupt::listen();
         let phase = Arc::new(AtomicU8::new(ASKING));
         let claimed = Arc::clone(&phase);
@@ -497,11 +497,11 @@ impl Questions {
                 return;
             }
             let term = Term::stderr();
-            // Away from a half-typed answer.
+            // The line break leaves a half-typed answer.
             let _ = term.write_line("");
             let code = report(&interrupted());
-            // The thread that asks cannot be woken up, so the process has to end from here. After this it
-            // changes nothing about the terminal any more.
+            // The thread that asks cannot be woken up, so the process has to end from here. After this the
+            // thread does not change the terminal any more.
             tty::close();
             let _ = term.show_cursor();
             std::process::exit(i32::from(code));
@@ -509,8 +509,9 @@ impl Questions {
         Self { listener, phase }
     }
 
-    /// Ends it: from now on whoever runs something deals with Ctrl-C. Does not return where Ctrl-C was first:
-    /// what ends the program has said that nothing was started, and nothing is.
+    /// Ends the time of questions: from now on the guard of running work deals with Ctrl-C. It does not
+    /// return when Ctrl-C came first: the program is being ended with the message that nothing was started,
+    /// and nothing is.
     pub fn end(&self) {
         let was = self.phase.compare_exchange(ASKING, RUNNING, Ordering::SeqCst, Ordering::SeqCst);
         while was == Err(ENDING) {

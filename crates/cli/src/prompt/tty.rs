@@ -1,12 +1,12 @@
-//! The terminal's mode while questions are asked, and what is read from it.
+//! The terminal's mode while questions are asked, and the reads from it.
 //!
-//! From the moment it is known that something will be asked until the last answer is there, the terminal
-//! does not show what is typed: each question shows its own answer. So nothing that is typed too early is
-//! seen, and no answer is kept in a buffer for a question that has not been asked.
+//! From the moment it is known that something will be asked until the last answer, the terminal does not show
+//! what is typed: each question shows its own answer. So text that is typed too early is not visible, and no
+//! answer is kept in a buffer for a question that has not been asked.
 
 use std::io;
 
-/// How long a read waits for somebody to type, in tenths of a second: the least a terminal can be told.
+/// How long a read waits for typed text, in tenths of a second: the least that a terminal can be told.
 #[cfg(unix)]
 const WAIT: u8 = 1;
 
@@ -29,12 +29,12 @@ mod unix {
 
     use super::{WAIT, io};
 
-    /// There is one terminal, and whoever ends the program has to put it back.
+    /// The mode of the one terminal. Whoever ends the program has to restore it.
     static MODE: Mutex<Mode> = Mutex::new(Mode::AsFound);
 
     enum Mode {
         AsFound,
-        /// Questions are asked; this is how it was found.
+        /// Questions are asked; holds the mode in which the terminal was found.
         Asking(Box<Termios>),
         /// The program is about to end: nothing changes the terminal any more.
         Closed,
@@ -44,8 +44,8 @@ mod unix {
         MODE.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stops the terminal from showing what is typed, and from keeping it back until Enter. Ctrl-C stays
-    /// what it is. What is typed already can still be read.
+    /// Stops the terminal from showing typed text, and from keeping it back until Enter. Ctrl-C still sends a
+    /// signal. Text that was typed before can still be read.
     pub(in super::super) fn hide() -> io::Result<()> {
         let mut mode = mode();
         match *mode {
@@ -56,7 +56,8 @@ mod unix {
         let found = tcgetattr(stdin())?;
         let mut asking = found.clone();
         asking.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN);
-        // Whoever brings a stopped program back gets the terminal as the shell has it, with echo.
+        // Ctrl-Z is switched off: a program that is continued gets the terminal as the shell left it, with
+        // echo.
         asking.special_codes[SpecialCodeIndex::VSUSP] = 0;
         asking.special_codes[SpecialCodeIndex::VMIN] = 0;
         asking.special_codes[SpecialCodeIndex::VTIME] = WAIT;
@@ -67,12 +68,12 @@ mod unix {
         Ok(())
     }
 
-    /// Puts the terminal back, without what nobody has read.
+    /// Restores the terminal, and drops text that nobody has read.
     pub(in super::super) fn restore() {
         put_back(Mode::AsFound);
     }
 
-    /// The same, for good.
+    /// Restores the terminal, and leaves it so for good.
     pub(in super::super) fn close() {
         put_back(Mode::Closed);
     }
@@ -81,19 +82,19 @@ mod unix {
         let mut mode = mode();
         if let Mode::Asking(found) = std::mem::replace(&mut *mode, next) {
             brackets("\x1b[?2004l");
-            // A terminal that is gone needs nothing.
+            // A terminal that is gone needs no restoring.
             let _ = tcsetattr(stdin(), OptionalActions::Flush, &found);
         }
     }
 
-    /// Has pastes marked as such, or not: a terminal that cannot do so ignores it.
+    /// Switches the marking of pastes on or off; a terminal that does not support it ignores this.
     fn brackets(sequence: &str) {
         if !console::is_dumb() {
             let _ = Term::stderr().write_str(sequence);
         }
     }
 
-    /// Reads and drops what was typed and not read; says whether there was anything.
+    /// Reads and drops the text that was typed and not read; returns whether there was any.
     pub(in super::super) fn drain() -> io::Result<bool> {
         let asking = tcgetattr(stdin())?;
         let mut at_once = asking.clone();
@@ -107,36 +108,36 @@ mod unix {
         Ok(count.is_ok_and(|count| count > 0))
     }
 
-    /// Drops what was typed and not read.
+    /// Drops the text that was typed and not read.
     pub(in super::super) fn forget_typed() {
         let _ = tcflush(stdin(), QueueSelector::IFlush);
     }
 
-    /// Waits until the terminal is done with the Ctrl-C that sent this program a signal.
+    /// Waits until the terminal has handled the Ctrl-C that sent this program a signal.
     ///
-    /// A terminal sends the signal first and then drops what was written and not shown yet, as POSIX has it
-    /// for ISIG without NOFLSH: what a program on another core writes at once may be dropped with it. Linux
-    /// holds the terminal's settings locked in the meantime (`isig` in `n_tty.c`), so that whoever asks for them
-    /// gets an answer when it is over.
+    /// A terminal sends the signal first and then drops output that is not shown yet, as POSIX requires for
+    /// ISIG without NOFLSH: text that a program on another core writes at once may be dropped with it. Linux
+    /// holds the terminal's settings locked in the meantime (`isig` in `n_tty.c`), so a request for them is
+    /// answered when it is over.
     pub(in super::super) fn after_signal() {
-        // Where neither is a terminal there is nothing to wait for.
+        // Where neither is a terminal, there is nothing to wait for.
         let _ = tcgetattr(stderr()).or_else(|_| tcgetattr(stdin()));
     }
 
-    /// Reads what was typed, without a buffer of the standard library's. 0 where nothing was for a
+    /// Reads typed text, without a buffer of the standard library's. Returns 0 where nothing was typed for a
     /// moment.
     pub(in super::super) fn read(bytes: &mut [u8]) -> io::Result<usize> {
         let wait = Duration::from_millis(100) * u32::from(WAIT);
         let started = Instant::now();
         loop {
             match rustix::io::read(stdin(), &mut *bytes) {
-                // A terminal that is gone says nothing, and says it at once.
+                // A terminal that is gone returns nothing, and returns at once.
                 Ok(0) if started.elapsed() < wait / 2 && !bytes.is_empty() => {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 Ok(count) => return Ok(count),
                 Err(Errno::INTR) => {}
-                // Somebody else who has this terminal wants reads that do not wait.
+                // Another process that shares this terminal has asked for reads that do not wait.
                 Err(Errno::AGAIN) => {
                     std::thread::sleep(wait);
                     return Ok(0);
@@ -153,7 +154,8 @@ mod unix {
 #[cfg(not(unix))]
 pub(super) use other::{close, forget_typed, hide, read, restore};
 
-/// Where a terminal has no modes that last, console's reader hides each key while it waits for it.
+/// Reads keys where a terminal has no lasting modes: the reader of `console` hides each key while it waits
+/// for it.
 #[cfg(not(unix))]
 mod other {
     use console::{Key, Term};

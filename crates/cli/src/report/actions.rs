@@ -1,4 +1,4 @@
-//! What is said of the application's actions, as text and as JSON.
+//! Reports about the application's actions: their list, and the result of `actions check`.
 
 use std::fmt::Write as _;
 
@@ -12,27 +12,27 @@ use super::output::{document_to_stdout, to_stdout};
 use super::paint::{clean, style};
 use super::reporter::Reporter;
 
-/// Actions that are in order.
+/// The result of checking actions that are in order.
 pub struct Checked<'a> {
-    /// Where they are declared.
+    /// The folder that they are declared in.
     pub application: &'a Application,
-    /// How many there are.
+    /// The number of actions.
     pub actions: usize,
-    /// What PostgreSQL says; `None` where this program has none in it.
+    /// The result of trying them in PostgreSQL; `None` where this program was built without it.
     pub tried: Option<Tried<'a>>,
 }
 
-/// What was tried on tables.
+/// The result of trying statements on tables.
 pub struct Tried<'a> {
-    /// How many statements PostgreSQL has prepared.
+    /// The number of statements that PostgreSQL has prepared.
     pub statements: usize,
-    /// The file that has made the tables.
+    /// The file that the tables were made from.
     pub tables: &'a str,
     /// Actions that are not for these tables, each with the condition that does not hold.
     pub left_out: Vec<(String, String)>,
 }
 
-/// What an action does to the database, in one word.
+/// The effect of an action on the database, in one word.
 fn effect(action: &Action) -> &'static str {
     if action.is_job() {
         "job"
@@ -103,12 +103,12 @@ pub(super) fn list_json(
     document
 }
 
-/// The folder; null where it is built in.
+/// The folder; null for the built-in actions.
 fn folder(application: &Application) -> Value {
     json!(application.folder().map(path))
 }
 
-/// Which folder says what tasks do, where the file of confirmed environments names one.
+/// Names the folder whose actions are confirmed, where the file of the confirmed environments names one.
 pub(super) fn confirmed_text(environments: &[&Environment]) -> String {
     let folder = environments.iter().find_map(|environment| environment.source.application.as_ref());
     folder.map_or_else(String::new, |folder| {
@@ -158,8 +158,7 @@ pub(super) fn checked_json(checked: &Checked<'_>) -> Value {
 }
 
 impl Reporter {
-    /// Lists the application's actions.
-    /// With `deployed`, beside what an image has of them.
+    /// Lists the application's actions; with `deployed`, together with those of the image.
     pub fn actions(
         &self,
         application: &Application,
@@ -175,7 +174,7 @@ impl Reporter {
         0
     }
 
-    /// Says that actions fit, and what was tried.
+    /// Reports that actions are in order, and the result of trying them.
     pub fn actions_checked(&self, checked: &Checked<'_>) -> u8 {
         self.stop();
         if self.style.json {

@@ -1,4 +1,4 @@
-//! The backend that gets its own image back.
+//! Reports about restoring the backend's own image.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -15,15 +15,15 @@ use super::paint::style;
 use super::reporter::Reporter;
 use super::stream::to_stderr;
 
-/// Everything about an image that is to go back to the backend.
+/// The image that the backend is to get, with everything that was found out about it.
 pub struct RestoreReport<'a> {
     /// The environment that it is about.
     pub environment: &'a Environment,
-    /// What it is there.
+    /// The settings of its backend.
     pub backend: &'a Backend,
-    /// What was found out.
+    /// The state of the service, and what was found in its revisions.
     pub found: &'a Found,
-    /// What is to be deployed.
+    /// The image that is to be deployed.
     pub candidate: &'a Candidate,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn restored_text(
     text
 }
 
-/// A new revision may be ready and get no requests.
+/// The warning that a new revision gets no requests, where traffic is pinned to another one.
 pub(super) fn traffic_text(environment: &Environment, service: &Service) -> String {
     let mut text = String::new();
     if let Some(backend) = environment.backend.as_ref().filter(|_| !service.traffic_to_latest) {
@@ -123,7 +123,7 @@ pub(super) fn restored_json(
 }
 
 impl Reporter {
-    /// Shows what is to be deployed to the backend: on stdout if that is all that was asked for.
+    /// Shows the image that is to be deployed to the backend: on stdout in a dry run, where it is the result.
     pub fn restore_plan(&self, report: &RestoreReport<'_>, dry_run: bool, asked: bool) {
         self.stop();
         if !dry_run {
@@ -135,7 +135,7 @@ impl Reporter {
         }
     }
 
-    /// Shows the backend's service as it is: with its image back, or as it was found.
+    /// Shows the backend's service as it is now: with its image restored, or unchanged.
     pub fn restored(&self, environment: &Environment, service: &Service, changed: bool) -> u8 {
         self.stop();
         let elapsed = self.lock().started.elapsed();

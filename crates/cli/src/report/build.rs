@@ -1,4 +1,7 @@
-//! An admin image that is to be built, and what became of it.
+//! Reports about the admin image: the plan of a build, and its result.
+//!
+//! To add a line of the plan: `build_plan_text` for people, and `build_plan_json` for `--json`; the result
+//! has the same pair.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -20,13 +23,13 @@ use super::paint::{clean, style};
 use super::reporter::Reporter;
 use super::{deployed_actions, document, lines};
 
-/// Everything about an image that is to be built.
+/// The plan of a build, with what it depends on.
 pub struct BuildReport<'a> {
     /// The environment that it is for.
     pub environment: &'a Environment,
-    /// What is to be done.
+    /// The plan.
     pub plan: &'a Plan,
-    /// What builds, where something is to be built: or why nothing can.
+    /// The Docker engine, where something has to be built, or the reason why there is none.
     pub engine: Option<&'a Result<Engine, CliError>>,
 }
 
@@ -70,7 +73,7 @@ pub(super) fn build_plan_text(report: &BuildReport<'_>) -> String {
             let carried = assembled.executor.get(..12).unwrap_or_default();
             let version = env!("CARGO_PKG_VERSION");
             field(&mut text, "executor", &format!("carried by this program: {version}, sha256:{carried}…"));
-            // One of another commit that the registry has is told below.
+            // An image of another commit that the registry has is named below.
             if plan.existing.is_none() {
                 field(&mut text, "digest", assembled.image.digest());
             }
@@ -115,7 +118,7 @@ fn differences(text: &mut String, changes: &[Difference]) {
     for Difference { setting, from, to } in changes {
         let to = if to.is_empty() { "nothing" } else { to };
         let setting = match setting.strip_prefix("annotation ") {
-            // It is the image's, once more; and actions are told by their names.
+            // The annotation repeats the image; and actions are shown by their names.
             Some(annotation::IMAGE | annotation::ACTIONS) => continue,
             Some(name) => name.rsplit('/').next().unwrap_or(name),
             None => setting,
@@ -173,7 +176,7 @@ pub(super) fn built_text(environment: &Environment, built: &Built, elapsed: Dura
     text
 }
 
-/// What a person does with a new image: let it say what it sees, which changes nothing.
+/// The hint to try a new image with the task `check`, which changes nothing.
 pub(super) fn try_it(environment: &Environment, flags: &[(&str, &str)]) -> String {
     let mut text = String::new();
     let check = hints::command(&environment.name, "check", flags);
@@ -191,12 +194,12 @@ pub(super) fn built_locally_text(environment: &Environment, image: &LocalImage, 
     text
 }
 
-/// A step of a build in one line.
+/// The name of a step of a build, on one line.
 pub(super) fn step(name: &str) -> String {
     lines::short(&name.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-/// A step of a build that had nothing to do.
+/// The line of a step that was taken from the cache.
 pub(super) fn cached(name: &str) -> String {
     format!("{} (cached)\n", step(name))
 }
@@ -289,7 +292,7 @@ pub(super) fn built_locally_json(environment: &Environment, image: &LocalImage, 
 }
 
 impl Reporter {
-    /// Shows what is to be built and changed: on stdout if that is all that was asked for.
+    /// Shows the plan of a build: on stdout in a dry run, where it is the result.
     pub fn build_plan(&self, report: &BuildReport<'_>, dry_run: bool, asked: bool) -> u8 {
         self.stop();
         if dry_run {
@@ -304,7 +307,7 @@ impl Reporter {
         0
     }
 
-    /// Shows what was built and deployed.
+    /// Shows the result of building and deploying.
     pub fn built(&self, environment: &Environment, built: &Built) -> u8 {
         self.stop();
         let elapsed = self.lock().started.elapsed();
@@ -319,7 +322,7 @@ impl Reporter {
         0
     }
 
-    /// Shows what was built for this machine.
+    /// Shows the image that was built for the embedded environment.
     pub fn built_locally(&self, environment: &Environment, image: &LocalImage) -> u8 {
         self.stop();
         let elapsed = self.lock().started.elapsed();
@@ -339,7 +342,7 @@ impl Reporter {
             }
             BuildEvent::Step { cached: true, .. } => {}
             BuildEvent::Step { name, .. } => self.doing(&step(&name)),
-            // Where there is no spinner to carry it, a step's output would drown everything else.
+            // Where there is no spinner to show it behind, a step's output would hide everything else.
             BuildEvent::Output(line) if self.style.verbose => self.line(&lines::output(&line)),
             BuildEvent::Output(line) => self.aside(&line),
             BuildEvent::Note(text) => self.line(&lines::trouble(&text)),

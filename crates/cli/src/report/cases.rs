@@ -1,4 +1,7 @@
-//! What is said of golden cases that were run, as text and as JSON.
+//! Reports about golden cases that were run.
+//!
+//! The text has one line for each case, with the differences below those that failed; the document has the
+//! same as objects.
 
 use std::fmt::Write as _;
 
@@ -12,23 +15,23 @@ use super::output::{document_to_stdout, to_stdout};
 use super::paint::{clean, style};
 use super::reporter::Reporter;
 
-/// Golden cases that were run.
+/// The results of golden cases.
 pub struct Tested<'a> {
-    /// Whose they are.
+    /// The application that they belong to.
     pub application: &'a Application,
-    /// The file that has made the tables.
+    /// The file that the tables were made from.
     pub tables: &'a str,
     /// The cases, in the order in which they were run.
     pub cases: Vec<TestedCase<'a>>,
 }
 
-/// One golden case.
+/// The result of one golden case.
 pub struct TestedCase<'a> {
     /// The case.
     pub case: &'a Case,
-    /// Why it was not run; `None` where it was.
+    /// The reason why it was not run; `None` where it was.
     pub left_out: Option<String>,
-    /// What was expected and what came, where these differ. It may have several lines.
+    /// The differences between expected and actual values; one may have several lines.
     pub problems: Vec<String>,
 }
 
@@ -51,8 +54,8 @@ impl Tested<'_> {
         self.cases.iter().filter(|case| case.failed()).count()
     }
 
-    /// 0 where no case failed. Else the code of statements that do not fit the tables, since it is the same kind of
-    /// thing: what the file says, and what the database makes of it, are two. Whatever kept cases from being run is a 2.
+    /// 0 where no case failed; else the code of statements that do not fit the tables, because a failed case,
+    /// too, means that the file and the database disagree. Errors that kept cases from being run end with 2.
     pub(super) fn exit_code(&self) -> u8 {
         if self.failed() > 0 { ExitCode::SchemaMismatch.code() } else { ExitCode::Success.code() }
     }
@@ -124,7 +127,7 @@ pub(super) fn tested_json(tested: &Tested<'_>) -> Value {
 }
 
 impl Reporter {
-    /// Says what came of golden cases; returns the exit code.
+    /// Shows the results of golden cases; returns the exit code.
     pub fn actions_tested(&self, tested: &Tested<'_>) -> u8 {
         self.stop();
         if self.style.json {

@@ -1,4 +1,4 @@
-//! What is said of the actions that a deployed image has: in a list, and in the plan of a build.
+//! Reports about the actions of a deployed image: in the list of actions, and in the plan of a build.
 
 use std::fmt::Write as _;
 
@@ -13,15 +13,15 @@ use serde_json::{Map, Value, json};
 use super::field::field;
 use super::paint::clean;
 
-/// The actions of the image that an environment's job runs, beside one's own.
+/// The actions of the image that an environment's job runs, together with one's own.
 pub struct DeployedActions<'a> {
     /// The environment.
     pub environment: &'a Environment,
-    /// What its image has.
+    /// The actions and the revision of its image.
     pub deployed: Deployed,
-    /// The revision of one's own.
+    /// The revision of one's own actions.
     pub own: Own,
-    /// What to do where they differ; empty where they do not.
+    /// The hints where they differ; empty where they do not.
     pub advice: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ impl DeployedActions<'_> {
         self.deployed.actions.has(&action.name, &action.digest())
     }
 
-    /// How the image has an action, in a column of a list.
+    /// The state of an action in the image, for a column of the list.
     pub(super) fn column(&self, action: &Action) -> &'static str {
         match self.has(action) {
             Has::Same => "same",
@@ -45,7 +45,7 @@ impl DeployedActions<'_> {
         Some(self.deployed.actions.known()?.replaced_by(&ActionDigests::of(own)).removed)
     }
 
-    /// What stands below the list.
+    /// The lines below the list.
     pub(super) fn below(&self, own: &Actions) -> String {
         let mut text = String::new();
         let mut line = |line: &str| {
@@ -72,7 +72,7 @@ impl DeployedActions<'_> {
         json!(self.has(action).as_str())
     }
 
-    /// What belongs to the whole list.
+    /// The members of the document that concern the whole list.
     pub(super) fn json(&self, own: &Actions) -> Map<String, Value> {
         let mut members = Map::new();
         members.insert("environment".to_owned(), json!(self.environment.name));
@@ -88,7 +88,7 @@ fn revision(image: &ImageRevision) -> Value {
     json!({"revision": image.id, "committed": time(image.committed), "built": time(image.built)})
 }
 
-/// What a build does to the actions that are deployed, in its plan.
+/// The effect of a build on the deployed actions, for its plan.
 pub(super) fn replaced(replaced: &Replaced) -> String {
     let mut text = String::new();
     let differs = match &replaced.actions {

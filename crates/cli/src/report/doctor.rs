@@ -1,4 +1,7 @@
-//! The doctor's report, for people and as a document.
+//! The doctor's report, as text and as a document.
+//!
+//! To add a field of the document: its line in [`FIELDS`], and its value in the functions that end with
+//! `_json`; a test compares the two.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
@@ -22,20 +25,20 @@ use super::paint::{Painted, clean, style};
 use super::reporter::Reporter;
 use super::stream::{self, Unwritten};
 
-/// Everything that was seen and done.
+/// The results of a run of the doctor.
 pub struct Diagnosis<'a> {
-    /// What came of each check, in the catalogue's order.
+    /// The result of each check, in the catalogue's order.
     pub examined: &'a [Examined],
     /// The execution that is explained, where one was named.
     pub explanation: Option<&'a Explanation>,
-    /// What came of fixes.
+    /// The fixes that were offered, with their outcomes.
     pub attempts: &'a [Attempt],
-    /// Fixes have been offered.
+    /// Whether `--fix` was given.
     pub fix: bool,
 }
 
 impl Diagnosis<'_> {
-    /// How the program ends.
+    /// The exit code of the program.
     pub(super) fn exit_code(&self) -> u8 {
         run::exit_code(self.examined)
     }
@@ -45,10 +48,10 @@ impl Diagnosis<'_> {
     }
 }
 
-/// The version of the document: it goes up when a field goes or means something else.
+/// The version of the document. It goes up when a field is removed or gets another meaning.
 const SCHEMA: u32 = 1;
 
-/// The document's fields and what they mean; a test holds it to the document.
+/// The fields of the document and their meanings; a test compares them with the document.
 pub(super) const FIELDS: &[(&str, &str)] = &[
     ("exit_code", "0, 30 or 31: how the program ends"),
     ("schema", "the version of this document, 1; it goes up when a field goes or means something else"),
@@ -143,7 +146,7 @@ fn explanation_json(explanation: &Explanation) -> Value {
     })
 }
 
-/// An execution that is over: what it was, how it ended, what it printed.
+/// Describes an execution that is over: its request, its end, and its log.
 pub(super) fn explanation_text(explanation: &Explanation) -> String {
     let execution = &explanation.run.execution;
     let asked = |variable: &Variable| explanation.request().get(variable.name).map(String::as_str);
@@ -273,7 +276,7 @@ pub(super) fn heading(environment: Option<&str>) -> String {
     format!("{}\n", style(environment.map_or_else(|| "this machine".to_owned(), clean)).bold())
 }
 
-/// A check's lines. Those that are well are left out where only results are wanted.
+/// The lines of a check. With `quiet`, those of checks without findings are left out.
 pub(super) fn examined(one: &Examined, quiet: bool) -> String {
     let mut text = String::new();
     let mut row = |mark: Painted<&str>, what: &str| {
@@ -342,7 +345,7 @@ fn help(text: &mut String, check: &Check) {
     let _ = writeln!(text, "      {} {}", style("help:").dim(), check.help());
 }
 
-/// What a fix is about to do.
+/// Describes a fix that is about to be carried out.
 pub(super) fn planned(one: &Attempt) -> String {
     let mut text =
         format!("\n{} {}\n", style(format!("to put {} right:", one.check.id)).bold(), one.fix.summary());
@@ -352,7 +355,7 @@ pub(super) fn planned(one: &Attempt) -> String {
     text
 }
 
-/// What came of it.
+/// Describes the outcome of a fix.
 pub(super) fn attempted(one: &Attempt) -> String {
     let id = one.fix.id();
     let mut text = match one.outcome {
@@ -427,7 +430,7 @@ impl Reporter {
         }
     }
 
-    /// Shows what came of a check, or which are waited for.
+    /// Shows the result of a check, or the checks that are under way.
     pub fn examined(&self, told: Told<'_>) {
         if self.style.json {
             return;
@@ -442,7 +445,7 @@ impl Reporter {
                 }
                 self.result_line(&text);
             }
-            // Where no spinner can carry it, the lines that come say the same.
+            // Without a spinner nothing is shown here: the lines of results that follow tell enough.
             Told::Waiting(ids) if !self.style.quiet && io::stderr().is_terminal() => match ids {
                 [] => self.stop(),
                 ids => self.doing(&lines::short(&format!("looking at {}", ids.join(", ")))),
@@ -451,7 +454,7 @@ impl Reporter {
         }
     }
 
-    /// Shows what a fix is about to do.
+    /// Shows a fix that is about to be carried out.
     pub fn planned_fix(&self, one: &Attempt) {
         self.stop();
         self.lock().heading = None;
@@ -460,7 +463,7 @@ impl Reporter {
         }
     }
 
-    /// Shows what came of a fix.
+    /// Shows the outcome of a fix.
     pub fn attempted(&self, one: &Attempt) {
         self.stop();
         if !self.style.json {
@@ -468,7 +471,7 @@ impl Reporter {
         }
     }
 
-    /// Shows what all checks come to; the exit code says whether something is wrong.
+    /// Shows the summary of all checks; the exit code says whether something is wrong.
     pub fn diagnosis(&self, diagnosis: &Diagnosis<'_>) -> u8 {
         self.stop();
         let elapsed = self.lock().started.elapsed();

@@ -1,4 +1,4 @@
-//! JSON documents: how they are written, and what stands in more than one of them.
+//! JSON documents: how they are written, and the parts that several of them have.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use super::paint::MARK;
 
-/// A document as it is written: what a terminal would act on, or would not show, is escaped, which changes
-/// nothing about any value.
+/// A document as it is written. Characters that a terminal would act on, or not show, are escaped, which
+/// changes no value.
 pub(super) fn text(document: &Value) -> String {
     escaped(&format!("{document:#}\n"))
 }
 
-/// A path; bytes that are no text are replaced, since JSON has none.
+/// A path. Bytes that are not text are replaced, because JSON has only text.
 pub(super) fn path(path: &Path) -> Value {
     json!(path.to_string_lossy())
 }
@@ -27,9 +27,9 @@ pub(super) fn line(document: &Value) -> String {
     escaped(&format!("{document}\n"))
 }
 
-/// JSON has only ASCII outside of its strings, and `serde_json` escapes C0 in them: what is left of all that
-/// is not seen stands in a string, where `\uXXXX` is the same (RFC 8259, section 7). So does the mark of our
-/// own styles, which no document has.
+/// Escapes invisible characters. JSON has only ASCII outside of its strings, and `serde_json` escapes C0 in
+/// them, so every invisible character that is left is in a string, where `\uXXXX` means the same (RFC 8259,
+/// section 7). The mark of our own styles is escaped, too; no document has it otherwise.
 fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {

@@ -1,4 +1,4 @@
-//! How an execution ended, in a sentence and in a word.
+//! The end of an execution, in a sentence and in a word.
 
 use quill_admin_contract::{ExitCode, Outcome};
 use quill_admin_operations::task::conclusion::Conclusion;
@@ -6,7 +6,7 @@ use quill_admin_operations::task::conclusion::Conclusion;
 pub(super) const UNTOLD: &str =
     "the task ended well, but its result line did not arrive: what changed is not known";
 
-/// How an execution ended, in one sentence.
+/// The end of an execution, in one sentence.
 pub(super) fn ended(conclusion: &Conclusion, execution: &str) -> String {
     match conclusion {
         Conclusion::Told(told) => match &told.claim.line.outcome {
@@ -62,7 +62,7 @@ fn whether_done(undone: bool) -> &'static str {
     if undone { "nothing was changed" } else { "no result of it is known: whether it was done is not known" }
 }
 
-/// How an execution ended, in a word; and Cloud Run's reason, where there is one.
+/// The end of an execution, in one word; and Cloud Run's reason, where there is one.
 pub(super) fn ending(conclusion: &Conclusion) -> (&'static str, Option<String>) {
     match conclusion {
         Conclusion::Told(_) => ("told", None),

@@ -1,4 +1,4 @@
-//! The environments of a file, and those that tasks may be sent to.
+//! Reports about the environments of a file, and about those that were confirmed.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -81,7 +81,7 @@ impl Reporter {
         0
     }
 
-    /// Says which environments tasks may be sent to from now on.
+    /// Reports which environments are confirmed from now on.
     pub fn confirmed(&self, path: &Path, environments: &[&Environment]) -> u8 {
         if self.style.json {
             document_to_stdout(&confirmed_json(path, environments));

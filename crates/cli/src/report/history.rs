@@ -1,4 +1,6 @@
-//! What was run, and what it printed.
+//! Reports about past runs and their logs.
+//!
+//! To add a column: `history_text` for people, and `history_json` for `--json`.
 
 use std::fmt::Write as _;
 
@@ -14,7 +16,7 @@ use super::output::{document_to_stdout, to_stdout};
 use super::paint::{clean, style};
 use super::reporter::Reporter;
 
-/// What was run, newest first: two lines each, so that everything can be read at 80 columns.
+/// The runs, newest first, on two lines each, so that everything can be read at 80 columns.
 pub(super) fn history_text(environment: &Environment, past: &Past) -> String {
     let mut text = String::new();
     let runs = &past.runs;
@@ -39,7 +41,7 @@ pub(super) fn history_text(environment: &Environment, past: &Past) -> String {
             clean(&what)
         );
         let mut rest = vec![run.execution.clone()];
-        // The account is what Google Cloud saw; the actor is what the request says.
+        // The account is the one that Google Cloud saw; the actor is the one that the request names.
         match (&run.account, &run.actor) {
             (Some(account), Some(actor)) if account != actor => rest.push(format!("by {account} ({actor})")),
             (Some(who), _) | (None, Some(who)) => rest.push(format!("by {who}")),
@@ -151,7 +153,7 @@ pub(super) fn logs_json(execution: &ExecutionName, entries: &[LogEntry]) -> Valu
 }
 
 impl Reporter {
-    /// Shows what was run.
+    /// Shows the history of runs.
     pub fn history(&self, environment: &Environment, past: &Past) -> u8 {
         self.stop();
         if self.style.json {
@@ -162,7 +164,7 @@ impl Reporter {
         0
     }
 
-    /// Shows lines of an execution's log: these are what was asked for.
+    /// Shows lines of an execution's log, which are the result of the command.
     pub fn logs(&self, execution: &ExecutionName, entries: &[LogEntry]) {
         self.stop();
         if self.style.json {

@@ -1,4 +1,4 @@
-//! Pieces of text for people that more than one report is made of.
+//! Pieces of text for people that several reports use.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(super) fn log_line(entry: &LogEntry, verbose: bool) -> String {
     lines
 }
 
-/// Lines of the log that were not shown as they came.
+/// Lines of the log that were not shown when they came.
 pub(super) fn log(log: &[LogEntry]) -> String {
     log.iter().map(|entry| log_line(entry, false)).collect()
 }
@@ -64,7 +64,7 @@ pub(super) fn hint_line(text: &mut String, hint: &str) {
     let _ = writeln!(text, "{} {}", style(" next:").cyan(), clean(hint));
 }
 
-/// A warning alone.
+/// A warning on its own.
 pub(super) fn warned(message: &str) -> String {
     let mut text = String::new();
     warning_line(&mut text, message);
@@ -75,13 +75,13 @@ pub(super) fn warning_line(text: &mut String, message: &str) {
     let _ = writeln!(text, "{} {}", style("warning:").yellow().bold(), clean(message));
 }
 
-/// A line another program printed.
+/// A line that another program printed.
 pub(super) fn output(line: &str) -> String {
     let bar = style("│").dim();
     format!("  {bar} {}\n", clean(line))
 }
 
-/// One line of a terminal's width.
+/// Shortens a text to one line of a terminal's width.
 pub(super) fn short(text: &str) -> String {
     const WIDTH: usize = 100;
     let line = clean(text);
@@ -95,21 +95,21 @@ pub(super) fn of_bytes(done: u64, total: u64) -> String {
     format!("{} of {}", indicatif::DecimalBytes(done), indicatif::DecimalBytes(total))
 }
 
-/// The file that says all this, where it is not the working folder's.
+/// Names the settings file, where it is not in the working folder itself.
 pub(super) fn settings(text: &mut String, environment: &Environment) {
     if let Some(file) = environment.source.elsewhere() {
         field(text, "settings", &file.display().to_string());
     }
 }
 
-/// What is said about a task, by where it goes.
+/// The texts about a task, by the stream that they go to.
 #[derive(Default)]
 pub(super) struct TaskText {
-    /// Why it failed: stderr.
+    /// The reasons why it failed, for stderr.
     pub(super) problems: String,
-    /// What came of it: stdout.
+    /// Its result, for stdout.
     pub(super) result: String,
-    /// What a person should know all the same: stderr, last, so that it stands out.
+    /// Warnings, for stderr. They come last, so that they are noticed.
     pub(super) warnings: String,
 }
 

@@ -1,4 +1,6 @@
-//! The embedded environment: what it holds, where it listens, that it was deleted.
+//! Reports about the embedded environment: its contents, its addresses, and its deletion.
+//!
+//! This file is part of programs with the embedded environment only (feature `local`).
 
 use std::path::Path;
 
@@ -45,7 +47,8 @@ pub(super) fn local_status_json(
 }
 
 impl Reporter {
-    /// Shows what the embedded environment holds. `refused` is why it is not started, where it would not be.
+    /// Shows the contents of the embedded environment. `refused` is the reason why it would not be started,
+    /// if there is one.
     pub fn local_status(
         &self,
         status: &quill_admin_local::Status,
@@ -67,7 +70,7 @@ impl Reporter {
         0
     }
 
-    /// Says, before it is done, what is about to be deleted; `bytes` where its size could be told.
+    /// Announces the deletion of the state; `bytes` is its size, where that is known.
     pub fn local_resetting(&self, state: &Path, bytes: Option<u64>) {
         match bytes {
             Some(0) => {}
@@ -94,8 +97,8 @@ impl Reporter {
         0
     }
 
-    /// Says where the embedded environment listens. With `--json` this is one line, at once, so
-    /// that a program that waits for it can read it.
+    /// Shows the addresses at which the embedded environment listens. With `--json` this is one line, written
+    /// at once, so that a program that waits for it can read it.
     pub fn local_serving(&self, endpoint: &str, database_url: &str, control_token: &str) {
         self.stop();
         if self.style.json {

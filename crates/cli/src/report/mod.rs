@@ -1,10 +1,12 @@
-//! The only code that writes to the terminal. Each result has a file, in which its text and its JSON document stand side
-//! by side, with the method of [`Reporter`] that shows it.
+//! The only code that writes to the terminal. Each result has a file, which holds its text, its JSON
+//! document, and the method of [`Reporter`] that shows it.
 //!
-//! Results go to stdout, everything on the way there (progress, the container's log, warnings,
-//! errors) to stderr. With `--json` stdout is one document, whatever happens. All of it is written by
-//! `stream`, which lets nothing of others reach a terminal as it is, and remembers what could not be
-//! written.
+//! Results go to stdout; everything before them (progress, the container's log, warnings, errors) goes to
+//! stderr. With `--json` stdout is one document, whatever happens. All of it is written by `stream`, which
+//! makes texts of others safe for a terminal, and remembers what could not be written.
+//!
+//! **To add a result:** its file here, with its `mod` line and, where a command makes the report, its
+//! `pub use`.
 
 mod actions;
 mod backend;

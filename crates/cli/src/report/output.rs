@@ -1,4 +1,4 @@
-//! Where text and documents go, by what is lost where they cannot be written.
+//! Functions that write texts and documents, chosen by the loss when they cannot be written.
 
 use clap::error::{ContextKind, ContextValue};
 use serde_json::Value;
@@ -6,20 +6,20 @@ use serde_json::Value;
 use super::stream::{self, Unwritten, to_stderr};
 use super::{document, paint};
 
-/// The exit code of a program that would end with `code`, now that everything has been written: what could
-/// not be written to stdout is no success.
+/// The exit code of a program that would end with `code`, after everything has been written. When a result
+/// could not be written to stdout, the program does not end with success.
 #[must_use]
 pub fn end(code: u8) -> u8 {
     stream::end(code)
 }
 
-/// What clap has to say: help and version are answers, everything else is a refusal. Both may quote an
-/// argument, in which nothing may reach the terminal as it is.
+/// Writes clap's own output: help and version are answers, everything else is a refusal. Both may quote an
+/// argument, whose characters must not reach the terminal as they are.
 pub fn clap(mut error: clap::Error) {
     let quoted: Vec<(ContextKind, ContextValue)> =
         error.context().filter_map(|(kind, value)| Some((kind, quoted(value)?))).collect();
     if !quoted.is_empty() {
-        // Its advice repeats the argument among styles of its own, from which it cannot be told.
+        // The suggestion repeats the argument among styles of its own, from which it cannot be told apart.
         error.remove(ContextKind::Suggested);
     }
     for (kind, value) in quoted {
@@ -33,8 +33,7 @@ pub fn clap(mut error: clap::Error) {
     }
 }
 
-/// What clap quotes, with its escape for everything in it that is not seen; `None` where there is nothing
-/// like that.
+/// The value that clap quotes, with invisible characters escaped; `None` where it has none.
 fn quoted(value: &ContextValue) -> Option<ContextValue> {
     let hides = |text: &String| paint::clean(text) != *text;
     match value {
@@ -46,22 +45,22 @@ fn quoted(value: &ContextValue) -> Option<ContextValue> {
     }
 }
 
-/// What can be asked for again.
+/// Writes a document that can be asked for again.
 pub(super) fn document_to_stdout(document: &Value) {
     to_stdout(&document::text(document));
 }
 
-/// What came of a command that is not run again to hear it.
+/// Writes the document of a command that must not be run again only to see its result.
 pub(super) fn result_document(document: &Value) {
     result_to_stdout(&document::text(document));
 }
 
-/// What can be asked for again.
+/// Writes a text that can be asked for again.
 pub(super) fn to_stdout(text: &str) {
     stream::to_stdout(text, Unwritten::AskAgain);
 }
 
-/// What came of a command that is not run again to hear it.
+/// Writes the text of a command that must not be run again only to see its result.
 pub(super) fn result_to_stdout(text: &str) {
     stream::to_stdout(text, Unwritten::Result);
 }

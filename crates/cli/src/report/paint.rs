@@ -1,25 +1,25 @@
 //! Colours, and the one gate through which all text goes to a terminal.
 //!
 //! Nothing here makes an escape sequence: a style is written as a mark, and only [`gate`], which is called
-//! where bytes are written, turns marks into sequences. So every other escape in a text is somebody else's
-//! (a name, a log line, an answer) and is shown instead of sent, whether or not the place that put it there
-//! has thought of it.
+//! where bytes are written, turns marks into sequences. So every other escape in a text comes from others (a
+//! name, a log line, an answer) and is shown instead of sent, even where the code that put it there has not
+//! escaped it.
 
 use std::fmt;
 
 use quill_admin_contract::invisible::{invisible, shown};
 
-/// Stands for `ESC [` in front of the numbers of a style. A noncharacter: Unicode keeps it for use inside
-/// of a program, and no text has it.
+/// The mark that stands for `ESC [` before the numbers of a style. It is a noncharacter: Unicode reserves it
+/// for use inside of a program, and no text has it.
 pub(super) const MARK: char = '\u{fdd0}';
 
-/// A text of others (a log, a database, a file, an argument) as a part of ours: on one line, and without
-/// anything that moves the cursor, changes colours or is not seen.
+/// Makes a text of others (a log, a database, a file, an argument) a part of ours: on one line, and without
+/// characters that move the cursor, change colours or are invisible.
 pub(super) fn clean(text: &str) -> String {
     shown(text).replace(MARK, "\\u{fdd0}")
 }
 
-/// A style: at most one colour, and how strong.
+/// A style: at most one colour, and a weight.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Paint {
     colour: Option<&'static str>,
@@ -27,7 +27,7 @@ pub(super) struct Paint {
 }
 
 impl Paint {
-    /// As the terminal has it.
+    /// The style that the terminal has by default.
     pub(super) fn new() -> Self {
         Self::default()
     }
@@ -53,7 +53,7 @@ pub(super) struct Painted<T> {
     paint: Paint,
 }
 
-/// A value, to be given a style.
+/// Wraps a value, to give it a style.
 pub(super) fn style<T>(value: T) -> Painted<T> {
     Paint::new().apply_to(value)
 }
@@ -108,7 +108,7 @@ impl<T: fmt::Display> fmt::Display for Painted<T> {
     }
 }
 
-/// A text whose styles are escape sequences, as clap writes its help: they become marks.
+/// Turns the escape sequences of styles in clap's help into marks.
 pub(super) fn from_ansi(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let mut marked = parts.next().unwrap_or_default().to_owned();
@@ -123,14 +123,14 @@ pub(super) fn from_ansi(text: &str) -> String {
     marked
 }
 
-/// How many bytes of a text, after the mark, are a style: numbers and semicolons up to an `m`.
+/// The number of bytes after the mark that are a style: numbers and semicolons up to an `m`.
 fn style_length(text: &str) -> Option<usize> {
     let end = text.bytes().take(16).position(|byte| byte == b'm')?;
     text[..end].bytes().all(|byte| byte.is_ascii_digit() || byte == b';').then_some(end + 1)
 }
 
-/// The text as it is written: marks become styles, or go where none are wanted; lines and tabs stay; every
-/// other character that is not seen is shown as its escape.
+/// The text as it is written: marks become styles, or are removed without `colours`; lines and tabs stay;
+/// every other invisible character is shown as its escape.
 pub(super) fn gate(text: &str, colours: bool) -> String {
     let mut out = String::with_capacity(text.len() + 64);
     let mut rest = text;
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(gate(&format!("{}\n", style("plain")), true), "plain\n");
     }
 
-    /// `console` makes escape sequences at once: the gate would show them, as anybody's.
+    /// `console` makes escape sequences at once, which the gate would show like those of others.
     #[test]
     fn nothing_here_is_styled_otherwise() {
         let files = [
@@ -191,7 +191,7 @@ mod tests {
         let text = "a\u{202e}b\u{200b}c\u{2028}d\u{feff}\tä 🙂";
         assert_eq!(gate(text, true), "a\\u{202e}b\\u{200b}c\\u{2028}d\\u{feff}\tä 🙂");
         assert_eq!(clean("a\nb\u{fdd0}31m"), "a\\nb\\u{fdd0}31m");
-        // A mark that is no style is nothing of ours.
+        // A mark that is not followed by a style is not ours.
         assert_eq!(gate("\u{fdd0}x \u{fdd0}", true), "\\u{fdd0}x \\u{fdd0}");
     }
 

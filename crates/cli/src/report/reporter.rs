@@ -1,4 +1,8 @@
-//! The one who writes to the terminal: events as they come, and what every report needs.
+//! The reporter: it shows events as they come, and has what every report needs.
+//!
+//! It owns the spinner, the clock, and the log lines that are kept to explain a failure. The results
+//! themselves are shown by methods in the other files of this folder. To add an event: its arm in
+//! [`Reporter::event`].
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _};
@@ -18,18 +22,18 @@ use super::stream::{self, Unwritten, to_stderr};
 use super::style::Style;
 use super::{document, lines, paint};
 
-/// How many lines of a log are kept to explain a failure.
+/// The number of log lines that are kept to explain a failure.
 const KEPT_LINES: usize = 100;
 
-/// Shows events as they come and the result at the end.
+/// Shows events as they come, and the result at the end.
 pub struct Reporter {
     pub(super) style: Style,
     pub(super) progress: Mutex<Progress>,
 }
 
-/// What is going on right now.
+/// The state of the work in progress.
 pub(super) struct Progress {
-    /// When the work began: the time a person took to answer questions is not the program's.
+    /// When the work began. It does not include the time a person took to answer questions.
     pub(super) started: Instant,
     spinner: Option<ProgressBar>,
     doing: String,
@@ -37,14 +41,14 @@ pub(super) struct Progress {
     pub(super) generated_password: Option<Password>,
     /// The last lines of the container's log, where they are not shown as they come.
     log: VecDeque<LogEntry>,
-    /// The heading that the doctor's last line stands under.
+    /// The heading above the doctor's last line.
     pub(super) heading: Option<String>,
-    /// An error has been told. Ctrl-C at a question is noticed in two places; it is told once.
+    /// Whether an error has been shown. Ctrl-C at a question is noticed in two places, and is shown once.
     told: bool,
 }
 
 fn spinner() -> ProgressBar {
-    // Drawn rarely: this may run over a slow line.
+    // It is drawn rarely, because this may run over a slow line.
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
         bar.set_style(style);
@@ -54,7 +58,7 @@ fn spinner() -> ProgressBar {
 }
 
 impl Reporter {
-    /// A reporter whose clock starts now.
+    /// Makes a reporter whose clock starts now.
     #[must_use]
     pub fn new(style: Style) -> Self {
         let progress = Progress {
@@ -69,7 +73,7 @@ impl Reporter {
         Self { style, progress: Mutex::new(progress) }
     }
 
-    /// All questions have been answered: the clock starts again.
+    /// Restarts the clock, after all questions have been answered.
     pub fn begin(&self) {
         self.lock().started = Instant::now();
     }
@@ -92,7 +96,7 @@ impl Reporter {
         }
     }
 
-    /// Asks something in the middle of everything; the answer is read elsewhere.
+    /// Shows a question in the middle of work; the answer is read elsewhere.
     pub fn question(&self, text: &str) {
         self.stop();
         self.lock().doing.clear();
@@ -141,8 +145,8 @@ impl Reporter {
         0
     }
 
-    /// Answers a shell that completes a command line. It would show an error in the middle of what is
-    /// being typed: it gets nothing, and the exit code.
+    /// Answers a shell that completes a command line. A shell would show an error in the middle of the line
+    /// that is being typed, so it gets only the exit code.
     pub fn completed(&self, answer: Result<String, CliError>) -> u8 {
         self.stop();
         match answer {
@@ -154,7 +158,7 @@ impl Reporter {
         }
     }
 
-    /// Says which manual pages were written.
+    /// Reports which manual pages were written.
     pub fn manual(&self, folder: &Path, pages: &[String]) -> u8 {
         if self.style.json {
             document_to_stdout(&json!({"exit_code": 0, "folder": document::path(folder), "pages": pages}));
@@ -174,14 +178,14 @@ impl Reporter {
         log.push_back(entry);
     }
 
-    /// The lines that were kept, in the order they were written in.
+    /// The lines that were kept, in the order of their times.
     pub(super) fn kept_log(&self) -> Vec<LogEntry> {
         let mut log = Vec::from(std::mem::take(&mut self.lock().log));
         log.sort_by_key(|entry| entry.timestamp);
         log
     }
 
-    /// Shows something passing behind what is being done, where a spinner can carry it.
+    /// Shows a passing text after the current step, where there is a spinner.
     pub(super) fn aside(&self, text: &str) {
         let progress = self.lock();
         if let Some(spinner) = &progress.spinner {
@@ -193,7 +197,7 @@ impl Reporter {
         if self.style.json || self.style.quiet {
             return;
         }
-        // A line of its own, in which names of others may stand.
+        // It is a line of its own, in which names of others may stand.
         let what = &*paint::clean(what);
         let mut progress = self.lock();
         if progress.doing == what {
@@ -208,7 +212,7 @@ impl Reporter {
         }
     }
 
-    /// A plan, which goes to stderr like everything before the result.
+    /// Shows a plan, which goes to stderr like everything before the result.
     pub(super) fn plan(&self, text: &str, asked: bool) {
         if asked {
             to_stderr(text);
@@ -217,7 +221,7 @@ impl Reporter {
         }
     }
 
-    /// A line above the spinner.
+    /// Shows a line above the spinner.
     pub(super) fn line(&self, text: &str) {
         if self.style.json || self.style.quiet || text.is_empty() {
             return;
@@ -229,7 +233,7 @@ impl Reporter {
         }
     }
 
-    /// A part of the result, above the spinner.
+    /// Shows a part of the result, above the spinner.
     pub(super) fn result_line(&self, text: &str) {
         let spinner = self.lock().spinner.clone();
         match spinner {
@@ -238,7 +242,7 @@ impl Reporter {
         }
     }
 
-    /// The spinner goes: what follows is final.
+    /// Removes the spinner: the lines after it are final.
     pub(super) fn stop(&self) {
         if let Some(spinner) = self.lock().spinner.take() {
             spinner.finish_and_clear();
@@ -246,7 +250,7 @@ impl Reporter {
     }
 
     pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, Progress> {
-        // A panic while holding it leaves nothing half done that matters here.
+        // A panic while it is held leaves nothing half done that matters here.
         self.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -12,12 +12,12 @@ use super::lines::{TaskText, hint_line, problem, warning_line};
 use super::paint::{clean, style};
 use super::style::Style;
 
-/// Puts a list into what is said of its task.
+/// Adds a list to the texts about its task.
 ///
-/// At a terminal it is a table under the task's headline. Elsewhere, and where nothing but rows is wanted, it is one
-/// row a line, with tabs between its values and without a header, as `gh` does it: what reads that (`cut`, `while
-/// read`, `wc -l`) wants neither padding nor a first line that is no row. The headline goes to stderr then. No value
-/// has a tab or a line break of its own: both are shown as `\t` and `\n`.
+/// At a terminal the list is a table below the task's headline. Elsewhere, and with `quiet`, it is one row on
+/// each line, with tabs between its values and without a header, as `gh` does it: programs that read it
+/// (`cut`, `while read`, `wc -l`) want neither padding nor a first line that is not a row. The headline goes
+/// to stderr then. No value has a tab or a line break of its own: both are shown as `\t` and `\n`.
 pub(super) fn into_text(
     listing: &Listing,
     text: &mut TaskText,
@@ -46,7 +46,7 @@ pub(super) fn into_text(
     }
 }
 
-/// Puts a list into the document of its task. Of two columns with one name it has the last.
+/// Adds a list to the document of its task. When two columns have the same name, the last one is used.
 pub(super) fn into_document(listing: &Listing, document: &mut Value) {
     let object = |row: &Row| -> Map<String, Value> {
         row.columns.iter().zip(&row.values).map(|(column, value)| (column.clone(), json!(value))).collect()
@@ -61,7 +61,7 @@ pub(super) fn into_document(listing: &Listing, document: &mut Value) {
 }
 
 fn cells(values: &[Option<String>]) -> impl Iterator<Item = String> {
-    // Elsewhere a tab is a blank. Here it stands between values.
+    // Elsewhere a tab may stay as it is. Here it separates values.
     values.iter().map(|value| clean(value.as_deref().unwrap_or_default()).replace('\t', "\\t"))
 }
 

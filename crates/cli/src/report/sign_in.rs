@@ -1,4 +1,7 @@
-//! Who calls, and what they may do.
+//! Reports about the account and its permissions.
+//!
+//! The permissions are listed in the crate `cloud`; those of a bucket count only where the environment has a
+//! Terraform state.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -16,7 +19,7 @@ use super::reporter::Reporter;
 use super::stream::to_stderr;
 use super::{document, lines};
 
-/// Who calls in an environment, and what it may do there.
+/// The account in an environment, and its permissions there.
 pub struct WhoamiReport<'a> {
     /// The environment that it is about.
     pub environment: &'a Environment,
@@ -24,12 +27,12 @@ pub struct WhoamiReport<'a> {
     pub account: Option<&'a str>,
     /// The sign-in, where one is used.
     pub sign_in: Option<&'a SignIn>,
-    /// Those of [`PERMISSIONS`] that are there; `None` where nobody asks for any.
+    /// The granted ones of [`PERMISSIONS`]; `None` where no permissions are needed.
     pub granted: Option<&'a BTreeSet<&'static str>>,
 }
 
 impl WhoamiReport<'_> {
-    /// The permissions, each with whether it is there.
+    /// The permissions, each with whether it is granted.
     pub(super) fn permissions(&self) -> impl Iterator<Item = (&'static Permission, bool)> {
         let granted = self.granted;
         let has_lock = self.environment.state_lock.is_some();
@@ -39,7 +42,7 @@ impl WhoamiReport<'_> {
             .filter_map(move |permission| Some((permission, granted?.contains(permission.name))))
     }
 
-    /// Those missing without which no task can be run.
+    /// The missing permissions without which no task can be run.
     pub(super) fn missing(&self) -> Vec<&'static Permission> {
         self.permissions()
             .filter(|(permission, there)| permission.purpose == Purpose::Tasks && !there)
@@ -47,7 +50,7 @@ impl WhoamiReport<'_> {
             .collect()
     }
 
-    /// What an administrator has to type to give them.
+    /// The hints for an administrator who grants them.
     pub(super) fn hints(&self) -> Vec<String> {
         let roles: BTreeSet<&str> = self.missing().iter().map(|permission| permission.role).collect();
         let caller = self.sign_in.and_then(SignIn::acts_as).or(self.account).unwrap_or("ACCOUNT");
@@ -110,7 +113,7 @@ pub(super) fn whoami_text(report: &WhoamiReport<'_>) -> String {
     text
 }
 
-/// What keeps the caller of [`whoami`] from running tasks.
+/// The problem that keeps the caller of [`whoami`] from running tasks, with its hints.
 pub(super) fn missing_text(report: &WhoamiReport<'_>) -> String {
     let mut text = String::new();
     let missing: Vec<&str> = report.missing().iter().map(|permission| permission.name).collect();
@@ -156,7 +159,7 @@ pub(super) fn whoami_json(report: &WhoamiReport<'_>) -> Value {
 }
 
 impl Reporter {
-    /// Shows who calls; the exit code says whether tasks can be run.
+    /// Shows the account and its permissions; the exit code says whether tasks can be run.
     pub fn whoami(&self, report: &WhoamiReport<'_>) -> u8 {
         self.stop();
         if self.style.json {
@@ -168,7 +171,7 @@ impl Reporter {
         report.exit_code()
     }
 
-    /// Says who has signed in.
+    /// Reports who has signed in.
     pub fn signed_in(&self, account: Option<&str>) -> u8 {
         if self.style.json {
             result_document(&json!({"exit_code": 0, "account": account}));

@@ -1,8 +1,8 @@
 //! Stdout and stderr: the only place where bytes leave this program.
 //!
-//! All text goes through [`paint::gate`] here. A write to stdout that fails is remembered, told on stderr
+//! All text goes through [`paint::gate`] here. A write to stdout that fails is remembered, reported on stderr
 //! at once, and makes [`end`] turn a success into [`ExitCode::OutputFailed`]. A reader that has gone away
-//! (`| head`) is no failure: it has seen what it wanted.
+//! (`| head`) does not count as a failure: it has read what it wanted.
 
 use std::io;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -13,24 +13,25 @@ use tokio::sync::Notify;
 
 use super::paint::{self, style};
 
-/// What becomes of a text that cannot be written to stdout.
+/// The treatment of a text that cannot be written to stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unwritten {
-    /// The same command can be run again.
+    /// The same command can be run again, so the text is dropped.
     AskAgain,
-    /// It says why the command failed: it goes to stderr.
+    /// It explains why the command failed: it goes to stderr.
     Failure,
-    /// It says what came of a command that is not run again to hear it: it goes to stderr.
+    /// It is the result of a command that must not be run again only to see it: it goes to stderr.
     Result,
-    /// It holds what exists nowhere else: it goes to stderr, also where the reader of stdout has gone away.
+    /// It holds a secret that exists nowhere else: it goes to stderr, even where the reader of stdout has
+    /// gone away.
     Secret,
 }
 
-/// What has become of stdout.
+/// The state of stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stdout {
     Good,
-    /// It was closed when the program was started, it seems.
+    /// It seems to have been closed when the program was started.
     Nowhere,
     /// Nobody reads it any more.
     Closed,
@@ -38,10 +39,10 @@ enum Stdout {
     Failed,
 }
 
-/// There is one stdout in a process, and so one state of it.
+/// The state of the one stdout that a process has.
 static STDOUT: Mutex<Stdout> = Mutex::new(Stdout::Good);
 
-/// Tells whoever waits in [`lost`].
+/// Notifies those who wait in [`lost`].
 static LOST: Notify = Notify::const_new();
 
 /// Resolves when stdout takes nothing any more: its reader has gone, or a write has failed.
@@ -53,8 +54,8 @@ pub(super) async fn lost() {
     }
 }
 
-/// The exit code of a program that would end with `code`: what was not written is no success. It asks once
-/// more whether all of it has arrived, since a file system may tell only then that it is full.
+/// The exit code of a program that would end with `code`: output that was not written means no success. It
+/// asks once more whether everything has arrived, because a file system may report only then that it is full.
 pub(super) fn end(code: u8) -> u8 {
     let mut state = state();
     if *state == Stdout::Good
@@ -70,11 +71,11 @@ fn state() -> std::sync::MutexGuard<'static, Stdout> {
     STDOUT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether this program was started with stdout closed. That does not change, and so it is asked once.
+/// Whether this program was started with stdout closed. That does not change, so it is asked once.
 static WAS_CLOSED: LazyLock<bool> = LazyLock::new(sys::stdout_was_closed);
 
-/// Writes a text to stdout. After a failure nothing more is written there: what followed would look as if
-/// nothing was missing before it.
+/// Writes a text to stdout. After a failure nothing more is written there: the text that follows would look
+/// as if nothing were missing before it.
 pub(super) fn to_stdout(text: &str, unwritten: Unwritten) {
     let mut state = state();
     if *state == Stdout::Good && *WAS_CLOSED {
@@ -129,7 +130,7 @@ pub(super) fn to_stdout(text: &str, unwritten: Unwritten) {
 }
 
 /// Writes the answer to a shell that completes a line, as it is: its separators are control characters. A
-/// shell shows what comes of it in the middle of what is typed, so nothing is said about a failure.
+/// shell would show a message in the middle of the line that is being typed, so a failure is not reported.
 pub(super) fn answer(text: &str) {
     let mut state = state();
     if *state == Stdout::Good
@@ -148,9 +149,9 @@ fn write_stderr(text: &str) -> io::Result<()> {
     sys::write_stderr(paint::gate(text, console::colors_enabled_stderr()).as_bytes())
 }
 
-/// Checks that what must not be lost can be written to stdout, before it comes into being. That a
-/// descriptor is open proves nothing (`/dev/full`, a full disk, a reader that has gone): a line break is
-/// written, which harms neither text nor JSON.
+/// Checks, before a secret is made, that it can be written to stdout. An open descriptor proves nothing
+/// (`/dev/full`, a full disk, a reader that has gone), so a line break is written, which harms neither text
+/// nor JSON.
 pub(super) fn check_stdout() -> Result<(), CliError> {
     let lost = if sys::stdout_is_nowhere() {
         "stdout is closed or /dev/null".to_owned()
@@ -161,7 +162,7 @@ pub(super) fn check_stdout() -> Result<(), CliError> {
     } else {
         return Ok(());
     };
-    // A document that says so goes to stderr then.
+    // The document with this error goes to stderr then.
     *state() = Stdout::Failed;
     Err(CliError::new(
         ExitCode::OutputFailed,
@@ -184,12 +185,12 @@ mod sys {
         write(stdio::stdout(), bytes)
     }
 
-    /// Waits until what was written has arrived, where stdout is a file.
+    /// Waits until everything that was written has arrived, where stdout is a file.
     pub(super) fn sync_stdout() -> io::Result<()> {
         match fs::fstat(stdio::stdout()) {
             Ok(stat) if fs::FileType::from_raw_mode(stat.st_mode).is_file() => {
                 match fs::fsync(stdio::stdout()) {
-                    // Not every file system knows it, and it is of no use where nothing can be written.
+                    // Not every file system supports it, and it is of no use where nothing can be written.
                     Ok(()) | Err(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::ROFS | Errno::BADF) => {
                         Ok(())
                     }
@@ -204,16 +205,16 @@ mod sys {
         write(stdio::stderr(), bytes)
     }
 
-    /// Not through the standard library's stdout, which takes a descriptor that cannot be written to for
-    /// one that was written to.
+    /// Writes without the standard library's stdout, which reports success for a descriptor that cannot be
+    /// written to.
     fn write(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             match rustix::io::write(to, bytes) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => bytes = &bytes[count..],
                 Err(Errno::INTR) => {}
-                // Somebody who shares the pipe has made it non-blocking, and it is full: as a blocking
-                // one would, this waits until it is read.
+                // Another process that shares the pipe has made it non-blocking, and it is full: this waits
+                // until it is read, as a blocking pipe would.
                 Err(Errno::AGAIN) => std::thread::sleep(std::time::Duration::from_millis(2)),
                 Err(error) => return Err(error.into()),
             }
@@ -221,17 +222,17 @@ mod sys {
         Ok(())
     }
 
-    /// Whether stdout was closed when the program was started, as far as that can be told: the standard
-    /// library opens `/dev/null` in its place before `main`, for reading and writing, where a shell that
-    /// is told `>/dev/null` opens it for writing only. Some programs that start others and do not want to
-    /// hear them open it for both, too.
+    /// Whether stdout was closed when the program was started, as far as that can be known. The standard
+    /// library opens `/dev/null` in its place before `main`, for reading and writing, while a shell with
+    /// `>/dev/null` opens it for writing only. Some programs that start others, and ignore their output, open
+    /// it for both, too.
     pub(super) fn stdout_was_closed() -> bool {
         stdout_is_nowhere()
             && fs::fcntl_getfl(stdio::stdout())
                 .is_ok_and(|flags| flags & fs::OFlags::RWMODE == fs::OFlags::RDWR)
     }
 
-    /// Whether stdout is `/dev/null`: also what a closed stdout has become by now.
+    /// Whether stdout is `/dev/null`. A closed stdout has become that by now.
     pub(super) fn stdout_is_nowhere() -> bool {
         let Ok(nowhere) = fs::stat("/dev/null") else { return false };
         fs::fstat(stdio::stdout()).is_ok_and(|stat| {

@@ -1,12 +1,12 @@
-//! How much is shown, and in which form.
+//! The options that decide how much is shown, and in which form.
 
-/// How much is shown, and in which form.
+/// The options that decide how much is shown, and in which form.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Style {
-    /// One JSON document instead of text.
+    /// Whether to write one JSON document instead of text.
     pub json: bool,
-    /// Results, warnings and errors only.
+    /// Whether to show results, warnings and errors only.
     pub quiet: bool,
-    /// More than usual.
+    /// Whether to show more than usual.
     pub verbose: bool,
 }

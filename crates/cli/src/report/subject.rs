@@ -1,12 +1,12 @@
-//! What a task was about, in the words of the file of actions.
+//! Describes the subject of a task, in the words of the file of actions.
 //!
-//! An action that this program does not know is told in the names of its fields.
+//! The subject of an action that this program does not know is described by the names of its fields.
 
 use quill_admin_actions::{FieldWords, SubjectWords};
 use quill_admin_contract::{Change, FieldValue, SubjectState};
 use serde_json::json;
 
-/// The lines of a table: what each value is called, and the value.
+/// The lines of a table: the label of each value, and the value.
 pub(super) fn state(subject: &SubjectState, words: Option<&SubjectWords>) -> Vec<(String, String)> {
     let mut lines: Vec<(String, String)> =
         subject.key.iter().map(|key| (spaced(&subject.kind), key.clone())).collect();
@@ -37,7 +37,7 @@ fn shown(value: &FieldValue) -> String {
     }
 }
 
-/// One change, on one line.
+/// Describes one change, on one line.
 pub(super) fn change(change: &Change, words: Option<&SubjectWords>) -> String {
     let of = |field: &str| words.and_then(|words| words.fields.iter().find(|words| words.field == field));
     let label = |field: &str| of(field).map_or_else(|| spaced(field), |words| words.label.clone());

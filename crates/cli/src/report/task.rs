@@ -1,4 +1,6 @@
-//! What came of a task.
+//! Reports about a task that was run.
+//!
+//! To add an outcome: its line in `told`. To add a way to end: its lines in `task_text` and `ending.rs`.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
@@ -24,7 +26,7 @@ use super::stream::{self, Unwritten, to_stderr};
 use super::style::Style;
 use super::{document, ending, lines, rows, subject};
 
-/// Everything about a task that was run.
+/// A task that was run, with everything that its report needs.
 pub struct TaskReport<'a> {
     /// The environment that it is about.
     pub environment: &'a Environment,
@@ -32,16 +34,16 @@ pub struct TaskReport<'a> {
     pub username: Option<&'a Username>,
     /// The request's id, where it has one.
     pub request_id: Option<RequestId>,
-    /// How it went.
+    /// The run, with its conclusion.
     pub run: &'a Run,
-    /// To be shown once if it may have been set.
+    /// The password that was made here. It is shown once, if it may have been set.
     pub generated_password: Option<&'a Password>,
-    /// That it be cancelled was what this command was asked for.
+    /// Whether the command was to cancel the task.
     pub to_cancel: bool,
 }
 
 impl TaskReport<'_> {
-    /// It was cancelled, as it was to be.
+    /// Whether the task was cancelled, and was to be.
     pub(super) fn is_cancelled_as_asked(&self) -> bool {
         self.to_cancel && matches!(self.run.conclusion, Conclusion::Cancelled { .. })
     }
@@ -51,8 +53,8 @@ impl TaskReport<'_> {
         &self.run.execution.name.job
     }
 
-    /// What to do next, by how it ended. What is known of our own container and its job says nothing of one of the
-    /// application's, of which the log is all there is to look at.
+    /// The hints after the task. What is known of our own container and its job does not hold for a job of
+    /// the application: only its log can be looked at.
     pub(super) fn hints(&self) -> Vec<String> {
         if self.run.lacks_rows() {
             let attach = format!("attach {}", self.run.execution.name.id);
@@ -77,7 +79,7 @@ impl TaskReport<'_> {
         vec![format!("see all that it printed: {}", hints::command(&self.environment.name, &logs, &[]))]
     }
 
-    /// What the program ends with.
+    /// The exit code of the program.
     pub(super) fn exit_code(&self) -> u8 {
         if self.is_cancelled_as_asked() { 0 } else { self.run.exit_code() }
     }
@@ -122,7 +124,7 @@ pub(super) fn task_text(
                 lines::warning_line(&mut text.warnings, &what);
             }
             if !one.claim.proven {
-                // What to do next comes last.
+                // The hints, which say what to do next, come last.
                 let to = if text.problems.is_empty() { &mut text.warnings } else { &mut text.problems };
                 to.push_str(&lines::detail(NOT_PROVABLE));
             }
@@ -165,7 +167,7 @@ pub(super) fn task_text(
         if !matches!(report.run.conclusion, Conclusion::Told(_)) {
             text.problems.insert_str(0, &lines::log(log));
         }
-        // Where the executor told what went wrong, Cloud Run's own lines only repeat it.
+        // When the executor told the failure, Cloud Run's own lines would only repeat it.
         if !matches!(report.run.conclusion, Conclusion::Told(_)) {
             for line in &report.run.system_log {
                 let _ = writeln!(text.problems, "  Cloud Run: {}", clean(line));
@@ -208,7 +210,7 @@ fn told(
             headline(&format!("nothing to change for {about} in {environment}: it was so already"));
         }
         Outcome::Found { .. } => headline(&format!("{about} in {environment}")),
-        // The rows themselves are no part of the result.
+        // The rows themselves are not part of the result.
         Outcome::Listed { rows, more, .. } => {
             headline(&format!("{} in {environment}", counted(*rows, *more)));
             if *more && style.quiet {
@@ -237,7 +239,7 @@ fn told(
     }
 }
 
-/// How many rows were listed, and whether there are others.
+/// Describes the number of rows that were listed, and whether there are more.
 fn counted(rows: u64, more: bool) -> String {
     match (rows, more) {
         (rows, true) => format!("the first {rows} rows, and there are more,"),
@@ -246,14 +248,14 @@ fn counted(rows: u64, more: bool) -> String {
     }
 }
 
-/// What the task was about as it is now, and what is different about it.
+/// The subject of the task as it is now, and its changes.
 fn subject_state(text: &mut String, outcome: &Outcome, subject: &SubjectState, action: Option<&str>) {
     let words = actions::subject_words(action, &subject.kind);
     text.push('\n');
     for (name, value) in subject::state(subject, words) {
         field(text, &name, &value);
     }
-    // Everything about what was just made is new: the state says it all.
+    // All values of a subject that was just created are new: its state shows them all.
     if outcome.changes().is_empty() || matches!(outcome, Outcome::Created { .. }) {
         return;
     }
@@ -314,7 +316,7 @@ pub(super) fn task_json(
     });
     document["proven"] = json!(run.conclusion.is_proven());
     if let Conclusion::Told(told) = &run.conclusion {
-        // As it was written: also what this version does not know.
+        // The result is given as it was written, including members that this version does not know.
         document["result"] = told.claim.written.clone();
         if let Some(afterwards) = &told.afterwards {
             document["afterwards"] = json!(afterwards);
@@ -340,7 +342,7 @@ pub(super) fn task_json(
 }
 
 impl Reporter {
-    /// Shows what came of a task; returns the exit code.
+    /// Shows the result of a task; returns the exit code.
     pub fn task(&self, report: &TaskReport<'_>) -> u8 {
         self.stop();
         let elapsed = self.lock().started.elapsed();
@@ -367,7 +369,7 @@ impl Reporter {
         code
     }
 
-    /// Shows a password that was made here: the only time it is shown.
+    /// Shows a password that was made here. This is the only time that it is shown.
     pub fn generated_password(&self, password: &Password) {
         if self.style.json {
             self.lock().generated_password = Some(password.clone());
@@ -380,7 +382,7 @@ impl Reporter {
     ///
     /// # Errors
     ///
-    /// [`ExitCode::OutputFailed`] where stdout takes nothing, or goes nowhere.
+    /// Fails with [`ExitCode::OutputFailed`] where stdout takes nothing, or leads nowhere.
     pub fn check_password_can_be_shown(&self) -> Result<(), CliError> {
         self.stop();
         stream::check_stdout()

@@ -1,4 +1,7 @@
-//! What a task is going to do, in the words of the file of actions.
+//! The plan of a task, in the words of the file of actions.
+//!
+//! Secret values are never part of it. To add a line: `task_plan_text` for people, and `task_plan_json` for
+//! `--json`.
 
 use std::fmt::Write as _;
 
@@ -19,14 +22,14 @@ use super::reporter::Reporter;
 use super::stream::to_stderr;
 use super::{document, lines};
 
-/// The action and what it is about: `add-role steve.jones`.
+/// The action and its subject: `add-role steve.jones`.
 pub(super) fn heading(action: &AdminAction) -> String {
     let key = keys(actions::known(action.name()));
     let values = key.iter().filter_map(|name| Some(action.arguments().get(name)?.as_text()?.into_owned()));
     [action.name().to_owned()].into_iter().chain(values).collect::<Vec<_>>().join(" ")
 }
 
-/// The other values, each with what it is called. Passwords are not among them.
+/// The other values, each with its name. Passwords are left out.
 pub(super) fn values(action: &AdminAction) -> Vec<(String, String)> {
     let known = actions::known(action.name());
     let key = keys(known);
@@ -37,7 +40,7 @@ pub(super) fn values(action: &AdminAction) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The parameters that name what the action is about.
+/// The parameters that name the subject of the action.
 fn keys(action: Option<&Action>) -> &[String] {
     action
         .and_then(|action| action.definition.subject.as_ref())
@@ -54,7 +57,7 @@ fn shown(value: &Argument) -> Option<String> {
     }
 }
 
-/// What is about to be done to whom.
+/// The plan of a task.
 pub struct TaskPlan<'a> {
     /// The environment that it is about.
     pub environment: &'a Environment,
@@ -62,16 +65,16 @@ pub struct TaskPlan<'a> {
     pub job: &'a JobName,
     /// The account that starts it, where it is known.
     pub account: Option<&'a str>,
-    /// What runs it.
+    /// The image that runs it.
     pub image: &'a JobImage,
-    /// What is asked for.
+    /// The request.
     pub request: &'a Request,
-    /// That Cloud Run may start it again, where it may: said of jobs of the application's, which are not refused for
-    /// that.
+    /// The warning that Cloud Run may start it again. It is given only for jobs of the application, which are
+    /// not refused for that.
     pub started_again: Option<&'a str>,
 }
 
-/// A plan, ready to be shown once it has been checked.
+/// A plan that is shown after Google Cloud has checked it.
 pub struct ShownPlan(String);
 
 pub(super) fn task_plan_text(plan: &TaskPlan<'_>) -> String {
@@ -150,19 +153,19 @@ pub(super) fn task_plan_json(plan: &TaskPlan<'_>) -> Value {
 }
 
 impl Reporter {
-    /// Shows what is about to be done.
+    /// Shows the plan of a task.
     ///
-    /// Where a value was `asked` for, it is shown whatever the style is: somebody has to say yes to it.
+    /// Where a value was `asked` for, the plan is shown whatever the style is: somebody has to agree to it.
     pub fn task_plan(&self, plan: &TaskPlan<'_>, asked: bool) {
         self.stop();
         self.plan(&task_plan_text(plan), asked);
-        // A warning is told where nothing else is.
+        // A warning is shown even where the plan is not.
         if let Some(again) = plan.started_again.filter(|_| self.style.quiet && !asked) {
             to_stderr(&lines::warned(again));
         }
     }
 
-    /// What a dry run says, if it turns out well.
+    /// Makes the output of a dry run, which is shown if the check succeeds.
     #[must_use]
     pub fn prepare_plan(&self, plan: &TaskPlan<'_>) -> ShownPlan {
         ShownPlan(if self.style.json {
@@ -172,7 +175,7 @@ impl Reporter {
         })
     }
 
-    /// Shows what a dry run says.
+    /// Shows the output of a dry run.
     #[expect(clippy::needless_pass_by_value, reason = "it is shown once")]
     pub fn planned(&self, plan: ShownPlan) -> u8 {
         self.stop();

@@ -1,11 +1,12 @@
-//! The task commands, made of the actions that the application's file declares.
+//! Makes the task commands from the actions that the application's file declares, and adds `check`, the one
+//! action that no file declares.
 
 use quill_admin_actions::{Action, Actions};
 use quill_admin_contract::CHECK;
 
 use super::{TaskCommand, TaskParameter, help};
 
-/// The task commands, in the order in which help lists them: that of the actions, and `check` behind them.
+/// The task commands, in the order in which help lists them: that of the actions, then `check`.
 #[must_use]
 pub fn catalogue(actions: &Actions) -> Vec<TaskCommand> {
     actions.iter().map(of_action).chain([check()]).collect()

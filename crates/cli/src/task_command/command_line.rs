@@ -1,4 +1,4 @@
-//! A task command and clap: the command that clap is given, and what clap has read.
+//! Makes the clap command of a task command, and reads what clap has found.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches as _};
 
@@ -26,18 +26,18 @@ pub struct TaskFlags {
     pub yes: bool,
 }
 
-/// A task command that was called, with what its flags say.
+/// A task command that was called, with the values of its flags.
 #[derive(Debug)]
 pub struct TaskCall<'a> {
     /// The command.
     pub command: &'a TaskCommand,
-    /// What was given of each parameter, in their order.
+    /// The given value of each parameter, in their order.
     pub given: Vec<Given<'a>>,
-    /// What every task is told.
+    /// The flags that every task takes.
     pub flags: TaskFlags,
 }
 
-/// What the command line says of a parameter.
+/// The value that the command line gives to a parameter.
 #[derive(Debug)]
 pub enum Given<'a> {
     /// A text, or nothing.
@@ -47,21 +47,21 @@ pub enum Given<'a> {
         /// The text as it was typed; of several, one on each line.
         text: Option<String>,
     },
-    /// Where a password is to be taken from.
+    /// The source of a password.
     Password {
         /// The parameter.
         parameter: &'a TaskParameter,
-        /// Where from.
+        /// The source.
         source: PasswordSource,
     },
 }
 
-/// Where a password comes from.
+/// The source of a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PasswordSource {
     /// A person is asked for it.
     Asked,
-    /// It is the one line that stdin holds.
+    /// It is the one line on stdin.
     Stdin,
     /// It is made here, and shown once.
     Generated,
@@ -70,30 +70,31 @@ pub enum PasswordSource {
 }
 
 impl PasswordSource {
-    /// The flag that has a password read from stdin. Stdin holds one, so a command takes one, and the flags need
-    /// not tell several apart.
+    /// The flag that reads a password from stdin. Stdin holds one password, so a command takes one, and the
+    /// flags need not tell several apart.
     pub const STDIN: &str = "password-stdin";
-    /// The flag that has a password made here.
+    /// The flag that makes a password here.
     pub const GENERATE: &str = "generate-password";
 }
 
 impl TaskCommand {
-    /// The command for clap.
+    /// Makes the command for clap.
     #[must_use]
     pub fn command(&self) -> clap::Command {
         let command = clap::Command::new(self.name.clone()).args(self.parameters.iter().flat_map(args));
-        // The derive says of the command what it knows of the flags: what the command is comes after.
+        // The derive describes the command by what it knows of the flags, so the text about the command is
+        // set after it.
         TaskFlags::augment_args(command)
             .visible_aliases(self.aliases.iter().cloned())
             .about(self.about.clone())
             .after_help(self.after_help.clone())
     }
 
-    /// Reads what clap has found behind the command's name.
+    /// Reads the values that clap has found after the command's name.
     ///
     /// # Errors
     ///
-    /// If the matches are those of another command.
+    /// Fails when the matches are those of another command.
     pub fn read(&self, matches: &mut ArgMatches) -> Result<TaskCall<'_>, clap::Error> {
         let flags = TaskFlags::from_arg_matches_mut(matches)?;
         let given = self.parameters.iter().map(|parameter| read(parameter, matches)).collect();
@@ -102,7 +103,7 @@ impl TaskCommand {
 }
 
 impl TaskCall<'_> {
-    /// Whether a password is to come from there.
+    /// Whether a password is to come from this source.
     #[must_use]
     pub fn takes_password_from(&self, place: PasswordSource) -> bool {
         self.given.iter().any(|given| matches!(given, Given::Password { source, .. } if *source == place))
@@ -125,7 +126,7 @@ fn args(parameter: &TaskParameter) -> Vec<Arg> {
         .value_name(parameter.value_name())
         .help(help::of_flag(parameter));
     vec![match parameter.rule.kind {
-        // The flag alone says yes.
+        // The flag alone means yes.
         Kind::Boolean => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
         _ if parameter.rule.many => arg.action(ArgAction::Append),
         _ => arg,

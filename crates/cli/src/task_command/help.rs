@@ -1,4 +1,7 @@
-//! What a task's help says, made of its parameters.
+//! The help of a task command, made from its parameters.
+//!
+//! To add a kind of parameter: `of_flag` for the line of its flag, `explained` for the text below, and
+//! `example_of` for a value in the examples.
 
 use std::fmt::Write as _;
 
@@ -6,17 +9,17 @@ use quill_admin_actions::{Job, Kind};
 
 use super::{OneValue, TaskParameter};
 
-/// The widest line of a help.
+/// The width of a help text, in characters.
 const WIDTH: usize = 80;
 
-/// A text with its first letter in upper case.
+/// Capitalises a text.
 pub(super) fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
     let first = characters.next().map(|first| first.to_uppercase().to_string());
     first.unwrap_or_default() + characters.as_str()
 }
 
-/// What help says of a parameter's flag.
+/// The help of a parameter's flag.
 pub(super) fn of_flag(parameter: &TaskParameter) -> String {
     let mut text = parameter.words.ask.clone();
     if let Kind::OneOf { .. } = parameter.rule.kind {
@@ -52,7 +55,7 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-/// What help says first of an action that runs a job of the application's.
+/// The first text in the help of an action that runs a job of the application.
 pub(super) fn of_job(job: Option<&Job>) -> String {
     let Some(job) = job else { return String::new() };
     let text = format!(
@@ -63,7 +66,7 @@ pub(super) fn of_job(job: Option<&Job>) -> String {
     wrapped(&text) + "\n\n"
 }
 
-/// What stands below the options: what the values mean, what becomes of a password, and examples.
+/// The text below the options: the meanings of values, the treatment of a password, and examples.
 pub(super) fn below_options(name: &str, alias: Option<&str>, parameters: &[TaskParameter]) -> String {
     let mut parts: Vec<String> = parameters.iter().filter_map(explained).collect();
     let examples = examples(name, alias, parameters);
@@ -72,7 +75,7 @@ pub(super) fn below_options(name: &str, alias: Option<&str>, parameters: &[TaskP
     parts.join("\n\n")
 }
 
-/// What the values of a parameter are, where that takes more than the line of its flag.
+/// Explains the values of a parameter, where that takes more than the line of its flag.
 fn explained(parameter: &TaskParameter) -> Option<String> {
     let name = capitalised(&parameter.words.name);
     match &parameter.rule.kind {
@@ -98,7 +101,7 @@ fn explained(parameter: &TaskParameter) -> Option<String> {
     }
 }
 
-/// Values with their notes. A note that has no room goes on in the next line.
+/// A table of values with their notes. A note that is too long continues on the next line.
 fn table(name: &str, values: &[OneValue]) -> String {
     let width = values.iter().map(|value| value.name.chars().count()).max().unwrap_or(0);
     let mut text = format!("{name}:");
@@ -115,7 +118,7 @@ fn wrapped(text: &str) -> String {
     lines(text, WIDTH).join("\n")
 }
 
-/// The words of a text in lines of at most this width, where no word is longer.
+/// Breaks a text into lines of at most this width, unless a word is longer.
 fn lines(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -130,7 +133,7 @@ fn lines(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Command lines that run the task, each with a line feed behind it.
+/// Command lines that run the task, each ending with a line feed.
 fn examples(name: &str, alias: Option<&str>, parameters: &[TaskParameter]) -> Vec<String> {
     let is_needed = |parameter: &&TaskParameter| parameter.rule.is_required();
     let flags: Vec<String> = parameters.iter().filter(is_needed).filter_map(example_of).collect();
@@ -155,7 +158,7 @@ fn examples(name: &str, alias: Option<&str>, parameters: &[TaskParameter]) -> Ve
     examples
 }
 
-/// The flag of a parameter with a value that it could have; `None` for a password, whose flags are others.
+/// The flag of a parameter with a possible value; `None` for a password, which has other flags.
 fn example_of(parameter: &TaskParameter) -> Option<String> {
     let flag = match parameter.words.short {
         Some(letter) => format!("-{letter}"),
@@ -165,7 +168,7 @@ fn example_of(parameter: &TaskParameter) -> Option<String> {
         Kind::Password { .. } => return None,
         Kind::Boolean => return Some(flag),
         Kind::OneOf { values } => {
-            // One that every generation of the tables has.
+            // A value is preferred that every generation of the tables has.
             let always = |name: &String| values.get(name).is_some_and(|value| value.condition.is_none());
             let mut names = parameter.words.values.iter().map(|words| &words.value);
             names.clone().find(|name| always(name)).or_else(|| names.next())?.clone()
@@ -184,7 +187,7 @@ fn example_of(parameter: &TaskParameter) -> Option<String> {
     Some(format!("{flag} {quoted}"))
 }
 
-/// One command line, with a backslash where it goes on in the next.
+/// One command line, with a backslash where it continues on the next line.
 fn command(words: &[String]) -> String {
     let mut text = String::new();
     let mut line = String::from("  ");

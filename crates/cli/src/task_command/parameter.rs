@@ -1,4 +1,4 @@
-//! A parameter of a task: its flag, its question, and what its value may be.
+//! A parameter of a task: its flag, its question, and its allowed values.
 
 use quill_admin_actions::{Kind, Parameter, ParameterWords, variable};
 use quill_admin_contract::{Argument, InvalidValue};
@@ -6,21 +6,21 @@ use quill_admin_contract::{Argument, InvalidValue};
 /// The longest name of a value, in characters, that help shows beside a flag of the same name.
 const LONG_NAME: usize = 9;
 
-/// A value that a task takes: of a flag, or asked for.
+/// A parameter of a task, given by a flag or asked for.
 #[derive(Debug, Clone)]
 pub struct TaskParameter {
-    /// What it may be.
+    /// The rule for its value.
     pub rule: Parameter,
-    /// What is said about it.
+    /// The words about it.
     pub words: ParameterWords,
 }
 
-/// A value that can be named before one is typed.
+/// A value that can be offered before one is typed.
 #[derive(Debug, Clone)]
 pub struct OneValue {
     /// The value.
     pub name: String,
-    /// What it means, in a few words; may be empty.
+    /// Its meaning, in a few words; may be empty.
     pub note: String,
 }
 
@@ -38,8 +38,8 @@ impl TaskParameter {
         self.name().replace('_', "-")
     }
 
-    /// What help shows in place of the value: the last word of what it is called. One that only says the flag again, at
-    /// length, would push the texts of all flags to lines of their own.
+    /// The placeholder of the value in the help: the last word of the parameter's name. A long name that only
+    /// repeats the flag is replaced, because it would push the texts of all flags to lines of their own.
     #[must_use]
     pub fn value_name(&self) -> String {
         let name = self.words.name.split_whitespace().last().unwrap_or_default();
@@ -50,24 +50,24 @@ impl TaskParameter {
         }
     }
 
-    /// The variable that carries its value to the container; of a password, its hash.
+    /// The variable that carries its value to the container; for a password, the one that carries its hash.
     #[must_use]
     pub fn variable(&self) -> String {
         let name = variable(self.name());
         if self.rule.is_secret() { format!("{name}_HASH") } else { name }
     }
 
-    /// Checks a value, and strips what does not belong to it.
+    /// Checks a value, and strips characters that do not belong to it.
     ///
     /// # Errors
     ///
-    /// If the rule does not allow the value; the message calls it by its name and says what is allowed.
+    /// Fails when the rule does not allow the value; the message names it and says what is allowed.
     pub fn parse(&self, text: &str) -> Result<Argument, InvalidValue> {
         Argument::read(&self.rule, &self.words, text)
     }
 
-    /// Values that can be named before one is typed: all of a closed list, in the order in which it is shown, or
-    /// those that are suggested.
+    /// The values that can be offered before one is typed: all values of a closed list, in the order in which
+    /// it is shown, or the suggested ones.
     #[must_use]
     pub fn candidates(&self) -> Vec<OneValue> {
         let of = |name: &str, note: Option<&String>| OneValue {
@@ -83,7 +83,7 @@ impl TaskParameter {
         }
     }
 
-    /// Whether no other values are allowed than its candidates.
+    /// Whether only its candidates are allowed.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         matches!(self.rule.kind, Kind::OneOf { .. } | Kind::Boolean)

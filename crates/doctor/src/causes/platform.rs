@@ -1,8 +1,8 @@
-//! What Cloud Run itself says of a container that could not be started, or did not live long.
+//! Cloud Run's own messages about a container that could not be started, or ended early.
 //!
-//! The sentences are those that people quote in public reports; Google documents some of them ("Troubleshoot Cloud
-//! Run issues"). Each is looked for as a part, because what stands around it differs between the log and a
-//! revision's condition.
+//! The sentences are those that people quote in public reports; Google documents some of them ("Troubleshoot
+//! Cloud Run issues"). Only a part of each is looked for, because the text around it differs between the log
+//! and a revision's condition.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use quill_admin_cloud::StartupProbe;
 pub(super) const DEFAULT_PROBE: StartupProbe =
     StartupProbe { initial_delay: Duration::ZERO, period: Duration::from_mins(4), failures: 1, port: None };
 
-/// SIGKILL, which no program can be ready for.
+/// The number of SIGKILL, which no program can catch.
 pub(super) const SIGKILL: i32 = 9;
 
-/// Why an entry point cannot be started.
+/// The reason why an entry point cannot be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotLoaded {
     /// ENOENT: the file, or the interpreter that it names, is not in the image.
     Missing,
-    /// EACCES: it is not to be run.
+    /// EACCES: it is not executable.
     NotExecutable,
     /// ENOEXEC: it is for another processor, or names no interpreter.
     Format,
@@ -49,7 +49,7 @@ impl NotLoaded {
     }
 }
 
-/// The program and why, of "Application failed to start: failed to load /entrypoint.sh: no such file or
+/// The program and the reason in "Application failed to start: failed to load /entrypoint.sh: no such file or
 /// directory", with or without "Failed to create init process" in between.
 pub(super) fn not_loaded(line: &str) -> Option<(&str, NotLoaded)> {
     let (_, rest) = line.split_once("Application failed to start")?;
@@ -69,7 +69,7 @@ pub(super) fn signal(line: &str) -> Option<i32> {
     rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())].parse().ok()
 }
 
-/// What a signal is called that kills programs (`signal(7)`).
+/// The name of a signal that kills programs (`signal(7)`).
 pub(super) fn name(signal: i32) -> Option<&'static str> {
     Some(match signal {
         4 => "illegal instruction",
@@ -82,13 +82,14 @@ pub(super) fn name(signal: i32) -> Option<&'static str> {
     })
 }
 
-/// "Container manifest type '…' must support amd64/linux."
+/// Whether this is "Container manifest type '…' must support amd64/linux."
 pub(super) fn wants_another_platform(reason: &str) -> bool {
     reason.contains("must support amd64/linux")
 }
 
-/// Whether Cloud Run says that a container ran and did not listen: "The user-provided container failed to start and
-/// listen on the port defined provided by the PORT=8080 environment variable within the allocated timeout."
+/// Whether Cloud Run says that a container ran and did not listen: "The user-provided container failed to
+/// start and listen on the port defined provided by the PORT=8080 environment variable within the allocated
+/// timeout."
 pub(super) fn is_not_listening(reason: &str) -> bool {
     let said = ["failed to start and listen on the port", "Failed to start and then listen on the port"];
     said.iter().any(|said| reason.contains(said))

@@ -370,7 +370,7 @@ fn without_a_probe_of_its_own_a_container_has_four_minutes() {
     let none = |log: &[LogEntry]| {
         diagnose(&Startup { log, reason: NOT_LISTENING, admin_image: None, probe: None, port: None })
     };
-    // It said nothing, and its log cannot be read: it ran all the same.
+    // It printed nothing, and its log cannot be read: it ran all the same.
     assert_eq!(
         none(&[]),
         Diagnosis { cause: Cause::NotListening { port: Some(8080) }, evidence: Vec::new() }
@@ -424,7 +424,7 @@ fn an_entry_point_that_cannot_be_started() {
             .contains("CRLF")
     );
     assert_eq!(found(&line("failed to load /bin/sh: exec format error")).0, Cause::Platform);
-    // It is what Cloud Run says, and not a program of a script.
+    // The words are Cloud Run's, and not those of a program in a script.
     let shell =
         log(&[(0.0, "cat: /config: No such file or directory"), (0.1, "@ Container called exit(1).")]);
     assert_eq!(found(&shell).0, Cause::Crash { exit: Some(1) });
@@ -443,7 +443,7 @@ fn a_program_that_is_killed() {
         assert_eq!(evidence, format!("loading the model\n{}", line.trim_start_matches("@ ")));
     }
     assert!(Cause::Killed { signal: 11 }.words().contains("segmentation fault"));
-    // What it died of, where it said so, beats how.
+    // The cause that the program itself printed counts more than the signal that killed it.
     let trace = log(&[
         (0.0, "FAILED: Can't locate revision identified by 'deadbeef0001'"),
         (0.1, "@ Container terminated on signal 9."),
@@ -457,7 +457,7 @@ fn not_known_is_said() {
     let (cause, evidence) = found(&sample!("uvicorn-starts"));
     assert_eq!(cause, Cause::Unknown);
     assert_eq!(evidence.lines().count(), LAST_LINES, "{evidence}");
-    // Audit entries are nobody's log.
+    // Audit entries do not belong to the container's log.
     let mut audit = log(&[(0.0, "ADMIN_ACTION environment variable is required")]);
     audit[0].source = LogSource::Other;
     assert_eq!(found(&audit).0, Cause::Unknown);

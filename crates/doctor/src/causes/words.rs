@@ -1,4 +1,4 @@
-//! What the causes are called, what follows from them, and what to do.
+//! The words for each cause of the startup diagnosis: its name, what follows from it, and what to do.
 
 use super::{Cause, Database, Migration, platform};
 
@@ -37,7 +37,7 @@ impl Cause {
         }
     }
 
-    /// What follows from it, and what to do.
+    /// The consequence of the cause, and the steps to take.
     #[must_use]
     pub fn explanation(&self) -> &'static str {
         match self {

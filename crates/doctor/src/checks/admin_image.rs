@@ -1,4 +1,7 @@
-//! The registry has the admin image, and it is one this program can work with.
+//! The check `admin-image`: the registry has the admin image, and this program can work with it.
+//!
+//! Its fix, `build`, is also that of the checks `job` and `job-image`. It does not ask, so it refuses where
+//! the command `build` would ask a person.
 
 use jiff::{SignedDuration, Timestamp};
 use quill_admin_contract::ExitCode;
@@ -27,7 +30,7 @@ pub(crate) const CHECK: Check = Check {
     look: Look::Environment(|facts| Box::pin(look(facts))),
 };
 
-/// After this time an image is called old.
+/// The age after which an image is called old.
 const OLD: SignedDuration = SignedDuration::from_hours(180 * 24);
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
@@ -38,7 +41,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let build = format!("build it with: {}", hints::command(&environment.name, "build", &[]));
     let name = environment.image.tagged(LATEST);
     let (repository, image) = tokio::join!(facts.repository(), facts.image(LATEST));
-    // Whoever may not look at the repository may still read what is in it.
+    // A person who may not read the repository may still read the images in it.
     if let Ok(false) = repository
         && let Some((location, project, repository)) = artifact_repository(environment)
     {
@@ -52,7 +55,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         ))
         .into());
     }
-    // The job may run an older one.
+    // The job may run an older image, so the checks of the job are not skipped.
     let image = image.map_err(Undecided::blocks_nothing)?;
     let wrong = |what: String, why: &str| {
         let finding = Finding::problem(what, why).advice(build.clone());
@@ -114,7 +117,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     Ok(Seen::found(note, findings))
 }
 
-/// Builds the admin image, pushes it, and lets the job run exactly it: `build`.
+/// The fix that builds the admin image, pushes it, and makes the job run exactly this image.
 #[derive(Debug)]
 pub(super) struct Build;
 
@@ -138,7 +141,7 @@ async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError>
     let options = source::Options { builder_image, ..source::Options::default() };
     let environment = &facts.environment;
     let source = source::Source::read(process, &Application::of(&environment.source), &options)?;
-    // Build lists what would be in the image, and asks.
+    // Unlike this fix, `build` lists the contents of such an image, and asks.
     if matches!(source.made, Made::Assembled(_))
         && confirmed::is_needed(environment)
         && confirmed::look(environment, process) != Confirmation::Given
@@ -154,7 +157,7 @@ async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError>
         .hint(format!("build asks about it: {}", hints::command(&environment.name, "build", &[]))));
     }
     let plan = plan::look(session, source, false).await?;
-    // Only whoever builds can say that something of somebody else's may go.
+    // Only a person who runs `build` can agree to the loss of somebody else's work.
     if !plan.loses().is_empty() {
         let lost = plan.loses().join("; ");
         return Err(CliError::new(

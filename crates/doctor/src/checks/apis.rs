@@ -1,4 +1,4 @@
-//! The services that tasks and this program need are enabled in the project.
+//! The check `apis`: the services that tasks and this program need are enabled in the project.
 
 use crate::check::{Check, Look};
 use crate::facts::{Facts, SERVICES};
@@ -12,7 +12,7 @@ pub(crate) const CHECK: Check = Check {
     look: Look::Environment(|facts| Box::pin(look(facts))),
 };
 
-/// What each of [`SERVICES`] is for.
+/// The purpose of each of [`SERVICES`].
 const PURPOSES: [&str; SERVICES.len()] = [
     "running tasks",
     "the admin image",
@@ -25,7 +25,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     if let Some(why) = facts.nothing_around() {
         return Ok(Seen::nothing(why));
     }
-    // Whoever may not ask is not kept from the rest.
+    // A person who may not read them is not kept from the other checks.
     let enabled = facts.services().await.map_err(Undecided::blocks_nothing)?;
     let all = SERVICES.into_iter().zip(PURPOSES);
     let (names, purposes): (Vec<&str>, Vec<&str>) =

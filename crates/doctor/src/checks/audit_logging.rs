@@ -1,4 +1,4 @@
-//! Google Cloud itself records who starts the job.
+//! The check `audit-logging`: Google Cloud itself records who starts the job.
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;

@@ -1,4 +1,5 @@
-//! The backend runs its own image, and not the admin image by mistake.
+//! The check `backend-image`: the backend runs its own image, and not the admin image by mistake. Its fix is
+//! `restore-backend`.
 
 use jiff::Timestamp;
 use quill_admin_cloud::{CloudErrorKind, Readiness, Revision, Service};
@@ -29,13 +30,13 @@ pub(super) struct Newest<'a> {
 }
 
 impl Newest<'_> {
-    /// When it failed, or else when it was made.
+    /// The time at which it failed, or else at which it was created.
     pub(super) fn since(&self) -> Option<Timestamp> {
         self.revision.condition("Ready").and_then(|ready| ready.since).or(self.revision.created)
     }
 }
 
-/// What there is to look at, or what is to be said instead.
+/// The newest revision, or the result of the check where there is none to examine.
 pub(super) async fn newest(facts: &Facts) -> Result<Result<Newest<'_>, Seen>, Undecided> {
     if let Some(why) = facts.nothing_around() {
         return Ok(Err(Seen::nothing(why)));
@@ -78,7 +79,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let mut evidence = vec![format!("{}: {}", revision.id, revision.image)];
     let mut why = match is_admin_image(facts, &revision.image).await {
         Ok(why) => why,
-        // What serves requests is not the admin image, which cannot.
+        // A revision that serves requests does not run the admin image, which cannot serve.
         Err(_) if ready => None,
         Err(undecided) => match said(facts, revision).await? {
             Some(lines) => {
@@ -98,7 +99,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let Some(why) = why else {
         return Ok(Seen::healthy(format!("{}, revision {}", short(&revision.image), revision.id)));
     };
-    // What people know it by.
+    // The lines of the log are added because people know the mistake by them.
     if evidence.len() == 1
         && !ready
         && let Ok(Some(lines)) = said(facts, revision).await
@@ -116,7 +117,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         .into())
 }
 
-/// The lines by which a revision's log says that it is the admin image.
+/// The lines of a revision's log that prove that it is the admin image.
 async fn said(facts: &Facts, revision: &Revision) -> Result<Option<Vec<String>>, Undecided> {
     let log = facts.revision_log(&revision.id).await.map_err(Undecided::blocks_nothing)?;
     let startup = Startup { log: &log, reason: "", admin_image: None, probe: None, port: None };
@@ -124,9 +125,9 @@ async fn said(facts: &Facts, revision: &Revision) -> Result<Option<Vec<String>>,
     Ok((cause == Cause::AdminImage).then_some(evidence))
 }
 
-/// What tells that an image is the admin image; `None` if nothing does.
+/// The sign by which an image is the admin image; `None` if it is not.
 pub(super) async fn is_admin_image(facts: &Facts, name: &str) -> Result<Option<Sign>, Undecided> {
-    // Either may be missing or not ours to see: an image tells by other signs as well.
+    // The job and the images may be missing, or not be readable for us: there are other signs as well.
     let job = facts.job().await.ok().flatten();
     let deployed = job.map(|job| job.settings.image.as_str());
     let mut admin = AdminImage::new(&facts.environment.image, deployed);
@@ -142,7 +143,7 @@ pub(super) async fn is_admin_image(facts: &Facts, name: &str) -> Result<Option<S
     Ok(found.and_then(|image| admin.by_content(&image)))
 }
 
-/// An image's name without the registry, and not all of its digest.
+/// The name of an image without the registry, and with a shortened digest.
 fn short(image: &str) -> String {
     let name = image.rsplit('/').next().unwrap_or(image);
     match name.split_once("@sha256:") {
@@ -151,7 +152,7 @@ fn short(image: &str) -> String {
     }
 }
 
-/// Gives the backend its own image back: `restore-backend`.
+/// The fix that gives the backend its own image back, as `restore-backend` does.
 #[derive(Debug)]
 struct RestoreBackend;
 

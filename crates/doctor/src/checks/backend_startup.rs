@@ -1,4 +1,7 @@
-//! The backend's newest revision starts; where it does not, its log says why.
+//! The check `backend-startup`: the backend's newest revision starts. Where it does not, the startup
+//! diagnosis says why.
+//!
+//! To add a cause: `causes.rs`, and its advice below where the log alone does not help.
 
 use quill_admin_cloud::{Readiness, Revision, Service};
 use quill_admin_operations::backend::{candidate, verdict};
@@ -37,7 +40,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         }
         Readiness::Failed { reason } => reason,
     };
-    // That it does not start is certain, whatever can be read of why.
+    // The failure to start is certain, even where its log cannot be read.
     let (log, unread) = match facts.revision_log(&revision.id).await {
         Ok(log) => (log, None),
         Err(undecided) => (Vec::new(), Some(undecided)),
@@ -71,8 +74,8 @@ fn is_asked(service: &Service, revision: &Revision) -> bool {
     service.serving.iter().any(|(id, percent)| *id == revision.id && *percent > 0)
 }
 
-/// A revision that came up and serves nobody: a deploy that first tries a new revision and then sends it the requests
-/// has stopped in between, or somebody went back to an older one.
+/// A finding about a revision that is ready but gets no requests: a deploy that first tries a new revision
+/// and then sends requests to it stopped in between, or somebody went back to an older one.
 fn left_behind(service: &Service, revision: &Revision, environment: &Environment) -> Finding {
     let what = format!("the newest revision {} is ready, and no requests go to it", revision.id);
     let why = format!(
@@ -90,7 +93,7 @@ fn left_behind(service: &Service, revision: &Revision, environment: &Environment
     to_latest.into_iter().fold(finding, Finding::advice)
 }
 
-/// What to type.
+/// The commands to type.
 fn advice(facts: &Facts, cause: &Cause, revision: &Revision) -> Vec<String> {
     let environment: &Environment = &facts.environment;
     let name = &environment.job;

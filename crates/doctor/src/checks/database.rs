@@ -1,4 +1,5 @@
-//! The database's instance runs, and the job reaches for it.
+//! The check `database`: the Cloud SQL instance runs, and the job is set up to use it. `target.rs` examines
+//! the target in the job's command.
 
 mod target;
 
@@ -71,10 +72,10 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             )
             .advice("enable it on the instance"),
         ),
-        // Without a job there is nothing to compare it with, which the check of the job says.
+        // Without a job there is nothing to compare; the check `job` reports that.
         Some(address) => {
             if let Ok(Some(job)) = facts.job().await {
-                // Where the target is in the command, the variables that say the same decide nothing.
+                // Where the target is in the command, the variables of the same meaning have no effect.
                 let decides = |finding: &Finding| {
                     finding.fix.is_none() || Target::in_command(&job.settings.command).is_none()
                 };
@@ -87,7 +88,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     Ok(Seen::found(format!("{name}, {}, {}, {address}", instance.version, instance.state), findings))
 }
 
-/// What the job knows of the instance, and is not so.
+/// Compares the job's variables with the instance.
 fn compare(job: &Job, address: &str, mode: SslMode) -> Vec<Finding> {
     let wrong = |what: String, why: &str| Finding::problem(what, why).fix(PutJobRight);
     let mut findings = both_names(job);
@@ -132,8 +133,8 @@ fn compare(job: &Job, address: &str, mode: SslMode) -> Vec<Finding> {
     findings
 }
 
-/// A job that has both names of a variable says two things of its database. The values are not shown: one may be a
-/// password.
+/// Finds variables that the job has by both names with different values. The values are not shown: one may be
+/// a password.
 fn both_names(job: &Job) -> Vec<Finding> {
     let found = database_variables::contradictions(&job.settings);
     let [first, ..] = found[..] else { return Vec::new() };
@@ -147,7 +148,7 @@ fn both_names(job: &Job) -> Vec<Finding> {
     vec![finding.evidence(lines).advice(advice)]
 }
 
-/// What a variable of the job is set to, by either of its names, as the executor reads it.
+/// The value of a variable of the job, by either of its names, as the executor reads it.
 fn text<'a>(job: &'a Job, variable: &Variable) -> Option<&'a str> {
     match database_variables::of(&job.settings, variable)? {
         (_, EnvValue::Text(text)) => Some(text),

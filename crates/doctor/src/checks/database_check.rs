@@ -1,4 +1,7 @@
-//! The task `check`, run: what the database looks like from where tasks run.
+//! The check `database-check`: it runs the task `check`, which examines the database from inside its network.
+//!
+//! It starts a task, so it runs only with `--deep`, or when it is named. The expectations of the database are
+//! declared in the file of actions; this check makes findings from the task's report.
 
 use std::sync::Arc;
 
@@ -32,7 +35,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     request.contract = job_image::contract(&job.settings);
     let tail = Some(session.google().tail_log(&environment.job).await);
     let prepared = Prepared { name: environment.job.clone(), job, request, tail };
-    // Whoever interrupts ends the program, which says how far this is.
+    // Whoever interrupts ends the program, which then reports this stage.
     let point = Arc::new(PointOfNoReturn::new("nothing was started"));
     facts.machine.begins(&point);
     let run = run::run(session, prepared, &point).await;
@@ -96,7 +99,7 @@ fn judge(database: &DatabaseReport, warnings: &[Warning]) -> Seen {
         ));
     }
     findings.extend(database.expected.iter().filter_map(|expected| lacking(expected, warnings)));
-    // What else the task warns of: an action that cannot be done here, tables that the application does not mean.
+    // The task also warns of actions that cannot be done here, and of unexpected tables.
     let told = |warning: &&Warning| database.expected.iter().all(|expected| expected.code != warning.code);
     findings.extend(warnings.iter().filter(told).map(|warning| {
         Finding::warning(warning.message.clone(), "the task `check` looked with the eyes of the tasks")
@@ -110,7 +113,8 @@ fn judge(database: &DatabaseReport, warnings: &[Warning]) -> Seen {
     Seen::found([version, tls].into_iter().chain(found).collect::<Vec<_>>().join(", "), findings)
 }
 
-/// Rows that the file of actions expects and the database does not have. The warning of the task says what to do.
+/// The finding about rows that the file of actions expects and the database lacks. The task's warning says
+/// what to do.
 fn lacking(expected: &Expected, warnings: &[Warning]) -> Option<Finding> {
     let Expected { code, count, missing, .. } = expected;
     if missing.is_empty() {
@@ -130,7 +134,7 @@ fn lacking(expected: &Expected, warnings: &[Warning]) -> Option<Finding> {
     })
 }
 
-/// What the rows are called: the code of the warning about them is this and `_missing`.
+/// The name of the rows: the code of the warning about them is this name with `_missing`.
 fn called(expected: &Expected) -> String {
     expected.code.strip_suffix("_missing").unwrap_or(&expected.code).replace('_', " ")
 }

@@ -1,4 +1,4 @@
-//! The job exists, and Cloud Run can run it.
+//! The check `job`: the job exists, and Cloud Run can run it.
 
 use quill_admin_cloud::Readiness;
 use quill_admin_operations::hints;
@@ -31,7 +31,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     };
     Ok(match &job.readiness {
         Readiness::Ready => Seen::healthy(name.job.to_string()),
-        // What it lacks, the checks of its image, settings and secrets tell.
+        // The checks of its image, settings and secrets report what it lacks.
         Readiness::Failed { reason } => Finding::problem(
             format!("the job {} is not ready", name.job),
             "Cloud Run has not accepted its last change: a task may not start",

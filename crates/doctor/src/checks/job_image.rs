@@ -1,4 +1,4 @@
-//! The job runs an image that `build` has deployed, and that is there.
+//! The check `job-image`: the job runs an image that `build` has deployed, and that the registry has.
 
 use quill_admin_cloud::JobSettings;
 use quill_admin_operations::actions;
@@ -65,7 +65,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
                     format!("the registry has no image {}", job.image),
                     "the job cannot start: its image is gone",
                 )),
-                // Otherwise what is known is enough.
+                // Otherwise the findings so far are enough.
                 Err(undecided) => {
                     if findings.is_empty() {
                         return Err(undecided);
@@ -82,12 +82,12 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     Ok(Seen::found(note, findings))
 }
 
-/// The image has other actions than this run: worth knowing, since those are refused that differ, and no problem, since
-/// all others are run.
+/// The finding that the image has other actions than this run. It is a warning: actions that differ are
+/// refused, but all others are run.
 fn other_actions(facts: &Facts, job: &JobSettings) -> Option<Finding> {
     let environment = &facts.environment;
     let application = Application::of(&environment.source);
-    // With mistakes in its file, nobody knows which actions the folder has; the command line says what is wrong.
+    // When the folder's file has mistakes, its actions are not known; the command line reports the mistakes.
     if application != Application::BuiltIn && actions::chosen_compiled().is_none() {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Every secret the job refers to has a version that can be read.
+//! The check `job-secrets`: every secret that the job refers to has a version that can be read.
 
 use std::collections::BTreeSet;
 

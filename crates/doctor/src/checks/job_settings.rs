@@ -1,4 +1,5 @@
-//! The job is set up as the environments file says.
+//! The check `job-settings`: the job is set up as the environments file says. Its fix, `put-job-right`, is
+//! also that of the check `database`.
 
 use quill_admin_contract::ExitCode;
 use quill_admin_operations::admin_image::deploy;
@@ -25,7 +26,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         return Ok(Seen::nothing("this program sets the job up itself"));
     }
     let job = facts.existing_job().await?;
-    // The database's address and the target are the check `database`'s, which can ask for them.
+    // The database's address and the target belong to the check `database`, which can ask for them.
     let wanted = plan::settings(&facts.environment, &Database::default(), job);
     let changes = target::differences(&job.settings, &wanted);
     if changes.is_empty() {
@@ -50,7 +51,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         .into())
 }
 
-/// Changes the job's settings to those of the environments file; its image stays.
+/// The fix that changes the job's settings to those of the environments file; its image stays.
 #[derive(Debug)]
 pub(super) struct PutJobRight;
 
@@ -75,7 +76,7 @@ async fn plan_job(Site { facts, session }: Site<'_>) -> Result<Plan, CliError> {
     })?;
     let found = target::instance(session).await;
     let database = target::settle(environment, found, Some(&job.settings));
-    // What is not known of the database stays as it is; the rest is put right all the same.
+    // Unknown settings of the database stay as they are; the others are corrected all the same.
     let database = database.unwrap_or_else(|error| Database {
         notes: vec![format!("the job keeps what it knows of its database: {error}")],
         ..Database::default()

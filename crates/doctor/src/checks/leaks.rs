@@ -1,7 +1,7 @@
-//! No execution that can still be read carries a password in clear, as the old way of running tasks left
-//! them.
+//! The check `leaks`: no execution that can still be read carries a password in clear, as the old way of
+//! running tasks left them. Its fix deletes such executions.
 //!
-//! That a value is there is all that is known of it here: it is never taken over from Google's answer.
+//! Only the presence of a value is known here: the value itself is never taken over from Google's answer.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     if let Some(why) = facts.nothing_around() {
         return Ok(Seen::nothing(why));
     }
-    // The old way ran the application's own job, and not this one.
+    // The old way used the application's own job, and not this one.
     let (executions, of) = match facts.all_executions().await {
         Ok(executions) => (executions, ""),
         Err(undecided) if undecided.kind == Some(CloudErrorKind::PermissionDenied) => {
@@ -54,7 +54,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let mut finding = Finding::problem(what, why)
         .since(leaking.iter().filter_map(|execution| execution.created).min())
         .evidence(leaking.iter().map(|execution| line(execution)));
-    // One that runs would be stopped by that.
+    // An execution that still runs would be stopped by deleting it.
     let over: Vec<_> = leaking.iter().filter(|one| matches!(one.phase, Phase::Ended(_))).collect();
     if !over.is_empty() {
         let executions = over.iter().map(|execution| execution.name.clone()).collect();
@@ -83,7 +83,7 @@ fn usernames(executions: &[&Execution]) -> BTreeSet<String> {
     executions.iter().filter_map(of).collect()
 }
 
-/// What deleting does not put right.
+/// The advice about the passwords, which deleting does not correct.
 fn change_passwords(usernames: &BTreeSet<String>) -> String {
     match usernames.len() {
         0 => "change the passwords of those they were about".to_owned(),
@@ -92,12 +92,12 @@ fn change_passwords(usernames: &BTreeSet<String>) -> String {
     }
 }
 
-/// Deletes executions that carry a password in clear.
+/// The fix that deletes executions which carry a password in clear.
 #[derive(Debug)]
 struct DeleteExecutions {
-    /// Which; none of them runs.
+    /// The executions; none of them runs.
     executions: Vec<ExecutionName>,
-    /// Whose passwords they carry, as far as is known.
+    /// The users whose passwords they carry, as far as they are known.
     usernames: BTreeSet<String>,
 }
 
@@ -136,13 +136,13 @@ async fn delete(
     let so_far = |deleted: usize| format!("{deleted} of {all} executions are deleted");
     for (deleted, name) in executions.into_iter().enumerate() {
         if deleted > 0 {
-            // A Ctrl-C that had to wait ends it here.
+            // A Ctrl-C that had to wait ends the work here.
             point.passed(CliError::interrupted(&so_far(deleted)));
         }
         point.reached(UnderWay::change()).await;
         match session.google().delete_execution(&name).await {
             Ok(()) => {}
-            // Cloud Run, or somebody else, was faster.
+            // Cloud Run, or somebody else, has deleted it already.
             Err(error) if error.kind == CloudErrorKind::NotFound => {}
             Err(error) => {
                 let mut told = CliError::from(facts.undecided(error, role::RUN_DEVELOPER));

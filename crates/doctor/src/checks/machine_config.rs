@@ -1,4 +1,4 @@
-//! The environments file is there, and can be used.
+//! The check `machine-config`: the environments file exists, and can be used.
 
 use crate::check::{Check, Look};
 use crate::facts::Machine;
@@ -29,7 +29,7 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
         count += 1;
         if let Err(error) = config.environment(name) {
             let why = "commands cannot be run in this environment";
-            // The others can be looked at.
+            // The other environments can still be checked.
             let mut finding = Finding::problem(error.to_string(), why).blocks_nothing();
             finding.advice = error.hints;
             findings.push(finding);

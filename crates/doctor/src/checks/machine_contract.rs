@@ -1,4 +1,5 @@
-//! Which contract this program speaks: what the images of jobs are compared with.
+//! The check `machine-contract`: it reports the contract versions of this program, with which the images of
+//! jobs are compared.
 
 use quill_admin_contract::image::Contracts;
 

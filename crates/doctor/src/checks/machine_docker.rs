@@ -1,4 +1,4 @@
-//! There is a Docker engine to build with, and room for what it builds.
+//! The check `machine-docker`: there is a Docker engine to build with, and enough disk space for it.
 
 use std::path::Path;
 
@@ -16,8 +16,8 @@ pub(crate) const CHECK: Check = Check {
     look: Look::Machine(|machine| Box::pin(look(machine))),
 };
 
-/// What a first build takes: the builder's image (956 MB as measured, Rust's own is larger), and what
-/// is compiled in it.
+/// The space that a first build takes, in bytes: the builder's image (956 MB as measured, Rust's own is
+/// larger), and the results of compiling.
 const ROOM: u64 = 5_000_000_000;
 
 const WHY: &str = "tasks run without it; `build`, and `restore-backend --from-source`, do not";
@@ -25,7 +25,7 @@ const WHY: &str = "tasks run without it; `build`, and `restore-backend --from-so
 async fn look(machine: &Machine) -> Result<Seen, Undecided> {
     let engine = match machine.engine().await {
         Ok(engine) => engine,
-        // Whoever only runs tasks has no need of one.
+        // A person who only runs tasks does not need an engine.
         Err(undecided) => {
             let mut finding = Finding::warning(undecided.cause, WHY);
             finding.advice = undecided.advice;
@@ -71,7 +71,7 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
     Ok(Seen::found(note, findings))
 }
 
-/// How many bytes are free where the engine keeps images, as far as this machine can see that.
+/// The number of bytes that are free where the engine keeps images, as far as this machine can see that.
 async fn room(engine: &Engine) -> Result<Option<(String, u64)>, Undecided> {
     let Some(folder) = engine.folder().await? else { return Ok(None) };
     Ok(free(&folder).map(|free| (folder.display().to_string(), free)))

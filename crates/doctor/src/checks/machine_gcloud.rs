@@ -1,4 +1,4 @@
-//! gcloud is there, which signs people in.
+//! The check `machine-gcloud`: gcloud, which signs people in, is installed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,9 +19,9 @@ pub(crate) const CHECK: Check = Check {
     look: Look::Machine(|machine| Box::pin(look(machine))),
 };
 
-/// gcloud is Python, and takes up to a second to say its version.
+/// The time limit for gcloud's version: gcloud is Python, and takes up to a second to print it.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
-/// A file with a version, and nothing else, has no more bytes.
+/// The largest file `VERSION` that is read, in bytes: one that holds only a version is not larger.
 const LONGEST_VERSION: u64 = 1 << 10;
 
 async fn look(machine: &Machine) -> Result<Seen, Undecided> {
@@ -50,7 +50,7 @@ fn find(path: &str) -> Option<PathBuf> {
     std::env::split_paths(path).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
-/// What the file `VERSION` says, which Google's own packages have beside `bin`: the same, without
+/// The version in the file `VERSION`, which Google's own packages have beside `bin`: reading it avoids
 /// starting Python.
 fn beside(program: &Path) -> Option<String> {
     let folder = program.canonicalize().ok()?.parent()?.parent()?.to_owned();

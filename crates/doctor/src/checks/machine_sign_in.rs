@@ -1,4 +1,4 @@
-//! Somebody is signed in, and gets a token.
+//! The check `machine-sign-in`: somebody is signed in, and gets a token that Google Cloud accepts.
 
 use quill_admin_cloud::{CloudError, CloudErrorKind, SignIn};
 use quill_admin_operations::error::SIGN_IN;
@@ -29,7 +29,7 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
                     let finding = Finding::problem(format!("{}: {}", describe(sign_in), error.message), WHY);
                     findings.push(finding.advice(SIGN_IN));
                 }
-                // Without a network nobody can say whether the token is good.
+                // Without a network it is not known whether the token is valid.
                 Err(error) => return Err(error.into()),
             },
             Err(undecided) => {
@@ -39,7 +39,7 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
             }
         }
     }
-    // Sign-ins may differ only in where they may go.
+    // Two sign-ins may differ only in the hosts that they may be sent to.
     notes.dedup();
     findings.dedup();
     if notes.is_empty() && findings.is_empty() {
@@ -48,7 +48,7 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
     Ok(Seen::found(notes.join("; "), findings))
 }
 
-/// Gets a token, and has it looked at: one that is there may have ended, or been taken back.
+/// Gets a token, and has Google Cloud verify it: the token may have expired, or been revoked.
 async fn taken(machine: &Machine, sign_in: &SignIn) -> Result<(), CloudError> {
     sign_in.token().await?;
     machine.looked_at(sign_in).await

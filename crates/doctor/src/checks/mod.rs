@@ -1,4 +1,7 @@
-//! One file, one check.
+//! The checks, one in each file, with their fixes.
+//!
+//! To add a check: its file, its line here and in `catalogue.rs`, and its section in
+//! `docs/troubleshooting.md`.
 
 pub(super) mod admin_image;
 pub(super) mod apis;

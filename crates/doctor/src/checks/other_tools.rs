@@ -1,9 +1,10 @@
-//! No other tool changes or runs the environment's job, or puts its images into the admin image's repository.
+//! The check `other-tools`: no other tool changes or runs the environment's job, or pushes its images into
+//! the admin image's repository.
 //!
-//! The application's own deploy does both where the names are the same: it gives the job an image of its own and
-//! runs it with an action of its own. Whoever comes second breaks the first one then. What is seen of it: the job's
-//! image and who changed the job last, executions with an action that is not one of ours, images without our labels,
-//! and, with `--repo`, lines that name either.
+//! The application's own deploy does both where the names are the same: it gives the job an image of its own
+//! and runs it with an action of its own, so that each tool breaks the other. The signs are the job's image
+//! and the account that changed the job last, executions with an action that is not one of ours, images
+//! without our labels, and, with `--repo`, lines that name either.
 
 use std::path::Path;
 
@@ -29,11 +30,11 @@ pub(crate) const CHECK: Check = Check {
     look: Look::Environment(|facts| Box::pin(look(facts))),
 };
 
-/// How many lines of one kind are told.
+/// The number of lines of one kind that are shown.
 const TOLD: usize = 5;
-/// Google's sample of a job, which Terraform makes a job with until `build` has deployed.
+/// Google's sample image of a job, which Terraform gives the job until `build` has deployed.
 const SAMPLE: &str = "us-docker.pkg.dev/cloudrun/container/";
-/// Names that are nobody's but ours, as the shipped environments file has them.
+/// The names that only this program uses, as the shipped environments file has them.
 const OWN_JOB: &str = "quill-tasks-{env}";
 const OWN_IMAGE: &str = "quill/tasks";
 
@@ -68,7 +69,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             .into_iter()
             .flatten()
             .collect();
-    // What was seen is told, also where something else could not be seen.
+    // Findings are reported even where something else could not be read.
     if let (true, Some(undecided)) = (findings.is_empty(), unseen.into_iter().next()) {
         return Err(undecided.blocks_nothing());
     }
@@ -95,8 +96,9 @@ async fn in_repository(facts: &Facts) -> Result<Option<Found>, Undecided> {
     }
 }
 
-/// What tells that the job runs an image that is not ours: one that `build` has not deployed, from elsewhere or
-/// without our labels. An image of ours that somebody has deployed by hand is none, and neither is Google's sample.
+/// The sign that the job runs an image that is not ours: one that `build` has not deployed, from another
+/// repository or without our labels. An image of ours that somebody deployed by hand does not count, and
+/// neither does Google's sample.
 async fn its_image(facts: &Facts, job: &Job) -> Result<Option<String>, Undecided> {
     let name = &job.settings.image;
     let (_, unfit) = job_image::image(&job.settings);
@@ -112,7 +114,7 @@ async fn its_image(facts: &Facts, job: &Job) -> Result<Option<String>, Undecided
         .then(|| format!("the job runs {name}, which does not have the labels of this program's image")))
 }
 
-/// What tells that the repository's newest image is not ours.
+/// The sign that the repository's newest image is not ours.
 async fn latest(facts: &Facts) -> Result<Option<String>, Undecided> {
     let Some(image) = facts.image(LATEST).await? else { return Ok(None) };
     let name = facts.environment.image.tagged(LATEST);
@@ -191,8 +193,8 @@ fn of_repository(environment: &Environment, latest: Option<String>, named: &Foun
     ))
 }
 
-/// The action of an execution that another tool has started: one that this program's image does not have. What
-/// this program starts carries the id of its request.
+/// The action of an execution that another tool has started: one that this program's image does not have. An
+/// execution that this program starts carries the id of its request.
 fn foreign_action(execution: &Execution) -> Option<&str> {
     let said = |variable: &variable::Variable| execution.request.get(variable.name).map(String::as_str);
     let action = said(&variable::ADMIN_ACTION)?;
@@ -213,7 +215,7 @@ fn run(execution: &Execution) -> String {
     )
 }
 
-/// Who changed the job last, where it was not this program or Terraform.
+/// The last change of the job, where it was not made by this program or Terraform.
 fn last_change(changed: &LastChange) -> Option<String> {
     let LastChange { account, tool, version } = changed;
     if tool.is_empty() || tool == "quill-admin" || tool == "terraform" {
@@ -229,7 +231,7 @@ fn lines(found: &Found, named: Named) -> Vec<String> {
     told(lines.map(|one| format!("{}:{}: {}", one.file, one.line, one.text)).collect(), "lines")
 }
 
-/// The first of them, and how many more there are.
+/// The first lines, and the number of the others.
 fn told(mut lines: Vec<String>, what: &str) -> Vec<String> {
     let more = lines.len().saturating_sub(TOLD);
     lines.truncate(TOLD);

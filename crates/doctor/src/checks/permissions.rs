@@ -1,4 +1,4 @@
-//! The caller may do what each command needs.
+//! The check `permissions`: the caller has the permissions that each command needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 

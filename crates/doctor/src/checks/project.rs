@@ -1,4 +1,4 @@
-//! The project is there, and the caller reaches it.
+//! The check `project`: the project exists, and the caller can reach it.
 
 use quill_admin_cloud::CloudErrorKind;
 
@@ -27,7 +27,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         )
         .advice(format!("within 30 days it can be restored with: gcloud projects undelete {id}"))
         .into()),
-        // One that is not there is refused in the same way as one that may not be looked at.
+        // A project that does not exist is refused in the same way as one that may not be read.
         Err(undecided) if undecided.kind == Some(CloudErrorKind::PermissionDenied) => {
             match facts.granted().await {
                 Ok(granted) if !granted.is_empty() => Err(undecided.blocks_nothing()),

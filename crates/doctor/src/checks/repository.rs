@@ -1,4 +1,6 @@
-//! No step of the application's repository builds another stage than the one that it is meant to build.
+//! The check `repository`: no step of the application's repository builds another stage than it is meant to.
+//!
+//! The folder `repository/` reads the files; this check makes findings and advice from what it returns.
 
 use std::collections::BTreeSet;
 
@@ -15,10 +17,10 @@ pub(crate) const CHECK: Check = Check {
     look: Look::Repository(|machine| Box::pin(look(machine))),
 };
 
-/// What is served, where no environments file names it.
+/// The Dockerfile and the stage that are served, where no environments file names them.
 const DOCKERFILE: &str = "backend/Dockerfile";
 const STAGE: &str = "prod";
-/// How many lines of other files are shown: with more nobody reads any.
+/// The number of lines of other files that are shown: nobody reads more.
 const SHOWN: usize = 20;
 
 async fn look(machine: &Machine) -> Result<Seen, Undecided> {
@@ -91,8 +93,8 @@ fn served(machine: &Machine) -> Vec<Served> {
     served.into_iter().collect()
 }
 
-/// A stage that is served and that no Dockerfile has: a step that names it fails, and a step that names none builds
-/// whatever is last.
+/// The finding about a stage that is served and that no Dockerfile has: a step that names it fails, and a
+/// step that names none builds the last one.
 fn not_there(scan: &Scan, served: &[Served]) -> Option<Finding> {
     let missing = served.iter().find(|served| match named(scan, served) {
         Some(dockerfile) => !dockerfile.has(&served.stage),
@@ -127,7 +129,7 @@ fn stages(dockerfile: &Dockerfile) -> Vec<String> {
     dockerfile.stages.iter().map(line).collect()
 }
 
-/// What is wrong with the steps that get this, and not what they are meant to build.
+/// The finding about the steps that build this stage, and not the one that they are meant to build.
 fn untargeted(scan: &Scan, provides: Provides) -> Option<Finding> {
     let steps: Vec<&Untargeted> = scan.untargeted.iter().filter(|step| step.provides == provides).collect();
     if steps.is_empty() {
@@ -168,7 +170,7 @@ fn untargeted(scan: &Scan, provides: Provides) -> Option<Finding> {
     }))
 }
 
-/// What to do about mentions of a build, where nothing else is wrong.
+/// Adds the advice about mentions of a build, where nothing else is wrong.
 fn look_yourself(scan: &Scan, served: &[Served], undecided: Undecided) -> Undecided {
     if scan.mentions.is_empty() {
         return undecided;
@@ -207,7 +209,7 @@ fn count(count: usize, one: &str, several: &str) -> String {
     }
 }
 
-/// Which kinds of files were looked at, and how many.
+/// The number of files of each kind that were examined.
 fn note(scan: &Scan) -> String {
     format!(
         "read {} and {} with {} that build an image; searched {} for other builds",

@@ -1,4 +1,7 @@
-//! Nobody has left Terraform's state locked.
+//! The check `state-lock`: nobody has left Terraform's state locked. Its fix removes the lock.
+//!
+//! A young lock is a warning, because Terraform is probably at work; an old one is a problem. The fix removes
+//! a young one, and one of unknown age, only with `--force`.
 
 use jiff::SignedDuration;
 use quill_admin_cloud::{LockInfo, ObjectName, Removal, StateLock, role};
@@ -16,13 +19,13 @@ use crate::undecided::Undecided;
 pub(crate) const CHECK: Check = Check {
     id: "state-lock",
     title: "the lock on Terraform's state",
-    // The state is in a bucket of another project.
+    // It needs no other check: the state is in a bucket of another project.
     needs: &[],
     look: Look::Environment(|facts| Box::pin(look(facts))),
 };
 
-/// A lock younger than this is probably that of a Terraform at work: making a Cloud SQL instance takes it
-/// a quarter of an hour and more.
+/// The age up to which a lock probably belongs to a Terraform at work: it takes a quarter of an hour and more
+/// to create a Cloud SQL instance.
 const YOUNG: SignedDuration = SignedDuration::from_mins(30);
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
@@ -69,22 +72,22 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         .into())
 }
 
-/// How far this machine's clock may be from Cloud Storage's. The header `Date` is in whole seconds, and
-/// the answer has been on its way for some.
+/// The greatest difference between this machine's clock and Cloud Storage's. The header `Date` is in whole
+/// seconds, and the answer was under way for some time.
 const APART: SignedDuration = SignedDuration::from_mins(1);
 
-/// What can be said about how old a lock is.
+/// The age of a lock, as far as it is known.
 enum Age {
-    /// Younger than [`YOUNG`]; how old, in words.
+    /// Younger than [`YOUNG`]; holds the age in words.
     Young(String),
     Old,
-    /// It cannot be told, and why.
+    /// It is not known; holds the reason.
     Unknown(String),
 }
 
-/// How old a lock was when it was looked at. Both times are Cloud Storage's: this machine's clock can be
-/// wrong, and an hour ahead of it would make a lock that was just taken an old one. Where the two clocks
-/// disagree one of them is wrong, and nothing is said about age.
+/// The age of a lock when it was read. Both times are Cloud Storage's: this machine's clock can be wrong, and
+/// if it were an hour ahead, a lock that was just taken would look old. Where the two clocks disagree one of
+/// them is wrong, and the age is not known.
 fn age(lock: &StateLock) -> Age {
     let Some(seen) = lock.seen else {
         return Age::Unknown("Cloud Storage's answer does not say what time it is".to_owned());
@@ -102,7 +105,7 @@ fn age(lock: &StateLock) -> Age {
     if age < YOUNG { Age::Young(minutes(age)) } else { Age::Old }
 }
 
-/// To the nearest minute: Cloud Storage's time has no fractions of a second.
+/// Rounds a time to the nearest minute: Cloud Storage's time has no fractions of a second.
 fn minutes(time: SignedDuration) -> String {
     match (time + SignedDuration::from_secs(30)).as_mins() {
         ..1 => "less than a minute".to_owned(),
@@ -111,7 +114,7 @@ fn minutes(time: SignedDuration) -> String {
     }
 }
 
-/// The lock, line by line.
+/// Describes the lock, line by line.
 fn lines(name: &ObjectName, lock: &StateLock) -> Vec<String> {
     let mut lines = vec![format!("{name}, generation {}", lock.generation)];
     match &lock.info {
@@ -153,12 +156,12 @@ fn by_hand(name: &ObjectName, generation: i64) -> String {
     format!("or remove it by hand: gcloud storage rm {name} --if-generation-match={generation}")
 }
 
-/// Removes this lock on Terraform's state, and no later one.
+/// The fix that removes exactly this lock on Terraform's state, and no later one.
 #[derive(Debug)]
 struct RemoveLock {
-    /// Which one it is.
+    /// The generation of the lock's object.
     generation: i64,
-    /// Why it is not to be removed without `--force`: it is young, or its age is not known.
+    /// The reason why it must not be removed without `--force`: it is young, or its age is not known.
     doubt: Option<String>,
 }
 
@@ -180,7 +183,7 @@ impl Fix for RemoveLock {
             let (Some(name), Some(lock)) = (&facts.environment.state_lock, facts.state_lock().await?) else {
                 return Err(CliError::new(ExitCode::ResourceNotFound, "there is no lock any more"));
             };
-            // What is shown is what is removed.
+            // Exactly the lock that was shown is removed.
             if lock.generation != self.generation {
                 return Err(CliError::new(ExitCode::CloudFailed, replaced()));
             }

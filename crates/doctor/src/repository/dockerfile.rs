@@ -1,4 +1,7 @@
-//! A Dockerfile's stages, and what a build that names none of them provides.
+//! The stages of a Dockerfile, and the stage that a build gets which names none of them.
+//!
+//! The file is parsed by the crate `parse-dockerfile`. `provides` decides whether the last stage is the one
+//! that is served, the admin image, or another one.
 
 use parse_dockerfile::{Command, Instruction};
 use quill_admin_operations::admin_image::recognise;
@@ -12,18 +15,18 @@ pub struct Dockerfile {
     pub path: String,
     /// Its stages, in their order.
     pub stages: Vec<Stage>,
-    /// What a build without a target provides.
+    /// The stage that a build without a target gets.
     pub provides: Provides,
 }
 
-/// What a build without a target provides.
+/// The stage that a build without a target gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provides {
-    /// What the file is for, as far as is known.
+    /// The stage that the file is for, as far as that is known.
     Wanted,
-    /// The admin image, though the file is for more than that.
+    /// The admin image, although the file is for more than that.
     AdminImage,
-    /// Another stage than the one that is served, which it has.
+    /// Another stage than the one that is served, although the file has that one.
     AnotherStage,
 }
 
@@ -34,7 +37,7 @@ pub struct Stage {
     pub name: Option<String>,
     /// The line of its FROM, from 1.
     pub line: u64,
-    /// It is the admin image: by its name, or by the program that it starts.
+    /// Whether it is the admin image, by its name or by the program that it starts.
     pub admin: bool,
     /// Names and numbers of the stages and images that it is made from.
     uses: Vec<String>,
@@ -47,7 +50,7 @@ impl Stage {
         self.name.as_ref().map_or_else(|| "a stage without a name".to_owned(), |name| format!("\"{name}\""))
     }
 
-    /// Stages are named without regard to case.
+    /// Whether it has this name. Upper and lower case do not matter.
     fn is(&self, name: &str) -> bool {
         self.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name))
     }
@@ -64,11 +67,11 @@ pub(super) fn is_one(path: &str) -> bool {
 }
 
 impl Dockerfile {
-    /// Reads a Dockerfile's text.
+    /// Reads the text of a Dockerfile.
     ///
     /// # Errors
     ///
-    /// It is none that Docker would build, in words with the line.
+    /// Fails, in words with the line, when Docker would not build it.
     pub(super) fn read(path: &str, text: &str, served: &[Served]) -> Result<Self, String> {
         let stages = stages(text)?;
         let provides = provides(path, &stages, served);
@@ -112,7 +115,8 @@ fn stages(text: &str) -> Result<Vec<Stage>, String> {
     Ok(file.stages().map(stage).collect())
 }
 
-/// Whether an instruction says that the container starts the admin tool. One that only copies or removes it does not.
+/// Whether an instruction makes the container start the admin tool. One that only copies or removes the tool
+/// does not.
 fn starts_the_tool(instruction: &Instruction<'_>) -> bool {
     let command = match instruction {
         Instruction::Cmd(cmd) => &cmd.arguments,
@@ -126,7 +130,8 @@ fn starts_the_tool(instruction: &Instruction<'_>) -> bool {
     }
 }
 
-/// The stages and images that an instruction takes files from: `COPY --from=…`, `RUN --mount=type=bind,from=…`.
+/// The stages and images that an instruction takes files from, as in `COPY --from=…` or
+/// `RUN --mount=type=bind,from=…`.
 fn uses(instruction: &Instruction<'_>) -> Vec<String> {
     let flags: Vec<_> = match instruction {
         Instruction::Copy(copy) => copy.options.iter().collect(),
@@ -149,7 +154,7 @@ fn uses(instruction: &Instruction<'_>) -> Vec<String> {
     found
 }
 
-/// What a build of these stages provides that names none of them.
+/// The stage that a build gets which names none of these.
 fn provides(path: &str, stages: &[Stage], served: &[Served]) -> Provides {
     let Some(last) = stages.last() else { return Provides::Wanted };
     let is_served = |stage: &Stage| served.iter().any(|served| stage.is(&served.stage));
@@ -159,7 +164,7 @@ fn provides(path: &str, stages: &[Stage], served: &[Served]) -> Provides {
     let has_served = stages.iter().any(is_served);
     let is_the_backends = served.iter().any(|served| served.dockerfile == path);
     let behind = behind_the_last(stages);
-    // A named stage that the last one is not made from is there for its own sake.
+    // A named stage that the last one is not made from exists for its own sake.
     let for_more = (0..stages.len()).any(|number| !behind.contains(&number) && stages[number].name.is_some());
     if last.admin && (has_served || is_the_backends || for_more) {
         Provides::AdminImage

@@ -1,10 +1,11 @@
-//! The matrix of a GitHub job: what `matrix.…` is in each of its runs ("Running variations of jobs in a workflow").
+//! The matrix of a GitHub job: the values of `matrix.…` in each of its runs ("Running variations of jobs in a
+//! workflow").
 
 use quill_admin_yaml::{Node, Value};
 
 use super::yaml::{get, items, text};
 
-/// More runs of a job than anybody has; what is beyond is not looked at.
+/// The number of runs of a job at most, which is more than anybody has; further ones are ignored.
 const RUNS: usize = 256;
 
 /// One run of a job.
@@ -12,11 +13,11 @@ const RUNS: usize = 256;
 pub(super) struct Run<'a> {
     /// The line of its entry in the file.
     pub(super) line: Option<u64>,
-    /// What the matrix is in it. `None` where that is known only when it runs.
+    /// The values of the matrix; `None` where they are known only when the job runs.
     values: Option<Vec<(&'a str, &'a Node)>>,
 }
 
-/// A single run, of which nothing is known.
+/// A single run with unknown values.
 fn unknown<'a>() -> Vec<Run<'a>> {
     vec![Run::default()]
 }
@@ -29,7 +30,7 @@ fn entries(node: &Node) -> impl Iterator<Item = (&str, &Node)> {
     entries.iter().filter_map(|(key, value)| Some((text(key)?, value)))
 }
 
-/// The runs of a job: all combinations of its matrix's lists, and what `include` adds.
+/// The runs of a job: all combinations of its matrix's lists, and those that `include` adds.
 pub(super) fn runs(job: &Node) -> Vec<Run<'_>> {
     let Some(matrix) = get(job, "strategy").and_then(|strategy| get(strategy, "matrix")) else {
         return unknown();
@@ -62,7 +63,8 @@ pub(super) fn runs(job: &Node) -> Vec<Run<'_>> {
     }
     let own = runs.len();
     for entry in include.map(items).unwrap_or_default() {
-        // It goes into every combination that it does not contradict; if there is none, it is a run.
+        // The entry goes into every combination that it does not contradict; if there is none, it is a run of
+        // its own.
         let fits = |run: &Run<'_>| {
             let mut values = run.values.iter().flatten();
             values.all(|(key, value)| {
@@ -97,7 +99,7 @@ impl Run<'_> {
         filled + rest
     }
 
-    /// `matrix.a.b`, or `matrix.a || 'b'`. What a run does not have is empty.
+    /// The value of `matrix.a.b`, or of `matrix.a || 'b'`. A key that a run does not have is empty.
     fn value(&self, expression: &str) -> Option<String> {
         let values = self.values.as_ref()?;
         if let Some((first, second)) = expression.split_once("||") {
@@ -112,7 +114,7 @@ impl Run<'_> {
         if !expression.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
             return None;
         }
-        // Later entries are those of include.
+        // Later entries are those of `include`.
         let found = values.iter().rev().find(|(key, _)| *key == first).map(|(_, value)| *value);
         let found = found.and_then(|found| path.try_fold(found, get));
         Some(found.and_then(text).unwrap_or_default().to_owned())

@@ -1,11 +1,12 @@
-//! Mentions of a build in plain text: in scripts, justfiles, makefiles, other pipelines, and in what workflows run.
+//! Mentions of a build in plain text: in scripts, justfiles, makefiles, other pipelines, and in the scripts
+//! of workflows.
 //!
-//! What such a line does when it runs is not worked out. It is taken for harmless only where it names a stage, or a
-//! Dockerfile that needs none; everything else is for a person to look at.
+//! The effect of such a line is not worked out. It counts as harmless only where it names a stage, or a
+//! Dockerfile that needs none; every other line is left to a person.
 
 use super::dockerfile::{Dockerfile, Provides};
 
-/// How a build is mentioned, in lower case. Two words may stand apart.
+/// The texts that mention a build, in lower case. Two parts may stand apart.
 const SAID: &[&[&str]] = &[
     &["docker build"],
     &["docker image build"],
@@ -28,7 +29,8 @@ const SAID: &[&[&str]] = &[
     &["skaffold build"],
 ];
 
-/// Endings of files that are written for people, and of files that list versions: neither builds anything.
+/// Endings of files that are written for people, and of files that list versions: none of them builds
+/// anything.
 const PROSE: &[&str] = &["md", "mdx", "rst", "adoc", "txt", "html", "svg", "lock"];
 
 /// A line that mentions a build.
@@ -38,9 +40,9 @@ pub struct Mention {
     pub file: String,
     /// The line, from 1.
     pub line: u64,
-    /// It, as it is written.
+    /// The line as it is written.
     pub text: String,
-    /// With the lines that go on with it.
+    /// The line together with those that continue it.
     whole: String,
 }
 
@@ -49,8 +51,8 @@ impl Mention {
         Self { file: file.to_owned(), line, text: text.trim().to_owned(), whole: format!("{text}\n{rest}") }
     }
 
-    /// Whether it may build another stage than it is meant to: it names none, and a Dockerfile that it may build has
-    /// another one at its end.
+    /// Whether it may build another stage than it is meant to: it names none, and a Dockerfile that it may
+    /// build ends with another one.
     pub(super) fn may_be_wrong(&self, dockerfiles: &[Dockerfile]) -> bool {
         let words = || self.whole.split(|c: char| c.is_whitespace() || "\"'=,[]()".contains(c));
         if words().any(|word| word == "--target") {
@@ -99,7 +101,7 @@ pub(super) fn find(path: &str, text: &str) -> Vec<Mention> {
 }
 
 fn says(line: &str) -> bool {
-    // A line that shows a command to people has more blanks than one that runs it, and none of it matters here.
+    // A line that shows a command to people has more blanks than one that runs it; they do not matter here.
     let line = line.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
     SAID.iter().any(|parts| {
         let mut rest = line.as_str();
@@ -110,13 +112,13 @@ fn says(line: &str) -> bool {
             }
             None => false,
         });
-        // "docker builder prune" builds nothing.
+        // For example, "docker builder prune" builds nothing.
         all && !rest.starts_with(|c: char| c.is_alphabetic())
     })
 }
 
-/// How many of the lines behind a line belong to it: those after a backslash, and those of the same entry of a list
-/// or block, which are indented further.
+/// The number of lines after a line that belong to it: those after a backslash, and those of the same entry
+/// of a list or block, which are indented further.
 fn goes_on(line: &str, rest: &[&str]) -> usize {
     let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t', '-']).len();
     let own = indent(line);

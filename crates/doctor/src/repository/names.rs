@@ -1,21 +1,22 @@
-//! Where a checkout names a job or a repository of images: in workflows, other pipelines, recipes and scripts, as
-//! plain text. Terraform's files are left out: they say what is there, and a plan says what they would change.
+//! Finds the lines of a checkout that name a job or a repository of images: in workflows, other pipelines,
+//! recipes and scripts, as plain text. Terraform's files are left out: they describe what exists, and a plan
+//! shows what they would change.
 //!
-//! What such a line does is not understood here: a deploy step is mostly a script that is given the name. So every
-//! line is told, for a person to look at, but for comments and for commands that only read.
+//! The effect of such a line is not understood here: a deploy step is mostly a script that is given the name.
+//! So every line is reported, for a person to look at, except comments and commands that only read.
 
 use std::io;
 use std::path::Path;
 
 use super::files;
 
-/// How much of a command is shown, in characters.
+/// The number of characters of a command that are shown.
 const SHOWN: usize = 100;
 
-/// What is looked for.
+/// The names that are looked for.
 #[derive(Debug, Clone)]
 pub struct Names {
-    /// The environment: its name may be a variable where the job's name is written.
+    /// The name of the environment: a variable may stand for it where the job's name is written.
     pub environment: String,
     /// The id of the job.
     pub job: String,
@@ -24,7 +25,7 @@ pub struct Names {
     pub image: String,
 }
 
-/// What a line names.
+/// The kind of thing that a line names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {
     /// The job.
@@ -33,31 +34,35 @@ pub enum Named {
     Image,
 }
 
-/// A line that names one of them.
+/// A line that names the job or an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// What it names.
+    /// The thing that it names.
     pub named: Named,
     /// The file, by its path in the checkout.
     pub file: String,
     /// The line, from 1.
     pub line: usize,
-    /// The command that the line is of, shortened.
+    /// The command that the line belongs to, shortened.
     pub text: String,
 }
 
-/// What came of looking.
+/// The result of looking through a checkout.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The lines, in the order of the files' names.
     pub lines: Vec<Line>,
-    /// How many files were read.
+    /// The number of files that were read.
     pub read: usize,
     /// Files that could not be read, and why.
     pub unread: Vec<(String, String)>,
 }
 
-/// Looks through a checkout. Fails if its folder cannot be read.
+/// Looks through a checkout.
+///
+/// # Errors
+///
+/// Fails when its folder cannot be read.
 pub fn look(root: &Path, names: &Names) -> io::Result<Found> {
     std::fs::read_dir(root)?;
     let mut found = Found::default();
@@ -70,8 +75,8 @@ pub fn look(root: &Path, names: &Names) -> io::Result<Found> {
     Ok(found)
 }
 
-/// Whether a file is one that runs commands, by its name or its first line. This program's own environments file
-/// only says names.
+/// Whether a file runs commands, by its name or its first line. This program's own environments file only
+/// holds names.
 fn runs(path: &str, bytes: &[u8]) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
     let (stem, ending) = name.rsplit_once('.').unwrap_or((&name, ""));
@@ -103,7 +108,7 @@ fn of_file(path: &str, text: &str, names: &Names) -> Vec<Line> {
     found
 }
 
-/// The command that a line is part of: with the lines before and behind it that a backslash joins to it.
+/// The command that a line is part of: with the lines before and after it that a backslash joins to it.
 fn command(lines: &[&str], index: usize) -> String {
     let joins = |line: &str| line.trim_end().ends_with('\\');
     let first = (0..index).rev().take_while(|line| joins(lines[*line])).last().unwrap_or(index);
@@ -117,7 +122,7 @@ fn command(lines: &[&str], index: usize) -> String {
     words.join(" ")
 }
 
-/// Whether a command of gcloud only looks. Whatever is not known may change something.
+/// Whether a command of gcloud only reads. An unknown command may change something.
 fn only_reads(command: &str) -> bool {
     let words: Vec<&str> = command.split(' ').collect();
     words.contains(&"gcloud")
@@ -142,7 +147,7 @@ impl Names {
         }
     }
 
-    /// The job's name: as it is, or with a variable where the environment's name is in it.
+    /// Whether a line has the job's name: as it is, or with a variable in place of the environment's name.
     fn job_is_in(&self, line: &str) -> bool {
         let literal = line
             .match_indices(&self.job)
@@ -160,18 +165,18 @@ impl Names {
     }
 }
 
-/// Whether a name may begin behind this.
+/// Whether a name may begin after this text.
 fn begins(before: &str) -> bool {
     !before.ends_with(|c: char| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
-/// Whether a name ends before this: the address of an account goes on with an at sign, the name of a file with a
-/// full stop.
+/// Whether a name ends before this text: the address of an account goes on with an at sign, the name of a
+/// file with a full stop.
 fn ends(behind: &str) -> bool {
     !behind.starts_with(|c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c))
 }
 
-/// What is behind a variable of a shell, a workflow, a recipe or Terraform; `None` where there is none.
+/// The text after a variable of a shell, a workflow, a recipe or Terraform; `None` where there is none.
 fn variable(text: &str) -> Option<&str> {
     for (open, close) in [("${{", "}}"), ("{{", "}}"), ("${", "}")] {
         if let Some(rest) = text.strip_prefix(open) {

@@ -1,6 +1,6 @@
-//! Paths in a checkout, and texts that are known only when a step runs.
+//! Paths in a checkout, and the question whether a text is known only when a step runs.
 
-/// A path within the checkout, of a folder in it and what is named from there; `None` where it is known only when
+/// Joins a folder in the checkout and a path that starts there; `None` where the result is known only when
 /// the step runs, or leads out of the checkout.
 pub(super) fn joined(folder: &str, path: &str) -> Option<String> {
     if varies(folder) || varies(path) || path.starts_with(['/', '~', '-']) {

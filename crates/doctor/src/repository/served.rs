@@ -1,6 +1,6 @@
-//! What is served, as the environments file names it.
+//! The stage that is served, as the environments file names it.
 
-/// What is served: a stage of a Dockerfile, as the environments file names it.
+/// The stage of a Dockerfile that is served, as the environments file names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Served {
     /// The Dockerfile's path in the checkout.

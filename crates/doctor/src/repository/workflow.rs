@@ -1,7 +1,7 @@
 //! Steps that build an image, in GitHub's workflows and actions ("Workflow syntax for GitHub Actions").
 //!
-//! An action is known as one that builds by its inputs, not by its name: there are many that take the place of
-//! Docker's own, and they take the inputs `context`, `file` and `target` alike.
+//! An action counts as one that builds by its inputs, not by its name: there are many that replace Docker's
+//! own, and they all take the inputs `context`, `file` and `target`.
 
 use quill_admin_yaml::{Format, Node, Value};
 
@@ -11,13 +11,14 @@ use super::path::{joined, varies};
 use super::served::Served;
 use super::yaml::{get, items, text};
 
-/// What is asked of a workflow. Deeper ones than this are none.
+/// The format of a workflow. A deeper file is not one.
 const FORMAT: Format = Format { depth: 64, enough: "a workflow has", habit: |_| None };
 
-/// A step that uses an action with inputs as those that build have.
+/// A step that uses an action with the inputs of one that builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
-    /// The line that names its stage, or should: its own, or that of the entry of the matrix it takes the stage from.
+    /// The line that names its stage, or should: its own, or that of the matrix entry that it takes the stage
+    /// from.
     pub(super) line: u64,
     /// The line of its `uses`.
     pub(super) uses: u64,
@@ -29,24 +30,24 @@ pub(super) struct Step {
     pub(super) target: Target,
     /// The last parts of the names of the images that it makes.
     images: Vec<String>,
-    /// It builds whatever its inputs mean.
+    /// Whether it is certain to build, whatever its inputs mean.
     pub(super) is_known_to_build: bool,
 }
 
-/// Which stage a step names.
+/// The stage that a step names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
-    /// None.
+    /// It names none.
     None,
-    /// This one.
+    /// It names this one.
     Named(String),
-    /// One that is known only when it runs.
+    /// It names one that is known only when it runs.
     Varies,
 }
 
 impl Step {
-    /// The stage that it is meant to build: the one that its image is called after, else the one that is served
-    /// from its Dockerfile, else any that is served.
+    /// The stage that it is meant to build: the one that its image is named after, else the one that is
+    /// served from its Dockerfile, else any that is served.
     pub(super) fn meant(&self, dockerfile: &Dockerfile, served: &[Served]) -> String {
         let named = self.images.iter().find(|image| dockerfile.has(image));
         let own = served.iter().find(|served| served.dockerfile == dockerfile.path);
@@ -64,11 +65,11 @@ pub(super) fn is_one(path: &str) -> bool {
         && (stem == "action" || format!("/{path}").contains("/.github/workflows/"))
 }
 
-/// The steps of a workflow, or of an action of one's own, that build or may build an image.
+/// The steps of a workflow, or of an action of the checkout itself, that build or may build an image.
 ///
 /// # Errors
 ///
-/// It is no YAML, in words with the line.
+/// Fails, in words with the line, when the file is not YAML.
 pub(super) fn steps(bytes: &[u8]) -> Result<Vec<Step>, String> {
     let document = quill_admin_yaml::read(bytes, &FORMAT)
         .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
@@ -101,7 +102,7 @@ fn step(node: &Node, run: &Run<'_>) -> Option<Step> {
     }
     let context = input("context").map(|text| text.replace("{{defaultContext}}:", ""));
     let dockerfile = match input("file") {
-        // Named from the checkout's root, as the action runs there.
+        // The path starts at the checkout's root, where the action runs.
         Some(file) => joined("", &file),
         None => joined(context.as_deref().unwrap_or("."), "Dockerfile"),
     };
@@ -110,7 +111,7 @@ fn step(node: &Node, run: &Run<'_>) -> Option<Step> {
         Some(target) if varies(&target) => Target::Varies,
         Some(target) => Target::Named(target),
     };
-    // A matrix names the stage in its entries, or forgets to.
+    // An entry of a matrix names the stage, or should.
     let of_matrix = given("target").is_some_and(|text| text.contains("matrix."));
     let images = input("tags").unwrap_or_default();
     let last = |tag: &str| {

@@ -1,4 +1,4 @@
-//! Values of a YAML document, as workflows need them.
+//! Reads values of a YAML document, as workflows need them.
 
 use quill_admin_yaml::{Node, Value};
 

@@ -1,5 +1,8 @@
-//! The admin image, put together of a ready executor and somebody's actions: nothing is compiled, and no engine is
-//! asked. It says and holds what `docker/Dockerfile` would make; the same parts make the same digest on every machine.
+//! The admin image, assembled from a ready executor and the application's actions: nothing is compiled, and
+//! no Docker engine is needed.
+//!
+//! The result says and holds what `docker/Dockerfile` would make, so a change of labels, users or files there
+//! is one here, too. The same parts make the same digest on every machine.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,25 +24,25 @@ use crate::config::Application;
 use crate::error::CliError;
 use crate::process::Process;
 
-/// Where the executor is in the image.
+/// The path of the executor in the image.
 const PROGRAM: &str = "quill-admin-executor";
 const USER: &str = "10001:10001";
 const PASSWD: &str = "quill:x:10001:10001:Quill admin:/nonexistent:/sbin/nologin\n";
 const GROUP: &str = "quill:x:10001:\n";
 
-/// An image that was put together, and of what.
+/// An assembled image and the origin of its parts.
 #[derive(Debug)]
 pub struct Assembled {
-    /// The image, whole.
+    /// The complete image.
     pub image: Image,
     /// The SHA-256 of the program in it.
     pub executor: &'static str,
-    /// Where its actions are from, in words.
+    /// The place that its actions come from, in words.
     pub whereabouts: String,
 }
 
-/// An image, and what is known of it: the commit that it is of, the digest of everything that went into it, and its
-/// actions, with those of one's own that they are.
+/// An assembled image together with the commit that it belongs to, the digest of everything that went into
+/// it, its actions, and whose actions they are.
 pub(super) struct Parts {
     pub(super) revision: Revision,
     pub(super) digest: String,
@@ -48,11 +51,12 @@ pub(super) struct Parts {
     pub(super) assembled: Assembled,
 }
 
-/// Puts the image together of the executor that this program carries and the application's actions.
+/// Assembles the image from the executor that this program carries and the application's actions.
 ///
 /// # Errors
 ///
-/// None is carried; the actions have mistakes; git does not tell the commit of a folder that is in a repository.
+/// Fails when no executor is carried, when the actions have mistakes, and when git does not tell the commit
+/// of a folder that is in a repository.
 pub(super) fn of_carried(process: &Process, application: &Application) -> Result<Parts, CliError> {
     let executor = carried::executor().ok_or_else(none_is_carried)?;
     let actions = application.actions(process)?.actions;
@@ -79,9 +83,9 @@ fn broken(why: String) -> CliError {
         .hint("install quill-admin once more; if that does not help, it is a bug")
 }
 
-/// The commit that the actions are of; where they are not from a repository, that of the executor.
+/// The commit that the actions belong to; where they are not in a repository, the executor's commit.
 fn revision(application: &Application, executor: Executor) -> Result<Revision, CliError> {
-    // Where the folder really is, as git tells it: a link, or a way up and down again, may lead elsewhere.
+    // The real path of the folder, as git tells it: a link, or a way up and down again, may lead elsewhere.
     let folder =
         application.folder().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.to_owned()));
     match folder {
@@ -90,8 +94,8 @@ fn revision(application: &Application, executor: Executor) -> Result<Revision, C
     }
 }
 
-/// The image of these bytes, and the digest of all that is in it but for its commit: another commit with the same
-/// parts needs no other image.
+/// Makes the image of these bytes, and the digest of everything in it except its commit: another commit with
+/// the same parts needs no other image.
 fn assemble(
     program: &[u8],
     actions: &Actions,
@@ -104,7 +108,7 @@ fn assemble(
         Entry::file("etc/group", 0o644, GROUP),
     ])?;
     let program = Layer::of(vec![Entry::file(PROGRAM, 0o555, program)])?;
-    // The last, so that other actions are all that is pushed.
+    // The actions are the last layer, so that only this layer is pushed when the actions change.
     let compiled = Layer::of(vec![Entry::file(ACTIONS_FILE, 0o444, actions.to_json())])?;
     let layers = vec![base, program, compiled];
     let mut settings = Settings {
@@ -130,7 +134,7 @@ fn assemble(
     Ok((Image::assemble(&settings, revision.time, layers)?, digest))
 }
 
-/// What `docker/Dockerfile` writes on every image of this version; a test compares.
+/// The labels that `docker/Dockerfile` writes on every image of this version; a test compares them.
 fn labels(version: &str, actions: &Actions) -> BTreeMap<String, String> {
     [
         (LABEL_TITLE, TITLE.to_owned()),
@@ -166,7 +170,7 @@ mod tests {
         }
     }
 
-    /// Of one action, which says this of itself.
+    /// Makes a set of one action with this description.
     fn actions(about: &str) -> Actions {
         let action = json!({
             "definition": {"read": true, "rows": {"max": 1, "query": [{"sql": "SELECT 1"}]}, "schema": "public"},
@@ -191,7 +195,8 @@ mod tests {
     fn the_same_parts_make_the_same_digest_everywhere() {
         let (image, digest) = small();
         assert_eq!(small(), (image.clone(), digest.clone()));
-        // Written down: whatever changes them changes the image of everybody's actions, too. Contract versions do.
+        // The expected digests are written down: a change of them changes the image of everybody's actions,
+        // too. Contract versions are such a change.
         assert_eq!(
             (digest.as_str(), image.digest()),
             (
@@ -201,7 +206,7 @@ mod tests {
         );
     }
 
-    /// The mark by which a build script knows an executor that looks there.
+    /// The build script recognises an executor that reads this file by this text.
     #[test]
     fn the_executor_that_is_carried_looks_for_that_file() {
         for mark in [include_str!("../../carry.rs"), include_str!("../../../executor/src/main.rs")] {
@@ -223,7 +228,7 @@ mod tests {
             assert_ne!(other.0.digest(), image.digest());
             assert_ne!(other.1, digest);
         }
-        // Other actions are another last layer, and nothing else is pushed.
+        // Other actions make another last layer, and nothing else is pushed.
         let other = of(b"program", "adds up", "1.2.3").0;
         assert_eq!(other.layers().get(..2), image.layers().get(..2));
         let dirty = Revision { dirty: true, ..revision() };

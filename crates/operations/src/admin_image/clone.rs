@@ -1,8 +1,8 @@
-//! Whether a folder holds the sources of the admin image, told before anything of it is built.
+//! Recognises a folder with the sources of the admin image, before anything of it is built.
 //!
-//! Building runs whatever a Dockerfile says, and another repository may well have a `docker/Dockerfile` with a
-//! stage `admin`. A fork keeps one of two signs: the crate that becomes the image, or the labels by which an
-//! image says that it is one. Its name, its address and its licence may be its own.
+//! Building runs whatever a Dockerfile says, and another repository may well have a `docker/Dockerfile` with
+//! a stage `admin`. A fork keeps one of two signs: the crate that becomes the image, or the labels by which
+//! an image says that it is one. The fork's name, address and licence may be its own.
 
 use std::path::Path;
 
@@ -15,27 +15,27 @@ use crate::error::CliError;
 pub(super) const DOCKERFILE: &str = "docker/Dockerfile";
 /// The manifest of the crate that becomes the image, from the root of the sources.
 const EXECUTOR: &str = "crates/executor/Cargo.toml";
-/// The line in it that says so.
+/// The line in that manifest that names the crate.
 const EXECUTOR_NAME: &str = "name = \"quill-admin-executor\"";
-/// The most that is read of it, and of the recipe, in bytes.
+/// The largest part of the manifest and of the recipe that is read, in bytes.
 const LIMIT: u64 = 64 * 1024;
 
 const HINT: &str = "run this inside a clone of quill-admin, or name the clone with --source";
 
-/// Sources that cannot be read, with what to do: the error's own advice where it has any.
+/// The error for sources that cannot be read. It has the error's own hint, or else the general one.
 pub(super) fn unreadable(error: ImageError) -> CliError {
     let knows = error.hint.is_some();
     let told = CliError::from(error);
     if knows { told } else { told.hint(HINT) }
 }
 
-/// The repository that a folder is in, told without git: the nearest folder above with a `.git`, which is a file in
-/// a worktree.
+/// The root of the repository that a folder is in, found without git: the nearest folder above with a `.git`,
+/// which is a file in a worktree.
 pub(super) fn repository_around(folder: &Path) -> Option<&Path> {
     folder.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok())
 }
 
-/// Whether a folder is in a clone of quill-admin: what is built there is what the clone holds.
+/// Whether a folder is in a clone of quill-admin, so that a build there uses the sources of the clone.
 pub(super) fn is_in_a_clone(folder: &Path) -> bool {
     repository_around(folder).is_some_and(|root| {
         let recipe = quill_admin_files::read_text(&root.join(DOCKERFILE), LIMIT);
@@ -52,11 +52,11 @@ fn has_executor(root: &Path) -> bool {
         .is_ok_and(|manifest| manifest.lines().any(|line| line.trim() == EXECUTOR_NAME))
 }
 
-/// Refuses the sources of something else.
+/// Refuses sources that are not quill-admin's.
 ///
 /// # Errors
 ///
-/// The folder has none of the signs.
+/// Fails when the folder has none of the signs.
 pub(super) fn are_ours(root: &Path, context: &Context) -> Result<(), CliError> {
     if has_labels(context.recipe()) || has_executor(root) {
         return Ok(());
@@ -84,7 +84,7 @@ mod tests {
         fs::create_dir_all(&below).expect("made");
         fs::create_dir_all(root.join("docker")).expect("made");
         fs::create_dir_all(root.join("crates/executor")).expect("made");
-        // Without a repository there is no clone, whatever lies around.
+        // Without a repository there is no clone, whatever files are there.
         fs::write(root.join(EXECUTOR), format!("[package]\n{EXECUTOR_NAME}\n")).expect("written");
         assert!(!is_in_a_clone(&below));
         fs::create_dir(root.join(".git")).expect("made");
@@ -94,7 +94,7 @@ mod tests {
         fs::write(root.join("docker/Dockerfile"), format!("LABEL {LABEL_CONTRACT}=1 {LABEL_SOURCE}=2\n"))
             .expect("written");
         assert!(is_in_a_clone(&below));
-        // A repository of its own within it is not the clone.
+        // A separate repository within it is not the clone.
         fs::write(below.join(".git"), "gitdir: elsewhere").expect("written");
         assert!(!is_in_a_clone(&below));
     }

@@ -1,31 +1,31 @@
-//! Which of the two names a job's variables of the database have.
+//! The two names of each database variable of a job, and which of them is used.
 //!
-//! The application has renamed `AUTH_DB_…` to `CORE_DB_…`. The executor reads either, each variable by itself, and the
-//! older name wins. A variable that is there is compared and written by the name that it has: the other name beside it
-//! would win over what the job's owner has set, or be set and mean nothing. A new job gets the older names, which every
-//! admin image and the Terraform module know.
+//! The application has renamed `AUTH_DB_…` to `CORE_DB_…`. The executor reads both names of each variable,
+//! and the older name wins. A variable that is set is compared and written by the name that it has: a value
+//! by the other name would win over the one that the job's owner has set, or have no effect. A new job gets
+//! the older names, which every admin image and the Terraform module know.
 
 use quill_admin_cloud::{EnvValue, JobSettings};
 use quill_admin_contract::variable::{CONNECTION, Variable};
 
-/// A variable that a job has by both names, with another value each.
+/// A variable that a job has by both names, with different values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contradiction {
     /// The name that wins.
     pub wins: &'static str,
-    /// The name that means nothing.
+    /// The name that has no effect.
     pub loses: &'static str,
 }
 
-/// What a job has for a variable of the database, as the executor reads it: by which name, and what.
+/// The value of a database variable of a job, as the executor reads it, and the name that it is set by.
 #[must_use]
 pub fn of<'a>(job: &'a JobSettings, variable: &Variable) -> Option<(&'static str, &'a EnvValue)> {
     let mut names = [Some(variable.name), variable.newer].into_iter().flatten();
     names.find_map(|name| Some((name, set(job, name)?)))
 }
 
-/// The name by which a variable is written in a job: the one that is there; where neither is, the one of the set that
-/// the job has.
+/// The name by which a variable is written in a job: the one that is set; where neither is, the one from the
+/// set of names that the job uses.
 #[must_use]
 pub fn name(job: Option<&JobSettings>, variable: &Variable) -> &'static str {
     let Some(job) = job else { return variable.name };
@@ -39,7 +39,7 @@ pub fn name(job: Option<&JobSettings>, variable: &Variable) -> &'static str {
     variable.newer.filter(|_| newer_alone).unwrap_or(variable.name)
 }
 
-/// The variables that a job has by both names, with another value each.
+/// The variables that a job has by both names, with different values.
 #[must_use]
 pub fn contradictions(job: &JobSettings) -> Vec<Contradiction> {
     let both = CONNECTION.iter().filter_map(|variable| {
@@ -49,7 +49,7 @@ pub fn contradictions(job: &JobSettings) -> Vec<Contradiction> {
     both.collect()
 }
 
-/// Variables with the older names, by the names that they have in a job.
+/// Renames variables with the older names to the names that they have in a job.
 #[must_use]
 pub fn named(variables: Vec<(String, EnvValue)>, job: Option<&JobSettings>) -> Vec<(String, EnvValue)> {
     let renamed = variables.into_iter().map(|(own, value)| {
@@ -59,7 +59,7 @@ pub fn named(variables: Vec<(String, EnvValue)>, job: Option<&JobSettings>) -> V
     renamed.collect()
 }
 
-/// What a variable is set to. One that is blank counts as missing, as it does for the executor.
+/// The value that a variable is set to. A blank one counts as missing, as it does for the executor.
 fn set<'a>(job: &'a JobSettings, name: &str) -> Option<&'a EnvValue> {
     let (_, value) = job.env.iter().find(|(own, _)| own == name)?;
     match value {

@@ -1,4 +1,7 @@
-//! Does what a plan says: the image is built and pushed, and the job made to run exactly it.
+//! Carries out a plan: the image is built and pushed, and the job is changed to run exactly that image.
+//!
+//! [`carry_out`] does all of it; [`deploy`] changes the job alone, which the doctor's fix `put-job-right`
+//! does, too. The change of the job is the point of no return; the tags are moved after it.
 
 use std::time::Duration;
 
@@ -20,36 +23,41 @@ use crate::session::Session;
 /// How long a changed job may take to be ready.
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
-/// The pauses between looks at it: the first, doubled after each look up to the longest.
+/// The first pause between looks at the job, doubled after each look up to the longest.
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 
 const SLOWEST_LOOK: Duration = Duration::from_secs(2);
 
-/// What was done.
+/// The result of carrying out a plan.
 pub struct Built {
     /// The image the job runs, pinned.
     pub image: String,
-    /// It was built now.
+    /// Whether the image was built now.
     pub built: bool,
     /// Size of the layers that were not in the registry before, compressed, in bytes.
     pub uploaded: u64,
     /// Size of all layers, compressed, in bytes.
     pub size: u64,
-    /// The job did not exist before.
+    /// Whether the job was created now.
     pub created_job: bool,
-    /// What was changed in the job.
+    /// The changes that were made to the job.
     pub changes: Vec<Difference>,
     /// Tags that were moved to the image.
     pub moved_tags: Vec<String>,
-    /// What a person should know: tags that could not be moved.
+    /// Notes for a person: tags that could not be moved.
     pub notes: Vec<String>,
 }
 
-/// Builds, pushes and deploys what the plan says.
+/// Builds, pushes and deploys the image of the plan.
 ///
-/// Until the job is changed everything can be broken off: dropping the future does that. The change of the
-/// job is the point of no return. The tags move after it: only for whoever has changed the
-/// job does `latest` become this image.
+/// Until the job is changed everything can be broken off, by dropping the future. The change of the job is
+/// the point of no return. The tags move after it, so that `latest` becomes this image only for whoever has
+/// changed the job.
+///
+/// # Errors
+///
+/// Fails when there is no sign-in or no engine, when the build, the push or the change of the job fails, and
+/// as [`deploy`] does.
 pub async fn carry_out(
     session: &Session,
     mut plan: Plan,
@@ -64,12 +72,12 @@ pub async fn carry_out(
             let token = session.registry_token().await?;
             let engine = engine.ok_or_else(no_engine)?;
             let built = build(engine, &plan, compiled, options, token.as_ref(), session.emitter()).await?;
-            // Of the commit's time: what is built of it a second time is the same to the last bit.
+            // It gets the time of the commit, so that building the same commit again gives the same bytes.
             Some(engine.assembled(&built.id, plan.source.revision.time).await?)
         }
         Made::Assembled(assembled) => Some(assembled.image.clone()),
     };
-    // Only now: a build can take longer than the token was good for.
+    // The registry is opened only now: a build can take longer than the token was valid.
     let registry = open_registry(session, &plan.image).await?;
     let image = match (&plan.existing, &local) {
         (Some(existing), _) => existing.clone(),
@@ -91,7 +99,7 @@ pub async fn carry_out(
         moved_tags: Vec::new(),
         notes: Vec::new(),
     };
-    // Nothing was shown, and nobody was asked: so nothing is written, whatever else may have moved since.
+    // Nothing was shown, and nobody was asked, so nothing is written, whatever else may have moved since.
     if plan.is_done() {
         return Ok(done);
     }
@@ -109,13 +117,13 @@ pub async fn carry_out(
     Ok(done)
 }
 
-/// Makes or changes the job as planned, and waits until it can run. `made` says in words what is done for whoever
-/// leaves after the change.
+/// Creates or changes the job as planned, and waits until it can run. `made` says in words what was done, for
+/// a person who leaves after the change.
 ///
 /// # Errors
 ///
-/// The change was refused, or whether it was made is not known; the job was changed, and cannot run, or whether
-/// it can is not known.
+/// Fails when the change was refused, or it is not known whether it was made; and when the changed job cannot
+/// run, or it is not known whether it can.
 pub async fn deploy(
     session: &Session,
     job: &JobPlan,

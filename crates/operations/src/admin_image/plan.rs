@@ -1,5 +1,8 @@
-//! What is to be done for an image: [`look`] changes nothing and finds out everything that the plan needs. A person can
-//! read it, and confirm it.
+//! The plan for an image. [`look`] changes nothing and finds out everything that the plan needs, so that a
+//! person can read the plan and confirm it.
+//!
+//! To add a setting of the job: [`wanted`], and `complete` where a new job cannot do without it; the
+//! Terraform module (`infra/modules/cloud-run-job/main.tf`) sets the same.
 
 use jiff::Timestamp;
 use quill_admin_cloud::{CloudError, CloudErrorKind, Difference, EnvValue, Job, JobSettings, Region};
@@ -18,46 +21,51 @@ use crate::error::CliError;
 use crate::events::Event;
 use crate::session::Session;
 
-/// Longest time a task may take, in seconds: the deployed environments' value.
+/// The time-out of a task, in seconds: the value that the deployed environments have.
 const TIMEOUT: i64 = 300;
 
-/// What the job is and is to become: a difference, and not one more type for a job.
+/// The job as it is and as it is to become.
 pub enum JobPlan {
-    /// There is none: it is made.
+    /// There is no job: it is created.
     Create(JobSettings),
-    /// It is changed.
+    /// The job is changed.
     Change {
-        /// As it was read.
+        /// The job as it was read.
         job: Box<Job>,
-        /// As it is to be.
+        /// The settings that it is to have.
         wanted: JobSettings,
     },
 }
 
-/// Everything that was found out.
+/// Everything that was found out about an image to be deployed.
 pub struct Plan {
     /// The sources.
     pub source: Source,
-    /// Where the image goes.
+    /// The repository that the image is pushed to.
     pub image: Repository,
-    /// The image of these sources, if the registry has it and it is to be used.
+    /// The image of these sources, if the registry has it and it may be used.
     pub existing: Option<RegistryImage>,
     /// The job. `None` for an environment on this machine, which has its own.
     pub job: Option<JobPlan>,
-    /// Tags that stand for another image, or for none, though the registry has this one and the job runs it.
+    /// Tags that do not point to this image, though the registry has it and the job runs it.
     pub stray_tags: Vec<String>,
-    /// What becomes of the actions of the image that the job runs now, where there is something to say of them.
+    /// The effect on the actions of the image that the job runs now, where there is one to report.
     pub replaced: Option<Replaced>,
-    /// What a person should know.
+    /// Notes for a person.
     pub notes: Vec<String>,
 }
 
-/// Finds out what there is. Nothing is changed.
+/// Finds out what exists and what has to be done; nothing is changed.
+///
+/// # Errors
+///
+/// Fails when the registry's host is not trusted with the sign-in, when the repository is missing, when the
+/// job, the registry or the database cannot be read, and when the environment lacks settings of a new job.
 pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan, CliError> {
     let (google, environment) = (session.google(), session.environment());
     let image = environment.image.clone();
     let token = session.registry_token().await?;
-    // Known now rather than after minutes of building: without the token nothing can be pushed.
+    // This is known now rather than after minutes of building: without the token nothing can be pushed.
     if token.as_ref().is_some_and(|token| !token.is_for(&image)) {
         let registry = image.registry();
         let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
@@ -72,7 +80,7 @@ pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan
     session.emit(Event::Doing("looking at the job, the registry and the database"));
     let registry = Registry::new(&image, token.as_ref());
     let tag = source.tag();
-    // The repository first: without it the registry's own answer says less.
+    // The repository is asked for first: without it the registry's own answer says less.
     let existing = async {
         repository_exists(session).await?;
         registry.image(&tag).await.map_err(CliError::from)
@@ -85,7 +93,7 @@ pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan
     let database = target::settle(environment, instance, settings)?;
     let mut notes = source.notes();
     notes.extend(database.notes.iter().cloned());
-    // A tag can be moved by hand: the label inside is what counts.
+    // A tag can be moved by hand, so the label inside the image decides.
     let existing = existing
         .filter(|found| !force && found.labels.get(LABEL_SOURCE) == Some(&source.digest))
         .filter(|found| found.platform == PLATFORM);
@@ -101,7 +109,7 @@ pub async fn look(session: &Session, source: Source, force: bool) -> Result<Plan
         Plan { source, image, existing, job: Some(job), stray_tags: Vec::new(), replaced: None, notes };
     if let Some(existing) = plan.existing.clone() {
         plan.pin(&existing);
-        // Where nothing else is to be done, moving them is what there is to agree to.
+        // Where nothing else has to be done, moving the tags is what a person agrees to.
         if plan.is_done() {
             plan.stray_tags = stray_tags(&registry, &plan.source, &existing.digest).await?;
         }
@@ -116,7 +124,7 @@ async fn repository_exists(session: &Session) -> Result<(), CliError> {
         return Ok(());
     };
     match session.google().has_repository(&project, &location, &repository).await {
-        // Without the right to look at the repository, the push will tell.
+        // Without the permission to read the repository, the push reports whether it exists.
         Ok(true) | Err(CloudError { kind: CloudErrorKind::PermissionDenied, .. }) => Ok(()),
         Ok(false) => Err(CliError::new(
             ExitCode::ResourceNotFound,
@@ -131,9 +139,8 @@ async fn repository_exists(session: &Session) -> Result<(), CliError> {
     }
 }
 
-/// Location, project and repository of `LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE`; for a
-/// registry on this machine the environment's own, so that what stands in for Google Cloud is asked
-/// the same.
+/// Location, project and repository of `LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE`. For a registry on
+/// this machine the location is the environment's region, so that the emulator is asked in the same way.
 #[must_use]
 pub fn artifact_repository(environment: &Environment) -> Option<(Region, String, String)> {
     let mut parts = environment.image.path().split('/');
@@ -147,12 +154,13 @@ pub fn artifact_repository(environment: &Environment) -> Option<(Region, String,
     Some((location, project, repository))
 }
 
-/// The job as it should be, but for the image. `job` is what it is, where there is one.
+/// The settings that the job should have, apart from the image. `job` holds its present settings, where there
+/// is a job.
 #[must_use]
 pub fn wanted(environment: &Environment, database: &Database, job: Option<&JobSettings>) -> JobSettings {
     let text = |name: &str, value: &str| (name.to_owned(), EnvValue::Text(value.to_owned()));
-    // The database is in the command, and these variables say the same of it once more: an image that was built
-    // before there were targets ignores its arguments, and may still be deployed when Terraform sets the command.
+    // The database is in the command, and these variables repeat it: an image that was built before there
+    // were targets ignores its arguments, and may still be deployed when Terraform sets the command.
     let mut env = Vec::new();
     if let Some(host) = &database.host {
         env.push(text(variable::AUTH_DB_HOST.name, host));
@@ -177,14 +185,14 @@ pub fn wanted(environment: &Environment, database: &Database, job: Option<&JobSe
     }
 }
 
-/// The job as it should be, but for its image, which stays what it is.
+/// The settings that an existing job should have; its image stays as it is.
 #[must_use]
 pub fn settings(environment: &Environment, database: &Database, job: &Job) -> JobSettings {
     let job = &job.settings;
     JobSettings { image: job.image.clone(), ..wanted(environment, database, Some(job)) }
 }
 
-/// A new job needs everything: what is missing is named at once.
+/// Checks the settings of a new job, which needs all of them: everything that is missing is named at once.
 fn complete(wanted: JobSettings, environment: &Environment) -> Result<JobSettings, CliError> {
     let missing: Vec<&str> = [
         ("database.instance", !wanted.command.is_empty()),
@@ -215,7 +223,7 @@ impl JobPlan {
         }
     }
 
-    /// What would change; for a new job, everything.
+    /// The settings that would change; for a new job, all of them.
     #[must_use]
     pub fn changes(&self) -> Vec<Difference> {
         match self {
@@ -234,7 +242,7 @@ impl JobPlan {
 }
 
 impl Plan {
-    /// For an environment on this machine: the image stays in this machine's Docker engine.
+    /// The plan for the embedded environment: the image stays in this machine's Docker engine.
     #[must_use]
     pub fn for_this_machine(environment: &Environment, source: Source) -> Self {
         let notes = source.notes();
@@ -249,26 +257,26 @@ impl Plan {
         }
     }
 
-    /// What becomes of the actions of the image that the job runs now.
+    /// The effect on the actions of the image that the job runs now.
     fn replaces(&self) -> Option<Replaced> {
         let Some(JobPlan::Change { job, wanted }) = &self.job else { return None };
         let stays = job.settings.image == wanted.image;
         Replaced::of(&job.settings, &self.source.own, self.source.actions.as_ref(), stays)
     }
 
-    /// Why somebody has to agree to what this plan replaces, in words; empty where nobody has to.
+    /// The reasons why somebody has to agree to what this plan replaces, in words; empty where nobody has to.
     #[must_use]
     pub fn loses(&self) -> &[String] {
         self.replaced.as_ref().map_or(&[], |replaced| &replaced.loses)
     }
 
-    /// The image is known: the job is to run exactly it.
+    /// Makes the plan pin the job to exactly this image.
     pub(super) fn pin(&mut self, image: &RegistryImage) {
         let name = self.image.pinned(&image.digest);
         let label = |key: &str| image.labels.get(key).cloned().unwrap_or_default();
         let built = image.created.map_or_else(|| label(LABEL_CREATED), |time| time.to_string());
-        // Who deploys says what these sources declare: the label of an image that was built before may be missing, or
-        // be of a program that computed digests otherwise.
+        // The digests of the actions are those of these sources, which this program computes: the label of an
+        // image that was built before may be missing, or be from a program that computed digests otherwise.
         let actions = self.source.actions.as_ref().map_or_else(|| label(LABEL_ACTIONS), ToString::to_string);
         if let Some(job) = &mut self.job {
             let wanted = job.wanted_mut();
@@ -287,7 +295,7 @@ impl Plan {
         }
     }
 
-    /// Nothing would be built, pushed, changed or tagged.
+    /// Whether nothing would be built, pushed, changed or tagged.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.existing.is_some()
@@ -296,7 +304,7 @@ impl Plan {
     }
 }
 
-/// The tags of some sources that do not stand for their image.
+/// The tags of these sources that do not point to their image.
 async fn stray_tags(registry: &Registry, source: &Source, digest: &str) -> Result<Vec<String>, CliError> {
     let mut stray = Vec::new();
     for tag in source.tags() {
@@ -307,7 +315,7 @@ async fn stray_tags(registry: &Registry, source: &Source, digest: &str) -> Resul
     Ok(stray)
 }
 
-/// When an image was built, in a few words.
+/// The time at which an image was built.
 #[must_use]
 pub fn built_at(image: &RegistryImage) -> Option<Timestamp> {
     image.created.or_else(|| image.labels.get(LABEL_CREATED)?.parse().ok())

@@ -1,4 +1,7 @@
-//! Builds the image, where it is not there yet, and pushes it; moves the tags that stand for it.
+//! Builds the image, where it is not there yet, pushes it, and moves the tags that point to it.
+//!
+//! Several people may do this at the same time. A tag may belong to another image then, so the pushed image
+//! is read by its digest, and `latest` follows the job.
 
 use quill_admin_contract::image::{Contracts, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_SOURCE};
 use quill_admin_contract::{CONTRACT_OLDEST, ExitCode};
@@ -15,8 +18,8 @@ use crate::error::CliError;
 use crate::events::{Emit, Event};
 use crate::session::Session;
 
-/// Lets the tags stand for the image the job runs; returns those that were moved, and what a person should
-/// know. The job is pinned to a digest, so a tag that stays where it is makes nothing wrong: it is told.
+/// Moves the tags to the image that the job runs; returns those that were moved, and notes for a person. The
+/// job is pinned to a digest, so a tag that cannot be moved breaks nothing: it is only reported.
 pub(super) async fn move_tags(
     session: &Session,
     registry: &Registry,
@@ -40,7 +43,7 @@ pub(super) async fn move_tags(
     (moved, notes)
 }
 
-/// Whether a tag had to be moved to stand for a digest.
+/// Moves a tag to a digest where necessary; returns whether it was moved.
 async fn move_tag(
     session: &Session,
     registry: &Registry,
@@ -66,8 +69,8 @@ pub(super) fn no_engine() -> CliError {
     CliError::new(ExitCode::Unexpected, "no engine to build with")
 }
 
-/// The registry with a token it has just accepted. It is asked once more with a new one if it refuses the one
-/// there is.
+/// Opens the registry with a token that it has just accepted. When it refuses the first token, it is asked
+/// once more with a new one.
 pub(super) async fn open_registry(session: &Session, repository: &Repository) -> Result<Registry, CliError> {
     let mut again = session.sign_in();
     loop {
@@ -80,7 +83,12 @@ pub(super) async fn open_registry(session: &Session, repository: &Repository) ->
     }
 }
 
-/// Builds the image of the sources in the engine.
+/// Builds the image of the sources in the Docker engine.
+///
+/// # Errors
+///
+/// Fails when the build fails, and when the built image lacks the labels of the admin image or speaks other
+/// contract versions than this program.
 pub async fn build(
     engine: &Engine,
     plan: &Plan,
@@ -90,7 +98,8 @@ pub async fn build(
     emit: &Emit,
 ) -> Result<LocalImage, CliError> {
     emit(Event::Doing("building the image"));
-    // Of these sources alone: two builds in one engine do not take each other's image.
+    // The name belongs to these sources alone, so that two builds in one engine do not take each other's
+    // image.
     let name = plan.image.tagged(&plan.source.tag());
     let args = plan.source.args(compiled, engine);
     let request = BuildRequest {
@@ -103,7 +112,7 @@ pub async fn build(
     };
     let image = engine.build(&request, &|event| emit(Event::Image(event))).await?;
     let label = |key: &str| image.labels.get(key).map(String::as_str);
-    // The Dockerfile is part of the sources: what it makes is looked at, not taken for granted.
+    // The Dockerfile is part of the sources, so the image that it makes is checked, not taken for granted.
     if by_labels(&image.labels).is_none() || label(LABEL_SOURCE) != Some(plan.source.digest.as_str()) {
         return Err(CliError::new(
             ExitCode::DockerFailed,
@@ -129,9 +138,9 @@ pub async fn build(
     Ok(image)
 }
 
-/// Pushes the image under the tag of its sources. Where that tag stands for another image and stays with
-/// it, because the repository's tags are immutable, under a tag of the image's own. Returns it as the registry
-/// has it, and how many bytes of layers were sent.
+/// Pushes the image under the tag of its sources. Where that tag points to another image and cannot be moved,
+/// because the repository's tags are immutable, the image is pushed under a tag of its own. Returns the image
+/// as the registry has it, and the number of bytes of layers that were sent.
 pub(super) async fn push(
     session: &Session,
     registry: &Registry,
@@ -160,7 +169,7 @@ pub(super) async fn push(
         }
     }
     session.emit(Event::Doing("reading the image back"));
-    // By its digest: the tag may be somebody else's again.
+    // The image is read by its digest: the tag may have been moved again.
     let pushed = registry.image(image.digest()).await?.ok_or_else(|| {
         CliError::new(
             ExitCode::DockerFailed,
@@ -171,11 +180,11 @@ pub(super) async fn push(
     Ok((pushed, uploaded))
 }
 
-/// What stands under a tag that could not be pushed.
+/// The image under a tag that could not be pushed.
 enum Taken {
     ByThisImage,
     ByAnother,
-    /// Nothing, or it could not be looked at: the push failed for another reason.
+    /// There is none, or it could not be read: the push failed for another reason.
     No,
 }
 
@@ -187,21 +196,22 @@ async fn taken(registry: &Registry, tag: &str, image: &Image) -> Taken {
     }
 }
 
-/// A tag that no other image has.
+/// A tag that belongs to this image alone.
 fn own_tag(image: &Image) -> String {
     let digest = image.digest().trim_start_matches("sha256:");
     format!("image-{}", digest.get(..32).unwrap_or(digest))
 }
 
-/// After `latest` was moved, the job may already run what somebody else has deployed since. `latest` is
-/// then moved on to that, until the job is the same before and after: whoever moves it last looks last.
+/// Moves `latest` on to the image that the job runs. After `latest` was moved, somebody else may have
+/// deployed another image; this is repeated until the job is the same before and after, so that whoever moves
+/// the tag last has also looked last.
 pub(super) async fn follow_the_job(
     session: &Session,
     registry: &Registry,
     image: &Repository,
     digest: &str,
 ) -> Result<(), String> {
-    /// How many deployments by others, each between two of our requests, are followed.
+    /// The number of deployments by others, each between two of our requests, that are followed.
     const ROUNDS: usize = 5;
     let mut current = digest.to_owned();
     for _ in 0..ROUNDS {

@@ -1,8 +1,10 @@
-//! How the admin image is told from every other image; nothing else decides that.
+//! Tells the admin image from every other image; nothing else in the program decides that.
 //!
-//! It is known by its repository, its digest, its labels and what its container writes into the log, in this
-//! order: each of them can be missing, or not be ours to see. Where there is no image yet, its recipe tells.
-//! Whether a job may run it is another question, which `task::job_image` answers.
+//! The signs are its repository, its digest, its labels and the log of its container, in this order: each of
+//! them can be missing or not be readable for us. Where there is no image yet, the signs are in its
+//! Dockerfile. Whether a job may run it is another question, which `task::job_image` answers.
+//!
+//! To add a sign: its variant of [`Sign`], and a function `by_…` that looks for it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,16 +13,16 @@ use std::hash::BuildHasher;
 use quill_admin_contract::image::{Contracts, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_TITLE, TITLE};
 use quill_admin_image::{LATEST, LocalImage, RegistryImage, Repository, digest, split};
 
-/// What tells that an image is the admin image.
+/// The sign by which an image was recognised as the admin image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
-    /// Its name.
+    /// The image's name.
     Repository,
     /// The digest of its manifest, or of its configuration.
     Digest,
-    /// Its labels.
+    /// The image's labels.
     Labels,
-    /// What its container has written.
+    /// A line that its container has written.
     Log,
 }
 
@@ -35,30 +37,31 @@ impl fmt::Display for Sign {
     }
 }
 
-/// What is known of an environment's admin image.
+/// The known properties of an environment's admin image.
 pub struct AdminImage {
     repository: Repository,
     /// The digest that the job is pinned to.
     deployed: Option<String>,
-    /// Digests of manifests and configurations.
+    /// Digests of its manifests and configurations.
     digests: Vec<String>,
 }
 
 impl AdminImage {
-    /// The admin image of this repository, of which a job runs `deployed`, where there is a job.
+    /// Describes the admin image of this repository; `deployed` is the name of the image that the job runs,
+    /// where there is a job.
     #[must_use]
     pub fn new(repository: &Repository, deployed: Option<&str>) -> Self {
         let deployed = deployed.and_then(digest).map(str::to_owned);
         Self { repository: repository.clone(), digests: Vec::from_iter(deployed.clone()), deployed }
     }
 
-    /// The tags and digests whose images, where the registry has them, are to be [learnt](Self::learn).
+    /// The tags and digests whose images have to be [learnt](Self::learn), where the registry has them.
     #[must_use]
     pub fn references(&self) -> Vec<String> {
         [LATEST.to_owned()].into_iter().chain(self.deployed.clone()).collect()
     }
 
-    /// This is the admin image, too.
+    /// Takes an image of the registry for the admin image from now on.
     pub fn learn(&mut self, image: &RegistryImage) {
         self.digests.extend([image.digest.clone(), image.config.clone()]);
     }
@@ -69,21 +72,21 @@ impl AdminImage {
         self.repository.has(name).then_some(Sign::Repository)
     }
 
-    /// What the name of an image alone tells.
+    /// Recognises the admin image by a name alone.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<Sign> {
         let (_, reference) = split(name);
         self.by_repository(name).or_else(|| self.by_digests([reference]))
     }
 
-    /// What an image in a registry tells.
+    /// Recognises the admin image among images of a registry.
     #[must_use]
     pub fn by_content(&self, image: &RegistryImage) -> Option<Sign> {
         self.by_digests([&image.digest, &image.config].map(String::as_str))
             .or_else(|| by_labels(&image.labels))
     }
 
-    /// What an image in the Docker engine tells.
+    /// Recognises the admin image among images of the Docker engine.
     #[must_use]
     pub fn by_local_content(&self, image: &LocalImage) -> Option<Sign> {
         self.by_digests([image.id.as_str()]).or_else(|| by_labels(&image.labels))
@@ -95,21 +98,21 @@ impl AdminImage {
     }
 }
 
-/// What an image's labels tell, wherever it has been pushed to.
+/// Recognises the admin image by its labels, wherever it has been pushed to.
 #[must_use]
 pub fn by_labels<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<Sign> {
     (labels.get(LABEL_TITLE).map(String::as_str) == Some(TITLE)).then_some(Sign::Labels)
 }
 
-/// The contract versions that an image says it speaks.
+/// The contract versions that an image speaks, according to its labels.
 #[must_use]
 pub fn contracts<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Option<Contracts> {
     let label = |key: &str| labels.get(key).map(String::as_str);
     Contracts::read(label(LABEL_CONTRACTS), label(LABEL_CONTRACT))
 }
 
-/// What a line tells that a container has written. The executor ends with it where it is started as a server,
-/// and so did what was there before it: people know the wrong image by this text.
+/// Recognises the admin image by a line that its container has written. The executor ends with this line
+/// where it is started as a server, and so did its predecessor: people know the wrong image by this text.
 #[must_use]
 pub fn by_line(line: &str) -> Option<Sign> {
     line.contains("ADMIN_ACTION environment variable is required").then_some(Sign::Log)

@@ -1,5 +1,9 @@
-//! What the admin image is made of: the sources that are compiled, or what this program carries with the application's
-//! actions.
+//! The ingredients of the admin image: either sources that are compiled, or the executor that this program
+//! carries together with the application's actions.
+//!
+//! [`Source`] knows the digest of the ingredients, from which the image's tag is made, so that an image that
+//! the registry has is not built again. To add an option of the build: [`Options`], `args.rs` and
+//! `commands/build.rs` of the command-line program.
 
 use std::path::{Path, PathBuf};
 
@@ -14,34 +18,35 @@ use crate::config::Application;
 use crate::error::CliError;
 use crate::process::Process;
 
-/// The stage that is the admin image. Always named, though it is the last.
+/// The stage that is the admin image. It is always named, although it is the last one.
 pub(super) const TARGET: &str = "admin";
 
 /// The file with the actions, from the root of the sources: the image's build script compiles it.
 const ACTIONS: &str = "application/actions.yaml";
 
-/// What the builder stage starts from, unless told otherwise; the Dockerfile's own default.
+/// The build argument with the base image of the builder stage; the Dockerfile has a default for it.
 const BUILDER_IMAGE_ARG: &str = "BUILDER_IMAGE";
 
 /// The build argument that becomes the label with the digests of the actions.
 const ACTIONS_ARG: &str = "ACTIONS";
 
-/// Where the image comes from.
+/// The way in which the image is made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Way {
-    /// Compiled, inside a clone; elsewhere put together of the executor that this program carries, where it does.
+    /// Compiled, inside a clone; elsewhere assembled from the executor that this program carries, if it
+    /// carries one.
     #[default]
     AsFits,
-    /// Compiled of the sources.
+    /// Compiled from the sources.
     FromSource,
-    /// Put together of the executor that this program carries.
+    /// Assembled from the executor that this program carries.
     Carried,
 }
 
-/// What a person asked for.
+/// The options of a build that a person has given.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// Where the image comes from.
+    /// The way in which the image is made.
     pub way: Way,
     /// The sources; by default the repository around the working folder.
     pub source: Option<PathBuf>,
@@ -53,41 +58,46 @@ pub struct Options {
     pub builder_image: Option<String>,
 }
 
-/// What the image is made of, and the names of what becomes of it.
+/// The ingredients of the image, and the names under which it is kept.
 pub struct Source {
-    /// The version.
+    /// The commit of the sources.
     pub revision: Revision,
-    /// Digest of everything that goes in.
+    /// The digest of everything that goes in.
     pub digest: String,
     /// The digests of the actions that the image will have; `None` for sources that declare none in a file.
     pub actions: Option<ActionDigests>,
-    /// Whose these actions are.
+    /// The owner of these actions.
     pub(super) own: Own,
-    /// How it is made.
+    /// The way in which it is made.
     pub made: Made,
 }
 
-/// How an image is made.
+/// The way in which an image is made.
 pub enum Made {
-    /// It is to be compiled, in an engine.
+    /// The image has to be compiled, in a Docker engine.
     Compiled(Compiled),
-    /// It is there already: put together of the carried executor and the application's actions.
+    /// The image is there already, assembled from the carried executor and the application's actions.
     Assembled(Box<Assembled>),
 }
 
-/// What is compiled.
+/// The ingredients of an image that is compiled.
 pub struct Compiled {
     /// The files.
     pub context: Context,
     /// The image the builder stage starts from.
     pub builder_image: String,
-    /// It is not the Dockerfile's own.
+    /// Whether a person has named that image, in place of the Dockerfile's.
     builder_image_given: bool,
 }
 
 impl Source {
-    /// Reads what the image is made of: the sources, or, where none are around, what this program carries and the
-    /// application's actions.
+    /// Reads the ingredients of the image: the sources, or, where none are around, the carried executor and
+    /// the application's actions.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the sources are missing or not quill-admin's, when git cannot tell their commit, when the
+    /// actions have mistakes, and when no executor is carried but one is asked for.
     pub fn read(process: &Process, application: &Application, options: &Options) -> Result<Self, CliError> {
         let carried = match options.way {
             Way::FromSource => false,
@@ -109,7 +119,12 @@ impl Source {
         Ok(Self { revision, digest, actions: Some(actions), own, made })
     }
 
-    /// Reads the sources.
+    /// Reads the ingredients from the sources.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the folder is no clone of quill-admin, when it cannot be read, and when its actions have
+    /// mistakes.
     pub fn of_sources(cwd: &Path, options: &Options) -> Result<Self, CliError> {
         let folder = options.source.as_deref().map_or_else(|| cwd.to_owned(), |source| cwd.join(source));
         let revision = Revision::of(&folder).map_err(clone::unreadable)?;
@@ -126,13 +141,13 @@ impl Source {
         Ok(Self { revision, digest, actions, own, made })
     }
 
-    /// Whether an engine is needed to make it.
+    /// Whether a Docker engine is needed to make the image.
     #[must_use]
     pub fn needs_engine(&self) -> bool {
         matches!(self.made, Made::Compiled(_))
     }
 
-    /// What a person should know of them.
+    /// Notes on the ingredients for a person.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         match &self.made {
@@ -172,8 +187,8 @@ impl Source {
     }
 }
 
-/// Compiles the actions that the build gets, as the image's build script will. What is wrong with them is told now and
-/// not after minutes of compiling.
+/// Compiles the actions that the build gets, as the image's build script will. Mistakes in them are reported
+/// now and not after minutes of compiling.
 pub(super) fn actions(context: &Context, revision: &Revision) -> Result<Option<ActionDigests>, CliError> {
     let file = revision.root.join(ACTIONS);
     let Some(text) = context.content(ACTIONS, quill_admin_application::LARGEST)? else { return Ok(None) };
@@ -186,7 +201,8 @@ pub(super) fn actions(context: &Context, revision: &Revision) -> Result<Option<A
     Ok(Some(ActionDigests::of(&compiled.actions)))
 }
 
-/// What the build does not get though no rule leaves it out, in words; at most a few of them.
+/// The files that the build does not get although no rule leaves them out, in words; at most a few of them
+/// are named.
 #[must_use]
 pub fn skipped(context: &Context) -> Vec<String> {
     const NAMED: usize = 10;

@@ -1,8 +1,8 @@
-//! The database that a job is for: as Cloud SQL and the environments file have it, as the job's command has it, and
-//! how the two differ.
+//! The database that a job is for: as Cloud SQL and the environments file describe it, as the job's command
+//! has it, and how the two differ.
 //!
-//! What is found out here becomes the job's command. The Terraform module makes the same command of the same sources,
-//! `infra/main.tf`; a change of a rule here is a change there.
+//! The target that is found out here becomes the job's command. The Terraform module makes the same command
+//! from the same sources (`infra/main.tf`), so a change of a rule here is a change there.
 
 use std::collections::BTreeSet;
 
@@ -23,18 +23,19 @@ use crate::session::Session;
 /// PostgreSQL's port, which Cloud SQL does not let anybody change.
 const PORT: u16 = 5432;
 
-/// What a job is to be told of its database, as far as it is known.
+/// The description of the database for a job, as far as it is known.
 #[derive(Debug, Default)]
 pub struct Database {
     /// Its address.
     pub host: Option<String>,
-    /// The whole target. `None`: the job keeps the one that it has.
+    /// The complete target. `None` when the job keeps the one that it has.
     pub target: Option<Target>,
-    /// What a person should know.
+    /// Notes for a person.
     pub notes: Vec<String>,
 }
 
-/// How the server is told from others: what of a target comes from the authorities that sign its certificate.
+/// The way to verify the server: the part of a target that depends on the authorities that sign its
+/// certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {
     /// See [`TargetParts`].
@@ -43,17 +44,17 @@ pub struct Trust {
     pub server_name: Option<String>,
     /// See [`TargetParts`].
     pub cas: Vec<String>,
-    /// Why nothing is verified, if so.
+    /// The reason why nothing is verified, if that is so.
     pub doubt: Option<&'static str>,
 }
 
 impl Trust {
-    /// Encrypts and verifies nothing.
+    /// Encrypts, but verifies nothing.
     fn nobody(doubt: &'static str) -> Self {
         Self { tls: TlsMode::Require, server_name: None, cas: Vec::new(), doubt: Some(doubt) }
     }
 
-    /// For an instance with an authority of its own: whoever it signed for is the instance.
+    /// For an instance with an authority of its own: the authority signs for nobody but the instance.
     fn own(cas: &[ServerCa]) -> Self {
         match cas {
             [] => Self::nobody("Cloud SQL tells no authority for it"),
@@ -66,11 +67,12 @@ impl Trust {
         }
     }
 
-    /// For an instance whose authority signs for others, too: its certificate also has to name it.
+    /// For an instance whose authority signs for others, too, so that the certificate also has to name the
+    /// instance.
     ///
-    /// The authority is the one that the instance itself tells, with the chain up to its root. Google describes
-    /// `listServerCas` for an instance's own authorities, and its connectors, too, take `serverCaCert` where the
-    /// authority is shared; whether `listServerCas` answers there is not documented.
+    /// The authority is the one that the instance itself names, with the chain up to its root. Google
+    /// describes `listServerCas` for an instance's own authorities, and its connectors, too, take
+    /// `serverCaCert` where the authority is shared; whether `listServerCas` answers there is not documented.
     fn shared(instance: &DatabaseInstance) -> Self {
         // A name in DNS may end with its root; the one in a certificate does not.
         let name = instance.dns_name.as_deref().map(|name| name.trim_end_matches('.').to_owned());
@@ -83,7 +85,7 @@ impl Trust {
         }
     }
 
-    /// By the kind of the instance's authority. `listed` are those that it lists.
+    /// Chooses by the kind of the instance's authority. `listed` are the authorities that the instance lists.
     #[must_use]
     pub fn of(instance: &DatabaseInstance, listed: &[ServerCa]) -> Self {
         match instance.ca_mode {
@@ -93,7 +95,7 @@ impl Trust {
         }
     }
 
-    /// As a job has it.
+    /// Takes over what a job's target has.
     fn kept(target: &Target) -> Self {
         let TargetParts { server_name, cas, .. } = target.parts().clone();
         Self { tls: target.tls(), server_name, cas, doubt: None }
@@ -106,11 +108,12 @@ pub fn lists_authorities(instance: &DatabaseInstance) -> bool {
     instance.ca_mode == CaMode::OwnCa
 }
 
-/// The target of an environment's job.
+/// Makes the target of an environment's job.
 ///
 /// # Errors
 ///
-/// A name in the environments file that a target cannot have, or a certificate that is none.
+/// Fails when a name in the environments file cannot be part of a target, and when a certificate is not
+/// valid.
 pub fn target(environment: &Environment, host: &str, trust: Trust) -> Result<Target, CliError> {
     Target::new(TargetParts {
         cas: trust.cas,
@@ -125,7 +128,8 @@ pub fn target(environment: &Environment, host: &str, trust: Trust) -> Result<Tar
     .map_err(|error| CliError::usage(error.to_string()).at("database"))
 }
 
-/// The instance, and how to verify it; the second fails alone where only the authorities may not be listed.
+/// The address of the instance, and how to verify it. `trust` alone is an error where only its authorities
+/// may not be listed.
 pub struct Instance {
     host: String,
     trust: Result<Trust, CliError>,
@@ -135,7 +139,8 @@ pub struct Instance {
 ///
 /// # Errors
 ///
-/// It is not there, or may not be looked at; or it has no address that the job could reach.
+/// Fails when the instance is missing or may not be read, and when it has no private address, which the job
+/// needs.
 pub async fn instance(session: &Session) -> Result<Option<Instance>, CliError> {
     let environment = session.environment();
     let Some(instance) = &environment.database_instance else { return Ok(None) };
@@ -190,12 +195,13 @@ fn unlisted(error: CloudError) -> CliError {
     }
 }
 
-/// What the job is to be told, from what Cloud SQL said. Who may not look at the instance, or not list its
-/// authorities, leaves the job what it has of them.
+/// Decides on the database of the job from the answer of Cloud SQL. A person who may not read the instance,
+/// or not list its authorities, leaves these settings of the job as they are.
 ///
 /// # Errors
 ///
-/// What Cloud SQL said, where the job has nothing that it could keep.
+/// Fails with the error of Cloud SQL where the job has no setting that it could keep, and when the target
+/// cannot be made.
 pub fn settle(
     environment: &Environment,
     found: Result<Option<Instance>, CliError>,
@@ -206,7 +212,7 @@ pub fn settle(
     let Instance { host, trust } = match found {
         Ok(Some(instance)) => instance,
         Ok(None) => return Ok(Database::default()),
-        // Who may not look the address up can still change the image of a job that has it.
+        // A person who may not read the address can still change the image of a job that has it.
         Err(error) if denied(&error) && job.is_some_and(has_host) => {
             let notes = vec![format!("{error}; the job keeps the database address it has")];
             return Ok(Database { notes, ..Database::default() });
@@ -234,7 +240,8 @@ fn has_host(settings: &JobSettings) -> bool {
 }
 
 impl Database {
-    /// The job's command. Where the target is not known, the one that the job has; a command that has none is removed.
+    /// The job's command. Where the target is not known, the job keeps its command, unless that holds no
+    /// target: then it is removed.
     #[must_use]
     pub fn command(&self, job: Option<&JobSettings>) -> Vec<String> {
         match &self.target {
@@ -248,12 +255,12 @@ impl Database {
     }
 }
 
-/// Judges a job before a run: whoever may run it can name another database, where its command does not. Returns what
-/// to tell the person.
+/// Judges a job before a run: whoever may run it can name another database, where its command does not.
+/// Returns a warning for the person, if there is one.
 ///
 /// # Errors
 ///
-/// The environments file says that the target is required.
+/// Fails when the command holds no target and the environments file requires one.
 pub fn judge(job: &JobSettings, environment: &Environment) -> Result<Option<String>, CliError> {
     if Target::in_command(&job.command).is_some() {
         return Ok(None);
@@ -275,13 +282,14 @@ pub fn judge(job: &JobSettings, environment: &Environment) -> Result<Option<Stri
     Ok(Some(format!("{what}; put it right with `{build}`, or with terraform apply")))
 }
 
-/// Whether a job has a target where whoever runs it can override it.
+/// Whether the target of a job is in its arguments, where whoever runs the job can override it.
 #[must_use]
 pub fn in_arguments(job: &JobSettings) -> bool {
     job.args.iter().any(|argument| argument == TARGET_OPTION)
 }
 
-/// What of a job is not as wanted. Of a target the parts are told, and a certificate by its fingerprint.
+/// The settings of a job that are not as wanted. A target is compared part by part, and certificates by their
+/// fingerprints.
 #[must_use]
 pub fn differences(own: &JobSettings, wanted: &JobSettings) -> Vec<Difference> {
     let mut found = own.differences(wanted);
@@ -304,7 +312,7 @@ fn of_commands(own: &[String], wanted: &[String]) -> Vec<Difference> {
     vec![Difference { setting: "command".to_owned(), from, to: told(wanted) }]
 }
 
-/// A target in one line, with how many authorities it trusts.
+/// Describes a target in one line, with the number of authorities that it trusts.
 fn summary(target: &Target) -> String {
     let trusted = match fingerprints(target).len() {
         0 => return target.to_string(),
@@ -351,7 +359,7 @@ pub fn fingerprints(target: &Target) -> BTreeSet<String> {
 }
 
 /// The certificates of a PEM text, each by the beginning of its SHA-256 fingerprint, as
-/// `openssl x509 -noout -fingerprint -sha256` writes it. What cannot be decoded goes by its text.
+/// `openssl x509 -noout -fingerprint -sha256` writes it. One that cannot be decoded is hashed as text.
 #[must_use]
 pub fn fingerprints_of(pem: &str) -> Vec<String> {
     const SHOWN: usize = 8;

@@ -1,4 +1,7 @@
-//! Which image the backend gets back: one that it has run before, or one that is built.
+//! Finds the image that the backend gets back: one that it has run before, or one that is built.
+//!
+//! [`look`] goes through the revisions of the service, newest first, until `verdict.rs` accepts an image;
+//! [`build`] builds one from the application's sources. Neither changes the service.
 
 use std::path::Path;
 
@@ -15,13 +18,13 @@ use crate::events::Event;
 use crate::hints;
 use crate::session::Session;
 
-/// What was found out.
+/// The state of the service, and the image to go back to.
 pub struct Found {
     /// The service as it was read.
     pub service: Service,
-    /// Its newest revision is ready, and is not the admin image.
+    /// Whether its newest revision is ready and is not the admin image.
     pub healthy: bool,
-    /// Revisions that were passed over, and why; the newest first.
+    /// Revisions that were passed over, with the reasons; the newest first.
     pub passed_over: Vec<String>,
     /// The image to go back to.
     pub candidate: Option<Candidate>,
@@ -31,9 +34,9 @@ pub struct Found {
 /// An image for the backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The image: pinned, unless it is still to be built.
+    /// The image's name: pinned to a digest, unless it is still to be built.
     pub image: String,
-    /// Where it is from, in words.
+    /// The origin of the image, in words.
     pub origin: String,
 }
 
@@ -44,7 +47,11 @@ pub struct Source {
 }
 
 impl Source {
-    /// Reads them.
+    /// Reads the sources.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the folder or the Dockerfile in it cannot be read.
     pub fn read(folder: &Path, backend: &Backend) -> Result<Self, CliError> {
         let context = Context::read(folder, &backend.dockerfile).map_err(|error| {
             CliError::from(error).hint("give the root of the application's sources with --from-source")
@@ -57,17 +64,17 @@ impl Source {
         Ok(Self { context, origin })
     }
 
-    /// What will be built from them.
+    /// The image that will be built from them.
     #[must_use]
     pub fn candidate(&self, backend: &Backend) -> Candidate {
         Candidate { image: backend.image.tagged(&backend.tag), origin: self.origin.clone() }
     }
 }
 
-/// What is known of the environment's admin image.
+/// The known properties of the environment's admin image.
 async fn admin_image(session: &Session, token: Option<&Token>) -> AdminImage {
     let environment = session.environment();
-    // Either may be missing or not ours to see: an image tells by other signs as well.
+    // The job and the images may be missing, or not be readable for us: there are other signs as well.
     let job = session.google().find_job(&environment.job).await.ok().flatten();
     let mut admin = AdminImage::new(&environment.image, job.as_ref().map(|job| job.settings.image.as_str()));
     let registry = Registry::new(&environment.image, token);
@@ -79,7 +86,11 @@ async fn admin_image(session: &Session, token: Option<&Token>) -> AdminImage {
     admin
 }
 
-/// The environment's backend, or what is wrong in the file.
+/// The settings of the environment's backend.
+///
+/// # Errors
+///
+/// Fails when the environments file has no backend, and when its image has the admin image's repository.
 pub fn backend(environment: &Environment) -> Result<&Backend, CliError> {
     let wrong = |what: &str| {
         CliError::usage(format!("environment \"{}\" {what}", environment.name))
@@ -92,13 +103,13 @@ pub fn backend(environment: &Environment) -> Result<&Backend, CliError> {
     Ok(backend)
 }
 
-/// The command that builds the backend.
+/// The command that builds the backend from its sources.
 #[must_use]
 pub fn from_source(environment: &Environment) -> String {
     hints::command(&environment.name, "restore-backend", &[("--from-source", "FOLDER")])
 }
 
-/// There is nothing to go back to.
+/// The error where there is no image to go back to.
 #[must_use]
 pub fn no_candidate(environment: &Environment, passed_over: Vec<String>) -> CliError {
     let service = environment.backend.as_ref().map(|backend| backend.service.service.to_string());
@@ -110,7 +121,7 @@ pub fn no_candidate(environment: &Environment, passed_over: Vec<String>) -> CliE
     error.hint(format!("build it from the application's sources: {}", from_source(environment)))
 }
 
-/// Adds how to see what became of the service.
+/// Adds the hint that tells how to see the state of the service.
 pub(super) fn look_again(environment: &Environment, told: CliError) -> CliError {
     told.hint(see_again(environment))
 }
@@ -120,8 +131,13 @@ pub(super) fn see_again(environment: &Environment) -> String {
     format!("see what it runs with: {command} --dry-run")
 }
 
-/// Looks at the service and for the image to go back to: that of the newest revision that was ready
-/// and is not the admin image. Nothing is changed.
+/// Reads the service and looks for the image to go back to: that of the newest revision that was ready and is
+/// not the admin image. Nothing is changed.
+///
+/// # Errors
+///
+/// Fails when the environment has no usable backend, and when the service, its revisions or an image in its
+/// own registry cannot be read.
 pub async fn look(session: &Session) -> Result<Found, CliError> {
     let google = session.google();
     let backend = backend(session.environment())?;
@@ -164,8 +180,12 @@ pub(super) fn explained(error: CloudError, name: &ServiceName) -> CliError {
     }
 }
 
-/// Builds the backend from its sources and pushes it under its tag. Breaking it off leaves the service
-/// as it is: dropping the future does that.
+/// Builds the backend from its sources and pushes it under its tag. The service stays as it is, so the future
+/// can be dropped at any time.
+///
+/// # Errors
+///
+/// Fails when the build or the push fails, and when the built image is the admin image.
 pub async fn build(
     session: &Session,
     source: Source,
@@ -206,7 +226,7 @@ pub async fn build(
         .hint("check backend.dockerfile and backend.target in the environments file"));
     }
     session.emit(Event::Doing("pushing the backend"));
-    // Only now: a build can take longer than the token was good for.
+    // A new token is asked for: a build can take longer than the first one was valid.
     let token = session.registry_token().await?;
     let digest = engine
         .push(&backend.image, &backend.tag, token.as_ref(), &|event| session.emit(Event::Image(event)))
@@ -214,7 +234,7 @@ pub async fn build(
     Ok(Candidate { image: backend.image.pinned(&digest), origin: source.origin })
 }
 
-/// Where requests go, in words.
+/// The revisions that requests go to, in words.
 #[must_use]
 pub fn requests(service: &Service) -> String {
     match &service.serving[..] {

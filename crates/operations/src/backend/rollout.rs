@@ -1,4 +1,7 @@
 //! Gives the backend an image, and waits until it serves.
+//!
+//! The change of the service is the point of no return. After it the service is read again and again, and the
+//! log of a revision that does not start becomes part of the error.
 
 use std::time::Duration;
 
@@ -23,19 +26,19 @@ const READY_WITHIN: Duration = Duration::from_mins(5);
 /// How often the service is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A change whose answer was lost shows within this time, or is not known to have arrived.
+/// A change whose answer was lost is visible within this time, or it is not known whether it arrived.
 const SHOWS_WITHIN: Duration = Duration::from_secs(10);
 
-/// The last lines shown of a revision that does not start.
+/// The number of last log lines that are shown of a revision that does not start.
 const LOG_LINES: i32 = 40;
 
-/// Log entries come late: how often an empty log is read again, and after which time.
+/// How often an empty log is read again, and after which pause: log entries come late.
 const LOG_READS: u32 = 4;
 
 const LOG_READ_EVERY: Duration = Duration::from_secs(2);
 
-/// Reads the service once more: a build takes minutes, in which Cloud Run may have noted something on
-/// it. What somebody else changed in it is not to be overwritten.
+/// Reads the service once more: a build takes minutes, in which Cloud Run may have noted something on it. A
+/// change that somebody else made must not be overwritten.
 async fn unchanged(session: &Session, before: &Service) -> Result<Service, CliError> {
     let environment = session.environment();
     let name = &backend(environment)?.service;
@@ -54,11 +57,12 @@ fn conflict(environment: &Environment) -> CliError {
 }
 
 /// Reads the service once more, gives it the image, and waits until the new revision serves; returns the
-/// service then. Until the change everything can be broken off.
+/// service as it is then. Until the change everything can be broken off.
 ///
 /// # Errors
 ///
-/// Somebody else changed the service, the change was refused, or the revision does not get ready.
+/// Fails when somebody else changed the service, when the change was refused, and when the revision does not
+/// get ready, or it is not known whether it does.
 pub async fn deploy(
     session: &Session,
     seen: &Service,
@@ -74,7 +78,7 @@ pub async fn deploy(
     wait(session, &before, image, certain).await
 }
 
-/// Gives the service the image. Returns whether that is certain: an answer that was lost leaves it open.
+/// Gives the service the image. Returns whether that is certain: a lost answer leaves it open.
 async fn change(session: &Session, service: &Service, image: &str) -> Result<bool, CliError> {
     let environment = session.environment();
     session.emit(Event::Doing("changing the service"));
@@ -90,12 +94,12 @@ async fn change(session: &Session, service: &Service, image: &str) -> Result<boo
     }
 }
 
-/// What has become of the service once [`change`] was called, and nobody looks any more.
+/// The state of the service after [`change`], in words, for a person who leaves.
 fn given(image: &str, certain: bool) -> String {
     format!("the service was {} {image}", if certain { "given" } else { "sent" })
 }
 
-/// Waits until the new revision serves; returns the service then.
+/// Waits until the new revision serves; returns the service as it is then.
 async fn wait(session: &Session, before: &Service, image: &str, certain: bool) -> Result<Service, CliError> {
     let (google, environment) = (session.google(), session.environment());
     let name = &backend(environment)?.service;
@@ -125,7 +129,7 @@ async fn wait(session: &Session, before: &Service, image: &str, certain: bool) -
             Ok(now) if now.latest_ready == now.latest_created && !now.reconciling => return Ok(now),
             Ok(now) => {
                 patience = Patience::new();
-                // It is announced before it can be read everywhere.
+                // A revision is announced before it can be read everywhere.
                 if let Ok(revision) = google.revision(name, &now.latest_created).await
                     && let Readiness::Failed { reason } = revision.readiness
                 {

@@ -1,4 +1,4 @@
-//! Whether a revision's image can be gone back to.
+//! Judges whether the service can go back to a revision's image.
 
 use quill_admin_cloud::Readiness;
 use quill_admin_image::{Registry, Repository, Token, split};
@@ -6,17 +6,17 @@ use quill_admin_image::{Registry, Repository, Token, split};
 use crate::admin_image::recognise::AdminImage;
 use crate::error::CliError;
 
-/// Whether a revision's image can be gone back to.
+/// Whether the service can go back to a revision's image.
 pub(super) enum Verdict {
-    /// It can, under this name.
+    /// It can; this is the image, pinned to its digest.
     Good(String),
     /// The revision does not serve, or is the admin image.
     Bad(String),
-    /// Nothing is wrong with the revision, but its image cannot be had any more.
+    /// Nothing is wrong with the revision, but its image is not available any more.
     Lost(String),
 }
 
-/// `registry` is our own.
+/// Judges a revision. `registry` is our own: only it gets the token.
 pub(super) async fn judge(
     revision: &quill_admin_cloud::Revision,
     registry: &str,
@@ -44,11 +44,11 @@ pub(super) async fn judge(
     let image = match Registry::new(&repository, token.filter(|_| own)).image(reference).await {
         Ok(Some(image)) => image,
         Ok(None) => return Ok(Verdict::Lost(format!("the registry no longer has its image {name}"))),
-        // That it does not answer is no reason to go back to an older image than necessary.
+        // An answer that is missing is no reason to go back to an older image than necessary.
         Err(error) if own => return Err(error.into()),
         Err(error) => return Ok(Verdict::Lost(error.to_string())),
     };
-    // A tag is what it is today, and the revision is what it was then.
+    // A tag points to today's image, and the revision ran that of its own time.
     let moved = !reference.starts_with("sha256:") && image.created > revision.created;
     Ok(match (admin.by_content(&image), moved) {
         (None, false) => Verdict::Good(repository.pinned(&image.digest)),
@@ -60,7 +60,8 @@ pub(super) async fn judge(
     })
 }
 
-/// Cloud Run's reasons go on with where to read more; their first sentence says what it is.
+/// The first sentence of a reason of Cloud Run, which names the cause. The sentences after it say where to
+/// read more.
 #[must_use]
 pub fn summary(reason: &str) -> &str {
     let line = reason.lines().next().unwrap_or_default();

@@ -1,7 +1,11 @@
-//! The folder with what is known of the application: its actions, and the tables of the embedded environment.
+//! The folder with the description of the application: its actions, and the tables of the embedded
+//! environment.
 //!
-//! Choosing it reads nothing, and each file is read by who needs it: a mistake in `actions.yaml` is in the way of
-//! actions, and of nothing else.
+//! Choosing it reads nothing, and each file is read only by the command that needs it, so that a mistake in
+//! `actions.yaml` stops actions, and nothing else.
+//!
+//! To add a file to the folder: a function here that reads it, and its name and built-in content in the crate
+//! `application`.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +16,10 @@ use super::source::{Origin, Source, Use, judge};
 use crate::error::CliError;
 use crate::process::Process;
 
-/// Where the application's files are.
+/// The place of the application's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Application {
-    /// In this program: those of its own repository.
+    /// In this program: the files of its own repository.
     BuiltIn,
     /// In the folder of `--application`.
     Named(PathBuf),
@@ -33,18 +37,18 @@ pub enum Application {
 /// One of the application's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApplicationFile {
-    /// What it is called in messages.
+    /// The name of the file in messages.
     pub path: PathBuf,
     /// Its content.
     pub content: Vec<u8>,
 }
 
 impl ApplicationFile {
-    /// Its content as a text.
+    /// The content as text.
     ///
     /// # Errors
     ///
-    /// It is not UTF-8.
+    /// Fails when it is not UTF-8.
     pub fn into_text(self) -> Result<String, CliError> {
         String::from_utf8(self.content)
             .map_err(|_| CliError::usage(format!("{} is not UTF-8", self.path.display())))
@@ -52,7 +56,8 @@ impl ApplicationFile {
 }
 
 impl Application {
-    /// The folder of `--application`; else the one that the settings file names; else what is built in.
+    /// Chooses the folder of `--application`; else the one that the settings file names; else the built-in
+    /// files.
     #[must_use]
     pub fn of(source: &Source) -> Self {
         match (&source.given_application, &source.application) {
@@ -64,7 +69,7 @@ impl Application {
         }
     }
 
-    /// Where it is, in words.
+    /// The place of the files, in words.
     #[must_use]
     pub fn whereabouts(&self) -> String {
         match self.folder() {
@@ -73,7 +78,7 @@ impl Application {
         }
     }
 
-    /// The folder; `None` for what is built in.
+    /// The folder; `None` for the built-in files.
     #[must_use]
     pub fn folder(&self) -> Option<&Path> {
         match self {
@@ -82,14 +87,14 @@ impl Application {
         }
     }
 
-    /// Where the file with the actions is, as messages call it.
+    /// The path of the file with the actions, as messages name it.
     #[must_use]
     pub fn actions_file(&self) -> PathBuf {
         self.path(ACTIONS)
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        // What is built in is called as in the repository that this program is built of.
+        // The built-in files are named by their path in the repository that this program is built from.
         self.folder().unwrap_or(Path::new("application")).join(name)
     }
 
@@ -97,26 +102,26 @@ impl Application {
     ///
     /// # Errors
     ///
-    /// The file cannot be read; or everything that is wrong with it, each with its place.
+    /// Fails when the file cannot be read, and with all mistakes in it, each with its place.
     pub fn actions(&self, process: &Process) -> Result<Compiled, CliError> {
         let file = self.read(ACTIONS, shipped::ACTIONS, process)?;
         quill_admin_application::compile(&file.path, &file.content).map_err(CliError::from)
     }
 
-    /// Reads what makes the tables.
+    /// Reads the script that creates the tables.
     ///
     /// # Errors
     ///
-    /// The file cannot be read.
+    /// Fails when the file cannot be read.
     pub fn schema(&self, process: &Process) -> Result<ApplicationFile, CliError> {
         self.read(SCHEMA, shipped::SCHEMA, process)
     }
 
-    /// Reads what puts the first rows there.
+    /// Reads the script that inserts the first rows.
     ///
     /// # Errors
     ///
-    /// The file cannot be read.
+    /// Fails when the file cannot be read.
     pub fn seed(&self, process: &Process) -> Result<ApplicationFile, CliError> {
         self.read(SEED, shipped::SEED, process)
     }
@@ -129,7 +134,7 @@ impl Application {
         let opened = open_regular(&path);
         let (file, metadata) = opened.map_err(|why| self.unreadable(folder, &path, &why))?;
         match self {
-            // Who could write to it could say what tasks do, as with the settings file itself.
+            // Whoever can write to the folder could change what tasks do, as with the settings file itself.
             Self::OfSettings { origin: Origin::Found | Origin::Own, .. } => {
                 judge::check(&path, &metadata, process, &Use::application(folder))?;
             }

@@ -1,9 +1,9 @@
-//! What a person has confirmed once: that tasks go to the project and job that a found file names, and that the
-//! actions in the folder of the application that it names say what they do.
+//! Confirmations that are given once: that tasks may go to the project and job that a found settings file
+//! names, and that the actions in the application's folder that it names may be used.
 //!
 //! A file that came with a clone can name somebody else's project, which would be handed user names, email
-//! addresses and the hashes of passwords. So its project and job are confirmed once for each environment,
-//! and asked about again when anything in the file, or in the file of actions, has changed, as direnv does.
+//! addresses and the hashes of passwords. So its project and job are confirmed once for each environment, and
+//! asked about again when anything in the file, or in the file of actions, has changed, as direnv does.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -18,10 +18,10 @@ use super::source::{self, Origin};
 use crate::error::CliError;
 use crate::process::Process;
 
-/// The most that is read of what is remembered, in bytes: far more than is ever written.
+/// The largest remembered confirmation that is read, in bytes: far more than is ever written.
 const LARGEST: u64 = 1 << 16;
 
-/// What is remembered of one environment of one file.
+/// The remembered confirmation of one environment of one file.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 struct Entry {
     file: PathBuf,
@@ -38,26 +38,26 @@ struct Entry {
     sha256: String,
 }
 
-/// Whether tasks may go where an environment says.
+/// Whether tasks may go to the project and job of an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confirmation {
-    /// They may.
+    /// Tasks may go there: it is confirmed.
     Given,
-    /// The file, or the file of actions, is another one than it was when that was confirmed.
+    /// The file, or the file of actions, is not the one that was confirmed.
     Changed,
-    /// Nobody has said so yet.
+    /// Nobody has confirmed it yet.
     Missing,
 }
 
-/// Whether there is anything to confirm: not for a file that was named or is the person's own, and not
-/// where this program itself is the cloud. An address on this machine is no exception: whoever has an
-/// account on it can listen there.
+/// Whether a confirmation is needed: not for a file that was named or is the person's own, and not for the
+/// embedded environment. An address on this machine is no exception: whoever has an account on the machine
+/// can listen there.
 #[must_use]
 pub fn is_needed(environment: &Environment) -> bool {
     environment.source.origin == Origin::Found && !environment.is_embedded()
 }
 
-/// What was confirmed before.
+/// Compares the environment with the remembered confirmation.
 #[must_use]
 pub fn look(environment: &Environment, process: &Process) -> Confirmation {
     let known = entry(environment).ok().and_then(|entry| Some((read(&store(process, &entry)?)?, entry)));
@@ -68,7 +68,11 @@ pub fn look(environment: &Environment, process: &Process) -> Confirmation {
     }
 }
 
-/// Remembers that it is confirmed.
+/// Remembers that the environment is confirmed.
+///
+/// # Errors
+///
+/// Fails when there is no folder to remember it in, and when a file cannot be read or written.
 pub fn remember(environment: &Environment, process: &Process) -> Result<(), CliError> {
     let entry = entry(environment)?;
     let Some(path) = store(process, &entry) else {
@@ -83,14 +87,14 @@ pub fn remember(environment: &Environment, process: &Process) -> Result<(), CliE
     })
 }
 
-/// How to do without a confirmation.
+/// The hint that says how to do without a confirmation.
 #[must_use]
 pub fn named(environment: &Environment) -> String {
     let file = environment.source.path.display().to_string();
     format!("or name the file, as a pipeline does: --config {}", shell_words::quote(&file))
 }
 
-/// What there is to be confirmed now.
+/// The confirmation that would be given now.
 fn entry(environment: &Environment) -> Result<Entry, CliError> {
     let path = &environment.source.path;
     let file = fs::canonicalize(path)
@@ -106,7 +110,8 @@ fn entry(environment: &Environment) -> Result<Entry, CliError> {
     })
 }
 
-/// The SHA-256 of the file of actions in a folder; `None` where it cannot be read, and there are no actions to run.
+/// The SHA-256 of the file of actions in a folder; `None` where it cannot be read: then there are no actions
+/// to run.
 fn digest_of_actions(folder: &Path) -> Option<String> {
     let content =
         read_bounded(&folder.join(quill_admin_application::ACTIONS), quill_admin_application::LARGEST)
@@ -114,8 +119,8 @@ fn digest_of_actions(folder: &Path) -> Option<String> {
     Some(hex::encode(Sha256::digest(content)))
 }
 
-/// Where it is remembered: a file for each environment of each file, so that nothing has to be changed by
-/// two at once.
+/// The file in which a confirmation is remembered: one for each environment of each settings file, so that
+/// two processes never change the same one.
 fn store(process: &Process, entry: &Entry) -> Option<PathBuf> {
     let folder = source::folder(process, "XDG_STATE_HOME", ".local/state")?;
     let mut name = Sha256::new();
@@ -126,7 +131,7 @@ fn store(process: &Process, entry: &Entry) -> Option<PathBuf> {
 }
 
 fn read(path: &Path) -> Option<Entry> {
-    // What cannot be read is asked about again.
+    // A confirmation that cannot be read is asked for again.
     serde_json::from_slice(&read_bounded(path, LARGEST).ok()?).ok()
 }
 
@@ -145,7 +150,7 @@ fn write(path: &Path, entry: &Entry) -> io::Result<()> {
     let written = options.open(&own).and_then(|mut file| {
         file.write_all(format!("{:#}\n", serde_json::json!(entry)).as_bytes())?;
         file.sync_all()?;
-        // There at once and whole, whoever looks.
+        // The file is renamed, so that any reader sees all of it or nothing.
         fs::rename(&own, path)
     });
     if written.is_err() {

@@ -1,4 +1,7 @@
-//! One environment, resolved: every placeholder replaced, every name checked.
+//! One environment, resolved: every placeholder is replaced, and every name checked.
+//!
+//! To add a key: its field in `file.rs`, its value in [`Environment`] and `resolve` here, and its line in
+//! `reference.rs`; a test compares the two.
 
 use std::path::{Path, PathBuf};
 
@@ -11,41 +14,41 @@ use super::file::{Entry, File};
 use super::source::Source;
 use crate::error::CliError;
 
-/// Where one set of commands goes.
+/// The project, job, image, database and other settings that commands for one environment use.
 #[derive(Debug, Clone)]
 pub struct Environment {
-    /// Its name in the file.
+    /// The name of the environment in the file.
     pub name: String,
     /// The file.
     pub source: Source,
     /// The job that runs tasks.
     pub job: JobName,
-    /// Where the file names it: file, line and column.
+    /// The place in the file that names the job: file, line and column.
     pub job_place: String,
     /// The admin image's repository.
     pub image: Repository,
-    /// Where the file names it.
+    /// The place in the file that names the repository.
     pub image_place: String,
-    /// Asks to be confirmed by name before anything is started.
+    /// Whether the environment's name has to be typed before anything is started.
     pub protected: bool,
-    /// What is behind it. Only `session/` and this module look at it: everybody else asks the questions
-    /// below.
+    /// The services behind the environment. Only `session/` and this module look at it: the rest of the
+    /// program asks the questions below.
     pub(crate) place: Place,
-    /// Name of the database.
+    /// The name of the database.
     pub database_name: String,
-    /// User the executor connects as.
+    /// The database user that the executor connects as.
     pub database_user: String,
     /// The secret that holds that user's password.
     pub password_secret: ResourceId,
-    /// Nothing is run in a job whose command does not say which database it is for.
+    /// Whether no task is run in a job whose command does not say which database it is for.
     pub target_required: bool,
     /// The Cloud SQL instance, where the file names one.
     pub database_instance: Option<ResourceId>,
     /// The account the job runs as, where the file names one.
     pub service_account: Option<String>,
-    /// The job's way into the VPC network, where the file names one.
+    /// The connector through which the job reaches the VPC network, where the file names one.
     pub connector: Option<ResourceId>,
-    /// What goes that way.
+    /// The traffic that goes through the connector.
     pub egress: Option<Egress>,
     /// The application's own service, where the file names one.
     pub backend: Option<Backend>,
@@ -56,29 +59,30 @@ pub struct Environment {
     pub impersonate: Option<String>,
 }
 
-/// The application's backend: what `restore-backend` puts right.
+/// The application's backend, which `restore-backend` repairs.
 #[derive(Debug, Clone)]
 pub struct Backend {
-    /// Its service.
+    /// The Cloud Run service.
     pub service: ServiceName,
-    /// Its image's repository.
+    /// The repository of its image.
     pub image: Repository,
-    /// The tag its image is pushed under.
+    /// The tag that its image is pushed under.
     pub tag: String,
-    /// Its Dockerfile, relative to the sources.
+    /// Its Dockerfile, relative to the root of the sources.
     pub dockerfile: String,
-    /// The stage of it that is the backend. Never left to Docker: the last stage is another.
+    /// The stage of the Dockerfile that is the backend. It is never left to Docker, because the last stage is
+    /// another one.
     pub target: String,
 }
 
-/// What stands behind an environment.
+/// The services behind an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Google Cloud.
     GoogleCloud,
-    /// Something that speaks Google Cloud's APIs at these addresses, on this machine.
+    /// Services at these addresses, which speak Google Cloud's APIs, as the emulator does.
     Endpoints(Box<Endpoints>),
-    /// The emulator and the embedded database, in this process; state below this folder.
+    /// The emulator and the embedded database, in this process; their state is below this folder.
     Embedded {
         /// `.quill-admin/local` beside the environments file.
         state: PathBuf,
@@ -86,7 +90,7 @@ pub(crate) enum Place {
 }
 
 impl Environment {
-    /// Where its services are, as far as that is not Google's own place.
+    /// The addresses of its services, as far as they are not Google's own.
     #[must_use]
     pub fn endpoints(&self) -> Endpoints {
         self.place.endpoints()
@@ -98,7 +102,7 @@ impl Environment {
         self.state_dir().is_some()
     }
 
-    /// Where the embedded environment keeps its state; `None` for every other.
+    /// The folder with the state of the embedded environment; `None` for every other.
     #[must_use]
     pub fn state_dir(&self) -> Option<&Path> {
         match &self.place {
@@ -107,7 +111,7 @@ impl Environment {
         }
     }
 
-    /// Whether a job is the one that runs its tasks, and not one of the application's.
+    /// Whether a job is the environment's own, which runs its tasks, and not one of the application's.
     #[must_use]
     pub fn is_own(&self, job: &JobName) -> bool {
         self.job == *job
@@ -119,8 +123,8 @@ impl Environment {
         !self.is_embedded()
     }
 
-    /// Whether there is anything around its job: a project, permissions, a registry, the application's own
-    /// service.
+    /// Whether its job has surroundings that can be examined: a project, permissions, a registry, the
+    /// application's backend.
     #[must_use]
     pub fn has_surroundings(&self) -> bool {
         !self.is_embedded()
@@ -138,7 +142,7 @@ impl Environment {
         !self.place.is_on_this_machine()
     }
 
-    /// Where its tasks go, in words.
+    /// The place that its tasks go to, in words.
     #[must_use]
     pub fn whereabouts(&self) -> String {
         match &self.place {
@@ -164,7 +168,7 @@ impl Place {
         }
     }
 
-    /// Where its services are, as far as that is not Google's own place.
+    /// The addresses of its services, as far as they are not Google's own.
     #[must_use]
     pub(crate) fn endpoints(&self) -> Endpoints {
         match self {
@@ -174,7 +178,7 @@ impl Place {
     }
 }
 
-/// The project of the embedded environment, which has none of its own.
+/// The project name of the embedded environment, whose settings need not name one.
 const EMULATED_PROJECT: &str = "quill-medical-local";
 
 #[expect(clippy::too_many_lines, reason = "one key after the other")]
@@ -254,7 +258,7 @@ pub(super) fn resolve(
     };
     let (own, default) = (&entry.terraform_state, &defaults.terraform_state);
     let state_lock = match (optional(&own.bucket, &default.bucket), optional(&own.lock, &default.lock)) {
-        // What is embedded, Terraform has no part in.
+        // Terraform has no part in the embedded environment.
         _ if entry.emulated => None,
         (None, None) => None,
         (None, Some(_)) => return Err(missing("terraform_state.bucket")),
@@ -328,7 +332,7 @@ fn place(path: &Path, entry: &Entry) -> Result<Place, String> {
     }
 }
 
-/// A base address: https anywhere, plain http on this machine only.
+/// Checks a base address: https anywhere, plain http on this machine only.
 fn endpoint(url: &str) -> Result<String, String> {
     let refused = |why: &str| Err(format!("endpoint \"{}\": {why}", url.escape_debug()));
     let Ok(parsed) = url::Url::parse(url) else {
@@ -347,6 +351,6 @@ fn endpoint(url: &str) -> Result<String, String> {
         "http" => return refused("plain HTTP is allowed for this machine's own addresses only; use https"),
         _ => return refused("not a URL such as http://127.0.0.1:8085"),
     }
-    // As it was understood here: other readers of addresses might see another host in it.
+    // The address is returned as it was understood here: other parsers might see another host in it.
     Ok(parsed.as_str().trim_end_matches('/').to_owned())
 }

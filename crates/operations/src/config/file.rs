@@ -1,4 +1,8 @@
-//! The file as it is written. Unknown keys, wrong types and names that are none are refused where they stand.
+//! The settings file as it is written. Unknown keys, values of a wrong type and invalid names are refused
+//! with their place.
+//!
+//! To add a key: its field in one of the structs that `keys!` makes below, then `environment.rs` and
+//! `reference.rs`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,18 +20,18 @@ use crate::error::CliError;
 pub(super) struct File {
     pub(super) defaults: Settings,
     pub(super) environments: IndexMap<String, Entry>,
-    /// The application's folder, as it is written.
+    /// The application's folder, as it is written in the file.
     pub(super) application: Option<String>,
     path: PathBuf,
     places: Places,
 }
 
-/// Where each key stands, by its path from the top of the file on, as in `environments.staging.job`.
+/// The place of each key, by its path from the top of the file, as in `environments.staging.job`.
 type Places = HashMap<String, Place>;
 
 impl File {
-    /// The file, and where in it an environment's key stands: its own, or the one in `defaults`, or else
-    /// the environment.
+    /// The file, and the place in it of an environment's key: its own, or the one in `defaults`, or else that
+    /// of the environment.
     pub(super) fn place(&self, environment: &str, key: &str) -> String {
         let own = format!("{ENVIRONMENTS}.{environment}");
         let place = [format!("{own}.{key}"), format!("{DEFAULTS}.{key}"), own];
@@ -42,7 +46,7 @@ const APPLICATION: &str = "application";
 const DEFAULTS: &str = "defaults";
 const ENVIRONMENTS: &str = "environments";
 
-/// Reads a file's content; errors name file, line and column, and the key that was probably meant.
+/// Reads a file's content. Errors name file, line and column, and suggest the key that was probably meant.
 pub(super) fn parse(path: &Path, bytes: impl AsRef<[u8]>) -> Result<File, CliError> {
     file(path, bytes.as_ref()).map_err(|Mistake { place, what, near }| {
         let error = CliError::usage(format!("{}:{place}: {what}", path.display()));
@@ -77,7 +81,7 @@ fn file(path: &Path, bytes: &[u8]) -> Result<File, Mistake> {
     Ok(File { defaults, environments, application, path: path.to_owned(), places })
 }
 
-/// The name of a folder. That there is one is seen by who reads in it.
+/// Reads the name of a folder. Whether the folder exists is checked when something is read from it.
 fn folder(node: &Node, at: &At, places: &mut Places) -> Result<Option<String>, Mistake> {
     let name: Option<String> = Read::read(node, at, places)?;
     match name {
@@ -123,18 +127,19 @@ fn entries(node: &Node, at: &At, places: &mut Places) -> Result<IndexMap<String,
     Ok(environments)
 }
 
-/// Names go into commands to paste, headings and completions: no other character does anything there.
+/// Whether a name is a valid name of an environment. Names go into commands to paste, headings and
+/// completions, where these characters have no special meaning.
 fn is_environment_name(name: &str) -> bool {
     (1..=63).contains(&name.len())
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// A key, and where it stands.
+/// A key and its place.
 struct At {
-    /// Its name, or what holds keys, in words.
+    /// The name of the key, or a description of the object that holds keys.
     key: String,
-    /// Its path from the top of the file on.
+    /// Its path from the top of the file.
     path: String,
     place: Place,
 }
@@ -147,7 +152,7 @@ impl At {
     /// A mistake about the value of this key: `rule` completes "the key … ".
     fn wrong(&self, node: &Node, rule: &str) -> Mistake {
         match &node.value {
-            // Nothing has no place of its own.
+            // A missing value has no place of its own.
             Value::Nothing => Mistake::new(
                 self.place,
                 format!("the key \"{}\" has no value; it {rule}, or is left out", self.key),
@@ -159,7 +164,7 @@ impl At {
     }
 }
 
-/// The keys of a value with their values. No key is there twice, and each is a plain name.
+/// The keys of a value with their values. No key may be there twice, and each has to be a plain name.
 fn keys<'a>(node: &'a Node, at: &At) -> Result<Vec<(&'a str, Place, &'a Node)>, Mistake> {
     let Value::Map(entries) = &node.value else {
         return Err(match &node.value {
@@ -203,7 +208,7 @@ fn unknown(name: &str, place: Place, allowed: &[&'static str]) -> Mistake {
     Mistake::new(place, what).near(name, allowed.iter().copied())
 }
 
-/// What the value of a key becomes.
+/// A type that the value of a key is read into.
 trait Read: Sized {
     fn read(node: &Node, at: &At, places: &mut Places) -> Result<Self, Mistake>;
 }
@@ -217,7 +222,7 @@ impl Read for Option<String> {
             }
             _ => return Err(at.wrong(node, "is a text")),
         };
-        // By an escape in quotes, as in "\u202e".
+        // Such a character can be written as an escape in quotes, as in "\u202e".
         if let Some((c, name)) = text.chars().find_map(|c| Some((c, invisible(c)?))) {
             let what = format!(
                 "the key \"{}\" has a character in it that is not seen: {name} (U+{:04X}); remove it",
@@ -259,7 +264,7 @@ macro_rules! names {
 
 names!(ProjectId, Region);
 
-/// A struct whose fields are the keys of a value, all of which can be left out.
+/// Makes a struct whose fields are the keys of a value; all of them can be left out.
 macro_rules! keys {
     ($(#[doc = $doc:literal])+ $name:ident { $($field:ident: $type:ty),+ $(,)? }) => {
         $(#[doc = $doc])+
@@ -284,8 +289,8 @@ macro_rules! keys {
 }
 
 keys! {
-    /// What an environment may set, and `defaults` for all of them. Texts may hold `{env}`, `{project}`
-    /// and `{region}`.
+    /// The keys that an environment may set, and `defaults` for all environments. Texts may hold `{env}`,
+    /// `{project}` and `{region}`.
     Settings {
         region: Option<Region>,
         job: Option<String>,
@@ -300,7 +305,7 @@ keys! {
 }
 
 keys! {
-    /// One environment: its own keys, and anything of [`Settings`].
+    /// One environment: its own keys, and the keys of [`Settings`].
     Entry {
         project: Option<ProjectId>,
         protected: bool,
@@ -363,6 +368,6 @@ keys! {
 }
 
 keys! {
-    /// Where the Terraform state is, and the lock on it.
+    /// The bucket with the Terraform state, and the lock on it.
     TerraformState { bucket: Option<String>, lock: Option<String> }
 }

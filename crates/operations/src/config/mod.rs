@@ -1,4 +1,11 @@
-//! `environments.yaml`: found, read, and turned into typed values.
+//! The settings file `environments.yaml`: it is found (`source.rs`), read (`file.rs`), and turned into typed
+//! values (`environment.rs`).
+//!
+//! `confirmed.rs` remembers which found files a person has confirmed, `application.rs` is the application's
+//! folder.
+//!
+//! **A typical change** is another key: `file.rs`, `environment.rs`, and its line of the reference page in
+//! `reference.rs`.
 
 mod application;
 pub mod confirmed;
@@ -31,17 +38,22 @@ pub struct Config {
 }
 
 impl Config {
-    /// Finds and reads the file: `--config`, `QUILL_ADMIN_CONFIG`, the working folder and those above
-    /// it, then `$XDG_CONFIG_HOME/quill-admin/`.
+    /// Finds and reads the file: `--config`, `QUILL_ADMIN_CONFIG`, the working folder and those above it,
+    /// then `$XDG_CONFIG_HOME/quill-admin/`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is no file, and when the one that is found or named cannot be used.
     pub fn load(process: &Process, given: Option<&Path>) -> Result<Self, CliError> {
         Self::load_if_any(process, given)?.ok_or_else(|| source::none(process))
     }
 
-    /// The same, for what can do without: `None` where no file is named and none is found.
+    /// Finds and reads the file for commands that can do without it: `None` where no file is named and none
+    /// is found.
     ///
     /// # Errors
     ///
-    /// A file that is there cannot be used.
+    /// Fails when a file that is there cannot be used.
     pub fn load_if_any(process: &Process, given: Option<&Path>) -> Result<Option<Self>, CliError> {
         let Some((mut source, content)) = Source::read(process, given)? else { return Ok(None) };
         let path = source.path.clone();
@@ -51,14 +63,14 @@ impl Config {
         Ok(Some(Self { path, file, source }))
     }
 
-    /// Trusts these hosts with the sign-in, too.
+    /// Trusts these hosts with the sign-in, in addition to those of the file.
     #[must_use]
     pub fn trusting(mut self, hosts: &[String]) -> Self {
         self.source.trusted_hosts = hosts.to_vec();
         self
     }
 
-    /// Has the application's files read in this folder, whatever the file says.
+    /// Has the application's files read from this folder, whatever the file says.
     #[must_use]
     pub fn with_application(mut self, folder: Option<PathBuf>) -> Self {
         self.source.given_application = folder;
@@ -71,18 +83,18 @@ impl Config {
         &self.source
     }
 
-    /// Where the file is.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The names of the environments, in the file's order.
+    /// The names of the environments, in the order of the file.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.file.environments.keys().map(String::as_str)
     }
 
-    /// What an environment is, in a few words: for a list to choose from.
+    /// A short description of an environment, for a list to choose from.
     #[must_use]
     pub fn describe(&self, name: &str) -> String {
         self.file.environments.get(name).map_or_else(String::new, |entry| {
@@ -95,7 +107,11 @@ impl Config {
         })
     }
 
-    /// One environment, with everything resolved.
+    /// Resolves one environment.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is no environment of this name, and when a key of it is missing or invalid.
     pub fn environment(&self, name: &str) -> Result<Environment, CliError> {
         let Some(entry) = self.file.environments.get(name) else {
             let names: Vec<&str> = self.names().collect();
@@ -206,8 +222,8 @@ environments:
         assert!(message.starts_with("environments.yaml:7:19: "), "{message}");
     }
 
-    /// Each kind of mistake, in words for the person who wrote the file: with its place, what is allowed,
-    /// and no word of the library's for its programmer.
+    /// Each kind of mistake is worded for the person who wrote the file, with its place and the allowed
+    /// values, and without the library's words for programmers.
     #[test]
     fn mistakes_are_told_in_words() {
         let told = |text: &str, words: &str| {
@@ -327,7 +343,7 @@ environments:
             refused(&format!("{DEFAULTS}  a: {{ emulated: true, image: \"x y\" }}\n"))
                 .starts_with("environments.yaml:7:24: environment \"a\": key \"image\": ")
         );
-        // Of the defaults.
+        // The mistake is in the defaults.
         assert!(
             refused("defaults:\n  region: europe-west2\n  job: \"{env}_\"\nenvironments: { a: { emulated: true } }\n")
                 .starts_with("environments.yaml:3:3: environment \"a\": key \"job\": ")

@@ -1,16 +1,18 @@
-//! The page about `environments.yaml`. What it says of the keys is held against the format by tests.
+//! The reference page about `environments.yaml`. Tests compare its keys with the format.
+//!
+//! To add a key: its line in `KEYS`.
 
 use std::fmt::Write as _;
 
 /// A key of the file.
 struct Key {
-    /// Its path, from an environment or from `defaults` on.
+    /// Its path, relative to an environment or to `defaults`.
     path: &'static str,
-    /// It can stand in `defaults`, for every environment.
+    /// Whether it can stand in `defaults`, for every environment.
     shared: bool,
-    /// What it is without being written; empty: it has to be.
+    /// Its effect when it is left out; empty when it is required.
     absent: &'static str,
-    /// What it says.
+    /// Its meaning.
     what: &'static str,
 }
 
@@ -67,7 +69,7 @@ const KEYS: &[Key] = &[
     shared("terraform_state.lock", "no state", "object in it that is the state's lock"),
 ];
 
-/// When the file is believed, and as to what. The rules are those of `source.rs`, `confirmed.rs` and
+/// The rules by which the file is trusted. They are implemented in `source.rs`, `confirmed.rs` and
 /// `trust.rs`.
 const TRUST: &str = "\
 ## Which file is believed
@@ -150,7 +152,7 @@ mod tests {
     use super::*;
     use crate::config::file;
 
-    /// The keys that are allowed where a wrong one stands.
+    /// The keys that are listed as allowed when a wrong one is used.
     fn allowed(text: &str) -> BTreeSet<String> {
         let error = file::parse(Path::new("f"), text).expect_err("a wrong key");
         let message = &error.messages[0];

@@ -1,9 +1,9 @@
-//! Which file the environments are read from, and whether it is to be believed.
+//! Chooses the file that the environments are read from, and decides whether it is trusted.
 //!
-//! The file says where a person's sign-in and tasks go. One that was named, or that is in the person's own
-//! configuration folder, was chosen. One that is found in the working folder or above it came with a clone,
-//! an archive, or a folder that others write to: it has to belong to the person, as git asks of a
-//! repository ("safe.directory" in its manual).
+//! The file says where a person's sign-in and tasks go. A file that was named, or that is in the person's own
+//! configuration folder, was chosen by the person. One that is found in the working folder or above it came
+//! with a clone, an archive, or a folder that others write to: it has to belong to the person, as git
+//! requires of a repository ("safe.directory" in its manual).
 
 use std::fs::Metadata;
 use std::io;
@@ -21,7 +21,7 @@ const FILE_NAME: &str = "environments.yaml";
 /// of it.
 const LARGEST: u64 = 1 << 20;
 
-/// How a file came to be used.
+/// The way in which a file was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// `--config` or `QUILL_ADMIN_CONFIG` names it.
@@ -35,25 +35,26 @@ pub enum Origin {
 /// The file that an environment is from.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// How it was found.
+    /// The way in which it was found.
     pub origin: Origin,
     /// SHA-256 of its content, in hexadecimal.
     pub digest: String,
-    /// It is the working folder's own.
+    /// Whether it is in the working folder itself.
     pub here: bool,
     /// Hosts that the person trusts with the sign-in, by `--trust-host` or `QUILL_ADMIN_TRUSTED_HOSTS`.
     pub trusted_hosts: Vec<String>,
-    /// The folder that the file names for the application, from the root on.
+    /// The folder that the file names for the application, as an absolute path.
     pub application: Option<PathBuf>,
-    /// The folder of `--application`, which is used in its place.
+    /// The folder of `--application`, which is used instead.
     pub given_application: Option<PathBuf>,
 }
 
 impl Source {
     /// Finds the file and reads it: the one that is given; else that of the working folder or the nearest
-    /// folder above it, across file systems, too; else the person's own. `None` where there is none of these.
+    /// folder above it, also on another file system; else the person's own. `None` where none of these
+    /// exists.
     pub(super) fn read(process: &Process, given: Option<&Path>) -> Result<Option<(Self, Vec<u8>)>, CliError> {
         let found = match given {
             Some(path) => Some((process.cwd.join(path), Origin::Named)),
@@ -76,7 +77,7 @@ impl Source {
         Ok(Some((source, content)))
     }
 
-    /// The file, where it is not the working folder's own: then a person may not think of it.
+    /// The path of a file that is not in the working folder itself, so that a person may not think of it.
     #[must_use]
     pub fn elsewhere(&self) -> Option<&Path> {
         (!self.here).then_some(self.path.as_path())
@@ -106,14 +107,14 @@ fn find(process: &Process) -> Result<Option<(PathBuf, Origin)>, CliError> {
             Ok(file) if file.is_file() => return Ok(Some((path, origin))),
             Ok(_) => {}
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
-            // It may be there: what is further up is not used in its place.
+            // The file may exist: one further up must not be used in its place.
             Err(error) => return Err(unreadable(&path, &error)),
         }
     }
     Ok(None)
 }
 
-/// That there is no file.
+/// The error that there is no file.
 pub(super) fn none(process: &Process) -> CliError {
     CliError::usage(format!(
         "no {FILE_NAME} in {} or a folder above it, nor in the user's configuration folder",
@@ -122,8 +123,8 @@ pub(super) fn none(process: &Process) -> CliError {
     .hint("run this inside the repository, or name the file with --config or QUILL_ADMIN_CONFIG")
 }
 
-/// The program's folder in one of the person's own ("XDG Base Directory Specification", which has paths that
-/// are not absolute ignored).
+/// The program's folder in one of the person's own folders ("XDG Base Directory Specification", which ignores
+/// paths that are not absolute).
 pub(crate) fn folder(process: &Process, variable: &str, default: &str) -> Option<PathBuf> {
     let given = process.var(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
     let home =
@@ -135,14 +136,14 @@ fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> CliError {
     CliError::usage(format!("failed to read {}: {error}", path.display()))
 }
 
-/// Reads a regular file of a size that such files have, once `check` has let the opened file pass.
+/// Reads a regular file of at most [`LARGEST`] bytes, once `check` has accepted the opened file.
 fn read(path: &Path, check: impl FnOnce(&Metadata) -> Result<(), CliError>) -> Result<Vec<u8>, CliError> {
     let (file, metadata) = open_regular(path).map_err(|error| unreadable(path, &error))?;
     check(&metadata)?;
     read_opened(file, &metadata, LARGEST).map_err(|error| unreadable(path, &error))
 }
 
-/// What somebody could do who can write to a file, and how to use it all the same.
+/// The damage that somebody could do who can write to a file, and the option that uses the file all the same.
 pub(super) struct Use {
     could: &'static str,
     named: String,
@@ -170,7 +171,7 @@ impl Use {
 pub(super) mod judge {
     use super::{CliError, Metadata, Path, Process, Use};
 
-    /// Other systems have no owner and mode to go by.
+    /// Accepts every file: other systems have no owner and mode to judge by.
     pub(in super::super) fn check(_: &Path, _: &Metadata, _: &Process, _: &Use) -> Result<(), CliError> {
         Ok(())
     }
@@ -184,20 +185,21 @@ pub(super) mod judge {
 
     use super::{CliError, Metadata, Path, PathBuf, Process, Use};
 
-    /// Somebody else may write.
+    /// Everybody may write.
     const OTHERS: u32 = 0o002;
     /// Members of the group may write.
     const GROUP: u32 = 0o020;
     /// Only the owner of what is in the folder may move or remove it.
     const STICKY: u32 = 0o1000;
-    /// Links after which a chain of them is no longer followed; the system has a bound of this size, too.
+    /// The number of links after which a chain of them is no longer followed; the system has a bound of this
+    /// size, too.
     const LINKS: usize = 40;
 
-    /// Who is asking.
+    /// The person who runs the program.
     pub(super) struct Me {
         pub(super) uid: u32,
         pub(super) gid: u32,
-        /// Who became root with sudo: their own files are as good as root's, as git has it.
+        /// The user who became root with sudo: their own files are trusted like root's, as git does.
         pub(super) sudo: Option<u32>,
     }
 
@@ -208,13 +210,13 @@ pub(super) mod judge {
             Self { uid, gid: rustix::process::getegid().as_raw(), sudo }
         }
 
-        /// Why something of this owner, group and mode can be changed by somebody else; `None` if it can
-        /// not. Access lists are not looked at.
+        /// The reason why a file of this owner, group and mode can be changed by somebody else; `None` if it
+        /// cannot. Access control lists are not examined.
         pub(super) fn dubious(&self, uid: u32, gid: u32, mode: u32) -> Option<Dubious> {
             if uid != self.uid && uid != 0 && self.sudo != Some(uid) {
                 return Some(Dubious::Owner(uid));
             }
-            // A group that has the number of its only member is a person's own, as on Debian and Fedora.
+            // A group with the same number as its only member is a person's own, as on Debian and Fedora.
             let own_group = gid == 0 || (gid == self.gid && gid == self.uid) || self.sudo == Some(gid);
             if mode & OTHERS != 0 || (mode & GROUP != 0 && !own_group) {
                 return Some(Dubious::Writable);
@@ -225,14 +227,14 @@ pub(super) mod judge {
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(super) enum Dubious {
-        /// It is somebody else's.
+        /// It belongs to somebody else.
         Owner(u32),
         /// Others may write to it.
         Writable,
     }
 
-    /// Refuses a file that somebody else could have written: that was opened, or one of the folders that
-    /// lead to it by its name or by links.
+    /// Refuses a file that somebody else could have written: by the opened file's own owner and mode, and by
+    /// those of the folders that lead to it by its name or by links.
     pub(in super::super) fn check(
         path: &Path,
         opened: &Metadata,
@@ -247,7 +249,7 @@ pub(super) mod judge {
             let metadata = std::fs::metadata(&folder).map_err(|error| super::unreadable(path, &error))?;
             let mut mode = metadata.mode();
             if to_folder && mode & STICKY != 0 {
-                // Everybody may put something there, as in /tmp, and nobody may move a folder of somebody else's.
+                // Everybody may create files there, as in /tmp, but nobody may move another person's folder.
                 mode &= !(OTHERS | GROUP);
             }
             if let Some(why) = me.dubious(metadata.uid(), metadata.gid(), mode) {
@@ -261,13 +263,13 @@ pub(super) mod judge {
     #[derive(Debug, PartialEq, Eq)]
     struct Passed {
         folder: PathBuf,
-        /// What was looked for in it is a folder: neither the file, nor a link, which anybody could have made
-        /// in a folder where everybody may put something.
+        /// Whether the name that is looked up in it is a folder: neither the file, nor a link, which anybody
+        /// could have made in a folder where everybody may create files.
         to_folder: bool,
     }
 
-    /// The folders in which a name is looked up on the way to a file, from the root on, through every link.
-    /// Whoever may write to one of them may put something else in the place of all that is below it.
+    /// The folders in which a name is looked up on the way to a file, beginning at the root, through every
+    /// link. Whoever may write to one of them may replace everything below it.
     fn folders(path: &Path) -> Vec<Passed> {
         let mut passed = Vec::new();
         let mut at = PathBuf::from("/");

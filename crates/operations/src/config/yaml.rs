@@ -1,11 +1,11 @@
-//! The YAML of `environments.yaml`: how it is read, and what people get wrong in it.
+//! Reads the YAML of `environments.yaml`, and explains a habitual mistake in it.
 
 use quill_admin_yaml::{Format, Mistake, Node, Place};
 
-/// The file needs four levels.
+/// The format of the file, which itself needs four levels.
 const FORMAT: Format = Format { depth: 16, enough: "any environments need", habit: unquoted_brace };
 
-/// Reads the file's content; the first mistake is told.
+/// Reads the content of the file. Only the first mistake is reported.
 pub(super) fn read(bytes: &[u8]) -> Result<Node, Mistake> {
     match quill_admin_yaml::read(bytes, &FORMAT) {
         Ok(document) => Ok(document.top),

@@ -1,7 +1,7 @@
 //! The job of a task, read while a person answers questions, so that nobody waits for it afterwards.
 //!
-//! It is read again and again until it is asked for, so that a plan is never made of a job as it was minutes
-//! before. What matters is checked by Cloud Run: a run carries the job's etag.
+//! It is read again and again until it is asked for, so that a plan is never made from a job as it was
+//! minutes before. Changes in between do no harm: a run carries the job's etag, which Cloud Run checks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// How old it may be when it is asked for: as old as a plan that somebody reads before saying yes.
+/// The greatest age of the job when it is asked for: that of a plan which somebody reads before agreeing.
 const FRESH: Duration = Duration::from_secs(20);
-/// How often it is read while nobody asks for it. Who takes longer than these five minutes waits for one
-/// more read.
+/// How often the job is read while nobody asks for it. A person who takes longer than these five minutes
+/// waits for one more read.
 const READS: usize = 15;
 
-/// A failure is not older than that when it is told.
+/// The greatest age of a failure when it is reported.
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// A job that is kept fresh until it is asked for.
@@ -28,7 +28,7 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// Begins to read it. Dropped, it ends by itself.
+    /// Begins to read the job. When it is dropped, the reading ends by itself.
     pub(super) fn begin(google: Arc<Google>, name: JobName) -> Self {
         let (wanted, asked) = oneshot::channel();
         let job = tokio::spawn({
@@ -43,7 +43,7 @@ impl Ahead {
         &self.name
     }
 
-    /// The job: at once, where it was read by now.
+    /// The job: at once, where it has been read by now.
     pub(super) async fn job(self) -> Result<Job, CloudError> {
         drop(self.wanted);
         match self.job.await {
@@ -57,7 +57,7 @@ async fn keep(google: &Google, name: &JobName, mut asked: oneshot::Receiver<()>)
     let mut job = google.job(name).await;
     for _ in 0..READS {
         if job.is_err() {
-            // What has failed while nobody waited may go well by the time somebody does.
+            // A read that failed while nobody waited may succeed by the time somebody does.
             let waited_for = timeout(MOMENT, &mut asked).await.is_ok();
             return if waited_for { job } else { last(google, name, asked).await };
         }
@@ -74,9 +74,9 @@ async fn keep(google: &Google, name: &JobName, mut asked: oneshot::Receiver<()>)
     last(google, name, asked).await
 }
 
-/// Reads it when it is asked for.
+/// Reads the job when it is asked for.
 async fn last(google: &Google, name: &JobName, asked: oneshot::Receiver<()>) -> Result<Job, CloudError> {
-    // Nothing is ever sent: asking for it closes the channel.
+    // Nothing is ever sent: asking for the job closes the channel.
     let _ = asked.await;
     google.job(name).await
 }

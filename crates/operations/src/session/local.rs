@@ -1,4 +1,5 @@
-//! Between our words and the embedded environment's.
+//! Translates between this crate and the crate of the embedded environment: its options, its stages and its
+//! errors.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,11 +18,11 @@ use crate::error::CliError;
 use crate::hints;
 use crate::process::Process;
 
-/// A short wait, so that a person sees what the real environments make them wait for.
+/// A short wait that stands for the time in which the real environments prepare a container.
 const PROVISIONING: Duration = Duration::from_millis(300);
 const PROVISIONING_VARIABLE: &str = "QUILL_ADMIN_LOCAL_PROVISIONING_MS";
 
-/// How an environment is set up on this machine.
+/// The options with which the embedded environment is started.
 pub(super) fn options(
     environment: &Environment,
     state_dir: PathBuf,
@@ -49,7 +50,7 @@ pub(super) fn options(
             None | Some(Runner::Process) => environment.image.pinned(OWN_DIGEST),
             Some(Runner::Docker) => environment.image.tagged(LATEST),
         },
-        // As `build` notes it: another environment can be pointed at this one.
+        // The notes are as `build` makes them: another environment can use this one by its address.
         annotations: [
             (annotation::IMAGE, OWN_DIGEST),
             (annotation::CONTRACT, &CONTRACT_OLDEST.to_string()),
@@ -68,25 +69,25 @@ pub(super) fn options(
     })
 }
 
-/// What the application's folder makes its tables of.
+/// Reads the scripts of the application's folder that make its tables.
 ///
 /// # Errors
 ///
-/// A file of the folder cannot be read.
+/// Fails when a file of the folder cannot be read.
 pub fn tables(application: &Application, process: &Process) -> Result<Tables, CliError> {
     Ok(Tables { schema: script(application.schema(process)?)?, seed: script(application.seed(process)?)? })
 }
 
-/// A file as the embedded database takes it.
+/// Makes a script for the embedded database of a file.
 ///
 /// # Errors
 ///
-/// It is not UTF-8.
+/// Fails when it is not UTF-8.
 pub fn script(file: ApplicationFile) -> Result<Script, CliError> {
     Ok(Script { name: file.path.display().to_string(), sql: file.into_text()? })
 }
 
-/// Looks whether the engine has the image, where that is what runs tasks.
+/// Checks that the Docker engine has the image, where tasks are run in the engine.
 pub(super) fn needs_image(
     environment: &Environment,
     runner: Option<Runner>,
@@ -119,7 +120,8 @@ pub(super) fn doing(stage: Stage) -> &'static str {
     }
 }
 
-/// The embedded environment stands in for the cloud: where it fails, the cloud failed.
+/// Converts an error. The embedded environment stands in for the cloud, so its failure counts as one of the
+/// cloud.
 #[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
 #[must_use]
 pub fn error(error: LocalError) -> CliError {
@@ -133,7 +135,7 @@ pub fn error(error: LocalError) -> CliError {
         let hint = format!("look at it with: ls -la {}; then move it away, and try again", path.display());
         return CliError::usage(message).hint(hint);
     }
-    // A file of the application's, which a person has to put right.
+    // The file is the application's, so a person has to correct it.
     if let LocalError::Script { .. } = &error {
         return CliError::usage(message);
     }

@@ -1,9 +1,12 @@
-//! An opened environment: its settings, the connection to Google Cloud or to what stands in for it, the
-//! sign-in, and where events go.
+//! A session: an opened environment with its settings, the connection to Google Cloud or to the emulator in
+//! its place, the sign-in, and the function that takes events.
 //!
-//! Work takes a [`Session`] and asks it for what differs between environments. What stands behind an
-//! environment is known here and in `config/`, and nowhere else. `sign_in.rs` finds who calls; `local.rs`
-//! starts the embedded environment.
+//! Work takes a [`Session`] and asks it for everything that differs between environments. Only this module
+//! and `config/` know which services are behind an environment. `sign_in.rs` finds the sign-in; `local.rs`
+//! starts the embedded environment; `ahead.rs` reads the job of a task in advance.
+//!
+//! **A typical change** is another difference between environments: a question in `config/environment.rs` or
+//! here, which work then asks.
 
 mod ahead;
 #[cfg(feature = "local")]
@@ -28,7 +31,7 @@ use crate::process::Process;
 use ahead::Ahead;
 pub use runner::Runner;
 
-/// An opened environment. Clones share it.
+/// An opened environment with its sign-in. Clones share it.
 #[derive(Clone)]
 pub struct Session {
     opened: Arc<Opened>,
@@ -39,9 +42,9 @@ struct Opened {
     environment: Environment,
     google: Arc<Google>,
     sign_in: Option<SignIn>,
-    /// Whose sign-in it is, once it was asked.
+    /// The account of the sign-in, once it was asked for.
     account: Arc<OnceCell<Option<String>>>,
-    /// The job of a task, which is read while questions are answered.
+    /// The job of a task, which is read while a person answers questions.
     ahead: Mutex<Option<Ahead>>,
     #[cfg(feature = "local")]
     local: Option<quill_admin_local::Local>,
@@ -54,12 +57,13 @@ pub struct Opening {
 }
 
 impl Session {
-    /// Begins to open an environment, as whoever [`sign_in::find`] says. What can be refused at once is
-    /// refused here.
+    /// Begins to open an environment with the sign-in that [`sign_in::find`] finds. Mistakes that are known
+    /// at once are refused here.
     ///
     /// # Errors
     ///
-    /// Settings that cannot be used, no sign-in, or a host that nobody has named.
+    /// Fails when settings cannot be used, when there is no sign-in, and when the file sends calls to a host
+    /// that nobody has named.
     pub fn open(
         environment: &Environment,
         process: &Process,
@@ -76,12 +80,12 @@ impl Session {
         Self::open_as(environment, process, sign_in, runner)
     }
 
-    /// Begins to open an environment with a sign-in that was found before. `runner` says what runs the tasks
-    /// of an embedded one.
+    /// Begins to open an environment with a sign-in that was found before. `runner` chooses what runs the
+    /// tasks of an embedded environment.
     ///
     /// # Errors
     ///
-    /// Settings that cannot be used.
+    /// Fails when settings cannot be used.
     pub fn open_as(
         environment: &Environment,
         process: &Process,
@@ -110,52 +114,53 @@ impl Session {
         Ok(Opening { opened, doing })
     }
 
-    /// The same session, whose events go elsewhere.
+    /// The same session with another function that takes events.
     #[must_use]
     pub fn with_emit(&self, emit: Emit) -> Self {
         Self { opened: Arc::clone(&self.opened), emit }
     }
 
-    /// Its settings.
+    /// The settings of the environment.
     #[must_use]
     pub fn environment(&self) -> &Environment {
         &self.opened.environment
     }
 
-    /// The cloud.
+    /// The connection to Google Cloud, or to the emulator.
     #[must_use]
     pub fn google(&self) -> &Google {
         &self.opened.google
     }
 
-    /// Who we are there; nobody where no sign-in is asked for.
+    /// The sign-in; `None` where none is asked for.
     #[must_use]
     pub fn sign_in(&self) -> Option<&SignIn> {
         self.opened.sign_in.as_ref()
     }
 
-    /// Tells what happens.
+    /// Emits an event.
     pub fn emit(&self, event: Event) {
         (self.emit)(event);
     }
 
-    /// Where events go, for work that has no session.
+    /// The function that takes events, for work that has no session.
     #[must_use]
     pub fn emitter(&self) -> &Emit {
         &self.emit
     }
 
-    /// Whose sign-in it is; `None` where nobody signs in, and where nobody tells. Asked once.
+    /// The account of the sign-in; `None` where nobody signs in, and where the account is not known. It is
+    /// asked for once.
     pub async fn account(&self) -> Option<String> {
         let Opened { account, google, sign_in, .. } = &*self.opened;
         account.get_or_init(|| account_of(google, sign_in.as_ref())).await.clone()
     }
 
-    /// A job, as it was read while questions were answered, or as it is now.
+    /// A job, as it was read while a person answered questions, or else as it is now.
     ///
     /// # Errors
     ///
-    /// It cannot be read.
+    /// Fails when it cannot be read.
     pub async fn job(&self, name: &JobName) -> Result<Job, CloudError> {
         let ahead = self.opened.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
         match ahead {
@@ -164,11 +169,11 @@ impl Session {
         }
     }
 
-    /// A token for the registry that is good now; `None` where nobody signs in.
+    /// A token for the registry that is valid now; `None` where nobody signs in.
     ///
     /// # Errors
     ///
-    /// No token can be had.
+    /// Fails when no token is available.
     pub async fn registry_token(&self) -> Result<Option<Token>, CliError> {
         let Some(sign_in) = self.sign_in() else { return Ok(None) };
         let hosts = sign_in.hosts().clone();
@@ -188,11 +193,11 @@ impl Session {
         self.opened.local.as_ref()
     }
 
-    /// Ends what was started for it, unless a clone still uses it.
+    /// Ends the services that were started for it, unless a clone still uses them.
     ///
     /// # Errors
     ///
-    /// The embedded environment could not be ended as it should.
+    /// Fails when the embedded environment does not shut down properly.
     #[cfg_attr(not(feature = "local"), expect(clippy::unused_async, reason = "there is nothing to end"))]
     pub async fn close(self) -> Result<(), CliError> {
         #[cfg(feature = "local")]
@@ -204,11 +209,11 @@ impl Session {
 }
 
 impl Opened {
-    /// Connects to Google Cloud, or to what is at the environment's addresses in its place.
+    /// Connects to Google Cloud, or to the services at the environment's addresses.
     async fn connect(environment: Environment, sign_in: Option<SignIn>) -> Result<Self, CliError> {
         let credentials = match &sign_in {
             Some(sign_in) => {
-                // Asked for now, while questions are answered, and cached.
+                // The token is asked for now, while a person answers questions, and is cached.
                 sign_in.token().await.map_err(|error| hints::no_token(error, sign_in))?;
                 Credentials::SignIn(sign_in.clone())
             }
@@ -251,8 +256,8 @@ impl Opened {
 }
 
 impl Opening {
-    /// Asks for what a task needs, too, as soon as it is open: the job that is to run it, and whose sign-in it is.
-    /// Where the task is to be started, connects to the log as well.
+    /// Also reads, as soon as the environment is open, what a task needs: its job, and the account of the
+    /// sign-in. With `starts` it prepares the connection to the log as well.
     #[must_use]
     pub fn for_task(self, job: JobName, starts: bool) -> Self {
         let Self { opened, doing } = self;
@@ -273,11 +278,11 @@ impl Opening {
         Self { opened, doing }
     }
 
-    /// Waits until it is open, telling what takes time.
+    /// Waits until the environment is open, and emits the steps that take time.
     ///
     /// # Errors
     ///
-    /// Why it could not be opened.
+    /// Fails with the reason why it could not be opened.
     pub async fn wait(mut self, emit: Emit) -> Result<Session, CliError> {
         emit(Event::Doing(*self.doing.borrow_and_update()));
         let opened = loop {
@@ -300,7 +305,7 @@ fn joined(opened: Result<Result<Opened, CliError>, JoinError>) -> Result<Opened,
     })
 }
 
-/// This program was built without the embedded environment.
+/// The error of a program that was built without the embedded environment.
 #[cfg(not(feature = "local"))]
 #[must_use]
 pub fn without_local() -> CliError {

@@ -1,4 +1,4 @@
-//! What runs the tasks of the embedded environment.
+//! The choice of the program that runs the tasks of the embedded environment.
 
 /// A process of this machine, or the admin image in its Docker engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

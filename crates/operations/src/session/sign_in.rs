@@ -1,4 +1,7 @@
-//! Who calls: the sign-in that is named, gcloud's, or nobody where everything is on this machine.
+//! Finds the sign-in: one that is named, gcloud's, or none where everything is on this machine; and the names
+//! that are recorded of who asks.
+//!
+//! To add a source of sign-ins: [`named`], and `SignInOptions` in the crate `cloud`.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,12 +14,12 @@ use crate::error::CliError;
 use crate::process::Process;
 use crate::trust;
 
-/// Finds the sign-in. Where everything is on this machine nobody asks for one, and the one a person
-/// has is not handed to whatever listens there, unless it is named.
+/// Finds the sign-in. Where everything is on this machine no service asks for one, and a person's own is not
+/// sent to a program that listens there, unless it is named.
 ///
 /// # Errors
 ///
-/// A host that nobody has named, or a sign-in that cannot be used.
+/// Fails when the file sends calls to a host that nobody has named, and when a sign-in cannot be used.
 pub fn find(
     environment: &Environment,
     process: &Process,
@@ -45,7 +48,7 @@ pub fn find(
     Ok(Some(SignIn::find(&options)?))
 }
 
-/// Where a sign-in is that somebody names, and as whom it acts where a variable says so.
+/// The sign-in that a file or a variable names, and the account that a variable tells it to act as.
 #[must_use]
 pub fn named(process: &Process, access_token_file: Option<&Path>) -> SignInOptions {
     SignInOptions {
@@ -55,13 +58,14 @@ pub fn named(process: &Process, access_token_file: Option<&Path>) -> SignInOptio
             .map(|path| process.cwd.join(path)),
         application_credentials: path(process, "GOOGLE_APPLICATION_CREDENTIALS")
             .map(|path| process.cwd.join(path)),
-        // Set and empty is not as good as not set: it is how gcloud is told to act as nobody.
+        // A variable that is set but empty differs from one that is not set: it tells gcloud to act as nobody
+        // else.
         gcloud_impersonate: process.var("CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT").map(str::to_owned),
         ..SignInOptions::default()
     }
 }
 
-/// Where gcloud keeps the sign-in of this machine.
+/// The place where gcloud keeps the sign-in of this machine.
 #[must_use]
 pub fn gcloud(process: &Process) -> SignInOptions {
     let text = |name: &str| process.var(name).filter(|value| !value.is_empty()).map(str::to_owned);
@@ -74,7 +78,8 @@ pub fn gcloud(process: &Process) -> SignInOptions {
     }
 }
 
-/// Where gcloud has been told of the network's own authority, which no other program reads of it.
+/// The hint about the network's own certificate authority, when it is set in gcloud alone: no other program
+/// reads that setting.
 #[must_use]
 pub fn certificates_of_gcloud(process: &Process) -> Option<String> {
     const VARIABLE: &str = "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE";
@@ -90,7 +95,7 @@ fn path(process: &Process, name: &str) -> Option<PathBuf> {
     process.var(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
-/// Who asks: recorded, never trusted. Without a sign-in that has a name this is the account on this
+/// The person who asks: recorded, never trusted. Without a sign-in that has a name it is the account on this
 /// machine.
 #[must_use]
 pub fn actor(account: Option<&str>, process: &Process) -> Option<Actor> {
@@ -100,9 +105,10 @@ pub fn actor(account: Option<&str>, process: &Process) -> Option<Actor> {
     ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| process.var(name)?.parse().ok())
 }
 
-/// The run of GitHub Actions that this program is started by: who had it run, its page and its commit, from the
-/// variables that it sets ("Variables reference", default environment variables). Recorded, never trusted: whoever
-/// starts a program can set them. `None` anywhere else, and where they make no sense.
+/// The run of GitHub Actions that this program is started by: the person who had it run, its page and its
+/// commit, from the variables that it sets ("Variables reference", default environment variables). They are
+/// recorded, never trusted: whoever starts a program can set them. `None` anywhere else, and where they make
+/// no sense.
 #[must_use]
 pub fn origin(process: &Process) -> Option<Origin> {
     let text = |name: &str| process.var(name).map(str::trim).filter(|value| !value.is_empty());
@@ -112,7 +118,7 @@ pub fn origin(process: &Process) -> Option<Origin> {
     let (server, repository, run) =
         (text("GITHUB_SERVER_URL")?, text("GITHUB_REPOSITORY")?, text("GITHUB_RUN_ID")?);
     let mut origin = "GitHub Actions".to_owned();
-    // Who runs it again need not be who ran it first.
+    // A run may be repeated by somebody other than the person who started it first.
     if let Some(person) = text("GITHUB_TRIGGERING_ACTOR").or_else(|| text("GITHUB_ACTOR")) {
         let _ = write!(origin, ", for {person}");
     }

@@ -1,14 +1,14 @@
-//! What an execution was asked for: what a result has to answer to.
+//! The request that an execution was started with: its result has to answer that request.
 
 use quill_admin_cloud::Execution;
 use quill_admin_contract::variable::{self, Variable};
 use quill_admin_contract::{Asked, RunContext, Variables};
 
-/// What an execution was asked for, as its variables say.
+/// Reads the request of an execution from its variables.
 pub(crate) fn asked(execution: &Execution) -> Asked {
     let variables = execution.request.iter().map(|(name, value)| (name.into(), value.into()));
     let mut asked = Asked::from(&RunContext::from_env(&Variables::new(variables), |_| true));
-    // Also a user that this version takes for invalid.
+    // A user name that this version takes for invalid is kept, too.
     let given = |variable: &Variable| execution.request.get(variable.name).cloned();
     asked.request_id = asked.request_id.or_else(|| given(&variable::ADMIN_REQUEST_ID));
     asked.action = asked.action.or_else(|| given(&variable::ADMIN_ACTION));

@@ -1,9 +1,12 @@
-//! What is known about a task once nothing more will come.
+//! The conclusion about a task once nothing more will come.
 //!
-//! Three say something: the executor in its result line, Cloud Run about the container, and the log, in
-//! which others can write, too. A result that the request's key proves stands, unless the container
-//! ended with another code by itself. One that nothing proves is worth as much as the exit code of the
-//! container that agrees with it.
+//! It rests on three sources: the executor's result line, Cloud Run's account of the container, and the log,
+//! in which others can write, too. A result that the request's key proves stands, unless the container ended
+//! by itself with another code. A result that nothing proves is worth as much as the container's exit code
+//! that agrees with it.
+//!
+//! To add a way for a task to end: its variant of [`Conclusion`], the methods below that match on it, and
+//! `report/task.rs` of the command-line program.
 
 use std::time::Duration;
 
@@ -12,37 +15,37 @@ use quill_admin_contract::{Claim, ExitCode, Outcome};
 
 use crate::task::rows::{Listing, Rows};
 
-/// What is known of how the container ended.
+/// The end of the container, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum TaskEnd {
-    /// Cloud Run has a result of it.
+    /// Cloud Run has a result of the container.
     Seen(TaskResult),
-    /// There is none: no container ever ran, or none was asked for.
+    /// There is no result: no container ever ran, or none was asked for.
     #[default]
     None,
-    /// It could not be found out.
+    /// The result could not be read.
     Unread,
 }
 
-/// How a run ended. "The task failed" is one of these; "the cloud failed" is an error.
+/// The end of a run. "The task failed" is one of these; "the cloud failed" is an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conclusion {
-    /// The executor said what came of it.
+    /// The executor told the outcome in its result line.
     Told(Box<Told>),
     /// The container ended, but its result line was not found in the log.
     Untold {
         /// The container's exit code.
         exit_code: u8,
     },
-    /// The container of a job of the application's ended by itself. It tells no result: its exit code is all that
-    /// is known, and what it means is the application's to say.
+    /// The container of one of the application's jobs ended by itself. It tells no result: its exit code is
+    /// all that is known, and only the application knows what the code means.
     Ended {
         /// The container's exit code.
         exit_code: u8,
     },
-    /// What is known does not fit together.
+    /// The sources contradict each other.
     Contradicted {
-        /// What does not fit what.
+        /// The contradiction, in words.
         reason: String,
     },
     /// The execution failed, and neither the executor nor Cloud Run could be asked how.
@@ -60,21 +63,21 @@ pub enum Conclusion {
         /// Cloud Run's reason.
         reason: String,
     },
-    /// Somebody cancelled it before it was done.
+    /// Somebody cancelled the execution before the task was done.
     Cancelled {
         /// Cloud Run's reason.
         reason: String,
-        /// Nothing was changed: the executor rolled back, or it never ran.
+        /// Whether nothing was changed: the executor rolled back, or it never ran.
         undone: bool,
     },
-    /// It ran into the time-out before it was done.
+    /// The execution ran into the time-out before the task was done.
     TimedOut {
-        /// Nothing was changed: the executor rolled back, or it never ran.
+        /// Whether nothing was changed: the executor rolled back, or it never ran.
         undone: bool,
     },
-    /// The container was killed before it could say anything: out of memory, most often.
+    /// The container was killed before it could print a result, most often because it was out of memory.
     Killed {
-        /// By which signal.
+        /// The number of the signal that killed it.
         signal: i32,
     },
 }
@@ -84,42 +87,42 @@ pub enum Conclusion {
 pub struct Told {
     /// The result, and whether it is proven.
     pub claim: Claim,
-    /// How the container of a task that was done ended afterwards, where it did not end by itself. The
-    /// result is printed after COMMIT: it stands.
+    /// How the container of a task that was done ended afterwards, where it did not end by itself. The result
+    /// is printed after COMMIT, so it stands.
     pub afterwards: Option<String>,
 }
 
-/// All that a conclusion is drawn from.
+/// Everything that a conclusion is drawn from.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that was seen or not")]
 pub struct Evidence {
     /// How the execution ended.
     pub ending: Ending,
-    /// Cloud Run has seen it start.
+    /// Whether Cloud Run has seen the execution start.
     pub started: bool,
-    /// Its task was started again after it had failed.
+    /// Whether its task was started again after it had failed.
     pub retried: bool,
-    /// From its start to its end.
+    /// The time from the start of the execution to its end.
     pub length: Option<Duration>,
-    /// How long its task may take.
+    /// The time-out of its task.
     pub timeout: Option<Duration>,
     /// How its container ended.
     pub task: TaskEnd,
-    /// The results in its log that can be answers to the request; each once.
+    /// The results in its log that can be answers to the request, each one once.
     pub claims: Vec<Claim>,
-    /// Its container is our own, which tells a result. One of the application's tells none, and its exit codes are
-    /// its own: none of them means that it has rolled back.
+    /// Whether the container is our own, which tells a result. A container of the application tells none, and
+    /// its exit codes are its own: none of them means that it has rolled back.
     pub tells_result: bool,
-    /// The request has a key, which is known: results without a right proof are none.
+    /// Whether the request has a key that is known: then a result without a right proof does not count.
     pub provable: bool,
-    /// There are lines in its log that its container has printed.
+    /// Whether its log has lines that its container has printed.
     pub spoke: bool,
-    /// What Cloud Run itself says in its log.
+    /// The lines of Cloud Run itself in its log.
     pub system_log: Vec<String>,
 }
 
 impl Evidence {
-    /// What the execution itself tells, when it is over.
+    /// Makes the evidence that the execution itself gives when it is over.
     #[must_use]
     pub fn of(execution: &Execution, ending: Ending, task: TaskEnd) -> Self {
         let length = execution.started.zip(execution.completed);
@@ -145,7 +148,7 @@ impl Evidence {
         }
     }
 
-    /// The code that the container ended with by itself, where Cloud Run has one.
+    /// The exit code of a container that ended by itself, where Cloud Run has one.
     fn exit_code(&self) -> Option<u8> {
         match self.ending {
             Ending::Succeeded => Some(ExitCode::Success.code()),
@@ -156,19 +159,19 @@ impl Evidence {
         }
     }
 
-    /// The executor was told to stop and has rolled back: the container's own code says so, too.
+    /// Whether the executor was told to stop and has rolled back, according to the container's own code.
     fn rolled_back(&self) -> bool {
         self.tells_result && self.exit_code() == Some(ExitCode::Stopped.code())
     }
 
-    /// A container of the application's ended as a program does that is told to stop: a shell says 128 and the number
-    /// of SIGTERM, which Cloud Run sends when the time is over.
+    /// Whether a container of the application ended as a program does that is told to stop: its code is 128
+    /// and the number of SIGTERM, which Cloud Run sends when the time is over.
     fn died_of_sigterm(&self) -> bool {
         !self.tells_result && self.exit_code() == Some(128 + 15)
     }
 
-    /// Whether a time-out ended it: by Cloud Run's words wherever they stand, or because it was stopped
-    /// when its time was over.
+    /// Whether a time-out ended it: Cloud Run says so somewhere, or the task was stopped when its time was
+    /// over.
     fn timed_out(&self) -> bool {
         let Ending::Failed { reason } = &self.ending else { return false };
         if self.task().is_some_and(|task| task.timed_out) || TaskResult::words_of_a_time_out(reason) {
@@ -184,7 +187,7 @@ impl Evidence {
         stopped && (whole_time || self.system_log.iter().any(|line| TaskResult::words_of_a_time_out(line)))
     }
 
-    /// Cloud Run's reason: the task's, which is the more exact one, or the execution's.
+    /// Cloud Run's reason: the task's, which is more exact, or else the execution's.
     fn reason(&self) -> String {
         let said = self.task().map(|task| task.message.clone()).filter(|message| !message.is_empty());
         said.unwrap_or_else(|| match &self.ending {
@@ -204,7 +207,7 @@ impl Evidence {
             || ["failed to start", "could not be started", "quota"].iter().any(|words| said.contains(words))
     }
 
-    /// How the container ended that has told its result, where it did not end by itself.
+    /// How the container of a told result ended, where it did not end by itself.
     fn stopped_by(&self) -> Option<String> {
         match &self.ending {
             Ending::Succeeded => None,
@@ -224,7 +227,7 @@ impl Evidence {
         }
     }
 
-    /// The one result that is proven.
+    /// The one proven result, if there is one; two that differ are a contradiction.
     fn proven(&self) -> Result<Option<&Claim>, Conclusion> {
         let mut proven: Vec<&Claim> = self.claims.iter().filter(|claim| claim.proven).collect();
         if proven.len() > 1 && self.retried {
@@ -310,8 +313,8 @@ fn said(claim: &Claim) -> String {
 }
 
 impl Conclusion {
-    /// Draws it from what Cloud Run and the executor say. The result line is printed after COMMIT
-    /// or ROLLBACK, so where there is one that is proven, it is the truth about the database.
+    /// Draws the conclusion from the evidence. The result line is printed after COMMIT or ROLLBACK, so a
+    /// proven one is the truth about the database.
     #[must_use]
     pub fn draw(evidence: &Evidence) -> Self {
         match evidence.proven() {
@@ -321,7 +324,7 @@ impl Conclusion {
         }
     }
 
-    /// How the program ends because of it. The executor's codes pass through unchanged.
+    /// The exit code of the program. The executor's codes pass through unchanged.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -337,7 +340,7 @@ impl Conclusion {
         }
     }
 
-    /// What the executor said came of it.
+    /// The outcome that the executor told, if it told one.
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
         match self {
@@ -346,24 +349,24 @@ impl Conclusion {
         }
     }
 
-    /// Whether what is told of the result is proven.
+    /// Whether the result is proven.
     #[must_use]
     pub fn is_proven(&self) -> bool {
         matches!(self, Self::Told(told) if told.claim.proven)
     }
 
-    /// The list that was told, of the rows that have come.
+    /// The list that the task told, made of the rows that have arrived.
     #[must_use]
     pub fn listing(&self, rows: Rows) -> Option<Listing> {
         match self {
             Self::Told(told) => rows.listing(Some(&told.claim.line.outcome)),
-            // The container has ended well and its result has not come: its rows have, perhaps not all.
+            // The container ended well and its result line has not arrived; its rows have, perhaps not all.
             Self::Untold { exit_code: 0 } => rows.listing(None),
             _ => None,
         }
     }
 
-    /// Whether the database may hold what was asked for: done, or not known.
+    /// Whether the change may be in the database: it was made, or that is not known.
     #[must_use]
     pub fn may_be_done(&self) -> bool {
         match self {
@@ -371,7 +374,7 @@ impl Conclusion {
                 Outcome::Failed { failure } => failure.undecided,
                 _ => true,
             },
-            // What the executor ends with before there is anything to save, or after a rollback.
+            // The executor ends with these codes before there is anything to save, or after a rollback.
             Self::Untold { exit_code } => !matches!(
                 ExitCode::from_u8(*exit_code),
                 Some(
@@ -402,23 +405,23 @@ impl Conclusion {
 pub struct Run {
     /// The execution as it was last seen.
     pub execution: Execution,
-    /// What came of it.
+    /// The conclusion about it.
     pub conclusion: Conclusion,
-    /// The list that it has told, where it has.
+    /// The list that the task has told, if it lists anything.
     pub listing: Option<Listing>,
     /// Lines of Cloud Run itself that explain a failure.
     pub system_log: Vec<String>,
 }
 
 impl Run {
-    /// Whether it ended well, and the list that it has told is not whole.
+    /// Whether the run ended well, but the list that it told is not complete.
     #[must_use]
     pub fn lacks_rows(&self) -> bool {
         self.conclusion.exit_code() == ExitCode::Success.code()
             && self.listing.as_ref().is_some_and(|listing| listing.rows.is_err())
     }
 
-    /// What the program ends with. A list that is not whole is no success.
+    /// The exit code of the program. A list that is not complete is no success.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if self.lacks_rows() { ExitCode::Unknown.code() } else { self.conclusion.exit_code() }
@@ -560,7 +563,7 @@ mod tests {
         assert_eq!(draw(long, exited(13)), Conclusion::Untold { exit_code: 13 }, "it ended by itself");
     }
 
-    /// A job of the application's: every code is its own, also those that mean something of our executor's, and no
+    /// For a job of the application every code is its own, even where the executor uses the code, too, and no
     /// line of its log is a result.
     #[test]
     fn a_job_of_the_application_ends_with_its_own_code() {
@@ -577,7 +580,8 @@ mod tests {
             assert!(matches!(ended, Conclusion::Ended { .. }) && ended.may_be_done(), "{ended:?}");
         }
         assert_eq!(draw(Ending::Succeeded, TaskEnd::None, asis), Conclusion::Ended { exit_code: 0 });
-        // What Cloud Run has done to it is told as of every other task; that a code of it means a rollback is not.
+        // Cloud Run's account of it counts as for every other task; only its exit code never means a
+        // rollback.
         let of = |reason: &str| Conclusion::Cancelled { reason: reason.to_owned(), undone: false };
         assert_eq!(draw(cancelled(), exited(18), asis), of("r"));
         let long: &dyn Fn(&mut Evidence) = &|evidence| {
@@ -642,18 +646,19 @@ mod tests {
     #[test]
     fn what_contradicts_itself_is_not_known() {
         assert_eq!(code(failed(), exited(13), vec![claim(0, true)]), 27);
-        // Whatever has stopped it as well: it prints the code that it ends with.
+        // The code contradicts the result even where the task was stopped, because a task prints the code
+        // that it ends with.
         assert_eq!(code(cancelled(), exited(13), vec![claim(0, true)]), 27);
         assert_eq!(code(failed(), timed_out(exited(13)), vec![claim(0, true)]), 27);
         assert_eq!(code(cancelled(), exited(143), vec![claim(0, true)]), 0, "SIGTERM, after it was done");
         assert_eq!(code(Ending::Succeeded, TaskEnd::None, vec![claim(10, true)]), 27);
         assert_eq!(code(Ending::Succeeded, TaskEnd::None, vec![claim(0, true), claim(10, true)]), 27);
-        // Of a task that was tried again the last attempt counts.
+        // When a task was tried again, the last attempt counts.
         let mut retried =
             evidence(Ending::Succeeded, TaskEnd::None, vec![claim(13, true), claim(0, true)], true);
         retried.retried = true;
         assert_eq!(Conclusion::draw(&retried).exit_code(), 0);
-        // Nothing better than a line that nothing proves, and the container says something else.
+        // The only result is a line that nothing proves, and the container's code differs from it.
         for provable in [true, false] {
             for (ending, task, line) in [
                 (failed(), exited(13), 0),
@@ -675,10 +680,11 @@ mod tests {
             Conclusion::draw(&evidence(Ending::Succeeded, TaskEnd::None, claims, provable))
         };
         assert_eq!(draw(vec![claim(0, false)], true), untold);
-        // Without a key the container's exit code agrees with it: told, and said not to be proven.
+        // Without a key the container's exit code agrees with the result: it is told, and marked as not
+        // proven.
         let told = draw(vec![claim(0, false)], false);
         assert!(matches!(told, Conclusion::Told(_)) && !told.is_proven(), "{told:?}");
-        // It does not make a task done that was stopped.
+        // Such a line does not mean that a stopped task was done.
         for (ending, task, expected) in
             [(cancelled(), killed(15), 25), (failed(), killed(9), 27), (failed(), timed_out(killed(9)), 26)]
         {

@@ -1,4 +1,8 @@
-//! Whether a job is fit to run a task: judged by the job alone, which is read anyway.
+//! Judges whether a job is fit to run a task, by the job alone, which is read anyway.
+//!
+//! The image itself is not asked: `build` notes its revision and contract versions on the job as annotations.
+//! To add a reason against an image: a variant of [`Unfit`], [`image`] and [`judge`] here, and the doctor's
+//! checks `job-image` and `admin-image`.
 
 use jiff::Timestamp;
 use quill_admin_cloud::JobSettings;
@@ -9,11 +13,11 @@ use quill_admin_image::digest;
 use crate::error::CliError;
 use crate::hints;
 
-/// What the job alone tells of the image it runs: its name, and what `build` noted there. The image itself,
-/// as a registry has it, is a `RegistryImage`.
+/// The image of a job as the job alone describes it: its name, and the notes of `build`. The image as a
+/// registry has it is a `RegistryImage`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobImage {
-    /// Its whole name.
+    /// The full name of the image.
     pub name: String,
     /// The revision it was built from, where `build` noted it.
     pub revision: Option<String>,
@@ -21,21 +25,21 @@ pub struct JobImage {
     pub built: Option<Timestamp>,
 }
 
-/// Why the image of a job is not fit to run tasks.
+/// The reason why the image of a job is not fit to run tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unfit {
-    /// It is not pinned: what would run is not known.
+    /// The image is not pinned: it is not known which program would run.
     Unpinned,
     /// `build` has not deployed it.
     NotDeployed,
-    /// It speaks only older versions of the contract than this program; `None`: it does not say which.
+    /// It speaks only older versions of the contract than this program; `None` when it does not say which.
     Older(Option<Contracts>),
     /// It speaks only newer ones.
     Newer(Contracts),
 }
 
 impl Unfit {
-    /// What does not fit, of an image that speaks another contract: which versions either side speaks.
+    /// The contract versions of the image and of this program, for an image that speaks another contract.
     #[must_use]
     pub fn versions(self) -> Option<String> {
         let own = Contracts::OWN;
@@ -60,8 +64,8 @@ fn of_contract(Contracts { oldest, newest }: Contracts) -> String {
     }
 }
 
-/// The contract version to speak with a job: the newest that its image and this program know. An image
-/// that `build` has not deployed says nothing: every image knows the oldest one.
+/// The contract version to speak with a job: the newest that its image and this program know. An image that
+/// `build` has not deployed says nothing, so the oldest version is used, which every image knows.
 #[must_use]
 pub fn contract(job: &JobSettings) -> u32 {
     match image(job) {
@@ -76,7 +80,7 @@ fn noted(job: &JobSettings) -> Option<Contracts> {
     Contracts::read(job.annotation(annotation::CONTRACTS), job.annotation(annotation::CONTRACT))
 }
 
-/// Why an image that speaks these versions of the contract is not fit.
+/// The reason why an image that speaks these versions of the contract is not fit.
 #[must_use]
 pub fn unfit(contracts: Option<Contracts>) -> Option<Unfit> {
     match contracts {
@@ -86,7 +90,7 @@ pub fn unfit(contracts: Option<Contracts>) -> Option<Unfit> {
     }
 }
 
-/// What the job's annotations tell about its image, and why it is not fit.
+/// The image that the job's annotations describe, and the reason why it is not fit.
 #[must_use]
 pub fn image(job: &JobSettings) -> (JobImage, Option<Unfit>) {
     let note = |key: &str| job.annotation(key).filter(|value| !value.is_empty());
@@ -107,14 +111,14 @@ pub fn image(job: &JobSettings) -> (JobImage, Option<Unfit>) {
     (image, unfit)
 }
 
-/// What a job of the application's runs. It is somebody else's: which image it has, and whether that is pinned, is
-/// theirs to decide.
+/// The image of a job of the application. The application decides which image that is and whether it is
+/// pinned, so it is not judged.
 #[must_use]
 pub fn of_application(job: &JobSettings) -> JobImage {
     image(job).0
 }
 
-/// What a person should know before a job of the application's is started: that Cloud Run may start it again.
+/// The warning before a job of the application is started that Cloud Run may start again after a failure.
 #[must_use]
 pub fn started_again(job: &JobSettings) -> Option<String> {
     let times = match job.max_retries {
@@ -127,8 +131,12 @@ pub fn started_again(job: &JobSettings) -> Option<String> {
     ))
 }
 
-/// Judges a job for a task, which `writes` to the database or only reads. `any_image` also takes one that `build` has
-/// not deployed.
+/// Judges whether a job is fit for a task that `writes` to the database, or only reads. `any_image` accepts
+/// an image that `build` has not deployed.
+///
+/// # Errors
+///
+/// Fails when the job would run a failed task that writes again, and when its image is not fit.
 pub fn judge(
     job: &JobSettings,
     environment: &str,
@@ -233,7 +241,7 @@ mod tests {
         assert!(hint(&job("4", Some("4-7"))).contains("use a newer quill-admin"));
         assert!(!hint(&job("4", Some("4-7"))).contains("quill-admin build"));
         assert!(hint(&job("0", None)).contains("quill-admin build"));
-        // Of another image nothing is known: every image knows the oldest version.
+        // Nothing is known of another image, but every image knows the oldest version.
         let mut unpinned = job("1", Some("1-2"));
         unpinned.image = "r/admin:latest".to_owned();
         assert_eq!(contract(&unpinned), 1);

@@ -10,18 +10,18 @@ use crate::error::CliError;
 use crate::hints;
 use crate::session::Session;
 
-/// A job of the application's that an action of this run runs.
+/// A job of the application that an action of this run starts.
 pub struct Declared {
     /// The action.
     pub action: &'static Action,
-    /// What the action says of the job.
+    /// The action's description of the job.
     pub job: &'static Job,
     /// The job in the environment.
     pub name: JobName,
 }
 
-/// The jobs of the application in an environment, in the order of the actions. Those that an environment cannot have
-/// are not among them: who runs such an action is told why.
+/// The jobs of the application in an environment, in the order of the actions. Jobs that the environment
+/// cannot have are left out: running such an action fails with the reason.
 #[must_use]
 pub fn declared(environment: &Environment) -> Vec<Declared> {
     let jobs = actions::of_this_run().iter().filter_map(|action| {
@@ -31,12 +31,12 @@ pub fn declared(environment: &Environment) -> Vec<Declared> {
     jobs.filter(|declared| !environment.is_own(&declared.name)).collect()
 }
 
-/// The job that does what the action of this name asks for: one of the application's where the action runs one, else
-/// the environment's own.
+/// The job that does what the action of this name asks for: a job of the application where the action runs
+/// one, else the environment's own.
 ///
 /// # Errors
 ///
-/// The action runs a job that the environment cannot have.
+/// Fails when the action runs a job that the environment cannot have.
 pub fn of(environment: &Environment, action: &str) -> Result<JobName, CliError> {
     match actions::known(action).filter(|_| action != CHECK) {
         Some(action) => of_action(environment, action),
@@ -81,7 +81,7 @@ fn of_action(environment: &Environment, action: &Action) -> Result<JobName, CliE
     Ok(name)
 }
 
-/// Says of a job of the application's that is not there where its name comes from.
+/// The error for a job of the application that is not there; it says where the job's name comes from.
 #[must_use]
 pub fn not_there(environment: &Environment, action: &str, name: &JobName) -> CliError {
     let file = Application::of(&environment.source).actions_file();
@@ -102,14 +102,15 @@ pub fn not_there(environment: &Environment, action: &str, name: &JobName) -> Cli
     ))
 }
 
-/// Whether an execution is named after a job, as Cloud Run names them: the job, a hyphen, and letters and digits.
+/// Whether an execution is named after a job, as Cloud Run does it: the job's name, a hyphen, and letters and
+/// digits.
 #[must_use]
 pub fn is_named_after(execution: &str, job: &JobName) -> bool {
     let rest = execution.strip_prefix(job.job.as_str()).and_then(|rest| rest.strip_prefix('-'));
     rest.is_some_and(|rest| !rest.contains('-'))
 }
 
-/// All jobs of an environment whose executions can be looked at; its own comes first.
+/// All jobs of an environment whose executions can be looked at; the environment's own comes first.
 #[must_use]
 pub fn all(environment: &Environment) -> Vec<JobName> {
     let mut jobs = vec![environment.job.clone()];
@@ -121,7 +122,7 @@ pub fn all(environment: &Environment) -> Vec<JobName> {
     jobs
 }
 
-/// The jobs that an execution can be of: those that it is named after, else all.
+/// The jobs that an execution can belong to: those that it is named after, else all.
 #[must_use]
 pub fn possible(environment: &Environment, execution: &str) -> Vec<JobName> {
     let all = all(environment);
@@ -129,11 +130,11 @@ pub fn possible(environment: &Environment, execution: &str) -> Vec<JobName> {
     if after.is_empty() { all } else { after }
 }
 
-/// An execution of one of the environment's jobs.
+/// Finds an execution of one of the environment's jobs.
 ///
 /// # Errors
 ///
-/// None of them has it; then it is said where to look for others. Or one of them could not be asked.
+/// Fails when no job has it, with a hint where to look for others, and when a job could not be asked.
 pub async fn find(session: &Session, id: &str) -> Result<Execution, CliError> {
     let environment = session.environment();
     let jobs = possible(environment, id);

@@ -1,8 +1,11 @@
 //! A task, from its action to its outcome.
 //!
-//! [`run`] is the pipeline: read the job, start it once, [follow](follow) it, draw the [conclusion]. Whether a job may run
-//! it at all is [`job_image`]'s to say; jobs of the application's own are in [`jobs`], what a reading task lists in
-//! [`rows`]. **A typical change** is another way for a task to end: `conclusion.rs`, and the report of tasks.
+//! [`run`] is the pipeline: read the job, start it once, [follow](follow) it, draw the [conclusion].
+//! [`job_image`] judges whether a job may run a task at all; [`jobs`] names the jobs of the application, and
+//! [`rows`] collects the rows that a reading task lists.
+//!
+//! **A typical change** is another way for a task to end: `conclusion.rs` here, and `report/task.rs` of the
+//! command-line program.
 
 pub(crate) mod asked;
 pub mod conclusion;

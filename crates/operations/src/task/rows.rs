@@ -1,5 +1,5 @@
-//! The rows of a list: they come through the log, late and in any order, and others can write there. A list is told
-//! whole or not at all: who is not in it would be taken for not being there.
+//! The rows of a list. They come through the log, late and in any order, and others can write there. A list
+//! is shown completely or not at all: somebody missing from it would be taken for not existing.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use quill_admin_contract::{Asked, FoundRow, Outcome, Row};
 
 use crate::actions;
 
-/// The rows that have come so far, by the digest of their list. A task that Cloud Run has started again may have begun
-/// more than one; the result says which counts.
+/// The rows that have come so far, by the digest of their list. A task that Cloud Run started again may have
+/// begun more than one list; the result says which one counts.
 #[derive(Debug, Default)]
 pub struct Rows {
     taken: BTreeMap<String, BTreeMap<u64, Row>>,
@@ -16,28 +16,30 @@ pub struct Rows {
     wanted: Option<bool>,
     /// The list that the result counts, and how many rows it has.
     expected: Option<(String, u64)>,
-    /// Lines that claim to be rows and are none.
+    /// The number of lines that claim to be rows and are none.
     refused: u64,
 }
 
 /// A list that a task has told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    /// Its rows, in their order: all of them, and no others. Where that is not so, or not known, why, in words.
+    /// The complete rows in their order, or the reason, in words, why they are not complete or not known to
+    /// be.
     pub rows: Result<Vec<Row>, String>,
-    /// Lines of the log that claim to be rows of it and are none.
+    /// The number of log lines that claim to be rows of it and are none.
     pub refused: u64,
 }
 
 impl Rows {
-    /// None yet of what was asked for.
+    /// Starts without rows, for the request `asked`.
     pub(super) fn of(asked: Option<&Asked>) -> Self {
         let action = asked.and_then(|asked| actions::known(asked.action.as_deref()?));
         Self { wanted: action.map(|action| action.definition.rows.is_some()), ..Self::default() }
     }
 
-    /// Takes a row; whether it is one. Where rows can be proven, nothing else is one. Where they cannot, the first of
-    /// two with one place is kept, and the result's digest shows whether it was the right one.
+    /// Takes a row; returns whether it belongs to the list. Where rows can be proven, one without proof does
+    /// not belong. Where they cannot, the first of two rows with one place is kept, and the result's digest
+    /// shows whether it was the right one.
     pub(super) fn take(&mut self, found: FoundRow, asked: &Asked) -> bool {
         let FoundRow { row, list, request_id, proven } = found;
         let ours = match &asked.key {
@@ -52,14 +54,14 @@ impl Rows {
         is_one
     }
 
-    /// Takes how many a result that counts says there are, where its rows are more than lines of text.
+    /// Takes the number of rows from a result that counts, unless its rows are plain lines of text.
     pub(super) fn expect(&mut self, outcome: &Outcome) {
         if let Outcome::Listed { rows, digest: Some(digest), .. } = outcome {
             self.expected = Some((digest.clone(), *rows));
         }
     }
 
-    /// Whether some that the result has counted have not come.
+    /// Whether rows that the result has counted have not come.
     pub(super) fn are_missing(&self) -> bool {
         self.expected.as_ref().is_some_and(|(list, expected)| {
             let come = self.taken.get(list).map_or(0, |rows| rows.range(..expected).count());
@@ -67,16 +69,15 @@ impl Rows {
         })
     }
 
-    /// The list that a result tells. Without a result, of which the line has not come, there is none that is known to
-    /// be whole.
+    /// The list that a result tells. Without a result line no list is known to be complete.
     pub(super) fn listing(mut self, outcome: Option<&Outcome>) -> Option<Listing> {
         let (expected, digest) = match outcome {
             Some(Outcome::Listed { rows, digest: Some(digest), .. }) => (*rows, digest),
-            // Of an action that is known to list nothing, a line that claims to be a row is somebody else's.
+            // When the action is known to list nothing, a line that claims to be a row is somebody else's.
             None if self.wanted.unwrap_or(!self.taken.is_empty()) => {
                 return Some(Listing { rows: Err(UNCOUNTED.to_owned()), refused: self.refused });
             }
-            // Rows that are lines of text have been shown as such.
+            // Rows that are plain lines of text have been shown as such.
             _ => return None,
         };
         let mut taken = self.taken.remove(digest).unwrap_or_default();
@@ -101,7 +102,7 @@ const OTHERS: &str = "the list is not shown: the rows that arrived are not those
                       else may have written to the log";
 
 impl Listing {
-    /// What to say of lines that claim to be rows of it, where there are any.
+    /// The warning about lines that claim to be rows of the list and are none, if there are any.
     #[must_use]
     pub fn doubt(&self) -> Option<String> {
         let lines = match self.refused {
@@ -146,7 +147,7 @@ mod tests {
             assert!(rows.take(proven(row), &asked));
         }
         assert!(!rows.are_missing());
-        // Once more is the same.
+        // The same row may arrive twice.
         assert!(rows.take(proven(row(1, "bo")), &asked));
         let listing = rows.listing(Some(&told())).expect("a list");
         assert_eq!((listing.doubt(), listing.rows), (None, Ok(list())));
@@ -181,7 +182,7 @@ mod tests {
         assert_eq!((listing.rows, listing.refused), (Ok(list()), 1));
     }
 
-    /// As where a row was changed between two attempts of one task: both have the key.
+    /// This happens when a row was changed between two attempts of one task: both have the key.
     #[test]
     fn of_two_lists_of_one_task_the_result_tells_which_it_is() {
         let asked = Asked { key: Some(ProofKey::generate()), ..Asked::default() };
@@ -225,12 +226,12 @@ mod tests {
         let uncounted = Some(Listing { rows: Err(UNCOUNTED.to_owned()), refused: 0 });
         assert_eq!(Rows::of(Some(&asked("list-users"))).listing(None), uncounted);
         assert_eq!(Rows::of(Some(&asked("show-user"))).listing(None), None);
-        // An action that is not known here, and has rows.
+        // This action is not known here, and has rows.
         let mut rows = Rows::of(Some(&asked("list-wards")));
         rows.take(FoundRow { proven: false, ..proven(row(0, "ada")) }, &asked("list-wards"));
         assert_eq!(rows.listing(None), uncounted);
         assert_eq!(Rows::of(None).listing(None), None);
-        // One that is known to list nothing has no list, whatever somebody writes.
+        // An action that is known to list nothing has no list, whatever others write.
         let mut rows = Rows::of(Some(&asked("add-role")));
         rows.take(FoundRow { proven: false, ..proven(row(0, "ada")) }, &asked("add-role"));
         assert_eq!(rows.listing(None), None);

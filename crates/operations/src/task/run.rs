@@ -1,4 +1,8 @@
-//! The pipeline: read the job, start it once, follow it, draw the conclusion.
+//! The pipeline of a task: read the job, start it once, follow it, draw the conclusion.
+//!
+//! [`prepare`] reads the job and makes the request, [`validate`] serves dry runs, [`run`] starts the task,
+//! and [`attend`] follows one that was started before. While the task runs, [`PointOfNoReturn`] is told its
+//! stage, so that Ctrl-C can be answered.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -21,11 +25,11 @@ use crate::task::follow::{Followed, Lost, follow};
 use crate::task::jobs;
 use crate::task::start::{run_of, start};
 
-/// What is to be run, and what it is to be run by.
+/// A run that is ready to be started: its request and the job that runs it.
 pub struct Prepared<'s> {
     /// The job that runs it: the environment's own, or one of the application's.
     pub name: JobName,
-    /// The same as it was read.
+    /// The job as it was read.
     pub job: Job,
     /// The request.
     pub request: Request,
@@ -33,8 +37,13 @@ pub struct Prepared<'s> {
     pub tail: Option<LogTail<'s>>,
 }
 
-/// Has the job `name`, which does what `action` asks for, while the request is made, which takes time (hashing a password). It may be some seconds old:
-/// the run carries its etag, so that a job which was changed since is not run before it was read again.
+/// Reads the job `name`, which does what `action` asks for, while the request is made, which takes time (a
+/// password is hashed). The job may be some seconds old when it is run: the run carries its etag, so that a
+/// job that was changed since is not run before it was read again.
+///
+/// # Errors
+///
+/// Fails when the job is not there or cannot be read, and when the request cannot be made.
 pub async fn prepare<'s>(
     session: &'s Session,
     action: &str,
@@ -60,17 +69,22 @@ pub async fn prepare<'s>(
     Ok(Prepared { name, job, request, tail })
 }
 
-/// Has Google Cloud check the run. Nothing is started.
+/// Has Google Cloud check the run; nothing is started.
+///
+/// # Errors
+///
+/// Fails when Google Cloud refuses the run, or cannot be reached.
 pub async fn validate(session: &Session, prepared: Prepared<'_>) -> Result<(), CliError> {
     let run = run_of(&prepared.request, prepared.job.etag);
     session.google().validate_run(&prepared.name, run).await.map_err(CliError::from)
 }
 
-/// Starts what was prepared, once, and follows it to its end. `point` says where it is meanwhile.
+/// Starts the prepared run once, and follows it to its end. `point` says meanwhile where it is.
 ///
 /// # Errors
 ///
-/// It was not started, or whether it was is not known; or contact with it was lost.
+/// Fails when the run was not started, when it is not known whether it was, and when contact with it was
+/// lost.
 pub async fn run(
     session: &Session,
     prepared: Prepared<'_>,
@@ -88,12 +102,12 @@ pub async fn run(
     Watch::of(session, &execution.name, point).to_the_end(execution, asked, tail, false).await
 }
 
-/// Follows an execution that was started before to its end; where it is to `cancel` it, after telling it to
-/// stop. `point` says where it is meanwhile.
+/// Follows an execution that was started before to its end; with `cancel`, after telling it to stop. `point`
+/// says meanwhile where it is.
 ///
 /// # Errors
 ///
-/// It may not be cancelled, and goes on; or contact with it was lost.
+/// Fails when the execution may not be cancelled, and goes on; and when contact with it was lost.
 pub async fn attend(
     session: &Session,
     execution: Execution,
@@ -104,10 +118,11 @@ pub async fn attend(
     Watch::of(session, &execution.name.clone(), point).to_the_end(execution, asked, None, cancel).await
 }
 
-/// In how long an execution is seen to have ended that could not be cancelled because it had.
+/// The time within which an execution must be seen to end when it could not be cancelled because it had
+/// ended.
 const SEEN_TO_END: Duration = Duration::from_secs(10);
 
-/// Resolves with the refusal when an execution that was to be cancelled should have been seen to end.
+/// Resolves with the refusal when an execution that could not be cancelled was not seen to end in time.
 async fn still_runs(refused: &mut Option<(Instant, CloudError)>) -> CloudError {
     match refused {
         Some((until, _)) => sleep_until(*until).await,
@@ -124,9 +139,9 @@ struct Watch<'a> {
     session: &'a Session,
     name: ExecutionName,
     point: &'a PointOfNoReturn,
-    /// Somebody wants it to be cancelled.
+    /// Notified when somebody wants the execution to be cancelled.
     cancel: Arc<Notify>,
-    /// It has come to its end, and its result is being read.
+    /// Whether the execution has ended, and its result is being read.
     over: AtomicBool,
 }
 
@@ -154,7 +169,7 @@ impl<'a> Watch<'a> {
         let mut refused = None;
         let followed = loop {
             tokio::select! {
-                // What has come to its end is not cancelled any more.
+                // An execution that has ended is not cancelled any more.
                 biased;
                 followed = &mut following => break followed,
                 () = self.cancel.notified(), if cancelling.is_none() => {
@@ -174,8 +189,9 @@ impl<'a> Watch<'a> {
                     match cancelled {
                         Ok(()) => self.told_to_stop(),
                         Err(error) => {
-                            // Where it is only to be cancelled, nobody wants to see how it goes on. A request
-                            // that is not valid may have come too late: then it is over in a moment.
+                            // A person who only wants to cancel it does not want to see how it goes on. A
+                            // request that is not valid may have come too late: then the execution ends in a
+                            // moment.
                             let over = self.over.load(Ordering::Relaxed);
                             if cancel && !over && error.kind != CloudErrorKind::Invalid {
                                 return Err(error.into());
@@ -191,7 +207,7 @@ impl<'a> Watch<'a> {
         self.outcome(followed)
     }
 
-    /// It runs, and Ctrl-C has choices.
+    /// Notes that the execution runs, and that Ctrl-C offers interrupt choices.
     fn runs(&self) {
         if self.over.load(Ordering::Relaxed) {
             return;
@@ -207,10 +223,10 @@ impl<'a> Watch<'a> {
         self.point.runs(Running { execution, goes_on, cancel, left });
     }
 
-    /// It is going to be told to stop.
+    /// Notes that the execution is about to be told to stop.
     async fn cancels(&self) {
         if !self.session.outlives_us() {
-            // It stops in any case.
+            // It stops with this program in any case.
             self.point.passed(stops_with_us());
             return;
         }
@@ -227,7 +243,7 @@ impl<'a> Watch<'a> {
             .await;
     }
 
-    /// It was told to stop, and how it ends is looked at.
+    /// Notes that the execution was told to stop, and that its end is being waited for.
     fn told_to_stop(&self) {
         if self.session.outlives_us() && !self.over.load(Ordering::Relaxed) {
             let told =
@@ -236,24 +252,24 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// It has come to its end.
+    /// Notes that the execution has ended.
     fn is_over(&self) {
         self.over.store(true, Ordering::Relaxed);
         let told = "the execution is over, its result was not read to its end";
         self.point.passed(self.attach(CliError::interrupted(told)));
     }
 
-    /// Says how to see how it ended.
+    /// Adds the hint that tells how to see how it ended.
     fn attach(&self, error: CliError) -> CliError {
         hints::attach(error, &self.session.environment().name, &self.name)
     }
 
-    /// Says how to see how it ends, and how to stop it.
+    /// Adds the hints that tell how to see how it ends, and how to stop it.
     fn reach(&self, error: CliError) -> CliError {
         hints::reach(error, &self.session.environment().name, &self.name)
     }
 
-    /// What following it has come to.
+    /// Draws the conclusion from what was seen while it was followed.
     fn outcome(&self, followed: Result<Followed, Lost>) -> Result<Run, CliError> {
         match followed {
             Ok(Followed { execution, evidence, rows, .. }) => {
@@ -265,8 +281,9 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Contact was lost. A result that has arrived by then is told: it was printed after the task was done, or
-    /// rolled back. How its container ended, which could contradict it, is not known.
+    /// The error of lost contact. It includes a result that has arrived by then: a result is printed after
+    /// the task was done, or rolled back. How its container ended, which could contradict the result, is not
+    /// known.
     fn lost(&self, error: CloudError, proven: Option<&Claim>) -> CliError {
         let id = &self.name.id;
         let result = proven.map(|claim| {
@@ -275,7 +292,7 @@ impl<'a> Watch<'a> {
                 "its proven result has arrived ({outcome}, exit code {code}), and its end has not been seen"
             )
         });
-        // There is nothing to come back to.
+        // There is no execution left to come back to.
         if error.kind == CloudErrorKind::NotFound {
             let known = result.unwrap_or_else(|| "whether the task was done is not known".to_owned());
             let gone = format!(
@@ -285,20 +302,20 @@ impl<'a> Watch<'a> {
         }
         let known = result.unwrap_or_else(|| "the task may still be running".to_owned());
         let message = format!("lost contact with execution {id}: {error}; {known}");
-        // What helps against the cause (signing in again) comes first.
+        // Hints against the cause (signing in again) come first.
         let hints = CliError::from(error).hints;
         self.reach(hints.into_iter().fold(CliError::new(ExitCode::Unknown, message), CliError::hint))
     }
 }
 
-/// A task of the environment on this machine is left.
+/// The error of a person who leaves a task of the local environment.
 fn stops_with_us() -> CliError {
     CliError::interrupted(
         "the task is stopped together with the local environment and rolled back, unless it was done already",
     )
 }
 
-/// The answer to a request, if one is under way.
+/// Waits for the answer to a request; without a request, for ever.
 async fn answered(request: &mut Option<Reply<'_, Result<(), CloudError>>>) -> Result<(), CloudError> {
     match request {
         Some(answer) => answer.await,

@@ -34,17 +34,18 @@ const LOOKS: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
-/// How long a job is tried that others change or run at the same time: as long as a person would wait.
+/// How long the start is tried again while others change or run the job: as long as a person would wait.
 const CROWD: Duration = Duration::from_mins(1);
 /// The pauses between those tries are drawn at random between nothing and this, so that those who
 /// collided do not collide again; doubled after each try, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How often a request is sent whose answer was lost, and which is known not to have been carried out.
+/// How often a request is sent at most: again only when its answer was lost and it is known not to have been
+/// carried out.
 const SENT_AT_MOST: u32 = 2;
 
-/// Starts the job `name`, as it was read, with a request. From `point` it can be seen whether a request is under way:
-/// between two of them the work can be left, and nothing was started.
+/// Starts the job `name`, as it was read, with a request. `point` says whether a request is under way:
+/// between two requests the work can be left, and nothing was started.
 pub(super) async fn start(
     session: &Session,
     name: &JobName,
@@ -61,7 +62,7 @@ pub(super) async fn start(
         point.reached(starting.under_way()).await;
         match starting.send(now.etag.clone()).await {
             Ok(execution) => return Ok(execution),
-            // Refused by its etag, it was not started.
+            // A request that is refused by its etag was not started.
             Err(RunError::NotStarted(error)) if error.kind == CloudErrorKind::Conflict => {
                 point.not_passed().await;
                 if begun.elapsed() >= CROWD {
@@ -100,30 +101,30 @@ struct Starting<'a> {
     session: &'a Session,
     name: &'a JobName,
     request: &'a Request,
-    /// The job when its plan was shown.
+    /// The job as it was when its plan was shown.
     agreed: Job,
 }
 
-/// What became of a request whose answer was lost.
+/// The fate of a request whose answer was lost.
 enum Resolved {
     /// It was carried out.
     Started(Box<Execution>),
-    /// It was not, and never will be. The job as it is now.
+    /// It was not carried out, and never will be. Holds the job as it is now.
     NotStarted(Box<Job>),
 }
 
-/// What a look at the job's executions told.
+/// The result of looking for the request among the job's executions.
 enum Look {
     /// One of them is the request's.
     Found(Box<Execution>),
-    /// None of those that are listed is, which may be late to list the newest.
+    /// None of the listed ones is; the list may lack the newest.
     NotThere,
     /// They could not be read.
     CouldNot(CloudError),
 }
 
 impl Starting<'_> {
-    /// A request to start the task is under way, or what became of it is being found out.
+    /// A request to start the task is under way, or its fate is being found out.
     fn under_way(&self) -> UnderWay {
         UnderWay {
             waits: "the request to start the task is under way: waiting for its answer, without which nobody would \
@@ -219,13 +220,13 @@ impl Starting<'_> {
     }
 }
 
-/// What is sent to Cloud Run for a request, to a job whose version is `etag`.
+/// Makes the run of a request, for a job whose etag is `etag`.
 pub(super) fn run_of(request: &Request, etag: String) -> RunJob {
     let timeout = request.action.job().map(|job| Duration::from_secs(u64::from(job.timeout)));
     RunJob { etag, env: request.to_env(), timeout }
 }
 
-/// The start was refused: certainly nothing was started.
+/// The start was refused, so nothing was started.
 fn not_started(error: CloudError) -> CliError {
     if error.kind != CloudErrorKind::Quota {
         return error.into();

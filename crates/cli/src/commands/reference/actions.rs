@@ -1,4 +1,4 @@
-//! The page about the actions, made of what the application's file declares.
+//! The reference page about the actions, made from the application's file.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use quill_admin_contract::CHECK;
 
 use crate::task_command::TaskParameter;
 
-/// The page. What several actions take in the same way is told with each of them.
+/// Makes the page. A parameter that several actions share is described with each of them.
 pub(super) fn page(actions: &Actions) -> String {
     let mut page = String::from(
         "# Actions\n\nWhat tasks do, as `application/actions.yaml` declares it. The name of an action is that of its \
@@ -79,7 +79,7 @@ fn flag(parameter: &TaskParameter) -> String {
     format!("{short}`--{}`", parameter.flag())
 }
 
-/// What the value may be, and what becomes of it where it is left out.
+/// Describes the allowed values of a parameter, and the effect of leaving it out.
 fn rule(parameter: &TaskParameter) -> String {
     let TaskParameter { rule, words } = parameter;
     let mut parts = vec![kind(rule)];
@@ -132,7 +132,7 @@ fn listed(words: &ParameterWords) -> String {
     words.suggest.join(", ")
 }
 
-/// A closed list with what its values mean, and with what they hang on.
+/// The values of a closed list, with their meanings and conditions.
 fn values(page: &mut String, parameter: &TaskParameter) {
     let Kind::OneOf { values } = &parameter.rule.kind else { return };
     let _ =

@@ -1,4 +1,4 @@
-//! The values of a task's parameters, and the action that they make.
+//! The values of a task's parameters, and the action made from them.
 
 use quill_admin_actions::{Actions, Kind};
 use quill_admin_contract::{AdminAction, Argument, ExitCode, Password, Variables};
@@ -6,7 +6,7 @@ use quill_admin_operations::error::CliError;
 
 use crate::task_command::TaskParameter;
 
-/// The values of a task's parameters. One that was left out is not among them.
+/// The values of a task's parameters. A parameter that was left out has none.
 #[derive(Default)]
 pub(super) struct Answers<'a> {
     of: Vec<(&'a TaskParameter, Value)>,
@@ -14,9 +14,9 @@ pub(super) struct Answers<'a> {
 
 /// A value that was given.
 pub(super) enum Value {
-    /// It is no secret.
+    /// A value that is not secret.
     Plain(Argument),
-    /// A password; `shown` where it was made here, and is to be shown.
+    /// A password; `shown` says whether it was made here, and has to be shown.
     Password { password: Password, shown: bool },
 }
 
@@ -41,7 +41,7 @@ impl<'a> Answers<'a> {
         })
     }
 
-    /// What a password may not be made of: the texts, and the email addresses.
+    /// The texts and the email addresses, which must not be part of a password.
     pub(super) fn words(&self) -> (Vec<String>, Vec<String>) {
         let texts = |email: bool| {
             let of = self
@@ -56,8 +56,8 @@ impl<'a> Answers<'a> {
         (texts(false).collect(), texts(true).collect())
     }
 
-    /// The action, read from the variables that would carry it, as the container does it. Passwords are hashed for
-    /// it, which takes a while.
+    /// Makes the action, read from the variables that would carry it, as the container does. Passwords are
+    /// hashed for it, which takes a while.
     pub(super) fn into_action(
         self,
         name: &str,

@@ -1,4 +1,6 @@
-//! What flags give is checked, and the rest is asked for.
+//! Checks the values that flags give, and asks for the others.
+//!
+//! To add a source of passwords: `PasswordSource` in `task_command/command_line.rs`, and `new_password` here.
 
 use quill_admin_contract::{Argument, Password};
 use quill_admin_operations::error::CliError;
@@ -8,7 +10,7 @@ use crate::password::{self, Owner, PasswordRules};
 use crate::prompt::{Choice, Field, Form};
 use crate::task_command::{Given, PasswordSource, TaskParameter};
 
-/// Where a task is going to run, as far as its questions depend on it.
+/// The environment that a task is going to run in, as far as its questions depend on it.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) environment: &'a str,
@@ -21,7 +23,7 @@ pub(super) enum Checked<'a> {
         parameter: &'a TaskParameter,
         field: Field<Argument>,
     },
-    /// Neither its flag nor a person gives it: its default is taken, or nothing.
+    /// Neither a flag nor a person gives it: it gets its default, or no value.
     LeftOut,
     Password {
         parameter: &'a TaskParameter,
@@ -29,7 +31,8 @@ pub(super) enum Checked<'a> {
     },
 }
 
-/// Checks what the flags give, and has the form note what they do not. What may be left out is not asked for.
+/// Checks the values that flags give, and notes the missing ones in the form. An optional value is not asked
+/// for.
 pub(super) fn check<'a>(form: &mut Form, given: Vec<Given<'a>>) -> Vec<Checked<'a>> {
     let check = |given| match given {
         Given::Text { parameter, text: None } if !parameter.rule.is_required() => Checked::LeftOut,
@@ -49,7 +52,7 @@ pub(super) fn check<'a>(form: &mut Form, given: Vec<Given<'a>>) -> Vec<Checked<'
     given.into_iter().map(check).collect()
 }
 
-/// Asks for what is still open, in the order of the parameters.
+/// Asks for the values that are still open, in the order of the parameters.
 pub(super) fn ask<'a>(
     form: &mut Form,
     checked: Vec<Checked<'a>>,
@@ -74,7 +77,7 @@ pub(super) fn ask<'a>(
     Ok(answers)
 }
 
-/// Asks for the value of a parameter; for several, until there are no more.
+/// Asks for the value of a parameter; where it takes several values, until there are no more.
 fn value(form: &mut Form, parameter: &TaskParameter) -> Result<Argument, CliError> {
     let label = &parameter.words.ask;
     let mut texts: Vec<String> = Vec::new();
@@ -92,8 +95,8 @@ fn value(form: &mut Form, parameter: &TaskParameter) -> Result<Argument, CliErro
     Ok(parameter.parse(&texts.join("\n"))?)
 }
 
-/// One value: by a list where there are some to choose from, else by a line. `None` where there are enough of
-/// `before`, which are those that were given already.
+/// Asks for one value: from a list where there are values to choose from, else on a line. `before` are the
+/// values given so far; `None` where they are enough.
 fn one(
     form: &mut Form,
     label: &str,
@@ -108,7 +111,7 @@ fn one(
     let mut choices: Vec<Choice> =
         values.iter().map(|value| Choice { name: value.name.clone(), note: value.note.clone() }).collect();
     let choice = |name: String| Choice { name, note: String::new() };
-    // A list that is not closed ends with the way out of it.
+    // A list that is not closed ends with an entry for other values.
     if !parameter.is_closed() {
         choices.push(choice(format!("another {} …", parameter.words.name)));
     }
@@ -125,7 +128,7 @@ fn one(
     }
 }
 
-/// One value, typed. Where there are some before it, a line with nothing on it ends them.
+/// Asks for one value on a line. An empty line ends several values.
 fn line(
     form: &mut Form,
     label: &str,
@@ -137,13 +140,13 @@ fn line(
         if text.trim().is_empty() && !before.is_empty() {
             return Ok(None);
         }
-        // With those before it: none may be there twice.
+        // It is checked together with the values before it: none may be given twice.
         let all: Vec<&str> = before.iter().map(String::as_str).chain([text]).collect();
         parameter.parse(&all.join("\n")).map(|value| value.values().pop())
     })
 }
 
-/// A new password, from wherever it is to come. Whatever was answered before it counts for nothing in it.
+/// A new password, from its source. The answers before it count for nothing in it.
 fn new_password(
     form: &mut Form,
     label: &str,
@@ -163,7 +166,7 @@ fn new_password(
             judge(password::from_stdin(password::stdin())?).map_err(|why| stdin_refused(&why))
         }
         PasswordSource::Generated => password::generate(),
-        // Where there is to be none, `check` has left it out.
+        // `check` has turned a password that is left out into `LeftOut` before.
         PasswordSource::Asked | PasswordSource::None => {
             form.new_secret(&format!("{label} (hidden)"), &format!("{label}, again"), judge)
         }

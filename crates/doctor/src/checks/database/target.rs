@@ -1,4 +1,7 @@
-//! The job's command says which database the job is for, and it is this one.
+//! Examines the target in the job's command: it has to be there, and be that of the environment's database.
+//!
+//! The address, the database, the user and the schema are compared, then the way in which the server is
+//! verified. The rules for the right target are those of `admin_image/target.rs` in the crate `operations`.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +13,7 @@ use super::super::job_settings::PutJobRight;
 use crate::facts::Facts;
 use crate::finding::Finding;
 
-/// Whoever may change the job can have it changed here. Terraform writes the same, so that either will do.
+/// Adds the fix, for a person who may change the job, and the advice about Terraform, which sets the same.
 fn fixable(finding: Finding) -> Finding {
     finding
         .fix(PutJobRight)
@@ -26,7 +29,7 @@ fn warning(what: String, why: &str) -> Finding {
     fixable(Finding::warning(what, why))
 }
 
-/// What is wrong with the job's target; `address` is the instance's.
+/// The findings about the job's target; `address` is the instance's.
 pub(super) async fn look(
     facts: &Facts,
     job: &Job,
@@ -68,7 +71,7 @@ pub(super) async fn look(
     findings
 }
 
-/// The job cannot be held to its database.
+/// The finding that the job's command names no database.
 fn missing(in_arguments: bool, required: bool) -> Finding {
     let why = "whoever may run the job can name a server of their own, and the job would speak to it";
     if in_arguments {
@@ -86,7 +89,7 @@ fn missing(in_arguments: bool, required: bool) -> Finding {
     warning(what, why)
 }
 
-/// Each part of the place, by its name, as the job has it and as it should be.
+/// The parts of the target, each with its name, its value in the job, and the value that it should have.
 fn wanted<'a>(facts: &'a Facts, own: &'a Target, address: &'a str) -> [(&'static str, &'a str, &'a str); 4] {
     let (environment, parts) = (&facts.environment, own.parts());
     [
@@ -112,7 +115,7 @@ fn place(own: &Target, parts: &[(&str, &str, &str)]) -> Option<Finding> {
     })
 }
 
-/// Whether the job recognises the server, today and on the day of the next rotation.
+/// The findings about the verification of the server, today and after the next rotation of its certificate.
 fn trust(own: &Target, wanted: &Trust, listed: &[ServerCa]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mode = own.tls();
@@ -155,7 +158,8 @@ fn authorities(trusted: &BTreeSet<String>, wanted: &Trust, listed: &[ServerCa]) 
         wanted.cas.iter().filter(|pem| !fingerprints_of(pem).iter().all(|one| trusted.contains(one)));
     for pem in missing {
         let name = fingerprints_of(pem).join(", ");
-        // Without word of which one is active, the one is that the job does not trust while it trusts no other.
+        // Where it is not known which CA is active, it is taken for one that the job does not trust only when
+        // the job trusts no other.
         let trusts_another =
             wanted.cas.iter().flat_map(|pem| fingerprints_of(pem)).any(|one| trusted.contains(&one));
         findings.push(match active(pem) {

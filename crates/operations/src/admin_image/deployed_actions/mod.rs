@@ -1,9 +1,9 @@
-//! Which actions the deployed image has, beside those that a run or a build has.
+//! The actions of the deployed image, compared with those of a run or a build.
 //!
-//! `build` notes on the job what the image has, so a run, the list of actions and the doctor know it by the job, which
-//! they read anyway. [`judge`] refuses what the image could only refuse, before anything is started; [`Own`] knows the
-//! revision of one's own actions, and what to do where the two sides differ; [`Replaced`] is what a build takes the
-//! place of.
+//! `build` notes the image's actions on the job, so that a run, the list of actions and the doctor know them
+//! from the job, which they read anyway. [`judge`] refuses, before anything is started, an action that the
+//! image could only refuse; [`Own`] knows the revision of one's own actions, and what to do where the two
+//! sides differ; [`Replaced`] is the image that a build replaces.
 
 mod own;
 mod replaced;
@@ -29,12 +29,12 @@ pub use revision::ImageRevision;
 pub struct Deployed {
     /// Its actions.
     pub actions: ImageActions,
-    /// What it was built from.
+    /// The revision it was built from.
     pub revision: ImageRevision,
 }
 
 impl Deployed {
-    /// What `build` noted on a job about the image that it runs. Notes about another image tell nothing.
+    /// Reads what `build` noted on a job about the image that it runs. Notes about another image are ignored.
     #[must_use]
     pub fn of(job: &JobSettings) -> Self {
         let (_, unfit) = job_image::image(job);
@@ -54,21 +54,21 @@ impl Deployed {
         }
     }
 
-    /// The names of actions that the image has and `own` has not, and those that it has otherwise; sorted. `None` where
-    /// the image does not say which it has.
+    /// The differences between the actions of the image and `own`. `None` where the image does not say which
+    /// it has.
     #[must_use]
     pub fn differences(&self, own: &Actions) -> Option<ActionChanges> {
         Some(self.actions.known()?.replaced_by(&ActionDigests::of(own)))
     }
 }
 
-/// Refuses an action that the image of a job does not have, or has otherwise: the container would do so too, after it
-/// was started. An image that does not say which actions it has is asked by running it. `own` finds one's own actions,
-/// which asks git and is needed for a refusal only.
+/// Refuses an action that the image of a job does not have, or has otherwise: the container would refuse it,
+/// too, after it was started. An image that does not say which actions it has is tried by running it. `own`
+/// finds one's own actions; it asks git and is called for a refusal only.
 ///
 /// # Errors
 ///
-/// [`ExitCode::ImageTooOld`], with what either side has and what to do about it.
+/// Fails with [`ExitCode::ImageTooOld`], the difference between the two sides, and hints what to do about it.
 pub fn judge(
     job: &JobSettings,
     action: &AdminAction,
@@ -76,7 +76,7 @@ pub fn judge(
     cwd: &Path,
     own: impl FnOnce() -> Own,
 ) -> Result<(), CliError> {
-    // What no file declares every image does in its own way.
+    // An action that no file declares is done by every image in its own way.
     let Some(digest) = action.digest() else { return Ok(()) };
     let deployed = Deployed::of(job);
     let name = action.name();

@@ -1,4 +1,7 @@
-//! One's own actions: where they come from, of which revision they are, and how that is related to an image's.
+//! One's own actions: their origin, their revision, and how that revision is related to an image's.
+//!
+//! Git decides which revision is older, where there is a checkout; else the times of the commits do. To add a
+//! relation: a variant of [`Relation`], its hints in `advice`, and its losses in `replaced.rs`.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -18,7 +21,7 @@ const RECIPE: &str = "docker/Dockerfile";
 /// The folder of a clone whose actions `build` puts into the image.
 const APPLICATION: &str = "application";
 
-/// One's own actions.
+/// One's own actions, as opposed to those of a deployed image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Own {
     origin: Origin,
@@ -28,11 +31,11 @@ pub struct Own {
     committed: Option<Timestamp>,
     /// The repository that knows the revision.
     checkout: Option<PathBuf>,
-    /// Why there is no checkout, where one was looked for.
+    /// The reason why there is no checkout, where one was looked for.
     why_none: Option<String>,
 }
 
-/// Where actions come from.
+/// The origin of actions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Origin {
     /// They are part of this program.
@@ -43,20 +46,21 @@ enum Origin {
     Folder(PathBuf),
 }
 
-/// How an image's revision is related to one's own.
+/// The relation of an image's revision to one's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
-    /// Everything that was committed for the image is in one's own: replacing it loses nothing.
+    /// Everything that was committed for the image is part of one's own revision: replacing the image loses
+    /// nothing.
     Older,
-    /// The same, but that the image was built with changes that nobody has committed.
+    /// As `Older`, but the image was built with changes that nobody has committed.
     Uncommitted,
-    /// Everything of one's own is in the image's.
+    /// The image has everything of one's own revision, and more.
     Newer,
     /// Both have commits that the other one has not.
     Diverged,
     /// The image's revision is not known in the checkout.
     NotKnown,
-    /// There is no checkout; the times of both commits are all that tells, where they are known.
+    /// There is no checkout; only the times of both commits can be compared, where they are known.
     WithoutCheckout(Option<Ordering>),
 }
 
@@ -82,7 +86,7 @@ impl Own {
         }
     }
 
-    /// The actions of the sources that are built.
+    /// The actions of sources that are built.
     #[must_use]
     pub fn of_sources(revision: &Revision) -> Self {
         Self {
@@ -94,7 +98,8 @@ impl Own {
         }
     }
 
-    /// Those of this program. Who runs it in a clone that has its revision has a checkout.
+    /// The actions of this program. If the working folder is in a clone that has its revision, that is the
+    /// checkout.
     fn built_in(cwd: &Path, built_from: BuiltFrom) -> Self {
         let revision = built_from.revision.map(str::to_owned);
         let known = |id: &String| matches!(lineage(cwd, id, id), Ok(Lineage::Same));
@@ -107,7 +112,7 @@ impl Own {
         }
     }
 
-    /// Whose they are, as in "another add-role than …".
+    /// The owner of the actions, in words, as in "another add-role than …".
     #[must_use]
     pub fn whose(&self) -> String {
         match &self.origin {
@@ -116,14 +121,14 @@ impl Own {
         }
     }
 
-    /// How an image's revision is related to this one.
+    /// The relation of an image's revision to this one.
     #[must_use]
     pub fn relation(&self, image: &ImageRevision) -> Relation {
         let (Some(checkout), Some(own)) = (&self.checkout, &self.revision) else {
             if image.id.as_ref().is_some_and(|id| id.ends_with("-dirty")) {
                 return Relation::Uncommitted;
             }
-            // The time of the build is no help: what is old can be built late.
+            // The time of the build is no help: an old revision can be built late.
             let times = image.committed.zip(self.committed);
             return Relation::WithoutCheckout(times.map(|(image, own)| image.cmp(&own)));
         };
@@ -137,7 +142,7 @@ impl Own {
         }
     }
 
-    /// What to do where an image of this revision has other actions.
+    /// The hints for an image of this revision that has other actions.
     #[must_use]
     pub fn advice(&self, image: &ImageRevision, environment: &str, cwd: &Path) -> Vec<String> {
         let pull = || {
@@ -178,7 +183,7 @@ impl Own {
         }
     }
 
-    /// How these actions get into the image.
+    /// The hint that says how to get these actions into the image.
     fn deploy(&self, environment: &str, cwd: &Path) -> String {
         match (&self.origin, &self.checkout) {
             (Origin::Folder(folder), _) if carried::executor().is_some() => {

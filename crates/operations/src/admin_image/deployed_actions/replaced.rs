@@ -1,4 +1,7 @@
-//! What a build takes the place of, and whether somebody has to be asked for that.
+//! The image that a build replaces, and whether somebody has to agree to that.
+//!
+//! A person has to agree when actions are removed, and when the image has commits or changes that the new
+//! sources lack. To add such a reason: `loses`.
 
 use std::cmp::Ordering;
 
@@ -10,28 +13,29 @@ use super::{Deployed, ImageRevision, Own, Relation};
 /// The image that a job runs now and another one replaces, as far as actions are concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replaced {
-    /// What it was built from.
+    /// The revision it was built from.
     pub image: ImageRevision,
-    /// What becomes of its actions.
+    /// The effect on its actions.
     pub actions: Becomes,
-    /// Why somebody has to agree to that, in words; empty where nobody has to.
+    /// The reasons why somebody has to agree to that, in words; empty where nobody has to.
     pub loses: Vec<String>,
 }
 
-/// What becomes of an image's actions.
+/// The effect of a replacement on an image's actions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Becomes {
     /// The image does not say which it has.
     NotKnown,
-    /// The sources declare none in a file: they are of a version in which actions were part of the program.
+    /// The sources declare none in a file: they are from a version in which actions were part of the program.
     Undeclared,
-    /// These change.
+    /// These actions change.
     Known(ActionChanges),
 }
 
 impl Replaced {
-    /// What an image with these actions, which are `own`, replaces in a job. The image stays where it is `stays`.
-    /// `None` where there is nothing to say: the image stays, or neither side says which actions it has.
+    /// Describes the image in a job that is replaced by one with the actions `digests`, which are `own`.
+    /// `stays` says that the image is not replaced after all. `None` where there is nothing to report: the
+    /// image stays, or neither side says which actions it has.
     #[must_use]
     pub fn of(job: &JobSettings, own: &Own, digests: Option<&ActionDigests>, stays: bool) -> Option<Self> {
         let Deployed { actions, revision: image } = Deployed::of(job);
@@ -51,7 +55,7 @@ impl Replaced {
         Some(Self { image, actions: becomes, loses })
     }
 
-    /// The actions that change, where that is known.
+    /// The actions that change, where they are known.
     #[must_use]
     pub const fn changes(&self) -> Option<&ActionChanges> {
         match &self.actions {
@@ -61,8 +65,8 @@ impl Replaced {
     }
 }
 
-/// What is lost of an image: actions of it that nobody has any more, and what was committed, or changed, for it and is
-/// not in the sources that replace it.
+/// The losses, in words: actions of the image that no longer exist, and commits and changes of the image that
+/// are not in the sources that replace it.
 fn loses(becomes: &Becomes, image: &ImageRevision, relation: Relation) -> Vec<String> {
     let mut loses = Vec::new();
     let changed = match becomes {
@@ -75,9 +79,10 @@ fn loses(becomes: &Becomes, image: &ImageRevision, relation: Relation) -> Vec<St
         loses.push(format!("these actions are taken away: {}", changes.removed.join(", ")));
     }
     match relation {
-        // Without a checkout as a newer release follows an older one.
+        // Without a checkout this is a newer release that follows an older one.
         Relation::Older | Relation::WithoutCheckout(Some(Ordering::Less)) => {}
-        // What was not committed may be anybody's. Where no action changes by it, there is nothing to see of it.
+        // Changes that were not committed may be anybody's. Where no action changes, none of them would be
+        // seen.
         Relation::Uncommitted => loses.extend(changed.map(|changed| {
             format!(
                 "the image was built of {image} with changes that are in no commit, and these actions of it are \

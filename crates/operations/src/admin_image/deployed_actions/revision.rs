@@ -11,7 +11,7 @@ pub struct ImageRevision {
     pub id: Option<String>,
     /// The time of the commit, where the job has it.
     pub committed: Option<Timestamp>,
-    /// When the image was built, where the job has it.
+    /// The time of the build, where the job has it.
     pub built: Option<Timestamp>,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for ImageRevision {
     }
 }
 
-/// A revision for people: twelve digits, and whether it was dirty.
+/// Shortens a revision for people to twelve digits, and the mark of uncommitted changes.
 pub(super) fn short(revision: &str) -> String {
     let (id, dirty) = match revision.strip_suffix("-dirty") {
         Some(id) => (id, "-dirty"),

@@ -44,20 +44,20 @@ fn action(name: &str) -> AdminAction {
     }
 }
 
-/// The actions of this program, of which one is another.
+/// The digests of this program's actions, with another one for this action.
 fn other(name: &str) -> String {
     let own = ActionDigests::of(actions::of_this_run()).to_string();
     let digest = actions::known(name).expect("an action").digest();
     own.replace(digest.as_str(), ANOTHER)
 }
 
-/// A program of this commit.
+/// The revision of a program that was built from this commit.
 fn built_from() -> BuiltFrom {
     let committed = "2026-08-01T10:00:00Z".parse().expect("a time");
     BuiltFrom { revision: Some("fedcba987654"), committed: Some(committed) }
 }
 
-/// What is said about a job where this program's own actions are called; `None`: it may run.
+/// The error of [`judge`] for a job and one of this program's actions; `None` when the action may run.
 fn told(job: &JobSettings, name: &str, own: &Own, cwd: &Path) -> Option<CliError> {
     judge(job, &action(name), "staging", cwd, || own.clone()).err()
 }
@@ -79,10 +79,10 @@ fn an_action_runs_where_the_image_has_the_same_or_does_not_say() {
         (&declared((annotation::ACTIONS, &other)), "show-user", None),
         (&declared((annotation::ACTIONS, "{}")), "add-role", too_old),
         (&declared((annotation::ACTIONS, "{}")), "check", None),
-        // It does not say.
+        // The image does not say which actions it has.
         (&declared((annotation::ACTIONS, "")), "add-role", None),
         (&declared((annotation::ACTIONS, "nonsense")), "add-role", None),
-        // Before they were declared there were six.
+        // Images from before actions were declared have six.
         (&old("1-1"), "add-role", None),
         (&old("1-1"), "set-password", too_old),
         (&old("1-2"), "set-password", too_old),
@@ -158,7 +158,7 @@ fn the_side_that_is_behind_is_told_what_to_do() {
 #[test]
 fn without_a_checkout_the_times_of_the_commits_tell() {
     let nowhere = tempfile::tempdir().expect("a folder");
-    // This program's revision is not known there.
+    // The working folder does not know this program's revision.
     let built_in = Own::of(&Application::BuiltIn, nowhere.path(), built_from());
     let in_no_repository =
         Own::of(&Application::Named(nowhere.path().to_owned()), nowhere.path(), built_from());
@@ -176,7 +176,7 @@ fn without_a_checkout_the_times_of_the_commits_tell() {
     let older = hints(&built_in, &[revision, (annotation::COMMITTED, "2020-01-01T00:00:00Z")]);
     assert_eq!(older, "deploy yours with: quill-admin build --env staging");
     assert_eq!(hints(&built_in, &[revision, (annotation::COMMITTED, "2100-01-01T00:00:00Z")]), release);
-    // What is old can be built late: the time of the build tells nothing.
+    // The time of the build does not count: an old revision can be built late.
     assert_eq!(hints(&built_in, &[revision, (annotation::BUILT, "2020-01-01T00:00:00Z")]), release);
     assert_eq!(hints(&built_in, &[]), "use the quill-admin that the image was deployed with");
     let told = hints(&in_no_repository, &[revision, (annotation::COMMITTED, "2020-01-01T00:00:00Z")]);

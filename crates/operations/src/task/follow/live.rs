@@ -1,4 +1,4 @@
-//! The live log of an execution.
+//! The live log of an execution, which is opened again when it breaks.
 
 use std::future::pending;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::patience::is_final;
 
-/// How often the live log is opened again, each time after twice the pause.
+/// How often the live log is opened again, each time after twice the previous pause.
 const REOPENINGS: u32 = 5;
 const FIRST_REOPENING: Duration = Duration::from_millis(500);
 
@@ -26,7 +26,7 @@ impl<'a> Live<'a> {
         Self { google, name, tail, failures: 0, reopen: None }
     }
 
-    /// Whether entries may come.
+    /// Whether the live log is open, so that entries may come.
     pub(super) fn is_open(&self) -> bool {
         self.tail.is_some()
     }
@@ -36,7 +36,7 @@ impl<'a> Live<'a> {
         self.google.log_proxy()
     }
 
-    /// The next entries, or why there is no live log any more. Dropping the future loses nothing.
+    /// The next entries, or the reason why there is no live log any more. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Result<Vec<LogEntry>, String> {
         let tail = loop {
             match (&mut self.tail, self.reopen) {

@@ -1,4 +1,4 @@
-//! What was in an execution's log, each entry once.
+//! The entries of an execution's log, each taken in once, and the result and rows among them.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,29 +15,29 @@ use crate::task::rows::Rows;
 
 const LONGEST_LINGER: Duration = Duration::from_secs(5);
 
-/// What was in the log.
+/// The log as far as it has been taken in.
 #[derive(Default)]
 pub(super) struct Log {
-    /// Everything is shown, also what the result tells again.
+    /// Whether everything is shown, also what the result tells again.
     pub(super) whole: bool,
-    /// What was asked for; `None` of a job of the application's, which tells no result.
+    /// The request; `None` for a job of the application, which tells no result.
     pub(super) asked: Option<Asked>,
     pub(super) seen: HashSet<(Timestamp, String)>,
-    /// What can be an answer to that, each once.
+    /// The results that can be answers to the request, each once.
     pub(super) claims: Vec<Claim>,
-    /// When the first of them was there that counts, and how late.
+    /// When the first result that counts was taken in, and how late it was.
     pub(super) result_came: Option<(Instant, Duration)>,
-    /// It says that all went well.
+    /// Whether that result says that all went well.
     pub(super) succeeds: bool,
-    /// Least and most of how late lines are taken in.
+    /// The least and the greatest lateness of the lines so far.
     pub(super) lateness: Option<(Duration, Duration)>,
     pub(super) system: Vec<String>,
-    /// The rows of a list that it has brought.
+    /// The rows of a list that the log has brought.
     pub(super) rows: Rows,
 }
 
 impl Log {
-    /// Takes in what was there at a moment; whether anything was new.
+    /// Takes in the entries that were there at a moment; returns whether any was new.
     pub(super) fn take(&mut self, entries: Vec<LogEntry>, at: Instant, session: &Session) -> bool {
         let before = self.seen.len();
         for entry in entries {
@@ -64,8 +64,9 @@ impl Log {
         }
     }
 
-    /// Takes a row from a line; whether the line has the shape of one. What is none of the list all the same is counted
-    /// and not shown: it may have the values of one, which are shown whole or not at all.
+    /// Takes a row from a line; returns whether the line has the shape of a row. One that does not belong to
+    /// the list is counted and not shown: it may hold a row's values, which are shown completely or not at
+    /// all.
     fn take_row(&mut self, entry: &LogEntry) -> bool {
         let Some(asked) = &self.asked else { return false };
         let found = spoken(entry).and_then(|payload| Row::from_payload(payload, asked.key.as_ref()));
@@ -75,7 +76,8 @@ impl Log {
         })
     }
 
-    /// Takes the result from a line, if it is one; whether it counts. The line itself is not taken in.
+    /// Takes the result from a line, if it holds one; returns whether it counts. The line itself is not taken
+    /// in.
     pub(super) fn take_claim(&mut self, entry: &LogEntry, at: Instant) -> bool {
         let Some(asked) = &self.asked else { return false };
         let key = asked.key.as_ref();
@@ -85,7 +87,7 @@ impl Log {
         else {
             return false;
         };
-        // Where a result can be proven, nothing else is one: what claims to be is a line like others.
+        // Where a result can be proven, one without proof does not count: its line is shown like others.
         let counts = claim.proven || key.is_none();
         if counts {
             self.succeeds = claim.line.exit_code == 0;
@@ -98,8 +100,8 @@ impl Log {
         counts
     }
 
-    /// From when on no line is expected any more: the result line was written last, but a line before
-    /// it may be taken in after it, a little later than any so far.
+    /// The moment after which no line is expected any more. The result line was written last, but an earlier
+    /// line may be taken in after it, a little later than any line so far.
     pub(super) fn settled(&self) -> Option<Instant> {
         let (came, late) = self.result_came?;
         let (least, most) = self.lateness.unwrap_or_default();
@@ -108,7 +110,7 @@ impl Log {
     }
 }
 
-/// What the container itself has said in a form that can be read.
+/// The structured payload of an entry that the container itself has written.
 fn spoken(entry: &LogEntry) -> Option<&Value> {
     entry.payload.as_ref().filter(|_| entry.source == LogSource::Container)
 }

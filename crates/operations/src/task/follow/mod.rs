@@ -30,26 +30,26 @@ use crate::task::asked::asked;
 use crate::task::conclusion::Evidence;
 use crate::task::rows::Rows;
 
-/// What was seen.
+/// An execution that was followed to its end.
 pub(super) struct Followed {
     pub(super) execution: Execution,
     pub(super) evidence: Evidence,
-    /// The rows of a list.
+    /// The rows of a list that its log has brought.
     pub(super) rows: Rows,
-    /// Why the last read of the log brought nothing: lines may be missing.
+    /// Why the last read of the log failed: lines may be missing.
     pub(super) unread: Option<CloudError>,
 }
 
 /// Contact was lost while the execution may go on.
 pub(super) struct Lost {
     pub(super) error: CloudError,
-    /// A result that had arrived by then, and is proven.
+    /// A proven result that had arrived by then.
     pub(super) proven: Option<Claim>,
 }
 
-/// Follows an execution: one that was just started, with a live log that was opened before, or one
-/// that has long been running or is over. Only what answers to what was asked is taken for its result; without `asked` it
-/// tells none. `over` is called when it has come to its end, and its log is still to be read.
+/// Follows an execution: one that was just started, with a live log that was opened before, or one that has
+/// long been running or is over. Only an answer to `asked` is taken for its result; without `asked` it tells
+/// none. `over` is called when the execution has ended and its log is still to be read.
 pub(super) async fn follow(
     session: &Session,
     execution: Execution,
@@ -62,6 +62,11 @@ pub(super) async fn follow(
 
 /// Follows an execution for the sake of its log: all of it is shown, the result line and the lines of
 /// Cloud Run itself included.
+///
+/// # Errors
+///
+/// Fails when contact with the execution was lost, and when the last read of its log failed, so that lines
+/// may be missing.
 pub async fn follow_log(session: &Session, execution: Execution) -> Result<(), CloudError> {
     let job = execution.name.job.clone();
     let tail = session.google().tail_log(&job).await;
@@ -71,12 +76,12 @@ pub async fn follow_log(session: &Session, execution: Execution) -> Result<(), C
     followed.unread.map_or(Ok(()), Err)
 }
 
-/// What an execution is followed for.
+/// The purpose of following an execution.
 #[derive(Clone, Copy)]
 enum Shown<'a> {
     /// For its log: all of it is shown.
     Whole,
-    /// For its result; says when it is over.
+    /// For its result; the function is called when the execution is over.
     ForItsResult(&'a (dyn Fn() + Sync)),
 }
 
@@ -89,7 +94,7 @@ async fn follow_with(
 ) -> Result<Followed, Lost> {
     let name = execution.name.clone();
     let over_for = match (&execution.phase, execution.completed) {
-        // By this machine's clock: a wrong one costs a wait, or a line that is late by minutes.
+        // This machine's clock is used: a wrong one costs a wait, or a line that is late by minutes.
         (Phase::Ended(_), Some(completed)) => {
             Duration::try_from(Timestamp::now().duration_since(completed)).unwrap_or_default()
         }
@@ -114,7 +119,7 @@ async fn follow_with(
         result_came: &result_came,
         session,
     };
-    // What was there before is not in the live log.
+    // Lines from before are not in the live log.
     if matches!(execution.phase, Phase::Running | Phase::Ended(_)) {
         reader.reads.due = Some(Instant::now());
     }

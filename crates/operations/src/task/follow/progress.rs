@@ -1,25 +1,25 @@
-//! How far an execution is, as far as the reader of its log has to know.
+//! The progress of an execution, as far as the reader of its log has to know it.
 
-/// What the reader of the log needs to know of the state.
+/// The state of an execution, for the reader of its log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     /// Nothing can be in the log yet.
     Waiting,
     Running,
-    /// Over.
+    /// The execution is over.
     Ended {
-        /// The container ran, so that a result line is to be expected, or it never did; `None` as long as
-        /// that is being asked for.
+        /// Whether the container ran, so that a result line is to be expected; `None` as long as that is
+        /// being asked for.
         ran: Option<bool>,
         how: EndedHow,
     },
 }
 
-/// What is to be read depends on it.
+/// How the execution ended. It decides how long its log is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum EndedHow {
     Well,
     Badly,
-    /// Somebody cancelled it: that is all there is to know.
+    /// Somebody cancelled it, and nothing more has to be known.
     Cancelled,
 }

@@ -1,4 +1,7 @@
-//! Puts the live log and the reads together, and knows when all of the log has been read.
+//! Combines the live log with reads of the log, and knows when all of the log has been read.
+//!
+//! Every wait is here: how long the result line, the lines before it and missing rows are waited for after
+//! the end of an execution. To change one: the constants below, `drain` and `give_up`.
 
 use std::future::pending;
 use std::time::Duration;
@@ -15,17 +18,17 @@ use crate::events::Event;
 use crate::patience::{is_final, tell_once};
 use crate::session::Session;
 
-/// How long the result line is waited for after the end at most. Nobody promises when a line can be read,
-/// so it is this long where no line has come that would show how late this log is.
+/// The longest wait for the result line after the end. Nobody promises when a line can be read, so this long
+/// is waited where no line has come that would show how late this log is.
 const DRAIN: Duration = Duration::from_secs(20);
-/// How long beyond the lateness of the lines that have come: the last one is rarely much later than those
+/// The wait beyond the lateness of the lines that have come: the last line is rarely much later than those
 /// before it, and a container that was killed has written none.
 const DRAIN_BEYOND: Duration = Duration::from_secs(5);
-/// As long as reads are refused: a quota by the minute is free again.
+/// The wait as long as reads are refused: a quota by the minute is free again after it.
 const DRAIN_REFUSED: Duration = Duration::from_secs(75);
-/// How long lines before a known result line are waited for.
+/// The wait for lines before a known result line.
 const DRAIN_LINES: Duration = Duration::from_secs(10);
-/// A timer that is later than this was not run: the program was stopped.
+/// A timer that fires later than this was not run in time: the program was stopped.
 const LATE: Duration = Duration::from_secs(2);
 
 /// Puts the live log and the reads together.
@@ -38,11 +41,11 @@ pub(super) struct Reader<'a> {
     pub(super) how: EndedHow,
     /// How long the program was stopped after the end.
     pub(super) stopped_for: Duration,
-    /// How long it had been over before it was followed.
+    /// How long the execution had been over before it was followed.
     pub(super) over_for: Duration,
     /// When the last read began that has brought all its pages.
     pub(super) complete: Option<Instant>,
-    /// Tells that the result line has come live: the end is near.
+    /// Notified when the result line has come: the end is near.
     pub(super) result_came: &'a Notify,
     pub(super) session: &'a Session,
 }
@@ -53,7 +56,7 @@ impl Reader<'_> {
         loop {
             let give_up = self.give_up();
             tokio::select! {
-                // What is there is taken in before it is given up.
+                // Lines that are there are taken in before the wait is given up.
                 biased;
                 changed = progress.changed(), if self.ran.is_none() => {
                     if changed.is_err() {
@@ -127,9 +130,9 @@ impl Reader<'_> {
             Err(why) => {
                 let told = format!("{why}; reading the log every two seconds");
                 self.session.emit(match self.live.proxy() {
-                    // It will be so every time, and can be changed.
+                    // A proxy breaks the live log every time, and its setting can be changed.
                     Some(_) => Event::Trouble(told),
-                    // Not worth a note: every line is read all the same.
+                    // Without a proxy it is not worth a note: every line is read all the same.
                     None => Event::Detail(told),
                 });
                 if self.ended.is_none() && (!self.log.seen.is_empty() || self.reads.due.is_some()) {
@@ -139,7 +142,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes in a page, and says when the next one is due; whether it was the last.
+    /// Takes in a page, and sets when the next one is due; returns whether it was the last.
     fn took_page(&mut self, page: Result<LogPage, CloudError>) -> bool {
         let now = Instant::now();
         let newest_first = self.reads.newest_first == Newest::UnderWay;
@@ -150,7 +153,7 @@ impl Reader<'_> {
         let page = match page {
             Ok(page) => page,
             Err(error) => {
-                // What has begun to be read goes on where it was.
+                // A read of several pages goes on where it was.
                 if !newest_first {
                     reads.page.clear();
                 }
@@ -170,7 +173,7 @@ impl Reader<'_> {
         reads.told = None;
         if newest_first {
             for entry in &page.entries {
-                // The read it came before still has all lines when it is through.
+                // The read that this one interrupts still brings all lines.
                 self.log.take_claim(entry, reads.first_page);
             }
             reads.due = Some(now);
@@ -205,8 +208,8 @@ impl Reader<'_> {
         self.is_all_read()
     }
 
-    /// Where the log is longer than a page and its result is to be told, the result comes first: it is at
-    /// the end of the log.
+    /// Asks for the end of the log first, where the log is longer than a page and its result is still
+    /// missing: the result is at the end.
     fn look_at_the_end(&mut self) {
         if self.ended.is_some()
             && self.log.result_came.is_none()
@@ -248,8 +251,8 @@ impl Reader<'_> {
         longest.saturating_sub(self.over_for)
     }
 
-    /// Whether the program was stopped, or the laptop slept, when this deadline passed: then nothing was waited
-    /// for, and it is as if the waiting began now.
+    /// Whether the program was stopped, or the laptop slept, when this deadline passed. Then nothing was
+    /// waited for, and the wait begins again.
     fn was_stopped(&mut self, deadline: Option<Instant>) -> bool {
         let late = deadline.map(|deadline| deadline.elapsed()).filter(|late| *late > LATE);
         if let Some(late) = late {
@@ -261,8 +264,8 @@ impl Reader<'_> {
         late.is_some()
     }
 
-    /// When there is no more waiting for what has not come: not before the log was asked for once, which a
-    /// program that was stopped at the end, or a laptop that slept, has not done by then.
+    /// The moment to stop waiting for lines that have not come. It is not before the log was asked for once
+    /// after the end: a program that was stopped then, or a laptop that slept, has not done so.
     fn give_up(&self) -> Option<Instant> {
         let ended = self.ended.filter(|ended| self.reads.is_off() || self.reads.has_begun_since(*ended))?;
         let refused = self.reads.failed.as_ref().is_some_and(|error| !is_final(error));
@@ -276,7 +279,7 @@ impl Reader<'_> {
             None if refused && self.how == EndedHow::Cancelled => ended + DRAIN_LINES,
             None if refused => ended + DRAIN_REFUSED,
             None if self.reads.failed.is_some() => ended + self.drain().max(DRAIN_LINES),
-            // In which there is a last read, also where there is nothing to wait for.
+            // This leaves time for a last read, also where there is nothing to wait for.
             None => ended + self.drain() + DRAIN_LINES,
         };
         Some(deadline + self.stopped_for)

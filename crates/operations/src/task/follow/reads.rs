@@ -1,4 +1,4 @@
-//! Reads of an execution's log.
+//! Reads of an execution's log: their pace, their pages and their quota.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -18,7 +18,7 @@ pub(super) const SLOWEST_READ: Duration = Duration::from_secs(30);
 /// Entries arrive late and out of order: every read looks back this far.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(30);
 
-/// Whether the end of the log was read before its turn.
+/// The state of the one read that looks at the end of the log before its turn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Newest {
     Unasked,
@@ -31,24 +31,25 @@ pub(super) enum Newest {
 pub(super) struct Reads<'a> {
     google: &'a Google,
     name: &'a ExecutionName,
-    /// When the next one is to begin; `None` as long as there is no need.
+    /// When the next read is to begin; `None` as long as there is no need.
     pub(super) due: Option<Instant>,
     pub(super) pause: Duration,
-    /// When the last ones began, each page for itself.
+    /// When the last reads began, each page counted separately.
     begun: VecDeque<Instant>,
     under_way: Option<Reply<'a, Result<LogPage, CloudError>>>,
-    /// When the one under way, or the last one, began with its first page.
+    /// When the read under way, or the last one, began with its first page.
     pub(super) first_page: Instant,
-    /// What asks for its next page.
+    /// The token of the next page; empty at the beginning of a read.
     pub(super) page: String,
-    /// The result is looked for at the end of the log next, once: the pages before it may be many.
+    /// Whether the result is looked for at the end of the log next. That is done once: the pages before it
+    /// may be many.
     pub(super) newest_first: Newest,
-    /// The newest entry it has brought, and whether it has brought news.
+    /// The newest entry that the read has brought, and whether it has brought any new entry.
     pub(super) newest: Option<Timestamp>,
     pub(super) news: bool,
-    /// All that is older by more than the overlap has been read.
+    /// Entries older than this by more than the overlap have been read.
     pub(super) read_to: Option<Timestamp>,
-    /// Why the last one brought nothing.
+    /// Why the last read failed.
     pub(super) failed: Option<CloudError>,
     pub(super) told: Option<String>,
 }
@@ -107,7 +108,7 @@ impl<'a> Reads<'a> {
         }
     }
 
-    /// Begins one.
+    /// Counts a read that begins now.
     fn count(&mut self, now: Instant) {
         self.due = None;
         self.begun.push_back(now);
@@ -116,17 +117,17 @@ impl<'a> Reads<'a> {
         }
     }
 
-    /// Whether the last one began at a moment, or after it.
+    /// Whether the last read began at a moment, or after it.
     pub(super) fn has_begun_since(&self, moment: Instant) -> bool {
         self.begun.back().is_some_and(|begun| *begun >= moment)
     }
 
-    /// Whether there are none any more.
+    /// Whether no read is due or under way.
     pub(super) fn is_off(&self) -> bool {
         self.due.is_none() && self.under_way.is_none()
     }
 
-    /// Reads as soon as the rhythm allows: the live log has broken.
+    /// Makes a read due as soon as the pace allows: the live log has broken.
     pub(super) fn soon(&mut self) {
         self.pause = READ_EVERY;
         let soon = self.begun.back().map_or_else(Instant::now, |begun| *begun + READ_EVERY);

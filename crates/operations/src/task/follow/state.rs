@@ -19,13 +19,13 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 /// again, and after that at this pace for as long as the end may be near.
 const POLL_FOR_END: Duration = Duration::from_millis(400);
 const END_IS_NEAR: Duration = Duration::from_secs(20);
-/// How often in a row an execution that was there is told not to be before it is taken for deleted.
+/// How often in a row an execution that was there may be reported as missing before it is taken for deleted.
 const GONE_AFTER: u32 = 5;
-/// How often the container's result is asked for, each time with the tries every read has.
+/// How often the container's result is asked for. Each read has its own retries besides.
 const TASK_READS: usize = 4;
 
-/// Follows the state of an execution to its end. `over` is called when that is known, before anything of it is
-/// shown: a person who sees the end and presses Ctrl-C is not told that the task still runs.
+/// Follows the state of an execution to its end. `over` is called when the end is known, before it is shown:
+/// a person who sees the end and presses Ctrl-C must not be told that the task still runs.
 pub(super) async fn follow_state(
     session: &Session,
     mut execution: Execution,
@@ -35,7 +35,7 @@ pub(super) async fn follow_state(
 ) -> Result<(Execution, Ending, TaskEnd), CloudError> {
     let mut pace = Pace::new();
     let mut phase = None;
-    // One that was just started was not asked for yet.
+    // An execution that was just started was not asked for yet.
     let mut was_there = matches!(execution.phase, Phase::Running | Phase::Ended(_));
     loop {
         if matches!(execution.phase, Phase::Ended(_)) {
@@ -90,10 +90,10 @@ pub(super) async fn follow_state(
     }
 }
 
-/// When the state is asked for next.
+/// The pace at which the state is asked for.
 struct Pace {
     delay: Duration,
-    /// Since when it is asked for quickly.
+    /// The moment since which it is asked for quickly.
     quick: Instant,
     /// When the result line came.
     near: Option<Instant>,
@@ -104,7 +104,7 @@ impl Pace {
         Self { delay: FIRST_POLL, quick: Instant::now(), near: None }
     }
 
-    /// Waits until it is time, which it is at once when the result line comes.
+    /// Waits until the next read is due; when the result line comes, it is due at once.
     async fn next(&mut self, result_came: &Notify) {
         tokio::select! {
             () = sleep(self.delay) => {
@@ -123,8 +123,8 @@ impl Pace {
     }
 }
 
-/// How the container ended. Without that the ending is still known, only in less detail: not worth more
-/// than a few tries.
+/// Reads how the container ended. Without that the ending is still known, in less detail, so it is not worth
+/// more than a few tries.
 async fn task_end(session: &Session, name: &ExecutionName) -> TaskEnd {
     let mut told = None;
     for _ in 0..TASK_READS {
