@@ -1,4 +1,5 @@
-//! The environment variables between the CLI and the executor, both ways.
+//! The environment variables between the CLI and the executor: written by the CLI ([`Request::to_env`]), read
+//! and validated by the executor ([`Invocation::from_env`]).
 //!
 //! `to_env` and `from_env` stand side by side so that they cannot drift apart; a property test
 //! takes every request there and back.
@@ -51,8 +52,8 @@ impl Variables {
         self.0.contains_key(variable::CLOUD_RUN_JOB)
     }
 
-    /// The contract version to answer in, whatever else is wrong: the one that is asked for, if it is
-    /// spoken here, else the newest.
+    /// The contract version to answer in, even if other variables are wrong: the version that is asked for,
+    /// if this program speaks it, else the newest.
     #[must_use]
     pub fn contract(&self) -> u32 {
         let asked = self.parsed::<Version>(&variable::ADMIN_CONTRACT).ok().flatten();
@@ -60,14 +61,14 @@ impl Variables {
         asked.map(|version| version.0).filter(|version| spoken.contains(version)).unwrap_or(CONTRACT_VERSION)
     }
 
-    /// What the result is to be proven with, if it is valid.
+    /// The key that the result is to be proven with, if the variable holds a valid one.
     #[must_use]
     pub fn proof_key(&self) -> Option<ProofKey> {
         self.parsed(&variable::ADMIN_PROOF_KEY).ok().flatten()
     }
 
-    /// The value of a variable as it stands; set but blank counts as missing. Found is what belongs to the
-    /// contract, and nothing else of the environment.
+    /// The value of a variable as it stands; one that is set but blank counts as missing. Only variables of
+    /// the contract are found, and no others of the environment.
     ///
     /// # Errors
     ///
@@ -90,9 +91,9 @@ impl Variables {
             .map_err(|problem| EnvProblem::Invalid(variable.name.into(), problem))
     }
 
-    /// The variables that say of the database what a job's target does not, and are ignored where there is one; by
-    /// name, sorted. A TLS mode of `require` says nothing against one that verifies: it is what an image that does not
-    /// know of targets can do.
+    /// The names, sorted, of the variables that describe the database beyond what a job's target says. They
+    /// are ignored where there is a target. A TLS mode of `require` does not contradict a target that
+    /// verifies: it is the strictest mode that an image can use which does not know of targets.
     #[must_use]
     pub fn beside(&self, target: &Target) -> Vec<&'static str> {
         use variable as v;
@@ -133,10 +134,10 @@ impl Variables {
 }
 
 impl Request {
-    /// The variables that carry this request into the container. No plaintext password, by type.
+    /// The variables that carry this request into the container. By its type, it holds no plaintext password.
     ///
-    /// A job of the application's gets the variables that its action declares, and what says which request this
-    /// is, whose and why: that means nothing to its container, and is how its execution is known again.
+    /// A job of the application's gets the variables that its action declares, and those that hold the
+    /// request's id, who asked and why: its container ignores them, and they identify its execution later.
     #[must_use]
     pub fn to_env(&self) -> Vec<(String, String)> {
         use variable as v;
@@ -163,10 +164,10 @@ impl Request {
     }
 }
 
-/// What the executor was asked to do, and where.
+/// The request that the executor was given, and the database to run it on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
-    /// The task.
+    /// The request.
     pub request: Request,
     /// The database.
     pub connection: Connection,
@@ -176,13 +177,14 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// Reads and validates everything before anything is connected to. A plaintext password is hashed only when
-    /// nothing else is wrong. Where there is a `target`, nothing that variables say of the database counts but the
-    /// password; [`Variables::beside`] tells what they say.
+    /// Reads and validates everything before any connection is made. A plaintext password is hashed only if
+    /// nothing else is wrong. Where there is a `target`, the password is the only variable of the database
+    /// that is used; [`Variables::beside`] names the others that are set.
     ///
     /// # Errors
     ///
-    /// All that is missing or invalid, at once, and an action that is not the one of the same name here.
+    /// Everything that is missing or invalid, at once, and an action whose digest is not the one of the
+    /// action of that name here.
     pub fn from_env(vars: &Variables, target: Option<&Target>, actions: &Actions) -> Result<Self, EnvError> {
         use variable as v;
         let mut reader = Reader { vars, problems: Vec::new() };
@@ -221,8 +223,8 @@ impl Invocation {
 }
 
 impl AdminAction {
-    /// Reads what is to be done, and nothing of who asked for it or where: what [`Request::to_env`] writes of
-    /// an action is turned back into it.
+    /// Reads the action and its values, and nothing of who asked for it or of the database: the inverse of
+    /// [`Request::to_env`] for the action.
     ///
     /// # Errors
     ///
@@ -409,7 +411,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The password. One that is missing is called by `name`.
+    /// The password. One that is missing is reported under `name`.
     fn password(&mut self, name: &'static str) -> Option<Secret> {
         let variable = &variable::AUTH_DB_PASSWORD;
         let password = self.text(variable).map(|(_, text)| Secret::new(text.to_owned()));
@@ -460,7 +462,7 @@ pub struct Connection {
     pub schema: Option<String>,
 }
 
-/// Where certificates to trust are.
+/// The place of the certificates to trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Certificates {
     /// In a PEM file.
@@ -507,7 +509,8 @@ impl FromStr for LogFormat {
     }
 }
 
-/// What is known of a request even when the rest of it is wrong: every line and the result carry it.
+/// The parts of a request that are known even if the rest of it is wrong; every log line and the result carry
+/// them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunContext {
     /// The request's id.
@@ -516,7 +519,7 @@ pub struct RunContext {
     pub execution: Option<String>,
     /// The action.
     pub action: Option<String>,
-    /// About whom.
+    /// The username that the action is about.
     pub username: Option<Username>,
     /// Who asked.
     pub actor: Option<Actor>,
@@ -529,7 +532,8 @@ pub struct RunContext {
 }
 
 impl RunContext {
-    /// Keeps what is valid, says nothing of the rest. `known` says whether there is an action of a name.
+    /// Keeps the values that are valid, and ignores the rest. `known` says whether there is an action of a
+    /// name.
     #[must_use]
     pub fn from_env(vars: &Variables, known: impl Fn(&str) -> bool) -> Self {
         use variable as v;
@@ -546,7 +550,7 @@ impl RunContext {
         }
     }
 
-    /// The same with the values that this action has recorded, as far as they are valid.
+    /// The same context with the values that this action records, as far as they are valid.
     #[must_use]
     pub fn recording(mut self, vars: &Variables, action: &Action) -> Self {
         for words in &action.words.parameters {
