@@ -1,4 +1,4 @@
-//! Who calls, and what it may do.
+//! The identity and the permissions of the caller.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use crate::names::{JobName, ObjectName};
 use crate::permissions::{PERMISSIONS, Permission};
 
 const DOING: &str = "ask which permissions are there";
-/// Google's own `OpenID` Connect service, of its discovery document.
+/// Google's own `OpenID` Connect service, from its discovery document.
 const USER_INFO: &str = "https://openidconnect.googleapis.com";
-/// It is asked for a name only, which is not worth a long wait.
+/// Time limit for asking the name of the account: the name alone is not worth a long wait.
 const USER_INFO_WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Deserialize)]
@@ -23,8 +23,14 @@ struct UserInfo {
 }
 
 impl Google {
-    /// Those of [`PERMISSIONS`] the caller has: in the job's project or, for the job, on the job
-    /// alone. Those for Terraform's lock it has on the lock's bucket, which can be another project's.
+    /// The permissions among [`PERMISSIONS`] that the caller has: in the job's project or, for the job, on
+    /// the job alone. Those for Terraform's lock are checked on the lock's bucket, which can be another
+    /// project's.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the permissions in the project, on the job or on the bucket cannot be read. A job that does
+    /// not exist is no error: nothing is granted on it.
     pub fn granted<'a>(
         &'a self,
         job: &'a JobName,
@@ -74,8 +80,8 @@ impl Google {
         Ok(granted)
     }
 
-    /// Whose sign-in it is: as its source says, else as Google says. `None` where neither does, as
-    /// with a token that is not for telling that.
+    /// The account that is signed in: as its source says, else as Google says. `None` where neither does, as
+    /// with a token that does not cover the account's name.
     pub fn account<'a>(&'a self, sign_in: &'a SignIn) -> Reply<'a, Option<String>> {
         Box::pin(async move {
             if let Some(account) = sign_in.account() {
@@ -99,7 +105,7 @@ fn names(some: impl Fn(&Permission) -> bool) -> Vec<&'static str> {
     names.into_iter().collect()
 }
 
-/// Those that the answer names.
+/// The permissions that the answer names.
 fn those(asked: &[&'static str], answer: &[String]) -> impl Iterator<Item = &'static str> {
     asked.iter().copied().filter(|name| answer.iter().any(|granted| granted == name))
 }

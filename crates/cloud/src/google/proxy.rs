@@ -1,18 +1,18 @@
-//! Proxies, as far as Google's clients do not know of them.
+//! Finds the proxy on the way to Cloud Logging, which Google's gRPC client ignores.
 //!
-//! The REST clients read the usual variables by themselves. The gRPC client, which the live log needs, makes
-//! its connections without a look at them: where all traffic has to go through a proxy it would wait for an
-//! answer that never comes.
+//! The REST clients read the usual variables by themselves. The gRPC client, which the live log needs,
+//! connects without looking at them: where all traffic has to go through a proxy it would wait for an answer
+//! that never comes.
 
-/// The variables that name a proxy for HTTPS, in the order in which the REST clients look at them.
+/// The variables that name a proxy for HTTPS, in the order in which the REST clients read them.
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-/// What the REST clients reach without a proxy.
+/// The variables that list the hosts which the REST clients reach without a proxy.
 const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// Where Google's own Cloud Logging is, as its client has it.
+/// The host of Google's own Cloud Logging, as its client has it.
 const LOGGING: &str = "logging.googleapis.com";
 
-/// The variable that names a proxy for the way to the log; on this machine there is none on the way.
+/// The variable that names a proxy for the way to Cloud Logging; an address on this machine has none.
 pub(super) fn for_log(endpoint: Option<&str>) -> Option<&'static str> {
     let host = match endpoint {
         Some(endpoint) if crate::is_on_loopback(endpoint) => return None,

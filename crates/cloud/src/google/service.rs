@@ -1,4 +1,4 @@
-//! Services and their revisions.
+//! Calls about services of Cloud Run and their revisions.
 
 use std::time::Duration;
 
@@ -12,7 +12,11 @@ use crate::model::{LogEntry, Readiness, Revision, Service, StartupProbe};
 use crate::names::ServiceName;
 
 impl Google {
-    /// The service as it is now.
+    /// The current service.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the service does not exist or cannot be read.
     pub fn service<'a>(&'a self, name: &'a ServiceName) -> Reply<'a, Result<Service, CloudError>> {
         Box::pin(async move {
             let service = self
@@ -25,7 +29,11 @@ impl Google {
         })
     }
 
-    /// The service's revisions, newest first: the last hundred of them.
+    /// The service's revisions, newest first: one page of a hundred.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the revisions cannot be listed.
     pub fn revisions<'a>(&'a self, name: &'a ServiceName) -> Reply<'a, Result<Vec<Revision>, CloudError>> {
         Box::pin(async move {
             let request = self.revisions.list_revisions().set_parent(name.to_string()).set_page_size(100);
@@ -41,9 +49,13 @@ impl Google {
         })
     }
 
-    /// Gives the service another image, in a new revision: refused as a conflict if somebody changed it
-    /// since it was read. The request is sent once; it returns when the change is accepted. Without a
-    /// note that differs, an image that is the same would make no revision.
+    /// Gives the service another image, in a new revision: refused as a conflict if somebody changed it since
+    /// it was read. The request is sent once; the call returns when the change is accepted. The note has to
+    /// differ from the last one: otherwise the same image would make no revision.
+    ///
+    /// # Errors
+    ///
+    /// Fails if Google Cloud refuses the change, or if the answer is lost: then it may have been made.
     pub fn change_service_image<'a>(
         &'a self,
         service: &'a Service,
@@ -70,7 +82,11 @@ impl Google {
         })
     }
 
-    /// One revision as it is now.
+    /// One revision in its current state.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the revision does not exist or cannot be read.
     pub fn revision<'a>(
         &'a self,
         service: &'a ServiceName,
@@ -87,7 +103,11 @@ impl Google {
         })
     }
 
-    /// The last lines a revision logged, oldest first. One read of the quota.
+    /// The last lines that a revision logged, oldest first. A call takes one read of the quota.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the log cannot be read.
     pub fn revision_log<'a>(
         &'a self,
         service: &'a ServiceName,

@@ -3,7 +3,7 @@
 use google_cloud_gax::streaming::{RequestSender, ResponseStream};
 use google_cloud_logging_v2::model::{TailLogEntriesRequest, TailLogEntriesResponse};
 
-/// A call that is under way, with both its directions.
+/// A call in progress, with both its directions.
 pub(super) struct Streams {
     // Google may end the session with the caller's side: kept open as long as the other.
     pub(super) sender: RequestSender<TailLogEntriesRequest>,

@@ -1,5 +1,4 @@
-//! What is asked about an environment, and the little that is changed in it: the adapter against the
-//! emulator, over HTTP.
+//! Calls about what surrounds a job, and the few changes in it: the adapter against the emulator, over HTTP.
 
 use std::time::{Duration, Instant};
 
@@ -74,7 +73,7 @@ fn lock_name() -> ObjectName {
     ObjectName::new(BUCKET, LOCK).expect("valid")
 }
 
-/// What Terraform 1.9 writes.
+/// A lock as Terraform 1.9 writes it.
 const HELD: &str = r#"{"ID":"6f1a8e36-5d5c-e0b9-0a3e-1d2f3c4b5a69","Operation":"OperationTypeApply","Info":"",
     "Who":"runner@fv-az1","Version":"1.9.8","Created":"2026-08-01T10:00:00.123456789Z",
     "Path":"gs://terraform-state/terraform/state/staging.tflock"}"#;

@@ -1,4 +1,4 @@
-//! Connections: how many there are, and what becomes of hosts that speak HTTP/1.1 alone.
+//! The number of connections, and hosts that support HTTP/1.1 only.
 
 use std::sync::{Arc, Mutex};
 
@@ -24,7 +24,7 @@ async fn connected(endpoints: Endpoints) -> Google {
     Google::connect(endpoints, Credentials::Anonymous).await.expect("connected")
 }
 
-/// An emulator with a job that logs a line, which can be reached through relays.
+/// Starts an emulator with a job that logs a line, reachable through relays.
 async fn emulator() -> Emulator {
     let emulator = Emulator::builder().host("127.0.0.1").start().await.expect("an emulator");
     let job = json!({"template": {"template": {"maxRetries": 0, "containers": [{"image": "h/p/admin:1"}]}}});
@@ -37,7 +37,8 @@ fn to(emulator: &Emulator) -> Relay {
     Relay::to(&emulator.address().to_string())
 }
 
-/// The address of a server that speaks HTTP/1.1 alone and gives everybody this answer, and what it is sent.
+/// Starts a server that supports HTTP/1.1 only and gives this answer to every request; returns its address,
+/// and the requests that it gets.
 fn old_server(answer: &str) -> (String, Arc<Mutex<Vec<String>>>) {
     let (port, seen) = server(|_| answer.to_owned());
     (format!("http://127.0.0.1:{port}"), seen)
