@@ -1,4 +1,4 @@
-//! Which tables there are, where they are looked for, and what is said where they are not.
+//! The tables that are found, the schemas that are searched, and the messages where tables are missing.
 
 use quill_admin_actions::{Action, Actions, Definition};
 use quill_admin_contract::ExitCode;
@@ -100,7 +100,8 @@ async fn a_column_that_needs_a_value_and_is_not_known_is_told() {
     assert_eq!(found.unknown_required(), [] as [&str; 0]);
 }
 
-/// Tables of the same names that come first elsewhere are not touched, whatever the user's settings are.
+/// Tables of the same names in schemas that come first elsewhere are not touched, whatever the user's
+/// settings are.
 #[tokio::test]
 async fn tables_are_those_of_the_one_schema() {
     needs_postgres!();
