@@ -1,6 +1,6 @@
 //! The value of one parameter of an action, checked.
 //!
-//! What a value may be is data ([`Parameter`]); the checks are those of [`crate::value`], on either side.
+//! The allowed values are data ([`Parameter`]); the checks are those of [`crate::value`], on either side.
 
 use std::borrow::Cow;
 

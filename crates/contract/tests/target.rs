@@ -1,4 +1,4 @@
-//! A target there and back, and against the bytes that Terraform wrote.
+//! Targets are written and read back, and compared with the bytes that Terraform wrote.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -102,7 +102,7 @@ fn passwords_are_hashed_here_where_they_were_not_and_told_of() {
 }
 
 proptest! {
-    /// What one side writes the other reads.
+    /// One side reads back the values that the other side writes.
     #[test]
     fn arguments_travel_there_and_back(
         username in r#"[a-z'"$:\\]{1,20}"#,
