@@ -1,4 +1,5 @@
-//! Getting a connection: patiently where the server may still be waking up, not at all where it said no.
+//! Connects to the server: tries again while the server may still be starting, and gives up at once if it
+//! refuses.
 
 use std::time::Duration;
 
@@ -16,10 +17,10 @@ use crate::output::Output;
 use crate::session::Session;
 use crate::tls;
 
-/// How long to go on trying. A VPC connector that was asleep needs about half of it.
+/// Longest time to go on trying. A VPC connector that was asleep needs about half of it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long one attempt gets, TLS and password included.
+/// Time limit of one attempt, including TLS and the password.
 const PER_ATTEMPT: Duration = Duration::from_secs(10);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -27,7 +28,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// The server to connect to, and the database there.
 pub(crate) struct Server {
-    /// Who we are there, and the password.
+    /// The user and the password.
     config: Config,
     host: String,
     /// The name that the server's certificate has to be for, where names are verified.
@@ -35,13 +36,13 @@ pub(crate) struct Server {
     port: u16,
     mode: TlsMode,
     tls: TlsConnector,
-    /// Where it is, as whom and how, as a person would write it.
+    /// The address, the user and the TLS mode, as a person would write them.
     pub(crate) description: String,
     password_ends_with_line_break: bool,
 }
 
 impl Server {
-    /// Prepares everything that needs no connection. What is wrong here is wrong with the variables.
+    /// Prepares everything that needs no connection. An error here is an error in the variables.
     pub(crate) fn new(connection: &Connection, request: Option<RequestId>) -> Result<Self, Failed> {
         let Connection { host, port, database, user, password, tls, server_name, .. } = connection;
         let socket = host.starts_with('/');
@@ -118,7 +119,8 @@ impl Server {
         }
     }
 
-    /// Tries every address of the host once. A refusal says more than an address that does not answer.
+    /// Tries every address of the host once. If all fail, a refusal is reported before an address that does
+    /// not answer.
     async fn attempt(&self, tasks: &mut JoinSet<()>) -> Result<Session, Attempt> {
         let mut failed = Attempt::NotYet("the host name has no address".to_owned());
         for address in self.addresses().await? {

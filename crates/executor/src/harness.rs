@@ -1,5 +1,5 @@
-//! A run from beginning to end: environment → connection → tables → one action in one transaction →
-//! COMMIT → result line → exit code.
+//! A run of the executor from beginning to end: environment → connection → tables → one action in one
+//! transaction → COMMIT → result line → exit code.
 
 use std::fmt;
 use std::io::Write;
@@ -24,13 +24,13 @@ use crate::session::{LIMIT, Session};
 use crate::sql;
 use crate::stop::Stop;
 
-/// How often a transaction is run that lost against another one.
+/// Largest number of times that a transaction is run which loses against another one.
 const ATTEMPTS: u32 = 5;
 
-/// How long the connection may take to close once everything is said and done.
+/// Longest time for the connection to close after the result.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Runs, and says on the last line what came of it, whatever happened.
+/// Runs the task, and always prints its outcome on the last line, even after a panic.
 pub(crate) async fn run(
     vars: &Variables,
     arguments: &[String],
@@ -51,7 +51,7 @@ pub(crate) async fn run(
     code
 }
 
-/// For a process that cannot even start to run.
+/// Prints the result of a process that could not even start to run.
 pub(crate) fn not_started(
     vars: &Variables,
     out: &mut (dyn Write + Send),
@@ -115,7 +115,8 @@ async fn task(
     Ok(done)
 }
 
-/// Says what decides which database it is, where that is not what one would expect.
+/// Warns where the database is not chosen as one would expect: variables that the target overrides, or no
+/// target.
 fn tell_where_from(vars: &Variables, target: Option<&Target>, log: &mut Output<'_>) {
     match target {
         Some(target) => {
@@ -136,7 +137,7 @@ fn tell_where_from(vars: &Variables, target: Option<&Target>, log: &mut Output<'
     }
 }
 
-/// Refuses a job that is for another schema than the action.
+/// Refuses a job whose schema is not that of the action.
 fn right_schema(invocation: &Invocation, actions: &Actions) -> Result<(), Failed> {
     let Some(schema) = &invocation.connection.schema else { return Ok(()) };
     let action = actions.get(invocation.request.action.name());
@@ -151,7 +152,7 @@ fn right_schema(invocation: &Invocation, actions: &Actions) -> Result<(), Failed
     Err(Failed::new(ExitCode::SchemaMismatch, message))
 }
 
-/// What is to be done, and on which connection.
+/// The task, and the connection to run it on.
 struct Task<'a> {
     session: &'a Session,
     invocation: &'a Invocation,
@@ -159,7 +160,7 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// The action in one transaction; in another one when it lost against somebody else's.
+    /// Runs the action in one transaction, and in another one if it lost against a concurrent one.
     async fn transact(
         &self,
         server: &Server,
@@ -205,8 +206,8 @@ impl Task<'_> {
         unreachable!("the last attempt returns")
     }
 
-    /// Begins a transaction and does the action in it. Returns the transaction's number too, to ask after
-    /// it by, should the answer to COMMIT get lost.
+    /// Begins a transaction and runs the action in it. Also returns the transaction's number, to ask for its
+    /// fate if the answer to COMMIT is lost.
     async fn act(
         &self,
         layout: &mut Option<Layout>,
@@ -244,7 +245,7 @@ fn unanswered() -> Failed {
     Failed::new(ExitCode::DatabaseUnreachable, message)
 }
 
-/// Warns of passwords that came in plain text, where the task has made use of them.
+/// Adds a warning of passwords that came in plain text, where the task succeeded.
 fn warn_plaintext(outcome: &mut Outcome, variables: &[String]) {
     let (Outcome::Created { warnings, .. }
     | Outcome::Updated { warnings, .. }

@@ -1,7 +1,7 @@
 //! Runs one Quill admin task in one database transaction, inside the container.
 
-/// Found in the program's file by whoever builds a quill-admin that carries it: which executor it is, without
-/// running it, since it may be for another machine.
+/// A mark that identifies this executor in the program's file. The build of a quill-admin that carries it
+/// looks for the mark without running the program, which may be for another machine.
 static MARK: &str =
     concat!("quill-admin-executor ", env!("CARGO_PKG_VERSION"), " beside quill-admin-actions.json;");
 

@@ -1,4 +1,4 @@
-//! What each action leaves behind, on both generations of the tables.
+//! The rows that each action leaves behind, on both generations of the tables.
 
 use quill_admin_contract::{ExitCode, Outcome};
 use quill_admin_testkit::needs_postgres;
@@ -6,7 +6,7 @@ use quill_admin_testkit::postgres::{Database, Generation};
 
 use crate::run::{Executor, HASH, OTHER_HASH};
 
-/// Everything of a user but the id, column by column.
+/// All columns of a user except the id.
 const USER: &str = "SELECT username, email, password_hash, is_active, totp_secret, is_totp_enabled, \
      base_profession, additional_competencies, removed_competencies, professional_registrations, \
      system_permissions, fhir_patient_id FROM users WHERE username = ";
@@ -38,7 +38,7 @@ fn verified(db: &Database, username: &str) -> Option<String> {
     db.value(&format!("SELECT email_verified FROM users WHERE username = {}", quoted(username)))
 }
 
-/// A user as the application leaves one behind, with everything that must not be touched.
+/// A user as the application makes one, with everything that must not be changed.
 fn add_worn_user(db: &Database, username: &str) {
     db.execute(&format!(
         "INSERT INTO users (username, email, password_hash, is_active, totp_secret, is_totp_enabled, \

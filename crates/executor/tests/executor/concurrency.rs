@@ -1,4 +1,5 @@
-//! Several at once: nobody fails for it, nothing is half done, and a signal undoes everything.
+//! Several executors at once: none fails because of another, nothing is half done, and a signal undoes
+//! everything.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ fn until(seconds: u64, what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
-/// A transaction of somebody else's that has done this and goes on.
+/// A transaction of another client that has run this statement and is still open.
 async fn somebody(db: &Database, sql: &str) -> Client {
     let client = db.connect().await;
     client.batch_execute(&format!("BEGIN; {sql}")).await.expect("done");

@@ -1,4 +1,4 @@
-//! What is refused before anything is connected to, and in which form the answer comes.
+//! Requests that are refused before any connection is made, and the form of the answer.
 
 use std::os::unix::ffi::OsStringExt;
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::run::{Executor, HASH};
 
-/// A connection that nothing may try: it would take half a minute and end with another code.
+/// A connection that must not be tried: trying it would take half a minute and end with another code.
 fn nowhere() -> Executor {
     Executor::bare()
         .set("AUTH_DB_HOST", "127.0.0.1")

@@ -1,5 +1,5 @@
-//! Names that are not what they look like: refused where something in them cannot be seen, warned of
-//! where another user's looks the same.
+//! Names that do not look like what they are: refused if they have characters that cannot be seen, and warned
+//! of if another user's name looks the same.
 
 use std::time::Duration;
 

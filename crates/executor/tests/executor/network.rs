@@ -1,4 +1,4 @@
-//! Servers that are late, silent or gone, and connections that break at the worst moment.
+//! Servers that are slow, silent or gone, and connections that break at the worst moment.
 
 use std::net::TcpListener;
 use std::sync::mpsc::channel;
@@ -119,7 +119,7 @@ fn a_signal_while_the_answer_to_commit_does_not_come_leaves_time_to_ask() {
     assert!(matches!(ended.outcome(), Outcome::Created { .. }));
 }
 
-/// Makes COMMIT itself do something: triggers can wait for it.
+/// Makes COMMIT itself run a trigger.
 fn at_commit(db: &Database, what: &str) {
     db.execute(&format!(
         "CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {what}; RETURN NULL; END $$; \
@@ -174,7 +174,7 @@ fn a_signal_while_connecting_ends_it() {
     assert!(ended.took < Duration::from_secs(10), "{:?}", ended.took);
 }
 
-/// Everything that takes as long as its limit, at the same time.
+/// Runs all cases that take as long as their limit at the same time.
 #[test]
 fn every_wait_has_its_limit() {
     needs_postgres!();

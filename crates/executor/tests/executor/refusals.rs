@@ -1,4 +1,4 @@
-//! What a database refuses, and tables this image does not know.
+//! Refusals by the database, and tables that this image does not know.
 
 use quill_admin_contract::ExitCode;
 use quill_admin_testkit::needs_postgres;
@@ -74,7 +74,8 @@ fn a_missing_right_is_refused_and_not_taken_for_a_missing_table() {
     }
 }
 
-/// The application connects as the same user and names no schema: it finds one called like the user first.
+/// The application connects as the same user and names no schema: it first finds the schema with the user's
+/// name.
 #[test]
 fn tables_that_hide_those_of_the_tasks_are_warned_of() {
     needs_postgres!();

@@ -1,4 +1,5 @@
-//! The rows of an action that lists: lines of the log before the result, each with its proof, and none in the record.
+//! The rows of an action that lists: log lines before the result, each with its proof, and no part of the
+//! record.
 
 use quill_admin_contract::{ExitCode, FoundRow, Outcome, ProofKey, Row, warning_code};
 use quill_admin_testkit::needs_postgres;
@@ -7,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::run::{Ended, Executor, REQUEST};
 
-/// A database with a user of each of these names and emails. The table is wider than the application's own, so that
-/// anything can be in it.
+/// A database with a user for each of these names and emails. The table is wider than the application's own,
+/// so that any value fits.
 fn with_users(users: &[(&str, Option<&str>)]) -> Database {
     let db = Database::create(Generation::August2026);
     db.execute(
@@ -27,7 +28,7 @@ fn with_users(users: &[(&str, Option<&str>)]) -> Database {
     db
 }
 
-/// An executor that lists the users, and the key that proves what it says.
+/// An executor that lists the users, and the key that proves its output.
 fn list(db: &Database) -> (Executor, ProofKey) {
     let key = ProofKey::generate();
     (Executor::on(db, "list-users").set("ADMIN_PROOF_KEY", key.to_hex().expose()), key)
@@ -174,7 +175,7 @@ fn without_a_key_or_in_the_first_version_rows_prove_nothing() {
     }
 }
 
-/// What the job prints is for people; its rows and its result are for the CLI all the same.
+/// If the job prints text for people, its rows and its result are still JSON for the CLI.
 #[test]
 fn who_reads_the_result_reads_the_rows() {
     needs_postgres!();

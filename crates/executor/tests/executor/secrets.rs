@@ -1,5 +1,5 @@
-//! What the database says about a failing row never reaches the output. `run.rs` looks for the whole
-//! values everywhere; these tests make the database say them.
+//! The server's details about a failing row never reach the output. `run.rs` looks for the whole values in
+//! all output; these tests make the server report them.
 
 use quill_admin_contract::ExitCode;
 use quill_admin_testkit::needs_postgres;
@@ -7,7 +7,7 @@ use quill_admin_testkit::postgres::{Database, Generation};
 
 use crate::run::{Ended, Executor, HASH};
 
-/// No part of the hash that is long enough to be recognised.
+/// Checks that no recognisable part of the hash is printed.
 fn assert_hashless(ended: &Ended) {
     for part in HASH.split('$').filter(|part| part.len() > 20) {
         assert!(!ended.text.contains(part), "{}", ended.text);

@@ -1,4 +1,4 @@
-//! The database in the job's command: nothing that a run can override leads anywhere else.
+//! The database in the job's command: no override of a run leads to another one.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -32,7 +32,7 @@ fn verify_ca(db: &Database, cas: &[String]) -> TargetParts {
     TargetParts { cas: cas.to_vec(), tls: TlsMode::VerifyCa.as_str().to_owned(), ..parts(db) }
 }
 
-/// `check` in a job with this target: all variables but the password are left out.
+/// An executor for `check` in a job with this target: of the variables only the password is set.
 fn check(db: &Database, parts: TargetParts) -> Executor {
     let target = Target::new(parts).expect("a target").to_json();
     let executor = Executor::on(db, "check").arguments(&["--target", &target]);
@@ -52,7 +52,7 @@ fn pem(file: &std::path::Path) -> String {
     fs::read_to_string(file).expect("readable")
 }
 
-/// A server of somebody who may run the job: it counts whoever knocks, at an address and at a Unix socket.
+/// A server of an attacker who may run the job: it counts connections, at an address and at a Unix socket.
 struct Listener {
     port: u16,
     socket: tempfile::TempDir,
@@ -81,7 +81,8 @@ impl Listener {
         Self { port, socket, knocked }
     }
 
-    /// How many connections there were. One of our own, which is seen last, shows that none is still to be counted.
+    /// Number of connections. A connection of the test's own, which is counted last, shows that none is
+    /// missing.
     fn knocks(&self) -> usize {
         let before = self.knocked.load(Ordering::SeqCst);
         drop(TcpStream::connect(("127.0.0.1", self.port)).expect("it listens"));
