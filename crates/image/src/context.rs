@@ -1,4 +1,4 @@
-//! What a build gets: the files of a folder, less what `.dockerignore` names.
+//! The build context: the files of a folder, without those that `.dockerignore` excludes.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, Read, Seek as _};
@@ -10,11 +10,11 @@ use sha2::{Digest as _, Sha256};
 use crate::error::ImageError;
 use crate::ignore::Ignore;
 
-/// The most that is read of a Dockerfile or a `.dockerignore`, in bytes.
+/// Largest size of a Dockerfile or a `.dockerignore` that is read, in bytes.
 pub(crate) const TEXT_LIMIT: u64 = 1024 * 1024;
 
-/// The files a build gets, in a fixed order, as they were when they were read: the digest is of exactly
-/// the bytes the engine is sent, whatever is written in the folder in the meantime.
+/// The files of a build, in a fixed order, as they were when they were read: the digest is computed from
+/// exactly the bytes that the engine is sent, even if the folder changes in the meantime.
 #[derive(Debug)]
 pub struct Context {
     dockerfile: String,
@@ -22,16 +22,20 @@ pub struct Context {
     files: Vec<String>,
     skipped: Vec<String>,
     bytes: u64,
-    /// An unnamed temporary file: however large the sources, the program stays small.
+    /// An unnamed temporary file, so that large sources take no memory.
     archive: File,
 }
 
 impl Context {
-    /// Reads the files below a folder. `dockerfile` is relative to it; like Docker's own client,
-    /// `<dockerfile>.dockerignore` goes before `.dockerignore`.
+    /// Reads the files below a folder. `dockerfile` is relative to it; as with Docker's own client,
+    /// `<dockerfile>.dockerignore` takes precedence over `.dockerignore`.
     ///
-    /// What vanishes while the folder is read is not in it. What is neither a file, a folder nor a
-    /// symbolic link is left out, and named by [`Context::skipped`].
+    /// Files that vanish while the folder is read are left out. Entries that are neither a file, a folder nor
+    /// a symbolic link are left out as well, and are listed by [`Context::skipped`].
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no Dockerfile of that name, or if a file of the folder cannot be read or packed.
     pub fn read(root: &Path, dockerfile: &str) -> Result<Self, ImageError> {
         let failed = |path: &str, error: &dyn std::fmt::Display| {
             let path = root.join(path);
@@ -71,39 +75,44 @@ impl Context {
         Ok(Self { dockerfile: dockerfile.to_owned(), recipe, files, skipped, bytes, archive })
     }
 
-    /// The recipe's path, relative to the folder.
+    /// The Dockerfile's path, relative to the folder.
     #[must_use]
     pub fn dockerfile(&self) -> &str {
         &self.dockerfile
     }
 
-    /// The recipe itself.
+    /// The content of the Dockerfile.
     #[must_use]
     pub fn recipe(&self) -> &str {
         &self.recipe
     }
 
-    /// The files, relative to the folder, in order.
+    /// The paths of the files, relative to the folder, in order.
     #[must_use]
     pub fn files(&self) -> &[String] {
         &self.files
     }
 
-    /// What no rule leaves out and no build can get, with the reason: `run/socket (a socket)`.
+    /// Entries that no rule excludes and that cannot be part of a build, with the reason: `run/socket (a
+    /// socket)`.
     #[must_use]
     pub fn skipped(&self) -> &[String] {
         &self.skipped
     }
 
-    /// The size of the files together, in bytes.
+    /// The total size of the files, in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// A digest of all the build gets, `sha256:…`: the names, contents and executable bits of the
-    /// files, and `inputs`, such as the target and the build arguments. Times are left out: the same
-    /// commit has the same digest on every machine.
+    /// A digest of all input of the build, `sha256:…`: the names, contents and executable bits of the files,
+    /// and `inputs`, such as the target and the build arguments. Times are left out: the same commit has the
+    /// same digest on every machine.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the packed files cannot be read.
     pub fn digest(&self, inputs: &[&str]) -> Result<String, ImageError> {
         let failed = |error: io::Error| ImageError::source("read the packed files", error.to_string());
         let mut hash = Sha256::new();
@@ -136,12 +145,12 @@ impl Context {
         Ok(format!("sha256:{}", hex::encode(hash.finalize())))
     }
 
-    /// The content of one of the files, as the build gets it; `None` where it gets none of that name, or a symbolic
-    /// link.
+    /// The content of one of the files, as the build gets it; `None` if there is no file of that name, or it
+    /// is a symbolic link.
     ///
     /// # Errors
     ///
-    /// It is larger than `limit` bytes, or the packed files cannot be read.
+    /// Fails if the file is larger than `limit` bytes, or if the packed files cannot be read.
     pub fn content(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, ImageError> {
         let failed = |error: io::Error| ImageError::source("read the packed files", error.to_string());
         let mut archive = tar::Archive::new(io::BufReader::new(self.archive()?));
@@ -164,8 +173,8 @@ impl Context {
         Ok(None)
     }
 
-    /// The archive the engine gets, at its beginning. Times in it are real ones: cargo trusts them, and
-    /// the builder ignores them.
+    /// The archive for the engine, at its beginning. It has the real times of files: cargo relies on them,
+    /// and the builder ignores them.
     pub(crate) fn archive(&self) -> Result<File, ImageError> {
         let failed = |error: io::Error| ImageError::source("read the packed files", error.to_string());
         let mut archive = self.archive.try_clone().map_err(failed)?;
@@ -174,25 +183,26 @@ impl Context {
     }
 }
 
-/// A field of a digest: its length goes before it, so that no two lists of fields look the same.
+/// Adds a field to a digest: its length goes before it, so that different lists of fields never have the same
+/// bytes.
 fn field(hash: &mut Sha256, bytes: &[u8]) {
     hash.update((bytes.len() as u64).to_be_bytes());
     hash.update(bytes);
 }
 
-/// Going through a folder.
+/// A walk through a folder.
 struct Walk<'a> {
     root: &'a Path,
     dockerfile: &'a str,
     ignore: &'a Ignore,
     files: Vec<String>,
     skipped: Vec<String>,
-    /// How many folders were looked into.
+    /// Number of folders that were read.
     entered: usize,
 }
 
 impl Walk<'_> {
-    /// Lists what is below a folder; a failure comes with the path it is about.
+    /// Lists the entries below a folder; an error comes with its path.
     fn folder(&mut self, folder: &str) -> Result<(), (String, io::Error)> {
         let failed = |error| (folder.to_owned(), error);
         self.entered += 1;
@@ -244,12 +254,12 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a path is no longer what it was when its folder was listed.
+/// Whether the error means that a path is no longer what it was when its folder was listed.
 fn vanished(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// What is neither a file, a folder nor a symbolic link, in words.
+/// The word for an entry that is neither a file, a folder nor a symbolic link.
 #[cfg(unix)]
 fn special(kind: fs::FileType) -> &'static str {
     use std::os::unix::fs::FileTypeExt as _;
@@ -267,9 +277,9 @@ fn special(_: fs::FileType) -> &'static str {
     "not a regular file"
 }
 
-/// Packs files into an archive; returns it with the files that were still there, and their size. Each
-/// is read once and never beyond the size it had when it was opened, and its header says how much that
-/// was: a file that grows or shrinks meanwhile spoils neither the archive nor the files after it.
+/// Packs files into an archive; returns it with the files that still existed, and their size. Each file is
+/// read once and never beyond the size that it had when it was opened, and its header has the size that was
+/// read: a file that grows or shrinks meanwhile spoils neither the archive nor the files after it.
 fn pack(root: &Path, files: Vec<String>) -> Result<(File, Vec<String>, u64), ImageError> {
     const DOING: &str = "pack the build's files";
     let failed = |error: io::Error| match error.kind() {

@@ -1,8 +1,8 @@
-//! `.dockerignore`: which files of a folder a build does not get.
+//! `.dockerignore`: decides which files of a folder are not part of a build.
 //!
-//! Docker's rules (its reference, ".dockerignore file"): a pattern is anchored at the context's
-//! root, a leading or trailing slash means nothing, `**` is any number of folders, the last
-//! pattern that matches a file or a folder above it decides, `!` takes back.
+//! Docker's rules (its reference, ".dockerignore file"): a pattern is anchored at the context's root, a
+//! leading or trailing slash is ignored, `**` is any number of folders, the last pattern that matches a file
+//! or a folder above it decides, `!` includes it again.
 
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -17,7 +17,7 @@ struct Rule {
     keeps: bool,
     /// The pattern's parts between slashes, up to the first that may stand for any number of folders.
     parts: Vec<GlobMatcher>,
-    /// The parts are not all of the pattern.
+    /// Whether the pattern has more parts than these.
     open: bool,
 }
 
@@ -59,7 +59,7 @@ impl Ignore {
         Ok(Self { rules })
     }
 
-    /// Whether a file or folder is left out; `path` is relative, with `/`.
+    /// Whether a file or folder is excluded; `path` is relative, with `/`.
     pub(crate) fn excludes(&self, path: &str) -> bool {
         let mut excluded = false;
         for rule in &self.rules {
@@ -70,9 +70,10 @@ impl Ignore {
         excluded
     }
 
-    /// Whether something below an excluded folder can come back, so that it has to be looked into: a
-    /// `!` rule after the last one that leaves the folder out, which can match below it. (A rule that
-    /// matches the folder itself has had its say: what left the folder out after it does so below, too.)
+    /// Whether an entry below an excluded folder can be included again, so that the folder has to be read: a
+    /// `!` rule after the last one that excludes the folder, which can match below it. (A rule that matches
+    /// the folder itself does not count: the rule that excluded the folder after it excludes its entries,
+    /// too.)
     pub(crate) fn keeps_below(&self, folder: &str) -> bool {
         let last =
             self.rules.iter().rposition(|rule| !rule.keeps && matches_or_parent(&rule.pattern, folder));

@@ -1,36 +1,38 @@
-//! How two revisions of the same sources are related, by git.
+//! The relation of two revisions of the same sources, by git.
 
 use std::path::Path;
 
 use crate::error::ImageError;
 use crate::revision::{complaint, run};
 
-/// How another revision is related to one's own.
+/// The relation of another revision to one's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lineage {
-    /// It is the same commit.
+    /// The same commit.
     Same,
-    /// It is an ancestor: everything that was committed for it is in one's own.
+    /// An ancestor: all its commits are part of one's own revision.
     Older,
-    /// It is a descendant.
+    /// A descendant.
     Newer,
-    /// Each of them has commits that the other one has not.
+    /// Each revision has commits that the other one does not have.
     Diverged,
-    /// The repository does not tell: it does not have one of the commits, or not enough of the history, or what was
-    /// named is no commit's id.
+    /// The repository does not tell: a commit or part of the history is missing, or a text is not a commit's
+    /// id.
     NotKnown,
 }
 
 const DOING: &str = "ask git how two revisions are related";
 
-/// How `other` is related to `own`, both being ids of commits, by the repository that a folder is in. `-dirty` at the
-/// end of an id, as in [`crate::Revision::label`], is left to the caller: what was not committed has no history.
+/// The relation of `other` to `own`, both ids of commits, in the repository that a folder is in. The caller
+/// deals with `-dirty` at the end of an id, as in [`crate::Revision::label`]: changes that were not committed
+/// have no history.
 ///
-/// Nothing is fetched. An id may come from anywhere: what is not made of hexadecimal digits is not given to git.
+/// Nothing is fetched. An id may come from anywhere: one that is not made of hexadecimal digits is not given
+/// to git.
 ///
 /// # Errors
 ///
-/// git is not there, or the folder is in no repository.
+/// Fails if git is not installed, or if the folder is in no repository.
 pub fn lineage(folder: &Path, own: &str, other: &str) -> Result<Lineage, ImageError> {
     let git = |args: &[&str]| run(folder, &[], args);
     let inside = git(&["rev-parse", "--git-dir"])?;
@@ -69,8 +71,8 @@ pub fn lineage(folder: &Path, own: &str, other: &str) -> Result<Lineage, ImageEr
     })
 }
 
-/// Whether a repository has only the newest part of its history, as a clone with `--depth` has. What git before 2.15
-/// answers is neither: then it is taken for cut off.
+/// Whether a repository has only the newest part of its history, as a clone with `--depth` has. If git is
+/// older than 2.15, which does not answer the question, the history is taken to be incomplete.
 fn is_shallow(folder: &Path) -> Result<bool, ImageError> {
     let answer = run(folder, &[], &["rev-parse", "--is-shallow-repository"])?;
     Ok(String::from_utf8_lossy(&answer.stdout).trim() != "false")

@@ -1,4 +1,4 @@
-//! Which version of the sources a folder holds, by git.
+//! The revision of the sources in a folder, by git.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::error::ImageError;
 
-/// The commit a folder is at.
+/// The commit that a folder is at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
     /// The root of the repository.
@@ -17,12 +17,16 @@ pub struct Revision {
     pub commit: String,
     /// The time of the commit.
     pub time: Timestamp,
-    /// Files were changed since, or are not in the repository.
+    /// Whether files were changed since, or are not in the repository.
     pub dirty: bool,
 }
 
 impl Revision {
-    /// Asks git about a folder.
+    /// Reads the revision of a folder from git.
+    ///
+    /// # Errors
+    ///
+    /// Fails if git is not installed, if the folder is in no repository, or if git refuses it.
     pub fn of(folder: &Path) -> Result<Self, ImageError> {
         let root = PathBuf::from(git(folder, &["rev-parse", "--show-toplevel"])?);
         let filters = own_filters(folder)?;
@@ -39,7 +43,7 @@ impl Revision {
         Ok(Self { commit: commit.to_owned(), root, time, dirty })
     }
 
-    /// The image tag of this revision: the commit's first twelve digits, `-dirty` where files were
+    /// The image tag of this revision: the commit's first twelve digits, and `-dirty` where files were
     /// changed.
     #[must_use]
     pub fn tag(&self) -> String {
@@ -47,7 +51,7 @@ impl Revision {
         format!("{short}{}", if self.dirty { "-dirty" } else { "" })
     }
 
-    /// The full id, `-dirty` where files were changed.
+    /// The full id, with `-dirty` where files were changed.
     #[must_use]
     pub fn label(&self) -> String {
         format!("{}{}", self.commit, if self.dirty { "-dirty" } else { "" })
@@ -55,7 +59,7 @@ impl Revision {
 }
 
 const DOING: &str = "ask git for the revision";
-/// What to do without git.
+/// The advice where git is not installed.
 const INSTALL: &str = if cfg!(target_os = "macos") {
     "install git with: xcode-select --install"
 } else if cfg!(windows) {
@@ -64,10 +68,10 @@ const INSTALL: &str = if cfg!(target_os = "macos") {
     "install git with your system's packages, as in: sudo apt-get install git"
 };
 
-/// A repository's own configuration can name programs, and git starts them even to say what has
-/// changed. The folder may be anybody's, so none of them is started: these settings go before the
-/// repository's (git-config, "SCOPES"). What the person's own configuration says, `safe.directory`
-/// above all, still holds.
+/// Settings that keep git from starting programs which a repository's own configuration names, even to list
+/// changes. The folder may be anybody's, so none of them is started: these settings take precedence over the
+/// repository's (git-config, "SCOPES"). The person's own configuration, `safe.directory` above all, still
+/// applies.
 const SETTINGS: [&str; 5] = [
     // Empty, not "false": git before 2.36 takes the value for a program.
     "core.fsmonitor=",
@@ -96,8 +100,8 @@ const REDIRECTING: [&str; 15] = [
     "GIT_WORK_TREE",
 ];
 
-/// Settings that switch off the content filters which the repository itself defines. Those of the
-/// person's own configuration stay: without git-lfs, every file it keeps would look changed.
+/// Settings that switch off the content filters which the repository itself defines. Filters of the person's
+/// own configuration stay: without git-lfs, every file that it keeps would look changed.
 fn own_filters(folder: &Path) -> Result<Vec<String>, ImageError> {
     let mut settings = Vec::new();
     let mut scopes = vec!["--local"];
@@ -127,7 +131,7 @@ fn own_filters(folder: &Path) -> Result<Vec<String>, ImageError> {
     Ok(settings)
 }
 
-/// What `git config` printed; `None` where it has nothing to print (exit code 1).
+/// The output of `git config`; `None` where it has nothing to print (exit code 1).
 fn found(output: &Output) -> Result<Option<String>, ImageError> {
     match output.status.code() {
         Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
@@ -136,8 +140,8 @@ fn found(output: &Output) -> Result<Option<String>, ImageError> {
     }
 }
 
-/// The command that git itself gives where it refuses a folder that belongs to somebody else ("dubious
-/// ownership"): whole, as the folder in it is as git wants it quoted.
+/// The command that git itself suggests where it refuses a folder that belongs to somebody else ("dubious
+/// ownership"). It is taken whole, since the folder in it is quoted as git needs it.
 fn remedy(output: &Output) -> Option<String> {
     let text = String::from_utf8_lossy(&output.stderr);
     let command = text.lines().map(str::trim).find(|line| line.starts_with("git config --global --add "))?;
@@ -206,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    /// git as a person uses it, with what the repository's configuration starts.
+    /// Runs git as a person does, with all programs that the repository's configuration names.
     fn plain(folder: &Path, args: &[&str]) -> String {
         let output = Command::new("git")
             .current_dir(folder)

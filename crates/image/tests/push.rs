@@ -1,4 +1,4 @@
-//! Images that are put together here, in a real registry and a real engine.
+//! Images that are put together here, with a real registry and a real engine.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -106,7 +106,7 @@ async fn an_engine_pulls_and_runs_it() {
     let _ = run(docker_command().args(["rmi", "--force", &name]));
 }
 
-/// A program for Linux on `x86_64`: one segment, with the code behind the headers.
+/// A program for Linux on `x86_64`: one segment, with the code after the headers.
 fn elf(code: &[u8]) -> Vec<u8> {
     const BASE: u64 = 0x40_0000;
     const HEADERS: u64 = 64 + 56;
@@ -126,7 +126,8 @@ fn elf(code: &[u8]) -> Vec<u8> {
     file
 }
 
-/// A server that answers every request by its first line and its number, counted from 0, and writes all down.
+/// A server that answers every request by its first line and its number, counted from 0, and records all of
+/// them.
 fn scripted(
     reply: impl Fn(&str, usize) -> Option<String> + Send + 'static,
 ) -> (String, Arc<Mutex<Vec<String>>>) {
@@ -147,7 +148,7 @@ fn scripted(
     (address, seen)
 }
 
-/// A request with its body, where its length is told.
+/// Reads a request with its body, if it states its length.
 fn request(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     let mut byte = [0];

@@ -1,4 +1,4 @@
-//! A real engine behind TLS, as `DOCKER_HOST=tcp://…` with `DOCKER_TLS_VERIFY` reaches it.
+//! A real engine behind TLS, reached with `DOCKER_HOST=tcp://…` and `DOCKER_TLS_VERIFY`.
 
 #![cfg(unix)]
 
@@ -15,21 +15,21 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, UnixStream};
 use tokio_rustls::TlsAcceptor;
 
-/// An authority of the test's own.
+/// A certificate authority of the test's own.
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::<String>::new()).expect("valid");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate")
 }
 
-/// A certificate of it, and its key.
+/// A certificate of that authority, and its key.
 fn issued(authority: &CertifiedIssuer<'static, KeyPair>) -> (rcgen::Certificate, KeyPair) {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("valid");
     (params.signed_by(&key, authority).expect("a certificate"), key)
 }
 
-/// Passes what comes with a certificate of the authority on to this machine's engine; returns the address.
+/// Forwards connections with a certificate of the authority to this machine's engine; returns the address.
 async fn relay(authority: &CertifiedIssuer<'static, KeyPair>) -> String {
     let (certificate, key) = issued(authority);
     let mut roots = RootCertStore::empty();
