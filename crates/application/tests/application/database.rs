@@ -1,4 +1,4 @@
-//! The statements of the repository's own file, before PostgreSQL.
+//! The statements of the repository's own file, prepared by PostgreSQL.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ fn types(alternative: &Alternative) -> Vec<Type> {
     alternative.binds.iter().map(|bind| kind(bind.kind)).collect()
 }
 
-/// Prepares what would be sent on this database; returns how many statements those are.
+/// Prepares the statements that would be sent to this database; returns their number.
 async fn prepare_all(client: &Client, there: &BTreeSet<String>) -> usize {
     let application = shipped();
     let has = |table: &str, column: &str| there.contains(&format!("{table}.{column}"));

@@ -1,4 +1,4 @@
-//! Which changes of the file change which digests.
+//! The digests that change with the file, for each kind of change.
 
 use std::collections::BTreeMap;
 
