@@ -1,7 +1,7 @@
-//! What a person probably meant who mistyped a name.
+//! Finds the name that a person probably meant who mistyped one.
 
-/// The candidate a person probably meant: with up to a third of its letters wrong, or one of the two the
-/// beginning of the other.
+/// The candidate that was probably meant: one with up to a third of its letters wrong, or one that begins
+/// with the given text, or the other way round.
 #[must_use]
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
