@@ -1,4 +1,4 @@
-//! The five TLS modes, in rustls' terms.
+//! The five TLS modes, implemented with rustls.
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ use x509_cert::der::{Decode, Encode};
 use crate::failure::Failed;
 use crate::small_file;
 
-/// The most that is read of a file with certificates, in MiB: some hundreds of them. Whoever starts the execution
-/// names the file.
+/// Largest size of a file with certificates, in MiB: room for some hundreds. Whoever starts the execution
+/// chooses the file.
 const LARGEST: u64 = 1;
 
-/// How to encrypt for this connection. Reads the trusted certificates where the mode verifies; some that cannot be used
-/// are the caller's mistake.
+/// The TLS settings of this connection. Reads the trusted certificates where the mode verifies; unusable ones
+/// are a mistake of the caller.
 pub(crate) fn connector(connection: &Connection) -> Result<TlsConnector, Failed> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match (connection.tls, &connection.root_certificates) {
@@ -89,9 +89,9 @@ fn unusable(certificates: &Certificates, reason: &str) -> Failed {
     Failed::new(ExitCode::Usage, format!("failed to read certificates from {place}: {reason}"))
 }
 
-/// Verifies what libpq verifies below `verify-full`: with `roots` that they signed the certificate,
-/// whomever it names; without them nothing of the certificate. That the server holds the
-/// certificate's key is proven in every mode: channel binding stands on it.
+/// Verifies what libpq verifies below `verify-full`: with `roots` that one of them signed the certificate,
+/// whatever name it has; without them nothing about the certificate. In every mode the server has to prove
+/// that it holds the certificate's key: channel binding depends on it.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
