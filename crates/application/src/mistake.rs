@@ -10,7 +10,7 @@ use quill_admin_yaml::{Mistake, Place};
 pub struct Broken {
     /// The file.
     pub file: PathBuf,
-    /// What is wrong; at least one.
+    /// The mistakes that are reported; at least one.
     pub mistakes: Vec<Mistake>,
     /// Number of further mistakes.
     pub more: usize,
