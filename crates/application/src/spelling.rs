@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use crate::YAML;
 
-    /// Where the character `#` of the value of the key `a` stands.
+    /// The place of the character `#` in the value of the key `a`.
     fn of(text: &str) -> (u64, u64) {
         let document = quill_admin_yaml::read(text.as_bytes(), &YAML).expect("YAML");
         let Value::Map(entries) = &document.top.value else { panic!("{document:?}") };

@@ -556,7 +556,7 @@ mod tests {
     use super::*;
     use crate::YAML;
 
-    /// SQL that stands in a YAML file as a JSON text, read.
+    /// Reads SQL that stands in a YAML file as a JSON text.
     fn read(sql: &str, parameters: &[&str]) -> Result<DraftAlternative, String> {
         let text = serde_json::json!(sql).to_string();
         let document = quill_admin_yaml::read(text.as_bytes(), &YAML).expect("YAML");
@@ -580,7 +580,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever stands around placeholders stays as it is, and names put back give the text that was
+        /// Text around placeholders stays unchanged, and putting the names back gives the text that was
         /// written.
         #[test]
         fn names_put_back_give_the_same_text(

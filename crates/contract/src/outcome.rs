@@ -426,8 +426,8 @@ mod tests {
         assert_eq!(serde_json::to_value(&read).expect("JSON"), change);
     }
 
-    /// A line as it has been printed since the first version, key by key: laptops and records out there
-    /// have it so.
+    /// A line as it has been printed since the first version, key by key: existing laptops and records have
+    /// this form.
     #[test]
     fn a_line_of_version_1_stays_as_it_was() {
         let context = RunContext {

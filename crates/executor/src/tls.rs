@@ -165,7 +165,7 @@ mod tests {
 
     use super::Verifier;
 
-    /// A server that shows a certificate and signs with whatever key it has.
+    /// A server that shows a certificate and signs with any key that it has.
     #[derive(Debug)]
     struct Shown(Arc<CertifiedKey>);
 
@@ -214,8 +214,8 @@ mod tests {
         Ok(())
     }
 
-    /// Otherwise whoever stands in the middle could show the server's certificate as their own, and
-    /// channel binding would bind to nothing.
+    /// Otherwise somebody between client and server could show the server's certificate as their own, and
+    /// channel binding would be worthless.
     #[test]
     fn a_server_without_the_certificates_key_is_refused_even_where_nothing_is_verified() {
         let (own, stolen_from) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));

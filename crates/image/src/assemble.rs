@@ -453,8 +453,8 @@ mod tests {
         assert_eq!(archive(5, "x"), Layer::of(vec![Entry::file("a", 0o644, "a")]).expect("a layer"));
     }
 
-    /// Written down: another compressor, or another order of the keys, would change the digest of an image
-    /// that nobody has changed.
+    /// The digest is pinned: another compressor, or another order of the keys, would change the digest of an
+    /// unchanged image.
     #[test]
     fn the_digest_of_an_image_is_what_it_was() {
         let settings = Settings {

@@ -496,7 +496,7 @@ mod tests {
         assert!(error.to_string().ends_with("it is larger than 1 MiB, the most that is read"), "{error}");
     }
 
-    /// Runs a piece of work over and over, until it is dropped.
+    /// Repeats a piece of work until it is dropped.
     struct Meanwhile {
         stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
         rounds: std::sync::Arc<std::sync::atomic::AtomicU64>,

@@ -148,7 +148,7 @@ mod tests {
         );
     }
 
-    /// Whatever the rules: what looking into every folder finds, looking into some finds as well.
+    /// With any rules, reading only some folders finds the same files as reading every folder.
     #[test]
     fn what_is_not_looked_into_holds_nothing_that_is_kept() {
         let parts = ["a", "b", "*", "**", "a*"];

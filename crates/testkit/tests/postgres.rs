@@ -1,4 +1,4 @@
-//! The test database is what it claims to be.
+//! The properties that the test database promises.
 
 use quill_admin_testkit::{
     needs_postgres,

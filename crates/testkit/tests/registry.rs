@@ -1,4 +1,4 @@
-//! The registry of a test.
+//! The registry of the tests.
 
 use std::process::Command;
 

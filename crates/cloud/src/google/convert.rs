@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(reason(&[image, ("Completed", State::ConditionFailed, "the reason")]), "the reason");
     }
 
-    /// Whatever the password is called of which it is the hash.
+    /// The hash of a password is secret, whatever the name of the password is.
     #[test]
     fn no_hash_comes_out_of_an_execution() {
         let variable = |name: &str, value: &str| model::EnvVar::new().set_name(name).set_value(value);

@@ -1,3 +1,5 @@
+//! Tests of single values.
+
 use super::*;
 
 fn parameter(json: &str) -> Parameter {

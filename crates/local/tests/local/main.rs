@@ -1,4 +1,4 @@
-//! The local environment from outside: started, used, left in every possible way, started again.
+//! The local environment from outside: started, used, ended in every possible way, and started again.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod golden;
@@ -71,7 +71,8 @@ async fn porters(local: &Local) -> i64 {
     client.query_one("SELECT count(*) FROM roles WHERE name = 'Porter'", &[]).await.unwrap().get(0)
 }
 
-/// One request to the emulator. It answers on the test's own thread, which must not wait for it.
+/// Sends one request to the emulator. The emulator runs on the test's own runtime, which the request must not
+/// block.
 async fn call(local: &Local, method: &str, path: &str, body: &Value) -> Value {
     let address = local.endpoint().strip_prefix("http://").unwrap().to_owned();
     let request = Request::new(method, path).json(body);
@@ -169,7 +170,8 @@ async fn nobody_else_can_look_into_the_state() {
     assert_eq!(fs::read_to_string(state_dir.join(".gitignore")).unwrap(), "*\n");
 }
 
-/// What a killed container does. The embedded server alone would not answer anybody after it.
+/// Connections that break off, as those of a killed container do. Without the relay, the embedded server
+/// would not answer anybody afterwards.
 #[tokio::test]
 async fn a_connection_that_breaks_off_is_rolled_back_and_the_next_one_is_served() {
     let home = TempDir::new().unwrap();
@@ -212,11 +214,11 @@ async fn it_ends_while_somebody_is_connected() {
     start(home.path()).await.shutdown().await.unwrap();
 }
 
-/// Tells this test binary, started again by itself, what to be killed at.
+/// The variable that tells this test binary, started again by itself, at which point it is to be killed.
 const KILL_ME_AT: &str = "QUILL_ADMIN_LOCAL_TEST_KILL_ME_AT";
 const STATE_DIR: &str = "QUILL_ADMIN_LOCAL_TEST_STATE_DIR";
 
-/// Not a test of its own: the process that the tests below kill.
+/// The process that the tests below kill; it is no test of its own.
 #[tokio::test]
 async fn victim() {
     let (Some(moment), Some(state_dir)) = (env::var_os(KILL_ME_AT), env::var_os(STATE_DIR)) else { return };
@@ -275,7 +277,8 @@ async fn a_killed_process_loses_nothing_that_was_committed() {
     local.shutdown().await.unwrap();
 }
 
-/// The embedded server writes them in place with each start: killed at that moment, it leaves them so.
+/// The embedded server writes these files in place with each start: killed at that moment, it leaves them
+/// damaged.
 #[tokio::test]
 async fn a_start_that_was_killed_while_it_wrote_the_manifests_is_put_right_by_the_next() {
     let home = TempDir::new().unwrap();
@@ -322,7 +325,7 @@ async fn a_state_of_another_version_is_refused_by_name() {
     start(home.path()).await.shutdown().await.unwrap();
 }
 
-/// Everything below a folder: names, modes and contents.
+/// All entries below a folder: names, modes and contents.
 #[cfg(unix)]
 fn picture(folder: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
     use std::os::unix::fs::PermissionsExt;
@@ -340,7 +343,7 @@ fn picture(folder: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
     all
 }
 
-/// Puts something in the place of the state, beside what must stay.
+/// Puts a file, folder or link in the place of the state, beside files that must not be touched.
 #[cfg(unix)]
 type Prepare<'a> = Box<dyn Fn(&Path, &Path) + 'a>;
 

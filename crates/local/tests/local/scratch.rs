@@ -1,4 +1,4 @@
-//! Statements are tried on tables that nobody keeps.
+//! Statements are tried on temporary tables.
 
 use std::path::Path;
 
@@ -131,7 +131,8 @@ async fn what_postgresql_says_only_when_a_statement_runs_is_looked_for() {
     }
 }
 
-/// PostgreSQL prepares them: only who reads the rows would say it, when the action is run for the first time.
+/// PostgreSQL prepares these statements: only reading their rows would fail, when the action is run for the
+/// first time.
 #[tokio::test]
 async fn a_column_that_actions_do_not_read_is_told_with_its_cast() {
     let tables = "CREATE TABLE roles (id serial, name varchar(64), made timestamptz, tags varchar(9)[]);";

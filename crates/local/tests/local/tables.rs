@@ -56,7 +56,7 @@ async fn a_state_of_other_tables_is_refused_and_stays_as_it_is() {
     local.shutdown().await.unwrap();
 }
 
-/// States of before this was written down have tables that no application's folder has.
+/// States from before this was recorded have tables that no application's folder has.
 #[tokio::test]
 async fn a_state_that_does_not_say_of_which_tables_it_is_made_is_refused() {
     let home = TempDir::new().unwrap();
@@ -97,7 +97,7 @@ async fn what_postgresql_refuses_has_its_place_and_leaves_no_environment() {
     local.shutdown().await.unwrap();
 }
 
-/// What `pg_dump` writes, with what it sets at the beginning, and another application's tables.
+/// The output of `pg_dump`, with its settings at the beginning, and another application's tables.
 #[tokio::test]
 async fn a_dump_of_another_application_makes_its_tables() {
     let home = TempDir::new().unwrap();

@@ -1,3 +1,5 @@
+//! Tests of the lexer.
+
 use proptest::prelude::*;
 
 use super::*;
