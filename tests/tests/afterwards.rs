@@ -1,4 +1,4 @@
-//! After a run, or beside it: attach, cancel, logs, history.
+//! Commands after a run, or beside it: attach, cancel, logs, history.
 
 use cloud_emulator::{Fault, FaultAction, Script, Step};
 use insta::assert_snapshot;
@@ -9,7 +9,7 @@ use quill_admin_testkit::postgres::{Database, Generation};
 
 use crate::endings::result;
 
-/// Starts a task and leaves it alone; returns the execution's name.
+/// Starts a task without following it; returns the execution's name.
 fn left_alone(world: &World) -> String {
     let mut terminal = world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]).terminal();
     terminal.expect("running").ctrl_c();
@@ -101,7 +101,7 @@ fn a_task_that_was_left_is_cancelled() {
     assert_eq!(cancels, 1);
 }
 
-/// The executor's own record says that the task failed, since it was stopped.
+/// The executor's own record says that the task failed, because it was stopped.
 #[test]
 fn a_task_that_was_cancelled_while_it_worked_is_cancelled_in_history_too() {
     needs_postgres!();
@@ -155,7 +155,7 @@ fn ctrl_c_while_a_task_is_being_cancelled_waits_for_the_answer() {
     assert!(ended.text().contains(&format!("execution {execution} was told to stop")), "{}", ended.text());
 }
 
-/// Neither a task that has just ended, nor an answer that is lost, hides what came of it.
+/// A task that has just ended, or a lost answer, does not hide the outcome.
 #[test]
 fn a_task_that_cannot_be_cancelled_any_more_is_followed_to_its_end() {
     let script = [Step::log("one"), Step::Wait(2500), result(13), Step::Exit(13)];

@@ -1,5 +1,4 @@
-//! Whose result is believed, and how old and new versions get along: of the laptop, of the image, and of
-//! what stands in the log.
+//! Which results are believed, and how old and new versions of laptop, image and log entries work together.
 
 use cloud_emulator::{Script, Step};
 use quill_admin_e2e::{Finished as _, JOB, World};
@@ -30,12 +29,12 @@ pub(crate) fn sent(world: &World) -> Value {
     variables.map(|one| (one["name"].as_str().unwrap_or_default().to_owned(), one["value"].clone())).collect()
 }
 
-/// What anybody with logging.logEntries.create can write.
+/// Writes a log entry that anybody with `logging.logEntries.create` could write.
 pub(crate) fn forge(world: &World, log: &str, execution: &str, line: &Value) {
     write(world, log, "europe-west2", execution, line);
 }
 
-/// The same for the job of that name in some region.
+/// Writes a log entry for the job of that name in another region.
 fn write(world: &World, log: &str, region: &str, execution: &str, line: &Value) {
     let entry = json!({
         "logName": format!("projects/quill-medical-staging/logs/{log}"),
@@ -49,7 +48,7 @@ fn write(world: &World, log: &str, region: &str, execution: &str, line: &Value) 
     world.emulator.put_log_entry(entry).expect("a valid entry");
 }
 
-/// A line that says that all went well, for this request.
+/// A result line that claims success for this request.
 fn lie(world: &World) -> Value {
     let sent = sent(world);
     json!({
@@ -173,7 +172,7 @@ fn what_does_not_fit_together_is_not_known() {
     }
 }
 
-/// A new laptop, an image of version 1: as it was, and told that nothing proves it.
+/// A new laptop with an image of version 1: it works as before, and says that nothing proves the result.
 #[test]
 fn an_old_image_is_spoken_to_in_its_version() {
     let line = json!({
@@ -209,7 +208,7 @@ fn an_old_image_is_spoken_to_in_its_version() {
     assert!(untold.stderr.contains("its result line did not arrive"), "{untold}");
 }
 
-/// An old laptop, a new image: it answers in version 1, whatever key there is.
+/// An old laptop with a new image: the image answers in version 1, whether there is a key or not.
 #[test]
 fn an_old_laptop_is_answered_in_its_version() {
     needs_postgres!();

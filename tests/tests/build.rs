@@ -1,4 +1,4 @@
-//! `build`: from small sources, through a real engine and a real registry, to the job.
+//! `build`: from small sources, with a real engine and a real registry, to the job.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
@@ -15,7 +15,7 @@ use quill_admin_testkit::http::answer;
 use quill_admin_testkit::{docker, needs_builder_image, needs_docker, needs_registry, registry};
 use serde_json::{Value, json};
 
-/// A workshop with sources in it; skips the test where there is no engine or no registry.
+/// The fixture with sources in it; skips the test where there is no engine or no registry.
 macro_rules! workshop {
     ($made:expr) => {{
         needs_docker!();
@@ -29,7 +29,7 @@ macro_rules! workshop {
     };
 }
 
-/// A job as something else than `build` has left it.
+/// A job in the state in which another tool than `build` has left it.
 fn foreign_job() -> Value {
     json!({"template": {"taskCount": 1, "template": {
         "containers": [{
@@ -51,7 +51,7 @@ fn container(job: &Value) -> &Value {
     &job["template"]["template"]["containers"][0]
 }
 
-/// The job has everything it needs, and nothing of it is the API's own idea.
+/// Checks that the job has everything it needs, and that nothing in it is the API's default.
 fn assert_complete(job: &Value) {
     let task = &job["template"]["template"];
     assert_eq!(
@@ -84,7 +84,7 @@ fn assert_complete(job: &Value) {
     );
 }
 
-/// The token is in nothing that stays, and in no output.
+/// Checks that the token is in no file that stays, and in no output.
 fn assert_secret(workshop: &Workshop, outputs: &[Output]) {
     for output in outputs {
         assert!(!output.to_string().contains(registry::TOKEN), "{output}");
@@ -99,7 +99,7 @@ fn assert_secret(workshop: &Workshop, outputs: &[Output]) {
     assert_eq!(workshop.world.home.files_with(registry::TOKEN), [token]);
 }
 
-/// Nothing was made or moved, anywhere.
+/// Checks that nothing was made or moved.
 fn assert_untouched(workshop: &Workshop) {
     assert_eq!(workshop.deployed(), None, "there was no job");
     assert_eq!(workshop.registry.tags(REPOSITORY), Vec::<String>::new());
@@ -688,8 +688,8 @@ fn the_classic_builder_does_it_too() {
     assert_eq!(workshop.registry.tags(REPOSITORY).len(), 3);
 }
 
-/// The times of the files are those of the clone, the times of the steps those of the build, and each builder
-/// has its own way to write an image down: none of it is in what is deployed.
+/// The times of files are those of the clone, the times of steps those of the build, and each builder writes
+/// images in its own form: none of this is in the deployed image.
 #[test]
 fn the_same_commit_is_the_same_image_by_whichever_builder_and_whenever() {
     let workshop = workshop!();
@@ -721,7 +721,7 @@ fn the_same_commit_is_the_same_image_by_whichever_builder_and_whenever() {
     assert_eq!(text[0]["Created"], committed);
 }
 
-/// A mirror with a password, which Docker has in its file, or a helper: what a `docker login` leaves behind.
+/// A mirror with a password, which Docker has in its file, or in a helper, after a `docker login`.
 #[test]
 fn a_base_image_behind_a_password() {
     let workshop = workshop!();
@@ -931,8 +931,8 @@ fn an_engine_that_this_user_may_not_use() {
     assert_untouched(&workshop);
 }
 
-/// An engine with nothing left on its disk, in the words of a real one. There is no other way to have
-/// one without filling the disk of the machine.
+/// An engine with a full disk, with the messages of a real one. There is no other way to have one without
+/// filling the machine's disk.
 fn full_engine(socket: &Path) {
     let listener = UnixListener::bind(socket).expect("a socket");
     std::thread::spawn(move || {
@@ -1049,7 +1049,7 @@ fn ctrl_c_in_a_push_leaves_no_tag_and_no_job() {
     let _ = workshop.build([]).output().exits(0);
 }
 
-/// While the job is changed Ctrl-C waits, and says afterwards what was done.
+/// While the job is changed Ctrl-C waits, and the outcome is reported afterwards.
 #[test]
 fn ctrl_c_while_the_job_is_changed_says_that_it_is() {
     let workshop = workshop!();
@@ -1132,7 +1132,7 @@ fn a_job_that_was_changed_and_cannot_be_looked_at_is_said_to_be_changed() {
     let _ = workshop.build([]).output().exits(0);
 }
 
-/// How many processes of this machine have this command line, containers' included.
+/// Number of processes of this machine with this command line, including those in containers.
 fn processes(line: &str) -> usize {
     std::fs::read_dir("/proc")
         .expect("Linux")

@@ -1,4 +1,5 @@
-//! `build` of what a released program carries: nothing is compiled, no engine is asked, from any folder.
+//! `build` with the executor that a released program carries: nothing is compiled, no engine is used, and any
+//! folder will do.
 
 use std::fs;
 use std::path::Path;
@@ -15,10 +16,10 @@ use serde_json::{Value, json};
 
 use crate::actions::shipped;
 
-/// Nothing listens there, so whatever asks for an engine fails.
+/// An address at which nothing listens, so that every use of an engine fails.
 const NO_ENGINE: &str = "tcp://127.0.0.1:9";
 
-/// A command of the program that carries an executor, with neither an engine nor any other program to be found.
+/// A command of the program that carries an executor, with no engine and no other program to be found.
 fn quill_admin<'a>(workshop: &Workshop, carrying: &Path, args: impl IntoIterator<Item = &'a str>) -> Run {
     alone(workshop.quill_admin(args).program(carrying))
 }
@@ -42,7 +43,7 @@ fn other_actions(workshop: &Workshop, folder: &str) {
     workshop.world.home.write(format!("{folder}/actions.yaml"), &actions);
 }
 
-/// Lets the settings name a folder, as somebody's file would that came with it.
+/// Makes the settings name a folder, as a file does that came with that folder.
 fn name_application(workshop: &Workshop, folder: &str) {
     let home = &workshop.world.home;
     home.write("environments.yaml", &format!("application: {folder}\n{}", home.read("environments.yaml")));
@@ -173,7 +174,7 @@ fn other_actions_are_another_last_layer_and_what_they_take_away_is_asked_about()
     assert_eq!(workshop.world.runs(), 0);
 }
 
-/// A folder of actions has a revision where it is in a repository, and so it is known which of two images is newer.
+/// A folder of actions in a repository has a revision, and so it is known which of two images is newer.
 #[test]
 fn actions_of_a_repository_follow_each_other_and_older_ones_are_asked_about() {
     needs_registry!();
@@ -213,7 +214,7 @@ fn actions_of_a_repository_follow_each_other_and_older_ones_are_asked_about() {
     assert_eq!(workshop.world.runs(), 0);
 }
 
-/// A folder that came from elsewhere brings its settings and its actions along.
+/// A folder from elsewhere brings its settings and its actions with it.
 #[test]
 fn no_image_is_made_of_actions_that_nobody_has_confirmed() {
     needs_registry!();

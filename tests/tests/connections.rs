@@ -1,4 +1,4 @@
-//! How often the program connects, and what a person waits for after the last answer.
+//! The number of connections, and the time that a person waits after the last answer.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::running::{change_job, done};
 
-/// What the script of [`done`] is an answer to.
+/// The command that the script of [`done`] answers.
 const ADD: [&str; 7] = ["add-role", "-e", "staging", "-u", "steve", "-r", "Clinician"];
 
-/// A world whose connections are counted. Each call takes a moment, so that those which can go side by side
+/// A world whose connections are counted. Each call takes a moment, so that calls that can run in parallel
 /// do.
 fn world() -> (World, Relay) {
     let builder = Emulator::builder().host("127.0.0.1").provisioning_delay(Duration::from_millis(150));
@@ -23,7 +23,7 @@ fn world() -> (World, Relay) {
     (world, relay)
 }
 
-/// Whether the job was read: the call is recorded when it comes, its status when it is answered.
+/// Whether the job has been read: the call is recorded when it comes, its status when it is answered.
 fn has_read_the_job(world: &World) -> bool {
     world
         .emulator

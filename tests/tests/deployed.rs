@@ -1,4 +1,4 @@
-//! What may be done is part of the image: two people on two branches, and images that say it, or do not.
+//! Actions as part of the image: two people on two branches, and images that list their actions, or do not.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,7 +18,7 @@ const COUNT_ROLES: &str = "\n  count-roles:\n    about: counts roles\n    read: 
                            AS roles FROM roles, max: 1 }\n";
 const ADD_ROLE: [&str; 7] = ["add-role", "-e", "staging", "-u", "steve", "-r", "Clinician"];
 
-/// Notes something else on the job.
+/// Changes annotations of the job.
 fn note(world: &World, notes: &[(&str, &str)]) {
     let mut job = world.job().expect("there is a job");
     for (key, value) in notes {
@@ -32,13 +32,13 @@ fn noted(world: &World) -> Value {
     serde_json::from_str(job["annotations"][ACTIONS].as_str().expect("it is noted")).expect("JSON")
 }
 
-/// Two clones of one repository, each somebody's own.
+/// Two clones of one repository, one for each person.
 struct TwoPeople {
     workshop: Workshop,
 }
 
 impl TwoPeople {
-    /// One repository, with the actions of this one in it; `theirs` is a clone of it.
+    /// Makes a repository with the actions of this one; `theirs` is a clone of it.
     fn new() -> Self {
         let workshop = Workshop::new();
         workshop.sources();
@@ -84,13 +84,14 @@ impl TwoPeople {
         self.workshop.quill_admin(args.iter().copied()).args(["--application", &application]).output()
     }
 
-    /// Whether a refused command has changed anything: the job, or what the registry has.
+    /// The job and the tags of the registry, to see whether a refused command has changed anything.
     fn state(&self) -> (Option<Value>, Vec<String>) {
         (self.workshop.world.job(), self.workshop.uploads())
     }
 }
 
-/// Nothing of SQL changes the meaning, and still it is another action: what is compared is what is sent.
+/// A change of SQL that does not change its meaning, and still makes another action: the statements are
+/// compared as they are sent.
 fn another_add_role(actions: &str) -> String {
     let at = actions.find("  add-role:").expect("there is one");
     let sql = at + actions[at..].find("INSERT INTO").expect("it inserts");
@@ -282,8 +283,8 @@ fn the_same_digests_run_and_what_differs_is_refused_by_name() {
     assert_eq!(world.runs(), 4);
 }
 
-/// Images of every age, and this laptop: a run, and what `attach` and `history` tell of it. The executor answers in the
-/// version that it is asked in, so it is what an image of that version is.
+/// Images of every age with this laptop: a run, and the output of `attach` and `history` for it. The executor
+/// answers in the version that it is asked in, so it stands in for an image of that version.
 #[test]
 fn images_of_every_age_are_run_attached_to_and_remembered() {
     needs_postgres!();

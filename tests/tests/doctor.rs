@@ -1,4 +1,4 @@
-//! The doctor: what it finds, what it cannot decide, and what it puts right.
+//! The doctor: its findings, its undecided checks, and its fixes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,7 @@ use quill_admin_testkit::postgres::{Database, Generation, ROLES};
 use quill_admin_testkit::{needs_docker, needs_registry};
 use serde_json::{Value, json};
 
-/// The checks of an environment that ask something of the outside, with the path and the permission of
-/// what they ask.
+/// The checks of an environment that send requests, with the path and the permission of these requests.
 const QUESTIONS: [(&str, &str, &str); 7] = [
     ("project", "/v3/projects/quill-medical-staging", "resourcemanager.projects.get"),
     ("apis", "*services:batchGet", "serviceusage.services.get"),
@@ -31,7 +30,7 @@ macro_rules! clinic {
     }};
 }
 
-/// Without what differs from run to run, beside what always does.
+/// Removes further text that differs from run to run.
 pub(crate) fn shown(clinic: &Clinic, text: &str) -> String {
     let text = text.replace(&clinic.world.home.work().display().to_string(), "/…");
     let text = [
@@ -47,14 +46,14 @@ pub(crate) fn shown(clinic: &Clinic, text: &str) -> String {
     redact(&text)
 }
 
-/// What one check says: its lines without the heading and the sum.
+/// The output of one check: its lines without the heading and the summary.
 pub(crate) fn says(clinic: &Clinic, id: &str, code: i32) -> String {
     let output = clinic.doctor(["--only", id]).output().exits(code);
     let lines = output.stdout.lines().skip(1).take_while(|line| !line.is_empty());
     shown(clinic, &lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// The results in a document, by id.
+/// The results in a JSON document, by id.
 pub(crate) fn results(document: &Value) -> BTreeMap<String, String> {
     let checks = document["checks"].as_array().expect("a list");
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -66,12 +65,12 @@ pub(crate) fn check<'a>(document: &'a Value, id: &str) -> &'a Value {
     checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("no {id} in {document:#}"))
 }
 
-/// The calls the cloud has received, and forgets.
+/// Returns the calls that the cloud has received, and clears them.
 fn calls(clinic: &Clinic) -> Vec<RecordedCall> {
     clinic.world.emulator.calls()
 }
 
-/// How often something was asked that is not a question.
+/// Number of calls that are not reads.
 fn changes(clinic: &Clinic) -> usize {
     let asks = |call: &&RecordedCall| {
         call.method == "GET"
@@ -786,7 +785,7 @@ fn what_is_missing_is_built() {
     assert!(failed.stdout.contains("run this inside a clone of quill-admin"), "{failed}");
 }
 
-/// A result line of the task `check`.
+/// A result line of the action `check`.
 fn checked(missing: &[&str], writable: bool) -> Step {
     let found: Vec<&str> = ROLES.into_iter().filter(|role| !missing.contains(role)).collect();
     let database = json!({
@@ -846,7 +845,7 @@ fn a_deep_look_runs_the_task_check() {
     assert!(denied.contains("could not be decided"), "{denied}");
 }
 
-/// What checks have started, or may have, is told to whoever leaves.
+/// Tasks that checks have started, or may have started, are reported on Ctrl-C.
 #[test]
 fn ctrl_c_in_a_deep_look_names_the_task_that_may_run() {
     let clinic = clinic!();
@@ -872,7 +871,7 @@ fn ctrl_c_in_a_deep_look_names_the_task_that_may_run() {
     }
 }
 
-/// A fix is a change like those of other commands.
+/// A fix is a change, like those of other commands.
 #[test]
 fn a_second_ctrl_c_leaves_a_fix_that_is_on_its_way() {
     let clinic = clinic!();

@@ -1,5 +1,5 @@
-//! The doctor at the backend, at Terraform's lock, at old executions and at the repository; and a whole
-//! incident, from its report to good health.
+//! The doctor's checks of the backend, of Terraform's lock, of old executions and of the repository; and a
+//! whole incident, from its report to the healthy state.
 
 use std::thread;
 use std::time::Duration;
@@ -20,9 +20,9 @@ use crate::doctor::{check, results, says, shown};
 const BACKEND: &str = "quill-medical-staging/quill/backend";
 /// The object by which Terraform locks staging's state.
 const LOCK: &str = "terraform/state/staging.tflock";
-/// What no report may show.
+/// A password that no report may show.
 const PASSWORD: &str = "planted-plaintext-password";
-/// The line people know the incident by.
+/// The log line by which people recognise the incident.
 const NO_ACTION: &str = "ADMIN_ACTION environment variable is required: one of create-superadmin, check";
 
 macro_rules! clinic {
@@ -36,7 +36,7 @@ fn revision_name(number: u32) -> String {
     format!("{SERVICE}/revisions/quill-backend-staging-{number:05}-abc")
 }
 
-/// Puts a newest revision there that has failed, with what its container printed; the first one goes on
+/// Puts a newest revision that has failed, with the output of its container; the first revision goes on
 /// serving.
 fn failed(clinic: &Clinic, image: &str, log: &[&str]) {
     deployed(clinic, image, "CONDITION_FAILED");
@@ -71,8 +71,8 @@ fn deployed(clinic: &Clinic, image: &str, state: &str) {
     emulator.put_service(SERVICE, service).expect("a valid service");
 }
 
-/// Puts lines into the log of the second revision, a second apart; those that begin with "@ " are Cloud
-/// Run's own.
+/// Puts lines into the log of the second revision, a second apart; lines that begin with "@ " are Cloud Run's
+/// own.
 fn log_lines(clinic: &Clinic, lines: &[&str]) {
     let begin: Timestamp = "2026-11-02T10:00:00Z".parse().expect("a time");
     for (second, line) in (0..).zip(lines) {
@@ -97,7 +97,7 @@ fn backend(clinic: &Clinic, reference: &str) -> String {
     format!("{}/{BACKEND}{separator}{reference}", clinic.proxy.address())
 }
 
-/// The backend's own image, under its tag; returns its name, pinned.
+/// Pushes the backend's own image, under its tag; returns its name, pinned.
 fn own_image(clinic: &Clinic) -> String {
     let digest =
         clinic.registry.push(BACKEND, "main", &image(&json!({"config": {"Labels": {"a": "backend"}}})));
@@ -255,7 +255,7 @@ fn a_start_is_not_looked_at_where_the_image_is_the_wrong_one() {
     assert!(starting.contains("! backend-startup"), "{starting}");
 }
 
-/// What Terraform writes into its lock.
+/// The content of a lock as Terraform writes it.
 fn lock(who: &str) -> String {
     json!({
         "ID": "4b5c11de-9e0f-4b1e-8f1e-1c1b7a2f0a11",
@@ -269,13 +269,13 @@ fn lock(who: &str) -> String {
     .to_string()
 }
 
-/// A lock taken this long ago.
+/// Puts a lock that was taken this long ago.
 fn put_lock(clinic: &Clinic, who: &str, minutes: i64) -> i64 {
     let created = Timestamp::now() - SignedDuration::from_mins(minutes);
     clinic.world.emulator.put_object_created(STATE_BUCKET, LOCK, lock(who), created)
 }
 
-/// Generations and ages differ from run to run.
+/// Replaces generations and ages, which differ from run to run.
 fn lock_shown(text: &str) -> String {
     let text = regex::Regex::new(r"generation[ =]\d+|--if-generation-match=\d+").expect("valid").replace_all(
         text,
@@ -323,7 +323,7 @@ fn a_young_lock_is_left_to_whoever_holds_it() {
     assert!(clinic.world.emulator.object(STATE_BUCKET, LOCK).is_none());
 }
 
-/// The test cannot set this machine's clock, so it sets Cloud Storage's.
+/// The test cannot set this machine's clock, so it sets that of Cloud Storage.
 #[test]
 fn the_age_of_a_lock_is_not_judged_by_a_clock_that_may_be_wrong() {
     let clinic = clinic!();
@@ -432,7 +432,7 @@ fn a_protected_environment_asks_for_its_name_also_with_yes() {
     assert_eq!(changes(&clinic, "DELETE"), 1);
 }
 
-/// Starts the job the old way, with the password in a variable; returns the execution's id.
+/// Starts the job in the old way, with the password in a variable; returns the execution's id.
 fn run_the_old_way(clinic: &Clinic, username: &str) -> String {
     run_the_old_way_in(clinic, JOB, username)
 }
@@ -450,7 +450,7 @@ fn run_the_old_way_in(clinic: &Clinic, job: &str, username: &str) -> String {
     name.rsplit('/').next().expect("an id").to_owned()
 }
 
-/// Asks Cloud Run by hand; `None` where it refuses.
+/// Sends a request to Cloud Run; `None` where it is refused.
 fn ask(clinic: &Clinic, method: &str, name: &str, body: &str) -> Option<Value> {
     let request = Request::new(method, &format!("/v2/{name}")).body("application/json", body);
     let answer = clinic.world.ask(request);
@@ -461,14 +461,14 @@ fn execution(clinic: &Clinic, id: &str) -> Option<Value> {
     ask(clinic, "GET", &format!("{JOB}/executions/{id}"), "")
 }
 
-/// Waits until an execution is over: nobody tells.
+/// Waits until an execution has ended.
 fn over(clinic: &Clinic, id: &str) {
     while execution(clinic, id).expect("it is there").get("completionTime").is_none() {
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// The old way ran the application's own job.
+/// In the old way the application's own job was run.
 #[test]
 fn passwords_left_in_another_job_are_found_as_well() {
     let clinic = clinic!();
@@ -533,7 +533,7 @@ fn passwords_left_in_executions_are_found_and_never_shown() {
     assert_eq!(says(&clinic, "leaks", 0), healthy);
 }
 
-/// Each deletion is a change of its own: between two Ctrl-C that had to wait ends it.
+/// Each deletion is a change of its own: a Ctrl-C that had to wait takes effect between two of them.
 #[test]
 fn ctrl_c_ends_deleting_between_two_executions() {
     let clinic = clinic!();
@@ -622,8 +622,8 @@ jobs:
     assert!(unnamed.stdout.contains("no repository was named"), "{unnamed}");
 }
 
-/// Stands in for the application: when the service has an image that is not the admin image, it starts and is
-/// ready. It puts no roles into its database.
+/// Stands in for the application: if the service has an image that is not the admin image, it starts and
+/// becomes ready. It puts no roles into its database.
 fn application(clinic: &Clinic) {
     let emulator = &clinic.world.emulator;
     let admin = clinic.image();

@@ -1,4 +1,4 @@
-//! How a run can end when it does not simply end well: each told apart, each with its exit code.
+//! The endings of runs that do not end well: each is told apart, with its own exit code.
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ pub(crate) fn result(exit_code: u8) -> Step {
     failed(exit_code)
 }
 
-/// A line that says that it failed.
+/// A line that reports a failure.
 fn failed(exit_code: u8) -> Step {
     let outcome = json!({"result": "failed", "failure": {"message": "stopped by a signal"}});
     let line = json!({"contract": 1, "exit_code": exit_code, "outcome": outcome});
@@ -81,7 +81,7 @@ fn killed_before_it_could_tell() {
     ");
 }
 
-/// A failed execution is never done, whoever looks at it and whenever.
+/// A failed execution is never reported as done, whoever looks at it and whenever.
 #[test]
 fn ended_without_an_exit_code() {
     let said = "Application failed to start: failed to resolve binary path: \"/nowhere\"";
@@ -125,7 +125,7 @@ fn an_image_whose_program_is_not_there_never_ran() {
     assert_eq!(history["runs"][0]["outcome"], "failed", "{history:#}");
 }
 
-/// A line that says something of a user.
+/// A line with an outcome for a user.
 fn result_of(outcome: &str, exit_code: u8) -> Step {
     let user = json!({
         "username": "steve", "email": "s@example.org", "permission": "patient", "base_profession": "patient",
@@ -306,7 +306,7 @@ fn a_generated_password_is_not_lost_with_the_contact() {
     assert!(ended.text().contains("made here and shown only now"), "{}", ended.text());
 }
 
-/// The executor may have lost the database while the change was being saved; its line did not arrive.
+/// The executor may have lost the database while the change was being saved, and its line did not arrive.
 #[test]
 fn a_generated_password_that_may_have_been_saved_is_shown() {
     for (code, shown) in [(13, true), (12, false)] {

@@ -1,4 +1,4 @@
-//! The real thing: these sources, compiled into an image, pushed, deployed, and run against PostgreSQL.
+//! The real image: these sources are compiled into an image, pushed, deployed, and run against PostgreSQL.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 const BINARY: &str = "quill-admin-executor";
 
-/// What the engine says of an image, which it gets from the registry as Cloud Run does.
+/// The engine's description of an image, which it pulls from the registry as Cloud Run does.
 fn inspect(image: &str) -> Value {
     let _ = run(docker_command().args(["pull", "--quiet", image]));
     let text = run(docker_command().args(["image", "inspect", image]));

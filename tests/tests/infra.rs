@@ -1,4 +1,4 @@
-//! Terraform, `environments.yaml` and the program say the same of the job.
+//! Terraform, `environments.yaml` and the program agree on the job.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::sign_in;
 
-/// What Terraform and `build` both look up: an instance with an authority of its own, which will be another one soon.
+/// The instance that Terraform and `build` both look up: it has an authority of its own, which will be
+/// replaced soon.
 fn database() -> Instance {
     Instance {
         host: "10.20.0.3",
@@ -25,8 +26,8 @@ fn database() -> Instance {
     }
 }
 
-/// The repository's own environments at the workshop's cloud and registry; returns those that are in Google
-/// Cloud: name, project and job.
+/// Points the repository's own environments to the fixture's cloud and registry; returns those that are in
+/// Google Cloud: name, project and job.
 fn open_the_environments(workshop: &Workshop) -> Vec<[String; 3]> {
     let home = &workshop.world.home;
     let endpoint = format!("$1\n    endpoint: \"{}\"", workshop.world.emulator.url());
@@ -46,8 +47,8 @@ fn open_the_environments(workshop: &Workshop) -> Vec<[String; 3]> {
     deployed
 }
 
-/// What `build` would do to the job of an environment, by setting; but for the image and the notes on it,
-/// which are not known before it is built.
+/// The changes that `build` would make to the job of an environment, by setting, without the image and its
+/// annotations, which are not known before it is built.
 fn changes(workshop: &Workshop, environment: &str) -> BTreeMap<String, String> {
     let args = ["build", "--env", environment, "--source", "sources", "--dry-run", "--json"];
     let plan = workshop.quill_admin(args).output().exits(0).json();
@@ -58,7 +59,7 @@ fn changes(workshop: &Workshop, environment: &str) -> BTreeMap<String, String> {
     all.filter(|(setting, _)| !left_out(setting)).collect()
 }
 
-/// The same without the command, which is told by its target's parts.
+/// The changes without the command, which the parts of its target describe.
 fn but_for_the_command(changes: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     changes.clone().into_iter().filter(|(setting, _)| setting != "command").collect()
 }

@@ -1,4 +1,5 @@
-//! Jobs of the application that actions run: somebody else's container, the same gate, and its exit code exactly.
+//! Jobs of the application that actions run: another container, the same confirmation, and its exit code
+//! unchanged.
 
 use std::fs;
 
@@ -15,15 +16,15 @@ use serde_json::{Value, json};
 const MIGRATE: &str = "projects/quill-medical-staging/locations/europe-west2/jobs/quill-migrate-staging";
 const RUN: [&str; 5] = ["run-migrations", "-e", "staging", "--application", "application"];
 
-/// What stands in for the application's container: it says what it was given, prints what looks like a result of
-/// ours, and ends as a variable of its job says.
+/// A program in place of the application's container: it prints its variables and a line that looks like a
+/// result of the executor, and ends as a variable of its job says.
 const PROGRAM: &str = r#"
 echo "upgrading for $ADMIN_ACTION, asked by ${ADMIN_PROOF_KEY:-nobody with a key} under $LOG_LEVEL"
 echo '{"message": "planted", "quill_admin": {"contract": 1, "exit_code": 0, "outcome": {"result": "created"}}}'
 exit "${END_WITH:-0}"
 "#;
 
-/// A cloud with the application's job beside our own, and a folder of actions that names it.
+/// A cloud with the application's job beside the admin job, and a folder of actions that names it.
 fn world_in(builder: Builder) -> World {
     let program = ImageProgram::new("/bin/sh").arg("-c").arg(PROGRAM).env("PATH", "/usr/bin:/bin");
     let runner = Runner::Process(ProcessRunner::new().image("quill/backend", program));
@@ -40,14 +41,14 @@ fn world() -> World {
     world_in(Emulator::builder())
 }
 
-/// The same, whose application's job does what a script says.
+/// The same cloud, in which the application's job does what a script says.
 fn scripted(script: Script) -> World {
     let world = world();
     world.emulator.set_script(MIGRATE, script);
     world
 }
 
-/// Puts the application's job there, changed.
+/// Puts the application's job with a change.
 fn put_job(world: &World, change: impl FnOnce(&mut Value)) {
     let mut job = json!({
         "template": {
@@ -66,7 +67,7 @@ fn put_job(world: &World, change: impl FnOnce(&mut Value)) {
     world.emulator.put_job(MIGRATE, job).expect("a valid job");
 }
 
-/// Lets its container end with a code.
+/// Makes its container end with a code.
 fn ends_with(world: &World, code: &str) {
     put_job(world, |job| {
         let env = job.pointer_mut("/template/template/containers/0/env").and_then(Value::as_array_mut);
@@ -82,7 +83,7 @@ fn executions(world: &World) -> usize {
     world.emulator.executions(MIGRATE).len()
 }
 
-/// The body of the first request to run it.
+/// The body of the first request that runs it.
 fn sent(world: &World) -> Value {
     let calls = world.emulator.calls();
     let run = calls.iter().find(|call| call.path.ends_with("quill-migrate-staging:run"));
@@ -163,7 +164,7 @@ fn its_short_name_and_json_say_the_same() {
     assert!(help.stdout.contains("the application's own job quill-migrate-{env}"), "{help}");
 }
 
-/// Also codes that mean something else where quill-admin itself ends with them.
+/// This includes codes that have another meaning where quill-admin itself ends with them.
 #[test]
 fn the_exit_code_of_its_container_is_passed_on_exactly() {
     let world = world();
@@ -286,7 +287,7 @@ fn a_dry_run_is_checked_by_google_cloud_and_starts_nothing() {
     assert_eq!(executions(&world), 0);
 }
 
-/// It is somebody else's job: how often Cloud Run starts a run that fails again is theirs to say.
+/// The job belongs to the application: how often Cloud Run starts a failed run again is its own setting.
 #[test]
 fn retries_are_told_before_the_start_and_not_refused() {
     let world =
@@ -377,7 +378,7 @@ fn a_job_that_is_not_there_is_told_with_where_its_name_comes_from() {
     assert_eq!(world.quill_admin(history).output().exits(0).json()["not_read"], json!([]));
 }
 
-/// Where this program's job is called as the application's pipeline calls its own.
+/// The admin job has the name that the application's pipeline gives its own job.
 #[test]
 fn the_job_of_our_own_tasks_is_not_asked_for_it() {
     let world = world();

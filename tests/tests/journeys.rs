@@ -1,4 +1,4 @@
-//! The tasks people come for, from the command line to the row.
+//! The main tasks, from the command line to the row.
 
 use insta::assert_snapshot;
 use quill_admin_e2e::{Finished as _, World};
@@ -24,10 +24,10 @@ fn create(world: &World, username: &str, email: &str) -> Output {
         .output()
 }
 
-/// What executions run in: the executor as a process, or its image in the Docker engine.
+/// The way in which executions run: the executor as a process, or its image in the Docker engine.
 type WorldWith = fn(Database) -> World;
 
-/// Every journey, in both worlds.
+/// Runs every journey in both worlds.
 macro_rules! journeys {
     ($($journey:ident,)+) => {
         mod as_a_process {

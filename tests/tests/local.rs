@@ -1,4 +1,4 @@
-//! `--env local`: nothing installed, the whole chain all the same.
+//! `--env local`: the whole chain without anything installed.
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ fn a_first_run_a_second_one_and_a_reset() {
     assert_eq!(world.emulator.calls(), []);
 }
 
-/// One state serves one application's tables.
+/// A state belongs to one application's tables.
 #[test]
 fn a_changed_schema_is_told_and_a_reset_takes_it_over() {
     let world = World::empty();
@@ -91,7 +91,7 @@ fn a_changed_schema_is_told_and_a_reset_takes_it_over() {
     assert_eq!((&status["problem"], &status["contents"]["users"]), (&json!(null), &json!(1)));
 }
 
-/// A state of before its tables were written down is of other ones.
+/// A state from before its tables were recorded has other tables.
 #[test]
 fn a_state_that_does_not_name_its_tables_is_told() {
     let world = World::empty();
@@ -174,7 +174,7 @@ fn ctrl_c_cancels_what_cannot_go_on_alone() {
     assert!(ended.text().contains("nothing was changed"), "{}", ended.text());
 }
 
-/// The executors that a program runs as its children.
+/// The executors that a program runs as its child processes.
 fn executors_of(program: u32) -> Vec<Pid> {
     let children = std::fs::read_to_string(format!("/proc/{program}/task/{program}/children"));
     let tasks = std::fs::read_dir(format!("/proc/{program}/task")).into_iter().flatten().flatten();
@@ -188,7 +188,7 @@ fn executors_of(program: u32) -> Vec<Pid> {
     ids.filter(executor).filter_map(Pid::from_raw).collect()
 }
 
-/// Stops a process where it stands; false where it has come to its end instead.
+/// Stops a process at its present point; false if it has already ended.
 fn stop(process: Pid) -> bool {
     if kill_process(process, Signal::STOP).is_err() {
         return false;
@@ -204,7 +204,7 @@ fn stop(process: Pid) -> bool {
     }
 }
 
-/// A container that does not end is no reason to be kept waiting.
+/// A container that does not end does not keep a person waiting.
 #[test]
 fn ctrl_c_leaves_an_environment_that_does_not_end() {
     let world = World::empty();

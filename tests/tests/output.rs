@@ -1,4 +1,4 @@
-//! What is printed: all of it arrives or it is said that it did not, and nothing of others acts on a
+//! Output: all of it arrives or an error says that it did not, and text from elsewhere does nothing to a
 //! terminal.
 
 use std::fs::{File, OpenOptions};
@@ -13,11 +13,11 @@ use quill_admin_testkit::home::Home;
 use quill_admin_testkit::postgres::{Database, Generation};
 use serde_json::Value;
 
-/// What the exit code says where stdout could not be written to.
+/// The exit code where stdout could not be written to.
 const OUTPUT_FAILED: i32 = 33;
 const NO_SPACE: &str = "failed to write to stdout: No space left on device";
 
-/// A program in a world, with another stdout than a pipe that is read to its end.
+/// A program in a world whose stdout is not a pipe that is read to its end.
 fn program(world: &World, program: &Path) -> Command {
     world.confirm();
     let home = &world.home;
@@ -45,7 +45,7 @@ fn full() -> File {
     OpenOptions::new().write(true).open("/dev/full").expect("Linux has it")
 }
 
-/// A pipe that nobody reads any more.
+/// A pipe whose reader is closed.
 fn closed() -> Stdio {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -97,7 +97,7 @@ fn an_answer_that_cannot_be_written_is_no_success() {
     assert_eq!((output.status.code(), output.stderr), (Some(OUTPUT_FAILED), vec![]));
 }
 
-/// The standard library opens `/dev/null` in place of a descriptor that is closed.
+/// The standard library opens `/dev/null` in place of a closed descriptor.
 #[cfg(unix)]
 #[test]
 fn what_would_go_to_a_closed_stdout_is_told_on_stderr() {
@@ -204,7 +204,7 @@ fn a_password_is_not_made_where_it_could_not_be_shown() {
     assert_eq!(code, 0, "{stderr}");
 }
 
-/// The password in what was printed, and whether it logs in.
+/// Checks that the printed password logs in.
 fn logs_in(world: &World, stderr: &str, line: &str) {
     let password = stderr.lines().find_map(|text| text.trim().strip_prefix(line)).expect("a password");
     let password = password.trim().trim_matches(['"', ',']);
@@ -252,11 +252,11 @@ fn a_password_that_could_not_be_written_after_all_is_on_stderr() {
     }
 }
 
-/// A title, a cleared screen, text that is turned round, text that is not there.
+/// A title, a cleared screen, reversed text, and characters that cannot be seen.
 const HOSTILE: &str =
     "\u{1b}]0;owned\u{7}\r\u{9b}2J\u{202e}txt\u{200b}\u{2028}x\u{feff}y\u{e0041}\u{fdd0}31m";
 
-/// Nothing in what was printed acts on a terminal, or is not seen.
+/// Checks that nothing in the output acts on a terminal, or cannot be seen.
 fn assert_seen(what: &str, text: &str) {
     let hidden =
         text.chars().find(|c| *c != '\n' && *c != '\t' && (invisible(*c).is_some() || *c == '\u{fdd0}'));
@@ -376,7 +376,7 @@ fn a_folder_whose_name_is_no_text_is_shown() {
     }
 }
 
-/// A file of somebody else's: whatever stands at its place is refused at once.
+/// A settings file of unknown origin: whatever stands in its place is refused at once.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_of_settings_is_a_small_regular_file() {
@@ -406,7 +406,7 @@ fn a_file_of_settings_is_a_small_regular_file() {
     }
 }
 
-/// Names of environments go into headings, commands to paste, completions and prompts.
+/// Names of environments are used in headings, commands to paste, completions and prompts.
 #[test]
 fn names_in_the_file_are_names() {
     let home = Home::new();

@@ -1,4 +1,4 @@
-//! A person at a terminal.
+//! Prompts, answered by a person at a terminal.
 
 use cloud_emulator::{Script, Step};
 use quill_admin_e2e::{Finished as _, World};
@@ -33,7 +33,7 @@ fn questions_are_asked_again_until_the_answer_is_right() {
     assert_eq!(world.database().value("SELECT username FROM users").as_deref(), Some("Жанна, \"x\"=^🙂"));
 }
 
-/// A question names the file that it is about, and others may have named its folder.
+/// A prompt names the file that it is about, and somebody else may have named its folder.
 #[test]
 fn the_name_of_a_folder_does_nothing_to_the_terminal() {
     const FOLDER: &str = "a\u{1b}]0;owned\u{7}\u{202e}";
@@ -126,12 +126,12 @@ fn no_colour_where_none_is_wanted() {
     assert!(!ended.transcript.contains("\x1b[3"), "{:?}", ended.transcript);
 }
 
-/// A staging whose task would do anything at once.
+/// Staging with a script that accepts any task.
 fn willing() -> World {
     World::scripted(Script::new([Step::Exit(0)]))
 }
 
-/// What a terminal sends when a text is pasted, once it was told to mark pastes.
+/// The bytes that a terminal sends when a text is pasted, once it was told to mark pastes.
 fn pasted(text: &str) -> String {
     format!("\x1b[200~{text}\x1b[201~")
 }

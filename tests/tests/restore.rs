@@ -1,4 +1,4 @@
-//! `restore-backend`: from a service that runs the admin image to one that runs its own.
+//! `restore-backend`: a service that runs the admin image gets its own image again.
 
 use std::process::Command;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const BACKEND: &str = "quill-medical-staging/quill/backend";
 /// The label that every admin image has.
 const LABEL: &str = "LABEL org.opencontainers.image.title=\"quill-admin-executor\"\n";
-/// The application's recipe: the backend is not its last stage.
+/// The application's Dockerfile, in which the backend is not the last stage.
 const RECIPE: &str = "\
 FROM scratch AS prod
 COPY program /program
@@ -42,15 +42,15 @@ fn restore<'a>(workshop: &Workshop, args: impl IntoIterator<Item = &'a str>) -> 
     workshop.quill_admin(["restore-backend", "--env", "staging"].into_iter().chain(args))
 }
 
-/// The `docker` program, with its sign-ins in the workshop.
+/// The `docker` program, with the sign-ins of the fixture.
 fn docker(workshop: &Workshop) -> Command {
     let mut command = docker_command();
     command.arg("--config").arg(workshop.world.home.path().join("docker"));
     command
 }
 
-/// Makes an image and pushes it; returns its digest. It is like no other workshop's: an engine that removes
-/// an image for one test loses the same one that is being made for another.
+/// Makes an image and pushes it; returns its digest. It differs from the images of other tests: an engine
+/// that removes an image for one test would remove the same one that is being made for another.
 fn push(workshop: &Workshop, repository: &str, tag: &str, lines: &str) -> String {
     let name = format!("{}/{repository}:{tag}", workshop.proxy.address());
     let home = &workshop.world.home;
@@ -66,7 +66,7 @@ fn named(workshop: &Workshop, repository: &str, reference: &str) -> String {
     format!("{}/{repository}{separator}{reference}", workshop.proxy.address())
 }
 
-/// Puts a revision there, older ones first: its number is its time.
+/// Puts a revision; older ones have to come first, since its number is its time.
 fn revision(workshop: &Workshop, number: u32, image: &str, state: &str) {
     let ready = json!({
         "type": "Ready", "state": format!("CONDITION_{state}"),
@@ -84,7 +84,7 @@ fn id(number: u32) -> String {
     format!("{SERVICE}/revisions/quill-backend-staging-{number:05}-abc")
 }
 
-/// Puts the service there, as of these revisions.
+/// Puts the service with these revisions.
 fn service(workshop: &Workshop, image: &str, created: u32, ready: u32) {
     workshop.world.emulator.put_service(SERVICE, a_service(image, created, ready)).expect("a valid service");
 }
@@ -98,7 +98,7 @@ fn a_service(image: &str, created: u32, ready: u32) -> Value {
     })
 }
 
-/// The incident: the newest revision is the admin image and never got ready, the one before is the
+/// Puts the incident: the newest revision is the admin image and never became ready, the one before is the
 /// backend. Returns the backend's image.
 pub(crate) fn incident(workshop: &Workshop) -> String {
     let backend = named(workshop, BACKEND, &push(workshop, BACKEND, "main", "LABEL a=\"backend\"\n"));
@@ -109,13 +109,13 @@ pub(crate) fn incident(workshop: &Workshop) -> String {
     backend
 }
 
-/// Puts the application's sources there.
+/// Writes the application's sources.
 fn sources(workshop: &Workshop, recipe: &str) {
     workshop.world.home.write("app/program", &workshop.proxy.address());
     workshop.world.home.write("app/Dockerfile", recipe);
 }
 
-/// The image the service is to run.
+/// The image that the service is set to run.
 fn deployed(workshop: &Workshop) -> String {
     let service = workshop.world.emulator.get(SERVICE).expect("there is a service");
     service["template"]["containers"][0]["image"].as_str().expect("it has one").to_owned()
@@ -126,7 +126,7 @@ fn fault_of(action: FaultAction) -> Fault {
     Fault::new(format!("/v2/{SERVICE}"), action)
 }
 
-/// How often the service was changed.
+/// Number of times that the service was changed.
 fn changes(workshop: &Workshop) -> usize {
     workshop.world.emulator.calls().iter().filter(|call| call.method != "GET").count()
 }
@@ -143,8 +143,8 @@ fn last_lines(output: &Output) -> String {
     )
 }
 
-/// New revisions have a part that differs, and so have the workshop's folders. Which steps of a build are
-/// told depends on what the engine has.
+/// Replaces the part of a new revision's name that differs, and the names of the fixture's folders. Which
+/// steps of a build are shown depends on the engine's cache.
 fn redacted(text: &str) -> String {
     [
         (r"(quill-backend-staging-\d{5})-[a-z0-9]{3}\b", "$1-XXX"),

@@ -1,5 +1,4 @@
-//! What is looked at before a run, who has to confirm it, and that it is started once whatever
-//! happens to the answer.
+//! The checks before a run, the confirmation of a person, and a single start whatever happens to the answer.
 
 use cloud_emulator::{Emulator, Fault, FaultAction, Script, Step};
 use insta::assert_snapshot;
@@ -14,7 +13,7 @@ fn world() -> World {
     World::scripted(done())
 }
 
-/// A task that does nothing and says so.
+/// A script of a task that reports that it was done.
 pub(crate) fn done() -> Script {
     let result = json!({
         "severity": "INFO",
@@ -342,7 +341,7 @@ fn ctrl_c_while_the_task_is_being_started_takes_effect_with_the_answer() {
     assert!(ended.text().contains("see what the database holds"), "{}", ended.text());
 }
 
-/// What had to wait with Ctrl-C is not started once it is known that nothing was.
+/// A Ctrl-C that had to wait for the answer starts nothing if the answer says that nothing was started.
 #[test]
 fn ctrl_c_while_a_start_is_sent_that_comes_to_nothing_starts_nothing() {
     for (code, told) in [(409, "changed in between"), (503, "try later")] {
@@ -471,7 +470,7 @@ fn whatever_was_agreed_to_is_what_runs() {
     }
 }
 
-/// Whether a run gives its job a new etag is not known of Cloud Run.
+/// It is not known whether Cloud Run gives a job a new etag for a run.
 #[test]
 fn twenty_people_on_one_job_all_get_through() {
     for changes in [false, true] {

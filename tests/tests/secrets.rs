@@ -1,4 +1,4 @@
-//! A planted password, and everything it must not be found in.
+//! A planted password, and all places in which it must not be found.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -85,7 +85,7 @@ fn the_password_is_nowhere_on_the_way_to_a_real_database() {
     assert_not_in_files(&world);
 }
 
-/// The keys that were sent along with runs.
+/// The keys that were sent with runs.
 fn proof_keys(calls: &[RecordedCall]) -> BTreeSet<String> {
     let runs = calls.iter().filter(|call| call.path.ends_with(":run"));
     let env = |call: &RecordedCall| call.body["overrides"]["containerOverrides"][0]["env"].clone();
@@ -140,8 +140,8 @@ fn a_generated_password_is_shown_exactly_once() {
     assert_eq!(format!("{}{}", made.stdout, made.stderr).matches(line.trim()).count(), 1);
 }
 
-/// Leaves a test that only root can make: nobody else may read the memory of a process that asked for that,
-/// or start one as another user.
+/// Skips a test that only root can run: nobody else may read the memory of a process that asked to be
+/// protected, or start one as another user.
 macro_rules! needs_root {
     () => {
         if !rustix::process::geteuid().is_root() {
@@ -150,8 +150,8 @@ macro_rules! needs_root {
     };
 }
 
-/// Everything of a running process that others may come to see: its arguments, its environment, and the
-/// memory that would be in a core dump.
+/// The parts of a running process that others may see: its arguments, its environment, and the memory that
+/// would be in a core dump.
 fn whole_process(id: u32) -> Vec<(String, Vec<u8>)> {
     let file = |name: &str| fs::read(format!("/proc/{id}/{name}")).expect("root may");
     let maps = String::from_utf8(file("maps")).expect("text");
@@ -249,10 +249,10 @@ fn a_piped_password_and_what_was_made_of_it_to_judge_it_are_nowhere_in_the_proce
     }
 }
 
-/// An ordinary user, who owns nothing that the tests use.
+/// The id of an ordinary user, who owns no file of the tests.
 const SOMEBODY: u32 = 65_534;
 
-/// Whether that user may see the environment of a process of theirs.
+/// Whether that user may read the environment of their own process.
 fn may_look_into(process: &Running) -> bool {
     let file = format!("/proc/{}/environ", process.0.id());
     let looked = Command::new("cat").arg(&file).uid(SOMEBODY).gid(SOMEBODY).output().expect("started");
@@ -267,7 +267,7 @@ fn started(mut command: Command) -> Running {
     Running(command.spawn().expect("started"))
 }
 
-/// A copy of a program that everybody may run.
+/// A copy of a program that every user may run.
 fn copied(home: &Home, program: &Path) -> PathBuf {
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).expect("changed");
     let copy = home.work().join(program.file_name().expect("a name"));

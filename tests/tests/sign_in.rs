@@ -1,4 +1,4 @@
-//! Who calls: where the sign-in comes from, what it may do, and what happens when it ends.
+//! The sign-in: where it comes from, what it may do, and what happens when it ends.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,12 +12,12 @@ use quill_admin_testkit::home::{Home, Run};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-/// What is in every file of credentials, and nowhere else.
+/// A secret that is in every file of credentials, and nowhere else.
 const CLIENT_SECRET: &str = "planted-client-secret-Wv8";
 
 const SHOW: [&str; 5] = ["show-user", "-e", "staging", "-u", "steve"];
 
-/// A user's credentials; the refresh token is that name.
+/// A user's credentials with this refresh token.
 fn credentials(world: &World, refresh_token: &str) -> String {
     json!({
         "type": "authorized_user",
@@ -48,7 +48,7 @@ pub(crate) fn gcloud(home: &Home, script: &str) {
     fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("an executable");
 }
 
-/// A command line for which gcloud is what the test says it is.
+/// A command line for which gcloud is the program that the test has written.
 pub(crate) fn quill_admin<'a>(world: &World, args: impl IntoIterator<Item = &'a str>) -> Run {
     world
         .quill_admin(args)
@@ -56,26 +56,26 @@ pub(crate) fn quill_admin<'a>(world: &World, args: impl IntoIterator<Item = &'a 
         .env("CLOUDSDK_CONFIG", world.home.work().join("gcloud"))
 }
 
-/// Signs in with gcloud, as far as its files go.
+/// Writes the files of a gcloud that is signed in.
 pub(crate) fn sign_in(world: &World) {
     world.home.write("gcloud/active_config", "work");
     world.home.write("gcloud/configurations/config_work", "[core]\naccount = steve@example.org\n");
     world.home.write("gcloud/legacy_credentials/steve@example.org/adc.json", &credentials(world, "stored"));
 }
 
-/// How often a token was asked for.
+/// Number of times that a token was requested.
 fn refreshes(world: &World) -> usize {
     world.emulator.calls().iter().filter(|call| call.path == "/token").count()
 }
 
-/// How many executions there are.
+/// Number of executions.
 fn executions(world: &World) -> usize {
     let calls = world.emulator.calls();
     calls.iter().filter(|call| call.path.ends_with(":run") && call.status == Some(200)).count()
 }
 
-/// Nothing secret is in what a program showed, in a file but the ones given, or in a request but
-/// where it belongs.
+/// Checks that no secret is in the output, in a file except those given, or in a request except where it
+/// belongs.
 fn assert_no_secrets(world: &World, shown: &str, holders: &[&str]) {
     for secret in [TOKEN, CLIENT_SECRET, "planted-stored", "ya29."] {
         assert!(!shown.contains(secret), "{secret} is in:\n{shown}");
@@ -671,7 +671,7 @@ mod login {
         assert_eq!(world.home.read("calls"), "stopped\n");
     }
 
-    /// What gcloud has done by the time it ends is told.
+    /// A sign-in that gcloud has completed by the time that it ends is reported.
     #[test]
     fn ctrl_c_that_comes_too_late_for_gcloud_is_no_untouched_sign_in() {
         let world = World::signed_in(Script::default());

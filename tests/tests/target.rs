@@ -1,4 +1,4 @@
-//! The database in the job's command: seen from the laptop, and by whoever may run the job.
+//! The database in the job's command, seen from the laptop, and by whoever may run the job.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn command(job: &Value) -> &Value {
     &job["template"]["template"]["containers"][0]["command"]
 }
 
-/// The job as it was made before there were targets.
+/// The job in the form from before there were targets.
 fn without_target(world: &World) -> Value {
     let mut job = world.job().expect("a job");
     job["template"]["template"]["containers"][0]["command"] = json!([]);

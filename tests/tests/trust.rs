@@ -1,5 +1,4 @@
-//! Whom the sign-in and the tasks go to: which settings file is believed, which hosts get the token, and
-//! what does not go through a proxy.
+//! Which settings file is believed, which hosts get the token, and which requests do not use a proxy.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
@@ -27,17 +26,17 @@ fn result() -> Script {
     ])
 }
 
-/// A command line for which the file is found, as in a clone, with somebody signed in.
+/// A command line for which the file is found, as in a clone, with a sign-in.
 fn found<'a>(world: &World, args: impl IntoIterator<Item = &'a str>) -> Run {
     quill_admin(world, args).env_remove("QUILL_ADMIN_CONFIG")
 }
 
-/// The same for somebody who trusts what listens at the emulator's address.
+/// A command line of a person who trusts the emulator's address.
 fn trusting<'a>(world: &World, args: impl IntoIterator<Item = &'a str>) -> Run {
     found(world, args).env("QUILL_ADMIN_TRUSTED_HOSTS", "127.0.0.1")
 }
 
-/// A file whose environment is at these endpoints.
+/// A settings file whose environment is at these endpoints.
 fn settings(world: &World, endpoints: &str) {
     let file = format!(
         "defaults: {{ region: europe-west2, job: \"quill-tasks-{{env}}\", \
@@ -313,7 +312,7 @@ fn tasks_go_where_a_found_file_says_once_that_is_confirmed() {
     assert!(!state.exists());
 }
 
-/// What tasks do is a matter of the folder that the file names.
+/// The folder that the file names decides what tasks do.
 #[test]
 fn the_folder_of_the_application_is_confirmed_with_the_rest() {
     let world = World::signed_in(result());
@@ -353,7 +352,7 @@ fn the_folder_of_the_application_is_confirmed_with_the_rest() {
     assert!(refused.stderr.contains(&names), "{refused}");
 }
 
-/// Files of the folder are judged as the file that names it, unless a person has chosen them.
+/// Files of the folder are judged like the file that names it, unless a person has chosen them.
 #[test]
 fn files_of_the_application_that_others_can_write_are_not_used() {
     let world = World::empty();

@@ -1,4 +1,4 @@
-//! Up to a thousand runs while requests and answers are dropped, delayed, broken and carried out late.
+//! Up to a thousand runs while requests and answers are dropped, delayed, damaged and carried out late.
 
 use cloud_emulator::{Fault, FaultAction};
 use fastrand::Rng;
@@ -7,7 +7,7 @@ use quill_admin_testkit::needs_postgres;
 use super::scene::{Ending, Scene, Task, counted, everywhere};
 use super::{seed, storm};
 
-/// Runs at the same time: most of them wait most of the time.
+/// Number of runs at the same time: they mostly wait.
 const AT_ONCE: usize = 48;
 
 #[test]
