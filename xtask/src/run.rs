@@ -1,4 +1,4 @@
-//! Other programs, and where things are.
+//! Runs other programs, and knows the folders of the workspace.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask stands in the workspace")
 }
 
-/// Where compiled programs are. This one is one of them.
+/// The folder of the compiled programs, one of which is this one.
 pub(crate) fn bin_dir() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     Ok(own.parent().context("this program is in no folder")?.to_owned())
 }
 
-/// The cargo that runs this program, in the workspace.
+/// The cargo that runs this program, with the workspace as its folder.
 pub(crate) fn cargo_command() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());

@@ -1,4 +1,6 @@
-//! `cargo xtask test`: every layer, each reported as passed, failed or skipped.
+//! `cargo xtask test`: runs every layer of tests, and reports each as passed, failed or skipped.
+//!
+//! To add a layer: its entry in [`layers`].
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,8 +19,8 @@ use serde_json::Value;
 use crate::terraform::{self, Verdict};
 use crate::{docs, run};
 
-/// The package of tests that drive whole programs. They wait for most of their time, for containers, logs
-/// and answers, so that more of them run at once than there are cores.
+/// The package of tests that run whole programs. They mostly wait, for containers, logs and answers, so that
+/// more of them run at once than there are cores.
 const END_TO_END: &str = "quill-admin-e2e";
 
 #[derive(Args)]
@@ -36,13 +38,13 @@ pub(crate) struct Options {
     full: bool,
 }
 
-/// Runs of the storm in a hostile world, of which people have a tenth: it takes minutes.
+/// Number of runs of the storm without `--full`: a tenth of the whole, which takes minutes.
 const SMALL_STORM: usize = 100;
-/// Names the executor that `tests/carrying` has in it.
+/// The variable that names the executor which `tests/carrying` contains.
 const CARRIED: &str = "QUILL_ADMIN_TEST_EXECUTOR";
-/// What the image is for, which the executor is built for here, too, where this machine is one of the kind.
+/// The target of the image, for which the executor is built here, too, on a machine of that kind.
 const IMAGE_TARGET: &str = "x86_64-unknown-linux-gnu";
-/// What `tests/tests/hostile` asks for.
+/// The variable that `tests/tests/hostile` reads.
 const STORM: &str = "QUILL_ADMIN_TEST_STORM";
 const SEED: &str = "QUILL_ADMIN_TEST_SEED";
 
@@ -57,15 +59,15 @@ impl Options {
     }
 }
 
-/// What a layer does.
+/// The work of a layer.
 enum Step {
     /// A cargo command.
     Cargo(Vec<String>),
-    /// The executor as an image has it, for the program that carries one.
+    /// The executor in the form of the image, for the program that carries one.
     StaticExecutor,
-    /// The pages of docs/reference are what the code says.
+    /// A check that the pages of docs/reference match the code.
     Docs,
-    /// Terraform's own judgement of `infra/`.
+    /// Terraform's own checks of `infra/`.
     Terraform,
 }
 
@@ -209,8 +211,9 @@ fn layers() -> anyhow::Result<Vec<Layer>> {
     Ok(layers)
 }
 
-/// Builds the executor static, and says where it is; whether it was built, where it can be. As in docker/Dockerfile, but
-/// with the quicker profile: naming the target keeps the flag away from build scripts and macros.
+/// Builds the executor static, and returns its path. The flag is false if the build failed; a machine of
+/// another kind builds nothing and has no path. It is built as in docker/Dockerfile, but with the quicker
+/// profile: naming the target keeps the flag `crt-static` away from build scripts and macros.
 fn static_executor() -> anyhow::Result<(bool, Option<OsString>)> {
     if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
         println!("not on this machine: the image's executor is for {IMAGE_TARGET}");
@@ -236,7 +239,7 @@ fn static_executor() -> anyhow::Result<(bool, Option<OsString>)> {
     Ok((status.success(), status.success().then_some(executor)))
 }
 
-/// The tests of `tests/` folders, by package.
+/// The tests in `tests/` folders, by package.
 fn integration_tests() -> anyhow::Result<BTreeMap<String, Vec<String>>> {
     let output = run::cargo_command()
         .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
@@ -263,7 +266,7 @@ fn layer_name(package: &str) -> String {
     package.strip_prefix("quill-admin-").unwrap_or(package).to_owned()
 }
 
-/// Runs cargo, passing on what it prints and counting tests.
+/// Runs cargo, forwards its output and counts the tests.
 fn cargo(args: &[String], env: &[(&str, OsString)]) -> anyhow::Result<(bool, Counts)> {
     let mut child = run::cargo_command()
         .args(args)
