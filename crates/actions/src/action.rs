@@ -19,7 +19,7 @@ use crate::table::Tables;
 use crate::text::Text;
 use crate::words::Words;
 
-/// One action: what it does, and the words for people.
+/// One action: its definition, and its words for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
     /// Its name, as on the command line and in `ADMIN_ACTION`.
@@ -67,7 +67,7 @@ pub struct Definition {
     pub job: Option<Job>,
 }
 
-/// How an action is undone, where another action can do it.
+/// The actions that undo an action.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undo {
     /// The undo after the subject was created.

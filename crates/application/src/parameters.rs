@@ -1,6 +1,7 @@
 //! `parameters`: reads the parameters of actions, and those that actions share.
 //!
-//! To add a type: here, `Kind` in the crate `actions`, and `Argument` in the crate `contract`.
+//! To add a type: here, `Kind` in the crate `actions`, `Argument` in the crate `contract`, and its help and
+//! reference in the crate `cli`.
 
 use std::collections::BTreeMap;
 

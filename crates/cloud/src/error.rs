@@ -1,6 +1,7 @@
 //! The errors of this crate, and the one mapping from the errors of Google's clients to them.
 //!
-//! To add a kind: here, and where the CLI turns kinds into exit codes and hints.
+//! To add a kind: here, and in `error.rs` of the crate `operations`, which gives kinds their exit codes and
+//! hints.
 
 use std::error::Error as _;
 

@@ -439,7 +439,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How the executor reaches the database.
+/// The connection of the executor to the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
     /// Host name, IP address or, beginning with `/`, the folder of a Unix socket.
@@ -471,10 +471,10 @@ pub enum Certificates {
     Given(Vec<String>),
 }
 
-/// How the executor prints.
+/// The format of the executor's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One JSON object per line, as Cloud Logging takes them apart.
+    /// One JSON object per line, which Cloud Logging parses.
     Json,
     /// Plain lines for people.
     Text,
@@ -521,7 +521,7 @@ pub struct RunContext {
     pub action: Option<String>,
     /// The username that the action is about.
     pub username: Option<Username>,
-    /// Who asked.
+    /// The person or account that asked.
     pub actor: Option<Actor>,
     /// The reason that was given for it.
     pub reason: Option<Reason>,

@@ -10,7 +10,7 @@ use crate::exit_code::ExitCode;
 use crate::value::InvalidValue;
 use crate::{CONTRACT_OLDEST, CONTRACT_VERSION};
 
-/// One thing that is wrong with the environment. Variables are named as they are set: those of parameters are
+/// One problem of the environment. Variables have the names under which they are set: those of parameters are
 /// made from the parameters' names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnvProblem {

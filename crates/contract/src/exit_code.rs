@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-/// Which of the two programs ends with a code.
+/// The program or programs that end with a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The executor in the container; the CLI passes the code through unchanged.
@@ -28,7 +28,7 @@ impl fmt::Display for Side {
 
 macro_rules! exit_codes {
     ($( $(#[doc = $doc:literal])+ $name:ident = $code:literal, $side:ident, $meaning:literal; )+) => {
-        /// How a program ended. The numbers are public and stable.
+        /// The exit code of a program. The numbers are public and stable.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum ExitCode {
@@ -45,7 +45,7 @@ macro_rules! exit_codes {
                 match self { $(Self::$name => $meaning,)+ }
             }
 
-            /// Which program ends with it.
+            /// The program or programs that end with the code.
             #[must_use]
             pub const fn side(self) -> Side {
                 match self { $(Self::$name => Side::$side,)+ }

@@ -46,11 +46,11 @@ pub mod annotation {
     pub const COMMITTED: &str = "admin.quill-medical.org/committed";
     /// The digest of each of its actions, as the image's own label has it; empty where they are not known.
     pub const ACTIONS: &str = "admin.quill-medical.org/actions";
-    /// When it was built, RFC 3339.
+    /// The time when it was built, RFC 3339.
     pub const BUILT: &str = "admin.quill-medical.org/built";
     /// The digest of the image that these annotations describe; they say nothing of another image.
     pub const IMAGE: &str = "admin.quill-medical.org/image-digest";
-    /// When `quill-admin restore-backend` gave the backend's revisions their image, RFC 3339.
+    /// The time when `quill-admin restore-backend` gave the backend's revisions their image, RFC 3339.
     pub const RESTORED: &str = "admin.quill-medical.org/restored";
 }
 

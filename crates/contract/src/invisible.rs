@@ -1,8 +1,8 @@
 //! Characters that cannot be seen: they move the cursor, turn the reading direction, take no room, or look
 //! like a space. A text that holds them is not what it looks like.
 //!
-//! One table for everything that has to know them: what is printed ([`shown`]), and the names and passwords
-//! that may not hold them.
+//! It is the only such table, used for output ([`shown`]), and for names and passwords that must not have
+//! these characters.
 
 use std::borrow::Cow;
 

@@ -181,7 +181,7 @@ pub enum Outcome {
     },
     /// The task failed; nothing was written, unless the failure is undecided.
     Failed {
-        /// Why the task failed.
+        /// The reason for the failure.
         failure: Failure,
     },
     /// An outcome of a newer executor, which this version does not know, or not in this form.
@@ -349,7 +349,7 @@ pub struct Expected {
 /// The reason why a task failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// In words: what failed and why.
+    /// The failure and its reason, in words.
     pub message: String,
     /// The values that the database has, sorted by their bytes, where one was given that it does not have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -101,7 +101,7 @@ pub enum Problem {
 pub struct InvalidValue {
     /// The kind of value, as in "username".
     pub what: String,
-    /// Why it was refused.
+    /// The reason why it was refused.
     pub problem: Problem,
 }
 

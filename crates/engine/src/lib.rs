@@ -13,7 +13,8 @@
 //! `steps.rs` its steps; `difference.rs` its changes; `say.rs`, `message.rs` and `call.rs` the texts. Below
 //! them are `state.rs`, `send.rs` and `value.rs`, which send statements and read rows.
 //!
-//! To add a kind of step: `step.rs` of the crate `actions`, and `steps.rs` here.
+//! To add a kind of step: `step.rs` of the crate `actions`, `steps.rs` of the crate `application`, and
+//! `steps.rs` here.
 //!
 //! Values are always bound. A value gets into a message only through a text that names it, and a password not
 //! even then.

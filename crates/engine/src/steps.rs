@@ -1,6 +1,6 @@
 //! Runs the steps of an action, one after the other.
 //!
-//! To add a kind of step: here, and in the crate `actions`.
+//! To add a kind of step: here, and in the crates `actions` and `application`.
 
 use std::collections::BTreeMap;
 
