@@ -91,9 +91,9 @@ impl Variables {
             .map_err(|problem| EnvProblem::Invalid(variable.name.into(), problem))
     }
 
-    /// The names, sorted, of the variables that describe the database beyond what a job's target says. They
-    /// are ignored where there is a target. A TLS mode of `require` does not contradict a target that
-    /// verifies: it is the strictest mode that an image can use which does not know of targets.
+    /// The names, sorted, of the variables whose values differ from a job's target; they are ignored. A TLS
+    /// mode of `require` does not count as different from one that verifies: it is the strictest mode that an
+    /// image can use which does not know of targets.
     #[must_use]
     pub fn beside(&self, target: &Target) -> Vec<&'static str> {
         use variable as v;
@@ -179,7 +179,7 @@ pub struct Invocation {
 impl Invocation {
     /// Reads and validates everything before any connection is made. A plaintext password is hashed only if
     /// nothing else is wrong. Where there is a `target`, the password is the only variable of the database
-    /// that is used; [`Variables::beside`] names the others that are set.
+    /// that is used; [`Variables::beside`] names those that differ from the target.
     ///
     /// # Errors
     ///

@@ -67,8 +67,8 @@ impl Contracts {
     /// The contract versions that this program speaks.
     pub const OWN: Self = Self { oldest: CONTRACT_OLDEST, newest: CONTRACT_VERSION };
 
-    /// Reads the versions from the labels of an image: all versions, or, for an image too old to say that,
-    /// the only one. `None` where neither can be read.
+    /// Reads the versions from an image's labels or a job's annotations: all versions, or, for an image too
+    /// old to say that, the only one. `None` where neither can be read.
     #[must_use]
     pub fn read(all: Option<&str>, one: Option<&str>) -> Option<Self> {
         match all.map(str::trim).filter(|all| !all.is_empty()) {
