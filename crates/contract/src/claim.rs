@@ -125,7 +125,7 @@ mod tests {
         let read = |payload: &Value, key| Claim::from_payload(payload, key).expect("a result");
         let claim = read(&payload, Some(&key));
         assert_eq!((claim.line.exit_code, claim.proven), (10, true));
-        // Without the key, or with another one, the copies beside it are all there is.
+        // Without the key, or with another one, only the unproven copies beside the text can be read.
         for key in [None, Some(&ProofKey::generate())] {
             let claim = read(&payload, key);
             assert_eq!((claim.line.exit_code, claim.proven), (16, false));

@@ -151,7 +151,7 @@ impl Request {
         if self.action.job().is_none() {
             put(&v::ADMIN_ACTION, Some(self.action.name().to_owned()));
             put(&v::ADMIN_CONTRACT, Some(self.contract.to_string()));
-            // An image that knows of no digests does not know what an action is to it.
+            // An image that does not know digests ignores this one.
             let digest = self.action.digest().filter(|_| self.contract >= 3);
             put(&v::ADMIN_ACTION_DIGEST, digest.map(ToString::to_string));
             put(&v::ADMIN_PROOF_KEY, self.sent_key().map(|key| key.to_hex().expose().to_owned()));
@@ -189,8 +189,8 @@ impl Invocation {
         use variable as v;
         let mut reader = Reader { vars, problems: Vec::new() };
 
-        // A newer contract may have actions and rules this image has never heard of: complaining
-        // about those would mislead.
+        // A newer contract may have actions and rules that this image does not know: complaints about those
+        // would mislead.
         let asked = reader.optional::<Version>(&v::ADMIN_CONTRACT).map(|version| version.0);
         if let Some(asked) = asked
             && asked > CONTRACT_VERSION
@@ -289,7 +289,7 @@ impl<'a> Reader<'a> {
     }
 
     fn action<'b>(&mut self, actions: &'b Actions) -> Option<Pending<'b>> {
-        // A job of the application's is none that can be asked for in our own container.
+        // A job of the application's cannot be asked for in our own container.
         let ours = || actions.iter().filter(|action| !action.is_job());
         let known = || ours().map(|action| action.name.clone()).chain([CHECK.to_owned()]).collect();
         let given = self.vars.value(variable::ADMIN_ACTION.name);
@@ -339,7 +339,7 @@ impl<'a> Reader<'a> {
     fn connection(&mut self) -> Option<Connection> {
         use variable as v;
         let host = self.text(&v::AUTH_DB_HOST);
-        // Of two sets of names, a missing variable is called by the one that the host is in.
+        // A missing variable is reported under the set of names that the host has.
         let newer = host.is_some_and(|(name, _)| Some(name) == v::AUTH_DB_HOST.newer);
         let called = |variable: &Variable| variable.newer.filter(|_| newer).unwrap_or(variable.name);
         let host = host.map(|(_, text)| text.trim().to_owned());
@@ -360,7 +360,7 @@ impl<'a> Reader<'a> {
         let or = |value: Option<(&str, &str)>, default: &str| {
             value.map_or_else(|| default.to_owned(), |(_, text)| text.trim().to_owned())
         };
-        // Databases have been renamed: a default would be the name of another one. The user has not.
+        // Databases have been renamed, so a default could name a wrong one. The user has not been renamed.
         let database = self.text(&v::AUTH_DB_NAME).map(|(_, text)| text.trim().to_owned());
         if database.is_none() && !self.has_problem(&v::AUTH_DB_NAME) {
             self.problems.push(EnvProblem::Missing(called(&v::AUTH_DB_NAME).into()));

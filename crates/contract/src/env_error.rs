@@ -49,8 +49,8 @@ pub enum EnvProblem {
 impl fmt::Display for EnvProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // People's notes, and the check for a service that runs this image by mistake, know
-            // this sentence.
+            // This sentence must not change: people's notes have it, and the doctor's check for a service
+            // that runs this image by mistake looks for it.
             Self::NoAction { known } => {
                 write!(f, "ADMIN_ACTION environment variable is required: one of {}", known.join(", "))
             }

@@ -128,8 +128,9 @@ impl Has {
 }
 
 impl ImageActions {
-    /// Reads the actions from an image's labels or a job's annotations: the contract versions that it speaks, and its list of
-    /// actions. A blank list counts as none: a build without arguments leaves it blank.
+    /// Reads the actions from an image's labels or a job's annotations: the contract versions that the image
+    /// speaks, and its list of actions. A blank list counts as none: a build without arguments leaves it
+    /// blank.
     #[must_use]
     pub fn read(contracts: Option<Contracts>, noted: Option<&str>) -> Self {
         match noted.and_then(ActionDigests::read) {

@@ -116,7 +116,7 @@ fn zero_width(c: char) -> Option<&'static str> {
         '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => "variation selector",
         '\u{e0001}' => "language tag",
         '\u{e0020}'..='\u{e007f}' => "tag character",
-        // Not assigned, and ignored all the same.
+        // Characters that are not assigned, and are ignored all the same.
         '\u{2065}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}' => "default-ignorable character",
         _ => return None,
     })

@@ -48,7 +48,7 @@ impl Look {
     /// Computes the look of a name.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        // Names that were made elsewhere may hold what nobody sees.
+        // Names that were made elsewhere may have characters that cannot be seen.
         let seen = name.chars().filter(|c| invisible(*c).is_none());
         let composed: String = seen.nfkc().collect();
         let folded = fold(&composed);

@@ -63,7 +63,7 @@ const LOWER: Direction = Direction {
 };
 
 fn change(outcome: &mut Map<String, Value>, direction: &Direction) {
-    // A part that does not have its form stays as it is; whoever reads it says so.
+    // A part in another form stays as it is; the reader reports it.
     let _ = (direction.subject)(outcome);
     if let Some(changes) = outcome.get_mut("changes").and_then(Value::as_array_mut) {
         for change in changes {

@@ -380,7 +380,7 @@ mod tests {
                 for (key, value) in map {
                     let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
                     found.insert(path.clone());
-                    // Below these stand names of the application's.
+                    // The keys below these are names of the application's.
                     if !["fields", "recorded", "with"].contains(&key.as_str()) {
                         paths(value, &path, found);
                     }

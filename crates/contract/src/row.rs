@@ -195,7 +195,7 @@ mod tests {
         let long = |text: &str| Some(text.repeat(Row::LONGEST));
         let list = |values: [Option<String>; 3]| Row { values: values.to_vec(), ..row(0) };
         let mut fits = list([Some("x".repeat(Row::LONGEST - 4)), None, Some("\n\"".to_owned())]);
-        // A line break is counted as the longest way to write it.
+        // A line break is counted as its longest escape.
         assert_eq!(fits.cut(), ["username"]);
         let mut fits = list([Some("x".repeat(Row::LONGEST - 4)), None, Some("\\\"".to_owned())]);
         assert_eq!((fits.cut(), fits.values[0].as_ref().map(String::len)), (vec![], Some(Row::LONGEST - 4)));

@@ -146,8 +146,8 @@ impl Target {
     #[expect(clippy::missing_panics_doc, reason = "texts, lists of them and a number always are JSON")]
     pub fn to_json(&self) -> String {
         let json = serde_json::to_string(&self.parts).expect("texts and a number");
-        // Go's encoder, which Terraform writes with, has these escaped in texts, so that JSON can stand in HTML and
-        // JavaScript (encoding/json, `HTMLEscape`). Outside of texts JSON has none of them.
+        // Go's encoder, which Terraform uses, escapes these characters in texts, so that JSON can be put into
+        // HTML and JavaScript (encoding/json, `HTMLEscape`). Outside of texts JSON has none of them.
         json.replace('<', "\\u003c")
             .replace('>', "\\u003e")
             .replace('&', "\\u0026")

@@ -290,7 +290,7 @@ pub fn day(what: &str, text: &str, min: Option<&str>, max: Option<&str>) -> Resu
         let owned = |limit: Option<&str>| limit.map(str::to_owned);
         InvalidValue::new(what, Problem::NotADay { min: owned(min), max: owned(max) })
     };
-    // jiff reads other forms as well, which are not the one that is asked for.
+    // jiff reads other forms as well, which are not accepted here.
     let form = |(place, byte): (usize, u8)| {
         if [4, 7].contains(&place) { byte == b'-' } else { byte.is_ascii_digit() }
     };
@@ -301,7 +301,7 @@ pub fn day(what: &str, text: &str, min: Option<&str>, max: Option<&str>) -> Resu
         return Err(problem());
     }
     let day: Date = text.parse().map_err(|_| problem())?;
-    // Days that are written so are ordered as their texts are.
+    // Days in this form have the same order as their texts.
     let outside = min.is_some_and(|min| text < min) || max.is_some_and(|max| text > max);
     // PostgreSQL's calendar has no year 0.
     if outside || day.year() == 0 { Err(problem()) } else { Ok(day) }
