@@ -39,7 +39,7 @@ impl Action {
             let idle = parameters.is_empty() && subject.is_none() && steps.is_empty() && rows.is_none();
             return (!idle).then(|| "is a job, and has something for our own container to do".to_owned());
         }
-        // The difference between the two readings of the subject is what is told and recorded of a change.
+        // A change is reported and recorded as the difference between the two readings of the subject.
         let untold = self.writes() && subject.is_none();
         untold.then(|| "may write and has no subject, which says what it is about".to_owned())
     }

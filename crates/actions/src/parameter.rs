@@ -125,7 +125,7 @@ impl Parameter {
             (Kind::Integer { .. }, true) => BindType::Int8Array,
             (Kind::Date { .. }, false) => BindType::Date,
             (Kind::Date { .. }, true) => BindType::DateArray,
-            // Two values of yes and no have no meaning: `many` is refused there.
+            // Several truth values have no meaning: `many` is refused there.
             (Kind::Boolean, _) => BindType::Bool,
             (Kind::Text { .. } | Kind::Email { .. } | Kind::OneOf { .. } | Kind::Password { .. }, false) => {
                 BindType::Text

@@ -127,7 +127,7 @@ impl Actions {
         let frame = Frame::deserialize(value).map_err(|error| malformed(error.to_string()))?;
         let entries: BTreeMap<String, Entry> =
             frame.actions.into_iter().map(|(name, raw)| (name.clone(), Entry::read(name, raw))).collect();
-        // An order is for people: one that does not fit is mended.
+        // The order is only for people: one that does not fit is repaired.
         let mut order: Vec<String> = Vec::new();
         for name in frame.order.into_iter().chain(entries.keys().cloned()) {
             if entries.contains_key(&name) && !order.contains(&name) {
@@ -235,7 +235,7 @@ fn understand(name: &str, raw: &Value) -> Result<Action, String> {
     let written = raw.get(DEFINITION).ok_or("has no definition")?;
     let definition = Definition::deserialize(written)
         .map_err(|error| format!("is not defined in a way that this program knows: {error}"))?;
-    // What is skipped here may be a condition, or a limit.
+    // A key that is skipped here may be a condition, or a limit.
     if let Some(path) = difference(&json!(definition), written) {
         return Err(format!(
             "is of a newer version: its definition has \"{path}\", which this program does not know"
