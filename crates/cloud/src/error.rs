@@ -68,7 +68,7 @@ fn kind(error: &GaxError) -> CloudErrorKind {
     if unknown_issuer(error) {
         return CloudErrorKind::UnknownIssuer;
     }
-    // Without a network there is nobody to refuse: that comes next.
+    // Without a network nobody has refused the sign-in: the code below deals with that.
     if error.is_authentication() && !error.is_transient_and_before_rpc() {
         return CloudErrorKind::NotSignedIn;
     }
@@ -205,7 +205,7 @@ pub(crate) fn sign_in_failure(error: &CredentialsError) -> (CloudErrorKind, Stri
     let mut cause = error.source();
     while let Some(inner) = cause {
         let status = inner.downcast_ref::<GaxError>().and_then(GaxError::http_status_code);
-        // Who is not allowed to act as a service account is signed in all the same.
+        // A caller who may not act as a service account is signed in all the same.
         if status == Some(403)
             && let Some(said) = words(error).iter().find_map(|text| answer_in(text))
         {
@@ -213,7 +213,7 @@ pub(crate) fn sign_in_failure(error: &CredentialsError) -> (CloudErrorKind, Stri
         }
         cause = inner.source();
     }
-    // Not every failure is a refusal: without a network there is nobody to refuse.
+    // Not every failure is a refusal: without a network nobody has refused anything.
     let kind = if error.is_transient() { CloudErrorKind::Unreachable } else { CloudErrorKind::NotSignedIn };
     (kind, sign_in_message(error))
 }
@@ -225,7 +225,7 @@ pub(crate) fn sign_in_message(error: &CredentialsError) -> String {
         return format!("the sign-in was refused: {said}");
     }
     let text = words.pop().unwrap_or_default();
-    // What the clients put behind every message is told by the kind.
+    // The kind says what the clients append to every message.
     [" and future attempts will not succeed", " but future attempts may succeed"]
         .iter()
         .find_map(|end| text.strip_suffix(end))

@@ -148,7 +148,7 @@ impl Changes {
 
     fn container(&mut self, before: &Container, now: &Container) {
         self.shown("image", &before.image, &now.image);
-        // Either may hold a secret in clear.
+        // Commands and arguments may hold a secret in clear.
         self.compared("command", &before.command, &now.command);
         self.compared("arguments", &before.args, &now.args);
         self.compared("volume mounts", &before.volume_mounts, &now.volume_mounts);
@@ -193,7 +193,7 @@ impl Changes {
     }
 
     fn compared<T: PartialEq>(&mut self, setting: &str, before: &T, now: &T) {
-        // A setting that was shown already is not told twice.
+        // A setting that was listed already is not listed again.
         if before != now && !self.0.iter().any(|known| known.setting.starts_with(setting)) {
             self.unshown(setting);
         }
@@ -224,7 +224,7 @@ fn settings(job: &model::Job) -> JobSettings {
             VpcEgress::AllTraffic => Some(Egress::AllTraffic),
             _ => None,
         }),
-        // Absent means 0 in what the API returns; only in what is sent does absence mean 3.
+        // In answers of the API a missing value means 0; only in requests does it mean 3.
         max_retries: task.and_then(TaskTemplate::max_retries).copied().unwrap_or(0),
         timeout: task.and_then(|task| task.timeout.as_ref()).map_or(0, google_cloud_wkt::Duration::seconds),
         tasks: execution.map_or(0, |execution| execution.task_count),

@@ -38,6 +38,6 @@ pub use trust::{TrustedHosts, is_loopback, is_on_loopback};
 /// Installs ring as this process's TLS provider. The clients are built without one of their own, so
 /// this has to be called before the first of them is made; calling it again does nothing.
 pub fn install_tls_provider() {
-    // Err means that one is installed already, which is all that is wanted.
+    // An error means that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -68,7 +68,7 @@ pub const PERMISSIONS: [Permission; 39] = {
     [
         permission(Tasks, "run.jobs.get", RUN_VIEWER),
         permission(Tasks, "run.jobs.run", RUN_EXECUTOR),
-        // Needed as soon as a run has variables of its own, and so by every task.
+        // This is needed if a run overrides variables, and so by every task.
         permission(Tasks, "run.jobs.runWithOverrides", RUN_EXECUTOR),
         permission(Tasks, "run.executions.cancel", RUN_EXECUTOR),
         permission(Tasks, "run.executions.get", RUN_VIEWER),

@@ -87,7 +87,7 @@ fn is_below(host: &str, domain: &str) -> bool {
 #[must_use]
 pub fn is_loopback(host: &Host<&str>) -> bool {
     match *host {
-        // Names below it are asked of a name server on some systems.
+        // On some systems names below `localhost` are looked up by a name server.
         Host::Domain(name) => name == "localhost",
         Host::Ipv4(address) => IpAddr::V4(address).is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),

@@ -59,7 +59,7 @@ impl Google {
         let answer =
             self.policy.read(request).send().await.map_err(|error| CloudError::new(DOING, &error))?;
         let mut granted: BTreeSet<_> = those(&all, &answer.permissions).collect();
-        // Asked about a job, other permissions than a job's are refused as invalid.
+        // The API refuses permissions that are not those of a job as invalid here.
         let rest: Vec<_> =
             all.into_iter().filter(|name| name.starts_with("run.jobs.") && !granted.contains(name)).collect();
         if rest.is_empty() {
@@ -88,7 +88,7 @@ impl Google {
                 return Some(account.to_owned());
             }
             let base = self.endpoints.user_info.as_deref().unwrap_or(USER_INFO);
-            // Before a token is asked for: it is not for every host.
+            // This is checked before a token is made, which must not be sent to every host.
             self.credentials.at(Some(base)).ok()?;
             let token = sign_in.own_token().await.ok()?;
             let url = Url::parse(&format!("{base}/v1/userinfo")).ok()?;

@@ -105,7 +105,8 @@ fn phase(execution: &model::Execution) -> Phase {
     let settled = completed.is_some_and(|condition| {
         matches!(condition.state, State::ConditionSucceeded | State::ConditionFailed)
     });
-    // A time of completion alone does not say how it ended: what does comes a moment later.
+    // A time of completion alone does not say how the execution ended: the counts or the condition come a
+    // moment later.
     if settled
         || (execution.completion_time.is_some() && counted > 0)
         || (execution.task_count > 0 && counted >= execution.task_count)
@@ -201,7 +202,7 @@ pub(super) fn log_entry(entry: ApiLogEntry) -> Option<LogEntry> {
     let lateness = received.and_then(|received| Duration::try_from(received.duration_since(written)).ok());
     Some(LogEntry {
         timestamp: written,
-        // A clock that is ahead makes no line early.
+        // A clock that is ahead does not make a line early.
         lateness: lateness.unwrap_or_default(),
         execution: entry.labels.get(EXECUTION_LABEL).cloned().unwrap_or_default(),
         insert_id: entry.insert_id,

@@ -107,7 +107,7 @@ impl Google {
                 job.annotations.insert(FENCE.to_owned(), mark.to_owned());
                 if let Err(error) = self.policy.once(self.jobs.update_job().set_job(job)).send().await {
                     let error = CloudError::new(DOING, &error);
-                    // Whether a lost one was carried out, the etag tells.
+                    // If the answer was lost, the etag tells whether the change was carried out.
                     if error.refused() && error.kind != CloudErrorKind::Conflict {
                         return Err(error);
                     }
@@ -199,7 +199,7 @@ impl Google {
                     .is_some_and(|settings| settings.activation_policy == SqlActivationPolicy::Never),
                 ssl_mode: match ip.map(|ip| (&ip.ssl_mode, ip.require_ssl)) {
                     Some((Api::EncryptedOnly, _)) => SslMode::EncryptedOnly,
-                    // What came before `sslMode`.
+                    // The settings that preceded `sslMode`.
                     Some((Api::TrustedClientCertificateRequired, _) | (Api::Unspecified, Some(true))) => {
                         SslMode::ClientCertificate
                     }
@@ -292,7 +292,7 @@ fn apply(job: &mut model::Job, wanted: &JobSettings, name: &JobName) {
     let execution = job.template.get_or_insert_default();
     execution.task_count = wanted.tasks;
     let task = execution.template.get_or_insert_default();
-    // Always sent: left out, it would become 3.
+    // The retries are always sent: if they were left out, they would become 3.
     task.retries = Some(model::task_template::Retries::MaxRetries(wanted.max_retries));
     task.timeout = Some(google_cloud_wkt::Duration::clamp(wanted.timeout, 0));
     if let Some(account) = &wanted.service_account {

@@ -65,7 +65,7 @@ impl Google {
                 // `TailLogEntriesRequest.buffer_window`: 0 to 60000 ms, by default 2000, for which
                 // every entry is held back to put them in order.
                 .set_buffer_window(google_cloud_wkt::Duration::default());
-            // Where the stream is closed already, its other side says why.
+            // If the stream is closed already, its other side gives the reason.
             let _ = streams.sender.send(request).await;
             LogTail { streams: Ok(streams), policy: &self.policy }
         })
@@ -154,7 +154,7 @@ impl LogTail<'_> {
         Box::pin(async move {
             let streams = match &mut self.streams {
                 Ok(streams) => streams,
-                // Said once, and that was all of it.
+                // The variable is reported once; after that the log has ended.
                 Err(variable) => {
                     let variable = variable.take()?;
                     return Some(Err(CloudError {

@@ -286,7 +286,7 @@ impl Google {
                 let job = job(&execution.name);
                 executions.extend(job.and_then(|job| convert::execution(&job, &execution)));
             }
-            // The API promises no order, across pages or within one: what is wanted may be on the last.
+            // The API promises no order, across pages or within one: the newest may be on the last page.
             executions.sort_by_key(|execution| std::cmp::Reverse(execution.created));
             Ok(executions)
         })
@@ -313,7 +313,7 @@ impl Google {
         let env =
             run.env.into_iter().map(|(name, value)| model::EnvVar::new().set_name(name).set_value(value));
         let container = ContainerOverride::new().set_env(env);
-        // A job that was set up for several tasks would make the same change several times at once.
+        // A job that was set up for several tasks would otherwise make the same change several times at once.
         let overrides = Overrides::new()
             .set_container_overrides([container])
             .set_task_count(1)

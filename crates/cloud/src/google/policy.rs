@@ -77,7 +77,7 @@ impl Policy {
             && not_let_in(error)
             && !self.renewed.swap(true, Ordering::Relaxed)
         {
-            // Whoever opens it again is told why there is none.
+            // The caller that opens the stream again gets the error if there is no new token.
             let _ = sign_in.renew();
         }
     }
@@ -178,7 +178,7 @@ async fn attempts<'a, T>(
             RetryResult::Permanent(error) | RetryResult::Exhausted(error) => return Err(error),
         };
         let pause = pauses.on_failure(&state);
-        // From before the pause: so the last attempt has as long as that, too.
+        // The time that is left is taken before the pause, so that the last attempt has as long as that, too.
         left = retry.remaining_time(&state);
         if left.is_some_and(|left| left < pause) {
             return Err(error);
@@ -240,8 +240,8 @@ impl<P: RetryPolicy> RetryPolicy for Renewing<P> {
             return RetryResult::Continue(error);
         }
         let asked = retry_after(&error).filter(|_| self.comes_back);
-        // A service may ask for no pause at all, again and again. It is not asked at once for that, and what
-        // it asks for may be more than a clock can hold.
+        // A service may ask for no pause at all, again and again: it is not asked at once then. It may also
+        // ask for more than a clock can hold.
         let pause = asked.map(|asked| asked.max(backoff().on_failure(state)));
         let fits = pause.filter(|pause| state.start.elapsed().saturating_add(*pause) <= ASKED_LIMIT);
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = fits;
@@ -258,7 +258,7 @@ impl<P: RetryPolicy> RetryPolicy for Renewing<P> {
     fn remaining_time(&self, state: &RetryState) -> Option<Duration> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         let limit = self.retry.remaining_time(state);
-        // The attempt after a pause that was asked for has the time of a first one.
+        // The attempt after a requested pause has the time limit of a first one.
         if asked { limit.map(|_| ASKED_LIMIT.saturating_sub(state.start.elapsed()) + ATTEMPT) } else { limit }
     }
 }
@@ -290,7 +290,7 @@ mod tests {
         });
         let ended = tokio::time::timeout(Duration::from_secs(1), endless).await;
         assert!(ended.is_err(), "it comes back for as long as it does elsewhere");
-        // Without a pause there are tens of thousands.
+        // Without a pause there would be tens of thousands of calls.
         assert!((2..60).contains(&calls.get()), "{}", calls.get());
     }
 

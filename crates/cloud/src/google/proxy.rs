@@ -19,13 +19,13 @@ pub(super) fn for_log(endpoint: Option<&str>) -> Option<&'static str> {
         Some(endpoint) => url::Url::parse(endpoint).ok()?.host_str()?.to_owned(),
         None => LOGGING.to_owned(),
     };
-    // As the clients do, which read it of the process, too.
+    // The clients read the variables of the process as well.
     for_host(&host, |name| std::env::var(name).ok())
 }
 
 /// The variable that names a proxy for the way to this host; `None` where there is none.
 fn for_host(host: &str, variable: impl Fn(&'static str) -> Option<String>) -> Option<&'static str> {
-    // A variable that is set and empty counts as set: the others are not looked at.
+    // A variable that is set and empty counts as set: the other names are not read then.
     let https = VARIABLES[..2].iter().find(|name| variable(name).is_some());
     let all = || VARIABLES[2..].iter().find(|name| variable(name).is_some());
     let named = |name: &&&'static str| variable(name).is_some_and(|value| !value.trim().is_empty());

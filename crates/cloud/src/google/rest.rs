@@ -101,7 +101,7 @@ impl Rest {
         for (name, value) in &fields {
             add_to_query(&mut url, name, value);
         }
-        // What the clients ask for: enums as numbers, which every version of theirs can read.
+        // The clients ask for enums as numbers, which all their versions can read.
         url.query_pairs_mut().append_pair("$alt", "json;enum-encoding=int");
 
         let idempotent = options.idempotent().unwrap_or(method == Method::GET);
@@ -111,7 +111,7 @@ impl Rest {
                 let host = self.host.as_ref();
                 let call = Call { method: method.clone(), url, host, body, idempotent, within };
                 let answer = self.wire.attempt(&self.credentials, &call).await?;
-                // An answer that cannot be read is as good as none: the policy decides on that, too.
+                // An answer that cannot be read counts as none: the policy decides on that, too.
                 let read = serde_json::from_slice(&answer.body).map_err(Error::deser)?;
                 Ok(Response::from_parts(Parts::new().set_headers(answer.headers), read))
             })

@@ -65,7 +65,7 @@ impl Google {
         Box::pin(async move {
             let mut changed = (*service.raw).clone();
             let template = changed.template.get_or_insert_default();
-            // A revision's name is its own: the next one gets another from Cloud Run.
+            // The name belongs to the old revision: Cloud Run gives the next one another.
             template.revision.clear();
             template.annotations.insert(note.0.to_owned(), note.1);
             if let Some(container) = template.containers.first_mut() {
@@ -163,7 +163,7 @@ fn convert_service(service: model::Service) -> Service {
         reconciling: service.reconciling,
         readiness: Readiness::of(service.terminal_condition.as_ref()),
         conditions: convert::conditions(&service.conditions),
-        // No target at all means all to the latest.
+        // No target at all means that all traffic goes to the latest.
         traffic_to_latest: service.traffic.is_empty() || service.traffic.iter().any(latest),
         raw: Box::new(service),
     }
@@ -189,7 +189,7 @@ const PORT: i32 = 8080;
 
 fn startup_probe(probe: &model::Probe) -> StartupProbe {
     let seconds = |seconds: i32| Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-    // What is left out has the API's own values (`Probe`).
+    // Fields that are left out have the API's own defaults (`Probe`).
     let or = |value: i32, default: i32| if value == 0 { default } else { value };
     StartupProbe {
         initial_delay: seconds(probe.initial_delay_seconds),

@@ -143,17 +143,18 @@ impl SignIn {
         let (source, account, recipe) = look(options)?;
         let mut hosts = options.hosts.clone();
         if let Recipe::Json(json) = &recipe {
-            // The credentials are the person's own, and so is what they say.
+            // The credentials are the person's own, and so their domain is trusted.
             hosts.universe = hosts.universe.or_else(|| json["universe_domain"].as_str().map(str::to_owned));
         }
-        // What is written for this environment goes before what gcloud does everywhere.
+        // A setting for this environment takes precedence over gcloud's general ones.
         let of_gcloud = match &source {
-            // What gcloud's configuration says is for gcloud's own sign-in, and other clients do not take it
-            // over for application default credentials. A variable is said for this command, whatever it
-            // signs in with: to leave it out would run a task as somebody else than the person asked for.
+            // gcloud's configuration is for gcloud's own sign-in, and other clients do not apply it to
+            // application default credentials. A variable is meant for this command, whatever it signs in
+            // with: without it a task would run as another account than the person asked for.
             SignInSource::ApplicationCredentials(_) | SignInSource::ApplicationDefault(_) => {
                 let asked = options.gcloud_impersonate.as_deref().and_then(not_empty);
-                // A file that acts as that account by itself, or is its key, needs nobody in between.
+                // A file that acts as that account by itself, or is its key, does not need another account in
+                // between.
                 asked.filter(|chain| account.as_deref() != Some(Target::of(chain).account.as_str()))
             }
             SignInSource::AccessTokenFile(_) | SignInSource::Gcloud | SignInSource::GcloudCommand => {
@@ -163,11 +164,11 @@ impl SignIn {
         let chain = options.impersonate.clone().or_else(|| of_gcloud.clone());
         let acts_as = chain.as_deref().map(|chain| Target::of(chain).account);
         let by_gcloud = Recipe::Gcloud { acts_as: options.impersonate.clone() };
-        // The files of gcloud do not have everything that gcloud has.
+        // gcloud keeps data that these files do not have, such as the proof of a new sign-in.
         let instead = (source == SignInSource::Gcloud).then_some(by_gcloud);
         let recipe = match (recipe, chain) {
             (recipe, None) => recipe,
-            // gcloud acts as its own service account by itself; as another one, where it is told to.
+            // gcloud acts as its configured service account by itself, and as another one if it is told to.
             (Recipe::Gcloud { .. }, Some(_)) if of_gcloud.is_some() && options.iam_credentials.is_none() => {
                 Recipe::Gcloud { acts_as: options.impersonate.clone() }
             }
@@ -347,7 +348,7 @@ fn account_in(json: &Value) -> Option<String> {
     ["client_email", "account"]
         .iter()
         .find_map(|field| json[*field].as_str())
-        // Of a file for acting as a service account: the address that gives its tokens.
+        // In a file for acting as a service account, the account stands in the address that gives its tokens.
         .or_else(|| {
             let (_, rest) = json["service_account_impersonation_url"].as_str()?.rsplit_once('/')?;
             rest.strip_suffix(":generateAccessToken")
@@ -435,7 +436,7 @@ impl Recipe {
                     .build_access_token_credentials()
                     .map_err(invalid)
             }
-            // The client takes another address in the form of a file only, which has the source in it.
+            // The client takes another address only in the form of a file, which includes the source.
             Self::Impersonated { of, target, service: Some(service) } => match of.as_ref() {
                 Self::Json(source) => impersonated::Builder::new(serde_json::json!({
                     "type": "impersonated_service_account",
@@ -486,7 +487,7 @@ impl Renewable {
         match self.now().headers(extensions).await {
             Ok(headers) => Ok(headers),
             Err(error) => match self.instead_of(&error) {
-                // Whatever the client has kept is of other credentials.
+                // The client's cached headers belong to other credentials.
                 Some(other) => other.headers(Extensions::new()).await.map_err(|second| both(&error, &second)),
                 None => Err(error),
             },
@@ -562,17 +563,17 @@ impl Ready {
 
     async fn token(&self) -> Result<(String, EntityTag), CredentialsError> {
         let failed = |message: String| CredentialsError::from_msg(false, message);
-        // One call after the other: what comes through a pipe comes once.
+        // Calls wait for each other: a pipe can be read only once.
         let mut last = self.last.lock().await;
         if let Some(last) = last.as_ref().filter(|last| last.read.elapsed() < last.used_for) {
             return Ok((last.token.clone(), last.tag.clone()));
         }
         let (text, used_for) = match &self.supply {
             Supply::File(path) => {
-                // Somebody may write a new token to a file, but not to a pipe that has been read.
+                // A new token may be written to a file, but not to a pipe that has been read.
                 let used_for = if path.is_file() { Duration::ZERO } else { Duration::MAX };
                 let file = path.clone();
-                // On a thread of its own: a pipe is waited for.
+                // This has a thread of its own, since a pipe may have to be waited for.
                 let text = tokio::task::spawn_blocking(move || read_piped_text(&file, LARGEST))
                     .await
                     .map_err(|error| failed(error.to_string()))?
@@ -583,7 +584,7 @@ impl Ready {
                 let output = tokio::process::Command::new("gcloud")
                     .args(["auth", "print-access-token", "--quiet"])
                     .args(acts_as.iter().map(|account| format!("--impersonate-service-account={account}")))
-                    // Nothing is asked: with `--quiet` gcloud fails instead, and says why.
+                    // There are no prompts: with `--quiet` gcloud fails instead, with a message.
                     .stdin(std::process::Stdio::null())
                     .output()
                     .await
@@ -725,7 +726,7 @@ mod tests {
         writer.await.expect("ended").expect("written");
         assert_eq!(piped.token().await.expect("the same"), "abc");
 
-        // gcloud's own files, too.
+        // This goes for gcloud's own files, too.
         std::os::unix::fs::symlink("/dev/zero", folder.path().join("active_config")).expect("made");
         assert_eq!(gcloud(&folder).gcloud_account().as_deref(), Some("me@example.org"));
         let default = folder.path().join("configurations/config_default");

@@ -74,7 +74,7 @@ impl Google {
                         let info = serde_json::from_slice(&text.body).ok();
                         return Ok(Some(StateLock { info, ..lock }));
                     }
-                    // It went in between, and another may have come.
+                    // The lock was removed in between, and another may have been taken.
                     Err(error) if error.kind == CloudErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 }
@@ -107,7 +107,8 @@ impl Google {
             };
             let lost = match error.kind {
                 CloudErrorKind::NotFound if is_no_object(&error) => return Ok(Removal::Gone),
-                // Another generation. Whether that goes for no object at all is not documented.
+                // There is another generation. Whether this error also means that there is no object is not
+                // documented.
                 CloudErrorKind::Conflict => false,
                 CloudErrorKind::Failed => true,
                 _ => return Err(error),
@@ -134,7 +135,7 @@ impl Google {
             Ok(text) => serde_json::from_slice::<Permissions>(&text.body)
                 .map(|answer| answer.permissions)
                 .map_err(|error| CloudError::other(doing, error.to_string())),
-            // There is no such bucket, or none that the caller may know of.
+            // The bucket does not exist, or the caller may not see it.
             Err(error)
                 if matches!(error.kind, CloudErrorKind::NotFound | CloudErrorKind::PermissionDenied) =>
             {

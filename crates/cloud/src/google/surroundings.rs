@@ -72,7 +72,7 @@ impl Google {
                 .send()
                 .await
                 .map_err(|error| CloudError::new("read what is recorded", &error))?;
-            // Where both are set, both count (`google.iam.v1.AuditConfig`).
+            // If both are set, both apply (`google.iam.v1.AuditConfig`).
             let ours = ["allServices", "run.googleapis.com"];
             let writes: Vec<_> = policy
                 .audit_configs

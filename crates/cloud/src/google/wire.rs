@@ -75,8 +75,8 @@ pub(super) struct Call<'a> {
 impl Wire {
     /// Makes the clients; no connection is opened yet. The TLS provider has to be installed.
     pub(super) fn new() -> Result<Self, reqwest::Error> {
-        // No redirects: none of the calls is answered with one, and the token is for the host that was
-        // asked. Nothing is sent again but by the policy of the call.
+        // Redirects are not followed: no call is answered with one, and the token is for the host that was
+        // asked. Requests are repeated only by the policy of the call.
         let builder = || Client::builder().redirect(redirect::Policy::none()).retry(reqwest::retry::never());
         let pinged = |builder: ClientBuilder| {
             builder
@@ -102,7 +102,7 @@ impl Wire {
     pub(super) async fn send(&self, request: Request, idempotent: bool) -> Result<Response, reqwest::Error> {
         let host = request.url().origin().ascii_serialization();
         match self.spoken(&host) {
-            // Over HTTP/2 a request is for whom the address names.
+            // Over HTTP/2 the address alone names the host of a request.
             _ if request.headers().contains_key(HOST) => return self.over_http1(request).await,
             Some(Protocol::Http2) => return self.0.http2.execute(request).await,
             Some(Protocol::Http1) => return self.over_http1(request).await,
@@ -116,7 +116,8 @@ impl Wire {
             }
             Err(error) => error,
         };
-        // Who does not understand the first words breaks off, or has refused them in TLS already.
+        // A server that does not understand HTTP/2 breaks the connection off, or has refused it in TLS
+        // already.
         let misunderstood = !error.is_timeout() && (!error.is_connect() || no_application_protocol(&error));
         let Some(copy) = copy.filter(|_| misunderstood && self.spoken(&host) != Some(Protocol::Http2)) else {
             return Err(error);
