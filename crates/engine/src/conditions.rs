@@ -97,7 +97,7 @@ pub(crate) fn expected(action: &Action, subject: &Subject, values: &Values<'_>) 
         return Ok(());
     }
     let what = message::unexpected(action, values);
-    // What there is one of only has no exit code of its own: without it the database is another one.
+    // A subject without a key has no exit code of its own: if it is missing, this is another database.
     Err(Failed::with_number(subject.exit.unwrap_or(ExitCode::SchemaMismatch.code()), what))
 }
 
@@ -108,7 +108,7 @@ pub(crate) async fn exist(sender: &Sender<'_>, action: &Action) -> Result<(), Er
         let Some(exists) = parameter.and_then(|parameter| parameter.exists.as_ref()) else { continue };
         let Some(argument) = sender.arguments.get(&words.parameter) else { continue };
         let mut available = sender.texts(&exists.query).await?;
-        // Not by the server, whose order hangs on the database's collation.
+        // The server does not sort them, because its order depends on the database's collation.
         available.sort_unstable();
         let missing = unknown(argument, &available);
         if missing.is_empty() {

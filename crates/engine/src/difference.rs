@@ -29,7 +29,7 @@ pub(crate) fn changes(
     }
     let untold = after.names().filter(|name| !told.contains(name)).filter(|name| match &before {
         Some(before) => before.get(name) != after.get(name),
-        // Of what was made, a secret that it has is worth a word, and what every one has is not.
+        // A secret of a new subject is worth a mention; columns that every new subject has are not.
         None => subject.hidden.contains(*name) && matches!(after.get(name), Some(Value::Text(_))),
     });
     let hidden = untold.map(|field| Change::Hidden { field: field.to_owned() });

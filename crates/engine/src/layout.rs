@@ -120,7 +120,7 @@ fn judge(schema: &str, tables: &BTreeMap<String, Table>, found: Schema) -> Resul
         };
         let lacking = table.needs.difference(&there.columns);
         missing.extend(lacking.map(|column| format!("{name}.{column}")));
-        // Rows of the other tables are the application's to make.
+        // The application adds the rows of the other tables.
         if table.rights.contains(&Right::Insert) {
             let known = |column: &&String| table.needs.contains(*column) || table.knows.contains(*column);
             let unknown = there.required.iter().filter(|column| !known(column));

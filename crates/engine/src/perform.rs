@@ -82,7 +82,7 @@ fn effect(action: &Action, values: &Values<'_>, rows_changed: u64) -> Result<Eff
     let (before, after) = (values.before, values.after);
     match (rows_changed > 0, before == after) {
         (false, true) => Ok(Effect::Unchanged),
-        // Whoever changed it, it was not this action.
+        // Another transaction changed the subject, and not this action.
         (false, false) => Err(Error::Overtaken),
         (true, true) => {
             let what = format!(

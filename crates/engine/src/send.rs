@@ -106,7 +106,7 @@ impl Sender<'_> {
             (BindType::DateArray, Some(Argument::Dates(days))) => {
                 (Box::new(days.as_slice()), Type::DATE_ARRAY)
             }
-            // Arguments are read for the action whose statements these are.
+            // The arguments were read for the action that has these statements.
             (_, Some(_)) => {
                 let what =
                     format!("a bug in the executor: the value of {} is of another type", bind.parameter);

@@ -24,7 +24,7 @@ impl State {
             None => true,
         };
         let state = Self::read(sender, subject).await?;
-        // Somebody made it in between, and it is not ours.
+        // Another transaction made the subject in between.
         if state.is_some() && !locked { Err(Error::Overtaken) } else { Ok(state) }
     }
 

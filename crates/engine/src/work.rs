@@ -27,7 +27,8 @@ impl<'a> Work<'a> {
     ///
     /// [`Error::Database`] where the server refuses the settings or the connection breaks.
     pub async fn start(client: &'a Client, schema: &'a str) -> Result<Self, Error> {
-        // Named last, temporary tables stand in for nothing: PostgreSQL looks there first otherwise.
+        // Temporary tables are named last, so that none replaces a table: PostgreSQL would look there first
+        // otherwise.
         let settings = format!(
             "SET LOCAL search_path = pg_catalog, {}, pg_temp; SET LOCAL standard_conforming_strings = on;",
             quoted(schema)
