@@ -24,7 +24,7 @@ fn beside(program: &Path) -> Result<Option<Vec<u8>>, String> {
     let file = program.with_file_name(ACTIONS_FILE);
     match small_file::read(&file, LARGEST) {
         Ok(actions) => Ok(Some(actions)),
-        // A link to nothing is not nothing.
+        // A symbolic link to a missing file counts as an error, not as no file.
         Err(error) if error.kind() == io::ErrorKind::NotFound && !file.is_symlink() => Ok(None),
         Err(error) => Err(format!("failed to read the actions in {}: {error}", file.display())),
     }

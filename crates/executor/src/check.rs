@@ -25,7 +25,7 @@ pub(crate) async fn perform(
     actions: &Actions,
     connected: impl FnOnce(&Layout),
 ) -> Result<Done, ActionError> {
-    // As the user finds them, before the transaction has a search path of its own.
+    // The tables are found as the user finds them, before the transaction has a search path of its own.
     let names: Vec<&str> = actions.tables.keys().map(String::as_str).collect();
     let as_found: Vec<u32> =
         client.query_typed_one(sql::TABLES_AS_FOUND, &[(&names, Type::TEXT_ARRAY)]).await?.try_get(0)?;
@@ -165,7 +165,7 @@ async fn rows(client: &Client, expectation: &Expectation, layout: &Layout) -> Re
     let query = expectation.query.choose(|table, column| layout.has(table, column));
     let rows = client.query_typed(&query.sql, &[]).await?;
     let mut found = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
-    // Not by the server, whose order depends on the database's collation.
+    // The server does not sort them, because its order depends on the database's collation.
     found.sort_unstable();
     let missing = expectation.has.iter().filter(|has| !found.contains(has)).cloned().collect();
     Ok(Expected { code: expectation.code.clone(), count: expectation.has.len(), found, missing })
@@ -205,7 +205,7 @@ async fn refused(
 ) -> Result<Option<String>, ActionError> {
     let alternative = statement.choose(|table, column| layout.has(table, column));
     let types: Vec<Type> = alternative.binds.iter().map(|bind| sql_type(bind.kind)).collect();
-    // What is refused would otherwise end the transaction.
+    // Without the savepoint, a refused statement would end the transaction.
     client.batch_execute("SAVEPOINT tried").await?;
     match client.prepare_typed(&alternative.sql, &types).await {
         Ok(_) => {

@@ -89,7 +89,8 @@ async fn fate(id: Option<i64>, server: &Server, tasks: &mut JoinSet<()>, log: &m
         match row.try_get::<_, Option<&str>>(0) {
             Ok(Some("committed")) => return Fate::Committed,
             Ok(Some("aborted")) => return Fate::RolledBack,
-            // The old connection's server process has not got to it, or not noticed its end yet.
+            // The old connection's server process has not handled COMMIT yet, or has not noticed the end of
+            // its connection.
             Ok(Some(_)) => sleep(PAUSE).await,
             _ => return Fate::Unknown,
         }

@@ -57,11 +57,11 @@ impl Server {
             .dbname(database)
             .user(user)
             .password(password.expose())
-            // For whoever looks into pg_stat_activity: 63 bytes are kept.
+            // The name is for people who look into `pg_stat_activity`; 63 bytes of it are kept.
             .application_name(
                 request.map_or_else(|| "quill-admin".to_owned(), |id| format!("quill-admin {id}")),
             )
-            // The line comes with TLS on it, or is known to need none.
+            // The line already has TLS, or is known to need none.
             .ssl_mode(SslMode::Require)
             .ssl_negotiation(SslNegotiation::Direct);
         let address = if socket {
@@ -148,7 +148,7 @@ impl Server {
         let route = Route { address, name: self.name.clone(), mode: self.mode, tls: self.tls.clone() };
         let line = route.open().await?;
         let mut config = self.config.clone();
-        // The guard of the line tells a server's first message apart; this holds for all that follow.
+        // The guard of the line judges a server's first message; this setting applies to all that follow.
         config.channel_binding(if route.needs_binding() {
             ChannelBinding::Require
         } else {
@@ -157,7 +157,7 @@ impl Server {
         let (client, connection) = config.connect_raw(line, Ready).await.map_err(|error| attempt(&error))?;
         let version = connection.parameter("server_version").unwrap_or("unknown").to_owned();
         tasks.spawn(async move {
-            // What goes wrong with it comes out of the client's calls.
+            // Errors of the connection are returned by the client's calls.
             let _ = connection.await;
         });
         Ok(Session::new(client, route, version))

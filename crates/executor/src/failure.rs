@@ -67,9 +67,10 @@ impl ActionError {
                 [
                     SqlState::T_R_DEADLOCK_DETECTED,
                     SqlState::T_R_SERIALIZATION_FAILURE,
-                    // Somebody took the email after we looked: look again and say whose it is.
+                    // Somebody took the email after the action had looked: another attempt finds out whose it
+                    // is.
                     SqlState::UNIQUE_VIOLATION,
-                    // Somebody deleted the role after we looked.
+                    // Somebody deleted the role after the action had looked.
                     SqlState::FOREIGN_KEY_VIOLATION,
                 ]
                 .contains(code)
@@ -126,7 +127,7 @@ fn in_transaction(error: &Error) -> Failed {
                 &format!("the connection to the database was lost ({})", cause(error)),
             )
         } else {
-            // A value that does not fit the type we read it as. The text may quote the value.
+            // A value does not fit the type as which it is read. The error's text may quote the value.
             Failed::unchanged(
                 ExitCode::SchemaMismatch,
                 "the database holds a value of a type this image does not know",
@@ -160,7 +161,7 @@ fn in_transaction(error: &Error) -> Failed {
             ExitCode::DatabaseRefused,
             format!("the database accepts no changes at present, as a replica does{words}"),
         ),
-        // Cannot be represented in the database's own encoding.
+        // The value cannot be represented in the database's own encoding.
         ("22", "021" | "P05") => {
             (ExitCode::Usage, "a value holds characters the database's encoding cannot store".to_owned())
         }
@@ -175,9 +176,9 @@ fn in_transaction(error: &Error) -> Failed {
 /// The part of the server's answer that may be shown: it begins with a colon, and always has the SQLSTATE.
 fn server_words(db: &DbError) -> String {
     let state = db.code().code();
-    // Code of the database's own (a trigger, a function) chooses SQLSTATE, message and object names
-    // freely, but not its context, which begins with where it happened. What the server itself says
-    // happened nowhere, or in a statement.
+    // Code in the database (a trigger, a function) chooses SQLSTATE, message and object names freely, but not
+    // its context, which begins with the place of the error. The server's own errors have no context, or a
+    // statement as theirs.
     let server = |context: &str| context.starts_with("while ") || context.starts_with("SQL statement ");
     if !db.where_().is_none_or(server) {
         return format!(": SQLSTATE {state}, raised by a trigger or function");
@@ -233,8 +234,8 @@ pub(crate) fn attempt(error: &Error) -> Attempt {
     if let Some(db) = error.as_db_error() {
         let state = db.code().code();
         let mut words = format!("{} (SQLSTATE {state})", db.message());
-        // The server answers so, too, where it wants SCRAM and has an MD5 hash to compare with: only its
-        // own log tells the two apart.
+        // The server gives the same answer if it wants SCRAM and has stored an MD5 hash: only its own log
+        // tells the two apart.
         if *db.code() == SqlState::INVALID_PASSWORD {
             words.push_str(
                 ": the given password is not the user's, or the user's is stored with MD5; to set it again where \
@@ -242,7 +243,8 @@ pub(crate) fn attempt(error: &Error) -> Attempt {
             );
         }
         return match class(state) {
-            // Starting up, shutting down, too many connections, out of memory, internal errors.
+            // The server is starting up, shutting down, out of connections or memory, or has an internal
+            // error.
             "57" | "53" | "08" | "58" | "XX" => Attempt::NotYet(words),
             _ => Attempt::Refused(words),
         };
@@ -251,13 +253,13 @@ pub(crate) fn attempt(error: &Error) -> Attempt {
         return Attempt::NotYet(cause(error));
     };
     let Some(io) = source.downcast_ref::<io::Error>() else {
-        // Neither from the server nor from the system, so from the client itself: an authentication
-        // method it does not know.
+        // The error is neither the server's nor the system's, so it is the client's own: an authentication
+        // method that it does not know.
         return Attempt::Refused(cause(error));
     };
     match (broken(io), io.kind()) {
-        // What SCRAM finds wrong with the server's proof, and messages that are none of PostgreSQL's.
-        // The system's errors are of other kinds.
+        // SCRAM found the server's proof wrong, or a message is not one of PostgreSQL's. The system's errors
+        // are of other kinds.
         (
             Attempt::NotYet(words),
             io::ErrorKind::Other | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData,
@@ -272,7 +274,7 @@ pub(crate) fn broken(error: &io::Error) -> Attempt {
     match error.get_ref() {
         Some(inner) if inner.is::<rustls::Error>() => Attempt::Refused(format!("TLS: {words}")),
         Some(inner) if inner.is::<Distrust>() => Attempt::Refused(words),
-        // A Unix socket this user may not open.
+        // This user may not open the Unix socket.
         _ if error.kind() == io::ErrorKind::PermissionDenied => Attempt::Refused(words),
         _ => Attempt::NotYet(words),
     }

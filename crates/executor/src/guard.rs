@@ -35,7 +35,7 @@ impl Guard {
                 let Some(body) = rest.get(..length.saturating_sub(4)) else { return Ok(()) };
                 judge(body, self.needs_binding)?;
             }
-            // An error, which `tokio-postgres` reads; it answers nothing else with the password.
+            // This is an error message, which `tokio-postgres` reads without sending the password.
             _ => {}
         }
         self.first = None;
@@ -52,7 +52,8 @@ fn judge(body: &[u8], needs_binding: bool) -> Result<(), Distrust> {
         10 if needs_binding && !rest.split(|byte| *byte == 0).any(|name| name == b"SCRAM-SHA-256-PLUS") => {
             Err(Distrust::Unbound)
         }
-        // No password asked for on this machine, SCRAM, or what `tokio-postgres` does not know.
+        // No password is asked for on this machine, or SCRAM is, or a method that `tokio-postgres` does not
+        // know.
         _ => Ok(()),
     }
 }

@@ -46,7 +46,7 @@ pub(crate) async fn run(
     let mut connections = JoinSet::new();
     let ended = panic::caught(task(vars, arguments, actions, &mut connections, &mut log)).await;
     let code = conclude(ended, &mut log);
-    // Lets the server hear that it was on purpose.
+    // The connection is closed properly, so that the server does not log a lost client.
     let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
     code
 }
@@ -95,7 +95,7 @@ async fn task(
     log: &mut Output<'_>,
 ) -> Result<Done, Failed> {
     let mut stop = Stop::listen().map_err(|error| bug(&format!("failed to listen for signals: {error}")))?;
-    // First of all: whoever adds arguments to a job's command must not get as far as a connection.
+    // This comes first: somebody who adds arguments to a job's command must not get as far as a connection.
     let target = Target::from_arguments(arguments)
         .map_err(|error| Failed::new(error.exit_code(), error.to_string()))?;
     let invocation = Invocation::from_env(vars, target.as_ref(), actions)
@@ -128,7 +128,7 @@ fn tell_where_from(vars: &Variables, target: Option<&Target>, log: &mut Output<'
                 ));
             }
         }
-        // Elsewhere whoever starts it decides everything anyway.
+        // Outside of Cloud Run, whoever starts the executor decides everything anyway.
         None if vars.in_cloud_run() => log.warn(
             "the job's command does not say which database it is: whoever may run the job can name another one in its \
              variables; put it right with `quill-admin build`, or `terraform apply`",
@@ -171,7 +171,7 @@ impl Task<'_> {
         let session = self.session;
         let mut layout = None;
         for attempt in 1.. {
-            // Up to COMMIT a signal ends it at once.
+            // Before COMMIT a signal ends the task at once.
             let tried = tokio::select! {
                 biased;
                 () = stop.requested() => {
@@ -183,7 +183,7 @@ impl Task<'_> {
             let tried = match tried {
                 Err(_) => Err(unanswered().into()),
                 Ok(Ok((done, _))) if !done.writes => {
-                    // What was seen is true whatever becomes of the rest.
+                    // The result is true whatever happens to the rest of the transaction.
                     session.roll_back().await;
                     return Ok(done);
                 }

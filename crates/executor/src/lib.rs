@@ -80,14 +80,15 @@ fn live<'a>(
     actions: impl FnOnce() -> Result<Cow<'a, [u8]>, String>,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> std::process::ExitCode {
-    // Fails only when there is one already, which is as good.
+    // This fails only if there is a provider already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     panic::keep_payloads_private();
-    // The database's password is in this process's memory. prctl(2); without it the task is no worse.
+    // The database's password is in this process's memory: prctl(2) keeps it out of core dumps. If that
+    // fails, the task still runs.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let vars = Variables::new(std::env::vars_os());
-    // What is no UTF-8 is no target either, and is refused with everything else that is none.
+    // An argument that is not UTF-8 is no target, and is refused like any other.
     let arguments: Vec<String> =
         arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
     let mut out = std::io::stdout();
@@ -99,7 +100,7 @@ fn live<'a>(
     let code = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
             let code = runtime.block_on(run(vars, &arguments, &actions, &mut out));
-            // Not by dropping it, which waits for a name look-up that was given up on.
+            // Dropping the runtime would wait for a name look-up that was given up on.
             runtime.shutdown_background();
             code
         }

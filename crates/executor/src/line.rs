@@ -147,8 +147,8 @@ async fn ask_for_tls(socket: &mut Socket) -> Result<bool, Attempt> {
     match socket.read_u8().await.map_err(|error| broken(&error))? {
         b'S' => Ok(true),
         b'N' => Ok(false),
-        // A server that cannot start a process for us answers so. Its words are not shown: whoever
-        // stands in between may have written them.
+        // A server that cannot start a process for the client answers with this. Its message is not shown:
+        // somebody in between may have written it.
         b'E' => Err(Attempt::NotYet("the server answered with an error before TLS".to_owned())),
         _ => Err(Attempt::Refused("what answers there is not PostgreSQL".to_owned())),
     }
@@ -175,7 +175,7 @@ impl Inner {
         let certificate = stream.get_ref().1.peer_certificates()?.first()?;
         let signature = Certificate::from_der(certificate).ok()?.signature_algorithm.oid;
         match signature {
-            // RFC 5929 has SHA-256 stand in for the two hashes that are broken.
+            // RFC 5929 replaces the two broken hashes by SHA-256.
             oid::SHA_1_WITH_RSA_ENCRYPTION | oid::SHA_256_WITH_RSA_ENCRYPTION | oid::ECDSA_WITH_SHA_256 => {
                 Some(Sha256::digest(certificate).to_vec())
             }

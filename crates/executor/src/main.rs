@@ -6,7 +6,7 @@ static MARK: &str =
     concat!("quill-admin-executor ", env!("CARGO_PKG_VERSION"), " beside quill-admin-actions.json;");
 
 fn main() -> std::process::ExitCode {
-    // Without a use the linker would leave it out.
+    // The linker would leave the mark out if nothing used it.
     std::hint::black_box(MARK);
     let actions = include_bytes!(concat!(env!("OUT_DIR"), "/actions.json"));
     quill_admin_executor::main_of_an_image(actions, std::env::args_os().skip(1))

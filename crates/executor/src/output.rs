@@ -156,7 +156,7 @@ impl<'a> Output<'a> {
     }
 
     fn write(&mut self, text: &str) {
-        // A reader that has gone is no reason to leave the task undone.
+        // If nobody reads the output any more, the task still has to be done.
         let _ = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush());
     }
 }

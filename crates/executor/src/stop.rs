@@ -46,7 +46,7 @@ impl Stop {
         }
         #[cfg(not(unix))]
         if tokio::signal::ctrl_c().await.is_err() {
-            // Nobody can tell us then.
+            // No signal can arrive then.
             std::future::pending::<()>().await;
         }
         self.seen = true;

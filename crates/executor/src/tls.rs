@@ -136,9 +136,9 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         match verify_tls13_signature(message, cert, dss, algorithms) {
-            // rustls reads X.509 version 3 only. PostgreSQL servers often have a version 1
-            // certificate, because that is what PostgreSQL's manual makes with OpenSSL. Where nothing
-            // of the certificate counts but its key, the key is taken out by other means.
+            // rustls reads X.509 version 3 only. PostgreSQL servers often have a version 1 certificate,
+            // because PostgreSQL's manual makes one with OpenSSL. If only the certificate's key matters, the
+            // key is read by other means.
             Err(Error::InvalidCertificate(_)) if self.roots.is_none() => {
                 verify_tls13_signature_with_raw_key(message, &public_key(cert)?, dss, algorithms)
             }
