@@ -106,7 +106,7 @@ impl fmt::Display for Address {
 pub(crate) fn find(variable: &impl Fn(&str) -> Option<String>) -> Result<Address, ImageError> {
     let given = |name: &str| variable(name).filter(|value| !value.is_empty());
     if let Some(host) = given("DOCKER_HOST") {
-        // As docker's own program: the folder counts only where TLS is asked for.
+        // Docker's own program uses the folder only where TLS is asked for, too.
         let certificates = || given("DOCKER_CERT_PATH").map(PathBuf::from).or_else(|| folder(variable));
         let tls = match (given("DOCKER_TLS_VERIFY"), given("DOCKER_TLS")) {
             (Some(_), _) => Tls::Checked(certificates().unwrap_or_default(), "DOCKER_TLS_VERIFY"),
@@ -186,14 +186,14 @@ fn supported(url: String, origin: Origin, tls: Tls) -> Result<Address, ImageErro
                 address.tls = Some(folder);
                 Ok(address)
             }
-            // Never with less than a person may think it is.
+            // A connection must never be less secure than a person may think.
             Tls::Unchecked(asks) => Err(refused(format!(
                 "{told} and {asks} asks for TLS without a look at the engine's certificate, which is not supported"
             ))
             .hint(format!("{choose}, or set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH"))),
         },
         "ssh" => {
-            // The host as it stands, if it can stand in a command.
+            // The host is named unchanged, if it can stand in a command.
             let host = address.url.trim_start_matches("ssh://").split('/').next().unwrap_or_default();
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@.-_".contains(&byte);
             let host = if !host.is_empty() && !host.starts_with('-') && host.bytes().all(plain) {
@@ -326,7 +326,7 @@ mod tests {
     fn the_engine_is_looked_for_where_docker_looks() {
         let home = Home::new(r#"{"currentContext": "colima"}"#);
         let id = home.context("colima", &serde_json::json!({"Host": "unix:///colima.sock"}));
-        // As `docker context` names the folder.
+        // `docker context` gives the folder this name.
         assert_eq!(id, "f24fd3749c1368328e2b149bec149cb6795619f244c5b584e844961215dadd16");
         home.context("other", &serde_json::json!({"Host": "unix:///other.sock"}));
         let url = |variables: &[(&str, &str)]| home.find(variables).expect("found").into_url();
@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(url(&[("DOCKER_CONTEXT", "")]), "unix:///colima.sock");
         assert_eq!(url(&[("DOCKER_CONTEXT", "other")]), "unix:///other.sock");
         assert_eq!(url(&[("DOCKER_CONTEXT", "default")]), USUAL);
-        // The host goes before every context, be there such a one or not.
+        // The host takes precedence over every context, whether it exists or not.
         let tcp = ("DOCKER_HOST", "tcp://127.0.0.1:2375");
         assert_eq!(url(&[tcp, ("DOCKER_CONTEXT", "other")]), "tcp://127.0.0.1:2375");
         assert_eq!(url(&[tcp, ("DOCKER_CONTEXT", "nosuch")]), "tcp://127.0.0.1:2375");
@@ -357,7 +357,7 @@ mod tests {
         );
         let error = find(&|name: &str| (name == "DOCKER_CONTEXT").then(|| "nosuch".to_owned()));
         assert_eq!(error.expect_err("no home at all").kind, ImageErrorKind::EngineAddress);
-        // What cannot be read is not told as "is not there".
+        // A file that cannot be read is not reported as missing.
         for broken in ["{", r#"{"currentContext": 5}"#] {
             let told = Home::new(broken).refuses(&[]);
             assert!(told.contains("config.json cannot be read: "), "{told}");
@@ -379,7 +379,7 @@ mod tests {
              /tmp/docker-remote.sock:/var/run/docker.sock me@build.example.org, then set \
              DOCKER_HOST=unix:///tmp/docker-remote.sock"
         );
-        // Nothing of a strange host gets into a command.
+        // A strange host does not get into a command.
         let told = home.refuses(&[("DOCKER_HOST", "ssh://-oProxyCommand=x")]);
         assert!(told.contains("docker.sock HOST, "), "{told}");
         assert!(home.refuses(&[("DOCKER_HOST", "https://h")]).contains("https:// is not supported"));
@@ -418,11 +418,11 @@ mod tests {
         assert!(home.refuses(&asked).contains("has key.pem and no cert.pem"));
         fs::write(folder.join("cert.pem"), "").expect("written");
         assert_eq!(home.find(&asked).expect("found").tls(), Some(folder.as_path()));
-        // A folder alone asks for nothing, and what asks for less than a look is refused.
+        // A folder alone does not ask for TLS, and a setting that asks for TLS without checks is refused.
         assert_eq!(home.find(&[asked[0], asked[2]]).expect("found").tls(), None);
         let told = home.refuses(&[asked[0], ("DOCKER_TLS", "1"), asked[2]]);
         assert!(told.contains("DOCKER_TLS without DOCKER_TLS_VERIFY asks for TLS without a look"), "{told}");
-        // Without the variable it is Docker's own folder.
+        // Without the variable, Docker's own folder is used.
         fs::write(home.docker().join("ca.pem"), "").expect("written");
         assert_eq!(home.find(&asked[..2]).expect("found").tls(), Some(home.docker().as_path()));
 

@@ -87,7 +87,7 @@ impl Layer {
     ///
     /// Fails if a path cannot be written into an archive, or occurs twice.
     pub fn of(mut entries: Vec<Entry>) -> io::Result<Self> {
-        // A link comes after what it is another name of.
+        // A hard link comes after the file that it is another name of.
         let rank = |entry: &Entry| matches!(entry.kind, EntryKind::HardLink(_));
         entries.sort_by(|one, other| (rank(one), &one.path).cmp(&(rank(other), &other.path)));
         let mut paths: Vec<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
@@ -206,7 +206,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
     out.extend(miniz_oxide::deflate::compress_to_vec(bytes, LEVEL));
     out.extend(crc32fast::hash(bytes).to_le_bytes());
-    // The length modulo 2^32, as the format has it.
+    // The format has the length modulo 2^32.
     let length = u32::try_from(bytes.len() as u64 & u64::from(u32::MAX)).unwrap_or_default();
     out.extend(length.to_le_bytes());
     out
@@ -429,7 +429,7 @@ mod tests {
         sorted.sort_by(|one, other| one.path.cmp(&other.path));
         assert_eq!(sorted, expected, "nothing is lost");
         assert_eq!(read.last().expect("six").path, "a-link", "after what it is another name of");
-        // And a second time around it stays as it is.
+        // Writing it a second time changes nothing.
         let again = Layer::of_archive(flate2::read::GzDecoder::new(layer.blob().bytes()));
         assert_eq!(again.expect("a layer"), layer);
         assert!(Layer::of([sample(), sample()].concat()).is_err());

@@ -208,7 +208,7 @@ impl Walk<'_> {
         self.entered += 1;
         let entries = match fs::read_dir(self.root.join(folder)) {
             Ok(entries) => entries,
-            // Removed, or made a file, since its own folder was read.
+            // The folder was removed, or became a file, since its parent was read.
             Err(error) if !folder.is_empty() && vanished(&error) => return Ok(()),
             Err(error) => return Err(failed(error)),
         };
@@ -223,7 +223,7 @@ impl Walk<'_> {
                 if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
             };
             let Some(path) = name.to_str().map(below) else {
-                // The API's archive has paths in UTF-8; a name that is not cannot be asked for.
+                // The API's archive has paths in UTF-8; a file with another name cannot be asked for.
                 let path = below(&name.to_string_lossy());
                 if !self.ignore.excludes(&path) {
                     self.skipped.push(format!("{path} (its name is not UTF-8)"));
@@ -243,7 +243,7 @@ impl Walk<'_> {
                     self.folder(&path)?;
                 }
             } else if excluded && path != self.dockerfile {
-                // The builder needs its recipe even where a rule leaves it out.
+                // The builder needs its Dockerfile even if a rule excludes it.
             } else if kind.is_file() || kind.is_symlink() {
                 self.files.push(path);
             } else {
@@ -311,7 +311,7 @@ fn pack(root: &Path, files: Vec<String>) -> Result<(File, Vec<String>, u64), Ima
                 bytes += io::copy(&mut file.take(metadata.len()), &mut writer).map_err(failed)?;
                 writer.finish().map_err(failed)?;
             }
-            // Replaced since it was listed.
+            // The file was replaced since it was listed.
             Content::Other => continue,
         }
         packed.push(name);
@@ -338,7 +338,7 @@ fn open(path: &Path) -> io::Result<Content> {
     match open_regular(path) {
         Ok((file, metadata)) => Ok(Content::File(metadata, file)),
         Err(Unreadable::Io(error)) => Err(error),
-        // Something else has taken its place meanwhile.
+        // Something else has taken the file's place meanwhile.
         Err(Unreadable::NotRegular(_) | Unreadable::TooLarge { .. }) => Ok(Content::Other),
     }
 }
@@ -370,7 +370,7 @@ mod tests {
         assert_eq!(read("x", 100).expect("read"), None);
         let large = read(&format!("x/{long}"), 4).expect_err("too large").to_string();
         assert!(large.ends_with("it has 5 bytes; at most 4 are read"), "{large}");
-        // It can be read again, and the digest is what it was.
+        // It can be read again, and the digest is unchanged.
         assert_eq!(context.digest(&[]).expect("a digest"), context.digest(&[]).expect("a digest"));
     }
 
@@ -473,7 +473,7 @@ mod tests {
         assert_eq!(context.skipped(), ["pipe (a named pipe)", "socket (a socket)"]);
         let _ = context.digest(&[]).expect("a digest");
 
-        // The files that are read for their rules do not hold it up either.
+        // The files with the rules do not hold it up either.
         fs::remove_file(path.join(".dockerignore")).expect("removed");
         pipe(".dockerignore");
         let error = Context::read(path, "Dockerfile").expect_err("refused");
@@ -545,7 +545,7 @@ mod tests {
                 }
                 fs::remove_dir_all(&made).expect("removed");
             }
-            // One that only grows, and one that shrinks and grows.
+            // One file only grows, and one shrinks and grows.
             let sizes = [0, 100_000, 3, 70_000];
             let size = sizes.get(usize::try_from(round % 4).expect("small")).copied().unwrap_or(0);
             fs::write(root.join("src/b"), vec![b'b'; size]).expect("written");
@@ -556,7 +556,7 @@ mod tests {
             let context = Context::read(folder.path(), "Dockerfile").expect("read");
             assert!(!context.files().iter().any(|file| file.starts_with("target")), "{:?}", context.files());
             let _ = context.digest(&[]).expect("a digest");
-            // Every entry is where the header before it says, to the end.
+            // Every entry is at the place that the header before it says, to the end.
             let mut archive = tar::Archive::new(context.archive().expect("packed"));
             let mut names = Vec::new();
             for entry in archive.entries().expect("entries") {

@@ -182,7 +182,7 @@ impl CredentialStore {
     fn configuration(&self) -> Result<Configuration, String> {
         let Some(path) = &self.configuration else { return Ok(Configuration::default()) };
         match read_text(path, TEXT_LIMIT).map(Zeroizing::new) {
-            // Not in the parser's own words: they may quote what is there.
+            // The parser's own message is not shown: it may quote the file.
             Ok(text) => serde_json::from_str(&text).map_err(|error| {
                 format!("{} is not as Docker writes it (line {})", path.display(), error.line())
             }),
@@ -226,7 +226,7 @@ impl CredentialStore {
         let (mut input, output) = (child.stdin.take(), child.stdout.take());
         let work = async {
             if let Some(input) = &mut input {
-                // One that does not read its input may still have an answer.
+                // A helper that does not read its input may still have an answer.
                 let _ = input.write_all(server.as_bytes()).await;
             }
             drop(input.take());
@@ -242,7 +242,7 @@ impl CredentialStore {
             .map_err(|_| format!("{name} did not answer within {within} s"))?
             .map_err(failed)?;
         if !status.success() {
-            // What it printed is not shown: only a helper that works as it should prints no secret here.
+            // The helper's output is not shown: it may be a secret if the helper does not work properly.
             let nothing = text.trim_ascii() == NOT_FOUND.as_bytes();
             return if nothing { Ok(None) } else { Err(format!("{name} failed: {status}")) };
         }
@@ -314,7 +314,7 @@ fn in_file(configuration: &Configuration, server: &str) -> Result<Option<Credent
         let plain = Zeroizing::new(STANDARD.decode(auth.trim()).map_err(|_| unreadable())?);
         let plain = std::str::from_utf8(&plain).map_err(|_| unreadable())?;
         let (user, password) = plain.split_once(':').ok_or_else(unreadable)?;
-        // Docker's own reader takes them off, too.
+        // Docker's own reader removes them, too.
         return Ok(Some(Credential::new(user, password.trim_end_matches('\0'))));
     }
     match (text("username"), text("password")) {
@@ -431,7 +431,7 @@ mod tests {
         );
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].contains("broken.example") && told[0].contains("going on without one"), "{told:?}");
-        // Each builder asks for Docker Hub by a name of its own.
+        // Each builder uses a name of its own for Docker Hub.
         let names = |builder| found.for_engine(builder).expect("some");
         assert!(names(Builder::BuildKit).contains_key("registry-1.docker.io"));
         assert!(names(Builder::Classic).contains_key("https://index.docker.io/v1/"));
@@ -478,7 +478,7 @@ mod tests {
             .helper("hangs", "sleep 600")
             .helper("mad", &format!("echo '{{\"Secret\":\"{SECRET}\"'"))
             .helper("nothing", "echo 'credentials not found in native keychain'; exit 1")
-            // It does not read, and it leaves its input as it is.
+            // This helper neither reads nor closes its input.
             .helper("deaf", "exec 0<&-; echo '{\"Username\":\"me\",\"Secret\":\"s\"}'");
         let images = ["fails", "hangs", "mad", "missing", "nothing", "up", "deaf"]
             .map(|name| format!("{name}.example/x"));
@@ -508,7 +508,7 @@ mod tests {
         let own = format!("{{\"auths\": {{\"europe-west2-docker.pkg.dev\": {}}}}}", entry("me", "mine"));
         let (found, _) = Home::new(&own).find(&images, Some(&token)).await;
         assert_eq!(shown(&found), ["europe-west2-docker.pkg.dev me mine"]);
-        // What cannot be read is told, and not quoted; the token still counts.
+        // A file that cannot be read is reported, and not quoted; the token is still used.
         let (found, told) =
             Home::new(&format!("{{\"auths\": \"{SECRET}\"}}")).find(&images, Some(&token)).await;
         assert_eq!(found.0.len(), 1);

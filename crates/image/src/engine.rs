@@ -129,8 +129,8 @@ impl Engine {
         let version = docker.version().await.map_err(|error| failed(&error))?;
         let os = version.os.unwrap_or_else(|| "linux".to_owned());
         let arch = version.arch.unwrap_or_else(|| "amd64".to_owned());
-        // Moby's engine has BuildKit since API 1.39 (Engine 18.09); Podman's, which speaks the same
-        // API, has not. The variable is the one `docker build` goes by.
+        // Moby's engine has BuildKit since API 1.39 (Engine 18.09); Podman's, which has the same API, does
+        // not. `docker build` reads the same variable.
         let modern = version.api_version.as_deref().and_then(api).is_some_and(|api| api >= (1, 39));
         let podman = version
             .components
@@ -257,7 +257,7 @@ impl Engine {
             }
         }
         drop(answers);
-        // A stream that just ends is no success: the image has to be there.
+        // A stream that just ends is no success: the image has to exist.
         let image = self.image(request.image).await?.filter(|_| steps.image_made);
         let image = image.ok_or_else(|| {
             ImageError::new(ImageErrorKind::BuildFailed, DOING, "the engine stopped without an image")
@@ -315,7 +315,8 @@ impl Engine {
     ) -> Result<String, ImageError> {
         let name = repository.tagged(tag);
         let doing = || format!("push {name}");
-        // The engine hands it to the registry, and to whatever address that names for its tokens.
+        // The engine sends the token to the registry, and to any address that the registry names for its
+        // tokens.
         let token = token.filter(|token| token.is_for(repository));
         let credentials = token.map(|token| DockerCredentials {
             username: Some(TOKEN_USER.to_owned()),
@@ -324,10 +325,11 @@ impl Engine {
             ..DockerCredentials::default()
         });
         let options = PushImageOptionsBuilder::default().tag(tag).build();
-        // Answers do not name their layer; its size is all there is to tell layers apart by.
+        // Answers do not name their layer, so only its size tells layers apart.
         let mut layers: BTreeMap<i64, i64> = BTreeMap::new();
         let mut digest = None;
-        // It says so for every layer and every second of the pause, and never why (Moby, `xfer`).
+        // The engine reports this for every layer and every second of the pause, and never the reason (Moby,
+        // `xfer`).
         let mut retries = false;
         let mut answers = self.docker.push_image(&repository.to_string(), Some(options), credentials);
         while let Some(answer) = answers
@@ -399,7 +401,7 @@ impl<'a> Steps<'a> {
                     let begun = vertex.started.is_some() && !self.names.contains_key(&vertex.digest);
                     if begun {
                         self.names.insert(vertex.digest.clone(), vertex.name.clone());
-                        // The builder's own housekeeping is of no interest.
+                        // The builder's internal steps are of no interest.
                         if vertex.name.starts_with('[') && !vertex.name.starts_with("[internal]") {
                             (self.emit)(BuildEvent::Step { name: vertex.name, cached: vertex.cached });
                         }
@@ -445,14 +447,14 @@ impl<'a> Steps<'a> {
             Builder::Classic => self.current,
         };
         let name = self.names.get(&step).cloned().unwrap_or_default();
-        // A step that only names an image to start from fails for one reason.
+        // A step that only names a base image fails for one reason.
         let kind = if name.contains(" FROM ") || name.contains("load metadata for") {
             ImageErrorKind::BaseImage
         } else {
             ImageErrorKind::BuildFailed
         };
         let mut failed = ImageError::engine(kind, doing, error);
-        // The engine was refused by a registry that the image to start from is in: not by ours.
+        // The registry of the base image refused the engine, and not ours.
         let refused = matches!(failed.kind, ImageErrorKind::NotSignedIn | ImageErrorKind::PermissionDenied)
             || failed.message.contains("401 Unauthorized")
             || failed.message.contains("403 Forbidden")

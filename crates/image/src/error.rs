@@ -129,8 +129,8 @@ fn chain(error: &dyn StdError) -> String {
 }
 
 fn engine_kind(error: &EngineError, message: &str) -> Option<ImageErrorKind> {
-    // The engine passes on what others said as text, without a code: the disk's and the registry's
-    // words (measured on Engine 20.10).
+    // The engine passes errors of others on as text, without a code: those of the disk and of the registry
+    // (measured on Engine 20.10).
     if message.contains("no space left on device") {
         return Some(ImageErrorKind::DiskFull);
     }

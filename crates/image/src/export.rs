@@ -58,7 +58,7 @@ pub(crate) async fn assembled(docker: &Docker, image: &str, created: Timestamp) 
     {
         file.write_all(&part).map_err(local)?;
     }
-    // Compressing takes a while, and nothing else is to wait for it.
+    // Compressing takes a while, and must not block other work.
     let work = tokio::task::spawn_blocking(move || Export::read(file)?.assemble(created));
     let made =
         work.await.map_err(|error| ImageError::new(ImageErrorKind::Engine, DOING, error.to_string()))?;
@@ -146,7 +146,7 @@ impl Export {
             layers.push(self.layer(name, diff_id)?);
         }
         let mut settings = configuration.config.unwrap_or_default();
-        // Builders say the same in two ways.
+        // Builders write the same setting in two ways.
         if settings.working_dir == "/" {
             settings.working_dir.clear();
         }
@@ -172,7 +172,7 @@ impl Export {
         };
         let mut hashed = Hashed { content, hash: Sha256::new() };
         let layer = Layer::of_archive(&mut hashed)?;
-        // An archive may go on after its last entry.
+        // An archive may have more bytes after its last entry.
         io::copy(&mut hashed, &mut io::sink())?;
         let found = format!("sha256:{}", hex::encode(hashed.hash.finalize()));
         if found != diff_id {

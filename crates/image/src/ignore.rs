@@ -37,7 +37,7 @@ impl Ignore {
             if pattern.is_empty() {
                 continue;
             }
-            // Docker has no {a,b}: a brace is a brace.
+            // Docker has no {a,b}: a brace is an ordinary character.
             let literal = pattern.replace('{', "[{]").replace('}', "[}]");
             let pattern = compile(&literal).map_err(|error| {
                 ImageError::source(format!("read {name}"), format!("line {}: {}", number + 1, error.kind()))
@@ -45,7 +45,7 @@ impl Ignore {
             let mut parts = Vec::new();
             let mut open = false;
             for part in literal.split('/') {
-                // What cannot be taken apart, such as [a/b], may match anything.
+                // A pattern that cannot be split, such as [a/b], may match anything.
                 match compile(part) {
                     Ok(part_pattern) if !part.contains("**") => parts.push(part_pattern),
                     _ => {

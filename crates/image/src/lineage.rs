@@ -44,17 +44,17 @@ pub fn lineage(folder: &Path, own: &str, other: &str) -> Result<Lineage, ImageEr
         if !is_id(id) {
             return Ok(None);
         }
-        // Fails where there is no such commit, and where an abbreviation is not unique.
+        // This fails if there is no such commit, and if an abbreviation is not unique.
         let found = git(&["rev-parse", "--verify", "--quiet", &format!("{id}^{{commit}}")])?;
         let found = found.status.success().then(|| String::from_utf8_lossy(&found.stdout).trim().to_owned());
-        // A branch or a tag can be called like the beginning of an id.
+        // A branch or a tag can have the beginning of an id as its name.
         Ok(found.filter(|full| full.starts_with(id)))
     };
     let (Some(own), Some(other)) = (commit(own)?, commit(other)?) else { return Ok(Lineage::NotKnown) };
     if own == other {
         return Ok(Lineage::Same);
     }
-    // 1 is no; anything else (128) is that git could not tell.
+    // 1 means no; anything else (128) means that git could not tell.
     let is_ancestor = |one: &str, of: &str| -> Result<Option<bool>, ImageError> {
         Ok(match git(&["merge-base", "--is-ancestor", one, of])?.status.code() {
             Some(0) => Some(true),
@@ -65,7 +65,7 @@ pub fn lineage(folder: &Path, own: &str, other: &str) -> Result<Lineage, ImageEr
     Ok(match (is_ancestor(&other, &own)?, is_ancestor(&own, &other)?) {
         (Some(true), _) => Lineage::Older,
         (_, Some(true)) => Lineage::Newer,
-        // Where the history is cut off, an ancestor may be behind the cut.
+        // If the history is incomplete, an ancestor may be in the missing part.
         (Some(false), Some(false)) if !is_shallow(folder)? => Lineage::Diverged,
         _ => Lineage::NotKnown,
     })
@@ -141,7 +141,7 @@ mod tests {
             assert_eq!(of(&second, no_commit), Lineage::NotKnown, "{no_commit:?}");
         }
 
-        // A clone that is cut off has the commits, and cannot tell.
+        // A shallow clone has the commits, and cannot tell their relation.
         let cut = folder.path().join("cut");
         let url = format!("file://{}", root.display());
         let args = ["clone", "--quiet", "--depth", "1", "--no-single-branch", &url];

@@ -27,7 +27,7 @@ impl FromStr for Repository {
         let Some((registry, path)) = text.split_once('/') else {
             return refuse("it begins with the registry's host name and a slash");
         };
-        // As Docker tells a host name from a folder of its own hub.
+        // Docker tells a host name from a folder of its own hub by this.
         if !(registry.contains(['.', ':']) || registry == "localhost") {
             return refuse("it begins with the registry's host name, as in europe-west2-docker.pkg.dev/…");
         }

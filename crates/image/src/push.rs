@@ -125,7 +125,7 @@ impl Push<'_> {
         let answer = self.send(self.request(Method::HEAD, url)).await?;
         match answer.status() {
             StatusCode::NOT_FOUND => Ok(false),
-            // One that is there may be somewhere else.
+            // The registry may redirect to the place of a blob that it has.
             status if status.is_success() || status.is_redirection() => Ok(true),
             _ => Err(self.refused(answer).await),
         }
@@ -201,7 +201,7 @@ impl Push<'_> {
         let mut work = std::pin::pin!(request.send());
         let mut sent = self.sent.load(Ordering::Relaxed);
         let mut stalls = Instant::now() + STALLED;
-        // Often enough to be seen moving.
+        // The interval is short enough to see progress.
         let mut look = tokio::time::interval(Duration::from_millis(200));
         loop {
             tokio::select! {
@@ -209,7 +209,7 @@ impl Push<'_> {
                     return answer.map_err(|error| {
                         let broken = !error.is_builder();
                         let failed = self.broken(error.into());
-                        // A certificate that is not trusted will not be the next time either.
+                        // A certificate that is not trusted will not be trusted the next time either.
                         let passing = broken && failed.error.kind == ImageErrorKind::PushFailed;
                         Failed { passing, ..failed }
                     });
@@ -251,7 +251,7 @@ impl Push<'_> {
     #[expect(clippy::needless_pass_by_value, reason = "it is made for this")]
     fn broken(&self, error: OciDistributionError) -> Failed {
         let mut error = self.registry.failed(self.doing.clone(), &error);
-        // The registry answers, or has answered: it is the push that did not get through.
+        // The registry answers, or has answered: the push itself failed.
         if error.kind == ImageErrorKind::Registry {
             error.kind = ImageErrorKind::PushFailed;
         }

@@ -15,7 +15,7 @@ pub(crate) fn base_images(recipe: &str, args: &[(String, String)]) -> Vec<String
     let mut values: HashMap<String, String> = HashMap::new();
     let mut stages: BTreeSet<String> = BTreeSet::new();
     let mut images = BTreeSet::new();
-    // From the first stage on arguments are the stage's, and no longer the file's.
+    // From the first stage on, arguments belong to the stage, and no longer to the file.
     let mut begun = false;
     for line in instructions(recipe) {
         let mut words = line.split_whitespace();
@@ -168,7 +168,7 @@ mod tests {
             images(recipe, &[("BUILDER", "mirror.example/rust:1")])
                 .contains(&"mirror.example/rust:1".to_owned())
         );
-        // What is given counts only where the file has such an argument.
+        // A given argument counts only if the file declares it.
         assert!(!images("FROM a/b\n", &[("BUILDER", "c/d")]).contains(&"c/d".to_owned()));
     }
 
@@ -190,7 +190,7 @@ mod tests {
             let found = images(&format!("ARG A=a\nARG N\nFROM {from}\n"), &[]);
             assert_eq!(found.first().map(String::as_str), image, "{from}");
         }
-        // An argument of a stage is none of the file's.
+        // An argument of a stage does not belong to the file.
         assert!(images("FROM scratch\nARG A=a\nFROM $A\n", &[]).is_empty());
         assert_eq!(images("# escape=`\nFROM `\n a/b\n", &[]), ["a/b"]);
     }

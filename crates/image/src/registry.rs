@@ -277,7 +277,7 @@ impl Registry {
             return Ok(known.client.clone());
         }
         let client = self.client();
-        // Before anything else: what is stored first is what the client uses.
+        // This comes before anything else: the client uses what is stored first.
         let store = async |auth: RegistryAuth| {
             client.store_auth_if_needed(reference.resolve_registry(), &auth).await;
         };
@@ -294,8 +294,8 @@ impl Registry {
                     Wanted::Nothing => store(RegistryAuth::Anonymous).await,
                     Wanted::AccessToken => {
                         store(RegistryAuth::Anonymous).await;
-                        // As a known token, and not as a way to get one: for that the client would ask the
-                        // registry again where to send it.
+                        // The token is stored as a known one, and not as a way to get one: for that the
+                        // client would ask the registry again where to send it.
                         for operation in [RegistryOperation::Pull, RegistryOperation::Push] {
                             let basic =
                                 RegistryTokenType::Basic(TOKEN_USER.to_owned(), token.expose().to_owned());

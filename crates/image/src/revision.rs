@@ -38,7 +38,7 @@ impl Revision {
         let (commit, seconds) = log.split_once(' ').ok_or_else(unexpected)?;
         let seconds = seconds.parse().map_err(|_| unexpected())?;
         let time = Timestamp::from_second(seconds).map_err(|_| unexpected())?;
-        // Of a submodule only its commit counts: its own configuration is as foreign as this one's.
+        // For a submodule only its commit counts: its own configuration is as foreign as this one's.
         let dirty = !git(&["status", "--porcelain", "--ignore-submodules=dirty"])?.is_empty();
         Ok(Self { commit: commit.to_owned(), root, time, dirty })
     }
@@ -73,7 +73,7 @@ const INSTALL: &str = if cfg!(target_os = "macos") {
 /// repository's (git-config, "SCOPES"). The person's own configuration, `safe.directory` above all, still
 /// applies.
 const SETTINGS: [&str; 5] = [
-    // Empty, not "false": git before 2.36 takes the value for a program.
+    // The value is empty, and not "false": git before 2.36 takes it for a program.
     "core.fsmonitor=",
     "core.hooksPath=/dev/null",
     "core.pager=cat",
@@ -158,7 +158,7 @@ fn git(folder: &Path, args: &[&str]) -> Result<String, ImageError> {
 }
 
 fn git_with(folder: &Path, settings: &[String], args: &[&str]) -> Result<String, ImageError> {
-    // Started in a folder that is not there, git itself would be said to be missing.
+    // If git were started in a missing folder, the error would say that git is missing.
     if !folder.is_dir() {
         return Err(ImageError::source(DOING, format!("there is no folder {}", folder.display())));
     }
@@ -187,9 +187,9 @@ pub(crate) fn run(folder: &Path, settings: &[String], args: &[&str]) -> Result<O
     command
         .arg("--no-pager")
         .args(args)
-        // Only looked at: nobody else's git is kept from its index.
+        // git only reads: it must not lock the index against other processes.
         .env("GIT_OPTIONAL_LOCKS", "0")
-        // A missing object is not fetched, by whatever program a remote names.
+        // A missing object is not fetched, since a remote may name any program for that.
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("GIT_ALLOW_PROTOCOL", "none")
         .env("GIT_TERMINAL_PROMPT", "0")
@@ -230,7 +230,7 @@ mod tests {
             stdout: Vec::new(),
             stderr: stderr.into(),
         };
-        // As git 2.39 says it.
+        // git 2.39 gives this message.
         let refused = output(
             "fatal: detected dubious ownership in repository at '/srv/a clone'\nTo add an exception for this \
              directory, call:\n\n\tgit config --global --add safe.directory '/srv/a clone'\n",
@@ -251,7 +251,7 @@ mod tests {
         fs::write(root.join(".gitattributes"), "* filter=evil\n").expect("written");
         plain(&root, &["add", "."]);
         plain(&root, &["commit", "--quiet", "--message", "first"]);
-        // A signature, so that whoever shows signatures has something to check.
+        // The commit has a signature, so that a git that shows signatures has something to check.
         let commit = plain(&root, &["cat-file", "commit", "HEAD"]);
         let (head, message) = commit.split_once("\n\n").expect("a commit");
         let signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n aaaa\n -----END PGP SIGNATURE-----";
@@ -287,7 +287,7 @@ mod tests {
             fs::create_dir_all(root.join(".git/hooks")).expect("made");
             fs::copy(&script, root.join(".git/hooks").join(hook)).expect("copied");
         }
-        // Of another time, so that git has to look into it.
+        // The file has another time, so that git has to read it.
         let file = fs::File::options().write(true).open(root.join("a")).expect("opened");
         file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("set");
 
@@ -299,7 +299,7 @@ mod tests {
         assert!(Revision::of(&root).expect("a revision").dirty);
         assert_eq!(fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
 
-        // Filters of an included file and of a worktree of its own are the repository's, too.
+        // Filters of an included file and of a worktree belong to the repository, too.
         fs::write(folder.path().join("more"), format!("[filter \"evil\"]\n\tclean = {script}\n"))
             .expect("written");
         plain(&root, &["config", "--remove-section", "filter.evil"]);
@@ -312,7 +312,7 @@ mod tests {
         let _ = Revision::of(&root).expect("a revision");
         assert_eq!(fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
 
-        // The trap is a trap: git as it is starts what is named.
+        // The trap works: git without these settings starts the program.
         let _ = Command::new("git").current_dir(&root).args(["status"]).output().expect("git is there");
         assert_ne!(fs::read_to_string(&started).unwrap_or_default(), "");
     }

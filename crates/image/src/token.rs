@@ -193,7 +193,7 @@ mod tests {
     }
 
     async fn ask(registry: u16, token: &Token) -> Result<Wanted, ImageError> {
-        // Without a provider no client can be made; that there is one already is as good.
+        // Without a provider no client can be made; if there is one already, that is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let repository: Repository = format!("127.0.0.1:{registry}/p/admin").parse().expect("valid");
         let client = client(Duration::from_secs(5), Duration::from_secs(5)).expect("a client");
@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn carries_the_token(requests: &Mutex<Vec<String>>) -> bool {
-        // SECRET behind the user name that goes with it, in base64.
+        // SECRET after its user name, in base64.
         const BASIC: &str = "b2F1dGgyYWNjZXNzdG9rZW46eWEyOS5wbGFudGVk";
         requests.lock().expect("unpoisoned").iter().any(|one| one.contains(BASIC) || one.contains(SECRET))
     }
