@@ -68,7 +68,8 @@ pub(crate) fn read(
     for entry in &entries {
         let mut one = One { reader, parts, entry, calls: &mut calls };
         let (callee, action) = one.read(places);
-        // An action with a mistake in it can be called all the same, or every call would be another one.
+        // An action with a mistake can still be called; otherwise every call of it would be a further
+        // mistake.
         callees.insert(entry.name.to_owned(), callee);
         actions.extend(action);
     }
@@ -82,7 +83,7 @@ pub(crate) fn read(
 /// Reports names that are not allowed, and names that two actions share.
 fn names(reader: &mut Reader<'_>, entries: &[Entry<'_>]) {
     let mut seen: BTreeMap<&str, Place> = BTreeMap::new();
-    // Names before aliases, so that it is the alias that gives way.
+    // Names come before aliases, so that the alias is the one that is refused.
     let of_actions = entries.iter().map(|entry| ("action", entry.name, entry.at.place));
     for (what, name, place) in of_actions.chain(entries.iter().filter_map(alias)) {
         if !is_command(name) {
@@ -252,7 +253,7 @@ impl<'p> One<'_, '_, 'p, '_> {
         let undo = self.undo(whole, &mut words);
         self.calls.extend(steps.calls.iter().cloned());
 
-        // Beyond here nothing is told but of parameters, and only where everything could be read.
+        // From here on only mistakes of parameters are reported, and only if everything could be read.
         let read = whole.read?;
         let subject = Self::subject(whole, taken, &mut words)?;
         if steps.broken || (rows.is_none() && fields.get("rows").is_some()) {
@@ -328,7 +329,7 @@ impl<'p> One<'_, '_, 'p, '_> {
         let Whole { fields, read, about, .. } = whole;
         let subject = fields.get("subject").is_some();
         match read {
-            // It could not be read which of both it is.
+            // The value of "read" could not be read.
             None => {}
             Some(true) => {
                 if let Some(place) = steps.writes {

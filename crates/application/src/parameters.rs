@@ -89,7 +89,7 @@ pub(crate) fn of_action(
 ) -> Parameters {
     let mut parameters = Parameters::default();
     let mut add = |name: &str, place: Place, declared: Option<Declared>| {
-        // A name that is mistyped leaves open what it was to be.
+        // A mistyped name leaves open which parameter was meant.
         parameters.open |= declared.is_none();
         let declared = declared.unwrap_or_else(|| Declared::broken(place));
         parameters.list.push((name.to_owned(), Declared { place, ..declared }));
@@ -181,7 +181,7 @@ fn one(reader: &mut Reader<'_>, entry: &Entry<'_>, tables: &Tables, shared: &Sha
             valid = false;
         }
         if base != name {
-            // The letter goes with the name, of which there may be two in one action.
+            // The letter belongs to the base: one action may have both parameters.
             declared.words.short = None;
         }
         declared
@@ -541,8 +541,8 @@ pub(crate) fn exit_code(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<u8
 /// The reason why a value of the file is not of this type, in words that follow the value.
 pub(crate) fn refusal(kind: &Kind, text: &str) -> Option<String> {
     misfit(kind, text).or_else(|| {
-        // What is left is what whoever runs the action would be told every time: characters that nobody sees, and
-        // what addresses are pasted with.
+        // The remaining mistakes are those that every person who runs the action would see: characters that
+        // cannot be seen, and characters that addresses are pasted with.
         let parameter = Parameter {
             kind: kind.clone(),
             many: false,
@@ -578,7 +578,7 @@ fn misfit(kind: &Kind, text: &str) -> Option<String> {
         }
         Kind::Boolean => (!["true", "false"].contains(&text)).then(|| "is neither true nor false".to_owned()),
         Kind::Date { min, max } => {
-            // Days that are written so are ordered as their texts are.
+            // Days in this form have the same order as their texts.
             let early = min.as_ref().is_some_and(|min| text < min.as_str());
             let late = max.as_ref().is_some_and(|max| text > max.as_str());
             (!is_date(text) || early || late)

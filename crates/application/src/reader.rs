@@ -127,7 +127,7 @@ impl<'d> Reader<'d> {
     /// Reports a value of another type: `rule` completes "the key … ".
     fn wrong(&mut self, node: &Node, at: &At, rule: &str) {
         let (place, what) = match &node.value {
-            // Nothing has no place of its own.
+            // A missing value has no place of its own.
             Value::Nothing => (at.place, format!("{} has no value; it {rule}", at.what)),
             other => (node.place, format!("{} {rule}, not {}", at.what, other.what())),
         };

@@ -39,8 +39,8 @@ impl Spelling {
 /// that it comes from.
 fn align(value: &str, written: &str) -> Option<Vec<(usize, usize)>> {
     let seen: Vec<(usize, char)> = value.chars().enumerate().filter(|(_, c)| !c.is_whitespace()).collect();
-    // A block begins with what it holds, so that a quote at its beginning may belong to it: the reading
-    // that gives the value is the right one.
+    // A block begins with its content, so that a quote at its beginning may be part of it: the reading that
+    // gives the value is the right one.
     let plain: Read = written.char_indices().collect();
     [Some(plain), single_quoted(written), double_quoted(written)].into_iter().flatten().find_map(|read| {
         let read: Vec<(usize, char)> = read.into_iter().filter(|(_, c)| !c.is_whitespace()).collect();
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(of("a: \"\\u0023\""), (1, 5));
         assert_eq!(of("a: >-\n  one\n  two\n    three\n\n  four #"), (6, 8));
         assert_eq!(of("a: |\n\n    one\n      #"), (4, 7));
-        // What looks like quotes belongs to the block.
+        // Characters that look like quotes are part of the block.
         assert_eq!(of("a: >-\n  'x' ''\n  '#'"), (3, 4));
         assert_eq!(of("b: &b >-\n  one\n  #two\na: *b"), (3, 3));
     }

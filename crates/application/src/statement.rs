@@ -118,7 +118,7 @@ impl Draft {
                 whole = false;
                 continue;
             };
-            // A key that is not known may have been meant to be the condition.
+            // An unknown key may have been meant to be the condition.
             let mistyped = matches!(&item.value, Value::Map(map) if map.len() > fields.iter().count());
             let condition = match fields.get("if") {
                 None if mistyped => None,
@@ -244,7 +244,7 @@ impl Scope<'_> {
             return None;
         }
         let forms = form(reader, &written, &tokens, &outline) && self.judge(reader, &written, &outline);
-        // What is told of a statement of another kind would only distract.
+        // Further mistakes of a statement of another kind would only distract.
         let named = if forms { self.tables(reader, &written, &outline) } else { None };
         let columns = if forms { self.columns(reader, &written, &outline) } else { None };
         let compiled = self.compile(reader, &written, &tokens, outline.end());
@@ -415,7 +415,7 @@ impl Scope<'_> {
     ) -> Option<(String, Vec<String>, Vec<(usize, usize)>)> {
         let sql = written.sql;
         let mut compiled = String::new();
-        // How many characters that is so far.
+        // Number of characters so far.
         let mut length = 0;
         let mut parameters: Vec<String> = Vec::new();
         let start = tokens.iter().find(|token| token.kind != Kind::Space).map_or(0, |token| token.start);
@@ -466,7 +466,7 @@ const ALLOWED: [&str; 5] = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE"];
 /// Checks that it is one command, and of a kind that an action may use.
 fn form(reader: &mut Reader<'_>, written: &Written<'_>, tokens: &[Token], outline: &Outline<'_>) -> bool {
     for token in tokens {
-        // Where lines are folded into one, such a comment swallows those behind it.
+        // Where lines are folded into one, such a comment hides those after it.
         let folded = token.kind == Kind::LineComment
             && written.place(token.start).line != written.place(token.end - 1).line;
         if folded {
@@ -575,7 +575,7 @@ mod tests {
         assert_eq!(read.parameters, ["b", "a"]);
         let columns: Vec<u64> =
             [0, 7, 8, 9, 11, 17, 19].map(|number| read.origin.place(number).column).to_vec();
-        // The text begins behind a quote and two blanks; the second $ is seven characters behind the first.
+        // The text begins after a quote and two blanks; the second $ is seven characters after the first.
         assert_eq!(columns, [4, 11, 12, 13, 15, 21, 23]);
     }
 

@@ -85,7 +85,7 @@ fn one(reader: &mut Reader<'_>, entry: &Entry<'_>, tables: &Tables) -> Option<Dr
     if let Some(entry) = fields.get("warn") {
         watches = warnings(reader, entry, known.clone(), &mut words, &mut calls);
     }
-    // What is there and cannot be read is told already.
+    // Parts that are present and cannot be read have been reported already.
     let (lock, look_alikes) = (whole(lock)?, whole(look_alikes)?);
     Some(Drafted {
         key: key.unwrap_or_default(),
@@ -126,7 +126,7 @@ fn key(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<String> {
 
 /// Reports a field that is no column of the query.
 fn is_column(reader: &mut Reader<'_>, entry: &Entry<'_>, columns: &[&str]) -> bool {
-    // A query that cannot be read has no columns, and is told already.
+    // A query that cannot be read has no columns, and has been reported already.
     let known = columns.is_empty() || columns.contains(&entry.name);
     if !known {
         let mut columns = columns.to_vec();

@@ -126,14 +126,14 @@ fn table(
         reader.tell(entry.at.place, format!("{both} is in \"needs\" and in \"knows\"; it is one of them"));
     }
     let why = "it lists what actions may do with the table at most: select, insert, update, delete";
-    // Where they are not known, none is told to be missing.
+    // If the rights are not known, none is reported as missing.
     let mut rights = BTreeSet::from(Right::ALL);
     if let Some(entry) = reader.needed(&fields, "rights", why).cloned() {
         let allowed = Right::ALL.map(|right| (right.as_str(), right));
         let items = reader.list(entry.value, &entry.at).unwrap_or_default();
         let read: Vec<Option<Right>> =
             items.iter().map(|item| reader.one_of(item, &entry.at, &allowed)).collect();
-        // One that was mistyped may be any.
+        // A mistyped right may be any.
         if read.iter().all(Option::is_some) {
             rights = read.into_iter().flatten().collect();
         }

@@ -207,8 +207,8 @@ impl Lexer<'_> {
                 Some(b'\'') if self.byte(1) == Some(b'\'') => self.at += 2,
                 Some(b'\'') => {
                     self.at += 1;
-                    // Two strings with a line break between them are one, and the second is read as the
-                    // first was.
+                    // Two strings with a line break between them are one, and the second is read like the
+                    // first.
                     match self.continuation().filter(|_| escapes) {
                         Some(quote) => self.at = quote + 1,
                         None => return Ok(Kind::Literal),
@@ -216,7 +216,7 @@ impl Lexer<'_> {
                 }
                 Some(_) => self.at += 1,
             }
-            // A backslash may have stood last.
+            // The last character may have been a backslash.
             self.at = self.at.min(self.sql.len());
         }
     }

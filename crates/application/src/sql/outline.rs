@@ -227,7 +227,7 @@ impl<'a> Outline<'a> {
                     + 1;
             }
         }
-        // IS DISTINCT FROM is no end, and neither is a key word that names a column.
+        // IS DISTINCT FROM does not end the list, and neither does a key word that names a column.
         let ends = |index: usize| {
             self.depth(index) == depth
                 && self.is_any(index, &ENDS)
@@ -253,7 +253,7 @@ impl<'a> Outline<'a> {
         if end - start >= 3 && self.is(end - 2, "as") && self.depth(end - 2) == depth {
             return self.name(end - 1);
         }
-        // A cast keeps the name of what is cast.
+        // A cast keeps the name of its operand.
         let cast = |index: &usize| {
             self.depth(*index) == depth
                 && self.tokens.get(*index).is_some_and(|(token, _)| token.kind == Kind::Cast)
@@ -299,7 +299,7 @@ impl<'a> Outline<'a> {
             if !self.is(index, "as") || !opens {
                 continue;
             }
-            // A list of columns may stand behind the name.
+            // A list of columns may follow the name.
             let mut name = index - 1;
             if self.is(name, ")") {
                 let depth = self.depth(name);
@@ -365,7 +365,7 @@ impl Walk<'_, '_> {
         } else if outline.is_any(index, &ENDS) || outline.is(index, "returning") {
             self.frame().tables = false;
         } else if outline.is(index, "update") && outline.before(index, &["do"]) {
-            // ON CONFLICT DO UPDATE, of the table that is inserted into.
+            // ON CONFLICT DO UPDATE changes the table that is inserted into.
             let target = self.found.iter().rev().find(|named| named.right == Right::Insert).cloned();
             self.found.extend(target.map(|named| Named { right: Right::Update, ..named }));
         }
@@ -403,7 +403,7 @@ impl Walk<'_, '_> {
             .map(|named| Named { right: Right::Update, ..named.clone() })
             .collect();
         self.found.extend(locked);
-        // What is locked need not be once more.
+        // The tables that are locked here need not be locked again.
         *self.frame() = Frame { tables: false, from: self.found.len(), ..*self.frame() };
     }
 
