@@ -139,7 +139,7 @@ fn job_resource(options: &LocalOptions, target: &Target) -> Value {
                 "containers": [{
                     "image": options.image,
                     "command": target.to_command(),
-                    // An image that was built before there were targets needs these; the others do not.
+                    // An image from before there were targets needs these variables; others do not.
                     "env": [
                         value("AUTH_DB_HOST", &parts.host),
                         value("AUTH_DB_PORT", &parts.port.to_string()),
@@ -154,7 +154,7 @@ fn job_resource(options: &LocalOptions, target: &Target) -> Value {
                         },
                     ],
                 }],
-                // A task that failed is not to be run again: it may have been applied.
+                // A failed task must not be run again: its change may have been made.
                 "maxRetries": 0,
                 "timeout": "300s",
             },

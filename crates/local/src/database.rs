@@ -73,13 +73,13 @@ impl Embedded {
     ///
     /// Opening a connection in advance would prepare more, but would make other clients wait for it.
     pub(crate) fn warm_up() {
-        // What goes wrong here goes wrong again for the one who needs it.
+        // If this fails, it fails again for the connection that needs it.
         std::thread::spawn(|| drop(Pglite::preload()));
     }
 
     /// Stops the server: rolls back what is open, waits until its files are closed.
     pub(crate) async fn stop(mut self) {
-        // Joining blocks, if only for milliseconds.
+        // Joining blocks the thread, if only for milliseconds.
         let _ = tokio::task::spawn_blocking(move || self.stop_and_join()).await;
     }
 
@@ -150,12 +150,12 @@ fn serve(
         });
     match started {
         Ok((server, backend, runtime, listener, address)) => {
-            // Nobody waits for it any more: then there is nothing to serve.
+            // If nobody waits for the address any more, there is nothing to serve.
             if report.send(Ok(address)).is_ok() {
                 runtime.block_on(relay_until(stopped, &listener, backend));
             }
             drop(listener);
-            // The relay has let go of the last connection, so this returns at once.
+            // The relay has dropped the last connection, so this returns at once.
             drop(server);
         }
         Err(error) => drop(report.send(Err(error))),
@@ -168,9 +168,9 @@ async fn relay_until(mut stopped: oneshot::Receiver<()>, listener: &TcpListener,
             _ = &mut stopped => return,
             accepted = listener.accept() => accepted,
         };
-        // What accepting can report is about that one client, or about too many open files.
+        // An error of accept is about that one client, or about too many open files.
         let Ok((client, _)) = client else { continue };
-        // The server itself is gone: the client learns it by its connection's end.
+        // The server itself is gone: the client's connection is closed.
         let Ok(mut backend) = TcpStream::connect(backend).await else { continue };
         let done = tokio::select! {
             _ = &mut stopped => true,

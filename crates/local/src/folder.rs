@@ -154,8 +154,8 @@ impl Folder {
                 return Err(self.foreign(&format!("holds {:?}, a symbolic link", link.display().to_string())));
             }
         }
-        // States of before there was a marker have a layout, or, where their first start did not come
-        // to its end, at least the lock with a process's number in it.
+        // States from before there was a marker have a layout, or, if their first start did not finish, at
+        // least the lock with a process's number in it.
         let is_ours = entries.is_empty() || has(MARKER) || has(LAYOUT) || self.has_own_lock();
         if is_ours { Ok(()) } else { Err(self.foreign("is not empty, and quill-admin did not make it")) }
     }
@@ -227,7 +227,7 @@ fn enter(
     match open_folder(above, name) {
         Ok(handle) => Ok(Some(handle)),
         Err(Errno::NOENT) => Ok(None),
-        // Which of the two a link is answered with differs between systems.
+        // Systems differ in which of these errors they return for a link.
         Err(errno @ (Errno::LOOP | Errno::NOTDIR | Errno::MLINK)) => {
             let found =
                 rustix::fs::statat(above, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|_| failed(errno))?;
@@ -305,7 +305,7 @@ fn find_link(folder: BorrowedFd<'_>) -> Result<Option<PathBuf>, Errno> {
 fn size(folder: BorrowedFd<'_>) -> io::Result<u64> {
     let mut bytes = 0;
     for (name, kind) in entries(folder)? {
-        // A running database removes files while we look.
+        // A running database may remove files meanwhile.
         bytes += match kind {
             FileType::Directory => match open_folder(folder, &name) {
                 Ok(below) => size(below.as_fd())?,

@@ -62,8 +62,8 @@ pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The running local environment. It ends with [`Local::shutdown`], or when this is dropped.
 pub struct Local {
-    // In the order in which they have to go: the state must not be anybody else's before both have
-    // let go of their files.
+    // The fields are in the order in which they have to be dropped: the state must not be unlocked before
+    // both have closed their files.
     cloud: Cloud,
     database: Embedded,
     _state: State,
@@ -194,7 +194,7 @@ impl Local {
     #[must_use]
     pub fn shutdown(self) -> Task<'static, Result<(), LocalError>> {
         Box::pin(async move {
-            // What runs has the database until it has ended.
+            // Running executions keep the database until they have ended.
             let kept = self.cloud.shutdown().await;
             self.database.stop().await;
             kept

@@ -36,7 +36,7 @@ pub(crate) fn keep(folder: &Folder) -> Result<(), LocalError> {
     if folder.file(MANIFESTS, OFlags::RDONLY).and_then(read_all).is_ok_and(|known| known == kept) {
         return Ok(());
     }
-    // Under another name first: the file is there whole or not at all.
+    // The file is written under another name first, so that it is complete or missing.
     folder.write(MANIFESTS_PART, &kept)?;
     folder.rename(MANIFESTS_PART, MANIFESTS)
 }
@@ -47,7 +47,7 @@ pub(crate) fn restore(folder: &Folder) -> Result<(), LocalError> {
     let failed = |source| LocalError::state("read", &folder.path().join(MANIFESTS), source);
     let kept = match folder.file(MANIFESTS, OFlags::RDONLY).and_then(read_all) {
         Ok(kept) => kept,
-        // A state of before they were kept.
+        // The state is from before manifests were saved.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(source) => return Err(failed(source)),
     };

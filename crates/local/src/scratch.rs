@@ -21,7 +21,7 @@ const USER: &str = "application";
 
 /// A temporary database with an application's tables. Everything in it is removed when this is dropped.
 pub struct Scratch {
-    // In the order in which they have to go.
+    // The fields are in the order in which they have to be dropped.
     database: Embedded,
     _folder: TempDir,
 }
@@ -159,7 +159,7 @@ impl Scratch {
         Box::pin(async move {
             let Self { database, _folder: folder } = self;
             database.stop().await;
-            // Not before: a server that still runs would make files in it anew.
+            // The folder must not be removed earlier: a server that still runs would make files in it again.
             drop(folder);
         })
     }

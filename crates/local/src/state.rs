@@ -79,7 +79,7 @@ impl State {
     /// there.
     pub(crate) fn begin(&self) -> Result<(), LocalError> {
         self.folder.clear()?;
-        // Most playgrounds are inside a repository, and none of this is for it.
+        // Most states are inside a repository, and must not be committed.
         self.folder.write(IGNORE, b"*\n")
     }
 
@@ -103,7 +103,7 @@ impl State {
     pub(crate) fn mark_complete(&self, tables: &Tables) -> Result<(), LocalError> {
         let layout = serde_json::to_vec(&Layout { format: FORMAT, tables: Some(tables.digest()) })
             .map_err(|error| LocalError::state("write", &self.folder.path().join(LAYOUT), error.into()))?;
-        // Under another name first: the file is there whole or not at all.
+        // The file is written under another name first, so that it is complete or missing.
         self.folder.write(LAYOUT_PART, &layout)?;
         self.folder.rename(LAYOUT_PART, LAYOUT)
     }
@@ -141,7 +141,7 @@ pub fn status(directory: &Path) -> Result<Status, LocalError> {
         });
     };
     let in_use = match folder.file(LOCK, OFlags::RDONLY) {
-        // Shared, so that two that only look do not see each other.
+        // The lock is shared, so that two processes that only read the status do not see each other.
         Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
         Err(_) => false,
     };
@@ -175,7 +175,7 @@ fn lock(folder: &Folder) -> Result<File, LocalError> {
     let mut file = folder.file(LOCK, OFlags::RDWR | OFlags::CREATE).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {
-            // For the message to the next one, below.
+            // The number is for the message to the next process, below.
             file.set_len(0).map_err(failed)?;
             write!(file, "{}", std::process::id()).map_err(failed)?;
             Ok(file)

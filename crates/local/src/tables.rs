@@ -38,7 +38,7 @@ impl Script {
     pub(crate) async fn run(&self, client: &Client) -> Result<(), LocalError> {
         let sql = without_restrictions(&self.sql);
         client.batch_execute(&sql).await.map_err(|error| self.refused(error, &sql))?;
-        // A dump sets its own search path, which is not for what comes next.
+        // A dump sets its own search path, which must not apply to later statements.
         let reset = client.batch_execute("RESET ALL").await;
         reset.map_err(|source| LocalError::database("create the tables in", source))
     }

@@ -103,7 +103,7 @@ async fn in_transaction(
     };
     let mut problems = compare::ended(&case.expect, &first);
     if !problems.is_empty() {
-        // The tables are not what the case is about then.
+        // The tables are not in the state that the case expects then.
         return Ok(problems);
     }
     problems.extend(compare::tables(client, &actions.schema, &case.expect, columns).await?);
