@@ -84,8 +84,8 @@ fn find(name: &str) -> &'static Path {
 
 /// Builds the programs with cargo, for tests that are run alone, without `cargo xtask`.
 fn build() -> BTreeMap<String, PathBuf> {
-    // The whole workspace's programs, as `cargo test --workspace` has it: building single packages
-    // would select fewer features and compile everything below them once more.
+    // This builds the whole workspace's programs, as `cargo test --workspace` does: building single packages
+    // would select fewer features and compile all their dependencies once more.
     let built = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--release", "--locked", "--workspace", "--bins"])
         .arg("--message-format=json-render-diagnostics")

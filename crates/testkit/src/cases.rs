@@ -130,7 +130,7 @@ impl Case {
     /// generation does not have.
     #[must_use]
     pub fn of(seed: u64, generation: Generation) -> Self {
-        // Neighbouring seeds make neighbouring first choices; a few draws part them.
+        // Neighbouring seeds give neighbouring first choices; a few draws separate them.
         let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let roles = roles(&mut rng);
         let mut users = users(&mut rng, &roles);
@@ -203,7 +203,7 @@ fn done_already(task: &mut BTreeMap<&'static str, String>, users: &mut [User], r
 fn roles(rng: &mut Rng) -> Vec<String> {
     let mut roles: Vec<String> = ROLES.map(str::to_owned).to_vec();
     match rng.u32(..8) {
-        // As the migrations leave the table.
+        // The migrations leave the table empty.
         0 => roles.clear(),
         1 => {
             roles.remove(0);
@@ -218,7 +218,7 @@ fn users(rng: &mut Rng, roles: &[String]) -> Vec<User> {
     let mut names: Vec<String> = USERNAMES.map(str::to_owned).to_vec();
     names.push("ü".repeat(150));
     rng.shuffle(&mut names);
-    // Nobody, now and then.
+    // Now and then there is no user.
     names.truncate(if one_in(rng, 10) { 0 } else { rng.usize(1..5) });
     let mut users = Vec::new();
     for (index, username) in names.into_iter().enumerate() {
@@ -251,14 +251,14 @@ fn username(rng: &mut Rng, users: &[User]) -> String {
     };
     match rng.u32(..20) {
         0..=9 => known(rng),
-        // Not yet there, or there by chance.
+        // A name that does not exist, except by chance.
         10 | 11 => pick(rng, &USERNAMES).to_owned(),
-        // Looks the same, in Cyrillic.
+        // A name that looks the same, in Cyrillic.
         12 | 13 => known(rng).replace('o', "\u{43e}").replace('e', "\u{435}"),
         14 => "nobody.of.this.name".to_owned(),
-        // Compared exactly.
+        // Names are compared exactly.
         15 => known(rng).to_uppercase(),
-        // Stripped.
+        // White space is stripped.
         16 => format!("  {}\t", known(rng)),
         17 => "é".repeat(150),
         _ => pick(rng, &["", "a\u{1b}b", "steve\u{200b}.jones", "steve\u{202e}.jones", "a\nb"]).to_owned(),
@@ -268,7 +268,7 @@ fn username(rng: &mut Rng, users: &[User]) -> String {
 fn email(rng: &mut Rng, users: &[User]) -> String {
     match rng.u32(..12) {
         0..=4 => "new@example.org".to_owned(),
-        // Somebody's: the user's own, or another's.
+        // The email of a user: the same or another one.
         5..=8 => format!("user{}@example.org", rng.usize(..users.len().max(1))),
         9 => " Ж+x@пример.рф ".to_owned(),
         10 => format!("{}@example.org", "x".repeat(243)),
@@ -289,7 +289,7 @@ fn role(rng: &mut Rng) -> String {
 
 fn task(rng: &mut Rng, seed: u64, users: &[User]) -> BTreeMap<&'static str, String> {
     let mut task = BTreeMap::new();
-    // Every action comes in turn, those that do more oftener.
+    // Every action occurs, those that do more more often.
     let actions = [
         "create-superadmin",
         "update-permissions",

@@ -90,7 +90,7 @@ pub fn remove_images(prefix: &str) {
     let list = run(docker_command().args(["images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"]));
     for line in list.lines().filter(|line| line.starts_with(prefix)) {
         let (name, id) = line.split_once(' ').unwrap_or((line, line));
-        // Pulled or pushed by digest alone, it has no tag to name it by.
+        // An image that was pulled or pushed by digest alone has no tag.
         let image = if name.ends_with(":<none>") { id } else { name };
         run(docker_command().args(["rmi", "--force", image]));
     }
@@ -112,7 +112,7 @@ impl Recipe {
             return Err("the builder's image can be made on Linux on x86_64 only".to_owned());
         }
         let (mirror, suite) = package_source()?;
-        // In the repository's folder: rust-toolchain.toml chooses.
+        // This runs in the repository's folder, where rust-toolchain.toml chooses the compiler.
         let rustc = |args: &[&str]| run(Command::new("rustc").args(args).current_dir(root()));
         let toolchain = rustc(&["--version"]).split(' ').nth(1).unwrap_or_default().to_owned();
         let sysroot = rustc(&["--print", "sysroot"]).trim().into();
@@ -137,8 +137,8 @@ impl Recipe {
         let cache = cache_dir();
         fs::create_dir_all(&cache)
             .unwrap_or_else(|error| panic!("failed to make {}: {error}", cache.display()));
-        // Test programs run at the same time: the first makes it, the others wait. The lock goes with
-        // the process, however it ends.
+        // Test programs run at the same time: the first makes the image, the others wait. The lock ends with
+        // the process, in whatever way that ends.
         let lock = File::create(cache.join("lock")).expect("make the lock's file");
         lock.lock().expect("lock a file");
         if docker(["image", "inspect", &name]).is_ok_and(|output| output.status.success()) {
@@ -161,7 +161,7 @@ impl Recipe {
         if !in_path("debootstrap") {
             return Err("debootstrap is not installed (on Debian: apt-get install debootstrap)".to_owned());
         }
-        // What earlier recipes and killed runs have left.
+        // These are files of earlier recipes and of killed runs.
         for entry in fs::read_dir(cache).expect("read the cache folder").flatten() {
             match entry.file_name().to_string_lossy() {
                 name if name.starts_with("making-") => drop(fs::remove_dir_all(entry.path())),
@@ -202,7 +202,7 @@ impl Recipe {
             tempfile::Builder::new().prefix("making-").tempdir_in(cache).expect("make a temporary folder");
         let whole = scratch.path().join("whole.tar");
         fs::copy(base, &whole).expect("copy the base system");
-        // Neither documentation nor the components that check and format.
+        // The documentation and the components that check and format are left out.
         append(&whole, &self.sysroot, "usr/local/rust", &["bin/cargo", "bin/rustc", "lib"]);
         let home = cargo_home();
         let packages = cargo_files(&home);
@@ -226,7 +226,7 @@ fn append(tar: &Path, folder: &Path, below: &str, files: &[impl AsRef<Path>]) {
         .arg("--file")
         .arg(tar)
         .args(["--owner=0", "--group=0", "--numeric-owner", "--verbatim-files-from"])
-        // Not the targets of symbolic links.
+        // The targets of symbolic links are not changed.
         .arg(format!("--transform=s,^,{below}/,SH"))
         .arg("--directory")
         .arg(folder)
@@ -243,7 +243,7 @@ fn package_source() -> Result<(String, String), String> {
         .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
         .ok_or("/etc/os-release names no VERSION_CODENAME: not Debian")?
         .trim_matches('"');
-    // apt reads its sources itself: there are two formats of them.
+    // apt itself reads its sources, which have two formats.
     let targets = Command::new("apt-get")
         .args(["indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
         .output()
@@ -289,7 +289,7 @@ fn cargo_files(home: &Path) -> Vec<PathBuf> {
     // Several versions of a package have one entry in the index.
     files.sort_unstable();
     files.dedup();
-    // Our own packages are in no registry, and those of other platforms are not fetched.
+    // Our own packages are in no registry, and those for other platforms are not fetched.
     files.retain(|file| file.is_file());
     files.iter().filter_map(|file| file.strip_prefix(home).ok()).map(Path::to_owned).collect()
 }

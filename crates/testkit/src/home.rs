@@ -98,7 +98,7 @@ impl Home {
         S: Into<OsString>,
     {
         self.run(bin::quill_admin())
-            // Ninety-nine megabytes that are the same for everybody.
+            // These ninety-nine megabytes are the same for all tests.
             .env("XDG_CACHE_HOME", bin::cache_dir())
             .args(args)
     }
@@ -197,7 +197,7 @@ impl Run {
     /// Runs it to its end, with its streams in pipes. Panics when it takes too long.
     #[must_use]
     pub fn output(self) -> Output {
-        // On a thread of its own, so that tests with and without a runtime can call it.
+        // This has a thread of its own, so that tests with and without a runtime can call it.
         thread::scope(|scope| {
             let output = scope.spawn(|| {
                 tokio::runtime::Builder::new_current_thread()
@@ -248,7 +248,7 @@ impl Run {
         let end = async {
             let write = async {
                 if let Some(mut stdin) = pipes.0 {
-                    // A program that does not read all of it has its reasons.
+                    // A program need not read all of its input.
                     let _ = stdin.write_all(&self.stdin).await;
                 }
             };
@@ -328,7 +328,7 @@ fn streams(stdout: &str, stderr: &str) -> String {
 }
 
 fn search(folder: &Path, needle: &[u8], found: &mut Vec<PathBuf>) {
-    // What vanishes while we look (a lock, a temporary file) cannot be kept from anybody either.
+    // A file that vanishes meanwhile (a lock, a temporary file) cannot be searched.
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         let Ok(kind) = entry.file_type() else { continue };

@@ -87,10 +87,10 @@ impl Registry {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            // Ctrl-C is for the tests; the supervisor follows by itself.
+            // Ctrl-C is for the tests; the supervisor ends by itself.
             .process_group(0)
             .spawn()?;
-        // From here on the supervisor removes it.
+        // From here on the supervisor removes the directory.
         let folder = directory.keep();
 
         let mut lines = BufReader::new(supervisor.stderr.take().expect("it is piped"));
@@ -102,7 +102,7 @@ impl Registry {
                 supervisor.wait()?;
                 return Err(io::Error::other(log));
             }
-            // It picks a free port itself and says which, when it has it.
+            // The registry picks a free port itself and reports it.
             if let Some((_, rest)) = log[start..].split_once("listening on 127.0.0.1:") {
                 let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
                 break digits.parse().map_err(io::Error::other)?;
@@ -110,7 +110,7 @@ impl Registry {
         };
         let log = Arc::new(Mutex::new(log));
         let kept = Arc::clone(&log);
-        // Read to its end: with a full pipe the registry would stand still.
+        // The log is read to its end: with a full pipe the registry would stop.
         thread::spawn(move || {
             for line in lines.lines().map_while(Result::ok) {
                 let mut log = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -24,7 +24,7 @@ impl Relay {
             for client in listener.incoming().flatten() {
                 count.fetch_add(1, SeqCst);
                 let server = server.clone();
-                // A connection that breaks is the client's to tell.
+                // The client notices if its connection breaks.
                 thread::spawn(move || pass_on(client, &server));
             }
         });

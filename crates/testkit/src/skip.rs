@@ -82,7 +82,7 @@ pub fn report(test: &str, need: &str, reason: &str) {
         !is_required(&required, need),
         "{test} must not be skipped here ({REQUIRE}={required}), but {need} is missing: {reason}"
     );
-    // Not eprintln!, which the harness captures and throws away when a test passes.
+    // eprintln! would not do: the harness captures it, and drops it when a test passes.
     let mut stderr = io::stderr().lock();
     writeln!(stderr, "SKIPPED {test}: {need}: {reason}").expect("write to stderr");
     if let Some(path) = env::var_os(REPORT) {

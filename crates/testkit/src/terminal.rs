@@ -85,7 +85,7 @@ impl Terminal {
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             loop {
-                // When the last process has let go of the terminal Linux calls it an error.
+                // When the last process has closed the terminal, Linux returns an error.
                 let count = (&*reader).read(&mut buffer).unwrap_or(0);
                 let mut so_far = sink.lock();
                 so_far.bytes.extend_from_slice(&buffer[..count]);
@@ -136,7 +136,7 @@ impl Terminal {
     #[track_caller]
     pub fn type_hidden(&mut self, text: &str) -> &mut Self {
         let deadline = Instant::now() + self.limit;
-        // The program tells nobody when it has switched the echo off: only looking helps.
+        // The program does not report that it has switched the echo off, so the terminal is polled.
         while tcgetattr(&*self.pty).expect("look at the terminal").local_modes.contains(LocalModes::ECHO) {
             assert!(
                 Instant::now() < deadline,
@@ -208,7 +208,7 @@ impl Terminal {
         }
         let transcript = String::from_utf8_lossy(&so_far.bytes).into_owned();
         drop(so_far);
-        // It has let go of its terminal, so this is a matter of moments.
+        // The program has closed its terminal, so this takes moments.
         let status = self.child.wait().expect("wait for the program");
         Ended { status, transcript }
     }
@@ -216,7 +216,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Only where a test has failed half-way is there still something to kill.
+        // Only after a failed test there is still a process to kill.
         if let Ok(None) = self.child.try_wait() {
             let _ = self.child.kill();
             let _ = self.child.wait();

@@ -158,8 +158,8 @@ impl Builder {
         let rights = if self.read_only { "SELECT" } else { "SELECT, INSERT, UPDATE, DELETE" };
         let tls = if self.tls_only { format!("GRANT tls_only TO {};", database.user) } else { String::new() };
         prepare_cluster(&access);
-        // On its own: several statements are one transaction, which CREATE DATABASE refuses. From
-        // template0, which nobody can be connected to.
+        // This is sent alone: several statements are one transaction, which CREATE DATABASE refuses.
+        // template0 is used because nobody can be connected to it.
         let create = format!("CREATE DATABASE {} TEMPLATE template0", database.name);
         simple(&as_superuser(&access, "postgres"), &create);
         database.execute(&format!(
@@ -320,7 +320,7 @@ async fn connect(config: &Config) -> Client {
         .connect(NoTls)
         .await
         .unwrap_or_else(|error| panic!("failed to connect to the test server: {error}"));
-    // Ends with the client; its errors come out of the client's calls.
+    // The task ends with the client; its errors are returned by the client's calls.
     tokio::spawn(connection);
     client
 }

@@ -215,7 +215,7 @@ fn launch(bin_dir: &Path, directory: TempDir, account: Account) -> Result<(Child
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // Ctrl-C is for the tests; the supervisor follows by itself.
+            // Ctrl-C is for the tests; the supervisor ends by itself.
             .process_group(0)
             .spawn()
             .map_err(setup)?;
@@ -224,7 +224,7 @@ fn launch(bin_dir: &Path, directory: TempDir, account: Account) -> Result<(Child
             BufReader::new(stdout).read_line(&mut ready).map_err(setup)?;
         }
         if ready.trim_end() == "ready" {
-            // From here on the supervisor removes it.
+            // From here on the supervisor removes the directory.
             let _ = directory.keep();
             return Ok((supervisor, port));
         }
@@ -261,7 +261,7 @@ fn write_files(root: &Path, password: &str, account: Account) -> io::Result<()> 
         fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o600))?;
         account.give(&root.join(name))?;
     }
-    // Others may read the certificates, when the server runs as somebody else.
+    // Others may read the certificates, since the server may run as another user.
     fs::set_permissions(root, fs::Permissions::from_mode(0o755))?;
     fs::write(root.join("postgresql.conf"), settings(root))?;
     fs::write(root.join("pg_hba.conf"), HBA)?;
@@ -305,7 +305,7 @@ impl Account {
         if let Self::Other { uid, gid } = self {
             command.uid(uid).gid(gid);
         }
-        // The folder the tests run in may be one that the other account cannot enter.
+        // The other account may not be able to enter the folder in which the tests run.
         command.current_dir("/").stdin(Stdio::null());
         command
     }
@@ -322,7 +322,7 @@ fn account() -> Result<Account, StartError> {
     if !rustix::process::geteuid().is_root() {
         return Ok(Account::Own);
     }
-    // The server looks its own account up by number, so it has to be one that exists.
+    // The server looks its own account up by number, so the account has to exist.
     let accounts = fs::read_to_string("/etc/passwd")
         .map_err(|source| StartError::Setup { directory: "/etc/passwd".into(), source })?;
     ["postgres", "nobody"]
