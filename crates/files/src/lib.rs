@@ -122,7 +122,7 @@ pub fn open_regular(path: &Path) -> Result<(File, Metadata), Unreadable> {
 pub fn read_opened(file: File, metadata: &Metadata, limit: u64) -> Result<Vec<u8>, Unreadable> {
     let mut bytes = Vec::new();
     if metadata.len() <= limit {
-        // A file may be longer than it says: those of /proc, or one that grows.
+        // A file may be longer than its metadata say: those of /proc, or one that grows.
         file.take(limit + 1).read_to_end(&mut bytes)?;
     }
     if metadata.len() > limit || bytes.len() as u64 > limit {
@@ -139,7 +139,8 @@ fn open(path: &Path) -> io::Result<File> {
         use std::os::unix::fs::OpenOptionsExt as _;
 
         use rustix::fs::OFlags;
-        // A FIFO that has taken the file's place would wait for a writer, a terminal become ours.
+        // If a FIFO has taken the file's place, opening would wait for a writer; a terminal would become this
+        // process's own.
         options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
     }
     options.open(path)
@@ -201,11 +202,11 @@ mod tests {
         assert_eq!(refused(&link), refused(&fifo));
         assert_eq!(refused(&socket), "it is a socket; only a regular file is read");
         assert_eq!(refused(Path::new("/dev/zero")), "it is a device; only a regular file is read");
-        // It says that it is empty, and is not.
+        // The file reports a length of 0, and is not empty.
         if Path::new("/proc/kallsyms").exists() {
             assert!(refused(Path::new("/proc/kallsyms")).contains("larger than"));
         }
-        // Where a pipe is what is meant, it is waited for; what does not end is not.
+        // A pipe that is meant is waited for; a device without an end is not read for ever.
         let writer = std::thread::spawn({
             let fifo = fifo.clone();
             move || std::fs::write(fifo, "written")
@@ -214,7 +215,7 @@ mod tests {
         writer.join().unwrap().unwrap();
         let endless = read_piped_text(Path::new("/dev/zero"), 10).unwrap_err();
         assert!(matches!(endless, Unreadable::TooLarge { limit: 10 }), "{endless}");
-        // What takes the file's place between the two looks does not block either.
+        // A FIFO that takes the file's place between the two checks does not block either.
         assert!(open(&fifo).is_ok());
     }
 }
