@@ -108,9 +108,9 @@ pub fn read(bytes: &[u8], format: &Format) -> Result<Document, Vec<Mistake>> {
             max_events: 4 * VALUES,
             max_recorded_anchor_events: 4 * VALUES,
         },
-        // What looks like a number is a text here.
+        // Scalars that look like numbers are texts here.
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
-        // Told by whoever knows what the keys are for, with both places.
+        // The caller, who knows the meaning of the keys, reports duplicates with both places.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: VALUES,
@@ -235,7 +235,7 @@ impl Node {
         match &mut self.value {
             Value::Nothing => {}
             Value::Text(text) => {
-                // A text may be quoted or folded, and is what the reader made of it.
+                // A text may be quoted or folded; then the reader's value is right.
                 let number = text.parse::<f64>().is_ok() || ["true", "false"].contains(&text.as_str());
                 if let Some(written) = written.filter(|written| number && !written.contains(['"', '\'', ' ']))
                 {

@@ -9,7 +9,7 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&given, candidate), candidate))
         .filter(|(distance, candidate)| {
-            // Of a name of one letter nothing would be left.
+            // A name of one letter would have no correct letter left.
             (*distance <= candidate.len().div_ceil(3) && *distance < candidate.len())
                 || (given.len() > 1 && (given.starts_with(candidate) || candidate.starts_with(&given)))
         })
