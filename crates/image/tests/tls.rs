@@ -71,7 +71,7 @@ async fn connect(host: &str, folder: &Path) -> Result<Engine, ImageError> {
 #[tokio::test]
 async fn an_engine_behind_tls_is_reached_by_whom_it_knows_and_no_other_engine_is() {
     needs_docker!();
-    // That there is one already is as good.
+    // If a provider is installed already, that is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let own = authority();
     let host = relay(&own).await;
@@ -85,7 +85,7 @@ async fn an_engine_behind_tls_is_reached_by_whom_it_knows_and_no_other_engine_is
     assert!(!engine.version().is_empty());
     assert!(engine.image("no/such:image").await.expect("it answers").is_none());
 
-    // Somebody without a certificate, and an engine of another authority.
+    // A client without a certificate, and an engine of another authority.
     let stranger = tempfile::tempdir().expect("a folder");
     fs::write(stranger.path().join("ca.pem"), own.pem()).expect("written");
     let refused = connect(&host, stranger.path()).await.err().expect("refused");

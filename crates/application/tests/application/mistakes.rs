@@ -345,7 +345,7 @@ fn a_second_password_is_refused_where_it_stands() {
         told.lines().any(|line| line.starts_with("actions.yaml:28:") && line.contains(expected)),
         "{told}"
     );
-    // One is no mistake, but that nothing uses it.
+    // One password is no mistake, except that nothing uses it.
     let told = refused(old, "    parameters: { username: , level: , secret: }\n");
     assert!(!told.contains("second password"), "{told}");
 }

@@ -91,7 +91,7 @@ async fn the_log_has_its_connections_before_it_is_asked_for_anything() {
     drop(tail);
     assert_eq!((run.connections(), log.connections()), (0, 2), "the live log has its own");
 
-    // Where both are one host, the jobs open it.
+    // If both are on one host, the calls about jobs open the connection.
     let google = connected(Endpoints::all_at(&run.url())).await;
     google.prepare_log();
     google.job(&name.job).await.expect("a job");
@@ -110,7 +110,7 @@ async fn a_host_without_http_2_is_noticed_at_the_first_read() {
     let read = format!("GET /v2/{JOB}?%24alt=json%3Benum-encoding%3Dint HTTP/1.1");
     assert_eq!(lines(&seen), ["PRI * HTTP/2.0", &read, &read]);
 
-    // Also where several begin at the same time.
+    // This also holds if several calls begin at the same time.
     let google = connected(Endpoints::all_at(&old)).await;
     let name = job_name();
     let (one, other) = tokio::join!(google.job(&name), google.job(&name));

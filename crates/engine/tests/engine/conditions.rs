@@ -74,7 +74,7 @@ async fn values_that_are_not_there_are_told_with_all_that_are() {
     ]);
     let failed = run(&client, actions.get("create-user").expect("there"), &with).await.expect_err("missing");
     assert_eq!(failed.code, ExitCode::RoleNotFound);
-    // By bytes, whatever the collation.
+    // The values are sorted by bytes, whatever the collation.
     let sorted = [
         "Clinical Administrator",
         "Clinical Support Staff",

@@ -54,7 +54,7 @@ fn values(action: &Action, hostile: &mut impl FnMut() -> String) -> BTreeMap<Str
             }
             Kind::OneOf { .. } => ("", "staff".to_owned()),
             Kind::Password { .. } => ("_HASH", HASH.to_owned()),
-            // Not hostile, and optional.
+            // Truth values cannot be hostile, and are optional here.
             Kind::Boolean => continue,
             other => panic!("no shipped action has {other:?}"),
         };
@@ -93,7 +93,7 @@ async fn hostile_values_stay_values_in_all_actions() {
                     }
                     "create-user" => {
                         let mut with = with.clone();
-                        // Of the roles none is there, which is told first.
+                        // None of the roles exists, which is reported first.
                         let failed = ended.expect_err(&told);
                         assert_eq!(failed.code, ExitCode::RoleNotFound, "{told}: {}", failed.message);
                         assert!(failed.message.contains(with["ADMIN_ROLE"].as_str()), "{told}");
@@ -115,7 +115,7 @@ async fn hostile_values_stay_values_in_all_actions() {
                         let part = with["ADMIN_CONTAINS"].to_lowercase();
                         let fits = ["root", "root@example.org"].iter().any(|text| text.contains(&part));
                         let performed = ended.unwrap_or_else(|failed| panic!("{told}: {failed:?}"));
-                        // Its level is another one.
+                        // The user's level is another one.
                         assert_eq!(performed.listed.expect("a list").rows.len(), 0, "{told}");
                         let with = BTreeMap::from([("ADMIN_CONTAINS".to_owned(), part)]);
                         let found = run(&client, action, &with).await.expect(&told);

@@ -67,7 +67,7 @@ async fn who_waited_for_the_row_sees_what_is_there_now() {
         .await
         .expect("locked");
     let values = arguments(action, &with).expect("valid");
-    // At the first time: it waits before it reads.
+    // This succeeds the first time: the action waits before it reads.
     let (performed, ()) = tokio::join!(once(&client, action, &values), async {
         until_somebody_waits(&db).await;
         other.batch_execute("COMMIT").await.expect("committed");

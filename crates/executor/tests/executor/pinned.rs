@@ -23,7 +23,7 @@ type Runner = fn(&Case, &Database) -> Ended;
 
 /// The present executor.
 fn executor(case: &Case, db: &Database) -> Ended {
-    // What is pinned is written in version 2.
+    // The pinned results are written in version 2.
     let executor = Executor::on(db, "none").set("ADMIN_CONTRACT", "2");
     case.task.iter().fold(executor, |executor, (name, value)| executor.set(name, value)).run()
 }
@@ -36,7 +36,7 @@ fn observe(case: &Case, db: &Database, run: Runner) -> Observation {
     let line = ended.result();
     let mut outcome = line.to_json()["outcome"].take();
     if let Some(database) = outcome.get_mut("database") {
-        // Where it was, not what was found.
+        // These fields name the server and the connection, and not what was found.
         for volatile in ["server_version", "database", "user"] {
             database[volatile] = Value::Null;
         }

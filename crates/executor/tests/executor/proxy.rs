@@ -51,7 +51,7 @@ pub(crate) fn at(executor: Executor, port: u16) -> Executor {
 /// Forwards for as long as the test process lives.
 pub(crate) fn serve(listener: &TcpListener, server: u16, conducts: Vec<Conduct>) {
     let mut conducts = conducts.into_iter();
-    // Those that are neither answered nor closed.
+    // The connections that are neither answered nor closed.
     let mut silent = Vec::new();
     for client in listener.incoming() {
         let client = client.expect("a connection");

@@ -80,7 +80,7 @@ fn each_row_is_a_line_of_its_own_with_a_proof_of_its_own() {
     for value in ["ada", "bo@example.org", "staff"] {
         assert!(!record.contains(value), "{record}");
     }
-    // Nobody is a list as well.
+    // An empty list is a list as well.
     let (executor, key) = list(&db);
     let ended = executor.set("ADMIN_CONTAINS", "nobody").run().expect(ExitCode::Success);
     assert_eq!(self::rows(&ended, Some(&key)), []);
@@ -129,7 +129,7 @@ fn a_value_that_no_line_of_the_log_takes_is_cut_off_and_that_is_said() {
     let db = with_users(&[("a", Some(&long)), ("b", Some(&long)), ("c", Some(&long)), ("d", other)]);
     let (executor, key) = list(&db);
     let ended = executor.run().expect(ExitCode::Success);
-    // Cloud Logging takes 256 KiB, with the entry's own labels.
+    // Cloud Logging takes 256 KiB, including the entry's own labels.
     assert!(ended.text.lines().all(|line| line.len() < 200 * 1024));
     let found = rows(&ended, Some(&key));
     assert!(found.len() == 4 && found.iter().all(|found| found.proven));
@@ -146,7 +146,7 @@ fn a_value_that_no_line_of_the_log_takes_is_cut_off_and_that_is_said() {
         "values are too long for a line of the log and were cut off; they end in \"…\": email of row 1, email of row 2, \
          email of row 3. Have the action list less of them, as in left(column, 1000)"
     );
-    // Of many only the first are named, and never what stands in them.
+    // If there are many, only the first columns are named, and never their values.
     db.execute(
         "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession,
          additional_competencies, removed_competencies, system_permissions)
@@ -189,7 +189,7 @@ fn who_reads_the_result_reads_the_rows() {
     let found: Vec<FoundRow> =
         json(&in_cloud_run).iter().filter_map(|line| Row::from_payload(line, Some(&key))).collect();
     assert!(found.len() == 1 && found[0].proven, "{}", in_cloud_run.text);
-    // By hand there is nobody but people.
+    // A run by hand is for people only.
     let by_hand = text.run();
     assert_eq!(json(&by_hand), [Value::Null; 0], "{}", by_hand.text);
     let said = "username ada, email a\\u{1b}[31m@example.org, permission staff, active true\n1 row\n";

@@ -45,7 +45,7 @@ fn a_failing_row_is_not_quoted() {
             assert!(ended.message().contains(word), "{}", ended.message());
             assert_hashless(&ended);
             assert_eq!(db.contents(), before);
-            // The server did quote the row, with 64 bytes of each column: this test would have found it.
+            // The server did quote the row, with 64 bytes of each column, so this test would find it.
             if rule.contains("CHECK") {
                 assert!(db.server_log().contains(&HASH[..60]));
             }

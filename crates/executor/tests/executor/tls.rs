@@ -43,7 +43,7 @@ fn modes_that_verify_nothing_encrypt_or_not() {
         assert_eq!(version(check(&db, host, "disable").run()), None);
         assert_eq!(version(check(&db, host, "prefer").run()).as_deref(), TLS);
         assert_eq!(version(check(&db, host, "require").run()).as_deref(), TLS);
-        // A file of certificates changes nothing about them.
+        // A file of certificates has no effect on these modes.
         let stranger = trusting(check(&db, host, "require"), db.other_ca_file());
         assert_eq!(version(stranger.run()).as_deref(), TLS);
     }
@@ -191,7 +191,7 @@ async fn an_old_fashioned_certificate_is_good_enough_to_encrypt_with() {
     administer(&server, &["SELECT pg_reload_conf()"]).await;
     let trusted = directory.join("version-1.pem");
     std::fs::write(&trusted, certificate).expect("written");
-    // What cannot be read cannot be verified, and by this the new certificate is known to be there.
+    // A certificate that cannot be read cannot be verified, and this error shows that the new one is in use.
     let verify = trusting(executor.clone().set("AUTH_DB_SSLMODE", "verify-ca"), &trusted);
     let ended = until(&verify, |ended| ended.text.contains("UnsupportedCertVersion"));
     ended.expect(ExitCode::DatabaseRefused);

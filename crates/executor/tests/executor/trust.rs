@@ -101,7 +101,7 @@ fn ask(stream: &mut (impl Read + Write), asks: Asks) -> Vec<u8> {
     };
     let _ = stream.write_all(&question).and_then(|()| stream.flush());
     if asks == Asks::ScramPlus {
-        // Enough of the exchange to be told the proof, and a signature that is made up.
+        // The server goes on with the exchange until it gets the proof, and then sends an invented signature.
         let mut first = [0; 4096];
         let read = stream.read(&mut first).unwrap_or(0);
         answer.extend_from_slice(&first[..read]);
@@ -304,7 +304,7 @@ fn a_server_that_does_not_know_the_password_gets_a_proof_and_no_statement() {
     refused(&ended, "what answers there is not the database");
     let received = received(&told);
     let text = String::from_utf8_lossy(&received);
-    // The last of them: the nonce, of any printable characters, can have one, too.
+    // The last separator is taken, because the nonce may contain one, too.
     let (exchange, rest) = text.rsplit_once('|').expect("both halves");
     assert!(exchange.contains("p=tls-server-end-point,,n=,r=") && exchange.contains(",p="), "{exchange}");
     assert_eq!(rest, "", "nothing follows a wrong signature");
@@ -393,7 +393,7 @@ async fn a_user_that_is_stored_with_md5_is_told_what_to_do() {
     let here = executor.set("AUTH_DB_USER", "old").set("AUTH_DB_PASSWORD", PASSWORD);
     let away = here.clone().set("AUTH_DB_HOST", &beyond.to_string()).set("AUTH_DB_PORT", &port);
 
-    // Where the server wants SCRAM it answers as to a wrong password.
+    // If the server wants SCRAM it gives the same answer as to a wrong password.
     for executor in [&here, &away] {
         refused(&executor.run(), "stored with MD5");
     }
@@ -404,7 +404,7 @@ async fn a_user_that_is_stored_with_md5_is_told_what_to_do() {
         let ended = until(executor, |ended| ended.text.contains("MD5 hash"));
         refused(&ended, "password_encryption is scram-sha-256");
     }
-    // What the words say puts it right.
+    // The advice in the message solves the problem.
     administer(
         &server,
         &[&format!("SET password_encryption = 'scram-sha-256'; ALTER ROLE old PASSWORD '{PASSWORD}'")],

@@ -99,7 +99,7 @@ async fn what_happened_is_there_at_the_next_start_and_gone_after_a_reset() {
     let contents = local.contents().await.unwrap();
     assert_eq!((contents.users, contents.executions), (0, 0));
 
-    // The container is started with what the job says, and nothing of this process's.
+    // The container is started with the variables of the job, and none of this process's.
     let operation = call(&local, "POST", &format!("/v2/{JOB}:run"), &json!({})).await;
     let operation = operation["name"].as_str().unwrap();
     let done = call(&local, "POST", &format!("/v2/{operation}:wait"), &json!({"timeout": "10s"})).await;
@@ -128,7 +128,7 @@ async fn what_happened_is_there_at_the_next_start_and_gone_after_a_reset() {
 
     connect(&local).await.batch_execute(PORTER).await.unwrap();
 
-    // Nobody else meanwhile, and told so at once.
+    // A second start meanwhile is refused at once.
     let second = Local::start(options(&state_dir), |_| {}).await.err().unwrap();
     assert!(
         matches!(second, LocalError::InUse { process: Some(id), .. } if id == std::process::id()),
@@ -162,7 +162,7 @@ async fn nobody_else_can_look_into_the_state() {
     use std::os::unix::fs::PermissionsExt;
     let home = TempDir::new().unwrap();
     let state_dir = home.path().join("local");
-    // Made by somebody with other ideas.
+    // The folder exists already, with other permissions.
     fs::create_dir(&state_dir).unwrap();
     fs::set_permissions(&state_dir, fs::Permissions::from_mode(0o755)).unwrap();
     start(&state_dir).await.shutdown().await.unwrap();
@@ -182,7 +182,7 @@ async fn a_connection_that_breaks_off_is_rolled_back_and_the_next_one_is_served(
     };
     for _ in 0..3 {
         let stream = TcpStream::connect(address).await.unwrap();
-        // Without a word: the other side finds a reset connection, as after a kill.
+        // The connection is reset without a message, as after a kill.
         stream.set_zero_linger().unwrap();
         let mut config = tokio_postgres::Config::new();
         let (client, connection) =
@@ -209,7 +209,8 @@ async fn it_ends_while_somebody_is_connected() {
 
     let local = start(home.path()).await;
     assert_eq!(porters(&local).await, 0);
-    // Dropped instead of shut down, as by an error on the way: it has to let go all the same.
+    // The environment is dropped instead of shut down, as after an error: it has to unlock its state all the
+    // same.
     drop(local);
     start(home.path()).await.shutdown().await.unwrap();
 }
@@ -224,7 +225,7 @@ async fn victim() {
     let (Some(moment), Some(state_dir)) = (env::var_os(KILL_ME_AT), env::var_os(STATE_DIR)) else { return };
     let here = move |stage: &str| {
         if moment == *stage {
-            // To stderr, which the test harness does not capture for a plain write.
+            // The line is written to stderr directly, which the test harness does not capture.
             std::io::Write::write_all(&mut std::io::stderr(), b"now\n").unwrap();
             loop {
                 std::thread::park();
@@ -320,7 +321,7 @@ async fn a_state_of_another_version_is_refused_by_name() {
     fs::write(home.path().join("layout.json"), r#"{"format": 99}"#).unwrap();
     let refused = Local::start(options(home.path()), |_| {}).await.err().unwrap();
     assert!(matches!(refused, LocalError::Format { found: 99, .. }), "{refused}");
-    // A reset needs to understand nothing.
+    // A reset need not understand the state.
     assert!(reset(home.path()).unwrap());
     start(home.path()).await.shutdown().await.unwrap();
 }

@@ -154,7 +154,7 @@ async fn a_column_that_actions_do_not_read_is_told_with_its_cast() {
          int4, which actions do not read: write ::bigint behind it; the column tags is of the type _varchar, which \
          actions do not read: write ::text[] behind it"
     );
-    // Of a condition only what its texts name is read.
+    // Of a condition's row only the columns that its texts name are read.
     let guarded = actions(&right.replace(
         "    subject: { roles: must exist }\n    steps:\n      - write:\n",
         "    subject: { roles: must exist }\n    steps:\n      - refuse: SELECT 1 AS one, id FROM roles WHERE false\n        \
@@ -189,7 +189,7 @@ async fn a_file_that_postgresql_refuses_is_told_with_its_place() {
         matches!(&refused, LocalError::Script { name, place: Some((_, 3)), .. } if name == "seed.sql"),
         "{refused}"
     );
-    // Whoever wrote them is nobody's superuser.
+    // The author of the file gets no superuser rights.
     let refused = Scratch::start(script("COPY pg_class TO '/tmp/x'"), None).await.err().unwrap();
     assert!(refused.to_string().contains("permission denied to COPY to a file"), "{refused}");
 }

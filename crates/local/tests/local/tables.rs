@@ -40,7 +40,7 @@ async fn a_state_of_other_tables_is_refused_and_stays_as_it_is() {
     );
     assert_eq!(picture(&database), before);
 
-    // The same tables, with other rows at first: it is the state it was.
+    // With the same tables and another seed, it is still the same state.
     let mut same = tables_of(AUGUST_2026);
     same.seed.sql.clear();
     let local = Local::start(with(home.path(), same), |_| {}).await.unwrap();
@@ -91,7 +91,7 @@ async fn what_postgresql_refuses_has_its_place_and_leaves_no_environment() {
     assert_eq!(told.to_string(), "seed.sql:1:13: relation \"role\" does not exist");
     assert!(!status(home.path()).unwrap().exists);
 
-    // The next start begins again.
+    // The next start begins with an empty state.
     let (local, stages) = start_watched(home.path()).await;
     assert!(stages.contains(&Stage::CreatingTables));
     local.shutdown().await.unwrap();

@@ -162,7 +162,7 @@ impl Reader<'_> {
                     path.push(text(&segment));
                     at = rest;
                 }
-                // What stands behind a dot is a field or a method.
+                // A name after a dot is a field or a method.
                 if !after_dot {
                     self.mention(path);
                 }
@@ -339,7 +339,7 @@ impl Modules {
                 Target::Item(..) => None,
             });
             let modules: Vec<usize> = modules.collect();
-            // What follows an item is a part of it: a variant, an associated function.
+            // A name after an item is a part of it: a variant, an associated function.
             if !modules.is_empty() {
                 targets = modules.iter().flat_map(|module| self.member(*module, segment, seen)).collect();
             }
@@ -390,7 +390,7 @@ impl Modules {
             return found;
         }
         for (number, path) in globs.iter().enumerate() {
-            // Beyond the numbers of definitions.
+            // The number is beyond those of definitions.
             let step = (module, name.to_owned(), usize::MAX - number);
             if !seen.insert(step.clone()) {
                 continue;
