@@ -66,9 +66,9 @@ impl Film {
         }
         self.lines.push(format!("$ {command}").chars().map(|c| (c, "1".to_owned())).collect());
         let mut lines = screen(&ended.transcript);
-        // What is left of a spinner: how far it was is a matter of chance.
+        // Remainders of a spinner are removed: how far it got differs from run to run.
         lines.retain(|line| !line.iter().any(|(character, _)| ('\u{2800}'..='\u{28ff}').contains(character)));
-        // What is left of a question that was answered faster than it was drawn.
+        // A prompt that was answered before it was drawn completely leaves a remainder.
         let answered = |pair: &[Line]| plain(&pair[0]).starts_with("? ") && plain(&pair[1]).starts_with("✔ ");
         while let Some(left) = lines.windows(2).position(answered) {
             lines.remove(left);
@@ -155,7 +155,7 @@ pub fn pages() -> Vec<PathBuf> {
 
 /// Compares a file with the wanted content, or writes it.
 fn update(path: &Path, wanted: impl FnOnce(&str) -> String) {
-    // Scenes are tests, which run side by side, and several are on one page.
+    // Recordings are tests, which run at the same time, and several are on one page.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let is = fs::read_to_string(path).unwrap_or_default();
@@ -239,13 +239,13 @@ fn redact(line: &Line) -> Line {
         ),
         (r"\d+\.\d s\b", "N.N s"),
         (r"\d+\.\d\d ([kM]B)\b", "N $1"),
-        // The server of this machine; the embedded one is the same everywhere.
+        // The server's version on this machine is replaced; the embedded one is the same everywhere.
         (r"((server|connected:) +)PostgreSQL \d+\.\d+( \([^)]*\))?(, TLS|$)", "${1}PostgreSQL 15$4"),
         (r"\w+ of Docker Engine \S+", "BuildKit of Docker Engine N"),
         (r"Docker Engine \S+, [^,]+, ", "Docker Engine N, BuildKit, "),
         (r"\d+\.\d\d GB free", "N GB free"),
         (r"sha256:[0-9a-f]{12}\b", "sha256:4b825dc642cb"),
-        // The database, and the registry, that stand in for Google's.
+        // The database and the registry stand in for Google's.
         (r"(127\.0\.0\.1|localhost):\d+/quill_[0-9a-f]{32} as \w+", "10.20.0.3:5432/quill_core as quill"),
         (r"(AUTH_DB_HOST:) 127\.0\.0\.1", "$1 10.20.0.3"),
         (r"as quill_[0-9a-f]{32}", "as quill"),

@@ -64,7 +64,7 @@ pub struct World {
     pub named: bool,
     /// The content of the environments file when somebody last confirmed where its tasks go.
     confirmed: Mutex<Option<Vec<u8>>>,
-    // Dropped last: the emulator runs on it.
+    // The runtime is dropped last, because the emulator runs on it.
     runtime: Runtime,
 }
 
@@ -242,7 +242,7 @@ environments:
         let file = fs::read(self.home.work().join("environments.yaml")).ok();
         let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
         if *confirmed != file {
-            // With a file that cannot be used there is nothing to confirm: the test is about that.
+            // A test with a file that cannot be used confirms nothing: that is its subject.
             let _ = self.home.quill_admin(["envs", "--trust"]).output();
             *confirmed = file;
         }
@@ -404,7 +404,7 @@ impl Finished for Output {
     }
 
     fn transcript(&self) -> String {
-        // How far it was at each look depends on the machine, and so does what of the log comes first.
+        // The phases that a poll sees depend on the machine, and so do the log lines that come first.
         let phases = r"(?m)^(queued|preparing the container|running|reading the result) \(.*\n";
         let phases = regex::Regex::new(phases).expect("valid");
         redact(&phases.replace_all(&self.to_string(), ""))

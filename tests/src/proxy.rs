@@ -154,9 +154,9 @@ fn serve(client: &TcpStream, server: &str, state: &State, left: Option<AtomicU64
         forward(&answers, &back, allowed.as_ref().as_ref(), |_| true);
         let _ = back.shutdown(Shutdown::Write);
     });
-    // The line that is being read; of a body, where lines can be any length, only the beginning.
+    // The present line; of a body, whose lines can have any length, only the beginning.
     let mut line = Vec::new();
-    // A body whose length is told ends without a line's end: what comes after it is the next request.
+    // A body with a stated length does not end with a line's end: the bytes after it are the next request.
     let (mut length, mut body) = (0_u64, 0_u64);
     forward(client, &server, left.as_ref().as_ref(), |chunk| {
         for &byte in chunk {

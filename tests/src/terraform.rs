@@ -74,7 +74,7 @@ impl Made {
     #[must_use]
     pub fn of(folder: &Path, environment: &str, database: &Instance) -> Self {
         let infra = folder.join("infra");
-        // "infra/.." has to lead somewhere.
+        // The folder exists so that "infra/.." leads somewhere.
         fs::create_dir_all(&infra).expect("make a folder");
         fs::create_dir_all(folder.join("application")).expect("make a folder");
         let actions = "application/actions.yaml";
@@ -140,7 +140,7 @@ impl Made {
             let value = value(block, key, &self.context).unwrap_or_else(|| panic!("there is no {key}"));
             serde_json::to_value(value).expect("JSON")
         };
-        // What the conversion below would leave out unseen.
+        // Other fields would be left out by the conversion below.
         assert_keys(execution, &["task_count", "template"]);
         assert_keys(task, &["service_account", "max_retries", "timeout", "vpc_access", "containers"]);
         assert_keys(container, &["image", "command", "env"]);
@@ -213,7 +213,7 @@ fn call(infra: &Path, environment: &str, database: &Instance) -> (PathBuf, Map<S
     let variables = [("environment", environment.into()), ("runners", vec!["admins@example.org"].into())];
     context.declare_var("var", object(variables));
     context.declare_var("data", database.data());
-    // In the order of the file, in which each refers to those before it.
+    // The order is that of the file, in which each one refers to those before it.
     let mut locals = Map::new();
     let blocks = main.blocks().filter(|block| block.identifier() == "locals");
     for attribute in blocks.flat_map(|block| block.body().attributes()) {
@@ -301,7 +301,7 @@ fn functions(root: &Path) -> Context<'static> {
         FuncDef::new(
             |args| {
                 let texts = texts(args);
-                // Between slashes it would be a regular expression.
+                // A text between slashes would be a regular expression.
                 assert!(!texts[1].starts_with('/'));
                 Ok(texts[0].replace(&texts[1], &texts[2]).into())
             },
@@ -398,7 +398,7 @@ fn functions(root: &Path) -> Context<'static> {
             [list(), list()].concat(),
         ),
     );
-    // Terraform's own bytes are compared by its own tests, which have texts with all that is escaped.
+    // The module's own tests compare Terraform's bytes, with texts that have every escaped character.
     context.declare_func(
         "jsonencode",
         FuncDef::new(

@@ -74,7 +74,7 @@ impl Front {
                 .with_no_client_auth()
                 .with_single_cert(vec![certificate.der().clone()], key)
                 .expect("a configuration");
-        // As what looks into TLS often does, it speaks nothing newer.
+        // The server supports only HTTP/1.1, like many proxies that decrypt TLS.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let config = Arc::new(config);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -84,7 +84,7 @@ impl Front {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (kept, server, config) = (kept.clone(), server.clone(), Arc::clone(&config));
-                // A client that does not accept the certificate goes away: that is its test's matter.
+                // A client that does not accept the certificate closes the connection, which its test checks.
                 thread::spawn(move || serve(stream, config, &server, &kept));
             }
         });

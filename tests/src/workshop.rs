@@ -70,7 +70,7 @@ impl Workshop {
 
     /// Puts small sources into the working folder's `sources`, and commits them.
     pub fn sources(&self) {
-        // Not compressible, so that its size shows in what is uploaded; the same every time.
+        // The content cannot be compressed, so that its size shows in uploads, and it is always the same.
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let program: String = std::iter::repeat_with(|| {
             state ^= state << 13;

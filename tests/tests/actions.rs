@@ -77,7 +77,7 @@ fn actions_are_listed_from_the_folder_that_is_chosen() {
     assert_eq!(of_file["application"], world.home.work().join("app").to_string_lossy().as_ref());
     assert_eq!(of_file["actions"][0], *first, "the same action has the same digest");
 
-    // The flag beats the file, and needs none.
+    // The flag takes precedence over the file, and works without one.
     application(&world, "other", "");
     assert_eq!(list(&["--application", "other"])["actions"], built_in["actions"]);
     fs::remove_file(world.home.work().join("environments.yaml")).expect("removed");
@@ -103,7 +103,7 @@ fn actions_that_fit_are_counted_and_nothing_is_left_behind() {
     assert!(checked["statements"].as_u64() > Some(40), "{checked}");
     assert_eq!((&checked["tables"], &checked["left_out"]), (&json!("application/schema.sql"), &json!([])));
 
-    // A dump of an older database: what says that it is not for it is left out, and named.
+    // A dump of an older database: actions whose own conditions exclude it are left out, and named.
     let temporary = world.home.path().join("temporary");
     fs::create_dir(&temporary).expect("made");
     world.home.write("march.sql", &format!("\\restrict x\n{MARCH_2026}\\unrestrict x\n"));
@@ -116,7 +116,7 @@ fn actions_that_fit_are_counted_and_nothing_is_left_behind() {
     let left_out = "not for these tables: verify-email, which needs column users.email_verified";
     assert!(checked.stdout.contains(left_out), "{checked}");
     assert_eq!(fs::read_dir(&temporary).expect("there").count(), 0);
-    // A person's own local environment is another thing.
+    // A person's own local environment is not touched.
     assert!(!world.home.work().join(".quill-admin").exists());
 }
 
@@ -137,7 +137,7 @@ fn all_mistakes_of_a_file_are_told_at_once_with_their_places() {
         let column = format!("{file}:{}: ", place(&world, "app", "column users.email_verifed"));
         assert!(told[1].starts_with(&column) && told[1].contains("email_verifed"), "{refused}");
     }
-    // It is in the way of actions, and of nothing else.
+    // A file with mistakes is in the way of its actions only.
     let file = world.home.read("environments.yaml");
     world.home.write("environments.yaml", &format!("application: app\n{file}"));
     let _ = world.quill_admin(["envs"]).output().exits(0);
@@ -524,7 +524,7 @@ cases:
     let recorded = json!({"ground": "left", "reviewed_by": ["ada", "bo"]});
     let again = world.quill_admin(suspend).arg("--json").output().exits(0).json();
     assert_eq!(again["result"]["recorded"], recorded, "{again:#}");
-    // It is recorded of what failed, too.
+    // The value is also recorded for a failed task.
     let failed =
         run(&["suspend", "-e", "local", "-u", "nobody", "--ground", "fraud", "--json"]).exits(10).json();
     assert_eq!(failed["result"]["recorded"], json!({"ground": "fraud"}), "{failed:#}");

@@ -91,12 +91,12 @@ fn a_job_that_two_tools_share_breaks_one_of_them_and_the_doctor_says_which() {
     let well = looked().exits(0);
     assert!(well.stdout.contains("✔ other-tools      none seen; no executions"), "{well}");
 
-    // Their deploy: its image is pushed as two tags, and the job gets it.
+    // Their deploy pushes its image under two tags, and the job gets it.
     let _ = clinic.registry.push(THEIR_REPOSITORY, SHA, &their_image());
     let _ = clinic.registry.push(THEIR_REPOSITORY, "latest", &their_image());
     migrate(&clinic.world, THEIR_JOB, &format!("{image}:{SHA}"));
 
-    // Ours is refused before anything is started.
+    // Our task is refused before anything is started.
     let before = clinic.world.runs();
     let refused = clinic.world.quill_admin(["check", "--env", "staging"]).output().exits(22);
     assert!(refused.stderr.contains("is not pinned to a digest"), "{refused}");
@@ -117,13 +117,13 @@ fn a_job_that_two_tools_share_breaks_one_of_them_and_the_doctor_says_which() {
         assert!(sick.stdout.contains(told), "{told}: {sick}");
     }
 
-    // After `build` the job runs ours again, and what they have run is still seen.
+    // After `build` the job runs our image again, and their executions are still listed.
     build(&clinic);
     let warned = looked().exits(0);
     assert!(warned.stdout.contains("another tool uses the job quill-admin-staging"), "{warned}");
     assert!(!warned.stdout.contains("another tool puts its images"), "{warned}");
 
-    // With names apart both go on.
+    // With separate names both continue to work.
     clinic.world.home.write("environments.yaml", &apart);
     let before = clinic.world.job();
     migrate(&clinic.world, THEIR_JOB, &format!("{image}:{SHA}"));
@@ -204,7 +204,7 @@ fn both_tools_go_on_beside_each_other() {
     let (world, home, registry) = (&workshop.world, &workshop.world.home, workshop.proxy.address());
     let database = Database::builder(Generation::August2026).without_roles().create();
 
-    // What the team has today.
+    // The environment as the team has it today.
     let teaching = Healthy::new("teaching", &registry);
     let project = teaching.project();
     for (path, what) in teaching.puts() {
@@ -231,7 +231,7 @@ fn both_tools_go_on_beside_each_other() {
     let their_settings = || world.emulator.get(&their_name).expect("there is a job")["template"].clone();
     let before = their_settings();
 
-    // The shipped environments file, and what `terraform apply` makes of it: the job with Google's sample.
+    // The shipped environments file, and the result of `terraform apply`: the job with Google's sample image.
     let endpoint = format!("$1\n    endpoint: \"{}\"", world.emulator.url());
     let file = Regex::new("(?m)^(    project: .*)$")
         .expect("valid")
@@ -328,7 +328,7 @@ jobs:
         assert!(told.stdout.contains(line), "{line}: {told}");
     }
     assert!(!told.stdout.contains("Justfile"), "{told}");
-    // Whoever cannot look has not seen that nothing is there.
+    // If the doctor cannot look, it does not conclude that there is nothing.
     let nowhere = clinic.doctor(["--repo", "nowhere", "--only", "other-tools"]).output().exits(31);
     assert!(nowhere.stdout.contains("next: name its folder with: --repo FOLDER"), "{nowhere}");
 }
@@ -357,7 +357,7 @@ fn a_job_with_the_newer_names_keeps_them() {
     let look = || clinic.doctor(["--only", "job-settings,database"]).output();
     let _ = look().exits(0);
 
-    // The doctor's fix changes the variable that is there, and adds none that would win over it.
+    // The doctor's fix changes the existing variable, and adds none that would take precedence over it.
     let mut old = job.clone();
     old["template"]["template"]["containers"][0]["env"][1]["value"] = json!("quill_old");
     emulator.put_job(JOB, old).expect("a valid job");
@@ -372,7 +372,7 @@ fn a_job_with_the_newer_names_keeps_them() {
     assert_eq!(names(&fixed), names(&job));
     assert_eq!(fixed["template"]["template"]["containers"][0]["env"][1]["value"], "quill_core");
 
-    // Both names with other values: the older one wins, and that is said.
+    // Both names have other values: the older one takes precedence, and the message says so.
     let mut both = job;
     both["template"]["template"]["containers"][0]["env"]
         .as_array_mut()

@@ -62,7 +62,7 @@ fn after_the_last_answer_come_the_start_and_the_last_read_of_the_log() {
     assert_eq!(terminal.wait().code(), 0);
     assert_eq!(relay.connections(), 0);
     let mut after: Vec<String> = world.emulator.calls()[before..].iter().map(RecordedCall::line).collect();
-    // How often the state is asked for, and in a slow moment the log, is a matter of time.
+    // The number of polls of the state, and on a slow machine of the log, depends on time.
     after.retain(|line| !line.contains("/executions/") && !line.ends_with(TAIL));
     after.dedup();
     assert_eq!(after, [format!("POST /v2/{JOB}:run"), "POST /v2/entries:list".to_owned()]);
@@ -90,7 +90,7 @@ fn what_fails_while_nobody_waits_is_asked_again() {
     terminal.expect("Username");
     wait_until("the job is refused", || world.emulator.calls().iter().any(|call| call.status == Some(403)));
     world.emulator.deny_permissions([""; 0]);
-    // A failure of this moment is told as it is; this person takes longer.
+    // A fresh failure is reported unchanged; this person takes longer.
     std::thread::sleep(Duration::from_secs(3));
     terminal.type_line("steve");
     assert_eq!(terminal.wait().code(), 0);

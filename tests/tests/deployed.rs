@@ -118,7 +118,7 @@ fn two_people_on_two_branches_are_told_who_has_what_and_neither_overwrites_the_o
         .collect();
     assert_eq!(noted(world), own, "the job says which actions its image has");
 
-    // The other one calls what is the same, and what is not.
+    // The other person runs an action that is the same, and one that is not.
     let _ = two.with("theirs", &["show-user", "-e", "staging", "-u", "steve", "--dry-run"]).exits(0);
     let refused = two.with("theirs", &ADD_ROLE).exits(17);
     let is_of = format!("another add-role than this quill-admin: the image is of revision {mine} of ");
@@ -127,7 +127,7 @@ fn two_people_on_two_branches_are_told_who_has_what_and_neither_overwrites_the_o
     for told in [is_of.as_str(), &yours, "; nothing was started", &pull] {
         assert!(refused.stderr.contains(told), "{told}: {refused}");
     }
-    // Both commits are known there now.
+    // That clone knows both commits now.
     two.git("theirs", &["fetch", "--quiet"]);
     let refused = two.with("theirs", &ADD_ROLE).exits(17);
     for told in [&mine, &theirs, "two people work on two branches", "talk to whoever deployed the image"] {
@@ -156,7 +156,7 @@ fn two_people_on_two_branches_are_told_who_has_what_and_neither_overwrites_the_o
         assert!(seen.stdout.contains(told), "{told}: {seen}");
     }
 
-    // Their build would take an action away, and my branch.
+    // Their build would remove an action and the commits of my branch.
     let before = two.state();
     let plan = two.build("theirs", &["--dry-run"]).output().exits(0);
     for told in ["other than deployed", "changed: add-role", "removed: count-roles", "somebody else's branch"]
@@ -184,7 +184,7 @@ fn two_people_on_two_branches_are_told_who_has_what_and_neither_overwrites_the_o
     }
     assert_eq!(two.state(), before, "neither overwrites the other unasked");
 
-    // They bring both together: nothing is lost any more, and nothing is asked.
+    // They merge both branches: nothing is lost any more, and there is no question.
     two.git("theirs", &["merge", "--quiet", "--no-edit", "origin/HEAD"]);
     let both = two.git("theirs", &["rev-parse", "--short=12", "HEAD"]);
     let refused = two.with("theirs", &ADD_ROLE).exits(17);
@@ -197,7 +197,7 @@ fn two_people_on_two_branches_are_told_who_has_what_and_neither_overwrites_the_o
     assert!(noted(world)["count-roles"].is_string());
     let _ = two.with("theirs", &[&ADD_ROLE[..], &["--dry-run"]].concat()).exits(0);
 
-    // Now I am behind, and get what they have by pulling it.
+    // Now my clone is behind, and gets their commits by a pull.
     let refused = two.with("sources", &ADD_ROLE).exits(17);
     assert!(refused.stderr.contains(&both) && refused.stderr.contains(" pull"), "{refused}");
     let behind = two.build("sources", &[]).output().exits(28);
@@ -207,7 +207,7 @@ fn two_people_on_two_branches_are_told_who_has_what_and_neither_overwrites_the_o
     assert!(behind.stderr.contains("the image is newer than these sources"), "{behind}");
     let refused = two.with("sources", &ADD_ROLE).exits(17);
     assert!(refused.stderr.contains("the image is newer: take it over with: git -C "), "{refused}");
-    // Going back is possible for whoever says so.
+    // Going back is possible with an option.
     let back = two.build("sources", &["--overwrite"]).output().exits(0);
     assert!(back.stdout.starts_with("✔ deployed"), "{back}");
     let _ = two.with("sources", &[&ADD_ROLE[..], &["--dry-run"]].concat()).exits(0);
@@ -264,7 +264,7 @@ fn the_same_digests_run_and_what_differs_is_refused_by_name() {
     let found = ["list-users", "-e", "staging"];
     let _ = world.quill_admin(found).output().exits(0);
     assert_eq!(world.runs(), 1);
-    // Only the called action has to agree.
+    // Only the action that is run has to agree.
     digests.insert("add-role".to_owned(), json!("2".repeat(64)));
     digests.remove("remove-role");
     note(&world, &[("actions", &Value::Object(digests).to_string())]);
@@ -277,7 +277,7 @@ fn the_same_digests_run_and_what_differs_is_refused_by_name() {
     let json = world.quill_admin(ADD_ROLE.into_iter().chain(["--json"])).output().exits(17).json();
     assert_eq!(json["exit_code"], 17, "{json:#}");
     assert_eq!(world.runs(), 3, "what was refused was not started");
-    // Whoever takes any image is judged by the container.
+    // If any image is allowed, the container decides.
     let any = world.quill_admin(ADD_ROLE.into_iter().chain(["--allow-unpinned"])).output();
     assert_ne!(any.code(), 17, "the container has the same after all: {any}");
     assert_eq!(world.runs(), 4);
@@ -293,7 +293,8 @@ fn images_of_every_age_are_run_attached_to_and_remembered() {
     let _ = world.quill_admin(args).stdin("correct horse battery staple 7").output().exits(0);
     for (contracts, answers) in [("", 1), ("1-1", 1), ("1-2", 2), ("1-3", 3)] {
         note(&world, &[("contract", "1"), ("contracts", contracts), ("actions", "")]);
-        // Six actions were there before they were declared; of an image that does not say what it has nothing is known.
+        // Six actions existed before actions were declared; nothing is known of an image that does not list
+        // its actions.
         let before = world.runs();
         let activate = world.quill_admin(["activate", "-e", "staging", "-u", "steve"]).output();
         if answers >= 3 {
@@ -332,7 +333,7 @@ fn images_of_every_age_are_run_attached_to_and_remembered() {
         let run = run.expect("it is remembered");
         assert_eq!((&run["action"], &run["outcome"]), (&json!("add-role"), &json!(result)), "{history:#}");
 
-        // What it has is not known, and the list says so.
+        // The image's actions are not known, and the list says so.
         let listed = world.quill_admin(["actions", "-e", "staging", "--json"]).output().exits(0).json();
         assert_eq!(listed["only_deployed"], Value::Null, "{listed:#}");
         let of = |name: &str| {

@@ -137,11 +137,11 @@ fn a_backend_that_cannot_be_judged_is_not_called_healthy() {
     let own = own_image(&clinic);
     failed(&clinic, &own, &["ValueError: no"]);
     let own = says(&clinic, "backend-image", 0);
-    // Without the registry nothing tells what it is, and the log does not say.
+    // Without the registry the image is unknown, and the log does not help.
     clinic.proxy.cut("/v2/");
     let undecided = says(&clinic, "backend-image", 31);
     assert!(undecided.contains("could not be decided"), "{undecided}");
-    // The log alone can tell.
+    // The log alone can show the cause.
     log_lines(&clinic, &["", "", "", NO_ACTION]);
     assert!(says(&clinic, "backend-image", 30).contains("its log says so"));
     clinic.proxy.open();
@@ -186,13 +186,13 @@ fn a_start_that_fails_is_explained_by_its_log() {
         ],
     );
     assert_snapshot!(says(&clinic, "backend-startup", 30));
-    // What the log says last is what counts.
+    // The last error in the log counts.
     let database = "sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection to server at \"10.0.0.3\", port 5432 failed: timeout expired";
     let mut lines = vec![""; 10];
     lines.extend(["Traceback (most recent call last):", database, "@ Container called exit(1)."]);
     log_lines(&clinic, &lines);
     assert_snapshot!(says(&clinic, "backend-startup", 30));
-    // That it fails is certain, whatever can be read of why.
+    // The failure is certain, even if its cause cannot be read.
     clinic.world.emulator.deny_permissions(["logging.logEntries.list"]);
     let unread = says(&clinic, "backend-startup", 30);
     assert!(unread.contains("the cause is not known"), "{unread}");
@@ -214,7 +214,7 @@ fn a_start_close_to_what_the_probe_allows_is_slow() {
 #[test]
 fn a_revision_that_is_ready_and_gets_no_requests_is_told() {
     let clinic = clinic!();
-    // As a deploy leaves it that puts a new revision there without requests, and fails in its own test of it.
+    // The state after a deploy that adds a new revision without requests, and fails in its own test of it.
     deployed(&clinic, &own_image(&clinic), "CONDITION_SUCCEEDED");
     let mut service = clinic.world.emulator.get(SERVICE).expect("there is a service");
     let first = json!({
@@ -233,7 +233,7 @@ fn a_revision_that_is_ready_and_gets_no_requests_is_told() {
     clinic.world.emulator.put_service(SERVICE, service.clone()).expect("a valid service");
     let left = says(&clinic, "backend-startup", 0);
     assert_snapshot!(left);
-    // Part of the requests is enough: somebody is at it.
+    // A part of the requests is enough: somebody is rolling it out.
     let share = |revision: &str, percent: i32| json!({"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": revision, "percent": percent});
     service["trafficStatuses"] =
         json!([share("quill-backend-staging-00001-abc", 90), share("quill-backend-staging-00002-abc", 10)]);
@@ -247,7 +247,7 @@ fn a_start_is_not_looked_at_where_the_image_is_the_wrong_one() {
     failed(&clinic, &format!("{}:latest", clinic.image()), &[NO_ACTION]);
     let both = clinic.doctor(["--only", "backend-image,backend-startup"]).output().exits(30);
     assert!(both.stdout.contains("skipped: it needs backend-image"), "{both}");
-    // Looked at alone, it comes to the same.
+    // The check alone has the same result.
     assert!(says(&clinic, "backend-startup", 30).contains("it runs the admin image"));
     clinic.cure();
     deployed(&clinic, &own_image(&clinic), "CONDITION_RECONCILING");
@@ -332,8 +332,8 @@ fn the_age_of_a_lock_is_not_judged_by_a_clock_that_may_be_wrong() {
     let ahead = "this machine's clock is 60 minutes ahead of Cloud Storage's";
     let behind = "this machine's clock is 60 minutes behind Cloud Storage's";
     let untold = "Cloud Storage's answer does not say what time it is";
-    // Taken just now, by Cloud Storage's clock, which is an hour behind; the other way round; and a lock
-    // that is old by this machine's clock, in an answer without a time.
+    // A lock that was just taken, by Cloud Storage's clock, which is an hour behind; the same with a clock
+    // that is ahead; and a lock that is old by this machine's clock, in an answer without a time.
     for (hours, minutes, why) in [(Some(-1), 61, ahead), (Some(1), 30, behind), (None, 90, untold)] {
         match hours {
             Some(hours) => emulator.set_clock_ahead(SignedDuration::from_hours(hours)),
@@ -350,7 +350,7 @@ fn the_age_of_a_lock_is_not_judged_by_a_clock_that_may_be_wrong() {
         assert!(emulator.object(STATE_BUCKET, LOCK).is_some(), "{why}");
         assert_eq!(changes(&clinic, "DELETE"), 0);
     }
-    // A few seconds are no disagreement.
+    // A difference of a few seconds does not count.
     emulator.set_clock_ahead(SignedDuration::from_secs(20));
     assert!(says(&clinic, "state-lock", 30).contains("a Terraform that broke off did not give it back"));
     emulator.hide_clock();
@@ -398,11 +398,11 @@ fn a_lock_that_cannot_be_seen_is_undecided() {
     let denied = says(&clinic, "state-lock", 31);
     assert!(denied.contains("roles/storage.objectViewer"), "{denied}");
     clinic.cure();
-    // It is a lock whatever is in it.
+    // It is a lock, whatever its content.
     clinic.world.emulator.put_object(STATE_BUCKET, LOCK, "not JSON");
     let odd = says(&clinic, "state-lock", 0);
     assert!(odd.contains("its content is not what Terraform writes"), "{odd}");
-    // Where the file names no state there is nothing to look at.
+    // If the file names no state, there is nothing to read.
     let file = clinic.world.home.read("environments.yaml");
     let without: Vec<&str> = file.lines().filter(|line| !line.contains("terraform_state")).collect();
     clinic.world.home.write("environments.yaml", &without.join("\n"));
@@ -485,7 +485,7 @@ fn passwords_left_in_another_job_are_found_as_well() {
     let sick = says(&clinic, "leaks", 30);
     assert!(sick.contains(&id) && !sick.contains(PASSWORD), "{sick}");
 
-    // Whoever may list those of one job only is told that the others were not looked at.
+    // A caller who may list only those of one job is told that the others were not read.
     emulator.set_faults([Fault::new("*/jobs/-/executions", FaultAction::status(403, "denied"))]);
     let told = says(&clinic, "leaks", 0);
     assert!(
@@ -525,7 +525,7 @@ fn passwords_left_in_executions_are_found_and_never_shown() {
     }
     assert!(clinic.world.home.files_with(PASSWORD).is_empty());
 
-    // It ends, and goes as well.
+    // The execution ends, and is deleted as well.
     let cancelled = clinic.world.quill_admin(["cancel", &running, "--env", "staging"]).output();
     assert!(!cancelled.to_string().contains(PASSWORD), "{cancelled}");
     over(&clinic, &running);
@@ -680,7 +680,7 @@ fn a_whole_incident_is_put_right() {
     for done in ["✔ restore-backend: ", "✔ remove-lock: "] {
         assert!(fixed.stdout.contains(done), "{fixed}");
     }
-    // A backend that serves again puts no roles there: the doctor says what does.
+    // A backend that serves again does not add roles: the doctor says which command does.
     let advice = "put them there with `quill-admin seed-roles`";
     assert!(fixed.stdout.contains(advice) && !fixed.stdout.contains("✔ database-check"), "{fixed}");
     let _ = clinic

@@ -110,7 +110,7 @@ fn every_link_leads_somewhere() {
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let target = if file.is_empty() { page.clone() } else { resolve(&page, file) };
             assert!(root().join(&target).exists(), "{}: there is no {}", page.display(), target.display());
-            // What is not among its pages does not get into the book.
+            // A file that is not among the book's pages is not in the book.
             assert!(
                 !page.starts_with("docs") || target.starts_with("docs"),
                 "{}: {link} leads out of the book",
@@ -136,7 +136,7 @@ fn every_file_that_is_named_is_there() {
     for page in pages() {
         for word in Page::read(&page).words {
             let is_path = folders.iter().any(|folder| word.starts_with(*folder));
-            // A media type is none, though there is a folder of that name.
+            // A media type is not a path, though there is a folder of that name.
             if is_path
                 && !word.starts_with("application/json")
                 && !word.starts_with("application/grpc")
@@ -172,10 +172,10 @@ fn is_name(word: &str) -> bool {
 /// The reason why a command line of `quill-admin` would be refused, if it would.
 fn fault(helps: &mut Helps, words: &[String]) -> Option<String> {
     let mut command: Vec<&str> = Vec::new();
-    // The help of a command has its name behind it.
+    // In `help NAME` the command follows.
     let words = if words.first().is_some_and(|word| word == "help") { &words[1..] } else { words };
     let mut rest = words.iter().map(String::as_str).peekable();
-    // `quill-admin --env staging add-role` is nothing the documentation should say.
+    // The documentation should not write `quill-admin --env staging add-role`.
     while let Some(word) = rest.peek().filter(|word| is_name(word) && !word.starts_with('-')) {
         let help = helps.of(&command);
         let Some((_, list)) = help.split_once("\nCommands:\n") else { break };
@@ -199,7 +199,7 @@ fn fault(helps: &mut Helps, words: &[String]) -> Option<String> {
             continue;
         }
         let named = Regex::new(&format!(r"(^|[\s,`]){}([\s,=`]|$)", regex::escape(option))).expect("valid");
-        // Those that no help lists, for the sake of its width.
+        // These options are in no help text, to keep it narrow.
         if !named.is_match(&help) && !["--access-token-file", "--trust-host"].contains(&option) {
             return Some(format!("{} has no option {option}", command.join(" ")));
         }

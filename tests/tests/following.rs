@@ -294,7 +294,7 @@ fn a_proven_result_is_told_when_contact_is_lost() {
 
 #[test]
 fn a_failure_without_a_result_is_explained_by_the_log() {
-    // As late as it may come, the result line is waited for.
+    // The result line is waited for, as long as it may still come.
     at_once(["--json", "--quiet"], |form| {
         let script = [Step::log("connecting"), Step::log("trouble ahead"), Step::Signal(9)];
         let world = World::scripted(Script::new(script));
@@ -339,7 +339,7 @@ fn the_cloud_is_not_asked_more_often_than_needed() {
         let world = World::scripted_in(Emulator::builder().log_tails_per_project(tails), script.clone());
         show_user(&world).expect_code(13);
         let polls = polls(&world);
-        // Once the result line is there, the end is asked for.
+        // Once the result line has come, the state is polled for the end.
         let near = polls[0] + Duration::from_millis(7300);
         let at_the_end = polls.iter().filter(|poll| **poll >= near).count();
         assert!(at_the_end <= 5, "{polls:?}");
@@ -361,7 +361,7 @@ fn the_cloud_is_not_asked_more_often_than_needed() {
 #[test]
 fn the_end_is_asked_for_when_the_result_line_comes() {
     let pause = |millis| Step::wait(Duration::from_millis(millis));
-    // It comes live, or with a read, of which there is one every two seconds.
+    // The line comes live, or with a read, one of which is made every two seconds.
     at_once([(10, 300), (0, 3000)], |(tails, ends_after)| {
         let script = Script::new([pause(3500), result(13), pause(ends_after), Step::Exit(13)]);
         let world = World::scripted_in(Emulator::builder().log_tails_per_project(tails), script);
@@ -416,7 +416,7 @@ fn a_program_that_has_slept_at_the_end_gives_nothing_up() {
     terminal.expect("reading the result");
     let process = Pid::from_raw(i32::try_from(terminal.id()).expect("a process id")).expect("not 0");
     kill_process(process, Signal::STOP).expect("stopped");
-    // Longer than a result is waited for.
+    // The pause is longer than a result is waited for.
     thread::sleep(Duration::from_secs(19));
     kill_process(process, Signal::CONT).expect("going on");
     let ended = terminal.wait();
@@ -454,7 +454,7 @@ fn a_program_that_has_slept_goes_on() {
     terminal.expect("│ line 003");
     let process = Pid::from_raw(i32::try_from(terminal.id()).expect("a process id")).expect("not 0");
     kill_process(process, Signal::STOP).expect("stopped");
-    // Its connections are gone when it wakes up, and the task is over.
+    // Its connections are gone when the program continues, and the task has ended.
     world.emulator.set_faults([
         Fault::new("*/executions/*", FaultAction::ResetBefore).method("GET").times(2),
         tail_fault(FaultAction::BreakStream { entries: 0 }),

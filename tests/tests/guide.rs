@@ -121,7 +121,7 @@ fn shot_of(film: Film, world: &World, command: &str, code: i32) -> Film {
 }
 
 fn type_superadmin(terminal: &mut Terminal) {
-    // All of them wait until the terminal has stopped to echo: the program then shows the answer itself.
+    // All answers wait until the terminal does not echo any more: then the program shows the answer itself.
     terminal.expect("Username").type_hidden("steve.jones");
     terminal.expect("Email").type_hidden("steve.jones@example.org");
     terminal.expect("Password (hidden)").type_hidden(PASSWORD);

@@ -112,18 +112,18 @@ fn terraform_makes_the_job_that_build_would_make_and_leaves_alone() {
         assert_eq!(made.name(), format!("projects/{project}/locations/europe-west2/jobs/{job}"));
         put_what_build_looks_up(&workshop, &project, &made, &database());
 
-        // Without a job build would make one. It has each setting that Terraform's has, and no other.
+        // Without a job build would make one, with exactly the settings of Terraform's.
         let wanted = changes(&workshop, &environment);
         assert_eq!(but_for_the_command(&wanted), told(&made.job()), "{environment}");
         let database =
             "target 10.20.0.3:5432/quill_core, schema public, as quill (TLS: verify-ca), trusts 2 CAs";
         assert_eq!(wanted["command"], database, "{environment}");
-        // And in Terraform's job it has nothing to change but the image, which Terraform then ignores.
+        // In Terraform's job build changes nothing but the image, which Terraform then ignores.
         emulator.put_job(&made.name(), made.job()).expect("a valid job");
         assert_eq!(changes(&workshop, &environment), BTreeMap::new(), "{environment}");
         assert!(made.ignored().contains("template[0].template[0].containers[0].image"), "{}", made.ignored());
         assert!(!made.ignored().contains("command"), "{}", made.ignored());
-        // The doctor has nothing to say against it, and sees what somebody changes.
+        // The doctor has no findings, and notices later changes.
         let doctor = ["doctor", "--env", &environment, "--only", "job-settings,database"];
         let well = workshop.world.quill_admin(doctor).output();
         assert!(well.stdout.contains("as the environments file has them"), "{well}");
@@ -150,7 +150,7 @@ fn an_environments_own_settings_reach_terraform_and_build() {
     let wanted = changes(&workshop, "teaching");
     assert_eq!(but_for_the_command(&wanted), told(&made.job()));
     assert_eq!((&wanted["VPC egress"][..], &wanted["AUTH_DB_USER"][..]), ("all-traffic", "quill-teaching"));
-    // The rest of the sections is still that of the defaults.
+    // The rest of the sections has the default settings.
     assert_eq!(wanted["VPC connector"], "quill-vpc-cx-teaching");
 }
 

@@ -7,7 +7,7 @@ use quill_admin_e2e::{Finished as _, World};
 fn refused(world: &World, args: &[&str], stdin: &[u8]) -> String {
     let finished = world.quill_admin(args.iter().copied()).stdin(stdin).output().exits(2);
     assert_eq!(finished.stdout, "");
-    // The live log is connected to while questions are answered, and asked for nothing.
+    // The program may connect to the live log while it asks questions, but sends no request.
     assert_eq!(world.calls(), "", "nothing is sent");
     finished.stderr
 }

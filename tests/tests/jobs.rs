@@ -125,7 +125,7 @@ fn it_is_run_once_with_what_is_declared() {
       │ planted
     a job of the application tells no result: what it changed, and whether that was one transaction, is not known here
     ");
-    // What the cloud saw, exactly.
+    // The request that the cloud got, exactly.
     let body = sent(&world);
     let overrides = &body["overrides"];
     assert_eq!((&overrides["timeout"], &overrides["taskCount"]), (&json!("900s"), &json!(1)), "{body:#}");
@@ -235,7 +235,7 @@ fn a_lost_answer_is_looked_after_and_nothing_is_started_twice() {
         assert!(found.stderr.contains(told), "{found}");
         assert_eq!((world.runs(), executions(&world)), (runs, 1), "{action:?}");
     }
-    // What cannot be found out is not known to be harmless.
+    // An effect that cannot be found out is not taken as harmless.
     let world = world();
     world.emulator.deny_permissions(["run.jobs.update"]);
     world.emulator.set_faults([Fault::new("*:run", FaultAction::ResetBefore).times(1)]);
@@ -308,7 +308,7 @@ fn its_runs_are_found_again() {
     let ours = name_of_execution(&ours);
     ends_with(&world, "3");
     let theirs = name_of_execution(&migrate(&world, &["--json", "--reason", "first"]).output().exits(3));
-    // Somebody else's pipeline runs the same job, without a word to us.
+    // Another pipeline runs the same job, without this tool.
     let at = ["--application", "application"];
     let attached = world.quill_admin(["attach", &theirs].into_iter().chain(at)).output().exits(3);
     assert!(errors(&attached).contains("ended with 3"), "{attached}");
@@ -333,13 +333,13 @@ fn its_runs_are_found_again() {
     assert_eq!((&run["action"], &run["outcome"]), (&json!("run-migrations"), &json!("failed")), "{json:#}");
     assert_eq!(json["runs"][1]["job"], "quill-tasks-staging", "{json:#}");
     assert_eq!(json["not_read"], json!([]));
-    // A planted line makes no record of it.
+    // A planted line does not count as a record.
     assert_eq!((&run["record"], &run["contradicted"]), (&Value::Null, &json!(false)), "{json:#}");
-    // Of one user there is nothing: the job is about none.
+    // The history of one user has no such runs: the job is about no user.
     let of_user = history().args(["--user", "steve", "--json"]).output().exits(0).json();
     assert_eq!(of_user["runs"], json!([]), "{of_user:#}");
 
-    // What could not be looked at is not told as not there.
+    // Executions that could not be read are not reported as missing.
     world
         .emulator
         .set_faults([Fault::new("*/jobs/quill-migrate-staging/executions", FaultAction::status(403, "no"))]);
@@ -373,7 +373,7 @@ fn a_job_that_is_not_there_is_told_with_where_its_name_comes_from() {
     error: there is no job quill-upgrade-staging in quill-medical-staging, europe-west2: the action run-migrations of …/application/actions.yaml names it; nothing was started
      next: see which jobs there are: gcloud run jobs list --project=quill-medical-staging --region=europe-west2; another one is named with "job:" of the action
     "#);
-    // A history without it is whole.
+    // A history without the application's job is complete.
     let history = ["history", "-e", "staging", "--application", "application", "--json"];
     assert_eq!(world.quill_admin(history).output().exits(0).json()["not_read"], json!([]));
 }
@@ -390,7 +390,7 @@ fn the_job_of_our_own_tasks_is_not_asked_for_it() {
     error: the action run-migrations of application/actions.yaml runs the job quill-admin-staging, and that is the job of staging's own tasks: quill-admin's container would be asked for what only the application's can do; nothing was started
      next: give quill-admin's tasks a job of their own: "job: quill-tasks-{env}" in …/environments.yaml, or name another job of the application's with "job:" of the action in application/actions.yaml
     "#);
-    // With names of their own, as they are shipped.
+    // The names are separate, as they are shipped.
     world.home.write("environments.yaml", &apart);
     let theirs = JOB.replace("quill-tasks-", "quill-admin-");
     world.emulator.put_job(&theirs, world.emulator.get(MIGRATE).expect("there")).expect("a valid job");

@@ -67,7 +67,7 @@ fn observe(world: &World, case: &Case, run: Runner) -> Observation {
             database[volatile] = Value::Null;
         }
     }
-    // What is said on the way differs from machine to machine; the end of it does not.
+    // Progress messages differ from machine to machine; the last message does not.
     let error = shown.stderr.find("error: ").map_or("", |at| &shown.stderr[at..]);
     let message = redact(&format!("{}{error}", shown.stdout));
     Observation::new(case, Some(output.code()), &message, &record, rows)

@@ -90,7 +90,7 @@ fn openid_connect() {
     let world = world();
     let workflow = workflow("oidc");
     assert!(workflow.contains("id-token: write") && workflow.contains(ROBOT), "{workflow}");
-    // GitHub's own endpoint, which the action names in the file that it writes.
+    // The server stands in for GitHub's endpoint, which the action names in the file that it writes.
     let (port, asked) = http::server(|_| {
         http::answer(
             "200 OK",
@@ -150,7 +150,7 @@ fn the_key_of_a_service_account() {
     assert!(workflow.contains("credentials_json: ${{ secrets."), "{workflow}");
     let step = run_step(&world, &workflow).exits(0);
     assert_done_and_recorded(&world, &step);
-    // It signs its tokens itself: nothing is asked for one, and nothing else is sent of the key.
+    // The program signs its tokens itself: no token is requested, and nothing else of the key is sent.
     let run =
         world.emulator.calls().into_iter().find(|call| call.path.ends_with(":run")).expect("it was run");
     assert!(run.headers["authorization"].starts_with("Bearer eyJ"), "{run:?}");
@@ -175,7 +175,7 @@ fn elsewhere_no_run_is_named_and_a_missing_flag_is() {
     let with =
         |more: &[(&'static str, &'static str)]| [&github[..], &[("GITHUB_ACTIONS", "true")], more].concat();
     assert_eq!(plan(&with(&[])), "GitHub Actions: https://github.com/example/quill/actions/runs/17");
-    // What would turn the line is not taken.
+    // A name with a character that turns the line is not used.
     assert_eq!(plan(&with(&[("GITHUB_ACTOR", "evets\u{202e}")])), Value::Null);
 
     let asked = world.emulator.calls().len();

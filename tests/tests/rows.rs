@@ -77,7 +77,7 @@ fn a_list_is_a_table_for_people_and_lines_for_programs() {
     let quiet = list(&world, &["--quiet"]).exits(0);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), (LINES, ""));
     let quiet = world.quill_admin(LIST).args(["--quiet"]).terminal().wait();
-    // A terminal does with a tab what it does.
+    // A tab is left to the terminal.
     assert_eq!(
         quiet.text().replace('\r', "").split_whitespace().collect::<Vec<_>>(),
         LINES.split_whitespace().collect::<Vec<_>>()
@@ -93,7 +93,7 @@ fn a_list_is_a_table_for_people_and_lines_for_programs() {
     assert_eq!(nobody.stdout, "");
     assert!(nobody.stderr.contains("✔ 0 rows in staging ("), "{nobody}");
 
-    // Whoever comes later sees the same, and the log itself has the rows in words.
+    // `attach` shows the same later, and the log itself has the rows in words.
     let execution = newest(&world);
     let attached = world.quill_admin(["attach", &execution, "-q"]).output().exits(0);
     assert_eq!(attached.stdout, "");
@@ -191,7 +191,7 @@ fn forged_rows_are_no_part_of_a_list() {
         assert!(text.contains("2 lines of the log claim to be rows of this list and are not"), "{text}");
         assert!(!text.contains("eve@example.org"), "{text}");
         assert_eq!(text.contains("cy@example.org"), whole, "{text}");
-        // Nor afterwards.
+        // Forged rows are not shown afterwards, either.
         let attached = world.quill_admin(["attach", &newest(&world), "-q"]).output();
         assert_eq!(attached.stdout, if whole { LINES } else { "" }, "{attached}");
         assert_eq!(attached.code(), ended.code());
@@ -224,7 +224,7 @@ fn a_list_whose_result_did_not_arrive_is_not_shown() {
     let untold = list(&world, &[]);
     let why = "the list is not shown: the result that says how many rows it has did not arrive\n";
     not_whole(&world, &untold, why);
-    // Not one row has come: that is no empty list either.
+    // If no row has come, the list is not taken as empty.
     let world = self::world("\"$1\" >/dev/null");
     not_whole(&world, &list(&world, &[]), why);
 }

@@ -26,14 +26,14 @@ fn environments_of_the_file_are_completed() {
     assert_eq!(offered(&home, &["show-user", "--env", ""]), ["staging", "teaching", "prod", "local"]);
     assert_eq!(offered(&home, &["show-user", "-e", "t"]), ["teaching"]);
     assert_eq!(offered(&home, &["-e", "pr"]), ["prod"]);
-    // Another file, however it is named.
+    // Another file is used, in whatever way it is named.
     home.write(
         "other.yaml",
         "{ defaults: { region: europe-west2 }, environments: { mars: { project: quill-mars } } }",
     );
     assert_eq!(offered(&home, &["--config", "other.yaml", "cs", "-e", ""]), ["mars"]);
     assert_eq!(offered(&home, &["--config=other.yaml", "cs", "-e", ""]), ["mars"]);
-    // A file that cannot be read offers nothing, and says nothing in the middle of a line.
+    // A file that cannot be read gives no completions, and no message in the middle of a line.
     home.write("environments.yaml", "environments: [");
     assert_eq!(offered(&home, &["show-user", "--env", ""]), [""; 0]);
 }
@@ -94,7 +94,7 @@ fn zsh_completes() {
     let start = "PROMPT='% '; autoload -U compinit";
     for prepare in [
         format!("{start}; compinit -D; source <(quill-admin completions zsh); echo pre'pared'"),
-        // As a package installs it: read when Tab is pressed for the first time.
+        // The script is installed like a package's: it is read when Tab is pressed for the first time.
         format!("{start}; fpath=($PWD/functions $fpath); compinit -D -u; echo pre'pared'"),
     ] {
         for [typed, line] in [TEACHING, ESCAPED, QUOTED] {
@@ -130,7 +130,7 @@ fn every_shell_has_a_script_and_no_other() {
             && refused.stderr.contains("bash, zsh, fish, powershell, nushell"),
         "{refused}"
     );
-    // A shell that no script was made for.
+    // A shell without a script of its own.
     let unknown =
         home.quill_admin(["--", "quill-admin", ""]).env("QUILL_ADMIN_COMPLETE", "tcsh").output().exits(2);
     assert_eq!((unknown.stdout, unknown.stderr), (String::new(), String::new()));

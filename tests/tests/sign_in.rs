@@ -175,7 +175,7 @@ fn a_token_that_is_refused_in_the_middle_is_renewed() {
     assert_eq!(world.runs(), 1);
     let calls = world.emulator.calls();
     assert!(calls.iter().any(|call| call.status == Some(401)), "the old token was refused");
-    // The state and the log are asked for side by side: each may find out by itself.
+    // The state and the log are requested at the same time: each may notice the expired token by itself.
     assert!((2..=3).contains(&refreshes(&world)), "{}", world.calls());
     assert_no_secrets(&world, &ended.transcript, &["adc.json"]);
 }
@@ -247,7 +247,7 @@ fn nobody_is_asked_again_where_nobody_is_signed_in() {
     let world = World::scripted(script(0.0));
     world.emulator.set_token(TOKEN);
     let _ = world.quill_admin(SHOW).output().exits(20);
-    // The live log, which nobody waits for, may be asked for as well.
+    // The live log, which nothing waits for, may be requested as well.
     let calls = world.emulator.calls();
     assert_eq!(calls.iter().filter(|call| !call.path.ends_with(TAIL)).count(), 1);
 }
@@ -270,7 +270,7 @@ fn a_sign_in_that_is_over() {
     assert_no_secrets(&world, &finished.to_string(), &["adc.json"]);
     assert_eq!(world.runs(), 0);
 
-    // With the task under way it is not known what becomes of it.
+    // Once the task runs, its outcome is not known.
     let world = World::signed_in(script(20.0));
     sign_in(&world);
     let mut terminal = quill_admin(&world, SHOW).terminal();
@@ -425,7 +425,7 @@ fn who_has_every_permission_is_told_so() {
     ----- stderr -----
     connecting (N.N s)
     ");
-    // A token's file does not say whose it is; Google does.
+    // A token's file does not name its account; Google does.
     world.home.write("token", TOKEN);
     let finished = quill_admin(&world, ["whoami", "-e", "staging", "--access-token-file", "token", "--json"])
         .output()
@@ -546,7 +546,7 @@ fn who_lacks_permissions_is_told_the_roles() {
     }
     "#);
 
-    // What only build needs keeps nobody from running tasks.
+    // Missing permissions for build alone do not prevent tasks.
     world.emulator.deny_permissions(["artifactregistry.repositories.uploadArtifacts"]);
     let finished = quill_admin(&world, ["whoami", "-e", "staging"]).output().exits(0);
     assert!(finished.stdout.contains("missing, in roles/artifactregistry.writer"), "{finished}");
@@ -632,7 +632,7 @@ mod login {
         assert_eq!(terminal.wait().code(), 0);
         assert_eq!(world.home.read("calls"), "auth login --no-launch-browser\n");
 
-        // Who has named another sign-in is told that it goes first.
+        // A person who has named another sign-in is told that it takes precedence.
         let mut terminal =
             quill_admin(&world, ["login"]).env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "token").terminal();
         terminal.expect("Go to the following link").type_line("right");
@@ -681,7 +681,7 @@ mod login {
         let ended = terminal.wait();
         assert_eq!(ended.code(), 0, "{}", ended.transcript);
 
-        // A signal for this program alone: gcloud does not know of it, and is killed.
+        // If only this program gets the signal, gcloud does not notice it, and is killed.
         gcloud(&world.home, "echo waiting; exec sleep 600");
         let mut terminal = quill_admin(&world, ["login"]).terminal();
         terminal.expect("waiting");

@@ -129,7 +129,7 @@ fn ask(question: Afterwards, request: u32, action: FaultAction) {
             assert_eq!(output.json()["runs"][0]["execution"], execution.as_str(), "{about}");
         }
         (Afterwards::Whoami, 0) => assert_eq!(output.json()["exit_code"], 0, "{about}"),
-        // It failed, and how could not be read.
+        // The execution failed, and its ending could not be read.
         (Afterwards::Attach, 27) if output.stdout.contains("\"ending\"") => {
             assert_eq!(output.json()["ending"], "unread", "{about}");
         }

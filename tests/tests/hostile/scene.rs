@@ -48,7 +48,7 @@ impl Scene {
              FROM generate_series(0, {users} - 1) n; \
              INSERT INTO user_role SELECT u.id, r.id FROM users u, roles r WHERE r.name = 'Patient'"
         ));
-        // The quota is a fault of its own.
+        // The quota has a fault of its own.
         let builder = Emulator::builder().host("127.0.0.1").log_reads_per_minute(1_000_000);
         Self { world: World::with_database_in(builder, database) }
     }
@@ -113,7 +113,7 @@ impl Scene {
                 assert_eq!(executions, Vec::<String>::new(), "started after all: {about}");
                 Ending::NotStarted
             }
-            // Refused because of a quota: it ran at no time, and says so.
+            // The start was refused because of a quota: nothing ran, and the message says so.
             24 => {
                 assert_eq!(executions, Vec::<String>::new(), "started after all: {about}");
                 let message = document["error"]["messages"][0].as_str().unwrap_or_default();

@@ -33,14 +33,14 @@ fn every_run_is_done_once_and_reported_truly() {
     let count = |ending| counts.get(&ending).copied().unwrap_or(0);
     println!("{runs} runs: {counts:?}");
     assert_eq!(counts.values().sum::<usize>(), runs);
-    // Saying "unknown" every time would be true, and no help.
+    // An "unknown" each time would be true, and useless.
     assert!(count(Ending::Done) > runs * 8 / 10, "{counts:?}");
-    // Some hundredths are: a small storm may have a few more by chance.
+    // Some hundredths are unknown: a small storm may have a few more by chance.
     assert!(count(Ending::Unknown) < runs / 10 + 10, "{counts:?}");
 }
 
 fn draw(random: &mut Rng) -> Fault {
-    // The start is what it is about; the rest is what is needed to find out about it.
+    // Most faults hit the start; the others hit the requests that find out about it.
     let (method, path) = match random.u8(0..20) {
         0..9 => ("POST", "*:run"),
         9..12 => ("GET", "*/executions"),
