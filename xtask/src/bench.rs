@@ -130,7 +130,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     if wanted(Subject::Image) {
         findings.extend(image()?);
     }
-    // Last: it leaves the build folder with programs of a copy of the sources.
+    // This is last, because it leaves programs of a copy of the sources in the build folder.
     if wanted(Subject::Rebuild) {
         findings.extend(rebuild()?);
     }
@@ -346,7 +346,7 @@ fn overhead() -> anyhow::Result<Finding> {
     for _ in 0..RUNS {
         emulator.ask("DELETE", "/emulator/calls", &Value::Null)?;
         let command = quill_admin(&home)?.args(ADD_ROLE);
-        // The emulator's clock at the start: when it received this.
+        // The emulator's clock at the start is the time at which it received this.
         emulator.ask("GET", &format!("/v2/{JOB}"), &Value::Null)?;
         let output = command.output();
         let exit = Timestamp::try_from(SystemTime::now())?;
@@ -385,7 +385,7 @@ fn end() -> anyhow::Result<Vec<Finding>> {
         }
         let mut wait = 1000;
         let sample = Sample::take(RUNS, || {
-            // It ends anywhere between two questions for the state.
+            // The execution ends at varying points between two polls of the state.
             wait += 170;
             let lasting = json!({"wait": 1500 + wait % 1000});
             emulator.put_scripted_job(&[lasting, result_line(0), json!({"exit": 0})])?;
@@ -413,7 +413,7 @@ fn whole_run() -> anyhow::Result<Vec<Finding>> {
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RUNS {
         emulator.ask("DELETE", "/emulator/calls", &Value::Null)?;
-        // The emulator's clock at the start: when it received this.
+        // The emulator's clock at the start is the time at which it received this.
         emulator.ask("GET", &format!("/v2/{JOB}"), &Value::Null)?;
         let started = Instant::now();
         let process = command(&home, &ADD_ROLE)?.stderr(Stdio::null()).spawn()?;
@@ -441,7 +441,7 @@ fn whole_run() -> anyhow::Result<Vec<Finding>> {
         finding("a run: CPU", "ms", 150.0, cpu),
         finding("a run: peak memory", "MiB", 40.0, memory),
         finding("a run: requests", "", 8.5, requests),
-        // One for all calls, and the live log's.
+        // There is one for all calls, and one for the live log.
         finding("a run: connections", "", 2.5, connections),
     ])
 }
@@ -472,9 +472,9 @@ fn answer() -> anyhow::Result<Vec<Finding>> {
             emulator.ask("DELETE", "/emulator/calls", &Value::Null)?;
             let mut terminal = quill_admin(&home)?.args(["show-user", "--env", "bench"]).terminal();
             terminal.expect("Username");
-            // As long as anybody needs to type a name, at least.
+            // This is the least time that a person needs to type a name.
             std::thread::sleep(Duration::from_millis(500));
-            // The emulator's clock at the answer: when it received this. It is asked for nothing.
+            // The emulator's clock at the answer is the time at which it received this; its reply is not used.
             let started = Instant::now();
             let mark = std::thread::scope(|scope| {
                 let mark =
@@ -650,7 +650,7 @@ impl Emulator {
 
     fn start_with(args: &[&str]) -> anyhow::Result<Self> {
         let mut process = Command::new(program("cloud-emulator")?)
-            // Also by the port of a relay.
+            // The host name is valid for the port of a relay, too.
             .args(["--listen", "127.0.0.1:0", "--host", "127.0.0.1"])
             .args(args)
             .stdout(Stdio::piped())
@@ -729,7 +729,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // Nothing it has is worth a proper end.
+        // The emulator's state need not be saved.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -764,7 +764,7 @@ fn doctor() -> anyhow::Result<Vec<Finding>> {
         let took = started.elapsed();
         let document = output.json();
         for check in document["checks"].as_array().context("no checks")? {
-            // The machine is what it is; everything else is as it should be.
+            // The machine's state is not known; everything else is healthy.
             let of_machine = check["scope"] == "machine";
             ensure!(
                 of_machine || ["healthy", "skipped"].iter().any(|well| check["result"] == *well),
@@ -795,7 +795,7 @@ fn doctor() -> anyhow::Result<Vec<Finding>> {
     let most = |sample: &Sample| sample.0.last().copied().unwrap_or_default();
     Ok(vec![
         finding("doctor: one environment, 100 ms a request", "ms", 1200.0, &wall, wall.median()),
-        // At most 60, and 4.
+        // At most 60, and 4 to the registry.
         finding("doctor: requests, with those to the registry", "", 61.0, &requests, most(&requests)),
         finding("doctor: reads of the log", "", 5.0, &reads, most(&reads)),
         finding("doctor: connections to Google Cloud", "", 1.5, &connections, most(&connections)),
@@ -817,7 +817,7 @@ impl SlowRegistry {
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (server, count) = (server.clone(), Arc::clone(&count));
-                // A connection that breaks is the client's to tell.
+                // The client notices if its connection breaks.
                 std::thread::spawn(move || relay(client, &server, &count));
             }
         });
@@ -885,7 +885,7 @@ fn image() -> anyhow::Result<Vec<Finding>> {
         ),
     }];
 
-    // An edit nobody has built before, so that nothing of it is cached.
+    // The edit is new, so that nothing of it is cached.
     let source = sources.join("crates/executor/src/main.rs");
     let edited = std::fs::read_to_string(&source)?
         + &format!("\n#[used]\nstatic EDIT: i64 = {};\n", Timestamp::now().as_microsecond());
@@ -909,7 +909,7 @@ fn image() -> anyhow::Result<Vec<Finding>> {
         note: format!("{} of {} bytes: the program's layer", bytes("uploaded_bytes")?, bytes("image_bytes")?),
     });
 
-    // The CLI's own share must not grow with the image.
+    // The CLI's own memory must not grow with the image.
     let recipe = std::fs::read_to_string(sources.join("docker/Dockerfile"))?;
     let labels = recipe.find("ARG REVISION").context("the recipe has no labels")?;
     std::fs::write(
@@ -988,7 +988,7 @@ fn copy_sources(folder: &Path) -> anyhow::Result<()> {
     ensure!(listed.status.success(), "git cannot list the sources");
     for name in String::from_utf8(listed.stdout)?.split('\0').filter(|name| !name.is_empty()) {
         let (from, to) = (run::root().join(name), folder.join(name));
-        // Deleted, and not yet committed as such.
+        // The file was deleted, and that is not committed yet.
         if from.is_file() {
             std::fs::create_dir_all(to.parent().context("a file is in a folder")?)?;
             std::fs::copy(from, to)?;
@@ -1022,7 +1022,7 @@ struct Measured {
 
 /// Makes a small process run a program several times, with only these environment variables.
 fn measured(program: &Path, args: &[&str], env: &[(&str, &str)], runs: usize) -> anyhow::Result<Measured> {
-    // Not the file this process was started from: the build above may have replaced it.
+    // This is not the file from which this process was started: the build above may have replaced it.
     let output = Command::new(self::program("xtask")?)
         .args(["measure", &runs.to_string()])
         .arg(program)

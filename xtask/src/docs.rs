@@ -123,7 +123,7 @@ fn subcommands(help: &str) -> Vec<String> {
     list.lines()
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
-        // Descriptions go on further to the right.
+        // Descriptions are indented further.
         .filter(|name| !name.is_empty() && *name != "help")
         .map(str::to_owned)
         .collect()

@@ -21,7 +21,8 @@ pub(crate) fn bin_dir() -> anyhow::Result<PathBuf> {
 pub(crate) fn cargo_command() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
-    // Set by the cargo around this program; they would make every build differ from a plain one.
+    // The cargo around this program sets these variables; they would make every build differ from a plain
+    // one.
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR") {
             command.env_remove(name);

@@ -38,7 +38,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     root.terraform(&["apply", "-auto-approve"])?;
     let state = root.state()?;
 
-    // Their files without the module, and nothing in its place: this is what the recipe keeps from happening.
+    // These are their files without the module, and nothing in its place: the recipe prevents this.
     let let_go = fs::read_to_string(fixture("let-go/main.tf")).context("failed to read a fixture")?;
     let (forgotten, _) = let_go.split_once("removed {").context("there is no block that lets go")?;
     fs::write(root.folder.join("main.tf"), forgotten).context("failed to write a file")?;
@@ -52,7 +52,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     let left = root.state()?;
     ensure!(left["resources"].as_array().is_some_and(Vec::is_empty), "their state still has it: {left}");
 
-    // What `terraform import` puts into our state is what Google Cloud has: here, what their state had.
+    // `terraform import` puts Google Cloud's resource into our state: here, the one that their state had.
     let ours = Root { folder: copy.path().join(FIXTURES).join("ours"), ..root };
     copy_folder(&fixture("ours"), &ours.folder)?;
     copy_folder(&run::root().join(MODULE), &copy.path().join(MODULE))?;

@@ -58,7 +58,7 @@ fn offline(check: &Path) -> anyhow::Result<Verdict> {
             println!("{module}, google {major}");
             match status(check, run::root(), [module, "--google", major])?.code() {
                 Some(0) => {}
-                // Its own word for what it lacks.
+                // The program itself reports what it lacks.
                 Some(2) => return Ok(Verdict::Missing(format!("{} could not judge", check.display()))),
                 _ => right = false,
             }
@@ -88,7 +88,7 @@ fn online() -> anyhow::Result<Verdict> {
         println!("{module}");
         let folder = copy.path().join(module);
         if !status("terraform", &folder, ["init", "-backend=false", "-input=false"])?.success() {
-            // What terraform found without the provider is wrong all the same.
+            // A mistake that terraform finds without the provider is a mistake all the same.
             if !right {
                 break;
             }

@@ -54,7 +54,7 @@ impl Options {
             |name: &String| !["fmt", "clippy", "clippy without local", "terraform"].contains(&name.as_str());
         self.layer.is_empty()
             || self.layer.iter().any(|name| name == layer)
-            // Tests of programs that are not up to date say nothing.
+            // Results of programs that are out of date mean nothing.
             || (["static executor", "build"].contains(&layer) && self.layer.iter().any(needs_programs))
     }
 }
@@ -101,7 +101,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
         anyhow::bail!("there is no layer {unknown}; they are: {}", names.join(", "));
     }
-    // One server for all test programs. Without it they say themselves what they miss.
+    // There is one server for all test programs. Without it they report themselves what is missing.
     let postgres = match Server::start() {
         Ok(server) => Some(server),
         Err(StartError::NotInstalled) => None,
@@ -111,7 +111,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         (bin::BIN_DIR, run::bin_dir()?.into_os_string()),
         (skip::REQUIRE, require.into()),
         (skip::REPORT, skips.clone().into_os_string()),
-        // A snapshot that differs is a failure, and no file to be looked at.
+        // A snapshot that differs is a failure, and writes no file.
         ("INSTA_UPDATE", "no".into()),
     ];
     if !(ci || options.full) {
@@ -157,14 +157,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
                 }
                 Verdict::Missing(reason) => {
                     skip::note("infra", terraform::NEED, &reason, &skips)?;
-                    // Counted as passed, and taken off again, as the harness does with a test.
+                    // The layer is counted as passed, and subtracted again, as the harness does with a test.
                     (true, Counts { passed: 1, ..Counts::default() })
                 }
             },
         };
         let failed = !ok;
         reports.push(Report { layer: layer.name, ok, counts, took: started.elapsed() });
-        // Without programs nothing that follows says anything.
+        // Without programs no later layer means anything.
         if failed
             && matches!(reports.last(), Some(report) if ["static executor", "build"].contains(&report.layer.as_str()))
         {
@@ -190,7 +190,7 @@ fn layers() -> anyhow::Result<Vec<Layer>> {
         ),
         Layer { name: "static executor".to_owned(), step: Step::StaticExecutor },
         step("build", "build --release --workspace --all-targets --locked"),
-        // A program of tests that fails hides no other.
+        // A test program that fails does not hide others.
         step("unit", "test --release --workspace --lib --bins --locked --no-fail-fast"),
         step("doc", "test --release --workspace --doc --locked --no-fail-fast"),
     ];
@@ -230,7 +230,7 @@ fn static_executor() -> anyhow::Result<(bool, Option<OsString>)> {
             IMAGE_TARGET,
         ])
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        // All of it is compiled once more for that flag: quickly, since no test of it looks at the time that it takes.
+        // This flag compiles everything once more: quickly, since no test depends on its speed.
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
         .status()
         .context("failed to start cargo")?;
@@ -318,7 +318,7 @@ fn conclude(reports: &[Report], skips: &Path, ci: bool) -> ExitCode {
     for report in reports {
         println!("{report}");
     }
-    // No file: nothing was skipped.
+    // If there is no file, nothing was skipped.
     let skipped: Vec<Value> = std::fs::read_to_string(skips)
         .unwrap_or_default()
         .lines()
@@ -336,7 +336,7 @@ fn conclude(reports: &[Report], skips: &Path, ci: bool) -> ExitCode {
     let failed: u32 = reports.iter().map(|report| report.counts.failed).sum();
     let ignored: u32 = reports.iter().map(|report| report.counts.ignored).sum();
     let left_out = u32::try_from(skipped.len()).unwrap_or(u32::MAX) + ignored;
-    // A skipped test is left early and counted as passed by the harness.
+    // The harness counts a skipped test, which is left early, as passed.
     let passed = passed.saturating_sub(u32::try_from(skipped.len()).unwrap_or(0));
     let broken = reports.iter().any(|report| !report.ok);
     let excused = skipped.iter().filter(|skip| skip["need"] == terraform::NEED).count();
