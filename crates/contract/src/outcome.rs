@@ -329,7 +329,7 @@ pub struct DatabaseReport {
 pub struct Unavailable {
     /// The name of the action.
     pub action: String,
-    /// The table or column that the action needs, in words that follow "it needs".
+    /// The conditions that the database does not meet, in words that follow "it needs".
     pub needs: String,
 }
 
