@@ -16,7 +16,7 @@
 //! A laptop may read a set from an image that is newer than itself. So a fault in one action does not spoil
 //! the others: that action becomes an [`Entry::NotUnderstood`] that still has its name and its digest, so
 //! that it can be listed and compared, and that says why it cannot be run. Unknown keys of a definition are
-//! never skipped, because they may be conditions. Unknown keys of the words are.
+//! never skipped, because they may be conditions. Unknown keys of the words are skipped.
 //!
 //! The [`FORMAT`] is raised only if the meaning of known keys changes.
 //!

@@ -88,7 +88,7 @@ impl Claim {
     }
 }
 
-/// The parts of a result that the variables of an execution ask for; without a key.
+/// The parts that a result has to agree with, from the variables of an execution; without a key.
 impl From<&RunContext> for Asked {
     fn from(context: &RunContext) -> Self {
         Self {

@@ -4,7 +4,7 @@
 //! executor in the container turns them back ([`Invocation::from_env`]), does the work and prints a
 //! [`ResultLine`], which the CLI reads. Nothing else passes between the two.
 //!
-//! This crate has no I/O, no async runtime and no cloud types. Nearly every crate depends on it; of our
+//! This crate has no I/O, no async runtime and no cloud types. Most crates depend on it; of our
 //! crates it depends on the compiled actions alone, whose parameters say which values are allowed
 //! ([`Argument`]).
 //!

@@ -152,7 +152,7 @@ fn cells(row: &Row) -> Result<Vec<Option<String>>, Error> {
     (0..row.len()).map(cell).collect()
 }
 
-/// The undo of the action, where it changed something. `None` if a value is missing that the undo needs.
+/// The undo of the action, where it changed something: an action, or, if a value for that is missing, words.
 fn undo(action: &Action, values: &Values<'_>, effect: Effect, changes: &[Change]) -> Option<Undo> {
     let (undo, words) = (&action.definition.undo, &action.words.undo);
     let (call, said) = match effect {
