@@ -103,7 +103,8 @@ pub(crate) fn is_identifier(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
-/// Whether a parameter's variable would be one of the tool's. Names that begin with `rows_` are reserved as well.
+/// Whether a parameter's variable would be one of the tool's. Names that begin with `rows_` are reserved as
+/// well.
 pub(crate) fn is_taken_parameter(name: &str) -> bool {
     PARAMETERS.contains(&name) || name.starts_with("rows_")
 }

@@ -107,7 +107,7 @@ impl<'a> Outline<'a> {
         self.tokens.get(index).map_or(self.sql.len(), |(token, _)| token.start)
     }
 
-    /// A name in the form that the server uses: without quotes, in lower case.
+    /// A name as the server reads it: one without quotes is converted to lower case.
     fn name(&self, index: usize) -> Option<String> {
         let (token, _) = self.tokens.get(index)?;
         let text = token.text(self.sql);
