@@ -1,4 +1,5 @@
-//! Packs the executor that tests have this program carry: `cargo xtask test` makes one. Without, it carries none.
+//! Packs the executor that tests have this program carry; `cargo xtask test` builds it. If there is none, the
+//! program carries none.
 
 #[path = "../../crates/operations/carry.rs"]
 mod carry;

@@ -1,4 +1,6 @@
-//! An environment in good health, for the doctor to look at and for tests to make ill.
+//! The fixture of a healthy environment, which the tests of the doctor look at and damage.
+//!
+//! To add a resource: see `healthy.rs` of the crate `testkit`.
 
 use std::fs;
 
@@ -15,37 +17,38 @@ use serde_json::{Value, json};
 use crate::proxy::Proxy;
 use crate::{ENTRY_POINT, JOB, PROJECT, REPOSITORY, World};
 
-/// The Cloud SQL instance.
+/// The id of the Cloud SQL instance.
 pub const INSTANCE: &str = "quill-core-staging";
-/// The backend.
+/// The full name of the backend's service.
 pub const SERVICE: &str =
     "projects/quill-medical-staging/locations/europe-west2/services/quill-backend-staging";
-/// A time so many days ago, RFC 3339.
+/// The time so many days ago, RFC 3339.
 #[must_use]
 pub fn days_ago(days: i64) -> String {
     (Timestamp::now() - SignedDuration::from_hours(24 * days)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// A cloud with everything a job needs, a registry behind a proxy, and somebody's gcloud.
+/// A fixture with a cloud that has everything a job needs, a registry behind a proxy, and a sign-in of
+/// gcloud.
 pub struct Clinic {
-    /// The cloud, and where commands are run.
+    /// The cloud, and the folder in which commands are run.
     pub world: World,
-    /// What stands behind the image's address.
+    /// The registry behind the image's address.
     pub registry: Registry,
-    /// In front of the registry; the image's name has its address.
+    /// The proxy in front of the registry; the image's name has its address.
     pub proxy: Proxy,
-    /// What there is in good health. Its image was built some days ago, whenever that is.
+    /// The healthy environment. Its image was built some days ago, whenever the test runs.
     pub healthy: Healthy,
 }
 
 impl Clinic {
-    /// Everything is well.
+    /// A fixture in which everything is healthy.
     #[must_use]
     pub fn healthy() -> Self {
         Self::at(Emulator::builder())
     }
 
-    /// The same, with the real executor against a real database.
+    /// The same fixture with the real executor and a real database.
     #[must_use]
     pub fn with_database(database: &Database) -> Self {
         let runner = ProcessRunner::new()
@@ -82,7 +85,7 @@ impl Clinic {
         clinic
     }
 
-    /// Puts everything there as it should be, in place of what a test has made of it.
+    /// Restores all resources of the environment to their healthy state.
     pub fn cure(&self) {
         let emulator = &self.world.emulator;
         emulator.set_faults([]);
@@ -92,7 +95,7 @@ impl Clinic {
         }
     }
 
-    /// Puts a job there that differs in one field.
+    /// Puts a job that differs in one field.
     pub fn put_job(&self, pointer: &str, value: Value) {
         let mut job = self.healthy.job();
         *job.pointer_mut(pointer).unwrap_or_else(|| panic!("the job has no {pointer}")) = value;
@@ -105,7 +108,7 @@ impl Clinic {
         format!("{}/{REPOSITORY}", self.proxy.address())
     }
 
-    /// `doctor --env staging`.
+    /// Prepares a run of `doctor --env staging`.
     pub fn doctor<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Run {
         let bin = self.world.home.work().join("bin");
         let path = format!("{}:/usr/bin:/bin", bin.display());

@@ -1,8 +1,8 @@
-//! What a terminal shows while commands are used: as text and as pictures for the documentation.
+//! Terminal recordings: the output of commands in a terminal, as text and as pictures for the documentation.
 //!
-//! A page of the documentation names a transcript between two comments, `<!-- transcript: NAME -->` and
-//! `<!-- end -->`; pictures are `docs/pictures/NAME-light.svg` and `-dark.svg`. Tests compare them with
-//! what the commands show now, and write them where [`WRITE`] says so: `cargo xtask docs`.
+//! A page of the documentation names a transcript between two comments, `<!-- transcript: NAME -->` and `<!--
+//! end -->`; pictures are `docs/pictures/NAME-light.svg` and `-dark.svg`. Tests compare them with the present
+//! output, and write them if [`WRITE`] says so: `cargo xtask docs`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,34 +18,34 @@ use quill_admin_testkit::terminal::Terminal;
 use regex::Regex;
 use vt100::Parser;
 
-/// Says `write`: pages and pictures are written, not compared.
+/// The variable that, set to `write`, makes tests write pages and pictures instead of comparing them.
 pub const WRITE: &str = "QUILL_ADMIN_DOCS";
 
-/// More rows than a command shows, so that none scrolls away.
+/// Number of rows of the terminal: more than a command prints, so that none scrolls away.
 const ROWS: NonZeroU16 = NonZeroU16::new(400).expect("a number of rows");
 const COLUMNS: NonZeroU16 = NonZeroU16::new(80).expect("a number of columns");
 
-/// How a character looks, as the parameters of a terminal's escape sequence.
+/// The style of a character, as the parameters of a terminal's escape sequence.
 type Look = String;
-/// A line, character by character.
+/// A line, as characters with their styles.
 type Line = Vec<(char, Look)>;
 
-/// What a terminal has shown.
+/// A terminal recording.
 #[derive(Default)]
 pub struct Film {
     lines: Vec<Line>,
 }
 
 impl Film {
-    /// Nothing yet.
+    /// An empty recording.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A command, as it is typed, and what it shows while somebody does what `act` says.
+    /// Records a command, as it is typed, and its output while `act` types.
     ///
-    /// `run` gets the command's words without the program's name.
+    /// `run` is given the command's words without the program's name.
     #[must_use]
     pub fn shot(
         mut self,
@@ -66,9 +66,9 @@ impl Film {
         }
         self.lines.push(format!("$ {command}").chars().map(|c| (c, "1".to_owned())).collect());
         let mut lines = screen(&ended.transcript);
-        // What is left of a spinner: how far it was is a matter of chance.
+        // Remainders of a spinner are removed: how far it got differs from run to run.
         lines.retain(|line| !line.iter().any(|(character, _)| ('\u{2800}'..='\u{28ff}').contains(character)));
-        // What is left of a question that was answered faster than it was drawn.
+        // A prompt that was answered before it was drawn completely leaves a remainder.
         let answered = |pair: &[Line]| plain(&pair[0]).starts_with("? ") && plain(&pair[1]).starts_with("✔ ");
         while let Some(left) = lines.windows(2).position(answered) {
             lines.remove(left);
@@ -82,7 +82,7 @@ impl Film {
         self
     }
 
-    /// The same as plain text.
+    /// The recording as plain text.
     #[must_use]
     pub fn text(&self) -> String {
         let lines = self.lines.iter().map(|line| plain(line).trim_end().to_owned());
@@ -105,7 +105,7 @@ impl Film {
         term.render_svg(&ansi)
     }
 
-    /// Every page that names this transcript has it, word by word.
+    /// Checks that every page that names this transcript has it, word by word.
     pub fn transcript(&self, name: &str) {
         let mark = format!("<!-- transcript: {name} -->\n");
         let block = format!("{mark}```text\n{}```\n", self.text());
@@ -122,7 +122,7 @@ impl Film {
         assert!(found, "no page has the transcript {name}");
     }
 
-    /// The two pictures are what the terminal shows.
+    /// Checks that the two pictures show the recording.
     pub fn picture(&self, name: &str) {
         let term = Term::new().min_width_px(720);
         let rgb = |red, green, blue| Color::from(RgbColor(red, green, blue));
@@ -153,9 +153,9 @@ pub fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// Compares a file with what it should be, or makes it so.
+/// Compares a file with the wanted content, or writes it.
 fn update(path: &Path, wanted: impl FnOnce(&str) -> String) {
-    // Scenes are tests, which run side by side, and several are on one page.
+    // Recordings are tests, which run at the same time, and several are on one page.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let is = fs::read_to_string(path).unwrap_or_default();
@@ -172,7 +172,7 @@ fn update(path: &Path, wanted: impl FnOnce(&str) -> String) {
     panic!("{} is stale; write it with: cargo xtask docs\nfirst difference: {differs:#?}", path.display());
 }
 
-/// What is on the screen in the end; lines that were broken at its edge are whole.
+/// The final content of the screen; lines that were wrapped at its edge are joined.
 fn screen(transcript: &str) -> Vec<Line> {
     let mut parser = Parser::new(ROWS, COLUMNS, 0);
     parser.process(transcript.as_bytes());
@@ -228,8 +228,8 @@ fn plain(line: &Line) -> String {
     line.iter().map(|(character, _)| character).collect()
 }
 
-/// Replaces what differs from run to run, or belongs to the machine that the commands were run on, by what
-/// it could be for a reader.
+/// Replaces text that differs from run to run, or belongs to the machine on which the tests run, by examples
+/// for readers.
 fn redact(line: &Line) -> Line {
     [
         (r"(quill-tasks-[a-z]+)-[a-z0-9]{5}\b", "$1-x7k2p"),
@@ -239,13 +239,13 @@ fn redact(line: &Line) -> Line {
         ),
         (r"\d+\.\d s\b", "N.N s"),
         (r"\d+\.\d\d ([kM]B)\b", "N $1"),
-        // The server of this machine; the embedded one is the same everywhere.
+        // The server's version on this machine is replaced; the embedded one is the same everywhere.
         (r"((server|connected:) +)PostgreSQL \d+\.\d+( \([^)]*\))?(, TLS|$)", "${1}PostgreSQL 15$4"),
         (r"\w+ of Docker Engine \S+", "BuildKit of Docker Engine N"),
         (r"Docker Engine \S+, [^,]+, ", "Docker Engine N, BuildKit, "),
         (r"\d+\.\d\d GB free", "N GB free"),
         (r"sha256:[0-9a-f]{12}\b", "sha256:4b825dc642cb"),
-        // The database, and the registry, that stand in for Google's.
+        // The database and the registry stand in for Google's.
         (r"(127\.0\.0\.1|localhost):\d+/quill_[0-9a-f]{32} as \w+", "10.20.0.3:5432/quill_core as quill"),
         (r"(AUTH_DB_HOST:) 127\.0\.0\.1", "$1 10.20.0.3"),
         (r"as quill_[0-9a-f]{32}", "as quill"),
@@ -268,7 +268,7 @@ fn redact(line: &Line) -> Line {
     })
 }
 
-/// What replaces something looks like its beginning did.
+/// Replaces matches of a pattern; the replacement has the style of the first replaced character.
 fn replace(line: &Line, pattern: &Regex, replacement: &str) -> Line {
     let text = plain(line);
     let position = |byte: usize| text[..byte].chars().count();

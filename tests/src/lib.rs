@@ -1,5 +1,7 @@
-//! The world a journey happens in: an environments file, the emulator, a database, and the compiled
-//! programs with an environment of their own.
+//! The surroundings of end-to-end tests: an environments file, the emulator, a database, and the compiled
+//! programs with their own environment variables.
+//!
+//! To add a kind of world: a constructor of [`World`]; to add a tool: a module here.
 #![expect(clippy::missing_panics_doc, reason = "a test that fails panics")]
 
 pub mod clinic;
@@ -28,55 +30,56 @@ use quill_admin_testkit::postgres::Database;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-/// The project of the world's environment.
+/// The project of the environment in every world.
 pub const PROJECT: &str = "quill-medical-staging";
-/// The job every world has.
+/// The job that every world has.
 pub const JOB: &str = "projects/quill-medical-staging/locations/europe-west2/jobs/quill-tasks-staging";
 /// The repository of the admin image, in the registry.
 pub const REPOSITORY: &str = "quill-medical-staging/quill/tasks";
 
-/// Where the executor is in its image.
+/// The path of the executor in its image.
 pub const ENTRY_POINT: &str = "/quill-admin-executor";
 
-/// The access token that worlds with a sign-in want.
+/// The access token that worlds with a sign-in accept.
 pub const TOKEN: &str = "ya29.planted-Kq3-token";
-/// How the path of a call ends that follows the log live.
+/// The end of the path of a call that follows the log live.
 pub const TAIL: &str = "/TailLogEntries";
 
-/// The environment of every world, in good health.
+/// The healthy environment of every world.
 fn staging() -> Healthy {
     Healthy::new("staging", REGISTRY)
 }
 
 /// A folder, a cloud and, in most worlds, a database.
 pub struct World {
-    /// Where commands are run; its `environments.yaml` has staging at the emulator.
+    /// The home, and the folder in which commands are run; its `environments.yaml` has staging at the
+    /// emulator.
     pub home: Home,
     /// The cloud.
     pub emulator: Emulator,
     /// The database, in a world that has one.
     pub database: Option<Database>,
-    /// Commands are given the environments file by its name, as in a pipeline: one that is found is not used
-    /// for tasks before somebody has confirmed where they go.
+    /// Whether commands are given the environments file by name, as in a pipeline. A file that is found
+    /// instead is not used for tasks before a person has confirmed where they go.
     pub named: bool,
     /// The content of the environments file when somebody last confirmed where its tasks go.
     confirmed: Mutex<Option<Vec<u8>>>,
-    // Dropped last: the emulator runs on it.
+    // The runtime is dropped last, because the emulator runs on it.
     runtime: Runtime,
 }
 
-/// How long a container takes to start: on Cloud Run, seconds, in which the live log is open and
-/// brings the first line. Without any, the order of the lines would be the machine's to decide.
+/// Time that a container takes to start: on Cloud Run, seconds, in which the live log is opened and brings
+/// the first line. Without this time, the order of the lines would depend on the machine.
 const PROVISIONING: Duration = Duration::from_millis(150);
 
 impl World {
-    /// The real executor, as its own process, against a real database.
+    /// A world with the real executor, as its own process, and a real database.
     #[must_use]
     pub fn with_database(database: Database) -> Self {
         Self::with_database_in(Emulator::builder(), database)
     }
 
-    /// The same in a cloud as the builder says.
+    /// The same world, with a cloud that the builder makes.
     #[must_use]
     pub fn with_database_in(builder: Builder, database: Database) -> Self {
         let program = ImageProgram::new(bin::executor()).entry_point(ENTRY_POINT);
@@ -84,7 +87,7 @@ impl World {
         Self::around(database, builder.runner(runner))
     }
 
-    /// An image whose program is not there.
+    /// A world with an image whose program does not exist.
     #[must_use]
     pub fn without_program() -> Self {
         let program = ImageProgram::new("/nowhere/quill-admin-executor").entry_point(ENTRY_POINT);
@@ -94,8 +97,8 @@ impl World {
         world
     }
 
-    /// The real executor against a real database, with a shell script around it, which finds the
-    /// executor's path in `$1`: for containers that end otherwise than the executor does.
+    /// A world with the real executor, a real database, and a shell script around the executor, whose path is
+    /// in `$1`: for containers that end differently.
     #[must_use]
     pub fn with_database_and_script(database: Database, script: &str) -> Self {
         let executor = bin::executor().display().to_string();
@@ -109,7 +112,7 @@ impl World {
         Self::around(database, Emulator::builder().runner(runner))
     }
 
-    /// The executor in its image, against a real database. The image is [`executor_image`]'s.
+    /// A world with the executor in its image, and a real database. The image is that of [`executor_image`].
     #[must_use]
     pub fn with_containers(database: Database) -> Self {
         let runner =
@@ -129,13 +132,13 @@ impl World {
         world
     }
 
-    /// No container: executions do what a script says.
+    /// A world without containers: executions do what a script says.
     #[must_use]
     pub fn scripted(script: Script) -> Self {
         Self::scripted_in(Emulator::builder(), script)
     }
 
-    /// The same in a cloud as the builder says.
+    /// The same world, with a cloud that the builder makes.
     #[must_use]
     pub fn scripted_in(builder: Builder, script: Script) -> Self {
         let world = Self::start(builder, REGISTRY);
@@ -145,15 +148,15 @@ impl World {
         world
     }
 
-    /// A cloud without the job.
+    /// A world with a cloud that has no job.
     #[must_use]
     pub fn empty() -> Self {
         Self::start(Emulator::builder(), REGISTRY)
     }
 
-    /// The same, in a cloud that wants a sign-in: [`TOKEN`], or a token it has given out. One of the
-    /// environment's services is Google's own, so that the sign-in of the machine is used; the file is named, so
-    /// that it is handed to the emulator.
+    /// A scripted world with a cloud that wants a sign-in: [`TOKEN`], or a token that it has given out. One
+    /// of the environment's services is Google's own, so that the machine's sign-in is used; the file is
+    /// named, so that the token is sent to the emulator.
     #[must_use]
     pub fn signed_in(script: Script) -> Self {
         let builder = Emulator::builder().require_token(TOKEN).caller("steve@example.org");
@@ -172,7 +175,7 @@ impl World {
         Self { named: true, ..world }
     }
 
-    /// A cloud as the builder says, with images at a registry.
+    /// A world with a cloud that the builder makes, and images at a registry.
     pub(crate) fn start(builder: Builder, registry: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let emulator = runtime.block_on(builder.start()).expect("the emulator");
@@ -204,25 +207,25 @@ environments:
         Self { home, emulator, database: None, named: false, confirmed: Mutex::default(), runtime }
     }
 
-    /// Puts a job there whose image is the real executor, which speaks more than the oldest contract.
+    /// Puts a job whose image is the real executor, which speaks more than the oldest contract version.
     fn put_executor(&self, mut job: Value) {
         job["annotations"]["admin.quill-medical.org/contracts"] = json!("1-3");
         self.put_job(job);
     }
 
-    /// Puts the job there, and the secret that it refers to.
+    /// Puts the job, and the secret that it refers to.
     fn put_job(&self, job: Value) {
         self.emulator.put_secret(PROJECT, SECRET, "planted-database-password");
         self.emulator.put_job(JOB, job).expect("a valid job");
     }
 
-    /// The database of a world that has one.
+    /// The database, in a world that has one.
     #[must_use]
     pub fn database(&self) -> &Database {
         self.database.as_ref().expect("this world has a database")
     }
 
-    /// A command line of `quill-admin`, of somebody who knows where the file's tasks go and has confirmed that.
+    /// A command line of `quill-admin`, for a person who has confirmed where the file's tasks go.
     pub fn quill_admin<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Run {
         let run = self.home.quill_admin(args).env("QUILL_ADMIN_LOCAL_PROVISIONING_MS", "0");
         if self.named {
@@ -233,27 +236,27 @@ environments:
         }
     }
 
-    /// Confirms where tasks go, once for each content of the file: for programs that are started in another way
-    /// than by [`quill_admin`](Self::quill_admin).
+    /// Confirms where tasks go, once for each content of the file: for programs that are not started by
+    /// [`quill_admin`](Self::quill_admin).
     pub fn confirm(&self) {
         let file = fs::read(self.home.work().join("environments.yaml")).ok();
         let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
         if *confirmed != file {
-            // With a file that cannot be used there is nothing to confirm: the test is about that.
+            // A test with a file that cannot be used confirms nothing: that is its subject.
             let _ = self.home.quill_admin(["envs", "--trust"]).output();
             *confirmed = file;
         }
     }
 
-    /// Puts another address in place of the emulator's.
+    /// Replaces the emulator's address by another one.
     pub fn move_staging(&self, url: &str) {
         let file = self.home.read("environments.yaml");
         self.home.write("environments.yaml", &file.replace(&self.emulator.url(), url));
     }
 
-    /// The calls the cloud received, one a line, with names that differ from run to run replaced. How
-    /// often the state was asked for depends on the machine: the same call again is left out. So is
-    /// the live log, for which nobody waits.
+    /// The calls that the cloud received, one on each line, with names that differ from run to run replaced.
+    /// The number of times that the state was asked for depends on the machine: repetitions of a call are
+    /// left out. So is the live log, which nothing waits for.
     #[must_use]
     pub fn calls(&self) -> String {
         let mut lines: Vec<String> = self.emulator.calls().iter().map(RecordedCall::line).collect();
@@ -262,19 +265,19 @@ environments:
         redact(&lines.join("\n")).replace("/v2/projects/quill-medical-staging/locations/europe-west2", "…")
     }
 
-    /// The job, in the API's JSON, as it is now; `None` if there is none.
+    /// The present job, in the API's JSON; `None` if there is none.
     #[must_use]
     pub fn job(&self) -> Option<Value> {
         self.emulator.get(JOB)
     }
 
-    /// Starts the job as it is, as anybody with curl could; returns the execution's id.
+    /// Starts the job unchanged, as any client could; returns the execution's id.
     #[must_use]
     pub fn start_job(&self) -> String {
         self.start_job_with(&[])
     }
 
-    /// The same with variables.
+    /// Starts the job with these variables; returns the execution's id.
     #[must_use]
     pub fn start_job_with(&self, env: &[(&str, &str)]) -> String {
         let env: Value = env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
@@ -288,24 +291,24 @@ environments:
         name.rsplit('/').next().unwrap_or_default().to_owned()
     }
 
-    /// Puts something there with the control API.
+    /// Puts a resource with the control API.
     pub fn put(&self, path: &str, what: &Value) {
         let put = Request::new("PUT", path).header("Emulator-Token", self.emulator.control_token());
         let _ = self.ask(put.json(what)).expect(200);
     }
 
-    /// Asks the cloud by hand.
+    /// Sends a request to the cloud.
     #[must_use]
     pub fn ask(&self, request: Request) -> Answer {
         request.send(&self.emulator.address().to_string())
     }
 
-    /// Waits until the cloud has nothing under way.
+    /// Waits until no execution is under way in the cloud.
     pub fn idle(&self) {
         self.runtime.block_on(self.emulator.idle());
     }
 
-    /// How many times the job was started.
+    /// Number of times that the job was started.
     #[must_use]
     pub fn runs(&self) -> usize {
         self.emulator.calls().iter().filter(|call| call.path.ends_with(":run")).count()
@@ -315,8 +318,8 @@ environments:
 /// The name of the executor's image in the engine; it stays there for the next run.
 const EXECUTOR_IMAGE: &str = "127.0.0.1/quill-admin-test/executor:latest";
 
-/// Makes the executor's image of these sources, once, with `build --env local` itself; returns its
-/// name without the tag.
+/// Makes the executor's image from these sources, once, with `build --env local` itself; returns its name
+/// without the tag.
 pub fn executor_image(builder: &str) -> &'static str {
     static MADE: OnceLock<&str> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -340,8 +343,8 @@ pub fn executor_image(builder: &str) -> &'static str {
 /// Longest time for compiling the executor and its dependencies, with other builds beside it.
 pub const BUILD_LIMIT: Duration = Duration::from_mins(15);
 
-/// A copy of everything git knows of these sources, in a repository of its own: with times of its
-/// own, and to be edited.
+/// A copy of all files of these sources that git knows, in a repository of its own: with its own times, and
+/// free to be edited.
 #[must_use]
 pub fn copy_of_the_sources(home: &Home) -> PathBuf {
     let folder = home.work().join("sources");
@@ -357,16 +360,16 @@ pub fn copy_of_the_sources(home: &Home) -> PathBuf {
     folder
 }
 
-/// What git is told about whoever commits.
+/// The author that git is given for commits.
 const AUTHOR: [&str; 4] = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"];
 
-/// Commits what is in the working folder's `sources`.
+/// Commits the files of the working folder's `sources`.
 fn commit(home: &Home) {
     git(home, &["add", "--all"]);
     git(home, &[&AUTHOR[..], &["commit", "--quiet", "--message", "Sources"]].concat());
 }
 
-/// Runs git in the working folder's `sources`; returns what it printed.
+/// Runs git in the working folder's `sources`; returns its output.
 fn git(home: &Home, args: &[&str]) -> String {
     run(Command::new("git")
         .args(args)
@@ -377,19 +380,19 @@ fn git(home: &Home, args: &[&str]) -> String {
     .to_owned()
 }
 
-/// Executions run in the Docker engine, in this machine's network.
+/// A runner that runs executions in the Docker engine, in this machine's network.
 fn docker_runner() -> DockerRunner {
     let runtime = Runtime::new().expect("a runtime");
     runtime.block_on(DockerRunner::connect()).expect("an engine that answers").host_network(true)
 }
 
-/// What journeys ask of a finished program.
+/// Checks of a finished program.
 pub trait Finished {
-    /// Asserts the exit code, showing everything if it is another.
+    /// Asserts the exit code, and shows all output if it is another.
     #[must_use]
     fn exits(self, code: i32) -> Self;
 
-    /// Everything in one text, without what differs from run to run.
+    /// All output as one text, with parts that differ from run to run replaced.
     #[must_use]
     fn transcript(&self) -> String;
 }
@@ -401,7 +404,7 @@ impl Finished for Output {
     }
 
     fn transcript(&self) -> String {
-        // How far it was at each look depends on the machine, and so does what of the log comes first.
+        // The phases that a poll sees depend on the machine, and so do the log lines that come first.
         let phases = r"(?m)^(queued|preparing the container|running|reading the result) \(.*\n";
         let phases = regex::Regex::new(phases).expect("valid");
         redact(&phases.replace_all(&self.to_string(), ""))

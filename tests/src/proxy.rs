@@ -1,5 +1,5 @@
-//! A TCP proxy in front of an HTTP server: it writes down which requests come, and can cut or hold
-//! those a test names.
+//! A TCP proxy in front of an HTTP server: it records the requests, and can cut or hold those that a test
+//! names.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use quill_admin_testkit::http::answer;
 use quill_admin_testkit::registry::manifest_request;
 
-/// How long [`Proxy::wait_for`] waits: against hanging for ever.
+/// Time limit of [`Proxy::wait_for`], against hanging for ever.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// A proxy on a port of its own. It serves until the process ends.
@@ -29,20 +29,20 @@ struct State {
 
 #[derive(Default)]
 struct Seen {
-    /// Requests as `METHOD /path`, in the order they came.
+    /// The requests as `METHOD /path`, in the order in which they came.
     requests: Vec<String>,
-    /// Bytes sent to the server.
+    /// Number of bytes sent to the server.
     sent: u64,
     rule: Option<(String, Rule)>,
     immutable_tags: bool,
 }
 
-/// What becomes of a request.
+/// The treatment of a request.
 #[derive(Clone, PartialEq, Eq)]
 enum Pass {
     On,
     Cut,
-    /// The server is not asked: this is the answer.
+    /// The server is not asked; this answer is sent instead.
     Answered(String),
 }
 
@@ -65,8 +65,8 @@ impl Proxy {
         Self::start(server, |_| None)
     }
 
-    /// A proxy to a server that cuts connections by the seed: some of them, each when some hundreds of
-    /// bytes have gone through it, to the server or back.
+    /// A proxy to a server that cuts some connections, chosen by the seed, each after some hundreds of bytes
+    /// in either direction.
     #[must_use]
     pub fn cutting(server: &str, seed: u64) -> Self {
         Self::start(server, move |connection| {
@@ -90,7 +90,7 @@ impl Proxy {
         Self { address, state }
     }
 
-    /// Its address, `127.0.0.1:PORT`.
+    /// The proxy's address, `127.0.0.1:PORT`.
     #[must_use]
     pub fn address(&self) -> String {
         self.address.to_string()
@@ -101,19 +101,19 @@ impl Proxy {
         self.state.lock().rule = Some((request.to_owned(), Rule::Cut));
     }
 
-    /// Keeps every request that contains the text, and says nothing, until the next rule.
+    /// Holds every request that contains the text without an answer, until the next rule.
     pub fn hold(&self, request: &str) {
         self.state.lock().rule = Some((request.to_owned(), Rule::Hold));
     }
 
-    /// For a server that is a registry: a tag that is there is never put again, not even on the image it
-    /// stands for. In the words of Artifact Registry ("Troubleshoot container images", push), which
-    /// lets the latter pass.
+    /// Makes a registry's tags immutable: an existing tag is never put again, not even for the same image.
+    /// The message is that of Artifact Registry ("Troubleshoot container images", push), which allows the
+    /// latter.
     pub fn immutable_tags(&self) {
         self.state.lock().immutable_tags = true;
     }
 
-    /// Lets everything through again.
+    /// Forwards all requests again.
     pub fn open(&self) {
         self.state.lock().rule = None;
         self.state.changed.notify_all();
@@ -125,7 +125,7 @@ impl Proxy {
         self.state.lock().requests.clone()
     }
 
-    /// How many bytes the server was sent so far.
+    /// Number of bytes that the server was sent so far.
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.state.lock().sent
@@ -143,7 +143,7 @@ impl Proxy {
     }
 }
 
-/// `left` is how many bytes may go through the connection, where it is to be cut.
+/// Serves a connection. `left` is the number of bytes that may pass before it is cut, if it is to be cut.
 fn serve(client: &TcpStream, server: &str, state: &State, left: Option<AtomicU64>) {
     let address = server;
     let Ok(server) = TcpStream::connect(server) else { return };
@@ -154,9 +154,9 @@ fn serve(client: &TcpStream, server: &str, state: &State, left: Option<AtomicU64
         forward(&answers, &back, allowed.as_ref().as_ref(), |_| true);
         let _ = back.shutdown(Shutdown::Write);
     });
-    // The line that is being read; of a body, where lines can be any length, only the beginning.
+    // The present line; of a body, whose lines can have any length, only the beginning.
     let mut line = Vec::new();
-    // A body whose length is told ends without a line's end: what comes after it is the next request.
+    // A body with a stated length does not end with a line's end: the bytes after it are the next request.
     let (mut length, mut body) = (0_u64, 0_u64);
     forward(client, &server, left.as_ref().as_ref(), |chunk| {
         for &byte in chunk {
@@ -193,7 +193,7 @@ fn serve(client: &TcpStream, server: &str, state: &State, left: Option<AtomicU64
     let _ = answering.join();
 }
 
-/// Passes on what comes, until its end, or until it is to be cut: then both ends are closed.
+/// Forwards bytes until the end, or until the connection is to be cut: then both ends are closed.
 fn forward(
     mut from: &TcpStream,
     mut to: &TcpStream,
@@ -224,7 +224,7 @@ fn forward(
     }
 }
 
-/// Answers in the server's place, and takes what the client still sends until it has seen that.
+/// Answers in the server's place, and reads the rest of the request until the client has seen the answer.
 fn refuse(mut client: &TcpStream, answer: &str) {
     if client.write_all(answer.as_bytes()).is_ok() && client.shutdown(Shutdown::Write).is_ok() {
         let _ = client.set_read_timeout(Some(Duration::from_secs(5)));
@@ -233,7 +233,7 @@ fn refuse(mut client: &TcpStream, answer: &str) {
     }
 }
 
-/// Writes a request down; whether it may go on.
+/// Records a request, and decides how it is treated.
 fn pass(request: &str, state: &State, server: &str) -> Pass {
     let mut seen = state.lock();
     seen.requests.push(request.to_owned());
@@ -260,7 +260,7 @@ fn pass(request: &str, state: &State, server: &str) -> Pass {
     }
 }
 
-/// Whether the registry has a manifest there.
+/// Whether the registry has a manifest at this path.
 fn is_there(server: &str, path: &str) -> bool {
     let answer = manifest_request("HEAD", path).send(server);
     match answer.status {
@@ -270,7 +270,7 @@ fn is_there(server: &str, path: &str) -> bool {
     }
 }
 
-/// `METHOD /path` of a request's first line.
+/// Reads `METHOD /path` from a request's first line.
 fn request(line: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(line).ok()?.trim_end();
     let (method, rest) = text.split_once(' ')?;

@@ -1,6 +1,6 @@
-//! The Terraform files below `infra/`, evaluated as Terraform would, as far as they go.
+//! Evaluates the Terraform files below `infra/` as Terraform would, as far as the tests need.
 //!
-//! Nothing here knows what the settings of the job are: they are what comes out.
+//! The job's settings are not repeated here: they are the result of the evaluation.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use hcl::{Block, Body, Map, Value};
 use quill_admin_testkit::docker::root;
 use serde_json::json;
 
-/// What only Google Cloud knows of a database.
+/// The properties of a database that only Google Cloud knows.
 #[derive(Debug, Clone)]
 pub struct Instance {
     /// Its private address.
@@ -19,14 +19,14 @@ pub struct Instance {
     pub ca_mode: &'static str,
     /// The name that its certificate is for.
     pub dns_name: Option<&'static str>,
-    /// The authority that it tells itself.
+    /// The authority that the instance itself reports.
     pub ca: &'static str,
-    /// Those that it lists.
+    /// The authorities that it lists.
     pub listed: Vec<&'static str>,
 }
 
 impl Instance {
-    /// The two data sources of the root, as the provider fills them.
+    /// The two data sources of the root module, as the provider fills them.
     fn data(&self) -> Value {
         let cert = |pem: &&str| object([("cert", (*pem).into())]);
         let certs: Vec<Value> = self.listed.iter().map(cert).collect();
@@ -45,7 +45,7 @@ impl Instance {
         ])
     }
 
-    /// The same in the API's JSON: the instance, and its list.
+    /// The instance and the list of its authorities, in the API's JSON.
     #[must_use]
     pub fn api(&self) -> (serde_json::Value, serde_json::Value) {
         let mut instance = quill_admin_testkit::healthy::instance();
@@ -60,7 +60,7 @@ impl Instance {
     }
 }
 
-/// What Terraform would make for one environment.
+/// The resources that Terraform would make for one environment.
 pub struct Made {
     main: Body,
     context: Context<'static>,
@@ -69,12 +69,12 @@ pub struct Made {
 }
 
 impl Made {
-    /// Evaluates the root and its module with the `environments.yaml` of a folder and the actions of these sources.
-    /// What only Google Cloud knows of the database is what the emulator is given, too.
+    /// Evaluates the root and its module with the `environments.yaml` of a folder and the actions of these
+    /// sources. The emulator has to be given the same `database`.
     #[must_use]
     pub fn of(folder: &Path, environment: &str, database: &Instance) -> Self {
         let infra = folder.join("infra");
-        // "infra/.." has to lead somewhere.
+        // The folder exists so that "infra/.." leads somewhere.
         fs::create_dir_all(&infra).expect("make a folder");
         fs::create_dir_all(folder.join("application")).expect("make a folder");
         let actions = "application/actions.yaml";
@@ -120,7 +120,7 @@ impl Made {
         format!("projects/{project}/locations/{location}/jobs/{name}")
     }
 
-    /// What Terraform leaves alone in the job once it is made.
+    /// The fields of the job that Terraform does not change after it was made.
     #[must_use]
     pub fn ignored(&self) -> String {
         let job = self.resource("google_cloud_run_v2_job", "admin");
@@ -140,7 +140,7 @@ impl Made {
             let value = value(block, key, &self.context).unwrap_or_else(|| panic!("there is no {key}"));
             serde_json::to_value(value).expect("JSON")
         };
-        // What the conversion below would leave out unseen.
+        // Other fields would be left out by the conversion below.
         assert_keys(execution, &["task_count", "template"]);
         assert_keys(task, &["service_account", "max_retries", "timeout", "vpc_access", "containers"]);
         assert_keys(container, &["image", "command", "env"]);
@@ -166,7 +166,7 @@ impl Made {
         }}})
     }
 
-    /// The roles that the job's account is given: kind of resource, what it is about, role.
+    /// The roles that the job's account is given: kind of resource, resource, role.
     #[must_use]
     pub fn given_to_the_account(&self) -> Vec<[String; 3]> {
         let about_it = |block: &&Block| {
@@ -206,14 +206,14 @@ fn assert_keys(block: &Block, known: &[&str]) {
     assert_eq!(unknown, None, "{} has more than this test looks at", block.identifier());
 }
 
-/// Where the module is, what the root gives it for an environment, and the database's instance.
+/// The module's path, the arguments that the root gives it for an environment, and the database's instance.
 fn call(infra: &Path, environment: &str, database: &Instance) -> (PathBuf, Map<String, Value>, String) {
     let main = read(&root().join("infra"), "main.tf");
     let mut context = functions(infra);
     let variables = [("environment", environment.into()), ("runners", vec!["admins@example.org"].into())];
     context.declare_var("var", object(variables));
     context.declare_var("data", database.data());
-    // In the order of the file, in which each refers to those before it.
+    // The order is that of the file, in which each one refers to those before it.
     let mut locals = Map::new();
     let blocks = main.blocks().filter(|block| block.identifier() == "locals");
     for attribute in blocks.flat_map(|block| block.body().attributes()) {
@@ -269,8 +269,8 @@ fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
     Value::Object(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-/// Terraform's functions, as far as the files use them; another one fails by its name. `root` is the folder
-/// that the root module thinks it is in.
+/// Terraform's functions that the files use; calling another one fails with its name. `root` is the folder
+/// that the root module takes for its own.
 #[expect(clippy::too_many_lines, reason = "a list")]
 fn functions(root: &Path) -> Context<'static> {
     fn texts(args: FuncArgs) -> Vec<String> {
@@ -301,7 +301,7 @@ fn functions(root: &Path) -> Context<'static> {
         FuncDef::new(
             |args| {
                 let texts = texts(args);
-                // Between slashes it would be a regular expression.
+                // A text between slashes would be a regular expression.
                 assert!(!texts[1].starts_with('/'));
                 Ok(texts[0].replace(&texts[1], &texts[2]).into())
             },
@@ -398,7 +398,7 @@ fn functions(root: &Path) -> Context<'static> {
             [list(), list()].concat(),
         ),
     );
-    // Terraform's own bytes are compared by its own tests, which have texts with all that is escaped.
+    // The module's own tests compare Terraform's bytes, with texts that have every escaped character.
     context.declare_func(
         "jsonencode",
         FuncDef::new(

@@ -14,10 +14,10 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsage
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// Against hanging for ever.
+/// Time limit, against hanging for ever.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// What a server was sent, each request as it came.
+/// The requests that a server was sent, in their order.
 #[derive(Clone, Default)]
 pub struct Seen(Arc<Mutex<Vec<String>>>);
 
@@ -27,20 +27,20 @@ impl Seen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 
-    /// Everything so far.
+    /// All requests so far.
     #[must_use]
     pub fn all(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether anything that was sent has this in it.
+    /// Whether any request contains this text.
     #[must_use]
     pub fn has(&self, text: &str) -> bool {
         self.all().iter().any(|one| one.contains(text))
     }
 }
 
-/// TLS in front of a server. It serves until the process ends.
+/// A TLS server in front of another server. It serves until the process ends.
 pub struct Front {
     address: SocketAddr,
     /// The authority's certificate, a file for `SSL_CERT_FILE`.
@@ -50,7 +50,7 @@ pub struct Front {
 }
 
 impl Front {
-    /// In front of `server`, `127.0.0.1:PORT`, under these names.
+    /// Starts the front of `server`, `127.0.0.1:PORT`, with a certificate for these names.
     #[must_use]
     pub fn new(home: &Home, server: &str, names: &[&str]) -> Self {
         let key = KeyPair::generate().expect("a key");
@@ -74,7 +74,7 @@ impl Front {
                 .with_no_client_auth()
                 .with_single_cert(vec![certificate.der().clone()], key)
                 .expect("a configuration");
-        // As what looks into TLS often does, it speaks nothing newer.
+        // The server supports only HTTP/1.1, like many proxies that decrypt TLS.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let config = Arc::new(config);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -84,21 +84,21 @@ impl Front {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (kept, server, config) = (kept.clone(), server.clone(), Arc::clone(&config));
-                // A client that does not accept the certificate goes away: that is its test's matter.
+                // A client that does not accept the certificate closes the connection, which its test checks.
                 thread::spawn(move || serve(stream, config, &server, &kept));
             }
         });
         Self { address, authority: file, seen }
     }
 
-    /// Its port.
+    /// The port of the front.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 }
 
-/// One request, passed on with a connection of its own.
+/// Forwards one request over a connection of its own.
 fn serve(stream: TcpStream, config: Arc<ServerConfig>, server: &str, seen: &Seen) -> io::Result<()> {
     stream.set_read_timeout(Some(LIMIT))?;
     let connection = ServerConnection::new(config).map_err(io::Error::other)?;
@@ -118,7 +118,7 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, server: &str, seen: &Seen
     client.flush()
 }
 
-/// A request with its body.
+/// Reads a request with its body.
 fn request(from: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut request = Vec::new();
     let mut byte = [0];
@@ -137,12 +137,13 @@ fn request(from: &mut impl Read) -> io::Result<Vec<u8>> {
 /// A proxy. It serves until the process ends.
 pub struct ConnectProxy {
     address: SocketAddr,
-    /// What it was asked for.
+    /// The requests that it was sent.
     pub seen: Seen,
 }
 
 impl ConnectProxy {
-    /// Leads whoever asks for `host` to this port of the loopback interface, and nobody else anywhere.
+    /// Starts a proxy that leads connections to `host` to this port of the loopback interface, and refuses
+    /// all others.
     #[must_use]
     pub fn leading(host: &str, port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -158,13 +159,13 @@ impl ConnectProxy {
         Self { address, seen }
     }
 
-    /// A proxy that refuses everybody: for what must not come to it.
+    /// Starts a proxy that refuses every connection: for requests that must not use it.
     #[must_use]
     pub fn refusing() -> Self {
         Self::leading("nobody.invalid", 0)
     }
 
-    /// Its address, as the variables have it.
+    /// The proxy's address, in the form of the variables.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

@@ -1,7 +1,7 @@
-//! A world to build images in: a registry of its own, and small sources.
+//! The fixture for building images: a world with a registry of its own, and small sources.
 //!
-//! The sources are a git repository whose Dockerfile has the labels of the real one and compiles
-//! nothing, so that a build takes a moment; what is compiled from the real one has a chapter of its own.
+//! The sources are a git repository whose Dockerfile has the labels of the real one and compiles nothing, so
+//! that a build takes a moment; `tests/image.rs` tests the real one.
 
 use quill_admin_testkit::docker::{remove_images, root};
 use quill_admin_testkit::healthy::instance;
@@ -13,40 +13,40 @@ use crate::proxy::Proxy;
 use crate::{PROJECT, REPOSITORY, World, staging};
 use cloud_emulator::{Emulator, Runner};
 
-/// The recipe, in the sources.
+/// The Dockerfile's path in the sources.
 pub const DOCKERFILE: &str = "docker/Dockerfile";
 
-/// A cloud with everything but the job, a registry behind a proxy, and sources.
+/// A fixture with a cloud that has everything but the job, a registry behind a proxy, and sources.
 pub struct Workshop {
-    /// The cloud, and where commands are run.
+    /// The cloud, and the folder in which commands are run.
     pub world: World,
-    /// What stands behind the image's address.
+    /// The registry behind the image's address.
     pub registry: Registry,
-    /// In front of the registry; the image's name has its address.
+    /// The proxy in front of the registry; the image's name has its address.
     pub proxy: Proxy,
     token: bool,
 }
 
 impl Workshop {
-    /// A registry that lets everybody push.
+    /// A fixture whose registry accepts every push.
     #[must_use]
     pub fn new() -> Self {
         Self::at(Registry::start(), false, Emulator::builder())
     }
 
-    /// A registry that wants the access token.
+    /// A fixture whose registry wants the access token.
     #[must_use]
     pub fn with_token() -> Self {
         Self::at(Registry::with_token(), true, Emulator::builder())
     }
 
-    /// A cloud that is not like the others.
+    /// A fixture with a cloud that the builder makes.
     #[must_use]
     pub fn with_cloud(builder: cloud_emulator::Builder) -> Self {
         Self::at(Registry::start(), false, builder)
     }
 
-    /// Executions run their image in the Docker engine, in this machine's network.
+    /// A fixture whose executions run their image in the Docker engine, in this machine's network.
     #[must_use]
     pub fn with_containers() -> Self {
         let runner = Runner::Docker(crate::docker_runner());
@@ -70,7 +70,7 @@ impl Workshop {
 
     /// Puts small sources into the working folder's `sources`, and commits them.
     pub fn sources(&self) {
-        // Not compressible, so that its size shows in what is uploaded; the same every time.
+        // The content cannot be compressed, so that its size shows in uploads, and it is always the same.
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let program: String = std::iter::repeat_with(|| {
             state ^= state << 13;
@@ -87,7 +87,7 @@ impl Workshop {
         self.commit();
     }
 
-    /// Writes the recipe: these lines, and the labels of the real one.
+    /// Writes the Dockerfile: these lines, and the labels of the real one.
     pub fn recipe(&self, lines: &str) {
         let real = std::fs::read_to_string(root().join(DOCKERFILE)).expect("the repository has a recipe");
         let labels = real.find("ARG REVISION").map_or("", |start| &real[start..]);
@@ -98,12 +98,12 @@ impl Workshop {
         );
     }
 
-    /// Commits what is in the sources.
+    /// Commits the changes in the sources.
     pub fn commit(&self) {
         crate::commit(&self.world.home);
     }
 
-    /// Runs git in the sources; returns what it printed.
+    /// Runs git in the sources; returns its output.
     pub fn git(&self, args: &[&str]) -> String {
         crate::git(&self.world.home, args)
     }
@@ -114,7 +114,7 @@ impl Workshop {
         if self.token { run.args(["--access-token-file", "token"]) } else { run }
     }
 
-    /// `build --env staging` of the sources.
+    /// Prepares a run of `build --env staging` from the sources.
     pub fn build<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Run {
         self.quill_admin(["build", "--env", "staging", "--source", "sources"].into_iter().chain(args))
     }
@@ -125,14 +125,14 @@ impl Workshop {
         format!("{}/{REPOSITORY}", self.proxy.address())
     }
 
-    /// The image the job runs; `None` without a job.
+    /// The image that the job runs; `None` without a job.
     #[must_use]
     pub fn deployed(&self) -> Option<String> {
         let job = self.world.job()?;
         Some(job["template"]["template"]["containers"][0]["image"].as_str().expect("it has one").to_owned())
     }
 
-    /// The requests with which the registry was sent something.
+    /// The requests with which content was sent to the registry.
     #[must_use]
     pub fn uploads(&self) -> Vec<String> {
         self.proxy

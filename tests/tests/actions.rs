@@ -8,14 +8,14 @@ use quill_admin_testkit::home::Output;
 use quill_admin_testkit::postgres::MARCH_2026;
 use serde_json::{Value, json};
 
-/// The folder of this repository.
+/// A file of this repository's folder `application/`.
 pub(crate) fn shipped(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../application").join(file);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Makes an application's folder of the repository's, with more at the end of its actions; returns what makes
-/// its tables.
+/// Copies the repository's folder `application/`, with additional lines at the end of its actions; returns
+/// the SQL that makes its tables.
 pub(crate) fn application(world: &World, folder: &str, more: &str) -> String {
     let schema = shipped("schema.sql");
     world.home.write(format!("{folder}/actions.yaml"), &format!("{}{more}", shipped("actions.yaml")));
@@ -28,7 +28,7 @@ fn check(world: &World, args: &[&str]) -> Output {
     world.quill_admin(["actions", "check"]).args(args.iter().copied()).output()
 }
 
-/// Where a text stands in the actions of a folder, as `LINE:COLUMN`.
+/// The place of a text in the actions of a folder, as `LINE:COLUMN`.
 fn place(world: &World, folder: &str, text: &str) -> String {
     let file = world.home.read(format!("{folder}/actions.yaml"));
     let at = file.find(text).unwrap_or_else(|| panic!("there is no {text:?}"));
@@ -37,7 +37,7 @@ fn place(world: &World, folder: &str, text: &str) -> String {
     format!("{line}:{column}")
 }
 
-/// Replaces a text in the actions of a folder that has to be there.
+/// Replaces a text, which has to be there, in the actions of a folder.
 fn replace(world: &World, folder: &str, from: &str, to: &str) {
     let name = format!("{folder}/actions.yaml");
     let file = world.home.read(&name);
@@ -77,7 +77,7 @@ fn actions_are_listed_from_the_folder_that_is_chosen() {
     assert_eq!(of_file["application"], world.home.work().join("app").to_string_lossy().as_ref());
     assert_eq!(of_file["actions"][0], *first, "the same action has the same digest");
 
-    // The flag beats the file, and needs none.
+    // The flag takes precedence over the file, and works without one.
     application(&world, "other", "");
     assert_eq!(list(&["--application", "other"])["actions"], built_in["actions"]);
     fs::remove_file(world.home.work().join("environments.yaml")).expect("removed");
@@ -103,7 +103,7 @@ fn actions_that_fit_are_counted_and_nothing_is_left_behind() {
     assert!(checked["statements"].as_u64() > Some(40), "{checked}");
     assert_eq!((&checked["tables"], &checked["left_out"]), (&json!("application/schema.sql"), &json!([])));
 
-    // A dump of an older database: what says that it is not for it is left out, and named.
+    // A dump of an older database: actions whose own conditions exclude it are left out, and named.
     let temporary = world.home.path().join("temporary");
     fs::create_dir(&temporary).expect("made");
     world.home.write("march.sql", &format!("\\restrict x\n{MARCH_2026}\\unrestrict x\n"));
@@ -116,7 +116,7 @@ fn actions_that_fit_are_counted_and_nothing_is_left_behind() {
     let left_out = "not for these tables: verify-email, which needs column users.email_verified";
     assert!(checked.stdout.contains(left_out), "{checked}");
     assert_eq!(fs::read_dir(&temporary).expect("there").count(), 0);
-    // A person's own local environment is another thing.
+    // A person's own local environment is not touched.
     assert!(!world.home.work().join(".quill-admin").exists());
 }
 
@@ -137,7 +137,7 @@ fn all_mistakes_of_a_file_are_told_at_once_with_their_places() {
         let column = format!("{file}:{}: ", place(&world, "app", "column users.email_verifed"));
         assert!(told[1].starts_with(&column) && told[1].contains("email_verifed"), "{refused}");
     }
-    // It is in the way of actions, and of nothing else.
+    // A file with mistakes is in the way of its actions only.
     let file = world.home.read("environments.yaml");
     world.home.write("environments.yaml", &format!("application: app\n{file}"));
     let _ = world.quill_admin(["envs"]).output().exits(0);
@@ -171,7 +171,7 @@ fn statements_that_do_not_fit_are_told_with_action_step_and_place() {
     assert_eq!(document["error"]["messages"].as_array().map(Vec::len), Some(3), "{document}");
 }
 
-/// The application has gone on: its new dump has another column, and lacks one.
+/// The application has changed: its new dump has another column, and lacks one.
 #[test]
 fn columns_that_have_come_and_gone_are_told() {
     let world = World::empty();
@@ -219,7 +219,7 @@ const RENAME_EMAIL: &str = "
     already: \"{username} has the email {email} already\"
 ";
 
-/// Fifteen lines of the file are a command, with its help, its plan and its result.
+/// Fifteen lines of the file make a command, with its help, its plan and its result.
 #[test]
 fn an_action_of_the_folder_is_a_command() {
     let world = World::empty();
@@ -267,7 +267,7 @@ fn a_task_of_a_broken_file_ends_with_its_mistakes() {
     let _ = world.quill_admin(["--help", "--application", "app"]).output().exits(0);
 }
 
-/// Makes an application's folder with the repository's cases, and one more file of them.
+/// Copies the folder `application/` with the repository's cases, and one more file of them.
 fn with_cases(world: &World, more: &str, cases: &str) {
     application(world, "app", more);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../application/examples");
@@ -438,7 +438,7 @@ fn where_nothing_is_tested_that_is_said_and_is_no_success() {
     assert!(other.stderr.contains("none has \"y and z\" in its name; nothing was tested"), "{other}");
 }
 
-/// Whoever follows the page comes to its end.
+/// The steps of the page about writing actions can be followed to the end.
 #[test]
 fn what_the_page_about_writing_actions_shows_passes() {
     let world = World::empty();
@@ -524,7 +524,7 @@ cases:
     let recorded = json!({"ground": "left", "reviewed_by": ["ada", "bo"]});
     let again = world.quill_admin(suspend).arg("--json").output().exits(0).json();
     assert_eq!(again["result"]["recorded"], recorded, "{again:#}");
-    // It is recorded of what failed, too.
+    // The value is also recorded for a failed task.
     let failed =
         run(&["suspend", "-e", "local", "-u", "nobody", "--ground", "fraud", "--json"]).exits(10).json();
     assert_eq!(failed["result"]["recorded"], json!({"ground": "fraud"}), "{failed:#}");

@@ -1,4 +1,4 @@
-//! After a run, or beside it: attach, cancel, logs, history.
+//! Commands after a run, or beside it: attach, cancel, logs, history.
 
 use cloud_emulator::{Fault, FaultAction, Script, Step};
 use insta::assert_snapshot;
@@ -9,7 +9,7 @@ use quill_admin_testkit::postgres::{Database, Generation};
 
 use crate::endings::result;
 
-/// Starts a task and leaves it alone; returns the execution's name.
+/// Starts a task without following it; returns the execution's name.
 fn left_alone(world: &World) -> String {
     let mut terminal = world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]).terminal();
     terminal.expect("running").ctrl_c();
@@ -40,7 +40,7 @@ fn a_task_that_was_left_is_followed_to_its_end() {
     for line in ["the first line", "the last line"] {
         assert_eq!(attached.stderr.matches(line).count(), 1, "{attached}");
     }
-    // And again, when it is over.
+    // The same works once it has ended.
     let _ = world.quill_admin(["attach", &execution, "-e", "staging"]).output().exits(13);
     assert_eq!(world.runs(), 1);
 
@@ -62,7 +62,7 @@ fn a_log_is_followed_to_the_end() {
     terminal.expect(" one").expect(" two");
     assert_eq!(world.emulator.executions(JOB)[0]["runningCount"], 1, "it is shown while the task runs");
     let ended = terminal.wait();
-    // What came of the task is the task's affair.
+    // The exit code does not depend on the task's outcome.
     assert_eq!(ended.code(), 0, "{}", ended.transcript);
     let lines = |text: &str| {
         let words = text.lines().filter_map(|line| line.trim_end().rsplit_once(' '));
@@ -70,7 +70,7 @@ fn a_log_is_followed_to_the_end() {
     };
     assert_eq!(lines(&ended.text()), ["one", "two", "stopped", "exit(13)."], "{}", ended.transcript);
 
-    // Afterwards it is the same, also when Cloud Run has forgotten the execution.
+    // Afterwards the output is the same, even when Cloud Run has deleted the execution.
     let again = world.quill_admin(["logs", &execution, "--follow"]).output().exits(0);
     assert_eq!(lines(&again.stdout), ["one", "two", "stopped", "exit(13)."], "{again}");
     delete(&world, &format!("{JOB}/executions/{execution}"));
@@ -94,14 +94,14 @@ fn a_task_that_was_left_is_cancelled() {
     let cancelled = world.quill_admin(["cancel", &execution]).output().exits(0);
     assert!(cancelled.stdout.contains("was cancelled"), "{cancelled}");
     assert!(!cancelled.to_string().contains("error:"), "what was asked for has happened: {cancelled}");
-    // Twice does no harm: it says how it ended.
+    // Cancelling twice does no harm: the output says how it ended.
     let again = world.quill_admin(["cancel", &execution]).output().exits(25);
     assert!(again.stderr.contains("it had ended before; nothing was cancelled"), "{again}");
     let cancels = world.emulator.calls().iter().filter(|call| call.path.ends_with(":cancel")).count();
     assert_eq!(cancels, 1);
 }
 
-/// The executor's own record says that the task failed, since it was stopped.
+/// The executor's own record says that the task failed, because it was stopped.
 #[test]
 fn a_task_that_was_cancelled_while_it_worked_is_cancelled_in_history_too() {
     needs_postgres!();
@@ -142,7 +142,7 @@ fn ctrl_c_while_a_task_is_being_cancelled_waits_for_the_answer() {
     assert!(ended.text().contains("whether it was told to stop is not known"), "{}", ended.text());
     assert!(ended.text().contains(&format!("quill-admin attach {execution}")), "{}", ended.text());
 
-    // With the answer it leaves: how it ends would only be looked at.
+    // The command ends with the answer: only the ending would still be read.
     world.emulator.set_faults([
         Fault::new("*:cancel", FaultAction::Delay(1500)),
         Fault::new("*/executions/*", FaultAction::Delay(60_000)).method("GET").after(1),
@@ -155,7 +155,7 @@ fn ctrl_c_while_a_task_is_being_cancelled_waits_for_the_answer() {
     assert!(ended.text().contains(&format!("execution {execution} was told to stop")), "{}", ended.text());
 }
 
-/// Neither a task that has just ended, nor an answer that is lost, hides what came of it.
+/// A task that has just ended, or a lost answer, does not hide the outcome.
 #[test]
 fn a_task_that_cannot_be_cancelled_any_more_is_followed_to_its_end() {
     let script = [Step::log("one"), Step::Wait(2500), result(13), Step::Exit(13)];
@@ -170,7 +170,7 @@ fn a_task_that_cannot_be_cancelled_any_more_is_followed_to_its_end() {
         let ended = world.quill_admin(["cancel", &execution]).output().exits(13);
         assert!(ended.stderr.contains("error: stopped by a signal"), "{ended}");
     }
-    // Who may not cancel it does not wait for its end.
+    // A caller who may not cancel the task does not wait for its end.
     let world = World::scripted(Script::new([Step::Forever]));
     let execution = world.start_job();
     world.emulator.set_faults([Fault::new("*:cancel", FaultAction::status(403, "not yours"))]);
@@ -243,7 +243,7 @@ fn what_was_run_is_on_record() {
       quill-tasks-staging-XXXXX, by emulator@localhost (tester), N.N s, sha256:REVISION, "new here"
     "#);
 
-    // Cloud Run forgets its executions; the record in the log stays.
+    // Cloud Run deletes its executions; the record in the log stays.
     let json = world.quill_admin(["history", "-e", "staging", "--json"]).output().exits(0).json();
     for run in json["runs"].as_array().expect("a list") {
         let name = format!("{JOB}/executions/{}", run["execution"].as_str().expect("a name"));
@@ -270,6 +270,6 @@ fn what_was_run_is_on_record() {
     assert_eq!(other.json()["runs"], serde_json::json!([]), "names differ in case, too");
     let none = world.quill_admin(["history", "-e", "staging", "--since", "2100-01-01"]).output().exits(0);
     assert_eq!(none.stdout, "nothing was run in staging in that time\n");
-    // No password and no hash in what is shown.
+    // The output has no password and no hash.
     assert!(!json.to_string().contains("argon2"), "{json:#}");
 }

@@ -1,5 +1,4 @@
-//! Whose result is believed, and how old and new versions get along: of the laptop, of the image, and of
-//! what stands in the log.
+//! Which results are believed, and how old and new versions of laptop, image and log entries work together.
 
 use cloud_emulator::{Script, Step};
 use quill_admin_e2e::{Finished as _, JOB, World};
@@ -30,12 +29,12 @@ pub(crate) fn sent(world: &World) -> Value {
     variables.map(|one| (one["name"].as_str().unwrap_or_default().to_owned(), one["value"].clone())).collect()
 }
 
-/// What anybody with logging.logEntries.create can write.
+/// Writes a log entry that anybody with `logging.logEntries.create` could write.
 pub(crate) fn forge(world: &World, log: &str, execution: &str, line: &Value) {
     write(world, log, "europe-west2", execution, line);
 }
 
-/// The same for the job of that name in some region.
+/// Writes a log entry for the job of that name in another region.
 fn write(world: &World, log: &str, region: &str, execution: &str, line: &Value) {
     let entry = json!({
         "logName": format!("projects/quill-medical-staging/logs/{log}"),
@@ -49,7 +48,7 @@ fn write(world: &World, log: &str, region: &str, execution: &str, line: &Value) 
     world.emulator.put_log_entry(entry).expect("a valid entry");
 }
 
-/// A line that says that all went well, for this request.
+/// A result line that claims success for this request.
 fn lie(world: &World) -> Value {
     let sent = sent(world);
     json!({
@@ -90,7 +89,7 @@ fn a_forged_result_decides_nothing() {
     let mut lie = lie(&world);
     forge(&world, STDOUT, &execution, &lie);
     forge(&world, "mallory", &execution, &lie);
-    // Not with a proof that is none, either.
+    // An invalid proof does not help, either.
     lie["result"] = json!(lie.to_string());
     lie["proof"] = json!("0".repeat(64));
     forge(&world, STDOUT, &execution, &lie);
@@ -98,7 +97,7 @@ fn a_forged_result_decides_nothing() {
     assert_eq!(ended.code(), 10, "{}", ended.text());
     assert!(!ended.text().contains("Forged"), "{}", ended.text());
 
-    // After the real one it is too late as well; for attach, for the doctor, and for history.
+    // A forged line after the real one has no effect, on attach, the doctor or history.
     forge(&world, STDOUT, &execution, &lie);
     let attached = world.quill_admin(["attach", &execution, "--json"]).output().exits(10);
     let told = document(&attached);
@@ -119,7 +118,7 @@ fn a_forged_result_decides_nothing() {
 #[test]
 fn what_is_only_forged_is_no_result() {
     needs_postgres!();
-    // It says nothing by itself.
+    // The executor prints nothing by itself.
     let world = world("sleep 2; exit 13");
     let mut terminal = world.quill_admin(ADD_ROLE).terminal();
     terminal.expect("execution quill-tasks-staging-").expect("running");
@@ -136,7 +135,7 @@ fn what_is_only_forged_is_no_result() {
     let seen = (&run["outcome"], &run["record"], &run["contradicted"]);
     assert_eq!(seen, (&json!("failed"), &json!(null), &json!(true)), "{run:#}");
 
-    // It contradicts the container, and there is nothing better.
+    // The forged line contradicts the container, and there is no other result.
     forge(&world, STDOUT, &execution, &lie(&world));
     let attached = world.quill_admin(["attach", &execution]).output().exits(27);
     assert!(attached.stderr.contains("is not known: a result line that nothing proves says"), "{attached}");
@@ -173,7 +172,7 @@ fn what_does_not_fit_together_is_not_known() {
     }
 }
 
-/// A new laptop, an image of version 1: as it was, and told that nothing proves it.
+/// A new laptop with an image of version 1: it works as before, and says that nothing proves the result.
 #[test]
 fn an_old_image_is_spoken_to_in_its_version() {
     let line = json!({
@@ -199,7 +198,7 @@ fn an_old_image_is_spoken_to_in_its_version() {
         (&json!("unchanged"), &json!("not_provable"), &json!(false)),
         "{run:#}"
     );
-    // Against the container's own exit code, and for another user, it is worth nothing.
+    // The line is worthless if it contradicts the container's exit code, or names another user.
     let world = World::scripted(Script::new([Step::log(&payload), Step::Exit(13)]));
     let _ = world.quill_admin(ADD_ROLE).output().exits(27);
     let other = payload.replace("\"username\":\"steve\",\"exit_code\"", "\"username\":\"eve\",\"exit_code\"");
@@ -209,7 +208,7 @@ fn an_old_image_is_spoken_to_in_its_version() {
     assert!(untold.stderr.contains("its result line did not arrive"), "{untold}");
 }
 
-/// An old laptop, a new image: it answers in version 1, whatever key there is.
+/// An old laptop with a new image: the image answers in version 1, whether there is a key or not.
 #[test]
 fn an_old_laptop_is_answered_in_its_version() {
     needs_postgres!();
@@ -252,7 +251,7 @@ fn new_and_new_prove_what_they_say() {
     assert_eq!(key.len(), 64);
     let run = &history(&world)[0];
     assert_eq!((&run["proven"], &run["contradicted"]), (&json!(true), &json!(false)), "{run:#}");
-    // Another request has another key, and no command prints one.
+    // Another request has another key, and no command prints a key.
     let _ = world.quill_admin(ADD_ROLE).output().exits(0);
     assert_ne!(self::sent(&world)["ADMIN_PROOF_KEY"], key.as_str());
     let execution = newest(&world);
@@ -326,7 +325,7 @@ fn another_regions_job_of_the_same_name_is_another_job() {
     let before = history(&world).len();
     write(&world, STDOUT, "us-central1", "quill-tasks-staging-there", &lie(&world));
     assert_eq!(history(&world).len(), before);
-    // Nor is it in the log of an execution that has the same name by chance.
+    // The log of another execution that has the same name by chance does not have it, either.
     let execution = newest(&world);
     let lines = |world: &World| {
         world.quill_admin(["logs", &execution, "-e", "staging"]).output().exits(0).stdout.lines().count()

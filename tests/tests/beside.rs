@@ -1,4 +1,4 @@
-//! Beside the application: its deploy pipeline, which has an admin job and an image of its own.
+//! The tool beside the application's deploy pipeline, which has an admin job and an image of its own.
 
 use cloud_emulator::{Emulator, ImageProgram, ProcessRunner, Runner, Script};
 use quill_admin_e2e::clinic::{Clinic, days_ago, instance};
@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 /// The commit that the pipeline deploys.
 const SHA: &str = "9b2d7f1e4c3a5b6d8e9f0a1b2c3d4e5f60718293";
 
-/// The image that the application's pipeline builds: the backend's with a script, and without a label of ours.
+/// The image of the application's pipeline: the backend's with a script, and without this tool's labels.
 fn their_image() -> Value {
     json!({"architecture": "amd64", "os": "linux", "created": days_ago(1), "config": {"Labels": {}}})
 }
 
-/// `gcloud run jobs update JOB --image=IMAGE`. It sends the same fields by the API's first version, which is not
-/// emulated; what Cloud Run has of it afterwards is the same.
+/// The effect of `gcloud run jobs update JOB --image=IMAGE`. gcloud sends the same fields by the API's first
+/// version, which is not emulated; the job in Cloud Run is the same afterwards.
 fn update_job(world: &World, job: &str, image: &str) {
     let mut changed = world.emulator.get(job).expect("there is a job");
     changed["template"]["template"]["containers"][0]["image"] = json!(image);
@@ -34,7 +34,8 @@ fn update_job(world: &World, job: &str, image: &str) {
     let _ = world.ask(Request::new("PATCH", &format!("/v2/{job}")).json(&changed)).expect(200);
 }
 
-/// `gcloud run jobs execute JOB --update-env-vars=ADMIN_ACTION=run-migrations --wait`; returns whether it succeeded.
+/// The effect of `gcloud run jobs execute JOB --update-env-vars=ADMIN_ACTION=run-migrations --wait`; returns
+/// whether it succeeded.
 fn run_migrations(world: &World, job: &str) -> bool {
     let env = json!([{"name": "ADMIN_ACTION", "value": "run-migrations"}]);
     let overrides = json!({"overrides": {"containerOverrides": [{"env": env}]}});
@@ -45,7 +46,7 @@ fn run_migrations(world: &World, job: &str) -> bool {
     world.ask(Request::new("GET", &format!("/v2/{name}"))).expect(200).json()["succeededCount"] == 1
 }
 
-/// The step of the application's deploy before the backend's: its image, and its migrations.
+/// The step of the application's deploy before that of the backend: its image, and its migrations.
 fn migrate(world: &World, job: &str, image: &str) {
     update_job(world, job, image);
     assert!(run_migrations(world, job), "their migrations failed");
@@ -56,8 +57,8 @@ const THEIR_JOB: &str = "projects/quill-medical-staging/locations/europe-west2/j
 /// The repository of the application's image.
 const THEIR_REPOSITORY: &str = "quill-medical-staging/quill/admin";
 
-/// Gives the environment the application's names, and puts there what `build` would have made under these; returns the
-/// image's name without tag.
+/// Gives the environment the application's names, and puts the resources that `build` would have made under
+/// these; returns the image's name without tag.
 fn share(clinic: &Clinic) -> String {
     let home = &clinic.world.home;
     let file = home.read("environments.yaml");
@@ -69,7 +70,7 @@ fn share(clinic: &Clinic) -> String {
     clinic.image().replace("quill/tasks", "quill/admin")
 }
 
-/// What `build` leaves under the application's names.
+/// Puts the job and the image that `build` leaves under the application's names.
 fn build(clinic: &Clinic) {
     let digest = clinic.registry.push(THEIR_REPOSITORY, "latest", &admin_image(&clinic.healthy.built));
     assert_eq!(digest, clinic.healthy.digest);
@@ -90,12 +91,12 @@ fn a_job_that_two_tools_share_breaks_one_of_them_and_the_doctor_says_which() {
     let well = looked().exits(0);
     assert!(well.stdout.contains("✔ other-tools      none seen; no executions"), "{well}");
 
-    // Their deploy: its image is pushed as two tags, and the job gets it.
+    // Their deploy pushes its image under two tags, and the job gets it.
     let _ = clinic.registry.push(THEIR_REPOSITORY, SHA, &their_image());
     let _ = clinic.registry.push(THEIR_REPOSITORY, "latest", &their_image());
     migrate(&clinic.world, THEIR_JOB, &format!("{image}:{SHA}"));
 
-    // Ours is refused before anything is started.
+    // Our task is refused before anything is started.
     let before = clinic.world.runs();
     let refused = clinic.world.quill_admin(["check", "--env", "staging"]).output().exits(22);
     assert!(refused.stderr.contains("is not pinned to a digest"), "{refused}");
@@ -116,13 +117,13 @@ fn a_job_that_two_tools_share_breaks_one_of_them_and_the_doctor_says_which() {
         assert!(sick.stdout.contains(told), "{told}: {sick}");
     }
 
-    // After `build` the job runs ours again, and what they have run is still seen.
+    // After `build` the job runs our image again, and their executions are still listed.
     build(&clinic);
     let warned = looked().exits(0);
     assert!(warned.stdout.contains("another tool uses the job quill-admin-staging"), "{warned}");
     assert!(!warned.stdout.contains("another tool puts its images"), "{warned}");
 
-    // With names apart both go on.
+    // With separate names both continue to work.
     clinic.world.home.write("environments.yaml", &apart);
     let before = clinic.world.job();
     migrate(&clinic.world, THEIR_JOB, &format!("{image}:{SHA}"));
@@ -131,8 +132,8 @@ fn a_job_that_two_tools_share_breaks_one_of_them_and_the_doctor_says_which() {
     assert!(well.stdout.contains("✔ other-tools      none seen"), "{well}");
 }
 
-/// `gcloud run services update SERVICE --image=IMAGE --no-traffic --tag=…`, and then, after a smoke test, all traffic to
-/// the new revision.
+/// The effect of `gcloud run services update SERVICE --image=IMAGE --no-traffic --tag=…`, and then, after a
+/// smoke test, of directing all traffic to the new revision.
 fn deploy_backend(world: &World, service: &str, image: &str) {
     let mut changed = world.emulator.get(service).expect("there is a service");
     let serving =
@@ -177,7 +178,8 @@ fn their_job(image: &str, database: &Database) -> Value {
     }}})
 }
 
-/// What their image does here: nothing but migrations, and these only with what their job is given.
+/// A program in place of their image: it runs migrations only, and these only with the variables of their
+/// job.
 const THEIR_PROGRAM: &str = r#"
 if [ "$ADMIN_ACTION" = run-migrations ] && [ -n "$CORE_DB_HOST$CORE_DB_PASSWORD" ] && [ -n "$JWT_SECRET" ]; then
     echo "INFO [alembic.runtime.migration] Will assume transactional DDL."
@@ -187,7 +189,8 @@ else
 fi
 "#;
 
-/// docs/beside-the-application.md from top to bottom, in the team's teaching environment, with their deploys in between.
+/// Follows docs/beside-the-application.md from top to bottom, in the team's teaching environment, with their
+/// deploys in between.
 #[test]
 fn both_tools_go_on_beside_each_other() {
     needs_docker!();
@@ -201,7 +204,7 @@ fn both_tools_go_on_beside_each_other() {
     let (world, home, registry) = (&workshop.world, &workshop.world.home, workshop.proxy.address());
     let database = Database::builder(Generation::August2026).without_roles().create();
 
-    // What the team has today.
+    // The environment as the team has it today.
     let teaching = Healthy::new("teaching", &registry);
     let project = teaching.project();
     for (path, what) in teaching.puts() {
@@ -228,7 +231,7 @@ fn both_tools_go_on_beside_each_other() {
     let their_settings = || world.emulator.get(&their_name).expect("there is a job")["template"].clone();
     let before = their_settings();
 
-    // The shipped environments file, and what `terraform apply` makes of it: the job with Google's sample.
+    // The shipped environments file, and the result of `terraform apply`: the job with Google's sample image.
     let endpoint = format!("$1\n    endpoint: \"{}\"", world.emulator.url());
     let file = Regex::new("(?m)^(    project: .*)$")
         .expect("valid")
@@ -325,7 +328,7 @@ jobs:
         assert!(told.stdout.contains(line), "{line}: {told}");
     }
     assert!(!told.stdout.contains("Justfile"), "{told}");
-    // Whoever cannot look has not seen that nothing is there.
+    // If the doctor cannot look, it does not conclude that there is nothing.
     let nowhere = clinic.doctor(["--repo", "nowhere", "--only", "other-tools"]).output().exits(31);
     assert!(nowhere.stdout.contains("next: name its folder with: --repo FOLDER"), "{nowhere}");
 }
@@ -354,7 +357,7 @@ fn a_job_with_the_newer_names_keeps_them() {
     let look = || clinic.doctor(["--only", "job-settings,database"]).output();
     let _ = look().exits(0);
 
-    // The doctor's fix changes the variable that is there, and adds none that would win over it.
+    // The doctor's fix changes the existing variable, and adds none that would take precedence over it.
     let mut old = job.clone();
     old["template"]["template"]["containers"][0]["env"][1]["value"] = json!("quill_old");
     emulator.put_job(JOB, old).expect("a valid job");
@@ -369,7 +372,7 @@ fn a_job_with_the_newer_names_keeps_them() {
     assert_eq!(names(&fixed), names(&job));
     assert_eq!(fixed["template"]["template"]["containers"][0]["env"][1]["value"], "quill_core");
 
-    // Both names with other values: the older one wins, and that is said.
+    // Both names have other values: the older one takes precedence, and the message says so.
     let mut both = job;
     both["template"]["template"]["containers"][0]["env"]
         .as_array_mut()

@@ -1,4 +1,4 @@
-//! `build`: from small sources, through a real engine and a real registry, to the job.
+//! `build`: from small sources, with a real engine and a real registry, to the job.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
@@ -15,7 +15,7 @@ use quill_admin_testkit::http::answer;
 use quill_admin_testkit::{docker, needs_builder_image, needs_docker, needs_registry, registry};
 use serde_json::{Value, json};
 
-/// A workshop with sources in it; skips the test where there is no engine or no registry.
+/// The fixture with sources in it; skips the test where there is no engine or no registry.
 macro_rules! workshop {
     ($made:expr) => {{
         needs_docker!();
@@ -29,7 +29,7 @@ macro_rules! workshop {
     };
 }
 
-/// A job as something else than `build` has left it.
+/// A job in the state in which another tool than `build` has left it.
 fn foreign_job() -> Value {
     json!({"template": {"taskCount": 1, "template": {
         "containers": [{
@@ -51,7 +51,7 @@ fn container(job: &Value) -> &Value {
     &job["template"]["template"]["containers"][0]
 }
 
-/// The job has everything it needs, and nothing of it is the API's own idea.
+/// Checks that the job has everything it needs, and that nothing in it is the API's default.
 fn assert_complete(job: &Value) {
     let task = &job["template"]["template"];
     assert_eq!(
@@ -84,13 +84,13 @@ fn assert_complete(job: &Value) {
     );
 }
 
-/// The token is in nothing that stays, and in no output.
+/// Checks that the token is in no file that stays, and in no output.
 fn assert_secret(workshop: &Workshop, outputs: &[Output]) {
     for output in outputs {
         assert!(!output.to_string().contains(registry::TOKEN), "{output}");
     }
     assert!(!workshop.registry.log().contains(registry::TOKEN));
-    // To Google it goes as what it is, in its header, and in no other place.
+    // Google is sent the token in its header, and in no other place.
     for mut call in workshop.world.emulator.calls() {
         assert_eq!(call.headers.remove("authorization"), Some(format!("Bearer {}", registry::TOKEN)));
         assert!(!format!("{call:?}").contains(registry::TOKEN), "{call:?}");
@@ -99,7 +99,7 @@ fn assert_secret(workshop: &Workshop, outputs: &[Output]) {
     assert_eq!(workshop.world.home.files_with(registry::TOKEN), [token]);
 }
 
-/// Nothing was made or moved, anywhere.
+/// Checks that nothing was made or moved.
 fn assert_untouched(workshop: &Workshop) {
     assert_eq!(workshop.deployed(), None, "there was no job");
     assert_eq!(workshop.registry.tags(REPOSITORY), Vec::<String>::new());
@@ -155,7 +155,7 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
      next: try it, without changing anything: quill-admin check --env staging
     ");
     let calls = workshop.world.calls();
-    // The first look at everything at once.
+    // The first calls are made at the same time.
     let mut calls: Vec<&str> = calls.lines().collect();
     calls[..3].sort_unstable();
     assert_snapshot!(calls.join("\n"), @r"
@@ -198,7 +198,7 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     assert_eq!(workshop.uploads(), uploads);
     assert_eq!(workshop.world.job(), Some(job));
 
-    // --force: everything once more, and it is the same to the last bit.
+    // With --force everything is built once more, and the result is the same to the last bit.
     let forced = workshop.build(["--force", "--no-cache"]).output().exits(0);
     assert!(forced.stdout.contains("built, pushed"), "{forced}");
     assert_eq!(workshop.registry.digest(REPOSITORY, "latest"), Some(digest));
@@ -267,7 +267,7 @@ fn an_edited_source_is_another_image_and_only_its_layer_is_sent() {
     let tags = workshop.registry.tags(REPOSITORY);
     assert!(tags.contains(&format!("{revision}-dirty")), "{tags:?}");
 
-    // Back to what the registry has: nothing is built, the job is given the first image again.
+    // With sources that the registry has, nothing is built, and the job gets the first image again.
     workshop.world.home.write("sources/note", "one");
     let back = workshop.build([]).output().exits(0);
     assert!(back.stdout.starts_with("✔ deployed to quill-tasks-staging"), "{back}");
@@ -325,7 +325,7 @@ fn drifted_settings_are_shown_and_put_right_and_others_are_left_alone() {
         .collect();
     assert!(env.contains(&"AUTH_DB_PORT"), "{env:?}");
     assert!(!job.to_string().contains("in-clear-a8f1"), "{job:#}");
-    // In the request itself: left out, it would be 3.
+    // The request itself has the value: if it were left out, it would be 3.
     let calls = workshop.world.emulator.calls();
     let change = calls.iter().find(|call| call.method == "PATCH").expect("the job was changed");
     assert_eq!(change.body["template"]["template"]["maxRetries"], 0, "{:#}", change.body);
@@ -339,7 +339,7 @@ fn a_change_by_somebody_else_in_the_meantime_is_not_overwritten() {
     let workshop = workshop!();
     let mut job = foreign_job();
     workshop.world.emulator.put_job(JOB, job.clone()).expect("a valid job");
-    // The job has been read when the image is being pushed.
+    // The job has been read before the image is pushed.
     workshop.proxy.hold("PUT /v2/quill-medical-staging/quill/tasks/manifests/source-");
     let refused = std::thread::scope(|scope| {
         let running = scope.spawn(|| workshop.build([]).output());
@@ -369,7 +369,7 @@ fn latest_is_what_the_job_runs_also_where_another_build_comes_between() {
     let first = workshop.deployed().expect("the job was created");
     workshop.world.home.write("sources/program", "another one");
     let requests = workshop.proxy.requests().len();
-    // This one has deployed, and has its tags still to move, when the other deploys the first image.
+    // This build has deployed, and has not moved its tags yet, when the other deploys the first image.
     workshop.proxy.hold("PUT /v2/quill-medical-staging/quill/tasks/manifests/latest");
     let built = std::thread::scope(|scope| {
         let running = scope.spawn(|| workshop.build([]).output());
@@ -399,7 +399,7 @@ fn immutable_tags_keep_nobody_from_deploying() {
     let latest = workshop.registry.digest(REPOSITORY, "latest");
     let one = workshop.deployed().expect("the job was created");
 
-    // Other sources: `latest` stays, the job moves.
+    // With other sources `latest` stays, and the job moves.
     workshop.world.home.write("sources/program", "another one");
     workshop.commit();
     let second = workshop.build([]).output().exits(0);
@@ -412,7 +412,7 @@ fn immutable_tags_keep_nobody_from_deploying() {
     let told = workshop.build(["--json"]).output().exits(0).json();
     assert!(told["notes"][0].as_str().is_some_and(|note| note.contains("tasks:latest stays")), "{told:#}");
 
-    // The same sources of another commit: the tag of the sources is taken by another image.
+    // The same sources from another commit: the tag of the sources belongs to another image.
     workshop.git(&["config", "user.name", "Another"]);
     workshop.git(&["config", "user.email", "another@example.org"]);
     workshop.git(&["commit", "--quiet", "--allow-empty", "--message", "another"]);
@@ -425,7 +425,7 @@ fn immutable_tags_keep_nobody_from_deploying() {
     let digest = workshop.registry.digest(REPOSITORY, own[0]).expect("it was pushed");
     assert_eq!(three, format!("{}@{digest}", workshop.image()));
 
-    // And once more: every tag of that image is taken, by that image.
+    // The same build again: every tag of that image exists, and names that image.
     let _ = workshop.build(["--force"]).output().exits(0);
     assert_eq!(workshop.deployed(), Some(three));
     assert_eq!(workshop.registry.tags(REPOSITORY), tags);
@@ -457,7 +457,7 @@ fn a_strange_repository_starts_no_program_and_its_pipes_hold_nothing_up() {
     assert_eq!(std::fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
     let _ = workshop.build([]).output().exits(0);
     assert_eq!(std::fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
-    // The trap is one: git by itself starts what is named.
+    // The trap works: git by itself starts the program.
     let _ = home.run("git").args(["-C", "sources", "status"]).output();
     assert_ne!(std::fs::read_to_string(&started).unwrap_or_default(), "");
 }
@@ -522,7 +522,7 @@ fn what_is_missing_around_the_job_is_named_before_anything_is_built() {
 
 #[test]
 fn an_instance_that_is_not_there_may_also_be_one_that_must_not_be_seen() {
-    // Cloud SQL is said to answer 403 for it; what is known is that it names both.
+    // Cloud SQL is said to answer 403 for it; it is only known that its message names both causes.
     let workshop = workshop!(Workshop::with_cloud(
         Emulator::builder().missing_sql_instance(MissingSqlInstance::NotAuthorized)
     ));
@@ -532,7 +532,7 @@ fn an_instance_that_is_not_there_may_also_be_one_that_must_not_be_seen() {
     assert!(refused.stderr.contains("nowhere"), "{refused}");
     assert_untouched(&workshop);
 
-    // Who may not look keeps the address that the job has.
+    // A caller who may not read the instance keeps the address that the job has.
     workshop.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
     let built = workshop.build([]).output().exits(0);
     assert!(built.stderr.contains("keeps the database address"), "{built}");
@@ -551,7 +551,7 @@ fn a_change_that_is_denied_leaves_the_job_and_says_which_right_is_missing() {
     let refused = workshop.build([]).output().exits(21);
     assert!(refused.stderr.contains("run.jobs.update"), "{refused}");
     assert_eq!(workshop.world.job(), before);
-    // The image is there: with the right, only the job is left to change.
+    // The image has been pushed: with the permission, only the job has to be changed.
     workshop.world.emulator.deny_permissions(Vec::<String>::new());
     let deployed = workshop.build([]).output().exits(0);
     assert!(deployed.stdout.starts_with("✔ deployed to"), "{deployed}");
@@ -584,7 +584,7 @@ fn a_registry_that_refuses_or_does_not_answer() {
     ");
     assert!(!refused.to_string().contains("another-one"), "{refused}");
 
-    // No token at all is said in the same words.
+    // Without any token the message is the same.
     let anonymous =
         workshop.world.quill_admin(["build", "--env", "staging", "--source", "sources"]).output().exits(20);
     assert!(anonymous.stderr.contains("quill-admin login"), "{anonymous}");
@@ -603,7 +603,7 @@ fn a_registry_that_refuses_or_does_not_answer() {
 #[test]
 fn a_push_that_breaks_off_moves_no_tag_and_goes_on_where_it_was() {
     let workshop = workshop!();
-    // The layers arrive, the manifest does not.
+    // The layers arrive, and the manifest does not.
     workshop.proxy.cut("PUT /v2/quill-medical-staging/quill/tasks/manifests/");
     let broken = workshop.build([]).output().exits(29);
     let tries = workshop.proxy.requests().iter().filter(|line| line.contains("/manifests/source-")).count();
@@ -688,8 +688,8 @@ fn the_classic_builder_does_it_too() {
     assert_eq!(workshop.registry.tags(REPOSITORY).len(), 3);
 }
 
-/// The times of the files are those of the clone, the times of the steps those of the build, and each builder
-/// has its own way to write an image down: none of it is in what is deployed.
+/// The times of files are those of the clone, the times of steps those of the build, and each builder writes
+/// images in its own form: none of this is in the deployed image.
 #[test]
 fn the_same_commit_is_the_same_image_by_whichever_builder_and_whenever() {
     let workshop = workshop!();
@@ -721,7 +721,7 @@ fn the_same_commit_is_the_same_image_by_whichever_builder_and_whenever() {
     assert_eq!(text[0]["Created"], committed);
 }
 
-/// A mirror with a password, which Docker has in its file, or a helper: what a `docker login` leaves behind.
+/// A mirror with a password, which Docker has in its file, or in a helper, after a `docker login`.
 #[test]
 fn a_base_image_behind_a_password() {
     let workshop = workshop!();
@@ -790,7 +790,7 @@ fn a_base_image_behind_a_password() {
         }
     }
     assert_eq!(home.read("asked"), format!("get\n{0}get\n{0}", mirror.address()));
-    // In the helper's own secret, and nowhere else.
+    // The password is in the helper's own file, and nowhere else.
     assert_eq!(home.files_with(registry::PASSWORD), [home.work().join("secret")]);
     assert!(!mirror.log().contains(registry::PASSWORD));
     assert!(!format!("{:?}", workshop.world.emulator.calls()).contains(registry::PASSWORD));
@@ -809,7 +809,7 @@ fn another_repository_is_refused_before_anything_of_it_is_built() {
      next: run this inside a clone of quill-admin, or name the clone with --source
     ");
     assert_eq!(workshop.world.calls(), "", "nothing was sent");
-    // A fork has the crate, whatever its recipe says by now.
+    // A fork has the crate, whatever its Dockerfile says.
     let manifest = "[package]\nname = \"quill-admin-executor\"\n";
     workshop.world.home.write("sources/crates/executor/Cargo.toml", manifest);
     let plan = workshop.build(["--dry-run"]).output().exits(0);
@@ -863,7 +863,7 @@ fn an_image_that_is_not_what_it_should_be_is_not_pushed() {
         assert!(last_lines(&refused).contains(told), "{refused}");
     }
     assert_untouched(&workshop);
-    // Without a target named, docker would take the last stage; here it has to have its name.
+    // Docker would take the last stage if no target were named; here the stage must have its name.
     workshop.world.home.write("sources/docker/Dockerfile", &recipe.replace(" AS admin", " AS other"));
     let refused = workshop.build([]).output().exits(29);
     assert!(last_lines(&refused).contains("admin"), "{refused}");
@@ -911,7 +911,7 @@ fn an_engine_that_this_user_may_not_use() {
     if !rustix::process::geteuid().is_root() {
         quill_admin_testkit::skip!("root", "only root can become a user without rights");
     }
-    // Everything the other user needs, where that user can read it.
+    // The other user gets copies of all files that they have to read.
     let home = &workshop.world.home;
     let program = home.path().join("quill-admin");
     std::fs::copy(quill_admin_testkit::bin::quill_admin(), &program).expect("copy the program");
@@ -931,8 +931,8 @@ fn an_engine_that_this_user_may_not_use() {
     assert_untouched(&workshop);
 }
 
-/// An engine with nothing left on its disk, in the words of a real one. There is no other way to have
-/// one without filling the disk of the machine.
+/// An engine with a full disk, with the messages of a real one. There is no other way to have one without
+/// filling the machine's disk.
 fn full_engine(socket: &Path) {
     let listener = UnixListener::bind(socket).expect("a socket");
     std::thread::spawn(move || {
@@ -1010,7 +1010,7 @@ fn a_protected_environment_asks_for_its_name() {
 #[test]
 fn ctrl_c_in_a_build_cancels_it() {
     let builder = needs_builder_image!();
-    // A number nobody else sleeps for, to find it by among the processes of this machine.
+    // The number identifies the process: nobody else on this machine sleeps for so long.
     for (value, seconds) in
         [("1", 86_000 + std::process::id() % 1000), ("0", 87_000 + std::process::id() % 1000)]
     {
@@ -1049,7 +1049,7 @@ fn ctrl_c_in_a_push_leaves_no_tag_and_no_job() {
     let _ = workshop.build([]).output().exits(0);
 }
 
-/// While the job is changed Ctrl-C waits, and says afterwards what was done.
+/// While the job is changed Ctrl-C waits, and the outcome is reported afterwards.
 #[test]
 fn ctrl_c_while_the_job_is_changed_says_that_it_is() {
     let workshop = workshop!();
@@ -1063,7 +1063,7 @@ fn ctrl_c_while_the_job_is_changed_says_that_it_is() {
     let changes = || workshop.world.emulator.calls().iter().filter(|call| call.method == "PATCH").count();
     for (faults, waits, code, told) in [
         (vec![Fault::new(&path, FaultAction::Delay(1500)).method("PATCH")], true, 130, "were not moved yet"),
-        // The change is made, and whether the job is ready is looked at.
+        // The change is made, and the readiness of the job is read.
         (
             vec![Fault::new(&path, FaultAction::Delay(60_000)).method("GET").after(1)],
             false,
@@ -1083,7 +1083,7 @@ fn ctrl_c_while_the_job_is_changed_says_that_it_is() {
         let mut terminal = workshop.build([]).terminal();
         wait_until("the change is sent", || changes() > before);
         terminal.ctrl_c();
-        // A word at once, where the answer is waited for.
+        // The message comes at once if the answer is waited for.
         if waits {
             terminal.expect("Ctrl-C again leaves at once");
         }
@@ -1126,13 +1126,13 @@ fn a_job_that_was_changed_and_cannot_be_looked_at_is_said_to_be_changed() {
      next: running it again is safe: quill-admin build --env staging
      next: look closer with: quill-admin doctor --env staging --only permissions
     ");
-    // What passes does not end it.
+    // A temporary failure does not end the wait.
     spoil();
     workshop.world.emulator.set_faults([read(FaultAction::status(503, "later")).times(1)]);
     let _ = workshop.build([]).output().exits(0);
 }
 
-/// How many processes of this machine have this command line, containers' included.
+/// Number of processes of this machine with this command line, including those in containers.
 fn processes(line: &str) -> usize {
     std::fs::read_dir("/proc")
         .expect("Linux")

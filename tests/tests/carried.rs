@@ -1,4 +1,5 @@
-//! `build` of what a released program carries: nothing is compiled, no engine is asked, from any folder.
+//! `build` with the executor that a released program carries: nothing is compiled, no engine is used, and any
+//! folder will do.
 
 use std::fs;
 use std::path::Path;
@@ -15,10 +16,10 @@ use serde_json::{Value, json};
 
 use crate::actions::shipped;
 
-/// Nothing listens there, so whatever asks for an engine fails.
+/// An address at which nothing listens, so that every use of an engine fails.
 const NO_ENGINE: &str = "tcp://127.0.0.1:9";
 
-/// A command of the program that carries an executor, with neither an engine nor any other program to be found.
+/// A command of the program that carries an executor, with no engine and no other program to be found.
 fn quill_admin<'a>(workshop: &Workshop, carrying: &Path, args: impl IntoIterator<Item = &'a str>) -> Run {
     alone(workshop.quill_admin(args).program(carrying))
 }
@@ -42,7 +43,7 @@ fn other_actions(workshop: &Workshop, folder: &str) {
     workshop.world.home.write(format!("{folder}/actions.yaml"), &actions);
 }
 
-/// Lets the settings name a folder, as somebody's file would that came with it.
+/// Makes the settings name a folder, as a file does that came with that folder.
 fn name_application(workshop: &Workshop, folder: &str) {
     let home = &workshop.world.home;
     home.write("environments.yaml", &format!("application: {folder}\n{}", home.read("environments.yaml")));
@@ -74,7 +75,7 @@ fn of_a_folder_with_nothing_but_settings_an_image_is_put_together_that_runs() {
     let again = build(&workshop, carrying, &["--carried"]).output().exits(0);
     assert!(again.stdout.starts_with("✔ nothing to do"), "{again}");
 
-    // The job says which actions it has, as after any build.
+    // The job's annotations list its actions, as after any build.
     let listed =
         quill_admin(&workshop, carrying, ["actions", "-e", "staging", "--json"]).output().exits(0).json();
     assert_eq!(listed["only_deployed"], json!([]));
@@ -94,7 +95,7 @@ fn of_a_folder_with_nothing_but_settings_an_image_is_put_together_that_runs() {
         [[Some("steve".to_owned()), Some("superadmin".to_owned())]]
     );
 
-    // What is in it is what an engine would have made of the Dockerfile.
+    // The image has the configuration that an engine would make from the Dockerfile.
     let _ = run(docker_command().args(["pull", "--quiet", &deployed]));
     let config = run(docker_command().args(["image", "inspect", "--format", "{{json .Config}}", &deployed]));
     let config: Value = serde_json::from_str(&config).expect("JSON");
@@ -156,7 +157,8 @@ fn other_actions_are_another_last_layer_and_what_they_take_away_is_asked_about()
     assert!(size(&all) > 1_000_000, "{all}");
     assert!(0 < size(&built) && size(&built) < 100_000, "the actions alone: {built}");
 
-    // Before a task is started it is known that the image has it no more, and how it gets there.
+    // Before a task is started it is known that the image does not have the action any more, and how to add
+    // it.
     let refused =
         quill_admin(&workshop, carrying, ["verify-email", "-e", "staging", "-u", "steve"]).output().exits(17);
     assert!(refused.stderr.contains("the image has no verify-email"), "{refused}");
@@ -173,7 +175,7 @@ fn other_actions_are_another_last_layer_and_what_they_take_away_is_asked_about()
     assert_eq!(workshop.world.runs(), 0);
 }
 
-/// A folder of actions has a revision where it is in a repository, and so it is known which of two images is newer.
+/// A folder of actions in a repository has a revision, and so it is known which of two images is newer.
 #[test]
 fn actions_of_a_repository_follow_each_other_and_older_ones_are_asked_about() {
     needs_registry!();
@@ -213,7 +215,7 @@ fn actions_of_a_repository_follow_each_other_and_older_ones_are_asked_about() {
     assert_eq!(workshop.world.runs(), 0);
 }
 
-/// A folder that came from elsewhere brings its settings and its actions along.
+/// A folder from elsewhere brings its settings and its actions with it.
 #[test]
 fn no_image_is_made_of_actions_that_nobody_has_confirmed() {
     needs_registry!();
@@ -223,7 +225,7 @@ fn no_image_is_made_of_actions_that_nobody_has_confirmed() {
     other_actions(&workshop, "theirs");
     name_application(&workshop, "theirs");
     let folder = home.work().join("theirs").display().to_string();
-    // Not of the world, which confirms whatever is in the file.
+    // The command line is not that of the world, which confirms whatever is in the file.
     let build = |more: &[&str]| {
         let args = ["build", "--env", "staging"].into_iter().chain(more.iter().copied());
         alone(home.quill_admin(args).program(carrying))
@@ -258,7 +260,7 @@ fn no_image_is_made_of_actions_that_nobody_has_confirmed() {
     assert_eq!(terminal.wait().code(), 0);
     let deployed = workshop.deployed().expect("it is deployed");
 
-    // Once it is confirmed nobody is asked, until the file is another.
+    // After the confirmation there is no further question until the file changes.
     let again = build(&[]).output().exits(0);
     assert!(again.stdout.starts_with("✔ nothing to do"), "{again}");
     home.write("environments.yaml", &format!("# Another line.\n{}", home.read("environments.yaml")));
@@ -268,7 +270,7 @@ fn no_image_is_made_of_actions_that_nobody_has_confirmed() {
     let _ = build(&["--config", "environments.yaml"]).output().exits(0);
     assert!(world.emulator.calls().len() > calls, "who names the file has chosen it");
 
-    // The doctor builds as little.
+    // The doctor does not build it, either.
     let mut job = world.job().expect("there is one");
     job["annotations"] = json!({});
     world.emulator.put_job(JOB, job).expect("a valid job");
@@ -317,7 +319,7 @@ fn a_damaged_executor_goes_into_no_image() {
     let places: Vec<usize> =
         program.windows(64).enumerate().filter(|(_, bytes)| is_digest(bytes)).map(|(at, _)| at).collect();
     assert!(!places.is_empty(), "the digest is written in the program");
-    // As if the program did not belong to its digest: after the digits that are shown, so that it looks the same.
+    // The damage is in the digest, after the digits that are shown, so that it looks the same.
     for at in places {
         let digit = &mut program[at + 63];
         *digit = if *digit == b'0' { b'1' } else { b'0' };
@@ -325,7 +327,8 @@ fn a_damaged_executor_goes_into_no_image() {
     let (bytes, damaged) =
         (workshop.world.home.work().join("bytes"), workshop.world.home.work().join("damaged"));
     fs::write(&bytes, program).expect("written");
-    // By another program: this one starts others, which would keep a file open that is written here.
+    // Another program writes the file: this one starts child processes, which would keep a file open that is
+    // written here.
     let _ = run(Command::new("install").args(["-m", "0755"]).args([&bytes, &damaged]));
     let refused = build(&workshop, &damaged, &["--carried"]).output().exits(1);
     assert!(refused.stderr.contains("the executor that this program carries is damaged"), "{refused}");

@@ -1,4 +1,4 @@
-//! How often the program connects, and what a person waits for after the last answer.
+//! The number of connections, and the time that a person waits after the last answer.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::running::{change_job, done};
 
-/// What the script of [`done`] is an answer to.
+/// The command that the script of [`done`] answers.
 const ADD: [&str; 7] = ["add-role", "-e", "staging", "-u", "steve", "-r", "Clinician"];
 
-/// A world whose connections are counted. Each call takes a moment, so that those which can go side by side
+/// A world whose connections are counted. Each call takes a moment, so that calls that can run in parallel
 /// do.
 fn world() -> (World, Relay) {
     let builder = Emulator::builder().host("127.0.0.1").provisioning_delay(Duration::from_millis(150));
@@ -23,7 +23,7 @@ fn world() -> (World, Relay) {
     (world, relay)
 }
 
-/// Whether the job was read: the call is recorded when it comes, its status when it is answered.
+/// Whether the job has been read: the call is recorded when it comes, its status when it is answered.
 fn has_read_the_job(world: &World) -> bool {
     world
         .emulator
@@ -62,7 +62,7 @@ fn after_the_last_answer_come_the_start_and_the_last_read_of_the_log() {
     assert_eq!(terminal.wait().code(), 0);
     assert_eq!(relay.connections(), 0);
     let mut after: Vec<String> = world.emulator.calls()[before..].iter().map(RecordedCall::line).collect();
-    // How often the state is asked for, and in a slow moment the log, is a matter of time.
+    // The number of polls of the state, and on a slow machine of the log, depends on time.
     after.retain(|line| !line.contains("/executions/") && !line.ends_with(TAIL));
     after.dedup();
     assert_eq!(after, [format!("POST /v2/{JOB}:run"), "POST /v2/entries:list".to_owned()]);
@@ -90,7 +90,7 @@ fn what_fails_while_nobody_waits_is_asked_again() {
     terminal.expect("Username");
     wait_until("the job is refused", || world.emulator.calls().iter().any(|call| call.status == Some(403)));
     world.emulator.deny_permissions([""; 0]);
-    // A failure of this moment is told as it is; this person takes longer.
+    // A fresh failure is reported unchanged; this person takes longer.
     std::thread::sleep(Duration::from_secs(3));
     terminal.type_line("steve");
     assert_eq!(terminal.wait().code(), 0);

@@ -1,4 +1,4 @@
-//! What may be done is part of the image: two people on two branches, and images that say it, or do not.
+//! Actions as part of the image: two people on two branches, and images that list their actions, or do not.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -18,7 +18,7 @@ const COUNT_ROLES: &str = "\n  count-roles:\n    about: counts roles\n    read: 
                            AS roles FROM roles, max: 1 }\n";
 const ADD_ROLE: [&str; 7] = ["add-role", "-e", "staging", "-u", "steve", "-r", "Clinician"];
 
-/// Notes something else on the job.
+/// Changes annotations of the job.
 fn note(world: &World, notes: &[(&str, &str)]) {
     let mut job = world.job().expect("there is a job");
     for (key, value) in notes {
@@ -32,13 +32,13 @@ fn noted(world: &World) -> Value {
     serde_json::from_str(job["annotations"][ACTIONS].as_str().expect("it is noted")).expect("JSON")
 }
 
-/// Two clones of one repository, each somebody's own.
+/// Two clones of one repository, one for each person.
 struct TwoPeople {
     workshop: Workshop,
 }
 
 impl TwoPeople {
-    /// One repository, with the actions of this one in it; `theirs` is a clone of it.
+    /// Makes a repository with the actions of this one; `theirs` is a clone of it.
     fn new() -> Self {
         let workshop = Workshop::new();
         workshop.sources();
@@ -84,13 +84,14 @@ impl TwoPeople {
         self.workshop.quill_admin(args.iter().copied()).args(["--application", &application]).output()
     }
 
-    /// Whether a refused command has changed anything: the job, or what the registry has.
+    /// The job and the tags of the registry, to see whether a refused command has changed anything.
     fn state(&self) -> (Option<Value>, Vec<String>) {
         (self.workshop.world.job(), self.workshop.uploads())
     }
 }
 
-/// Nothing of SQL changes the meaning, and still it is another action: what is compared is what is sent.
+/// A change of SQL that does not change its meaning, and still makes another action: the statements are
+/// compared as they are sent.
 fn another_add_role(actions: &str) -> String {
     let at = actions.find("  add-role:").expect("there is one");
     let sql = at + actions[at..].find("INSERT INTO").expect("it inserts");
@@ -117,7 +118,7 @@ fn two_people_on_two_branches_are_told_who_has_what_and_neither_overwrites_the_o
         .collect();
     assert_eq!(noted(world), own, "the job says which actions its image has");
 
-    // The other one calls what is the same, and what is not.
+    // The other person runs an action that is the same, and one that is not.
     let _ = two.with("theirs", &["show-user", "-e", "staging", "-u", "steve", "--dry-run"]).exits(0);
     let refused = two.with("theirs", &ADD_ROLE).exits(17);
     let is_of = format!("another add-role than this quill-admin: the image is of revision {mine} of ");
@@ -126,7 +127,7 @@ fn two_people_on_two_branches_are_told_who_has_what_and_neither_overwrites_the_o
     for told in [is_of.as_str(), &yours, "; nothing was started", &pull] {
         assert!(refused.stderr.contains(told), "{told}: {refused}");
     }
-    // Both commits are known there now.
+    // That clone knows both commits now.
     two.git("theirs", &["fetch", "--quiet"]);
     let refused = two.with("theirs", &ADD_ROLE).exits(17);
     for told in [&mine, &theirs, "two people work on two branches", "talk to whoever deployed the image"] {
@@ -155,7 +156,7 @@ fn two_people_on_two_branches_are_told_who_has_what_and_neither_overwrites_the_o
         assert!(seen.stdout.contains(told), "{told}: {seen}");
     }
 
-    // Their build would take an action away, and my branch.
+    // Their build would remove an action and the commits of my branch.
     let before = two.state();
     let plan = two.build("theirs", &["--dry-run"]).output().exits(0);
     for told in ["other than deployed", "changed: add-role", "removed: count-roles", "somebody else's branch"]
@@ -183,7 +184,7 @@ fn two_people_on_two_branches_are_told_who_has_what_and_neither_overwrites_the_o
     }
     assert_eq!(two.state(), before, "neither overwrites the other unasked");
 
-    // They bring both together: nothing is lost any more, and nothing is asked.
+    // They merge both branches: nothing is lost any more, and there is no question.
     two.git("theirs", &["merge", "--quiet", "--no-edit", "origin/HEAD"]);
     let both = two.git("theirs", &["rev-parse", "--short=12", "HEAD"]);
     let refused = two.with("theirs", &ADD_ROLE).exits(17);
@@ -196,7 +197,7 @@ fn two_people_on_two_branches_are_told_who_has_what_and_neither_overwrites_the_o
     assert!(noted(world)["count-roles"].is_string());
     let _ = two.with("theirs", &[&ADD_ROLE[..], &["--dry-run"]].concat()).exits(0);
 
-    // Now I am behind, and get what they have by pulling it.
+    // Now my clone is behind, and gets their commits by a pull.
     let refused = two.with("sources", &ADD_ROLE).exits(17);
     assert!(refused.stderr.contains(&both) && refused.stderr.contains(" pull"), "{refused}");
     let behind = two.build("sources", &[]).output().exits(28);
@@ -206,7 +207,7 @@ fn two_people_on_two_branches_are_told_who_has_what_and_neither_overwrites_the_o
     assert!(behind.stderr.contains("the image is newer than these sources"), "{behind}");
     let refused = two.with("sources", &ADD_ROLE).exits(17);
     assert!(refused.stderr.contains("the image is newer: take it over with: git -C "), "{refused}");
-    // Going back is possible for whoever says so.
+    // Going back is possible with an option.
     let back = two.build("sources", &["--overwrite"]).output().exits(0);
     assert!(back.stdout.starts_with("✔ deployed"), "{back}");
     let _ = two.with("sources", &[&ADD_ROLE[..], &["--dry-run"]].concat()).exits(0);
@@ -263,7 +264,7 @@ fn the_same_digests_run_and_what_differs_is_refused_by_name() {
     let found = ["list-users", "-e", "staging"];
     let _ = world.quill_admin(found).output().exits(0);
     assert_eq!(world.runs(), 1);
-    // Only the called action has to agree.
+    // Only the action that is run has to agree.
     digests.insert("add-role".to_owned(), json!("2".repeat(64)));
     digests.remove("remove-role");
     note(&world, &[("actions", &Value::Object(digests).to_string())]);
@@ -276,14 +277,14 @@ fn the_same_digests_run_and_what_differs_is_refused_by_name() {
     let json = world.quill_admin(ADD_ROLE.into_iter().chain(["--json"])).output().exits(17).json();
     assert_eq!(json["exit_code"], 17, "{json:#}");
     assert_eq!(world.runs(), 3, "what was refused was not started");
-    // Whoever takes any image is judged by the container.
+    // If any image is allowed, the container decides.
     let any = world.quill_admin(ADD_ROLE.into_iter().chain(["--allow-unpinned"])).output();
     assert_ne!(any.code(), 17, "the container has the same after all: {any}");
     assert_eq!(world.runs(), 4);
 }
 
-/// Images of every age, and this laptop: a run, and what `attach` and `history` tell of it. The executor answers in the
-/// version that it is asked in, so it is what an image of that version is.
+/// Images of every age with this laptop: a run, and the output of `attach` and `history` for it. The executor
+/// answers in the version that it is asked in, so it stands in for an image of that version.
 #[test]
 fn images_of_every_age_are_run_attached_to_and_remembered() {
     needs_postgres!();
@@ -292,7 +293,8 @@ fn images_of_every_age_are_run_attached_to_and_remembered() {
     let _ = world.quill_admin(args).stdin("correct horse battery staple 7").output().exits(0);
     for (contracts, answers) in [("", 1), ("1-1", 1), ("1-2", 2), ("1-3", 3)] {
         note(&world, &[("contract", "1"), ("contracts", contracts), ("actions", "")]);
-        // Six actions were there before they were declared; of an image that does not say what it has nothing is known.
+        // Six actions existed before actions were declared; nothing is known of an image that does not list
+        // its actions.
         let before = world.runs();
         let activate = world.quill_admin(["activate", "-e", "staging", "-u", "steve"]).output();
         if answers >= 3 {
@@ -331,7 +333,7 @@ fn images_of_every_age_are_run_attached_to_and_remembered() {
         let run = run.expect("it is remembered");
         assert_eq!((&run["action"], &run["outcome"]), (&json!("add-role"), &json!(result)), "{history:#}");
 
-        // What it has is not known, and the list says so.
+        // The image's actions are not known, and the list says so.
         let listed = world.quill_admin(["actions", "-e", "staging", "--json"]).output().exits(0).json();
         assert_eq!(listed["only_deployed"], Value::Null, "{listed:#}");
         let of = |name: &str| {

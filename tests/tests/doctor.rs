@@ -1,4 +1,4 @@
-//! The doctor: what it finds, what it cannot decide, and what it puts right.
+//! The doctor: its findings, its undecided checks, and its fixes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,7 @@ use quill_admin_testkit::postgres::{Database, Generation, ROLES};
 use quill_admin_testkit::{needs_docker, needs_registry};
 use serde_json::{Value, json};
 
-/// The checks of an environment that ask something of the outside, with the path and the permission of
-/// what they ask.
+/// The checks of an environment that send requests, with the path and the permission of these requests.
 const QUESTIONS: [(&str, &str, &str); 7] = [
     ("project", "/v3/projects/quill-medical-staging", "resourcemanager.projects.get"),
     ("apis", "*services:batchGet", "serviceusage.services.get"),
@@ -31,7 +30,7 @@ macro_rules! clinic {
     }};
 }
 
-/// Without what differs from run to run, beside what always does.
+/// Removes further text that differs from run to run.
 pub(crate) fn shown(clinic: &Clinic, text: &str) -> String {
     let text = text.replace(&clinic.world.home.work().display().to_string(), "/…");
     let text = [
@@ -47,14 +46,14 @@ pub(crate) fn shown(clinic: &Clinic, text: &str) -> String {
     redact(&text)
 }
 
-/// What one check says: its lines without the heading and the sum.
+/// The output of one check: its lines without the heading and the summary.
 pub(crate) fn says(clinic: &Clinic, id: &str, code: i32) -> String {
     let output = clinic.doctor(["--only", id]).output().exits(code);
     let lines = output.stdout.lines().skip(1).take_while(|line| !line.is_empty());
     shown(clinic, &lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// The results in a document, by id.
+/// The results in a JSON document, by id.
 pub(crate) fn results(document: &Value) -> BTreeMap<String, String> {
     let checks = document["checks"].as_array().expect("a list");
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -66,12 +65,12 @@ pub(crate) fn check<'a>(document: &'a Value, id: &str) -> &'a Value {
     checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("no {id} in {document:#}"))
 }
 
-/// The calls the cloud has received, and forgets.
+/// Returns the calls that the cloud has received, and clears them.
 fn calls(clinic: &Clinic) -> Vec<RecordedCall> {
     clinic.world.emulator.calls()
 }
 
-/// How often something was asked that is not a question.
+/// Number of calls that are not reads.
 fn changes(clinic: &Clinic) -> usize {
     let asks = |call: &&RecordedCall| {
         call.method == "GET"
@@ -99,7 +98,7 @@ fn a_healthy_environment_is_said_to_be_so_and_nothing_is_asked_twice() {
         .collect();
     let different: BTreeSet<&String> = lines.iter().collect();
     assert_eq!(different.len(), lines.len(), "{lines:#?}");
-    // The registry's own greeting comes with every request of somebody it does not know.
+    // Every request without a token comes with one to `/v2/`, for the registry's challenge.
     let asked = clinic.proxy.requests();
     let mut manifests: Vec<&String> = asked.iter().filter(|line| !line.ends_with("/v2/")).collect();
     manifests.sort_unstable();
@@ -162,7 +161,7 @@ fn what_is_chosen_is_run_and_nothing_else() {
     assert_snapshot!(list.stdout);
     let some = clinic.doctor(["--only", "database,job", "--json"]).output().exits(0).json();
     assert_eq!(results(&some).into_keys().collect::<Vec<_>>(), ["database", "job"]);
-    // The database has two: what it is, and which authorities it has.
+    // The database needs two: the instance, and its authorities.
     assert_eq!(calls(&clinic).len(), 3, "no question twice, and nothing they need besides");
     let rest = clinic.doctor(["--skip", "machine-docker,job,apis", "--json"]).output().exits(0).json();
     assert!(results(&rest).keys().all(|id| !["machine-docker", "job", "apis"].contains(&id.as_str())));
@@ -233,12 +232,12 @@ fn a_sign_in_that_is_refused_keeps_everything_from_being_looked_at() {
     assert!(empty.stdout.contains("next: sign in with: quill-admin login"), "{empty}");
     assert!(empty.stdout.contains("- project          skipped: it needs machine-sign-in"), "{empty}");
     assert!(empty.stdout.contains("- job              skipped: it needs machine-sign-in"), "{empty}");
-    // A token that is there may have ended, or been taken back: only Google Cloud knows.
+    // An existing token may have expired, or been revoked: only Google Cloud knows.
     let wrong = run("ya29.other").exits(30);
     assert!(wrong.stdout.contains("✘ machine-sign-in"), "{wrong}");
     assert!(wrong.stdout.contains("next: sign in with: quill-admin login"), "{wrong}");
     assert!(wrong.stdout.contains("- project          skipped: it needs machine-sign-in"), "{wrong}");
-    // A question that may not be asked shows that the token is good; none that has no answer does.
+    // A denied request shows that the token is valid; without an answer nothing is known.
     world.emulator.deny_permissions(["resourcemanager.projects.get"]);
     let denied = run(quill_admin_e2e::TOKEN);
     assert!(denied.stdout.contains("✔ machine-sign-in"), "{denied}");
@@ -270,7 +269,7 @@ fn gcloud_and_docker_are_looked_for() {
         .exits(0);
     assert!(engine.stdout.contains("! machine-docker"), "{engine}");
     assert!(engine.stdout.contains("tasks run without it"), "{engine}");
-    // docker itself refuses a context that is not there; another engine was meant.
+    // docker itself refuses a context that does not exist: another engine was meant.
     let engine =
         clinic.doctor(["--only", "machine-docker"]).env("DOCKER_CONTEXT", "nosuch").output().exits(0);
     assert!(engine.stdout.contains("! machine-docker"), "{engine}");
@@ -311,7 +310,7 @@ fn services_that_are_not_enabled_are_named() {
         clinic.world.emulator.set_service_enabled(PROJECT, service, false);
     }
     assert_snapshot!(says(&clinic, "apis", 30));
-    // What needs such a service cannot decide, and says why.
+    // Checks that need such a service cannot decide, and say why.
     let database = says(&clinic, "database", 31);
     assert!(database.contains("could not be decided"), "{database}");
     for service in ["sqladmin.googleapis.com", "secretmanager.googleapis.com"] {
@@ -380,7 +379,7 @@ fn an_admin_image_that_is_missing_or_wrong_is_to_be_built() {
     clinic.registry.push(REPOSITORY, "latest", &image(&json!({"created": clinic.healthy.built})));
     assert_eq!(says(&clinic, "admin-image", 0), healthy);
 
-    // Without the repository there is nothing to look for, also for the job's image.
+    // Without the repository neither it nor the job's image can be looked up.
     let file = clinic.world.home.read("environments.yaml");
     clinic.world.home.write("environments.yaml", &file.replace("/quill/tasks\"", "/other/admin\""));
     let none = clinic.doctor(["--only", "admin-image,job-image"]).output().exits(30);
@@ -416,7 +415,7 @@ fn a_job_that_is_missing_or_not_ready_is_a_problem() {
     clinic.cure();
     assert_eq!(says(&clinic, "job", 0), healthy);
 
-    // What is made of it is not looked at where there is none.
+    // Resources that are named after the job are not looked up if there is no job.
     let file = clinic.world.home.read("environments.yaml");
     let file = file.replace("job: quill-tasks-{env}", "job: quill-other-{env}");
     clinic.world.home.write("environments.yaml", &file);
@@ -550,7 +549,7 @@ fn a_database_the_job_cannot_reach_is_a_problem() {
         *container.pointer_mut(pointer).expect("it is there") = value;
         clinic.world.emulator.put_job(JOB, job).expect("a valid job");
     };
-    // Without TLS the job proves no password, whatever the instance would take.
+    // Without TLS the job does not send the password, whatever the instance accepts.
     put(with("settings", json!({"ipConfiguration": {"sslMode": "ALLOW_UNENCRYPTED_AND_ENCRYPTED"}})));
     without_target("/env/3/value", json!("disable"));
     let plain = says(&clinic, "database", 30);
@@ -588,7 +587,7 @@ fn an_address_that_is_wrong_is_put_right_with_the_rest_at_once() {
         .output()
         .exits(0)
         .json();
-    // Both findings have one treatment: it is done once, and both are looked at again.
+    // Both findings have one fix: it is done once, and both checks are run again.
     assert_eq!(done["treatments"].as_array().map(Vec::len), Some(1), "{done:#}");
     assert_eq!(done["treatments"][0]["outcome"], "done");
     assert!(results(&done).values().all(|result| result == "healthy"), "{done:#}");
@@ -615,7 +614,7 @@ fn somebody_elses_change_in_between_is_left_alone() {
 fn what_cannot_be_decided_is_never_healthy() {
     let clinic = clinic!();
     for (id, path, permission) in QUESTIONS {
-        // Denied: the role that would help is named.
+        // The request is denied: the message names the role that would help.
         clinic.world.emulator.deny_permissions([permission]);
         let json = clinic.doctor(["--only", id, "--json"]).output().exits(31).json();
         assert_eq!(check(&json, id)["result"], "undecided", "{json:#}");
@@ -625,7 +624,7 @@ fn what_cannot_be_decided_is_never_healthy() {
             "{id}: {advice}"
         );
         clinic.cure();
-        // Refused for other reasons.
+        // The request is refused for another reason.
         clinic.world.emulator.set_faults([Fault::new(path, FaultAction::status(429, "quota"))]);
         let json = clinic.doctor(["--only", id, "--json"]).output().exits(31).json();
         let advice = check(&json, id)["advice"].to_string();
@@ -645,7 +644,7 @@ fn services_that_are_down_or_do_not_answer_leave_their_checks_undecided() {
         for (id, result) in results(&json) {
             let expected = match id.as_str() {
                 "project" => "healthy",
-                // They need the job.
+                // These checks need the job.
                 "job-settings" | "job-secrets" => "skipped",
                 _ => "undecided",
             };
@@ -679,7 +678,7 @@ fn a_protected_environment_asks_for_its_name() {
     clinic.world.home.write("environments.yaml", &protected);
     let only = ["--only", "job,job-settings", "--fix"];
     let fix = |args: &[&'static str]| clinic.doctor(only.into_iter().chain(args.iter().copied()));
-    // Looking is not kept from anybody.
+    // Reading needs no confirmation.
     let _ = clinic.doctor(["--only", "job"]).output().exits(0);
     let _ = fix(&["--dry-run"]).output().exits(30);
     let unnamed = fix(&["--yes"]).output().exits(28);
@@ -688,7 +687,7 @@ fn a_protected_environment_asks_for_its_name() {
     assert!(misnamed.stderr.contains("does not name the environment"), "{misnamed}");
     assert_eq!(changes(&clinic), 0);
 
-    // A person is asked twice: whether, and where.
+    // A person is asked twice: whether to fix, and where.
     let mut terminal = fix(&[]).terminal();
     terminal.expect("max retries: 3 → 0");
     terminal.expect("Do it?").type_line("y");
@@ -726,7 +725,7 @@ fn a_person_can_say_no_and_ctrl_c_changes_nothing() {
     assert!(ended.text().contains("interrupted; nothing was changed"), "{}", ended.text());
     assert_eq!(changes(&clinic), 0);
 
-    // While it looks, too.
+    // Ctrl-C also works while the doctor reads.
     clinic.world.emulator.set_faults([Fault::new(format!("/v2/{JOB}"), FaultAction::Delay(60_000))]);
     let mut terminal = clinic.doctor(["--only", "job"]).terminal();
     terminal.expect("looking at job").ctrl_c();
@@ -760,7 +759,7 @@ fn what_is_missing_is_built() {
         run.cwd(workshop.world.home.work().join("sources"))
     };
     let plan = doctor(&["--fix", "--dry-run", "--json"]).output().exits(30).json();
-    // The image and the job are missing: one treatment for both.
+    // The image and the job are missing: one fix does both.
     assert_eq!(plan["treatments"].as_array().map(Vec::len), Some(1), "{plan:#}");
     assert_eq!(plan["treatments"][0]["id"], "build");
     assert_eq!((workshop.deployed(), workshop.uploads().len()), (None, 0), "a dry run does nothing");
@@ -771,7 +770,7 @@ fn what_is_missing_is_built() {
     assert_eq!(workshop.deployed(), Some(format!("{}@{digest}", workshop.image())));
     assert!(results(&done).values().all(|result| result == "healthy"), "{done:#}");
 
-    // Where there is nothing to build from, that is said, and nothing is done.
+    // If there is nothing to build from, the message says so, and nothing is changed.
     let elsewhere = workshop.quill_admin(["doctor", "-e", "staging", "--only", "job", "--fix", "--yes"]);
     workshop.world.home.write(
         "environments.yaml",
@@ -786,7 +785,7 @@ fn what_is_missing_is_built() {
     assert!(failed.stdout.contains("run this inside a clone of quill-admin"), "{failed}");
 }
 
-/// A result line of the task `check`.
+/// A result line of the action `check`.
 fn checked(missing: &[&str], writable: bool) -> Step {
     let found: Vec<&str> = ROLES.into_iter().filter(|role| !missing.contains(role)).collect();
     let database = json!({
@@ -846,7 +845,7 @@ fn a_deep_look_runs_the_task_check() {
     assert!(denied.contains("could not be decided"), "{denied}");
 }
 
-/// What checks have started, or may have, is told to whoever leaves.
+/// Tasks that checks have started, or may have started, are reported on Ctrl-C.
 #[test]
 fn ctrl_c_in_a_deep_look_names_the_task_that_may_run() {
     let clinic = clinic!();
@@ -872,7 +871,7 @@ fn ctrl_c_in_a_deep_look_names_the_task_that_may_run() {
     }
 }
 
-/// A fix is a change like those of other commands.
+/// A fix is a change, like those of other commands.
 #[test]
 fn a_second_ctrl_c_leaves_a_fix_that_is_on_its_way() {
     let clinic = clinic!();
@@ -904,7 +903,7 @@ fn an_execution_that_failed_is_explained() {
     moved["ipAddresses"] = changed;
     clinic.world.emulator.put_sql_instance(PROJECT, INSTANCE, moved).expect("a valid instance");
     let id = last_execution(&clinic);
-    // The environment is that of the job it is named after.
+    // The environment is the one whose job has this name.
     let explained = clinic.world.quill_admin(["doctor", "--after", &id]).output().exits(30);
     assert_snapshot!(shown(&clinic, &explained.stdout));
     let json = clinic.world.quill_admin(["doctor", "--after", &id, "--json"]).output().exits(30).json();

@@ -1,5 +1,5 @@
-//! The doctor at the backend, at Terraform's lock, at old executions and at the repository; and a whole
-//! incident, from its report to good health.
+//! The doctor's checks of the backend, of Terraform's lock, of old executions and of the repository; and a
+//! whole incident, from its report to the healthy state.
 
 use std::thread;
 use std::time::Duration;
@@ -20,9 +20,9 @@ use crate::doctor::{check, results, says, shown};
 const BACKEND: &str = "quill-medical-staging/quill/backend";
 /// The object by which Terraform locks staging's state.
 const LOCK: &str = "terraform/state/staging.tflock";
-/// What no report may show.
+/// A password that no report may show.
 const PASSWORD: &str = "planted-plaintext-password";
-/// The line people know the incident by.
+/// The log line by which people recognise the incident.
 const NO_ACTION: &str = "ADMIN_ACTION environment variable is required: one of create-superadmin, check";
 
 macro_rules! clinic {
@@ -36,7 +36,7 @@ fn revision_name(number: u32) -> String {
     format!("{SERVICE}/revisions/quill-backend-staging-{number:05}-abc")
 }
 
-/// Puts a newest revision there that has failed, with what its container printed; the first one goes on
+/// Puts a newest revision that has failed, with the output of its container; the first revision goes on
 /// serving.
 fn failed(clinic: &Clinic, image: &str, log: &[&str]) {
     deployed(clinic, image, "CONDITION_FAILED");
@@ -71,8 +71,8 @@ fn deployed(clinic: &Clinic, image: &str, state: &str) {
     emulator.put_service(SERVICE, service).expect("a valid service");
 }
 
-/// Puts lines into the log of the second revision, a second apart; those that begin with "@ " are Cloud
-/// Run's own.
+/// Puts lines into the log of the second revision, a second apart; lines that begin with "@ " are Cloud Run's
+/// own.
 fn log_lines(clinic: &Clinic, lines: &[&str]) {
     let begin: Timestamp = "2026-11-02T10:00:00Z".parse().expect("a time");
     for (second, line) in (0..).zip(lines) {
@@ -97,7 +97,7 @@ fn backend(clinic: &Clinic, reference: &str) -> String {
     format!("{}/{BACKEND}{separator}{reference}", clinic.proxy.address())
 }
 
-/// The backend's own image, under its tag; returns its name, pinned.
+/// Pushes the backend's own image, under its tag; returns its name, pinned.
 fn own_image(clinic: &Clinic) -> String {
     let digest =
         clinic.registry.push(BACKEND, "main", &image(&json!({"config": {"Labels": {"a": "backend"}}})));
@@ -137,11 +137,11 @@ fn a_backend_that_cannot_be_judged_is_not_called_healthy() {
     let own = own_image(&clinic);
     failed(&clinic, &own, &["ValueError: no"]);
     let own = says(&clinic, "backend-image", 0);
-    // Without the registry nothing tells what it is, and the log does not say.
+    // Without the registry the image is unknown, and the log does not help.
     clinic.proxy.cut("/v2/");
     let undecided = says(&clinic, "backend-image", 31);
     assert!(undecided.contains("could not be decided"), "{undecided}");
-    // The log alone can tell.
+    // The log alone can show the cause.
     log_lines(&clinic, &["", "", "", NO_ACTION]);
     assert!(says(&clinic, "backend-image", 30).contains("its log says so"));
     clinic.proxy.open();
@@ -186,13 +186,13 @@ fn a_start_that_fails_is_explained_by_its_log() {
         ],
     );
     assert_snapshot!(says(&clinic, "backend-startup", 30));
-    // What the log says last is what counts.
+    // The last error in the log counts.
     let database = "sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection to server at \"10.0.0.3\", port 5432 failed: timeout expired";
     let mut lines = vec![""; 10];
     lines.extend(["Traceback (most recent call last):", database, "@ Container called exit(1)."]);
     log_lines(&clinic, &lines);
     assert_snapshot!(says(&clinic, "backend-startup", 30));
-    // That it fails is certain, whatever can be read of why.
+    // The failure is certain, even if its cause cannot be read.
     clinic.world.emulator.deny_permissions(["logging.logEntries.list"]);
     let unread = says(&clinic, "backend-startup", 30);
     assert!(unread.contains("the cause is not known"), "{unread}");
@@ -214,7 +214,7 @@ fn a_start_close_to_what_the_probe_allows_is_slow() {
 #[test]
 fn a_revision_that_is_ready_and_gets_no_requests_is_told() {
     let clinic = clinic!();
-    // As a deploy leaves it that puts a new revision there without requests, and fails in its own test of it.
+    // The state after a deploy that adds a new revision without requests, and fails in its own test of it.
     deployed(&clinic, &own_image(&clinic), "CONDITION_SUCCEEDED");
     let mut service = clinic.world.emulator.get(SERVICE).expect("there is a service");
     let first = json!({
@@ -233,7 +233,7 @@ fn a_revision_that_is_ready_and_gets_no_requests_is_told() {
     clinic.world.emulator.put_service(SERVICE, service.clone()).expect("a valid service");
     let left = says(&clinic, "backend-startup", 0);
     assert_snapshot!(left);
-    // Part of the requests is enough: somebody is at it.
+    // A part of the requests is enough: somebody is rolling it out.
     let share = |revision: &str, percent: i32| json!({"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": revision, "percent": percent});
     service["trafficStatuses"] =
         json!([share("quill-backend-staging-00001-abc", 90), share("quill-backend-staging-00002-abc", 10)]);
@@ -247,7 +247,7 @@ fn a_start_is_not_looked_at_where_the_image_is_the_wrong_one() {
     failed(&clinic, &format!("{}:latest", clinic.image()), &[NO_ACTION]);
     let both = clinic.doctor(["--only", "backend-image,backend-startup"]).output().exits(30);
     assert!(both.stdout.contains("skipped: it needs backend-image"), "{both}");
-    // Looked at alone, it comes to the same.
+    // The check alone has the same result.
     assert!(says(&clinic, "backend-startup", 30).contains("it runs the admin image"));
     clinic.cure();
     deployed(&clinic, &own_image(&clinic), "CONDITION_RECONCILING");
@@ -255,7 +255,7 @@ fn a_start_is_not_looked_at_where_the_image_is_the_wrong_one() {
     assert!(starting.contains("! backend-startup"), "{starting}");
 }
 
-/// What Terraform writes into its lock.
+/// The content of a lock as Terraform writes it.
 fn lock(who: &str) -> String {
     json!({
         "ID": "4b5c11de-9e0f-4b1e-8f1e-1c1b7a2f0a11",
@@ -269,13 +269,13 @@ fn lock(who: &str) -> String {
     .to_string()
 }
 
-/// A lock taken this long ago.
+/// Puts a lock that was taken this long ago.
 fn put_lock(clinic: &Clinic, who: &str, minutes: i64) -> i64 {
     let created = Timestamp::now() - SignedDuration::from_mins(minutes);
     clinic.world.emulator.put_object_created(STATE_BUCKET, LOCK, lock(who), created)
 }
 
-/// Generations and ages differ from run to run.
+/// Replaces generations and ages, which differ from run to run.
 fn lock_shown(text: &str) -> String {
     let text = regex::Regex::new(r"generation[ =]\d+|--if-generation-match=\d+").expect("valid").replace_all(
         text,
@@ -323,7 +323,7 @@ fn a_young_lock_is_left_to_whoever_holds_it() {
     assert!(clinic.world.emulator.object(STATE_BUCKET, LOCK).is_none());
 }
 
-/// The test cannot set this machine's clock, so it sets Cloud Storage's.
+/// The test cannot set this machine's clock, so it sets that of Cloud Storage.
 #[test]
 fn the_age_of_a_lock_is_not_judged_by_a_clock_that_may_be_wrong() {
     let clinic = clinic!();
@@ -332,8 +332,8 @@ fn the_age_of_a_lock_is_not_judged_by_a_clock_that_may_be_wrong() {
     let ahead = "this machine's clock is 60 minutes ahead of Cloud Storage's";
     let behind = "this machine's clock is 60 minutes behind Cloud Storage's";
     let untold = "Cloud Storage's answer does not say what time it is";
-    // Taken just now, by Cloud Storage's clock, which is an hour behind; the other way round; and a lock
-    // that is old by this machine's clock, in an answer without a time.
+    // A lock that was just taken, by Cloud Storage's clock, which is an hour behind; the same with a clock
+    // that is ahead; and a lock that is old by this machine's clock, in an answer without a time.
     for (hours, minutes, why) in [(Some(-1), 61, ahead), (Some(1), 30, behind), (None, 90, untold)] {
         match hours {
             Some(hours) => emulator.set_clock_ahead(SignedDuration::from_hours(hours)),
@@ -350,7 +350,7 @@ fn the_age_of_a_lock_is_not_judged_by_a_clock_that_may_be_wrong() {
         assert!(emulator.object(STATE_BUCKET, LOCK).is_some(), "{why}");
         assert_eq!(changes(&clinic, "DELETE"), 0);
     }
-    // A few seconds are no disagreement.
+    // A difference of a few seconds does not count.
     emulator.set_clock_ahead(SignedDuration::from_secs(20));
     assert!(says(&clinic, "state-lock", 30).contains("a Terraform that broke off did not give it back"));
     emulator.hide_clock();
@@ -398,11 +398,11 @@ fn a_lock_that_cannot_be_seen_is_undecided() {
     let denied = says(&clinic, "state-lock", 31);
     assert!(denied.contains("roles/storage.objectViewer"), "{denied}");
     clinic.cure();
-    // It is a lock whatever is in it.
+    // It is a lock, whatever its content.
     clinic.world.emulator.put_object(STATE_BUCKET, LOCK, "not JSON");
     let odd = says(&clinic, "state-lock", 0);
     assert!(odd.contains("its content is not what Terraform writes"), "{odd}");
-    // Where the file names no state there is nothing to look at.
+    // If the file names no state, there is nothing to read.
     let file = clinic.world.home.read("environments.yaml");
     let without: Vec<&str> = file.lines().filter(|line| !line.contains("terraform_state")).collect();
     clinic.world.home.write("environments.yaml", &without.join("\n"));
@@ -432,7 +432,7 @@ fn a_protected_environment_asks_for_its_name_also_with_yes() {
     assert_eq!(changes(&clinic, "DELETE"), 1);
 }
 
-/// Starts the job the old way, with the password in a variable; returns the execution's id.
+/// Starts the job in the old way, with the password in a variable; returns the execution's id.
 fn run_the_old_way(clinic: &Clinic, username: &str) -> String {
     run_the_old_way_in(clinic, JOB, username)
 }
@@ -450,7 +450,7 @@ fn run_the_old_way_in(clinic: &Clinic, job: &str, username: &str) -> String {
     name.rsplit('/').next().expect("an id").to_owned()
 }
 
-/// Asks Cloud Run by hand; `None` where it refuses.
+/// Sends a request to Cloud Run; `None` where it is refused.
 fn ask(clinic: &Clinic, method: &str, name: &str, body: &str) -> Option<Value> {
     let request = Request::new(method, &format!("/v2/{name}")).body("application/json", body);
     let answer = clinic.world.ask(request);
@@ -461,14 +461,14 @@ fn execution(clinic: &Clinic, id: &str) -> Option<Value> {
     ask(clinic, "GET", &format!("{JOB}/executions/{id}"), "")
 }
 
-/// Waits until an execution is over: nobody tells.
+/// Waits until an execution has ended.
 fn over(clinic: &Clinic, id: &str) {
     while execution(clinic, id).expect("it is there").get("completionTime").is_none() {
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// The old way ran the application's own job.
+/// In the old way the application's own job was run.
 #[test]
 fn passwords_left_in_another_job_are_found_as_well() {
     let clinic = clinic!();
@@ -485,7 +485,7 @@ fn passwords_left_in_another_job_are_found_as_well() {
     let sick = says(&clinic, "leaks", 30);
     assert!(sick.contains(&id) && !sick.contains(PASSWORD), "{sick}");
 
-    // Whoever may list those of one job only is told that the others were not looked at.
+    // A caller who may list only those of one job is told that the others were not read.
     emulator.set_faults([Fault::new("*/jobs/-/executions", FaultAction::status(403, "denied"))]);
     let told = says(&clinic, "leaks", 0);
     assert!(
@@ -525,7 +525,7 @@ fn passwords_left_in_executions_are_found_and_never_shown() {
     }
     assert!(clinic.world.home.files_with(PASSWORD).is_empty());
 
-    // It ends, and goes as well.
+    // The execution ends, and is deleted as well.
     let cancelled = clinic.world.quill_admin(["cancel", &running, "--env", "staging"]).output();
     assert!(!cancelled.to_string().contains(PASSWORD), "{cancelled}");
     over(&clinic, &running);
@@ -533,7 +533,7 @@ fn passwords_left_in_executions_are_found_and_never_shown() {
     assert_eq!(says(&clinic, "leaks", 0), healthy);
 }
 
-/// Each deletion is a change of its own: between two Ctrl-C that had to wait ends it.
+/// Each deletion is a change of its own: a Ctrl-C that had to wait takes effect between two of them.
 #[test]
 fn ctrl_c_ends_deleting_between_two_executions() {
     let clinic = clinic!();
@@ -622,8 +622,8 @@ jobs:
     assert!(unnamed.stdout.contains("no repository was named"), "{unnamed}");
 }
 
-/// Stands in for the application: when the service has an image that is not the admin image, it starts and is
-/// ready. It puts no roles into its database.
+/// Stands in for the application: if the service has an image that is not the admin image, it starts and
+/// becomes ready. It puts no roles into its database.
 fn application(clinic: &Clinic) {
     let emulator = &clinic.world.emulator;
     let admin = clinic.image();
@@ -680,7 +680,7 @@ fn a_whole_incident_is_put_right() {
     for done in ["✔ restore-backend: ", "✔ remove-lock: "] {
         assert!(fixed.stdout.contains(done), "{fixed}");
     }
-    // A backend that serves again puts no roles there: the doctor says what does.
+    // A backend that serves again does not add roles: the doctor says which command does.
     let advice = "put them there with `quill-admin seed-roles`";
     assert!(fixed.stdout.contains(advice) && !fixed.stdout.contains("✔ database-check"), "{fixed}");
     let _ = clinic

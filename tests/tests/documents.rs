@@ -1,4 +1,4 @@
-//! What the documentation names is there: links, files, commands, options, recipes.
+//! Everything that the documentation names exists: links, files, commands, options, recipes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use quill_admin_testkit::docker::{root, run};
 use quill_admin_testkit::home::Home;
 use regex::Regex;
 
-/// Every page that git knows of, by its path from the root.
+/// Every page that git knows, by its path from the root.
 fn pages() -> Vec<PathBuf> {
     let list = run(Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard", "*.md"])
@@ -25,7 +25,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What a page has in it that can be wrong.
+/// The parts of a page that are checked.
 #[derive(Default)]
 struct Page {
     links: Vec<String>,
@@ -33,7 +33,7 @@ struct Page {
     words: Vec<String>,
     /// Command lines of blocks.
     lines: Vec<String>,
-    /// What its headings can be linked as.
+    /// The anchors of its headings.
     anchors: BTreeSet<String>,
 }
 
@@ -79,13 +79,13 @@ impl Page {
     }
 }
 
-/// A heading as GitHub and mdBook link it.
+/// The anchor of a heading, as GitHub and mdBook make it.
 fn anchor(heading: &str) -> String {
     let kept = heading.to_lowercase().replace(' ', "-");
     kept.chars().filter(|c| c.is_alphanumeric() || ['-', '_'].contains(c)).collect()
 }
 
-/// A relative path from a page, without its detours.
+/// A relative path from a page, with `..` resolved.
 fn resolve(page: &Path, link: &str) -> PathBuf {
     let mut path = page.parent().map(Path::to_path_buf).unwrap_or_default();
     for part in Path::new(link).components() {
@@ -110,7 +110,7 @@ fn every_link_leads_somewhere() {
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let target = if file.is_empty() { page.clone() } else { resolve(&page, file) };
             assert!(root().join(&target).exists(), "{}: there is no {}", page.display(), target.display());
-            // What is not among its pages does not get into the book.
+            // A file that is not among the book's pages is not in the book.
             assert!(
                 !page.starts_with("docs") || target.starts_with("docs"),
                 "{}: {link} leads out of the book",
@@ -136,7 +136,7 @@ fn every_file_that_is_named_is_there() {
     for page in pages() {
         for word in Page::read(&page).words {
             let is_path = folders.iter().any(|folder| word.starts_with(*folder));
-            // A media type is none, though there is a folder of that name.
+            // A media type is not a path, though there is a folder of that name.
             if is_path
                 && !word.starts_with("application/json")
                 && !word.starts_with("application/grpc")
@@ -150,7 +150,7 @@ fn every_file_that_is_named_is_there() {
     assert!(checked > 3, "{checked}");
 }
 
-/// The help of commands, asked for once each.
+/// The help texts of commands, each requested once.
 struct Helps(BTreeMap<String, String>);
 
 impl Helps {
@@ -164,18 +164,18 @@ impl Helps {
     }
 }
 
-/// A name of a command, an option with one letter, or with a word.
+/// Whether a word is the name of a command, or an option with one letter or with a word.
 fn is_name(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }
 
-/// Why a command line of `quill-admin` cannot be typed like that.
+/// The reason why a command line of `quill-admin` would be refused, if it would.
 fn fault(helps: &mut Helps, words: &[String]) -> Option<String> {
     let mut command: Vec<&str> = Vec::new();
-    // The help of a command has its name behind it.
+    // In `help NAME` the command follows.
     let words = if words.first().is_some_and(|word| word == "help") { &words[1..] } else { words };
     let mut rest = words.iter().map(String::as_str).peekable();
-    // `quill-admin --env staging add-role` is nothing the documentation should say.
+    // The documentation should not write `quill-admin --env staging add-role`.
     while let Some(word) = rest.peek().filter(|word| is_name(word) && !word.starts_with('-')) {
         let help = helps.of(&command);
         let Some((_, list)) = help.split_once("\nCommands:\n") else { break };
@@ -199,7 +199,7 @@ fn fault(helps: &mut Helps, words: &[String]) -> Option<String> {
             continue;
         }
         let named = Regex::new(&format!(r"(^|[\s,`]){}([\s,=`]|$)", regex::escape(option))).expect("valid");
-        // Those that no help lists, for the sake of its width.
+        // These options are in no help text, to keep it narrow.
         if !named.is_match(&help) && !["--access-token-file", "--trust-host"].contains(&option) {
             return Some(format!("{} has no option {option}", command.join(" ")));
         }
@@ -242,7 +242,7 @@ fn every_command_can_be_typed() {
     assert!(checked > 50, "{checked}");
 }
 
-/// What the recipes and aliases of the justfile run.
+/// The commands of the recipes and aliases of the justfile.
 fn recipes() -> BTreeMap<String, String> {
     let text = read(Path::new("justfile"));
     let mut recipes = BTreeMap::new();
@@ -298,7 +298,7 @@ fn the_book_has_every_page_and_no_other() {
     assert!(book.contains("src = \".\""), "the pages are beside it");
 }
 
-/// A tag of somebody else's repository can be moved to other code: a commit cannot.
+/// A tag of somebody else's repository can be moved to other code; a commit cannot.
 #[test]
 fn the_actions_of_workflows_are_pinned_by_commit() {
     let uses = Regex::new(r"(?m)^\s*-?\s*uses:\s*(\S+)(.*)$").expect("valid");

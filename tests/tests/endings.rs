@@ -1,4 +1,4 @@
-//! How a run can end when it does not simply end well: each told apart, each with its exit code.
+//! The endings of runs that do not end well: each is told apart, with its own exit code.
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -20,7 +20,7 @@ pub(crate) fn result(exit_code: u8) -> Step {
     failed(exit_code)
 }
 
-/// A line that says that it failed.
+/// A line that reports a failure.
 fn failed(exit_code: u8) -> Step {
     let outcome = json!({"result": "failed", "failure": {"message": "stopped by a signal"}});
     let line = json!({"contract": 1, "exit_code": exit_code, "outcome": outcome});
@@ -81,7 +81,7 @@ fn killed_before_it_could_tell() {
     ");
 }
 
-/// A failed execution is never done, whoever looks at it and whenever.
+/// A failed execution is never reported as done, whoever looks at it and whenever.
 #[test]
 fn ended_without_an_exit_code() {
     let said = "Application failed to start: failed to resolve binary path: \"/nowhere\"";
@@ -89,7 +89,7 @@ fn ended_without_an_exit_code() {
     for (steps, code, told) in [
         (vec![], 24, said),
         (vec![Step::log("hello")], 27, unclean),
-        // Whatever the log says: it is another one's, perhaps.
+        // The log does not matter: it may be another execution's.
         (vec![Step::log("hello"), result_of("unchanged", 0)], 27, unclean),
     ] {
         let mut steps = steps;
@@ -125,7 +125,7 @@ fn an_image_whose_program_is_not_there_never_ran() {
     assert_eq!(history["runs"][0]["outcome"], "failed", "{history:#}");
 }
 
-/// A line that says something of a user.
+/// A line with an outcome for a user.
 fn result_of(outcome: &str, exit_code: u8) -> Step {
     let user = json!({
         "username": "steve", "email": "s@example.org", "permission": "patient", "base_profession": "patient",
@@ -148,7 +148,7 @@ fn a_time_out_is_told_also_where_nobody_says_so() {
         assert!(finished.stderr.contains("ran into the job's time-out"), "{finished}");
         assert!(!finished.stderr.contains("killed by signal"), "{finished}");
     }
-    // A signal before that is one.
+    // A signal before the time-out is reported as a signal.
     let builder = Emulator::builder().unsaid_time_outs(true);
     let world = World::scripted_in(builder, Script::new([Step::log("working"), Step::Signal(15)]));
     assert!(check(&world).exits(27).stderr.contains("killed by signal 15"));
@@ -156,7 +156,7 @@ fn a_time_out_is_told_also_where_nobody_says_so() {
 
 #[test]
 fn a_container_that_rolled_back_changed_nothing() {
-    // Its own exit code says so, also where its last line does not arrive.
+    // The executor's exit code tells, even if its last line does not arrive.
     let world = World::scripted(Script::new([Step::log("working"), Step::Exit(18)]));
     let finished = check(&world).exits(18);
     assert!(finished.stderr.contains("rolled back"), "{finished}");
@@ -186,7 +186,7 @@ fn failed_and_nobody_can_be_asked_how() {
     );
     assert!(!finished.stderr.contains("never started"), "{finished}");
 
-    // What passes is waited for.
+    // A temporary failure is waited for.
     let world = World::scripted(Script::new([Step::log("connecting"), Step::Exit(13)]));
     world.emulator.set_faults([Fault::new("*/tasks", FaultAction::status(429, "too many")).times(2)]);
     let _ = check(&world).exits(13);
@@ -221,7 +221,7 @@ fn the_log_is_shown_as_it_comes_in_order_and_once() {
 fn cancelled_by_somebody() {
     let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
     let mut terminal = world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]).terminal();
-    // The execution's name is told as soon as there is one.
+    // The execution's name is shown as soon as it is known.
     terminal.expect("running");
     let said = terminal.text();
     let name = said.split("execution ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a name");
@@ -259,7 +259,7 @@ fn without_anybody_to_ask_the_task_goes_on() {
             let ended = terminal.wait();
             (ended.code(), ended.text())
         } else {
-            // As in a script, in which the program's streams are pipes.
+            // The program's streams are pipes, as in a script.
             let mut process = Command::new("sh")
                 .args(["-c", "exec \"$0\" \"$@\" 2>&1 </dev/null"])
                 .arg(quill_admin_testkit::bin::quill_admin())
@@ -306,7 +306,7 @@ fn a_generated_password_is_not_lost_with_the_contact() {
     assert!(ended.text().contains("made here and shown only now"), "{}", ended.text());
 }
 
-/// The executor may have lost the database while the change was being saved; its line did not arrive.
+/// The executor may have lost the database while the change was being saved, and its line did not arrive.
 #[test]
 fn a_generated_password_that_may_have_been_saved_is_shown() {
     for (code, shown) in [(13, true), (12, false)] {
@@ -368,7 +368,7 @@ fn trouble_while_following_does_not_end_it() {
 #[test]
 fn nobody_there() {
     let world = World::scripted(Script::default());
-    // Port 9 is nobody's.
+    // Nothing listens on port 9.
     world.move_staging("http://127.0.0.1:9");
     let finished = check(&world).exits(23);
     assert!(finished.stderr.contains("Connection refused"), "{}", finished.stderr);

@@ -1,5 +1,5 @@
-//! Following a run: every line of its log, once and live where that can be, and never more requests
-//! than are the project's to spare.
+//! Following a run: every line of its log once, live where possible, and with no more requests than the
+//! project's quota allows.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,12 +21,12 @@ fn show_user(world: &World) -> Output {
     world.quill_admin(SHOW_USER).output()
 }
 
-/// The lines of the log a person saw.
+/// The log lines that a person saw.
 fn lines(text: &str) -> Vec<&str> {
     text.lines().filter_map(|line| line.strip_prefix("  │ ")).map(str::trim_end).collect()
 }
 
-/// Lines with numbers, in order, some at once and some after a pause.
+/// Numbered lines, in order, some at once and some after a pause.
 fn numbered(count: usize, pause: Duration) -> (Vec<String>, Vec<Step>) {
     let lines: Vec<String> = (0..count).map(|number| format!("line {number:03}")).collect();
     let mut steps = Vec::new();
@@ -44,7 +44,7 @@ fn ending(mut steps: Vec<Step>) -> Script {
     Script::new(steps)
 }
 
-/// Every line was seen, once.
+/// Checks that every line was seen exactly once.
 fn assert_every_line_once(seen: &[&str], written: &[String], about: &str) {
     let mut seen = seen.to_vec();
     seen.sort_unstable();
@@ -62,7 +62,7 @@ fn paths(world: &World, end: &str) -> Vec<RecordedCall> {
     world.emulator.calls().into_iter().filter(|call| call.path.ends_with(end)).collect()
 }
 
-/// When the state was asked for.
+/// The times at which the state was asked for.
 fn polls(world: &World) -> Vec<Duration> {
     let is_poll = |call: &RecordedCall| call.method == "GET" && call.path.contains("/executions/");
     let tasks = |call: &RecordedCall| call.path.ends_with("/tasks");
@@ -74,7 +74,7 @@ fn tail_fault(action: FaultAction) -> Fault {
     Fault::new(format!("*{TAIL}"), action)
 }
 
-/// All cases at the same time: they mostly wait.
+/// Runs all cases at the same time: they mostly wait.
 fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync) {
     thread::scope(|scope| {
         for case in cases {
@@ -169,8 +169,8 @@ fn a_live_log_that_breaks_is_opened_again() {
     });
 }
 
-/// Late, out of order, twice, and with a live log that breaks somewhere: whatever happens, every line
-/// is there once, with the result.
+/// Lines are late, out of order or doubled, and the live log breaks somewhere: every line is shown once, and
+/// the result is.
 #[test]
 fn every_line_once_whatever_happens() {
     at_once(0..12_u64, |seed| {
@@ -198,7 +198,7 @@ fn every_line_once_whatever_happens() {
     });
 }
 
-/// At most 30 reads in any minute.
+/// Checks that there are at most 30 reads in any minute.
 fn assert_within_the_quota(world: &World) {
     let reads: Vec<u64> = paths(world, READ).iter().map(|call| call.received_ns).collect();
     for window in reads.windows(31) {
@@ -277,7 +277,7 @@ fn contact_is_lost_and_the_last_lines_are_told() {
     assert_eq!(log, last, "{document:#}");
 }
 
-/// A result that has arrived, and is proven, is told though the end could not be seen.
+/// A result that has arrived and is proven is reported even if the end could not be seen.
 #[test]
 fn a_proven_result_is_told_when_contact_is_lost() {
     needs_postgres!();
@@ -294,7 +294,7 @@ fn a_proven_result_is_told_when_contact_is_lost() {
 
 #[test]
 fn a_failure_without_a_result_is_explained_by_the_log() {
-    // As late as it may come, the result line is waited for.
+    // The result line is waited for, as long as it may still come.
     at_once(["--json", "--quiet"], |form| {
         let script = [Step::log("connecting"), Step::log("trouble ahead"), Step::Signal(9)];
         let world = World::scripted(Script::new(script));
@@ -339,7 +339,7 @@ fn the_cloud_is_not_asked_more_often_than_needed() {
         let world = World::scripted_in(Emulator::builder().log_tails_per_project(tails), script.clone());
         show_user(&world).expect_code(13);
         let polls = polls(&world);
-        // Once the result line is there, the end is asked for.
+        // Once the result line has come, the state is polled for the end.
         let near = polls[0] + Duration::from_millis(7300);
         let at_the_end = polls.iter().filter(|poll| **poll >= near).count();
         assert!(at_the_end <= 5, "{polls:?}");
@@ -357,11 +357,11 @@ fn the_cloud_is_not_asked_more_often_than_needed() {
     });
 }
 
-/// The end is near when the result line is there: it is not waited for until the next question is due.
+/// When the result line has come, the end is near: the state is asked for before the next poll is due.
 #[test]
 fn the_end_is_asked_for_when_the_result_line_comes() {
     let pause = |millis| Step::wait(Duration::from_millis(millis));
-    // It comes live, or with a read, of which there is one every two seconds.
+    // The line comes live, or with a read, one of which is made every two seconds.
     at_once([(10, 300), (0, 3000)], |(tails, ends_after)| {
         let script = Script::new([pause(3500), result(13), pause(ends_after), Step::Exit(13)]);
         let world = World::scripted_in(Emulator::builder().log_tails_per_project(tails), script);
@@ -382,7 +382,7 @@ fn a_result_line_is_waited_for_as_long_as_the_log_is_late() {
     assert!(begun.elapsed() < Duration::from_secs(14), "{:?}", begun.elapsed());
 }
 
-/// A result at the end of a log that takes longer to be read than anybody waits.
+/// A result at the end of a log that would take longer to read than anybody waits.
 #[test]
 fn the_end_of_a_long_log_is_read_first() {
     let (_, steps) = numbered(12_000, Duration::ZERO);
@@ -406,7 +406,7 @@ fn an_execution_that_is_deleted_while_it_is_followed_is_gone() {
     assert!(!finished.stderr.contains("attach"), "{}", finished.stderr);
 }
 
-/// What came while the program did not run is taken in: the time in which it could not look is no waiting.
+/// Entries that came while the program was stopped are read: that time does not count as waiting.
 #[test]
 fn a_program_that_has_slept_at_the_end_gives_nothing_up() {
     let Step::Log { line, stderr, .. } = result(13) else { unreachable!("a line") };
@@ -416,14 +416,14 @@ fn a_program_that_has_slept_at_the_end_gives_nothing_up() {
     terminal.expect("reading the result");
     let process = Pid::from_raw(i32::try_from(terminal.id()).expect("a process id")).expect("not 0");
     kill_process(process, Signal::STOP).expect("stopped");
-    // Longer than a result is waited for.
+    // The pause is longer than a result is waited for.
     thread::sleep(Duration::from_secs(19));
     kill_process(process, Signal::CONT).expect("going on");
     let ended = terminal.wait();
     assert_eq!(ended.code(), 13, "{}", ended.transcript);
 }
 
-/// That it was cancelled is known without the log.
+/// A cancellation is known without the log.
 #[test]
 fn a_cancelled_task_is_over_though_reads_are_refused() {
     let world =
@@ -454,7 +454,7 @@ fn a_program_that_has_slept_goes_on() {
     terminal.expect("│ line 003");
     let process = Pid::from_raw(i32::try_from(terminal.id()).expect("a process id")).expect("not 0");
     kill_process(process, Signal::STOP).expect("stopped");
-    // Its connections are gone when it wakes up, and the task is over.
+    // Its connections are gone when the program continues, and the task has ended.
     world.emulator.set_faults([
         Fault::new("*/executions/*", FaultAction::ResetBefore).method("GET").times(2),
         tail_fault(FaultAction::BreakStream { entries: 0 }),

@@ -1,7 +1,7 @@
-//! The transcripts and pictures of the documentation are what the commands show.
+//! Checks that the transcripts and pictures of the documentation show the present output of commands.
 //!
-//! **To add one:** a scene here, `<!-- transcript: its-name -->` and `<!-- end -->` in a page, and
-//! `cargo xtask docs`.
+//! **To add one:** a recording here, `<!-- transcript: its-name -->` and `<!-- end -->` in a page, and `cargo
+//! xtask docs`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,10 +21,10 @@ use serde_json::json;
 use crate::{restore, sign_in};
 
 const PASSWORD: &str = "correct horse battery staple 7";
-/// What executions are called in the documentation.
+/// The id of executions in the documentation.
 const EXECUTION: &str = "quill-tasks-staging-x7k2p";
 
-/// Each scene is a test, and a transcript of the same name.
+/// Defines recordings: each is a test, and a transcript of the same name.
 macro_rules! scenes {
     ($($(#[needs($($need:ident),+)])? fn $scene:ident() -> Film $body:block)+) => {
         const SCENES: &[&str] = &[$(stringify!($scene)),+];
@@ -52,7 +52,7 @@ fn pages_have_no_other_transcripts() {
     assert_eq!(named, scenes);
 }
 
-/// Staging, with a job as it is in Google Cloud and an empty database.
+/// Staging, with a job as in Google Cloud and an empty database.
 fn staging() -> World {
     let world = World::with_database(Database::create(Generation::August2026));
     let mut job = world.job().expect("a job");
@@ -75,7 +75,7 @@ fn staging() -> World {
     world
 }
 
-/// The same with a user.
+/// Staging with a user.
 fn staging_with_steve() -> World {
     let world = staging();
     quietly(
@@ -100,7 +100,7 @@ fn quietly(world: &World, args: &[&str]) {
 
 fn nobody(_: &mut Terminal) {}
 
-/// A command of a world.
+/// Records a command of a world.
 fn shot(film: Film, world: &World, command: &str, code: i32, act: impl FnOnce(&mut Terminal)) -> Film {
     film.shot(command, code, |args| world.quill_admin(args.iter().copied()), act)
 }
@@ -111,7 +111,7 @@ fn execution(world: &World) -> String {
     history["runs"][0]["execution"].as_str().expect("a name").to_owned()
 }
 
-/// A command that names an execution.
+/// Records a command that names an execution.
 fn shot_of(film: Film, world: &World, command: &str, code: i32) -> Film {
     let execution = execution(world);
     let run = |args: &[&str]| {
@@ -121,7 +121,7 @@ fn shot_of(film: Film, world: &World, command: &str, code: i32) -> Film {
 }
 
 fn type_superadmin(terminal: &mut Terminal) {
-    // All of them wait until the terminal has stopped to echo: the program then shows the answer itself.
+    // All answers wait until the terminal does not echo any more: then the program shows the answer itself.
     terminal.expect("Username").type_hidden("steve.jones");
     terminal.expect("Email").type_hidden("steve.jones@example.org");
     terminal.expect("Password (hidden)").type_hidden(PASSWORD);

@@ -1,4 +1,4 @@
-//! The real thing: these sources, compiled into an image, pushed, deployed, and run against PostgreSQL.
+//! The real image: these sources are compiled into an image, pushed, deployed, and run against PostgreSQL.
 
 use std::fs;
 use std::process::Command;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 const BINARY: &str = "quill-admin-executor";
 
-/// What the engine says of an image, which it gets from the registry as Cloud Run does.
+/// The engine's description of an image, which it pulls from the registry as Cloud Run does.
 fn inspect(image: &str) -> Value {
     let _ = run(docker_command().args(["pull", "--quiet", image]));
     let text = run(docker_command().args(["image", "inspect", image]));
@@ -34,7 +34,7 @@ fn files(image: &str, home: &Home) -> Vec<String> {
     files
 }
 
-// One test: each needs a build, and a build takes both processors of a small machine for a minute.
+// There is one test: each would need a build, which takes both processors of a small machine for a minute.
 #[test]
 fn from_these_sources_to_a_row() {
     let builder = needs_builder_image!();
@@ -74,7 +74,7 @@ fn from_these_sources_to_a_row() {
     assert_eq!(labels["org.opencontainers.image.created"], committed);
     assert_eq!(labels["org.quill-medical.admin.contract"], "1");
     assert_eq!(labels["org.quill-medical.admin.contracts"], "1-3");
-    // The engine adds places to mount things on.
+    // The engine adds mount points.
     let own: Vec<String> = files(&deployed, home)
         .into_iter()
         .filter(|file| !["dev/", "proc/", "sys/", ".dockerenv"].iter().any(|added| file.starts_with(added)))
@@ -95,7 +95,7 @@ fn from_these_sources_to_a_row() {
 
     let again = build(&[]).output().exits(0);
     assert!(again.stdout.starts_with("✔ nothing to do"), "{again}");
-    // The test's server does not listen where servers do, and has an authority of its own.
+    // The tests' server listens elsewhere than usual, and has an authority of its own.
     let to_the_tests_server = || {
         let mut job = world.job().expect("it was created");
         let ca = std::fs::read_to_string(database.ca_file()).expect("the authority's certificate");
@@ -116,7 +116,7 @@ fn from_these_sources_to_a_row() {
         [[Some("steve".to_owned()), Some("superadmin".to_owned())]]
     );
 
-    // Edited, with a time long before the first build: what counts is what is in it.
+    // The file was edited, and has a time long before the first build: only its content counts.
     let source = sources.join("crates/executor/src/main.rs");
     let text = fs::read_to_string(&source).unwrap();
     let begin = "fn main() -> std::process::ExitCode {";
@@ -131,8 +131,8 @@ fn from_these_sources_to_a_row() {
     let checked = workshop.quill_admin(["check", "-e", "staging"]).output().exits(0);
     assert!(checked.stderr.contains("│ edited"), "{checked}");
 
-    // Everything once more, from another commit of the same files: that is in the labels, and the
-    // layer is the same to the last bit.
+    // A second build from another commit with the same files: the labels name the commit, and the layer is
+    // the same to the last bit.
     fs::write(&source, text).unwrap();
     fs::write(sources.join("README.md"), "Not part of the image.").unwrap();
     workshop.commit();
@@ -141,7 +141,7 @@ fn from_these_sources_to_a_row() {
     assert_ne!(rebuilt, deployed);
     assert_eq!(inspect(&rebuilt)["RootFS"]["Layers"], image["RootFS"]["Layers"]);
 
-    // And from the same commit it is the same image, labels and all, compiled anew.
+    // A new build from the same commit gives the same image, including its labels.
     let _ = build(&["--force", "--no-cache"]).output().exits(0);
     assert_eq!(workshop.deployed(), Some(rebuilt));
 }

@@ -1,4 +1,4 @@
-//! Terraform, `environments.yaml` and the program say the same of the job.
+//! Terraform, `environments.yaml` and the program agree on the job.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::sign_in;
 
-/// What Terraform and `build` both look up: an instance with an authority of its own, which will be another one soon.
+/// The instance that Terraform and `build` both look up: it has an authority of its own, which will be
+/// replaced soon.
 fn database() -> Instance {
     Instance {
         host: "10.20.0.3",
@@ -25,8 +26,8 @@ fn database() -> Instance {
     }
 }
 
-/// The repository's own environments at the workshop's cloud and registry; returns those that are in Google
-/// Cloud: name, project and job.
+/// Points the repository's own environments to the fixture's cloud and registry; returns those that are in
+/// Google Cloud: name, project and job.
 fn open_the_environments(workshop: &Workshop) -> Vec<[String; 3]> {
     let home = &workshop.world.home;
     let endpoint = format!("$1\n    endpoint: \"{}\"", workshop.world.emulator.url());
@@ -46,8 +47,8 @@ fn open_the_environments(workshop: &Workshop) -> Vec<[String; 3]> {
     deployed
 }
 
-/// What `build` would do to the job of an environment, by setting; but for the image and the notes on it,
-/// which are not known before it is built.
+/// The changes that `build` would make to the job of an environment, by setting, without the image and its
+/// annotations, which are not known before it is built.
 fn changes(workshop: &Workshop, environment: &str) -> BTreeMap<String, String> {
     let args = ["build", "--env", environment, "--source", "sources", "--dry-run", "--json"];
     let plan = workshop.quill_admin(args).output().exits(0).json();
@@ -58,7 +59,7 @@ fn changes(workshop: &Workshop, environment: &str) -> BTreeMap<String, String> {
     all.filter(|(setting, _)| !left_out(setting)).collect()
 }
 
-/// The same without the command, which is told by its target's parts.
+/// The changes without the command, which the parts of its target describe.
 fn but_for_the_command(changes: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     changes.clone().into_iter().filter(|(setting, _)| setting != "command").collect()
 }
@@ -111,18 +112,18 @@ fn terraform_makes_the_job_that_build_would_make_and_leaves_alone() {
         assert_eq!(made.name(), format!("projects/{project}/locations/europe-west2/jobs/{job}"));
         put_what_build_looks_up(&workshop, &project, &made, &database());
 
-        // Without a job build would make one. It has each setting that Terraform's has, and no other.
+        // Without a job build would make one, with exactly the settings of Terraform's.
         let wanted = changes(&workshop, &environment);
         assert_eq!(but_for_the_command(&wanted), told(&made.job()), "{environment}");
         let database =
             "target 10.20.0.3:5432/quill_core, schema public, as quill (TLS: verify-ca), trusts 2 CAs";
         assert_eq!(wanted["command"], database, "{environment}");
-        // And in Terraform's job it has nothing to change but the image, which Terraform then ignores.
+        // In Terraform's job build changes nothing but the image, which Terraform then ignores.
         emulator.put_job(&made.name(), made.job()).expect("a valid job");
         assert_eq!(changes(&workshop, &environment), BTreeMap::new(), "{environment}");
         assert!(made.ignored().contains("template[0].template[0].containers[0].image"), "{}", made.ignored());
         assert!(!made.ignored().contains("command"), "{}", made.ignored());
-        // The doctor has nothing to say against it, and sees what somebody changes.
+        // The doctor has no findings, and notices later changes.
         let doctor = ["doctor", "--env", &environment, "--only", "job-settings,database"];
         let well = workshop.world.quill_admin(doctor).output();
         assert!(well.stdout.contains("as the environments file has them"), "{well}");
@@ -149,7 +150,7 @@ fn an_environments_own_settings_reach_terraform_and_build() {
     let wanted = changes(&workshop, "teaching");
     assert_eq!(but_for_the_command(&wanted), told(&made.job()));
     assert_eq!((&wanted["VPC egress"][..], &wanted["AUTH_DB_USER"][..]), ("all-traffic", "quill-teaching"));
-    // The rest of the sections is still that of the defaults.
+    // The rest of the sections has the default settings.
     assert_eq!(wanted["VPC connector"], "quill-vpc-cx-teaching");
 }
 

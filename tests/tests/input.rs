@@ -1,13 +1,13 @@
-//! Bad input: one clear message, exit 2, and nothing was sent.
+//! Bad input: one clear message, exit code 2, and no request.
 
 use insta::assert_snapshot;
 use quill_admin_e2e::{Finished as _, World};
 
-/// Runs a command that must be refused before any request; returns what it said.
+/// Runs a command that must be refused before any request; returns its message.
 fn refused(world: &World, args: &[&str], stdin: &[u8]) -> String {
     let finished = world.quill_admin(args.iter().copied()).stdin(stdin).output().exits(2);
     assert_eq!(finished.stdout, "");
-    // The live log is connected to while questions are answered, and asked for nothing.
+    // The program may connect to the live log while it asks questions, but sends no request.
     assert_eq!(world.calls(), "", "nothing is sent");
     finished.stderr
 }

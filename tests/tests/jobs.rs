@@ -1,4 +1,5 @@
-//! Jobs of the application that actions run: somebody else's container, the same gate, and its exit code exactly.
+//! Jobs of the application that actions run: another container, the same confirmation, and its exit code
+//! unchanged.
 
 use std::fs;
 
@@ -15,15 +16,15 @@ use serde_json::{Value, json};
 const MIGRATE: &str = "projects/quill-medical-staging/locations/europe-west2/jobs/quill-migrate-staging";
 const RUN: [&str; 5] = ["run-migrations", "-e", "staging", "--application", "application"];
 
-/// What stands in for the application's container: it says what it was given, prints what looks like a result of
-/// ours, and ends as a variable of its job says.
+/// A program in place of the application's container: it prints its variables and a line that looks like a
+/// result of the executor, and ends as a variable of its job says.
 const PROGRAM: &str = r#"
 echo "upgrading for $ADMIN_ACTION, asked by ${ADMIN_PROOF_KEY:-nobody with a key} under $LOG_LEVEL"
 echo '{"message": "planted", "quill_admin": {"contract": 1, "exit_code": 0, "outcome": {"result": "created"}}}'
 exit "${END_WITH:-0}"
 "#;
 
-/// A cloud with the application's job beside our own, and a folder of actions that names it.
+/// A cloud with the application's job beside the admin job, and a folder of actions that names it.
 fn world_in(builder: Builder) -> World {
     let program = ImageProgram::new("/bin/sh").arg("-c").arg(PROGRAM).env("PATH", "/usr/bin:/bin");
     let runner = Runner::Process(ProcessRunner::new().image("quill/backend", program));
@@ -40,14 +41,14 @@ fn world() -> World {
     world_in(Emulator::builder())
 }
 
-/// The same, whose application's job does what a script says.
+/// The same cloud, in which the application's job does what a script says.
 fn scripted(script: Script) -> World {
     let world = world();
     world.emulator.set_script(MIGRATE, script);
     world
 }
 
-/// Puts the application's job there, changed.
+/// Puts the application's job with a change.
 fn put_job(world: &World, change: impl FnOnce(&mut Value)) {
     let mut job = json!({
         "template": {
@@ -66,7 +67,7 @@ fn put_job(world: &World, change: impl FnOnce(&mut Value)) {
     world.emulator.put_job(MIGRATE, job).expect("a valid job");
 }
 
-/// Lets its container end with a code.
+/// Makes its container end with a code.
 fn ends_with(world: &World, code: &str) {
     put_job(world, |job| {
         let env = job.pointer_mut("/template/template/containers/0/env").and_then(Value::as_array_mut);
@@ -82,7 +83,7 @@ fn executions(world: &World) -> usize {
     world.emulator.executions(MIGRATE).len()
 }
 
-/// The body of the first request to run it.
+/// The body of the first request that runs it.
 fn sent(world: &World) -> Value {
     let calls = world.emulator.calls();
     let run = calls.iter().find(|call| call.path.ends_with("quill-migrate-staging:run"));
@@ -124,7 +125,7 @@ fn it_is_run_once_with_what_is_declared() {
       │ planted
     a job of the application tells no result: what it changed, and whether that was one transaction, is not known here
     ");
-    // What the cloud saw, exactly.
+    // The request that the cloud got, exactly.
     let body = sent(&world);
     let overrides = &body["overrides"];
     assert_eq!((&overrides["timeout"], &overrides["taskCount"]), (&json!("900s"), &json!(1)), "{body:#}");
@@ -163,7 +164,7 @@ fn its_short_name_and_json_say_the_same() {
     assert!(help.stdout.contains("the application's own job quill-migrate-{env}"), "{help}");
 }
 
-/// Also codes that mean something else where quill-admin itself ends with them.
+/// This includes codes that have another meaning where quill-admin itself ends with them.
 #[test]
 fn the_exit_code_of_its_container_is_passed_on_exactly() {
     let world = world();
@@ -234,7 +235,7 @@ fn a_lost_answer_is_looked_after_and_nothing_is_started_twice() {
         assert!(found.stderr.contains(told), "{found}");
         assert_eq!((world.runs(), executions(&world)), (runs, 1), "{action:?}");
     }
-    // What cannot be found out is not known to be harmless.
+    // An effect that cannot be found out is not taken as harmless.
     let world = world();
     world.emulator.deny_permissions(["run.jobs.update"]);
     world.emulator.set_faults([Fault::new("*:run", FaultAction::ResetBefore).times(1)]);
@@ -286,7 +287,7 @@ fn a_dry_run_is_checked_by_google_cloud_and_starts_nothing() {
     assert_eq!(executions(&world), 0);
 }
 
-/// It is somebody else's job: how often Cloud Run starts a run that fails again is theirs to say.
+/// The job belongs to the application: how often Cloud Run starts a failed run again is its own setting.
 #[test]
 fn retries_are_told_before_the_start_and_not_refused() {
     let world =
@@ -307,7 +308,7 @@ fn its_runs_are_found_again() {
     let ours = name_of_execution(&ours);
     ends_with(&world, "3");
     let theirs = name_of_execution(&migrate(&world, &["--json", "--reason", "first"]).output().exits(3));
-    // Somebody else's pipeline runs the same job, without a word to us.
+    // Another pipeline runs the same job, without this tool.
     let at = ["--application", "application"];
     let attached = world.quill_admin(["attach", &theirs].into_iter().chain(at)).output().exits(3);
     assert!(errors(&attached).contains("ended with 3"), "{attached}");
@@ -332,13 +333,13 @@ fn its_runs_are_found_again() {
     assert_eq!((&run["action"], &run["outcome"]), (&json!("run-migrations"), &json!("failed")), "{json:#}");
     assert_eq!(json["runs"][1]["job"], "quill-tasks-staging", "{json:#}");
     assert_eq!(json["not_read"], json!([]));
-    // A planted line makes no record of it.
+    // A planted line does not count as a record.
     assert_eq!((&run["record"], &run["contradicted"]), (&Value::Null, &json!(false)), "{json:#}");
-    // Of one user there is nothing: the job is about none.
+    // The history of one user has no such runs: the job is about no user.
     let of_user = history().args(["--user", "steve", "--json"]).output().exits(0).json();
     assert_eq!(of_user["runs"], json!([]), "{of_user:#}");
 
-    // What could not be looked at is not told as not there.
+    // Executions that could not be read are not reported as missing.
     world
         .emulator
         .set_faults([Fault::new("*/jobs/quill-migrate-staging/executions", FaultAction::status(403, "no"))]);
@@ -372,12 +373,12 @@ fn a_job_that_is_not_there_is_told_with_where_its_name_comes_from() {
     error: there is no job quill-upgrade-staging in quill-medical-staging, europe-west2: the action run-migrations of …/application/actions.yaml names it; nothing was started
      next: see which jobs there are: gcloud run jobs list --project=quill-medical-staging --region=europe-west2; another one is named with "job:" of the action
     "#);
-    // A history without it is whole.
+    // A history without the application's job is complete.
     let history = ["history", "-e", "staging", "--application", "application", "--json"];
     assert_eq!(world.quill_admin(history).output().exits(0).json()["not_read"], json!([]));
 }
 
-/// Where this program's job is called as the application's pipeline calls its own.
+/// The admin job has the name that the application's pipeline gives its own job.
 #[test]
 fn the_job_of_our_own_tasks_is_not_asked_for_it() {
     let world = world();
@@ -389,7 +390,7 @@ fn the_job_of_our_own_tasks_is_not_asked_for_it() {
     error: the action run-migrations of application/actions.yaml runs the job quill-admin-staging, and that is the job of staging's own tasks: quill-admin's container would be asked for what only the application's can do; nothing was started
      next: give quill-admin's tasks a job of their own: "job: quill-tasks-{env}" in …/environments.yaml, or name another job of the application's with "job:" of the action in application/actions.yaml
     "#);
-    // With names of their own, as they are shipped.
+    // The names are separate, as they are shipped.
     world.home.write("environments.yaml", &apart);
     let theirs = JOB.replace("quill-tasks-", "quill-admin-");
     world.emulator.put_job(&theirs, world.emulator.get(MIGRATE).expect("there")).expect("a valid job");

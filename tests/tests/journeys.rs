@@ -1,4 +1,4 @@
-//! The tasks people come for, from the command line to the row.
+//! The main tasks, from the command line to the row.
 
 use insta::assert_snapshot;
 use quill_admin_e2e::{Finished as _, World};
@@ -24,10 +24,10 @@ fn create(world: &World, username: &str, email: &str) -> Output {
         .output()
 }
 
-/// What executions run in: the executor as a process, or its image in the Docker engine.
+/// The way in which executions run: the executor as a process, or its image in the Docker engine.
 type WorldWith = fn(Database) -> World;
 
-/// Every journey, in both worlds.
+/// Runs every journey in both worlds.
 macro_rules! journeys {
     ($($journey:ident,)+) => {
         mod as_a_process {
@@ -89,8 +89,8 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
     let (started, followed): (Vec<_>, Vec<_>) = calls.lines().enumerate().partition(|(index, _)| *index < 2);
     let started: Vec<&str> = started.into_iter().map(|(_, call)| call).collect();
     assert_eq!(started, ["GET …/jobs/quill-tasks-staging", "POST …/jobs/quill-tasks-staging:run"]);
-    // The log is read to its end while the execution's is asked for: which comes first is a matter of chance, and
-    // how often its state is asked for one of time. The log is read once.
+    // The log is read to its end while the state is polled: their order is a matter of chance, and the number
+    // of polls one of time. The log is read once.
     let execution = "GET …/jobs/quill-tasks-staging/executions/quill-tasks-staging-XXXXX";
     let (polls, others): (Vec<&str>, Vec<&str>) =
         followed.into_iter().map(|(_, call)| call).partition(|call| *call == execution);

@@ -1,4 +1,4 @@
-//! `--env local`: nothing installed, the whole chain all the same.
+//! `--env local`: the whole chain without anything installed.
 
 use std::time::{Duration, Instant};
 
@@ -44,11 +44,11 @@ fn a_first_run_a_second_one_and_a_reset() {
     assert!(reset.stdout.starts_with("deleted "), "{}", reset.stdout);
     assert_eq!(status()["exists"], false);
 
-    // Nothing but the state folder is left behind, and nothing went to the cloud.
+    // Only the state folder is left, and nothing was sent to the cloud.
     assert_eq!(world.emulator.calls(), []);
 }
 
-/// One state serves one application's tables.
+/// A state belongs to one application's tables.
 #[test]
 fn a_changed_schema_is_told_and_a_reset_takes_it_over() {
     let world = World::empty();
@@ -64,7 +64,7 @@ fn a_changed_schema_is_told_and_a_reset_takes_it_over() {
             .output()
     };
     let _ = create().exits(0);
-    // The same tables: it keeps its users, whatever becomes of the first rows.
+    // With the same tables the state keeps its users, even if the seed changes.
     world.home.write("app/seed.sql", "");
     let _ = run(&["show-user", "-u", "steve"]).exits(0);
 
@@ -77,21 +77,21 @@ fn a_changed_schema_is_told_and_a_reset_takes_it_over() {
     assert!(refused.stderr.contains("app/schema.sql; nothing was changed"), "{refused}");
     assert!(refused.stderr.contains("next: start afresh"), "{refused}");
     assert!(refused.stderr.contains("quill-admin local reset\n"), "{refused}");
-    // The status says the same, and starts nothing.
+    // The status reports the same, and starts nothing.
     let status = run(&["local", "status", "--json"]).exits(0).json();
     assert_eq!((&status["exists"], &status["contents"]), (&json!(true), &json!(null)));
     let problem = status["problem"]["messages"][0].as_str().expect("a problem");
     assert!(problem.contains("another version of the application's tables"), "{problem}");
 
     let _ = run(&["local", "reset", "--yes"]).exits(0);
-    // The seed is empty now, and the action says what that means for it.
+    // The seed is empty now, and the action says what follows from that.
     let created = create().exits(0);
     assert!(created.stderr.contains("System Administrator"), "{created}");
     let status = run(&["local", "status", "--json"]).exits(0).json();
     assert_eq!((&status["problem"], &status["contents"]["users"]), (&json!(null), &json!(1)));
 }
 
-/// A state of before its tables were written down is of other ones.
+/// A state from before its tables were recorded has other tables.
 #[test]
 fn a_state_that_does_not_name_its_tables_is_told() {
     let world = World::empty();
@@ -112,7 +112,7 @@ fn a_folder_that_is_not_whole_is_told_with_its_path() {
     let refused = check();
     assert!(refused.stderr.contains("there is no folder "), "{refused}");
     assert!(refused.stderr.contains("/app, which the key \"application\" of "), "{refused}");
-    // Nothing else is in the way of what does not need it.
+    // Commands that do not need it still work.
     let _ = world.quill_admin(["envs"]).output().exits(0);
     let _ = world.quill_admin(["local", "reset", "--yes"]).output().exits(0);
     world.home.write("app/schema.sql", "CREATE TABLE users (id integr);");
@@ -121,7 +121,7 @@ fn a_folder_that_is_not_whole_is_told_with_its_path() {
     world.home.write("app/seed.sql", "");
     let refused = check();
     assert!(refused.stderr.contains("/app/schema.sql:1:24: type \"integr\" does not exist"), "{refused}");
-    // There is no file with actions at all, and the tables are all that is needed here.
+    // There is no file with actions, and only the tables are needed here.
     application(&world, "app", "");
     std::fs::remove_file(world.home.work().join("app/actions.yaml")).expect("removed");
     let _ = world.quill_admin(["local", "status"]).output().exits(0);
@@ -174,7 +174,7 @@ fn ctrl_c_cancels_what_cannot_go_on_alone() {
     assert!(ended.text().contains("nothing was changed"), "{}", ended.text());
 }
 
-/// The executors that a program runs as its children.
+/// The executors that a program runs as its child processes.
 fn executors_of(program: u32) -> Vec<Pid> {
     let children = std::fs::read_to_string(format!("/proc/{program}/task/{program}/children"));
     let tasks = std::fs::read_dir(format!("/proc/{program}/task")).into_iter().flatten().flatten();
@@ -188,7 +188,7 @@ fn executors_of(program: u32) -> Vec<Pid> {
     ids.filter(executor).filter_map(Pid::from_raw).collect()
 }
 
-/// Stops a process where it stands; false where it has come to its end instead.
+/// Stops a process at its present point; false if it has already ended.
 fn stop(process: Pid) -> bool {
     if kill_process(process, Signal::STOP).is_err() {
         return false;
@@ -204,7 +204,7 @@ fn stop(process: Pid) -> bool {
     }
 }
 
-/// A container that does not end is no reason to be kept waiting.
+/// A container that does not end does not keep a person waiting.
 #[test]
 fn ctrl_c_leaves_an_environment_that_does_not_end() {
     let world = World::empty();
@@ -219,7 +219,7 @@ fn ctrl_c_leaves_an_environment_that_does_not_end() {
         {"name": "ADMIN_ACTION", "value": "check"},
     ]}]}});
     let deadline = Instant::now() + Duration::from_secs(30);
-    // A task takes a few milliseconds. Where it was over before it could be stopped, another one is run.
+    // A task takes a few milliseconds. If it ended before it could be stopped, another one is run.
     let stopped = loop {
         assert!(Instant::now() < deadline, "no container could be stopped");
         let stopped = std::thread::scope(|scope| {

@@ -1,4 +1,6 @@
-//! Journeys of the compiled programs. Each file is a chapter.
+//! End-to-end tests of the compiled programs, one file for each subject.
+//!
+//! To add a subject: a file here, and its `mod` line below.
 
 mod actions;
 mod afterwards;

@@ -1,4 +1,4 @@
-//! What is printed: all of it arrives or it is said that it did not, and nothing of others acts on a
+//! Output: all of it arrives or an error says that it did not, and text from elsewhere does nothing to a
 //! terminal.
 
 use std::fs::{File, OpenOptions};
@@ -13,11 +13,11 @@ use quill_admin_testkit::home::Home;
 use quill_admin_testkit::postgres::{Database, Generation};
 use serde_json::Value;
 
-/// What the exit code says where stdout could not be written to.
+/// The exit code where stdout could not be written to.
 const OUTPUT_FAILED: i32 = 33;
 const NO_SPACE: &str = "failed to write to stdout: No space left on device";
 
-/// A program in a world, with another stdout than a pipe that is read to its end.
+/// A program in a world whose stdout is not a pipe that is read to its end.
 fn program(world: &World, program: &Path) -> Command {
     world.confirm();
     let home = &world.home;
@@ -45,7 +45,7 @@ fn full() -> File {
     OpenOptions::new().write(true).open("/dev/full").expect("Linux has it")
 }
 
-/// A pipe that nobody reads any more.
+/// A pipe whose reader is closed.
 fn closed() -> Stdio {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -78,26 +78,26 @@ fn an_answer_that_cannot_be_written_is_no_success() {
         assert_eq!(code, OUTPUT_FAILED, "{args:?}: {stderr}");
         assert_eq!(stderr.matches(NO_SPACE).count(), 1, "{args:?}: {stderr}");
         assert!(stderr.contains("run the same command again"), "{args:?}: {stderr}");
-        // A descriptor that is there and cannot be written to is the same.
+        // An open descriptor that cannot be written to counts the same.
         let (code, stderr) = into(&world, File::open("/dev/null").expect("it is there"), args);
         assert_eq!(code, OUTPUT_FAILED, "{args:?}: {stderr}");
         assert!(stderr.contains("failed to write to stdout: Bad file descriptor"), "{args:?}: {stderr}");
     }
-    // Nobody is served who cannot be told where: it ends, although its stdin stays open.
+    // If the address cannot be printed, the command ends, although its stdin stays open.
     let mut serving = program(&world, bin::quill_admin());
     serving.args(["local", "serve"]).stdin(Stdio::piped()).stdout(full()).stderr(Stdio::null());
     let mut serving = serving.spawn().expect("it starts");
     let open = serving.stdin.take();
     assert_eq!(serving.wait().expect("it ends").code(), Some(OUTPUT_FAILED));
     drop(open);
-    // A shell gets its exit code, and nothing in the middle of a line.
+    // A shell gets the exit code, and no text in the middle of a line.
     let mut completing = program(&world, bin::quill_admin());
     completing.args(["--", "quill-admin", "check", "-e", ""]).env("QUILL_ADMIN_COMPLETE", "fish");
     let output = completing.stdout(full()).output().expect("it runs");
     assert_eq!((output.status.code(), output.stderr), (Some(OUTPUT_FAILED), vec![]));
 }
 
-/// The standard library opens `/dev/null` in place of a descriptor that is closed.
+/// The standard library opens `/dev/null` in place of a closed descriptor.
 #[cfg(unix)]
 #[test]
 fn what_would_go_to_a_closed_stdout_is_told_on_stderr() {
@@ -116,7 +116,7 @@ fn what_would_go_to_a_closed_stdout_is_told_on_stderr() {
         assert!(stderr.contains("warning: stdout is closed") && stderr.contains(told), "{args:?}: {stderr}");
         assert_eq!(stderr.matches("warning").count(), 1, "{args:?}: {stderr}");
     }
-    // Whoever wants to hear nothing hears nothing.
+    // Output to /dev/null is discarded on purpose.
     let nowhere = OpenOptions::new().write(true).open("/dev/null").expect("it is there");
     assert_eq!(into(&world, nowhere, &["envs"]), (0, String::new()));
 }
@@ -163,14 +163,14 @@ fn what_was_done_and_could_not_be_told_is_told_on_stderr() {
         assert!(stderr.contains("this is no reason to run it again"), "{args:?}: {stderr}");
     }
     assert_eq!(world.database().value("SELECT system_permissions FROM users").as_deref(), Some("staff"));
-    // The document, too.
+    // This goes for the JSON document, too.
     let remove = ["remove-role", "-e", "staging", "-u", "steve", "-r", "Clinician", "--json"];
     let (code, stderr) = into(&world, full(), &remove);
     assert_eq!(code, OUTPUT_FAILED, "{stderr}");
     let (_, document) = stderr.split_once("\n{").unwrap_or_else(|| panic!("no document: {stderr}"));
     let document: Value = serde_json::from_str(&format!("{{{document}")).expect("JSON");
     assert_eq!(document["result"]["outcome"]["result"], "updated", "{document}");
-    // A failure keeps its code, and is told once.
+    // A failure keeps its code, and is reported once.
     let missing = ["show-user", "-e", "staging", "-u", "nobody"];
     let (code, stderr) = into(&world, full(), &missing);
     assert_eq!((code, stderr.matches("no user").count()), (10, 1), "{stderr}");
@@ -199,12 +199,12 @@ fn a_password_is_not_made_where_it_could_not_be_shown() {
         }
     }
     assert_eq!(world.runs(), 0);
-    // Where nothing is made, nothing can be lost.
+    // A dry run makes no password that could be lost.
     let (code, stderr) = into(&world, null(), &create(&["--generate-password", "--dry-run"]));
     assert_eq!(code, 0, "{stderr}");
 }
 
-/// The password in what was printed, and whether it logs in.
+/// Checks that the printed password logs in.
 fn logs_in(world: &World, stderr: &str, line: &str) {
     let password = stderr.lines().find_map(|text| text.trim().strip_prefix(line)).expect("a password");
     let password = password.trim().trim_matches(['"', ',']);
@@ -216,7 +216,7 @@ fn logs_in(world: &World, stderr: &str, line: &str) {
 #[test]
 fn a_password_that_could_not_be_written_after_all_is_on_stderr() {
     let world = World::with_database(Database::create(Generation::August2026));
-    // Room for the line break that is tried first, and for nothing else.
+    // There is room for the line break that is tried first, and for nothing else.
     let shell = r#"trap '' XFSZ; ulimit -f 1; head -c 1023 /dev/zero >out; exec "$0" "$@" >>out"#;
     for (more, line) in [(&[][..], "password "), (&["--json", "-q"], "\"generated_password\": ")] {
         let more = [&["--generate-password"], more].concat();
@@ -231,7 +231,7 @@ fn a_password_that_could_not_be_written_after_all_is_on_stderr() {
         assert!(stderr.contains("failed to write to stdout: File too large"), "{stderr}");
         logs_in(&world, &stderr, line);
     }
-    // A reader that reads the first byte and goes.
+    // A reader that reads the first byte and closes the pipe.
     for (more, line) in [(&[][..], "password "), (&["--json", "-q"], "\"generated_password\": ")] {
         let more = [&["--generate-password"], more].concat();
         let mut command = program(&world, bin::quill_admin());
@@ -252,11 +252,11 @@ fn a_password_that_could_not_be_written_after_all_is_on_stderr() {
     }
 }
 
-/// A title, a cleared screen, text that is turned round, text that is not there.
+/// A title, a cleared screen, reversed text, and characters that cannot be seen.
 const HOSTILE: &str =
     "\u{1b}]0;owned\u{7}\r\u{9b}2J\u{202e}txt\u{200b}\u{2028}x\u{feff}y\u{e0041}\u{fdd0}31m";
 
-/// Nothing in what was printed acts on a terminal, or is not seen.
+/// Checks that nothing in the output acts on a terminal, or cannot be seen.
 fn assert_seen(what: &str, text: &str) {
     let hidden =
         text.chars().find(|c| *c != '\n' && *c != '\t' && (invisible(*c).is_some() || *c == '\u{fdd0}'));
@@ -289,7 +289,7 @@ fn what_others_write_reaches_no_terminal_as_it_is() {
     }
     let failed = world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]).output().exits(24);
     assert!(failed.stderr.contains(r"\u{1b}]0;owned\u{7}\r\u{9b}2J\u{202e}txt\u{200b}\u{2028}x"), "{failed}");
-    // A document has it all the same.
+    // A JSON document has the characters unchanged.
     let json = world.quill_admin(["show-user", "-e", "staging", "-u", "steve", "--json"]).output().exits(24);
     assert!(json.json()["reason"].as_str().is_some_and(|reason| reason.contains(HOSTILE)), "{json}");
 }
@@ -325,7 +325,7 @@ fn what_was_typed_is_quoted_with_its_escapes() {
     }
     let printed = world.quill_admin(["check", "--runner", HOSTILE]).output().exits(2);
     assert!(printed.stderr.contains(r"\u{1b}]0;owned"), "{printed}");
-    // In a terminal there are escapes of our own, and no others.
+    // In a terminal only our own escape sequences are printed.
     let mut shown = String::new();
     for args in [&[coloured][..], &["check", "--env", coloured], &["check", HOSTILE]] {
         shown.push_str(&world.quill_admin(args.iter().copied()).terminal().wait().transcript);
@@ -376,7 +376,7 @@ fn a_folder_whose_name_is_no_text_is_shown() {
     }
 }
 
-/// A file of somebody else's: whatever stands at its place is refused at once.
+/// A settings file of unknown origin: whatever stands in its place is refused at once.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_of_settings_is_a_small_regular_file() {
@@ -400,13 +400,13 @@ fn a_file_of_settings_is_a_small_regular_file() {
             assert_ne!(refused.code(), 0, "{refused}");
             assert!(format!("{}{}", refused.stdout, refused.stderr).contains(why), "{why}: {refused}");
         }
-        // Tab does not hang either.
+        // Tab does not hang, either.
         let asked = home.quill_admin(["--", "quill-admin", "--config", file, "check", "-e", ""]).limit(limit);
         assert_eq!(asked.env("QUILL_ADMIN_COMPLETE", "fish").output().exits(0).stdout, "", "{file}");
     }
 }
 
-/// Names of environments go into headings, commands to paste, completions and prompts.
+/// Names of environments are used in headings, commands to paste, completions and prompts.
 #[test]
 fn names_in_the_file_are_names() {
     let home = Home::new();

@@ -1,5 +1,5 @@
-//! What the six tasks do today, pinned at the CLI's seam: the command line, the emulated cloud, the
-//! executor, the rows. The executor's own tests pin many more cases.
+//! The present behaviour of the six actions, pinned at the CLI's interface: the command line, the emulated
+//! cloud, the executor, the rows. The executor's own tests pin many more cases.
 //!
 //! `QUILL_ADMIN_TEST_REWRITE_CASES=1 cargo test --release --workspace --test e2e -- pinned::` writes
 //! `pinned.jsonl` anew.
@@ -11,15 +11,15 @@ use quill_admin_testkit::needs_postgres;
 use quill_admin_testkit::postgres::{Database, Generation};
 use serde_json::{Value, json};
 
-/// The seeds, other than those of the executor's tests; every second on the newer tables.
+/// The seeds, which are not those of the executor's tests; every second case is on the newer tables.
 const SEEDS: std::ops::Range<u64> = 1000..1032;
 
 const PASSWORD: &str = "correct horse battery staple 7";
 
-/// What runs a case against a world whose database has been prepared for it.
+/// The function that runs a case against a world whose database has been prepared for it.
 type Runner = fn(&World, &Case, json: bool) -> Output;
 
-/// Today's command line.
+/// The present command line.
 fn quill_admin(world: &World, case: &Case, json: bool) -> Output {
     let value = |name: &str| case.task.get(name).map(String::as_str);
     let mut args = vec![case.task["ADMIN_ACTION"].as_str(), "--env", "staging"];
@@ -42,7 +42,7 @@ fn quill_admin(world: &World, case: &Case, json: bool) -> Output {
     run.stdin(PASSWORD).output()
 }
 
-/// Runs the case for a person, and again, on the same rows, for a program.
+/// Runs the case with output for people, and again, on the same rows, with output for programs.
 fn observe(world: &World, case: &Case, run: Runner) -> Observation {
     case.prepare(world.database());
     let shown = run(world, case, false);
@@ -67,7 +67,7 @@ fn observe(world: &World, case: &Case, run: Runner) -> Observation {
             database[volatile] = Value::Null;
         }
     }
-    // What is said on the way differs from machine to machine; the end of it does not.
+    // Progress messages differ from machine to machine; the last message does not.
     let error = shown.stderr.find("error: ").map_or("", |at| &shown.stderr[at..]);
     let message = redact(&format!("{}{error}", shown.stdout));
     Observation::new(case, Some(output.code()), &message, &record, rows)

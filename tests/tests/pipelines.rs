@@ -1,4 +1,4 @@
-//! The steps of docs/pipelines.md, run as GitHub runs them: its files, its variables, its shell.
+//! The steps of docs/pipelines.md, run as GitHub runs them: with its files, its variables, its shell.
 
 use std::fs;
 use std::process::Command;
@@ -10,12 +10,12 @@ use quill_admin_testkit::postgres::{Database, Generation};
 use quill_admin_testkit::{bin, http, needs_postgres, skip};
 use serde_json::{Value, json};
 
-/// The account that is signed in, in both ways.
+/// The account that is signed in, in both examples.
 const ROBOT: &str = "quill-tasks-pipeline@quill-medical-staging.iam.gserviceaccount.com";
-/// What is recorded of the run that [`run_step`] plays.
+/// The recorded origin of the run that [`run_step`] imitates.
 const ORIGIN: &str = "GitHub Actions, for ann: https://github.com/example/quill/actions/runs/17/attempts/2, commit 3f2c78be9d10";
 
-/// The workflow that stands behind a mark on the page.
+/// The workflow after a mark on the page.
 fn workflow(name: &str) -> String {
     let page = fs::read_to_string(root().join("docs/pipelines.md")).expect("the page");
     let mark = format!("<!-- pipeline: {name} -->\n```yaml\n");
@@ -23,7 +23,7 @@ fn workflow(name: &str) -> String {
     rest.split_once("```").expect("its end").0.to_owned()
 }
 
-/// The script of its last step: what stands further in than its `run: |`.
+/// The script of its last step: the lines that are indented below its `run: |`.
 fn script(workflow: &str) -> String {
     let (head, script) = workflow.rsplit_once("run: |\n").expect("a step that runs something");
     let margin = head.lines().last().expect("a line").len() + 2;
@@ -41,7 +41,8 @@ fn world() -> World {
     World::with_database(database)
 }
 
-/// Runs the page's script with what GitHub gives it: bash as it starts it, no terminal, its variables.
+/// Runs the page's script in the surroundings that GitHub provides: bash with its options, no terminal, its
+/// variables.
 fn run_step(world: &World, workflow: &str) -> Output {
     let programs = bin::quill_admin().parent().expect("a folder").display().to_string();
     world
@@ -65,7 +66,7 @@ fn run_step(world: &World, workflow: &str) -> Output {
         .output()
 }
 
-/// The task was done, by the pipeline's account, and the record says of which run.
+/// Checks that the pipeline's account ran the task, and that the record names the pipeline's run.
 fn assert_done_and_recorded(world: &World, step: &Output) {
     assert!(step.stderr.contains(&format!("origin           {ORIGIN}")), "{step}");
     let verified = world.database().value("SELECT email_verified::text FROM users WHERE username = 'steve'");
@@ -89,7 +90,7 @@ fn openid_connect() {
     let world = world();
     let workflow = workflow("oidc");
     assert!(workflow.contains("id-token: write") && workflow.contains(ROBOT), "{workflow}");
-    // GitHub's own endpoint, which the action names in the file that it writes.
+    // The server stands in for GitHub's endpoint, which the action names in the file that it writes.
     let (port, asked) = http::server(|_| {
         http::answer(
             "200 OK",
@@ -149,7 +150,7 @@ fn the_key_of_a_service_account() {
     assert!(workflow.contains("credentials_json: ${{ secrets."), "{workflow}");
     let step = run_step(&world, &workflow).exits(0);
     assert_done_and_recorded(&world, &step);
-    // It signs its tokens itself: nothing is asked for one, and nothing else is sent of the key.
+    // The program signs its tokens itself: no token is requested, and nothing else of the key is sent.
     let run =
         world.emulator.calls().into_iter().find(|call| call.path.ends_with(":run")).expect("it was run");
     assert!(run.headers["authorization"].starts_with("Bearer eyJ"), "{run:?}");
@@ -174,7 +175,7 @@ fn elsewhere_no_run_is_named_and_a_missing_flag_is() {
     let with =
         |more: &[(&'static str, &'static str)]| [&github[..], &[("GITHUB_ACTIONS", "true")], more].concat();
     assert_eq!(plan(&with(&[])), "GitHub Actions: https://github.com/example/quill/actions/runs/17");
-    // What would turn the line is not taken.
+    // A name with a character that turns the line is not used.
     assert_eq!(plan(&with(&[("GITHUB_ACTOR", "evets\u{202e}")])), Value::Null);
 
     let asked = world.emulator.calls().len();

@@ -1,4 +1,4 @@
-//! A person at a terminal.
+//! Prompts, answered by a person at a terminal.
 
 use cloud_emulator::{Script, Step};
 use quill_admin_e2e::{Finished as _, World};
@@ -33,7 +33,7 @@ fn questions_are_asked_again_until_the_answer_is_right() {
     assert_eq!(world.database().value("SELECT username FROM users").as_deref(), Some("Жанна, \"x\"=^🙂"));
 }
 
-/// A question names the file that it is about, and others may have named its folder.
+/// A prompt names the file that it is about, and somebody else may have named its folder.
 #[test]
 fn the_name_of_a_folder_does_nothing_to_the_terminal() {
     const FOLDER: &str = "a\u{1b}]0;owned\u{7}\u{202e}";
@@ -73,7 +73,7 @@ fn levels_and_roles_are_chosen_from_lists() {
     assert_eq!(terminal.wait().code(), 0);
 
     let mut terminal = world.quill_admin(["ar", "-e", "staging", "-u", "steve"]).terminal();
-    // "clinical a" is in one name only.
+    // Only one name contains "clinical a".
     terminal.expect("another role").type_line("clinical a");
     terminal
         .expect("add-role steve")
@@ -103,8 +103,8 @@ fn ctrl_c_at_a_question_starts_nothing_and_leaves_the_terminal_as_it_was() {
         let shown = ended.transcript.rfind("\x1b[?25h");
         assert!(hidden.is_none() || shown > hidden, "{question}: the cursor is there again");
     }
-    // While questions are answered the job is read, where it is known which. The live log is connected to,
-    // and asked for nothing.
+    // While questions are answered the job is read, if it is known. The program connects to the live log, and
+    // sends no request to it.
     assert!(["", "GET …/jobs/quill-tasks-staging"].contains(&&*world.calls()), "{}", world.calls());
 }
 
@@ -126,12 +126,12 @@ fn no_colour_where_none_is_wanted() {
     assert!(!ended.transcript.contains("\x1b[3"), "{:?}", ended.transcript);
 }
 
-/// A staging whose task would do anything at once.
+/// Staging with a script that accepts any task.
 fn willing() -> World {
     World::scripted(Script::new([Step::Exit(0)]))
 }
 
-/// What a terminal sends when a text is pasted, once it was told to mark pastes.
+/// The bytes that a terminal sends when a text is pasted, once it was told to mark pastes.
 fn pasted(text: &str) -> String {
     format!("\x1b[200~{text}\x1b[201~")
 }
@@ -158,7 +158,7 @@ fn a_name_and_enter_typed_at_a_list_choose_nothing() {
             "there is a cursor"
         );
     }
-    // Typed in one go, where the first of them was a question for a name.
+    // The lines are typed in one go, when the first question is for a name.
     let mut terminal = world.quill_admin(["up", "-e", "staging"]).terminal();
     terminal.expect("Username").type_text("steve.jones\r\r");
     terminal.expect("was not taken").expect("Permission level").expect("Enter takes it").type_text("q");
@@ -173,13 +173,13 @@ fn further_lines_of_a_paste_answer_no_question() {
         let mut terminal = world.quill_admin(["up", "-e", "staging"]).terminal();
         terminal.expect("Username").type_text(lines);
         terminal.expect("what was typed before this question was not taken").expect("Enter takes it");
-        // The next question comes with everything of the paste gone.
+        // The rest of the paste is gone when the next question comes.
         terminal.type_line("staff");
         terminal.expect("permission level staff").expect("Run it? [y/N]").enter();
         let ended = terminal.wait();
         assert_eq!(ended.code(), 130, "{lines:?}: {}", ended.text());
     }
-    // A terminal that marks pastes: several lines are no answer at all, one line waits for its Enter.
+    // A terminal that marks pastes: several lines are refused as an answer, and one line waits for its Enter.
     let mut terminal = world.quill_admin(["up", "-e", "staging"]).terminal();
     terminal.expect("Username").type_text(&pasted("steve.jones\radmin\ry\r"));
     terminal.expect("what was pasted has several lines").type_text(&pasted("steve.jones\r"));
@@ -207,7 +207,7 @@ fn whoever_was_asked_sees_the_plan_and_says_yes() {
         assert_eq!(ended.code(), 130, "{}", ended.text());
         assert!(ended.text().contains("not confirmed; nothing was started"), "{}", ended.text());
     }
-    // A yes that comes before the question does not count, and neither does anything else.
+    // A yes that comes before the question does not count, and neither does other input.
     let mut terminal = world.quill_admin(["up", "-e", "staging", "-u", "steve"]).terminal();
     terminal.expect("Enter takes it").type_text("staff\ry\ry\r");
     terminal.expect("was not taken").expect("Run it? [y/N]").type_line("yusuf");
@@ -220,13 +220,13 @@ fn whoever_was_asked_sees_the_plan_and_says_yes() {
     terminal.expect("Run it? [y/N]").type_line("Y");
     assert_eq!(terminal.wait().code(), 0);
     assert_eq!(world.runs(), 1);
-    // Whoever knows says so at once.
+    // With -y the question is answered in advance.
     let mut terminal = world.quill_admin(["up", "-e", "staging", "-u", "steve", "-y"]).terminal();
     terminal.expect("Enter takes it").down().enter();
     let ended = terminal.wait();
     assert_eq!(ended.code(), 0, "{}", ended.text());
     assert!(!ended.text().contains("Run it?"), "{}", ended.text());
-    // Nothing was asked, so nothing is; and looking changes nothing.
+    // If nothing was prompted for, there is no question at the end, and none for an action that only reads.
     for args in [&["up", "-e", "staging", "-u", "steve", "-p", "staff"][..], &["show-user", "-e", "staging"]]
     {
         let mut terminal = world.quill_admin(args.iter().copied()).terminal();
@@ -262,7 +262,7 @@ fn a_password_that_is_typed_too_early_is_not_shown() {
         let mut terminal = world.quill_admin(args).terminal();
         terminal.expect("Email").type_text(&early);
         terminal.expect("was not taken").expect("Password (hidden)").type_line(PASSWORD);
-        // In the moment in which this question appears, and before.
+        // The input comes at the moment of this question, and before.
         terminal.type_line(PASSWORD);
         terminal.expect("Password, again").type_text("\x1b");
         let ended = terminal.wait();

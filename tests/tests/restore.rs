@@ -1,4 +1,4 @@
-//! `restore-backend`: from a service that runs the admin image to one that runs its own.
+//! `restore-backend`: a service that runs the admin image gets its own image again.
 
 use std::process::Command;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 const BACKEND: &str = "quill-medical-staging/quill/backend";
 /// The label that every admin image has.
 const LABEL: &str = "LABEL org.opencontainers.image.title=\"quill-admin-executor\"\n";
-/// The application's recipe: the backend is not its last stage.
+/// The application's Dockerfile, in which the backend is not the last stage.
 const RECIPE: &str = "\
 FROM scratch AS prod
 COPY program /program
@@ -42,15 +42,15 @@ fn restore<'a>(workshop: &Workshop, args: impl IntoIterator<Item = &'a str>) -> 
     workshop.quill_admin(["restore-backend", "--env", "staging"].into_iter().chain(args))
 }
 
-/// The `docker` program, with its sign-ins in the workshop.
+/// The `docker` program, with the sign-ins of the fixture.
 fn docker(workshop: &Workshop) -> Command {
     let mut command = docker_command();
     command.arg("--config").arg(workshop.world.home.path().join("docker"));
     command
 }
 
-/// Makes an image and pushes it; returns its digest. It is like no other workshop's: an engine that removes
-/// an image for one test loses the same one that is being made for another.
+/// Makes an image and pushes it; returns its digest. It differs from the images of other tests: an engine
+/// that removes an image for one test would remove the same one that is being made for another.
 fn push(workshop: &Workshop, repository: &str, tag: &str, lines: &str) -> String {
     let name = format!("{}/{repository}:{tag}", workshop.proxy.address());
     let home = &workshop.world.home;
@@ -66,7 +66,7 @@ fn named(workshop: &Workshop, repository: &str, reference: &str) -> String {
     format!("{}/{repository}{separator}{reference}", workshop.proxy.address())
 }
 
-/// Puts a revision there, older ones first: its number is its time.
+/// Puts a revision; older ones have to come first, since its number is its time.
 fn revision(workshop: &Workshop, number: u32, image: &str, state: &str) {
     let ready = json!({
         "type": "Ready", "state": format!("CONDITION_{state}"),
@@ -84,7 +84,7 @@ fn id(number: u32) -> String {
     format!("{SERVICE}/revisions/quill-backend-staging-{number:05}-abc")
 }
 
-/// Puts the service there, as of these revisions.
+/// Puts the service with these revisions.
 fn service(workshop: &Workshop, image: &str, created: u32, ready: u32) {
     workshop.world.emulator.put_service(SERVICE, a_service(image, created, ready)).expect("a valid service");
 }
@@ -98,7 +98,7 @@ fn a_service(image: &str, created: u32, ready: u32) -> Value {
     })
 }
 
-/// The incident: the newest revision is the admin image and never got ready, the one before is the
+/// Puts the incident: the newest revision is the admin image and never became ready, the one before is the
 /// backend. Returns the backend's image.
 pub(crate) fn incident(workshop: &Workshop) -> String {
     let backend = named(workshop, BACKEND, &push(workshop, BACKEND, "main", "LABEL a=\"backend\"\n"));
@@ -109,13 +109,13 @@ pub(crate) fn incident(workshop: &Workshop) -> String {
     backend
 }
 
-/// Puts the application's sources there.
+/// Writes the application's sources.
 fn sources(workshop: &Workshop, recipe: &str) {
     workshop.world.home.write("app/program", &workshop.proxy.address());
     workshop.world.home.write("app/Dockerfile", recipe);
 }
 
-/// The image the service is to run.
+/// The image that the service is set to run.
 fn deployed(workshop: &Workshop) -> String {
     let service = workshop.world.emulator.get(SERVICE).expect("there is a service");
     service["template"]["containers"][0]["image"].as_str().expect("it has one").to_owned()
@@ -126,7 +126,7 @@ fn fault_of(action: FaultAction) -> Fault {
     Fault::new(format!("/v2/{SERVICE}"), action)
 }
 
-/// How often the service was changed.
+/// Number of times that the service was changed.
 fn changes(workshop: &Workshop) -> usize {
     workshop.world.emulator.calls().iter().filter(|call| call.method != "GET").count()
 }
@@ -143,8 +143,8 @@ fn last_lines(output: &Output) -> String {
     )
 }
 
-/// New revisions have a part that differs, and so have the workshop's folders. Which steps of a build are
-/// told depends on what the engine has.
+/// Replaces the part of a new revision's name that differs, and the names of the fixture's folders. Which
+/// steps of a build are shown depends on the engine's cache.
 fn redacted(text: &str) -> String {
     [
         (r"(quill-backend-staging-\d{5})-[a-z0-9]{3}\b", "$1-XXX"),
@@ -163,7 +163,7 @@ fn the_last_ready_revision_that_is_not_the_admin_image_is_gone_back_to() {
     let login = ["login", "--username", registry::TOKEN_USER, "--password", registry::TOKEN];
     run(docker(&workshop).args(login).arg(workshop.proxy.address()));
     let emulator = &workshop.world.emulator;
-    // The admin image as the job runs it, under the backend's name, and by its label alone.
+    // The admin image as the job runs it, under the backend's name, and recognised by its label alone.
     let admin = push(&workshop, REPOSITORY, "latest", "LABEL a=\"admin, of the job\"\n");
     let name = named(&workshop, REPOSITORY, &admin);
     let job = json!({"template": {"template": {"containers": [{"image": name}]}}});
@@ -175,13 +175,13 @@ fn the_last_ready_revision_that_is_not_the_admin_image_is_gone_back_to() {
     workshop.registry.delete(BACKEND, &gone);
     let good = push(&workshop, BACKEND, "good", "LABEL a=\"good\"\n");
     let older = push(&workshop, BACKEND, "older", "LABEL a=\"older\"\n");
-    // It would take the token, but is not ours.
+    // This registry would accept the token, but is not ours.
     let foreign = registry::Registry::with_token();
     let backend = |digest: &str| named(&workshop, BACKEND, digest);
     for (number, image, state) in [
         (1, backend(&older), "SUCCEEDED"),
         (2, backend(&good), "SUCCEEDED"),
-        // Pinned then, where a tag may have moved.
+        // This image is named by a tag, which may have moved.
         (3, backend("labelled"), "SUCCEEDED"),
         (4, backend(&gone), "SUCCEEDED"),
         (5, backend(&labelled), "SUCCEEDED"),
@@ -236,7 +236,7 @@ fn the_last_ready_revision_that_is_not_the_admin_image_is_gone_back_to() {
         assert!(!output.to_string().contains(registry::TOKEN), "{output}");
     }
 
-    // Now there is nothing to do.
+    // Now nothing is left to do.
     let again = restore(&workshop, []).output().exits(0);
     assert!(again.stdout.starts_with("✔ nothing to do"), "{again}");
     assert_eq!(changes(&workshop), 1);
@@ -262,7 +262,7 @@ fn what_is_healthy_is_left_alone_unless_forced() {
     assert_eq!(json["changed"], false, "{json:#}");
     assert_eq!(changes(&workshop), 0);
 
-    // The same image once more is a new revision all the same.
+    // The same image again still makes a new revision.
     let forced = restore(&workshop, ["--force", "--json"]).output().exits(0).json();
     assert_eq!((&forced["changed"], &forced["image"]), (&json!(true), &json!(backend)), "{forced:#}");
     let now = workshop.world.emulator.get(SERVICE).expect("there");
@@ -280,7 +280,7 @@ fn a_tag_is_not_taken_for_what_it_was() {
     let workshop = workshop!();
     let digest = push(&workshop, BACKEND, "main", "LABEL a=\"backend\"\n");
     let tagged = named(&workshop, BACKEND, "main");
-    // Made after the image: the tag is what it was, and is pinned.
+    // If the revision is newer than the image, the tag is unchanged since, and is pinned.
     let put = |time: &str| {
         let ready = json!({"type": "Ready", "state": "CONDITION_SUCCEEDED"});
         let one = json!({"containers": [{"image": tagged}], "conditions": [ready], "createTime": time});
@@ -291,7 +291,8 @@ fn a_tag_is_not_taken_for_what_it_was() {
     let plan = restore(&workshop, ["--dry-run", "--json"]).output().exits(0).json();
     assert_eq!(plan["restore"]["image"], named(&workshop, BACKEND, &digest), "{plan:#}");
 
-    // Made before it: what ran then is not what the tag is now, backend or not.
+    // If the revision is older, the image that ran then is not the one that the tag names now, backend or
+    // not.
     put("2026-01-01T00:00:00Z");
     let refused = restore(&workshop, []).output().exits(22);
     assert_snapshot!(last_lines(&refused), @r"
@@ -304,7 +305,7 @@ fn a_tag_is_not_taken_for_what_it_was() {
     assert!(refused.stderr.contains("has been moved to the admin image since"), "{refused}");
     assert_eq!(changes(&workshop), 0);
 
-    // A service that serves is not ill because of it.
+    // This is no problem for a service that serves.
     service(&workshop, &tagged, 1, 1);
     let healthy = restore(&workshop, []).output().exits(0);
     assert!(healthy.stdout.starts_with("✔ nothing to do"), "{healthy}");
@@ -432,7 +433,7 @@ fn an_admin_image_without_labels_is_known_by_its_digest() {
     let workshop = workshop!();
     incident(&workshop);
     sources(&workshop, "FROM scratch AS prod\nCOPY program /program\n");
-    // Nobody knows yet that it is the admin image.
+    // It is not known yet that this is the admin image.
     let _ = restore(&workshop, ["--from-source", "app"]).output().exits(0);
     let was = (deployed(&workshop), changes(&workshop));
     let (backend, admin) = (named(&workshop, BACKEND, "main"), named(&workshop, REPOSITORY, "latest"));
@@ -500,7 +501,7 @@ fn a_log_that_is_late_is_waited_for_and_one_that_is_denied_is_said() {
 fn a_change_by_somebody_else_is_not_overwritten() {
     let workshop = workshop!();
     incident(&workshop);
-    // Before the change is sent, and while it is on its way.
+    // The other change comes before this one is sent, or while this one is on its way.
     for (fault, seen) in [
         (fault_of(FaultAction::Delay(1500)).method("GET").after(1), ("GET", 2)),
         (fault_of(FaultAction::Delay(1500)).method("PATCH"), ("PATCH", 1)),
@@ -540,7 +541,7 @@ fn what_cloud_run_itself_notes_in_the_meantime_is_no_conflict() {
     let done = std::thread::scope(|scope| {
         let running = scope.spawn(|| restore(&workshop, []).output());
         workshop.proxy.wait_for(&format!("GET /v2/{BACKEND}/manifests/"));
-        // The service has been read; another etag, the same generation.
+        // The service has been read; then its etag changes, and its generation does not.
         service(&workshop, &named(&workshop, REPOSITORY, "latest"), 2, 1);
         workshop.proxy.open();
         running.join().expect("it ends")
@@ -586,7 +587,7 @@ fn no_service_no_permission_no_backend_no_candidate() {
     workshop.world.emulator.deny_permissions(Vec::<String>::new());
     assert_ne!(deployed(&workshop), backend);
 
-    // A registry that does not answer is no reason to go back further.
+    // If a registry does not answer, older revisions are not tried.
     workshop.proxy.cut("/v2/");
     let refused = restore(&workshop, []).output().exits(23);
     assert!(last_lines(&refused).contains(&redact(&backend)), "{refused}");
@@ -695,9 +696,9 @@ fn ctrl_c_while_the_change_is_on_its_way_is_told_with_its_answer() {
     wait_until("the change is sent", || changes(&workshop) == 1);
     assert_ne!(deployed(&workshop), backend, "it is on its way");
     terminal.ctrl_c();
-    // It is said why nothing seems to happen, and what can be done about that.
+    // The message says why nothing seems to happen, and what can be done.
     terminal.expect("waiting for its answer").expect("Ctrl-C again leaves at once");
-    // The change is made: what follows would only be looked at.
+    // The change is made: only its result would still be read.
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
     assert!(ended.text().contains("Cloud Run goes on without this program"), "{}", ended.text());
@@ -735,7 +736,7 @@ fn traffic_that_is_pinned_elsewhere_is_warned_of() {
     pinned["trafficStatuses"] = json!([target]);
     workshop.world.emulator.put_service(SERVICE, pinned).expect("a valid service");
     for _ in 0..2 {
-        // The second time there is nothing to do but that.
+        // The second time only that is left to do.
         let mut done = restore(&workshop, []).output().exits(0);
         let warning = redacted(&done.stderr.split_off(done.stderr.find("warning").expect("a warning")));
         allow_duplicates!(assert_snapshot!(warning, @r"
@@ -758,7 +759,7 @@ fn trouble_while_waiting_does_not_end_it() {
     let backend = incident(&workshop);
     let outcome = ServiceOutcome::ReadyAfter(Duration::from_secs(3));
     workshop.world.emulator.set_service_outcome(SERVICE, outcome);
-    // The first two reads come before the change.
+    // The first two reads are before the change.
     let fault = |action| fault_of(action).method("GET").after(2).times(1);
     workshop.world.emulator.set_faults([
         fault(FaultAction::status(503, "try again")),

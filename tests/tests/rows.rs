@@ -1,4 +1,4 @@
-//! What an action lists: shown whole or not at all, and never recorded.
+//! The rows of an action that lists: shown completely or not at all, and never recorded.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::believed::{STDOUT, forge, history, newest, sent};
 
 const LIST: [&str; 3] = ["list-users", "-e", "staging"];
 
-/// A database with three users, of whom one has an email that no terminal should act on.
+/// A database with three users, one of whom has an email with characters that act on a terminal.
 fn database() -> Database {
     let db = Database::create(Generation::August2026);
     for (username, email) in
@@ -31,11 +31,11 @@ fn database() -> Database {
     db
 }
 
-/// What a pipe gets of these.
+/// The output for these users in a pipe.
 const LINES: &str = "ada\tada@example.org\tstaff\ttrue\nbo\tb\\to\\u{1b}[31m@example.org\tstaff\ttrue\n\
                      cy\tcy@example.org\tstaff\ttrue\n";
 
-/// A world whose container is the executor, as a script has it: `$1`.
+/// A world whose container runs a script around the executor, which is `$1`.
 fn world(script: &str) -> World {
     World::with_database_and_script(database(), script)
 }
@@ -44,7 +44,7 @@ fn list(world: &World, args: &[&str]) -> Output {
     world.quill_admin(LIST).args(args.iter().copied()).output()
 }
 
-/// No list, and what to do.
+/// Checks that no list is shown, and that the next step is.
 fn not_whole(world: &World, output: &Output, why: &str) {
     assert_eq!((output.code(), output.stdout.as_str()), (27, ""), "{output}");
     assert!(output.stderr.contains(&format!("error: {why}")), "{output}");
@@ -77,7 +77,7 @@ fn a_list_is_a_table_for_people_and_lines_for_programs() {
     let quiet = list(&world, &["--quiet"]).exits(0);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), (LINES, ""));
     let quiet = world.quill_admin(LIST).args(["--quiet"]).terminal().wait();
-    // A terminal does with a tab what it does.
+    // A tab is left to the terminal.
     assert_eq!(
         quiet.text().replace('\r', "").split_whitespace().collect::<Vec<_>>(),
         LINES.split_whitespace().collect::<Vec<_>>()
@@ -93,7 +93,7 @@ fn a_list_is_a_table_for_people_and_lines_for_programs() {
     assert_eq!(nobody.stdout, "");
     assert!(nobody.stderr.contains("✔ 0 rows in staging ("), "{nobody}");
 
-    // Whoever comes later sees the same, and the log itself has the rows in words.
+    // `attach` shows the same later, and the log itself has the rows in words.
     let execution = newest(&world);
     let attached = world.quill_admin(["attach", &execution, "-q"]).output().exits(0);
     assert_eq!(attached.stdout, "");
@@ -163,7 +163,7 @@ fn a_row_that_somebody_has_edited_is_none() {
     assert!(edited.stderr.contains(doubt), "{edited}");
 }
 
-/// What stands in for a row that others have written is none, and takes none away.
+/// A row that somebody else has written is no part of the list, and replaces none.
 #[test]
 fn forged_rows_are_no_part_of_a_list() {
     needs_postgres!();
@@ -191,14 +191,14 @@ fn forged_rows_are_no_part_of_a_list() {
         assert!(text.contains("2 lines of the log claim to be rows of this list and are not"), "{text}");
         assert!(!text.contains("eve@example.org"), "{text}");
         assert_eq!(text.contains("cy@example.org"), whole, "{text}");
-        // Nor afterwards.
+        // Forged rows are not shown afterwards, either.
         let attached = world.quill_admin(["attach", &newest(&world), "-q"]).output();
         assert_eq!(attached.stdout, if whole { LINES } else { "" }, "{attached}");
         assert_eq!(attached.code(), ended.code());
     }
 }
 
-/// A run by hand has no key. What its rows were is told by the result alone.
+/// A run by hand has no key. Only the result tells which rows belong to it.
 #[test]
 fn without_a_key_rows_have_to_be_those_that_the_result_counts() {
     needs_postgres!();
@@ -224,12 +224,12 @@ fn a_list_whose_result_did_not_arrive_is_not_shown() {
     let untold = list(&world, &[]);
     let why = "the list is not shown: the result that says how many rows it has did not arrive\n";
     not_whole(&world, &untold, why);
-    // Not one row has come: that is no empty list either.
+    // If no row has come, the list is not taken as empty.
     let world = self::world("\"$1\" >/dev/null");
     not_whole(&world, &list(&world, &[]), why);
 }
 
-/// An image of before: its rows are lines of text, and its result says nothing of them but their number.
+/// An older image: its rows are lines of text, and its result has only their number.
 #[test]
 fn rows_that_are_lines_of_text_are_shown_as_such() {
     for contract in [1, 2, 3] {
@@ -252,7 +252,7 @@ fn rows_that_are_lines_of_text_are_shown_as_such() {
     }
 }
 
-/// Records are kept for years; what is in rows is not to be.
+/// Records are kept for years; the values of rows must not be.
 #[test]
 fn nothing_of_rows_is_in_the_record_or_the_history() {
     needs_postgres!();

@@ -1,5 +1,4 @@
-//! What is looked at before a run, who has to confirm it, and that it is started once whatever
-//! happens to the answer.
+//! The checks before a run, the confirmation of a person, and a single start whatever happens to the answer.
 
 use cloud_emulator::{Emulator, Fault, FaultAction, Script, Step};
 use insta::assert_snapshot;
@@ -14,7 +13,7 @@ fn world() -> World {
     World::scripted(done())
 }
 
-/// A task that does nothing and says so.
+/// A script of a task that reports that it was done.
 pub(crate) fn done() -> Script {
     let result = json!({
         "severity": "INFO",
@@ -113,7 +112,7 @@ fn a_job_that_could_do_it_twice_is_not_used_for_changes() {
     ");
     let _ = add_role(&world, &["--allow-unpinned"]).output().exits(22);
     assert_eq!(executions(&world), 0);
-    // Looking twice does no harm.
+    // Reading twice does no harm.
     let _ = world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]).output().exits(0);
 }
 
@@ -184,7 +183,7 @@ fn a_protected_environment_wants_its_name_and_a_reason() {
 
     let _ = add_role(&world, &["--confirm", "staging", "--reason", "ticket 12"]).output().exits(0);
     assert_eq!(sent(&world, "ADMIN_REASON"), json!("ticket 12"));
-    // Looking asks for nothing.
+    // Reading asks for no confirmation.
     let _ = world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]).output().exits(0);
 }
 
@@ -222,7 +221,7 @@ fn at_a_terminal_the_name_is_typed_after_the_plan() {
 
 #[test]
 fn a_lost_answer_is_looked_after_and_nothing_is_done_twice() {
-    // Carried out, and the answer lost: the execution is found by the request's id.
+    // The start was carried out, and the answer lost: the execution is found by the request's id.
     for action in [FaultAction::ResetAfter, FaultAction::Truncate { bytes: 20 }] {
         let world = world();
         world.emulator.set_faults([Fault::new("*:run", action.clone()).times(1)]);
@@ -230,7 +229,7 @@ fn a_lost_answer_is_looked_after_and_nothing_is_done_twice() {
         assert!(found.stderr.contains("looking whether the task was started"), "{found}");
         assert_eq!((world.runs(), executions(&world)), (1, 1), "{action:?}");
     }
-    // Not carried out: known for certain, and sent once more.
+    // The start was certainly not carried out: it is sent once more.
     for action in [
         FaultAction::ResetBefore,
         FaultAction::Status { code: 503, status: None, message: "try later".to_owned(), retry_after: None },
@@ -246,8 +245,7 @@ fn a_lost_answer_is_looked_after_and_nothing_is_done_twice() {
 #[test]
 fn what_cannot_be_found_out_is_said_and_not_sent_again() {
     let world = world();
-    // Without the right to change the job there is no way to keep the lost request from being
-    // carried out late.
+    // Without the permission to change the job, the lost request cannot be kept from being carried out late.
     world.emulator.deny_permissions(["run.jobs.update"]);
     world.emulator.set_faults([Fault::new("*:run", FaultAction::ResetBefore).times(1)]);
     let unknown = add_role(&world, &[]).output().exits(27);
@@ -259,7 +257,7 @@ fn what_cannot_be_found_out_is_said_and_not_sent_again() {
 #[test]
 fn a_job_that_somebody_changes_in_between_is_looked_at_again() {
     let world = world();
-    // The job is read; its run is held up; meanwhile it is changed.
+    // The job is read and its run is delayed; meanwhile the job is changed.
     world.emulator.set_faults([Fault::new("*:run", FaultAction::Delay(700)).times(1)]);
     let running = std::thread::scope(|scope| {
         let running = scope.spawn(|| add_role(&world, &[]).output());
@@ -342,7 +340,7 @@ fn ctrl_c_while_the_task_is_being_started_takes_effect_with_the_answer() {
     assert!(ended.text().contains("see what the database holds"), "{}", ended.text());
 }
 
-/// What had to wait with Ctrl-C is not started once it is known that nothing was.
+/// A Ctrl-C that had to wait for the answer starts nothing if the answer says that nothing was started.
 #[test]
 fn ctrl_c_while_a_start_is_sent_that_comes_to_nothing_starts_nothing() {
     for (code, told) in [(409, "changed in between"), (503, "try later")] {
@@ -381,7 +379,7 @@ fn a_program_that_is_ended_while_it_starts_a_task_names_it() {
 
 #[test]
 fn ctrl_c_while_the_result_is_read_does_not_say_that_the_task_runs() {
-    // As long as reads are refused, the result is waited for.
+    // The result is waited for as long as reads are refused.
     let world = World::scripted_in(
         Emulator::builder().log_tails_per_project(0),
         Script::new([Step::log("one"), Step::Exit(0)]),
@@ -398,7 +396,7 @@ fn ctrl_c_while_the_result_is_read_does_not_say_that_the_task_runs() {
     for untrue in ["still running", "goes on", "quill-admin cancel"] {
         assert!(!text.contains(untrue), "{untrue}: {text}");
     }
-    // Whoever is asked when it comes to its end is not asked any more.
+    // If the task ends while a person is asked, the question is withdrawn.
     let script = Script::new([Step::log("one"), Step::Wait(3000), Step::Exit(0)]);
     let ends = World::scripted_in(Emulator::builder().log_tails_per_project(0), script);
     ends.emulator.set_faults([Fault::new("*/entries:list", FaultAction::status(429, "quota"))]);
@@ -412,7 +410,7 @@ fn ctrl_c_while_the_result_is_read_does_not_say_that_the_task_runs() {
         "{}",
         ended.text()
     );
-    // The same of one that is looked at when it is long over.
+    // The same holds for a task that ended long ago.
     let (_, attach) = text.split_once("quill-admin attach ").expect("it says how");
     let id = attach.split_whitespace().next().expect("a name");
     let mut terminal = world.quill_admin(["attach", id]).terminal();
@@ -433,7 +431,7 @@ fn a_job_of_several_tasks_makes_the_change_once() {
     let executions = world.emulator.executions(JOB);
     assert_eq!(executions.len(), 1);
     assert_eq!(executions[0]["taskCount"], 1);
-    // What is checked without starting anything is what would be sent.
+    // The request that is checked without starting anything is the one that would be sent.
     let _ = add_role(&world, &["--dry-run"]).output().exits(0);
     let checked = world.emulator.calls().into_iter().rev().find(|call| call.path.ends_with(":run"));
     let body = checked.expect("it was checked").body;
@@ -471,7 +469,7 @@ fn whatever_was_agreed_to_is_what_runs() {
     }
 }
 
-/// Whether a run gives its job a new etag is not known of Cloud Run.
+/// It is not known whether Cloud Run gives a job a new etag for a run.
 #[test]
 fn twenty_people_on_one_job_all_get_through() {
     for changes in [false, true] {
@@ -545,7 +543,7 @@ fn an_answer_that_is_no_json_is_no_answer() {
     world.emulator.set_faults([Fault::new("*/jobs/quill-tasks-staging", FaultAction::Garble).times(1)]);
     let _ = add_role(&world, &[]).output().exits(0);
 
-    // To a run it may have been carried out, and was: it is found, and not sent again.
+    // The run may have been carried out, and was: it is found, and not sent again.
     let world = self::world();
     world.emulator.set_faults([Fault::new("*:run", FaultAction::Garble).times(1)]);
     let _ = add_role(&world, &[]).output().exits(0);

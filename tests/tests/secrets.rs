@@ -1,4 +1,4 @@
-//! A planted password, and everything it must not be found in.
+//! A planted password, and all places in which it must not be found.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -42,7 +42,7 @@ fn plant(world: &World, environment: &str, more: &[&str]) -> Output {
 }
 
 fn assert_not_in_files(world: &World) {
-    // The search finds what is there.
+    // The search finds texts that are there.
     assert_ne!(world.home.files_with("quill-medical-staging"), Vec::<PathBuf>::new());
     assert_eq!(world.home.files_with(PLANTED), Vec::<PathBuf>::new());
 }
@@ -54,7 +54,7 @@ fn the_password_is_nowhere_on_the_way_to_a_real_database() {
     for more in [&[][..], &["-v"], &["--json"], &["--json", "-v"], &["--quiet"]] {
         outputs.push_str(&plant(&world, "staging", more).to_string());
     }
-    // Refusals must not quote it either.
+    // Refusals must not quote the password, either.
     for more in [&["--email", "x"][..], &["-e", "nowhere"]] {
         let args = ["create-superadmin", "-e", "staging", "-u", "steve", "--password-stdin"];
         let refused = world.quill_admin(args.into_iter().chain(more.iter().copied())).stdin(PLANTED).output();
@@ -65,7 +65,8 @@ fn the_password_is_nowhere_on_the_way_to_a_real_database() {
     let recorded: Vec<String> = calls.iter().map(|call| format!("{call:?}")).collect();
     assert_clean("a request", &recorded.join("\n"));
     assert!(recorded.join("").contains("$argon2id$v=19$m=65536,t=3,p=4$"), "the hash travels");
-    // So does the key that the result is proven with: in the request and the execution, and nowhere else.
+    // The same goes for the key that proves the result: it is in the request and the execution, and nowhere
+    // else.
     let keys = proof_keys(&calls);
     assert_eq!(keys.len(), 5, "a new one for every run");
     for key in &keys {
@@ -85,7 +86,7 @@ fn the_password_is_nowhere_on_the_way_to_a_real_database() {
     assert_not_in_files(&world);
 }
 
-/// The keys that were sent along with runs.
+/// The keys that were sent with runs.
 fn proof_keys(calls: &[RecordedCall]) -> BTreeSet<String> {
     let runs = calls.iter().filter(|call| call.path.ends_with(":run"));
     let env = |call: &RecordedCall| call.body["overrides"]["containerOverrides"][0]["env"].clone();
@@ -140,8 +141,8 @@ fn a_generated_password_is_shown_exactly_once() {
     assert_eq!(format!("{}{}", made.stdout, made.stderr).matches(line.trim()).count(), 1);
 }
 
-/// Leaves a test that only root can make: nobody else may read the memory of a process that asked for that,
-/// or start one as another user.
+/// Skips a test that only root can run: nobody else may read the memory of a process that asked to be
+/// protected, or start one as another user.
 macro_rules! needs_root {
     () => {
         if !rustix::process::geteuid().is_root() {
@@ -150,8 +151,8 @@ macro_rules! needs_root {
     };
 }
 
-/// Everything of a running process that others may come to see: its arguments, its environment, and the
-/// memory that would be in a core dump.
+/// The parts of a running process that others may see: its arguments, its environment, and the memory that
+/// would be in a core dump.
 fn whole_process(id: u32) -> Vec<(String, Vec<u8>)> {
     let file = |name: &str| fs::read(format!("/proc/{id}/{name}")).expect("root may");
     let maps = String::from_utf8(file("maps")).expect("text");
@@ -165,7 +166,7 @@ fn whole_process(id: u32) -> Vec<(String, Vec<u8>)> {
         let address = |text| u64::from_str_radix(text, 16).expect("an address");
         let (start, end) = (address(start), address(end));
         let mut bytes = vec![0; usize::try_from(end - start).expect("it fits")];
-        // What cannot be read (the kernel's own pages) is not in a core dump either.
+        // Memory that cannot be read (the kernel's own pages) is not in a core dump either.
         if access.starts_with("rw") && memory.read_exact_at(&mut bytes, start).is_ok() {
             parts.push((line.to_owned(), bytes));
         }
@@ -212,7 +213,7 @@ impl Drop for Running {
 
 #[test]
 fn a_piped_password_and_what_was_made_of_it_to_judge_it_are_nowhere_in_the_process() {
-    // In small letters: the copies that are made to judge it are, too.
+    // The password is in lower case, because the copies that are made to judge it are, too.
     const PIPED: &str = "planted zq7 walrus teapot wx4 glacier";
     needs_root!();
     let world = World::scripted(Script::new([Step::Forever]));
@@ -235,7 +236,7 @@ fn a_piped_password_and_what_was_made_of_it_to_judge_it_are_nowhere_in_the_proce
     let parts = whole_process(process.0.id());
     assert!(parts.iter().any(|(_, bytes)| contains(bytes, "planted-name-rt5")), "the search sees into it");
     let reversed = |text: &str| text.chars().rev().collect::<String>();
-    // As text, and as one number for each character.
+    // The search is for the text, and for one number for each character.
     let wide = |text: &str| text.chars().flat_map(|c| u32::from(c).to_ne_bytes()).collect::<Vec<u8>>();
     for planted in [PIPED, "zq7 walrus", "teapot wx4"] {
         for needle in [planted.to_owned(), reversed(planted)] {
@@ -249,10 +250,10 @@ fn a_piped_password_and_what_was_made_of_it_to_judge_it_are_nowhere_in_the_proce
     }
 }
 
-/// An ordinary user, who owns nothing that the tests use.
+/// The id of an ordinary user, who owns no file of the tests.
 const SOMEBODY: u32 = 65_534;
 
-/// Whether that user may see the environment of a process of theirs.
+/// Whether that user may read the environment of their own process.
 fn may_look_into(process: &Running) -> bool {
     let file = format!("/proc/{}/environ", process.0.id());
     let looked = Command::new("cat").arg(&file).uid(SOMEBODY).gid(SOMEBODY).output().expect("started");
@@ -267,7 +268,7 @@ fn started(mut command: Command) -> Running {
     Running(command.spawn().expect("started"))
 }
 
-/// A copy of a program that everybody may run.
+/// A copy of a program that every user may run.
 fn copied(home: &Home, program: &Path) -> PathBuf {
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).expect("changed");
     let copy = home.work().join(program.file_name().expect("a name"));
@@ -281,7 +282,7 @@ fn no_process_of_the_same_user_may_read_the_laptops_program() {
     needs_root!();
     let world = World::scripted(Script::new([Step::Forever]));
     let copy = copied(&world.home, bin::quill_admin());
-    // Of other programs everything can be seen.
+    // The environment of other programs can be read.
     assert!(may_look_into(&started(world.home.run("sleep").arg("60").command())));
     let run = world.home.run(copy).args(["show-user", "-e", "staging", "-u", "steve", "--config"]);
     let process = started(run.arg("environments.yaml").command());
@@ -322,7 +323,7 @@ fn no_child_is_handed_the_password_or_a_token() {
     let world = World::signed_in(Script::new([Step::Wait(500), result(0)]));
     world.home.write("gcloud/active_config", "work");
     world.home.write("gcloud/configurations/config_work", "[core]\naccount = steve@example.org\n");
-    // The first token is refused at the start of the job: by then the password has been typed.
+    // The first token is refused at the start of the job, when the password has been typed.
     let script = format!(
         "#!/bin/sh\n(echo \"$@\"; tr '\\0' '\\n' < /proc/self/environ; cat /proc/$$/cmdline) >> seen\necho {TOKEN}\n"
     );

@@ -1,4 +1,4 @@
-//! What a shell and a packager get: completions, manual pages, the version.
+//! Completions, manual pages and the version, for shells and packagers.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use quill_admin_testkit::docker::{root, run};
 use quill_admin_testkit::home::Home;
 use quill_admin_testkit::{bin, skip};
 
-/// What is offered for the last word, one a line.
+/// The completions of the last word.
 fn offered(home: &Home, words: &[&str]) -> Vec<String> {
     let asked = home
         .quill_admin(["--", "quill-admin"])
@@ -26,14 +26,14 @@ fn environments_of_the_file_are_completed() {
     assert_eq!(offered(&home, &["show-user", "--env", ""]), ["staging", "teaching", "prod", "local"]);
     assert_eq!(offered(&home, &["show-user", "-e", "t"]), ["teaching"]);
     assert_eq!(offered(&home, &["-e", "pr"]), ["prod"]);
-    // Another file, however it is named.
+    // Another file is used, in whatever way it is named.
     home.write(
         "other.yaml",
         "{ defaults: { region: europe-west2 }, environments: { mars: { project: quill-mars } } }",
     );
     assert_eq!(offered(&home, &["--config", "other.yaml", "cs", "-e", ""]), ["mars"]);
     assert_eq!(offered(&home, &["--config=other.yaml", "cs", "-e", ""]), ["mars"]);
-    // A file that cannot be read offers nothing, and says nothing in the middle of a line.
+    // A file that cannot be read gives no completions, and no message in the middle of a line.
     home.write("environments.yaml", "environments: [");
     assert_eq!(offered(&home, &["show-user", "--env", ""]), [""; 0]);
 }
@@ -51,8 +51,8 @@ fn commands_roles_levels_and_shells_are_completed() {
     assert_eq!(offered(&home, &["completions", "b"]), ["bash"]);
 }
 
-/// In a terminal, as people do it. What a line has become is shown by putting `echo` in front of it,
-/// with a word that looks otherwise than it was typed.
+/// Checks a completion in a terminal, as people use it. The completed line is shown by putting `echo` in
+/// front of it, with a word that looks different when it is printed.
 fn completes(home: &Home, shell: &[&str], prepare: &str, typed: &str, line: &str) {
     let programs = bin::quill_admin().parent().expect("a folder").display().to_string();
     let path = format!("{programs}:/usr/local/bin:/usr/bin:/bin");
@@ -62,13 +62,13 @@ fn completes(home: &Home, shell: &[&str], prepare: &str, typed: &str, line: &str
     terminal.type_text(typed).type_text("\t\x01echo i''s ").enter().expect(&format!("is {line}"));
 }
 
-/// Whether a shell is there to be tried.
+/// Whether a shell is installed.
 fn is_installed(shell: &str) -> bool {
     Command::new(shell).arg("-c").arg("true").status().is_ok_and(|status| status.success())
 }
 
 const TEACHING: [&str; 2] = ["quill-admin add-role --env te", "quill-admin add-role --env teaching"];
-/// A role is one word, also when some of it has been typed.
+/// A role is one word, even if part of it has been typed.
 const ESCAPED: [&str; 2] =
     ["quill-admin add-role -r Clinical\\ A", "quill-admin add-role -r Clinical Administrator"];
 const QUOTED: [&str; 2] =
@@ -94,7 +94,7 @@ fn zsh_completes() {
     let start = "PROMPT='% '; autoload -U compinit";
     for prepare in [
         format!("{start}; compinit -D; source <(quill-admin completions zsh); echo pre'pared'"),
-        // As a package installs it: read when Tab is pressed for the first time.
+        // The script is installed like a package's: it is read when Tab is pressed for the first time.
         format!("{start}; fpath=($PWD/functions $fpath); compinit -D -u; echo pre'pared'"),
     ] {
         for [typed, line] in [TEACHING, ESCAPED, QUOTED] {
@@ -130,7 +130,7 @@ fn every_shell_has_a_script_and_no_other() {
             && refused.stderr.contains("bash, zsh, fish, powershell, nushell"),
         "{refused}"
     );
-    // A shell that no script was made for.
+    // A shell without a script of its own.
     let unknown =
         home.quill_admin(["--", "quill-admin", ""]).env("QUILL_ADMIN_COMPLETE", "tcsh").output().exits(2);
     assert_eq!((unknown.stdout, unknown.stderr), (String::new(), String::new()));

@@ -1,4 +1,4 @@
-//! Who calls: where the sign-in comes from, what it may do, and what happens when it ends.
+//! The sign-in: where it comes from, what it may do, and what happens when it ends.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,12 +12,12 @@ use quill_admin_testkit::home::{Home, Run};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-/// What is in every file of credentials, and nowhere else.
+/// A secret that is in every file of credentials, and nowhere else.
 const CLIENT_SECRET: &str = "planted-client-secret-Wv8";
 
 const SHOW: [&str; 5] = ["show-user", "-e", "staging", "-u", "steve"];
 
-/// A user's credentials; the refresh token is that name.
+/// A user's credentials with this refresh token.
 fn credentials(world: &World, refresh_token: &str) -> String {
     json!({
         "type": "authorized_user",
@@ -48,7 +48,7 @@ pub(crate) fn gcloud(home: &Home, script: &str) {
     fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("an executable");
 }
 
-/// A command line for which gcloud is what the test says it is.
+/// A command line for which gcloud is the program that the test has written.
 pub(crate) fn quill_admin<'a>(world: &World, args: impl IntoIterator<Item = &'a str>) -> Run {
     world
         .quill_admin(args)
@@ -56,26 +56,26 @@ pub(crate) fn quill_admin<'a>(world: &World, args: impl IntoIterator<Item = &'a 
         .env("CLOUDSDK_CONFIG", world.home.work().join("gcloud"))
 }
 
-/// Signs in with gcloud, as far as its files go.
+/// Writes the files of a gcloud that is signed in.
 pub(crate) fn sign_in(world: &World) {
     world.home.write("gcloud/active_config", "work");
     world.home.write("gcloud/configurations/config_work", "[core]\naccount = steve@example.org\n");
     world.home.write("gcloud/legacy_credentials/steve@example.org/adc.json", &credentials(world, "stored"));
 }
 
-/// How often a token was asked for.
+/// Number of times that a token was requested.
 fn refreshes(world: &World) -> usize {
     world.emulator.calls().iter().filter(|call| call.path == "/token").count()
 }
 
-/// How many executions there are.
+/// Number of executions.
 fn executions(world: &World) -> usize {
     let calls = world.emulator.calls();
     calls.iter().filter(|call| call.path.ends_with(":run") && call.status == Some(200)).count()
 }
 
-/// Nothing secret is in what a program showed, in a file but the ones given, or in a request but
-/// where it belongs.
+/// Checks that no secret is in the output, in a file except those given, or in a request except where it
+/// belongs.
 fn assert_no_secrets(world: &World, shown: &str, holders: &[&str]) {
     for secret in [TOKEN, CLIENT_SECRET, "planted-stored", "ya29."] {
         assert!(!shown.contains(secret), "{secret} is in:\n{shown}");
@@ -175,7 +175,7 @@ fn a_token_that_is_refused_in_the_middle_is_renewed() {
     assert_eq!(world.runs(), 1);
     let calls = world.emulator.calls();
     assert!(calls.iter().any(|call| call.status == Some(401)), "the old token was refused");
-    // The state and the log are asked for side by side: each may find out by itself.
+    // The state and the log are requested at the same time: each may notice the expired token by itself.
     assert!((2..=3).contains(&refreshes(&world)), "{}", world.calls());
     assert_no_secrets(&world, &ended.transcript, &["adc.json"]);
 }
@@ -247,7 +247,7 @@ fn nobody_is_asked_again_where_nobody_is_signed_in() {
     let world = World::scripted(script(0.0));
     world.emulator.set_token(TOKEN);
     let _ = world.quill_admin(SHOW).output().exits(20);
-    // The live log, which nobody waits for, may be asked for as well.
+    // The live log, which nothing waits for, may be requested as well.
     let calls = world.emulator.calls();
     assert_eq!(calls.iter().filter(|call| !call.path.ends_with(TAIL)).count(), 1);
 }
@@ -270,7 +270,7 @@ fn a_sign_in_that_is_over() {
     assert_no_secrets(&world, &finished.to_string(), &["adc.json"]);
     assert_eq!(world.runs(), 0);
 
-    // With the task under way it is not known what becomes of it.
+    // Once the task runs, its outcome is not known.
     let world = World::signed_in(script(20.0));
     sign_in(&world);
     let mut terminal = quill_admin(&world, SHOW).terminal();
@@ -425,7 +425,7 @@ fn who_has_every_permission_is_told_so() {
     ----- stderr -----
     connecting (N.N s)
     ");
-    // A token's file does not say whose it is; Google does.
+    // A token's file does not name its account; Google does.
     world.home.write("token", TOKEN);
     let finished = quill_admin(&world, ["whoami", "-e", "staging", "--access-token-file", "token", "--json"])
         .output()
@@ -546,7 +546,7 @@ fn who_lacks_permissions_is_told_the_roles() {
     }
     "#);
 
-    // What only build needs keeps nobody from running tasks.
+    // Missing permissions for build alone do not prevent tasks.
     world.emulator.deny_permissions(["artifactregistry.repositories.uploadArtifacts"]);
     let finished = quill_admin(&world, ["whoami", "-e", "staging"]).output().exits(0);
     assert!(finished.stdout.contains("missing, in roles/artifactregistry.writer"), "{finished}");
@@ -632,7 +632,7 @@ mod login {
         assert_eq!(terminal.wait().code(), 0);
         assert_eq!(world.home.read("calls"), "auth login --no-launch-browser\n");
 
-        // Who has named another sign-in is told that it goes first.
+        // A person who has named another sign-in is told that it takes precedence.
         let mut terminal =
             quill_admin(&world, ["login"]).env("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "token").terminal();
         terminal.expect("Go to the following link").type_line("right");
@@ -671,7 +671,7 @@ mod login {
         assert_eq!(world.home.read("calls"), "stopped\n");
     }
 
-    /// What gcloud has done by the time it ends is told.
+    /// A sign-in that gcloud has completed by the time that it ends is reported.
     #[test]
     fn ctrl_c_that_comes_too_late_for_gcloud_is_no_untouched_sign_in() {
         let world = World::signed_in(Script::default());
@@ -681,7 +681,7 @@ mod login {
         let ended = terminal.wait();
         assert_eq!(ended.code(), 0, "{}", ended.transcript);
 
-        // A signal for this program alone: gcloud does not know of it, and is killed.
+        // If only this program gets the signal, gcloud does not notice it, and is killed.
         gcloud(&world.home, "echo waiting; exec sleep 600");
         let mut terminal = quill_admin(&world, ["login"]).terminal();
         terminal.expect("waiting");

@@ -1,4 +1,4 @@
-//! The database in the job's command: seen from the laptop, and by whoever may run the job.
+//! The database in the job's command, seen from the laptop, and by whoever may run the job.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ fn command(job: &Value) -> &Value {
     &job["template"]["template"]["containers"][0]["command"]
 }
 
-/// The job as it was made before there were targets.
+/// The job in the form from before there were targets.
 fn without_target(world: &World) -> Value {
     let mut job = world.job().expect("a job");
     job["template"]["template"]["containers"][0]["command"] = json!([]);
@@ -48,7 +48,7 @@ fn a_job_without_a_target_is_warned_of_and_refused_where_one_is_required() {
     let refused = world.quill_admin(SHOW).output().exits(22);
     assert!(refused.stderr.contains("(target: required); nothing was started"), "{refused}");
     assert!(refused.stderr.contains("quill-admin build --env staging"), "{refused}");
-    // In its arguments a run could override it.
+    // A run could override the target if it were in the arguments.
     let mut job = without_target(&world);
     job["template"]["template"]["containers"][0]["args"] =
         json!(["--target", Target::of(world.database()).json()]);
@@ -116,7 +116,7 @@ fn no_override_of_a_run_leads_to_another_server() {
 #[test]
 fn an_image_from_before_there_were_targets_works_in_a_job_with_one() {
     needs_postgres!();
-    // It ignores its arguments.
+    // This image ignores its arguments.
     let database = Database::create(Generation::August2026);
     let world = World::with_database_and_script(database, "exec \"$1\"");
     assert!(command(&world.job().expect("a job"))[2].is_string());
@@ -183,7 +183,7 @@ fn the_doctor_compares_the_target_with_the_database() {
     let file = file.replace("  region: europe-west2\n", "  region: europe-west2\n  target: required\n");
     clinic.world.home.write("environments.yaml", &file);
     says(json!([]), 30, "so that no task is run");
-    // Who may not list the authorities is told so, and not that all is well.
+    // A caller who may not list the authorities is told so, and not that all is well.
     clinic.cure();
     clinic.world.emulator.deny_permissions(["cloudsql.instances.listServerCas"]);
     let denied = clinic.doctor(["--only", "database"]).output().exits(0);
@@ -208,7 +208,7 @@ fn who_may_not_list_the_authorities_keeps_those_that_the_job_trusts() {
     emulator.put_job(JOB, healthy.job()).expect("a valid job");
     let kept = workshop.quill_admin(dry_run).output().exits(0);
     assert!(kept.stdout.contains("the job goes on to trust those that it trusts now"), "{kept}");
-    // The address, which may be looked up, is the new one.
+    // The address, which may be read, is the new one.
     assert!(kept.stdout.contains("target address: 10.0.0.3 → 127.0.0.1"), "{kept}");
     assert!(!kept.to_string().contains("target trusted CA"), "{kept}");
 }

@@ -1,5 +1,4 @@
-//! Whom the sign-in and the tasks go to: which settings file is believed, which hosts get the token, and
-//! what does not go through a proxy.
+//! Which settings file is believed, which hosts get the token, and which requests do not use a proxy.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
@@ -27,17 +26,17 @@ fn result() -> Script {
     ])
 }
 
-/// A command line for which the file is found, as in a clone, with somebody signed in.
+/// A command line for which the file is found, as in a clone, with a sign-in.
 fn found<'a>(world: &World, args: impl IntoIterator<Item = &'a str>) -> Run {
     quill_admin(world, args).env_remove("QUILL_ADMIN_CONFIG")
 }
 
-/// The same for somebody who trusts what listens at the emulator's address.
+/// A command line of a person who trusts the emulator's address.
 fn trusting<'a>(world: &World, args: impl IntoIterator<Item = &'a str>) -> Run {
     found(world, args).env("QUILL_ADMIN_TRUSTED_HOSTS", "127.0.0.1")
 }
 
-/// A file whose environment is at these endpoints.
+/// A settings file whose environment is at these endpoints.
 fn settings(world: &World, endpoints: &str) {
     let file = format!(
         "defaults: {{ region: europe-west2, job: \"quill-tasks-{{env}}\", \
@@ -70,7 +69,7 @@ fn a_file_that_is_found_sends_the_token_to_nobody() {
             .env("SSL_CERT_FILE", &front.authority)
             .output()
     };
-    // All of it on this machine: asked without a sign-in.
+    // All services are on this machine: they are called without a sign-in.
     settings(&world, &format!("endpoint: \"{at}\""));
     for args in COMMANDS {
         let _ = run(args);
@@ -78,7 +77,7 @@ fn a_file_that_is_found_sends_the_token_to_nobody() {
     assert!(!front.seen.all().is_empty(), "it was asked");
     assert!(!front.seen.has("ya29") && !front.seen.has("uthorization"), "{:?}", front.seen.all());
 
-    // A part of it on this machine, the rest at Google: nothing is asked at all.
+    // Some services are on this machine, the rest at Google: no request is sent.
     let asked = front.seen.all().len();
     for endpoints in
         [format!("endpoints: {{ run: \"{at}\" }}"), format!("endpoints: {{ user_info: \"{at}\" }}")]
@@ -95,7 +94,7 @@ fn a_file_that_is_found_sends_the_token_to_nobody() {
     assert_eq!(front.seen.all().len(), asked);
     assert!(world.emulator.calls().iter().all(|call| !call.headers.contains_key("authorization")));
 
-    // Who names the host, wants that.
+    // A person who names the host trusts it.
     settings(
         &world,
         &format!("endpoints: {{ user_info: \"{at}\", run: \"{at}\", resource_manager: \"{at}\" }}"),
@@ -123,7 +122,7 @@ fn another_host_has_to_be_named_by_the_person() {
                 assert!(finished.to_string().contains("attacker.example"), "{finished}");
                 continue;
             }
-            // Of a file that is found, the question where tasks go comes first.
+            // For a file that is found, the question where tasks go comes first.
             let code = if named || args[0] != "check" { 2 } else { 28 };
             finished.expect_code(code);
             if code == 2 {
@@ -142,7 +141,7 @@ fn another_host_has_to_be_named_by_the_person() {
     assert!(refused.exits(2).stderr.contains("give a host without scheme, port and path"));
     assert!(world.emulator.calls().is_empty());
 
-    // In one's own folder the file itself is the person's word.
+    // A file in the person's own folder counts as the person's choice.
     let own = world.home.path().join(".config/quill-admin");
     fs::create_dir_all(&own).expect("made");
     let url = world.emulator.url();
@@ -160,7 +159,7 @@ fn another_host_has_to_be_named_by_the_person() {
 fn the_doctor_takes_each_environments_own_sign_in() {
     let (world, other) = (World::signed_in(Script::default()), World::signed_in(Script::default()));
     sign_in(&world);
-    // Both are worked on as the same account, which gets its tokens at different places.
+    // Both sign-ins act as the same account, which gets its tokens at different addresses.
     let environment = |world: &World| {
         let url = world.emulator.url();
         format!(
@@ -222,15 +221,15 @@ fn a_file_that_others_can_write_is_not_used() {
     }
     mode(&world.home.work(), 0o755);
     let _ = world.quill_admin(["history", "-e", "staging"]).output().exits(0);
-    // A folder above is one that leads to it: whoever may write to it may put another one in its place, but
-    // not where only the owner of something may move it, as in /tmp.
+    // The same goes for the folders above: whoever may write to one may replace the folder below, except
+    // where only the owner of a file may move it, as in /tmp.
     mode(&world.home.path().to_owned(), 0o777);
     refused("everybody, or a group, may write to the folder /", "chmod go-w /");
     mode(&world.home.path().to_owned(), 0o1777);
     let _ = world.quill_admin(["history", "-e", "staging"]).output().exits(0);
     mode(&world.home.path().to_owned(), 0o755);
 
-    // A link is as good as the file it leads to.
+    // A link is as trustworthy as the file that it leads to.
     let other = world.home.path().join("shared");
     fs::create_dir(&other).expect("made");
     fs::rename(&file, other.join("settings.yaml")).expect("moved");
@@ -268,7 +267,7 @@ fn tasks_go_where_a_found_file_says_once_that_is_confirmed() {
         assert_eq!(world.emulator.calls().len(), calls, "nothing was sent");
     };
     refused("nobody has confirmed that on this machine; nothing was sent");
-    // What is no task needs none.
+    // Commands that are not tasks need no confirmation.
     let _ = trusting(&world, ["history", "-e", "staging"]).output().exits(0);
 
     let mut terminal = trusting(&world, SHOW).terminal();
@@ -283,7 +282,7 @@ fn tasks_go_where_a_found_file_says_once_that_is_confirmed() {
     let _ = trusting(&world, SHOW).output().exits(0);
     assert_eq!(world.runs(), 2);
 
-    // Remembered for this file as it is, and for nobody else to read.
+    // The confirmation is saved for this content of the file, readable for its owner only.
     let state = world.home.path().join(".local/state/quill-admin/confirmed");
     let entries: Vec<_> = fs::read_dir(&state).expect("there").flatten().collect();
     assert_eq!(entries.len(), 1);
@@ -307,13 +306,13 @@ fn tasks_go_where_a_found_file_says_once_that_is_confirmed() {
         told["confirmed"].as_array().expect("a list").iter().map(|one| &one["name"]).collect();
     assert_eq!(names, ["staging", "teaching"], "what stays on this machine is not among them");
 
-    // A file that is named is one that was chosen.
+    // A file that is named counts as chosen.
     fs::remove_dir_all(&state).expect("removed");
     let _ = trusting(&world, SHOW).env("QUILL_ADMIN_CONFIG", &file).output().exits(0);
     assert!(!state.exists());
 }
 
-/// What tasks do is a matter of the folder that the file names.
+/// The folder that the file names decides what tasks do.
 #[test]
 fn the_folder_of_the_application_is_confirmed_with_the_rest() {
     let world = World::signed_in(result());
@@ -332,7 +331,7 @@ fn the_folder_of_the_application_is_confirmed_with_the_rest() {
          changed since that was"
     );
     assert!(refused.stderr.contains(&names), "{refused}");
-    // Another folder, chosen for once, is not what the file says.
+    // Another folder, chosen for one command, is not the one that the file names.
     let refused = trusting(&world, SHOW).args(["--application", "mine"]).output().exits(28);
     assert!(refused.stderr.contains(&names), "{refused}");
     assert_eq!(world.emulator.calls().len(), calls, "nothing was sent");
@@ -346,14 +345,14 @@ fn the_folder_of_the_application_is_confirmed_with_the_rest() {
     assert!(told.stdout.contains(&format!("what tasks do is said in {folder}")), "{told}");
     let _ = trusting(&world, SHOW).output().exits(0);
     let _ = trusting(&world, SHOW).args(["--application", "mine"]).output().exits(0);
-    // Other actions are asked about anew.
+    // The confirmation does not cover other actions.
     let actions = world.home.read("../elsewhere/actions.yaml");
     world.home.write("../elsewhere/actions.yaml", &format!("# Another line.\n{actions}"));
     let refused = trusting(&world, SHOW).output().exits(28);
     assert!(refused.stderr.contains(&names), "{refused}");
 }
 
-/// Files of the folder are judged as the file that names it, unless a person has chosen them.
+/// Files of the folder are judged like the file that names it, unless a person has chosen them.
 #[test]
 fn files_of_the_application_that_others_can_write_are_not_used() {
     let world = World::empty();
@@ -377,7 +376,7 @@ fn files_of_the_application_that_others_can_write_are_not_used() {
 
 #[test]
 fn an_address_on_this_machine_is_confirmed_as_any_other() {
-    // Whoever has an account on it may listen there.
+    // Other users of the machine may listen there.
     let world = World::scripted(result());
     let state = world.home.path().join(".local");
     fs::remove_dir_all(&state).expect("a world is confirmed when it is made");
@@ -389,7 +388,7 @@ fn an_address_on_this_machine_is_confirmed_as_any_other() {
     let refused = world.home.quill_admin(args).stdin("correct horse battery staple 9").output().exits(28);
     assert!(refused.stderr.contains("nothing was sent"), "{refused}");
     assert!(world.emulator.calls().is_empty());
-    // What this program is itself is asked about by nobody.
+    // The local environment is part of this program, and needs no confirmation.
     let _ = run(&["check", "-e", "local", "--dry-run"]).exits(0);
     assert!(!state.exists());
 
@@ -439,14 +438,14 @@ mod proxies {
             let _ = run.output().exits(0);
         }
         for url in ["localhost", "127.0.0.1", "127.1.2.3"] {
-            // Not every address of this network is one that the emulator listens at.
+            // The emulator does not listen on every address of this network.
             let at = world.emulator.url().replace("127.0.0.1", url);
             settings(&world, &format!("endpoint: \"{at}\""));
             let _ = through(world.quill_admin(["history", "-e", "staging"])).output();
         }
         assert_eq!(proxy.seen.all(), Vec::<String>::new());
 
-        // The exchange of a token, and of a token for a service account's.
+        // This covers the exchange of a token, and of a token for a service account's.
         let world = World::signed_in(result());
         sign_in(&world);
         let robot = format!("robot@{PROJECT}.iam.gserviceaccount.com");
@@ -495,7 +494,7 @@ mod proxies {
         };
         let finished = run(&SHOW).exits(0);
         assert!(proxy.seen.has(&format!("CONNECT {HOST}:443")), "{:?}", proxy.seen.all());
-        // The proxy sees where it goes, and nothing else.
+        // The proxy sees the destination, and nothing else.
         assert!(!proxy.seen.has(TOKEN) && !proxy.seen.has("steve"));
         assert!(front.seen.has(&format!("Bearer {TOKEN}")));
         let told = "a live log does not go through the proxy of HTTPS_PROXY";
@@ -525,7 +524,7 @@ mod of_gcloud {
         let _ = quill_admin(&world, SHOW).env(VARIABLE, chain).output().exits(0);
         let whoami = quill_admin(&world, ["whoami", "-e", "staging"]).output().exits(0);
         assert!(whoami.stdout.contains(&format!("acts as          {}", robot("property"))), "{whoami}");
-        // What is written for an environment goes first.
+        // The environment's setting takes precedence.
         let file = world.home.read("environments.yaml");
         let acting = format!("impersonate_service_account: {}, project: {PROJECT},", robot("environment"));
         let file = file.replace(&format!("project: {PROJECT},"), &acting);
@@ -555,7 +554,7 @@ mod of_gcloud {
         let with_key = || quill_admin(&world, SHOW).env("GOOGLE_APPLICATION_CREDENTIALS", key);
         let _ = with_key().env(VARIABLE, robot("variable")).output().exits(0);
         let _ = with_key().env(VARIABLE, "").output().exits(0);
-        // What gcloud is configured to do is for gcloud's own sign-in.
+        // gcloud's configuration is for gcloud's own sign-in.
         let property = format!("[auth]\nimpersonate_service_account = {}\n", robot("property"));
         world.home.write("gcloud/configurations/config_work", &property);
         let _ = with_key().output().exits(0);
@@ -588,7 +587,7 @@ mod of_gcloud {
         {
             assert!(finished.stderr.contains(part), "{part}: {finished}");
         }
-        // For another refusal gcloud knows nothing better.
+        // After another refusal gcloud cannot help.
         world.emulator.refuse_refresh(Some("Token has been expired or revoked."));
         let finished = quill_admin(&world, SHOW).output().exits(20);
         assert!(!finished.stderr.contains("print-access-token"), "{finished}");

@@ -1,6 +1,9 @@
-//! `cargo xtask bench`: what is promised about speed and size, measured.
+//! `cargo xtask bench`: measures the promises about speed and size.
 //!
-//! Medians of several runs on this machine, as it is now: meant for a machine that does nothing else.
+//! To add a measurement: a `Subject`, and its function.
+//!
+//! The numbers are medians of several runs on this machine in its present state: they mean something on a
+//! machine that does nothing else.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -71,13 +74,13 @@ pub(crate) struct Program {
     command: Vec<OsString>,
 }
 
-/// One promise and what became of it.
+/// One promise and its measured value.
 struct Finding {
     what: &'static str,
     unit: &'static str,
     target: f64,
     measured: f64,
-    /// How often, at least and at most, and what else helps to judge the number.
+    /// The number of runs, the lowest and the highest value, and other facts that help to judge the number.
     note: String,
 }
 
@@ -89,7 +92,7 @@ impl Finding {
 
 const RUNS: usize = 21;
 
-/// A hash of the right form. Nobody logs in with it.
+/// A hash of the right form, of no known password.
 const HASH: &str =
     "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
@@ -127,7 +130,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     if wanted(Subject::Image) {
         findings.extend(image()?);
     }
-    // Last: it leaves the build folder with programs of a copy of the sources.
+    // This is last, because it leaves programs of a copy of the sources in the build folder.
     if wanted(Subject::Rebuild) {
         findings.extend(rebuild()?);
     }
@@ -162,7 +165,7 @@ fn to_json(finding: &Finding) -> Value {
     })
 }
 
-/// Several measurements of the same thing.
+/// Several measurements of the same quantity.
 struct Sample(Vec<f64>);
 
 impl Sample {
@@ -179,7 +182,7 @@ impl Sample {
         self.0[self.0.len() / 2]
     }
 
-    /// What 95 of 100 are below.
+    /// The 95th percentile.
     fn percentile_95(&self) -> f64 {
         self.0[self.0.len() * 95 / 100]
     }
@@ -198,13 +201,13 @@ fn program(name: &str) -> anyhow::Result<PathBuf> {
     Ok(run::bin_dir()?.join(name))
 }
 
-/// The CLI as just built, about to be run.
+/// The CLI as just built, ready to run.
 fn quill_admin(home: &Home) -> anyhow::Result<Run> {
     let run = home.run(program("quill-admin")?).env("XDG_CACHE_HOME", run::bin_dir()?.join("test-cache"));
     Ok(run.env("QUILL_ADMIN_CONFIG", named(home)))
 }
 
-/// The environments file, to be named as in a pipeline: of one that is found somebody has to confirm first
+/// The environments file, to be named as in a pipeline: if it is only found, a person first has to confirm
 /// where its tasks go.
 fn named(home: &Home) -> PathBuf {
     home.work().join("environments.yaml")
@@ -270,7 +273,7 @@ fn executor() -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The executor as the image has it: one static file.
+/// The executor in the form in which the image has it: one static file.
 fn static_executor() -> anyhow::Result<(PathBuf, String)> {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let status = run::cargo_command()
@@ -343,7 +346,7 @@ fn overhead() -> anyhow::Result<Finding> {
     for _ in 0..RUNS {
         emulator.ask("DELETE", "/emulator/calls", &Value::Null)?;
         let command = quill_admin(&home)?.args(ADD_ROLE);
-        // The emulator's clock at the start: when it received this.
+        // The emulator's clock at the start is the time at which it received this.
         emulator.ask("GET", &format!("/v2/{JOB}"), &Value::Null)?;
         let output = command.output();
         let exit = Timestamp::try_from(SystemTime::now())?;
@@ -382,7 +385,7 @@ fn end() -> anyhow::Result<Vec<Finding>> {
         }
         let mut wait = 1000;
         let sample = Sample::take(RUNS, || {
-            // It ends anywhere between two questions for the state.
+            // The execution ends at varying points between two polls of the state.
             wait += 170;
             let lasting = json!({"wait": 1500 + wait % 1000});
             emulator.put_scripted_job(&[lasting, result_line(0), json!({"exit": 0})])?;
@@ -410,7 +413,7 @@ fn whole_run() -> anyhow::Result<Vec<Finding>> {
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RUNS {
         emulator.ask("DELETE", "/emulator/calls", &Value::Null)?;
-        // The emulator's clock at the start: when it received this.
+        // The emulator's clock at the start is the time at which it received this.
         emulator.ask("GET", &format!("/v2/{JOB}"), &Value::Null)?;
         let started = Instant::now();
         let process = command(&home, &ADD_ROLE)?.stderr(Stdio::null()).spawn()?;
@@ -438,7 +441,7 @@ fn whole_run() -> anyhow::Result<Vec<Finding>> {
         finding("a run: CPU", "ms", 150.0, cpu),
         finding("a run: peak memory", "MiB", 40.0, memory),
         finding("a run: requests", "", 8.5, requests),
-        // One for all calls, and the live log's.
+        // There is one for all calls, and one for the live log.
         finding("a run: connections", "", 2.5, connections),
     ])
 }
@@ -469,9 +472,9 @@ fn answer() -> anyhow::Result<Vec<Finding>> {
             emulator.ask("DELETE", "/emulator/calls", &Value::Null)?;
             let mut terminal = quill_admin(&home)?.args(["show-user", "--env", "bench"]).terminal();
             terminal.expect("Username");
-            // As long as anybody needs to type a name, at least.
+            // This is the least time that a person needs to type a name.
             std::thread::sleep(Duration::from_millis(500));
-            // The emulator's clock at the answer: when it received this. It is asked for nothing.
+            // The emulator's clock at the answer is the time at which it received this; its reply is not used.
             let started = Instant::now();
             let mark = std::thread::scope(|scope| {
                 let mark =
@@ -504,7 +507,7 @@ fn answer() -> anyhow::Result<Vec<Finding>> {
 
 const ADD_ROLE: [&str; 7] = ["add-role", "--env", "bench", "--username", "bench", "--role", "Clinician"];
 
-/// The CLI as just built, in the form in which what it uses can be measured.
+/// The CLI as just built, as a command whose use of resources can be measured.
 fn command(home: &Home, args: &[&str]) -> anyhow::Result<Command> {
     let mut command = Command::new(program("quill-admin")?);
     command
@@ -532,7 +535,7 @@ fn result_line(exit_code: u8) -> Value {
     json!({"log": {"line": line.to_string()}})
 }
 
-/// When the first call of a kind came in, by the emulator's clock.
+/// The time at which the first call of a kind came in, by the emulator's clock.
 fn time_of(calls: &[Value], wanted: impl Fn(&str) -> bool) -> anyhow::Result<Duration> {
     let call = calls.iter().find(|call| call["path"].as_str().is_some_and(&wanted));
     let received = call.and_then(|call| call["receivedNs"].as_u64()).context("a call is missing")?;
@@ -578,18 +581,18 @@ fn log() -> anyhow::Result<Vec<Finding>> {
     ])
 }
 
-/// What came of following one run.
+/// The measurements of following one run.
 struct FollowedRun {
-    /// Milliseconds from readable to written.
+    /// Milliseconds from a readable entry to its line.
     times: Sample,
     seconds: f64,
-    /// Milliseconds.
+    /// CPU time, in milliseconds.
     cpu: f64,
-    /// MiB at most.
+    /// Peak of memory, in MiB.
     memory: f64,
 }
 
-/// Follows a run that writes lines at a steady pace, in a project that has room for so many live logs.
+/// Follows a run that writes lines at a steady rate, in a project with room for so many live logs.
 fn followed(tails: u32) -> anyhow::Result<FollowedRun> {
     let emulator =
         Emulator::start_with(&["--runner", "scripted", "--log-tails-per-project", &tails.to_string()])?;
@@ -647,7 +650,7 @@ impl Emulator {
 
     fn start_with(args: &[&str]) -> anyhow::Result<Self> {
         let mut process = Command::new(program("cloud-emulator")?)
-            // Also by the port of a relay.
+            // The host name is valid for the port of a relay, too.
             .args(["--listen", "127.0.0.1:0", "--host", "127.0.0.1"])
             .args(args)
             .stdout(Stdio::piped())
@@ -660,7 +663,7 @@ impl Emulator {
         Ok(Self { process, url: url.trim().to_owned(), control_token: token.trim().to_owned() })
     }
 
-    /// When the latest execution was completed.
+    /// The time at which the latest execution was completed.
     fn completed(&self) -> anyhow::Result<Timestamp> {
         let executions = self.ask("GET", &format!("/v2/{JOB}/executions"), &Value::Null)?;
         executions["executions"]
@@ -672,7 +675,7 @@ impl Emulator {
             .context("no execution is completed")
     }
 
-    /// A home with an environment that is this emulator, with its images at a registry.
+    /// A home with an environment at this emulator, with its images at a registry.
     fn home(&self, registry: &str) -> anyhow::Result<Home> {
         let home = Home::new();
         let environments = environments().replace("{region}-docker.pkg.dev", registry);
@@ -683,14 +686,14 @@ impl Emulator {
         Ok(home)
     }
 
-    /// Counts the connections of an environment that is this emulator.
+    /// Puts a relay in front of the emulator that counts the connections of an environment.
     fn counted(&self, home: &Home) -> anyhow::Result<Relay> {
         let relay = Relay::to(self.url.strip_prefix("http://").context("the emulator printed no address")?);
         home.write("environments.yaml", &home.read("environments.yaml").replace(&self.url, &relay.url()));
         Ok(relay)
     }
 
-    /// Puts an environment there; the job reaches the database, where there is one.
+    /// Puts an environment; the job reaches the database, where there is one.
     fn put(&self, healthy: &Healthy, database: Option<&Database>) -> anyhow::Result<()> {
         for (path, what) in healthy.puts() {
             self.ask("PUT", &path, &what)?;
@@ -701,7 +704,7 @@ impl Emulator {
         self.ask("PUT", &format!("/emulator/resources/{JOB}"), &healthy.job_on(database)).map(drop)
     }
 
-    /// A job whose tasks do what these steps say.
+    /// Puts a job whose tasks run these steps.
     fn put_scripted_job(&self, steps: &[Value]) -> anyhow::Result<()> {
         self.put(&Healthy::new("bench", REGISTRY), None)?;
         self.ask("PUT", &format!("/emulator/scripts/{JOB}"), &json!({"steps": steps})).map(drop)
@@ -713,7 +716,7 @@ impl Emulator {
         serde_json::from_value(calls["calls"].take()).context("no calls")
     }
 
-    /// One request.
+    /// Sends one request.
     fn ask(&self, method: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
         let address = self.url.strip_prefix("http://").context("the emulator printed no address")?;
         let request = Request::new(method, path).header("Emulator-Token", &self.control_token);
@@ -726,7 +729,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // Nothing it has is worth a proper end.
+        // The emulator's state need not be saved.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -734,7 +737,7 @@ impl Drop for Emulator {
 
 // --- the doctor ---
 
-/// What every request takes, at the cloud and at the registry.
+/// The delay of every request, at the cloud and at the registry.
 const REQUEST: Duration = Duration::from_millis(100);
 
 fn doctor() -> anyhow::Result<Vec<Finding>> {
@@ -761,7 +764,7 @@ fn doctor() -> anyhow::Result<Vec<Finding>> {
         let took = started.elapsed();
         let document = output.json();
         for check in document["checks"].as_array().context("no checks")? {
-            // The machine is what it is; everything else is as it should be.
+            // The machine's state is not known; everything else is healthy.
             let of_machine = check["scope"] == "machine";
             ensure!(
                 of_machine || ["healthy", "skipped"].iter().any(|well| check["result"] == *well),
@@ -792,14 +795,14 @@ fn doctor() -> anyhow::Result<Vec<Finding>> {
     let most = |sample: &Sample| sample.0.last().copied().unwrap_or_default();
     Ok(vec![
         finding("doctor: one environment, 100 ms a request", "ms", 1200.0, &wall, wall.median()),
-        // At most 60, and 4.
+        // At most 60, and 4 to the registry.
         finding("doctor: requests, with those to the registry", "", 61.0, &requests, most(&requests)),
         finding("doctor: reads of the log", "", 5.0, &reads, most(&reads)),
         finding("doctor: connections to Google Cloud", "", 1.5, &connections, most(&connections)),
     ])
 }
 
-/// A registry whose every answer takes its time.
+/// A registry whose answers are delayed.
 struct SlowRegistry {
     address: String,
     requests: Arc<AtomicUsize>,
@@ -814,7 +817,7 @@ impl SlowRegistry {
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (server, count) = (server.clone(), Arc::clone(&count));
-                // A connection that breaks is the client's to tell.
+                // The client notices if its connection breaks.
                 std::thread::spawn(move || relay(client, &server, &count));
             }
         });
@@ -822,7 +825,7 @@ impl SlowRegistry {
     }
 }
 
-/// Passes a connection on. The questions are small: each comes in one piece.
+/// Forwards a connection. The requests are small: each comes in one piece.
 fn relay(mut client: TcpStream, server: &str, requests: &AtomicUsize) -> std::io::Result<()> {
     let mut server = TcpStream::connect(server)?;
     let (mut answers, mut back) = (server.try_clone()?, client.try_clone()?);
@@ -841,7 +844,7 @@ fn relay(mut client: TcpStream, server: &str, requests: &AtomicUsize) -> std::io
 
 // --- the image ---
 
-/// How large the large image is: several times what the CLI may use.
+/// The size of the large image: several times the memory that the CLI may use.
 const LARGE: &str = "300M";
 
 fn image() -> anyhow::Result<Vec<Finding>> {
@@ -882,7 +885,7 @@ fn image() -> anyhow::Result<Vec<Finding>> {
         ),
     }];
 
-    // An edit nobody has built before, so that nothing of it is cached.
+    // The edit is new, so that nothing of it is cached.
     let source = sources.join("crates/executor/src/main.rs");
     let edited = std::fs::read_to_string(&source)?
         + &format!("\n#[used]\nstatic EDIT: i64 = {};\n", Timestamp::now().as_microsecond());
@@ -906,7 +909,7 @@ fn image() -> anyhow::Result<Vec<Finding>> {
         note: format!("{} of {} bytes: the program's layer", bytes("uploaded_bytes")?, bytes("image_bytes")?),
     });
 
-    // The CLI's own share must not grow with the image.
+    // The CLI's own memory must not grow with the image.
     let recipe = std::fs::read_to_string(sources.join("docker/Dockerfile"))?;
     let labels = recipe.find("ARG REVISION").context("the recipe has no labels")?;
     std::fs::write(
@@ -933,7 +936,7 @@ fn image() -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// The images of a registry, in the engine: removed at the end.
+/// The images of a registry in the engine, which are removed at the end.
 struct Images(String);
 
 impl Drop for Images {
@@ -948,7 +951,7 @@ fn text(path: &Path) -> anyhow::Result<&str> {
 
 // --- building ---
 
-/// Edits a copy of the sources: those of the person at work are not for experiments.
+/// Edits a copy of the sources, and leaves the sources themselves unchanged.
 fn rebuild() -> anyhow::Result<Vec<Finding>> {
     let copy = tempfile::tempdir()?;
     copy_sources(copy.path())?;
@@ -985,7 +988,7 @@ fn copy_sources(folder: &Path) -> anyhow::Result<()> {
     ensure!(listed.status.success(), "git cannot list the sources");
     for name in String::from_utf8(listed.stdout)?.split('\0').filter(|name| !name.is_empty()) {
         let (from, to) = (run::root().join(name), folder.join(name));
-        // Deleted, and not yet committed as such.
+        // The file was deleted, and that is not committed yet.
         if from.is_file() {
             std::fs::create_dir_all(to.parent().context("a file is in a folder")?)?;
             std::fs::copy(from, to)?;
@@ -994,7 +997,7 @@ fn copy_sources(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `cargo build --release`, as somebody does who tries an edit out.
+/// Runs `cargo build --release`, as a person does who tries an edit.
 fn build(sources: &Path) -> anyhow::Result<Duration> {
     let target_dir = run::bin_dir()?.parent().context("programs are in a target folder")?.to_owned();
     let started = Instant::now();
@@ -1013,13 +1016,13 @@ fn build(sources: &Path) -> anyhow::Result<Duration> {
 struct Measured {
     /// Milliseconds from start to exit.
     wall: Sample,
-    /// MiB at most.
+    /// Peak of memory, in MiB.
     memory: Sample,
 }
 
-/// Has a small process run a program several times, with this environment and no other.
+/// Makes a small process run a program several times, with only these environment variables.
 fn measured(program: &Path, args: &[&str], env: &[(&str, &str)], runs: usize) -> anyhow::Result<Measured> {
-    // Not the file this process was started from: the build above may have replaced it.
+    // This is not the file from which this process was started: the build above may have replaced it.
     let output = Command::new(self::program("xtask")?)
         .args(["measure", &runs.to_string()])
         .arg(program)
@@ -1038,7 +1041,7 @@ fn measured(program: &Path, args: &[&str], env: &[(&str, &str)], runs: usize) ->
     Ok(Measured { wall: Sample::new(wall), memory: Sample::new(memory) })
 }
 
-/// The other side of [`measured`].
+/// The part of [`measured`] that runs in the small process.
 pub(crate) fn measure(program: &Program) -> anyhow::Result<ExitCode> {
     let (name, args) = program.command.split_first().context("no program")?;
     let mut rows = Vec::new();

@@ -1,5 +1,5 @@
-//! `cargo xtask docs`: the reference pages, made from what they describe, and the guide's transcripts,
-//! made by a chapter of the end-to-end tests.
+//! `cargo xtask docs`: makes the reference pages from the code that they describe, and the guide's
+//! transcripts with a part of the end-to-end tests.
 //!
 //! **To add a page of reference:** its line in [`run`], its line in docs/SUMMARY.md.
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::run;
 
-/// Writes the pages, or with `check` fails when one is not what it would be.
+/// Writes the pages, or with `check` fails if one is out of date.
 pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     let list = checks()?;
     let pages = [
@@ -49,7 +49,7 @@ pub(crate) fn run(check: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Plays the scenes of the guide and writes what they show, or with `check` compares it.
+/// Makes the recordings of the guide and writes them, or with `check` compares them.
 pub(crate) fn transcripts(check: bool) -> anyhow::Result<()> {
     let status = run::cargo_command()
         .args(["test", "--release", "--workspace", "--locked", "--test", "e2e", "--", "guide::"])
@@ -75,7 +75,7 @@ fn commands() -> anyhow::Result<String> {
     Ok(page)
 }
 
-/// What the doctor looks at, and the document it prints, as it tells itself.
+/// The doctor's checks and its JSON document, in the program's own words.
 fn checks() -> anyhow::Result<Value> {
     let mut process = Command::new(run::bin_dir()?.join("quill-admin"));
     let output = process.args(["doctor", "--list", "--json"]).output()?;
@@ -117,19 +117,19 @@ fn checks_page(list: &Value) -> anyhow::Result<String> {
     Ok(page)
 }
 
-/// The commands that a help lists, but for `help`.
+/// The commands that a help text lists, except `help`.
 fn subcommands(help: &str) -> Vec<String> {
     let list = help.split_once("\nCommands:\n").map_or("", |(_, rest)| rest);
     list.lines()
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
-        // Descriptions go on further to the right.
+        // Descriptions are indented further.
         .filter(|name| !name.is_empty() && *name != "help")
         .map(str::to_owned)
         .collect()
 }
 
-/// What the program prints.
+/// The output of the program.
 fn quill_admin(args: &[&str]) -> anyhow::Result<String> {
     let mut process = Command::new(run::bin_dir()?.join("quill-admin"));
     let output = process.args(args).env("NO_COLOR", "1").output()?;
@@ -137,11 +137,11 @@ fn quill_admin(args: &[&str]) -> anyhow::Result<String> {
     String::from_utf8(output.stdout).context("it prints text")
 }
 
-/// What stands in a section that nobody has written yet; a test does not let it stay.
+/// The content of a section that nobody has written yet; a test does not let it stay.
 const SECTION: &str = "**What you see.**\n\n**Why.**\n\n**The doctor**\n\n**By hand.**\n";
 
-/// The guide's page with a section for every check, in the catalogue's order and under its title. What
-/// stands in them is written by hand, and stays.
+/// The guide's page with a section for every check, in the catalogue's order and under its title. The content
+/// of sections is written by hand, and is kept.
 fn troubleshooting(list: &Value) -> anyhow::Result<String> {
     let path = run::root().join("docs/troubleshooting.md");
     let page =

@@ -1,7 +1,9 @@
-//! Taking the application's job over, as docs/terraform.md says it, done by terraform with a stand-in for Google's
-//! provider: no plan on the way destroys the job, and the application's own plan would, had its state not let go.
+//! Checks that the application's job can be taken over as docs/terraform.md describes it, with terraform and
+//! a stand-in for Google's provider: no plan on the way destroys the job, and the application's own plan
+//! would, if its state had not let go of the job.
 //!
-//! This applies, and so it never runs with the real provider: [`STAND_IN`] has to name the stand-in's configuration.
+//! This applies plans, and so it never runs with the real provider: [`STAND_IN`] has to name the stand-in's
+//! configuration.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,8 +14,8 @@ use serde_json::Value;
 
 use crate::run;
 
-/// Names a configuration of terraform's command line that installs a stand-in for Google's provider, which makes up
-/// what it answers and reaches nothing.
+/// The variable that names a configuration of terraform's command line which installs a stand-in for Google's
+/// provider. The stand-in invents its answers and connects to nothing.
 const STAND_IN: &str = "QUILL_ADMIN_TERRAFORM_STAND_IN";
 
 const FIXTURES: &str = "infra/tests/takeover";
@@ -21,7 +23,7 @@ const MODULE: &str = "infra/modules/cloud-run-job";
 const THEIRS: &str = "module.cloud_run_admin_job.google_cloud_run_v2_job.job";
 const OURS: &str = "module.quill_admin.google_cloud_run_v2_job.admin";
 
-/// Goes the whole way; `false` where no stand-in was named.
+/// Runs all steps; `false` where no stand-in was named.
 pub(crate) fn run() -> anyhow::Result<bool> {
     let Some(stand_in) = std::env::var_os(STAND_IN).filter(|path| !path.is_empty()) else {
         println!("taking a job over was not judged: {STAND_IN} names no stand-in for the provider");
@@ -36,7 +38,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     root.terraform(&["apply", "-auto-approve"])?;
     let state = root.state()?;
 
-    // Their files without the module, and nothing in its place: this is what the recipe keeps from happening.
+    // These are their files without the module, and nothing in its place: the recipe prevents this.
     let let_go = fs::read_to_string(fixture("let-go/main.tf")).context("failed to read a fixture")?;
     let (forgotten, _) = let_go.split_once("removed {").context("there is no block that lets go")?;
     fs::write(root.folder.join("main.tf"), forgotten).context("failed to write a file")?;
@@ -50,7 +52,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     let left = root.state()?;
     ensure!(left["resources"].as_array().is_some_and(Vec::is_empty), "their state still has it: {left}");
 
-    // What `terraform import` puts into our state is what Google Cloud has: here, what their state had.
+    // `terraform import` puts Google Cloud's resource into our state: here, the one that their state had.
     let ours = Root { folder: copy.path().join(FIXTURES).join("ours"), ..root };
     copy_folder(&fixture("ours"), &ours.folder)?;
     copy_folder(&run::root().join(MODULE), &copy.path().join(MODULE))?;
@@ -67,7 +69,7 @@ fn action(address: &str, action: &str) -> (String, String) {
     (address.to_owned(), action.to_owned())
 }
 
-/// Their state, with the job at the address that it has in ours.
+/// The state of the application's Terraform, with the job at the address that it has in this module.
 fn imported(mut state: Value) -> anyhow::Result<Value> {
     let (module, rest) = OURS.split_once(".google_").context("an address")?;
     let name = rest.rsplit('.').next().context("an address")?;
@@ -77,14 +79,14 @@ fn imported(mut state: Value) -> anyhow::Result<Value> {
     Ok(state)
 }
 
-/// A root of terraform's, in a folder of its own, with its state beside it.
+/// A root module of terraform, in a folder of its own, with its state beside it.
 struct Root {
     folder: PathBuf,
     stand_in: PathBuf,
 }
 
 impl Root {
-    /// Runs terraform without anything that the real provider would sign in with; returns what it printed.
+    /// Runs terraform without any credentials for the real provider; returns its output.
     fn terraform(&self, args: &[&str]) -> anyhow::Result<String> {
         let output = Command::new("terraform")
             .args(args)
@@ -103,7 +105,7 @@ impl Root {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// What a plan would do: address and action.
+    /// The actions of a plan: address and action.
     fn plan(&self) -> anyhow::Result<Vec<(String, String)>> {
         self.terraform(&["plan", "-out=plan"])?;
         let plan: Value = serde_json::from_str(&self.terraform(&["show", "-json", "plan"])?)?;

@@ -1,6 +1,6 @@
-//! The Terraform files, judged by terraform itself: formatted, valid, and their own tests pass.
+//! Checks the Terraform files with terraform itself: they are formatted and valid, and their own tests pass.
 //!
-//! Where [`CHECK`] names a stand-in for the provider, terraform needs no network. Otherwise it fetches the
+//! If [`CHECK`] names a stand-in for the provider, terraform needs no network. Otherwise it downloads the
 //! real one.
 
 use std::ffi::OsStr;
@@ -11,11 +11,11 @@ use anyhow::{Context, ensure};
 
 use crate::{run, takeover};
 
-/// What [`Verdict::Missing`] lacks. Nothing that `.ci/run` could install: it may be skipped in CI, where the
-/// workflow has a job of its own for it.
+/// The need that [`Verdict::Missing`] reports. `.ci/run` could not install it: it may be skipped in CI, where
+/// the workflow has a job of its own for it.
 pub(crate) const NEED: &str = "terraform";
 
-/// Names the program that checks a module offline, which is called as `check.sh FOLDER --google MAJOR`. It
+/// The variable that names the program which checks a module offline, as `check.sh FOLDER --google MAJOR`. It
 /// ends with 0 for a module that is right and with 2 for one that it cannot judge.
 const CHECK: &str = "QUILL_ADMIN_TERRAFORM_CHECK";
 
@@ -23,9 +23,9 @@ const MODULES: [&str; 2] = ["infra/modules/cloud-run-job", "infra"];
 /// Versions of the provider that the stand-in knows; the workflow runs the real ones.
 const MAJORS: [&str; 2] = ["5", "6"];
 
-/// What came of it.
+/// The outcome of the checks.
 pub(crate) enum Verdict {
-    /// So many modules and versions were judged; whether all are right.
+    /// The number of modules and versions that were judged, and whether all are right.
     Judged { count: u32, right: bool },
     /// Nothing could be judged, for this reason.
     Missing(String),
@@ -58,7 +58,7 @@ fn offline(check: &Path) -> anyhow::Result<Verdict> {
             println!("{module}, google {major}");
             match status(check, run::root(), [module, "--google", major])?.code() {
                 Some(0) => {}
-                // Its own word for what it lacks.
+                // The program itself reports what it lacks.
                 Some(2) => return Ok(Verdict::Missing(format!("{} could not judge", check.display()))),
                 _ => right = false,
             }
@@ -71,7 +71,7 @@ fn offline(check: &Path) -> anyhow::Result<Verdict> {
     Ok(Verdict::Judged { count, right })
 }
 
-/// In a copy: terraform notes what it fetched beside the files.
+/// Runs the checks in a copy, because terraform writes downloaded files beside the sources.
 fn online() -> anyhow::Result<Verdict> {
     let copy = tempfile::tempdir().context("failed to make a temporary folder")?;
     let from = ["infra", "environments.yaml"].map(|name| run::root().join(name));
@@ -88,7 +88,7 @@ fn online() -> anyhow::Result<Verdict> {
         println!("{module}");
         let folder = copy.path().join(module);
         if !status("terraform", &folder, ["init", "-backend=false", "-input=false"])?.success() {
-            // What terraform found without the provider is wrong all the same.
+            // A mistake that terraform finds without the provider is a mistake all the same.
             if !right {
                 break;
             }

@@ -1,4 +1,6 @@
-//! `cargo xtask test`: every layer, each reported as passed, failed or skipped.
+//! `cargo xtask test`: runs every layer of tests, and reports each as passed, failed or skipped.
+//!
+//! To add a layer: its entry in [`layers`].
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,8 +19,8 @@ use serde_json::Value;
 use crate::terraform::{self, Verdict};
 use crate::{docs, run};
 
-/// The package of tests that drive whole programs. They wait for most of their time, for containers, logs
-/// and answers, so that more of them run at once than there are cores.
+/// The package of tests that run whole programs. They mostly wait, for containers, logs and answers, so that
+/// more of them run at once than there are cores.
 const END_TO_END: &str = "quill-admin-e2e";
 
 #[derive(Args)]
@@ -36,13 +38,13 @@ pub(crate) struct Options {
     full: bool,
 }
 
-/// Runs of the storm in a hostile world, of which people have a tenth: it takes minutes.
+/// Number of runs of the storm without `--full`: a tenth of the whole, which takes minutes.
 const SMALL_STORM: usize = 100;
-/// Names the executor that `tests/carrying` has in it.
+/// The variable that names the executor which `tests/carrying` contains.
 const CARRIED: &str = "QUILL_ADMIN_TEST_EXECUTOR";
-/// What the image is for, which the executor is built for here, too, where this machine is one of the kind.
+/// The target of the image, for which the executor is built here, too, on a machine of that kind.
 const IMAGE_TARGET: &str = "x86_64-unknown-linux-gnu";
-/// What `tests/tests/hostile` asks for.
+/// The variable that `tests/tests/hostile` reads.
 const STORM: &str = "QUILL_ADMIN_TEST_STORM";
 const SEED: &str = "QUILL_ADMIN_TEST_SEED";
 
@@ -52,20 +54,20 @@ impl Options {
             |name: &String| !["fmt", "clippy", "clippy without local", "terraform"].contains(&name.as_str());
         self.layer.is_empty()
             || self.layer.iter().any(|name| name == layer)
-            // Tests of programs that are not up to date say nothing.
+            // Results of programs that are out of date mean nothing.
             || (["static executor", "build"].contains(&layer) && self.layer.iter().any(needs_programs))
     }
 }
 
-/// What a layer does.
+/// The work of a layer.
 enum Step {
     /// A cargo command.
     Cargo(Vec<String>),
-    /// The executor as an image has it, for the program that carries one.
+    /// The executor in the form of the image, for the program that carries one.
     StaticExecutor,
-    /// The pages of docs/reference are what the code says.
+    /// A check that the pages of docs/reference match the code.
     Docs,
-    /// Terraform's own judgement of `infra/`.
+    /// Terraform's own checks of `infra/`.
     Terraform,
 }
 
@@ -99,7 +101,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
         anyhow::bail!("there is no layer {unknown}; they are: {}", names.join(", "));
     }
-    // One server for all test programs. Without it they say themselves what they miss.
+    // There is one server for all test programs. Without it they report themselves what is missing.
     let postgres = match Server::start() {
         Ok(server) => Some(server),
         Err(StartError::NotInstalled) => None,
@@ -109,7 +111,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         (bin::BIN_DIR, run::bin_dir()?.into_os_string()),
         (skip::REQUIRE, require.into()),
         (skip::REPORT, skips.clone().into_os_string()),
-        // A snapshot that differs is a failure, and no file to be looked at.
+        // A snapshot that differs is a failure, and writes no file.
         ("INSTA_UPDATE", "no".into()),
     ];
     if !(ci || options.full) {
@@ -155,14 +157,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
                 }
                 Verdict::Missing(reason) => {
                     skip::note("infra", terraform::NEED, &reason, &skips)?;
-                    // Counted as passed, and taken off again, as the harness does with a test.
+                    // The layer is counted as passed, and subtracted again, as the harness does with a test.
                     (true, Counts { passed: 1, ..Counts::default() })
                 }
             },
         };
         let failed = !ok;
         reports.push(Report { layer: layer.name, ok, counts, took: started.elapsed() });
-        // Without programs nothing that follows says anything.
+        // Without programs no later layer means anything.
         if failed
             && matches!(reports.last(), Some(report) if ["static executor", "build"].contains(&report.layer.as_str()))
         {
@@ -188,7 +190,7 @@ fn layers() -> anyhow::Result<Vec<Layer>> {
         ),
         Layer { name: "static executor".to_owned(), step: Step::StaticExecutor },
         step("build", "build --release --workspace --all-targets --locked"),
-        // A program of tests that fails hides no other.
+        // A test program that fails does not hide others.
         step("unit", "test --release --workspace --lib --bins --locked --no-fail-fast"),
         step("doc", "test --release --workspace --doc --locked --no-fail-fast"),
     ];
@@ -209,8 +211,9 @@ fn layers() -> anyhow::Result<Vec<Layer>> {
     Ok(layers)
 }
 
-/// Builds the executor static, and says where it is; whether it was built, where it can be. As in docker/Dockerfile, but
-/// with the quicker profile: naming the target keeps the flag away from build scripts and macros.
+/// Builds the executor static, and returns its path. The flag is false if the build failed; a machine of
+/// another kind builds nothing and has no path. It is built as in docker/Dockerfile, but with the quicker
+/// profile: naming the target keeps the flag `crt-static` away from build scripts and macros.
 fn static_executor() -> anyhow::Result<(bool, Option<OsString>)> {
     if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
         println!("not on this machine: the image's executor is for {IMAGE_TARGET}");
@@ -227,7 +230,7 @@ fn static_executor() -> anyhow::Result<(bool, Option<OsString>)> {
             IMAGE_TARGET,
         ])
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        // All of it is compiled once more for that flag: quickly, since no test of it looks at the time that it takes.
+        // This flag compiles everything once more: quickly, since no test depends on its speed.
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
         .status()
         .context("failed to start cargo")?;
@@ -236,7 +239,7 @@ fn static_executor() -> anyhow::Result<(bool, Option<OsString>)> {
     Ok((status.success(), status.success().then_some(executor)))
 }
 
-/// The tests of `tests/` folders, by package.
+/// The tests in `tests/` folders, by package.
 fn integration_tests() -> anyhow::Result<BTreeMap<String, Vec<String>>> {
     let output = run::cargo_command()
         .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
@@ -263,7 +266,7 @@ fn layer_name(package: &str) -> String {
     package.strip_prefix("quill-admin-").unwrap_or(package).to_owned()
 }
 
-/// Runs cargo, passing on what it prints and counting tests.
+/// Runs cargo, forwards its output and counts the tests.
 fn cargo(args: &[String], env: &[(&str, OsString)]) -> anyhow::Result<(bool, Counts)> {
     let mut child = run::cargo_command()
         .args(args)
@@ -315,7 +318,7 @@ fn conclude(reports: &[Report], skips: &Path, ci: bool) -> ExitCode {
     for report in reports {
         println!("{report}");
     }
-    // No file: nothing was skipped.
+    // If there is no file, nothing was skipped.
     let skipped: Vec<Value> = std::fs::read_to_string(skips)
         .unwrap_or_default()
         .lines()
@@ -333,7 +336,7 @@ fn conclude(reports: &[Report], skips: &Path, ci: bool) -> ExitCode {
     let failed: u32 = reports.iter().map(|report| report.counts.failed).sum();
     let ignored: u32 = reports.iter().map(|report| report.counts.ignored).sum();
     let left_out = u32::try_from(skipped.len()).unwrap_or(u32::MAX) + ignored;
-    // A skipped test is left early and counted as passed by the harness.
+    // The harness counts a skipped test, which is left early, as passed.
     let passed = passed.saturating_sub(u32::try_from(skipped.len()).unwrap_or(0));
     let broken = reports.iter().any(|report| !report.ok);
     let excused = skipped.iter().filter(|skip| skip["need"] == terraform::NEED).count();

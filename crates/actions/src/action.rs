@@ -1,4 +1,5 @@
-//! One action.
+//! One action: its definition, which the container runs and the digest covers, and its words, which people
+//! read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,61 +19,61 @@ use crate::table::Tables;
 use crate::text::Text;
 use crate::words::Words;
 
-/// One action: what it does, and the words for people.
+/// One action: its definition, and its words for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Action {
     /// Its name, as on the command line and in `ADMIN_ACTION`.
     pub name: String,
-    /// What it does.
+    /// The definition of what the action does.
     pub definition: Definition,
-    /// What is said about it, and by it.
+    /// The texts about the action, and its messages.
     pub words: Words,
 }
 
-/// What an action does: everything that the container goes by, and everything that its digest is taken of.
+/// The definition of an action: everything that the container uses, and that the digest is computed from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
-    /// The one schema that the tables are in. The search path is `pg_catalog` and this.
+    /// The one schema that holds the tables. The search path is `pg_catalog` and this schema.
     pub schema: String,
-    /// The tables that its statements name, with what it does to them.
+    /// The tables that its statements name, with the rights that they need.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tables: Tables,
-    /// Conditions without which it cannot be done on a database (exit code 15).
+    /// Conditions that a database has to meet; otherwise the action fails (exit code 15).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub needs: BTreeSet<Condition>,
     /// Its parameters, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, Parameter>,
-    /// What it is about.
+    /// The subject of the action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Subject>,
     /// Whether it only reads: the transaction is READ ONLY, and nothing is locked.
     pub read: bool,
-    /// What it does, one after the other.
+    /// The steps, in the order in which they are run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
     /// The rows that it lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<Listing>,
-    /// Codes of the subject's warnings that are its very result, and not worth a warning.
+    /// Codes of the subject's warnings that are the very purpose of the action, and so not worth a warning.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub silence: BTreeSet<String>,
-    /// How it is undone.
+    /// The actions that undo it.
     #[serde(default, skip_serializing_if = "Undo::is_empty")]
     pub undo: Undo,
-    /// The job of the application's that it runs. Then it is nothing that our container does, and has no
-    /// parameters, no subject, no steps and no rows.
+    /// The application's own job that the action runs. Such an action does nothing in our container, and has
+    /// no parameters, no subject, no steps and no rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<Job>,
 }
 
-/// How an action is undone, where another action can do it.
+/// The actions that undo an action.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undo {
-    /// After the subject was made.
+    /// The undo after the subject was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Call>,
-    /// After the subject was changed.
+    /// The undo after the subject was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated: Option<Call>,
 }
@@ -88,21 +89,21 @@ impl Undo {
 pub struct Call {
     /// The action's name.
     pub action: String,
-    /// Its parameters and what they are given.
+    /// The values of its parameters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub with: BTreeMap<String, Text>,
 }
 
-/// Where in an action a statement stands.
+/// The place of a statement within an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Slot<'a> {
     /// The subject's lock.
     Lock,
     /// The subject's query.
     Query,
-    /// The names of the subject's likes.
+    /// The names that a new name is compared with.
     LookAlikes,
-    /// Where the values of this parameter are looked up.
+    /// The query for the values that this parameter may have.
     Exists(&'a str),
     /// The step of this number, from 0.
     Step(usize),
@@ -111,31 +112,31 @@ pub enum Slot<'a> {
 }
 
 impl Action {
-    /// The digest of what it does: the SHA-256 of canonical JSON of its name and its definition.
+    /// The digest of the action: the SHA-256 of canonical JSON of its name and its definition.
     ///
-    /// In it are the parameters with their limits and closed lists, the subject with its statements, fields
-    /// and exit codes, the tables that are used with the columns they need, every step with its rows, exit
-    /// codes and warning codes, and which action undoes it. Left out is what [`Words`] holds: the alias,
-    /// what is said in help, prompts, messages and documentation, values that are suggested, and the order
-    /// in which parameters are asked for and fields are told.
+    /// It covers the parameters with their limits and closed lists, the subject with its statements, fields
+    /// and exit codes, the tables with the columns that are needed, every step with its number of rows, exit
+    /// codes and warning codes, and the actions that undo it. It does not cover [`Words`]: the alias, texts
+    /// of help, prompts, messages and documentation, suggested values, and the order in which parameters are
+    /// asked for and fields are shown.
     #[must_use]
     pub fn digest(&self) -> Digest {
         digest(&self.name, &json!(self.definition))
     }
 
-    /// Whether it may change something.
+    /// Whether the action may change data.
     #[must_use]
     pub const fn writes(&self) -> bool {
         !self.definition.read
     }
 
-    /// Whether it is a job of the application's, and nothing that our container does.
+    /// Whether the action is a job of the application's, which our container does not run.
     #[must_use]
     pub const fn is_job(&self) -> bool {
         self.definition.job.is_some()
     }
 
-    /// Whether it may make its subject, as against change one that is there.
+    /// Whether the action may create its subject.
     #[must_use]
     pub fn creates(&self) -> bool {
         let expected = self.definition.subject.as_ref().map(|subject| subject.expected);
@@ -166,7 +167,7 @@ impl Definition {
     }
 }
 
-/// The digest of an action of this name and definition, understood or not.
+/// The digest of an action of this name and definition, whether it is understood or not.
 pub(crate) fn digest(name: &str, definition: &serde_json::Value) -> Digest {
     Digest::of(canonical(&json!({ "action": name, "definition": definition, "format": FORMAT })).as_bytes())
 }

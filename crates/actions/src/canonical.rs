@@ -1,4 +1,4 @@
-//! One way to write JSON, so that what means the same has the same bytes.
+//! Canonical JSON: one way to write a value, so that equal values have the same bytes.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ fn write(value: &Value, text: &mut String) {
     }
 }
 
-/// The first place at which two values differ, as a path from the top: `steps[0].write.limit`.
+/// The first place at which two values differ, as a path from the root: `steps[0].write.limit`.
 pub(crate) fn difference(one: &Value, other: &Value) -> Option<String> {
     let below = |name: String, one: &Value, other: &Value| {
         difference(one, other).map(|rest| match rest.as_str() {

@@ -1,11 +1,12 @@
-//! Whether a column is there: the only question that a statement or a value may hang on.
+//! Conditions on the layout of the database: whether a column exists. Statements and values can depend on
+//! nothing else.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// `column T.C` or `no column T.C`: the column has to be there, or not to be there.
+/// `column T.C` or `no column T.C`: the column has to exist, or must not exist.
 ///
 /// One set of actions serves several generations of the application's tables, and a statement that names a
 /// missing column fails as a whole.
@@ -16,17 +17,17 @@ pub struct Condition {
     pub table: String,
     /// The column's name.
     pub column: String,
-    /// Whether the column has to be there, as against missing.
+    /// Whether the column has to exist; otherwise it must not.
     pub present: bool,
 }
 
 impl Condition {
-    /// Whether it holds, where `has` says whether a table has a column.
+    /// Whether the condition holds, where `has` says whether a table has a column.
     pub fn holds(&self, has: impl Fn(&str, &str) -> bool) -> bool {
         has(&self.table, &self.column) == self.present
     }
 
-    /// Whether it speaks of the same column and says the opposite.
+    /// Whether the other condition is about the same column and says the opposite.
     #[must_use]
     pub fn contradicts(&self, other: &Self) -> bool {
         self.table == other.table && self.column == other.column && self.present != other.present
@@ -40,7 +41,7 @@ impl fmt::Display for Condition {
     }
 }
 
-/// A text that is no [`Condition`].
+/// The error that a text is no [`Condition`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotACondition;
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// The digest of an action: two actions with one digest do the same.
+/// The digest of an action. Two actions with the same digest do the same.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
@@ -39,7 +39,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// A text that is no [`Digest`].
+/// The error that a text is no [`Digest`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotADigest;
 

@@ -1,4 +1,6 @@
-//! What keeps a compiled action from being run.
+//! Faults of a compiled action: parts that are valid by themselves and do not fit together.
+//!
+//! To add a check: a function here, and its call in [`Action::fault`].
 
 use std::collections::BTreeSet;
 
@@ -8,9 +10,9 @@ use crate::step::Step;
 use crate::words::Words;
 
 impl Action {
-    /// What does not fit together in it, although each part of it is valid; in words that complete "the action NAME …".
-    /// Whoever compiles a file tells it with its place in the file. Here it is what keeps a compiled action that came
-    /// from elsewhere from being run.
+    /// The first fault of the action, in words that complete "the action NAME …". A compiler of actions
+    /// reports it with its place in the file. Here it keeps a compiled action of another source from being
+    /// run.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         let Self { definition, words, .. } = self;
@@ -20,7 +22,8 @@ impl Action {
             .or_else(|| of_words(definition, words))
     }
 
-    /// What it changes, or does not, and about whom.
+    /// A fault in what the action writes: it must not write if it only reads, and it needs a subject if it
+    /// writes.
     fn of_writing(&self) -> Option<String> {
         let Definition { parameters, subject, steps, rows, .. } = &self.definition;
         let writes = steps.iter().any(|step| matches!(step, Step::Write(_)));
@@ -36,13 +39,13 @@ impl Action {
             let idle = parameters.is_empty() && subject.is_none() && steps.is_empty() && rows.is_none();
             return (!idle).then(|| "is a job, and has something for our own container to do".to_owned());
         }
-        // The difference between the two readings of the subject is what is told and recorded of a change.
+        // A change is reported and recorded as the difference between the two readings of the subject.
         let untold = self.writes() && subject.is_none();
         untold.then(|| "may write and has no subject, which says what it is about".to_owned())
     }
 }
 
-/// The first statement that binds what is no parameter of that type.
+/// The first statement that binds something that is no parameter of that type.
 fn of_statements(definition: &Definition) -> Option<String> {
     definition.statements().into_iter().find_map(|(slot, statement)| {
         let parameter = unfit_bind(definition, statement)?;
@@ -50,7 +53,7 @@ fn of_statements(definition: &Definition) -> Option<String> {
     })
 }
 
-/// A password that could not be given beside another one, or that would be recorded.
+/// A second password, or a password that would be recorded.
 fn of_passwords(definition: &Definition) -> Option<String> {
     let mut secrets = definition.parameters.iter().filter(|(_, parameter)| parameter.is_secret());
     let (first, parameter) = secrets.next()?;
@@ -62,7 +65,7 @@ fn of_passwords(definition: &Definition) -> Option<String> {
         .then(|| format!("has the password {first} as a value to record, and no secret is recorded"))
 }
 
-/// Words that are not those of its definition.
+/// Words that do not fit the definition.
 fn of_words(definition: &Definition, words: &Words) -> Option<String> {
     let told: BTreeSet<&str> = words.parameters.iter().map(|words| words.parameter.as_str()).collect();
     let subject_fits = match (&definition.subject, &words.subject) {
@@ -81,7 +84,7 @@ fn of_words(definition: &Definition, words: &Words) -> Option<String> {
     (!fits).then(|| "has words that are not those of its definition".to_owned())
 }
 
-/// The first parameter that a statement binds and that the action does not have so.
+/// The first name that a statement binds and that is no parameter of that type.
 fn unfit_bind<'a>(definition: &Definition, statement: &'a Statement) -> Option<&'a str> {
     let binds = statement.alternatives().iter().flat_map(|alternative| &alternative.binds);
     let unfit = |name: &str, kind| {

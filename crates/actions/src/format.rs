@@ -1,5 +1,5 @@
 //! The version of the compiled form.
 
-/// The format of the JSON that is written and read here. It is raised only when what is known here changes
-/// its meaning, and it is part of every digest.
+/// The format of the JSON that is written and read here. It is raised only if the meaning of known keys
+/// changes, and it is part of every digest.
 pub const FORMAT: u32 = 1;

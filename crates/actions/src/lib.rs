@@ -1,24 +1,27 @@
-//! What a compiled set of actions is.
+//! The compiled form of a set of actions.
 //!
-//! An action is data: its parameters, what it is about, and SQL statements whose values are always bound,
-//! never written into the text. Whoever writes actions writes YAML; `quill-admin-application` compiles that
-//! to what is here, and everybody else (the executor, the command line, the documentation) knows only this:
-//! no YAML, no database.
+//! An action is data: its parameters, its subject, and SQL statements whose values are always bound, never
+//! written into the text. Actions are written in YAML; `quill-admin-application` compiles that to the types
+//! here, and all other code (the executor, the command line, the documentation) uses only these: no YAML, no
+//! database.
 //!
 //! - [`Actions`] is the whole set. [`Actions::to_json`] writes it as canonical JSON, whose bytes are a
 //!   function of the meaning, and [`Actions::read`] reads it back.
-//! - [`Action`] is one of them. Its [`Definition`] is what it does; its [`Words`] are for people.
-//! - [`Digest`] is what two sides compare to know that they mean the same action. It is taken of the
-//!   definition, and of nothing that is only read by people.
+//! - [`Action`] is one of them. Its [`Definition`] says what it does; its [`Words`] are for people.
+//! - [`Digest`] is compared by two sides to know that they mean the same action. It is computed from the
+//!   name and the definition, and from nothing that is only read by people.
 //!
-//! # Reading what is newer
+//! # Sets of a newer version
 //!
-//! A laptop reads what an image holds that may be newer than it. So what is wrong with one action does not
-//! spoil the others: it becomes an [`Entry::NotUnderstood`] that still has its name and its digest, so that
-//! it can be listed and compared, and that says why it cannot be run. What a definition holds beyond what is
-//! known here is never skipped, because it may be a condition. Among the words for people it is.
+//! A laptop may read a set from an image that is newer than itself. So a fault in one action does not spoil
+//! the others: that action becomes an [`Entry::NotUnderstood`] that still has its name and its digest, so
+//! that it can be listed and compared, and that says why it cannot be run. Unknown keys of a definition are
+//! never skipped, because they may be conditions. Unknown keys of the words are skipped.
 //!
-//! The [`FORMAT`] is raised only when what is known here changes its meaning.
+//! The [`FORMAT`] is raised only if the meaning of known keys changes.
+//!
+//! To add a key: its field here, its form in YAML in the crate `application`, and its use in the crate
+//! `engine`.
 
 mod action;
 mod canonical;

@@ -1,4 +1,4 @@
-//! The values that an action is given.
+//! The parameters of an action: their types, limits and defaults.
 
 use std::collections::BTreeMap;
 
@@ -7,26 +7,26 @@ use serde::{Deserialize, Serialize};
 use crate::condition::Condition;
 use crate::statement::{BindType, Statement};
 
-/// What a value may be.
+/// The definition of a parameter: the values that it may have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameter {
-    /// Its type, with the limits of that.
+    /// The type of its values, with their limits.
     #[serde(flatten)]
     pub kind: Kind,
-    /// It takes several values, at most [`Parameter::MOST`]; they are bound as one array.
+    /// Whether it takes several values, at most [`Parameter::MOST`]; they are bound as one array.
     #[serde(default, skip_serializing_if = "is_false")]
     pub many: bool,
-    /// It may be left out; NULL is bound then.
+    /// Whether it may be left out; NULL is bound then.
     #[serde(default, skip_serializing_if = "is_false")]
     pub optional: bool,
-    /// What is taken where it is left out, as it would be typed.
+    /// The value that is taken where it is left out, as it would be typed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
-    /// It is part of the record, and needs no statement that uses it. No secret is.
+    /// Whether its value is part of the record; then no statement needs to use it. A secret never is.
     #[serde(default, skip_serializing_if = "is_false")]
     pub recorded: bool,
-    /// The database has to have it. Looked up after the subject was locked and read, so that a missing
-    /// subject is told before a missing value.
+    /// The query that has to find the value in the database. It is run after the subject was locked and read,
+    /// so that a missing subject is reported before a missing value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exists: Option<Exists>,
 }
@@ -38,50 +38,51 @@ const fn is_false(value: &bool) -> bool {
 
 /// The type of a value. Lengths count characters, after white space around the value was removed.
 ///
-/// No type lets a plain secret into a request: of a password only its hash travels.
+/// No type lets a plain secret into a request: a password travels as its hash only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Kind {
-    /// A text on one line, without characters that nobody sees.
+    /// A text on one line, without characters that cannot be seen.
     Text {
-        /// The fewest characters.
+        /// Smallest number of characters.
         min: u32,
-        /// The most characters.
+        /// Largest number of characters.
         max: u32,
     },
     /// An email address.
     Email {
-        /// The most characters.
+        /// Largest number of characters.
         max: u32,
     },
-    /// One of a closed list, which may differ between generations of the tables.
+    /// One value of a closed list, which may differ between generations of the tables.
     OneOf {
-        /// The values, each with what it hangs on.
+        /// The values, each with its condition.
         values: BTreeMap<String, Value>,
     },
     /// A whole number.
     Integer {
-        /// The smallest.
+        /// The smallest number.
         min: i64,
-        /// The largest.
+        /// The largest number.
         max: i64,
     },
     /// True or false.
     Boolean,
     /// A day, as `2026-11-29`.
     Date {
-        /// The earliest.
+        /// The earliest day.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         min: Option<String>,
-        /// The latest.
+        /// The latest day.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max: Option<String>,
     },
-    /// A password. It is asked for hidden, judged and hashed on the laptop; its hash is what is bound.
+    /// A password. It is typed without being shown, judged and hashed on the laptop; its hash is bound.
     Password {
-        /// How it is hashed.
+        /// The method of hashing.
         hash: Hash,
-        /// Where none is given, a random one is hashed and thrown away: nobody can log in until one is set.
+        /// Whether, where none is given, a random one is hashed and thrown away: nobody can log in until one
+        /// is set.
         #[serde(default, skip_serializing_if = "is_false")]
         random_if_absent: bool,
     },
@@ -90,12 +91,12 @@ pub enum Kind {
 /// One value of a closed list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Value {
-    /// When it is allowed; `None` for always. The container decides.
+    /// The condition under which it is allowed; `None` for always. The container decides.
     #[serde(rename = "if", default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<Condition>,
 }
 
-/// How a password is hashed.
+/// The method by which a password is hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hash {
     /// Argon2id in exactly the form that Quill's login accepts.
@@ -103,20 +104,20 @@ pub enum Hash {
     Argon2idQuill,
 }
 
-/// Where in the database a value has to be found.
+/// The place in the database where a value has to be found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exists {
-    /// A query with one column of texts and without parameters: all values there are.
+    /// A query with one column of texts and without parameters, which returns all existing values.
     pub query: Statement,
     /// The exit code where the value is not among them.
     pub exit: u8,
 }
 
 impl Parameter {
-    /// The most values that a parameter with `many` takes.
+    /// Largest number of values that a parameter with `many` takes.
     pub const MOST: usize = 64;
 
-    /// The type that its value is bound as.
+    /// The type as which its value is bound.
     #[must_use]
     pub const fn bind_type(&self) -> BindType {
         match (&self.kind, self.many) {
@@ -124,7 +125,7 @@ impl Parameter {
             (Kind::Integer { .. }, true) => BindType::Int8Array,
             (Kind::Date { .. }, false) => BindType::Date,
             (Kind::Date { .. }, true) => BindType::DateArray,
-            // Two values of yes and no have no meaning: `many` is refused there.
+            // Several truth values have no meaning: `many` is refused there.
             (Kind::Boolean, _) => BindType::Bool,
             (Kind::Text { .. } | Kind::Email { .. } | Kind::OneOf { .. } | Kind::Password { .. }, false) => {
                 BindType::Text
@@ -135,7 +136,7 @@ impl Parameter {
         }
     }
 
-    /// Whether its value is a secret that no text, record or line of a log may hold.
+    /// Whether its value is a secret that must not be in any text, record or log line.
     #[must_use]
     pub const fn is_secret(&self) -> bool {
         matches!(self.kind, Kind::Password { .. })
@@ -149,8 +150,8 @@ impl Parameter {
     }
 }
 
-/// The variable in which a value travels that is not a password: `ADMIN_` and the name in upper case. The
-/// hash of a password travels in the same with `_HASH` behind it.
+/// The variable in which a value travels: `ADMIN_` and the name in upper case. A password is the exception:
+/// its hash travels in that variable with `_HASH` appended.
 #[must_use]
 pub fn variable(parameter: &str) -> String {
     format!("ADMIN_{}", parameter.to_ascii_uppercase())

@@ -1,4 +1,4 @@
-//! The whole set of actions, and its JSON.
+//! The whole set of actions, and its JSON form.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,11 +16,11 @@ use crate::words::Words;
 /// A set of actions, with the tables that they are for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actions {
-    /// The one schema that the tables are in.
+    /// The one schema that holds the tables.
     pub schema: String,
-    /// All tables that actions may use, with what they may do there at most.
+    /// All tables that actions may use, with the rights that they may use at most.
     pub tables: Tables,
-    /// What the built-in action `check` expects beside the tables.
+    /// The rows that the built-in action `check` expects, beside the tables.
     pub check: Vec<Expectation>,
     order: Vec<String>,
     entries: BTreeMap<String, Entry>,
@@ -29,35 +29,35 @@ pub struct Actions {
 /// An action of a set that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// It is known what it does.
+    /// The definition is understood.
     Understood(Box<Action>),
-    /// It is not: it was compiled by something newer, or is damaged.
+    /// The definition is not understood: it was compiled by a newer version, or is damaged.
     NotUnderstood(NotUnderstood),
 }
 
-/// An action that cannot be run by who read it. It can be listed and compared.
+/// An action that this version cannot run. It can be listed and compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotUnderstood {
     /// Its name.
     pub name: String,
     /// The digest of its definition.
     pub digest: Digest,
-    /// What is not understood, in words that complete "the action NAME …".
+    /// The part that is not understood, in words that complete "the action NAME …".
     pub why: String,
     raw: Value,
 }
 
-/// Why a whole set cannot be read.
+/// The reason why a whole set cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadError {
-    /// It is of another format.
+    /// The set is of another format.
     Format {
-        /// The format it says it has.
+        /// The format that it names.
         found: u64,
     },
-    /// It is not what a compiler of actions writes.
+    /// The text is not the output of a compiler of actions.
     Malformed {
-        /// What is wrong.
+        /// The mistake in it.
         why: String,
     },
 }
@@ -77,7 +77,7 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// The parts of a set that are read or not as a whole.
+/// The parts of a set that are read as a whole or not at all.
 #[derive(Serialize, Deserialize)]
 struct Frame {
     schema: String,
@@ -89,7 +89,8 @@ struct Frame {
 }
 
 impl Actions {
-    /// A set of these actions, which are listed in this order. Of two with one name the later is kept.
+    /// Makes a set of these actions, which are listed in this order. Of two actions with one name the later
+    /// is kept.
     #[must_use]
     pub fn new(
         schema: String,
@@ -108,11 +109,11 @@ impl Actions {
         Self { schema, tables, check, order, entries }
     }
 
-    /// Reads what [`Self::to_json`] has written, here or in another version.
+    /// Reads the JSON that [`Self::to_json`] wrote, in this version or another.
     ///
     /// # Errors
     ///
-    /// [`ReadError`], where the whole is of another format or is none of ours. An action that is not
+    /// [`ReadError`], where the set is of another format or not a set of actions. An action that is not
     /// understood is no error, but an [`Entry::NotUnderstood`].
     pub fn read(json: &[u8]) -> Result<Self, ReadError> {
         let malformed = |why: String| ReadError::Malformed { why };
@@ -126,7 +127,7 @@ impl Actions {
         let frame = Frame::deserialize(value).map_err(|error| malformed(error.to_string()))?;
         let entries: BTreeMap<String, Entry> =
             frame.actions.into_iter().map(|(name, raw)| (name.clone(), Entry::read(name, raw))).collect();
-        // An order is for people: one that does not fit is mended.
+        // The order is only for people: one that does not fit is repaired.
         let mut order: Vec<String> = Vec::new();
         for name in frame.order.into_iter().chain(entries.keys().cloned()) {
             if entries.contains_key(&name) && !order.contains(&name) {
@@ -136,7 +137,7 @@ impl Actions {
         Ok(Self { schema: frame.schema, tables: frame.tables, check: frame.check, order, entries })
     }
 
-    /// The set as canonical JSON. What means the same has the same bytes.
+    /// The set as canonical JSON. Equal sets have the same bytes.
     #[must_use]
     pub fn to_json(&self) -> String {
         let actions = self.entries.iter().map(|(name, entry)| (name.clone(), entry.to_value())).collect();
@@ -193,7 +194,7 @@ impl Entry {
         }
     }
 
-    /// Its name.
+    /// The name of the action.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -202,7 +203,7 @@ impl Entry {
         }
     }
 
-    /// Its digest.
+    /// The digest of the action.
     #[must_use]
     pub fn digest(&self) -> Digest {
         match self {
@@ -234,7 +235,7 @@ fn understand(name: &str, raw: &Value) -> Result<Action, String> {
     let written = raw.get(DEFINITION).ok_or("has no definition")?;
     let definition = Definition::deserialize(written)
         .map_err(|error| format!("is not defined in a way that this program knows: {error}"))?;
-    // What is skipped here may be a condition, or a limit.
+    // A key that is skipped here may be a condition, or a limit.
     if let Some(path) = difference(&json!(definition), written) {
         return Err(format!(
             "is of a newer version: its definition has \"{path}\", which this program does not know"

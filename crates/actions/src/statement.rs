@@ -1,18 +1,19 @@
-//! SQL statements, as they are sent.
+//! SQL statements of actions, with their alternatives for generations of the tables, and the values that they
+//! bind.
 
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 
-/// One SQL statement, or several of which the first is taken whose condition holds.
+/// One SQL statement, or several alternatives, of which the first is used whose condition holds.
 ///
-/// There is always one to take: the last, and only the last, has no condition.
+/// One of them always applies: the last, and only the last, has no condition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Alternative>", into = "Vec<Alternative>")]
 pub struct Statement(Vec<Alternative>);
 
 impl Statement {
-    /// A statement of these alternatives, or `None` where not exactly the last has no condition.
+    /// A statement of these alternatives; `None` unless the last, and only the last, has no condition.
     #[must_use]
     pub fn new(alternatives: Vec<Alternative>) -> Option<Self> {
         let (last, before) = alternatives.split_last()?;
@@ -59,10 +60,10 @@ impl From<Statement> for Vec<Alternative> {
 /// One SQL command with placeholders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alternative {
-    /// When it may be taken; `None` for always.
+    /// The condition under which it may be used; `None` for always.
     #[serde(rename = "if", default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<Condition>,
-    /// The command. `$1` stands for the first of `binds`, and so on; no other value stands in it.
+    /// The command. `$1` stands for the first of `binds`, and so on; it holds no other values.
     pub sql: String,
     /// The values to bind, each named once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -72,14 +73,14 @@ pub struct Alternative {
 /// A value to bind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bind {
-    /// The parameter that it is the value of; NULL where an optional one was not given.
+    /// The parameter whose value is bound; NULL where an optional one was not given.
     pub parameter: String,
-    /// The type to send it as.
+    /// The type as which it is sent.
     #[serde(rename = "type")]
     pub kind: BindType,
 }
 
-/// A type of PostgreSQL, as which a value is sent. The server converts it to what a column is.
+/// A PostgreSQL type as which a value is sent. The server converts it to the type of the column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum BindType {
     /// `text`.

@@ -1,4 +1,7 @@
-//! What an action does, one statement after the other.
+//! The steps of an action, and the rows that it lists.
+//!
+//! To add a kind of step: here, its form in YAML in the crate `application`, and `steps.rs` of the crate
+//! `engine`.
 
 use std::fmt;
 
@@ -10,16 +13,16 @@ use crate::statement::Statement;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
-    /// A row has to be found.
+    /// A query that has to find a row.
     Require(Guard),
-    /// No row may be found. Where one is, what is said may name its columns.
+    /// A query that must not find a row. If it does, the message may name the row's columns.
     Refuse(Guard),
-    /// Changes rows.
+    /// A statement that changes rows.
     Write(Write),
 }
 
 impl Step {
-    /// Its statement.
+    /// The statement of the step.
     #[must_use]
     pub const fn statement(&self) -> &Statement {
         match self {
@@ -28,7 +31,7 @@ impl Step {
         }
     }
 
-    /// When it is done; `None` for always.
+    /// The condition under which the step is run; `None` for always.
     #[must_use]
     pub const fn when(&self) -> Option<When> {
         match self {
@@ -43,53 +46,54 @@ impl Step {
 pub struct Guard {
     /// The query.
     pub statement: Statement,
-    /// When it is asked; `None` for always.
+    /// The condition under which it is run; `None` for always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// What happens otherwise.
+    /// The consequence if the guard does not hold.
     #[serde(rename = "else")]
     pub otherwise: Otherwise,
 }
 
-/// What a guard does that does not hold.
+/// The consequence of a guard that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Otherwise {
-    /// The action ends with this exit code, and nothing was changed.
+    /// The action ends with this exit code, and nothing is changed.
     Exit(u8),
     /// The action goes on, and its result has a warning of this code.
     Warn(String),
 }
 
-/// A statement that changes rows. It is written so that it finds no row where all is so already.
+/// A statement that changes rows. It is written so that it finds no row where everything is already as asked
+/// for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Write {
     /// INSERT, UPDATE or DELETE.
     pub statement: Statement,
-    /// When it is done; `None` for always.
+    /// The condition under which it is run; `None` for always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// How many rows it may change.
+    /// The number of rows that it may change.
     pub rows: RowRange,
 }
 
-/// When a step is done: it hangs on whether the subject was there before the first step.
+/// The condition of a step: whether the subject existed before the first step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
-    /// Only where it was not.
+    /// Only if it did not exist.
     Absent,
-    /// Only where it was.
+    /// Only if it existed.
     Present,
 }
 
-/// How many rows a write may change. Fewer: another transaction was in the way, and all starts again. More:
-/// all is rolled back, and the exit code is 15.
+/// The number of rows that a write may change. If there are fewer, another transaction interfered, and the
+/// action is run again. If there are more, all is rolled back, and the exit code is 15.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowRange {
-    /// The fewest.
+    /// Smallest number of rows.
     pub min: u32,
-    /// The most.
+    /// Largest number of rows.
     pub max: u32,
 }
 
@@ -104,16 +108,16 @@ impl fmt::Display for RowRange {
 pub struct Listing {
     /// The query. Its columns are the columns of the list.
     pub query: Statement,
-    /// How many rows are listed at most; where there are more, that is said.
+    /// Largest number of rows that are listed; the result says where there are more.
     pub max: u32,
-    /// What of it gets into the record.
+    /// The part of the list that the record keeps.
     pub record: Record,
 }
 
-/// What of a list gets into the record.
+/// The part of a list that the record keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
-    /// How many rows there were. The rows themselves never do: records are kept for years.
+    /// The number of rows. The rows themselves are never recorded: records are kept for years.
     Count,
 }

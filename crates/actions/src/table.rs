@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::statement::Statement;
 use crate::text::Text;
 
-/// A table: what it has to have, and what is done with it.
+/// A table: the columns that it has to have, and the rights that actions use on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
-    /// Columns that have to be there. One that is missing ends an action with exit code 15.
+    /// Columns that have to exist. If one is missing, an action ends with exit code 15.
     pub needs: BTreeSet<String>,
-    /// Columns that may be there: what conditions ask for, and what may be NOT NULL without a default.
+    /// Columns that may exist: those in conditions, and those that may be NOT NULL without a default.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub knows: BTreeSet<String>,
-    /// In the set: what actions may do with it at most. In an action: what that action does.
+    /// In the set: the rights that actions may use at most. In an action: the rights that it uses.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub rights: BTreeSet<Right>,
 }
@@ -25,21 +25,21 @@ pub struct Table {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Right {
-    /// To read rows.
+    /// The right to read rows.
     Select,
-    /// To add rows.
+    /// The right to add rows.
     Insert,
-    /// To change rows, or to lock them.
+    /// The right to change rows, or to lock them.
     Update,
-    /// To delete rows.
+    /// The right to delete rows.
     Delete,
 }
 
 impl Right {
-    /// All of them.
+    /// All rights.
     pub const ALL: [Self; 4] = [Self::Select, Self::Insert, Self::Update, Self::Delete];
 
-    /// Its name, as in the file and, in upper case, in SQL.
+    /// The name of the right, as in the file and, in upper case, in SQL.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl fmt::Display for Right {
     }
 }
 
-/// What the built-in action `check` expects a query to return, beside the tables themselves.
+/// Rows that the built-in action `check` expects a query to return, beside the tables themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expectation {
     /// A query with one column of texts and without parameters.
@@ -66,7 +66,8 @@ pub struct Expectation {
     pub has: BTreeSet<String>,
     /// The code of the warning that one is missing.
     pub code: String,
-    /// The warning in words. `{missing}` ([`crate::Segment::Found`]) is what is missing, with commas.
+    /// The warning in words. `{missing}` ([`crate::Segment::Found`]) stands for the missing texts, with
+    /// commas.
     pub say: Text,
 }
 

@@ -1,31 +1,31 @@
-//! What is said to people, with places for values.
+//! Texts for people, with placeholders for values.
 
 use serde::{Deserialize, Serialize};
 
-/// A text in pieces.
+/// A text, as a list of segments.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Text(Vec<Segment>);
 
-/// A piece of a [`Text`].
+/// A segment of a [`Text`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Segment {
     /// The value of a parameter, as it was given.
     Parameter(String),
-    /// A field of the subject as it was before.
+    /// A field of the subject, before the action.
     Before(String),
-    /// A field of the subject as it is afterwards.
+    /// A field of the subject, after the action.
     After(String),
-    /// A column of the row that a `refuse` has found, or what a check of the whole database has found.
+    /// A column of the row that a `refuse` has found, or the result of a check of the whole database.
     Found(String),
-    /// The text itself.
+    /// Literal text.
     #[serde(untagged)]
     Literal(String),
 }
 
 impl Text {
-    /// A text of these pieces. Literal pieces beside each other become one, so that one text has one form.
+    /// A text of these segments. Adjacent literals are joined, so that a text has only one form.
     #[must_use]
     pub fn new(segments: impl IntoIterator<Item = Segment>) -> Self {
         let mut joined: Vec<Segment> = Vec::new();
@@ -39,13 +39,13 @@ impl Text {
         Self(joined)
     }
 
-    /// The pieces.
+    /// The segments.
     #[must_use]
     pub fn segments(&self) -> &[Segment] {
         &self.0
     }
 
-    /// The text with its values. `value` is asked for every piece that is no literal.
+    /// The text with its values filled in. `value` is called for every segment that is no literal.
     pub fn render(&self, mut value: impl FnMut(&Segment) -> String) -> String {
         self.0
             .iter()
@@ -56,7 +56,7 @@ impl Text {
             .collect()
     }
 
-    /// The text, where no value belongs into it.
+    /// The text itself, where it has no placeholders.
     #[must_use]
     pub fn as_literal(&self) -> Option<&str> {
         match self.0.as_slice() {

@@ -1,4 +1,5 @@
-//! The words of an action, for people. Nothing here changes what it does, so nothing here is in its digest.
+//! The words of an action, for people. They change nothing about what it does, and are not part of its
+//! digest.
 
 use std::collections::BTreeMap;
 
@@ -6,140 +7,140 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::Text;
 
-/// What is said about an action, and by it.
+/// The texts about an action, and its messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Words {
     /// A short name for it on the command line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
-    /// What it does, in the third person: "gives an existing user a role".
+    /// Its purpose, in the third person: "gives an existing user a role".
     pub about: String,
-    /// The same for lists of commands; where it is left out, `about` serves.
+    /// A shorter form of `about` for lists of commands; where it is left out, `about` is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short_about: Option<String>,
     /// The parameters, in the order in which they are asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parameters: Vec<ParameterWords>,
-    /// What it is about.
+    /// The words of its subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<SubjectWords>,
-    /// What is said where there was nothing to do.
+    /// The message where there was nothing to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub already: Option<Text>,
-    /// What is said of a subject that was made, behind its name.
+    /// The text after the name of a subject that was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Text>,
-    /// One for each step, in the same order.
+    /// The words of the steps, one for each, in the same order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepWords>,
-    /// What to do in place of an undo that a program can do.
+    /// Instructions to undo it, where no action can.
     #[serde(default, skip_serializing_if = "UndoWords::is_empty")]
     pub undo: UndoWords,
 }
 
-/// What is said about a parameter.
+/// The words of a parameter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParameterWords {
-    /// Which one.
+    /// The name of the parameter.
     pub parameter: String,
-    /// What it is called in a sentence: "permission level".
+    /// Its name in a sentence: "permission level".
     pub name: String,
-    /// The prompt for it.
+    /// The prompt that asks for it.
     pub ask: String,
-    /// One letter for the command line.
+    /// Its short option on the command line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short: Option<char>,
-    /// Values to offer. Whether they are there is for the database to say.
+    /// Values to suggest. Only the database knows whether they exist.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suggest: Vec<String>,
     /// The values of a closed list, in the order in which they are shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<ValueWords>,
-    /// What is said where the database has no value at all.
+    /// The text where the database has no values at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub none: Option<String>,
 }
 
-/// What is said about one value of a closed list.
+/// The words of one value of a closed list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValueWords {
-    /// Which one.
+    /// The value.
     pub value: String,
-    /// What it means.
+    /// Its meaning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// What is said about what an action is about.
+/// The words of the subject.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubjectWords {
-    /// What is said where it has to be there and is not, or the other way round.
+    /// The message where it has to exist and does not, or the other way round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexpected: Option<Text>,
-    /// Its fields, in the order in which they are told.
+    /// The words of its fields, in the order in which they are shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldWords>,
-    /// What is said when a hidden field changed.
+    /// The messages that a hidden column changed, by its name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hidden: BTreeMap<String, String>,
-    /// One for each state to warn of, in the same order.
+    /// The words of the states to warn of, one for each, in the same order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warn: Vec<WatchWords>,
 }
 
-/// What is said about a field.
+/// The words of a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldWords {
-    /// Which one.
+    /// The name of the field.
     pub field: String,
-    /// What it is called: "permission level".
+    /// Its name in a sentence: "permission level".
     pub label: String,
-    /// What several values of it are called, where it is a list: "roles".
+    /// The name for several of its values, where it is a list: "roles".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plural: Option<String>,
-    /// What false and what true is called, where it is one of them.
+    /// The words for false and for true, where it is a truth value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<[String; 2]>,
 }
 
-/// What is said of a state to warn of.
+/// The words of a state to warn of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchWords {
     /// The warning.
     pub say: Text,
-    /// What to do about it.
+    /// An action that may help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Suggestion>,
 }
 
-/// What is said of a step.
+/// The words of a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepWords {
-    /// What is said where a guard does not hold.
+    /// The message where a guard does not hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub say: Option<Text>,
-    /// What to do about it.
+    /// An action that may help.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Suggestion>,
 }
 
-/// An action that a person may want to run next.
+/// A suggested next action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suggestion {
-    /// The action.
+    /// The name of the action.
     pub action: String,
-    /// Values for its parameters. Those that are not named are asked for.
+    /// Values for its parameters. Parameters that are not named are asked for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub with: BTreeMap<String, Text>,
 }
 
-/// What to do in place of an undo that a program can do.
+/// Instructions to undo an action, where no action can.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoWords {
-    /// After the subject was made.
+    /// The instructions after the subject was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Text>,
-    /// After the subject was changed.
+    /// The instructions after the subject was changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated: Option<Text>,
 }

@@ -1,4 +1,7 @@
-//! `actions`: putting everything together.
+//! `actions`: reads every action of the file and puts its parts together.
+//!
+//! To add a key: `KEYS` and its reading here, its field in the crate `actions`, and the mistakes in
+//! `tests/application/mistakes.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +24,7 @@ use crate::subjects::{Drafted, Subjects, said};
 use crate::tables::Tables;
 use crate::text::{self, Fields as Named, NO_SUBJECT, NOT_THERE, NOT_YET, Scope};
 
-/// What actions are made of.
+/// The parts of the file that actions refer to.
 pub(crate) struct Parts<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) shared: &'a Shared,
@@ -65,7 +68,8 @@ pub(crate) fn read(
     for entry in &entries {
         let mut one = One { reader, parts, entry, calls: &mut calls };
         let (callee, action) = one.read(places);
-        // An action with a mistake in it can be called all the same, or every call would be another one.
+        // An action with a mistake can still be called; otherwise every call of it would be a further
+        // mistake.
         callees.insert(entry.name.to_owned(), callee);
         actions.extend(action);
     }
@@ -76,10 +80,10 @@ pub(crate) fn read(
     actions
 }
 
-/// Tells of names that cannot be, or that two have.
+/// Reports names that are not allowed, and names that two actions share.
 fn names(reader: &mut Reader<'_>, entries: &[Entry<'_>]) {
     let mut seen: BTreeMap<&str, Place> = BTreeMap::new();
-    // Names before aliases, so that it is the alias that gives way.
+    // Names come before aliases, so that the alias is the one that is refused.
     let of_actions = entries.iter().map(|entry| ("action", entry.name, entry.at.place));
     for (what, name, place) in of_actions.chain(entries.iter().filter_map(alias)) {
         if !is_command(name) {
@@ -96,7 +100,7 @@ fn names(reader: &mut Reader<'_>, entries: &[Entry<'_>]) {
     }
 }
 
-/// An action's alias, as far as it can be seen without reading it.
+/// The alias of an action, read before the action itself.
 fn alias<'n>(entry: &Entry<'n>) -> Option<(&'static str, &'n str, Place)> {
     let Value::Map(map) = &entry.value.value else { return None };
     let (_, value) =
@@ -107,7 +111,7 @@ fn alias<'n>(entry: &Entry<'n>) -> Option<(&'static str, &'n str, Place)> {
     }
 }
 
-/// One action while it is read.
+/// An action that is being read.
 struct One<'r, 'd, 'p, 'n> {
     reader: &'r mut Reader<'d>,
     parts: &'p Parts<'p>,
@@ -115,7 +119,7 @@ struct One<'r, 'd, 'p, 'n> {
     calls: &'r mut Vec<Pending>,
 }
 
-/// What an action says of its subject.
+/// An action's reference to its subject.
 struct About<'p> {
     name: String,
     expected: Expected,
@@ -230,7 +234,7 @@ impl<'p> One<'_, '_, 'p, '_> {
         Some(About { name: subject.name.to_owned(), expected, drafted })
     }
 
-    /// Everything that stands on parameters and subject.
+    /// Reads the keys that depend on parameters and subject.
     fn whole(&mut self, whole: &Whole<'_, 'p>, places: &mut Places) -> Option<Action> {
         let Whole { fields, parameters, .. } = whole;
         let mut words = Words { alias: self.text(fields, "alias"), ..Words::default() };
@@ -249,7 +253,7 @@ impl<'p> One<'_, '_, 'p, '_> {
         let undo = self.undo(whole, &mut words);
         self.calls.extend(steps.calls.iter().cloned());
 
-        // Beyond here nothing is told but of parameters, and only where everything could be read.
+        // From here on only mistakes of parameters are reported, and only if everything could be read.
         let read = whole.read?;
         let subject = Self::subject(whole, taken, &mut words)?;
         if steps.broken || (rows.is_none() && fields.get("rows").is_some()) {
@@ -319,13 +323,13 @@ impl<'p> One<'_, '_, 'p, '_> {
         Some((Listing { query, max: max?, record: Record::Count }, draft))
     }
 
-    /// Whether the parts make an action that does something.
+    /// Checks that the parts fit together and that the action does something.
     fn shape(&mut self, whole: &Whole<'_, '_>, steps: &Steps) {
         let place = self.entry.at.place;
         let Whole { fields, read, about, .. } = whole;
         let subject = fields.get("subject").is_some();
         match read {
-            // It could not be read which of both it is.
+            // The value of "read" could not be read.
             None => {}
             Some(true) => {
                 if let Some(place) = steps.writes {
@@ -365,7 +369,8 @@ impl<'p> One<'_, '_, 'p, '_> {
         }
     }
 
-    /// What is said of the outcomes. Returns how the action ends whose subject must not exist and does.
+    /// Reads the messages of outcomes. Returns the exit code and the message for a subject that must not
+    /// exist and does.
     fn said(&mut self, whole: &Whole<'_, '_>, words: &mut Words) -> Option<(u8, Text)> {
         let Whole { fields, read, about, .. } = whole;
         let expected = about.as_ref().map(|about| about.expected);
@@ -456,7 +461,7 @@ impl<'p> One<'_, '_, 'p, '_> {
         undo
     }
 
-    /// The subject as the action has it; `None` where it is not known.
+    /// The subject in the action's form; the outer `None` means that it could not be read.
     #[expect(clippy::option_option, reason = "an action without a subject is none that is not known")]
     fn subject(
         whole: &Whole<'_, '_>,
@@ -491,7 +496,7 @@ impl<'p> One<'_, '_, 'p, '_> {
         }))
     }
 
-    /// Tells of parameters that are asked for and go nowhere.
+    /// Reports parameters that no statement uses and that are not recorded.
     fn unused(&mut self, parameters: &Parameters, drafts: &[(Slot<'_>, &Draft)]) {
         let used: BTreeSet<&str> = drafts.iter().flat_map(|(_, draft)| draft.parameters()).collect();
         for (name, declared) in &parameters.list {
@@ -506,7 +511,7 @@ impl<'p> One<'_, '_, 'p, '_> {
         }
     }
 
-    /// The tables that are used, with what is done to them.
+    /// The tables that are used, with the rights that are needed.
     fn tables(&self, whole: &Whole<'_, '_>, drafts: &[(Slot<'_>, &Draft)]) -> BTreeMap<String, Table> {
         let mut tables: BTreeMap<String, Table> = BTreeMap::new();
         let all = &self.parts.tables.tables;
@@ -533,7 +538,7 @@ impl<'p> One<'_, '_, 'p, '_> {
     }
 }
 
-/// The conditions that a parameter's values hang on.
+/// The conditions of a parameter's values.
 fn conditions(parameter: &Parameter) -> Vec<&Condition> {
     match &parameter.kind {
         Kind::OneOf { values } => values.values().filter_map(|value| value.condition.as_ref()).collect(),
@@ -541,14 +546,14 @@ fn conditions(parameter: &Parameter) -> Vec<&Condition> {
     }
 }
 
-/// What is known of an action once its parameters and its subject are.
+/// The parts of an action that are known once its parameters and its subject have been read.
 struct Whole<'a, 'p> {
     fields: &'a Fields<'a>,
     parameters: &'a Parameters,
     needs: BTreeSet<Condition>,
-    /// Whether it only reads; `None` where that could not be read.
+    /// Whether the action only reads; `None` where that could not be read.
     read: Option<bool>,
-    /// `None` where it has no subject, and where that could not be read.
+    /// The subject; `None` where there is none, or where it could not be read.
     about: Option<About<'p>>,
 }
 
@@ -557,13 +562,13 @@ impl Whole<'_, '_> {
         self.parameters.get(name).map(|declared| declared.parameter.bind_type())
     }
 
-    /// Whether it may make its subject.
+    /// Whether the action may create its subject.
     fn makes(&self) -> bool {
         let may = self.about.as_ref().is_some_and(|about| about.expected != Expected::MustExist);
         may && self.read == Some(false)
     }
 
-    /// What texts may name that are said when all is done.
+    /// The values that texts may name which are shown after the action.
     fn scope(&self) -> Scope<'_> {
         let secret = self.parameters.list.iter().filter(|(_, declared)| declared.parameter.is_secret());
         let fields = match &self.about {

@@ -1,5 +1,5 @@
-//! Calls of other actions: how something is undone, and what to run next. They are read where they stand,
-//! and judged once all actions are known.
+//! Calls of other actions: undos and suggested next actions. They are read at their place in the file, and
+//! judged once all actions are known.
 
 use std::collections::BTreeMap;
 
@@ -14,31 +14,31 @@ use crate::text::{self, Scope};
 #[derive(Debug, Clone)]
 pub(crate) struct Pending {
     pub(crate) call: Call,
-    /// Where the action is named.
+    /// The place of the action's name.
     place: Place,
-    /// Where each parameter is named, and where its value stands.
+    /// The places of each parameter's name and value.
     places: BTreeMap<String, (Place, Place)>,
-    /// For an undo the subject of what is undone; such a call needs all its values.
+    /// For an undo, the subject of the action that is undone; such a call needs all its values.
     undo: Option<String>,
 }
 
 impl Pending {
-    /// As something to run next.
+    /// The call as a suggested next action.
     pub(crate) fn suggestion(&self) -> Suggestion {
         Suggestion { action: self.call.action.clone(), with: self.call.with.clone() }
     }
 }
 
-/// What has to be known of an action to judge calls of it.
+/// The properties of an action that are needed to judge calls of it.
 #[derive(Debug)]
 pub(crate) struct Callee {
-    /// `None` for one that is not valid itself.
+    /// The parameters by name; `None` for one that is not valid itself.
     pub(crate) parameters: BTreeMap<String, Option<Parameter>>,
-    /// A mistake has been told that leaves open which other parameters there are.
+    /// Whether a mistake has been reported that leaves open which other parameters there are.
     pub(crate) open: bool,
     /// The name of its subject; `None` where it has none, or that could not be read.
     pub(crate) subject: Option<String>,
-    /// Whether it has none.
+    /// Whether it has no subject.
     pub(crate) about_nothing: bool,
     /// Whether it only reads; `None` where that is not known.
     pub(crate) read: Option<bool>,
@@ -67,7 +67,7 @@ pub(crate) fn read(
     Some(Pending { call: Call { action: name, with }, place: action.value.place, places, undo })
 }
 
-/// Judges a call.
+/// Judges a call, and reports its mistakes.
 pub(crate) fn judge(reader: &mut Reader<'_>, pending: &Pending, actions: &BTreeMap<String, Callee>) {
     let name = &pending.call.action;
     let Some(callee) = actions.get(name) else {

@@ -1,4 +1,4 @@
-//! `check`: what the built-in action `check` expects of a database beside its tables.
+//! `check`: reads the rows that the built-in action `check` expects in a database.
 
 use std::collections::BTreeSet;
 

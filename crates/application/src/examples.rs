@@ -1,4 +1,6 @@
-//! `examples/`: golden cases, for `quill-admin actions test`.
+//! `examples/`: reads golden cases, which `quill-admin actions test` runs.
+//!
+//! To add a key of a case: here, its use in the crate `local`, and the page docs/writing-actions.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,16 +19,16 @@ use crate::{content, document};
 /// The golden cases of an application.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Examples {
-    /// What a row has in the columns that it does not name, by table.
+    /// The values of columns that a row does not name, by table.
     pub defaults: BTreeMap<String, Row>,
-    /// Rows that are there before every case.
+    /// Rows that exist before every case.
     pub given: Vec<Given>,
     /// The cases, file by file.
     pub cases: Vec<Case>,
 }
 
-/// The values of a row, by column. A column that the database does not have is left out where the actions know that it may
-/// be missing.
+/// The values of a row, by column. A column that the database does not have is left out if the actions know
+/// that it may be missing.
 pub type Row = BTreeMap<String, Cell>;
 
 /// The value of a column.
@@ -38,93 +40,93 @@ pub enum Cell {
     Text(String),
 }
 
-/// A row that is in a table.
+/// A row of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// The table.
     pub table: String,
     /// The row.
     pub row: Row,
-    /// Where it stands.
+    /// Its place in the file.
     pub place: Place,
 }
 
-/// One case: what is there, what is run, what comes of it.
+/// One case: the rows before it, the action, and the expected result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
-    /// The file that it is in.
+    /// The file that holds it.
     pub file: PathBuf,
-    /// Where it begins.
+    /// The place where it begins.
     pub place: Place,
-    /// What it shows.
+    /// The purpose of the case, which is its name.
     pub name: String,
-    /// It is run only where this holds.
+    /// The condition under which it is run; `None` for always.
     pub condition: Option<Condition>,
-    /// Tables that are empty, whatever is there before every case.
+    /// Tables that are empty, even if rows exist there before every case.
     pub without: BTreeSet<String>,
-    /// Rows that are there as well.
+    /// Additional rows that exist before it.
     pub given: Vec<Given>,
     /// The action.
     pub action: String,
-    /// Values for its parameters, in the form in which they travel: of a password the hash.
+    /// Values for its parameters, in the form in which they travel: a password as its hash.
     pub with: BTreeMap<String, Vec<String>>,
-    /// What comes of it.
+    /// The expected result.
     pub expect: Expect,
-    /// Whether it is run a second time, which has to find nothing to do.
+    /// Whether it is run a second time, which must have nothing to do.
     pub repeats: bool,
 }
 
-/// What comes of a case.
+/// The expected result of a case. Parts that are `None` are not compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expect {
     /// The exit code.
     pub exit: u8,
-    /// The result in one word, where the case names it.
+    /// The outcome, in one word.
     pub result: Option<Outcome>,
-    /// What the message has in it.
+    /// A text that the message has to contain.
     pub says: Option<String>,
-    /// What is different afterwards, all of it, where the case tells: by field.
+    /// All changes, by field.
     pub changes: Option<BTreeMap<String, Change>>,
-    /// The codes of all warnings, where the case tells.
+    /// The codes of all warnings.
     pub warnings: Option<BTreeSet<String>>,
     /// Rows that are found afterwards, each exactly once.
     pub rows: Vec<Given>,
     /// Rows that are not found afterwards.
     pub gone: Vec<Given>,
-    /// The rows that are listed, in their order, where the case tells.
+    /// The rows that are listed, in their order.
     pub listed: Option<Vec<Row>>,
 }
 
-/// A result in one word.
+/// An outcome, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The subject was made.
     Created,
     /// The subject was changed.
     Updated,
-    /// All was so already.
+    /// Everything was already as asked for.
     Unchanged,
     /// The subject or the rows were found.
     Found,
-    /// Nothing was done.
+    /// The action failed; nothing was changed.
     Failed,
 }
 
-/// How a field is different.
+/// The change of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// It has another value; `from` is missing for a subject that was made.
+    /// The field has another value; `from` is missing for a subject that was created.
     Value {
-        /// Before.
+        /// The value before.
         from: Option<Cell>,
-        /// Afterwards.
+        /// The value afterwards.
         to: Cell,
     },
-    /// A list has other values.
+    /// The field is a list and has other values.
     List {
-        /// Those that came.
+        /// The values that were added.
         added: BTreeSet<String>,
-        /// Those that went.
+        /// The values that were removed.
         removed: BTreeSet<String>,
     },
     /// A hidden field changed.
@@ -133,16 +135,16 @@ pub enum Change {
 
 /// The folder of the examples, within `application/`.
 pub const EXAMPLES: &str = "examples";
-/// The file of that folder that holds what is there before every case.
+/// The file of that folder with the rows that exist before every case.
 const GIVEN: &str = "given.yaml";
-/// How many files the folder may hold.
+/// Largest number of files in the folder.
 const FILES: usize = 500;
 
 /// Reads the examples of a folder `application/`; there are none where it has no folder `examples/`.
 ///
 /// # Errors
 ///
-/// [`Broken`], one for each file that something is wrong with.
+/// One [`Broken`] for each file that has mistakes or cannot be read.
 pub fn read(folder: &Path, actions: &Actions) -> Result<Examples, Vec<Broken>> {
     let folder = folder.join(EXAMPLES);
     let mut examples = Examples::default();
@@ -176,11 +178,11 @@ fn files_of(folder: &Path) -> Result<Vec<PathBuf>, Broken> {
     Ok(files)
 }
 
-/// Reads one file of examples into the others.
+/// Reads one file of examples and adds its cases to `examples`.
 ///
 /// # Errors
 ///
-/// [`Broken`], with everything that is wrong with the file.
+/// [`Broken`], with all mistakes of the file.
 pub fn parse(file: &Path, bytes: &[u8], actions: &Actions, examples: &mut Examples) -> Result<(), Broken> {
     let document = document(file, bytes)?;
     let tables =
@@ -304,7 +306,7 @@ impl<'a> Cases<'_, '_, 'a> {
         found
     }
 
-    /// The values that a case gives. Where it is to be refused (exit code 2), they need not be right.
+    /// The values that a case gives. If the action is to refuse them (exit code 2), they need not be valid.
     fn with(&mut self, fields: &Fields<'_>, action: &Action, exit: u8) -> BTreeMap<String, Vec<String>> {
         let parameters = &action.definition.parameters;
         let names: Vec<&str> = parameters.keys().map(String::as_str).collect();
@@ -517,7 +519,7 @@ impl<'a> Cases<'_, '_, 'a> {
         Some(row)
     }
 
-    /// A value as PostgreSQL reads it. Nothing is NULL, and lists and keys with values are JSON.
+    /// A value in the form that PostgreSQL reads. No value is NULL, and lists and maps are JSON.
     fn cell(&mut self, node: &Node, at: &At) -> Option<Cell> {
         match &node.value {
             Value::Nothing => Some(Cell::Null),
@@ -528,7 +530,7 @@ impl<'a> Cases<'_, '_, 'a> {
     }
 }
 
-/// Why a value that travels is none of this type.
+/// The reason why a value, in the form in which it travels, is not of this type.
 fn unfit(kind: &Kind, text: &str) -> Option<String> {
     match kind {
         Kind::Password { .. } => PasswordHash::parse(Secret::new(text.to_owned())).err().map(|_| {
@@ -555,7 +557,7 @@ fn codes(definition: &Definition) -> BTreeSet<String> {
     codes
 }
 
-/// A value as JSON. What is not quoted and looks like a number or a truth value is one.
+/// A value as JSON. A scalar without quotes that looks like a number or a truth value is one.
 fn json(node: &Node) -> serde_json::Value {
     match &node.value {
         Value::Nothing => serde_json::Value::Null,

@@ -1,4 +1,4 @@
-//! `job`: actions that run a job of the application's.
+//! `job`: reads actions that run a job of the application's own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::reader::{At, Entry, Fields, Reader};
 
 const KEYS: [&str; 6] = ["alias", "about", "short_about", "job", "variables", "timeout"];
 
-/// What every run is given beside the variables that are declared.
+/// The variables that every run is given in addition to the declared ones.
 static OURS: [&variable::Variable; 4] = [
     &variable::ADMIN_REQUEST_ID,
     &variable::ADMIN_ACTOR,
@@ -108,7 +108,7 @@ fn variables(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<String, S
     variables
 }
 
-/// A length of time, as `900s`, `15m` or `2h`.
+/// A duration, as `900s`, `15m` or `2h`.
 fn timeout(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<u32> {
     let seconds = match &entry.value.value {
         Value::Text(text) => [("s", 1), ("m", 60), ("h", 3600)].into_iter().find_map(|(unit, seconds)| {

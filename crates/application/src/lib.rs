@@ -1,5 +1,4 @@
-//! Reads the folder `application/`, which says what the tool knows of the application whose database it
-//! works on.
+//! Reads the folder `application/`, which describes the application whose database the tool works on.
 //!
 //! - `actions.yaml` declares the actions: [`compile`] turns it into [`quill_admin_actions::Actions`].
 //! - `schema.sql` and `seed.sql` make the application's tables where the application is not: on this machine,
@@ -8,9 +7,12 @@
 //!
 //! [`shipped`] is the folder of this repository, compiled in.
 //!
-//! Everything that is wrong with a file is told at once, in the order of its lines, with line and column,
-//! what is allowed there and what was probably meant: [`Broken`]. What PostgreSQL finds wrong with a statement
-//! it tells by the number of a character; [`Places`] knows the line.
+//! All mistakes of a file are reported at once, in the order of its lines, with line and column, the allowed
+//! values and the one that was probably meant: [`Broken`]. PostgreSQL reports the place of a mistake in a
+//! statement by the number of a character; [`Places`] knows its line.
+//!
+//! To add a key of `actions.yaml`: the module of its part of the file here, its field in the crate `actions`,
+//! and its use in the crate `engine`.
 
 mod actions;
 mod calls;
@@ -54,13 +56,13 @@ pub const SCHEMA: &str = "schema.sql";
 /// The name of the file that puts the first rows into them.
 pub const SEED: &str = "seed.sql";
 
-/// The most that a file of the folder may hold, in bytes.
+/// Largest size of a file of the folder, in bytes.
 pub const LARGEST: u64 = 1024 * 1024;
 
-/// How the folder's YAML is read. The files need ten levels.
+/// The limits for the folder's YAML. The files need ten levels.
 const YAML: Format = Format { depth: 20, enough: "any application needs", habit: |_| None };
 
-/// The version of the language that `actions.yaml` is written in.
+/// The version of the language of `actions.yaml`.
 const FORMAT: &str = "1";
 
 /// A compiled `actions.yaml`.
@@ -68,7 +70,7 @@ const FORMAT: &str = "1";
 pub struct Application {
     /// The actions, with the tables that they are for.
     pub actions: Actions,
-    /// Where their statements stand.
+    /// The places of their statements in the file.
     pub places: Places,
 }
 
@@ -76,18 +78,18 @@ pub struct Application {
 ///
 /// # Errors
 ///
-/// [`Broken`], with everything that is wrong with the file, or why it cannot be read at all.
+/// [`Broken`], with all mistakes of the file, or the reason why it cannot be read.
 pub fn read(folder: &Path) -> Result<Application, Broken> {
     let file = folder.join(ACTIONS);
     compile(&file, &content(&file)?)
 }
 
-/// Compiles the actions of a folder into a file, for the build scripts of the programs that they are part of. Returns
-/// the file that was read: where it changes, the script has to run again.
+/// Compiles the actions of a folder into a file, for the build scripts of programs that include them. Returns
+/// the file that was read: the script has to run again if it changes.
 ///
 /// # Errors
 ///
-/// In words: everything that is wrong with the actions, or why the file cannot be written.
+/// A message with all mistakes of the actions, or with the reason why the file cannot be written.
 pub fn compile_into(folder: &Path, compiled: &Path) -> Result<PathBuf, String> {
     let application = read(folder).map_err(|broken| broken.to_string())?;
     std::fs::write(compiled, application.actions.to_json())
@@ -95,11 +97,11 @@ pub fn compile_into(folder: &Path, compiled: &Path) -> Result<PathBuf, String> {
     Ok(folder.join(ACTIONS))
 }
 
-/// Compiles the content of an `actions.yaml`. `file` is what it is called in mistakes.
+/// Compiles the content of an `actions.yaml`. `file` is its name in messages.
 ///
 /// # Errors
 ///
-/// [`Broken`], with everything that is wrong with it.
+/// [`Broken`], with all mistakes of the content.
 pub fn compile(file: &Path, bytes: &[u8]) -> Result<Application, Broken> {
     if bytes.len() as u64 > LARGEST {
         return Err(Broken::whole(file, "the file is larger than 1 MiB, the most that is read"));
@@ -111,12 +113,12 @@ pub fn compile(file: &Path, bytes: &[u8]) -> Result<Application, Broken> {
     compiled.ok_or_else(|| Broken::whole(file, "the file cannot be read"))
 }
 
-/// What is in a file of the folder.
+/// The content of a file of the folder.
 fn content(file: &Path) -> Result<Vec<u8>, Broken> {
     read_bounded(file, LARGEST).map_err(|why| Broken::whole(file, format!("failed to read this file: {why}")))
 }
 
-/// The values of a file of the folder.
+/// The YAML values of a file of the folder.
 fn document(file: &Path, bytes: &[u8]) -> Result<Document, Broken> {
     quill_admin_yaml::read(bytes, &YAML).map_err(|mistakes| Broken::new(file, mistakes, 0))
 }

@@ -1,26 +1,26 @@
-//! A file that cannot be used.
+//! The mistakes that make a file unusable.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use quill_admin_yaml::{Mistake, Place};
 
-/// A file that cannot be used: everything that was found wrong with it, in the order of its lines.
+/// A file that cannot be used, with its mistakes in the order of its lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
     /// The file.
     pub file: PathBuf,
-    /// What is wrong; at least one.
+    /// The mistakes that are reported; at least one.
     pub mistakes: Vec<Mistake>,
-    /// How many more there are.
+    /// Number of further mistakes.
     pub more: usize,
 }
 
 impl Broken {
-    /// How many mistakes are told of one file.
+    /// Largest number of mistakes that are reported of one file.
     pub const MOST: usize = 50;
 
-    /// `more` are beyond those that are given.
+    /// Makes the error. `more` is the number of mistakes beyond those that are given.
     pub(crate) fn new(file: &Path, mut mistakes: Vec<Mistake>, more: usize) -> Self {
         mistakes.sort_by_key(|mistake| mistake.place);
         mistakes.dedup();
@@ -31,7 +31,7 @@ impl Broken {
 }
 
 impl Broken {
-    /// As [`Self::new`], with one mistake that is about the whole.
+    /// Makes the error with one mistake, which is about the whole file.
     pub(crate) fn whole(file: &Path, what: impl Into<String>) -> Self {
         Self::new(file, vec![Mistake::new(Place::START, what)], 0)
     }

@@ -1,9 +1,9 @@
-//! What may be called how, and which names are taken.
+//! The rules for names in `actions.yaml`, and the names that are reserved.
 
 use std::fmt::Write as _;
 
-/// Commands that `quill-admin` has or will have: no action and no alias may be called so. `check` is an
-/// action that is built in.
+/// Commands that `quill-admin` has or will have: no action and no alias may have such a name. `check` is a
+/// built-in action.
 pub(crate) const COMMANDS: [&str; 28] = [
     "actions",
     "attach",
@@ -35,7 +35,7 @@ pub(crate) const COMMANDS: [&str; 28] = [
     "whoami",
 ];
 
-/// Parameters whose flag or variable means something to the tool itself: `ADMIN_REASON`, `--env`.
+/// Parameters whose flag or variable has a meaning for the tool itself: `ADMIN_REASON`, `--env`.
 pub(crate) const PARAMETERS: [&str; 37] = [
     "access_token_file",
     "action",
@@ -79,11 +79,11 @@ pub(crate) const PARAMETERS: [&str; 37] = [
 /// Letters that are flags of every command: `-e`, `-h`, `-q`, `-v`, `-V`, `-y`.
 pub(crate) const LETTERS: [char; 6] = ['e', 'h', 'q', 'v', 'V', 'y'];
 
-/// The rule that [`is_command`] holds names to.
+/// The rule that [`is_command`] checks, in words.
 pub(crate) const COMMAND_RULE: &str =
     "has up to 40 lower-case letters, digits and single hyphens, and begins with a letter";
 
-/// Whether an action may be called so, as far as its letters go.
+/// Whether an action may have this name, as far as its characters go.
 pub(crate) fn is_command(name: &str) -> bool {
     name.len() <= 40
         && name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -92,23 +92,24 @@ pub(crate) fn is_command(name: &str) -> bool {
         })
 }
 
-/// The rule that [`is_identifier`] holds names to.
+/// The rule that [`is_identifier`] checks, in words.
 pub(crate) const IDENTIFIER_RULE: &str =
     "has up to 63 lower-case letters, digits and underscores, and begins with a letter";
 
-/// Whether a parameter, field, subject, table or column may be called so: what needs no quotes in SQL.
+/// Whether a parameter, field, subject, table or column may have this name: one that needs no quotes in SQL.
 pub(crate) fn is_identifier(name: &str) -> bool {
     name.len() <= 63
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
-/// Whether a parameter's variable would be one of ours: those of many rows have numbers behind them.
+/// Whether a parameter's variable would be one of the tool's. Names that begin with `rows_` are reserved as
+/// well.
 pub(crate) fn is_taken_parameter(name: &str) -> bool {
     PARAMETERS.contains(&name) || name.starts_with("rows_")
 }
 
-/// A name with blanks for its underscores, as people read it.
+/// A name with blanks in place of underscores, for people.
 pub(crate) fn spaced(name: &str) -> String {
     name.replace('_', " ")
 }

@@ -1,4 +1,7 @@
-//! `parameters`: what an action is given.
+//! `parameters`: reads the parameters of actions, and those that actions share.
+//!
+//! To add a type: here, `Kind` in the crate `actions`, `Argument` in the crate `contract`, and its help and
+//! reference in the crate `cli`.
 
 use std::collections::BTreeMap;
 
@@ -16,15 +19,15 @@ use crate::tables::{Tables, identifier};
 pub(crate) struct Declared {
     pub(crate) parameter: Parameter,
     pub(crate) words: ParameterWords,
-    /// Where its values are looked up.
+    /// The query that looks its values up.
     pub(crate) exists: Option<Draft>,
     pub(crate) place: Place,
-    /// Nothing was wrong with it. What is not valid is only there so that it is not unknown as well.
+    /// Whether it has no mistakes. One with mistakes is kept so that its name is not reported as unknown.
     pub(crate) valid: bool,
 }
 
 impl Declared {
-    /// What stands for a parameter that could not be read.
+    /// A placeholder for a parameter that could not be read.
     fn broken(place: Place) -> Self {
         let kind = Kind::Text { min: 1, max: LONGEST };
         let parameter =
@@ -36,9 +39,9 @@ impl Declared {
 /// The parameters of an action.
 #[derive(Debug, Default)]
 pub(crate) struct Parameters {
-    /// In the order in which they are asked for.
+    /// The parameters in the order in which they are asked for.
     pub(crate) list: Vec<(String, Declared)>,
-    /// A mistake has been told that leaves open which others there are.
+    /// Whether a mistake has been reported that leaves open which other parameters there are.
     pub(crate) open: bool,
 }
 
@@ -52,7 +55,7 @@ impl Parameters {
     }
 }
 
-/// Parameters that several actions have, by name.
+/// Parameters that several actions share, by name.
 pub(crate) type Shared = BTreeMap<String, Declared>;
 
 const KEYS: [&str; 16] = [
@@ -63,10 +66,10 @@ const KEYS: [&str; 16] = [
 /// The names of types.
 const TYPES: [&str; 7] = ["text", "email", "one_of", "integer", "boolean", "date", "password"];
 
-/// The most characters that a text may be allowed: a value travels in a variable.
+/// The highest limit for the characters of a text: a value travels in a variable.
 const LONGEST: u32 = 10_000;
 
-/// Reads `parameters` of the file: those that actions share.
+/// Reads the file's `parameters`: those that actions share.
 pub(crate) fn shared(reader: &mut Reader<'_>, top: &Fields<'_>, tables: &Tables) -> Shared {
     let mut shared = Shared::new();
     let Some(entry) = top.get("parameters") else { return shared };
@@ -77,7 +80,7 @@ pub(crate) fn shared(reader: &mut Reader<'_>, top: &Fields<'_>, tables: &Tables)
     shared
 }
 
-/// Reads `parameters` of an action: names of shared ones, or parameters of its own.
+/// Reads an action's `parameters`: names of shared ones, or parameters of its own.
 pub(crate) fn of_action(
     reader: &mut Reader<'_>,
     entry: &Entry<'_>,
@@ -86,7 +89,7 @@ pub(crate) fn of_action(
 ) -> Parameters {
     let mut parameters = Parameters::default();
     let mut add = |name: &str, place: Place, declared: Option<Declared>| {
-        // A name that is mistyped leaves open what it was to be.
+        // A mistyped name leaves open which parameter was meant.
         parameters.open |= declared.is_none();
         let declared = declared.unwrap_or_else(|| Declared::broken(place));
         parameters.list.push((name.to_owned(), Declared { place, ..declared }));
@@ -117,7 +120,8 @@ pub(crate) fn of_action(
     parameters
 }
 
-/// Tells of a second password: it could not be given. Stdin holds one, and the flags for a password do not say which.
+/// Reports a second password, which could not be given: stdin holds one, and the flags for a password do not
+/// name it.
 fn passwords(reader: &mut Reader<'_>, parameters: &Parameters) {
     let mut secret =
         parameters.list.iter().filter(|(_, declared)| declared.valid && declared.parameter.is_secret());
@@ -131,7 +135,7 @@ fn passwords(reader: &mut Reader<'_>, parameters: &Parameters) {
     }
 }
 
-/// Tells of two parameters with one letter.
+/// Reports two parameters with the same letter.
 fn letters(reader: &mut Reader<'_>, parameters: &Parameters) {
     let mut seen: BTreeMap<char, &str> = BTreeMap::new();
     for (name, declared) in &parameters.list {
@@ -153,7 +157,7 @@ fn find(reader: &mut Reader<'_>, name: &str, place: Place, shared: &Shared) -> O
     found
 }
 
-/// One parameter with its properties.
+/// Reads one parameter with its properties.
 fn one(reader: &mut Reader<'_>, entry: &Entry<'_>, tables: &Tables, shared: &Shared) -> Option<Declared> {
     let name = entry.name;
     let mut valid = identifier(reader, "parameter", name, entry.at.place);
@@ -177,7 +181,7 @@ fn one(reader: &mut Reader<'_>, entry: &Entry<'_>, tables: &Tables, shared: &Sha
             valid = false;
         }
         if base != name {
-            // The letter goes with the name, of which there may be two in one action.
+            // The letter belongs to the base: one action may have both parameters.
             declared.words.short = None;
         }
         declared
@@ -206,7 +210,7 @@ fn one(reader: &mut Reader<'_>, entry: &Entry<'_>, tables: &Tables, shared: &Sha
     Some(declared)
 }
 
-/// A type before anything is said of its limits.
+/// A type with its default limits.
 fn start(name: &str) -> Kind {
     match name {
         "email" => Kind::Email { max: 255 },
@@ -231,7 +235,7 @@ fn type_of(kind: &Kind) -> &'static str {
     }
 }
 
-/// The keys of one parameter, put into it.
+/// Reads the keys of one parameter.
 struct Properties<'r, 'd, 'n, 't> {
     reader: &'r mut Reader<'d>,
     tables: &'t Tables,
@@ -244,13 +248,13 @@ impl<'n> Properties<'_, '_, 'n, '_> {
         self.fields.get(key).cloned()
     }
 
-    /// Keeps a value, and in mind that there was none.
+    /// Returns a value, and notes if there was none.
     fn keep<T>(&mut self, value: Option<T>) -> Option<T> {
         self.valid &= value.is_some();
         value
     }
 
-    /// Tells of a key that the type does not have.
+    /// Reports a key that the type does not have.
     fn only_for(&mut self, key: &str, kind: &Kind, types: &[&str]) -> Option<Entry<'n>> {
         let entry = self.get(key)?;
         if types.contains(&type_of(kind)) {
@@ -264,7 +268,7 @@ impl<'n> Properties<'_, '_, 'n, '_> {
         None
     }
 
-    /// The type's own limits.
+    /// Reads the limits of the type.
     fn kind(&mut self, declared: &mut Declared) {
         let kind = &mut declared.parameter.kind;
         let least = self.only_for("min", kind, &["text", "integer", "date"]);
@@ -394,7 +398,7 @@ impl<'n> Properties<'_, '_, 'n, '_> {
         }
     }
 
-    /// Whether a name in the file is one that can be typed. Keys are not looked at otherwise.
+    /// Checks that a name of the file can be typed. Keys are not checked elsewhere.
     fn plain(&mut self, name: &str, place: Place) -> bool {
         let node = Node { place, value: Value::Text(name.to_owned()), span: None };
         let trimmed = name.trim() == name;
@@ -404,7 +408,7 @@ impl<'n> Properties<'_, '_, 'n, '_> {
         self.reader.text(&node, &At::new("a value", place)).is_some() && trimmed
     }
 
-    /// Whether and how often it has to be given.
+    /// Reads whether the parameter is required, and how many values it takes.
     fn presence(&mut self, declared: &mut Declared) {
         let parameter = &mut declared.parameter;
         let many = self.only_for("many", &parameter.kind, &["text", "email", "one_of", "integer", "date"]);
@@ -516,7 +520,7 @@ impl<'n> Properties<'_, '_, 'n, '_> {
     }
 }
 
-/// An exit code that an action may choose. The others mean something to the engine.
+/// Reads an exit code that an action may choose. The other codes have a meaning for the engine.
 pub(crate) fn exit_code(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<u8> {
     let code = match &entry.value.value {
         Value::Text(text) => text.parse().ok().filter(|code| (10..=12).contains(code)),
@@ -534,11 +538,11 @@ pub(crate) fn exit_code(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<u8
     code
 }
 
-/// Why a value that stands in the file is none of this type, in words behind the value.
+/// The reason why a value of the file is not of this type, in words that follow the value.
 pub(crate) fn refusal(kind: &Kind, text: &str) -> Option<String> {
     misfit(kind, text).or_else(|| {
-        // What is left is what whoever runs the action would be told every time: characters that nobody sees, and
-        // what addresses are pasted with.
+        // The remaining mistakes are those that every person who runs the action would see: characters that
+        // cannot be seen, and characters that addresses are pasted with.
         let parameter = Parameter {
             kind: kind.clone(),
             many: false,
@@ -551,7 +555,7 @@ pub(crate) fn refusal(kind: &Kind, text: &str) -> Option<String> {
     })
 }
 
-/// Why a value does not fit the limits of its type.
+/// The reason why a value does not fit the limits of its type.
 fn misfit(kind: &Kind, text: &str) -> Option<String> {
     let length = u32::try_from(text.trim().chars().count()).unwrap_or(u32::MAX);
     match kind {
@@ -574,7 +578,7 @@ fn misfit(kind: &Kind, text: &str) -> Option<String> {
         }
         Kind::Boolean => (!["true", "false"].contains(&text)).then(|| "is neither true nor false".to_owned()),
         Kind::Date { min, max } => {
-            // Days that are written so are ordered as their texts are.
+            // Days in this form have the same order as their texts.
             let early = min.as_ref().is_some_and(|min| text < min.as_str());
             let late = max.as_ref().is_some_and(|max| text > max.as_str());
             (!is_date(text) || early || late)
@@ -584,7 +588,7 @@ fn misfit(kind: &Kind, text: &str) -> Option<String> {
     }
 }
 
-/// Whether a text is a day that there is, as `2026-11-29`.
+/// Whether a text is an existing day, as `2026-11-29`.
 fn is_date(text: &str) -> bool {
     text.trim() == text && value::day("day", text, None, None).is_ok()
 }

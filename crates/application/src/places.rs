@@ -1,5 +1,5 @@
-//! Where compiled statements stand in the file: PostgreSQL tells a mistake by the number of a character, and
-//! a person wants a line.
+//! The places of compiled statements in the file: PostgreSQL reports a mistake by the number of a character,
+//! and a person needs the line.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ impl Places {
         self.expectations.push(origins(draft));
     }
 
-    /// Where the character of this number stands, counted from 1 as PostgreSQL does, in the alternative of
-    /// this number, from 0, of a statement of an action.
+    /// The place of a character in a statement of an action. `character` is counted from 1, as PostgreSQL
+    /// does; `alternative` is counted from 0.
     #[must_use]
     pub fn statement(
         &self,
@@ -45,14 +45,15 @@ impl Places {
         Some(origins.get(alternative)?.place(character.saturating_sub(1)))
     }
 
-    /// Where a table is declared, or one of its columns; of a column that is not declared, where the table is.
+    /// The place where a table or one of its columns is declared; for a column that is not declared, that of
+    /// the table.
     #[must_use]
     pub fn table(&self, table: &str, column: Option<&str>) -> Option<Place> {
         let at = |column: Option<&str>| self.tables.get(&(table.to_owned(), column.map(str::to_owned)));
         at(column).or_else(|| at(None)).copied()
     }
 
-    /// The same of what `check` expects, by its number from 0.
+    /// The place of a character in a query that `check` expects rows of; `number` is counted from 0.
     #[must_use]
     pub fn expectation(&self, number: usize, alternative: usize, character: usize) -> Option<Place> {
         Some(self.expectations.get(number)?.get(alternative)?.place(character.saturating_sub(1)))

@@ -1,4 +1,4 @@
-//! Taking values apart, and telling everything that is wrong with them.
+//! Takes YAML values apart, and collects all mistakes in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,10 +9,10 @@ use quill_admin_yaml::{Document, Mistake, Node, Place, Value};
 use crate::mistake::Broken;
 use crate::spelling::Spelling;
 
-/// What holds a value, and where: a key, or something in words.
+/// The holder of a value, and its place: a key, or another description.
 #[derive(Debug, Clone)]
 pub(crate) struct At {
-    /// In words that begin a sentence: `the key "max"`, `the action add-role`.
+    /// A description that begins a sentence: `the key "max"`, `the action add-role`.
     pub(crate) what: String,
     pub(crate) place: Place,
 }
@@ -35,11 +35,11 @@ pub(crate) struct Entry<'n> {
     pub(crate) value: &'n Node,
 }
 
-/// The keys of a value that were known.
+/// The known keys of a value.
 #[derive(Debug)]
 pub(crate) struct Fields<'n> {
     entries: Vec<Entry<'n>>,
-    /// Where they stand.
+    /// The holder of these keys, with its place.
     pub(crate) at: At,
 }
 
@@ -53,18 +53,18 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// Reads a document, and keeps what is wrong with it.
+/// Reads a document, and collects its mistakes.
 pub(crate) struct Reader<'d> {
     document: &'d Document,
     mistakes: Vec<Mistake>,
-    /// How many were found that are not kept.
+    /// Number of mistakes that were found and not kept.
     more: usize,
 }
 
-/// How many mistakes are kept, of which those that stand first are told. A file that has more has been
-/// generated, or is none of ours.
+/// Largest number of mistakes that are kept; the first of them in the file are reported. A file with more has
+/// been generated, or is of another kind.
 const KEPT: usize = 1_000;
-/// How many names are listed that are allowed.
+/// Largest number of allowed names that a message lists.
 const LISTED: usize = 40;
 
 impl<'d> Reader<'d> {
@@ -84,7 +84,7 @@ impl<'d> Reader<'d> {
         }
     }
 
-    /// As [`Self::tell`], with the candidate that was probably meant by `given`.
+    /// Like [`Self::tell`], with the candidate that was probably meant by `given`.
     pub(crate) fn tell_near<'a>(
         &mut self,
         place: Place,
@@ -95,7 +95,7 @@ impl<'d> Reader<'d> {
         self.keep(|| Mistake::new(place, what).near(given, candidates));
     }
 
-    /// That a name is none of those there are: `unknown` is what it is, as in "parameter \"x\"".
+    /// Reports a name that does not exist: `unknown` is its kind, as in "parameter \"x\"".
     pub(crate) fn unknown(&mut self, place: Place, unknown: &str, given: &str, allowed: &[&str]) {
         if self.mistakes.len() >= KEPT {
             self.more += 1;
@@ -110,12 +110,12 @@ impl<'d> Reader<'d> {
         self.tell_near(place, what, given, allowed.iter().copied());
     }
 
-    /// How many mistakes were told so far.
+    /// Number of mistakes that have been reported.
     pub(crate) fn told(&self) -> usize {
         self.mistakes.len() + self.more
     }
 
-    /// Everything that is wrong with the file, if anything is.
+    /// Returns all mistakes of the file as an error, if there are any.
     pub(crate) fn finish(self, file: &Path) -> Result<(), Broken> {
         if self.mistakes.is_empty() { Ok(()) } else { Err(Broken::new(file, self.mistakes, self.more)) }
     }
@@ -124,17 +124,18 @@ impl<'d> Reader<'d> {
         Spelling::of(self.document, node)
     }
 
-    /// That a value is of another type: `rule` completes "the key … ".
+    /// Reports a value of another type: `rule` completes "the key … ".
     fn wrong(&mut self, node: &Node, at: &At, rule: &str) {
         let (place, what) = match &node.value {
-            // Nothing has no place of its own.
+            // A missing value has no place of its own.
             Value::Nothing => (at.place, format!("{} has no value; it {rule}", at.what)),
             other => (node.place, format!("{} {rule}, not {}", at.what, other.what())),
         };
         self.tell(place, what);
     }
 
-    /// The keys of a value, each of which is a text and there once. `None` where there are none.
+    /// The keys of a value with their values; each key has to be a text and unique. `None` if the value is
+    /// not a map.
     pub(crate) fn entries<'n>(&mut self, node: &'n Node, at: &At) -> Option<Vec<Entry<'n>>> {
         let Value::Map(map) = &node.value else {
             self.wrong(node, at, "holds keys with values (\"key: value\")");
@@ -161,7 +162,7 @@ impl<'d> Reader<'d> {
         Some(entries)
     }
 
-    /// As [`Self::entries`], of which only some names are allowed.
+    /// Like [`Self::entries`], where only some names are allowed.
     pub(crate) fn fields<'n>(&mut self, node: &'n Node, at: &At, allowed: &[&str]) -> Option<Fields<'n>> {
         let mut entries = self.entries(node, at)?;
         entries.retain(|entry| {
@@ -181,7 +182,7 @@ impl<'d> Reader<'d> {
         Some(Fields { entries, at: At::new(at.what.clone(), place) })
     }
 
-    /// The value of a key that has to be there.
+    /// The value of a required key.
     pub(crate) fn needed<'f, 'n>(
         &mut self,
         fields: &'f Fields<'n>,
@@ -204,13 +205,13 @@ impl<'d> Reader<'d> {
         None
     }
 
-    /// A text as it stands, in which every character can be seen; not empty.
+    /// A text exactly as written, not empty, in which every character can be seen.
     pub(crate) fn text<'n>(&mut self, node: &'n Node, at: &At) -> Option<&'n str> {
         let text = self.scalar(node, at, "is a text")?;
         self.seen(node, at, text, &[]).then_some(text)
     }
 
-    /// As [`Self::text`], which may go over several lines.
+    /// Like [`Self::text`], for a text that may have several lines.
     pub(crate) fn lines<'n>(&mut self, node: &'n Node, at: &At) -> Option<&'n str> {
         let text = self.scalar(node, at, "is a text")?;
         self.seen(node, at, text, &['\n', '\t']).then_some(text)
@@ -234,7 +235,8 @@ impl<'d> Reader<'d> {
         }
     }
 
-    /// Escapes in quotes can write what the file itself may not hold.
+    /// Checks that every character of a text can be seen: escapes in quotes can write characters that the
+    /// file itself must not have.
     fn seen(&mut self, node: &Node, at: &At, text: &str, allowed: &[char]) -> bool {
         let found = text.chars().enumerate().find(|(_, c)| invisible(*c).is_some() && !allowed.contains(c));
         let Some((number, c)) = found else { return true };
@@ -280,7 +282,7 @@ impl<'d> Reader<'d> {
         None
     }
 
-    /// One of a closed list.
+    /// A value of a closed list.
     pub(crate) fn one_of<T: Copy>(&mut self, node: &Node, at: &At, allowed: &[(&str, T)]) -> Option<T> {
         let names: Vec<&str> = allowed.iter().map(|(name, _)| *name).collect();
         let list = names.join(", ");
@@ -296,7 +298,7 @@ impl<'d> Reader<'d> {
         found.map(|(_, value)| *value)
     }
 
-    /// A list of texts, none of them twice.
+    /// A list of texts without duplicates.
     pub(crate) fn texts<'n>(&mut self, node: &'n Node, at: &At) -> Option<Vec<(&'n str, Place)>> {
         let mut texts: Vec<(&str, Place)> = Vec::new();
         let mut seen: BTreeSet<&str> = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The folder `application/` of this repository, compiled in: what is used where no other folder is named.
+//! The folder `application/` of this repository, compiled in: it is used where no other folder is named.
 
 /// Its `actions.yaml`.
 pub const ACTIONS: &str = include_str!("../../../application/actions.yaml");

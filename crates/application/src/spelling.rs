@@ -1,21 +1,21 @@
-//! Where in the file each character of a value stands.
+//! The place in the file of each character of a value.
 //!
-//! YAML folds lines, removes indentation and reads escapes, so that a character of an SQL statement is not
-//! where counting from the statement's beginning would find it.
+//! YAML folds lines, removes indentation and reads escapes, so that a character of an SQL statement cannot be
+//! found by counting from the statement's beginning.
 
 use quill_admin_yaml::{Document, Node, Place, Value};
 
 /// The places of a text's characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Spelling {
-    /// Where the text begins, should its characters not be known.
+    /// The place where the text begins, in case the places of its characters are unknown.
     start: Place,
-    /// One for every character that is not white space, with its number among all characters.
+    /// The places of all characters that are not white space, each with its number among all characters.
     places: Vec<(usize, Place)>,
 }
 
 impl Spelling {
-    /// The places of a text that a document holds.
+    /// Finds the places of a text of a document.
     pub(crate) fn of(document: &Document, node: &Node) -> Self {
         let places = match (&node.value, node.written(&document.text)) {
             (Value::Text(value), Some(written)) => align(value, written).map(|offsets| {
@@ -27,20 +27,20 @@ impl Spelling {
         Self { start: node.place, places: places.unwrap_or_default() }
     }
 
-    /// Where the character of this number stands, from 0. White space is where the next character is that
-    /// is none; what is behind the end is at the last character.
+    /// The place of a character, counted from 0. White space has the place of the next character that is not;
+    /// a number beyond the end has that of the last character.
     pub(crate) fn place(&self, character: usize) -> Place {
         let index = self.places.partition_point(|(number, _)| *number < character);
         self.places.get(index).or(self.places.last()).map_or(self.start, |(_, place)| *place)
     }
 }
 
-/// For every character of the value that is not white space its number, and the byte of the spelling it
-/// comes from.
+/// The numbers of all characters of the value that are not white space, each with the byte of the spelling
+/// that it comes from.
 fn align(value: &str, written: &str) -> Option<Vec<(usize, usize)>> {
     let seen: Vec<(usize, char)> = value.chars().enumerate().filter(|(_, c)| !c.is_whitespace()).collect();
-    // A block begins with what it holds, so that a quote at its beginning may belong to it: the reading
-    // that gives the value is the right one.
+    // A block begins with its content, so that a quote at its beginning may be part of it: the reading that
+    // gives the value is the right one.
     let plain: Read = written.char_indices().collect();
     [Some(plain), single_quoted(written), double_quoted(written)].into_iter().flatten().find_map(|read| {
         let read: Vec<(usize, char)> = read.into_iter().filter(|(_, c)| !c.is_whitespace()).collect();
@@ -77,7 +77,7 @@ fn double_quoted(written: &str) -> Option<Read> {
     Some(read)
 }
 
-/// The character that stands behind a backslash; a blank for those that are white space.
+/// The character that follows a backslash; a blank if it is white space.
 fn escaped(characters: &mut std::str::CharIndices<'_>) -> Option<char> {
     let digits = match characters.next()?.1 {
         'x' => 2,
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use crate::YAML;
 
-    /// Where the character `#` of the value of the key `a` stands.
+    /// The place of the character `#` in the value of the key `a`.
     fn of(text: &str) -> (u64, u64) {
         let document = quill_admin_yaml::read(text.as_bytes(), &YAML).expect("YAML");
         let Value::Map(entries) = &document.top.value else { panic!("{document:?}") };
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(of("a: \"\\u0023\""), (1, 5));
         assert_eq!(of("a: >-\n  one\n  two\n    three\n\n  four #"), (6, 8));
         assert_eq!(of("a: |\n\n    one\n      #"), (4, 7));
-        // What looks like quotes belongs to the block.
+        // Characters that look like quotes are part of the block.
         assert_eq!(of("a: >-\n  'x' ''\n  '#'"), (3, 4));
         assert_eq!(of("b: &b >-\n  one\n  #two\na: *b"), (3, 3));
     }

@@ -1,5 +1,5 @@
-//! SQL, as far as it has to be understood: where its placeholders are, what it begins with, which tables it
-//! names and what its columns are called. Everything else is PostgreSQL's to judge, by PREPARE.
+//! Reads SQL as far as needed: its placeholders, its first word, the tables that it names and the names of
+//! its columns. PostgreSQL judges everything else, by PREPARE.
 
 mod lexer;
 mod outline;

@@ -1,4 +1,4 @@
-//! Statements: from SQL with names to SQL that can be sent.
+//! Statements: compiles SQL with named placeholders into SQL that can be sent, and checks it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use crate::tables::Tables;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known<'a> {
     pub(crate) names: Vec<&'a str>,
-    /// A mistake has been told that leaves open which others there are: none is told to be unknown.
+    /// Whether a mistake has been reported that leaves open which others there are: then none is reported as
+    /// unknown.
     pub(crate) open: bool,
 }
 
@@ -33,22 +34,22 @@ impl<'a> Known<'a> {
     }
 }
 
-/// What a statement is for.
+/// The purpose of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To take the subject's row.
+    /// Locks the subject's row.
     Lock,
-    /// To read rows whose columns are known by their names.
+    /// Reads rows whose columns are used by their names.
     Columns,
-    /// To read one column of texts.
+    /// Reads one column of texts.
     Texts,
-    /// To see whether there is a row.
+    /// Finds out whether there is a row.
     Guard,
-    /// To change rows.
+    /// Changes rows.
     Write,
 }
 
-/// A statement that was read. The types of its parameters are the action's.
+/// A statement that was read. The action decides the types of its parameters.
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
     pub(crate) alternatives: Vec<DraftAlternative>,
@@ -60,19 +61,19 @@ pub(crate) struct DraftAlternative {
     sql: String,
     /// The parameters in the order of their numbers.
     parameters: Vec<String>,
-    /// What the columns of its result are called.
+    /// The names of its result's columns.
     pub(crate) columns: Vec<String>,
-    /// The tables it names.
+    /// The tables that it names, with the rights that it needs.
     tables: BTreeSet<(String, Right)>,
     pub(crate) origin: Arc<Origin>,
 }
 
-/// Where in the file each character of a compiled statement stands.
+/// The place in the file of each character of a compiled statement.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     spelling: Spelling,
-    /// From which character of the compiled statement on characters are those of the written one from
-    /// which character on.
+    /// Pairs of a character of the compiled statement and the character of the written one; between two pairs
+    /// both advance together.
     steps: Vec<(usize, usize)>,
 }
 
@@ -86,7 +87,7 @@ impl Origin {
 }
 
 impl Draft {
-    /// Reads a statement: one SQL text, or a list of alternatives. `parameters` are those it may use.
+    /// Reads a statement: one SQL text, or a list of alternatives. `parameters` are those that it may use.
     pub(crate) fn read(
         reader: &mut Reader<'_>,
         node: &Node,
@@ -117,7 +118,7 @@ impl Draft {
                 whole = false;
                 continue;
             };
-            // A key that is not known may have been meant to be the condition.
+            // An unknown key may have been meant to be the condition.
             let mistyped = matches!(&item.value, Value::Map(map) if map.len() > fields.iter().count());
             let condition = match fields.get("if") {
                 None if mistyped => None,
@@ -153,7 +154,7 @@ impl Draft {
         whole.then_some(Self { alternatives })
     }
 
-    /// The alternatives that may be taken where all of these conditions hold.
+    /// The alternatives that may be used where all of these conditions hold.
     pub(crate) fn reachable(&self, needs: &BTreeSet<Condition>) -> Vec<&DraftAlternative> {
         let mut reachable = Vec::new();
         for alternative in &self.alternatives {
@@ -171,22 +172,22 @@ impl Draft {
         reachable
     }
 
-    /// The parameters that it uses.
+    /// The parameters that the statement uses.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &str> {
         self.alternatives.iter().flat_map(|alternative| &alternative.parameters).map(String::as_str)
     }
 
-    /// The tables that it names, with what it does to each.
+    /// The tables that the statement names, with the rights that it needs.
     pub(crate) fn tables(&self) -> impl Iterator<Item = &(String, Right)> {
         self.alternatives.iter().flat_map(|alternative| &alternative.tables)
     }
 
-    /// The conditions that it hangs on.
+    /// The conditions of its alternatives.
     pub(crate) fn conditions(&self) -> impl Iterator<Item = &Condition> {
         self.alternatives.iter().filter_map(|alternative| alternative.condition.as_ref())
     }
 
-    /// The statement, where `kind` says what each parameter is sent as.
+    /// The finished statement; `kind` gives the type of each parameter.
     pub(crate) fn bind(&self, kind: impl Fn(&str) -> Option<BindType>) -> Option<Statement> {
         let alternatives = self.alternatives.iter().map(|alternative| {
             let binds = alternative
@@ -204,7 +205,7 @@ impl Draft {
     }
 }
 
-/// What a statement may do where it stands.
+/// The rules for a statement at its place.
 struct Scope<'a> {
     purpose: Purpose,
     tables: &'a Tables,
@@ -243,7 +244,7 @@ impl Scope<'_> {
             return None;
         }
         let forms = form(reader, &written, &tokens, &outline) && self.judge(reader, &written, &outline);
-        // What is told of a statement of another kind would only distract.
+        // Further mistakes of a statement of another kind would only distract.
         let named = if forms { self.tables(reader, &written, &outline) } else { None };
         let columns = if forms { self.columns(reader, &written, &outline) } else { None };
         let compiled = self.compile(reader, &written, &tokens, outline.end());
@@ -255,8 +256,8 @@ impl Scope<'_> {
         Some(DraftAlternative { condition, sql, parameters, columns, tables, origin })
     }
 
-    /// Tells of a parameter in quotes. PostgreSQL takes that for a text, which no row has: the condition would never
-    /// hold, and nothing would say so.
+    /// Reports a parameter in quotes. PostgreSQL takes it for a text, which no row has: the condition would
+    /// never hold, without any error.
     fn quoted(&self, reader: &mut Reader<'_>, written: &Written<'_>, tokens: &[Token]) -> bool {
         let name = |token: &&Token| {
             let text = written.sql.get(token.start..token.end)?.strip_prefix("':")?.strip_suffix('\'')?;
@@ -272,7 +273,7 @@ impl Scope<'_> {
         true
     }
 
-    /// Whether it does what it is there for.
+    /// Checks that the statement fits its purpose.
     fn judge(&self, reader: &mut Reader<'_>, written: &Written<'_>, outline: &Outline<'_>) -> bool {
         let start = written.place(outline.at(0));
         let verb = outline.verb();
@@ -320,7 +321,7 @@ impl Scope<'_> {
         }
     }
 
-    /// The tables it names, which have to be known, and may have it done to them.
+    /// The tables that the statement names; each has to be declared, with the right that is needed.
     fn tables(
         &self,
         reader: &mut Reader<'_>,
@@ -402,8 +403,8 @@ impl Scope<'_> {
         valid.then_some(named)
     }
 
-    /// The command with numbers in place of names, the names in the order of their numbers, and where each
-    /// part comes from.
+    /// The command with numbers in place of names, the names in the order of their numbers, and the origin of
+    /// each part.
     #[expect(clippy::type_complexity, reason = "it is taken apart at once, by the only caller")]
     fn compile(
         &self,
@@ -414,7 +415,7 @@ impl Scope<'_> {
     ) -> Option<(String, Vec<String>, Vec<(usize, usize)>)> {
         let sql = written.sql;
         let mut compiled = String::new();
-        // How many characters that is so far.
+        // Number of characters so far.
         let mut length = 0;
         let mut parameters: Vec<String> = Vec::new();
         let start = tokens.iter().find(|token| token.kind != Kind::Space).map_or(0, |token| token.start);
@@ -456,16 +457,16 @@ impl Scope<'_> {
     }
 }
 
-/// The most characters that a statement may have.
+/// Largest number of characters of a statement.
 const LONGEST: usize = 20_000;
 
-/// What a statement may begin with.
+/// The words that a statement may begin with.
 const ALLOWED: [&str; 5] = ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE"];
 
-/// Whether it is one command, and of a kind that may stand in an action at all.
+/// Checks that it is one command, and of a kind that an action may use.
 fn form(reader: &mut Reader<'_>, written: &Written<'_>, tokens: &[Token], outline: &Outline<'_>) -> bool {
     for token in tokens {
-        // Where lines are folded into one, such a comment swallows those behind it.
+        // Where lines are folded into one, such a comment hides those after it.
         let folded = token.kind == Kind::LineComment
             && written.place(token.start).line != written.place(token.end - 1).line;
         if folded {
@@ -519,11 +520,11 @@ fn form(reader: &mut Reader<'_>, written: &Written<'_>, tokens: &[Token], outlin
     true
 }
 
-/// SQL and where it stands.
+/// SQL and its place in the file.
 struct Written<'a> {
     sql: &'a str,
     spelling: Spelling,
-    /// For each byte, and behind the last, the number of the character that it belongs to.
+    /// The number of the character that each byte, and the end of the text, belongs to.
     numbers: Vec<usize>,
 }
 
@@ -555,7 +556,7 @@ mod tests {
     use super::*;
     use crate::YAML;
 
-    /// SQL that stands in a YAML file as a JSON text, read.
+    /// Reads SQL that stands in a YAML file as a JSON text.
     fn read(sql: &str, parameters: &[&str]) -> Result<DraftAlternative, String> {
         let text = serde_json::json!(sql).to_string();
         let document = quill_admin_yaml::read(text.as_bytes(), &YAML).expect("YAML");
@@ -574,12 +575,12 @@ mod tests {
         assert_eq!(read.parameters, ["b", "a"]);
         let columns: Vec<u64> =
             [0, 7, 8, 9, 11, 17, 19].map(|number| read.origin.place(number).column).to_vec();
-        // The text begins behind a quote and two blanks; the second $ is seven characters behind the first.
+        // The text begins after a quote and two blanks; the second $ is seven characters after the first.
         assert_eq!(columns, [4, 11, 12, 13, 15, 21, 23]);
     }
 
     proptest! {
-        /// Whatever stands around placeholders stays as it is, and names put back give the text that was
+        /// Text around placeholders stays unchanged, and putting the names back gives the text that was
         /// written.
         #[test]
         fn names_put_back_give_the_same_text(

@@ -1,4 +1,4 @@
-//! `steps`: what an action does.
+//! `steps`: reads the steps of an action.
 
 use std::collections::BTreeSet;
 
@@ -16,17 +16,17 @@ use crate::subjects::code;
 use crate::tables::Tables;
 use crate::text::{self, Fields, NOT_THERE, NOT_YET, Scope};
 
-/// What steps may name, and where they stand.
+/// The surroundings of steps: the values that they may name, and the action that they belong to.
 pub(crate) struct Around<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) needs: &'a BTreeSet<Condition>,
-    /// Parameters, those that are secret, and the subject's fields.
+    /// The parameters, the secret ones among them, and the subject's fields.
     pub(crate) scope: Scope<'a>,
-    /// Whether the subject may or may not be there, so that a step may hang on it.
+    /// Whether the subject may or may not exist, so that a step may depend on it.
     pub(crate) either: bool,
-    /// Whether the subject is there before.
+    /// Whether the subject exists before the action.
     pub(crate) there: bool,
-    /// What a parameter is sent as.
+    /// The type as which a parameter is sent.
     pub(crate) kind: &'a dyn Fn(&str) -> Option<BindType>,
 }
 
@@ -39,14 +39,14 @@ pub(crate) struct Steps {
     pub(crate) calls: Vec<Pending>,
     /// The first step that writes.
     pub(crate) writes: Option<Place>,
-    /// Some steps could not be read.
+    /// Whether some steps could not be read.
     pub(crate) broken: bool,
 }
 
 const KEYS: [&str; 6] = ["require", "refuse", "write", "else", "when", "rows"];
 const VERBS: [&str; 3] = ["require", "refuse", "write"];
 
-/// The most rows that one write may be allowed.
+/// The highest limit for the rows of one write.
 const MOST_ROWS: u32 = 10_000;
 
 pub(crate) fn read(reader: &mut Reader<'_>, entry: &Entry<'_>, around: &Around<'_>) -> Steps {
@@ -134,7 +134,7 @@ fn one(reader: &mut Reader<'_>, item: &Node, around: &Around<'_>) -> Option<Read
     Some((step, words, draft, call))
 }
 
-/// Columns that the result has whichever alternative is taken.
+/// Columns that the result has with every alternative.
 pub(crate) fn shared_columns(draft: &Draft, needs: &BTreeSet<Condition>) -> Vec<String> {
     let reachable = draft.reachable(needs);
     let Some((first, others)) = reachable.split_first() else { return Vec::new() };
@@ -143,7 +143,7 @@ pub(crate) fn shared_columns(draft: &Draft, needs: &BTreeSet<Condition>) -> Vec<
     first.columns.iter().filter(|name| everywhere(name)).cloned().collect()
 }
 
-/// `N` or `A..B`.
+/// Reads a number of rows, `N` or `A..B`.
 fn rows(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<RowRange> {
     let range = match &entry.value.value {
         Value::Text(text) => {

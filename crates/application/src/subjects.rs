@@ -1,4 +1,4 @@
-//! `subjects`: what actions are about.
+//! `subjects`: reads the subjects of actions.
 
 use std::collections::BTreeMap;
 
@@ -20,19 +20,19 @@ pub(crate) struct Drafted {
     pub(crate) lock: Option<Draft>,
     pub(crate) query: Draft,
     pub(crate) look_alikes: Option<Draft>,
-    /// The exit code where one has to be there and is not, and what is said.
+    /// The exit code and the message where one has to exist and does not.
     pub(crate) absent: Option<(u8, Text)>,
     pub(crate) watches: Vec<Watch>,
-    /// The words but for those of what is absent.
+    /// The words, without the message for a missing subject.
     pub(crate) words: SubjectWords,
-    /// The calls of actions in it.
+    /// The calls of actions in its warnings.
     pub(crate) calls: Vec<Pending>,
     pub(crate) place: Place,
 }
 
 const KEYS: [&str; 8] = ["key", "lock", "query", "fields", "hidden", "absent", "warn", "look_alikes"];
 
-/// The subjects by name; `None` for one that is there and not valid.
+/// The subjects by name; `None` for one that has mistakes.
 pub(crate) type Subjects = BTreeMap<String, Option<Drafted>>;
 
 pub(crate) fn read(reader: &mut Reader<'_>, top: &Fields<'_>, tables: &Tables) -> Subjects {
@@ -85,7 +85,7 @@ fn one(reader: &mut Reader<'_>, entry: &Entry<'_>, tables: &Tables) -> Option<Dr
     if let Some(entry) = fields.get("warn") {
         watches = warnings(reader, entry, known.clone(), &mut words, &mut calls);
     }
-    // What is there and cannot be read is told already.
+    // Parts that are present and cannot be read have been reported already.
     let (lock, look_alikes) = (whole(lock)?, whole(look_alikes)?);
     Some(Drafted {
         key: key.unwrap_or_default(),
@@ -100,7 +100,8 @@ fn one(reader: &mut Reader<'_>, entry: &Entry<'_>, tables: &Tables) -> Option<Dr
     })
 }
 
-/// What is not there, or there and valid; `None` for what is there and not valid.
+/// Turns a missing value into `Some(None)` and a valid one into `Some(Some(_))`; `None` means that it has
+/// mistakes.
 #[expect(clippy::option_option, reason = "that is what it takes apart")]
 fn whole<T>(value: Option<Option<T>>) -> Option<Option<T>> {
     match value {
@@ -110,7 +111,7 @@ fn whole<T>(value: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-/// The names of parameters: one, or a list.
+/// Reads the names of parameters: one, or a list.
 fn key(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<String> {
     let names = match entry.value.value {
         Value::List(_) => reader.texts(entry.value, &entry.at).unwrap_or_default(),
@@ -123,9 +124,9 @@ fn key(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<String> {
         .collect()
 }
 
-/// Tells of a field that no column is called like.
+/// Reports a field that is no column of the query.
 fn is_column(reader: &mut Reader<'_>, entry: &Entry<'_>, columns: &[&str]) -> bool {
-    // A query that cannot be read has no columns, and is told already.
+    // A query that cannot be read has no columns, and has been reported already.
     let known = columns.is_empty() || columns.contains(&entry.name);
     if !known {
         let mut columns = columns.to_vec();
@@ -188,7 +189,7 @@ fn hidden(
     hidden
 }
 
-/// `{ exit, say }`.
+/// Reads `{ exit, say }`.
 pub(crate) fn said(reader: &mut Reader<'_>, entry: &Entry<'_>, scope: &Scope<'_>) -> Option<(u8, Text)> {
     let fields = reader.fields(entry.value, &entry.at, &["exit", "say"])?;
     let exit = reader.needed(&fields, "exit", "it is the exit code: 10, 11 or 12").cloned();
@@ -198,7 +199,7 @@ pub(crate) fn said(reader: &mut Reader<'_>, entry: &Entry<'_>, scope: &Scope<'_>
     exit.zip(say)
 }
 
-/// The code of a warning: programs go by it.
+/// Reads the code of a warning, which programs go by.
 pub(crate) fn code(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<String> {
     let text = reader.text(entry.value, &entry.at)?;
     identifier(reader, "warning", text, entry.value.place).then(|| text.to_owned())

@@ -1,4 +1,4 @@
-//! `schema` and `tables`: what the actions find in the database.
+//! `schema` and `tables`: reads the tables of the database that actions use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,8 @@ use quill_admin_yaml::{Node, Place};
 use crate::names::{IDENTIFIER_RULE, is_identifier};
 use crate::reader::{At, Fields, Reader};
 
-/// Where tables, and columns in `needs` and `knows`, are named: by the table, and the column if it is one.
+/// The places where tables, and columns in `needs` and `knows`, are named: by table, and column if there is
+/// one.
 pub(crate) type TablePlaces = BTreeMap<(String, Option<String>), Place>;
 
 /// The tables that actions may use.
@@ -49,7 +50,7 @@ impl Tables {
         Self { schema: schema.unwrap_or_default(), tables, places }
     }
 
-    /// A condition on a column that these tables may have.
+    /// Reads a condition on a column that these tables may have.
     pub(crate) fn condition(&self, reader: &mut Reader<'_>, node: &Node, at: &At) -> Option<Condition> {
         let text = reader.text(node, at)?;
         let condition: Condition = match text.parse() {
@@ -86,7 +87,7 @@ impl Tables {
     }
 }
 
-/// Tells of a name that SQL would want quotes for.
+/// Reports a name that would need quotes in SQL.
 pub(crate) fn identifier(reader: &mut Reader<'_>, what: &str, name: &str, place: Place) -> bool {
     let valid = is_identifier(name);
     if !valid {
@@ -98,7 +99,7 @@ pub(crate) fn identifier(reader: &mut Reader<'_>, what: &str, name: &str, place:
     valid
 }
 
-/// `found` is told each column with its place.
+/// Reads a table. `found` is called for each column with its place.
 fn table(
     reader: &mut Reader<'_>,
     node: &Node,
@@ -125,14 +126,14 @@ fn table(
         reader.tell(entry.at.place, format!("{both} is in \"needs\" and in \"knows\"; it is one of them"));
     }
     let why = "it lists what actions may do with the table at most: select, insert, update, delete";
-    // Where they are not known, none is told to be missing.
+    // If the rights are not known, none is reported as missing.
     let mut rights = BTreeSet::from(Right::ALL);
     if let Some(entry) = reader.needed(&fields, "rights", why).cloned() {
         let allowed = Right::ALL.map(|right| (right.as_str(), right));
         let items = reader.list(entry.value, &entry.at).unwrap_or_default();
         let read: Vec<Option<Right>> =
             items.iter().map(|item| reader.one_of(item, &entry.at, &allowed)).collect();
-        // One that was mistyped may be any.
+        // A mistyped right may be any.
         if read.iter().all(Option::is_some) {
             rights = read.into_iter().flatten().collect();
         }

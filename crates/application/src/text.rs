@@ -1,4 +1,4 @@
-//! Texts with places for values.
+//! Reads texts with placeholders for values.
 
 use quill_admin_actions::{Segment, Text};
 use quill_admin_yaml::Node;
@@ -6,43 +6,43 @@ use quill_admin_yaml::Node;
 use crate::reader::{At, Reader};
 use crate::statement::Known;
 
-/// What a text may name where it stands.
+/// The values that a text may name at its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Scope<'a> {
     /// Parameters, as in `{username}`.
     pub(crate) parameters: Known<'a>,
-    /// Those of them that are secret.
+    /// The secret parameters among them.
     pub(crate) secret: Vec<&'a str>,
-    /// Fields of the subject as it was, as in `{before.email}`.
+    /// Fields of the subject before the action, as in `{before.email}`.
     pub(crate) before: Fields<'a>,
-    /// Fields of the subject as it is afterwards.
+    /// Fields of the subject after the action.
     pub(crate) after: Fields<'a>,
-    /// Columns of the row that was found, or other names that stand for what was found; `None` where a
-    /// mistake leaves open which.
+    /// Columns of the row that was found, or other names for results; `None` where a mistake leaves open
+    /// which there are.
     pub(crate) found: Option<Vec<&'a str>>,
 }
 
 /// Fields that a text may name.
 #[derive(Debug, Clone)]
 pub(crate) enum Fields<'a> {
-    /// None, with the reason.
+    /// There are no fields, for this reason.
     None(&'static str),
-    /// These.
+    /// There are these fields.
     These {
-        /// Those that every generation of the tables has.
+        /// Fields that every generation of the tables has.
         always: Vec<&'a str>,
-        /// Those that only some have.
+        /// Fields that only some generations have.
         sometimes: Vec<&'a str>,
     },
-    /// A mistake has been told that leaves open which.
+    /// A mistake has been reported that leaves open which fields there are.
     Open,
 }
 
-/// Why something may not stand in braces.
+/// The reason why a name may not stand in braces.
 enum Refusal {
-    /// There is nothing of this name.
+    /// Nothing has this name.
     Unknown,
-    /// For this reason.
+    /// This reason, in words.
     Because(String),
 }
 
@@ -54,7 +54,7 @@ impl Fields<'_> {
         }
     }
 
-    /// Why a field may not be named.
+    /// The reason why a field may not be named, if there is one.
     fn refusal(&self, name: &str, field: &str) -> Option<Refusal> {
         match self {
             Self::These { always, .. } if always.contains(&field) => None,
@@ -69,15 +69,15 @@ impl Fields<'_> {
     }
 }
 
-/// Why there is no before.
+/// The reason why there are no fields before the action.
 pub(crate) const NOT_THERE: &str = "what it is about may not have been there before";
-/// Why there is no afterwards.
+/// The reason why there are no fields after the action.
 pub(crate) const NOT_YET: &str = "nothing has been done yet";
-/// Why there are no fields.
+/// The reason why there are no fields at all.
 pub(crate) const NO_SUBJECT: &str = "the action is about nothing that has fields";
 
 impl<'a> Scope<'a> {
-    /// Parameters, and nothing of a subject.
+    /// Allows parameters, and no fields of a subject.
     pub(crate) fn parameters(parameters: Known<'a>) -> Self {
         Self {
             parameters,
@@ -88,7 +88,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Everything that may stand in braces.
+    /// All names that may stand in braces.
     fn allowed(&self) -> Vec<String> {
         let plain = self.parameters.names.iter().filter(|name| !self.secret.contains(name));
         let found = self.found.iter().flatten();
@@ -97,7 +97,7 @@ impl<'a> Scope<'a> {
         plain.chain(found).map(|name| (*name).to_owned()).chain(before).chain(after).collect()
     }
 
-    /// What stands in braces, or why it may not.
+    /// The segment for a name in braces, or the reason why it is not allowed.
     fn segment(&self, name: &str) -> Result<Segment, Refusal> {
         if let Some(field) = name.strip_prefix("before.") {
             return self
@@ -119,7 +119,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// Reads a text. `{{` and `}}` are braces.
+/// Reads a text. `{{` and `}}` stand for braces.
 pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, at: &At, scope: &Scope<'_>) -> Option<Text> {
     let text = reader.text(node, at)?;
     let spelling = reader.spelling(node);

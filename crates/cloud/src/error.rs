@@ -1,4 +1,7 @@
-//! One mapping from the clients' errors to ours.
+//! The errors of this crate, and the one mapping from the errors of Google's clients to them.
+//!
+//! To add a kind: here, and in `error.rs` of the crate `operations`, which gives kinds their exit codes and
+//! hints.
 
 use std::error::Error as _;
 
@@ -6,7 +9,7 @@ use google_cloud_gax::error::rpc::{Code, StatusDetails};
 use google_cloud_gax::error::{CredentialsError, Error as GaxError};
 use serde_json::Value;
 
-/// What kind of failure it is: exit codes and hints go by this, never by the message.
+/// The kind of a failure: exit codes and hints go by this, never by the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloudErrorKind {
     /// No credentials, or they were refused. Nothing was done.
@@ -21,9 +24,9 @@ pub enum CloudErrorKind {
     Conflict,
     /// The request was refused as invalid.
     Invalid,
-    /// A quota is used up.
+    /// A quota is exhausted.
     Quota,
-    /// Nobody answered: no connection could be made, so nothing was sent.
+    /// No connection could be made, so nothing was sent.
     Unreachable,
     /// A server's certificate is from an issuer that this machine does not trust. Nothing was sent.
     UnknownIssuer,
@@ -37,11 +40,11 @@ pub enum CloudErrorKind {
 #[derive(Debug, thiserror::Error)]
 #[error("failed to {doing}: {message}")]
 pub struct CloudError {
-    /// What kind of failure it is.
+    /// The kind of the failure.
     pub kind: CloudErrorKind,
-    /// What was being done, as in "failed to …".
+    /// The action that failed, as in "failed to …".
     pub doing: &'static str,
-    /// Why, in the service's words where it gave any.
+    /// The reason, in the service's words where it gave any.
     pub message: String,
 }
 
@@ -65,7 +68,7 @@ fn kind(error: &GaxError) -> CloudErrorKind {
     if unknown_issuer(error) {
         return CloudErrorKind::UnknownIssuer;
     }
-    // Without a network there is nobody to refuse: that comes next.
+    // Without a network nobody has refused the sign-in: the code below deals with that.
     if error.is_authentication() && !error.is_transient_and_before_rpc() {
         return CloudErrorKind::NotSignedIn;
     }
@@ -103,8 +106,8 @@ fn kind(error: &GaxError) -> CloudErrorKind {
     }
 }
 
-/// The reason that every service gives for it ("Error messages", Service Usage). Services with the older
-/// form of errors have another word for the same.
+/// Whether the service is not enabled: every service gives the same reason ("Error messages", Service Usage),
+/// and services with the older form of errors another one.
 fn service_disabled(error: &GaxError) -> bool {
     error.status().is_some_and(|status| {
         status.details.iter().any(|detail| {
@@ -114,8 +117,8 @@ fn service_disabled(error: &GaxError) -> bool {
     })
 }
 
-/// The service's own words; else the innermost cause, which is the one that says something
-/// ("Connection refused" rather than "error sending request").
+/// The service's own words; without any, the innermost cause, which is the specific one ("Connection refused"
+/// rather than "error sending request").
 fn message(error: &GaxError) -> String {
     if unknown_issuer(error) {
         return UNKNOWN_ISSUER.to_owned();
@@ -132,11 +135,11 @@ fn message(error: &GaxError) -> String {
     }
 }
 
-/// Said in place of the TLS library's own words, "invalid peer certificate: `UnknownIssuer`".
+/// The message in place of the TLS library's own, "invalid peer certificate: `UnknownIssuer`".
 const UNKNOWN_ISSUER: &str = "the server's certificate is from an issuer that this machine does not trust";
 
-/// Whether a server's certificate is from an issuer that is not known here, as behind a proxy that looks
-/// into TLS.
+/// Whether a server's certificate is from an issuer that this machine does not trust, as behind a proxy that
+/// decrypts TLS.
 fn unknown_issuer(error: &(dyn std::error::Error + 'static)) -> bool {
     use rustls::{CertificateError, Error as TlsError};
     has_tls_error(error, |tls| match tls {
@@ -147,7 +150,7 @@ fn unknown_issuer(error: &(dyn std::error::Error + 'static)) -> bool {
     })
 }
 
-/// Whether TLS failed because the server speaks nothing of what it was offered to speak inside.
+/// Whether TLS failed because the server speaks none of the offered application protocols.
 pub(crate) fn no_application_protocol(error: &(dyn std::error::Error + 'static)) -> bool {
     use rustls::{AlertDescription, Error as TlsError};
     has_tls_error(error, |tls| {
@@ -159,8 +162,8 @@ pub(crate) fn no_application_protocol(error: &(dyn std::error::Error + 'static))
     })
 }
 
-/// Whether an error or one of its causes is such a one of TLS. An input or output error does not name the
-/// error in it as its cause, so it is looked into: what is in it may be another one.
+/// Whether an error or one of its causes is a TLS error of the wanted kind. An input or output error does not
+/// name the error inside it as its cause, so the inner error is examined as well.
 fn has_tls_error(error: &(dyn std::error::Error + 'static), wanted: impl Fn(&rustls::Error) -> bool) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -176,14 +179,14 @@ fn has_tls_error(error: &(dyn std::error::Error + 'static), wanted: impl Fn(&rus
     false
 }
 
-/// Whether Google wants to see the person again before it gives out a token ("Google Cloud session
-/// control"). gcloud can answer that, with what it keeps beside the credentials; the client cannot.
+/// Whether Google demands that the person signs in again before it gives out a token ("Google Cloud session
+/// control"). gcloud can answer that with data that it keeps beside the credentials; the client cannot.
 pub(crate) fn wants_reauthentication(error: &CredentialsError) -> bool {
     const REASONS: [&str; 2] = ["invalid_rapt", "rapt_required"];
     words(error).iter().any(|text| REASONS.iter().any(|reason| text.contains(reason)))
 }
 
-/// What an error and its causes say, the innermost last.
+/// The messages of an error and its causes, the innermost last.
 fn words(error: &dyn std::error::Error) -> Vec<String> {
     let mut words = vec![error.to_string()];
     let mut cause = error.source();
@@ -194,7 +197,7 @@ fn words(error: &dyn std::error::Error) -> Vec<String> {
     words
 }
 
-/// What kind of failure it is that there is no token, and why.
+/// The kind of failure and the reason when there is no token.
 pub(crate) fn sign_in_failure(error: &CredentialsError) -> (CloudErrorKind, String) {
     if unknown_issuer(error) {
         return (CloudErrorKind::UnknownIssuer, UNKNOWN_ISSUER.to_owned());
@@ -202,7 +205,7 @@ pub(crate) fn sign_in_failure(error: &CredentialsError) -> (CloudErrorKind, Stri
     let mut cause = error.source();
     while let Some(inner) = cause {
         let status = inner.downcast_ref::<GaxError>().and_then(GaxError::http_status_code);
-        // Who is not allowed to act as a service account is signed in all the same.
+        // A caller who may not act as a service account is signed in all the same.
         if status == Some(403)
             && let Some(said) = words(error).iter().find_map(|text| answer_in(text))
         {
@@ -210,19 +213,19 @@ pub(crate) fn sign_in_failure(error: &CredentialsError) -> (CloudErrorKind, Stri
         }
         cause = inner.source();
     }
-    // Not every failure is a refusal: without a network there is nobody to refuse.
+    // Not every failure is a refusal: without a network nobody has refused anything.
     let kind = if error.is_transient() { CloudErrorKind::Unreachable } else { CloudErrorKind::NotSignedIn };
     (kind, sign_in_message(error))
 }
 
-/// Why there is no token: in the words of the service that gives them, where it gave any.
+/// The reason why there is no token: in the words of the token service, where it gave any.
 pub(crate) fn sign_in_message(error: &CredentialsError) -> String {
     let mut words = words(error);
     if let Some(said) = words.iter().find_map(|text| answer_in(text)) {
         return format!("the sign-in was refused: {said}");
     }
     let text = words.pop().unwrap_or_default();
-    // What the clients put behind every message is told by the kind.
+    // The kind says what the clients append to every message.
     [" and future attempts will not succeed", " but future attempts may succeed"]
         .iter()
         .find_map(|end| text.strip_suffix(end))
@@ -230,8 +233,8 @@ pub(crate) fn sign_in_message(error: &CredentialsError) -> String {
         .to_owned()
 }
 
-/// The clients put a whole answer into their message. Of it only what is meant to be read is shown
-/// (RFC 6749, section 5.2, and Google's own errors).
+/// The readable part of an answer, which the clients put into their message as a whole (RFC 6749, section
+/// 5.2, and Google's own errors).
 fn answer_in(text: &str) -> Option<String> {
     let answer: Value = serde_json::from_str(text.get(text.find('{')?..=text.rfind('}')?)?).ok()?;
     [&answer["error_description"], &answer["error"]["message"], &answer["error"]]

@@ -1,4 +1,5 @@
-//! A job as it was read: what matters of it, and whether two readings of it would run the same.
+//! A Cloud Run job as it was read: its settings, and the comparison of two readings, which tells whether they
+//! would run the same.
 
 use std::fmt;
 
@@ -10,39 +11,39 @@ use google_cloud_run_v2::model::{Container, EnvVar, ExecutionTemplate, TaskTempl
 use crate::model::Readiness;
 use crate::settings::{Difference, Egress, EnvValue, JobSettings};
 
-/// A Cloud Run job as it was read, with all that has to be sent back to change it.
+/// A Cloud Run job as it was read, with all fields that have to be sent back to change it.
 ///
-/// There is no other type for a job that is there. What one is to become is a [`JobSettings`]: the settings
-/// that this program knows, without those that only Google Cloud gives.
+/// An existing job has no other type. A job that is to be made or changed is described by [`JobSettings`]:
+/// the settings that this program knows, without those that only Google Cloud gives.
 #[derive(Clone)]
 pub struct Job {
-    /// What matters to us.
+    /// The settings that matter for admin tasks.
     pub settings: JobSettings,
     /// The version of the job; sent along with a run or a change, so that a job changed in between is
     /// refused.
     pub etag: String,
-    /// How many executions it has had.
+    /// Number of executions that the job has had.
     pub executions: i32,
-    /// Whether it can run.
+    /// Whether the job can run.
     pub readiness: Readiness,
-    /// Who changed it last, and with which tool.
+    /// The account and the tool that changed the job last.
     pub changed: LastChange,
     pub(crate) raw: Box<model::Job>,
 }
 
-/// Who changed a job last, as far as Cloud Run tells.
+/// The last change of a job, as far as Cloud Run tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LastChange {
     /// The account (`lastModifier`); empty where Cloud Run does not say.
     pub account: String,
-    /// The tool, as it calls itself: `gcloud`, `terraform`, `quill-admin`. A tool that says nothing leaves the name
-    /// of the one before it, so this is a trace and no proof. Empty where none has said anything.
+    /// The tool, as it names itself: `gcloud`, `terraform`, `quill-admin`. A tool that gives no name leaves
+    /// the previous one in place, so this is a hint and no proof. Empty where no tool has given one.
     pub tool: String,
     /// The tool's version, as it says.
     pub version: String,
 }
 
-/// Variables may hold a secret in clear, so they are not shown.
+/// Leaves variables out: they may hold a secret in clear.
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { settings, etag, executions, readiness, changed, raw: _ } = self;
@@ -68,9 +69,10 @@ impl Job {
         }
     }
 
-    /// What an execution would be made from otherwise in `now` (`ExecutionTemplate`, Cloud Run API v2), each
-    /// named as people know it. Values of variables are not shown. Empty if and only if the same would run:
-    /// labels and annotations change nothing about that.
+    /// The differences between this reading and `now` that change what an execution is made from
+    /// (`ExecutionTemplate`, Cloud Run API v2), each under the name that people know. Values of variables are
+    /// not shown. The list is empty if and only if the same would run: labels and annotations do not matter
+    /// for that.
     #[must_use]
     pub fn changes(&self, now: &Self) -> Vec<Difference> {
         changes(&template(&self.raw), &template(&now.raw))
@@ -96,7 +98,7 @@ impl LastChange {
     }
 }
 
-/// What executions are made from, without notes of tools.
+/// The template of executions, without labels and annotations.
 fn template(job: &model::Job) -> ExecutionTemplate {
     let mut template = job.template.clone().unwrap_or_default();
     template.labels.clear();
@@ -121,7 +123,7 @@ fn changes(before: &ExecutionTemplate, now: &ExecutionTemplate) -> Vec<Differenc
     changes.0
 }
 
-/// Collects what differs.
+/// Collects differences.
 struct Changes(Vec<Difference>);
 
 impl Changes {
@@ -146,7 +148,7 @@ impl Changes {
 
     fn container(&mut self, before: &Container, now: &Container) {
         self.shown("image", &before.image, &now.image);
-        // Either may hold a secret in clear.
+        // Commands and arguments may hold a secret in clear.
         self.compared("command", &before.command, &now.command);
         self.compared("arguments", &before.args, &now.args);
         self.compared("volume mounts", &before.volume_mounts, &now.volume_mounts);
@@ -172,7 +174,7 @@ impl Changes {
         );
     }
 
-    /// A reference to a secret may be shown; a text may be a secret itself.
+    /// Compares a variable. A reference to a secret may be shown; a text may be a secret itself.
     fn variable(&mut self, name: &str, before: Option<&EnvVar>, now: Option<&EnvVar>) {
         let told = |variable: &EnvVar| match as_given(variable) {
             EnvValue::Text(_) => "a text".to_owned(),
@@ -191,7 +193,7 @@ impl Changes {
     }
 
     fn compared<T: PartialEq>(&mut self, setting: &str, before: &T, now: &T) {
-        // A setting that was shown already is not told twice.
+        // A setting that was listed already is not listed again.
         if before != now && !self.0.iter().any(|known| known.setting.starts_with(setting)) {
             self.unshown(setting);
         }
@@ -222,7 +224,7 @@ fn settings(job: &model::Job) -> JobSettings {
             VpcEgress::AllTraffic => Some(Egress::AllTraffic),
             _ => None,
         }),
-        // Absent means 0 in what the API returns; only in what is sent does absence mean 3.
+        // In answers of the API a missing value means 0; only in requests does it mean 3.
         max_retries: task.and_then(TaskTemplate::max_retries).copied().unwrap_or(0),
         timeout: task.and_then(|task| task.timeout.as_ref()).map_or(0, google_cloud_wkt::Duration::seconds),
         tasks: execution.map_or(0, |execution| execution.task_count),
@@ -230,7 +232,7 @@ fn settings(job: &model::Job) -> JobSettings {
     }
 }
 
-/// What a variable is set to. The name of a secret is its last part: the API takes and gives both forms.
+/// The value of a variable. The name of a secret is its last part: the API takes and gives both forms.
 pub(crate) fn value(variable: &EnvVar) -> EnvValue {
     match as_given(variable) {
         EnvValue::Secret { secret, version } => EnvValue::Secret { secret: short(&secret), version },

@@ -1,8 +1,10 @@
 //! Google Cloud in the nouns of quill-admin: jobs, executions, tasks, logs.
 //!
-//! One adapter over Google's own client crates ([`Google`]), one place for time-outs and retries
-//! (`google/policy.rs`), one mapping of errors ([`CloudError`]). There is no second implementation
-//! and so no trait: tests run this very adapter against the emulator, over HTTP.
+//! There is one adapter over Google's own client crates ([`Google`]), one place for time-outs and retries
+//! (`google/policy.rs`), and one mapping of errors ([`CloudError`]). There is no second implementation and so
+//! no trait: tests run this adapter against the emulator, over HTTP.
+//!
+//! To add a call: see `google/mod.rs`.
 //!
 //! It is a crate of its own because the clients are generic code, which would otherwise be compiled
 //! again with every edit of the CLI.
@@ -36,6 +38,6 @@ pub use trust::{TrustedHosts, is_loopback, is_on_loopback};
 /// Installs ring as this process's TLS provider. The clients are built without one of their own, so
 /// this has to be called before the first of them is made; calling it again does nothing.
 pub fn install_tls_provider() {
-    // Err means that one is installed already, which is all that is wanted.
+    // An error means that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

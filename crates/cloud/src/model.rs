@@ -1,4 +1,5 @@
-//! What the rest of the program knows of Google Cloud.
+//! The resources of Google Cloud as the rest of the program sees them: executions, services, revisions,
+//! secrets, locks and log entries.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,72 +18,75 @@ use crate::names::ExecutionName;
 pub struct DatabaseInstance {
     /// Its address in the VPC network, where it has one.
     pub private_ip: Option<String>,
-    /// As the API names it: `RUNNABLE`, `MAINTENANCE`, `FAILED` …
+    /// The state, as the API names it: `RUNNABLE`, `MAINTENANCE`, `FAILED` …
     pub state: String,
-    /// Its owner has stopped it, which its state does not tell.
+    /// Whether its owner has stopped it, which its state does not tell.
     pub stopped: bool,
-    /// Which connections it takes.
+    /// The connections that it accepts.
     pub ssl_mode: SslMode,
-    /// As the API names it, such as `POSTGRES_15`.
+    /// The version, as the API names it, such as `POSTGRES_15`.
     pub version: String,
-    /// Who signs its certificate.
+    /// The kind of authority that signs its certificate.
     pub ca_mode: CaMode,
-    /// The certificate of the authority that signs its certificate, in PEM; with a shared one, all of the chain. The
-    /// API may leave it out.
+    /// The certificate of the authority that signs its certificate, in PEM; for a shared one, the whole
+    /// chain. The API may leave it out.
     pub server_ca: Option<String>,
     /// The name that its certificate is for, where the API tells one.
     pub dns_name: Option<String>,
 }
 
-/// Who signs the certificate of a Cloud SQL instance (`settings.ipConfiguration.serverCaMode`).
+/// The kind of authority that signs the certificate of a Cloud SQL instance
+/// (`settings.ipConfiguration.serverCaMode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaMode {
-    /// An authority of the instance's own, which signs nothing else: whom the certificate names does not matter.
+    /// An authority of the instance's own, which signs nothing else: the name in the certificate does not
+    /// matter.
     OwnCa,
     /// An authority that signs for others, too: the certificate has to name the instance.
     SharedCa,
-    /// Something that came after this program.
+    /// A value that this version does not know.
     Unknown,
 }
 
-/// An authority that signs an instance's certificate, or will, or did.
+/// An authority that signs an instance's certificate, will sign it, or did so before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerCa {
     /// Its certificate, in PEM.
     pub pem: String,
-    /// Whether it signs the certificate that the instance shows now; `None` where the API does not tell which does.
+    /// Whether it signs the instance's present certificate; `None` where the API does not tell which one
+    /// does.
     pub active: Option<bool>,
 }
 
-/// Which connections a Cloud SQL instance takes.
+/// The connections that a Cloud SQL instance accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SslMode {
-    /// All: encrypted or not.
+    /// All connections, encrypted or not.
     AllowUnencrypted,
-    /// Encrypted ones only.
+    /// Encrypted connections only.
     EncryptedOnly,
-    /// Encrypted ones only, of a client that shows a certificate of the instance's.
+    /// Encrypted connections only, from clients with a certificate of the instance's.
     ClientCertificate,
-    /// Something that came after this program.
+    /// A value that this version does not know.
     Unknown,
 }
 
 /// A project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
-    /// Its number, by which many services call it.
+    /// The project's number, which many services use as its name.
     pub number: String,
-    /// Whether it is in use: not if it is about to be deleted.
+    /// Whether the project is in use, and not about to be deleted.
     pub active: bool,
 }
 
-/// Whether starting a job is recorded by Cloud Audit Logs, as far as the project says: what a folder
-/// or the organisation sets is not told by it.
+/// Whether Cloud Audit Logs record the start of a job, as far as the project's policy says: it does not show
+/// the settings of a folder or the organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditLogging {
-    /// Writes of data, of which starting a job is one, are recorded.
+    /// Whether writes of data, of which starting a job is one, are recorded.
     pub writes: bool,
-    /// Whose are not, as in `user:steve@example.org`.
+    /// The accounts whose writes are not recorded, as in `user:steve@example.org`.
     pub exempt: Vec<String>,
 }
 
@@ -91,69 +95,69 @@ pub struct AuditLogging {
 pub struct SecretVersion {
     /// Its number, also where `latest` was asked for.
     pub number: String,
-    /// Whether it can be read.
+    /// Whether the version can be read.
     pub state: SecretVersionState,
 }
 
 /// Whether a version of a secret can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretVersionState {
-    /// Yes.
+    /// It can be read.
     Enabled,
-    /// Not until it is enabled again.
+    /// It cannot be read until it is enabled again.
     Disabled,
-    /// Never again.
+    /// It can never be read again.
     Destroyed,
-    /// Something that came after this program.
+    /// A value that this version does not know.
     Unknown,
 }
 
-/// The lock that keeps a second Terraform from the same state.
+/// The lock that keeps a second Terraform from changing the same state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateLock {
-    /// Which one it is, of all that there have been: what is removed is this one and no later one. It
-    /// is also what `terraform force-unlock` asks for.
+    /// The generation of the lock's object: only the lock of this generation is removed, and no later one.
+    /// `terraform force-unlock` asks for it as well.
     pub generation: i64,
-    /// When it was taken, by Cloud Storage's clock.
+    /// The time when the lock was taken, by Cloud Storage's clock.
     pub created: Timestamp,
-    /// When it was looked at, by Cloud Storage's clock, to the second; `None` if the answer does not say
-    /// (the header `Date`).
+    /// The time when the lock was read, by Cloud Storage's clock, to the second; `None` if the answer does
+    /// not say (the header `Date`).
     pub seen: Option<Timestamp>,
-    /// The same by this machine's clock.
+    /// The time when the lock was read, by this machine's clock.
     pub seen_here: Timestamp,
-    /// What Terraform wrote into it; `None` if that cannot be read. It is a lock all the same.
+    /// The content that Terraform wrote; `None` if it cannot be read. The lock holds all the same.
     pub info: Option<LockInfo>,
 }
 
-/// What Terraform writes into its lock (`statemgr.LockInfo`).
+/// The content of Terraform's lock (`statemgr.LockInfo`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct LockInfo {
-    /// A UUID. Not what `terraform force-unlock` asks for.
+    /// A UUID. `terraform force-unlock` asks for the generation instead.
     #[serde(rename = "ID")]
     pub id: String,
-    /// Such as `OperationTypeApply`.
+    /// The operation, such as `OperationTypeApply`.
     pub operation: String,
-    /// More about it; mostly empty.
+    /// Further information; mostly empty.
     pub info: String,
-    /// Who holds it: user@host.
+    /// The holder: user@host.
     pub who: String,
-    /// Of Terraform.
+    /// The version of Terraform.
     pub version: String,
-    /// When it was taken, by the holder's clock.
+    /// The time when the lock was taken, by the holder's clock.
     pub created: Option<Timestamp>,
-    /// Of the state.
+    /// The path of the state.
     pub path: String,
 }
 
-/// What became of a lock that was to be removed.
+/// The outcome of removing a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removal {
-    /// It is removed.
+    /// The lock was removed.
     Removed,
-    /// It was not there any more, and no other is.
+    /// The lock did not exist any more, and there is no other.
     Gone,
-    /// Another one is there by now, which was left alone.
+    /// Another lock exists by now; it was not removed.
     Replaced,
 }
 
@@ -165,17 +169,17 @@ pub struct Service {
     pub latest_created: String,
     /// The id of the newest revision that became ready.
     pub latest_ready: String,
-    /// Goes up whenever somebody changes it; what Cloud Run itself notes leaves it.
+    /// A number that increases whenever somebody changes the service, but not when Cloud Run notes something.
     pub generation: i64,
-    /// Cloud Run is still busy with the last change.
+    /// Whether Cloud Run still works on the last change.
     pub reconciling: bool,
-    /// Whether all requests are to go to the newest ready revision, whichever that is.
+    /// Whether all requests go to the newest ready revision, whichever that is.
     pub traffic_to_latest: bool,
-    /// Where requests do go: ids of revisions, and how many in a hundred.
+    /// The revisions that get requests: their ids, and the percentage of requests.
     pub serving: Vec<(String, i32)>,
-    /// Whether the last change came through.
+    /// Whether the last change succeeded.
     pub readiness: Readiness,
-    /// What Cloud Run says of it, part by part.
+    /// The conditions that Cloud Run reports, one for each part.
     pub conditions: Vec<Condition>,
     pub(crate) raw: Box<google_cloud_run_v2::model::Service>,
 }
@@ -183,59 +187,59 @@ pub struct Service {
 /// A revision of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
-    /// Its id: what people call its name.
+    /// The id, which people call the revision's name.
     pub id: String,
     /// The image of its container, as it was given: with a tag or a digest.
     pub image: String,
-    /// When it was made.
+    /// The time when it was created.
     pub created: Option<Timestamp>,
     /// Whether it is, or was, ready.
     pub readiness: Readiness,
-    /// What Cloud Run says of it, part by part.
+    /// The conditions that Cloud Run reports, one for each part.
     pub conditions: Vec<Condition>,
     /// The port its container is to listen on.
     pub port: i32,
-    /// How it is found out that its container is up. `None`: Cloud Run's own way, which gives it 4
-    /// minutes to listen.
+    /// The probe that finds out whether the container has started. `None`: Cloud Run's default, which gives
+    /// it 4 minutes to listen.
     pub startup_probe: Option<StartupProbe>,
 }
 
 impl Revision {
-    /// What Cloud Run says of one part, such as `Ready` or `ContainerHealthy`.
+    /// The condition of one part, such as `Ready` or `ContainerHealthy`.
     #[must_use]
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.kind == kind)
     }
 }
 
-/// What Cloud Run says of one part of a resource.
+/// The condition of one part of a resource, as Cloud Run reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
-    /// Which part, such as `Ready`.
+    /// The name of the part, such as `Ready`.
     pub kind: String,
-    /// How it is; the reason in words.
+    /// The state of the part, with the reason in words.
     pub readiness: Readiness,
     /// The reason in a word, such as `HEALTH_CHECK_CONTAINER_ERROR`; empty where there is none.
     pub reason: String,
-    /// Since when.
+    /// The time since which the condition holds.
     pub since: Option<Timestamp>,
 }
 
-/// How often a container that starts is asked whether it is up, and how long.
+/// The interval and the limit of probes of a container that starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartupProbe {
-    /// From the container's start to the first time.
+    /// Time from the container's start to the first probe.
     pub initial_delay: Duration,
-    /// From one time to the next.
+    /// Time between probes.
     pub period: Duration,
-    /// After how many failures it is given up.
+    /// Number of failures after which the container is given up.
     pub failures: u32,
-    /// Which port is asked, where the probe says so.
+    /// The port that is probed, where the probe names one.
     pub port: Option<i32>,
 }
 
 impl StartupProbe {
-    /// How long a container has to be up.
+    /// The time that a container has to start.
     #[must_use]
     pub fn patience(&self) -> Duration {
         self.initial_delay + self.period * self.failures
@@ -247,9 +251,9 @@ impl StartupProbe {
 pub enum Readiness {
     /// Ready; a retired revision stays so.
     Ready,
-    /// Not yet.
+    /// Not ready yet.
     Pending,
-    /// It failed.
+    /// The revision or job failed.
     Failed {
         /// Cloud Run's own words.
         reason: String,
@@ -257,7 +261,7 @@ pub enum Readiness {
 }
 
 impl Readiness {
-    /// What the condition that sums up all others says; without one it is not ready yet.
+    /// Reads the condition that sums up all others; without one the resource is not ready yet.
     pub(crate) fn of(condition: Option<&google_cloud_run_v2::model::Condition>) -> Self {
         match condition {
             Some(condition) if condition.state == State::ConditionSucceeded => Self::Ready,
@@ -271,52 +275,51 @@ impl Readiness {
 
 /// A request to run a job once. Its values may be secret: no `Debug`.
 pub struct RunJob {
-    /// The job's etag, from [`Job::etag`](crate::Job::etag): a job that is another by now is not run.
+    /// The job's etag, from [`Job::etag`](crate::Job::etag): a job that has changed since is not run.
     pub etag: String,
     /// Variables for this run, merged by name over the job's own.
     pub env: Vec<(String, String)>,
-    /// How long this run may take, in place of the job's own time-out.
+    /// Time limit of this run, in place of the job's own time-out.
     pub timeout: Option<Duration>,
 }
 
-/// Why a run was not started, or is not known to be.
+/// The error that a run was not started, or that it is unknown whether it was.
 #[derive(Debug)]
 pub enum RunError {
-    /// Certainly not started.
+    /// The run was certainly not started.
     NotStarted(CloudError),
-    /// The request may have arrived: the answer was lost, or made no sense.
+    /// The request may have arrived: the answer was lost, or cannot be read.
     Unknown(CloudError),
 }
 
 /// One execution of a job.
 #[derive(Debug, Clone)]
 pub struct Execution {
-    /// Its name.
+    /// The name of the execution.
     pub name: ExecutionName,
-    /// How far it is.
+    /// The phase that it is in.
     pub phase: Phase,
-    /// When it was asked for.
+    /// The time when it was requested.
     pub created: Option<Timestamp>,
-    /// When it started.
+    /// The time when it started.
     pub started: Option<Timestamp>,
-    /// When it ended.
+    /// The time when it ended.
     pub completed: Option<Timestamp>,
     /// The account that started it.
     pub creator: String,
     /// The image it runs.
     pub image: String,
-    /// How long its task may take.
+    /// Time limit of its task.
     pub timeout: Option<Duration>,
-    /// Its task was started again after it had failed.
+    /// Whether its task was started again after a failure.
     pub retried: bool,
-    /// Where Google's console shows its logs; empty in the emulator.
+    /// The address of its logs in Google's console; empty in the emulator.
     pub log_uri: String,
-    /// The variables it was started with, of those that a request is made of. Values that are secret
-    /// are not among them.
+    /// The variables of the request that it was started with. Secret values are left out.
     pub request: BTreeMap<String, String>,
-    /// What its result is proven with, where it was given a key.
+    /// The key that its result is proven with, where it was given one.
     pub proof_key: Option<Confidential>,
-    /// It was started with a password in clear, which whoever may see it can read.
+    /// Whether it was started with a password in clear, which everybody who may read the execution can see.
     pub plaintext_password: bool,
 }
 
@@ -329,7 +332,7 @@ impl Confidential {
         Self(text)
     }
 
-    /// The text itself. Whoever calls this answers for where it goes.
+    /// The text itself. The caller is responsible for where it goes.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -342,25 +345,25 @@ impl fmt::Debug for Confidential {
     }
 }
 
-/// How far an execution is.
+/// The phase of an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// Accepted, nothing prepared yet.
+    /// Accepted; nothing is prepared yet.
     Queued,
     /// The container is being prepared: image, secrets, network.
     Provisioning,
     /// The container runs.
     Running,
-    /// Over.
+    /// The execution has ended.
     Ended(Ending),
 }
 
-/// How an execution ended, as Cloud Run sees it.
+/// The ending of an execution, as Cloud Run sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// The container exited with 0.
     Succeeded,
-    /// It did not, or it never started: the task result tells.
+    /// The container exited with another code, or never started: the task result tells which.
     Failed {
         /// Cloud Run's own words.
         reason: String,
@@ -372,28 +375,28 @@ pub enum Ending {
     },
 }
 
-/// How the container of a task ended, in its last attempt.
+/// The result of the container of a task, in its last attempt.
 ///
-/// A result may have neither an exit code nor a signal, only a message: of a container that could not be
+/// A result may have neither an exit code nor a signal, only a message: that of a container that could not be
 /// started, or did not end cleanly.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskResult {
-    /// The exit code, unless it is 0: the API leaves a 0 out, and so a result of a container that exited
-    /// with 0 looks like one that has no exit code at all. Whether it was 0 is for the execution to say.
+    /// The exit code, unless it is 0: the API leaves a 0 out, so that the result of a container that exited
+    /// with 0 looks like one without an exit code. Only the execution tells whether it was 0.
     pub exit_code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
-    /// Cloud Run says that it ran into the task's time-out.
+    /// Whether Cloud Run says that it ran into the task's time-out.
     pub timed_out: bool,
-    /// From the start of the task to its end.
+    /// Time from the start of the task to its end.
     pub length: Option<Duration>,
     /// Cloud Run's own words; empty where it gives none.
     pub message: String,
 }
 
 impl TaskResult {
-    /// Whether Cloud Run's words mean that a time-out ended it. How a time-out shows is not documented:
-    /// both sentences have been seen, in results, conditions and lines of the log.
+    /// Whether Cloud Run's words mean that a time-out ended the task. The words are not documented: both
+    /// sentences have been seen, in results, conditions and log lines.
     #[must_use]
     pub fn words_of_a_time_out(text: &str) -> bool {
         let text = text.to_ascii_lowercase();
@@ -401,18 +404,18 @@ impl TaskResult {
     }
 }
 
-/// Where a log line came from.
+/// The source of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogSource {
     /// The container's stdout or stderr.
     Container,
     /// Cloud Run itself.
     System,
-    /// Cloud Audit Logs, and anything else.
+    /// Cloud Audit Logs, and all other sources.
     Other,
 }
 
-/// How serious a log line is.
+/// The severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Default, debug, info and notice.
@@ -426,17 +429,17 @@ pub enum Severity {
 /// One entry of the log.
 #[derive(Debug, Clone)]
 pub struct LogEntry {
-    /// Unique among the entries of one timestamp; with it, a repeated entry is known.
+    /// An id that is unique among the entries of one timestamp; repeated entries are recognised by it.
     pub insert_id: String,
-    /// The id of the execution it is of; empty where the entry does not say.
+    /// The id of the execution that the entry belongs to; empty where the entry does not say.
     pub execution: String,
-    /// When the line was written.
+    /// The time when the line was written.
     pub timestamp: Timestamp,
-    /// How long after that Cloud Logging had it.
+    /// Delay until Cloud Logging received the line.
     pub lateness: Duration,
-    /// Where it came from.
+    /// The source of the line.
     pub source: LogSource,
-    /// How serious it is.
+    /// The severity of the line.
     pub severity: Severity,
     /// The line in words.
     pub message: String,
@@ -444,22 +447,22 @@ pub struct LogEntry {
     pub payload: Option<Value>,
 }
 
-/// A record that the executor left in the log.
+/// An audit record that the executor wrote to the log.
 #[derive(Debug, Clone)]
 pub struct AuditEntry {
     /// The execution's id.
     pub execution: String,
-    /// When it was written: at the end of the task.
+    /// The time when it was written: at the end of the task.
     pub timestamp: Timestamp,
     /// The whole JSON payload.
     pub payload: Value,
 }
 
-/// Some entries of the log, and where there are more.
+/// A page of log entries, and the token of the next one.
 #[derive(Debug, Clone, Default)]
 pub struct LogPage {
     /// The entries.
     pub entries: Vec<LogEntry>,
-    /// What asks for the next page; empty on the last one.
+    /// The token that requests the next page; empty on the last one.
     pub next: String,
 }

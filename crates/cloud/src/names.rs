@@ -1,11 +1,11 @@
-//! Names of things in Google Cloud, valid once they exist.
+//! Names of resources in Google Cloud, which are valid once they are parsed.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A name Google Cloud would not accept.
+/// The error that Google Cloud would not accept a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{}\" is not a valid {what}: {rule}", given.escape_debug())]
 pub struct InvalidName {
@@ -14,7 +14,8 @@ pub struct InvalidName {
     given: String,
 }
 
-/// Lower-case letters, digits and hyphens; begins with a letter, does not end with a hyphen.
+/// Whether a text has only lower-case letters, digits and hyphens, begins with a letter, and does not end
+/// with a hyphen.
 fn is_label(text: &str, min: usize, max: usize) -> bool {
     (min..=max).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -126,12 +127,12 @@ impl fmt::Display for ServiceName {
 pub struct ExecutionName {
     /// The job it is an execution of.
     pub job: JobName,
-    /// Its id: what people call its name.
+    /// The id, which people call the execution's name.
     pub id: String,
 }
 
 impl ExecutionName {
-    /// From the resource name the API gives, `projects/…/executions/ID`.
+    /// Reads the resource name that the API gives, `projects/…/executions/ID`.
     #[must_use]
     pub fn from_resource(job: &JobName, resource: &str) -> Option<Self> {
         let (_, id) = resource.rsplit_once("/executions/")?;
@@ -153,8 +154,12 @@ pub struct ObjectName {
 }
 
 impl ObjectName {
-    /// From the bucket's name and the object's in it ("Bucket naming requirements", "Object naming
-    /// requirements").
+    /// Makes the name from that of the bucket and that of the object in it ("Bucket naming requirements",
+    /// "Object naming requirements").
+    ///
+    /// # Errors
+    ///
+    /// Fails if Cloud Storage would not accept one of the two names.
     pub fn new(bucket: &str, object: &str) -> Result<Self, InvalidName> {
         let lower = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         let ends = bucket.bytes().next().is_some_and(lower) && bucket.bytes().last().is_some_and(lower);

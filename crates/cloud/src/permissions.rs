@@ -1,4 +1,4 @@
-//! What a caller must be allowed to do, by what it is for.
+//! The permissions that a caller needs, grouped by purpose, each with the smallest role that gives it.
 //!
 //! **To add a permission:** its line here. Sources: "IAM permissions" and "IAM roles" in the
 //! documentation of each service.
@@ -10,18 +10,19 @@ use crate::role::{
     RUN_VIEWER, SECRETS_VIEWER, SERVICES_VIEWER, SQL_VIEWER, STORAGE_USER, STORAGE_VIEWER,
 };
 
-/// What permissions are needed for.
+/// The purpose of a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
-    /// Running tasks: all that most people need.
+    /// Running tasks: most people need no other permissions.
     Tasks,
-    /// `build`
+    /// The command `build`.
     Build,
-    /// `restore-backend`
+    /// The command `restore-backend`.
     RestoreBackend,
-    /// `doctor`, which looks and changes nothing.
+    /// The command `doctor`, which only reads.
     Doctor,
-    /// What `doctor --fix` needs besides, and besides what the commands need that it has recourse to.
+    /// The additional permissions of `doctor --fix`, beyond those of `doctor` and of the commands that it
+    /// calls.
     DoctorFix,
 }
 
@@ -40,17 +41,17 @@ impl fmt::Display for Purpose {
 /// A permission that is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permission {
-    /// What it is needed for.
+    /// Its purpose.
     pub purpose: Purpose,
     /// Its name, such as `run.jobs.get`.
     pub name: &'static str,
-    /// The smallest predefined role that gives it, together with its neighbours here.
+    /// The smallest predefined role that gives it, together with the neighbouring permissions here.
     pub role: &'static str,
 }
 
 impl Permission {
-    /// Whether it is one on the bucket of Terraform's state, which can be another project's than the
-    /// environment.
+    /// Whether the permission is one on the bucket of Terraform's state, which can be in another project than
+    /// the environment.
     #[must_use]
     pub fn is_of_bucket(&self) -> bool {
         self.name.starts_with("storage.")
@@ -61,13 +62,13 @@ const fn permission(purpose: Purpose, name: &'static str, role: &'static str) ->
     Permission { purpose, name, role }
 }
 
-/// Every permission that some command needs. One that two need is there twice.
+/// Every permission that some command needs. A permission that two purposes need is listed twice.
 pub const PERMISSIONS: [Permission; 39] = {
     use Purpose::{Build, Doctor, DoctorFix, RestoreBackend, Tasks};
     [
         permission(Tasks, "run.jobs.get", RUN_VIEWER),
         permission(Tasks, "run.jobs.run", RUN_EXECUTOR),
-        // Needed as soon as a run has variables of its own, and so by every task.
+        // This is needed if a run overrides variables, and so by every task.
         permission(Tasks, "run.jobs.runWithOverrides", RUN_EXECUTOR),
         permission(Tasks, "run.executions.cancel", RUN_EXECUTOR),
         permission(Tasks, "run.executions.get", RUN_VIEWER),

@@ -1,14 +1,14 @@
-//! The predefined roles that give what a caller needs, by their full names.
+//! The predefined roles that give the permissions which a caller needs, by their full names.
 //!
 //! Source: "IAM basic and predefined roles reference" of Google Cloud.
 
-/// Reads what a project is and who may do what in it.
+/// Reads the data of a project and its policy.
 pub const BROWSER: &str = "roles/browser";
-/// Reads which services of Google Cloud are switched on.
+/// Reads which services of Google Cloud are enabled.
 pub const SERVICES_VIEWER: &str = "roles/serviceusage.serviceUsageViewer";
 /// Reads jobs, executions, services and revisions of Cloud Run.
 pub const RUN_VIEWER: &str = "roles/run.viewer";
-/// Runs jobs with variables of the run's own, and cancels executions.
+/// Runs jobs with overridden variables, and cancels executions.
 pub const RUN_EXECUTOR: &str = "roles/run.jobsExecutorWithOverrides";
 /// Makes and changes jobs and services of Cloud Run, and deletes executions.
 pub const RUN_DEVELOPER: &str = "roles/run.developer";
@@ -16,13 +16,13 @@ pub const RUN_DEVELOPER: &str = "roles/run.developer";
 pub const LOG_VIEWER: &str = "roles/logging.viewer";
 /// Reads instances of Cloud SQL.
 pub const SQL_VIEWER: &str = "roles/cloudsql.viewer";
-/// Reads what there is of secrets, and not their values.
+/// Reads the metadata of secrets, and not their values.
 pub const SECRETS_VIEWER: &str = "roles/secretmanager.viewer";
 /// Pulls images.
 pub const REGISTRY_READER: &str = "roles/artifactregistry.reader";
 /// Pushes images.
 pub const REGISTRY_WRITER: &str = "roles/artifactregistry.writer";
-/// Deploys what runs as a service account.
+/// Deploys jobs and services that run as a service account.
 pub const ACCOUNT_USER: &str = "roles/iam.serviceAccountUser";
 /// Acts as a service account.
 pub const TOKEN_CREATOR: &str = "roles/iam.serviceAccountTokenCreator";

@@ -1,18 +1,18 @@
-//! The settings of a job that matter for running admin tasks, and how they differ from those wanted.
+//! The settings of a job that matter for running admin tasks, and their differences from the wanted ones.
 
 use std::fmt;
 
-/// Which of the container's traffic goes into the VPC network.
+/// The part of the container's traffic that goes into the VPC network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Egress {
-    /// Only that to private addresses.
+    /// Only traffic to private addresses.
     PrivateRangesOnly,
-    /// All of it.
+    /// All traffic.
     AllTraffic,
 }
 
 impl Egress {
-    /// As it is written in `environments.yaml` and by gcloud.
+    /// The value as it is written in `environments.yaml` and by gcloud.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -22,10 +22,10 @@ impl Egress {
     }
 }
 
-/// What a variable of the container is set to.
+/// The value of a variable of the container.
 #[derive(Clone, PartialEq, Eq)]
 pub enum EnvValue {
-    /// Text, which whoever sees the job can read.
+    /// Text, which everybody who may read the job can see.
     Text(String),
     /// A version of a secret; its name without the project.
     Secret {
@@ -36,42 +36,42 @@ pub enum EnvValue {
     },
 }
 
-/// What belongs into a job that runs admin tasks: as it is in a [`Job`](crate::Job) that was read, or as it
-/// is to become.
+/// The settings of a job that runs admin tasks: either those of a [`Job`](crate::Job) that was read, or the
+/// wanted ones.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct JobSettings {
     /// The container's image.
     pub image: String,
-    /// What the container is started with in place of the image's own entry point.
+    /// The command that the container is started with in place of the image's own entry point.
     pub command: Vec<String>,
     /// Its arguments.
     pub args: Vec<String>,
     /// Its variables.
     pub env: Vec<(String, EnvValue)>,
-    /// The account it runs as. `None` in what is wanted: as it is.
+    /// The account it runs as. `None` in wanted settings: no change.
     pub service_account: Option<String>,
-    /// The connector to the VPC network, by its short name. `None` in what is wanted: as it is.
+    /// The connector to the VPC network, by its short name. `None` in wanted settings: no change.
     pub connector: Option<String>,
-    /// See [`Egress`]. `None` in what is wanted: as it is.
+    /// See [`Egress`]. `None` in wanted settings: no change.
     pub egress: Option<Egress>,
-    /// How often a failed task is run again.
+    /// Number of times that a failed task is run again.
     pub max_retries: i32,
-    /// How long a task may take, in seconds.
+    /// Time limit of a task, in seconds.
     pub timeout: i64,
-    /// How many tasks an execution has.
+    /// Number of tasks of an execution.
     pub tasks: i32,
-    /// Notes on the job, for tools: what image it is and what it speaks.
+    /// Annotations of the job, for tools: its image, and the contract versions and actions of that.
     pub annotations: Vec<(String, String)>,
 }
 
-/// One setting that is not as wanted.
+/// One setting that differs from the wanted one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The name of the setting.
     pub setting: String,
-    /// What it is; `None` if it is not there.
+    /// The present value; `None` if the setting is missing.
     pub from: Option<String>,
-    /// What it should be.
+    /// The wanted value.
     pub to: String,
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for EnvValue {
     }
 }
 
-/// Commands, arguments and variables may hold a secret in clear, so they are not shown.
+/// Leaves the values of commands, arguments and variables out: they may hold a secret in clear.
 impl fmt::Debug for JobSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobSettings")
@@ -96,14 +96,14 @@ impl fmt::Debug for JobSettings {
 }
 
 impl JobSettings {
-    /// The note of this name, where there is one.
+    /// The annotation of this name, where there is one.
     #[must_use]
     pub fn annotation(&self, name: &str) -> Option<&str> {
         self.annotations.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
-    /// What of `self` is not as in `wanted`, in a fixed order. Variables and annotations that `wanted`
-    /// does not name are not looked at, and their values never shown.
+    /// The settings of `self` that differ from `wanted`, in a fixed order. Variables and annotations that
+    /// `wanted` does not name are ignored, and their values are never shown.
     #[must_use]
     pub fn differences(&self, wanted: &Self) -> Vec<Difference> {
         let mut found = Vec::new();

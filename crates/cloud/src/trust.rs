@@ -1,8 +1,8 @@
-//! To which hosts an access token may be sent.
+//! The hosts that an access token may be sent to.
 //!
-//! An access token is a bearer token: whoever receives it can act as the person until it runs out. The
-//! addresses of services come from a settings file, which can be somebody else's. So a token is attached
-//! to a request only for a host that is Google's, or that the person has named.
+//! An access token is a bearer token: whoever receives it can act as the person until it expires. The
+//! addresses of services come from a settings file, which somebody else may have written. So a token is
+//! attached to a request only if the host is Google's, or if the person has named it.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use url::{Host, Url};
 
 use crate::error::{CloudError, CloudErrorKind};
 
-/// The domain that Google's APIs are below, unless a person works in another universe.
+/// The domain of Google's APIs, unless a person works in another universe.
 const DEFAULT_UNIVERSE: &str = "googleapis.com";
 /// The domains below which Google alone has hosts: its APIs, Artifact Registry, and Container Registry.
 const GOOGLE: [&str; 3] = [DEFAULT_UNIVERSE, "pkg.dev", "gcr.io"];
@@ -23,14 +23,13 @@ pub struct TrustedHosts {
     /// The domain of the universe that the person named ("universe domain" in Google's clients): every
     /// host below it.
     pub universe: Option<String>,
-    /// Addresses of this machine. They belong to whoever listens there, so this is for the caller to
-    /// decide.
+    /// Whether addresses of this machine are trusted. Any program may listen there, so the caller decides.
     pub loopback: bool,
 }
 
 impl TrustedHosts {
-    /// Whether a token may be sent to this address. Plain HTTP, which everybody on the way can read, is
-    /// for this machine only.
+    /// Whether a token may be sent to this address. Plain HTTP, which can be read on the way, is allowed for
+    /// this machine only.
     #[must_use]
     pub fn allow(&self, url: &Url) -> bool {
         let Some(host) = url.host() else { return false };
@@ -42,8 +41,8 @@ impl TrustedHosts {
         }
     }
 
-    /// Whether it is one of Google's own hosts, or one that the person named. `host` is as it stands in
-    /// an address, without the port.
+    /// Whether a host is one of Google's own, or one that the person named. `host` has the form that it has
+    /// in an address, without the port.
     #[must_use]
     pub fn allow_host(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
@@ -62,7 +61,7 @@ impl TrustedHosts {
     }
 }
 
-/// Refuses an address that an access token must not be sent to.
+/// Returns an error for an address that an access token must not be sent to.
 pub(crate) fn check(hosts: &TrustedHosts, address: &str) -> Result<(), CloudError> {
     let url = Url::parse(address).ok();
     if url.as_ref().is_some_and(|url| hosts.allow(url)) {
@@ -84,18 +83,18 @@ fn is_below(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// Whether an address is one of this machine.
+/// Whether a host is this machine.
 #[must_use]
 pub fn is_loopback(host: &Host<&str>) -> bool {
     match *host {
-        // Names below it are asked of a name server on some systems.
+        // On some systems names below `localhost` are looked up by a name server.
         Host::Domain(name) => name == "localhost",
         Host::Ipv4(address) => IpAddr::V4(address).is_loopback(),
         Host::Ipv6(address) => address.is_loopback(),
     }
 }
 
-/// The same of an address that is still a text. What is no address is not on this machine.
+/// Whether an address, given as text, is on this machine. A text that is no address is not.
 #[must_use]
 pub fn is_on_loopback(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| url.host().is_some_and(|host| is_loopback(&host)))

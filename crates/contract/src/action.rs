@@ -1,4 +1,5 @@
-//! What can be asked for.
+//! An action with its values, and the request that asks for it: who asks, why, under which id, and with which
+//! key its result is proven. The definitions of actions are data and live in `quill_admin_actions`.
 
 use std::borrow::Cow;
 
@@ -45,64 +46,64 @@ impl AdminAction {
         Self { name: CHECK.to_owned(), writes: false, digest: None, arguments, job: None }
     }
 
-    /// Its name.
+    /// The name of the action.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether it may write to the database.
+    /// Whether the action may write to the database.
     #[must_use]
     pub const fn writes(&self) -> bool {
         self.writes
     }
 
-    /// The digest of what it does; `None` for [`CHECK`], which every image does in its own way.
+    /// The digest of the action's definition; `None` for [`CHECK`], which every image does in its own way.
     #[must_use]
     pub const fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
 
-    /// The job of the application's that it runs; `None` for everything that our own container does.
+    /// The application's own job that the action runs; `None` for an action that our container runs.
     #[must_use]
     pub const fn job(&self) -> Option<&Job> {
         self.job.as_ref()
     }
 
-    /// The values of its parameters.
+    /// The values of the action's parameters.
     #[must_use]
     pub const fn arguments(&self) -> &Arguments {
         &self.arguments
     }
 
-    /// The user that it is about, if any: the value of the parameter `username`.
+    /// The user that the action is about, if any: the value of the parameter `username`.
     #[must_use]
     pub fn username(&self) -> Option<Cow<'_, str>> {
         self.arguments.get("username")?.as_text()
     }
 }
 
-/// A task and who asked for it, why, and under which id.
+/// An action that is asked for, with who asked for it, why, and under which id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// What to do.
+    /// The action to run, with its values.
     pub action: AdminAction,
     /// The id of this request.
     pub id: Option<RequestId>,
-    /// Who asked.
+    /// The person or account that asked, as the CLI knows it.
     pub actor: Option<Actor>,
     /// The reason that was given for it.
     pub reason: Option<Reason>,
-    /// The run of a pipeline that asked.
+    /// The run of a pipeline that asked, where it was no person at a terminal.
     pub origin: Option<Origin>,
-    /// The contract version to speak: the newest that both sides know.
+    /// The contract version in which the result is to be written: the newest that both sides know.
     pub contract: u32,
-    /// What its result is to be proven with; not sent to an image that speaks version 1.
+    /// The key that the result is to be proven with; not sent to an image that speaks version 1.
     pub proof_key: Option<ProofKey>,
 }
 
 impl Request {
-    /// A request of this laptop's: with an id and a key of its own, in the newest version there is.
+    /// A request from this laptop: with a new id and a new key, in the newest contract version.
     #[must_use]
     pub fn new(action: AdminAction, actor: Option<Actor>, reason: Option<Reason>) -> Self {
         Self {
@@ -116,7 +117,7 @@ impl Request {
         }
     }
 
-    /// The key, where it is sent: version 1 knows of none, and a job of the application's has no use for one.
+    /// The key, where it is sent: version 1 has no proofs, and a job of the application's has no use for one.
     #[must_use]
     pub fn sent_key(&self) -> Option<&ProofKey> {
         self.proof_key.as_ref().filter(|_| self.contract >= 2 && self.action.job().is_none())

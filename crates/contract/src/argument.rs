@@ -1,6 +1,6 @@
 //! The value of one parameter of an action, checked.
 //!
-//! What a value may be is data ([`Parameter`]); the checks are those of [`crate::value`], on either side.
+//! The allowed values are data ([`Parameter`]); the checks are those of [`crate::value`], on either side.
 
 use std::borrow::Cow;
 
@@ -35,8 +35,9 @@ pub enum Argument {
 }
 
 impl Argument {
-    /// Reads a value as it travels: a boolean as `true` or `false`, a day as `2026-11-29`, of a password the
-    /// hash, and of a parameter with `many` one value on each line. White space around a value is left out.
+    /// Reads a value in the form in which it travels: a boolean as `true` or `false`, a day as `2026-11-29`,
+    /// a password as its hash, and a parameter with `many` as one value on each line. White space around a
+    /// value is left out.
     ///
     /// `what` is the word for it in messages, as in "permission level".
     ///
@@ -45,7 +46,8 @@ impl Argument {
     ///
     /// # Errors
     ///
-    /// If it does not fit the parameter. The message quotes a value of closed lists only, and never a secret.
+    /// Fails if the text does not fit the parameter. The message quotes a value of a closed list only, and
+    /// never a secret.
     pub fn parse(parameter: &Parameter, what: &str, text: &str) -> Result<Self, InvalidValue> {
         match &parameter.kind {
             Kind::Text { .. } | Kind::Email { .. } | Kind::OneOf { .. } => {
@@ -80,12 +82,12 @@ impl Argument {
         }
     }
 
-    /// As [`Self::parse`], in the words of the parameter: messages list the values of a closed list in the order
-    /// in which they are shown.
+    /// Like [`Self::parse`], with the parameter's own words: messages list the values of a closed list in the
+    /// order in which they are shown.
     ///
     /// # Errors
     ///
-    /// As [`Self::parse`].
+    /// Fails where [`Self::parse`] does.
     pub fn read(parameter: &Parameter, words: &ParameterWords, text: &str) -> Result<Self, InvalidValue> {
         Self::parse(parameter, &words.name, text).map_err(|mut invalid| {
             if let Problem::NotOneOf { allowed, .. } = &mut invalid.problem {
@@ -107,7 +109,7 @@ impl Argument {
         }
     }
 
-    /// The value as records have it; `None` for a password, which is in none.
+    /// The value in the form that records have; `None` for a password, which no record holds.
     #[must_use]
     pub fn as_field(&self) -> Option<FieldValue> {
         Some(match self {
@@ -120,7 +122,7 @@ impl Argument {
         })
     }
 
-    /// Its values, each as it was given; none for a password.
+    /// The single values, each as it was given; none for a password.
     #[must_use]
     pub fn values(&self) -> Vec<String> {
         match self {

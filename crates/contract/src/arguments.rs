@@ -1,4 +1,5 @@
-//! All values that an action is given, read at once.
+//! The values of all parameters of an action: read from variables at once ([`Entered`]), and, once passwords
+//! are hashed, complete ([`Arguments`]).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,8 +28,8 @@ impl Arguments {
         self.0.iter().map(|(name, argument)| (name.as_str(), argument))
     }
 
-    /// The variables that carry them into the container: what [`Entered::read`] reads. Of a password it is the
-    /// hash, and never anything else.
+    /// The variables that carry the values into the container, where [`Entered::read`] reads them. A password
+    /// travels as its hash only.
     #[must_use]
     pub fn to_env(&self) -> Vec<(String, String)> {
         let variable = |(name, argument): (&String, &Argument)| match argument {
@@ -52,7 +53,7 @@ pub struct Entered {
     passwords: BTreeMap<String, Credential>,
 }
 
-/// A password that there is no hash of yet.
+/// A password that has not been hashed yet.
 #[derive(Debug)]
 enum Credential {
     /// It came in plain text.
@@ -70,8 +71,8 @@ impl Entered {
     ///
     /// # Errors
     ///
-    /// All that is wrong, in the order in which the parameters are asked for: what is missing, what does not
-    /// fit, and what `look_up` itself answers.
+    /// Everything that is wrong, in the order in which the parameters are asked for: missing values, values
+    /// that do not fit, and errors of `look_up` itself.
     pub fn read<'a>(
         action: &Action,
         look_up: impl Fn(&str) -> Result<Option<&'a str>, EnvProblem>,

@@ -1,4 +1,5 @@
-//! Which result answers a request: what was asked for, what was found, and whether it is proven.
+//! Matches a result line with the request that it answers: the request as far as a result has to agree with
+//! it ([`Asked`]), and a result line that was found, with whether it is proven ([`Claim`]).
 
 use std::borrow::Cow;
 
@@ -9,7 +10,7 @@ use crate::env::RunContext;
 use crate::outcome::ResultLine;
 use crate::proof::ProofKey;
 
-/// What was asked for, as far as a result has to agree with it, and the key that proves the result.
+/// The parts of a request that a result has to agree with, and the key that proves the result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asked {
     /// The request's id.
@@ -18,14 +19,14 @@ pub struct Asked {
     pub execution: Option<String>,
     /// The action: a text, because it may be one that this version does not know.
     pub action: Option<String>,
-    /// About whom.
+    /// The username that the action is about.
     pub username: Option<String>,
-    /// What the result is proven with. `None`: nothing can be.
+    /// The key that proves the result. `None`: no result can be proven.
     pub key: Option<ProofKey>,
 }
 
 impl Asked {
-    /// What a request asks for.
+    /// The parts of this request that its result has to agree with.
     #[must_use]
     pub fn of(request: &Request) -> Self {
         Self {
@@ -54,11 +55,11 @@ impl Asked {
 /// A result line that was found somewhere, and whether it is proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// What it says.
+    /// The result line.
     pub line: ResultLine,
-    /// The same as it was written, with all that this version does not know.
+    /// The same line as JSON as it was written, with keys that this version does not know.
     pub written: Value,
-    /// The key of the request proves it.
+    /// Whether the line is proven with the key of the request.
     pub proven: bool,
 }
 
@@ -87,7 +88,7 @@ impl Claim {
     }
 }
 
-/// What the variables of an execution asked for.
+/// The parts that a result has to agree with, from the variables of an execution; without a key.
 impl From<&RunContext> for Asked {
     fn from(context: &RunContext) -> Self {
         Self {
@@ -124,7 +125,7 @@ mod tests {
         let read = |payload: &Value, key| Claim::from_payload(payload, key).expect("a result");
         let claim = read(&payload, Some(&key));
         assert_eq!((claim.line.exit_code, claim.proven), (10, true));
-        // Without the key, or with another one, the copies beside it are all there is.
+        // Without the key, or with another one, only the unproven copies beside the text can be read.
         for key in [None, Some(&ProofKey::generate())] {
             let claim = read(&payload, key);
             assert_eq!((claim.line.exit_code, claim.proven), (16, false));

@@ -1,4 +1,5 @@
-//! The environment variables between the CLI and the executor, both ways.
+//! The environment variables between the CLI and the executor: written by the CLI ([`Request::to_env`]), read
+//! and validated by the executor ([`Invocation::from_env`]).
 //!
 //! `to_env` and `from_env` stand side by side so that they cannot drift apart; a property test
 //! takes every request there and back.
@@ -51,8 +52,8 @@ impl Variables {
         self.0.contains_key(variable::CLOUD_RUN_JOB)
     }
 
-    /// The contract version to answer in, whatever else is wrong: the one that is asked for, if it is
-    /// spoken here, else the newest.
+    /// The contract version to answer in, even if other variables are wrong: the version that is asked for,
+    /// if this program speaks it, else the newest.
     #[must_use]
     pub fn contract(&self) -> u32 {
         let asked = self.parsed::<Version>(&variable::ADMIN_CONTRACT).ok().flatten();
@@ -60,14 +61,14 @@ impl Variables {
         asked.map(|version| version.0).filter(|version| spoken.contains(version)).unwrap_or(CONTRACT_VERSION)
     }
 
-    /// What the result is to be proven with, if it is valid.
+    /// The key that the result is to be proven with, if the variable holds a valid one.
     #[must_use]
     pub fn proof_key(&self) -> Option<ProofKey> {
         self.parsed(&variable::ADMIN_PROOF_KEY).ok().flatten()
     }
 
-    /// The value of a variable as it stands; set but blank counts as missing. Found is what belongs to the
-    /// contract, and nothing else of the environment.
+    /// The value of a variable as it stands; one that is set but blank counts as missing. Only variables of
+    /// the contract are found, and no others of the environment.
     ///
     /// # Errors
     ///
@@ -90,9 +91,9 @@ impl Variables {
             .map_err(|problem| EnvProblem::Invalid(variable.name.into(), problem))
     }
 
-    /// The variables that say of the database what a job's target does not, and are ignored where there is one; by
-    /// name, sorted. A TLS mode of `require` says nothing against one that verifies: it is what an image that does not
-    /// know of targets can do.
+    /// The names, sorted, of the variables whose values differ from a job's target; they are ignored. A TLS
+    /// mode of `require` does not count as different from one that verifies: it is the strictest mode that an
+    /// image can use which does not know of targets.
     #[must_use]
     pub fn beside(&self, target: &Target) -> Vec<&'static str> {
         use variable as v;
@@ -133,10 +134,10 @@ impl Variables {
 }
 
 impl Request {
-    /// The variables that carry this request into the container. No plaintext password, by type.
+    /// The variables that carry this request into the container. By its type, it holds no plaintext password.
     ///
-    /// A job of the application's gets the variables that its action declares, and what says which request this
-    /// is, whose and why: that means nothing to its container, and is how its execution is known again.
+    /// A job of the application's gets the variables that its action declares, and those that hold the
+    /// request's id, who asked and why: its container ignores them, and they identify its execution later.
     #[must_use]
     pub fn to_env(&self) -> Vec<(String, String)> {
         use variable as v;
@@ -150,7 +151,7 @@ impl Request {
         if self.action.job().is_none() {
             put(&v::ADMIN_ACTION, Some(self.action.name().to_owned()));
             put(&v::ADMIN_CONTRACT, Some(self.contract.to_string()));
-            // An image that knows of no digests does not know what an action is to it.
+            // An image that does not know digests ignores this one.
             let digest = self.action.digest().filter(|_| self.contract >= 3);
             put(&v::ADMIN_ACTION_DIGEST, digest.map(ToString::to_string));
             put(&v::ADMIN_PROOF_KEY, self.sent_key().map(|key| key.to_hex().expose().to_owned()));
@@ -163,10 +164,10 @@ impl Request {
     }
 }
 
-/// What the executor was asked to do, and where.
+/// The request that the executor was given, and the database to run it on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {
-    /// The task.
+    /// The request.
     pub request: Request,
     /// The database.
     pub connection: Connection,
@@ -176,19 +177,20 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// Reads and validates everything before anything is connected to. A plaintext password is hashed only when
-    /// nothing else is wrong. Where there is a `target`, nothing that variables say of the database counts but the
-    /// password; [`Variables::beside`] tells what they say.
+    /// Reads and validates everything before any connection is made. A plaintext password is hashed only if
+    /// nothing else is wrong. Where there is a `target`, the password is the only variable of the database
+    /// that is used; [`Variables::beside`] names those that differ from the target.
     ///
     /// # Errors
     ///
-    /// All that is missing or invalid, at once, and an action that is not the one of the same name here.
+    /// Everything that is missing or invalid, at once, and an action whose digest is not the one of the
+    /// action of that name here.
     pub fn from_env(vars: &Variables, target: Option<&Target>, actions: &Actions) -> Result<Self, EnvError> {
         use variable as v;
         let mut reader = Reader { vars, problems: Vec::new() };
 
-        // A newer contract may have actions and rules this image has never heard of: complaining
-        // about those would mislead.
+        // A newer contract may have actions and rules that this image does not know: complaints about those
+        // would mislead.
         let asked = reader.optional::<Version>(&v::ADMIN_CONTRACT).map(|version| version.0);
         if let Some(asked) = asked
             && asked > CONTRACT_VERSION
@@ -221,8 +223,8 @@ impl Invocation {
 }
 
 impl AdminAction {
-    /// Reads what is to be done, and nothing of who asked for it or where: what [`Request::to_env`] writes of
-    /// an action is turned back into it.
+    /// Reads the action and its values, and nothing of who asked for it or of the database: the inverse of
+    /// [`Request::to_env`] for the action.
     ///
     /// # Errors
     ///
@@ -287,7 +289,7 @@ impl<'a> Reader<'a> {
     }
 
     fn action<'b>(&mut self, actions: &'b Actions) -> Option<Pending<'b>> {
-        // A job of the application's is none that can be asked for in our own container.
+        // A job of the application's cannot be asked for in our own container.
         let ours = || actions.iter().filter(|action| !action.is_job());
         let known = || ours().map(|action| action.name.clone()).chain([CHECK.to_owned()]).collect();
         let given = self.vars.value(variable::ADMIN_ACTION.name);
@@ -337,7 +339,7 @@ impl<'a> Reader<'a> {
     fn connection(&mut self) -> Option<Connection> {
         use variable as v;
         let host = self.text(&v::AUTH_DB_HOST);
-        // Of two sets of names, a missing variable is called by the one that the host is in.
+        // A missing variable is reported under the set of names that the host has.
         let newer = host.is_some_and(|(name, _)| Some(name) == v::AUTH_DB_HOST.newer);
         let called = |variable: &Variable| variable.newer.filter(|_| newer).unwrap_or(variable.name);
         let host = host.map(|(_, text)| text.trim().to_owned());
@@ -358,7 +360,7 @@ impl<'a> Reader<'a> {
         let or = |value: Option<(&str, &str)>, default: &str| {
             value.map_or_else(|| default.to_owned(), |(_, text)| text.trim().to_owned())
         };
-        // Databases have been renamed: a default would be the name of another one. The user has not.
+        // Databases have been renamed, so a default could name a wrong one. The user has not been renamed.
         let database = self.text(&v::AUTH_DB_NAME).map(|(_, text)| text.trim().to_owned());
         if database.is_none() && !self.has_problem(&v::AUTH_DB_NAME) {
             self.problems.push(EnvProblem::Missing(called(&v::AUTH_DB_NAME).into()));
@@ -409,7 +411,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The password. One that is missing is called by `name`.
+    /// The password. One that is missing is reported under `name`.
     fn password(&mut self, name: &'static str) -> Option<Secret> {
         let variable = &variable::AUTH_DB_PASSWORD;
         let password = self.text(variable).map(|(_, text)| Secret::new(text.to_owned()));
@@ -437,7 +439,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How the executor reaches the database.
+/// The connection of the executor to the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
     /// Host name, IP address or, beginning with `/`, the folder of a Unix socket.
@@ -460,7 +462,7 @@ pub struct Connection {
     pub schema: Option<String>,
 }
 
-/// Where certificates to trust are.
+/// The place of the certificates to trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Certificates {
     /// In a PEM file.
@@ -469,10 +471,10 @@ pub enum Certificates {
     Given(Vec<String>),
 }
 
-/// How the executor prints.
+/// The format of the executor's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One JSON object per line, as Cloud Logging takes them apart.
+    /// One JSON object per line, which Cloud Logging parses.
     Json,
     /// Plain lines for people.
     Text,
@@ -507,7 +509,8 @@ impl FromStr for LogFormat {
     }
 }
 
-/// What is known of a request even when the rest of it is wrong: every line and the result carry it.
+/// The parts of a request that are known even if the rest of it is wrong; every log line and the result carry
+/// them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunContext {
     /// The request's id.
@@ -516,9 +519,9 @@ pub struct RunContext {
     pub execution: Option<String>,
     /// The action.
     pub action: Option<String>,
-    /// About whom.
+    /// The username that the action is about.
     pub username: Option<Username>,
-    /// Who asked.
+    /// The person or account that asked.
     pub actor: Option<Actor>,
     /// The reason that was given for it.
     pub reason: Option<Reason>,
@@ -529,7 +532,8 @@ pub struct RunContext {
 }
 
 impl RunContext {
-    /// Keeps what is valid, says nothing of the rest. `known` says whether there is an action of a name.
+    /// Keeps the values that are valid, and ignores the rest. `known` says whether there is an action of a
+    /// name.
     #[must_use]
     pub fn from_env(vars: &Variables, known: impl Fn(&str) -> bool) -> Self {
         use variable as v;
@@ -546,7 +550,7 @@ impl RunContext {
         }
     }
 
-    /// The same with the values that this action has recorded, as far as they are valid.
+    /// The same context with the values that this action records, as far as they are valid.
     #[must_use]
     pub fn recording(mut self, vars: &Variables, action: &Action) -> Self {
         for words in &action.words.parameters {

@@ -1,4 +1,5 @@
-//! What is wrong with the environment, all of it at once.
+//! The problems of the environment variables that the executor was given, all of them at once, with their
+//! messages and the exit code that they lead to.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +10,7 @@ use crate::exit_code::ExitCode;
 use crate::value::InvalidValue;
 use crate::{CONTRACT_OLDEST, CONTRACT_VERSION};
 
-/// One thing that is wrong with the environment. Variables are named as they are set: those of parameters are
+/// One problem of the environment. Variables have the names under which they are set: those of parameters are
 /// made from the parameters' names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnvProblem {
@@ -21,21 +22,21 @@ pub enum EnvProblem {
     Both(Cow<'static, str>, Cow<'static, str>),
     /// No action is asked for.
     NoAction {
-        /// Those there are.
+        /// The actions that the image has.
         known: Vec<String>,
     },
-    /// The action is there, and is of a newer version or damaged.
+    /// The action exists, but it is of a newer version or damaged.
     NotUnderstood {
-        /// Which one, and what is not understood of it.
+        /// The name of the action, and the part of it that is not understood.
         why: String,
     },
-    /// There is an action of this name, and it does something else than the one that is asked for.
+    /// The image's action of this name does something other than the one that is asked for.
     AnotherAction {
-        /// Its name.
+        /// The name of the action.
         action: String,
-        /// What is asked for.
+        /// The digest of the action that is asked for.
         asked: Digest,
-        /// What is here.
+        /// The digest of the action of that name that the image has.
         here: Digest,
     },
     /// The CLI speaks a newer contract.
@@ -48,8 +49,8 @@ pub enum EnvProblem {
 impl fmt::Display for EnvProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // People's notes, and the check for a service that runs this image by mistake, know
-            // this sentence.
+            // This sentence must not change: people's notes have it, and the doctor's check for a service
+            // that runs this image by mistake looks for it.
             Self::NoAction { known } => {
                 write!(f, "ADMIN_ACTION environment variable is required: one of {}", known.join(", "))
             }
@@ -81,7 +82,7 @@ pub struct EnvError {
 }
 
 impl EnvError {
-    /// How the executor ends because of it.
+    /// The exit code that the executor ends with because of these problems.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         let unlike = |problem: &EnvProblem| {

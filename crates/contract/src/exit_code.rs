@@ -1,8 +1,11 @@
-//! One table of exit codes for the executor, the CLI and the documentation.
+//! The exit codes of the executor and the CLI, in one table: name, number, which program ends with it, and
+//! its meaning.
+//!
+//! To add a code: add a row here, and run `cargo xtask docs`, which writes the page in `docs/reference`.
 
 use std::fmt;
 
-/// Which of the two programs ends with a code.
+/// The program or programs that end with a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The executor in the container; the CLI passes the code through unchanged.
@@ -25,7 +28,7 @@ impl fmt::Display for Side {
 
 macro_rules! exit_codes {
     ($( $(#[doc = $doc:literal])+ $name:ident = $code:literal, $side:ident, $meaning:literal; )+) => {
-        /// How a program ended. The numbers are public and stable.
+        /// The exit code of a program. The numbers are public and stable.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum ExitCode {
@@ -36,13 +39,13 @@ macro_rules! exit_codes {
             /// Every code, in ascending order.
             pub const ALL: &'static [Self] = &[$(Self::$name),+];
 
-            /// What it means, in a few words.
+            /// The meaning of the code, in a few words.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$name => $meaning,)+ }
             }
 
-            /// Which program ends with it.
+            /// The program or programs that end with the code.
             #[must_use]
             pub const fn side(self) -> Side {
                 match self { $(Self::$name => Side::$side,)+ }
@@ -110,7 +113,7 @@ exit_codes! {
     ProblemsFound = 30, Cli, "doctor found problems";
     /// The doctor could not decide everything.
     Undecided = 31, Cli, "doctor could not decide everything";
-    /// What was to be told could not be written to stdout.
+    /// The output of the command could not be written to stdout.
     OutputFailed = 33, Cli, "stdout could not be written to; the message says what came of the command";
     /// Interrupted, left at a question, or answered with no; the message says whether the task still runs.
     Interrupted = 130, Cli, "interrupted (Ctrl-C), left at a question (Esc), or \"Run it?\" answered with no; the message says what was done by then, and whether a task still runs";

@@ -1,4 +1,6 @@
-//! What the admin image says about itself, in its labels.
+//! The labels of the admin image, and the annotations of the job that runs it.
+//!
+//! The contract versions in them are read by [`Contracts`], the actions by [`crate::image_actions`].
 //!
 //! The keys of the OCI image specification (annotations.md, "Pre-Defined Annotation Keys") where it
 //! has one, our own otherwise. `docker/Dockerfile` sets them; a test compares.
@@ -31,8 +33,8 @@ pub const LABEL_ACTIONS: &str = "org.quill-medical.admin.actions";
 /// Label: the digest of everything that was given to the build, `sha256:…`.
 pub const LABEL_SOURCE: &str = "org.quill-medical.admin.source";
 
-/// What `quill-admin build` notes on the job it deploys to, so that one look at the job tells what it
-/// runs: annotations, whose keys may not be of Google's own domains (Cloud Run API v2, `Job.annotations`).
+/// Annotations that `quill-admin build` sets on the job it deploys to, so that the job alone tells which
+/// image it runs. Their keys may not be of Google's own domains (Cloud Run API v2, `Job.annotations`).
 pub mod annotation {
     /// The oldest contract version the image speaks; of an image without [`CONTRACTS`] the only one.
     pub const CONTRACT: &str = "admin.quill-medical.org/contract";
@@ -44,11 +46,11 @@ pub mod annotation {
     pub const COMMITTED: &str = "admin.quill-medical.org/committed";
     /// The digest of each of its actions, as the image's own label has it; empty where they are not known.
     pub const ACTIONS: &str = "admin.quill-medical.org/actions";
-    /// When it was built, RFC 3339.
+    /// The time when it was built, RFC 3339.
     pub const BUILT: &str = "admin.quill-medical.org/built";
-    /// The digest of the image these notes are about: another image has none.
+    /// The digest of the image that these annotations describe; they say nothing of another image.
     pub const IMAGE: &str = "admin.quill-medical.org/image-digest";
-    /// When `quill-admin restore-backend` gave the backend's revisions their image, RFC 3339.
+    /// The time when `quill-admin restore-backend` gave the backend's revisions their image, RFC 3339.
     pub const RESTORED: &str = "admin.quill-medical.org/restored";
 }
 
@@ -62,11 +64,11 @@ pub struct Contracts {
 }
 
 impl Contracts {
-    /// Those of this program.
+    /// The contract versions that this program speaks.
     pub const OWN: Self = Self { oldest: CONTRACT_OLDEST, newest: CONTRACT_VERSION };
 
-    /// What an image says of itself: all versions, or, where it is too old to say that, the only one.
-    /// `None` where neither can be read.
+    /// Reads the versions from an image's labels or a job's annotations: all versions, or, for an image too
+    /// old to say that, the only one. `None` where neither can be read.
     #[must_use]
     pub fn read(all: Option<&str>, one: Option<&str>) -> Option<Self> {
         match all.map(str::trim).filter(|all| !all.is_empty()) {

@@ -1,4 +1,5 @@
-//! Which actions an image has, as its label and the job's annotation say it.
+//! The actions that an image has, as its label and the job's annotation list them by digest, and the
+//! comparison of such lists.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,11 +9,12 @@ use serde_json::Value;
 
 use crate::image::Contracts;
 
-/// The actions of every image of the contract's versions 1 and 2, which had them in its program.
+/// The actions of every image that speaks only the contract's versions 1 and 2: they were part of the
+/// program.
 pub const ACTIONS_BEFORE_3: [&str; 6] =
     ["create-superadmin", "update-permissions", "add-role", "remove-role", "show-user", "check"];
 
-/// The version of the contract from which on an image has the actions that a file declares.
+/// The first version of the contract whose images have the actions that a file declares.
 const DECLARED_FROM: u32 = 3;
 
 /// The digest of each declared action of an image, by the action's name.
@@ -23,15 +25,15 @@ const DECLARED_FROM: u32 = 3;
 pub struct ActionDigests(BTreeMap<String, String>);
 
 impl ActionDigests {
-    /// The digests of a set, those of actions that are not understood included.
+    /// The digests of a set of actions, including those of actions that are not understood.
     #[must_use]
     pub fn of(actions: &Actions) -> Self {
         let digests = actions.entries().map(|entry| (entry.name().to_owned(), entry.digest().into()));
         Self(digests.collect())
     }
 
-    /// Reads what [`Self`] writes. `None` where it is something else: what is not said is not known, and never
-    /// "there are none", which is written as `{}`.
+    /// Reads the text that [`Self`] is written as. `None` where it is another text: actions that are not
+    /// listed are unknown. An image without actions has `{}`.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok().map(Self)
@@ -48,7 +50,7 @@ impl ActionDigests {
         self.0.keys().map(String::as_str)
     }
 
-    /// What becomes of these actions where `other` takes their place.
+    /// The differences if `other` takes the place of these actions.
     #[must_use]
     pub fn replaced_by(&self, other: &Self) -> ActionChanges {
         let names = |one: &Self, pick: &dyn Fn(&str) -> bool| -> Vec<String> {
@@ -88,32 +90,32 @@ impl ActionChanges {
     }
 }
 
-/// What is known of the actions of an image.
+/// The actions of an image, as far as they are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageActions {
-    /// The image does not say which it has.
+    /// The image does not say which actions it has.
     NotKnown,
-    /// It is of the contract's version 1 or 2: it has [`ACTIONS_BEFORE_3`], whose digests nobody knows.
+    /// The image speaks only version 1 or 2: it has [`ACTIONS_BEFORE_3`], whose digests are not known.
     BeforeDeclared,
-    /// It says so.
+    /// The image lists the digests of its actions.
     Known(ActionDigests),
 }
 
-/// How an image has an action.
+/// Whether an image has an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Has {
-    /// It has the same one.
+    /// The image has the same action.
     Same,
-    /// It has another one of that name.
+    /// The image has another action of that name.
     Another,
-    /// It has none of that name.
+    /// The image has no action of that name.
     None,
-    /// It does not say that.
+    /// The image does not say which actions it has.
     NotKnown,
 }
 
 impl Has {
-    /// The name under which it is told, as in `--json`; `None` where it is not known.
+    /// The value as in `--json`; `None` where it is not known.
     #[must_use]
     pub fn as_str(self) -> Option<&'static str> {
         match self {
@@ -126,8 +128,9 @@ impl Has {
 }
 
 impl ImageActions {
-    /// What an image says of itself: the versions of the contract that it speaks, and its note of its actions. A blank
-    /// note is none: it is what a build without arguments leaves.
+    /// Reads the actions from an image's labels or a job's annotations: the contract versions that the image
+    /// speaks, and its list of actions. A blank list counts as none: a build without arguments leaves it
+    /// blank.
     #[must_use]
     pub fn read(contracts: Option<Contracts>, noted: Option<&str>) -> Self {
         match noted.and_then(ActionDigests::read) {
@@ -137,7 +140,7 @@ impl ImageActions {
         }
     }
 
-    /// How it has the action of this name and digest.
+    /// Whether the image has the action of this name and digest.
     #[must_use]
     pub fn has(&self, name: &str, digest: &Digest) -> Has {
         match self {

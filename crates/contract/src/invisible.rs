@@ -1,8 +1,8 @@
-//! Characters that nobody sees: they move the cursor, turn the reading direction, take no room, or look
-//! like a space. Text with them is not what it looks like.
+//! Characters that cannot be seen: they move the cursor, turn the reading direction, take no room, or look
+//! like a space. A text that holds them is not what it looks like.
 //!
-//! One table for everything that has to know them: what is printed ([`shown`]), and the names and passwords
-//! that may not hold them.
+//! It is the only such table, used for output ([`shown`]), and for names and passwords that must not have
+//! these characters.
 
 use std::borrow::Cow;
 
@@ -44,7 +44,7 @@ fn control(c: char) -> Option<&'static str> {
     })
 }
 
-/// What turns the direction of reading: the property `Bidi_Control`.
+/// Characters that turn the direction of reading: the property `Bidi_Control`.
 fn direction(c: char) -> Option<&'static str> {
     Some(match c {
         '\u{61c}' => "arabic letter mark",
@@ -94,7 +94,7 @@ fn space(c: char) -> Option<&'static str> {
     })
 }
 
-/// What takes no room.
+/// Characters that take no room.
 fn zero_width(c: char) -> Option<&'static str> {
     Some(match c {
         '\u{ad}' => "soft hyphen",
@@ -116,13 +116,13 @@ fn zero_width(c: char) -> Option<&'static str> {
         '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => "variation selector",
         '\u{e0001}' => "language tag",
         '\u{e0020}'..='\u{e007f}' => "tag character",
-        // Not assigned, and ignored all the same.
+        // Characters that are not assigned, and are ignored all the same.
         '\u{2065}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}' => "default-ignorable character",
         _ => return None,
     })
 }
 
-/// The format characters that are left.
+/// The remaining format characters.
 fn other(c: char) -> Option<&'static str> {
     Some(match c {
         '\u{600}'..='\u{605}' | '\u{6dd}' | '\u{890}'..='\u{891}' | '\u{8e2}' => "arabic format character",

@@ -1,14 +1,18 @@
-//! The words both sides of a Quill admin task speak.
+//! The contract between the laptop CLI and the executor: requests, results, names, values and exit codes.
 //!
 //! The laptop CLI turns an [`AdminAction`] into environment variables ([`Request::to_env`]); the
 //! executor in the container turns them back ([`Invocation::from_env`]), does the work and prints a
 //! [`ResultLine`], which the CLI reads. Nothing else passes between the two.
 //!
-//! This crate has no I/O, no async runtime and no cloud types. Everything depends on it; of ours it
-//! depends on the compiled actions alone, whose parameters say what a value may be ([`Argument`]).
+//! This crate has no I/O, no async runtime and no cloud types. Most crates depend on it; of our
+//! crates it depends on the compiled actions alone, whose parameters say which values are allowed
+//! ([`Argument`]).
 //!
-//! Which actions there are is data: `application/actions.yaml`, compiled to `quill_admin_actions`. Nothing here
-//! knows one by name, but [`CHECK`], which every image has.
+//! The actions themselves are data: `application/actions.yaml`, compiled to `quill_admin_actions`. No code
+//! here names one, except [`CHECK`], which every image has.
+//!
+//! To add a variable: `variable.rs`, both directions in `env.rs`, and the round trip in `tests/`. To add a
+//! key to the result line: `outcome.rs` or `subject.rs`, `older.rs`, and its row in `reference.rs`.
 
 mod action;
 mod argument;

@@ -1,10 +1,10 @@
-//! Names that look alike and are not the same, for the application compares names character by
-//! character: only upper and lower case differ, or how an accent is encoded, or letters of other
-//! scripts stand where one would read Latin ones.
+//! Finds names that look alike but differ. The application compares names character by character, so that
+//! names are different to it that differ only in case, in how an accent is encoded, or in letters of another
+//! script that look Latin.
 //!
-//! What looks alike is Unicode's own answer: the skeletons of "Unicode Security Mechanisms" (UTS 39,
-//! section 4), here taken with and without case. It knows pairs within ASCII, too (`rn` and `m`, `l`
-//! and `1`).
+//! Which characters look alike is defined by Unicode: the skeletons of "Unicode Security Mechanisms" (UTS 39,
+//! section 4), here taken with and without case. They cover pairs within ASCII as well (`rn` and `m`, `l` and
+//! `1`).
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use unicode_security::{MixedScript as _, skeleton};
 
 use crate::invisible::invisible;
 
-/// How a name looks, to be compared with others.
+/// The look of a name, to be compared with that of others.
 #[derive(Debug, Clone)]
 pub struct Look {
     name: String,
@@ -23,10 +23,10 @@ pub struct Look {
     folded_skeleton: String,
 }
 
-/// In what alone two names differ that look alike.
+/// The only difference between two names that look alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Likeness {
-    /// How the same characters are encoded, or characters that nobody sees.
+    /// The encoding of the same characters, or characters that cannot be seen.
     Encoding,
     /// Upper and lower case.
     Case,
@@ -45,10 +45,10 @@ impl fmt::Display for Likeness {
 }
 
 impl Look {
-    /// How a name looks.
+    /// Computes the look of a name.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        // Names that were made elsewhere may hold what nobody sees.
+        // Names that were made elsewhere may have characters that cannot be seen.
         let seen = name.chars().filter(|c| invisible(*c).is_none());
         let composed: String = seen.nfkc().collect();
         let folded = fold(&composed);
@@ -57,7 +57,7 @@ impl Look {
         Self { name: name.to_owned(), composed, folded, skeleton: bones, folded_skeleton }
     }
 
-    /// In what alone these two differ, where they look alike and are not the same.
+    /// The only difference between these two, where they look alike and are not the same.
     #[must_use]
     pub fn likeness(&self, other: &Self) -> Option<Likeness> {
         if self.name == other.name {
@@ -74,7 +74,8 @@ impl Look {
     }
 }
 
-/// Without case. By way of upper case, which takes `ß` and `ss`, `ς` and `σ` for the same.
+/// The text without case. It is converted to upper case first, so that `ß` and `ss`, `ς` and `σ` are the
+/// same.
 fn fold(text: &str) -> String {
     text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfkc().collect()
 }
@@ -90,7 +91,7 @@ pub fn spelled_out(name: &str) -> String {
         .collect()
 }
 
-/// What is unusual about a name, in words to be warned with; `None` for one of plain ASCII.
+/// A warning about a name that is not plain ASCII, saying what is unusual about it; `None` for plain ASCII.
 #[must_use]
 pub fn unusual(name: &str) -> Option<String> {
     if name.is_ascii() {

@@ -1,4 +1,5 @@
-//! Values that are valid once they exist: parsed at the edge, carried as types.
+//! Types for usernames, actors, origins, reasons and request ids. A value is checked when it is parsed, and
+//! is valid from then on.
 //!
 //! Limits are those of the application's own columns; lengths count characters, names compare
 //! case-sensitively and are not normalised.
@@ -71,13 +72,14 @@ text_newtype! {
 }
 
 text_newtype! {
-    /// Where it was asked from, where that is no person's terminal: the run of a pipeline, as the CLI knows it.
+    /// Where the request came from, if not from a person's terminal: the run of a pipeline, as the CLI knows
+    /// it.
     /// Recorded, never trusted for access. At most 500 characters, none of them invisible.
     Origin, "origin", |what, text| value::text(what, text, 500)
 }
 
 text_newtype! {
-    /// Why it was asked for: recorded. At most 500 characters on one line, none of which turns the
+    /// The reason for the request: recorded. At most 500 characters on one line, none of which turns the
     /// direction of reading.
     Reason, "reason", |what, text| {
         let text = line(what, text, 500)?;

@@ -6,15 +6,15 @@
 
 use serde_json::{Map, Value, json};
 
-/// The version from which on subjects, changes and failures have their present form.
+/// The first version in which subjects, changes and failures have their present form.
 const GENERAL: u64 = 3;
 
 const USER: &str = "user";
 const ROLES: &str = "roles";
 const PASSWORD: &str = "password";
-/// The code of the warning that roles of the application are missing.
+/// The code of the warning that the application's roles are missing.
 const ROLES_MISSING: &str = "roles_missing";
-/// How many roles the application of those versions has.
+/// The number of roles that the application has in those versions.
 const KNOWN_ROLES: usize = 6;
 const EMAIL_VERIFIED: &str = "users.email_verified";
 
@@ -40,7 +40,7 @@ pub(crate) fn lower(line: &mut Value) {
     }
 }
 
-/// What is done with the parts of an outcome, where they are there.
+/// The conversions of the parts of an outcome, each applied where that part is present.
 struct Direction {
     subject: fn(&mut Map<String, Value>) -> Option<()>,
     change: fn(&Value) -> Option<Value>,
@@ -63,7 +63,7 @@ const LOWER: Direction = Direction {
 };
 
 fn change(outcome: &mut Map<String, Value>, direction: &Direction) {
-    // A part that does not have its form stays as it is; whoever reads it says so.
+    // A part in another form stays as it is; the reader reports it.
     let _ = (direction.subject)(outcome);
     if let Some(changes) = outcome.get_mut("changes").and_then(Value::as_array_mut) {
         for change in changes {
@@ -91,7 +91,8 @@ fn raise_subject(outcome: &mut Map<String, Value>) -> Option<()> {
     Some(())
 }
 
-/// A subject that is no user stays: an older program takes the outcome for one that it does not know.
+/// A subject that is not a user is left as it is: an older program reads the outcome as one that it does not
+/// know.
 fn lower_subject(outcome: &mut Map<String, Value>) -> Option<()> {
     let subject = outcome.get("subject")?;
     if subject.get("kind")? != USER {

@@ -1,4 +1,7 @@
-//! What came of a task, and the line that says so.
+//! The outcome of a task, and the result line that reports it: the audit record of the run.
+//!
+//! To add a key: here, in `older.rs` where older versions wrote it differently, and its row in
+//! `reference.rs`.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +18,8 @@ use crate::subject::{Change, FieldValue, SubjectState};
 /// It stands under the key `quill_admin` of a log entry whose `message` says the same in words. It
 /// holds no password and no hash.
 ///
-/// What names something is text here, whatever rules apply where it is sent: a line of a newer executor
-/// is read by an older laptop, too.
+/// Names are plain text here, whatever rules apply where they are sent: an older laptop has to read the line
+/// of a newer executor, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResultLine {
     /// The contract version it is written in: the one that was asked for.
@@ -30,10 +33,10 @@ pub struct ResultLine {
     /// The action, where it was one that the executor knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// About whom: the record of a failure has no user to name otherwise.
+    /// The username that the action is about; a failure has no subject that would name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// Who asked.
+    /// The person or account that asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
     /// The reason that was given for it.
@@ -48,19 +51,20 @@ pub struct ResultLine {
     /// The code the executor ends with. A number, so that an older CLI can pass on one it does not
     /// know.
     pub exit_code: u8,
-    /// What came of it.
+    /// The outcome of the task.
     pub outcome: Outcome,
 }
 
 impl ResultLine {
-    /// The key it stands under in a log entry's JSON payload.
+    /// The key of the result line in a log entry's JSON payload.
     pub const KEY: &'static str = "quill_admin";
-    /// Under that, the key of the whole line as one text: what is proven, from contract version 2 on.
+    /// The key, within [`Self::KEY`], of the whole line as one text: the text that is proven, from contract
+    /// version 2 on.
     pub const RESULT: &'static str = "result";
-    /// Beside it, the key of its proof: see [`crate::ProofKey::prove`].
+    /// The key, beside [`Self::RESULT`], of the proof of that text: see [`crate::ProofKey::prove`].
     pub const PROOF: &'static str = "proof";
 
-    /// The line for an outcome, in a version of the contract.
+    /// The result line for an outcome, in a version of the contract.
     #[must_use]
     pub fn new(context: &RunContext, contract: u32, exit_code: ExitCode, outcome: Outcome) -> Self {
         Self {
@@ -78,17 +82,17 @@ impl ResultLine {
         }
     }
 
-    /// Reads it from JSON in any version of the contract.
+    /// Reads a result line from JSON in any version of the contract.
     ///
     /// # Errors
     ///
-    /// What does not have the form of a result line.
+    /// Fails if the JSON does not have the form of a result line.
     pub fn read(mut written: Value) -> Result<Self, serde_json::Error> {
         older::raise(&mut written);
         Self::deserialize(written)
     }
 
-    /// It as JSON, in the form that its version of the contract has.
+    /// The line as JSON, in the form that its version of the contract has.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut written = json!(self);
@@ -96,8 +100,8 @@ impl ResultLine {
         written
     }
 
-    /// Whether its exit code and its outcome cannot both be true. What an outcome means that this
-    /// version does not know, it does not know either.
+    /// Whether the exit code and the outcome cannot both be true. An outcome that this version does not know
+    /// is never a contradiction.
     #[must_use]
     pub fn contradicts_itself(&self) -> bool {
         let failed = self.exit_code != ExitCode::Success.code();
@@ -109,78 +113,78 @@ impl ResultLine {
     }
 }
 
-/// What came of a task.
+/// The outcome of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum Outcome {
-    /// What it is about was made.
+    /// The subject of the action was created.
     Created {
-        /// It as it is now.
+        /// The subject as it is now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         subject: Option<SubjectState>,
-        /// What changed.
+        /// The changes that were made.
         changes: Vec<Change>,
-        /// What a person should know.
+        /// Warnings for the person who asked.
         #[serde(default)]
         warnings: Vec<Warning>,
     },
-    /// What it is about was there, and was changed.
+    /// The subject of the action existed and was changed.
     Updated {
-        /// It as it is now.
+        /// The subject as it is now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         subject: Option<SubjectState>,
-        /// What changed.
+        /// The changes that were made.
         changes: Vec<Change>,
-        /// What a person should know.
+        /// Warnings for the person who asked.
         #[serde(default)]
         warnings: Vec<Warning>,
     },
-    /// It was so already; nothing was written.
+    /// The subject was already as asked for; nothing was written.
     Unchanged {
-        /// It as it is.
+        /// The subject as it is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         subject: Option<SubjectState>,
-        /// What a person should know.
+        /// Warnings for the person who asked.
         #[serde(default)]
         warnings: Vec<Warning>,
     },
-    /// What was asked for was found.
+    /// The subject that was asked for was found.
     Found {
-        /// It as it is.
+        /// The subject as it is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         subject: Option<SubjectState>,
-        /// What a person should know.
+        /// Warnings for the person who asked.
         #[serde(default)]
         warnings: Vec<Warning>,
     },
-    /// Rows were listed. They are lines of the log before the result ([`crate::Row`]), and no part of it: results
+    /// Rows were listed. They are log lines before the result ([`crate::Row`]) and not part of it: results
     /// are records, and are kept for years.
     Listed {
-        /// How many were listed.
+        /// Number of rows that were listed.
         rows: u64,
-        /// There are more than were listed.
+        /// Whether there are more rows than were listed.
         more: bool,
         /// [`crate::Row::digest`] of those that were listed; `None` from an executor whose rows are lines of text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<String>,
-        /// What a person should know.
+        /// Warnings for the person who asked.
         #[serde(default)]
         warnings: Vec<Warning>,
     },
-    /// The database that was looked at.
+    /// The database was looked at, by the action `check`.
     Checked {
-        /// What was seen.
+        /// The report on the database.
         database: DatabaseReport,
-        /// What a person should know.
+        /// Warnings for the person who asked.
         #[serde(default)]
         warnings: Vec<Warning>,
     },
-    /// Nothing was written.
+    /// The task failed; nothing was written, unless the failure is undecided.
     Failed {
-        /// Why the task failed.
+        /// The reason for the failure.
         failure: Failure,
     },
-    /// One that this version does not know, or not in this form: of a newer executor.
+    /// An outcome of a newer executor, which this version does not know, or not in this form.
     #[serde(untagged)]
     Other(OtherOutcome),
 }
@@ -190,13 +194,13 @@ pub enum Outcome {
 pub struct OtherOutcome {
     /// The outcome's name: one word.
     pub result: String,
-    /// All the rest of it.
+    /// The remaining keys.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
 
 impl Outcome {
-    /// It in one word, as in the result line.
+    /// The name of the outcome: one word, as in the result line.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -225,7 +229,7 @@ impl Outcome {
         }
     }
 
-    /// What the task was about as it is now, where it was about something and did not fail.
+    /// The present state of the subject, where the action has one and did not fail.
     #[must_use]
     pub const fn subject(&self) -> Option<&SubjectState> {
         match self {
@@ -237,7 +241,7 @@ impl Outcome {
         }
     }
 
-    /// What changed, in the order it was done.
+    /// The changes, in the order in which they were made.
     #[must_use]
     pub fn changes(&self) -> &[Change] {
         match self {
@@ -247,13 +251,13 @@ impl Outcome {
     }
 }
 
-/// Something a person should know although the task was done.
+/// Something that the person who asked should know although the task was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// Which one it is, as the file of actions calls it, or one of [`warning_code`]: programs go by this, never
-    /// by the text.
+    /// The code of the warning, as the file of actions has it, or one of [`warning_code`]: programs go by
+    /// this, never by the text.
     pub code: String,
-    /// In words.
+    /// The warning in words.
     pub message: String,
     /// The action that mends it, where the file of actions names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -267,15 +271,15 @@ impl Warning {
         Self { code: code.to_owned(), message: message.into(), next: None }
     }
 
-    /// The code of the warning that a line of the log tells, where the result line tells it again: who shows
-    /// results need not show such a line.
+    /// The code of the warning that a log line tells. The result line tells the same warning, so a program
+    /// that shows results can leave such a log line out.
     #[must_use]
     pub fn code_of(payload: &Value) -> Option<&str> {
         payload.get(ResultLine::KEY)?.get("warning")?.as_str()
     }
 }
 
-/// An action with its values, for whoever wants to go on.
+/// A suggested next action, with its values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextAction {
     /// The name of the action.
@@ -289,13 +293,13 @@ pub struct NextAction {
 pub mod warning_code {
     /// The password came in plain text and can be read in the execution.
     pub const PLAINTEXT_PASSWORD: &str = "plaintext_password";
-    /// The name of what was made looks like another one's.
+    /// The name of the new subject looks like another one's.
     pub const LOOK_ALIKE: &str = "look_alike";
     /// Values of rows were cut off, since they are too long for a line of the log.
     pub const VALUES_CUT: &str = "values_cut";
 }
 
-/// What the action `check` saw.
+/// The report of the action `check` on a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseReport {
     /// The server's version, as it gives it.
@@ -312,58 +316,58 @@ pub struct DatabaseReport {
     /// The columns that a database may or may not have and that are there, as `table.column`, sorted.
     #[serde(default)]
     pub columns: Vec<String>,
-    /// What the file of actions expects to find in the tables.
+    /// The rows that the file of actions expects to find in the tables.
     #[serde(default)]
     pub expected: Vec<Expected>,
-    /// Actions that are not for these tables, as they say themselves.
+    /// The actions that cannot run on these tables.
     #[serde(default)]
     pub unavailable: Vec<Unavailable>,
 }
 
-/// An action that is not for a database.
+/// An action that cannot run on a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unavailable {
-    /// Its name.
+    /// The name of the action.
     pub action: String,
-    /// What it needs, in words that follow "it needs".
+    /// The conditions that the database does not meet, in words that follow "it needs".
     pub needs: String,
 }
 
-/// Rows that the file of actions expects the database to have, and those that it has.
+/// The rows that the file of actions expects the database to have, and those that it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expected {
-    /// The code of the warning that one of them is missing.
+    /// The code of the warning that is given if one of them is missing.
     pub code: String,
-    /// How many are expected.
+    /// Number of rows that are expected.
     pub count: usize,
-    /// All that the database has of the kind, sorted by their bytes.
+    /// All rows of the kind that the database has, sorted by their bytes.
     pub found: Vec<String>,
-    /// Those that are expected and that it does not have.
+    /// The expected rows that the database does not have.
     pub missing: Vec<String>,
 }
 
-/// Why nothing was written.
+/// The reason why a task failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// In words: what failed and why.
+    /// The failure and its reason, in words.
     pub message: String,
-    /// For a value that the database has to have and does not: those there are, sorted by their bytes.
+    /// The values that the database has, sorted by their bytes, where one was given that it does not have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub available: Vec<String>,
-    /// For an unknown schema: what is missing, as `table` or `table.column`.
+    /// The missing parts of an unknown schema, as `table` or `table.column`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_columns: Vec<String>,
     /// The action that may help, where the file of actions names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Box<NextAction>>,
-    /// Whether the change was made is not known: the connection broke while it was being saved, or the
-    /// program has a bug. Everything else that fails has changed nothing.
+    /// Whether it is unknown if the change was made: the connection broke while it was being saved, or the
+    /// program has a bug. Every other failure has changed nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub undecided: bool,
 }
 
 impl Failure {
-    /// A failure that has changed nothing, and is fully told in words.
+    /// A failure that has changed nothing, and that its message describes completely.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
         Self {
@@ -422,8 +426,8 @@ mod tests {
         assert_eq!(serde_json::to_value(&read).expect("JSON"), change);
     }
 
-    /// A line as it has been printed since the first version, key by key: laptops and records out there
-    /// have it so.
+    /// A line as it has been printed since the first version, key by key: existing laptops and records have
+    /// this form.
     #[test]
     fn a_line_of_version_1_stays_as_it_was() {
         let context = RunContext {

@@ -1,9 +1,9 @@
-//! Whose result is believed: a key for every request, and what it proves.
+//! Proofs of results: the key that is made for every request, and the proof that the executor makes with it.
 //!
 //! Every account with `logging.logEntries.create` can write a log entry that looks as if a job's
-//! container had printed it. So the laptop sends a key along with a request, which only the container
-//! and whoever may read executions can know, and the executor proves its result with it. It holds
-//! against those who can write logs but not read executions, and no more.
+//! container had printed it. So the laptop sends a key along with a request, which only the container and
+//! accounts that may read executions can know, and the executor proves its result with it. This protects
+//! against accounts that can write logs but not read executions, and against no others.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::secret::Secret;
 use crate::value::{InvalidValue, Problem};
 
-/// What a result is proven with: 32 random bytes, new for every request.
+/// The key that proves the result of one request: 32 random bytes, new for every request.
 ///
 /// Whoever knows it can forge the result of its request. `Debug` is redacted, the memory is wiped on
 /// drop.
@@ -23,10 +23,10 @@ use crate::value::{InvalidValue, Problem};
 pub struct ProofKey(Zeroizing<[u8; Self::LENGTH]>);
 
 impl ProofKey {
-    /// Its length in bytes; in `ADMIN_PROOF_KEY` every byte is two hexadecimal digits.
+    /// Length of the key in bytes; in `ADMIN_PROOF_KEY` every byte is two hexadecimal digits.
     pub const LENGTH: usize = 32;
 
-    /// A new one.
+    /// Generates a new key.
     ///
     /// # Panics
     ///
@@ -38,7 +38,7 @@ impl ProofKey {
         Self(bytes)
     }
 
-    /// As `ADMIN_PROOF_KEY` has it: lower-case hexadecimal digits.
+    /// The key in the form of `ADMIN_PROOF_KEY`: lower-case hexadecimal digits.
     #[must_use]
     pub fn to_hex(&self) -> Secret {
         Secret::new(hex::encode(&self.0[..]))
@@ -51,7 +51,7 @@ impl ProofKey {
         hex::encode(self.mac(text).finalize().into_bytes())
     }
 
-    /// Whether a proof is the one of this text. Takes as long for a wrong one as for the right one.
+    /// Whether this is the proof of the text. A wrong proof takes as long to check as the right one.
     #[must_use]
     pub fn proves(&self, text: &str, proof: &str) -> bool {
         bytes::<32>(proof).is_some_and(|proof| self.mac(text).verify_slice(&proof[..]).is_ok())

@@ -1,4 +1,7 @@
-//! The reference pages of the documentation, made from the types themselves.
+//! Generates the pages of `docs/reference` about variables, exit codes and the result line from the types
+//! themselves; `cargo xtask docs` writes them.
+//!
+//! To add a key of the result line: its row in `RESULT_KEYS`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -67,7 +70,7 @@ pub fn exit_codes() -> String {
     page
 }
 
-/// Every key of the result line and what it holds, by the path to it.
+/// Every key of the result line and its meaning, by its path.
 const RESULT_KEYS: &[(&str, &str)] = &[
     ("contract", "version of the contract that it is written in: the one that was asked for"),
     ("request_id", "`ADMIN_REQUEST_ID`, where it was given"),
@@ -147,7 +150,7 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ),
 ];
 
-/// A line with everything in it that can be.
+/// An example line in which every key is present.
 fn line(action: &str, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
     let recorded: &[_] = if action == "add-role" { &[("ground", "locum")] } else { &[] };
     let recorded =
@@ -169,7 +172,7 @@ fn line(action: &str, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
     }
 }
 
-/// A line for each kind of outcome of a task that came to its end.
+/// An example line for each kind of outcome of a task that finished.
 fn example_results() -> Vec<ResultLine> {
     let user = |roles: &[&str]| SubjectState {
         kind: "user".to_owned(),
@@ -255,7 +258,7 @@ fn example_results() -> Vec<ResultLine> {
     ]
 }
 
-/// A line of the task that looks at the database.
+/// An example line of the action `check`.
 fn example_check() -> ResultLine {
     line(
         CHECK,
@@ -284,7 +287,7 @@ fn example_check() -> ResultLine {
     )
 }
 
-/// Lines of tasks that wrote nothing.
+/// Example lines of tasks that wrote nothing.
 fn example_failures() -> Vec<ResultLine> {
     vec![
         line(
@@ -377,7 +380,7 @@ mod tests {
                 for (key, value) in map {
                     let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
                     found.insert(path.clone());
-                    // Below these stand names of the application's.
+                    // The keys below these are names of the application's.
                     if !["fields", "recorded", "with"].contains(&key.as_str()) {
                         paths(value, &path, found);
                     }

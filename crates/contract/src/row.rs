@@ -14,41 +14,42 @@ pub struct Row {
     /// Its place in the list, from 0: Cloud Logging delivers late, and in any order.
     #[serde(deserialize_with = "whole")]
     pub index: u64,
-    /// The names of its columns.
+    /// The names of the row's columns.
     pub columns: Vec<String>,
-    /// Their values as a person would type them; `None` for NULL.
+    /// The values of the columns as a person would type them; `None` for NULL.
     pub values: Vec<Option<String>>,
 }
 
 /// A row that was found in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundRow {
-    /// What it says.
+    /// The row.
     pub row: Row,
-    /// The digest of the list that it is of. A task that Cloud Run has started again may list twice.
+    /// The digest of the list that the row belongs to. A task that Cloud Run has started again may list
+    /// twice.
     pub list: String,
-    /// The request that it says it answers.
+    /// The id of the request that the row says it answers.
     pub request_id: Option<String>,
-    /// The key of the request proves it.
+    /// Whether the row is proven with the key of the request.
     pub proven: bool,
 }
 
 impl Row {
-    /// Under [`ResultLine::KEY`], the key of a line that is a row.
+    /// The key, under [`ResultLine::KEY`], of a log line that is a row.
     pub const KEY: &'static str = "row";
 
-    /// The key of the digest of its list, in that line.
+    /// The key of the list's digest in that line.
     pub const LIST: &'static str = "list";
 
-    /// How long the values of a row may be together, in bytes of JSON. They stand in its line twice, as they are and
-    /// in words, and Cloud Logging takes entries of at most 256 KiB.
+    /// Longest that the values of a row may be together, in bytes of JSON. They stand in the line twice, as
+    /// they are and in words, and Cloud Logging takes entries of at most 256 KiB.
     pub const LONGEST: usize = 64 * 1024;
 
-    /// What a value ends with that was cut off.
+    /// The last character of a value that was cut off.
     pub const CUT: char = '…';
 
-    /// Cuts values off where they are too long for a line of the log; returns the columns of these. Each may have
-    /// its share of [`Self::LONGEST`] at least, so that a long value costs no other one anything.
+    /// Cuts off values that are too long for a log line, and returns the columns of these. Each value may
+    /// have at least its share of [`Self::LONGEST`], so that a long value does not shorten another one.
     pub fn cut(&mut self) -> Vec<String> {
         let length =
             |value: &Option<String>| value.iter().flat_map(|text| text.chars()).map(width).sum::<usize>();
@@ -67,7 +68,8 @@ impl Row {
         cut
     }
 
-    /// It in words, for whoever reads the log: a line that names each value. What is NULL is left out.
+    /// The row in words, for people who read the log: a sentence that names each value. NULL values are left
+    /// out.
     #[must_use]
     pub fn sentence(&self) -> String {
         let named = self.columns.iter().zip(&self.values);
@@ -75,7 +77,7 @@ impl Row {
         said.collect::<Vec<_>>().join(", ")
     }
 
-    /// It as the line of the log has it: with the digest of its list, and its proof where there is a key.
+    /// The row as JSON for the log line: with the digest of its list, and its proof where there is a key.
     #[must_use]
     pub fn to_json(&self, list: &str, key: Option<&ProofKey>) -> Value {
         let mut written = json!(self);
@@ -86,7 +88,7 @@ impl Row {
         written
     }
 
-    /// Reads one from the JSON payload of a log entry; `None` for every other line.
+    /// Reads a row from the JSON payload of a log entry; `None` for every other line.
     #[must_use]
     pub fn from_payload(payload: &Value, key: Option<&ProofKey>) -> Option<FoundRow> {
         let mark = payload.get(ResultLine::KEY)?;
@@ -99,23 +101,23 @@ impl Row {
         Some(FoundRow { row, list, request_id, proven })
     }
 
-    /// The SHA-256 of a whole list, in lower-case hexadecimal digits: over the JSON array of its rows in their
-    /// order, without white space. The result has it, so that a list of which a row is missing, or is another
-    /// one, is not taken for the whole.
+    /// The SHA-256 of a whole list, in lower-case hexadecimal digits: over the JSON array of its rows in
+    /// their order, without white space. The result holds it, so that a list in which a row is missing or
+    /// replaced is not taken for the whole.
     #[must_use]
     pub fn digest(rows: &[Self]) -> String {
         hex::encode(Sha256::digest(json_text(rows)))
     }
 
-    /// What is proven of it. Unlike a result, it is written again from what was read: it has texts only, and one
-    /// whole number, of which there is one way to write them. The word before it keeps a row from being a result
-    /// that the same key proves.
+    /// The text of the row that is proven. Unlike a result, it is written again from what was read: it
+    /// consists of texts and one whole number, for which there is only one way to write them. The word before
+    /// it keeps a row from being a result that the same key proves.
     fn proven_text(&self, list: &str) -> String {
         format!("row of {list} {}", json_text(self))
     }
 }
 
-/// How many bytes of JSON a character takes at most.
+/// Largest number of bytes of JSON that a character takes.
 const fn width(c: char) -> usize {
     match c {
         '\0'..='\x1f' => "\\u0000".len(),
@@ -128,7 +130,7 @@ fn json_text<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).expect("texts and a number have JSON")
 }
 
-/// A whole number: Cloud Logging keeps numbers as floating point, and may write `3.0`.
+/// Reads a whole number: Cloud Logging keeps numbers as floating point, and may write `3.0`.
 fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let number = serde_json::Number::deserialize(deserializer)?;
     let of_float = |float: f64| {
@@ -193,7 +195,7 @@ mod tests {
         let long = |text: &str| Some(text.repeat(Row::LONGEST));
         let list = |values: [Option<String>; 3]| Row { values: values.to_vec(), ..row(0) };
         let mut fits = list([Some("x".repeat(Row::LONGEST - 4)), None, Some("\n\"".to_owned())]);
-        // A line break is counted as the longest way to write it.
+        // A line break is counted as its longest escape.
         assert_eq!(fits.cut(), ["username"]);
         let mut fits = list([Some("x".repeat(Row::LONGEST - 4)), None, Some("\\\"".to_owned())]);
         assert_eq!((fits.cut(), fits.values[0].as_ref().map(String::len)), (vec![], Some(Row::LONGEST - 4)));

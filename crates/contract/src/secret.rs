@@ -1,4 +1,4 @@
-//! Secrets: redacted in every form of printing, wiped when dropped.
+//! Secrets, passwords and password hashes: redacted in every form of printing, wiped when dropped.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use zeroize::Zeroizing;
 
 use crate::value::{InvalidValue, Problem, control_character, invisible_character};
 
-/// A text nobody may print: no `Display`, `Debug` is redacted, the memory is wiped on drop.
+/// A text that must not be printed: no `Display`, `Debug` is redacted, the memory is wiped on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes the text over.
+    /// Takes ownership of the text.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// The text itself. Whoever calls this answers for where it goes.
+    /// The text itself. The caller is responsible for where it goes.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -34,11 +34,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A user's password in plain text. It exists for as long as it takes to hash it.
+/// A user's password in plain text. It exists only until it is hashed.
 ///
-/// Kept exactly as typed. Refused is what the application's login could never accept, and what nobody can
-/// type again: the login hashes the bytes that it gets, so that a character which cannot be seen (a byte
-/// order mark before a piped password), or an accent that is a character of its own, locks the user out.
+/// It is kept exactly as typed. Passwords are refused that the application's login could never accept, or
+/// that nobody can type again: the login hashes the bytes that it gets, so that a character which cannot be
+/// seen (a byte order mark before a piped password), or an accent that is a character of its own, locks the
+/// user out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Password(Secret);
 
@@ -46,7 +47,12 @@ impl Password {
     /// Longest password accepted, in characters.
     pub const MAX: usize = 1024;
 
-    /// Checks what any password must be; how strong it is, the CLI judges.
+    /// Checks the rules that hold for every password; the CLI judges how strong it is.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the password is blank, too long, holds a control character or one that cannot be seen, or is
+    /// not in Unicode's form C.
     pub fn parse(text: Secret) -> Result<Self, InvalidValue> {
         let plain = text.expose();
         let length = plain.chars().count();
@@ -128,7 +134,11 @@ impl PasswordHash {
         Password(Secret::new(hex::encode(&bytes[..]))).hash()
     }
 
-    /// Accepts the exact form only.
+    /// Accepts a hash in exactly the form that the application's login accepts.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is not an argon2id PHC string of 97 characters with the application's parameters.
     pub fn parse(text: Secret) -> Result<Self, InvalidValue> {
         let exact = text.expose().strip_prefix(PREFIX).and_then(|rest| rest.split_once('$')).is_some_and(
             |(salt, hash)| {

@@ -1,4 +1,4 @@
-//! The row that an action is about, and what became different about it.
+//! The state of the row that an action is about, and the changes that were made to it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,23 +6,23 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The state of what an action is about, as the application's file of actions reads it from the database.
+/// The state of the subject of an action, as the application's file of actions reads it from the database.
 ///
 /// It holds no secrets: columns that the file declares as hidden are never part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubjectState {
-    /// What it is called in the file of actions, such as `user`.
+    /// The kind of subject, by its name in the file of actions, such as `user`.
     pub kind: String,
-    /// The value that names it, such as a username. `None` where there is only one of its kind.
+    /// The value that identifies the subject, such as a username. `None` where there is only one of its kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Its fields that have a value, by name. A column that this generation of the tables does not have is
+    /// The fields that have a value, by name. A column that this generation of the tables does not have is
     /// absent.
     pub fields: BTreeMap<String, FieldValue>,
 }
 
 impl SubjectState {
-    /// What people call it: its key, or its kind where there is only one.
+    /// The name to show for the subject: its key, or its kind where there is only one.
     #[must_use]
     pub fn name(&self) -> &str {
         self.key.as_deref().unwrap_or(&self.kind)
@@ -54,7 +54,7 @@ impl fmt::Display for FieldValue {
     }
 }
 
-/// One thing that is different now.
+/// One change that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Change {
@@ -88,7 +88,7 @@ pub enum Change {
         /// The name of the field.
         field: String,
     },
-    /// One that this version does not know, kept as it was written.
+    /// A change that this version does not know, kept as it was written.
     #[serde(untagged)]
     Other(Map<String, Value>),
 }

@@ -1,4 +1,4 @@
-//! Where a job may work: the database it is for, as the job's `command` has it.
+//! The target of a job: the database that it may work on, as the job's `command` states it.
 //!
 //! Whoever may run a job with overrides can change its variables and its arguments, but not its command
 //! (`RunJobRequest.Overrides.ContainerOverride` of the Cloud Run API has no such field). So the database is in
@@ -20,11 +20,11 @@ pub const ENTRY_POINT: &str = "/quill-admin-executor";
 /// The only option of the executor. Its value is the target as JSON.
 pub const TARGET_OPTION: &str = "--target";
 
-/// How a PEM certificate begins and ends (RFC 7468, section 5).
+/// The lines that begin and end a PEM certificate (RFC 7468, section 5).
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 
-/// The database that a job is for. Valid, and in the one form in which it is written.
+/// The database that a job is for. A value of this type is valid, and in the one form in which it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     host: IpAddr,
@@ -32,24 +32,25 @@ pub struct Target {
     parts: TargetParts,
 }
 
-/// What a target is made of, as it is written. The fields are in the order of their names, as `jsonencode` writes
-/// them.
+/// The parts of a target, as they are written. The fields are in the order of their names, as `jsonencode`
+/// writes them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetParts {
-    /// The certificates of the authorities to trust, each in PEM; an entry may hold several. Given where the mode
-    /// verifies, and nowhere else.
+    /// The certificates of the authorities to trust, each in PEM; an entry may hold several. Required where
+    /// the mode verifies, and allowed only there.
     pub cas: Vec<String>,
-    /// IP address to connect to. Not a name: what a name leads to can be changed by variables of the container,
-    /// such as glibc's `HOSTALIASES`.
+    /// IP address to connect to. A name is not allowed: variables of the container, such as glibc's
+    /// `HOSTALIASES`, can change the address that it leads to.
     pub host: String,
-    /// The database.
+    /// The name of the database.
     pub name: String,
     /// TCP port.
     pub port: u16,
-    /// The one schema that the tables are in.
+    /// The one schema that holds the tables.
     pub schema: String,
-    /// The name that the server's certificate has to be for. Given with verify-full, and only then.
+    /// The name that the server's certificate has to be for. Required with verify-full, and allowed only
+    /// there.
     #[serde(deserialize_with = "there")]
     pub server_name: Option<String>,
     /// The [`TlsMode`], by its name.
@@ -58,19 +59,19 @@ pub struct TargetParts {
     pub user: String,
 }
 
-/// By default serde takes an optional field that is not there for null. Here every field is written, so that there is
-/// one form.
+/// Reads an optional field that has to be present. By default serde takes a missing one for null; here every
+/// field is written, so that there is one form.
 fn there<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
     Option::deserialize(value)
 }
 
-/// Why a target cannot be used.
+/// The reason why a target cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the target cannot be used: {0}")]
 pub struct InvalidTarget(String);
 
 impl InvalidTarget {
-    /// How the executor ends because of it.
+    /// The exit code that the executor ends with because of it.
     #[must_use]
     pub const fn exit_code(&self) -> ExitCode {
         ExitCode::Usage
@@ -82,12 +83,12 @@ fn invalid<T>(what: impl Into<String>) -> Result<T, InvalidTarget> {
 }
 
 impl Target {
-    /// Makes a target of its parts. Texts become Unicode's form C, as Terraform has all of its texts; certificates are
-    /// trimmed, sorted, and each is there once.
+    /// Makes a target of its parts. Texts are converted to Unicode's form C, as Terraform does with all of
+    /// its texts; certificates are trimmed and sorted, and duplicates are removed.
     ///
     /// # Errors
     ///
-    /// The first part that cannot be used.
+    /// Fails on the first part that cannot be used.
     pub fn new(parts: TargetParts) -> Result<Self, InvalidTarget> {
         let TargetParts { cas, host, name, port, schema, server_name, tls, user } = parts;
         let Ok(address) = host.parse::<IpAddr>() else {
@@ -130,23 +131,23 @@ impl Target {
         Ok(Self { host: address, tls: mode, parts })
     }
 
-    /// Reads what [`to_json`](Self::to_json) writes. White space and another order of the fields are taken, an unknown,
-    /// missing or repeated field is not.
+    /// Reads the JSON that [`to_json`](Self::to_json) writes. Other white space and another order of the
+    /// fields are accepted; an unknown, missing or repeated field is not.
     ///
     /// # Errors
     ///
-    /// What cannot be used.
+    /// Fails if the text is not JSON of this form, or if a part cannot be used.
     pub fn read(json: &str) -> Result<Self, InvalidTarget> {
         serde_json::from_str(json).map_err(|error| InvalidTarget(error.to_string())).and_then(Self::new)
     }
 
-    /// The canonical JSON: the very bytes of Terraform's `jsonencode`.
+    /// The canonical JSON: the same bytes as Terraform's `jsonencode` writes.
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "texts, lists of them and a number always are JSON")]
     pub fn to_json(&self) -> String {
         let json = serde_json::to_string(&self.parts).expect("texts and a number");
-        // Go's encoder, which Terraform writes with, has these escaped in texts, so that JSON can stand in HTML and
-        // JavaScript (encoding/json, `HTMLEscape`). Outside of texts JSON has none of them.
+        // Go's encoder, which Terraform uses, escapes these characters in texts, so that JSON can be put into
+        // HTML and JavaScript (encoding/json, `HTMLEscape`). Outside of texts JSON has none of them.
         json.replace('<', "\\u003c")
             .replace('>', "\\u003e")
             .replace('&', "\\u0026")
@@ -164,8 +165,8 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// Anything more, and anything else. What the arguments are is not told: they may hold a secret that was meant
-    /// for elsewhere.
+    /// Fails on any other arguments. The message does not quote them: they may hold a secret that was meant
+    /// for another program.
     pub fn from_arguments(arguments: &[String]) -> Result<Option<Self>, InvalidTarget> {
         match arguments {
             [] => Ok(None),
@@ -186,7 +187,11 @@ impl Target {
         }
     }
 
-    /// The target in a job's command; `None` where that is not a command with one.
+    /// The target in a job's command; `None` where the command has none.
+    ///
+    /// # Errors
+    ///
+    /// The inner result is an error where [`Self::from_arguments`] fails.
     #[must_use]
     pub fn in_command(command: &[String]) -> Option<Result<Self, InvalidTarget>> {
         match command {
@@ -209,14 +214,14 @@ impl Target {
         self.tls
     }
 
-    /// All of it, as it is written.
+    /// The parts of the target, as they are written.
     #[must_use]
     pub const fn parts(&self) -> &TargetParts {
         &self.parts
     }
 }
 
-/// Where it is, as whom and how, in one line; no certificates.
+/// The address, database, user and mode in one line; without the certificates.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TargetParts { name, port, schema, tls, user, .. } = &self.parts;
@@ -228,7 +233,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// A name: something, without control characters and white space around it.
+/// Checks a name: not empty, without control characters and without white space around it.
 fn text(field: &str, value: &str) -> Result<String, InvalidTarget> {
     if value.is_empty() || value.trim() != value {
         return invalid(format!("{field} has to be given, without white space around it"));
@@ -239,8 +244,8 @@ fn text(field: &str, value: &str) -> Result<String, InvalidTarget> {
     Ok(value.nfc().collect())
 }
 
-/// Certificates in PEM. Whether they are certificates is for whoever uses them to find out; here nothing gets by that
-/// JSON can be written of in two ways.
+/// Checks certificates in PEM. Whether they are valid certificates is found out when they are used; here only
+/// characters are refused that JSON can write in two ways.
 fn certificates(pem: &str) -> Result<String, InvalidTarget> {
     let pem = pem.trim();
     if !pem.starts_with(BEGIN) || !pem.ends_with(END) {

@@ -1,4 +1,4 @@
-//! Whether and how a connection to the database is encrypted.
+//! The TLS modes of a connection to the database.
 
 use std::str::FromStr;
 
@@ -23,7 +23,7 @@ impl TlsMode {
     /// Every mode, weakest first.
     pub const ALL: [Self; 5] = [Self::Disable, Self::Prefer, Self::Require, Self::VerifyCa, Self::VerifyFull];
 
-    /// libpq's name.
+    /// The name that libpq has for the mode.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
-//! Why a value is refused, and the checks that values of every kind share.
+//! The reasons why a value is refused, and the checks that values of every kind share.
 //!
-//! [`text`], [`email`], [`one_of`], [`number`] and [`day`] take their limits as arguments: the types in `names.rs` are made of them,
-//! and a parameter whose limits are data is checked by them, too.
+//! [`text`], [`email`], [`one_of`], [`number`] and [`day`] take their limits as arguments: the types in
+//! `names.rs` use them, and so do parameters, whose limits are data.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use jiff::civil::Date;
 
 use crate::invisible::invisible;
 
-/// Why a value was refused.
+/// The reason why a value was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// Nothing in it, or only white space.
+    /// The value is empty, or only white space.
     Empty,
     /// More characters than the database column holds.
     TooLong {
@@ -31,18 +31,18 @@ pub enum Problem {
     },
     /// A control character: line break, tab, NUL, escape …
     ControlCharacter {
-        /// Which one.
+        /// The character.
         character: char,
-        /// Where, counted in characters from 1.
+        /// Its position, counted in characters from 1.
         position: usize,
     },
     /// A character that nobody sees, or that turns the direction of reading.
     Invisible {
-        /// Which one.
+        /// The character.
         character: char,
         /// Its name.
         name: &'static str,
-        /// Where, counted in characters from 1.
+        /// Its position, counted in characters from 1.
         position: usize,
     },
     /// White space where none may be.
@@ -51,21 +51,21 @@ pub enum Problem {
     SurroundingWhiteSpace,
     /// An email without exactly one @ with something on both sides.
     NotAnEmail,
-    /// Not one of a closed list.
+    /// A value that is not in a closed list.
     NotOneOf {
-        /// What was given.
+        /// The value that was given.
         given: String,
-        /// What is allowed.
+        /// The values that are allowed.
         allowed: Vec<String>,
     },
-    /// Not a whole number within its limits.
+    /// A value that is not a whole number within its limits.
     NotANumber {
         /// The smallest that is allowed.
         min: i64,
         /// The largest that is allowed.
         max: i64,
     },
-    /// Not a day of the calendar within its limits, written as `2026-11-29`.
+    /// A value that is not a day of the calendar within its limits, written as `2026-11-29`.
     NotADay {
         /// The earliest that is allowed, where there is a limit.
         min: Option<String>,
@@ -81,9 +81,9 @@ pub enum Problem {
     },
     /// A value that was given before.
     Repeated {
-        /// Where it stood first, counted in values from 1.
+        /// Position of the first, counted in values from 1.
         first: usize,
-        /// Where it stands again.
+        /// Position of the repetition.
         again: usize,
     },
     /// Any other rule, in words that complete "… must be …".
@@ -99,9 +99,9 @@ pub enum Problem {
 /// The message never quotes a secret: only closed lists quote what was given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct InvalidValue {
-    /// What the value was for, as in "username".
+    /// The kind of value, as in "username".
     pub what: String,
-    /// Why it was refused.
+    /// The reason why it was refused.
     pub problem: Problem,
 }
 
@@ -188,7 +188,7 @@ pub(crate) fn control_character(text: &str) -> Option<Problem> {
         .map(|(index, character)| Problem::ControlCharacter { character, position: index + 1 })
 }
 
-/// The first character of a name that cannot be seen for what it is.
+/// The first character of a name that cannot be seen, as a [`Problem`].
 pub(crate) fn invisible_character(text: &str) -> Option<Problem> {
     text.chars().enumerate().find_map(|(index, character)| {
         invisible(character).map(|name| Problem::Invisible { character, name, position: index + 1 })
@@ -212,7 +212,7 @@ pub(crate) fn turning_character(text: &str) -> Option<Problem> {
 ///
 /// # Errors
 ///
-/// If nothing is left, more than `max` characters are, or one of them cannot be seen.
+/// Fails if nothing is left, if more than `max` characters are left, or if one of them cannot be seen.
 pub fn text(what: &str, text: &str, max: usize) -> Result<String, InvalidValue> {
     let text = line(what, text, max)?;
     match invisible_character(&text) {
@@ -221,7 +221,8 @@ pub fn text(what: &str, text: &str, max: usize) -> Result<String, InvalidValue> 
     }
 }
 
-/// What an address is often pasted with, and does not belong to it.
+/// The problem of an address with characters around it that do not belong to it and were often pasted with
+/// it.
 fn pasted_around(text: &str) -> Option<Problem> {
     let mailto = text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("mailto:"));
     let rule = if mailto {
@@ -257,8 +258,8 @@ pub(crate) fn line(what: &str, text: &str, max: usize) -> Result<String, Invalid
 ///
 /// # Errors
 ///
-/// If it has more than `max` characters, no local part and domain around a single @, white space or a
-/// character that cannot be seen in it, or something around it that addresses are pasted with.
+/// Fails if the address has more than `max` characters, no local part and domain around a single @, white
+/// space or a character that cannot be seen in it, or something around it that addresses are pasted with.
 pub fn email(what: &str, text: &str, max: usize) -> Result<String, InvalidValue> {
     let text = line(what, text, max)?;
     if let Some(problem) = pasted_around(&text) {
@@ -281,15 +282,15 @@ pub fn email(what: &str, text: &str, max: usize) -> Result<String, InvalidValue>
 ///
 /// # Errors
 ///
-/// If it is written in any other way, there is no such day, or it is before `min` or after `max`, both of
-/// which are written so as well.
+/// Fails if the text is written in any other way, if there is no such day, or if it is before `min` or after
+/// `max`, both of which are written in the same form.
 pub fn day(what: &str, text: &str, min: Option<&str>, max: Option<&str>) -> Result<Date, InvalidValue> {
     let text = text.trim();
     let problem = || {
         let owned = |limit: Option<&str>| limit.map(str::to_owned);
         InvalidValue::new(what, Problem::NotADay { min: owned(min), max: owned(max) })
     };
-    // jiff reads other forms as well, which are not the one that is asked for.
+    // jiff reads other forms as well, which are not accepted here.
     let form = |(place, byte): (usize, u8)| {
         if [4, 7].contains(&place) { byte == b'-' } else { byte.is_ascii_digit() }
     };
@@ -300,7 +301,7 @@ pub fn day(what: &str, text: &str, min: Option<&str>, max: Option<&str>) -> Resu
         return Err(problem());
     }
     let day: Date = text.parse().map_err(|_| problem())?;
-    // Days that are written so are ordered as their texts are.
+    // Days in this form have the same order as their texts.
     let outside = min.is_some_and(|min| text < min) || max.is_some_and(|max| text > max);
     // PostgreSQL's calendar has no year 0.
     if outside || day.year() == 0 { Err(problem()) } else { Ok(day) }
@@ -310,7 +311,7 @@ pub fn day(what: &str, text: &str, min: Option<&str>, max: Option<&str>) -> Resu
 ///
 /// # Errors
 ///
-/// If it is none, or not within the limits.
+/// Fails if the text is not a whole number, or not within the limits.
 pub fn number(what: &str, text: &str, min: i64, max: i64) -> Result<i64, InvalidValue> {
     let text = text.trim();
     if text.is_empty() {
@@ -320,11 +321,11 @@ pub fn number(what: &str, text: &str, min: i64, max: i64) -> Result<i64, Invalid
     number.ok_or_else(|| InvalidValue::new(what, Problem::NotANumber { min, max }))
 }
 
-/// Finds a value in a closed list; answers its place there. White space around it is left out.
+/// Finds a value in a closed list, and returns its position there. White space around it is left out.
 ///
 /// # Errors
 ///
-/// If it is empty, or not in the list: the message then has the whole list.
+/// Fails if the value is empty, or not in the list: the message then has the whole list.
 pub fn one_of<'a>(
     what: &str,
     text: &str,

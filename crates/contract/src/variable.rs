@@ -1,15 +1,17 @@
-//! Every variable's name, once, with its documentation.
+//! The names of all environment variables of the contract, each once, with its documentation.
+//!
+//! To add a variable: a row here, both directions in `env.rs`, and the round trip in `tests/`.
 
 /// One environment variable.
 #[derive(Debug)]
 pub struct Variable {
-    /// Its name.
+    /// The name of the variable.
     pub name: &'static str,
-    /// The name newer deployments give it; read where `name` is not set.
+    /// The name that newer deployments give the variable; read where `name` is not set.
     pub newer: Option<&'static str>,
-    /// When it is read.
+    /// The condition under which the variable is read or required.
     pub when: &'static str,
-    /// What may stand in it.
+    /// The values that it may have.
     pub rule: &'static str,
 }
 
@@ -54,7 +56,7 @@ variables! { CONNECTION:
     AUTH_DB_SSLROOTCERT or CORE_DB_SSLROOTCERT, "verify-ca, verify-full", "path of a PEM file with the certificates to trust";
 }
 
-/// Set by Cloud Run in every job's container; its presence selects JSON output.
+/// This variable is set by Cloud Run in every job's container; its presence selects JSON output.
 pub static CLOUD_RUN_JOB: &str = "CLOUD_RUN_JOB";
-/// Set by Cloud Run beside it: the id of the execution.
+/// This variable is set by Cloud Run as well: the id of the execution.
 pub static CLOUD_RUN_EXECUTION: &str = "CLOUD_RUN_EXECUTION";

@@ -128,7 +128,7 @@ proptest! {
             reason: reason.map(|text| text.parse::<Reason>().expect("valid reason")),
             origin: origin.map(|text| text.parse::<Origin>().expect("valid origin")),
             contract,
-            // Version 1 knows of none.
+            // Version 1 has no keys.
             proof_key: (keyed && contract >= 2).then(ProofKey::generate),
         };
         let mut env = database();

@@ -1,4 +1,4 @@
-//! A target there and back, and against the bytes that Terraform wrote.
+//! Targets are written and read back, and compared with the bytes that Terraform wrote.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -84,12 +84,12 @@ proptest! {
         let command = target.to_command();
         prop_assert_eq!(Target::in_command(&command), Some(Ok(target.clone())));
         prop_assert_eq!(Target::from_arguments(&command[1..]), Ok(Some(target.clone())));
-        // It is one form: the order and the number of the certificates are no difference.
+        // There is one form: the order and the number of the certificates make no difference.
         let mut other = parts.clone();
         other.cas.reverse();
         other.cas.extend(parts.cas.iter().map(|ca| format!(" {ca}\n")));
         prop_assert_eq!(Target::new(other).expect("valid parts").to_json(), target.to_json());
-        // And it is JSON that says what was given.
+        // It is JSON with the given values.
         let json: serde_json::Value = serde_json::from_str(&target.to_json()).expect("JSON");
         prop_assert_eq!(json["name"].as_str(), Some(parts.name.as_str()));
         let escaped = !target.to_json().contains(['<', '>', '&', '\u{2028}', '\u{2029}', '\n']);

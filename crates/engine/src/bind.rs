@@ -1,9 +1,9 @@
-//! The types that values are sent as.
+//! The PostgreSQL types that values are sent as.
 
 use quill_admin_actions::BindType;
 use tokio_postgres::types::Type;
 
-/// PostgreSQL's own type for what a statement binds.
+/// The PostgreSQL type of a value that a statement binds.
 #[must_use]
 pub const fn sql_type(kind: BindType) -> Type {
     match kind {

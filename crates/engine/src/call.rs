@@ -1,4 +1,4 @@
-//! Actions with values, to be run next.
+//! Actions with values, as suggestions for a person and as the undo of an action.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use quill_admin_actions::{Call, Segment, Suggestion, Text};
 use crate::next::Next;
 use crate::say::Values;
 
-/// What a person may want to run. A value that there is none of is left out, and is asked for.
+/// A suggested action with its values. A parameter without a value is left out, and is asked for.
 pub(crate) fn suggested(values: &Values<'_>, suggestion: &Suggestion) -> Next {
     let typed = |(name, text): (&String, &Text)| Some((name.clone(), typed(values, text)?));
     Next { action: suggestion.action.clone(), with: suggestion.with.iter().filter_map(typed).collect() }
 }
 
-/// What undoes an action; `None` where there is no value that it would have to be given. A parameter that was
-/// left out is left out again.
+/// The action that undoes this one; `None` if a value is missing that it needs. A parameter that was left out
+/// is left out again.
 pub(crate) fn undoing(values: &Values<'_>, call: &Call) -> Option<Next> {
     let mut with = BTreeMap::new();
     for (name, text) in &call.with {
@@ -27,7 +27,7 @@ pub(crate) fn undoing(values: &Values<'_>, call: &Call) -> Option<Next> {
     Some(Next { action: call.action.clone(), with })
 }
 
-/// A text as it would be typed.
+/// A text with its values in the form in which they are typed; `None` if one is missing.
 fn typed(values: &Values<'_>, text: &Text) -> Option<String> {
     let mut whole = String::new();
     for segment in text.segments() {

@@ -1,4 +1,7 @@
-//! What is refused before anything is done.
+//! The checks before an action changes anything: that it can be run here, that the tables, the values and the
+//! subject are as it needs them.
+//!
+//! To add a check: its function here, and its call in `perform.rs`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +14,8 @@ use crate::message;
 use crate::say::Values;
 use crate::send::Sender;
 
-/// Refuses what is somebody else's to do, and what does not fit together, however it came here.
+/// Refuses an action that is a job of the application's, or whose parts do not fit together, whatever its
+/// source.
 pub(crate) fn is_ours(action: &Action) -> Result<(), Failed> {
     if action.is_job() {
         let what = format!("{} is a job of the application's, and nothing that is done here", action.name);
@@ -23,7 +27,7 @@ pub(crate) fn is_ours(action: &Action) -> Result<(), Failed> {
     }
 }
 
-/// Refuses an action on tables that it cannot be done on: all that is missing at once.
+/// Refuses an action that cannot run on these tables, and names everything that is missing at once.
 pub(crate) fn needs(action: &Action, layout: &Layout) -> Result<(), Failed> {
     let unmet: Vec<&Condition> =
         action.definition.needs.iter().filter(|condition| !holds(condition, layout)).collect();
@@ -44,7 +48,7 @@ pub(crate) fn needs(action: &Action, layout: &Layout) -> Result<(), Failed> {
     Err(Failed { missing_columns: missing, ..failed })
 }
 
-/// Refuses values of closed lists that are not for these tables.
+/// Refuses values of closed lists that are not allowed with these tables.
 pub(crate) fn allowed(sender: &Sender<'_>, action: &Action) -> Result<(), Failed> {
     for words in &action.words.parameters {
         let parameter = action.definition.parameters.get(&words.parameter);
@@ -81,7 +85,7 @@ fn holds(condition: &Condition, layout: &Layout) -> bool {
     condition.holds(|table, column| layout.has(table, column))
 }
 
-/// Refuses a subject that is there and must not be, or the other way round.
+/// Refuses a subject that exists and must not, or that does not exist and has to.
 pub(crate) fn expected(action: &Action, subject: &Subject, values: &Values<'_>) -> Result<(), Failed> {
     let there = values.before.is_some();
     let as_expected = match subject.expected {
@@ -93,18 +97,18 @@ pub(crate) fn expected(action: &Action, subject: &Subject, values: &Values<'_>) 
         return Ok(());
     }
     let what = message::unexpected(action, values);
-    // What there is one of only has no exit code of its own: without it the database is another one.
+    // A subject without a key has no exit code of its own: if it is missing, this is another database.
     Err(Failed::with_number(subject.exit.unwrap_or(ExitCode::SchemaMismatch.code()), what))
 }
 
-/// Refuses values that the database has to have and does not have.
+/// Refuses values that have to be in the database and are not.
 pub(crate) async fn exist(sender: &Sender<'_>, action: &Action) -> Result<(), Error> {
     for words in &action.words.parameters {
         let parameter = action.definition.parameters.get(&words.parameter);
         let Some(exists) = parameter.and_then(|parameter| parameter.exists.as_ref()) else { continue };
         let Some(argument) = sender.arguments.get(&words.parameter) else { continue };
         let mut available = sender.texts(&exists.query).await?;
-        // Not by the server, whose order hangs on the database's collation.
+        // The server does not sort them, because its order depends on the database's collation.
         available.sort_unstable();
         let missing = unknown(argument, &available);
         if missing.is_empty() {

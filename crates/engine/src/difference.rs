@@ -1,4 +1,4 @@
-//! What is different between two readings of a subject.
+//! The changes of a subject, from its two readings before and after the action.
 
 use quill_admin_actions::{Subject, SubjectWords};
 
@@ -6,8 +6,9 @@ use crate::performed::Change;
 use crate::state::State;
 use crate::value::Value;
 
-/// The changes: fields of one value in the order in which they are told, then hidden columns and those that are
-/// only compared, then what came into lists and went from them. What was made has no before.
+/// The changes: first fields with one value, in the order in which they are shown, then hidden columns and
+/// those that are only compared, then texts added to lists and removed from them. A subject that was created
+/// has no `before`.
 pub(crate) fn changes(
     subject: &Subject,
     words: &SubjectWords,
@@ -28,7 +29,7 @@ pub(crate) fn changes(
     }
     let untold = after.names().filter(|name| !told.contains(name)).filter(|name| match &before {
         Some(before) => before.get(name) != after.get(name),
-        // Of what was made, a secret that it has is worth a word, and what every one has is not.
+        // A secret of a new subject is worth a mention; columns that every new subject has are not.
         None => subject.hidden.contains(*name) && matches!(after.get(name), Some(Value::Text(_))),
     });
     let hidden = untold.map(|field| Change::Hidden { field: field.to_owned() });

@@ -1,4 +1,5 @@
-//! Why an action did not come to its end.
+//! The errors that end an action: failures for the person, errors of the database, and conflicts with another
+//! transaction.
 
 use std::fmt;
 
@@ -6,23 +7,24 @@ use quill_admin_contract::ExitCode;
 
 use crate::next::Next;
 
-/// An action that was not done: nothing it did is to be kept.
+/// A failed action: none of its changes may be kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
     /// The code to end with; never [`ExitCode::Success`].
     pub code: ExitCode,
-    /// What failed and why, in words.
+    /// The failure and its reason, in words.
     pub message: String,
-    /// Where a value was not found in the database: the values that there are, sorted by bytes.
+    /// The values that the database has, sorted by bytes, where one was given that it does not have.
     pub available: Vec<String>,
-    /// Where the tables are not those that the action is for: what is missing, as `table` or `table.column`.
+    /// The missing parts, as `table` or `table.column`, where the tables are not those that the action is
+    /// for.
     pub missing_columns: Vec<String>,
     /// An action that may help.
     pub next: Option<Box<Next>>,
 }
 
 impl Failed {
-    /// A failure that is fully told in words. That nothing was changed is said behind them.
+    /// A failure that its message describes completely. The message gets the ending that nothing was changed.
     pub(crate) fn new(code: ExitCode, what: impl fmt::Display) -> Self {
         Self {
             code,
@@ -33,27 +35,29 @@ impl Failed {
         }
     }
 
-    /// A failure that says itself, and not at its end, that nothing was changed.
+    /// A failure whose message says itself, and not at its end, that nothing was changed.
     pub(crate) fn in_words(code: ExitCode, message: String) -> Self {
         Self { message, ..Self::new(code, "") }
     }
 
-    /// As the action's own exit codes are numbers: one that is none of an executor's failures is a mistake of
-    /// whoever compiled it, and must not be taken for success.
+    /// A failure with the exit code of an action, which is a number. A number that is no failure of an
+    /// executor is a mistake of the compiler of the action, and must not be taken for success.
     pub(crate) fn with_number(exit: u8, what: impl fmt::Display) -> Self {
         let code = ExitCode::from_u8(exit).filter(|code| *code != ExitCode::Success);
         Self::new(code.unwrap_or(ExitCode::Unexpected), what)
     }
 }
 
-/// Why an action did not come to its end.
+/// The reason why an action did not finish.
 #[derive(Debug)]
 pub enum Error {
-    /// It is clear what the person is to be told.
+    /// The action failed, with a message for the person.
     Failed(Failed),
-    /// The server refused a statement, or is gone. Its words may hold values: who tells them has to know which.
+    /// The server refused a statement, or the connection broke. Its message may hold values: whoever shows it
+    /// has to know which.
     Database(tokio_postgres::Error),
-    /// Another transaction changed what this one had just read: the same, done again, may well come to its end.
+    /// Another transaction changed data that this one had just read: the action may succeed if it is run
+    /// again.
     Overtaken,
 }
 

@@ -1,4 +1,4 @@
-//! Which tables and columns there are, looked up before anything is done.
+//! The layout of the tables: the tables and columns that exist, read before anything is done.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +11,8 @@ use crate::error::{Error, Failed};
 
 /// The tables of one schema with their columns, in one query that returns a row even where there are none.
 ///
-/// From the catalogue and not `information_schema`, which leaves out what the user may not read: a missing
-/// right would look like a missing column.
+/// It reads the catalogue and not `information_schema`, which leaves out whatever the user may not read: a
+/// missing right would look like a missing column.
 const LAYOUT: &str = "\
 SELECT session.tls,
        home.oid IS NOT NULL,
@@ -32,7 +32,7 @@ SELECT session.tls,
        AND found.relkind IN ('r', 'p', 'v', 'm', 'f')
  ORDER BY wanted.name";
 
-/// What was found of the tables that actions use.
+/// The layout of the tables that actions use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layout {
     columns: BTreeMap<String, BTreeSet<String>>,
@@ -49,24 +49,24 @@ struct Found {
     required: BTreeSet<String>,
 }
 
-/// What the server says of a schema.
+/// The description of a schema by the server.
 #[derive(Default)]
 struct Schema {
     there: bool,
-    /// Whether the user may use what is in it.
+    /// Whether the user has the right to use the schema.
     open: bool,
     tls: Option<String>,
     tables: Vec<Found>,
 }
 
 impl Layout {
-    /// Whether a table has a column: what conditions ask.
+    /// Whether a table has a column; conditions are decided by this.
     #[must_use]
     pub fn has(&self, table: &str, column: &str) -> bool {
         self.columns.get(table).is_some_and(|columns| columns.contains(column))
     }
 
-    /// Columns, as `table.column`, that have to be given a value and that the actions know nothing of, in tables
+    /// Columns, as `table.column`, that must be given a value and that the actions do not know, in tables
     /// that they add rows to: an INSERT fails there.
     #[must_use]
     pub fn unknown_required(&self) -> &[String] {
@@ -80,7 +80,7 @@ impl Layout {
     }
 }
 
-/// Reads the layout of tables in a schema, and refuses one that statements would fail on.
+/// Reads the layout of tables in a schema, and refuses one on which statements would fail.
 pub(crate) async fn read(
     client: &Client,
     schema: &str,
@@ -120,7 +120,7 @@ fn judge(schema: &str, tables: &BTreeMap<String, Table>, found: Schema) -> Resul
         };
         let lacking = table.needs.difference(&there.columns);
         missing.extend(lacking.map(|column| format!("{name}.{column}")));
-        // Rows of the other tables are the application's to make.
+        // The application adds the rows of the other tables.
         if table.rights.contains(&Right::Insert) {
             let known = |column: &&String| table.needs.contains(*column) || table.knows.contains(*column);
             let unknown = there.required.iter().filter(|column| !known(column));

@@ -1,19 +1,23 @@
-//! Does one declared action in a transaction that somebody else began.
+//! Runs one declared action in a transaction that the caller has begun.
 //!
-//! What an action does is data ([`quill_admin_actions::Definition`]); here is what that means. The caller has the
-//! connection, begins the transaction, and ends it: COMMIT where [`Performed::writes`], ROLLBACK otherwise. Nothing
-//! here begins, commits or rolls back, so that all of it can be run again where another transaction was in the way.
+//! An action is data ([`quill_admin_actions::Definition`]); this crate carries it out. The caller has the
+//! connection, begins the transaction, and ends it: COMMIT where [`Performed::writes`], ROLLBACK otherwise.
+//! Nothing here begins, commits or rolls back, so that an action can be run again where another transaction
+//! interfered.
 //!
 //! 1. [`Work::start`] makes the settings of the transaction that statements rely on;
-//! 2. [`Work::layout`] reads which tables and columns there are, and refuses where one is missing;
-//! 3. [`Work::perform`] does the action, and tells what is different now.
+//! 2. [`Work::layout`] reads which tables and columns there are, and fails where one is missing;
+//! 3. [`Work::perform`] runs the action, and returns its outcome and its changes.
 //!
-//! To read it from top to bottom: `perform.rs` has the order in which things are done; `conditions.rs` what
-//! is refused before anything is done, `steps.rs` the steps; `difference.rs` what changed; `say.rs`, `message.rs` and
-//! `call.rs` the words. Below them are `state.rs`, `send.rs` and `value.rs`: how statements are sent and rows read.
+//! To read it from top to bottom: `perform.rs` has the order of an action; `conditions.rs` its checks,
+//! `steps.rs` its steps; `difference.rs` its changes; `say.rs`, `message.rs` and `call.rs` the texts. Below
+//! them are `state.rs`, `send.rs` and `value.rs`, which send statements and read rows.
 //!
-//! Values are bound, always. A value reaches a message only through a text that names it, and a password not even
-//! so.
+//! To add a kind of step: `step.rs` of the crate `actions`, `steps.rs` of the crate `application`, and
+//! `steps.rs` here.
+//!
+//! Values are always bound. A value gets into a message only through a text that names it, and a password not
+//! even then.
 
 mod bind;
 mod call;

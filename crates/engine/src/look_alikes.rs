@@ -1,4 +1,4 @@
-//! New names that look like others and are not the same: [`quill_admin_contract::look`].
+//! Warns of a new name that looks like an existing one: [`quill_admin_contract::look`].
 
 use quill_admin_contract::look::{Likeness, Look, spelled_out};
 
@@ -10,11 +10,11 @@ use quill_admin_actions::Statement;
 /// The code of the warning.
 const CODE: &str = "look_alike";
 
-/// How many look-alikes are named.
+/// Number of look-alikes that the warning names.
 const NAMED: usize = 3;
 
-/// The warning that names of others look like a new one, which is of this kind. What is made at the same moment,
-/// in a transaction that has not come to its end, is not seen.
+/// The warning that a new name of this kind looks like existing ones. Names that another transaction makes at
+/// the same moment and has not committed are not seen.
 pub(crate) async fn look(
     sender: &Sender<'_>,
     others: &Statement,

@@ -1,4 +1,4 @@
-//! What came of an action, on one line.
+//! The message that tells the outcome of an action on one line.
 
 use quill_admin_actions::{Action, FieldWords, SubjectWords};
 
@@ -7,7 +7,7 @@ use crate::say::{self, NOTHING, Values};
 use crate::state::State;
 use crate::value::Value;
 
-/// What messages are made of.
+/// The parts that a message is made of.
 pub(crate) struct Told<'a> {
     pub(crate) action: &'a Action,
     pub(crate) values: Values<'a>,
@@ -53,14 +53,14 @@ pub(crate) fn message(told: &Told<'_>) -> String {
     }
 }
 
-/// What the action is about, by its kind and name; the action's own name where it is about nothing.
+/// The subject of the action, by its kind and name; for an action without a subject, the action's own name.
 pub(crate) fn subject(action: &Action, values: &Values<'_>) -> String {
     let Some(subject) = &action.definition.subject else { return action.name.clone() };
     let key = subject.key.iter().map(|name| say::argument(values.arguments.get(name)));
     std::iter::once(subject.name.clone()).chain(key).collect::<Vec<_>>().join(" ")
 }
 
-/// What is said of a subject that is there and should not be, or the other way round.
+/// The message about a subject that exists and should not, or does not exist and should.
 pub(crate) fn unexpected(action: &Action, values: &Values<'_>) -> String {
     let said = values.words.and_then(|words| words.unexpected.as_ref()).map(|text| values.say(text));
     let name = subject(action, values);
@@ -70,7 +70,7 @@ pub(crate) fn unexpected(action: &Action, values: &Values<'_>) -> String {
     })
 }
 
-/// All fields that are told.
+/// The values of all fields that are shown.
 fn fields(words: Option<&SubjectWords>, state: &State) -> String {
     let Some(words) = words else { return String::new() };
     let told = words.fields.iter().filter_map(|words| match state.get(&words.field)? {
@@ -81,7 +81,7 @@ fn fields(words: Option<&SubjectWords>, state: &State) -> String {
     told.collect::<Vec<_>>().join(", ")
 }
 
-/// Whether the words for a value have the field's name in them, or need none.
+/// Whether the words for a value include the field's name, or need none.
 fn names_itself(words: &FieldWords, value: &Value) -> bool {
     matches!(value, Value::Texts(_)) || (matches!(value, Value::Boolean(_)) && words.words.is_some())
 }

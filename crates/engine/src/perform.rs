@@ -1,4 +1,4 @@
-//! One action, from its first statement to its last.
+//! Runs one action, from its first statement to its last.
 
 use quill_admin_actions::{Action, Is, Listing, Subject};
 use quill_admin_contract::{Arguments, ExitCode};
@@ -18,8 +18,8 @@ use crate::state::State;
 use crate::steps;
 use crate::value::{Value, value};
 
-/// Does an action: first what it is about is locked and read, then values are looked up that the database has to
-/// have, then come the steps and the rows, and last it is read again.
+/// Runs an action. First its subject is locked and read, then values are looked up that have to be in the
+/// database, then its steps are run and its rows listed, and last the subject is read again.
 pub(crate) async fn perform(
     client: &Client,
     layout: &Layout,
@@ -71,8 +71,8 @@ pub(crate) async fn perform(
     Ok(Performed { effect, subject, changes, rows_changed, warnings, listed, undo, message })
 }
 
-/// What it came to, by the two readings of the subject and the rows that were changed. The two have to agree:
-/// what is told and recorded is the difference, and what is done is the rows.
+/// The effect of the action, by the two readings of the subject and the number of changed rows. The two have
+/// to agree: the difference is reported and recorded, and the rows are what was really done.
 fn effect(action: &Action, values: &Values<'_>, rows_changed: u64) -> Result<Effect, Error> {
     let definition = &action.definition;
     if definition.read {
@@ -82,7 +82,7 @@ fn effect(action: &Action, values: &Values<'_>, rows_changed: u64) -> Result<Eff
     let (before, after) = (values.before, values.after);
     match (rows_changed > 0, before == after) {
         (false, true) => Ok(Effect::Unchanged),
-        // Whoever changed it, it was not this action.
+        // Another transaction changed the subject, and not this action.
         (false, false) => Err(Error::Overtaken),
         (true, true) => {
             let what = format!(
@@ -105,7 +105,7 @@ fn effect(action: &Action, values: &Values<'_>, rows_changed: u64) -> Result<Eff
     }
 }
 
-/// What a person should know of the subject: states to warn of, and a new name that looks like others.
+/// The warnings about the subject: states to warn of, and a new name that looks like others.
 async fn of_subject(
     sender: &Sender<'_>,
     action: &Action,
@@ -152,7 +152,7 @@ fn cells(row: &Row) -> Result<Vec<Option<String>>, Error> {
     (0..row.len()).map(cell).collect()
 }
 
-/// How it is undone, where it did something. Without the values that it would take it is not.
+/// The undo of the action, where it changed something: an action, or, if a value for that is missing, words.
 fn undo(action: &Action, values: &Values<'_>, effect: Effect, changes: &[Change]) -> Option<Undo> {
     let (undo, words) = (&action.definition.undo, &action.words.undo);
     let (call, said) = match effect {

@@ -1,4 +1,4 @@
-//! What came of an action.
+//! The outcome of an action: its effect, changes, warnings, rows and undo.
 
 use crate::next::Next;
 use crate::value::Value;
@@ -6,48 +6,48 @@ use crate::value::Value;
 /// An action that was done. Nothing of it is permanent before COMMIT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Performed {
-    /// What it came to.
+    /// The effect of the action.
     pub effect: Effect,
-    /// What it was about, before and after.
+    /// The subject before and after the action.
     pub subject: Option<SubjectStates>,
-    /// What is different now: fields of one value, then hidden ones, then lists.
+    /// The changes: fields with one value, then hidden ones, then lists.
     pub changes: Vec<Change>,
-    /// How many rows its statements changed.
+    /// Number of rows that its statements changed.
     pub rows_changed: u64,
-    /// What a person should know although it was done: first of the subject, then of its name, then of the steps.
+    /// Warnings for the person: first about the subject, then about its name, then from the steps.
     pub warnings: Vec<Warning>,
     /// The rows that it lists.
     pub listed: Option<Listed>,
-    /// How it is undone.
+    /// The way to undo it.
     pub undo: Option<Undo>,
-    /// What came of it, on one line, for people.
+    /// The outcome on one line, for people.
     pub message: String,
 }
 
 impl Performed {
-    /// Whether there is anything to COMMIT. Where there is not, what was seen is true whatever becomes of the
-    /// transaction.
+    /// Whether there is anything to COMMIT. Where there is not, the result is true even if the transaction
+    /// fails to end.
     #[must_use]
     pub const fn writes(&self) -> bool {
         self.rows_changed > 0
     }
 }
 
-/// What an action came to.
+/// The effect of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Its subject was made.
+    /// The subject was created.
     Created,
     /// Something was changed.
     Updated,
-    /// All was so already.
+    /// Everything was already as asked for.
     Unchanged,
-    /// It only reads: this is what it found.
+    /// The action only reads.
     Found,
 }
 
 impl Effect {
-    /// The word of result lines for it.
+    /// The word for the effect in result lines.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -59,58 +59,58 @@ impl Effect {
     }
 }
 
-/// Fields with their values, in the order in which they are told. A field that this generation of the tables
+/// Fields with their values, in the order in which they are shown. A field that this generation of the tables
 /// does not have is missing.
 pub type Fields = Vec<(String, Value)>;
 
-/// What an action was about.
+/// The subject of an action, before and after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubjectStates {
-    /// Its kind: `user`.
+    /// The kind of the subject, such as `user`.
     pub name: String,
-    /// The parameters that name it, with their values; empty where there is only one of its kind.
+    /// The parameters that identify it, with their values; empty where there is only one of its kind.
     pub key: Vec<(String, String)>,
-    /// Its fields before; `None` where it was not there.
+    /// Its fields before; `None` where it did not exist.
     pub before: Option<Fields>,
-    /// Its fields afterwards; `None` where it is not there.
+    /// Its fields afterwards; `None` where it does not exist.
     pub after: Option<Fields>,
 }
 
-/// One thing that is different now.
+/// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A field has a new value.
     Field {
-        /// The field.
+        /// The name of the field.
         field: String,
-        /// Before; `None` for a subject that was made.
+        /// The value before; `None` for a subject that was created.
         old: Option<Value>,
-        /// Now.
+        /// The value now.
         new: Value,
     },
     /// A hidden column changed, or one that is only compared.
     Hidden {
-        /// The column. What it holds is told nowhere.
+        /// The name of the column. Its value is shown nowhere.
         field: String,
     },
-    /// Something came into a list.
+    /// A text was added to a list.
     Added {
-        /// The list.
+        /// The field that is the list.
         field: String,
-        /// What came.
+        /// The text that was added.
         item: String,
     },
-    /// Something went from a list.
+    /// A text was removed from a list.
     Removed {
-        /// The list.
+        /// The field that is the list.
         field: String,
-        /// What went.
+        /// The text that was removed.
         item: String,
     },
 }
 
 impl Change {
-    /// The field that is different.
+    /// The name of the field that changed.
     #[must_use]
     pub fn field(&self) -> &str {
         match self {
@@ -125,20 +125,20 @@ impl Change {
 /// Something that a person should know although the action was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// Which one it is: hints go by this, never by the text.
+    /// The code of the warning: hints go by this, never by the text.
     pub code: String,
-    /// In words.
+    /// The warning in words.
     pub message: String,
     /// An action that may help.
     pub next: Option<Next>,
 }
 
-/// How an action is undone.
+/// The way to undo an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Undo {
-    /// By an action.
+    /// Another action undoes it.
     Action(Next),
-    /// By a person, who is told how.
+    /// A person has to undo it, as this text says.
     Words(String),
 }
 
@@ -149,6 +149,6 @@ pub struct Listed {
     pub columns: Vec<String>,
     /// The rows, with as many values as there are columns; `None` for NULL.
     pub rows: Vec<Vec<Option<String>>>,
-    /// Whether there are more than are listed.
+    /// Whether there are more rows than are listed.
     pub more: bool,
 }

@@ -1,4 +1,4 @@
-//! Texts with their values, for people.
+//! Fills the values into texts for people.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use quill_admin_contract::{Argument, Arguments};
 use crate::state::State;
 use crate::value::Value;
 
-/// What stands for a value that there is none of.
+/// The word for a missing value.
 pub(crate) const NOTHING: &str = "nothing";
 
-/// What texts may name.
+/// The values that texts may name.
 #[derive(Clone, Copy)]
 pub(crate) struct Values<'a> {
     pub(crate) arguments: &'a Arguments,
@@ -22,7 +22,7 @@ pub(crate) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// A text with its values.
+    /// Fills the values into a text.
     pub(crate) fn say(&self, text: &Text) -> String {
         text.render(|segment| match segment {
             Segment::Literal(text) => text.clone(),
@@ -32,7 +32,7 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// The value that a piece of a text stands for; `None` for pieces that stand for none of a row.
+    /// The value of a segment that names a field or column of a row; `None` for other segments.
     pub(crate) fn value(&self, segment: &Segment) -> Option<&'a Value> {
         match segment {
             Segment::Before(field) => self.before?.get(field),
@@ -51,7 +51,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// What a parameter was given. A password is a hash here, and even that is nobody's to read.
+/// The value of a parameter as people read it. A password is a hash here, and is redacted.
 pub(crate) fn argument(argument: Option<&Argument>) -> String {
     match argument {
         None => NOTHING.to_owned(),

@@ -14,7 +14,7 @@ use crate::layout::Layout;
 /// A value with the type that it is sent as.
 type Bound<'a> = (Box<dyn ToSql + Sync + Send + 'a>, Type);
 
-/// What statements are sent with: a transaction, what its tables are like, and the values to bind.
+/// The transaction, the layout of its tables, and the values to bind: all that is needed to send a statement.
 #[derive(Clone, Copy)]
 pub(crate) struct Sender<'a> {
     pub(crate) client: &'a Client,
@@ -23,8 +23,8 @@ pub(crate) struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Reads all rows, one at a time. To the end even where the first would do: a later one may be an error,
-    /// after which the transaction is of no use.
+    /// Reads all rows, one at a time. It reads to the end even where the first row would do: a later one may
+    /// be an error, after which the transaction cannot be used.
     pub(crate) async fn each(
         &self,
         statement: &Statement,
@@ -40,7 +40,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// The first rows, at most so many, and how many there are.
+    /// The first rows, at most `most` of them, and the number of all rows.
     pub(crate) async fn first(&self, statement: &Statement, most: usize) -> Result<(Vec<Row>, usize), Error> {
         let (mut first, mut count) = (Vec::new(), 0);
         self.each(statement, |row| {
@@ -65,7 +65,7 @@ impl Sender<'_> {
         Ok(texts)
     }
 
-    /// Changes rows, and returns how many.
+    /// Runs a statement that changes rows, and returns their number.
     pub(crate) async fn change(&self, statement: &Statement) -> Result<u64, Error> {
         let alternative = self.choose(statement);
         let bound = self.bind(alternative)?;
@@ -106,7 +106,7 @@ impl Sender<'_> {
             (BindType::DateArray, Some(Argument::Dates(days))) => {
                 (Box::new(days.as_slice()), Type::DATE_ARRAY)
             }
-            // Arguments are read for the action whose statements these are.
+            // The arguments were read for the action that has these statements.
             (_, Some(_)) => {
                 let what =
                     format!("a bug in the executor: the value of {} is of another type", bind.parameter);

@@ -1,4 +1,4 @@
-//! What an action is about, as the database has it.
+//! The state of a subject in the database: locked, read, and compared.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +10,21 @@ use crate::performed::Fields;
 use crate::send::Sender;
 use crate::value::{Value, columns};
 
-/// All columns of the subject's row, the hidden ones too: nothing but the difference between two of them leaves
-/// this crate, and the fields that are told.
+/// All columns of the subject's row, including hidden ones. Only the difference between two states and the
+/// fields that are shown leave this crate.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct State(BTreeMap<String, Value>);
 
 impl State {
-    /// Takes the subject's row, where there is something to take, and reads it in a statement of its own: what was
-    /// waited for changed more than this row, and only the next statement sees that.
+    /// Locks the subject's row, if there is one, and reads it in a separate statement: a transaction that was
+    /// waited for may have changed more than this row, and only the next statement sees that.
     pub(crate) async fn lock_and_read(sender: &Sender<'_>, subject: &Subject) -> Result<Option<Self>, Error> {
         let locked = match &subject.lock {
             Some(lock) => sender.first(lock, 0).await?.1 > 0,
             None => true,
         };
         let state = Self::read(sender, subject).await?;
-        // Somebody made it in between, and it is not ours.
+        // Another transaction made the subject in between.
         if state.is_some() && !locked { Err(Error::Overtaken) } else { Ok(state) }
     }
 
@@ -48,7 +48,7 @@ impl State {
         self.0.keys().map(String::as_str)
     }
 
-    /// The fields that are told, in their order.
+    /// The fields that are shown, in their order.
     pub(crate) fn fields(&self, words: &SubjectWords) -> Fields {
         let told = words.fields.iter();
         told.filter_map(|words| Some((words.field.clone(), self.get(&words.field)?.clone()))).collect()

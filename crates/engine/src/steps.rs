@@ -1,4 +1,6 @@
-//! The steps of an action, one after the other.
+//! Runs the steps of an action, one after the other.
+//!
+//! To add a kind of step: here, and in the crates `actions` and `application`.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +14,16 @@ use crate::say::Values;
 use crate::send::Sender;
 use crate::value::{Value, columns};
 
-/// What the steps came to.
+/// The result of the steps.
 #[derive(Default)]
 pub(crate) struct Stepped {
-    /// How many rows they changed.
+    /// Number of rows that they changed.
     pub(crate) rows_changed: u64,
-    /// What their guards warn of.
+    /// The warnings of their guards.
     pub(crate) warnings: Vec<Warning>,
 }
 
-/// Does the steps. `values` has what texts may name before the first of them.
+/// Runs the steps. `values` has the values that texts may name before the first step.
 pub(crate) async fn run(sender: &Sender<'_>, action: &Action, values: &Values<'_>) -> Result<Stepped, Error> {
     let mut stepped = Stepped::default();
     let unsaid = StepWords::default();
@@ -54,7 +56,8 @@ pub(crate) async fn run(sender: &Sender<'_>, action: &Action, values: &Values<'_
     Ok(stepped)
 }
 
-/// The first row that a guard finds, as far as texts name it: the others may be of any type, as in `SELECT 1`.
+/// The columns, of the first row that a guard finds, that texts name. Other columns may be of any type, as in
+/// `SELECT 1`.
 async fn first(
     sender: &Sender<'_>,
     guard: &Guard,
@@ -70,7 +73,7 @@ async fn first(
     rows.first().map(|row| columns(row, is_named)).transpose()
 }
 
-/// What a guard does that does not hold: a warning, or the end.
+/// The consequence of a guard that does not hold: a warning, or a failure.
 fn otherwise(
     action: &Action,
     guard: &Guard,
@@ -88,7 +91,7 @@ fn otherwise(
     }
 }
 
-/// Changes rows, as many as are expected. Fewer: somebody else was faster.
+/// Changes rows and checks their number. If there are fewer than expected, another transaction was faster.
 async fn write(sender: &Sender<'_>, action: &Action, place: usize, write: &Write) -> Result<u64, Error> {
     let rows = sender.change(&write.statement).await?;
     if rows < u64::from(write.rows.min) {

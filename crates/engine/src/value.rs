@@ -1,4 +1,4 @@
-//! Values as rows have them.
+//! Values of rows, and how they are read.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use tokio_postgres::types::Type;
 
 use crate::error::{Error, Failed};
 
-/// The value of a column. The types are those that statements may return; all others are cast to one of them.
+/// The value of a column. Statements may return these types only; they cast all others to one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// NULL.
     Null,
     /// `text`.
     Text(String),
-    /// `text[]`, sorted by bytes: the server's own order hangs on the database's collation.
+    /// `text[]`, sorted by bytes: the server's own order depends on the database's collation.
     Texts(Vec<String>),
     /// `bool`.
     Boolean(bool),
@@ -24,7 +24,7 @@ pub enum Value {
 }
 
 impl Value {
-    /// The value as a person would type it, one of several on each line; `None` for NULL.
+    /// The value as a person would type it, several values on one line each; `None` for NULL.
     #[must_use]
     pub fn as_text(&self) -> Option<String> {
         match self {
@@ -36,7 +36,7 @@ impl Value {
         }
     }
 
-    /// The values of a list; none for NULL and for everything that is no list.
+    /// The values of a list; none for NULL and for every other value that is no list.
     #[must_use]
     pub fn items(&self) -> &[String] {
         match self {
@@ -46,7 +46,7 @@ impl Value {
     }
 }
 
-/// The columns of a row, by name, as far as they are wanted.
+/// The wanted columns of a row, by name.
 pub(crate) fn columns(row: &Row, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, Value>, Error> {
     let named = |(place, column): (usize, &tokio_postgres::Column)| {
         Ok((column.name().to_owned(), value(row, place)?))
@@ -54,7 +54,7 @@ pub(crate) fn columns(row: &Row, wanted: impl Fn(&str) -> bool) -> Result<BTreeM
     row.columns().iter().enumerate().filter(|(_, column)| wanted(column.name())).map(named).collect()
 }
 
-/// Whether a column of this type can be read by an action; every other one is cast in its statement.
+/// Whether an action can read a column of this type; statements cast columns of other types.
 #[must_use]
 pub fn is_readable(column: &Type) -> bool {
     [Type::TEXT, Type::TEXT_ARRAY, Type::BOOL, Type::INT8].contains(column)

@@ -1,4 +1,4 @@
-//! The transaction that an action is done in.
+//! The transaction in which an action is run.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::layout::{self, Layout};
 use crate::perform;
 use crate::performed::Performed;
 
-/// A transaction that somebody else began, with the settings that statements rely on.
+/// A transaction that the caller has begun, with the settings that statements rely on.
 #[derive(Debug, Clone, Copy)]
 pub struct Work<'a> {
     client: &'a Client,
@@ -19,15 +19,16 @@ pub struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// Makes the settings, for as long as the transaction lasts. A statement finds the tables of this schema and
-    /// what is PostgreSQL's own, and no others, whatever the database or the user has set; a backslash in a string
-    /// is a backslash, as whoever found the placeholders took it for.
+    /// Makes the settings, which last as long as the transaction. Statements then find the tables of this
+    /// schema and PostgreSQL's own, and no others, whatever the database or the user has set. A backslash in
+    /// a string is an ordinary character, as it is for the parser that found the placeholders.
     ///
     /// # Errors
     ///
-    /// [`Error::Database`].
+    /// [`Error::Database`] where the server refuses the settings or the connection breaks.
     pub async fn start(client: &'a Client, schema: &'a str) -> Result<Self, Error> {
-        // Named last, temporary tables stand in for nothing: PostgreSQL looks there first otherwise.
+        // Temporary tables are named last, so that none replaces a table: PostgreSQL would look there first
+        // otherwise.
         let settings = format!(
             "SET LOCAL search_path = pg_catalog, {}, pg_temp; SET LOCAL standard_conforming_strings = on;",
             quoted(schema)
@@ -36,22 +37,22 @@ impl<'a> Work<'a> {
         Ok(Self { client, schema })
     }
 
-    /// Reads which of these tables and their columns are there. It serves another transaction as well.
+    /// Reads the layout of these tables. The result is valid for another transaction as well.
     ///
     /// # Errors
-    ///
-    /// [`Error::Failed`] where one that is needed is not there (`SchemaMismatch`, all of them at once) or the
+    /// [`Error::Failed`] where a needed part is missing (`SchemaMismatch`, all of them at once) or the user
+    /// may not use the schema (`DatabaseRefused`), [`Error::Database`] otherwise.
     /// schema is closed to the user (`DatabaseRefused`), [`Error::Database`] otherwise.
     pub async fn layout(&self, tables: &BTreeMap<String, Table>) -> Result<Layout, Error> {
         layout::read(self.client, self.schema, tables).await
     }
 
-    /// Does an action with values that were read for it, on tables that were read for it. A subject, what was
-    /// changed and what it is called are in what is returned; nothing of it is permanent yet.
+    /// Runs an action with its values, on tables whose layout was read for it. Nothing is permanent before
+    /// the caller commits.
     ///
     /// # Errors
     ///
-    /// [`Error`], after which the transaction is to be rolled back.
+    /// Any [`Error`]; the transaction has to be rolled back then.
     pub async fn perform(
         &self,
         layout: &Layout,
@@ -62,7 +63,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// A name as SQL writes it, whatever stands in it.
+/// A name, quoted for SQL, whatever characters it has.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

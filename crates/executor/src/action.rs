@@ -1,4 +1,4 @@
-//! A declared action: the engine does it, and what came of it is told in the contract's words.
+//! Runs a declared action with the engine, and converts its result to the contract's types.
 
 use quill_admin_actions::Action;
 use quill_admin_contract::{
@@ -10,19 +10,19 @@ use tokio_postgres::Client;
 
 use crate::failure::ActionError;
 
-/// What an action came to, before COMMIT.
+/// The result of an action before COMMIT.
 pub(crate) struct Done {
     pub(crate) outcome: Outcome,
-    /// The same in words.
+    /// The outcome in words.
     pub(crate) message: String,
-    /// Whether there is something to COMMIT.
+    /// Whether there is anything to COMMIT.
     pub(crate) writes: bool,
     /// The rows of a list, to be printed before the result.
     pub(crate) rows: Vec<Row>,
 }
 
-/// Does an action. Nothing of it is permanent yet. The layout of the tables is read once, and serves further
-/// attempts.
+/// Runs an action. Nothing is permanent before COMMIT. The layout of the tables is read once, and used again
+/// by further attempts.
 pub(crate) async fn perform(
     client: &Client,
     action: &Action,
@@ -63,7 +63,7 @@ fn told(performed: Performed) -> Done {
     Done { outcome, message, writes, rows: rows.unwrap_or_default() }
 }
 
-/// The subject as it is now; as it was where it is not there.
+/// The present state of the subject; the previous state of one that does not exist any more.
 fn state(states: SubjectStates) -> SubjectState {
     let SubjectStates { name: kind, key, before, after } = states;
     let key =
@@ -99,18 +99,18 @@ fn warning(warning: engine::Warning) -> Warning {
     Warning { code, message, next: next.map(|engine::Next { action, with }| NextAction { action, with }) }
 }
 
-/// The rows of a list, each with its place in it.
+/// The rows of a list, each with its index.
 fn rows(listed: Listed) -> Vec<Row> {
     let Listed { columns, rows, .. } = listed;
     let placed = (0..).zip(rows);
     placed.map(|(index, values)| Row { index, columns: columns.clone(), values }).collect()
 }
 
-/// How many of the values that were cut off are named.
+/// Number of columns that the warning names whose values were cut off.
 const NAMED: usize = 5;
 
-/// Cuts off what is too long for a line of the log, and says where: by the numbers of rows and the names of columns,
-/// since warnings are part of the record, and what is in rows is not.
+/// Cuts off values that are too long for a log line, and warns of that: by the numbers of rows and the names
+/// of columns, since warnings are part of the record, and the values of rows are not.
 fn cut(rows: &mut [Row]) -> Option<Warning> {
     let columns = rows.iter_mut().flat_map(|row| {
         let number = row.index + 1;

@@ -1,6 +1,6 @@
-//! The actions that lie beside the program, in an image that was put together of a ready program and somebody's
-//! actions. Where they lie is fixed, so that whoever starts the job cannot choose others: neither a variable nor an
-//! argument has a say.
+//! Reads the actions from the file beside the program, in an image that was put together from a compiled
+//! program and an application's actions. The file's place is fixed, so that whoever starts the job cannot
+//! choose other actions: neither a variable nor an argument can change it.
 
 use std::io;
 use std::path::Path;
@@ -9,11 +9,11 @@ use quill_admin_contract::image::ACTIONS_FILE;
 
 use crate::small_file;
 
-/// The most that is read of them, in MiB.
+/// Largest size of the file, in MiB.
 const LARGEST: u64 = 16;
 
-/// Those beside this program; `None` where there are none. Where it cannot be seen whether there are any, the
-/// program's own are not the ones that were meant.
+/// The actions beside this program; `None` where there is no such file. It is an error if that cannot be
+/// found out: the program's own actions may not be the intended ones.
 pub(crate) fn read() -> Result<Option<Vec<u8>>, String> {
     let program = std::env::current_exe()
         .map_err(|error| format!("the program's own folder, where actions may lie, is not known: {error}"))?;
@@ -24,7 +24,7 @@ fn beside(program: &Path) -> Result<Option<Vec<u8>>, String> {
     let file = program.with_file_name(ACTIONS_FILE);
     match small_file::read(&file, LARGEST) {
         Ok(actions) => Ok(Some(actions)),
-        // A link to nothing is not nothing.
+        // A symbolic link to a missing file counts as an error, not as no file.
         Err(error) if error.kind() == io::ErrorKind::NotFound && !file.is_symlink() => Ok(None),
         Err(error) => Err(format!("failed to read the actions in {}: {error}", file.display())),
     }

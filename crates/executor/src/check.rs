@@ -1,4 +1,5 @@
-//! The action that is built in: looks whether the declared ones could be done here; changes nothing.
+//! The built-in action `check`: finds out whether the declared actions could run on this database; changes
+//! nothing.
 
 use std::collections::BTreeSet;
 
@@ -12,19 +13,19 @@ use crate::action::Done;
 use crate::failure::{ActionError, Failed, why_refused};
 use crate::sql;
 
-/// The code of the warning that an action cannot be done here.
+/// The code of the warning that an action cannot run here.
 const ACTION_UNFIT: &str = "action_unfit";
 /// The code of the warning that the user's own statements find other tables than tasks do.
 const OTHER_TABLES: &str = "other_tables";
 
-/// Looks at tables, rights, expected rows and every statement of every action.
+/// Checks tables, rights, expected rows and every statement of every action.
 pub(crate) async fn perform(
     client: &Client,
     server_version: &str,
     actions: &Actions,
     connected: impl FnOnce(&Layout),
 ) -> Result<Done, ActionError> {
-    // As the user finds them, before the transaction has a search path of its own.
+    // The tables are found as the user finds them, before the transaction has a search path of its own.
     let names: Vec<&str> = actions.tables.keys().map(String::as_str).collect();
     let as_found: Vec<u32> =
         client.query_typed_one(sql::TABLES_AS_FOUND, &[(&names, Type::TEXT_ARRAY)]).await?.try_get(0)?;
@@ -81,7 +82,7 @@ pub(crate) async fn perform(
     Ok(Done { outcome: Outcome::Checked { database, warnings }, message, writes: false, rows: Vec::new() })
 }
 
-/// The columns that a database may or may not have and that are there.
+/// The columns that a database may or may not have, and that this one has.
 fn known_columns(actions: &Actions, layout: &Layout) -> Vec<String> {
     let known =
         actions.tables.iter().flat_map(|(table, is)| is.knows.iter().map(move |column| (table, column)));
@@ -91,13 +92,13 @@ fn known_columns(actions: &Actions, layout: &Layout) -> Vec<String> {
         .collect()
 }
 
-/// What the connected user may do.
+/// The rights of the connected user.
 struct Rights {
     database: String,
     user: String,
-    /// Tables that actions read and the user may not.
+    /// Tables that actions read and the user may not read.
     unreadable: Vec<String>,
-    /// Whether everything may be done that actions do, and the database takes changes at all.
+    /// Whether the user has all rights that actions need, and the database accepts changes at all.
     writable: bool,
 }
 
@@ -135,8 +136,8 @@ async fn rights(client: &Client, actions: &Actions) -> Result<Rights, ActionErro
     })
 }
 
-/// Says which of the tables that the user finds are not those of tasks: the application connects as the same user,
-/// and where it names no schema it reads and changes these.
+/// The warning that the user finds other tables than tasks do: the application connects as the same user, and
+/// reads and changes those tables if it names no schema.
 async fn elsewhere(
     client: &Client,
     as_found: &[u32],
@@ -159,12 +160,12 @@ async fn elsewhere(
     }))
 }
 
-/// The rows that the file expects, and those that are there.
+/// The rows that the file expects, and those that the database has.
 async fn rows(client: &Client, expectation: &Expectation, layout: &Layout) -> Result<Expected, ActionError> {
     let query = expectation.query.choose(|table, column| layout.has(table, column));
     let rows = client.query_typed(&query.sql, &[]).await?;
     let mut found = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
-    // Not by the server, whose order depends on the database's collation.
+    // The server does not sort them, because its order depends on the database's collation.
     found.sort_unstable();
     let missing = expectation.has.iter().filter(|has| !found.contains(has)).cloned().collect();
     Ok(Expected { code: expectation.code.clone(), count: expectation.has.len(), found, missing })
@@ -178,7 +179,7 @@ fn missing(expectation: &Expectation, rows: &Expected) -> Option<Warning> {
     Some(Warning::new(&expectation.code, expectation.say.render(|_| missing.clone())))
 }
 
-/// What an action needs of the tables and does not find, as it says itself.
+/// The conditions of an action that these tables do not meet.
 fn unmet(action: &Action, layout: &Layout) -> Option<String> {
     let holds = |condition: &&Condition| condition.holds(|table, column| layout.has(table, column));
     let unmet = action.definition.needs.iter().filter(|condition| !holds(condition));
@@ -186,8 +187,8 @@ fn unmet(action: &Action, layout: &Layout) -> Option<String> {
     (!unmet.is_empty()).then(|| unmet.join(" and "))
 }
 
-/// Why an action cannot be done on these tables, if it cannot: PostgreSQL is asked to prepare each of its
-/// statements, and runs none of them.
+/// The reason why an action cannot run on these tables, if there is one: PostgreSQL is asked to prepare each
+/// of its statements, and runs none of them.
 async fn unfit(client: &Client, action: &Action, layout: &Layout) -> Result<Option<String>, ActionError> {
     for (_, statement) in action.definition.statements() {
         if let Some(why) = refused(client, statement, layout).await? {
@@ -204,7 +205,7 @@ async fn refused(
 ) -> Result<Option<String>, ActionError> {
     let alternative = statement.choose(|table, column| layout.has(table, column));
     let types: Vec<Type> = alternative.binds.iter().map(|bind| sql_type(bind.kind)).collect();
-    // What is refused would otherwise end the transaction.
+    // Without the savepoint, a refused statement would end the transaction.
     client.batch_execute("SAVEPOINT tried").await?;
     match client.prepare_typed(&alternative.sql, &types).await {
         Ok(_) => {
@@ -219,7 +220,7 @@ async fn refused(
     }
 }
 
-/// What was seen, on one line.
+/// The report on one line.
 fn words(database: &DatabaseReport) -> String {
     let mut parts = vec![
         format!("PostgreSQL {}", database.server_version),

@@ -1,4 +1,4 @@
-//! COMMIT, and finding out the truth where its answer is lost.
+//! Sends COMMIT, and finds out whether it was carried out where its answer is lost.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ use crate::session::{LIMIT, Session};
 use crate::sql;
 use crate::stop::Stop;
 
-/// How long to wait for the answer to COMMIT once told to stop. Together with [`GRACE_TO_ASK`] less
-/// than the ten seconds that Cloud Run leaves: the result has to be printed in time.
+/// Longest wait for the answer to COMMIT after a stop signal. Together with [`GRACE_TO_ASK`] it is less than
+/// the ten seconds that Cloud Run leaves: the result has to be printed in time.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// How long to try to find out what became of the transaction once told to stop.
+/// Longest time to find out the fate of the transaction after a stop signal.
 const GRACE_TO_ASK: Duration = Duration::from_secs(6);
 
-/// How often to ask while the server still works on it, with [`PAUSE`] in between.
+/// Number of times to ask while the server still works on it, with [`PAUSE`] in between.
 const QUESTIONS: usize = 10;
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// What is known of a transaction afterwards.
+/// The fate of a transaction after COMMIT.
 enum Fate {
     Committed,
     RolledBack,
@@ -34,7 +34,7 @@ enum Fate {
 
 /// Makes the changes of a transaction, `id`, permanent.
 ///
-/// From here on a signal does not end the task: the answer is on its way, and it is the truth.
+/// A signal does not end the task from here on: the answer to COMMIT decides what is reported.
 pub(crate) async fn commit(
     session: &Session,
     id: Option<i64>,
@@ -78,7 +78,7 @@ pub(crate) async fn commit(
     Err(Failed::new(ExitCode::DatabaseUnreachable, message).into())
 }
 
-/// Asks the server, over a new connection, what became of a transaction.
+/// Asks the server, over a new connection, for the fate of a transaction.
 async fn fate(id: Option<i64>, server: &Server, tasks: &mut JoinSet<()>, log: &mut Output<'_>) -> Fate {
     let Some(id) = id else { return Fate::Unknown };
     let Ok(session) = server.connect(PATIENCE, tasks, log).await else { return Fate::Unknown };
@@ -89,7 +89,8 @@ async fn fate(id: Option<i64>, server: &Server, tasks: &mut JoinSet<()>, log: &m
         match row.try_get::<_, Option<&str>>(0) {
             Ok(Some("committed")) => return Fate::Committed,
             Ok(Some("aborted")) => return Fate::RolledBack,
-            // The old connection's server process has not got to it, or not noticed its end yet.
+            // The old connection's server process has not handled COMMIT yet, or has not noticed the end of
+            // its connection.
             Ok(Some(_)) => sleep(PAUSE).await,
             _ => return Fate::Unknown,
         }

@@ -1,4 +1,5 @@
-//! Getting a connection: patiently where the server may still be waking up, not at all where it said no.
+//! Connects to the server: tries again while the server may still be starting, and gives up at once if it
+//! refuses.
 
 use std::time::Duration;
 
@@ -16,10 +17,10 @@ use crate::output::Output;
 use crate::session::Session;
 use crate::tls;
 
-/// How long to go on trying. A VPC connector that was asleep needs about half of it.
+/// Longest time to go on trying. A VPC connector that was asleep needs about half of it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long one attempt gets, TLS and password included.
+/// Time limit of one attempt, including TLS and the password.
 const PER_ATTEMPT: Duration = Duration::from_secs(10);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -27,7 +28,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// The server to connect to, and the database there.
 pub(crate) struct Server {
-    /// Who we are there, and the password.
+    /// The user and the password.
     config: Config,
     host: String,
     /// The name that the server's certificate has to be for, where names are verified.
@@ -35,13 +36,13 @@ pub(crate) struct Server {
     port: u16,
     mode: TlsMode,
     tls: TlsConnector,
-    /// Where it is, as whom and how, as a person would write it.
+    /// The address, the user and the TLS mode, as a person would write them.
     pub(crate) description: String,
     password_ends_with_line_break: bool,
 }
 
 impl Server {
-    /// Prepares everything that needs no connection. What is wrong here is wrong with the variables.
+    /// Prepares everything that needs no connection. An error here is an error in the variables.
     pub(crate) fn new(connection: &Connection, request: Option<RequestId>) -> Result<Self, Failed> {
         let Connection { host, port, database, user, password, tls, server_name, .. } = connection;
         let socket = host.starts_with('/');
@@ -56,11 +57,11 @@ impl Server {
             .dbname(database)
             .user(user)
             .password(password.expose())
-            // For whoever looks into pg_stat_activity: 63 bytes are kept.
+            // The name is for people who look into `pg_stat_activity`; 63 bytes of it are kept.
             .application_name(
                 request.map_or_else(|| "quill-admin".to_owned(), |id| format!("quill-admin {id}")),
             )
-            // The line comes with TLS on it, or is known to need none.
+            // The line already has TLS, or is known to need none.
             .ssl_mode(SslMode::Require)
             .ssl_negotiation(SslNegotiation::Direct);
         let address = if socket {
@@ -118,7 +119,8 @@ impl Server {
         }
     }
 
-    /// Tries every address of the host once. A refusal says more than an address that does not answer.
+    /// Tries every address of the host once. If all fail, a refusal is reported before an address that does
+    /// not answer.
     async fn attempt(&self, tasks: &mut JoinSet<()>) -> Result<Session, Attempt> {
         let mut failed = Attempt::NotYet("the host name has no address".to_owned());
         for address in self.addresses().await? {
@@ -146,7 +148,7 @@ impl Server {
         let route = Route { address, name: self.name.clone(), mode: self.mode, tls: self.tls.clone() };
         let line = route.open().await?;
         let mut config = self.config.clone();
-        // The guard of the line tells a server's first message apart; this holds for all that follow.
+        // The guard of the line judges a server's first message; this setting applies to all that follow.
         config.channel_binding(if route.needs_binding() {
             ChannelBinding::Require
         } else {
@@ -155,7 +157,7 @@ impl Server {
         let (client, connection) = config.connect_raw(line, Ready).await.map_err(|error| attempt(&error))?;
         let version = connection.parameter("server_version").unwrap_or("unknown").to_owned();
         tasks.spawn(async move {
-            // What goes wrong with it comes out of the client's calls.
+            // Errors of the connection are returned by the client's calls.
             let _ = connection.await;
         });
         Ok(Session::new(client, route, version))

@@ -1,8 +1,10 @@
-//! How a task ends when it is not done, and which error of the database means what.
+//! The failures of a task: exit codes and messages for the errors of the database and of its connection.
 //!
-//! **Nothing here may print a value.** A server tells the failing row in `detail`, and a trigger may
-//! put anything into the message itself. So the answer goes by SQLSTATE; the server's own words are
-//! kept only where they cannot hold more than names of tables, columns and users.
+//! To add a failure: its SQLSTATE in `in_transaction`, and its code in the contract's `exit_code.rs`.
+//!
+//! **Nothing here may print a value.** A server puts the failing row into `detail`, and a trigger may put
+//! anything into the message itself. So the failure is chosen by SQLSTATE; the server's own message is kept
+//! only where it cannot hold more than names of tables, columns and users.
 
 use std::error::Error as _;
 use std::io;
@@ -13,7 +15,7 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::guard::Distrust;
 
-/// A task that was not done: the code to end with, and why.
+/// A task that failed: its exit code, and the reason.
 #[derive(Debug)]
 pub(crate) struct Failed {
     pub(crate) code: ExitCode,
@@ -25,20 +27,20 @@ impl Failed {
         Self { code, failure: Failure::new(message) }
     }
 
-    /// As everything that went wrong before COMMIT was sent.
+    /// A failure before COMMIT was sent, which changed nothing.
     fn unchanged(code: ExitCode, message: &str) -> Self {
         Self::new(code, format!("{message}; nothing was changed"))
     }
 }
 
-/// Why an action did not come to its end.
+/// The reason why an action did not finish.
 #[derive(Debug)]
 pub(crate) enum ActionError {
-    /// It is clear what the person is to be told.
+    /// The action failed, with a message for the person.
     Failed(Failed),
-    /// The server refused a statement, or is gone.
+    /// The server refused a statement, or the connection broke.
     Database(Error),
-    /// Another transaction changed what this one had just read.
+    /// Another transaction changed data that this one had just read.
     Overtaken,
 }
 
@@ -55,8 +57,8 @@ impl From<Error> for ActionError {
 }
 
 impl ActionError {
-    /// Whether the same transaction, run again, may well come to its end: it lost against another one
-    /// and would now see what that one did.
+    /// Whether the same transaction may succeed if it is run again: another one was faster, and its changes
+    /// would be seen now.
     pub(crate) fn is_conflict(&self) -> bool {
         match self {
             Self::Failed(_) => false,
@@ -65,9 +67,10 @@ impl ActionError {
                 [
                     SqlState::T_R_DEADLOCK_DETECTED,
                     SqlState::T_R_SERIALIZATION_FAILURE,
-                    // Somebody took the email after we looked: look again and say whose it is.
+                    // Somebody took the email after the action had looked: another attempt finds out whose it
+                    // is.
                     SqlState::UNIQUE_VIOLATION,
-                    // Somebody deleted the role after we looked.
+                    // Somebody deleted the role after the action had looked.
                     SqlState::FOREIGN_KEY_VIOLATION,
                 ]
                 .contains(code)
@@ -75,7 +78,7 @@ impl ActionError {
         }
     }
 
-    /// What is told once it is given up on. Everything has been rolled back.
+    /// The failure to report when there are no more attempts. Everything has been rolled back.
     pub(crate) fn into_failed(self) -> Failed {
         match self {
             Self::Failed(failed) => failed,
@@ -88,7 +91,7 @@ impl ActionError {
     }
 }
 
-/// As the engine says it.
+/// Takes over the engine's errors unchanged.
 impl From<quill_admin_engine::Error> for ActionError {
     fn from(error: quill_admin_engine::Error) -> Self {
         match error {
@@ -107,7 +110,8 @@ impl From<quill_admin_engine::Failed> for Failed {
     }
 }
 
-/// Why the server refuses a statement that it is asked to prepare; `None` where it is not the statement.
+/// The reason why the server refuses to prepare a statement; `None` where the error is not about the
+/// statement.
 pub(crate) fn why_refused(error: &Error) -> Option<String> {
     let db = error.as_db_error()?;
     matches!(class(db.code().code()), "42" | "22" | "0A" | "3F")
@@ -123,7 +127,7 @@ fn in_transaction(error: &Error) -> Failed {
                 &format!("the connection to the database was lost ({})", cause(error)),
             )
         } else {
-            // A value that does not fit the type we read it as. The text may quote the value.
+            // A value does not fit the type as which it is read. The error's text may quote the value.
             Failed::unchanged(
                 ExitCode::SchemaMismatch,
                 "the database holds a value of a type this image does not know",
@@ -157,7 +161,7 @@ fn in_transaction(error: &Error) -> Failed {
             ExitCode::DatabaseRefused,
             format!("the database accepts no changes at present, as a replica does{words}"),
         ),
-        // Cannot be represented in the database's own encoding.
+        // The value cannot be represented in the database's own encoding.
         ("22", "021" | "P05") => {
             (ExitCode::Usage, "a value holds characters the database's encoding cannot store".to_owned())
         }
@@ -169,13 +173,12 @@ fn in_transaction(error: &Error) -> Failed {
     Failed::unchanged(code, &what)
 }
 
-/// The server's answer, as much of it as may be shown: beginning with a colon, always with the
-/// SQLSTATE.
+/// The part of the server's answer that may be shown: it begins with a colon, and always has the SQLSTATE.
 fn server_words(db: &DbError) -> String {
     let state = db.code().code();
-    // Code of the database's own (a trigger, a function) chooses SQLSTATE, message and object names
-    // freely, but not its context, which begins with where it happened. What the server itself says
-    // happened nowhere, or in a statement.
+    // Code in the database (a trigger, a function) chooses SQLSTATE, message and object names freely, but not
+    // its context, which begins with the place of the error. The server's own errors have no context, or a
+    // statement as theirs.
     let server = |context: &str| context.starts_with("while ") || context.starts_with("SQL statement ");
     if !db.where_().is_none_or(server) {
         return format!(": SQLSTATE {state}, raised by a trigger or function");
@@ -191,18 +194,18 @@ fn server_words(db: &DbError) -> String {
     format!(": {}", parts.join(", "))
 }
 
-/// The first two characters of an SQLSTATE: what kind of error it is.
+/// The first two characters of an SQLSTATE: the class of the error.
 fn class(state: &str) -> &str {
     state.get(..2).unwrap_or(state)
 }
 
-/// Whether the connection broke, as against something being wrong with what came over it.
+/// Whether the connection broke; otherwise the server answered with an error.
 fn is_lost(error: &Error) -> bool {
     error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>)
 }
 
-/// Whether COMMIT may have been carried out although it was answered like this. A plain ERROR is the
-/// server saying that it rolled back.
+/// Whether COMMIT may have been carried out despite this error. A plain ERROR means that the server rolled
+/// back.
 pub(crate) fn leaves_commit_open(error: &Error) -> bool {
     match error.as_db_error() {
         None => true,
@@ -210,7 +213,7 @@ pub(crate) fn leaves_commit_open(error: &Error) -> bool {
     }
 }
 
-/// What is behind an error of the connection: system messages and TLS, never values.
+/// The cause of an error of the connection: system messages and TLS, never values.
 pub(crate) fn cause(error: &Error) -> String {
     match error.as_db_error() {
         Some(db) => server_words(db).trim_start_matches(": ").to_owned(),
@@ -218,11 +221,11 @@ pub(crate) fn cause(error: &Error) -> String {
     }
 }
 
-/// What a failed attempt to connect means for the next one.
+/// The meaning of a failed attempt to connect for the next attempt.
 pub(crate) enum Attempt {
-    /// The server, or its certificate, will not answer differently in a second.
+    /// The server, or its certificate, will give the same answer in a second.
     Refused(String),
-    /// It may be there soon.
+    /// The server may be ready soon.
     NotYet(String),
 }
 
@@ -231,8 +234,8 @@ pub(crate) fn attempt(error: &Error) -> Attempt {
     if let Some(db) = error.as_db_error() {
         let state = db.code().code();
         let mut words = format!("{} (SQLSTATE {state})", db.message());
-        // The server answers so, too, where it wants SCRAM and has an MD5 hash to compare with: only its
-        // own log tells the two apart.
+        // The server gives the same answer if it wants SCRAM and has stored an MD5 hash: only its own log
+        // tells the two apart.
         if *db.code() == SqlState::INVALID_PASSWORD {
             words.push_str(
                 ": the given password is not the user's, or the user's is stored with MD5; to set it again where \
@@ -240,7 +243,8 @@ pub(crate) fn attempt(error: &Error) -> Attempt {
             );
         }
         return match class(state) {
-            // Starting up, shutting down, too many connections, out of memory, internal errors.
+            // The server is starting up, shutting down, out of connections or memory, or has an internal
+            // error.
             "57" | "53" | "08" | "58" | "XX" => Attempt::NotYet(words),
             _ => Attempt::Refused(words),
         };
@@ -249,13 +253,13 @@ pub(crate) fn attempt(error: &Error) -> Attempt {
         return Attempt::NotYet(cause(error));
     };
     let Some(io) = source.downcast_ref::<io::Error>() else {
-        // Neither from the server nor from the system, so from the client itself: an authentication
-        // method it does not know.
+        // The error is neither the server's nor the system's, so it is the client's own: an authentication
+        // method that it does not know.
         return Attempt::Refused(cause(error));
     };
     match (broken(io), io.kind()) {
-        // What SCRAM finds wrong with the server's proof, and messages that are none of PostgreSQL's.
-        // The system's errors are of other kinds.
+        // SCRAM found the server's proof wrong, or a message is not one of PostgreSQL's. The system's errors
+        // are of other kinds.
         (
             Attempt::NotYet(words),
             io::ErrorKind::Other | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData,
@@ -264,13 +268,13 @@ pub(crate) fn attempt(error: &Error) -> Attempt {
     }
 }
 
-/// Judges what went wrong with the bytes of an attempt to connect.
+/// Judges an error of input or output during an attempt to connect.
 pub(crate) fn broken(error: &io::Error) -> Attempt {
     let words = error.to_string();
     match error.get_ref() {
         Some(inner) if inner.is::<rustls::Error>() => Attempt::Refused(format!("TLS: {words}")),
         Some(inner) if inner.is::<Distrust>() => Attempt::Refused(words),
-        // A Unix socket this user may not open.
+        // This user may not open the Unix socket.
         _ if error.kind() == io::ErrorKind::PermissionDenied => Attempt::Refused(words),
         _ => Attempt::NotYet(words),
     }

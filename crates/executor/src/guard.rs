@@ -1,16 +1,16 @@
-//! The guard on the line to the server: a server that would have the password itself gets no answer.
+//! The guard on the line to the server: a server that asks for the password itself gets no answer.
 
 use std::fmt;
 
-/// The longest first answer of a server that is looked at. A real one has some forty bytes.
+/// Longest first message of a server that is examined, in bytes. A real one has some forty.
 const LONGEST_QUESTION: usize = 1024;
 
-/// Reads the server's first message, in which it says how it wants the password, before
-/// `tokio-postgres` can answer it. That has no setting to leave clear text and MD5 unanswered where
-/// no channel binding is asked for, and one sentence for everything that it refuses where it is.
+/// Reads the server's first message, which says how it wants the password, before `tokio-postgres` can answer
+/// it. That crate has no setting to refuse clear text and MD5 where channel binding is not required, and has
+/// one message for every refusal where it is.
 pub(crate) struct Guard {
     needs_binding: bool,
-    /// The first message as far as it has come; `None` once it has been judged.
+    /// The part of the first message that has come; `None` once it has been judged.
     first: Option<Vec<u8>>,
 }
 
@@ -19,7 +19,7 @@ impl Guard {
         Self { needs_binding, first: Some(Vec::new()) }
     }
 
-    /// Looks at bytes that have come, before they are passed on.
+    /// Examines bytes that have come, before they are passed on.
     pub(crate) fn inspect(&mut self, bytes: &[u8]) -> Result<(), Distrust> {
         let Some(first) = &mut self.first else { return Ok(()) };
         first.extend_from_slice(bytes.get(..LONGEST_QUESTION + 1 - first.len()).unwrap_or(bytes));
@@ -35,7 +35,7 @@ impl Guard {
                 let Some(body) = rest.get(..length.saturating_sub(4)) else { return Ok(()) };
                 judge(body, self.needs_binding)?;
             }
-            // An error, which `tokio-postgres` reads; it answers nothing else with the password.
+            // This is an error message, which `tokio-postgres` reads without sending the password.
             _ => {}
         }
         self.first = None;
@@ -52,23 +52,24 @@ fn judge(body: &[u8], needs_binding: bool) -> Result<(), Distrust> {
         10 if needs_binding && !rest.split(|byte| *byte == 0).any(|name| name == b"SCRAM-SHA-256-PLUS") => {
             Err(Distrust::Unbound)
         }
-        // No password asked for on this machine, SCRAM, or what `tokio-postgres` does not know.
+        // No password is asked for on this machine, or SCRAM is, or a method that `tokio-postgres` does not
+        // know.
         _ => Ok(()),
     }
 }
 
-/// Why a server is not answered: it did not ask in a way that keeps the password secret.
+/// The reason why a server is not answered: it did not ask in a way that keeps the password secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Distrust {
-    /// It wants the password itself.
+    /// The server wants the password itself.
     ClearText,
-    /// It wants an MD5 hash, which is as good as the password to whoever has it.
+    /// The server wants an MD5 hash, which is as good as the password to whoever has it.
     Md5,
-    /// It lets us in without a proof, and so has given none itself.
+    /// The server accepts the client without a proof, and so has given none itself.
     AskedNothing,
-    /// It wants SCRAM that is not bound to the TLS connection.
+    /// The server wants SCRAM that is not bound to the TLS connection.
     Unbound,
-    /// Its first message is none of PostgreSQL's.
+    /// The server's first message is not one of PostgreSQL's protocol.
     NotPostgres,
 }
 

@@ -1,5 +1,5 @@
-//! A run from beginning to end: environment → connection → tables → one action in one transaction →
-//! COMMIT → result line → exit code.
+//! A run of the executor from beginning to end: environment → connection → tables → one action in one
+//! transaction → COMMIT → result line → exit code.
 
 use std::fmt;
 use std::io::Write;
@@ -24,13 +24,13 @@ use crate::session::{LIMIT, Session};
 use crate::sql;
 use crate::stop::Stop;
 
-/// How often a transaction is run that lost against another one.
+/// Largest number of times that a transaction is run which loses against another one.
 const ATTEMPTS: u32 = 5;
 
-/// How long the connection may take to close once everything is said and done.
+/// Longest time for the connection to close after the result.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Runs, and says on the last line what came of it, whatever happened.
+/// Runs the task, and always prints its outcome on the last line, even after a panic.
 pub(crate) async fn run(
     vars: &Variables,
     arguments: &[String],
@@ -46,12 +46,12 @@ pub(crate) async fn run(
     let mut connections = JoinSet::new();
     let ended = panic::caught(task(vars, arguments, actions, &mut connections, &mut log)).await;
     let code = conclude(ended, &mut log);
-    // Lets the server hear that it was on purpose.
+    // The connection is closed properly, so that the server does not log a lost client.
     let _ = timeout(FAREWELL, async { while connections.join_next().await.is_some() {} }).await;
     code
 }
 
-/// For a process that cannot even start to run.
+/// Prints the result of a process that could not even start to run.
 pub(crate) fn not_started(
     vars: &Variables,
     out: &mut (dyn Write + Send),
@@ -95,7 +95,7 @@ async fn task(
     log: &mut Output<'_>,
 ) -> Result<Done, Failed> {
     let mut stop = Stop::listen().map_err(|error| bug(&format!("failed to listen for signals: {error}")))?;
-    // First of all: whoever adds arguments to a job's command must not get as far as a connection.
+    // This comes first: somebody who adds arguments to a job's command must not get as far as a connection.
     let target = Target::from_arguments(arguments)
         .map_err(|error| Failed::new(error.exit_code(), error.to_string()))?;
     let invocation = Invocation::from_env(vars, target.as_ref(), actions)
@@ -115,7 +115,8 @@ async fn task(
     Ok(done)
 }
 
-/// Says what decides which database it is, where that is not what one would expect.
+/// Warns where the database is not chosen as one would expect: variables that the target overrides, or no
+/// target.
 fn tell_where_from(vars: &Variables, target: Option<&Target>, log: &mut Output<'_>) {
     match target {
         Some(target) => {
@@ -127,7 +128,7 @@ fn tell_where_from(vars: &Variables, target: Option<&Target>, log: &mut Output<'
                 ));
             }
         }
-        // Elsewhere whoever starts it decides everything anyway.
+        // Outside of Cloud Run, whoever starts the executor decides everything anyway.
         None if vars.in_cloud_run() => log.warn(
             "the job's command does not say which database it is: whoever may run the job can name another one in its \
              variables; put it right with `quill-admin build`, or `terraform apply`",
@@ -136,7 +137,7 @@ fn tell_where_from(vars: &Variables, target: Option<&Target>, log: &mut Output<'
     }
 }
 
-/// Refuses a job that is for another schema than the action.
+/// Refuses a job whose schema is not that of the action.
 fn right_schema(invocation: &Invocation, actions: &Actions) -> Result<(), Failed> {
     let Some(schema) = &invocation.connection.schema else { return Ok(()) };
     let action = actions.get(invocation.request.action.name());
@@ -151,7 +152,7 @@ fn right_schema(invocation: &Invocation, actions: &Actions) -> Result<(), Failed
     Err(Failed::new(ExitCode::SchemaMismatch, message))
 }
 
-/// What is to be done, and on which connection.
+/// The task, and the connection to run it on.
 struct Task<'a> {
     session: &'a Session,
     invocation: &'a Invocation,
@@ -159,7 +160,7 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// The action in one transaction; in another one when it lost against somebody else's.
+    /// Runs the action in one transaction, and in another one if it lost against a concurrent one.
     async fn transact(
         &self,
         server: &Server,
@@ -170,7 +171,7 @@ impl Task<'_> {
         let session = self.session;
         let mut layout = None;
         for attempt in 1.. {
-            // Up to COMMIT a signal ends it at once.
+            // Before COMMIT a signal ends the task at once.
             let tried = tokio::select! {
                 biased;
                 () = stop.requested() => {
@@ -182,7 +183,7 @@ impl Task<'_> {
             let tried = match tried {
                 Err(_) => Err(unanswered().into()),
                 Ok(Ok((done, _))) if !done.writes => {
-                    // What was seen is true whatever becomes of the rest.
+                    // The result is true whatever happens to the rest of the transaction.
                     session.roll_back().await;
                     return Ok(done);
                 }
@@ -205,8 +206,8 @@ impl Task<'_> {
         unreachable!("the last attempt returns")
     }
 
-    /// Begins a transaction and does the action in it. Returns the transaction's number too, to ask after
-    /// it by, should the answer to COMMIT get lost.
+    /// Begins a transaction and runs the action in it. Also returns the transaction's number, to ask for its
+    /// fate if the answer to COMMIT is lost.
     async fn act(
         &self,
         layout: &mut Option<Layout>,
@@ -244,7 +245,7 @@ fn unanswered() -> Failed {
     Failed::new(ExitCode::DatabaseUnreachable, message)
 }
 
-/// Warns of passwords that came in plain text, where the task has made use of them.
+/// Adds a warning of passwords that came in plain text, where the task succeeded.
 fn warn_plaintext(outcome: &mut Outcome, variables: &[String]) {
     let (Outcome::Created { warnings, .. }
     | Outcome::Updated { warnings, .. }

@@ -1,8 +1,9 @@
 //! Runs one Quill admin task in one database transaction, inside the container.
 //!
-//! It is told what to do by environment variables, and by its arguments where: which database a job is for stands
-//! in the job's command, which whoever runs the job cannot override. It answers with lines on standard output, the
-//! last of them the result, and an exit code; all of these are the contract's. To read it from top to bottom:
+//! Environment variables say what to do, and the arguments on which database: the database stands in the
+//! job's command, which whoever runs the job cannot override. The executor answers with lines on standard
+//! output, the last of them the result, and an exit code; the crate `contract` defines all of these. To read
+//! it from top to bottom:
 //!
 //! 1. [`main_from_env`] or [`run`]: how it is started;
 //! 2. `harness.rs`: environment → connection → tables → one action in one transaction → COMMIT →
@@ -11,7 +12,7 @@
 //! 4. what these stand on: `connect.rs`, `line.rs`, `guard.rs`, `tls.rs`, `session.rs`, `commit.rs`,
 //!    `failure.rs` (which error ends with which code) and `output.rs`.
 //!
-//! Which actions there are is data, which whoever starts it passes in: see `application/actions.yaml`.
+//! The actions are data, which the program that starts it passes in: see `application/actions.yaml`.
 
 mod action;
 mod beside;
@@ -37,11 +38,11 @@ use std::io::Write;
 use quill_admin_actions::Actions;
 use quill_admin_contract::{ExitCode, Variables};
 
-/// Does what the variables ask for, where it is one of `actions`, in the database that the arguments name, and writes
-/// to `out` line by line. Where they name none, the variables do.
+/// Runs the action that the variables ask for, if it is one of `actions`, on the database that the arguments
+/// name, and writes to `out` line by line. Without such arguments the variables name the database.
 ///
-/// Needs a Tokio runtime with I/O and time. From its start on, SIGTERM and SIGINT belong to it: they
-/// end the task, not the process.
+/// This needs a Tokio runtime with I/O and time. From its start on it handles SIGTERM and SIGINT: they end
+/// the task, not the process.
 pub async fn run(
     vars: Variables,
     arguments: &[String],
@@ -51,11 +52,12 @@ pub async fn run(
     harness::run(&vars, arguments, actions, out).await
 }
 
-/// The whole life of an executor process: reads the environment, runs, writes to standard output. `actions` is
-/// what it can do, as [`Actions::to_json`] writes it; `arguments` are the process's own, without its name.
+/// The whole run of an executor process: reads the environment, runs, writes to standard output. `actions` is
+/// the set of actions, as [`Actions::to_json`] writes it; `arguments` are the process's own, without its
+/// name.
 ///
-/// For a binary's `main`, and for nothing else: it installs the process's TLS provider (where none
-/// is yet) and its panic hook.
+/// This is for a binary's `main` only: it installs the process's TLS provider (where there is none yet) and
+/// its panic hook.
 #[must_use]
 pub fn main_from_env(
     actions: &[u8],
@@ -64,8 +66,8 @@ pub fn main_from_env(
     live(|| Ok(Cow::Borrowed(actions)), arguments)
 }
 
-/// The same for the program of an image: what it can do is what lies beside it ([`quill_admin_contract::image::ACTIONS_FILE`]), and `compiled`
-/// where nothing does.
+/// Like [`main_from_env`], for the program of an image: the actions are those in the file beside it
+/// ([`quill_admin_contract::image::ACTIONS_FILE`]), or `compiled` if there is no such file.
 #[must_use]
 pub fn main_of_an_image(
     compiled: &[u8],
@@ -78,14 +80,15 @@ fn live<'a>(
     actions: impl FnOnce() -> Result<Cow<'a, [u8]>, String>,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> std::process::ExitCode {
-    // Fails only when there is one already, which is as good.
+    // This fails only if there is a provider already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     panic::keep_payloads_private();
-    // The database's password is in this process's memory. prctl(2); without it the task is no worse.
+    // The database's password is in this process's memory: prctl(2) keeps it out of core dumps. If that
+    // fails, the task still runs.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let vars = Variables::new(std::env::vars_os());
-    // What is no UTF-8 is no target either, and is refused with everything else that is none.
+    // An argument that is not UTF-8 is no target, and is refused like any other.
     let arguments: Vec<String> =
         arguments.into_iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
     let mut out = std::io::stdout();
@@ -97,7 +100,7 @@ fn live<'a>(
     let code = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
             let code = runtime.block_on(run(vars, &arguments, &actions, &mut out));
-            // Not by dropping it, which waits for a name look-up that was given up on.
+            // Dropping the runtime would wait for a name look-up that was given up on.
             runtime.shutdown_background();
             code
         }

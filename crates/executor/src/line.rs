@@ -1,11 +1,10 @@
-//! The line to the server: a socket, TLS on it, and the guard that keeps the password on this side.
+//! The line to the server: a socket, TLS on it, and the guard that keeps the password from being sent.
 //!
-//! The password proves who we are, and is given to nobody. It is proven with SCRAM-SHA-256
-//! (RFC 5802, RFC 7677), from which a server learns nothing it did not store before, and beyond this
-//! machine with SCRAM-SHA-256-PLUS over TLS only: there the proof holds for the one TLS connection
-//! whose other end has the certificate's key, so that nobody in between can pass it on, and the
-//! server proves in return that it knows the user. This is libpq's `channel_binding=require` with
-//! `require_auth=scram-sha-256`.
+//! The password is never sent. Knowledge of it is proven with SCRAM-SHA-256 (RFC 5802, RFC 7677), from which
+//! a server learns nothing that it did not store before; beyond this machine it is SCRAM-SHA-256-PLUS over
+//! TLS only. There the proof holds only for the TLS connection whose other end has the certificate's key, so
+//! that nobody in between can pass it on, and the server proves in return that it knows the user. This is
+//! libpq's `channel_binding=require` with `require_auth=scram-sha-256`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -30,11 +29,11 @@ use x509_cert::der::oid::db::rfc5912 as oid;
 use crate::failure::{Attempt, broken};
 use crate::guard::Guard;
 
-/// How long one address of the host gets. An address that swallows packets would otherwise take more
-/// than two minutes, and the host may have another.
+/// Time limit of one address of the host. An address that drops packets would otherwise take more than two
+/// minutes, and the host may have another one.
 const PER_ADDRESS: Duration = Duration::from_secs(4);
 
-/// What a client sends to ask for TLS: eight bytes of length, then the code 1234.5679 (PostgreSQL's
+/// The message with which a client asks for TLS: four bytes of length, then the code 1234.5679 (PostgreSQL's
 /// manual, "Message Formats", `SSLRequest`).
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
@@ -49,8 +48,8 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// Whether nothing leaves this machine on the way there. Goes by the address that is connected
-    /// to: a name may mean anything, and another thing a moment later.
+    /// Whether the connection stays on this machine. This is decided by the address that is connected to: a
+    /// name may lead anywhere, and elsewhere a moment later.
     fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
@@ -60,7 +59,7 @@ impl Address {
     }
 }
 
-/// How one address is connected to.
+/// The way to connect to one address.
 #[derive(Clone)]
 pub(crate) struct Route {
     pub(crate) address: Address,
@@ -76,7 +75,7 @@ impl Route {
         !self.address.is_local()
     }
 
-    /// Opens a line, up to where PostgreSQL's own protocol begins.
+    /// Opens a line, up to the point where PostgreSQL's own protocol begins.
     pub(crate) async fn open(&self) -> Result<Line, Attempt> {
         let beyond = self.needs_binding();
         if beyond && self.mode == TlsMode::Disable {
@@ -141,15 +140,15 @@ async fn within<T>(connect: impl Future<Output = io::Result<T>>) -> io::Result<T
         .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "connection timed out")))
 }
 
-/// Asks whether the server has TLS. Exactly one byte is read: what comes after it in clear would
-/// otherwise be taken for something said inside TLS.
+/// Asks whether the server has TLS. Exactly one byte is read: clear text after it would otherwise be taken
+/// for data inside TLS.
 async fn ask_for_tls(socket: &mut Socket) -> Result<bool, Attempt> {
     socket.write_all(&SSL_REQUEST).await.map_err(|error| broken(&error))?;
     match socket.read_u8().await.map_err(|error| broken(&error))? {
         b'S' => Ok(true),
         b'N' => Ok(false),
-        // A server that cannot start a process for us answers so. Its words are not shown: whoever
-        // stands in between may have written them.
+        // A server that cannot start a process for the client answers with this. Its message is not shown:
+        // somebody in between may have written it.
         b'E' => Err(Attempt::NotYet("the server answered with an error before TLS".to_owned())),
         _ => Err(Attempt::Refused("what answers there is not PostgreSQL".to_owned())),
     }
@@ -158,7 +157,7 @@ async fn ask_for_tls(socket: &mut Socket) -> Result<bool, Attempt> {
 /// A TCP or Unix socket.
 type Socket = Box<dyn Duplex>;
 
-/// What bytes can be read from and written to.
+/// A stream of bytes that can be read and written.
 trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
@@ -176,7 +175,7 @@ impl Inner {
         let certificate = stream.get_ref().1.peer_certificates()?.first()?;
         let signature = Certificate::from_der(certificate).ok()?.signature_algorithm.oid;
         match signature {
-            // RFC 5929 has SHA-256 stand in for the two hashes that are broken.
+            // RFC 5929 replaces the two broken hashes by SHA-256.
             oid::SHA_1_WITH_RSA_ENCRYPTION | oid::SHA_256_WITH_RSA_ENCRYPTION | oid::ECDSA_WITH_SHA_256 => {
                 Some(Sha256::digest(certificate).to_vec())
             }
@@ -198,8 +197,8 @@ impl Inner {
     }
 }
 
-/// An open line. PostgreSQL's protocol is spoken over it by `tokio-postgres`, which is handed it as
-/// a TLS stream that is ready, whether TLS is on it or not.
+/// An open line. `tokio-postgres` uses it for PostgreSQL's protocol, and takes it for a TLS stream that is
+/// ready, whether it has TLS or not.
 pub(crate) struct Line {
     inner: Inner,
     binding: Option<Vec<u8>>,
@@ -239,7 +238,7 @@ impl TlsStream for Line {
     }
 }
 
-/// Tells `tokio-postgres` that TLS has been seen to.
+/// Tells `tokio-postgres` that TLS is already set up.
 pub(crate) struct Ready;
 
 impl TlsConnect<Line> for Ready {

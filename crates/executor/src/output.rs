@@ -11,21 +11,21 @@ use serde_json::Value;
 
 /// Writes lines, each flushed at once: Cloud Run may end the process at any time.
 ///
-/// That nobody reads them any more does not matter to the task: it is done or not done all the same,
-/// and the exit code says which.
+/// It does not matter to the task whether anybody still reads them: the task is done or not all the same, and
+/// the exit code says which.
 pub(crate) struct Output<'a> {
     to: &'a mut (dyn Write + Send),
     format: LogFormat,
-    /// The result is read by the CLI, which finds it in Cloud Logging whatever people chose to read.
+    /// Whether the result is JSON, which the CLI finds in Cloud Logging, even if the other lines are text.
     json_result: bool,
     context: RunContext,
     /// The contract version to answer in.
     contract: u32,
-    /// What the result is proven with.
+    /// The key that the result is proven with.
     key: Option<ProofKey>,
 }
 
-/// Cloud Logging's names of how grave a line is.
+/// Cloud Logging's severities of a line.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 enum Severity {
@@ -43,7 +43,7 @@ struct Line<'a, T> {
     quill_admin: Option<T>,
 }
 
-/// The result as it is written. Its keys are for filters; what counts is the text and its proof.
+/// The result as it is printed. Its keys are for filters; the CLI relies on the text and its proof.
 #[derive(Serialize)]
 struct Record {
     #[serde(flatten)]
@@ -52,7 +52,7 @@ struct Record {
     proven: Option<Proven>,
 }
 
-/// The whole line once more, as the text that is proven: Cloud Logging parses and reorders everything else.
+/// The whole result as one text, which is proven: Cloud Logging parses and reorders everything else.
 #[derive(Serialize)]
 struct Proven {
     result: String,
@@ -71,15 +71,15 @@ impl Record {
     }
 }
 
-/// What every line carries that is not the result.
+/// The part of `quill_admin` that lines other than the result have.
 #[derive(Serialize)]
 struct Mark<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<RequestId>,
-    /// Says that the result repeats this line.
+    /// The code of the warning that this line tells, which the result repeats.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<&'a str>,
-    /// The row of a list that the message says in words, with its proof.
+    /// The row of a list, with its proof; the message has it in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     row: Option<Value>,
 }
@@ -95,13 +95,13 @@ impl<'a> Output<'a> {
         self.line(Severity::Info, message);
     }
 
-    /// Something that a person should look into, and that is not of the result.
+    /// Prints a warning that is not part of the result.
     pub(crate) fn warn(&mut self, message: &str) {
         self.line(Severity::Warning, message);
     }
 
-    /// A row of the list of this digest, for whoever reads the result. Its message is the same in words: whoever runs the job by hand
-    /// reads that.
+    /// Prints a row of the list of this digest, for readers of the result. Its message is the row in words,
+    /// for people who run the job by hand.
     pub(crate) fn row(&mut self, row: &Row, list: &str) {
         if !self.json_result {
             return self.info(&row.sentence());
@@ -111,7 +111,7 @@ impl<'a> Output<'a> {
         self.json(&Line { severity: Severity::Info, message: &row.sentence(), quill_admin: Some(mark) });
     }
 
-    /// The last lines: the warnings, then the result.
+    /// Prints the last lines: the warnings, then the result.
     pub(crate) fn result(&mut self, code: ExitCode, outcome: Outcome, message: &str) {
         for warning in outcome.warnings() {
             self.marked(Severity::Warning, &warning.message, Some(&warning.code));
@@ -156,7 +156,7 @@ impl<'a> Output<'a> {
     }
 
     fn write(&mut self, text: &str) {
-        // A reader that has gone is no reason to leave the task undone.
+        // If nobody reads the output any more, the task still has to be done.
         let _ = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush());
     }
 }

@@ -1,11 +1,12 @@
-//! A panic is a bug, and its message may hold anything: it is never printed, only where it was.
+//! Handles panics: a panic is a bug, and its message may hold any value. So only its place is printed, never
+//! the message.
 
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
 use std::sync::Mutex;
 
 use futures::FutureExt;
 
-/// Where the last panic was.
+/// The place of the last panic.
 static PLACE: Mutex<Option<String>> = Mutex::new(None);
 
 /// Keeps the message of every panic of this process away from standard error, which Cloud Run logs.
@@ -20,7 +21,7 @@ fn remember(info: &PanicHookInfo<'_>) {
     }
 }
 
-/// Runs to the end, or says where it panicked, as far as that is known.
+/// Runs a future to its end, or returns the place where it panicked, as far as that is known.
 pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     AssertUnwindSafe(future).catch_unwind().await.map_err(|_payload| {
         PLACE.lock().ok().and_then(|mut last| last.take()).unwrap_or_else(|| "an unknown place".to_owned())

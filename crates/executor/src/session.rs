@@ -10,29 +10,28 @@ use crate::line::{Ready, Route};
 
 /// Starts a transaction with its limits, in one round trip.
 ///
-/// The isolation is what the actions count on, whatever the database's default is: a statement sees
-/// what others committed while it waited. Whether it may write is left to the database's default: an
-/// administrator who switched that off for a while means us too. A transaction that lost its client is ended by the server
-/// after a minute instead of holding its locks on.
+/// The isolation level is the one that actions rely on, whatever the database's default is: a statement sees
+/// changes that others committed while it waited. The database's default decides whether it may write: if an
+/// administrator switched that off for a while, it applies here too. A transaction that lost its client is
+/// ended by the server after a minute instead of keeping its locks.
 const BEGIN: &str = "\
 START TRANSACTION ISOLATION LEVEL READ COMMITTED;
 SET LOCAL lock_timeout = '10s';
 SET LOCAL statement_timeout = '30s';
 SET LOCAL idle_in_transaction_session_timeout = '60s';";
 
-/// As [`BEGIN`], for actions that only look: the server itself refuses a change.
+/// Like [`BEGIN`], for actions that only read: the server itself refuses a change.
 const BEGIN_READ_ONLY: &str = "\
 START TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY;
 SET LOCAL lock_timeout = '10s';
 SET LOCAL statement_timeout = '30s';
 SET LOCAL idle_in_transaction_session_timeout = '60s';";
 
-/// How long a transaction may take from here: the statement's limit and a little more. The server
-/// keeps its own limits; this one is for a network that swallows everything.
+/// Time limit of a transaction from here: the statement's limit and a little more. The server keeps its own
+/// limits; this one is for a network that drops all packets.
 pub(crate) const LIMIT: Duration = Duration::from_secs(35);
 
-/// How long rolling back may take, where only politeness is at stake: the server rolls back by itself
-/// when the connection ends.
+/// Time limit of a rollback. It is not essential: the server rolls back by itself when the connection ends.
 const ROLL_BACK_LIMIT: Duration = Duration::from_secs(2);
 
 /// A connection to the database.
@@ -40,7 +39,7 @@ pub(crate) struct Session {
     pub(crate) client: Client,
     /// The server's version, as it gives it.
     pub(crate) server_version: String,
-    /// How another connection to the same server is opened.
+    /// The route by which another connection to the same server is opened.
     route: Route,
 }
 
@@ -53,7 +52,7 @@ impl Session {
         self.client.batch_execute(if writes { BEGIN } else { BEGIN_READ_ONLY }).await
     }
 
-    /// Ends a transaction of which nothing is to be kept.
+    /// Rolls back a transaction.
     pub(crate) async fn roll_back(&self) {
         polite(async {
             let _ = self.client.batch_execute("ROLLBACK").await;
@@ -61,8 +60,8 @@ impl Session {
         .await;
     }
 
-    /// Ends a transaction that may be in the middle of a statement. A server that waits for a lock
-    /// does not notice a closed connection, so it is told.
+    /// Ends a transaction that may be in the middle of a statement. A server that waits for a lock does not
+    /// notice a closed connection, so it is told to cancel.
     pub(crate) async fn abandon(&self) {
         polite(async {
             if let Ok(line) = self.route.open().await {

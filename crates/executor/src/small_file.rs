@@ -1,4 +1,4 @@
-//! Reads files of a size that is known: what a path leads to may also be a device that never ends.
+//! Reads files up to a known size: a path may lead to a device that never ends.
 
 use std::fs::File;
 use std::io::{self, Read as _};

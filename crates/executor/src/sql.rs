@@ -1,7 +1,8 @@
-//! The statements that are the executor's own. Those of actions are the file's.
+//! The executor's own SQL statements. Those of actions are in the file of actions.
 
-/// What the user may do in a schema, `$3`: of the privileges `$2` on the tables `$1` those that are lacking, and
-/// whether the database takes changes at all, with the sequences behind columns of tables that rows are added to.
+/// The rights of the user in a schema, `$3`: the privileges `$2` on the tables `$1` that are lacking, and
+/// whether the database accepts changes at all, including the sequences behind columns of tables that rows
+/// are added to.
 pub(crate) const RIGHTS: &str = "\
 WITH wanted AS (SELECT name, privilege, to_regclass(format('%I.%I', $3, name)) AS oid
                   FROM unnest($1, $2) AS wanted (name, privilege)),
@@ -21,14 +22,15 @@ SELECT current_database()::text,
        ARRAY(SELECT name FROM lacking ORDER BY name, privilege),
        ARRAY(SELECT privilege FROM lacking ORDER BY name, privilege)";
 
-/// The tables that the names `$1` stand for, wherever the search path finds them: nothing here is looked up along it.
+/// The tables that the names `$1` stand for, as the user's search path finds them; the statement itself does
+/// not depend on the search path.
 pub(crate) const TABLES_AS_FOUND: &str = "\
 SELECT ARRAY(SELECT found FROM (
     SELECT pg_catalog.to_regclass(pg_catalog.quote_ident(name))::pg_catalog.oid AS found
       FROM pg_catalog.unnest($1) AS wanted (name)) AS looked_up
  WHERE found IS NOT NULL)";
 
-/// Those of the tables `$1` that are not in the schema `$2`, with their own.
+/// The tables among `$1` that are not in the schema `$2`, with their own schemas.
 pub(crate) const TABLES_ELSEWHERE: &str = "\
 SELECT ARRAY(SELECT format('%I.%I', home.nspname, found.relname)
                FROM pg_class AS found JOIN pg_namespace AS home ON home.oid = found.relnamespace
@@ -38,5 +40,5 @@ SELECT ARRAY(SELECT format('%I.%I', home.nspname, found.relname)
 /// The number of this transaction.
 pub(crate) const TRANSACTION_ID: &str = "SELECT txid_current_if_assigned()";
 
-/// What became of a transaction.
+/// The status of a transaction.
 pub(crate) const TRANSACTION_STATUS: &str = "SELECT txid_status($1)";

@@ -1,12 +1,12 @@
-//! Being told to stop: SIGTERM from Cloud Run, SIGINT from a keyboard.
+//! Signals to stop: SIGTERM from Cloud Run, SIGINT from a keyboard.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-/// Listens from the moment it exists on. A process that does not listen is killed, or, as the first
-/// process of a container, not told at all.
+/// Listens for signals from its creation on. A process that does not listen is killed, or, as the first
+/// process of a container, does not get the signal at all.
 pub(crate) struct Stop {
     #[cfg(unix)]
     signals: [tokio::signal::unix::Signal; 2],
@@ -25,13 +25,13 @@ impl Stop {
         Ok(Self { seen: false })
     }
 
-    /// Returns when that long has passed since a signal came.
+    /// Returns when the time `grace` has passed since a signal came.
     pub(crate) async fn overdue(&mut self, grace: Duration) {
         self.requested().await;
         sleep(grace).await;
     }
 
-    /// Returns once a signal has come, and at once from then on.
+    /// Returns when the first signal comes; after that it returns at once.
     pub(crate) async fn requested(&mut self) {
         if self.seen {
             return;
@@ -46,7 +46,7 @@ impl Stop {
         }
         #[cfg(not(unix))]
         if tokio::signal::ctrl_c().await.is_err() {
-            // Nobody can tell us then.
+            // No signal can arrive then.
             std::future::pending::<()>().await;
         }
         self.seen = true;

@@ -1,4 +1,4 @@
-//! The five TLS modes, in rustls' terms.
+//! The five TLS modes, implemented with rustls.
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ use x509_cert::der::{Decode, Encode};
 use crate::failure::Failed;
 use crate::small_file;
 
-/// The most that is read of a file with certificates, in MiB: some hundreds of them. Whoever starts the execution
-/// names the file.
+/// Largest size of a file with certificates, in MiB: room for some hundreds. Whoever starts the execution
+/// chooses the file.
 const LARGEST: u64 = 1;
 
-/// How to encrypt for this connection. Reads the trusted certificates where the mode verifies; some that cannot be used
-/// are the caller's mistake.
+/// The TLS settings of this connection. Reads the trusted certificates where the mode verifies; unusable ones
+/// are a mistake of the caller.
 pub(crate) fn connector(connection: &Connection) -> Result<TlsConnector, Failed> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match (connection.tls, &connection.root_certificates) {
@@ -89,9 +89,9 @@ fn unusable(certificates: &Certificates, reason: &str) -> Failed {
     Failed::new(ExitCode::Usage, format!("failed to read certificates from {place}: {reason}"))
 }
 
-/// Verifies what libpq verifies below `verify-full`: with `roots` that they signed the certificate,
-/// whomever it names; without them nothing of the certificate. That the server holds the
-/// certificate's key is proven in every mode: channel binding stands on it.
+/// Verifies what libpq verifies below `verify-full`: with `roots` that one of them signed the certificate,
+/// whatever name it has; without them nothing about the certificate. In every mode the server has to prove
+/// that it holds the certificate's key: channel binding depends on it.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
@@ -136,9 +136,9 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         match verify_tls13_signature(message, cert, dss, algorithms) {
-            // rustls reads X.509 version 3 only. PostgreSQL servers often have a version 1
-            // certificate, because that is what PostgreSQL's manual makes with OpenSSL. Where nothing
-            // of the certificate counts but its key, the key is taken out by other means.
+            // rustls reads X.509 version 3 only. PostgreSQL servers often have a version 1 certificate,
+            // because PostgreSQL's manual makes one with OpenSSL. If only the certificate's key matters, the
+            // key is read by other means.
             Err(Error::InvalidCertificate(_)) if self.roots.is_none() => {
                 verify_tls13_signature_with_raw_key(message, &public_key(cert)?, dss, algorithms)
             }
@@ -165,7 +165,7 @@ mod tests {
 
     use super::Verifier;
 
-    /// A server that shows a certificate and signs with whatever key it has.
+    /// A server that shows a certificate and signs with any key that it has.
     #[derive(Debug)]
     struct Shown(Arc<CertifiedKey>);
 
@@ -214,8 +214,8 @@ mod tests {
         Ok(())
     }
 
-    /// Otherwise whoever stands in the middle could show the server's certificate as their own, and
-    /// channel binding would bind to nothing.
+    /// Otherwise somebody between client and server could show the server's certificate as their own, and
+    /// channel binding would be worthless.
     #[test]
     fn a_server_without_the_certificates_key_is_refused_even_where_nothing_is_verified() {
         let (own, stolen_from) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));

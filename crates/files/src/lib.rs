@@ -1,24 +1,24 @@
-//! Small files that somebody else may have put there, read with care.
+//! Reads small files of unknown origin safely.
 //!
-//! A path that a person, a variable or a file names may lead to a device that never ends, or to a FIFO
-//! that nobody writes to. Whatever reads such a path goes through here: it reads up to a limit, and waits
-//! only where it says so.
+//! A path that a person, a variable or a file names may lead to a device that never ends, or to a FIFO that
+//! nobody writes to. All code that reads such a path uses this crate: it reads up to a limit, and waits only
+//! where its documentation says so.
 
 use std::fmt;
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-/// Why a file was not read. The text completes "failed to read FILE: …".
+/// The reason why a file was not read. The text completes "failed to read FILE: …".
 #[derive(Debug)]
 pub enum Unreadable {
-    /// The system says why.
+    /// An error of the operating system.
     Io(io::Error),
-    /// It is no file with a content, but something else, in words.
+    /// The path leads to no regular file, but to something else, named here.
     NotRegular(&'static str),
-    /// It is larger than it may be, in bytes.
+    /// The file is larger than allowed.
     TooLarge {
-        /// The most it may have.
+        /// Largest allowed size, in bytes.
         limit: u64,
     },
 }
@@ -35,7 +35,7 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// A size in the largest unit that it is a whole number of.
+/// A size in the largest unit of which it is a whole number.
 fn size(bytes: u64) -> String {
     match bytes {
         0 => "0 B".to_owned(),
@@ -46,7 +46,7 @@ fn size(bytes: u64) -> String {
 }
 
 impl Unreadable {
-    /// Whether there is no such file.
+    /// Whether the file does not exist.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Io(error)
@@ -65,7 +65,7 @@ impl From<io::Error> for Unreadable {
 ///
 /// # Errors
 ///
-/// [`Unreadable`], as it says.
+/// Fails if the file cannot be read, is not a regular file, or is larger than `limit`.
 pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     let (file, metadata) = open_regular(path)?;
     read_opened(file, &metadata, limit)
@@ -75,17 +75,19 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
 ///
 /// # Errors
 ///
-/// [`Unreadable`], as it says; [`Unreadable::Io`] where it is not UTF-8.
+/// Fails if the file cannot be read, is not a regular file, is larger than `limit`, or is not UTF-8
+/// ([`Unreadable::Io`]).
 pub fn read_text(path: &Path, limit: u64) -> Result<String, Unreadable> {
     text(read_bounded(path, limit)?)
 }
 
-/// Reads a text of at most `limit` bytes from whatever the path leads to. It waits for a FIFO's writer, as
-/// `<(…)` of a shell has one, and takes a device's first bytes.
+/// Reads a text of at most `limit` bytes from any kind of file. It waits for the writer of a FIFO, such as
+/// `<(…)` of a shell, and reads the first bytes of a device.
 ///
 /// # Errors
 ///
-/// [`Unreadable::Io`] or [`Unreadable::TooLarge`].
+/// [`Unreadable::Io`] if it cannot be read or is not UTF-8, [`Unreadable::TooLarge`] if it is larger than
+/// `limit`.
 pub fn read_piped_text(path: &Path, limit: u64) -> Result<String, Unreadable> {
     let file = File::open(path)?;
     let metadata = file.metadata()?;
@@ -97,13 +99,13 @@ fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
         .map_err(|_| Unreadable::Io(io::Error::new(io::ErrorKind::InvalidData, "it is not valid UTF-8")))
 }
 
-/// Opens a regular file. What the path leads to is looked at before it is opened, since opening a device may
-/// do something, and the opened file once more, since the path may lead elsewhere by then. The metadata are
-/// those of the opened file.
+/// Opens a regular file. The kind of file is checked before it is opened, since opening a device may have an
+/// effect, and again afterwards, since the path may lead elsewhere by then. The metadata are those of the
+/// opened file.
 ///
 /// # Errors
 ///
-/// [`Unreadable::Io`] or [`Unreadable::NotRegular`].
+/// [`Unreadable::Io`] if it cannot be opened, [`Unreadable::NotRegular`] if it is not a regular file.
 pub fn open_regular(path: &Path) -> Result<(File, Metadata), Unreadable> {
     regular(std::fs::metadata(path)?.file_type())?;
     let file = open(path)?;
@@ -112,15 +114,15 @@ pub fn open_regular(path: &Path) -> Result<(File, Metadata), Unreadable> {
     Ok((file, metadata))
 }
 
-/// Reads what [`open_regular`] has opened, at most `limit` bytes.
+/// Reads a file that [`open_regular`] has opened, at most `limit` bytes.
 ///
 /// # Errors
 ///
-/// [`Unreadable::Io`] or [`Unreadable::TooLarge`].
+/// [`Unreadable::Io`] if it cannot be read, [`Unreadable::TooLarge`] if it is larger than `limit`.
 pub fn read_opened(file: File, metadata: &Metadata, limit: u64) -> Result<Vec<u8>, Unreadable> {
     let mut bytes = Vec::new();
     if metadata.len() <= limit {
-        // A file may be longer than it says: those of /proc, or one that grows.
+        // A file may be longer than its metadata say: those of /proc, or one that grows.
         file.take(limit + 1).read_to_end(&mut bytes)?;
     }
     if metadata.len() > limit || bytes.len() as u64 > limit {
@@ -137,7 +139,8 @@ fn open(path: &Path) -> io::Result<File> {
         use std::os::unix::fs::OpenOptionsExt as _;
 
         use rustix::fs::OFlags;
-        // A FIFO that has taken the file's place would wait for a writer, a terminal become ours.
+        // If a FIFO has taken the file's place, opening would wait for a writer; a terminal would become this
+        // process's own.
         options.custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
     }
     options.open(path)
@@ -199,11 +202,11 @@ mod tests {
         assert_eq!(refused(&link), refused(&fifo));
         assert_eq!(refused(&socket), "it is a socket; only a regular file is read");
         assert_eq!(refused(Path::new("/dev/zero")), "it is a device; only a regular file is read");
-        // It says that it is empty, and is not.
+        // The file reports a length of 0, and is not empty.
         if Path::new("/proc/kallsyms").exists() {
             assert!(refused(Path::new("/proc/kallsyms")).contains("larger than"));
         }
-        // Where a pipe is what is meant, it is waited for; what does not end is not.
+        // A pipe that is meant is waited for; a device without an end is not read for ever.
         let writer = std::thread::spawn({
             let fifo = fifo.clone();
             move || std::fs::write(fifo, "written")
@@ -212,7 +215,7 @@ mod tests {
         writer.join().unwrap().unwrap();
         let endless = read_piped_text(Path::new("/dev/zero"), 10).unwrap_err();
         assert!(matches!(endless, Unreadable::TooLarge { limit: 10 }), "{endless}");
-        // What takes the file's place between the two looks does not block either.
+        // A FIFO that takes the file's place between the two checks does not block either.
         assert!(open(&fifo).is_ok());
     }
 }

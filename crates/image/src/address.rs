@@ -1,4 +1,4 @@
-//! Where the Docker engine is, found out as the `docker` program does.
+//! Finds the Docker engine's address in the same way as the `docker` program.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,27 +17,28 @@ const USUAL: &str =
 /// The context that stands for `DOCKER_HOST` or the usual socket. It has no file.
 const DEFAULT: &str = "default";
 
-/// Where an engine is, and who says so.
+/// The address of an engine, and the source that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
     url: String,
     origin: Origin,
-    /// The folder with `ca.pem`, and perhaps `cert.pem` and `key.pem`, where it is spoken to with TLS.
+    /// The folder with `ca.pem`, and perhaps `cert.pem` and `key.pem`, where TLS is used.
     tls: Option<PathBuf>,
 }
 
-/// Whether an engine is to be spoken to with TLS.
+/// Whether TLS is used for an engine.
 enum Tls {
     No,
-    /// With certificates of this folder; the words say what asks for it.
+    /// TLS with certificates from this folder; the text names the setting that asks for it.
     Checked(PathBuf, &'static str),
-    /// Without a look at the engine's certificate: not done, and refused. The words say what asks for it.
+    /// TLS without checking the engine's certificate, which is refused. The text names the setting that asks
+    /// for it.
     Unchecked(&'static str),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Origin {
-    /// Where it usually is.
+    /// The usual address.
     Usual,
     /// `DOCKER_HOST`.
     Host,
@@ -54,12 +55,12 @@ impl Address {
         self.url
     }
 
-    /// The folder with the certificates, where it is spoken to with TLS.
+    /// The folder with the certificates, where TLS is used.
     pub(crate) fn tls(&self) -> Option<&Path> {
         self.tls.as_deref()
     }
 
-    /// What to do where nothing answers.
+    /// Advice for the case that no engine answers.
     pub(crate) fn hint(&self) -> String {
         if self.origin == Origin::Usual || self.url == USUAL {
             return if cfg!(target_os = "linux") {
@@ -100,12 +101,12 @@ impl fmt::Display for Address {
 
 /// The engine's address, in the order of Docker's own program (docker/cli, `resolveContextName`):
 /// `DOCKER_HOST`; the context of `DOCKER_CONTEXT`; the current one of its configuration (Docker Desktop,
-/// Colima and others each make one); the usual socket, or Docker Desktop's own. A context that is not
-/// there is an error, as it is for `docker`: another engine was meant.
+/// Colima and others each make one); the usual socket, or Docker Desktop's own. A context that does not exist
+/// is an error, as it is for `docker`: another engine was meant.
 pub(crate) fn find(variable: &impl Fn(&str) -> Option<String>) -> Result<Address, ImageError> {
     let given = |name: &str| variable(name).filter(|value| !value.is_empty());
     if let Some(host) = given("DOCKER_HOST") {
-        // As docker's own program: the folder counts only where TLS is asked for.
+        // Docker's own program uses the folder only where TLS is asked for, too.
         let certificates = || given("DOCKER_CERT_PATH").map(PathBuf::from).or_else(|| folder(variable));
         let tls = match (given("DOCKER_TLS_VERIFY"), given("DOCKER_TLS")) {
             (Some(_), _) => Tls::Checked(certificates().unwrap_or_default(), "DOCKER_TLS_VERIFY"),
@@ -146,7 +147,7 @@ pub(crate) fn find(variable: &impl Fn(&str) -> Option<String>) -> Result<Address
     Ok(Address { url: USUAL.to_owned(), origin: Origin::Usual, tls: None })
 }
 
-/// Where Docker keeps its configuration: the folder of `DOCKER_CONFIG`, else `.docker` at home.
+/// The folder of Docker's configuration: that of `DOCKER_CONFIG`, else `.docker` in the home folder.
 pub(crate) fn folder(variable: &impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let given = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     given("DOCKER_CONFIG").or_else(|| Some(given("HOME")?.join(".docker")))
@@ -156,7 +157,7 @@ fn refused(message: String) -> ImageError {
     ImageError::new(ImageErrorKind::EngineAddress, DOING, message)
 }
 
-/// Whether an engine there can be spoken to, with TLS or without.
+/// Checks whether an engine at this address can be used, with TLS or without.
 fn supported(url: String, origin: Origin, tls: Tls) -> Result<Address, ImageError> {
     let mut address = Address { url, origin, tls: None };
     let told = match &address.origin {
@@ -185,14 +186,14 @@ fn supported(url: String, origin: Origin, tls: Tls) -> Result<Address, ImageErro
                 address.tls = Some(folder);
                 Ok(address)
             }
-            // Never with less than a person may think it is.
+            // A connection must never be less secure than a person may think.
             Tls::Unchecked(asks) => Err(refused(format!(
                 "{told} and {asks} asks for TLS without a look at the engine's certificate, which is not supported"
             ))
             .hint(format!("{choose}, or set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH"))),
         },
         "ssh" => {
-            // The host as it stands, if it can stand in a command.
+            // The host is named unchanged, if it can stand in a command.
             let host = address.url.trim_start_matches("ssh://").split('/').next().unwrap_or_default();
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@.-_".contains(&byte);
             let host = if !host.is_empty() && !host.starts_with('-') && host.bytes().all(plain) {
@@ -211,8 +212,8 @@ fn supported(url: String, origin: Origin, tls: Tls) -> Result<Address, ImageErro
     }
 }
 
-/// Whether a folder has the certificates that TLS takes; `Err` is what it lacks, in words. Without a certificate
-/// of one's own the engine may or may not let one in; half of one is a mistake.
+/// Whether a folder has the certificates that TLS needs; `Err` names the missing one. An engine may accept a
+/// client without a certificate; a certificate without its key is a mistake.
 fn complete(folder: &Path) -> Result<(), &'static str> {
     let has = |name: &str| folder.join(name).is_file();
     match (has("ca.pem"), has("cert.pem"), has("key.pem")) {
@@ -223,7 +224,7 @@ fn complete(folder: &Path) -> Result<(), &'static str> {
     }
 }
 
-/// What is read of Docker's `config.json`.
+/// The fields of Docker's `config.json` that are read.
 #[derive(Deserialize)]
 struct Configuration {
     #[serde(rename = "currentContext", default)]
@@ -258,8 +259,8 @@ fn context(folder: &Path, name: &str) -> Result<Option<Context>, ImageError> {
     }))
 }
 
-/// A file of Docker's, or `None` where there is none. One that cannot be read is an error: what it
-/// would have said is not known.
+/// A file of Docker's, or `None` where there is none. One that cannot be read is an error, since its settings
+/// are unknown.
 fn json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, ImageError> {
     let failed = |error: String| {
         refused(format!("{} cannot be read: {error}", path.display()))
@@ -325,7 +326,7 @@ mod tests {
     fn the_engine_is_looked_for_where_docker_looks() {
         let home = Home::new(r#"{"currentContext": "colima"}"#);
         let id = home.context("colima", &serde_json::json!({"Host": "unix:///colima.sock"}));
-        // As `docker context` names the folder.
+        // `docker context` gives the folder this name.
         assert_eq!(id, "f24fd3749c1368328e2b149bec149cb6795619f244c5b584e844961215dadd16");
         home.context("other", &serde_json::json!({"Host": "unix:///other.sock"}));
         let url = |variables: &[(&str, &str)]| home.find(variables).expect("found").into_url();
@@ -333,7 +334,7 @@ mod tests {
         assert_eq!(url(&[("DOCKER_CONTEXT", "")]), "unix:///colima.sock");
         assert_eq!(url(&[("DOCKER_CONTEXT", "other")]), "unix:///other.sock");
         assert_eq!(url(&[("DOCKER_CONTEXT", "default")]), USUAL);
-        // The host goes before every context, be there such a one or not.
+        // The host takes precedence over every context, whether it exists or not.
         let tcp = ("DOCKER_HOST", "tcp://127.0.0.1:2375");
         assert_eq!(url(&[tcp, ("DOCKER_CONTEXT", "other")]), "tcp://127.0.0.1:2375");
         assert_eq!(url(&[tcp, ("DOCKER_CONTEXT", "nosuch")]), "tcp://127.0.0.1:2375");
@@ -356,7 +357,7 @@ mod tests {
         );
         let error = find(&|name: &str| (name == "DOCKER_CONTEXT").then(|| "nosuch".to_owned()));
         assert_eq!(error.expect_err("no home at all").kind, ImageErrorKind::EngineAddress);
-        // What cannot be read is not told as "is not there".
+        // A file that cannot be read is not reported as missing.
         for broken in ["{", r#"{"currentContext": 5}"#] {
             let told = Home::new(broken).refuses(&[]);
             assert!(told.contains("config.json cannot be read: "), "{told}");
@@ -378,7 +379,7 @@ mod tests {
              /tmp/docker-remote.sock:/var/run/docker.sock me@build.example.org, then set \
              DOCKER_HOST=unix:///tmp/docker-remote.sock"
         );
-        // Nothing of a strange host gets into a command.
+        // A strange host does not get into a command.
         let told = home.refuses(&[("DOCKER_HOST", "ssh://-oProxyCommand=x")]);
         assert!(told.contains("docker.sock HOST, "), "{told}");
         assert!(home.refuses(&[("DOCKER_HOST", "https://h")]).contains("https:// is not supported"));
@@ -417,11 +418,11 @@ mod tests {
         assert!(home.refuses(&asked).contains("has key.pem and no cert.pem"));
         fs::write(folder.join("cert.pem"), "").expect("written");
         assert_eq!(home.find(&asked).expect("found").tls(), Some(folder.as_path()));
-        // A folder alone asks for nothing, and what asks for less than a look is refused.
+        // A folder alone does not ask for TLS, and a setting that asks for TLS without checks is refused.
         assert_eq!(home.find(&[asked[0], asked[2]]).expect("found").tls(), None);
         let told = home.refuses(&[asked[0], ("DOCKER_TLS", "1"), asked[2]]);
         assert!(told.contains("DOCKER_TLS without DOCKER_TLS_VERIFY asks for TLS without a look"), "{told}");
-        // Without the variable it is Docker's own folder.
+        // Without the variable, Docker's own folder is used.
         fs::write(home.docker().join("ca.pem"), "").expect("written");
         assert_eq!(home.find(&asked[..2]).expect("found").tls(), Some(home.docker().as_path()));
 

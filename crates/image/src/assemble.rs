@@ -1,9 +1,9 @@
-//! An image as bytes: the same files and the same settings make the same digest, wherever and whenever.
+//! Puts images together byte by byte: the same files and the same settings always give the same digest.
 //!
-//! What engines make differs from one to the next and from build to build: times, the history of the steps,
-//! the compression. So a layer is written here, from a list of files in a fixed order, with the time 0; the
-//! configuration and the manifest are written from what is given, and hold nothing else. The form is that of
-//! the OCI image specification 1.0 (`layer.md`, `config.md`, `manifest.md`), which Cloud Run takes.
+//! Images of engines differ from engine to engine and from build to build: in times, the history of steps,
+//! and compression. So a layer is written here, from a list of files in a fixed order, with the time 0; the
+//! configuration and the manifest are written from the given settings, and hold nothing else. The form is
+//! that of the OCI image specification 1.0 (`layer.md`, `config.md`, `manifest.md`), which Cloud Run accepts.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -17,30 +17,30 @@ use sha2::{Digest as _, Sha256};
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIGURATION: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-/// How hard is compressed, 0 to 10: the usual choice of gzip.
+/// The level of compression, 0 to 10: gzip's default.
 const LEVEL: u8 = 6;
 
-/// Something in a layer.
+/// An entry of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it is, without a slash at its beginning or its end.
+    /// Its path, without a slash at its beginning or its end.
     pub path: String,
     /// Its permissions, such as `0o555`.
     pub mode: u32,
-    /// The numbers of the user and the group that it belongs to.
+    /// The numeric ids of its user and group.
     pub owner: (u64, u64),
-    /// What it is.
+    /// Its kind.
     pub kind: EntryKind,
     /// Its extended attributes, in the order of their names.
     pub attributes: BTreeMap<String, Vec<u8>>,
 }
 
-/// What an entry of a layer is.
+/// The kind of an entry in a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryKind {
     /// A file, with its content.
     File(Vec<u8>),
-    /// A folder. Those that lead to a file need not be given.
+    /// A folder. Folders that lead to a file need not be given.
     Folder,
     /// A symbolic link to a path.
     Symlink(String),
@@ -65,7 +65,7 @@ impl Entry {
         Self { path, mode, owner: (0, 0), kind, attributes: BTreeMap::new() }
     }
 
-    /// The same, of another owner.
+    /// The same entry, with another owner.
     #[must_use]
     pub fn owned_by(self, user: u64, group: u64) -> Self {
         Self { owner: (user, group), ..self }
@@ -76,18 +76,18 @@ impl Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
     blob: Blob,
-    /// The digest of the archive before compression, by which the configuration knows the layer.
+    /// The digest of the archive before compression, which the configuration uses as the layer's name.
     diff_id: String,
 }
 
 impl Layer {
-    /// A layer of some entries, in whatever order they come.
+    /// Makes a layer of these entries, in whatever order they are given.
     ///
     /// # Errors
     ///
-    /// A path cannot stand in an archive; one stands there twice.
+    /// Fails if a path cannot be written into an archive, or occurs twice.
     pub fn of(mut entries: Vec<Entry>) -> io::Result<Self> {
-        // A link comes after what it is another name of.
+        // A hard link comes after the file that it is another name of.
         let rank = |entry: &Entry| matches!(entry.kind, EntryKind::HardLink(_));
         entries.sort_by(|one, other| (rank(one), &one.path).cmp(&(rank(other), &other.path)));
         let mut paths: Vec<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
@@ -103,16 +103,17 @@ impl Layer {
         Ok(Self { diff_id: digest(&archive), blob: Blob::new(gzip(&archive)) })
     }
 
-    /// The layer of an archive that something else has written: the same files, in the form of [`Layer::of`].
+    /// Makes a layer from an archive that another program has written: the same files, in the form of
+    /// [`Layer::of`].
     ///
     /// # Errors
     ///
-    /// The archive cannot be read, or has something in it that no layer of an image has.
+    /// Fails if the archive cannot be read, or has an entry that a layer of an image cannot have.
     pub(crate) fn of_archive(archive: impl Read) -> io::Result<Self> {
         Self::of(entries(archive)?)
     }
 
-    /// What is sent to a registry.
+    /// The bytes that are sent to a registry.
     #[must_use]
     pub fn blob(&self) -> &Blob {
         &self.blob
@@ -199,13 +200,13 @@ fn append(archive: &mut tar::Builder<Vec<u8>>, entry: &Entry) -> io::Result<()> 
     }
 }
 
-/// Compresses as gzip (RFC 1952), with nothing in the header that differs: no time, no name, no system. The
-/// compressor is written in Rust and takes the same steps on every processor; zlib's own successors do not.
+/// Compresses as gzip (RFC 1952), without a time, name or system in the header. The compressor is written in
+/// Rust and gives the same bytes on every processor; the successors of zlib do not.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
     out.extend(miniz_oxide::deflate::compress_to_vec(bytes, LEVEL));
     out.extend(crc32fast::hash(bytes).to_le_bytes());
-    // The length modulo 2^32, as the format has it.
+    // The format has the length modulo 2^32.
     let length = u32::try_from(bytes.len() as u64 & u64::from(u32::MAX)).unwrap_or_default();
     out.extend(length.to_le_bytes());
     out
@@ -229,7 +230,7 @@ impl Blob {
         &self.bytes
     }
 
-    /// Their digest, `sha256:…`.
+    /// The digest of the bytes, `sha256:…`.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
@@ -250,14 +251,14 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }
 
-/// What an image says of how it is run (OCI image specification, `config.md`, "config").
+/// The settings with which an image is run (OCI image specification, `config.md`, "config").
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Settings {
     /// The user, and perhaps the group: `10001:10001`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub user: String,
-    /// Ports that it listens at.
+    /// The ports that it listens on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exposed_ports: Option<BTreeMap<String, Value>>,
     /// Variables, `NAME=value`.
@@ -266,19 +267,19 @@ pub struct Settings {
     /// The program and its first arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entrypoint: Option<Vec<String>>,
-    /// The arguments where none are given.
+    /// The arguments that are used where none are given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cmd: Option<Vec<String>>,
-    /// Where data are to be kept outside.
+    /// Folders whose data are kept outside the container.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volumes: Option<BTreeMap<String, Value>>,
     /// The working folder.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub working_dir: String,
-    /// What is written on it.
+    /// The labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeMap<String, String>>,
-    /// What ends it.
+    /// The signal that stops it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub stop_signal: String,
 }
@@ -331,12 +332,12 @@ struct Descriptor<'a> {
 }
 
 impl Image {
-    /// Puts an image together. `created` is what it says of when it was made: a time that belongs to what it
-    /// is made of, such as the commit's, and not to the making.
+    /// Puts an image together. `created` is its time of creation: a time that belongs to its contents, such
+    /// as the commit's, and not the present time.
     ///
     /// # Errors
     ///
-    /// None that is known of: writing JSON into memory does not fail.
+    /// There are no known causes: writing JSON into memory does not fail.
     pub fn assemble(settings: &Settings, created: Timestamp, layers: Vec<Layer>) -> io::Result<Self> {
         let (os, architecture) = crate::PLATFORM.split_once('/').unwrap_or(("linux", "amd64"));
         let configuration = Blob::new(serde_json::to_vec(&Configuration {
@@ -359,7 +360,7 @@ impl Image {
         Ok(Self { layers, configuration, manifest })
     }
 
-    /// The digest of its manifest, `sha256:…`: what a job is pinned to.
+    /// The digest of its manifest, `sha256:…`, which a job is pinned to.
     #[must_use]
     pub fn digest(&self) -> &str {
         self.manifest.digest()
@@ -383,7 +384,7 @@ impl Image {
         &self.manifest
     }
 
-    /// What a registry has to have before it takes the manifest.
+    /// The blobs that a registry has to have before it accepts the manifest.
     pub(crate) fn blobs(&self) -> impl Iterator<Item = &Blob> {
         self.layers.iter().map(Layer::blob).chain([&self.configuration])
     }
@@ -428,7 +429,7 @@ mod tests {
         sorted.sort_by(|one, other| one.path.cmp(&other.path));
         assert_eq!(sorted, expected, "nothing is lost");
         assert_eq!(read.last().expect("six").path, "a-link", "after what it is another name of");
-        // And a second time around it stays as it is.
+        // Writing it a second time changes nothing.
         let again = Layer::of_archive(flate2::read::GzDecoder::new(layer.blob().bytes()));
         assert_eq!(again.expect("a layer"), layer);
         assert!(Layer::of([sample(), sample()].concat()).is_err());
@@ -452,8 +453,8 @@ mod tests {
         assert_eq!(archive(5, "x"), Layer::of(vec![Entry::file("a", 0o644, "a")]).expect("a layer"));
     }
 
-    /// Written down: another compressor, or another order of the keys, would change the digest of an image
-    /// that nobody has changed.
+    /// The digest is pinned: another compressor, or another order of the keys, would change the digest of an
+    /// unchanged image.
     #[test]
     fn the_digest_of_an_image_is_what_it_was() {
         let settings = Settings {

@@ -1,6 +1,6 @@
 //! The two builders of Docker engines.
 
-/// How the engine builds.
+/// The kind of builder that an engine uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Builder {
     /// `BuildKit`.

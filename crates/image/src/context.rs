@@ -1,4 +1,4 @@
-//! What a build gets: the files of a folder, less what `.dockerignore` names.
+//! The build context: the files of a folder, without those that `.dockerignore` excludes.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, Read, Seek as _};
@@ -10,11 +10,11 @@ use sha2::{Digest as _, Sha256};
 use crate::error::ImageError;
 use crate::ignore::Ignore;
 
-/// The most that is read of a Dockerfile or a `.dockerignore`, in bytes.
+/// Largest size of a Dockerfile or a `.dockerignore` that is read, in bytes.
 pub(crate) const TEXT_LIMIT: u64 = 1024 * 1024;
 
-/// The files a build gets, in a fixed order, as they were when they were read: the digest is of exactly
-/// the bytes the engine is sent, whatever is written in the folder in the meantime.
+/// The files of a build, in a fixed order, as they were when they were read: the digest is computed from
+/// exactly the bytes that the engine is sent, even if the folder changes in the meantime.
 #[derive(Debug)]
 pub struct Context {
     dockerfile: String,
@@ -22,16 +22,20 @@ pub struct Context {
     files: Vec<String>,
     skipped: Vec<String>,
     bytes: u64,
-    /// An unnamed temporary file: however large the sources, the program stays small.
+    /// An unnamed temporary file, so that large sources take no memory.
     archive: File,
 }
 
 impl Context {
-    /// Reads the files below a folder. `dockerfile` is relative to it; like Docker's own client,
-    /// `<dockerfile>.dockerignore` goes before `.dockerignore`.
+    /// Reads the files below a folder. `dockerfile` is relative to it; as with Docker's own client,
+    /// `<dockerfile>.dockerignore` takes precedence over `.dockerignore`.
     ///
-    /// What vanishes while the folder is read is not in it. What is neither a file, a folder nor a
-    /// symbolic link is left out, and named by [`Context::skipped`].
+    /// Files that vanish while the folder is read are left out. Entries that are neither a file, a folder nor
+    /// a symbolic link are left out as well, and are listed by [`Context::skipped`].
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no Dockerfile of that name, or if a file of the folder cannot be read or packed.
     pub fn read(root: &Path, dockerfile: &str) -> Result<Self, ImageError> {
         let failed = |path: &str, error: &dyn std::fmt::Display| {
             let path = root.join(path);
@@ -71,39 +75,44 @@ impl Context {
         Ok(Self { dockerfile: dockerfile.to_owned(), recipe, files, skipped, bytes, archive })
     }
 
-    /// The recipe's path, relative to the folder.
+    /// The Dockerfile's path, relative to the folder.
     #[must_use]
     pub fn dockerfile(&self) -> &str {
         &self.dockerfile
     }
 
-    /// The recipe itself.
+    /// The content of the Dockerfile.
     #[must_use]
     pub fn recipe(&self) -> &str {
         &self.recipe
     }
 
-    /// The files, relative to the folder, in order.
+    /// The paths of the files, relative to the folder, in order.
     #[must_use]
     pub fn files(&self) -> &[String] {
         &self.files
     }
 
-    /// What no rule leaves out and no build can get, with the reason: `run/socket (a socket)`.
+    /// Entries that no rule excludes and that cannot be part of a build, with the reason: `run/socket (a
+    /// socket)`.
     #[must_use]
     pub fn skipped(&self) -> &[String] {
         &self.skipped
     }
 
-    /// The size of the files together, in bytes.
+    /// The total size of the files, in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// A digest of all the build gets, `sha256:…`: the names, contents and executable bits of the
-    /// files, and `inputs`, such as the target and the build arguments. Times are left out: the same
-    /// commit has the same digest on every machine.
+    /// A digest of all input of the build, `sha256:…`: the names, contents and executable bits of the files,
+    /// and `inputs`, such as the target and the build arguments. Times are left out: the same commit has the
+    /// same digest on every machine.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the packed files cannot be read.
     pub fn digest(&self, inputs: &[&str]) -> Result<String, ImageError> {
         let failed = |error: io::Error| ImageError::source("read the packed files", error.to_string());
         let mut hash = Sha256::new();
@@ -136,12 +145,12 @@ impl Context {
         Ok(format!("sha256:{}", hex::encode(hash.finalize())))
     }
 
-    /// The content of one of the files, as the build gets it; `None` where it gets none of that name, or a symbolic
-    /// link.
+    /// The content of one of the files, as the build gets it; `None` if there is no file of that name, or it
+    /// is a symbolic link.
     ///
     /// # Errors
     ///
-    /// It is larger than `limit` bytes, or the packed files cannot be read.
+    /// Fails if the file is larger than `limit` bytes, or if the packed files cannot be read.
     pub fn content(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, ImageError> {
         let failed = |error: io::Error| ImageError::source("read the packed files", error.to_string());
         let mut archive = tar::Archive::new(io::BufReader::new(self.archive()?));
@@ -164,8 +173,8 @@ impl Context {
         Ok(None)
     }
 
-    /// The archive the engine gets, at its beginning. Times in it are real ones: cargo trusts them, and
-    /// the builder ignores them.
+    /// The archive for the engine, at its beginning. It has the real times of files: cargo relies on them,
+    /// and the builder ignores them.
     pub(crate) fn archive(&self) -> Result<File, ImageError> {
         let failed = |error: io::Error| ImageError::source("read the packed files", error.to_string());
         let mut archive = self.archive.try_clone().map_err(failed)?;
@@ -174,31 +183,32 @@ impl Context {
     }
 }
 
-/// A field of a digest: its length goes before it, so that no two lists of fields look the same.
+/// Adds a field to a digest: its length goes before it, so that different lists of fields never have the same
+/// bytes.
 fn field(hash: &mut Sha256, bytes: &[u8]) {
     hash.update((bytes.len() as u64).to_be_bytes());
     hash.update(bytes);
 }
 
-/// Going through a folder.
+/// A walk through a folder.
 struct Walk<'a> {
     root: &'a Path,
     dockerfile: &'a str,
     ignore: &'a Ignore,
     files: Vec<String>,
     skipped: Vec<String>,
-    /// How many folders were looked into.
+    /// Number of folders that were read.
     entered: usize,
 }
 
 impl Walk<'_> {
-    /// Lists what is below a folder; a failure comes with the path it is about.
+    /// Lists the entries below a folder; an error comes with its path.
     fn folder(&mut self, folder: &str) -> Result<(), (String, io::Error)> {
         let failed = |error| (folder.to_owned(), error);
         self.entered += 1;
         let entries = match fs::read_dir(self.root.join(folder)) {
             Ok(entries) => entries,
-            // Removed, or made a file, since its own folder was read.
+            // The folder was removed, or became a file, since its parent was read.
             Err(error) if !folder.is_empty() && vanished(&error) => return Ok(()),
             Err(error) => return Err(failed(error)),
         };
@@ -213,7 +223,7 @@ impl Walk<'_> {
                 if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
             };
             let Some(path) = name.to_str().map(below) else {
-                // The API's archive has paths in UTF-8; a name that is not cannot be asked for.
+                // The API's archive has paths in UTF-8; a file with another name cannot be asked for.
                 let path = below(&name.to_string_lossy());
                 if !self.ignore.excludes(&path) {
                     self.skipped.push(format!("{path} (its name is not UTF-8)"));
@@ -233,7 +243,7 @@ impl Walk<'_> {
                     self.folder(&path)?;
                 }
             } else if excluded && path != self.dockerfile {
-                // The builder needs its recipe even where a rule leaves it out.
+                // The builder needs its Dockerfile even if a rule excludes it.
             } else if kind.is_file() || kind.is_symlink() {
                 self.files.push(path);
             } else {
@@ -244,12 +254,12 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a path is no longer what it was when its folder was listed.
+/// Whether the error means that a path is no longer what it was when its folder was listed.
 fn vanished(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// What is neither a file, a folder nor a symbolic link, in words.
+/// The word for an entry that is neither a file, a folder nor a symbolic link.
 #[cfg(unix)]
 fn special(kind: fs::FileType) -> &'static str {
     use std::os::unix::fs::FileTypeExt as _;
@@ -267,9 +277,9 @@ fn special(_: fs::FileType) -> &'static str {
     "not a regular file"
 }
 
-/// Packs files into an archive; returns it with the files that were still there, and their size. Each
-/// is read once and never beyond the size it had when it was opened, and its header says how much that
-/// was: a file that grows or shrinks meanwhile spoils neither the archive nor the files after it.
+/// Packs files into an archive; returns it with the files that still existed, and their size. Each file is
+/// read once and never beyond the size that it had when it was opened, and its header has the size that was
+/// read: a file that grows or shrinks meanwhile spoils neither the archive nor the files after it.
 fn pack(root: &Path, files: Vec<String>) -> Result<(File, Vec<String>, u64), ImageError> {
     const DOING: &str = "pack the build's files";
     let failed = |error: io::Error| match error.kind() {
@@ -301,7 +311,7 @@ fn pack(root: &Path, files: Vec<String>) -> Result<(File, Vec<String>, u64), Ima
                 bytes += io::copy(&mut file.take(metadata.len()), &mut writer).map_err(failed)?;
                 writer.finish().map_err(failed)?;
             }
-            // Replaced since it was listed.
+            // The file was replaced since it was listed.
             Content::Other => continue,
         }
         packed.push(name);
@@ -328,7 +338,7 @@ fn open(path: &Path) -> io::Result<Content> {
     match open_regular(path) {
         Ok((file, metadata)) => Ok(Content::File(metadata, file)),
         Err(Unreadable::Io(error)) => Err(error),
-        // Something else has taken its place meanwhile.
+        // Something else has taken the file's place meanwhile.
         Err(Unreadable::NotRegular(_) | Unreadable::TooLarge { .. }) => Ok(Content::Other),
     }
 }
@@ -360,7 +370,7 @@ mod tests {
         assert_eq!(read("x", 100).expect("read"), None);
         let large = read(&format!("x/{long}"), 4).expect_err("too large").to_string();
         assert!(large.ends_with("it has 5 bytes; at most 4 are read"), "{large}");
-        // It can be read again, and the digest is what it was.
+        // It can be read again, and the digest is unchanged.
         assert_eq!(context.digest(&[]).expect("a digest"), context.digest(&[]).expect("a digest"));
     }
 
@@ -463,7 +473,7 @@ mod tests {
         assert_eq!(context.skipped(), ["pipe (a named pipe)", "socket (a socket)"]);
         let _ = context.digest(&[]).expect("a digest");
 
-        // The files that are read for their rules do not hold it up either.
+        // The files with the rules do not hold it up either.
         fs::remove_file(path.join(".dockerignore")).expect("removed");
         pipe(".dockerignore");
         let error = Context::read(path, "Dockerfile").expect_err("refused");
@@ -486,7 +496,7 @@ mod tests {
         assert!(error.to_string().ends_with("it is larger than 1 MiB, the most that is read"), "{error}");
     }
 
-    /// Runs a piece of work over and over, until it is dropped.
+    /// Repeats a piece of work until it is dropped.
     struct Meanwhile {
         stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
         rounds: std::sync::Arc<std::sync::atomic::AtomicU64>,
@@ -535,7 +545,7 @@ mod tests {
                 }
                 fs::remove_dir_all(&made).expect("removed");
             }
-            // One that only grows, and one that shrinks and grows.
+            // One file only grows, and one shrinks and grows.
             let sizes = [0, 100_000, 3, 70_000];
             let size = sizes.get(usize::try_from(round % 4).expect("small")).copied().unwrap_or(0);
             fs::write(root.join("src/b"), vec![b'b'; size]).expect("written");
@@ -546,7 +556,7 @@ mod tests {
             let context = Context::read(folder.path(), "Dockerfile").expect("read");
             assert!(!context.files().iter().any(|file| file.starts_with("target")), "{:?}", context.files());
             let _ = context.digest(&[]).expect("a digest");
-            // Every entry is where the header before it says, to the end.
+            // Every entry is at the place that the header before it says, to the end.
             let mut archive = tar::Archive::new(context.archive().expect("packed"));
             let mut names = Vec::new();
             for entry in archive.entries().expect("entries") {

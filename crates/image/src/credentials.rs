@@ -1,12 +1,12 @@
-//! Passwords for the registries that images to start from are in, found where `docker login` keeps them.
+//! Passwords for the registries of base images, read from where `docker login` stores them.
 //!
-//! Docker's own program looks into `config.json`: `credHelpers` names a helper for one registry, `credsStore`
-//! one for all others, `auths` has what no helper keeps (docker/cli, `configfile`, `GetAuthConfig`). A helper is
-//! a program, `docker-credential-NAME get`: it reads the registry's name and writes the password as JSON
-//! (docker-credential-helpers, "Development").
+//! Docker's own program reads `config.json`: `credHelpers` names a helper for one registry, `credsStore` one
+//! for all others, and `auths` has the passwords that no helper keeps (docker/cli, `configfile`,
+//! `GetAuthConfig`). A helper is a program, `docker-credential-NAME get`: it reads the registry's name and
+//! writes the password as JSON (docker-credential-helpers, "Development").
 //!
-//! Only the registries that a build names are asked for. What cannot be found out is told by name, and the
-//! build goes on without it, as an image that everybody may pull needs no password.
+//! Only the registries that a build names are looked up. If one cannot be looked up, a message names it, and
+//! the build goes on without its password, since a public image needs none.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,26 +30,27 @@ use crate::context::TEXT_LIMIT;
 use crate::name::{Repository, split};
 use crate::token::{TOKEN_USER, Token};
 
-/// How long a helper may take: one may have to ask a person to unlock a key chain.
+/// Time limit of a helper, which may have to ask a person to unlock a key chain.
 const HELPER_WITHIN: Duration = Duration::from_secs(30);
-/// The most that is read of a helper, in bytes.
+/// Largest answer of a helper, in bytes.
 const HELPER_LIMIT: u64 = 64 * 1024;
-/// What a helper says that has nothing for a registry (docker-credential-helpers, `credentials/error.go`).
+/// The message of a helper that has no password for a registry (docker-credential-helpers,
+/// `credentials/error.go`).
 const NOT_FOUND: &str = "credentials not found in native keychain";
 /// The user name that stands for "the secret is an identity token" (docker/cli, `tokenUsername`).
 const IDENTITY: &str = "<token>";
 
-/// Docker Hub, as names of images have it.
+/// Docker Hub's name in names of images.
 const HUB: &str = "docker.io";
-/// Docker Hub, as `config.json` and the classic builder have it.
+/// Docker Hub's name in `config.json` and for the classic builder.
 const HUB_IN_CONFIG: &str = "https://index.docker.io/v1/";
-/// Docker Hub, as `BuildKit` asks for it.
+/// Docker Hub's name for `BuildKit`.
 const HUB_IN_BUILDKIT: &str = "registry-1.docker.io";
 
-/// What lets somebody into a registry.
+/// A user name and a secret for a registry.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Credential {
-    /// Empty where the secret is an identity token.
+    /// The user name; empty where the secret is an identity token.
     user: String,
     secret: Zeroizing<String>,
 }
@@ -59,7 +60,8 @@ impl Credential {
         Self { user: user.into(), secret: Zeroizing::new(secret.into()) }
     }
 
-    /// As the engine's client wants it, which shows it in its `Debug`: made where it is sent.
+    /// The credential in the type of the engine's client. That type shows it in its `Debug`, so it is made
+    /// only where it is sent.
     fn for_engine(&self, server: &str) -> DockerCredentials {
         let secret = Some(self.secret.to_string());
         let server = Some(server.to_owned());
@@ -86,7 +88,7 @@ impl fmt::Debug for Credential {
 pub(crate) struct Credentials(Vec<(String, Credential)>);
 
 impl Credentials {
-    /// By the names under which the builder looks for them.
+    /// The passwords by the names under which the builder looks for them.
     pub(crate) fn for_engine(&self, builder: Builder) -> Option<HashMap<String, DockerCredentials>> {
         let named = |(registry, credential): &(String, Credential)| {
             let server = match (registry.as_str(), builder) {
@@ -100,7 +102,7 @@ impl Credentials {
     }
 }
 
-/// Where passwords are looked for.
+/// The places where passwords are looked for.
 #[derive(Debug, Clone)]
 pub(crate) struct CredentialStore {
     /// Docker's `config.json`.
@@ -110,7 +112,7 @@ pub(crate) struct CredentialStore {
     within: Duration,
 }
 
-/// What is read of Docker's `config.json`.
+/// The fields of Docker's `config.json` that are read.
 #[derive(Default, Deserialize)]
 struct Configuration {
     auths: Option<HashMap<String, Value>>,
@@ -120,7 +122,7 @@ struct Configuration {
     helpers: Option<HashMap<String, String>>,
 }
 
-/// What a helper answers.
+/// The answer of a helper.
 #[derive(Deserialize)]
 struct Answer {
     #[serde(rename = "Username")]
@@ -130,15 +132,15 @@ struct Answer {
 }
 
 impl CredentialStore {
-    /// Where `docker` looks: the folder of `DOCKER_CONFIG`, else `.docker` at home. `variable` looks up an
-    /// environment variable.
+    /// Uses the places that `docker` uses: the folder of `DOCKER_CONFIG`, else `.docker` in the home folder.
+    /// `variable` looks up an environment variable.
     pub(crate) fn new(variable: &impl Fn(&str) -> Option<String>) -> Self {
         let configuration = crate::address::folder(variable).map(|folder| folder.join("config.json"));
         Self { configuration, path: variable("PATH"), within: HELPER_WITHIN }
     }
 
-    /// The passwords for the registries of some images. `token` is for those that it may be shown to and that
-    /// Docker's own configuration has nothing for. What could not be found out is told in words.
+    /// The passwords for the registries of some images. `token` is used for registries that it may be sent to
+    /// and that Docker's own configuration has no password for. Failures are passed to `tell` in words.
     pub(crate) async fn find(
         &self,
         images: &[String],
@@ -180,7 +182,7 @@ impl CredentialStore {
     fn configuration(&self) -> Result<Configuration, String> {
         let Some(path) = &self.configuration else { return Ok(Configuration::default()) };
         match read_text(path, TEXT_LIMIT).map(Zeroizing::new) {
-            // Not in the parser's own words: they may quote what is there.
+            // The parser's own message is not shown: it may quote the file.
             Ok(text) => serde_json::from_str(&text).map_err(|error| {
                 format!("{} is not as Docker writes it (line {})", path.display(), error.line())
             }),
@@ -189,7 +191,8 @@ impl CredentialStore {
         }
     }
 
-    /// What Docker's configuration has for a registry; `Err` says in words why that cannot be told.
+    /// The password that Docker's configuration has for a registry; `Err` is the reason, in words, why it
+    /// cannot be read.
     async fn one(&self, configuration: &Configuration, registry: &str) -> Result<Option<Credential>, String> {
         let server = if registry == HUB { HUB_IN_CONFIG } else { registry };
         let special = configuration.helpers.as_ref().and_then(|helpers| helpers.get(server));
@@ -200,7 +203,7 @@ impl CredentialStore {
         }
     }
 
-    /// Asks a helper.
+    /// Asks a helper for the password.
     async fn ask(&self, helper: &str, server: &str) -> Result<Option<Credential>, String> {
         let name = format!("docker-credential-{}", helper.escape_debug());
         if !helper.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
@@ -223,7 +226,7 @@ impl CredentialStore {
         let (mut input, output) = (child.stdin.take(), child.stdout.take());
         let work = async {
             if let Some(input) = &mut input {
-                // One that does not read its input may still have an answer.
+                // A helper that does not read its input may still have an answer.
                 let _ = input.write_all(server.as_bytes()).await;
             }
             drop(input.take());
@@ -239,7 +242,7 @@ impl CredentialStore {
             .map_err(|_| format!("{name} did not answer within {within} s"))?
             .map_err(failed)?;
         if !status.success() {
-            // What it printed is not shown: only a helper that works as it should prints no secret here.
+            // The helper's output is not shown: it may be a secret if the helper does not work properly.
             let nothing = text.trim_ascii() == NOT_FOUND.as_bytes();
             return if nothing { Ok(None) } else { Err(format!("{name} failed: {status}")) };
         }
@@ -253,7 +256,8 @@ impl CredentialStore {
         Ok(Some(Credential::new(user, secret.as_str())))
     }
 
-    /// A program of `PATH`; folders that depend on where one is do not count, as anybody's may be there.
+    /// A program of `PATH`. Relative folders are skipped, since they depend on the current folder, which may
+    /// be anybody's.
     fn program(&self, name: &str) -> Option<PathBuf> {
         let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
         std::env::split_paths(self.path.as_ref()?)
@@ -274,7 +278,8 @@ fn executable(program: &Path) -> bool {
     program.is_file()
 }
 
-/// The registry of an image's name, as Docker tells a host from a folder of its hub (distribution/reference,
+/// The registry in an image's name. Docker's rule tells a host from a folder of Docker Hub
+/// (distribution/reference, `splitDockerDomain`).
 /// `splitDockerDomain`).
 fn registry(image: &str) -> &str {
     match image.split_once('/') {
@@ -284,14 +289,14 @@ fn registry(image: &str) -> &str {
     }
 }
 
-/// The registry of an image as it can stand in a command that a person is to type.
+/// The registry of an image, in the form in which a person can type it in a command.
 pub(crate) fn registry_in_command(image: &str) -> &str {
     let registry = registry(image);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".:-".contains(&byte);
     if registry.bytes().all(plain) && !registry.starts_with('-') { registry } else { "REGISTRY" }
 }
 
-/// What `auths` has for a server, by its name or by an address of which that is the host.
+/// The password that `auths` has for a server, by its name or by an address with that host.
 fn in_file(configuration: &Configuration, server: &str) -> Result<Option<Credential>, String> {
     let Some(auths) = &configuration.auths else { return Ok(None) };
     let entry = auths.get(server).or_else(|| {
@@ -309,7 +314,7 @@ fn in_file(configuration: &Configuration, server: &str) -> Result<Option<Credent
         let plain = Zeroizing::new(STANDARD.decode(auth.trim()).map_err(|_| unreadable())?);
         let plain = std::str::from_utf8(&plain).map_err(|_| unreadable())?;
         let (user, password) = plain.split_once(':').ok_or_else(unreadable)?;
-        // Docker's own reader takes them off, too.
+        // Docker's own reader removes them, too.
         return Ok(Some(Credential::new(user, password.trim_end_matches('\0'))));
     }
     match (text("username"), text("password")) {
@@ -336,7 +341,7 @@ mod tests {
 
     const SECRET: &str = "pla?ted>secret~~";
 
-    /// A home with Docker's configuration and helpers in it.
+    /// A home folder with Docker's configuration and helpers.
     struct Home(tempfile::TempDir);
 
     impl Home {
@@ -347,8 +352,8 @@ mod tests {
             home
         }
 
-        /// A helper; written by another process, as one that is started while this one writes could not be
-        /// executed.
+        /// Adds a helper. Another process writes it, since a file cannot be executed while this process has
+        /// it open for writing.
         fn helper(self, name: &str, script: &str) -> Self {
             let path = self.0.path().join("bin").join(format!("docker-credential-{name}"));
             let made = std::process::Command::new("sh")
@@ -426,7 +431,7 @@ mod tests {
         );
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].contains("broken.example") && told[0].contains("going on without one"), "{told:?}");
-        // Each builder asks for Docker Hub by a name of its own.
+        // Each builder uses a name of its own for Docker Hub.
         let names = |builder| found.for_engine(builder).expect("some");
         assert!(names(Builder::BuildKit).contains_key("registry-1.docker.io"));
         assert!(names(Builder::Classic).contains_key("https://index.docker.io/v1/"));
@@ -473,7 +478,7 @@ mod tests {
             .helper("hangs", "sleep 600")
             .helper("mad", &format!("echo '{{\"Secret\":\"{SECRET}\"'"))
             .helper("nothing", "echo 'credentials not found in native keychain'; exit 1")
-            // It does not read, and it leaves its input as it is.
+            // This helper neither reads nor closes its input.
             .helper("deaf", "exec 0<&-; echo '{\"Username\":\"me\",\"Secret\":\"s\"}'");
         let images = ["fails", "hangs", "mad", "missing", "nothing", "up", "deaf"]
             .map(|name| format!("{name}.example/x"));
@@ -503,7 +508,7 @@ mod tests {
         let own = format!("{{\"auths\": {{\"europe-west2-docker.pkg.dev\": {}}}}}", entry("me", "mine"));
         let (found, _) = Home::new(&own).find(&images, Some(&token)).await;
         assert_eq!(shown(&found), ["europe-west2-docker.pkg.dev me mine"]);
-        // What cannot be read is told, and not quoted; the token still counts.
+        // A file that cannot be read is reported, and not quoted; the token is still used.
         let (found, told) =
             Home::new(&format!("{{\"auths\": \"{SECRET}\"}}")).find(&images, Some(&token)).await;
         assert_eq!(found.0.len(), 1);

@@ -1,6 +1,6 @@
-//! The Docker Engine: builds, tags, pushes.
+//! The Docker Engine: builds, exports, tags and pushes images.
 //!
-//! Only the engine's API is used, never the `docker` program: there may be none.
+//! Only the engine's API is used, never the `docker` program, which may not be installed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -26,9 +26,9 @@ use crate::name::Repository;
 use crate::recipe::base_images;
 use crate::token::{TOKEN_USER, Token};
 
-/// Seconds until the engine has to answer; a build or a push may then take as long as it takes.
+/// Seconds until the engine has to begin its answer; a build or a push may then take any time.
 const ANSWER_WITHIN: u64 = 120;
-/// A step that fails is shown with all it printed, up to this many lines: the last ones.
+/// Largest number of lines of a failed step's output that are shown: the last ones.
 const KEPT_LINES: usize = 2000;
 
 /// A connection to a Docker engine that answers.
@@ -41,20 +41,20 @@ pub struct Engine {
     credentials: CredentialStore,
 }
 
-/// One build.
+/// A request for one build.
 pub struct BuildRequest<'a> {
-    /// Its files.
+    /// The files of the build.
     pub context: &'a Context,
-    /// The stage to build. Always named: the last stage of a file is not always the one meant.
+    /// The stage to build. It is always named, since the last stage of a file is not always the intended one.
     pub target: &'a str,
     /// Build arguments.
     pub args: &'a [(String, String)],
     /// The image's name and tag in the engine.
     pub image: &'a str,
-    /// Build every step, whatever is cached.
+    /// Whether to build every step, even if it is cached.
     pub no_cache: bool,
-    /// For the registries of images to start from that Docker's own configuration has no password for: of
-    /// those, for the ones that it may be shown to.
+    /// The access token for registries of base images that Docker's own configuration has no password for. It
+    /// is used only for those that it may be sent to.
     pub token: Option<&'a Token>,
 }
 
@@ -71,32 +71,36 @@ pub struct LocalImage {
     pub labels: HashMap<String, String>,
 }
 
-/// What happens while an image is built or pushed.
+/// An event during the build or push of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BuildEvent {
     /// A step has begun, or was found in the cache.
     Step {
         /// The step, as the builder names it.
         name: String,
-        /// Nothing had to be done.
+        /// Whether the step was found in the cache.
         cached: bool,
     },
-    /// A line a step printed.
+    /// A line of a step's output.
     Output(String),
-    /// What a person should know, in words.
+    /// A message for the person.
     Note(String),
-    /// So much has been pushed, in bytes before compression.
+    /// The progress of a push, in bytes before compression.
     Pushed {
-        /// So far.
+        /// The bytes that have been pushed.
         done: u64,
-        /// In all, as far as is known.
+        /// The bytes in all, as far as that is known.
         total: u64,
     },
 }
 
 impl Engine {
-    /// Finds the engine as `docker` does: `DOCKER_HOST`, the current context, the usual socket. Asks
-    /// whether it answers. `variable` looks up an environment variable.
+    /// Finds the engine in the way of `docker` (`DOCKER_HOST`, the current context, the usual socket), and
+    /// checks that it answers. `variable` looks up an environment variable.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no engine is found, if it does not answer, or if this user may not use it.
     pub async fn connect(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ImageError> {
         const DOING: &str = "reach the Docker engine";
         let address = address::find(&variable)?;
@@ -125,8 +129,8 @@ impl Engine {
         let version = docker.version().await.map_err(|error| failed(&error))?;
         let os = version.os.unwrap_or_else(|| "linux".to_owned());
         let arch = version.arch.unwrap_or_else(|| "amd64".to_owned());
-        // Moby's engine has BuildKit since API 1.39 (Engine 18.09); Podman's, which speaks the same
-        // API, has not. The variable is the one `docker build` goes by.
+        // Moby's engine has BuildKit since API 1.39 (Engine 18.09); Podman's, which has the same API, does
+        // not. `docker build` reads the same variable.
         let modern = version.api_version.as_deref().and_then(api).is_some_and(|api| api >= (1, 39));
         let podman = version
             .components
@@ -146,7 +150,7 @@ impl Engine {
         })
     }
 
-    /// Where it was found.
+    /// The address at which the engine was found.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
@@ -158,20 +162,24 @@ impl Engine {
         &self.version
     }
 
-    /// The engine's own platform, `linux/arm64` on Apple silicon: what runs fastest.
+    /// The engine's own platform, such as `linux/arm64` on Apple silicon, whose programs run fastest.
     #[must_use]
     pub fn platform(&self) -> &str {
         &self.platform
     }
 
-    /// How it builds.
+    /// The builder that the engine uses.
     #[must_use]
     pub fn builder(&self) -> Builder {
         self.builder
     }
 
-    /// Where it keeps images, as this machine sees it; `None` where it is on another machine, as Docker
-    /// Desktop's is in its own.
+    /// The folder in which the engine keeps images, as this machine sees it; `None` where the engine is on
+    /// another machine, such as Docker Desktop's virtual one.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the engine cannot be asked.
     pub async fn folder(&self) -> Result<Option<PathBuf>, ImageError> {
         if !self.address.starts_with("unix://") {
             return Ok(None);
@@ -182,7 +190,11 @@ impl Engine {
         Ok(info.docker_root_dir.map(PathBuf::from).filter(|folder| folder.is_dir()))
     }
 
-    /// An image the engine has, or `None`.
+    /// An image that the engine has, or `None`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the engine cannot be asked.
     pub async fn image(&self, name: &str) -> Result<Option<LocalImage>, ImageError> {
         match self.docker.inspect_image(name).await {
             Ok(image) => {
@@ -204,6 +216,11 @@ impl Engine {
     }
 
     /// Builds an image for [`crate::PLATFORM`]. Dropping the future cancels the build.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a base image cannot be pulled, if a step of the build fails, if a disk is full, or if the
+    /// engine breaks off.
     pub async fn build(
         &self,
         request: &BuildRequest<'_>,
@@ -240,7 +257,7 @@ impl Engine {
             }
         }
         drop(answers);
-        // A stream that just ends is no success: the image has to be there.
+        // A stream that just ends is no success: the image has to exist.
         let image = self.image(request.image).await?.filter(|_| steps.image_made);
         let image = image.ok_or_else(|| {
             ImageError::new(ImageErrorKind::BuildFailed, DOING, "the engine stopped without an image")
@@ -255,13 +272,22 @@ impl Engine {
         Ok(image)
     }
 
-    /// An image of the engine, put together so that the same sources make the same digest; `created` is the time
-    /// that it says it was made at.
+    /// An image of the engine, put together so that the same sources give the same digest; `created` is
+    /// written as its time of creation.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the engine does not give out the image, or if the image cannot be read or written to a
+    /// temporary file.
     pub async fn assembled(&self, image: &str, created: Timestamp) -> Result<Image, ImageError> {
         export::assembled(&self.docker, image, created).await
     }
 
     /// Gives an image of the engine another name and tag.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the engine has no such image or refuses the name.
     pub async fn tag(&self, image: &str, repository: &Repository, tag: &str) -> Result<(), ImageError> {
         let options = TagImageOptionsBuilder::default().repo(&repository.to_string()).tag(tag).build();
         self.docker.tag_image(image, Some(options)).await.map_err(|error| {
@@ -273,9 +299,13 @@ impl Engine {
         })
     }
 
-    /// Pushes one tag of a repository; returns the digest of the image's manifest. Layers the registry
-    /// has are not sent again, so that a push that broke off goes on where it was; the tag is
-    /// moved by the last request, after everything else is there.
+    /// Pushes one tag of a repository; returns the digest of the image's manifest. Layers that the registry
+    /// has are not sent again, so that a push that broke off continues where it was; the tag is moved by the
+    /// last request, after everything else is there.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the registry refuses the image or cannot be reached, or if the engine reports no digest.
     pub async fn push(
         &self,
         repository: &Repository,
@@ -285,7 +315,8 @@ impl Engine {
     ) -> Result<String, ImageError> {
         let name = repository.tagged(tag);
         let doing = || format!("push {name}");
-        // The engine hands it to the registry, and to whatever address that names for its tokens.
+        // The engine sends the token to the registry, and to any address that the registry names for its
+        // tokens.
         let token = token.filter(|token| token.is_for(repository));
         let credentials = token.map(|token| DockerCredentials {
             username: Some(TOKEN_USER.to_owned()),
@@ -294,10 +325,11 @@ impl Engine {
             ..DockerCredentials::default()
         });
         let options = PushImageOptionsBuilder::default().tag(tag).build();
-        // Answers do not name their layer; its size is all there is to tell layers apart by.
+        // Answers do not name their layer, so only its size tells layers apart.
         let mut layers: BTreeMap<i64, i64> = BTreeMap::new();
         let mut digest = None;
-        // It says so for every layer and every second of the pause, and never why (Moby, `xfer`).
+        // The engine reports this for every layer and every second of the pause, and never the reason (Moby,
+        // `xfer`).
         let mut retries = false;
         let mut answers = self.docker.push_image(&repository.to_string(), Some(options), credentials);
         while let Some(answer) = answers
@@ -330,20 +362,20 @@ impl Engine {
     }
 }
 
-/// From the last line of a push: `TAG: digest: sha256:… size: …`.
+/// Reads the digest from the last line of a push: `TAG: digest: sha256:… size: …`.
 fn digest_of(status: &str, tag: &str) -> Option<String> {
     let rest = status.strip_prefix(tag)?.strip_prefix(": digest: ")?;
     rest.split(' ').next().map(str::to_owned)
 }
 
-/// What the builder says, turned into events; remembers what the current step printed.
+/// Turns the builder's messages into events, and remembers the output of the current step.
 struct Steps<'a> {
     builder: Builder,
     emit: &'a (dyn Fn(BuildEvent) + Send + Sync),
-    /// What each step printed, by the builder's name for it.
+    /// The output of each step, by the builder's name for it.
     output: HashMap<String, Vec<String>>,
     names: HashMap<String, String>,
-    /// The classic builder runs one step at a time.
+    /// The current step of the classic builder, which runs one step at a time.
     current: String,
     failed: Option<String>,
     image_made: bool,
@@ -369,7 +401,7 @@ impl<'a> Steps<'a> {
                     let begun = vertex.started.is_some() && !self.names.contains_key(&vertex.digest);
                     if begun {
                         self.names.insert(vertex.digest.clone(), vertex.name.clone());
-                        // The builder's own housekeeping is of no interest.
+                        // The builder's internal steps are of no interest.
                         if vertex.name.starts_with('[') && !vertex.name.starts_with("[internal]") {
                             (self.emit)(BuildEvent::Step { name: vertex.name, cached: vertex.cached });
                         }
@@ -415,14 +447,14 @@ impl<'a> Steps<'a> {
             Builder::Classic => self.current,
         };
         let name = self.names.get(&step).cloned().unwrap_or_default();
-        // A step that only names an image to start from fails for one reason.
+        // A step that only names a base image fails for one reason.
         let kind = if name.contains(" FROM ") || name.contains("load metadata for") {
             ImageErrorKind::BaseImage
         } else {
             ImageErrorKind::BuildFailed
         };
         let mut failed = ImageError::engine(kind, doing, error);
-        // The engine was refused by a registry that the image to start from is in: not by ours.
+        // The registry of the base image refused the engine, and not ours.
         let refused = matches!(failed.kind, ImageErrorKind::NotSignedIn | ImageErrorKind::PermissionDenied)
             || failed.message.contains("401 Unauthorized")
             || failed.message.contains("403 Forbidden")
@@ -446,22 +478,22 @@ impl<'a> Steps<'a> {
     }
 }
 
-/// The classic builder's `Step 3/12 : RUN …`.
+/// The instruction in a line `Step 3/12 : RUN …` of the classic builder.
 fn step(text: &str) -> Option<String> {
     let rest = text.strip_prefix("Step ")?;
     let (number, what) = rest.split_once(" : ")?;
     Some(format!("[{number}] {}", what.trim_end()))
 }
 
-/// `1.41` as numbers.
+/// The version of the API, such as `1.41`, as numbers.
 fn api(text: &str) -> Option<(u32, u32)> {
     let (major, minor) = text.split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-/// A request as the engine reads it: it wants passwords in the alphabet of base64 that is safe in addresses,
-/// and bollard uses the other one (Moby, `registry.DecodeAuthConfig`, and `getAuthConfigs` of the build, which
-/// goes on without any where that cannot be read). Where both alphabets are the same nothing changes.
+/// A request in the form that the engine reads: it wants passwords in base64 with the URL-safe alphabet, and
+/// bollard uses the other one (Moby, `registry.DecodeAuthConfig`, and `getAuthConfigs` of the build, which
+/// ignores passwords that it cannot read). Where both alphabets give the same text nothing changes.
 fn mended(mut request: BollardRequest) -> BollardRequest {
     for name in ["x-registry-auth", "x-registry-config"] {
         if let Some(value) = request.headers_mut().get_mut(name)

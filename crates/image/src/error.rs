@@ -1,4 +1,7 @@
-//! What goes wrong with images, by kind.
+//! The errors of this crate, by kind, and their messages.
+//!
+//! To add a kind: here, and in `error.rs` of the crate `operations`, which gives kinds their exit codes and
+//! hints.
 
 use std::error::Error as StdError;
 use std::io;
@@ -6,18 +9,18 @@ use std::io;
 use bollard::errors::Error as EngineError;
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 
-/// What kind of failure it is: exit codes and hints go by this, never by the message.
+/// The kind of a failure: exit codes and hints go by this, never by the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImageErrorKind {
     /// No Docker engine answers.
     NoEngine,
-    /// Where the engine is cannot be found out, or it cannot be reached in that way.
+    /// The engine's address cannot be found out, or its form is not supported.
     EngineAddress,
-    /// There is an engine, which this user may not use.
+    /// An engine answers, but this user may not use it.
     NoPermission,
-    /// The folder cannot be built from: no such file, not a git repository.
+    /// The folder cannot be built from: a file is missing, or it is not in a git repository.
     Source,
-    /// An image the build starts from is not there and cannot be pulled.
+    /// A base image of the build does not exist or cannot be pulled.
     BaseImage,
     /// A step of the build failed.
     BuildFailed,
@@ -25,35 +28,35 @@ pub enum ImageErrorKind {
     DiskFull,
     /// The engine could not push the image.
     PushFailed,
-    /// The registry wants another sign-in.
+    /// The registry asks for another sign-in.
     NotSignedIn,
-    /// The access token is not for that host: it was not sent.
+    /// The access token must not be sent to that host, and was not sent.
     UntrustedHost,
     /// The registry's certificate is from an issuer that this machine does not trust.
     UnknownIssuer,
-    /// The registry knows who it is, and says no.
+    /// The registry accepts the sign-in, and denies the permission.
     PermissionDenied,
     /// The registry has no such repository.
     NotFound,
-    /// The registry does not answer, or not sensibly.
+    /// The registry does not answer, or its answer makes no sense.
     Registry,
-    /// Anything else the engine says.
+    /// Any other error of the engine.
     Engine,
 }
 
-/// An image that could not be built, pushed or looked at.
+/// An image that could not be built, pushed or read.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to {doing}: {message}")]
 pub struct ImageError {
-    /// What kind of failure it is.
+    /// The kind of the failure.
     pub kind: ImageErrorKind,
-    /// What was being done, as in "failed to …".
+    /// The action that failed, as in "failed to …".
     pub doing: String,
-    /// Why it failed, in words.
+    /// The reason, in words.
     pub message: String,
-    /// Everything the failing step printed, where a build failed.
+    /// The whole output of the failing step, where a build failed.
     pub output: Vec<String>,
-    /// What to do next, where the kind alone does not tell.
+    /// The next step for the person, where the kind alone does not tell.
     pub hint: Option<String>,
 }
 
@@ -71,7 +74,7 @@ impl ImageError {
         Self::new(ImageErrorKind::Source, doing, message)
     }
 
-    /// What the engine said; `kind` is what it is unless the engine tells better.
+    /// An error of the engine; `kind` is used unless the engine's error gives a more exact one.
     pub(crate) fn engine(kind: ImageErrorKind, doing: impl Into<String>, error: &EngineError) -> Self {
         let message = match error {
             EngineError::DockerResponseServerError { message, .. } => message.trim().to_owned(),
@@ -81,8 +84,8 @@ impl ImageError {
         Self::new(engine_kind(error, &message).unwrap_or(kind), doing, message)
     }
 
-    /// What this machine said about a file of our own. A full disk is that of the temporary folder then, not
-    /// the engine's.
+    /// An error of this machine about a file of our own. If a disk is full, it is that of the temporary
+    /// folder, and not the engine's.
     pub(crate) fn local(doing: impl Into<String>, error: &io::Error) -> Self {
         if error.kind() != io::ErrorKind::StorageFull {
             return Self::new(ImageErrorKind::Engine, doing, error.to_string());
@@ -105,13 +108,13 @@ impl ImageError {
     }
 }
 
-/// Whether a certificate is from an issuer that is not known here. The TLS library's error is inside of an
-/// input or output error, which does not name it as its cause, but says its words.
+/// Whether a certificate is from an issuer that this machine does not trust. The TLS library's error is
+/// inside an input or output error, which does not name it as its cause, but repeats its words.
 fn unknown_issuer(error: &dyn StdError) -> bool {
     chain(error).contains("invalid peer certificate: UnknownIssuer")
 }
 
-/// An error and all its causes in one line; a cause that only repeats is left out.
+/// An error and all its causes in one line, without causes that only repeat.
 fn chain(error: &dyn StdError) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
@@ -126,8 +129,8 @@ fn chain(error: &dyn StdError) -> String {
 }
 
 fn engine_kind(error: &EngineError, message: &str) -> Option<ImageErrorKind> {
-    // The engine passes on what others said as text, without a code: the disk's and the registry's
-    // words (measured on Engine 20.10).
+    // The engine passes errors of others on as text, without a code: those of the disk and of the registry
+    // (measured on Engine 20.10).
     if message.contains("no space left on device") {
         return Some(ImageErrorKind::DiskFull);
     }
@@ -215,7 +218,7 @@ fn or(text: &str, default: &str) -> String {
     if text.is_empty() { default.to_owned() } else { text.to_owned() }
 }
 
-/// The innermost cause is the one that says something ("Connection refused").
+/// The innermost cause, which is the specific one ("Connection refused").
 fn innermost(error: &dyn StdError) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

@@ -1,8 +1,8 @@
-//! An image that an engine has built, taken out of it and put together again.
+//! Exports an image that an engine has built, and puts it together again.
 //!
-//! The engine gives an image as `docker save` writes it: `manifest.json` names the configuration and the
-//! archives of the layers. Engine 20.10 has the layers as they are, newer ones that keep images as containerd
-//! does may have them compressed.
+//! The engine gives an image in the form of `docker save`: `manifest.json` names the configuration and the
+//! archives of the layers. Engine 20.10 gives layers uncompressed, newer ones with containerd's image store
+//! may give them compressed.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,7 +18,7 @@ use crate::assemble::{Image, Layer, Settings};
 use crate::error::{ImageError, ImageErrorKind};
 
 const DOING: &str = "take the image out of the Docker engine";
-/// The most that is read of the two texts of an image, in bytes.
+/// Largest size of the two texts of an image, in bytes.
 const TEXT_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// One image of `manifest.json`.
@@ -30,7 +30,7 @@ struct Saved {
     layers: Vec<String>,
 }
 
-/// What is read of an image's configuration.
+/// The fields of an image's configuration that are read.
 #[derive(Deserialize)]
 struct Configuration {
     #[serde(default)]
@@ -47,8 +47,8 @@ struct RootFs {
     diff_ids: Vec<String>,
 }
 
-/// Takes an image out of the engine, and puts it together so that it is the same every time; `created` is the
-/// time that it says it was made at.
+/// Exports an image from the engine, and puts it together so that it is always the same; `created` is written
+/// as its time of creation.
 pub(crate) async fn assembled(docker: &Docker, image: &str, created: Timestamp) -> Result<Image, ImageError> {
     let local = |error: io::Error| ImageError::local(DOING, &error);
     let mut file = tempfile::tempfile().map_err(local)?;
@@ -58,25 +58,25 @@ pub(crate) async fn assembled(docker: &Docker, image: &str, created: Timestamp) 
     {
         file.write_all(&part).map_err(local)?;
     }
-    // Compressing takes a while, and nothing else is to wait for it.
+    // Compressing takes a while, and must not block other work.
     let work = tokio::task::spawn_blocking(move || Export::read(file)?.assemble(created));
     let made =
         work.await.map_err(|error| ImageError::new(ImageErrorKind::Engine, DOING, error.to_string()))?;
     made.map_err(|error| ImageError::local(DOING, &error))
 }
 
-/// Where something is in the archive.
+/// The place of an entry in the archive.
 #[derive(Clone)]
 enum Place {
     At {
         start: u64,
         size: u64,
     },
-    /// What stands under another name: layers that are the same are kept once.
+    /// The entry is stored under another name: equal layers are kept once.
     Link(String),
 }
 
-/// What an engine has given.
+/// The archive that an engine has given.
 struct Export {
     file: File,
     places: HashMap<String, Place>,
@@ -103,7 +103,7 @@ impl Export {
         Ok(Self { file, places })
     }
 
-    /// A part of the archive.
+    /// A reader of an entry of the archive.
     fn open(&self, name: &str) -> io::Result<io::Take<BufReader<File>>> {
         let missing = || io::Error::other(format!("the engine's archive has no {name}"));
         let mut place = self.places.get(name).ok_or_else(missing)?;
@@ -146,7 +146,7 @@ impl Export {
             layers.push(self.layer(name, diff_id)?);
         }
         let mut settings = configuration.config.unwrap_or_default();
-        // Builders say the same in two ways.
+        // Builders write the same setting in two ways.
         if settings.working_dir == "/" {
             settings.working_dir.clear();
         }
@@ -156,7 +156,7 @@ impl Export {
         Image::assemble(&settings, created, layers)
     }
 
-    /// A layer, whose content is what the configuration says.
+    /// A layer, whose content is checked against the configuration.
     fn layer(&self, name: &str, diff_id: &str) -> io::Result<Layer> {
         let mut start = [0; 4];
         let read = self.open(name)?.read(&mut start)?;
@@ -172,7 +172,7 @@ impl Export {
         };
         let mut hashed = Hashed { content, hash: Sha256::new() };
         let layer = Layer::of_archive(&mut hashed)?;
-        // An archive may go on after its last entry.
+        // An archive may have more bytes after its last entry.
         io::copy(&mut hashed, &mut io::sink())?;
         let found = format!("sha256:{}", hex::encode(hashed.hash.finalize()));
         if found != diff_id {
@@ -182,7 +182,7 @@ impl Export {
     }
 }
 
-/// The path that a link from a file leads to.
+/// The path that a link leads to, from the path of the link.
 fn beside(path: &str, target: &str) -> String {
     let mut parts: Vec<&str> = path.split('/').collect();
     parts.pop();
@@ -196,7 +196,7 @@ fn beside(path: &str, target: &str) -> String {
     parts.join("/")
 }
 
-/// Hashes what is read through it.
+/// A reader that hashes the bytes that are read through it.
 struct Hashed<R> {
     content: R,
     hash: Sha256,

@@ -1,8 +1,8 @@
-//! `.dockerignore`: which files of a folder a build does not get.
+//! `.dockerignore`: decides which files of a folder are not part of a build.
 //!
-//! Docker's rules (its reference, ".dockerignore file"): a pattern is anchored at the context's
-//! root, a leading or trailing slash means nothing, `**` is any number of folders, the last
-//! pattern that matches a file or a folder above it decides, `!` takes back.
+//! Docker's rules (its reference, ".dockerignore file"): a pattern is anchored at the context's root, a
+//! leading or trailing slash is ignored, `**` is any number of folders, the last pattern that matches a file
+//! or a folder above it decides, `!` includes it again.
 
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -17,7 +17,7 @@ struct Rule {
     keeps: bool,
     /// The pattern's parts between slashes, up to the first that may stand for any number of folders.
     parts: Vec<GlobMatcher>,
-    /// The parts are not all of the pattern.
+    /// Whether the pattern has more parts than these.
     open: bool,
 }
 
@@ -37,7 +37,7 @@ impl Ignore {
             if pattern.is_empty() {
                 continue;
             }
-            // Docker has no {a,b}: a brace is a brace.
+            // Docker has no {a,b}: a brace is an ordinary character.
             let literal = pattern.replace('{', "[{]").replace('}', "[}]");
             let pattern = compile(&literal).map_err(|error| {
                 ImageError::source(format!("read {name}"), format!("line {}: {}", number + 1, error.kind()))
@@ -45,7 +45,7 @@ impl Ignore {
             let mut parts = Vec::new();
             let mut open = false;
             for part in literal.split('/') {
-                // What cannot be taken apart, such as [a/b], may match anything.
+                // A pattern that cannot be split, such as [a/b], may match anything.
                 match compile(part) {
                     Ok(part_pattern) if !part.contains("**") => parts.push(part_pattern),
                     _ => {
@@ -59,7 +59,7 @@ impl Ignore {
         Ok(Self { rules })
     }
 
-    /// Whether a file or folder is left out; `path` is relative, with `/`.
+    /// Whether a file or folder is excluded; `path` is relative, with `/`.
     pub(crate) fn excludes(&self, path: &str) -> bool {
         let mut excluded = false;
         for rule in &self.rules {
@@ -70,9 +70,10 @@ impl Ignore {
         excluded
     }
 
-    /// Whether something below an excluded folder can come back, so that it has to be looked into: a
-    /// `!` rule after the last one that leaves the folder out, which can match below it. (A rule that
-    /// matches the folder itself has had its say: what left the folder out after it does so below, too.)
+    /// Whether an entry below an excluded folder can be included again, so that the folder has to be read: a
+    /// `!` rule after the last one that excludes the folder, which can match below it. (A rule that matches
+    /// the folder itself does not count: the rule that excluded the folder after it excludes its entries,
+    /// too.)
     pub(crate) fn keeps_below(&self, folder: &str) -> bool {
         let last =
             self.rules.iter().rposition(|rule| !rule.keeps && matches_or_parent(&rule.pattern, folder));
@@ -147,7 +148,7 @@ mod tests {
         );
     }
 
-    /// Whatever the rules: what looking into every folder finds, looking into some finds as well.
+    /// With any rules, reading only some folders finds the same files as reading every folder.
     #[test]
     fn what_is_not_looked_into_holds_nothing_that_is_kept() {
         let parts = ["a", "b", "*", "**", "a*"];

@@ -1,9 +1,10 @@
 //! Container images: from a folder of sources to a registry, with the Docker Engine.
 //!
-//! [`Context`] reads what a build gets, [`Engine`] builds it, [`Image`] is what it has built in bytes that are
-//! the same every time, [`Registry`] is asked what is there, and is sent images. Which image is built, and why, is for the CLI to know.
+//! [`Context`] reads the files of a build, [`Engine`] builds it, [`Image`] is the built image in bytes that
+//! are always the same, and [`Registry`] reads and receives images. The CLI decides which image is built, and
+//! why.
 
-/// The tag that always is the newest image.
+/// The tag of the newest image.
 pub const LATEST: &str = "latest";
 
 mod address;
@@ -34,5 +35,5 @@ pub use registry::{Registry, RegistryImage};
 pub use revision::Revision;
 pub use token::Token;
 
-/// What every image is built for: Cloud Run runs nothing else.
+/// The platform that every image is built for: Cloud Run runs no other.
 pub const PLATFORM: &str = "linux/amd64";

@@ -1,36 +1,38 @@
-//! How two revisions of the same sources are related, by git.
+//! The relation of two revisions of the same sources, by git.
 
 use std::path::Path;
 
 use crate::error::ImageError;
 use crate::revision::{complaint, run};
 
-/// How another revision is related to one's own.
+/// The relation of another revision to one's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lineage {
-    /// It is the same commit.
+    /// The same commit.
     Same,
-    /// It is an ancestor: everything that was committed for it is in one's own.
+    /// An ancestor: all its commits are part of one's own revision.
     Older,
-    /// It is a descendant.
+    /// A descendant.
     Newer,
-    /// Each of them has commits that the other one has not.
+    /// Each revision has commits that the other one does not have.
     Diverged,
-    /// The repository does not tell: it does not have one of the commits, or not enough of the history, or what was
-    /// named is no commit's id.
+    /// The repository does not tell: a commit or part of the history is missing, or a text is not a commit's
+    /// id.
     NotKnown,
 }
 
 const DOING: &str = "ask git how two revisions are related";
 
-/// How `other` is related to `own`, both being ids of commits, by the repository that a folder is in. `-dirty` at the
-/// end of an id, as in [`crate::Revision::label`], is left to the caller: what was not committed has no history.
+/// The relation of `other` to `own`, both ids of commits, in the repository that a folder is in. The caller
+/// deals with `-dirty` at the end of an id, as in [`crate::Revision::label`]: changes that were not committed
+/// have no history.
 ///
-/// Nothing is fetched. An id may come from anywhere: what is not made of hexadecimal digits is not given to git.
+/// Nothing is fetched. An id may come from anywhere: one that is not made of hexadecimal digits is not given
+/// to git.
 ///
 /// # Errors
 ///
-/// git is not there, or the folder is in no repository.
+/// Fails if git is not installed, or if the folder is in no repository.
 pub fn lineage(folder: &Path, own: &str, other: &str) -> Result<Lineage, ImageError> {
     let git = |args: &[&str]| run(folder, &[], args);
     let inside = git(&["rev-parse", "--git-dir"])?;
@@ -42,17 +44,17 @@ pub fn lineage(folder: &Path, own: &str, other: &str) -> Result<Lineage, ImageEr
         if !is_id(id) {
             return Ok(None);
         }
-        // Fails where there is no such commit, and where an abbreviation is not unique.
+        // This fails if there is no such commit, and if an abbreviation is not unique.
         let found = git(&["rev-parse", "--verify", "--quiet", &format!("{id}^{{commit}}")])?;
         let found = found.status.success().then(|| String::from_utf8_lossy(&found.stdout).trim().to_owned());
-        // A branch or a tag can be called like the beginning of an id.
+        // A branch or a tag can have the beginning of an id as its name.
         Ok(found.filter(|full| full.starts_with(id)))
     };
     let (Some(own), Some(other)) = (commit(own)?, commit(other)?) else { return Ok(Lineage::NotKnown) };
     if own == other {
         return Ok(Lineage::Same);
     }
-    // 1 is no; anything else (128) is that git could not tell.
+    // 1 means no; anything else (128) means that git could not tell.
     let is_ancestor = |one: &str, of: &str| -> Result<Option<bool>, ImageError> {
         Ok(match git(&["merge-base", "--is-ancestor", one, of])?.status.code() {
             Some(0) => Some(true),
@@ -63,14 +65,14 @@ pub fn lineage(folder: &Path, own: &str, other: &str) -> Result<Lineage, ImageEr
     Ok(match (is_ancestor(&other, &own)?, is_ancestor(&own, &other)?) {
         (Some(true), _) => Lineage::Older,
         (_, Some(true)) => Lineage::Newer,
-        // Where the history is cut off, an ancestor may be behind the cut.
+        // If the history is incomplete, an ancestor may be in the missing part.
         (Some(false), Some(false)) if !is_shallow(folder)? => Lineage::Diverged,
         _ => Lineage::NotKnown,
     })
 }
 
-/// Whether a repository has only the newest part of its history, as a clone with `--depth` has. What git before 2.15
-/// answers is neither: then it is taken for cut off.
+/// Whether a repository has only the newest part of its history, as a clone with `--depth` has. If git is
+/// older than 2.15, which does not answer the question, the history is taken to be incomplete.
 fn is_shallow(folder: &Path) -> Result<bool, ImageError> {
     let answer = run(folder, &[], &["rev-parse", "--is-shallow-repository"])?;
     Ok(String::from_utf8_lossy(&answer.stdout).trim() != "false")
@@ -139,7 +141,7 @@ mod tests {
             assert_eq!(of(&second, no_commit), Lineage::NotKnown, "{no_commit:?}");
         }
 
-        // A clone that is cut off has the commits, and cannot tell.
+        // A shallow clone has the commits, and cannot tell their relation.
         let cut = folder.path().join("cut");
         let url = format!("file://{}", root.display());
         let args = ["clone", "--quiet", "--depth", "1", "--no-single-branch", &url];

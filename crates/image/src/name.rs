@@ -1,9 +1,9 @@
-//! Names of images, valid once they exist.
+//! Names of images, which are valid once they are parsed.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A name no registry would accept.
+/// The error that no registry would accept a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("\"{}\" is not the name of an image repository: {why}", given.escape_debug())]
 pub struct InvalidImageName {
@@ -27,7 +27,7 @@ impl FromStr for Repository {
         let Some((registry, path)) = text.split_once('/') else {
             return refuse("it begins with the registry's host name and a slash");
         };
-        // As Docker tells a host name from a folder of its own hub.
+        // Docker tells a host name from a folder of its own hub by this.
         if !(registry.contains(['.', ':']) || registry == "localhost") {
             return refuse("it begins with the registry's host name, as in europe-west2-docker.pkg.dev/…");
         }
@@ -75,14 +75,14 @@ impl Repository {
         format!("{self}@{digest}")
     }
 
-    /// Whether an image, with whatever tag or digest, is of this repository.
+    /// Whether an image, with any tag or digest, is in this repository.
     #[must_use]
     pub fn has(&self, image: &str) -> bool {
         let own = self.to_string();
         image.strip_prefix(own.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '@']))
     }
 
-    /// Whether the registry is on this machine, where plain HTTP is spoken.
+    /// Whether the registry is on this machine, where plain HTTP is used.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let host = self.registry.rsplit_once(':').map_or(self.registry.as_str(), |(host, _)| host);
@@ -90,7 +90,7 @@ impl Repository {
     }
 }
 
-/// The repository of an image's name, as it stands there, and its digest or else its tag.
+/// Splits an image's name into its repository, and its digest or else its tag.
 #[must_use]
 pub fn split(image: &str) -> (&str, &str) {
     let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));

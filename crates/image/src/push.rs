@@ -1,8 +1,8 @@
 //! Sends an image to a registry, by the OCI distribution specification 1.1 ("Push").
 //!
-//! What the registry has is not sent again; the manifest goes last, so that a push which breaks off leaves no
-//! tag on half an image. The requests are made here and not by oci-client: a registry says where an upload
-//! goes, and that may be another host, which the token is not for.
+//! Blobs that the registry has are not sent again; the manifest goes last, so that a push which breaks off
+//! leaves no tag on an incomplete image. The requests are made here and not by oci-client: a registry names
+//! the address of an upload, and that may be on another host, which the token must not be sent to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,14 +22,14 @@ use crate::error::{ImageError, ImageErrorKind};
 use crate::registry::{CONNECT_WITHIN, Registry};
 use crate::token;
 
-/// How long nothing of an upload may move, the answer to it included.
+/// Longest time without progress of an upload, including the wait for its answer.
 const STALLED: Duration = Duration::from_mins(1);
-/// The pauses before something is tried again that may pass: a connection that broke, a server that is busy.
+/// The pauses before a temporary failure is tried again: a connection that broke, a server that is busy.
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
-/// How much is sent at once, in bytes.
+/// Size of the pieces that are sent, in bytes.
 const PIECE: usize = 64 * 1024;
-/// The longest answer of a registry that is told, in bytes.
+/// Largest part of a registry's answer that is shown, in bytes.
 const LONGEST: usize = 4 * 1024;
 
 /// An image that is being sent.
@@ -40,26 +40,26 @@ struct Push<'a> {
     base: Url,
     doing: String,
     emit: &'a (dyn Fn(BuildEvent) + Send + Sync),
-    /// Why something was tried again that has been told.
+    /// The reasons for further attempts that have been reported.
     told: Vec<String>,
     sent: Arc<AtomicU64>,
     total: u64,
 }
 
-/// Why a request did not do what it was to do.
+/// The reason why a request failed.
 struct Failed {
     error: ImageError,
-    /// The same may be granted a moment later.
+    /// Whether the same request may succeed a moment later.
     passing: bool,
 }
 
 impl Registry {
-    /// Sends an image, and lets a tag stand for it; returns how many bytes of layers were sent. Layers that the
-    /// registry has are not sent again, so that a push that broke off goes on where it was.
+    /// Sends an image under a tag; returns the number of bytes of layers that were sent. Layers that the
+    /// registry has are not sent again, so that a push that broke off continues where it was.
     ///
     /// # Errors
     ///
-    /// The registry refuses it, or cannot be reached though it was tried several times.
+    /// Fails if the registry refuses the image, or cannot be reached after several attempts.
     pub async fn push(
         &self,
         image: &Image,
@@ -99,7 +99,7 @@ impl Registry {
 }
 
 impl Push<'_> {
-    /// Does something, and does it again where what is in the way may pass; says so once for each cause.
+    /// Runs work, and repeats it after temporary failures; reports each reason once.
     async fn again<T>(&mut self, work: impl AsyncFn(&Self) -> Result<T, Failed>) -> Result<T, ImageError> {
         for pause in PAUSES {
             let before = self.sent.load(Ordering::Relaxed);
@@ -125,7 +125,7 @@ impl Push<'_> {
         let answer = self.send(self.request(Method::HEAD, url)).await?;
         match answer.status() {
             StatusCode::NOT_FOUND => Ok(false),
-            // One that is there may be somewhere else.
+            // The registry may redirect to the place of a blob that it has.
             status if status.is_success() || status.is_redirection() => Ok(true),
             _ => Err(self.refused(answer).await),
         }
@@ -171,7 +171,7 @@ impl Push<'_> {
         Ok(())
     }
 
-    /// A blob as the body of a request that says how far it is.
+    /// A blob as the body of a request, which reports its progress.
     fn body(&self, blob: &Blob) -> Body {
         let bytes = std::io::Cursor::new(blob.bytes().to_vec());
         let sent = Arc::clone(&self.sent);
@@ -186,7 +186,7 @@ impl Push<'_> {
         self.base.join(path).map_err(|error| self.failed(error.to_string()))
     }
 
-    /// A request, with the token where it goes to the registry itself.
+    /// A request, with the token only where it goes to the registry itself.
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
         let own = url.origin() == self.base.origin();
         let request = self.client.request(method, url);
@@ -196,12 +196,12 @@ impl Push<'_> {
         }
     }
 
-    /// Waits for the answer for as long as anything moves.
+    /// Waits for the answer for as long as the upload makes progress.
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failed> {
         let mut work = std::pin::pin!(request.send());
         let mut sent = self.sent.load(Ordering::Relaxed);
         let mut stalls = Instant::now() + STALLED;
-        // Often enough to be seen moving.
+        // The interval is short enough to see progress.
         let mut look = tokio::time::interval(Duration::from_millis(200));
         loop {
             tokio::select! {
@@ -209,7 +209,7 @@ impl Push<'_> {
                     return answer.map_err(|error| {
                         let broken = !error.is_builder();
                         let failed = self.broken(error.into());
-                        // A certificate that is not trusted will not be the next time either.
+                        // A certificate that is not trusted will not be trusted the next time either.
                         let passing = broken && failed.error.kind == ImageErrorKind::PushFailed;
                         Failed { passing, ..failed }
                     });
@@ -230,7 +230,7 @@ impl Push<'_> {
         }
     }
 
-    /// What a registry's refusal says.
+    /// The failure that a registry's refusal describes.
     async fn refused(&self, answer: Response) -> Failed {
         let status = answer.status();
         let url = answer.url().to_string();
@@ -251,7 +251,7 @@ impl Push<'_> {
     #[expect(clippy::needless_pass_by_value, reason = "it is made for this")]
     fn broken(&self, error: OciDistributionError) -> Failed {
         let mut error = self.registry.failed(self.doing.clone(), &error);
-        // The registry answers, or has answered: it is the push that did not get through.
+        // The registry answers, or has answered: the push itself failed.
         if error.kind == ImageErrorKind::Registry {
             error.kind = ImageErrorKind::PushFailed;
         }

@@ -1,21 +1,21 @@
-//! The images that a Dockerfile starts from, told without building it.
+//! The base images of a Dockerfile, found without building it.
 //!
-//! Only what decides that is read: `ARG` before the first `FROM`, and `FROM` (Dockerfile reference, "FROM" and
-//! "Understand how ARG and FROM interact"). A name that cannot be told is left out: a password is looked up
-//! for what is certain, and for nothing else.
+//! Only the relevant instructions are read: `ARG` before the first `FROM`, and `FROM` (Dockerfile reference,
+//! "FROM" and "Understand how ARG and FROM interact"). A name that cannot be determined is left out:
+//! passwords are looked up only for names that are certain.
 
 use std::collections::{BTreeSet, HashMap};
 
-/// How deep one substitution may stand in another, as in `${A:-${B}}`.
+/// Largest depth of nested substitutions, as in `${A:-${B}}`.
 const DEEPEST: usize = 8;
 
-/// The images that the stages start from, each once, in the order of their names. `args` are the build
-/// arguments that are given. Stages of the file itself and `scratch` are no images.
+/// The base images of the stages, each once, in the order of their names. `args` are the given build
+/// arguments. Stages of the file itself and `scratch` are not base images.
 pub(crate) fn base_images(recipe: &str, args: &[(String, String)]) -> Vec<String> {
     let mut values: HashMap<String, String> = HashMap::new();
     let mut stages: BTreeSet<String> = BTreeSet::new();
     let mut images = BTreeSet::new();
-    // From the first stage on arguments are the stage's, and no longer the file's.
+    // From the first stage on, arguments belong to the stage, and no longer to the file.
     let mut begun = false;
     for line in instructions(recipe) {
         let mut words = line.split_whitespace();
@@ -49,7 +49,7 @@ pub(crate) fn base_images(recipe: &str, args: &[(String, String)]) -> Vec<String
     images.into_iter().collect()
 }
 
-/// The instructions, each on one line: comments are gone, and lines that go on are joined.
+/// The instructions, each on one line, with comments removed and continued lines joined.
 fn instructions(recipe: &str) -> Vec<String> {
     let escape = escape(recipe);
     let mut instructions = Vec::new();
@@ -71,7 +71,8 @@ fn instructions(recipe: &str) -> Vec<String> {
     instructions
 }
 
-/// What makes a line go on: a backslash, unless the file's first lines say otherwise (`# escape=`).
+/// The character that continues a line: a backslash, unless the file's first lines say otherwise (`#
+/// escape=`).
 fn escape(recipe: &str) -> char {
     let directives = recipe.lines().map_while(|line| line.trim().strip_prefix('#')?.split_once('='));
     let own = directives.filter(|(key, _)| key.trim().eq_ignore_ascii_case("escape")).last();
@@ -87,8 +88,8 @@ fn unquoted(text: &str) -> &str {
     text
 }
 
-/// A text with its `$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}`; `None` for another form, and for
-/// one that is never closed.
+/// A text with its `$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}` substituted; `None` for another
+/// form, and for one that is never closed.
 fn substitute(text: &str, values: &HashMap<String, String>, depth: usize) -> Option<String> {
     let mut result = String::new();
     let mut rest = text;
@@ -123,7 +124,7 @@ fn substitute(text: &str, values: &HashMap<String, String>, depth: usize) -> Opt
     Some(result)
 }
 
-/// Where the brace closes that stands before the text.
+/// The place of the brace that closes the one before the text.
 fn closing(text: &str) -> Option<usize> {
     let mut open = 1;
     for (place, letter) in text.char_indices() {
@@ -167,7 +168,7 @@ mod tests {
             images(recipe, &[("BUILDER", "mirror.example/rust:1")])
                 .contains(&"mirror.example/rust:1".to_owned())
         );
-        // What is given counts only where the file has such an argument.
+        // A given argument counts only if the file declares it.
         assert!(!images("FROM a/b\n", &[("BUILDER", "c/d")]).contains(&"c/d".to_owned()));
     }
 
@@ -189,7 +190,7 @@ mod tests {
             let found = images(&format!("ARG A=a\nARG N\nFROM {from}\n"), &[]);
             assert_eq!(found.first().map(String::as_str), image, "{from}");
         }
-        // An argument of a stage is none of the file's.
+        // An argument of a stage does not belong to the file.
         assert!(images("FROM scratch\nARG A=a\nFROM $A\n", &[]).is_empty());
         assert_eq!(images("# escape=`\nFROM `\n a/b\n", &[]), ["a/b"]);
     }

@@ -1,4 +1,4 @@
-//! Asking a registry which images it has, and moving its tags.
+//! A repository in a registry: reads its images, and moves its tags.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -20,49 +20,49 @@ use crate::error::{ImageError, ImageErrorKind};
 use crate::name::Repository;
 use crate::token::{self, TOKEN_USER, Token, Wanted};
 
-/// How long a connection may take to be made.
+/// Time limit for making a connection.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-/// A registry's token is not used in the last seconds of its life: a request takes a while.
+/// Time before its expiry in which a registry's token is not used any more: a request takes a while.
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// One repository in a registry.
 pub struct Registry {
     repository: Repository,
-    /// The access token, where the registry may see it.
+    /// The access token, where it may be sent to the registry.
     token: Option<Token>,
-    /// There is an access token, and it is not for this registry.
+    /// Whether there is an access token that must not be sent to this registry.
     withheld: bool,
-    /// What it has let us in with, to pull and to push.
+    /// The clients that the registry has accepted, for pulls and for pushes.
     signed_in: [Mutex<Option<SignedIn>>; 2],
 }
 
-/// A client that the registry has let in.
+/// A client that the registry has accepted.
 #[derive(Clone)]
 struct SignedIn {
     client: Client,
-    /// `None` for as long as it takes.
+    /// The time until which it is accepted; `None` for no limit.
     until: Option<Instant>,
 }
 
 /// An image in a registry.
 #[derive(Debug, Clone)]
 pub struct RegistryImage {
-    /// The digest of its manifest, `sha256:…`: what a job is pinned to.
+    /// The digest of its manifest, `sha256:…`, which a job is pinned to.
     pub digest: String,
-    /// The digest of its configuration: the same wherever and however often it has been pushed.
+    /// The digest of its configuration, which is the same wherever and however often it has been pushed.
     pub config: String,
     /// Its labels.
     pub labels: HashMap<String, String>,
     /// `os/architecture`.
     pub platform: String,
-    /// When it was made.
+    /// The time of its creation.
     pub created: Option<Timestamp>,
-    /// Its layers: digest and size in bytes, compressed.
+    /// The digests and the sizes, in bytes and compressed, of its layers.
     pub layers: Vec<(String, u64)>,
 }
 
-/// What is read of an image's configuration (OCI image specification, config.md).
+/// The fields of an image's configuration that are read (OCI image specification, config.md).
 #[derive(Deserialize)]
 struct Configuration {
     #[serde(default)]
@@ -81,8 +81,8 @@ struct ContainerConfiguration {
 }
 
 impl Registry {
-    /// A repository, asked with a token or without: a token that is not for this registry is not sent.
-    /// Nothing is sent yet.
+    /// Makes the client of a repository, with or without a token; a token that must not be sent to this
+    /// registry is not used. No request is sent yet.
     #[must_use]
     pub fn new(repository: &Repository, token: Option<&Token>) -> Self {
         let own = token.filter(|token| token.is_for(repository)).cloned();
@@ -107,6 +107,11 @@ impl Registry {
     }
 
     /// The image of a tag or a digest, or `None`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the registry refuses the request or cannot be reached, or if its answer cannot be read. A
+    /// missing image is no error.
     pub async fn image(&self, reference: &str) -> Result<Option<RegistryImage>, ImageError> {
         let name = self.name(reference);
         let doing = || format!("look for {name} in the registry");
@@ -142,7 +147,11 @@ impl Registry {
         }))
     }
 
-    /// The digest a tag stands for, or `None`: one small request.
+    /// The digest of the image that a tag stands for, or `None`. This takes one small request.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the registry refuses the request or cannot be reached. A missing tag is no error.
     pub async fn digest(&self, tag: &str) -> Result<Option<String>, ImageError> {
         let doing = || format!("look for {} in the registry", self.name(tag));
         let reference = self.reference(tag);
@@ -156,7 +165,11 @@ impl Registry {
         }
     }
 
-    /// Lets a tag stand for an image the registry has: its manifest is put under the tag, unchanged.
+    /// Moves a tag to an image that the registry has: its manifest is put under the tag, unchanged.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the registry has no such image, refuses the change, or cannot be reached.
     pub async fn tag(&self, digest: &str, tag: &str) -> Result<(), ImageError> {
         let doing = || format!("move the tag {}", self.repository.tagged(tag));
         let failed = |error: oci_client::errors::OciDistributionError| self.failed(doing(), &error);
@@ -185,7 +198,8 @@ impl Registry {
         &self.repository
     }
 
-    /// What lets in whoever makes requests by hand: nothing, the access token, or the registry's own.
+    /// The `Authorization` header for requests that are made by hand: none, the access token, or the
+    /// registry's own token.
     pub(crate) async fn authorization(
         &self,
         operation: RegistryOperation,
@@ -227,7 +241,7 @@ impl Registry {
         }
     }
 
-    /// A failure in the registry's words, and why it may have been.
+    /// A failure in the registry's words, with its likely reason.
     pub(crate) fn failed(
         &self,
         doing: String,
@@ -246,8 +260,8 @@ impl Registry {
         failed
     }
 
-    /// Exchanges the token where the registry wants that: said as such when it is refused. What it gives
-    /// is used for as long as it is good.
+    /// A client that is signed in: exchanges the access token where the registry wants that, and reports a
+    /// refusal of the exchange as such. The registry's token is used until it expires.
     async fn sign_in(
         &self,
         reference: &Reference,
@@ -263,7 +277,7 @@ impl Registry {
             return Ok(known.client.clone());
         }
         let client = self.client();
-        // Before anything else: what is stored first is what the client uses.
+        // This comes before anything else: the client uses what is stored first.
         let store = async |auth: RegistryAuth| {
             client.store_auth_if_needed(reference.resolve_registry(), &auth).await;
         };
@@ -280,8 +294,8 @@ impl Registry {
                     Wanted::Nothing => store(RegistryAuth::Anonymous).await,
                     Wanted::AccessToken => {
                         store(RegistryAuth::Anonymous).await;
-                        // As a known token, and not as a way to get one: for that the client would ask the
-                        // registry again where to send it.
+                        // The token is stored as a known one, and not as a way to get one: for that the
+                        // client would ask the registry again where to send it.
                         for operation in [RegistryOperation::Pull, RegistryOperation::Push] {
                             let basic =
                                 RegistryTokenType::Basic(TOKEN_USER.to_owned(), token.expose().to_owned());

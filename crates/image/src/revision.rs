@@ -1,4 +1,4 @@
-//! Which version of the sources a folder holds, by git.
+//! The revision of the sources in a folder, by git.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::error::ImageError;
 
-/// The commit a folder is at.
+/// The commit that a folder is at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
     /// The root of the repository.
@@ -17,12 +17,16 @@ pub struct Revision {
     pub commit: String,
     /// The time of the commit.
     pub time: Timestamp,
-    /// Files were changed since, or are not in the repository.
+    /// Whether files were changed since, or are not in the repository.
     pub dirty: bool,
 }
 
 impl Revision {
-    /// Asks git about a folder.
+    /// Reads the revision of a folder from git.
+    ///
+    /// # Errors
+    ///
+    /// Fails if git is not installed, if the folder is in no repository, or if git refuses it.
     pub fn of(folder: &Path) -> Result<Self, ImageError> {
         let root = PathBuf::from(git(folder, &["rev-parse", "--show-toplevel"])?);
         let filters = own_filters(folder)?;
@@ -34,12 +38,12 @@ impl Revision {
         let (commit, seconds) = log.split_once(' ').ok_or_else(unexpected)?;
         let seconds = seconds.parse().map_err(|_| unexpected())?;
         let time = Timestamp::from_second(seconds).map_err(|_| unexpected())?;
-        // Of a submodule only its commit counts: its own configuration is as foreign as this one's.
+        // For a submodule only its commit counts: its own configuration is as foreign as this one's.
         let dirty = !git(&["status", "--porcelain", "--ignore-submodules=dirty"])?.is_empty();
         Ok(Self { commit: commit.to_owned(), root, time, dirty })
     }
 
-    /// The image tag of this revision: the commit's first twelve digits, `-dirty` where files were
+    /// The image tag of this revision: the commit's first twelve digits, and `-dirty` where files were
     /// changed.
     #[must_use]
     pub fn tag(&self) -> String {
@@ -47,7 +51,7 @@ impl Revision {
         format!("{short}{}", if self.dirty { "-dirty" } else { "" })
     }
 
-    /// The full id, `-dirty` where files were changed.
+    /// The full id, with `-dirty` where files were changed.
     #[must_use]
     pub fn label(&self) -> String {
         format!("{}{}", self.commit, if self.dirty { "-dirty" } else { "" })
@@ -55,7 +59,7 @@ impl Revision {
 }
 
 const DOING: &str = "ask git for the revision";
-/// What to do without git.
+/// The advice where git is not installed.
 const INSTALL: &str = if cfg!(target_os = "macos") {
     "install git with: xcode-select --install"
 } else if cfg!(windows) {
@@ -64,12 +68,12 @@ const INSTALL: &str = if cfg!(target_os = "macos") {
     "install git with your system's packages, as in: sudo apt-get install git"
 };
 
-/// A repository's own configuration can name programs, and git starts them even to say what has
-/// changed. The folder may be anybody's, so none of them is started: these settings go before the
-/// repository's (git-config, "SCOPES"). What the person's own configuration says, `safe.directory`
-/// above all, still holds.
+/// Settings that keep git from starting programs which a repository's own configuration names, even to list
+/// changes. The folder may be anybody's, so none of them is started: these settings take precedence over the
+/// repository's (git-config, "SCOPES"). The person's own configuration, `safe.directory` above all, still
+/// applies.
 const SETTINGS: [&str; 5] = [
-    // Empty, not "false": git before 2.36 takes the value for a program.
+    // The value is empty, and not "false": git before 2.36 takes it for a program.
     "core.fsmonitor=",
     "core.hooksPath=/dev/null",
     "core.pager=cat",
@@ -96,8 +100,8 @@ const REDIRECTING: [&str; 15] = [
     "GIT_WORK_TREE",
 ];
 
-/// Settings that switch off the content filters which the repository itself defines. Those of the
-/// person's own configuration stay: without git-lfs, every file it keeps would look changed.
+/// Settings that switch off the content filters which the repository itself defines. Filters of the person's
+/// own configuration stay: without git-lfs, every file that it keeps would look changed.
 fn own_filters(folder: &Path) -> Result<Vec<String>, ImageError> {
     let mut settings = Vec::new();
     let mut scopes = vec!["--local"];
@@ -127,7 +131,7 @@ fn own_filters(folder: &Path) -> Result<Vec<String>, ImageError> {
     Ok(settings)
 }
 
-/// What `git config` printed; `None` where it has nothing to print (exit code 1).
+/// The output of `git config`; `None` where it has nothing to print (exit code 1).
 fn found(output: &Output) -> Result<Option<String>, ImageError> {
     match output.status.code() {
         Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
@@ -136,8 +140,8 @@ fn found(output: &Output) -> Result<Option<String>, ImageError> {
     }
 }
 
-/// The command that git itself gives where it refuses a folder that belongs to somebody else ("dubious
-/// ownership"): whole, as the folder in it is as git wants it quoted.
+/// The command that git itself suggests where it refuses a folder that belongs to somebody else ("dubious
+/// ownership"). It is taken whole, since the folder in it is quoted as git needs it.
 fn remedy(output: &Output) -> Option<String> {
     let text = String::from_utf8_lossy(&output.stderr);
     let command = text.lines().map(str::trim).find(|line| line.starts_with("git config --global --add "))?;
@@ -154,7 +158,7 @@ fn git(folder: &Path, args: &[&str]) -> Result<String, ImageError> {
 }
 
 fn git_with(folder: &Path, settings: &[String], args: &[&str]) -> Result<String, ImageError> {
-    // Started in a folder that is not there, git itself would be said to be missing.
+    // If git were started in a missing folder, the error would say that git is missing.
     if !folder.is_dir() {
         return Err(ImageError::source(DOING, format!("there is no folder {}", folder.display())));
     }
@@ -183,9 +187,9 @@ pub(crate) fn run(folder: &Path, settings: &[String], args: &[&str]) -> Result<O
     command
         .arg("--no-pager")
         .args(args)
-        // Only looked at: nobody else's git is kept from its index.
+        // git only reads: it must not lock the index against other processes.
         .env("GIT_OPTIONAL_LOCKS", "0")
-        // A missing object is not fetched, by whatever program a remote names.
+        // A missing object is not fetched, since a remote may name any program for that.
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("GIT_ALLOW_PROTOCOL", "none")
         .env("GIT_TERMINAL_PROMPT", "0")
@@ -206,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    /// git as a person uses it, with what the repository's configuration starts.
+    /// Runs git as a person does, with all programs that the repository's configuration names.
     fn plain(folder: &Path, args: &[&str]) -> String {
         let output = Command::new("git")
             .current_dir(folder)
@@ -226,7 +230,7 @@ mod tests {
             stdout: Vec::new(),
             stderr: stderr.into(),
         };
-        // As git 2.39 says it.
+        // git 2.39 gives this message.
         let refused = output(
             "fatal: detected dubious ownership in repository at '/srv/a clone'\nTo add an exception for this \
              directory, call:\n\n\tgit config --global --add safe.directory '/srv/a clone'\n",
@@ -247,7 +251,7 @@ mod tests {
         fs::write(root.join(".gitattributes"), "* filter=evil\n").expect("written");
         plain(&root, &["add", "."]);
         plain(&root, &["commit", "--quiet", "--message", "first"]);
-        // A signature, so that whoever shows signatures has something to check.
+        // The commit has a signature, so that a git that shows signatures has something to check.
         let commit = plain(&root, &["cat-file", "commit", "HEAD"]);
         let (head, message) = commit.split_once("\n\n").expect("a commit");
         let signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n aaaa\n -----END PGP SIGNATURE-----";
@@ -283,7 +287,7 @@ mod tests {
             fs::create_dir_all(root.join(".git/hooks")).expect("made");
             fs::copy(&script, root.join(".git/hooks").join(hook)).expect("copied");
         }
-        // Of another time, so that git has to look into it.
+        // The file has another time, so that git has to read it.
         let file = fs::File::options().write(true).open(root.join("a")).expect("opened");
         file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("set");
 
@@ -295,7 +299,7 @@ mod tests {
         assert!(Revision::of(&root).expect("a revision").dirty);
         assert_eq!(fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
 
-        // Filters of an included file and of a worktree of its own are the repository's, too.
+        // Filters of an included file and of a worktree belong to the repository, too.
         fs::write(folder.path().join("more"), format!("[filter \"evil\"]\n\tclean = {script}\n"))
             .expect("written");
         plain(&root, &["config", "--remove-section", "filter.evil"]);
@@ -308,7 +312,7 @@ mod tests {
         let _ = Revision::of(&root).expect("a revision");
         assert_eq!(fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
 
-        // The trap is a trap: git as it is starts what is named.
+        // The trap works: git without these settings starts the program.
         let _ = Command::new("git").current_dir(&root).args(["status"]).output().expect("git is there");
         assert_ne!(fs::read_to_string(&started).unwrap_or_default(), "");
     }

@@ -1,9 +1,10 @@
-//! Access tokens for registries: to whom they are given, and what a registry gives for them.
+//! Access tokens for registries: the hosts that they are sent to, and the registry's own tokens that they are
+//! exchanged for.
 //!
-//! A registry that wants a token of its own says where that is to be had: `WWW-Authenticate: Bearer
-//! realm="https://…"` ("Token Authentication Specification" of the Distribution project). Whoever answers
-//! for the registry can name any address there, so the address is looked at before the token is sent to
-//! it. The client of the OCI project sends it to whatever is named; it gets what came of the exchange, and
+//! A registry that wants a token of its own says where to get it: `WWW-Authenticate: Bearer
+//! realm="https://…"` ("Token Authentication Specification" of the Distribution project). Whoever answers for
+//! the registry can name any address there, so the address is checked before the access token is sent to it.
+//! The client of the OCI project would send it to any address; it is given the result of the exchange, and
 //! never the access token.
 
 use std::fmt;
@@ -24,12 +25,12 @@ use crate::name::Repository;
 /// The user name that goes with an access token, for Google's registries ("Authenticate to
 /// Artifact Registry", access token).
 pub(crate) const TOKEN_USER: &str = "oauth2accesstoken";
-/// How long a registry's token is good that does not say so ("Token Authentication Specification").
+/// Lifetime of a registry's token that does not state one, in seconds ("Token Authentication Specification").
 const LIFETIME: u64 = 60;
-/// The longest words of a registry that are told, in characters.
+/// Largest part of a registry's message that is shown, in characters.
 const LONGEST: usize = 300;
 
-/// An access token, and where it may be sent.
+/// An access token, and the rule for the addresses that it may be sent to.
 #[derive(Clone)]
 pub struct Token {
     secret: Zeroizing<String>,
@@ -37,13 +38,13 @@ pub struct Token {
 }
 
 impl Token {
-    /// Keeps a token. `may_go_to` says of an address whether the token may be sent there.
+    /// Makes a token. `may_go_to` decides whether the token may be sent to an address.
     #[must_use]
     pub fn new(token: String, may_go_to: impl Fn(&Url) -> bool + Send + Sync + 'static) -> Self {
         Self { secret: Zeroizing::new(token), may_go_to: Arc::new(may_go_to) }
     }
 
-    /// Whether it may be shown to this repository's registry.
+    /// Whether the token may be sent to this repository's registry.
     #[must_use]
     pub fn is_for(&self, repository: &Repository) -> bool {
         address(repository).is_ok_and(|url| (self.may_go_to)(&url))
@@ -60,23 +61,23 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Where a registry's API begins.
+/// The address of a registry's API.
 pub(crate) fn address(repository: &Repository) -> Result<Url, url::ParseError> {
     let scheme = if repository.is_loopback() { "http" } else { "https" };
     Url::parse(&format!("{scheme}://{}/v2/", repository.registry()))
 }
 
-/// What a registry wants from whoever comes with a token.
+/// The credential that a registry wants from a client with an access token.
 pub(crate) enum Wanted {
-    /// Nothing.
+    /// No credential.
     Nothing,
     /// The access token itself.
     AccessToken,
-    /// A token of its own.
+    /// The registry's own token.
     Own {
-        /// That token.
+        /// The registry's own token.
         token: Zeroizing<String>,
-        /// How long it is good.
+        /// The time that it is valid.
         lifetime: Duration,
     },
 }
@@ -88,8 +89,9 @@ struct Answer {
     expires_in: Option<u64>,
 }
 
-/// Asks a registry what it wants, and gets it. The access token goes to the registry's own address, for
-/// which the caller has it, and to the address that the registry names, if it may.
+/// Asks a registry which credential it wants, and gets it. The access token is sent to the registry's own
+/// address, which the caller has checked, and to the address that the registry names, if it may be sent
+/// there.
 pub(crate) async fn exchange(
     client: &Client,
     repository: &Repository,
@@ -157,7 +159,7 @@ pub(crate) async fn exchange(
     Ok(Wanted::Own { token: Zeroizing::new(token), lifetime })
 }
 
-/// A client that follows no redirects: the token is for the address that was looked at.
+/// A client that follows no redirects: only the given address was checked for the token.
 pub(crate) fn client(connect: Duration, answer: Duration) -> Result<Client, reqwest::Error> {
     Client::builder()
         .redirect(redirect::Policy::none())
@@ -167,7 +169,7 @@ pub(crate) fn client(connect: Duration, answer: Duration) -> Result<Client, reqw
         .build()
 }
 
-/// One for uploads, which may take as long as they move.
+/// A client for uploads, which have no time limit while they make progress.
 pub(crate) fn uploader(connect: Duration) -> Result<Client, reqwest::Error> {
     Client::builder()
         .redirect(redirect::Policy::none())
@@ -191,7 +193,7 @@ mod tests {
     }
 
     async fn ask(registry: u16, token: &Token) -> Result<Wanted, ImageError> {
-        // Without a provider no client can be made; that there is one already is as good.
+        // Without a provider no client can be made; if there is one already, that is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let repository: Repository = format!("127.0.0.1:{registry}/p/admin").parse().expect("valid");
         let client = client(Duration::from_secs(5), Duration::from_secs(5)).expect("a client");
@@ -203,7 +205,7 @@ mod tests {
     }
 
     fn carries_the_token(requests: &Mutex<Vec<String>>) -> bool {
-        // SECRET behind the user name that goes with it, in base64.
+        // SECRET after its user name, in base64.
         const BASIC: &str = "b2F1dGgyYWNjZXNzdG9rZW46eWEyOS5wbGFudGVk";
         requests.lock().expect("unpoisoned").iter().any(|one| one.contains(BASIC) || one.contains(SECRET))
     }

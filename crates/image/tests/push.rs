@@ -1,4 +1,4 @@
-//! Images that are put together here, in a real registry and a real engine.
+//! Images that are put together here, with a real registry and a real engine.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -17,7 +17,7 @@ use quill_admin_testkit::{needs_docker, needs_registry};
 const PATH: &str = "p/quill/admin";
 
 fn provider() {
-    // That there is one already is as good.
+    // If a provider is installed already, that is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
@@ -51,7 +51,7 @@ async fn a_registry_takes_it_once_and_gives_it_back_as_it_is() {
     let repository = repository(&server.address());
     let token = Token::new(registry::TOKEN.to_owned(), |_| true);
     let registry = Registry::new(&repository, Some(&token));
-    // Not compressible: what is sent shows how much of it there is.
+    // The content cannot be compressed: the number of bytes shows how much of it was sent.
     let mut state = 1_u32;
     let program: Vec<u8> = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -73,7 +73,7 @@ async fn a_registry_takes_it_once_and_gives_it_back_as_it_is() {
     assert_eq!(found.labels["a"], "b");
     assert_eq!(found.platform, "linux/amd64");
     assert_eq!(found.layers.len(), 2);
-    // Nothing is sent a second time, and another program is all that is.
+    // Nothing is sent a second time; for another program only that program is sent.
     assert_eq!(registry.push(&image_one, "two", &quiet).await.expect("pushed"), 0);
     let sent = registry.push(&image(b"small"), "three", &quiet).await.expect("pushed");
     assert!(sent < 1000, "{sent}");
@@ -106,7 +106,7 @@ async fn an_engine_pulls_and_runs_it() {
     let _ = run(docker_command().args(["rmi", "--force", &name]));
 }
 
-/// A program for Linux on `x86_64`: one segment, with the code behind the headers.
+/// A program for Linux on `x86_64`: one segment, with the code after the headers.
 fn elf(code: &[u8]) -> Vec<u8> {
     const BASE: u64 = 0x40_0000;
     const HEADERS: u64 = 64 + 56;
@@ -117,7 +117,7 @@ fn elf(code: &[u8]) -> Vec<u8> {
         file.extend(u64::to_le_bytes(number));
     }
     file.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
-    // PT_LOAD, to be read and executed.
+    // PT_LOAD, with the rights to read and to execute.
     file.extend([1, 0, 0, 0, 5, 0, 0, 0]);
     for number in [0, BASE, BASE, size, size, 0x1000] {
         file.extend(u64::to_le_bytes(number));
@@ -126,7 +126,8 @@ fn elf(code: &[u8]) -> Vec<u8> {
     file
 }
 
-/// A server that answers every request by its first line and its number, counted from 0, and writes all down.
+/// A server that answers every request by its first line and its number, counted from 0, and records all of
+/// them.
 fn scripted(
     reply: impl Fn(&str, usize) -> Option<String> + Send + 'static,
 ) -> (String, Arc<Mutex<Vec<String>>>) {
@@ -147,7 +148,7 @@ fn scripted(
     (address, seen)
 }
 
-/// A request with its body, where its length is told.
+/// Reads a request with its body, if it states its length.
 fn request(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     let mut byte = [0];
@@ -200,7 +201,7 @@ async fn the_token_does_not_go_along_to_where_an_upload_is_sent() {
 #[tokio::test]
 async fn what_may_pass_is_tried_again_and_told_once_and_a_refusal_is_not() {
     provider();
-    // A server that breaks down twice, cuts a connection, and works.
+    // A server that fails twice, cuts a connection, and then works.
     let (address, seen) = scripted(|line, number| match (line.split(' ').next(), number) {
         (_, 1 | 2) => reply("503 Service Unavailable", "", "busy"),
         (_, 3) => None,

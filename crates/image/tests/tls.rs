@@ -1,4 +1,4 @@
-//! A real engine behind TLS, as `DOCKER_HOST=tcp://…` with `DOCKER_TLS_VERIFY` reaches it.
+//! A real engine behind TLS, reached with `DOCKER_HOST=tcp://…` and `DOCKER_TLS_VERIFY`.
 
 #![cfg(unix)]
 
@@ -15,21 +15,21 @@ use rustls::{RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, UnixStream};
 use tokio_rustls::TlsAcceptor;
 
-/// An authority of the test's own.
+/// A certificate authority of the test's own.
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::<String>::new()).expect("valid");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate")
 }
 
-/// A certificate of it, and its key.
+/// A certificate of that authority, and its key.
 fn issued(authority: &CertifiedIssuer<'static, KeyPair>) -> (rcgen::Certificate, KeyPair) {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("valid");
     (params.signed_by(&key, authority).expect("a certificate"), key)
 }
 
-/// Passes what comes with a certificate of the authority on to this machine's engine; returns the address.
+/// Forwards connections with a certificate of the authority to this machine's engine; returns the address.
 async fn relay(authority: &CertifiedIssuer<'static, KeyPair>) -> String {
     let (certificate, key) = issued(authority);
     let mut roots = RootCertStore::empty();
@@ -71,7 +71,7 @@ async fn connect(host: &str, folder: &Path) -> Result<Engine, ImageError> {
 #[tokio::test]
 async fn an_engine_behind_tls_is_reached_by_whom_it_knows_and_no_other_engine_is() {
     needs_docker!();
-    // That there is one already is as good.
+    // If a provider is installed already, that is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let own = authority();
     let host = relay(&own).await;
@@ -85,7 +85,7 @@ async fn an_engine_behind_tls_is_reached_by_whom_it_knows_and_no_other_engine_is
     assert!(!engine.version().is_empty());
     assert!(engine.image("no/such:image").await.expect("it answers").is_none());
 
-    // Somebody without a certificate, and an engine of another authority.
+    // A client without a certificate, and an engine of another authority.
     let stranger = tempfile::tempdir().expect("a folder");
     fs::write(stranger.path().join("ca.pem"), own.pem()).expect("written");
     let refused = connect(&host, stranger.path()).await.err().expect("refused");

@@ -1,4 +1,4 @@
-//! The emulator, with the admin job in it as the deployed environments have it.
+//! The emulator, set up with the admin job that deployed environments have.
 
 use std::{io, path::Path};
 
@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{Container, LocalError, LocalOptions};
 
-/// What the embedded database is given and does not ask for.
+/// The password that the embedded database is given, which it does not check.
 const PASSWORD: &str = "not checked by the embedded database";
 
 /// The running emulator.
@@ -68,7 +68,7 @@ impl Cloud {
         self.emulator.control_token()
     }
 
-    /// How many executions of the job there have been.
+    /// Number of executions of the job.
     pub(crate) async fn executions(&self) -> Result<usize, LocalError> {
         let mut count = 0;
         let mut page = String::new();
@@ -85,8 +85,8 @@ impl Cloud {
         }
     }
 
-    /// One question to the emulator's own port. HTTP/1.0, where an answer ends with its connection,
-    /// keeps a client library out of a crate that asks nothing else.
+    /// A GET request to the emulator's own port. HTTP/1.0, where an answer ends with its connection, keeps a
+    /// client library out of a crate that makes no other requests.
     async fn get(&self, path: &str) -> io::Result<Value> {
         let address = self.emulator.address();
         let mut stream = TcpStream::connect(address).await?;
@@ -100,18 +100,18 @@ impl Cloud {
         Ok(serde_json::from_str(body)?)
     }
 
-    /// Lets what runs come to its end, and writes down what there is.
+    /// Lets running executions end, and saves the state.
     pub(crate) async fn shutdown(self) -> Result<(), LocalError> {
         self.emulator.shutdown().await.map_err(|source| LocalError::cloud("shut down", source))
     }
 }
 
-/// This machine, as the container sees it: containers run in the host's network. In Docker Desktop that
-/// is the setting "Enable host networking" (4.34 and later). Any other address would not do, because the
-/// embedded server has no TLS, and without TLS the container goes no further than loopback.
+/// This machine's address as the container sees it: containers run in the host's network. In Docker Desktop
+/// that is the setting "Enable host networking" (4.34 and later). No other address is possible, because the
+/// embedded server has no TLS, and without TLS the executor connects to loopback only.
 const HOST: &str = "127.0.0.1";
 
-/// The database as the job's command has it. The embedded server has no TLS.
+/// The target in the job's command. The embedded server has no TLS.
 fn target(options: &LocalOptions, port: u16) -> Result<Target, LocalError> {
     Target::new(TargetParts {
         cas: Vec::new(),
@@ -126,8 +126,8 @@ fn target(options: &LocalOptions, port: u16) -> Result<Target, LocalError> {
     .map_err(|error| LocalError::cloud("make the job of", io::Error::other(error)))
 }
 
-/// The job as Terraform makes it, apart from where the database is: its own, and not the one that tests have
-/// of a healthy environment, because this one is what people use.
+/// The job as Terraform makes it, except for its database. This is a definition of its own, and not the
+/// fixture that tests have of a healthy environment, because people use this one.
 fn job_resource(options: &LocalOptions, target: &Target) -> Value {
     let value = |name: &str, value: &str| json!({"name": name, "value": value});
     let parts = target.parts();
@@ -139,7 +139,7 @@ fn job_resource(options: &LocalOptions, target: &Target) -> Value {
                 "containers": [{
                     "image": options.image,
                     "command": target.to_command(),
-                    // An image that was built before there were targets needs these; the others do not.
+                    // An image from before there were targets needs these variables; others do not.
                     "env": [
                         value("AUTH_DB_HOST", &parts.host),
                         value("AUTH_DB_PORT", &parts.port.to_string()),
@@ -154,7 +154,7 @@ fn job_resource(options: &LocalOptions, target: &Target) -> Value {
                         },
                     ],
                 }],
-                // A task that failed is not to be run again: it may have been applied.
+                // A failed task must not be run again: its change may have been made.
                 "maxRetries": 0,
                 "timeout": "300s",
             },

@@ -1,14 +1,13 @@
-//! The embedded PostgreSQL: in this process, reached over TCP like any other.
+//! The embedded PostgreSQL: it runs in this process, and is reached over TCP like any other server.
 //!
-//! `pglite-oxide` serves one connection at a time, ends its server for good at the first connection
-//! that breaks off, and cannot be stopped while somebody is connected. A container that is killed
-//! breaks its connection off. So a small relay stands in front: it hands connections on one after
-//! the other, ends each of them properly whatever the client does, and lets go of the last one when
-//! the environment is shut down.
+//! `pglite-oxide` serves one connection at a time, ends its server for good at the first connection that
+//! breaks off, and cannot be stopped while a client is connected. A container that is killed breaks its
+//! connection off. So a small relay stands in front: it passes connections on one after the other, ends each
+//! of them properly whatever the client does, and drops the last one when the environment is shut down.
 //!
-//! There is no password: whoever can open a connection on this machine's loopback interface while
-//! the environment runs may read and write the playground. It never waits for the disk (no `fsync`):
-//! a killed process loses nothing, a power cut may.
+//! There is no password: whoever can open a connection on this machine's loopback interface while the
+//! environment runs may read and write the database. It never waits for the disk (no `fsync`): a killed
+//! process loses nothing, a power cut may.
 
 use std::{
     io,
@@ -29,15 +28,15 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use crate::LocalError;
 
-/// How long a connection that is let go of gets for its rollback.
+/// Time limit for the rollback of a connection that is dropped.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// The embedded server, until it is dropped.
 pub(crate) struct Embedded {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    /// One thread owns the server from start to end: its calls block for tenths of a second, and
-    /// stopping it must not depend on the runtime of whoever drops this.
+    /// The one thread that owns the server from start to end: its calls block for tenths of a second, and
+    /// stopping it must not depend on the runtime in which this is dropped.
     thread: Option<JoinHandle<()>>,
 }
 
@@ -72,16 +71,15 @@ impl Embedded {
 
     /// Loads PostgreSQL's code before the first connection needs it. Returns at once.
     ///
-    /// Opening a connection in advance would warm up more, and have whoever comes meanwhile wait
-    /// for it.
+    /// Opening a connection in advance would prepare more, but would make other clients wait for it.
     pub(crate) fn warm_up() {
-        // What goes wrong here goes wrong again for the one who needs it.
+        // If this fails, it fails again for the connection that needs it.
         std::thread::spawn(|| drop(Pglite::preload()));
     }
 
     /// Stops the server: rolls back what is open, waits until its files are closed.
     pub(crate) async fn stop(mut self) {
-        // Joining blocks, if only for milliseconds.
+        // Joining blocks the thread, if only for milliseconds.
         let _ = tokio::task::spawn_blocking(move || self.stop_and_join()).await;
     }
 
@@ -99,14 +97,14 @@ impl Drop for Embedded {
     }
 }
 
-/// A connection of our own. The next one is served when this one is closed.
+/// A connection of this crate. The next one is served when this one is closed.
 pub(crate) struct Connection {
     pub(crate) client: Client,
     driver: tokio::task::JoinHandle<()>,
 }
 
 impl Connection {
-    /// Says goodbye, and waits until the server is free for the next.
+    /// Closes the connection, and waits until the server is free for the next.
     pub(crate) async fn close(self) {
         drop(self.client);
         let _ = self.driver.await;
@@ -128,7 +126,7 @@ async fn connect(
     Ok(Connection { client, driver: tokio::spawn(async { drop(connection.await) }) })
 }
 
-/// The whole life of the server, on its own thread.
+/// Runs the server from start to end, on its own thread.
 fn serve(
     directory: PathBuf,
     report: oneshot::Sender<Result<SocketAddr, LocalError>>,
@@ -152,12 +150,12 @@ fn serve(
         });
     match started {
         Ok((server, backend, runtime, listener, address)) => {
-            // Nobody waits for it any more: then there is nothing to serve.
+            // If nobody waits for the address any more, there is nothing to serve.
             if report.send(Ok(address)).is_ok() {
                 runtime.block_on(relay_until(stopped, &listener, backend));
             }
             drop(listener);
-            // The relay has let go of the last connection, so this returns at once.
+            // The relay has dropped the last connection, so this returns at once.
             drop(server);
         }
         Err(error) => drop(report.send(Err(error))),
@@ -170,9 +168,9 @@ async fn relay_until(mut stopped: oneshot::Receiver<()>, listener: &TcpListener,
             _ = &mut stopped => return,
             accepted = listener.accept() => accepted,
         };
-        // What accepting can report is about that one client, or about too many open files.
+        // An error of accept is about that one client, or about too many open files.
         let Ok((client, _)) = client else { continue };
-        // The server itself is gone: the client learns it by its connection's end.
+        // The server itself is gone: the client's connection is closed.
         let Ok(mut backend) = TcpStream::connect(backend).await else { continue };
         let done = tokio::select! {
             _ = &mut stopped => true,
@@ -192,8 +190,8 @@ async fn relay(mut client: TcpStream, backend: &mut TcpStream) -> io::Result<()>
     Ok(())
 }
 
-/// Ends the server's side of a connection in order. Closing it with an answer unread would be a
-/// reset, which ends the server.
+/// Ends the server's side of a connection in order. Closing it with an answer unread would be a reset, which
+/// ends the server.
 async fn let_go(mut backend: TcpStream) {
     let _ = timeout(GOODBYE, async {
         backend.shutdown().await?;

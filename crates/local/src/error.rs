@@ -1,4 +1,4 @@
-//! What can go wrong in the local environment.
+//! The errors of the local environment.
 
 use std::{
     error::Error,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Why the local environment could not be started, looked at or reset.
+/// The reason why the local environment could not be started, read or reset.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LocalError {
@@ -19,10 +19,10 @@ pub enum LocalError {
     InUse {
         /// The state directory.
         directory: PathBuf,
-        /// The other process, if it could be told.
+        /// The id of the other process, if it is known.
         process: Option<u32>,
     },
-    /// It was made by another version of this program.
+    /// The state was made by another version of this program.
     #[error(
         "the local environment in {} has format {found}, and this quill-admin knows format {known}",
         directory.display()
@@ -30,12 +30,13 @@ pub enum LocalError {
     Format {
         /// The state directory.
         directory: PathBuf,
-        /// The format found there.
+        /// The format of the state.
         found: u32,
-        /// The format this version reads and writes.
+        /// The format that this version reads and writes.
         known: u32,
     },
-    /// It holds other tables of the application than those that are asked for; nothing in it was changed.
+    /// The state holds other tables of the application than those that are asked for; nothing in it was
+    /// changed.
     #[error(
         "the local environment in {} was made for another version of the application's tables than {schema}; \
          nothing was changed",
@@ -44,51 +45,52 @@ pub enum LocalError {
     OtherTables {
         /// The state directory.
         directory: PathBuf,
-        /// What makes the tables that are asked for.
+        /// The file that makes the tables that are asked for.
         schema: String,
     },
-    /// PostgreSQL refuses a file of the application's; where it was to make a new environment, there is none.
+    /// PostgreSQL refuses a file of the application's. If it was to make a new environment, there is none
+    /// now.
     #[error("{name}{}: {why}", place.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default())]
     Script {
-        /// What the file is called.
+        /// The name of the file.
         name: String,
-        /// Line and column, from 1, where PostgreSQL says them.
+        /// Line and column, from 1, if PostgreSQL reports them.
         place: Option<(usize, usize)>,
-        /// What PostgreSQL says.
+        /// PostgreSQL's message.
         why: String,
     },
-    /// The directory, or something in it, is not what this program makes; nothing was touched.
+    /// The directory, or something in it, was not made by this program; nothing was touched.
     #[error("{} {reason}; nothing in it was changed or deleted", path.display())]
     NotOurs {
         /// The directory.
         path: PathBuf,
-        /// Why it cannot be this program's: a predicate.
+        /// The reason why it cannot be this program's: a predicate.
         reason: String,
     },
     /// A file or directory of the state cannot be used.
     #[error("failed to {doing} {}", path.display())]
     State {
-        /// What was attempted: a verb.
+        /// The operation that failed: a verb.
         doing: &'static str,
-        /// On which file or directory.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The embedded database does not work.
     #[error("failed to {doing} the embedded database")]
     Database {
-        /// What was attempted: a verb.
+        /// The operation that failed: a verb.
         doing: &'static str,
-        /// What it said.
+        /// The database's error.
         source: Box<dyn Error + Send + Sync>,
     },
     /// The emulator does not work.
     #[error("failed to {doing} the emulator")]
     Cloud {
-        /// What was attempted: a verb.
+        /// The operation that failed: a verb.
         doing: &'static str,
-        /// What it said.
+        /// The emulator's error.
         source: Box<dyn Error + Send + Sync>,
     },
 }

@@ -1,10 +1,10 @@
-//! The state's folder, held open: what is looked at, deleted or given other permissions is in this
-//! folder, and nowhere a symbolic link leads to.
+//! The state's folder, held open: files are read, deleted or given other permissions only in this folder, and
+//! nowhere that a symbolic link leads to.
 //!
-//! A repository can bring a `.quill-admin` of its own, with links to other folders in it (git stores
-//! them). So neither the folder nor its parent `.quill-admin` nor anything in it may be a link, and
-//! what is in it has to be what this program makes. Everything goes through the folder's descriptor
-//! (`openat(2)` and `unlinkat(2)`, with `O_NOFOLLOW`), not through its path again.
+//! A repository can contain a `.quill-admin` of its own, with links to other folders in it (git stores them).
+//! So neither the folder nor its parent `.quill-admin` nor anything in it may be a link, and its entries have
+//! to be those that this program makes. All access goes through the folder's descriptor (`openat(2)` and
+//! `unlinkat(2)`, with `O_NOFOLLOW`), not through its path again.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use crate::LocalError;
 
-/// Says that this program made the folder.
+/// The file that marks the folder as made by this program.
 pub(crate) const MARKER: &str = "quill-admin-local";
 const MARKED: &str =
     "Made by quill-admin, which deletes what is in this folder with: quill-admin local reset\n";
@@ -33,15 +33,15 @@ pub(crate) const MANIFESTS: &str = "manifests.json";
 pub(crate) const MANIFESTS_PART: &str = "manifests.json.part";
 pub(crate) const IGNORE: &str = ".gitignore";
 
-/// What is in the folder, with the exception of the files that the emulator writes before it gives
-/// them their name, see [`UNNAMED`].
+/// The files in the folder, except those that the emulator writes before it gives them their name, see
+/// [`UNNAMED`].
 const FILES: &[&str] =
     &[MARKER, LOCK, LAYOUT, LAYOUT_PART, CLOUD, ACTIONS, IGNORE, MANIFESTS, MANIFESTS_PART];
 
-/// How the names of files begin that have none yet.
+/// The prefix of files that have not been given their name yet.
 const UNNAMED: &[u8] = b".tmp";
 
-/// Folders that belong to this program as a whole, where they are a state's parent.
+/// The name of a parent folder that belongs to this program as a whole.
 const OWN_PARENT: &str = ".quill-admin";
 
 /// The folder of a local environment, which this program made.
@@ -51,7 +51,7 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Opens the folder; `None` where there is none. Fails where it is not this program's.
+    /// Opens the folder; `None` where there is none. It is an error if it is not this program's.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>, LocalError> {
         let Some(handle) = descend(path, false)? else { return Ok(None) };
         let folder = Self { handle, path: path.to_owned() };
@@ -59,8 +59,8 @@ impl Folder {
         Ok(Some(folder))
     }
 
-    /// Opens the folder, or makes it. Nobody else can look into it from then on: it holds people's
-    /// names and password hashes.
+    /// Opens the folder, or makes it. Other users cannot read it from then on: it holds people's names and
+    /// password hashes.
     pub(crate) fn make(path: &Path) -> Result<Self, LocalError> {
         let failed = |source: io::Error| LocalError::state("create", path, source);
         let handle = descend(path, true)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
@@ -75,7 +75,7 @@ impl Folder {
         &self.path
     }
 
-    /// One of the folder's files, opened as `flags` say, and never through a link.
+    /// Opens one of the folder's files with these flags, and never through a link.
     pub(crate) fn file(&self, name: &str, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         Ok(rustix::fs::openat(&self.handle, name, flags, Mode::RUSR | Mode::WUSR)?.into())
@@ -92,7 +92,7 @@ impl Folder {
             .map_err(|errno| LocalError::state("write", &self.path.join(to), errno.into()))
     }
 
-    /// Deletes everything but the lock, for which others may wait, and the marker.
+    /// Deletes everything but the lock, which other processes may wait for, and the marker.
     pub(crate) fn clear(&self) -> Result<(), LocalError> {
         self.check()?;
         for (name, kind) in self.entries()? {
@@ -105,7 +105,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Deletes the files that never got their name, because the process that wrote them was killed.
+    /// Deletes the files that never got their name because the process that wrote them was killed.
     pub(crate) fn clear_unnamed(&self) -> Result<(), LocalError> {
         for (name, kind) in self.entries()? {
             if name.to_bytes().starts_with(UNNAMED) && kind == FileType::RegularFile {
@@ -121,8 +121,8 @@ impl Folder {
         size(self.handle.as_fd()).map_err(|source| LocalError::state("read", &self.path, source))
     }
 
-    /// Fails unless this program made the folder, and everything in it is of the kind that this
-    /// program makes. Nothing is changed.
+    /// Fails unless this program made the folder, and everything in it is of a kind that it makes. Nothing is
+    /// changed.
     fn check(&self) -> Result<(), LocalError> {
         let failed = |errno: Errno| LocalError::state("read", &self.path, errno.into());
         let own = rustix::fs::fstat(&self.handle).map_err(failed)?;
@@ -154,8 +154,8 @@ impl Folder {
                 return Err(self.foreign(&format!("holds {:?}, a symbolic link", link.display().to_string())));
             }
         }
-        // States of before there was a marker have a layout, or, where their first start did not come
-        // to its end, at least the lock with a process's number in it.
+        // States from before there was a marker have a layout, or, if their first start did not finish, at
+        // least the lock with a process's number in it.
         let is_ours = entries.is_empty() || has(MARKER) || has(LAYOUT) || self.has_own_lock();
         if is_ours { Ok(()) } else { Err(self.foreign("is not empty, and quill-admin did not make it")) }
     }
@@ -178,8 +178,8 @@ impl Folder {
     }
 }
 
-/// The way down to the folder. Above `.quill-admin` links are as good as folders: people keep their
-/// projects behind them.
+/// Opens the folder along its path. Above `.quill-admin` links are allowed: people keep their projects behind
+/// them.
 fn descend(path: &Path, create: bool) -> Result<Option<OwnedFd>, LocalError> {
     let failed = |source: io::Error| LocalError::state(if create { "create" } else { "read" }, path, source);
     let name = path.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
@@ -197,7 +197,7 @@ fn descend(path: &Path, create: bool) -> Result<Option<OwnedFd>, LocalError> {
     }
 }
 
-/// Opens a folder wherever its path leads; `None` where there is none.
+/// Opens a folder wherever its path leads, or makes it; `None` where there is none.
 fn open_any(path: &Path, create: bool) -> io::Result<Option<OwnedFd>> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     if create {
@@ -227,7 +227,7 @@ fn enter(
     match open_folder(above, name) {
         Ok(handle) => Ok(Some(handle)),
         Err(Errno::NOENT) => Ok(None),
-        // Which of the two a link is answered with differs between systems.
+        // Systems differ in which of these errors they return for a link.
         Err(errno @ (Errno::LOOP | Errno::NOTDIR | Errno::MLINK)) => {
             let found =
                 rustix::fs::statat(above, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|_| failed(errno))?;
@@ -256,7 +256,7 @@ fn described(kind: FileType) -> &'static str {
     }
 }
 
-/// Names and kinds of what is in a folder. What goes in between is left out.
+/// Names and kinds of the entries of a folder. Entries that vanish meanwhile are left out.
 fn entries(folder: BorrowedFd<'_>) -> Result<Vec<(CString, FileType)>, Errno> {
     let mut found = Vec::new();
     for entry in Dir::read_from(folder)? {
@@ -273,7 +273,7 @@ fn entries(folder: BorrowedFd<'_>) -> Result<Vec<(CString, FileType)>, Errno> {
     Ok(found)
 }
 
-/// Removes a file, a link or a folder with everything in it. A link is removed itself.
+/// Removes a file, a link or a folder with everything in it. A link itself is removed, not its target.
 fn remove(above: BorrowedFd<'_>, name: &CStr, kind: FileType) -> io::Result<()> {
     if kind != FileType::Directory {
         return Ok(rustix::fs::unlinkat(above, name, AtFlags::empty())?);
@@ -305,7 +305,7 @@ fn find_link(folder: BorrowedFd<'_>) -> Result<Option<PathBuf>, Errno> {
 fn size(folder: BorrowedFd<'_>) -> io::Result<u64> {
     let mut bytes = 0;
     for (name, kind) in entries(folder)? {
-        // A running database removes files while we look.
+        // A running database may remove files meanwhile.
         bytes += match kind {
             FileType::Directory => match open_folder(folder, &name) {
                 Ok(below) => size(below.as_fd())?,
@@ -322,9 +322,9 @@ fn size(folder: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// All of a file that this program wrote.
+/// The content of a file that this program wrote.
 pub(crate) fn read_all(mut file: File) -> io::Result<Vec<u8>> {
-    /// None of these files is nearly as long.
+    /// Larger than any of these files.
     const LONGEST: u64 = 64 * 1024;
     let mut content = Vec::new();
     (&mut file).take(LONGEST).read_to_end(&mut content)?;

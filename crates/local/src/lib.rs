@@ -1,15 +1,16 @@
 //! The local environment: Google Cloud and PostgreSQL inside this process, with nothing to install.
 //!
-//! [`Local::start`] brings up the Cloud Run emulator and an embedded PostgreSQL that holds the
-//! application's tables, and puts the admin job in place as the deployed environments have it. From there on
-//! it is an environment like any other: everything that follows goes through Google's own client,
-//! over HTTP. What happened is still there at the next start; [`reset`] clears it.
+//! [`Local::start`] starts the Cloud Run emulator and an embedded PostgreSQL that holds the application's
+//! tables, and sets up the admin job that deployed environments have. From there on it is an environment like
+//! any other: everything that follows goes through Google's own client, over HTTP. Its state is kept for the
+//! next start; [`reset`] clears it.
 //!
-//! It is a playground. The database has no password, takes one connection at a time and never waits
-//! for the disk: it survives a killed process, not a power cut. Nothing in here is meant to keep
-//! anything of value.
+//! It is for trying things out. The database has no password, takes one connection at a time and never waits
+//! for the disk: it survives a killed process, not a power cut. Do not keep anything of value in it.
 //!
 //! [`Scratch`] is the database alone, for as long as statements are tried or golden cases are run on it.
+//!
+//! To change the job: `cloud.rs`. To add an option: `options.rs`.
 
 mod cloud;
 mod database;
@@ -38,31 +39,31 @@ pub use scratch::{Fit, Misfit, Scratch, Wrong};
 pub use state::{Status, reset, status};
 pub use tables::{Script, Tables};
 
-/// What a start is doing. A first start goes through all of them, in this order; a later one leaves
-/// out what is there.
+/// The stage of a start. A first start goes through all of them, in this order; a later one skips those that
+/// are done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Stage {
-    /// Unpacks PostgreSQL's program and an empty database: about half a second, once.
+    /// Unpacks PostgreSQL's program and an empty database: about half a second, only once.
     UnpackingDatabase,
     /// Starts PostgreSQL.
     StartingDatabase,
-    /// Creates the application's tables, and puts the first rows there.
+    /// Creates the application's tables, and inserts the first rows.
     CreatingTables,
-    /// Starts the emulator and puts the job in place.
+    /// Starts the emulator and sets up the job.
     StartingCloud,
-    /// Everything is there.
+    /// Everything is running.
     Ready,
 }
 
-/// What the calls return: boxed, so that the code below is compiled here once, and not again with
+/// The type that calls return. It is boxed, so that the code below is compiled here once, and not again with
 /// every edit of the crate that calls it.
 pub type Task<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The running local environment. It ends with [`Local::shutdown`], or when this is dropped.
 pub struct Local {
-    // In the order in which they have to go: the state must not be anybody else's before both have
-    // let go of their files.
+    // The fields are in the order in which they have to be dropped: the state must not be unlocked before
+    // both have closed their files.
     cloud: Cloud,
     database: Embedded,
     _state: State,
@@ -71,20 +72,22 @@ pub struct Local {
     user: String,
 }
 
-/// How much the environment remembers.
+/// Counts of the environment's contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Contents {
-    /// Rows in the table `users`: none where the application has no such table.
+    /// Rows in the table `users`; 0 where the application has no such table.
     pub users: u64,
-    /// Executions of the job.
+    /// Number of executions of the job.
     pub executions: u64,
 }
 
 impl Local {
     /// Starts the environment: about half a second more the first time.
     ///
-    /// Refused at once while another process has the same state directory in use, and where that was made of
-    /// other tables.
+    /// # Errors
+    ///
+    /// Fails at once while another process uses the same state directory, or if that was made of other
+    /// tables; later if the database or the emulator does not start.
     pub fn start(
         options: LocalOptions,
         on_progress: impl Fn(Stage) + Send + 'static,
@@ -92,7 +95,8 @@ impl Local {
         Self::start_boxed(options, Box::new(on_progress))
     }
 
-    /// Not generic, and boxed: compiled here, once, and not in the crate that calls it.
+    /// The part of [`Self::start`] that is not generic, and is boxed, so that it is compiled here once, and
+    /// not in the crate that calls it.
     fn start_boxed(
         options: LocalOptions,
         on_progress: Box<dyn Fn(Stage) + Send>,
@@ -143,7 +147,7 @@ impl Local {
         })
     }
 
-    /// Where the emulator answers for all of Google Cloud's APIs: `http://127.0.0.1:PORT`.
+    /// The address of the emulator, which serves all of Google Cloud's APIs: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.cloud.endpoint()
@@ -155,15 +159,19 @@ impl Local {
         self.cloud.control_token()
     }
 
-    /// How to look into the database with a client of one's own.
+    /// The address of the database, for any PostgreSQL client.
     ///
-    /// One connection at a time: while it is open, a container waits for its turn.
+    /// The database takes one connection at a time: while it is open, a container waits for its turn.
     #[must_use]
     pub fn database_url(&self) -> &str {
         &self.database_url
     }
 
-    /// Counts what is there.
+    /// Counts the rows and the executions.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the database or the emulator does not answer.
     #[must_use]
     pub fn contents(&self) -> Task<'_, Result<Contents, LocalError>> {
         Box::pin(self.count())
@@ -178,14 +186,15 @@ impl Local {
         Ok(Contents { users: users.unsigned_abs(), executions: executions as u64 })
     }
 
-    /// Ends the environment: what still runs is stopped, what it did so far is kept.
+    /// Ends the environment: running executions are stopped, and everything up to then is kept.
     ///
-    /// An error says that the emulator's part of the state could not be kept. Everything has ended
-    /// all the same.
+    /// # Errors
+    ///
+    /// Fails if the emulator's part of the state could not be saved. Everything has ended all the same.
     #[must_use]
     pub fn shutdown(self) -> Task<'static, Result<(), LocalError>> {
         Box::pin(async move {
-            // What runs has the database until it has ended.
+            // Running executions keep the database until they have ended.
             let kept = self.cloud.shutdown().await;
             self.database.stop().await;
             kept
@@ -206,8 +215,8 @@ async fn create_database(superuser: Connection, database: &str, user: &str) -> R
     created.map_err(|source| LocalError::database("create the Quill database in", source))
 }
 
-/// As the database's owner, who is no superuser: the files that say what is to be done may be somebody
-/// else's.
+/// Makes the tables as the database's owner, who is no superuser: somebody else may have written the SQL
+/// files.
 async fn create_tables(owner: Connection, tables: &Tables) -> Result<(), LocalError> {
     let created = async {
         tables.schema.run(&owner.client).await?;
@@ -226,7 +235,7 @@ async fn count_users(client: &tokio_postgres::Client) -> Result<i64, tokio_postg
     client.query_one("SELECT count(*) FROM users", &[]).await?.try_get(0)
 }
 
-/// A name as SQL takes it. The server knows best.
+/// A name, quoted for SQL by the server.
 async fn quote(client: &tokio_postgres::Client, name: &str) -> Result<String, tokio_postgres::Error> {
     client.query_one("SELECT quote_ident($1)", &[&name as &(dyn ToSql + Sync)]).await?.try_get(0)
 }

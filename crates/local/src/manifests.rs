@@ -1,9 +1,9 @@
-//! PostgreSQL's manifests, kept a second time.
+//! Copies of PostgreSQL's manifests.
 //!
-//! With each start `pglite-oxide` (0.5) writes three small files anew, in place, and refuses to start
-//! where one of them does not hold what it should. A process that is killed at that moment leaves one
-//! empty or cut off, and would take everybody's playground with it. So what they hold after a start
-//! that succeeded is kept beside the database, and put back where a file is damaged.
+//! With each start `pglite-oxide` (0.5) writes three small files anew, in place, and refuses to start if one
+//! of them is damaged. A process that is killed at that moment leaves one empty or cut off, and the state
+//! would be lost. So the content of these files is saved beside the database after each successful start, and
+//! put back where a file is damaged.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ const FILES: [&str; 3] = [
     "tmp/pglite/base/PG_VERSION",
 ];
 
-/// Keeps what the files hold now. Called after a start, when they are whole.
+/// Saves the content of the files. This is called after a start, when they are complete.
 pub(crate) fn keep(folder: &Folder) -> Result<(), LocalError> {
     let mut kept = BTreeMap::new();
     for file in FILES {
@@ -36,18 +36,18 @@ pub(crate) fn keep(folder: &Folder) -> Result<(), LocalError> {
     if folder.file(MANIFESTS, OFlags::RDONLY).and_then(read_all).is_ok_and(|known| known == kept) {
         return Ok(());
     }
-    // Under another name first: the file is there whole or not at all.
+    // The file is written under another name first, so that it is complete or missing.
     folder.write(MANIFESTS_PART, &kept)?;
     folder.rename(MANIFESTS_PART, MANIFESTS)
 }
 
-/// Puts back what was kept of files that are damaged. Files that are whole stay as they are, also where
-/// another version of `pglite-oxide` has written them.
+/// Restores damaged files from their copies. Complete files stay as they are, even if another version of
+/// `pglite-oxide` has written them.
 pub(crate) fn restore(folder: &Folder) -> Result<(), LocalError> {
     let failed = |source| LocalError::state("read", &folder.path().join(MANIFESTS), source);
     let kept = match folder.file(MANIFESTS, OFlags::RDONLY).and_then(read_all) {
         Ok(kept) => kept,
-        // A state of before they were kept.
+        // The state is from before manifests were saved.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(source) => return Err(failed(source)),
     };
@@ -67,8 +67,7 @@ fn path(folder: &Folder, file: &str) -> PathBuf {
     folder.path().join(DATABASE).join(file)
 }
 
-/// Whether a file holds all that was written to it. None of them is ever empty, and a document of JSON
-/// that is cut off is none.
+/// Whether a file is complete. None of them is ever empty, and a JSON document that is cut off is invalid.
 fn is_whole(path: &Path) -> io::Result<bool> {
     let content = match fs::read(path) {
         Ok(content) => content,

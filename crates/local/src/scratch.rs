@@ -1,5 +1,4 @@
-//! An embedded PostgreSQL to try an application's statements and cases on: in a temporary folder, for as long as it is
-//! used.
+//! A temporary embedded PostgreSQL on which an application's statements and cases are tried.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -20,28 +19,28 @@ use crate::{LocalError, Script, Task, create_database};
 const DATABASE: &str = "application";
 const USER: &str = "application";
 
-/// A database with an application's tables that nobody keeps. Whatever is in it goes when this is dropped.
+/// A temporary database with an application's tables. Everything in it is removed when this is dropped.
 pub struct Scratch {
-    // In the order in which they have to go.
+    // The fields are in the order in which they have to be dropped.
     database: Embedded,
     _folder: TempDir,
 }
 
-/// Whether a set of actions fits a database.
+/// The result of checking a set of actions against a database.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Fit<'a> {
-    /// How many statements of actions PostgreSQL has prepared.
+    /// Number of statements that PostgreSQL has prepared.
     pub statements: usize,
-    /// How many actions it has been asked about.
+    /// Number of actions whose statements were prepared.
     pub actions: usize,
-    /// Actions that say themselves that they are not for these tables, each with the condition that does not
+    /// Actions that by their own conditions are not for these tables, each with the condition that does not
     /// hold.
     pub left_out: Vec<(&'a str, &'a Condition)>,
-    /// What does not fit.
+    /// The misfits that were found.
     pub misfits: Vec<Misfit<'a>>,
 }
 
-/// Something that does not fit.
+/// A part of the actions that does not fit the database.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Misfit<'a> {
     /// The database has no such table.
@@ -51,7 +50,7 @@ pub enum Misfit<'a> {
         /// The actions that use it.
         actions: Vec<&'a str>,
     },
-    /// A column is missing that has to be there.
+    /// A needed column is missing.
     NoColumn {
         /// The table.
         table: &'a str,
@@ -60,7 +59,8 @@ pub enum Misfit<'a> {
         /// The actions that use the table.
         actions: Vec<&'a str>,
     },
-    /// A column that no action knows has to be filled in each new row: it is NOT NULL and has no default.
+    /// A column that no action knows must be given a value in each new row: it is NOT NULL and has no
+    /// default.
     NotFilled {
         /// The table.
         table: &'a str,
@@ -76,20 +76,23 @@ pub enum Misfit<'a> {
 /// A statement that PostgreSQL refuses.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Wrong<'a> {
-    /// The action, and where in it the statement stands; or the number, from 0, of what `check` expects.
+    /// The action, and the place of the statement in it; or the number, from 0, of a query that `check`
+    /// expects rows of.
     pub of: Result<(&'a str, Slot<'a>), usize>,
-    /// Which of the statement's alternatives it is, from 0.
+    /// The number of the statement's alternative, from 0.
     pub alternative: usize,
-    /// The number of the character, from 1, where PostgreSQL says one.
+    /// The number of the character, from 1, if PostgreSQL reports one.
     pub character: Option<usize>,
-    /// What PostgreSQL says.
+    /// PostgreSQL's message.
     pub why: String,
 }
 
 impl Scratch {
-    /// Starts a database with tables, and with rows where there are any to put there.
+    /// Starts a database with tables, and with rows if there is a seed.
     ///
-    /// An error says that PostgreSQL does not start, or which file it refuses ([`LocalError::Script`]).
+    /// # Errors
+    ///
+    /// Fails if PostgreSQL does not start, or if it refuses one of the files ([`LocalError::Script`]).
     #[must_use]
     pub fn start(schema: Script, seed: Option<Script>) -> Task<'static, Result<Self, LocalError>> {
         Box::pin(async move {
@@ -112,9 +115,11 @@ impl Scratch {
         })
     }
 
-    /// Whether a set of actions fits the tables: PostgreSQL prepares each statement that would be sent to such
-    /// a database. Nothing is run.
+    /// Checks whether a set of actions fits the tables: PostgreSQL prepares each statement that would be sent
+    /// to such a database. No statement is run.
+    /// # Errors
     ///
+    /// Fails if the database cannot be asked; that says nothing about the actions.
     /// An error says that the database could not be asked, and nothing about the actions.
     #[must_use]
     pub fn fit<'s, 'a: 's>(&'s self, actions: &'a Actions) -> Task<'s, Result<Fit<'a>, LocalError>> {
@@ -129,7 +134,9 @@ impl Scratch {
 
     /// Runs golden cases ([`run_cases`]), and returns a verdict for each, in their order.
     ///
-    /// An error says that the database could not be asked, and nothing about the cases.
+    /// # Errors
+    ///
+    /// Fails if the database cannot be asked; that says nothing about the cases.
     #[must_use]
     pub fn test<'s>(
         &'s self,
@@ -152,19 +159,19 @@ impl Scratch {
         Box::pin(async move {
             let Self { database, _folder: folder } = self;
             database.stop().await;
-            // Not before: a server that still runs would make files in it anew.
+            // The folder must not be removed earlier: a server that still runs would make files in it again.
             drop(folder);
         })
     }
 }
 
-/// A column as it is.
+/// A column of the database.
 struct Column {
-    /// It is NOT NULL, and nothing fills it by itself.
+    /// Whether the column is NOT NULL and has neither a default nor another automatic value.
     has_to_be_filled: bool,
 }
 
-/// The tables as they are.
+/// The tables of the database, with their columns.
 type Tables = BTreeMap<String, BTreeMap<String, Column>>;
 
 async fn look<'a>(client: &mut Client, actions: &'a Actions) -> Result<Fit<'a>, tokio_postgres::Error> {
@@ -191,7 +198,7 @@ async fn look<'a>(client: &mut Client, actions: &'a Actions) -> Result<Fit<'a>, 
     Ok(fit)
 }
 
-/// What does not fit although a statement could be prepared.
+/// The misfits of the layout, which preparing statements does not show.
 fn layout<'a>(actions: &'a Actions, tables: &Tables) -> Vec<Misfit<'a>> {
     let mut misfits = Vec::new();
     for (table, wanted) in &actions.tables {
@@ -223,7 +230,7 @@ fn layout<'a>(actions: &'a Actions, tables: &Tables) -> Vec<Misfit<'a>> {
     misfits
 }
 
-/// The tables of a schema, and what is in their columns.
+/// The tables of a schema, with their columns.
 async fn tables(client: &Client, schema: &str) -> Result<Tables, tokio_postgres::Error> {
     let rows = client
         .query(
@@ -245,8 +252,8 @@ async fn tables(client: &Client, schema: &str) -> Result<Tables, tokio_postgres:
     Ok(tables)
 }
 
-/// Has PostgreSQL prepare the alternative of a statement that would be sent, in a transaction as an action has
-/// it.
+/// Asks PostgreSQL to prepare the alternative of a statement that would be sent, in a transaction like that
+/// of an action.
 async fn try_one<'a>(
     client: &mut Client,
     schema: &str,
@@ -294,8 +301,8 @@ async fn try_one<'a>(
     Ok(())
 }
 
-/// Whether the engine reads a column of what a statement returns. Of a lock it reads none, and of a step only what the
-/// step's texts name.
+/// Whether the engine reads a column of a statement's result. It reads none of a lock, and of a step only
+/// those that its texts name.
 fn is_read(action: &Action, slot: Slot<'_>, column: &str) -> bool {
     match slot {
         Slot::Lock => false,
@@ -312,7 +319,7 @@ fn is_read(action: &Action, slot: Slot<'_>, column: &str) -> bool {
     }
 }
 
-/// What is wrong with columns of types that the engine does not read, and what to write.
+/// The columns of types that the engine does not read, in words, with the cast to write.
 fn unreadable<'c>(columns: impl Iterator<Item = (&'c str, &'c Type)>) -> Option<String> {
     let told: Vec<String> = columns
         .filter(|(_, column)| !is_readable(column))

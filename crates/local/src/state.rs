@@ -1,4 +1,4 @@
-//! The state directory: who may use it, and what in it is known to be complete.
+//! The state directory: the lock on it, and the files that are known to be complete.
 //!
 //! ```text
 //! .quill-admin/local/
@@ -23,14 +23,14 @@ use serde::{Deserialize, Serialize};
 use crate::folder::{ACTIONS, CLOUD, DATABASE, Folder, IGNORE, LAYOUT, LAYOUT_PART, LOCK, read_all};
 use crate::{LocalError, Tables, manifests};
 
-/// The form of everything below the state directory. A change that an older state cannot be used
-/// with counts up.
+/// The format of everything in the state directory. It is raised by a change after which older states cannot
+/// be used.
 const FORMAT: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 struct Layout {
     format: u32,
-    /// The digest of the tables that the database was made of. States of before this was written down have
+    /// The digest of the tables that the database was made of. States from before digests were recorded have
     /// none: their tables were another set, which no application's folder has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tables: Option<String>,
@@ -39,12 +39,12 @@ struct Layout {
 /// The state directory, held by this process.
 pub(crate) struct State {
     folder: Folder,
-    /// Locked until it is closed, which the end of the process does too.
+    /// The lock file, which is locked until it is closed, at the latest by the end of the process.
     _lock: File,
 }
 
 impl State {
-    /// Takes hold of the directory, which is created where it is missing.
+    /// Locks the directory, which is created if it is missing.
     pub(crate) fn hold(directory: &Path) -> Result<Self, LocalError> {
         let folder = Folder::make(directory)?;
         let lock = lock(&folder)?;
@@ -60,7 +60,7 @@ impl State {
         self.folder.path().join(CLOUD)
     }
 
-    /// Whether an earlier start has completed it. One that was made of other tables is refused.
+    /// Whether an earlier start has completed the state. A state that was made of other tables is an error.
     pub(crate) fn is_complete(&self, tables: &Tables) -> Result<bool, LocalError> {
         let directory = self.folder.path().to_owned();
         match read_layout(&self.folder)? {
@@ -75,58 +75,61 @@ impl State {
         }
     }
 
-    /// Begins an environment: in a directory that is empty, whatever a first start that did not come
-    /// to its end has left.
+    /// Begins an environment: empties the directory, whatever an earlier start that did not finish has left
+    /// there.
     pub(crate) fn begin(&self) -> Result<(), LocalError> {
         self.folder.clear()?;
-        // Most playgrounds are inside a repository, and none of this is for it.
+        // Most states are inside a repository, and must not be committed.
         self.folder.write(IGNORE, b"*\n")
     }
 
-    /// Puts right what a process that was killed at its start has left of the database's manifests.
+    /// Repairs the database's manifests after a process that was killed during its start.
     pub(crate) fn restore_manifests(&self) -> Result<(), LocalError> {
         manifests::restore(&self.folder)
     }
 
-    /// Keeps the manifests of a database that has started.
+    /// Saves the manifests of a database that has started.
     pub(crate) fn keep_manifests(&self) -> Result<(), LocalError> {
         manifests::keep(&self.folder)
     }
 
-    /// Writes down the actions that tasks of this start have, and returns where.
+    /// Saves the actions for the tasks of this start, and returns the file's path.
     pub(crate) fn write_actions(&self, compiled: &str) -> Result<PathBuf, LocalError> {
         self.folder.write(ACTIONS, compiled.as_bytes())?;
         Ok(self.folder.path().join(ACTIONS))
     }
 
-    /// Records that everything is in place, made of these tables.
+    /// Records that the environment is complete, and the tables that it was made of.
     pub(crate) fn mark_complete(&self, tables: &Tables) -> Result<(), LocalError> {
         let layout = serde_json::to_vec(&Layout { format: FORMAT, tables: Some(tables.digest()) })
             .map_err(|error| LocalError::state("write", &self.folder.path().join(LAYOUT), error.into()))?;
-        // Under another name first: the file is there whole or not at all.
+        // The file is written under another name first, so that it is complete or missing.
         self.folder.write(LAYOUT_PART, &layout)?;
         self.folder.rename(LAYOUT_PART, LAYOUT)
     }
 }
 
-/// What can be said about a state directory without starting anything.
+/// The status of a state directory, found without starting anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
     /// The state directory.
     pub directory: PathBuf,
     /// Whether there is an environment: it was started at least once, and not reset since.
     pub exists: bool,
-    /// Whether some process has it running now.
+    /// Whether a process uses it now.
     pub in_use: bool,
-    /// The size of all its files, in bytes.
+    /// Total size of its files, in bytes.
     pub bytes: u64,
     /// The digest of the tables that it was made of, see [`Tables::digest`]; `None` where there is no
-    /// environment, and where it is of before digests were written down.
+    /// environment, or where it is older than these digests.
     pub tables: Option<String>,
 }
 
-/// Looks at a state directory, which need not exist. Nothing is started or changed. Fails where it
-/// is not one that this program made.
+/// Reads the status of a state directory, which need not exist. Nothing is started or changed.
+///
+/// # Errors
+///
+/// Fails if the directory was not made by this program, or if it cannot be read.
 pub fn status(directory: &Path) -> Result<Status, LocalError> {
     let Some(folder) = Folder::open(directory)? else {
         return Ok(Status {
@@ -138,7 +141,7 @@ pub fn status(directory: &Path) -> Result<Status, LocalError> {
         });
     };
     let in_use = match folder.file(LOCK, OFlags::RDONLY) {
-        // Shared, so that two that only look do not see each other.
+        // The lock is shared, so that two processes that only read the status do not see each other.
         Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
         Err(_) => false,
     };
@@ -152,10 +155,13 @@ pub fn status(directory: &Path) -> Result<Status, LocalError> {
     })
 }
 
-/// Removes everything an environment has kept: its users, its executions, their logs.
+/// Removes everything that an environment has kept: its users, its executions, their logs. Returns whether
+/// there was anything to remove.
 ///
-/// Refused while the environment is running, and where the directory, or anything in it, is not what
-/// this program made: nothing is removed then. Returns whether there was anything to remove.
+/// # Errors
+///
+/// Fails while the environment is running, or if the directory or anything in it was not made by this
+/// program: then nothing is removed. Also fails if a file cannot be removed.
 pub fn reset(directory: &Path) -> Result<bool, LocalError> {
     let Some(folder) = Folder::open(directory)? else { return Ok(false) };
     let state = State { _lock: lock(&folder)?, folder };
@@ -169,7 +175,7 @@ fn lock(folder: &Folder) -> Result<File, LocalError> {
     let mut file = folder.file(LOCK, OFlags::RDWR | OFlags::CREATE).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {
-            // For the message to the next one, below.
+            // The number is for the message to the next process, below.
             file.set_len(0).map_err(failed)?;
             write!(file, "{}", std::process::id()).map_err(failed)?;
             Ok(file)

@@ -1,4 +1,4 @@
-//! The application's tables, as SQL that somebody else has written.
+//! The SQL files that make the application's tables and their first rows.
 
 use sha2::{Digest as _, Sha256};
 use tokio_postgres::Client;
@@ -6,27 +6,27 @@ use tokio_postgres::error::ErrorPosition;
 
 use crate::LocalError;
 
-/// What the database holds at first.
+/// The scripts that make the content of a new database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tables {
-    /// Makes the tables.
+    /// The script that makes the tables.
     pub schema: Script,
-    /// Puts the first rows into them.
+    /// The script that inserts the first rows.
     pub seed: Script,
 }
 
 /// SQL commands of a file. It may be a dump of `pg_dump --schema-only --no-owner --no-privileges`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
-    /// What the file is called in messages.
+    /// The name of the file in messages.
     pub name: String,
     /// Its content.
     pub sql: String,
 }
 
 impl Tables {
-    /// What tells these tables from others: the SHA-256 of the SQL that makes them, in hexadecimal. The first
-    /// rows are not in it: they change with every use.
+    /// The digest that tells these tables from others: the SHA-256, in hexadecimal, of the SQL that makes
+    /// them. The first rows are not part of it: they change with every use.
     #[must_use]
     pub fn digest(&self) -> String {
         hex::encode(Sha256::digest(&self.schema.sql))
@@ -38,7 +38,7 @@ impl Script {
     pub(crate) async fn run(&self, client: &Client) -> Result<(), LocalError> {
         let sql = without_restrictions(&self.sql);
         client.batch_execute(&sql).await.map_err(|error| self.refused(error, &sql))?;
-        // A dump sets its own search path, which is not for what comes next.
+        // A dump sets its own search path, which must not apply to later statements.
         let reset = client.batch_execute("RESET ALL").await;
         reset.map_err(|source| LocalError::database("create the tables in", source))
     }
@@ -55,16 +55,16 @@ impl Script {
     }
 }
 
-/// The commands without the two of psql that `pg_dump` has put around them since August 2025 (15.14, 16.10,
-/// 17.6): they keep psql from running anything but SQL, which nothing else does anyway. Each leaves an empty
-/// line behind, so that the others keep their numbers.
+/// The commands without the two commands of psql that `pg_dump` has put around them since August 2025 (15.14,
+/// 16.10, 17.6): these restrict psql to SQL, and nothing else is run here. An empty line takes the place of
+/// each, so that the other lines keep their numbers.
 fn without_restrictions(sql: &str) -> String {
     let is_restriction =
         |line: &str| ["\\restrict ", "\\unrestrict "].iter().any(|word| line.starts_with(word));
     sql.split_inclusive('\n').map(|line| if is_restriction(line) { "\n" } else { line }).collect()
 }
 
-/// Line and column, from 1, of a character that PostgreSQL has counted from 1.
+/// Line and column, from 1, of a character that PostgreSQL counts from 1.
 fn place(sql: &str, character: u32) -> (usize, usize) {
     let before: String = sql.chars().take((character as usize).saturating_sub(1)).collect();
     let line = before.matches('\n').count() + 1;

@@ -1,4 +1,4 @@
-//! The compiled programs, to be run as a person or Cloud Run would.
+//! The paths of the compiled programs, which tests run as a person or Cloud Run would.
 
 use std::{
     collections::BTreeMap,
@@ -10,22 +10,22 @@ use std::{
 
 use serde_json::Value;
 
-/// Names the folder that has the compiled programs.
+/// The variable that names the folder of the compiled programs.
 pub const BIN_DIR: &str = "QUILL_ADMIN_TEST_BIN_DIR";
 
-/// The laptop's program.
+/// The path of the laptop's program.
 #[must_use]
 pub fn quill_admin() -> &'static Path {
     find("quill-admin")
 }
 
-/// The container's program.
+/// The path of the container's program.
 #[must_use]
 pub fn executor() -> &'static Path {
     find("quill-admin-executor")
 }
 
-/// The laptop's program once more, with an executor that it carries; skips the test where it was built without one.
+/// The path of the laptop's program that carries an executor; skips the test where it was built without one.
 #[macro_export]
 macro_rules! needs_carrying {
     () => {
@@ -36,11 +36,11 @@ macro_rules! needs_carrying {
     };
 }
 
-/// The same; `Err` says what is missing.
+/// The path of the laptop's program that carries an executor; `Err` says what is missing.
 ///
 /// # Errors
 ///
-/// It carries none.
+/// Fails if the program was built without an executor.
 pub fn carrying() -> Result<&'static Path, String> {
     let program = find("quill-admin-carrying");
     let version = Command::new(program).arg("--version").output();
@@ -53,14 +53,14 @@ pub fn carrying() -> Result<&'static Path, String> {
         .to_owned())
 }
 
-/// The emulator on its own.
+/// The path of the emulator as a program of its own.
 #[must_use]
 pub fn cloud_emulator() -> &'static Path {
     find("cloud-emulator")
 }
 
-/// A folder that outlives the tests, for what is slow to make and safe to share: the embedded
-/// PostgreSQL's program, unpacked.
+/// A folder that outlives the tests, for files that are slow to make and safe to share: the embedded
+/// PostgreSQL's unpacked program.
 #[must_use]
 pub fn cache_dir() -> PathBuf {
     quill_admin().with_file_name("test-cache")
@@ -82,10 +82,10 @@ fn find(name: &str) -> &'static Path {
     programs.get(name).unwrap_or_else(|| panic!("cargo built no program {name}"))
 }
 
-/// Has cargo bring the programs up to date: for tests that are run alone, without `cargo xtask`.
+/// Builds the programs with cargo, for tests that are run alone, without `cargo xtask`.
 fn build() -> BTreeMap<String, PathBuf> {
-    // The whole workspace's programs, as `cargo test --workspace` has it: building single packages
-    // would select fewer features and compile everything below them once more.
+    // This builds the whole workspace's programs, as `cargo test --workspace` does: building single packages
+    // would select fewer features and compile all their dependencies once more.
     let built = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--release", "--locked", "--workspace", "--bins"])
         .arg("--message-format=json-render-diagnostics")

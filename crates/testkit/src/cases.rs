@@ -1,9 +1,9 @@
-//! Seeded cases of the six tasks: what a database holds, and what is asked of it.
+//! Seeded cases of the six actions: the content of a database, and the request.
 //!
-//! A case is made from one number and nothing else, so that the same cases can be run at every seam
-//! where a task can be watched (the executor's variables, the CLI's command line), today and with
-//! whatever does the tasks tomorrow, and be compared line by line. What came of a case is an
-//! [`Observation`]; [`Golden`] holds the ones that are checked in.
+//! A case is made from a single number, so that the same cases can be run through every interface of a task
+//! (the executor's variables, the CLI's command line), and with any later implementation, and be compared
+//! line by line. The result of a case is an [`Observation`]; [`Golden`] holds the observations that are
+//! checked in.
 //!
 //! ```no_run
 //! use quill_admin_testkit::cases::{Case, changed, rows};
@@ -28,10 +28,11 @@ use serde_json::Value;
 
 use crate::postgres::{Database, Generation, ROLES, quote_literal};
 
-/// Set to anything, has [`Golden::compare`] write what it was given instead of comparing it.
+/// The variable that makes [`Golden::compare`] write the observations instead of comparing them; any value
+/// will do.
 pub const REWRITE: &str = "QUILL_ADMIN_TEST_REWRITE_CASES";
 
-/// Hashes in the application's form, and what they are called in observations.
+/// Hashes in the application's form, and their names in observations.
 pub const HASHES: [(&str, &str); 3] = [
     (
         "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG1sJzVLmYRhY",
@@ -47,16 +48,16 @@ pub const HASHES: [(&str, &str); 3] = [
     ),
 ];
 
-/// How every hash of the application's form begins.
+/// The prefix of every hash of the application's form.
 const HASH_START: &str = "$argon2id$v=19$m=65536,t=3,p=4$";
 
-/// How long such a hash is.
+/// The length of such a hash.
 const HASH_LENGTH: usize = 97;
 
-/// A role that the application does not seed, and an administrator may have added.
+/// A role that the application does not seed, as an administrator may have added it.
 const EXTRA_ROLE: &str = "Réviseur (externe) 🙂";
 
-/// Names of users that may be there.
+/// Names of users that a database may have.
 const USERNAMES: [&str; 9] = [
     "steve.jones",
     "Steve.Jones",
@@ -69,7 +70,7 @@ const USERNAMES: [&str; 9] = [
     "name with  two blanks",
 ];
 
-/// Permission levels that a database may hold, known or not.
+/// Permission levels that a database may have, known or not.
 const LEVELS: [&str; 7] = ["patient", "staff", "admin", "superadmin", "owner", "SUPERADMIN", ""];
 
 /// A user as a row.
@@ -81,11 +82,11 @@ pub struct User {
     pub email: String,
     /// Stored hash.
     pub password_hash: String,
-    /// Whether the account is active.
+    /// The stored hash.
     pub active: bool,
-    /// The secret of one-time codes, where they were set up.
+    /// The secret of one-time codes, where they are set up.
     pub totp_secret: Option<String>,
-    /// Whether one-time codes are asked for.
+    /// Whether one-time codes are required.
     pub totp_enabled: bool,
     /// Base profession.
     pub profession: String,
@@ -95,24 +96,24 @@ pub struct User {
     pub competencies: &'static str,
     /// Registrations, as JSON.
     pub registrations: Option<&'static str>,
-    /// Whether the email is verified, where the tables say that.
+    /// Whether the email is verified, where the tables have that column.
     pub email_verified: bool,
     /// Names of roles.
     pub roles: Vec<String>,
 }
 
-/// What is there, and what is asked for.
+/// The content of a database, and a request.
 #[derive(Debug, Clone)]
 pub struct Case {
-    /// The number it was made from.
+    /// The number that the case was made from.
     pub seed: u64,
-    /// The tables.
+    /// The generation of the tables.
     pub generation: Generation,
     /// The roles of the database.
     pub roles: Vec<String>,
     /// The users of the database.
     pub users: Vec<User>,
-    /// The variables of the contract that say what to do.
+    /// The variables of the contract for the request.
     pub task: BTreeMap<&'static str, String>,
 }
 
@@ -125,11 +126,11 @@ fn one_in(rng: &mut Rng, n: u32) -> bool {
 }
 
 impl Case {
-    /// The case of a number. On every generation of the tables it is the same but for what that
-    /// generation has no column for.
+    /// The case of a number. It is the same on every generation of the tables, except for columns that a
+    /// generation does not have.
     #[must_use]
     pub fn of(seed: u64, generation: Generation) -> Self {
-        // Neighbouring seeds make neighbouring first choices; a few draws part them.
+        // Neighbouring seeds give neighbouring first choices; a few draws separate them.
         let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let roles = roles(&mut rng);
         let mut users = users(&mut rng, &roles);
@@ -140,7 +141,7 @@ impl Case {
         Self { seed, generation, roles, users, task }
     }
 
-    /// Makes the database hold what the case says and nothing else. Numbers of rows begin at 1.
+    /// Makes the content of the database that of the case. Numbers of rows begin at 1.
     pub fn prepare(&self, db: &Database) {
         let mut sql = "TRUNCATE users, roles, user_role RESTART IDENTITY;".to_owned();
         for role in &self.roles {
@@ -185,7 +186,7 @@ impl Case {
     }
 }
 
-/// Has the first user be what the task would make of them.
+/// Gives the first user the state that the task would bring about.
 fn done_already(task: &mut BTreeMap<&'static str, String>, users: &mut [User], roles: &[String]) {
     let Some(user) = users.first_mut() else { return };
     HASHES[2].0.clone_into(&mut user.password_hash);
@@ -202,7 +203,7 @@ fn done_already(task: &mut BTreeMap<&'static str, String>, users: &mut [User], r
 fn roles(rng: &mut Rng) -> Vec<String> {
     let mut roles: Vec<String> = ROLES.map(str::to_owned).to_vec();
     match rng.u32(..8) {
-        // As the migrations leave the table.
+        // The migrations leave the table empty.
         0 => roles.clear(),
         1 => {
             roles.remove(0);
@@ -217,7 +218,7 @@ fn users(rng: &mut Rng, roles: &[String]) -> Vec<User> {
     let mut names: Vec<String> = USERNAMES.map(str::to_owned).to_vec();
     names.push("ü".repeat(150));
     rng.shuffle(&mut names);
-    // Nobody, now and then.
+    // Now and then there is no user.
     names.truncate(if one_in(rng, 10) { 0 } else { rng.usize(1..5) });
     let mut users = Vec::new();
     for (index, username) in names.into_iter().enumerate() {
@@ -242,7 +243,7 @@ fn users(rng: &mut Rng, roles: &[String]) -> Vec<User> {
     users
 }
 
-/// A user's name: mostly one that is there, else one that is not, or that must be refused.
+/// A user's name: mostly an existing one, otherwise one that does not exist, or that must be refused.
 fn username(rng: &mut Rng, users: &[User]) -> String {
     let known = |rng: &mut Rng| {
         let index = rng.usize(..users.len().max(1));
@@ -250,14 +251,14 @@ fn username(rng: &mut Rng, users: &[User]) -> String {
     };
     match rng.u32(..20) {
         0..=9 => known(rng),
-        // Not yet there, or there by chance.
+        // A name that does not exist, except by chance.
         10 | 11 => pick(rng, &USERNAMES).to_owned(),
-        // Looks the same, in Cyrillic.
+        // A name that looks the same, in Cyrillic.
         12 | 13 => known(rng).replace('o', "\u{43e}").replace('e', "\u{435}"),
         14 => "nobody.of.this.name".to_owned(),
-        // Compared exactly.
+        // Names are compared exactly.
         15 => known(rng).to_uppercase(),
-        // Stripped.
+        // White space is stripped.
         16 => format!("  {}\t", known(rng)),
         17 => "é".repeat(150),
         _ => pick(rng, &["", "a\u{1b}b", "steve\u{200b}.jones", "steve\u{202e}.jones", "a\nb"]).to_owned(),
@@ -267,7 +268,7 @@ fn username(rng: &mut Rng, users: &[User]) -> String {
 fn email(rng: &mut Rng, users: &[User]) -> String {
     match rng.u32(..12) {
         0..=4 => "new@example.org".to_owned(),
-        // Somebody's: the user's own, or another's.
+        // The email of a user: the same or another one.
         5..=8 => format!("user{}@example.org", rng.usize(..users.len().max(1))),
         9 => " Ж+x@пример.рф ".to_owned(),
         10 => format!("{}@example.org", "x".repeat(243)),
@@ -288,7 +289,7 @@ fn role(rng: &mut Rng) -> String {
 
 fn task(rng: &mut Rng, seed: u64, users: &[User]) -> BTreeMap<&'static str, String> {
     let mut task = BTreeMap::new();
-    // Every action comes in turn, those that do more oftener.
+    // Every action occurs, those that do more more often.
     let actions = [
         "create-superadmin",
         "update-permissions",
@@ -346,7 +347,8 @@ fn task(rng: &mut Rng, seed: u64, users: &[User]) -> BTreeMap<&'static str, Stri
     task
 }
 
-/// The three tables: every row as JSON with its columns' names, in a fixed order. Hashes are named.
+/// The rows of the three tables, each as JSON with its columns' names, in a fixed order. Hashes are replaced
+/// by their names.
 #[must_use]
 pub fn rows(db: &Database) -> Vec<String> {
     db.rows(
@@ -361,7 +363,7 @@ pub fn rows(db: &Database) -> Vec<String> {
     .collect()
 }
 
-/// What is different between the rows before and after: `- row` is gone, `+ row` is new.
+/// The differences between the rows before and after: `- row` was removed, `+ row` is new.
 #[must_use]
 pub fn changed(before: &[String], after: &[String]) -> Vec<String> {
     let gone = before.iter().filter(|row| !after.contains(row)).map(|row| format!("- {row}"));
@@ -369,8 +371,8 @@ pub fn changed(before: &[String], after: &[String]) -> Vec<String> {
     gone.chain(new).collect()
 }
 
-/// A text with the cases' hashes replaced by their names, and every other one of the application's
-/// form, whose salt is made up anew each time, by `<new hash>`.
+/// A text in which the cases' hashes are replaced by their names, and every other hash of the application's
+/// form, whose salt is new each time, by `<new hash>`.
 #[must_use]
 pub fn name_hashes(text: &str) -> String {
     let mut text = text.to_owned();
@@ -384,27 +386,27 @@ pub fn name_hashes(text: &str) -> String {
     text
 }
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// The case's number.
     pub seed: u64,
     /// The tables' generation.
     pub tables: String,
-    /// What was asked for. Redundant, for whoever reads the file.
+    /// The request. It is redundant, and helps readers of the file.
     pub task: BTreeMap<String, String>,
     /// The exit code.
     pub exit: Option<i32>,
-    /// What was said.
+    /// The message.
     pub message: String,
-    /// The record of it, without what differs from run to run.
+    /// The record, without the parts that differ from run to run.
     pub record: Value,
-    /// The rows that are different afterwards.
+    /// The rows that differ afterwards.
     pub rows: Vec<String>,
 }
 
 impl Observation {
-    /// An observation of a case, with hashes named.
+    /// An observation of a case, with hashes replaced by their names.
     #[must_use]
     pub fn new(case: &Case, exit: Option<i32>, message: &str, record: &Value, rows: Vec<String>) -> Self {
         let task = case.task.iter().map(|(name, value)| ((*name).to_owned(), name_hashes(value))).collect();
@@ -414,20 +416,19 @@ impl Observation {
     }
 }
 
-/// Observations that are checked in: a file of JSON lines, one a case.
+/// Observations that are checked in: a file of JSON lines, one for each case.
 #[derive(Debug)]
 pub struct Golden {
     path: PathBuf,
 }
 
 impl Golden {
-    /// The file of this path.
+    /// The golden file at this path.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// Compares what was seen now with what was seen then; with [`REWRITE`] set, writes it down
-    /// instead.
+    /// Compares these observations with those of the file; with [`REWRITE`] set, writes the file instead.
     #[track_caller]
     pub fn compare(&self, seen: &[Observation]) {
         let mut text = String::new();

@@ -1,11 +1,11 @@
 //! The Docker engine of this machine, and an image to compile in.
 //!
-//! `docker/Dockerfile` compiles in an official image, which a test cannot count on: there may be no
-//! registry to pull from. [`builder_image`] makes one that does in its place, from Debian's packages
-//! and this machine's own toolchain, and leaves it in the engine for the next run. To get rid of it:
-//! `docker rmi $(docker images -q quill-admin-test/rust)`.
+//! `docker/Dockerfile` compiles in an official image, which a test cannot rely on: there may be no registry
+//! to pull from. [`builder_image`] makes a substitute from Debian's packages and this machine's own
+//! toolchain, and leaves it in the engine for the next run. To remove it: `docker rmi $(docker images -q
+//! quill-admin-test/rust)`.
 //!
-//! Everything goes through the `docker` program, which Debian's package of the engine brings.
+//! All of this uses the `docker` program, which Debian's package of the engine contains.
 
 use std::{
     env,
@@ -19,19 +19,23 @@ use std::{
 /// The repository of the images that [`builder_image`] makes. No test removes those.
 const REPOSITORY: &str = "quill-admin-test/rust";
 
-/// What the official image has and the Dockerfile uses, beside the toolchain.
+/// The packages of the official image that the Dockerfile uses, beside the toolchain.
 const PACKAGES: &str = "ca-certificates,gcc,libc6-dev";
 
-/// The certificates the container trusts are this machine's: it may be behind a proxy of its own.
+/// This machine's certificates, which the container trusts: the machine may be behind a proxy of its own.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// What the imported image is set up with: the places the official one uses.
+/// The settings of the imported image: the paths of the official one.
 const CHANGES: [&str; 2] = [
     "ENV CARGO_HOME=/usr/local/cargo",
     "ENV PATH=/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 ];
 
-/// Whether an engine answers, and if not, why.
+/// Checks that an engine answers.
+///
+/// # Errors
+///
+/// Fails if no engine answers, with the reason.
 pub fn available() -> Result<(), String> {
     static ANSWER: OnceLock<Result<(), String>> = OnceLock::new();
     ANSWER
@@ -66,35 +70,38 @@ macro_rules! needs_builder_image {
 }
 
 /// The name of an image that stands in for the Dockerfile's `BUILDER_IMAGE`.
+/// It is made if the engine does not have it: about a minute the first time. It panics if that is tried and
+/// fails.
 ///
-/// Made where the engine does not have it: about a minute the first time. `Err` says what is missing
-/// for that; if it is tried and fails, that is a panic.
+/// It also has the packages that the executor is built with, as of its making, so that a build does not
+/// depend on the network; cargo fetches those that were added since.
 ///
-/// It also has the packages that the executor is built with, as of its making, so that a build does
-/// not depend on the network; cargo fetches what has been added since.
+/// # Errors
+///
+/// Fails if something is missing on this machine that the image needs, and names it.
 pub fn builder_image() -> Result<String, String> {
     static IMAGE: OnceLock<Result<String, String>> = OnceLock::new();
     IMAGE.get_or_init(|| Recipe::read().and_then(|recipe| recipe.image())).clone()
 }
 
-/// Removes all images whose repository begins so: what a test has built, under a name of its own.
+/// Removes all images whose repository has this prefix: those that a test has built under a name of its own.
 pub fn remove_images(prefix: &str) {
     assert!(!prefix.is_empty() && !REPOSITORY.starts_with(prefix), "{prefix:?} is not a test's own");
     let list = run(docker_command().args(["images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"]));
     for line in list.lines().filter(|line| line.starts_with(prefix)) {
         let (name, id) = line.split_once(' ').unwrap_or((line, line));
-        // Pulled or pushed by digest alone, it has no tag to name it by.
+        // An image that was pulled or pushed by digest alone has no tag.
         let image = if name.ends_with(":<none>") { id } else { name };
         run(docker_command().args(["rmi", "--force", image]));
     }
 }
 
-/// What a base image is made of.
+/// The parts of a base image.
 struct Recipe {
-    /// Debian's name for the release, and where this machine gets its packages.
+    /// Debian's name for the release, and the address of this machine's packages.
     suite: String,
     mirror: String,
-    /// The compiler's version, and where it is.
+    /// The compiler's version, and its folder.
     toolchain: String,
     sysroot: PathBuf,
 }
@@ -105,14 +112,14 @@ impl Recipe {
             return Err("the builder's image can be made on Linux on x86_64 only".to_owned());
         }
         let (mirror, suite) = package_source()?;
-        // In the repository's folder: rust-toolchain.toml chooses.
+        // This runs in the repository's folder, where rust-toolchain.toml chooses the compiler.
         let rustc = |args: &[&str]| run(Command::new("rustc").args(args).current_dir(root()));
         let toolchain = rustc(&["--version"]).split(' ').nth(1).unwrap_or_default().to_owned();
         let sysroot = rustc(&["--print", "sysroot"]).trim().into();
         Ok(Self { suite, mirror, toolchain, sysroot })
     }
 
-    /// Changes with everything that the base system is made of, this program included.
+    /// A hash of everything that the base system is made of, including this program.
     fn hash(&self) -> String {
         let certificates = fs::read(CERTIFICATES).unwrap_or_default();
         let parts =
@@ -130,8 +137,8 @@ impl Recipe {
         let cache = cache_dir();
         fs::create_dir_all(&cache)
             .unwrap_or_else(|error| panic!("failed to make {}: {error}", cache.display()));
-        // Test programs run at the same time: the first makes it, the others wait. The lock goes with
-        // the process, however it ends.
+        // Test programs run at the same time: the first makes the image, the others wait. The lock ends with
+        // the process, in whatever way that ends.
         let lock = File::create(cache.join("lock")).expect("make the lock's file");
         lock.lock().expect("lock a file");
         if docker(["image", "inspect", &name]).is_ok_and(|output| output.status.success()) {
@@ -142,7 +149,7 @@ impl Recipe {
         Ok(name)
     }
 
-    /// Debian's part, as a tar file that is kept: what takes long.
+    /// Debian's part, as a tar file that is kept, since it takes long to make.
     fn base(&self, cache: &Path, hash: &str) -> Result<PathBuf, String> {
         let file = cache.join(format!("{}-{hash}.tar", self.suite));
         if file.is_file() {
@@ -154,7 +161,7 @@ impl Recipe {
         if !in_path("debootstrap") {
             return Err("debootstrap is not installed (on Debian: apt-get install debootstrap)".to_owned());
         }
-        // What earlier recipes and killed runs have left.
+        // These are files of earlier recipes and of killed runs.
         for entry in fs::read_dir(cache).expect("read the cache folder").flatten() {
             match entry.file_name().to_string_lossy() {
                 name if name.starts_with("making-") => drop(fs::remove_dir_all(entry.path())),
@@ -188,14 +195,14 @@ impl Recipe {
         Ok(file)
     }
 
-    /// Adds the toolchain and the packages and gives the whole to the engine. One file, and no path
-    /// twice in it, which engines refuse.
+    /// Adds the toolchain and the packages and imports the whole into the engine. It has to be one file, in
+    /// which no path occurs twice: engines refuse that.
     fn import(&self, cache: &Path, base: &Path, name: &str) {
         let scratch =
             tempfile::Builder::new().prefix("making-").tempdir_in(cache).expect("make a temporary folder");
         let whole = scratch.path().join("whole.tar");
         fs::copy(base, &whole).expect("copy the base system");
-        // Neither documentation nor the components that check and format.
+        // The documentation and the components that check and format are left out.
         append(&whole, &self.sysroot, "usr/local/rust", &["bin/cargo", "bin/rustc", "lib"]);
         let home = cargo_home();
         let packages = cargo_files(&home);
@@ -209,7 +216,7 @@ impl Recipe {
     }
 }
 
-/// Adds files of a folder to a tar file, below another one.
+/// Appends files of a folder to a tar file, below another folder.
 fn append(tar: &Path, folder: &Path, below: &str, files: &[impl AsRef<Path>]) {
     let list = tar.with_extension("list");
     let lines: Vec<String> = files.iter().map(|file| file.as_ref().display().to_string()).collect();
@@ -219,7 +226,7 @@ fn append(tar: &Path, folder: &Path, below: &str, files: &[impl AsRef<Path>]) {
         .arg("--file")
         .arg(tar)
         .args(["--owner=0", "--group=0", "--numeric-owner", "--verbatim-files-from"])
-        // Not the targets of symbolic links.
+        // The targets of symbolic links are not changed.
         .arg(format!("--transform=s,^,{below}/,SH"))
         .arg("--directory")
         .arg(folder)
@@ -227,7 +234,8 @@ fn append(tar: &Path, folder: &Path, below: &str, files: &[impl AsRef<Path>]) {
         .arg(&list));
 }
 
-/// Where this machine's apt gets Debian's (or a relative's) main packages, and the release's name.
+/// The address from which this machine's apt gets Debian's (or a derivative's) main packages, and the
+/// release's name.
 fn package_source() -> Result<(String, String), String> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let codename = release
@@ -235,7 +243,7 @@ fn package_source() -> Result<(String, String), String> {
         .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
         .ok_or("/etc/os-release names no VERSION_CODENAME: not Debian")?
         .trim_matches('"');
-    // apt reads its sources itself: there are two formats of them.
+    // apt itself reads its sources, which have two formats.
     let targets = Command::new("apt-get")
         .args(["indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
         .output()
@@ -251,9 +259,9 @@ fn package_source() -> Result<(String, String), String> {
         .ok_or_else(|| format!("apt has no source for the main packages of {codename}"))
 }
 
-/// The files below cargo's home that a build looks for: what the registry says of every package in
-/// Cargo.lock, and the packages. More than the executor is made of: cargo may want a package at hand
-/// before it finds that nothing uses it.
+/// The files below cargo's home that a build needs: the registry's index entry of every package in
+/// Cargo.lock, and the packages. These are more than the executor needs: cargo may read a package before it
+/// finds that nothing uses it.
 fn cargo_files(home: &Path) -> Vec<PathBuf> {
     run(Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["fetch", "--locked", "--target", "x86_64-unknown-linux-gnu"])
@@ -281,12 +289,12 @@ fn cargo_files(home: &Path) -> Vec<PathBuf> {
     // Several versions of a package have one entry in the index.
     files.sort_unstable();
     files.dedup();
-    // Our own packages are in no registry, and those of other platforms are not fetched.
+    // Our own packages are in no registry, and those for other platforms are not fetched.
     files.retain(|file| file.is_file());
     files.iter().filter_map(|file| file.strip_prefix(home).ok()).map(Path::to_owned).collect()
 }
 
-/// Where an index has a package ("The Cargo Book", Registry Index, "Index files").
+/// The path of a package in an index ("The Cargo Book", Registry Index, "Index files").
 fn index_path(name: &str) -> PathBuf {
     let name = name.to_ascii_lowercase();
     let folder = match name.len() {
@@ -330,8 +338,8 @@ fn docker<const N: usize>(args: [&str; N]) -> io::Result<Output> {
     docker_command().args(args).output()
 }
 
-/// The `docker` program, for what a test does with it by itself. With the classic builder: for the
-/// other one newer versions of the program want a plug-in.
+/// The `docker` program, for a test's own commands. It uses the classic builder: newer versions of the
+/// program need a plug-in for the other one.
 #[must_use]
 pub fn docker_command() -> Command {
     let mut command = Command::new("docker");
@@ -339,7 +347,7 @@ pub fn docker_command() -> Command {
     command
 }
 
-/// Runs a program that has to succeed; returns what it printed.
+/// Runs a program that has to succeed; returns its output.
 #[track_caller]
 pub fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("failed to start {command:?}: {error}"));

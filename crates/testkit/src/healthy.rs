@@ -1,8 +1,10 @@
-//! An environment in good health: what Google Cloud has of one, in the JSON of its APIs.
+//! The fixture of a healthy environment: its resources of Google Cloud, in the JSON of the APIs.
 //!
-//! Whoever needs an environment takes this one and states what is different in its own, so that a job looks
-//! the same wherever it is looked at. The emulator takes all of it through its control API, and each part
-//! through its library.
+//! To add a resource: its JSON here, and its path in [`Healthy::puts`].
+//!
+//! A test that needs an environment takes this one and changes only the differences, so that a job looks the
+//! same in all tests. The emulator takes all of it through its control API, and each part through its
+//! library.
 
 use serde_json::{Value, json};
 
@@ -14,33 +16,32 @@ pub const ADDRESS: &str = "10.0.0.3";
 pub const SECRET: &str = "core-db-password";
 /// The bucket in which Terraform keeps the states of all environments.
 pub const STATE_BUCKET: &str = "quill-medical-terraform-state";
-/// Where images are in Google Cloud.
+/// The host of Google Cloud's registry.
 pub const REGISTRY: &str = "europe-west2-docker.pkg.dev";
 /// The git revision that the admin image was built from.
 const REVISION: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// The certificate of the authority that signs the database's, in PEM: the one that the tests of the Terraform module
-/// have.
+/// The certificate of the authority that signs the database's, in PEM: the one in the tests of the Terraform
+/// module.
 pub const CA: &str = include_str!("../../../infra/modules/cloud-run-job/tests/ca-current.pem");
-/// The one that will sign it after the next rotation.
+/// The authority that will sign it after the next rotation.
 pub const NEXT_CA: &str = include_str!("../../../infra/modules/cloud-run-job/tests/ca-next.pem");
 
-/// An environment; everything in it is named after it, as in `environments.yaml`.
+/// An environment. Everything in it is named after it, as in `environments.yaml`.
 #[derive(Debug, Clone)]
 pub struct Healthy {
     /// The environment's name.
     pub environment: String,
-    /// Where images are, as the names of images begin.
+    /// The registry and folder with which names of images begin.
     pub registry: String,
     /// The digest of the admin image that the job runs.
     pub digest: String,
-    /// When that image was built, RFC 3339.
+    /// The time when that image was built, RFC 3339.
     pub built: String,
 }
 
 impl Healthy {
-    /// An environment whose images are at this registry. There need be no such registry: the digest is made
-    /// up.
+    /// An environment whose images are at this registry. The registry need not exist: the digest is invented.
     #[must_use]
     pub fn new(environment: &str, registry: &str) -> Self {
         Self {
@@ -51,13 +52,13 @@ impl Healthy {
         }
     }
 
-    /// The project.
+    /// The id of the project.
     #[must_use]
     pub fn project(&self) -> String {
         format!("quill-medical-{}", self.environment)
     }
 
-    /// The full name of something in the project's region.
+    /// The full name of a resource in the project's region.
     fn named(&self, kind: &str, id: &str) -> String {
         format!("projects/{}/locations/europe-west2/{kind}/{id}", self.project())
     }
@@ -92,7 +93,7 @@ impl Healthy {
         format!("quill-core-{}", self.environment)
     }
 
-    /// Where the admin image is in the registry.
+    /// The repository of the admin image.
     #[must_use]
     pub fn admin_repository(&self) -> String {
         format!("{}/quill/tasks", self.project())
@@ -104,7 +105,7 @@ impl Healthy {
         format!("{}/{}/quill/backend@sha256:{:064}", self.registry, self.project(), 7)
     }
 
-    /// The job, as `build` leaves it. Its image speaks the oldest version of the contract.
+    /// The job in the state in which `build` leaves it. Its image speaks the oldest version of the contract.
     #[must_use]
     pub fn job(&self) -> Value {
         let Self { environment, registry, digest, built } = self;
@@ -140,7 +141,7 @@ impl Healthy {
         })
     }
 
-    /// The same job, with a database that is really there.
+    /// The same job with an existing database.
     #[must_use]
     pub fn job_on(&self, database: &Database) -> Value {
         let mut job = self.job();
@@ -156,7 +157,7 @@ impl Healthy {
         job
     }
 
-    /// A revision of the backend that serves.
+    /// A ready revision of the backend.
     #[must_use]
     pub fn revision(&self) -> Value {
         json!({
@@ -178,7 +179,7 @@ impl Healthy {
         })
     }
 
-    /// Everything that a cloud has of it: each is what is PUT to this path of an emulator's control API.
+    /// All resources of the environment: each is PUT to this path of an emulator's control API.
     #[must_use]
     pub fn puts(&self) -> Vec<(String, Value)> {
         let project = self.project();
@@ -219,17 +220,17 @@ pub fn instance() -> Value {
     })
 }
 
-/// The database that a job is for, as its command has it. The contract crate has the real thing, which the tests of
+/// The target of a job: the database in its command. The crate contract has the real type, which the tests of
 /// the emulator and of this crate must not need.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Its address.
+    /// The address of the database.
     pub host: String,
-    /// Its port.
+    /// The port.
     pub port: u16,
-    /// Its name.
+    /// The name of the database.
     pub name: String,
-    /// Who connects.
+    /// The user.
     pub user: String,
     /// A mode of libpq's `sslmode`.
     pub tls: &'static str,
@@ -252,7 +253,7 @@ impl Default for Target {
 }
 
 impl Target {
-    /// One that is really there. The embedded database has no TLS.
+    /// The target for an existing database. The embedded database has no TLS.
     #[must_use]
     pub fn of(database: &Database) -> Self {
         // A target has an address, and not a name.
@@ -261,7 +262,7 @@ impl Target {
         Self { host, port: database.port, name, user, tls: "prefer", cas: Vec::new() }
     }
 
-    /// The JSON, with its keys in order.
+    /// The target as JSON, with its keys in order.
     #[must_use]
     pub fn json(&self) -> String {
         let mut cas: Vec<&str> = self.cas.iter().map(|ca| ca.trim()).collect();
@@ -279,13 +280,13 @@ impl Target {
         .to_string()
     }
 
-    /// The command of a job that is for it.
+    /// The command of a job for this target.
     #[must_use]
     pub fn command(&self) -> Value {
         json!(["/quill-admin-executor", "--target", self.json()])
     }
 
-    /// Makes a job one for this database.
+    /// Sets the command of a job to this target.
     pub fn put_into(&self, job: &mut Value) {
         job["template"]["template"]["containers"][0]["command"] = self.command();
     }
@@ -306,7 +307,7 @@ pub fn admin_image(created: &str) -> Value {
     })
 }
 
-/// Sets a variable of a job's container, in place of what it was set to.
+/// Sets a variable of a job's container, or replaces its value.
 pub fn set_variable(job: &mut Value, name: &str, value: &str) {
     let env = &mut job["template"]["template"]["containers"][0]["env"];
     let env = env.as_array_mut().expect("the container has a list of variables");

@@ -1,6 +1,7 @@
-//! A person's home, empty and temporary, and programs run in it.
+//! A person's home, empty and temporary, and the programs that are run in it.
 //!
-//! Programs see nothing of the environment the tests run in: what they read is what the test set.
+//! Programs get nothing of the environment in which the tests run: they see only the variables that the test
+//! sets.
 
 use std::{
     collections::BTreeMap,
@@ -19,8 +20,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use crate::{bin, signals, terminal::Terminal};
 
-/// How long a program may take unless a test says otherwise. Far above what any takes: this is
-/// against hanging for ever.
+/// Time limit of a program unless a test says otherwise. It is far above what any program takes, and keeps
+/// tests from hanging for ever.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// A home directory with a working folder in it.
@@ -59,13 +60,13 @@ impl Home {
         self.directory.path()
     }
 
-    /// The folder programs are run in.
+    /// The folder in which programs are run.
     #[must_use]
     pub fn work(&self) -> PathBuf {
         self.path().join("work")
     }
 
-    /// Writes a file, named from the working folder on.
+    /// Writes a file; its name is relative to the working folder.
     pub fn write(&self, name: impl AsRef<Path>, text: &str) {
         let path = self.work().join(name);
         if let Some(folder) = path.parent() {
@@ -74,14 +75,14 @@ impl Home {
         fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
-    /// Reads a file, named from the working folder on.
+    /// Reads a file; its name is relative to the working folder.
     #[must_use]
     pub fn read(&self, name: impl AsRef<Path>) -> String {
         let path = self.work().join(name);
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// The files below the home that contain `needle`, binary ones too: to look for what must be
+    /// The files below the home that contain `needle`, binary ones too: to look for texts that must be
     /// nowhere.
     #[must_use]
     pub fn files_with(&self, needle: &str) -> Vec<PathBuf> {
@@ -90,19 +91,19 @@ impl Home {
         found
     }
 
-    /// `quill-admin`, about to be run here.
+    /// Prepares a run of `quill-admin` here.
     pub fn quill_admin<I, S>(&self, args: I) -> Run
     where
         I: IntoIterator<Item = S>,
         S: Into<OsString>,
     {
         self.run(bin::quill_admin())
-            // Ninety-nine megabytes that are the same for everybody.
+            // These ninety-nine megabytes are the same for all tests.
             .env("XDG_CACHE_HOME", bin::cache_dir())
             .args(args)
     }
 
-    /// Any program, about to be run here.
+    /// Prepares a run of any program here.
     pub fn run(&self, program: impl AsRef<OsStr>) -> Run {
         let mut env = BTreeMap::new();
         env.insert("HOME".into(), self.path().into());
@@ -163,7 +164,7 @@ impl Run {
         self
     }
 
-    /// Leaves a variable out that every program gets.
+    /// Removes a variable that every program gets.
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
         self.env.remove(name.as_ref());
         self
@@ -175,19 +176,19 @@ impl Run {
         self
     }
 
-    /// Runs it somewhere else.
+    /// Runs it in another folder.
     pub fn cwd(mut self, cwd: impl Into<PathBuf>) -> Self {
         self.cwd = cwd.into();
         self
     }
 
-    /// What is piped in. Without it stdin is a pipe that is closed.
+    /// Sets the input that is piped in. Without it stdin is a closed pipe.
     pub fn stdin(mut self, stdin: impl Into<Vec<u8>>) -> Self {
         self.stdin = stdin.into();
         self
     }
 
-    /// How long it may take.
+    /// Sets its time limit.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
@@ -196,7 +197,7 @@ impl Run {
     /// Runs it to its end, with its streams in pipes. Panics when it takes too long.
     #[must_use]
     pub fn output(self) -> Output {
-        // On a thread of its own, so that tests with and without a runtime can call it.
+        // This has a thread of its own, so that tests with and without a runtime can call it.
         thread::scope(|scope| {
             let output = scope.spawn(|| {
                 tokio::runtime::Builder::new_current_thread()
@@ -209,8 +210,8 @@ impl Run {
         })
     }
 
-    /// The same as a command of the standard library, for a test that starts it by itself: to look at it while
-    /// it runs, or as another user.
+    /// The run as a command of the standard library, for a test that starts it by itself: to observe it while
+    /// it runs, or to run it as another user.
     #[must_use]
     pub fn command(&self) -> std::process::Command {
         let mut command = std::process::Command::new(&self.program);
@@ -247,7 +248,7 @@ impl Run {
         let end = async {
             let write = async {
                 if let Some(mut stdin) = pipes.0 {
-                    // A program that does not read all of it has its reasons.
+                    // A program need not read all of its input.
                     let _ = stdin.write_all(&self.stdin).await;
                 }
             };
@@ -281,16 +282,16 @@ async fn pump(pipe: Option<impl AsyncRead + Unpin>, into: &Mutex<Vec<u8>>) {
     }
 }
 
-/// What a program left behind.
+/// The exit status and the output of a program.
 ///
 /// Its `Display` shows all of it, for snapshots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// What it wrote to stdout.
+    /// The program's output on stdout.
     pub stdout: String,
-    /// What it wrote to stderr.
+    /// The program's output on stderr.
     pub stderr: String,
 }
 
@@ -301,7 +302,7 @@ impl Output {
         self.status.code().unwrap_or_else(|| panic!("ended by {}\n{self}", self.status))
     }
 
-    /// Checks the exit code, and shows everything when it is another.
+    /// Checks the exit code, and shows all output if it is another.
     #[track_caller]
     pub fn expect_code(&self, code: i32) -> &Self {
         assert_eq!(self.code(), code, "{self}");
@@ -327,7 +328,7 @@ fn streams(stdout: &str, stderr: &str) -> String {
 }
 
 fn search(folder: &Path, needle: &[u8], found: &mut Vec<PathBuf>) {
-    // What vanishes while we look (a lock, a temporary file) cannot be kept from anybody either.
+    // A file that vanishes meanwhile (a lock, a temporary file) cannot be searched.
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         let Ok(kind) = entry.file_type() else { continue };

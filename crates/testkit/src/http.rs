@@ -1,7 +1,7 @@
-//! HTTP without a library: a client that asks once, and a server that says one thing.
+//! HTTP without a library: a client for single requests, and a server with one fixed answer.
 //!
-//! The client speaks HTTP/1.0, where an answer ends with its connection. That takes no client library, and
-//! with it no runtime.
+//! The client uses HTTP/1.0, where an answer ends with its connection. That needs neither a client library
+//! nor a runtime.
 
 use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long a server may keep silent. Far above what any takes: this is against hanging for ever.
+/// Time limit for a silent server. It is far above what any takes, and keeps tests from hanging for ever.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// A request that is about to be sent.
@@ -29,35 +29,35 @@ impl Request {
         Self { line: format!("{method} {path}"), headers: String::new(), body: String::new() }
     }
 
-    /// Adds a header; one of the same name stays beside it.
+    /// Adds a header; one of the same name is kept as well.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let _ = write!(self.headers, "{name}: {value}\r\n");
         self
     }
 
-    /// Sends this along.
+    /// Sets the body.
     pub fn body(mut self, content_type: &str, body: impl Into<String>) -> Self {
         self.body = body.into();
         let length = self.body.len().to_string();
         self.header("Content-Type", content_type).header("Content-Length", &length)
     }
 
-    /// Sends a JSON document along.
+    /// Sets the body to a JSON document.
     pub fn json(self, body: &Value) -> Self {
         self.body("application/json", body.to_string())
     }
 
-    /// Sends it to `host:port`, and reads the answer to its end. Panics where there is none.
+    /// Sends the request to `host:port`, and reads the answer to its end. Panics where there is none.
     pub fn send(self, address: &str) -> Answer {
         let line = self.line.clone();
         self.try_send(address).unwrap_or_else(|error| panic!("{line} at {address} failed: {error}"))
     }
 
-    /// Sends it to `host:port`, and reads the answer to its end.
+    /// Sends the request to `host:port`, and reads the answer to its end.
     ///
     /// # Errors
     ///
-    /// Nobody listens there, the server keeps silent for a minute, or what it says is no HTTP.
+    /// Fails if nobody listens there, if the server is silent for a minute, or if its answer is not HTTP.
     pub fn try_send(self, address: &str) -> io::Result<Answer> {
         let Self { line, headers, body } = self;
         let mut stream = TcpStream::connect(address)?;
@@ -70,7 +70,7 @@ impl Request {
     }
 }
 
-/// What a server answered.
+/// The answer of a server.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The status code.
@@ -92,7 +92,7 @@ impl Answer {
         Some(Self { status, headers, body: body.to_owned() })
     }
 
-    /// Panics where the status is another.
+    /// Panics if the status is another one.
     #[expect(clippy::return_self_not_must_use, reason = "often the status is all that is asked about")]
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
@@ -100,7 +100,7 @@ impl Answer {
         self
     }
 
-    /// The value of a header, whose name is given in small letters.
+    /// The value of a header, whose name is given in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
@@ -113,16 +113,16 @@ impl Answer {
     }
 }
 
-/// A whole answer as a server writes it, after which it closes the connection: `status` is the code with its
-/// words, `headers` are whole lines, each with its end.
+/// A whole answer as a server writes it before it closes the connection: `status` is the code with its
+/// reason, `headers` are whole lines, each with its end.
 #[must_use]
 pub fn answer(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
 }
 
-/// A server that gives the same answer to everybody, and keeps what it was sent. It serves until the
-/// process ends. `answer` is given the port and makes the whole [`answer`], head and body; what comes back is
-/// the port, and the heads of the requests as they come.
+/// A server that gives the same answer to every request, and records the requests. It serves until the
+/// process ends. `answer` is given the port and makes the whole [`answer`], head and body; returned are the
+/// port, and the heads of the requests as they come.
 pub fn server(answer: impl Fn(u16) -> String) -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("it has an address").port();

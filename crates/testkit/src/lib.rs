@@ -1,4 +1,6 @@
-//! The world the tests run in.
+//! The fixtures and tools of the tests.
+//!
+//! To add a fixture: a module here, and its line in this list.
 //!
 //! - [`postgres`]: a real PostgreSQL server, and a fresh database for every test.
 //! - [`home`]: an empty home, and programs run in it with a cleared environment.
@@ -13,8 +15,8 @@
 //! - [`skip`]: what happens when a test needs something that is not there. It never passes
 //!   silently.
 //!
-//! What goes wrong in here panics with the whole reason: for a test that is the clearest answer,
-//! and nobody else uses this crate.
+//! Failures in here panic with the whole reason: that is the clearest answer for a test, and nobody else uses
+//! this crate.
 #![expect(clippy::missing_panics_doc, reason = "see above")]
 #![expect(clippy::must_use_candidate, reason = "what checks something may be called for that alone")]
 

@@ -10,14 +10,14 @@
 //! # }
 //! ```
 //!
-//! The server is the system's (Debian: package `postgresql-15`). `cargo xtask test` starts one for
-//! all test binaries and names it in [`SHARED`]; a test binary run without that starts its own.
-//! TLS is on, with a certificate for `localhost` from a throw-away authority, and passwords are
-//! checked with SCRAM, so that everything a client can get wrong can be tested.
+//! The server is the system's (Debian: package `postgresql-15`). `cargo xtask test` starts one for all test
+//! binaries and names it in [`SHARED`]; a test binary run without that starts its own. TLS is on, with a
+//! certificate for `localhost` from a temporary authority, and passwords are checked with SCRAM, so that
+//! every mistake of a client can be tested.
 //!
-//! Where no server is installed, a database is an embedded one, which serves one connection at a time
-//! and checks no password. A test that needs more begins with
-//! [`needs_postgres!`](crate::needs_postgres!) and is then skipped.
+//! Where no server is installed, a database is an embedded one, which serves one connection at a time and
+//! checks no password. A test that needs more begins with [`needs_postgres!`](crate::needs_postgres!) and is
+//! skipped then.
 
 mod certificates;
 mod database;

@@ -1,7 +1,7 @@
 //! A container registry of a test's own, where Debian's `docker-registry` is installed.
 //!
-//! It listens on a free port of the loopback interface. Docker engines speak plain HTTP to registries
-//! there without being told to.
+//! It listens on a free port of the loopback interface. Docker engines use plain HTTP for registries there by
+//! default.
 
 use std::{
     env, fs,
@@ -17,28 +17,28 @@ use serde_json::Value;
 
 use crate::http::{Answer, Request};
 
-/// The user name that Google's registries want with an access token.
+/// The user name that Google's registries expect with an access token.
 pub const TOKEN_USER: &str = "oauth2accesstoken";
 
 /// The one access token that [`Registry::with_token`] accepts.
 pub const TOKEN: &str = "ya29.test-registry-token";
 
-/// Somebody with a password, whom [`Registry::with_token`] lets in, too.
+/// A user with a password, whom [`Registry::with_token`] accepts as well.
 pub const USER: &str = "mirror";
 
-/// The password of [`USER`]. In base64 it has all characters in which the two alphabets of base64 differ,
-/// wherever it begins.
+/// The password of [`USER`]. Encoded in base64 it has all characters in which the two alphabets of base64
+/// differ, at whatever offset it begins.
 pub const PASSWORD: &str = "p?ss>w~rd+/?~>";
 
-/// [`TOKEN_USER`] and [`TOKEN`], [`USER`] and [`PASSWORD`], as lines of an htpasswd file. Made with
-/// `htpasswd -nbBC 4`: the registry reads bcrypt and nothing else, which is a lot of code for two passwords.
+/// [`TOKEN_USER`] and [`TOKEN`], [`USER`] and [`PASSWORD`], as lines of an htpasswd file. They were made with
+/// `htpasswd -nbBC 4`: the registry reads only bcrypt, and code for that would be much for two passwords.
 const HTPASSWD: &str = "oauth2accesstoken:$2y$04$JzzRc8MFp1QAuImflCN03OHLRACYn/PJos2HBuVlvCDPiRGkhdrXC\n\
                         mirror:$2b$04$abcdefghijklmnopqrstuu3jqaE4.IplWV.f5U9v/P30VdrR8RYxS\n";
 
-/// The same in base64, as HTTP wants it.
+/// [`TOKEN_USER`] and [`TOKEN`] in base64, as HTTP needs them.
 const BASIC: &str = "b2F1dGgyYWNjZXNzdG9rZW46eWEyOS50ZXN0LXJlZ2lzdHJ5LXRva2Vu";
 
-/// Runs the registry until standard input ends: when the owner lets go of it, or is no more. Then
+/// The script that runs the registry until standard input ends: until the owner closes it, or has ended. Then
 /// everything is removed.
 const SUPERVISE: &str = r#"
 root=$1
@@ -52,8 +52,8 @@ wait "$registry"
 rm -rf -- "$root"
 "#;
 
-/// A running registry. Dropping it stops it and removes what was pushed; so does the end of this
-/// process, however it comes.
+/// A running registry. Dropping it stops it and removes all images; so does the end of this process, even a
+/// crash.
 pub struct Registry {
     port: u16,
     token: bool,
@@ -63,13 +63,13 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// A registry that lets everybody push and pull.
+    /// Starts a registry to which everybody may push and from which everybody may pull.
     #[must_use]
     pub fn start() -> Self {
         Self::launch(false).unwrap_or_else(|error| panic!("failed to start a registry: {error}"))
     }
 
-    /// A registry that asks for [`TOKEN_USER`] and [`TOKEN`].
+    /// Starts a registry that asks for [`TOKEN_USER`] and [`TOKEN`].
     #[must_use]
     pub fn with_token() -> Self {
         Self::launch(true).unwrap_or_else(|error| panic!("failed to start a registry: {error}"))
@@ -87,10 +87,10 @@ impl Registry {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            // Ctrl-C is for the tests; the supervisor follows by itself.
+            // Ctrl-C is for the tests; the supervisor ends by itself.
             .process_group(0)
             .spawn()?;
-        // From here on the supervisor removes it.
+        // From here on the supervisor removes the directory.
         let folder = directory.keep();
 
         let mut lines = BufReader::new(supervisor.stderr.take().expect("it is piped"));
@@ -102,7 +102,7 @@ impl Registry {
                 supervisor.wait()?;
                 return Err(io::Error::other(log));
             }
-            // It picks a free port itself and says which, when it has it.
+            // The registry picks a free port itself and reports it.
             if let Some((_, rest)) = log[start..].split_once("listening on 127.0.0.1:") {
                 let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
                 break digits.parse().map_err(io::Error::other)?;
@@ -110,7 +110,7 @@ impl Registry {
         };
         let log = Arc::new(Mutex::new(log));
         let kept = Arc::clone(&log);
-        // Read to its end: with a full pipe the registry would stand still.
+        // The log is read to its end: with a full pipe the registry would stop.
         thread::spawn(move || {
             for line in lines.lines().map_while(Result::ok) {
                 let mut log = kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -121,13 +121,13 @@ impl Registry {
         Ok(Self { port, token, folder, log, supervisor })
     }
 
-    /// Its address, as it begins an image's name: `127.0.0.1:PORT`.
+    /// The registry's address, with which names of images begin: `127.0.0.1:PORT`.
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Where it keeps what was pushed, and its settings.
+    /// The folder of its images and settings.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -152,7 +152,7 @@ impl Registry {
         tags
     }
 
-    /// The digest, `sha256:…`, of what a tag or digest of a repository names, if it names something.
+    /// The digest, `sha256:…`, of the image with this tag or digest, if there is one.
     #[must_use]
     pub fn digest(&self, repository: &str, reference: &str) -> Option<String> {
         let answer = self.ask("HEAD", &format!("/v2/{repository}/manifests/{reference}"));
@@ -163,8 +163,8 @@ impl Registry {
         Some(digest.expect("a registry tells the digest"))
     }
 
-    /// Puts an image there that has a configuration and nothing else, under a tag; returns its digest.
-    /// `configuration` is the OCI one: `architecture`, `os`, `created`, `config` with `Labels`.
+    /// Pushes an image that has only a configuration under a tag; returns its digest. `configuration` is the
+    /// OCI one: `architecture`, `os`, `created`, `config` with `Labels`.
     pub fn push(&self, repository: &str, tag: &str, configuration: &Value) -> String {
         let configuration = configuration.to_string();
         let digest = sha256(&configuration);
@@ -192,12 +192,12 @@ impl Registry {
         sha256(&manifest)
     }
 
-    /// Deletes an image, as a clean-up would while a job still names it.
+    /// Deletes an image, as a clean-up may while a job still names it.
     pub fn delete(&self, repository: &str, digest: &str) {
         self.ask("DELETE", &format!("/v2/{repository}/manifests/{digest}")).expect(202);
     }
 
-    /// What the registry has written about itself so far, to look for secrets in.
+    /// The registry's log so far, to look for secrets in.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
@@ -222,8 +222,7 @@ impl Drop for Registry {
     }
 }
 
-/// A request that is answered with a manifest as Docker and as OCI have it: without saying so, a registry
-/// makes one up that is older than either.
+/// A request that accepts manifests of Docker and of OCI: without that a registry answers in an older form.
 pub fn manifest_request(method: &str, path: &str) -> Request {
     Request::new(method, path)
         .header("Accept", "application/vnd.docker.distribution.manifest.v2+json")
@@ -271,7 +270,11 @@ fn program() -> Option<PathBuf> {
     })
 }
 
-/// Whether tests can have a registry, and if not, why.
+/// Checks whether tests can have a registry.
+///
+/// # Errors
+///
+/// Fails if no registry is installed.
 pub fn installed() -> Result<(), &'static str> {
     if program().is_some() { Ok(()) } else { Err(NOT_INSTALLED) }
 }

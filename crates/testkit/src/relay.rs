@@ -7,14 +7,14 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 
-/// A relay on a port of its own. It passes on what comes until the process ends.
+/// A relay on a port of its own. It forwards connections until the process ends.
 pub struct Relay {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
 }
 
 impl Relay {
-    /// A relay to a server, `127.0.0.1:PORT`.
+    /// Starts a relay to a server, `127.0.0.1:PORT`.
     pub fn to(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it has an address");
@@ -24,19 +24,19 @@ impl Relay {
             for client in listener.incoming().flatten() {
                 count.fetch_add(1, SeqCst);
                 let server = server.clone();
-                // A connection that breaks is the client's to tell.
+                // The client notices if its connection breaks.
                 thread::spawn(move || pass_on(client, &server));
             }
         });
         Self { address, connections }
     }
 
-    /// Its address, as an environment has it.
+    /// The relay's address, in the form that environments use.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// How many connections there have been since this was asked last.
+    /// Number of connections since the last call.
     pub fn connections(&self) -> usize {
         self.connections.swap(0, SeqCst)
     }

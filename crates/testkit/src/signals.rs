@@ -1,14 +1,14 @@
-//! Programs under test get Ctrl-C whatever these tests were started from.
+//! Makes programs under test react to Ctrl-C, whatever the tests were started from.
 
 use std::sync::Once;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Lets programs that are started from here on take SIGINT as usual.
+/// Lets programs that are started from here on receive SIGINT as usual.
 ///
-/// A program that was started with SIGINT ignored (by `nohup`, or in the background of a script) hands that on to what
-/// it starts, and a shell cannot undo it. A signal that is caught goes back to its default in what is started
-/// (`execve(2)`), so it is caught here where it was ignored; this process goes on without it as before.
+/// A process that was started with SIGINT ignored (by `nohup`, or in the background of a script) passes that
+/// on to its children, and a shell cannot undo it. A signal that is caught gets its default action back in a
+/// child (`execve(2)`), so it is caught here if it was ignored; this process still ignores it.
 pub(crate) fn reset() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -22,7 +22,8 @@ pub(crate) fn reset() {
     });
 }
 
-/// Whether `proc_pid_status(5)` says that SIGINT is ignored. Without it (macOS) nothing is known, and nothing done.
+/// Whether `proc_pid_status(5)` says that SIGINT is ignored. Without that file (macOS) it is taken as not
+/// ignored.
 fn ignored(status: &str) -> bool {
     const SIGINT: u32 = 2;
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::trim);

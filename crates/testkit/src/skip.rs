@@ -1,4 +1,4 @@
-//! A test that needs something which is not there says so, and is counted as skipped.
+//! Skips a test that needs something which is missing, and reports it as skipped.
 //!
 //! The test harness of the standard library knows "passed" and "failed" only, so a test that
 //! returns early would count as passed. [`skip!`](crate::skip!) therefore also
@@ -17,10 +17,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Names the file that skipped tests are appended to.
+/// The variable that names the file which skipped tests are appended to.
 pub const REPORT: &str = "QUILL_ADMIN_TEST_SKIPS";
 
-/// Lists, separated by commas, the needs that must be met: `postgres,docker`, or `all`.
+/// The variable that lists, separated by commas, the needs that must be met: `postgres,docker`, or `all`.
 pub const REQUIRE: &str = "QUILL_ADMIN_TEST_REQUIRE";
 
 /// One skipped test: a line of the report.
@@ -28,13 +28,13 @@ pub const REQUIRE: &str = "QUILL_ADMIN_TEST_REQUIRE";
 pub struct Skipped {
     /// The test's path, as the harness names it.
     pub test: String,
-    /// What was needed, in one word.
+    /// The need, in one word.
     pub need: String,
-    /// Why it is not there.
+    /// The reason why it is not met.
     pub reason: String,
 }
 
-/// Leaves the test, because something it needs is not there.
+/// Leaves the test early, because something that it needs is missing.
 ///
 /// `skip!("docker", "no daemon answers on {socket}")`: the need in one word, then the reason as a
 /// format string. Works in tests that return nothing or a `Result<(), E>`.
@@ -51,9 +51,9 @@ macro_rules! skip {
     }};
 }
 
-/// What a test returns when it is left early.
+/// A value that a test returns when it is left early.
 pub trait Leave {
-    /// The value that stands for "nothing went wrong".
+    /// The value that means success.
     fn leave() -> Self;
 }
 
@@ -82,7 +82,7 @@ pub fn report(test: &str, need: &str, reason: &str) {
         !is_required(&required, need),
         "{test} must not be skipped here ({REQUIRE}={required}), but {need} is missing: {reason}"
     );
-    // Not eprintln!, which the harness captures and throws away when a test passes.
+    // eprintln! would not do: the harness captures it, and drops it when a test passes.
     let mut stderr = io::stderr().lock();
     writeln!(stderr, "SKIPPED {test}: {need}: {reason}").expect("write to stderr");
     if let Some(path) = env::var_os(REPORT) {
@@ -93,6 +93,10 @@ pub fn report(test: &str, need: &str, reason: &str) {
 }
 
 /// Appends one skipped test to a report.
+///
+/// # Errors
+///
+/// Fails if the report cannot be written.
 pub fn note(test: &str, need: &str, reason: &str, report: &Path) -> io::Result<()> {
     let skipped = Skipped { test: test.to_owned(), need: need.to_owned(), reason: reason.to_owned() };
     let mut line = serde_json::to_string(&skipped)?;

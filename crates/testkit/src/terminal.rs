@@ -1,4 +1,4 @@
-//! A program in a terminal, and somebody who types.
+//! Runs a program in a terminal, and types into it.
 //!
 //! ```no_run
 //! # use quill_admin_testkit::home::Home;
@@ -26,23 +26,22 @@ use pty_process::{
 };
 use rustix::termios::{LocalModes, tcgetattr};
 
-/// A running program and the terminal it has.
+/// A running program and its terminal.
 pub struct Terminal {
     pty: Arc<Pty>,
     child: Child,
     output: Arc<Output>,
-    /// How much of the visible text earlier expectations have used up.
+    /// Length of the visible text that earlier expectations have consumed.
     seen: usize,
     limit: Duration,
 }
 
-/// How a program in a terminal ended.
+/// The end of a program in a terminal.
 #[derive(Debug)]
 pub struct Ended {
     /// Its exit status.
     pub status: ExitStatus,
-    /// Everything that appeared in the terminal, byte by byte: what was typed, too, where it was
-    /// echoed.
+    /// Everything that appeared in the terminal, byte by byte, including echoed input.
     pub transcript: String,
 }
 
@@ -53,7 +52,7 @@ impl Ended {
         self.status.code().unwrap_or_else(|| panic!("ended by {}\n{}", self.status, self.transcript))
     }
 
-    /// The transcript without colours and movements of the cursor.
+    /// The transcript without colours and cursor movements.
     #[must_use]
     pub fn text(&self) -> String {
         visible(self.transcript.as_bytes())
@@ -86,7 +85,7 @@ impl Terminal {
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             loop {
-                // When the last process has let go of the terminal Linux calls it an error.
+                // When the last process has closed the terminal, Linux returns an error.
                 let count = (&*reader).read(&mut buffer).unwrap_or(0);
                 let mut so_far = sink.lock();
                 so_far.bytes.extend_from_slice(&buffer[..count]);
@@ -100,8 +99,8 @@ impl Terminal {
         Self { pty, child, output, seen: 0, limit }
     }
 
-    /// Waits until a text appears, after what earlier calls have waited for. Colours and movements
-    /// of the cursor do not count.
+    /// Waits until a text appears after the text that earlier calls have waited for. Colours and cursor
+    /// movements are ignored.
     #[track_caller]
     pub fn expect(&mut self, text: &str) -> &mut Self {
         let deadline = Instant::now() + self.limit;
@@ -133,12 +132,11 @@ impl Terminal {
         self.type_text(text).enter()
     }
 
-    /// Types a text and Enter once the terminal has stopped to show what is typed. Panics when it
-    /// does not.
+    /// Types a text and Enter once the terminal does not echo any more. Panics if it still does.
     #[track_caller]
     pub fn type_hidden(&mut self, text: &str) -> &mut Self {
         let deadline = Instant::now() + self.limit;
-        // The program tells nobody when it has switched the echo off: only looking helps.
+        // The program does not report that it has switched the echo off, so the terminal is polled.
         while tcgetattr(&*self.pty).expect("look at the terminal").local_modes.contains(LocalModes::ECHO) {
             assert!(
                 Instant::now() < deadline,
@@ -156,13 +154,13 @@ impl Terminal {
         self.type_text("\r")
     }
 
-    /// Presses the key with the arrow down.
+    /// Presses the arrow key down.
     #[track_caller]
     pub fn down(&mut self) -> &mut Self {
         self.type_text("\x1b[B")
     }
 
-    /// Presses the key with the arrow up.
+    /// Presses the arrow key up.
     #[track_caller]
     pub fn up(&mut self) -> &mut Self {
         self.type_text("\x1b[A")
@@ -180,13 +178,13 @@ impl Terminal {
         self.type_text("\x04")
     }
 
-    /// What has appeared so far, without colours and movements of the cursor.
+    /// The text that has appeared so far, without colours and cursor movements.
     #[must_use]
     pub fn text(&self) -> String {
         visible(&self.output.lock().bytes)
     }
 
-    /// The process, to send it signals.
+    /// The id of the process, to send it signals.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
@@ -210,7 +208,7 @@ impl Terminal {
         }
         let transcript = String::from_utf8_lossy(&so_far.bytes).into_owned();
         drop(so_far);
-        // It has let go of its terminal, so this is a matter of moments.
+        // The program has closed its terminal, so this takes moments.
         let status = self.child.wait().expect("wait for the program");
         Ended { status, transcript }
     }
@@ -218,7 +216,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Only where a test has failed half-way is there still something to kill.
+        // Only after a failed test there is still a process to kill.
         if let Ok(None) = self.child.try_wait() {
             let _ = self.child.kill();
             let _ = self.child.wait();

@@ -1,4 +1,4 @@
-//! The test database is what it claims to be.
+//! The properties that the test database promises.
 
 use quill_admin_testkit::{
     needs_postgres,
@@ -78,8 +78,8 @@ async fn an_account_for_tls_only_is_refused_without_it() {
     assert_eq!(db.value("SHOW ssl").as_deref(), Some("on"));
 }
 
-// Two threads: the helpers block theirs, and the embedded server serves them when the test's own
-// connection has been seen off on the other.
+// There are two threads: the helpers block theirs, and the embedded server serves them after the test's own
+// connection has been closed on the other one.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_one_stands_in_where_no_server_is_installed() {
     for generation in Generation::ALL {

@@ -1,4 +1,4 @@
-//! The registry of a test.
+//! The registry of the tests.
 
 use std::process::Command;
 
@@ -54,7 +54,7 @@ fn without_its_token_nothing_is_pushed() {
     assert!(!refused.status.success());
     assert_eq!(registry.tags("quill/tasks"), Vec::<String>::new());
 
-    // A folder of its own: signing in writes to the account's.
+    // Docker gets a folder of its own, since a sign-in would write to the account's.
     let config = tempfile::tempdir().unwrap();
     let docker = || {
         let mut command = docker_command();

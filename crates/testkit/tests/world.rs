@@ -1,4 +1,4 @@
-//! Programs run in a home, and in a terminal, and are seen as they are.
+//! Programs that run in a home, and in a terminal, and the output that is seen of them.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! YAML as it is written: values with their places, and what is wrong with it in words for the person who
-//! wrote it.
+//! Reads YAML that people write: values with their places, and mistakes in words for the person who wrote the
+//! file.
 
 mod mistake;
 mod nearest;
@@ -15,17 +15,17 @@ use serde_saphyr::{Error as YamlError, Location, Options, Spanned};
 pub use mistake::{Mistake, Place};
 pub use nearest::nearest;
 
-/// How many values there may be, those that aliases repeat included.
+/// Largest number of values, including those that aliases repeat.
 const VALUES: usize = 20_000;
 
-/// What is asked of a file.
+/// The limits and the messages for one kind of file.
 #[derive(Debug, Clone, Copy)]
 pub struct Format {
-    /// How deep values may stand in each other.
+    /// Largest depth of nested values.
     pub depth: usize,
-    /// Whose file it is, in words that complete "there is more in the file than …".
+    /// The limit in words, which complete "there is more in the file than …".
     pub enough: &'static str,
-    /// What its own people get wrong, looked for where the text is no YAML.
+    /// Finds a typical mistake of this kind of file, where the text is not YAML.
     pub habit: fn(&str) -> Option<Mistake>,
 }
 
@@ -35,12 +35,12 @@ impl From<Location> for Place {
     }
 }
 
-/// A file that was read: its text, and what it says.
+/// A file that was read: its text, and its values.
 #[derive(Debug)]
 pub struct Document {
     /// The text, without a byte order mark.
     pub text: String,
-    /// What it says.
+    /// The top value.
     pub top: Node,
     /// The byte at which each line begins.
     lines: Vec<usize>,
@@ -57,32 +57,32 @@ impl Document {
     }
 }
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Debug)]
 pub struct Node {
-    /// Where it stands: an alias where it is named.
+    /// The place of the value; for an alias, the place where it is used.
     pub place: Place,
-    /// What it is.
+    /// The value itself.
     pub value: Value,
-    /// Where it is written, in bytes of the file: an alias where its anchor is.
+    /// The bytes of the file that hold the value; for an alias, those at its anchor.
     pub span: Option<(usize, usize)>,
 }
 
-/// What a value is.
+/// The kinds of values.
 #[derive(Debug)]
 pub enum Value {
-    /// There is a key, and nothing behind it.
+    /// A key without a value.
     Nothing,
-    /// Any scalar, spelt as it is written.
+    /// Any scalar, as it is written.
     Text(String),
-    /// Its items.
+    /// A list of items.
     List(Vec<Node>),
-    /// Its keys with their values, in the order of the file, those that are there twice included.
+    /// Keys with their values, in the order of the file, including duplicate keys.
     Map(Vec<(Node, Node)>),
 }
 
 impl Value {
-    /// What it is, in words that complete "…, not …".
+    /// A description of the value, in words that complete "…, not …".
     #[must_use]
     pub fn what(&self) -> String {
         match self {
@@ -98,7 +98,7 @@ impl Value {
 ///
 /// # Errors
 ///
-/// What is wrong with it, in the order of the lines: at least one [`Mistake`].
+/// All mistakes, in the order of the lines: at least one [`Mistake`].
 pub fn read(bytes: &[u8], format: &Format) -> Result<Document, Vec<Mistake>> {
     let text = decode(bytes)?;
     let options: Options = serde_saphyr::options! {
@@ -108,9 +108,9 @@ pub fn read(bytes: &[u8], format: &Format) -> Result<Document, Vec<Mistake>> {
             max_events: 4 * VALUES,
             max_recorded_anchor_events: 4 * VALUES,
         },
-        // What looks like a number is a text here.
+        // Scalars that look like numbers are texts here.
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
-        // Told by whoever knows what the keys are for, with both places.
+        // The caller, who knows the meaning of the keys, reports duplicates with both places.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         alias_limits: serde_saphyr::alias_limits! {
             max_total_replayed_events: VALUES,
@@ -123,8 +123,8 @@ pub fn read(bytes: &[u8], format: &Format) -> Result<Document, Vec<Mistake>> {
     Ok(Document { text: text.to_owned(), top, lines })
 }
 
-/// UTF-8, with or without a byte order mark, and nothing in it that is not seen. Lines of comments may hold
-/// what they like: nothing of them is read.
+/// Decodes UTF-8, with or without a byte order mark, and refuses characters that cannot be seen. Comments may
+/// hold any character, since they are not read.
 fn decode(bytes: &[u8]) -> Result<&str, Vec<Mistake>> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(vec![Mistake::new(Place::START, "the file is UTF-16; save it as UTF-8")]);
@@ -156,7 +156,7 @@ fn decode(bytes: &[u8]) -> Result<&str, Vec<Mistake>> {
     if mistakes.is_empty() { Ok(text) } else { Err(mistakes) }
 }
 
-/// The YAML library's errors, in words for whoever wrote the file.
+/// An error of the YAML library, in words for the person who wrote the file.
 fn mistake(error: &YamlError, text: &str, format: &Format) -> Mistake {
     let too_deep = || format!("values stand in each other more than {} levels deep", format.depth);
     let place = error.location().map_or(Place::START, Place::from);
@@ -211,7 +211,7 @@ fn leading_tab(text: &str) -> Option<Place> {
     })
 }
 
-/// The message without the place, which stands in front already.
+/// The message without the place, which is shown before it.
 fn message_only(error: &YamlError) -> String {
     let text = match error {
         YamlError::ExternalMessage { msg, .. } | YamlError::Message { msg, .. } => msg.clone(),
@@ -222,20 +222,20 @@ fn message_only(error: &YamlError) -> String {
 }
 
 impl Node {
-    /// How it is written, where that is known: `"yes"` with its quotes, a folded text with its `>`.
+    /// The value as it is written, where that is known: `"yes"` with its quotes, a folded text with its `>`.
     #[must_use]
     pub fn written<'a>(&self, source: &'a str) -> Option<&'a str> {
         let (start, length) = self.span?;
         source.get(start..start.checked_add(length)?)
     }
 
-    /// Puts in what numbers and truth values are written like: `max: 010` is not `10`.
+    /// Replaces numbers and truth values by their spelling: `max: 010` is not `10`.
     fn spell(&mut self, source: &str) {
         let written = self.written(source);
         match &mut self.value {
             Value::Nothing => {}
             Value::Text(text) => {
-                // A text may be quoted or folded, and is what the reader made of it.
+                // A text may be quoted or folded; then the reader's value is right.
                 let number = text.parse::<f64>().is_ok() || ["true", "false"].contains(&text.as_str());
                 if let Some(written) = written.filter(|written| number && !written.contains(['"', '\'', ' ']))
                 {

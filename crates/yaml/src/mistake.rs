@@ -1,10 +1,10 @@
-//! What is wrong with a file, and where.
+//! Mistakes in a file, with their places.
 
 use std::fmt;
 
 use crate::nearest;
 
-/// Where something stands: line and column from 1, in characters.
+/// A place in a file: line and column from 1, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The line.
@@ -14,7 +14,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Where every file begins.
+    /// The beginning of a file.
     pub const START: Self = Self { line: 1, column: 1 };
 }
 
@@ -24,25 +24,25 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing that is wrong.
+/// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where it stands.
+    /// The place of the mistake.
     pub place: Place,
-    /// What, and what is allowed there.
+    /// The mistake, and the values that are allowed there.
     pub what: String,
-    /// What was probably meant.
+    /// The name that was probably meant.
     pub near: Option<String>,
 }
 
 impl Mistake {
-    /// What is wrong at a place, and what is allowed there.
+    /// Makes a mistake from its place and its message.
     #[must_use]
     pub fn new(place: Place, what: impl Into<String>) -> Self {
         Self { place, what: what.into(), near: None }
     }
 
-    /// The same of a name that was `given`, with the one that was probably meant of those there are.
+    /// The mistake with the name, of those in `names`, that was probably meant by `given`.
     #[must_use]
     pub fn near<'a>(self, given: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         Self { near: nearest(given, names).map(str::to_owned), ..self }

@@ -1,7 +1,7 @@
-//! What a person probably meant who mistyped a name.
+//! Finds the name that a person probably meant who mistyped one.
 
-/// The candidate a person probably meant: with up to a third of its letters wrong, or one of the two the
-/// beginning of the other.
+/// The candidate that was probably meant: one with up to a third of its letters wrong, or one that begins
+/// with the given text, or the other way round.
 #[must_use]
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
@@ -9,7 +9,7 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&given, candidate), candidate))
         .filter(|(distance, candidate)| {
-            // Of a name of one letter nothing would be left.
+            // A name of one letter would have no correct letter left.
             (*distance <= candidate.len().div_ceil(3) && *distance < candidate.len())
                 || (given.len() > 1 && (given.starts_with(candidate) || candidate.starts_with(&given)))
         })

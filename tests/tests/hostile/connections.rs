@@ -1,4 +1,4 @@
-//! Real connections that are cut in the middle, whatever goes through them.
+//! Real connections that are cut at any point.
 
 use quill_admin_e2e::proxy::Proxy;
 use quill_admin_testkit::needs_postgres;

@@ -1,4 +1,4 @@
-//! Every command through every fault at every one of its requests.
+//! Every command with every fault at each of its requests.
 
 use cloud_emulator::{Fault, FaultAction, Script, Step};
 use quill_admin_e2e::{JOB, World};
@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::scene::{Ending, LIMIT, Scene, Task, counted, everywhere};
 
-/// More than any command sends here. A fault after the last request has no effect.
+/// Largest number of requests of a command. A fault after the last request has no effect.
 const REQUESTS: u32 = 9;
 const AT_ONCE: usize = 24;
-/// Of questions, most of which wait most of the time.
+/// Number of reading commands that run at the same time: they mostly wait.
 const QUESTIONS_AT_ONCE: usize = 20;
 
 fn actions() -> Vec<FaultAction> {
@@ -67,7 +67,7 @@ fn every_task_through_every_fault_at_every_request() {
     assert!(counts[&Ending::Done] > count * 8 / 10, "{counts:?}");
 }
 
-/// What is asked afterwards, of an execution that was left alone.
+/// The commands that are run afterwards, about an execution that was not followed.
 #[derive(Debug, Clone, Copy)]
 enum Afterwards {
     Attach,
@@ -129,7 +129,7 @@ fn ask(question: Afterwards, request: u32, action: FaultAction) {
             assert_eq!(output.json()["runs"][0]["execution"], execution.as_str(), "{about}");
         }
         (Afterwards::Whoami, 0) => assert_eq!(output.json()["exit_code"], 0, "{about}"),
-        // It failed, and how could not be read.
+        // The execution failed, and its ending could not be read.
         (Afterwards::Attach, 27) if output.stdout.contains("\"ending\"") => {
             assert_eq!(output.json()["ending"], "unread", "{about}");
         }
@@ -138,7 +138,7 @@ fn ask(question: Afterwards, request: u32, action: FaultAction) {
     }
 }
 
-/// Says what failed and why, as one document where that was asked for.
+/// Checks that the output says what failed and why, as one document where that was asked for.
 fn told_why(output: &Output, about: &str) {
     if output.stdout.trim_start().starts_with('{') {
         assert!(

@@ -1,4 +1,4 @@
-//! A cloud with a database of many users, and what is to be true of it after a command.
+//! The fixture: a cloud with a database of many users, and the checks after a command.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,10 +11,10 @@ use quill_admin_testkit::home::Output;
 use quill_admin_testkit::postgres::{Database, Generation};
 use serde_json::Value;
 
-/// Against hanging for ever.
+/// Time limit, against hanging for ever.
 pub(crate) const LIMIT: Duration = Duration::from_mins(4);
 
-/// A command that is run under a number of its own, which tells its user and its executions.
+/// A command that is run with a number of its own, which identifies its user and its executions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Task {
     CreateSuperadmin,
@@ -25,7 +25,7 @@ pub(crate) enum Task {
     Check,
 }
 
-/// How a command ended.
+/// The ending of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Ending {
     Done,
@@ -38,7 +38,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// With so many users, `user-0` and on: patients who are clinicians.
+    /// Makes the fixture with so many users, `user-0` and on: patients who are clinicians.
     pub(crate) fn new(users: usize) -> Self {
         let database = Database::create(Generation::August2026);
         database.execute(&format!(
@@ -48,7 +48,7 @@ impl Scene {
              FROM generate_series(0, {users} - 1) n; \
              INSERT INTO user_role SELECT u.id, r.id FROM users u, roles r WHERE r.name = 'Patient'"
         ));
-        // The quota is a fault of its own.
+        // The quota has a fault of its own.
         let builder = Emulator::builder().host("127.0.0.1").log_reads_per_minute(1_000_000);
         Self { world: World::with_database_in(builder, database) }
     }
@@ -72,7 +72,7 @@ impl Scene {
         self.world.quill_admin(args).stdin("correct horse battery 7").limit(LIMIT).output()
     }
 
-    /// What the database holds of a user.
+    /// The state of a user in the database.
     fn state(&self, number: usize) -> String {
         let rows = self.world.database().rows(&format!(
             "SELECT u.email, u.system_permissions, u.base_profession, (SELECT string_agg(r.name, '+' ORDER BY \
@@ -83,7 +83,7 @@ impl Scene {
         fields.collect::<Vec<_>>().join(" ")
     }
 
-    /// Asserts that what is reported is true, that nothing was done twice and nothing in part.
+    /// Asserts that the report is true, and that nothing was done twice or in part.
     pub(crate) fn judge(&self, task: Task, number: usize, output: &Output, about: &str) -> Ending {
         let executions = self.executions(number);
         let untouched = format!("{number}@example.org patient patient Patient");
@@ -113,7 +113,7 @@ impl Scene {
                 assert_eq!(executions, Vec::<String>::new(), "started after all: {about}");
                 Ending::NotStarted
             }
-            // Refused because of a quota: it ran at no time, and says so.
+            // The start was refused because of a quota: nothing ran, and the message says so.
             24 => {
                 assert_eq!(executions, Vec::<String>::new(), "started after all: {about}");
                 let message = document["error"]["messages"][0].as_str().unwrap_or_default();
@@ -154,7 +154,7 @@ fn reason(number: usize) -> String {
     format!("run {number}")
 }
 
-/// Hands out the work to several threads, each with a scene of its own; returns what came of it.
+/// Distributes the work over several threads, each with a fixture of its own; returns the results.
 pub(crate) fn everywhere<W: Send, T: Send>(
     threads: usize,
     work: Vec<W>,
@@ -169,7 +169,7 @@ pub(crate) fn everywhere<W: Send, T: Send>(
     })
 }
 
-/// How often each ending came.
+/// The number of times of each ending.
 pub(crate) fn counted(endings: impl IntoIterator<Item = Ending>) -> BTreeMap<Ending, usize> {
     let mut counts = BTreeMap::new();
     for ending in endings {

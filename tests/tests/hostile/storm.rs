@@ -1,4 +1,4 @@
-//! Up to a thousand runs while requests and answers are dropped, delayed, broken and carried out late.
+//! Up to a thousand runs while requests and answers are dropped, delayed, damaged and carried out late.
 
 use cloud_emulator::{Fault, FaultAction};
 use fastrand::Rng;
@@ -7,7 +7,7 @@ use quill_admin_testkit::needs_postgres;
 use super::scene::{Ending, Scene, Task, counted, everywhere};
 use super::{seed, storm};
 
-/// Runs at the same time: most of them wait most of the time.
+/// Number of runs at the same time: they mostly wait.
 const AT_ONCE: usize = 48;
 
 #[test]
@@ -33,14 +33,14 @@ fn every_run_is_done_once_and_reported_truly() {
     let count = |ending| counts.get(&ending).copied().unwrap_or(0);
     println!("{runs} runs: {counts:?}");
     assert_eq!(counts.values().sum::<usize>(), runs);
-    // Saying "unknown" every time would be true, and no help.
+    // An "unknown" each time would be true, and useless.
     assert!(count(Ending::Done) > runs * 8 / 10, "{counts:?}");
-    // Some hundredths are: a small storm may have a few more by chance.
+    // Some hundredths are unknown: a small storm may have a few more by chance.
     assert!(count(Ending::Unknown) < runs / 10 + 10, "{counts:?}");
 }
 
 fn draw(random: &mut Rng) -> Fault {
-    // The start is what it is about; the rest is what is needed to find out about it.
+    // Most faults hit the start; the others hit the requests that find out about it.
     let (method, path) = match random.u8(0..20) {
         0..9 => ("POST", "*:run"),
         9..12 => ("GET", "*/executions"),

@@ -1,3 +1,5 @@
+//! Tests of sets of actions and their JSON.
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -1,8 +1,8 @@
-//! PostgreSQL's lexer, as its documentation (chapter 4.1) and its own `scan.l` have it, with
-//! `standard_conforming_strings` on: where literals, comments and names begin and end, and so which colons
-//! are those of placeholders.
+//! PostgreSQL's lexer, as its documentation (chapter 4.1) and its own `scan.l` define it, with
+//! `standard_conforming_strings` on. It finds where literals, comments and names begin and end, and so which
+//! colons belong to placeholders.
 
-/// What a piece of SQL is.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// White space.
@@ -29,7 +29,7 @@ pub(crate) enum Kind {
     Symbol,
 }
 
-/// A piece of SQL, in bytes of the whole.
+/// A token of SQL, with its bytes in the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
@@ -42,20 +42,20 @@ impl Token {
         &sql[self.start..self.end]
     }
 
-    /// Whether it says anything to the server.
+    /// Whether the token means anything to the server.
     pub(crate) const fn counts(self) -> bool {
         !matches!(self.kind, Kind::Space | Kind::LineComment | Kind::BlockComment)
     }
 }
 
-/// What has no end: at which byte it begins, and what it is.
+/// A token without an end: the byte at which it begins, and its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Endless {
     pub(crate) start: usize,
     pub(crate) what: &'static str,
 }
 
-/// Takes SQL apart. The pieces, one after the other, are the whole text.
+/// Splits SQL into tokens, which together are the whole text.
 pub(crate) fn tokens(sql: &str) -> Result<Vec<Token>, Endless> {
     let mut lexer = Lexer { sql, at: 0, open: Vec::new(), last: None };
     let mut tokens = Vec::new();
@@ -74,13 +74,13 @@ pub(crate) fn tokens(sql: &str) -> Result<Vec<Token>, Endless> {
 struct Lexer<'a> {
     sql: &'a str,
     at: usize,
-    /// The brackets that are open: `(` and `[`.
+    /// The open brackets: `(` and `[`.
     open: Vec<u8>,
-    /// The last piece that says something.
+    /// The last token that means anything.
     last: Option<Token>,
 }
 
-/// A letter that a name may begin with: everything beyond ASCII is one.
+/// Whether a name may begin with this letter; all letters beyond ASCII may.
 const fn begins_name(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
 }
@@ -170,7 +170,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// A name, or the literal that it introduces: `E'…'`, `U&'…'`, `U&"…"`. Those of `B'…'`, `X'…'` and
+    /// A name, or the literal that it introduces: `E'…'`, `U&'…'`, `U&"…"`. The literals `B'…'`, `X'…'` and
     /// `N'…'` end like any other.
     fn word(&mut self) -> Result<Kind, Endless> {
         let start = self.at;
@@ -196,7 +196,7 @@ impl Lexer<'_> {
         Ok(Kind::Word)
     }
 
-    /// A string from its opening quote on. With `escapes` a backslash takes the next character with it.
+    /// A string from its opening quote on. With `escapes` a backslash escapes the next character.
     fn literal(&mut self, escapes: bool) -> Result<Kind, Endless> {
         let start = self.at;
         self.at += 1;
@@ -207,8 +207,8 @@ impl Lexer<'_> {
                 Some(b'\'') if self.byte(1) == Some(b'\'') => self.at += 2,
                 Some(b'\'') => {
                     self.at += 1;
-                    // Two strings with a line break between them are one, and the second is read as the
-                    // first was.
+                    // Two strings with a line break between them are one, and the second is read like the
+                    // first.
                     match self.continuation().filter(|_| escapes) {
                         Some(quote) => self.at = quote + 1,
                         None => return Ok(Kind::Literal),
@@ -216,12 +216,12 @@ impl Lexer<'_> {
                 }
                 Some(_) => self.at += 1,
             }
-            // A backslash may have stood last.
+            // The last character may have been a backslash.
             self.at = self.at.min(self.sql.len());
         }
     }
 
-    /// The next quote, where only white space with a line break in it, and comments, stand before it.
+    /// The next quote, if only comments and white space with a line break stand before it.
     fn continuation(&self) -> Option<usize> {
         let mut ahead = Lexer { sql: self.sql, at: self.at, open: Vec::new(), last: None };
         let mut line_break = false;
@@ -313,9 +313,9 @@ impl Lexer<'_> {
         }
     }
 
-    /// Whether the colon here stands between the two ends of a slice, as in `a[1:n]`: directly within
-    /// square brackets and behind something that has a value. Behind a word only without a blank between,
-    /// since that may be a key word, as in `ARRAY[CASE WHEN :x …`.
+    /// Whether this colon separates the two ends of a slice, as in `a[1:n]`: directly within square brackets
+    /// and after a token that has a value. After a word this holds only without a blank between, since the
+    /// word may be a key word, as in `ARRAY[CASE WHEN :x …`.
     fn is_of_a_slice(&self) -> bool {
         self.open.last() == Some(&b'[')
             && self.last.is_some_and(|last| match last.kind {

@@ -1,11 +1,11 @@
-//! What a statement is about, read from its words: no parser, but enough of one to tell mistakes apart that
-//! PostgreSQL would only tell on the database, or not at all.
+//! The outline of a statement, read from its words. It is no parser, but it finds mistakes that PostgreSQL
+//! would report only with the database, or not at all.
 
 use quill_admin_actions::Right;
 
 use super::lexer::{Kind, Token};
 
-/// What a statement does.
+/// The command of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
     Select,
@@ -17,22 +17,22 @@ pub(crate) enum Verb {
 /// A table that a statement names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
-    /// The schema, where it is named too.
+    /// The schema, where it is named.
     pub(crate) schema: Option<String>,
     pub(crate) table: String,
     pub(crate) right: Right,
-    /// The byte it is named at.
+    /// The byte at which it is named.
     pub(crate) at: usize,
 }
 
-/// A statement's words, without white space and comments.
+/// The words of a statement, without white space and comments.
 pub(crate) struct Outline<'a> {
     sql: &'a str,
-    /// Each with how many brackets are open around it.
+    /// The tokens, each with the number of brackets that are open around it.
     tokens: Vec<(Token, usize)>,
 }
 
-/// Words behind which no more columns of a result stand.
+/// Words that end the list of a result's columns.
 const ENDS: [&str; 14] = [
     "from",
     "where",
@@ -107,7 +107,7 @@ impl<'a> Outline<'a> {
         self.tokens.get(index).map_or(self.sql.len(), |(token, _)| token.start)
     }
 
-    /// A name as the server reads it: without quotes in lower case.
+    /// A name as the server reads it: one without quotes is converted to lower case.
     fn name(&self, index: usize) -> Option<String> {
         let (token, _) = self.tokens.get(index)?;
         let text = token.text(self.sql);
@@ -127,20 +127,20 @@ impl<'a> Outline<'a> {
         self.text(0)
     }
 
-    /// The semicolon behind which another statement begins.
+    /// The semicolon before a second statement.
     pub(crate) fn second_command(&self) -> Option<usize> {
         (0..self.len())
             .find(|index| self.is(*index, ";") && *index + 1 < self.len())
             .map(|index| self.at(index))
     }
 
-    /// Where the statement ends: before a semicolon that stands last, or with the text.
+    /// The end of the statement: before a final semicolon, or the end of the text.
     pub(crate) fn end(&self) -> usize {
         let last = self.len().checked_sub(1).filter(|index| self.is(*index, ";"));
         last.map_or(self.sql.len(), |index| self.at(index))
     }
 
-    /// What it does: behind WITH, what stands behind all common table expressions.
+    /// The command of the statement: after WITH, the one that follows all common table expressions.
     pub(crate) fn verb(&self) -> Option<Verb> {
         self.main().and_then(|index| self.verb_at(index))
     }
@@ -166,7 +166,7 @@ impl<'a> Outline<'a> {
         verbs.into_iter().find(|(word, _)| self.is(index, word)).map(|(_, verb)| verb)
     }
 
-    /// The byte of a command that changes rows from within another one: in a common table expression.
+    /// The byte of a command that changes rows within another one: in a common table expression.
     pub(crate) fn change_within(&self) -> Option<usize> {
         let main = self.main();
         (1..self.len())
@@ -175,7 +175,7 @@ impl<'a> Outline<'a> {
             .map(|index| self.at(index))
     }
 
-    /// Whether a command begins here that changes rows.
+    /// Whether a command that changes rows begins here.
     fn is_change(&self, index: usize) -> bool {
         let begins = index == 0 || self.before(index, &["(", ")"]);
         let follows = |kind: Kind| self.tokens.get(index + 1).is_some_and(|(token, _)| token.kind == kind);
@@ -185,7 +185,7 @@ impl<'a> Outline<'a> {
                 || (self.is(index, "update") && (follows(Kind::Word) || follows(Kind::Quoted))))
     }
 
-    /// The byte of an INTO that makes a table of what is selected.
+    /// The byte of an INTO that creates a table from a SELECT.
     pub(crate) fn select_into(&self) -> Option<usize> {
         (0..self.len())
             .find(|index| self.is(*index, "into") && !self.before(*index, &["insert", "merge"]))
@@ -204,14 +204,14 @@ impl<'a> Outline<'a> {
                 || (self.is(index + 1, "key") && self.is(index + 2, "share")))
     }
 
-    /// Whether rows are chosen, as against all of a table.
+    /// Whether rows are chosen; otherwise the command applies to a whole table.
     pub(crate) fn has_where(&self) -> bool {
         let depth = self.main().map_or(0, |main| self.depth(main));
         (0..self.len()).any(|index| self.is(index, "where") && self.depth(index) == depth)
     }
 
-    /// What the columns of the result are called; `None` for one that has no name of its own, with the byte
-    /// it stands at.
+    /// The names of the result's columns; `None` for a column without a name of its own. Each has the byte at
+    /// which it stands.
     pub(crate) fn columns(&self) -> Vec<(Option<String>, usize)> {
         let Some(mut from) = self.main().filter(|main| self.is(*main, "select")) else { return Vec::new() };
         let depth = self.depth(from);
@@ -227,7 +227,7 @@ impl<'a> Outline<'a> {
                     + 1;
             }
         }
-        // IS DISTINCT FROM is no end, and neither is a key word that names a column.
+        // IS DISTINCT FROM does not end the list, and neither does a key word that names a column.
         let ends = |index: usize| {
             self.depth(index) == depth
                 && self.is_any(index, &ENDS)
@@ -248,13 +248,12 @@ impl<'a> Outline<'a> {
         columns
     }
 
-    /// What one column of the result is called, as the server's `FigureColname` has it for the simple
-    /// cases.
+    /// The name of one column of the result, as the server's `FigureColname` finds it in the simple cases.
     fn column(&self, start: usize, end: usize, depth: usize) -> Option<String> {
         if end - start >= 3 && self.is(end - 2, "as") && self.depth(end - 2) == depth {
             return self.name(end - 1);
         }
-        // A cast keeps the name of what is cast.
+        // A cast keeps the name of its operand.
         let cast = |index: &usize| {
             self.depth(*index) == depth
                 && self.tokens.get(*index).is_some_and(|(token, _)| token.kind == Kind::Cast)
@@ -273,8 +272,8 @@ impl<'a> Outline<'a> {
         if call && closes_once && dotted && whole { self.name(path - 1) } else { None }
     }
 
-    /// The tables that it names, with what it does to each, as far as words tell. Common table expressions
-    /// are none, and neither are the server's own tables.
+    /// The tables that the statement names, with the right that it needs on each, as far as its words tell.
+    /// Common table expressions and the server's own tables are left out.
     pub(crate) fn tables(&self) -> Vec<Named> {
         let mut walk = Walk {
             outline: self,
@@ -300,7 +299,7 @@ impl<'a> Outline<'a> {
             if !self.is(index, "as") || !opens {
                 continue;
             }
-            // A list of columns may stand behind the name.
+            // A list of columns may follow the name.
             let mut name = index - 1;
             if self.is(name, ")") {
                 let depth = self.depth(name);
@@ -315,22 +314,22 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// What is known of the brackets that a word stands in.
+/// The state within the brackets around a word.
 #[derive(Debug, Clone, Copy, Default)]
 struct Frame {
-    /// A command stands there, so that its FROM names tables; that of EXTRACT does not.
+    /// Whether a command stands in them, so that its FROM names tables; that of EXTRACT does not.
     command: bool,
-    /// The command is DELETE, so that its USING names tables.
+    /// Whether the command is DELETE, so that its USING names tables.
     delete: bool,
-    /// Commas separate tables here.
+    /// Whether commas separate tables here.
     tables: bool,
-    /// The right that locking rows needs applies from this found table on.
+    /// The first of the found tables that need the right to lock rows.
     from: usize,
 }
 
 struct Walk<'a, 'b> {
     outline: &'b Outline<'a>,
-    /// Names of common table expressions.
+    /// The names of common table expressions.
     within: Vec<String>,
     frames: Vec<Frame>,
     found: Vec<Named>,
@@ -366,14 +365,14 @@ impl Walk<'_, '_> {
         } else if outline.is_any(index, &ENDS) || outline.is(index, "returning") {
             self.frame().tables = false;
         } else if outline.is(index, "update") && outline.before(index, &["do"]) {
-            // ON CONFLICT DO UPDATE, of the table that is inserted into.
+            // ON CONFLICT DO UPDATE changes the table that is inserted into.
             let target = self.found.iter().rev().find(|named| named.right == Right::Insert).cloned();
             self.found.extend(target.map(|named| Named { right: Right::Update, ..named }));
         }
     }
 
-    /// Whether tables are listed behind this word: FROM of a command, but for that of IS DISTINCT FROM and
-    /// DELETE FROM; USING of a DELETE.
+    /// Whether tables are listed after this word: FROM of a command, except in IS DISTINCT FROM and DELETE
+    /// FROM; USING of a DELETE.
     fn lists_tables(&mut self, index: usize) -> bool {
         let outline = self.outline;
         let frame = *self.frame();
@@ -381,7 +380,7 @@ impl Walk<'_, '_> {
             || (outline.is(index, "using") && frame.delete)
     }
 
-    /// INSERT INTO, UPDATE, DELETE FROM.
+    /// Reads INSERT INTO, UPDATE or DELETE FROM.
     fn change(&mut self, index: usize, from: usize) {
         let outline = self.outline;
         let (target, right, command, delete) = if outline.is(index, "update") {
@@ -395,7 +394,7 @@ impl Walk<'_, '_> {
         self.item(target, right);
     }
 
-    /// FOR UPDATE wants the right to change what it locks.
+    /// Applies FOR UPDATE, which needs the right to change the locked tables.
     fn lock(&mut self) {
         let from = self.frame().from;
         let locked: Vec<Named> = self.found[from.min(self.found.len())..]
@@ -404,11 +403,11 @@ impl Walk<'_, '_> {
             .map(|named| Named { right: Right::Update, ..named.clone() })
             .collect();
         self.found.extend(locked);
-        // What is locked need not be once more.
+        // The tables that are locked here need not be locked again.
         *self.frame() = Frame { tables: false, from: self.found.len(), ..*self.frame() };
     }
 
-    /// The table that is named here, if it is one.
+    /// Reads the table that is named here, if there is one.
     fn item(&mut self, mut index: usize, right: Right) {
         let outline = self.outline;
         while outline.is_any(index, &["only", "lateral"]) {

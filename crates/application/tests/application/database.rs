@@ -1,4 +1,4 @@
-//! The statements of the repository's own file, before PostgreSQL.
+//! The statements of the repository's own file, prepared by PostgreSQL.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ fn types(alternative: &Alternative) -> Vec<Type> {
     alternative.binds.iter().map(|bind| kind(bind.kind)).collect()
 }
 
-/// Prepares what would be sent on this database; returns how many statements those are.
+/// Prepares the statements that would be sent to this database; returns their number.
 async fn prepare_all(client: &Client, there: &BTreeSet<String>) -> usize {
     let application = shipped();
     let has = |table: &str, column: &str| there.contains(&format!("{table}.{column}"));
@@ -98,7 +98,7 @@ fn expression() -> impl Strategy<Value = (String, Result<String, String>)> {
         hostile.prop_map(move |text| {
             value(format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "\\'")), text)
         }),
-        // Two strings with a line break between them are one, and are read as the first is.
+        // Two strings with a line break between them are one, and the second is read like the first.
         (hostile, hostile).prop_map(move |(one, other)| {
             let escaped = |text: &str| text.replace('\\', "\\\\").replace('\'', "\\'");
             value(format!("E'{}' -- ':x\n  '{}'", escaped(&one), escaped(&other)), one + &other)
@@ -137,7 +137,7 @@ async fn postgresql_reads_literals_as_they_are_read_here() {
                 .concat(),
             serde_json::json!(sql),
         );
-        // Parameters that no statement uses are told, and left out.
+        // Parameters that no statement uses are reported, and so they are left out.
         let unused = ["a", "b", "c"]
             .into_iter()
             .filter(|name| !expressions.iter().any(|(_, value)| *value == Err((*name).to_owned())));

@@ -1,4 +1,4 @@
-//! Which changes of the file change which digests.
+//! The digests that change with the file, for each kind of change.
 
 use std::collections::BTreeMap;
 
@@ -45,7 +45,7 @@ fn words_for_people_change_no_digest() {
     ] {
         assert_eq!(changed(old, new), Vec::<String>::new(), "{old}");
     }
-    // Fields are told in the order of the file, and compared in none.
+    // Fields are shown in the order of the file, and the order of their comparison does not matter.
     let (email, permission) = ("      email:\n", "      permission: { label: permission level }\n");
     assert_eq!(
         changed(&format!("{email}{permission}"), &format!("{permission}{email}")),
@@ -125,7 +125,7 @@ fn what_actions_share_changes_the_digests_of_those_that_use_it() {
     // Actions that only read take no lock.
     let locking: Vec<String> = about_users.into_iter().filter(|name| name != "show-user").collect();
     assert_eq!(changed("username = :username FOR UPDATE", "username = :username FOR NO KEY UPDATE"), locking);
-    // A right that is only granted is used by nobody.
+    // No action uses a right that is only granted.
     assert_eq!(
         changed("rights: [select, insert, update]", "rights: [select, insert, update, delete]"),
         Vec::<String>::new()

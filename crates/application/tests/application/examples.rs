@@ -1,5 +1,5 @@
-//! Mistakes in golden cases. Those of this repository are run by the tests of the local environment, which does the
-//! actions as the container does.
+//! Mistakes in golden cases. The cases of this repository are run by the tests of the local environment,
+//! which runs actions as the container does.
 
 use std::path::Path;
 

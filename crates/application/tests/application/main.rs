@@ -15,7 +15,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../application")
 }
 
-/// A file that stays as it is, whatever becomes of the folder's.
+/// A file for tests, which does not change with the folder's.
 const FIXTURE: &str = include_str!("fixture.yaml");
 
 /// The folder's own file, compiled.

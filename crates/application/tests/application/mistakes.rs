@@ -1,10 +1,11 @@
-//! Every kind of mistake is told where it stands, with what is allowed, and what was probably meant.
+//! Every kind of mistake is reported at its place, with the allowed values and the one that was probably
+//! meant.
 
 use std::time::{Duration, Instant};
 
 use crate::compile;
 
-/// A file that is right, to be spoilt.
+/// A file without mistakes, in which the tests replace parts.
 const RIGHT: &str = "\
 format: 1
 schema: public
@@ -49,10 +50,10 @@ actions:
     subject: { user: must exist }
 ";
 
-/// How long a file may take, on a machine that has much else to do.
+/// Time limit for reading a file, on a machine with other work to do.
 const QUICKLY: Duration = Duration::from_secs(10);
 
-/// PostgreSQL would compare with a text that nobody has.
+/// A parameter in quotes, which PostgreSQL would compare as a text that nobody has.
 #[test]
 fn a_parameter_in_quotes_is_told() {
     let guard = "SELECT id AS found FROM logs LIMIT 1";
@@ -67,7 +68,7 @@ fn a_parameter_in_quotes_is_told() {
     assert!(of("':nothing' = 'staff'").is_ok(), "a text that is no parameter is a text");
 }
 
-/// What is told of the file with parts of it replaced, one mistake after the other.
+/// The mistakes of the file with parts of it replaced, one after the other.
 fn told(title: &str, cases: &[(&str, &str)]) -> String {
     let mut told = String::new();
     for (old, new) in cases {
@@ -328,7 +329,7 @@ fn a_job_is_compiled_to_what_is_run() {
     );
 }
 
-/// What is wrong with the file with a part of it replaced.
+/// The mistakes of the file with a part of it replaced.
 fn refused(old: &str, new: &str) -> String {
     assert_eq!(RIGHT.matches(old).count(), 1, "{old}");
     compile(&RIGHT.replace(old, new)).err().unwrap_or_else(|| panic!("accepted: {new}"))
@@ -344,7 +345,7 @@ fn a_second_password_is_refused_where_it_stands() {
         told.lines().any(|line| line.starts_with("actions.yaml:28:") && line.contains(expected)),
         "{told}"
     );
-    // One is no mistake, but that nothing uses it.
+    // One password is no mistake, except that nothing uses it.
     let told = refused(old, "    parameters: { username: , level: , secret: }\n");
     assert!(!told.contains("second password"), "{told}");
 }
@@ -357,7 +358,7 @@ fn an_action_that_writes_and_is_about_nothing_is_refused_where_it_stands() {
     assert!(told.lines().any(|line| line == format!("actions.yaml:25:3: {expected}")), "{told}");
 }
 
-/// Whether a statement uses it as well is nobody's business: one that begins to use it takes it out of no record.
+/// A recorded parameter may be used by a statement as well: beginning to use it removes it from no record.
 #[test]
 fn what_is_recorded_needs_no_statement_and_may_have_one() {
     let old = "    parameters: [username, level]\n";
@@ -399,7 +400,7 @@ fn a_job_is_not_given_what_every_run_is_given() {
     }
 }
 
-/// A file in which much is wrong, to see that all of it is told.
+/// A file with many mistakes, to check that all of them are reported.
 #[test]
 fn everything_is_told_at_once() {
     let text = RIGHT
@@ -412,7 +413,7 @@ fn everything_is_told_at_once() {
     insta::assert_snapshot!(compile(&text).expect_err("wrong"));
 }
 
-/// What is wrong with the file as YAML, or is no text at all, is told by one message, and quickly.
+/// A file that is not YAML, or not text at all, gets one message, and quickly.
 #[test]
 fn what_is_no_yaml_ends_quickly() {
     let bomb = (1..12).fold("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned(), |text, level| {
@@ -458,7 +459,7 @@ fn what_is_no_yaml_ends_quickly() {
     assert_eq!(compiled(b"a: b\nc: \xff"), Err("f:2:4: not UTF-8; save the file as UTF-8".to_owned()));
 }
 
-/// A file within the limits that was made to take long does not.
+/// A file within the limits that was written to take long is read quickly.
 #[test]
 fn what_is_made_to_take_long_ends_quickly() {
     let repeated = |text: &str, count: usize| {
@@ -506,7 +507,7 @@ fn what_is_made_to_take_long_ends_quickly() {
     }
 }
 
-/// A file is read only where it is one, and no further than it may be long.
+/// Only regular files are read, and only up to the limit.
 #[test]
 fn only_files_are_read() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -529,7 +530,7 @@ fn only_files_are_read() {
     assert!(told(folder.path()).ends_with("it is a device; only a regular file is read"));
 }
 
-/// Many mistakes are not told without end.
+/// The number of reported mistakes is limited.
 #[test]
 fn the_most_that_is_told_is_fifty() {
     let actions: Vec<String> = (0..60).map(|number| format!("  a{number}: {{ x: y }}\n")).collect();

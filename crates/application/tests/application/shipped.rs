@@ -1,4 +1,4 @@
-//! What a file is compiled to.
+//! The compiled form of the repository's own file.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ fn its_json_is_read_back_as_it_was() {
     assert_eq!(Actions::read(json.as_bytes()).as_ref(), Ok(&actions));
 }
 
-/// A compiled file, to be read by people: what two actions have in common is there once.
+/// A compiled file, in a form for people: parts that two actions share are shown once.
 #[test]
 fn the_compiled_form() {
     let json = compile(FIXTURE).expect("valid").actions.to_json();
@@ -80,7 +80,7 @@ fn each_action_asks_for_the_rights_that_it_uses() {
     assert_eq!(rights("list-users", "roles"), None);
 }
 
-/// What PostgreSQL tells by the number of a character is found in the file.
+/// A character that PostgreSQL reports by its number is found in the file.
 #[test]
 fn characters_of_compiled_statements_have_their_places() {
     let application = compile(FIXTURE).expect("valid");

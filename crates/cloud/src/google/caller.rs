@@ -1,4 +1,4 @@
-//! Who calls, and what it may do.
+//! The identity and the permissions of the caller.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use crate::names::{JobName, ObjectName};
 use crate::permissions::{PERMISSIONS, Permission};
 
 const DOING: &str = "ask which permissions are there";
-/// Google's own `OpenID` Connect service, of its discovery document.
+/// Google's own `OpenID` Connect service, from its discovery document.
 const USER_INFO: &str = "https://openidconnect.googleapis.com";
-/// It is asked for a name only, which is not worth a long wait.
+/// Time limit for asking the name of the account: the name alone is not worth a long wait.
 const USER_INFO_WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Deserialize)]
@@ -23,8 +23,14 @@ struct UserInfo {
 }
 
 impl Google {
-    /// Those of [`PERMISSIONS`] the caller has: in the job's project or, for the job, on the job
-    /// alone. Those for Terraform's lock it has on the lock's bucket, which can be another project's.
+    /// The permissions among [`PERMISSIONS`] that the caller has: in the job's project or, for the job, on
+    /// the job alone. Those for Terraform's lock are checked on the lock's bucket, which can be another
+    /// project's.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the permissions in the project, on the job or on the bucket cannot be read. A job that does
+    /// not exist is no error: nothing is granted on it.
     pub fn granted<'a>(
         &'a self,
         job: &'a JobName,
@@ -53,7 +59,7 @@ impl Google {
         let answer =
             self.policy.read(request).send().await.map_err(|error| CloudError::new(DOING, &error))?;
         let mut granted: BTreeSet<_> = those(&all, &answer.permissions).collect();
-        // Asked about a job, other permissions than a job's are refused as invalid.
+        // The API refuses permissions that are not those of a job as invalid here.
         let rest: Vec<_> =
             all.into_iter().filter(|name| name.starts_with("run.jobs.") && !granted.contains(name)).collect();
         if rest.is_empty() {
@@ -74,15 +80,15 @@ impl Google {
         Ok(granted)
     }
 
-    /// Whose sign-in it is: as its source says, else as Google says. `None` where neither does, as
-    /// with a token that is not for telling that.
+    /// The account that is signed in: as its source says, else as Google says. `None` where neither does, as
+    /// with a token that does not cover the account's name.
     pub fn account<'a>(&'a self, sign_in: &'a SignIn) -> Reply<'a, Option<String>> {
         Box::pin(async move {
             if let Some(account) = sign_in.account() {
                 return Some(account.to_owned());
             }
             let base = self.endpoints.user_info.as_deref().unwrap_or(USER_INFO);
-            // Before a token is asked for: it is not for every host.
+            // This is checked before a token is made, which must not be sent to every host.
             self.credentials.at(Some(base)).ok()?;
             let token = sign_in.own_token().await.ok()?;
             let url = Url::parse(&format!("{base}/v1/userinfo")).ok()?;
@@ -99,7 +105,7 @@ fn names(some: impl Fn(&Permission) -> bool) -> Vec<&'static str> {
     names.into_iter().collect()
 }
 
-/// Those that the answer names.
+/// The permissions that the answer names.
 fn those(asked: &[&'static str], answer: &[String]) -> impl Iterator<Item = &'static str> {
     asked.iter().copied().filter(|name| answer.iter().any(|granted| granted == name))
 }

@@ -1,4 +1,5 @@
-//! From the clients' types to ours.
+//! Conversions from the clients' types to those of this crate: executions, task results, variables, log
+//! entries.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,10 +16,10 @@ use crate::model::{
 };
 use crate::names::{ExecutionName, JobName};
 
-/// The label that says which execution a log entry is of.
+/// The label that names the execution which a log entry belongs to.
 pub(super) const EXECUTION_LABEL: &str = "run.googleapis.com/execution_name";
 
-/// The logs of what a container prints, as names of logs have them: an encoded slash.
+/// The logs of a container's output, as names of logs write them: with an encoded slash.
 pub(super) const CONTAINER_LOGS: [&str; 2] = ["run.googleapis.com%2Fstdout", "run.googleapis.com%2Fstderr"];
 
 fn image(task: Option<&model::TaskTemplate>) -> String {
@@ -43,10 +44,10 @@ pub(super) fn execution(job: &JobName, execution: &model::Execution) -> Option<E
     })
 }
 
-/// Variables a request is made of begin so; those with a password, a hash or a key are not among them.
+/// The prefix of the variables that make up a request; those with a password, a hash or a key are left out.
 const REQUEST: &str = "ADMIN_";
 const SECRET: &str = "ADMIN_PASSWORD";
-/// How the variables end that hold hashes of passwords: what the password is called is the application's to say.
+/// The suffix of variables that hold hashes of passwords: the name before it is the application's.
 const HASH: &str = "_HASH";
 const PROOF_KEY: &str = "ADMIN_PROOF_KEY";
 
@@ -61,7 +62,7 @@ fn request(task: Option<&model::TaskTemplate>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Whether what a variable of a request holds is shown nowhere.
+/// Whether the value of a request's variable is never shown.
 fn is_secret(name: &str) -> bool {
     name.starts_with(SECRET) || name.ends_with(HASH) || name == PROOF_KEY
 }
@@ -72,7 +73,7 @@ fn proof_key(task: Option<&model::TaskTemplate>) -> Option<Confidential> {
     key.filter(|key| !key.trim().is_empty()).cloned().map(Confidential::new)
 }
 
-/// Its value stays where it is.
+/// Whether the execution was given a plaintext password. The value itself is not copied.
 fn plaintext_password(task: Option<&model::TaskTemplate>) -> bool {
     let mut variables = task.into_iter().flat_map(|task| &task.containers).flat_map(|one| &one.env);
     variables.any(|variable| variable.name == SECRET && variable.value().is_some_and(|text| !text.is_empty()))
@@ -96,15 +97,16 @@ pub(super) fn conditions(conditions: &[model::Condition]) -> Vec<Condition> {
         .collect()
 }
 
-/// The counts decide whether it is over, not the operation: a cancelled run can end its operation
-/// without an error.
+/// The phase of an execution. Its counts decide whether it has ended, not the operation: a cancelled run can
+/// end its operation without an error.
 fn phase(execution: &model::Execution) -> Phase {
     let completed = condition(execution, "Completed");
     let counted = execution.succeeded_count + execution.failed_count + execution.cancelled_count;
     let settled = completed.is_some_and(|condition| {
         matches!(condition.state, State::ConditionSucceeded | State::ConditionFailed)
     });
-    // A time of completion alone does not say how it ended: what does comes a moment later.
+    // A time of completion alone does not say how the execution ended: the counts or the condition come a
+    // moment later.
     if settled
         || (execution.completion_time.is_some() && counted > 0)
         || (execution.task_count > 0 && counted >= execution.task_count)
@@ -138,9 +140,9 @@ fn ending(execution: &model::Execution, completed: Option<&model::Condition>) ->
     }
 }
 
-/// Why it failed, in Cloud Run's words. The counts may be there before the conditions: the message of a
-/// condition that has not failed is about what was being done before ("Waiting for execution to
-/// complete."), and no reason.
+/// The reason for the failure, in Cloud Run's words. The counts may be there before the conditions: the
+/// message of a condition that has not failed describes an earlier step ("Waiting for execution to
+/// complete."), and is no reason.
 fn reason(execution: &model::Execution) -> String {
     let failed = |condition: &&model::Condition| {
         condition.state == State::ConditionFailed && !condition.message.is_empty()
@@ -200,7 +202,7 @@ pub(super) fn log_entry(entry: ApiLogEntry) -> Option<LogEntry> {
     let lateness = received.and_then(|received| Duration::try_from(received.duration_since(written)).ok());
     Some(LogEntry {
         timestamp: written,
-        // A clock that is ahead makes no line early.
+        // A clock that is ahead does not make a line early.
         lateness: lateness.unwrap_or_default(),
         execution: entry.labels.get(EXECUTION_LABEL).cloned().unwrap_or_default(),
         insert_id: entry.insert_id,
@@ -211,8 +213,8 @@ pub(super) fn log_entry(entry: ApiLogEntry) -> Option<LogEntry> {
     })
 }
 
-/// Over gRPC a payload is a `google.protobuf.Struct`, in which every number is a double: 1 comes as 1.0,
-/// which nothing takes for a whole number.
+/// Turns doubles without a fraction into whole numbers. Over gRPC a payload is a `google.protobuf.Struct`, in
+/// which every number is a double: 1 comes as 1.0, which no reader takes for a whole number.
 fn whole_numbers(value: &mut Value) {
     match value {
         Value::Number(number) => {
@@ -263,7 +265,7 @@ mod tests {
         assert_eq!(reason(&[image, ("Completed", State::ConditionFailed, "the reason")]), "the reason");
     }
 
-    /// Whatever the password is called of which it is the hash.
+    /// The hash of a password is secret, whatever the name of the password is.
     #[test]
     fn no_hash_comes_out_of_an_execution() {
         let variable = |name: &str, value: &str| model::EnvVar::new().set_name(name).set_value(value);

@@ -1,4 +1,4 @@
-//! The credentials of a connection, and to which addresses they are attached.
+//! The credentials of a connection, and the addresses that they are attached to.
 
 use google_cloud_auth::credentials::{Credentials as AuthCredentials, anonymous};
 
@@ -6,10 +6,10 @@ use super::SignIn;
 use crate::error::CloudError;
 use crate::trust::{self, TrustedHosts};
 
-/// Who calls. Every client and every request gets the credentials from here, for the address it is for.
+/// The caller. Every client and every request gets its credentials from here, for the address that it calls.
 pub(super) struct Caller {
     credentials: AuthCredentials,
-    /// Where the token may go; `None` where there is no token.
+    /// The hosts that the token may be sent to; `None` where there is no token.
     hosts: Option<TrustedHosts>,
 }
 
@@ -22,8 +22,8 @@ impl Caller {
         Self { credentials: sign_in.credentials(), hosts: Some(sign_in.hosts().clone()) }
     }
 
-    /// The credentials for an address; `None` is Google's own, which the client knows. Fails where the
-    /// token is not for that host.
+    /// The credentials for an address; `None` is Google's own, which the client knows. It is an error if the
+    /// token must not be sent to that host.
     pub(super) fn at(&self, address: Option<&str>) -> Result<AuthCredentials, CloudError> {
         if let (Some(hosts), Some(address)) = (&self.hosts, address) {
             trust::check(hosts, address)?;

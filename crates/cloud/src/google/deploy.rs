@@ -1,4 +1,5 @@
-//! Changing a job, and what is looked up for that.
+//! Calls that create or change a job, and the lookups for them: readiness, the database instance and its
+//! authorities, the repository of images.
 
 use google_cloud_longrunning::model::Operation;
 use google_cloud_longrunning::model::operation::Result as OperationResult;
@@ -16,15 +17,15 @@ use crate::model::{CaMode, DatabaseInstance, Readiness, ServerCa, SslMode};
 use crate::names::{JobName, ProjectId, Region, ResourceId};
 use crate::settings::{Egress, EnvValue, JobSettings};
 
-/// How this program calls itself where Cloud Run keeps the name of the tool that changed something.
+/// The name of this program where Cloud Run records which tool changed something.
 const CLIENT: &str = "quill-admin";
 
-/// The annotation that changes when an etag is all that has to.
+/// The annotation that is changed only to give a job a new etag.
 const FENCE: &str = "admin.quill-medical.org/fence";
-/// How often that is tried where the answer is lost.
+/// Largest number of attempts to give a job a new etag, where answers are lost.
 const FENCES: usize = 4;
 
-/// Whether a change was taken in.
+/// Returns an error if the operation has already failed.
 fn accepted(operation: Operation, doing: &'static str) -> Result<(), CloudError> {
     match operation.result {
         Some(OperationResult::Error(status)) => {
@@ -35,7 +36,11 @@ fn accepted(operation: Operation, doing: &'static str) -> Result<(), CloudError>
 }
 
 impl Google {
-    /// The job as it is now, or `None`.
+    /// The current job, or `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the job cannot be read for any reason but that it does not exist.
     pub fn find_job<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Option<Job>, CloudError>> {
         Box::pin(async move {
             match self.job(name).await {
@@ -46,11 +51,15 @@ impl Google {
         })
     }
 
-    /// Changes the job as it was read: refused as a conflict if somebody changed it since. Whether it can run
-    /// then, [`Self::job_readiness`] says.
+    /// Changes a job: refused as a conflict if somebody changed it since it was read. [`Self::job_readiness`]
+    /// tells whether it can run afterwards.
     ///
     /// The API replaces the whole job, so everything that was read is sent back with the changes in
     /// it. The request is sent once.
+    ///
+    /// # Errors
+    ///
+    /// Fails if Google Cloud refuses the change, or if the answer is lost: then it may have been made.
     pub fn change_job<'a>(
         &'a self,
         name: &'a JobName,
@@ -71,10 +80,14 @@ impl Google {
         })
     }
 
-    /// Gives the job a new etag and nothing else: from then on a run that was asked for with the one
-    /// before, and has not been carried out yet, is refused. `mark` is noted on the job.
+    /// Gives the job a new etag and changes nothing else: from then on a run is refused that was requested
+    /// with the previous one and has not been carried out yet. `mark` is written into an annotation.
     ///
     /// A job that has another etag than `etag` is fenced already. Returns the job as it is then.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the job cannot be read, or if the change is refused or its answers stay lost.
     pub fn fence_job<'a>(
         &'a self,
         name: &'a JobName,
@@ -94,7 +107,7 @@ impl Google {
                 job.annotations.insert(FENCE.to_owned(), mark.to_owned());
                 if let Err(error) = self.policy.once(self.jobs.update_job().set_job(job)).send().await {
                     let error = CloudError::new(DOING, &error);
-                    // Whether a lost one was carried out, the etag tells.
+                    // If the answer was lost, the etag tells whether the change was carried out.
                     if error.refused() && error.kind != CloudErrorKind::Conflict {
                         return Err(error);
                     }
@@ -104,7 +117,11 @@ impl Google {
         })
     }
 
-    /// Makes the job. Whether it can run, [`Self::job_readiness`] says.
+    /// Creates the job. [`Self::job_readiness`] tells whether it can run.
+    ///
+    /// # Errors
+    ///
+    /// Fails if Google Cloud refuses the job, or if the answer is lost: then it may have been created.
     pub fn create_job<'a>(
         &'a self,
         name: &'a JobName,
@@ -126,7 +143,11 @@ impl Google {
         })
     }
 
-    /// Whether a job that was made or changed can run as it is now. Cloud Run works on it for a moment first.
+    /// Whether a job that was created or changed can run now. Cloud Run works on it for a moment first.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the job cannot be read. A job that cannot run is no error.
     pub fn job_readiness<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Readiness, CloudError>> {
         Box::pin(async move {
             let job = self
@@ -145,7 +166,11 @@ impl Google {
         })
     }
 
-    /// A Cloud SQL instance.
+    /// Reads a Cloud SQL instance.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the instance does not exist or cannot be read.
     pub fn database_instance<'a>(
         &'a self,
         project: &'a ProjectId,
@@ -174,7 +199,7 @@ impl Google {
                     .is_some_and(|settings| settings.activation_policy == SqlActivationPolicy::Never),
                 ssl_mode: match ip.map(|ip| (&ip.ssl_mode, ip.require_ssl)) {
                     Some((Api::EncryptedOnly, _)) => SslMode::EncryptedOnly,
-                    // What came before `sslMode`.
+                    // The settings that preceded `sslMode`.
                     Some((Api::TrustedClientCertificateRequired, _) | (Api::Unspecified, Some(true))) => {
                         SslMode::ClientCertificate
                     }
@@ -196,8 +221,12 @@ impl Google {
         })
     }
 
-    /// The authorities that an instance lists: the one that signs its certificate, one that will when its certificate
-    /// is rotated, and one that did before ("Instances: listServerCas": up to three).
+    /// The authorities that an instance lists: the one that signs its certificate, the one that will after
+    /// the next rotation, and the one that did before ("Instances: listServerCas": up to three).
+    ///
+    /// # Errors
+    ///
+    /// Fails if the authorities cannot be listed.
     pub fn server_cas<'a>(
         &'a self,
         project: &'a ProjectId,
@@ -225,6 +254,10 @@ impl Google {
     }
 
     /// Whether Artifact Registry has the repository.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the repository cannot be read for any reason but that it does not exist.
     pub fn has_repository<'a>(
         &'a self,
         project: &'a str,
@@ -244,7 +277,8 @@ impl Google {
     }
 }
 
-/// Notes who changes the job, as every tool does. Who left the name of the one before would look like it.
+/// Records this program as the tool that changes the job, as every tool does. Without this, the name of the
+/// previous tool would stay.
 fn signed(job: &mut model::Job) {
     CLIENT.clone_into(&mut job.client);
     env!("CARGO_PKG_VERSION").clone_into(&mut job.client_version);
@@ -258,7 +292,7 @@ fn apply(job: &mut model::Job, wanted: &JobSettings, name: &JobName) {
     let execution = job.template.get_or_insert_default();
     execution.task_count = wanted.tasks;
     let task = execution.template.get_or_insert_default();
-    // Always sent: left out, it would become 3.
+    // The retries are always sent: if they were left out, they would become 3.
     task.retries = Some(model::task_template::Retries::MaxRetries(wanted.max_retries));
     task.timeout = Some(google_cloud_wkt::Duration::clamp(wanted.timeout, 0));
     if let Some(account) = &wanted.service_account {

@@ -1,5 +1,5 @@
-//! What was run, as the executor recorded it in the log: also what Cloud Run itself has forgotten,
-//! which it does after 7 days or 1,000 executions.
+//! The audit records that the executor wrote to the log. They outlast the executions in Cloud Run, which
+//! keeps these for 7 days or 1,000 executions.
 
 use google_cloud_gax::paginator::ItemPaginator as _;
 use jiff::Timestamp;
@@ -11,9 +11,13 @@ use crate::model::{AuditEntry, LogEntry, LogSource};
 use crate::names::JobName;
 
 impl Google {
-    /// The job's audit records, newest first: the lines of its containers that have something under
-    /// `key`, and there this username where one is given, whatever its case. Whether a container has
-    /// written them, the log does not prove. One read of the quota for every 1,000 of them.
+    /// The job's audit records, newest first: log lines of its containers whose payload has an outcome under
+    /// `key` and, where one is given, this username there, whatever its case. The log does not prove that a
+    /// container wrote them. A call takes one read of the quota for every 1,000 records.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the log cannot be read.
     pub fn audit_entries<'a>(
         &'a self,
         name: &'a JobName,

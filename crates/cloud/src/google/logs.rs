@@ -1,4 +1,4 @@
-//! Log entries: in pages, and live.
+//! Reads the log of executions: in pages, and live.
 
 use std::sync::PoisonError;
 
@@ -18,17 +18,16 @@ const READ: &str = "read the execution's log";
 const FOLLOW: &str = "follow the log live";
 
 /// The live log of all executions of a job. Dropping it ends the session.
-///
-/// Nothing says when it is open, and entries that were taken in before that never come.
+/// Nothing tells when the session is open, and entries that were taken in before that never come.
 pub struct LogTail<'a> {
-    /// What it comes through; or the variable that names a proxy, through which it does not come.
+    /// The streams; or the variable that names a proxy, through which a live log does not work.
     streams: Result<Streams, Option<&'static str>>,
     policy: &'a Policy,
 }
 
 impl Google {
-    /// Begins to connect for the log, live and in pages, so that no run waits for it. There is no session of
-    /// the live log, of which a project has ten, before something is asked for.
+    /// Begins to connect to Cloud Logging, for the live log and for pages, so that no run waits for it. A
+    /// session of the live log, of which a project has ten, is not opened yet.
     pub fn prepare_log(&self) {
         if self.log_proxy.is_none() {
             *self.prepared.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.connect_log_tail());
@@ -39,8 +38,8 @@ impl Google {
         }
     }
 
-    /// The variable that names a proxy for the way to the log: there is no live log then, and it is read
-    /// again and again. Google's gRPC client knows no proxies.
+    /// The variable that names a proxy for the way to Cloud Logging: there is no live log then, and the log
+    /// is polled instead. Google's gRPC client does not support proxies.
     #[must_use]
     pub fn log_proxy(&self) -> Option<&'static str> {
         self.log_proxy
@@ -51,7 +50,7 @@ impl Google {
         Streams { sender, stream }
     }
 
-    /// Opens the live log of a job. Returns at once: a refusal is the first thing the log brings.
+    /// Opens the live log of a job. Returns at once: a refusal is the first item that the log yields.
     pub fn tail_log<'a>(&'a self, job: &JobName) -> Reply<'a, LogTail<'a>> {
         let (project, filter) = (format!("projects/{}", job.project), of_job(job));
         Box::pin(async move {
@@ -66,14 +65,18 @@ impl Google {
                 // `TailLogEntriesRequest.buffer_window`: 0 to 60000 ms, by default 2000, for which
                 // every entry is held back to put them in order.
                 .set_buffer_window(google_cloud_wkt::Duration::default());
-            // Where the stream is closed already, its other side says why.
+            // If the stream is closed already, its other side gives the reason.
             let _ = streams.sender.send(request).await;
             LogTail { streams: Ok(streams), policy: &self.policy }
         })
     }
 
-    /// A page of the execution's log entries from a moment on, oldest first. One read of the quota,
-    /// which everybody in the project shares: 60 a minute.
+    /// A page of the execution's log entries from a moment on, oldest first. A call takes one read of the
+    /// quota, which the whole project shares: 60 a minute.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the log cannot be read.
     pub fn log_entries<'a>(
         &'a self,
         name: &'a ExecutionName,
@@ -83,8 +86,12 @@ impl Google {
         Box::pin(async move { self.page(self.list_entries(name, since).set_page_token(page)).await })
     }
 
-    /// The last page of the execution's log entries, newest first, without reading those before it. One
-    /// read of the quota.
+    /// The last page of the execution's log entries, newest first, without reading those before it. A call
+    /// takes one read of the quota.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the log cannot be read.
     pub fn newest_log_entries<'a>(
         &'a self,
         name: &'a ExecutionName,
@@ -102,7 +109,12 @@ impl Google {
 }
 
 impl Google {
-    /// All of an execution's log, oldest first. One read of the quota for every 1,000 entries.
+    /// The whole log of an execution, oldest first. A call takes one read of the quota for every 1,000
+    /// entries.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a page of the log cannot be read.
     pub fn whole_log<'a>(&'a self, name: &'a ExecutionName) -> Reply<'a, Result<Vec<LogEntry>, CloudError>> {
         Box::pin(async move {
             let mut items = self.policy.read(self.list_entries(name, None)).by_item();
@@ -131,14 +143,18 @@ impl Google {
 }
 
 impl LogTail<'_> {
-    /// The next entries, in the order of their time. An error, or `None`, is the end of it. Dropping
-    /// the future loses nothing.
+    /// The next entries, in the order of their time. An error, or `None`, ends the log. Dropping the future
+    /// loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// The inner result is an error if the session is refused or broken off, or if a proxy is in the way.
     #[expect(clippy::should_implement_trait, reason = "an iterator does not wait")]
     pub fn next(&mut self) -> Reply<'_, Option<Result<Vec<LogEntry>, CloudError>>> {
         Box::pin(async move {
             let streams = match &mut self.streams {
                 Ok(streams) => streams,
-                // Said once, and that was all of it.
+                // The variable is reported once; after that the log has ended.
                 Err(variable) => {
                     let variable = variable.take()?;
                     return Some(Err(CloudError {
@@ -162,8 +178,8 @@ impl LogTail<'_> {
     }
 }
 
-/// The filter for all that a job has logged ("Cloud Run: View logs"). Another region of the project may have
-/// a job of the same name.
+/// The filter for all log entries of a job ("Cloud Run: View logs"). It names the region, because another
+/// region of the project may have a job of the same name.
 pub(super) fn of_job(job: &JobName) -> String {
     format!(
         "resource.type=\"cloud_run_job\" AND resource.labels.job_name=\"{}\" AND resource.labels.location=\"{}\"",

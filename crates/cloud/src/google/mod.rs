@@ -1,4 +1,8 @@
-//! The adapter over Google's own clients.
+//! The adapter over Google's own clients: [`Google`], a connection with one method for every call that this
+//! program makes.
+//!
+//! To add a call: the method in the file of its subject here, its HTTP form in `stubs.rs`, its permission in
+//! `permissions.rs`, and its answer in the crate `emulator`.
 
 mod caller;
 mod convert;
@@ -48,7 +52,7 @@ use streams::Streams;
 use stubs::Logging;
 use wire::Wire;
 
-/// Where the services are, when they are not Google's own.
+/// The addresses of the services, where they are not Google's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoints {
     /// Cloud Run, such as `http://127.0.0.1:8085`.
@@ -59,22 +63,22 @@ pub struct Endpoints {
     pub sql: Option<String>,
     /// Artifact Registry: its API, not the registry that images are pushed to.
     pub artifact_registry: Option<String>,
-    /// Resource Manager: what says which permissions the caller has.
+    /// Resource Manager, which tells the caller's permissions.
     pub resource_manager: Option<String>,
-    /// `OpenID` Connect: what says whose a token is.
+    /// `OpenID` Connect, which tells the account that a token belongs to.
     pub user_info: Option<String>,
-    /// IAM Credentials: what lets act as a service account.
+    /// IAM Credentials, which gives tokens for acting as a service account.
     pub iam_credentials: Option<String>,
-    /// Secret Manager: what says that a secret is there, not what it is.
+    /// Secret Manager: asked whether a secret exists, not for its value.
     pub secret_manager: Option<String>,
-    /// Service Usage: what says which services a project has enabled.
+    /// Service Usage, which tells the services that a project has enabled.
     pub service_usage: Option<String>,
     /// Cloud Storage, where Terraform keeps its state and the lock on it.
     pub storage: Option<String>,
 }
 
 impl Endpoints {
-    /// Every service at one address, where an emulator stands in for all of them.
+    /// Every service at one address, as an emulator serves them.
     #[must_use]
     pub fn all_at(url: &str) -> Self {
         let url = || Some(url.to_owned());
@@ -123,16 +127,16 @@ impl Endpoints {
     }
 }
 
-/// Who calls.
+/// The credentials of the caller.
 #[derive(Clone)]
 pub enum Credentials {
-    /// Nobody: for an emulator, which asks for no sign-in.
+    /// No credentials: for an emulator, which asks for no sign-in.
     Anonymous,
-    /// Somebody.
+    /// A sign-in.
     SignIn(SignIn),
 }
 
-/// A connection to Google Cloud, or to what stands in for it.
+/// A connection to Google Cloud, or to the emulator.
 pub struct Google {
     endpoints: Endpoints,
     credentials: Caller,
@@ -149,18 +153,22 @@ pub struct Google {
     secrets: SecretManagerService,
     sql_instances: SqlInstancesService,
     artifact_registry: ArtifactRegistry,
-    /// Where the log is, when that is another host than that of the jobs.
+    /// The address of Cloud Logging, when it is on another host than the jobs.
     log_apart: Option<Url>,
-    /// The variable that names a proxy for the way to the log, which a live log cannot take.
+    /// The variable that names a proxy for the way to Cloud Logging, which a live log cannot use.
     log_proxy: Option<&'static str>,
-    /// A connection for the live log, before it is known of which job.
+    /// A connection for the live log that was opened before the job was known.
     prepared: Mutex<Option<Streams>>,
 }
 
 #[expect(clippy::must_use_candidate, reason = "a future says so itself")]
 impl Google {
-    /// Prepares the clients; nothing is sent yet. Refuses addresses that the token is not for, see
-    /// [`TrustedHosts`](crate::TrustedHosts).
+    /// Prepares the clients; nothing is sent yet. Addresses that the token must not be sent to are refused,
+    /// see [`TrustedHosts`](crate::TrustedHosts).
+    ///
+    /// # Errors
+    ///
+    /// Fails if an address is not valid or must not get the token, or if a client cannot be made.
     pub fn connect(
         endpoints: Endpoints,
         credentials: Credentials,
@@ -218,7 +226,11 @@ impl Google {
         })
     }
 
-    /// The job as it is now.
+    /// The current job.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the job does not exist or cannot be read.
     pub fn job<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Job, CloudError>> {
         Box::pin(async move {
             let job = self
@@ -231,13 +243,21 @@ impl Google {
         })
     }
 
-    /// The job's executions, newest first: all that Cloud Run still knows, in requests of 100 each.
+    /// The job's executions, newest first: all that Cloud Run still has, in requests of 100 each.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the executions cannot be listed.
     pub fn executions<'a>(&'a self, name: &'a JobName) -> Reply<'a, Result<Vec<Execution>, CloudError>> {
         self.executions_in(name.to_string(), move |_| Some(name.clone()))
     }
 
-    /// The same of every job that is where this one is: `jobs/-` stands for all of them (Cloud Run API v2,
-    /// `ListExecutionsRequest.parent`).
+    /// The executions of every job in this job's project and region: `jobs/-` stands for all of them (Cloud
+    /// Run API v2, `ListExecutionsRequest.parent`).
+    ///
+    /// # Errors
+    ///
+    /// Fails if the executions cannot be listed.
     pub fn executions_of_all_jobs<'a>(
         &'a self,
         beside: &'a JobName,
@@ -266,13 +286,17 @@ impl Google {
                 let job = job(&execution.name);
                 executions.extend(job.and_then(|job| convert::execution(&job, &execution)));
             }
-            // The API promises no order, across pages or within one: what is wanted may be on the last.
+            // The API promises no order, across pages or within one: the newest may be on the last page.
             executions.sort_by_key(|execution| std::cmp::Reverse(execution.created));
             Ok(executions)
         })
     }
 
-    /// Has Google Cloud check a run without starting it.
+    /// Asks Google Cloud to check a run without starting it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the run would be refused, or if it cannot be checked.
     pub fn validate_run<'a>(&'a self, name: &'a JobName, run: RunJob) -> Reply<'a, Result<(), CloudError>> {
         Box::pin(async move {
             let request = self.run_request(name, run).set_validate_only(true);
@@ -289,7 +313,7 @@ impl Google {
         let env =
             run.env.into_iter().map(|(name, value)| model::EnvVar::new().set_name(name).set_value(value));
         let container = ContainerOverride::new().set_env(env);
-        // A job that was set up for several tasks would make the same change several times at once.
+        // A job that was set up for several tasks would otherwise make the same change several times at once.
         let overrides = Overrides::new()
             .set_container_overrides([container])
             .set_task_count(1)
@@ -297,8 +321,13 @@ impl Google {
         self.jobs.run_job().set_name(name.to_string()).set_etag(run.etag).set_overrides(overrides)
     }
 
-    /// Runs the job once. The request is sent exactly once, whatever happens to its answer; but for
-    /// one that was not let in, which did nothing.
+    /// Runs the job once. The request is sent exactly once, even if its answer is lost. It is sent
+    /// again only where it was refused for its token or asked to come back later, since it did nothing then.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::NotStarted`] if the run was refused, [`RunError::Unknown`] if the answer was lost or
+    /// cannot be read.
     pub fn run<'a>(&'a self, name: &'a JobName, run: RunJob) -> Reply<'a, Result<Execution, RunError>> {
         Box::pin(async move {
             const DOING: &str = "start the job";
@@ -319,7 +348,12 @@ impl Google {
         })
     }
 
-    /// The execution as it is now. Sent once: whoever waits for an execution asks again.
+    /// The current state of the execution. The request is sent once: callers that wait for an execution ask
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the execution does not exist or cannot be read.
     pub fn execution<'a>(&'a self, name: &'a ExecutionName) -> Reply<'a, Result<Execution, CloudError>> {
         Box::pin(async move {
             const DOING: &str = "read the execution";
@@ -334,8 +368,12 @@ impl Google {
         })
     }
 
-    /// Cancels the execution: its container is told to stop. Returns when that is accepted, not when
-    /// it has stopped.
+    /// Cancels the execution: its container is told to stop. The call returns when that is accepted, not when
+    /// the container has stopped.
+    ///
+    /// # Errors
+    ///
+    /// Fails if Google Cloud refuses to cancel it or cannot be reached.
     pub fn cancel<'a>(&'a self, name: &'a ExecutionName) -> Reply<'a, Result<(), CloudError>> {
         Box::pin(async move {
             self.policy
@@ -347,8 +385,12 @@ impl Google {
         })
     }
 
-    /// Takes the execution, with all that it tells, out of Cloud Run: that of a secret that was given to
-    /// it in clear, too. One that still runs is stopped by that, so the caller looks first.
+    /// Deletes the execution from Cloud Run with all its variables, including a secret that was passed in
+    /// clear. This stops an execution that still runs, so the caller checks first.
+    ///
+    /// # Errors
+    ///
+    /// Fails if Google Cloud refuses to delete it, or if the answer is lost: then it may have been deleted.
     pub fn delete_execution<'a>(&'a self, name: &'a ExecutionName) -> Reply<'a, Result<(), CloudError>> {
         Box::pin(async move {
             const DOING: &str = "delete the execution";
@@ -364,7 +406,11 @@ impl Google {
         })
     }
 
-    /// How the container of the execution's only task ended; `None` if it never started.
+    /// The result of the container of the execution's only task; `None` if it never started.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the tasks cannot be listed.
     pub fn task_result<'a>(
         &'a self,
         name: &'a ExecutionName,
@@ -381,13 +427,13 @@ impl Google {
     }
 }
 
-/// A length of time as the API has it.
+/// A duration as the API takes it.
 fn seconds(seconds: u64) -> google_cloud_wkt::Duration {
     google_cloud_wkt::Duration::clamp(i64::try_from(seconds).unwrap_or(i64::MAX), 0)
 }
 
-/// Google's own client for the live log, which goes over gRPC and a connection of its own. It also makes
-/// sure that the credentials are of the universe that is called.
+/// Google's own client for the live log, which uses gRPC and a connection of its own. It also checks that the
+/// credentials belong to the universe that is called.
 async fn live(endpoints: &Endpoints, credentials: &Caller) -> Result<LoggingServiceV2, CloudError> {
     let endpoint = endpoints.logging.as_deref();
     let mut builder = LoggingServiceV2::builder().with_credentials(credentials.at(endpoint)?);

@@ -1,7 +1,7 @@
-//! Every time-out and every retry, in one place.
+//! All time-outs and retries of calls to Google Cloud.
 //!
-//! The clients' defaults retry a refused connection for most of a minute, never retry reading logs
-//! (a POST), and would poll for ever. Each call here says for itself what it may do.
+//! The clients' defaults retry a refused connection for most of a minute, never retry reading logs (a POST),
+//! and would poll for ever. Here every call chooses one of the policies below.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,18 +20,18 @@ use google_cloud_gax::throttle_result::ThrottleResult;
 
 use super::{Reply, SignIn};
 
-/// How long one attempt may take.
+/// Time limit of one attempt.
 const ATTEMPT: Duration = Duration::from_secs(10);
-/// Starting a job takes the service longer than reading.
+/// Time limit of the attempt that starts a job, which takes the service longer than a read.
 const RUN_ATTEMPT: Duration = Duration::from_secs(30);
-/// How long reads are retried in all, before the run has started.
+/// Time limit of a read with all its retries, before the run has started.
 const READ_LIMIT: Duration = Duration::from_secs(6);
 
-/// How long a call waits in all because the service asked it to come back later (`Retry-After`).
+/// Longest total wait of a call that the service asks to come back later (`Retry-After`).
 const ASKED_LIMIT: Duration = Duration::from_secs(30);
 
-/// Retries what is safe to retry for a read: no connection, no answer or half of one, one that is no
-/// JSON, 5xx.
+/// Retries the failures of a read that are safe to retry: no connection, no answer or half of one, an answer
+/// that is not JSON, and status 5xx.
 #[derive(Debug)]
 struct Transient;
 
@@ -58,10 +58,10 @@ fn backoff() -> ExponentialBackoff {
         .clamp()
 }
 
-/// How calls are made, on behalf of somebody or nobody.
+/// The retry policy of a connection, with the caller's credentials, if any.
 pub(super) struct Policy {
     sign_in: Option<SignIn>,
-    /// A live log that was not let in has had its new token.
+    /// Whether the token has been renewed for a live log that was refused; this happens once.
     renewed: AtomicBool,
 }
 
@@ -70,31 +70,32 @@ impl Policy {
         Self { sign_in, renewed: AtomicBool::new(false) }
     }
 
-    /// Gets a new token, once, for a stream that was not let in: streams have no retry policy, and are
-    /// opened again by whoever reads them.
+    /// Renews the token, once, for a stream that was refused: streams have no retry policy, and are opened
+    /// again by their reader.
     pub(super) fn renew_for_stream(&self, error: &Error) {
         if let Some(sign_in) = &self.sign_in
             && not_let_in(error)
             && !self.renewed.swap(true, Ordering::Relaxed)
         {
-            // Whoever opens it again is told why there is none.
+            // The caller that opens the stream again gets the error if there is no new token.
             let _ = sign_in.renew();
         }
     }
 
-    /// A read before anything has started: worth a few tries, then a person should be told.
+    /// Options of a read before anything has started: it is retried a few times, and then reported.
     pub(super) fn read<B: RequestOptionsBuilder>(&self, builder: B) -> B {
         let retry = Transient.with_time_limit(READ_LIMIT);
         self.with(builder, retry, true).with_idempotency(true).with_attempt_timeout(ATTEMPT)
     }
 
-    /// A read inside a loop that has its own rhythm and decides itself how often it fails.
+    /// Options of a read within a loop that has its own interval and decides itself how many failures it
+    /// accepts.
     pub(super) fn poll<B: RequestOptionsBuilder>(&self, builder: B) -> B {
         self.with(builder, NeverRetry, false).with_idempotency(true).with_attempt_timeout(ATTEMPT)
     }
 
-    /// Anything that may act twice when it is sent twice. A refusal did nothing, so a call that is asked
-    /// to come back later does.
+    /// Options of a call that may act twice when it is sent twice. A refusal did nothing, so a call that is
+    /// asked to come back later does.
     pub(super) fn once<B: RequestOptionsBuilder>(&self, builder: B) -> B {
         self.with(builder, NeverRetry, true).with_idempotency(false).with_attempt_timeout(RUN_ATTEMPT)
     }
@@ -116,8 +117,8 @@ impl Policy {
         (Renewing { retry, sign_in, renewed: AtomicBool::new(false), comes_back, asked }, pauses)
     }
 
-    /// As [`read`](Self::read), for a call that none of the clients makes. `attempt` makes it, within
-    /// the time it is given.
+    /// Like [`read`](Self::read), for a call that none of the clients makes. `attempt` makes it, within the
+    /// time that it is given.
     pub(super) async fn read_by_hand<'a, T>(
         &self,
         attempt: impl FnMut(Duration) -> Reply<'a, Result<T, Error>>,
@@ -125,7 +126,7 @@ impl Policy {
         self.by_hand(Transient.with_time_limit(READ_LIMIT), true, ATTEMPT, attempt).await
     }
 
-    /// As [`once`](Self::once), for a call that none of the clients makes.
+    /// Like [`once`](Self::once), for a call that none of the clients makes.
     pub(super) async fn once_by_hand<'a, T>(
         &self,
         attempt: impl FnMut(Duration) -> Reply<'a, Result<T, Error>>,
@@ -145,7 +146,7 @@ impl Policy {
     }
 }
 
-/// Makes a call as a client does that has such options.
+/// Makes a call with these options, in the way that a client does.
 pub(super) async fn with_options<'a, T>(
     options: &RequestOptions,
     idempotent: bool,
@@ -156,7 +157,7 @@ pub(super) async fn with_options<'a, T>(
     attempts(&*retry, &*pauses, idempotent, *options.attempt_timeout(), attempt).await
 }
 
-/// What the clients do with a retry policy (`retry_loop`).
+/// The retry loop of the clients (`retry_loop`), with a retry policy and pauses.
 async fn attempts<'a, T>(
     retry: &dyn RetryPolicy,
     pauses: &dyn BackoffPolicy,
@@ -177,7 +178,7 @@ async fn attempts<'a, T>(
             RetryResult::Permanent(error) | RetryResult::Exhausted(error) => return Err(error),
         };
         let pause = pauses.on_failure(&state);
-        // From before the pause: so the last attempt has as long as that, too.
+        // The time that is left is taken before the pause, so that the last attempt has as long as that, too.
         left = retry.remaining_time(&state);
         if left.is_some_and(|left| left < pause) {
             return Err(error);
@@ -186,23 +187,23 @@ async fn attempts<'a, T>(
     }
 }
 
-/// Sends a call once more, with a new token, when the service did not accept the one it came with:
-/// revoked, or expired while the laptop slept, which stops its clocks.
+/// Sends a call once more, with a new token, when the service did not accept the first one: it was revoked,
+/// or expired while the laptop slept, which stops its clocks.
 ///
-/// Whoever is not let in has not done anything, so this goes for every call, the start of a job
-/// included.
+/// A call that was refused for its token has done nothing, so this applies to every call, including the start
+/// of a job.
 struct Renewing<P> {
     retry: P,
     sign_in: Option<SignIn>,
     renewed: AtomicBool,
-    /// Whether it waits when the service asks it to come back later: not where the caller has a rhythm
-    /// of its own.
+    /// Whether the call waits when the service asks it to come back later: not where the caller has an
+    /// interval of its own.
     comes_back: bool,
-    /// How long it waits because the service asked it to come back later, after the last attempt.
+    /// The wait that the service asked for after the last attempt.
     asked: Arc<Mutex<Option<Duration>>>,
 }
 
-/// The pauses between attempts: at least as long as the service asked for, and longer and longer ones.
+/// The pauses between attempts: at least as long as the service asked for, and increasing.
 #[derive(Debug)]
 struct Pauses {
     asked: Arc<Mutex<Option<Duration>>>,
@@ -215,7 +216,7 @@ impl BackoffPolicy for Pauses {
     }
 }
 
-/// How long a refusal asks to wait (RFC 9110, section 10.2.3): in seconds. The other form, a date, would
+/// The wait that a refusal asks for (RFC 9110, section 10.2.3), in seconds. The other form, a date, would
 /// need the service's clock, and is not used by Google's APIs.
 fn retry_after(error: &Error) -> Option<Duration> {
     let throttled = error.http_status_code() == Some(429);
@@ -239,8 +240,8 @@ impl<P: RetryPolicy> RetryPolicy for Renewing<P> {
             return RetryResult::Continue(error);
         }
         let asked = retry_after(&error).filter(|_| self.comes_back);
-        // A service may ask for no pause at all, again and again. It is not asked at once for that, and what
-        // it asks for may be more than a clock can hold.
+        // A service may ask for no pause at all, again and again: it is not asked at once then. It may also
+        // ask for more than a clock can hold.
         let pause = asked.map(|asked| asked.max(backoff().on_failure(state)));
         let fits = pause.filter(|pause| state.start.elapsed().saturating_add(*pause) <= ASKED_LIMIT);
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = fits;
@@ -257,12 +258,12 @@ impl<P: RetryPolicy> RetryPolicy for Renewing<P> {
     fn remaining_time(&self, state: &RetryState) -> Option<Duration> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         let limit = self.retry.remaining_time(state);
-        // The attempt after a pause that was asked for has the time of a first one.
+        // The attempt after a requested pause has the time limit of a first one.
         if asked { limit.map(|_| ASKED_LIMIT.saturating_sub(state.start.elapsed()) + ATTEMPT) } else { limit }
     }
 }
 
-/// The service said so, in the way of REST or of gRPC.
+/// Whether the service refused the token, in the form of REST or of gRPC.
 fn not_let_in(error: &Error) -> bool {
     error.http_status_code() == Some(401)
         || error.status().is_some_and(|status| status.code == Code::Unauthenticated)
@@ -289,7 +290,7 @@ mod tests {
         });
         let ended = tokio::time::timeout(Duration::from_secs(1), endless).await;
         assert!(ended.is_err(), "it comes back for as long as it does elsewhere");
-        // Without a pause there are tens of thousands.
+        // Without a pause there would be tens of thousands of calls.
         assert!((2..60).contains(&calls.get()), "{}", calls.get());
     }
 

@@ -1,31 +1,31 @@
-//! Proxies, as far as Google's clients do not know of them.
+//! Finds the proxy on the way to Cloud Logging, which Google's gRPC client ignores.
 //!
-//! The REST clients read the usual variables by themselves. The gRPC client, which the live log needs, makes
-//! its connections without a look at them: where all traffic has to go through a proxy it would wait for an
-//! answer that never comes.
+//! The REST clients read the usual variables by themselves. The gRPC client, which the live log needs,
+//! connects without looking at them: where all traffic has to go through a proxy it would wait for an answer
+//! that never comes.
 
-/// The variables that name a proxy for HTTPS, in the order in which the REST clients look at them.
+/// The variables that name a proxy for HTTPS, in the order in which the REST clients read them.
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-/// What the REST clients reach without a proxy.
+/// The variables that list the hosts which the REST clients reach without a proxy.
 const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// Where Google's own Cloud Logging is, as its client has it.
+/// The host of Google's own Cloud Logging, as its client has it.
 const LOGGING: &str = "logging.googleapis.com";
 
-/// The variable that names a proxy for the way to the log; on this machine there is none on the way.
+/// The variable that names a proxy for the way to Cloud Logging; an address on this machine has none.
 pub(super) fn for_log(endpoint: Option<&str>) -> Option<&'static str> {
     let host = match endpoint {
         Some(endpoint) if crate::is_on_loopback(endpoint) => return None,
         Some(endpoint) => url::Url::parse(endpoint).ok()?.host_str()?.to_owned(),
         None => LOGGING.to_owned(),
     };
-    // As the clients do, which read it of the process, too.
+    // The clients read the variables of the process as well.
     for_host(&host, |name| std::env::var(name).ok())
 }
 
 /// The variable that names a proxy for the way to this host; `None` where there is none.
 fn for_host(host: &str, variable: impl Fn(&'static str) -> Option<String>) -> Option<&'static str> {
-    // A variable that is set and empty counts as set: the others are not looked at.
+    // A variable that is set and empty counts as set: the other names are not read then.
     let https = VARIABLES[..2].iter().find(|name| variable(name).is_some());
     let all = || VARIABLES[2..].iter().find(|name| variable(name).is_some());
     let named = |name: &&&'static str| variable(name).is_some_and(|value| !value.trim().is_empty());

@@ -1,5 +1,5 @@
-//! Calls of Google's clients over [`Wire`]: requests to JSON over HTTP, as the services' definitions have it
-//! (google/api/http.proto).
+//! Calls of Google's clients over [`Wire`]: turns requests into JSON over HTTP, as the services' definitions
+//! say (google/api/http.proto).
 
 use google_cloud_auth::credentials::Credentials;
 use google_cloud_gax::Result;
@@ -17,9 +17,9 @@ use super::policy;
 use super::wire::{Call, Wire};
 use crate::error::{CloudError, CloudErrorKind};
 
-/// Where Google's own APIs are, unless a person works in another universe.
+/// The domain of Google's own APIs, unless a person works in another universe.
 const UNIVERSE: &str = "googleapis.com";
-/// The variable that names another one, as Google's clients have it.
+/// The variable that names another universe, as Google's clients have it.
 const UNIVERSE_VARIABLE: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
 
 /// A service at its address.
@@ -27,21 +27,21 @@ const UNIVERSE_VARIABLE: &str = "GOOGLE_CLOUD_UNIVERSE_DOMAIN";
 pub(super) struct Rest {
     wire: Wire,
     address: Url,
-    /// What it is called there, where that is not the address's own name.
+    /// The service's own host name, where the address is another one.
     host: Option<HeaderValue>,
     credentials: Credentials,
 }
 
-/// How a method goes over HTTP.
+/// The HTTP form of a method.
 pub(super) struct Binding {
     pub(super) method: Method,
-    /// With the request's fields that are part of it, such as `{name=projects/*}`.
+    /// The path, with placeholders for the request's fields that are part of it, such as `{name=projects/*}`.
     pub(super) path: &'static str,
-    /// The field that is the body; `*` for all that are left, empty for none. The others are the query.
+    /// The field that is the body; `*` for all remaining fields, empty for none. The others are the query.
     pub(super) body: &'static str,
 }
 
-/// A field of a request does not fit into the path.
+/// The error that a field of a request does not fit into the path.
 #[derive(Debug, thiserror::Error)]
 #[error("\"{value}\" is not as in {pattern}")]
 struct Mismatch {
@@ -50,7 +50,8 @@ struct Mismatch {
 }
 
 impl Rest {
-    /// The service at an address, or Google's own of that name. Refuses an address that the token is not for.
+    /// The service at an address, or Google's own of that name. An address that the token must not be sent to
+    /// is an error.
     pub(super) fn new(
         wire: &Wire,
         caller: &Caller,
@@ -69,12 +70,12 @@ impl Rest {
         Ok(Self { wire: wire.clone(), address, host, credentials })
     }
 
-    /// Where it is.
+    /// The address of the service.
     pub(super) fn address(&self) -> &Url {
         &self.address
     }
 
-    /// Makes a call as its options say.
+    /// Makes a call with its options.
     pub(super) async fn call<Q, A>(
         &self,
         binding: Binding,
@@ -100,7 +101,7 @@ impl Rest {
         for (name, value) in &fields {
             add_to_query(&mut url, name, value);
         }
-        // What the clients ask for: enums as numbers, which every version of theirs can read.
+        // The clients ask for enums as numbers, which all their versions can read.
         url.query_pairs_mut().append_pair("$alt", "json;enum-encoding=int");
 
         let idempotent = options.idempotent().unwrap_or(method == Method::GET);
@@ -110,7 +111,7 @@ impl Rest {
                 let host = self.host.as_ref();
                 let call = Call { method: method.clone(), url, host, body, idempotent, within };
                 let answer = self.wire.attempt(&self.credentials, &call).await?;
-                // An answer that cannot be read is as good as none: the policy decides on that, too.
+                // An answer that cannot be read counts as none: the policy decides on that, too.
                 let read = serde_json::from_slice(&answer.body).map_err(Error::deser)?;
                 Ok(Response::from_parts(Parts::new().set_headers(answer.headers), read))
             })
@@ -119,9 +120,9 @@ impl Rest {
     }
 }
 
-/// Whether an address is a way into Google's network for all services (private.googleapis.com, or one of
-/// Private Service Connect), where a service has to be called by its own name. The rule is that of Google's
-/// clients: an address below the universe's domain that is neither the service's, nor one of its for a region.
+/// Whether an address leads to all services in Google's network (private.googleapis.com, or one of Private
+/// Service Connect), where a service has to be called by its own name. The rule is that of Google's clients:
+/// an address below the universe's domain that is neither the service's, nor one of its regional ones.
 fn is_way_in(address: &Url, service: &str, universe: &str) -> bool {
     let host = address.host_str().unwrap_or_default();
     let below = |domain: &str| host.strip_suffix(domain)?.strip_suffix('.');
@@ -135,7 +136,7 @@ fn is_way_in(address: &Url, service: &str, universe: &str) -> bool {
     name != service && locational().or_else(regional).is_none_or(str::is_empty)
 }
 
-/// The path, with the fields that belong into it. A field of the request itself is taken out of it.
+/// The path with its fields filled in. These fields are removed from the request.
 fn filled(template: &str, fields: &mut Map<String, Value>) -> Result<String> {
     let mut path = String::new();
     let mut rest = template;
@@ -158,8 +159,8 @@ fn filled(template: &str, fields: &mut Map<String, Value>) -> Result<String> {
     Ok(path)
 }
 
-/// Whether a name has the parts of a pattern, in which `*` stands for any one of them. One that leads
-/// elsewhere than down has not.
+/// Whether a name has the parts of a pattern, in which `*` stands for any one part. A name that leads upwards
+/// does not match.
 fn matches(name: &str, pattern: &str) -> bool {
     let fits = |(part, wanted): (&str, &str)| match wanted {
         "*" => !matches!(part, "" | "." | ".."),
@@ -168,7 +169,7 @@ fn matches(name: &str, pattern: &str) -> bool {
     name.split('/').count() == pattern.split('/').count() && name.split('/').zip(pattern.split('/')).all(fits)
 }
 
-/// Puts a path behind an address, in which nothing of it is taken for anything else.
+/// Appends a path to an address, with everything escaped that has a meaning in an address.
 fn extend(url: &mut Url, path: &str) -> Result<()> {
     let mut segments =
         url.path_segments_mut().map_err(|()| Error::binding("the address of the service has no paths"))?;
@@ -176,7 +177,8 @@ fn extend(url: &mut Url, path: &str) -> Result<()> {
     Ok(())
 }
 
-/// Lists are there once for each of their members, and what is in a message has its name before it.
+/// Adds a field to the query. A list is added once for each member, and a field of a message with the
+/// message's name before it.
 fn add_to_query(url: &mut Url, name: &str, value: &Value) {
     let text = match value {
         Value::Null => return,
@@ -192,7 +194,7 @@ fn add_to_query(url: &mut Url, name: &str, value: &Value) {
     url.query_pairs_mut().append_pair(name, &text);
 }
 
-/// The clients could not be made.
+/// The error that the clients could not be made.
 pub(super) fn unprepared(error: &dyn std::error::Error) -> CloudError {
     CloudError {
         kind: CloudErrorKind::NotSignedIn,

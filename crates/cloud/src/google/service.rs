@@ -1,4 +1,4 @@
-//! Services and their revisions.
+//! Calls about services of Cloud Run and their revisions.
 
 use std::time::Duration;
 
@@ -12,7 +12,11 @@ use crate::model::{LogEntry, Readiness, Revision, Service, StartupProbe};
 use crate::names::ServiceName;
 
 impl Google {
-    /// The service as it is now.
+    /// The current service.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the service does not exist or cannot be read.
     pub fn service<'a>(&'a self, name: &'a ServiceName) -> Reply<'a, Result<Service, CloudError>> {
         Box::pin(async move {
             let service = self
@@ -25,7 +29,11 @@ impl Google {
         })
     }
 
-    /// The service's revisions, newest first: the last hundred of them.
+    /// The service's revisions, newest first: one page of a hundred.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the revisions cannot be listed.
     pub fn revisions<'a>(&'a self, name: &'a ServiceName) -> Reply<'a, Result<Vec<Revision>, CloudError>> {
         Box::pin(async move {
             let request = self.revisions.list_revisions().set_parent(name.to_string()).set_page_size(100);
@@ -41,9 +49,13 @@ impl Google {
         })
     }
 
-    /// Gives the service another image, in a new revision: refused as a conflict if somebody changed it
-    /// since it was read. The request is sent once; it returns when the change is accepted. Without a
-    /// note that differs, an image that is the same would make no revision.
+    /// Gives the service another image, in a new revision: refused as a conflict if somebody changed it since
+    /// it was read. The request is sent once; the call returns when the change is accepted. The note has to
+    /// differ from the last one: otherwise the same image would make no revision.
+    ///
+    /// # Errors
+    ///
+    /// Fails if Google Cloud refuses the change, or if the answer is lost: then it may have been made.
     pub fn change_service_image<'a>(
         &'a self,
         service: &'a Service,
@@ -53,7 +65,7 @@ impl Google {
         Box::pin(async move {
             let mut changed = (*service.raw).clone();
             let template = changed.template.get_or_insert_default();
-            // A revision's name is its own: the next one gets another from Cloud Run.
+            // The name belongs to the old revision: Cloud Run gives the next one another.
             template.revision.clear();
             template.annotations.insert(note.0.to_owned(), note.1);
             if let Some(container) = template.containers.first_mut() {
@@ -70,7 +82,11 @@ impl Google {
         })
     }
 
-    /// One revision as it is now.
+    /// One revision in its current state.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the revision does not exist or cannot be read.
     pub fn revision<'a>(
         &'a self,
         service: &'a ServiceName,
@@ -87,7 +103,11 @@ impl Google {
         })
     }
 
-    /// The last lines a revision logged, oldest first. One read of the quota.
+    /// The last lines that a revision logged, oldest first. A call takes one read of the quota.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the log cannot be read.
     pub fn revision_log<'a>(
         &'a self,
         service: &'a ServiceName,
@@ -143,7 +163,7 @@ fn convert_service(service: model::Service) -> Service {
         reconciling: service.reconciling,
         readiness: Readiness::of(service.terminal_condition.as_ref()),
         conditions: convert::conditions(&service.conditions),
-        // No target at all means all to the latest.
+        // No target at all means that all traffic goes to the latest.
         traffic_to_latest: service.traffic.is_empty() || service.traffic.iter().any(latest),
         raw: Box::new(service),
     }
@@ -169,7 +189,7 @@ const PORT: i32 = 8080;
 
 fn startup_probe(probe: &model::Probe) -> StartupProbe {
     let seconds = |seconds: i32| Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-    // What is left out has the API's own values (`Probe`).
+    // Fields that are left out have the API's own defaults (`Probe`).
     let or = |value: i32, default: i32| if value == 0 { default } else { value };
     StartupProbe {
         initial_delay: seconds(probe.initial_delay_seconds),

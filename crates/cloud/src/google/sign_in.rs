@@ -1,8 +1,8 @@
-//! Who calls: finds the sign-in that is there already, and makes tokens from it.
+//! The sign-in of the caller: finds existing credentials on this machine, and makes tokens from them.
 //!
-//! The order is that of most explicit first. `gcloud auth login` does not make application default
-//! credentials, but keeps an `authorized_user` file per account, which is read here: starting gcloud
-//! for a token costs most of a second.
+//! The most explicit source is used first. `gcloud auth login` does not make application default credentials,
+//! but keeps an `authorized_user` file per account, which is read here: starting gcloud for a token takes
+//! most of a second.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -24,16 +24,16 @@ use crate::error::{CloudError, CloudErrorKind, sign_in_failure, sign_in_message,
 use crate::trust::{self, TrustedHosts};
 
 const DOING: &str = "sign in to Google Cloud";
-/// What every call of ours needs ("OAuth 2.0 Scopes for Google APIs").
+/// The scope that every call of this program needs ("OAuth 2.0 Scopes for Google APIs").
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
-/// How long a token of `gcloud auth print-access-token` is used: gcloud hands out tokens that are
-/// good for at least as long.
+/// Time for which a token of `gcloud auth print-access-token` is used: gcloud hands out tokens that are valid
+/// for at least as long.
 const GCLOUD_TOKEN: Duration = Duration::from_mins(4);
-/// The most that is read of a file with a token, with credentials or of gcloud's, in bytes. Such files have
-/// a few thousand.
+/// Largest size of a file with a token, with credentials or of gcloud's, in bytes. Such files have a few
+/// thousand.
 const LARGEST: u64 = 1 << 20;
 
-/// Where to look for a sign-in. Paths need not exist, but for the first two.
+/// The places to look for a sign-in. Paths need not exist, except for the first two.
 #[derive(Debug, Clone, Default)]
 pub struct SignInOptions {
     /// `--access-token-file` or `CLOUDSDK_AUTH_ACCESS_TOKEN_FILE`: a file with a ready token.
@@ -51,14 +51,14 @@ pub struct SignInOptions {
     /// `CLOUDSDK_AUTH_IMPERSONATE_SERVICE_ACCOUNT`, where it is set: the account that gcloud acts as. Empty
     /// for none, whatever gcloud's configuration says.
     pub gcloud_impersonate: Option<String>,
-    /// Where the token may be sent.
+    /// The hosts that the token may be sent to.
     pub hosts: TrustedHosts,
-    /// Where the service is that gives its tokens, when it is not Google's own.
+    /// The address of the service that gives the service account's tokens, when it is not Google's own.
     pub iam_credentials: Option<String>,
 }
 
 impl SignInOptions {
-    /// The sign-in that is named, and so used before any other.
+    /// The source of sign-in that is named explicitly, and so used before any other.
     #[must_use]
     pub fn named(&self) -> Option<SignInSource> {
         let token = self.access_token_file.clone().map(SignInSource::AccessTokenFile);
@@ -87,12 +87,12 @@ impl SignInOptions {
     }
 }
 
-/// A text with something in it: gcloud takes an empty one for none.
+/// A text that is not empty: gcloud takes an empty one for none.
 fn not_empty(text: &str) -> Option<String> {
     Some(text.trim()).filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-/// Where the sign-in was found.
+/// The source of a sign-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignInSource {
     /// A file with a ready token.
@@ -101,7 +101,8 @@ pub enum SignInSource {
     ApplicationCredentials(PathBuf),
     /// The account signed in with `gcloud auth login`.
     Gcloud,
-    /// The same, through the program: its files have no credentials that can be read.
+    /// The account signed in with gcloud, through the program: its files have no credentials that can be
+    /// read.
     GcloudCommand,
     /// `gcloud auth application-default login`.
     ApplicationDefault(PathBuf),
@@ -133,22 +134,27 @@ pub struct SignIn {
 
 impl SignIn {
     /// Finds a sign-in, and begins to fetch the first token where that takes a request.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no sign-in is found, or if the one that is found cannot be read or used.
     pub fn find(options: &SignInOptions) -> Result<Self, CloudError> {
         crate::install_tls_provider();
         let (source, account, recipe) = look(options)?;
         let mut hosts = options.hosts.clone();
         if let Recipe::Json(json) = &recipe {
-            // The credentials are the person's own, and so is what they say.
+            // The credentials are the person's own, and so their domain is trusted.
             hosts.universe = hosts.universe.or_else(|| json["universe_domain"].as_str().map(str::to_owned));
         }
-        // What is written for this environment goes before what gcloud does everywhere.
+        // A setting for this environment takes precedence over gcloud's general ones.
         let of_gcloud = match &source {
-            // What gcloud's configuration says is for gcloud's own sign-in, and other clients do not take it
-            // over for application default credentials. A variable is said for this command, whatever it
-            // signs in with: to leave it out would run a task as somebody else than the person asked for.
+            // gcloud's configuration is for gcloud's own sign-in, and other clients do not apply it to
+            // application default credentials. A variable is meant for this command, whatever it signs in
+            // with: without it a task would run as another account than the person asked for.
             SignInSource::ApplicationCredentials(_) | SignInSource::ApplicationDefault(_) => {
                 let asked = options.gcloud_impersonate.as_deref().and_then(not_empty);
-                // A file that acts as that account by itself, or is its key, needs nobody in between.
+                // A file that acts as that account by itself, or is its key, does not need another account in
+                // between.
                 asked.filter(|chain| account.as_deref() != Some(Target::of(chain).account.as_str()))
             }
             SignInSource::AccessTokenFile(_) | SignInSource::Gcloud | SignInSource::GcloudCommand => {
@@ -158,11 +164,11 @@ impl SignIn {
         let chain = options.impersonate.clone().or_else(|| of_gcloud.clone());
         let acts_as = chain.as_deref().map(|chain| Target::of(chain).account);
         let by_gcloud = Recipe::Gcloud { acts_as: options.impersonate.clone() };
-        // The files of gcloud do not have everything that gcloud has.
+        // gcloud keeps data that these files do not have, such as the proof of a new sign-in.
         let instead = (source == SignInSource::Gcloud).then_some(by_gcloud);
         let recipe = match (recipe, chain) {
             (recipe, None) => recipe,
-            // gcloud acts as its own service account by itself; as another one, where it is told to.
+            // gcloud acts as its configured service account by itself, and as another one if it is told to.
             (Recipe::Gcloud { .. }, Some(_)) if of_gcloud.is_some() && options.iam_credentials.is_none() => {
                 Recipe::Gcloud { acts_as: options.impersonate.clone() }
             }
@@ -181,13 +187,13 @@ impl SignIn {
         Ok(Self { source, account, acts_as, hosts, token: std::sync::Arc::new(token) })
     }
 
-    /// Where the token may be sent.
+    /// The hosts that the token may be sent to.
     #[must_use]
     pub fn hosts(&self) -> &TrustedHosts {
         &self.hosts
     }
 
-    /// Where it was found.
+    /// The source of the sign-in.
     #[must_use]
     pub fn source(&self) -> &SignInSource {
         &self.source
@@ -199,13 +205,17 @@ impl SignIn {
         self.account.as_deref()
     }
 
-    /// The service account it acts as, where the environment or gcloud says so.
+    /// The service account that the sign-in acts as, where the environment or gcloud names one.
     #[must_use]
     pub fn acts_as(&self) -> Option<&str> {
         self.acts_as.as_deref()
     }
 
-    /// An access token that is good now: the first one takes a request to Google.
+    /// An access token that is valid now: the first one takes a request to Google.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the sign-in is refused, or if the token service cannot be reached.
     pub async fn token(&self) -> Result<String, CloudError> {
         match self.token.access_token().await {
             Ok(token) => Ok(token.token),
@@ -213,8 +223,9 @@ impl SignIn {
         }
     }
 
-    /// Whether whoever gives out a token has looked at the sign-in for it. A token that is only read from a file or
-    /// from gcloud, or signed on this machine, may have been refused for long: a request has to show it.
+    /// Whether the token service has checked the sign-in when it gave out the token. A token that is only
+    /// read from a file or from gcloud, or signed on this machine, may have been refused long ago: only a
+    /// request shows that.
     #[must_use]
     pub fn is_looked_at(&self) -> bool {
         match &self.token.recipe {
@@ -224,7 +235,7 @@ impl SignIn {
         }
     }
 
-    /// The same of the account itself, whatever it acts as.
+    /// A token of the account itself, whatever service account it acts as.
     pub(super) async fn own_token(&self) -> Result<String, CloudError> {
         match &self.token.recipe {
             Recipe::Impersonated { of, .. } => access_token(&of.make()?).await,
@@ -232,8 +243,12 @@ impl SignIn {
         }
     }
 
-    /// Forgets the token: the next call gets a new one. For a token that was refused although it
-    /// should be good.
+    /// Forgets the token: the next call gets a new one. This is for a token that was refused although it
+    /// should be valid.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the credentials cannot be made again from their source.
     pub fn renew(&self) -> Result<(), CloudError> {
         let fresh = self.token.recipe.make()?;
         *self.token.current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
@@ -261,11 +276,11 @@ fn not_signed_in(message: impl Into<String>) -> CloudError {
     CloudError { kind: CloudErrorKind::NotSignedIn, doing: DOING, message: message.into() }
 }
 
-/// How to make credentials, again if need be.
+/// The way to make credentials, which can be repeated.
 enum Recipe {
     File(PathBuf),
     Json(Value),
-    /// `gcloud auth print-access-token`, told to act as somebody, or left to act as it is set up.
+    /// `gcloud auth print-access-token`, told to act as a service account, or left to its configuration.
     Gcloud {
         acts_as: Option<String>,
     },
@@ -276,15 +291,16 @@ enum Recipe {
     },
 }
 
-/// A service account to act as.
+/// The service account to act as.
 struct Target {
     account: String,
-    /// Service accounts each of which acts on behalf of the one before it, the last on behalf of nobody.
+    /// Service accounts each of which acts on behalf of the one before it.
     delegates: Vec<String>,
 }
 
 impl Target {
-    /// As gcloud writes it: the account, after those through which it is reached, with commas.
+    /// Reads the form that gcloud writes: the account last, after those through which it is reached, with
+    /// commas.
     fn of(chain: &str) -> Self {
         let mut accounts: Vec<String> = chain.split(',').map(|one| one.trim().to_owned()).collect();
         let account = accounts.pop().unwrap_or_default();
@@ -332,7 +348,7 @@ fn account_in(json: &Value) -> Option<String> {
     ["client_email", "account"]
         .iter()
         .find_map(|field| json[*field].as_str())
-        // Of a file for acting as a service account: the address that gives its tokens.
+        // In a file for acting as a service account, the account stands in the address that gives its tokens.
         .or_else(|| {
             let (_, rest) = json["service_account_impersonation_url"].as_str()?.rsplit_once('/')?;
             rest.strip_suffix(":generateAccessToken")
@@ -420,7 +436,7 @@ impl Recipe {
                     .build_access_token_credentials()
                     .map_err(invalid)
             }
-            // The client takes another address in the form of a file only, which has the source in it.
+            // The client takes another address only in the form of a file, which includes the source.
             Self::Impersonated { of, target, service: Some(service) } => match of.as_ref() {
                 Self::Json(source) => impersonated::Builder::new(serde_json::json!({
                     "type": "impersonated_service_account",
@@ -444,7 +460,7 @@ impl Recipe {
 /// Credentials that can be made anew under the clients that hold them.
 struct Renewable {
     recipe: Recipe,
-    /// What is asked where Google wants to see the person again first.
+    /// The credentials to use instead, where Google demands that the person signs in again.
     instead: Option<Recipe>,
     current: RwLock<AccessTokenCredentials>,
 }
@@ -471,15 +487,15 @@ impl Renewable {
         match self.now().headers(extensions).await {
             Ok(headers) => Ok(headers),
             Err(error) => match self.instead_of(&error) {
-                // Whatever the client has kept is of other credentials.
+                // The client's cached headers belong to other credentials.
                 Some(other) => other.headers(Extensions::new()).await.map_err(|second| both(&error, &second)),
                 None => Err(error),
             },
         }
     }
 
-    /// Changes over to gcloud itself where Google wants to see the person again: its files have the
-    /// credentials, but not the proof of having been seen, which gcloud keeps elsewhere.
+    /// Switches to gcloud itself where Google demands that the person signs in again: its files have the
+    /// credentials, but not the proof of the new sign-in, which gcloud keeps elsewhere.
     fn instead_of(&self, error: &CredentialsError) -> Option<AccessTokenCredentials> {
         let instead = self.instead.as_ref().filter(|_| wants_reauthentication(error))?.make().ok()?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = instead.clone();
@@ -487,7 +503,7 @@ impl Renewable {
     }
 }
 
-/// Why neither the stored credentials nor gcloud give a token.
+/// The error that neither the stored credentials nor gcloud give a token.
 fn both(first: &CredentialsError, second: &CredentialsError) -> CredentialsError {
     let (first, second) = (sign_in_message(first), sign_in_message(second));
     CredentialsError::from_msg(false, format!("{first}; {second}"))
@@ -514,13 +530,13 @@ impl CredentialsProvider for Shared {
     }
 }
 
-/// Where a ready token comes from.
+/// The source of a ready token.
 enum Supply {
     File(PathBuf),
     Gcloud { acts_as: Option<String> },
 }
 
-/// A token that somebody else made.
+/// A token that was made elsewhere.
 struct Ready {
     supply: Supply,
     last: Mutex<Option<Last>>,
@@ -530,7 +546,7 @@ struct Last {
     token: String,
     tag: EntityTag,
     read: Instant,
-    /// For how long nobody is asked for another one.
+    /// Time for which the token is used before another one is fetched.
     used_for: Duration,
 }
 
@@ -547,17 +563,17 @@ impl Ready {
 
     async fn token(&self) -> Result<(String, EntityTag), CredentialsError> {
         let failed = |message: String| CredentialsError::from_msg(false, message);
-        // One call after the other: what comes through a pipe comes once.
+        // Calls wait for each other: a pipe can be read only once.
         let mut last = self.last.lock().await;
         if let Some(last) = last.as_ref().filter(|last| last.read.elapsed() < last.used_for) {
             return Ok((last.token.clone(), last.tag.clone()));
         }
         let (text, used_for) = match &self.supply {
             Supply::File(path) => {
-                // Somebody may write a new token to a file, but not to a pipe that has been read.
+                // A new token may be written to a file, but not to a pipe that has been read.
                 let used_for = if path.is_file() { Duration::ZERO } else { Duration::MAX };
                 let file = path.clone();
-                // On a thread of its own: a pipe is waited for.
+                // This has a thread of its own, since a pipe may have to be waited for.
                 let text = tokio::task::spawn_blocking(move || read_piped_text(&file, LARGEST))
                     .await
                     .map_err(|error| failed(error.to_string()))?
@@ -568,7 +584,7 @@ impl Ready {
                 let output = tokio::process::Command::new("gcloud")
                     .args(["auth", "print-access-token", "--quiet"])
                     .args(acts_as.iter().map(|account| format!("--impersonate-service-account={account}")))
-                    // Nothing is asked: with `--quiet` gcloud fails instead, and says why.
+                    // There are no prompts: with `--quiet` gcloud fails instead, with a message.
                     .stdin(std::process::Stdio::null())
                     .output()
                     .await
@@ -710,7 +726,7 @@ mod tests {
         writer.await.expect("ended").expect("written");
         assert_eq!(piped.token().await.expect("the same"), "abc");
 
-        // gcloud's own files, too.
+        // This goes for gcloud's own files, too.
         std::os::unix::fs::symlink("/dev/zero", folder.path().join("active_config")).expect("made");
         assert_eq!(gcloud(&folder).gcloud_account().as_deref(), Some("me@example.org"));
         let default = folder.path().join("configurations/config_default");

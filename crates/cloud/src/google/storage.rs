@@ -1,7 +1,7 @@
-//! Cloud Storage: the one object by which Terraform locks its state.
+//! Cloud Storage: reads and removes the one object by which Terraform locks its state.
 //!
-//! By hand over its JSON API. Google's client asks for an object's metadata, and deletes it, over gRPC,
-//! and is larger than what it would save.
+//! The calls are made over its JSON API, without Google's client: that one reads an object's metadata and
+//! deletes it over gRPC, and is larger than the code that it would save.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use crate::error::{CloudError, CloudErrorKind};
 use crate::model::{Removal, StateLock};
 use crate::names::ObjectName;
 
-/// Where the JSON API is ("Cloud Storage JSON API overview").
+/// The address of the JSON API ("Cloud Storage JSON API overview").
 const STORAGE: &str = "https://storage.googleapis.com";
-/// What Terraform writes has some hundred bytes; what is larger is not read.
+/// Largest lock that is read, in bytes. Terraform writes some hundred.
 const LARGEST: u64 = 64 * 1024;
-/// How often a lock that changes hands under the look is looked at again.
+/// Largest number of attempts to read a lock that is replaced while it is read.
 const LOOKS: usize = 3;
 
-/// Of an object's metadata what is needed here. 64-bit integers are texts.
+/// The fields of an object's metadata that are needed here. 64-bit integers are texts.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {
@@ -47,7 +47,11 @@ struct Permissions {
 }
 
 impl Google {
-    /// The lock on Terraform's state, if there is one. Two requests; one if there is none.
+    /// The lock on Terraform's state, if there is one. This takes two requests; one if there is no lock.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bucket or the object cannot be read.
     pub fn state_lock<'a>(
         &'a self,
         name: &'a ObjectName,
@@ -70,7 +74,7 @@ impl Google {
                         let info = serde_json::from_slice(&text.body).ok();
                         return Ok(Some(StateLock { info, ..lock }));
                     }
-                    // It went in between, and another may have come.
+                    // The lock was removed in between, and another may have been taken.
                     Err(error) if error.kind == CloudErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 }
@@ -79,8 +83,12 @@ impl Google {
         })
     }
 
-    /// Removes the lock of this generation and no other. The request is sent once; what became of it
-    /// if its answer is lost, a look tells.
+    /// Removes the lock of this generation and no other. The request is sent once; if its answer is lost,
+    /// reading the lock tells the outcome.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the removal is refused, or if its outcome cannot be found out.
     pub fn remove_state_lock<'a>(
         &'a self,
         name: &'a ObjectName,
@@ -99,7 +107,8 @@ impl Google {
             };
             let lost = match error.kind {
                 CloudErrorKind::NotFound if is_no_object(&error) => return Ok(Removal::Gone),
-                // Another generation. Whether that goes for no object at all is not documented.
+                // There is another generation. Whether this error also means that there is no object is not
+                // documented.
                 CloudErrorKind::Conflict => false,
                 CloudErrorKind::Failed => true,
                 _ => return Err(error),
@@ -113,7 +122,7 @@ impl Google {
         })
     }
 
-    /// Those of the permissions that the caller has on the bucket.
+    /// The permissions, of those given, that the caller has on the bucket.
     pub(super) async fn granted_on_bucket(
         &self,
         name: &ObjectName,
@@ -126,7 +135,7 @@ impl Google {
             Ok(text) => serde_json::from_slice::<Permissions>(&text.body)
                 .map(|answer| answer.permissions)
                 .map_err(|error| CloudError::other(doing, error.to_string())),
-            // There is no such bucket, or none that the caller may know of.
+            // The bucket does not exist, or the caller may not see it.
             Err(error)
                 if matches!(error.kind, CloudErrorKind::NotFound | CloudErrorKind::PermissionDenied) =>
             {
@@ -161,7 +170,8 @@ impl Google {
             .map_err(|error| CloudError::new(doing, &error))
     }
 
-    /// One request with the caller's credentials, and its errors as those of Google's clients.
+    /// Sends one request with the caller's credentials; its errors have the form of those of Google's
+    /// clients.
     async fn attempt(&self, method: Method, url: Url, within: Duration) -> Result<Answer, Error> {
         let credentials = self
             .credentials
@@ -176,7 +186,7 @@ impl Google {
         self.storage_url(&["b", name.bucket(), "o", name.object()], doing)
     }
 
-    /// An address of the JSON API. In an object's name a slash is a character like any other.
+    /// An address of the JSON API. A slash in an object's name is escaped like other characters.
     fn storage_url(&self, parts: &[&str], doing: &'static str) -> Result<Url, CloudError> {
         let base = self.endpoints.storage.as_deref().unwrap_or(STORAGE);
         let invalid = |message: String| CloudError { kind: CloudErrorKind::Invalid, doing, message };
@@ -189,15 +199,15 @@ impl Google {
     }
 }
 
-/// When an answer was given, by the server's clock.
+/// The time of an answer, by the server's clock.
 fn date(answer: &Answer) -> Option<Timestamp> {
     let date = answer.headers.get(http::header::DATE)?.to_str().ok()?;
     // An HTTP date is one of RFC 2822 as well (RFC 9110, section 5.6.7).
     jiff::fmt::rfc2822::parse(date).ok().map(|date| date.timestamp())
 }
 
-/// There is a bucket, and nothing of that name in it. A bucket that is not there has the same status and
-/// reason, and must not pass for a state that nobody has locked: only the words differ.
+/// Whether the bucket exists and has no object of that name. A missing bucket has the same status and reason,
+/// and must not be taken for a state that nobody has locked: only the words differ.
 fn is_no_object(error: &CloudError) -> bool {
     error.kind == CloudErrorKind::NotFound && error.message.starts_with("No such object")
 }

@@ -1,8 +1,10 @@
-//! The methods that are called, each as its service's definition has it (the annotation `google.api.http`).
+//! The methods of Google Cloud that are called, each with its HTTP form from its service's definition (the
+//! annotation `google.api.http`).
 //!
-//! Google's clients are made with one of these each, in place of what they would make for themselves: so they
-//! have their connections in common, and everything else is theirs: requests, answers, errors, options,
-//! pages.
+//! To add a method: its line here.
+//!
+//! Each of Google's clients is made with one of these stubs in place of its own, so that all of them share
+//! their connections. Requests, answers, errors, options and pages stay those of the clients.
 
 use google_cloud_api_serviceusage_v1 as serviceusage;
 use google_cloud_artifactregistry_v1 as artifactregistry;
@@ -23,7 +25,7 @@ use reqwest::Method;
 
 use super::rest::{Binding, Rest};
 
-/// One service: its methods with what they take and give, and how they go over HTTP.
+/// Defines a service: its methods with their requests, answers and HTTP forms.
 macro_rules! service {
     ($service:path: $($name:ident($request:ty) -> $answer:ty = $method:ident $path:literal, $body:literal;)*) => {
         impl $service for Rest {
@@ -110,7 +112,7 @@ service! { artifactregistry::stub::ArtifactRegistry:
         GET "/v1/{name=projects/*/locations/*/repositories/*}", "";
 }
 
-/// Cloud Logging: pages over the shared connection; live over gRPC, which only Google's own client speaks.
+/// Cloud Logging: pages over the shared connection; live over gRPC, which only Google's own client supports.
 #[derive(Debug)]
 pub(super) struct Logging {
     pub(super) rest: Rest,

@@ -1,4 +1,5 @@
-//! What a job depends on: its project, the services that are enabled, the audit log, secrets.
+//! Calls about the resources that a job depends on: its project, the enabled services, the audit log,
+//! secrets.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,11 @@ use crate::model::{AuditLogging, Project, SecretVersion, SecretVersionState};
 use crate::names::ProjectId;
 
 impl Google {
-    /// The project. One that is not there is refused like one that the caller may not see.
+    /// Reads the project. A project that does not exist is refused like one that the caller may not see.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the project does not exist, or if the caller may not read it.
     pub fn project<'a>(&'a self, project: &'a ProjectId) -> Reply<'a, Result<Project, CloudError>> {
         Box::pin(async move {
             let request = self.projects.get_project().set_name(format!("projects/{project}"));
@@ -27,8 +32,12 @@ impl Google {
         })
     }
 
-    /// Those of the services, 30 at most, that the project has enabled. They are called such as
+    /// The services among those given, 30 at most, that the project has enabled. Their names have the form
     /// `run.googleapis.com`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the services cannot be read.
     pub fn enabled_services<'a>(
         &'a self,
         project: &'a ProjectId,
@@ -49,7 +58,11 @@ impl Google {
         })
     }
 
-    /// Whether the audit log says who started a job.
+    /// Whether Cloud Audit Logs record who started a job.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the project's policy cannot be read.
     pub fn records_runs<'a>(&'a self, project: &'a ProjectId) -> Reply<'a, Result<AuditLogging, CloudError>> {
         Box::pin(async move {
             let request = self.projects.get_iam_policy().set_resource(format!("projects/{project}"));
@@ -59,7 +72,7 @@ impl Google {
                 .send()
                 .await
                 .map_err(|error| CloudError::new("read what is recorded", &error))?;
-            // Where both are set, both count (`google.iam.v1.AuditConfig`).
+            // If both are set, both apply (`google.iam.v1.AuditConfig`).
             let ours = ["allServices", "run.googleapis.com"];
             let writes: Vec<_> = policy
                 .audit_configs
@@ -75,8 +88,12 @@ impl Google {
         })
     }
 
-    /// A version of a secret, by its number or as `latest`. Where there is none, the service's words
-    /// are all that tells whether there is such a secret.
+    /// Reads a version of a secret, by its number or as `latest`. Where there is none, only the service's
+    /// message tells whether the secret itself exists.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the version does not exist or cannot be read.
     pub fn secret_version<'a>(
         &'a self,
         project: &'a ProjectId,

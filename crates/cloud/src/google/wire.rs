@@ -1,11 +1,11 @@
-//! The connections to the services: one to each host, over which all requests to it go side by side.
+//! The connections to the services: one to each host, shared by all requests to it at the same time.
 //!
-//! Google's clients make an HTTP client each, for HTTP/1.1 alone, and so open a connection for every one of
-//! them and for every request that goes beside another. Here one HTTP client serves them all, and speaks
-//! HTTP/2, as Google's hosts do.
+//! Google's clients make an HTTP client each, for HTTP/1.1 alone, and so open a connection for each of them
+//! and for every parallel request. Here one HTTP client serves all of them, over HTTP/2, which Google's hosts
+//! support.
 //!
-//! A host that does not speak it (a proxy that looks into TLS, a gateway) is noticed at the first request,
-//! which is a read: that is sent again over HTTP/1.1, and so is everything after it.
+//! A host that does not support it (a proxy that decrypts TLS, a gateway) is noticed at the first request,
+//! which is a read: that request is sent again over HTTP/1.1, and so are all later ones.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,13 +21,13 @@ use reqwest::{Client, ClientBuilder, Method, Request, Response, Url, redirect};
 
 use crate::error::no_application_protocol;
 
-/// How often a connection that nothing goes over is asked whether it is still there, and how long it may
-/// take to answer. So it stays open while a person thinks, and one that a laptop's sleep has ended is not
-/// sent the start of a task.
+/// Interval of the pings on an idle connection, and the time limit of their answers. They keep the connection
+/// open while a person thinks, and keep the start of a task from being sent over one that ended while the
+/// laptop slept.
 const PING_EVERY: Duration = Duration::from_secs(15);
 const PING_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long opening a connection that nobody waits for may take.
+/// Time limit for opening a connection ahead of its use.
 const OPENED_WITHIN: Duration = Duration::from_secs(10);
 
 /// All connections. Clones share them.
@@ -36,11 +36,11 @@ pub(super) struct Wire(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// One connection to a host, for all requests.
+    /// The client for HTTP/2: one connection to a host, for all requests.
     http2: Client,
-    /// As many as there are requests at the same time.
+    /// The client for HTTP/1.1: as many connections as there are requests at the same time.
     http1: Client,
-    /// What the hosts speak that have answered.
+    /// The protocol of each host that has answered.
     spoken: Mutex<HashMap<String, Protocol>>,
 }
 
@@ -50,33 +50,33 @@ enum Protocol {
     Http1,
 }
 
-/// An answer, and when it was given.
+/// An answer, and the time when it came.
 pub(super) struct Answer {
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
-    /// By this machine's clock, before the body, which may take its time.
+    /// The time by this machine's clock, before the body was read, which may take a while.
     pub(super) received: Timestamp,
 }
 
-/// What is sent.
+/// A request to send.
 pub(super) struct Call<'a> {
     pub(super) method: Method,
     pub(super) url: &'a Url,
-    /// Whom it is for, where that is another than the address names.
+    /// The host name to send, where it differs from the address.
     pub(super) host: Option<&'a HeaderValue>,
-    /// JSON.
+    /// The body, as JSON.
     pub(super) body: Option<&'a [u8]>,
-    /// It can be sent twice.
+    /// Whether the request can be sent twice.
     pub(super) idempotent: bool,
-    /// How long it may take.
+    /// Time limit.
     pub(super) within: Option<Duration>,
 }
 
 impl Wire {
-    /// Opens nothing yet. The TLS provider has to be installed.
+    /// Makes the clients; no connection is opened yet. The TLS provider has to be installed.
     pub(super) fn new() -> Result<Self, reqwest::Error> {
-        // No redirects: none of the calls is answered with one, and the token is for the host that was
-        // asked. Nothing is sent again but by the policy of the call.
+        // Redirects are not followed: no call is answered with one, and the token is for the host that was
+        // asked. Requests are repeated only by the policy of the call.
         let builder = || Client::builder().redirect(redirect::Policy::none()).retry(reqwest::retry::never());
         let pinged = |builder: ClientBuilder| {
             builder
@@ -102,7 +102,7 @@ impl Wire {
     pub(super) async fn send(&self, request: Request, idempotent: bool) -> Result<Response, reqwest::Error> {
         let host = request.url().origin().ascii_serialization();
         match self.spoken(&host) {
-            // Over HTTP/2 a request is for whom the address names.
+            // Over HTTP/2 the address alone names the host of a request.
             _ if request.headers().contains_key(HOST) => return self.over_http1(request).await,
             Some(Protocol::Http2) => return self.0.http2.execute(request).await,
             Some(Protocol::Http1) => return self.over_http1(request).await,
@@ -116,7 +116,8 @@ impl Wire {
             }
             Err(error) => error,
         };
-        // Who does not understand the first words breaks off, or has refused them in TLS already.
+        // A server that does not understand HTTP/2 breaks the connection off, or has refused it in TLS
+        // already.
         let misunderstood = !error.is_timeout() && (!error.is_connect() || no_application_protocol(&error));
         let Some(copy) = copy.filter(|_| misunderstood && self.spoken(&host) != Some(Protocol::Http2)) else {
             return Err(error);
@@ -126,15 +127,15 @@ impl Wire {
         Ok(answer)
     }
 
-    /// Opens the connection to a host, by a question that has no answer there and needs no sign-in. Should it
-    /// fail, the first call is the one to tell.
+    /// Opens the connection to a host, with a request that needs no sign-in and has no answer there. If that
+    /// fails, the first call reports it.
     pub(super) async fn open(&self, address: Url) {
         if let Ok(request) = self.request(Method::HEAD, address).timeout(OPENED_WITHIN).build() {
             let _ = self.send(request, true).await;
         }
     }
 
-    /// As Google's clients do it, which name the host without its port.
+    /// Sends a request over HTTP/1.1, as Google's clients do, which name the host without its port.
     async fn over_http1(&self, mut request: Request) -> Result<Response, reqwest::Error> {
         let name = request.url().host_str().and_then(|name| HeaderValue::from_str(name).ok());
         if let Some(name) = name {
@@ -147,12 +148,12 @@ impl Wire {
         self.0.spoken.lock().unwrap_or_else(PoisonError::into_inner).get(host).copied()
     }
 
-    /// The first answer decides.
+    /// Records the protocol of a host; the first answer decides.
     fn learn(&self, host: String, protocol: Protocol) {
         self.0.spoken.lock().unwrap_or_else(PoisonError::into_inner).entry(host).or_insert(protocol);
     }
 
-    /// One attempt of a call with somebody's credentials, and its errors as those of Google's clients.
+    /// One attempt of a call with these credentials; its errors have the form of those of Google's clients.
     pub(super) async fn attempt(&self, credentials: &Credentials, call: &Call<'_>) -> Result<Answer, Error> {
         let headers = match credentials.headers(Extensions::new()).await {
             Ok(CacheableResource::New { data, .. }) => data,
@@ -187,7 +188,7 @@ impl Wire {
     }
 }
 
-/// As Google's clients sort them (`map_send_error`).
+/// Sorts an error as Google's clients do (`map_send_error`).
 fn failed(error: reqwest::Error) -> Error {
     if error.is_connect() {
         Error::connect(error)

@@ -1,4 +1,4 @@
-//! The clients against the emulator: one program, since each one compiles them anew.
+//! The clients against the emulator. This is one program, because each one compiles the clients anew.
 
 mod surroundings;
 mod trust;

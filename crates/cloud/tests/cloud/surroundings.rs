@@ -1,5 +1,4 @@
-//! What is asked about an environment, and the little that is changed in it: the adapter against the
-//! emulator, over HTTP.
+//! Calls about what surrounds a job, and the few changes in it: the adapter against the emulator, over HTTP.
 
 use std::time::{Duration, Instant};
 
@@ -74,7 +73,7 @@ fn lock_name() -> ObjectName {
     ObjectName::new(BUCKET, LOCK).expect("valid")
 }
 
-/// What Terraform 1.9 writes.
+/// A lock as Terraform 1.9 writes it.
 const HELD: &str = r#"{"ID":"6f1a8e36-5d5c-e0b9-0a3e-1d2f3c4b5a69","Operation":"OperationTypeApply","Info":"",
     "Who":"runner@fv-az1","Version":"1.9.8","Created":"2026-08-01T10:00:00.123456789Z",
     "Path":"gs://terraform-state/terraform/state/staging.tflock"}"#;
@@ -104,7 +103,7 @@ async fn enabled_services_are_asked_for_in_one_request() {
     assert_eq!(enabled.iter().map(String::as_str).collect::<Vec<_>>(), ASKED[..1]);
     assert_eq!(world.emulator.calls().len(), 2, "{:?}", world.lines());
 
-    // What a service says that is not enabled is not a permission that is missing.
+    // The error of a service that is not enabled must not be taken for a missing permission.
     let instance: ResourceId = "auth".parse().expect("valid");
     let error = world.google.database_instance(&world.project, &instance).await.expect_err("refused");
     assert_eq!(error.kind, CloudErrorKind::ServiceDisabled);
@@ -350,7 +349,7 @@ async fn only_the_lock_that_was_seen_is_removed() {
     assert_eq!(world.emulator.object(BUCKET, LOCK), None);
     assert_eq!(world.google.remove_state_lock(&name, taken).await.expect("an answer"), Removal::Gone);
 
-    // Should Cloud Storage refuse the condition where there is no object at all.
+    // Cloud Storage might refuse the condition if there is no object at all.
     world
         .emulator
         .set_faults([Fault::new("/storage/*", FaultAction::status(412, "not met")).method("DELETE")]);
@@ -389,7 +388,7 @@ async fn a_lock_that_goes_under_the_look_is_looked_at_again() {
     let world = World::start().await;
     let name = lock_name();
     world.emulator.put_object(BUCKET, LOCK, HELD);
-    // The content of the first generation is not there any more when it is asked for.
+    // The content of the first generation is gone when it is requested.
     world.emulator.set_faults([Fault::new("/storage/*", FaultAction::status(404, "gone")).after(1).times(1)]);
     assert!(world.google.state_lock(&name).await.expect("an answer").is_some());
     assert_eq!(world.emulator.calls().len(), 4, "{:?}", world.lines());

@@ -1,4 +1,4 @@
-//! Where the access token is attached, and where it is not.
+//! The addresses that the access token is attached to, and those that it is not.
 
 use std::sync::Mutex;
 
@@ -35,7 +35,7 @@ fn job() -> JobName {
 /// Sets the address of one of the services.
 type Set = fn(&mut Endpoints, String);
 
-/// Each service by itself: none of them may be forgotten.
+/// Checks each service by itself, so that none is forgotten.
 const SERVICES: [Set; 10] = [
     |endpoints, url| endpoints.run = Some(url),
     |endpoints, url| endpoints.logging = Some(url),

@@ -1,4 +1,4 @@
-//! Connections: how many there are, and what becomes of hosts that speak HTTP/1.1 alone.
+//! The number of connections, and hosts that support HTTP/1.1 only.
 
 use std::sync::{Arc, Mutex};
 
@@ -24,7 +24,7 @@ async fn connected(endpoints: Endpoints) -> Google {
     Google::connect(endpoints, Credentials::Anonymous).await.expect("connected")
 }
 
-/// An emulator with a job that logs a line, which can be reached through relays.
+/// Starts an emulator with a job that logs a line, reachable through relays.
 async fn emulator() -> Emulator {
     let emulator = Emulator::builder().host("127.0.0.1").start().await.expect("an emulator");
     let job = json!({"template": {"template": {"maxRetries": 0, "containers": [{"image": "h/p/admin:1"}]}}});
@@ -37,7 +37,8 @@ fn to(emulator: &Emulator) -> Relay {
     Relay::to(&emulator.address().to_string())
 }
 
-/// The address of a server that speaks HTTP/1.1 alone and gives everybody this answer, and what it is sent.
+/// Starts a server that supports HTTP/1.1 only and gives this answer to every request; returns its address,
+/// and the requests that it gets.
 fn old_server(answer: &str) -> (String, Arc<Mutex<Vec<String>>>) {
     let (port, seen) = server(|_| answer.to_owned());
     (format!("http://127.0.0.1:{port}"), seen)
@@ -90,7 +91,7 @@ async fn the_log_has_its_connections_before_it_is_asked_for_anything() {
     drop(tail);
     assert_eq!((run.connections(), log.connections()), (0, 2), "the live log has its own");
 
-    // Where both are one host, the jobs open it.
+    // If both are on one host, the calls about jobs open the connection.
     let google = connected(Endpoints::all_at(&run.url())).await;
     google.prepare_log();
     google.job(&name.job).await.expect("a job");
@@ -109,7 +110,7 @@ async fn a_host_without_http_2_is_noticed_at_the_first_read() {
     let read = format!("GET /v2/{JOB}?%24alt=json%3Benum-encoding%3Dint HTTP/1.1");
     assert_eq!(lines(&seen), ["PRI * HTTP/2.0", &read, &read]);
 
-    // Also where several begin at the same time.
+    // This also holds if several calls begin at the same time.
     let google = connected(Endpoints::all_at(&old)).await;
     let name = job_name();
     let (one, other) = tokio::join!(google.job(&name), google.job(&name));

@@ -1,3 +1,5 @@
+//! Tests of single values.
+
 use super::*;
 
 fn parameter(json: &str) -> Parameter {
@@ -42,7 +44,7 @@ fn texts_have_limits_in_characters_and_hold_nothing_that_cannot_be_seen() {
 
 #[test]
 fn closed_lists_are_listed_in_the_order_in_which_they_are_shown() {
-    // Whether b is allowed is for who has seen the database.
+    // Only a program that has seen the database can say whether b is allowed.
     assert_eq!(parse(LEVEL, " b "), Ok(Argument::Text("b".to_owned())));
     assert_eq!(refused(LEVEL, "B"), "unknown thing \"B\"; allowed: a, b, c");
     let value = |value: &str| quill_admin_actions::ValueWords { value: value.to_owned(), note: None };

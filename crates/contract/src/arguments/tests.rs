@@ -1,3 +1,5 @@
+//! Tests of all values of an action.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -43,7 +45,7 @@ fn read(variables: &[(&str, &str)]) -> Result<Entered, String> {
         .map_err(|problems| EnvError { problems }.to_string())
 }
 
-/// The parts that are hashed already, so that no test takes its time.
+/// The variables of both passwords, hashed already, so that no test spends time on that.
 const BOTH: [(&str, &str); 2] = [("ADMIN_PASSWORD_HASH", HASH), ("ADMIN_SPARE_HASH", HASH)];
 
 #[test]
@@ -102,7 +104,7 @@ fn passwords_are_hashed_here_where_they_were_not_and_told_of() {
 }
 
 proptest! {
-    /// What one side writes the other reads.
+    /// One side reads back the values that the other side writes.
     #[test]
     fn arguments_travel_there_and_back(
         username in r#"[a-z'"$:\\]{1,20}"#,
@@ -137,8 +139,8 @@ proptest! {
     }
 }
 
-/// In the record is what was given, as far as it is valid, and what stands in for what was not; and of a password
-/// nothing, whatever its parameter says.
+/// The record has the values that were given, as far as they are valid, and the defaults of those that were
+/// not. A password is never recorded, whatever its parameter says.
 #[test]
 fn a_record_has_the_values_that_are_to_be_recorded() {
     let recorded = |variables: &[(&str, &str)]| {

@@ -1,3 +1,5 @@
+//! Tests of the checks that values share.
+
 use super::*;
 
 fn email(text: &str) -> Result<String, InvalidValue> {

@@ -1,4 +1,4 @@
-//! What is refused before anything is done, and what is said then.
+//! The refusals before anything is done, and their messages.
 
 use quill_admin_contract::ExitCode;
 use quill_admin_testkit::needs_postgres;
@@ -74,7 +74,7 @@ async fn values_that_are_not_there_are_told_with_all_that_are() {
     ]);
     let failed = run(&client, actions.get("create-user").expect("there"), &with).await.expect_err("missing");
     assert_eq!(failed.code, ExitCode::RoleNotFound);
-    // By bytes, whatever the collation.
+    // The values are sorted by bytes, whatever the collation.
     let sorted = [
         "Clinical Administrator",
         "Clinical Support Staff",
@@ -95,7 +95,7 @@ async fn values_that_are_not_there_are_told_with_all_that_are() {
     );
 }
 
-/// A number that no failure of an executor has must not be taken for success.
+/// A number that is not the exit code of a failure must not be taken for success.
 #[tokio::test]
 async fn a_refusal_never_ends_with_success() {
     needs_postgres!();
@@ -126,7 +126,7 @@ async fn what_there_is_more_than_one_of_is_no_subject() {
     );
 }
 
-/// Whoever compiles actions refuses such a text; whoever does them does not count on that.
+/// The compiler of actions refuses such a text; the engine does not rely on that.
 #[tokio::test]
 async fn no_text_holds_a_password_or_its_hash() {
     needs_postgres!();

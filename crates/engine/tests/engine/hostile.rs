@@ -1,4 +1,4 @@
-//! Values that look like SQL, or like anything else, stay values.
+//! Values that look like SQL, or like other syntax, stay values.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use quill_admin_testkit::postgres::{Database, Generation};
 
 use crate::run::{HASH, connect, run, shipped};
 
-/// Texts that mean something to SQL, to the placeholders of the file, to arrays, to patterns, to JSON.
+/// Texts with a meaning in SQL, placeholders of the file, arrays, patterns or JSON.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("'".to_owned()),
@@ -38,7 +38,7 @@ fn hostile() -> impl Strategy<Value = String> {
         .prop_filter("nothing but white space is no value", |text| !text.trim().is_empty())
 }
 
-/// Values for all parameters of an action; of the texts hostile ones.
+/// Values for all parameters of an action; hostile ones for texts.
 fn values(action: &Action, hostile: &mut impl FnMut() -> String) -> BTreeMap<String, String> {
     let mut with = BTreeMap::new();
     for (name, parameter) in &action.definition.parameters {
@@ -54,7 +54,7 @@ fn values(action: &Action, hostile: &mut impl FnMut() -> String) -> BTreeMap<Str
             }
             Kind::OneOf { .. } => ("", "staff".to_owned()),
             Kind::Password { .. } => ("_HASH", HASH.to_owned()),
-            // Not hostile, and optional.
+            // Truth values cannot be hostile, and are optional here.
             Kind::Boolean => continue,
             other => panic!("no shipped action has {other:?}"),
         };
@@ -93,7 +93,7 @@ async fn hostile_values_stay_values_in_all_actions() {
                     }
                     "create-user" => {
                         let mut with = with.clone();
-                        // Of the roles none is there, which is told first.
+                        // None of the roles exists, which is reported first.
                         let failed = ended.expect_err(&told);
                         assert_eq!(failed.code, ExitCode::RoleNotFound, "{told}: {}", failed.message);
                         assert!(failed.message.contains(with["ADMIN_ROLE"].as_str()), "{told}");
@@ -115,7 +115,7 @@ async fn hostile_values_stay_values_in_all_actions() {
                         let part = with["ADMIN_CONTAINS"].to_lowercase();
                         let fits = ["root", "root@example.org"].iter().any(|text| text.contains(&part));
                         let performed = ended.unwrap_or_else(|failed| panic!("{told}: {failed:?}"));
-                        // Its level is another one.
+                        // The user's level is another one.
                         assert_eq!(performed.listed.expect("a list").rows.len(), 0, "{told}");
                         let with = BTreeMap::from([("ADMIN_CONTAINS".to_owned(), part)]);
                         let found = run(&client, action, &with).await.expect(&told);
@@ -138,7 +138,8 @@ async fn hostile_values_stay_values_in_all_actions() {
     }
 }
 
-/// One user was made with these values, byte by byte, and nothing else happened. Takes them away again.
+/// Checks that one user was made with these values, byte by byte, and that nothing else happened; then
+/// removes it.
 fn created(db: &Database, columns: &str, expected: &[&str], told: &str) {
     let rows = db.rows(&format!("SELECT {columns} FROM users WHERE username <> 'root'"));
     assert_eq!(rows.len(), 1, "{told}: {rows:?}");

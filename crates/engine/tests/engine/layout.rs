@@ -1,4 +1,4 @@
-//! Which tables there are, where they are looked for, and what is said where they are not.
+//! The tables that are found, the schemas that are searched, and the messages where tables are missing.
 
 use quill_admin_actions::{Action, Actions, Definition};
 use quill_admin_contract::ExitCode;
@@ -92,7 +92,7 @@ async fn a_column_that_needs_a_value_and_is_not_known_is_told() {
     let client = connect(&db).await;
     let found = layout(&client, &actions, "public").await.expect("found");
     assert_eq!(found.unknown_required(), ["user_role.giver", "users.region"]);
-    // Who adds no rows does not mind.
+    // An action that adds no rows is not affected.
     client.batch_execute("BEGIN").await.expect("begun");
     let work = Work::start(&client, "public").await.expect("started");
     let activate = actions.get("activate").expect("there");
@@ -100,7 +100,8 @@ async fn a_column_that_needs_a_value_and_is_not_known_is_told() {
     assert_eq!(found.unknown_required(), [] as [&str; 0]);
 }
 
-/// Tables of the same names that come first elsewhere are not touched, whatever the user's settings are.
+/// Tables of the same names in schemas that come first elsewhere are not touched, whatever the user's
+/// settings are.
 #[tokio::test]
 async fn tables_are_those_of_the_one_schema() {
     needs_postgres!();
@@ -117,7 +118,7 @@ async fn tables_are_those_of_the_one_schema() {
         user = db.user
     ));
     let client = connect(&db).await;
-    // Temporary tables come before all others where nothing is said of them.
+    // Temporary tables come before all others unless the search path names them.
     client
         .batch_execute(&format!("CREATE TEMP TABLE users AS SELECT * FROM {quoted}.users"))
         .await
@@ -127,7 +128,7 @@ async fn tables_are_those_of_the_one_schema() {
     schema.clone_into(&mut action.definition.schema);
     let performed = run(&client, &action, &variables(&[("ADMIN_USERNAME", "ada")])).await.expect("done");
     assert_eq!(performed.effect, Effect::Updated);
-    // A backslash is a backslash, as whoever found the placeholders took it for.
+    // A backslash is an ordinary character, as it is for the parser that found the placeholders.
     let action = declared(
         "  backslash:\n    about: x\n    read: true\n    parameters: []\n    rows: { max: 1, sql: \"SELECT 'a\\\\n'::text AS it\" }\n",
     );

@@ -1,6 +1,7 @@
 //! The engine against a real PostgreSQL server.
 //!
-//! `run.rs` is what the executor does around it: begin, try again, end. The other files are the tests, by subject.
+//! `run.rs` does the executor's part: it begins the transaction, tries again, and ends it. The other files
+//! are the tests, by subject.
 
 mod conditions;
 mod hostile;

@@ -1,4 +1,4 @@
-//! Two at the same moment.
+//! Two transactions at the same moment.
 
 use quill_admin_actions::{Alternative, Statement};
 use quill_admin_engine::{Effect, Error};
@@ -49,7 +49,8 @@ async fn who_is_made_at_the_same_moment_is_found_the_next_time() {
     assert_eq!(run(&client, action, &with).await.expect("promoted").effect, Effect::Updated);
 }
 
-/// Whoever waits for the row sees all that was changed by whom it waited for, in other tables as well.
+/// A transaction that waits for the row sees all changes of the one that it waited for, in other tables as
+/// well.
 #[tokio::test]
 async fn who_waited_for_the_row_sees_what_is_there_now() {
     needs_postgres!();
@@ -66,7 +67,7 @@ async fn who_waited_for_the_row_sees_what_is_there_now() {
         .await
         .expect("locked");
     let values = arguments(action, &with).expect("valid");
-    // At the first time: it waits before it reads.
+    // This succeeds the first time: the action waits before it reads.
     let (performed, ()) = tokio::join!(once(&client, action, &values), async {
         until_somebody_waits(&db).await;
         other.batch_execute("COMMIT").await.expect("committed");
@@ -75,7 +76,8 @@ async fn who_waited_for_the_row_sees_what_is_there_now() {
     assert_eq!((performed.effect, performed.writes()), (Effect::Unchanged, false));
 }
 
-/// What nothing locks may be changed by somebody else between the two readings: that is not this action's work.
+/// Data that is not locked may be changed by somebody else between the two readings: such a change is not
+/// this action's work.
 #[tokio::test]
 async fn what_somebody_else_changed_is_not_told_as_ones_own() {
     needs_postgres!();
@@ -95,7 +97,7 @@ async fn what_somebody_else_changed_is_not_told_as_ones_own() {
     assert_eq!(again.effect, Effect::Unchanged);
 }
 
-/// Who was made after the lock had found nobody is not locked.
+/// A user that was made after the lock had found none is not locked.
 #[tokio::test]
 async fn who_is_there_and_was_not_locked_is_not_touched() {
     needs_postgres!();

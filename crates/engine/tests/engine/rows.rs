@@ -1,4 +1,4 @@
-//! How many rows a step may change, and what is different afterwards.
+//! The number of rows that a step may change, and the changes afterwards.
 
 use quill_admin_contract::ExitCode;
 use quill_admin_engine::{Change, Effect, Error, Undo, Value};
@@ -142,7 +142,7 @@ async fn what_there_is_one_of_is_changed_and_told_without_a_name() {
     assert_eq!(again.message, "nothing to change: the roles are all there");
 }
 
-/// No file compiles to such actions. A compiled set may have come from elsewhere.
+/// No file compiles to such actions, but a compiled set may come from elsewhere.
 #[tokio::test]
 async fn what_no_file_declares_is_refused_and_changes_nothing() {
     needs_postgres!();

@@ -1,4 +1,4 @@
-//! Running one action as the executor does: in a transaction of its own, and again where another was in the way.
+//! Runs one action as the executor does: in a transaction of its own, and again where another one interfered.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,12 +21,12 @@ pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../application")
 }
 
-/// Its actions, compiled.
+/// The compiled actions of that folder.
 pub(crate) fn shipped() -> Actions {
     quill_admin_application::read(&folder()).unwrap_or_else(|broken| panic!("{broken}")).actions
 }
 
-/// The action of these lines, beside those of `application/actions.yaml` and with its tables and subjects.
+/// The action that these lines define, compiled with the tables and subjects of `application/actions.yaml`.
 pub(crate) fn declared(lines: &str) -> Action {
     let whole = std::fs::read_to_string(folder().join("actions.yaml")).expect("readable");
     let file = format!("{}\n{lines}", whole.trim_end());
@@ -58,7 +58,8 @@ pub(crate) fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Does an action with the values of these variables, up to five times. What fails is told as the executor tells it.
+/// Runs an action with the values of these variables, up to five times. A failure is returned in the
+/// executor's words.
 pub(crate) async fn run(
     client: &Client,
     action: &Action,
@@ -83,7 +84,7 @@ fn failed(code: ExitCode, message: &str) -> Failed {
     Failed { code, message: message.to_owned(), available, missing_columns, next: None }
 }
 
-/// Does an action in one transaction, which is committed where there is anything to commit.
+/// Runs an action in one transaction, which is committed where there is anything to commit.
 pub(crate) async fn once(
     client: &Client,
     action: &Action,
@@ -98,7 +99,7 @@ pub(crate) async fn once(
     performed
 }
 
-/// Does an action in the transaction that there is.
+/// Runs an action in the present transaction.
 pub(crate) async fn within(
     client: &Client,
     action: &Action,

@@ -1,4 +1,4 @@
-//! The types of values, on the way there and back.
+//! The types of values, sent and read back.
 
 use quill_admin_actions::Action;
 use quill_admin_contract::ExitCode;
@@ -17,7 +17,7 @@ fn some(cells: &[&str]) -> Vec<Option<String>> {
     cells.iter().map(|cell| Some((*cell).to_owned())).collect()
 }
 
-/// An action that gives back what it is given.
+/// An action that returns the values that it is given.
 fn echo() -> Action {
     declared(
         "  echo:

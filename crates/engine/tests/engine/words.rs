@@ -1,4 +1,4 @@
-//! Results, warnings and advice in words.
+//! The texts of results, warnings and advice.
 
 use quill_admin_engine::{Effect, Next, Performed, Undo};
 use quill_admin_testkit::needs_postgres;

@@ -1,4 +1,4 @@
-//! What each action leaves behind, on both generations of the tables.
+//! The rows that each action leaves behind, on both generations of the tables.
 
 use quill_admin_contract::{ExitCode, Outcome};
 use quill_admin_testkit::needs_postgres;
@@ -6,7 +6,7 @@ use quill_admin_testkit::postgres::{Database, Generation};
 
 use crate::run::{Executor, HASH, OTHER_HASH};
 
-/// Everything of a user but the id, column by column.
+/// All columns of a user except the id.
 const USER: &str = "SELECT username, email, password_hash, is_active, totp_secret, is_totp_enabled, \
      base_profession, additional_competencies, removed_competencies, professional_registrations, \
      system_permissions, fhir_patient_id FROM users WHERE username = ";
@@ -38,7 +38,7 @@ fn verified(db: &Database, username: &str) -> Option<String> {
     db.value(&format!("SELECT email_verified FROM users WHERE username = {}", quoted(username)))
 }
 
-/// A user as the application leaves one behind, with everything that must not be touched.
+/// A user as the application makes one, with everything that must not be changed.
 fn add_worn_user(db: &Database, username: &str) {
     db.execute(&format!(
         "INSERT INTO users (username, email, password_hash, is_active, totp_secret, is_totp_enabled, \
@@ -150,13 +150,13 @@ fn create_superadmin_changes_an_existing_user_and_leaves_the_rest_alone() {
         assert_eq!(user.roles(), ["Clinician", "System Administrator"]);
         if new {
             assert_eq!(verified(&db, "jo").as_deref(), Some("t"));
-            // That alone is worth a change: without it the user cannot log in.
+            // This alone is worth a change: without a verified email the user cannot log in.
             db.execute("UPDATE users SET email_verified = false");
             let ended = Executor::create(&db, "jo", "new@example.org").run().expect(ExitCode::Success);
             assert_eq!(ended.changes(), ["email_verified: false -> true"]);
         }
 
-        // The same again changes nothing; another password is all that changes.
+        // The same request again changes nothing; with another password only that changes.
         let before = db.contents();
         let again = Executor::create(&db, "jo", "new@example.org").run().expect(ExitCode::Success);
         assert!(matches!(again.outcome(), Outcome::Unchanged { .. }));
@@ -180,7 +180,8 @@ fn without_the_role_a_superadmin_is_made_all_the_same() {
         assert!(warning.starts_with("WARNING ") && warning.contains("`quill-admin add-role`"), "{warning}");
         assert_eq!(db.value("SELECT count(*) FROM user_role").as_deref(), Some("0"));
 
-        // Unchanged is told with the warning too; once the role is there, the same request gives it.
+        // An unchanged user is reported with the warning, too; once the role exists, the same request gives
+        // it.
         let again = Executor::create(&db, "jo", "jo@example.org").run().expect(ExitCode::Success);
         assert!(matches!(again.outcome(), Outcome::Unchanged { .. }));
         assert_eq!(again.warnings(), ["role_not_seeded"]);
@@ -360,7 +361,7 @@ fn an_unknown_user_is_not_made() {
 fn show_user_tells_everything_but_secrets() {
     needs_postgres!();
     for generation in Generation::ALL {
-        // Reading is enough for it.
+        // The right to read is enough for this action.
         let db = Database::builder(generation).read_only().create();
         add_worn_user(&db, "jo");
         let before = db.contents();
@@ -414,7 +415,7 @@ fn check_reports_the_database() {
         assert_eq!((roles.code.as_str(), roles.found.len()), ("roles_missing", 6));
         assert!(roles.found.is_sorted());
         assert_eq!((roles.count, roles.missing.as_slice()), (6, &[][..]));
-        // What an action says itself that it needs is no reason to warn.
+        // Needs that an action declares itself are no reason for a warning.
         let unavailable: Vec<&str> = database.unavailable.iter().map(|it| it.action.as_str()).collect();
         assert_eq!(unavailable, if new { vec![] } else { vec!["verify-email"] });
 

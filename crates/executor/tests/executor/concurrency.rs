@@ -1,4 +1,5 @@
-//! Several at once: nobody fails for it, nothing is half done, and a signal undoes everything.
+//! Several executors at once: none fails because of another, nothing is half done, and a signal undoes
+//! everything.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ fn until(seconds: u64, what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
-/// A transaction of somebody else's that has done this and goes on.
+/// A transaction of another client that has run this statement and is still open.
 async fn somebody(db: &Database, sql: &str) -> Client {
     let client = db.connect().await;
     client.batch_execute(&format!("BEGIN; {sql}")).await.expect("done");
@@ -80,7 +81,7 @@ fn many_changes_to_one_user_all_happen() {
         started.into_iter().map(|running| running.finish().expect(ExitCode::Success)).collect();
     let updated = ended.iter().filter(|ended| matches!(ended.outcome(), Outcome::Updated { .. })).count();
     assert_eq!(updated, roles.len());
-    // Each saw what those before it did: the longest list of roles is the whole one.
+    // Each transaction saw the changes of those before it: the longest list of roles is the complete one.
     assert!(ended.iter().any(|ended| ended.user().roles().len() == roles.len()));
     assert_eq!(db.value("SELECT count(*) FROM user_role").as_deref(), Some("6"));
 }
@@ -118,7 +119,7 @@ async fn an_email_taken_meanwhile_is_refused_whatever_the_constraint_is_called()
         assert!(ended.message().contains("belongs to another user, other"), "{}", ended.message());
         assert_eq!(db.contents(), before);
 
-        // Had the other one not gone through, it would have been free.
+        // If the other transaction had not been committed, the email would have been free.
         db.execute("DELETE FROM users WHERE username = 'other'");
         let other = somebody(&db, &insert("other", "wanted@example.org")).await;
         let running = Executor::create(&db, "jo", "wanted@example.org").start();
@@ -162,7 +163,7 @@ async fn a_deadlock_is_tried_again() {
     needs_postgres!();
     let db = Database::create(Generation::August2026);
     db.execute(&insert("jo", "jo@example.org"));
-    // Only the executor looks for the deadlock, so that it is the one to give way.
+    // Only the executor looks for the deadlock, so that its transaction is the one that fails.
     let other = somebody(&db, "SET deadlock_timeout = '60s'; SELECT FROM roles FOR UPDATE").await;
     let running =
         Executor::on(&db, "add-role").set("ADMIN_USERNAME", "jo").set("ADMIN_ROLE", "Clinician").start();
@@ -181,7 +182,7 @@ async fn a_signal_rolls_back_and_leaves_nobody_waiting() {
         let db = Database::create(Generation::August2026);
         db.execute(&insert("jo", "jo@example.org"));
         let before = db.contents();
-        // Waits after its first write, for the role.
+        // The executor waits for the role after its first write.
         let other = somebody(&db, "SELECT FROM roles FOR UPDATE").await;
         let running = Executor::create(&db, "jo", "new@example.org").start();
         wait_for_waiter(&db);
@@ -193,7 +194,7 @@ async fn a_signal_rolls_back_and_leaves_nobody_waiting() {
             "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND application_name LIKE 'quill-admin%'",
             db.name
         );
-        // A server that was not told would go on waiting for the lock.
+        // A server that was not told to cancel would go on waiting for the lock.
         until(2, "its session ends", || db.value(&sessions).as_deref() == Some("0"));
         other.batch_execute("COMMIT").await.expect("committed");
         assert_eq!(db.contents(), before);

@@ -1,4 +1,4 @@
-//! What is refused before anything is connected to, and in which form the answer comes.
+//! Requests that are refused before any connection is made, and the form of the answer.
 
 use std::os::unix::ffi::OsStringExt;
 use std::process::Stdio;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::run::{Executor, HASH};
 
-/// A connection that nothing may try: it would take half a minute and end with another code.
+/// A connection that must not be tried: trying it would take half a minute and end with another code.
 fn nowhere() -> Executor {
     Executor::bare()
         .set("AUTH_DB_HOST", "127.0.0.1")
@@ -116,13 +116,14 @@ fn the_answer_is_in_the_version_that_was_asked_for() {
             .set("CLOUD_RUN_EXECUTION", "quill-admin-staging-abcde")
     };
     let last = |executor: Executor, code| executor.run().expect(code).lines().pop().expect("a line");
-    // Version 1: exactly as it has always been.
+    // In version 1 the answer is exactly as it always was.
     let old = last(asked("1"), ExitCode::Usage);
     let keys: Vec<&String> = old["quill_admin"].as_object().expect("keys").keys().collect();
     assert_eq!(keys.len(), 4, "contract, request_id, exit_code, outcome: {keys:?}");
     assert_eq!(old["quill_admin"]["contract"], 1);
     assert!(!Claim::from_payload(&old, Some(&key)).expect("a result").proven);
-    // Version 2, and the newest where another or none is asked for: proven, and of this execution.
+    // In version 2, and in the newest if another or none is asked for, the answer is proven, and names this
+    // execution.
     let newest = quill_admin_contract::CONTRACT_VERSION;
     for (executor, contract, code) in [
         (asked("2"), 2, ExitCode::Usage),
@@ -135,12 +136,12 @@ fn the_answer_is_in_the_version_that_was_asked_for() {
         assert!(claim.proven, "{new}");
         assert_eq!((claim.line.contract, claim.line.exit_code), (contract, code.code()));
         assert_eq!(claim.line.execution.as_deref(), Some("quill-admin-staging-abcde"));
-        // The copies beside it say the same.
+        // The copies beside the text have the same values.
         assert_eq!(Claim::from_payload(&new, None).expect("a result").line, claim.line);
         let other = "f".repeat(64).parse().expect("a key");
         assert!(!Claim::from_payload(&new, Some(&other)).expect("a result").proven);
     }
-    // Without a key there is nothing to prove it with; a bad one is refused.
+    // Without a key the result cannot be proven; an invalid key is refused.
     let by_hand = last(asked("2").unset("ADMIN_PROOF_KEY"), ExitCode::Usage);
     assert_eq!(
         (&by_hand["quill_admin"]["proof"], &by_hand["quill_admin"]["result"]),
@@ -158,7 +159,7 @@ fn a_file_of_certificates_that_cannot_be_used_is_named() {
     std::fs::write(&empty, "no certificate\n").expect("written");
     std::fs::write(&broken, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
         .expect("written");
-    // One that never ends, and one that nobody writes to.
+    // One file never ends, and nobody writes to the other.
     let endless = std::path::PathBuf::from("/dev/zero");
     let fifo = directory.path().join("fifo.pem");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("started").success());

@@ -1,5 +1,5 @@
-//! Names that are not what they look like: refused where something in them cannot be seen, warned of
-//! where another user's looks the same.
+//! Names that do not look like what they are: refused if they have characters that cannot be seen, and warned
+//! of if another user's name looks the same.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ fn a_new_name_that_looks_like_another_users_is_warned_of() {
         }
         let many = look_alike(&create(&db, "steve.jone\u{455}")).expect("a warning");
         assert!(many.ends_with(": STEVE.JONES, Steve.Jones, sTEVE.JONES and 2 more"), "{many}");
-        // Whoever is there already is not told of again.
+        // There is no second warning about a user that already exists.
         let again = Executor::create(&db, "Steve.Jones", "other@example.org").run().expect(ExitCode::Success);
         assert_eq!(again.warnings(), [""; 0]);
     }
@@ -78,10 +78,10 @@ fn an_email_that_differs_from_another_users_by_case_only_is_warned_of() {
             vec![(warning_code::LOOK_ALIKE.to_owned(), message)]
         };
         assert_eq!(create("stephen", "Steve@Example.org"), warning("steve (steve@example.org)"));
-        // Their own email in another writing is a change, and nobody else's.
+        // Another spelling of a user's own email is a change, and looks like nobody else's.
         assert_eq!(create("anna", "anna@example.org"), []);
         assert_eq!(create("anna", "Anna@example.org"), []);
-        // Whoever gets it later is told, too.
+        // A user who gets that email later causes the warning, too.
         db.execute("UPDATE users SET email = 'STEVE@EXAMPLE.ORG' WHERE username = 'stephen'");
         assert_eq!(create("anna", "Steve@Example.org"), warning("stephen (STEVE@EXAMPLE.ORG)"));
         assert_eq!(create("anna", "Steve@Example.org"), [], "it is so already");

@@ -1,4 +1,4 @@
-//! Servers that are late, silent or gone, and connections that break at the worst moment.
+//! Servers that are slow, silent or gone, and connections that break at the worst moment.
 
 use std::net::TcpListener;
 use std::sync::mpsc::channel;
@@ -29,7 +29,7 @@ fn a_server_that_comes_up_late_is_waited_for() {
     drop(listener);
     let mut running = at(create(&db), port).start();
     running.until("trying again");
-    // Three seconds after it was first missed.
+    // The server starts three seconds after the first failed attempt.
     thread::sleep(Duration::from_secs(3));
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is still free");
     let server = db.port;
@@ -93,7 +93,7 @@ fn a_signal_while_commit_is_on_its_way_waits_for_the_answer() {
     let running = between(create(&db), &db, vec![Conduct::HoldCommit(announce, delivery)]).start();
     announced.recv_timeout(Duration::from_secs(20)).expect("COMMIT is answered");
     running.terminate();
-    // Long enough for an executor that does not wait to show it, short of where it may give up.
+    // The pause is long enough for an executor that does not wait to fail, and shorter than the limit.
     thread::sleep(Duration::from_millis(700));
     deliver.send(()).expect("it waits");
     let ended = running.finish().expect(ExitCode::Success);
@@ -119,7 +119,7 @@ fn a_signal_while_the_answer_to_commit_does_not_come_leaves_time_to_ask() {
     assert!(matches!(ended.outcome(), Outcome::Created { .. }));
 }
 
-/// Makes COMMIT itself do something: triggers can wait for it.
+/// Makes COMMIT itself run a trigger.
 fn at_commit(db: &Database, what: &str) {
     db.execute(&format!(
         "CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {what}; RETURN NULL; END $$; \
@@ -174,7 +174,7 @@ fn a_signal_while_connecting_ends_it() {
     assert!(ended.took < Duration::from_secs(10), "{:?}", ended.took);
 }
 
-/// Everything that takes as long as its limit, at the same time.
+/// Runs all cases that take as long as their limit at the same time.
 #[test]
 fn every_wait_has_its_limit() {
     needs_postgres!();
@@ -219,7 +219,7 @@ fn nobody_can_be_asked_after_commit() {
         assert!(ended.message().contains(words), "{}", ended.message());
     }
     assert!(!ended.message().contains("nothing was changed"), "{}", ended.message());
-    // It was saved, and running it again is safe indeed.
+    // The change was saved, and running the task again is safe.
     let again = create(&db).run().expect(ExitCode::Success);
     assert!(matches!(again.outcome(), Outcome::Unchanged { .. }));
 }
@@ -241,7 +241,7 @@ fn commit_is_swallowed() {
     let ended =
         between(create(&db), &db, vec![Conduct::Swallow(COMMIT)]).run().expect(ExitCode::DatabaseUnreachable);
     assert!((35..50).contains(&ended.took.as_secs()), "{:?}", ended.took);
-    // The server still waits for a COMMIT, so nobody can say.
+    // The server still waits for a COMMIT, so nobody knows the outcome.
     assert!(ended.message().contains("may or may not"), "{}", ended.message());
     assert_eq!(users(&db).as_deref(), Some("0"));
 }
@@ -270,7 +270,7 @@ fn row_is_locked() {
         let ended = Executor::permission(&db, "jo", "staff").run().expect(ExitCode::RowLocked);
         assert!((9..15).contains(&ended.took.as_secs()), "{:?}", ended.took);
         assert!(ended.message().ends_with("nothing was changed"), "{}", ended.message());
-        // Looking waits for nobody.
+        // Reading waits for no lock.
         let shown =
             Executor::on(&db, "show-user").set("ADMIN_USERNAME", "jo").run().expect(ExitCode::Success);
         assert!(shown.took < Duration::from_secs(5), "{:?}", shown.took);

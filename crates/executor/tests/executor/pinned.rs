@@ -1,9 +1,9 @@
-//! What the six tasks do today, pinned at the executor's seam: for each seeded case the rows that are
-//! different afterwards, the exit code, the message and the record, on both generations of the tables.
+//! The present behaviour of the six actions, pinned at the executor's interface: for each seeded case the
+//! rows that differ afterwards, the exit code, the message and the record, on both generations of the tables.
 //!
-//! `QUILL_ADMIN_TEST_REWRITE_CASES=1 cargo test --release --workspace --test executor -- pinned::`
-//! writes `tests/pinned.jsonl` anew. [`observe`] takes what runs a case: another implementation is held
-//! against this one with the same cases.
+//! `QUILL_ADMIN_TEST_REWRITE_CASES=1 cargo test --release --workspace --test executor -- pinned::` writes
+//! `tests/pinned.jsonl` anew. [`observe`] takes the function that runs a case, so that another implementation
+//! can be compared with this one on the same cases.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,20 +15,20 @@ use serde_json::{Value, json};
 
 use crate::run::{Ended, Executor};
 
-/// How many seeds; each is a case on both generations.
+/// Number of seeds; each is a case on both generations.
 const SEEDS: u64 = 112;
 
-/// What runs a case against a database that has been prepared for it.
+/// The function that runs a case against a database that has been prepared for it.
 type Runner = fn(&Case, &Database) -> Ended;
 
-/// Today's executor.
+/// The present executor.
 fn executor(case: &Case, db: &Database) -> Ended {
-    // What is pinned is written in version 2.
+    // The pinned results are written in version 2.
     let executor = Executor::on(db, "none").set("ADMIN_CONTRACT", "2");
     case.task.iter().fold(executor, |executor, (name, value)| executor.set(name, value)).run()
 }
 
-/// Prepares the database, runs the case and says what came of it.
+/// Prepares the database, runs the case and returns what it observed.
 fn observe(case: &Case, db: &Database, run: Runner) -> Observation {
     case.prepare(db);
     let before = rows(db);
@@ -36,7 +36,7 @@ fn observe(case: &Case, db: &Database, run: Runner) -> Observation {
     let line = ended.result();
     let mut outcome = line.to_json()["outcome"].take();
     if let Some(database) = outcome.get_mut("database") {
-        // Where it was, not what was found.
+        // These fields name the server and the connection, and not what was found.
         for volatile in ["server_version", "database", "user"] {
             database[volatile] = Value::Null;
         }
@@ -54,7 +54,7 @@ fn observe(case: &Case, db: &Database, run: Runner) -> Observation {
     Observation::new(case, ended.code, &message, &record, changed(&before, &rows(db)))
 }
 
-/// Every case once, in the order of the file.
+/// Runs every case once, in the order of the file.
 fn observe_all(run: Runner) -> Vec<Observation> {
     let mut seen = Vec::new();
     for generation in Generation::ALL {
@@ -71,7 +71,7 @@ fn the_tasks_do_what_they_did() {
     golden.compare(&observe_all(executor));
 }
 
-/// A comparison in which everything is the same cannot fail: this is what the cases are worth.
+/// Checks that the cases are worth comparing: a comparison in which everything is the same cannot fail.
 #[test]
 fn the_pinned_cases_reach_everything_the_tasks_do() {
     let golden = Golden::at(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pinned.jsonl")).read();

@@ -1,5 +1,5 @@
-//! A network that fails on demand: a forwarder between executor and server, told for each connection
-//! in turn what to do with it. Only without TLS, because it reads what passes.
+//! A network that fails on demand: a forwarder between executor and server, which is told for each connection
+//! in turn what to do with it. It works without TLS only, because it reads the data.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -13,25 +13,25 @@ use quill_admin_testkit::postgres::Database;
 
 use crate::run::Executor;
 
-/// What happens to one connection.
+/// The treatment of one connection.
 pub(crate) enum Conduct {
-    /// Nothing unusual.
+    /// The connection is forwarded.
     Pass,
-    /// Closed as soon as it is open.
+    /// The connection is closed as soon as it is open.
     Refuse,
-    /// Taken, and never answered.
+    /// The connection is accepted, and never answered.
     Silent,
     /// COMMIT reaches the server, its answer does not come back: the connection breaks instead.
     CutAfterCommit,
-    /// What contains this does not reach the server: the connection breaks instead.
+    /// Data that contain this do not reach the server: the connection breaks instead.
     CutBefore(&'static [u8]),
-    /// What contains this, and everything after it, is lost without a trace.
+    /// Data that contain this, and all data after them, are dropped.
     Swallow(&'static [u8]),
     /// COMMIT reaches the server; its answer is announced and held back until told to deliver.
     HoldCommit(Sender<()>, Receiver<()>),
 }
 
-/// Starts a forwarder and directs the executor to it. Connections beyond those told pass.
+/// Starts a forwarder and directs the executor to it. Connections beyond those listed are forwarded.
 pub(crate) fn between(executor: Executor, db: &Database, conducts: Vec<Conduct>) -> Executor {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("bound").port();
@@ -40,7 +40,7 @@ pub(crate) fn between(executor: Executor, db: &Database, conducts: Vec<Conduct>)
     at(executor, port)
 }
 
-/// Directs an executor to a local port, in the clear.
+/// Directs an executor to a local port, without TLS.
 pub(crate) fn at(executor: Executor, port: u16) -> Executor {
     executor
         .set("AUTH_DB_HOST", "127.0.0.1")
@@ -51,7 +51,7 @@ pub(crate) fn at(executor: Executor, port: u16) -> Executor {
 /// Forwards for as long as the test process lives.
 pub(crate) fn serve(listener: &TcpListener, server: u16, conducts: Vec<Conduct>) {
     let mut conducts = conducts.into_iter();
-    // Those that are neither answered nor closed.
+    // The connections that are neither answered nor closed.
     let mut silent = Vec::new();
     for client in listener.incoming() {
         let client = client.expect("a connection");
@@ -66,7 +66,7 @@ pub(crate) fn serve(listener: &TcpListener, server: u16, conducts: Vec<Conduct>)
     }
 }
 
-/// The message that COMMIT is sent as.
+/// The message in which COMMIT is sent.
 pub(crate) const COMMIT: &[u8] = b"COMMIT\0";
 
 fn forward(mut client: TcpStream, mut server: TcpStream, conduct: Conduct) {

@@ -1,4 +1,4 @@
-//! What a database refuses, and tables this image does not know.
+//! Refusals by the database, and tables that this image does not know.
 
 use quill_admin_contract::ExitCode;
 use quill_admin_testkit::needs_postgres;
@@ -74,7 +74,8 @@ fn a_missing_right_is_refused_and_not_taken_for_a_missing_table() {
     }
 }
 
-/// The application connects as the same user and names no schema: it finds one called like the user first.
+/// The application connects as the same user and names no schema: it first finds the schema with the user's
+/// name.
 #[test]
 fn tables_that_hide_those_of_the_tasks_are_warned_of() {
     needs_postgres!();
@@ -84,7 +85,7 @@ fn tables_that_hide_those_of_the_tasks_are_warned_of() {
     // PostgreSQL's own default is "$user", public.
     let user = db.user.clone();
     db.execute(&format!("CREATE SCHEMA {user} AUTHORIZATION {user}; CREATE TABLE {user}.users (id int)"));
-    // Without a right to it, it is found as well.
+    // The schema is found even without a right to it.
     for right in ["REVOKE ALL ON", "GRANT SELECT ON"] {
         let (verb, on) = right.split_once(' ').expect("two words");
         let to = if verb == "GRANT" { "TO" } else { "FROM" };
@@ -112,7 +113,7 @@ fn a_database_that_takes_no_changes_is_a_refusal() {
 #[test]
 fn looking_cannot_change_anything_even_if_the_database_would() {
     needs_postgres!();
-    // A view that writes something down whenever it is read.
+    // The view writes a row whenever it is read.
     let db = Database::create(Generation::August2026);
     db.execute(&format!(
         "CREATE TABLE seen (what text); GRANT ALL ON seen TO {0}; ALTER TABLE users RENAME TO people; \
@@ -166,7 +167,7 @@ fn a_column_a_newer_application_demands_is_named() {
         assert!(ended.message().contains("tenant"), "{}", ended.message());
     }
     assert_eq!(db.contents(), before);
-    // With a default it is none of our business.
+    // A column with a default does not matter to actions.
     db.execute("ALTER TABLE users ALTER COLUMN tenant SET DEFAULT 1, ADD COLUMN extra text");
     Executor::on(&db, "check").run().expect(ExitCode::Success);
     Executor::create(&db, "jo", "jo@example.org").run().expect(ExitCode::Success);

@@ -1,4 +1,5 @@
-//! The rows of an action that lists: lines of the log before the result, each with its proof, and none in the record.
+//! The rows of an action that lists: log lines before the result, each with its proof, and no part of the
+//! record.
 
 use quill_admin_contract::{ExitCode, FoundRow, Outcome, ProofKey, Row, warning_code};
 use quill_admin_testkit::needs_postgres;
@@ -7,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::run::{Ended, Executor, REQUEST};
 
-/// A database with a user of each of these names and emails. The table is wider than the application's own, so that
-/// anything can be in it.
+/// A database with a user for each of these names and emails. The table is wider than the application's own,
+/// so that any value fits.
 fn with_users(users: &[(&str, Option<&str>)]) -> Database {
     let db = Database::create(Generation::August2026);
     db.execute(
@@ -27,7 +28,7 @@ fn with_users(users: &[(&str, Option<&str>)]) -> Database {
     db
 }
 
-/// An executor that lists the users, and the key that proves what it says.
+/// An executor that lists the users, and the key that proves its output.
 fn list(db: &Database) -> (Executor, ProofKey) {
     let key = ProofKey::generate();
     (Executor::on(db, "list-users").set("ADMIN_PROOF_KEY", key.to_hex().expose()), key)
@@ -79,7 +80,7 @@ fn each_row_is_a_line_of_its_own_with_a_proof_of_its_own() {
     for value in ["ada", "bo@example.org", "staff"] {
         assert!(!record.contains(value), "{record}");
     }
-    // Nobody is a list as well.
+    // An empty list is a list as well.
     let (executor, key) = list(&db);
     let ended = executor.set("ADMIN_CONTAINS", "nobody").run().expect(ExitCode::Success);
     assert_eq!(self::rows(&ended, Some(&key)), []);
@@ -128,7 +129,7 @@ fn a_value_that_no_line_of_the_log_takes_is_cut_off_and_that_is_said() {
     let db = with_users(&[("a", Some(&long)), ("b", Some(&long)), ("c", Some(&long)), ("d", other)]);
     let (executor, key) = list(&db);
     let ended = executor.run().expect(ExitCode::Success);
-    // Cloud Logging takes 256 KiB, with the entry's own labels.
+    // Cloud Logging takes 256 KiB, including the entry's own labels.
     assert!(ended.text.lines().all(|line| line.len() < 200 * 1024));
     let found = rows(&ended, Some(&key));
     assert!(found.len() == 4 && found.iter().all(|found| found.proven));
@@ -145,7 +146,7 @@ fn a_value_that_no_line_of_the_log_takes_is_cut_off_and_that_is_said() {
         "values are too long for a line of the log and were cut off; they end in \"…\": email of row 1, email of row 2, \
          email of row 3. Have the action list less of them, as in left(column, 1000)"
     );
-    // Of many only the first are named, and never what stands in them.
+    // If there are many, only the first columns are named, and never their values.
     db.execute(
         "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession,
          additional_competencies, removed_competencies, system_permissions)
@@ -174,7 +175,7 @@ fn without_a_key_or_in_the_first_version_rows_prove_nothing() {
     }
 }
 
-/// What the job prints is for people; its rows and its result are for the CLI all the same.
+/// If the job prints text for people, its rows and its result are still JSON for the CLI.
 #[test]
 fn who_reads_the_result_reads_the_rows() {
     needs_postgres!();
@@ -188,7 +189,7 @@ fn who_reads_the_result_reads_the_rows() {
     let found: Vec<FoundRow> =
         json(&in_cloud_run).iter().filter_map(|line| Row::from_payload(line, Some(&key))).collect();
     assert!(found.len() == 1 && found[0].proven, "{}", in_cloud_run.text);
-    // By hand there is nobody but people.
+    // A run by hand is for people only.
     let by_hand = text.run();
     assert_eq!(json(&by_hand), [Value::Null; 0], "{}", by_hand.text);
     let said = "username ada, email a\\u{1b}[31m@example.org, permission staff, active true\n1 row\n";

@@ -1,4 +1,4 @@
-//! Starting the executor and reading its answer.
+//! Starts the executor and reads its answer.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -9,7 +9,7 @@ use quill_admin_contract::{Change, Claim, ExitCode, FieldValue, Outcome, ResultL
 use quill_admin_testkit::postgres::Database;
 use serde_json::Value;
 
-/// The id of every request here.
+/// The id of every request in these tests.
 pub(crate) const REQUEST: &str = "0199a3c4-5d6e-7f80-8123-456789abcdef";
 
 /// Two hashes of the application's form.
@@ -18,7 +18,7 @@ pub(crate) const HASH: &str =
 pub(crate) const OTHER_HASH: &str =
     "$argon2id$v=19$m=65536,t=3,p=4$b3RoZXJzYWx0b3RoZXJzYQ$JObG1sJzVLmYRhYRdescudvJCsgt3ubb4dWRWJTmaac";
 
-/// Variables whose values nobody may ever print.
+/// Variables whose values must never be printed.
 const SECRETS: [&str; 5] =
     ["ADMIN_PASSWORD", "ADMIN_PASSWORD_HASH", "ADMIN_PROOF_KEY", "AUTH_DB_PASSWORD", "CORE_DB_PASSWORD"];
 
@@ -30,12 +30,12 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    /// Without any variable.
+    /// An executor without any variable.
     pub(crate) fn bare() -> Self {
         Self { env: BTreeMap::new(), arguments: Vec::new() }
     }
 
-    /// With the connection to a database, a request id and JSON lines.
+    /// An executor with the connection to a database, a request id and JSON lines.
     pub(crate) fn on(db: &Database, action: &str) -> Self {
         Self::bare()
             .set("AUTH_DB_HOST", &db.host)
@@ -48,7 +48,7 @@ impl Executor {
             .set("ADMIN_ACTION", action)
     }
 
-    /// create-superadmin with a hash.
+    /// Asks for create-superadmin with a hash.
     pub(crate) fn create(db: &Database, username: &str, email: &str) -> Self {
         Self::on(db, "create-superadmin")
             .set("ADMIN_USERNAME", username)
@@ -56,7 +56,7 @@ impl Executor {
             .set("ADMIN_PASSWORD_HASH", HASH)
     }
 
-    /// update-permissions.
+    /// Asks for update-permissions.
     pub(crate) fn permission(db: &Database, username: &str, level: &str) -> Self {
         Self::on(db, "update-permissions").set("ADMIN_USERNAME", username).set("ADMIN_PERMISSION", level)
     }
@@ -71,7 +71,7 @@ impl Executor {
         self
     }
 
-    /// With arguments after those it has.
+    /// Appends arguments.
     pub(crate) fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         self
@@ -130,7 +130,7 @@ impl Running {
         rustix::process::kill_process(pid, signal).expect("it runs");
     }
 
-    /// Waits for the end. Whatever it was, no secret may have been printed.
+    /// Waits for the end, and checks that no secret was printed.
     pub(crate) fn finish(mut self) -> Ended {
         self.stdout.read_to_string(&mut self.text).expect("UTF-8");
         let mut errors = String::new();
@@ -150,7 +150,7 @@ impl Running {
     }
 }
 
-/// What an executor left behind.
+/// The exit code and the output of an executor.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -159,7 +159,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Checks the exit code and that the result line, the last one, agrees with it.
+    /// Checks the exit code, and that the result line, the last one, agrees with it.
     #[track_caller]
     pub(crate) fn expect(self, code: ExitCode) -> Self {
         assert_eq!(self.code, Some(i32::from(code.code())), "{}", self.text);
@@ -167,7 +167,7 @@ impl Ended {
         self
     }
 
-    /// The lines as JSON. Every one carries the request's id.
+    /// The lines as JSON. Each carries the request's id.
     pub(crate) fn lines(&self) -> Vec<Value> {
         let lines: Vec<Value> = self
             .text
@@ -180,7 +180,7 @@ impl Ended {
         lines
     }
 
-    /// Messages of all lines but the result, with their severity.
+    /// The messages of all lines but the result, with their severity.
     pub(crate) fn messages(&self) -> Vec<String> {
         let mut lines = self.lines();
         lines.pop();
@@ -188,7 +188,7 @@ impl Ended {
         lines.iter().map(|line| format!("{} {}", text(&line["severity"]), text(&line["message"]))).collect()
     }
 
-    /// Message of the result.
+    /// The message of the result.
     pub(crate) fn message(&self) -> String {
         let lines = self.lines();
         lines.last().and_then(|line| line["message"].as_str()).expect("a message").to_owned()
@@ -221,7 +221,7 @@ impl Ended {
         self.outcome().warnings().iter().map(|warning| warning.code.clone()).collect()
     }
 
-    /// The changes, short.
+    /// The changes, in short.
     pub(crate) fn changes(&self) -> Vec<String> {
         let short = |change: &Change| match change {
             Change::Field { field, old: Some(old), new: Some(new) } => format!("{field}: {old} -> {new}"),

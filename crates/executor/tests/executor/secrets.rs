@@ -1,5 +1,5 @@
-//! What the database says about a failing row never reaches the output. `run.rs` looks for the whole
-//! values everywhere; these tests make the database say them.
+//! The server's details about a failing row never reach the output. `run.rs` looks for the whole values in
+//! all output; these tests make the server report them.
 
 use quill_admin_contract::ExitCode;
 use quill_admin_testkit::needs_postgres;
@@ -7,7 +7,7 @@ use quill_admin_testkit::postgres::{Database, Generation};
 
 use crate::run::{Ended, Executor, HASH};
 
-/// No part of the hash that is long enough to be recognised.
+/// Checks that no recognisable part of the hash is printed.
 fn assert_hashless(ended: &Ended) {
     for part in HASH.split('$').filter(|part| part.len() > 20) {
         assert!(!ended.text.contains(part), "{}", ended.text);
@@ -45,7 +45,7 @@ fn a_failing_row_is_not_quoted() {
             assert!(ended.message().contains(word), "{}", ended.message());
             assert_hashless(&ended);
             assert_eq!(db.contents(), before);
-            // The server did quote the row, with 64 bytes of each column: this test would have found it.
+            // The server did quote the row, with 64 bytes of each column, so this test would find it.
             if rule.contains("CHECK") {
                 assert!(db.server_log().contains(&HASH[..60]));
             }

@@ -1,4 +1,4 @@
-//! The database in the job's command: nothing that a run can override leads anywhere else.
+//! The database in the job's command: no override of a run leads to another one.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -32,7 +32,7 @@ fn verify_ca(db: &Database, cas: &[String]) -> TargetParts {
     TargetParts { cas: cas.to_vec(), tls: TlsMode::VerifyCa.as_str().to_owned(), ..parts(db) }
 }
 
-/// `check` in a job with this target: all variables but the password are left out.
+/// An executor for `check` in a job with this target: of the variables only the password is set.
 fn check(db: &Database, parts: TargetParts) -> Executor {
     let target = Target::new(parts).expect("a target").to_json();
     let executor = Executor::on(db, "check").arguments(&["--target", &target]);
@@ -52,7 +52,7 @@ fn pem(file: &std::path::Path) -> String {
     fs::read_to_string(file).expect("readable")
 }
 
-/// A server of somebody who may run the job: it counts whoever knocks, at an address and at a Unix socket.
+/// A server of an attacker who may run the job: it counts connections, at an address and at a Unix socket.
 struct Listener {
     port: u16,
     socket: tempfile::TempDir,
@@ -81,7 +81,8 @@ impl Listener {
         Self { port, socket, knocked }
     }
 
-    /// How many connections there were. One of our own, which is seen last, shows that none is still to be counted.
+    /// Number of connections. A connection of the test's own, which is counted last, shows that none is
+    /// missing.
     fn knocks(&self) -> usize {
         let before = self.knocked.load(Ordering::SeqCst);
         drop(TcpStream::connect(("127.0.0.1", self.port)).expect("it listens"));
@@ -122,7 +123,7 @@ fn no_override_leads_to_another_server() {
         })
         .chain([("DATABASE_URL".to_owned(), url.clone()), ("HOSTALIASES".to_owned(), "/nowhere".to_owned())])
         .collect();
-    // Without a target the same variables do lead there: what follows is not won by chance.
+    // Without a target the same variables do lead there, so the checks below mean something.
     let open = Executor::on(&db, "check").set("AUTH_DB_HOST", "127.0.0.1").set("AUTH_DB_PORT", &port).run();
     assert_ne!(open.code, Some(0));
     assert!(listener.knocks() > 0);
@@ -137,7 +138,7 @@ fn no_override_leads_to_another_server() {
             ended.text
         );
     }
-    // All at once, each beside the port that they need.
+    // All of them at once, and each alone with the port that it needs.
     for host in ["127.0.0.1", &socket, &url] {
         let mut all = theirs.iter().fold(job.clone(), |job, (name, value)| job.set(name, value));
         for prefix in ["AUTH_DB_", "CORE_DB_", "PG"] {
@@ -149,7 +150,7 @@ fn no_override_leads_to_another_server() {
         for name in ["AUTH_DB_PORT", "CORE_DB_USER", "AUTH_DB_SSLROOTCERT"] {
             assert!(said.contains(name), "{said}");
         }
-        // What they say is not repeated: it may be a secret that was put in the wrong place.
+        // The arguments are not repeated: they may be a secret that was put in the wrong place.
         assert!(!said.contains(&socket), "{said}");
     }
     assert_eq!(listener.knocks(), 0);
@@ -168,8 +169,8 @@ fn an_argument_that_a_run_adds_is_refused_before_anything_is_connected_to() {
         assert!(!ended.text.contains("planted"), "{}", ended.text);
         assert_eq!(ended.messages(), [""; 0]);
     }
-    // A job without a target takes none from a run, either, but one that is whole: that is the job's own arguments, as
-    // far as anybody can tell, and the warning before the run is about it.
+    // A job without a target accepts none from a run, either, unless it is complete: then it cannot be told
+    // from the job's own arguments, and the warning before the run is about that.
     let bare = Executor::on(&db, "check").set("AUTH_DB_PORT", &listener.port.to_string());
     for arguments in
         [&["x"][..], &["--target"], &["--target", "{}"], &["--target", "{}", "x"], &["--target", ""]]
@@ -203,18 +204,18 @@ fn the_listed_authorities_are_trusted_and_no_others() {
     let db = Database::create(Generation::August2026);
     let (own, other) = (pem(db.ca_file()), pem(db.other_ca_file()));
     assert!(tls(check(&db, verify_ca(&db, std::slice::from_ref(&own))).run()).is_some());
-    // One that comes next stands beside it, in an entry of its own or in the same one.
+    // The next authority's certificate stands beside it, in an entry of its own or in the same one.
     assert!(tls(check(&db, verify_ca(&db, &[other.clone(), own.clone()])).run()).is_some());
     assert!(tls(check(&db, verify_ca(&db, &[format!("{}\n{}", other.trim(), own.trim())])).run()).is_some());
     let refused =
         check(&db, verify_ca(&db, std::slice::from_ref(&other))).run().expect(ExitCode::DatabaseRefused);
     assert!(refused.message().contains("UnknownIssuer"), "{}", refused.message());
-    // A file that a run names changes nothing about it.
+    // A file that a run names has no effect.
     let file = check(&db, verify_ca(&db, &[other]))
         .set("AUTH_DB_SSLROOTCERT", db.ca_file().to_str().expect("UTF-8"))
         .set("AUTH_DB_SSLMODE", "disable");
     let _ = file.run().expect(ExitCode::DatabaseRefused);
-    // What only looks like a certificate is the job's mistake.
+    // A text that only looks like a certificate is a mistake of the job.
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----".to_owned();
     let unusable = check(&db, verify_ca(&db, &[nonsense])).run().expect(ExitCode::Usage);
     assert!(unusable.message().contains("the job's command (cas of its target)"), "{}", unusable.message());
@@ -235,7 +236,7 @@ fn the_name_is_verified_and_the_address_connected_to() {
         let refused = check(&db, full(name)).run().expect(ExitCode::DatabaseRefused);
         assert!(refused.message().contains("not valid for name"), "{}", refused.message());
     }
-    // The right name under another authority.
+    // The name is right, and the authority is another one.
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -25,7 +25,7 @@ fn trusting(executor: Executor, file: &Path) -> Executor {
     executor.set("AUTH_DB_SSLROOTCERT", file.to_str().expect("UTF-8"))
 }
 
-/// The TLS version it says is in use; the database's own view of the connection.
+/// The TLS version that the result reports: the database's own view of the connection.
 fn version(ended: Ended) -> Option<String> {
     match ended.expect(ExitCode::Success).outcome() {
         Outcome::Checked { database, .. } => database.tls,
@@ -43,7 +43,7 @@ fn modes_that_verify_nothing_encrypt_or_not() {
         assert_eq!(version(check(&db, host, "disable").run()), None);
         assert_eq!(version(check(&db, host, "prefer").run()).as_deref(), TLS);
         assert_eq!(version(check(&db, host, "require").run()).as_deref(), TLS);
-        // A file of certificates changes nothing about them.
+        // A file of certificates has no effect on these modes.
         let stranger = trusting(check(&db, host, "require"), db.other_ca_file());
         assert_eq!(version(stranger.run()).as_deref(), TLS);
     }
@@ -128,7 +128,7 @@ pub(crate) async fn administer(server: &Server, statements: &[&str]) {
     connection.await.expect("no panic").expect("closed");
 }
 
-/// A server of the test's own, because its TLS is changed; the tables are in its first database.
+/// A server of the test's own, because its TLS settings are changed; the tables are in its first database.
 pub(crate) async fn own_server() -> (Server, Executor) {
     let server = Server::start().expect("a server");
     administer(&server, &[AUGUST_2026, SEED_ROLES]).await;
@@ -145,7 +145,7 @@ pub(crate) async fn own_server() -> (Server, Executor) {
     (server, executor)
 }
 
-/// Settings are read again a moment after they were told to: until then the old ones answer.
+/// Waits until changed settings are in force: the server reads them a moment after it was told to.
 pub(crate) fn until(executor: &Executor, reached: impl Fn(&Ended) -> bool) -> Ended {
     let started = std::time::Instant::now();
     loop {
@@ -191,7 +191,7 @@ async fn an_old_fashioned_certificate_is_good_enough_to_encrypt_with() {
     administer(&server, &["SELECT pg_reload_conf()"]).await;
     let trusted = directory.join("version-1.pem");
     std::fs::write(&trusted, certificate).expect("written");
-    // What cannot be read cannot be verified, and by this the new certificate is known to be there.
+    // A certificate that cannot be read cannot be verified, and this error shows that the new one is in use.
     let verify = trusting(executor.clone().set("AUTH_DB_SSLMODE", "verify-ca"), &trusted);
     let ended = until(&verify, |ended| ended.text.contains("UnsupportedCertVersion"));
     ended.expect(ExitCode::DatabaseRefused);

@@ -1,5 +1,5 @@
-//! Who is given the database's password: nobody. Servers that ask for it in every way there is, on this
-//! machine and beyond it, and what a real server has to be like to be answered.
+//! The database's password is given to no server. Servers ask for it in every way there is, on this machine
+//! and beyond it; the other tests say which servers are answered.
 
 use std::fs;
 use std::io::{self, Read, Write, copy};
@@ -21,7 +21,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use crate::run::{Ended, Executor, HASH, REQUEST};
 use crate::tls::{administer, own_server, until};
 
-/// The database's password in these tests; nothing a server receives may hold it.
+/// The database's password in these tests; no server may receive it.
 const PASSWORD: &str = "planted-Kq3-database-password";
 
 /// An address of this machine that is not loopback, as the kernel lists it.
@@ -49,7 +49,7 @@ macro_rules! needs_own_address {
     };
 }
 
-/// What is asked of a client that wants to log in.
+/// The way in which a server asks a client to log in.
 #[derive(Clone, Copy, PartialEq)]
 enum Asks {
     /// `AuthenticationCleartextPassword`.
@@ -60,11 +60,11 @@ enum Asks {
     Scram,
     /// `AuthenticationSASL` with SCRAM-SHA-256-PLUS, by a server that does not know the password.
     ScramPlus,
-    /// `AuthenticationOk` and whatever makes a client go on.
+    /// `AuthenticationOk` and all messages that make a client go on.
     Nothing,
 }
 
-/// What a server says it has when it is asked for TLS.
+/// The answer of a server that is asked for TLS.
 #[derive(Clone, Copy, PartialEq)]
 enum Offers {
     Plain,
@@ -89,7 +89,7 @@ fn read_untyped(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(body)
 }
 
-/// Asks, and returns everything that came in answer. Ends when the client hangs up.
+/// Asks, and returns everything that the client answered. Ends when the client hangs up.
 fn ask(stream: &mut (impl Read + Write), asks: Asks) -> Vec<u8> {
     let mut answer = Vec::new();
     let question = match asks {
@@ -101,7 +101,7 @@ fn ask(stream: &mut (impl Read + Write), asks: Asks) -> Vec<u8> {
     };
     let _ = stream.write_all(&question).and_then(|()| stream.flush());
     if asks == Asks::ScramPlus {
-        // Enough of the exchange to be told the proof, and a signature that is made up.
+        // The server goes on with the exchange until it gets the proof, and then sends an invented signature.
         let mut first = [0; 4096];
         let read = stream.read(&mut first).unwrap_or(0);
         answer.extend_from_slice(&first[..read]);
@@ -122,7 +122,7 @@ fn ask(stream: &mut (impl Read + Write), asks: Asks) -> Vec<u8> {
     answer
 }
 
-/// A server's certificate that nobody signed but itself, with a key of this kind.
+/// A self-signed certificate of a server, with a key of this kind.
 fn tls(algorithm: &'static SignatureAlgorithm) -> Arc<ServerConfig> {
     let key = KeyPair::generate_for(algorithm).expect("a key");
     let certificate = CertificateParams::new(["localhost".to_owned()])
@@ -138,7 +138,7 @@ fn tls(algorithm: &'static SignatureAlgorithm) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// A server that asks, at an address. Everything each client sent after its start-up message is told.
+/// A server that asks, at an address. It reports everything that each client sent after its start-up message.
 fn hostile(address: IpAddr, offers: Offers, asks: Asks) -> (u16, Receiver<Vec<u8>>) {
     hostile_with(address, offers, asks, &PKCS_ECDSA_P384_SHA384)
 }
@@ -208,7 +208,7 @@ fn executor(host: IpAddr, port: u16, mode: &str) -> Executor {
         .set("ADMIN_PASSWORD_HASH", HASH)
 }
 
-/// It ends at once with 14 and these words, and the server is told nothing at all.
+/// Checks that the run ends at once with 14 and these words, and that the server is sent nothing at all.
 #[track_caller]
 fn refused(ended: &Ended, words: &str) {
     assert_eq!(ended.code, Some(14), "{}", ended.text);
@@ -216,7 +216,7 @@ fn refused(ended: &Ended, words: &str) {
     assert!(ended.took < Duration::from_secs(10), "it must not be tried again: {:?}", ended.took);
 }
 
-/// What the one client of a server sent.
+/// Everything that the one client of a server sent.
 fn received(told: &Receiver<Vec<u8>>) -> Vec<u8> {
     let received = told.recv_timeout(Duration::from_secs(10)).expect("a client came");
     assert!(told.recv_timeout(Duration::from_millis(200)).is_err(), "and came once");
@@ -293,9 +293,9 @@ fn beyond_this_machine_the_password_is_bound_to_the_tls_connection() {
     }
 }
 
-/// Where channel binding cannot help: a server with its own certificate, asking properly. It learns a
-/// proof that it can try guesses on, and nothing else; the task's own values stay here, because the
-/// server cannot prove that it knows the password.
+/// A case in which channel binding cannot help: a server with its own certificate asks correctly. It learns a
+/// proof that it can try guesses on, and nothing else; the task's own values are not sent, because the server
+/// cannot prove that it knows the password.
 #[test]
 fn a_server_that_does_not_know_the_password_gets_a_proof_and_no_statement() {
     let beyond = needs_own_address!();
@@ -304,15 +304,15 @@ fn a_server_that_does_not_know_the_password_gets_a_proof_and_no_statement() {
     refused(&ended, "what answers there is not the database");
     let received = received(&told);
     let text = String::from_utf8_lossy(&received);
-    // The last of them: the nonce, of any printable characters, can have one, too.
+    // The last separator is taken, because the nonce may contain one, too.
     let (exchange, rest) = text.rsplit_once('|').expect("both halves");
     assert!(exchange.contains("p=tls-server-end-point,,n=,r=") && exchange.contains(",p="), "{exchange}");
     assert_eq!(rest, "", "nothing follows a wrong signature");
     assert!(!text.contains(PASSWORD), "{text}");
 }
 
-/// Passes bytes from an address of this machine to its loopback, so that a real server is reached at
-/// an address that is not loopback. TLS goes through it untouched.
+/// Forwards bytes from an address of this machine to its loopback, so that a real server is reached at an
+/// address that is not loopback. TLS passes through it unchanged.
 fn relay(address: IpAddr, server: u16) -> u16 {
     let listener = TcpListener::bind((address, 0)).expect("a port");
     let port = listener.local_addr().expect("bound").port();
@@ -378,7 +378,7 @@ async fn a_certificate_of_another_hash_is_bound_to() {
     away.run().expect(ExitCode::Success);
 }
 
-/// As servers are that were set up before PostgreSQL 14: they ask for what the user is stored with.
+/// Servers that were set up before PostgreSQL 14 ask for the form in which the user's password is stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_that_is_stored_with_md5_is_told_what_to_do() {
     needs_postgres!();
@@ -393,7 +393,7 @@ async fn a_user_that_is_stored_with_md5_is_told_what_to_do() {
     let here = executor.set("AUTH_DB_USER", "old").set("AUTH_DB_PASSWORD", PASSWORD);
     let away = here.clone().set("AUTH_DB_HOST", &beyond.to_string()).set("AUTH_DB_PORT", &port);
 
-    // Where the server wants SCRAM it answers as to a wrong password.
+    // If the server wants SCRAM it gives the same answer as to a wrong password.
     for executor in [&here, &away] {
         refused(&executor.run(), "stored with MD5");
     }
@@ -404,7 +404,7 @@ async fn a_user_that_is_stored_with_md5_is_told_what_to_do() {
         let ended = until(executor, |ended| ended.text.contains("MD5 hash"));
         refused(&ended, "password_encryption is scram-sha-256");
     }
-    // What the words say puts it right.
+    // The advice in the message solves the problem.
     administer(
         &server,
         &[&format!("SET password_encryption = 'scram-sha-256'; ALTER ROLE old PASSWORD '{PASSWORD}'")],

@@ -8,7 +8,7 @@ use quill_admin_contract::{Arguments, Entered, EnvError, ExitCode};
 use quill_admin_engine::{Effect, Error as EngineError, Performed, Work};
 use tokio_postgres::{Client, Error};
 
-/// A run that came to an end that a case can expect.
+/// The result of a run, in a form that a case can expect.
 pub(super) struct Ended {
     pub(super) exit: u8,
     pub(super) outcome: Outcome,
@@ -25,16 +25,17 @@ impl Ended {
         self.performed.as_ref().map_or(0, |performed| performed.rows_changed)
     }
 
-    /// Whether rows were written where there was nothing to do: the engine refuses that where it sees no difference.
+    /// Whether a second run wrote rows although there was nothing to do: the engine refuses that where it
+    /// sees no difference.
     pub(super) fn changes_again(&self) -> bool {
         self.rows_changed() > 0 || self.exit == ExitCode::SchemaMismatch.code()
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 pub(super) enum Came {
     Ended(Ended),
-    /// No case can expect this; why, in words.
+    /// A result that no case can expect, with the reason in words.
     Broken(String),
 }
 
@@ -57,8 +58,8 @@ pub(super) fn arguments(action: &Action, case: &Case) -> Result<Arguments, Ended
     }
 }
 
-/// Runs an action in the transaction that there is. What fails leaves nothing behind, and what only reads cannot
-/// write.
+/// Runs an action in the present transaction. A failed action leaves nothing behind, and one that only reads
+/// cannot write.
 pub(super) async fn run(client: &Client, action: &Action, arguments: &Arguments) -> Result<Came, Error> {
     client.batch_execute("SAVEPOINT attempt").await?;
     if action.definition.read {
@@ -105,8 +106,8 @@ const fn outcome(effect: Effect) -> Outcome {
     }
 }
 
-/// What PostgreSQL says, values included: they are those of a case, and nobody's. An error is given back where the
-/// connection is gone.
+/// PostgreSQL's message, including values: they are those of a case, and nobody's. The error itself is
+/// returned if the connection is gone.
 pub(super) fn words(error: Error) -> Result<String, Error> {
     if error.is_closed() {
         return Err(error);

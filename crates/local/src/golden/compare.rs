@@ -1,4 +1,4 @@
-//! What came of a case against what it expects, in words.
+//! Compares the result of a case with the expected one, and describes the differences in words.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Error};
 use super::attempt::Ended;
 use super::given::count;
 
-/// What is other than expected in the end of a run. Where it is the end itself, nothing else is told.
+/// The differences in the result of a run. If the exit code or the outcome differs, nothing else is reported.
 pub(super) fn ended(expect: &Expect, ended: &Ended) -> Vec<String> {
     let message = &ended.message;
     let wrong_result = expect.result.is_some_and(|result| result != ended.outcome);
@@ -72,7 +72,7 @@ fn performed_as(expect: &Expect, performed: &Performed) -> Vec<String> {
     problems
 }
 
-/// The changes as cases have them. Of a subject that was made nothing is a change.
+/// The changes in the form of cases. The first values of a subject that was created are not changes.
 fn changes(performed: &Performed) -> BTreeMap<String, Change> {
     let cell = |value: &Value| value.as_text().map_or(Cell::Null, Cell::Text);
     let mut changes = BTreeMap::new();
@@ -135,7 +135,7 @@ fn listed(came: &Listed, expected: &[Row]) -> Vec<String> {
     problems
 }
 
-/// What is other than expected in the tables.
+/// The differences in the tables.
 pub(super) async fn tables(
     client: &Client,
     schema: &str,

@@ -1,4 +1,4 @@
-//! The rows that a case has, as SQL.
+//! The rows of a case, as SQL.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ pub(super) async fn columns(client: &Client, schema: &str) -> Result<BTreeSet<St
     client.query(sql, &[&schema]).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
-/// What puts the rows of a case there, and nothing else into these tables.
+/// The statements that put the rows of a case into these tables, and remove all others.
 pub(super) fn statements(
     actions: &Actions,
     examples: &Examples,
@@ -55,7 +55,7 @@ fn insert(
     format!("INSERT INTO {table} ({}) VALUES ({});\n", names.join(", "), values.join(", "))
 }
 
-/// Lets new rows have numbers behind those of rows that are given.
+/// Gives new rows numbers after those of the given rows.
 fn numbers(schema: &str) -> String {
     format!(
         "SELECT setval(pg_get_serial_sequence(quote_ident(table_schema) || '.' || quote_ident(table_name), column_name), 1000)
@@ -65,7 +65,7 @@ fn numbers(schema: &str) -> String {
     )
 }
 
-/// What counts the rows of a table that have these values.
+/// The query that counts the rows of a table with these values.
 pub(super) fn count(schema: &str, given: &Given, columns: &BTreeSet<String>) -> String {
     let conditions: Vec<String> = given
         .row

@@ -1,8 +1,11 @@
-//! Golden cases, run on a database: the rows of a case are put there, its action is done twice, what came of it is held
-//! against what the case expects, and all of it is rolled back.
+//! Runs golden cases on a database: the rows of a case are inserted, its action is run twice, the result is
+//! compared with the expected one, and everything is rolled back.
 //!
-//! An action is done by the engine, as the container does it. What the container adds is about other people (locks,
-//! conflicts, a lost COMMIT), of whom there are none here.
+//! To add an expectation: its key in `examples.rs` of the crate `application`, and its comparison in
+//! `compare.rs`.
+//!
+//! An action is run by the engine, as in the container. The executor's additions deal with other clients
+//! (locks, conflicts, a lost COMMIT), and there are none here.
 
 mod attempt;
 mod compare;
@@ -18,22 +21,24 @@ use tokio_postgres::{Client, Error};
 use crate::Task;
 use attempt::{Came, Ended};
 
-/// What came of a case.
+/// The verdict on a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// All is as the case says, twice.
+    /// Both runs were as expected.
     Passed,
-    /// It was not run; why, in words.
+    /// The case was not run, for this reason in words.
     LeftOut(String),
-    /// Something is other than the case says: what was expected and what came, in words, one entry for each.
+    /// The result differs: one entry in words for each difference, with the expected and the real value.
     Failed(Vec<String>),
 }
 
-/// Runs cases on a connection, each in a transaction of its own that is rolled back; returns a verdict for each, in
-/// their order. The tables that the actions declare are emptied for each case, with those that refer to them; other
-/// tables keep their rows. The cases have to be of these actions.
+/// Runs cases on a connection, each in a transaction of its own that is rolled back; returns a verdict for
+/// each, in their order. The tables that the actions declare are emptied for each case, with those that refer
+/// to them; other tables keep their rows. The cases have to belong to these actions.
 ///
-/// An error says that the database could not be asked any more, and nothing about the cases.
+/// # Errors
+///
+/// Fails if the database cannot be used any more; that says nothing about the cases.
 #[must_use]
 pub fn run_cases<'s>(
     client: &'s Client,
@@ -98,7 +103,7 @@ async fn in_transaction(
     };
     let mut problems = compare::ended(&case.expect, &first);
     if !problems.is_empty() {
-        // The tables are not what the case is about then.
+        // The tables are not in the state that the case expects then.
         return Ok(problems);
     }
     problems.extend(compare::tables(client, &actions.schema, &case.expect, columns).await?);
@@ -108,7 +113,7 @@ async fn in_transaction(
     Ok(problems)
 }
 
-/// Runs the action a second time, which has to find everything done, or to fail for the same reason.
+/// Runs the action a second time, which must have nothing to do, or fail for the same reason.
 async fn again(
     client: &Client,
     action: &Action,

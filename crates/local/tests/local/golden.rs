@@ -35,7 +35,7 @@ async fn every_case_comes_out_as_it_says_on_both_generations_and_twice() {
         // All of it was rolled back.
         assert_eq!(db.rows("SELECT username FROM users"), Vec::<Vec<Option<String>>>::new());
     }
-    // A job of the application's does nothing to the tables that could be looked at here.
+    // A job of the application's changes nothing in the tables that cases compare.
     let all: BTreeSet<&String> =
         actions.iter().filter(|action| !action.is_job()).map(|action| &action.name).collect();
     assert_eq!(run, all, "every action has a case");

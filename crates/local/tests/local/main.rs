@@ -1,4 +1,4 @@
-//! The local environment from outside: started, used, left in every possible way, started again.
+//! The local environment from outside: started, used, ended in every possible way, and started again.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod golden;
@@ -71,7 +71,8 @@ async fn porters(local: &Local) -> i64 {
     client.query_one("SELECT count(*) FROM roles WHERE name = 'Porter'", &[]).await.unwrap().get(0)
 }
 
-/// One request to the emulator. It answers on the test's own thread, which must not wait for it.
+/// Sends one request to the emulator. The emulator runs on the test's own runtime, which the request must not
+/// block.
 async fn call(local: &Local, method: &str, path: &str, body: &Value) -> Value {
     let address = local.endpoint().strip_prefix("http://").unwrap().to_owned();
     let request = Request::new(method, path).json(body);
@@ -98,7 +99,7 @@ async fn what_happened_is_there_at_the_next_start_and_gone_after_a_reset() {
     let contents = local.contents().await.unwrap();
     assert_eq!((contents.users, contents.executions), (0, 0));
 
-    // The container is started with what the job says, and nothing of this process's.
+    // The container is started with the variables of the job, and none of this process's.
     let operation = call(&local, "POST", &format!("/v2/{JOB}:run"), &json!({})).await;
     let operation = operation["name"].as_str().unwrap();
     let done = call(&local, "POST", &format!("/v2/{operation}:wait"), &json!({"timeout": "10s"})).await;
@@ -127,7 +128,7 @@ async fn what_happened_is_there_at_the_next_start_and_gone_after_a_reset() {
 
     connect(&local).await.batch_execute(PORTER).await.unwrap();
 
-    // Nobody else meanwhile, and told so at once.
+    // A second start meanwhile is refused at once.
     let second = Local::start(options(&state_dir), |_| {}).await.err().unwrap();
     assert!(
         matches!(second, LocalError::InUse { process: Some(id), .. } if id == std::process::id()),
@@ -161,7 +162,7 @@ async fn nobody_else_can_look_into_the_state() {
     use std::os::unix::fs::PermissionsExt;
     let home = TempDir::new().unwrap();
     let state_dir = home.path().join("local");
-    // Made by somebody with other ideas.
+    // The folder exists already, with other permissions.
     fs::create_dir(&state_dir).unwrap();
     fs::set_permissions(&state_dir, fs::Permissions::from_mode(0o755)).unwrap();
     start(&state_dir).await.shutdown().await.unwrap();
@@ -169,7 +170,8 @@ async fn nobody_else_can_look_into_the_state() {
     assert_eq!(fs::read_to_string(state_dir.join(".gitignore")).unwrap(), "*\n");
 }
 
-/// What a killed container does. The embedded server alone would not answer anybody after it.
+/// Connections that break off, as those of a killed container do. Without the relay, the embedded server
+/// would not answer anybody afterwards.
 #[tokio::test]
 async fn a_connection_that_breaks_off_is_rolled_back_and_the_next_one_is_served() {
     let home = TempDir::new().unwrap();
@@ -180,7 +182,7 @@ async fn a_connection_that_breaks_off_is_rolled_back_and_the_next_one_is_served(
     };
     for _ in 0..3 {
         let stream = TcpStream::connect(address).await.unwrap();
-        // Without a word: the other side finds a reset connection, as after a kill.
+        // The connection is reset without a message, as after a kill.
         stream.set_zero_linger().unwrap();
         let mut config = tokio_postgres::Config::new();
         let (client, connection) =
@@ -207,22 +209,23 @@ async fn it_ends_while_somebody_is_connected() {
 
     let local = start(home.path()).await;
     assert_eq!(porters(&local).await, 0);
-    // Dropped instead of shut down, as by an error on the way: it has to let go all the same.
+    // The environment is dropped instead of shut down, as after an error: it has to unlock its state all the
+    // same.
     drop(local);
     start(home.path()).await.shutdown().await.unwrap();
 }
 
-/// Tells this test binary, started again by itself, what to be killed at.
+/// The variable that tells this test binary, started again by itself, at which point it is to be killed.
 const KILL_ME_AT: &str = "QUILL_ADMIN_LOCAL_TEST_KILL_ME_AT";
 const STATE_DIR: &str = "QUILL_ADMIN_LOCAL_TEST_STATE_DIR";
 
-/// Not a test of its own: the process that the tests below kill.
+/// The process that the tests below kill; it is no test of its own.
 #[tokio::test]
 async fn victim() {
     let (Some(moment), Some(state_dir)) = (env::var_os(KILL_ME_AT), env::var_os(STATE_DIR)) else { return };
     let here = move |stage: &str| {
         if moment == *stage {
-            // To stderr, which the test harness does not capture for a plain write.
+            // The line is written to stderr directly, which the test harness does not capture.
             std::io::Write::write_all(&mut std::io::stderr(), b"now\n").unwrap();
             loop {
                 std::thread::park();
@@ -275,7 +278,8 @@ async fn a_killed_process_loses_nothing_that_was_committed() {
     local.shutdown().await.unwrap();
 }
 
-/// The embedded server writes them in place with each start: killed at that moment, it leaves them so.
+/// The embedded server writes these files in place with each start: killed at that moment, it leaves them
+/// damaged.
 #[tokio::test]
 async fn a_start_that_was_killed_while_it_wrote_the_manifests_is_put_right_by_the_next() {
     let home = TempDir::new().unwrap();
@@ -317,12 +321,12 @@ async fn a_state_of_another_version_is_refused_by_name() {
     fs::write(home.path().join("layout.json"), r#"{"format": 99}"#).unwrap();
     let refused = Local::start(options(home.path()), |_| {}).await.err().unwrap();
     assert!(matches!(refused, LocalError::Format { found: 99, .. }), "{refused}");
-    // A reset needs to understand nothing.
+    // A reset need not understand the state.
     assert!(reset(home.path()).unwrap());
     start(home.path()).await.shutdown().await.unwrap();
 }
 
-/// Everything below a folder: names, modes and contents.
+/// All entries below a folder: names, modes and contents.
 #[cfg(unix)]
 fn picture(folder: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
     use std::os::unix::fs::PermissionsExt;
@@ -340,7 +344,7 @@ fn picture(folder: &Path) -> Vec<(PathBuf, u32, Vec<u8>)> {
     all
 }
 
-/// Puts something in the place of the state, beside what must stay.
+/// Puts a file, folder or link in the place of the state, beside files that must not be touched.
 #[cfg(unix)]
 type Prepare<'a> = Box<dyn Fn(&Path, &Path) + 'a>;
 

@@ -1,4 +1,4 @@
-//! Statements are tried on tables that nobody keeps.
+//! Statements are tried on temporary tables.
 
 use std::path::Path;
 
@@ -131,7 +131,8 @@ async fn what_postgresql_says_only_when_a_statement_runs_is_looked_for() {
     }
 }
 
-/// PostgreSQL prepares them: only who reads the rows would say it, when the action is run for the first time.
+/// PostgreSQL prepares these statements: only reading their rows would fail, when the action is run for the
+/// first time.
 #[tokio::test]
 async fn a_column_that_actions_do_not_read_is_told_with_its_cast() {
     let tables = "CREATE TABLE roles (id serial, name varchar(64), made timestamptz, tags varchar(9)[]);";
@@ -153,7 +154,7 @@ async fn a_column_that_actions_do_not_read_is_told_with_its_cast() {
          int4, which actions do not read: write ::bigint behind it; the column tags is of the type _varchar, which \
          actions do not read: write ::text[] behind it"
     );
-    // Of a condition only what its texts name is read.
+    // Of a condition's row only the columns that its texts name are read.
     let guarded = actions(&right.replace(
         "    subject: { roles: must exist }\n    steps:\n      - write:\n",
         "    subject: { roles: must exist }\n    steps:\n      - refuse: SELECT 1 AS one, id FROM roles WHERE false\n        \
@@ -188,7 +189,7 @@ async fn a_file_that_postgresql_refuses_is_told_with_its_place() {
         matches!(&refused, LocalError::Script { name, place: Some((_, 3)), .. } if name == "seed.sql"),
         "{refused}"
     );
-    // Whoever wrote them is nobody's superuser.
+    // The author of the file gets no superuser rights.
     let refused = Scratch::start(script("COPY pg_class TO '/tmp/x'"), None).await.err().unwrap();
     assert!(refused.to_string().contains("permission denied to COPY to a file"), "{refused}");
 }

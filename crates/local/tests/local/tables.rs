@@ -40,7 +40,7 @@ async fn a_state_of_other_tables_is_refused_and_stays_as_it_is() {
     );
     assert_eq!(picture(&database), before);
 
-    // The same tables, with other rows at first: it is the state it was.
+    // With the same tables and another seed, it is still the same state.
     let mut same = tables_of(AUGUST_2026);
     same.seed.sql.clear();
     let local = Local::start(with(home.path(), same), |_| {}).await.unwrap();
@@ -56,7 +56,7 @@ async fn a_state_of_other_tables_is_refused_and_stays_as_it_is() {
     local.shutdown().await.unwrap();
 }
 
-/// States of before this was written down have tables that no application's folder has.
+/// States from before this was recorded have tables that no application's folder has.
 #[tokio::test]
 async fn a_state_that_does_not_say_of_which_tables_it_is_made_is_refused() {
     let home = TempDir::new().unwrap();
@@ -91,13 +91,13 @@ async fn what_postgresql_refuses_has_its_place_and_leaves_no_environment() {
     assert_eq!(told.to_string(), "seed.sql:1:13: relation \"role\" does not exist");
     assert!(!status(home.path()).unwrap().exists);
 
-    // The next start begins again.
+    // The next start begins with an empty state.
     let (local, stages) = start_watched(home.path()).await;
     assert!(stages.contains(&Stage::CreatingTables));
     local.shutdown().await.unwrap();
 }
 
-/// What `pg_dump` writes, with what it sets at the beginning, and another application's tables.
+/// The output of `pg_dump`, with its settings at the beginning, and another application's tables.
 #[tokio::test]
 async fn a_dump_of_another_application_makes_its_tables() {
     let home = TempDir::new().unwrap();

@@ -1,5 +1,5 @@
-//! The throw-away certificates: an authority, the server's certificate, and a second authority
-//! that signed nothing, to be refused with.
+//! Temporary certificates: an authority, the server's certificate, and a second authority that signed
+//! nothing, for tests of refusals.
 
 use std::{fs, io, path::Path};
 
@@ -11,8 +11,8 @@ pub(super) const STRANGER: &str = "other-ca.pem";
 pub(super) const CERTIFICATE: &str = "server.pem";
 pub(super) const KEY: &str = "server.key";
 
-/// Writes all four files. The certificate names `localhost` and nothing else: a client that checks
-/// names must refuse the same server at `127.0.0.1`.
+/// Writes all four files. The certificate names only `localhost`: a client that checks names must refuse the
+/// same server at `127.0.0.1`.
 pub(super) fn write(directory: &Path) -> io::Result<()> {
     let (authority, authority_pem) = authority("Quill admin test authority")?;
     let (_, stranger_pem) = self::authority("Another authority")?;

@@ -9,17 +9,17 @@ use super::embedded::Embedded;
 use super::server::{Access, Server, installed};
 use super::tables::{AUGUST_2026, MARCH_2026, SEED_ROLES};
 
-/// Which tables a database has.
+/// The generation of a database's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generation {
-    /// As the application's migrations of March 2026 make them.
+    /// The tables of the application's migrations of March 2026.
     March2026,
-    /// As the application's migrations of August 2026 make them.
+    /// The tables of the application's migrations of August 2026.
     August2026,
 }
 
 impl Generation {
-    /// Both, for a test that holds on either.
+    /// Both generations, for a test that holds on either.
     pub const ALL: [Self; 2] = [Self::March2026, Self::August2026];
 
     fn tables(self) -> &'static str {
@@ -32,9 +32,9 @@ impl Generation {
 
 /// A database of one test's own, and the account to reach it with.
 ///
-/// The account may read and write rows and nothing else, like the deployed one in the worst case:
-/// a statement that would alter the application's tables fails. The helpers ([`Self::execute`],
-/// [`Self::rows`]) work as the superuser.
+/// The account may only read and write rows, like the deployed one in the worst case: a statement that would
+/// alter the application's tables fails. The helpers ([`Self::execute`], [`Self::rows`]) work as the
+/// superuser.
 pub struct Database {
     /// `localhost`, the name in the server's certificate; the server is also at `127.0.0.1`.
     pub host: String,
@@ -46,9 +46,9 @@ pub struct Database {
     pub user: String,
     /// The account's password.
     pub password: String,
-    /// All of the above in one, for clients that take a URL. TLS off.
+    /// The URL of the database with all of the above, without TLS.
     pub url: String,
-    /// How the helpers reach it.
+    /// The connection of the helpers.
     helpers: Config,
     backing: Backing,
 }
@@ -60,7 +60,7 @@ enum Backing {
     Embedded { _running: Embedded },
 }
 
-/// What a [`Database`] is to be like.
+/// The options of a new [`Database`].
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Builder {
@@ -78,26 +78,25 @@ impl Builder {
         self
     }
 
-    /// The account may read, and not write.
+    /// Lets the account read, but not write.
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
     }
 
-    /// The account is refused without TLS, as Cloud SQL does it.
+    /// Refuses the account without TLS, as Cloud SQL does.
     pub fn tls_only(mut self) -> Self {
         self.tls_only = true;
         self
     }
 
-    /// Sets the account's password, to try difficult ones.
+    /// Sets the account's password, to try unusual ones.
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.password = Some(password.into());
         self
     }
 
-    /// Creates the database: on a real server, or where none is installed on an embedded one of its
-    /// own.
+    /// Creates the database: on a real server, or, where none is installed, on an embedded one of its own.
     #[must_use]
     pub fn create(self) -> Database {
         if installed().is_ok() { self.create_on_server() } else { self.create_embedded() }
@@ -105,8 +104,8 @@ impl Builder {
 
     /// Creates the database on an embedded server, whatever is installed.
     ///
-    /// Only for what needs neither TLS nor passwords nor limited accounts nor a second connection:
-    /// other tests say [`needs_postgres!`](crate::needs_postgres!) first.
+    /// This is only for tests that need neither TLS nor passwords nor limited accounts nor a second
+    /// connection; other tests begin with [`needs_postgres!`](crate::needs_postgres!).
     #[must_use]
     pub fn create_embedded(self) -> Database {
         assert!(
@@ -159,8 +158,8 @@ impl Builder {
         let rights = if self.read_only { "SELECT" } else { "SELECT, INSERT, UPDATE, DELETE" };
         let tls = if self.tls_only { format!("GRANT tls_only TO {};", database.user) } else { String::new() };
         prepare_cluster(&access);
-        // On its own: several statements are one transaction, which CREATE DATABASE refuses. From
-        // template0, which nobody can be connected to.
+        // This is sent alone: several statements are one transaction, which CREATE DATABASE refuses.
+        // template0 is used because nobody can be connected to it.
         let create = format!("CREATE DATABASE {} TEMPLATE template0", database.name);
         simple(&as_superuser(&access, "postgres"), &create);
         database.execute(&format!(
@@ -187,7 +186,7 @@ impl Database {
         Self::builder(generation).create()
     }
 
-    /// A database that differs from the ordinary one.
+    /// The builder of a database with other options.
     pub fn builder(generation: Generation) -> Builder {
         Builder { generation, roles: true, read_only: false, tls_only: false, password: None }
     }
@@ -198,13 +197,13 @@ impl Database {
         &self.server().ca_file
     }
 
-    /// The certificate of an authority that has nothing to do with the server.
+    /// The certificate of an authority that did not sign the server's.
     #[must_use]
     pub fn other_ca_file(&self) -> &std::path::Path {
         &self.server().other_ca_file
     }
 
-    /// The server's own log, to look for secrets in. Shared with all other databases.
+    /// The server's own log, to look for secrets in. All databases of the server share it.
     #[must_use]
     pub fn server_log(&self) -> String {
         std::fs::read_to_string(&self.server().log_file).unwrap_or_default()
@@ -215,12 +214,12 @@ impl Database {
         connect(&self.helpers).await
     }
 
-    /// Runs statements as the superuser. Several are one transaction.
+    /// Runs statements as the superuser. Several statements are one transaction.
     pub fn execute(&self, sql: &str) {
         simple(&self.helpers, sql);
     }
 
-    /// What a query returns, as text: rows of columns, `None` for NULL.
+    /// The result of a query, as text: rows of columns, `None` for NULL.
     #[must_use]
     pub fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         simple(&self.helpers, sql)
@@ -234,7 +233,7 @@ impl Database {
             .collect()
     }
 
-    /// The only column of the only row that a query returns.
+    /// The only value that a query returns.
     #[must_use]
     pub fn value(&self, sql: &str) -> Option<String> {
         let mut rows = self.rows(sql);
@@ -244,7 +243,7 @@ impl Database {
         row.remove(0)
     }
 
-    /// Everything the three tables hold, in a fixed order: to show that nothing was written.
+    /// The content of the three tables, in a fixed order: to show that nothing was written.
     #[must_use]
     pub fn contents(&self) -> Vec<Vec<Option<String>>> {
         self.rows(
@@ -275,7 +274,7 @@ fn as_superuser(access: &Access, database: &str) -> Config {
     config
 }
 
-/// What the databases of one server share, made once per server by whoever comes first.
+/// Makes the objects that all databases of a server share, once for each server.
 fn prepare_cluster(access: &Access) {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
@@ -321,12 +320,12 @@ async fn connect(config: &Config) -> Client {
         .connect(NoTls)
         .await
         .unwrap_or_else(|error| panic!("failed to connect to the test server: {error}"));
-    // Ends with the client; its errors come out of the client's calls.
+    // The task ends with the client; its errors are returned by the client's calls.
     tokio::spawn(connection);
     client
 }
 
-/// A text as SQL writes it.
+/// A text as a literal of SQL.
 #[must_use]
 pub fn quote_literal(text: &str) -> String {
     // A backslash is an ordinary character here: standard_conforming_strings is on by default.

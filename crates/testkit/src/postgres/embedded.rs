@@ -1,7 +1,7 @@
-//! Where no server is installed: the PostgreSQL that the product has in it.
+//! The embedded PostgreSQL of the product, for machines without a server.
 //!
-//! It serves one connection at a time and has neither TLS nor passwords nor limited accounts: good
-//! enough for what one executor does to an ordinary database, and for nothing else.
+//! It serves one connection at a time and has neither TLS nor passwords nor limited accounts: enough for a
+//! single executor on an ordinary database, and for nothing else.
 
 use std::{
     io::{BufRead, BufReader},
@@ -12,14 +12,14 @@ use serde::Deserialize;
 
 use crate::{bin, home::Home};
 
-/// What `quill-admin local serve --json` says when everything is there.
+/// The output of `quill-admin local serve --json` when everything is running.
 #[derive(Deserialize)]
 struct Serving {
     database_url: String,
 }
 
-/// A running local environment, for the sake of its database. Ends when this is dropped, and when
-/// this process ends: its standard input does.
+/// A running local environment, used for its database. It ends when this is dropped, or when this process
+/// ends, since its standard input does.
 pub(super) struct Embedded {
     pub(super) url: String,
     process: Child,

@@ -1,4 +1,4 @@
-//! The server: found, set up in a temporary directory, started, and stopped for certain.
+//! The PostgreSQL server: found, set up in a temporary directory, started, and always stopped.
 
 use std::{
     env, fs,
@@ -19,72 +19,76 @@ use uuid::Uuid;
 
 use super::certificates;
 
-/// Names the file that says how to reach a server which is already there.
+/// The variable that names the file with the [`Access`] of a running server.
 pub const SHARED: &str = "QUILL_ADMIN_TEST_POSTGRES";
 
-/// Names the folder of `initdb` and `postgres`, where they are in an unusual one.
+/// The variable that names the folder of `initdb` and `postgres`, where it is an unusual one.
 const BIN_DIR: &str = "QUILL_ADMIN_TEST_POSTGRES_BIN";
 
-/// How to reach a server as its superuser.
+/// The address and the superuser of a server.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Access {
-    /// Always `localhost`, which is the name in the server's certificate.
+    /// The host: always `localhost`, the name in the server's certificate.
     pub host: String,
     /// The TCP port.
     pub port: u16,
     /// The superuser's name.
     pub user: String,
-    /// The superuser's password: made up for this server, gone with it.
+    /// The superuser's password: generated for this server, and gone with it.
     pub password: String,
     /// The certificate of the authority that signed the server's.
     pub ca_file: PathBuf,
-    /// The certificate of an authority that did not.
+    /// The certificate of an authority that did not sign the server's.
     pub other_ca_file: PathBuf,
-    /// What the server writes about itself.
+    /// The server's log.
     pub log_file: PathBuf,
 }
 
-/// Why there is no server.
+/// The reason why there is no server.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Nothing to start.
+    /// No server is installed.
     #[error(
         "no PostgreSQL server is installed (looked for initdb in ${BIN_DIR}, in PATH and below \
          /usr/lib/postgresql; on Debian: apt-get install postgresql-15)"
     )]
     NotInstalled,
-    /// The server refuses root, and there is nobody else to be.
+    /// The server refuses to run as root, and there is no other user.
     #[error("PostgreSQL does not run as root, and this machine has no user postgres or nobody")]
     NoUser,
-    /// Files could not be written or programs not be started.
+    /// Files could not be written or programs could not be started.
     #[error("failed to set up a PostgreSQL server in {}: {source}", directory.display())]
     Setup {
-        /// The folder that the server was to be set up in.
+        /// The folder in which the server was to be set up.
         directory: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A program of PostgreSQL's failed.
+    /// A program of PostgreSQL failed.
     #[error("{program} failed: {output}")]
     Program {
         /// The name of the program.
         program: &'static str,
-        /// What it said.
+        /// The output of the program.
         output: String,
     },
 }
 
-/// A running server. Dropping it stops it and removes its directory; so does the end of this
-/// process, however it comes.
+/// A running server. Dropping it stops it and removes its directory; so does the end of this process, even a
+/// crash.
 pub struct Server {
     access: Access,
-    /// Where [`Self::access`] is written down for other processes.
+    /// The file that holds [`Self::access`] for other processes.
     access_file: PathBuf,
     supervisor: Child,
 }
 
 impl Server {
     /// Starts a server on a free port of the loopback interface: about a second.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no server is installed, if it cannot be set up, or if it does not start.
     pub fn start() -> Result<Self, StartError> {
         let bin_dir = bin_dir().ok_or(StartError::NotInstalled)?;
         let account = account()?;
@@ -114,7 +118,7 @@ impl Server {
         Ok(server)
     }
 
-    /// The server of this test run: the one named by [`SHARED`], or one of this process's own.
+    /// The server of this test run: the one that [`SHARED`] names, or one of this process's own.
     pub fn shared() -> &'static Access {
         static ACCESS: OnceLock<(Access, Option<Server>)> = OnceLock::new();
         let (access, _) = ACCESS.get_or_init(|| {
@@ -132,13 +136,13 @@ impl Server {
         access
     }
 
-    /// How to reach it.
+    /// The address and the superuser of the server.
     #[must_use]
     pub fn access(&self) -> &Access {
         &self.access
     }
 
-    /// The file to name in [`SHARED`] for the test binaries.
+    /// The file that [`SHARED`] has to name for the test binaries.
     #[must_use]
     pub fn access_file(&self) -> &Path {
         &self.access_file
@@ -153,19 +157,23 @@ impl Drop for Server {
     }
 }
 
-/// Whether tests can have a server, and if not, why.
+/// Checks whether tests can have a server.
+///
+/// # Errors
+///
+/// Fails if no server is running for the tests and none is installed.
 pub fn installed() -> Result<(), StartError> {
     if env::var_os(SHARED).is_some() || bin_dir().is_some() { Ok(()) } else { Err(StartError::NotInstalled) }
 }
 
-/// Who may connect how. Members of `tls_only` are refused without TLS, as Cloud SQL does it.
+/// The rules for connections. Members of `tls_only` are refused without TLS, as Cloud SQL does.
 const HBA: &str = "\
 hostnossl all +tls_only all reject
 host all all 127.0.0.1/32 scram-sha-256
 ";
 
-/// Makes the cluster, starts the server, waits until it accepts connections and then holds on until
-/// standard input ends: when the owner lets go of it, or is no more. Then everything is removed.
+/// The script that makes the cluster, starts the server, waits until it accepts connections, and then waits
+/// for the end of standard input: until the owner closes it, or has ended. Then everything is removed.
 const SUPERVISE: &str = r#"
 root=$1
 bin=$2
@@ -207,7 +215,7 @@ fn launch(bin_dir: &Path, directory: TempDir, account: Account) -> Result<(Child
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // Ctrl-C is for the tests; the supervisor follows by itself.
+            // Ctrl-C is for the tests; the supervisor ends by itself.
             .process_group(0)
             .spawn()
             .map_err(setup)?;
@@ -216,7 +224,7 @@ fn launch(bin_dir: &Path, directory: TempDir, account: Account) -> Result<(Child
             BufReader::new(stdout).read_line(&mut ready).map_err(setup)?;
         }
         if ready.trim_end() == "ready" {
-            // From here on the supervisor removes it.
+            // From here on the supervisor removes the directory.
             let _ = directory.keep();
             return Ok((supervisor, port));
         }
@@ -253,14 +261,14 @@ fn write_files(root: &Path, password: &str, account: Account) -> io::Result<()> 
         fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o600))?;
         account.give(&root.join(name))?;
     }
-    // Others may read the certificates, when the server runs as somebody else.
+    // Others may read the certificates, since the server may run as another user.
     fs::set_permissions(root, fs::Permissions::from_mode(0o755))?;
     fs::write(root.join("postgresql.conf"), settings(root))?;
     fs::write(root.join("pg_hba.conf"), HBA)?;
     account.give(root)
 }
 
-/// The folder with the newest server installed.
+/// The folder of the newest installed server.
 fn bin_dir() -> Option<PathBuf> {
     let named = env::var_os(BIN_DIR).map(PathBuf::from);
     let in_path =
@@ -282,12 +290,12 @@ fn bin_dir() -> Option<PathBuf> {
         .find(|directory| directory.join("initdb").is_file() && directory.join("pg_ctl").is_file())
 }
 
-/// Who the server runs as.
+/// The user that the server runs as.
 #[derive(Clone, Copy)]
 enum Account {
-    /// Whoever runs the tests.
+    /// The user that runs the tests.
     Own,
-    /// Somebody else, because root runs the tests and the server refuses root.
+    /// Another user, because root runs the tests and the server refuses root.
     Other { uid: u32, gid: u32 },
 }
 
@@ -297,7 +305,7 @@ impl Account {
         if let Self::Other { uid, gid } = self {
             command.uid(uid).gid(gid);
         }
-        // The folder the tests run in may be one that the other account cannot enter.
+        // The other account may not be able to enter the folder in which the tests run.
         command.current_dir("/").stdin(Stdio::null());
         command
     }
@@ -314,7 +322,7 @@ fn account() -> Result<Account, StartError> {
     if !rustix::process::geteuid().is_root() {
         return Ok(Account::Own);
     }
-    // The server looks its own account up by number, so it has to be one that exists.
+    // The server looks its own account up by number, so the account has to exist.
     let accounts = fs::read_to_string("/etc/passwd")
         .map_err(|source| StartError::Setup { directory: "/etc/passwd".into(), source })?;
     ["postgres", "nobody"]

@@ -1,9 +1,8 @@
-//! The tables of the Quill auth database, as two generations of the application's own migrations make
-//! them: fixtures, which stay as they are when the application goes on.
-//!
-//! What the product makes tables of is `application/schema.sql`, and nothing else. Types, nullability,
-//! defaults and indexes are the application's own, because statements depend on them: an INSERT that
-//! leaves a column to its default works on one generation and fails on the other.
+//! The tables of the Quill auth database, as two generations of the application's own migrations make them.
+//! These are fixtures, which do not change when the application does.
+//! The product itself makes tables from `application/schema.sql` only. Types, nullability, defaults and
+//! indexes are the application's own, because statements depend on them: an INSERT that leaves a column to
+//! its default works on one generation and fails on the other.
 
 /// The six roles, in the order in which `application/seed.sql` has them.
 pub const ROLES: [&str; 6] = [
@@ -48,9 +47,9 @@ CREATE TABLE user_role (
 
 /// The tables as the migrations of August 2026 make them, without rows.
 ///
-/// Three columns came (`email_verified` decides whether a user can log in), and the defaults of
-/// the profession, the permission level and the competency lists went. What keeps usernames apart is an
-/// index, and no constraint.
+/// Three columns were added (`email_verified` decides whether a user can log in), and the defaults of the
+/// profession, the permission level and the competency lists were removed. Usernames are kept unique by an
+/// index, not by a constraint.
 pub const AUGUST_2026: &str = "\
 CREATE TABLE users (
     id serial PRIMARY KEY,
@@ -82,9 +81,9 @@ CREATE TABLE user_role (
 );
 ";
 
-/// Puts the six [`ROLES`] there, as `quill-admin seed-roles` does: nothing of the application's own does it.
+/// Inserts the six [`ROLES`], as `quill-admin seed-roles` does: nothing in the application itself does that.
 ///
-/// A database fresh from the migrations of August 2026 has none. Running it again changes nothing.
+/// A database fresh from the migrations of August 2026 has no roles. Running this again changes nothing.
 pub const SEED_ROLES: &str = "\
 INSERT INTO roles (name) VALUES
     ('System Administrator'),

@@ -1,12 +1,12 @@
-//! Which file of a crate takes which names from which other file, read from the sources.
+//! Reads from the sources which file of a crate takes which names from which other file.
 //!
-//! Names are resolved as the compiler does it, as far as the question needs: an arrow leads to the file
-//! that defines the item, through any number of imports and re-exports. A declaration, `mod x;` or
-//! `pub use x::Y;`, is no use and makes no arrow; nor does a module that a path only passes through.
-//! What is there in tests only does not count.
+//! Names are resolved as the compiler does, as far as needed: an arrow leads to the file that defines the
+//! item, through any number of imports and re-exports. A declaration, `mod x;` or `pub use x::Y;`, is no use
+//! and makes no arrow; neither does a module that a path only passes through. Items for tests only do not
+//! count.
 //!
-//! Not seen are methods, whose type or trait is named somewhere all the same, and which items a macro
-//! makes: a name that a module does not seem to have is taken for one that is made in its file.
+//! Methods are not seen, but their type or trait is named somewhere anyway. Items that a macro makes are not
+//! seen either: a name that a module does not seem to have is taken for one that is made in its file.
 
 mod tests;
 
@@ -19,10 +19,10 @@ use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Ident, Item, ItemMod, ItemUse, Meta, Token, UseTree, Visibility};
 
-/// From a file to a file: the names that the first takes from the second.
+/// The arrows: from a file to a file, with the names that the first takes from the second.
 pub(crate) type Arrows = BTreeMap<(String, String), BTreeSet<String>>;
 
-/// Answers the text of a file, by its path; `None` where there is no such file.
+/// Returns the text of a file, by its path; `None` where there is no such file.
 pub(crate) type Read<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The arrows of a crate, read from the file of its root on.
@@ -69,7 +69,7 @@ pub(crate) fn circles(arrows: &Arrows) -> BTreeSet<BTreeSet<&str>> {
     reached.keys().filter(|file| both_ways(file, file)).map(|file| circle(file)).collect()
 }
 
-/// The arrows within a circle, one a line.
+/// The arrows within a circle, one on each line.
 pub(crate) fn describe(circle: &BTreeSet<&str>, arrows: &Arrows) -> String {
     let mut text = format!("a circle of {} files:\n", circle.len());
     for ((from, to), names) in arrows {
@@ -86,11 +86,11 @@ type Path = Vec<String>;
 
 struct Module {
     file: String,
-    /// Where the files of its child modules are.
+    /// The folder of its child modules' files.
     folder: String,
     parent: Option<usize>,
     names: BTreeMap<String, Vec<Definition>>,
-    /// Names that functions import for themselves: nobody else sees them.
+    /// Names that functions import for themselves, which no other function sees.
     local: BTreeMap<String, Vec<Definition>>,
     globs: Vec<Path>,
     mentions: BTreeSet<Path>,
@@ -148,7 +148,7 @@ impl Reader<'_> {
         self.modules[self.at].mentions.insert(path);
     }
 
-    /// The paths among the tokens of a macro, whatever it makes of them.
+    /// The paths among the tokens of a macro, whatever the macro makes of them.
     fn tokens(&mut self, mut at: Cursor<'_>) {
         let mut after_dot = false;
         while let Some((_, behind)) = at.token_tree() {
@@ -162,7 +162,7 @@ impl Reader<'_> {
                     path.push(text(&segment));
                     at = rest;
                 }
-                // What stands behind a dot is a field or a method.
+                // A name after a dot is a field or a method.
                 if !after_dot {
                     self.mention(path);
                 }
@@ -311,7 +311,7 @@ fn is_for_tests(attribute: &Attribute) -> bool {
         && attribute.parse_args::<Meta>().is_ok_and(|condition| asks_for_tests(&condition))
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Target {
     Module(usize),
@@ -319,14 +319,14 @@ enum Target {
     Item(usize, String),
 }
 
-/// The imports that are being followed, so that those which lead back to themselves come to an end.
+/// The imports that are being followed; one that leads back to itself ends there.
 type Seen = BTreeSet<(usize, String, usize)>;
 
 struct Modules(Vec<Module>);
 
 impl Modules {
-    /// Everything that a path may lead to from a module: one name can be a module and a function. Empty
-    /// for what is not of this crate.
+    /// All targets that a path may have from a module: one name can be a module and a function. Empty for a
+    /// target in another crate.
     fn resolve(&self, from: usize, path: &[String], seen: &mut Seen) -> BTreeSet<Target> {
         let Some((first, rest)) = path.split_first() else { return BTreeSet::new() };
         let mut targets = match self.keyword(from, first) {
@@ -339,7 +339,7 @@ impl Modules {
                 Target::Item(..) => None,
             });
             let modules: Vec<usize> = modules.collect();
-            // What follows an item is a part of it: a variant, an associated function.
+            // A name after an item is a part of it: a variant, an associated function.
             if !modules.is_empty() {
                 targets = modules.iter().flat_map(|module| self.member(*module, segment, seen)).collect();
             }
@@ -365,7 +365,7 @@ impl Modules {
         }
     }
 
-    /// What a name means in a module: `None` where it is unknown, empty where it is of another crate.
+    /// The meaning of a name in a module: `None` where it is unknown, empty where it is of another crate.
     fn look_up(&self, module: usize, name: &str, inside: bool, seen: &mut Seen) -> Option<BTreeSet<Target>> {
         let Module { names, local, globs, .. } = &self.0[module];
         let local = local.get(name).filter(|_| inside);
@@ -390,7 +390,7 @@ impl Modules {
             return found;
         }
         for (number, path) in globs.iter().enumerate() {
-            // Beyond the numbers of definitions.
+            // The number is beyond those of definitions.
             let step = (module, name.to_owned(), usize::MAX - number);
             if !seen.insert(step.clone()) {
                 continue;

@@ -1,5 +1,5 @@
-//! What may depend on what: crates, held against what cargo resolves, and files within a crate, held
-//! against the sources.
+//! The allowed dependencies: those of crates, compared with what cargo resolves, and those of files within a
+//! crate, compared with the sources.
 
 mod imports;
 
@@ -22,12 +22,12 @@ fn cargo(args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// Everything that a package is built with, itself included, on this platform.
+/// All packages that a package is built with on this platform, including itself.
 fn closure(package: &str, options: &[&str]) -> BTreeSet<String> {
     closure_over("normal,build", package, options)
 }
 
-/// The packages that end up in a package, through edges of these kinds.
+/// The packages that a package depends on through edges of these kinds.
 fn closure_over(edges: &str, package: &str, options: &[&str]) -> BTreeSet<String> {
     let tree = ["tree", "--locked", "--edges", edges, "--prefix", "none", "--format", "{p}"];
     let names: BTreeSet<String> = cargo(&[&tree[..], &["--package", package], options].concat())
@@ -59,7 +59,8 @@ fn lacks(package: &str, closure: BTreeSet<String>, unwanted: &[&str]) {
     assert!(found.is_empty(), "{package} is built with {found:?}");
 }
 
-/// Of ours it knows the compiled actions, whose parameters say what a value may be, and nothing else.
+/// Of our crates the contract depends on the compiled actions alone, whose parameters say which values are
+/// allowed.
 #[test]
 fn the_contract_knows_words_and_nothing_else() {
     is_without(
@@ -72,7 +73,8 @@ fn the_contract_knows_words_and_nothing_else() {
     assert_eq!(ours, ["quill-admin-actions", "quill-admin-contract"].map(str::to_owned).into());
 }
 
-/// It works in a connection that it is given: the container's, or the one of whoever tests actions.
+/// The engine works on a connection that it is given: that of the executor, or of a program that tests
+/// actions.
 #[test]
 fn the_engine_knows_neither_yaml_nor_how_to_connect() {
     is_without(
@@ -95,7 +97,7 @@ fn the_engine_knows_neither_yaml_nor_how_to_connect() {
     );
 }
 
-/// What is done is told in events: another program could show it.
+/// Operations report in events, so that another program could show them.
 #[test]
 fn operations_know_neither_a_command_line_nor_a_terminal() {
     let unwanted = ["clap*", "console", "indicatif", "quill-admin", "quill-admin-doctor"];
@@ -125,7 +127,7 @@ fn the_container_is_built_without_the_laptops_side() {
     lacks("quill-admin-executor", program, &["quill-admin-application", "quill-admin-yaml", "serde-saphyr"]);
 }
 
-/// The container is built with them.
+/// The executor depends on the compiled actions, and must not get these dependencies through them.
 #[test]
 fn compiled_actions_know_neither_yaml_nor_a_database() {
     is_without(
@@ -185,7 +187,7 @@ fn without_the_local_environment_neither_emulator_nor_database_is_built() {
     );
 }
 
-/// The tables of the product are those of `application/schema.sql`. Fixtures of tests are no second set of them.
+/// The product's tables are those of `application/schema.sql`. Fixtures of tests are no second set of them.
 #[test]
 fn what_is_shipped_has_no_fixtures_in_it() {
     for package in ["quill-admin", "quill-admin-local", "quill-admin-executor", "quill-admin-application"] {
@@ -193,7 +195,8 @@ fn what_is_shipped_has_no_fixtures_in_it() {
     }
 }
 
-/// It knows what golden cases are, and is given them: where files are, the command line knows.
+/// The local environment is given golden cases, and runs them; only the command line knows where the files
+/// are.
 #[test]
 fn the_local_environment_knows_neither_the_command_line_nor_the_cloud() {
     is_without(

@@ -1,3 +1,5 @@
+//! Tests of the lexer.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -14,7 +16,7 @@ fn placeholders_are_found_outside_of_literals_and_comments() {
         ("x = :a AND y=:b::text", vec![":a", ":b"]),
         ("':a' \":b\" -- :c\n /* :d /* :e */ :f */ $$:g$$ $x$ :h $$ :i $x$", vec![]),
         ("'it''s :a' :b", vec![":b"]),
-        // A backslash is an ordinary character, but in E strings.
+        // A backslash is an ordinary character, except in E strings.
         (r"'\' :a ''", vec![":a"]),
         (r"E'\' :a ' :b", vec![":b"]),
         (r"e'\\' :b", vec![":b"]),
@@ -33,12 +35,12 @@ fn placeholders_are_found_outside_of_literals_and_comments() {
         ("a[1:2] a[1:n] a[n:m] a[f(x):m] a[b[1]:m]", vec![]),
         ("a[:n] a[:n:m] a[1: :m] ARRAY[:a, :b] a[(:x):(:y)]", vec![":n", ":n", ":m", ":a", ":b", ":x", ":y"]),
         ("ARRAY[CASE WHEN :x THEN 1 END] a[f(:x)]", vec![":x", ":x"]),
-        // A dollar may stand in a name.
+        // A dollar may be part of a name.
         ("a$1 a$$ :b a$$", vec![":b"]),
         ("a$x$ :b b$x$", vec![":b"]),
         ("$é$ :a $é$ :b", vec![":b"]),
         ("$a :b $", vec![":b"]),
-        // Comments in operators, and none.
+        // Comment signs in operators, which begin a comment or do not.
         ("a +-- :x\n :b", vec![":b"]),
         ("a */*:x*/ :b", vec![":b"]),
         ("/*/ :x */ :b", vec![":b"]),
@@ -81,11 +83,11 @@ fn piece() -> impl Strategy<Value = (String, Vec<String>)> {
     let hostile = r#"[a-z:$'"\\/*\[\]()é \n-]{0,12}"#;
     let quiet = |text: String| (text, Vec::new());
     prop_oneof![
-        // Placeholders, with what may stand around them.
+        // Placeholders, with text that may surround them.
         "[a-z_][a-z0-9_]{0,6}".prop_map(|name| (format!(" :{name} "), vec![format!(":{name}")])),
         "[a-z_][a-z0-9_]{0,6}".prop_map(|name| (format!("=:{name}::text "), vec![format!(":{name}")])),
-        // Literals and comments with anything in them. Before a plain one stands a comma: behind an E string and
-        // a line break it would be the second half of that.
+        // Literals and comments with any text. A comma stands before a plain literal: after an E string and a
+        // line break it would be the second half of that.
         hostile.prop_map(move |text| quiet(format!(", '{}' ", text.replace('\'', "''")))),
         hostile.prop_map(move |text| {
             let text = text.replace('\\', "\\\\").replace('\'', "\\'");

@@ -1,3 +1,5 @@
+//! Tests of the outlines of statements.
+
 use super::*;
 use crate::sql::tokens;
 

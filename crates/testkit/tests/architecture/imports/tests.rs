@@ -1,4 +1,4 @@
-//! Small crates, and the arrows that are seen in them.
+//! Small crates, and the arrows that are found in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
