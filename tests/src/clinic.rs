@@ -41,6 +41,12 @@ pub struct Clinic {
     pub healthy: Healthy,
 }
 
+impl std::fmt::Debug for Clinic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Clinic").finish_non_exhaustive()
+    }
+}
+
 impl Clinic {
     /// A fixture in which everything is healthy.
     #[must_use]

@@ -36,6 +36,12 @@ pub struct Film {
     lines: Vec<Line>,
 }
 
+impl std::fmt::Debug for Film {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Film").finish_non_exhaustive()
+    }
+}
+
 impl Film {
     /// An empty recording.
     #[must_use]

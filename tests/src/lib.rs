@@ -68,6 +68,12 @@ pub struct World {
     runtime: Runtime,
 }
 
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
+}
+
 /// Time that a container takes to start: on Cloud Run, seconds, in which the live log is opened and brings
 /// the first line. Without this time, the order of the lines would depend on the machine.
 const PROVISIONING: Duration = Duration::from_millis(150);

@@ -21,6 +21,12 @@ pub struct Proxy {
     state: Arc<State>,
 }
 
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxy").finish_non_exhaustive()
+    }
+}
+
 #[derive(Default)]
 struct State {
     seen: Mutex<Seen>,

@@ -68,6 +68,12 @@ pub struct Made {
     pub instance: String,
 }
 
+impl std::fmt::Debug for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Made").finish_non_exhaustive()
+    }
+}
+
 impl Made {
     /// Evaluates the root and its module with the `environments.yaml` of a folder and the actions of these
     /// sources. The emulator has to be given the same `database`.

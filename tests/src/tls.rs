@@ -21,6 +21,12 @@ const LIMIT: Duration = Duration::from_mins(1);
 #[derive(Clone, Default)]
 pub struct Seen(Arc<Mutex<Vec<String>>>);
 
+impl std::fmt::Debug for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seen").finish_non_exhaustive()
+    }
+}
+
 impl Seen {
     fn add(&self, request: &[u8]) {
         let text = String::from_utf8_lossy(request).into_owned();
@@ -47,6 +53,12 @@ pub struct Front {
     pub authority: PathBuf,
     /// The requests that came.
     pub seen: Seen,
+}
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Front").finish_non_exhaustive()
+    }
 }
 
 impl Front {
@@ -139,6 +151,12 @@ pub struct ConnectProxy {
     address: SocketAddr,
     /// The requests that it was sent.
     pub seen: Seen,
+}
+
+impl std::fmt::Debug for ConnectProxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectProxy").finish_non_exhaustive()
+    }
 }
 
 impl ConnectProxy {

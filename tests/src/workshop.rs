@@ -27,6 +27,12 @@ pub struct Workshop {
     token: bool,
 }
 
+impl std::fmt::Debug for Workshop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Workshop").finish_non_exhaustive()
+    }
+}
+
 impl Workshop {
     /// A fixture whose registry accepts every push.
     #[must_use]

@@ -184,6 +184,12 @@ pub struct Service {
     pub(crate) raw: Box<google_cloud_run_v2::model::Service>,
 }
 
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").finish_non_exhaustive()
+    }
+}
+
 /// A revision of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
@@ -281,6 +287,12 @@ pub struct RunJob {
     pub env: Vec<(String, String)>,
     /// Time limit of this run, in place of the job's own time-out.
     pub timeout: Option<Duration>,
+}
+
+impl std::fmt::Debug for RunJob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunJob").finish_non_exhaustive()
+    }
 }
 
 /// The error that a run was not started, or that it is unknown whether it was.

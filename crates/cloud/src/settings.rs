@@ -36,6 +36,12 @@ pub enum EnvValue {
     },
 }
 
+impl std::fmt::Debug for EnvValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EnvValue").finish_non_exhaustive()
+    }
+}
+
 /// The settings of a job that runs admin tasks: either those of a [`Job`](crate::Job) that was read, or the
 /// wanted ones.
 #[derive(Clone, PartialEq, Eq, Default)]

@@ -28,6 +28,12 @@ use crate::{CONTRACT_OLDEST, CONTRACT_VERSION};
 /// A snapshot of the variables that belong to the contract. Its values may be secret: no `Debug`.
 pub struct Variables(BTreeMap<String, Result<String, ()>>);
 
+impl std::fmt::Debug for Variables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Variables").finish_non_exhaustive()
+    }
+}
+
 impl Variables {
     /// Keeps `ADMIN_*`, `AUTH_DB_*`, `CORE_DB_*`, `CLOUD_RUN_JOB` and `CLOUD_RUN_EXECUTION` of an
     /// environment, as from `std::env::vars_os()`.

@@ -26,6 +26,12 @@ pub struct Attempt {
     pub advice: Vec<String>,
 }
 
+impl std::fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attempt").finish_non_exhaustive()
+    }
+}
+
 /// The outcome of a fix that was offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

@@ -24,6 +24,12 @@ pub struct Check {
     pub look: Look,
 }
 
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Check").finish_non_exhaustive()
+    }
+}
+
 /// An examination that is under way.
 pub type Looking<'a> = Pin<Box<dyn Future<Output = Result<Seen, Undecided>> + Send + 'a>>;
 
@@ -36,6 +42,12 @@ pub enum Look {
     Environment(for<'a> fn(&'a Facts) -> Looking<'a>),
     /// The application's repository, [`Machine::repository`].
     Repository(for<'a> fn(&'a Machine) -> Looking<'a>),
+}
+
+impl std::fmt::Debug for Look {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Look").finish_non_exhaustive()
+    }
 }
 
 impl Look {

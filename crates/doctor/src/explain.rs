@@ -19,6 +19,7 @@ use quill_admin_operations::task::run;
 use super::facts::Facts;
 
 /// A report on an execution that is over.
+#[derive(Debug)]
 pub struct Explanation {
     /// The run, with its conclusion.
     pub run: Run,

@@ -72,6 +72,12 @@ pub struct Machine {
     tasks: Mutex<Vec<Arc<PointOfNoReturn>>>,
 }
 
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine").finish_non_exhaustive()
+    }
+}
+
 /// A sign-in, and the environments that use it.
 struct Calls {
     caller: Caller,
@@ -233,6 +239,12 @@ pub struct Facts {
     pub machine: Arc<Machine>,
     session: Arc<Answer<Session>>,
     asked: Asked,
+}
+
+impl std::fmt::Debug for Facts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Facts").finish_non_exhaustive()
+    }
 }
 
 /// The questions that have been asked, with their answers.

@@ -41,7 +41,7 @@ impl PartialEq for dyn Fix {
 impl Eq for dyn Fix {}
 
 /// The environment that a fix works on.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Site<'a> {
     /// The facts about it.
     pub facts: &'a Facts,
@@ -62,6 +62,12 @@ pub struct Plan {
     /// The steps, line by line.
     pub lines: Vec<String>,
     work: Work,
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan").finish_non_exhaustive()
+    }
 }
 
 impl Plan {

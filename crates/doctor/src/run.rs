@@ -17,6 +17,7 @@ use super::finding::{Finding, Seen, Severity};
 use super::undecided::Undecided;
 
 /// The subject of some checks, in the order in which they are reported.
+#[derive(Debug)]
 pub struct Subject<'a> {
     /// This machine.
     pub machine: &'a Machine,
@@ -27,6 +28,7 @@ pub struct Subject<'a> {
 }
 
 /// An environment that is checked.
+#[derive(Debug)]
 pub struct Surroundings<'a> {
     /// Its name.
     pub name: &'a str,
@@ -35,6 +37,7 @@ pub struct Surroundings<'a> {
 }
 
 /// The result of one check.
+#[derive(Debug)]
 pub struct Examined {
     /// The check.
     pub check: &'static Check,
@@ -136,7 +139,7 @@ pub fn exit_code(examined: &[Examined]) -> u8 {
 }
 
 /// The progress of a run of checks.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub enum Told<'a> {
     /// The result of one check.
     Examined(&'a Examined),

@@ -175,6 +175,10 @@ impl Builder {
     }
 
     /// Starts the emulator on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the state file cannot be read, or if the address cannot be listened on.
     pub async fn start(self) -> Result<Emulator, Error> {
         let saved = match &self.state_file {
             Some(path) => {

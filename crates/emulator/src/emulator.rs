@@ -106,18 +106,30 @@ impl Emulator {
     /// Puts a job there, as a create call would, replacing one of that name.
     ///
     /// `job` is the API's JSON; what it leaves out gets the server's defaults.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name or the JSON is none of such a resource; nothing is put there then.
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
     pub fn put_job(&self, name: &str, job: Value) -> Result<(), Error> {
         self.cloud.put(name, &job)
     }
 
     /// Puts a service there, in the API's JSON, with whatever state it says.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name or the JSON is none of such a resource; nothing is put there then.
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
     pub fn put_service(&self, name: &str, service: Value) -> Result<(), Error> {
         self.cloud.put(name, &service)
     }
 
     /// Puts a revision there, in the API's JSON, with whatever state it says.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name or the JSON is none of such a resource; nothing is put there then.
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
     pub fn put_revision(&self, name: &str, revision: Value) -> Result<(), Error> {
         self.cloud.put(name, &revision)
@@ -125,6 +137,10 @@ impl Emulator {
 
     /// Describes a project, in Resource Manager's JSON. A project exists also when something was put
     /// into it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name or the JSON is none of such a resource; nothing is put there then.
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
     pub fn put_project(&self, id: &str, project: Value) -> Result<(), Error> {
         self.cloud.put(&format!("projects/{id}"), &project)
@@ -132,6 +148,10 @@ impl Emulator {
 
     /// Puts a Cloud SQL instance there, in the API's JSON; what it leaves out, such as its state and
     /// its connection name, is that of a healthy instance.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name or the JSON is none of such a resource; nothing is put there then.
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
     pub fn put_sql_instance(&self, project: &str, name: &str, instance: Value) -> Result<(), Error> {
         self.cloud.put(&format!("projects/{project}/instances/{name}"), &instance)
@@ -139,12 +159,20 @@ impl Emulator {
 
     /// Puts the authorities there that an instance lists for its server's certificate, in the API's JSON
     /// (`certs`, `activeVersion`). Without it an instance lists its own `serverCaCert`, or none.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name or the JSON is none of such a resource; nothing is put there then.
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
     pub fn put_server_cas(&self, project: &str, name: &str, list: Value) -> Result<(), Error> {
         self.cloud.put(&format!("projects/{project}/instances/{name}/serverCas"), &list)
     }
 
     /// Puts an Artifact Registry repository there, in the API's JSON: by default one for Docker.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name or the JSON is none of such a resource; nothing is put there then.
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
     pub fn put_repository(&self, name: &str, repository: Value) -> Result<(), Error> {
         self.cloud.put(name, &repository)
@@ -153,12 +181,20 @@ impl Emulator {
     /// Puts an image into a repository, in the API's JSON. The name ends with the digest:
     /// `…/repositories/R/dockerImages/IMAGE@sha256:…`. Its tags are taken from the image's other
     /// digests.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name or the JSON is none of such a resource; nothing is put there then.
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
     pub fn put_docker_image(&self, name: &str, image: Value) -> Result<(), Error> {
         self.cloud.put(name, &image)
     }
 
     /// Puts a log entry there, in the API's JSON; times and insert id are filled in.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the JSON is no log entry, or names no project; nothing is put there then.
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
     pub fn put_log_entry(&self, entry: Value) -> Result<(), Error> {
         self.cloud.put_log_entry(&entry)
@@ -183,6 +219,10 @@ impl Emulator {
 
     /// Adds a version to a secret, enabled, and returns its number. It is the secret's `latest`
     /// from now on.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such secret.
     pub fn add_secret_version(
         &self,
         project: &str,
@@ -197,6 +237,10 @@ impl Emulator {
     }
 
     /// Enables, disables or destroys a version of a secret.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such version, or if it is destroyed, which is for good.
     pub fn set_secret_version_state(
         &self,
         project: &str,
@@ -213,6 +257,10 @@ impl Emulator {
 
     /// Sets a project's IAM policy, in the API's JSON: who has which role, which is kept and shown but
     /// not applied, and `auditConfigs`, by which data access is recorded or not.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the JSON is no policy; nothing is put there then.
     #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
     pub fn put_iam_policy(&self, project: &str, policy: Value) -> Result<(), Error> {
         self.cloud.put_policy(project, &policy)
@@ -329,6 +377,10 @@ impl Emulator {
     }
 
     /// Ends: containers get a SIGTERM and their grace period, then the last state is written.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the state file cannot be written, or if the server has ended by itself.
     pub async fn shutdown(mut self) -> Result<(), Error> {
         self.cloud.stop.terminate.cancel();
         self.cloud.tasks.close();

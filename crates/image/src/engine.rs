@@ -41,6 +41,12 @@ pub struct Engine {
     credentials: CredentialStore,
 }
 
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
 /// A request for one build.
 pub struct BuildRequest<'a> {
     /// The files of the build.
@@ -56,6 +62,12 @@ pub struct BuildRequest<'a> {
     /// The access token for registries of base images that Docker's own configuration has no password for. It
     /// is used only for those that it may be sent to.
     pub token: Option<&'a Token>,
+}
+
+impl std::fmt::Debug for BuildRequest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BuildRequest").finish_non_exhaustive()
+    }
 }
 
 /// An image in the engine.

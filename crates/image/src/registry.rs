@@ -37,6 +37,12 @@ pub struct Registry {
     signed_in: [Mutex<Option<SignedIn>>; 2],
 }
 
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").finish_non_exhaustive()
+    }
+}
+
 /// A client that the registry has accepted.
 #[derive(Clone)]
 struct SignedIn {

@@ -88,10 +88,10 @@ async fn an_engine_behind_tls_is_reached_by_whom_it_knows_and_no_other_engine_is
     // A client without a certificate, and an engine of another authority.
     let stranger = tempfile::tempdir().expect("a folder");
     fs::write(stranger.path().join("ca.pem"), own.pem()).expect("written");
-    let refused = connect(&host, stranger.path()).await.err().expect("refused");
+    let refused = connect(&host, stranger.path()).await.expect_err("refused");
     assert_eq!(refused.kind, ImageErrorKind::EngineAddress, "{refused}");
     write("ca.pem", &authority().pem());
-    let refused = connect(&host, folder.path()).await.err().expect("refused");
+    let refused = connect(&host, folder.path()).await.expect_err("refused");
     assert_eq!(refused.kind, ImageErrorKind::EngineAddress, "{refused}");
     assert!(refused.to_string().contains("no TLS with tcp://127.0.0.1:"), "{refused}");
     assert!(refused.hint.as_deref().is_some_and(|hint| hint.starts_with("check ca.pem")), "{refused:?}");

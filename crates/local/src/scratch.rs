@@ -26,6 +26,12 @@ pub struct Scratch {
     _folder: TempDir,
 }
 
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scratch").finish_non_exhaustive()
+    }
+}
+
 /// The result of checking a set of actions against a database.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Fit<'a> {

@@ -27,6 +27,7 @@ static CHOSEN: OnceLock<Actions> = OnceLock::new();
 static NAMED: OnceLock<String> = OnceLock::new();
 
 /// The actions that the command line is made from.
+#[derive(Debug)]
 pub struct Settled {
     /// The actions.
     pub actions: &'static Actions,

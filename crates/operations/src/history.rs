@@ -29,6 +29,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 const MANY: usize = 1000;
 
 /// The runs of the past, as far as they could be read.
+#[derive(Debug)]
 pub struct Past {
     /// Runs, newest first.
     pub runs: Vec<PastRun>,

@@ -18,6 +18,12 @@ pub struct PointOfNoReturn {
     untouched: CliError,
 }
 
+impl std::fmt::Debug for PointOfNoReturn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PointOfNoReturn").finish_non_exhaustive()
+    }
+}
+
 /// The stages of work around its point of no return. Each holds the message for a person who leaves at it.
 #[derive(Debug, Clone)]
 pub enum Stage {

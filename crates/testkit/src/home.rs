@@ -29,6 +29,12 @@ pub struct Home {
     directory: TempDir,
 }
 
+impl std::fmt::Debug for Home {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Home").finish_non_exhaustive()
+    }
+}
+
 impl Default for Home {
     fn default() -> Self {
         Self::new()

@@ -62,6 +62,12 @@ pub struct Registry {
     supervisor: Child,
 }
 
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").finish_non_exhaustive()
+    }
+}
+
 impl Registry {
     /// Starts a registry to which everybody may push and from which everybody may pull.
     #[must_use]

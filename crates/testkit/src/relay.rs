@@ -13,6 +13,12 @@ pub struct Relay {
     connections: Arc<AtomicUsize>,
 }
 
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay").finish_non_exhaustive()
+    }
+}
+
 impl Relay {
     /// Starts a relay to a server, `127.0.0.1:PORT`.
     pub fn to(server: &str) -> Self {

@@ -36,6 +36,12 @@ pub struct Terminal {
     limit: Duration,
 }
 
+impl std::fmt::Debug for Terminal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Terminal").finish_non_exhaustive()
+    }
+}
+
 /// The end of a program in a terminal.
 #[derive(Debug)]
 pub struct Ended {

@@ -33,6 +33,12 @@ pub struct Form {
     asked: bool,
 }
 
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Form").finish_non_exhaustive()
+    }
+}
+
 /// A value that a flag gave, or that has to be asked for.
 #[derive(Debug)]
 pub enum Field<T> {

@@ -30,6 +30,12 @@ pub struct Terminal {
     asked: bool,
 }
 
+impl std::fmt::Debug for Terminal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Terminal").finish_non_exhaustive()
+    }
+}
+
 /// The longest wait for a pause in typing: a key may be held down, or a program may type by itself.
 const QUIET_WITHIN: Duration = Duration::from_secs(1);
 const DROPPED: &str = "what was typed before this question was not taken";
@@ -401,6 +407,12 @@ pub struct Interrupt {
     signals: [(Stop, Option<tokio::signal::unix::Signal>); 3],
 }
 
+impl std::fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Interrupt").finish_non_exhaustive()
+    }
+}
+
 impl Interrupt {
     /// Begins to listen at once.
     #[must_use]
@@ -475,6 +487,12 @@ pub struct Questions {
     listener: tokio::task::JoinHandle<()>,
     /// The part of the program that is responsible for Ctrl-C; the first that claims it keeps it.
     phase: Arc<AtomicU8>,
+}
+
+impl std::fmt::Debug for Questions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Questions").finish_non_exhaustive()
+    }
 }
 
 /// The phase in which questions are asked.

@@ -13,6 +13,7 @@ use super::paint::{clean, style};
 use super::reporter::Reporter;
 
 /// The result of checking actions that are in order.
+#[derive(Debug)]
 pub struct Checked<'a> {
     /// The folder that they are declared in.
     pub application: &'a Application,
@@ -23,6 +24,7 @@ pub struct Checked<'a> {
 }
 
 /// The result of trying statements on tables.
+#[derive(Debug)]
 pub struct Tried<'a> {
     /// The number of statements that PostgreSQL has prepared.
     pub statements: usize,

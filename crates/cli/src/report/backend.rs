@@ -16,6 +16,7 @@ use super::reporter::Reporter;
 use super::stream::to_stderr;
 
 /// The image that the backend is to get, with everything that was found out about it.
+#[derive(Debug)]
 pub struct RestoreReport<'a> {
     /// The environment that it is about.
     pub environment: &'a Environment,

@@ -24,6 +24,7 @@ use super::reporter::Reporter;
 use super::{deployed_actions, document, lines};
 
 /// The plan of a build, with what it depends on.
+#[derive(Debug)]
 pub struct BuildReport<'a> {
     /// The environment that it is for.
     pub environment: &'a Environment,

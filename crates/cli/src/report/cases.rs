@@ -16,6 +16,7 @@ use super::paint::{clean, style};
 use super::reporter::Reporter;
 
 /// The results of golden cases.
+#[derive(Debug)]
 pub struct Tested<'a> {
     /// The application that they belong to.
     pub application: &'a Application,
@@ -26,6 +27,7 @@ pub struct Tested<'a> {
 }
 
 /// The result of one golden case.
+#[derive(Debug)]
 pub struct TestedCase<'a> {
     /// The case.
     pub case: &'a Case,

@@ -14,6 +14,7 @@ use super::field::field;
 use super::paint::clean;
 
 /// The actions of the image that an environment's job runs, together with one's own.
+#[derive(Debug)]
 pub struct DeployedActions<'a> {
     /// The environment.
     pub environment: &'a Environment,

@@ -26,6 +26,7 @@ use super::reporter::Reporter;
 use super::stream::{self, Unwritten};
 
 /// The results of a run of the doctor.
+#[derive(Debug)]
 pub struct Diagnosis<'a> {
     /// The result of each check, in the catalogue's order.
     pub examined: &'a [Examined],

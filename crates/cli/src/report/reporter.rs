@@ -31,6 +31,12 @@ pub struct Reporter {
     pub(super) progress: Mutex<Progress>,
 }
 
+impl std::fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reporter").finish_non_exhaustive()
+    }
+}
+
 /// The state of the work in progress.
 pub(super) struct Progress {
     /// When the work began. It does not include the time a person took to answer questions.

@@ -20,6 +20,7 @@ use super::stream::to_stderr;
 use super::{document, lines};
 
 /// The account in an environment, and its permissions there.
+#[derive(Debug)]
 pub struct WhoamiReport<'a> {
     /// The environment that it is about.
     pub environment: &'a Environment,

@@ -27,6 +27,7 @@ use super::style::Style;
 use super::{document, ending, lines, rows, subject};
 
 /// A task that was run, with everything that its report needs.
+#[derive(Debug)]
 pub struct TaskReport<'a> {
     /// The environment that it is about.
     pub environment: &'a Environment,

@@ -58,6 +58,7 @@ fn shown(value: &Argument) -> Option<String> {
 }
 
 /// The plan of a task.
+#[derive(Debug)]
 pub struct TaskPlan<'a> {
     /// The environment that it is about.
     pub environment: &'a Environment,
@@ -76,6 +77,12 @@ pub struct TaskPlan<'a> {
 
 /// A plan that is shown after Google Cloud has checked it.
 pub struct ShownPlan(String);
+
+impl std::fmt::Debug for ShownPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShownPlan").finish_non_exhaustive()
+    }
+}
 
 pub(super) fn task_plan_text(plan: &TaskPlan<'_>) -> String {
     let TaskPlan { environment, job, account, image, request, started_again } = plan;

@@ -25,6 +25,12 @@ pub struct LogTail<'a> {
     policy: &'a Policy,
 }
 
+impl std::fmt::Debug for LogTail<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogTail").finish_non_exhaustive()
+    }
+}
+
 impl Google {
     /// Begins to connect to Cloud Logging, for the live log and for pages, so that no run waits for it. A
     /// session of the live log, of which a project has ten, is not opened yet.

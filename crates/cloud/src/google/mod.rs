@@ -136,6 +136,12 @@ pub enum Credentials {
     SignIn(SignIn),
 }
 
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").finish_non_exhaustive()
+    }
+}
+
 /// A connection to Google Cloud, or to the emulator.
 pub struct Google {
     endpoints: Endpoints,
@@ -159,6 +165,12 @@ pub struct Google {
     log_proxy: Option<&'static str>,
     /// A connection for the live log that was opened before the job was known.
     prepared: Mutex<Option<Streams>>,
+}
+
+impl std::fmt::Debug for Google {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Google").finish_non_exhaustive()
+    }
 }
 
 #[expect(clippy::must_use_candidate, reason = "a future says so itself")]

@@ -132,6 +132,12 @@ pub struct SignIn {
     token: std::sync::Arc<Renewable>,
 }
 
+impl std::fmt::Debug for SignIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignIn").finish_non_exhaustive()
+    }
+}
+
 impl SignIn {
     /// Finds a sign-in, and begins to fetch the first token where that takes a request.
     ///
@@ -703,7 +709,7 @@ mod tests {
         let credentials = |path: &Path| {
             let path = Some(path.to_owned());
             let options = SignInOptions { application_credentials: path, ..SignInOptions::default() };
-            SignIn::find(&options).err().expect("refused").to_string()
+            SignIn::find(&options).expect_err("refused").to_string()
         };
         let refused = credentials(Path::new("/dev/zero"));
         assert!(refused.contains("/dev/zero: it is a device; only a regular file is read"), "{refused}");
@@ -749,7 +755,7 @@ mod tests {
         let robot = SignInOptions { impersonate: Some("robot@p".to_owned()), ..both };
         assert_eq!(SignIn::find(&robot).expect("found").acts_as(), Some("robot@p"));
         let bad = SignInOptions { application_credentials: at("bad.json"), ..SignInOptions::default() };
-        let error = SignIn::find(&bad).err().expect("refused");
+        let error = SignIn::find(&bad).expect_err("refused");
         assert_eq!(error.kind, CloudErrorKind::NotSignedIn);
         assert!(!error.to_string().contains("secret"), "{error}");
         assert!(SignIn::find(&gcloud(&folder)).is_err());

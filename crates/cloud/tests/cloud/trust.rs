@@ -78,7 +78,7 @@ fn the_token_is_not_taken_to_a_strange_host_for_a_service_accounts() {
     let mut options = options(&folder, TrustedHosts::default());
     options.impersonate = Some("robot@p.iam.gserviceaccount.com".to_owned());
     options.iam_credentials = Some("https://attacker.example".to_owned());
-    let error = SignIn::find(&options).err().expect("refused");
+    let error = SignIn::find(&options).expect_err("refused");
     assert_eq!(error.kind, CloudErrorKind::UntrustedHost, "{error}");
 }
 

@@ -40,6 +40,10 @@ pub struct DockerRunner {
 impl DockerRunner {
     /// Finds the engine where `DOCKER_HOST` says, or at its usual place, and asks whether it
     /// answers.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `DOCKER_HOST` names no engine, or if the engine does not answer.
     pub async fn connect() -> Result<Self, Error> {
         let engine = Docker::connect_with_defaults().map_err(Error::Docker)?;
         engine.ping().await.map_err(Error::Docker)?;

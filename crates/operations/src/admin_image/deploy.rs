@@ -29,6 +29,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(100);
 const SLOWEST_LOOK: Duration = Duration::from_secs(2);
 
 /// The result of carrying out a plan.
+#[derive(Debug)]
 pub struct Built {
     /// The image the job runs, pinned.
     pub image: String,

@@ -25,6 +25,7 @@ use crate::session::Session;
 const TIMEOUT: i64 = 300;
 
 /// The job as it is and as it is to become.
+#[derive(Debug)]
 pub enum JobPlan {
     /// There is no job: it is created.
     Create(JobSettings),
@@ -38,6 +39,7 @@ pub enum JobPlan {
 }
 
 /// Everything that was found out about an image to be deployed.
+#[derive(Debug)]
 pub struct Plan {
     /// The sources.
     pub source: Source,

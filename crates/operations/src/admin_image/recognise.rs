@@ -38,6 +38,7 @@ impl fmt::Display for Sign {
 }
 
 /// The known properties of an environment's admin image.
+#[derive(Debug)]
 pub struct AdminImage {
     repository: Repository,
     /// The digest that the job is pinned to.

@@ -59,6 +59,7 @@ pub struct Options {
 }
 
 /// The ingredients of the image, and the names under which it is kept.
+#[derive(Debug)]
 pub struct Source {
     /// The commit of the sources.
     pub revision: Revision,
@@ -73,6 +74,7 @@ pub struct Source {
 }
 
 /// The way in which an image is made.
+#[derive(Debug)]
 pub enum Made {
     /// The image has to be compiled, in a Docker engine.
     Compiled(Compiled),
@@ -81,6 +83,7 @@ pub enum Made {
 }
 
 /// The ingredients of an image that is compiled.
+#[derive(Debug)]
 pub struct Compiled {
     /// The files.
     pub context: Context,

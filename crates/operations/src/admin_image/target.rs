@@ -130,6 +130,7 @@ pub fn target(environment: &Environment, host: &str, trust: Trust) -> Result<Tar
 
 /// The address of the instance, and how to verify it. `trust` alone is an error where only its authorities
 /// may not be listed.
+#[derive(Debug)]
 pub struct Instance {
     host: String,
     trust: Result<Trust, CliError>,

@@ -19,6 +19,7 @@ use crate::hints;
 use crate::session::Session;
 
 /// The state of the service, and the image to go back to.
+#[derive(Debug)]
 pub struct Found {
     /// The service as it was read.
     pub service: Service,
@@ -41,6 +42,7 @@ pub struct Candidate {
 }
 
 /// The application's sources.
+#[derive(Debug)]
 pub struct Source {
     context: Context,
     origin: String,

@@ -38,6 +38,12 @@ pub struct Session {
     emit: Emit,
 }
 
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
 struct Opened {
     environment: Environment,
     google: Arc<Google>,
@@ -54,6 +60,12 @@ struct Opened {
 pub struct Opening {
     opened: JoinHandle<Result<Opened, CliError>>,
     doing: watch::Receiver<&'static str>,
+}
+
+impl std::fmt::Debug for Opening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opening").finish_non_exhaustive()
+    }
 }
 
 impl Session {

@@ -11,6 +11,7 @@ use crate::hints;
 use crate::session::Session;
 
 /// A job of the application that an action of this run starts.
+#[derive(Debug)]
 pub struct Declared {
     /// The action.
     pub action: &'static Action,

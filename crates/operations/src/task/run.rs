@@ -37,6 +37,12 @@ pub struct Prepared<'s> {
     pub tail: Option<LogTail<'s>>,
 }
 
+impl std::fmt::Debug for Prepared<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepared").finish_non_exhaustive()
+    }
+}
+
 /// Reads the job `name`, which does what `action` asks for, while the request is made, which takes time (a
 /// password is hashed). The job may be some seconds old when it is run: the run carries its etag, so that a
 /// job that was changed since is not run before it was read again.

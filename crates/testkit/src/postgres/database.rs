@@ -53,6 +53,12 @@ pub struct Database {
     backing: Backing,
 }
 
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database").finish_non_exhaustive()
+    }
+}
+
 enum Backing {
     /// One of many databases of a real server.
     Server(Access),

@@ -44,6 +44,12 @@ pub struct Access {
     pub log_file: PathBuf,
 }
 
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").finish_non_exhaustive()
+    }
+}
+
 /// The reason why there is no server.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -81,6 +87,12 @@ pub struct Server {
     /// The file that holds [`Self::access`] for other processes.
     access_file: PathBuf,
     supervisor: Child,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").finish_non_exhaustive()
+    }
 }
 
 impl Server {
