@@ -39,7 +39,7 @@ data "google_sql_database_instance" "auth" {
   name    = local.names.instance
 }
 
-# How the job recognises the instance. `quill-admin build` goes by the same rules: crates/cli/src/flow/target.rs.
+# How the job recognises the instance. `quill-admin build` goes by the same rules: crates/operations/src/admin_image/target.rs.
 locals {
   instance = data.google_sql_database_instance.auth
   ca_modes = flatten([for settings in local.instance.settings : [for ip in settings.ip_configuration : ip.server_ca_mode == null ? "" : ip.server_ca_mode]])

@@ -4,12 +4,12 @@
 //! To add a kind of world: a constructor of [`World`]; to add a tool: a module here.
 #![expect(clippy::missing_panics_doc, reason = "a test that fails panics")]
 
-pub mod clinic;
-pub mod film;
+pub mod build_fixture;
+pub mod doctor_fixture;
 pub mod proxy;
+pub mod recording;
 pub mod terraform;
 pub mod tls;
-pub mod workshop;
 
 use std::fs;
 use std::path::PathBuf;

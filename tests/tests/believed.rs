@@ -191,7 +191,7 @@ fn an_old_image_is_spoken_to_in_its_version() {
     assert_eq!((&sent["ADMIN_CONTRACT"], &sent["ADMIN_PROOF_KEY"]), (&json!("1"), &Value::Null));
     let attached = world.quill_admin(["attach", &newest(&world), "--json"]).output().exits(0);
     let told = document(&attached);
-    assert_eq!((&told["proven"], &told["ending"]), (&json!(false), &json!("told")), "{told:#}");
+    assert_eq!((&told["proven"], &told["ending"]), (&json!(false), &json!("reported")), "{told:#}");
     let run = &history(&world)[0];
     assert_eq!(
         (&run["outcome"], &run["record"], &run["contradicted"]),

@@ -1,8 +1,8 @@
 //! The tool beside the application's deploy pipeline, which has an admin job and an image of its own.
 
 use cloud_emulator::{Emulator, ImageProgram, ProcessRunner, Runner, Script};
-use quill_admin_e2e::clinic::{Clinic, days_ago, instance};
-use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::build_fixture::BuildFixture;
+use quill_admin_e2e::doctor_fixture::{DoctorFixture, days_ago, instance};
 use quill_admin_e2e::{ENTRY_POINT, Finished as _, JOB, World};
 use quill_admin_testkit::bin;
 use quill_admin_testkit::healthy::{Healthy, Target, admin_image, set_variable};
@@ -59,48 +59,49 @@ const THEIR_REPOSITORY: &str = "quill-medical-staging/quill/admin";
 
 /// Gives the environment the application's names, and puts the resources that `build` would have made under
 /// these; returns the image's name without tag.
-fn share(clinic: &Clinic) -> String {
-    let home = &clinic.world.home;
+fn share(environment: &DoctorFixture) -> String {
+    let home = &environment.world.home;
     let file = home.read("environments.yaml");
     let shared = file
         .replace("job: quill-tasks-{env}", "job: quill-admin-{env}")
         .replace("quill/tasks", "quill/admin");
     home.write("environments.yaml", &shared);
-    build(clinic);
-    clinic.image().replace("quill/tasks", "quill/admin")
+    build(environment);
+    environment.image().replace("quill/tasks", "quill/admin")
 }
 
 /// Puts the job and the image that `build` leaves under the application's names.
-fn build(clinic: &Clinic) {
-    let digest = clinic.registry.push(THEIR_REPOSITORY, "latest", &admin_image(&clinic.healthy.built));
-    assert_eq!(digest, clinic.healthy.digest);
-    let mut job = clinic.healthy.job();
+fn build(environment: &DoctorFixture) {
+    let digest =
+        environment.registry.push(THEIR_REPOSITORY, "latest", &admin_image(&environment.healthy.built));
+    assert_eq!(digest, environment.healthy.digest);
+    let mut job = environment.healthy.job();
     let image = &mut job["template"]["template"]["containers"][0]["image"];
     *image = json!(image.as_str().expect("an image").replace("quill/tasks", "quill/admin"));
-    clinic.world.emulator.put_job(THEIR_JOB, job).expect("a valid job");
-    clinic.world.emulator.set_script(THEIR_JOB, Script::default());
+    environment.world.emulator.put_job(THEIR_JOB, job).expect("a valid job");
+    environment.world.emulator.set_script(THEIR_JOB, Script::default());
 }
 
 #[test]
 fn a_job_that_two_tools_share_breaks_one_of_them_and_the_doctor_says_which() {
     needs_registry!();
-    let clinic = Clinic::healthy();
-    let apart = clinic.world.home.read("environments.yaml");
-    let image = share(&clinic);
-    let looked = || clinic.doctor(["--only", "project,job,other-tools"]).output();
+    let environment = DoctorFixture::healthy();
+    let apart = environment.world.home.read("environments.yaml");
+    let image = share(&environment);
+    let looked = || environment.doctor(["--only", "project,job,other-tools"]).output();
     let well = looked().exits(0);
     assert!(well.stdout.contains("✔ other-tools      none seen; no executions"), "{well}");
 
     // Their deploy pushes its image under two tags, and the job gets it.
-    let _ = clinic.registry.push(THEIR_REPOSITORY, SHA, &their_image());
-    let _ = clinic.registry.push(THEIR_REPOSITORY, "latest", &their_image());
-    migrate(&clinic.world, THEIR_JOB, &format!("{image}:{SHA}"));
+    let _ = environment.registry.push(THEIR_REPOSITORY, SHA, &their_image());
+    let _ = environment.registry.push(THEIR_REPOSITORY, "latest", &their_image());
+    migrate(&environment.world, THEIR_JOB, &format!("{image}:{SHA}"));
 
     // Our task is refused before anything is started.
-    let before = clinic.world.runs();
-    let refused = clinic.world.quill_admin(["check", "--env", "staging"]).output().exits(22);
+    let before = environment.world.runs();
+    let refused = environment.world.quill_admin(["check", "--env", "staging"]).output().exits(22);
     assert!(refused.stderr.contains("is not pinned to a digest"), "{refused}");
-    assert_eq!(clinic.world.runs(), before);
+    assert_eq!(environment.world.runs(), before);
     let sick = looked().exits(30);
     for told in [
         "✘ other-tools      another tool has put its image into the job quill-admin-staging",
@@ -118,16 +119,16 @@ fn a_job_that_two_tools_share_breaks_one_of_them_and_the_doctor_says_which() {
     }
 
     // After `build` the job runs our image again, and their executions are still listed.
-    build(&clinic);
+    build(&environment);
     let warned = looked().exits(0);
     assert!(warned.stdout.contains("another tool uses the job quill-admin-staging"), "{warned}");
     assert!(!warned.stdout.contains("another tool puts its images"), "{warned}");
 
     // With separate names both continue to work.
-    clinic.world.home.write("environments.yaml", &apart);
-    let before = clinic.world.job();
-    migrate(&clinic.world, THEIR_JOB, &format!("{image}:{SHA}"));
-    assert_eq!(clinic.world.job(), before);
+    environment.world.home.write("environments.yaml", &apart);
+    let before = environment.world.job();
+    migrate(&environment.world, THEIR_JOB, &format!("{image}:{SHA}"));
+    assert_eq!(environment.world.job(), before);
     let well = looked().exits(0);
     assert!(well.stdout.contains("✔ other-tools      none seen"), "{well}");
 }
@@ -199,9 +200,9 @@ fn both_tools_go_on_beside_each_other() {
     let theirs = ImageProgram::new("/bin/sh").arg("-c").arg(THEIR_PROGRAM);
     let ours = ImageProgram::new(bin::executor()).entry_point(ENTRY_POINT);
     let runner = ProcessRunner::new().image("quill/admin", theirs).image("quill/tasks", ours);
-    let workshop = Workshop::with_cloud(Emulator::builder().runner(Runner::Process(runner)));
-    workshop.sources();
-    let (world, home, registry) = (&workshop.world, &workshop.world.home, workshop.proxy.address());
+    let builds = BuildFixture::with_cloud(Emulator::builder().runner(Runner::Process(runner)));
+    builds.sources();
+    let (world, home, registry) = (&builds.world, &builds.world.home, builds.proxy.address());
     let database = Database::builder(Generation::August2026).without_roles().create();
 
     // The environment as the team has it today.
@@ -220,8 +221,8 @@ fn both_tools_go_on_beside_each_other() {
     let place = format!("projects/{project}/locations/europe-west2");
     let their_name = format!("{place}/jobs/quill-admin-teaching");
     let image = |name: &str| format!("{registry}/{project}/quill/{name}:{SHA}");
-    let _ = workshop.registry.push(&format!("{project}/quill/admin"), SHA, &their_image());
-    let _ = workshop.registry.push(&format!("{project}/quill/admin"), "latest", &their_image());
+    let _ = builds.registry.push(&format!("{project}/quill/admin"), SHA, &their_image());
+    let _ = builds.registry.push(&format!("{project}/quill/admin"), "latest", &their_image());
     world.emulator.put_job(&their_name, their_job(&image("admin"), &database)).expect("a valid job");
     let their_deploy = || {
         migrate(world, &their_name, &image("admin"));
@@ -254,8 +255,7 @@ fn both_tools_go_on_beside_each_other() {
     world.emulator.put_job(&our_name, job).expect("a valid job");
 
     // build, check, a task.
-    let run =
-        |args: &[&str]| workshop.quill_admin(args.iter().copied().chain(["--env", "teaching"])).output();
+    let run = |args: &[&str]| builds.quill_admin(args.iter().copied().chain(["--env", "teaching"])).output();
     let built = run(&["build", "--source", "sources"]).exits(0);
     assert!(built.stdout.contains("deployed to quill-tasks-teaching"), "{built}");
     // Cloud SQL listens on PostgreSQL's own port, with a certificate of its own authority; the database here does not.
@@ -264,7 +264,7 @@ fn both_tools_go_on_beside_each_other() {
     world.emulator.put_job(&our_name, job).expect("a valid job");
     let _ = run(&["check"]).exits(0);
     let _ = run(&["seed-roles"]).exits(0);
-    let created = workshop
+    let created = builds
         .quill_admin(["create-superadmin", "-e", "teaching", "-u", "steve", "--email", "s@example.org"])
         .arg("--password-stdin")
         .stdin("correct horse battery staple 7")
@@ -294,9 +294,9 @@ fn both_tools_go_on_beside_each_other() {
 #[test]
 fn a_workflow_that_uses_the_job_or_the_repository_is_named_by_its_lines() {
     needs_registry!();
-    let clinic = Clinic::healthy();
-    let _ = share(&clinic);
-    let home = &clinic.world.home;
+    let environment = DoctorFixture::healthy();
+    let _ = share(&environment);
+    let home = &environment.world.home;
     home.write(
         "app/.github/workflows/deploy.yml",
         "\
@@ -318,7 +318,7 @@ jobs:
         "app/Justfile",
         "logs env:\n    gcloud run jobs executions list --job=quill-admin-{{ env }}\n",
     );
-    let told = clinic.doctor(["--repo", "app", "--only", "other-tools"]).output().exits(0);
+    let told = environment.doctor(["--repo", "app", "--only", "other-tools"]).output().exits(0);
     for line in [
         ".github/workflows/deploy.yml:11: bash .github/scripts/deploy/run-migrations.sh quill-admin-staging \"$PROJECT\"",
         ".github/workflows/deploy.yml:8: tags: ",
@@ -329,32 +329,32 @@ jobs:
     }
     assert!(!told.stdout.contains("Justfile"), "{told}");
     // If the doctor cannot look, it does not conclude that there is nothing.
-    let nowhere = clinic.doctor(["--repo", "nowhere", "--only", "other-tools"]).output().exits(31);
+    let nowhere = environment.doctor(["--repo", "nowhere", "--only", "other-tools"]).output().exits(31);
     assert!(nowhere.stdout.contains("next: name its folder with: --repo FOLDER"), "{nowhere}");
 }
 
 #[test]
 fn what_the_doctor_may_not_see_is_not_told_as_nothing() {
     needs_registry!();
-    let clinic = Clinic::healthy();
-    clinic.world.emulator.deny_permissions(["run.executions.list".to_owned()]);
-    let denied = clinic.doctor(["--only", "other-tools"]).output().exits(31);
+    let environment = DoctorFixture::healthy();
+    environment.world.emulator.deny_permissions(["run.executions.list".to_owned()]);
+    let denied = environment.doctor(["--only", "other-tools"]).output().exits(31);
     assert!(!denied.stdout.contains("none seen"), "{denied}");
 }
 
 #[test]
 fn a_job_with_the_newer_names_keeps_them() {
     needs_registry!();
-    let clinic = Clinic::healthy();
-    let mut job = clinic.healthy.job();
+    let environment = DoctorFixture::healthy();
+    let mut job = environment.healthy.job();
     let variables = &mut job["template"]["template"]["containers"][0]["env"];
     for variable in variables.as_array_mut().expect("variables") {
         let name = variable["name"].as_str().expect("a name").replace("AUTH_DB_", "CORE_DB_");
         variable["name"] = json!(name);
     }
-    let emulator = &clinic.world.emulator;
+    let emulator = &environment.world.emulator;
     emulator.put_job(JOB, job.clone()).expect("a valid job");
-    let look = || clinic.doctor(["--only", "job-settings,database"]).output();
+    let look = || environment.doctor(["--only", "job-settings,database"]).output();
     let _ = look().exits(0);
 
     // The doctor's fix changes the existing variable, and adds none that would take precedence over it.
@@ -363,12 +363,12 @@ fn a_job_with_the_newer_names_keeps_them() {
     emulator.put_job(JOB, old).expect("a valid job");
     let sick = look().exits(30);
     assert!(sick.stdout.contains("CORE_DB_NAME: quill_old → quill_core"), "{sick}");
-    let _ = clinic.doctor(["--only", "job-settings,database", "--fix", "--yes"]).output().exits(0);
+    let _ = environment.doctor(["--only", "job-settings,database", "--fix", "--yes"]).output().exits(0);
     let names = |job: &Value| {
         let all = job["template"]["template"]["containers"][0]["env"].as_array().expect("variables").clone();
         all.into_iter().map(|one| one["name"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
     };
-    let fixed = clinic.world.job().expect("there is a job");
+    let fixed = environment.world.job().expect("there is a job");
     assert_eq!(names(&fixed), names(&job));
     assert_eq!(fixed["template"]["template"]["containers"][0]["env"][1]["value"], "quill_core");
 

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use cloud_emulator::{Emulator, Fault, FaultAction, MissingSqlInstance};
 use insta::assert_snapshot;
-use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::build_fixture::BuildFixture;
 use quill_admin_e2e::{Finished as _, JOB, PROJECT, REPOSITORY, redact, wait_until};
 use quill_admin_testkit::healthy::Target;
 use quill_admin_testkit::home::Output;
@@ -16,16 +16,16 @@ use quill_admin_testkit::{docker, needs_builder_image, needs_docker, needs_regis
 use serde_json::{Value, json};
 
 /// The fixture with sources in it; skips the test where there is no engine or no registry.
-macro_rules! workshop {
+macro_rules! builds {
     ($made:expr) => {{
         needs_docker!();
         needs_registry!();
-        let workshop: Workshop = $made;
-        workshop.sources();
-        workshop
+        let builds: BuildFixture = $made;
+        builds.sources();
+        builds
     }};
     () => {
-        workshop!(Workshop::new())
+        builds!(BuildFixture::new())
     };
 }
 
@@ -85,24 +85,24 @@ fn assert_complete(job: &Value) {
 }
 
 /// Checks that the token is in no file that stays, and in no output.
-fn assert_secret(workshop: &Workshop, outputs: &[Output]) {
+fn assert_secret(builds: &BuildFixture, outputs: &[Output]) {
     for output in outputs {
         assert!(!output.to_string().contains(registry::TOKEN), "{output}");
     }
-    assert!(!workshop.registry.log().contains(registry::TOKEN));
+    assert!(!builds.registry.log().contains(registry::TOKEN));
     // Google is sent the token in its header, and in no other place.
-    for mut call in workshop.world.emulator.calls() {
+    for mut call in builds.world.emulator.calls() {
         assert_eq!(call.headers.remove("authorization"), Some(format!("Bearer {}", registry::TOKEN)));
         assert!(!format!("{call:?}").contains(registry::TOKEN), "{call:?}");
     }
-    let token = workshop.world.home.work().join("token");
-    assert_eq!(workshop.world.home.files_with(registry::TOKEN), [token]);
+    let token = builds.world.home.work().join("token");
+    assert_eq!(builds.world.home.files_with(registry::TOKEN), [token]);
 }
 
 /// Checks that nothing was made or moved.
-fn assert_untouched(workshop: &Workshop) {
-    assert_eq!(workshop.deployed(), None, "there was no job");
-    assert_eq!(workshop.registry.tags(REPOSITORY), Vec::<String>::new());
+fn assert_untouched(builds: &BuildFixture) {
+    assert_eq!(builds.deployed(), None, "there was no job");
+    assert_eq!(builds.registry.tags(REPOSITORY), Vec::<String>::new());
 }
 
 fn last_lines(output: &Output) -> String {
@@ -113,8 +113,8 @@ fn last_lines(output: &Output) -> String {
 
 #[test]
 fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
-    let workshop = workshop!(Workshop::with_token());
-    let first = workshop.build([]).output().exits(0);
+    let builds = builds!(BuildFixture::with_token());
+    let first = builds.build([]).output().exits(0);
     assert_snapshot!(first.transcript(), @r"
     exit status: 0
     ----- stdout -----
@@ -154,7 +154,7 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     moving the tags (N.N s)
      next: try it, without changing anything: quill-admin check --env staging
     ");
-    let calls = workshop.world.calls();
+    let calls = builds.world.calls();
     // The first calls are made at the same time.
     let mut calls: Vec<&str> = calls.lines().collect();
     calls[..3].sort_unstable();
@@ -167,22 +167,22 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     GET …/jobs/quill-tasks-staging
     ");
 
-    let tags = workshop.registry.tags(REPOSITORY);
+    let tags = builds.registry.tags(REPOSITORY);
     assert_eq!(tags.len(), 3, "{tags:?}");
-    let revision = workshop.git(&["rev-parse", "--short=12", "HEAD"]);
+    let revision = builds.git(&["rev-parse", "--short=12", "HEAD"]);
     assert!(tags.contains(&"latest".to_owned()) && tags.contains(&revision), "{tags:?} {revision}");
-    let digest = workshop.registry.digest(REPOSITORY, "latest").expect("it was pushed");
+    let digest = builds.registry.digest(REPOSITORY, "latest").expect("it was pushed");
     for tag in &tags {
-        assert_eq!(workshop.registry.digest(REPOSITORY, tag).as_ref(), Some(&digest), "{tag}");
+        assert_eq!(builds.registry.digest(REPOSITORY, tag).as_ref(), Some(&digest), "{tag}");
     }
-    assert_eq!(workshop.deployed(), Some(format!("{}@{digest}", workshop.image())));
+    assert_eq!(builds.deployed(), Some(format!("{}@{digest}", builds.image())));
 
-    let job = workshop.world.job().expect("it was created");
+    let job = builds.world.job().expect("it was created");
     assert_complete(&job);
 
-    let calls = workshop.world.emulator.calls().len();
-    let uploads = workshop.uploads();
-    let second = workshop.build([]).output().exits(0);
+    let calls = builds.world.emulator.calls().len();
+    let uploads = builds.uploads();
+    let second = builds.build([]).output().exits(0);
     assert_snapshot!(second.transcript(), @r"
     exit status: 0
     ----- stdout -----
@@ -193,22 +193,22 @@ fn the_image_is_built_pushed_and_deployed_and_the_second_time_nothing() {
     looking at the job, the registry and the database (N.N s)
     ");
     let more: Vec<String> =
-        workshop.world.emulator.calls().iter().skip(calls).map(|call| call.method.clone()).collect();
+        builds.world.emulator.calls().iter().skip(calls).map(|call| call.method.clone()).collect();
     assert_eq!(more, ["GET"; 4], "it only looks");
-    assert_eq!(workshop.uploads(), uploads);
-    assert_eq!(workshop.world.job(), Some(job));
+    assert_eq!(builds.uploads(), uploads);
+    assert_eq!(builds.world.job(), Some(job));
 
     // With --force everything is built once more, and the result is the same to the last bit.
-    let forced = workshop.build(["--force", "--no-cache"]).output().exits(0);
+    let forced = builds.build(["--force", "--no-cache"]).output().exits(0);
     assert!(forced.stdout.contains("built, pushed"), "{forced}");
-    assert_eq!(workshop.registry.digest(REPOSITORY, "latest"), Some(digest));
-    assert_secret(&workshop, &[first, second, forced]);
+    assert_eq!(builds.registry.digest(REPOSITORY, "latest"), Some(digest));
+    assert_secret(&builds, &[first, second, forced]);
 }
 
 #[test]
 fn a_dry_run_says_what_would_be_done_and_does_nothing() {
-    let workshop = workshop!();
-    let plan = workshop.build(["--dry-run"]).output().exits(0);
+    let builds = builds!();
+    let plan = builds.build(["--dry-run"]).output().exits(0);
     assert_snapshot!(plan.transcript(), @r"
     exit status: 0
     ----- stdout -----
@@ -238,49 +238,49 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     connecting (N.N s)
     looking at the job, the registry and the database (N.N s)
     ");
-    assert_untouched(&workshop);
-    let json = workshop.build(["--dry-run", "--json"]).output().exits(0).json();
+    assert_untouched(&builds);
+    let json = builds.build(["--dry-run", "--json"]).output().exits(0).json();
     assert_eq!(json["platform"], "linux/amd64", "{json:#}");
-    assert_untouched(&workshop);
+    assert_untouched(&builds);
 }
 
 #[test]
 fn an_edited_source_is_another_image_and_only_its_layer_is_sent() {
-    let workshop = workshop!();
-    workshop.recipe("FROM --platform=linux/amd64 scratch AS admin\nCOPY program /program\nCOPY note /note\n");
-    workshop.world.home.write("sources/note", "one");
-    workshop.commit();
-    let _ = workshop.build([]).output().exits(0);
-    let first = workshop.deployed();
-    let sent = workshop.proxy.sent();
+    let builds = builds!();
+    builds.recipe("FROM --platform=linux/amd64 scratch AS admin\nCOPY program /program\nCOPY note /note\n");
+    builds.world.home.write("sources/note", "one");
+    builds.commit();
+    let _ = builds.build([]).output().exits(0);
+    let first = builds.deployed();
+    let sent = builds.proxy.sent();
     assert!(sent > 50_000, "the program is sent: {sent} bytes");
 
-    workshop.world.home.write("sources/note", "two");
-    let plan = workshop.build(["--dry-run"]).output().exits(0);
+    builds.world.home.write("sources/note", "two");
+    let plan = builds.build(["--dry-run"]).output().exits(0);
     assert!(plan.stdout.contains("-dirty, "), "{plan}");
-    let edited = workshop.build([]).output().exits(0);
+    let edited = builds.build([]).output().exits(0);
     assert!(edited.stdout.contains("image:") && edited.stdout.contains(" → "), "{edited}");
-    assert_ne!(workshop.deployed(), first);
-    let sent = workshop.proxy.sent() - sent;
+    assert_ne!(builds.deployed(), first);
+    let sent = builds.proxy.sent() - sent;
     assert!(sent < 30_000, "the program is not sent again: {sent} bytes");
-    let revision = workshop.git(&["rev-parse", "--short=12", "HEAD"]);
-    let tags = workshop.registry.tags(REPOSITORY);
+    let revision = builds.git(&["rev-parse", "--short=12", "HEAD"]);
+    let tags = builds.registry.tags(REPOSITORY);
     assert!(tags.contains(&format!("{revision}-dirty")), "{tags:?}");
 
     // With sources that the registry has, nothing is built, and the job gets the first image again.
-    workshop.world.home.write("sources/note", "one");
-    let back = workshop.build([]).output().exits(0);
+    builds.world.home.write("sources/note", "one");
+    let back = builds.build([]).output().exits(0);
     assert!(back.stdout.starts_with("✔ deployed to quill-tasks-staging"), "{back}");
-    assert_eq!(workshop.deployed(), first);
-    let digest = workshop.registry.digest(REPOSITORY, "latest").expect("there");
-    assert_eq!(first, Some(format!("{}@{digest}", workshop.image())), "latest is what the job runs");
+    assert_eq!(builds.deployed(), first);
+    let digest = builds.registry.digest(REPOSITORY, "latest").expect("there");
+    assert_eq!(first, Some(format!("{}@{digest}", builds.image())), "latest is what the job runs");
 }
 
 #[test]
 fn drifted_settings_are_shown_and_put_right_and_others_are_left_alone() {
-    let workshop = workshop!();
-    workshop.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
-    let plan = workshop.build(["--dry-run"]).output().exits(0);
+    let builds = builds!();
+    builds.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
+    let plan = builds.build(["--dry-run"]).output().exits(0);
     assert_snapshot!(plan.transcript(), @r"
     exit status: 0
     ----- stdout -----
@@ -309,9 +309,9 @@ fn drifted_settings_are_shown_and_put_right_and_others_are_left_alone() {
     connecting (N.N s)
     looking at the job, the registry and the database (N.N s)
     ");
-    let built = workshop.build([]).output().exits(0);
+    let built = builds.build([]).output().exits(0);
     assert!(!built.to_string().contains("in-clear-a8f1"), "a password is not shown: {built}");
-    let job = workshop.world.job().expect("it is there");
+    let job = builds.world.job().expect("it is there");
     assert_eq!(job["template"]["template"]["maxRetries"], 0);
     assert_eq!(job["template"]["template"]["timeout"], "300s");
     let container = container(&job);
@@ -326,27 +326,27 @@ fn drifted_settings_are_shown_and_put_right_and_others_are_left_alone() {
     assert!(env.contains(&"AUTH_DB_PORT"), "{env:?}");
     assert!(!job.to_string().contains("in-clear-a8f1"), "{job:#}");
     // The request itself has the value: if it were left out, it would be 3.
-    let calls = workshop.world.emulator.calls();
+    let calls = builds.world.emulator.calls();
     let change = calls.iter().find(|call| call.method == "PATCH").expect("the job was changed");
     assert_eq!(change.body["template"]["template"]["maxRetries"], 0, "{:#}", change.body);
     assert_ne!(change.body["etag"], Value::Null, "{:#}", change.body);
-    let again = workshop.build(["--dry-run"]).output().exits(0);
+    let again = builds.build(["--dry-run"]).output().exits(0);
     assert!(again.stdout.contains("stays as it is"), "{again}");
 }
 
 #[test]
 fn a_change_by_somebody_else_in_the_meantime_is_not_overwritten() {
-    let workshop = workshop!();
+    let builds = builds!();
     let mut job = foreign_job();
-    workshop.world.emulator.put_job(JOB, job.clone()).expect("a valid job");
+    builds.world.emulator.put_job(JOB, job.clone()).expect("a valid job");
     // The job has been read before the image is pushed.
-    workshop.proxy.hold("PUT /v2/quill-medical-staging/quill/tasks/manifests/source-");
+    builds.proxy.hold("PUT /v2/quill-medical-staging/quill/tasks/manifests/source-");
     let refused = std::thread::scope(|scope| {
-        let running = scope.spawn(|| workshop.build([]).output());
-        workshop.proxy.wait_for("PUT /v2/quill-medical-staging/quill/tasks/manifests/source-");
+        let running = scope.spawn(|| builds.build([]).output());
+        builds.proxy.wait_for("PUT /v2/quill-medical-staging/quill/tasks/manifests/source-");
         job["template"]["template"]["timeout"] = json!("120s");
-        workshop.world.emulator.put_job(JOB, job).expect("a valid job");
-        workshop.proxy.open();
+        builds.world.emulator.put_job(JOB, job).expect("a valid job");
+        builds.proxy.open();
         running.join().expect("it ends")
     });
     let refused = refused.exits(23);
@@ -354,87 +354,87 @@ fn a_change_by_somebody_else_in_the_meantime_is_not_overwritten() {
     error: somebody else changed the job quill-tasks-staging in the meantime: it was left as they made it
      next: look at it and try again with: quill-admin build --env staging
     ");
-    let now = workshop.world.job().expect("it is there");
+    let now = builds.world.job().expect("it is there");
     assert_eq!(now["template"]["template"]["timeout"], "120s", "it is as the other one made it");
-    let tags = workshop.registry.tags(REPOSITORY);
+    let tags = builds.registry.tags(REPOSITORY);
     assert!(tags.len() == 1 && tags[0].starts_with("source-"), "no tag tells of the loser's image: {tags:?}");
-    let _ = workshop.build([]).output().exits(0);
-    assert_eq!(workshop.world.job().expect("there")["template"]["template"]["timeout"], "300s");
+    let _ = builds.build([]).output().exits(0);
+    assert_eq!(builds.world.job().expect("there")["template"]["template"]["timeout"], "300s");
 }
 
 #[test]
 fn latest_is_what_the_job_runs_also_where_another_build_comes_between() {
-    let workshop = workshop!();
-    let _ = workshop.build([]).output().exits(0);
-    let first = workshop.deployed().expect("the job was created");
-    workshop.world.home.write("sources/program", "another one");
-    let requests = workshop.proxy.requests().len();
+    let builds = builds!();
+    let _ = builds.build([]).output().exits(0);
+    let first = builds.deployed().expect("the job was created");
+    builds.world.home.write("sources/program", "another one");
+    let requests = builds.proxy.requests().len();
     // This build has deployed, and has not moved its tags yet, when the other deploys the first image.
-    workshop.proxy.hold("PUT /v2/quill-medical-staging/quill/tasks/manifests/latest");
+    builds.proxy.hold("PUT /v2/quill-medical-staging/quill/tasks/manifests/latest");
     let built = std::thread::scope(|scope| {
-        let running = scope.spawn(|| workshop.build([]).output());
+        let running = scope.spawn(|| builds.build([]).output());
         wait_until("latest is about to move", || {
             let latest = |line: &String| line.starts_with("PUT ") && line.ends_with("/manifests/latest");
-            workshop.proxy.requests().iter().skip(requests).any(latest)
+            builds.proxy.requests().iter().skip(requests).any(latest)
         });
-        assert_ne!(workshop.deployed().as_ref(), Some(&first), "the job was changed before the tag");
-        let mut job = workshop.world.job().expect("it is there");
+        assert_ne!(builds.deployed().as_ref(), Some(&first), "the job was changed before the tag");
+        let mut job = builds.world.job().expect("it is there");
         job["template"]["template"]["containers"][0]["image"] = json!(first);
-        workshop.world.emulator.put_job(JOB, job).expect("a valid job");
-        workshop.proxy.open();
+        builds.world.emulator.put_job(JOB, job).expect("a valid job");
+        builds.proxy.open();
         running.join().expect("it ends")
     });
     let _ = built.exits(0);
-    assert_eq!(workshop.deployed().as_ref(), Some(&first));
-    let latest = workshop.registry.digest(REPOSITORY, "latest").expect("it is there");
-    assert_eq!(first, format!("{}@{latest}", workshop.image()));
+    assert_eq!(builds.deployed().as_ref(), Some(&first));
+    let latest = builds.registry.digest(REPOSITORY, "latest").expect("it is there");
+    assert_eq!(first, format!("{}@{latest}", builds.image()));
 }
 
 #[test]
 fn immutable_tags_keep_nobody_from_deploying() {
-    let workshop = workshop!();
-    workshop.proxy.immutable_tags();
-    let first = workshop.build([]).output().exits(0);
+    let builds = builds!();
+    builds.proxy.immutable_tags();
+    let first = builds.build([]).output().exits(0);
     assert!(!first.stdout.contains("note"), "{first}");
-    let latest = workshop.registry.digest(REPOSITORY, "latest");
-    let one = workshop.deployed().expect("the job was created");
+    let latest = builds.registry.digest(REPOSITORY, "latest");
+    let one = builds.deployed().expect("the job was created");
 
     // With other sources `latest` stays, and the job moves.
-    workshop.world.home.write("sources/program", "another one");
-    workshop.commit();
-    let second = workshop.build([]).output().exits(0);
+    builds.world.home.write("sources/program", "another one");
+    builds.commit();
+    let second = builds.build([]).output().exits(0);
     assert!(second.stdout.starts_with("✔ built, pushed and deployed"), "{second}");
     let note = second.stdout.lines().find(|line| line.contains("note")).unwrap_or_default();
     assert_snapshot!(redact(note.trim()), @"note             the tag 127.0.0.1:PORT/quill-medical-staging/quill/tasks:latest stays where it is: HTTP status 400: cannot update tag latest. The repository has enabled tag immutability; the job runs the image by its digest all the same");
-    let two = workshop.deployed().expect("it is there");
+    let two = builds.deployed().expect("it is there");
     assert_ne!(two, one);
-    assert_eq!(workshop.registry.digest(REPOSITORY, "latest"), latest, "it is as it was");
-    let told = workshop.build(["--json"]).output().exits(0).json();
+    assert_eq!(builds.registry.digest(REPOSITORY, "latest"), latest, "it is as it was");
+    let told = builds.build(["--json"]).output().exits(0).json();
     assert!(told["notes"][0].as_str().is_some_and(|note| note.contains("tasks:latest stays")), "{told:#}");
 
     // The same sources from another commit: the tag of the sources belongs to another image.
-    workshop.git(&["config", "user.name", "Another"]);
-    workshop.git(&["config", "user.email", "another@example.org"]);
-    workshop.git(&["commit", "--quiet", "--allow-empty", "--message", "another"]);
-    let third = workshop.build(["--force"]).output().exits(0);
-    let three = workshop.deployed().expect("it is there");
+    builds.git(&["config", "user.name", "Another"]);
+    builds.git(&["config", "user.email", "another@example.org"]);
+    builds.git(&["commit", "--quiet", "--allow-empty", "--message", "another"]);
+    let third = builds.build(["--force"]).output().exits(0);
+    let three = builds.deployed().expect("it is there");
     assert_ne!(three, two, "{third}");
-    let tags = workshop.registry.tags(REPOSITORY);
+    let tags = builds.registry.tags(REPOSITORY);
     let own: Vec<&String> = tags.iter().filter(|tag| tag.starts_with("image-")).collect();
     assert_eq!(own.len(), 1, "{tags:?}");
-    let digest = workshop.registry.digest(REPOSITORY, own[0]).expect("it was pushed");
-    assert_eq!(three, format!("{}@{digest}", workshop.image()));
+    let digest = builds.registry.digest(REPOSITORY, own[0]).expect("it was pushed");
+    assert_eq!(three, format!("{}@{digest}", builds.image()));
 
     // The same build again: every tag of that image exists, and names that image.
-    let _ = workshop.build(["--force"]).output().exits(0);
-    assert_eq!(workshop.deployed(), Some(three));
-    assert_eq!(workshop.registry.tags(REPOSITORY), tags);
+    let _ = builds.build(["--force"]).output().exits(0);
+    assert_eq!(builds.deployed(), Some(three));
+    assert_eq!(builds.registry.tags(REPOSITORY), tags);
 }
 
 #[test]
 fn a_strange_repository_starts_no_program_and_its_pipes_hold_nothing_up() {
-    let workshop = workshop!();
-    let home = &workshop.world.home;
+    let builds = builds!();
+    let home = &builds.world.home;
     let started = home.work().join("started");
     home.write("hook", &format!("#!/bin/sh\necho \"$0\" >> {}\n", started.display()));
     let hook = home.work().join("hook");
@@ -446,16 +446,16 @@ fn a_strange_repository_starts_no_program_and_its_pipes_hold_nothing_up() {
     home.write("sources/.gitattributes", "program filter=strange\n");
     let script = hook.display().to_string();
     for key in ["core.fsmonitor", "filter.strange.clean"] {
-        workshop.git(&["config", key, &script]);
+        builds.git(&["config", key, &script]);
     }
     let program = std::fs::File::options().write(true).open(home.work().join("sources/program"));
     program.expect("opened").set_modified(std::time::SystemTime::UNIX_EPOCH).expect("set");
     let _ = std::fs::remove_file(&started);
 
-    let plan = workshop.build(["--dry-run"]).output().exits(0);
+    let plan = builds.build(["--dry-run"]).output().exits(0);
     assert!(plan.stdout.contains("left out of the build: pipe (a named pipe)"), "{plan}");
     assert_eq!(std::fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
-    let _ = workshop.build([]).output().exits(0);
+    let _ = builds.build([]).output().exits(0);
     assert_eq!(std::fs::read_to_string(&started).unwrap_or_default(), "", "nothing was started");
     // The trap works: git by itself starts the program.
     let _ = home.run("git").args(["-C", "sources", "status"]).output();
@@ -464,10 +464,10 @@ fn a_strange_repository_starts_no_program_and_its_pipes_hold_nothing_up() {
 
 #[test]
 fn sources_in_which_something_writes_all_the_time() {
-    let workshop = workshop!();
-    workshop.world.home.write("sources/.dockerignore", ".dockerignore\n.git\ntarget\n");
-    workshop.commit();
-    let sources = workshop.world.home.work().join("sources");
+    let builds = builds!();
+    builds.world.home.write("sources/.dockerignore", ".dockerignore\n.git\ntarget\n");
+    builds.commit();
+    let sources = builds.world.home.work().join("sources");
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -482,8 +482,8 @@ fn sources_in_which_something_writes_all_the_time() {
                 }
             }
         });
-        let ends: Vec<Output> = (0..10).map(|_| workshop.build(["--dry-run"]).output()).collect();
-        let built = workshop.build([]).output();
+        let ends: Vec<Output> = (0..10).map(|_| builds.build(["--dry-run"]).output()).collect();
+        let built = builds.build([]).output();
         stop.store(true, std::sync::atomic::Ordering::SeqCst);
         for output in ends.into_iter().chain([built]) {
             let _ = output.exits(0);
@@ -493,17 +493,17 @@ fn sources_in_which_something_writes_all_the_time() {
 
 #[test]
 fn what_is_missing_around_the_job_is_named_before_anything_is_built() {
-    let workshop = workshop!();
-    workshop.world.emulator.deny_permissions(["run.jobs.get"]);
-    let refused = workshop.build([]).output().exits(21);
+    let builds = builds!();
+    builds.world.emulator.deny_permissions(["run.jobs.get"]);
+    let refused = builds.build([]).output().exits(21);
     assert!(refused.stderr.contains("run.jobs.get"), "{refused}");
-    workshop.world.emulator.deny_permissions(["cloudsql.instances.get"]);
-    let refused = workshop.build([]).output().exits(21);
+    builds.world.emulator.deny_permissions(["cloudsql.instances.get"]);
+    let refused = builds.build([]).output().exits(21);
     assert!(refused.stderr.contains("quill-core-staging"), "{refused}");
-    workshop.world.emulator.deny_permissions(Vec::<String>::new());
-    assert_untouched(&workshop);
+    builds.world.emulator.deny_permissions(Vec::<String>::new());
+    assert_untouched(&builds);
 
-    let file = workshop.world.home.read("environments.yaml");
+    let file = builds.world.home.read("environments.yaml");
     for (from, to, code, told) in [
         ("/quill/tasks\"", "/other/admin\"", 22, "gcloud artifacts repositories create other"),
         ("instance: \"quill-core-{env}\"", "instance: nowhere", 22, "no Cloud SQL instance \"nowhere\""),
@@ -511,32 +511,32 @@ fn what_is_missing_around_the_job_is_named_before_anything_is_built() {
         ("connector: \"quill-vpc-cx-{env}\"", "connector: \"\"", 2, "network.connector"),
     ] {
         assert!(file.contains(from), "{from}");
-        workshop.world.home.write("environments.yaml", &file.replace(from, to));
-        let refused = workshop.build([]).output().exits(code);
+        builds.world.home.write("environments.yaml", &file.replace(from, to));
+        let refused = builds.build([]).output().exits(code);
         assert!(refused.stderr.contains(told), "{refused}");
         assert!(refused.stderr.contains("next: "), "it says what to do: {refused}");
     }
-    assert_untouched(&workshop);
-    assert_eq!(workshop.uploads(), Vec::<String>::new());
+    assert_untouched(&builds);
+    assert_eq!(builds.uploads(), Vec::<String>::new());
 }
 
 #[test]
 fn an_instance_that_is_not_there_may_also_be_one_that_must_not_be_seen() {
     // Cloud SQL is said to answer 403 for it; it is only known that its message names both causes.
-    let workshop = workshop!(Workshop::with_cloud(
+    let builds = builds!(BuildFixture::with_cloud(
         Emulator::builder().missing_sql_instance(MissingSqlInstance::NotAuthorized)
     ));
-    let file = workshop.world.home.read("environments.yaml");
-    workshop.world.home.write("environments.yaml", &file.replace("quill-core-{env}", "nowhere"));
-    let refused = workshop.build([]).output().exits(21);
+    let file = builds.world.home.read("environments.yaml");
+    builds.world.home.write("environments.yaml", &file.replace("quill-core-{env}", "nowhere"));
+    let refused = builds.build([]).output().exits(21);
     assert!(refused.stderr.contains("nowhere"), "{refused}");
-    assert_untouched(&workshop);
+    assert_untouched(&builds);
 
     // A caller who may not read the instance keeps the address that the job has.
-    workshop.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
-    let built = workshop.build([]).output().exits(0);
+    builds.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
+    let built = builds.build([]).output().exits(0);
     assert!(built.stderr.contains("keeps the database address"), "{built}");
-    let job = workshop.world.job().expect("it is there");
+    let job = builds.world.job().expect("it is there");
     let host =
         container(&job)["env"].as_array().expect("a list").iter().find(|e| e["name"] == "AUTH_DB_HOST");
     assert_eq!(host.expect("it was kept")["value"], "10.0.0.9");
@@ -544,39 +544,39 @@ fn an_instance_that_is_not_there_may_also_be_one_that_must_not_be_seen() {
 
 #[test]
 fn a_change_that_is_denied_leaves_the_job_and_says_which_right_is_missing() {
-    let workshop = workshop!();
-    workshop.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
-    let before = workshop.world.job();
-    workshop.world.emulator.deny_permissions(["run.jobs.update"]);
-    let refused = workshop.build([]).output().exits(21);
+    let builds = builds!();
+    builds.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
+    let before = builds.world.job();
+    builds.world.emulator.deny_permissions(["run.jobs.update"]);
+    let refused = builds.build([]).output().exits(21);
     assert!(refused.stderr.contains("run.jobs.update"), "{refused}");
-    assert_eq!(workshop.world.job(), before);
+    assert_eq!(builds.world.job(), before);
     // The image has been pushed: with the permission, only the job has to be changed.
-    workshop.world.emulator.deny_permissions(Vec::<String>::new());
-    let deployed = workshop.build([]).output().exits(0);
+    builds.world.emulator.deny_permissions(Vec::<String>::new());
+    let deployed = builds.build([]).output().exits(0);
     assert!(deployed.stdout.starts_with("✔ deployed to"), "{deployed}");
 }
 
 #[test]
 fn an_answer_that_is_lost_is_not_a_success() {
-    let workshop = workshop!();
+    let builds = builds!();
     let fault = Fault::new("*/jobs/*", FaultAction::ResetAfter).method("PATCH");
-    workshop.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
-    workshop.world.emulator.set_faults([fault]);
-    let unknown = workshop.build([]).output().exits(23);
+    builds.world.emulator.put_job(JOB, foreign_job()).expect("a valid job");
+    builds.world.emulator.set_faults([fault]);
+    let unknown = builds.build([]).output().exits(23);
     assert!(unknown.stderr.contains("whether the job was changed is not known"), "{unknown}");
     assert!(unknown.stderr.contains("running it again is safe"), "{unknown}");
-    workshop.world.emulator.set_faults([]);
-    let again = workshop.build([]).output().exits(0);
+    builds.world.emulator.set_faults([]);
+    let again = builds.build([]).output().exits(0);
     let moved = "✔ moved latest, ";
     assert!(again.stdout.starts_with(moved), "the change was made, and the tags were not moved yet: {again}");
 }
 
 #[test]
 fn a_registry_that_refuses_or_does_not_answer() {
-    let workshop = workshop!(Workshop::with_token());
-    workshop.world.home.write("token", "ya29.another-one");
-    let refused = workshop.build([]).output().exits(20);
+    let builds = builds!(BuildFixture::with_token());
+    builds.world.home.write("token", "ya29.another-one");
+    let refused = builds.build([]).output().exits(20);
     assert_snapshot!(last_lines(&refused), @r"
     error: failed to look for 127.0.0.1:PORT/quill-medical-staging/quill/tasks:source-DIGEST in the registry: the registry refused the access token
      next: sign in with: quill-admin login
@@ -586,27 +586,27 @@ fn a_registry_that_refuses_or_does_not_answer() {
 
     // Without any token the message is the same.
     let anonymous =
-        workshop.world.quill_admin(["build", "--env", "staging", "--source", "sources"]).output().exits(20);
+        builds.world.quill_admin(["build", "--env", "staging", "--source", "sources"]).output().exits(20);
     assert!(anonymous.stderr.contains("quill-admin login"), "{anonymous}");
 
-    workshop.proxy.cut("/v2/");
-    let unreachable = workshop.build([]).output().exits(23);
+    builds.proxy.cut("/v2/");
+    let unreachable = builds.build([]).output().exits(23);
     assert_snapshot!(last_lines(&unreachable), @r"
     error: failed to look for 127.0.0.1:PORT/quill-medical-staging/quill/tasks:source-DIGEST in the registry: connection closed before message completed
      next: check this machine's network (VPN, proxy), then run the same command again
      next: look closer with: quill-admin doctor --env staging --only admin-image
     ");
-    workshop.proxy.open();
-    assert_untouched(&workshop);
+    builds.proxy.open();
+    assert_untouched(&builds);
 }
 
 #[test]
 fn a_push_that_breaks_off_moves_no_tag_and_goes_on_where_it_was() {
-    let workshop = workshop!();
+    let builds = builds!();
     // The layers arrive, and the manifest does not.
-    workshop.proxy.cut("PUT /v2/quill-medical-staging/quill/tasks/manifests/");
-    let broken = workshop.build([]).output().exits(29);
-    let tries = workshop.proxy.requests().iter().filter(|line| line.contains("/manifests/source-")).count();
+    builds.proxy.cut("PUT /v2/quill-medical-staging/quill/tasks/manifests/");
+    let broken = builds.build([]).output().exits(29);
+    let tries = builds.proxy.requests().iter().filter(|line| line.contains("/manifests/source-")).count();
     assert!(tries >= 5, "it was tried several times: {tries}");
     let told = broken.stderr.matches("trying again").count();
     assert_eq!(told, 1, "which is said once: {broken}");
@@ -614,100 +614,100 @@ fn a_push_that_breaks_off_moves_no_tag_and_goes_on_where_it_was() {
     error: failed to push 127.0.0.1:PORT/quill-medical-staging/quill/tasks:source-DIGEST: connection closed before message completed
      next: run the same command again: what has been pushed is not pushed again
     "#);
-    assert_untouched(&workshop);
+    assert_untouched(&builds);
 
-    workshop.proxy.open();
-    let sent = workshop.proxy.sent();
-    let _ = workshop.build([]).output().exits(0);
-    let sent = workshop.proxy.sent() - sent;
+    builds.proxy.open();
+    let sent = builds.proxy.sent();
+    let _ = builds.build([]).output().exits(0);
+    let sent = builds.proxy.sent() - sent;
     assert!(sent < 30_000, "the layers are there: {sent} bytes");
-    assert_eq!(workshop.registry.tags(REPOSITORY).len(), 3);
-    assert!(workshop.deployed().is_some());
+    assert_eq!(builds.registry.tags(REPOSITORY).len(), 3);
+    assert!(builds.deployed().is_some());
 }
 
 #[test]
 fn a_connection_that_breaks_in_a_layer_is_picked_up_again() {
-    let workshop = workshop!();
-    workshop.proxy.cut("/blobs/uploads/");
+    let builds = builds!();
+    builds.proxy.cut("/blobs/uploads/");
     let built = std::thread::scope(|scope| {
-        let running = scope.spawn(|| workshop.build([]).output());
-        workshop.proxy.wait_for("/blobs/uploads/");
-        workshop.proxy.open();
+        let running = scope.spawn(|| builds.build([]).output());
+        builds.proxy.wait_for("/blobs/uploads/");
+        builds.proxy.open();
         running.join().expect("it ends")
     });
     let built = built.exits(0);
     assert!(built.stderr.contains("connection closed before message completed; trying again"), "{built}");
-    assert_eq!(workshop.registry.tags(REPOSITORY).len(), 3);
+    assert_eq!(builds.registry.tags(REPOSITORY).len(), 3);
 }
 
 #[test]
 fn a_step_that_fails_is_shown_in_full_by_either_builder() {
     let builder = needs_builder_image!();
-    let workshop = workshop!();
-    workshop.recipe(
+    let builds = builds!();
+    builds.recipe(
         "FROM $BUILDER_IMAGE AS builder\n\
          RUN for line in 1 2 3 4 5 6 7 8 9; do echo \"error[E0425]: line $line\"; done; exit 101\n\
          FROM --platform=linux/amd64 scratch AS admin\nCOPY --from=builder /out /out\n",
     );
-    workshop.commit();
+    builds.commit();
     for (value, name) in [("1", "BuildKit"), ("0", "the classic builder")] {
         let failed =
-            workshop.build(["--builder-image", &builder]).env("DOCKER_BUILDKIT", value).output().exits(29);
+            builds.build(["--builder-image", &builder]).env("DOCKER_BUILDKIT", value).output().exits(29);
         assert!(failed.stderr.contains(name), "{failed}");
         for line in 1..=9 {
             assert!(failed.stderr.contains(&format!("│ error[E0425]: line {line}")), "{failed}");
         }
         assert!(last_lines(&failed).contains("101"), "{failed}");
-        assert_untouched(&workshop);
+        assert_untouched(&builds);
     }
     // With --json the output is in the document.
-    let failed = workshop.build(["--builder-image", &builder, "--json"]).output().exits(29);
+    let failed = builds.build(["--builder-image", &builder, "--json"]).output().exits(29);
     assert!(failed.json().to_string().contains("line 9"), "{failed}");
 }
 
 #[test]
 fn a_base_image_that_is_not_there_is_named_by_either_builder() {
-    let workshop = workshop!();
-    workshop.recipe("FROM $BUILDER_IMAGE AS builder\nFROM scratch AS admin\nCOPY --from=builder /out /out\n");
-    workshop.commit();
-    let missing = format!("{}/no/such:1", workshop.proxy.address());
+    let builds = builds!();
+    builds.recipe("FROM $BUILDER_IMAGE AS builder\nFROM scratch AS admin\nCOPY --from=builder /out /out\n");
+    builds.commit();
+    let missing = format!("{}/no/such:1", builds.proxy.address());
     for value in ["1", "0"] {
         let failed =
-            workshop.build(["--builder-image", &missing]).env("DOCKER_BUILDKIT", value).output().exits(29);
+            builds.build(["--builder-image", &missing]).env("DOCKER_BUILDKIT", value).output().exits(29);
         assert!(last_lines(&failed).contains("no/such:1"), "{failed}");
         assert!(last_lines(&failed).contains("--builder-image"), "{failed}");
     }
-    assert_untouched(&workshop);
+    assert_untouched(&builds);
 }
 
 #[test]
 fn the_classic_builder_does_it_too() {
-    let workshop = workshop!();
-    let built = workshop.build([]).env("DOCKER_BUILDKIT", "0").output().exits(0);
+    let builds = builds!();
+    let built = builds.build([]).env("DOCKER_BUILDKIT", "0").output().exits(0);
     assert!(built.stderr.contains("the classic builder of Docker Engine"), "{built}");
-    assert_eq!(workshop.registry.tags(REPOSITORY).len(), 3);
+    assert_eq!(builds.registry.tags(REPOSITORY).len(), 3);
 }
 
 /// The times of files are those of the clone, the times of steps those of the build, and each builder writes
 /// images in its own form: none of this is in the deployed image.
 #[test]
 fn the_same_commit_is_the_same_image_by_whichever_builder_and_whenever() {
-    let workshop = workshop!();
-    workshop.recipe(
+    let builds = builds!();
+    builds.recipe(
         "FROM --platform=linux/amd64 scratch AS admin\nCOPY program /a/program\nCOPY program /b/\nUSER 1:1\n\
          ENTRYPOINT [\"/a/program\"]\n",
     );
-    workshop.commit();
+    builds.commit();
     let digests: Vec<_> = [("1", 1_600_000_000), ("0", 1_700_000_000), ("1", 1_750_000_000)]
         .into_iter()
         .map(|(builder, seconds)| {
             let program =
-                std::fs::File::options().write(true).open(workshop.world.home.work().join("sources/program"));
+                std::fs::File::options().write(true).open(builds.world.home.work().join("sources/program"));
             let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
             program.expect("opened").set_modified(time).expect("set");
-            let built = workshop.build(["--force", "--no-cache"]).env("DOCKER_BUILDKIT", builder);
+            let built = builds.build(["--force", "--no-cache"]).env("DOCKER_BUILDKIT", builder);
             let _ = built.output().exits(0);
-            workshop.deployed()
+            builds.deployed()
         })
         .collect();
     assert!(digests.iter().all(|digest| digest.is_some() && *digest == digests[0]), "{digests:?}");
@@ -717,17 +717,17 @@ fn the_same_commit_is_the_same_image_by_whichever_builder_and_whenever() {
     let text: Value = serde_json::from_str(&text).expect("docker prints JSON");
     assert_eq!(text[0]["Config"]["User"], "1:1");
     assert_eq!(text[0]["Config"]["Entrypoint"], json!(["/a/program"]));
-    let committed = workshop.git(&["log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"]);
+    let committed = builds.git(&["log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"]);
     assert_eq!(text[0]["Created"], committed);
 }
 
 /// A mirror with a password, which Docker has in its file, or in a helper, after a `docker login`.
 #[test]
 fn a_base_image_behind_a_password() {
-    let workshop = workshop!();
+    let builds = builds!();
     let mirror = registry::Registry::with_token();
     let base = format!("{}/mirror/base", mirror.address());
-    let home = &workshop.world.home;
+    let home = &builds.world.home;
     let auth = |password: &str| {
         let basic = base64::Engine::encode(
             &base64::engine::general_purpose::STANDARD,
@@ -754,9 +754,8 @@ fn a_base_image_behind_a_password() {
     );
     assert_eq!(archive, "");
     let login = home.work().join("login");
-    workshop
-        .recipe("FROM $BUILDER_IMAGE AS builder\nFROM scratch AS admin\nCOPY --from=builder /note /note\n");
-    workshop.commit();
+    builds.recipe("FROM $BUILDER_IMAGE AS builder\nFROM scratch AS admin\nCOPY --from=builder /note /note\n");
+    builds.commit();
     let path = format!("{}:{}", home.work().join("bin").display(), std::env::var("PATH").unwrap_or_default());
     for (number, builder) in ["1", "0"].into_iter().enumerate() {
         let tagged = format!("{base}:{number}");
@@ -770,7 +769,7 @@ fn a_base_image_behind_a_password() {
         let forget = || drop(docker().args(["rmi", "--force", &tagged]).output());
         forget();
         let build = |configuration: &str| {
-            let run = workshop.build(["--force", "--no-cache", "--builder-image", &tagged]);
+            let run = builds.build(["--force", "--no-cache", "--builder-image", &tagged]);
             let run = run.env("DOCKER_CONFIG", home.work().join(configuration)).env("PATH", &path);
             run.env("DOCKER_BUILDKIT", builder).output()
         };
@@ -793,62 +792,61 @@ fn a_base_image_behind_a_password() {
     // The password is in the helper's own file, and nowhere else.
     assert_eq!(home.files_with(registry::PASSWORD), [home.work().join("secret")]);
     assert!(!mirror.log().contains(registry::PASSWORD));
-    assert!(!format!("{:?}", workshop.world.emulator.calls()).contains(registry::PASSWORD));
+    assert!(!format!("{:?}", builds.world.emulator.calls()).contains(registry::PASSWORD));
 }
 
 #[test]
 fn another_repository_is_refused_before_anything_of_it_is_built() {
-    let workshop = workshop!();
+    let builds = builds!();
     let recipe = "FROM example.invalid/evil AS admin\nRUN evil\n";
-    workshop.world.home.write("sources/docker/Dockerfile", recipe);
-    workshop.commit();
-    let refused = workshop.build([]).output().exits(2);
-    let told = last_lines(&refused).replace(&workshop.world.home.work().display().to_string(), "WORK");
+    builds.world.home.write("sources/docker/Dockerfile", recipe);
+    builds.commit();
+    let refused = builds.build([]).output().exits(2);
+    let told = last_lines(&refused).replace(&builds.world.home.work().display().to_string(), "WORK");
     assert_snapshot!(told, @r"
     error: WORK/sources is not a clone of quill-admin: it has no crates/executor/Cargo.toml of ours, and its docker/Dockerfile makes no admin image; nothing of it was built
      next: run this inside a clone of quill-admin, or name the clone with --source
     ");
-    assert_eq!(workshop.world.calls(), "", "nothing was sent");
+    assert_eq!(builds.world.calls(), "", "nothing was sent");
     // A fork has the crate, whatever its Dockerfile says.
     let manifest = "[package]\nname = \"quill-admin-executor\"\n";
-    workshop.world.home.write("sources/crates/executor/Cargo.toml", manifest);
-    let plan = workshop.build(["--dry-run"]).output().exits(0);
+    builds.world.home.write("sources/crates/executor/Cargo.toml", manifest);
+    let plan = builds.build(["--dry-run"]).output().exits(0);
     assert!(plan.stdout.contains("builder "), "{plan}");
 }
 
 #[test]
 fn a_tag_that_strayed_is_shown_and_asked_about_before_it_is_moved() {
-    let workshop = workshop!();
-    let file = workshop.world.home.read("environments.yaml");
+    let builds = builds!();
+    let file = builds.world.home.read("environments.yaml");
     let file = file.replace("staging: { project", "staging: { protected: true, project");
-    workshop.world.home.write("environments.yaml", &file);
-    let _ = workshop.build(["--confirm", "staging"]).output().exits(0);
-    let ours = workshop.registry.digest(REPOSITORY, "latest").expect("it was pushed");
-    let other =
-        workshop.registry.push(REPOSITORY, "latest", &json!({"os": "linux", "architecture": "amd64"}));
-    let digest = || workshop.registry.digest(REPOSITORY, "latest").expect("there is one");
+    builds.world.home.write("environments.yaml", &file);
+    let _ = builds.build(["--confirm", "staging"]).output().exits(0);
+    let ours = builds.registry.digest(REPOSITORY, "latest").expect("it was pushed");
+    let other = builds.registry.push(REPOSITORY, "latest", &json!({"os": "linux", "architecture": "amd64"}));
+    let digest = || builds.registry.digest(REPOSITORY, "latest").expect("there is one");
 
-    let mut terminal = workshop.build([]).terminal();
+    let mut terminal = builds.build([]).terminal();
     terminal
         .expect("latest: to the image that the job runs")
         .expect("Type \"staging\" to go on")
         .type_line("no");
     assert_eq!(terminal.wait().code(), 28);
     assert_eq!(digest(), other, "it was not agreed to");
-    let plan = workshop.build(["--dry-run"]).output().exits(0);
+    let plan = builds.build(["--dry-run"]).output().exits(0);
     assert!(plan.stdout.contains("moved            latest: to the image"), "{plan}");
     assert_eq!(digest(), other);
-    let moved = workshop.build(["--confirm", "staging"]).output().exits(0);
+    let moved = builds.build(["--confirm", "staging"]).output().exits(0);
     assert!(moved.stdout.starts_with("✔ moved latest to the image that quill-tasks-staging runs"), "{moved}");
     assert_eq!(digest(), ours);
-    let nothing = workshop.build(["--confirm", "staging"]).output().exits(0);
+    let nothing = builds.build(["--confirm", "staging"]).output().exits(0);
     assert!(nothing.stdout.starts_with("✔ nothing to do"), "{nothing}");
 }
 
 #[test]
 fn an_image_that_is_not_what_it_should_be_is_not_pushed() {
-    let workshop = workshop!();
-    let recipe = workshop.world.home.read("sources/docker/Dockerfile");
+    let builds = builds!();
+    let recipe = builds.world.home.read("sources/docker/Dockerfile");
     for (from, to, told) in [
         (
             "LABEL org.opencontainers.image.title=\"quill-admin-executor\"",
@@ -858,61 +856,61 @@ fn an_image_that_is_not_what_it_should_be_is_not_pushed() {
         ("admin.contract=\"1\"", "admin.contract=\"2\"", "the oldest \"2\""),
     ] {
         assert!(recipe.contains(from), "{recipe}");
-        workshop.world.home.write("sources/docker/Dockerfile", &recipe.replace(from, to));
-        let refused = workshop.build([]).output().exits(29);
+        builds.world.home.write("sources/docker/Dockerfile", &recipe.replace(from, to));
+        let refused = builds.build([]).output().exits(29);
         assert!(last_lines(&refused).contains(told), "{refused}");
     }
-    assert_untouched(&workshop);
+    assert_untouched(&builds);
     // Docker would take the last stage if no target were named; here the stage must have its name.
-    workshop.world.home.write("sources/docker/Dockerfile", &recipe.replace(" AS admin", " AS other"));
-    let refused = workshop.build([]).output().exits(29);
+    builds.world.home.write("sources/docker/Dockerfile", &recipe.replace(" AS admin", " AS other"));
+    let refused = builds.build([]).output().exits(29);
     assert!(last_lines(&refused).contains("admin"), "{refused}");
-    assert_untouched(&workshop);
+    assert_untouched(&builds);
 }
 
 #[test]
 fn no_engine_no_permission_no_sources() {
-    let workshop = workshop!();
-    let refused = workshop.build([]).env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().exits(29);
+    let builds = builds!();
+    let refused = builds.build([]).env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().exits(29);
     assert_snapshot!(last_lines(&refused), @r"
     error: failed to reach the Docker engine: nothing answers at unix:///nowhere/docker.sock (Socket not found: /nowhere/docker.sock)
      next: start what serves it (Docker Desktop, Colima, Podman, rootless Docker), or use this machine's own engine: unset DOCKER_HOST
      next: look closer with: quill-admin doctor --env staging --only machine-docker
     ");
-    let refused = workshop.build([]).env("DOCKER_CONTEXT", "nosuch").output().exits(29);
+    let refused = builds.build([]).env("DOCKER_CONTEXT", "nosuch").output().exits(29);
     assert_snapshot!(last_lines(&refused), @r#"
     error: failed to reach the Docker engine: DOCKER_CONTEXT names "nosuch", and there is no such context
      next: see which there are with: docker context ls, or unset DOCKER_CONTEXT
      next: look closer with: quill-admin doctor --env staging --only machine-docker
     "#);
-    let tls = workshop.build([]).env("DOCKER_HOST", "tcp://127.0.0.1:1").env("DOCKER_TLS_VERIFY", "1");
-    let refused = tls.env("DOCKER_CERT_PATH", workshop.world.home.work()).output().exits(29);
+    let tls = builds.build([]).env("DOCKER_HOST", "tcp://127.0.0.1:1").env("DOCKER_TLS_VERIFY", "1");
+    let refused = tls.env("DOCKER_CERT_PATH", builds.world.home.work()).output().exits(29);
     assert!(refused.stderr.contains("has no ca.pem"), "{refused}");
-    let refused = workshop.build([]).env("DOCKER_HOST", "ssh://far").output().exits(29);
+    let refused = builds.build([]).env("DOCKER_HOST", "ssh://far").output().exits(29);
     assert!(refused.stderr.contains("ssh:// is not supported"), "{refused}");
     assert!(!refused.stderr.contains("systemctl"), "{refused}");
 
-    let home = &workshop.world.home;
+    let home = &builds.world.home;
     let empty = home.work().join("empty");
     std::fs::create_dir(&empty).expect("make a folder");
-    let refused = workshop.quill_admin(["build", "-e", "staging", "--source", "empty"]).output().exits(2);
+    let refused = builds.quill_admin(["build", "-e", "staging", "--source", "empty"]).output().exits(2);
     assert!(refused.stderr.contains("--source"), "{refused}");
-    let refused = workshop.quill_admin(["build", "-e", "staging", "--source", "nowhere"]).output().exits(2);
+    let refused = builds.quill_admin(["build", "-e", "staging", "--source", "nowhere"]).output().exits(2);
     assert!(refused.stderr.contains("nowhere"), "{refused}");
-    workshop.git(&["rm", "--quiet", "docker/Dockerfile"]);
-    let refused = workshop.build([]).output().exits(2);
+    builds.git(&["rm", "--quiet", "docker/Dockerfile"]);
+    let refused = builds.build([]).output().exits(2);
     assert!(refused.stderr.contains("docker/Dockerfile"), "{refused}");
-    assert_untouched(&workshop);
+    assert_untouched(&builds);
 }
 
 #[test]
 fn an_engine_that_this_user_may_not_use() {
-    let workshop = workshop!();
+    let builds = builds!();
     if !rustix::process::geteuid().is_root() {
         quill_admin_testkit::skip!("root", "only root can become a user without rights");
     }
     // The other user gets copies of all files that they have to read.
-    let home = &workshop.world.home;
+    let home = &builds.world.home;
     let program = home.path().join("quill-admin");
     std::fs::copy(quill_admin_testkit::bin::quill_admin(), &program).expect("copy the program");
     quill_admin_testkit::docker::run(Command::new("chown").arg("-R").arg("65534:65534").arg(home.path()));
@@ -928,7 +926,7 @@ fn an_engine_that_this_user_may_not_use() {
      next: allow it with: sudo usermod -aG docker "$USER", then sign in to this machine again
      next: look closer with: quill-admin doctor --env staging --only machine-docker
     "#);
-    assert_untouched(&workshop);
+    assert_untouched(&builds);
 }
 
 /// An engine with a full disk, with the messages of a real one. There is no other way to have one without
@@ -965,10 +963,10 @@ fn full_engine(socket: &Path) {
 
 #[test]
 fn a_full_disk() {
-    let workshop = workshop!();
-    let socket = workshop.world.home.path().join("docker.sock");
+    let builds = builds!();
+    let socket = builds.world.home.path().join("docker.sock");
     full_engine(&socket);
-    let failed = workshop
+    let failed = builds
         .build([])
         .env("DOCKER_HOST", format!("unix://{}", socket.display()))
         .env("DOCKER_BUILDKIT", "0")
@@ -979,32 +977,32 @@ fn a_full_disk() {
      next: make room with: docker system prune
      next: look closer with: quill-admin doctor --env staging --only machine-docker
     ");
-    assert_untouched(&workshop);
+    assert_untouched(&builds);
 }
 
 #[test]
 fn a_protected_environment_asks_for_its_name() {
-    let workshop = workshop!();
-    let file = workshop.world.home.read("environments.yaml");
+    let builds = builds!();
+    let file = builds.world.home.read("environments.yaml");
     let file = file.replace("staging: { project", "staging: { protected: true, project");
-    workshop.world.home.write("environments.yaml", &file);
+    builds.world.home.write("environments.yaml", &file);
 
-    let refused = workshop.build([]).output().exits(28);
+    let refused = builds.build([]).output().exits(28);
     assert!(refused.stderr.contains("--confirm staging"), "{refused}");
-    let refused = workshop.build(["--confirm", "teaching"]).output().exits(28);
+    let refused = builds.build(["--confirm", "teaching"]).output().exits(28);
     assert!(refused.stderr.contains("teaching"), "{refused}");
-    assert_eq!(workshop.world.calls(), "", "nothing was sent");
+    assert_eq!(builds.world.calls(), "", "nothing was sent");
 
-    let mut terminal = workshop.build([]).terminal();
+    let mut terminal = builds.build([]).terminal();
     terminal.expect("is created").expect("Type \"staging\" to go on").type_line("stagin");
     let ended = terminal.wait();
     assert_eq!(ended.code(), 28, "{}", ended.text());
-    assert_untouched(&workshop);
+    assert_untouched(&builds);
 
-    let mut terminal = workshop.build([]).terminal();
+    let mut terminal = builds.build([]).terminal();
     terminal.expect("Type \"staging\" to go on").type_line("staging").expect("built, pushed and deployed");
     assert_eq!(terminal.wait().code(), 0);
-    let _ = workshop.build(["--force", "--confirm", "staging"]).output().exits(0);
+    let _ = builds.build(["--force", "--confirm", "staging"]).output().exits(0);
 }
 
 #[test]
@@ -1014,14 +1012,14 @@ fn ctrl_c_in_a_build_cancels_it() {
     for (value, seconds) in
         [("1", 86_000 + std::process::id() % 1000), ("0", 87_000 + std::process::id() % 1000)]
     {
-        let workshop = workshop!();
-        workshop.recipe(&format!(
+        let builds = builds!();
+        builds.recipe(&format!(
             "FROM $BUILDER_IMAGE AS builder\nRUN echo asleep; sleep {seconds}\n\
              FROM --platform=linux/amd64 scratch AS admin\nCOPY --from=builder /out /out\n"
         ));
-        workshop.commit();
+        builds.commit();
         let mut terminal =
-            workshop.build(["--builder-image", &builder]).env("DOCKER_BUILDKIT", value).terminal();
+            builds.build(["--builder-image", &builder]).env("DOCKER_BUILDKIT", value).terminal();
         let line = format!("sleep {seconds}");
         terminal.expect(&line);
         wait_until("the step runs", || processes(&line) > 0);
@@ -1030,37 +1028,37 @@ fn ctrl_c_in_a_build_cancels_it() {
         assert_eq!(ended.code(), 130, "{}", ended.text());
         assert!(ended.text().contains("nothing was deployed"), "{}", ended.text());
         wait_until("the engine has stopped the step", || processes(&line) == 0);
-        assert_untouched(&workshop);
+        assert_untouched(&builds);
     }
 }
 
 #[test]
 fn ctrl_c_in_a_push_leaves_no_tag_and_no_job() {
-    let workshop = workshop!();
-    workshop.proxy.hold("/blobs/uploads/");
-    let mut terminal = workshop.build([]).terminal();
-    workshop.proxy.wait_for("/blobs/uploads/");
+    let builds = builds!();
+    builds.proxy.hold("/blobs/uploads/");
+    let mut terminal = builds.build([]).terminal();
+    builds.proxy.wait_for("/blobs/uploads/");
     terminal.ctrl_c();
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
     assert!(ended.text().contains("nothing was deployed"), "{}", ended.text());
-    workshop.proxy.open();
-    assert_untouched(&workshop);
-    let _ = workshop.build([]).output().exits(0);
+    builds.proxy.open();
+    assert_untouched(&builds);
+    let _ = builds.build([]).output().exits(0);
 }
 
 /// While the job is changed Ctrl-C waits, and the outcome is reported afterwards.
 #[test]
 fn ctrl_c_while_the_job_is_changed_says_that_it_is() {
-    let workshop = workshop!();
-    let _ = workshop.build([]).output().exits(0);
+    let builds = builds!();
+    let _ = builds.build([]).output().exits(0);
     let path = format!("/v2/{JOB}");
     let change = || {
-        let mut job = workshop.world.job().expect("there is one");
+        let mut job = builds.world.job().expect("there is one");
         job["template"]["template"]["maxRetries"] = json!(3);
-        workshop.world.emulator.put_job(JOB, job).expect("a valid job");
+        builds.world.emulator.put_job(JOB, job).expect("a valid job");
     };
-    let changes = || workshop.world.emulator.calls().iter().filter(|call| call.method == "PATCH").count();
+    let changes = || builds.world.emulator.calls().iter().filter(|call| call.method == "PATCH").count();
     for (faults, waits, code, told) in [
         (vec![Fault::new(&path, FaultAction::Delay(1500)).method("PATCH")], true, 130, "were not moved yet"),
         // The change is made, and the readiness of the job is read.
@@ -1078,9 +1076,9 @@ fn ctrl_c_while_the_job_is_changed_says_that_it_is() {
         ),
     ] {
         change();
-        workshop.world.emulator.set_faults(faults);
+        builds.world.emulator.set_faults(faults);
         let before = changes();
-        let mut terminal = workshop.build([]).terminal();
+        let mut terminal = builds.build([]).terminal();
         wait_until("the change is sent", || changes() > before);
         terminal.ctrl_c();
         // The message comes at once if the answer is waited for.
@@ -1099,7 +1097,7 @@ fn ctrl_c_while_the_job_is_changed_says_that_it_is() {
             ended.text()
         );
         if code == 130 {
-            let retries = &workshop.world.job().expect("there is one")["template"]["template"]["maxRetries"];
+            let retries = &builds.world.job().expect("there is one")["template"]["template"]["maxRetries"];
             assert_ne!(retries, &json!(3), "as it says");
         }
     }
@@ -1108,18 +1106,18 @@ fn ctrl_c_while_the_job_is_changed_says_that_it_is() {
 /// A job that was changed is not reported as one that was not.
 #[test]
 fn a_job_that_was_changed_and_cannot_be_looked_at_is_said_to_be_changed() {
-    let workshop = workshop!();
+    let builds = builds!();
     let path = format!("/v2/{JOB}");
-    let _ = workshop.build([]).output().exits(0);
+    let _ = builds.build([]).output().exits(0);
     let read = |action| Fault::new(&path, action).method("GET").after(1);
     let spoil = || {
-        let mut job = workshop.world.job().expect("there is one");
+        let mut job = builds.world.job().expect("there is one");
         job["template"]["template"]["maxRetries"] = json!(3);
-        workshop.world.emulator.put_job(JOB, job).expect("a valid job");
+        builds.world.emulator.put_job(JOB, job).expect("a valid job");
     };
     spoil();
-    workshop.world.emulator.set_faults([read(FaultAction::status(403, "no longer yours"))]);
-    let unknown = workshop.build([]).output().exits(27);
+    builds.world.emulator.set_faults([read(FaultAction::status(403, "no longer yours"))]);
+    let unknown = builds.build([]).output().exits(27);
     assert_snapshot!(last_lines(&unknown), @r"
     error: the job was changed, and whether it is ready is not known
     error: failed to read the job: no longer yours
@@ -1128,8 +1126,8 @@ fn a_job_that_was_changed_and_cannot_be_looked_at_is_said_to_be_changed() {
     ");
     // A temporary failure does not end the wait.
     spoil();
-    workshop.world.emulator.set_faults([read(FaultAction::status(503, "later")).times(1)]);
-    let _ = workshop.build([]).output().exits(0);
+    builds.world.emulator.set_faults([read(FaultAction::status(503, "later")).times(1)]);
+    let _ = builds.build([]).output().exits(0);
 }
 
 /// Number of processes of this machine with this command line, including those in containers.

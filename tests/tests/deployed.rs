@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::build_fixture::BuildFixture;
 use quill_admin_e2e::{Finished as _, JOB, World};
 use quill_admin_testkit::docker::run;
 use quill_admin_testkit::home::Output;
@@ -34,28 +34,28 @@ fn noted(world: &World) -> Value {
 
 /// Two clones of one repository, one for each person.
 struct TwoPeople {
-    workshop: Workshop,
+    builds: BuildFixture,
 }
 
 impl TwoPeople {
     /// Makes a repository with the actions of this one; `theirs` is a clone of it.
     fn new() -> Self {
-        let workshop = Workshop::new();
-        workshop.sources();
-        workshop.world.home.write("sources/application/actions.yaml", &shipped("actions.yaml"));
-        workshop.commit();
-        let two = Self { workshop };
+        let builds = BuildFixture::new();
+        builds.sources();
+        builds.world.home.write("sources/application/actions.yaml", &shipped("actions.yaml"));
+        builds.commit();
+        let two = Self { builds };
         two.git(".", &["clone", "--quiet", "sources", "theirs"]);
         two
     }
 
     fn folder(&self, clone: &str) -> PathBuf {
-        self.workshop.world.home.work().join(clone)
+        self.builds.world.home.work().join(clone)
     }
 
     fn git(&self, clone: &str, args: &[&str]) -> String {
         let author = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"];
-        let home = &self.workshop.world.home;
+        let home = &self.builds.world.home;
         let mut git = Command::new("git");
         git.args(author).args(args).current_dir(self.folder(clone));
         run(git.env("HOME", home.path()).env("GIT_CONFIG_NOSYSTEM", "1")).trim().to_owned()
@@ -64,7 +64,7 @@ impl TwoPeople {
     /// Edits the actions of a clone and commits that; returns the commit.
     fn edit(&self, clone: &str, edit: impl FnOnce(String) -> String) -> String {
         let file = format!("{clone}/application/actions.yaml");
-        let home = &self.workshop.world.home;
+        let home = &self.builds.world.home;
         let before = home.read(&file);
         let after = edit(before.clone());
         assert_ne!(before, after);
@@ -75,18 +75,18 @@ impl TwoPeople {
 
     fn build(&self, clone: &str, args: &[&str]) -> quill_admin_testkit::home::Run {
         let build = ["build", "--env", "staging", "--source", clone];
-        self.workshop.quill_admin(build.into_iter().chain(args.iter().copied()))
+        self.builds.quill_admin(build.into_iter().chain(args.iter().copied()))
     }
 
     /// A command with the actions of a clone.
     fn with(&self, clone: &str, args: &[&str]) -> Output {
         let application = format!("{clone}/application");
-        self.workshop.quill_admin(args.iter().copied()).args(["--application", &application]).output()
+        self.builds.quill_admin(args.iter().copied()).args(["--application", &application]).output()
     }
 
     /// The job and the tags of the registry, to see whether a refused command has changed anything.
     fn state(&self) -> (Option<Value>, Vec<String>) {
-        (self.workshop.world.job(), self.workshop.uploads())
+        (self.builds.world.job(), self.builds.uploads())
     }
 }
 
@@ -106,7 +106,7 @@ fn two_people_on_two_branches_are_told_who_has_what_and_neither_overwrites_the_o
     let two = TwoPeople::new();
     let mine = two.edit("sources", |actions| format!("{actions}{COUNT_ROLES}"));
     let theirs = two.edit("theirs", |actions| another_add_role(&actions));
-    let world = &two.workshop.world;
+    let world = &two.builds.world;
     let first = two.build("sources", &[]).output().exits(0);
     assert!(!first.stderr.contains("  actions  "), "there was none before: {first}");
     let listed = two.with("sources", &["actions", "--json"]).exits(0).json();

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cloud_emulator::{Fault, FaultAction, RecordedCall, Script, SecretVersionState, Step};
 use insta::assert_snapshot;
-use quill_admin_e2e::clinic::{ADDRESS, Clinic, INSTANCE, SECRET, days_ago, image, instance};
-use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::build_fixture::BuildFixture;
+use quill_admin_e2e::doctor_fixture::{ADDRESS, DoctorFixture, INSTANCE, SECRET, days_ago, image, instance};
 use quill_admin_e2e::{Finished as _, JOB, PROJECT, REPOSITORY, World, redact, wait_until};
 use quill_admin_testkit::home::{Home, Output};
 use quill_admin_testkit::postgres::{Database, Generation, ROLES};
@@ -23,16 +23,16 @@ const QUESTIONS: [(&str, &str, &str); 7] = [
     ("database", "*/instances/*", "cloudsql.instances.get"),
 ];
 
-macro_rules! clinic {
+macro_rules! environment {
     () => {{
         needs_registry!();
-        Clinic::healthy()
+        DoctorFixture::healthy()
     }};
 }
 
 /// Removes further text that differs from run to run.
-pub(crate) fn shown(clinic: &Clinic, text: &str) -> String {
-    let text = text.replace(&clinic.world.home.work().display().to_string(), "/…");
+pub(crate) fn shown(environment: &DoctorFixture, text: &str) -> String {
+    let text = text.replace(&environment.world.home.work().display().to_string(), "/…");
     let text = [
         (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
         (r"sha256:[0-9a-f]{12}\b", "sha256:SHORT"),
@@ -47,10 +47,10 @@ pub(crate) fn shown(clinic: &Clinic, text: &str) -> String {
 }
 
 /// The output of one check: its lines without the heading and the summary.
-pub(crate) fn says(clinic: &Clinic, id: &str, code: i32) -> String {
-    let output = clinic.doctor(["--only", id]).output().exits(code);
+pub(crate) fn says(environment: &DoctorFixture, id: &str, code: i32) -> String {
+    let output = environment.doctor(["--only", id]).output().exits(code);
     let lines = output.stdout.lines().skip(1).take_while(|line| !line.is_empty());
-    shown(clinic, &lines.collect::<Vec<_>>().join("\n"))
+    shown(environment, &lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// The results in a JSON document, by id.
@@ -66,32 +66,32 @@ pub(crate) fn check<'a>(document: &'a Value, id: &str) -> &'a Value {
 }
 
 /// Returns the calls that the cloud has received, and clears them.
-fn calls(clinic: &Clinic) -> Vec<RecordedCall> {
-    clinic.world.emulator.calls()
+fn calls(environment: &DoctorFixture) -> Vec<RecordedCall> {
+    environment.world.emulator.calls()
 }
 
 /// Number of calls that are not reads.
-fn changes(clinic: &Clinic) -> usize {
+fn changes(environment: &DoctorFixture) -> usize {
     let asks = |call: &&RecordedCall| {
         call.method == "GET"
             || call.path.contains("testIam")
             || call.path.contains(":getIamPolicy")
             || call.path.ends_with("entries:list")
     };
-    calls(clinic).iter().filter(|call| !asks(call)).count()
+    calls(environment).iter().filter(|call| !asks(call)).count()
 }
 
-fn find_job(clinic: &Clinic) -> Value {
-    clinic.world.job().expect("there is a job")
+fn find_job(environment: &DoctorFixture) -> Value {
+    environment.world.job().expect("there is a job")
 }
 
 #[test]
 fn a_healthy_environment_is_said_to_be_so_and_nothing_is_asked_twice() {
-    let clinic = clinic!();
-    let output = clinic.doctor(["--skip", "machine-docker"]).output().exits(0);
-    assert_snapshot!(shown(&clinic, &output.to_string()));
+    let environment = environment!();
+    let output = environment.doctor(["--skip", "machine-docker"]).output().exits(0);
+    assert_snapshot!(shown(&environment, &output.to_string()));
 
-    let calls = calls(&clinic);
+    let calls = calls(&environment);
     let lines: Vec<String> = calls
         .iter()
         .map(|call| format!("{} {}?{} {}", call.method, call.path, call.query, call.body))
@@ -99,7 +99,7 @@ fn a_healthy_environment_is_said_to_be_so_and_nothing_is_asked_twice() {
     let different: BTreeSet<&String> = lines.iter().collect();
     assert_eq!(different.len(), lines.len(), "{lines:#?}");
     // Every request without a token comes with one to `/v2/`, for the registry's challenge.
-    let asked = clinic.proxy.requests();
+    let asked = environment.proxy.requests();
     let mut manifests: Vec<&String> = asked.iter().filter(|line| !line.ends_with("/v2/")).collect();
     manifests.sort_unstable();
     let count = manifests.len();
@@ -108,22 +108,25 @@ fn a_healthy_environment_is_said_to_be_so_and_nothing_is_asked_twice() {
     assert!(calls.len() + asked.len() <= 60, "{} and {}", calls.len(), asked.len());
     let reads = calls.iter().filter(|call| call.path.ends_with("entries:list")).count();
     assert!(reads <= 4, "{reads}");
-    assert_eq!(changes(&clinic), 0);
+    assert_eq!(changes(&environment), 0);
 }
 
 #[test]
 fn the_document_has_the_fields_it_is_said_to_have() {
-    let clinic = clinic!();
-    clinic.put_job("/template/template/maxRetries", json!(3));
-    let list = clinic.world.quill_admin(["doctor", "--list", "--json"]).output().exits(0).json();
+    let environment = environment!();
+    environment.put_job("/template/template/maxRetries", json!(3));
+    let list = environment.world.quill_admin(["doctor", "--list", "--json"]).output().exits(0).json();
     let described: BTreeSet<String> = list["document"]
         .as_array()
         .expect("a list")
         .iter()
         .map(|field| field["field"].as_str().expect("a name").to_owned())
         .collect();
-    let document =
-        clinic.doctor(["--json", "--fix", "--dry-run", "--skip", "machine-docker"]).output().exits(30).json();
+    let document = environment
+        .doctor(["--json", "--fix", "--dry-run", "--skip", "machine-docker"])
+        .output()
+        .exits(30)
+        .json();
     let mut there = BTreeSet::new();
     fields(&document, "", &mut there);
     assert_eq!(there.difference(&described).collect::<Vec<_>>(), Vec::<&String>::new());
@@ -134,9 +137,9 @@ fn the_document_has_the_fields_it_is_said_to_have() {
     let settings = check(&document, "job-settings");
     assert_eq!(settings["help"], "docs/troubleshooting.md#job-settings");
     assert_eq!(settings["findings"][0]["evidence"], json!(["max retries: 3 → 0"]));
-    assert_eq!(settings["findings"][0]["treatment"]["id"], "put-job-right");
-    assert_eq!(document["treatments"][0]["outcome"], "dry_run");
-    assert_eq!(changes(&clinic), 0);
+    assert_eq!(settings["findings"][0]["fix"]["id"], "put-job-right");
+    assert_eq!(document["fixes"][0]["outcome"], "dry_run");
+    assert_eq!(changes(&environment), 0);
 }
 
 /// The paths of all fields of a document.
@@ -156,16 +159,16 @@ fn fields(value: &Value, path: &str, into: &mut BTreeSet<String>) {
 
 #[test]
 fn what_is_chosen_is_run_and_nothing_else() {
-    let clinic = clinic!();
-    let list = clinic.world.quill_admin(["doctor", "--list"]).output().exits(0);
+    let environment = environment!();
+    let list = environment.world.quill_admin(["doctor", "--list"]).output().exits(0);
     assert_snapshot!(list.stdout);
-    let some = clinic.doctor(["--only", "database,job", "--json"]).output().exits(0).json();
+    let some = environment.doctor(["--only", "database,job", "--json"]).output().exits(0).json();
     assert_eq!(results(&some).into_keys().collect::<Vec<_>>(), ["database", "job"]);
     // The database needs two: the instance, and its authorities.
-    assert_eq!(calls(&clinic).len(), 3, "no question twice, and nothing they need besides");
-    let rest = clinic.doctor(["--skip", "machine-docker,job,apis", "--json"]).output().exits(0).json();
+    assert_eq!(calls(&environment).len(), 3, "no question twice, and nothing they need besides");
+    let rest = environment.doctor(["--skip", "machine-docker,job,apis", "--json"]).output().exits(0).json();
     assert!(results(&rest).keys().all(|id| !["machine-docker", "job", "apis"].contains(&id.as_str())));
-    let unknown = clinic.doctor(["--only", "job-setings"]).output().exits(2);
+    let unknown = environment.doctor(["--only", "job-setings"]).output().exits(2);
     assert!(unknown.stderr.contains("there is no check \"job-setings\""), "{unknown}");
     assert!(unknown.stderr.contains("did you mean job-settings?"), "{unknown}");
 }
@@ -258,11 +261,11 @@ fn nobody_signed_in_is_a_problem() {
 
 #[test]
 fn gcloud_and_docker_are_looked_for() {
-    let clinic = clinic!();
-    assert_eq!(says(&clinic, "machine-gcloud", 0), "  ✔ machine-gcloud   gcloud 528.0.0");
-    let without = clinic.doctor(["--only", "machine-gcloud"]).env("PATH", "/nowhere").output().exits(0);
+    let environment = environment!();
+    assert_eq!(says(&environment, "machine-gcloud", 0), "  ✔ machine-gcloud   gcloud 528.0.0");
+    let without = environment.doctor(["--only", "machine-gcloud"]).env("PATH", "/nowhere").output().exits(0);
     assert!(without.stdout.contains("! machine-gcloud   gcloud is not installed"), "{without}");
-    let engine = clinic
+    let engine = environment
         .doctor(["--only", "machine-docker"])
         .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
         .output()
@@ -271,7 +274,7 @@ fn gcloud_and_docker_are_looked_for() {
     assert!(engine.stdout.contains("tasks run without it"), "{engine}");
     // docker itself refuses a context that does not exist: another engine was meant.
     let engine =
-        clinic.doctor(["--only", "machine-docker"]).env("DOCKER_CONTEXT", "nosuch").output().exits(0);
+        environment.doctor(["--only", "machine-docker"]).env("DOCKER_CONTEXT", "nosuch").output().exits(0);
     assert!(engine.stdout.contains("! machine-docker"), "{engine}");
     assert!(engine.stdout.contains("DOCKER_CONTEXT names \"nosuch\""), "{engine}");
     assert!(engine.stdout.contains("docker context ls"), "{engine}");
@@ -280,82 +283,82 @@ fn gcloud_and_docker_are_looked_for() {
 #[test]
 fn the_engine_that_is_there_is_described() {
     needs_docker!();
-    let clinic = clinic!();
-    let output = clinic.doctor(["--only", "machine-docker"]).output();
+    let environment = environment!();
+    let output = environment.doctor(["--only", "machine-docker"]).output();
     assert!(output.stdout.contains("Docker Engine"), "{output}");
 }
 
 #[test]
 fn a_project_that_is_not_there_or_goes_is_a_problem() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "project", 0);
-    clinic
+    let environment = environment!();
+    let healthy = says(&environment, "project", 0);
+    environment
         .world
         .emulator
         .put_project(PROJECT, json!({"state": "DELETE_REQUESTED"}))
         .expect("a valid project");
-    assert_snapshot!(says(&clinic, "project", 30));
-    clinic.cure();
-    assert_eq!(says(&clinic, "project", 0), healthy);
-    let file = clinic.world.home.read("environments.yaml");
-    clinic.world.home.write("environments.yaml", &file.replace(PROJECT, "quill-medical-nowhere"));
-    assert_snapshot!(says(&clinic, "project", 30));
+    assert_snapshot!(says(&environment, "project", 30));
+    environment.make_healthy();
+    assert_eq!(says(&environment, "project", 0), healthy);
+    let file = environment.world.home.read("environments.yaml");
+    environment.world.home.write("environments.yaml", &file.replace(PROJECT, "quill-medical-nowhere"));
+    assert_snapshot!(says(&environment, "project", 30));
 }
 
 #[test]
 fn services_that_are_not_enabled_are_named() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "apis", 0);
+    let environment = environment!();
+    let healthy = says(&environment, "apis", 0);
     for service in ["sqladmin.googleapis.com", "secretmanager.googleapis.com"] {
-        clinic.world.emulator.set_service_enabled(PROJECT, service, false);
+        environment.world.emulator.set_service_enabled(PROJECT, service, false);
     }
-    assert_snapshot!(says(&clinic, "apis", 30));
+    assert_snapshot!(says(&environment, "apis", 30));
     // Checks that need such a service cannot decide, and say why.
-    let database = says(&clinic, "database", 31);
+    let database = says(&environment, "database", 31);
     assert!(database.contains("could not be decided"), "{database}");
     for service in ["sqladmin.googleapis.com", "secretmanager.googleapis.com"] {
-        clinic.world.emulator.set_service_enabled(PROJECT, service, true);
+        environment.world.emulator.set_service_enabled(PROJECT, service, true);
     }
-    assert_eq!(says(&clinic, "apis", 0), healthy);
+    assert_eq!(says(&environment, "apis", 0), healthy);
 }
 
 #[test]
 fn missing_permissions_are_named_with_the_smallest_role() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "permissions", 0);
-    clinic
+    let environment = environment!();
+    let healthy = says(&environment, "permissions", 0);
+    environment
         .world
         .emulator
         .deny_permissions(["run.jobs.runWithOverrides", "artifactregistry.repositories.uploadArtifacts"]);
-    assert_snapshot!(says(&clinic, "permissions", 30));
-    clinic.world.emulator.deny_permissions(["artifactregistry.repositories.uploadArtifacts"]);
-    let warning = says(&clinic, "permissions", 0);
+    assert_snapshot!(says(&environment, "permissions", 30));
+    environment.world.emulator.deny_permissions(["artifactregistry.repositories.uploadArtifacts"]);
+    let warning = says(&environment, "permissions", 0);
     assert!(warning.contains("! permissions"), "{warning}");
-    clinic.cure();
-    assert_eq!(says(&clinic, "permissions", 0), healthy);
+    environment.make_healthy();
+    assert_eq!(says(&environment, "permissions", 0), healthy);
 }
 
 #[test]
 fn whether_runs_are_recorded_is_told() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "audit-logging", 0);
+    let environment = environment!();
+    let healthy = says(&environment, "audit-logging", 0);
     let policy = |logs: Value| {
         let policy = json!({"auditConfigs": [{"service": "run.googleapis.com", "auditLogConfigs": logs}]});
-        clinic.world.emulator.put_iam_policy(PROJECT, policy).expect("a valid policy");
+        environment.world.emulator.put_iam_policy(PROJECT, policy).expect("a valid policy");
     };
     policy(json!([{"logType": "DATA_READ"}]));
-    let off = says(&clinic, "audit-logging", 0);
+    let off = says(&environment, "audit-logging", 0);
     policy(json!([{"logType": "DATA_WRITE", "exemptedMembers": ["user:steve@example.org"]}]));
-    let exempt = says(&clinic, "audit-logging", 0);
+    let exempt = says(&environment, "audit-logging", 0);
     assert_snapshot!(format!("{off}\n{exempt}"));
-    clinic.cure();
-    assert_eq!(says(&clinic, "audit-logging", 0), healthy);
+    environment.make_healthy();
+    assert_eq!(says(&environment, "audit-logging", 0), healthy);
 }
 
 #[test]
 fn an_admin_image_that_is_missing_or_wrong_is_to_be_built() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "admin-image", 0);
+    let environment = environment!();
+    let healthy = says(&environment, "admin-image", 0);
     let mut said = Vec::new();
     let labels = |contract: &str, title: &str| {
         json!({"config": {"Labels": {
@@ -369,28 +372,29 @@ fn an_admin_image_that_is_missing_or_wrong_is_to_be_built() {
         (labels("", "nginx"), 30),
         (json!({"created": days_ago(200)}), 0),
     ] {
-        clinic.registry.push(REPOSITORY, "latest", &image(&made));
-        said.push(says(&clinic, "admin-image", code));
+        environment.registry.push(REPOSITORY, "latest", &image(&made));
+        said.push(says(&environment, "admin-image", code));
     }
-    let digest = clinic.registry.digest(REPOSITORY, "latest").expect("it is there");
-    clinic.registry.delete(REPOSITORY, &digest);
-    said.push(says(&clinic, "admin-image", 30));
+    let digest = environment.registry.digest(REPOSITORY, "latest").expect("it is there");
+    environment.registry.delete(REPOSITORY, &digest);
+    said.push(says(&environment, "admin-image", 30));
     assert_snapshot!(said.join("\n"));
-    clinic.registry.push(REPOSITORY, "latest", &image(&json!({"created": clinic.healthy.built})));
-    assert_eq!(says(&clinic, "admin-image", 0), healthy);
+    environment.registry.push(REPOSITORY, "latest", &image(&json!({"created": environment.healthy.built})));
+    assert_eq!(says(&environment, "admin-image", 0), healthy);
 
     // Without the repository neither it nor the job's image can be looked up.
-    let file = clinic.world.home.read("environments.yaml");
-    clinic.world.home.write("environments.yaml", &file.replace("/quill/tasks\"", "/other/admin\""));
-    let none = clinic.doctor(["--only", "admin-image,job-image"]).output().exits(30);
-    assert_snapshot!(shown(&clinic, &none.stdout));
+    let file = environment.world.home.read("environments.yaml");
+    environment.world.home.write("environments.yaml", &file.replace("/quill/tasks\"", "/other/admin\""));
+    let none = environment.doctor(["--only", "admin-image,job-image"]).output().exits(30);
+    assert_snapshot!(shown(&environment, &none.stdout));
 }
 
 #[test]
 fn a_registry_that_does_not_answer_leaves_images_undecided() {
-    let clinic = clinic!();
-    clinic.proxy.cut("/v2/");
-    let json = clinic.doctor(["--only", "admin-image,job,job-image", "--json"]).output().exits(31).json();
+    let environment = environment!();
+    environment.proxy.cut("/v2/");
+    let json =
+        environment.doctor(["--only", "admin-image,job,job-image", "--json"]).output().exits(31).json();
     let results = results(&json);
     assert_eq!(
         results.into_iter().collect::<Vec<_>>(),
@@ -401,62 +405,62 @@ fn a_registry_that_does_not_answer_leaves_images_undecided() {
 
 #[test]
 fn a_job_that_is_missing_or_not_ready_is_a_problem() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "job", 0);
-    let mut job = clinic.healthy.job();
+    let environment = environment!();
+    let healthy = says(&environment, "job", 0);
+    let mut job = environment.healthy.job();
     job["terminalCondition"] =
         json!({"type": "Ready", "state": "CONDITION_FAILED", "message": "Image 'x' not found."});
-    clinic.world.emulator.put_job(JOB, job.clone()).expect("a valid job");
-    let failed = says(&clinic, "job", 30);
+    environment.world.emulator.put_job(JOB, job.clone()).expect("a valid job");
+    let failed = says(&environment, "job", 30);
     job["terminalCondition"] = json!({"type": "Ready", "state": "CONDITION_RECONCILING"});
-    clinic.world.emulator.put_job(JOB, job).expect("a valid job");
-    let pending = says(&clinic, "job", 0);
+    environment.world.emulator.put_job(JOB, job).expect("a valid job");
+    let pending = says(&environment, "job", 0);
     assert_snapshot!(format!("{failed}\n{pending}"));
-    clinic.cure();
-    assert_eq!(says(&clinic, "job", 0), healthy);
+    environment.make_healthy();
+    assert_eq!(says(&environment, "job", 0), healthy);
 
     // Resources that are named after the job are not looked up if there is no job.
-    let file = clinic.world.home.read("environments.yaml");
+    let file = environment.world.home.read("environments.yaml");
     let file = file.replace("job: quill-tasks-{env}", "job: quill-other-{env}");
-    clinic.world.home.write("environments.yaml", &file);
-    let none = clinic.doctor(["--only", "job,job-settings,job-secrets"]).output().exits(30);
-    assert_snapshot!(shown(&clinic, &none.stdout));
-    let alone = clinic.doctor(["--only", "job-settings"]).output().exits(31);
+    environment.world.home.write("environments.yaml", &file);
+    let none = environment.doctor(["--only", "job,job-settings,job-secrets"]).output().exits(30);
+    assert_snapshot!(shown(&environment, &none.stdout));
+    let alone = environment.doctor(["--only", "job-settings"]).output().exits(31);
     assert!(alone.stdout.contains("there is no job quill-other-staging"), "{alone}");
 }
 
 #[test]
 fn an_image_that_build_has_not_deployed_is_a_problem() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "job-image", 0);
+    let environment = environment!();
+    let healthy = says(&environment, "job-image", 0);
     let container = "/template/template/containers/0/image";
     let mut said = Vec::new();
-    clinic.put_job(container, json!(format!("{}:latest", clinic.image())));
-    said.push(says(&clinic, "job-image", 30));
+    environment.put_job(container, json!(format!("{}:latest", environment.image())));
+    said.push(says(&environment, "job-image", 30));
     let gone = format!("sha256:{:064}", 0);
-    let mut job = clinic.healthy.job();
+    let mut job = environment.healthy.job();
     job["annotations"]["admin.quill-medical.org/image-digest"] = json!(gone);
-    job["template"]["template"]["containers"][0]["image"] = json!(format!("{}@{gone}", clinic.image()));
-    clinic.world.emulator.put_job(JOB, job).expect("a valid job");
-    said.push(says(&clinic, "job-image", 30));
-    clinic.put_job("/annotations", json!({}));
-    said.push(says(&clinic, "job-image", 30));
+    job["template"]["template"]["containers"][0]["image"] = json!(format!("{}@{gone}", environment.image()));
+    environment.world.emulator.put_job(JOB, job).expect("a valid job");
+    said.push(says(&environment, "job-image", 30));
+    environment.put_job("/annotations", json!({}));
+    said.push(says(&environment, "job-image", 30));
     for contract in ["0", "9"] {
-        let mut job = clinic.healthy.job();
+        let mut job = environment.healthy.job();
         job["annotations"]["admin.quill-medical.org/contract"] = json!(contract);
-        clinic.world.emulator.put_job(JOB, job).expect("a valid job");
-        said.push(says(&clinic, "job-image", 30));
+        environment.world.emulator.put_job(JOB, job).expect("a valid job");
+        said.push(says(&environment, "job-image", 30));
     }
     assert_snapshot!(said.join("\n"));
-    clinic.cure();
-    assert_eq!(says(&clinic, "job-image", 0), healthy);
+    environment.make_healthy();
+    assert_eq!(says(&environment, "job-image", 0), healthy);
 }
 
 #[test]
 fn settings_that_have_drifted_are_shown_as_a_difference_and_put_right() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "job-settings", 0);
-    let mut job = clinic.healthy.job();
+    let environment = environment!();
+    let healthy = says(&environment, "job-settings", 0);
+    let mut job = environment.healthy.job();
     let task = &mut job["template"]["template"];
     task["maxRetries"] = json!(3);
     task["timeout"] = json!("600s");
@@ -468,24 +472,24 @@ fn settings_that_have_drifted_are_shown_as_a_difference_and_put_right() {
         .expect("the password")
         .clone_from(&json!({"name": "AUTH_DB_PASSWORD", "value": "planted-in-clear"}));
     env.push(json!({"name": "OTHER", "value": "stays"}));
-    clinic.world.emulator.put_job(JOB, job).expect("a valid job");
-    let sick = says(&clinic, "job-settings", 30);
+    environment.world.emulator.put_job(JOB, job).expect("a valid job");
+    let sick = says(&environment, "job-settings", 30);
     assert!(!sick.contains("planted-in-clear"), "{sick}");
     assert_snapshot!(sick);
 
     let only = ["--only", "job,job-settings,job-secrets", "--fix"];
-    let plan = clinic.doctor(only.into_iter().chain(["--dry-run"])).output().exits(30);
-    assert_snapshot!(shown(&clinic, &plan.stdout));
-    assert_eq!(changes(&clinic), 0, "a dry run changes nothing");
+    let plan = environment.doctor(only.into_iter().chain(["--dry-run"])).output().exits(30);
+    assert_snapshot!(shown(&environment, &plan.stdout));
+    assert_eq!(changes(&environment), 0, "a dry run changes nothing");
 
-    let done = clinic.doctor(only.into_iter().chain(["--yes"])).output().exits(0);
-    assert_snapshot!(shown(&clinic, &done.stdout));
-    assert_eq!(says(&clinic, "job-settings", 0), healthy);
-    let now = find_job(&clinic);
+    let done = environment.doctor(only.into_iter().chain(["--yes"])).output().exits(0);
+    assert_snapshot!(shown(&environment, &done.stdout));
+    assert_eq!(says(&environment, "job-settings", 0), healthy);
+    let now = find_job(&environment);
     let container = &now["template"]["template"]["containers"][0];
     assert_eq!(
         container["image"],
-        format!("{}@{}", clinic.image(), clinic.healthy.digest),
+        format!("{}@{}", environment.image(), environment.healthy.digest),
         "the image stays"
     );
     assert!(
@@ -493,37 +497,37 @@ fn settings_that_have_drifted_are_shown_as_a_difference_and_put_right() {
     );
     assert_eq!(
         now["template"]["template"]["maxRetries"],
-        clinic.healthy.job()["template"]["template"]["maxRetries"]
+        environment.healthy.job()["template"]["template"]["maxRetries"]
     );
-    assert_eq!(now["annotations"], clinic.healthy.job()["annotations"], "and so do the notes about it");
+    assert_eq!(now["annotations"], environment.healthy.job()["annotations"], "and so do the notes about it");
 }
 
 #[test]
 fn a_secret_without_a_version_that_can_be_read_is_a_problem() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "job-secrets", 0);
-    let emulator = &clinic.world.emulator;
+    let environment = environment!();
+    let healthy = says(&environment, "job-secrets", 0);
+    let emulator = &environment.world.emulator;
     let mut said = Vec::new();
     for state in [SecretVersionState::Disabled, SecretVersionState::Destroyed] {
         emulator.set_secret_version_state(PROJECT, SECRET, 1, state).expect("it is there");
-        said.push(says(&clinic, "job-secrets", 30));
+        said.push(says(&environment, "job-secrets", 30));
     }
     emulator.put_secret_without_version(PROJECT, SECRET);
-    said.push(says(&clinic, "job-secrets", 30));
+    said.push(says(&environment, "job-secrets", 30));
     let env = "/template/template/containers/0/env/4/valueSource/secretKeyRef/secret";
-    clinic.put_job(env, json!("no-such-secret"));
-    said.push(says(&clinic, "job-secrets", 30));
+    environment.put_job(env, json!("no-such-secret"));
+    said.push(says(&environment, "job-secrets", 30));
     assert_snapshot!(said.join("\n"));
-    clinic.cure();
-    assert_eq!(says(&clinic, "job-secrets", 0), healthy);
+    environment.make_healthy();
+    assert_eq!(says(&environment, "job-secrets", 0), healthy);
 }
 
 #[test]
 fn a_database_the_job_cannot_reach_is_a_problem() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "database", 0);
+    let environment = environment!();
+    let healthy = says(&environment, "database", 0);
     let put = |instance: Value| {
-        clinic.world.emulator.put_sql_instance(PROJECT, INSTANCE, instance).expect("a valid instance");
+        environment.world.emulator.put_sql_instance(PROJECT, INSTANCE, instance).expect("a valid instance");
     };
     let with = |pointer: &str, value: Value| {
         let mut instance = instance();
@@ -532,115 +536,115 @@ fn a_database_the_job_cannot_reach_is_a_problem() {
     };
     let mut said = Vec::new();
     put(with("state", json!("FAILED")));
-    said.push(says(&clinic, "database", 30));
+    said.push(says(&environment, "database", 30));
     put(with("settings", json!({"activationPolicy": "NEVER"})));
-    said.push(says(&clinic, "database", 30));
+    said.push(says(&environment, "database", 30));
     put(with("ipAddresses", json!([{"type": "PRIMARY", "ipAddress": "34.0.0.1"}])));
-    said.push(says(&clinic, "database", 30));
+    said.push(says(&environment, "database", 30));
     put(with("ipAddresses", json!([{"type": "PRIVATE", "ipAddress": "10.0.0.99"}])));
-    said.push(says(&clinic, "database", 30));
+    said.push(says(&environment, "database", 30));
     put(with("settings", json!({"ipConfiguration": {"sslMode": "TRUSTED_CLIENT_CERTIFICATE_REQUIRED"}})));
-    said.push(says(&clinic, "database", 30));
+    said.push(says(&environment, "database", 30));
     // Where no target is in the command, the variables decide.
     let without_target = |pointer: &str, value: Value| {
-        let mut job = clinic.healthy.job();
+        let mut job = environment.healthy.job();
         let container = &mut job["template"]["template"]["containers"][0];
         container.as_object_mut().expect("a container").remove("command");
         *container.pointer_mut(pointer).expect("it is there") = value;
-        clinic.world.emulator.put_job(JOB, job).expect("a valid job");
+        environment.world.emulator.put_job(JOB, job).expect("a valid job");
     };
     // Without TLS the job does not send the password, whatever the instance accepts.
     put(with("settings", json!({"ipConfiguration": {"sslMode": "ALLOW_UNENCRYPTED_AND_ENCRYPTED"}})));
     without_target("/env/3/value", json!("disable"));
-    let plain = says(&clinic, "database", 30);
+    let plain = says(&environment, "database", 30);
     assert!(plain.contains("over TLS only"), "{plain}");
     put(instance());
-    said.push(says(&clinic, "database", 30));
+    said.push(says(&environment, "database", 30));
     without_target("/env", json!([]));
-    said.push(says(&clinic, "database", 30));
+    said.push(says(&environment, "database", 30));
     assert_snapshot!(said.join("\n"));
-    clinic.cure();
-    assert_eq!(says(&clinic, "database", 0), healthy);
+    environment.make_healthy();
+    assert_eq!(says(&environment, "database", 0), healthy);
 
     // The newer name of the variable counts as well.
-    clinic
+    environment
         .put_job("/template/template/containers/0/env/0", json!({"name": "CORE_DB_HOST", "value": ADDRESS}));
-    assert_eq!(says(&clinic, "database", 0), healthy);
-    let file = clinic.world.home.read("environments.yaml");
-    clinic.world.home.write("environments.yaml", &file.replace("quill-core-{env}", "quill-none-{env}"));
-    let none = says(&clinic, "database", 30);
+    assert_eq!(says(&environment, "database", 0), healthy);
+    let file = environment.world.home.read("environments.yaml");
+    environment.world.home.write("environments.yaml", &file.replace("quill-core-{env}", "quill-none-{env}"));
+    let none = says(&environment, "database", 30);
     assert!(none.contains("has no Cloud SQL instance \"quill-none-staging\""), "{none}");
-    clinic.world.home.write("environments.yaml", &file.replace("instance: \"quill-core-{env}\", ", ""));
-    let nothing = says(&clinic, "database", 0);
+    environment.world.home.write("environments.yaml", &file.replace("instance: \"quill-core-{env}\", ", ""));
+    let nothing = says(&environment, "database", 0);
     assert!(nothing.contains("nothing to look at"), "{nothing}");
 }
 
 #[test]
 fn an_address_that_is_wrong_is_put_right_with_the_rest_at_once() {
-    let clinic = clinic!();
-    let mut job = clinic.healthy.job();
+    let environment = environment!();
+    let mut job = environment.healthy.job();
     job["template"]["template"]["maxRetries"] = json!(3);
     job["template"]["template"]["containers"][0]["env"][0]["value"] = json!("10.9.9.9");
-    clinic.world.emulator.put_job(JOB, job).expect("a valid job");
-    let done = clinic
+    environment.world.emulator.put_job(JOB, job).expect("a valid job");
+    let done = environment
         .doctor(["--only", "job,job-settings,database", "--fix", "--yes", "--json"])
         .output()
         .exits(0)
         .json();
     // Both findings have one fix: it is done once, and both checks are run again.
-    assert_eq!(done["treatments"].as_array().map(Vec::len), Some(1), "{done:#}");
-    assert_eq!(done["treatments"][0]["outcome"], "done");
+    assert_eq!(done["fixes"].as_array().map(Vec::len), Some(1), "{done:#}");
+    assert_eq!(done["fixes"][0]["outcome"], "done");
     assert!(results(&done).values().all(|result| result == "healthy"), "{done:#}");
-    let host = find_job(&clinic)["template"]["template"]["containers"][0]["env"][0]["value"].clone();
+    let host = find_job(&environment)["template"]["template"]["containers"][0]["env"][0]["value"].clone();
     assert_eq!(host, ADDRESS);
 }
 
 #[test]
 fn somebody_elses_change_in_between_is_left_alone() {
-    let clinic = clinic!();
-    clinic.put_job("/template/template/maxRetries", json!(3));
+    let environment = environment!();
+    environment.put_job("/template/template/maxRetries", json!(3));
     let conflict = FaultAction::Status {
         code: 409,
         status: Some("ABORTED".to_owned()),
         message: "Conflict for resource".to_owned(),
         retry_after: None,
     };
-    clinic.world.emulator.set_faults([Fault::new(format!("/v2/{JOB}"), conflict).method("PATCH")]);
-    let output = clinic.doctor(["--only", "job,job-settings", "--fix", "--yes"]).output().exits(30);
+    environment.world.emulator.set_faults([Fault::new(format!("/v2/{JOB}"), conflict).method("PATCH")]);
+    let output = environment.doctor(["--only", "job,job-settings", "--fix", "--yes"]).output().exits(30);
     assert!(output.stdout.contains("✘ put-job-right: somebody else changed the job"), "{output}");
 }
 
 #[test]
 fn what_cannot_be_decided_is_never_healthy() {
-    let clinic = clinic!();
+    let environment = environment!();
     for (id, path, permission) in QUESTIONS {
         // The request is denied: the message names the role that would help.
-        clinic.world.emulator.deny_permissions([permission]);
-        let json = clinic.doctor(["--only", id, "--json"]).output().exits(31).json();
+        environment.world.emulator.deny_permissions([permission]);
+        let json = environment.doctor(["--only", id, "--json"]).output().exits(31).json();
         assert_eq!(check(&json, id)["result"], "undecided", "{json:#}");
         let advice = check(&json, id)["advice"].to_string();
         assert!(
             advice.contains("add-iam-policy-binding") && advice.contains("--role=roles/"),
             "{id}: {advice}"
         );
-        clinic.cure();
+        environment.make_healthy();
         // The request is refused for another reason.
-        clinic.world.emulator.set_faults([Fault::new(path, FaultAction::status(429, "quota"))]);
-        let json = clinic.doctor(["--only", id, "--json"]).output().exits(31).json();
+        environment.world.emulator.set_faults([Fault::new(path, FaultAction::status(429, "quota"))]);
+        let json = environment.doctor(["--only", id, "--json"]).output().exits(31).json();
         let advice = check(&json, id)["advice"].to_string();
         assert!(advice.contains("wait a minute"), "{id}: {json:#}");
-        clinic.cure();
+        environment.make_healthy();
     }
 }
 
 #[test]
 fn services_that_are_down_or_do_not_answer_leave_their_checks_undecided() {
-    let clinic = clinic!();
+    let environment = environment!();
     let ids = QUESTIONS.map(|(id, ..)| id).join(",");
     for action in [FaultAction::status(503, "down"), FaultAction::ResetBefore, FaultAction::Delay(60_000)] {
         let faults = QUESTIONS.map(|(_, path, _)| path).into_iter().filter(|path| !path.starts_with("/v3"));
-        clinic.world.emulator.set_faults(faults.map(|path| Fault::new(path, action.clone())));
-        let json = clinic.doctor(["--only", &ids, "--json"]).output().exits(31).json();
+        environment.world.emulator.set_faults(faults.map(|path| Fault::new(path, action.clone())));
+        let json = environment.doctor(["--only", &ids, "--json"]).output().exits(31).json();
         for (id, result) in results(&json) {
             let expected = match id.as_str() {
                 "project" => "healthy",
@@ -655,37 +659,37 @@ fn services_that_are_down_or_do_not_answer_leave_their_checks_undecided() {
 }
 
 #[test]
-fn without_a_terminal_treatments_have_to_be_agreed_to_beforehand() {
-    let clinic = clinic!();
-    clinic.put_job("/template/template/maxRetries", json!(3));
-    let refused = clinic.doctor(["--fix"]).output().exits(2);
+fn without_a_terminal_fixes_have_to_be_agreed_to_beforehand() {
+    let environment = environment!();
+    environment.put_job("/template/template/maxRetries", json!(3));
+    let refused = environment.doctor(["--fix"]).output().exits(2);
     assert!(refused.stderr.contains("missing: --yes"), "{refused}");
-    let nowhere = clinic.world.quill_admin(["doctor", "--fix", "--yes"]).output().exits(2);
+    let nowhere = environment.world.quill_admin(["doctor", "--fix", "--yes"]).output().exits(2);
     assert!(nowhere.stderr.contains("missing: --env"), "{nowhere}");
-    assert_eq!(calls(&clinic), []);
+    assert_eq!(calls(&environment), []);
     for flags in [&["--yes"][..], &["--dry-run"], &["--force"], &["--confirm", "staging"]] {
-        let alone = clinic.doctor(flags.iter().copied()).output().exits(2);
+        let alone = environment.doctor(flags.iter().copied()).output().exits(2);
         assert!(alone.stderr.contains("--fix"), "{alone}");
     }
 }
 
 #[test]
 fn a_protected_environment_asks_for_its_name() {
-    let clinic = clinic!();
-    clinic.put_job("/template/template/maxRetries", json!(3));
-    let file = clinic.world.home.read("environments.yaml");
+    let environment = environment!();
+    environment.put_job("/template/template/maxRetries", json!(3));
+    let file = environment.world.home.read("environments.yaml");
     let protected = file.replace("staging: { project", "staging: { protected: true, project");
-    clinic.world.home.write("environments.yaml", &protected);
+    environment.world.home.write("environments.yaml", &protected);
     let only = ["--only", "job,job-settings", "--fix"];
-    let fix = |args: &[&'static str]| clinic.doctor(only.into_iter().chain(args.iter().copied()));
+    let fix = |args: &[&'static str]| environment.doctor(only.into_iter().chain(args.iter().copied()));
     // Reading needs no confirmation.
-    let _ = clinic.doctor(["--only", "job"]).output().exits(0);
+    let _ = environment.doctor(["--only", "job"]).output().exits(0);
     let _ = fix(&["--dry-run"]).output().exits(30);
     let unnamed = fix(&["--yes"]).output().exits(28);
     assert!(unnamed.stderr.contains("--confirm staging"), "{unnamed}");
     let misnamed = fix(&["--yes", "--confirm", "prod"]).output().exits(28);
     assert!(misnamed.stderr.contains("does not name the environment"), "{misnamed}");
-    assert_eq!(changes(&clinic), 0);
+    assert_eq!(changes(&environment), 0);
 
     // A person is asked twice: whether to fix, and where.
     let mut terminal = fix(&[]).terminal();
@@ -694,40 +698,40 @@ fn a_protected_environment_asks_for_its_name() {
     terminal.expect("Type \"staging\" to go on").type_line("prod");
     let ended = terminal.wait();
     assert_eq!(ended.code(), 28, "{}", ended.text());
-    assert_eq!(changes(&clinic), 0);
+    assert_eq!(changes(&environment), 0);
     let mut terminal = fix(&[]).terminal();
     terminal.expect("Do it?").type_line("y");
     terminal.expect("Type \"staging\" to go on").type_line("staging");
     terminal.expect("nothing is wrong");
     assert_eq!(terminal.wait().code(), 0);
     assert_eq!(
-        find_job(&clinic)["template"]["template"].get("maxRetries").and_then(Value::as_i64).unwrap_or(0),
+        find_job(&environment)["template"]["template"].get("maxRetries").and_then(Value::as_i64).unwrap_or(0),
         0
     );
 
-    clinic.put_job("/template/template/maxRetries", json!(3));
+    environment.put_job("/template/template/maxRetries", json!(3));
     let _ = fix(&["--yes", "--confirm", "staging"]).output().exits(0);
 }
 
 #[test]
 fn a_person_can_say_no_and_ctrl_c_changes_nothing() {
-    let clinic = clinic!();
-    clinic.put_job("/template/template/maxRetries", json!(3));
+    let environment = environment!();
+    environment.put_job("/template/template/maxRetries", json!(3));
     let fix = ["--only", "job,job-settings", "--fix"];
-    let mut terminal = clinic.doctor(fix).terminal();
+    let mut terminal = environment.doctor(fix).terminal();
     terminal.expect("Do it?").type_line("n");
     terminal.expect("put-job-right: not done");
     assert_eq!(terminal.wait().code(), 30);
-    let mut terminal = clinic.doctor(fix).terminal();
+    let mut terminal = environment.doctor(fix).terminal();
     terminal.expect("Do it?").ctrl_c();
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
     assert!(ended.text().contains("interrupted; nothing was changed"), "{}", ended.text());
-    assert_eq!(changes(&clinic), 0);
+    assert_eq!(changes(&environment), 0);
 
     // Ctrl-C also works while the doctor reads.
-    clinic.world.emulator.set_faults([Fault::new(format!("/v2/{JOB}"), FaultAction::Delay(60_000))]);
-    let mut terminal = clinic.doctor(["--only", "job"]).terminal();
+    environment.world.emulator.set_faults([Fault::new(format!("/v2/{JOB}"), FaultAction::Delay(60_000))]);
+    let mut terminal = environment.doctor(["--only", "job"]).terminal();
     terminal.expect("looking at job").ctrl_c();
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
@@ -736,9 +740,9 @@ fn a_person_can_say_no_and_ctrl_c_changes_nothing() {
 
 #[test]
 fn results_come_in_order_as_soon_as_what_is_before_them_is_known() {
-    let clinic = clinic!();
-    clinic.world.emulator.set_faults([Fault::new("*/instances/*", FaultAction::Delay(1500))]);
-    let mut terminal = clinic.doctor(["--only", "project,job,job-secrets,database"]).terminal();
+    let environment = environment!();
+    environment.world.emulator.set_faults([Fault::new("*/instances/*", FaultAction::Delay(1500))]);
+    let mut terminal = environment.doctor(["--only", "project,job,job-secrets,database"]).terminal();
     terminal.expect("✔ project").expect("✔ job ").expect("✔ job-secrets").expect("looking at database");
     assert!(!terminal.text().contains("✔ database"), "{}", terminal.text());
     terminal.expect("✔ database");
@@ -749,32 +753,32 @@ fn results_come_in_order_as_soon_as_what_is_before_them_is_known() {
 fn what_is_missing_is_built() {
     needs_docker!();
     needs_registry!();
-    let workshop = Workshop::new();
-    workshop.sources();
-    workshop.world.emulator.put_secret(PROJECT, SECRET, "planted-database-password");
+    let builds = BuildFixture::new();
+    builds.sources();
+    builds.world.emulator.put_secret(PROJECT, SECRET, "planted-database-password");
     let only =
         ["doctor", "-e", "staging", "--only", "admin-image,job,job-image,job-settings,job-secrets,database"];
     let doctor = |args: &[&'static str]| {
-        let run = workshop.quill_admin(only.into_iter().chain(args.iter().copied()));
-        run.cwd(workshop.world.home.work().join("sources"))
+        let run = builds.quill_admin(only.into_iter().chain(args.iter().copied()));
+        run.cwd(builds.world.home.work().join("sources"))
     };
     let plan = doctor(&["--fix", "--dry-run", "--json"]).output().exits(30).json();
     // The image and the job are missing: one fix does both.
-    assert_eq!(plan["treatments"].as_array().map(Vec::len), Some(1), "{plan:#}");
-    assert_eq!(plan["treatments"][0]["id"], "build");
-    assert_eq!((workshop.deployed(), workshop.uploads().len()), (None, 0), "a dry run does nothing");
+    assert_eq!(plan["fixes"].as_array().map(Vec::len), Some(1), "{plan:#}");
+    assert_eq!(plan["fixes"][0]["id"], "build");
+    assert_eq!((builds.deployed(), builds.uploads().len()), (None, 0), "a dry run does nothing");
 
     let done = doctor(&["--fix", "--yes", "--json"]).output().exits(0).json();
-    assert_eq!(done["treatments"][0]["outcome"], "done", "{done:#}");
-    let digest = workshop.registry.digest(REPOSITORY, "latest").expect("it was pushed");
-    assert_eq!(workshop.deployed(), Some(format!("{}@{digest}", workshop.image())));
+    assert_eq!(done["fixes"][0]["outcome"], "done", "{done:#}");
+    let digest = builds.registry.digest(REPOSITORY, "latest").expect("it was pushed");
+    assert_eq!(builds.deployed(), Some(format!("{}@{digest}", builds.image())));
     assert!(results(&done).values().all(|result| result == "healthy"), "{done:#}");
 
     // If there is nothing to build from, the message says so, and nothing is changed.
-    let elsewhere = workshop.quill_admin(["doctor", "-e", "staging", "--only", "job", "--fix", "--yes"]);
-    workshop.world.home.write(
+    let elsewhere = builds.quill_admin(["doctor", "-e", "staging", "--only", "job", "--fix", "--yes"]);
+    builds.world.home.write(
         "environments.yaml",
-        &workshop
+        &builds
             .world
             .home
             .read("environments.yaml")
@@ -819,10 +823,10 @@ fn never_starts() -> Script {
 
 #[test]
 fn a_deep_look_runs_the_task_check() {
-    let clinic = clinic!();
-    let emulator = &clinic.world.emulator;
-    let runs = || calls(&clinic).iter().filter(|call| call.path.ends_with(":run")).count();
-    let _ = clinic.doctor(["--skip", "machine-docker"]).output().exits(0);
+    let environment = environment!();
+    let emulator = &environment.world.emulator;
+    let runs = || calls(&environment).iter().filter(|call| call.path.ends_with(":run")).count();
+    let _ = environment.doctor(["--skip", "machine-docker"]).output().exits(0);
     assert_eq!(runs(), 0, "nothing is started unless it is asked for");
     let mut said = Vec::new();
     for (script, code) in [
@@ -833,35 +837,37 @@ fn a_deep_look_runs_the_task_check() {
         (Script::new([Step::Exit(1)]), 31),
     ] {
         emulator.set_script(JOB, script);
-        said.push(says(&clinic, "database-check", code));
+        said.push(says(&environment, "database-check", code));
     }
     assert_eq!(runs(), said.len());
     assert_snapshot!(said.join("\n"));
     emulator.set_script(JOB, Script::new([checked(&[], true)]));
-    let deep = clinic.doctor(["--deep", "--skip", "machine-docker", "--json"]).output().exits(0).json();
+    let deep = environment.doctor(["--deep", "--skip", "machine-docker", "--json"]).output().exits(0).json();
     assert_eq!(check(&deep, "database-check")["result"], "healthy");
     emulator.deny_permissions(["run.jobs.run"]);
-    let denied = says(&clinic, "database-check", 31);
+    let denied = says(&environment, "database-check", 31);
     assert!(denied.contains("could not be decided"), "{denied}");
 }
 
 /// Tasks that checks have started, or may have started, are reported on Ctrl-C.
 #[test]
 fn ctrl_c_in_a_deep_look_names_the_task_that_may_run() {
-    let clinic = clinic!();
-    let emulator = &clinic.world.emulator;
+    let environment = environment!();
+    let emulator = &environment.world.emulator;
     emulator.set_script(JOB, Script::new([Step::Forever]));
     emulator.set_faults([Fault::new("*:run", FaultAction::Delay(60_000)).times(1)]);
     for told in [
         "nothing was changed; the task `check` may have been started, which changes nothing",
         "of the task `check` goes on, which changes nothing",
     ] {
-        let before = clinic.world.runs();
-        let mut terminal = clinic.doctor(["--only", "database-check"]).terminal();
-        wait_until("it is sent", || clinic.world.runs() > before);
+        let before = environment.world.runs();
+        let mut terminal = environment.doctor(["--only", "database-check"]).terminal();
+        wait_until("it is sent", || environment.world.runs() > before);
         if told.starts_with("of the task") {
             wait_until("it is followed", || {
-                calls(&clinic).iter().any(|call| call.method == "GET" && call.path.contains("/executions/"))
+                calls(&environment)
+                    .iter()
+                    .any(|call| call.method == "GET" && call.path.contains("/executions/"))
             });
         }
         terminal.ctrl_c();
@@ -874,13 +880,13 @@ fn ctrl_c_in_a_deep_look_names_the_task_that_may_run() {
 /// A fix is a change, like those of other commands.
 #[test]
 fn a_second_ctrl_c_leaves_a_fix_that_is_on_its_way() {
-    let clinic = clinic!();
-    clinic.put_job("/template/template/maxRetries", json!(3));
+    let environment = environment!();
+    environment.put_job("/template/template/maxRetries", json!(3));
     let slow = Fault::new(format!("/v2/{JOB}"), FaultAction::Delay(60_000)).method("PATCH");
-    clinic.world.emulator.set_faults([slow]);
-    let mut terminal = clinic.doctor(["--only", "job,job-settings", "--fix"]).terminal();
+    environment.world.emulator.set_faults([slow]);
+    let mut terminal = environment.doctor(["--only", "job,job-settings", "--fix"]).terminal();
     terminal.expect("Do it?").type_line("y");
-    wait_until("the change is sent", || changes(&clinic) == 1);
+    wait_until("the change is sent", || changes(&environment) == 1);
     terminal.ctrl_c();
     terminal.expect("Ctrl-C again leaves at once").ctrl_c();
     let ended = terminal.wait();
@@ -890,10 +896,10 @@ fn a_second_ctrl_c_leaves_a_fix_that_is_on_its_way() {
 
 #[test]
 fn an_execution_that_failed_is_explained() {
-    let clinic = clinic!();
-    clinic.world.emulator.set_script(JOB, failed(13, "the database at 10.0.0.99 cannot be reached"));
+    let environment = environment!();
+    environment.world.emulator.set_script(JOB, failed(13, "the database at 10.0.0.99 cannot be reached"));
     let args = ["add-role", "-e", "staging", "-u", "steve", "--role", "Clinician", "--reason", "ticket 7"];
-    let task = clinic.world.quill_admin(args).output().exits(13);
+    let task = environment.world.quill_admin(args).output().exits(13);
     assert!(
         task.stderr.contains("next: look closer with: quill-admin doctor --env staging --only database"),
         "{task}"
@@ -901,77 +907,83 @@ fn an_execution_that_failed_is_explained() {
     let changed = json!([{"type": "PRIVATE", "ipAddress": "10.0.0.4"}]);
     let mut moved = instance();
     moved["ipAddresses"] = changed;
-    clinic.world.emulator.put_sql_instance(PROJECT, INSTANCE, moved).expect("a valid instance");
-    let id = last_execution(&clinic);
+    environment.world.emulator.put_sql_instance(PROJECT, INSTANCE, moved).expect("a valid instance");
+    let id = last_execution(&environment);
     // The environment is the one whose job has this name.
-    let explained = clinic.world.quill_admin(["doctor", "--after", &id]).output().exits(30);
-    assert_snapshot!(shown(&clinic, &explained.stdout));
-    let json = clinic.world.quill_admin(["doctor", "--after", &id, "--json"]).output().exits(30).json();
+    let explained = environment.world.quill_admin(["doctor", "--after", &id]).output().exits(30);
+    assert_snapshot!(shown(&environment, &explained.stdout));
+    let json = environment.world.quill_admin(["doctor", "--after", &id, "--json"]).output().exits(30).json();
     let after = &json["after"];
-    assert_eq!((&after["exit_code"], &after["ending"]), (&json!(13), &json!("told")), "{after:#}");
+    assert_eq!((&after["exit_code"], &after["ending"]), (&json!(13), &json!("reported")), "{after:#}");
     assert_eq!((&after["user"], &after["reason"]), (&json!("steve"), &json!("ticket 7")), "{after:#}");
     assert_eq!(results(&json).into_keys().collect::<Vec<_>>(), ["database", "job-settings"]);
 
-    let unknown = clinic.world.quill_admin(["doctor", "--after", "quill-tasks-staging-zzzzz"]).output();
+    let unknown = environment.world.quill_admin(["doctor", "--after", "quill-tasks-staging-zzzzz"]).output();
     unknown.expect_code(22);
 }
 
 #[test]
 fn an_execution_that_never_started_is_explained() {
-    let clinic = clinic!();
-    clinic.world.emulator.set_script(JOB, never_starts());
-    let task = clinic.world.quill_admin(["check", "-e", "staging"]).output().exits(24);
+    let environment = environment!();
+    environment.world.emulator.set_script(JOB, never_starts());
+    let task = environment.world.quill_admin(["check", "-e", "staging"]).output().exits(24);
     assert!(task.stderr.contains("quill-admin doctor --env staging --only job-image"), "{task}");
-    let id = last_execution(&clinic);
-    let json = clinic.world.quill_admin(["doctor", "--after", &id, "--json"]).output().exits(0).json();
+    let id = last_execution(&environment);
+    let json = environment.world.quill_admin(["doctor", "--after", &id, "--json"]).output().exits(0).json();
     assert_eq!(json["after"]["ending"], "never_started");
     assert_eq!(results(&json).into_keys().collect::<Vec<_>>(), ["job-image", "job-secrets", "job-settings"]);
 }
 
 #[test]
 fn an_execution_that_goes_on_has_nothing_to_explain() {
-    let clinic = clinic!();
-    clinic.world.emulator.set_script(JOB, Script::new([Step::wait(std::time::Duration::from_mins(1))]));
-    let mut terminal = clinic.world.quill_admin(["check", "-e", "staging"]).terminal();
+    let environment = environment!();
+    environment.world.emulator.set_script(JOB, Script::new([Step::wait(std::time::Duration::from_mins(1))]));
+    let mut terminal = environment.world.quill_admin(["check", "-e", "staging"]).terminal();
     terminal.expect("execution quill-tasks-staging-");
-    let id = last_execution(&clinic);
-    let output = clinic.world.quill_admin(["doctor", "--after", &id]).output().exits(2);
+    let id = last_execution(&environment);
+    let output = environment.world.quill_admin(["doctor", "--after", &id]).output().exits(2);
     assert!(output.stderr.contains("is not over yet"), "{output}");
     assert!(output.stderr.contains(&format!("quill-admin attach {id} --env staging")), "{output}");
 }
 
-fn last_execution(clinic: &Clinic) -> String {
-    let output = clinic.world.quill_admin(["history", "-e", "staging", "--limit", "1", "--json"]).output();
+fn last_execution(environment: &DoctorFixture) -> String {
+    let output =
+        environment.world.quill_admin(["history", "-e", "staging", "--limit", "1", "--json"]).output();
     output.json()["runs"][0]["execution"].as_str().expect("one was run").to_owned()
 }
 
 #[test]
 fn a_failed_command_points_to_the_check_that_looks_closer() {
-    let clinic = clinic!();
-    let emulator = &clinic.world.emulator;
+    let environment = environment!();
+    let emulator = &environment.world.emulator;
     let last = |output: &Output| output.stderr.lines().last().unwrap_or_default().to_owned();
-    let run =
-        |args: &[&str], code: i32| last(&clinic.world.quill_admin(args.iter().copied()).output().exits(code));
+    let run = |args: &[&str], code: i32| {
+        last(&environment.world.quill_admin(args.iter().copied()).output().exits(code))
+    };
     let pointed =
         |check: &str| format!(" next: look closer with: quill-admin doctor --env staging --only {check}");
 
-    clinic.put_job("/template/template/maxRetries", json!(3));
+    environment.put_job("/template/template/maxRetries", json!(3));
     let writes = ["add-role", "-e", "staging", "-u", "a", "--role", "b"];
     assert_eq!(run(&writes, 22), pointed("job-settings"));
-    clinic.put_job("/annotations", json!({}));
+    environment.put_job("/annotations", json!({}));
     assert_eq!(run(&["check", "-e", "staging"], 22), pointed("job-image"));
-    clinic.cure();
+    environment.make_healthy();
     emulator.deny_permissions(["run.jobs.run"]);
     assert_eq!(run(&["check", "-e", "staging"], 21), pointed("permissions"));
-    clinic.cure();
+    environment.make_healthy();
     emulator.set_script(JOB, failed(15, "no table users"));
     assert_eq!(run(&["check", "-e", "staging"], 15), pointed("database-check"));
     emulator.set_script(JOB, failed(10, "no user"));
     let told = run(&["show-user", "-e", "staging", "-u", "a"], 10);
     assert!(!told.contains("doctor"), "{told}");
     // The environment on this machine has nothing to look at.
-    let json =
-        clinic.world.quill_admin(["show-user", "-e", "local", "-u", "a", "--json"]).output().exits(10).json();
+    let json = environment
+        .world
+        .quill_admin(["show-user", "-e", "local", "-u", "a", "--json"])
+        .output()
+        .exits(10)
+        .json();
     assert!(!json["hints"].to_string().contains("doctor"), "{json:#}");
 }
 
@@ -990,7 +1002,7 @@ fn a_real_database_is_looked_at_from_where_tasks_run() {
 
 #[test]
 fn only_what_is_wrong_is_shown_where_that_is_wanted() {
-    let clinic = clinic!();
-    let quiet = clinic.doctor(["--only", "project,job,database", "--quiet"]).output().exits(0);
+    let environment = environment!();
+    let quiet = environment.doctor(["--only", "project,job,database", "--quiet"]).output().exits(0);
     assert_eq!(quiet.stdout.lines().filter(|line| !line.is_empty()).count(), 1, "{quiet}");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cloud_emulator::{Fault, FaultAction, Script, ServiceOutcome, Step};
 use insta::assert_snapshot;
 use jiff::{SignedDuration, Timestamp};
-use quill_admin_e2e::clinic::{Clinic, SERVICE, image};
+use quill_admin_e2e::doctor_fixture::{DoctorFixture, SERVICE, image};
 use quill_admin_e2e::{Finished as _, JOB, PROJECT, STATE_BUCKET, wait_until};
 use quill_admin_testkit::http::Request;
 use quill_admin_testkit::postgres::{Database, Generation};
@@ -25,10 +25,10 @@ const PASSWORD: &str = "planted-plaintext-password";
 /// The log line by which people recognise the incident.
 const NO_ACTION: &str = "ADMIN_ACTION environment variable is required: one of create-superadmin, check";
 
-macro_rules! clinic {
+macro_rules! environment {
     () => {{
         needs_registry!();
-        Clinic::healthy()
+        DoctorFixture::healthy()
     }};
 }
 
@@ -38,12 +38,12 @@ fn revision_name(number: u32) -> String {
 
 /// Puts a newest revision that has failed, with the output of its container; the first revision goes on
 /// serving.
-fn failed(clinic: &Clinic, image: &str, log: &[&str]) {
-    deployed(clinic, image, "CONDITION_FAILED");
-    log_lines(clinic, log);
+fn failed(environment: &DoctorFixture, image: &str, log: &[&str]) {
+    deployed(environment, image, "CONDITION_FAILED");
+    log_lines(environment, log);
 }
 
-fn deployed(clinic: &Clinic, image: &str, state: &str) {
+fn deployed(environment: &DoctorFixture, image: &str, state: &str) {
     let message = if state == "CONDITION_FAILED" {
         "The user-provided container failed the configured startup probe checks. Logs for this revision might \
          contain more information.\n\nLogs URL: …"
@@ -63,7 +63,7 @@ fn deployed(clinic: &Clinic, image: &str, state: &str) {
         "conditions": [ready],
         "createTime": "2026-11-02T10:00:00Z",
     });
-    let emulator = &clinic.world.emulator;
+    let emulator = &environment.world.emulator;
     emulator.put_revision(&revision_name(2), revision).expect("a valid revision");
     let mut service = emulator.get(SERVICE).expect("there is a service");
     service["template"]["containers"][0]["image"] = json!(image);
@@ -73,7 +73,7 @@ fn deployed(clinic: &Clinic, image: &str, state: &str) {
 
 /// Puts lines into the log of the second revision, a second apart; lines that begin with "@ " are Cloud Run's
 /// own.
-fn log_lines(clinic: &Clinic, lines: &[&str]) {
+fn log_lines(environment: &DoctorFixture, lines: &[&str]) {
     let begin: Timestamp = "2026-11-02T10:00:00Z".parse().expect("a time");
     for (second, line) in (0..).zip(lines) {
         let log = if line.starts_with("@ ") { "varlog%2Fsystem" } else { "stderr" };
@@ -88,94 +88,98 @@ fn log_lines(clinic: &Clinic, lines: &[&str]) {
             "timestamp": (begin + SignedDuration::from_secs(second)).to_string(),
             "textPayload": line.trim_start_matches("@ "),
         });
-        clinic.world.emulator.put_log_entry(entry).expect("a valid entry");
+        environment.world.emulator.put_log_entry(entry).expect("a valid entry");
     }
 }
 
-fn backend(clinic: &Clinic, reference: &str) -> String {
+fn backend(environment: &DoctorFixture, reference: &str) -> String {
     let separator = if reference.starts_with("sha256:") { '@' } else { ':' };
-    format!("{}/{BACKEND}{separator}{reference}", clinic.proxy.address())
+    format!("{}/{BACKEND}{separator}{reference}", environment.proxy.address())
 }
 
 /// Pushes the backend's own image, under its tag; returns its name, pinned.
-fn own_image(clinic: &Clinic) -> String {
+fn own_image(environment: &DoctorFixture) -> String {
     let digest =
-        clinic.registry.push(BACKEND, "main", &image(&json!({"config": {"Labels": {"a": "backend"}}})));
-    backend(clinic, &digest)
+        environment.registry.push(BACKEND, "main", &image(&json!({"config": {"Labels": {"a": "backend"}}})));
+    backend(environment, &digest)
 }
 
-fn changes(clinic: &Clinic, method: &str) -> usize {
-    clinic.world.emulator.calls().iter().filter(|call| call.method == method).count()
+fn changes(environment: &DoctorFixture, method: &str) -> usize {
+    environment.world.emulator.calls().iter().filter(|call| call.method == method).count()
 }
 
 #[test]
 fn the_admin_image_is_known_by_its_repository_its_digest_its_labels_and_its_log() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "backend-image", 0);
+    let environment = environment!();
+    let healthy = says(&environment, "backend-image", 0);
     assert!(healthy.starts_with("  ✔ backend-image"), "{healthy}");
     let mut said = Vec::new();
-    failed(&clinic, &format!("{}:latest", clinic.image()), &[NO_ACTION, NO_ACTION]);
-    said.push(says(&clinic, "backend-image", 30));
-    let copy = clinic.registry.push(BACKEND, "copy", &image(&json!({"created": clinic.healthy.built})));
-    assert_eq!(copy, clinic.healthy.digest, "the same image under another name");
-    deployed(&clinic, &backend(&clinic, "copy"), "CONDITION_FAILED");
-    said.push(says(&clinic, "backend-image", 30));
-    let labelled = clinic.registry.push(BACKEND, "labelled", &image(&json!({"author": "somebody"})));
-    deployed(&clinic, &backend(&clinic, &labelled), "CONDITION_FAILED");
-    said.push(says(&clinic, "backend-image", 30));
-    let plain = own_image(&clinic);
-    deployed(&clinic, &plain, "CONDITION_FAILED");
-    said.push(says(&clinic, "backend-image", 30));
+    failed(&environment, &format!("{}:latest", environment.image()), &[NO_ACTION, NO_ACTION]);
+    said.push(says(&environment, "backend-image", 30));
+    let copy =
+        environment.registry.push(BACKEND, "copy", &image(&json!({"created": environment.healthy.built})));
+    assert_eq!(copy, environment.healthy.digest, "the same image under another name");
+    deployed(&environment, &backend(&environment, "copy"), "CONDITION_FAILED");
+    said.push(says(&environment, "backend-image", 30));
+    let labelled = environment.registry.push(BACKEND, "labelled", &image(&json!({"author": "somebody"})));
+    deployed(&environment, &backend(&environment, &labelled), "CONDITION_FAILED");
+    said.push(says(&environment, "backend-image", 30));
+    let plain = own_image(&environment);
+    deployed(&environment, &plain, "CONDITION_FAILED");
+    said.push(says(&environment, "backend-image", 30));
     assert_snapshot!(said.join("\n"));
-    clinic.cure();
-    assert_eq!(says(&clinic, "backend-image", 0), healthy);
+    environment.make_healthy();
+    assert_eq!(says(&environment, "backend-image", 0), healthy);
 }
 
 #[test]
 fn a_backend_that_cannot_be_judged_is_not_called_healthy() {
-    let clinic = clinic!();
-    let own = own_image(&clinic);
-    failed(&clinic, &own, &["ValueError: no"]);
-    let own = says(&clinic, "backend-image", 0);
+    let environment = environment!();
+    let own = own_image(&environment);
+    failed(&environment, &own, &["ValueError: no"]);
+    let own = says(&environment, "backend-image", 0);
     // Without the registry the image is unknown, and the log does not help.
-    clinic.proxy.cut("/v2/");
-    let undecided = says(&clinic, "backend-image", 31);
+    environment.proxy.cut("/v2/");
+    let undecided = says(&environment, "backend-image", 31);
     assert!(undecided.contains("could not be decided"), "{undecided}");
     // The log alone can show the cause.
-    log_lines(&clinic, &["", "", "", NO_ACTION]);
-    assert!(says(&clinic, "backend-image", 30).contains("its log says so"));
-    clinic.proxy.open();
-    clinic.cure();
+    log_lines(&environment, &["", "", "", NO_ACTION]);
+    assert!(says(&environment, "backend-image", 30).contains("its log says so"));
+    environment.proxy.open();
+    environment.make_healthy();
     assert!(own.starts_with("  ✔"), "{own}");
     for permission in ["run.services.get", "run.revisions.list"] {
-        clinic.world.emulator.deny_permissions([permission]);
-        let denied = says(&clinic, "backend-image", 31);
+        environment.world.emulator.deny_permissions([permission]);
+        let denied = says(&environment, "backend-image", 31);
         assert!(denied.contains("--role=roles/run.viewer"), "{denied}");
     }
-    clinic.cure();
-    clinic
+    environment.make_healthy();
+    environment
         .world
         .emulator
         .set_faults([Fault::new(format!("/v2/{SERVICE}"), FaultAction::status(503, "down"))]);
-    assert!(says(&clinic, "backend-image", 31).contains("down"));
+    assert!(says(&environment, "backend-image", 31).contains("down"));
 }
 
 #[test]
 fn a_service_that_is_not_there_is_a_problem() {
-    let clinic = clinic!();
-    let file = clinic.world.home.read("environments.yaml");
-    clinic.world.home.write("environments.yaml", &file.replace("quill-backend-{env}", "quill-other-{env}"));
-    let only = clinic.doctor(["--only", "backend-image,backend-startup"]).output().exits(30);
-    assert_snapshot!(shown(&clinic, &only.stdout));
+    let environment = environment!();
+    let file = environment.world.home.read("environments.yaml");
+    environment
+        .world
+        .home
+        .write("environments.yaml", &file.replace("quill-backend-{env}", "quill-other-{env}"));
+    let only = environment.doctor(["--only", "backend-image,backend-startup"]).output().exits(30);
+    assert_snapshot!(shown(&environment, &only.stdout));
 }
 
 #[test]
 fn a_start_that_fails_is_explained_by_its_log() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "backend-startup", 0);
-    let own = own_image(&clinic);
+    let environment = environment!();
+    let healthy = says(&environment, "backend-startup", 0);
+    let own = own_image(&environment);
     failed(
-        &clinic,
+        &environment,
         &own,
         &[
             "INFO  [alembic.runtime.migration] Context impl PostgresqlImpl.",
@@ -185,38 +189,38 @@ fn a_start_that_fails_is_explained_by_its_log() {
             "@ STARTUP HTTP probe failed 1 time consecutively for container \"backend-1\" on port 8000 path \"/api/health\". The instance was not started. Connection failed with status ERROR_CONNECTION_FAILED.",
         ],
     );
-    assert_snapshot!(says(&clinic, "backend-startup", 30));
+    assert_snapshot!(says(&environment, "backend-startup", 30));
     // The last error in the log counts.
     let database = "sqlalchemy.exc.OperationalError: (psycopg.OperationalError) connection to server at \"10.0.0.3\", port 5432 failed: timeout expired";
     let mut lines = vec![""; 10];
     lines.extend(["Traceback (most recent call last):", database, "@ Container called exit(1)."]);
-    log_lines(&clinic, &lines);
-    assert_snapshot!(says(&clinic, "backend-startup", 30));
+    log_lines(&environment, &lines);
+    assert_snapshot!(says(&environment, "backend-startup", 30));
     // The failure is certain, even if its cause cannot be read.
-    clinic.world.emulator.deny_permissions(["logging.logEntries.list"]);
-    let unread = says(&clinic, "backend-startup", 30);
+    environment.world.emulator.deny_permissions(["logging.logEntries.list"]);
+    let unread = says(&environment, "backend-startup", 30);
     assert!(unread.contains("the cause is not known"), "{unread}");
     assert!(unread.contains("--role=roles/logging.viewer"), "{unread}");
-    clinic.cure();
-    assert_eq!(says(&clinic, "backend-startup", 0), healthy);
+    environment.make_healthy();
+    assert_eq!(says(&environment, "backend-startup", 0), healthy);
 }
 
 #[test]
 fn a_start_close_to_what_the_probe_allows_is_slow() {
-    let clinic = clinic!();
+    let environment = environment!();
     let mut lines = vec!["INFO  [alembic.runtime.migration] Running upgrade a1b2c3d4e5f6 -> b4"];
     lines.extend([""; 64]);
     lines.push("@ STARTUP HTTP probe failed 6 times consecutively for container \"backend-1\" on port 8000 path \"/api/health\". The instance was not started.");
-    failed(&clinic, &own_image(&clinic), &lines);
-    assert_snapshot!(says(&clinic, "backend-startup", 30));
+    failed(&environment, &own_image(&environment), &lines);
+    assert_snapshot!(says(&environment, "backend-startup", 30));
 }
 
 #[test]
 fn a_revision_that_is_ready_and_gets_no_requests_is_told() {
-    let clinic = clinic!();
+    let environment = environment!();
     // The state after a deploy that adds a new revision without requests, and fails in its own test of it.
-    deployed(&clinic, &own_image(&clinic), "CONDITION_SUCCEEDED");
-    let mut service = clinic.world.emulator.get(SERVICE).expect("there is a service");
+    deployed(&environment, &own_image(&environment), "CONDITION_SUCCEEDED");
+    let mut service = environment.world.emulator.get(SERVICE).expect("there is a service");
     let first = json!({
         "type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION",
         "revision": "quill-backend-staging-00001-abc",
@@ -230,28 +234,28 @@ fn a_revision_that_is_ready_and_gets_no_requests_is_told() {
     service["latestReadyRevision"] = json!(revision_name(2));
     service["traffic"] = json!([first, tagged]);
     service["trafficStatuses"] = json!([first, tagged]);
-    clinic.world.emulator.put_service(SERVICE, service.clone()).expect("a valid service");
-    let left = says(&clinic, "backend-startup", 0);
+    environment.world.emulator.put_service(SERVICE, service.clone()).expect("a valid service");
+    let left = says(&environment, "backend-startup", 0);
     assert_snapshot!(left);
     // A part of the requests is enough: somebody is rolling it out.
     let share = |revision: &str, percent: i32| json!({"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_REVISION", "revision": revision, "percent": percent});
     service["trafficStatuses"] =
         json!([share("quill-backend-staging-00001-abc", 90), share("quill-backend-staging-00002-abc", 10)]);
-    clinic.world.emulator.put_service(SERVICE, service).expect("a valid service");
-    assert!(says(&clinic, "backend-startup", 0).starts_with("  ✔"));
+    environment.world.emulator.put_service(SERVICE, service).expect("a valid service");
+    assert!(says(&environment, "backend-startup", 0).starts_with("  ✔"));
 }
 
 #[test]
 fn a_start_is_not_looked_at_where_the_image_is_the_wrong_one() {
-    let clinic = clinic!();
-    failed(&clinic, &format!("{}:latest", clinic.image()), &[NO_ACTION]);
-    let both = clinic.doctor(["--only", "backend-image,backend-startup"]).output().exits(30);
+    let environment = environment!();
+    failed(&environment, &format!("{}:latest", environment.image()), &[NO_ACTION]);
+    let both = environment.doctor(["--only", "backend-image,backend-startup"]).output().exits(30);
     assert!(both.stdout.contains("skipped: it needs backend-image"), "{both}");
     // The check alone has the same result.
-    assert!(says(&clinic, "backend-startup", 30).contains("it runs the admin image"));
-    clinic.cure();
-    deployed(&clinic, &own_image(&clinic), "CONDITION_RECONCILING");
-    let starting = says(&clinic, "backend-startup", 0);
+    assert!(says(&environment, "backend-startup", 30).contains("it runs the admin image"));
+    environment.make_healthy();
+    deployed(&environment, &own_image(&environment), "CONDITION_RECONCILING");
+    let starting = says(&environment, "backend-startup", 0);
     assert!(starting.contains("! backend-startup"), "{starting}");
 }
 
@@ -270,9 +274,9 @@ fn lock(who: &str) -> String {
 }
 
 /// Puts a lock that was taken this long ago.
-fn put_lock(clinic: &Clinic, who: &str, minutes: i64) -> i64 {
+fn put_lock(environment: &DoctorFixture, who: &str, minutes: i64) -> i64 {
     let created = Timestamp::now() - SignedDuration::from_mins(minutes);
-    clinic.world.emulator.put_object_created(STATE_BUCKET, LOCK, lock(who), created)
+    environment.world.emulator.put_object_created(STATE_BUCKET, LOCK, lock(who), created)
 }
 
 /// Replaces generations and ages, which differ from run to run.
@@ -288,46 +292,46 @@ fn lock_shown(text: &str) -> String {
 
 #[test]
 fn a_lock_that_was_left_is_removed() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "state-lock", 0);
-    put_lock(&clinic, "runner@fv-az123-456", 90);
-    assert_snapshot!(lock_shown(&says(&clinic, "state-lock", 30)));
+    let environment = environment!();
+    let healthy = says(&environment, "state-lock", 0);
+    put_lock(&environment, "runner@fv-az123-456", 90);
+    assert_snapshot!(lock_shown(&says(&environment, "state-lock", 30)));
     let only = ["--only", "state-lock", "--fix"];
-    let plan = clinic.doctor(only.into_iter().chain(["--dry-run"])).output().exits(30);
-    assert_snapshot!(lock_shown(&shown(&clinic, &plan.stdout)));
-    assert!(clinic.world.emulator.object(STATE_BUCKET, LOCK).is_some());
-    assert_eq!(changes(&clinic, "DELETE"), 0);
+    let plan = environment.doctor(only.into_iter().chain(["--dry-run"])).output().exits(30);
+    assert_snapshot!(lock_shown(&shown(&environment, &plan.stdout)));
+    assert!(environment.world.emulator.object(STATE_BUCKET, LOCK).is_some());
+    assert_eq!(changes(&environment, "DELETE"), 0);
 
-    let done = clinic.doctor(only.into_iter().chain(["--yes"])).output().exits(0);
-    assert_snapshot!(lock_shown(&shown(&clinic, &done.stdout)));
-    assert!(clinic.world.emulator.object(STATE_BUCKET, LOCK).is_none());
-    assert_eq!(says(&clinic, "state-lock", 0), healthy);
-    assert_eq!(changes(&clinic, "DELETE"), 1);
+    let done = environment.doctor(only.into_iter().chain(["--yes"])).output().exits(0);
+    assert_snapshot!(lock_shown(&shown(&environment, &done.stdout)));
+    assert!(environment.world.emulator.object(STATE_BUCKET, LOCK).is_none());
+    assert_eq!(says(&environment, "state-lock", 0), healthy);
+    assert_eq!(changes(&environment, "DELETE"), 1);
 }
 
 #[test]
 fn a_young_lock_is_left_to_whoever_holds_it() {
-    let clinic = clinic!();
-    let generation = put_lock(&clinic, "steve@laptop", 4);
-    let young = lock_shown(&says(&clinic, "state-lock", 0));
+    let environment = environment!();
+    let generation = put_lock(&environment, "steve@laptop", 4);
+    let young = lock_shown(&says(&environment, "state-lock", 0));
     assert_snapshot!(young);
     let only = ["--only", "state-lock", "--fix", "--yes"];
-    let refused = clinic.doctor(only).output().exits(0);
+    let refused = environment.doctor(only).output().exits(0);
     assert!(refused.stdout.contains("not done: the lock of steve@laptop is 4 minutes old"), "{refused}");
     assert!(refused.stdout.contains("--force"), "{refused}");
-    let there = clinic.world.emulator.object(STATE_BUCKET, LOCK).expect("it is there");
-    assert_eq!((there.0, changes(&clinic, "DELETE")), (generation, 0));
+    let there = environment.world.emulator.object(STATE_BUCKET, LOCK).expect("it is there");
+    assert_eq!((there.0, changes(&environment, "DELETE")), (generation, 0));
 
-    let forced = clinic.doctor(only.into_iter().chain(["--force"])).output().exits(0);
+    let forced = environment.doctor(only.into_iter().chain(["--force"])).output().exits(0);
     assert!(forced.stdout.contains("✔ remove-lock"), "{forced}");
-    assert!(clinic.world.emulator.object(STATE_BUCKET, LOCK).is_none());
+    assert!(environment.world.emulator.object(STATE_BUCKET, LOCK).is_none());
 }
 
 /// The test cannot set this machine's clock, so it sets that of Cloud Storage.
 #[test]
 fn the_age_of_a_lock_is_not_judged_by_a_clock_that_may_be_wrong() {
-    let clinic = clinic!();
-    let emulator = &clinic.world.emulator;
+    let environment = environment!();
+    let emulator = &environment.world.emulator;
     let only = ["--only", "state-lock", "--fix", "--yes"];
     let ahead = "this machine's clock is 60 minutes ahead of Cloud Storage's";
     let behind = "this machine's clock is 60 minutes behind Cloud Storage's";
@@ -339,50 +343,50 @@ fn the_age_of_a_lock_is_not_judged_by_a_clock_that_may_be_wrong() {
             Some(hours) => emulator.set_clock_ahead(SignedDuration::from_hours(hours)),
             None => emulator.hide_clock(),
         }
-        put_lock(&clinic, "steve@laptop", minutes);
-        assert!(says(&clinic, "state-lock", 30).contains(why), "{why}");
-        let refused = clinic.doctor(only).output().exits(30);
+        put_lock(&environment, "steve@laptop", minutes);
+        assert!(says(&environment, "state-lock", 30).contains(why), "{why}");
+        let refused = environment.doctor(only).output().exits(30);
         assert!(
             refused.stdout.contains("not done: how old the lock of steve@laptop is cannot be told"),
             "{refused}"
         );
         assert!(refused.stdout.contains(why) && refused.stdout.contains("--force"), "{refused}");
         assert!(emulator.object(STATE_BUCKET, LOCK).is_some(), "{why}");
-        assert_eq!(changes(&clinic, "DELETE"), 0);
+        assert_eq!(changes(&environment, "DELETE"), 0);
     }
     // A difference of a few seconds does not count.
     emulator.set_clock_ahead(SignedDuration::from_secs(20));
-    assert!(says(&clinic, "state-lock", 30).contains("a Terraform that broke off did not give it back"));
+    assert!(says(&environment, "state-lock", 30).contains("a Terraform that broke off did not give it back"));
     emulator.hide_clock();
-    let forced = clinic.doctor(only.into_iter().chain(["--force"])).output().exits(0);
+    let forced = environment.doctor(only.into_iter().chain(["--force"])).output().exits(0);
     assert!(forced.stdout.contains("✔ remove-lock"), "{forced}");
     assert!(emulator.object(STATE_BUCKET, LOCK).is_none());
 }
 
 #[test]
 fn a_lock_that_is_taken_in_the_meantime_is_left_alone_and_told() {
-    let clinic = clinic!();
-    put_lock(&clinic, "runner@fv-az123-456", 90);
-    let mut terminal = clinic.doctor(["--only", "state-lock", "--fix", "--force"]).terminal();
+    let environment = environment!();
+    put_lock(&environment, "runner@fv-az123-456", 90);
+    let mut terminal = environment.doctor(["--only", "state-lock", "--fix", "--force"]).terminal();
     terminal.expect("held by runner@fv-az123-456").expect("Do it?");
-    let taken = clinic.world.emulator.put_object(STATE_BUCKET, LOCK, lock("steve@laptop"));
+    let taken = environment.world.emulator.put_object(STATE_BUCKET, LOCK, lock("steve@laptop"));
     terminal.type_line("y");
     terminal.expect("somebody has taken another lock in the meantime: it was left alone");
     let ended = terminal.wait();
     let text = ended.text();
     assert!(text.contains("steve@laptop"), "{text}");
-    let there = clinic.world.emulator.object(STATE_BUCKET, LOCK).expect("it is there");
+    let there = environment.world.emulator.object(STATE_BUCKET, LOCK).expect("it is there");
     assert_eq!(there, (taken, lock("steve@laptop").into_bytes()));
-    assert_eq!(changes(&clinic, "DELETE"), 1, "once, and refused: {text}");
+    assert_eq!(changes(&environment, "DELETE"), 1, "once, and refused: {text}");
 }
 
 #[test]
 fn a_lock_that_is_given_back_in_the_meantime_is_told() {
-    let clinic = clinic!();
-    put_lock(&clinic, "runner@fv-az123-456", 90);
-    let mut terminal = clinic.doctor(["--only", "state-lock", "--fix"]).terminal();
+    let environment = environment!();
+    put_lock(&environment, "runner@fv-az123-456", 90);
+    let mut terminal = environment.doctor(["--only", "state-lock", "--fix"]).terminal();
     terminal.expect("Do it?");
-    clinic.world.emulator.remove_object(STATE_BUCKET, LOCK);
+    environment.world.emulator.remove_object(STATE_BUCKET, LOCK);
     terminal.type_line("y");
     terminal.expect("the lock was gone already");
     assert_eq!(terminal.wait().code(), 0);
@@ -390,54 +394,54 @@ fn a_lock_that_is_given_back_in_the_meantime_is_told() {
 
 #[test]
 fn a_lock_that_cannot_be_seen_is_undecided() {
-    let clinic = clinic!();
-    clinic.world.emulator.set_faults([Fault::new("/storage/*", FaultAction::status(503, "down"))]);
-    assert!(says(&clinic, "state-lock", 31).contains("could not be decided"));
-    clinic.world.emulator.set_faults([]);
-    clinic.world.emulator.deny_permissions(["storage.objects.get"]);
-    let denied = says(&clinic, "state-lock", 31);
+    let environment = environment!();
+    environment.world.emulator.set_faults([Fault::new("/storage/*", FaultAction::status(503, "down"))]);
+    assert!(says(&environment, "state-lock", 31).contains("could not be decided"));
+    environment.world.emulator.set_faults([]);
+    environment.world.emulator.deny_permissions(["storage.objects.get"]);
+    let denied = says(&environment, "state-lock", 31);
     assert!(denied.contains("roles/storage.objectViewer"), "{denied}");
-    clinic.cure();
+    environment.make_healthy();
     // It is a lock, whatever its content.
-    clinic.world.emulator.put_object(STATE_BUCKET, LOCK, "not JSON");
-    let odd = says(&clinic, "state-lock", 0);
+    environment.world.emulator.put_object(STATE_BUCKET, LOCK, "not JSON");
+    let odd = says(&environment, "state-lock", 0);
     assert!(odd.contains("its content is not what Terraform writes"), "{odd}");
     // If the file names no state, there is nothing to read.
-    let file = clinic.world.home.read("environments.yaml");
+    let file = environment.world.home.read("environments.yaml");
     let without: Vec<&str> = file.lines().filter(|line| !line.contains("terraform_state")).collect();
-    clinic.world.home.write("environments.yaml", &without.join("\n"));
-    assert!(says(&clinic, "state-lock", 0).contains("nothing to look at"));
+    environment.world.home.write("environments.yaml", &without.join("\n"));
+    assert!(says(&environment, "state-lock", 0).contains("nothing to look at"));
 }
 
 #[test]
 fn a_protected_environment_asks_for_its_name_also_with_yes() {
-    let clinic = clinic!();
-    put_lock(&clinic, "runner@fv-az123-456", 90);
-    let file = clinic.world.home.read("environments.yaml");
-    clinic.world.home.write(
+    let environment = environment!();
+    put_lock(&environment, "runner@fv-az123-456", 90);
+    let file = environment.world.home.read("environments.yaml");
+    environment.world.home.write(
         "environments.yaml",
         &file.replace("staging: { project", "staging: { protected: true, project"),
     );
     let only = ["--only", "state-lock", "--fix", "--yes"];
-    let refused = clinic.doctor(only).output();
+    let refused = environment.doctor(only).output();
     assert_ne!(refused.code(), 0, "{refused}");
-    let wrong = clinic.doctor(only.into_iter().chain(["--confirm", "teaching"])).output();
+    let wrong = environment.doctor(only.into_iter().chain(["--confirm", "teaching"])).output();
     assert_ne!(wrong.code(), 0, "{wrong}");
-    assert_eq!(changes(&clinic, "DELETE"), 0);
-    let mut terminal = clinic.doctor(["--only", "state-lock", "--fix"]).terminal();
+    assert_eq!(changes(&environment, "DELETE"), 0);
+    let mut terminal = environment.doctor(["--only", "state-lock", "--fix"]).terminal();
     terminal.expect("Do it?").type_line("y");
     terminal.expect("Type \"staging\" to go on").type_line("staging");
     terminal.expect("✔ remove-lock");
     assert_eq!(terminal.wait().code(), 0);
-    assert_eq!(changes(&clinic, "DELETE"), 1);
+    assert_eq!(changes(&environment, "DELETE"), 1);
 }
 
 /// Starts the job in the old way, with the password in a variable; returns the execution's id.
-fn run_the_old_way(clinic: &Clinic, username: &str) -> String {
-    run_the_old_way_in(clinic, JOB, username)
+fn run_the_old_way(environment: &DoctorFixture, username: &str) -> String {
+    run_the_old_way_in(environment, JOB, username)
 }
 
-fn run_the_old_way_in(clinic: &Clinic, job: &str, username: &str) -> String {
+fn run_the_old_way_in(environment: &DoctorFixture, job: &str, username: &str) -> String {
     let body = json!({"overrides": {"containerOverrides": [{"env": [
         {"name": "ADMIN_ACTION", "value": "create-superadmin"},
         {"name": "ADMIN_USERNAME", "value": username},
@@ -445,25 +449,25 @@ fn run_the_old_way_in(clinic: &Clinic, job: &str, username: &str) -> String {
         {"name": "ADMIN_PASSWORD", "value": PASSWORD},
     ]}]}})
     .to_string();
-    let operation = ask(clinic, "POST", &format!("{job}:run"), &body).expect("accepted");
+    let operation = ask(environment, "POST", &format!("{job}:run"), &body).expect("accepted");
     let name = operation["metadata"]["name"].as_str().expect("an execution").to_owned();
     name.rsplit('/').next().expect("an id").to_owned()
 }
 
 /// Sends a request to Cloud Run; `None` where it is refused.
-fn ask(clinic: &Clinic, method: &str, name: &str, body: &str) -> Option<Value> {
+fn ask(environment: &DoctorFixture, method: &str, name: &str, body: &str) -> Option<Value> {
     let request = Request::new(method, &format!("/v2/{name}")).body("application/json", body);
-    let answer = clinic.world.ask(request);
+    let answer = environment.world.ask(request);
     (answer.status == 200).then(|| answer.json())
 }
 
-fn execution(clinic: &Clinic, id: &str) -> Option<Value> {
-    ask(clinic, "GET", &format!("{JOB}/executions/{id}"), "")
+fn execution(environment: &DoctorFixture, id: &str) -> Option<Value> {
+    ask(environment, "GET", &format!("{JOB}/executions/{id}"), "")
 }
 
 /// Waits until an execution has ended.
-fn over(clinic: &Clinic, id: &str) {
-    while execution(clinic, id).expect("it is there").get("completionTime").is_none() {
+fn over(environment: &DoctorFixture, id: &str) {
+    while execution(environment, id).expect("it is there").get("completionTime").is_none() {
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -471,110 +475,111 @@ fn over(clinic: &Clinic, id: &str) {
 /// In the old way the application's own job was run.
 #[test]
 fn passwords_left_in_another_job_are_found_as_well() {
-    let clinic = clinic!();
+    let environment = environment!();
     let theirs = JOB.replace("quill-tasks-", "quill-admin-");
-    let emulator = &clinic.world.emulator;
-    emulator.put_job(&theirs, clinic.world.job().expect("there is one")).expect("a valid job");
+    let emulator = &environment.world.emulator;
+    emulator.put_job(&theirs, environment.world.job().expect("there is one")).expect("a valid job");
     emulator.set_script(&theirs, Script::new([Step::Exit(0)]));
-    let id = run_the_old_way_in(&clinic, &theirs, "anna");
+    let id = run_the_old_way_in(&environment, &theirs, "anna");
     let name = format!("{theirs}/executions/{id}");
-    let execution = || ask(&clinic, "GET", &name, "");
+    let execution = || ask(&environment, "GET", &name, "");
     while execution().expect("it is there").get("completionTime").is_none() {
         thread::sleep(Duration::from_millis(5));
     }
-    let sick = says(&clinic, "leaks", 30);
+    let sick = says(&environment, "leaks", 30);
     assert!(sick.contains(&id) && !sick.contains(PASSWORD), "{sick}");
 
     // A caller who may list only those of one job is told that the others were not read.
     emulator.set_faults([Fault::new("*/jobs/-/executions", FaultAction::status(403, "denied"))]);
-    let told = says(&clinic, "leaks", 0);
+    let told = says(&environment, "leaks", 0);
     assert!(
         told.contains("there are no executions of this job; those of others may not be listed"),
         "{told}"
     );
     emulator.set_faults([]);
 
-    let _ = clinic.doctor(["--only", "leaks", "--fix", "--yes"]).output().exits(0);
+    let _ = environment.doctor(["--only", "leaks", "--fix", "--yes"]).output().exits(0);
     assert!(execution().is_none());
 }
 
 #[test]
 fn passwords_left_in_executions_are_found_and_never_shown() {
-    let clinic = clinic!();
-    let healthy = says(&clinic, "leaks", 0);
-    clinic.world.emulator.set_script(JOB, Script::new([Step::Exit(0)]));
-    let (first, second) = (run_the_old_way(&clinic, "steve.jones"), run_the_old_way(&clinic, "anna"));
-    over(&clinic, &first);
-    over(&clinic, &second);
-    clinic.world.emulator.set_script(JOB, Script::new([Step::Forever]));
-    let running = run_the_old_way(&clinic, "rita");
-    let sick = says(&clinic, "leaks", 30);
+    let environment = environment!();
+    let healthy = says(&environment, "leaks", 0);
+    environment.world.emulator.set_script(JOB, Script::new([Step::Exit(0)]));
+    let (first, second) =
+        (run_the_old_way(&environment, "steve.jones"), run_the_old_way(&environment, "anna"));
+    over(&environment, &first);
+    over(&environment, &second);
+    environment.world.emulator.set_script(JOB, Script::new([Step::Forever]));
+    let running = run_the_old_way(&environment, "rita");
+    let sick = says(&environment, "leaks", 30);
     assert_snapshot!(sick);
 
     let only = ["--only", "leaks", "--fix", "--verbose"];
-    let plan = clinic.doctor(only.into_iter().chain(["--dry-run"])).output().exits(30);
-    assert_eq!(changes(&clinic, "DELETE"), 0);
-    let json = clinic.doctor(["--only", "leaks", "--json"]).output().exits(30);
-    let done = clinic.doctor(only.into_iter().chain(["--yes"])).output().exits(30);
+    let plan = environment.doctor(only.into_iter().chain(["--dry-run"])).output().exits(30);
+    assert_eq!(changes(&environment, "DELETE"), 0);
+    let json = environment.doctor(["--only", "leaks", "--json"]).output().exits(30);
+    let done = environment.doctor(only.into_iter().chain(["--yes"])).output().exits(30);
     assert!(done.stdout.contains("change the passwords of anna, rita, steve.jones"), "{done}");
-    assert!(execution(&clinic, &first).is_none() && execution(&clinic, &second).is_none());
-    assert!(execution(&clinic, &running).is_some(), "one that runs is not stopped");
-    assert_eq!(changes(&clinic, "DELETE"), 2);
+    assert!(execution(&environment, &first).is_none() && execution(&environment, &second).is_none());
+    assert!(execution(&environment, &running).is_some(), "one that runs is not stopped");
+    assert_eq!(changes(&environment, "DELETE"), 2);
     for shown in [sick, plan.to_string(), json.to_string(), done.to_string()] {
         assert!(!shown.contains(PASSWORD), "{shown}");
     }
-    assert!(clinic.world.home.files_with(PASSWORD).is_empty());
+    assert!(environment.world.home.files_with(PASSWORD).is_empty());
 
     // The execution ends, and is deleted as well.
-    let cancelled = clinic.world.quill_admin(["cancel", &running, "--env", "staging"]).output();
+    let cancelled = environment.world.quill_admin(["cancel", &running, "--env", "staging"]).output();
     assert!(!cancelled.to_string().contains(PASSWORD), "{cancelled}");
-    over(&clinic, &running);
-    let _ = clinic.doctor(["--only", "leaks", "--fix", "--yes"]).output().exits(0);
-    assert_eq!(says(&clinic, "leaks", 0), healthy);
+    over(&environment, &running);
+    let _ = environment.doctor(["--only", "leaks", "--fix", "--yes"]).output().exits(0);
+    assert_eq!(says(&environment, "leaks", 0), healthy);
 }
 
 /// Each deletion is a change of its own: a Ctrl-C that had to wait takes effect between two of them.
 #[test]
 fn ctrl_c_ends_deleting_between_two_executions() {
-    let clinic = clinic!();
-    clinic.world.emulator.set_script(JOB, Script::new([Step::Exit(0)]));
-    let ids = [run_the_old_way(&clinic, "steve.jones"), run_the_old_way(&clinic, "anna")];
+    let environment = environment!();
+    environment.world.emulator.set_script(JOB, Script::new([Step::Exit(0)]));
+    let ids = [run_the_old_way(&environment, "steve.jones"), run_the_old_way(&environment, "anna")];
     for id in &ids {
-        over(&clinic, id);
+        over(&environment, id);
     }
     let slow = Fault::new("*/executions/*", FaultAction::Delay(1500)).method("DELETE");
-    clinic.world.emulator.set_faults([slow]);
-    let mut terminal = clinic.doctor(["--only", "leaks", "--fix", "--yes"]).terminal();
-    wait_until("the first is being deleted", || changes(&clinic, "DELETE") == 1);
+    environment.world.emulator.set_faults([slow]);
+    let mut terminal = environment.doctor(["--only", "leaks", "--fix", "--yes"]).terminal();
+    wait_until("the first is being deleted", || changes(&environment, "DELETE") == 1);
     terminal.ctrl_c();
     terminal.expect("waiting for its answer");
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
     assert!(ended.text().contains("interrupted; 1 of 2 executions are deleted"), "{}", ended.text());
-    assert_eq!(changes(&clinic, "DELETE"), 1);
-    clinic.world.emulator.set_faults([]);
-    assert_eq!(ids.iter().filter(|id| execution(&clinic, id).is_some()).count(), 1);
+    assert_eq!(changes(&environment, "DELETE"), 1);
+    environment.world.emulator.set_faults([]);
+    assert_eq!(ids.iter().filter(|id| execution(&environment, id).is_some()).count(), 1);
 }
 
 #[test]
 fn executions_that_cannot_be_deleted_or_read_are_told() {
-    let clinic = clinic!();
-    clinic.world.emulator.set_script(JOB, Script::new([Step::Exit(0)]));
-    let id = run_the_old_way(&clinic, "steve.jones");
-    over(&clinic, &id);
-    clinic.world.emulator.deny_permissions(["run.executions.delete"]);
-    let failed = clinic.doctor(["--only", "leaks", "--fix", "--yes"]).output().exits(30);
+    let environment = environment!();
+    environment.world.emulator.set_script(JOB, Script::new([Step::Exit(0)]));
+    let id = run_the_old_way(&environment, "steve.jones");
+    over(&environment, &id);
+    environment.world.emulator.deny_permissions(["run.executions.delete"]);
+    let failed = environment.doctor(["--only", "leaks", "--fix", "--yes"]).output().exits(30);
     assert!(failed.stdout.contains("✘ delete-executions: "), "{failed}");
-    assert!(execution(&clinic, &id).is_some());
-    clinic.world.emulator.deny_permissions(["run.executions.list"]);
-    let undecided = says(&clinic, "leaks", 31);
+    assert!(execution(&environment, &id).is_some());
+    environment.world.emulator.deny_permissions(["run.executions.list"]);
+    let undecided = says(&environment, "leaks", 31);
     assert!(undecided.contains("--role=roles/run.viewer"), "{undecided}");
 }
 
 #[test]
 fn steps_that_name_no_stage_are_found_in_the_repository() {
-    let clinic = clinic!();
-    let home = &clinic.world.home;
+    let environment = environment!();
+    let home = &environment.world.home;
     home.write(
         "app/backend/Dockerfile",
         "FROM python:3.13-slim AS base\nFROM base AS prod\nFROM base AS admin\nCMD [\"python\", \"scripts/admin_cli.py\"]\n",
@@ -601,9 +606,9 @@ jobs:
     home.write("app/.github/workflows/deploy.yml", workflow);
     home.write("app/justfile", recipe);
     let doctor = |args: &[&'static str]| {
-        clinic.world.quill_admin(["doctor", "--only", "repository"]).args(args.iter().copied()).output()
+        environment.world.quill_admin(["doctor", "--only", "repository"]).args(args.iter().copied()).output()
     };
-    assert_snapshot!(shown(&clinic, &doctor(&["--repo", "app"]).exits(30).stdout));
+    assert_snapshot!(shown(&environment, &doctor(&["--repo", "app"]).exits(30).stdout));
 
     let workflow = workflow.replace("{ image: backend }", "{ image: backend, target: admin }");
     home.write(
@@ -611,7 +616,7 @@ jobs:
         &workflow.replace("-f backend", "--target prod -f backend"),
     );
     home.write("app/justfile", &recipe.replace("build -t", "build --target prod -t"));
-    assert_snapshot!(shown(&clinic, &doctor(&["--repo", "app"]).exits(0).stdout));
+    assert_snapshot!(shown(&environment, &doctor(&["--repo", "app"]).exits(0).stdout));
 
     home.write("app/.github/workflows/broken.yml", "jobs: [\n");
     let broken = doctor(&["--repo", "app"]).exits(31);
@@ -624,9 +629,9 @@ jobs:
 
 /// Stands in for the application: if the service has an image that is not the admin image, it starts and
 /// becomes ready. It puts no roles into its database.
-fn application(clinic: &Clinic) {
-    let emulator = &clinic.world.emulator;
-    let admin = clinic.image();
+fn application(environment: &DoctorFixture) {
+    let emulator = &environment.world.emulator;
+    let admin = environment.image();
     loop {
         let mut service = emulator.get(SERVICE).expect("there is a service");
         let image = service["template"]["containers"][0]["image"].as_str().unwrap_or_default().to_owned();
@@ -650,17 +655,20 @@ fn a_whole_incident_is_put_right() {
     needs_postgres!();
     needs_registry!();
     let database = Database::builder(Generation::August2026).without_roles().create();
-    let clinic = Clinic::with_database(&database);
+    let environment = DoctorFixture::with_database(&database);
     // The backend was deployed from the Dockerfile's last stage, and Terraform broke off because of it.
-    let own = own_image(&clinic);
-    let mut first = clinic.world.emulator.get(&revision_name(1)).expect("there is a first one");
+    let own = own_image(&environment);
+    let mut first = environment.world.emulator.get(&revision_name(1)).expect("there is a first one");
     first["containers"][0]["image"] = json!(own);
-    clinic.world.emulator.put_revision(&revision_name(1), first).expect("a valid revision");
-    failed(&clinic, &format!("{}:latest", clinic.image()), &[NO_ACTION, NO_ACTION, NO_ACTION]);
-    put_lock(&clinic, "runner@fv-az123-456", 45);
-    clinic.world.emulator.set_service_outcome(SERVICE, ServiceOutcome::ReadyAfter(Duration::from_hours(1)));
+    environment.world.emulator.put_revision(&revision_name(1), first).expect("a valid revision");
+    failed(&environment, &format!("{}:latest", environment.image()), &[NO_ACTION, NO_ACTION, NO_ACTION]);
+    put_lock(&environment, "runner@fv-az123-456", 45);
+    environment
+        .world
+        .emulator
+        .set_service_outcome(SERVICE, ServiceOutcome::ReadyAfter(Duration::from_hours(1)));
 
-    let sick = clinic.doctor(["--deep", "--skip", "machine-docker", "--json"]).output().exits(30).json();
+    let sick = environment.doctor(["--deep", "--skip", "machine-docker", "--json"]).output().exits(30).json();
     let wrong: Vec<(String, String)> =
         results(&sick).into_iter().filter(|(_, result)| result != "healthy").collect();
     let expected = [
@@ -674,8 +682,8 @@ fn a_whole_incident_is_put_right() {
     assert!(roles["what"].as_str().expect("a text").contains("6 of the application's 6 roles"), "{roles:#}");
 
     let fixed = thread::scope(|scope| {
-        scope.spawn(|| application(&clinic));
-        clinic.doctor(["--deep", "--skip", "machine-docker", "--fix", "--yes"]).output().exits(30)
+        scope.spawn(|| application(&environment));
+        environment.doctor(["--deep", "--skip", "machine-docker", "--fix", "--yes"]).output().exits(30)
     });
     for done in ["✔ restore-backend: ", "✔ remove-lock: "] {
         assert!(fixed.stdout.contains(done), "{fixed}");
@@ -683,15 +691,15 @@ fn a_whole_incident_is_put_right() {
     // A backend that serves again does not add roles: the doctor says which command does.
     let advice = "put them there with `quill-admin seed-roles`";
     assert!(fixed.stdout.contains(advice) && !fixed.stdout.contains("✔ database-check"), "{fixed}");
-    let _ = clinic
+    let _ = environment
         .world
         .quill_admin(["seed-roles", "--env", "staging", "--yes", "--allow-unpinned"])
         .output()
         .exits(0);
-    let service = clinic.world.emulator.get(SERVICE).expect("there is a service");
+    let service = environment.world.emulator.get(SERVICE).expect("there is a service");
     assert_eq!(service["template"]["containers"][0]["image"], own);
-    assert!(clinic.world.emulator.object(STATE_BUCKET, LOCK).is_none());
+    assert!(environment.world.emulator.object(STATE_BUCKET, LOCK).is_none());
 
-    let well = clinic.doctor(["--deep", "--skip", "machine-docker", "--json"]).output().exits(0).json();
+    let well = environment.doctor(["--deep", "--skip", "machine-docker", "--json"]).output().exits(0).json();
     assert!(results(&well).values().all(|result| result == "healthy"), "{well:#}");
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use cloud_emulator::Script;
-use quill_admin_e2e::clinic::Clinic;
-use quill_admin_e2e::film::{Film, pages};
-use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::build_fixture::BuildFixture;
+use quill_admin_e2e::doctor_fixture::DoctorFixture;
+use quill_admin_e2e::recording::{Recording, pages};
 use quill_admin_e2e::{JOB, STATE_BUCKET, World};
 use quill_admin_testkit::healthy::Target;
 use quill_admin_testkit::home::Home;
@@ -25,16 +25,16 @@ const PASSWORD: &str = "correct horse battery staple 7";
 const EXECUTION: &str = "quill-tasks-staging-x7k2p";
 
 /// Defines recordings: each is a test, and a transcript of the same name.
-macro_rules! scenes {
-    ($($(#[needs($($need:ident),+)])? fn $scene:ident() -> Film $body:block)+) => {
-        const SCENES: &[&str] = &[$(stringify!($scene)),+];
+macro_rules! recordings {
+    ($($(#[needs($($need:ident),+)])? fn $fixture:ident() -> Recording $body:block)+) => {
+        const RECORDINGS: &[&str] = &[$(stringify!($fixture)),+];
 
         $(
             #[test]
-            fn $scene() {
+            fn $fixture() {
                 $($($need!();)+)?
-                let film: Film = $body;
-                film.transcript(&stringify!($scene).replace('_', "-"));
+                let recording: Recording = $body;
+                recording.transcript(&stringify!($fixture).replace('_', "-"));
             }
         )+
     };
@@ -48,8 +48,8 @@ fn pages_have_no_other_transcripts() {
         let marks = text.split("<!-- transcript: ").skip(1);
         named.extend(marks.map(|rest| rest.split_once(" -->").expect("an end").0.replace('-', "_")));
     }
-    let scenes: BTreeSet<String> = SCENES.iter().map(|scene| (*scene).to_owned()).collect();
-    assert_eq!(named, scenes);
+    let recordings: BTreeSet<String> = RECORDINGS.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(named, recordings);
 }
 
 /// Staging, with a job as in Google Cloud and an empty database.
@@ -101,8 +101,14 @@ fn quietly(world: &World, args: &[&str]) {
 fn nobody(_: &mut Terminal) {}
 
 /// Records a command of a world.
-fn shot(film: Film, world: &World, command: &str, code: i32, act: impl FnOnce(&mut Terminal)) -> Film {
-    film.shot(command, code, |args| world.quill_admin(args.iter().copied()), act)
+fn record(
+    recording: Recording,
+    world: &World,
+    command: &str,
+    code: i32,
+    act: impl FnOnce(&mut Terminal),
+) -> Recording {
+    recording.command(command, code, |args| world.quill_admin(args.iter().copied()), act)
 }
 
 /// The name of the newest execution.
@@ -112,12 +118,12 @@ fn execution(world: &World) -> String {
 }
 
 /// Records a command that names an execution.
-fn shot_of(film: Film, world: &World, command: &str, code: i32) -> Film {
+fn shot_of(recording: Recording, world: &World, command: &str, code: i32) -> Recording {
     let execution = execution(world);
     let run = |args: &[&str]| {
         world.quill_admin(args.iter().map(|arg| if *arg == EXECUTION { &execution } else { *arg }))
     };
-    film.shot(command, code, run, nobody)
+    recording.command(command, code, run, nobody)
 }
 
 fn type_superadmin(terminal: &mut Terminal) {
@@ -133,24 +139,24 @@ fn run_it(terminal: &mut Terminal) {
     terminal.expect("Run it? [y/N]").type_line("y");
 }
 
-scenes! {
-    fn quick_start() -> Film {
+recordings! {
+    fn quick_start() -> Recording {
         let home = Home::with_environments();
         let run = |args: &[&str]| home.quill_admin(args.iter().copied()).env("QUILL_ADMIN_LOCAL_PROVISIONING_MS", "0");
-        Film::new().shot("quill-admin create-superadmin --env local", 0, run, type_superadmin)
+        Recording::new().command("quill-admin create-superadmin --env local", 0, run, type_superadmin)
     }
 
     #[needs(needs_postgres)]
-    fn create_superadmin() -> Film {
-        let film = shot(Film::new(), &staging(), "quill-admin create-superadmin --env staging", 0, type_superadmin);
-        film.picture("create-superadmin");
-        film
+    fn create_superadmin() -> Recording {
+        let recording = record(Recording::new(), &staging(), "quill-admin create-superadmin --env staging", 0, type_superadmin);
+        recording.picture("create-superadmin");
+        recording
     }
 
     #[needs(needs_postgres)]
-    fn update_permissions() -> Film {
+    fn update_permissions() -> Recording {
         let world = staging_with_steve();
-        shot(Film::new(), &world, "quill-admin update-permissions --env staging", 0, |terminal| {
+        record(Recording::new(), &world, "quill-admin update-permissions --env staging", 0, |terminal| {
             terminal.expect("Username").type_hidden("steve.jones");
             terminal.expect("Enter takes it").type_line("admin");
             run_it(terminal);
@@ -158,9 +164,9 @@ scenes! {
     }
 
     #[needs(needs_postgres)]
-    fn add_role() -> Film {
+    fn add_role() -> Recording {
         let world = staging_with_steve();
-        shot(Film::new(), &world, "quill-admin add-role --env staging", 0, |terminal| {
+        record(Recording::new(), &world, "quill-admin add-role --env staging", 0, |terminal| {
             terminal.expect("Username").type_hidden("steve.jones");
             terminal.expect("Enter takes it").down().down().down().enter();
             run_it(terminal);
@@ -168,153 +174,153 @@ scenes! {
     }
 
     #[needs(needs_postgres)]
-    fn remove_role() -> Film {
+    fn remove_role() -> Recording {
         let world = staging_with_steve();
         quietly(&world, &["ar", "-e", "staging", "-u", "steve.jones", "-r", "Clinician"]);
-        shot(Film::new(), &world, "quill-admin remove-role --env staging -u steve.jones -r Clinician", 0, nobody)
+        record(Recording::new(), &world, "quill-admin remove-role --env staging -u steve.jones -r Clinician", 0, nobody)
     }
 
     #[needs(needs_postgres)]
-    fn show_user() -> Film {
-        shot(Film::new(), &staging_with_steve(), "quill-admin show-user --env staging -u steve.jones", 0, nobody)
+    fn show_user() -> Recording {
+        record(Recording::new(), &staging_with_steve(), "quill-admin show-user --env staging -u steve.jones", 0, nobody)
     }
 
     #[needs(needs_postgres)]
-    fn check() -> Film {
-        shot(Film::new(), &staging(), "quill-admin check --env staging", 0, nobody)
+    fn check() -> Recording {
+        record(Recording::new(), &staging(), "quill-admin check --env staging", 0, nobody)
     }
 
     #[needs(needs_postgres)]
-    fn dry_run() -> Film {
+    fn dry_run() -> Recording {
         let command = "quill-admin add-role --env staging -u steve.jones -r Clinician --dry-run";
-        shot(Film::new(), &staging_with_steve(), command, 0, nobody)
+        record(Recording::new(), &staging_with_steve(), command, 0, nobody)
     }
 
     #[needs(needs_postgres)]
-    fn protected() -> Film {
+    fn protected() -> Recording {
         let world = staging_with_steve();
-        shot(Film::new(), &world, "quill-admin update-permissions --env prod -u steve.jones -p admin", 0, |terminal| {
+        record(Recording::new(), &world, "quill-admin update-permissions --env prod -u steve.jones -p admin", 0, |terminal| {
             terminal.expect("Reason").type_hidden("moves to user management, ticket 4711");
             terminal.expect("to go on").type_hidden("prod");
         })
     }
 
     #[needs(needs_postgres)]
-    fn unknown_role() -> Film {
+    fn unknown_role() -> Recording {
         let world = staging_with_steve();
-        shot(Film::new(), &world, "quill-admin add-role --env staging -u steve.jones -r Clinican", 11, nobody)
+        record(Recording::new(), &world, "quill-admin add-role --env staging -u steve.jones -r Clinican", 11, nobody)
     }
 
     #[needs(needs_postgres)]
-    fn role_not_seeded() -> Film {
+    fn role_not_seeded() -> Recording {
         let world = staging();
         world.database().execute("DELETE FROM roles");
-        shot(Film::new(), &world, "quill-admin create-superadmin --env staging", 0, type_superadmin)
+        record(Recording::new(), &world, "quill-admin create-superadmin --env staging", 0, type_superadmin)
     }
 
     #[needs(needs_postgres)]
-    fn history() -> Film {
+    fn history() -> Recording {
         let world = staging_with_steve();
         quietly(&world, &["ar", "-e", "staging", "-u", "steve.jones", "-r", "Clinician", "--reason", "ticket 4711"]);
-        shot(Film::new(), &world, "quill-admin history --env staging", 0, nobody)
+        record(Recording::new(), &world, "quill-admin history --env staging", 0, nobody)
     }
 
     #[needs(needs_postgres)]
-    fn logs() -> Film {
+    fn logs() -> Recording {
         let world = staging_with_steve();
         quietly(&world, &["ar", "-e", "staging", "-u", "steve.jones", "-r", "Clinician"]);
-        shot_of(Film::new(), &world, "quill-admin logs quill-tasks-staging-x7k2p", 0)
+        shot_of(Recording::new(), &world, "quill-admin logs quill-tasks-staging-x7k2p", 0)
     }
 
     #[needs(needs_postgres)]
-    fn attach() -> Film {
+    fn attach() -> Recording {
         let world = staging_with_steve();
         quietly(&world, &["ar", "-e", "staging", "-u", "steve.jones", "-r", "Clinician"]);
-        shot_of(Film::new(), &world, "quill-admin attach quill-tasks-staging-x7k2p", 0)
+        shot_of(Recording::new(), &world, "quill-admin attach quill-tasks-staging-x7k2p", 0)
     }
 
     #[needs(needs_postgres)]
-    fn interrupted_and_cancelled() -> Film {
+    fn interrupted_and_cancelled() -> Recording {
         let world = staging_with_steve();
         // Somebody else's transaction has the row, so that the task takes a while.
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let other = runtime.block_on(world.database().connect());
         runtime.block_on(other.batch_execute("BEGIN; SELECT FROM users FOR UPDATE")).expect("a lock");
         let command = "quill-admin update-permissions --env staging -u steve.jones -p admin";
-        let film = shot(Film::new(), &world, command, 130, |terminal| {
+        let recording = record(Recording::new(), &world, command, 130, |terminal| {
             terminal.expect("connected").ctrl_c();
             terminal.expect("[w/d/c]").type_line("d");
         });
-        shot_of(film, &world, "quill-admin cancel quill-tasks-staging-x7k2p", 0)
+        shot_of(recording, &world, "quill-admin cancel quill-tasks-staging-x7k2p", 0)
     }
 
     #[needs(needs_registry)]
-    fn doctor() -> Film {
-        let clinic = Clinic::healthy();
-        clinic.put_job("/template/template/maxRetries", json!(3));
+    fn doctor() -> Recording {
+        let environment = DoctorFixture::healthy();
+        environment.put_job("/template/template/maxRetries", json!(3));
         let lock = json!({
             "ID": "0b8c2f4e-6a1d-4f7b-9c3e-5d2a1b0c9e8f", "Operation": "OperationTypeApply", "Info": "",
             "Who": "runner@ci", "Version": "1.9.5", "Created": "2026-08-14T07:12:09Z", "Path": "",
         });
-        clinic.world.emulator.put_object_created(
+        environment.world.emulator.put_object_created(
             STATE_BUCKET,
             "terraform/state/staging.tflock",
             lock.to_string(),
             "2026-08-14T07:12:09Z".parse().expect("a time"),
         );
-        let film = Film::new().shot(
+        let recording = Recording::new().command(
             "quill-admin doctor --env staging",
             30,
-            |args| clinic.doctor(args[3..].iter().copied()),
+            |args| environment.doctor(args[3..].iter().copied()),
             nobody,
         );
-        film.picture("doctor");
-        film
+        recording.picture("doctor");
+        recording
     }
 
-    fn envs() -> Film {
+    fn envs() -> Recording {
         let home = Home::with_environments();
-        Film::new().shot("quill-admin envs", 0, |args| home.quill_admin(args.iter().copied()), nobody)
+        Recording::new().command("quill-admin envs", 0, |args| home.quill_admin(args.iter().copied()), nobody)
     }
 
-    fn login() -> Film {
+    fn login() -> Recording {
         let world = World::signed_in(Script::default());
         sign_in::gcloud(&world.home, "echo 'You are now logged in as [steve@example.org].'");
         sign_in::sign_in(&world);
         let run = |args: &[&str]| sign_in::quill_admin(&world, args.iter().copied());
-        Film::new()
-            .shot("quill-admin login", 0, run, nobody)
-            .shot("quill-admin whoami --env staging", 0, run, nobody)
+        Recording::new()
+            .command("quill-admin login", 0, run, nobody)
+            .command("quill-admin whoami --env staging", 0, run, nobody)
     }
 
     #[needs(needs_docker, needs_registry)]
-    fn build() -> Film {
-        let workshop = Workshop::new();
-        workshop.sources();
-        let sources = workshop.world.home.work().join("sources");
-        let run = |args: &[&str]| workshop.quill_admin(args.iter().copied()).cwd(&sources);
-        Film::new().shot("quill-admin build --env staging", 0, run, nobody)
+    fn build() -> Recording {
+        let builds = BuildFixture::new();
+        builds.sources();
+        let sources = builds.world.home.work().join("sources");
+        let run = |args: &[&str]| builds.quill_admin(args.iter().copied()).cwd(&sources);
+        Recording::new().command("quill-admin build --env staging", 0, run, nobody)
     }
 
     #[needs(needs_docker, needs_registry)]
-    fn restore_backend() -> Film {
-        let workshop = Workshop::new();
-        restore::incident(&workshop);
-        Film::new().shot(
+    fn restore_backend() -> Recording {
+        let builds = BuildFixture::new();
+        restore::incident(&builds);
+        Recording::new().command(
             "quill-admin restore-backend --env staging",
             0,
-            |args| workshop.quill_admin(args.iter().copied()),
+            |args| builds.quill_admin(args.iter().copied()),
             nobody,
         )
     }
 
-    fn local() -> Film {
+    fn local() -> Recording {
         let home = Home::with_environments();
         let run = |args: &[&str]| home.quill_admin(args.iter().copied()).env("QUILL_ADMIN_LOCAL_PROVISIONING_MS", "0");
         run(&["cs", "-e", "local", "-u", "steve.jones", "--email", "steve.jones@example.org", "--password-stdin"])
             .stdin(PASSWORD)
             .output()
             .expect_code(0);
-        Film::new().shot("quill-admin local status", 0, run, nobody).shot("quill-admin local reset --yes", 0, run, nobody)
+        Recording::new().command("quill-admin local status", 0, run, nobody).command("quill-admin local reset --yes", 0, run, nobody)
     }
 }

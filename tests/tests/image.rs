@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::build_fixture::BuildFixture;
 use quill_admin_e2e::{BUILD_LIMIT, Finished as _, JOB, PROJECT, copy_of_the_sources};
 use quill_admin_testkit::docker::{docker_command, run};
 use quill_admin_testkit::healthy::Target;
@@ -40,8 +40,8 @@ fn from_these_sources_to_a_row() {
     let builder = needs_builder_image!();
     needs_postgres!();
     needs_registry!();
-    let workshop = Workshop::with_containers();
-    let (world, home) = (&workshop.world, &workshop.world.home);
+    let builds = BuildFixture::with_containers();
+    let (world, home) = (&builds.world, &builds.world.home);
     let sources = copy_of_the_sources(home);
     let database = Database::create(Generation::August2026);
     world.emulator.put_secret(PROJECT, "core-db-password", database.password.clone());
@@ -53,14 +53,12 @@ fn from_these_sources_to_a_row() {
             .replace("user: quill,", &format!("user: {},", database.user)),
     );
     let build = |more: &[&str]| {
-        workshop
-            .build(["--builder-image", &builder].into_iter().chain(more.iter().copied()))
-            .limit(BUILD_LIMIT)
+        builds.build(["--builder-image", &builder].into_iter().chain(more.iter().copied())).limit(BUILD_LIMIT)
     };
 
     let first = build(&[]).output().exits(0);
     assert!(first.stdout.starts_with("✔ built, pushed and deployed"), "{first}");
-    let deployed = workshop.deployed().expect("the job was created");
+    let deployed = builds.deployed().expect("the job was created");
     let image = inspect(&deployed);
     assert_eq!(image["Os"], "linux");
     assert_eq!(image["Architecture"], "amd64");
@@ -69,8 +67,8 @@ fn from_these_sources_to_a_row() {
     assert_eq!(image["Config"]["Entrypoint"], json!(["/quill-admin-executor"]));
     let labels = &image["Config"]["Labels"];
     assert_eq!(labels["org.opencontainers.image.title"], BINARY);
-    assert_eq!(labels["org.opencontainers.image.revision"], workshop.git(&["rev-parse", "HEAD"]));
-    let committed = workshop.git(&["log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"]);
+    assert_eq!(labels["org.opencontainers.image.revision"], builds.git(&["rev-parse", "HEAD"]));
+    let committed = builds.git(&["log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"]);
     assert_eq!(labels["org.opencontainers.image.created"], committed);
     assert_eq!(labels["org.quill-medical.admin.contract"], "1");
     assert_eq!(labels["org.quill-medical.admin.contracts"], "1-3");
@@ -104,7 +102,7 @@ fn from_these_sources_to_a_row() {
     };
     to_the_tests_server();
 
-    let created = workshop
+    let created = builds
         .quill_admin(["create-superadmin", "-e", "staging", "-u", "steve", "--email", "s@example.org"])
         .arg("--password-stdin")
         .stdin("correct horse battery staple 7")
@@ -126,22 +124,22 @@ fn from_these_sources_to_a_row() {
     let edited = build(&["-v"]).output().exits(0);
     let dependencies = |line: &&str| line.contains("for member in") && line.ends_with("(cached)");
     assert_eq!(edited.stderr.lines().filter(dependencies).count(), 1, "{edited}");
-    assert_ne!(workshop.deployed(), Some(deployed.clone()));
+    assert_ne!(builds.deployed(), Some(deployed.clone()));
     to_the_tests_server();
-    let checked = workshop.quill_admin(["check", "-e", "staging"]).output().exits(0);
+    let checked = builds.quill_admin(["check", "-e", "staging"]).output().exits(0);
     assert!(checked.stderr.contains("│ edited"), "{checked}");
 
     // A second build from another commit with the same files: the labels name the commit, and the layer is
     // the same to the last bit.
     fs::write(&source, text).unwrap();
     fs::write(sources.join("README.md"), "Not part of the image.").unwrap();
-    workshop.commit();
+    builds.commit();
     let _ = build(&["--force", "--no-cache"]).output().exits(0);
-    let rebuilt = workshop.deployed().expect("it is there");
+    let rebuilt = builds.deployed().expect("it is there");
     assert_ne!(rebuilt, deployed);
     assert_eq!(inspect(&rebuilt)["RootFS"]["Layers"], image["RootFS"]["Layers"]);
 
     // A new build from the same commit gives the same image, including its labels.
     let _ = build(&["--force", "--no-cache"]).output().exits(0);
-    assert_eq!(workshop.deployed(), Some(rebuilt));
+    assert_eq!(builds.deployed(), Some(rebuilt));
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use cloud_emulator::Script;
+use quill_admin_e2e::build_fixture::BuildFixture;
 use quill_admin_e2e::terraform::{Instance, Made};
-use quill_admin_e2e::workshop::Workshop;
 use quill_admin_e2e::{Finished as _, World};
 use quill_admin_testkit::healthy::{CA, NEXT_CA};
 use quill_admin_testkit::home::{Home, environments};
@@ -28,15 +28,15 @@ fn database() -> Instance {
 
 /// Points the repository's own environments to the fixture's cloud and registry; returns those that are in
 /// Google Cloud: name, project and job.
-fn open_the_environments(workshop: &Workshop) -> Vec<[String; 3]> {
-    let home = &workshop.world.home;
-    let endpoint = format!("$1\n    endpoint: \"{}\"", workshop.world.emulator.url());
+fn open_the_environments(builds: &BuildFixture) -> Vec<[String; 3]> {
+    let home = &builds.world.home;
+    let endpoint = format!("$1\n    endpoint: \"{}\"", builds.world.emulator.url());
     let file = Regex::new("(?m)^(    project: .*)$")
         .expect("valid")
         .replace_all(&environments(), endpoint)
         .into_owned();
-    home.write("environments.yaml", &file.replace("{region}-docker.pkg.dev", &workshop.proxy.address()));
-    let listed = workshop.quill_admin(["envs", "--json"]).output().exits(0).json();
+    home.write("environments.yaml", &file.replace("{region}-docker.pkg.dev", &builds.proxy.address()));
+    let listed = builds.quill_admin(["envs", "--json"]).output().exits(0).json();
     let all = listed["environments"].as_array().expect("a list").iter();
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let deployed: Vec<_> = all
@@ -49,9 +49,9 @@ fn open_the_environments(workshop: &Workshop) -> Vec<[String; 3]> {
 
 /// The changes that `build` would make to the job of an environment, by setting, without the image and its
 /// annotations, which are not known before it is built.
-fn changes(workshop: &Workshop, environment: &str) -> BTreeMap<String, String> {
+fn changes(builds: &BuildFixture, environment: &str) -> BTreeMap<String, String> {
     let args = ["build", "--env", environment, "--source", "sources", "--dry-run", "--json"];
-    let plan = workshop.quill_admin(args).output().exits(0).json();
+    let plan = builds.quill_admin(args).output().exits(0).json();
     let changes = plan["job"]["changes"].as_array().expect("changes").iter();
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let all = changes.map(|change| (text(&change["setting"]), text(&change["to"])));
@@ -65,8 +65,8 @@ fn but_for_the_command(changes: &BTreeMap<String, String>) -> BTreeMap<String, S
 }
 
 /// Puts a repository for the image and Terraform's database into a project.
-fn put_what_build_looks_up(workshop: &Workshop, project: &str, made: &Made, database: &Instance) {
-    let emulator = &workshop.world.emulator;
+fn put_what_build_looks_up(builds: &BuildFixture, project: &str, made: &Made, database: &Instance) {
+    let emulator = &builds.world.emulator;
     let repository = format!("projects/{project}/locations/europe-west2/repositories/quill");
     emulator.put_repository(&repository, json!({})).expect("a valid repository");
     let (instance, list) = database.api();
@@ -104,33 +104,33 @@ fn told(job: &Value) -> BTreeMap<String, String> {
 #[test]
 fn terraform_makes_the_job_that_build_would_make_and_leaves_alone() {
     needs_registry!();
-    let workshop = Workshop::new();
-    workshop.sources();
-    let emulator = &workshop.world.emulator;
-    for [environment, project, job] in open_the_environments(&workshop) {
-        let made = Made::of(&workshop.world.home.work(), &environment, &database());
+    let builds = BuildFixture::new();
+    builds.sources();
+    let emulator = &builds.world.emulator;
+    for [environment, project, job] in open_the_environments(&builds) {
+        let made = Made::of(&builds.world.home.work(), &environment, &database());
         assert_eq!(made.name(), format!("projects/{project}/locations/europe-west2/jobs/{job}"));
-        put_what_build_looks_up(&workshop, &project, &made, &database());
+        put_what_build_looks_up(&builds, &project, &made, &database());
 
         // Without a job build would make one, with exactly the settings of Terraform's.
-        let wanted = changes(&workshop, &environment);
+        let wanted = changes(&builds, &environment);
         assert_eq!(but_for_the_command(&wanted), told(&made.job()), "{environment}");
         let database =
             "target 10.20.0.3:5432/quill_core, schema public, as quill (TLS: verify-ca), trusts 2 CAs";
         assert_eq!(wanted["command"], database, "{environment}");
         // In Terraform's job build changes nothing but the image, which Terraform then ignores.
         emulator.put_job(&made.name(), made.job()).expect("a valid job");
-        assert_eq!(changes(&workshop, &environment), BTreeMap::new(), "{environment}");
+        assert_eq!(changes(&builds, &environment), BTreeMap::new(), "{environment}");
         assert!(made.ignored().contains("template[0].template[0].containers[0].image"), "{}", made.ignored());
         assert!(!made.ignored().contains("command"), "{}", made.ignored());
         // The doctor has no findings, and notices later changes.
         let doctor = ["doctor", "--env", &environment, "--only", "job-settings,database"];
-        let well = workshop.world.quill_admin(doctor).output();
+        let well = builds.world.quill_admin(doctor).output();
         assert!(well.stdout.contains("as the environments file has them"), "{well}");
         let mut job = made.job();
         job["template"]["template"]["timeout"] = json!("600s");
         emulator.put_job(&made.name(), job).expect("a valid job");
-        let changed = workshop.world.quill_admin(doctor).output().exits(30);
+        let changed = builds.world.quill_admin(doctor).output().exits(30);
         assert!(changed.stdout.contains("time-out: 600 s → 300 s"), "{changed}");
     }
 }
@@ -138,16 +138,16 @@ fn terraform_makes_the_job_that_build_would_make_and_leaves_alone() {
 #[test]
 fn an_environments_own_settings_reach_terraform_and_build() {
     needs_registry!();
-    let workshop = Workshop::new();
-    workshop.sources();
-    open_the_environments(&workshop);
-    let home = &workshop.world.home;
+    let builds = BuildFixture::new();
+    builds.sources();
+    open_the_environments(&builds);
+    let home = &builds.world.home;
     let own = "teaching:\n    network: { egress: all-traffic }\n    database: { user: \"quill-{env}\" }";
     home.write("environments.yaml", &home.read("environments.yaml").replace("teaching:", own));
     let made = Made::of(&home.work(), "teaching", &database());
-    put_what_build_looks_up(&workshop, "quill-medical-teaching", &made, &database());
+    put_what_build_looks_up(&builds, "quill-medical-teaching", &made, &database());
 
-    let wanted = changes(&workshop, "teaching");
+    let wanted = changes(&builds, "teaching");
     assert_eq!(but_for_the_command(&wanted), told(&made.job()));
     assert_eq!((&wanted["VPC egress"][..], &wanted["AUTH_DB_USER"][..]), ("all-traffic", "quill-teaching"));
     // The rest of the sections has the default settings.
@@ -157,9 +157,9 @@ fn an_environments_own_settings_reach_terraform_and_build() {
 #[test]
 fn whatever_kind_of_authority_the_database_has_terraform_and_build_write_the_same_bytes() {
     needs_registry!();
-    let workshop = Workshop::new();
-    workshop.sources();
-    open_the_environments(&workshop);
+    let builds = BuildFixture::new();
+    builds.sources();
+    open_the_environments(&builds);
     let shared =
         Instance { ca_mode: "GOOGLE_MANAGED_CAS_CA", dns_name: Some("db.example.goog."), ..database() };
     for (database, summary) in [
@@ -173,14 +173,14 @@ fn whatever_kind_of_authority_the_database_has_terraform_and_build_write_the_sam
         (Instance { dns_name: None, ..shared }, "(TLS: require)"),
     ] {
         let project = "quill-medical-staging";
-        let made = Made::of(&workshop.world.home.work(), "staging", &database);
-        put_what_build_looks_up(&workshop, project, &made, &database);
+        let made = Made::of(&builds.world.home.work(), "staging", &database);
+        put_what_build_looks_up(&builds, project, &made, &database);
         let mut job = made.job();
-        workshop.world.emulator.put_job(&made.name(), job.clone()).expect("a valid job");
-        assert_eq!(changes(&workshop, "staging"), BTreeMap::new(), "{database:?}");
+        builds.world.emulator.put_job(&made.name(), job.clone()).expect("a valid job");
+        assert_eq!(changes(&builds, "staging"), BTreeMap::new(), "{database:?}");
         job["template"]["template"]["containers"][0]["command"] = json!([]);
-        workshop.world.emulator.put_job(&made.name(), job).expect("a valid job");
-        let command = &changes(&workshop, "staging")["command"];
+        builds.world.emulator.put_job(&made.name(), job).expect("a valid job");
+        let command = &changes(&builds, "staging")["command"];
         assert!(command.ends_with(summary), "{command}");
     }
 }

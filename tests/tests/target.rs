@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use quill_admin_e2e::clinic::{Clinic, INSTANCE};
-use quill_admin_e2e::workshop::Workshop;
+use quill_admin_e2e::build_fixture::BuildFixture;
+use quill_admin_e2e::doctor_fixture::{DoctorFixture, INSTANCE};
 use quill_admin_e2e::{Finished as _, JOB, PROJECT, World};
 use quill_admin_testkit::healthy::{CA, NEXT_CA, Target};
 use quill_admin_testkit::http::Request;
@@ -126,8 +126,8 @@ fn an_image_from_before_there_were_targets_works_in_a_job_with_one() {
 #[test]
 fn the_doctor_sees_the_day_on_which_the_authority_changes_coming_and_puts_the_job_right() {
     needs_registry!();
-    let clinic = Clinic::healthy();
-    let emulator = &clinic.world.emulator;
+    let environment = DoctorFixture::healthy();
+    let emulator = &environment.world.emulator;
     let certs =
         json!([{"cert": CA, "sha1Fingerprint": "current"}, {"cert": NEXT_CA, "sha1Fingerprint": "next"}]);
     let list = |active: &str| {
@@ -135,34 +135,34 @@ fn the_doctor_sees_the_day_on_which_the_authority_changes_coming_and_puts_the_jo
         emulator.put_server_cas(PROJECT, INSTANCE, list).expect("a valid list");
     };
     let only = ["--only", "database"];
-    let healthy = clinic.doctor(only).output().exits(0);
+    let healthy = environment.doctor(only).output().exits(0);
     list("current");
-    let before = clinic.doctor(only).output().exits(0);
+    let before = environment.doctor(only).output().exits(0);
     assert!(before.stdout.contains("the job does not trust the CA that comes next: SHA-256 "), "{before}");
     list("next");
-    let after = clinic.doctor(only).output().exits(30);
+    let after = environment.doctor(only).output().exits(30);
     assert!(after.stdout.contains("does not trust the CA that signs the instance's certificate"), "{after}");
 
-    let plan = clinic.doctor(["--only", "database", "--fix", "--dry-run"]).output().exits(30);
+    let plan = environment.doctor(["--only", "database", "--fix", "--dry-run"]).output().exits(30);
     assert!(plan.stdout.contains("target trusted CA: nothing → SHA-256 "), "{plan}");
     assert!(!plan.to_string().contains("BEGIN CERTIFICATE"), "{plan}");
-    let _ = clinic.doctor(["--only", "database", "--fix", "--yes"]).output().exits(0);
+    let _ = environment.doctor(["--only", "database", "--fix", "--yes"]).output().exits(0);
     let both = Target { cas: vec![CA.to_owned(), NEXT_CA.to_owned()], ..Target::default() };
-    let job = clinic.world.job().expect("a job");
+    let job = environment.world.job().expect("a job");
     assert_eq!(*command(&job), both.command());
-    let cured = clinic.doctor(only).output().exits(0);
+    let cured = environment.doctor(only).output().exits(0);
     assert_eq!(cured.stdout.lines().nth(1), healthy.stdout.lines().nth(1));
 }
 
 #[test]
 fn the_doctor_compares_the_target_with_the_database() {
     needs_registry!();
-    let clinic = Clinic::healthy();
+    let environment = DoctorFixture::healthy();
     let healthy = Target::default();
     let pointer = "/template/template/containers/0/command";
     let says = |command: Value, code, words: &str| {
-        clinic.put_job(pointer, command);
-        let said = clinic.doctor(["--only", "database"]).output().exits(code);
+        environment.put_job(pointer, command);
+        let said = environment.doctor(["--only", "database"]).output().exits(code);
         assert!(said.stdout.contains(words), "{said}");
     };
     says(Target { host: "10.0.0.9".to_owned(), ..healthy.clone() }.command(), 30, "address: 10.0.0.9");
@@ -172,21 +172,21 @@ fn the_doctor_compares_the_target_with_the_database() {
     says(json!(["/quill-admin-executor", "--target", "{}"]), 30, "missing field");
     let blind = Target { tls: "require", cas: Vec::new(), ..healthy.clone() };
     says(blind.command(), 0, "does not verify that it speaks to its own database");
-    let mut job = clinic.healthy.job();
+    let mut job = environment.healthy.job();
     let container = &mut job["template"]["template"]["containers"][0];
     container["command"] = json!([]);
     container["args"] = json!(["--target", healthy.json()]);
-    clinic.world.emulator.put_job(JOB, job).expect("a valid job");
-    let said = clinic.doctor(["--only", "database"]).output().exits(30);
+    environment.world.emulator.put_job(JOB, job).expect("a valid job");
+    let said = environment.doctor(["--only", "database"]).output().exits(30);
     assert!(said.stdout.contains("stands in its arguments"), "{said}");
-    let file = clinic.world.home.read("environments.yaml");
+    let file = environment.world.home.read("environments.yaml");
     let file = file.replace("  region: europe-west2\n", "  region: europe-west2\n  target: required\n");
-    clinic.world.home.write("environments.yaml", &file);
+    environment.world.home.write("environments.yaml", &file);
     says(json!([]), 30, "so that no task is run");
     // A caller who may not list the authorities is told so, and not that all is well.
-    clinic.cure();
-    clinic.world.emulator.deny_permissions(["cloudsql.instances.listServerCas"]);
-    let denied = clinic.doctor(["--only", "database"]).output().exits(0);
+    environment.make_healthy();
+    environment.world.emulator.deny_permissions(["cloudsql.instances.listServerCas"]);
+    let denied = environment.doctor(["--only", "database"]).output().exits(0);
     assert!(
         denied.stdout.contains("whether the job trusts the instance's certificate could not be seen"),
         "{denied}"
@@ -196,17 +196,17 @@ fn the_doctor_compares_the_target_with_the_database() {
 #[test]
 fn who_may_not_list_the_authorities_keeps_those_that_the_job_trusts() {
     needs_registry!();
-    let workshop = Workshop::new();
-    workshop.sources();
-    let emulator = &workshop.world.emulator;
+    let builds = BuildFixture::new();
+    builds.sources();
+    let emulator = &builds.world.emulator;
     emulator.deny_permissions(["cloudsql.instances.listServerCas"]);
     let dry_run = ["build", "--env", "staging", "--source", "sources", "--dry-run"];
-    let refused = workshop.quill_admin(dry_run).output().exits(21);
+    let refused = builds.quill_admin(dry_run).output().exits(21);
     assert!(refused.stderr.contains("roles/cloudsql.viewer"), "{refused}");
 
-    let healthy = quill_admin_testkit::healthy::Healthy::new("staging", &workshop.proxy.address());
+    let healthy = quill_admin_testkit::healthy::Healthy::new("staging", &builds.proxy.address());
     emulator.put_job(JOB, healthy.job()).expect("a valid job");
-    let kept = workshop.quill_admin(dry_run).output().exits(0);
+    let kept = builds.quill_admin(dry_run).output().exits(0);
     assert!(kept.stdout.contains("the job goes on to trust those that it trusts now"), "{kept}");
     // The address, which may be read, is the new one.
     assert!(kept.stdout.contains("target address: 10.0.0.3 → 127.0.0.1"), "{kept}");

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cloud_emulator::{Emulator, Script, Step};
+use quill_admin_e2e::build_fixture::BuildFixture;
 use quill_admin_e2e::tls::{ConnectProxy, Front};
-use quill_admin_e2e::workshop::Workshop;
 use quill_admin_e2e::{Finished as _, JOB, PROJECT, TOKEN, World};
 use quill_admin_testkit::home::Run;
 use serde_json::json;
@@ -181,13 +181,12 @@ fn the_doctor_takes_each_environments_own_sign_in() {
 
 #[test]
 fn an_image_at_another_host_is_not_built_for() {
-    let workshop = Workshop::with_token();
-    workshop.sources();
-    let world = &workshop.world;
-    let file =
-        world.home.read("environments.yaml").replace(&workshop.proxy.address(), "registry.example.test");
+    let builds = BuildFixture::with_token();
+    builds.sources();
+    let world = &builds.world;
+    let file = world.home.read("environments.yaml").replace(&builds.proxy.address(), "registry.example.test");
     world.home.write("environments.yaml", &file);
-    let finished = workshop.build([]).output().exits(2);
+    let finished = builds.build([]).output().exits(2);
     for part in [
         "is at registry.example.test, which is neither one of Google's hosts nor one that you named",
         "next: if you trust that host with your sign-in, add: --trust-host registry.example.test",

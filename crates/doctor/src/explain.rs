@@ -12,16 +12,16 @@ use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::{Emit, Event};
 use quill_admin_operations::hints;
 use quill_admin_operations::point_of_no_return::PointOfNoReturn;
-use quill_admin_operations::task::conclusion::Run;
 use quill_admin_operations::task::jobs;
 use quill_admin_operations::task::run;
+use quill_admin_operations::task::run_outcome::Run;
 
 use super::facts::Facts;
 
 /// A report on an execution that is over.
 #[derive(Debug)]
 pub struct Explanation {
-    /// The run, with its conclusion.
+    /// The run, with its outcome.
     pub run: Run,
     /// The log of the execution.
     pub log: Vec<LogEntry>,
@@ -73,6 +73,6 @@ impl Explanation {
         if !self.own {
             return &[];
         }
-        ExitCode::from_u8(self.run.conclusion.exit_code()).map_or(&[], hints::explaining)
+        ExitCode::from_u8(self.run.outcome.exit_code()).map_or(&[], hints::explaining)
     }
 }

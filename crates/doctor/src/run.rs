@@ -140,7 +140,7 @@ pub fn exit_code(examined: &[Examined]) -> u8 {
 
 /// The progress of a run of checks.
 #[derive(Debug, Clone, Copy)]
-pub enum Told<'a> {
+pub enum Progress<'a> {
     /// The result of one check.
     Examined(&'a Examined),
     /// The ids of the checks that are under way; the report waits for the first of them.
@@ -157,7 +157,7 @@ struct Planned<'a> {
 }
 
 /// Runs all checks of these subjects.
-pub async fn run(subjects: &[Subject<'_>], mut tell: impl FnMut(Told<'_>)) -> Vec<Examined> {
+pub async fn run(subjects: &[Subject<'_>], mut tell: impl FnMut(Progress<'_>)) -> Vec<Examined> {
     let plan = plan(subjects);
     let mut verdicts: Vec<Option<Examined>> = plan.iter().map(|_| None).collect();
     let mut begun: BTreeSet<usize> = BTreeSet::new();
@@ -200,14 +200,14 @@ pub async fn run(subjects: &[Subject<'_>], mut tell: impl FnMut(Told<'_>)) -> Ve
             }
         }
         while let Some(Some(next)) = verdicts.get(told) {
-            tell(Told::Examined(next));
+            tell(Progress::Examined(next));
             told += 1;
         }
         let waiting: Vec<&'static str> = (told..plan.len())
             .filter(|index| verdicts[*index].is_none() && begun.contains(index))
             .map(|index| plan[index].check.id)
             .collect();
-        tell(Told::Waiting(&waiting));
+        tell(Progress::Waiting(&waiting));
         let Some((index, verdict, took)) = looks.next().await else { break };
         verdicts[index] = Some(Examined { took, ..plan[index].examined(verdict) });
     }

@@ -8,7 +8,7 @@ use crate::state::State;
 use crate::value::Value;
 
 /// The parts that a message is made of.
-pub(crate) struct Told<'a> {
+pub(crate) struct MessageParts<'a> {
     pub(crate) action: &'a Action,
     pub(crate) values: Values<'a>,
     pub(crate) effect: Effect,
@@ -17,13 +17,13 @@ pub(crate) struct Told<'a> {
 }
 
 /// The message.
-pub(crate) fn message(told: &Told<'_>) -> String {
-    let (words, values) = (&told.action.words, &told.values);
-    let name = subject(told.action, values);
+pub(crate) fn message(did: &MessageParts<'_>) -> String {
+    let (words, values) = (&did.action.words, &did.values);
+    let name = subject(did.action, values);
     let behind = |start: &str, parts: String| {
         if parts.is_empty() { start.to_owned() } else { format!("{start}: {parts}") }
     };
-    match told.effect {
+    match did.effect {
         Effect::Created => {
             let parts = match &words.created {
                 Some(text) => values.say(text),
@@ -32,20 +32,20 @@ pub(crate) fn message(told: &Told<'_>) -> String {
             behind(&format!("created {name}"), parts)
         }
         Effect::Updated => {
-            let parts: Vec<String> = told.changes.iter().map(|one| change(values.words, one)).collect();
+            let parts: Vec<String> = did.changes.iter().map(|one| change(values.words, one)).collect();
             behind(&format!("updated {name}"), parts.join(", "))
         }
         Effect::Unchanged => behind(
             "nothing to change",
             words.already.as_ref().map_or_else(|| name.clone(), |text| values.say(text)),
         ),
-        Effect::Found if told.action.definition.subject.is_some() && values.after.is_none() => {
-            unexpected(told.action, values)
+        Effect::Found if did.action.definition.subject.is_some() && values.after.is_none() => {
+            unexpected(did.action, values)
         }
         Effect::Found => {
             let told_fields = values.after.map(|after| fields(values.words, after)).unwrap_or_default();
-            match told.listed.map(list) {
-                Some(list) if told.action.definition.subject.is_none() => list,
+            match did.listed.map(list) {
+                Some(list) if did.action.definition.subject.is_none() => list,
                 Some(list) => format!("{}; {list}", behind(&name, told_fields)),
                 None => behind(&name, told_fields),
             }

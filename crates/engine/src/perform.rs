@@ -10,7 +10,7 @@ use crate::difference::changes;
 use crate::error::{Error, Failed};
 use crate::layout::Layout;
 use crate::look_alikes;
-use crate::message::{self, Told, message};
+use crate::message::{self, MessageParts, message};
 use crate::performed::{Change, Effect, Listed, Performed, SubjectStates, Undo, Warning};
 use crate::say::{self, Values};
 use crate::send::Sender;
@@ -64,8 +64,8 @@ pub(crate) async fn perform(
     };
     warnings.extend(stepped.warnings);
     let rows_changed = stepped.rows_changed;
-    let told = Told { action, values, effect, changes: &changes, listed: listed.as_ref() };
-    let message = message(&told);
+    let did = MessageParts { action, values, effect, changes: &changes, listed: listed.as_ref() };
+    let message = message(&did);
     let undo = undo(action, &values, effect, &changes);
     let subject = definition.subject.as_ref().map(|subject| states(subject, &values));
     Ok(Performed { effect, subject, changes, rows_changed, warnings, listed, undo, message })

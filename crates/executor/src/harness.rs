@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quill_admin_actions::Actions;
 use quill_admin_contract::{
-    CHECK, ExitCode, Failure, Invocation, Outcome, Row, RunContext, Target, Variables, Warning, warning_code,
+    CHECK, ExitCode, Failure, Invocation, Outcome, RunContext, Target, Variables, Warning, warning_code,
 };
 use quill_admin_engine::Layout;
 use tokio::task::JoinSet;
@@ -64,9 +64,10 @@ pub(crate) fn not_started(
 fn conclude(ended: Result<Result<Done, Failed>, String>, log: &mut Output<'_>) -> ExitCode {
     let failed = match ended {
         Ok(Ok(Done { outcome, message, rows, .. })) => {
-            let list = Row::digest(&rows);
-            for row in &rows {
-                log.row(row, &list);
+            if let Outcome::Listed { digest: Some(list), .. } = &outcome {
+                for row in &rows {
+                    log.row(row, list);
+                }
             }
             log.result(ExitCode::Success, outcome, &message);
             return ExitCode::Success;

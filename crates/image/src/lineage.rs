@@ -86,25 +86,9 @@ fn is_id(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use quill_admin_testkit::git::{commit, git};
 
     use super::*;
-
-    fn git(folder: &Path, args: &[&str]) -> String {
-        let output = Command::new("git")
-            .current_dir(folder)
-            .args(["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "protocol.file.allow=always"])
-            .args(args)
-            .output()
-            .expect("git is there");
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text").trim().to_owned()
-    }
-
-    fn commit(folder: &Path, message: &str) -> String {
-        git(folder, &["commit", "--quiet", "--allow-empty", "--message", message]);
-        git(folder, &["rev-parse", "HEAD"])
-    }
 
     #[test]
     fn revisions_are_older_newer_diverged_or_not_known() {

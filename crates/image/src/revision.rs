@@ -208,19 +208,9 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::*;
+    use quill_admin_testkit::git::git as plain;
 
-    /// Runs git as a person does, with all programs that the repository's configuration names.
-    fn plain(folder: &Path, args: &[&str]) -> String {
-        let output = Command::new("git")
-            .current_dir(folder)
-            .args(["-c", "user.name=A", "-c", "user.email=a@example.org"])
-            .args(args)
-            .output()
-            .expect("git is there");
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text")
-    }
+    use super::*;
 
     #[test]
     fn gits_own_remedy_is_passed_on_whole() {

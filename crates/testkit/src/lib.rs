@@ -23,6 +23,7 @@
 pub mod bin;
 pub mod cases;
 pub mod docker;
+pub mod git;
 pub mod healthy;
 pub mod home;
 pub mod http;

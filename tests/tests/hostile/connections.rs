@@ -3,7 +3,7 @@
 use quill_admin_e2e::proxy::Proxy;
 use quill_admin_testkit::needs_postgres;
 
-use super::scene::{Ending, Scene, Task, counted, everywhere};
+use super::fixture::{Ending, Fixture, Task, counted, everywhere};
 use super::seed;
 
 const RUNS: usize = 160;
@@ -13,21 +13,21 @@ const AT_ONCE: usize = 24;
 fn runs_over_connections_that_are_cut_are_done_once_and_reported_truly() {
     needs_postgres!();
     let endings = everywhere(AT_ONCE, (0..RUNS).collect(), |numbers| {
-        let scene = Scene::new(RUNS);
-        let server = scene.world.emulator.address().to_string();
-        let file = scene.world.home.read("environments.yaml");
+        let fixture = Fixture::new(RUNS);
+        let server = fixture.world.emulator.address().to_string();
+        let file = fixture.world.home.read("environments.yaml");
         let runs: Vec<_> = numbers
             .map(|number| {
                 let seed = seed().wrapping_add(number as u64);
                 let proxy = Proxy::cutting(&server, seed);
                 let through = file.replace(&server, &proxy.address());
-                scene.world.home.write("environments.yaml", &through);
-                (number, seed, scene.run(Task::AddRole, number, Vec::new()))
+                fixture.world.home.write("environments.yaml", &through);
+                (number, seed, fixture.run(Task::AddRole, number, Vec::new()))
             })
             .collect();
-        scene.world.idle();
+        fixture.world.idle();
         let judge = |(number, seed, output): &(usize, u64, _)| {
-            scene.judge(Task::AddRole, *number, output, &format!("seed {seed}"))
+            fixture.judge(Task::AddRole, *number, output, &format!("seed {seed}"))
         };
         runs.iter().map(judge).collect()
     });

@@ -5,8 +5,8 @@
 //! CI, the whole storm runs with the same seed every time.
 
 mod connections;
+mod fixture;
 mod matrix;
-mod scene;
 mod storm;
 
 /// Number of runs of the storm, unless `QUILL_ADMIN_TEST_STORM` sets another one.

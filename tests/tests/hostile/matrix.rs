@@ -6,7 +6,7 @@ use quill_admin_testkit::home::Output;
 use quill_admin_testkit::needs_postgres;
 use serde_json::json;
 
-use super::scene::{Ending, LIMIT, Scene, Task, counted, everywhere};
+use super::fixture::{Ending, Fixture, LIMIT, Task, counted, everywhere};
 
 /// Largest number of requests of a command. A fault after the last request has no effect.
 const REQUESTS: u32 = 9;
@@ -52,13 +52,13 @@ fn every_task_through_every_fault_at_every_request() {
     let work: Vec<_> = work.into_iter().enumerate().collect();
     let count = work.len();
     let endings = everywhere(AT_ONCE, work, |work| {
-        let scene = Scene::new(count);
+        let fixture = Fixture::new(count);
         work.map(|(number, (task, request, action))| {
             let about = format!("request {request}, {action:?}");
-            let output = scene.run(task, number, at(request, action));
-            scene.world.emulator.set_faults([]);
-            scene.world.idle();
-            scene.judge(task, number, &output, &about)
+            let output = fixture.run(task, number, at(request, action));
+            fixture.world.emulator.set_faults([]);
+            fixture.world.idle();
+            fixture.judge(task, number, &output, &about)
         })
         .collect()
     });
@@ -131,7 +131,7 @@ fn ask(question: Afterwards, request: u32, action: FaultAction) {
         (Afterwards::Whoami, 0) => assert_eq!(output.json()["exit_code"], 0, "{about}"),
         // The execution failed, and its ending could not be read.
         (Afterwards::Attach, 27) if output.stdout.contains("\"ending\"") => {
-            assert_eq!(output.json()["ending"], "unread", "{about}");
+            assert_eq!(output.json()["ending"], "unknown", "{about}");
         }
         (_, 20..=23 | 27) => told_why(&output, &about),
         (_, code) => panic!("it ended with {code}: {about}"),

@@ -4,7 +4,7 @@ use cloud_emulator::{Fault, FaultAction};
 use fastrand::Rng;
 use quill_admin_testkit::needs_postgres;
 
-use super::scene::{Ending, Scene, Task, counted, everywhere};
+use super::fixture::{Ending, Fixture, Task, counted, everywhere};
 use super::{seed, storm};
 
 /// Number of runs at the same time: they mostly wait.
@@ -15,19 +15,21 @@ fn every_run_is_done_once_and_reported_truly() {
     needs_postgres!();
     let runs = storm();
     let endings = everywhere(AT_ONCE, (0..runs).collect(), |numbers| {
-        let scene = Scene::new(runs);
+        let fixture = Fixture::new(runs);
         let done: Vec<_> = numbers
             .map(|number| {
                 let mut random = Rng::with_seed(seed().wrapping_add(number as u64));
                 let task = random.choice([Task::AddRole, Task::UpdatePermissions]).expect("some");
                 let faults: Vec<Fault> = (0..random.usize(0..4)).map(|_| draw(&mut random)).collect();
                 let about = format!("seed {}, {faults:?}", seed());
-                (number, task, about, scene.run(task, number, faults))
+                (number, task, about, fixture.run(task, number, faults))
             })
             .collect();
-        scene.world.emulator.set_faults([]);
-        scene.world.idle();
-        done.iter().map(|(number, task, about, output)| scene.judge(*task, *number, output, about)).collect()
+        fixture.world.emulator.set_faults([]);
+        fixture.world.idle();
+        done.iter()
+            .map(|(number, task, about, output)| fixture.judge(*task, *number, output, about))
+            .collect()
     });
     let counts = counted(endings);
     let count = |ending| counts.get(&ending).copied().unwrap_or(0);

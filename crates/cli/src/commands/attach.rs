@@ -8,9 +8,9 @@ use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
 use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::Session;
-use quill_admin_operations::task::conclusion::Conclusion;
 use quill_admin_operations::task::jobs;
 use quill_admin_operations::task::run;
+use quill_admin_operations::task::run_outcome::RunOutcome;
 
 use super::context::Context;
 use super::guard::close;
@@ -53,7 +53,7 @@ async fn follow_in(
     if cancel && let Ok(run) = &run {
         if over {
             session.emit(Event::Trouble("it had ended before; nothing was cancelled".to_owned()));
-        } else if by_itself(&run.conclusion) {
+        } else if by_itself(&run.outcome) {
             session.emit(Event::Trouble("it came to its end before it could be cancelled".to_owned()));
         }
     }
@@ -70,10 +70,10 @@ async fn follow_in(
 }
 
 /// Whether it came to its end by itself.
-fn by_itself(conclusion: &Conclusion) -> bool {
-    match conclusion {
-        Conclusion::Told(told) => told.afterwards.is_none(),
-        Conclusion::Ended { .. } => true,
+fn by_itself(outcome: &RunOutcome) -> bool {
+    match outcome {
+        RunOutcome::Reported(told) => told.afterwards.is_none(),
+        RunOutcome::Ended { .. } => true,
         _ => false,
     }
 }

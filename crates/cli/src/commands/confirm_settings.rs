@@ -3,7 +3,7 @@
 use quill_admin_contract::ExitCode;
 use quill_admin_contract::image_actions::ActionDigests;
 use quill_admin_operations::config::Environment;
-use quill_admin_operations::config::confirmed::{self, Confirmation};
+use quill_admin_operations::config::confirmed::{self, Lacking};
 use quill_admin_operations::error::CliError;
 
 use super::context::Context;
@@ -34,14 +34,10 @@ impl Context<'_> {
         listed: &str,
         question: &str,
     ) -> Result<(), CliError> {
-        if !confirmed::is_needed(environment) {
+        let Some(lacking) = confirmed::lacking(environment, self.process) else {
             return Ok(());
-        }
-        let changed = match confirmed::look(environment, self.process) {
-            Confirmation::Given => return Ok(()),
-            Confirmation::Changed => true,
-            Confirmation::Missing => false,
         };
+        let changed = lacking == Lacking::Changed;
         let file = environment.source.path.display();
         let (project, job, name) = (&environment.job.project, &environment.job.job, &environment.name);
         let names = match &environment.source.application {

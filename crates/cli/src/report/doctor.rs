@@ -13,7 +13,7 @@ use quill_admin_doctor::catalogue;
 use quill_admin_doctor::check::Check;
 use quill_admin_doctor::explain::Explanation;
 use quill_admin_doctor::finding::{Finding, Seen, Severity};
-use quill_admin_doctor::run::{self, Examined, Health, Told, Verdict};
+use quill_admin_doctor::run::{self, Examined, Health, Progress, Verdict};
 use quill_admin_operations::hints;
 use serde_json::{Value, json};
 
@@ -75,17 +75,17 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("checks[].findings[].since", "since when, RFC 3339, or null"),
     ("checks[].findings[].evidence", "lines that prove it"),
     ("checks[].findings[].advice", "what to type, or to whom to turn"),
-    ("checks[].findings[].treatment", "what `--fix` can do, or null"),
-    ("checks[].findings[].treatment.id", "the treatment"),
-    ("checks[].findings[].treatment.summary", "what it does, in words"),
-    ("treatments", "with `--fix`: what came of treatments; `checks` is how it was afterwards"),
-    ("treatments[].id", "the treatment"),
-    ("treatments[].check", "the check whose finding it is for"),
-    ("treatments[].summary", "what it does, in words"),
-    ("treatments[].plan", "what it was to do, line by line"),
-    ("treatments[].outcome", "`done`, `failed`, `declined`, `refused` (without `--force`) or `dry_run`"),
-    ("treatments[].message", "more about that"),
-    ("treatments[].advice", "what to do now"),
+    ("checks[].findings[].fix", "what `--fix` can do, or null"),
+    ("checks[].findings[].fix.id", "the fix"),
+    ("checks[].findings[].fix.summary", "what it does, in words"),
+    ("fixes", "with `--fix`: the fixes that were tried; `checks` is how it was afterwards"),
+    ("fixes[].id", "the fix"),
+    ("fixes[].check", "the check whose finding it is for"),
+    ("fixes[].summary", "what it does, in words"),
+    ("fixes[].plan", "what it was to do, line by line"),
+    ("fixes[].outcome", "`done`, `failed`, `declined`, `refused` (without `--force`) or `dry_run`"),
+    ("fixes[].message", "more about that"),
+    ("fixes[].advice", "what to do now"),
     ("after", "with `--after`: the execution that is explained, or null"),
     ("after.execution", "its name"),
     ("after.action", "what was asked for, or null"),
@@ -100,7 +100,7 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("after.image", "the image it ran"),
     (
         "after.ending",
-        "how it ended: `told`, `untold`, `contradicted`, `unread`, `unclear`, `never_started`, `cancelled`, \
+        "how it ended: `reported`, `silent`, `contradicted`, `unknown`, `unclear`, `never_started`, `cancelled`, \
          `timed_out` or `killed`",
     ),
     ("after.proven", "whether its result is proven"),
@@ -116,7 +116,7 @@ pub(super) fn document(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> Value {
         "exit_code": diagnosis.exit_code(),
         "schema": SCHEMA,
         "checks": diagnosis.examined.iter().map(examined_json).collect::<Value>(),
-        "treatments": diagnosis.attempts.iter().map(attempt_json).collect::<Value>(),
+        "fixes": diagnosis.attempts.iter().map(attempt_json).collect::<Value>(),
         "after": diagnosis.explanation.map(explanation_json),
         "elapsed_seconds": elapsed.as_secs_f64(),
     })
@@ -124,7 +124,7 @@ pub(super) fn document(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> Value {
 
 fn explanation_json(explanation: &Explanation) -> Value {
     let execution = &explanation.run.execution;
-    let conclusion = &explanation.run.conclusion;
+    let outcome = &explanation.run.outcome;
     let asked = |variable: &Variable| explanation.request().get(variable.name);
     json!({
         "execution": execution.name.id,
@@ -138,10 +138,10 @@ fn explanation_json(explanation: &Explanation) -> Value {
         "started": execution.started,
         "completed": execution.completed,
         "image": execution.image,
-        "ending": super::ending::ending(conclusion).0,
-        "proven": conclusion.is_proven(),
-        "exit_code": conclusion.exit_code(),
-        "what": super::ending::ended(conclusion, &execution.name.id),
+        "ending": super::ending::ending(outcome).0,
+        "proven": outcome.is_proven(),
+        "exit_code": outcome.exit_code(),
+        "what": super::ending::ended(outcome, &execution.name.id),
         "log": explanation.log.iter().map(|entry| entry.message.clone()).collect::<Vec<_>>(),
         "system_log": explanation.run.system_log,
     })
@@ -171,9 +171,9 @@ pub(super) fn explanation_text(explanation: &Explanation) -> String {
             field(&mut text, name, &value);
         }
     }
-    let conclusion = &explanation.run.conclusion;
-    let code = conclusion.exit_code();
-    let ended = super::ending::ended(conclusion, &execution.name.id);
+    let outcome = &explanation.run.outcome;
+    let code = outcome.exit_code();
+    let ended = super::ending::ended(outcome, &execution.name.id);
     field(&mut text, "ended", &format!("exit code {code}: {ended}"));
     text.push_str(&lines::log(&explanation.log));
     for line in &explanation.run.system_log {
@@ -224,7 +224,7 @@ fn finding_json(finding: &Finding) -> Value {
         "since": finding.since,
         "evidence": finding.evidence,
         "advice": finding.advice,
-        "treatment": finding
+        "fix": finding
             .fix
             .as_ref()
             .map(|fix| json!({"id": fix.id(), "summary": fix.summary()})),
@@ -432,12 +432,12 @@ impl Reporter {
     }
 
     /// Shows the result of a check, or the checks that are under way.
-    pub fn examined(&self, told: Told<'_>) {
+    pub fn examined(&self, told: Progress<'_>) {
         if self.style.json {
             return;
         }
         match told {
-            Told::Examined(one) => {
+            Progress::Examined(one) => {
                 let mut text = examined(one, self.style.quiet);
                 let heading = Some(heading(one.environment.as_deref()));
                 if !text.is_empty() && self.lock().heading != heading {
@@ -447,11 +447,11 @@ impl Reporter {
                 self.result_line(&text);
             }
             // Without a spinner nothing is shown here: the lines of results that follow tell enough.
-            Told::Waiting(ids) if !self.style.quiet && io::stderr().is_terminal() => match ids {
+            Progress::Waiting(ids) if !self.style.quiet && io::stderr().is_terminal() => match ids {
                 [] => self.stop(),
                 ids => self.doing(&lines::short(&format!("looking at {}", ids.join(", ")))),
             },
-            Told::Waiting(_) => {}
+            Progress::Waiting(_) => {}
         }
     }
 

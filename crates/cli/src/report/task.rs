@@ -13,7 +13,7 @@ use quill_admin_contract::{
 };
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::task::conclusion::{Conclusion, Run};
+use quill_admin_operations::task::run_outcome::{Run, RunOutcome};
 use quill_admin_operations::{actions, hints};
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ pub struct TaskReport<'a> {
     pub username: Option<&'a Username>,
     /// The request's id, where it has one.
     pub request_id: Option<RequestId>,
-    /// The run, with its conclusion.
+    /// The run, with its outcome.
     pub run: &'a Run,
     /// The password that was made here. It is shown once, if it may have been set.
     pub generated_password: Option<&'a Password>,
@@ -46,7 +46,7 @@ pub struct TaskReport<'a> {
 impl TaskReport<'_> {
     /// Whether the task was cancelled, and was to be.
     pub(super) fn is_cancelled_as_asked(&self) -> bool {
-        self.to_cancel && matches!(self.run.conclusion, Conclusion::Cancelled { .. })
+        self.to_cancel && matches!(self.run.outcome, RunOutcome::Cancelled { .. })
     }
 
     /// The job that ran it.
@@ -103,8 +103,8 @@ pub(super) fn task_text(
     let environment = &report.environment.name;
     let execution = &report.run.execution.name.id;
     let took = lines::seconds(elapsed);
-    match &report.run.conclusion {
-        Conclusion::Told(one) => {
+    match &report.run.outcome {
+        RunOutcome::Reported(one) => {
             match (&one.claim.line.outcome, one.claim.line.exit_code) {
                 (Outcome::Other(other), exit_code @ 1..) => lines::problem(
                     &mut text.problems,
@@ -130,9 +130,9 @@ pub(super) fn task_text(
                 to.push_str(&lines::detail(NOT_PROVABLE));
             }
         }
-        Conclusion::Untold { exit_code: 0 } => {
+        RunOutcome::Silent { exit_code: 0 } => {
             let _ = writeln!(text.result, "{} done in {environment} ({took})", paint::style("✔").green());
-            lines::warning_line(&mut text.warnings, ending::UNTOLD);
+            lines::warning_line(&mut text.warnings, ending::SILENT);
             if let Some(username) = report.username {
                 let with = [("username".to_owned(), username.to_string())].into();
                 let next = NextAction { action: "show-user".to_owned(), with };
@@ -141,7 +141,7 @@ pub(super) fn task_text(
                 }
             }
         }
-        Conclusion::Ended { exit_code: 0 } => {
+        RunOutcome::Ended { exit_code: 0 } => {
             let job = &report.job().job;
             let _ = writeln!(
                 text.result,
@@ -150,26 +150,26 @@ pub(super) fn task_text(
             );
             text.warnings.push_str(&lines::detail(NO_RESULT));
         }
-        conclusion if report.is_cancelled_as_asked() => {
+        outcome if report.is_cancelled_as_asked() => {
             let _ = writeln!(
                 text.result,
                 "{} {} ({took})",
                 paint::style("✔").green(),
-                clean(&ending::ended(conclusion, execution))
+                clean(&ending::ended(outcome, execution))
             );
         }
-        conclusion => lines::problem(&mut text.problems, &ending::ended(conclusion, execution)),
+        outcome => lines::problem(&mut text.problems, &ending::ended(outcome, execution)),
     }
     if report.run.execution.retried && !report.environment.is_own(report.job()) {
         let what = format!("Cloud Run has started execution {execution} again after it had failed");
         lines::warning_line(&mut text.warnings, &what);
     }
     if !text.problems.is_empty() {
-        if !matches!(report.run.conclusion, Conclusion::Told(_)) {
+        if !matches!(report.run.outcome, RunOutcome::Reported(_)) {
             text.problems.insert_str(0, &lines::log(log));
         }
         // When the executor told the failure, Cloud Run's own lines would only repeat it.
-        if !matches!(report.run.conclusion, Conclusion::Told(_)) {
+        if !matches!(report.run.outcome, RunOutcome::Reported(_)) {
             for line in &report.run.system_log {
                 let _ = writeln!(text.problems, "  Cloud Run: {}", clean(line));
             }
@@ -302,7 +302,7 @@ pub(super) fn task_json(
 ) -> Value {
     let run = report.run;
     let code = report.exit_code();
-    let (ending, reason) = ending::ending(&run.conclusion);
+    let (ending, reason) = ending::ending(&run.outcome);
     let mut document = json!({
         "exit_code": code,
         "environment": report.environment.name,
@@ -315,8 +315,8 @@ pub(super) fn task_json(
         "elapsed_seconds": elapsed.as_secs_f64(),
         "hints": report.hints(),
     });
-    document["proven"] = json!(run.conclusion.is_proven());
-    if let Conclusion::Told(told) = &run.conclusion {
+    document["proven"] = json!(run.outcome.is_proven());
+    if let RunOutcome::Reported(told) = &run.outcome {
         // The result is given as it was written, including members that this version does not know.
         document["result"] = told.claim.written.clone();
         if let Some(afterwards) = &told.afterwards {
@@ -326,7 +326,7 @@ pub(super) fn task_json(
     if let Some(listing) = &run.listing {
         super::rows::into_document(listing, &mut document);
     }
-    if let Conclusion::Ended { exit_code } = run.conclusion {
+    if let RunOutcome::Ended { exit_code } = run.outcome {
         document["container_exit_code"] = json!(exit_code);
     }
     if let Some(reason) = reason {
@@ -349,7 +349,7 @@ impl Reporter {
         let elapsed = self.lock().started.elapsed();
         let code = report.exit_code();
         let log = self.kept_log();
-        let password = report.generated_password.filter(|_| report.run.conclusion.may_be_done());
+        let password = report.generated_password.filter(|_| report.run.outcome.may_be_done());
         if self.style.json {
             let document = document::text(&task_json(report, &log, password, elapsed));
             let unwritten = if password.is_some() { Unwritten::Secret } else { Unwritten::Result };

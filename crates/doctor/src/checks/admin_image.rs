@@ -12,7 +12,7 @@ use quill_admin_operations::admin_image::plan::{self, JobPlan, artifact_reposito
 use quill_admin_operations::admin_image::recognise::{by_labels, contracts};
 use quill_admin_operations::admin_image::source::{self, Made};
 use quill_admin_operations::config::Application;
-use quill_admin_operations::config::confirmed::{self, Confirmation};
+use quill_admin_operations::config::confirmed;
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::hints;
 use quill_admin_operations::task::job_image::{self, Unfit};
@@ -142,10 +142,7 @@ async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError>
     let environment = &facts.environment;
     let source = source::Source::read(process, &Application::of(&environment.source), &options)?;
     // Unlike this fix, `build` lists the contents of such an image, and asks.
-    if matches!(source.made, Made::Assembled(_))
-        && confirmed::is_needed(environment)
-        && confirmed::look(environment, process) != Confirmation::Given
-    {
+    if matches!(source.made, Made::Assembled(_)) && confirmed::lacking(environment, process).is_some() {
         return Err(CliError::new(
             ExitCode::NotConfirmed,
             format!(

@@ -10,9 +10,9 @@ use quill_admin_contract::{AdminAction, DatabaseReport, ExitCode, Expected, Outc
 use quill_admin_operations::hints;
 use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::sign_in;
-use quill_admin_operations::task::conclusion::Conclusion;
 use quill_admin_operations::task::job_image;
 use quill_admin_operations::task::run::{self, Prepared};
+use quill_admin_operations::task::run_outcome::RunOutcome;
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
@@ -45,8 +45,8 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let after =
         format!("see what it printed: {}", hints::command(&environment.name, &format!("logs {id}"), &[]));
     let wrong = |what: String, why: &str| Ok(Finding::problem(what, why).advice(after.clone()).into());
-    match run.conclusion {
-        Conclusion::Told(told) => match told.claim.line.outcome {
+    match run.outcome {
+        RunOutcome::Reported(told) => match told.claim.line.outcome {
             Outcome::Checked { database, warnings } => Ok(judge(&database, &warnings)),
             Outcome::Failed { failure } => {
                 let why = ExitCode::from_u8(told.claim.line.exit_code)
@@ -55,35 +55,35 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             }
             outcome => Err(Undecided::new(format!("the task `check` answered with \"{}\"", outcome.name()))),
         },
-        Conclusion::NeverStarted { reason } => {
+        RunOutcome::NeverStarted { reason } => {
             let what = format!("the task `check` never started: {reason}");
             Ok(Finding::problem(what, "no task starts").evidence(run.system_log).advice(after).into())
         }
-        Conclusion::TimedOut { .. } => {
+        RunOutcome::TimedOut { .. } => {
             wrong("the task `check` ran into the job's time-out".to_owned(), "no task gets to its end")
         }
-        Conclusion::Untold { exit_code } | Conclusion::Ended { exit_code } => Err(Undecided::new(format!(
+        RunOutcome::Silent { exit_code } | RunOutcome::Ended { exit_code } => Err(Undecided::new(format!(
             "the task `check` ended with exit code {exit_code}, and its result line did not arrive"
         ))
         .advice(after)),
-        Conclusion::Unclear { reason } => {
+        RunOutcome::Unclear { reason } => {
             let what = format!("the container of the task `check` ended without an exit code: {reason}");
             Ok(Finding::problem(what, "no task gets to its end")
                 .evidence(run.system_log)
                 .advice(after)
                 .into())
         }
-        Conclusion::Contradicted { reason } => {
+        RunOutcome::Contradicted { reason } => {
             Err(Undecided::new(format!("what came of the task `check` is not known: {reason}")).advice(after))
         }
-        Conclusion::Unread { reason } => {
+        RunOutcome::Unknown { reason } => {
             Err(Undecided::new(format!("the task `check` failed, and how could not be read: {reason}"))
                 .advice(after))
         }
-        Conclusion::Cancelled { .. } => {
+        RunOutcome::Cancelled { .. } => {
             Err(Undecided::new("somebody cancelled the task `check`").advice("look again"))
         }
-        Conclusion::Killed { signal } => wrong(
+        RunOutcome::Killed { signal } => wrong(
             format!("the container of the task `check` was killed by signal {signal}"),
             "no task gets to its end",
         ),

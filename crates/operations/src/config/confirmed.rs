@@ -38,33 +38,28 @@ struct Entry {
     sha256: String,
 }
 
-/// Whether tasks may go to the project and job of an environment.
+/// A confirmation that has to be given before tasks may go to the project and job of an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Confirmation {
-    /// Tasks may go there: it is confirmed.
-    Given,
+pub enum Lacking {
     /// The file, or the file of actions, is not the one that was confirmed.
     Changed,
     /// Nobody has confirmed it yet.
     Missing,
 }
 
-/// Whether a confirmation is needed: not for a file that was named or is the person's own, and not for the
-/// embedded environment. An address on this machine is no exception: whoever has an account on the machine
-/// can listen there.
+/// The confirmation that the environment lacks. None is needed for a file that was named or is the person's own,
+/// nor for the embedded environment. An address on this machine is no exception: whoever has an account on the
+/// machine can listen there.
 #[must_use]
-pub fn is_needed(environment: &Environment) -> bool {
-    environment.source.origin == Origin::Found && !environment.is_embedded()
-}
-
-/// Compares the environment with the remembered confirmation.
-#[must_use]
-pub fn look(environment: &Environment, process: &Process) -> Confirmation {
+pub fn lacking(environment: &Environment, process: &Process) -> Option<Lacking> {
+    if environment.source.origin != Origin::Found || environment.is_embedded() {
+        return None;
+    }
     let known = entry(environment).ok().and_then(|entry| Some((read(&store(process, &entry)?)?, entry)));
     match known {
-        Some((known, entry)) if known == entry => Confirmation::Given,
-        Some(_) => Confirmation::Changed,
-        None => Confirmation::Missing,
+        Some((known, entry)) if known == entry => None,
+        Some(_) => Some(Lacking::Changed),
+        None => Some(Lacking::Missing),
     }
 }
 

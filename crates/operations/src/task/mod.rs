@@ -1,17 +1,17 @@
 //! A task, from its action to its outcome.
 //!
-//! [`run`] is the pipeline: read the job, start it once, [follow](follow) it, draw the [conclusion].
+//! [`run`] is the pipeline: read the job, start it once, [follow](follow) it, draw the [outcome].
 //! [`job_image`] judges whether a job may run a task at all; [`jobs`] names the jobs of the application, and
 //! [`rows`] collects the rows that a reading task lists.
 //!
-//! **A typical change** is another way for a task to end: `conclusion.rs` here, and `report/task.rs` of the
+//! **A typical change** is another way for a task to end: `outcome.rs` here, and `report/task.rs` of the
 //! command-line program.
 
 pub(crate) mod asked;
-pub mod conclusion;
 pub mod follow;
 pub mod job_image;
 pub mod jobs;
 pub mod rows;
 pub mod run;
+pub mod run_outcome;
 mod start;

@@ -1,4 +1,4 @@
-//! The pipeline of a task: read the job, start it once, follow it, draw the conclusion.
+//! The pipeline of a task: read the job, start it once, follow it, draw the outcome.
 //!
 //! [`prepare`] reads the job and makes the request, [`validate`] serves dry runs, [`run`] starts the task,
 //! and [`attend`] follows one that was started before. While the task runs, [`PointOfNoReturn`] is told its
@@ -20,9 +20,9 @@ use crate::hints;
 use crate::point_of_no_return::{PointOfNoReturn, Running, UnderWay};
 use crate::session::Session;
 use crate::task::asked::asked;
-use crate::task::conclusion::{Conclusion, Run};
 use crate::task::follow::{Followed, Lost, follow};
 use crate::task::jobs;
+use crate::task::run_outcome::{Run, RunOutcome};
 use crate::task::start::{run_of, start};
 
 /// A run that is ready to be started: its request and the job that runs it.
@@ -275,13 +275,13 @@ impl<'a> Watch<'a> {
         hints::reach(error, &self.session.environment().name, &self.name)
     }
 
-    /// Draws the conclusion from what was seen while it was followed.
+    /// Draws the outcome from what was seen while it was followed.
     fn outcome(&self, followed: Result<Followed, Lost>) -> Result<Run, CliError> {
         match followed {
             Ok(Followed { execution, evidence, rows, .. }) => {
-                let conclusion = Conclusion::draw(&evidence);
-                let listing = conclusion.listing(rows);
-                Ok(Run { execution, conclusion, listing, system_log: evidence.system_log })
+                let outcome = RunOutcome::draw(&evidence);
+                let listing = outcome.listing(rows);
+                Ok(Run { execution, outcome, listing, system_log: evidence.system_log })
             }
             Err(Lost { error, proven }) => Err(self.lost(error, proven.as_ref())),
         }

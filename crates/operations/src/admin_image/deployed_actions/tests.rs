@@ -1,11 +1,9 @@
 //! The judgement over two branches in real repositories.
 
-use std::path::Path;
-use std::process::Command;
-
 use quill_admin_cloud::JobSettings;
 use quill_admin_contract::image::annotation;
 use quill_admin_contract::{Arguments, ExitCode};
+use quill_admin_testkit::git::{commit, git};
 
 use super::revision::short;
 use super::*;
@@ -15,22 +13,6 @@ use crate::process::BuiltFrom;
 
 const PINNED: (&str, &str) = (annotation::IMAGE, "sha256:1");
 const ANOTHER: &str = "2222222222222222222222222222222222222222222222222222222222222222";
-
-fn git(folder: &Path, args: &[&str]) -> String {
-    let output = Command::new("git")
-        .current_dir(folder)
-        .args(["-c", "user.name=A", "-c", "user.email=a@example.org"])
-        .args(args)
-        .output()
-        .expect("git is there");
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text").trim().to_owned()
-}
-
-fn commit(folder: &Path, message: &str) -> String {
-    git(folder, &["commit", "--quiet", "--allow-empty", "--message", message]);
-    git(folder, &["rev-parse", "HEAD"])
-}
 
 fn job(image: &str, notes: &[(&str, &str)]) -> JobSettings {
     let annotations = notes.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));

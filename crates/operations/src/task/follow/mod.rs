@@ -27,8 +27,8 @@ use self::reads::Reads;
 use self::state::follow_state;
 use crate::session::Session;
 use crate::task::asked::asked;
-use crate::task::conclusion::Evidence;
 use crate::task::rows::Rows;
+use crate::task::run_outcome::Evidence;
 
 /// An execution that was followed to its end.
 pub(super) struct Followed {

@@ -10,7 +10,7 @@ use super::progress::{EndedHow, Progress};
 use crate::events::Event;
 use crate::patience::{Patience, is_final, tell_once};
 use crate::session::Session;
-use crate::task::conclusion::TaskEnd;
+use crate::task::run_outcome::TaskEnd;
 
 /// The state is asked for quickly in the first second, then once a second.
 const FIRST_POLL: Duration = Duration::from_millis(50);

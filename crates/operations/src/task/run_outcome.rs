@@ -1,11 +1,11 @@
-//! The conclusion about a task once nothing more will come.
+//! The outcome about a task once nothing more will come.
 //!
 //! It rests on three sources: the executor's result line, Cloud Run's account of the container, and the log,
 //! in which others can write, too. A result that the request's key proves stands, unless the container ended
 //! by itself with another code. A result that nothing proves is worth as much as the container's exit code
 //! that agrees with it.
 //!
-//! To add a way for a task to end: its variant of [`Conclusion`], the methods below that match on it, and
+//! To add a way for a task to end: its variant of [`RunOutcome`], the methods below that match on it, and
 //! `report/task.rs` of the command-line program.
 
 use std::time::Duration;
@@ -29,11 +29,11 @@ pub enum TaskEnd {
 
 /// The end of a run. "The task failed" is one of these; "the cloud failed" is an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Conclusion {
-    /// The executor told the outcome in its result line.
-    Told(Box<Told>),
+pub enum RunOutcome {
+    /// The executor reported the outcome in its result line.
+    Reported(Box<Reported>),
     /// The container ended, but its result line was not found in the log.
-    Untold {
+    Silent {
         /// The container's exit code.
         exit_code: u8,
     },
@@ -49,7 +49,7 @@ pub enum Conclusion {
         reason: String,
     },
     /// The execution failed, and neither the executor nor Cloud Run could be asked how.
-    Unread {
+    Unknown {
         /// Cloud Run's reason.
         reason: String,
     },
@@ -84,7 +84,7 @@ pub enum Conclusion {
 
 /// A result that is believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct Reported {
     /// The result, and whether it is proven.
     pub claim: Claim,
     /// How the container of a task that was done ended afterwards, where it did not end by itself. The result
@@ -92,7 +92,7 @@ pub struct Told {
     pub afterwards: Option<String>,
 }
 
-/// Everything that a conclusion is drawn from.
+/// Everything that a outcome is drawn from.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that was seen or not")]
 pub struct Evidence {
@@ -207,7 +207,7 @@ impl Evidence {
             || ["failed to start", "could not be started", "quota"].iter().any(|words| said.contains(words))
     }
 
-    /// How the container of a told result ended, where it did not end by itself.
+    /// How the container of a reported result ended, where it did not end by itself.
     fn stopped_by(&self) -> Option<String> {
         match &self.ending {
             Ending::Succeeded => None,
@@ -228,7 +228,7 @@ impl Evidence {
     }
 
     /// The one proven result, if there is one; two that differ are a contradiction.
-    fn proven(&self) -> Result<Option<&Claim>, Conclusion> {
+    fn proven(&self) -> Result<Option<&Claim>, RunOutcome> {
         let mut proven: Vec<&Claim> = self.claims.iter().filter(|claim| claim.proven).collect();
         if proven.len() > 1 && self.retried {
             // Of several attempts the last one counts, as it does for Cloud Run.
@@ -237,23 +237,23 @@ impl Evidence {
         match proven[..] {
             [] => Ok(None),
             [one] => Ok(Some(one)),
-            [one, other, ..] => Err(Conclusion::Contradicted {
+            [one, other, ..] => Err(RunOutcome::Contradicted {
                 reason: format!("two results that differ are proven: {} and {}", said(one), said(other)),
             }),
         }
     }
 
-    fn with_proven(&self, claim: &Claim) -> Conclusion {
+    fn with_proven(&self, claim: &Claim) -> RunOutcome {
         let rolled_back = claim.line.exit_code == ExitCode::Stopped.code();
         let stopped_by = self.stopped_by();
         match (&self.ending, self.exit_code()) {
             (Ending::Cancelled { reason }, _) if rolled_back => {
-                Conclusion::Cancelled { reason: reason.clone(), undone: true }
+                RunOutcome::Cancelled { reason: reason.clone(), undone: true }
             }
-            _ if rolled_back && self.timed_out() => Conclusion::TimedOut { undone: true },
+            _ if rolled_back && self.timed_out() => RunOutcome::TimedOut { undone: true },
             // A program that a signal ended has no code of its own: a shell says 128 and the signal's number.
             (_, Some(code)) if code != claim.line.exit_code && (stopped_by.is_none() || code < 128) => {
-                Conclusion::Contradicted {
+                RunOutcome::Contradicted {
                     reason: format!(
                         "its proven result is {}, and its container ended with exit code {code}",
                         said(claim)
@@ -262,17 +262,17 @@ impl Evidence {
             }
             _ => {
                 let afterwards = stopped_by.filter(|_| claim.line.exit_code == ExitCode::Success.code());
-                Conclusion::Told(Box::new(Told { claim: claim.clone(), afterwards }))
+                RunOutcome::Reported(Box::new(Reported { claim: claim.clone(), afterwards }))
             }
         }
     }
 
-    fn without_proof(&self) -> Conclusion {
+    fn without_proof(&self) -> RunOutcome {
         let code = self.exit_code();
         if let Some(code) = code
             && let Some(claim) = self.claims.iter().find(|claim| claim.line.exit_code != code)
         {
-            return Conclusion::Contradicted {
+            return RunOutcome::Contradicted {
                 reason: format!(
                     "a result line that nothing proves says {}, and its container ended with exit code {code}",
                     said(claim)
@@ -282,28 +282,28 @@ impl Evidence {
         match &self.ending {
             Ending::Cancelled { reason } => {
                 let undone = self.rolled_back() || (!self.started && self.task == TaskEnd::None);
-                return Conclusion::Cancelled { reason: reason.clone(), undone };
+                return RunOutcome::Cancelled { reason: reason.clone(), undone };
             }
             Ending::Failed { .. } if self.timed_out() => {
-                return Conclusion::TimedOut { undone: self.rolled_back() };
+                return RunOutcome::TimedOut { undone: self.rolled_back() };
             }
             Ending::Succeeded | Ending::Failed { .. } => {}
         }
         if let Some(code) = code {
             return match &self.claims[..] {
-                _ if !self.tells_result => Conclusion::Ended { exit_code: code },
+                _ if !self.tells_result => RunOutcome::Ended { exit_code: code },
                 [claim] if !self.provable => {
-                    Conclusion::Told(Box::new(Told { claim: claim.clone(), afterwards: None }))
+                    RunOutcome::Reported(Box::new(Reported { claim: claim.clone(), afterwards: None }))
                 }
-                _ => Conclusion::Untold { exit_code: code },
+                _ => RunOutcome::Silent { exit_code: code },
             };
         }
         let reason = self.reason();
         match &self.task {
-            TaskEnd::Unread => Conclusion::Unread { reason },
-            TaskEnd::Seen(TaskResult { signal: Some(signal), .. }) => Conclusion::Killed { signal: *signal },
-            TaskEnd::Seen(_) | TaskEnd::None if self.never_ran() => Conclusion::NeverStarted { reason },
-            TaskEnd::Seen(_) | TaskEnd::None => Conclusion::Unclear { reason },
+            TaskEnd::Unread => RunOutcome::Unknown { reason },
+            TaskEnd::Seen(TaskResult { signal: Some(signal), .. }) => RunOutcome::Killed { signal: *signal },
+            TaskEnd::Seen(_) | TaskEnd::None if self.never_ran() => RunOutcome::NeverStarted { reason },
+            TaskEnd::Seen(_) | TaskEnd::None => RunOutcome::Unclear { reason },
         }
     }
 }
@@ -312,8 +312,8 @@ fn said(claim: &Claim) -> String {
     format!("\"{}\" with exit code {}", claim.line.outcome.name(), claim.line.exit_code)
 }
 
-impl Conclusion {
-    /// Draws the conclusion from the evidence. The result line is printed after COMMIT or ROLLBACK, so a
+impl RunOutcome {
+    /// Draws the outcome from the evidence. The result line is printed after COMMIT or ROLLBACK, so a
     /// proven one is the truth about the database.
     #[must_use]
     pub fn draw(evidence: &Evidence) -> Self {
@@ -328,23 +328,23 @@ impl Conclusion {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Told(told) => told.claim.line.exit_code,
-            Self::Untold { exit_code } | Self::Ended { exit_code } => *exit_code,
+            Self::Reported(reported) => reported.claim.line.exit_code,
+            Self::Silent { exit_code } | Self::Ended { exit_code } => *exit_code,
             Self::NeverStarted { .. } => ExitCode::NeverStarted.code(),
             Self::Cancelled { .. } => ExitCode::Cancelled.code(),
             Self::TimedOut { .. } => ExitCode::TimedOut.code(),
             // It may have been killed between COMMIT and its last line.
-            Self::Killed { .. } | Self::Unread { .. } | Self::Unclear { .. } | Self::Contradicted { .. } => {
+            Self::Killed { .. } | Self::Unknown { .. } | Self::Unclear { .. } | Self::Contradicted { .. } => {
                 ExitCode::Unknown.code()
             }
         }
     }
 
-    /// The outcome that the executor told, if it told one.
+    /// The outcome that the executor reported, if it reported one.
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
         match self {
-            Self::Told(told) => Some(&told.claim.line.outcome),
+            Self::Reported(reported) => Some(&reported.claim.line.outcome),
             _ => None,
         }
     }
@@ -352,16 +352,16 @@ impl Conclusion {
     /// Whether the result is proven.
     #[must_use]
     pub fn is_proven(&self) -> bool {
-        matches!(self, Self::Told(told) if told.claim.proven)
+        matches!(self, Self::Reported(reported) if reported.claim.proven)
     }
 
-    /// The list that the task told, made of the rows that have arrived.
+    /// The list that the task reported, made of the rows that have arrived.
     #[must_use]
     pub fn listing(&self, rows: Rows) -> Option<Listing> {
         match self {
-            Self::Told(told) => rows.listing(Some(&told.claim.line.outcome)),
+            Self::Reported(reported) => rows.listing(Some(&reported.claim.line.outcome)),
             // The container ended well and its result line has not arrived; its rows have, perhaps not all.
-            Self::Untold { exit_code: 0 } => rows.listing(None),
+            Self::Silent { exit_code: 0 } => rows.listing(None),
             _ => None,
         }
     }
@@ -370,12 +370,12 @@ impl Conclusion {
     #[must_use]
     pub fn may_be_done(&self) -> bool {
         match self {
-            Self::Told(told) => match &told.claim.line.outcome {
+            Self::Reported(reported) => match &reported.claim.line.outcome {
                 Outcome::Failed { failure } => failure.undecided,
                 _ => true,
             },
             // The executor ends with these codes before there is anything to save, or after a rollback.
-            Self::Untold { exit_code } => !matches!(
+            Self::Silent { exit_code } => !matches!(
                 ExitCode::from_u8(*exit_code),
                 Some(
                     ExitCode::Usage
@@ -393,7 +393,7 @@ impl Conclusion {
             Self::Cancelled { undone, .. } | Self::TimedOut { undone } => !undone,
             Self::Ended { .. }
             | Self::Killed { .. }
-            | Self::Unread { .. }
+            | Self::Unknown { .. }
             | Self::Unclear { .. }
             | Self::Contradicted { .. } => true,
         }
@@ -405,26 +405,26 @@ impl Conclusion {
 pub struct Run {
     /// The execution as it was last seen.
     pub execution: Execution,
-    /// The conclusion about it.
-    pub conclusion: Conclusion,
-    /// The list that the task has told, if it lists anything.
+    /// The outcome about it.
+    pub outcome: RunOutcome,
+    /// The list that the task has reported, if it lists anything.
     pub listing: Option<Listing>,
     /// Lines of Cloud Run itself that explain a failure.
     pub system_log: Vec<String>,
 }
 
 impl Run {
-    /// Whether the run ended well, but the list that it told is not complete.
+    /// Whether the run ended well, but the list that it reported is not complete.
     #[must_use]
     pub fn lacks_rows(&self) -> bool {
-        self.conclusion.exit_code() == ExitCode::Success.code()
+        self.outcome.exit_code() == ExitCode::Success.code()
             && self.listing.as_ref().is_some_and(|listing| listing.rows.is_err())
     }
 
     /// The exit code of the program. A list that is not complete is no success.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        if self.lacks_rows() { ExitCode::Unknown.code() } else { self.conclusion.exit_code() }
+        if self.lacks_rows() { ExitCode::Unknown.code() } else { self.outcome.exit_code() }
     }
 }
 
@@ -496,7 +496,7 @@ mod tests {
     }
 
     fn code(ending: Ending, task: TaskEnd, claims: Vec<Claim>) -> u8 {
-        Conclusion::draw(&evidence(ending, task, claims, true)).exit_code()
+        RunOutcome::draw(&evidence(ending, task, claims, true)).exit_code()
     }
 
     #[test]
@@ -524,15 +524,15 @@ mod tests {
             ("", 27),
         ] {
             let mut evidence = evidence(failed(), status(message), vec![], true);
-            assert_eq!(Conclusion::draw(&evidence).exit_code(), expected, "{message}");
+            assert_eq!(RunOutcome::draw(&evidence).exit_code(), expected, "{message}");
             evidence.spoke = true;
-            assert_eq!(Conclusion::draw(&evidence).exit_code(), 27, "it ran: {message}");
+            assert_eq!(RunOutcome::draw(&evidence).exit_code(), 27, "it ran: {message}");
             // A line that nothing proves does not make it done either.
             evidence.claims = vec![claim(0, false)];
             evidence.provable = false;
-            assert_eq!(Conclusion::draw(&evidence).exit_code(), 27, "{message}");
+            assert_eq!(RunOutcome::draw(&evidence).exit_code(), 27, "{message}");
             (evidence.spoke, evidence.started) = (false, false);
-            assert_eq!(Conclusion::draw(&evidence).exit_code(), 24, "it never started: {message}");
+            assert_eq!(RunOutcome::draw(&evidence).exit_code(), 24, "it never started: {message}");
         }
     }
 
@@ -543,7 +543,7 @@ mod tests {
             let mut evidence = evidence(failed(), task, vec![], true);
             evidence.timeout = Some(second * 300);
             change(&mut evidence);
-            Conclusion::draw(&evidence)
+            RunOutcome::draw(&evidence)
         };
         let long: &dyn Fn(&mut Evidence) = &|evidence| evidence.length = Some(second * 300);
         let short: &dyn Fn(&mut Evidence) = &|evidence| evidence.length = Some(second * 299);
@@ -556,11 +556,11 @@ mod tests {
             evidence.ending = Ending::Failed { reason: "The configured timeout was reached.".to_owned() };
         };
         for tells in [long, line, words] {
-            assert_eq!(draw(tells, killed(15)), Conclusion::TimedOut { undone: false });
-            assert_eq!(draw(tells, exited(18)), Conclusion::TimedOut { undone: true });
+            assert_eq!(draw(tells, killed(15)), RunOutcome::TimedOut { undone: false });
+            assert_eq!(draw(tells, exited(18)), RunOutcome::TimedOut { undone: true });
         }
-        assert_eq!(draw(short, killed(15)), Conclusion::Killed { signal: 15 });
-        assert_eq!(draw(long, exited(13)), Conclusion::Untold { exit_code: 13 }, "it ended by itself");
+        assert_eq!(draw(short, killed(15)), RunOutcome::Killed { signal: 15 });
+        assert_eq!(draw(long, exited(13)), RunOutcome::Silent { exit_code: 13 }, "it ended by itself");
     }
 
     /// For a job of the application every code is its own, even where the executor uses the code, too, and no
@@ -571,27 +571,27 @@ mod tests {
             let mut evidence = evidence(ending, task, vec![], false);
             evidence.tells_result = false;
             change(&mut evidence);
-            Conclusion::draw(&evidence)
+            RunOutcome::draw(&evidence)
         };
         let asis: &dyn Fn(&mut Evidence) = &|_| {};
         for code in [1, 2, 3, 10, 18, 25, 26, 27, 143, 255] {
             let ended = draw(failed(), exited(code), asis);
             assert_eq!(i32::from(ended.exit_code()), code);
-            assert!(matches!(ended, Conclusion::Ended { .. }) && ended.may_be_done(), "{ended:?}");
+            assert!(matches!(ended, RunOutcome::Ended { .. }) && ended.may_be_done(), "{ended:?}");
         }
-        assert_eq!(draw(Ending::Succeeded, TaskEnd::None, asis), Conclusion::Ended { exit_code: 0 });
+        assert_eq!(draw(Ending::Succeeded, TaskEnd::None, asis), RunOutcome::Ended { exit_code: 0 });
         // Cloud Run's account of it counts as for every other task; only its exit code never means a
         // rollback.
-        let of = |reason: &str| Conclusion::Cancelled { reason: reason.to_owned(), undone: false };
+        let of = |reason: &str| RunOutcome::Cancelled { reason: reason.to_owned(), undone: false };
         assert_eq!(draw(cancelled(), exited(18), asis), of("r"));
         let long: &dyn Fn(&mut Evidence) = &|evidence| {
             evidence.length = Some(Duration::from_mins(5));
             evidence.timeout = evidence.length;
         };
         for task in [exited(143), killed(15), killed(9)] {
-            assert_eq!(draw(failed(), task, long), Conclusion::TimedOut { undone: false });
+            assert_eq!(draw(failed(), task, long), RunOutcome::TimedOut { undone: false });
         }
-        assert_eq!(draw(failed(), exited(18), long), Conclusion::Ended { exit_code: 18 });
+        assert_eq!(draw(failed(), exited(18), long), RunOutcome::Ended { exit_code: 18 });
         assert_eq!(draw(failed(), killed(9), asis).exit_code(), 27);
         assert_eq!(draw(failed(), TaskEnd::None, asis).exit_code(), 24);
     }
@@ -601,7 +601,7 @@ mod tests {
         let draw = |started, task| {
             let mut evidence = evidence(cancelled(), task, vec![], true);
             evidence.started = started;
-            Conclusion::draw(&evidence)
+            RunOutcome::draw(&evidence)
         };
         assert!(!draw(false, TaskEnd::None).may_be_done());
         assert!(draw(true, TaskEnd::None).may_be_done());
@@ -620,8 +620,10 @@ mod tests {
             (failed(), TaskEnd::Unread),
         ] {
             let evidence = evidence(ending.clone(), task.clone(), vec![claim(0, true)], true);
-            match Conclusion::draw(&evidence) {
-                Conclusion::Told(told) => assert!(told.afterwards.is_some(), "{ending:?} {task:?}"),
+            match RunOutcome::draw(&evidence) {
+                RunOutcome::Reported(reported) => {
+                    assert!(reported.afterwards.is_some(), "{ending:?} {task:?}")
+                }
                 other => panic!("{other:?}: {ending:?} {task:?}"),
             }
         }
@@ -629,18 +631,18 @@ mod tests {
 
     #[test]
     fn what_may_have_been_saved_may_be_done() {
-        let untold = |exit_code| Conclusion::Untold { exit_code }.may_be_done();
-        assert!([0, 1, 13, 77].into_iter().all(untold));
-        assert!(![2, 10, 11, 12, 14, 15, 16, 17, 18].into_iter().any(untold));
-        let told = |code, undecided: bool| {
+        let silent = |exit_code| RunOutcome::Silent { exit_code }.may_be_done();
+        assert!([0, 1, 13, 77].into_iter().all(silent));
+        assert!(![2, 10, 11, 12, 14, 15, 16, 17, 18].into_iter().any(silent));
+        let reported = |code, undecided: bool| {
             let failure = json!({"message": "because", "undecided": undecided});
             let outcome = json!({"result": "failed", "failure": failure});
             let record = json!({"quill_admin": {"contract": 2, "exit_code": code, "outcome": outcome}});
             let claim = Claim::from_payload(&record, None).expect("a result");
-            Conclusion::Told(Box::new(Told { claim, afterwards: None })).may_be_done()
+            RunOutcome::Reported(Box::new(Reported { claim, afterwards: None })).may_be_done()
         };
-        assert!(told(13, true) && told(1, true));
-        assert!(!told(13, false) && !told(10, false));
+        assert!(reported(13, true) && reported(1, true));
+        assert!(!reported(13, false) && !reported(10, false));
     }
 
     #[test]
@@ -657,7 +659,7 @@ mod tests {
         let mut retried =
             evidence(Ending::Succeeded, TaskEnd::None, vec![claim(13, true), claim(0, true)], true);
         retried.retried = true;
-        assert_eq!(Conclusion::draw(&retried).exit_code(), 0);
+        assert_eq!(RunOutcome::draw(&retried).exit_code(), 0);
         // The only result is a line that nothing proves, and the container's code differs from it.
         for provable in [true, false] {
             for (ending, task, line) in [
@@ -666,7 +668,7 @@ mod tests {
                 (Ending::Succeeded, TaskEnd::None, 10),
             ] {
                 let evidence = evidence(ending, task, vec![claim(line, false)], provable);
-                assert_eq!(Conclusion::draw(&evidence).exit_code(), 27);
+                assert_eq!(RunOutcome::draw(&evidence).exit_code(), 27);
             }
         }
     }
@@ -675,21 +677,21 @@ mod tests {
     fn what_nothing_proves_is_no_result_where_something_could() {
         let forged = || vec![claim(0, false), claim(13, true)];
         assert_eq!(code(failed(), exited(13), forged()), 13);
-        let untold = Conclusion::Untold { exit_code: 0 };
+        let silent = RunOutcome::Silent { exit_code: 0 };
         let draw = |claims, provable| {
-            Conclusion::draw(&evidence(Ending::Succeeded, TaskEnd::None, claims, provable))
+            RunOutcome::draw(&evidence(Ending::Succeeded, TaskEnd::None, claims, provable))
         };
-        assert_eq!(draw(vec![claim(0, false)], true), untold);
+        assert_eq!(draw(vec![claim(0, false)], true), silent);
         // Without a key the container's exit code agrees with the result: it is told, and marked as not
         // proven.
-        let told = draw(vec![claim(0, false)], false);
-        assert!(matches!(told, Conclusion::Told(_)) && !told.is_proven(), "{told:?}");
+        let reported = draw(vec![claim(0, false)], false);
+        assert!(matches!(reported, RunOutcome::Reported(_)) && !reported.is_proven(), "{reported:?}");
         // Such a line does not mean that a stopped task was done.
         for (ending, task, expected) in
             [(cancelled(), killed(15), 25), (failed(), killed(9), 27), (failed(), timed_out(killed(9)), 26)]
         {
             let evidence = evidence(ending, task, vec![claim(0, false)], false);
-            assert_eq!(Conclusion::draw(&evidence).exit_code(), expected);
+            assert_eq!(RunOutcome::draw(&evidence).exit_code(), expected);
         }
     }
 }

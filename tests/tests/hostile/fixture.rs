@@ -33,11 +33,11 @@ pub(crate) enum Ending {
     Unknown,
 }
 
-pub(crate) struct Scene {
+pub(crate) struct Fixture {
     pub(crate) world: World,
 }
 
-impl Scene {
+impl Fixture {
     /// Makes the fixture with so many users, `user-0` and on: patients who are clinicians.
     pub(crate) fn new(users: usize) -> Self {
         let database = Database::create(Generation::August2026);

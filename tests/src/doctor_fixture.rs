@@ -30,7 +30,7 @@ pub fn days_ago(days: i64) -> String {
 
 /// A fixture with a cloud that has everything a job needs, a registry behind a proxy, and a sign-in of
 /// gcloud.
-pub struct Clinic {
+pub struct DoctorFixture {
     /// The cloud, and the folder in which commands are run.
     pub world: World,
     /// The registry behind the image's address.
@@ -41,13 +41,13 @@ pub struct Clinic {
     pub healthy: Healthy,
 }
 
-impl std::fmt::Debug for Clinic {
+impl std::fmt::Debug for DoctorFixture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Clinic").finish_non_exhaustive()
+        f.debug_struct("DoctorFixture").finish_non_exhaustive()
     }
 }
 
-impl Clinic {
+impl DoctorFixture {
     /// A fixture in which everything is healthy.
     #[must_use]
     pub fn healthy() -> Self {
@@ -59,22 +59,25 @@ impl Clinic {
     pub fn with_database(database: &Database) -> Self {
         let runner = ProcessRunner::new()
             .image(REPOSITORY, ImageProgram::new(bin::executor()).entry_point(ENTRY_POINT));
-        let clinic = Self::at(Emulator::builder().runner(Runner::Process(runner)));
-        let file = clinic.world.home.read("environments.yaml");
+        let environment = Self::at(Emulator::builder().runner(Runner::Process(runner)));
+        let file = environment.world.home.read("environments.yaml");
         let names = format!("name: {}, user: {}", database.name, database.user);
-        clinic.world.home.write("environments.yaml", &file.replace("name: quill_core, user: quill", &names));
-        let emulator = &clinic.world.emulator;
+        environment
+            .world
+            .home
+            .write("environments.yaml", &file.replace("name: quill_core, user: quill", &names));
+        let emulator = &environment.world.emulator;
         emulator.put_secret(PROJECT, SECRET, database.password.clone());
         let mut instance = instance();
         instance["ipAddresses"][0]["ipAddress"] = json!("127.0.0.1");
         let ca = fs::read_to_string(database.ca_file()).expect("the authority's certificate");
         instance["serverCaCert"]["cert"] = json!(ca);
         emulator.put_sql_instance(PROJECT, INSTANCE, instance).expect("a valid instance");
-        let mut job = clinic.healthy.job_on(database);
+        let mut job = environment.healthy.job_on(database);
         set_variable(&mut job, "AUTH_DB_HOST", "127.0.0.1");
         Target { tls: "verify-ca", cas: vec![ca], ..Target::of(database) }.put_into(&mut job);
         emulator.put_job(JOB, job).expect("a valid job");
-        clinic
+        environment
     }
 
     fn at(builder: Builder) -> Self {
@@ -84,15 +87,15 @@ impl Clinic {
         let built = days_ago(10);
         let digest = registry.push(REPOSITORY, "latest", &admin_image(&built));
         let healthy = Healthy { digest, built, ..Healthy::new("staging", &proxy.address()) };
-        let clinic = Self { world, registry, proxy, healthy };
-        clinic.world.home.write("bin/gcloud", "#!/bin/sh\n");
-        clinic.world.home.write("VERSION", "528.0.0\n");
-        clinic.cure();
-        clinic
+        let environment = Self { world, registry, proxy, healthy };
+        environment.world.home.write("bin/gcloud", "#!/bin/sh\n");
+        environment.world.home.write("VERSION", "528.0.0\n");
+        environment.make_healthy();
+        environment
     }
 
     /// Restores all resources of the environment to their healthy state.
-    pub fn cure(&self) {
+    pub fn make_healthy(&self) {
         let emulator = &self.world.emulator;
         emulator.set_faults([]);
         emulator.deny_permissions(Vec::<String>::new());

@@ -17,7 +17,7 @@ use cloud_emulator::{Emulator, Runner};
 pub const DOCKERFILE: &str = "docker/Dockerfile";
 
 /// A fixture with a cloud that has everything but the job, a registry behind a proxy, and sources.
-pub struct Workshop {
+pub struct BuildFixture {
     /// The cloud, and the folder in which commands are run.
     pub world: World,
     /// The registry behind the image's address.
@@ -27,13 +27,13 @@ pub struct Workshop {
     token: bool,
 }
 
-impl std::fmt::Debug for Workshop {
+impl std::fmt::Debug for BuildFixture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Workshop").finish_non_exhaustive()
+        f.debug_struct("BuildFixture").finish_non_exhaustive()
     }
 }
 
-impl Workshop {
+impl BuildFixture {
     /// A fixture whose registry accepts every push.
     #[must_use]
     pub fn new() -> Self {
@@ -67,11 +67,11 @@ impl Workshop {
         let mut instance = instance();
         instance["ipAddresses"][0]["ipAddress"] = json!("127.0.0.1");
         emulator.put_sql_instance(PROJECT, &healthy.instance_id(), instance).expect("a valid instance");
-        let workshop = Self { world, registry, proxy, token };
+        let builds = Self { world, registry, proxy, token };
         if token {
-            workshop.world.home.write("token", TOKEN);
+            builds.world.home.write("token", TOKEN);
         }
-        workshop
+        builds
     }
 
     /// Puts small sources into the working folder's `sources`, and commits them.
@@ -149,13 +149,13 @@ impl Workshop {
     }
 }
 
-impl Default for Workshop {
+impl Default for BuildFixture {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Workshop {
+impl Drop for BuildFixture {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             remove_images(&self.proxy.address());

@@ -32,17 +32,17 @@ type Line = Vec<(char, Look)>;
 
 /// A terminal recording.
 #[derive(Default)]
-pub struct Film {
+pub struct Recording {
     lines: Vec<Line>,
 }
 
-impl std::fmt::Debug for Film {
+impl std::fmt::Debug for Recording {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Film").finish_non_exhaustive()
+        f.debug_struct("Recording").finish_non_exhaustive()
     }
 }
 
-impl Film {
+impl Recording {
     /// An empty recording.
     #[must_use]
     pub fn new() -> Self {
@@ -53,7 +53,7 @@ impl Film {
     ///
     /// `run` is given the command's words without the program's name.
     #[must_use]
-    pub fn shot(
+    pub fn command(
         mut self,
         command: &str,
         code: i32,
