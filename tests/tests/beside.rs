@@ -113,7 +113,7 @@ fn a_job_that_two_tools_share_breaks_one_of_them_and_the_doctor_says_which() {
         "environments.yaml:3:3",
         "another tool puts its images into",
         "environments.yaml:4:3",
-        "help: docs/troubleshooting.md#other-tools",
+        "help: quill-admin doctor --explain other-tools",
     ] {
         assert!(sick.stdout.contains(told), "{told}: {sick}");
     }

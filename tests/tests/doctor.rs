@@ -256,7 +256,7 @@ fn nobody_signed_in_is_a_problem() {
     let nobody =
         world.quill_admin(["doctor", "--env", "staging", "--only", "machine-sign-in"]).output().exits(30);
     assert!(nobody.stdout.contains("nobody is signed in on this machine"), "{nobody}");
-    assert!(nobody.stdout.contains("help: docs/troubleshooting.md#machine-sign-in"), "{nobody}");
+    assert!(nobody.stdout.contains("help: quill-admin doctor --explain machine-sign-in"), "{nobody}");
 }
 
 #[test]
@@ -1005,4 +1005,17 @@ fn only_what_is_wrong_is_shown_where_that_is_wanted() {
     let environment = environment!();
     let quiet = environment.doctor(["--only", "project,job,database", "--quiet"]).output().exits(0);
     assert_eq!(quiet.stdout.lines().filter(|line| !line.is_empty()).count(), 1, "{quiet}");
+}
+
+#[test]
+fn the_page_about_a_check_is_there_without_a_clone() {
+    let home = Home::new();
+    let page = home.quill_admin(["doctor", "--explain", "state-lock"]).output().exits(0);
+    assert!(page.stdout.starts_with("state-lock\n\n*the lock on Terraform's state*\n"), "{page}");
+    assert!(page.stdout.contains("\n    terraform force-unlock GENERATION"), "a command is indented: {page}");
+    assert!(!page.stdout.contains("```") && !page.stdout.contains("## leaks"), "{page}");
+    let json = home.quill_admin(["doctor", "--explain", "state-lock", "--json"]).output().exits(0).json();
+    assert_eq!((&json["check"], &json["exit_code"]), (&json!("state-lock"), &json!(0)));
+    let unknown = home.quill_admin(["doctor", "--explain", "state-look"]).output().exits(2);
+    assert!(unknown.stderr.contains("did you mean state-lock?"), "{unknown}");
 }

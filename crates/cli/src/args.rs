@@ -435,6 +435,9 @@ pub struct Doctor {
     /// List the checks, and stop
     #[arg(long)]
     pub list: bool,
+    /// Print the page about a check: what it looks for, why, and what to do by hand
+    #[arg(long, value_name = "ID", conflicts_with_all = ["only", "skip", "list", "fix", "deep", "repo", "after"])]
+    pub explain: Option<String>,
     /// Offer to put right what can be
     #[arg(long)]
     pub fix: bool,

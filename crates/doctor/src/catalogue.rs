@@ -53,6 +53,27 @@ pub struct Wanted<'a> {
     pub all: bool,
 }
 
+/// Finds the check of an id.
+///
+/// # Errors
+///
+/// Fails when the id belongs to no check; says which ones there are.
+pub fn find(id: &str) -> Result<&'static Check, CliError> {
+    if let Some(check) = CHECKS.iter().find(|check| check.id == id) {
+        return Ok(check);
+    }
+    let ids: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
+    let error = CliError::usage(format!(
+        "there is no check \"{}\"; the checks are: {}",
+        id.escape_debug(),
+        ids.join(", ")
+    ));
+    Err(match nearest(id, ids) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error,
+    })
+}
+
 /// Chooses the checks that are asked for.
 ///
 /// # Errors
@@ -60,18 +81,7 @@ pub struct Wanted<'a> {
 /// Fails when an id belongs to no check.
 pub fn choose(asked: &Wanted<'_>) -> Result<Vec<&'static Check>, CliError> {
     for given in asked.only.iter().chain(asked.skip) {
-        if CHECKS.iter().all(|check| check.id != given) {
-            let ids: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
-            let error = CliError::usage(format!(
-                "there is no check \"{}\"; the checks are: {}",
-                given.escape_debug(),
-                ids.join(", ")
-            ));
-            return Err(match nearest(given, ids) {
-                Some(near) => error.hint(format!("did you mean {near}?")),
-                None => error,
-            });
-        }
+        find(given)?;
     }
     let named = |ids: &[String], check: &Check| ids.iter().any(|id| id == check.id);
     let wanted = |check: &Check| {

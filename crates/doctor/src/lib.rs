@@ -18,6 +18,7 @@ pub mod explain;
 pub mod facts;
 pub mod finding;
 pub mod fix;
+pub mod pages;
 pub mod repository;
 pub mod run;
 pub mod undecided;

@@ -3,6 +3,7 @@
 //! To add a field of the document: its line in [`FIELDS`], and its value in the functions that end with
 //! `_json`; a test compares the two.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use quill_admin_doctor::catalogue;
 use quill_admin_doctor::check::Check;
 use quill_admin_doctor::explain::Explanation;
 use quill_admin_doctor::finding::{Finding, Seen, Severity};
+use quill_admin_doctor::pages;
 use quill_admin_doctor::run::{self, Examined, Health, Progress, Verdict};
 use quill_admin_operations::hints;
 use serde_json::{Value, json};
@@ -280,13 +282,15 @@ pub(super) fn heading(environment: Option<&str>) -> String {
 /// The lines of a check. With `quiet`, those of checks without findings are left out.
 pub(super) fn examined(one: &Examined, quiet: bool) -> String {
     let mut text = String::new();
-    let mut row = |mark: Painted<&str>, what: &str| {
-        let _ = writeln!(text, "  {mark} {:<width$} {}", one.check.id, clean(what), width = width());
+    let columns = lines::columns();
+    let row = |text: &mut String, mark: Painted<&str>, what: &str| {
+        let prefix = format!("  {mark} {:<width$} ", one.check.id, width = width());
+        lines::flow(text, columns, 5 + width(), &prefix, &clean(what));
     };
     match &one.verdict {
         Verdict::Seen(Seen::Looked { note, findings }) if findings.is_empty() => {
             if !quiet {
-                row(style("✔").green(), note.as_deref().unwrap_or("healthy"));
+                row(&mut text, style("✔").green(), note.as_deref().unwrap_or("healthy"));
             }
         }
         Verdict::Seen(Seen::Looked { findings, .. }) => {
@@ -295,24 +299,20 @@ pub(super) fn examined(one: &Examined, quiet: bool) -> String {
                     Severity::Warning => style("!").yellow(),
                     Severity::Problem => style("✘").red(),
                 };
-                let _ = writeln!(
-                    text,
-                    "  {mark} {:<width$} {}",
-                    one.check.id,
-                    clean(&finding.what),
-                    width = width()
-                );
-                self::finding(&mut text, finding);
+                row(&mut text, mark, &finding.what);
+                self::finding(&mut text, columns, finding);
                 help(&mut text, one.check);
             }
         }
         Verdict::Seen(Seen::Nothing { .. }) | Verdict::Skipped { .. } if quiet => {}
         Verdict::Seen(Seen::Nothing { why }) => {
-            row(style("-").dim(), &format!("nothing to look at: {why}"));
+            row(&mut text, style("-").dim(), &format!("nothing to look at: {why}"));
         }
-        Verdict::Skipped { needs } => row(style("-").dim(), &format!("skipped: it needs {needs}")),
+        Verdict::Skipped { needs } => {
+            row(&mut text, style("-").dim(), &format!("skipped: it needs {needs}"));
+        }
         Verdict::Undecided(undecided) => {
-            row(style("?").yellow(), &format!("could not be decided: {}", undecided.cause));
+            row(&mut text, style("?").yellow(), &format!("could not be decided: {}", undecided.cause));
             for advice in &undecided.advice {
                 next(&mut text, advice);
             }
@@ -322,8 +322,38 @@ pub(super) fn examined(one: &Examined, quiet: bool) -> String {
     text
 }
 
-fn finding(text: &mut String, finding: &Finding) {
-    let _ = writeln!(text, "      {}", clean(&finding.why));
+/// A check that had nothing to look at.
+pub(super) struct Folded {
+    why: String,
+    /// Its line, where it is shown by itself.
+    row: String,
+}
+
+/// The lines of checks that had nothing to look at: one line for all of them that have the same reason, from three on.
+fn folded_text(folded: &[Folded]) -> String {
+    let mut text = String::new();
+    let mut done = BTreeSet::new();
+    for one in folded {
+        let same = folded.iter().filter(|other| other.why == one.why);
+        match same.count() {
+            ..=2 => text.push_str(&one.row),
+            count if done.insert(&one.why) => {
+                let why = clean(&one.why);
+                let _ = writeln!(
+                    text,
+                    "  {} {count} checks have nothing to look at: {why} (-v names them)",
+                    style("-").dim()
+                );
+            }
+            _ => {}
+        }
+    }
+    text
+}
+
+fn finding(text: &mut String, columns: Option<usize>, finding: &Finding) {
+    // Evidence and advice stay on their lines: a command is copied as one.
+    lines::flow(text, columns, 6, "      ", &clean(&finding.why));
     if let Some(since) = finding.since {
         let _ = writeln!(text, "      since {}", since.strftime("%Y-%m-%d %H:%M UTC"));
     }
@@ -343,7 +373,7 @@ fn next(text: &mut String, what: &str) {
 }
 
 fn help(text: &mut String, check: &Check) {
-    let _ = writeln!(text, "      {} {}", style("help:").dim(), check.help());
+    let _ = writeln!(text, "      {} quill-admin doctor --explain {}", style("help:").dim(), check.id);
 }
 
 /// Describes a fix that is about to be carried out.
@@ -412,7 +442,35 @@ pub(super) fn summary_text(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> Stri
     text
 }
 
+/// The page about a check as plain text. Its Markdown reads well as it is; only the marks of emphasis go, outside of
+/// its blocks of code.
+fn page_text(check: &Check) -> String {
+    let mut text = format!("{}\n\n", style(check.id).bold());
+    let mut code = false;
+    for line in pages::page(check).lines() {
+        if line.starts_with("```") {
+            code = !code;
+            continue;
+        }
+        let line = if code { format!("    {line}") } else { line.replace("**", "") };
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
 impl Reporter {
+    /// Prints the page about a check.
+    pub fn page(&self, check: &Check) -> u8 {
+        if self.style.json {
+            let document =
+                json!({"exit_code": 0, "check": check.id, "title": check.title, "page": pages::page(check)});
+            document_to_stdout(&document);
+        } else {
+            to_stdout(&page_text(check));
+        }
+        0
+    }
+
     /// Lists the doctor's checks.
     pub fn checks(&self, checks: &[&Check]) -> u8 {
         if self.style.json {
@@ -438,13 +496,23 @@ impl Reporter {
         }
         match told {
             Progress::Examined(one) => {
-                let mut text = examined(one, self.style.quiet);
-                let heading = Some(heading(one.environment.as_deref()));
-                if !text.is_empty() && self.lock().heading != heading {
-                    text.insert_str(0, heading.as_deref().unwrap_or_default());
-                    self.lock().heading = heading;
+                let row = examined(one, self.style.quiet);
+                if row.is_empty() {
+                    return;
                 }
-                self.result_line(&text);
+                let heading = heading(one.environment.as_deref());
+                if self.lock().heading.as_ref() != Some(&heading) {
+                    self.fold();
+                    self.result_line(&heading);
+                    self.lock().heading = Some(heading);
+                }
+                match &one.verdict {
+                    // These are shown together, below the others.
+                    Verdict::Seen(Seen::Nothing { why }) if !self.style.verbose => {
+                        self.lock().folded.push(Folded { why: why.clone(), row });
+                    }
+                    _ => self.result_line(&row),
+                }
             }
             // Without a spinner nothing is shown here: the lines of results that follow tell enough.
             Progress::Waiting(ids) if !self.style.quiet && io::stderr().is_terminal() => match ids {
@@ -455,8 +523,15 @@ impl Reporter {
         }
     }
 
+    /// Shows the checks that had nothing to look at.
+    fn fold(&self) {
+        let folded = std::mem::take(&mut self.lock().folded);
+        self.result_line(&folded_text(&folded));
+    }
+
     /// Shows a fix that is about to be carried out.
     pub fn planned_fix(&self, one: &Attempt) {
+        self.fold();
         self.stop();
         self.lock().heading = None;
         if !self.style.json {
@@ -474,6 +549,7 @@ impl Reporter {
 
     /// Shows the summary of all checks; the exit code says whether something is wrong.
     pub fn diagnosis(&self, diagnosis: &Diagnosis<'_>) -> u8 {
+        self.fold();
         self.stop();
         let elapsed = self.lock().started.elapsed();
         let unwritten = if diagnosis.attempts.is_empty() { Unwritten::AskAgain } else { Unwritten::Result };

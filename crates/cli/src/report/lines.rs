@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use console::measure_text_width;
 use quill_admin_cloud::{ExecutionName, LogEntry, Severity};
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::error::CliError;
@@ -121,4 +122,50 @@ pub(super) fn started(execution: &ExecutionName) -> String {
         execution.job.project,
         execution.job.region
     )
+}
+
+/// Adds a text behind `prefix`, whose width is `indent`; further lines begin below the text. Words are kept whole. Without
+/// `columns` the text stays on one line: then it goes to no terminal.
+pub(super) fn flow(text: &mut String, columns: Option<usize>, indent: usize, prefix: &str, content: &str) {
+    text.push_str(prefix);
+    // Less room than this would be a column of single words.
+    let room = columns.map(|columns| columns.saturating_sub(indent)).filter(|room| *room >= 20);
+    let mut used = 0;
+    for word in content.split(' ') {
+        let width = measure_text_width(word);
+        if used > 0 && room.is_some_and(|room| used + 1 + width > room) {
+            text.push('\n');
+            text.extend(std::iter::repeat_n(' ', indent));
+            used = 0;
+        } else if used > 0 {
+            text.push(' ');
+            used += 1;
+        }
+        text.push_str(word);
+        used += width;
+    }
+    text.push('\n');
+}
+
+/// The columns of the terminal that stdout is; none if it is no terminal.
+pub(super) fn columns() -> Option<usize> {
+    console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_flows_in_its_columns_and_not_without_a_terminal() {
+        let shown = |columns| {
+            let mut text = String::new();
+            flow(&mut text, columns, 4, "  ! ", "the job runs an image that nobody knows");
+            text
+        };
+        assert_eq!(shown(None), "  ! the job runs an image that nobody knows\n");
+        assert_eq!(shown(Some(80)), shown(None));
+        assert_eq!(shown(Some(26)), "  ! the job runs an image\n    that nobody knows\n");
+        assert_eq!(shown(Some(10)), shown(None), "too narrow to be read");
+    }
 }

@@ -17,6 +17,7 @@ use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
 use serde_json::json;
 
+use super::doctor::Folded;
 use super::output::{document_to_stdout, to_stdout};
 use super::stream::{self, Unwritten, to_stderr};
 use super::style::Style;
@@ -49,6 +50,8 @@ pub(super) struct Progress {
     log: VecDeque<LogEntry>,
     /// The heading above the doctor's last line.
     pub(super) heading: Option<String>,
+    /// The doctor's lines that are shown together, below the others of their heading.
+    pub(super) folded: Vec<Folded>,
     /// Whether an error has been shown. Ctrl-C at a question is noticed in two places, and is shown once.
     told: bool,
 }
@@ -74,6 +77,7 @@ impl Reporter {
             generated_password: None,
             log: VecDeque::new(),
             heading: None,
+            folded: Vec::new(),
             told: false,
         };
         Self { style, progress: Mutex::new(progress) }
