@@ -272,7 +272,7 @@ fn a_password_that_is_typed_too_early_is_not_shown() {
 }
 
 #[test]
-fn a_held_key_ends_no_question_and_closing_the_terminal_does() {
+fn a_held_key_ends_no_question_and_ctrl_d_leaves_it_on_a_line_of_its_own() {
     let world = willing();
     let mut terminal = world.quill_admin(["up", "-e", "staging", "-u", "steve"]).terminal();
     terminal.expect("Enter takes it");
@@ -281,7 +281,29 @@ fn a_held_key_ends_no_question_and_closing_the_terminal_does() {
     }
     terminal.expect("nothing is chosen yet").ctrl_d();
     let ended = terminal.wait();
-    assert_eq!(ended.code(), 2, "{}", ended.text());
-    assert!(ended.text().contains("the terminal was closed at a question"), "{}", ended.text());
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    let last = ended.text().trim_end().lines().last().map(str::to_owned);
+    assert_eq!(last.as_deref(), Some("error: left at a question; nothing was started"), "{}", ended.text());
+    assert_eq!(world.runs(), 0);
+    // The same at a question that is typed, and at one for a password.
+    for (args, question) in [
+        (&["add-role", "-e", "staging", "-r", "Clinician"][..], "Username"),
+        (
+            &["create-superadmin", "-e", "staging", "-u", "a.b", "--email", "a@example.org"][..],
+            "Password (hidden)",
+        ),
+    ] {
+        let mut terminal = world.quill_admin(args.iter().copied()).terminal();
+        terminal.expect(question).ctrl_d();
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 130, "{}", ended.text());
+        let last = ended.text().trim_end().lines().last().map(str::to_owned);
+        assert_eq!(
+            last.as_deref(),
+            Some("error: left at a question; nothing was started"),
+            "{}",
+            ended.text()
+        );
+    }
     assert_eq!(world.runs(), 0);
 }

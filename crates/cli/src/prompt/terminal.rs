@@ -155,14 +155,8 @@ impl Terminal {
             self.term.flush()?;
             match self.key()? {
                 Key::Enter => break,
-                Key::Escape => {
-                    self.term.write_line("")?;
-                    self.term.flush()?;
-                    return Err(Stopped::Left);
-                }
-                Key::EndOfInput if line.is_empty() => {
-                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-                }
+                Key::Escape => return self.leave(),
+                Key::EndOfInput if line.is_empty() => return self.leave(),
                 Key::Pasted(Err(why)) => {
                     self.term.clear_line()?;
                     self.tell(why)?;
@@ -173,6 +167,13 @@ impl Terminal {
         self.term.clear_line()?;
         self.term.flush()?;
         Ok(line.text())
+    }
+
+    /// Ends the line of a question that the person leaves, by Escape or by Ctrl-D where nothing was typed.
+    fn leave<T>(&self) -> Result<T, Stopped> {
+        self.term.write_line("")?;
+        self.term.flush()?;
+        Err(Stopped::Left)
     }
 
     fn hidden(&mut self, label: &str) -> Result<Secret, Stopped> {
@@ -186,14 +187,8 @@ impl Terminal {
             let refused = loop {
                 match self.key()? {
                     Key::Enter => break None,
-                    Key::Escape => {
-                        self.term.write_line("")?;
-                        self.term.flush()?;
-                        return Err(Stopped::Left);
-                    }
-                    Key::EndOfInput if text.is_empty() => {
-                        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-                    }
+                    Key::Escape => return self.leave(),
+                    Key::EndOfInput if text.is_empty() => return self.leave(),
                     Key::Pasted(Err(why)) => break Some(why),
                     key => text.press(&key),
                 }
@@ -228,10 +223,10 @@ impl Terminal {
             let key = self.key()?;
             told = match &key {
                 Key::Pasted(Err(why)) => Some(*why),
-                Key::EndOfInput => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 _ => None,
             };
-            match list.press(&key) {
+            let step = if key == Key::EndOfInput { Step::Left } else { list.press(&key) };
+            match step {
                 Step::Changed => {}
                 Step::NotYet(instead) => told = Some(instead),
                 Step::Taken(index) => {
@@ -290,7 +285,7 @@ fn sign(text: &str) -> StyledObject<&str> {
 
 /// The reason why there is no answer.
 enum Stopped {
-    /// The person left, by Escape or q.
+    /// The person left, by Escape, q or Ctrl-D.
     Left,
     Failed(io::Error),
 }
