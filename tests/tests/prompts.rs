@@ -2,6 +2,7 @@
 
 use cloud_emulator::{Script, Step};
 use quill_admin_e2e::{Finished as _, World};
+use quill_admin_testkit::bin;
 use quill_admin_testkit::home::{Home, environments};
 use quill_admin_testkit::postgres::{Database, Generation};
 
@@ -306,4 +307,25 @@ fn a_held_key_ends_no_question_and_ctrl_d_leaves_it_on_a_line_of_its_own() {
         );
     }
     assert_eq!(world.runs(), 0);
+}
+
+#[test]
+fn ctrl_z_stops_the_program_and_a_password_stays_hidden_when_it_goes_on() {
+    let home = Home::with_environments();
+    let program = bin::quill_admin().display().to_string();
+    // Only the job control of a shell continues what was stopped.
+    let mut shell = home.run("bash").args(["--norc", "--noprofile", "-i"]).env("PS1", "shell> ").terminal();
+    shell
+        .expect("shell> ")
+        .type_line(&format!("{program} create-superadmin --env local --username a.b --email a@example.org"));
+    shell.expect("Password (hidden): ").type_text("correct horse battery \x1a");
+    shell.expect("Stopped").expect("shell> ").type_line("stty -a | grep -ow -e '-*echo'; fg");
+    shell.expect("\necho").expect("Password (hidden): ").type_text("staple 7\r");
+    shell.expect("Password, again: ").type_text("correct horse battery staple 7\r");
+    shell.expect("Run it? [y/N]").type_text("\x1a");
+    shell.expect("Stopped").expect("shell> ").type_line("fg");
+    shell.expect("Run it? [y/N]").type_text("\x04");
+    shell.expect("nothing was started").expect("shell> ").type_line("exit");
+    let ended = shell.wait();
+    assert!(!ended.transcript.contains("staple") && !ended.transcript.contains("horse"), "{}", ended.text());
 }

@@ -27,6 +27,8 @@ pub(super) enum Key {
     KillWord,
     /// Ctrl-D.
     EndOfInput,
+    /// Ctrl-Z. Whoever gets it has been continued again, and shows the question anew.
+    Suspend,
     /// A pasted text as one line, or the reason why it is not one.
     Pasted(Result<Zeroizing<String>, &'static str>),
     /// A key without a meaning here.
@@ -142,6 +144,7 @@ fn decode(bytes: &[u8], pause: bool) -> Option<(usize, Option<Key>)> {
         0x05 => key(1, Key::End),
         0x15 => key(1, Key::KillLine),
         0x17 => key(1, Key::KillWord),
+        0x1a => key(1, Key::Suspend),
         0x00..0x20 => key(1, Key::Other),
         first => {
             let length = match first {

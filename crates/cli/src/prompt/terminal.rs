@@ -58,6 +58,9 @@ impl Terminal {
         let mut pause = false;
         loop {
             if let Some(key) = self.decoder.next(pause) {
+                if key == Key::Suspend {
+                    self.suspend()?;
+                }
                 return Ok(key);
             }
             let room = self.decoder.room().min(bytes.len());
@@ -65,6 +68,21 @@ impl Terminal {
             self.decoder.feed(&bytes[..count]);
             pause = count == 0;
         }
+    }
+
+    /// Stops the program until it is continued; the question's line is left as it is.
+    #[cfg(unix)]
+    fn suspend(&self) -> io::Result<()> {
+        self.term.write_line("")?;
+        self.term.show_cursor()?;
+        self.term.flush()?;
+        tty::suspend()
+    }
+
+    #[cfg(not(unix))]
+    #[expect(clippy::unnecessary_wraps, reason = "on Unix the terminal can be gone")]
+    fn suspend(&self) -> io::Result<()> {
+        Ok(())
     }
 
     /// Drops the text that was typed until now; returns whether there was any. After another question it
@@ -181,8 +199,7 @@ impl Terminal {
         loop {
             // The terminal stops showing typed text before the question becomes visible.
             self.begin_question(refusal)?;
-            self.term.write_str(&format!("{}: ", shown(label)))?;
-            self.term.flush()?;
+            self.ask_hidden(label)?;
             let mut text = Hidden::new();
             let refused = loop {
                 match self.key()? {
@@ -190,6 +207,7 @@ impl Terminal {
                     Key::Escape => return self.leave(),
                     Key::EndOfInput if text.is_empty() => return self.leave(),
                     Key::Pasted(Err(why)) => break Some(why),
+                    Key::Suspend => self.ask_hidden(label)?,
                     key => text.press(&key),
                 }
             };
@@ -200,6 +218,11 @@ impl Terminal {
                 Err(why) => refusal = Some(why),
             }
         }
+    }
+
+    fn ask_hidden(&self, label: &str) -> io::Result<()> {
+        self.term.write_str(&format!("{}: ", shown(label)))?;
+        self.term.flush()
     }
 
     fn chosen(&mut self, label: &str, choices: &[Choice]) -> Result<usize, Stopped> {
@@ -221,6 +244,11 @@ impl Terminal {
             self.term.clear_last_lines(drawn)?;
             drawn = self.draw(label, &rows, &list, told)?;
             let key = self.key()?;
+            if key == Key::Suspend {
+                // The shell has written below the list.
+                self.term.hide_cursor()?;
+                drawn = 0;
+            }
             told = match &key {
                 Key::Pasted(Err(why)) => Some(*why),
                 _ => None,
@@ -497,6 +525,19 @@ const ENDING: u8 = 1;
 /// The phase in which the guard of running work deals with Ctrl-C.
 const RUNNING: u8 = 2;
 
+/// Passes on that the program was continued after Ctrl-Z, again and again.
+async fn continued() {
+    #[cfg(unix)]
+    if let Ok(mut signals) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(
+        rustix::process::Signal::CONT.as_raw(),
+    )) {
+        while signals.recv().await.is_some() {
+            tty::continued();
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
 impl Questions {
     /// Begins the time of questions; `report` shows the error and returns the exit code.
     pub fn begin(report: impl FnOnce(&CliError) -> u8 + Send + 'static) -> Self {
@@ -505,7 +546,10 @@ impl Questions {
         let phase = Arc::new(AtomicU8::new(ASKING));
         let claimed = Arc::clone(&phase);
         let listener = tokio::spawn(async move {
-            interrupt.wait().await;
+            tokio::select! {
+                _ = interrupt.wait() => {}
+                () = continued() => {}
+            }
             if claimed.compare_exchange(ASKING, ENDING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
                 return;
             }

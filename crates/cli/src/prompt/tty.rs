@@ -11,15 +11,16 @@ use std::io;
 const WAIT: u8 = 1;
 
 #[cfg(unix)]
-pub(super) use unix::{after_signal, close, drain, forget_typed, hide, read, restore};
+pub(super) use unix::{after_signal, close, continued, drain, forget_typed, hide, read, restore, suspend};
 
 #[cfg(unix)]
 mod unix {
-    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
     use std::time::{Duration, Instant};
 
     use console::Term;
     use rustix::io::Errno;
+    use rustix::process::Signal;
     use rustix::stdio::{stderr, stdin};
     use rustix::termios::{
         LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcsetattr,
@@ -56,8 +57,8 @@ mod unix {
         let found = tcgetattr(stdin())?;
         let mut asking = found.clone();
         asking.local_modes.remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN);
-        // Ctrl-Z is switched off: a program that is continued gets the terminal as the shell left it, with
-        // echo.
+        // Ctrl-Z is a key, so that the terminal is restored before the program stops, and has no echo again when
+        // it goes on: see `suspend`.
         asking.special_codes[SpecialCodeIndex::VSUSP] = 0;
         asking.special_codes[SpecialCodeIndex::VMIN] = 0;
         asking.special_codes[SpecialCodeIndex::VTIME] = WAIT;
@@ -111,6 +112,34 @@ mod unix {
     /// Drops the text that was typed and not read.
     pub(in super::super) fn forget_typed() {
         let _ = tcflush(stdin(), QueueSelector::IFlush);
+    }
+
+    /// How often the program has been continued after a stop, and whoever waits for that.
+    static CONTINUED: (Mutex<u64>, Condvar) = (Mutex::new(0), Condvar::new());
+
+    /// How long a stop is waited for. A program whose parent is no shell is not stopped by Ctrl-Z, and never
+    /// continued.
+    const STOPS_WITHIN: Duration = Duration::from_secs(1);
+
+    /// Stops the program as Ctrl-Z does anywhere else, with the terminal as it was found, and returns when it is
+    /// continued.
+    pub(in super::super) fn suspend() -> io::Result<()> {
+        let (continued, more) = (&CONTINUED.0, &CONTINUED.1);
+        let before = *continued.lock().unwrap_or_else(PoisonError::into_inner);
+        restore();
+        // The whole job, as the terminal does it: a shell waits for the job's first process, such as cargo.
+        rustix::process::kill_current_process_group(Signal::TSTP)?;
+        // The signal may take effect a moment later, on another thread. Only what comes after it is a sign that
+        // the program was continued.
+        let now = continued.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(more.wait_timeout_while(now, STOPS_WITHIN, |now| *now == before));
+        hide()
+    }
+
+    /// Notes that the program has been continued.
+    pub(in super::super) fn continued() {
+        *CONTINUED.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        CONTINUED.1.notify_all();
     }
 
     /// Waits until the terminal has handled the Ctrl-C that sent this program a signal.
