@@ -319,8 +319,11 @@ fn ctrl_z_stops_the_program_and_a_password_stays_hidden_when_it_goes_on() {
         .expect("shell> ")
         .type_line(&format!("{program} create-superadmin --env local --username a.b --email a@example.org"));
     shell.expect("Password (hidden): ").type_text("correct horse battery \x1a");
-    shell.expect("Stopped").expect("shell> ").type_line("stty -a | grep -ow -e '-*echo'; fg");
-    shell.expect("\necho").expect("Password (hidden): ").type_text("staple 7\r");
+    shell
+        .expect("Stopped")
+        .expect("shell> ")
+        .type_line("stty -a | grep -ow -e '-*echo' | sed s/^/mode:/; fg");
+    shell.expect("mode:echo").expect("Password (hidden): ").type_text("staple 7\r");
     shell.expect("Password, again: ").type_text("correct horse battery staple 7\r");
     shell.expect("Run it? [y/N]").type_text("\x1a");
     shell.expect("Stopped").expect("shell> ").type_line("fg");

@@ -282,15 +282,16 @@ pub(super) fn heading(environment: Option<&str>) -> String {
 /// The lines of a check. With `quiet`, those of checks without findings are left out.
 pub(super) fn examined(one: &Examined, quiet: bool) -> String {
     let mut text = String::new();
+    // Sentences are wrapped; what is well is a few words.
     let columns = lines::columns();
-    let row = |text: &mut String, mark: Painted<&str>, what: &str| {
+    let row = |text: &mut String, columns: Option<usize>, mark: Painted<&str>, what: &str| {
         let prefix = format!("  {mark} {:<width$} ", one.check.id, width = width());
         lines::flow(text, columns, 5 + width(), &prefix, &clean(what));
     };
     match &one.verdict {
         Verdict::Seen(Seen::Looked { note, findings }) if findings.is_empty() => {
             if !quiet {
-                row(&mut text, style("✔").green(), note.as_deref().unwrap_or("healthy"));
+                row(&mut text, None, style("✔").green(), note.as_deref().unwrap_or("healthy"));
             }
         }
         Verdict::Seen(Seen::Looked { findings, .. }) => {
@@ -299,20 +300,25 @@ pub(super) fn examined(one: &Examined, quiet: bool) -> String {
                     Severity::Warning => style("!").yellow(),
                     Severity::Problem => style("✘").red(),
                 };
-                row(&mut text, mark, &finding.what);
+                row(&mut text, columns, mark, &finding.what);
                 self::finding(&mut text, columns, finding);
                 help(&mut text, one.check);
             }
         }
         Verdict::Seen(Seen::Nothing { .. }) | Verdict::Skipped { .. } if quiet => {}
         Verdict::Seen(Seen::Nothing { why }) => {
-            row(&mut text, style("-").dim(), &format!("nothing to look at: {why}"));
+            row(&mut text, columns, style("-").dim(), &format!("nothing to look at: {why}"));
         }
         Verdict::Skipped { needs } => {
-            row(&mut text, style("-").dim(), &format!("skipped: it needs {needs}"));
+            row(&mut text, columns, style("-").dim(), &format!("skipped: it needs {needs}"));
         }
         Verdict::Undecided(undecided) => {
-            row(&mut text, style("?").yellow(), &format!("could not be decided: {}", undecided.cause));
+            row(
+                &mut text,
+                columns,
+                style("?").yellow(),
+                &format!("could not be decided: {}", undecided.cause),
+            );
             for advice in &undecided.advice {
                 next(&mut text, advice);
             }
