@@ -162,6 +162,23 @@ impl Helps {
             help.stdout
         })
     }
+
+    /// Whether there is a command of these words.
+    fn has(&mut self, words: &[&str]) -> bool {
+        let known = self.0.contains_key(&words.join(" "));
+        known || Home::new().quill_admin(words.iter().copied()).arg("--help").output().code() == 0
+    }
+
+    /// Whether `help` explains a command or a topic of this name.
+    fn explains(&mut self, name: &str) -> bool {
+        let explained = |name: &str| Home::new().quill_admin(["help", name]).output().code() == 0;
+        self.0.contains_key(name) || explained(name)
+    }
+}
+
+/// Whether a word stands for others.
+fn is_placeholder(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// Whether a word is the name of a command, or an option with one letter or with a word.
@@ -172,19 +189,22 @@ fn is_name(word: &str) -> bool {
 /// The reason why a command line of `quill-admin` would be refused, if it would.
 fn fault(helps: &mut Helps, words: &[String]) -> Option<String> {
     let mut command: Vec<&str> = Vec::new();
-    // In `help NAME` the command follows.
-    let words = if words.first().is_some_and(|word| word == "help") { &words[1..] } else { words };
+    // In `help NAME` a command or a topic follows.
+    if let [help, name, ..] = words
+        && help == "help"
+    {
+        let known = is_placeholder(name) || helps.explains(name);
+        return (!known).then(|| format!("help explains no {name}"));
+    }
     let mut rest = words.iter().map(String::as_str).peekable();
     // The documentation should not write `quill-admin --env staging add-role`.
     while let Some(word) = rest.peek().filter(|word| is_name(word) && !word.starts_with('-')) {
-        let help = helps.of(&command);
-        let Some((_, list)) = help.split_once("\nCommands:\n") else { break };
-        let list = list.split("\n\n").next().unwrap_or_default();
-        let known = list.lines().any(|line| line.trim_start().split(' ').next() == Some(*word));
-        let alias =
-            Regex::new(&format!(r"\balias:\s+{}\]", regex::escape(word))).expect("valid").is_match(list);
-        let hidden = ["reference"].contains(word);
-        if !known && !alias && !hidden {
+        let longer = [&command[..], &[word]].concat();
+        let is_first = command.is_empty();
+        if !is_first && !helps.of(&command).contains("\nCommands:\n") {
+            break;
+        }
+        if !helps.has(&longer) {
             return Some(format!("there is no command {word}"));
         }
         command.push(word);
