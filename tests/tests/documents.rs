@@ -406,3 +406,47 @@ mod formula {
         assert_eq!(built, BTreeSet::from(TARGETS));
     }
 }
+
+/// Files whose texts are pages in Markdown, where code stands in backquotes, or read other people's backquotes.
+const IN_MARKDOWN: [&str; 9] = [
+    "cli/src/commands/reference",
+    "cli/src/help/mod.rs",
+    "cli/src/help/topics.rs",
+    "cli/src/report/doctor.rs",
+    "cli/src/report/page.rs",
+    "cloud/src/google/sign_in.rs",
+    "doctor/src/repository",
+    "image/src/recipe.rs",
+    "operations/src/config/reference.rs",
+];
+
+/// Advice ends with what is to be typed, behind a colon. A command that a message only names stands in double
+/// quotes, as every value does, and in no backquotes.
+#[test]
+fn messages_have_one_style_of_naming_commands() {
+    let mut files = 0;
+    for part in ["cli", "cloud", "doctor", "image", "local", "operations"] {
+        let mut open = vec![root().join("crates").join(part).join("src")];
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(
+                    fs::read_dir(&path).expect("readable").map(|entry| entry.expect("an entry").path()),
+                );
+                continue;
+            }
+            let shown = path.display().to_string();
+            if path.extension().is_none_or(|kind| kind != "rs")
+                || IN_MARKDOWN.iter().any(|other| shown.contains(other))
+            {
+                continue;
+            }
+            files += 1;
+            let text = fs::read_to_string(&path).expect("text");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for line in code.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+                assert!(!(line.contains('`') && line.contains('"')), "{shown}: {line}");
+            }
+        }
+    }
+    assert!(files > 100, "{files}");
+}

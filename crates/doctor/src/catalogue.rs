@@ -68,7 +68,7 @@ pub fn choose(asked: &Wanted<'_>) -> Result<Vec<&'static Check>, CliError> {
                 ids.join(", ")
             ));
             return Err(match nearest(given, ids) {
-                Some(near) => error.hint(format!("did you mean {near}?")),
+                Some(near) => error.hint(format!("did you mean \"{near}\"?")),
                 None => error,
             });
         }
