@@ -163,6 +163,22 @@ fn every_command_has_a_manual_page() {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
 
+    for page in &pages {
+        let text = fs::read_to_string(folder.join(page)).expect("a page");
+        for section in ["EXIT STATUS", "ENVIRONMENT", "FILES", "SEE ALSO"] {
+            assert!(
+                text.contains(&format!(".SH \"{section}\"")) || text.contains(&format!(".SH {section}\n")),
+                "{page}: {text}"
+            );
+        }
+    }
+    let text = fs::read_to_string(folder.join("quill-admin.1")).expect("a page");
+    for part in ["QUILL_ADMIN_NO_INPUT", "environments.yaml", "quill\\-admin\\-local\\fR(1)", "row locked"] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+    let text = fs::read_to_string(folder.join("quill-admin-local-reset.1")).expect("a page");
+    assert!(text.contains("quill\\-admin\\-local\\fR(1)"), "{text}");
+
     home.write("file", "");
     let refused = home.quill_admin(["man", "file"]).output().exits(2);
     assert!(refused.stderr.starts_with("error: failed to write to "), "{refused}");
