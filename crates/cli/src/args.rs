@@ -179,7 +179,7 @@ pub struct Global {
     // Not among the others in every help: it would push their texts to a line of their own.
     #[arg(long, global = true, value_name = "FILE", hide = true)]
     pub access_token_file: Option<PathBuf>,
-    /// What runs local tasks: a process, or the image of `build --env local`
+    /// What runs local tasks: a process, or the image of "build --env local"
     #[arg(
         long,
         global = true,
@@ -544,10 +544,10 @@ pub struct RestoreBackend {
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// Run these checks only; --list has their ids
-    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
+    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
     pub only: Vec<String>,
     /// Leave these checks out
-    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
+    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
     pub skip: Vec<String>,
     /// List the checks, and stop
     #[arg(long)]
@@ -567,7 +567,7 @@ pub struct Doctor {
     /// With --fix: name a protected environment, in place of being asked
     #[arg(long, value_name = "NAME", requires = "fix")]
     pub confirm: Option<String>,
-    /// Look from inside the database's network, too, by running the task `check`
+    /// Look from inside the database's network, too, by running the task "check"
     #[arg(long)]
     pub deep: bool,
     /// The application's repository: its Dockerfile, workflows and justfile are looked at
@@ -731,6 +731,7 @@ mod tests {
         let helps = helps(command(&catalogue(actions::of_this_run())));
         assert!(helps.len() > 20, "{}", helps.len());
         for (name, help) in helps {
+            assert!(help.is_ascii(), "{name}: every locale can show it: {help}");
             for line in help.lines() {
                 assert!(line.chars().count() <= 80, "{name}: {line}");
             }

@@ -75,6 +75,7 @@ fn run(process: &Process) -> u8 {
     let Settled { actions, mistakes } = actions::settle(process);
     let tasks = task_command::catalogue(actions);
     report::colours(args::color(&process.args));
+    report::symbols::use_locale(|name| process.var(name));
     if let Some(answer) = completion::answer(process, &tasks) {
         return Reporter::new(Style::default()).completed(answer);
     }

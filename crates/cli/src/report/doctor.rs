@@ -19,11 +19,12 @@ use serde_json::{Value, json};
 
 use super::document;
 use super::field::field;
-use super::lines::{self, seconds};
+use super::lines::{self, said, seconds};
 use super::output::{document_to_stdout, result_to_stdout, to_stdout};
-use super::paint::{Painted, clean, style};
+use super::paint::{Painted, style};
 use super::reporter::Reporter;
 use super::stream::{self, Unwritten};
+use super::symbols::{self, Symbol};
 
 /// The results of a run of the doctor.
 #[derive(Debug)]
@@ -155,8 +156,8 @@ pub(super) fn explanation_text(explanation: &Explanation) -> String {
         [&variable::ADMIN_ACTION, &variable::ADMIN_USERNAME].into_iter().filter_map(asked).collect();
     let mut text = format!(
         "{} {}\n",
-        style(format!("execution {}", clean(&execution.name.id))).bold(),
-        clean(&what.join(" "))
+        style(format!("execution {}", said(&execution.name.id))).bold(),
+        said(&what.join(" "))
     );
     let time = |time: jiff::Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
     for (name, value) in [
@@ -177,7 +178,7 @@ pub(super) fn explanation_text(explanation: &Explanation) -> String {
     field(&mut text, "ended", &format!("exit code {code}: {ended}"));
     text.push_str(&lines::log(&explanation.log));
     for line in &explanation.run.system_log {
-        let _ = writeln!(text, "  Cloud Run: {}", clean(line));
+        let _ = writeln!(text, "  Cloud Run: {}", said(line));
     }
     if explanation.checks().is_empty() {
         text.push_str("  no check can tell more about that\n");
@@ -274,32 +275,32 @@ fn width() -> usize {
 }
 
 pub(super) fn heading(environment: Option<&str>) -> String {
-    format!("{}\n", style(environment.map_or_else(|| "this machine".to_owned(), clean)).bold())
+    format!("{}\n", style(environment.map_or_else(|| "this machine".to_owned(), said)).bold())
 }
 
 /// The lines of a check. With `quiet`, those of checks without findings are left out.
 pub(super) fn examined(one: &Examined, quiet: bool) -> String {
     let mut text = String::new();
-    let mut row = |mark: Painted<&str>, what: &str| {
-        let _ = writeln!(text, "  {mark} {:<width$} {}", one.check.id, clean(what), width = width());
+    let mut row = |mark: Painted<Symbol>, what: &str| {
+        let _ = writeln!(text, "  {mark} {:<width$} {}", one.check.id, said(what), width = width());
     };
     match &one.verdict {
         Verdict::Seen(Seen::Looked { note, findings }) if findings.is_empty() => {
             if !quiet {
-                row(style("✔").green(), note.as_deref().unwrap_or("healthy"));
+                row(style(symbols::DONE).green(), note.as_deref().unwrap_or("healthy"));
             }
         }
         Verdict::Seen(Seen::Looked { findings, .. }) => {
             for finding in findings {
                 let mark = match finding.severity {
-                    Severity::Warning => style("!").yellow(),
-                    Severity::Problem => style("✘").red(),
+                    Severity::Warning => style(symbols::NOTICE).yellow(),
+                    Severity::Problem => style(symbols::FAILED).red(),
                 };
                 let _ = writeln!(
                     text,
                     "  {mark} {:<width$} {}",
                     one.check.id,
-                    clean(&finding.what),
+                    said(&finding.what),
                     width = width()
                 );
                 self::finding(&mut text, finding);
@@ -308,11 +309,13 @@ pub(super) fn examined(one: &Examined, quiet: bool) -> String {
         }
         Verdict::Seen(Seen::Nothing { .. }) | Verdict::Skipped { .. } if quiet => {}
         Verdict::Seen(Seen::Nothing { why }) => {
-            row(style("-").dim(), &format!("nothing to look at: {why}"));
+            row(style(symbols::NOTHING).dim(), &format!("nothing to look at: {why}"));
         }
-        Verdict::Skipped { needs } => row(style("-").dim(), &format!("skipped: it needs {needs}")),
+        Verdict::Skipped { needs } => {
+            row(style(symbols::NOTHING).dim(), &format!("skipped: it needs {needs}"));
+        }
         Verdict::Undecided(undecided) => {
-            row(style("?").yellow(), &format!("could not be decided: {}", undecided.cause));
+            row(style(symbols::UNSURE).yellow(), &format!("could not be decided: {}", undecided.cause));
             for advice in &undecided.advice {
                 next(&mut text, advice);
             }
@@ -323,12 +326,12 @@ pub(super) fn examined(one: &Examined, quiet: bool) -> String {
 }
 
 fn finding(text: &mut String, finding: &Finding) {
-    let _ = writeln!(text, "      {}", clean(&finding.why));
+    let _ = writeln!(text, "      {}", said(&finding.why));
     if let Some(since) = finding.since {
         let _ = writeln!(text, "      since {}", since.strftime("%Y-%m-%d %H:%M UTC"));
     }
     for line in &finding.evidence {
-        let _ = writeln!(text, "      {} {}", style("│").dim(), clean(line));
+        let _ = writeln!(text, "      {} {}", style(symbols::BAR).dim(), said(line));
     }
     for advice in &finding.advice {
         next(text, advice);
@@ -339,7 +342,7 @@ fn finding(text: &mut String, finding: &Finding) {
 }
 
 fn next(text: &mut String, what: &str) {
-    let _ = writeln!(text, "      {} {}", style("next:").cyan(), clean(what));
+    let _ = writeln!(text, "      {} {}", style("next:").cyan(), said(what));
 }
 
 fn help(text: &mut String, check: &Check) {
@@ -351,7 +354,7 @@ pub(super) fn planned(one: &Attempt) -> String {
     let mut text =
         format!("\n{} {}\n", style(format!("to put {} right:", one.check.id)).bold(), one.fix.summary());
     for line in &one.plan {
-        let _ = writeln!(text, "    {}", clean(line));
+        let _ = writeln!(text, "    {}", said(line));
     }
     text
 }
@@ -361,13 +364,17 @@ pub(super) fn attempted(one: &Attempt) -> String {
     let id = one.fix.id();
     let mut text = match one.outcome {
         Outcome::Open => return String::new(),
-        Outcome::Done => format!("{} {id}: {}\n", style("✔").green(), clean(&one.message)),
-        Outcome::Failed => format!("{} {id}: {}\n", style("✘").red(), clean(&one.message)),
-        Outcome::Declined => format!("{} {id}: not done\n", style("-").dim()),
-        Outcome::Refused => format!("{} {id}: not done: {}\n", style("!").yellow(), clean(&one.message)),
-        Outcome::DryRun if one.message.is_empty() => format!("{} {id}: nothing was done\n", style("-").dim()),
+        Outcome::Done => format!("{} {id}: {}\n", style(symbols::DONE).green(), said(&one.message)),
+        Outcome::Failed => format!("{} {id}: {}\n", style(symbols::FAILED).red(), said(&one.message)),
+        Outcome::Declined => format!("{} {id}: not done\n", style(symbols::NOTHING).dim()),
+        Outcome::Refused => {
+            format!("{} {id}: not done: {}\n", style(symbols::NOTICE).yellow(), said(&one.message))
+        }
+        Outcome::DryRun if one.message.is_empty() => {
+            format!("{} {id}: nothing was done\n", style(symbols::NOTHING).dim())
+        }
         Outcome::DryRun => {
-            format!("{} {id}: would not be done: {}\n", style("!").yellow(), clean(&one.message))
+            format!("{} {id}: would not be done: {}\n", style(symbols::NOTICE).yellow(), said(&one.message))
         }
     };
     for advice in &one.advice {
@@ -395,8 +402,8 @@ pub(super) fn summary_text(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> Stri
             .flatten()
             .collect();
     let mark = match diagnosis.exit_code() {
-        0 => style("✔").green(),
-        _ => style("✘").red(),
+        0 => style(symbols::DONE).green(),
+        _ => style(symbols::FAILED).red(),
     };
     let wrong = if wrong.is_empty() { "nothing is wrong".to_owned() } else { wrong.join(", ") };
     let well = if well.is_empty() { String::new() } else { format!("; {}", well.join(", ")) };

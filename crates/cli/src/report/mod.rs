@@ -32,6 +32,7 @@ mod sign_in;
 mod stream;
 mod style;
 mod subject;
+pub(crate) mod symbols;
 mod task;
 mod task_plan;
 
