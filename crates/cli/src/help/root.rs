@@ -31,24 +31,26 @@ const GROUPS: [Group; 3] = [
         rows: &[
             (&["login", "envs"], "Sign in to Google Cloud; list the environments"),
             (&["build", "actions"], "Build the image that tasks run in; list its actions"),
-            (&["local"], "The environment on this machine: look at, delete, serve it"),
+            (&["local", "version"], "The environment on this machine; the version of this program"),
             (&["completions", "man"], "Completions for your shell; manual pages"),
         ],
     },
     Group {
         title: "Trouble",
         rows: &[
-            (&["doctor", "whoami"], "Find what is wrong; see who you are, and what you may do"),
+            (&["doctor", "whoami", "help"], "Find what is wrong; see what you may do; explain a topic"),
             (&["restore-backend"], "Give the backend service its own image back"),
-            (&["help", "version"], "Explain a command or a topic; print the version"),
         ],
     },
 ];
 
+/// The description of the program, on one line.
+const ABOUT: &str = "Runs one admin task against a Quill Medical database: once, and on record";
+
 /// The text, in the styles of clap's other texts.
 pub(super) fn text(root: &Command, tasks: &[TaskCommand], detail: Detail) -> StyledStr {
     let header = *root.get_styles().get_header();
-    let mut text = format!("{}\n\n", root.get_about().map(ToString::to_string).unwrap_or_default());
+    let mut text = format!("{ABOUT}\n\n");
     let _ = writeln!(text, "{header}Usage:{header:#} quill-admin <COMMAND> [ENVIRONMENT] [OPTIONS]\n");
     let _ = writeln!(text, "{header}Tasks{header:#}, as in: quill-admin create-superadmin staging");
     let names: Vec<String> = tasks.iter().map(|task| with_aliases(root, &task.name)).collect();
@@ -62,9 +64,7 @@ pub(super) fn text(root: &Command, tasks: &[TaskCommand], detail: Detail) -> Sty
         Detail::Short => text.push_str("\nMore: quill-admin --help, or quill-admin COMMAND --help\n"),
         Detail::Long => {
             let topics: Vec<&str> = TOPICS.iter().map(|topic| topic.name).collect();
-            let _ =
-                writeln!(text, "\nOf a command: quill-admin COMMAND --help. Topics: quill-admin help TOPIC");
-            let _ = writeln!(text, "  {}", topics.join(", "));
+            let _ = writeln!(text, "\nTopics for help: {}", topics.join(", "));
             text.push_str(&where_to_look());
         }
     }
@@ -97,7 +97,7 @@ fn where_to_look() -> String {
     let revision =
         option_env!("QUILL_ADMIN_REVISION").map_or_else(String::new, |id| format!(", revision {id}"));
     format!(
-        "Guide: docs/remote-admin-tasks.md in the program's sources{revision}\n\
+        "Guide: docs/remote-admin-tasks.md in the sources{revision}\n\
          Report problems where you got the program, with: quill-admin version\n"
     )
 }
