@@ -210,7 +210,12 @@ fn fault(helps: &mut Helps, words: &[String]) -> Option<String> {
         command.push(word);
         rest.next();
     }
-    let help = helps.of(&command).to_owned();
+    // The help of the whole names no options: a topic does.
+    let help = if command.is_empty() {
+        Home::new().quill_admin(["help", "options"]).output().stdout + " --version"
+    } else {
+        helps.of(&command).to_owned()
+    };
     for word in rest {
         let option = word.split('=').next().unwrap_or_default();
         let long = option.strip_prefix("--").is_some_and(is_name);

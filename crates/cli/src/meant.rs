@@ -25,7 +25,7 @@ pub(crate) fn with_environment(
     // A file that cannot be read is told of by the command that is typed next.
     let config = Config::load(process, actions::config_file(process, &process.args)).ok()?;
     config.names().find(|known| known == name)?;
-    let at = process.args.iter().position(|word| word.to_str() == Some(name))?;
+    let at = process.args.iter().rposition(|word| word.to_str() == Some(name))?;
     let mut words: Vec<OsString> = process.args.clone();
     words.insert(at, "--env".into());
     args::parse(tasks, words.iter().cloned()).ok()?;

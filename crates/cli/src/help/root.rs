@@ -65,7 +65,7 @@ pub(super) fn text(root: &Command, tasks: &[TaskCommand], detail: Detail) -> Sty
         Detail::Long => {
             let topics: Vec<&str> = TOPICS.iter().map(|topic| topic.name).collect();
             let _ = writeln!(text, "\nTopics for help: {}", topics.join(", "));
-            text.push_str(&where_to_look());
+            text.push_str(WHERE_TO_LOOK);
         }
     }
     StyledStr::from(text)
@@ -92,15 +92,12 @@ fn paragraph(names: &[String]) -> Vec<String> {
     lines(&joined.join(", "), WIDTH - 2).iter().map(|line| line.replace('\u{a0}', " ")).collect()
 }
 
-/// Where the guide is, and who is told of problems. The sources name no address, so none is made up here.
-fn where_to_look() -> String {
-    let revision =
-        option_env!("QUILL_ADMIN_REVISION").map_or_else(String::new, |id| format!(", revision {id}"));
-    format!(
-        "Guide: docs/remote-admin-tasks.md in the sources{revision}\n\
-         Report problems where you got the program, with: quill-admin version\n"
-    )
-}
+/// Where the guide is, and who is told of problems. The sources name no address, so none is made up here; the
+/// revision is left to `version`, because this text is in the reference.
+const WHERE_TO_LOOK: &str = "\
+Guide: docs/remote-admin-tasks.md in the sources of this program
+Report problems where you got the program, with: quill-admin version
+";
 
 #[cfg(test)]
 mod tests {
