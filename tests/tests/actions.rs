@@ -225,9 +225,10 @@ fn an_action_of_the_folder_is_a_command() {
     let world = World::empty();
     application(&world, "app", RENAME_EMAIL);
     let help = |args: &[&str]| world.quill_admin(args.iter().copied()).output();
-    let line = "  set-email           Set a user's email [alias: se]";
-    assert!(help(&["--help", "--application", "app"]).exits(0).stdout.contains(line));
-    assert!(help(&["--help", "--application=app"]).exits(0).stdout.contains(line));
+    let line = "  set-email           se     Set a user's email";
+    let listed = help(&["help", "tasks", "--application", "app"]).exits(0);
+    assert!(listed.stdout.contains(line), "{listed}");
+    assert!(help(&["--help", "--application=app"]).exits(0).stdout.contains("set-email (se)"));
     assert!(!help(&["--help"]).exits(0).stdout.contains("set-email"));
     let unknown = help(&["set-email"]).exits(2);
     assert!(unknown.stderr.contains("unrecognized subcommand 'set-email'"), "{unknown}");

@@ -170,7 +170,7 @@ fn what_is_chosen_is_run_and_nothing_else() {
     assert!(results(&rest).keys().all(|id| !["machine-docker", "job", "apis"].contains(&id.as_str())));
     let unknown = environment.doctor(["--only", "job-setings"]).output().exits(2);
     assert!(unknown.stderr.contains("there is no check \"job-setings\""), "{unknown}");
-    assert!(unknown.stderr.contains("did you mean job-settings?"), "{unknown}");
+    assert!(unknown.stderr.contains("did you mean \"job-settings\"?"), "{unknown}");
 }
 
 #[test]
@@ -857,8 +857,8 @@ fn ctrl_c_in_a_deep_look_names_the_task_that_may_run() {
     emulator.set_script(JOB, Script::new([Step::Forever]));
     emulator.set_faults([Fault::new("*:run", FaultAction::Delay(60_000)).times(1)]);
     for told in [
-        "nothing was changed; the task `check` may have been started, which changes nothing",
-        "of the task `check` goes on, which changes nothing",
+        "nothing was changed; the task \"check\" may have been started, which changes nothing",
+        "of the task \"check\" goes on, which changes nothing",
     ] {
         let before = environment.world.runs();
         let mut terminal = environment.doctor(["--only", "database-check"]).terminal();
@@ -1017,5 +1017,5 @@ fn the_page_about_a_check_is_there_without_a_clone() {
     let json = home.quill_admin(["doctor", "--explain", "state-lock", "--json"]).output().exits(0).json();
     assert_eq!((&json["check"], &json["exit_code"]), (&json!("state-lock"), &json!(0)));
     let unknown = home.quill_admin(["doctor", "--explain", "state-look"]).output().exits(2);
-    assert!(unknown.stderr.contains("did you mean state-lock?"), "{unknown}");
+    assert!(unknown.stderr.contains("did you mean \"state-lock\"?"), "{unknown}");
 }

@@ -162,6 +162,23 @@ impl Helps {
             help.stdout
         })
     }
+
+    /// Whether there is a command of these words.
+    fn has(&mut self, words: &[&str]) -> bool {
+        let known = self.0.contains_key(&words.join(" "));
+        known || Home::new().quill_admin(words.iter().copied()).arg("--help").output().code() == 0
+    }
+
+    /// Whether `help` explains a command or a topic of this name.
+    fn explains(&mut self, name: &str) -> bool {
+        let explained = |name: &str| Home::new().quill_admin(["help", name]).output().code() == 0;
+        self.0.contains_key(name) || explained(name)
+    }
+}
+
+/// Whether a word stands for others.
+fn is_placeholder(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// Whether a word is the name of a command, or an option with one letter or with a word.
@@ -172,25 +189,33 @@ fn is_name(word: &str) -> bool {
 /// The reason why a command line of `quill-admin` would be refused, if it would.
 fn fault(helps: &mut Helps, words: &[String]) -> Option<String> {
     let mut command: Vec<&str> = Vec::new();
-    // In `help NAME` the command follows.
-    let words = if words.first().is_some_and(|word| word == "help") { &words[1..] } else { words };
+    // In `help NAME` a command or a topic follows.
+    if let [help, name, ..] = words
+        && help == "help"
+    {
+        let known = is_placeholder(name) || helps.explains(name);
+        return (!known).then(|| format!("help explains no {name}"));
+    }
     let mut rest = words.iter().map(String::as_str).peekable();
     // The documentation should not write `quill-admin --env staging add-role`.
     while let Some(word) = rest.peek().filter(|word| is_name(word) && !word.starts_with('-')) {
-        let help = helps.of(&command);
-        let Some((_, list)) = help.split_once("\nCommands:\n") else { break };
-        let list = list.split("\n\n").next().unwrap_or_default();
-        let known = list.lines().any(|line| line.trim_start().split(' ').next() == Some(*word));
-        let alias =
-            Regex::new(&format!(r"\balias:\s+{}\]", regex::escape(word))).expect("valid").is_match(list);
-        let hidden = ["reference"].contains(word);
-        if !known && !alias && !hidden {
+        let longer = [&command[..], &[word]].concat();
+        let is_first = command.is_empty();
+        if !is_first && !helps.of(&command).contains("\nCommands:\n") {
+            break;
+        }
+        if !helps.has(&longer) {
             return Some(format!("there is no command {word}"));
         }
         command.push(word);
         rest.next();
     }
-    let help = helps.of(&command).to_owned();
+    // The help of the whole names no options: a topic does.
+    let help = if command.is_empty() {
+        Home::new().quill_admin(["help", "options"]).output().stdout + " --version"
+    } else {
+        helps.of(&command).to_owned()
+    };
     for word in rest {
         let option = word.split('=').next().unwrap_or_default();
         let long = option.strip_prefix("--").is_some_and(is_name);
@@ -385,4 +410,48 @@ mod formula {
             workflow.split("target: ").skip(1).filter_map(|rest| rest.split(',').next()).collect();
         assert_eq!(built, BTreeSet::from(TARGETS));
     }
+}
+
+/// Files whose texts are pages in Markdown, where code stands in backquotes, or read other people's backquotes.
+const IN_MARKDOWN: [&str; 9] = [
+    "cli/src/commands/reference",
+    "cli/src/help/mod.rs",
+    "cli/src/help/topics.rs",
+    "cli/src/report/doctor.rs",
+    "cli/src/report/page.rs",
+    "cloud/src/google/sign_in.rs",
+    "doctor/src/repository",
+    "image/src/recipe.rs",
+    "operations/src/config/reference.rs",
+];
+
+/// Advice ends with what is to be typed, behind a colon. A command that a message only names stands in double
+/// quotes, as every value does, and in no backquotes.
+#[test]
+fn messages_have_one_style_of_naming_commands() {
+    let mut files = 0;
+    for part in ["cli", "cloud", "doctor", "image", "local", "operations"] {
+        let mut open = vec![root().join("crates").join(part).join("src")];
+        while let Some(path) = open.pop() {
+            if path.is_dir() {
+                open.extend(
+                    fs::read_dir(&path).expect("readable").map(|entry| entry.expect("an entry").path()),
+                );
+                continue;
+            }
+            let shown = path.display().to_string();
+            if path.extension().is_none_or(|kind| kind != "rs")
+                || IN_MARKDOWN.iter().any(|other| shown.contains(other))
+            {
+                continue;
+            }
+            files += 1;
+            let text = fs::read_to_string(&path).expect("text");
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for line in code.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+                assert!(!(line.contains('`') && line.contains('"')), "{shown}: {line}");
+            }
+        }
+    }
+    assert!(files > 100, "{files}");
 }

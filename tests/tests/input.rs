@@ -131,7 +131,7 @@ fn environments() {
         refused(&world, &["check", "-e", "stagin"], b"").replace(&world.home.work().display().to_string(), "FOLDER"),
         @r#"
     error: unknown environment "stagin"; FOLDER/environments.yaml has: staging, teaching, local
-     next: did you mean --env staging?
+     next: did you mean: --env staging
     "#
     );
     let good = world.home.read("environments.yaml");

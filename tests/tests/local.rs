@@ -160,7 +160,10 @@ fn a_second_program_is_refused_and_the_first_serves_on() {
 fn serving_ends_with_the_program_that_started_it_and_says_so() {
     let world = World::empty();
     let served = world.quill_admin(["local", "serve"]).stdin("").output().exits(0);
-    assert!(served.stderr.contains("stdin has come to its end, and `local serve` ends with it"), "{served}");
+    assert!(
+        served.stderr.contains("stdin has come to its end, and \"local serve\" ends with it"),
+        "{served}"
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod documents;
 mod endings;
 mod following;
 mod guide;
+mod help;
 mod image;
 mod infra;
 mod input;

@@ -58,6 +58,8 @@ const ANSWERS: &[&[&str]] = &[
     &["--version"],
     &["--help"],
     &["help", "check"],
+    &["help", "exit-codes"],
+    &["version", "--json"],
     &["completions", "bash"],
     &["doctor", "--list"],
     &["man", "pages"],

@@ -49,6 +49,13 @@ fn commands_roles_levels_and_shells_are_completed() {
     assert_eq!(offered(&home, &["remove-role", "-r", "Patient"]), ["Patient", "Patient Advocate"]);
     assert_eq!(offered(&home, &["up", "-p", ""]), ["patient", "single-user", "staff", "admin", "superadmin"]);
     assert_eq!(offered(&home, &["completions", "b"]), ["bash"]);
+    // The first word after a task is an environment; `help` has commands and topics.
+    assert_eq!(offered(&home, &["add-role", "te"]), ["teaching"]);
+    assert_eq!(offered(&home, &["doctor", "pr"]), ["prod"]);
+    assert_eq!(offered(&home, &["help", "perm"]), ["permissions"]);
+    assert_eq!(offered(&home, &["help", "update"]), ["update-permissions"]);
+    // Nobody is offered an option that means nothing to the command.
+    assert!(!offered(&home, &["login", "--"]).contains(&"--runner".to_owned()));
 }
 
 /// Checks a completion in a terminal, as people use it. The completed line is shown by putting `echo` in
@@ -150,11 +157,27 @@ fn every_command_has_a_manual_page() {
     for page in ["quill-admin.1", "quill-admin-create-superadmin.1", "quill-admin-local-reset.1"] {
         assert!(pages.iter().any(|one| one == page), "{pages:?}");
     }
-    assert!(!pages.iter().any(|page| page.contains("help") || page.contains("reference")), "{pages:?}");
+    assert!(!pages.iter().any(|page| page.contains("reference")), "{pages:?}");
     let text = fs::read_to_string(folder.join("quill-admin-add-role.1")).expect("a page");
     for part in [".TH quill-admin-add-role 1", "quill-admin 0.", ".SH OPTIONS", "Clinical Support Staff"] {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
+
+    for page in &pages {
+        let text = fs::read_to_string(folder.join(page)).expect("a page");
+        for section in ["EXIT STATUS", "ENVIRONMENT", "FILES", "SEE ALSO"] {
+            assert!(
+                text.contains(&format!(".SH \"{section}\"")) || text.contains(&format!(".SH {section}\n")),
+                "{page}: {text}"
+            );
+        }
+    }
+    let text = fs::read_to_string(folder.join("quill-admin.1")).expect("a page");
+    for part in ["QUILL_ADMIN_NO_INPUT", "environments.yaml", "quill\\-admin\\-local\\fR(1)", "row locked"] {
+        assert!(text.contains(part), "{part} is not in:\n{text}");
+    }
+    let text = fs::read_to_string(folder.join("quill-admin-local-reset.1")).expect("a page");
+    assert!(text.contains("quill\\-admin\\-local\\fR(1)"), "{text}");
 
     home.write("file", "");
     let refused = home.quill_admin(["man", "file"]).output().exits(2);
@@ -172,4 +195,11 @@ fn the_version_names_the_revision_and_the_contract() {
     let clean = format!("quill-admin {version} ({revision}, contract 3)\n");
     let dirty = format!("quill-admin {version} ({revision}-dirty, contract 3)\n");
     assert!(told == clean || told == dirty, "{told}");
+    // The command says the same, and more to programs.
+    assert_eq!(Home::new().quill_admin(["version"]).output().exits(0).stdout, told);
+    let document = Home::new().quill_admin(["version", "--json"]).output().exits(0).json();
+    assert_eq!(document["version"], version, "{document}");
+    assert_eq!(document["contract"], serde_json::json!({"oldest": 1, "newest": 3}), "{document}");
+    let commit = document["commit"].as_str().expect("git knows it");
+    assert!(told.contains(&format!("({commit}, ")), "{told} {document}");
 }

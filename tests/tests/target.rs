@@ -35,7 +35,7 @@ fn a_job_without_a_target_is_warned_of_and_refused_where_one_is_required() {
     assert!(!fine.stderr.contains("the job's command"), "{fine}");
 
     let warning = "the job's command does not say which database it is for: whoever may run the job can name another \
-                   one; put it right with `quill-admin build --env staging`, or with terraform apply";
+                   one; put it right with terraform apply, or with: quill-admin build --env staging";
     world.emulator.put_job(JOB, without_target(&world)).expect("a valid job");
     let warned = world.quill_admin(SHOW).output().exits(10);
     assert!(warned.stderr.contains(warning), "{warned}");

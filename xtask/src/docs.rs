@@ -23,7 +23,8 @@ pub(crate) fn run(check: bool) -> anyhow::Result<()> {
         ("reference/variables.md", reference::variables()),
         ("reference/exit-codes.md", reference::exit_codes()),
         ("reference/result-line.md", reference::result_line()),
-        ("reference/commands.md", commands()?),
+        ("reference/commands.md", quill_admin(&["reference", "commands"])?),
+        ("reference/options.md", quill_admin(&["reference", "options"])?),
         ("reference/environments.md", quill_admin(&["reference", "environments"])?),
         ("reference/permissions.md", quill_admin(&["reference", "permissions"])?),
         ("reference/checks.md", checks_page(&list)?),
@@ -59,20 +60,6 @@ pub(crate) fn transcripts(check: bool) -> anyhow::Result<()> {
         .context("failed to start cargo")?;
     ensure!(status.success(), "the guide's transcripts: {status}");
     Ok(())
-}
-
-fn commands() -> anyhow::Result<String> {
-    let mut page = String::from("# Commands\n\nWhat `--help` says, command by command.\n");
-    let mut open = vec![Vec::new()];
-    while let Some(command) = open.pop() {
-        let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        let help = quill_admin(&[&words[..], &["--help"]].concat())?;
-        let name = [&["quill-admin"], &words[..]].concat().join(" ");
-        page = format!("{page}\n## `{name}`\n\n```text\n{}\n```\n", help.trim_end());
-        let deeper = subcommands(&help).into_iter().map(|one| [&command[..], &[one]].concat());
-        open.extend(deeper.collect::<Vec<_>>().into_iter().rev());
-    }
-    Ok(page)
 }
 
 /// The doctor's checks and its JSON document, in the program's own words.
@@ -115,18 +102,6 @@ fn checks_page(list: &Value) -> anyhow::Result<String> {
         writeln!(page, "| `{}` | {} |", text(&field["field"]), text(&field["meaning"]))?;
     }
     Ok(page)
-}
-
-/// The commands that a help text lists, except `help`.
-fn subcommands(help: &str) -> Vec<String> {
-    let list = help.split_once("\nCommands:\n").map_or("", |(_, rest)| rest);
-    list.lines()
-        .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
-        // Descriptions are indented further.
-        .filter(|name| !name.is_empty() && *name != "help")
-        .map(str::to_owned)
-        .collect()
 }
 
 /// The output of the program.

@@ -36,13 +36,15 @@ pub(crate) const COMMANDS: [&str; 28] = [
 ];
 
 /// Parameters whose flag or variable has a meaning for the tool itself: `ADMIN_REASON`, `--env`.
-pub(crate) const PARAMETERS: [&str; 37] = [
+pub(crate) const PARAMETERS: [&str; 40] = [
     "access_token_file",
     "action",
     "action_digest",
     "actor",
     "allow_unpinned",
     "application",
+    "color",
+    "colour",
     "config",
     "confirm",
     "contract",
@@ -57,6 +59,7 @@ pub(crate) const PARAMETERS: [&str; 37] = [
     "json",
     "log_format",
     "mode",
+    "no_input",
     "password_hash",
     "password_stdin",
     "preview",

@@ -7,31 +7,24 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use clap::{Args, FromArgMatches as _, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, FromArgMatches as _, Subcommand, ValueEnum as _};
 use quill_admin_contract::CONTRACT_VERSION;
+use quill_admin_operations::error::CliError;
 use quill_admin_operations::session;
 
+use crate::help::{self, Detail};
 use crate::task_command::{TaskCall, TaskCommand};
 
 /// The description of the program, in one line.
 const ABOUT: &str =
     "Runs one admin task against a Quill Medical database: exactly once, with its log, and on record";
 
-/// What stands before a command: the options, and the help of the whole.
+/// What stands before a command: the options. The help of the whole is written in `help/root.rs`.
 #[derive(Debug, Args)]
-#[command(version = version(), max_term_width = 80, subcommand_required = true, arg_required_else_help = true)]
-#[command(after_help = "\
-Examples:
-  quill-admin create-superadmin --env staging
-  quill-admin update-permissions -e teaching -u steve.jones -p staff
-  quill-admin add-role --env local --username steve.jones --role Clinician
-
-The environments are those of environments.yaml; `quill-admin envs` lists
-them. `local` needs nothing installed: it is an emulator and a database on
-this machine.
-
-`quill-admin login` signs in; --access-token-file <FILE> takes an access token
-from a file instead.")]
+#[command(version = version(), max_term_width = help::WIDTH, subcommand_required = true, arg_required_else_help = true)]
+#[command(disable_help_flag = true, disable_help_subcommand = true)]
 struct Root {
     /// Options every command takes.
     #[command(flatten)]
@@ -56,26 +49,87 @@ pub enum Call<'a> {
     Other(Command),
 }
 
-/// All commands: the tasks, and after them those of this program.
+/// All commands: the tasks, and after them those of this program. Their help is the long one.
 #[must_use]
 pub fn command(tasks: &[TaskCommand]) -> clap::Command {
+    described(tasks, Detail::Long)
+}
+
+fn described(tasks: &[TaskCommand], detail: Detail) -> clap::Command {
     let root = Root::augment_args(clap::Command::new("quill-admin"));
     // Each derive describes the command by what it knows of the flags, so the text about the whole is set
     // last.
-    Command::augment_subcommands(root.subcommands(tasks.iter().map(TaskCommand::command))).about(ABOUT)
+    let root =
+        Command::augment_subcommands(root.subcommands(tasks.iter().map(TaskCommand::command))).about(ABOUT);
+    let takes_environment = |command: &clap::Command| {
+        let name = command.get_name();
+        IN_AN_ENVIRONMENT.contains(&name) || tasks.iter().any(|task| task.name == name)
+    };
+    let root =
+        root.mut_subcommands(
+            |command| {
+                if takes_environment(&command) { command.arg(environment()) } else { command }
+            },
+        );
+    help::describe(root, tasks, detail)
+}
+
+/// The commands of this program that take the name of an environment as their first word, as every task
+/// does. The others have a word of their own there, or use no environment.
+const IN_AN_ENVIRONMENT: [&str; 6] = ["build", "restore-backend", "doctor", "history", "envs", "whoami"];
+
+/// The id of the environment that is the first word after a command. No parameter of a task has upper case.
+pub(crate) const ENVIRONMENT: &str = "ENV";
+
+/// The environment as the first word after a command, where people who have used `just` type it.
+fn environment() -> Arg {
+    Arg::new(ENVIRONMENT).value_name("ENV").help("Environment to run in, the same as --env")
+}
+
+/// A command line that is not run.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Clap's refusal, or what clap answers by itself: help and version.
+    Clap(Box<clap::Error>),
+    /// A refusal of ours.
+    Ours(Box<CliError>),
+}
+
+impl From<clap::Error> for Refusal {
+    fn from(error: clap::Error) -> Self {
+        Self::Clap(Box::new(error))
+    }
 }
 
 /// Reads a command line, the program's name first.
 ///
 /// # Errors
 ///
-/// Fails with clap's refusal, and with what clap answers by itself: help and version.
-pub fn parse(
-    tasks: &[TaskCommand],
-    words: impl IntoIterator<Item = OsString>,
-) -> Result<Cli<'_>, clap::Error> {
-    let mut matches = command(tasks).try_get_matches_from(words)?;
-    let Root { global } = Root::from_arg_matches_mut(&mut matches)?;
+/// Fails with a refusal, and with what clap answers by itself: help and version.
+pub fn parse(tasks: &[TaskCommand], words: impl IntoIterator<Item = OsString>) -> Result<Cli<'_>, Refusal> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let mut matches = match command(tasks).try_get_matches_from(&words) {
+        Ok(matches) => matches,
+        Err(error) => {
+            let asked = error.kind() == ErrorKind::DisplayHelp && !words.iter().any(|word| word == "--help");
+            let brief = asked || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+            let short = brief.then(|| described(tasks, Detail::Short).try_get_matches_from(&words).err());
+            return Err(short.flatten().unwrap_or(error).into());
+        }
+    };
+    let named = matches.value_source("env") == Some(ValueSource::CommandLine);
+    let Root { mut global } = Root::from_arg_matches_mut(&mut matches)?;
+    if let Some(first) = first_word(&matches) {
+        if let Some(env) = global.env.as_deref().filter(|env| named && *env != first) {
+            let told = format!(
+                "two environments are named: \"{}\" as the first word, and \"{}\" with --env",
+                first.escape_debug(),
+                env.escape_debug()
+            );
+            return Err(Refusal::Ours(Box::new(CliError::usage(told).hint("leave one of them out"))));
+        }
+        global.env = Some(first);
+    }
     let task = tasks.iter().find(|task| matches.subcommand_name() == Some(task.name.as_str()));
     let call = if let Some(task) = task
         && let Some((_, mut matches)) = matches.remove_subcommand()
@@ -87,8 +141,30 @@ pub fn parse(
     Ok(Cli { global, call })
 }
 
-/// Options every command takes.
+/// The environment that was given as the first word after the command.
+fn first_word(matches: &ArgMatches) -> Option<String> {
+    let (_, of_command) = matches.subcommand()?;
+    of_command.try_get_one::<String>(ENVIRONMENT).ok().flatten().cloned()
+}
+
+/// The choice of `--color` on a command line. It is read before clap, whose help and refusals have colours,
+/// too; a value that is not allowed is clap's to refuse.
+#[must_use]
+pub fn color(words: &[OsString]) -> Color {
+    let mut words = words.iter().filter_map(|word| word.to_str()).take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        let given = if word == "--color" { words.next() } else { word.strip_prefix("--color=") };
+        if let Some(color) = given.and_then(|given| Color::from_str(given, false).ok()) {
+            return color;
+        }
+    }
+    Color::Auto
+}
+
+/// Options every command takes. Which of them a command's help shows is decided in `help/global.rs`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Debug, Args)]
+#[command(next_help_heading = help::GLOBAL)]
 pub struct Global {
     /// Environment to run in
     #[arg(short, long, global = true, value_name = "NAME", env = "QUILL_ADMIN_ENV", hide_env_values = true)]
@@ -103,7 +179,7 @@ pub struct Global {
     // Not among the others in every help: it would push their texts to a line of their own.
     #[arg(long, global = true, value_name = "FILE", hide = true)]
     pub access_token_file: Option<PathBuf>,
-    /// What runs local tasks: a process, or the image of `build --env local`
+    /// What runs local tasks: a process, or the image of "build --env local"
     #[arg(
         long,
         global = true,
@@ -122,6 +198,21 @@ pub struct Global {
     /// Print more: the request's id, the image, the time of each log line
     #[arg(short, long, global = true)]
     pub verbose: bool,
+    /// When to use colours
+    #[arg(long, alias = "colour", global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    pub color: Color,
+    /// Ask nothing, as if there were no terminal
+    #[arg(
+        long,
+        global = true,
+        env = "QUILL_ADMIN_NO_INPUT",
+        hide_env_values = true,
+        value_parser = yes_or_no
+    )]
+    pub no_input: bool,
+    /// Print help: -h in short, --help in full
+    #[arg(short, long, global = true, action = clap::ArgAction::Help)]
+    pub help: Option<bool>,
     /// A host to trust with the sign-in beside Google's own; can be given several times
     // Hidden like the file with a token, and last, so that the others keep their places in every help.
     #[arg(
@@ -134,6 +225,24 @@ pub struct Global {
         value_parser = quill_admin_operations::trust::host
     )]
     pub trust_host: Vec<String>,
+}
+
+/// When colours are used.
+#[expect(missing_docs, reason = "their texts would be shown in the help")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Reads a variable that stands for a flag. An empty one counts as an unset one.
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "true" => Ok(true),
+        "" | "0" | "false" => Ok(false),
+        _ => Err("allowed in QUILL_ADMIN_NO_INPUT: 1 or true, 0 or false".to_owned()),
+    }
 }
 
 /// What runs the tasks of the embedded environment: a process of this machine, or the admin image in
@@ -286,6 +395,14 @@ Examples, each once:
 Example:
   quill-admin man ~/.local/share/man/man1")]
     Man(Man),
+    /// Print the version: of the program, its sources and the contract
+    #[command(after_help = "\
+Example:
+  quill-admin version --json")]
+    Version,
+    /// Explain a command or a topic
+    #[command(after_help = help::topics_text(), override_usage = "quill-admin help [COMMAND | TOPIC]")]
+    Help(Help),
     /// Print a page of the documentation
     #[command(
         hide = true,
@@ -427,10 +544,10 @@ pub struct RestoreBackend {
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// Run these checks only; --list has their ids
-    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
+    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
     pub only: Vec<String>,
     /// Leave these checks out
-    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
+    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
     pub skip: Vec<String>,
     /// List the checks, and stop
     #[arg(long)]
@@ -453,7 +570,7 @@ pub struct Doctor {
     /// With --fix: name a protected environment, in place of being asked
     #[arg(long, value_name = "NAME", requires = "fix")]
     pub confirm: Option<String>,
-    /// Look from inside the database's network, too, by running the task `check`
+    /// Look from inside the database's network, too, by running the task "check"
     #[arg(long)]
     pub deep: bool,
     /// The application's repository: its Dockerfile, workflows and justfile are looked at
@@ -524,6 +641,14 @@ pub struct Man {
     pub folder: PathBuf,
 }
 
+/// `help`
+#[derive(Debug, Args)]
+pub struct Help {
+    /// The command, in as many words as it has, or the topic
+    #[arg(value_name = "COMMAND | TOPIC")]
+    pub words: Vec<String>,
+}
+
 /// `reference`
 #[derive(Debug, Args)]
 pub struct Reference {
@@ -537,7 +662,9 @@ pub struct Reference {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Page {
     Actions,
+    Commands,
     Environments,
+    Options,
     Permissions,
 }
 
@@ -571,7 +698,7 @@ Example:
 
 /// The version, the sources' revision where git knew it, the contract version, and the executor that is
 /// carried.
-fn version() -> &'static str {
+pub(crate) fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let revision = option_env!("QUILL_ADMIN_REVISION").map_or_else(String::new, |id| format!("{id}, "));
         let carried =
@@ -607,8 +734,13 @@ mod tests {
         let helps = helps(command(&catalogue(actions::of_this_run())));
         assert!(helps.len() > 20, "{}", helps.len());
         for (name, help) in helps {
+            assert!(help.is_ascii(), "{name}: every locale can show it: {help}");
             for line in help.lines() {
                 assert!(line.chars().count() <= 80, "{name}: {line}");
+            }
+            if name == "quill-admin" {
+                assert!(help.lines().count() <= 24, "{help}");
+                continue;
             }
             let examples = help.split_once("\nExample").unwrap_or_else(|| panic!("{name} has no example")).1;
             assert!(examples.contains(&name), "{name}: its example is another command's:{examples}");

@@ -17,6 +17,7 @@ use quill_admin_operations::error::CliError;
 use quill_admin_operations::process::Process;
 
 use crate::args::{self, Shell};
+use crate::help;
 use crate::task_command::{OneValue, TaskCommand};
 
 /// The variable that names the shell which asks.
@@ -63,8 +64,8 @@ fn unexpected(error: &dyn std::fmt::Display) -> CliError {
     CliError::new(ExitCode::Unexpected, format!("failed to make the script: {error}"))
 }
 
-/// The option that takes an environment, as clap's script declares it.
-const NUSHELL_ENV: &str = "--env(-e): string";
+/// The option and the word that take an environment, as clap's script declares them.
+const NUSHELL_ENV: [&str; 2] = ["--env(-e): string", "ENV?: string"];
 
 fn nushell(tasks: &[TaskCommand]) -> String {
     let mut script = Vec::new();
@@ -76,9 +77,8 @@ fn nushell(tasks: &[TaskCommand]) -> String {
          try {{ ^{PROGRAM} envs --json | from json | get environments | get name }} catch {{ [] }}\n  }}\n\n"
     );
     let head = "module completions {\n\n";
-    script
-        .replacen(head, &format!("{head}{definition}"), 1)
-        .replace(NUSHELL_ENV, &format!("{NUSHELL_ENV}@\"{ours}\""))
+    let script = script.replacen(head, &format!("{head}{definition}"), 1);
+    NUSHELL_ENV.iter().fold(script, |script, env| script.replace(env, &format!("{env}@\"{ours}\"")))
 }
 
 /// The answer to a shell; `None` when no shell asks.
@@ -96,7 +96,7 @@ fn candidates(process: &Process, tasks: &[TaskCommand], shell: &str) -> Result<S
     let words: Vec<OsString> =
         process.args.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
     let mut text = Vec::new();
-    let mut command = command(tasks, shell, environments(process, &words));
+    let mut command = command(tasks, shell, &environments(process, &words));
     completer
         .write_complete(&mut command, words, Some(&process.cwd), &mut text)
         .map_err(|error| unexpected(&error))?;
@@ -115,17 +115,26 @@ fn without_hidden(text: &str, separator: Option<char>) -> String {
 }
 
 /// The command line, with the candidates for its values.
-fn command(tasks: &[TaskCommand], shell: &str, environments: Vec<OneValue>) -> clap::Command {
-    args::command(tasks).mut_arg("env", |arg| arg.add(one_of(environments, shell))).mut_subcommands(
-        |command| {
+fn command(tasks: &[TaskCommand], shell: &str, environments: &[OneValue]) -> clap::Command {
+    let root = args::command(tasks);
+    let explained =
+        help::names(&root).into_iter().map(|name| OneValue { name, note: String::new() }).collect();
+    root.mut_arg("env", |arg| arg.add(one_of(environments.to_vec(), shell)))
+        .mut_subcommand("help", |command| command.mut_arg("words", |arg| arg.add(one_of(explained, shell))))
+        .mut_subcommands(|command| {
+            let takes_environment = command.get_positionals().any(|arg| arg.get_id() == args::ENVIRONMENT);
+            let command = if takes_environment {
+                command.mut_arg(args::ENVIRONMENT, |arg| arg.add(one_of(environments.to_vec(), shell)))
+            } else {
+                command
+            };
             let task = tasks.iter().find(|task| task.name == command.get_name());
             let parameters = task.into_iter().flat_map(|task| &task.parameters);
             parameters.fold(command, |command, parameter| match parameter.candidates() {
                 values if values.is_empty() => command,
                 values => command.mut_arg(parameter.name(), |arg| arg.add(one_of(values, shell))),
             })
-        },
-    )
+        })
 }
 
 /// The way to write a value with spaces for a shell that inserts it without quoting.
@@ -204,5 +213,8 @@ mod tests {
             script.matches("--env(-e): string@\"nu-complete quill-admin environments\"").count(),
             options
         );
+        let words = script.matches("ENV?: string").count();
+        assert!(words > 20, "{script}");
+        assert_eq!(script.matches("ENV?: string@\"nu-complete quill-admin environments\"").count(), words);
     }
 }

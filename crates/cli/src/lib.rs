@@ -7,11 +7,14 @@
 pub mod args;
 pub mod commands;
 pub mod completion;
+mod help;
+mod meant;
 pub mod password;
 pub mod prompt;
 mod proxy;
 pub mod report;
 pub mod task_command;
+mod wrap;
 
 use std::sync::Arc;
 
@@ -25,7 +28,9 @@ use quill_admin_operations::process::{BuiltFrom, Process, keep_memory_private};
 #[cfg(feature = "local")]
 use quill_admin_operations::session::own_program::EXECUTOR_ARGUMENT;
 
+use crate::args::Refusal;
 use crate::report::{Reporter, Style};
+use crate::task_command::TaskCommand;
 
 /// Runs the whole program. `main` only calls this, with the executor that it carries.
 #[must_use]
@@ -69,12 +74,15 @@ fn built_from() -> BuiltFrom {
 fn run(process: &Process) -> u8 {
     let Settled { actions, mistakes } = actions::settle(process);
     let tasks = task_command::catalogue(actions);
+    report::colours(args::color(&process.args));
+    report::symbols::use_locale(|name| process.var(name));
     if let Some(answer) = completion::answer(process, &tasks) {
         return Reporter::new(Style::default()).completed(answer);
     }
     let cli = match args::parse(&tasks, process.args.iter().cloned()) {
         Ok(cli) => cli,
-        Err(error) => return refuse(process, error, mistakes),
+        Err(Refusal::Ours(error)) => return Reporter::new(asked_for(process)).error(&error),
+        Err(Refusal::Clap(error)) => return refuse(process, &tasks, *error, mistakes),
     };
     let style = Style { json: cli.global.json, quiet: cli.global.quiet, verbose: cli.global.verbose };
     let reporter = Arc::new(Reporter::new(style));
@@ -92,20 +100,27 @@ fn run(process: &Process) -> u8 {
     code
 }
 
+/// The form of a refusal, which clap has not read: JSON where `--json` is among the words.
+fn asked_for(process: &Process) -> Style {
+    Style { json: process.args.iter().any(|arg| arg == "--json"), ..Style::default() }
+}
+
 /// Handles a command line that clap does not accept: help and version are answers, everything else is a
 /// refusal. An unknown command may be declared in a file of actions with mistakes; then the mistakes are
 /// reported.
-fn refuse(process: &Process, error: clap::Error, mistakes: Option<CliError>) -> u8 {
-    let asked_for_json = process.args.iter().any(|arg| arg == "--json");
+fn refuse(process: &Process, tasks: &[TaskCommand], error: clap::Error, mistakes: Option<CliError>) -> u8 {
+    let style = asked_for(process);
     if let Some(mistakes) = mistakes.filter(|_| error.kind() == clap::error::ErrorKind::InvalidSubcommand) {
-        return Reporter::new(Style { json: asked_for_json, ..Style::default() }).error(&mistakes);
+        return Reporter::new(style).error(&mistakes);
     }
-    if error.use_stderr() && asked_for_json {
+    let meant = meant::with_environment(process, tasks, &error);
+    if error.use_stderr() && style.json {
         let text = error.render().to_string();
         let message = text.trim().trim_start_matches("error: ").to_owned();
-        return Reporter::new(Style { json: true, ..Style::default() }).error(&CliError::usage(message));
+        let told = CliError::usage(message);
+        return Reporter::new(style).error(&meant.into_iter().fold(told, CliError::hint));
     }
     let code = u8::try_from(error.exit_code()).unwrap_or(ExitCode::Usage.code());
-    report::clap(error);
+    report::clap(error, meant.as_deref());
     code
 }

@@ -69,7 +69,7 @@ pub fn find(id: &str) -> Result<&'static Check, CliError> {
         ids.join(", ")
     ));
     Err(match nearest(id, ids) {
-        Some(near) => error.hint(format!("did you mean {near}?")),
+        Some(near) => error.hint(format!("did you mean \"{near}\"?")),
         None => error,
     })
 }

@@ -43,7 +43,7 @@ impl Explanation {
         if !matches!(execution.phase, Phase::Ended(_)) {
             let attach = hints::command(&environment.name, &format!("attach {id}"), &[]);
             return Err(CliError::usage(format!("execution {id} is not over yet"))
-                .hint(format!("see how it ends: {attach}")));
+                .hint(hints::advice("see how it ends", &attach)));
         }
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&lines);

@@ -190,10 +190,10 @@ impl Machine {
         let told = tasks.iter().filter_map(|task| match task.stage() {
             Stage::Before(_) | Stage::Made(_) => None,
             Stage::UnderWay(_) => {
-                Some("the task `check` may have been started, which changes nothing".to_owned())
+                Some("the task \"check\" may have been started, which changes nothing".to_owned())
             }
             Stage::Running(task) => Some(format!(
-                "execution {} of the task `check` goes on, which changes nothing",
+                "execution {} of the task \"check\" goes on, which changes nothing",
                 task.execution
             )),
         });
@@ -388,7 +388,7 @@ impl Facts {
     pub async fn existing_job(&self) -> Result<&Job, Undecided> {
         self.job().await?.ok_or_else(|| {
             Undecided::new(format!("there is no job {}", self.environment.job.job))
-                .advice(format!("look closer with: {}", hints::doctor(&self.environment.name, "job")))
+                .advice(hints::advice("look closer with", &hints::doctor(&self.environment.name, "job")))
         })
     }
 

@@ -10,6 +10,14 @@ use quill_admin_cloud::{CloudError, CloudErrorKind};
 use quill_admin_contract::{ExitCode, InvalidValue};
 use quill_admin_image::{ImageError, ImageErrorKind};
 
+/// Advice: why, and behind a colon what is to be typed, which ends the line and can be copied. Everything that
+/// advises a command is written with this. A command that is only named in a sentence stands in double quotes,
+/// like every value there.
+#[must_use]
+pub fn advice(why: &str, command: &str) -> String {
+    format!("{why}: {command}")
+}
+
 /// The hint for a person who is not signed in, or whose sign-in is not accepted.
 pub const SIGN_IN: &str = "sign in with: quill-admin login";
 

@@ -9,6 +9,7 @@ use quill_admin_contract::{ExitCode, NextAction, Outcome, Username, Warning, war
 use crate::actions;
 use crate::config::Environment;
 use crate::error::CliError;
+pub use crate::error::advice;
 
 const APPLICATION: &str = "--application";
 
@@ -90,7 +91,7 @@ pub fn no_job(error: CloudError, environment: &Environment) -> CliError {
     let missing = error.kind == CloudErrorKind::NotFound;
     let told = CliError::from(error);
     if missing {
-        told.hint(format!("make it with: {}", command(&environment.name, "build", &[]))).at("job")
+        told.hint(advice("make it with", &command(&environment.name, "build", &[]))).at("job")
     } else {
         told
     }
@@ -100,20 +101,20 @@ pub fn no_job(error: CloudError, environment: &Environment) -> CliError {
 #[must_use]
 pub fn reach(error: CliError, environment: &str, execution: &ExecutionName) -> CliError {
     let of = |verb: &str| command(environment, &format!("{verb} {}", execution.id), &[]);
-    error.hint(format!("see how it ends: {}", of("attach"))).hint(format!("stop it: {}", of("cancel")))
+    error.hint(advice("see how it ends", &of("attach"))).hint(advice("stop it", &of("cancel")))
 }
 
 /// Adds how to see the result of an execution that is over, or is about to be.
 #[must_use]
 pub fn attach(error: CliError, environment: &str, execution: &ExecutionName) -> CliError {
     let attach = command(environment, &format!("attach {}", execution.id), &[]);
-    error.hint(format!("see how it ended: {attach}"))
+    error.hint(advice("see how it ended", &attach))
 }
 
 /// The hint about an image that speaks too old a contract.
 #[must_use]
 pub fn newer_image(environment: &str) -> String {
-    format!("deploy a newer image with: {}", command(environment, "build", &[]))
+    advice("deploy a newer image with", &command(environment, "build", &[]))
 }
 
 /// The hints after a task that failed.
@@ -127,7 +128,7 @@ pub fn after_failure(code: ExitCode, environment: &Environment, username: Option
     match code {
         ExitCode::UserNotFound => {
             let create = ["create-user", "create-superadmin"].into_iter().find_map(of_user);
-            create.map(|command| format!("to create the user: {command}")).into_iter().collect()
+            create.map(|command| advice("to create the user", &command)).into_iter().collect()
         }
         ExitCode::DatabaseUnreachable => vec!["running the task again is safe".to_owned()],
         ExitCode::RowLocked => {
@@ -135,7 +136,7 @@ pub fn after_failure(code: ExitCode, environment: &Environment, username: Option
         }
         ExitCode::Stopped => vec!["nothing was changed; running the task again is safe".to_owned()],
         ExitCode::Unknown => {
-            let seen = of_user("show-user").map(|command| format!("see what the database holds: {command}"));
+            let seen = of_user("show-user").map(|command| advice("see what the database holds", &command));
             let mut hints: Vec<String> = seen.into_iter().collect();
             hints.push("every task can be run again safely: doing it twice leaves the same state".to_owned());
             hints
@@ -180,8 +181,8 @@ pub fn after_task(code: ExitCode, environment: &Environment, username: Option<&U
     if code == ExitCode::ImageTooOld {
         let name = &environment.name;
         let list = command(name, "actions", &[]);
-        hints.push(format!("see which revision the image is of, and which yours: {list}"));
-        hints.push(format!("if the image is the older one: {}", command(name, "build", &[])));
+        hints.push(advice("see which revision the image is of, and which yours", &list));
+        hints.push(advice("if the image is the older one", &command(name, "build", &[])));
     }
     let check = explaining(code).first();
     match check.and_then(|check| look_closer(Some(environment), check)) {
@@ -191,7 +192,7 @@ pub fn after_task(code: ExitCode, environment: &Environment, username: Option<&U
             ExitCode::DatabaseUnreachable | ExitCode::DatabaseRefused | ExitCode::SchemaMismatch
         ) =>
         {
-            hints.push(format!("look at the database with: {}", command(&environment.name, "check", &[])));
+            hints.push(advice("look at the database with", &command(&environment.name, "check", &[])));
         }
         None => {}
     }

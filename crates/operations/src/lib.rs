@@ -23,3 +23,6 @@ pub mod process;
 pub mod session;
 pub mod task;
 pub mod trust;
+
+/// The candidate that was probably meant by a name that is not known.
+pub use quill_admin_yaml::nearest;

@@ -44,7 +44,7 @@ async fn deployed(context: &Context<'_>, environment: &Environment) -> Result<De
             ExitCode::ResourceNotFound,
             format!("there is no job {} in {}", environment.job.job, environment.job.project),
         )
-        .hint(format!("make it with: {}", hints::command(&environment.name, "build", &[])))
+        .hint(hints::advice("make it with", &hints::command(&environment.name, "build", &[])))
         .at("job")
     })?;
     Ok(Deployed::of(&job.settings))

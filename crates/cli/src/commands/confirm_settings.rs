@@ -4,7 +4,7 @@ use quill_admin_contract::ExitCode;
 use quill_admin_contract::image_actions::ActionDigests;
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::config::confirmed::{self, Lacking};
-use quill_admin_operations::error::CliError;
+use quill_admin_operations::error::{CliError, advice};
 
 use super::context::Context;
 
@@ -64,7 +64,7 @@ impl Context<'_> {
                 ExitCode::NotConfirmed,
                 format!("{names}, and {why}; nothing was sent"),
             )
-            .hint(format!("if tasks should go there, confirm it once: {confirm}"))
+            .hint(advice("if tasks should go there, confirm it once", &confirm))
             .hint(confirmed::named(environment)));
         }
         let since = if changed { format!(" ({what} since you confirmed it)") } else { String::new() };

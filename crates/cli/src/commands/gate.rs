@@ -20,8 +20,9 @@ impl Context<'_> {
                 environment.name
             ))),
             None if environment.protected && !self.form.attended() => Err(refused(format!(
-                "environment \"{}\" is protected and there is no terminal to confirm it at; nothing was done",
-                environment.name
+                "environment \"{}\" is protected and {}; nothing was done",
+                environment.name,
+                self.form.nobody_to("confirm it")
             ))
             .hint(format!("confirm it with: --confirm {}", environment.name))),
             _ => Ok(()),
@@ -85,9 +86,10 @@ impl Context<'_> {
         }
         if !self.form.attended() {
             return Err(refused(format!(
-                "the image that {} runs would be replaced although something of it is lost, and there is no terminal to \
-                 ask at: {}; nothing was built or deployed",
+                "the image that {} runs would be replaced although something of it is lost, and {}: {}; nothing was \
+                 built or deployed",
                 environment.job.job,
+                self.form.nobody_to("ask"),
                 loses.join("; ")
             ))
             .hint("if that is what you want, add: --overwrite"));

@@ -116,7 +116,7 @@ async fn serve(context: &Context<'_>, environment: &Environment) -> Result<u8, C
     tokio::select! {
         _ = guard.stopped() => {}
         () = stdin_closed(), if !context.process.stdin_is_terminal => {
-            guard.tell("stdin has come to its end, and `local serve` ends with it");
+            guard.tell("stdin has come to its end, and \"local serve\" ends with it");
         }
         // Nobody can know the addresses; that they could not be written has been reported.
         () = context.reporter.stdout_lost() => {}

@@ -26,7 +26,7 @@ const SIGNAL_WITHIN: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(context: &Context<'_>, args: &Login) -> Result<u8, CliError> {
     if !context.form.attended() {
-        return Err(CliError::usage("there is no terminal to sign in at")
+        return Err(CliError::usage(context.form.nobody_to("sign in"))
             .hint("at a terminal: quill-admin login")
             .hint(
                 "in a script, name a sign-in: --access-token-file FILE, or the variable \

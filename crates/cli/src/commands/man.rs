@@ -3,33 +3,88 @@
 use std::fs;
 use std::path::Path;
 
+use clap_mangen::roff::{Inline, Roff, bold, roman};
+use quill_admin_contract::ExitCode;
 use quill_admin_operations::error::CliError;
 
 use super::context::Context;
 use crate::args::{self, Man};
+use crate::help::manual::{FILES, VARIABLES};
 use crate::task_command::TaskCommand;
 
 pub(super) fn run(context: &Context<'_>, tasks: &[TaskCommand], args: &Man) -> Result<u8, CliError> {
     let folder = context.process.cwd.join(&args.folder);
     let mut pages = Vec::new();
-    // The pages leave out "help" and the help of each command.
-    let mut command = args::command(tasks).disable_help_subcommand(true);
+    let mut command = args::command(tasks);
     command.build();
     fs::create_dir_all(&folder)
-        .and_then(|()| write(&command, &folder, &mut pages))
+        .and_then(|()| write(&command, None, &folder, &mut pages))
         .map_err(|error| CliError::usage(format!("failed to write to {}: {error}", folder.display())))?;
     pages.sort();
     Ok(context.reporter.manual(&folder, &pages))
 }
 
-fn write(command: &clap::Command, folder: &Path, pages: &mut Vec<String>) -> std::io::Result<()> {
+/// Writes the page of a command, and those of the commands below it.
+fn write(
+    command: &clap::Command,
+    above: Option<&str>,
+    folder: &Path,
+    pages: &mut Vec<String>,
+) -> std::io::Result<()> {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
+    let below: Vec<&clap::Command> = command.get_subcommands().filter(|one| !one.is_hide_set()).collect();
     let page = clap_mangen::Man::new(command.clone())
         .source(format!("quill-admin {}", env!("CARGO_PKG_VERSION")))
         .manual("Quill admin");
-    page.generate_to(folder)?;
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    let others = below.iter().map(|one| one.get_display_name().unwrap_or_else(|| one.get_name()));
+    sections(above, above.into_iter().chain(others)).to_writer(&mut text)?;
+    fs::write(folder.join(page.get_filename()), text)?;
     pages.push(page.get_filename());
-    command
-        .get_subcommands()
-        .filter(|command| !command.is_hide_set())
-        .try_for_each(|command| write(command, folder, pages))
+    below.into_iter().try_for_each(|command| write(command, Some(&name), folder, pages))
+}
+
+/// The sections that clap does not know. What is the same for all commands stands on the program's own page,
+/// which is the one with nothing above it.
+fn sections<'a>(above: Option<&str>, others: impl Iterator<Item = &'a str>) -> Roff {
+    let mut roff = Roff::new();
+    let whole = above.is_none();
+    roff.control("SH", ["EXIT STATUS"]);
+    let codes =
+        ExitCode::ALL.iter().filter(|code| whole || **code == ExitCode::Success || **code == ExitCode::Usage);
+    for code in codes {
+        tagged(&mut roff, &code.to_string(), &code.meaning().replace("**", ""));
+    }
+    roff.control("SH", ["ENVIRONMENT"]);
+    let variables = VARIABLES.iter().filter(|(name, _)| whole || *name == "QUILL_ADMIN_ENV");
+    for (name, what) in variables {
+        tagged(&mut roff, name, what);
+    }
+    roff.control("SH", ["FILES"]);
+    for (name, what) in FILES.iter().take(if whole { FILES.len() } else { 1 }) {
+        tagged(&mut roff, name, what);
+    }
+    if !whole {
+        let rest = "All exit codes, variables and files are in ";
+        roff.control("PP", []);
+        roff.text([roman(rest), bold("quill-admin"), roman("(1).")]);
+    }
+    roff.control("SH", ["SEE ALSO"]);
+    let mut line: Vec<Inline> = Vec::new();
+    for name in others {
+        if !line.is_empty() {
+            line.push(roman(", "));
+        }
+        line.extend([bold(name), roman("(1)")]);
+    }
+    roff.text(line);
+    roff
+}
+
+/// A term, and below it what it means.
+fn tagged(roff: &mut Roff, term: &str, what: &str) {
+    roff.control("TP", []);
+    roff.text([bold(term)]);
+    roff.text([roman(what)]);
 }

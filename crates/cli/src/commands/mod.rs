@@ -18,6 +18,7 @@ mod doctor;
 mod envs;
 mod gate;
 mod guard;
+mod help;
 mod history;
 #[cfg(feature = "local")]
 mod local;
@@ -57,7 +58,11 @@ pub async fn dispatch(
     process: &Process,
     reporter: &Arc<Reporter>,
 ) -> Result<u8, CliError> {
-    let form = Form::new(process.attended.then(|| Box::new(Terminal::new()) as _));
+    let form = if cli.global.no_input {
+        Form::silent()
+    } else {
+        Form::new(process.attended.then(|| Box::new(Terminal::new()) as _))
+    };
     let questions = Questions::begin({
         let reporter = Arc::clone(reporter);
         move |error| reporter.error(error)
@@ -100,6 +105,8 @@ async fn run(mut context: Context<'_>, tasks: &[TaskCommand], command: Command) 
         Command::Local(_) => Err(quill_admin_operations::session::without_local()),
         Command::Completions(args) => completions::run(&context, tasks, &args),
         Command::Man(args) => man::run(&context, tasks, &args),
-        Command::Reference(args) => Ok(reference::run(&context, &args)),
+        Command::Version => Ok(context.reporter.version()),
+        Command::Help(args) => help::run(&context, tasks, &args),
+        Command::Reference(args) => Ok(reference::run(&context, tasks, &args)),
     }
 }

@@ -31,6 +31,8 @@ pub struct Form {
     open: bool,
     /// Whether a value was asked for.
     asked: bool,
+    /// Whether somebody could be asked, who does not want to be.
+    silenced: bool,
 }
 
 impl std::fmt::Debug for Form {
@@ -52,7 +54,31 @@ impl Form {
     /// Makes a form with a person to ask, or with nobody.
     #[must_use]
     pub fn new(prompter: Option<Box<dyn Prompter>>) -> Self {
-        Self { prompter, missing: Vec::new(), invalid: Vec::new(), open: false, asked: false }
+        Self {
+            prompter,
+            missing: Vec::new(),
+            invalid: Vec::new(),
+            open: false,
+            asked: false,
+            silenced: false,
+        }
+    }
+
+    /// Makes a form for somebody who does not want to be asked, with `--no-input`.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self { silenced: true, ..Self::new(None) }
+    }
+
+    /// The reason why nobody is asked, for the end of a sentence; `to` is what would have been done at a
+    /// terminal.
+    #[must_use]
+    pub fn nobody_to(&self, to: &str) -> String {
+        if self.silenced {
+            "nobody is asked, because of --no-input or QUILL_ADMIN_NO_INPUT".to_owned()
+        } else {
+            format!("there is no terminal to {to} at")
+        }
     }
 
     /// Whether somebody can be asked.
@@ -134,10 +160,9 @@ impl Form {
     /// Fails with one message for each invalid flag, and one for the missing flags.
     pub fn check(&mut self) -> Result<(), CliError> {
         let mut messages = std::mem::take(&mut self.invalid);
-        match std::mem::take(&mut self.missing).as_slice() {
-            [] => {}
-            [flag] => messages.push(format!("missing: {flag} (there is no terminal to ask at)")),
-            flags => messages.push(format!("missing: {} (there is no terminal to ask at)", flags.join(", "))),
+        let missing = std::mem::take(&mut self.missing);
+        if !missing.is_empty() {
+            messages.push(format!("missing: {} ({})", missing.join(", "), self.nobody_to("ask")));
         }
         if messages.is_empty() {
             return match &mut self.prompter {
@@ -158,7 +183,8 @@ impl Form {
 
     fn anybody(&mut self) -> Result<&mut (dyn Prompter + 'static), CliError> {
         // `check` has refused before; this serves a command that forgot to call it.
-        self.prompter.as_deref_mut().ok_or_else(|| CliError::usage("there is no terminal to ask at"))
+        let nobody = self.nobody_to("ask");
+        self.prompter.as_deref_mut().ok_or_else(|| CliError::usage(nobody))
     }
 
     /// The flag's value, or one that a person gives.

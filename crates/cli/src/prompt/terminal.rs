@@ -19,6 +19,7 @@ use super::keys::{Decoder, Key};
 use super::list::{List, Step};
 use super::prompter::{Choice, Prompter};
 use super::tty;
+use crate::report::symbols::{self, KEYS};
 
 /// Asks at the terminal that this process runs in.
 pub struct Terminal {
@@ -125,7 +126,7 @@ impl Terminal {
     fn tell(&self, text: &str) -> io::Result<()> {
         let text = shown(text);
         if self.colours {
-            self.term.write_line(&format!("{} {}", sign("✘").red(), sign(&text).red()))?;
+            self.term.write_line(&format!("{} {}", sign(symbols::FAILED.text()).red(), sign(&text).red()))?;
         } else {
             self.term.write_line(&text)?;
         }
@@ -136,7 +137,12 @@ impl Terminal {
     fn head(&self, label: &str) -> String {
         let label = &shown(label);
         if self.colours {
-            format!("{} {} {} ", sign("?").yellow(), sign(label).bold(), sign("›").black().bright())
+            format!(
+                "{} {} {} ",
+                sign("?").yellow(),
+                sign(label).bold(),
+                sign(symbols::ASKS.text()).black().bright()
+            )
         } else {
             format!("{label}: ")
         }
@@ -147,7 +153,8 @@ impl Terminal {
         let (label, answer) = (&shown(label), shown(answer));
         self.term.clear_line()?;
         if self.colours {
-            let (done, dot) = (sign("✔").green(), sign("·").black().bright());
+            let done = sign(symbols::DONE.text()).green();
+            let dot = sign(symbols::DOT.text()).black().bright();
             self.term.write_line(&format!(
                 "{done} {} {dot} {}",
                 sign(label).bold(),
@@ -277,7 +284,7 @@ impl Terminal {
         let (height, width) = self.term.size();
         // A line as wide as the terminal would also take the next line.
         let width = usize::from(width).saturating_sub(1).max(20);
-        let fit = |text: &str| truncate_str(text, width, "…").into_owned();
+        let fit = |text: &str| truncate_str(text, width, symbols::MORE.text()).into_owned();
         let mut lines = vec![fit(format!("{}{}", self.head(label), shown(list.filter())).trim_end())];
         let matching = list.matching();
         let room = usize::from(height).saturating_sub(4).max(3);
@@ -286,13 +293,15 @@ impl Terminal {
         for index in matching.iter().skip(first).take(room) {
             let row = fit(&format!("  {}", rows[*index]));
             lines.push(match (Some(*index) == list.chosen(), self.colours) {
-                (true, true) => format!("{} {}", sign("❯").green(), sign(&row[2..]).cyan()),
+                (true, true) => {
+                    format!("{} {}", sign(symbols::CHOSEN.text()).green(), sign(&row[2..]).cyan())
+                }
                 (true, false) => format!("> {}", &row[2..]),
                 (false, _) => row,
             });
         }
         let leave = if list.q_leaves() { "Esc or q leaves" } else { "Esc leaves" };
-        let help = format!("  ↑ ↓ or a name chooses, Enter takes it, {leave}");
+        let help = format!("  {KEYS} or a name chooses, Enter takes it, {leave}");
         lines.push(match told {
             Some(told) if self.colours => fit(&format!("  {}", sign(told).yellow())),
             Some(told) => fit(&format!("  {told}")),

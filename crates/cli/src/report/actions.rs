@@ -11,6 +11,7 @@ use super::document::path;
 use super::output::{document_to_stdout, to_stdout};
 use super::paint::{clean, style};
 use super::reporter::Reporter;
+use super::symbols;
 
 /// The result of checking actions that are in order.
 #[derive(Debug)]
@@ -124,7 +125,7 @@ pub(super) fn checked_text(checked: &Checked<'_>) -> String {
         many => format!("{many} actions"),
     };
     let mut text = String::new();
-    let done = style("✔").green();
+    let done = style(symbols::DONE).green();
     let Some(tried) = &checked.tried else {
         let _ = writeln!(
             text,

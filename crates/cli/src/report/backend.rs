@@ -14,6 +14,7 @@ use super::output::{document_to_stdout, result_document, result_to_stdout, to_st
 use super::paint::style;
 use super::reporter::Reporter;
 use super::stream::to_stderr;
+use super::symbols;
 
 /// The image that the backend is to get, with everything that was found out about it.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ pub(super) fn restored_text(
     elapsed: Duration,
 ) -> String {
     let mut text = String::new();
-    let done = style("✔").green();
+    let done = style(symbols::DONE).green();
     let name = &environment.name;
     let _ = if changed {
         writeln!(text, "{done} the backend of {name} has its own image again ({})", lines::seconds(elapsed))

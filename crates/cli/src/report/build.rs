@@ -21,6 +21,7 @@ use super::field::field;
 use super::output::{document_to_stdout, result_document, result_to_stdout, to_stdout};
 use super::paint::{clean, style};
 use super::reporter::Reporter;
+use super::symbols::{self, ARROW};
 use super::{deployed_actions, document, lines};
 
 /// The plan of a build, with what it depends on.
@@ -73,7 +74,11 @@ pub(super) fn build_plan_text(report: &BuildReport<'_>) -> String {
             field(&mut text, "actions of", &format!("{} ({count})", assembled.whereabouts));
             let carried = assembled.executor.get(..12).unwrap_or_default();
             let version = env!("CARGO_PKG_VERSION");
-            field(&mut text, "executor", &format!("carried by this program: {version}, sha256:{carried}…"));
+            field(
+                &mut text,
+                "executor",
+                &format!("carried by this program: {version}, sha256:{carried}{}", symbols::MORE),
+            );
             // An image of another commit that the registry has is named below.
             if plan.existing.is_none() {
                 field(&mut text, "digest", assembled.image.digest());
@@ -129,9 +134,9 @@ fn differences(text: &mut String, changes: &[Difference]) {
             _ if setting == "image" && to == "nothing" => "image: the one that is built".to_owned(),
             Some(from) => match (from.split_once('@'), to.split_once('@')) {
                 (Some((old, digest)), Some((new, to))) if setting == "image" && old == new => {
-                    format!("{setting}: {digest} → {to}")
+                    format!("{setting}: {digest} {ARROW} {to}")
                 }
-                _ => format!("{setting}: {from} → {to}"),
+                _ => format!("{setting}: {from} {ARROW} {to}"),
             },
             None => format!("{setting}: {to}"),
         };
@@ -141,7 +146,7 @@ fn differences(text: &mut String, changes: &[Difference]) {
 
 pub(super) fn built_text(environment: &Environment, built: &Built, elapsed: Duration) -> String {
     let mut text = String::new();
-    let done = style("✔").green();
+    let done = style(symbols::DONE).green();
     let took = lines::seconds(elapsed);
     let job = &environment.job.job;
     let nothing = !built.built && built.changes.is_empty();
@@ -181,14 +186,19 @@ pub(super) fn built_text(environment: &Environment, built: &Built, elapsed: Dura
 pub(super) fn try_it(environment: &Environment, flags: &[(&str, &str)]) -> String {
     let mut text = String::new();
     let check = hints::command(&environment.name, "check", flags);
-    lines::hint_line(&mut text, &format!("try it, without changing anything: {check}"));
+    lines::hint_line(&mut text, &hints::advice("try it, without changing anything", &check));
     text
 }
 
 pub(super) fn built_locally_text(environment: &Environment, image: &LocalImage, elapsed: Duration) -> String {
     let mut text = String::new();
-    let _ =
-        writeln!(text, "{} built for {} ({})", style("✔").green(), environment.name, lines::seconds(elapsed));
+    let _ = writeln!(
+        text,
+        "{} built for {} ({})",
+        style(symbols::DONE).green(),
+        environment.name,
+        lines::seconds(elapsed)
+    );
     field(&mut text, "image", &environment.image.tagged(LATEST));
     field(&mut text, "id", &image.id);
     field(&mut text, "size", &indicatif::DecimalBytes(image.size).to_string());

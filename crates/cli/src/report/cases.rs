@@ -14,6 +14,7 @@ use super::document::path;
 use super::output::{document_to_stdout, to_stdout};
 use super::paint::{clean, style};
 use super::reporter::Reporter;
+use super::symbols;
 
 /// The results of golden cases.
 #[derive(Debug)]
@@ -68,21 +69,21 @@ pub(super) fn tested_text(tested: &Tested<'_>) -> String {
     for one in &tested.cases {
         let name = clean(&one.case.name);
         if let Some(why) = &one.left_out {
-            let _ = writeln!(text, "{} {name}: not run, {}", style("–").dim(), clean(why));
+            let _ = writeln!(text, "{} {name}: not run, {}", style(symbols::LEFT_OUT).dim(), clean(why));
         } else if one.failed() {
-            let _ = writeln!(text, "{} {name}", style("✘").red());
+            let _ = writeln!(text, "{} {name}", style(symbols::FAILED).red());
             let place = format!("{}:{}, {}", one.case.file.display(), one.case.place, one.case.action);
             let _ = writeln!(text, "    {}", clean(&place));
             for line in one.problems.iter().flat_map(|problem| problem.lines()) {
                 let _ = writeln!(text, "    {}", clean(line));
             }
         } else {
-            let _ = writeln!(text, "{} {name}", style("✔").green());
+            let _ = writeln!(text, "{} {name}", style(symbols::DONE).green());
         }
     }
     let (passed, failed) = (tested.passed(), tested.failed());
     let left_out = tested.cases.len() - passed - failed;
-    let mark = if failed > 0 { style("✘").red() } else { style("✔").green() };
+    let mark = if failed > 0 { style(symbols::FAILED).red() } else { style(symbols::DONE).green() };
     let cases = if tested.cases.len() == 1 { "case" } else { "cases" };
     let _ = write!(text, "\n{mark} {passed} of {} {cases} passed", tested.cases.len());
     if failed > 0 {

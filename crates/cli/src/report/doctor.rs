@@ -21,11 +21,12 @@ use serde_json::{Value, json};
 
 use super::document;
 use super::field::field;
-use super::lines::{self, seconds};
+use super::lines::{self, said, seconds};
 use super::output::{document_to_stdout, result_to_stdout, to_stdout};
-use super::paint::{Painted, clean, style};
+use super::paint::{Painted, style};
 use super::reporter::Reporter;
 use super::stream::{self, Unwritten};
+use super::symbols::{self, Symbol};
 
 /// The results of a run of the doctor.
 #[derive(Debug)]
@@ -157,8 +158,8 @@ pub(super) fn explanation_text(explanation: &Explanation) -> String {
         [&variable::ADMIN_ACTION, &variable::ADMIN_USERNAME].into_iter().filter_map(asked).collect();
     let mut text = format!(
         "{} {}\n",
-        style(format!("execution {}", clean(&execution.name.id))).bold(),
-        clean(&what.join(" "))
+        style(format!("execution {}", said(&execution.name.id))).bold(),
+        said(&what.join(" "))
     );
     let time = |time: jiff::Timestamp| time.strftime("%Y-%m-%d %H:%M UTC").to_string();
     for (name, value) in [
@@ -179,7 +180,7 @@ pub(super) fn explanation_text(explanation: &Explanation) -> String {
     field(&mut text, "ended", &format!("exit code {code}: {ended}"));
     text.push_str(&lines::log(&explanation.log));
     for line in &explanation.run.system_log {
-        let _ = writeln!(text, "  Cloud Run: {}", clean(line));
+        let _ = writeln!(text, "  Cloud Run: {}", said(line));
     }
     if explanation.checks().is_empty() {
         text.push_str("  no check can tell more about that\n");
@@ -276,7 +277,7 @@ fn width() -> usize {
 }
 
 pub(super) fn heading(environment: Option<&str>) -> String {
-    format!("{}\n", style(environment.map_or_else(|| "this machine".to_owned(), clean)).bold())
+    format!("{}\n", style(environment.map_or_else(|| "this machine".to_owned(), said)).bold())
 }
 
 /// The lines of a check. With `quiet`, those of checks without findings are left out.
@@ -284,21 +285,21 @@ pub(super) fn examined(one: &Examined, quiet: bool) -> String {
     let mut text = String::new();
     // Sentences are wrapped; what is well is a few words.
     let columns = lines::columns();
-    let row = |text: &mut String, columns: Option<usize>, mark: Painted<&str>, what: &str| {
+    let row = |text: &mut String, columns: Option<usize>, mark: Painted<Symbol>, what: &str| {
         let prefix = format!("  {mark} {:<width$} ", one.check.id, width = width());
-        lines::flow(text, columns, 5 + width(), &prefix, &clean(what));
+        lines::flow(text, columns, 5 + width(), &prefix, &said(what));
     };
     match &one.verdict {
         Verdict::Seen(Seen::Looked { note, findings }) if findings.is_empty() => {
             if !quiet {
-                row(&mut text, None, style("✔").green(), note.as_deref().unwrap_or("healthy"));
+                row(&mut text, None, style(symbols::DONE).green(), note.as_deref().unwrap_or("healthy"));
             }
         }
         Verdict::Seen(Seen::Looked { findings, .. }) => {
             for finding in findings {
                 let mark = match finding.severity {
-                    Severity::Warning => style("!").yellow(),
-                    Severity::Problem => style("✘").red(),
+                    Severity::Warning => style(symbols::NOTICE).yellow(),
+                    Severity::Problem => style(symbols::FAILED).red(),
                 };
                 row(&mut text, columns, mark, &finding.what);
                 self::finding(&mut text, columns, finding);
@@ -307,16 +308,16 @@ pub(super) fn examined(one: &Examined, quiet: bool) -> String {
         }
         Verdict::Seen(Seen::Nothing { .. }) | Verdict::Skipped { .. } if quiet => {}
         Verdict::Seen(Seen::Nothing { why }) => {
-            row(&mut text, columns, style("-").dim(), &format!("nothing to look at: {why}"));
+            row(&mut text, columns, style(symbols::NOTHING).dim(), &format!("nothing to look at: {why}"));
         }
         Verdict::Skipped { needs } => {
-            row(&mut text, columns, style("-").dim(), &format!("skipped: it needs {needs}"));
+            row(&mut text, columns, style(symbols::NOTHING).dim(), &format!("skipped: it needs {needs}"));
         }
         Verdict::Undecided(undecided) => {
             row(
                 &mut text,
                 columns,
-                style("?").yellow(),
+                style(symbols::UNSURE).yellow(),
                 &format!("could not be decided: {}", undecided.cause),
             );
             for advice in &undecided.advice {
@@ -344,11 +345,11 @@ fn folded_text(folded: &[Folded]) -> String {
         match same.count() {
             ..=2 => text.push_str(&one.row),
             count if done.insert(&one.why) => {
-                let why = clean(&one.why);
+                let why = said(&one.why);
                 let _ = writeln!(
                     text,
                     "  {} {count} checks have nothing to look at: {why} (-v names them)",
-                    style("-").dim()
+                    style(symbols::NOTHING).dim()
                 );
             }
             _ => {}
@@ -359,12 +360,12 @@ fn folded_text(folded: &[Folded]) -> String {
 
 fn finding(text: &mut String, columns: Option<usize>, finding: &Finding) {
     // Evidence and advice stay on their lines: a command is copied as one.
-    lines::flow(text, columns, 6, "      ", &clean(&finding.why));
+    lines::flow(text, columns, 6, "      ", &said(&finding.why));
     if let Some(since) = finding.since {
         let _ = writeln!(text, "      since {}", since.strftime("%Y-%m-%d %H:%M UTC"));
     }
     for line in &finding.evidence {
-        let _ = writeln!(text, "      {} {}", style("│").dim(), clean(line));
+        let _ = writeln!(text, "      {} {}", style(symbols::BAR).dim(), said(line));
     }
     for advice in &finding.advice {
         next(text, advice);
@@ -375,7 +376,7 @@ fn finding(text: &mut String, columns: Option<usize>, finding: &Finding) {
 }
 
 fn next(text: &mut String, what: &str) {
-    let _ = writeln!(text, "      {} {}", style("next:").cyan(), clean(what));
+    let _ = writeln!(text, "      {} {}", style("next:").cyan(), said(what));
 }
 
 fn help(text: &mut String, check: &Check) {
@@ -387,7 +388,7 @@ pub(super) fn planned(one: &Attempt) -> String {
     let mut text =
         format!("\n{} {}\n", style(format!("to put {} right:", one.check.id)).bold(), one.fix.summary());
     for line in &one.plan {
-        let _ = writeln!(text, "    {}", clean(line));
+        let _ = writeln!(text, "    {}", said(line));
     }
     text
 }
@@ -397,13 +398,17 @@ pub(super) fn attempted(one: &Attempt) -> String {
     let id = one.fix.id();
     let mut text = match one.outcome {
         Outcome::Open => return String::new(),
-        Outcome::Done => format!("{} {id}: {}\n", style("✔").green(), clean(&one.message)),
-        Outcome::Failed => format!("{} {id}: {}\n", style("✘").red(), clean(&one.message)),
-        Outcome::Declined => format!("{} {id}: not done\n", style("-").dim()),
-        Outcome::Refused => format!("{} {id}: not done: {}\n", style("!").yellow(), clean(&one.message)),
-        Outcome::DryRun if one.message.is_empty() => format!("{} {id}: nothing was done\n", style("-").dim()),
+        Outcome::Done => format!("{} {id}: {}\n", style(symbols::DONE).green(), said(&one.message)),
+        Outcome::Failed => format!("{} {id}: {}\n", style(symbols::FAILED).red(), said(&one.message)),
+        Outcome::Declined => format!("{} {id}: not done\n", style(symbols::NOTHING).dim()),
+        Outcome::Refused => {
+            format!("{} {id}: not done: {}\n", style(symbols::NOTICE).yellow(), said(&one.message))
+        }
+        Outcome::DryRun if one.message.is_empty() => {
+            format!("{} {id}: nothing was done\n", style(symbols::NOTHING).dim())
+        }
         Outcome::DryRun => {
-            format!("{} {id}: would not be done: {}\n", style("!").yellow(), clean(&one.message))
+            format!("{} {id}: would not be done: {}\n", style(symbols::NOTICE).yellow(), said(&one.message))
         }
     };
     for advice in &one.advice {
@@ -431,8 +436,8 @@ pub(super) fn summary_text(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> Stri
             .flatten()
             .collect();
     let mark = match diagnosis.exit_code() {
-        0 => style("✔").green(),
-        _ => style("✘").red(),
+        0 => style(symbols::DONE).green(),
+        _ => style(symbols::FAILED).red(),
     };
     let wrong = if wrong.is_empty() { "nothing is wrong".to_owned() } else { wrong.join(", ") };
     let well = if well.is_empty() { String::new() } else { format!("; {}", well.join(", ")) };

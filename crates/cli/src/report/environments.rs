@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::output::{document_to_stdout, to_stdout};
 use super::paint::{clean, style};
 use super::reporter::Reporter;
-use super::{actions, document};
+use super::{actions, document, symbols};
 
 pub(super) fn environments_text(path: &Path, environments: &[Environment]) -> String {
     let mut text = String::new();
@@ -31,7 +31,7 @@ pub(super) fn confirmed_text(path: &Path, environments: &[&Environment]) -> Stri
     for environment in environments {
         let (project, job) = (&environment.job.project, &environment.job.job);
         let told = format!("tasks for {} go to project {project}, job {job}", environment.name);
-        let _ = writeln!(text, "{} {}", style("✔").green(), clean(&told));
+        let _ = writeln!(text, "{} {}", style(symbols::DONE).green(), clean(&told));
     }
     let _ = writeln!(text, "\nas long as {} stays as it is", clean(&path.display().to_string()));
     text

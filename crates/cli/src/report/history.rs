@@ -15,6 +15,7 @@ use super::lines;
 use super::output::{document_to_stdout, to_stdout};
 use super::paint::{clean, style};
 use super::reporter::Reporter;
+use super::symbols;
 
 /// The runs, newest first, on two lines each, so that everything can be read at 80 columns.
 pub(super) fn history_text(environment: &Environment, past: &Past) -> String {
@@ -27,9 +28,9 @@ pub(super) fn history_text(environment: &Environment, past: &Past) -> String {
         let what =
             [run.action.as_deref(), run.user.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let mark = match run.outcome.as_str() {
-            "failed" | "cancelled" => style("✘").red(),
-            "running" => style("…").yellow(),
-            _ => style("✔").green(),
+            "failed" | "cancelled" => style(symbols::FAILED).red(),
+            "running" => style(symbols::MORE).yellow(),
+            _ => style(symbols::DONE).green(),
         };
         let code =
             run.exit_code.filter(|code| *code != 0).map(|code| format!(" ({code})")).unwrap_or_default();

@@ -10,6 +10,12 @@ use quill_admin_operations::error::CliError;
 
 use super::field::field;
 use super::paint::{Paint, clean, style};
+use super::symbols;
+
+/// A message of this program, made safe for a terminal, with symbols that it can show.
+pub(super) fn said(text: &str) -> String {
+    symbols::in_message(&clean(text)).into_owned()
+}
 
 pub(super) fn seconds(elapsed: Duration) -> String {
     format!("{:.1} s", elapsed.as_secs_f64())
@@ -24,7 +30,7 @@ pub(super) fn log_line(entry: &LogEntry, verbose: bool) -> String {
     let time = if verbose { format!("{:.3} ", entry.timestamp) } else { String::new() };
     let mut lines = String::new();
     for line in entry.message.lines() {
-        let bar = style("│").dim();
+        let bar = style(symbols::BAR).dim();
         let _ = writeln!(lines, "  {bar} {time}{}", paint.apply_to(clean(line)));
     }
     lines
@@ -36,11 +42,11 @@ pub(super) fn log(log: &[LogEntry]) -> String {
 }
 
 pub(super) fn detail(what: &str) -> String {
-    format!("{}\n", style(clean(what)).dim())
+    format!("{}\n", style(said(what)).dim())
 }
 
 pub(super) fn trouble(what: &str) -> String {
-    format!("{} {}\n", style("note:").yellow(), clean(what))
+    format!("{} {}\n", style("note:").yellow(), said(what))
 }
 
 pub(super) fn error(error: &CliError) -> String {
@@ -58,11 +64,11 @@ pub(super) fn error(error: &CliError) -> String {
 }
 
 pub(super) fn problem(text: &mut String, message: &str) {
-    let _ = writeln!(text, "{} {}", style("error:").red().bold(), clean(message));
+    let _ = writeln!(text, "{} {}", style("error:").red().bold(), said(message));
 }
 
 pub(super) fn hint_line(text: &mut String, hint: &str) {
-    let _ = writeln!(text, "{} {}", style(" next:").cyan(), clean(hint));
+    let _ = writeln!(text, "{} {}", style(" next:").cyan(), said(hint));
 }
 
 /// A warning on its own.
@@ -73,12 +79,12 @@ pub(super) fn warned(message: &str) -> String {
 }
 
 pub(super) fn warning_line(text: &mut String, message: &str) {
-    let _ = writeln!(text, "{} {}", style("warning:").yellow().bold(), clean(message));
+    let _ = writeln!(text, "{} {}", style("warning:").yellow().bold(), said(message));
 }
 
 /// A line that another program printed.
 pub(super) fn output(line: &str) -> String {
-    let bar = style("│").dim();
+    let bar = style(symbols::BAR).dim();
     format!("  {bar} {}\n", clean(line))
 }
 
@@ -89,7 +95,8 @@ pub(super) fn short(text: &str) -> String {
     if line.chars().count() <= WIDTH {
         return line;
     }
-    line.chars().take(WIDTH - 1).chain(['…']).collect()
+    let more = symbols::MORE.text();
+    line.chars().take(WIDTH - more.chars().count()).chain(more.chars()).collect()
 }
 
 pub(super) fn of_bytes(done: u64, total: u64) -> String {

@@ -4,7 +4,8 @@ use clap::error::{ContextKind, ContextValue};
 use serde_json::Value;
 
 use super::stream::{self, Unwritten, to_stderr};
-use super::{document, paint};
+use super::{document, lines, paint};
+use crate::args::Color;
 
 /// The exit code of a program that would end with `code`, after everything has been written. When a result
 /// could not be written to stdout, the program does not end with success.
@@ -13,9 +14,21 @@ pub fn end(code: u8) -> u8 {
     stream::end(code)
 }
 
-/// Writes clap's own output: help and version are answers, everything else is a refusal. Both may quote an
-/// argument, whose characters must not reach the terminal as they are.
-pub fn clap(mut error: clap::Error) {
+/// Decides about colours, where the command line does. Without it they are used at a terminal, and the variables
+/// `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` say otherwise.
+pub fn colours(when: Color) {
+    let use_them = match when {
+        Color::Auto => return,
+        Color::Always => true,
+        Color::Never => false,
+    };
+    console::set_colors_enabled(use_them);
+    console::set_colors_enabled_stderr(use_them);
+}
+
+/// Writes clap's own output: help and version are answers, everything else is a refusal, perhaps with advice.
+/// All may quote an argument, whose characters must not reach the terminal as they are.
+pub fn clap(mut error: clap::Error, advice: Option<&str>) {
     let quoted: Vec<(ContextKind, ContextValue)> =
         error.context().filter_map(|(kind, value)| Some((kind, quoted(value)?))).collect();
     if !quoted.is_empty() {
@@ -25,7 +38,10 @@ pub fn clap(mut error: clap::Error) {
     for (kind, value) in quoted {
         error.insert(kind, value);
     }
-    let text = paint::from_ansi(&error.render().ansi().to_string());
+    let mut text = paint::from_ansi(&error.render().ansi().to_string());
+    if let Some(advice) = advice {
+        lines::hint_line(&mut text, advice);
+    }
     if error.use_stderr() {
         to_stderr(&text);
     } else {

@@ -21,7 +21,7 @@ use super::doctor::Folded;
 use super::output::{document_to_stdout, to_stdout};
 use super::stream::{self, Unwritten, to_stderr};
 use super::style::Style;
-use super::{document, lines, paint};
+use super::{document, lines, paint, symbols};
 
 /// The number of log lines that are kept to explain a failure.
 const KEPT_LINES: usize = 100;
@@ -60,7 +60,10 @@ fn spinner() -> ProgressBar {
     // It is drawn rarely, because this may run over a slow line.
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
-        bar.set_style(style);
+        bar.set_style(match symbols::frames() {
+            Some(frames) => style.tick_chars(frames),
+            None => style,
+        });
     }
     bar.enable_steady_tick(Duration::from_millis(100));
     bar

@@ -17,7 +17,7 @@ use super::output::{document_to_stdout, result_document, result_to_stdout, to_st
 use super::paint::{clean, style};
 use super::reporter::Reporter;
 use super::stream::to_stderr;
-use super::{document, lines};
+use super::{document, lines, symbols};
 
 /// The account in an environment, and its permissions there.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl WhoamiReport<'_> {
 const UNKNOWN: &str = "an unknown account";
 
 pub(super) fn signed_in_text(account: Option<&str>) -> String {
-    format!("{} signed in as {}\n", style("✔").green().bold(), clean(account.unwrap_or(UNKNOWN)))
+    format!("{} signed in as {}\n", style(symbols::DONE).green().bold(), clean(account.unwrap_or(UNKNOWN)))
 }
 
 pub(super) fn whoami_text(report: &WhoamiReport<'_>) -> String {
@@ -97,9 +97,15 @@ pub(super) fn whoami_text(report: &WhoamiReport<'_>) -> String {
             let _ = writeln!(text, "\n  {}", permission.purpose);
         }
         let _ = if there {
-            writeln!(text, "    {} {}", style("✔").green(), permission.name)
+            writeln!(text, "    {} {}", style(symbols::DONE).green(), permission.name)
         } else {
-            writeln!(text, "    {} {}: missing, in {}", style("✘").red(), permission.name, permission.role)
+            writeln!(
+                text,
+                "    {} {}: missing, in {}",
+                style(symbols::FAILED).red(),
+                permission.name,
+                permission.role
+            )
         };
     }
     if granted.is_some() && report.permissions().any(|(_, there)| !there) {

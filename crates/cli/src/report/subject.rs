@@ -6,6 +6,8 @@ use quill_admin_actions::{FieldWords, SubjectWords};
 use quill_admin_contract::{Change, FieldValue, SubjectState};
 use serde_json::json;
 
+use super::symbols::ARROW;
+
 /// The lines of a table: the label of each value, and the value.
 pub(super) fn state(subject: &SubjectState, words: Option<&SubjectWords>) -> Vec<(String, String)> {
     let mut lines: Vec<(String, String)> =
@@ -46,10 +48,10 @@ pub(super) fn change(change: &Change, words: Option<&SubjectWords>) -> String {
             let told = of(field).and_then(|words| words.words.as_ref());
             if let (Some([no, yes]), Some(old), Some(new)) = (told, flag(old.as_ref()), flag(new.as_ref())) {
                 let word = |flag| if flag { yes } else { no };
-                return format!("{} → {}", word(old), word(new));
+                return format!("{} {ARROW} {}", word(old), word(new));
             }
             let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-            format!("{} {} → {}", label(field), value(old), value(new))
+            format!("{} {} {ARROW} {}", label(field), value(old), value(new))
         }
         Change::Added { field, item } => format!("{} {item} added", label(field)),
         Change::Removed { field, item } => format!("{} {item} removed", label(field)),

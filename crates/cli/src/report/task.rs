@@ -24,7 +24,7 @@ use super::paint::{self, clean};
 use super::reporter::Reporter;
 use super::stream::{self, Unwritten, to_stderr};
 use super::style::Style;
-use super::{document, ending, lines, rows, subject};
+use super::{document, ending, lines, rows, subject, symbols};
 
 /// A task that was run, with everything that its report needs.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl TaskReport<'_> {
         if self.run.lacks_rows() {
             let attach = format!("attach {}", self.run.execution.name.id);
             let read = hints::command(&self.environment.name, &attach, &[]);
-            let mut next = vec![format!("read its rows again: {read}")];
+            let mut next = vec![hints::advice("read its rows again", &read)];
             let action = self.run.execution.request.get(variable::ADMIN_ACTION.name);
             let action = action.and_then(|name| actions::known(name)).filter(|action| action.definition.read);
             next.extend(action.map(|action| format!("or run {} again: it changes nothing", action.name)));
@@ -77,7 +77,7 @@ impl TaskReport<'_> {
             return Vec::new();
         }
         let logs = format!("logs {}", self.run.execution.name.id);
-        vec![format!("see all that it printed: {}", hints::command(&self.environment.name, &logs, &[]))]
+        vec![hints::advice("see all that it printed", &hints::command(&self.environment.name, &logs, &[]))]
     }
 
     /// The exit code of the program.
@@ -131,7 +131,11 @@ pub(super) fn task_text(
             }
         }
         RunOutcome::Silent { exit_code: 0 } => {
-            let _ = writeln!(text.result, "{} done in {environment} ({took})", paint::style("✔").green());
+            let _ = writeln!(
+                text.result,
+                "{} done in {environment} ({took})",
+                paint::style(symbols::DONE).green()
+            );
             lines::warning_line(&mut text.warnings, ending::SILENT);
             if let Some(username) = report.username {
                 let with = [("username".to_owned(), username.to_string())].into();
@@ -146,7 +150,7 @@ pub(super) fn task_text(
             let _ = writeln!(
                 text.result,
                 "{} the job {job} ended with 0 in {environment} ({took})",
-                paint::style("✔").green().bold()
+                paint::style(symbols::DONE).green().bold()
             );
             text.warnings.push_str(&lines::detail(NO_RESULT));
         }
@@ -154,7 +158,7 @@ pub(super) fn task_text(
             let _ = writeln!(
                 text.result,
                 "{} {} ({took})",
-                paint::style("✔").green(),
+                paint::style(symbols::DONE).green(),
                 clean(&ending::ended(outcome, execution))
             );
         }
@@ -196,7 +200,7 @@ fn told(
     style: Style,
 ) {
     let mut headline = |what: &str| {
-        let _ = writeln!(text.result, "{} {what} ({took})", paint::style("✔").green().bold());
+        let _ = writeln!(text.result, "{} {what} ({took})", paint::style(symbols::DONE).green().bold());
     };
     let about = outcome.subject().map(SubjectState::name).or(action).unwrap_or("it");
     let about = clean(about);

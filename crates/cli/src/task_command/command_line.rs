@@ -18,7 +18,7 @@ pub struct TaskFlags {
     /// Show what would be done, have Google Cloud check it, and stop
     #[arg(long)]
     pub dry_run: bool,
-    /// Run an image that `quill-admin build` has not deployed
+    /// Run an image that "quill-admin build" has not deployed
     #[arg(long)]
     pub allow_unpinned: bool,
     /// Do not ask "Run it?" after questions

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use quill_admin_actions::{Job, Kind};
 
 use super::{OneValue, TaskParameter};
+use crate::wrap::lines;
 
 /// The width of a help text, in characters.
 const WIDTH: usize = 80;
@@ -116,21 +117,6 @@ fn table(name: &str, values: &[OneValue]) -> String {
 
 fn wrapped(text: &str) -> String {
     lines(text, WIDTH).join("\n")
-}
-
-/// Breaks a text into lines of at most this width, unless a word is longer.
-fn lines(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 /// Command lines that run the task, each ending with a line feed.

@@ -38,7 +38,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         return Ok(Seen::nothing("this program itself is the container"));
     }
     let environment = &facts.environment;
-    let build = format!("build it with: {}", hints::command(&environment.name, "build", &[]));
+    let build = hints::advice("build it with", &hints::command(&environment.name, "build", &[]));
     let name = environment.image.tagged(LATEST);
     let (repository, image) = tokio::join!(facts.repository(), facts.image(LATEST));
     // A person who may not read the repository may still read the images in it.
@@ -151,7 +151,7 @@ async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError>
                 environment.source.path.display()
             ),
         )
-        .hint(format!("build asks about it: {}", hints::command(&environment.name, "build", &[]))));
+        .hint(hints::advice("build asks about it", &hints::command(&environment.name, "build", &[]))));
     }
     let plan = plan::look(session, source, false).await?;
     // Only a person who runs `build` can agree to the loss of somebody else's work.
@@ -161,7 +161,7 @@ async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError>
             ExitCode::NotConfirmed,
             format!("the image would be replaced although something of it is lost: {lost}"),
         )
-        .hint(format!("build asks about it: {}", hints::command(&environment.name, "build", &[]))));
+        .hint(hints::advice("build asks about it", &hints::command(&environment.name, "build", &[]))));
     }
     let what = if let Some(existing) = &plan.existing {
         format!("the registry has the image of these sources, {}", existing.digest)

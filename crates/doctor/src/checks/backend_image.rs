@@ -111,7 +111,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     Ok(Finding::problem(format!("the backend runs the admin image: {why}"), explanation)
         .since(newest.since())
         .evidence(evidence)
-        .advice(format!("give it its own image back with: {command}"))
+        .advice(hints::advice("give it its own image back with", &command))
         .advice("then find the step that deployed it: quill-admin doctor --only repository --repo FOLDER")
         .fix(RestoreBackend)
         .into())

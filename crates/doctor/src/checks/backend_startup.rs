@@ -97,15 +97,15 @@ fn left_behind(service: &Service, revision: &Revision, environment: &Environment
 fn advice(facts: &Facts, cause: &Cause, revision: &Revision) -> Vec<String> {
     let environment: &Environment = &facts.environment;
     let name = &environment.job;
-    let closer = |check: &str| format!("look closer with: {}", hints::doctor(&environment.name, check));
+    let closer = |check: &str| hints::advice("look closer with", &hints::doctor(&environment.name, check));
     let whole = format!(
         "read all of its log with: gcloud beta run revisions logs read {} --project={} --region={} --limit=200",
         revision.id, name.project, name.region
     );
     match cause {
-        Cause::AdminImage => vec![format!(
-            "give it its own image back with: {}",
-            hints::command(&environment.name, "restore-backend", &[])
+        Cause::AdminImage => vec![hints::advice(
+            "give it its own image back with",
+            &hints::command(&environment.name, "restore-backend", &[]),
         )],
         Cause::Database(_) => vec![closer("database"), whole],
         Cause::SlowStart { .. } => vec![

@@ -43,7 +43,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let run = run?;
     let id = &run.execution.name.id;
     let after =
-        format!("see what it printed: {}", hints::command(&environment.name, &format!("logs {id}"), &[]));
+        hints::advice("see what it printed", &hints::command(&environment.name, &format!("logs {id}"), &[]));
     let wrong = |what: String, why: &str| Ok(Finding::problem(what, why).advice(after.clone()).into());
     match run.outcome {
         RunOutcome::Reported(told) => match told.claim.line.outcome {
@@ -53,38 +53,41 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
                     .map_or("no task can be run", ExitCode::meaning);
                 wrong(failure.message, &format!("tasks fail in the same way: {why}"))
             }
-            outcome => Err(Undecided::new(format!("the task `check` answered with \"{}\"", outcome.name()))),
+            outcome => {
+                Err(Undecided::new(format!("the task \"check\" answered with \"{}\"", outcome.name())))
+            }
         },
         RunOutcome::NeverStarted { reason } => {
-            let what = format!("the task `check` never started: {reason}");
+            let what = format!("the task \"check\" never started: {reason}");
             Ok(Finding::problem(what, "no task starts").evidence(run.system_log).advice(after).into())
         }
         RunOutcome::TimedOut { .. } => {
-            wrong("the task `check` ran into the job's time-out".to_owned(), "no task gets to its end")
+            wrong("the task \"check\" ran into the job's time-out".to_owned(), "no task gets to its end")
         }
         RunOutcome::Silent { exit_code } | RunOutcome::Ended { exit_code } => Err(Undecided::new(format!(
-            "the task `check` ended with exit code {exit_code}, and its result line did not arrive"
+            "the task \"check\" ended with exit code {exit_code}, and its result line did not arrive"
         ))
         .advice(after)),
         RunOutcome::Unclear { reason } => {
-            let what = format!("the container of the task `check` ended without an exit code: {reason}");
+            let what = format!("the container of the task \"check\" ended without an exit code: {reason}");
             Ok(Finding::problem(what, "no task gets to its end")
                 .evidence(run.system_log)
                 .advice(after)
                 .into())
         }
         RunOutcome::Contradicted { reason } => {
-            Err(Undecided::new(format!("what came of the task `check` is not known: {reason}")).advice(after))
+            Err(Undecided::new(format!("what came of the task \"check\" is not known: {reason}"))
+                .advice(after))
         }
         RunOutcome::Unknown { reason } => {
-            Err(Undecided::new(format!("the task `check` failed, and how could not be read: {reason}"))
+            Err(Undecided::new(format!("the task \"check\" failed, and how could not be read: {reason}"))
                 .advice(after))
         }
         RunOutcome::Cancelled { .. } => {
-            Err(Undecided::new("somebody cancelled the task `check`").advice("look again"))
+            Err(Undecided::new("somebody cancelled the task \"check\"").advice("look again"))
         }
         RunOutcome::Killed { signal } => wrong(
-            format!("the container of the task `check` was killed by signal {signal}"),
+            format!("the container of the task \"check\" was killed by signal {signal}"),
             "no task gets to its end",
         ),
     }
@@ -102,7 +105,7 @@ fn judge(database: &DatabaseReport, warnings: &[Warning]) -> Seen {
     // The task also warns of actions that cannot be done here, and of unexpected tables.
     let told = |warning: &&Warning| database.expected.iter().all(|expected| expected.code != warning.code);
     findings.extend(warnings.iter().filter(told).map(|warning| {
-        Finding::warning(warning.message.clone(), "the task `check` looked with the eyes of the tasks")
+        Finding::warning(warning.message.clone(), "the task \"check\" looked with the eyes of the tasks")
     }));
     let tls = database.tls.as_deref().unwrap_or("no TLS").to_owned();
     let found = database.expected.iter().map(|expected| {

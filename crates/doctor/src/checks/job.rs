@@ -21,11 +21,11 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let Some(job) = facts.job().await? else {
         let finding = Finding::problem(
             format!("project {} has no job {} in {}", name.project, name.job, name.region),
-            "neither Terraform nor `build` has made it yet: no task can be run",
+            "neither Terraform nor \"build\" has made it yet: no task can be run",
         );
         return Ok(finding
             .advice("make it with: terraform apply")
-            .advice(format!("or with: {}", hints::command(&facts.environment.name, "build", &[])))
+            .advice(hints::advice("or with", &hints::command(&facts.environment.name, "build", &[])))
             .fix(Build)
             .into());
     };

@@ -25,7 +25,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         return Ok(Seen::nothing("this program itself is the container"));
     }
     let job = &facts.existing_job().await?.settings;
-    let build = || format!("put it right with: {}", hints::command(&facts.environment.name, "build", &[]));
+    let build = || hints::advice("put it right with", &hints::command(&facts.environment.name, "build", &[]));
     let (image, unfit) = job_image::image(job);
     let mut findings = Vec::new();
     let wrong = |what: String, why: &str| Finding::problem(what, why).advice(build()).fix(Build);
@@ -75,7 +75,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         } else {
             findings.push(wrong(
                 format!("the job's image is of {repository}, not of {}", facts.environment.image),
-                "it is not what `build` makes for this environment",
+                "it is not what \"build\" makes for this environment",
             ));
         }
     }

@@ -38,7 +38,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     } else if !matches!(job_image::image(&job.settings).1, Some(Unfit::NotDeployed)) {
         "somebody or something else has changed the job since it was deployed"
     } else {
-        "`build` has not deployed to this job: Terraform or somebody else has set it up in another way"
+        "\"build\" has not deployed to this job: Terraform or somebody else has set it up in another way"
     };
     let what = match changes.len() {
         1 => "a setting of the job is not as the environments file has it".to_owned(),

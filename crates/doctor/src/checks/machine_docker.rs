@@ -20,7 +20,7 @@ pub(crate) const CHECK: Check = Check {
 /// larger), and the results of compiling.
 const ROOM: u64 = 5_000_000_000;
 
-const WHY: &str = "tasks run without it; `build`, and `restore-backend --from-source`, do not";
+const WHY: &str = "tasks run without it; \"build\", and \"restore-backend --from-source\", do not";
 
 async fn look(machine: &Machine) -> Result<Seen, Undecided> {
     let engine = match machine.engine().await {

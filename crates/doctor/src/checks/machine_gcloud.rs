@@ -29,7 +29,7 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
     let Some(program) = find(path) else {
         return Ok(Finding::warning(
             "gcloud is not installed",
-            "`quill-admin login` needs it; without it a sign-in has to be named",
+            "\"quill-admin login\" needs it; without it a sign-in has to be named",
         )
         .advice("install it: https://cloud.google.com/sdk/docs/install")
         .advice(

@@ -139,7 +139,7 @@ fn of_job(
     let finding = if image.is_some() {
         Finding::problem(
             format!("another tool has put its image into the job {name}"),
-            "tasks are refused until `build` has put this program's image back, and what the other tool runs then \
+            "tasks are refused until \"build\" has put this program's image back, and what the other tool runs then \
              meets a program that does not know it: two tools must not share one job",
         )
     } else {
@@ -163,7 +163,7 @@ fn of_job(
             } else {
                 format!("give the job a name of its own: \"job: {OWN_JOB}\" in {place}")
             })
-            .advice(format!("then make it with terraform apply, or with: {build}"))
+            .advice(hints::advice("then make it with terraform apply, or with", &build))
             .advice(format!(
                 "where the other tool is not used any more, put the admin image back with: {build}"
             )),
@@ -176,7 +176,7 @@ fn of_repository(environment: &Environment, latest: Option<String>, named: &Foun
         return None;
     }
     let repository = &environment.image;
-    let why = "both push the tag `latest`, so each takes it from the other, and whoever looks for an image by its \
+    let why = "both push the tag \"latest\", so each takes it from the other, and whoever looks for an image by its \
                repository takes one for the other's";
     let what = format!("another tool puts its images into {repository}");
     let finding = if latest.is_some() { Finding::problem(what, why) } else { Finding::warning(what, why) };

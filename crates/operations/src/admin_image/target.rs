@@ -277,10 +277,10 @@ pub fn judge(job: &JobSettings, environment: &Environment) -> Result<Option<Stri
             ExitCode::ResourceNotFound,
             format!("{what}, and the environments file requires it (target: required); nothing was started"),
         )
-        .hint(format!("put it right with: {build}; or with terraform apply"))
+        .hint(hints::advice("put it right with terraform apply, or with", &build))
         .at("database"));
     }
-    Ok(Some(format!("{what}; put it right with `{build}`, or with terraform apply")))
+    Ok(Some(hints::advice(&format!("{what}; put it right with terraform apply, or with"), &build)))
 }
 
 /// Whether the target of a job is in its arguments, where whoever runs the job can override it.

@@ -120,7 +120,7 @@ pub fn no_candidate(environment: &Environment, passed_over: Vec<String>) -> CliE
         format!("no revision of {} has an image to go back to", service.unwrap_or_default()),
     );
     error.messages.extend(passed_over);
-    error.hint(format!("build it from the application's sources: {}", from_source(environment)))
+    error.hint(hints::advice("build it from the application's sources", &from_source(environment)))
 }
 
 /// Adds the hint that tells how to see the state of the service.

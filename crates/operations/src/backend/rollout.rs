@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::candidate::{backend, explained, from_source, look_again, requests, see_again};
 use super::verdict::summary;
 use crate::config::Environment;
-use crate::error::CliError;
+use crate::error::{CliError, advice};
 use crate::events::Event;
 use crate::patience::{Looking, Patience, tell_once};
 use crate::point_of_no_return::{PointOfNoReturn, UnderWay};
@@ -176,6 +176,6 @@ async fn failed(session: &Session, name: &ServiceName, service: &Service, reason
         "read all of its log with: gcloud beta run revisions logs read {revision} --project={} --region={}",
         name.project, name.region
     ))
-    .hint(format!("put right what it says, or build another image: {}", from_source(session.environment())))
+    .hint(advice("put right what it says, or build another image", &from_source(session.environment())))
     .at("backend-startup")
 }

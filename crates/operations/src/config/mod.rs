@@ -26,7 +26,7 @@ pub use source::{Origin, Source};
 
 use quill_admin_yaml::nearest;
 
-use crate::error::CliError;
+use crate::error::{CliError, advice};
 use crate::process::Process;
 
 /// The environments of one file.
@@ -122,7 +122,7 @@ impl Config {
                 names.join(", ")
             ));
             return Err(match nearest(name, names) {
-                Some(near) => error.hint(format!("did you mean --env {near}?")),
+                Some(near) => error.hint(advice("did you mean", &format!("--env {near}"))),
                 None => error,
             });
         };
@@ -385,7 +385,7 @@ environments:
             config(&format!("{DEFAULTS}  staging: {{ project: quill-medical-staging }}\n")).expect("valid");
         let error = config.environment("stagin").expect_err("unknown");
         assert_eq!(error.messages, ["unknown environment \"stagin\"; environments.yaml has: staging"]);
-        assert_eq!(error.hints, ["did you mean --env staging?"]);
+        assert_eq!(error.hints, ["did you mean: --env staging"]);
     }
 
     #[test]

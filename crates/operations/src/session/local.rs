@@ -105,7 +105,7 @@ pub(super) fn needs_image(
                 ExitCode::ResourceNotFound,
                 format!("the Docker engine has no image {image}"),
             )
-            .hint(format!("build it with: {build}"))),
+            .hint(hints::advice("build it with", &build))),
         }
     }
 }

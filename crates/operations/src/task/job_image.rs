@@ -143,7 +143,7 @@ pub fn judge(
     writes: bool,
     any_image: bool,
 ) -> Result<JobImage, CliError> {
-    let build = || format!("put it right with: {}", hints::command(environment, "build", &[]));
+    let build = || hints::advice("put it right with", &hints::command(environment, "build", &[]));
     let refused = |what: String| CliError::new(ExitCode::ResourceNotFound, what);
     if job.max_retries != 0 && writes {
         return Err(refused(format!(

@@ -156,5 +156,5 @@ pub async fn find(session: &Session, id: &str) -> Result<Execution, CliError> {
         ExitCode::ResourceNotFound,
         format!("{what} \"{}\": Cloud Run forgets them after 7 days", id.escape_debug()),
     )
-    .hint(format!("see what was run: {}", hints::command(&environment.name, "history", &[]))))
+    .hint(hints::advice("see what was run", &hints::command(&environment.name, "history", &[]))))
 }

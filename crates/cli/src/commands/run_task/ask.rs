@@ -8,6 +8,7 @@ use quill_admin_operations::error::CliError;
 use super::answers::{Answers, Value};
 use crate::password::{self, Owner, PasswordRules};
 use crate::prompt::{Choice, Field, Form};
+use crate::report::symbols::MORE;
 use crate::task_command::{Given, PasswordSource, TaskParameter};
 
 /// The environment that a task is going to run in, as far as its questions depend on it.
@@ -113,7 +114,7 @@ fn one(
     let choice = |name: String| Choice { name, note: String::new() };
     // A list that is not closed ends with an entry for other values.
     if !parameter.is_closed() {
-        choices.push(choice(format!("another {} …", parameter.words.name)));
+        choices.push(choice(format!("another {} {MORE}", parameter.words.name)));
     }
     if !before.is_empty() {
         choices.push(choice("no more".to_owned()));

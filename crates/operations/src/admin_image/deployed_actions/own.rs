@@ -199,9 +199,12 @@ impl Own {
             ),
             (Origin::Clone, Some(root)) if !cwd.starts_with(root) => {
                 let root = root.display().to_string();
-                format!("deploy yours with: {}", hints::command(environment, "build", &[("--source", &root)]))
+                hints::advice(
+                    "deploy yours with",
+                    &hints::command(environment, "build", &[("--source", &root)]),
+                )
             }
-            _ => format!("deploy yours with: {}", hints::command(environment, "build", &[])),
+            _ => hints::advice("deploy yours with", &hints::command(environment, "build", &[])),
         }
     }
 }

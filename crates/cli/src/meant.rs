@@ -1,0 +1,34 @@
+//! The command line that was probably meant, where an environment stands where none can.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use quill_admin_operations::actions;
+use quill_admin_operations::config::Config;
+use quill_admin_operations::process::Process;
+
+use crate::args;
+use crate::task_command::TaskCommand;
+
+/// The same command line with the environment behind `--env`, as advice, where that would be accepted.
+pub(crate) fn with_environment(
+    process: &Process,
+    tasks: &[TaskCommand],
+    error: &clap::Error,
+) -> Option<String> {
+    let kind = match error.kind() {
+        ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        _ => return None,
+    };
+    let Some(ContextValue::String(name)) = error.get(kind) else { return None };
+    // A file that cannot be read is told of by the command that is typed next.
+    let config = Config::load(process, actions::config_file(process, &process.args)).ok()?;
+    config.names().find(|known| known == name)?;
+    let at = process.args.iter().rposition(|word| word.to_str() == Some(name))?;
+    let mut words: Vec<OsString> = process.args.clone();
+    words.insert(at, "--env".into());
+    args::parse(tasks, words.iter().cloned()).ok()?;
+    let words: Option<Vec<&str>> = words.iter().skip(1).map(|word| word.to_str()).collect();
+    Some(format!("did you mean: quill-admin {}", shell_words::join(words?)))
+}
