@@ -27,8 +27,8 @@ Examples:
   quill-admin add-role --env local --username steve.jones --role Clinician
 
 The environments are those of environments.yaml; `quill-admin envs` lists
-them. `local` needs nothing installed: it is an emulator and a database on
-this machine.
+them. `local` needs nothing installed and no file: it is an emulator and a
+database on this machine.
 
 `quill-admin login` signs in; --access-token-file <FILE> takes an access token
 from a file instead.")]
@@ -43,6 +43,8 @@ struct Root {
 pub struct Cli<'a> {
     /// Options every command takes.
     pub global: Global,
+    /// The command's words, such as `local serve`.
+    pub command: String,
     /// The command.
     pub call: Call<'a>,
 }
@@ -75,6 +77,7 @@ pub fn parse(
     words: impl IntoIterator<Item = OsString>,
 ) -> Result<Cli<'_>, clap::Error> {
     let mut matches = command(tasks).try_get_matches_from(words)?;
+    let command = words_of(&matches);
     let Root { global } = Root::from_arg_matches_mut(&mut matches)?;
     let task = tasks.iter().find(|task| matches.subcommand_name() == Some(task.name.as_str()));
     let call = if let Some(task) = task
@@ -84,7 +87,18 @@ pub fn parse(
     } else {
         Call::Other(Command::from_arg_matches_mut(&mut matches)?)
     };
-    Ok(Cli { global, call })
+    Ok(Cli { global, command, call })
+}
+
+/// The words of the command that was found, without its options.
+fn words_of(matches: &clap::ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut at = matches;
+    while let Some((name, below)) = at.subcommand() {
+        words.push(name);
+        at = below;
+    }
+    words.join(" ")
 }
 
 /// Options every command takes.
@@ -235,6 +249,15 @@ Examples:
   quill-admin actions --env staging
   quill-admin actions --application ~/quill/application --json")]
     Actions(Actions),
+    /// Write a settings file into the working folder, to be edited
+    #[command(after_help = "\
+Writes environments.yaml as it is built into this program, or to the path of
+--config, and never over a file that is there. The environment `local` needs no
+file.
+
+Example:
+  quill-admin init")]
+    Init,
     /// List the environments
     #[command(after_help = "\
 A file that is found in the working folder or above it is used for tasks only

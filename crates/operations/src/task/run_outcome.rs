@@ -622,7 +622,7 @@ mod tests {
             let evidence = evidence(ending.clone(), task.clone(), vec![claim(0, true)], true);
             match RunOutcome::draw(&evidence) {
                 RunOutcome::Reported(reported) => {
-                    assert!(reported.afterwards.is_some(), "{ending:?} {task:?}")
+                    assert!(reported.afterwards.is_some(), "{ending:?} {task:?}");
                 }
                 other => panic!("{other:?}: {ending:?} {task:?}"),
             }
