@@ -1,7 +1,7 @@
 //! The program without a clone: with no file, and with the one that `init` writes.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use quill_admin_e2e::Finished as _;
 use quill_admin_testkit::home::{Home, Output, Run, environments};
@@ -134,7 +134,6 @@ fn init_never_overwrites_anything() {
     fs::remove_dir(&file).expect("removed");
 
     // A folder in which the file would not be believed gets none.
-    use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(home.work(), fs::Permissions::from_mode(0o777)).expect("set");
     let unused = run(&home, &["init"]).exits(2);
     assert!(unused.stderr.contains("would not be used: "), "{unused}");

@@ -272,10 +272,7 @@ fn an_address_that_a_killed_process_has_left_is_ignored() {
     serving.expect("until Ctrl-C");
     let id = Pid::from_raw(i32::try_from(serving.id()).expect("a number")).expect("an id");
     kill_process(id, Signal::KILL).expect("killed");
-    drop(serving);
-    wait_until("the lock is free", || {
-        world.quill_admin(["local", "status", "--json"]).output().json()["in_use"] == false
-    });
+    let _ = serving.wait();
     assert!(world.home.read(LOCK).contains("\"serves\""), "nobody has taken the note away");
     let checked = world.quill_admin(["check", "-e", "local"]).output().exits(0);
     assert!(checked.stderr.contains("none: this program runs the task itself"), "{checked}");

@@ -120,7 +120,7 @@ fn a_folder_that_may_not_be_read_is_told() {
     let world = World::empty();
     let _ = world.quill_admin(["check", "-e", "local"]).output().exits(0);
     let state = world.home.work().join(STATE);
-    fs::set_permissions(&state, Permissions::from_mode(0)).expect("set");
+    fs::set_permissions(&state, Permissions::from_mode(0o000)).expect("set");
     for args in [&["check", "-e", "local"][..], &["local", "status"]] {
         let told = refused(world.quill_admin(args.iter().copied()));
         assert!(told.stderr.contains("Permission denied"), "{told}");
@@ -151,7 +151,7 @@ fn a_full_disk_and_a_read_only_one_are_told() {
     // An environment that is there, on a disk that has become full.
     let _ = check.clone().output().exits(0);
     let filled = format!(
-        "cp -a {state} {state}.whole\n{}\ncp -a {state}.whole/. {state}\nhead -c 1g /dev/zero > {state}/rest 2>/dev/null \
+        "cp -a {state} {state}.whole\n{}\ncp -a {state}.whole/. {state}\nhead -c 1G /dev/zero > {state}/rest 2>/dev/null \
          || true\nrm -rf {state}.whole",
         tmpfs("60m")
     );

@@ -136,6 +136,7 @@ impl Local {
         let database = if complete {
             on_progress(Stage::StartingDatabase);
             state.restore_manifests()?;
+            state.check_database()?;
             // This database has started before, so its files are the reason.
             let started = Embedded::start(&state.database()).await;
             let database = started.map_err(|error| state.damaged(state.explained(error)))?;

@@ -29,6 +29,11 @@ use crate::{LocalError, Tables, manifests};
 /// be used.
 const FORMAT: u32 = 1;
 
+/// PostgreSQL's control file, as a path below the database's folder.
+const CONTROL: &str = "tmp/pglite/base/global/pg_control";
+/// The size of that file in every version of PostgreSQL (`PG_CONTROL_FILE_SIZE`).
+const CONTROL_BYTES: u64 = 8192;
+
 const MB: u64 = 1_000_000;
 /// The free space that a new environment needs: its files take 33 MB.
 const NEEDED: u64 = 50 * MB;
@@ -136,6 +141,23 @@ impl State {
     /// Repairs the database's manifests after a process that was killed during its start.
     pub(crate) fn restore_manifests(&self) -> Result<(), LocalError> {
         manifests::restore(&self.folder)
+    }
+
+    /// Fails if the database's control file is not whole. PostgreSQL itself reads it with the first connection,
+    /// and a task would try to connect for half a minute.
+    pub(crate) fn check_database(&self) -> Result<(), LocalError> {
+        let path = self.database().join(CONTROL);
+        match std::fs::symlink_metadata(&path) {
+            Ok(found) if found.len() == CONTROL_BYTES => Ok(()),
+            Ok(found) => {
+                let told = format!("it has {} bytes, and not {CONTROL_BYTES}", found.len());
+                Err(LocalError::damaged(&path, told))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(LocalError::damaged(&path, "it is missing"))
+            }
+            Err(source) => Err(LocalError::state("read", &path, source)),
+        }
     }
 
     /// Saves the manifests of a database that has started.

@@ -20,7 +20,7 @@ pub(super) fn local_status_text(
 ) -> String {
     let mut text = String::new();
     field(&mut text, "state", &status.directory.display().to_string());
-    if !status.exists {
+    if !status.exists && !status.in_use {
         field(&mut text, "", "nothing there yet; the first command with --env local makes it");
         return text;
     }
@@ -32,6 +32,9 @@ pub(super) fn local_status_text(
         (true, Some(by)) => format!("yes, by {by}"),
     };
     field(&mut text, "in use", &in_use);
+    if !status.exists {
+        field(&mut text, "", "it is being made");
+    }
     if let Some(contents) = contents {
         field(&mut text, "users", &contents.users.to_string());
         field(&mut text, "executions", &contents.executions.to_string());
