@@ -60,7 +60,7 @@ pub(super) fn written_next(written: &Written) -> String {
 }
 
 pub(super) fn written_json(written: &Written) -> Value {
-    let mut document = document_of(json!(document::path(&written.path)), &written.environments);
+    let mut document = document_of(&document::path(&written.path), &written.environments);
     document["confirmed"] = json!(written.confirmed);
     document["instead_of"] = json!(written.instead_of.as_deref().map(document::path));
     document
@@ -83,10 +83,10 @@ pub(super) fn confirmed_text(config: &Config, environments: &[&Environment]) -> 
 }
 
 pub(super) fn environments_json(config: &Config, environments: &[Environment]) -> Value {
-    document_of(file(config), environments)
+    document_of(&file(config), environments)
 }
 
-fn document_of(file: Value, environments: &[Environment]) -> Value {
+fn document_of(file: &Value, environments: &[Environment]) -> Value {
     let list: Vec<Value> = environments
         .iter()
         .map(|environment| {
@@ -121,7 +121,7 @@ pub(super) fn confirmed_json(config: &Config, environments: &[&Environment]) -> 
 
 /// The path of the file, where there is one.
 fn file(config: &Config) -> Value {
-    if config.missing().is_some() { Value::Null } else { json!(document::path(config.path())) }
+    if config.missing().is_some() { Value::Null } else { document::path(config.path()) }
 }
 
 impl Reporter {

@@ -202,8 +202,8 @@ pub(crate) fn folder(process: &Process, variable: &str, default: &str) -> Option
 }
 
 /// The error about a file that was named, and is not there.
-fn missing(path: &Path) -> CliError {
-    CliError::usage(format!("there is no file {}", path.display()))
+fn missing(path: &Path, error: &dyn std::fmt::Display) -> CliError {
+    unreadable(path, error)
         .hint("look at the name behind --config, or in QUILL_ADMIN_CONFIG")
         .hint("to write a new file there: quill-admin init")
 }
@@ -215,7 +215,7 @@ fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> CliError {
 /// Reads a regular file of at most [`LARGEST`] bytes, once `check` has accepted the opened file.
 fn read(path: &Path, check: impl FnOnce(&Metadata) -> Result<(), CliError>) -> Result<Vec<u8>, CliError> {
     let (file, metadata) = open_regular(path)
-        .map_err(|error| if error.is_missing() { missing(path) } else { unreadable(path, &error) })?;
+        .map_err(|error| if error.is_missing() { missing(path, &error) } else { unreadable(path, &error) })?;
     check(&metadata)?;
     read_opened(file, &metadata, LARGEST).map_err(|error| unreadable(path, &error))
 }
