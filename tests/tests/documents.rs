@@ -375,6 +375,21 @@ mod formula {
         }
     }
 
+    /// Whoever has installed the program without a clone is told what to type first, and that works.
+    #[test]
+    fn the_formula_and_the_archive_name_the_first_command() {
+        const FIRST: &str = "quill-admin create-superadmin --env local\n";
+        let (formula, archive) =
+            (read(Path::new("packaging/quill-admin.rb.in")), read(Path::new("packaging/README.md")));
+        let (_, caveats) = formula.split_once("def caveats").expect("caveats");
+        for (told, whose) in [(caveats, "formula"), (&archive, "archive")] {
+            let (first, init) = (told.find(FIRST), told.find("quill-admin init\n"));
+            assert!(first.is_some() && first < init, "{whose}: {told}");
+        }
+        let workflow = read(Path::new(".github/workflows/release.yml"));
+        assert!(workflow.contains("cp target/dist/quill-admin packaging/README.md "), "{workflow}");
+    }
+
     #[test]
     fn it_says_what_is_wrong_with_what_it_is_given() {
         let home = Home::new();

@@ -69,7 +69,7 @@ fn a_changed_schema_is_told_and_a_reset_takes_it_over() {
     let _ = run(&["show-user", "-u", "steve"]).exits(0);
 
     world.home.write("app/schema.sql", &format!("{schema}ALTER TABLE users ADD COLUMN nickname text;\n"));
-    let refused = run(&["show-user", "-u", "steve"]).exits(23);
+    let refused = run(&["show-user", "-u", "steve"]).exits(34);
     assert!(
         refused.stderr.contains("was made for another version of the application's tables than "),
         "{refused}"
@@ -97,7 +97,7 @@ fn a_state_that_does_not_name_its_tables_is_told() {
     let world = World::empty();
     let _ = world.quill_admin(["check", "-e", "local"]).output().exits(0);
     world.home.write(".quill-admin/local/layout.json", r#"{"format":1}"#);
-    let refused = world.quill_admin(["check", "-e", "local"]).output().exits(23);
+    let refused = world.quill_admin(["check", "-e", "local"]).output().exits(34);
     assert!(refused.stderr.contains("another version of the application's tables"), "{refused}");
     let _ = world.quill_admin(["local", "reset", "--yes"]).output().exits(0);
     let _ = world.quill_admin(["check", "-e", "local"]).output().exits(0);
@@ -128,19 +128,115 @@ fn a_folder_that_is_not_whole_is_told_with_its_path() {
     let _ = world.quill_admin(["check", "-e", "local"]).output().exits(0);
 }
 
+const LOCK: &str = ".quill-admin/local/lock";
+
+/// Waits until the environment is in use by this command.
+fn held_by(world: &World, command: &str) {
+    let lock = world.home.work().join(LOCK);
+    wait_until(&format!("{command} has the environment"), || {
+        std::fs::read_to_string(&lock).is_ok_and(|note| note.contains(&format!("\"{command}\"")))
+    });
+}
+
+/// Two terminals: in the first a person still answers questions.
 #[test]
-fn a_second_program_is_refused_and_the_first_serves_on() {
+fn a_second_command_waits_for_the_first_and_says_for_which() {
+    let world = World::empty();
+    let mut first = world.quill_admin(["cs", "-e", "local"]).terminal();
+    first.expect("Username");
+    held_by(&world, "create-superadmin");
+
+    let mut second = world.quill_admin(["check", "-e", "local"]).terminal();
+    let id = first.id();
+    second.expect(&format!(
+        "waiting for another quill-admin to finish with the environment local (process {id}: create-superadmin)"
+    ));
+    // Looking at it does not wait.
+    let status = world.quill_admin(["local", "status"]).output().exits(0);
+    assert!(
+        status.stdout.contains(&format!("in use           yes, by process {id}: create-superadmin\n")),
+        "{status}"
+    );
+    // A deletion has its turn, too.
+    let mut third = world.quill_admin(["local", "reset", "--yes"]).terminal();
+    third.expect("waiting for another quill-admin to finish with the environment local (process ");
+
+    let begun = Instant::now();
+    third.ctrl_c();
+    assert_eq!(third.wait().code(), 130);
+    first.ctrl_c();
+    assert_eq!(first.wait().code(), 130);
+    let ended = second.wait();
+    assert_eq!(ended.code(), 0, "{}", ended.text());
+    assert!(ended.text().contains("tasks can run in local"), "{}", ended.text());
+    // Nobody waits for retries.
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn ctrl_c_ends_the_waiting() {
+    let world = World::empty();
+    let mut first = world.quill_admin(["cs", "-e", "local"]).terminal();
+    first.expect("Username");
+    held_by(&world, "create-superadmin");
+    for args in
+        [&["show-user", "-e", "local", "-u", "steve"][..], &["doctor", "-e", "local"], &["local", "serve"]]
+    {
+        let mut second = world.quill_admin(args.iter().copied()).terminal();
+        second.expect("waiting for another quill-admin").ctrl_c();
+        let begun = Instant::now();
+        let ended = second.wait();
+        assert_eq!(ended.code(), 130, "{args:?}: {}", ended.text());
+        assert!(begun.elapsed() < Duration::from_secs(5), "{args:?}: {:?}", begun.elapsed());
+    }
+    first.ctrl_c();
+    let _ = first.wait();
+}
+
+#[test]
+fn commands_use_the_environment_that_is_served() {
     let world = World::empty();
     let mut serving = world.quill_admin(["local", "serve"]).terminal();
     serving.expect("until Ctrl-C");
     let said = serving.text();
     let endpoint = said.split_whitespace().find(|word| word.starts_with("http://")).expect("an address");
+    let id = serving.id();
 
-    let refused = world.quill_admin(["check", "-e", "local"]).output().exits(23);
-    assert!(refused.stderr.contains("in use by another quill-admin"), "{}", refused.stderr);
-    let refused = world.quill_admin(["local", "reset", "--yes"]).output().exits(23);
-    assert!(refused.stderr.contains("in use by another quill-admin"), "{}", refused.stderr);
-    assert!(!refused.stderr.contains("deleting"), "{}", refused.stderr);
+    let checked = world.quill_admin(["check", "-e", "local"]).output().exits(0);
+    assert!(checked.stdout.contains("6 of 6 known"), "{checked}");
+    let created = world
+        .quill_admin(["cs", "-e", "local", "-u", "steve", "--email", "s@example.org", "--password-stdin"])
+        .stdin(PASSWORD)
+        .output()
+        .exits(0);
+    assert!(created.stdout.starts_with("✔ created steve in local"), "{created}");
+    assert!(
+        created.stderr.contains("image            none: quill-admin local serve runs the task itself\n"),
+        "{created}"
+    );
+    let status = world.quill_admin(["local", "status", "--json"]).output().exits(0).json();
+    assert_eq!(status["in_use_by"], json!({"process": id, "command": "local serve", "serving": true}));
+    // The token of the control API is in no file.
+    let token = said.split_whitespace().skip_while(|word| *word != "control").nth(1).expect("a token");
+    assert_eq!(world.home.files_with(token), Vec::<std::path::PathBuf>::new());
+
+    // What cannot share it is told at once, with the process to end.
+    for args in [&["local", "serve"][..], &["local", "reset", "--yes"]] {
+        let refused = world.quill_admin(args.iter().copied()).output().exits(34);
+        let told = format!("is in use by another quill-admin (process {id}: local serve)\n");
+        assert!(refused.stderr.contains(&told), "{refused}");
+        assert!(
+            refused
+                .stderr
+                .contains(&format!("next: end it with Ctrl-C in its terminal, or with: kill {id}\n"))
+        );
+        assert!(!refused.stderr.contains("deleting"), "{refused}");
+    }
+    let otherwise = world.quill_admin(["check", "-e", "local", "--application", "app"]);
+    let schema = application(&world, "app", "");
+    world.home.write("app/schema.sql", &format!("{schema}ALTER TABLE users ADD COLUMN nickname text;\n"));
+    let refused = otherwise.output().exits(34);
+    assert!(refused.stderr.contains("another version of the application's tables"), "{refused}");
 
     // Another environment can be pointed at it.
     world.move_staging(endpoint);
@@ -151,9 +247,35 @@ fn a_second_program_is_refused_and_the_first_serves_on() {
     let checked = world.quill_admin(["check", "-e", "staging"]).output().exits(0);
     assert!(checked.stdout.contains("6 of 6 known"), "{}", checked.stdout);
 
+    // A process that is stopped still has the environment, and does not answer.
+    let serving_id = Pid::from_raw(i32::try_from(id).expect("a number")).expect("an id");
+    assert!(stop(serving_id));
+    let silent =
+        world.quill_admin(["check", "-e", "local"]).limit(Duration::from_secs(20)).output().exits(34);
+    assert!(
+        silent.stderr.contains(&format!("(process {id}: local serve), which does not answer")),
+        "{silent}"
+    );
+    kill_process(serving_id, Signal::CONT).expect("it goes on");
+
     serving.ctrl_c();
     assert_eq!(serving.wait().code(), 0);
-    let _ = world.quill_admin(["check", "-e", "local"]).output().exits(0);
+    let shown = world.quill_admin(["show-user", "-e", "local", "-u", "steve"]).output().exits(0);
+    assert!(shown.stdout.contains("s@example.org"), "{shown}");
+}
+
+/// What a killed process has left behind names a process that has no lock.
+#[test]
+fn an_address_that_a_killed_process_has_left_is_ignored() {
+    let world = World::empty();
+    let mut serving = world.quill_admin(["local", "serve"]).terminal();
+    serving.expect("until Ctrl-C");
+    let id = Pid::from_raw(i32::try_from(serving.id()).expect("a number")).expect("an id");
+    kill_process(id, Signal::KILL).expect("killed");
+    let _ = serving.wait();
+    assert!(world.home.read(LOCK).contains("\"serves\""), "nobody has taken the note away");
+    let checked = world.quill_admin(["check", "-e", "local"]).output().exits(0);
+    assert!(checked.stderr.contains("none: this program runs the task itself"), "{checked}");
 }
 
 #[test]

@@ -36,6 +36,8 @@ struct Root {
 pub struct Cli<'a> {
     /// Options every command takes.
     pub global: Global,
+    /// The command's words, such as `local serve`.
+    pub command: String,
     /// The command.
     pub call: Call<'a>,
 }
@@ -118,6 +120,7 @@ pub fn parse(tasks: &[TaskCommand], words: impl IntoIterator<Item = OsString>) -
         }
     };
     let named = matches.value_source("env") == Some(ValueSource::CommandLine);
+    let command = words_of(&matches);
     let Root { mut global } = Root::from_arg_matches_mut(&mut matches)?;
     if let Some(first) = first_word(&matches) {
         if let Some(env) = global.env.as_deref().filter(|env| named && *env != first) {
@@ -138,7 +141,18 @@ pub fn parse(tasks: &[TaskCommand], words: impl IntoIterator<Item = OsString>) -
     } else {
         Call::Other(Command::from_arg_matches_mut(&mut matches)?)
     };
-    Ok(Cli { global, call })
+    Ok(Cli { global, command, call })
+}
+
+/// The words of the command that was found, without its options.
+fn words_of(matches: &clap::ArgMatches) -> String {
+    let mut words = Vec::new();
+    let mut at = matches;
+    while let Some((name, below)) = at.subcommand() {
+        words.push(name);
+        at = below;
+    }
+    words.join(" ")
 }
 
 /// The environment that was given as the first word after the command.
@@ -344,6 +358,15 @@ Examples:
   quill-admin actions --env staging
   quill-admin actions --application ~/quill/application --json")]
     Actions(Actions),
+    /// Write a settings file into the working folder, to be edited
+    #[command(after_help = "\
+Writes environments.yaml as it is built into this program, or to the path of
+--config, and never over a file that is there. The environment `local` needs no
+file.
+
+Example:
+  quill-admin init")]
+    Init,
     /// List the environments
     #[command(after_help = "\
 A file that is found in the working folder or above it is used for tasks only

@@ -115,6 +115,9 @@ exit_codes! {
     Undecided = 31, Cli, "doctor could not decide everything";
     /// The output of the command could not be written to stdout.
     OutputFailed = 33, Cli, "stdout could not be written to; the message says what came of the command";
+    /// The embedded environment cannot be used: its state is damaged, not this user's, or made of other tables,
+    /// the disk is full or read-only, or another process serves it.
+    LocalUnusable = 34, Cli, "the environment on this machine (`local`) cannot be used; the message says why: damaged, disk full or read-only, somebody else's, other tables, served by another quill-admin, no loopback interface";
     /// Interrupted, left at a question, or answered with no; the message says whether the task still runs.
     Interrupted = 130, Cli, "interrupted (Ctrl-C), left at a question (Esc), or \"Run it?\" answered with no; the message says what was done by then, and whether a task still runs";
 }

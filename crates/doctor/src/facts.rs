@@ -17,11 +17,11 @@ use quill_admin_image::{Engine, LATEST, Registry, RegistryImage, Repository, spl
 use quill_admin_operations::admin_image::plan::artifact_repository;
 use quill_admin_operations::config::{Config, Environment};
 use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::{Emit, Event};
 use quill_admin_operations::hints;
 use quill_admin_operations::point_of_no_return::{PointOfNoReturn, Stage};
 use quill_admin_operations::process::Process;
-use quill_admin_operations::session::Runner;
-use quill_admin_operations::session::{Session, sign_in};
+use quill_admin_operations::session::{Purpose, Runner, Session, sign_in};
 use quill_admin_operations::trust;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
@@ -64,7 +64,10 @@ pub struct Machine {
     pub config: Result<Config, CliError>,
     /// The application's repository, where one was named.
     pub repository: Option<PathBuf>,
+    /// Whether only embedded environments are checked.
+    pub only_embedded: bool,
     runner: Option<Runner>,
+    on_wait: Emit,
     sign_in_was_named: bool,
     sign_ins: Vec<Calls>,
     engine: Answer<Engine>,
@@ -125,6 +128,7 @@ impl Machine {
         access_token_file: Option<&Path>,
         runner: Option<Runner>,
     ) -> Self {
+        let only_embedded = !environments.is_empty() && environments.iter().all(Environment::is_embedded);
         let sign_in_was_named = sign_in::named(&process, access_token_file).named().is_some();
         let mut sign_ins: Vec<Calls> = Vec::new();
         for environment in environments {
@@ -139,12 +143,21 @@ impl Machine {
             process,
             config,
             repository,
+            only_embedded,
             runner,
+            on_wait: Arc::new(|_| ()),
             sign_in_was_named,
             sign_ins,
             engine: OnceCell::new(),
             tasks: Mutex::default(),
         }
+    }
+
+    /// The same machine, which tells a person that another process is waited for.
+    #[must_use]
+    pub fn telling(mut self, on_wait: Emit) -> Self {
+        self.on_wait = on_wait;
+        self
     }
 
     /// The sign-ins that are used, each once; `None` where everything is on this machine, and none is asked
@@ -309,7 +322,8 @@ impl Facts {
         self.session().await.map(Session::google)
     }
 
-    /// The environment, opened. Its events are not shown: the report tells what checks find.
+    /// The environment, opened. Its events are not shown, because the report tells what checks find; only that
+    /// another process is waited for.
     ///
     /// # Errors
     ///
@@ -319,8 +333,15 @@ impl Facts {
             let machine = &self.machine;
             let environment = &self.environment;
             let sign_in = machine.sign_in(environment)?;
-            let opening = Session::open_as(environment, &machine.process, sign_in, machine.runner)?;
-            Ok(opening.wait(Arc::new(|_| ())).await?)
+            let purpose = Purpose { command: "doctor".to_owned(), alone: false };
+            let opening = Session::open_as(environment, &machine.process, sign_in, machine.runner, purpose)?;
+            let on_wait = Arc::clone(&machine.on_wait);
+            let emit = move |event| {
+                if let Event::Waiting(_) = event {
+                    on_wait(event);
+                }
+            };
+            Ok(opening.wait(Arc::new(emit)).await?)
         };
         self.session.get_or_init(|| open).await.as_ref().map_err(Undecided::clone)
     }

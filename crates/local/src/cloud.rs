@@ -1,6 +1,6 @@
 //! The emulator, set up with the admin job that deployed environments have.
 
-use std::{io, path::Path};
+use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 use cloud_emulator::{DockerRunner, Emulator, ImageProgram, ProcessRunner, Runner};
 use quill_admin_contract::{ENTRY_POINT, Target, TargetParts, TlsMode};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
 
 use crate::{Container, LocalError, LocalOptions};
@@ -49,7 +50,7 @@ impl Cloud {
             .state_file(state_file)
             .start()
             .await
-            .map_err(|source| LocalError::cloud("start", source))?;
+            .map_err(not_started)?;
         let LocalOptions { project, region, job, .. } = options;
         let job = format!("projects/{project}/locations/{region}/jobs/{job}");
         emulator.put_secret(project, &options.password_secret, PASSWORD);
@@ -61,6 +62,11 @@ impl Cloud {
 
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// The port that the emulator listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.emulator.address().port()
     }
 
     /// The token of the emulator's control API.
@@ -88,11 +94,7 @@ impl Cloud {
     /// A GET request to the emulator's own port. HTTP/1.0, where an answer ends with its connection, keeps a
     /// client library out of a crate that makes no other requests.
     async fn get(&self, path: &str) -> io::Result<Value> {
-        let address = self.emulator.address();
-        let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
+        let answer = timeout(ANSWER, get(self.emulator.address(), path)).await??;
         let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
         if head.split(' ').nth(1) != Some("200") {
             return Err(io::Error::other(body.to_owned()));
@@ -103,6 +105,30 @@ impl Cloud {
     /// Lets running executions end, and saves the state.
     pub(crate) async fn shutdown(self) -> Result<(), LocalError> {
         self.emulator.shutdown().await.map_err(|source| LocalError::cloud("shut down", source))
+    }
+}
+
+/// Time limit for an answer of the emulator, which takes milliseconds.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Asks an emulator, and returns its whole answer.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+/// The error of an emulator that does not start. A state file that is there and is no state is damaged.
+fn not_started(error: cloud_emulator::Error) -> LocalError {
+    match error {
+        cloud_emulator::Error::StateFile { path, source }
+            if [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof].contains(&source.kind()) =>
+        {
+            LocalError::damaged(&path, source)
+        }
+        other => LocalError::cloud("start", other),
     }
 }
 

@@ -31,6 +31,11 @@ use crate::LocalError;
 /// Time limit for the rollback of a connection that is dropped.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// Time limit for a start, which takes a second, or a few on a machine that is busy.
+const START: Duration = Duration::from_mins(2);
+/// Time limit for a connection.
+const CONNECT: Duration = Duration::from_secs(30);
+
 /// The embedded server, until it is dropped.
 pub(crate) struct Embedded {
     address: SocketAddr,
@@ -50,7 +55,11 @@ impl Embedded {
             .name("embedded-postgres".to_owned())
             .spawn(move || serve(directory, report, stopped))
             .map_err(|source| LocalError::database("start a thread", source))?;
-        let address = ready.await.map_err(|_| LocalError::database("start", "its thread panicked"))??;
+        // A thread that does not come to its end is left behind, and ends with this process.
+        let address = timeout(START, ready)
+            .await
+            .map_err(|_| LocalError::database("start", format!("it has not started within {START:?}")))?
+            .map_err(|_| LocalError::database("start", "its thread panicked"))??;
         Ok(Self { address, stop: Some(stop), thread: Some(thread) })
     }
 
@@ -64,8 +73,9 @@ impl Embedded {
 
     /// Connects to one of the server's databases, as one of its users.
     pub(crate) async fn connect(&self, database: &str, user: &str) -> Result<Connection, LocalError> {
-        connect(self.address, database, user)
+        timeout(CONNECT, connect(self.address, database, user))
             .await
+            .map_err(|_| LocalError::database("connect to", format!("no answer within {CONNECT:?}")))?
             .map_err(|source| LocalError::database("connect to", source))
     }
 

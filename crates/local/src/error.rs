@@ -6,21 +6,60 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::Holder;
+
 /// The reason why the local environment could not be started, read or reset.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LocalError {
     /// Another process has it running.
-    #[error(
-        "the local environment in {} is in use by another quill-admin{}",
-        directory.display(),
-        process.map(|id| format!(" (process {id})")).unwrap_or_default()
-    )]
+    #[error("the local environment in {} is in use by another quill-admin{}", directory.display(), holder.in_brackets())]
     InUse {
         /// The state directory.
         directory: PathBuf,
-        /// The id of the other process, if it is known.
-        process: Option<u32>,
+        /// What is known of the other process.
+        holder: Holder,
+    },
+    /// Another process serves it, with other settings, tables or actions, or as another version.
+    #[error(
+        "the local environment in {} is served by another quill-admin{}, which was started with other settings, \
+         tables or actions, or is another version",
+        directory.display(),
+        holder.in_brackets()
+    )]
+    ServedOtherwise {
+        /// The state directory.
+        directory: PathBuf,
+        /// What is known of the other process.
+        holder: Holder,
+    },
+    /// Another process serves it, and does not answer.
+    #[error(
+        "the local environment in {} is served by another quill-admin{}, which does not answer",
+        directory.display(),
+        holder.in_brackets()
+    )]
+    Silent {
+        /// The state directory.
+        directory: PathBuf,
+        /// What is known of the other process.
+        holder: Holder,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// This machine's programs cannot reach each other at 127.0.0.1, where the emulator and the database listen.
+    #[error("this machine does not reach itself at 127.0.0.1, where the emulator and the database listen")]
+    NoLoopback {
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The state cannot be read as this program has written it.
+    #[error("the local environment is damaged: {} cannot be used", path.display())]
+    Damaged {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The state was made by another version of this program.
     #[error(
@@ -95,9 +134,43 @@ pub enum LocalError {
     },
 }
 
+/// The system's error in a chain of causes: a full disk, a missing permission. That a file's content is not
+/// what was expected is no such error.
+pub(crate) fn system_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<io::Error>()
+            && (SYSTEM.contains(&found.kind()))
+        {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The kinds of errors that say why the system does not let a file be used, rather than what is in it.
+const SYSTEM: [io::ErrorKind; 4] = [
+    io::ErrorKind::PermissionDenied,
+    io::ErrorKind::ReadOnlyFilesystem,
+    io::ErrorKind::StorageFull,
+    io::ErrorKind::QuotaExceeded,
+];
+
 impl LocalError {
+    /// The kind of the system's error that keeps the state from being used: a full disk, a file system that
+    /// is read-only, a missing permission. `None` for every other error.
+    #[must_use]
+    pub fn system(&self) -> Option<io::ErrorKind> {
+        system_error(self).map(io::Error::kind)
+    }
+
     pub(crate) fn state(doing: &'static str, path: &Path, source: io::Error) -> Self {
         Self::State { doing, path: path.to_owned(), source }
+    }
+
+    pub(crate) fn damaged(path: &Path, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Damaged { path: path.to_owned(), source: source.into() }
     }
 
     pub(crate) fn database(doing: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

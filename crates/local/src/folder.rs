@@ -17,6 +17,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::LocalError;
+use crate::holder::Note;
 
 /// The file that marks the folder as made by this program.
 pub(crate) const MARKER: &str = "quill-admin-local";
@@ -67,8 +68,19 @@ impl Folder {
         let folder = Self { handle, path: path.to_owned() };
         folder.check()?;
         rustix::fs::fchmod(&folder.handle, Mode::RWXU).map_err(|errno| failed(errno.into()))?;
-        folder.write(MARKER, MARKED.as_bytes())?;
+        // A full disk must not cost the marker that is there.
+        if !folder.has_marker()? {
+            folder.write(MARKER, MARKED.as_bytes())?;
+        }
         Ok(folder)
+    }
+
+    fn has_marker(&self) -> Result<bool, LocalError> {
+        match rustix::fs::statat(&self.handle, MARKER, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(LocalError::state("read", &self.path.join(MARKER), errno.into())),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -114,6 +126,12 @@ impl Folder {
             }
         }
         Ok(())
+    }
+
+    /// The free space of its disk, in bytes; `None` where the system does not say.
+    pub(crate) fn free(&self) -> Option<u64> {
+        let disk = rustix::fs::fstatvfs(&self.handle).ok()?;
+        disk.f_bavail.checked_mul(disk.f_frsize)
     }
 
     /// The size of all files in the folder, in bytes.
@@ -162,7 +180,7 @@ impl Folder {
 
     fn has_own_lock(&self) -> bool {
         let content = self.file(LOCK, OFlags::RDONLY).and_then(read_all).unwrap_or_default();
-        !content.is_empty() && content.iter().all(u8::is_ascii_digit)
+        Note::read(&content).is_some()
     }
 
     fn entries(&self) -> Result<Vec<(CString, FileType)>, LocalError> {
@@ -293,7 +311,12 @@ fn find_link(folder: BorrowedFd<'_>) -> Result<Option<PathBuf>, Errno> {
             return Ok(Some(path));
         }
         if kind == FileType::Directory {
-            let below = open_folder(folder, &name)?;
+            // A running database may remove folders meanwhile.
+            let below = match open_folder(folder, &name) {
+                Ok(below) => below,
+                Err(Errno::NOENT) => continue,
+                Err(errno) => return Err(errno),
+            };
             if let Some(link) = find_link(below.as_fd())? {
                 return Ok(Some(path.join(link)));
             }

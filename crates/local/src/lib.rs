@@ -17,6 +17,9 @@ mod database;
 mod error;
 mod folder;
 mod golden;
+mod holder;
+mod join;
+mod loopback;
 mod manifests;
 mod options;
 mod scratch;
@@ -34,6 +37,8 @@ use state::State;
 
 pub use error::LocalError;
 pub use golden::{Verdict, run_cases};
+pub use holder::Holder;
+pub use join::{Joined, Served, reset_in_turn};
 pub use options::{Container, LocalOptions};
 pub use scratch::{Fit, Misfit, Scratch, Wrong};
 pub use state::{Status, reset, status};
@@ -66,7 +71,8 @@ pub struct Local {
     // both have closed their files.
     cloud: Cloud,
     database: Embedded,
-    _state: State,
+    state: State,
+    options_digest: String,
     database_url: String,
     database_name: String,
     user: String,
@@ -111,21 +117,37 @@ impl Local {
     }
 
     async fn bring_up(
+        options: LocalOptions,
+        on_progress: Box<dyn Fn(Stage) + Send>,
+    ) -> Result<Self, LocalError> {
+        loopback::check().await?;
+        let state = State::hold(&options.state_dir, &options.command)?;
+        Self::bring_up_in(state, options, on_progress).await
+    }
+
+    /// Starts the environment in a state directory that this process holds.
+    async fn bring_up_in(
+        state: State,
         mut options: LocalOptions,
         on_progress: Box<dyn Fn(Stage) + Send>,
     ) -> Result<Self, LocalError> {
-        let state = State::hold(&options.state_dir)?;
+        let options_digest = options.digest();
         let complete = state.is_complete(&options.tables)?;
         let database = if complete {
             on_progress(Stage::StartingDatabase);
             state.restore_manifests()?;
-            let database = Embedded::start(&state.database()).await?;
+            state.check_database()?;
+            // This database has started before, so its files are the reason.
+            let started = Embedded::start(&state.database()).await;
+            let database = started.map_err(|error| state.damaged(state.explained(error)))?;
             Embedded::warm_up();
             database
         } else {
             on_progress(Stage::UnpackingDatabase);
             state.begin()?;
-            let database = Embedded::start(&state.database()).await?;
+            state.needs_space()?;
+            let database =
+                Embedded::start(&state.database()).await.map_err(|error| state.explained(error))?;
             on_progress(Stage::StartingDatabase);
             let superuser = database.connect("postgres", "postgres").await?;
             on_progress(Stage::CreatingTables);
@@ -147,10 +169,20 @@ impl Local {
             database_url: database.url(&options.database, &options.user),
             cloud,
             database,
-            _state: state,
+            state,
+            options_digest,
             database_name: options.database,
             user: options.user,
         })
+    }
+
+    /// Lets other commands use this environment, until it ends.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the address cannot be written into the state directory.
+    pub fn serve(&self) -> Result<(), LocalError> {
+        self.state.serve(self.cloud.port(), self.options_digest.clone())
     }
 
     /// The address of the emulator, which serves all of Google Cloud's APIs: `http://127.0.0.1:PORT`.

@@ -51,8 +51,8 @@ pub(crate) fn restore(folder: &Folder) -> Result<(), LocalError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(source) => return Err(failed(source)),
     };
-    let kept: BTreeMap<String, String> =
-        serde_json::from_slice(&kept).map_err(|error| failed(error.into()))?;
+    let kept: BTreeMap<String, String> = serde_json::from_slice(&kept)
+        .map_err(|error| LocalError::damaged(&folder.path().join(MANIFESTS), error))?;
     for file in FILES {
         let Some(content) = kept.get(file) else { continue };
         let path = path(folder, file);

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::Tables;
 
 /// The options of the local environment, with the names that a deployed one has.
@@ -11,6 +13,8 @@ use crate::Tables;
 pub struct LocalOptions {
     /// The folder in which the environment keeps its state, usually `.quill-admin/local`.
     pub state_dir: PathBuf,
+    /// The command that uses the environment, such as `create-superadmin`: others that wait for it are told.
+    pub command: String,
     /// The program or image that is run as the admin image.
     pub container: Container,
     /// The Google Cloud project.
@@ -40,6 +44,41 @@ pub struct LocalOptions {
     /// The time that the emulator takes to provision a container. Zero for tests and measurements; more to
     /// imitate Cloud Run.
     pub provisioning_delay: Duration,
+}
+
+impl LocalOptions {
+    /// A digest of everything that tasks depend on. Two processes whose options have the same may use one
+    /// running environment together.
+    pub(crate) fn digest(&self) -> String {
+        let container = match &self.container {
+            // The same program may be installed at two places.
+            Container::Program { .. } => "program",
+            Container::Docker => "docker",
+        };
+        let tables = self.tables.digest();
+        let actions = self.actions.as_deref().unwrap_or_default();
+        let parts = [
+            env!("CARGO_PKG_VERSION"),
+            container,
+            &self.project,
+            &self.region,
+            &self.job,
+            &self.image,
+            actions,
+            &tables,
+            &self.database,
+            &self.user,
+            &self.schema,
+            &self.password_secret,
+        ];
+        let notes = self.annotations.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
+        let mut digest = Sha256::new();
+        for part in parts.into_iter().chain(notes) {
+            digest.update(part.len().to_le_bytes());
+            digest.update(part);
+        }
+        hex::encode(digest.finalize())
+    }
 }
 
 /// The program or image that is run as the admin image.

@@ -3,7 +3,7 @@
 //! ```text
 //! .quill-admin/local/
 //!   quill-admin-local  says that quill-admin made the folder, see `folder`
-//!   lock         held by the process that has the environment running
+//!   lock         held by the process that has the environment running, whose name is in it, see `holder`
 //!   layout.json  written last on first use: from then on the rest is complete, and holds these tables
 //!   database/    PostgreSQL's files
 //!   cloud.json   what the emulator remembers
@@ -13,19 +13,32 @@
 
 use std::{
     fs::{File, TryLockError},
-    io::{self, Read, Write},
+    io,
     path::{Path, PathBuf},
 };
 
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
+use crate::error::system_error;
 use crate::folder::{ACTIONS, CLOUD, DATABASE, Folder, IGNORE, LAYOUT, LAYOUT_PART, LOCK, read_all};
+use crate::holder::{Holder, Note, Serves};
 use crate::{LocalError, Tables, manifests};
 
 /// The format of everything in the state directory. It is raised by a change after which older states cannot
 /// be used.
 const FORMAT: u32 = 1;
+
+/// PostgreSQL's control file, as a path below the database's folder.
+const CONTROL: &str = "tmp/pglite/base/global/pg_control";
+/// The size of that file in every version of PostgreSQL (`PG_CONTROL_FILE_SIZE`).
+const CONTROL_BYTES: u64 = 8192;
+
+const MB: u64 = 1_000_000;
+/// The free space that a new environment needs: its files take 33 MB.
+const NEEDED: u64 = 50 * MB;
+/// The free space with which PostgreSQL cannot start.
+const LITTLE: u64 = MB;
 
 #[derive(Serialize, Deserialize)]
 struct Layout {
@@ -40,20 +53,62 @@ struct Layout {
 pub(crate) struct State {
     folder: Folder,
     /// The lock file, which is locked until it is closed, at the latest by the end of the process.
-    _lock: File,
+    lock: File,
+    command: String,
 }
 
 impl State {
     /// Locks the directory, which is created if it is missing.
-    pub(crate) fn hold(directory: &Path) -> Result<Self, LocalError> {
+    pub(crate) fn hold(directory: &Path, command: &str) -> Result<Self, LocalError> {
         let folder = Folder::make(directory)?;
-        let lock = lock(&folder)?;
+        let lock = lock(&folder, command)?;
         folder.clear_unnamed()?;
-        Ok(Self { folder, _lock: lock })
+        Ok(Self { folder, lock, command: command.to_owned() })
+    }
+
+    /// Says to other commands where they find the running environment.
+    pub(crate) fn serve(&self, port: u16, options: String) -> Result<(), LocalError> {
+        let serves = Some(Serves { port, options });
+        let note = Note { process: std::process::id(), command: self.command.clone(), serves };
+        note.write(&self.lock)
+            .map_err(|source| LocalError::state("write", &self.folder.path().join(LOCK), source))
     }
 
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join(DATABASE)
+    }
+
+    /// Fails if the disk has less free space than a new environment takes. Half of one would be worth nothing.
+    pub(crate) fn needs_space(&self) -> Result<(), LocalError> {
+        match self.folder.free() {
+            Some(free) if free < NEEDED => Err(self.full(free)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The error of a database. PostgreSQL does not always pass on that the disk is full.
+    pub(crate) fn explained(&self, error: LocalError) -> LocalError {
+        match self.folder.free() {
+            Some(free) if free < LITTLE && error.system().is_none() => self.full(free),
+            _ => error,
+        }
+    }
+
+    fn full(&self, free: u64) -> LocalError {
+        let told = format!("the disk is full: {} MB are free, and {} MB are needed", free / MB, NEEDED / MB);
+        let source = io::Error::new(io::ErrorKind::StorageFull, told);
+        LocalError::state("write to", self.folder.path(), source)
+    }
+
+    /// The error of a database that has started before, and does not any more: its files are damaged, unless
+    /// the system says why it cannot use them.
+    pub(crate) fn damaged(&self, error: LocalError) -> LocalError {
+        match error {
+            LocalError::Database { source, .. } if system_error(&*source).is_none() => {
+                LocalError::damaged(&self.database(), source)
+            }
+            other => other,
+        }
     }
 
     pub(crate) fn cloud(&self) -> PathBuf {
@@ -88,6 +143,23 @@ impl State {
         manifests::restore(&self.folder)
     }
 
+    /// Fails if the database's control file is not whole. PostgreSQL itself reads it with the first connection,
+    /// and a task would try to connect for half a minute.
+    pub(crate) fn check_database(&self) -> Result<(), LocalError> {
+        let path = self.database().join(CONTROL);
+        match std::fs::symlink_metadata(&path) {
+            Ok(found) if found.len() == CONTROL_BYTES => Ok(()),
+            Ok(found) => {
+                let told = format!("it has {} bytes, and not {CONTROL_BYTES}", found.len());
+                Err(LocalError::damaged(&path, told))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(LocalError::damaged(&path, "it is missing"))
+            }
+            Err(source) => Err(LocalError::state("read", &path, source)),
+        }
+    }
+
     /// Saves the manifests of a database that has started.
     pub(crate) fn keep_manifests(&self) -> Result<(), LocalError> {
         manifests::keep(&self.folder)
@@ -109,6 +181,26 @@ impl State {
     }
 }
 
+impl Drop for State {
+    fn drop(&mut self) {
+        // The next process holds the lock for a moment before its own note is there.
+        let _ = self.lock.set_len(0);
+    }
+}
+
+/// Fails if an environment that another process serves was made of other tables.
+pub(crate) fn served_tables(directory: &Path, tables: &Tables) -> Result<(), LocalError> {
+    let folder = Folder::open(directory)?;
+    let layout = folder.map(|folder| read_layout(&folder)).transpose()?.flatten();
+    match layout {
+        Some(layout) if layout.tables != Some(tables.digest()) => Err(LocalError::OtherTables {
+            directory: directory.to_owned(),
+            schema: tables.schema.name.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// The status of a state directory, found without starting anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
@@ -118,6 +210,9 @@ pub struct Status {
     pub exists: bool,
     /// Whether a process uses it now.
     pub in_use: bool,
+    /// What is known of that process.
+    #[serde(skip)]
+    pub holder: Option<Holder>,
     /// Total size of its files, in bytes.
     pub bytes: u64,
     /// The digest of the tables that it was made of, see [`Tables::digest`]; `None` where there is no
@@ -136,20 +231,29 @@ pub fn status(directory: &Path) -> Result<Status, LocalError> {
             directory: directory.to_owned(),
             exists: false,
             in_use: false,
+            holder: None,
             bytes: 0,
             tables: None,
         });
     };
-    let in_use = match folder.file(LOCK, OFlags::RDONLY) {
+    let holder = match folder.file(LOCK, OFlags::RDONLY) {
         // The lock is shared, so that two processes that only read the status do not see each other.
-        Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
-        Err(_) => false,
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => None,
+            Err(TryLockError::WouldBlock) => Some(Holder::of(file)),
+            Err(TryLockError::Error(source)) => {
+                return Err(LocalError::state("lock", &folder.path().join(LOCK), source));
+            }
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(source) => return Err(LocalError::state("read", &folder.path().join(LOCK), source)),
     };
     let layout = read_layout(&folder)?;
     Ok(Status {
         exists: layout.is_some(),
         tables: layout.and_then(|layout| layout.tables),
-        in_use,
+        in_use: holder.is_some(),
+        holder,
         bytes: folder.size()?,
         directory: directory.to_owned(),
     })
@@ -164,37 +268,36 @@ pub fn status(directory: &Path) -> Result<Status, LocalError> {
 /// program: then nothing is removed. Also fails if a file cannot be removed.
 pub fn reset(directory: &Path) -> Result<bool, LocalError> {
     let Some(folder) = Folder::open(directory)? else { return Ok(false) };
-    let state = State { _lock: lock(&folder)?, folder };
+    let command = "local reset";
+    let state = State { lock: lock(&folder, command)?, folder, command: command.to_owned() };
     let existed = read_layout(&state.folder).map_or(true, |layout| layout.is_some());
     state.folder.clear()?;
     Ok(existed)
 }
 
-fn lock(folder: &Folder) -> Result<File, LocalError> {
+fn lock(folder: &Folder, command: &str) -> Result<File, LocalError> {
     let failed = |source| LocalError::state("lock", &folder.path().join(LOCK), source);
-    let mut file = folder.file(LOCK, OFlags::RDWR | OFlags::CREATE).map_err(failed)?;
+    let file = folder.file(LOCK, OFlags::RDWR | OFlags::CREATE).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {
-            // The number is for the message to the next process, below.
-            file.set_len(0).map_err(failed)?;
-            write!(file, "{}", std::process::id()).map_err(failed)?;
+            let note = Note { process: std::process::id(), command: command.to_owned(), serves: None };
+            note.write(&file).map_err(failed)?;
             Ok(file)
         }
         Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            let directory = folder.path().to_owned();
-            Err(LocalError::InUse { directory, process: holder.trim().parse().ok() })
+            Err(LocalError::InUse { directory: folder.path().to_owned(), holder: Holder::of(file) })
         }
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 
 fn read_layout(folder: &Folder) -> Result<Option<Layout>, LocalError> {
-    let failed = |source| LocalError::state("read", &folder.path().join(LAYOUT), source);
+    let path = || folder.path().join(LAYOUT);
     match folder.file(LAYOUT, OFlags::RDONLY).and_then(read_all) {
-        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| failed(error.into())),
+        Ok(text) => {
+            serde_json::from_slice(&text).map(Some).map_err(|error| LocalError::damaged(&path(), error))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(failed(source)),
+        Err(source) => Err(LocalError::state("read", &path(), source)),
     }
 }

@@ -12,6 +12,8 @@ use quill_admin_image::BuildEvent;
 pub enum Event {
     /// A step begins that may take a moment, as in "starting the database".
     Doing(&'static str),
+    /// Another process is waited for; a person may want to know which, or leave.
+    Waiting(String),
     /// An image is being built or pushed.
     Image(BuildEvent),
     /// A detail that is shown only on request.

@@ -164,6 +164,12 @@ impl Run {
         self
     }
 
+    /// Removes all arguments: another program is given them.
+    pub fn without_args(mut self) -> Self {
+        self.args.clear();
+        self
+    }
+
     /// Sets a variable.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.insert(name.into(), value.into());

@@ -11,7 +11,7 @@ use quill_admin_operations::config::{Application, Config, Environment};
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Emit;
 use quill_admin_operations::process::Process;
-use quill_admin_operations::session::{Opening, Runner, Session};
+use quill_admin_operations::session::{Opening, Purpose, Runner, Session};
 
 use crate::args::Global;
 use crate::prompt::{Choice, Form, Questions};
@@ -21,6 +21,8 @@ use crate::report::Reporter;
 pub(super) struct Context<'a> {
     pub(super) process: &'a Process,
     pub(super) global: Global,
+    /// The command's words, such as `local serve`.
+    pub(super) command: String,
     pub(super) reporter: &'a Arc<Reporter>,
     pub(super) form: Form,
     pub(super) questions: Questions,
@@ -61,12 +63,24 @@ impl Context<'_> {
     }
 
     pub(super) fn open_environment(&self, environment: &Environment) -> Result<Opening, CliError> {
-        Session::open(environment, self.process, self.global.access_token_file.as_deref(), self.runner())
+        self.open_for(environment, false)
+    }
+
+    fn open_for(&self, environment: &Environment, alone: bool) -> Result<Opening, CliError> {
+        let purpose = Purpose { command: self.command.clone(), alone };
+        let token = self.global.access_token_file.as_deref();
+        Session::open(environment, self.process, token, self.runner(), purpose)
     }
 
     /// Opens the environment, waits until it is open, and shows the steps that take time.
     pub(super) async fn session(&self, environment: &Environment) -> Result<Session, CliError> {
         self.open_environment(environment)?.wait(self.emit()).await
+    }
+
+    /// Opens an embedded environment that this process has to run by itself.
+    #[cfg(feature = "local")]
+    pub(super) async fn session_alone(&self, environment: &Environment) -> Result<Session, CliError> {
+        self.open_for(environment, true)?.wait(self.emit()).await
     }
 
     /// Shows events to the person.

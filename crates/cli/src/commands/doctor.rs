@@ -51,14 +51,15 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<
     if let (true, false, [environment]) = (args.fix, args.dry_run, &environments[..]) {
         context.gate(environment, args.confirm.as_deref())?;
     }
-    let machine = Arc::new(Machine::new(
+    let machine = Machine::new(
         context.process.clone(),
         context.config(),
         &environments,
         args.repo.as_ref().map(|folder| context.process.cwd.join(folder)),
         context.global.access_token_file.as_deref(),
         context.runner(),
-    ));
+    );
+    let machine = Arc::new(machine.telling(context.emit()));
     context.listen({
         let machine = Arc::clone(&machine);
         move || machine.left()

@@ -21,10 +21,10 @@ pub(super) fn run(context: &Context<'_>, args: &args::Envs) -> Result<u8, CliErr
         for environment in &others {
             confirmed::remember(environment, context.process)?;
         }
-        return Ok(context.reporter.confirmed(config.path(), &others));
+        return Ok(context.reporter.confirmed(&config, &others));
     }
     let names: Vec<String> = config.names().map(str::to_owned).collect();
     let environments =
         names.iter().map(|name| config.environment(name)).collect::<Result<Vec<_>, CliError>>()?;
-    Ok(context.reporter.environments(config.path(), &environments))
+    Ok(context.reporter.environments(&config, &environments))
 }

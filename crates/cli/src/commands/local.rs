@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use quill_admin_local::LocalError;
+use quill_admin_local::{Holder, LocalError};
 use quill_admin_operations::config::{Application, Environment};
 use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Event;
 use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::{Session, local};
 
@@ -21,7 +22,7 @@ pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, Cli
             let status = quill_admin_local::status(&state).map_err(local::error)?;
             let refused = refusal(&context, &environment, &status)?;
             let contents = if status.exists && !status.in_use && refused.is_none() {
-                Some(count(&context, &environment).await?)
+                count(&context, &environment).await?
             } else {
                 None
             };
@@ -37,12 +38,14 @@ pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, Cli
                 }
             }
             match quill_admin_local::status(&state) {
-                // A deletion that will be refused is not announced.
+                // A deletion that will be refused, or has to wait, is not announced.
                 Ok(found) if found.in_use => {}
-                Err(LocalError::NotOurs { .. }) => {}
+                Err(LocalError::NotOurs { .. } | LocalError::State { .. }) => {}
                 found => context.reporter.local_resetting(&state, found.ok().map(|found| found.bytes)),
             }
-            let existed = quill_admin_local::reset(&state).map_err(local::error)?;
+            let (emit, name) = (context.emit(), environment.name.clone());
+            let on_wait = move |holder: &Holder| emit(Event::Waiting(local::waiting(&name, holder)));
+            let existed = quill_admin_local::reset_in_turn(&state, on_wait).await.map_err(local::error)?;
             Ok(context.reporter.local_reset(&state, existed))
         }
         Local::Serve => serve(&context, &environment).await,
@@ -95,11 +98,12 @@ async fn open(
 async fn count(
     context: &Context<'_>,
     environment: &Environment,
-) -> Result<quill_admin_local::Contents, CliError> {
+) -> Result<Option<quill_admin_local::Contents>, CliError> {
     let session = open(context, &mut context.guard(), environment).await?;
     let contents = match session.local() {
-        Some(local) => local.contents().await.map_err(local::error),
-        None => Err(not_embedded(environment)),
+        Some(local) => local.contents().await.map(Some).map_err(local::error),
+        // Another process has begun to serve it in this moment.
+        None => Ok(None),
     };
     close(context.reporter, session).await;
     contents
@@ -109,8 +113,10 @@ async fn count(
 /// need not stop it.
 async fn serve(context: &Context<'_>, environment: &Environment) -> Result<u8, CliError> {
     let mut guard = context.guard();
-    let session = open(context, &mut guard, environment).await?;
+    let opening = Box::pin(context.session_alone(environment));
+    let session = guard.run(&PointOfNoReturn::new("nothing was changed"), opening).await?;
     if let Some(local) = session.local() {
+        local.serve().map_err(local::error)?;
         context.reporter.local_serving(local.endpoint(), local.database_url(), local.control_token());
     }
     tokio::select! {

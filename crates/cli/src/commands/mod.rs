@@ -20,6 +20,7 @@ mod gate;
 mod guard;
 mod help;
 mod history;
+mod init;
 #[cfg(feature = "local")]
 mod local;
 mod login;
@@ -72,7 +73,8 @@ pub async fn dispatch(
     global.env = global.env.filter(|name| !name.is_empty());
     global.config = global.config.filter(|file| !file.as_os_str().is_empty());
     let chosen = Arc::<OnceLock<Environment>>::default();
-    let context = Context { process, global, reporter, form, questions, chosen: Arc::clone(&chosen) };
+    let (command, chosen_too) = (cli.command, Arc::clone(&chosen));
+    let context = Context { process, global, command, reporter, form, questions, chosen: chosen_too };
     let diagnosed = matches!(cli.call, Call::Other(Command::Doctor(_)));
     let ended = match cli.call {
         Call::Task(call) => run_task::run(context, call, mistakes).await,
@@ -96,6 +98,7 @@ async fn run(mut context: Context<'_>, tasks: &[TaskCommand], command: Command) 
         Command::Logs(args) => logs::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
         Command::Actions(args) => actions::run(&mut context, &args).await,
+        Command::Init => init::run(&context),
         Command::Envs(args) => envs::run(&context, &args),
         Command::Login(args) => login::run(&context, &args).await,
         Command::Whoami => whoami::run(context).await,

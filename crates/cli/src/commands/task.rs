@@ -202,6 +202,7 @@ impl Context<'_> {
             job: &prepared.name,
             account: account.as_deref(),
             image: &image,
+            served: session.is_served(),
             request: &prepared.request,
             started_again: again.as_deref(),
         };

@@ -1,17 +1,18 @@
 //! Reports about the environments of a file, and about those that were confirmed.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use quill_admin_operations::config::Environment;
+use quill_admin_operations::config::init::Written;
+use quill_admin_operations::config::{Config, Environment};
 use serde_json::{Value, json};
 
-use super::output::{document_to_stdout, to_stdout};
+use super::output::{document_to_stdout, result_document, result_to_stdout, to_stdout};
 use super::paint::{clean, style};
 use super::reporter::Reporter;
-use super::{actions, document, symbols};
+use super::{actions, document, lines, symbols};
 
-pub(super) fn environments_text(path: &Path, environments: &[Environment]) -> String {
+/// One line for each environment.
+fn list(environments: &[Environment]) -> String {
     let mut text = String::new();
     let width = environments.iter().map(|e| e.name.chars().count()).max().unwrap_or(0);
     for environment in environments {
@@ -19,11 +20,53 @@ pub(super) fn environments_text(path: &Path, environments: &[Environment]) -> St
         let protected = if environment.protected { " (protected)" } else { "" };
         let _ = writeln!(text, "{:width$}  {}{protected}", clean(&environment.name), clean(&place));
     }
-    let _ = writeln!(text, "\nfrom {}", clean(&path.display().to_string()));
     text
 }
 
-pub(super) fn confirmed_text(path: &Path, environments: &[&Environment]) -> String {
+pub(super) fn environments_text(config: &Config, environments: &[Environment]) -> String {
+    let mut text = list(environments);
+    let _ = writeln!(text, "\nfrom {}", clean(&config.path().display().to_string()));
+    if config.missing().is_some() {
+        text.push_str("others need a file of your own, which this writes: quill-admin init\n");
+    }
+    text
+}
+
+pub(super) fn written_text(written: &Written) -> String {
+    let path = clean(&written.path.display().to_string());
+    let mut text = format!("wrote {path}\n\n{}", list(&written.environments));
+    if let Some(before) = &written.instead_of {
+        let before = clean(&before.display().to_string());
+        let _ = writeln!(text, "\nit is used here in place of {before}");
+    }
+    text
+}
+
+/// What to do with a file that was written.
+pub(super) fn written_next(written: &Written) -> String {
+    let mut text = String::new();
+    let whose = if written.confirmed {
+        "tasks go there without a further question as long as the file stays as it is"
+    } else {
+        "before the first task you are asked whether that is right"
+    };
+    let edit = format!(
+        "look whether the projects are yours: \"environments\", from line {}; edit what is not; {whose}",
+        written.line
+    );
+    lines::hint_line(&mut text, &edit);
+    lines::hint_line(&mut text, "then see what quill-admin makes of it: quill-admin envs");
+    text
+}
+
+pub(super) fn written_json(written: &Written) -> Value {
+    let mut document = document_of(&document::path(&written.path), &written.environments);
+    document["confirmed"] = json!(written.confirmed);
+    document["instead_of"] = json!(written.instead_of.as_deref().map(document::path));
+    document
+}
+
+pub(super) fn confirmed_text(config: &Config, environments: &[&Environment]) -> String {
     let mut text = String::new();
     if environments.is_empty() {
         text.push_str("nothing to confirm: what is there stays on this machine\n");
@@ -33,11 +76,17 @@ pub(super) fn confirmed_text(path: &Path, environments: &[&Environment]) -> Stri
         let told = format!("tasks for {} go to project {project}, job {job}", environment.name);
         let _ = writeln!(text, "{} {}", style(symbols::DONE).green(), clean(&told));
     }
-    let _ = writeln!(text, "\nas long as {} stays as it is", clean(&path.display().to_string()));
+    if config.missing().is_none() {
+        let _ = writeln!(text, "\nas long as {} stays as it is", clean(&config.path().display().to_string()));
+    }
     text
 }
 
-pub(super) fn environments_json(path: &Path, environments: &[Environment]) -> Value {
+pub(super) fn environments_json(config: &Config, environments: &[Environment]) -> Value {
+    document_of(&file(config), environments)
+}
+
+fn document_of(file: &Value, environments: &[Environment]) -> Value {
     let list: Vec<Value> = environments
         .iter()
         .map(|environment| {
@@ -52,10 +101,10 @@ pub(super) fn environments_json(path: &Path, environments: &[Environment]) -> Va
             })
         })
         .collect();
-    json!({"exit_code": 0, "file": document::path(path), "environments": list})
+    json!({"exit_code": 0, "file": file, "environments": list})
 }
 
-pub(super) fn confirmed_json(path: &Path, environments: &[&Environment]) -> Value {
+pub(super) fn confirmed_json(config: &Config, environments: &[&Environment]) -> Value {
     let list: Vec<Value> = environments
         .iter()
         .map(|environment| {
@@ -67,26 +116,44 @@ pub(super) fn confirmed_json(path: &Path, environments: &[&Environment]) -> Valu
             })
         })
         .collect();
-    json!({"exit_code": 0, "file": document::path(path), "confirmed": list})
+    json!({"exit_code": 0, "file": file(config), "confirmed": list})
+}
+
+/// The path of the file, where there is one.
+fn file(config: &Config) -> Value {
+    if config.missing().is_some() { Value::Null } else { document::path(config.path()) }
 }
 
 impl Reporter {
     /// Shows the list of environments.
-    pub fn environments(&self, path: &Path, environments: &[Environment]) -> u8 {
+    pub fn environments(&self, config: &Config, environments: &[Environment]) -> u8 {
         if self.style.json {
-            document_to_stdout(&environments_json(path, environments));
+            document_to_stdout(&environments_json(config, environments));
         } else {
-            to_stdout(&environments_text(path, environments));
+            to_stdout(&environments_text(config, environments));
+        }
+        0
+    }
+
+    /// Reports that a settings file was written, and what to do with it.
+    pub fn settings_written(&self, written: &Written) -> u8 {
+        if self.style.json {
+            result_document(&written_json(written));
+        } else {
+            result_to_stdout(&written_text(written));
+            self.line(&written_next(written));
         }
         0
     }
 
     /// Reports which environments are confirmed from now on.
-    pub fn confirmed(&self, path: &Path, environments: &[&Environment]) -> u8 {
+    pub fn confirmed(&self, config: &Config, environments: &[&Environment]) -> u8 {
         if self.style.json {
-            document_to_stdout(&confirmed_json(path, environments));
+            document_to_stdout(&confirmed_json(config, environments));
         } else {
-            to_stdout(&[confirmed_text(path, environments), actions::confirmed_text(environments)].concat());
+            to_stdout(
+                &[confirmed_text(config, environments), actions::confirmed_text(environments)].concat(),
+            );
         }
         0
     }

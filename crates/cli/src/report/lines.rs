@@ -49,6 +49,10 @@ pub(super) fn trouble(what: &str) -> String {
     format!("{} {}\n", style("note:").yellow(), said(what))
 }
 
+pub(super) fn waiting(what: &str) -> String {
+    format!("{}\n", clean(what))
+}
+
 pub(super) fn error(error: &CliError) -> String {
     let mut text = String::new();
     for line in &error.output {

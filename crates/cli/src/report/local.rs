@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use quill_admin_local::Holder;
 use quill_admin_operations::error::CliError;
 use serde_json::{Value, json};
 
@@ -19,12 +20,21 @@ pub(super) fn local_status_text(
 ) -> String {
     let mut text = String::new();
     field(&mut text, "state", &status.directory.display().to_string());
-    if !status.exists {
+    if !status.exists && !status.in_use {
         field(&mut text, "", "nothing there yet; the first command with --env local makes it");
         return text;
     }
     field(&mut text, "size", &indicatif::DecimalBytes(status.bytes).to_string());
-    field(&mut text, "in use", if status.in_use { "yes" } else { "no" });
+    let by = status.holder.as_ref().map(Holder::in_words).filter(|words| !words.is_empty());
+    let in_use = match (status.in_use, by) {
+        (false, _) => "no".to_owned(),
+        (true, None) => "yes".to_owned(),
+        (true, Some(by)) => format!("yes, by {by}"),
+    };
+    field(&mut text, "in use", &in_use);
+    if !status.exists {
+        field(&mut text, "", "it is being made");
+    }
     if let Some(contents) = contents {
         field(&mut text, "users", &contents.users.to_string());
         field(&mut text, "executions", &contents.executions.to_string());
@@ -41,6 +51,11 @@ pub(super) fn local_status_json(
         "state": document::path(&status.directory),
         "exists": status.exists,
         "in_use": status.in_use,
+        "in_use_by": status.holder.as_ref().map(|holder| json!({
+            "process": holder.process,
+            "command": holder.command,
+            "serving": holder.is_serving(),
+        })),
         "bytes": status.bytes,
         "contents": contents,
     })

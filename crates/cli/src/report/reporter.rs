@@ -95,6 +95,11 @@ impl Reporter {
     pub fn event(&self, event: Event) {
         match event {
             Event::Doing(what) => self.doing(what),
+            Event::Waiting(what) => {
+                // The whole line is shown, which may be longer than the one of the spinner.
+                self.line(&lines::waiting(&what));
+                self.doing("waiting");
+            }
             Event::Image(event) => self.image(event),
             Event::Detail(what) if self.style.verbose => self.line(&lines::detail(&what)),
             Event::Detail(_) => {}

@@ -68,6 +68,8 @@ pub struct TaskPlan<'a> {
     pub account: Option<&'a str>,
     /// The image that runs it.
     pub image: &'a JobImage,
+    /// Whether another process of this machine runs it.
+    pub served: bool,
     /// The request.
     pub request: &'a Request,
     /// The warning that Cloud Run may start it again. It is given only for jobs of the application, which are
@@ -85,7 +87,7 @@ impl std::fmt::Debug for ShownPlan {
 }
 
 pub(super) fn task_plan_text(plan: &TaskPlan<'_>) -> String {
-    let TaskPlan { environment, job, account, image, request, started_again } = plan;
+    let TaskPlan { environment, job, account, image, served, request, started_again } = plan;
     let mut text = String::new();
     let heading = clean(&format!("{} in {}", heading(&request.action), environment.name));
     let _ = writeln!(text, "{}", style(heading).bold());
@@ -108,6 +110,7 @@ pub(super) fn task_plan_text(plan: &TaskPlan<'_>) -> String {
     lines::settings(&mut text, environment);
     let digest = digest(&image.name).unwrap_or(&image.name);
     let mut what = match digest {
+        OWN_DIGEST if *served => "none: quill-admin local serve runs the task itself".to_owned(),
         OWN_DIGEST => "none: this program runs the task itself".to_owned(),
         _ => digest.get(..19).filter(|_| digest.starts_with("sha256:")).unwrap_or(digest).to_owned(),
     };
@@ -131,7 +134,7 @@ pub(super) fn task_plan_text(plan: &TaskPlan<'_>) -> String {
 }
 
 pub(super) fn task_plan_json(plan: &TaskPlan<'_>) -> Value {
-    let TaskPlan { environment, job, account, image, request, started_again } = plan;
+    let TaskPlan { environment, job, account, image, request, started_again, .. } = plan;
     let variables: serde_json::Map<String, Value> = request
         .to_env()
         .into_iter()

@@ -15,6 +15,7 @@ pub(crate) const CHECK: Check = Check {
 #[expect(clippy::unused_async, reason = "the file was read when the program began")]
 async fn look(machine: &Machine) -> Result<Seen, Undecided> {
     const WHY: &str = "without it no environment is known, and no command can be run";
+    const ONLY_LOCAL: &str = "without it no environment but the one on this machine is known";
     let config = match &machine.config {
         Ok(config) => config,
         Err(error) => {
@@ -23,6 +24,13 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
             return Ok(finding.into());
         }
     };
+    if let Some(missing) = config.missing() {
+        let mut finding = Finding::problem(missing.to_string(), ONLY_LOCAL).blocks_nothing();
+        finding.advice = missing.hints;
+        // The environment on this machine needs no file.
+        let findings = if machine.only_embedded { Vec::new() } else { vec![finding] };
+        return Ok(Seen::found("none; the environment on this machine needs none".to_owned(), findings));
+    }
     let mut count = 0;
     let mut findings = Vec::new();
     for name in config.names() {

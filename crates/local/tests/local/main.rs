@@ -32,6 +32,7 @@ fn tables_of(schema: &str) -> Tables {
 fn options(state_dir: &Path) -> LocalOptions {
     LocalOptions {
         actions: None,
+        command: "check".to_owned(),
         state_dir: state_dir.to_owned(),
         container: Container::Program { program: "/bin/sh".into(), args: vec!["-c".into(), "env".into()] },
         project: "quill-medical-local".into(),
@@ -131,7 +132,7 @@ async fn what_happened_is_there_at_the_next_start_and_gone_after_a_reset() {
     // A second start meanwhile is refused at once.
     let second = Local::start(options(&state_dir), |_| {}).await.err().unwrap();
     assert!(
-        matches!(second, LocalError::InUse { process: Some(id), .. } if id == std::process::id()),
+        matches!(&second, LocalError::InUse { holder, .. } if holder.process == Some(std::process::id())),
         "{second}"
     );
     assert!(matches!(reset(&state_dir), Err(LocalError::InUse { .. })));
@@ -271,7 +272,7 @@ async fn a_killed_process_loses_nothing_that_was_committed() {
     let victim = Victim::at("committed", home.path());
     let id = victim.0.id();
     let refused = Local::start(options(home.path()), |_| {}).await.err().unwrap();
-    assert!(matches!(refused, LocalError::InUse { process: Some(found), .. } if found == id), "{refused}");
+    assert!(matches!(&refused, LocalError::InUse { holder, .. } if holder.process == Some(id)), "{refused}");
     victim.kill();
     let local = start(home.path()).await;
     assert_eq!(porters(&local).await, 1);

@@ -138,7 +138,9 @@ impl Application {
             Self::OfSettings { origin: Origin::Found | Origin::Own, .. } => {
                 judge::check(&path, &metadata, process, &Use::application(folder))?;
             }
-            Self::OfSettings { origin: Origin::Named, .. } | Self::Named(_) | Self::BuiltIn => {}
+            Self::OfSettings { origin: Origin::Named | Origin::BuiltIn, .. }
+            | Self::Named(_)
+            | Self::BuiltIn => {}
         }
         let content = read_opened(file, &metadata, LARGEST);
         Ok(ApplicationFile { content: content.map_err(|why| self.unreadable(folder, &path, &why))?, path })

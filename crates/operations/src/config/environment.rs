@@ -84,7 +84,8 @@ pub(crate) enum Place {
     Endpoints(Box<Endpoints>),
     /// The emulator and the embedded database, in this process; their state is below this folder.
     Embedded {
-        /// `.quill-admin/local` beside the environments file.
+        /// `.quill-admin/local` beside the environments file; in the person's own folder for state, where there
+        /// is no file.
         state: PathBuf,
     },
 }
@@ -288,7 +289,7 @@ pub(super) fn resolve(
         image: repository("image", text("image", &entry.image, &defaults.image)?)?,
         image_place: whole.place(name, "image"),
         protected: entry.protected,
-        place: place(&source.path, entry).map_err(|what| at_key("endpoint", what))?,
+        place: place(&source.state, entry).map_err(|what| at_key("endpoint", what))?,
         database_name: text("database.name", &own.name, &default.name)?,
         database_user: text("database.user", &own.user, &default.user)?,
         password_secret: resource("database.password_secret", secret)?,
@@ -304,7 +305,7 @@ pub(super) fn resolve(
     })
 }
 
-fn place(path: &Path, entry: &Entry) -> Result<Place, String> {
+fn place(state: &Path, entry: &Entry) -> Result<Place, String> {
     let of =
         |own: &Option<String>| own.as_ref().or(entry.endpoint.as_ref()).map(|url| endpoint(url)).transpose();
     let endpoints = Endpoints {
@@ -323,10 +324,7 @@ fn place(path: &Path, entry: &Entry) -> Result<Place, String> {
         (true, true) => {
             Err("an emulated environment brings its own endpoints; remove \"endpoint\"".to_owned())
         }
-        (true, false) => {
-            let beside = path.parent().unwrap_or(path);
-            Ok(Place::Embedded { state: beside.join(".quill-admin").join("local") })
-        }
+        (true, false) => Ok(Place::Embedded { state: state.to_owned() }),
         (false, true) => Ok(Place::Endpoints(Box::new(endpoints))),
         (false, false) => Ok(Place::GoogleCloud),
     }

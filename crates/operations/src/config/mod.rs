@@ -11,6 +11,7 @@ mod application;
 pub mod confirmed;
 mod environment;
 mod file;
+pub mod init;
 mod reference;
 mod source;
 mod yaml;
@@ -22,7 +23,7 @@ pub(crate) use environment::Place;
 pub use environment::{Backend, Environment};
 use file::File;
 pub use reference::page as reference_page;
-pub use source::{Origin, Source};
+pub use source::{Origin, SHIPPED, Source};
 
 use quill_admin_yaml::nearest;
 
@@ -39,13 +40,25 @@ pub struct Config {
 
 impl Config {
     /// Finds and reads the file: `--config`, `QUILL_ADMIN_CONFIG`, the working folder and those above it,
-    /// then `$XDG_CONFIG_HOME/quill-admin/`.
+    /// then `$XDG_CONFIG_HOME/quill-admin/`. Where there is none, the embedded environment is known all the
+    /// same.
     ///
     /// # Errors
     ///
-    /// Fails when there is no file, and when the one that is found or named cannot be used.
+    /// Fails when the file that is found or named cannot be used.
     pub fn load(process: &Process, given: Option<&Path>) -> Result<Self, CliError> {
-        Self::load_if_any(process, given)?.ok_or_else(|| source::none(process))
+        match Self::load_if_any(process, given)? {
+            Some(config) => Ok(config),
+            None => Self::built_in(process),
+        }
+    }
+
+    /// The embedded environment of the settings that are built into this program.
+    fn built_in(process: &Process) -> Result<Self, CliError> {
+        let source = Source::built_in(process);
+        let mut file = file::parse(&source.path, SHIPPED)?;
+        file.environments.retain(|_, entry| entry.emulated);
+        Ok(Self { path: source.path.clone(), file, source })
     }
 
     /// Finds and reads the file for commands that can do without it: `None` where no file is named and none
@@ -55,12 +68,17 @@ impl Config {
     ///
     /// Fails when a file that is there cannot be used.
     pub fn load_if_any(process: &Process, given: Option<&Path>) -> Result<Option<Self>, CliError> {
-        let Some((mut source, content)) = Source::read(process, given)? else { return Ok(None) };
+        let Some((source, content)) = Source::read(process, given)? else { return Ok(None) };
+        Self::found(source, &content).map(Some)
+    }
+
+    /// The environments in the content of a file.
+    fn found(mut source: Source, content: &[u8]) -> Result<Self, CliError> {
         let path = source.path.clone();
-        let file = file::parse(&path, &content)?;
+        let file = file::parse(&path, content)?;
         let beside = path.parent().unwrap_or(&path);
         source.application = file.application.as_ref().map(|folder| beside.join(folder));
-        Ok(Some(Self { path, file, source }))
+        Ok(Self { path, file, source })
     }
 
     /// Trusts these hosts with the sign-in, in addition to those of the file.
@@ -89,6 +107,12 @@ impl Config {
         &self.path
     }
 
+    /// The error that there is no file; `None` where there is one.
+    #[must_use]
+    pub fn missing(&self) -> Option<CliError> {
+        self.source.missing(None, self.names().next().unwrap_or("local"))
+    }
+
     /// The names of the environments, in the order of the file.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.file.environments.keys().map(String::as_str)
@@ -115,6 +139,9 @@ impl Config {
     pub fn environment(&self, name: &str) -> Result<Environment, CliError> {
         let Some(entry) = self.file.environments.get(name) else {
             let names: Vec<&str> = self.names().collect();
+            if let Some(missing) = self.source.missing(Some(name), names.first().unwrap_or(&"local")) {
+                return Err(missing);
+            }
             let error = CliError::usage(format!(
                 "unknown environment \"{}\"; {} has: {}",
                 name.escape_debug(),

@@ -15,7 +15,11 @@ use sha2::{Digest as _, Sha256};
 use crate::error::CliError;
 use crate::process::Process;
 
-const FILE_NAME: &str = "environments.yaml";
+/// The name of the file.
+pub(super) const FILE_NAME: &str = "environments.yaml";
+
+/// The file of this repository, which is built into this program.
+pub const SHIPPED: &str = include_str!("../../../../environments.yaml");
 
 /// The largest file that is read, in bytes. A hundred environments with everything written out take a tenth
 /// of it.
@@ -30,13 +34,20 @@ pub enum Origin {
     Own,
     /// It was found in the working folder or one above it.
     Found,
+    /// There is no file: the settings are those that are built into this program, and only the embedded
+    /// environment is used.
+    BuiltIn,
 }
 
 /// The file that an environment is from.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The path of the file.
+    /// The path of the file; a description, where there is none.
     pub path: PathBuf,
+    /// The folder that the state of the embedded environment is kept in.
+    pub(super) state: PathBuf,
+    /// The folder from which a file was looked for, where there is none.
+    searched: Option<PathBuf>,
     /// The way in which it was found.
     pub origin: Origin,
     /// SHA-256 of its content, in hexadecimal.
@@ -63,9 +74,13 @@ impl Source {
         let Some((path, origin)) = found else { return Ok(None) };
         let content = read(&path, |file| match origin {
             Origin::Named => Ok(()),
-            Origin::Own | Origin::Found => judge::check(&path, file, process, &Use::settings(&path)),
+            Origin::Own | Origin::Found | Origin::BuiltIn => {
+                judge::check(&path, file, process, &Use::settings(&path))
+            }
         })?;
         let source = Self {
+            state: beside(&path),
+            searched: None,
             origin,
             digest: hex::encode(Sha256::digest(&content)),
             here: path == process.cwd.join(FILE_NAME),
@@ -75,6 +90,61 @@ impl Source {
             path,
         };
         Ok(Some((source, content)))
+    }
+
+    /// A file that this program has just written, as it will be found.
+    pub(super) fn written(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            state: beside(path),
+            searched: None,
+            origin: Origin::Found,
+            digest: hex::encode(Sha256::digest(SHIPPED)),
+            here: true,
+            trusted_hosts: Vec::new(),
+            application: None,
+            given_application: None,
+        }
+    }
+
+    /// The settings that are built into this program, for a person who has no file. The embedded environment
+    /// is then the same in every folder.
+    pub(super) fn built_in(process: &Process) -> Self {
+        let own = folder(process, "XDG_STATE_HOME", ".local/state").map(|folder| folder.join("local"));
+        Self {
+            path: PathBuf::from("the settings built into this program"),
+            // Somebody without a home keeps the state where a file would be.
+            state: own.unwrap_or_else(|| beside(&process.cwd.join(FILE_NAME))),
+            searched: Some(process.cwd.clone()),
+            origin: Origin::BuiltIn,
+            digest: hex::encode(Sha256::digest(SHIPPED)),
+            here: true,
+            trusted_hosts: Vec::new(),
+            application: None,
+            given_application: None,
+        }
+    }
+
+    /// The error that there is no file; `None` where there is one. `wanted` is the environment that needs it,
+    /// and `embedded` the one that does not.
+    pub(super) fn missing(&self, wanted: Option<&str>, embedded: &str) -> Option<CliError> {
+        let none = format!(
+            "there is no {FILE_NAME} in {} or a folder above it, nor in the user's configuration folder",
+            self.searched.as_ref()?.display()
+        );
+        let told = match wanted {
+            None => format!("{none}; without one there is only the environment \"{embedded}\""),
+            // The projects in the settings that are built in are never used: nobody has said that tasks should
+            // go there.
+            Some(wanted) => format!(
+                "environment \"{}\" needs a settings file, and {none}; without one there is only \"{embedded}\"",
+                wanted.escape_debug()
+            ),
+        };
+        let told = CliError::usage(told)
+            .hint("write one here, and look whether it names your projects: quill-admin init")
+            .hint("or run this where the file is, or name it with --config or QUILL_ADMIN_CONFIG");
+        Some(told)
     }
 
     /// The path of a file that is not in the working folder itself, so that a person may not think of it.
@@ -88,6 +158,8 @@ impl Source {
     pub(crate) fn named(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
+            state: beside(path),
+            searched: None,
             origin: Origin::Named,
             digest: String::new(),
             here: true,
@@ -98,7 +170,8 @@ impl Source {
     }
 }
 
-fn find(process: &Process) -> Result<Option<(PathBuf, Origin)>, CliError> {
+/// Looks for a file that is not named.
+pub(super) fn find(process: &Process) -> Result<Option<(PathBuf, Origin)>, CliError> {
     let above = process.cwd.ancestors().map(|folder| (folder.join(FILE_NAME), Origin::Found));
     let own =
         folder(process, "XDG_CONFIG_HOME", ".config").map(|folder| (folder.join(FILE_NAME), Origin::Own));
@@ -114,13 +187,9 @@ fn find(process: &Process) -> Result<Option<(PathBuf, Origin)>, CliError> {
     Ok(None)
 }
 
-/// The error that there is no file.
-pub(super) fn none(process: &Process) -> CliError {
-    CliError::usage(format!(
-        "no {FILE_NAME} in {} or a folder above it, nor in the user's configuration folder",
-        process.cwd.display()
-    ))
-    .hint("run this inside the repository, or name the file with --config or QUILL_ADMIN_CONFIG")
+/// The place of the state beside a file.
+fn beside(file: &Path) -> PathBuf {
+    file.parent().unwrap_or(file).join(".quill-admin").join("local")
 }
 
 /// The program's folder in one of the person's own folders ("XDG Base Directory Specification", which ignores
@@ -132,13 +201,21 @@ pub(crate) fn folder(process: &Process, variable: &str, default: &str) -> Option
     Some(given.or_else(home)?.join("quill-admin"))
 }
 
+/// The error about a file that was named, and is not there.
+fn missing(path: &Path, error: &dyn std::fmt::Display) -> CliError {
+    unreadable(path, error)
+        .hint("look at the name behind --config, or in QUILL_ADMIN_CONFIG")
+        .hint("to write a new file there: quill-admin init")
+}
+
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> CliError {
     CliError::usage(format!("failed to read {}: {error}", path.display()))
 }
 
 /// Reads a regular file of at most [`LARGEST`] bytes, once `check` has accepted the opened file.
 fn read(path: &Path, check: impl FnOnce(&Metadata) -> Result<(), CliError>) -> Result<Vec<u8>, CliError> {
-    let (file, metadata) = open_regular(path).map_err(|error| unreadable(path, &error))?;
+    let (file, metadata) = open_regular(path)
+        .map_err(|error| if error.is_missing() { missing(path, &error) } else { unreadable(path, &error) })?;
     check(&metadata)?;
     read_opened(file, &metadata, LARGEST).map_err(|error| unreadable(path, &error))
 }
@@ -150,7 +227,7 @@ pub(super) struct Use {
 }
 
 impl Use {
-    fn settings(file: &Path) -> Self {
+    pub(super) fn settings(file: &Path) -> Self {
         let file = file.display().to_string();
         Self {
             could: "say where your sign-in and your tasks go",

@@ -1,14 +1,15 @@
 //! Translates between this crate and the crate of the embedded environment: its options, its stages and its
 //! errors.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quill_admin_contract::image::{Contracts, annotation};
 use quill_admin_contract::image_actions::ActionDigests;
 use quill_admin_contract::{CONTRACT_OLDEST, ExitCode};
 use quill_admin_image::{Engine, LATEST};
-use quill_admin_local::{Container, LocalError, LocalOptions, Script, Stage, Tables};
+use quill_admin_local::{Container, Holder, LocalError, LocalOptions, Script, Stage, Tables};
 
 use super::own_program::{EXECUTOR_ARGUMENT, OWN_DIGEST};
 use super::runner::Runner;
@@ -28,6 +29,7 @@ pub(super) fn options(
     state_dir: PathBuf,
     process: &Process,
     runner: Option<Runner>,
+    command: String,
 ) -> Result<LocalOptions, CliError> {
     let provisioning_delay = match process.var(PROVISIONING_VARIABLE) {
         None | Some("") => PROVISIONING,
@@ -37,6 +39,7 @@ pub(super) fn options(
     };
     Ok(LocalOptions {
         state_dir,
+        command,
         container: match runner {
             None | Some(Runner::Process) => {
                 Container::Program { program: process.exe.clone(), args: vec![EXECUTOR_ARGUMENT.to_owned()] }
@@ -110,6 +113,14 @@ pub(super) fn needs_image(
     }
 }
 
+/// The words for a person who waits for another process.
+#[must_use]
+pub fn waiting(environment: &str, holder: &Holder) -> String {
+    let who = holder.in_words();
+    let who = if who.is_empty() { who } else { format!(" ({who})") };
+    format!("waiting for another quill-admin to finish with the environment {environment}{who}")
+}
+
 pub(super) fn doing(stage: Stage) -> &'static str {
     match stage {
         Stage::UnpackingDatabase => "unpacking PostgreSQL (the first time only)",
@@ -120,9 +131,7 @@ pub(super) fn doing(stage: Stage) -> &'static str {
     }
 }
 
-/// Converts an error. The embedded environment stands in for the cloud, so its failure counts as one of the
-/// cloud.
-#[expect(clippy::needless_pass_by_value, reason = "used as a function in map_err")]
+/// Converts an error, with the next step that helps. The state is deleted only where that helps.
 #[must_use]
 pub fn error(error: LocalError) -> CliError {
     let mut message = error.to_string();
@@ -131,21 +140,74 @@ pub fn error(error: LocalError) -> CliError {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
-    if let LocalError::NotOurs { path, .. } = &error {
-        let hint = format!("look at it with: ls -la {}; then move it away, and try again", path.display());
-        return CliError::usage(message).hint(hint);
-    }
     // The file is the application's, so a person has to correct it.
     if let LocalError::Script { .. } = &error {
         return CliError::usage(message);
     }
-    let told = CliError::new(ExitCode::CloudFailed, message);
+    let told = CliError::new(ExitCode::LocalUnusable, message);
+    if let Some(kind) = error.system() {
+        return system(told, &error, kind);
+    }
     match error {
+        LocalError::NotOurs { path, .. } => {
+            told.hint(format!("look at it with: ls -la {}; then move it away, and try again", quoted(&path)))
+        }
         LocalError::OtherTables { .. } => told
             .hint("start afresh, without the users, executions and logs in it: quill-admin local reset")
             .hint("or name the folder whose tables it has: --application FOLDER"),
+        LocalError::InUse { holder, .. } if holder.is_serving() => {
+            told.hint(end(&holder, "end it with Ctrl-C in its terminal")).hint("then try again")
+        }
         LocalError::InUse { .. } => told.hint("wait until it has ended, or end it"),
-        LocalError::Format { .. } => told.hint("start afresh with: quill-admin local reset"),
-        _ => told.hint("if it stays broken, start afresh with: quill-admin local reset"),
+        LocalError::ServedOtherwise { holder, .. } => {
+            told.hint(end(&holder, "end it with Ctrl-C in its terminal")).hint("then try again")
+        }
+        LocalError::Silent { holder, .. } => {
+            told.hint("if it was stopped with Ctrl-Z, let it go on: fg").hint(end(&holder, "or end it"))
+        }
+        LocalError::NoLoopback { .. } => told.hint(
+            "look at the loopback interface: ip address show lo; it is switched on with: ip link set lo up",
+        ),
+        LocalError::Format { .. } | LocalError::Damaged { .. } => {
+            told.hint("start afresh, without the users, executions and logs in it: quill-admin local reset")
+        }
+        LocalError::Cloud { .. } | LocalError::Database { .. } => {
+            told.hint("if it stays like that, start afresh with: quill-admin local reset")
+        }
+        _ => told,
     }
+}
+
+/// Adds what helps where the system does not let a file be used. To delete the state would not.
+fn system(told: CliError, error: &LocalError, kind: io::ErrorKind) -> CliError {
+    let path = match error {
+        LocalError::State { path, .. } => Some(path.as_path()),
+        _ => None,
+    };
+    match (kind, path) {
+        (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, Some(path)) => {
+            told.hint(format!("free some space there, and try again; see what is free: df -h {}", quoted(path)))
+        }
+        (io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, None) => {
+            told.hint("free some space, and try again; see what is free: df -h")
+        }
+        (io::ErrorKind::ReadOnlyFilesystem, _) => told.hint(
+            "its state is kept beside the settings file: name one in a folder that can be written to, with --config \
+             FILE",
+        ),
+        (_, Some(path)) => told.hint(format!("look whose it is: ls -ld {}", quoted(path))),
+        (_, None) => told,
+    }
+}
+
+/// How to end another process.
+fn end(holder: &Holder, otherwise: &str) -> String {
+    match holder.process {
+        Some(process) => format!("{otherwise}, or with: kill {process}"),
+        None => otherwise.to_owned(),
+    }
+}
+
+fn quoted(path: &Path) -> String {
+    shell_words::quote(&path.display().to_string()).into_owned()
 }

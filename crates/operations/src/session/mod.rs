@@ -31,6 +31,15 @@ use crate::process::Process;
 use ahead::Ahead;
 pub use runner::Runner;
 
+/// What a session is opened for.
+#[derive(Debug, Clone)]
+pub struct Purpose {
+    /// The command, such as `create-superadmin`: others that wait for this one are told.
+    pub command: String,
+    /// Whether the command has to run the embedded environment by itself. Others use one that is served, too.
+    pub alone: bool,
+}
+
 /// An opened environment with its sign-in. Clones share it.
 #[derive(Clone)]
 pub struct Session {
@@ -53,13 +62,33 @@ struct Opened {
     /// The job of a task, which is read while a person answers questions.
     ahead: Mutex<Option<Ahead>>,
     #[cfg(feature = "local")]
-    local: Option<quill_admin_local::Local>,
+    local: Option<quill_admin_local::Joined>,
+}
+
+/// What is going on while an environment is being opened.
+#[derive(Debug, Clone)]
+enum Progress {
+    /// A step that takes a moment.
+    Step(&'static str),
+    /// Another process uses the environment.
+    #[cfg(feature = "local")]
+    Waiting(String),
+}
+
+impl Progress {
+    fn event(&self) -> Event {
+        match self {
+            Self::Step(what) => Event::Doing(what),
+            #[cfg(feature = "local")]
+            Self::Waiting(what) => Event::Waiting(what.clone()),
+        }
+    }
 }
 
 /// An environment that is being opened while a person answers questions.
 pub struct Opening {
     opened: JoinHandle<Result<Opened, CliError>>,
-    doing: watch::Receiver<&'static str>,
+    progress: watch::Receiver<Progress>,
 }
 
 impl std::fmt::Debug for Opening {
@@ -81,6 +110,7 @@ impl Session {
         process: &Process,
         access_token_file: Option<&std::path::Path>,
         runner: Option<Runner>,
+        purpose: Purpose,
     ) -> Result<Opening, CliError> {
         if runner.is_some() && environment.outlives_us() {
             return Err(CliError::usage(format!(
@@ -89,7 +119,7 @@ impl Session {
             )));
         }
         let sign_in = sign_in::find(environment, process, access_token_file)?;
-        Self::open_as(environment, process, sign_in, runner)
+        Self::open_as(environment, process, sign_in, runner, purpose)
     }
 
     /// Begins to open an environment with a sign-in that was found before. `runner` chooses what runs the
@@ -103,27 +133,28 @@ impl Session {
         process: &Process,
         sign_in: Option<SignIn>,
         runner: Option<Runner>,
+        purpose: Purpose,
     ) -> Result<Opening, CliError> {
-        let (report, doing) = watch::channel("connecting");
+        let (report, progress) = watch::channel(Progress::Step("connecting"));
         let environment = environment.clone();
         let opened = match &environment.place {
             Place::GoogleCloud | Place::Endpoints(_) => tokio::spawn(Opened::connect(environment, sign_in)),
             #[cfg(feature = "local")]
             Place::Embedded { state } => {
-                let options = local::options(&environment, state.clone(), process, runner)?;
+                let options = local::options(&environment, state.clone(), process, runner, purpose.command)?;
                 let image = local::needs_image(&environment, runner, process);
                 tokio::spawn(async move {
                     image.await?;
-                    Opened::embedded(environment, options, report).await
+                    Opened::embedded(environment, options, purpose.alone, report).await
                 })
             }
             #[cfg(not(feature = "local"))]
             Place::Embedded { .. } => {
-                let _ = (report, process, runner);
+                let _ = (report, process, runner, purpose);
                 return Err(without_local());
             }
         };
-        Ok(Opening { opened, doing })
+        Ok(Opening { opened, progress })
     }
 
     /// The same session with another function that takes events.
@@ -195,14 +226,26 @@ impl Session {
     /// Whether a task goes on when this program ends.
     #[must_use]
     pub fn outlives_us(&self) -> bool {
-        self.environment().outlives_us()
+        self.environment().outlives_us() || self.is_served()
     }
 
-    /// The embedded environment, where it is one.
+    /// Whether another process of this machine serves the environment.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        #[cfg(feature = "local")]
+        return matches!(self.opened.local, Some(quill_admin_local::Joined::Served(_)));
+        #[cfg(not(feature = "local"))]
+        false
+    }
+
+    /// The embedded environment, where it is one that this process runs.
     #[cfg(feature = "local")]
     #[must_use]
     pub fn local(&self) -> Option<&quill_admin_local::Local> {
-        self.opened.local.as_ref()
+        match self.opened.local.as_ref()? {
+            quill_admin_local::Joined::Own(local) => Some(local),
+            quill_admin_local::Joined::Served(_) => None,
+        }
     }
 
     /// Ends the services that were started for it, unless a clone still uses them.
@@ -213,7 +256,9 @@ impl Session {
     #[cfg_attr(not(feature = "local"), expect(clippy::unused_async, reason = "there is nothing to end"))]
     pub async fn close(self) -> Result<(), CliError> {
         #[cfg(feature = "local")]
-        if let Some(Opened { local: Some(local), .. }) = Arc::into_inner(self.opened) {
+        if let Some(Opened { local: Some(quill_admin_local::Joined::Own(local)), .. }) =
+            Arc::into_inner(self.opened)
+        {
             local.shutdown().await.map_err(local::error)?;
         }
         Ok(())
@@ -247,14 +292,28 @@ impl Opened {
     async fn embedded(
         environment: Environment,
         options: quill_admin_local::LocalOptions,
-        report: watch::Sender<&'static str>,
+        alone: bool,
+        report: watch::Sender<Progress>,
     ) -> Result<Self, CliError> {
-        let local = quill_admin_local::Local::start(options, move |stage| {
-            report.send_replace(local::doing(stage));
-        })
-        .await
-        .map_err(local::error)?;
-        let endpoints = quill_admin_cloud::Endpoints::all_at(local.endpoint());
+        use quill_admin_local::{Joined, Local};
+        let (report, waits) = (report.clone(), report);
+        let on_progress = move |stage| {
+            report.send_replace(Progress::Step(local::doing(stage)));
+        };
+        let name = environment.name.clone();
+        let on_wait = move |holder: &quill_admin_local::Holder| {
+            waits.send_replace(Progress::Waiting(local::waiting(&name, holder)));
+        };
+        let joined = if alone {
+            Local::start_in_turn(options, on_progress, on_wait).await
+        } else {
+            Local::join(options, on_progress, on_wait).await
+        };
+        let joined = joined.map_err(local::error)?;
+        let endpoints = match &joined {
+            Joined::Own(local) => quill_admin_cloud::Endpoints::all_at(local.endpoint()),
+            Joined::Served(served) => quill_admin_cloud::Endpoints::all_at(&served.endpoint()),
+        };
         let google = Google::connect(endpoints, Credentials::Anonymous).await?;
         Ok(Self {
             environment,
@@ -262,7 +321,7 @@ impl Opened {
             sign_in: None,
             account: Arc::default(),
             ahead: Mutex::default(),
-            local: Some(local),
+            local: Some(joined),
         })
     }
 }
@@ -272,7 +331,7 @@ impl Opening {
     /// sign-in. With `starts` it prepares the connection to the log as well.
     #[must_use]
     pub fn for_task(self, job: JobName, starts: bool) -> Self {
-        let Self { opened, doing } = self;
+        let Self { opened, progress } = self;
         let opened = tokio::spawn(async move {
             let opened = joined(opened.await)?;
             if starts {
@@ -287,7 +346,7 @@ impl Opening {
             });
             Ok(opened)
         });
-        Self { opened, doing }
+        Self { opened, progress }
     }
 
     /// Waits until the environment is open, and emits the steps that take time.
@@ -296,11 +355,15 @@ impl Opening {
     ///
     /// Fails with the reason why it could not be opened.
     pub async fn wait(mut self, emit: Emit) -> Result<Session, CliError> {
-        emit(Event::Doing(*self.doing.borrow_and_update()));
+        let first = self.progress.borrow_and_update().event();
+        emit(first);
         let opened = loop {
             tokio::select! {
                 opened = &mut self.opened => break joined(opened)?,
-                Ok(()) = self.doing.changed() => emit(Event::Doing(*self.doing.borrow_and_update())),
+                Ok(()) = self.progress.changed() => {
+                    let next = self.progress.borrow_and_update().event();
+                    emit(next);
+                }
             }
         };
         Ok(Session { opened: Arc::new(opened), emit })

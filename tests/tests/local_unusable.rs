@@ -1,0 +1,188 @@
+//! `--env local` where its state or this machine cannot be used: it is told at once, with what helps.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use quill_admin_e2e::{Finished as _, World};
+use quill_admin_testkit::home::{Output, Run};
+use quill_admin_testkit::skip;
+
+const STATE: &str = ".quill-admin/local";
+const RESET: &str = "quill-admin local reset\n";
+
+/// Far below the time that retries would take.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
+/// Runs it, and asserts that it fails at once with one sentence.
+fn refused(run: Run) -> Output {
+    let begun = Instant::now();
+    let refused = run.output().exits(34);
+    assert!(begun.elapsed() < AT_ONCE, "{:?} {refused}", begun.elapsed());
+    assert_eq!(refused.stderr.matches("error: ").count(), 1, "{refused}");
+    assert!(!refused.stderr.contains("panicked"), "{refused}");
+    refused
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether a program can be given mounts and a network of its own.
+fn can_unshare(what: &str) -> bool {
+    Command::new("unshare").args([what, "true"]).status().is_ok_and(|status| status.success())
+}
+
+/// The run in a world of its own, which `prepare` changes first.
+fn unshared(run: &Run, what: &str, prepare: &str) -> Run {
+    let command = run.command();
+    let program = command.get_program().to_owned();
+    let args: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
+    let script = format!("{prepare}\nexec \"$0\" \"$@\"");
+    let run = run.clone().program("unshare").without_args();
+    run.arg(what).args(["sh", "-ec", &script]).arg(program).args(args)
+}
+
+#[test]
+fn a_damaged_state_is_told_with_the_file_and_a_reset_helps() {
+    let world = World::empty();
+    let check = || world.quill_admin(["check", "-e", "local"]);
+    let _ = check().output().exits(0);
+    let database = format!("{STATE}/database/tmp/pglite/base/global/pg_control");
+    for (file, with_status) in [
+        (format!("{STATE}/layout.json"), true),
+        (format!("{STATE}/cloud.json"), true),
+        (format!("{STATE}/manifests.json"), true),
+        (database, true),
+    ] {
+        world.home.write(&file, "{\"format\": ");
+        let mut told = vec![refused(check())];
+        if with_status {
+            told.push(refused(world.quill_admin(["local", "status"])));
+        }
+        for told in told {
+            assert!(told.stderr.contains("error: the local environment is damaged: "), "{file}: {told}");
+            assert!(told.stderr.contains(STATE), "{file}: {told}");
+            assert!(told.stderr.contains(RESET), "{file}: {told}");
+        }
+        let _ = world.quill_admin(["local", "reset", "--yes"]).output().exits(0);
+        let _ = check().output().exits(0);
+    }
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_told_and_never_said_to_be_empty() {
+    if !is_root() {
+        skip!("root", "only root can give a folder away");
+    }
+    let world = World::empty();
+    let _ = world.quill_admin(["check", "-e", "local"]).output().exits(0);
+    let folder = world.home.work().join(STATE);
+    chown(&folder, Some(4711), None).expect("given away");
+    for args in [&["check", "-e", "local"][..], &["local", "status"], &["local", "reset", "--yes"]] {
+        let told = refused(world.quill_admin(args.iter().copied()));
+        assert!(
+            told.stderr.contains("belongs to another user; nothing in it was changed or deleted"),
+            "{told}"
+        );
+        assert!(told.stderr.contains("next: look at it with: ls -la "), "{told}");
+        assert!(!told.stderr.contains("local reset"), "{told}");
+        assert!(!told.stdout.contains("nothing"), "{told}");
+    }
+}
+
+/// What may not be read is not taken for nothing.
+#[test]
+fn a_folder_that_may_not_be_read_is_told() {
+    if is_root() {
+        // Root may read everything: the program is run as somebody else.
+        let world = World::empty();
+        let state = world.home.work().join(STATE);
+        fs::create_dir_all(&state).expect("made");
+        fs::set_permissions(world.home.work().join(".quill-admin"), Permissions::from_mode(0o700))
+            .expect("set");
+        for folder in [world.home.path().to_owned(), world.home.work()] {
+            fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("set");
+        }
+        let run = world.quill_admin(["local", "status", "--config", "environments.yaml"]);
+        let command = run.command();
+        let args: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
+        let program = command.get_program().to_owned();
+        let run = run.clone().program("setpriv").without_args();
+        let run = run.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program).args(args);
+        let told = refused(run);
+        assert!(told.stderr.contains("Permission denied"), "{told}");
+        assert!(told.stderr.contains("next: look whose it is: ls -ld "), "{told}");
+        assert_eq!(told.stdout, "");
+        return;
+    }
+    let world = World::empty();
+    let _ = world.quill_admin(["check", "-e", "local"]).output().exits(0);
+    let state = world.home.work().join(STATE);
+    fs::set_permissions(&state, Permissions::from_mode(0o000)).expect("set");
+    for args in [&["check", "-e", "local"][..], &["local", "status"]] {
+        let told = refused(world.quill_admin(args.iter().copied()));
+        assert!(told.stderr.contains("Permission denied"), "{told}");
+        assert_eq!(told.stdout, "");
+    }
+    fs::set_permissions(&state, Permissions::from_mode(0o700)).expect("set");
+}
+
+#[test]
+fn a_full_disk_and_a_read_only_one_are_told() {
+    if !can_unshare("-m") {
+        skip!("unshare", "this user may not make mounts of its own");
+    }
+    let world = World::empty();
+    let check = world.quill_admin(["check", "-e", "local"]);
+    let state = format!("{}/.quill-admin", world.home.work().display());
+    fs::create_dir_all(&state).expect("made");
+    let tmpfs = |size: &str| format!("mount -t tmpfs -o size={size},mode=700 tmpfs {state}");
+
+    let told = refused(unshared(&check, "-m", &tmpfs("10m")));
+    assert!(told.stderr.contains("the disk is full: 10 MB are free, and 50 MB are needed"), "{told}");
+    assert!(
+        told.stderr.contains("next: free some space there, and try again; see what is free: df -h "),
+        "{told}"
+    );
+    assert!(!told.stderr.contains("local reset"), "{told}");
+
+    // An environment that is there, on a disk that has become full.
+    let _ = check.clone().output().exits(0);
+    let filled = format!(
+        "cp -a {state} {state}.whole\n{}\ncp -a {state}.whole/. {state}\nhead -c 1G /dev/zero > {state}/rest 2>/dev/null \
+         || true\nrm -rf {state}.whole",
+        tmpfs("60m")
+    );
+    let told = refused(unshared(&check, "-m", &filled));
+    assert!(
+        told.stderr.contains("No space left on device") || told.stderr.contains("the disk is full"),
+        "{told}"
+    );
+    assert!(told.stderr.contains("see what is free: df -h "), "{told}");
+    assert!(!told.stderr.contains("local reset"), "{told}");
+
+    let read_only = format!("mount --bind {state} {state}\nmount -o remount,bind,ro {state}");
+    let told = refused(unshared(&check, "-m", &read_only));
+    assert!(told.stderr.contains("Read-only file system"), "{told}");
+    assert!(told.stderr.contains("next: its state is kept beside the settings file"), "{told}");
+    assert!(!told.stderr.contains("local reset"), "{told}");
+    // To look at it, nothing has to be written; nothing has been lost, either.
+    let _ = check.output().exits(0);
+}
+
+#[test]
+fn a_machine_without_a_loopback_interface_is_told_at_once() {
+    if !can_unshare("-n") {
+        skip!("unshare", "this user may not make a network of its own");
+    }
+    let world = World::empty();
+    for args in [&["check", "-e", "local"][..], &["local", "serve"]] {
+        let told = refused(unshared(&world.quill_admin(args.iter().copied()), "-n", ""));
+        assert!(told.stderr.contains("error: this machine does not reach itself at 127.0.0.1"), "{told}");
+        assert!(told.stderr.contains("ip link set lo up\n"), "{told}");
+    }
+    // Nothing was begun.
+    assert!(!world.home.work().join(STATE).exists());
+}
