@@ -31,7 +31,7 @@ const GROUPS: [Group; 3] = [
         rows: &[
             (&["login", "init", "envs"], "Sign in; write the settings file; list its environments"),
             (&["build", "actions"], "Build the image that tasks run in; list its actions"),
-            (&["local", "version"], "The environment on this machine; the version of this program"),
+            (&["local", "version"], "The environment on this machine; this version"),
             (&["completions", "man"], "Completions for your shell; manual pages"),
         ],
     },
