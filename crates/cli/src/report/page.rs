@@ -76,7 +76,8 @@ fn table(text: &mut String, rows: &[Vec<String>]) {
     let mut widths: Vec<usize> = (0..columns).map(|column| widest(column).unwrap_or(0)).collect();
     let room = WIDTH.saturating_sub(2 * columns);
     while widths.iter().sum::<usize>() > room
-        && let Some(width) = widths.iter_mut().max().filter(|width| **width > NARROWEST)
+        && let Some(width) =
+            widths.iter_mut().max().filter(|width| **width > NARROWEST.min(room / columns.max(1)))
     {
         *width -= 1;
     }
