@@ -1011,8 +1011,8 @@ fn only_what_is_wrong_is_shown_where_that_is_wanted() {
 fn the_page_about_a_check_is_there_without_a_clone() {
     let home = Home::new();
     let page = home.quill_admin(["doctor", "--explain", "state-lock"]).output().exits(0);
-    assert!(page.stdout.starts_with("state-lock\n\n*the lock on Terraform's state*\n"), "{page}");
-    assert!(page.stdout.contains("\n    terraform force-unlock GENERATION"), "a command is indented: {page}");
+    assert!(page.stdout.starts_with("state-lock\n\nthe lock on Terraform's state\n"), "{page}");
+    assert!(page.stdout.contains("\n  terraform force-unlock GENERATION"), "a command is indented: {page}");
     assert!(!page.stdout.contains("```") && !page.stdout.contains("## leaks"), "{page}");
     let json = home.quill_admin(["doctor", "--explain", "state-lock", "--json"]).output().exits(0).json();
     assert_eq!((&json["check"], &json["exit_code"]), (&json!("state-lock"), &json!(0)));

@@ -132,7 +132,9 @@ pub fn parse(tasks: &[TaskCommand], words: impl IntoIterator<Item = OsString>) -
             return Err(Refusal::Ours(Box::new(CliError::usage(told).hint("leave one of them out"))));
         }
         global.env = Some(first);
+        global.env_is_named = true;
     }
+    global.env_is_named |= named;
     let task = tasks.iter().find(|task| matches.subcommand_name() == Some(task.name.as_str()));
     let call = if let Some(task) = task
         && let Some((_, mut matches)) = matches.remove_subcommand()
@@ -167,7 +169,10 @@ fn first_word(matches: &ArgMatches) -> Option<String> {
 pub fn color(words: &[OsString]) -> Color {
     let mut words = words.iter().filter_map(|word| word.to_str()).take_while(|word| *word != "--");
     while let Some(word) = words.next() {
-        let given = if word == "--color" { words.next() } else { word.strip_prefix("--color=") };
+        let given = match word {
+            "--color" | "--colour" => words.next(),
+            word => word.strip_prefix("--color=").or_else(|| word.strip_prefix("--colour=")),
+        };
         if let Some(color) = given.and_then(|given| Color::from_str(given, false).ok()) {
             return color;
         }
@@ -183,6 +188,9 @@ pub struct Global {
     /// Environment to run in
     #[arg(short, long, global = true, value_name = "NAME", env = "QUILL_ADMIN_ENV", hide_env_values = true)]
     pub env: Option<String>,
+    /// Whether the environment stands on the command line, and not in a variable.
+    #[arg(skip)]
+    pub env_is_named: bool,
     /// The environments file [default: environments.yaml here or above]
     #[arg(long, global = true, value_name = "FILE", env = "QUILL_ADMIN_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,

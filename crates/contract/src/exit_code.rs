@@ -67,12 +67,12 @@ exit_codes! {
     Unexpected = 1, Both, "unexpected failure, a bug";
     /// A missing or invalid value, an unknown action or environment.
     Usage = 2, Both, "usage: missing or invalid value, unknown action or environment";
-    /// No user has this username.
-    UserNotFound = 10, Executor, "user not found";
-    /// The database has no such role.
-    RoleNotFound = 11, Executor, "role not found";
-    /// The email is another user's.
-    EmailTaken = 12, Executor, "email belongs to another user";
+    /// The action's subject does not exist, such as the user.
+    UserNotFound = 10, Executor, "not found: the user, or another subject of the action";
+    /// Something that the action refers to does not exist, such as the role.
+    RoleNotFound = 11, Executor, "not found: the role, or another thing the action refers to";
+    /// A value that has to be unique is another row's, such as the email.
+    EmailTaken = 12, Executor, "taken: the email, or another value that has to be unique";
     /// The database could not be reached, or did not answer in time.
     DatabaseUnreachable = 13, Executor, "database unreachable or timed out";
     /// The database refused: password, permission, TLS.

@@ -13,6 +13,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    sync::Once,
     thread::JoinHandle,
     time::Duration,
 };
@@ -46,8 +47,26 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
+    /// Keeps the runtime of WebAssembly from printing that it was interrupted. A thread of it (virtual-mio 0.702) takes it
+    /// for a bug when its wait ends early, which it does whenever the process goes on after Ctrl-Z, and ends; nothing of
+    /// the database needs that thread.
+    fn hush_interruptions() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let print = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| {
+                let is_of_selector =
+                    panic.location().is_some_and(|place| place.file().contains("virtual-mio"));
+                if !(is_of_selector && panic.to_string().contains("Interrupted")) {
+                    print(panic);
+                }
+            }));
+        });
+    }
+
     /// Starts the server on a free port, with its files in `directory`, which it creates.
     pub(crate) async fn start(directory: &Path) -> Result<Self, LocalError> {
+        Self::hush_interruptions();
         let (report, ready) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let directory = directory.to_owned();
@@ -147,7 +166,8 @@ fn serve(
         .start()
         .map_err(|source| LocalError::database("start", source.into_boxed_dyn_error()))
         .and_then(|server| {
-            let backend = server.tcp_addr().ok_or_else(|| LocalError::database("start", "it has no port"))?;
+            let backend =
+                server.tcp_addr().ok_or_else(|| LocalError::database("listen", "it has no port"))?;
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()

@@ -47,6 +47,12 @@ pub enum LocalError {
         /// The system's error.
         source: io::Error,
     },
+    /// Another process served it, and does not any more.
+    #[error("the quill-admin that served the local environment in {} has ended; nothing was started", directory.display())]
+    Ended {
+        /// The state directory.
+        directory: PathBuf,
+    },
     /// This machine's programs cannot reach each other at 127.0.0.1, where the emulator and the database listen.
     #[error("this machine does not reach itself at 127.0.0.1, where the emulator and the database listen")]
     NoLoopback {

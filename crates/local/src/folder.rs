@@ -130,7 +130,8 @@ impl Folder {
 
     /// The free space of its disk, in bytes; `None` where the system does not say.
     pub(crate) fn free(&self) -> Option<u64> {
-        let disk = rustix::fs::fstatvfs(&self.handle).ok()?;
+        // A file system that tells no sizes has no blocks at all.
+        let disk = rustix::fs::fstatvfs(&self.handle).ok().filter(|disk| disk.f_blocks > 0)?;
         disk.f_bavail.checked_mul(disk.f_frsize)
     }
 

@@ -1,7 +1,8 @@
 //! The process that has the environment running, as the lock file names it.
 //!
-//! The note in that file counts only while the lock is held: what a killed process has left there is never
-//! read. It holds no secret, but it says where the emulator listens, and user names and password hashes are
+//! The note in that file counts only while the lock is held. What a killed process has left there is removed by the
+//! next one that takes the lock, and can be read until then: so an address is believed only when it is read twice, with
+//! a pause in between. The note holds no secret, but it says where the emulator listens, and user names and password hashes are
 //! sent there. So an address is believed only in a file that nobody else could have written, of a process that
 //! still runs.
 
@@ -10,7 +11,6 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -119,7 +119,7 @@ impl Holder {
     }
 }
 
-/// Whether only this user can have written a file. One that came with a clone can be read by everybody.
+/// Whether only this user can read and write a file, as the one that takes the lock has made it.
 fn is_private(file: &File) -> bool {
     const OTHERS: u32 = 0o077;
     let own = rustix::process::geteuid().as_raw();
@@ -129,8 +129,9 @@ fn is_private(file: &File) -> bool {
 /// Whether there is a process with this number.
 fn runs(process: u32) -> bool {
     let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) else { return false };
-    // A process of another user may not be sent a signal, and runs all the same.
-    matches!(test_kill_process(process), Ok(()) | Err(Errno::PERM))
+    // The file is this user's, and so is the process: one that may not be sent a signal is another one, which has got
+    // the number since.
+    test_kill_process(process).is_ok()
 }
 
 #[cfg(test)]

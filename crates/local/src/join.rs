@@ -3,18 +3,21 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
 use crate::cloud::get;
-use crate::state::{State, served_tables};
+use crate::state::{State, holder_of, served_tables};
 use crate::{Holder, Local, LocalError, LocalOptions, Stage, Task, loopback};
 
 /// How often a command that waits tries again. The system has no lock that can be waited for without a thread
 /// that nothing can stop.
 const AGAIN: Duration = Duration::from_millis(100);
+
+/// How often an emulator that is served may refuse a connection: it ends a moment after its last answer.
+const ENDING: u32 = 50;
 
 /// Time limit for the answer of an emulator that is served, which takes milliseconds.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -31,6 +34,7 @@ pub enum Joined {
 /// An environment that another process serves.
 #[derive(Debug, Clone)]
 pub struct Served {
+    directory: PathBuf,
     address: SocketAddr,
     holder: Holder,
 }
@@ -42,10 +46,17 @@ impl Served {
         format!("http://{}", self.address)
     }
 
-    /// What is known of the process that serves it.
-    #[must_use]
-    pub const fn holder(&self) -> &Holder {
-        &self.holder
+    /// Checks that the same process still serves it. Another one may listen at the address once that process has ended,
+    /// so this comes directly before anything that is not for others, such as the hash of a password.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it does not, or if that cannot be known.
+    pub fn check(&self) -> Result<(), LocalError> {
+        match holder_of(&self.directory)? {
+            Some(holder) if holder == self.holder => Ok(()),
+            _ => Err(LocalError::Ended { directory: self.directory.clone() }),
+        }
     }
 }
 
@@ -89,6 +100,8 @@ async fn join(
     loopback::check().await?;
     let directory = options.state_dir.clone();
     let mut waits = Waits::default();
+    let mut serving = None;
+    let mut refused = 0;
     loop {
         let holder = match State::hold(&directory, &options.command) {
             Ok(state) => {
@@ -107,8 +120,22 @@ async fn join(
                     .err()
                     .unwrap_or(LocalError::ServedOtherwise { directory, holder }));
             }
-            answers(address, &directory, &holder).await?;
-            return Ok(Joined::Served(Served { address, holder }));
+            // A process that has just taken the lock may not have removed an older note yet.
+            if serving.as_ref() == Some(&holder) {
+                match answers(address, &directory, &holder).await {
+                    Ok(()) => return Ok(Joined::Served(Served { directory, address, holder })),
+                    // It is about to end.
+                    Err(LocalError::Silent { source, .. })
+                        if source.kind() == io::ErrorKind::ConnectionRefused && refused < ENDING =>
+                    {
+                        refused += 1;
+                    }
+                    Err(other) => return Err(other),
+                }
+            }
+            serving = Some(holder);
+            sleep(AGAIN).await;
+            continue;
         }
         if waits.is_another(&holder) {
             on_wait(&holder);
@@ -155,14 +182,13 @@ impl Waits {
     /// Whether a person has to be told about another process. One that has just begun is given a moment to
     /// write its note.
     fn is_another(&mut self, holder: &Holder) -> bool {
-        let first = self.tries == 0;
         self.tries += 1;
         if holder.process.is_some() {
             let known = std::mem::replace(&mut self.process, holder.process);
             return known != holder.process;
         }
         // Another program holds the lock, or a version that writes no note.
-        !first && self.tries == 10 && self.process.is_none()
+        self.tries == 10 && self.process.is_none()
     }
 }
 

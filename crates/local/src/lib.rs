@@ -137,9 +137,9 @@ impl Local {
             on_progress(Stage::StartingDatabase);
             state.restore_manifests()?;
             state.check_database()?;
-            // This database has started before, so its files are the reason.
-            let started = Embedded::start(&state.database()).await;
-            let database = started.map_err(|error| state.damaged(state.explained(error)))?;
+            // That it does not start can have other reasons than its files, such as the folder of PostgreSQL's program.
+            let database =
+                Embedded::start(&state.database()).await.map_err(|error| state.explained(error))?;
             Embedded::warm_up();
             database
         } else {
@@ -232,9 +232,13 @@ impl Local {
     #[must_use]
     pub fn shutdown(self) -> Task<'static, Result<(), LocalError>> {
         Box::pin(async move {
+            // All of it is taken along: the state holds the lock, which is given back when everything has ended.
+            let Self { cloud, database, state, .. } = self;
+            state.serve_no_more();
             // Running executions keep the database until they have ended.
-            let kept = self.cloud.shutdown().await;
-            self.database.stop().await;
+            let kept = cloud.shutdown().await;
+            database.stop().await;
+            drop(state);
             kept
         })
     }

@@ -17,10 +17,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
-use crate::error::system_error;
 use crate::folder::{ACTIONS, CLOUD, DATABASE, Folder, IGNORE, LAYOUT, LAYOUT_PART, LOCK, read_all};
 use crate::holder::{Holder, Note, Serves};
 use crate::{LocalError, Tables, manifests};
@@ -74,6 +73,15 @@ impl State {
             .map_err(|source| LocalError::state("write", &self.folder.path().join(LOCK), source))
     }
 
+    /// Says to other commands that this environment is about to end: they wait for it, and do not use it.
+    pub(crate) fn serve_no_more(&self) {
+        let note = Note { process: std::process::id(), command: self.command.clone(), serves: None };
+        // An empty note says nothing, and no address either.
+        if note.write(&self.lock).is_err() {
+            let _ = self.lock.set_len(0);
+        }
+    }
+
     pub(crate) fn database(&self) -> PathBuf {
         self.folder.path().join(DATABASE)
     }
@@ -95,20 +103,9 @@ impl State {
     }
 
     fn full(&self, free: u64) -> LocalError {
-        let told = format!("the disk is full: {} MB are free, and {} MB are needed", free / MB, NEEDED / MB);
+        let told = format!("the disk is full: {} MB are free", free / MB);
         let source = io::Error::new(io::ErrorKind::StorageFull, told);
         LocalError::state("write to", self.folder.path(), source)
-    }
-
-    /// The error of a database that has started before, and does not any more: its files are damaged, unless
-    /// the system says why it cannot use them.
-    pub(crate) fn damaged(&self, error: LocalError) -> LocalError {
-        match error {
-            LocalError::Database { source, .. } if system_error(&*source).is_none() => {
-                LocalError::damaged(&self.database(), source)
-            }
-            other => other,
-        }
     }
 
     pub(crate) fn cloud(&self) -> PathBuf {
@@ -236,18 +233,7 @@ pub fn status(directory: &Path) -> Result<Status, LocalError> {
             tables: None,
         });
     };
-    let holder = match folder.file(LOCK, OFlags::RDONLY) {
-        // The lock is shared, so that two processes that only read the status do not see each other.
-        Ok(file) => match file.try_lock_shared() {
-            Ok(()) => None,
-            Err(TryLockError::WouldBlock) => Some(Holder::of(file)),
-            Err(TryLockError::Error(source)) => {
-                return Err(LocalError::state("lock", &folder.path().join(LOCK), source));
-            }
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(source) => return Err(LocalError::state("read", &folder.path().join(LOCK), source)),
-    };
+    let holder = holder(&folder)?;
     let layout = read_layout(&folder)?;
     Ok(Status {
         exists: layout.is_some(),
@@ -257,6 +243,27 @@ pub fn status(directory: &Path) -> Result<Status, LocalError> {
         bytes: folder.size()?,
         directory: directory.to_owned(),
     })
+}
+
+/// The process that has the environment running, if there is one.
+fn holder(folder: &Folder) -> Result<Option<Holder>, LocalError> {
+    match folder.file(LOCK, OFlags::RDONLY) {
+        // The lock is shared, so that two processes that only read the status do not see each other.
+        Ok(file) => match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(Holder::of(file))),
+            Err(TryLockError::Error(source)) => {
+                Err(LocalError::state("lock", &folder.path().join(LOCK), source))
+            }
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(LocalError::state("read", &folder.path().join(LOCK), source)),
+    }
+}
+
+/// The process that has the environment of a directory running, if there is one.
+pub(crate) fn holder_of(directory: &Path) -> Result<Option<Holder>, LocalError> {
+    Folder::open(directory)?.map_or(Ok(None), |folder| holder(&folder))
 }
 
 /// Removes everything that an environment has kept: its users, its executions, their logs. Returns whether
@@ -280,8 +287,13 @@ fn lock(folder: &Folder, command: &str) -> Result<File, LocalError> {
     let file = folder.file(LOCK, OFlags::RDWR | OFlags::CREATE).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {
+            // What another process has left there is nobody's note any more, and the file is this user's alone again
+            // where it was copied: others believe an address in such a file only.
+            file.set_len(0).map_err(failed)?;
+            let _ = rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR);
             let note = Note { process: std::process::id(), command: command.to_owned(), serves: None };
-            note.write(&file).map_err(failed)?;
+            // The note is for messages. A full disk must not keep `local reset` from making room.
+            let _ = note.write(&file);
             Ok(file)
         }
         Err(TryLockError::WouldBlock) => {

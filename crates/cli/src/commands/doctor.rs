@@ -27,7 +27,7 @@ use crate::report::Diagnosis;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<u8, CliError> {
     if let Some(id) = &args.explain {
-        return Ok(context.reporter.page(catalogue::find(id)?));
+        return Ok(context.reporter.explained_check(catalogue::find(id)?));
     }
     let checks = catalogue::choose(&Wanted {
         only: &args.only,

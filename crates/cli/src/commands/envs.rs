@@ -23,7 +23,9 @@ pub(super) fn run(context: &Context<'_>, args: &args::Envs) -> Result<u8, CliErr
         }
         return Ok(context.reporter.confirmed(&config, &others));
     }
-    let names: Vec<String> = config.names().map(str::to_owned).collect();
+    let only = context.global.env.clone().filter(|_| context.global.env_is_named);
+    let names: Vec<String> =
+        only.map_or_else(|| config.names().map(str::to_owned).collect(), |name| vec![name]);
     let environments =
         names.iter().map(|name| config.environment(name)).collect::<Result<Vec<_>, CliError>>()?;
     Ok(context.reporter.environments(&config, &environments))

@@ -17,6 +17,7 @@ fn meaningless(words: &[&str]) -> &'static [&'static str] {
         ["build" | "restore-backend" | "attach" | "cancel" | "logs" | "history" | "whoami"] => &["runner"],
         ["actions", _] => &["env", "runner", "verbose", "no_input"],
         ["envs"] => &["runner", "quiet", "verbose", "no_input"],
+        ["init"] => &["env", "application", "runner", "verbose", "no_input"],
         ["login" | "version"] => &["env", "config", "application", "runner", "quiet", "verbose", "no_input"],
         ["local"] => &["verbose"],
         ["local", "status"] => &["runner", "verbose", "no_input"],

@@ -35,7 +35,8 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ),
     (
         ".quill-admin/local/",
-        "the environment local, beside the environments file; quill-admin local reset deletes it",
+        "the environment local, beside the environments file, or in ~/.local/state/quill-admin/ where there is none; \
+         quill-admin local reset deletes it",
     ),
     (
         "~/.local/state/quill-admin/confirmed",

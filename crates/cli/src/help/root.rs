@@ -22,16 +22,16 @@ const GROUPS: [Group; 3] = [
     Group {
         title: "Afterwards",
         rows: &[
-            (&["history"], "List what was run: who, when, to whom, why, and what came of it"),
+            (&["history"], "List what was run, by whom, for whom, and how it ended"),
             (&["attach", "cancel", "logs"], "Follow, stop or read an execution"),
         ],
     },
     Group {
         title: "Setting up",
         rows: &[
-            (&["login", "envs"], "Sign in to Google Cloud; list the environments"),
+            (&["login", "init", "envs"], "Sign in; write the settings file; list its environments"),
             (&["build", "actions"], "Build the image that tasks run in; list its actions"),
-            (&["local", "version"], "The environment on this machine; the version of this program"),
+            (&["local", "version"], "The environment on this machine; this version"),
             (&["completions", "man"], "Completions for your shell; manual pages"),
         ],
     },

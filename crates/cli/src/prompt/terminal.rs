@@ -410,9 +410,16 @@ impl Prompter for Terminal {
     }
 }
 
+/// Shows the cursor, which a list hides, where there is one.
+fn show_cursor(term: &Term) {
+    if term.is_term() {
+        let _ = term.show_cursor();
+    }
+}
+
 fn closed(error: &io::Error) -> CliError {
     // A list hides the cursor, and leaves it hidden when it is interrupted.
-    let _ = Term::stderr().show_cursor();
+    show_cursor(&Term::stderr());
     if error.kind() == io::ErrorKind::Interrupted {
         return interrupted();
     }
@@ -569,7 +576,7 @@ impl Questions {
             // The thread that asks cannot be woken up, so the process has to end from here. After this the
             // thread does not change the terminal any more.
             tty::close();
-            let _ = term.show_cursor();
+            show_cursor(&term);
             std::process::exit(i32::from(code));
         });
         Self { listener, phase }

@@ -23,6 +23,7 @@ use super::document;
 use super::field::field;
 use super::lines::{self, said, seconds};
 use super::output::{document_to_stdout, result_to_stdout, to_stdout};
+use super::page;
 use super::paint::{Painted, style};
 use super::reporter::Reporter;
 use super::stream::{self, Unwritten};
@@ -453,25 +454,14 @@ pub(super) fn summary_text(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> Stri
     text
 }
 
-/// The page about a check as plain text. Its Markdown reads well as it is; only the marks of emphasis go, outside of
-/// its blocks of code.
+/// The page about a check as plain text.
 fn page_text(check: &Check) -> String {
-    let mut text = format!("{}\n\n", style(check.id).bold());
-    let mut code = false;
-    for line in pages::page(check).lines() {
-        if line.starts_with("```") {
-            code = !code;
-            continue;
-        }
-        let line = if code { format!("    {line}") } else { line.replace("**", "") };
-        let _ = writeln!(text, "{line}");
-    }
-    text
+    format!("{}\n\n{}", style(check.id).bold(), page::text(pages::page(check)))
 }
 
 impl Reporter {
     /// Prints the page about a check.
-    pub fn page(&self, check: &Check) -> u8 {
+    pub fn explained_check(&self, check: &Check) -> u8 {
         if self.style.json {
             let document =
                 json!({"exit_code": 0, "check": check.id, "title": check.title, "page": pages::page(check)});

@@ -55,6 +55,13 @@ pub(super) fn written_next(written: &Written) -> String {
         written.line
     );
     lines::hint_line(&mut text, &edit);
+    if let Some(folder) = &written.left_behind {
+        let told = format!(
+            "the environment local is a new one here; what it has kept without a file stays in {}",
+            folder.display()
+        );
+        lines::hint_line(&mut text, &told);
+    }
     lines::hint_line(&mut text, "then see what quill-admin makes of it: quill-admin envs");
     text
 }

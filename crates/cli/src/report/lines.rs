@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use console::measure_text_width;
 use quill_admin_cloud::{ExecutionName, LogEntry, Severity};
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::error::CliError;
@@ -11,6 +10,7 @@ use quill_admin_operations::error::CliError;
 use super::field::field;
 use super::paint::{Paint, clean, style};
 use super::symbols;
+use crate::wrap;
 
 /// A message of this program, made safe for a terminal, with symbols that it can show.
 pub(super) fn said(text: &str) -> String {
@@ -138,24 +138,10 @@ pub(super) fn started(execution: &ExecutionName) -> String {
 /// Adds a text behind `prefix`, whose width is `indent`; further lines begin below the text. Words are kept whole. Without
 /// `columns` the text stays on one line: then it goes to no terminal.
 pub(super) fn flow(text: &mut String, columns: Option<usize>, indent: usize, prefix: &str, content: &str) {
-    text.push_str(prefix);
     // Less room than this would be a column of single words.
     let room = columns.map(|columns| columns.saturating_sub(indent)).filter(|room| *room >= 20);
-    let mut used = 0;
-    for word in content.split(' ') {
-        let width = measure_text_width(word);
-        if used > 0 && room.is_some_and(|room| used + 1 + width > room) {
-            text.push('\n');
-            text.extend(std::iter::repeat_n(' ', indent));
-            used = 0;
-        } else if used > 0 {
-            text.push(' ');
-            used += 1;
-        }
-        text.push_str(word);
-        used += width;
-    }
-    text.push('\n');
+    let lines = room.map_or_else(|| vec![content.to_owned()], |room| wrap::lines(content, room));
+    let _ = writeln!(text, "{prefix}{}", lines.join(&format!("\n{}", " ".repeat(indent))));
 }
 
 /// The columns of the terminal that stdout is; none if it is no terminal.

@@ -30,7 +30,13 @@ pub(super) fn text(markdown: &str) -> String {
             let heading = plain(heading.trim_start_matches('#').trim());
             let _ = writeln!(text, "{}", style(heading).bold());
         } else if let Some(item) = line.strip_prefix("- ") {
-            let broken = lines(&plain(item), WIDTH - 4);
+            let mut item = item.to_owned();
+            while let Some(more) = rest.next_if(|line| line.starts_with("  ") && is_plain(line.trim_start()))
+            {
+                item.push(' ');
+                item.push_str(more.trim_start());
+            }
+            let broken = lines(&plain(&item), WIDTH - 4);
             let _ = writeln!(text, "  - {}", broken.join("\n    "));
         } else if line.is_empty() {
             text.push('\n');
@@ -70,7 +76,8 @@ fn table(text: &mut String, rows: &[Vec<String>]) {
     let mut widths: Vec<usize> = (0..columns).map(|column| widest(column).unwrap_or(0)).collect();
     let room = WIDTH.saturating_sub(2 * columns);
     while widths.iter().sum::<usize>() > room
-        && let Some(width) = widths.iter_mut().max().filter(|width| **width > NARROWEST)
+        && let Some(width) =
+            widths.iter_mut().max().filter(|width| **width > NARROWEST.min(room / columns.max(1)))
     {
         *width -= 1;
     }
@@ -132,9 +139,9 @@ mod tests {
     #[test]
     fn the_marks_of_markdown_become_lines() {
         let page = "# A `page`\n\nSome **bold** words, and [a link](x.md), and `a[0] * 2`.\nMore.\n\n\
-                    | code | meaning |\n|---|---|\n| 0 | done |\n\n- one\n- two\n\n```yaml\na: 1\n```\n";
+                    | code | meaning |\n|---|---|\n| 0 | done |\n\n- one\n  more\n- two\n\n```yaml\na: 1\n```\n";
         let expected = "A page\n\nSome bold words, and a link, and a[0] * 2. More.\n\n  code  meaning\n  0     done\n\n  \
-                        - one\n  - two\n\n  a: 1\n";
+                        - one more\n  - two\n\n  a: 1\n";
         assert_eq!(gate(&text(page), false), expected);
     }
 

@@ -96,8 +96,9 @@ impl Reporter {
         match event {
             Event::Doing(what) => self.doing(what),
             Event::Waiting(what) => {
-                // The whole line is shown, which may be longer than the one of the spinner.
-                self.line(&lines::waiting(&what));
+                // The whole line is shown, which may be longer than the one of the spinner; also where nothing else is, so
+                // that no wait is without a word.
+                self.urgent(&lines::waiting(&what));
                 self.doing("waiting");
             }
             Event::Image(event) => self.image(event),
@@ -241,9 +242,13 @@ impl Reporter {
 
     /// Shows a line above the spinner.
     pub(super) fn line(&self, text: &str) {
-        if self.style.json || self.style.quiet || text.is_empty() {
-            return;
+        if !(self.style.json || self.style.quiet || text.is_empty()) {
+            self.urgent(text);
         }
+    }
+
+    /// Shows a line above the spinner, whatever else is shown.
+    fn urgent(&self, text: &str) {
         let spinner = self.lock().spinner.clone();
         match spinner {
             Some(spinner) => spinner.suspend(|| to_stderr(text)),

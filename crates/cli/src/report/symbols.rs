@@ -1,10 +1,9 @@
 //! The symbols that texts are decorated with, in one table: each has a form in ASCII.
 //!
-//! The form in ASCII is used where the locale does not say UTF-8. The locale is that of the first variable that is
-//! set and not empty: `LC_ALL`, `LC_CTYPE`, `LANG`. Where none is set, it is the locale C, as POSIX has it and git
-//! reads it: whoever runs a program without a locale, as cron does, gets bytes that every tool can show. The names
-//! and values of others are never changed, only what this program adds. Windows has no such variables, and its
-//! terminals show Unicode.
+//! The form in ASCII is used where the locale says something else than UTF-8. The locale is that of the first variable
+//! that is set and not empty: `LC_ALL`, `LC_CTYPE`, `LANG`. Where none is set nothing is known: POSIX has the locale C
+//! then, but pipelines and containers, which set none, show UTF-8. What this program adds is changed; what others wrote
+//! (logs, results, rows) is not, but for these symbols in a message that quotes it. Windows has no such variables, and its terminals show Unicode.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -79,10 +78,12 @@ pub(crate) fn use_locale<'a>(variable: impl Fn(&str) -> Option<&'a str>) {
     ASCII.store(!cfg!(windows) && !is_utf8(variable), Ordering::Relaxed);
 }
 
-/// Whether the locale's characters are written in UTF-8.
+/// Whether the locale's characters are written in UTF-8, as far as is known.
 fn is_utf8<'a>(variable: impl Fn(&str) -> Option<&'a str>) -> bool {
     let set = |name: &&str| variable(name).filter(|value| !value.is_empty());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set).unwrap_or("C");
+    let Some(locale) = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(set) else {
+        return true;
+    };
     // language_TERRITORY.charset@modifier; macOS writes the charset alone.
     let locale = locale.split('@').next().unwrap_or_default();
     let charset = locale.split_once('.').map_or(locale, |(_, charset)| charset);
@@ -127,7 +128,7 @@ mod tests {
         assert!(!utf8(&[("LC_CTYPE", "POSIX"), ("LANG", "en_GB.UTF-8")]));
         assert!(!utf8(&[("LANG", "de_DE.ISO-8859-15@euro")]));
         assert!(!utf8(&[("LANG", "en_GB")]));
-        assert!(!utf8(&[]), "nothing is set: the locale C");
+        assert!(utf8(&[]), "nothing is known");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Writes the settings file that is built into this program, for a person who has none.
 //!
-//! What was written counts as confirmed as long as it stays as it is: the command has shown where tasks would
-//! go. See decision 25.
+//! Where a person sees it, what was written counts as confirmed as long as it stays as it is: the command has shown where
+//! tasks would go. See decision 25.
 
 use std::fs::Permissions;
 use std::io::{self, Write as _};
@@ -21,6 +21,8 @@ pub struct Written {
     pub environments: Vec<Environment>,
     /// The line in which the environments begin.
     pub line: usize,
+    /// The data of the environment `local` that was used until now, which is another one in this folder.
+    pub left_behind: Option<PathBuf>,
     /// The file that was used in this folder until now.
     pub instead_of: Option<PathBuf>,
     /// Whether its tasks need no confirmation as long as it stays as it is.
@@ -33,7 +35,7 @@ pub struct Written {
 ///
 /// Fails when there is something of that name, which stays as it is; when the file cannot be written; and when
 /// it would not be used there, because somebody else could change it. Nothing is left behind.
-pub fn write(process: &Process, given: Option<&Path>) -> Result<Written, CliError> {
+pub fn write(process: &Process, given: Option<&Path>, attended: bool) -> Result<Written, CliError> {
     let path = process.cwd.join(given.unwrap_or(Path::new(FILE_NAME)));
     // A file that cannot be looked at is no reason not to write one: it is told by the commands that use it.
     let instead_of = find(process).ok().flatten().map(|(found, _)| found).filter(|found| *found != path);
@@ -68,15 +70,21 @@ pub fn write(process: &Process, given: Option<&Path>) -> Result<Written, CliErro
     let environments =
         config.names().map(|name| config.environment(name)).collect::<Result<Vec<_>, CliError>>()?;
     let mut others = environments.iter().filter(|environment| !environment.is_embedded());
-    // Without a folder to remember it in, a person is asked before the first task.
-    let confirmed = others.all(|one| confirmed::remember(one, process).is_ok());
+    // Nobody has looked at the projects in a script. Without a folder to remember it in, too, a person is asked before
+    // the first task.
+    let confirmed = attended && others.all(|one| confirmed::remember(one, process).is_ok());
     let line = SHIPPED.lines().position(|line| line == "environments:").map_or(1, |before| before + 1);
-    Ok(Written { path, environments, line, instead_of, confirmed })
+    let before = Source::built_in(process).state;
+    let left_behind = (instead_of.is_none() && before.exists()).then_some(before);
+    Ok(Written { path, environments, line, left_behind, instead_of, confirmed })
 }
 
 fn there(path: &Path) -> CliError {
     CliError::usage(format!("{} is there already; nothing was written", path.display()))
-        .hint("look what is in it: quill-admin envs")
+        .hint(format!(
+            "look what is in it: quill-admin envs --config {}",
+            shell_words::quote(&path.display().to_string())
+        ))
         .hint("to begin anew, move it away first; or name another file: --config FILE")
 }
 

@@ -203,9 +203,10 @@ pub(crate) fn folder(process: &Process, variable: &str, default: &str) -> Option
 
 /// The error about a file that was named, and is not there.
 fn missing(path: &Path, error: &dyn std::fmt::Display) -> CliError {
-    unreadable(path, error)
-        .hint("look at the name behind --config, or in QUILL_ADMIN_CONFIG")
-        .hint("to write a new file there: quill-admin init")
+    unreadable(path, error).hint("look at the name behind --config, or in QUILL_ADMIN_CONFIG").hint(format!(
+        "to write a new file there: quill-admin init --config {}",
+        shell_words::quote(&path.display().to_string())
+    ))
 }
 
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> CliError {

@@ -163,11 +163,16 @@ pub fn error(error: LocalError) -> CliError {
             told.hint(end(&holder, "end it with Ctrl-C in its terminal")).hint("then try again")
         }
         LocalError::Silent { holder, .. } => {
-            told.hint("if it was stopped with Ctrl-Z, let it go on: fg").hint(end(&holder, "or end it"))
+            let told = told.hint("if it was stopped with Ctrl-Z, let it go on in its terminal: fg");
+            match holder.process {
+                Some(process) => told.hint(format!("or end it: kill {process}")),
+                None => told,
+            }
         }
         LocalError::NoLoopback { .. } => told.hint(
-            "look at the loopback interface: ip address show lo; it is switched on with: ip link set lo up",
+            "look at the loopback interface; on Linux: ip address show lo; it is switched on with: ip link set lo up",
         ),
+        LocalError::Ended { .. } => told.hint("run it again"),
         LocalError::Format { .. } | LocalError::Damaged { .. } => {
             told.hint("start afresh, without the users, executions and logs in it: quill-admin local reset")
         }
@@ -192,8 +197,8 @@ fn system(told: CliError, error: &LocalError, kind: io::ErrorKind) -> CliError {
             told.hint("free some space, and try again; see what is free: df -h")
         }
         (io::ErrorKind::ReadOnlyFilesystem, _) => told.hint(
-            "its state is kept beside the settings file: name one in a folder that can be written to, with --config \
-             FILE",
+            "its state is kept beside the settings file, and without one in the home: name a file in a folder that can be \
+             written to: --config FILE",
         ),
         (_, Some(path)) => told.hint(format!("look whose it is: ls -ld {}", quoted(path))),
         (_, None) => told,

@@ -238,6 +238,20 @@ impl Session {
         false
     }
 
+    /// Checks that another process, where one serves the environment, still does: only it is to see what a task is
+    /// started with.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it has ended, or when that cannot be known.
+    pub fn check_served(&self) -> Result<(), CliError> {
+        #[cfg(feature = "local")]
+        if let Some(quill_admin_local::Joined::Served(served)) = &self.opened.local {
+            served.check().map_err(local::error)?;
+        }
+        Ok(())
+    }
+
     /// The embedded environment, where it is one that this process runs.
     #[cfg(feature = "local")]
     #[must_use]

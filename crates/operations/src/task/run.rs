@@ -101,6 +101,7 @@ pub async fn run(
         session.emit(Event::Detail(format!("request {id}")));
     }
     session.emit(Event::Doing("starting the job"));
+    session.check_served()?;
     let execution = start(session, &name, job, &request, point).await?;
     session.emit(Event::Started(execution.name.clone()));
     let asked = Asked { execution: Some(execution.name.id.clone()), ..Asked::of(&request) };
