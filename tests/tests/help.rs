@@ -94,7 +94,10 @@ fn topics_are_pages_of_the_reference() {
     ] {
         let text = help(&["help", topic]);
         assert!(text.contains(told), "{topic}: {text}");
-        assert!(!text.contains('`') && !text.contains("](") && !text.contains("|--"), "{topic}: {text}");
+        // The comments of the file that is shown have their own marks.
+        let marks = |line: &&str| line.contains('`') || line.contains("](") || line.contains("|--");
+        let marked = text.lines().filter(|line| !line.trim_start().starts_with('#')).find(marks);
+        assert_eq!(marked, None, "{topic}: {text}");
     }
     let document = Home::new().quill_admin(["help", "permissions", "--json"]).output().exits(0).json();
     let page = document["text"].as_str().expect("a page");

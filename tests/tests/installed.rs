@@ -68,7 +68,7 @@ fn other_environments_need_a_file_and_the_error_names_the_command_that_writes_on
     }
     let refused = run(&home, &["check", "-e", "local", "--config", "nowhere.yaml"]).exits(2);
     assert!(refused.stderr.contains("nowhere.yaml: No such file or directory"), "{refused}");
-    assert!(refused.stderr.contains("quill-admin init\n"), "{refused}");
+    assert!(refused.stderr.contains("quill-admin init --config "), "{refused}");
     // The doctor says the same, but not to a person who asks about this machine's environment only.
     let found = run(&home, &["doctor", "--only", "machine-config"]).exits(30);
     assert!(found.stdout.contains("there is no environments.yaml in "), "{found}");
@@ -93,8 +93,14 @@ fn init_writes_the_file_and_says_what_to_edit() {
     assert_eq!(fs::read_dir(home.work()).expect("listed").count(), 1);
     let _ = run(&home, &["envs"]).exits(0);
 
-    // Nobody is asked as long as the file stays as it is: here it is the sign-in that is missing.
+    // A script has shown nobody where tasks go.
     let check = ["check", "-e", "staging"];
+    let unseen = run(&home, &check).exits(28);
+    assert!(unseen.stderr.contains("nobody has confirmed"), "{unseen}");
+
+    // Where a person has seen it nobody is asked as long as the file stays as it is: here the sign-in is missing.
+    let home = Home::new();
+    assert_eq!(home.quill_admin(["init"]).terminal().wait().code(), 0);
     let unconfirmed = run(&home, &check).exits(20);
     assert!(!unconfirmed.stderr.contains("nobody has confirmed"), "{unconfirmed}");
     home.write(

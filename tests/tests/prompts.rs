@@ -331,4 +331,5 @@ fn ctrl_z_stops_the_program_and_a_password_stays_hidden_when_it_goes_on() {
     shell.expect("nothing was started").expect("shell> ").type_line("exit");
     let ended = shell.wait();
     assert!(!ended.transcript.contains("staple") && !ended.transcript.contains("horse"), "{}", ended.text());
+    assert!(!ended.transcript.contains("panicked"), "{}", ended.text());
 }

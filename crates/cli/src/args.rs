@@ -753,7 +753,7 @@ mod tests {
         let mut helps = Vec::new();
         let mut open = vec![command];
         while let Some(mut command) = open.pop() {
-            let name = command.get_bin_name().unwrap_or_default().to_owned();
+            let name = command.get_bin_name().unwrap_or("quill-admin").to_owned();
             helps.push((name, command.render_long_help().to_string()));
             open.extend(command.get_subcommands().filter(|one| one.get_name() != "help").cloned());
         }

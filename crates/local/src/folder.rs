@@ -8,7 +8,7 @@
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use crate::LocalError;
 use crate::holder::Note;
+use crate::read::read_all;
 
 /// The file that marks the folder as made by this program.
 pub(crate) const MARKER: &str = "quill-admin-local";
@@ -344,13 +345,4 @@ fn size(folder: BorrowedFd<'_>) -> io::Result<u64> {
         };
     }
     Ok(bytes)
-}
-
-/// The content of a file that this program wrote.
-pub(crate) fn read_all(mut file: File) -> io::Result<Vec<u8>> {
-    /// Larger than any of these files.
-    const LONGEST: u64 = 64 * 1024;
-    let mut content = Vec::new();
-    (&mut file).take(LONGEST).read_to_end(&mut content)?;
-    Ok(content)
 }

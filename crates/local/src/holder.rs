@@ -14,7 +14,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
-use crate::folder::read_all;
+use crate::read::read_all;
 
 /// The longest name of a command that is believed.
 const LONGEST_COMMAND: usize = 60;

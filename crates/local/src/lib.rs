@@ -22,6 +22,7 @@ mod join;
 mod loopback;
 mod manifests;
 mod options;
+mod read;
 mod scratch;
 mod state;
 mod tables;

@@ -14,7 +14,8 @@ use rustix::fs::OFlags;
 use serde_json::Value;
 
 use crate::LocalError;
-use crate::folder::{DATABASE, Folder, MANIFESTS, MANIFESTS_PART, read_all};
+use crate::folder::{DATABASE, Folder, MANIFESTS, MANIFESTS_PART};
+use crate::read::read_all;
 
 /// The files, as paths below the database's folder.
 const FILES: [&str; 3] = [

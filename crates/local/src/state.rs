@@ -20,8 +20,9 @@ use std::{
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
-use crate::folder::{ACTIONS, CLOUD, DATABASE, Folder, IGNORE, LAYOUT, LAYOUT_PART, LOCK, read_all};
+use crate::folder::{ACTIONS, CLOUD, DATABASE, Folder, IGNORE, LAYOUT, LAYOUT_PART, LOCK};
 use crate::holder::{Holder, Note, Serves};
+use crate::read::read_all;
 use crate::{LocalError, Tables, manifests};
 
 /// The format of everything in the state directory. It is raised by a change after which older states cannot
@@ -89,7 +90,9 @@ impl State {
     /// Fails if the disk has less free space than a new environment takes. Half of one would be worth nothing.
     pub(crate) fn needs_space(&self) -> Result<(), LocalError> {
         match self.folder.free() {
-            Some(free) if free < NEEDED => Err(self.full(free)),
+            Some(free) if free < NEEDED => {
+                Err(self.full(free, &format!(", and {} MB are needed", NEEDED / MB)))
+            }
             _ => Ok(()),
         }
     }
@@ -97,13 +100,13 @@ impl State {
     /// The error of a database. PostgreSQL does not always pass on that the disk is full.
     pub(crate) fn explained(&self, error: LocalError) -> LocalError {
         match self.folder.free() {
-            Some(free) if free < LITTLE && error.system().is_none() => self.full(free),
+            Some(free) if free < LITTLE && error.system().is_none() => self.full(free, ""),
             _ => error,
         }
     }
 
-    fn full(&self, free: u64) -> LocalError {
-        let told = format!("the disk is full: {} MB are free", free / MB);
+    fn full(&self, free: u64, needed: &str) -> LocalError {
+        let told = format!("the disk is full: {} MB are free{needed}", free / MB);
         let source = io::Error::new(io::ErrorKind::StorageFull, told);
         LocalError::state("write to", self.folder.path(), source)
     }

@@ -5,7 +5,7 @@
 
 use clap::{Arg, Command};
 
-use super::Detail;
+use super::detail::Detail;
 use crate::task_command::TaskCommand;
 
 /// The heading above them.

@@ -7,6 +7,7 @@
 //! To add a topic: a row of the table in `topics.rs`. To add a command: its line in `root.rs`, and in
 //! `global.rs` where global options mean nothing to it.
 
+mod detail;
 mod global;
 pub(crate) mod manual;
 mod root;
@@ -16,20 +17,9 @@ use clap::Command;
 
 use crate::task_command::TaskCommand;
 
+pub(crate) use detail::{Detail, WIDTH};
 pub(crate) use global::HEADING as GLOBAL;
 pub(crate) use topics::{TOPICS, listed as topics_text};
-
-/// The width of a help text, in characters.
-pub(crate) const WIDTH: usize = 80;
-
-/// How much a help text says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Detail {
-    /// The command's own options, for `-h`.
-    Short,
-    /// All options, with explanations and examples, for `--help`.
-    Long,
-}
 
 /// Completes the help of all commands.
 pub(crate) fn describe(root: Command, tasks: &[TaskCommand], detail: Detail) -> Command {

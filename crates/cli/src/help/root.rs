@@ -6,7 +6,8 @@ use clap::Command;
 use clap::builder::StyledStr;
 use clap::builder::styling::Style;
 
-use super::{Detail, TOPICS, WIDTH};
+use super::detail::{Detail, WIDTH};
+use super::topics::TOPICS;
 use crate::task_command::TaskCommand;
 use crate::wrap::lines;
 

@@ -3,7 +3,6 @@
 //! To add a field of the document: its line in [`FIELDS`], and its value in the functions that end with
 //! `_json`; a test compares the two.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
@@ -21,6 +20,7 @@ use serde_json::{Value, json};
 
 use super::document;
 use super::field::field;
+use super::folded::{self, Folded};
 use super::lines::{self, said, seconds};
 use super::output::{document_to_stdout, result_to_stdout, to_stdout};
 use super::page;
@@ -330,35 +330,6 @@ pub(super) fn examined(one: &Examined, quiet: bool) -> String {
     text
 }
 
-/// A check that had nothing to look at.
-pub(super) struct Folded {
-    why: String,
-    /// Its line, where it is shown by itself.
-    row: String,
-}
-
-/// The lines of checks that had nothing to look at: one line for all of them that have the same reason, from three on.
-fn folded_text(folded: &[Folded]) -> String {
-    let mut text = String::new();
-    let mut done = BTreeSet::new();
-    for one in folded {
-        let same = folded.iter().filter(|other| other.why == one.why);
-        match same.count() {
-            ..=2 => text.push_str(&one.row),
-            count if done.insert(&one.why) => {
-                let why = said(&one.why);
-                let _ = writeln!(
-                    text,
-                    "  {} {count} checks have nothing to look at: {why} (-v names them)",
-                    style(symbols::NOTHING).dim()
-                );
-            }
-            _ => {}
-        }
-    }
-    text
-}
-
 fn finding(text: &mut String, columns: Option<usize>, finding: &Finding) {
     // Evidence and advice stay on their lines: a command is copied as one.
     lines::flow(text, columns, 6, "      ", &said(&finding.why));
@@ -527,7 +498,7 @@ impl Reporter {
     /// Shows the checks that had nothing to look at.
     fn fold(&self) {
         let folded = std::mem::take(&mut self.lock().folded);
-        self.result_line(&folded_text(&folded));
+        self.result_line(&folded::text(&folded));
     }
 
     /// Shows a fix that is about to be carried out.

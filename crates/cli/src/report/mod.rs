@@ -18,6 +18,7 @@ mod document;
 mod ending;
 mod environments;
 mod field;
+mod folded;
 mod help;
 mod history;
 mod lines;

@@ -17,7 +17,7 @@ use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
 use serde_json::json;
 
-use super::doctor::Folded;
+use super::folded::Folded;
 use super::output::{document_to_stdout, to_stdout};
 use super::stream::{self, Unwritten, to_stderr};
 use super::style::Style;
