@@ -61,24 +61,29 @@ impl State {
     /// Locks the directory, which is created if it is missing.
     pub(crate) fn hold(directory: &Path, command: &str) -> Result<Self, LocalError> {
         let folder = Folder::make(directory)?;
-        let lock = lock(&folder, command)?;
-        folder.clear_unnamed()?;
-        Ok(Self { folder, lock, command: command.to_owned() })
+        let state = Self { lock: lock(&folder)?, folder, command: command.to_owned() };
+        state
+            .note(None)
+            .map_err(|source| LocalError::state("write", &state.folder.path().join(LOCK), source))?;
+        state.folder.clear_unnamed()?;
+        Ok(state)
+    }
+
+    /// Writes into the lock file who holds the lock.
+    fn note(&self, serves: Option<Serves>) -> io::Result<()> {
+        Note { process: std::process::id(), command: self.command.clone(), serves }.write(&self.lock)
     }
 
     /// Says to other commands where they find the running environment.
     pub(crate) fn serve(&self, port: u16, options: String) -> Result<(), LocalError> {
-        let serves = Some(Serves { port, options });
-        let note = Note { process: std::process::id(), command: self.command.clone(), serves };
-        note.write(&self.lock)
+        self.note(Some(Serves { port, options }))
             .map_err(|source| LocalError::state("write", &self.folder.path().join(LOCK), source))
     }
 
     /// Says to other commands that this environment is about to end: they wait for it, and do not use it.
     pub(crate) fn serve_no_more(&self) {
-        let note = Note { process: std::process::id(), command: self.command.clone(), serves: None };
         // An empty note says nothing, and no address either.
-        if note.write(&self.lock).is_err() {
+        if self.note(None).is_err() {
             let _ = self.lock.set_len(0);
         }
     }
@@ -278,14 +283,15 @@ pub(crate) fn holder_of(directory: &Path) -> Result<Option<Holder>, LocalError> 
 /// program: then nothing is removed. Also fails if a file cannot be removed.
 pub fn reset(directory: &Path) -> Result<bool, LocalError> {
     let Some(folder) = Folder::open(directory)? else { return Ok(false) };
-    let command = "local reset";
-    let state = State { lock: lock(&folder, command)?, folder, command: command.to_owned() };
+    let state = State { lock: lock(&folder)?, folder, command: "local reset".to_owned() };
+    // The note is for messages. A full disk must not keep this command from making room.
+    let _ = state.note(None);
     let existed = read_layout(&state.folder).map_or(true, |layout| layout.is_some());
     state.folder.clear()?;
     Ok(existed)
 }
 
-fn lock(folder: &Folder, command: &str) -> Result<File, LocalError> {
+fn lock(folder: &Folder) -> Result<File, LocalError> {
     let failed = |source| LocalError::state("lock", &folder.path().join(LOCK), source);
     let file = folder.file(LOCK, OFlags::RDWR | OFlags::CREATE).map_err(failed)?;
     match file.try_lock() {
@@ -294,9 +300,6 @@ fn lock(folder: &Folder, command: &str) -> Result<File, LocalError> {
             // where it was copied: others believe an address in such a file only.
             file.set_len(0).map_err(failed)?;
             let _ = rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR);
-            let note = Note { process: std::process::id(), command: command.to_owned(), serves: None };
-            // The note is for messages. A full disk must not keep `local reset` from making room.
-            let _ = note.write(&file);
             Ok(file)
         }
         Err(TryLockError::WouldBlock) => {
