@@ -16,6 +16,7 @@ use quill_admin_operations::session;
 
 use crate::help::{self, Detail};
 use crate::task_command::{TaskCall, TaskCommand};
+use crate::wrap::WIDTH;
 
 /// The description of the program, in one line.
 const ABOUT: &str =
@@ -23,7 +24,7 @@ const ABOUT: &str =
 
 /// What stands before a command: the options. The help of the whole is written in `help/root.rs`.
 #[derive(Debug, Args)]
-#[command(version = version(), max_term_width = help::WIDTH, subcommand_required = true, arg_required_else_help = true)]
+#[command(version = version(), max_term_width = WIDTH, subcommand_required = true, arg_required_else_help = true)]
 #[command(disable_help_flag = true, disable_help_subcommand = true)]
 struct Root {
     /// Options every command takes.

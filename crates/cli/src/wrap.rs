@@ -1,5 +1,8 @@
 //! Breaks texts into lines.
 
+/// The width of help, topics and pages, in characters.
+pub(crate) const WIDTH: usize = 80;
+
 /// Breaks a text into lines of at most this width, unless a word is longer.
 pub(crate) fn lines(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();

@@ -105,6 +105,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::pages::GUIDE;
 
     #[test]
     fn what_a_check_needs_comes_before_it() {
@@ -116,8 +117,6 @@ mod tests {
             assert!(known.insert(check.id), "{} is there twice", check.id);
         }
     }
-
-    const GUIDE: &str = include_str!("../../../docs/troubleshooting.md");
 
     #[test]
     fn every_check_has_its_section_of_the_guide_and_no_section_is_left_over() {

@@ -5,7 +5,7 @@
 use super::check::Check;
 
 /// The whole guide. Each of its sections is the page of the check whose id is the section's title.
-const GUIDE: &str = include_str!("../../../docs/troubleshooting.md");
+pub(crate) const GUIDE: &str = include_str!("../../../docs/troubleshooting.md");
 
 /// The page of a check, in Markdown, without its title; empty if the guide has none, which a test rules out.
 #[must_use]

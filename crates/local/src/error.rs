@@ -140,21 +140,6 @@ pub enum LocalError {
     },
 }
 
-/// The system's error in a chain of causes: a full disk, a missing permission. That a file's content is not
-/// what was expected is no such error.
-pub(crate) fn system_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<io::Error>()
-            && (SYSTEM.contains(&found.kind()))
-        {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
-}
-
 /// The kinds of errors that say why the system does not let a file be used, rather than what is in it.
 const SYSTEM: [io::ErrorKind; 4] = [
     io::ErrorKind::PermissionDenied,
@@ -168,7 +153,9 @@ impl LocalError {
     /// is read-only, a missing permission. `None` for every other error.
     #[must_use]
     pub fn system(&self) -> Option<io::ErrorKind> {
-        system_error(self).map(io::Error::kind)
+        let causes = std::iter::successors(Some(self as &(dyn Error + 'static)), |&error| error.source());
+        let mut kinds = causes.filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind);
+        kinds.find(|kind| SYSTEM.contains(kind))
     }
 
     pub(crate) fn state(doing: &'static str, path: &Path, source: io::Error) -> Self {

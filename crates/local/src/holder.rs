@@ -113,7 +113,8 @@ impl Holder {
     }
 
     /// The process in words and in brackets, after a space.
-    pub(crate) fn in_brackets(&self) -> String {
+    #[must_use]
+    pub fn in_brackets(&self) -> String {
         let words = self.in_words();
         if words.is_empty() { words } else { format!(" ({words})") }
     }

@@ -134,10 +134,7 @@ async fn join(
                 }
             }
             serving = Some(holder);
-            sleep(AGAIN).await;
-            continue;
-        }
-        if waits.is_another(&holder) {
+        } else if waits.is_another(&holder) {
             on_wait(&holder);
         }
         sleep(AGAIN).await;

@@ -73,10 +73,9 @@ pub struct Local {
     cloud: Cloud,
     database: Embedded,
     state: State,
-    options_digest: String,
+    /// The options that it was started with.
+    options: LocalOptions,
     database_url: String,
-    database_name: String,
-    user: String,
 }
 
 impl std::fmt::Debug for Local {
@@ -132,7 +131,6 @@ impl Local {
         mut options: LocalOptions,
         on_progress: Box<dyn Fn(Stage) + Send>,
     ) -> Result<Self, LocalError> {
-        let options_digest = options.digest();
         let complete = state.is_complete(&options.tables)?;
         let database = if complete {
             on_progress(Stage::StartingDatabase);
@@ -171,9 +169,7 @@ impl Local {
             cloud,
             database,
             state,
-            options_digest,
-            database_name: options.database,
-            user: options.user,
+            options,
         })
     }
 
@@ -183,7 +179,7 @@ impl Local {
     ///
     /// Fails if the address cannot be written into the state directory.
     pub fn serve(&self) -> Result<(), LocalError> {
-        self.state.serve(self.cloud.port(), self.options_digest.clone())
+        self.state.serve(self.cloud.port(), self.options.digest())
     }
 
     /// The address of the emulator, which serves all of Google Cloud's APIs: `http://127.0.0.1:PORT`.
@@ -217,7 +213,7 @@ impl Local {
     }
 
     async fn count(&self) -> Result<Contents, LocalError> {
-        let connection = self.database.connect(&self.database_name, &self.user).await?;
+        let connection = self.database.connect(&self.options.database, &self.options.user).await?;
         let counted = count_users(&connection.client).await;
         connection.close().await;
         let users = counted.map_err(|source| LocalError::database("count the users in", source))?;

@@ -49,6 +49,16 @@ struct Layout {
     tables: Option<String>,
 }
 
+impl Layout {
+    /// Fails if the environment was made of other tables.
+    fn has_tables(&self, tables: &Tables, directory: &Path) -> Result<(), LocalError> {
+        if self.tables.as_deref() == Some(tables.digest().as_str()) {
+            return Ok(());
+        }
+        Err(LocalError::OtherTables { directory: directory.to_owned(), schema: tables.schema.name.clone() })
+    }
+}
+
 /// The state directory, held by this process.
 pub(crate) struct State {
     folder: Folder,
@@ -128,10 +138,7 @@ impl State {
             Some(Layout { format, .. }) if format != FORMAT => {
                 Err(LocalError::Format { directory, found: format, known: FORMAT })
             }
-            Some(layout) if layout.tables != Some(tables.digest()) => {
-                Err(LocalError::OtherTables { directory, schema: tables.schema.name.clone() })
-            }
-            Some(_) => Ok(true),
+            Some(layout) => layout.has_tables(tables, &directory).map(|()| true),
         }
     }
 
@@ -197,13 +204,7 @@ impl Drop for State {
 pub(crate) fn served_tables(directory: &Path, tables: &Tables) -> Result<(), LocalError> {
     let folder = Folder::open(directory)?;
     let layout = folder.map(|folder| read_layout(&folder)).transpose()?.flatten();
-    match layout {
-        Some(layout) if layout.tables != Some(tables.digest()) => Err(LocalError::OtherTables {
-            directory: directory.to_owned(),
-            schema: tables.schema.name.clone(),
-        }),
-        _ => Ok(()),
-    }
+    layout.map_or(Ok(()), |layout| layout.has_tables(tables, directory))
 }
 
 /// The status of a state directory, found without starting anything.

@@ -4,6 +4,7 @@
 //! that examines them. To add a kind of them: its arms in the two conversions below.
 
 use std::fmt;
+use std::path::Path;
 
 use quill_admin_application::Broken;
 use quill_admin_cloud::{CloudError, CloudErrorKind};
@@ -16,6 +17,12 @@ use quill_admin_image::{ImageError, ImageErrorKind};
 #[must_use]
 pub fn advice(why: &str, command: &str) -> String {
     format!("{why}: {command}")
+}
+
+/// A path, quoted so that it can be pasted into a shell.
+#[must_use]
+pub fn quoted(path: &Path) -> String {
+    shell_words::quote(&path.display().to_string()).into_owned()
 }
 
 /// The hint for a person who is not signed in, or whose sign-in is not accepted.

@@ -69,9 +69,9 @@ fn scripts(
 
 /// The error with everything that does not fit, in the order of the file's lines.
 fn unfit(application: &Application, compiled: &Compiled, tables: &str, fit: &Fit<'_>) -> CliError {
-    let mut told: Vec<Progress<'_>> = Vec::new();
+    let mut told: Vec<Problem<'_>> = Vec::new();
     for misfit in &fit.misfits {
-        let one = Progress::of(misfit, compiled);
+        let one = Problem::of(misfit, compiled);
         // Actions share the statements of their subject: these are named once.
         match told
             .iter_mut()
@@ -95,7 +95,7 @@ fn unfit(application: &Application, compiled: &Compiled, tables: &str, fit: &Fit
 }
 
 /// Something that does not fit, in words.
-struct Progress<'a> {
+struct Problem<'a> {
     place: Option<Place>,
     /// The words before the actions, such as "used by" or the role of a statement.
     what: String,
@@ -104,7 +104,7 @@ struct Progress<'a> {
     why: String,
 }
 
-impl<'a> Progress<'a> {
+impl<'a> Problem<'a> {
     fn of(misfit: &Misfit<'a>, compiled: &Compiled) -> Self {
         let Compiled { actions, places } = compiled;
         let schema = &actions.schema;

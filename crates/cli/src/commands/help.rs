@@ -4,7 +4,7 @@ use quill_admin_operations::error::CliError;
 
 use super::context::Context;
 use crate::args::{self, Help};
-use crate::help::{self, TOPICS};
+use crate::help;
 use crate::task_command::TaskCommand;
 
 pub(super) fn run(context: &Context<'_>, tasks: &[TaskCommand], args: &Help) -> Result<u8, CliError> {
@@ -15,12 +15,12 @@ pub(super) fn run(context: &Context<'_>, tasks: &[TaskCommand], args: &Help) -> 
         return Ok(context.reporter.help(&mut command.clone()));
     }
     if let [name] = &args.words[..]
-        && let Some(topic) = TOPICS.iter().find(|topic| topic.name == name)
+        && let Some(topic) = help::topic(name)
     {
         return Ok(context.reporter.topic(topic.name, &topic.page(&root, tasks)));
     }
     let words = args.words.join(" ");
-    let topics: Vec<&str> = TOPICS.iter().map(|topic| topic.name).collect();
+    let topics: Vec<&str> = help::topic_names().collect();
     let error = CliError::usage(format!(
         "there is no command and no topic \"{}\"; topics: {}",
         words.escape_debug(),

@@ -7,15 +7,12 @@ mod actions;
 
 use super::context::Context;
 use crate::args::{self, Page, Reference};
-use crate::help::{self, TOPICS};
+use crate::help;
 use crate::task_command::TaskCommand;
 
 pub(super) fn run(context: &Context<'_>, tasks: &[TaskCommand], args: &Reference) -> u8 {
     let root = args::command(tasks);
-    let topic = |name: &str| {
-        let topic = TOPICS.iter().find(|topic| topic.name == name);
-        topic.map(|topic| topic.page(&root, tasks)).unwrap_or_default()
-    };
+    let topic = |name: &str| help::topic(name).map(|topic| topic.page(&root, tasks)).unwrap_or_default();
     context.reporter.script(&match args.page {
         Page::Actions => actions::page(quill_admin_operations::actions::of_this_run()),
         Page::Commands => help::page(root),

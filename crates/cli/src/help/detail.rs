@@ -1,7 +1,4 @@
-//! How wide a help text is, and how much it says.
-
-/// The width of a help text, in characters.
-pub(crate) const WIDTH: usize = 80;
+//! How much a help text says.
 
 /// How much a help text says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

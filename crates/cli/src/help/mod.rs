@@ -17,9 +17,9 @@ use clap::Command;
 
 use crate::task_command::TaskCommand;
 
-pub(crate) use detail::{Detail, WIDTH};
+pub(crate) use detail::Detail;
 pub(crate) use global::HEADING as GLOBAL;
-pub(crate) use topics::{TOPICS, listed as topics_text};
+pub(crate) use topics::{find as topic, listed as topics_text, names as topic_names};
 
 /// Completes the help of all commands.
 pub(crate) fn describe(root: Command, tasks: &[TaskCommand], detail: Detail) -> Command {
@@ -32,7 +32,7 @@ pub(crate) fn describe(root: Command, tasks: &[TaskCommand], detail: Detail) -> 
 pub(crate) fn names(root: &Command) -> Vec<String> {
     let commands = root.get_subcommands().filter(|command| !command.is_hide_set());
     let names = commands.map(|command| command.get_name().to_owned());
-    names.chain(TOPICS.iter().map(|topic| topic.name.to_owned())).collect()
+    names.chain(topic_names().map(str::to_owned)).collect()
 }
 
 /// All help texts on one page, in Markdown: the reference of commands.

@@ -6,10 +6,10 @@ use clap::Command;
 use clap::builder::StyledStr;
 use clap::builder::styling::Style;
 
-use super::detail::{Detail, WIDTH};
-use super::topics::TOPICS;
+use super::detail::Detail;
+use super::topics;
 use crate::task_command::TaskCommand;
-use crate::wrap::lines;
+use crate::wrap::{WIDTH, lines};
 
 /// A group of commands.
 struct Group {
@@ -64,7 +64,7 @@ pub(super) fn text(root: &Command, tasks: &[TaskCommand], detail: Detail) -> Sty
     match detail {
         Detail::Short => text.push_str("\nMore: quill-admin --help, or quill-admin COMMAND --help\n"),
         Detail::Long => {
-            let topics: Vec<&str> = TOPICS.iter().map(|topic| topic.name).collect();
+            let topics: Vec<&str> = topics::names().collect();
             let _ = writeln!(text, "\nTopics for help: {}", topics.join(", "));
             text.push_str(WHERE_TO_LOOK);
         }

@@ -28,7 +28,7 @@ impl Topic {
 }
 
 /// All topics.
-pub(crate) const TOPICS: [Topic; 5] = [
+const TOPICS: [Topic; 5] = [
     Topic { name: "tasks", about: "what can be done to a database", page: tasks },
     Topic {
         name: "environments",
@@ -47,6 +47,16 @@ pub(crate) const TOPICS: [Topic; 5] = [
     },
     Topic { name: "options", about: "global options, variables and files", page: options },
 ];
+
+/// The names of all topics.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    TOPICS.iter().map(|topic| topic.name)
+}
+
+/// The topic of a name.
+pub(crate) fn find(name: &str) -> Option<&'static Topic> {
+    TOPICS.iter().find(|topic| topic.name == name)
+}
 
 /// The topics, for the help of `help`.
 pub(crate) fn listed() -> String {

@@ -4,8 +4,7 @@
 use std::fmt::Write as _;
 
 use super::paint::{clean, style};
-use crate::help::WIDTH;
-use crate::wrap::lines;
+use crate::wrap::{WIDTH, lines};
 
 /// The narrowest last column of a table.
 const NARROWEST: usize = 24;

@@ -8,10 +8,7 @@ use std::fmt::Write as _;
 use quill_admin_actions::{Job, Kind};
 
 use super::{OneValue, TaskParameter};
-use crate::wrap::lines;
-
-/// The width of a help text, in characters.
-const WIDTH: usize = 80;
+use crate::wrap::{WIDTH, lines};
 
 /// Capitalises a text.
 pub(super) fn capitalised(text: &str) -> String {

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Environment;
 use super::source::{self, Origin};
-use crate::error::CliError;
+use crate::error::{CliError, quoted};
 use crate::process::Process;
 
 /// The largest remembered confirmation that is read, in bytes: far more than is ever written.
@@ -85,8 +85,7 @@ pub fn remember(environment: &Environment, process: &Process) -> Result<(), CliE
 /// The hint that says how to do without a confirmation.
 #[must_use]
 pub fn named(environment: &Environment) -> String {
-    let file = environment.source.path.display().to_string();
-    format!("or name the file, as a pipeline does: --config {}", shell_words::quote(&file))
+    format!("or name the file, as a pipeline does: --config {}", quoted(&environment.source.path))
 }
 
 /// The confirmation that would be given now.

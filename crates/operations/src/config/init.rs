@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::source::{FILE_NAME, SHIPPED, Source, Use, find, judge};
 use super::{Config, Environment, confirmed};
-use crate::error::CliError;
+use crate::error::{CliError, quoted};
 use crate::process::Process;
 
 /// A settings file that was written.
@@ -81,10 +81,7 @@ pub fn write(process: &Process, given: Option<&Path>, attended: bool) -> Result<
 
 fn there(path: &Path) -> CliError {
     CliError::usage(format!("{} is there already; nothing was written", path.display()))
-        .hint(format!(
-            "look what is in it: quill-admin envs --config {}",
-            shell_words::quote(&path.display().to_string())
-        ))
+        .hint(format!("look what is in it: quill-admin envs --config {}", quoted(path)))
         .hint("to begin anew, move it away first; or name another file: --config FILE")
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use quill_admin_files::{open_regular, read_opened};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::CliError;
+use crate::error::{CliError, quoted};
 use crate::process::Process;
 
 /// The name of the file.
@@ -63,6 +63,21 @@ pub struct Source {
 }
 
 impl Source {
+    /// A file in the working folder of which nothing more is known.
+    fn of(path: &Path, origin: Origin, digest: String) -> Self {
+        Self {
+            path: path.to_owned(),
+            state: beside(path),
+            searched: None,
+            origin,
+            digest,
+            here: true,
+            trusted_hosts: Vec::new(),
+            application: None,
+            given_application: None,
+        }
+    }
+
     /// Finds the file and reads it: the one that is given; else that of the working folder or the nearest
     /// folder above it, also on another file system; else the person's own. `None` where none of these
     /// exists.
@@ -78,50 +93,26 @@ impl Source {
                 judge::check(&path, file, process, &Use::settings(&path))
             }
         })?;
-        let source = Self {
-            state: beside(&path),
-            searched: None,
-            origin,
-            digest: hex::encode(Sha256::digest(&content)),
-            here: path == process.cwd.join(FILE_NAME),
-            trusted_hosts: Vec::new(),
-            application: None,
-            given_application: None,
-            path,
-        };
+        let here = path == process.cwd.join(FILE_NAME);
+        let source = Self { here, ..Self::of(&path, origin, hex::encode(Sha256::digest(&content))) };
         Ok(Some((source, content)))
     }
 
     /// A file that this program has just written, as it will be found.
     pub(super) fn written(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            state: beside(path),
-            searched: None,
-            origin: Origin::Found,
-            digest: hex::encode(Sha256::digest(SHIPPED)),
-            here: true,
-            trusted_hosts: Vec::new(),
-            application: None,
-            given_application: None,
-        }
+        Self::of(path, Origin::Found, hex::encode(Sha256::digest(SHIPPED)))
     }
 
     /// The settings that are built into this program, for a person who has no file. The embedded environment
     /// is then the same in every folder.
     pub(super) fn built_in(process: &Process) -> Self {
         let own = folder(process, "XDG_STATE_HOME", ".local/state").map(|folder| folder.join("local"));
+        let digest = hex::encode(Sha256::digest(SHIPPED));
         Self {
-            path: PathBuf::from("the settings built into this program"),
             // Somebody without a home keeps the state where a file would be.
             state: own.unwrap_or_else(|| beside(&process.cwd.join(FILE_NAME))),
             searched: Some(process.cwd.clone()),
-            origin: Origin::BuiltIn,
-            digest: hex::encode(Sha256::digest(SHIPPED)),
-            here: true,
-            trusted_hosts: Vec::new(),
-            application: None,
-            given_application: None,
+            ..Self::of(Path::new("the settings built into this program"), Origin::BuiltIn, digest)
         }
     }
 
@@ -156,17 +147,7 @@ impl Source {
     /// A file that was named, for tests.
     #[cfg(test)]
     pub(crate) fn named(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            state: beside(path),
-            searched: None,
-            origin: Origin::Named,
-            digest: String::new(),
-            here: true,
-            trusted_hosts: Vec::new(),
-            application: None,
-            given_application: None,
-        }
+        Self::of(path, Origin::Named, String::new())
     }
 }
 
@@ -203,10 +184,9 @@ pub(crate) fn folder(process: &Process, variable: &str, default: &str) -> Option
 
 /// The error about a file that was named, and is not there.
 fn missing(path: &Path, error: &dyn std::fmt::Display) -> CliError {
-    unreadable(path, error).hint("look at the name behind --config, or in QUILL_ADMIN_CONFIG").hint(format!(
-        "to write a new file there: quill-admin init --config {}",
-        shell_words::quote(&path.display().to_string())
-    ))
+    unreadable(path, error)
+        .hint("look at the name behind --config, or in QUILL_ADMIN_CONFIG")
+        .hint(format!("to write a new file there: quill-admin init --config {}", quoted(path)))
 }
 
 fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> CliError {

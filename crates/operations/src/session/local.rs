@@ -2,7 +2,7 @@
 //! errors.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use quill_admin_contract::image::{Contracts, annotation};
@@ -15,7 +15,7 @@ use super::own_program::{EXECUTOR_ARGUMENT, OWN_DIGEST};
 use super::runner::Runner;
 use crate::actions;
 use crate::config::{Application, ApplicationFile, Environment};
-use crate::error::CliError;
+use crate::error::{CliError, quoted};
 use crate::hints;
 use crate::process::Process;
 
@@ -116,8 +116,7 @@ pub(super) fn needs_image(
 /// The words for a person who waits for another process.
 #[must_use]
 pub fn waiting(environment: &str, holder: &Holder) -> String {
-    let who = holder.in_words();
-    let who = if who.is_empty() { who } else { format!(" ({who})") };
+    let who = holder.in_brackets();
     format!("waiting for another quill-admin to finish with the environment {environment}{who}")
 }
 
@@ -155,13 +154,12 @@ pub fn error(error: LocalError) -> CliError {
         LocalError::OtherTables { .. } => told
             .hint("start afresh, without the users, executions and logs in it: quill-admin local reset")
             .hint("or name the folder whose tables it has: --application FOLDER"),
-        LocalError::InUse { holder, .. } if holder.is_serving() => {
-            told.hint(end(&holder, "end it with Ctrl-C in its terminal")).hint("then try again")
+        LocalError::InUse { holder, .. } | LocalError::ServedOtherwise { holder, .. } if holder.is_serving() => {
+            let by_number = holder.process.map(|process| format!(", or with: kill {process}"));
+            told.hint(format!("end it with Ctrl-C in its terminal{}", by_number.unwrap_or_default()))
+                .hint("then try again")
         }
         LocalError::InUse { .. } => told.hint("wait until it has ended, or end it"),
-        LocalError::ServedOtherwise { holder, .. } => {
-            told.hint(end(&holder, "end it with Ctrl-C in its terminal")).hint("then try again")
-        }
         LocalError::Silent { holder, .. } => {
             let told = told.hint("if it was stopped with Ctrl-Z, let it go on in its terminal: fg");
             match holder.process {
@@ -203,16 +201,4 @@ fn system(told: CliError, error: &LocalError, kind: io::ErrorKind) -> CliError {
         (_, Some(path)) => told.hint(format!("look whose it is: ls -ld {}", quoted(path))),
         (_, None) => told,
     }
-}
-
-/// How to end another process.
-fn end(holder: &Holder, otherwise: &str) -> String {
-    match holder.process {
-        Some(process) => format!("{otherwise}, or with: kill {process}"),
-        None => otherwise.to_owned(),
-    }
-}
-
-fn quoted(path: &Path) -> String {
-    shell_words::quote(&path.display().to_string()).into_owned()
 }
