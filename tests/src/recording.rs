@@ -260,6 +260,7 @@ fn redact(line: &Line) -> Line {
         (r"example\.invalid/none:1", "rust:1.95.0-slim-bookworm"),
         (r"(127\.0\.0\.1|localhost):\d+", "$1:PORT"),
         (r"(sha256:|source-)([0-9a-f]{64}|[0-9a-f]{32})\b", "${1}4b825dc642cb6eb9a060e54bf8d69288"),
+        (r"^(  plan )[0-9a-f]{64}$", "${1}9f2c4e6a8b0d1f3355779911bbddff00224466881a3c5e7f90b2d4f6183a5c7e"),
         (r"(source {10,}|latest, )[0-9a-f]{12}", "${1}0123456789ab"),
         (r"^(  revision +quill-backend-staging)-\d{5}-[a-z0-9]{3}", "$1-00003-xyz"),
         (r"emulator@localhost \(tester\)", "steve@example.org (steve)"),

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use cloud_emulator::Script;
+use quill_admin_contract::image::annotation;
 use quill_admin_e2e::build_fixture::BuildFixture;
 use quill_admin_e2e::doctor_fixture::DoctorFixture;
 use quill_admin_e2e::recording::{Recording, pages};
@@ -18,6 +19,7 @@ use quill_admin_testkit::terminal::Terminal;
 use quill_admin_testkit::{needs_docker, needs_postgres, needs_registry};
 use serde_json::json;
 
+use crate::running::change_job;
 use crate::{restore, sign_in};
 
 const PASSWORD: &str = "correct horse battery staple 7";
@@ -194,6 +196,16 @@ recordings! {
     fn dry_run() -> Recording {
         let command = "quill-admin add-role --env staging -u steve.jones -r Clinician --dry-run";
         record(Recording::new(), &staging_with_steve(), command, 0, nobody)
+    }
+
+    #[needs(needs_postgres)]
+    fn preview() -> Recording {
+        let world = staging_with_steve();
+        change_job(&world, |job| job["annotations"][annotation::CONTRACTS] = json!("1-4"));
+        let command = "quill-admin update-permissions --env staging -u steve.jones -p admin --preview";
+        record(Recording::new(), &world, command, 0, |terminal| {
+            terminal.expect("Run exactly this now? [y/N]").type_line("y");
+        })
     }
 
     #[needs(needs_postgres)]

@@ -28,6 +28,7 @@ mod local_unusable;
 mod output;
 mod pinned;
 mod pipelines;
+mod previews;
 mod prompts;
 mod restore;
 mod rows;

@@ -6,13 +6,15 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// The digest of an action. Two actions with the same digest do the same.
+/// A digest: of an action, where two with the same digest do the same, or of the plan of one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
 
 impl Digest {
-    pub(crate) fn of(bytes: &[u8]) -> Self {
+    /// The digest of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
         let mut digits = String::with_capacity(64);
         for byte in Sha256::digest(bytes) {
             let _ = write!(digits, "{byte:02x}");
@@ -45,7 +47,7 @@ pub struct NotADigest;
 
 impl fmt::Display for NotADigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the digest of an action has 64 hexadecimal digits, in lower case")
+        f.write_str("a digest has 64 hexadecimal digits, in lower case")
     }
 }
 

@@ -7,6 +7,7 @@ use quill_admin_actions::{Action, Digest, Job};
 
 use crate::CONTRACT_VERSION;
 use crate::arguments::Arguments;
+use crate::mode::Mode;
 use crate::names::{Actor, Origin, Reason, RequestId};
 use crate::proof::ProofKey;
 
@@ -98,6 +99,8 @@ pub struct Request {
     pub origin: Option<Origin>,
     /// The contract version in which the result is to be written: the newest that both sides know.
     pub contract: u32,
+    /// Whether it is run, or only previewed.
+    pub mode: Mode,
     /// The key that the result is to be proven with; not sent to an image that speaks version 1.
     pub proof_key: Option<ProofKey>,
 }
@@ -113,8 +116,16 @@ impl Request {
             reason,
             origin: None,
             contract: CONTRACT_VERSION,
+            mode: Mode::Run,
             proof_key: Some(ProofKey::generate()),
         }
+    }
+
+    /// The same request made anew: with an id and a key of its own, since these are of one run.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let proof_key = self.proof_key.as_ref().map(|_| ProofKey::generate());
+        Self { id: Some(RequestId::new()), proof_key, ..self.clone() }
     }
 
     /// The key, where it is sent: version 1 has no proofs, and a job of the application's has no use for one.

@@ -15,6 +15,7 @@ use crate::action::{AdminAction, CHECK, Request};
 use crate::argument::Argument;
 use crate::arguments::Entered;
 use crate::env_error::{EnvError, EnvProblem};
+use crate::mode::{MODES_SINCE, Mode, PREVIEW, Plan, Preview};
 use crate::names::{Actor, Origin, Reason, RequestId, Username};
 use crate::proof::ProofKey;
 use crate::secret::Secret;
@@ -160,6 +161,11 @@ impl Request {
             // An image that does not know digests ignores this one.
             let digest = self.action.digest().filter(|_| self.contract >= 3);
             put(&v::ADMIN_ACTION_DIGEST, digest.map(ToString::to_string));
+            match &self.mode {
+                Mode::Run => {}
+                Mode::RunAsPreviewed(plan) => put(&v::ADMIN_EXPECT, Some(plan.to_string())),
+                Mode::Preview => put(&v::ADMIN_MODE, Some(PREVIEW.to_owned())),
+            }
             put(&v::ADMIN_PROOF_KEY, self.sent_key().map(|key| key.to_hex().expose().to_owned()));
         }
         put(&v::ADMIN_REQUEST_ID, self.id.as_ref().map(ToString::to_string));
@@ -209,6 +215,7 @@ impl Invocation {
         let actor = reader.optional::<Actor>(&v::ADMIN_ACTOR);
         let reason = reader.optional::<Reason>(&v::ADMIN_REASON);
         let origin = reader.optional::<Origin>(&v::ADMIN_ORIGIN);
+        let mode = reader.mode(action.as_ref());
         let proof_key = reader.optional::<ProofKey>(&v::ADMIN_PROOF_KEY);
         reader.optional::<LogFormat>(&v::ADMIN_LOG_FORMAT);
         let connection = match target {
@@ -217,10 +224,10 @@ impl Invocation {
         };
 
         match (action, connection) {
-            (Some(Pending { make, plaintext }), Some(connection)) if reader.problems.is_empty() => {
+            (Some(Pending { make, plaintext, .. }), Some(connection)) if reader.problems.is_empty() => {
                 let action = make();
                 let contract = vars.contract();
-                let request = Request { action, id, actor, reason, origin, contract, proof_key };
+                let request = Request { action, id, actor, reason, origin, contract, mode, proof_key };
                 Ok(Self { request, connection, plaintext })
             }
             _ => Err(EnvError { problems: reader.problems }),
@@ -246,6 +253,8 @@ impl AdminAction {
 
 /// An action whose passwords may still have to be hashed.
 struct Pending<'a> {
+    /// Whether it may write to the database.
+    writes: bool,
     make: Box<dyn FnOnce() -> AdminAction + 'a>,
     /// The variables of the passwords that came in plain text.
     plaintext: Vec<String>,
@@ -294,6 +303,29 @@ impl<'a> Reader<'a> {
         self.keep(value)
     }
 
+    /// The mode. One that the version of the contract does not have, and one that makes no sense with the
+    /// action, is a problem: a task must never be run where a preview was meant.
+    fn mode(&mut self, action: Option<&Pending<'_>>) -> Mode {
+        use variable as v;
+        let preview = self.optional::<Preview>(&v::ADMIN_MODE).map(|Preview| (&v::ADMIN_MODE, Mode::Preview));
+        let expected = self.optional::<Plan>(&v::ADMIN_EXPECT);
+        let expected = expected.map(|Plan(plan)| (&v::ADMIN_EXPECT, Mode::RunAsPreviewed(plan)));
+        let (variable, mode) = match (preview, expected) {
+            (None, None) => return Mode::Run,
+            (Some((one, mode)), Some((other, _))) => {
+                self.problems.push(EnvProblem::Both(one.name.into(), other.name.into()));
+                return mode;
+            }
+            (Some(one), None) | (None, Some(one)) => one,
+        };
+        if self.vars.contract() < MODES_SINCE {
+            self.problems.push(EnvProblem::NotInContract { variable: variable.name, since: MODES_SINCE });
+        } else if action.is_some_and(|action| !action.writes) {
+            self.problems.push(EnvProblem::NothingToPreview { variable: variable.name });
+        }
+        mode
+    }
+
     fn action<'b>(&mut self, actions: &'b Actions) -> Option<Pending<'b>> {
         // A job of the application's cannot be asked for in our own container.
         let ours = || actions.iter().filter(|action| !action.is_job());
@@ -308,7 +340,11 @@ impl<'a> Reader<'a> {
         };
         let name = name.trim();
         if name == CHECK {
-            return Some(Pending { make: Box::new(AdminAction::check), plaintext: Vec::new() });
+            return Some(Pending {
+                writes: false,
+                make: Box::new(AdminAction::check),
+                plaintext: Vec::new(),
+            });
         }
         let action = match actions.entry(name) {
             Some(Entry::Understood(action)) => action,
@@ -333,7 +369,7 @@ impl<'a> Reader<'a> {
             Ok(entered) => {
                 let plaintext = entered.plaintext();
                 let make = Box::new(move || AdminAction::new(action, entered.hashed()));
-                Some(Pending { make, plaintext })
+                Some(Pending { writes: action.writes(), make, plaintext })
             }
             Err(problems) => {
                 self.problems.extend(problems);
@@ -535,6 +571,8 @@ pub struct RunContext {
     pub origin: Option<Origin>,
     /// Values that the action has recorded, by the names of their parameters.
     pub recorded: BTreeMap<String, FieldValue>,
+    /// Whether it is only previewed.
+    pub preview: bool,
 }
 
 impl RunContext {
@@ -553,6 +591,7 @@ impl RunContext {
             reason: vars.parsed(&v::ADMIN_REASON).ok().flatten(),
             origin: vars.parsed(&v::ADMIN_ORIGIN).ok().flatten(),
             recorded: BTreeMap::new(),
+            preview: vars.parsed::<Preview>(&v::ADMIN_MODE).is_ok_and(|mode| mode.is_some()),
         }
     }
 

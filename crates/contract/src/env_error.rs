@@ -20,6 +20,18 @@ pub enum EnvProblem {
     Invalid(Cow<'static, str>, InvalidValue),
     /// Two variables exclude each other.
     Both(Cow<'static, str>, Cow<'static, str>),
+    /// A variable is set that the version of the contract that is asked for does not have.
+    NotInContract {
+        /// The variable.
+        variable: &'static str,
+        /// The first version that has it.
+        since: u32,
+    },
+    /// An action that only reads is to be previewed.
+    NothingToPreview {
+        /// The variable that asks for it.
+        variable: &'static str,
+    },
     /// No action is asked for.
     NoAction {
         /// The actions that the image has.
@@ -65,6 +77,15 @@ impl fmt::Display for EnvProblem {
             Self::Missing(name) => write!(f, "{name} is missing"),
             Self::Invalid(name, problem) => write!(f, "{name}: {problem}"),
             Self::Both(one, other) => write!(f, "give {one} or {other}, not both"),
+            Self::NotInContract { variable, since } => {
+                write!(
+                    f,
+                    "{variable} is for contract version {since} and newer, and ADMIN_CONTRACT asks for an older one"
+                )
+            }
+            Self::NothingToPreview { variable } => {
+                write!(f, "{variable}: the action only reads, so there is nothing to preview")
+            }
             Self::TooNew { asked } => write!(
                 f,
                 "this image speaks contract {CONTRACT_OLDEST} to {CONTRACT_VERSION}, the caller needs {asked}: build and deploy a \

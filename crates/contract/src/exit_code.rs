@@ -87,6 +87,8 @@ exit_codes! {
                              says which has what";
     /// Told to stop (SIGTERM); the transaction was rolled back.
     Stopped = 18, Executor, "stopped (SIGTERM) and rolled back";
+    /// The change would not be the one that was previewed; nothing was changed.
+    NotAsPreviewed = 19, Executor, "the state is not the one that was previewed, nothing was changed";
     /// No credentials, or the token was refused.
     NotSignedIn = 20, Cli, "not signed in, or token refused";
     /// Google Cloud denied a permission.

@@ -25,6 +25,7 @@ pub mod image;
 pub mod image_actions;
 pub mod invisible;
 pub mod look;
+mod mode;
 mod names;
 mod older;
 mod outcome;
@@ -45,6 +46,7 @@ pub use claim::{Asked, Claim};
 pub use env::{Certificates, Connection, Invocation, LogFormat, RunContext, Variables};
 pub use env_error::{EnvError, EnvProblem};
 pub use exit_code::{ExitCode, Side};
+pub use mode::{MODES_SINCE, Mode, Plan};
 pub use names::{Actor, Origin, Reason, RequestId, Username};
 pub use outcome::{
     DatabaseReport, Expected, Failure, NextAction, OtherOutcome, Outcome, ResultLine, Unavailable, Warning,
@@ -63,8 +65,8 @@ pub use value::{InvalidValue, Problem};
 /// anything, and answers in the version that was asked for otherwise.
 ///
 /// 2: the result is proven ([`ProofKey`]). 3: a result tells of any subject that a file of actions declares
-/// ([`SubjectState`]), where the versions before it knew users only.
-pub const CONTRACT_VERSION: u32 = 3;
+/// ([`SubjectState`]), where the versions before it knew users only. 4: a task can be previewed ([`Mode`]).
+pub const CONTRACT_VERSION: u32 = 4;
 
 /// The oldest version of this contract that is still spoken, by both sides.
 pub const CONTRACT_OLDEST: u32 = 1;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::env::RunContext;
 use crate::exit_code::ExitCode;
+use crate::mode::{MODES_SINCE, PREVIEW};
 use crate::older;
 use crate::subject::{Change, FieldValue, SubjectState};
 
@@ -45,6 +46,9 @@ pub struct ResultLine {
     /// The run of a pipeline that asked, from contract version 3 on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// `preview` where the task was only previewed, whether that succeeded or not; from contract version 4 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
     /// Values that the action has recorded, by the names of their parameters; from contract version 3 on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub recorded: BTreeMap<String, FieldValue>,
@@ -76,6 +80,7 @@ impl ResultLine {
             actor: context.actor.as_ref().map(ToString::to_string),
             reason: context.reason.as_ref().map(ToString::to_string),
             origin: context.origin.as_ref().filter(|_| contract >= 3).map(ToString::to_string),
+            mode: context.preview.then(|| PREVIEW.to_owned()).filter(|_| contract >= MODES_SINCE),
             recorded: if contract >= 3 { context.recorded.clone() } else { BTreeMap::new() },
             exit_code: exit_code.code(),
             outcome,
@@ -107,7 +112,7 @@ impl ResultLine {
         let failed = self.exit_code != ExitCode::Success.code();
         match self.outcome.name() {
             "failed" => !failed,
-            "created" | "updated" | "unchanged" | "found" | "listed" | "checked" => failed,
+            "created" | "updated" | "unchanged" | "found" | "listed" | "checked" | "previewed" => failed,
             _ => false,
         }
     }
@@ -147,6 +152,22 @@ pub enum Outcome {
         /// Warnings for the person who asked.
         #[serde(default)]
         warnings: Vec<Warning>,
+    },
+    /// The task was previewed: run, and rolled back. Nothing was changed.
+    Previewed {
+        /// The name of the outcome that it would have: created, updated or unchanged.
+        would: String,
+        /// The subject as it would be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<SubjectState>,
+        /// The changes that would be made.
+        #[serde(default)]
+        changes: Vec<Change>,
+        /// Warnings for the person who asked.
+        #[serde(default)]
+        warnings: Vec<Warning>,
+        /// The digest of the plan, for `ADMIN_EXPECT`: 64 hexadecimal digits.
+        plan: String,
     },
     /// The subject that was asked for was found.
     Found {
@@ -207,6 +228,7 @@ impl Outcome {
             Self::Created { .. } => "created",
             Self::Updated { .. } => "updated",
             Self::Unchanged { .. } => "unchanged",
+            Self::Previewed { .. } => "previewed",
             Self::Found { .. } => "found",
             Self::Listed { .. } => "listed",
             Self::Checked { .. } => "checked",
@@ -222,6 +244,7 @@ impl Outcome {
             Self::Created { warnings, .. }
             | Self::Updated { warnings, .. }
             | Self::Unchanged { warnings, .. }
+            | Self::Previewed { warnings, .. }
             | Self::Found { warnings, .. }
             | Self::Listed { warnings, .. }
             | Self::Checked { warnings, .. } => warnings,
@@ -229,13 +252,14 @@ impl Outcome {
         }
     }
 
-    /// The present state of the subject, where the action has one and did not fail.
+    /// The state of the subject afterwards, where the action has one and did not fail.
     #[must_use]
     pub const fn subject(&self) -> Option<&SubjectState> {
         match self {
             Self::Created { subject, .. }
             | Self::Updated { subject, .. }
             | Self::Unchanged { subject, .. }
+            | Self::Previewed { subject, .. }
             | Self::Found { subject, .. } => subject.as_ref(),
             Self::Listed { .. } | Self::Checked { .. } | Self::Failed { .. } | Self::Other(_) => None,
         }
@@ -245,7 +269,9 @@ impl Outcome {
     #[must_use]
     pub fn changes(&self) -> &[Change] {
         match self {
-            Self::Created { changes, .. } | Self::Updated { changes, .. } => changes,
+            Self::Created { changes, .. }
+            | Self::Updated { changes, .. }
+            | Self::Previewed { changes, .. } => changes,
             _ => &[],
         }
     }
@@ -439,6 +465,7 @@ mod tests {
             reason: "why".parse().ok(),
             origin: "a pipeline".parse().ok(),
             recorded: [("ground".to_owned(), FieldValue::Text("fraud".to_owned()))].into(),
+            preview: false,
         };
         let failure = Failure::new("there is no user steve");
         let line = ResultLine::new(&context, 1, ExitCode::UserNotFound, Outcome::Failed { failure });

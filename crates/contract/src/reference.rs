@@ -85,10 +85,15 @@ const RESULT_KEYS: &[(&str, &str)] = &[
         "values of the parameters that the file of actions has recorded, by name; absent where there are none; from \
          version 3 on",
     ),
+    (
+        "mode",
+        "`preview` where the task was only previewed, whether that succeeded or not; otherwise absent; from version 4 \
+         on",
+    ),
     ("exit_code", "the code the executor ends with"),
     (
         "outcome.result",
-        "created, updated, unchanged, found, listed, checked or failed; a newer executor may have others",
+        "created, updated, unchanged, previewed, found, listed, checked or failed; a newer executor may have others",
     ),
     (
         "outcome.subject",
@@ -100,7 +105,9 @@ const RESULT_KEYS: &[(&str, &str)] = &[
         "what names it, such as the username; absent where there is only one of its kind",
     ),
     ("outcome.subject.fields", "its fields, by name: texts, numbers, true and false, lists of texts"),
-    ("outcome.changes", "what is different now"),
+    ("outcome.would", "of a preview, the outcome that the task would have: created, updated or unchanged"),
+    ("outcome.plan", "of a preview, the plan, for `ADMIN_EXPECT`: 64 hexadecimal digits"),
+    ("outcome.changes", "what is different now, or would be"),
     ("outcome.changes.what", "field, added, removed or hidden (another value that is not told)"),
     ("outcome.changes.field", "which field"),
     ("outcome.changes.old", "its value before; absent where it had none"),
@@ -163,6 +170,7 @@ fn line(action: &str, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
         username: (action != CHECK).then(|| "steve.jones".to_owned()),
         actor: Some("steve@example.org".to_owned()),
         reason: Some("ticket 4711".to_owned()),
+        mode: matches!(outcome, Outcome::Previewed { .. }).then(|| "preview".to_owned()),
         origin: (action == CHECK).then(|| {
             "GitHub Actions, for steve: https://github.com/example/quill/actions/runs/17, commit 3f2c78be9d10".to_owned()
         }),
@@ -243,6 +251,17 @@ fn example_results() -> Vec<ResultLine> {
             "remove-role",
             ExitCode::Success,
             Outcome::Unchanged { subject: Some(user(&["System Administrator"])), warnings: Vec::new() },
+        ),
+        line(
+            "update-permissions",
+            ExitCode::Success,
+            Outcome::Previewed {
+                would: "updated".to_owned(),
+                subject: Some(user(&["System Administrator"])),
+                changes: vec![field("permission", Some("staff"), "superadmin")],
+                warnings: Vec::new(),
+                plan: "9f2c4e6a8b0d1f3355779911bbddff00224466881a3c5e7f90b2d4f6183a5c7e".to_owned(),
+            },
         ),
         line(
             "show-user",

@@ -12,6 +12,7 @@ use crate::layout::Layout;
 use crate::look_alikes;
 use crate::message::{self, MessageParts, message};
 use crate::performed::{Change, Effect, Listed, Performed, SubjectStates, Undo, Warning};
+use crate::plan::plan;
 use crate::say::{self, Values};
 use crate::send::Sender;
 use crate::state::State;
@@ -66,9 +67,15 @@ pub(crate) async fn perform(
     let rows_changed = stepped.rows_changed;
     let did = MessageParts { action, values, effect, changes: &changes, listed: listed.as_ref() };
     let message = message(&did);
+    let plan = match &definition.subject {
+        Some(subject) if !definition.read => {
+            Some(plan(action, arguments, subject, before.as_ref(), after.as_ref()))
+        }
+        _ => None,
+    };
     let undo = undo(action, &values, effect, &changes);
     let subject = definition.subject.as_ref().map(|subject| states(subject, &values));
-    Ok(Performed { effect, subject, changes, rows_changed, warnings, listed, undo, message })
+    Ok(Performed { effect, subject, changes, rows_changed, warnings, listed, plan, undo, message })
 }
 
 /// The effect of the action, by the two readings of the subject and the number of changed rows. The two have

@@ -1,5 +1,7 @@
 //! The outcome of an action: its effect, changes, warnings, rows and undo.
 
+use quill_admin_actions::Digest;
+
 use crate::next::Next;
 use crate::value::Value;
 
@@ -18,6 +20,9 @@ pub struct Performed {
     pub warnings: Vec<Warning>,
     /// The rows that it lists.
     pub listed: Option<Listed>,
+    /// The digest of the plan: equal where the action was asked for the same, found the same and did the same.
+    /// `None` for an action that only reads.
+    pub plan: Option<Digest>,
     /// The way to undo it.
     pub undo: Option<Undo>,
     /// The outcome on one line, for people.

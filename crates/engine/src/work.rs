@@ -40,9 +40,9 @@ impl<'a> Work<'a> {
     /// Reads the layout of these tables. The result is valid for another transaction as well.
     ///
     /// # Errors
+    ///
     /// [`Error::Failed`] where a needed part is missing (`SchemaMismatch`, all of them at once) or the user
     /// may not use the schema (`DatabaseRefused`), [`Error::Database`] otherwise.
-    /// schema is closed to the user (`DatabaseRefused`), [`Error::Database`] otherwise.
     pub async fn layout(&self, tables: &BTreeMap<String, Table>) -> Result<Layout, Error> {
         layout::read(self.client, self.schema, tables).await
     }

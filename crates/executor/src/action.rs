@@ -1,6 +1,6 @@
 //! Runs a declared action with the engine, and converts its result to the contract's types.
 
-use quill_admin_actions::Action;
+use quill_admin_actions::{Action, Digest};
 use quill_admin_contract::{
     AdminAction, Change, FieldValue, NextAction, Outcome, Row, SubjectState, Warning, warning_code,
 };
@@ -17,6 +17,8 @@ pub(crate) struct Done {
     pub(crate) message: String,
     /// Whether there is anything to COMMIT.
     pub(crate) writes: bool,
+    /// The digest of its plan, where it may write.
+    pub(crate) plan: Option<Digest>,
     /// The rows of a list, to be printed before the result.
     pub(crate) rows: Vec<Row>,
 }
@@ -41,9 +43,35 @@ pub(crate) async fn perform(
     Ok(told(work.perform(layout, action, asked.arguments()).await?))
 }
 
+impl Done {
+    /// The same as a preview, after which the transaction is rolled back.
+    pub(crate) fn previewed(self) -> Self {
+        let Self { outcome, message, plan, rows, .. } = self;
+        let would = outcome.name().to_owned();
+        let plan_text = plan.as_ref().map(Digest::to_string).unwrap_or_default();
+        let outcome = match outcome {
+            Outcome::Created { subject, changes, warnings }
+            | Outcome::Updated { subject, changes, warnings } => {
+                Outcome::Previewed { would, subject, changes, warnings, plan: plan_text }
+            }
+            Outcome::Unchanged { subject, warnings } => {
+                Outcome::Previewed { would, subject, changes: Vec::new(), warnings, plan: plan_text }
+            }
+            other => other,
+        };
+        Self {
+            outcome,
+            message: format!("previewed, nothing was changed: {message}"),
+            writes: false,
+            plan,
+            rows,
+        }
+    }
+}
+
 fn told(performed: Performed) -> Done {
     let writes = performed.writes();
-    let Performed { effect, subject, changes, warnings, listed, message, .. } = performed;
+    let Performed { effect, subject, changes, warnings, listed, plan, message, .. } = performed;
     let more = listed.as_ref().is_some_and(|listed| listed.more);
     let mut rows = listed.map(rows);
     let cut = rows.as_mut().and_then(|rows| cut(rows));
@@ -60,7 +88,7 @@ fn told(performed: Performed) -> Done {
         (Effect::Unchanged, None) => Outcome::Unchanged { subject, warnings },
         (Effect::Found, None) => Outcome::Found { subject, warnings },
     };
-    Done { outcome, message, writes, rows: rows.unwrap_or_default() }
+    Done { outcome, message, writes, plan, rows: rows.unwrap_or_default() }
 }
 
 /// The present state of the subject; the previous state of one that does not exist any more.

@@ -79,7 +79,13 @@ pub(crate) async fn perform(
         unavailable,
     };
     let message = words(&database);
-    Ok(Done { outcome: Outcome::Checked { database, warnings }, message, writes: false, rows: Vec::new() })
+    Ok(Done {
+        outcome: Outcome::Checked { database, warnings },
+        message,
+        writes: false,
+        plan: None,
+        rows: Vec::new(),
+    })
 }
 
 /// The columns that a database may or may not have, and that this one has.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quill_admin_actions::Actions;
 use quill_admin_contract::{
-    CHECK, ExitCode, Failure, Invocation, Outcome, RunContext, Target, Variables, Warning, warning_code,
+    CHECK, ExitCode, Failure, Invocation, Mode, Outcome, RunContext, Target, Variables, Warning, warning_code,
 };
 use quill_admin_engine::Layout;
 use tokio::task::JoinSet;
@@ -225,12 +225,36 @@ impl Task<'_> {
             Some(action) => action::perform(&session.client, action, asked, layout, &mut connected).await?,
             None => check::perform(&session.client, &session.server_version, actions, &mut connected).await?,
         };
+        let done = self.in_mode(done).await?;
         let id = if done.writes {
             session.client.query_typed_one(sql::TRANSACTION_ID, &[]).await?.try_get(0)?
         } else {
             None
         };
         Ok((done, id))
+    }
+}
+
+impl Task<'_> {
+    /// Ends what was done as the request's mode wants it: as a preview, or only if it is what was previewed.
+    async fn in_mode(&self, done: Done) -> Result<Done, ActionError> {
+        match &self.invocation.request.mode {
+            Mode::Run => Ok(done),
+            Mode::Preview => {
+                // What COMMIT would check is checked now, so that a preview does not promise what would fail.
+                self.session.client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?;
+                Ok(done.previewed())
+            }
+            Mode::RunAsPreviewed(plan) if done.plan.as_ref() == Some(plan) => Ok(done),
+            Mode::RunAsPreviewed(_) => {
+                let message = format!(
+                    "it would not do what was previewed, for what it is about has been changed since, or something \
+                     else was asked for; nothing was changed. Now it would be: {}",
+                    done.message
+                );
+                Err(Failed::new(ExitCode::NotAsPreviewed, message).into())
+            }
+        }
     }
 }
 

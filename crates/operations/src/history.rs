@@ -21,6 +21,7 @@ use crate::error::CliError;
 use crate::session::Session;
 use crate::task::asked::asked;
 use crate::task::jobs::{self, Declared};
+use crate::task::mode;
 
 /// How far back the log is read unless told otherwise: as long as it is kept by default.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -63,6 +64,8 @@ pub struct PastRun {
     pub recorded: BTreeMap<String, FieldValue>,
     /// The outcome, in one word.
     pub outcome: String,
+    /// Whether it was a preview, which changed nothing.
+    pub preview: bool,
     /// The reliability of its record.
     pub record: Record,
     /// Whether there are records of it that contradict the execution or each other; they are not used.
@@ -241,6 +244,7 @@ fn of_execution(execution: Execution, records: &[AuditEntry]) -> PastRun {
         reason: given(variable::ADMIN_REASON.name),
         origin: given(variable::ADMIN_ORIGIN.name),
         recorded: used.map(|claim| claim.line.recorded.clone()).unwrap_or_default(),
+        preview: mode::is_preview(&execution),
         outcome: match (used, &execution.phase) {
             // The executor reports a failure: it was stopped, and has rolled back.
             (Some(claim), Phase::Ended(Ending::Cancelled { .. })) if claim.line.exit_code != 0 => None,
@@ -305,6 +309,7 @@ fn of_records(job: &JobName, execution: String, records: &[AuditEntry]) -> Optio
         time: *time,
         account: None,
         outcome: if contradicted { "contradicted".to_owned() } else { first.outcome.name().to_owned() },
+        preview: lines().all(|line| line.mode.is_some()),
         record: Record::NotProvable,
         contradicted,
         exit_code: Some(first.exit_code).filter(|_| !contradicted),

@@ -63,6 +63,7 @@ async fn follow_in(
             username: username.as_ref(),
             request_id,
             run: &run,
+            preview: None,
             generated_password: None,
             to_cancel: cancel && !over,
         })

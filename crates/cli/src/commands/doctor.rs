@@ -22,7 +22,6 @@ use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use super::context::Context;
 use super::guard::close;
 use crate::args;
-use crate::prompt::Questions;
 use crate::report::Diagnosis;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<u8, CliError> {
@@ -145,14 +144,6 @@ fn before(some: bool) -> &'static str {
 }
 
 impl Context<'_> {
-    /// Makes Ctrl-C end the program with these words from now on.
-    fn listen(&mut self, told: impl FnOnce() -> String + Send + 'static) {
-        let reporter = Arc::clone(self.reporter);
-        // The new listener begins before the old one ends, so that no Ctrl-C falls between the two.
-        let questions = Questions::begin(move |_| reporter.error(&CliError::interrupted(&told())));
-        std::mem::replace(&mut self.questions, questions).end();
-    }
-
     /// The environments that are checked.
     fn examined_environments(&mut self, args: &args::Doctor) -> Result<Vec<Environment>, CliError> {
         if let Some(execution) = &args.after {

@@ -31,7 +31,7 @@ impl Context<'_> {
 
     /// The gate of a task: a change in a protected environment needs a reason, too.
     pub(super) fn gate_task(&self, environment: &Environment, options: &TaskOptions) -> Result<(), CliError> {
-        if !options.writes {
+        if !options.writes || options.preview {
             return Ok(());
         }
         self.gate(environment, options.confirm.as_deref()).map_err(|error| {
@@ -51,6 +51,17 @@ impl Context<'_> {
                 environment.name
             ))
             .hint("say why with: --reason TEXT"));
+        }
+        // A change is run without a person only where somebody has said that this is wanted.
+        let is_agreed = options.yes || options.confirm.is_some() || options.expect.is_some();
+        if environment.preview_required && options.can_be_previewed && !is_agreed && !self.form.attended() {
+            return Err(refused(format!(
+                "in environment \"{}\" a change is previewed first, and {}; nothing was done",
+                environment.name,
+                self.form.nobody_to("agree to it")
+            ))
+            .hint("look at it first with --preview, and run it with the plan that this shows: --expect PLAN")
+            .hint("or agree to whatever it does with: --yes"));
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use quill_admin_operations::session::Session;
 use tokio::time::timeout;
 
 use super::context::Context;
-use crate::prompt::{self, Interrupt, Stop};
+use crate::prompt::{self, Interrupt, Questions, Stop};
 use crate::report::Reporter;
 
 /// The question to a person who presses Ctrl-C while a task runs.
@@ -54,6 +54,14 @@ impl Context<'_> {
         self.questions.end();
         let reporter = Arc::clone(self.reporter);
         Guard { interrupt, reporter, attended: self.form.attended(), left: false }
+    }
+
+    /// Makes Ctrl-C end the program with these words from now on.
+    pub(super) fn listen(&mut self, told: impl FnOnce() -> String + Send + 'static) {
+        let reporter = Arc::clone(self.reporter);
+        // The new listener begins before the old one ends, so that no Ctrl-C falls between the two.
+        let questions = Questions::begin(move |_| reporter.error(&CliError::interrupted(&told())));
+        std::mem::replace(&mut self.questions, questions).end();
     }
 }
 

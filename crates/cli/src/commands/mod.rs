@@ -26,6 +26,7 @@ mod local;
 mod login;
 mod logs;
 mod man;
+mod preview;
 mod reference;
 mod restore_backend;
 mod run_task;

@@ -39,11 +39,19 @@ pub(super) async fn run(
     }
     let made_here = call.takes_password_from(PasswordSource::Generated);
     let command = call.command;
+    if !command.previews && (call.flags.preview || call.flags.expect.is_some()) {
+        let why = if command.writes {
+            "it runs in a job of the application, which has no previews"
+        } else {
+            "it only reads, so it can be run as it is"
+        };
+        return Err(CliError::usage(format!("{} cannot be previewed: {why}", command.name)));
+    }
     let checked = check(&mut context.form, call.given);
-    let options = context.task_options(command.writes, call.flags);
+    let options = context.task_options(command, call.flags);
     context.need_environment();
     context.form.check()?;
-    if made_here && !options.dry_run {
+    if made_here && !options.dry_run && !options.preview {
         // The password is shown once, at the end: a task is better not begun than its password lost.
         context.reporter.check_password_can_be_shown()?;
     }

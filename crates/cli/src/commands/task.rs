@@ -1,14 +1,17 @@
 //! The part that all tasks have in common: open the environment, run the request, report.
 //!
 //! The order is fixed: the job is judged, the plan is shown, the person agrees, and the task runs under the
-//! guard. `run_task.rs` asks for the values before. To add an option of all tasks: `TaskFlags` in
+//! guard. `run_task.rs` asks for the values before; `preview.rs` runs a task that is previewed first. To add an option of all tasks: `TaskFlags` in
 //! `task_command/command_line.rs`, and [`TaskOptions`] here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use quill_admin_actions::Digest;
 use quill_admin_cloud::JobName;
-use quill_admin_contract::{AdminAction, ExitCode, Password, Reason, Request, Username, look};
+use quill_admin_contract::{
+    AdminAction, ExitCode, Mode, Password, Plan, Reason, Request, RequestId, Username, look,
+};
 use quill_admin_operations::admin_image::deployed_actions::{self, Own};
 use quill_admin_operations::admin_image::target;
 use quill_admin_operations::config::{Application, Environment};
@@ -17,15 +20,16 @@ use quill_admin_operations::events::{Emit, Event};
 use quill_admin_operations::hints;
 use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::{Opening, Session, sign_in};
-use quill_admin_operations::task::job_image;
+use quill_admin_operations::task::job_image::{self, JobImage};
 use quill_admin_operations::task::jobs;
-use quill_admin_operations::task::run;
+use quill_admin_operations::task::run::{self, Prepared};
+use quill_admin_operations::task::run_outcome::Run;
 
 use super::context::Context;
 use super::guard::close;
 use crate::prompt::Field;
 use crate::report::{TaskPlan, TaskReport};
-use crate::task_command::TaskFlags;
+use crate::task_command::{TaskCommand, TaskFlags};
 
 /// The options that every task takes.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -42,6 +46,19 @@ pub(super) struct TaskOptions {
     pub(super) allow_unpinned: bool,
     /// Whether the plan needs no confirmation.
     pub(super) yes: bool,
+    /// Whether the task can be previewed.
+    pub(super) can_be_previewed: bool,
+    /// Whether a preview is all that was asked for.
+    pub(super) preview: bool,
+    /// The plan of a preview that the task has to follow.
+    pub(super) expect: Option<Digest>,
+}
+
+impl TaskOptions {
+    /// Whether the task is previewed before it is run, or instead.
+    fn previews_first(&self, environment: &Environment) -> bool {
+        self.can_be_previewed && (self.preview || environment.preview_required && self.expect.is_none())
+    }
 }
 
 /// A task that is ready to be run.
@@ -66,11 +83,30 @@ pub(super) struct Subject {
     pub(super) generated_password: Option<Password>,
 }
 
+/// How far a run has come that changes something; a preview is none.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Whether it is to be started now.
+    due: AtomicBool,
+    /// Whether it was started.
+    started: AtomicBool,
+}
+
+impl Progress {
+    fn may_have_changed_something(&self, error: &CliError) -> bool {
+        self.due.load(Ordering::Relaxed)
+            && (error.code == ExitCode::Unknown || self.started.load(Ordering::Relaxed))
+    }
+}
+
 impl Context<'_> {
     /// Reads the options that every task takes.
-    pub(super) fn task_options(&mut self, writes: bool, flags: TaskFlags) -> TaskOptions {
+    pub(super) fn task_options(&mut self, command: &TaskCommand, flags: TaskFlags) -> TaskOptions {
         TaskOptions {
-            writes,
+            writes: command.writes,
+            can_be_previewed: command.previews,
+            preview: flags.preview,
+            expect: self.form.optional("--expect", flags.expect.as_deref()).map(|Plan(plan)| plan),
             reason: self.form.optional("--reason", flags.reason.as_deref()),
             confirm: flags.confirm,
             dry_run: flags.dry_run,
@@ -111,12 +147,12 @@ impl Context<'_> {
         F: Future<Output = Result<AdminAction, CliError>>,
     {
         let reporter = self.reporter;
-        let started = Arc::new(AtomicBool::new(false));
+        let progress = Arc::new(Progress::default());
         let emit: Emit = {
-            let (started, reporter) = (Arc::clone(&started), Arc::clone(reporter));
+            let (progress, reporter) = (Arc::clone(&progress), Arc::clone(reporter));
             Arc::new(move |event| {
-                if matches!(event, Event::Started(_)) {
-                    started.store(true, Ordering::Relaxed);
+                if matches!(event, Event::Started(_)) && progress.due.load(Ordering::Relaxed) {
+                    progress.started.store(true, Ordering::Relaxed);
                 }
                 reporter.event(event);
             })
@@ -125,9 +161,10 @@ impl Context<'_> {
         let Task { name, job, opening, subject, options, action } = task;
         let session = opening.wait(emit).await?;
         let own = session.environment().is_own(&job);
-        let code = self.run_in(&session, (&name, job), options, action, &subject).await.map_err(|error| {
+        let task = Started { session: &session, options: &options, subject: &subject, progress: &progress };
+        let code = self.run_in(&task, (&name, job), action).await.map_err(|error| {
             // A person who is cut off from a task that was started still needs the password that it sets.
-            if (error.code == ExitCode::Unknown || started.load(Ordering::Relaxed))
+            if progress.may_have_changed_something(&error)
                 && let Some(password) = &subject.generated_password
             {
                 reporter.generated_password(password);
@@ -145,30 +182,71 @@ impl Context<'_> {
 
     async fn run_in<F>(
         mut self,
-        session: &Session,
+        task: &Started<'_>,
         (name, job): (&str, JobName),
-        options: TaskOptions,
         action: F,
-        subject: &Subject,
     ) -> Result<u8, CliError>
     where
         F: Future<Output = Result<AdminAction, CliError>>,
     {
+        let Started { session, options, .. } = *task;
         let reporter = self.reporter;
         let environment = session.environment();
-        let username = subject.username.as_ref();
-        let reason = options.reason.clone();
         let mut account = None;
         let request = async {
             // A cached token does not say whose it is: Google is asked, while the password is hashed.
             let (action, known) = tokio::join!(action, session.account());
             let actor = sign_in::actor(known.as_deref(), self.process);
             account = known;
-            let mut request = Request::new(action?, actor, reason);
+            let mut request = Request::new(action?, actor, options.reason.clone());
             request.origin = sign_in::origin(self.process);
             Ok(request)
         };
         let mut prepared = run::prepare(session, name, job, request, options.dry_run).await?;
+        let image = self.judge(task, &prepared)?;
+        prepared.request.contract = job_image::contract(&prepared.job.settings);
+        let previews_first = options.previews_first(environment);
+        prepared.request.mode = match &options.expect {
+            _ if previews_first => Mode::Preview,
+            Some(plan) => Mode::RunAsPreviewed(plan.clone()),
+            None => Mode::Run,
+        };
+        if prepared.request.mode != Mode::Run {
+            job_image::has_modes(prepared.request.contract, &environment.name)?;
+        }
+        let again = Some(()).filter(|()| !environment.is_own(&prepared.name));
+        let again = again.and_then(|()| job_image::started_again(&prepared.job.settings));
+        let plan = TaskPlan {
+            environment,
+            job: &prepared.name,
+            account: account.as_deref(),
+            image: &image,
+            served: session.is_served(),
+            request: &prepared.request,
+            started_again: again.as_deref(),
+        };
+        if options.dry_run {
+            let plan = reporter.prepare_plan(&plan);
+            run::validate(session, prepared).await?;
+            return Ok(reporter.planned(plan));
+        }
+        reporter.task_plan(&plan, self.form.asked());
+        if previews_first {
+            return self.run_previewed(task, prepared).await;
+        }
+        if options.writes {
+            self.give_reason(environment, &mut prepared.request)?;
+            self.agree(environment, options.confirm.as_deref(), options.yes)?;
+        }
+        let id = prepared.request.id;
+        let run = self.run_prepared(task, prepared).await?;
+        Ok(reporter.task(&task.report(id, &run, None)))
+    }
+
+    /// Judges whether the job may run the task.
+    fn judge(&self, task: &Started<'_>, prepared: &Prepared<'_>) -> Result<JobImage, CliError> {
+        let Started { session, options, subject, .. } = *task;
+        let environment = session.environment();
         let settings = &prepared.job.settings;
         let image = if environment.is_own(&prepared.name) {
             // The embedded environment's image, which only this program can change, need not be deployed by
@@ -188,48 +266,67 @@ impl Context<'_> {
         } else {
             job_image::of_application(settings)
         };
+        let username = subject.username.as_ref();
         if options.writes
             && let Some(remark) = username.and_then(|name| look::unusual(name.as_str()))
         {
             session.emit(Event::Trouble(remark));
         }
-        prepared.request.contract = job_image::contract(&prepared.job.settings);
-        let id = prepared.request.id;
-        let again = Some(()).filter(|()| !environment.is_own(&prepared.name));
-        let again = again.and_then(|()| job_image::started_again(&prepared.job.settings));
-        let plan = TaskPlan {
-            environment,
-            job: &prepared.name,
-            account: account.as_deref(),
-            image: &image,
-            served: session.is_served(),
-            request: &prepared.request,
-            started_again: again.as_deref(),
-        };
-        if options.dry_run {
-            let plan = reporter.prepare_plan(&plan);
-            run::validate(session, prepared).await?;
-            return Ok(reporter.planned(plan));
+        Ok(image)
+    }
+
+    /// Asks for the reason, where a protected environment wants one that was not given.
+    pub(super) fn give_reason(
+        &mut self,
+        environment: &Environment,
+        request: &mut Request,
+    ) -> Result<(), CliError> {
+        if environment.protected && request.reason.is_none() {
+            request.reason = Some(self.form.text(Field::Open, "Reason", str::parse)?);
         }
-        reporter.task_plan(&plan, self.form.asked());
-        if options.writes {
-            if environment.protected && prepared.request.reason.is_none() {
-                prepared.request.reason = Some(self.form.text(Field::Open, "Reason", str::parse)?);
-            }
-            self.agree(environment, options.confirm.as_deref(), options.yes)?;
-        }
+        Ok(())
+    }
+
+    /// Starts a prepared run under the guard, and follows it to its end.
+    pub(super) async fn run_prepared(
+        &self,
+        task: &Started<'_>,
+        prepared: Prepared<'_>,
+    ) -> Result<Run, CliError> {
+        task.progress.due.store(prepared.request.mode != Mode::Preview, Ordering::Relaxed);
         let mut guard = self.guard();
-        reporter.begin();
+        self.reporter.begin();
         let point = PointOfNoReturn::new("nothing was started");
-        let run = guard.run(&point, Box::pin(run::run(session, prepared, &point))).await?;
-        // The result is reported before closing, which takes a moment and does not change it.
-        Ok(reporter.task(&TaskReport {
-            environment,
-            username,
-            request_id: id,
-            run: &run,
-            generated_password: subject.generated_password.as_ref(),
+        guard.run(&point, Box::pin(run::run(task.session, prepared, &point))).await
+    }
+}
+
+/// A task whose environment is open.
+pub(super) struct Started<'a> {
+    pub(super) session: &'a Session,
+    pub(super) options: &'a TaskOptions,
+    pub(super) subject: &'a Subject,
+    progress: &'a Progress,
+}
+
+impl<'a> Started<'a> {
+    /// The report on a run. It is made before the environment is closed, which takes a moment and does not change
+    /// the result.
+    pub(super) fn report(
+        &self,
+        request_id: Option<RequestId>,
+        run: &'a Run,
+        preview: Option<&'a Run>,
+    ) -> TaskReport<'a> {
+        TaskReport {
+            environment: self.session.environment(),
+            username: self.subject.username.as_ref(),
+            request_id,
+            run,
+            preview,
+            // A preview sets none.
+            generated_password: self.subject.generated_password.as_ref().filter(|_| !run.is_preview()),
             to_cancel: false,
-        }))
+        }
     }
 }

@@ -104,6 +104,7 @@ fn document_of(file: &Value, environments: &[Environment]) -> Value {
                 "job": environment.job.job,
                 "image": environment.image.to_string(),
                 "protected": environment.protected,
+                "preview": if environment.preview_required { "required" } else { "optional" },
                 "emulated": environment.is_embedded(),
             })
         })

@@ -67,6 +67,9 @@ pub(super) fn history_text(environment: &Environment, past: &Past) -> String {
         if !environment.is_own(&run.job) {
             rest.push(format!("job {} of the application", run.job.job));
         }
+        if run.preview && run.outcome != "previewed" {
+            rest.push("a preview, which changes nothing".to_owned());
+        }
         if run.record == Record::NotProvable {
             rest.push("not provable".to_owned());
         }
@@ -115,6 +118,7 @@ pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
                 "origin": run.origin,
                 "recorded": run.recorded,
                 "outcome": run.outcome,
+                "preview": run.preview,
                 "proven": run.record == Record::Proven,
                 "record": match run.record {
                     Record::Proven => Some("proven"),

@@ -231,6 +231,12 @@ impl Reporter {
         }
     }
 
+    /// Whether the result is one JSON document.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.style.json
+    }
+
     /// Shows a plan, which goes to stderr like everything before the result.
     pub(super) fn plan(&self, text: &str, asked: bool) {
         if asked {

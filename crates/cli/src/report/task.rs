@@ -37,6 +37,8 @@ pub struct TaskReport<'a> {
     pub request_id: Option<RequestId>,
     /// The run, with its outcome.
     pub run: &'a Run,
+    /// The preview that came before, where there was one.
+    pub preview: Option<&'a Run>,
     /// The password that was made here. It is shown once, if it may have been set.
     pub generated_password: Option<&'a Password>,
     /// Whether the command was to cancel the task.
@@ -178,6 +180,9 @@ pub(super) fn task_text(
                 let _ = writeln!(text.problems, "  Cloud Run: {}", clean(line));
             }
         }
+        if report.run.is_preview() {
+            text.problems.push_str(&lines::detail(PREVIEW));
+        }
         for hint in report.hints() {
             lines::hint_line(&mut text.problems, &hint);
         }
@@ -187,6 +192,8 @@ pub(super) fn task_text(
 
 const NOT_PROVABLE: &str = "not provable: no key was sent along with the request, as to an image of contract version \
                             1; the exit code is the one that Cloud Run has";
+
+const PREVIEW: &str = "it was a preview: nothing was changed, whatever came of it";
 
 const NO_RESULT: &str = "a job of the application tells no result: what it changed, and whether that was one \
                          transaction, is not known here";
@@ -213,6 +220,17 @@ fn told(
         Outcome::Updated { .. } => headline(&format!("updated {about} in {environment}")),
         Outcome::Unchanged { .. } => {
             headline(&format!("nothing to change for {about} in {environment}: it was so already"));
+        }
+        Outcome::Previewed { would, .. } => {
+            let what = match would.as_str() {
+                "created" => format!("previewed: would create {about} in {environment}; nothing was changed"),
+                "updated" => format!("previewed: would update {about} in {environment}; nothing was changed"),
+                "unchanged" => {
+                    format!("previewed: nothing to change for {about} in {environment}: it is so already")
+                }
+                other => format!("previewed: \"{}\" in {environment}; nothing was changed", clean(other)),
+            };
+            headline(&what);
         }
         Outcome::Found { .. } => headline(&format!("{about} in {environment}")),
         // The rows themselves are not part of the result.
@@ -261,12 +279,22 @@ fn subject_state(text: &mut String, outcome: &Outcome, subject: &SubjectState, a
         field(text, &name, &value);
     }
     // All values of a subject that was just created are new: its state shows them all.
-    if outcome.changes().is_empty() || matches!(outcome, Outcome::Created { .. }) {
-        return;
+    let (creates, heading) = match outcome {
+        Outcome::Created { .. } => (true, "changed:"),
+        Outcome::Previewed { would, .. } => (would == "created", "would change:"),
+        _ => (false, "changed:"),
+    };
+    if !outcome.changes().is_empty() && !creates {
+        let _ = writeln!(text, "\n  {heading}");
+        for change in outcome.changes() {
+            let _ = writeln!(text, "    {}", clean(&subject::change(change, words)));
+        }
     }
-    text.push_str("\n  changed:\n");
-    for change in outcome.changes() {
-        let _ = writeln!(text, "    {}", clean(&subject::change(change, words)));
+    if let Outcome::Previewed { plan, would, .. } = outcome
+        && would != "unchanged"
+    {
+        let _ = writeln!(text, "\n  plan {}", clean(plan));
+        text.push_str("  (to run exactly this: the same command with --expect and this plan)\n");
     }
 }
 
@@ -327,6 +355,9 @@ pub(super) fn task_json(
             document["afterwards"] = json!(afterwards);
         }
     }
+    if let Some(RunOutcome::Reported(told)) = report.preview.map(|preview| &preview.outcome) {
+        document["preview"] = told.claim.written.clone();
+    }
     if let Some(listing) = &run.listing {
         super::rows::into_document(listing, &mut document);
     }
@@ -372,6 +403,16 @@ impl Reporter {
         }
         to_stderr(&text.warnings);
         code
+    }
+
+    /// Shows what a task would do that is about to be run, before anybody agrees to it.
+    ///
+    /// Where somebody is `asked`, it is shown whatever the style is.
+    pub fn preview(&self, report: &TaskReport<'_>, asked: bool) {
+        self.stop();
+        let elapsed = self.lock().started.elapsed();
+        let text = task_text(report, &[], elapsed, self.style);
+        self.plan(&format!("{}{}\n", text.result, text.warnings), asked);
     }
 
     /// Shows a password that was made here. This is the only time that it is shown.

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use quill_admin_actions::Action;
 use quill_admin_cloud::JobName;
-use quill_admin_contract::{AdminAction, Argument, Request, variable};
+use quill_admin_contract::{AdminAction, Argument, Mode, Request, variable};
 use quill_admin_image::digest;
 use quill_admin_operations::actions;
 use quill_admin_operations::config::Environment;
@@ -121,6 +121,11 @@ pub(super) fn task_plan_text(plan: &TaskPlan<'_>) -> String {
         let _ = write!(what, ", built {}", built.strftime("%Y-%m-%d %H:%M UTC"));
     }
     field(&mut text, "image", &what);
+    match &request.mode {
+        Mode::Run => {}
+        Mode::RunAsPreviewed(plan) => field(&mut text, "expects", &format!("the plan {}", plan.short())),
+        Mode::Preview => field(&mut text, "first", "a preview, which changes nothing"),
+    }
     if let Some(reason) = &request.reason {
         field(&mut text, "reason", reason.as_str());
     }

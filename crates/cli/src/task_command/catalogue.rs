@@ -31,6 +31,7 @@ fn of_action(action: &Action) -> TaskCommand {
             + &help::below_options(&action.name, action.words.alias.as_deref(), &parameters),
         parameters,
         writes: action.writes(),
+        previews: action.writes() && !action.is_job(),
     }
 }
 
@@ -43,6 +44,7 @@ fn check() -> TaskCommand {
         after_help: format!("Changes nothing.\n\n{}", help::below_options(CHECK, None, &[])),
         parameters: Vec::new(),
         writes: false,
+        previews: false,
     }
 }
 

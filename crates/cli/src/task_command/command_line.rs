@@ -18,6 +18,12 @@ pub struct TaskFlags {
     /// Show what would be done, have Google Cloud check it, and stop
     #[arg(long)]
     pub dry_run: bool,
+    /// Show what would change, in the real database, and change nothing; at a terminal, ask then whether to run it
+    #[arg(long, conflicts_with_all = ["dry_run", "expect", "yes"])]
+    pub preview: bool,
+    /// Change nothing unless the change is the one of this preview
+    #[arg(long, value_name = "PLAN")]
+    pub expect: Option<String>,
     /// Run an image that "quill-admin build" has not deployed
     #[arg(long)]
     pub allow_unpinned: bool,
@@ -84,7 +90,12 @@ impl TaskCommand {
         let command = clap::Command::new(self.name.clone()).args(self.parameters.iter().flat_map(args));
         // The derive describes the command by what it knows of the flags, so the text about the command is
         // set after it.
-        TaskFlags::augment_args(command)
+        let command = TaskFlags::augment_args(command);
+        // They are read all the same, so that the refusal can say why.
+        let command = ["preview", "expect"]
+            .into_iter()
+            .fold(command, |command, flag| command.mut_arg(flag, |arg| arg.hide(!self.previews)));
+        command
             .visible_aliases(self.aliases.iter().cloned())
             .about(self.about.clone())
             .after_help(self.after_help.clone())

@@ -32,4 +32,6 @@ pub struct TaskCommand {
     pub parameters: Vec<TaskParameter>,
     /// Whether it may write to the database.
     pub writes: bool,
+    /// Whether it can be previewed: it may write, and runs in the admin image.
+    pub previews: bool,
 }

@@ -10,6 +10,7 @@ mod input;
 mod names;
 mod network;
 mod pinned;
+mod previews;
 mod proxy;
 mod refusals;
 mod rows;

@@ -31,6 +31,8 @@ pub struct Environment {
     pub image_place: String,
     /// Whether the environment's name has to be typed before anything is started.
     pub protected: bool,
+    /// Whether every change is previewed, shown and asked about before it is made.
+    pub preview_required: bool,
     /// The services behind the environment. Only `session/` and this module look at it: the rest of the
     /// program asks the questions below.
     pub(crate) place: Place,
@@ -272,15 +274,17 @@ pub(super) fn resolve(
     let instance = optional(&own.instance, &default.instance)
         .map(|text| resource("database.instance", text))
         .transpose()?;
-    let target_required = match optional(&entry.target, &defaults.target).as_deref() {
-        None | Some("optional") => false,
-        Some("required") => true,
+    let required = |key: &str, given: Option<String>| match given.as_deref() {
+        None | Some("optional") => Ok(false),
+        Some("required") => Ok(true),
         Some(other) => {
             let what =
-                format!("key \"target\": \"{}\" is neither required nor optional", other.escape_debug());
-            return Err(at_key("target", what));
+                format!("key \"{key}\": \"{}\" is neither required nor optional", other.escape_debug());
+            Err(at_key(key, what))
         }
     };
+    let target_required = required("target", optional(&entry.target, &defaults.target))?;
+    let preview_required = required("preview", optional(&entry.preview, &defaults.preview))?;
     let secret = text("database.password_secret", &own.password_secret, &default.password_secret)?;
     Ok(Environment {
         name: name.to_owned(),
@@ -289,6 +293,7 @@ pub(super) fn resolve(
         image: repository("image", text("image", &entry.image, &defaults.image)?)?,
         image_place: whole.place(name, "image"),
         protected: entry.protected,
+        preview_required,
         place: place(&source.state, entry).map_err(|what| at_key("endpoint", what))?,
         database_name: text("database.name", &own.name, &default.name)?,
         database_user: text("database.user", &own.user, &default.user)?,

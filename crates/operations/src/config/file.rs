@@ -299,6 +299,7 @@ keys! {
         backend: Backend,
         database: Database,
         target: Option<String>,
+        preview: Option<String>,
         network: Network,
         terraform_state: TerraformState,
     }
@@ -320,6 +321,7 @@ keys! {
         backend: Backend,
         database: Database,
         target: Option<String>,
+        preview: Option<String>,
         network: Network,
         terraform_state: TerraformState,
     }

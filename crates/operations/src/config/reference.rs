@@ -63,6 +63,11 @@ const KEYS: &[Key] = &[
         "`optional`",
         "`required`: nothing is run in a job whose command does not say which database it is for",
     ),
+    shared(
+        "preview",
+        "`optional`",
+        "`required`: every change is previewed against the real rows, shown and asked about before it is made",
+    ),
     shared("network.connector", "as it is", "name of the Serverless VPC Access connector"),
     shared("network.egress", "as it is", "what goes through it: private-ranges-only or all-traffic"),
     shared("terraform_state.bucket", "no state", "bucket of the Terraform state"),

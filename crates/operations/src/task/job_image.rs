@@ -6,8 +6,8 @@
 
 use jiff::Timestamp;
 use quill_admin_cloud::JobSettings;
-use quill_admin_contract::ExitCode;
 use quill_admin_contract::image::{Contracts, annotation};
+use quill_admin_contract::{ExitCode, MODES_SINCE};
 use quill_admin_image::digest;
 
 use crate::error::CliError;
@@ -73,6 +73,23 @@ pub fn contract(job: &JobSettings) -> u32 {
         _ => None,
     }
     .unwrap_or(Contracts::OWN.oldest)
+}
+
+/// Checks that the image has modes, where one is asked for: another image would run a task for good that was to
+/// be previewed.
+///
+/// # Errors
+///
+/// Fails where the version of the contract that is spoken with it is too old.
+pub fn has_modes(contract: u32, environment: &str) -> Result<(), CliError> {
+    if contract >= MODES_SINCE {
+        return Ok(());
+    }
+    let what = format!(
+        "the job's image knows no previews: they are part of contract version {MODES_SINCE}, and version {contract} is \
+         the newest that is known to be common; nothing was started"
+    );
+    Err(CliError::new(ExitCode::ImageTooOld, what).hint(hints::newer_image(environment)).at("job-image"))
 }
 
 /// The contract versions of the image, as `build` noted them.

@@ -11,6 +11,7 @@ pub(crate) mod asked;
 pub mod follow;
 pub mod job_image;
 pub mod jobs;
+mod mode;
 pub mod rows;
 pub mod run;
 pub mod run_outcome;

@@ -23,7 +23,7 @@ use crate::task::asked::asked;
 use crate::task::follow::{Followed, Lost, follow};
 use crate::task::jobs;
 use crate::task::run_outcome::{Run, RunOutcome};
-use crate::task::start::{run_of, start};
+use crate::task::start::{changed, run_of, start};
 
 /// A run that is ready to be started: its request and the job that runs it.
 pub struct Prepared<'s> {
@@ -73,6 +73,18 @@ pub async fn prepare<'s>(
     };
     let (job, request) = tokio::try_join!(read, request)?;
     Ok(Prepared { name, job, request, tail })
+}
+
+impl Prepared<'_> {
+    /// The same, if the job still runs what was agreed to when it was `agreed`.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the job would run something else now.
+    pub fn as_agreed(self, agreed: &Job) -> Result<Self, CliError> {
+        let changes = agreed.changes(&self.job);
+        if changes.is_empty() { Ok(self) } else { Err(changed(&self.name, &changes)) }
+    }
 }
 
 /// Has Google Cloud check the run; nothing is started.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use quill_admin_cloud::{Ending, Execution, TaskResult};
 use quill_admin_contract::{Claim, ExitCode, Outcome};
 
+use crate::task::mode;
 use crate::task::rows::{Listing, Rows};
 
 /// The end of the container, as far as it is known.
@@ -372,6 +373,7 @@ impl RunOutcome {
         match self {
             Self::Reported(reported) => match &reported.claim.line.outcome {
                 Outcome::Failed { failure } => failure.undecided,
+                Outcome::Previewed { .. } => false,
                 _ => true,
             },
             // The executor ends with these codes before there is anything to save, or after a rollback.
@@ -387,6 +389,7 @@ impl RunOutcome {
                         | ExitCode::RowLocked
                         | ExitCode::ImageTooOld
                         | ExitCode::Stopped
+                        | ExitCode::NotAsPreviewed
                 )
             ),
             Self::NeverStarted { .. } => false,
@@ -414,6 +417,21 @@ pub struct Run {
 }
 
 impl Run {
+    /// What the task would do, where it was previewed: the name of the outcome, and the plan.
+    #[must_use]
+    pub fn previewed(&self) -> Option<(&str, &str)> {
+        match self.outcome.outcome() {
+            Some(Outcome::Previewed { would, plan, .. }) => Some((would, plan)),
+            _ => None,
+        }
+    }
+
+    /// Whether it was started as a preview, which changes nothing whatever comes of it.
+    #[must_use]
+    pub fn is_preview(&self) -> bool {
+        mode::is_preview(&self.execution)
+    }
+
     /// Whether the run ended well, but the list that it reported is not complete.
     #[must_use]
     pub fn lacks_rows(&self) -> bool {

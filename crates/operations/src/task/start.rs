@@ -243,7 +243,8 @@ fn crowded(error: &CloudError) -> CliError {
     .hint("run the same command again in a moment")
 }
 
-fn changed(name: &JobName, changes: &[Difference]) -> CliError {
+/// The error of a job that would run something else than what was agreed to.
+pub(super) fn changed(name: &JobName, changes: &[Difference]) -> CliError {
     let changes: Vec<String> = changes.iter().map(told).collect();
     CliError::new(
         ExitCode::CloudFailed,

@@ -1,0 +1,85 @@
+//! A task that is previewed: run in the container and rolled back, shown, asked about, and then run for good if it
+//! would still do the same.
+//!
+//! The values, and the hash of a password, are made once and sent twice. What was agreed to is the plan that the
+//! preview has told, so the second run carries its digest, and the executor refuses any other.
+
+use quill_admin_contract::{ExitCode, Mode, Request};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::task::run::{self, Prepared};
+
+use super::context::Context;
+use super::task::Started;
+
+/// What is true of a person who leaves between the preview and the run.
+const ONLY_PREVIEWED: &str = "it was only previewed: nothing was changed";
+
+/// The outcome after which there is nothing to go on with.
+const UNCHANGED: &str = "unchanged";
+
+impl Context<'_> {
+    /// Runs the preview that was prepared, and the task after it if it is agreed to; returns the exit code.
+    pub(super) async fn run_previewed(
+        mut self,
+        task: &Started<'_>,
+        prepared: Prepared<'_>,
+    ) -> Result<u8, CliError> {
+        let Started { session, options, .. } = *task;
+        let reporter = self.reporter;
+        let environment = session.environment();
+        let (name, agreed) = (prepared.name.clone(), prepared.job.clone());
+        let request = prepared.request.clone();
+        let preview = self.run_prepared(task, prepared).await?;
+        let report = task.report(request.id, &preview, None);
+        let Some((would, plan)) = preview.previewed() else { return Ok(reporter.task(&report)) };
+        let goes_on = !options.preview || self.form.attended() && !reporter.is_json();
+        if would == UNCHANGED || !goes_on {
+            return Ok(reporter.task(&report));
+        }
+        if options.preview {
+            reporter.task(&report);
+        } else {
+            reporter.preview(&report, self.form.attended());
+        }
+        let plan = plan.parse().map_err(|error| {
+            CliError::new(ExitCode::Unexpected, format!("the plan of the preview cannot be read: {error}"))
+        })?;
+
+        let mut request = Request { mode: Mode::RunAsPreviewed(plan), ..request.again() };
+        self.listen(|| ONLY_PREVIEWED.to_owned());
+        if !self.agree_to_preview(task, &mut request).map_err(only_previewed)? {
+            return Ok(ExitCode::Success.code());
+        }
+        let id = request.id;
+        let action = request.action.name().to_owned();
+        let prepared = run::prepare(session, &action, name, async { Ok(request) }, false).await?;
+        let prepared = prepared.as_agreed(&agreed)?;
+        let run = self.run_prepared(task, prepared).await?;
+        Ok(reporter.task(&task.report(id, &run, Some(&preview))))
+    }
+
+    /// Asks whether a task that was previewed is to be run. Whoever asked for the preview alone may leave it at
+    /// that.
+    fn agree_to_preview(&mut self, task: &Started<'_>, request: &mut Request) -> Result<bool, CliError> {
+        let Started { session, options, .. } = *task;
+        let environment = session.environment();
+        if options.preview && !self.form.confirm("Run exactly this now?")? {
+            return Ok(false);
+        }
+        self.give_reason(environment, request)?;
+        self.confirm(environment, options.confirm.as_deref())?;
+        let is_agreed = options.preview || options.yes || environment.protected || !self.form.attended();
+        if !is_agreed && !self.form.confirm("Run exactly this?")? {
+            return Err(CliError::new(ExitCode::Interrupted, format!("not confirmed; {ONLY_PREVIEWED}")));
+        }
+        Ok(true)
+    }
+}
+
+/// The error of a person who leaves at a question after the preview.
+fn only_previewed(error: CliError) -> CliError {
+    match error.code {
+        ExitCode::Interrupted if error.hints.is_empty() => CliError::interrupted(ONLY_PREVIEWED),
+        _ => error,
+    }
+}

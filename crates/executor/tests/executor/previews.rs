@@ -1,0 +1,272 @@
+//! Previews: they tell what the run does, change nothing, and a run that would do something else is refused.
+
+use quill_admin_contract::{ExitCode, Outcome};
+use quill_admin_testkit::needs_postgres;
+use quill_admin_testkit::postgres::{Database, Generation, ROLES};
+
+use crate::run::{Ended, Executor, HASH, OTHER_HASH};
+
+/// Number of seeded cases, unless `QUILL_ADMIN_TEST_STORM` sets another one.
+const CASES: usize = 1000;
+/// Number of threads that the cases are spread over, each with a database of its own.
+const THREADS: usize = 4;
+
+fn number(variable: &str, otherwise: usize) -> usize {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+fn preview(executor: &Executor) -> Ended {
+    executor.clone().set("ADMIN_MODE", "preview").run()
+}
+
+fn expecting(executor: &Executor, plan: &str) -> Ended {
+    executor.clone().set("ADMIN_EXPECT", plan).run()
+}
+
+/// The plan of a preview that succeeded.
+#[track_caller]
+fn plan(ended: &Ended) -> String {
+    match ended.outcome() {
+        Outcome::Previewed { plan, .. } => plan,
+        other => panic!("no preview: {other:?}"),
+    }
+}
+
+fn insert(username: &str) -> String {
+    format!(
+        "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
+         additional_competencies, removed_competencies, system_permissions) \
+         VALUES ('{username}', '{username}@example.org', 'h', true, false, 'patient', '[]', '[]', 'staff')"
+    )
+}
+
+/// What the run does, in the form in which a preview tells it.
+fn as_previewed(outcome: Outcome, plan: &str) -> Outcome {
+    let (would, plan) = (outcome.name().to_owned(), plan.to_owned());
+    match outcome {
+        Outcome::Created { subject, changes, warnings } | Outcome::Updated { subject, changes, warnings } => {
+            Outcome::Previewed { would, subject, changes, warnings, plan }
+        }
+        Outcome::Unchanged { subject, warnings } => {
+            Outcome::Previewed { would, subject, changes: Vec::new(), warnings, plan }
+        }
+        other => other,
+    }
+}
+
+/// One user of these is what a case is about.
+const USERS: [&str; 4] = ["ada", "bo", "cy", "di"];
+
+/// A change, by somebody else, of the user; it always changes something that is read of one.
+fn somebody_elses_change(random: &mut fastrand::Rng, db: &Database, user: &str) {
+    if db.value(&format!("SELECT count(*) FROM users WHERE username = '{user}'")).as_deref() == Some("0") {
+        return db.execute(&insert(user));
+    }
+    let set = match random.u8(0..6) {
+        0 => format!("email = 'changed{}@example.org'", random.u32(..)),
+        1 => "password_hash = password_hash || 'x'".to_owned(),
+        2 => "is_active = NOT is_active".to_owned(),
+        3 => "base_profession = base_profession || 'x'".to_owned(),
+        4 => "is_totp_enabled = NOT is_totp_enabled".to_owned(),
+        _ => {
+            let id = format!("(SELECT id FROM users WHERE username = '{user}')");
+            let gone = format!("DELETE FROM user_role WHERE user_id = {id}");
+            let all = format!("INSERT INTO user_role (user_id, role_id) SELECT {id}, id FROM roles");
+            let has = format!("SELECT count(*) FROM user_role WHERE user_id = {id}");
+            return db.execute(if db.value(&has).as_deref() == Some("0") { &all } else { &gone });
+        }
+    };
+    db.execute(&format!("UPDATE users SET {set} WHERE username = '{user}'"));
+}
+
+/// A task about one of the users, with values that mostly fit.
+fn task(random: &mut fastrand::Rng, db: &Database, user: &str) -> Executor {
+    let levels = ["single-user", "staff", "admin", "superadmin", "patient"];
+    let mut pick = |from: &[&str]| from[random.usize(..from.len())].to_owned();
+    let named = |action: &str| Executor::on(db, action).set("ADMIN_USERNAME", user);
+    match pick(&["cs", "up", "ar", "rr", "cu", "ve", "rt", "sp", "de", "ac"]).as_str() {
+        "cs" => Executor::create(db, user, &format!("{}@example.org", pick(&USERS))),
+        "up" => named("update-permissions").set("ADMIN_PERMISSION", &pick(&levels)),
+        "ar" => named("add-role").set("ADMIN_ROLE", &pick(&ROLES)),
+        "rr" => named("remove-role").set("ADMIN_ROLE", &pick(&ROLES)),
+        "cu" => named("create-user")
+            .set("ADMIN_EMAIL", &format!("{}@example.org", pick(&USERS)))
+            .set("ADMIN_PERMISSION", &pick(&levels))
+            .set("ADMIN_ROLE", &pick(&ROLES))
+            .set("ADMIN_PASSWORD_HASH", HASH),
+        "ve" => named("verify-email"),
+        "rt" => named("reset-totp"),
+        "sp" => named("set-password").set("ADMIN_PASSWORD_HASH", HASH),
+        "de" => named("deactivate"),
+        _ => named("activate"),
+    }
+}
+
+/// Runs one case. Returns whether a change slipped in between a preview and its run, and the code it was refused
+/// with.
+fn case(random: &mut fastrand::Rng, db: &Database) -> Option<u8> {
+    let user = USERS[random.usize(..USERS.len())];
+    if random.u8(0..4) == 0 {
+        db.execute(&format!("DELETE FROM user_role; DELETE FROM users WHERE username = '{user}'"));
+    } else {
+        somebody_elses_change(random, db, user);
+    }
+    let task = task(random, db, user);
+    let before = db.contents();
+    let told = preview(&task);
+    assert_eq!(db.contents(), before, "a preview changed something: {}", told.text);
+    if told.code != Some(0) {
+        let ran = task.run();
+        assert_eq!((ran.code, ran.message()), (told.code, told.message()), "{}", told.text);
+        assert_eq!(db.contents(), before, "{}", ran.text);
+        return None;
+    }
+    let expected = plan(&told);
+    assert_eq!(plan(&preview(&task)), expected, "the same plan a second time");
+
+    // Somebody else is faster.
+    somebody_elses_change(random, db, user);
+    let meanwhile = db.contents();
+    let refused = expecting(&task, &expected);
+    assert_ne!(refused.code, Some(0), "{}\n{}", told.text, refused.text);
+    assert_eq!(db.contents(), meanwhile, "{}", refused.text);
+
+    // The same as the person has seen.
+    let told = preview(&task);
+    if told.code == Some(0) {
+        let expected = plan(&told);
+        let ran = expecting(&task, &expected).expect(ExitCode::Success);
+        assert_eq!(as_previewed(ran.outcome(), &expected), told.outcome(), "{}", told.text);
+    }
+    Some(refused.result().exit_code)
+}
+
+#[test]
+fn a_preview_tells_what_the_run_does_and_any_change_in_between_is_refused() {
+    needs_postgres!();
+    let (cases, seed) =
+        (number("QUILL_ADMIN_TEST_STORM", CASES), number("QUILL_ADMIN_TEST_SEED", 2026) as u64);
+    let thread = |index: usize| {
+        move || {
+            let generation = Generation::ALL[index % 2];
+            let db = Database::create(generation);
+            let mut random = fastrand::Rng::with_seed(seed + index as u64);
+            let mut refused = Vec::new();
+            while refused.len() < cases / THREADS {
+                refused.extend(case(&mut random, &db));
+            }
+            refused
+        }
+    };
+    let threads: Vec<_> = (0..THREADS).map(|index| std::thread::spawn(thread(index))).collect();
+    let refused: Vec<u8> =
+        threads.into_iter().flat_map(|thread| thread.join().expect("no case failed")).collect();
+    assert_eq!(refused.len(), cases / THREADS * THREADS);
+    // A user who was made in between may be refused by the action itself.
+    let others = refused.iter().filter(|code| **code != ExitCode::NotAsPreviewed.code()).count();
+    assert!(others <= refused.len() / 4, "seed {seed}: {refused:?}");
+    println!(
+        "{} changes in between were refused, {others} of them by the action's own conditions",
+        refused.len()
+    );
+}
+
+#[test]
+fn a_new_password_is_the_same_plan_whatever_its_salt() {
+    needs_postgres!();
+    let db = Database::create(Generation::August2026);
+    db.execute(&insert("jo"));
+    let with = |hash: &str| {
+        Executor::on(&db, "set-password").set("ADMIN_USERNAME", "jo").set("ADMIN_PASSWORD_HASH", hash)
+    };
+    let told = preview(&with(HASH)).expect(ExitCode::Success);
+    assert!(
+        told.message().starts_with("previewed, nothing was changed: updated user jo"),
+        "{}",
+        told.message()
+    );
+    let ran = expecting(&with(OTHER_HASH), &plan(&told)).expect(ExitCode::Success);
+    assert!(matches!(ran.outcome(), Outcome::Updated { .. }), "{}", ran.text);
+    // The password that was replaced is part of the plan.
+    let again = expecting(&with(HASH), &plan(&told)).expect(ExitCode::NotAsPreviewed);
+    let said = again.message();
+    assert!(
+        said.contains("nothing was changed") && said.contains("Now it would be: updated user jo"),
+        "{said}"
+    );
+}
+
+#[test]
+fn steps_check_again_what_they_look_up_elsewhere() {
+    needs_postgres!();
+    let db = Database::create(Generation::August2026);
+    db.execute(&insert("jo"));
+    let add = Executor::on(&db, "add-role").set("ADMIN_USERNAME", "jo").set("ADMIN_ROLE", "Clinician");
+    let told = preview(&add).expect(ExitCode::Success);
+    db.execute("DELETE FROM roles WHERE name = 'Clinician'");
+    let before = db.contents();
+    expecting(&add, &plan(&told)).expect(ExitCode::RoleNotFound);
+    assert_eq!(db.contents(), before);
+    // Another user takes the email.
+    let create = Executor::create(&db, "new", "wanted@example.org");
+    let told = preview(&create).expect(ExitCode::Success);
+    db.execute("UPDATE users SET email = 'wanted@example.org' WHERE username = 'jo'");
+    expecting(&create, &plan(&told)).expect(ExitCode::EmailTaken);
+}
+
+#[test]
+fn another_value_is_another_plan() {
+    needs_postgres!();
+    let db = Database::create(Generation::August2026);
+    db.execute(&insert("jo"));
+    let told = preview(&Executor::permission(&db, "jo", "admin")).expect(ExitCode::Success);
+    let before = db.contents();
+    expecting(&Executor::permission(&db, "jo", "superadmin"), &plan(&told)).expect(ExitCode::NotAsPreviewed);
+    let other = Executor::on(&db, "deactivate").set("ADMIN_USERNAME", "jo");
+    expecting(&other, &plan(&told)).expect(ExitCode::NotAsPreviewed);
+    assert_eq!(db.contents(), before);
+    expecting(&Executor::permission(&db, "jo", "admin"), &plan(&told)).expect(ExitCode::Success);
+}
+
+/// What the database itself checks at COMMIT is checked in a preview, too.
+#[test]
+fn a_preview_does_not_promise_what_commit_would_refuse() {
+    needs_postgres!();
+    let db = Database::create(Generation::August2026);
+    db.execute(&insert("jo"));
+    db.execute(
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$; \
+         CREATE CONSTRAINT TRIGGER no AFTER UPDATE ON users DEFERRABLE INITIALLY DEFERRED FOR EACH ROW \
+         EXECUTE FUNCTION no()",
+    );
+    let task = Executor::permission(&db, "jo", "admin");
+    let (told, ran) = (preview(&task), task.run());
+    assert_ne!(ran.code, Some(0));
+    assert_eq!(told.code, ran.code, "{}\n{}", told.text, ran.text);
+}
+
+#[test]
+fn a_preview_that_cannot_be_one_is_refused_before_anything_is_done() {
+    needs_postgres!();
+    let db = Database::create(Generation::August2026);
+    db.execute(&insert("jo"));
+    let before = db.contents();
+    let task = Executor::permission(&db, "jo", "admin");
+    let digits = "0".repeat(64);
+    for (refused, said) in [
+        (task.clone().set("ADMIN_MODE", "preview").set("ADMIN_CONTRACT", "3"), "contract version 4"),
+        (task.clone().set("ADMIN_EXPECT", &digits).set("ADMIN_CONTRACT", "1"), "contract version 4"),
+        (task.clone().set("ADMIN_MODE", "dry-run"), "ADMIN_MODE"),
+        (task.clone().set("ADMIN_EXPECT", "12"), "ADMIN_EXPECT"),
+        (task.clone().set("ADMIN_MODE", "preview").set("ADMIN_EXPECT", &digits), "not both"),
+        (
+            Executor::on(&db, "show-user").set("ADMIN_USERNAME", "jo").set("ADMIN_MODE", "preview"),
+            "nothing to preview",
+        ),
+        (Executor::on(&db, "check").set("ADMIN_MODE", "preview"), "nothing to preview"),
+    ] {
+        let ended = refused.run().expect(ExitCode::Usage);
+        assert!(ended.message().contains(said), "{}", ended.message());
+    }
+    assert_eq!(db.contents(), before);
+}
