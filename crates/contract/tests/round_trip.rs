@@ -11,8 +11,8 @@ use quill_admin_actions::Actions;
 use quill_admin_contract::invisible::invisible;
 use quill_admin_contract::{
     Actor, AdminAction, Argument, CONTRACT_OLDEST, CONTRACT_VERSION, Connection, EnvError, ExitCode,
-    Invocation, LogFormat, Origin, ProofKey, Reason, Request, RequestId, RunContext, Secret, TlsMode,
-    Variables,
+    Invocation, LogFormat, MODES_SINCE, Mode, Origin, ProofKey, Reason, Request, RequestId, RunContext,
+    Secret, TlsMode, Variables,
 };
 
 const HASH: &str =
@@ -110,6 +110,12 @@ fn action() -> impl Strategy<Value = AdminAction> {
     ]
 }
 
+fn mode() -> impl Strategy<Value = Mode> {
+    let plan = proptest::string::string_regex("[0-9a-f]{64}").expect("a pattern");
+    let plan = plan.prop_map(|digits| Mode::RunAsPreviewed(digits.parse().expect("a digest")));
+    prop_oneof![Just(Mode::Run), Just(Mode::Preview), plan]
+}
+
 proptest! {
     #[test]
     fn every_request_comes_through(
@@ -120,7 +126,10 @@ proptest! {
         origin in proptest::option::of(text(500)),
         contract in CONTRACT_OLDEST..=CONTRACT_VERSION,
         keyed in any::<bool>(),
+        mode in mode(),
     ) {
+        // There are no modes before version 4, and what only reads has none.
+        let mode = if contract >= MODES_SINCE && action.writes() { mode } else { Mode::Run };
         let request = Request {
             action,
             id: id.then(RequestId::new),
@@ -128,6 +137,7 @@ proptest! {
             reason: reason.map(|text| text.parse::<Reason>().expect("valid reason")),
             origin: origin.map(|text| text.parse::<Origin>().expect("valid origin")),
             contract,
+            mode,
             // Version 1 has no keys.
             proof_key: (keyed && contract >= 2).then(ProofKey::generate),
         };

@@ -26,7 +26,6 @@ impl Context<'_> {
     ) -> Result<u8, CliError> {
         let Started { session, options, .. } = *task;
         let reporter = self.reporter;
-        let environment = session.environment();
         let (name, agreed) = (prepared.name.clone(), prepared.job.clone());
         let request = prepared.request.clone();
         let preview = self.run_prepared(task, prepared).await?;
@@ -48,7 +47,12 @@ impl Context<'_> {
         let mut request = Request { mode: Mode::RunAsPreviewed(plan), ..request.again() };
         self.listen(|| ONLY_PREVIEWED.to_owned());
         if !self.agree_to_preview(task, &mut request).map_err(only_previewed)? {
-            return Ok(ExitCode::Success.code());
+            // Whoever has asked for the preview alone has got it.
+            return if options.preview {
+                Ok(ExitCode::Success.code())
+            } else {
+                Err(CliError::new(ExitCode::Interrupted, format!("not confirmed; {ONLY_PREVIEWED}")))
+            };
         }
         let id = request.id;
         let action = request.action.name().to_owned();
@@ -58,8 +62,7 @@ impl Context<'_> {
         Ok(reporter.task(&task.report(id, &run, Some(&preview))))
     }
 
-    /// Asks whether a task that was previewed is to be run. Whoever asked for the preview alone may leave it at
-    /// that.
+    /// Asks whether a task that was previewed is to be run, exactly as it was.
     fn agree_to_preview(&mut self, task: &Started<'_>, request: &mut Request) -> Result<bool, CliError> {
         let Started { session, options, .. } = *task;
         let environment = session.environment();
@@ -69,17 +72,14 @@ impl Context<'_> {
         self.give_reason(environment, request)?;
         self.confirm(environment, options.confirm.as_deref())?;
         let is_agreed = options.preview || options.yes || environment.protected || !self.form.attended();
-        if !is_agreed && !self.form.confirm("Run exactly this?")? {
-            return Err(CliError::new(ExitCode::Interrupted, format!("not confirmed; {ONLY_PREVIEWED}")));
-        }
-        Ok(true)
+        Ok(is_agreed || self.form.confirm("Run exactly this?")?)
     }
 }
 
 /// The error of a person who leaves at a question after the preview.
 fn only_previewed(error: CliError) -> CliError {
     match error.code {
-        ExitCode::Interrupted if error.hints.is_empty() => CliError::interrupted(ONLY_PREVIEWED),
+        ExitCode::Interrupted => CliError::interrupted(ONLY_PREVIEWED),
         _ => error,
     }
 }
