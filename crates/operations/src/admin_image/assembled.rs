@@ -200,8 +200,8 @@ mod tests {
         assert_eq!(
             (digest.as_str(), image.digest()),
             (
-                "sha256:39a0c7390208dcd5e7374cbcd8106c8180f366f78bd6be9930ba4ddc49a4badd",
-                "sha256:dd48e9b655da44aa90baa2648b1fd85c3a0808cf6b3360bd46fdbf530a29689c"
+                "sha256:fd76e05443f3f59b78111760986dd687ac67d2bf46dc27a3ac1325f376fe4b45",
+                "sha256:3d71f998fe4ad050daabebdce06f6c3c7efbce31e1d347859fa12c53bf444fb1"
             )
         );
     }

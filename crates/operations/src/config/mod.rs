@@ -230,7 +230,7 @@ environments:
             refused(&format!("{DEFAULTS}  staging:\n    projct: quill-medical-staging\n")),
             "environments.yaml:8:5: unknown key \"projct\"; allowed here: project, protected, emulated, \
              impersonate_service_account, endpoint, endpoints, region, job, image, service_account, backend, database, \
-             target, network, terraform_state | did you mean \"project\"?"
+             target, preview, network, terraform_state | did you mean \"project\"?"
         );
         let message = refused(&format!("{DEFAULTS}  staging:\n    project: [1]\n"));
         assert!(message.starts_with("environments.yaml:8:14: "), "{message}");

@@ -226,7 +226,7 @@ mod tests {
             (job("r/admin@sha256:1", &[]), Some(ExitCode::ResourceNotFound)),
             (job("r/admin@sha256:1", &good[..1]), Some(ExitCode::ImageTooOld)),
             (job("r/admin@sha256:1", &[pinned, (annotation::CONTRACT, "0")]), Some(ExitCode::ImageTooOld)),
-            (job("r/admin@sha256:1", &[pinned, (annotation::CONTRACT, "4")]), Some(ExitCode::ImageTooOld)),
+            (job("r/admin@sha256:1", &[pinned, (annotation::CONTRACT, "5")]), Some(ExitCode::ImageTooOld)),
         ] {
             assert_eq!(code(&job, true), expected, "{job:?}");
             assert!(judge(&job, "staging", true, true).is_ok());
@@ -249,14 +249,15 @@ mod tests {
             (job("1", None), 1),
             (job("2", None), 2),
             (job("1", Some("1-2")), 2),
-            (job("1", Some("1-7")), 3),
-            (job("2", Some("2-7")), 3),
+            (job("1", Some("1-3")), 3),
+            (job("1", Some("1-7")), 4),
+            (job("2", Some("2-7")), 4),
         ] {
             assert!(judge(&image, "staging", true, false).is_ok(), "{image:?}");
             assert_eq!(contract(&image), spoken, "{image:?}");
         }
-        assert!(hint(&job("4", Some("4-7"))).contains("use a newer quill-admin"));
-        assert!(!hint(&job("4", Some("4-7"))).contains("quill-admin build"));
+        assert!(hint(&job("5", Some("5-7"))).contains("use a newer quill-admin"));
+        assert!(!hint(&job("5", Some("5-7"))).contains("quill-admin build"));
         assert!(hint(&job("0", None)).contains("quill-admin build"));
         // Nothing is known of another image, but every image knows the oldest version.
         let mut unpinned = job("1", Some("1-2"));
