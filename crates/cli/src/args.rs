@@ -314,6 +314,15 @@ Examples:
   quill-admin restore-backend --env staging
   quill-admin restore-backend --env staging --from-source ~/quill")]
     RestoreBackend(RestoreBackend),
+    /// Make the key that an environment's records are signed with
+    #[command(after_help = "\
+Makes a new key, and puts it into the secret that records.key_secret of
+environments.yaml names. Prints the public half, which verifies records; keep the
+older ones beside it, or what they have signed is not proven any more.
+
+Example:
+  quill-admin record-key --env prod")]
+    RecordKey(RecordKey),
     /// Look for what is wrong, say why, and offer to put it right
     #[command(after_help = "\
 Looks at this machine and at the environment of --env, or at every one that is
@@ -611,6 +620,14 @@ pub struct Doctor {
     /// Explain an execution that failed, and run the checks that can tell why
     #[arg(long, value_name = "EXECUTION", conflicts_with = "fix")]
     pub after: Option<String>,
+}
+
+/// `record-key`
+#[derive(Debug, Args)]
+pub struct RecordKey {
+    /// Name a protected environment, in place of being asked
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<String>,
 }
 
 /// `attach` and `cancel`

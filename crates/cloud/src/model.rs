@@ -340,7 +340,9 @@ pub struct Execution {
 pub struct Confidential(String);
 
 impl Confidential {
-    pub(crate) fn new(text: String) -> Self {
+    /// Takes ownership of the text.
+    #[must_use]
+    pub fn new(text: String) -> Self {
         Self(text)
     }
 

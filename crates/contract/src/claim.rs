@@ -9,6 +9,7 @@ use crate::action::Request;
 use crate::env::RunContext;
 use crate::outcome::ResultLine;
 use crate::proof::ProofKey;
+use crate::record_key::{PublicKey, Signed};
 
 /// The parts of a request that a result has to agree with, and the key that proves the result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,6 +62,43 @@ pub struct Claim {
     pub written: Value,
     /// Whether the line is proven with the key of the request.
     pub proven: bool,
+    /// Whether the line is signed with the record key.
+    pub signature: Signature,
+}
+
+/// The signature of a result line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signature {
+    /// It is there, and one of the public keys verifies it.
+    Verified,
+    /// It is there, and none of the public keys verifies it for this run.
+    Refused,
+    /// There is none, or there are no public keys to verify it with.
+    None,
+}
+
+/// The public keys that a signature may be made with, and the run that it has to be made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Verifier<'a> {
+    /// The public keys; without any, nothing is verified.
+    pub keys: &'a [PublicKey],
+    /// The id of the job.
+    pub job: &'a str,
+    /// The id of the execution.
+    pub execution: &'a str,
+}
+
+impl Verifier<'_> {
+    fn judge(&self, result: &str, signature: &str) -> Signature {
+        let Self { keys, job, execution } = *self;
+        match keys {
+            [] => Signature::None,
+            keys if keys.iter().any(|key| key.verifies(&Signed { job, execution, result }, signature)) => {
+                Signature::Verified
+            }
+            _ => Signature::Refused,
+        }
+    }
 }
 
 impl Claim {
@@ -68,23 +106,39 @@ impl Claim {
     /// contradicts itself.
     #[must_use]
     pub fn from_payload(payload: &Value, key: Option<&ProofKey>) -> Option<Self> {
+        Self::from_record(payload, key, None)
+    }
+
+    /// The same for a record, whose signature is verified, too.
+    #[must_use]
+    pub fn from_record(
+        payload: &Value,
+        key: Option<&ProofKey>,
+        verifier: Option<Verifier<'_>>,
+    ) -> Option<Self> {
         let record = payload.get(ResultLine::KEY)?;
         let text = |key: &str| record.get(key).and_then(Value::as_str);
-        let proven = match (key, text(ResultLine::RESULT), text(ResultLine::PROOF)) {
-            (Some(key), Some(result), Some(proof)) if key.proves(result, proof) => Some(result),
-            _ => None,
+        let result = text(ResultLine::RESULT);
+        let proven = match (key, result, text(ResultLine::PROOF)) {
+            (Some(key), Some(result), Some(proof)) => key.proves(result, proof),
+            _ => false,
         };
-        let written = if let Some(result) = proven {
+        let signature = match (verifier, result, text(ResultLine::SIGNATURE)) {
+            (Some(verifier), Some(result), Some(signature)) => verifier.judge(result, signature),
+            _ => Signature::None,
+        };
+        let written = if let Some(result) = result.filter(|_| proven || signature == Signature::Verified) {
             serde_json::from_str(result).ok()?
         } else {
             let mut written = record.as_object()?.clone();
             written.remove(ResultLine::RESULT);
             written.remove(ResultLine::PROOF);
+            written.remove(ResultLine::SIGNATURE);
             Value::Object(written)
         };
         written.get("outcome")?;
         let line = ResultLine::read(written.clone()).ok()?;
-        (!line.contradicts_itself()).then_some(Self { line, written, proven: proven.is_some() })
+        (!line.contradicts_itself()).then_some(Self { line, written, proven, signature })
     }
 }
 

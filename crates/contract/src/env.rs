@@ -18,6 +18,7 @@ use crate::env_error::{EnvError, EnvProblem};
 use crate::mode::{MODES_SINCE, Mode, PREVIEW, Plan, Preview};
 use crate::names::{Actor, Origin, Reason, RequestId, Username};
 use crate::proof::ProofKey;
+use crate::record_key::RecordKey;
 use crate::secret::Secret;
 use crate::subject::FieldValue;
 use crate::target::{Target, TargetParts};
@@ -72,6 +73,19 @@ impl Variables {
     #[must_use]
     pub fn proof_key(&self) -> Option<ProofKey> {
         self.parsed(&variable::ADMIN_PROOF_KEY).ok().flatten()
+    }
+
+    /// The key that the result is to be signed with, if the variable holds a valid one.
+    #[must_use]
+    pub fn record_key(&self) -> Option<RecordKey> {
+        self.parsed(&variable::ADMIN_RECORD_KEY).ok().flatten()
+    }
+
+    /// The job and the execution that this process is the container of, by their ids.
+    #[must_use]
+    pub fn run(&self) -> Option<(&str, &str)> {
+        let value = |name| self.value(name).ok().flatten();
+        Some((value(variable::CLOUD_RUN_JOB)?, value(variable::CLOUD_RUN_EXECUTION)?))
     }
 
     /// The value of a variable as it stands; one that is set but blank counts as missing. Only variables of
@@ -217,6 +231,8 @@ impl Invocation {
         let origin = reader.optional::<Origin>(&v::ADMIN_ORIGIN);
         let mode = reader.mode(action.as_ref());
         let proof_key = reader.optional::<ProofKey>(&v::ADMIN_PROOF_KEY);
+        // A run whose record cannot be signed is not begun.
+        reader.optional::<RecordKey>(&v::ADMIN_RECORD_KEY);
         reader.optional::<LogFormat>(&v::ADMIN_LOG_FORMAT);
         let connection = match target {
             Some(target) => reader.connection_to(target),

@@ -30,6 +30,7 @@ mod names;
 mod older;
 mod outcome;
 mod proof;
+mod record_key;
 pub mod reference;
 mod row;
 mod secret;
@@ -42,7 +43,7 @@ pub mod variable;
 pub use action::{AdminAction, CHECK, Request};
 pub use argument::Argument;
 pub use arguments::{Arguments, Entered};
-pub use claim::{Asked, Claim};
+pub use claim::{Asked, Claim, Signature, Verifier};
 pub use env::{Certificates, Connection, Invocation, LogFormat, RunContext, Variables};
 pub use env_error::{EnvError, EnvProblem};
 pub use exit_code::{ExitCode, Side};
@@ -53,6 +54,7 @@ pub use outcome::{
     warning_code,
 };
 pub use proof::ProofKey;
+pub use record_key::{PublicKey, RecordKey, Signed};
 pub use row::{FoundRow, Row};
 pub use secret::{Password, PasswordHash, Secret};
 pub use subject::{Change, FieldValue, SubjectState};

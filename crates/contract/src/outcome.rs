@@ -68,6 +68,9 @@ impl ResultLine {
     /// The key, beside [`Self::RESULT`], of the proof of that text: see [`crate::ProofKey::prove`].
     pub const PROOF: &'static str = "proof";
 
+    /// The key, beside [`Self::RESULT`], of the signature of that text: see [`crate::RecordKey::sign`].
+    pub const SIGNATURE: &'static str = "signature";
+
     /// The result line for an outcome, in a version of the contract.
     #[must_use]
     pub fn new(context: &RunContext, contract: u32, exit_code: ExitCode, outcome: Outcome) -> Self {

@@ -217,6 +217,22 @@ impl Emulator {
         });
     }
 
+    /// Says who may read a secret by its own policy, as IAM names them, such as `serviceAccount:` and an address.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no such secret.
+    pub fn set_secret_readers<'a>(
+        &self,
+        project: &str,
+        name: &str,
+        readers: impl IntoIterator<Item = &'a str>,
+    ) {
+        let readers = readers.into_iter().map(str::to_owned).collect();
+        let there = self.cloud.store.change(|state| state.secrets.set_readers(project, name, readers));
+        assert!(there, "there is no secret {name} in {project}");
+    }
+
     /// Adds a version to a secret, enabled, and returns its number. It is the secret's `latest`
     /// from now on.
     ///

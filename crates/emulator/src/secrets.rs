@@ -34,6 +34,8 @@ pub(crate) struct Secret {
     pub(crate) project: String,
     pub(crate) name: String,
     pub(crate) created: Timestamp,
+    /// Who may read its value by its own policy, as IAM names them.
+    pub(crate) readers: Vec<String>,
     /// The first is version 1.
     pub(crate) versions: Vec<Version>,
 }
@@ -84,6 +86,7 @@ impl Secrets {
             project: project.to_owned(),
             name: name.to_owned(),
             created: Timestamp::now(),
+            readers: Vec::new(),
             versions: Vec::new(),
         };
         if let Some(value) = value {
@@ -119,6 +122,12 @@ impl Secrets {
             version.value.clear();
         }
         Ok(())
+    }
+
+    /// Says who may read a secret; `false` where there is no such secret.
+    pub(crate) fn set_readers(&mut self, project: &str, name: &str, readers: Vec<String>) -> bool {
+        let secret = self.0.get_mut(&(project.to_owned(), name.to_owned()));
+        secret.map(|secret| secret.readers = readers).is_some()
     }
 
     /// A secret by the id or the number of its project.

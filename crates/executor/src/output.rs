@@ -4,7 +4,8 @@ use std::io::Write;
 
 use quill_admin_contract::invisible::shown;
 use quill_admin_contract::{
-    ExitCode, LogFormat, Outcome, ProofKey, RequestId, ResultLine, Row, RunContext, Variables,
+    ExitCode, LogFormat, Outcome, ProofKey, RecordKey, RequestId, ResultLine, Row, RunContext, Signed,
+    Variables,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -23,6 +24,8 @@ pub(crate) struct Output<'a> {
     contract: u32,
     /// The key that the result is proven with.
     key: Option<ProofKey>,
+    /// Signs the result.
+    signer: Option<Signer>,
 }
 
 /// Cloud Logging's severities of a line.
@@ -43,7 +46,7 @@ struct Line<'a, T> {
     quill_admin: Option<T>,
 }
 
-/// The result as it is printed. Its keys are for filters; the CLI relies on the text and its proof.
+/// The result as it is printed. Its keys are for filters; the CLI relies on the text and its proofs.
 #[derive(Serialize)]
 struct Record {
     #[serde(flatten)]
@@ -56,18 +59,30 @@ struct Record {
 #[derive(Serialize)]
 struct Proven {
     result: String,
-    proof: String,
+    /// The proof by the key of the request, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<String>,
+    /// The signature by the record key, where the job has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
 }
 
-impl Record {
-    fn new(line: &ResultLine, key: Option<&ProofKey>) -> Self {
-        let written = line.to_json();
-        let proven = key.filter(|_| line.contract >= 2).map(|key| {
-            let result = written.to_string();
-            let proof = key.prove(&result);
-            Proven { result, proof }
-        });
-        Self { line: written, proven }
+/// The record key of a job, and the run that signatures are for.
+struct Signer {
+    key: RecordKey,
+    job: String,
+    execution: String,
+}
+
+impl Signer {
+    fn new(vars: &Variables) -> Option<Self> {
+        let (job, execution) = vars.run()?;
+        Some(Self { key: vars.record_key()?, job: job.to_owned(), execution: execution.to_owned() })
+    }
+
+    fn sign(&self, result: &str) -> String {
+        let Self { key, job, execution } = self;
+        key.sign(&Signed { job, execution, result })
     }
 }
 
@@ -88,7 +103,15 @@ impl<'a> Output<'a> {
     pub(crate) fn new(vars: &Variables, context: RunContext, to: &'a mut (dyn Write + Send)) -> Self {
         let format = LogFormat::from_env(vars);
         let json_result = format == LogFormat::Json || vars.in_cloud_run();
-        Self { to, format, json_result, context, contract: vars.contract(), key: vars.proof_key() }
+        Self {
+            to,
+            format,
+            json_result,
+            context,
+            contract: vars.contract(),
+            key: vars.proof_key(),
+            signer: Signer::new(vars),
+        }
     }
 
     pub(crate) fn info(&mut self, message: &str) {
@@ -119,11 +142,24 @@ impl<'a> Output<'a> {
         let severity = if code == ExitCode::Success { Severity::Info } else { Severity::Error };
         if self.json_result {
             let result = ResultLine::new(&self.context, self.contract, code, outcome);
-            let record = Record::new(&result, self.key.as_ref());
+            let record = self.record(&result);
             self.json(&Line { severity, message, quill_admin: Some(record) });
         } else {
             self.line(severity, message);
         }
+    }
+
+    /// The result with its proofs. Version 1 has none.
+    fn record(&self, line: &ResultLine) -> Record {
+        let written = line.to_json();
+        let any = line.contract >= 2 && (self.key.is_some() || self.signer.is_some());
+        let proven = any.then(|| {
+            let result = written.to_string();
+            let proof = self.key.as_ref().map(|key| key.prove(&result));
+            let signature = self.signer.as_ref().map(|signer| signer.sign(&result));
+            Proven { result, proof, signature }
+        });
+        Record { line: written, proven }
     }
 
     fn line(&mut self, severity: Severity, message: &str) {

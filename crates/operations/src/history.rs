@@ -5,8 +5,9 @@
 //! no record, and one of last month has no execution.
 //!
 //! Everybody who may write log entries can write a record. Where there is an execution, it says who asked for
-//! what, and a record counts only if the request's key proves it, or, for an execution without a key, if it
-//! agrees with the execution. Without the execution nothing can be proven, and the history says so.
+//! what, and a record counts only if it is signed, if the request's key proves it, or, for an execution without a key,
+//! if it agrees with the execution. Without the execution a signature alone proves a record, and the history says so
+//! where there is none.
 //!
 //! To add a column: its field in [`PastRun`], the functions that fill it below, and `report/history.rs` of
 //! the command-line program.
@@ -15,7 +16,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Span, Timestamp};
 use quill_admin_cloud::{AuditEntry, CloudError, CloudErrorKind, Ending, Execution, JobName, Phase};
-use quill_admin_contract::{Claim, ExitCode, FieldValue, ResultLine, Username, variable};
+use quill_admin_contract::{
+    Claim, ExitCode, FieldValue, PublicKey, ResultLine, Signature, Username, Verifier, variable,
+};
 
 use crate::error::CliError;
 use crate::session::Session;
@@ -66,6 +69,10 @@ pub struct PastRun {
     pub outcome: String,
     /// Whether it was a preview, which changed nothing.
     pub preview: bool,
+    /// The record itself, where one can be used.
+    pub line: Option<ResultLine>,
+    /// The signature of the record that is used.
+    pub signature: Signature,
     /// The reliability of its record.
     pub record: Record,
     /// Whether there are records of it that contradict the execution or each other; they are not used.
@@ -81,6 +88,8 @@ pub struct PastRun {
 /// The reliability of a run's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Record {
+    /// One of the environment's public keys verifies its signature.
+    Signed,
     /// The request's key proves it.
     Proven,
     /// Nothing proves it: there was no key, or the key is gone with the execution.
@@ -136,7 +145,7 @@ pub async fn read(
     let records = google.audit_entries(job, ResultLine::KEY, about, since, wanted);
     let others = async { Ok(of_application(session, &declared).await) };
     let (executions, records, (others, unread)) = tokio::try_join!(executions, records, others)?;
-    let mut runs = join(job, executions, records);
+    let mut runs = join(job, executions, records, &session.environment().record_keys);
     runs.extend(others);
     runs.sort_by_key(|run| std::cmp::Reverse(run.time));
     runs.retain(|run| {
@@ -163,7 +172,7 @@ async fn of_application(
         match session.google().executions(job).await {
             Ok(executions) => runs.extend(executions.into_iter().map(|execution| {
                 let action = action_of(&execution, declared);
-                PastRun { action, user: None, ..of_execution(execution, &[]) }
+                PastRun { action, user: None, ..of_execution(execution, &[], &[]) }
             })),
             Err(error) if error.kind == CloudErrorKind::NotFound => {}
             Err(error) => unread.push((job.clone(), error)),
@@ -192,7 +201,12 @@ fn action_of(execution: &Execution, declared: &[Declared]) -> Option<String> {
     }
 }
 
-fn join(job: &JobName, executions: Vec<Execution>, records: Vec<AuditEntry>) -> Vec<PastRun> {
+fn join(
+    job: &JobName,
+    executions: Vec<Execution>,
+    records: Vec<AuditEntry>,
+    keys: &[PublicKey],
+) -> Vec<PastRun> {
     let mut told: BTreeMap<String, Vec<AuditEntry>> = BTreeMap::new();
     for record in records {
         told.entry(record.execution.clone()).or_default().push(record);
@@ -201,35 +215,45 @@ fn join(job: &JobName, executions: Vec<Execution>, records: Vec<AuditEntry>) -> 
         .into_iter()
         .map(|execution| {
             let records = told.remove(&execution.name.id).unwrap_or_default();
-            of_execution(execution, &records)
+            of_execution(execution, &records, keys)
         })
         .collect();
-    runs.extend(told.into_iter().filter_map(|(execution, records)| of_records(job, execution, &records)));
+    let forgotten = told.into_iter();
+    runs.extend(forgotten.filter_map(|(execution, records)| of_records(job, execution, &records, keys)));
     runs
 }
 
 /// Makes a run that Cloud Run knows: the execution tells what was asked for, by whom and when.
-fn of_execution(execution: Execution, records: &[AuditEntry]) -> PastRun {
+fn of_execution(execution: Execution, records: &[AuditEntry], keys: &[PublicKey]) -> PastRun {
     let asked = asked(&execution);
     let key = asked.key.as_ref();
     // The records are newest first, so a task that was tried again is known by its last try.
-    let claims: Vec<Claim> =
-        records.iter().filter_map(|record| Claim::from_payload(&record.payload, key)).collect();
+    let name = &execution.name;
+    let verifier = Verifier { keys, job: name.job.job.as_str(), execution: &name.id };
+    let claims: Vec<Claim> = records
+        .iter()
+        .filter_map(|record| Claim::from_record(&record.payload, key, Some(verifier)))
+        .collect();
+    let is_signed = |claim: &&Claim| claim.signature == Signature::Verified;
     let worth = |claim: &Claim| {
         if !asked.may_be_answered_by(&claim.line) {
             return Worth::Contradicted;
         }
         let seen = compared(&execution.phase, claim);
-        match (key, seen) {
+        if execution.phase == SUCCEEDED && seen != Worth::Agrees {
             // Cloud Run knows the exit code of the container.
-            (Some(_), _) if !claim.proven || execution.phase == SUCCEEDED && seen != Worth::Agrees => {
-                Worth::Contradicted
-            }
-            (Some(_), _) => Worth::Agrees,
-            (None, seen) => seen,
+            Worth::Contradicted
+        } else if claim.proven || is_signed(&claim) {
+            Worth::Agrees
+        } else if key.is_some() {
+            Worth::Contradicted
+        } else {
+            seen
         }
     };
-    let used = claims.iter().find(|claim| worth(claim) == Worth::Agrees);
+    // Whoever may read executions can prove a result with the key of its request, and sign none.
+    let agrees = |claim: &&Claim| worth(claim) == Worth::Agrees;
+    let used = claims.iter().filter(is_signed).find(agrees).or_else(|| claims.iter().find(agrees));
     let contradicted = claims.iter().any(|claim| {
         worth(claim) == Worth::Contradicted
             || used.is_some_and(|used| used.line != claim.line && !execution.retried)
@@ -251,7 +275,10 @@ fn of_execution(execution: Execution, records: &[AuditEntry]) -> PastRun {
             (used, _) => used,
         }
         .map_or_else(|| seen(&execution.phase).to_owned(), outcome),
+        line: used.map(|claim| claim.line.clone()),
+        signature: used.map_or(Signature::None, |claim| claim.signature),
         record: match used {
+            Some(claim) if is_signed(&claim) => Record::Signed,
             Some(claim) if claim.proven => Record::Proven,
             Some(_) => Record::NotProvable,
             None => Record::None,
@@ -290,15 +317,30 @@ fn compared(phase: &Phase, claim: &Claim) -> Worth {
     if agrees { Worth::Agrees } else { Worth::Contradicted }
 }
 
-/// Makes a run that only the log knows: Cloud Run has forgotten it, and its key with it, or it never existed.
-fn of_records(job: &JobName, execution: String, records: &[AuditEntry]) -> Option<PastRun> {
-    let told: Vec<(Timestamp, ResultLine)> = records
+/// Makes a run that only the log knows: Cloud Run has forgotten it, and its key with it, or it never existed. A
+/// signed record counts more than all that are not.
+fn of_records(
+    job: &JobName,
+    execution: String,
+    records: &[AuditEntry],
+    keys: &[PublicKey],
+) -> Option<PastRun> {
+    let verifier = Verifier { keys, job: job.job.as_str(), execution: &execution };
+    let claims: Vec<(Timestamp, Claim)> = records
         .iter()
-        .filter_map(|record| Some((record.timestamp, Claim::from_payload(&record.payload, None)?.line)))
+        .filter_map(|record| {
+            Some((record.timestamp, Claim::from_record(&record.payload, None, Some(verifier))?))
+        })
         .collect();
-    let (time, first) = told.first()?;
-    let lines = || told.iter().map(|(_, line)| line);
-    let contradicted = lines().any(|line| line != first);
+    let is_signed = |claim: &Claim| claim.signature == Signature::Verified;
+    let any_signed = claims.iter().any(|(_, claim)| is_signed(claim));
+    let told: Vec<&(Timestamp, Claim)> =
+        claims.iter().filter(|(_, claim)| is_signed(claim) || !any_signed).collect();
+    let (time, claim) = told.first()?;
+    let (first, signature) = (&claim.line, claim.signature);
+    let lines = || told.iter().map(|(_, claim)| &claim.line);
+    let differ = lines().any(|line| line != first);
+    let contradicted = claims.iter().any(|(_, claim)| &claim.line != first);
     // Where records differ, only the values that all of them have are used.
     let common = |said: fn(&ResultLine) -> Option<&String>| {
         said(first).filter(|_| lines().all(|line| said(line) == said(first))).cloned()
@@ -308,11 +350,13 @@ fn of_records(job: &JobName, execution: String, records: &[AuditEntry]) -> Optio
         job: job.clone(),
         time: *time,
         account: None,
-        outcome: if contradicted { "contradicted".to_owned() } else { first.outcome.name().to_owned() },
+        outcome: if differ { "contradicted".to_owned() } else { first.outcome.name().to_owned() },
         preview: lines().all(|line| line.mode.is_some()),
-        record: Record::NotProvable,
+        line: (!differ).then(|| first.clone()),
+        signature,
+        record: if any_signed { Record::Signed } else { Record::NotProvable },
         contradicted,
-        exit_code: Some(first.exit_code).filter(|_| !contradicted),
+        exit_code: Some(first.exit_code).filter(|_| !differ),
         actor: common(|line| line.actor.as_ref()),
         action: common(|line| line.action.as_ref()),
         user: common(|line| line.username.as_ref()),

@@ -20,6 +20,7 @@ pub mod history;
 mod patience;
 pub mod point_of_no_return;
 pub mod process;
+pub mod record_key;
 pub mod session;
 pub mod task;
 pub mod trust;

@@ -27,6 +27,7 @@ mod login;
 mod logs;
 mod man;
 mod preview;
+mod record_key;
 mod reference;
 mod restore_backend;
 mod run_task;
@@ -93,6 +94,7 @@ async fn run(mut context: Context<'_>, tasks: &[TaskCommand], command: Command) 
     match command {
         Command::Build(args) => build::run(context, args).await,
         Command::RestoreBackend(args) => restore_backend::run(context, args).await,
+        Command::RecordKey(args) => record_key::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Attach(args) => attach::attach(context, args).await,
         Command::Cancel(args) => attach::cancel(context, args).await,

@@ -32,6 +32,7 @@ const GROUPS: [Group; 3] = [
         rows: &[
             (&["login", "init", "envs"], "Sign in; write the settings file; list its environments"),
             (&["build", "actions"], "Build the image that tasks run in; list its actions"),
+            (&["record-key"], "Make the key that records are signed with"),
             (&["local", "version"], "The environment on this machine; this version"),
             (&["completions", "man"], "Completions for your shell; manual pages"),
         ],

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use quill_admin_cloud::{ExecutionName, LogEntry};
+use quill_admin_contract::Signature;
 use quill_admin_image::digest;
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::history::{Past, Record};
@@ -70,10 +71,19 @@ pub(super) fn history_text(environment: &Environment, past: &Past) -> String {
         if run.preview && run.outcome != "previewed" {
             rest.push("a preview, which changes nothing".to_owned());
         }
-        if run.record == Record::NotProvable {
-            rest.push("not provable".to_owned());
+        match run.record {
+            Record::Signed => rest.push("signed".to_owned()),
+            Record::NotProvable => rest.push("not provable".to_owned()),
+            Record::Proven | Record::None => {}
+        }
+        if !environment.record_keys.is_empty() && run.line.is_some() && run.signature == Signature::None {
+            rest.push("not signed".to_owned());
         }
         let _ = writeln!(text, "  {}", clean(&rest.join(", ")));
+        if run.signature == Signature::Refused {
+            let what = "no public key of the environment verifies it for this run";
+            let _ = writeln!(text, "  {} {what}", style("signature:").yellow());
+        }
         if run.contradicted {
             let what = if run.account.is_some() || run.image.is_some() {
                 "other entries of the log contradict what is known of it; they are not used"
@@ -119,8 +129,9 @@ pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
                 "recorded": run.recorded,
                 "outcome": run.outcome,
                 "preview": run.preview,
-                "proven": run.record == Record::Proven,
+                "proven": matches!(run.record, Record::Signed | Record::Proven),
                 "record": match run.record {
+                    Record::Signed => Some("signed"),
                     Record::Proven => Some("proven"),
                     Record::NotProvable => Some("not_provable"),
                     Record::None => None,

@@ -27,6 +27,7 @@ mod local;
 mod output;
 mod page;
 mod paint;
+mod record_key;
 mod reporter;
 mod rows;
 mod sign_in;

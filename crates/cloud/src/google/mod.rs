@@ -14,6 +14,7 @@ mod policy;
 mod proxy;
 mod reply;
 mod rest;
+mod secrets;
 mod service;
 mod sign_in;
 mod storage;

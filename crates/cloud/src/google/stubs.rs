@@ -96,6 +96,12 @@ service! { serviceusage::stub::ServiceUsage:
 }
 
 service! { secretmanager::stub::SecretManagerService:
+    create_secret(secretmanager::model::CreateSecretRequest) -> secretmanager::model::Secret =
+        POST "/v1/{parent=projects/*}/secrets", "secret";
+    add_secret_version(secretmanager::model::AddSecretVersionRequest) -> secretmanager::model::SecretVersion =
+        POST "/v1/{parent=projects/*/secrets/*}:addVersion", "*";
+    get_iam_policy(GetIamPolicyRequest) -> Policy =
+        GET "/v1/{resource=projects/*/secrets/*}:getIamPolicy", "";
     get_secret_version(secretmanager::model::GetSecretVersionRequest) -> secretmanager::model::SecretVersion =
         GET "/v1/{name=projects/*/secrets/*/versions/*}", "";
 }

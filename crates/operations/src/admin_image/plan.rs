@@ -173,6 +173,10 @@ pub fn wanted(environment: &Environment, database: &Database, job: Option<&JobSe
     let secret =
         EnvValue::Secret { secret: environment.password_secret.to_string(), version: "latest".to_owned() };
     env.push((variable::AUTH_DB_PASSWORD.name.to_owned(), secret));
+    if let Some(secret) = &environment.record_key_secret {
+        let secret = EnvValue::Secret { secret: secret.to_string(), version: "latest".to_owned() };
+        env.push((variable::ADMIN_RECORD_KEY.name.to_owned(), secret));
+    }
     JobSettings {
         command: database.command(job),
         env: database_variables::named(env, job),

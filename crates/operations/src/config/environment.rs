@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use quill_admin_cloud::{
     Egress, Endpoints, JobName, ObjectName, ProjectId, Region, ResourceId, ServiceName, is_on_loopback,
 };
+use quill_admin_contract::PublicKey;
 use quill_admin_image::Repository;
 
 use super::file::{Entry, File};
@@ -33,6 +34,10 @@ pub struct Environment {
     pub protected: bool,
     /// Whether every change is previewed, shown and asked about before it is made.
     pub preview_required: bool,
+    /// The secret with the key that records are signed with, where the file names one.
+    pub record_key_secret: Option<ResourceId>,
+    /// The keys that verify records.
+    pub record_keys: Vec<PublicKey>,
     /// The services behind the environment. Only `session/` and this module look at it: the rest of the
     /// program asks the questions below.
     pub(crate) place: Place,
@@ -294,6 +299,14 @@ pub(super) fn resolve(
         image_place: whole.place(name, "image"),
         protected: entry.protected,
         preview_required,
+        record_key_secret: optional(&entry.records.key_secret, &defaults.records.key_secret)
+            .map(|text| resource("records.key_secret", text))
+            .transpose()?,
+        record_keys: if entry.records.public_keys.is_empty() {
+            defaults.records.public_keys.clone()
+        } else {
+            entry.records.public_keys.clone()
+        },
         place: place(&source.state, entry).map_err(|what| at_key("endpoint", what))?,
         database_name: text("database.name", &own.name, &default.name)?,
         database_user: text("database.user", &own.user, &default.user)?,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use quill_admin_cloud::{ProjectId, Region};
+use quill_admin_contract::PublicKey;
 use quill_admin_contract::invisible::invisible;
 use quill_admin_yaml::{Mistake, Node, Place, Value};
 
@@ -249,6 +250,18 @@ impl Read for bool {
     }
 }
 
+impl Read for Vec<PublicKey> {
+    fn read(node: &Node, at: &At, _: &mut Places) -> Result<Self, Mistake> {
+        let wrong = |node: &Node| at.wrong(node, "is a list of public keys, such as [\"ed25519:…\"]");
+        let Value::List(items) = &node.value else { return Err(wrong(node)) };
+        let key = |item: &Node| {
+            let Value::Text(text) = &item.value else { return Err(wrong(item)) };
+            text.parse().map_err(|error| Mistake::new(item.place, format!("the key \"{}\": {error}", at.key)))
+        };
+        items.iter().map(key).collect()
+    }
+}
+
 macro_rules! names {
     ($($name:ty),+) => {
         $(impl Read for Option<$name> {
@@ -300,6 +313,7 @@ keys! {
         database: Database,
         target: Option<String>,
         preview: Option<String>,
+        records: Records,
         network: Network,
         terraform_state: TerraformState,
     }
@@ -322,6 +336,7 @@ keys! {
         database: Database,
         target: Option<String>,
         preview: Option<String>,
+        records: Records,
         network: Network,
         terraform_state: TerraformState,
     }
@@ -362,6 +377,11 @@ keys! {
         user: Option<String>,
         password_secret: Option<String>,
     }
+}
+
+keys! {
+    /// What records are signed with, and verified.
+    Records { key_secret: Option<String>, public_keys: Vec<PublicKey> }
 }
 
 keys! {

@@ -68,6 +68,12 @@ const KEYS: &[Key] = &[
         "`optional`",
         "`required`: every change is previewed against the real rows, shown and asked about before it is made",
     ),
+    shared(
+        "records.key_secret",
+        "not signed",
+        "id of the secret with the key that the job signs its records with",
+    ),
+    shared("records.public_keys", "none", "list of the public keys that records are verified with"),
     shared("network.connector", "as it is", "name of the Serverless VPC Access connector"),
     shared("network.egress", "as it is", "what goes through it: private-ranges-only or all-traffic"),
     shared("terraform_state.bucket", "no state", "bucket of the Terraform state"),
@@ -184,7 +190,7 @@ mod tests {
     fn every_key_is_on_the_page_and_no_other() {
         assert_eq!(allowed("environments: { a: { x: 1 } }"), listed(None, true));
         assert_eq!(allowed("{ defaults: { x: 1 }, environments: {} }"), listed(None, false));
-        for section in ["endpoints", "backend", "database", "network", "terraform_state"] {
+        for section in ["endpoints", "backend", "database", "network", "records", "terraform_state"] {
             let text = format!("environments: {{ a: {{ {section}: {{ x: 1 }} }} }}");
             assert_eq!(allowed(&text), listed(Some(section), true), "{section}");
         }
