@@ -292,5 +292,5 @@ fn symbols_are_ascii_where_the_locale_is() {
 fn the_version_has_a_document() {
     let document: Value = Home::new().quill_admin(["version", "--json"]).output().exits(0).json();
     assert_eq!(document["exit_code"], 0, "{document}");
-    assert_eq!(document["contract"]["newest"], 3, "{document}");
+    assert_eq!(document["contract"]["newest"], 4, "{document}");
 }

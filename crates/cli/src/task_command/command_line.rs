@@ -15,17 +15,25 @@ pub struct TaskFlags {
     /// Name a protected environment, in place of being asked
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
-    /// Show what would be done, have Google Cloud check it, and stop
+    /// Show what would be done, and stop
+    ///
+    /// Google Cloud checks the request, and starts nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Show what would change, in the real database, and change nothing; at a terminal, ask then whether to run it
+    /// Show what would change, and change nothing
+    ///
+    /// The task is run against the real rows and rolled back. At a terminal you are asked then whether to run exactly
+    /// this.
     #[arg(long, conflicts_with_all = ["dry_run", "expect", "yes"])]
     pub preview: bool,
-    /// Change nothing unless the change is the one of this preview
+    /// Run it only if it does what this preview has shown
+    ///
+    /// PLAN is what the preview has printed. If the task would do anything else now, nothing is changed, and the exit
+    /// code is 19.
     #[arg(long, value_name = "PLAN")]
     pub expect: Option<String>,
     /// Run an image that "quill-admin build" has not deployed
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub allow_unpinned: bool,
     /// Do not ask "Run it?" after questions
     #[arg(short, long)]
