@@ -115,7 +115,8 @@ impl Recording {
             }
             ansi.push_str("\x1b[0m\n");
         }
-        term.render_svg(&ansi)
+        // Dimmed text is too pale on light ground otherwise.
+        term.render_svg(&ansi).replace(".dimmed { opacity: 0.4; }", ".dimmed { opacity: 0.65; }")
     }
 
     /// Checks that every page that names this transcript has it, word by word.
