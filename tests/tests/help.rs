@@ -45,6 +45,7 @@ fn the_help_of_the_whole_fits_a_screen() {
 
 #[test]
 fn a_command_has_a_short_help_and_a_long_one() {
+    fits(&help(&["create-superadmin", "-h"]));
     let short = help(&["add-role", "-h"]);
     fits(&short);
     let long = help(&["add-role", "--help"]);

@@ -12,28 +12,20 @@ pub struct TaskFlags {
     /// Why this is done; recorded with the run
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
-    /// Name a protected environment, in place of being asked
+    /// Name a protected environment beforehand
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
-    /// Show what would be done, and stop
-    ///
-    /// Google Cloud checks the request, and starts nothing.
+    /// Show the plan, have Google Cloud check it, and stop
     #[arg(long)]
     pub dry_run: bool,
     /// Show what would change, and change nothing
-    ///
-    /// The task is run against the real rows and rolled back. At a terminal you are asked then whether to run exactly
-    /// this.
     #[arg(long, conflicts_with_all = ["dry_run", "expect", "yes"])]
     pub preview: bool,
     /// Run it only if it does what this preview has shown
-    ///
-    /// PLAN is what the preview has printed. If the task would do anything else now, nothing is changed, and the exit
-    /// code is 19.
     #[arg(long, value_name = "PLAN")]
     pub expect: Option<String>,
-    /// Run an image that "quill-admin build" has not deployed
-    #[arg(long, hide_short_help = true)]
+    /// Run an image that "build" has not deployed
+    #[arg(long)]
     pub allow_unpinned: bool,
     /// Do not ask "Run it?" after questions
     #[arg(short, long)]
