@@ -10,8 +10,8 @@ use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use anstyle::{Color, RgbColor};
-use anstyle_svg::{Term, VGA, WIN10_CONSOLE};
+use anstyle::RgbColor;
+use anstyle_svg::{Term, VGA};
 use quill_admin_testkit::docker::root;
 use quill_admin_testkit::home::Run;
 use quill_admin_testkit::terminal::Terminal;
@@ -24,6 +24,13 @@ pub const WRITE: &str = "QUILL_ADMIN_DOCS";
 /// Number of rows of the terminal: more than a command prints, so that none scrolls away.
 const ROWS: NonZeroU16 = NonZeroU16::new(400).expect("a number of rows");
 const COLUMNS: NonZeroU16 = NonZeroU16::new(80).expect("a number of columns");
+
+/// Number of columns of a picture. The book shows it 750 pixels wide; with more columns the characters would be
+/// smaller than 13 pixels there.
+const PICTURE_COLUMNS: usize = 92;
+/// Width of that many characters, in pixels: a character of 14 pixels is 8.4 pixels wide. Every picture has this
+/// width, so that the characters of all have one size.
+const PICTURE_WIDTH: usize = 773;
 
 /// The style of a character, as the parameters of a terminal's escape sequence.
 type Look = String;
@@ -97,9 +104,9 @@ impl Recording {
 
     fn svg(&self, term: Term) -> String {
         let mut ansi = String::new();
-        for line in &self.lines {
+        for line in self.lines.iter().flat_map(wrapped) {
             let mut now = "";
-            for (character, look) in line {
+            for (character, look) in &line {
                 if look != now {
                     let _ = write!(ansi, "\x1b[0;{look}m");
                     now = look;
@@ -108,7 +115,8 @@ impl Recording {
             }
             ansi.push_str("\x1b[0m\n");
         }
-        term.render_svg(&ansi)
+        // Dimmed text is too pale on light ground otherwise.
+        term.render_svg(&ansi).replace(".dimmed { opacity: 0.4; }", ".dimmed { opacity: 0.65; }")
     }
 
     /// Checks that every page that names this transcript has it, word by word.
@@ -130,15 +138,28 @@ impl Recording {
 
     /// Checks that the two pictures show the recording.
     pub fn picture(&self, name: &str) {
-        let term = Term::new().min_width_px(720);
-        let rgb = |red, green, blue| Color::from(RgbColor(red, green, blue));
-        for (theme, term) in [
-            ("light", term.palette(VGA).fg_color(rgb(0x1f, 0x23, 0x28)).bg_color(rgb(0xf6, 0xf8, 0xfa))),
+        // The palettes of terminals are made for black; these are red, green, yellow, cyan and grey that can be read
+        // on either ground.
+        for (theme, text, ground, colours) in [
+            (
+                "light",
+                0x1f_23_28,
+                0xf6_f8_fa,
+                [(1, 0xcf_22_2e), (2, 0x1a_7f_37), (3, 0x9a_67_00), (6, 0x1b_7c_83), (8, 0x59_63_6e)],
+            ),
             (
                 "dark",
-                term.palette(WIN10_CONSOLE).fg_color(rgb(0xe6, 0xed, 0xf3)).bg_color(rgb(0x0d, 0x11, 0x17)),
+                0xe6_ed_f3,
+                0x0d_11_17,
+                [(1, 0xff_7b_72), (2, 0x3f_b9_50), (3, 0xd2_99_22), (6, 0x39_c5_cf), (8, 0x8b_94_9e)],
             ),
         ] {
+            let mut palette = VGA;
+            for (number, colour) in colours {
+                palette.0[number] = rgb(colour);
+            }
+            let term = Term::new().min_width_px(PICTURE_WIDTH).palette(palette);
+            let term = term.fg_color(rgb(text).into()).bg_color(rgb(ground).into());
             let svg = self.svg(term);
             update(&root().join(format!("docs/pictures/{name}-{theme}.svg")), |_| svg.clone());
         }
@@ -230,6 +251,29 @@ fn look(cell: &vt100::Cell) -> Look {
     look.join(";")
 }
 
+/// A colour, of a number with two hexadecimal digits each for red, green and blue.
+fn rgb(colour: u32) -> RgbColor {
+    let [_, red, green, blue] = colour.to_be_bytes();
+    RgbColor(red, green, blue)
+}
+
+/// Breaks a line that is too long for a picture, at a space if there is one. What goes on below is indented further
+/// than the line.
+fn wrapped(line: &Line) -> Vec<Line> {
+    let indent = line.iter().take_while(|(character, _)| *character == ' ').count() + 4;
+    let mut rest = line.clone();
+    let mut lines = Vec::new();
+    while rest.len() > PICTURE_COLUMNS {
+        let space = rest[..=PICTURE_COLUMNS].iter().rposition(|(character, _)| *character == ' ');
+        let end = space.filter(|space| *space > indent).unwrap_or(PICTURE_COLUMNS);
+        let mut next = vec![(' ', Look::new()); indent];
+        next.extend(rest.split_off(end).into_iter().skip_while(|(character, _)| *character == ' '));
+        lines.push(std::mem::replace(&mut rest, next));
+    }
+    lines.push(rest);
+    lines
+}
+
 fn plain(line: &Line) -> String {
     line.iter().map(|(character, _)| character).collect()
 }
@@ -243,28 +287,48 @@ fn redact(line: &Line) -> Line {
             r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}",
             "019ab2c4-5d6e-7f80-91a2-b3c4d5e6f708",
         ),
-        (r"\d+\.\d s\b", "N.N s"),
-        (r"\d+\.\d\d ([kM]B)\b", "N $1"),
+        // On Cloud Run these take longer than here.
+        (r"\d+\.\d s\b", "11.8 s"),
+        (r"(in local \()11\.8 s", "${1}1.4 s"),
+        (r"(^✔ built.* \()11\.8 s", "${1}96.2 s"),
+        (r"(own image again \()11\.8 s", "${1}38.5 s"),
+        (r"(healthy \()11\.8 s", "${1}4.6 s"),
+        (r"\d+\.\d\d kB\b", "4.27 kB"),
+        (r"\d+\.\d\d MB\b", "38.41 MB"),
         // The server's version on this machine is replaced; the embedded one is the same everywhere.
-        (r"((server|connected:) +)PostgreSQL \d+\.\d+( \([^)]*\))?(, TLS|$)", "${1}PostgreSQL 15$4"),
-        (r"\w+ of Docker Engine \S+", "BuildKit of Docker Engine N"),
-        (r"Docker Engine \S+, [^,]+, ", "Docker Engine N, BuildKit, "),
-        (r"\d+\.\d\d GB free", "N GB free"),
+        (r"((server|connected:) +)PostgreSQL \d+\.\d+( \([^)]*\))?(, TLS|$)", "${1}PostgreSQL 15.14$4"),
+        (r"\w+ of Docker Engine \S+", "BuildKit of Docker Engine 28.3.2"),
+        (r"Docker Engine \S+, [^,]+, ", "Docker Engine 28.3.2, BuildKit, "),
+        (r"\d+\.\d\d GB free", "61.30 GB free"),
         (r"sha256:[0-9a-f]{12}\b", "sha256:4b825dc642cb"),
         // The database and the registry stand in for Google's.
         (r"(127\.0\.0\.1|localhost):\d+/quill_[0-9a-f]{32} as \w+", "10.20.0.3:5432/quill_core as quill"),
+        (r"(target )127\.0\.0\.1:\d+/", "${1}10.20.0.3:5432/"),
         (r"(AUTH_DB_HOST:) 127\.0\.0\.1", "$1 10.20.0.3"),
+        (r"\b10\.0\.0\.3\b", "10.20.0.3"),
         (r"as quill_[0-9a-f]{32}", "as quill"),
         (r"quill_[0-9a-f]{32}", "quill_core"),
+        (r"\(TLS: require\)", "(TLS: verify-ca)"),
         (r"127\.0\.0\.1:\d+/quill-medical", "europe-west2-docker.pkg.dev/quill-medical"),
         (r"example\.invalid/none:1", "rust:1.95.0-slim-bookworm"),
-        (r"(127\.0\.0\.1|localhost):\d+", "$1:PORT"),
+        (r"(127\.0\.0\.1|localhost):\d+", "$1:41873"),
         (r"(sha256:|source-)([0-9a-f]{64}|[0-9a-f]{32})\b", "${1}4b825dc642cb6eb9a060e54bf8d69288"),
         (r"^(  plan )[0-9a-f]{64}$", "${1}9f2c4e6a8b0d1f3355779911bbddff00224466881a3c5e7f90b2d4f6183a5c7e"),
-        (r"(source {10,}|latest, )[0-9a-f]{12}", "${1}0123456789ab"),
-        (r"^(  revision +quill-backend-staging)-\d{5}-[a-z0-9]{3}", "$1-00003-xyz"),
+        (r"(source {10,}|latest, )[0-9a-f]{12}", "${1}3f2c78be9d10"),
+        (r"\b0123456789ab\b", "3f2c78be9d10"),
+        // The backend's image is another one than the tasks'.
+        (r"(backend@sha256:)4b825dc642cb", "${1}c19d07e5a3f2"),
+        (r"^(  revision +quill-backend-staging)-\d{5}-[a-z0-9]{3}", "$1-00043-m2c"),
+        (r"-00001-abc\b", "-00041-h4t"),
+        (r"-00002-abc\b", "-00042-wq8"),
+        // The emulator asks for no sign-in.
         (r"emulator@localhost \(tester\)", "steve@example.org (steve)"),
+        (r"not asked for: everything is on this machine", "steve@example.org by gcloud auth login"),
         (r"\b\d{4}-\d\d-\d\d \d\d:\d\d", "2026-08-14 09:30"),
+        (r"((^  source .* of|, built) )2026-08-14 09:30", "${1}2026-08-03 16:05"),
+        // Since the lock was made, see the recording of the doctor.
+        (r"(^ +since )2026-08-14 09:30", "${1}2026-08-14 07:12"),
+        (r"1786691529000000", "1786691529483160"),
         (r"\b\d\d:\d\d:\d\d(\.\d+)?", "09:30:00"),
         (r"/\S+/quill-admin-home-\w+/work", "~/quill-admin"),
         (r"/\S+/quill-admin-home-\w+", "~"),

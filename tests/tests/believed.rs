@@ -278,9 +278,9 @@ fn without_a_version_in_common_nothing_is_started() {
     let world = World::scripted(Script::new([Step::Exit(0)]));
     for (one, all, told, next) in [
         (
-            "4",
-            json!("4-7"),
-            "speaks contract versions 4 to 7, this program contract versions 1 to 3",
+            "5",
+            json!("5-7"),
+            "speaks contract versions 5 to 7, this program contract versions 1 to 4",
             "use a newer quill-admin",
         ),
         ("0", Value::Null, "speaks contract version 0, this program", "deploy a newer image with"),

@@ -291,7 +291,7 @@ fn images_of_every_age_are_run_attached_to_and_remembered() {
     let world = World::with_database(Database::create(Generation::August2026));
     let args = ["cs", "-e", "staging", "-u", "steve", "--email", "s@example.org", "--password-stdin"];
     let _ = world.quill_admin(args).stdin("correct horse battery staple 7").output().exits(0);
-    for (contracts, answers) in [("", 1), ("1-1", 1), ("1-2", 2), ("1-3", 3)] {
+    for (contracts, answers) in [("", 1), ("1-1", 1), ("1-2", 2), ("1-3", 3), ("1-4", 4)] {
         note(&world, &[("contract", "1"), ("contracts", contracts), ("actions", "")]);
         // Six actions existed before actions were declared; nothing is known of an image that does not list
         // its actions.

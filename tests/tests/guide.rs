@@ -12,7 +12,7 @@ use quill_admin_e2e::build_fixture::BuildFixture;
 use quill_admin_e2e::doctor_fixture::DoctorFixture;
 use quill_admin_e2e::recording::{Recording, pages};
 use quill_admin_e2e::{JOB, STATE_BUCKET, World};
-use quill_admin_testkit::healthy::Target;
+use quill_admin_testkit::healthy::{Target, set_variable};
 use quill_admin_testkit::home::Home;
 use quill_admin_testkit::postgres::{Database, Generation};
 use quill_admin_testkit::terminal::Terminal;
@@ -61,6 +61,8 @@ fn staging() -> World {
     let mut target = Target::of(world.database());
     target.tls = "require";
     target.put_into(&mut job);
+    // As `build` sets it: another value would be told in every log.
+    set_variable(&mut job, "AUTH_DB_SSLMODE", "require");
     world.emulator.put_job(JOB, job.clone()).expect("a valid job");
     // Prod is another project of the same cloud; the database may be the same.
     let project = "quill-medical-production";

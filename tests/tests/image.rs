@@ -71,7 +71,7 @@ fn from_these_sources_to_a_row() {
     let committed = builds.git(&["log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ"]);
     assert_eq!(labels["org.opencontainers.image.created"], committed);
     assert_eq!(labels["org.quill-medical.admin.contract"], "1");
-    assert_eq!(labels["org.quill-medical.admin.contracts"], "1-3");
+    assert_eq!(labels["org.quill-medical.admin.contracts"], "1-4");
     // The engine adds mount points.
     let own: Vec<String> = files(&deployed, home)
         .into_iter()

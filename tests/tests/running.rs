@@ -145,7 +145,7 @@ fn only_an_image_that_build_has_deployed_is_run() {
     change_job(&world, |job| job["annotations"]["admin.quill-medical.org/contract"] = json!("0"));
     let refused = add_role(&world, &[]).output().exits(17);
     assert_snapshot!(errors(&refused), @r"
-    error: the job's image speaks contract version 0, this program contract versions 1 to 3; nothing was started
+    error: the job's image speaks contract version 0, this program contract versions 1 to 4; nothing was started
      next: deploy a newer image with: quill-admin build --env staging
      next: look closer with: quill-admin doctor --env staging --only job-image
     ");

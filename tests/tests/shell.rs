@@ -192,8 +192,8 @@ fn the_version_names_the_revision_and_the_contract() {
     let git = |args: &[&str]| run(Command::new("git").args(args).current_dir(root())).trim().to_owned();
     let revision = git(&["rev-parse", "--short=12", "HEAD"]);
     let version = env!("CARGO_PKG_VERSION");
-    let clean = format!("quill-admin {version} ({revision}, contract 3)\n");
-    let dirty = format!("quill-admin {version} ({revision}-dirty, contract 3)\n");
+    let clean = format!("quill-admin {version} ({revision}, contract 4)\n");
+    let dirty = format!("quill-admin {version} ({revision}-dirty, contract 4)\n");
     assert!(told == clean || told == dirty, "{told}");
     // The command says the same, and more to programs.
     assert_eq!(Home::new().quill_admin(["version"]).output().exits(0).stdout, told);

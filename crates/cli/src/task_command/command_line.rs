@@ -12,19 +12,19 @@ pub struct TaskFlags {
     /// Why this is done; recorded with the run
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
-    /// Name a protected environment, in place of being asked
+    /// Name a protected environment beforehand
     #[arg(long, value_name = "NAME")]
     pub confirm: Option<String>,
-    /// Show what would be done, have Google Cloud check it, and stop
+    /// Show the plan, have Google Cloud check it, and stop
     #[arg(long)]
     pub dry_run: bool,
-    /// Show what would change, in the real database, and change nothing; at a terminal, ask then whether to run it
+    /// Show what would change, and change nothing
     #[arg(long, conflicts_with_all = ["dry_run", "expect", "yes"])]
     pub preview: bool,
-    /// Change nothing unless the change is the one of this preview
+    /// Run it only if it does what this preview has shown
     #[arg(long, value_name = "PLAN")]
     pub expect: Option<String>,
-    /// Run an image that "quill-admin build" has not deployed
+    /// Run an image that "build" has not deployed
     #[arg(long)]
     pub allow_unpinned: bool,
     /// Do not ask "Run it?" after questions
