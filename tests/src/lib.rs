@@ -215,7 +215,7 @@ environments:
 
     /// Puts a job whose image is the real executor, which speaks more than the oldest contract version.
     fn put_executor(&self, mut job: Value) {
-        job["annotations"]["admin.quill-medical.org/contracts"] = json!("1-3");
+        job["annotations"]["admin.quill-medical.org/contracts"] = json!("1-4");
         self.put_job(job);
     }
 

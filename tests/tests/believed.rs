@@ -246,7 +246,7 @@ fn new_and_new_prove_what_they_say() {
     let done = world.quill_admin(ADD_ROLE).output().exits(0);
     assert!(!done.to_string().contains("not provable"), "{done}");
     let sent = sent(&world);
-    assert_eq!(sent["ADMIN_CONTRACT"], "3");
+    assert_eq!(sent["ADMIN_CONTRACT"], "4");
     let key = sent["ADMIN_PROOF_KEY"].as_str().expect("a key").to_owned();
     assert_eq!(key.len(), 64);
     let run = &history(&world)[0];

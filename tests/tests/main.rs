@@ -36,5 +36,6 @@ mod running;
 mod secrets;
 mod shell;
 mod sign_in;
+mod signed;
 mod target;
 mod trust;
