@@ -270,7 +270,7 @@ fn new_and_new_prove_what_they_say() {
     }
     let dry = world.quill_admin(ADD_ROLE.into_iter().chain(["--dry-run", "--json"])).output().exits(0);
     assert_eq!(document(&dry)["request"]["ADMIN_PROOF_KEY"], Value::Null, "{dry}");
-    assert_eq!(document(&dry)["request"]["ADMIN_CONTRACT"], "3", "{dry}");
+    assert_eq!(document(&dry)["request"]["ADMIN_CONTRACT"], "4", "{dry}");
 }
 
 #[test]

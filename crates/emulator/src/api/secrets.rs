@@ -58,6 +58,7 @@ pub(super) const API: Api = Api {
             "google.cloud.secretmanager.v1.SecretManagerService.CreateSecret",
             "/v1/projects/*/secrets",
         )
+        .query(&["secretId"])
         .needs(&["secretmanager.secrets.create"])
         .by(create),
         Method::patch(
