@@ -13,6 +13,7 @@ locals {
   settings = merge(local.file.defaults, local.entry)
   database = merge(local.file.defaults.database, lookup(local.entry, "database", {}))
   network  = merge(local.file.defaults.network, lookup(local.entry, "network", {}))
+  records  = merge(lookup(local.file.defaults, "records", {}), lookup(local.entry, "records", {}))
 
   # The one schema of the tables, from the file that says what may be done in them.
   schema = yamldecode(file("${path.module}/../${lookup(local.file, "application", "application")}/actions.yaml")).schema
@@ -30,6 +31,8 @@ locals {
       password_secret = local.database.password_secret
       connector       = local.network.connector
       egress          = local.network.egress
+      # Empty where records are not signed.
+      record_key = lookup(local.records, "key_secret", "")
     } : key => replace(replace(replace(text, "{env}", var.environment), "{project}", local.project), "{region}", local.region)
   }
 }
@@ -83,8 +86,9 @@ module "quill_admin" {
     server_name = local.tls == "verify-full" ? local.server_name : null
     cas         = concat(local.own_cas, local.shared_cas)
   }
-  password_secret = local.names.password_secret
-  connector       = local.names.connector
-  egress          = local.names.egress
-  runners         = var.runners
+  password_secret   = local.names.password_secret
+  record_key_secret = local.names.record_key == "" ? null : local.names.record_key
+  connector         = local.names.connector
+  egress            = local.names.egress
+  runners           = var.runners
 }

@@ -25,6 +25,7 @@ pub const CHECKS: &[&Check] = &[
     &checks::job_image::CHECK,
     &checks::job_settings::CHECK,
     &checks::job_secrets::CHECK,
+    &checks::record_key::CHECK,
     &checks::other_tools::CHECK,
     &checks::database::CHECK,
     &checks::database_check::CHECK,

@@ -271,6 +271,7 @@ struct Asked {
     services: Answer<BTreeSet<String>>,
     audit_logging: Answer<AuditLogging>,
     secrets: Answers<SecretVersion>,
+    secret_readers: Answers<Vec<String>>,
     repository: Answer<bool>,
     registry: Answer<Registry>,
     images: Answers<Option<RegistryImage>>,
@@ -463,6 +464,19 @@ impl Facts {
         let project = &self.environment.job.project;
         let answer = about(&self.asked.secrets, &format!("{secret}/{version}"));
         self.ask(&answer, role::SECRETS_VIEWER, |google| google.secret_version(project, secret, version))
+            .await
+            .cloned()
+    }
+
+    /// The members that a secret's own policy lets read its value.
+    ///
+    /// # Errors
+    ///
+    /// Fails when there is no such secret, and when its policy cannot be read.
+    pub async fn secret_readers(&self, secret: &str) -> Result<Vec<String>, Undecided> {
+        let project = &self.environment.job.project;
+        let answer = about(&self.asked.secret_readers, secret);
+        self.ask(&answer, role::SECRETS_VIEWER, |google| google.secret_readers(project, secret))
             .await
             .cloned()
     }

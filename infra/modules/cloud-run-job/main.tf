@@ -20,7 +20,7 @@ resource "google_service_account" "job" {
   project      = var.project
   account_id   = var.account_id
   display_name = "Quill admin tasks"
-  description  = "Runs the job ${var.name}. May read the secret ${var.password_secret}, and nothing else"
+  description  = "Runs the job ${var.name}. May read the secrets that the job refers to, and nothing else"
 }
 
 # All that the account may do: no other secret, no role in the project.
@@ -29,6 +29,16 @@ resource "google_secret_manager_secret_iam_member" "password" {
   secret_id = var.password_secret
   role      = "roles/secretmanager.secretAccessor"
   member    = "serviceAccount:${google_service_account.job.email}"
+}
+
+# A binding, not a single member: whoever else may read the key can sign records that count as the job's.
+resource "google_secret_manager_secret_iam_binding" "record_key" {
+  count = var.record_key_secret == null ? 0 : 1
+
+  project   = var.project
+  secret_id = var.record_key_secret
+  role      = "roles/secretmanager.secretAccessor"
+  members   = ["serviceAccount:${google_service_account.job.email}"]
 }
 
 resource "google_cloud_run_v2_job" "admin" {
@@ -80,6 +90,18 @@ resource "google_cloud_run_v2_job" "admin" {
             }
           }
         }
+        dynamic "env" {
+          for_each = var.record_key_secret == null ? [] : [var.record_key_secret]
+          content {
+            name = "ADMIN_RECORD_KEY"
+            value_source {
+              secret_key_ref {
+                secret  = env.value
+                version = "latest"
+              }
+            }
+          }
+        }
       }
     }
   }
@@ -96,7 +118,10 @@ resource "google_cloud_run_v2_job" "admin" {
   }
 
   # Cloud Run looks whether the account may read the secret when the job is made.
-  depends_on = [google_secret_manager_secret_iam_member.password]
+  depends_on = [
+    google_secret_manager_secret_iam_member.password,
+    google_secret_manager_secret_iam_binding.record_key,
+  ]
 }
 
 # What running tasks takes, no more: `quill-admin whoami` asks for these. Of the whole project rather than

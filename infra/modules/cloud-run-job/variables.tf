@@ -116,6 +116,17 @@ variable "password_secret" {
   }
 }
 
+variable "record_key_secret" {
+  description = "Id of the secret that holds the key records are signed with, in the same project; `quill-admin record-key` makes both. The job's service account may read it, and nobody else by the secret's own policy. Left out, records are not signed."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.record_key_secret == null || can(regex("^[[:word:]-]{1,255}$", var.record_key_secret))
+    error_message = "record_key_secret has to be the secret's id, without the project: letters, digits, hyphens or underscores."
+  }
+}
+
 variable "connector" {
   description = "Name of the Serverless VPC Access connector, in the same project and region: the backend's."
   type        = string

@@ -143,7 +143,7 @@ fn create(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
 }
 
 fn add_version(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
-    let name = call.parent();
+    let name = call.name();
     let request = call.read("google.cloud.secretmanager.v1.AddSecretVersionRequest", "")?;
     let data = text(&request["payload"]["data"]);
     let value = BASE64_STANDARD.decode(data).ok().and_then(|bytes| String::from_utf8(bytes).ok());

@@ -208,6 +208,27 @@ run "without_groups_nobody_gets_the_role" {
   }
 }
 
+run "records_are_signed_where_a_key_is_named" {
+  variables {
+    record_key_secret = "quill-record-key"
+  }
+  assert {
+    condition     = google_secret_manager_secret_iam_binding.record_key[0].secret_id == "quill-record-key" && google_secret_manager_secret_iam_binding.record_key[0].members == toset(["serviceAccount:quill-tasks-staging@quill-medical-staging.iam.gserviceaccount.com"])
+    error_message = "the job's account alone may read the key"
+  }
+  assert {
+    condition     = one([for env in google_cloud_run_v2_job.admin.template[0].template[0].containers[0].env : env.value_source[0].secret_key_ref[0].secret if env.name == "ADMIN_RECORD_KEY"]) == "quill-record-key"
+    error_message = "the job must get the key as a secret"
+  }
+}
+
+run "records_are_not_signed_unless_a_key_is_named" {
+  assert {
+    condition     = length(google_secret_manager_secret_iam_binding.record_key) == 0 && length([for env in google_cloud_run_v2_job.admin.template[0].template[0].containers[0].env : env if env.name == "ADMIN_RECORD_KEY"]) == 0
+    error_message = "nothing that was not asked for may be made"
+  }
+}
+
 run "bad_names_are_refused" {
   command = plan
   variables {

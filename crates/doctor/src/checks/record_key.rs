@@ -1,0 +1,60 @@
+//! The check `record-key`: records can be verified, and only the job can sign them.
+
+use quill_admin_operations::hints;
+
+use crate::check::{Check, Look};
+use crate::facts::Facts;
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
+
+pub(crate) const CHECK: Check = Check {
+    id: "record-key",
+    title: "the key that records are signed with",
+    needs: &["job"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    let environment = &facts.environment;
+    let Some(secret) = &environment.record_key_secret else {
+        return Ok(Seen::nothing("records are not signed: the environment names no records.key_secret"));
+    };
+    let name = environment.name.as_str();
+    let make = hints::advice("make a key with", &hints::command(name, "record-key", &[]));
+    let mut findings = Vec::new();
+    if environment.record_keys.is_empty() {
+        findings.push(
+            Finding::problem(
+                "the environment names no public key: no record can be verified",
+                "a record is proven only as long as its execution is kept, and nothing acts on it",
+            )
+            .advice(make),
+        );
+    }
+    let job = facts.existing_job().await?;
+    let readers = facts.secret_readers(secret.as_str()).await?;
+    let account = job.settings.service_account.as_deref().unwrap_or_default();
+    let own = format!("serviceAccount:{account}");
+    let others: Vec<&String> = readers.iter().filter(|member| **member != own).collect();
+    if !others.is_empty() {
+        let project = &environment.job.project;
+        let remove = format!(
+            "take it from them with: gcloud secrets remove-iam-policy-binding {secret} --project={project} \
+             --member=MEMBER --role=roles/secretmanager.secretAccessor"
+        );
+        findings.push(
+            Finding::problem(
+                format!("others than the job's account may read the secret {secret}"),
+                "whoever has the key can make records that count as the job's",
+            )
+            .evidence(others.iter().map(|member| format!("may read it: {member}")))
+            .advice(remove)
+            .advice(hints::advice("then make a new key with", &hints::command(name, "record-key", &[]))),
+        );
+    }
+    let keys = match environment.record_keys.len() {
+        1 => "1 public key".to_owned(),
+        several => format!("{several} public keys"),
+    };
+    Ok(Seen::found(format!("{secret}, {keys}"), findings))
+}
