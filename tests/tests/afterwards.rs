@@ -189,6 +189,16 @@ fn what_is_not_there_is_said() {
         );
         let refused = world.quill_admin([verb, "projects/x", "-e", "staging"]).output().exits(2);
         assert!(refused.stderr.contains("is not the name of an execution"), "{refused}");
+        for environment in ["local", "staging"] {
+            let refused = world.quill_admin([verb, environment]).output().exits(2);
+            assert_eq!(
+                refused.stderr,
+                format!(
+                    "error: \"{environment}\" is an environment, and this needs an execution\n next: find its name with: \
+                     quill-admin history --env {environment}\n"
+                )
+            );
+        }
     }
     let refused = world.quill_admin(["attach", "who-knows"]).output().exits(2);
     assert!(refused.stderr.contains("missing: --env"), "{refused}");

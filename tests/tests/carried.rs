@@ -252,11 +252,11 @@ fn no_image_is_made_of_actions_that_nobody_has_confirmed() {
         untouched();
     }
     let mut terminal = build(&[]).terminal();
-    terminal.expect("prove-email").expect("deploy that image there, and send tasks there?").type_line("n");
+    terminal.expect("prove-email").expect("[y/N]").type_line("n");
     assert_eq!(terminal.wait().code(), 28);
     untouched();
     let mut terminal = build(&[]).terminal();
-    terminal.expect("deploy that image there, and send tasks there?").type_line("y");
+    terminal.expect("[y/N]").type_line("y");
     assert_eq!(terminal.wait().code(), 0);
     let deployed = builds.deployed().expect("it is deployed");
 

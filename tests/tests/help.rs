@@ -195,6 +195,10 @@ fn an_environment_in_another_place_is_answered_with_the_line_that_was_meant() {
         let hint = json["error"]["hints"][0].as_str().unwrap_or_default();
         assert!(hint.starts_with(&format!("did you mean: {meant}")), "{json}");
     }
+    // A name goes before the short form of another.
+    let refused = world.quill_admin(["create-superadmn"]).output().exits(2);
+    assert!(refused.stderr.contains("exist: 'create-superadmin', 'create-user', "), "{refused}");
+    assert!(refused.stderr.contains("'cs'"), "{refused}");
     // A word that is nothing is not guessed at.
     let refused = world.quill_admin(["actions", "stagin"]).output().exits(2);
     assert!(!refused.stderr.contains("did you mean"), "{refused}");

@@ -66,6 +66,15 @@ fn other_environments_need_a_file_and_the_error_names_the_command_that_writes_on
             )
         );
     }
+    let mistyped = run(&home, &["check", "loacl"]).exits(2);
+    assert!(
+        mistyped.stderr.starts_with("error: unknown environment \"loacl\"; there is only \"local\": "),
+        "{mistyped}"
+    );
+    assert!(
+        mistyped.stderr.contains("\n next: did you mean: --env local\n next: for other environments, "),
+        "{mistyped}"
+    );
     let refused = run(&home, &["check", "-e", "local", "--config", "nowhere.yaml"]).exits(2);
     assert!(refused.stderr.contains("nowhere.yaml: No such file or directory"), "{refused}");
     assert!(refused.stderr.contains("quill-admin init --config "), "{refused}");

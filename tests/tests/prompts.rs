@@ -1,5 +1,7 @@
 //! Prompts, answered by a person at a terminal.
 
+use std::num::NonZero;
+
 use cloud_emulator::{Script, Step};
 use quill_admin_e2e::{Finished as _, World};
 use quill_admin_testkit::bin;
@@ -40,10 +42,9 @@ fn the_name_of_a_folder_does_nothing_to_the_terminal() {
     const FOLDER: &str = "a\u{1b}]0;owned\u{7}\u{202e}";
     let home = Home::new();
     home.write(format!("{FOLDER}/environments.yaml"), &environments());
-    for (args, question) in [
-        (&["check", "-e", "staging"][..], "send tasks there? [y/N]"),
-        (&["local", "reset"], "Delete everything below"),
-    ] {
+    for (args, question) in
+        [(&["check", "-e", "staging"][..], "[y/N]"), (&["local", "reset"], "Delete everything below")]
+    {
         let mut terminal = home.quill_admin(args.iter().copied()).cwd(home.work().join(FOLDER)).terminal();
         terminal.expect(question).type_line("n");
         let ended = terminal.wait();
@@ -332,4 +333,120 @@ fn ctrl_z_stops_the_program_and_a_password_stays_hidden_when_it_goes_on() {
     let ended = shell.wait();
     assert!(!ended.transcript.contains("staple") && !ended.transcript.contains("horse"), "{}", ended.text());
     assert!(!ended.transcript.contains("panicked"), "{}", ended.text());
+}
+
+/// The sizes of terminals in which questions are asked here, in columns and rows. In each of them a question is
+/// broken into several lines.
+const SIZES: [(u16, u16); 4] = [(80, 24), (60, 24), (40, 24), (40, 10)];
+
+/// The text that a terminal of this size shows, together with what has left it at the top. Lines are joined, so that a
+/// text that was broken is found.
+fn shown((columns, rows): (u16, u16), transcript: &str) -> String {
+    let some = |size| NonZero::new(size).expect("a terminal has a size");
+    let mut parser = vt100::Parser::new(some(rows), some(columns), 1000);
+    parser.process(transcript.as_bytes());
+    parser.screen_mut().set_scrollback(usize::MAX);
+    let mut lines = Vec::new();
+    for back in (1..=parser.screen().scrollback()).rev() {
+        parser.screen_mut().set_scrollback(back);
+        lines.extend(parser.screen().rows(0, columns).next());
+    }
+    parser.screen_mut().set_scrollback(0);
+    lines.extend(parser.screen().rows(0, columns));
+    lines.join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[track_caller]
+fn once(size: (u16, u16), transcript: &str, texts: &[&str]) {
+    let shown = shown(size, transcript);
+    for text in texts {
+        assert_eq!(shown.matches(text).count(), 1, "{size:?}: {text:?} is there once: {shown}");
+    }
+}
+
+#[test]
+fn a_question_that_takes_several_lines_leaves_no_copy_of_itself() {
+    const FOLDER: &str = "notes of the practice, and all that we have ever written about its computers";
+    let home = Home::new();
+    home.write(format!("{FOLDER}/environments.yaml"), &environments());
+    for size in SIZES {
+        for colour in ["1", ""] {
+            let run = home.quill_admin(["check", "-e", "staging"]).cwd(home.work().join(FOLDER));
+            let mut terminal = run.env("NO_COLOR", colour).terminal_of(size);
+            let parts = ["names project", "and job quill-tasks-staging", "for \"staging\""];
+            terminal.expect("[y/N]").type_text("maybe");
+            terminal.expect("maybe").type_text("\x7f\x1b[D\x1b[Dxx");
+            terminal.expect("maxxyb");
+            once(size, &terminal.transcript(), &parts);
+            terminal.enter();
+            terminal.expect("answer with y or n").expect("[y/N]").type_text("nope\x7f\x7f");
+            terminal.expect("nope").expect("no");
+            once(size, &terminal.transcript(), &parts);
+            terminal.enter();
+            let ended = terminal.wait();
+            assert_eq!(ended.code(), 28, "{}", ended.transcript);
+            once(size, &ended.transcript, &parts);
+        }
+    }
+}
+
+/// A question that is taller than its terminal cannot be taken back. It is not repeated with every key all the same.
+#[test]
+fn a_question_that_is_taller_than_the_terminal_is_not_repeated_with_every_key() {
+    let home = Home::new();
+    let folder = "and more ".repeat(20);
+    home.write(format!("{folder}/environments.yaml"), &environments());
+    let size = (40, 5);
+    let run = home.quill_admin(["check", "-e", "staging"]).cwd(home.work().join(folder));
+    let mut terminal = run.terminal_of(size);
+    terminal.expect("[y/N]").type_text("yes or no, what do I know");
+    terminal.expect("do I know");
+    once(size, &terminal.transcript(), &["names project", "for \"staging\"", "do I know"]);
+    terminal.type_text("\x1b");
+    assert_eq!(terminal.wait().code(), 130);
+}
+
+#[test]
+fn a_long_answer_and_a_list_leave_no_copy_of_themselves() {
+    let world = willing();
+    for size in SIZES {
+        let mut terminal = world.quill_admin(["up"]).terminal_of(size);
+        terminal.expect("Environment").expect("leaves").down().down().up();
+        terminal.expect("❯ staging").type_text("xyz\x7f\x7f\x7f").enter();
+        terminal.expect("nothing is chosen yet").expect("type a name");
+        let texts =
+            ["Environment", "quill-medical-staging", "quill-medical-teaching", "nothing is chosen yet"];
+        once(size, &terminal.transcript(), &texts);
+        terminal.type_text("stag");
+        terminal.expect("❯ staging").enter();
+        terminal.expect("Username");
+        once(size, &terminal.transcript(), &["Environment", "quill-medical-staging", "Username"]);
+        terminal.type_text(&"0123456789".repeat(9));
+        terminal.type_text(&"\x1b[D".repeat(20)).type_text("-steve-");
+        terminal.expect("-steve-");
+        once(size, &terminal.transcript(), &["Username", "-steve-"]);
+        terminal.type_text("\x15\x1b[F\x15steve").enter();
+        // The longest of the names stands beside notes that are cut off where they do not fit.
+        terminal.expect("Permission level").expect("leaves").down().down();
+        terminal.expect("❯ single-user");
+        once(size, &terminal.transcript(), &["Permission level", "single-user", "Username", "steve"]);
+        terminal.type_text("staff").enter();
+        terminal.expect("Run it? [y/N]").type_line("n");
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 130, "{}", ended.transcript);
+        once(size, &ended.transcript, &["Environment", "Username", "Permission level", "Run it?"]);
+    }
+}
+
+/// Every question that is answered with no ends alike.
+#[test]
+fn local_reset_that_is_refused_ends_as_other_questions() {
+    let home = Home::new();
+    for answer in ["n", ""] {
+        let mut terminal = home.quill_admin(["local", "reset"]).terminal();
+        terminal.expect("[y/N]").type_line(answer);
+        let ended = terminal.wait();
+        assert_eq!(ended.code(), 130, "{}", ended.transcript);
+        assert!(ended.text().contains("not confirmed; nothing was deleted"), "{}", ended.text());
+    }
 }

@@ -374,54 +374,12 @@ fn who_has_every_permission_is_told_so() {
       region           europe-west2
       job              quill-tasks-staging
 
-      tasks
-        ✔ run.jobs.get
-        ✔ run.jobs.run
-        ✔ run.jobs.runWithOverrides
-        ✔ run.executions.cancel
-        ✔ run.executions.get
-        ✔ run.executions.list
-        ✔ run.tasks.list
-        ✔ logging.logEntries.list
-
-      build
-        ✔ run.jobs.create
-        ✔ run.jobs.update
-        ✔ iam.serviceAccounts.actAs
-        ✔ cloudsql.instances.get
-        ✔ cloudsql.instances.listServerCas
-        ✔ artifactregistry.repositories.get
-        ✔ artifactregistry.repositories.downloadArtifacts
-        ✔ artifactregistry.repositories.uploadArtifacts
-
-      restore-backend
-        ✔ run.services.get
-        ✔ run.revisions.get
-        ✔ run.revisions.list
-        ✔ run.services.update
-        ✔ iam.serviceAccounts.actAs
-
-      doctor
-        ✔ resourcemanager.projects.get
-        ✔ resourcemanager.projects.getIamPolicy
-        ✔ serviceusage.services.get
-        ✔ run.jobs.get
-        ✔ run.executions.get
-        ✔ run.executions.list
-        ✔ run.tasks.list
-        ✔ run.services.get
-        ✔ run.revisions.list
-        ✔ logging.logEntries.list
-        ✔ artifactregistry.repositories.get
-        ✔ artifactregistry.repositories.downloadArtifacts
-        ✔ cloudsql.instances.get
-        ✔ cloudsql.instances.listServerCas
-        ✔ secretmanager.versions.get
-        ✔ storage.objects.get
-
-      doctor --fix
-        ✔ run.executions.delete
-        ✔ storage.objects.delete
+      ✔ can run tasks
+      ✔ can see tasks, logs and the history
+      ✔ can build and deploy the admin image
+      ✔ can restore the backend
+      ✔ can look for problems with doctor
+      ✔ can fix problems with doctor --fix
     ----- stderr -----
     connecting (N.N s)
     ");
@@ -459,54 +417,23 @@ fn who_lacks_permissions_is_told_the_roles() {
       region           europe-west2
       job              quill-tasks-staging
 
+      ✘ cannot run tasks: 3 permissions are missing
+      ✘ cannot see tasks, logs and the history: 1 permission is missing
+      ✔ can build and deploy the admin image
+      ✘ cannot restore the backend: 1 permission is missing
+      ✘ cannot look for problems with doctor: 1 permission is missing
+      ✘ cannot fix problems with doctor --fix: 1 permission is missing
+
       tasks
-        ✔ run.jobs.get
         ✘ run.jobs.run: missing, in roles/run.jobsExecutorWithOverrides
         ✘ run.jobs.runWithOverrides: missing, in roles/run.jobsExecutorWithOverrides
-        ✔ run.executions.cancel
-        ✔ run.executions.get
-        ✔ run.executions.list
-        ✔ run.tasks.list
         ✘ logging.logEntries.list: missing, in roles/logging.viewer
-
-      build
-        ✔ run.jobs.create
-        ✔ run.jobs.update
-        ✔ iam.serviceAccounts.actAs
-        ✔ cloudsql.instances.get
-        ✔ cloudsql.instances.listServerCas
-        ✔ artifactregistry.repositories.get
-        ✔ artifactregistry.repositories.downloadArtifacts
-        ✔ artifactregistry.repositories.uploadArtifacts
 
       restore-backend
-        ✔ run.services.get
-        ✔ run.revisions.get
-        ✔ run.revisions.list
         ✘ run.services.update: missing, in roles/run.developer
-        ✔ iam.serviceAccounts.actAs
 
       doctor
-        ✔ resourcemanager.projects.get
-        ✔ resourcemanager.projects.getIamPolicy
-        ✔ serviceusage.services.get
-        ✔ run.jobs.get
-        ✔ run.executions.get
-        ✔ run.executions.list
-        ✔ run.tasks.list
-        ✔ run.services.get
-        ✔ run.revisions.list
         ✘ logging.logEntries.list: missing, in roles/logging.viewer
-        ✔ artifactregistry.repositories.get
-        ✔ artifactregistry.repositories.downloadArtifacts
-        ✔ cloudsql.instances.get
-        ✔ cloudsql.instances.listServerCas
-        ✔ secretmanager.versions.get
-        ✔ storage.objects.get
-
-      doctor --fix
-        ✔ run.executions.delete
-        ✔ storage.objects.delete
 
       The project was asked and, for run.jobs, the job: a role given on a repository, a service
       or a service account alone is not seen.
@@ -517,6 +444,10 @@ fn who_lacks_permissions_is_told_the_roles() {
      next: ask an administrator for: gcloud projects add-iam-policy-binding quill-medical-staging --member=user:steve@example.org --role=roles/logging.viewer
      next: ask an administrator for: gcloud projects add-iam-policy-binding quill-medical-staging --member=user:steve@example.org --role=roles/run.jobsExecutorWithOverrides
     ");
+    let all = quill_admin(&world, ["whoami", "-e", "staging", "-v"]).output().exits(21);
+    let listed = |sign: &str| all.stdout.matches(&format!("\n    {sign} ")).count();
+    assert_eq!((listed("✔"), listed("✘")), (34, 5), "{all}");
+    assert!(all.stdout.contains("\n  build\n    ✔ run.jobs.create\n"), "{all}");
     let finished = quill_admin(&world, ["whoami", "-e", "staging", "--json"]).output().exits(21);
     let mut document = finished.json();
     let permissions = document["permissions"].take();
@@ -550,6 +481,7 @@ fn who_lacks_permissions_is_told_the_roles() {
     world.emulator.deny_permissions(["artifactregistry.repositories.uploadArtifacts"]);
     let finished = quill_admin(&world, ["whoami", "-e", "staging"]).output().exits(0);
     assert!(finished.stdout.contains("missing, in roles/artifactregistry.writer"), "{finished}");
+    assert!(finished.stdout.contains("✔ can run tasks\n"), "{finished}");
     assert_eq!(finished.stderr.lines().count(), 1, "{finished}");
 }
 

@@ -270,13 +270,13 @@ fn tasks_go_where_a_found_file_says_once_that_is_confirmed() {
     let _ = trusting(&world, ["history", "-e", "staging"]).output().exits(0);
 
     let mut terminal = trusting(&world, SHOW).terminal();
-    terminal.expect("send tasks there?").type_line("n");
+    terminal.expect("[y/N]").type_line("n");
     let ended = terminal.wait();
     assert_eq!(ended.code(), 28, "{}", ended.transcript);
     assert!(ended.text().contains("not confirmed; nothing was sent"), "{}", ended.text());
     refused("nobody has confirmed that on this machine");
     let mut terminal = trusting(&world, SHOW).terminal();
-    terminal.expect("send tasks there?").type_line("y");
+    terminal.expect("[y/N]").type_line("y");
     assert_eq!(terminal.wait().code(), 0);
     let _ = trusting(&world, SHOW).output().exits(0);
     assert_eq!(world.runs(), 2);
@@ -335,7 +335,7 @@ fn the_folder_of_the_application_is_confirmed_with_the_rest() {
     assert!(refused.stderr.contains(&names), "{refused}");
     assert_eq!(world.emulator.calls().len(), calls, "nothing was sent");
     let mut terminal = trusting(&world, SHOW).terminal();
-    terminal.expect(&format!("the application's folder {folder}")).expect("send tasks there?").type_line("n");
+    terminal.expect("application's folder").expect(&folder).expect("[y/N]").type_line("n");
     assert_eq!(terminal.wait().code(), 28);
 
     let told = trusting(&world, ["envs", "--trust", "--json"]).output().exits(0).json();

@@ -406,8 +406,10 @@ The sign-in used is the first there is of:
 Example:
   quill-admin login")]
     Login(Login),
-    /// Show who calls, and which permissions are missing
+    /// Show who calls, what they can do, and which permissions are missing
     #[command(after_help = "\
+Permissions that are there are listed with --verbose.
+
 Example:
   quill-admin whoami --env staging")]
     Whoami,

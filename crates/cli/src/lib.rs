@@ -108,11 +108,17 @@ fn asked_for(process: &Process) -> Style {
 /// Handles a command line that clap does not accept: help and version are answers, everything else is a
 /// refusal. An unknown command may be declared in a file of actions with mistakes; then the mistakes are
 /// reported.
-fn refuse(process: &Process, tasks: &[TaskCommand], error: clap::Error, mistakes: Option<CliError>) -> u8 {
+fn refuse(
+    process: &Process,
+    tasks: &[TaskCommand],
+    mut error: clap::Error,
+    mistakes: Option<CliError>,
+) -> u8 {
     let style = asked_for(process);
     if let Some(mistakes) = mistakes.filter(|_| error.kind() == clap::error::ErrorKind::InvalidSubcommand) {
         return Reporter::new(style).error(&mistakes);
     }
+    meant::names_first(tasks, &mut error);
     let meant = meant::with_environment(process, tasks, &error);
     if error.use_stderr() && style.json {
         let text = error.render().to_string();

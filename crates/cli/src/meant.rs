@@ -1,4 +1,4 @@
-//! The command line that was probably meant, where an environment stands where none can.
+//! The command line that was probably meant: by clap's suggestions, or where an environment stands where none can.
 
 use std::ffi::OsString;
 
@@ -9,6 +9,19 @@ use quill_admin_operations::process::Process;
 
 use crate::args;
 use crate::task_command::TaskCommand;
+
+/// Puts names of commands before short forms in clap's suggestions, and those first that are most alike. A short
+/// form counts as similar wherever its two letters occur.
+pub(crate) fn names_first(tasks: &[TaskCommand], error: &mut clap::Error) {
+    let Some(ContextValue::Strings(names)) = error.get(ContextKind::SuggestedSubcommand) else { return };
+    let mut names = names.clone();
+    let root = args::command(tasks);
+    let is_name = |name: &String| root.get_subcommands().any(|command| command.get_name() == name);
+    // Clap has the most similar one at the end.
+    names.reverse();
+    names.sort_by_key(|name| !is_name(name));
+    error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
+}
 
 /// The same command line with the environment behind `--env`, as advice, where that would be accepted.
 pub(crate) fn with_environment(

@@ -56,6 +56,12 @@ impl Permission {
     pub fn is_of_bucket(&self) -> bool {
         self.name.starts_with("storage.")
     }
+
+    /// Whether the permission allows reading alone.
+    #[must_use]
+    pub fn is_of_reading(&self) -> bool {
+        self.name.ends_with(".get") || self.name.ends_with(".list")
+    }
 }
 
 const fn permission(purpose: Purpose, name: &'static str, role: &'static str) -> Permission {

@@ -6,8 +6,9 @@
 //! change anything.
 //!
 //! **To add a check:** its file in `checks/`, with its fix where there is one, its line in `checks/mod.rs`
-//! and in [`catalogue`], and a section with its id in `docs/troubleshooting.md`; `cargo xtask docs` writes
-//! its line of the reference.
+//! and in [`catalogue`], and a section with its id in `docs/troubleshooting.md`, at the same place in the order
+//! and with the four parts that every section has; `cargo xtask docs` writes its title there, and its line of
+//! the reference. Snapshots of the doctor's whole output have one line more then.
 
 pub mod attempt;
 pub mod catalogue;

@@ -231,15 +231,21 @@ impl Run {
         command
     }
 
-    /// Runs it in a terminal.
+    /// Runs it in a terminal of 80 columns and 24 rows.
     #[must_use]
     pub fn terminal(self) -> Terminal {
+        self.terminal_of((80, 24))
+    }
+
+    /// Runs it in a terminal of this many columns and rows.
+    #[must_use]
+    pub fn terminal_of(self, size: (u16, u16)) -> Terminal {
         let command = pty_process::blocking::Command::new(&self.program)
             .args(&self.args)
             .env_clear()
             .envs(&self.env)
             .current_dir(&self.cwd);
-        Terminal::spawn(command, self.limit)
+        Terminal::spawn(command, size, self.limit)
     }
 
     async fn run(&self) -> Output {

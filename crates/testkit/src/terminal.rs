@@ -78,12 +78,12 @@ struct SoFar {
 }
 
 impl Terminal {
-    /// Starts a program in a terminal of 80 columns and 24 rows. Every wait on it ends after
+    /// Starts a program in a terminal of this many columns and rows. Every wait on it ends after
     /// `limit`, with a panic that shows the transcript.
     #[must_use]
-    pub fn spawn(command: Command, limit: Duration) -> Self {
+    pub fn spawn(command: Command, (columns, rows): (u16, u16), limit: Duration) -> Self {
         let (pty, pts) = pty_process::blocking::open().expect("open a terminal");
-        pty.resize(Size::new(24, 80)).expect("size a terminal");
+        pty.resize(Size::new(rows, columns)).expect("size a terminal");
         let child = command.spawn(pts).unwrap_or_else(|error| panic!("failed to start the program: {error}"));
         let pty = Arc::new(pty);
         let output = Arc::new(Output::default());
@@ -188,6 +188,12 @@ impl Terminal {
     #[must_use]
     pub fn text(&self) -> String {
         visible(&self.output.lock().bytes)
+    }
+
+    /// Everything that has appeared so far, byte by byte.
+    #[must_use]
+    pub fn transcript(&self) -> String {
+        String::from_utf8_lossy(&self.output.lock().bytes).into_owned()
     }
 
     /// The id of the process, to send it signals.

@@ -4,7 +4,7 @@
 use quill_admin_cloud::Phase;
 use quill_admin_contract::{RequestId, Username, variable};
 use quill_admin_operations::config::Environment;
-use quill_admin_operations::error::CliError;
+use quill_admin_operations::error::{CliError, advice};
 use quill_admin_operations::events::Event;
 use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::Session;
@@ -83,6 +83,14 @@ impl Context<'_> {
     /// The environment that an execution belongs to: that of `--env`, or the one with a job that it is named
     /// after.
     pub(super) fn environment_of(&mut self, execution: &str) -> Result<Environment, CliError> {
+        // A file that cannot be read is told of below, where it is needed.
+        if self.config().is_ok_and(|config| config.names().any(|name| name == execution)) {
+            let find = format!("quill-admin history --env {execution}");
+            return Err(CliError::usage(format!(
+                "\"{execution}\" is an environment, and this needs an execution"
+            ))
+            .hint(advice("find its name with", &find)));
+        }
         let valid = !execution.is_empty()
             && execution
                 .bytes()

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use quill_admin_contract::ExitCode;
 use quill_admin_local::{Holder, LocalError};
 use quill_admin_operations::config::{Application, Environment};
 use quill_admin_operations::error::CliError;
@@ -34,7 +35,7 @@ pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, Cli
                 context.form.check()?;
                 let question = format!("Delete everything below {}?", state.display());
                 if !context.form.confirm(&question)? {
-                    return Err(CliError::usage("not confirmed; nothing was deleted"));
+                    return Err(CliError::new(ExitCode::Interrupted, "not confirmed; nothing was deleted"));
                 }
             }
             match quill_admin_local::status(&state) {

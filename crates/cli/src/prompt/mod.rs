@@ -10,6 +10,7 @@ mod edit;
 mod keys;
 mod list;
 mod prompter;
+mod region;
 mod terminal;
 mod tty;
 

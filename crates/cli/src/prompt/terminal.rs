@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use console::{StyledObject, Term, style, truncate_str};
+use console::{StyledObject, Term, measure_text_width, style, truncate_str};
 use quill_admin_contract::invisible::shown;
 use quill_admin_contract::{ExitCode, Secret};
 use quill_admin_operations::error::CliError;
@@ -18,8 +18,10 @@ use super::edit::{Hidden, Line};
 use super::keys::{Decoder, Key};
 use super::list::{List, Step};
 use super::prompter::{Choice, Prompter};
+use super::region::{Region, columns};
 use super::tty;
 use crate::report::symbols::{self, KEYS};
+use crate::wrap;
 
 /// Asks at the terminal that this process runs in.
 pub struct Terminal {
@@ -39,6 +41,8 @@ impl std::fmt::Debug for Terminal {
 
 /// The longest wait for a pause in typing: a key may be held down, or a program may type by itself.
 const QUIET_WITHIN: Duration = Duration::from_secs(1);
+/// The least columns for an answer behind its question.
+const ROOM: usize = 8;
 const DROPPED: &str = "what was typed before this question was not taken";
 
 impl Terminal {
@@ -133,64 +137,84 @@ impl Terminal {
         self.term.flush()
     }
 
-    /// The beginning of a question.
-    fn head(&self, label: &str) -> String {
+    /// A question in lines that the terminal does not break. There is room for an answer behind the last one.
+    fn head(&self, label: &str) -> Vec<String> {
         let label = &shown(label);
         if self.colours {
-            format!(
-                "{} {} {} ",
-                sign("?").yellow(),
-                sign(label).bold(),
-                sign(symbols::ASKS.text()).black().bright()
-            )
+            let asks = format!("{} ", sign(symbols::ASKS.text()).black().bright());
+            self.marked(sign("?").yellow(), label, &asks, ROOM)
         } else {
-            format!("{label}: ")
+            self.marked(sign(""), &format!("{label}:"), "", ROOM)
         }
+    }
+
+    /// A text behind a sign, in lines that the terminal does not break. Its end stands behind the last line, where
+    /// it and `room` more columns fit there, and on a line of its own otherwise.
+    fn marked(&self, mark: StyledObject<&str>, text: &str, end: &str, room: usize) -> Vec<String> {
+        let indent = if self.colours { 2 } else { 0 };
+        // A line as wide as the terminal would also take the next line.
+        let width = columns(&self.term).saturating_sub(1 + indent);
+        let broken = wrap::exactly(text, width);
+        let needed = 1 + measure_text_width(end) + room;
+        let fits = broken.last().is_some_and(|last| measure_text_width(last) + needed <= width);
+        let bold = |line: &str| if self.colours { sign(line).bold().to_string() } else { line.to_owned() };
+        let mut lines: Vec<String> =
+            broken.iter().map(|line| format!("{:indent$}{}", "", bold(line))).collect();
+        if self.colours {
+            lines[0].replace_range(..indent, &format!("{mark} "));
+        }
+        match lines.last_mut() {
+            Some(last) if fits => {
+                last.push(' ');
+                last.push_str(end);
+            }
+            _ => lines.push(format!("{:indent$}{end}", "")),
+        }
+        lines
     }
 
     /// Shows the question with its answer, in place of the question.
     fn answered(&self, label: &str, answer: &str) -> io::Result<()> {
         let (label, answer) = (&shown(label), shown(answer));
-        self.term.clear_line()?;
-        if self.colours {
-            let done = sign(symbols::DONE.text()).green();
+        let lines = if self.colours {
             let dot = sign(symbols::DOT.text()).black().bright();
-            self.term.write_line(&format!(
-                "{done} {} {dot} {}",
-                sign(label).bold(),
-                sign(&answer).green()
-            ))?;
+            let end = format!("{dot} {}", sign(&answer).green());
+            self.marked(sign(symbols::DONE.text()).green(), label, &end, 0)
         } else {
-            self.term.write_line(&format!("{label}: {answer}"))?;
-        }
+            self.marked(sign(""), &format!("{label}:"), &answer, 0)
+        };
+        self.term.write_line(&lines.join("\n"))?;
         self.term.flush()
     }
 
     /// Has a line typed, and removes the question again.
     fn typed(&mut self, label: &str) -> Result<String, Stopped> {
-        let head = self.head(label);
-        let width = usize::from(self.term.size().1);
-        let room = width.saturating_sub(console::measure_text_width(&head) + 1).max(8);
+        let mut region = Region::default();
         let mut line = Line::default();
         loop {
-            let (before, after) = line.visible(room);
-            self.term.clear_line()?;
-            self.term.write_str(&format!("{head}{before}{after}"))?;
-            self.term.move_cursor_left(console::measure_text_width(&after))?;
-            self.term.flush()?;
+            // The terminal may have another size by now.
+            let mut lines = self.head(label);
+            let last = lines.last().map_or(0, |last| measure_text_width(last));
+            let (before, after) = line.visible(columns(&self.term).saturating_sub(last + 1).max(1));
+            if let Some(last) = lines.last_mut() {
+                last.push_str(&before);
+                last.push_str(&after);
+            }
+            region.show(&self.term, lines, measure_text_width(&after))?;
             match self.key()? {
                 Key::Enter => break,
                 Key::Escape => return self.leave(),
                 Key::EndOfInput if line.is_empty() => return self.leave(),
                 Key::Pasted(Err(why)) => {
-                    self.term.clear_line()?;
+                    region.clear(&self.term)?;
                     self.tell(why)?;
                 }
+                // The shell has written below the question.
+                Key::Suspend => region.forget(),
                 key => line.press(&key),
             }
         }
-        self.term.clear_line()?;
-        self.term.flush()?;
+        region.clear(&self.term)?;
         Ok(line.text())
     }
 
@@ -233,12 +257,12 @@ impl Terminal {
     }
 
     fn chosen(&mut self, label: &str, choices: &[Choice]) -> Result<usize, Stopped> {
-        let width = choices.iter().map(|choice| console::measure_text_width(&shown(&choice.name))).max();
+        let width = choices.iter().map(|choice| measure_text_width(&shown(&choice.name))).max();
         let rows: Vec<String> = choices
             .iter()
             .map(|choice| {
                 let name = shown(&choice.name);
-                let gap = width.unwrap_or(0).saturating_sub(console::measure_text_width(&name));
+                let gap = width.unwrap_or(0).saturating_sub(measure_text_width(&name));
                 format!("{name}{}  {}", " ".repeat(gap), shown(&choice.note)).trim_end().to_owned()
             })
             .collect();
@@ -246,15 +270,14 @@ impl Terminal {
         self.begin_question(None)?;
         self.term.hide_cursor()?;
         let mut told = None;
-        let mut drawn = 0;
+        let mut region = Region::default();
         loop {
-            self.term.clear_last_lines(drawn)?;
-            drawn = self.draw(label, &rows, &list, told)?;
+            region.show(&self.term, self.drawn(label, &rows, &list, told), 0)?;
             let key = self.key()?;
             if key == Key::Suspend {
                 // The shell has written below the list.
                 self.term.hide_cursor()?;
-                drawn = 0;
+                region.forget();
             }
             told = match &key {
                 Key::Pasted(Err(why)) => Some(*why),
@@ -265,7 +288,7 @@ impl Terminal {
                 Step::Changed => {}
                 Step::NotYet(instead) => told = Some(instead),
                 Step::Taken(index) => {
-                    self.term.clear_last_lines(drawn)?;
+                    region.clear(&self.term)?;
                     self.term.show_cursor()?;
                     self.answered(label, &rows[index])?;
                     return Ok(index);
@@ -279,40 +302,44 @@ impl Terminal {
         }
     }
 
-    /// Draws a list; returns the number of lines.
-    fn draw(&self, label: &str, rows: &[String], list: &List, told: Option<&str>) -> io::Result<usize> {
-        let (height, width) = self.term.size();
+    /// The lines of a list: the question with the filter, the entries that fit, and what can be done. The cursor
+    /// stands below them.
+    fn drawn(&self, label: &str, rows: &[String], list: &List, told: Option<&str>) -> Vec<String> {
+        let height = usize::from(self.term.size().0);
         // A line as wide as the terminal would also take the next line.
-        let width = usize::from(width).saturating_sub(1).max(20);
+        let width = columns(&self.term).saturating_sub(1);
         let fit = |text: &str| truncate_str(text, width, symbols::MORE.text()).into_owned();
-        let mut lines = vec![fit(format!("{}{}", self.head(label), shown(list.filter())).trim_end())];
+        let mut lines = self.head(label);
+        if let Some(last) = lines.last_mut() {
+            *last = fit(format!("{last}{}", shown(list.filter())).trim_end());
+        }
+        let leave = if list.q_leaves() { "Esc or q leaves" } else { "Esc leaves" };
+        let help = format!("{KEYS} or a name chooses, Enter takes it, {leave}");
+        let below: Vec<String> = wrap::exactly(told.unwrap_or(&help), width.saturating_sub(2))
+            .iter()
+            .map(|line| match told {
+                Some(_) if self.colours => format!("  {}", sign(line).yellow()),
+                None if self.colours => format!("  {}", sign(line).dim()),
+                _ => format!("  {line}"),
+            })
+            .collect();
         let matching = list.matching();
-        let room = usize::from(height).saturating_sub(4).max(3);
+        // The line of the cursor, and one of what stood there before.
+        let room = height.saturating_sub(lines.len() + below.len() + 2).max(1);
         let at = matching.iter().position(|index| Some(*index) == list.chosen()).unwrap_or(0);
         let first = at.saturating_sub(room - 1);
         for index in matching.iter().skip(first).take(room) {
             let row = fit(&format!("  {}", rows[*index]));
+            let row = row.get(2..).unwrap_or_default();
             lines.push(match (Some(*index) == list.chosen(), self.colours) {
-                (true, true) => {
-                    format!("{} {}", sign(symbols::CHOSEN.text()).green(), sign(&row[2..]).cyan())
-                }
-                (true, false) => format!("> {}", &row[2..]),
-                (false, _) => row,
+                (true, true) => format!("{} {}", sign(symbols::CHOSEN.text()).green(), sign(row).cyan()),
+                (true, false) => format!("> {row}"),
+                (false, _) => format!("  {row}"),
             });
         }
-        let leave = if list.q_leaves() { "Esc or q leaves" } else { "Esc leaves" };
-        let help = format!("  {KEYS} or a name chooses, Enter takes it, {leave}");
-        lines.push(match told {
-            Some(told) if self.colours => fit(&format!("  {}", sign(told).yellow())),
-            Some(told) => fit(&format!("  {told}")),
-            None if self.colours => fit(&sign(&help).dim().to_string()),
-            None => fit(&help),
-        });
-        for line in &lines {
-            self.term.write_line(line)?;
-        }
-        self.term.flush()?;
-        Ok(lines.len())
+        lines.extend(below);
+        lines.push(String::new());
+        lines
     }
 }
 

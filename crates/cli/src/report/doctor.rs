@@ -427,7 +427,7 @@ pub(super) fn summary_text(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> Stri
 
 /// The page about a check as plain text.
 fn page_text(check: &Check) -> String {
-    format!("{}\n\n{}", style(check.id).bold(), page::text(pages::page(check)))
+    format!("{}\n\n{}", style(check.id).bold(), page::text(pages::page(check), lines::columns()))
 }
 
 impl Reporter {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::output::{document_to_stdout, to_stdout};
 use super::reporter::Reporter;
-use super::{page, paint};
+use super::{lines, page, paint};
 use crate::args;
 
 impl Reporter {
@@ -25,7 +25,7 @@ impl Reporter {
         if self.style.json {
             document_to_stdout(&json!({"exit_code": 0, "topic": name, "text": markdown}));
         } else {
-            to_stdout(&page::text(markdown));
+            to_stdout(&page::text(markdown, lines::columns()));
         }
         0
     }

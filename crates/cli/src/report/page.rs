@@ -3,14 +3,16 @@
 
 use std::fmt::Write as _;
 
+use super::lines::room;
 use super::paint::{clean, style};
 use crate::wrap::{WIDTH, lines};
 
 /// The narrowest last column of a table.
 const NARROWEST: usize = 24;
 
-/// The page as text.
-pub(super) fn text(markdown: &str) -> String {
+/// The page as text, as wide as the terminal and at most [`WIDTH`].
+pub(super) fn text(markdown: &str, columns: Option<usize>) -> String {
+    let width = room(columns, 0).map_or(WIDTH, |columns| columns.min(WIDTH));
     let mut text = String::new();
     let mut rest = markdown.lines().peekable();
     while let Some(line) = rest.next() {
@@ -24,7 +26,7 @@ pub(super) fn text(markdown: &str) -> String {
             while let Some(row) = rest.next_if(|line| line.starts_with('|')) {
                 rows.push(cells(row));
             }
-            table(&mut text, &rows);
+            table(&mut text, &rows, width);
         } else if let Some(heading) = line.strip_prefix('#') {
             let heading = plain(heading.trim_start_matches('#').trim());
             let _ = writeln!(text, "{}", style(heading).bold());
@@ -35,7 +37,7 @@ pub(super) fn text(markdown: &str) -> String {
                 item.push(' ');
                 item.push_str(more.trim_start());
             }
-            let broken = lines(&plain(&item), WIDTH - 4);
+            let broken = lines(&plain(&item), width - 4);
             let _ = writeln!(text, "  - {}", broken.join("\n    "));
         } else if line.is_empty() {
             text.push('\n');
@@ -45,7 +47,7 @@ pub(super) fn text(markdown: &str) -> String {
                 paragraph.push(' ');
                 paragraph.push_str(more);
             }
-            text.push_str(&lines(&plain(&paragraph), WIDTH).join("\n"));
+            text.push_str(&lines(&plain(&paragraph), width).join("\n"));
             text.push('\n');
         }
     }
@@ -62,7 +64,7 @@ fn cells(row: &str) -> Vec<String> {
 }
 
 /// A table: the last column is broken into lines, and the others too where they leave no room for it.
-fn table(text: &mut String, rows: &[Vec<String>]) {
+fn table(text: &mut String, rows: &[Vec<String>], width: usize) {
     let is_rule = |row: &&Vec<String>| row.iter().all(|cell| cell.chars().all(|c| c == '-'));
     let mut rows: Vec<&Vec<String>> = rows.iter().filter(|row| !is_rule(row)).collect();
     // A heading that says nothing is left out.
@@ -73,7 +75,7 @@ fn table(text: &mut String, rows: &[Vec<String>]) {
     let widest =
         |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let mut widths: Vec<usize> = (0..columns).map(|column| widest(column).unwrap_or(0)).collect();
-    let room = WIDTH.saturating_sub(2 * columns);
+    let room = width.saturating_sub(2 * columns);
     while widths.iter().sum::<usize>() > room
         && let Some(width) =
             widths.iter_mut().max().filter(|width| **width > NARROWEST.min(room / columns.max(1)))
@@ -141,15 +143,17 @@ mod tests {
                     | code | meaning |\n|---|---|\n| 0 | done |\n\n- one\n  more\n- two\n\n```yaml\na: 1\n```\n";
         let expected = "A page\n\nSome bold words, and a link, and a[0] * 2. More.\n\n  code  meaning\n  0     done\n\n  \
                         - one more\n  - two\n\n  a: 1\n";
-        assert_eq!(gate(&text(page), false), expected);
+        assert_eq!(gate(&text(page, None), false), expected);
     }
 
     #[test]
     fn a_table_keeps_to_the_width() {
         let long = "word ".repeat(60);
         let page = format!("| a | b | c |\n|---|---|---|\n| {long} | {long} | {long} |\n");
-        let shown = gate(&text(&page), false);
-        assert!(shown.lines().all(|line| line.chars().count() <= WIDTH), "{shown}");
-        assert_eq!(shown.matches("word").count(), 180);
+        for (columns, width) in [(None, WIDTH), (Some(200), WIDTH), (Some(60), 60), (Some(40), 40)] {
+            let shown = gate(&text(&page, columns), false);
+            assert!(shown.lines().all(|line| line.chars().count() <= width), "{shown}");
+            assert_eq!(shown.matches("word").count(), 180);
+        }
     }
 }

@@ -68,11 +68,53 @@ impl WhoamiReport<'_> {
 
 const UNKNOWN: &str = "an unknown account";
 
+/// Something that an account can do where it has the permissions for it.
+struct Ability {
+    /// What it can do, behind "can".
+    what: &'static str,
+    needs: fn(&Permission) -> bool,
+}
+
+/// What an account can do, in the order of [`PERMISSIONS`].
+const ABILITIES: [Ability; 6] = [
+    Ability { what: "run tasks", needs: |needed| needed.purpose == Purpose::Tasks },
+    Ability {
+        what: "see tasks, logs and the history",
+        needs: |needed| needed.purpose == Purpose::Tasks && needed.is_of_reading(),
+    },
+    Ability { what: "build and deploy the admin image", needs: |needed| needed.purpose == Purpose::Build },
+    Ability { what: "restore the backend", needs: |needed| needed.purpose == Purpose::RestoreBackend },
+    Ability { what: "look for problems with doctor", needs: |needed| needed.purpose == Purpose::Doctor },
+    Ability {
+        what: "fix problems with doctor --fix",
+        // It looks before it fixes, and it looks again afterwards.
+        needs: |needed| matches!(needed.purpose, Purpose::Doctor | Purpose::DoctorFix),
+    },
+];
+
+/// Says what the account can do and what it cannot, one line each.
+fn abilities(text: &mut String, report: &WhoamiReport<'_>) {
+    text.push('\n');
+    for Ability { what, needs } in &ABILITIES {
+        let missing = report.permissions().filter(|(permission, there)| needs(permission) && !there).count();
+        let _ = match missing {
+            0 => writeln!(text, "  {} can {what}", style(symbols::DONE).green()),
+            1 => writeln!(text, "  {} cannot {what}: 1 permission is missing", style(symbols::FAILED).red()),
+            _ => writeln!(
+                text,
+                "  {} cannot {what}: {missing} permissions are missing",
+                style(symbols::FAILED).red()
+            ),
+        };
+    }
+}
+
 pub(super) fn signed_in_text(account: Option<&str>) -> String {
     format!("{} signed in as {}\n", style(symbols::DONE).green().bold(), clean(account.unwrap_or(UNKNOWN)))
 }
 
-pub(super) fn whoami_text(report: &WhoamiReport<'_>) -> String {
+/// The text about an account. Single permissions are listed where they are missing, and all of them with `verbose`.
+pub(super) fn whoami_text(report: &WhoamiReport<'_>, verbose: bool) -> String {
     let mut text = String::new();
     let WhoamiReport { environment, account, sign_in, granted } = report;
     let who = match sign_in {
@@ -91,8 +133,11 @@ pub(super) fn whoami_text(report: &WhoamiReport<'_>) -> String {
     field(&mut text, "region", environment.job.region.as_str());
     field(&mut text, "job", environment.job.job.as_str());
     lines::settings(&mut text, environment);
+    if granted.is_some() {
+        abilities(&mut text, report);
+    }
     let mut purpose = None;
-    for (permission, there) in report.permissions() {
+    for (permission, there) in report.permissions().filter(|(_, there)| verbose || !there) {
         if purpose.replace(permission.purpose) != Some(permission.purpose) {
             let _ = writeln!(text, "\n  {}", permission.purpose);
         }
@@ -172,7 +217,7 @@ impl Reporter {
         if self.style.json {
             document_to_stdout(&whoami_json(report));
         } else {
-            to_stdout(&whoami_text(report));
+            to_stdout(&whoami_text(report, self.style.verbose));
             to_stderr(&missing_text(report));
         }
         report.exit_code()

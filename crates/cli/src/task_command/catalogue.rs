@@ -28,6 +28,7 @@ fn of_action(action: &Action) -> TaskCommand {
         aliases: action.words.alias.iter().cloned().collect(),
         about: help::capitalised(about),
         after_help: help::of_job(action.definition.job.as_ref())
+            + &help::of_rows(action.definition.rows.as_ref())
             + &help::below_options(&action.name, action.words.alias.as_deref(), &parameters),
         parameters,
         writes: action.writes(),

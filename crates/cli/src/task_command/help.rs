@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use quill_admin_actions::{Job, Kind};
+use quill_admin_actions::{Job, Kind, Listing};
 
 use super::{OneValue, TaskParameter};
 use crate::wrap::{WIDTH, lines};
@@ -62,6 +62,16 @@ pub(super) fn of_job(job: Option<&Job>) -> String {
         job.name
     );
     wrapped(&text) + "\n\n"
+}
+
+/// The text in the help of an action that lists rows.
+pub(super) fn of_rows(listing: Option<&Listing>) -> String {
+    if listing.is_none() {
+        return String::new();
+    }
+    let text = "At a terminal the list is a table. In a pipe or a file it is one row a line, with tabs between the values \
+                and no line with the names of the columns; --json has the names.";
+    wrapped(text) + "\n\n"
 }
 
 /// The text below the options: the meanings of values, the treatment of a password, and examples.

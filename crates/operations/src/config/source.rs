@@ -10,9 +10,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use quill_admin_files::{open_regular, read_opened};
+use quill_admin_yaml::nearest;
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{CliError, quoted};
+use crate::error::{CliError, advice, quoted};
 use crate::process::Process;
 
 /// The name of the file.
@@ -123,17 +124,30 @@ impl Source {
             "there is no {FILE_NAME} in {} or a folder above it, nor in the user's configuration folder",
             self.searched.as_ref()?.display()
         );
-        let told = match wanted {
-            None => format!("{none}; without one there is only the environment \"{embedded}\""),
+        let mistyped = wanted.filter(|wanted| nearest(wanted, [embedded]).is_some());
+        let told = match (wanted, mistyped) {
+            (None, _) => {
+                CliError::usage(format!("{none}; without one there is only the environment \"{embedded}\""))
+            }
+            (_, Some(mistyped)) => CliError::usage(format!(
+                "unknown environment \"{}\"; there is only \"{embedded}\": {none}",
+                mistyped.escape_debug()
+            ))
+            .hint(advice("did you mean", &format!("--env {embedded}"))),
             // The projects in the settings that are built in are never used: nobody has said that tasks should
             // go there.
-            Some(wanted) => format!(
+            (Some(wanted), None) => CliError::usage(format!(
                 "environment \"{}\" needs a settings file, and {none}; without one there is only \"{embedded}\"",
                 wanted.escape_debug()
-            ),
+            )),
         };
-        let told = CliError::usage(told)
-            .hint("write one here, and look whether it names your projects: quill-admin init")
+        let write = "write one here, and look whether it names your projects: quill-admin init";
+        let told = told
+            .hint(if mistyped.is_some() {
+                format!("for other environments, {write}")
+            } else {
+                write.to_owned()
+            })
             .hint("or run this where the file is, or name it with --config or QUILL_ADMIN_CONFIG");
         Some(told)
     }
