@@ -10,6 +10,7 @@ mod edit;
 mod keys;
 mod list;
 mod prompter;
+mod signals;
 mod terminal;
 mod tty;
 
@@ -19,8 +20,9 @@ use quill_admin_contract::{InvalidValue, Secret};
 
 pub use prompter::{Choice, Prompter};
 use quill_admin_operations::error::CliError;
+pub use signals::Stop;
 pub(crate) use terminal::line;
-pub use terminal::{Interrupt, Questions, Stop, Terminal};
+pub use terminal::{Interrupt, Questions, Terminal};
 
 /// Collects the values that a command needs, from its flags and, where they are missing, from a person.
 pub struct Form {
