@@ -201,8 +201,12 @@ mod windows {
 
     /// Ctrl-C in a console that does not make it a signal.
     const CTRL_C: u16 = 0x03;
-    /// The virtual keys with a meaning here that have no character (`WinUser.h`), as a terminal sends them.
-    const SEQUENCES: [(u16, &[u8]); 7] = [
+    /// The virtual keys with a meaning here (`WinUser.h`), as a terminal sends them. The first three usually come with
+    /// their character, but not from every console.
+    const SEQUENCES: [(u16, &[u8]); 10] = [
+        (0x08, b"\x7f"),
+        (0x0d, b"\r"),
+        (0x1b, b"\x1b"),
         (0x23, b"\x1b[F"),
         (0x24, b"\x1b[H"),
         (0x25, b"\x1b[D"),
