@@ -387,7 +387,24 @@ mod formula {
             assert!(first.is_some() && first < init, "{whose}: {told}");
         }
         let workflow = read(Path::new(".github/workflows/release.yml"));
-        assert!(workflow.contains("cp target/dist/quill-admin packaging/README.md "), "{workflow}");
+        let readme = r#"cp "packaging/README${{ matrix.without && '-without-local' }}.md" "$name/README.md""#;
+        assert!(workflow.contains(readme), "{workflow}");
+    }
+
+    /// The platforms whose program has no environment `local`, and what their archive says of it.
+    #[test]
+    fn an_archive_without_local_says_so() {
+        let workflow = read(Path::new(".github/workflows/release.yml"));
+        let (without, with): (Vec<_>, Vec<_>) = workflow
+            .lines()
+            .filter(|line| line.contains("target: "))
+            .partition(|line| line.contains("--no-default-features"));
+        assert_eq!((without.len(), with.len()), (2, 3));
+        assert!(without.iter().all(|line| line.contains("without: local")), "{without:?}");
+        assert!(with.iter().all(|line| !line.contains("without")), "{with:?}");
+        let archive = read(Path::new("packaging/README-without-local.md"));
+        assert!(archive.contains("**The environment `local` is not in this program**"), "{archive}");
+        assert!(!archive.contains("--env local"), "{archive}");
     }
 
     #[test]
@@ -423,7 +440,9 @@ mod formula {
         let workflow = read(Path::new(".github/workflows/release.yml"));
         let built: BTreeSet<&str> =
             workflow.split("target: ").skip(1).filter_map(|rest| rest.split(',').next()).collect();
-        assert_eq!(built, BTreeSet::from(TARGETS));
+        // Homebrew is not for Windows.
+        let all: BTreeSet<&str> = TARGETS.into_iter().chain(["x86_64-pc-windows-msvc"]).collect();
+        assert_eq!(built, all);
     }
 }
 

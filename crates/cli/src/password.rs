@@ -172,7 +172,8 @@ pub fn stdin() -> impl Read {
     }
     #[cfg(unix)]
     return Stdin;
-    #[cfg(not(unix))]
+    // The standard library reads from the system alone where a console or a pipe is asked for this much.
+    #[cfg(windows)]
     return io::stdin();
 }
 

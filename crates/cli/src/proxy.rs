@@ -11,6 +11,7 @@
 
 use std::ffi::OsString;
 
+use quill_admin_files::system::set_variable;
 use quill_admin_operations::error::CliError;
 
 /// The variables that name a proxy.
@@ -22,8 +23,8 @@ const EXCEPTIONS: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// The names and addresses of this machine, as the clients' `NO_PROXY` understands them: a name, a network,
 /// an address. A star would not do, because it stands for names only.
 const THIS_MACHINE: [&str; 3] = ["localhost", "127.0.0.0/8", "::1"];
-/// Whether the system has settings for a proxy that the clients also use.
-const SYSTEM_HAS_PROXIES: bool = cfg!(any(target_os = "macos", windows));
+/// Whether the system has settings for a proxy that the clients also use. They are built without those of Windows.
+const SYSTEM_HAS_PROXIES: bool = cfg!(target_os = "macos");
 
 /// Starts this program again with exceptions for this machine, where there may be a proxy and they are
 /// missing. Returns where nothing has to be done.
@@ -68,7 +69,13 @@ fn failed(error: &std::io::Error) -> CliError {
         quill_admin_contract::ExitCode::Unexpected,
         format!("failed to start again with NO_PROXY set for this machine: {error}"),
     )
-    .hint(format!("set it yourself: export NO_PROXY={0} no_proxy={0}", THIS_MACHINE.join(",")))
+    .hint(format!("set it yourself: {}", by_hand(&THIS_MACHINE.join(","))))
+}
+
+/// The command that sets both variables; on Windows they are one.
+fn by_hand(exceptions: &str) -> String {
+    let set = set_variable("NO_PROXY", exceptions);
+    if cfg!(windows) { set } else { format!("{set} no_proxy={exceptions}") }
 }
 
 #[cfg(unix)]
@@ -82,16 +89,19 @@ fn start_again(changes: Vec<(&'static str, OsString)>) -> Result<(), CliError> {
     Err(failed(&command.args(arguments).envs(changes).exec()))
 }
 
-#[cfg(not(unix))]
+/// A process cannot be replaced here: this one waits for the new one, and ends with its code. Ctrl-C reaches both, and
+/// the new one decides what it means.
+#[cfg(windows)]
 fn start_again(changes: Vec<(&'static str, OsString)>) -> Result<(), CliError> {
-    // A process cannot be replaced here: this one waits for the new one, and ends with its code.
-    let program = std::env::current_exe().map_err(|error| failed(&error))?;
-    let arguments = std::env::args_os().skip(1);
-    let status = std::process::Command::new(program)
-        .args(arguments)
-        .envs(changes)
-        .status()
-        .map_err(|error| failed(&error))?;
+    use tokio::signal::windows::{ctrl_break, ctrl_c};
+    let run = async {
+        // Whoever listens is not ended by them.
+        let _listening = (ctrl_c()?, ctrl_break()?);
+        let program = std::env::current_exe()?;
+        tokio::process::Command::new(program).args(std::env::args_os().skip(1)).envs(changes).status().await
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let status = runtime.and_then(|runtime| runtime.block_on(run)).map_err(|error| failed(&error))?;
     std::process::exit(status.code().unwrap_or(1))
 }
 
@@ -109,7 +119,7 @@ mod tests {
     const OWN: &str = "localhost,127.0.0.0/8,::1";
 
     #[test]
-    #[cfg(not(any(target_os = "macos", windows)))]
+    #[cfg(not(target_os = "macos"))]
     fn without_a_proxy_nothing_is_changed() {
         assert_eq!(changes(&[]), []);
         assert_eq!(changes(&[("HTTP_PROXY", ""), ("NO_PROXY", "x")]), []);

@@ -20,7 +20,9 @@ mod settings;
 mod trust;
 
 pub use error::{CloudError, CloudErrorKind};
-pub use google::{Credentials, Endpoints, Google, LogTail, Reply, SignIn, SignInOptions, SignInSource};
+pub use google::{
+    Credentials, Endpoints, Google, LogTail, Reply, SignIn, SignInOptions, SignInSource, gcloud_program,
+};
 pub use job::{Job, LastChange};
 pub use model::{
     AuditEntry, AuditLogging, CaMode, Condition, Confidential, DatabaseInstance, Ending, Execution, LockInfo,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use quill_admin_files::read_text;
+use quill_admin_files::system::{HOME, unset_variable};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -80,7 +81,7 @@ impl Address {
                     name.escape_debug()
                 )
             }
-            _ => format!("{there}, or use this machine's own engine: unset DOCKER_HOST"),
+            _ => format!("{there}, or use this machine's own engine: {}", unset_variable("DOCKER_HOST")),
         }
     }
 
@@ -115,7 +116,7 @@ pub(crate) fn find(variable: &impl Fn(&str) -> Option<String>) -> Result<Address
         };
         return supported(host, Origin::Host, tls);
     }
-    let home = given("HOME").map(PathBuf::from);
+    let home = given(HOME).map(PathBuf::from);
     let folder = folder(variable);
     let named = given("DOCKER_CONTEXT");
     let named_by = if named.is_some() { "DOCKER_CONTEXT" } else { "currentContext of Docker's config.json" };
@@ -126,9 +127,12 @@ pub(crate) fn find(variable: &impl Fn(&str) -> Option<String>) -> Result<Address
     if let Some(name) = named.filter(|name| name != DEFAULT) {
         let missing = || {
             let hint = if named_by == "DOCKER_CONTEXT" {
-                "see which there are with: docker context ls, or unset DOCKER_CONTEXT"
+                format!(
+                    "see which there are with: docker context ls, or {}",
+                    unset_variable("DOCKER_CONTEXT")
+                )
             } else {
-                "choose one that is there with: docker context use default"
+                "choose one that is there with: docker context use default".to_owned()
             };
             refused(format!("{named_by} names \"{}\", and there is no such context", name.escape_debug()))
                 .hint(hint)
@@ -150,7 +154,7 @@ pub(crate) fn find(variable: &impl Fn(&str) -> Option<String>) -> Result<Address
 /// The folder of Docker's configuration: that of `DOCKER_CONFIG`, else `.docker` in the home folder.
 pub(crate) fn folder(variable: &impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
     let given = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    given("DOCKER_CONFIG").or_else(|| Some(given("HOME")?.join(".docker")))
+    given("DOCKER_CONFIG").or_else(|| Some(given(HOME)?.join(".docker")))
 }
 
 fn refused(message: String) -> ImageError {
@@ -167,8 +171,10 @@ fn supported(url: String, origin: Origin, tls: Tls) -> Result<Address, ImageErro
         Origin::Usual | Origin::Host => format!("DOCKER_HOST is \"{}\"", address.url.escape_debug()),
     };
     let choose = match &address.origin {
-        Origin::Context(_) => "choose another context with: docker context use NAME",
-        Origin::Usual | Origin::Host => "unset DOCKER_HOST to use this machine's own engine",
+        Origin::Context(_) => "choose another context with: docker context use NAME".to_owned(),
+        Origin::Usual | Origin::Host => {
+            format!("{} to use this machine's own engine", unset_variable("DOCKER_HOST"))
+        }
     };
     match address.scheme() {
         "unix" | "npipe" => Ok(address),
@@ -179,7 +185,9 @@ fn supported(url: String, origin: Origin, tls: Tls) -> Result<Address, ImageErro
                     refused(format!("{told} and {asks} asks for TLS, and {} {lacks}", folder.display())).hint(
                         match address.origin {
                             Origin::Context(_) => choose,
-                            _ => "set DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem",
+                            _ => {
+                                "set DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem".to_owned()
+                            }
                         },
                     )
                 })?;
@@ -309,7 +317,7 @@ mod tests {
             find(&|name: &str| {
                 let given = variables.iter().find(|(variable, _)| *variable == name);
                 let given = given.map(|(_, value)| (*value).to_owned());
-                given.or_else(|| (name == "HOME").then(|| home.clone()))
+                given.or_else(|| (name == HOME).then(|| home.clone()))
             })
         }
 

@@ -272,7 +272,7 @@ fn special(kind: fs::FileType) -> &'static str {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn special(_: fs::FileType) -> &'static str {
     "not a regular file"
 }

@@ -10,14 +10,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bollard::auth::DockerCredentials;
-use quill_admin_files::read_text;
+use quill_admin_files::{read_text, system};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -211,7 +211,8 @@ impl CredentialStore {
                 "{name}, which Docker's config.json names for it, is not the name of a program"
             ));
         }
-        let program = self.program(&name).ok_or_else(|| {
+        let path = self.path.as_deref().unwrap_or_default();
+        let program = system::program(&name, path).ok_or_else(|| {
             format!("{name}, which Docker's config.json names for it, is not in a folder of PATH")
         })?;
         let mut command = Command::new(program);
@@ -255,27 +256,6 @@ impl CredentialStore {
         let user = if answer.user == IDENTITY { String::new() } else { answer.user };
         Ok(Some(Credential::new(user, secret.as_str())))
     }
-
-    /// A program of `PATH`. Relative folders are skipped, since they depend on the current folder, which may
-    /// be anybody's.
-    fn program(&self, name: &str) -> Option<PathBuf> {
-        let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-        std::env::split_paths(self.path.as_ref()?)
-            .filter(|folder| folder.is_absolute())
-            .map(|folder| folder.join(&name))
-            .find(|program| executable(program))
-    }
-}
-
-#[cfg(unix)]
-fn executable(program: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    program.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
-}
-
-#[cfg(not(unix))]
-fn executable(program: &Path) -> bool {
-    program.is_file()
 }
 
 /// The registry in an image's name. Docker's rule tells a host from a folder of Docker Hub

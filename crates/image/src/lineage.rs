@@ -84,7 +84,7 @@ fn is_id(text: &str) -> bool {
     (7..=64).contains(&text.len()) && text.bytes().all(digit)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use quill_admin_testkit::git::{commit, git};
 

@@ -178,7 +178,7 @@ pub(crate) fn uploader(connect: Duration) -> Result<Client, reqwest::Error> {
         .build()
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::sync::Mutex;
 

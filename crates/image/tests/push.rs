@@ -1,5 +1,7 @@
 //! Images that are put together here, with a real registry and a real engine.
 
+#![cfg(unix)]
+
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

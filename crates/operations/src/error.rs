@@ -22,15 +22,30 @@ pub fn advice(why: &str, command: &str) -> String {
 /// A path, quoted so that it can be pasted into a shell.
 #[must_use]
 pub fn quoted(path: &Path) -> String {
-    shell_words::quote(&path.display().to_string()).into_owned()
+    quote(&path.display().to_string())
+}
+
+/// A word, quoted so that it can be pasted into a shell. On Windows that is done only where it has to be, since its
+/// two shells have only double quotes in common.
+#[must_use]
+pub fn quote(word: &str) -> String {
+    if !cfg!(windows) {
+        return shell_words::quote(word).into_owned();
+    }
+    let plain = |letter: char| letter.is_alphanumeric() || r"\/:._-@+=".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("\"{word}\"") }
 }
 
 /// The hint for a person who is not signed in, or whose sign-in is not accepted.
 pub const SIGN_IN: &str = "sign in with: quill-admin login";
 
-/// The hint for a certificate whose issuer is not known, as behind a proxy that intercepts TLS.
-pub const UNKNOWN_ISSUER: &str =
-    "if your network has an authority of its own, name its certificates: SSL_CERT_FILE=FILE";
+/// The hint for a certificate whose issuer is not known, as behind a proxy that intercepts TLS. On Windows the clients
+/// ask the system, which reads no variable.
+pub const UNKNOWN_ISSUER: &str = if cfg!(windows) {
+    "if your network has an authority of its own, let Windows trust it: certutil -user -addstore Root FILE"
+} else {
+    "if your network has an authority of its own, name its certificates: SSL_CERT_FILE=FILE"
+};
 
 /// The hint for a host that the sign-in is not meant for.
 pub const TRUST_HOST: &str = "if you trust that host with your sign-in, add: --trust-host HOST";

@@ -8,19 +8,19 @@ use quill_admin_contract::{ExitCode, NextAction, Outcome, Username, Warning, war
 
 use crate::actions;
 use crate::config::Environment;
-use crate::error::CliError;
 pub use crate::error::advice;
+use crate::error::{CliError, quote};
 
 const APPLICATION: &str = "--application";
 
 /// A command line of this program, quoted so that it can be pasted into a shell.
 #[must_use]
 pub fn command(environment: &str, verb: &str, flags: &[(&str, &str)]) -> String {
-    let mut line = format!("quill-admin {verb} --env {}", shell_words::quote(environment));
+    let mut line = format!("quill-admin {verb} --env {}", quote(environment));
     let application = actions::named_folder().map(|folder| (APPLICATION, folder));
     let application = application.filter(|_| flags.iter().all(|(flag, _)| *flag != APPLICATION));
     for (flag, value) in flags.iter().copied().chain(application) {
-        line = format!("{line} {flag} {}", shell_words::quote(value));
+        line = format!("{line} {flag} {}", quote(value));
     }
     line
 }
@@ -244,11 +244,19 @@ pub fn task(environment: &str, next: &NextAction) -> Option<String> {
 mod tests {
     use super::*;
 
+    /// A name with an apostrophe, as the shells of this system take it.
+    const NAME: &str = if cfg!(windows) { "\"o'brien\"" } else { r"'o'\''brien'" };
+
     #[test]
     fn commands_can_be_pasted() {
         assert_eq!(
             command("local", "add-role", &[("--username", "o'brien"), ("--role", "System Administrator")]),
-            r"quill-admin add-role --env local --username 'o'\''brien' --role 'System Administrator'"
+            if cfg!(windows) {
+                "quill-admin add-role --env local --username \"o'brien\" --role \"System Administrator\""
+                    .to_owned()
+            } else {
+                format!("quill-admin add-role --env local --username {NAME} --role 'System Administrator'")
+            }
         );
     }
 
@@ -259,8 +267,8 @@ mod tests {
             with: [(parameter.to_owned(), "o'brien".to_owned())].into(),
         };
         assert_eq!(
-            task("local", &next("verify-email", "username")).as_deref(),
-            Some(r"quill-admin verify-email --env local --username 'o'\''brien'")
+            task("local", &next("verify-email", "username")),
+            Some(format!("quill-admin verify-email --env local --username {NAME}"))
         );
         assert_eq!(task("local", &next("verify-mail", "username")), None);
         assert_eq!(task("local", &next("verify-email", "user")), None);

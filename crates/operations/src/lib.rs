@@ -15,6 +15,7 @@ pub mod carried;
 pub mod config;
 pub mod error;
 pub mod events;
+mod folders;
 pub mod hints;
 pub mod history;
 mod patience;

@@ -7,6 +7,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use quill_admin_files::system::HOME;
 
 /// Arguments, environment, folder and terminals of this process.
 #[derive(Debug, Clone)]
@@ -51,7 +52,7 @@ impl Process {
             attended: stdin_is_terminal && std::io::stderr().is_terminal(),
             stdin_is_terminal,
             built_from,
-            vars: std::env::vars_os().collect(),
+            vars: std::env::vars_os().map(|(name, value)| (known_as(name), value)).collect(),
         })
     }
 
@@ -59,7 +60,7 @@ impl Process {
     /// this.
     #[must_use]
     pub fn docker_variables(&self) -> BTreeMap<String, String> {
-        ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_BUILDKIT", "HOME"]
+        ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_BUILDKIT", HOME]
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), self.var(name)?.to_owned())))
             .collect()
@@ -68,8 +69,16 @@ impl Process {
     /// An environment variable, where it is set and text.
     #[must_use]
     pub fn var(&self, name: &str) -> Option<&str> {
-        self.vars.get(std::ffi::OsStr::new(name))?.to_str()
+        self.vars.get(&known_as(name.into()))?.to_str()
     }
+}
+
+/// The name of a variable as it is looked up. Case makes no difference on Windows, where `PATH` is usually `Path`.
+fn known_as(mut name: OsString) -> OsString {
+    if cfg!(windows) {
+        name.make_ascii_uppercase();
+    }
+    name
 }
 
 /// Keeps passwords out of core dumps, of a crash or of a process that was killed, and keeps other processes

@@ -4,6 +4,7 @@
 //! How far the settings file is trusted depends on how it was found: `config/source.rs`.
 
 use quill_admin_cloud::{TrustedHosts, is_on_loopback};
+use quill_admin_files::system::set_variable;
 use url::Url;
 
 use crate::config::{Environment, Origin, Place};
@@ -89,7 +90,7 @@ pub fn check(environment: &Environment, process: &Process, explicit: bool) -> Re
     };
     Err(CliError::usage(told)
         .hint(format!("if you trust that host with your sign-in, add: --trust-host {host}"))
-        .hint(format!("or for good: export QUILL_ADMIN_TRUSTED_HOSTS={host}")))
+        .hint(format!("or for good: {}", set_variable("QUILL_ADMIN_TRUSTED_HOSTS", host))))
 }
 
 #[cfg(test)]

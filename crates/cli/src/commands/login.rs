@@ -7,6 +7,7 @@ use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
+use quill_admin_cloud::gcloud_program;
 use quill_admin_contract::ExitCode;
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
@@ -34,7 +35,7 @@ pub(super) async fn run(context: &Context<'_>, args: &Login) -> Result<u8, CliEr
             ));
     }
     let mut guard = context.guard();
-    let mut gcloud = Command::new("gcloud")
+    let mut gcloud = Command::new(gcloud_program())
         .args(["auth", "login"])
         .args(args.no_browser.then_some("--no-launch-browser"))
         // Our own stdout is kept for our result.

@@ -31,7 +31,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ("environments.yaml", "the environments, in the working folder or above it"),
     (
         "~/.config/quill-admin/environments.yaml",
-        "the same, where there is none in the working folder or above it",
+        "the same, where there is none in the working folder or above it; on Windows %APPDATA%\\quill-admin\\",
     ),
     (
         ".quill-admin/local/",
@@ -40,7 +40,7 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ),
     (
         "~/.local/state/quill-admin/confirmed",
-        "which projects and jobs have been confirmed as places for tasks",
+        "which projects and jobs have been confirmed as places for tasks; on Windows %LOCALAPPDATA%\\quill-admin\\",
     ),
     (
         "~/.cache/pglite-oxide/",

@@ -11,6 +11,7 @@ mod keys;
 mod list;
 mod prompter;
 mod region;
+mod signals;
 mod terminal;
 mod tty;
 
@@ -20,8 +21,9 @@ use quill_admin_contract::{InvalidValue, Secret};
 
 pub use prompter::{Choice, Prompter};
 use quill_admin_operations::error::CliError;
+pub use signals::Stop;
 pub(crate) use terminal::line;
-pub use terminal::{Interrupt, Questions, Stop, Terminal};
+pub use terminal::{Interrupt, Questions, Terminal};
 
 /// Collects the values that a command needs, from its flags and, where they are missing, from a person.
 pub struct Form {

@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use console::{StyledObject, Term, measure_text_width, style, truncate_str};
@@ -19,6 +20,7 @@ use super::keys::{Decoder, Key};
 use super::list::{List, Step};
 use super::prompter::{Choice, Prompter};
 use super::region::{Region, columns};
+use super::signals::{self, Signal, Stop};
 use super::tty;
 use crate::report::symbols::{self, KEYS};
 use crate::wrap;
@@ -76,7 +78,6 @@ impl Terminal {
     }
 
     /// Stops the program until it is continued; the question's line is left as it is.
-    #[cfg(unix)]
     fn suspend(&self) -> io::Result<()> {
         self.term.write_line("")?;
         self.term.show_cursor()?;
@@ -84,15 +85,8 @@ impl Terminal {
         tty::suspend()
     }
 
-    #[cfg(not(unix))]
-    #[expect(clippy::unnecessary_wraps, reason = "on Unix the terminal can be gone")]
-    fn suspend(&self) -> io::Result<()> {
-        Ok(())
-    }
-
     /// Drops the text that was typed until now; returns whether there was any. After another question it
     /// waits for a moment in which nobody types: the lines of a paste arrive one after the other.
-    #[cfg(unix)]
     fn settle(&mut self) -> io::Result<bool> {
         tty::hide()?;
         let mut dropped = tty::drain()?;
@@ -110,12 +104,6 @@ impl Terminal {
             }
         }
         Ok(dropped)
-    }
-
-    #[cfg(not(unix))]
-    fn settle(&mut self) -> io::Result<bool> {
-        let _ = (QUIET_WITHIN, Instant::now());
-        Ok(self.decoder.clear())
     }
 
     /// Settles, then shows why an answer was not taken, if one was not.
@@ -458,19 +446,9 @@ pub(crate) fn interrupted() -> CliError {
     CliError::interrupted("nothing was started")
 }
 
-/// The way in which this program was told to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
-    /// Stopped by Ctrl-C: a person is there, and can be asked what for.
-    CtrlC,
-    /// Stopped by the system, or because its terminal went: there is nobody to ask.
-    Ended,
-}
-
 /// Listens for Ctrl-C, and for the other signals that tell a program to stop.
 pub struct Interrupt {
-    #[cfg(unix)]
-    signals: [(Stop, Option<tokio::signal::unix::Signal>); 3],
+    signals: Vec<Signal>,
 }
 
 impl std::fmt::Debug for Interrupt {
@@ -483,48 +461,24 @@ impl Interrupt {
     /// Begins to listen at once.
     #[must_use]
     pub fn listen() -> Self {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            // Without a handler a signal ends the process by itself, which is the second-best result.
-            let listen = |stop, kind| (stop, signal(kind).ok());
-            let signals = [
-                listen(Stop::CtrlC, SignalKind::interrupt()),
-                listen(Stop::Ended, SignalKind::terminate()),
-                listen(Stop::Ended, SignalKind::hangup()),
-            ];
-            Self { signals }
-        }
-        #[cfg(not(unix))]
-        Self {}
+        Self { signals: signals::listen() }
     }
 
-    /// Resolves at the next signal since it began to listen, or since the last one that it returned. On Unix
-    /// no signal is lost while nobody waits. Text that is written after this returns is visible.
+    /// Resolves at the next signal since it began to listen, or since the last one that it returned. No signal
+    /// is lost while nobody waits. Text that is written after this returns is visible.
     pub async fn wait(&mut self) -> Stop {
-        #[cfg(unix)]
         let stop = std::future::poll_fn(|context| {
-            for (stop, signal) in &mut self.signals {
-                if let Some(signal) = signal
-                    && signal.poll_recv(context) == std::task::Poll::Ready(Some(()))
-                {
-                    return std::task::Poll::Ready(*stop);
+            for signal in &mut self.signals {
+                if signal.has_come(context) {
+                    return Poll::Ready(signal.stop);
                 }
             }
-            std::task::Poll::Pending
+            Poll::Pending
         })
         .await;
-        #[cfg(unix)]
         if stop == Stop::CtrlC {
             tty::after_signal();
         }
-        #[cfg(not(unix))]
-        let stop = {
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-            Stop::CtrlC
-        };
         stop
     }
 }
@@ -568,19 +522,6 @@ const ENDING: u8 = 1;
 /// The phase in which the guard of running work deals with Ctrl-C.
 const RUNNING: u8 = 2;
 
-/// Passes on that the program was continued after Ctrl-Z, again and again.
-async fn continued() {
-    #[cfg(unix)]
-    if let Ok(mut signals) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(
-        rustix::process::Signal::CONT.as_raw(),
-    )) {
-        while signals.recv().await.is_some() {
-            tty::continued();
-        }
-    }
-    std::future::pending::<()>().await;
-}
-
 impl Questions {
     /// Begins the time of questions; `report` shows the error and returns the exit code.
     pub fn begin(report: impl FnOnce(&CliError) -> u8 + Send + 'static) -> Self {
@@ -591,7 +532,7 @@ impl Questions {
         let listener = tokio::spawn(async move {
             tokio::select! {
                 _ = interrupt.wait() => {}
-                () = continued() => {}
+                () = signals::continued() => {}
             }
             if claimed.compare_exchange(ASKING, ENDING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
                 return;

@@ -6,8 +6,7 @@
 
 use std::io;
 
-/// How long a read waits for typed text, in tenths of a second: the least that a terminal can be told.
-#[cfg(unix)]
+/// How long a read waits for typed text, in tenths of a second: the least that a terminal of Unix can be told.
 const WAIT: u8 = 1;
 
 #[cfg(unix)]
@@ -180,46 +179,182 @@ mod unix {
     }
 }
 
-#[cfg(not(unix))]
-pub(super) use other::{close, forget_typed, hide, read, restore};
+#[cfg(windows)]
+pub(super) use windows::{after_signal, close, drain, forget_typed, hide, read, restore, suspend};
 
-/// Reads keys where a terminal has no lasting modes: the reader of `console` hides each key while it waits
-/// for it.
-#[cfg(not(unix))]
-mod other {
-    use console::{Key, Term};
+/// Reads the console's events. A console has no echo while events are read, so that no mode has to be changed and
+/// restored: it would show typed text only to a program that asks for whole lines. Ctrl-C is still a signal.
+#[cfg(windows)]
+mod windows {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
 
-    use super::io;
+    use crossterm_winapi::{Console, Handle, HandleType, InputRecord, KeyEventRecord};
 
-    pub(in super::super) fn hide() -> io::Result<()> {
-        Ok(())
+    use super::{WAIT, io};
+
+    /// Whether the program is about to end.
+    static CLOSED: AtomicBool = AtomicBool::new(false);
+
+    /// How often the console is asked for events: they can be waited for only together with those that are no keys.
+    const ASKS_AGAIN: Duration = Duration::from_millis(10);
+
+    /// Ctrl-C in a console that does not make it a signal.
+    const CTRL_C: u16 = 0x03;
+    /// The virtual keys with a meaning here (`WinUser.h`), as a terminal sends them. The first three usually come with
+    /// their character, but not from every console.
+    const SEQUENCES: [(u16, &[u8]); 10] = [
+        (0x08, b"\x7f"),
+        (0x0d, b"\r"),
+        (0x1b, b"\x1b"),
+        (0x23, b"\x1b[F"),
+        (0x24, b"\x1b[H"),
+        (0x25, b"\x1b[D"),
+        (0x26, b"\x1b[A"),
+        (0x27, b"\x1b[C"),
+        (0x28, b"\x1b[B"),
+        (0x2e, b"\x1b[3~"),
+    ];
+    /// The key Alt: a character that was entered with it, by its number, comes when it is released.
+    const ALT: u16 = 0x12;
+
+    fn console() -> io::Result<Console> {
+        let console = Console::from(Handle::new(HandleType::InputHandle)?);
+        console.number_of_console_input_events().map_err(|_| {
+            let told = "questions need a console; a terminal of MSYS or Cygwin, such as Git Bash's, needs winpty before \
+                        the command";
+            io::Error::new(io::ErrorKind::Unsupported, told)
+        })?;
+        Ok(console)
     }
 
-    pub(in super::super) fn restore() {}
+    /// Checks that there is a console to read from. Text that was typed before can still be read.
+    pub(in super::super) fn hide() -> io::Result<()> {
+        if CLOSED.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        console().map(drop)
+    }
 
-    pub(in super::super) fn close() {}
+    /// Drops text that nobody has read.
+    pub(in super::super) fn restore() {
+        forget_typed();
+    }
 
-    pub(in super::super) fn forget_typed() {}
+    /// Drops text that nobody has read, and reads nothing any more.
+    pub(in super::super) fn close() {
+        CLOSED.store(true, Ordering::SeqCst);
+        forget_typed();
+    }
 
+    /// Reads and drops the text that was typed and not read; returns whether there was any.
+    pub(in super::super) fn drain() -> io::Result<bool> {
+        let console = console()?;
+        let mut any = false;
+        while let Some(event) = next(&console)? {
+            any |= is_typed(&event);
+        }
+        Ok(any)
+    }
+
+    /// Drops the text that was typed and not read.
+    pub(in super::super) fn forget_typed() {
+        let _ = drain();
+    }
+
+    /// Windows does not stop programs.
+    pub(in super::super) fn suspend() -> io::Result<()> {
+        hide()
+    }
+
+    /// A console drops no output at Ctrl-C.
+    pub(in super::super) fn after_signal() {}
+
+    /// Reads typed text. Returns 0 where nothing was typed for a moment.
     pub(in super::super) fn read(bytes: &mut [u8]) -> io::Result<usize> {
-        let mut character = [0; 4];
-        let typed: &[u8] = match Term::stderr().read_key()? {
-            Key::Char(typed) => typed.encode_utf8(&mut character).as_bytes(),
-            Key::Enter => b"\r",
-            Key::Escape => b"\x1b\x1b",
-            Key::Backspace => b"\x7f",
-            Key::Del => b"\x1b[3~",
-            Key::ArrowUp => b"\x1b[A",
-            Key::ArrowDown => b"\x1b[B",
-            Key::ArrowRight => b"\x1b[C",
-            Key::ArrowLeft => b"\x1b[D",
-            Key::Home => b"\x1b[H",
-            Key::End => b"\x1b[F",
-            Key::CtrlC => return Err(io::ErrorKind::Interrupted.into()),
-            _ => b"\0",
-        };
-        let count = typed.len().min(bytes.len());
-        bytes[..count].copy_from_slice(&typed[..count]);
-        Ok(count)
+        let console = console()?;
+        let until = Instant::now() + Duration::from_millis(100) * u32::from(WAIT);
+        // The first half of a character that takes two events.
+        let mut half = None;
+        loop {
+            if CLOSED.load(Ordering::SeqCst) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let Some(event) = next(&console)? else {
+                if Instant::now() >= until {
+                    return Ok(0);
+                }
+                std::thread::sleep(ASKS_AGAIN);
+                continue;
+            };
+            if !is_typed(&event) {
+                continue;
+            }
+            if event.u_char == CTRL_C {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let mut character = [0; 4];
+            let typed = match half.take() {
+                _ if event.u_char == 0 => sequence(&event).unwrap_or_default(),
+                first => match decoded(first, event.u_char) {
+                    Some(typed) => typed.encode_utf8(&mut character).as_bytes(),
+                    None => {
+                        half = Some(event.u_char);
+                        continue;
+                    }
+                },
+            };
+            let count = typed.len().min(bytes.len());
+            bytes[..count].copy_from_slice(&typed[..count]);
+            return Ok(count);
+        }
+    }
+
+    /// The next event of a key, of those that are there.
+    fn next(console: &Console) -> io::Result<Option<KeyEventRecord>> {
+        while console.number_of_console_input_events()? > 0 {
+            if let InputRecord::KeyEvent(event) = console.read_single_input_event()? {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether an event is a key with a meaning here, and not the release of one.
+    fn is_typed(event: &KeyEventRecord) -> bool {
+        let by_number = !event.key_down && event.virtual_key_code == ALT;
+        if event.u_char == 0 {
+            event.key_down && sequence(event).is_some()
+        } else {
+            event.key_down || by_number
+        }
+    }
+
+    fn sequence(event: &KeyEventRecord) -> Option<&'static [u8]> {
+        SEQUENCES.iter().find(|(key, _)| *key == event.virtual_key_code).map(|(_, sequence)| *sequence)
+    }
+
+    /// The character of an event, with the half that came before it; `None` where it is itself the first half.
+    fn decoded(first: Option<u16>, unit: u16) -> Option<char> {
+        let units = first.into_iter().chain([unit]);
+        match char::decode_utf16(units).next()? {
+            Ok(character) => Some(character),
+            Err(_) if first.is_none() && (0xd800..0xdc00).contains(&unit) => None,
+            Err(_) => Some(char::REPLACEMENT_CHARACTER),
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_character_may_take_two_events() {
+            assert_eq!(decoded(None, u16::from(b'a')), Some('a'));
+            assert_eq!(decoded(None, 0xd83d), None);
+            assert_eq!(decoded(Some(0xd83d), 0xde42), Some('\u{1f642}'));
+            assert_eq!(decoded(Some(0xd83d), u16::from(b'a')), Some(char::REPLACEMENT_CHARACTER));
+            assert_eq!(decoded(None, 0xde42), Some(char::REPLACEMENT_CHARACTER));
+        }
     }
 }

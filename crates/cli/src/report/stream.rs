@@ -241,28 +241,37 @@ mod sys {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 mod sys {
+    use std::fs::File;
     use std::io::{self, Write as _};
+    use std::os::windows::io::AsHandle as _;
 
+    /// Through the standard library, which translates for a console.
     pub(super) fn write_stdout(bytes: &[u8]) -> io::Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(bytes)?;
         out.flush()
     }
 
+    /// Waits until everything that was written has arrived, where stdout is a file.
     pub(super) fn sync_stdout() -> io::Result<()> {
-        Ok(())
+        let Ok(handle) = io::stdout().as_handle().try_clone_to_owned() else { return Ok(()) };
+        let file = File::from(handle);
+        // A console and a pipe have no such metadata.
+        if file.metadata().is_ok_and(|metadata| metadata.is_file()) { file.sync_all() } else { Ok(()) }
     }
 
     pub(super) fn write_stderr(bytes: &[u8]) -> io::Result<()> {
         io::stderr().lock().write_all(bytes)
     }
 
+    /// Not known here: the standard library drops what is written to a closed stdout.
     pub(super) fn stdout_was_closed() -> bool {
         false
     }
 
+    /// Not known here.
     pub(super) fn stdout_is_nowhere() -> bool {
         false
     }

@@ -48,7 +48,7 @@ use policy::Policy;
 pub use reply::Reply;
 use reqwest::Url;
 use rest::{Rest, unprepared};
-pub use sign_in::{SignIn, SignInOptions, SignInSource};
+pub use sign_in::{SignIn, SignInOptions, SignInSource, gcloud_program};
 use streams::Streams;
 use stubs::Logging;
 use wire::Wire;

@@ -16,7 +16,7 @@ use google_cloud_auth::credentials::{
 use google_cloud_auth::errors::CredentialsError;
 use http::header::AUTHORIZATION;
 use http::{Extensions, HeaderMap, HeaderValue};
-use quill_admin_files::{read_bounded, read_piped_text, read_text};
+use quill_admin_files::{read_bounded, read_piped_text, read_text, system};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -40,7 +40,7 @@ pub struct SignInOptions {
     pub access_token_file: Option<PathBuf>,
     /// `GOOGLE_APPLICATION_CREDENTIALS`.
     pub application_credentials: Option<PathBuf>,
-    /// gcloud's folder: `CLOUDSDK_CONFIG`, else `~/.config/gcloud`.
+    /// gcloud's folder: `CLOUDSDK_CONFIG`, else `~/.config/gcloud`, on Windows `%APPDATA%\gcloud`.
     pub gcloud: Option<PathBuf>,
     /// `CLOUDSDK_ACTIVE_CONFIG_NAME`, where it is set.
     pub gcloud_configuration: Option<String>,
@@ -312,6 +312,15 @@ impl Target {
         let account = accounts.pop().unwrap_or_default();
         Self { account, delegates: accounts }
     }
+}
+
+/// gcloud's program. On Windows it is a script, `gcloud.cmd`, which is started only by its full name.
+#[must_use]
+pub fn gcloud_program() -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let found = if cfg!(windows) { system::program("gcloud", &path) } else { None };
+    // Where there is none, starting it fails with the system's own words.
+    found.unwrap_or_else(|| "gcloud".into())
 }
 
 fn look(options: &SignInOptions) -> Result<(SignInSource, Option<String>, Recipe), CloudError> {
@@ -587,7 +596,7 @@ impl Ready {
                 (text, used_for)
             }
             Supply::Gcloud { acts_as } => {
-                let output = tokio::process::Command::new("gcloud")
+                let output = tokio::process::Command::new(gcloud_program())
                     .args(["auth", "print-access-token", "--quiet"])
                     .args(acts_as.iter().map(|account| format!("--impersonate-service-account={account}")))
                     // There are no prompts: with `--quiet` gcloud fails instead, with a message.

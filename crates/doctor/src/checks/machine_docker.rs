@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use quill_admin_files::system::unset_variable;
 use quill_admin_image::{Builder, Engine, PLATFORM};
 
 use crate::check::{Check, Look};
@@ -53,7 +54,10 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
                 format!("the classic builder of an engine for {} cannot make {PLATFORM}", engine.platform()),
                 "Cloud Run runs nothing else",
             )
-            .advice("use BuildKit: unset DOCKER_BUILDKIT, or take a newer Docker Engine"),
+            .advice(format!(
+                "use BuildKit: {}, or take a newer Docker Engine",
+                unset_variable("DOCKER_BUILDKIT")
+            )),
         );
     }
     if let Some((folder, free)) = room(engine).await? {
@@ -83,7 +87,7 @@ fn free(folder: &Path) -> Option<u64> {
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn free(_: &Path) -> Option<u64> {
     None
 }

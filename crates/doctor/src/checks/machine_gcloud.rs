@@ -1,9 +1,9 @@
 //! The check `machine-gcloud`: gcloud, which signs people in, is installed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use quill_admin_files::read_text;
+use quill_admin_files::{read_text, system};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -26,7 +26,7 @@ const LONGEST_VERSION: u64 = 1 << 10;
 
 async fn look(machine: &Machine) -> Result<Seen, Undecided> {
     let path = machine.process.var("PATH").unwrap_or_default();
-    let Some(program) = find(path) else {
+    let Some(program) = system::program("gcloud", path) else {
         return Ok(Finding::warning(
             "gcloud is not installed",
             "\"quill-admin login\" needs it; without it a sign-in has to be named",
@@ -43,11 +43,6 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
         None => ask(&program).await?,
     };
     Ok(Seen::healthy(format!("gcloud {version}")))
-}
-
-fn find(path: &str) -> Option<PathBuf> {
-    let name = if cfg!(windows) { "gcloud.cmd" } else { "gcloud" };
-    std::env::split_paths(path).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
 /// The version in the file `VERSION`, which Google's own packages have beside `bin`: reading it avoids

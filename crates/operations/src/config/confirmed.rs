@@ -13,9 +13,10 @@ use quill_admin_files::read_bounded;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Environment;
-use super::source::{self, Origin};
+use super::source::Origin;
+use super::{Environment, private};
 use crate::error::{CliError, quoted};
+use crate::folders::{self, STATE_VARIABLES};
 use crate::process::Process;
 
 /// The largest remembered confirmation that is read, in bytes: far more than is ever written.
@@ -71,9 +72,9 @@ pub fn lacking(environment: &Environment, process: &Process) -> Option<Lacking> 
 pub fn remember(environment: &Environment, process: &Process) -> Result<(), CliError> {
     let entry = entry(environment)?;
     let Some(path) = store(process, &entry) else {
-        return Err(CliError::usage(
-            "there is no folder to remember the confirmation in: neither XDG_STATE_HOME nor HOME is set",
-        )
+        return Err(CliError::usage(format!(
+            "there is no folder to remember the confirmation in: {STATE_VARIABLES} is set"
+        ))
         .hint(named(environment)));
     };
     write(&path, &entry).map_err(|error| {
@@ -116,7 +117,7 @@ fn digest_of_actions(folder: &Path) -> Option<String> {
 /// The file in which a confirmation is remembered: one for each environment of each settings file, so that
 /// two processes never change the same one.
 fn store(process: &Process, entry: &Entry) -> Option<PathBuf> {
-    let folder = source::folder(process, "XDG_STATE_HOME", ".local/state")?;
+    let folder = folders::state(process)?;
     let mut name = Sha256::new();
     name.update(entry.file.as_os_str().as_encoded_bytes());
     name.update([0]);
@@ -133,14 +134,12 @@ fn write(path: &Path, entry: &Entry) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::NotFound)?;
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    private::folder(&mut builder);
     builder.create(folder)?;
     let own = path.with_extension(format!("{}.new", std::process::id()));
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    private::file(&mut options);
     let written = options.open(&own).and_then(|mut file| {
         file.write_all(format!("{:#}\n", serde_json::json!(entry)).as_bytes())?;
         file.sync_all()?;

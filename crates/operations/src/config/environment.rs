@@ -159,6 +159,7 @@ impl Environment {
                 let url = endpoints.run.as_deref().or(endpoints.logging.as_deref()).unwrap_or_default();
                 format!("project {} at {url}", self.job.project)
             }
+            Place::Embedded { .. } if !cfg!(feature = "local") => "embedded; not in this program".to_owned(),
             Place::Embedded { state } => format!("embedded, on this machine; state in {}", state.display()),
         }
     }

@@ -3,12 +3,11 @@
 //! Where a person sees it, what was written counts as confirmed as long as it stays as it is: the command has shown where
 //! tasks would go. See decision 25.
 
-use std::fs::Permissions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::source::{FILE_NAME, SHIPPED, Source, Use, find, judge};
-use super::{Config, Environment, confirmed};
+use super::{Config, Environment, confirmed, private};
 use crate::error::{CliError, quoted};
 use crate::process::Process;
 
@@ -50,8 +49,7 @@ pub fn write(process: &Process, given: Option<&Path>, attended: bool) -> Result<
     // The file is written under another name first, so that it is whole or not there.
     let mut builder = tempfile::Builder::new();
     builder.prefix(".environments-").suffix(".part");
-    #[cfg(unix)]
-    builder.permissions(<Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o644));
+    private::readable(&mut builder);
     let mut file = builder.tempfile_in(folder).map_err(|error| failed(&error))?;
     if given.is_none() {
         let metadata = file.as_file().metadata().map_err(|error| failed(&error))?;

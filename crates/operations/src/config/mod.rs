@@ -12,6 +12,7 @@ pub mod confirmed;
 mod environment;
 mod file;
 pub mod init;
+mod private;
 mod reference;
 mod source;
 mod yaml;
@@ -40,7 +41,7 @@ pub struct Config {
 
 impl Config {
     /// Finds and reads the file: `--config`, `QUILL_ADMIN_CONFIG`, the working folder and those above it,
-    /// then `$XDG_CONFIG_HOME/quill-admin/`. Where there is none, the embedded environment is known all the
+    /// then the person's own folder for settings. Where there is none, the embedded environment is known all the
     /// same.
     ///
     /// # Errors

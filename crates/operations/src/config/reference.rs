@@ -97,13 +97,14 @@ found:
 **Owner and mode.** The file, and each folder that leads to it from the root on, also by a symbolic link, belongs to the
 person or to root. Nobody else may write to them. A group may, if it has the person's own number; and everybody may write to
 a folder further up where only its owner may move a thing, as in `/tmp`. Otherwise the file is not used, and every command
-that needs it ends with exit code 2. Access control lists are not looked at. Windows has no such check.
+that needs it ends with exit code 2. Access control lists are not looked at. On Windows owners and rights are not looked at, and the
+file that is found is used.
 
 **Project, job and application.** The first task of an environment shows the project, the job and the folder of `application`, and asks whether tasks should go there;
 `quill-admin envs --trust` confirms it without a task. It is asked again when anything in the file has changed. Without a
 terminal, or when the answer is no, the end is exit code 28. An address on this machine is confirmed like
 any other, since anybody on it may listen there; an emulated environment needs no confirmation. A file that
-`quill-admin init` has written on this machine is confirmed as long as it stays as it is. What was confirmed is kept in `$XDG_STATE_HOME/quill-admin/confirmed` (without `XDG_STATE_HOME`: `~/.local/state`).
+`quill-admin init` has written on this machine is confirmed as long as it stays as it is. What was confirmed is kept in `$XDG_STATE_HOME/quill-admin/confirmed` (without `XDG_STATE_HOME`: `~/.local/state`, on Windows `%LOCALAPPDATA%`).
 
 **Hosts.** The sign-in is sent to `googleapis.com`, `pkg.dev`, `gcr.io` and hosts below them, to the universe domain that
 the person set, and to hosts that the person named: `--trust-host HOST`, or `QUILL_ADMIN_TRUSTED_HOSTS` with commas between
@@ -122,7 +123,7 @@ pub fn page() -> String {
          name exists once.\n\n\
          It is the file of `--config` or `QUILL_ADMIN_CONFIG`; without these the first that is found in the \
          working folder, the folders above it, and `$XDG_CONFIG_HOME/quill-admin/` (without \
-         `XDG_CONFIG_HOME`: `~/.config`). An unknown key, a wrong type or a missing value is refused with line \
+         `XDG_CONFIG_HOME`: `~/.config`, on Windows `%APPDATA%`). An unknown key, a wrong type or a missing value is refused with line \
          and column. `quill-admin init` writes it, as it stands below. Without any file there is only the emulated \
          environment `local`.\n\n\
          It is a regular file of at most 1 MiB, in UTF-8, with one YAML document in which nothing stands that is \

@@ -14,6 +14,7 @@ use quill_admin_yaml::nearest;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{CliError, advice, quoted};
+use crate::folders;
 use crate::process::Process;
 
 /// The name of the file.
@@ -107,7 +108,7 @@ impl Source {
     /// The settings that are built into this program, for a person who has no file. The embedded environment
     /// is then the same in every folder.
     pub(super) fn built_in(process: &Process) -> Self {
-        let own = folder(process, "XDG_STATE_HOME", ".local/state").map(|folder| folder.join("local"));
+        let own = folders::state(process).map(|folder| folder.join("local"));
         let digest = hex::encode(Sha256::digest(SHIPPED));
         Self {
             // Somebody without a home keeps the state where a file would be.
@@ -124,20 +125,21 @@ impl Source {
             "there is no {FILE_NAME} in {} or a folder above it, nor in the user's configuration folder",
             self.searched.as_ref()?.display()
         );
+        let nowhere = if cfg!(feature = "local") { "" } else { ", which is not in this program" };
         let mistyped = wanted.filter(|wanted| nearest(wanted, [embedded]).is_some());
         let told = match (wanted, mistyped) {
-            (None, _) => {
-                CliError::usage(format!("{none}; without one there is only the environment \"{embedded}\""))
-            }
+            (None, _) => CliError::usage(format!(
+                "{none}; without one there is only the environment \"{embedded}\"{nowhere}"
+            )),
             (_, Some(mistyped)) => CliError::usage(format!(
-                "unknown environment \"{}\"; there is only \"{embedded}\": {none}",
+                "unknown environment \"{}\"; there is only \"{embedded}\"{nowhere}: {none}",
                 mistyped.escape_debug()
             ))
             .hint(advice("did you mean", &format!("--env {embedded}"))),
             // The projects in the settings that are built in are never used: nobody has said that tasks should
             // go there.
             (Some(wanted), None) => CliError::usage(format!(
-                "environment \"{}\" needs a settings file, and {none}; without one there is only \"{embedded}\"",
+                "environment \"{}\" needs a settings file, and {none}; without one there is only \"{embedded}\"{nowhere}",
                 wanted.escape_debug()
             )),
         };
@@ -168,8 +170,7 @@ impl Source {
 /// Looks for a file that is not named.
 pub(super) fn find(process: &Process) -> Result<Option<(PathBuf, Origin)>, CliError> {
     let above = process.cwd.ancestors().map(|folder| (folder.join(FILE_NAME), Origin::Found));
-    let own =
-        folder(process, "XDG_CONFIG_HOME", ".config").map(|folder| (folder.join(FILE_NAME), Origin::Own));
+    let own = folders::settings(process).map(|folder| (folder.join(FILE_NAME), Origin::Own));
     for (path, origin) in above.chain(own) {
         match std::fs::metadata(&path) {
             Ok(file) if file.is_file() => return Ok(Some((path, origin))),
@@ -185,15 +186,6 @@ pub(super) fn find(process: &Process) -> Result<Option<(PathBuf, Origin)>, CliEr
 /// The place of the state beside a file.
 fn beside(file: &Path) -> PathBuf {
     file.parent().unwrap_or(file).join(".quill-admin").join("local")
-}
-
-/// The program's folder in one of the person's own folders ("XDG Base Directory Specification", which ignores
-/// paths that are not absolute).
-pub(crate) fn folder(process: &Process, variable: &str, default: &str) -> Option<PathBuf> {
-    let given = process.var(variable).map(PathBuf::from).filter(|folder| folder.is_absolute());
-    let home =
-        || process.var("HOME").filter(|home| !home.is_empty()).map(|home| Path::new(home).join(default));
-    Some(given.or_else(home)?.join("quill-admin"))
 }
 
 /// The error about a file that was named, and is not there.
@@ -216,6 +208,7 @@ fn read(path: &Path, check: impl FnOnce(&Metadata) -> Result<(), CliError>) -> R
 }
 
 /// The damage that somebody could do who can write to a file, and the option that uses the file all the same.
+#[cfg_attr(windows, expect(dead_code, reason = "nothing is refused there"))]
 pub(super) struct Use {
     could: &'static str,
     named: String,
@@ -223,27 +216,25 @@ pub(super) struct Use {
 
 impl Use {
     pub(super) fn settings(file: &Path) -> Self {
-        let file = file.display().to_string();
         Self {
             could: "say where your sign-in and your tasks go",
-            named: format!("--config {}", shell_words::quote(&file)),
+            named: format!("--config {}", quoted(file)),
         }
     }
 
     pub(super) fn application(folder: &Path) -> Self {
-        let folder = folder.display().to_string();
-        Self {
-            could: "say what your tasks do",
-            named: format!("--application {}", shell_words::quote(&folder)),
-        }
+        Self { could: "say what your tasks do", named: format!("--application {}", quoted(folder)) }
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 pub(super) mod judge {
     use super::{CliError, Metadata, Path, Process, Use};
 
-    /// Accepts every file: other systems have no owner and mode to judge by.
+    /// Accepts every file: Windows has access control lists in place of an owner and a mode, and the standard library
+    /// does not read them. What such a file says is still confirmed before the first task, and the sign-in is sent
+    /// only to trusted hosts.
+    #[expect(clippy::unnecessary_wraps, reason = "on Unix a file can be refused")]
     pub(in super::super) fn check(_: &Path, _: &Metadata, _: &Process, _: &Use) -> Result<(), CliError> {
         Ok(())
     }

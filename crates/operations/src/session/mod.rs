@@ -394,10 +394,27 @@ fn joined(opened: Result<Result<Opened, CliError>, JoinError>) -> Result<Opened,
     })
 }
 
+/// Whether the embedded environment can be built for this platform. PostgreSQL inside the program is not made for Intel
+/// Macs; on Windows it is the crates `local` and `emulator` that need Unix. See decision 45.
+#[cfg(not(feature = "local"))]
+const LOCAL_IS_POSSIBLE: bool = cfg!(any(
+    all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")),
+    all(target_os = "macos", target_arch = "aarch64"),
+));
+
 /// The error of a program that was built without the embedded environment.
 #[cfg(not(feature = "local"))]
 #[must_use]
 pub fn without_local() -> CliError {
-    CliError::usage("this program was built without the embedded environment (feature \"local\")")
-        .hint("build it with default features: cargo build --release")
+    if LOCAL_IS_POSSIBLE {
+        return CliError::usage(
+            "this program was built without the embedded environment (feature \"local\")",
+        )
+        .hint("build it with default features: cargo build --release");
+    }
+    let here =
+        if cfg!(windows) { "Windows" } else { "this kind of machine, such as Macs with an Intel processor" };
+    CliError::usage(format!("the environment on this machine is not in the program for {here}"))
+        .hint("use it on Linux (that of WSL, too) or on a Mac with Apple silicon")
+        .hint("all other environments work here; list them with: quill-admin envs")
 }

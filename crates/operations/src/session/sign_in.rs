@@ -10,7 +10,8 @@ use quill_admin_cloud::{SignIn, SignInOptions};
 use quill_admin_contract::{Actor, Origin};
 
 use crate::config::{Environment, Place};
-use crate::error::CliError;
+use crate::error::{CliError, quoted};
+use crate::folders;
 use crate::process::Process;
 use crate::trust;
 
@@ -70,8 +71,7 @@ pub fn named(process: &Process, access_token_file: Option<&Path>) -> SignInOptio
 pub fn gcloud(process: &Process) -> SignInOptions {
     let text = |name: &str| process.var(name).filter(|value| !value.is_empty()).map(str::to_owned);
     SignInOptions {
-        gcloud: path(process, "CLOUDSDK_CONFIG")
-            .or_else(|| Some(path(process, "HOME")?.join(".config/gcloud"))),
+        gcloud: folders::gcloud(process),
         gcloud_configuration: text("CLOUDSDK_ACTIVE_CONFIG_NAME"),
         gcloud_account: text("CLOUDSDK_CORE_ACCOUNT"),
         ..SignInOptions::default()
@@ -85,10 +85,13 @@ pub fn certificates_of_gcloud(process: &Process) -> Option<String> {
     const VARIABLE: &str = "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE";
     let given = process.var(VARIABLE).filter(|file| !file.is_empty()).map(str::to_owned);
     let file = given.or_else(|| gcloud(process).gcloud_property("core", "custom_ca_certs_file"))?;
-    Some(format!(
-        "gcloud has such certificates (core/custom_ca_certs_file): export SSL_CERT_FILE={}",
-        shell_words::quote(&file)
-    ))
+    let file = quoted(Path::new(&file));
+    let trust = if cfg!(windows) {
+        format!("certutil -user -addstore Root {file}")
+    } else {
+        format!("export SSL_CERT_FILE={file}")
+    };
+    Some(format!("gcloud has such certificates (core/custom_ca_certs_file): {trust}"))
 }
 
 fn path(process: &Process, name: &str) -> Option<PathBuf> {

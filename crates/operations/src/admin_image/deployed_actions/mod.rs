@@ -99,5 +99,5 @@ pub fn judge(
     Err(own.advice(&deployed.revision, environment, cwd).into_iter().fold(refused, CliError::hint))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

@@ -13,6 +13,7 @@ use quill_admin_image::{Lineage, Revision, lineage};
 use super::revision::{ImageRevision, date, short};
 use crate::carried;
 use crate::config::Application;
+use crate::error::quoted;
 use crate::hints;
 use crate::process::BuiltFrom;
 
@@ -146,8 +147,7 @@ impl Own {
     #[must_use]
     pub fn advice(&self, image: &ImageRevision, environment: &str, cwd: &Path) -> Vec<String> {
         let pull = || {
-            let folder = self.checkout.as_deref().unwrap_or(cwd).display().to_string();
-            let pull = format!("git -C {} pull", shell_words::quote(&folder));
+            let pull = format!("git -C {} pull", quoted(self.checkout.as_deref().unwrap_or(cwd)));
             match self.origin {
                 Origin::BuiltIn => format!("{pull}, then build this program again"),
                 Origin::Clone | Origin::Folder(_) => pull,
