@@ -250,6 +250,35 @@ fn record_key_makes_a_key_and_shows_its_public_half() {
     assert!(denied.stderr.contains("secretmanager.versions.add"), "{denied}");
 }
 
+#[test]
+fn the_doctor_says_who_else_may_sign() {
+    let world = World::with_database(Database::create(Generation::August2026));
+    let key = RecordKey::generate();
+    signs_with(&world, &key);
+    let look = |code: i32| {
+        world.quill_admin(["doctor", "-e", "staging", "--only", "record-key"]).output().exits(code)
+    };
+    let none = look(0);
+    assert!(none.stdout.contains("nothing to look at: records are not signed"), "{none}");
+    verifies_with(&world, &[]);
+    let own = "serviceAccount:quill-tasks-staging@quill-medical-staging.iam.gserviceaccount.com";
+    world.emulator.set_secret_readers(PROJECT, SECRET, [own]);
+    let found = look(30);
+    assert!(found.stdout.contains("names no public key: no record can be verified"), "{found}");
+    assert!(found.stdout.contains("quill-admin record-key --env staging"), "{found}");
+    verifies_with(&world, &[&key]);
+    let healthy = look(0);
+    assert!(healthy.stdout.contains("quill-record-key, 1 public key"), "{healthy}");
+    world.emulator.set_secret_readers(PROJECT, SECRET, [own, "user:mallory@example.org"]);
+    let found = look(30);
+    assert!(found.stdout.contains("may read it: user:mallory@example.org"), "{found}");
+    assert!(!found.stdout.contains(&format!("may read it: {own}")), "{found}");
+    // What could not be looked at is not called healthy.
+    world.emulator.deny_permissions(["secretmanager.secrets.getIamPolicy"]);
+    let undecided = look(31);
+    assert!(undecided.stdout.contains("secretmanager.secrets.getIamPolicy"), "{undecided}");
+}
+
 fn base64_text(data: &str) -> String {
     use base64::Engine as _;
     let bytes = base64::prelude::BASE64_STANDARD.decode(data).expect("base64");
