@@ -39,3 +39,4 @@ mod sign_in;
 mod signed;
 mod target;
 mod trust;
+mod undo;

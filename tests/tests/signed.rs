@@ -11,7 +11,7 @@ use crate::believed::{STDOUT, forge, history, newest};
 use crate::running::change_job;
 
 const SECRET: &str = "quill-record-key";
-const PROMOTE: [&str; 7] = ["update-permissions", "-e", "staging", "-u", "steve", "-p", "admin"];
+pub(crate) const PROMOTE: [&str; 7] = ["update-permissions", "-e", "staging", "-u", "steve", "-p", "admin"];
 
 /// Names these public keys in the settings of staging.
 fn verifies_with(world: &World, keys: &[&RecordKey]) {
@@ -24,7 +24,7 @@ fn verifies_with(world: &World, keys: &[&RecordKey]) {
 }
 
 /// A world whose job signs with a key, with the user steve.
-fn world() -> (World, RecordKey) {
+pub(crate) fn world() -> (World, RecordKey) {
     let world = World::with_database(Database::create(Generation::August2026));
     world.database().execute(
         "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
@@ -47,19 +47,19 @@ fn signs_with(world: &World, key: &RecordKey) {
 }
 
 /// Has Cloud Run forget an execution, as it does after a week.
-fn forget(world: &World, execution: &str) {
+pub(crate) fn forget(world: &World, execution: &str) {
     let answer = world.ask(Request::new("DELETE", &format!("/v2/{JOB}/executions/{execution}")));
     assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
 /// The run of this name in the history.
-fn run(world: &World, execution: &str) -> Value {
+pub(crate) fn run(world: &World, execution: &str) -> Value {
     let runs = history(world);
     runs.iter().find(|run| run["execution"] == execution).unwrap_or_else(|| panic!("{runs:#?}")).clone()
 }
 
 /// The record of an execution, as its log has it.
-fn record(world: &World, execution: &str) -> Value {
+pub(crate) fn record(world: &World, execution: &str) -> Value {
     let logs = world.quill_admin(["logs", execution, "-e", "staging", "--json"]).output().exits(0).json();
     let entries = logs["entries"].as_array().expect("a list");
     let records = entries.iter().map(|entry| &entry["payload"]["quill_admin"]);

@@ -15,7 +15,7 @@ use quill_admin_operations::error::CliError;
 use quill_admin_operations::session;
 
 use crate::help::{self, Detail};
-use crate::task_command::{TaskCall, TaskCommand};
+use crate::task_command::{TaskCall, TaskCommand, TaskFlags};
 use crate::wrap::WIDTH;
 
 /// The description of the program, in one line.
@@ -314,6 +314,17 @@ Examples:
   quill-admin restore-backend --env staging
   quill-admin restore-backend --env staging --from-source ~/quill")]
     RestoreBackend(RestoreBackend),
+    /// Undo what a task has changed, if it is still as the task has left it
+    #[command(after_help = "\
+The record of the run says which action undoes it. It is run if the fields that
+the run has changed still have the values that it has left; otherwise the exit
+code is 19, and nothing is changed. Only signed records are undone, see
+record-key. An account that was created is deactivated, and never deleted.
+
+Examples:
+  quill-admin undo quill-tasks-staging-x7k2p --env staging --preview
+  quill-admin undo quill-tasks-staging-x7k2p --env staging")]
+    Undo(Undo),
     /// Make the key that an environment's records are signed with
     #[command(after_help = "\
 Makes a new key, and puts it into the secret that records.key_secret of
@@ -622,6 +633,17 @@ pub struct Doctor {
     /// Explain an execution that failed, and run the checks that can tell why
     #[arg(long, value_name = "EXECUTION", conflicts_with = "fix")]
     pub after: Option<String>,
+}
+
+/// `undo`
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// The run: the name of its execution, or the id of its request, as history shows them
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// The flags that every task takes
+    #[command(flatten)]
+    pub flags: TaskFlags,
 }
 
 /// `record-key`

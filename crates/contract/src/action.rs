@@ -10,6 +10,7 @@ use crate::arguments::Arguments;
 use crate::mode::Mode;
 use crate::names::{Actor, Origin, Reason, RequestId};
 use crate::proof::ProofKey;
+use crate::undo::Undoing;
 
 /// The name of the one action that no file declares and every image has: it looks whether tasks could run, and
 /// changes nothing.
@@ -101,6 +102,8 @@ pub struct Request {
     pub contract: u32,
     /// Whether it is run, or only previewed.
     pub mode: Mode,
+    /// The run that it undoes, where it undoes one.
+    pub undoes: Option<Undoing>,
     /// The key that the result is to be proven with; not sent to an image that speaks version 1.
     pub proof_key: Option<ProofKey>,
 }
@@ -117,6 +120,7 @@ impl Request {
             origin: None,
             contract: CONTRACT_VERSION,
             mode: Mode::Run,
+            undoes: None,
             proof_key: Some(ProofKey::generate()),
         }
     }

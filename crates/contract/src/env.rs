@@ -23,6 +23,7 @@ use crate::secret::Secret;
 use crate::subject::FieldValue;
 use crate::target::{Target, TargetParts};
 use crate::tls_mode::TlsMode;
+use crate::undo::Undoing;
 use crate::value::{InvalidValue, Problem};
 use crate::variable::{self, Variable};
 use crate::{CONTRACT_OLDEST, CONTRACT_VERSION};
@@ -180,6 +181,7 @@ impl Request {
                 Mode::RunAsPreviewed(plan) => put(&v::ADMIN_EXPECT, Some(plan.to_string())),
                 Mode::Preview => put(&v::ADMIN_MODE, Some(PREVIEW.to_owned())),
             }
+            put(&v::ADMIN_UNDOES, self.undoes.as_ref().map(ToString::to_string));
             put(&v::ADMIN_PROOF_KEY, self.sent_key().map(|key| key.to_hex().expose().to_owned()));
         }
         put(&v::ADMIN_REQUEST_ID, self.id.as_ref().map(ToString::to_string));
@@ -230,6 +232,7 @@ impl Invocation {
         let reason = reader.optional::<Reason>(&v::ADMIN_REASON);
         let origin = reader.optional::<Origin>(&v::ADMIN_ORIGIN);
         let mode = reader.mode(action.as_ref());
+        let undoes = reader.undoes();
         let proof_key = reader.optional::<ProofKey>(&v::ADMIN_PROOF_KEY);
         // A run whose record cannot be signed is not begun.
         reader.optional::<RecordKey>(&v::ADMIN_RECORD_KEY);
@@ -243,7 +246,8 @@ impl Invocation {
             (Some(Pending { make, plaintext, .. }), Some(connection)) if reader.problems.is_empty() => {
                 let action = make();
                 let contract = vars.contract();
-                let request = Request { action, id, actor, reason, origin, contract, mode, proof_key };
+                let request =
+                    Request { action, id, actor, reason, origin, contract, mode, undoes, proof_key };
                 Ok(Self { request, connection, plaintext })
             }
             _ => Err(EnvError { problems: reader.problems }),
@@ -340,6 +344,17 @@ impl<'a> Reader<'a> {
             self.problems.push(EnvProblem::NothingToPreview { variable: variable.name });
         }
         mode
+    }
+
+    /// The run that is undone. A version of the contract without undoing would run the action whatever the values
+    /// are now.
+    fn undoes(&mut self) -> Option<Undoing> {
+        let variable = &variable::ADMIN_UNDOES;
+        let undoes = self.optional::<Undoing>(variable)?;
+        if self.vars.contract() < MODES_SINCE {
+            self.problems.push(EnvProblem::NotInContract { variable: variable.name, since: MODES_SINCE });
+        }
+        Some(undoes)
     }
 
     fn action<'b>(&mut self, actions: &'b Actions) -> Option<Pending<'b>> {
@@ -589,6 +604,8 @@ pub struct RunContext {
     pub recorded: BTreeMap<String, FieldValue>,
     /// Whether it is only previewed.
     pub preview: bool,
+    /// The execution that it undoes.
+    pub undoes: Option<String>,
 }
 
 impl RunContext {
@@ -607,6 +624,7 @@ impl RunContext {
             reason: vars.parsed(&v::ADMIN_REASON).ok().flatten(),
             origin: vars.parsed(&v::ADMIN_ORIGIN).ok().flatten(),
             recorded: BTreeMap::new(),
+            undoes: vars.parsed::<Undoing>(&v::ADMIN_UNDOES).ok().flatten().map(|undoes| undoes.execution),
             preview: vars.parsed::<Preview>(&v::ADMIN_MODE).is_ok_and(|mode| mode.is_some()),
         }
     }

@@ -37,6 +37,7 @@ mod secret;
 mod subject;
 mod target;
 mod tls_mode;
+mod undo;
 pub mod value;
 pub mod variable;
 
@@ -60,6 +61,7 @@ pub use secret::{Password, PasswordHash, Secret};
 pub use subject::{Change, FieldValue, SubjectState};
 pub use target::{ENTRY_POINT, InvalidTarget, TARGET_OPTION, Target, TargetParts};
 pub use tls_mode::TlsMode;
+pub use undo::{AsLeft, Left, UndoNote, Undoing};
 pub use value::{InvalidValue, Problem};
 
 /// The newest version of this contract. A CLI sends the version it speaks as `ADMIN_CONTRACT`; an

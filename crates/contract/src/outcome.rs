@@ -13,6 +13,7 @@ use crate::exit_code::ExitCode;
 use crate::mode::{MODES_SINCE, PREVIEW};
 use crate::older;
 use crate::subject::{Change, FieldValue, SubjectState};
+use crate::undo::UndoNote;
 
 /// The last line the executor prints, after COMMIT or ROLLBACK: the audit record of the run.
 ///
@@ -49,6 +50,12 @@ pub struct ResultLine {
     /// `preview` where the task was only previewed, whether that succeeded or not; from contract version 4 on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
+    /// The execution that it undoes; from contract version 4 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<String>,
+    /// How it is undone itself, where it has changed something; from contract version 4 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<UndoNote>,
     /// Values that the action has recorded, by the names of their parameters; from contract version 3 on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub recorded: BTreeMap<String, FieldValue>,
@@ -84,10 +91,18 @@ impl ResultLine {
             reason: context.reason.as_ref().map(ToString::to_string),
             origin: context.origin.as_ref().filter(|_| contract >= 3).map(ToString::to_string),
             mode: context.preview.then(|| PREVIEW.to_owned()).filter(|_| contract >= MODES_SINCE),
+            undoes: context.undoes.clone().filter(|_| contract >= MODES_SINCE),
+            undo: None,
             recorded: if contract >= 3 { context.recorded.clone() } else { BTreeMap::new() },
             exit_code: exit_code.code(),
             outcome,
         }
+    }
+
+    /// The same line with how it is undone, where its version of the contract has that.
+    #[must_use]
+    pub fn with_undo(self, undo: Option<UndoNote>) -> Self {
+        Self { undo: undo.filter(|_| self.contract >= MODES_SINCE), ..self }
     }
 
     /// Reads a result line from JSON in any version of the contract.
@@ -469,6 +484,7 @@ mod tests {
             origin: "a pipeline".parse().ok(),
             recorded: [("ground".to_owned(), FieldValue::Text("fraud".to_owned()))].into(),
             preview: false,
+            undoes: None,
         };
         let failure = Failure::new("there is no user steve");
         let line = ResultLine::new(&context, 1, ExitCode::UserNotFound, Outcome::Failed { failure });

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::UndoNote;
 use crate::outcome::{
     DatabaseReport, Expected, Failure, NextAction, Outcome, ResultLine, Unavailable, Warning,
 };
@@ -90,6 +91,14 @@ const RESULT_KEYS: &[(&str, &str)] = &[
         "`preview` where the task was only previewed, whether that succeeded or not; otherwise absent; from version 4 \
          on",
     ),
+    ("undoes", "of an undo, the id of the execution that it undoes; from version 4 on"),
+    (
+        "undo",
+        "how it is undone, where it has changed something and the file of actions says how; from version 4 on",
+    ),
+    ("undo.action", "the action that undoes it"),
+    ("undo.with", "values of its parameters, by name"),
+    ("undo.say", "in words, where no action can undo it"),
     ("exit_code", "the code the executor ends with"),
     (
         "outcome.result",
@@ -171,12 +180,30 @@ fn line(action: &str, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
         actor: Some("steve@example.org".to_owned()),
         reason: Some("ticket 4711".to_owned()),
         mode: matches!(outcome, Outcome::Previewed { .. }).then(|| "preview".to_owned()),
+        undoes: (action == "remove-role").then(|| "quill-admin-staging-b4m9t".to_owned()),
+        undo: undo(action, &outcome),
         origin: (action == CHECK).then(|| {
             "GitHub Actions, for steve: https://github.com/example/quill/actions/runs/17, commit 3f2c78be9d10".to_owned()
         }),
         recorded: recorded.collect(),
         exit_code: exit_code.code(),
         outcome,
+    }
+}
+
+fn undo(action: &str, outcome: &Outcome) -> Option<UndoNote> {
+    let with = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    match (action, outcome) {
+        ("update-permissions", Outcome::Updated { .. }) => Some(UndoNote::Action(NextAction {
+            action: action.to_owned(),
+            with: with(&[("username", "steve.jones"), ("permission", "staff")]),
+        })),
+        ("add-role", Outcome::Updated { .. }) => {
+            Some(UndoNote::Words { say: "give and take the roles one by one".to_owned() })
+        }
+        _ => None,
     }
 }
 

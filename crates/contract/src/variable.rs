@@ -44,6 +44,7 @@ variables! { TASK:
     ADMIN_CONTRACT, "optional", "contract version to speak, the newest when missing; newer than the image knows is refused";
     ADMIN_MODE, "optional", "preview: everything is done as asked, told, and rolled back; from contract version 4 on";
     ADMIN_EXPECT, "optional", "64 hexadecimal digits: the plan that a preview has told; where it would not be this one, nothing is changed; from contract version 4 on";
+    ADMIN_UNDOES, "optional", "JSON: the execution that is undone, and the values that it has left, which must still be there; from contract version 4 on";
     ADMIN_PROOF_KEY, "optional", "64 hexadecimal digits, new for every request: the result is proven with it, from contract version 2 on";
     ADMIN_RECORD_KEY, "optional", "64 hexadecimal digits, from a secret that only the job's account may read: the result is signed with it";
     ADMIN_LOG_FORMAT, "optional", "json or text; without it json in Cloud Run, text elsewhere";

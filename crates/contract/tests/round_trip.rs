@@ -10,9 +10,9 @@ use proptest::prelude::*;
 use quill_admin_actions::Actions;
 use quill_admin_contract::invisible::invisible;
 use quill_admin_contract::{
-    Actor, AdminAction, Argument, CONTRACT_OLDEST, CONTRACT_VERSION, Connection, EnvError, ExitCode,
-    Invocation, LogFormat, MODES_SINCE, Mode, Origin, ProofKey, Reason, Request, RequestId, RunContext,
-    Secret, TlsMode, Variables,
+    Actor, AdminAction, Argument, AsLeft, CONTRACT_OLDEST, CONTRACT_VERSION, Connection, EnvError, ExitCode,
+    Invocation, Left, LogFormat, MODES_SINCE, Mode, Origin, ProofKey, Reason, Request, RequestId, RunContext,
+    Secret, TlsMode, Undoing, Variables,
 };
 
 const HASH: &str =
@@ -116,6 +116,17 @@ fn mode() -> impl Strategy<Value = Mode> {
     prop_oneof![Just(Mode::Run), Just(Mode::Preview), plan]
 }
 
+fn undoing() -> impl Strategy<Value = Undoing> {
+    let left = prop_oneof![
+        proptest::option::of(text(40)).prop_map(Left::Is),
+        text(40).prop_map(Left::Has),
+        text(40).prop_map(Left::Lacks),
+    ];
+    let one = (text(20), left).prop_map(|(field, left)| AsLeft { field, left });
+    (text(40), proptest::collection::vec(one, 0..4))
+        .prop_map(|(execution, as_left)| Undoing { execution, as_left })
+}
+
 proptest! {
     #[test]
     fn every_request_comes_through(
@@ -127,6 +138,7 @@ proptest! {
         contract in CONTRACT_OLDEST..=CONTRACT_VERSION,
         keyed in any::<bool>(),
         mode in mode(),
+        undoes in proptest::option::of(undoing()),
     ) {
         // There are no modes before version 4, and what only reads has none.
         let mode = if contract >= MODES_SINCE && action.writes() { mode } else { Mode::Run };
@@ -138,6 +150,7 @@ proptest! {
             origin: origin.map(|text| text.parse::<Origin>().expect("valid origin")),
             contract,
             mode,
+            undoes: undoes.filter(|_| contract >= MODES_SINCE),
             // Version 1 has no keys.
             proof_key: (keyed && contract >= 2).then(ProofKey::generate),
         };

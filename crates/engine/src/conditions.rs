@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use quill_admin_actions::{Action, Condition, Expected, Kind, ParameterWords, Subject, Value};
-use quill_admin_contract::{Argument, ExitCode};
+use quill_admin_actions::{Action, Condition, Expected, Kind, ParameterWords, Subject};
+use quill_admin_contract::{Argument, AsLeft, ExitCode, Left};
 
 use crate::error::{Error, Failed};
 use crate::layout::Layout;
 use crate::message;
 use crate::say::Values;
 use crate::send::Sender;
+use crate::value::Value;
 
 /// Refuses an action that is a job of the application's, or whose parts do not fit together, whatever its
 /// source.
@@ -73,7 +74,7 @@ pub(crate) fn allowed(sender: &Sender<'_>, action: &Action) -> Result<(), Failed
 }
 
 /// The values of a closed list, in the order in which they are shown.
-fn in_order(words: &ParameterWords, values: &BTreeMap<String, Value>) -> Vec<String> {
+fn in_order(words: &ParameterWords, values: &BTreeMap<String, quill_admin_actions::Value>) -> Vec<String> {
     let place =
         |value: &String| words.values.iter().position(|words| words.value == *value).unwrap_or(usize::MAX);
     let mut ordered: Vec<String> = values.keys().cloned().collect();
@@ -99,6 +100,26 @@ pub(crate) fn expected(action: &Action, subject: &Subject, values: &Values<'_>) 
     let what = message::unexpected(action, values);
     // A subject without a key has no exit code of its own: if it is missing, this is another database.
     Err(Failed::with_number(subject.exit.unwrap_or(ExitCode::SchemaMismatch.code()), what))
+}
+
+/// Refuses a subject that does not have the values any more that a run has left, and says which differ.
+pub(crate) fn as_left(action: &Action, values: &Values<'_>, as_left: &[AsLeft]) -> Result<(), Failed> {
+    let now = |field: &str| values.before.and_then(|before| before.get(field));
+    let is_so = |one: &&AsLeft| match &one.left {
+        Left::Is(left) => now(&one.field).and_then(Value::as_text) == *left,
+        Left::Has(item) => now(&one.field).is_some_and(|list| list.items().contains(item)),
+        Left::Lacks(item) => !now(&one.field).is_some_and(|list| list.items().contains(item)),
+    };
+    let differ: Vec<String> = as_left.iter().filter(|one| !is_so(one)).map(ToString::to_string).collect();
+    if differ.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "{} is not as the run that is to be undone has left it; these are no longer true: {}",
+        message::subject(action, values),
+        differ.join("; ")
+    );
+    Err(Failed::new(ExitCode::NotAsPreviewed, what))
 }
 
 /// Refuses values that have to be in the database and are not.

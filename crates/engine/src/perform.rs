@@ -1,7 +1,7 @@
 //! Runs one action, from its first statement to its last.
 
 use quill_admin_actions::{Action, Is, Listing, Subject};
-use quill_admin_contract::{Arguments, ExitCode};
+use quill_admin_contract::{Arguments, AsLeft, ExitCode};
 use tokio_postgres::{Client, Row};
 
 use crate::call::{suggested, undoing};
@@ -26,6 +26,7 @@ pub(crate) async fn perform(
     layout: &Layout,
     action: &Action,
     arguments: &Arguments,
+    as_left: &[AsLeft],
 ) -> Result<Performed, Error> {
     let definition = &action.definition;
     let sender = Sender { client, layout, arguments };
@@ -41,6 +42,7 @@ pub(crate) async fn perform(
     if let Some(subject) = &definition.subject {
         conditions::expected(action, subject, &values)?;
     }
+    conditions::as_left(action, &values, as_left)?;
     conditions::exist(&sender, action).await?;
     let stepped = steps::run(&sender, action, &values).await?;
     let listed = match &definition.rows {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use quill_admin_actions::{Action, Table};
-use quill_admin_contract::Arguments;
+use quill_admin_contract::{Arguments, AsLeft};
 use tokio_postgres::Client;
 
 use crate::error::Error;
@@ -59,7 +59,22 @@ impl<'a> Work<'a> {
         action: &Action,
         arguments: &Arguments,
     ) -> Result<Performed, Error> {
-        perform::perform(self.client, layout, action, arguments).await
+        self.perform_if(layout, action, arguments, &[]).await
+    }
+
+    /// The same, if the subject still has these values.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`], and `NotAsPreviewed` where a value is another one; the transaction has to be rolled back then.
+    pub async fn perform_if(
+        &self,
+        layout: &Layout,
+        action: &Action,
+        arguments: &Arguments,
+        as_left: &[AsLeft],
+    ) -> Result<Performed, Error> {
+        perform::perform(self.client, layout, action, arguments, as_left).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use quill_admin_actions::{Action, Digest};
 use quill_admin_contract::{
-    AdminAction, Change, FieldValue, NextAction, Outcome, Row, SubjectState, Warning, warning_code,
+    Change, FieldValue, NextAction, Outcome, Request, Row, SubjectState, UndoNote, Warning, warning_code,
 };
 use quill_admin_engine as engine;
 use quill_admin_engine::{Effect, Layout, Listed, Performed, SubjectStates, Value, Work};
@@ -19,6 +19,8 @@ pub(crate) struct Done {
     pub(crate) writes: bool,
     /// The digest of its plan, where it may write.
     pub(crate) plan: Option<Digest>,
+    /// How it is undone, where it has changed something.
+    pub(crate) undo: Option<UndoNote>,
     /// The rows of a list, to be printed before the result.
     pub(crate) rows: Vec<Row>,
 }
@@ -28,7 +30,7 @@ pub(crate) struct Done {
 pub(crate) async fn perform(
     client: &Client,
     action: &Action,
-    asked: &AdminAction,
+    request: &Request,
     layout: &mut Option<Layout>,
     connected: impl FnOnce(&Layout),
 ) -> Result<Done, ActionError> {
@@ -40,7 +42,8 @@ pub(crate) async fn perform(
         connected(&found);
         layout.insert(found)
     };
-    Ok(told(work.perform(layout, action, asked.arguments()).await?))
+    let as_left = request.undoes.as_ref().map(|undoing| undoing.as_left.as_slice()).unwrap_or_default();
+    Ok(told(work.perform_if(layout, action, request.action.arguments(), as_left).await?))
 }
 
 impl Done {
@@ -64,6 +67,7 @@ impl Done {
             message: format!("previewed, nothing was changed: {message}"),
             writes: false,
             plan,
+            undo: None,
             rows,
         }
     }
@@ -71,7 +75,7 @@ impl Done {
 
 fn told(performed: Performed) -> Done {
     let writes = performed.writes();
-    let Performed { effect, subject, changes, warnings, listed, plan, message, .. } = performed;
+    let Performed { effect, subject, changes, warnings, listed, plan, undo, message, .. } = performed;
     let more = listed.as_ref().is_some_and(|listed| listed.more);
     let mut rows = listed.map(rows);
     let cut = rows.as_mut().and_then(|rows| cut(rows));
@@ -88,7 +92,7 @@ fn told(performed: Performed) -> Done {
         (Effect::Unchanged, None) => Outcome::Unchanged { subject, warnings },
         (Effect::Found, None) => Outcome::Found { subject, warnings },
     };
-    Done { outcome, message, writes, plan, rows: rows.unwrap_or_default() }
+    Done { outcome, message, writes, plan, undo: undo.map(undo_note), rows: rows.unwrap_or_default() }
 }
 
 /// The present state of the subject; the previous state of one that does not exist any more.
@@ -119,6 +123,13 @@ fn change(change: engine::Change) -> Change {
         engine::Change::Hidden { field } => Change::Hidden { field },
         engine::Change::Added { field, item } => Change::Added { field, item },
         engine::Change::Removed { field, item } => Change::Removed { field, item },
+    }
+}
+
+fn undo_note(undo: engine::Undo) -> UndoNote {
+    match undo {
+        engine::Undo::Action(engine::Next { action, with }) => UndoNote::Action(NextAction { action, with }),
+        engine::Undo::Words(say) => UndoNote::Words { say },
     }
 }
 

@@ -84,6 +84,7 @@ pub(crate) async fn perform(
         message,
         writes: false,
         plan: None,
+        undo: None,
         rows: Vec::new(),
     })
 }

@@ -63,20 +63,20 @@ pub(crate) fn not_started(
 
 fn conclude(ended: Result<Result<Done, Failed>, String>, log: &mut Output<'_>) -> ExitCode {
     let failed = match ended {
-        Ok(Ok(Done { outcome, message, rows, .. })) => {
+        Ok(Ok(Done { outcome, message, rows, undo, .. })) => {
             if let Outcome::Listed { digest: Some(list), .. } = &outcome {
                 for row in &rows {
                     log.row(row, list);
                 }
             }
-            log.result(ExitCode::Success, outcome, &message);
+            log.result(ExitCode::Success, outcome, undo, &message);
             return ExitCode::Success;
         }
         Ok(Err(failed)) => failed,
         Err(place) => bug(&format!("it stopped at {place}")),
     };
     let message = failed.failure.message.clone();
-    log.result(failed.code, Outcome::Failed { failure: failed.failure }, &message);
+    log.result(failed.code, Outcome::Failed { failure: failed.failure }, None, &message);
     failed.code
 }
 
@@ -222,7 +222,9 @@ impl Task<'_> {
             log.info(&format!("connected: PostgreSQL {version}, {}", found.tls().unwrap_or("no TLS")));
         };
         let done = match actions.get(asked.name()) {
-            Some(action) => action::perform(&session.client, action, asked, layout, &mut connected).await?,
+            Some(action) => {
+                action::perform(&session.client, action, &invocation.request, layout, &mut connected).await?
+            }
             None => check::perform(&session.client, &session.server_version, actions, &mut connected).await?,
         };
         let done = self.in_mode(done).await?;

@@ -5,7 +5,7 @@ use std::io::Write;
 use quill_admin_contract::invisible::shown;
 use quill_admin_contract::{
     ExitCode, LogFormat, Outcome, ProofKey, RecordKey, RequestId, ResultLine, Row, RunContext, Signed,
-    Variables,
+    UndoNote, Variables,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -135,13 +135,13 @@ impl<'a> Output<'a> {
     }
 
     /// Prints the last lines: the warnings, then the result.
-    pub(crate) fn result(&mut self, code: ExitCode, outcome: Outcome, message: &str) {
+    pub(crate) fn result(&mut self, code: ExitCode, outcome: Outcome, undo: Option<UndoNote>, message: &str) {
         for warning in outcome.warnings() {
             self.marked(Severity::Warning, &warning.message, Some(&warning.code));
         }
         let severity = if code == ExitCode::Success { Severity::Info } else { Severity::Error };
         if self.json_result {
-            let result = ResultLine::new(&self.context, self.contract, code, outcome);
+            let result = ResultLine::new(&self.context, self.contract, code, outcome).with_undo(undo);
             let record = self.record(&result);
             self.json(&Line { severity, message, quill_admin: Some(record) });
         } else {

@@ -69,6 +69,8 @@ pub struct PastRun {
     pub outcome: String,
     /// Whether it was a preview, which changed nothing.
     pub preview: bool,
+    /// The execution that it undoes, where it is an undo.
+    pub undoes: Option<String>,
     /// The record itself, where one can be used.
     pub line: Option<ResultLine>,
     /// The signature of the record that is used.
@@ -269,6 +271,7 @@ fn of_execution(execution: Execution, records: &[AuditEntry], keys: &[PublicKey]
         origin: given(variable::ADMIN_ORIGIN.name),
         recorded: used.map(|claim| claim.line.recorded.clone()).unwrap_or_default(),
         preview: mode::is_preview(&execution),
+        undoes: mode::undoes(&execution),
         outcome: match (used, &execution.phase) {
             // The executor reports a failure: it was stopped, and has rolled back.
             (Some(claim), Phase::Ended(Ending::Cancelled { .. })) if claim.line.exit_code != 0 => None,
@@ -351,6 +354,7 @@ fn of_records(
         time: *time,
         account: None,
         outcome: if differ { "contradicted".to_owned() } else { first.outcome.name().to_owned() },
+        undoes: common(|line| line.undoes.as_ref()),
         preview: lines().all(|line| line.mode.is_some()),
         line: (!differ).then(|| first.clone()),
         signature,

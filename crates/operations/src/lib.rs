@@ -25,6 +25,7 @@ pub mod record_key;
 pub mod session;
 pub mod task;
 pub mod trust;
+pub mod undo;
 
 /// The candidate that was probably meant by a name that is not known.
 pub use quill_admin_yaml::nearest;

@@ -32,6 +32,7 @@ mod reference;
 mod restore_backend;
 mod run_task;
 mod task;
+mod undo;
 mod whoami;
 
 use std::sync::{Arc, OnceLock};
@@ -94,6 +95,7 @@ async fn run(mut context: Context<'_>, tasks: &[TaskCommand], command: Command) 
     match command {
         Command::Build(args) => build::run(context, args).await,
         Command::RestoreBackend(args) => restore_backend::run(context, args).await,
+        Command::Undo(args) => undo::run(context, args).await,
         Command::RecordKey(args) => record_key::run(context, args).await,
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Attach(args) => attach::attach(context, args).await,

@@ -71,7 +71,8 @@ pub(super) async fn run(
         generated_password: answers.generated_password(),
     };
     let action = answers.into_action(&command.name, actions::of_this_run());
-    context.run_task(Task { name: command.name.clone(), job, opening, subject, options, action }).await
+    let task = Task { name: command.name.clone(), job, subject, options, undoes: None, action };
+    context.run_task(opening, task).await
 }
 
 #[cfg(test)]

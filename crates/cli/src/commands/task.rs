@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use quill_admin_actions::Digest;
 use quill_admin_cloud::JobName;
 use quill_admin_contract::{
-    AdminAction, ExitCode, Mode, Password, Plan, Reason, Request, RequestId, Username, look,
+    AdminAction, ExitCode, Mode, Password, Plan, Reason, Request, RequestId, Undoing, Username, look,
 };
 use quill_admin_operations::admin_image::deployed_actions::{self, Own};
 use quill_admin_operations::admin_image::target;
@@ -27,7 +27,7 @@ use quill_admin_operations::task::run_outcome::Run;
 
 use super::context::Context;
 use super::guard::close;
-use crate::prompt::Field;
+use crate::prompt::{Field, Form};
 use crate::report::{TaskPlan, TaskReport};
 use crate::task_command::{TaskCommand, TaskFlags};
 
@@ -55,6 +55,21 @@ pub(super) struct TaskOptions {
 }
 
 impl TaskOptions {
+    /// The options of a change in the admin image.
+    pub(super) fn of_a_change(form: &mut Form, flags: TaskFlags) -> Self {
+        Self {
+            writes: true,
+            can_be_previewed: true,
+            preview: flags.preview,
+            expect: form.optional("--expect", flags.expect.as_deref()).map(|Plan(plan)| plan),
+            reason: form.optional("--reason", flags.reason.as_deref()),
+            confirm: flags.confirm,
+            dry_run: flags.dry_run,
+            allow_unpinned: flags.allow_unpinned,
+            yes: flags.yes,
+        }
+    }
+
     /// Whether the task is previewed before it is run, or instead.
     fn previews_first(&self, environment: &Environment) -> bool {
         self.can_be_previewed && (self.preview || environment.preview_required && self.expect.is_none())
@@ -67,9 +82,10 @@ pub(super) struct Task<F> {
     pub(super) name: String,
     /// The job that does it: the environment's own, or one of the application's.
     pub(super) job: JobName,
-    pub(super) opening: Opening,
     pub(super) subject: Subject,
     pub(super) options: TaskOptions,
+    /// The run that it undoes, where it undoes one.
+    pub(super) undoes: Option<Undoing>,
     /// Makes the action: at once, or after hashing a password.
     pub(super) action: F,
 }
@@ -102,17 +118,8 @@ impl Progress {
 impl Context<'_> {
     /// Reads the options that every task takes.
     pub(super) fn task_options(&mut self, command: &TaskCommand, flags: TaskFlags) -> TaskOptions {
-        TaskOptions {
-            writes: command.writes,
-            can_be_previewed: command.previews,
-            preview: flags.preview,
-            expect: self.form.optional("--expect", flags.expect.as_deref()).map(|Plan(plan)| plan),
-            reason: self.form.optional("--reason", flags.reason.as_deref()),
-            confirm: flags.confirm,
-            dry_run: flags.dry_run,
-            allow_unpinned: flags.allow_unpinned,
-            yes: flags.yes,
-        }
+        let options = TaskOptions::of_a_change(&mut self.form, flags);
+        TaskOptions { writes: command.writes, can_be_previewed: command.previews, ..options }
     }
 
     /// The environment, if the task may be run there, and the job that does it.
@@ -142,27 +149,44 @@ impl Context<'_> {
     }
 
     /// Runs a task to its end and reports it; returns the exit code.
-    pub(super) async fn run_task<F>(self, task: Task<F>) -> Result<u8, CliError>
+    pub(super) async fn run_task<F>(self, opening: Opening, task: Task<F>) -> Result<u8, CliError>
+    where
+        F: Future<Output = Result<AdminAction, CliError>>,
+    {
+        let (progress, emit) = self.progress();
+        self.reporter.begin();
+        let session = opening.wait(emit).await?;
+        self.run_open(session, &progress, task).await
+    }
+
+    /// The progress of a task, and what shows its events and notes how far it has come.
+    pub(super) fn progress(&self) -> (Arc<Progress>, Emit) {
+        let progress = Arc::new(Progress::default());
+        let (noted, reporter) = (Arc::clone(&progress), Arc::clone(self.reporter));
+        let emit: Emit = Arc::new(move |event| {
+            if matches!(event, Event::Started(_)) && noted.due.load(Ordering::Relaxed) {
+                noted.started.store(true, Ordering::Relaxed);
+            }
+            reporter.event(event);
+        });
+        (progress, emit)
+    }
+
+    /// Runs a task in an environment that is open, and closes it.
+    pub(super) async fn run_open<F>(
+        self,
+        session: Session,
+        progress: &Progress,
+        task: Task<F>,
+    ) -> Result<u8, CliError>
     where
         F: Future<Output = Result<AdminAction, CliError>>,
     {
         let reporter = self.reporter;
-        let progress = Arc::new(Progress::default());
-        let emit: Emit = {
-            let (progress, reporter) = (Arc::clone(&progress), Arc::clone(reporter));
-            Arc::new(move |event| {
-                if matches!(event, Event::Started(_)) && progress.due.load(Ordering::Relaxed) {
-                    progress.started.store(true, Ordering::Relaxed);
-                }
-                reporter.event(event);
-            })
-        };
-        reporter.begin();
-        let Task { name, job, opening, subject, options, action } = task;
-        let session = opening.wait(emit).await?;
+        let Task { name, job, subject, options, undoes, action } = task;
         let own = session.environment().is_own(&job);
-        let task = Started { session: &session, options: &options, subject: &subject, progress: &progress };
-        let code = self.run_in(&task, (&name, job), action).await.map_err(|error| {
+        let task = Started { session: &session, options: &options, subject: &subject, progress };
+        let code = self.run_in(&task, (&name, job), undoes, action).await.map_err(|error| {
             // A person who is cut off from a task that was started still needs the password that it sets.
             if progress.may_have_changed_something(&error)
                 && let Some(password) = &subject.generated_password
@@ -184,6 +208,7 @@ impl Context<'_> {
         mut self,
         task: &Started<'_>,
         (name, job): (&str, JobName),
+        undoes: Option<Undoing>,
         action: F,
     ) -> Result<u8, CliError>
     where
@@ -200,6 +225,7 @@ impl Context<'_> {
             account = known;
             let mut request = Request::new(action?, actor, options.reason.clone());
             request.origin = sign_in::origin(self.process);
+            request.undoes = undoes;
             Ok(request)
         };
         let mut prepared = run::prepare(session, name, job, request, options.dry_run).await?;
@@ -211,7 +237,7 @@ impl Context<'_> {
             Some(plan) => Mode::RunAsPreviewed(plan.clone()),
             None => Mode::Run,
         };
-        if prepared.request.mode != Mode::Run {
+        if prepared.request.mode != Mode::Run || prepared.request.undoes.is_some() {
             job_image::has_modes(prepared.request.contract, &environment.name)?;
         }
         let again = Some(()).filter(|()| !environment.is_own(&prepared.name));

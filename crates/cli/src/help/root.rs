@@ -24,6 +24,7 @@ const GROUPS: [Group; 3] = [
         title: "Afterwards",
         rows: &[
             (&["history"], "List what was run, by whom, for whom, and how it ended"),
+            (&["undo"], "Undo what a task has changed"),
             (&["attach", "cancel", "logs"], "Follow, stop or read an execution"),
         ],
     },

@@ -68,6 +68,7 @@ pub(super) fn history_text(environment: &Environment, past: &Past) -> String {
         if !environment.is_own(&run.job) {
             rest.push(format!("job {} of the application", run.job.job));
         }
+        rest.extend(run.undoes.iter().map(|undone| format!("undo of {undone}")));
         if run.preview && run.outcome != "previewed" {
             rest.push("a preview, which changes nothing".to_owned());
         }
@@ -129,6 +130,7 @@ pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
                 "recorded": run.recorded,
                 "outcome": run.outcome,
                 "preview": run.preview,
+                "undoes": run.undoes,
                 "proven": matches!(run.record, Record::Signed | Record::Proven),
                 "record": match run.record {
                     Record::Signed => Some("signed"),

@@ -121,6 +121,12 @@ pub(super) fn task_plan_text(plan: &TaskPlan<'_>) -> String {
         let _ = write!(what, ", built {}", built.strftime("%Y-%m-%d %H:%M UTC"));
     }
     field(&mut text, "image", &what);
+    if let Some(undoing) = &request.undoes {
+        field(&mut text, "undoes", &undoing.execution);
+        for one in &undoing.as_left {
+            field(&mut text, "if still", &one.to_string());
+        }
+    }
     match &request.mode {
         Mode::Run => {}
         Mode::RunAsPreviewed(plan) => field(&mut text, "expects", &format!("the plan {}", plan.short())),

@@ -1,6 +1,6 @@
 //! Previews: they tell what the run does, change nothing, and a run that would do something else is refused.
 
-use quill_admin_contract::{ExitCode, Outcome};
+use quill_admin_contract::{Change, ExitCode, Outcome, UndoNote, Undoing};
 use quill_admin_testkit::needs_postgres;
 use quill_admin_testkit::postgres::{Database, Generation, ROLES};
 
@@ -270,4 +270,121 @@ fn a_preview_that_cannot_be_one_is_refused_before_anything_is_done() {
         assert!(ended.message().contains(said), "{}", ended.message());
     }
     assert_eq!(db.contents(), before);
+}
+
+/// Undoes a run by its record, as the laptop does.
+fn undo(db: &Database, ran: &Ended) -> Option<Executor> {
+    let line = ran.result();
+    let UndoNote::Action(call) = line.undo.clone()? else { return None };
+    let undoing = Undoing::of("quill-admin-staging-abcde", &line);
+    let task = Executor::on(db, &call.action).set("ADMIN_UNDOES", &undoing.to_string());
+    let task = task.set("AUTH_DB_SSLMODE", "disable");
+    Some(
+        call.with
+            .iter()
+            .fold(task, |task, (name, value)| task.set(&format!("ADMIN_{}", name.to_uppercase()), value)),
+    )
+}
+
+/// A change, by somebody else, of what a run has changed.
+fn change_of_the_same(db: &Database, user: &str, ran: &Ended) {
+    let id = format!("(SELECT id FROM users WHERE username = '{user}')");
+    for change in ran.outcome().changes() {
+        let sql = match change {
+            Change::Field { field, .. } if field == "permission" => format!(
+                "UPDATE users SET system_permissions = CASE system_permissions WHEN 'admin' THEN 'staff' ELSE \
+                 'admin' END WHERE username = '{user}'"
+            ),
+            Change::Field { field, .. } if field == "active" => {
+                format!("UPDATE users SET is_active = NOT is_active WHERE username = '{user}'")
+            }
+            Change::Field { field, .. } if field == "email" => {
+                format!(
+                    "UPDATE users SET email = 'else{}@own.example.org' WHERE username = '{user}'",
+                    fastrand::u64(..)
+                )
+            }
+            Change::Added { item, .. } => format!(
+                "DELETE FROM user_role WHERE user_id = {id} AND role_id = (SELECT id FROM roles WHERE name = '{item}')"
+            ),
+            Change::Removed { item, .. } => {
+                format!("INSERT INTO user_role SELECT {id}, id FROM roles WHERE name = '{item}'")
+            }
+            _ => continue,
+        };
+        return db.execute(&sql);
+    }
+}
+
+/// One round. Returns whether it was undone, or `None` where nothing could be.
+fn round(random: &mut fastrand::Rng, db: &Database) -> Option<bool> {
+    let user = USERS[random.usize(..USERS.len())];
+    somebody_elses_change(random, db, user);
+    let before = db.contents();
+    let ran = task(random, db, user).set("AUTH_DB_SSLMODE", "disable").run();
+    let outcome = (ran.code == Some(0)).then(|| ran.outcome())?;
+    let created = matches!(outcome, Outcome::Created { .. });
+    let undo = undo(db, &ran)?;
+    let slips_in = random.bool();
+    if slips_in {
+        change_of_the_same(db, user, &ran);
+    }
+    let meanwhile = db.contents();
+    let ended = undo.run();
+    if ended.code != Some(0) {
+        assert_eq!(db.contents(), meanwhile, "{}", ended.text);
+        // Otherwise only the conditions of the action itself refuse, such as those of the last superadmin.
+        assert!(slips_in || ended.code == Some(12), "{}\n{}", ran.text, ended.text);
+        return Some(false);
+    }
+    assert!(!slips_in, "it was undone over somebody else's change:\n{}\n{}", ran.text, ended.text);
+    assert_eq!(ended.result().undoes.as_deref(), Some("quill-admin-staging-abcde"));
+    if created {
+        let active = db.value(&format!("SELECT is_active::text FROM users WHERE username = '{user}'"));
+        assert_eq!(active.as_deref(), Some("false"), "{}", ended.text);
+    } else {
+        assert_eq!(db.contents(), before, "{}\n{}", ran.text, ended.text);
+    }
+    Some(true)
+}
+
+#[test]
+fn an_undo_restores_or_refuses_and_never_guesses() {
+    needs_postgres!();
+    let (rounds, seed) =
+        (number("QUILL_ADMIN_TEST_STORM", CASES), number("QUILL_ADMIN_TEST_SEED", 2026) as u64);
+    let thread = |index: usize| {
+        move || {
+            let db = Database::create(Generation::ALL[index % 2]);
+            let mut random = fastrand::Rng::with_seed(seed + 1000 + index as u64);
+            let mut ended = Vec::new();
+            while ended.len() < rounds / THREADS {
+                ended.extend(round(&mut random, &db));
+            }
+            ended
+        }
+    };
+    let threads: Vec<_> = (0..THREADS).map(|index| std::thread::spawn(thread(index))).collect();
+    let ended: Vec<bool> =
+        threads.into_iter().flat_map(|thread| thread.join().expect("no round failed")).collect();
+    let undone = ended.iter().filter(|undone| **undone).count();
+    assert!(undone > ended.len() / 5 && undone < ended.len(), "seed {seed}: {undone} of {}", ended.len());
+}
+
+#[test]
+fn an_undo_says_what_differs() {
+    needs_postgres!();
+    let db = Database::create(Generation::August2026);
+    db.execute(&insert("jo"));
+    let ran = Executor::permission(&db, "jo", "admin").run().expect(ExitCode::Success);
+    db.execute("UPDATE users SET system_permissions = 'superadmin'");
+    let refused = undo(&db, &ran).expect("it can be undone").run().expect(ExitCode::NotAsPreviewed);
+    let said = refused.message();
+    assert!(said.contains("user jo is not as the run that is to be undone has left it"), "{said}");
+    assert!(said.contains("permission is admin"), "{said}");
+    let refused =
+        Executor::permission(&db, "jo", "staff").set("ADMIN_UNDOES", "{}").run().expect(ExitCode::Usage);
+    assert!(refused.message().contains("ADMIN_UNDOES"), "{}", refused.message());
+    let old = undo(&db, &ran).expect("it can be undone").set("ADMIN_CONTRACT", "3").run();
+    assert!(old.expect(ExitCode::Usage).message().contains("contract version 4"));
 }

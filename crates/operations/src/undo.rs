@@ -1,0 +1,87 @@
+//! Undoing a run: its record is found, judged, and turned into the request that undoes it.
+
+use quill_admin_contract::{ExitCode, NextAction, UndoNote, Undoing};
+
+use crate::error::{CliError, advice};
+use crate::hints;
+use crate::history::{self, PastRun, Record};
+use crate::session::Session;
+
+/// The number of runs that are looked through.
+const MANY: usize = 1000;
+
+/// A run that can be undone.
+#[derive(Debug)]
+pub struct Undoable {
+    /// The run.
+    pub run: PastRun,
+    /// The action that undoes it, with its values.
+    pub call: NextAction,
+    /// The condition: what the run has left is still there.
+    pub undoing: Undoing,
+}
+
+/// Finds a run of the environment's job by the id of its execution or of its request, and how it is undone.
+///
+/// # Errors
+///
+/// Fails where there is no such run, where its record is not proven well enough to act on it, where it has changed
+/// nothing, and where no action undoes it, with what a person can do instead.
+pub async fn find(session: &Session, id: &str) -> Result<Undoable, CliError> {
+    let environment = session.environment();
+    let name = environment.name.as_str();
+    let past = history::read(session, history::since(None)?, None, MANY).await?;
+    let is_it = |run: &PastRun| {
+        run.execution == id || run.line.as_ref().is_some_and(|line| line.request_id.as_deref() == Some(id))
+    };
+    let list = || advice("see what was run", &hints::command(name, "history", &[]));
+    let Some(run) = past.runs.into_iter().find(is_it) else {
+        let what = format!("the history of {name} has no execution and no request \"{}\"", id.escape_debug());
+        return Err(CliError::new(ExitCode::ResourceNotFound, what).hint(list()));
+    };
+    let refused = |what: String| CliError::usage(format!("{what}; nothing was started"));
+    let what = run.action.clone().unwrap_or_else(|| "a run".to_owned());
+    let Some(line) = run.line.clone() else {
+        return Err(refused(format!(
+            "execution {} has left no record that can be used: it is {}",
+            run.execution, run.outcome
+        ))
+        .hint(list()));
+    };
+    // Nobody else writes records on this machine. Elsewhere whoever may read executions can prove a result, and a
+    // forged value before would raise somebody's rights.
+    let is_proven = match run.record {
+        Record::Signed => true,
+        Record::Proven => environment.is_embedded(),
+        Record::NotProvable | Record::None => false,
+    };
+    if !is_proven {
+        let error = refused(format!(
+            "the record of execution {} is not signed, and only signed records are undone",
+            run.execution
+        ));
+        return Err(if environment.record_keys.is_empty() {
+            error.hint(advice("have records signed from now on", &hints::command(name, "record-key", &[])))
+        } else {
+            error.hint("put back by hand what has to be put back: the history shows what it was")
+        });
+    }
+    if run.preview || !matches!(line.outcome.name(), "created" | "updated") {
+        return Err(refused(format!(
+            "there is nothing to undo: {what} ended as \"{}\"",
+            line.outcome.name()
+        )));
+    }
+    let call = match line.undo.clone() {
+        Some(UndoNote::Action(call)) => call,
+        Some(UndoNote::Words { say }) => return Err(refused(format!("no action undoes {what}: {say}"))),
+        None => {
+            return Err(refused(format!(
+                "no action undoes {what}, and the file of actions does not say how it is done"
+            ))
+            .hint("put back by hand what has to be put back: the history shows what it was"));
+        }
+    };
+    let undoing = Undoing::of(&run.execution, &line);
+    Ok(Undoable { run, call, undoing })
+}
