@@ -355,8 +355,11 @@ mod tests {
         let home = Home::new(r#"{"currentContext": "gone"}"#);
         assert_eq!(
             home.refuses(&[("DOCKER_CONTEXT", "nosuch")]),
-            "failed to reach the Docker engine: DOCKER_CONTEXT names \"nosuch\", and there is no such \
-             context; see which there are with: docker context ls, or unset DOCKER_CONTEXT"
+            format!(
+                "failed to reach the Docker engine: DOCKER_CONTEXT names \"nosuch\", and there is no such \
+                 context; see which there are with: docker context ls, or {}",
+                unset_variable("DOCKER_CONTEXT")
+            )
         );
         assert_eq!(
             home.refuses(&[]),
@@ -447,7 +450,7 @@ mod tests {
         let home = Home::new("{}");
         let hint = |host: &str| home.find(&[("DOCKER_HOST", host)]).expect("supported").hint();
         assert!(hint("tcp://10.0.0.9:2375").starts_with("check that an engine listens there"));
-        assert!(hint("unix:///nowhere.sock").ends_with("unset DOCKER_HOST"));
+        assert!(hint("unix:///nowhere.sock").ends_with(&unset_variable("DOCKER_HOST")));
         assert!(!hint(USUAL).contains("DOCKER_HOST") || !cfg!(target_os = "linux"), "{}", hint(USUAL));
         home.context("colima", &serde_json::json!({"Host": "unix:///colima.sock"}));
         let colima = home.find(&[("DOCKER_CONTEXT", "colima")]).expect("found");
