@@ -397,7 +397,6 @@ fn who_has_every_permission_is_told_so() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "most of it is what is shown")]
 fn who_lacks_permissions_is_told_the_roles() {
     let world = World::signed_in(Script::default());
     sign_in(&world);

@@ -62,8 +62,8 @@ pub(crate) fn run(world: &World, execution: &str) -> Value {
 pub(crate) fn record(world: &World, execution: &str) -> Value {
     let logs = world.quill_admin(["logs", execution, "-e", "staging", "--json"]).output().exits(0).json();
     let entries = logs["entries"].as_array().expect("a list");
-    let records = entries.iter().map(|entry| &entry["payload"]["quill_admin"]);
-    records.filter(|record| record["signature"].is_string()).last().expect("a record").clone()
+    let mut records = entries.iter().map(|entry| &entry["payload"]["quill_admin"]);
+    records.rfind(|record| record["signature"].is_string()).expect("a record").clone()
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Permission {
     /// Whether the permission allows reading alone.
     #[must_use]
     pub fn is_of_reading(&self) -> bool {
-        self.name.ends_with(".get") || self.name.ends_with(".list")
+        matches!(self.name.rsplit('.').next(), Some("get" | "list"))
     }
 }
 
