@@ -13,6 +13,7 @@ locals {
   settings = merge(local.file.defaults, local.entry)
   database = merge(local.file.defaults.database, lookup(local.entry, "database", {}))
   network  = merge(local.file.defaults.network, lookup(local.entry, "network", {}))
+  audit    = merge(lookup(local.file.defaults, "audit", {}), lookup(local.entry, "audit", {}))
 
   # The one schema of the tables, from the file that says what may be done in them.
   schema = yamldecode(file("${path.module}/../${lookup(local.file, "application", "application")}/actions.yaml")).schema
@@ -30,6 +31,9 @@ locals {
       password_secret = local.database.password_secret
       connector       = local.network.connector
       egress          = local.network.egress
+      records         = lookup(local.audit, "bucket", "")
+      records_place   = lookup(local.audit, "location", "")
+      records_project = lookup(local.audit, "project", local.project)
     } : key => replace(replace(replace(text, "{env}", var.environment), "{project}", local.project), "{region}", local.region)
   }
 }
@@ -87,4 +91,14 @@ module "quill_admin" {
   connector       = local.names.connector
   egress          = local.names.egress
   runners         = var.runners
+
+  # Without the key "audit" nothing of this is made.
+  records = local.names.records == "" ? null : {
+    bucket         = local.names.records
+    location       = local.names.records_place
+    project        = local.names.records_project
+    retention_days = lookup(local.audit, "retention_days", 2557)
+    locked         = lookup(local.audit, "locked", false)
+    readers        = var.readers
+  }
 }
