@@ -17,6 +17,7 @@ pub mod error;
 pub mod events;
 pub mod hints;
 pub mod history;
+pub mod own_file;
 mod patience;
 pub mod point_of_no_return;
 pub mod process;

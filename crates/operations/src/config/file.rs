@@ -249,6 +249,22 @@ impl Read for bool {
     }
 }
 
+impl Read for Option<bool> {
+    fn read(node: &Node, at: &At, places: &mut Places) -> Result<Self, Mistake> {
+        bool::read(node, at, places).map(Some)
+    }
+}
+
+impl Read for Option<u32> {
+    fn read(node: &Node, at: &At, _: &mut Places) -> Result<Self, Mistake> {
+        let number = match &node.value {
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        };
+        number.map(Some).ok_or_else(|| at.wrong(node, "is a whole number"))
+    }
+}
+
 macro_rules! names {
     ($($name:ty),+) => {
         $(impl Read for Option<$name> {
@@ -302,6 +318,7 @@ keys! {
         preview: Option<String>,
         network: Network,
         terraform_state: TerraformState,
+        audit: Audit,
     }
 }
 
@@ -324,6 +341,7 @@ keys! {
         preview: Option<String>,
         network: Network,
         terraform_state: TerraformState,
+        audit: Audit,
     }
 }
 
@@ -372,4 +390,15 @@ keys! {
 keys! {
     /// The bucket with the Terraform state, and the lock on it.
     TerraformState { bucket: Option<String>, lock: Option<String> }
+}
+
+keys! {
+    /// The log bucket with the records.
+    Audit {
+        bucket: Option<String>,
+        location: Option<String>,
+        project: Option<String>,
+        retention_days: Option<u32>,
+        locked: Option<bool>,
+    }
 }
