@@ -23,5 +23,6 @@ pub(super) mod machine_sign_in;
 pub(super) mod other_tools;
 pub(super) mod permissions;
 pub(super) mod project;
+pub(super) mod records;
 pub(super) mod repository;
 pub(super) mod state_lock;
