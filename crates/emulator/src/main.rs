@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use cloud_emulator::{
-    Builder, CancelledRun, Emulator, ImageProgram, MissingLogBucket, MissingSqlInstance, ProcessRunner, Runner,
+    Builder, CancelledRun, Emulator, ImageProgram, MissingLogBucket, MissingSqlInstance, ProcessRunner,
+    Runner,
 };
 use tokio::signal::unix::{SignalKind, signal};
 

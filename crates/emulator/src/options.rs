@@ -42,7 +42,9 @@ impl MissingLogBucket {
         let id = bucket.rsplit('/').next().unwrap_or_default();
         match self {
             Self::NotFound => ApiError::not_found(format!("Bucket `{id}` does not exist")),
-            Self::Denied => ApiError::denied(format!("Permission denied on '{bucket}' (or it may not exist)")),
+            Self::Denied => {
+                ApiError::denied(format!("Permission denied on '{bucket}' (or it may not exist)"))
+            }
         }
     }
 }

@@ -12,7 +12,9 @@ use crate::cloud::Cloud;
 const CONFIG: Service = Service {
     enabling: Some(Enabling { name: "logging.googleapis.com", title: "Cloud Logging API", projects: None }),
     denied: |_, permission, resource| {
-        ApiError::denied(format!("Permission '{permission}' denied on resource '{resource}' (or it may not exist)."))
+        ApiError::denied(format!(
+            "Permission '{permission}' denied on resource '{resource}' (or it may not exist)."
+        ))
     },
 };
 
@@ -20,12 +22,9 @@ const CONFIG: Service = Service {
 pub(super) const API: Api = Api {
     service: &CONFIG,
     methods: &[
-        Method::get(
-            "google.logging.v2.ConfigServiceV2.GetBucket",
-            "/v2/projects/*/locations/*/buckets/*",
-        )
-        .needs(&["logging.buckets.get"])
-        .by(get_bucket),
+        Method::get("google.logging.v2.ConfigServiceV2.GetBucket", "/v2/projects/*/locations/*/buckets/*")
+            .needs(&["logging.buckets.get"])
+            .by(get_bucket),
         Method::get("google.logging.v2.ConfigServiceV2.ListBuckets", "/v2/projects/*/locations/*/buckets"),
         Method::post("google.logging.v2.ConfigServiceV2.CreateBucket", "/v2/projects/*/locations/*/buckets"),
         Method::patch(

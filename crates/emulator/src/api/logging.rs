@@ -211,14 +211,16 @@ impl<'a> Source<'a> {
 
     /// The entries that are seen there.
     fn shown(&self, saved: &Saved, options: &Options, now: Timestamp) -> Result<Shown, ApiError> {
-        let since = |days: i64| now.checked_sub(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MIN);
+        let since =
+            |days: i64| now.checked_sub(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MIN);
         match self {
             Self::Project(project) => Ok(Shown {
                 since: since(i64::from(options.log_retention_days)),
                 sinks: vec![Routed { project: (*project).to_owned(), filter: None, made: Timestamp::MIN }],
             }),
             Self::Bucket(name) => {
-                let bucket = saved.log_buckets.get(*name).ok_or_else(|| options.missing_log_bucket.error(name))?;
+                let bucket =
+                    saved.log_buckets.get(*name).ok_or_else(|| options.missing_log_bucket.error(name))?;
                 let days = bucket["retentionDays"].as_i64().unwrap_or(30);
                 Ok(Shown { since: since(days), sinks: sinks_into(saved, name)? })
             }
