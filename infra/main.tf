@@ -14,6 +14,7 @@ locals {
   database = merge(local.file.defaults.database, lookup(local.entry, "database", {}))
   network  = merge(local.file.defaults.network, lookup(local.entry, "network", {}))
   records  = merge(lookup(local.file.defaults, "records", {}), lookup(local.entry, "records", {}))
+  audit    = merge(lookup(local.file.defaults, "audit", {}), lookup(local.entry, "audit", {}))
 
   # The one schema of the tables, from the file that says what may be done in them.
   schema = yamldecode(file("${path.module}/../${lookup(local.file, "application", "application")}/actions.yaml")).schema
@@ -32,7 +33,10 @@ locals {
       connector       = local.network.connector
       egress          = local.network.egress
       # Empty where records are not signed.
-      record_key = lookup(local.records, "key_secret", "")
+      record_key      = lookup(local.records, "key_secret", "")
+      records         = lookup(local.audit, "bucket", "")
+      records_place   = lookup(local.audit, "location", "")
+      records_project = lookup(local.audit, "project", local.project)
     } : key => replace(replace(replace(text, "{env}", var.environment), "{project}", local.project), "{region}", local.region)
   }
 }
@@ -91,4 +95,14 @@ module "quill_admin" {
   connector         = local.names.connector
   egress            = local.names.egress
   runners           = var.runners
+
+  # Without the key "audit" nothing of this is made.
+  records = local.names.records == "" ? null : {
+    bucket         = local.names.records
+    location       = local.names.records_place
+    project        = local.names.records_project
+    retention_days = lookup(local.audit, "retention_days", 2557)
+    locked         = lookup(local.audit, "locked", false)
+    readers        = var.readers
+  }
 }

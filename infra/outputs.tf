@@ -12,3 +12,8 @@ output "command" {
   description = "The job's command: which database it is for, which no run can override."
   value       = module.quill_admin.command
 }
+
+output "records" {
+  description = "The log bucket of the records, the sink that fills it, and the account that the sink writes as, where it needs one; null without records."
+  value       = module.quill_admin.records
+}

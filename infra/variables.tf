@@ -15,3 +15,10 @@ variable "runners" {
   nullable    = false
   default     = []
 }
+
+variable "readers" {
+  description = "Who may read the records in the bucket that `audit` in environments.yaml names, and see the executions; written as runners are."
+  type        = set(string)
+  nullable    = false
+  default     = []
+}

@@ -13,7 +13,10 @@ const PASSWORD: &str = "correct horse battery staple 7";
 
 /// A world with the user steve, of the level staff. `settings` are more of staging's.
 fn world(settings: &str) -> World {
-    let world = World::with_database(Database::create(Generation::August2026));
+    with_steve(World::with_database(Database::create(Generation::August2026)), settings)
+}
+
+fn with_steve(world: World, settings: &str) -> World {
     world.database().execute(
         "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
          additional_competencies, removed_competencies, system_permissions, email_verified) \
@@ -85,7 +88,7 @@ fn a_preview_shows_what_would_change_and_changes_nothing() {
         permission level staff → admin
 
       plan PLAN
-      (to run exactly this: the same command with --expect and this plan)
+      (to run exactly this: --expect and this plan in place of --preview)
     ");
     assert!(told.stderr.contains("  first            a preview, which changes nothing\n"), "{told}");
 
@@ -119,7 +122,7 @@ fn what_was_changed_since_the_preview_is_not_run_over() {
     world.database().execute("UPDATE users SET is_active = false");
     let refused = promote(&world, &["--expect", plan]).output().exits(19);
     assert!(refused.stderr.contains("has been changed since"), "{refused}");
-    assert!(refused.stderr.contains("run the same command with --preview"), "{refused}");
+    assert!(refused.stderr.contains("the same command with --preview, and without --expect"), "{refused}");
     assert_eq!(level(&world), "staff");
     // A plan that is none is refused before anything is sent.
     let before = world.emulator.calls().len();
@@ -155,6 +158,21 @@ fn at_a_terminal_a_preview_can_be_gone_on_with() {
     let ended = promote(&world, &["--preview"]).terminal().wait();
     assert_eq!(ended.code(), 0, "{}", ended.text());
     assert!(ended.text().contains("previewed: nothing to change for steve"), "{}", ended.text());
+}
+
+/// Whoever asked about the running preview with Ctrl-C is asked about the run when the preview has ended.
+#[test]
+fn ctrl_c_at_a_preview_that_ends_meanwhile_takes_no_answer_away() {
+    let slow = "sleep 2; exec \"$1\"";
+    let world =
+        with_steve(World::with_database_and_script(Database::create(Generation::August2026), slow), "");
+    let mut terminal = promote(&world, &["--preview"]).terminal();
+    terminal.expect("execution quill-tasks-staging-");
+    terminal.ctrl_c();
+    terminal.expect("[w/d/c]").expect("would change:");
+    terminal.expect("Run exactly this now? [y/N]").type_line("y");
+    terminal.expect("updated steve in staging");
+    assert_eq!((terminal.wait().code(), level(&world).as_str()), (0, "admin"));
 }
 
 /// Somebody else changes the row while the question is shown.
@@ -231,6 +249,11 @@ fn a_protected_environment_wants_name_and_reason_after_its_preview() {
     assert_eq!((terminal.wait().code(), level(&world).as_str()), (0, "admin"));
     let runs = runs(&world);
     assert_eq!((runs.len(), &runs[1]["ADMIN_REASON"]), (2, &json!("ticket 4711")));
+    // The name that was given beforehand agrees to no preview that nobody has seen yet.
+    let down = ["up", "-e", "staging", "-u", "steve", "-p", "staff", "--reason", "r", "--confirm", "staging"];
+    let mut terminal = world.quill_admin(down).terminal();
+    terminal.expect("would change:").expect("Run exactly this? [y/N]").type_line("n");
+    assert_eq!((terminal.wait().code(), level(&world).as_str()), (130, "admin"));
     // Only to look needs neither.
     let args = ["up", "-e", "staging", "-u", "steve", "-p", "staff", "--preview"];
     let told = world.quill_admin(args).output().exits(0);
@@ -263,7 +286,7 @@ fn an_image_without_previews_is_not_sent_one() {
     speaks(&world, "1-3");
     for more in [&["--yes"][..], &["--preview"], &["--expect", &"0".repeat(64)]] {
         let refused = promote(&world, more).output().exits(17);
-        assert!(refused.stderr.contains("the job's image knows no previews"), "{refused}");
+        assert!(refused.stderr.contains("the job's image knows neither previews nor undoing"), "{refused}");
         assert!(refused.stderr.contains("quill-admin build --env staging"), "{refused}");
     }
     assert_eq!((world.runs(), level(&world).as_str()), (0, "staff"));

@@ -34,7 +34,10 @@ fn a_change_is_undone_by_its_record() {
     assert!(shown.stdout.contains(&format!("undo of {execution}")), "{shown}");
     // A second time there is nothing as it was left; the undo itself can be undone.
     let refused = world.quill_admin(["undo", &execution, "-e", "staging"]).output().exits(19);
-    assert!(refused.stderr.contains("these are no longer true: permission is admin"), "{refused}");
+    assert!(
+        refused.stderr.contains("these are no longer true: permission is admin (now staff)"),
+        "{refused}"
+    );
     let _ = world.quill_admin(["undo", &undo, "-e", "staging"]).output().exits(0);
     assert_eq!(level(&world), "admin");
 }
@@ -92,7 +95,7 @@ fn what_cannot_be_undone_says_what_to_do_instead() {
     let refused =
         world.quill_admin(["undo", "quill-tasks-staging-never", "-e", "staging"]).output().exits(22);
     assert!(
-        refused.stderr.contains("has no execution and no request \"quill-tasks-staging-never\""),
+        refused.stderr.contains("have no execution and no request \"quill-tasks-staging-never\""),
         "{refused}"
     );
     // What was created is deactivated, and stays.

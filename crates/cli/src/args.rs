@@ -328,8 +328,8 @@ Examples:
     /// Make the key that an environment's records are signed with
     #[command(after_help = "\
 Makes a new key, and puts it into the secret that records.key_secret of
-environments.yaml names. Prints the public half, which verifies records; keep the
-older ones beside it, or what they have signed is not proven any more.
+environments.yaml names. Prints the public half, which verifies records. Keep
+the older ones beside it, or what they have signed is not proven any more.
 
 Example:
   quill-admin record-key --env prod")]
@@ -371,10 +371,19 @@ Example:
 Joins Cloud Run's executions, which it forgets after 7 days, with the records
 in Cloud Logging, which are kept for 30 days unless set otherwise.
 
+--user, --actor and --action compare exactly. With --verbose each changed value
+is shown before and after; --json and --csv always have them. The table of --csv
+(RFC 4180, UTF-8) has a header. A cell that a spreadsheet would take for a
+formula, since it begins with = + - @ or a tab, gets an apostrophe before it.
+The page of --html can be filtered and sorted, needs no network, and can be read
+by nobody else on this machine. It replaces only a page that it wrote before.
+
 Examples:
   quill-admin history --env prod
   quill-admin history -e prod --user steve.jones --since 7d
-  quill-admin history -e prod --since 2026-11-01 --limit 200 --json")]
+  quill-admin history -e prod --actor ann@example.org --action add-role -v
+  quill-admin history -e prod --since 2026-11-01 --limit 200 --csv > runs.csv
+  quill-admin history -e prod --limit 1000 --html runs.html")]
     History(History),
     /// List the actions, or check the file that declares them
     #[command(after_help = "\
@@ -638,7 +647,7 @@ pub struct Doctor {
 /// `undo`
 #[derive(Debug, Args)]
 pub struct Undo {
-    /// The run: the name of its execution, or the id of its request, as history shows them
+    /// The run: the name of its execution, or the id of its request, as history --json has them
     #[arg(value_name = "RUN")]
     pub run: String,
     /// The flags that every task takes
@@ -677,14 +686,26 @@ pub struct Logs {
 #[derive(Debug, Args)]
 pub struct History {
     /// How many, at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub limit: u16,
     /// Only those about this user
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
+    /// Only those by this account, or by whom the request names
+    #[arg(long, value_name = "WHO")]
+    pub actor: Option<String>,
+    /// Only those of this action
+    #[arg(long, value_name = "ACTION")]
+    pub action: Option<String>,
     /// Only those since then: 7d, 12h, 2026-11-01 [default: 30d]
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
+    /// Print a table for spreadsheets, one run on each row
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// Write one page for a browser into this file
+    #[arg(long, value_name = "FILE", conflicts_with = "csv")]
+    pub html: Option<PathBuf>,
 }
 
 /// `completions`

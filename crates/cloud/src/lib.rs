@@ -25,13 +25,14 @@ pub use google::{
 };
 pub use job::{Job, LastChange};
 pub use model::{
-    AuditEntry, AuditLogging, CaMode, Condition, Confidential, DatabaseInstance, Ending, Execution, LockInfo,
-    LogEntry, LogPage, LogSource, Phase, Project, Readiness, Removal, Revision, RunError, RunJob,
-    SecretVersion, SecretVersionState, ServerCa, Service, Severity, SslMode, StartupProbe, StateLock,
-    TaskResult,
+    AuditEntries, AuditEntry, AuditLogging, CaMode, Condition, Confidential, DatabaseInstance, Ending,
+    Execution, LockInfo, LogBucket, LogEntry, LogPage, LogSink, LogSource, Member, Phase, Project, Readiness,
+    RecordQuery, Removal, Revision, RunError, RunJob, SecretVersion, SecretVersionState, ServerCa, Service,
+    Severity, SslMode, StartupProbe, StateLock, TaskResult,
 };
 pub use names::{
-    ExecutionName, InvalidName, JobName, ObjectName, ProjectId, Region, ResourceId, ServiceName,
+    ExecutionName, InvalidName, JobName, LogBucketName, ObjectName, ProjectId, Region, ResourceId,
+    ServiceName,
 };
 pub use permissions::{PERMISSIONS, Permission, Purpose};
 pub use settings::{Difference, Egress, EnvValue, JobSettings};

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::CloudError;
-use crate::names::ExecutionName;
+use crate::names::{ExecutionName, LogBucketName};
 
 /// A Cloud SQL instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +88,41 @@ pub struct AuditLogging {
     pub writes: bool,
     /// The accounts whose writes are not recorded, as in `user:steve@example.org`.
     pub exempt: Vec<String>,
+}
+
+/// A log bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogBucket {
+    /// The number of days for which it keeps entries.
+    pub retention_days: i32,
+    /// Whether that can be shortened no more.
+    pub locked: bool,
+    /// Whether it takes entries: one that is to be deleted does not.
+    pub active: bool,
+}
+
+/// A sink that routes the log entries of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSink {
+    /// Its name.
+    pub name: String,
+    /// The place that it routes entries to, such as `logging.googleapis.com/projects/P/locations/L/buckets/B`.
+    pub destination: String,
+    /// The entries that it routes; empty for all.
+    pub filter: String,
+    /// Whether it is switched off.
+    pub disabled: bool,
+    /// The account that it writes as; empty where it needs none.
+    pub writer: String,
+}
+
+/// A member of a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its name, such as `serviceAccount:a@b`.
+    pub name: String,
+    /// The condition under which it has the role, in the Common Expression Language.
+    pub condition: Option<String>,
 }
 
 /// A version of a secret, without its value.
@@ -470,6 +505,32 @@ pub struct AuditEntry {
     pub timestamp: Timestamp,
     /// The whole JSON payload.
     pub payload: Value,
+}
+
+/// The audit records that were found.
+#[derive(Debug, Clone, Default)]
+pub struct AuditEntries {
+    /// The records, newest first.
+    pub entries: Vec<AuditEntry>,
+    /// Whether there are older ones, which were not read.
+    pub more: bool,
+}
+
+/// The audit records to read.
+#[derive(Debug, Clone)]
+pub struct RecordQuery {
+    /// The key of the payload under which a record is.
+    pub key: &'static str,
+    /// Fields of the record with the values that they have to have. The log compares without regard to case.
+    pub fields: Vec<(&'static str, String)>,
+    /// Executions whose records are wanted, whatever the field `actor` is.
+    pub or_of: Vec<String>,
+    /// The beginning of the period.
+    pub since: Timestamp,
+    /// The number of executions whose records are enough.
+    pub limit: usize,
+    /// The bucket to read; the job's project has one of its own, which is read otherwise.
+    pub bucket: Option<LogBucketName>,
 }
 
 /// A page of log entries, and the token of the next one.

@@ -146,6 +146,53 @@ impl fmt::Display for ExecutionName {
     }
 }
 
+/// A log bucket of Cloud Logging.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogBucketName {
+    /// Its project.
+    pub project: ProjectId,
+    /// Its location: a region, or `global`.
+    pub location: Region,
+    bucket: String,
+}
+
+impl LogBucketName {
+    /// Makes the name from its parts ("Configure log buckets").
+    ///
+    /// # Errors
+    ///
+    /// Fails if Cloud Logging would not accept one of them.
+    pub fn new(project: &str, location: &str, bucket: &str) -> Result<Self, InvalidName> {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        if !(1..=100).contains(&bucket.len()) || !bucket.bytes().all(fits) {
+            return Err(InvalidName {
+                what: "log bucket name",
+                rule: "1 to 100 letters, digits, hyphens, underscores or dots",
+                given: bucket.to_owned(),
+            });
+        }
+        Ok(Self { project: project.parse()?, location: location.parse()?, bucket: bucket.to_owned() })
+    }
+
+    /// The bucket's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.bucket
+    }
+
+    /// The view of all entries in it, which every bucket has.
+    #[must_use]
+    pub fn view(&self) -> String {
+        format!("{self}/views/_AllLogs")
+    }
+}
+
+impl fmt::Display for LogBucketName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "projects/{}/locations/{}/buckets/{}", self.project, self.location, self.bucket)
+    }
+}
+
 /// An object of Cloud Storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectName {

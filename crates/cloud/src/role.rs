@@ -14,6 +14,10 @@ pub const RUN_EXECUTOR: &str = "roles/run.jobsExecutorWithOverrides";
 pub const RUN_DEVELOPER: &str = "roles/run.developer";
 /// Reads logs.
 pub const LOG_VIEWER: &str = "roles/logging.viewer";
+/// Reads the views of log buckets; on one view alone, with a condition.
+pub const VIEW_ACCESSOR: &str = "roles/logging.viewAccessor";
+/// Writes into log buckets: what the account of a sink from another project needs.
+pub const BUCKET_WRITER: &str = "roles/logging.bucketWriter";
 /// Reads instances of Cloud SQL.
 pub const SQL_VIEWER: &str = "roles/cloudsql.viewer";
 /// Reads the metadata of secrets, and not their values.

@@ -234,7 +234,7 @@ impl Invocation {
         let mode = reader.mode(action.as_ref());
         let undoes = reader.undoes();
         let proof_key = reader.optional::<ProofKey>(&v::ADMIN_PROOF_KEY);
-        // A run whose record cannot be signed is not begun.
+        // A damaged key is found before the run, and not when its record is to be signed.
         reader.optional::<RecordKey>(&v::ADMIN_RECORD_KEY);
         reader.optional::<LogFormat>(&v::ADMIN_LOG_FORMAT);
         let connection = match target {

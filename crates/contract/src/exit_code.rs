@@ -87,8 +87,9 @@ exit_codes! {
                              says which has what";
     /// Told to stop (SIGTERM); the transaction was rolled back.
     Stopped = 18, Executor, "stopped (SIGTERM) and rolled back";
-    /// The change would not be the one that was previewed; nothing was changed.
-    NotAsPreviewed = 19, Executor, "the state is not the one that was previewed, nothing was changed";
+    /// The change would not be the one that was previewed, or what is to be undone is not as it was left; nothing was
+    /// changed.
+    NotAsPreviewed = 19, Executor, "the state is not the one that was previewed, or not as the run that is undone has left it; nothing was changed";
     /// No credentials, or the token was refused.
     NotSignedIn = 20, Cli, "not signed in, or token refused";
     /// Google Cloud denied a permission.
@@ -108,7 +109,7 @@ exit_codes! {
     Unknown = 27, Cli, "**unknown**: contact lost after a task was started or a change was sent, or what is known does not fit together; the message says how to find out";
     /// A protected environment, or the project that a found settings file names, was not confirmed; nothing
     /// was sent.
-    NotConfirmed = 28, Cli, "refused: protected environment, or settings file, not confirmed";
+    NotConfirmed = 28, Cli, "refused: a protected environment, a settings file, or a change that is to be previewed was not confirmed";
     /// Docker: no daemon, the build failed, the push failed.
     DockerFailed = 29, Cli, "Docker: no daemon, build failed, push failed";
     /// The doctor found problems.
@@ -121,7 +122,7 @@ exit_codes! {
     /// the disk is full or read-only, or another process serves it.
     LocalUnusable = 34, Cli, "the environment on this machine (`local`) cannot be used; the message says why: damaged, disk full or read-only, somebody else's, other tables, served by another quill-admin, no loopback interface";
     /// Interrupted, left at a question, or answered with no; the message says whether the task still runs.
-    Interrupted = 130, Cli, "interrupted (Ctrl-C), left at a question (Esc), or \"Run it?\" answered with no; the message says what was done by then, and whether a task still runs";
+    Interrupted = 130, Cli, "interrupted (Ctrl-C), left at a question (Esc), or a question before a change answered with no; the message says what was done by then, and whether a task still runs";
 }
 
 impl ExitCode {

@@ -20,6 +20,7 @@ pub const CHECKS: &[&Check] = &[
     &checks::apis::CHECK,
     &checks::permissions::CHECK,
     &checks::audit_logging::CHECK,
+    &checks::records::CHECK,
     &checks::admin_image::CHECK,
     &checks::job::CHECK,
     &checks::job_image::CHECK,

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use quill_admin_cloud::{
     AuditLogging, CloudError, CloudErrorKind, Credentials, DatabaseInstance, Execution, Google, Job,
-    LogEntry, Project, Reply, Revision, SecretVersion, ServerCa, Service, SignIn, StateLock, TrustedHosts,
-    role,
+    LogBucket, LogBucketName, LogEntry, LogSink, Member, Project, ProjectId, Reply, Revision, SecretVersion,
+    ServerCa, Service, SignIn, StateLock, TrustedHosts, role,
 };
 use quill_admin_image::{Engine, LATEST, Registry, RegistryImage, Repository, split};
 use quill_admin_operations::admin_image::plan::artifact_repository;
@@ -270,6 +270,9 @@ struct Asked {
     project: Answer<Project>,
     services: Answer<BTreeSet<String>>,
     audit_logging: Answer<AuditLogging>,
+    log_bucket: Answer<LogBucket>,
+    log_sinks: Answer<Vec<LogSink>>,
+    bucket_writers: Answer<Vec<Member>>,
     secrets: Answers<SecretVersion>,
     secret_readers: Answers<Vec<String>>,
     repository: Answer<bool>,
@@ -354,9 +357,20 @@ impl Facts {
         role: &'static str,
         question: impl FnOnce(&'a Google) -> Reply<'a, Result<T, CloudError>> + Send,
     ) -> Result<&'a T, Undecided> {
+        self.ask_in(&self.environment.job.project, answer, role, question).await
+    }
+
+    /// Asks a question about a project, in which the caller needs `role`.
+    async fn ask_in<'a, T>(
+        &'a self,
+        project: &ProjectId,
+        answer: &'a Answer<T>,
+        role: &'static str,
+        question: impl FnOnce(&'a Google) -> Reply<'a, Result<T, CloudError>> + Send,
+    ) -> Result<&'a T, Undecided> {
         let ask = async {
             let google = self.google().await?;
-            question(google).await.map_err(|error| self.undecided(error, role))
+            question(google).await.map_err(|error| self.undecided_in(project, error, role))
         };
         answer.get_or_init(|| ask).await.as_ref().map_err(Undecided::clone)
     }
@@ -364,10 +378,14 @@ impl Facts {
     /// The reason why a question has no answer, with the role that would give one.
     #[must_use]
     pub fn undecided(&self, error: CloudError, role: &str) -> Undecided {
+        self.undecided_in(&self.environment.job.project, error, role)
+    }
+
+    fn undecided_in(&self, project: &ProjectId, error: CloudError, role: &str) -> Undecided {
         let kind = error.kind;
         let undecided = Undecided::from(error);
         match kind {
-            CloudErrorKind::PermissionDenied => undecided.advice(self.grant(role)),
+            CloudErrorKind::PermissionDenied => undecided.advice(self.grant_in(project, role)),
             CloudErrorKind::ServiceDisabled => {
                 let closer = hints::doctor(&self.environment.name, "apis");
                 undecided.advice(format!("see which services are off: {closer}"))
@@ -379,6 +397,10 @@ impl Facts {
     /// The hint with the command that gives the caller a role.
     #[must_use]
     pub fn grant(&self, role: &str) -> String {
+        self.grant_in(&self.environment.job.project, role)
+    }
+
+    fn grant_in(&self, project: &ProjectId, role: &str) -> String {
         let sign_in = self.machine.sign_in(&self.environment).ok().flatten();
         let caller = sign_in.as_ref().and_then(|sign_in| sign_in.acts_as().or(sign_in.account()));
         let caller = caller.unwrap_or("ACCOUNT");
@@ -387,7 +409,7 @@ impl Facts {
             Some(lock) if role.starts_with("roles/storage.") => {
                 hints::grant_on_bucket(lock.bucket(), caller, role)
             }
-            _ => hints::grant(self.environment.job.project.as_str(), caller, role),
+            _ => hints::grant(project.as_str(), caller, role),
         }
     }
 
@@ -453,6 +475,37 @@ impl Facts {
     pub async fn audit_logging(&self) -> Result<&AuditLogging, Undecided> {
         let project = &self.environment.job.project;
         self.ask(&self.asked.audit_logging, role::BROWSER, |google| google.records_runs(project)).await
+    }
+
+    /// The log bucket of the records, which may be in another project.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it does not exist, and when it cannot be read.
+    pub async fn log_bucket<'a>(&'a self, name: &'a LogBucketName) -> Result<&'a LogBucket, Undecided> {
+        let answer = &self.asked.log_bucket;
+        self.ask_in(&name.project, answer, role::LOG_VIEWER, |google| google.log_bucket(name)).await
+    }
+
+    /// The sinks of the project's log.
+    ///
+    /// # Errors
+    ///
+    /// Fails when they cannot be read.
+    pub async fn log_sinks(&self) -> Result<&[LogSink], Undecided> {
+        let project = &self.environment.job.project;
+        Ok(self.ask(&self.asked.log_sinks, role::LOG_VIEWER, |google| google.log_sinks(project)).await?)
+    }
+
+    /// The members who may write into the log buckets of a project.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the project's policy cannot be read.
+    pub async fn bucket_writers<'a>(&'a self, project: &'a ProjectId) -> Result<&'a [Member], Undecided> {
+        let answer = &self.asked.bucket_writers;
+        let who = |google: &'a Google| google.members_with(project, role::BUCKET_WRITER);
+        Ok(self.ask_in(project, answer, role::BROWSER, who).await?)
     }
 
     /// A version of a secret of the project.

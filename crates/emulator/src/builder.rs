@@ -11,7 +11,7 @@ use crate::cloud::Cloud;
 use crate::emulator::Emulator;
 use crate::error::Error;
 use crate::guard::Guard;
-use crate::options::{CancelledRun, MissingSqlInstance, Options};
+use crate::options::{CancelledRun, MissingLogBucket, MissingSqlInstance, Options};
 use crate::runner::Runner;
 use crate::server;
 use crate::state_file;
@@ -143,6 +143,18 @@ impl Builder {
     /// How the Cloud SQL Admin API answers for an instance that is not there; by default with 404.
     pub fn missing_sql_instance(mut self, answer: MissingSqlInstance) -> Self {
         self.options.missing_sql_instance = answer;
+        self
+    }
+
+    /// For how many days the log of a project is kept, as its bucket `_Default` has it; by default for 30.
+    pub fn log_retention_days(mut self, days: u32) -> Self {
+        self.options.log_retention_days = days;
+        self
+    }
+
+    /// How Cloud Logging answers for a log bucket that is not there; by default with 404.
+    pub fn missing_log_bucket(mut self, answer: MissingLogBucket) -> Self {
+        self.options.missing_log_bucket = answer;
         self
     }
 

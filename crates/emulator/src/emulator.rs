@@ -168,6 +168,28 @@ impl Emulator {
         self.cloud.put(&format!("projects/{project}/instances/{name}/serverCas"), &list)
     }
 
+    /// Puts a log bucket there, in the API's JSON: by default one that keeps entries for 30 days. The name is
+    /// `projects/P/locations/L/buckets/B`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name or the JSON is none of such a resource; nothing is put there then.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
+    pub fn put_log_bucket(&self, name: &str, bucket: Value) -> Result<(), Error> {
+        self.cloud.put(name, &bucket)
+    }
+
+    /// Puts a sink of log entries there, in the API's JSON. What comes in from then on and matches its filter is
+    /// in the bucket of its `destination`, too. The name is `projects/P/sinks/S`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the name or the JSON is none of such a resource; nothing is put there then.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write json!({…})")]
+    pub fn put_log_sink(&self, name: &str, sink: Value) -> Result<(), Error> {
+        self.cloud.put(name, &sink)
+    }
+
     /// Puts an Artifact Registry repository there, in the API's JSON: by default one for Docker.
     ///
     /// # Errors

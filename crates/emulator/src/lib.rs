@@ -64,7 +64,7 @@ pub use calls::RecordedCall;
 pub use emulator::Emulator;
 pub use error::Error;
 pub use faults::{Fault, FaultAction};
-pub use options::{CancelledRun, MissingSqlInstance};
+pub use options::{CancelledRun, MissingLogBucket, MissingSqlInstance};
 pub use outcome::ServiceOutcome;
 #[cfg(feature = "docker")]
 pub use runner::DockerRunner;

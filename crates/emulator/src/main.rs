@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use cloud_emulator::{
-    Builder, CancelledRun, Emulator, ImageProgram, MissingSqlInstance, ProcessRunner, Runner,
+    Builder, CancelledRun, Emulator, ImageProgram, MissingLogBucket, MissingSqlInstance, ProcessRunner,
+    Runner,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -87,6 +88,14 @@ struct Args {
     #[arg(long, value_enum, default_value_t = MissingSql::NotFound)]
     missing_sql_instance: MissingSql,
 
+    /// For how many days the log of a project is kept.
+    #[arg(long, default_value_t = 30, value_name = "DAYS")]
+    log_retention_days: u32,
+
+    /// How Cloud Logging answers for a log bucket that is not there.
+    #[arg(long, value_enum, default_value_t = MissingBucket::NotFound)]
+    missing_log_bucket: MissingBucket,
+
     /// How long the tokens the emulator gives out are good for, in seconds.
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     token_lifetime: u64,
@@ -103,6 +112,14 @@ enum MissingSql {
     NotFound,
     /// 403, notAuthorized.
     NotAuthorized,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MissingBucket {
+    /// 404.
+    NotFound,
+    /// 403.
+    Denied,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -164,6 +181,12 @@ async fn main() -> anyhow::Result<()> {
         MissingSql::NotFound => MissingSqlInstance::NotFound,
         MissingSql::NotAuthorized => MissingSqlInstance::NotAuthorized,
     });
+    builder = builder.log_retention_days(args.log_retention_days).missing_log_bucket(
+        match args.missing_log_bucket {
+            MissingBucket::NotFound => MissingLogBucket::NotFound,
+            MissingBucket::Denied => MissingLogBucket::Denied,
+        },
+    );
     if let Some(path) = args.state_file {
         builder = builder.state_file(path);
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::api_error::ApiError;
+
 /// How the operation of a cancelled run ends, which is not documented: both have been reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -24,6 +26,29 @@ pub enum MissingSqlInstance {
     NotAuthorized,
 }
 
+/// How Cloud Logging answers for a log bucket that is not there, which is not documented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum MissingLogBucket {
+    /// 404.
+    #[default]
+    NotFound,
+    /// 403: the same as for a caller who may not see it.
+    Denied,
+}
+
+impl MissingLogBucket {
+    pub(crate) fn error(self, bucket: &str) -> ApiError {
+        let id = bucket.rsplit('/').next().unwrap_or_default();
+        match self {
+            Self::NotFound => ApiError::not_found(format!("Bucket `{id}` does not exist")),
+            Self::Denied => {
+                ApiError::denied(format!("Permission denied on '{bucket}' (or it may not exist)"))
+            }
+        }
+    }
+}
+
 /// The choices of one emulator; its builder documents each.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
@@ -31,6 +56,9 @@ pub(crate) struct Options {
     pub(crate) grace: Duration,
     pub(crate) log_delay: Duration,
     pub(crate) log_reads_per_minute: u32,
+    /// How long the log of a project is kept.
+    pub(crate) log_retention_days: u32,
+    pub(crate) missing_log_bucket: MissingLogBucket,
     pub(crate) log_tails_per_project: u32,
     pub(crate) end_tail_with_requests: bool,
     /// A seed, and how late entries can be.
@@ -53,6 +81,8 @@ impl Default for Options {
             grace: Duration::from_secs(10),
             log_delay: Duration::ZERO,
             log_reads_per_minute: 60,
+            log_retention_days: 30,
+            missing_log_bucket: MissingLogBucket::default(),
             log_tails_per_project: 10,
             end_tail_with_requests: false,
             shuffle_entries: None,

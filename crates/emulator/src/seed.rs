@@ -22,6 +22,8 @@ enum Kind {
     ServerCas,
     Repository,
     DockerImage,
+    LogBucket,
+    LogSink,
     Project,
 }
 
@@ -31,6 +33,8 @@ impl Kind {
             ["projects", _, "locations", _, "jobs", _] => Some(Self::Job),
             ["projects", _, "locations", _, "services", _] => Some(Self::Service),
             ["projects", _, "locations", _, "services", _, "revisions", _] => Some(Self::Revision),
+            ["projects", _, "locations", _, "buckets", _] => Some(Self::LogBucket),
+            ["projects", _, "sinks", _] => Some(Self::LogSink),
             ["projects", _] => Some(Self::Project),
             ["projects", _, "instances", _] => Some(Self::SqlInstance),
             ["projects", _, "instances", _, "serverCas"] => Some(Self::ServerCas),
@@ -53,6 +57,8 @@ impl Kind {
             Self::ServerCas => "google.cloud.sql.v1.InstancesListServerCasResponse",
             Self::Repository => "google.devtools.artifactregistry.v1.Repository",
             Self::DockerImage => "google.devtools.artifactregistry.v1.DockerImage",
+            Self::LogBucket => "google.logging.v2.LogBucket",
+            Self::LogSink => "google.logging.v2.LogSink",
             Self::Project => "google.cloud.resourcemanager.v3.Project",
         }
     }
@@ -66,6 +72,8 @@ impl Kind {
             Self::ServerCas => &saved.server_cas,
             Self::Repository => &saved.repositories,
             Self::DockerImage => &saved.docker_images,
+            Self::LogBucket => &saved.log_buckets,
+            Self::LogSink => &saved.log_sinks,
             Self::Project => &saved.projects,
         }
     }
@@ -79,6 +87,8 @@ impl Kind {
             Self::ServerCas => &mut saved.server_cas,
             Self::Repository => &mut saved.repositories,
             Self::DockerImage => &mut saved.docker_images,
+            Self::LogBucket => &mut saved.log_buckets,
+            Self::LogSink => &mut saved.log_sinks,
             Self::Project => &mut saved.projects,
         }
     }
@@ -110,6 +120,8 @@ impl Cloud {
             Kind::ServerCas => defaults(&mut value, [("kind", json!("sql#instancesListServerCas"))]),
             Kind::Repository => complete_repository(name, &mut value),
             Kind::DockerImage => complete_docker_image(name, &mut value),
+            Kind::LogBucket => complete_log_bucket(name, &mut value),
+            Kind::LogSink => complete_log_sink(name, &mut value),
             Kind::Project => project::complete(name, &mut value),
         }
         self.store.change(|state| {
@@ -212,6 +224,27 @@ fn complete_sql_instance(full_name: &str, instance: &mut Value) {
     if let Some(settings) = instance.get_mut("settings") {
         defaults(settings, [("kind", json!("sql#settings")), ("settingsVersion", json!("1"))]);
     }
+}
+
+fn complete_log_bucket(name: &str, bucket: &mut Value) {
+    let now = json!(jiff::Timestamp::now().to_string());
+    bucket["name"] = json!(name);
+    defaults(
+        bucket,
+        [
+            ("retentionDays", json!(30)),
+            ("lifecycleState", json!("ACTIVE")),
+            ("createTime", now.clone()),
+            ("updateTime", now),
+        ],
+    );
+}
+
+/// A sink into a bucket of its own project has no writer; who puts one into another project says whose it is.
+fn complete_log_sink(name: &str, sink: &mut Value) {
+    let now = json!(jiff::Timestamp::now().to_string());
+    sink["name"] = json!(names::short_name(name));
+    defaults(sink, [("createTime", now.clone()), ("updateTime", now)]);
 }
 
 fn complete_repository(name: &str, repository: &mut Value) {

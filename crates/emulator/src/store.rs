@@ -62,6 +62,10 @@ pub(crate) struct Saved {
     pub(crate) policies: BTreeMap<String, Value>,
     /// `projects/P/services/S`, of all that are not enabled.
     pub(crate) disabled_services: BTreeSet<String>,
+    /// By `projects/P/locations/L/buckets/B`.
+    pub(crate) log_buckets: BTreeMap<String, Value>,
+    /// By `projects/P/sinks/S`; the resource itself has the last part as its name.
+    pub(crate) log_sinks: BTreeMap<String, Value>,
     pub(crate) objects: Objects,
     pub(crate) operations: BTreeMap<String, Operation>,
     pub(crate) entries: Vec<Entry>,

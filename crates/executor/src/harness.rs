@@ -276,7 +276,8 @@ fn unanswered() -> Failed {
 fn warn_plaintext(outcome: &mut Outcome, variables: &[String]) {
     let (Outcome::Created { warnings, .. }
     | Outcome::Updated { warnings, .. }
-    | Outcome::Unchanged { warnings, .. }) = outcome
+    | Outcome::Unchanged { warnings, .. }
+    | Outcome::Previewed { warnings, .. }) = outcome
     else {
         return;
     };

@@ -135,7 +135,12 @@ pub fn after_failure(code: ExitCode, environment: &Environment, username: Option
             vec!["somebody else is changing the same row; wait a moment and run it again".to_owned()]
         }
         ExitCode::NotAsPreviewed => {
-            vec!["look at what it would do now: run the same command with --preview".to_owned()]
+            let mut hints = vec![
+                "look at what it would do now: the same command with --preview, and without --expect"
+                    .to_owned(),
+            ];
+            hints.extend(of_user("show-user").map(|command| advice("see what the database holds", &command)));
+            hints
         }
         ExitCode::Stopped => vec!["nothing was changed; running the task again is safe".to_owned()],
         ExitCode::Unknown => {

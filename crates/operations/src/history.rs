@@ -12,12 +12,16 @@
 //! To add a column: its field in [`PastRun`], the functions that fill it below, and `report/history.rs` of
 //! the command-line program.
 
+mod filter;
+mod reading;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Span, Timestamp};
 use quill_admin_cloud::{AuditEntry, CloudError, CloudErrorKind, Ending, Execution, JobName, Phase};
 use quill_admin_contract::{
-    Claim, ExitCode, FieldValue, PublicKey, ResultLine, Signature, Username, Verifier, variable,
+    Change, Claim, ExitCode, FieldValue, Outcome, PublicKey, ResultLine, Signature, Username, Verifier,
+    variable,
 };
 
 use crate::error::CliError;
@@ -25,13 +29,11 @@ use crate::session::Session;
 use crate::task::asked::asked;
 use crate::task::jobs::{self, Declared};
 use crate::task::mode;
+pub use filter::Filter;
+pub use reading::UnreadLog;
 
 /// How far back the log is read unless told otherwise: as long as it is kept by default.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// The number of records read when only one user's are wanted: the log also finds other users whose names
-/// differ in case only.
-const MANY: usize = 1000;
-
 /// The runs of the past, as far as they could be read.
 #[derive(Debug)]
 pub struct Past {
@@ -39,6 +41,22 @@ pub struct Past {
     pub runs: Vec<PastRun>,
     /// The jobs of the application whose executions could not be read, and why.
     pub unread: Vec<(JobName, CloudError)>,
+    /// The log that could not be read, where the other one with records could.
+    pub unread_log: Option<UnreadLog>,
+    /// Whether the period is longer than the log of a project is kept by default, and the environment names no bucket
+    /// that keeps records longer.
+    pub may_be_forgotten: bool,
+    /// The time of the oldest record that was looked at, where there may be older ones that are wanted: a call
+    /// reads a limited number.
+    pub records_from: Option<Timestamp>,
+}
+
+impl Past {
+    /// Whether all was read that was to be read.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.unread.is_empty() && self.unread_log.is_none() && self.records_from.is_none()
+    }
 }
 
 /// One run of the past.
@@ -65,6 +83,11 @@ pub struct PastRun {
     pub origin: Option<String>,
     /// Values that the action has recorded, as the record has them.
     pub recorded: BTreeMap<String, FieldValue>,
+    /// The kind of subject that the action was about, as the record has it.
+    pub kind: Option<String>,
+    /// What the action changed, or in a preview would change, as the record has it; `None` where that is not
+    /// known.
+    pub changes: Option<Vec<Change>>,
     /// The outcome, in one word.
     pub outcome: String,
     /// Whether it was a preview, which changed nothing.
@@ -128,33 +151,47 @@ pub fn since(given: Option<&str>) -> Result<Timestamp, CliError> {
     now.checked_sub(ago.abs()).map_err(|_| refused())
 }
 
-/// Reads the newest `limit` runs, newest first.
+/// Reads the newest runs that a filter wants, newest first.
 ///
 /// # Errors
 ///
 /// Fails when the executions of the environment's own job, or the records in the log, cannot be read.
-pub async fn read(
-    session: &Session,
-    since: Timestamp,
-    user: Option<&Username>,
-    limit: usize,
-) -> Result<Past, CliError> {
-    let wanted = if user.is_some() { MANY } else { limit };
+pub async fn read(session: &Session, filter: &Filter) -> Result<Past, CliError> {
     let (google, job) = (session.google(), &session.environment().job);
     let declared = jobs::declared(session.environment());
     let executions = async { google.executions(job).await };
-    let about = user.map(Username::as_str);
-    let records = google.audit_entries(job, ResultLine::KEY, about, since, wanted);
     let others = async { Ok(of_application(session, &declared).await) };
-    let (executions, records, (others, unread)) = tokio::try_join!(executions, records, others)?;
-    let mut runs = join(job, executions, records, &session.environment().record_keys);
+    let (executions, records, (others, unread)) = if filter.actor.is_some() {
+        // The query depends on the executions.
+        let (executions, others) = tokio::try_join!(executions, others)?;
+        let records = reading::records(session, filter, &executions).await?;
+        (executions, records, others)
+    } else {
+        tokio::try_join!(executions, reading::records(session, filter, &[]), others)?
+    };
+    let mut runs = join(job, executions, records.entries, &session.environment().record_keys);
     runs.extend(others);
     runs.sort_by_key(|run| std::cmp::Reverse(run.time));
-    runs.retain(|run| {
-        run.time >= since && user.is_none_or(|user| run.user.as_deref() == Some(user.as_str()))
-    });
-    runs.truncate(limit);
-    Ok(Past { runs, unread })
+    runs.retain(|run| wants(filter, run));
+    runs.truncate(filter.limit);
+    let environment = session.environment();
+    Ok(Past {
+        records_from: records.from.filter(|_| runs.len() < filter.limit),
+        unread_log: records.unread,
+        may_be_forgotten: environment.outlives_us()
+            && environment.records.is_none()
+            && Timestamp::now().duration_since(filter.since) > KEPT + SignedDuration::from_hours(1),
+        unread,
+        runs,
+    })
+}
+
+fn wants(filter: &Filter, run: &PastRun) -> bool {
+    let is = |wanted: Option<&str>, value: &Option<String>| wanted.is_none_or(|_| value.as_deref() == wanted);
+    run.time >= filter.since
+        && is(filter.user.as_ref().map(Username::as_str), &run.user)
+        && is(filter.action.as_deref(), &run.action)
+        && filter.is_by(run.account.as_deref(), run.actor.as_deref())
 }
 
 /// The executions of the application's jobs that actions run, whoever started them. There is one request for
@@ -270,6 +307,8 @@ fn of_execution(execution: Execution, records: &[AuditEntry], keys: &[PublicKey]
         reason: given(variable::ADMIN_REASON.name),
         origin: given(variable::ADMIN_ORIGIN.name),
         recorded: used.map(|claim| claim.line.recorded.clone()).unwrap_or_default(),
+        kind: used.and_then(|claim| kind(&claim.line)),
+        changes: used.and_then(|claim| changes(&claim.line.outcome)),
         preview: mode::is_preview(&execution),
         undoes: mode::undoes(&execution),
         outcome: match (used, &execution.phase) {
@@ -371,9 +410,24 @@ fn of_records(
         } else {
             BTreeMap::new()
         },
+        kind: kind(first).filter(|_| !differ),
+        changes: changes(&first.outcome).filter(|_| !differ),
         duration: None,
         image: None,
     })
+}
+
+fn kind(line: &ResultLine) -> Option<String> {
+    line.outcome.subject().map(|subject| subject.kind.clone())
+}
+
+/// The changes that a record tells. A failure, a preview, and an outcome that this version does not know, tell none, which
+/// does not mean that there were none.
+fn changes(outcome: &Outcome) -> Option<Vec<Change>> {
+    match outcome {
+        Outcome::Failed { .. } | Outcome::Previewed { .. } | Outcome::Other(_) => None,
+        outcome => Some(outcome.changes().to_vec()),
+    }
 }
 
 fn outcome(claim: &Claim) -> String {

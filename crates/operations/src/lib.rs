@@ -18,6 +18,7 @@ pub mod events;
 mod folders;
 pub mod hints;
 pub mod history;
+pub mod own_file;
 mod patience;
 pub mod point_of_no_return;
 pub mod process;

@@ -48,12 +48,14 @@ pub async fn renew(session: &Session, point: &PointOfNoReturn) -> Result<NewKey,
     let public = key.public();
     let value = Confidential::new(key.to_hex().expose().to_owned());
     session.emit(Event::Doing("storing the new key"));
-    point.reached(UnderWay::change()).await;
+    let under_way =
+        UnderWay::change().hint(format!("if the key was stored, records are verified with {public}"));
+    point.reached(under_way).await;
     let added = session.google().add_secret_version(&environment.job.project, secret.as_str(), &value).await;
     let version = added.map_err(|error| match error.kind {
         CloudErrorKind::Failed => CliError::new(
             ExitCode::Unknown,
-            format!("{error}; whether the key was stored is not known. If it was, records are verified with {public}"),
+            format!("{error}; whether the key was stored is not known; if it was, records are verified with {public}"),
         )
         .hint(hints::advice(
             "store another one with",

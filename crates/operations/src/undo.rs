@@ -4,7 +4,7 @@ use quill_admin_contract::{ExitCode, NextAction, UndoNote, Undoing};
 
 use crate::error::{CliError, advice};
 use crate::hints;
-use crate::history::{self, PastRun, Record};
+use crate::history::{self, Filter, PastRun, Record, UnreadLog};
 use crate::session::Session;
 
 /// The number of runs that are looked through.
@@ -30,13 +30,26 @@ pub struct Undoable {
 pub async fn find(session: &Session, id: &str) -> Result<Undoable, CliError> {
     let environment = session.environment();
     let name = environment.name.as_str();
-    let past = history::read(session, history::since(None)?, None, MANY).await?;
-    let is_it = |run: &PastRun| {
-        run.execution == id || run.line.as_ref().is_some_and(|line| line.request_id.as_deref() == Some(id))
+    // The log keeps records for a month, and a bucket of their own for years.
+    let since = history::since(environment.records.as_ref().map(|_| "3650d"))?;
+    let filter = Filter { since, user: None, actor: None, action: None, limit: MANY };
+    let past = history::read(session, &filter).await?;
+    // Anybody who may write log entries can write the id of a request.
+    let has_request = |run: &PastRun| {
+        matches!(run.record, Record::Signed | Record::Proven)
+            && run.line.as_ref().is_some_and(|line| line.request_id.as_deref() == Some(id))
     };
+    let is_it = |run: &PastRun| run.execution == id || has_request(run);
     let list = || advice("see what was run", &hints::command(name, "history", &[]));
     let Some(run) = past.runs.into_iter().find(is_it) else {
-        let what = format!("the history of {name} has no execution and no request \"{}\"", id.escape_debug());
+        if let Some(unread) = past.unread_log {
+            let (UnreadLog::OfProject(error) | UnreadLog::Bucket(_, error)) = unread;
+            return Err(error.into());
+        }
+        let what = format!(
+            "the newest {MANY} runs of {name} have no execution and no request \"{}\"",
+            id.escape_debug()
+        );
         return Err(CliError::new(ExitCode::ResourceNotFound, what).hint(list()));
     };
     let refused = |what: String| CliError::usage(format!("{what}; nothing was started"));
@@ -63,7 +76,10 @@ pub async fn find(session: &Session, id: &str) -> Result<Undoable, CliError> {
         return Err(if environment.record_keys.is_empty() {
             error.hint(advice("have records signed from now on", &hints::command(name, "record-key", &[])))
         } else {
-            error.hint("put back by hand what has to be put back: the history shows what it was")
+            error.hint(advice(
+                "put back by hand what has to be put back; see what it was with",
+                &hints::command(name, "history -v", &[]),
+            ))
         });
     }
     if run.preview || !matches!(line.outcome.name(), "created" | "updated") {
@@ -79,9 +95,18 @@ pub async fn find(session: &Session, id: &str) -> Result<Undoable, CliError> {
             return Err(refused(format!(
                 "no action undoes {what}, and the file of actions does not say how it is done"
             ))
-            .hint("put back by hand what has to be put back: the history shows what it was"));
+            .hint(advice(
+                "put back by hand what has to be put back; see what it was with",
+                &hints::command(name, "history -v", &[]),
+            )));
         }
     };
     let undoing = Undoing::of(&run.execution, &line);
+    if undoing.as_left.is_empty() {
+        return Err(refused(format!(
+            "{what} has changed hidden values only, which are in no record: whether they are still as it left them cannot \
+             be known"
+        )));
+    }
     Ok(Undoable { run, call, undoing })
 }

@@ -17,3 +17,12 @@ output "command" {
   description = "The job's command: which database it is for, which no run can override."
   value       = google_cloud_run_v2_job.admin.template[0].template[0].containers[0].command
 }
+
+output "records" {
+  description = "The log bucket of the records, the sink that fills it, and the account that the sink writes as, where it needs one; null without records."
+  value = var.records == null ? null : {
+    bucket = local.records_bucket
+    sink   = google_logging_project_sink.records[0].name
+    writer = local.records_apart ? google_logging_project_sink.records[0].writer_identity : null
+  }
+}

@@ -185,3 +185,47 @@ variable "audit_logs" {
     error_message = "audit_logs may hold ADMIN_READ, DATA_READ and DATA_WRITE."
   }
 }
+
+variable "records" {
+  description = "The log bucket that keeps the records of what was run, with the sink that fills it; nothing of it is made where this is null. bucket and location name it, project the project that it is in, the job's own where it is left out. retention_days is how long it keeps them, 7 years by default, and locked makes that final: it cannot be undone. readers may read the records and see the executions, and are written as runners are; reader_role_id is the custom role that they get for it."
+  type = object({
+    bucket         = string
+    location       = string
+    project        = optional(string)
+    retention_days = optional(number, 2557)
+    locked         = optional(bool, false)
+    readers        = optional(set(string), [])
+    reader_role_id = optional(string, "quillAdminRecords")
+  })
+  default = null
+
+  validation {
+    condition     = var.records == null || can(regex("^[[:alnum:]][[:word:].-]{0,99}$", var.records.bucket))
+    error_message = "records.bucket has to be 1 to 100 letters, digits, underscores, hyphens or full stops, beginning with a letter or digit."
+  }
+
+  validation {
+    condition     = var.records == null || can(regex("^(global|[a-z]+-[a-z]+[0-9]+)$", var.records.location))
+    error_message = "records.location has to be a region such as europe-west2, or global."
+  }
+
+  validation {
+    condition     = var.records == null || try(var.records.project, null) == null || can(regex("^[a-z][-a-z0-9]{4,28}[a-z0-9]$", var.records.project))
+    error_message = "records.project has to be a project id, or to be left out."
+  }
+
+  validation {
+    condition     = var.records == null || try(var.records.retention_days >= 1 && var.records.retention_days <= 3650 && floor(var.records.retention_days) == var.records.retention_days, false)
+    error_message = "records.retention_days has to be a whole number from 1 to 3650."
+  }
+
+  validation {
+    condition     = var.records == null || alltrue([for reader in try(var.records.readers, []) : can(regex("^((group|user|serviceAccount):)?[^@/[:space:]:]+@[^@/[:space:]:]+\\.[^@/[:space:]:]+$|^principal(Set)?://iam\\.googleapis\\.com/[^[:space:]]+$", reader))])
+    error_message = "records.readers are members such as group:auditors@example.org, user:, serviceAccount:, principal://iam.googleapis.com/… or principalSet://iam.googleapis.com/…; an address alone is a group's."
+  }
+
+  validation {
+    condition     = var.records == null || can(regex("^[[:word:].]{3,64}$", var.records.reader_role_id))
+    error_message = "records.reader_role_id has to be 3 to 64 letters, digits, underscores or full stops."
+  }
+}

@@ -2,11 +2,13 @@
 
 use quill_admin_contract::Username;
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::history;
+use quill_admin_operations::history::{self, Filter};
+use quill_admin_operations::own_file;
 
 use super::context::Context;
 use super::guard::close;
 use crate::args;
+use crate::report::{MARK, page};
 
 pub(super) async fn run(mut context: Context<'_>, args: args::History) -> Result<u8, CliError> {
     let user: Option<Username> = context.form.optional("--user", args.user.as_deref());
@@ -16,8 +18,20 @@ pub(super) async fn run(mut context: Context<'_>, args: args::History) -> Result
     let environment = context.environment()?;
     let session = context.session(&environment).await?;
     let limit = usize::from(args.limit);
-    let past = history::read(&session, since, user.as_ref(), limit).await;
-    let code = past.map(|past| context.reporter.history(&environment, &past));
+    let file = args.html.map(|file| context.process.cwd.join(file));
+    let filter = Filter { since, user, actor: args.actor, action: args.action, limit };
+    let past = history::read(&session, &filter).await;
+    let reporter = context.reporter;
+    let code = past.and_then(|past| {
+        Ok(match file {
+            Some(file) => {
+                own_file::write(&file, MARK, &page(&environment, &filter, &past))?;
+                reporter.history_page(&file, &past)
+            }
+            None if args.csv => reporter.history_table(&past),
+            None => reporter.history(&environment, &filter, &past),
+        })
+    });
     close(context.reporter, session).await;
     code
 }

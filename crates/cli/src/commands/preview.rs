@@ -30,7 +30,17 @@ impl Context<'_> {
         let request = prepared.request.clone();
         let preview = self.run_prepared(task, prepared).await?;
         let report = task.report(request.id, &preview, None);
-        let Some((would, plan)) = preview.previewed() else { return Ok(reporter.task(&report)) };
+        let Some((would, plan)) = preview.previewed() else {
+            if preview.exit_code() == ExitCode::Success.code() {
+                let what = format!(
+                    "the result of the preview, execution {}, did not arrive: what it would change is not known; \
+                     {ONLY_PREVIEWED}",
+                    preview.execution.name.id
+                );
+                return Err(CliError::new(ExitCode::Unknown, what).hint("run the same command again"));
+            }
+            return Ok(reporter.task(&report));
+        };
         let goes_on = !options.preview || self.form.attended() && !reporter.is_json();
         if would == UNCHANGED || !goes_on {
             return Ok(reporter.task(&report));
@@ -64,14 +74,19 @@ impl Context<'_> {
 
     /// Asks whether a task that was previewed is to be run, exactly as it was.
     fn agree_to_preview(&mut self, task: &Started<'_>, request: &mut Request) -> Result<bool, CliError> {
-        let Started { session, options, .. } = *task;
+        let Started { session, options, subject, .. } = *task;
         let environment = session.environment();
+        if subject.generated_password.is_some() {
+            // It is shown once, at the end: a task is better not begun than its password lost.
+            self.reporter.check_password_can_be_shown()?;
+        }
         if options.preview && !self.form.confirm("Run exactly this now?")? {
             return Ok(false);
         }
         self.give_reason(environment, request)?;
         self.confirm(environment, options.confirm.as_deref())?;
-        let is_agreed = options.preview || options.yes || environment.protected || !self.form.attended();
+        let is_typed = environment.protected && options.confirm.is_none();
+        let is_agreed = options.preview || options.yes || is_typed || !self.form.attended();
         Ok(is_agreed || self.form.confirm("Run exactly this?")?)
     }
 }

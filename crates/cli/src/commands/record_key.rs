@@ -18,12 +18,13 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RecordKey) -> Resu
             environment.name
         )));
     }
-    record_key::secret(&environment)?;
+    let secret = record_key::secret(&environment)?;
     context.gate(&environment, args.confirm.as_deref())?;
     context.confirm_settings(&environment)?;
-    context.confirm(&environment, args.confirm.as_deref())?;
     let reporter = context.reporter;
     let session = context.session(&environment).await?;
+    reporter.record_key_plan(&environment, secret, context.form.attended());
+    context.confirm(&environment, args.confirm.as_deref())?;
     let mut guard = context.guard();
     reporter.begin();
     let point = PointOfNoReturn::new("no key was stored");

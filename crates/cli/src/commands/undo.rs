@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use quill_admin_actions::variable;
-use quill_admin_contract::{AdminAction, NextAction, Username, Variables};
+use quill_admin_contract::{AdminAction, NextAction, RequestId, Username, Variables};
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::{actions, undo};
 
@@ -17,8 +17,11 @@ use crate::args;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::Undo) -> Result<u8, CliError> {
     let options = TaskOptions::of_a_change(&mut context.form, args.flags);
-    context.need_environment();
     context.form.check()?;
+    // The name of an execution says whose it is.
+    if context.global.env.is_none() && args.run.parse::<RequestId>().is_err() {
+        context.global.env = Some(context.environment_of(&args.run)?.name);
+    }
     // The action is known when the record was read; where it is run is known now.
     let (environment, job) = context.environment_for_task("undo", &options)?;
     let opening = context.open_environment(&environment)?;
@@ -51,6 +54,13 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Undo) -> Result<u8
 /// The action of a call, made from the variables that would carry it, as the container does. A value that the file of
 /// actions does not allow any more is refused in its words.
 fn action(call: &NextAction) -> Result<AdminAction, CliError> {
+    if actions::known(&call.action).is_some_and(quill_admin_actions::Action::is_job) {
+        let what = format!(
+            "{} runs in a job of the application, and undoes nothing; nothing was started",
+            call.action
+        );
+        return Err(CliError::usage(what));
+    }
     let values: BTreeMap<String, String> =
         call.with.iter().map(|(name, value)| (variable(name), value.clone())).collect();
     let action = ("ADMIN_ACTION".to_owned(), call.action.clone());

@@ -484,15 +484,21 @@ impl Interrupt {
 }
 
 /// Reads the next line that a person types after `ask` has shown the question. When it is dropped, the line
-/// goes to the next reader: it is read on a thread of its own, which nothing waits for.
+/// goes to the next question: it is read on a thread of its own, which nothing waits for, and which reads nothing
+/// before there is a line. Windows has no such look: there the thread keeps the line.
 ///
 /// Text that was typed before is dropped, because it was not meant for this question. That happens before the
 /// question is visible, so that no answer is dropped with it.
 pub(crate) async fn line(ask: impl FnOnce()) -> String {
     tty::forget_typed();
     ask();
-    let (send, receive) = tokio::sync::oneshot::channel();
+    let (send, receive) = tokio::sync::oneshot::channel::<String>();
     std::thread::spawn(move || {
+        while !tty::has_input() {
+            if send.is_closed() {
+                return;
+            }
+        }
         let mut line = String::new();
         // A terminal that is gone gives nothing.
         let _ = io::stdin().read_line(&mut line);

@@ -10,7 +10,9 @@ use std::io;
 const WAIT: u8 = 1;
 
 #[cfg(unix)]
-pub(super) use unix::{after_signal, close, continued, drain, forget_typed, hide, read, restore, suspend};
+pub(super) use unix::{
+    after_signal, close, continued, drain, forget_typed, has_input, hide, read, restore, suspend,
+};
 
 #[cfg(unix)]
 mod unix {
@@ -18,6 +20,7 @@ mod unix {
     use std::time::{Duration, Instant};
 
     use console::Term;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::io::Errno;
     use rustix::process::Signal;
     use rustix::stdio::{stderr, stdin};
@@ -108,6 +111,20 @@ mod unix {
         Ok(count.is_ok_and(|count| count > 0))
     }
 
+    /// Whether there is something to read, after waiting for it for a moment. A terminal that is gone has its end to
+    /// be read.
+    pub(in super::super) fn has_input() -> bool {
+        let wait = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+        let stdin = stdin();
+        let mut ready = [PollFd::new(&stdin, PollFlags::IN)];
+        match poll(&mut ready, Some(&wait)) {
+            Ok(count) => count > 0,
+            Err(Errno::INTR) => false,
+            // It cannot be looked at, so it is read.
+            Err(_) => true,
+        }
+    }
+
     /// Drops the text that was typed and not read.
     pub(in super::super) fn forget_typed() {
         let _ = tcflush(stdin(), QueueSelector::IFlush);
@@ -180,7 +197,7 @@ mod unix {
 }
 
 #[cfg(windows)]
-pub(super) use windows::{after_signal, close, drain, forget_typed, hide, read, restore, suspend};
+pub(super) use windows::{after_signal, close, drain, forget_typed, has_input, hide, read, restore, suspend};
 
 /// Reads the console's events. A console has no echo while events are read, so that no mode has to be changed and
 /// restored: it would show typed text only to a program that asks for whole lines. Ctrl-C is still a signal.
@@ -260,6 +277,11 @@ mod windows {
     /// Drops the text that was typed and not read.
     pub(in super::super) fn forget_typed() {
         let _ = drain();
+    }
+
+    /// A line cannot be waited for without reading it.
+    pub(in super::super) fn has_input() -> bool {
+        true
     }
 
     /// Windows does not stop programs.

@@ -4,26 +4,40 @@
 
 use std::fmt::Write as _;
 
-use quill_admin_cloud::{ExecutionName, LogEntry};
+use quill_admin_cloud::{ExecutionName, LogEntry, role};
 use quill_admin_contract::Signature;
 use quill_admin_image::digest;
 use quill_admin_operations::config::Environment;
-use quill_admin_operations::history::{Past, Record};
+use quill_admin_operations::history::{Filter, Past, Record, UnreadLog};
 use quill_admin_operations::session::own_program::OWN_DIGEST;
 use serde_json::{Value, json};
 
-use super::lines;
+use super::history_table::{changes, record};
 use super::output::{document_to_stdout, to_stdout};
 use super::paint::{clean, style};
 use super::reporter::Reporter;
-use super::symbols;
+use super::stream::to_stderr;
+use super::{lines, symbols};
 
 /// The runs, newest first, on two lines each, so that everything can be read at 80 columns.
-pub(super) fn history_text(environment: &Environment, past: &Past) -> String {
+pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Past, changed: bool) -> String {
     let mut text = String::new();
     let runs = &past.runs;
     if runs.is_empty() {
-        let _ = writeln!(text, "nothing was run in {} in that time", environment.name);
+        let is_filtered = filter.user.is_some() || filter.actor.is_some() || filter.action.is_some();
+        let _ = match (past.is_whole(), is_filtered) {
+            (true, false) => writeln!(text, "nothing was run in {} in that time", environment.name),
+            (true, true) => {
+                writeln!(text, "nothing that matches was run in {} in that time", environment.name)
+            }
+            (false, _) => {
+                writeln!(
+                    text,
+                    "no run was found in what could be read of {}, which is not all",
+                    environment.name
+                )
+            }
+        };
     }
     for run in runs {
         let what =
@@ -85,8 +99,15 @@ pub(super) fn history_text(environment: &Environment, past: &Past) -> String {
             let what = "no public key of the environment verifies it for this run";
             let _ = writeln!(text, "  {} {what}", style("signature:").yellow());
         }
+        if changed {
+            for change in changes(run, symbols::ARROW.text()) {
+                let _ = writeln!(text, "    {}", clean(&change));
+            }
+        }
         if run.contradicted {
-            let what = if run.account.is_some() || run.image.is_some() {
+            let what = if run.record == Record::Signed {
+                "other entries of the log say different things of it; they are not signed, and are not used"
+            } else if run.account.is_some() || run.image.is_some() {
                 "other entries of the log contradict what is known of it; they are not used"
             } else {
                 "entries of the log say different things of it, and nothing proves any of them"
@@ -94,11 +115,55 @@ pub(super) fn history_text(environment: &Environment, past: &Past) -> String {
             let _ = writeln!(text, "  {} {what}", style("contradicted:").yellow());
         }
     }
-    for (job, error) in &past.unread {
-        let what = format!("what was run in the job {} could not be looked at: {error}", job.job);
+    text.push_str(&warnings(past));
+    text
+}
+
+/// What could not be looked at.
+fn warnings(past: &Past) -> String {
+    let mut text = String::new();
+    for what in unread(past) {
         lines::warning_line(&mut text, &what);
     }
     text
+}
+
+/// What could not be looked at, a sentence each.
+pub(super) fn unread(past: &Past) -> Vec<String> {
+    let jobs = past
+        .unread
+        .iter()
+        .map(|(job, error)| format!("what was run in the job {} could not be looked at: {error}", job.job));
+    let older = past.records_from.map(|time| {
+        let time = time.strftime("%Y-%m-%d %H:%M UTC");
+        format!("there are too many records: those from before {time} were not looked at")
+    });
+    let log = past.unread_log.as_ref().map(|log| match log {
+        UnreadLog::OfProject(error) => {
+            format!("the log of the project could not be read, only the bucket of the records: {error}")
+        }
+        UnreadLog::Bucket(bucket, error) => format!(
+            "the records in {bucket} could not be read, so that older runs are missing here: {error}; to read there \
+             takes {} on its view _AllLogs, and \"quill-admin doctor --only records\" looks at the bucket",
+            role::VIEW_ACCESSOR
+        ),
+    });
+    let forgotten = past.may_be_forgotten.then(|| {
+        "Cloud Logging keeps a log for 30 days unless its bucket is set otherwise: older runs may be missing; a bucket \
+         that keeps records for years is named by the key \"audit\" of environments.yaml"
+            .to_owned()
+    });
+    log.into_iter().chain(jobs).chain(older).chain(forgotten).collect()
+}
+
+/// What could not be looked at, as in `--json`.
+pub(super) fn not_read(past: &Past) -> Value {
+    let jobs = past.unread.iter().map(|(job, error)| json!({"job": job.job, "why": error.to_string()}));
+    let log = past.unread_log.as_ref().map(|log| match log {
+        UnreadLog::OfProject(error) => json!({"log": "project", "why": error.to_string()}),
+        UnreadLog::Bucket(bucket, error) => json!({"log": bucket.to_string(), "why": error.to_string()}),
+    });
+    log.into_iter().chain(jobs).collect()
 }
 
 /// A line of an execution's log, with its time.
@@ -111,14 +176,13 @@ pub(super) fn logged(entry: &LogEntry) -> String {
 }
 
 pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
-    let unread: Value =
-        past.unread.iter().map(|(job, error)| json!({"job": job.job, "why": error.to_string()})).collect();
     let runs: Value = past
         .runs
         .iter()
         .map(|run| {
             json!({
                 "execution": run.execution,
+                "request_id": run.line.as_ref().and_then(|line| line.request_id.as_ref()),
                 "job": run.job.job,
                 "time": run.time,
                 "account": run.account,
@@ -128,15 +192,16 @@ pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
                 "reason": run.reason,
                 "origin": run.origin,
                 "recorded": run.recorded,
+                "changes": run.changes,
                 "outcome": run.outcome,
                 "preview": run.preview,
                 "undoes": run.undoes,
                 "proven": matches!(run.record, Record::Signed | Record::Proven),
-                "record": match run.record {
-                    Record::Signed => Some("signed"),
-                    Record::Proven => Some("proven"),
-                    Record::NotProvable => Some("not_provable"),
-                    Record::None => None,
+                "record": record(run.record),
+                "signature": match run.signature {
+                    Signature::Verified => Some("verified"),
+                    Signature::Refused => Some("refused"),
+                    Signature::None => None,
                 },
                 "contradicted": run.contradicted,
                 "exit_code": run.exit_code,
@@ -151,7 +216,9 @@ pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
         "project": environment.job.project,
         "job": environment.job.job,
         "runs": runs,
-        "not_read": unread,
+        "not_read": not_read(past),
+        "records_from": past.records_from,
+        "may_be_forgotten": past.may_be_forgotten,
     })
 }
 
@@ -172,14 +239,19 @@ pub(super) fn logs_json(execution: &ExecutionName, entries: &[LogEntry]) -> Valu
 
 impl Reporter {
     /// Shows the history of runs.
-    pub fn history(&self, environment: &Environment, past: &Past) -> u8 {
+    pub fn history(&self, environment: &Environment, filter: &Filter, past: &Past) -> u8 {
         self.stop();
         if self.style.json {
             document_to_stdout(&history_json(environment, past));
         } else {
-            to_stdout(&history_text(environment, past));
+            to_stdout(&history_text(environment, filter, past, self.style.verbose));
         }
         0
+    }
+
+    /// Warns of what could not be looked at, beside a result that has no place for it.
+    pub(super) fn history_warnings(&self, past: &Past) {
+        to_stderr(&warnings(past));
     }
 
     /// Shows lines of an execution's log, which are the result of the command.

@@ -21,6 +21,8 @@ mod field;
 mod folded;
 mod help;
 mod history;
+mod history_page;
+mod history_table;
 mod lines;
 #[cfg(feature = "local")]
 mod local;
@@ -44,6 +46,7 @@ pub use build::BuildReport;
 pub use cases::{Tested, TestedCase};
 pub use deployed_actions::DeployedActions;
 pub use doctor::Diagnosis;
+pub use history_page::{MARK, page};
 pub use output::{clap, colours, end};
 pub use reporter::Reporter;
 pub use sign_in::WhoamiReport;

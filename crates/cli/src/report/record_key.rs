@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use quill_admin_cloud::ResourceId;
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::hints;
 use quill_admin_operations::record_key::NewKey;
@@ -45,6 +46,21 @@ fn text(environment: &Environment, key: &NewKey) -> String {
 }
 
 impl Reporter {
+    /// Shows what is about to be done, before anybody agrees to it.
+    pub fn record_key_plan(&self, environment: &Environment, secret: &ResourceId, asked: bool) {
+        self.stop();
+        let mut text = format!("{}\n", style(format!("a new record key for {}", environment.name)).bold());
+        field(&mut text, "project", environment.job.project.as_str());
+        field(&mut text, "secret", &format!("{secret}: a new version, which signs from then on"));
+        let kept = environment.record_keys.len();
+        field(
+            &mut text,
+            "public keys",
+            &format!("{kept} in environments.yaml, to be kept; the new one is printed"),
+        );
+        self.plan(&text, asked);
+    }
+
     /// Shows the public half of a key that was made; the private half is in its secret alone.
     pub fn record_key(&self, environment: &Environment, key: &NewKey) -> u8 {
         self.stop();

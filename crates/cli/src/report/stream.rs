@@ -77,6 +77,16 @@ static WAS_CLOSED: LazyLock<bool> = LazyLock::new(sys::stdout_was_closed);
 /// Writes a text to stdout. After a failure nothing more is written there: the text that follows would look
 /// as if nothing were missing before it.
 pub(super) fn to_stdout(text: &str, unwritten: Unwritten) {
+    write(text, &paint::gate(text, console::colors_enabled()), unwritten);
+}
+
+/// Writes a table that can be asked for again, as it is: its lines end as RFC 4180 has it. Its maker has made every
+/// value in it safe for a terminal.
+pub(super) fn table(text: &str) {
+    write(text, text, Unwritten::AskAgain);
+}
+
+fn write(text: &str, gated: &str, unwritten: Unwritten) {
     let mut state = state();
     if *state == Stdout::Good && *WAS_CLOSED {
         *state = Stdout::Nowhere;
@@ -90,8 +100,7 @@ pub(super) fn to_stdout(text: &str, unwritten: Unwritten) {
         }
         Stdout::Good => {
             let sync = matches!(unwritten, Unwritten::Result | Unwritten::Secret);
-            let text = paint::gate(text, console::colors_enabled());
-            sys::write_stdout(text.as_bytes()).and_then(|()| if sync { sys::sync_stdout() } else { Ok(()) })
+            sys::write_stdout(gated.as_bytes()).and_then(|()| if sync { sys::sync_stdout() } else { Ok(()) })
         }
         Stdout::Closed => Err(io::ErrorKind::BrokenPipe.into()),
         Stdout::Failed => {

@@ -41,6 +41,11 @@ fn shown(value: &FieldValue) -> String {
 
 /// Describes one change, on one line.
 pub(super) fn change(change: &Change, words: Option<&SubjectWords>) -> String {
+    change_with(change, words, ARROW.text())
+}
+
+/// Describes one change, with this text for "became".
+pub(super) fn change_with(change: &Change, words: Option<&SubjectWords>, arrow: &str) -> String {
     let of = |field: &str| words.and_then(|words| words.fields.iter().find(|words| words.field == field));
     let label = |field: &str| of(field).map_or_else(|| spaced(field), |words| words.label.clone());
     match change {
@@ -48,10 +53,10 @@ pub(super) fn change(change: &Change, words: Option<&SubjectWords>) -> String {
             let told = of(field).and_then(|words| words.words.as_ref());
             if let (Some([no, yes]), Some(old), Some(new)) = (told, flag(old.as_ref()), flag(new.as_ref())) {
                 let word = |flag| if flag { yes } else { no };
-                return format!("{} {ARROW} {}", word(old), word(new));
+                return format!("{} {arrow} {}", word(old), word(new));
             }
             let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-            format!("{} {} {ARROW} {}", label(field), value(old), value(new))
+            format!("{} {} {arrow} {}", label(field), value(old), value(new))
         }
         Change::Added { field, item } => format!("{} {item} added", label(field)),
         Change::Removed { field, item } => format!("{} {item} removed", label(field)),

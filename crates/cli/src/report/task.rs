@@ -132,6 +132,18 @@ pub(super) fn task_text(
                 to.push_str(&lines::detail(NOT_PROVABLE));
             }
         }
+        RunOutcome::Silent { exit_code: 0 } if report.run.is_preview() => {
+            let _ = writeln!(
+                text.result,
+                "{} a preview has ended in {environment} ({took})",
+                paint::style(symbols::DONE).green()
+            );
+            lines::warning_line(
+                &mut text.warnings,
+                "its result line did not arrive: what it would change is not known",
+            );
+            text.warnings.push_str(&lines::detail(PREVIEW));
+        }
         RunOutcome::Silent { exit_code: 0 } => {
             let _ = writeln!(
                 text.result,
@@ -294,7 +306,7 @@ fn subject_state(text: &mut String, outcome: &Outcome, subject: &SubjectState, a
         && would != "unchanged"
     {
         let _ = writeln!(text, "\n  plan {}", clean(plan));
-        text.push_str("  (to run exactly this: the same command with --expect and this plan)\n");
+        text.push_str("  (to run exactly this: --expect and this plan in place of --preview)\n");
     }
 }
 
@@ -347,6 +359,9 @@ pub(super) fn task_json(
         "elapsed_seconds": elapsed.as_secs_f64(),
         "hints": report.hints(),
     });
+    if run.is_preview() {
+        document["mode"] = json!("preview");
+    }
     document["proven"] = json!(run.outcome.is_proven());
     if let RunOutcome::Reported(told) = &run.outcome {
         // The result is given as it was written, including members that this version does not know.

@@ -27,7 +27,7 @@ pub struct TaskFlags {
     /// Run an image that "build" has not deployed
     #[arg(long)]
     pub allow_unpinned: bool,
-    /// Do not ask "Run it?" after questions
+    /// Do not ask "Run it?"; agrees to what a preview finds
     #[arg(short, long)]
     pub yes: bool,
 }

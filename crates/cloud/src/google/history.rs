@@ -1,19 +1,24 @@
 //! The audit records that the executor wrote to the log. They outlast the executions in Cloud Run, which
 //! keeps these for 7 days or 1,000 executions.
 
-use google_cloud_gax::paginator::ItemPaginator as _;
-use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use super::logs::of_job;
 use super::{Google, Reply, convert};
 use crate::error::CloudError;
-use crate::model::{AuditEntry, LogEntry, LogSource};
+use crate::model::{AuditEntries, AuditEntry, LogEntry, LogSource, RecordQuery};
 use crate::names::JobName;
 
+/// The largest page ("Usage limits" of Cloud Logging: entries.list returns at most 1,000 entries).
+const PAGE: usize = 1000;
+/// The greatest number of pages that one call reads. The whole project shares 60 reads a minute.
+const PAGES: usize = 20;
+
 impl Google {
-    /// The job's audit records, newest first: log lines of its containers whose payload has an outcome under
-    /// `key` and, where one is given, this username there, whatever its case. The log does not prove that a
-    /// container wrote them. A call takes one read of the quota for every 1,000 records.
+    /// The job's audit records, newest first: log lines of its containers whose payload has an outcome under the
+    /// query's key. The log does not prove that a container wrote them. Pages are read until there are records of
+    /// enough executions; a call takes one read of the quota for each, and at most 20.
     ///
     /// # Errors
     ///
@@ -21,47 +26,95 @@ impl Google {
     pub fn audit_entries<'a>(
         &'a self,
         name: &'a JobName,
-        key: &'a str,
-        username: Option<&'a str>,
-        since: Timestamp,
-        limit: usize,
-    ) -> Reply<'a, Result<Vec<AuditEntry>, CloudError>> {
+        query: RecordQuery,
+    ) -> Reply<'a, Result<AuditEntries, CloudError>> {
         Box::pin(async move {
-            let [stdout, stderr] = convert::CONTAINER_LOGS
-                .map(|log| format!("logName=\"projects/{}/logs/{log}\"", name.project));
-            let mut filter = format!(
-                "{} AND ({stdout} OR {stderr}) AND jsonPayload.{key}.outcome.result:* AND timestamp>=\"{since}\"",
-                of_job(name)
-            );
-            if let Some(username) = username {
-                let quoted = username.replace('\\', r"\\").replace('"', "\\\"");
-                filter = format!("{filter} AND jsonPayload.{key}.username=\"{quoted}\"");
-            }
-            let request = self
-                .logging
-                .list_log_entries()
-                .set_resource_names([format!("projects/{}", name.project)])
-                .set_filter(filter)
-                .set_order_by("timestamp desc")
-                .set_page_size(i32::try_from(limit.clamp(1, 1000)).unwrap_or(1000));
-            let mut items = self.policy.read(request).by_item();
-            let mut entries = Vec::new();
-            while entries.len() < limit
-                && let Some(entry) = items.next().await
-            {
-                let entry = entry.map_err(|error| CloudError::new("read the job's log", &error))?;
-                let execution = entry.labels.get(convert::EXECUTION_LABEL).cloned().unwrap_or_default();
-                if let Some(LogEntry {
-                    timestamp,
-                    source: LogSource::Container,
-                    payload: Some(payload),
-                    ..
-                }) = convert::log_entry(entry)
-                {
-                    entries.push(AuditEntry { execution, timestamp, payload });
+            let filter = filter(name, &query);
+            let place = match &query.bucket {
+                Some(bucket) => bucket.view(),
+                None => format!("projects/{}", name.project),
+            };
+            let doing = match &query.bucket {
+                Some(_) => "read the bucket of the records",
+                None => "read the job's log",
+            };
+            let mut found = AuditEntries::default();
+            let mut executions: BTreeSet<String> = BTreeSet::new();
+            let (mut page, mut size) = (String::new(), query.limit.clamp(1, PAGE));
+            for _ in 0..PAGES {
+                let request = self
+                    .logging
+                    .list_log_entries()
+                    .set_resource_names([&place])
+                    .set_filter(&filter)
+                    .set_order_by("timestamp desc")
+                    .set_page_size(i32::try_from(size).unwrap_or(1000))
+                    .set_page_token(page);
+                let answer =
+                    self.policy.read(request).send().await.map_err(|error| CloudError::new(doing, &error))?;
+                for entry in answer.entries {
+                    let execution = entry.labels.get(convert::EXECUTION_LABEL).cloned().unwrap_or_default();
+                    if let Some(LogEntry {
+                        timestamp,
+                        source: LogSource::Container,
+                        payload: Some(payload),
+                        ..
+                    }) = convert::log_entry(entry)
+                    {
+                        if query.is_met_by(&execution, &payload) {
+                            executions.insert(execution.clone());
+                        }
+                        found.entries.push(AuditEntry { execution, timestamp, payload });
+                    }
                 }
+                page = answer.next_page_token;
+                found.more = !page.is_empty();
+                if !found.more || executions.len() >= query.limit {
+                    break;
+                }
+                // The first page was as small as the caller's wish. What it lacks is further back.
+                size = PAGE;
             }
-            Ok(entries)
+            Ok(found)
+        })
+    }
+}
+
+fn filter(name: &JobName, query: &RecordQuery) -> String {
+    let [stdout, stderr] =
+        convert::CONTAINER_LOGS.map(|log| format!("logName=\"projects/{}/logs/{log}\"", name.project));
+    let RecordQuery { key, since, .. } = query;
+    let mut filter = format!(
+        "{} AND ({stdout} OR {stderr}) AND jsonPayload.{key}.outcome.result:* AND timestamp>=\"{since}\"",
+        of_job(name)
+    );
+    for (field, value) in &query.fields {
+        let wanted = format!("jsonPayload.{key}.{field}=\"{}\"", quoted(value));
+        let _ = match (*field, query.or_of.as_slice()) {
+            ("actor", [_, ..]) => {
+                let or_of = query.or_of.iter().fold(String::new(), |mut text, execution| {
+                    let label = convert::EXECUTION_LABEL;
+                    let _ = write!(text, " OR labels.\"{label}\"=\"{}\"", quoted(execution));
+                    text
+                });
+                write!(filter, " AND ({wanted}{or_of})")
+            }
+            _ => write!(filter, " AND {wanted}"),
+        };
+    }
+    filter
+}
+
+fn quoted(value: &str) -> String {
+    value.replace('\\', r"\\").replace('"', "\\\"")
+}
+
+/// A filter of the log compares without regard to case; these are the records that are really meant.
+impl RecordQuery {
+    fn is_met_by(&self, execution: &str, payload: &serde_json::Value) -> bool {
+        self.fields.iter().all(|(field, wanted)| {
+            payload[self.key][*field] == wanted.as_str()
+                || *field == "actor" && self.or_of.iter().any(|one| one == execution)
         })
     }
 }

@@ -9,6 +9,7 @@ mod convert;
 mod credentials;
 mod deploy;
 mod history;
+mod log_config;
 mod logs;
 mod policy;
 mod proxy;
@@ -28,7 +29,7 @@ use std::sync::Mutex;
 use google_cloud_api_serviceusage_v1::client::ServiceUsage;
 use google_cloud_artifactregistry_v1::client::ArtifactRegistry;
 use google_cloud_gax::paginator::ItemPaginator as _;
-use google_cloud_logging_v2::client::LoggingServiceV2;
+use google_cloud_logging_v2::client::{ConfigServiceV2, LoggingServiceV2};
 use google_cloud_longrunning::model::operation::Result as OperationResult;
 use google_cloud_resourcemanager_v3::client::Projects;
 use google_cloud_run_v2::client::{Executions, Jobs, Revisions, Services, Tasks};
@@ -155,6 +156,7 @@ pub struct Google {
     services: Services,
     revisions: Revisions,
     logging: LoggingServiceV2,
+    log_config: ConfigServiceV2,
     projects: Projects,
     service_usage: ServiceUsage,
     secrets: SecretManagerService,
@@ -201,6 +203,7 @@ impl Google {
             };
             let run = rest(&endpoints.run, "run")?;
             let log = rest(&endpoints.logging, "logging")?;
+            let log_config = log.clone();
             let log_apart =
                 Some(log.address()).filter(|address| address.origin() != run.address().origin()).cloned();
             let logging = Logging { rest: log, live: live(&endpoints, &credentials).await? };
@@ -211,6 +214,7 @@ impl Google {
                 services: Services::from_stub::<Rest>(run.clone()),
                 revisions: Revisions::from_stub::<Rest>(run),
                 logging: LoggingServiceV2::from_stub::<Logging>(logging),
+                log_config: ConfigServiceV2::from_stub::<Rest>(log_config),
                 projects: Projects::from_stub::<Rest>(rest(
                     &endpoints.resource_manager,
                     "cloudresourcemanager",

@@ -22,30 +22,45 @@ impl Google {
         value: &'a Confidential,
     ) -> Reply<'a, Result<String, CloudError>> {
         Box::pin(async move {
-            let parent = format!("projects/{project}");
+            match self.add_version(project, secret, value).await {
+                // Whoever only adds versions need not be allowed to make secrets.
+                Err(error) if error.kind == CloudErrorKind::NotFound => {}
+                added => return added,
+            }
             let replication = Replication::new().set_automatic(replication::Automatic::new());
             let create = self
                 .secrets
                 .create_secret()
-                .set_parent(&parent)
+                .set_parent(format!("projects/{project}"))
                 .set_secret_id(secret)
                 .set_secret(Secret::new().set_replication(replication));
             let made = self.policy.once(create).send().await;
             match made.map_err(|error| CloudError::new("make the secret", &error)) {
-                Err(error) if error.kind != CloudErrorKind::Conflict => return Err(error),
-                // It is there, or it is there now.
+                // It is there now, whoever made it. Where that is not known, the version tells.
+                Err(error) if !matches!(error.kind, CloudErrorKind::Conflict | CloudErrorKind::Failed) => {
+                    return Err(error);
+                }
                 Ok(_) | Err(_) => {}
             }
-            let payload = SecretPayload::new().set_data(value.expose().as_bytes().to_vec());
-            let add = self
-                .secrets
-                .add_secret_version()
-                .set_parent(format!("{parent}/secrets/{secret}"))
-                .set_payload(payload);
-            let added = self.policy.once(add).send().await;
-            let added = added.map_err(|error| CloudError::new("add a version to the secret", &error))?;
-            Ok(added.name.rsplit('/').next().unwrap_or_default().to_owned())
+            self.add_version(project, secret, value).await
         })
+    }
+
+    async fn add_version(
+        &self,
+        project: &ProjectId,
+        secret: &str,
+        value: &Confidential,
+    ) -> Result<String, CloudError> {
+        let payload = SecretPayload::new().set_data(value.expose().as_bytes().to_vec());
+        let add = self
+            .secrets
+            .add_secret_version()
+            .set_parent(format!("projects/{project}/secrets/{secret}"))
+            .set_payload(payload);
+        let added = self.policy.once(add).send().await;
+        let added = added.map_err(|error| CloudError::new("add a version to the secret", &error))?;
+        Ok(added.name.rsplit('/').next().unwrap_or_default().to_owned())
     }
 
     /// The members that the secret's own policy lets read its value, as IAM names them. Those who may by the policies of

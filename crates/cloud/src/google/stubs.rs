@@ -118,6 +118,13 @@ service! { artifactregistry::stub::ArtifactRegistry:
         GET "/v1/{name=projects/*/locations/*/repositories/*}", "";
 }
 
+service! { logging::stub::ConfigServiceV2:
+    get_bucket(logging::model::GetBucketRequest) -> logging::model::LogBucket =
+        GET "/v2/{name=projects/*/locations/*/buckets/*}", "";
+    list_sinks(logging::model::ListSinksRequest) -> logging::model::ListSinksResponse =
+        GET "/v2/{parent=projects/*}/sinks", "";
+}
+
 /// Cloud Logging: pages over the shared connection; live over gRPC, which only Google's own client supports.
 #[derive(Debug)]
 pub(super) struct Logging {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::future::join_all;
 use quill_admin_cloud::{CloudErrorKind, EnvValue, SecretVersionState};
+use quill_admin_operations::hints;
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
@@ -35,8 +36,13 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     let mut findings = Vec::new();
     let looks = secrets.iter().map(|(secret, version)| facts.secret_version(secret, version));
     for ((secret, version), found) in secrets.iter().zip(join_all(looks).await) {
-        let add =
-            format!("add one with: gcloud secrets versions add {secret} --data-file=- --project={project}");
+        let is_record_key =
+            facts.environment.record_key_secret.as_ref().is_some_and(|key| key.as_str() == *secret);
+        let add = if is_record_key {
+            hints::advice("make a key with", &hints::command(&facts.environment.name, "record-key", &[]))
+        } else {
+            format!("add one with: gcloud secrets versions add {secret} --data-file=- --project={project}")
+        };
         let finding = |what: String| Finding::problem(what, WHY).blocks_nothing();
         match found {
             Ok(found) => match found.state {

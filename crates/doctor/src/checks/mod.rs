@@ -24,5 +24,6 @@ pub(super) mod other_tools;
 pub(super) mod permissions;
 pub(super) mod project;
 pub(super) mod record_key;
+pub(super) mod records;
 pub(super) mod repository;
 pub(super) mod state_lock;

@@ -1,5 +1,6 @@
 //! The check `record-key`: records can be verified, and only the job can sign them.
 
+use quill_admin_cloud::CloudErrorKind;
 use quill_admin_operations::hints;
 
 use crate::check::{Check, Look};
@@ -28,11 +29,20 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
                 "the environment names no public key: no record can be verified",
                 "a record is proven only as long as its execution is kept, and nothing acts on it",
             )
-            .advice(make),
+            .advice(make.clone()),
         );
     }
     let job = facts.existing_job().await?;
-    let readers = facts.secret_readers(secret.as_str()).await?;
+    let readers = match facts.secret_readers(secret.as_str()).await {
+        Ok(readers) => readers,
+        Err(undecided) if undecided.kind == Some(CloudErrorKind::NotFound) => {
+            let what = format!("there is no secret {secret}");
+            return Ok(Finding::problem(what, "the job cannot start: Cloud Run cannot give it the key")
+                .advice(make)
+                .into());
+        }
+        Err(undecided) => return Err(undecided),
+    };
     let account = job.settings.service_account.as_deref().unwrap_or_default();
     let own = format!("serviceAccount:{account}");
     let others: Vec<&String> = readers.iter().filter(|member| **member != own).collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -16,13 +16,14 @@ use crate::api_error::ApiError;
 use crate::cloud::Cloud;
 use crate::filter::Filter;
 use crate::names::{part, project_number};
+use crate::options::Options;
 use crate::resource::{items, text};
-use crate::store::Entry;
+use crate::store::{Entry, Saved};
 
 /// Where gRPC has the method that tails log entries.
 pub(crate) const TAIL_PATH: &str = "/google.logging.v2.LoggingServiceV2/TailLogEntries";
 
-/// The permissions of who reads log entries. The documentation of both methods names either.
+/// The permissions of who follows log entries live. The documentation of the method names either.
 const READING: &[&str] = &["logging.logEntries.list", "logging.views.access"];
 
 const ENABLING: Enabling = Enabling {
@@ -30,7 +31,7 @@ const ENABLING: Enabling = Enabling {
     title: "Cloud Logging API",
     projects: Some(|call| {
         let request = call.read("google.logging.v2.ListLogEntriesRequest", "")?;
-        Ok(projects(&request)?.into_iter().map(str::to_owned).collect())
+        Ok(sources(&request)?.iter().map(|source| source.project().to_owned()).collect())
     }),
 };
 
@@ -40,9 +41,8 @@ const LOGGING: Service = Service { enabling: Some(ENABLING), denied: |_, _, _| d
 pub(super) const API: Api = Api {
     service: &LOGGING,
     methods: &[
-        Method::post("google.logging.v2.LoggingServiceV2.ListLogEntries", "/v2/entries:list")
-            .needs(READING)
-            .by(list),
+        // What it needs depends on what is read: a project's log or a view of a bucket.
+        Method::post("google.logging.v2.LoggingServiceV2.ListLogEntries", "/v2/entries:list").by(list),
         Method::post("google.logging.v2.LoggingServiceV2.WriteLogEntries", "/v2/entries:write"),
         Method::post("google.logging.v2.LoggingServiceV2.TailLogEntries", "/v2/entries:tail"),
         // What is gRPC has been answered before it comes here.
@@ -80,7 +80,8 @@ struct PageToken {
 
 fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let request = call.read("google.logging.v2.ListLogEntriesRequest", "")?;
-    let projects = projects(&request)?;
+    let sources = sources(&request)?;
+    sources.iter().try_for_each(|source| source.check_permission(cloud))?;
     let descending = match request["orderBy"].as_str().unwrap_or_default() {
         "" | "timestamp asc" | "timestamp" => false,
         "timestamp desc" => true,
@@ -106,6 +107,7 @@ fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     };
 
     cloud.store.change(|state| {
+        let projects: BTreeSet<&str> = sources.iter().map(Source::project).collect();
         for project in &projects {
             let limit = cloud.options.log_reads_per_minute;
             if !state.count_log_read(project, limit) {
@@ -113,16 +115,17 @@ fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
             }
         }
         let now = Timestamp::now();
+        let shown = sources
+            .iter()
+            .map(|source| source.shown(&state.saved, &cloud.options, now))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut found: Vec<&Entry> = state
             .saved
             .entries
             .iter()
             .filter(|entry| entry.available <= now)
-            .filter(|entry| {
-                let log = entry.json["logName"].as_str().unwrap_or_default();
-                projects.contains(part(log, "projects"))
-            })
             .filter(|entry| filter.matches(&entry.json))
+            .filter(|entry| shown.iter().any(|shown| shown.has(entry)))
             .flat_map(|entry| {
                 let twice = entry.again.is_some_and(|again| again <= now);
                 std::iter::repeat_n(entry, if twice { 2 } else { 1 })
@@ -161,28 +164,139 @@ fn key(entry: &Entry) -> (Timestamp, &str) {
     (entry.timestamp, insert_id)
 }
 
-/// The projects a request wants to read.
-pub(crate) fn projects(request: &Value) -> Result<BTreeSet<&str>, ApiError> {
-    let mut projects = BTreeSet::new();
-    for name in items(&request["resourceNames"]) {
-        let name = name.as_str().unwrap_or_default();
+/// A place that log entries are read from.
+pub(crate) enum Source<'a> {
+    /// A project: what its bucket `_Default` has.
+    Project(&'a str),
+    /// The view of all entries in a bucket, `projects/P/locations/L/buckets/B`.
+    Bucket(&'a str),
+}
+
+/// The view that every bucket has, of all its entries.
+const ALL_LOGS: &str = "/views/_AllLogs";
+
+impl<'a> Source<'a> {
+    fn read(name: &'a str) -> Result<Self, ApiError> {
         match name.split('/').collect::<Vec<_>>()[..] {
-            ["projects", project] => drop(projects.insert(project)),
+            ["projects", project] => Ok(Self::Project(project)),
+            ["projects", _, "locations", _, "buckets", _, "views", _] => match name.strip_suffix(ALL_LOGS) {
+                Some(bucket) => Ok(Self::Bucket(bucket)),
+                None => Err(ApiError::unimplemented("Reading another view of a bucket than _AllLogs")),
+            },
             ["organizations" | "folders" | "billingAccounts", _] | ["projects", _, "locations", ..] => {
-                return Err(ApiError::unimplemented("Reading log entries of anything but a project"));
+                Err(ApiError::unimplemented("Reading log entries of anything but a project or a view"))
             }
-            _ => {
-                return Err(ApiError::invalid(format!(
-                    "Invalid resource name: {name:?}. It must begin with \"projects/\", \
-                     \"organizations/\", \"folders/\" or \"billingAccounts/\"."
-                )));
+            _ => Err(ApiError::invalid(format!(
+                "Invalid resource name: {name:?}. It must begin with \"projects/\", \
+                 \"organizations/\", \"folders/\" or \"billingAccounts/\"."
+            ))),
+        }
+    }
+
+    fn project(&self) -> &'a str {
+        match self {
+            Self::Project(project) => project,
+            Self::Bucket(bucket) => part(bucket, "projects"),
+        }
+    }
+
+    /// Refuses who may not read there.
+    fn check_permission(&self, cloud: &Cloud) -> Result<(), ApiError> {
+        let needed = match self {
+            Self::Project(_) => "logging.logEntries.list",
+            Self::Bucket(_) => "logging.views.access",
+        };
+        if cloud.store.read(|state| state.denied.contains(needed)) { Err(denied()) } else { Ok(()) }
+    }
+
+    /// The entries that are seen there.
+    fn shown(&self, saved: &Saved, options: &Options, now: Timestamp) -> Result<Shown, ApiError> {
+        let since =
+            |days: i64| now.checked_sub(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MIN);
+        match self {
+            Self::Project(project) => Ok(Shown {
+                since: since(i64::from(options.log_retention_days)),
+                sinks: vec![Routed { project: (*project).to_owned(), filter: None, made: Timestamp::MIN }],
+            }),
+            Self::Bucket(name) => {
+                let bucket =
+                    saved.log_buckets.get(*name).ok_or_else(|| options.missing_log_bucket.error(name))?;
+                let days = bucket["retentionDays"].as_i64().unwrap_or(30);
+                Ok(Shown { since: since(days), sinks: sinks_into(saved, name)? })
             }
         }
     }
-    if projects.is_empty() {
+}
+
+/// The sinks that put entries into a bucket.
+fn sinks_into(saved: &Saved, bucket: &str) -> Result<Vec<Routed>, ApiError> {
+    let destination = format!("logging.googleapis.com/{bucket}");
+    let sinks = saved.log_sinks.iter();
+    sinks
+        .filter(|(_, sink)| sink["destination"] == destination.as_str() && sink["disabled"] != true)
+        .map(|(name, sink)| {
+            let filter = Filter::parse(&text(&sink["filter"]))
+                .map_err(|error| ApiError::invalid(format!("{name}: unparseable filter: {error}")))?;
+            let made = sink["createTime"].as_str().and_then(|time| time.parse().ok());
+            Ok(Routed {
+                project: part(name, "projects").to_owned(),
+                filter: Some(filter),
+                made: made.unwrap_or(Timestamp::MIN),
+            })
+        })
+        .collect()
+}
+
+/// What is seen in one place.
+struct Shown {
+    since: Timestamp,
+    sinks: Vec<Routed>,
+}
+
+impl Shown {
+    fn has(&self, entry: &Entry) -> bool {
+        let log = entry.json["logName"].as_str().unwrap_or_default();
+        let project = part(log, "projects");
+        entry.timestamp >= self.since && self.sinks.iter().any(|sink| sink.takes(project, entry))
+    }
+}
+
+/// What routes the entries of a project to one place.
+struct Routed {
+    project: String,
+    filter: Option<Filter>,
+    /// A sink takes what comes in after it was made.
+    made: Timestamp,
+}
+
+impl Routed {
+    fn takes(&self, project: &str, entry: &Entry) -> bool {
+        self.project == project
+            && entry.available >= self.made
+            && self.filter.as_ref().is_none_or(|filter| filter.matches(&entry.json))
+    }
+}
+
+/// The places a request wants to read.
+pub(crate) fn sources(request: &Value) -> Result<Vec<Source<'_>>, ApiError> {
+    let names = items(&request["resourceNames"]).iter();
+    let sources =
+        names.map(|name| Source::read(name.as_str().unwrap_or_default())).collect::<Result<Vec<_>, _>>()?;
+    if sources.is_empty() {
         return Err(ApiError::invalid("resource_names is required"));
     }
-    Ok(projects)
+    Ok(sources)
+}
+
+/// The projects whose log a request wants to follow.
+pub(crate) fn projects(request: &Value) -> Result<BTreeSet<&str>, ApiError> {
+    sources(request)?
+        .into_iter()
+        .map(|source| match source {
+            Source::Project(project) => Ok(project),
+            Source::Bucket(_) => Err(ApiError::unimplemented("Following a view of a bucket")),
+        })
+        .collect()
 }
 
 fn read_token(token: &str, filter: &str, descending: bool) -> Result<PageToken, ApiError> {

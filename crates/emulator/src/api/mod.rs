@@ -8,6 +8,7 @@ mod call;
 mod enabled;
 mod executions;
 mod jobs;
+mod log_config;
 pub(crate) mod logging;
 mod method;
 mod operations;
@@ -44,6 +45,7 @@ const APIS: &[Api] = &[
     services::API,
     operations::API,
     logging::API,
+    log_config::API,
     sql::API,
     artifacts::API,
     secrets::API,

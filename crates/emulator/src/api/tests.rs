@@ -68,6 +68,8 @@ fn who_may_call_without_any_permission_is_known() {
         [
             "google.cloud.run.v2.Jobs.TestIamPermissions",
             "google.cloud.run.v2.Services.TestIamPermissions",
+            // It asks for the permission of what is read, a project or a view.
+            "google.logging.v2.LoggingServiceV2.ListLogEntries",
             "google.cloud.resourcemanager.v3.Projects.TestIamPermissions",
             "storage.buckets.testIamPermissions",
             "oauth2.googleapis.com/token",

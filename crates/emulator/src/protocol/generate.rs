@@ -28,6 +28,7 @@ const FILES: &[&str] = &[
     "google/devtools/artifactregistry/v1/service.proto",
     "google/iam/credentials/v1/iamcredentials.proto",
     "google/logging/v2/logging.proto",
+    "google/logging/v2/logging_config.proto",
     "google/longrunning/operations.proto",
 ];
 

@@ -104,6 +104,8 @@ async fn a_run_with_overrides_needs_a_permission_more() {
     world.end().await;
 }
 
+const BUCKET: &str = "projects/p/locations/europe-west2/buckets/records";
+
 #[tokio::test]
 async fn every_denied_permission_makes_its_method_answer_403() {
     let world = World::start(Emulator::builder()).await;
@@ -113,6 +115,7 @@ async fn every_denied_permission_makes_its_method_answer_403() {
     let repository = "projects/p/locations/europe-west2/repositories/quill";
     let service = service();
     let log = json!({"resourceNames": ["projects/p"]});
+    let view = json!({"resourceNames": [format!("{BUCKET}/views/_AllLogs")]});
     let template = json!({"template": {"containers": [{"image": "i"}]}});
     let cases = [
         ("run.jobs.get", Method::GET, format!("/v2/{JOB}"), Value::Null),
@@ -131,6 +134,10 @@ async fn every_denied_permission_makes_its_method_answer_403() {
         ("run.revisions.get", Method::GET, format!("/v2/{service}/revisions/x"), Value::Null),
         ("run.revisions.list", Method::GET, format!("/v2/{service}/revisions"), Value::Null),
         ("logging.logEntries.list", Method::POST, "/v2/entries:list".to_owned(), log),
+        ("logging.views.access", Method::POST, "/v2/entries:list".to_owned(), view),
+        ("logging.buckets.get", Method::GET, format!("/v2/{BUCKET}"), Value::Null),
+        ("logging.sinks.list", Method::GET, "/v2/projects/p/sinks".to_owned(), Value::Null),
+        ("logging.sinks.get", Method::GET, "/v2/projects/p/sinks/s".to_owned(), Value::Null),
         ("artifactregistry.repositories.get", Method::GET, format!("/v1/{repository}"), Value::Null),
         (
             "artifactregistry.dockerimages.get",
@@ -194,7 +201,7 @@ async fn every_denied_permission_makes_its_method_answer_403() {
         assert_eq!(status, 403, "{permission}: {error}");
         let message = error["error"]["message"].as_str().expect("a message");
         let named = message.contains(permission)
-            || permission == "logging.logEntries.list"
+            || ["logging.logEntries.list", "logging.views.access"].contains(&permission)
             || permission == "iam.serviceAccounts.actAs" && message.contains("iam.serviceaccounts.actAs");
         assert!(named, "{permission}: {message}");
         world.emulator.deny_permissions(["some.other.permission"]);

@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use quill_admin_cloud::{
-    Egress, Endpoints, JobName, ObjectName, ProjectId, Region, ResourceId, ServiceName, is_on_loopback,
+    Egress, Endpoints, JobName, LogBucketName, ObjectName, ProjectId, Region, ResourceId, ServiceName,
+    is_on_loopback,
 };
 use quill_admin_contract::PublicKey;
 use quill_admin_image::Repository;
@@ -62,9 +63,28 @@ pub struct Environment {
     /// The object by which Terraform locks the environment's state, where the file names one and there is
     /// something for Terraform to do.
     pub state_lock: Option<ObjectName>,
+    /// The log bucket with the records, where the file names one.
+    pub records: Option<Records>,
     /// The service account to act as.
     pub impersonate: Option<String>,
 }
+
+/// The log bucket that a sink puts the records into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Records {
+    /// The bucket.
+    pub bucket: LogBucketName,
+    /// The number of days for which it has to keep them.
+    pub retention_days: u32,
+    /// Whether that has to be locked, so that nobody can shorten it.
+    pub locked: bool,
+}
+
+/// The number of days for which records are kept unless the file says otherwise: seven years, two of which can be leap
+/// years. It is the default of the Terraform module as well.
+const RETENTION_DAYS: u32 = 2557;
+/// The longest that Cloud Logging keeps entries, in days ("Configure log buckets").
+const LONGEST_RETENTION: u32 = 3650;
 
 /// The application's backend, which `restore-backend` repairs.
 #[derive(Debug, Clone)]
@@ -276,6 +296,28 @@ pub(super) fn resolve(
             at_key("terraform_state.bucket", format!("key \"terraform_state\": {error}"))
         })?),
     };
+    let (own, default) = (&entry.audit, &defaults.audit);
+    let records = match (optional(&own.bucket, &default.bucket), optional(&own.location, &default.location)) {
+        // The embedded environment has one log, which is kept as long as its state.
+        _ if entry.emulated => None,
+        (None, None) => None,
+        (None, Some(_)) => return Err(missing("audit.bucket")),
+        (Some(_), None) => return Err(missing("audit.location")),
+        (Some(bucket), Some(location)) => {
+            let holder = optional(&own.project, &default.project);
+            let holder = holder.as_deref().unwrap_or(project.as_str());
+            let bucket = LogBucketName::new(holder, &location, &bucket)
+                .map_err(|error| at_key("audit", format!("key \"audit\": {error}")))?;
+            let retention_days = own.retention_days.or(default.retention_days).unwrap_or(RETENTION_DAYS);
+            if !(1..=LONGEST_RETENTION).contains(&retention_days) {
+                let what = format!(
+                    "key \"audit.retention_days\": {retention_days} is not between 1 and {LONGEST_RETENTION}"
+                );
+                return Err(at_key("audit.retention_days", what));
+            }
+            Some(Records { bucket, retention_days, locked: own.locked.or(default.locked).unwrap_or(false) })
+        }
+    };
     let (own, default) = (&entry.database, &defaults.database);
     let instance = optional(&own.instance, &default.instance)
         .map(|text| resource("database.instance", text))
@@ -300,10 +342,14 @@ pub(super) fn resolve(
         image_place: whole.place(name, "image"),
         protected: entry.protected,
         preview_required,
+        // On this machine nobody else writes records.
         record_key_secret: optional(&entry.records.key_secret, &defaults.records.key_secret)
+            .filter(|_| !entry.emulated)
             .map(|text| resource("records.key_secret", text))
             .transpose()?,
-        record_keys: if entry.records.public_keys.is_empty() {
+        record_keys: if entry.emulated {
+            Vec::new()
+        } else if entry.records.public_keys.is_empty() {
             defaults.records.public_keys.clone()
         } else {
             entry.records.public_keys.clone()
@@ -319,6 +365,7 @@ pub(super) fn resolve(
         egress,
         backend,
         state_lock,
+        records,
         impersonate: entry.impersonate_service_account.clone().map(|text| fill(&text)),
         job: JobName { project, region, job },
     })

@@ -262,6 +262,22 @@ impl Read for Vec<PublicKey> {
     }
 }
 
+impl Read for Option<bool> {
+    fn read(node: &Node, at: &At, places: &mut Places) -> Result<Self, Mistake> {
+        bool::read(node, at, places).map(Some)
+    }
+}
+
+impl Read for Option<u32> {
+    fn read(node: &Node, at: &At, _: &mut Places) -> Result<Self, Mistake> {
+        let number = match &node.value {
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        };
+        number.map(Some).ok_or_else(|| at.wrong(node, "is a whole number"))
+    }
+}
+
 macro_rules! names {
     ($($name:ty),+) => {
         $(impl Read for Option<$name> {
@@ -316,6 +332,7 @@ keys! {
         records: Records,
         network: Network,
         terraform_state: TerraformState,
+        audit: Audit,
     }
 }
 
@@ -339,6 +356,7 @@ keys! {
         records: Records,
         network: Network,
         terraform_state: TerraformState,
+        audit: Audit,
     }
 }
 
@@ -392,4 +410,15 @@ keys! {
 keys! {
     /// The bucket with the Terraform state, and the lock on it.
     TerraformState { bucket: Option<String>, lock: Option<String> }
+}
+
+keys! {
+    /// The log bucket with the records.
+    Audit {
+        bucket: Option<String>,
+        location: Option<String>,
+        project: Option<String>,
+        retention_days: Option<u32>,
+        locked: Option<bool>,
+    }
 }

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use application::{Application, ApplicationFile};
 pub(crate) use environment::Place;
-pub use environment::{Backend, Environment};
+pub use environment::{Backend, Environment, Records};
 use file::File;
 pub use reference::page as reference_page;
 pub use source::{Origin, SHIPPED, Source};
@@ -154,8 +154,36 @@ impl Config {
                 None => error,
             });
         };
-        environment::resolve(&self.file, &self.source, name, entry)
+        let resolved = environment::resolve(&self.file, &self.source, name, entry)?;
+        match self.names().find(|other| self.shares_records(&resolved, other)) {
+            Some(other) => Err(shared_key(&resolved, other)),
+            None => Ok(resolved),
+        }
     }
+
+    /// Whether a record of another environment would be verified as one of this environment's: a signature names the
+    /// job by its id, and neither project nor region.
+    fn shares_records(&self, environment: &Environment, other: &str) -> bool {
+        if environment.record_keys.is_empty() || other == environment.name {
+            return false;
+        }
+        let Some(entry) = self.file.environments.get(other) else { return false };
+        // What is wrong with the other environment is told when that one is used.
+        let Ok(other) = environment::resolve(&self.file, &self.source, other, entry) else { return false };
+        other.job != environment.job
+            && other.job.job == environment.job.job
+            && other.record_keys.iter().any(|key| environment.record_keys.contains(key))
+    }
+}
+
+fn shared_key(environment: &Environment, other: &str) -> CliError {
+    CliError::usage(format!(
+        "the environments \"{}\" and \"{}\" share a key of records.public_keys, and their jobs have the same name: a \
+         record of one would count in the other",
+        environment.name.escape_debug(),
+        other.escape_debug()
+    ))
+    .hint(advice("give each a key of its own with", "quill-admin record-key --env ENVIRONMENT"))
 }
 
 #[cfg(test)]
@@ -226,12 +254,43 @@ environments:
     }
 
     #[test]
+    fn a_bucket_of_records_has_a_name_and_a_location() {
+        let of = |audit: &str| {
+            let staging = format!("{{ project: quill-medical-staging, audit: {{ {audit} }} }}");
+            format!("{DEFAULTS}  staging: {staging}\n")
+        };
+        let records =
+            |audit: &str| config(&of(audit)).expect("valid").environment("staging").expect("valid").records;
+        assert_eq!(records(""), None);
+        let told = records("bucket: \"records-{env}\", location: \"{region}\"").expect("named");
+        let name = "projects/quill-medical-staging/locations/europe-west2/buckets/records-staging";
+        assert_eq!((told.bucket.to_string().as_str(), told.retention_days, told.locked), (name, 2557, false));
+        let told =
+            records("bucket: r, location: global, project: quill-records, retention_days: 30, locked: yes")
+                .expect("named");
+        let name = "projects/quill-records/locations/global/buckets/r";
+        assert_eq!((told.bucket.to_string().as_str(), told.retention_days, told.locked), (name, 30, true));
+        for (audit, words) in [
+            ("bucket: r", "the key \"audit.location\" is missing"),
+            ("location: global", "the key \"audit.bucket\" is missing"),
+            ("bucket: a/b, location: global", "key \"audit\": \"a/b\" is not a valid log bucket name"),
+            ("bucket: r, location: global, retention_days: 3651", "3651 is not between 1 and 3650"),
+            (
+                "bucket: r, location: global, retention_days: 7y",
+                "\"retention_days\" is a whole number, not \"7y\"",
+            ),
+        ] {
+            assert!(refused(&of(audit)).contains(words), "{audit}: {}", refused(&of(audit)));
+        }
+    }
+
+    #[test]
     fn mistakes_are_named_where_they_stand() {
         assert_eq!(
             refused(&format!("{DEFAULTS}  staging:\n    projct: quill-medical-staging\n")),
             "environments.yaml:8:5: unknown key \"projct\"; allowed here: project, protected, emulated, \
              impersonate_service_account, endpoint, endpoints, region, job, image, service_account, backend, database, \
-             target, preview, network, terraform_state | did you mean \"project\"?"
+             target, preview, network, terraform_state, audit | did you mean \"project\"?"
         );
         let message = refused(&format!("{DEFAULTS}  staging:\n    project: [1]\n"));
         assert!(message.starts_with("environments.yaml:8:14: "), "{message}");

@@ -78,6 +78,15 @@ const KEYS: &[Key] = &[
     shared("network.egress", "as it is", "what goes through it: private-ranges-only or all-traffic"),
     shared("terraform_state.bucket", "no state", "bucket of the Terraform state"),
     shared("terraform_state.lock", "no state", "object in it that is the state's lock"),
+    shared(
+        "audit.bucket",
+        "no bucket",
+        "log bucket that a sink puts the records into, which `history` reads",
+    ),
+    shared("audit.location", "no bucket", "its location, such as `europe-west2` or `global`"),
+    shared("audit.project", "`project`", "the project that the bucket is in"),
+    shared("audit.retention_days", "2557", "for how many days it has to keep them, 1 to 3650"),
+    shared("audit.locked", "false", "whether that has to be locked: then nobody can shorten it, ever"),
 ];
 
 /// The rules by which the file is trusted. They are implemented in `source.rs`, `confirmed.rs` and
@@ -191,7 +200,8 @@ mod tests {
     fn every_key_is_on_the_page_and_no_other() {
         assert_eq!(allowed("environments: { a: { x: 1 } }"), listed(None, true));
         assert_eq!(allowed("{ defaults: { x: 1 }, environments: {} }"), listed(None, false));
-        for section in ["endpoints", "backend", "database", "network", "records", "terraform_state"] {
+        for section in ["endpoints", "backend", "database", "network", "records", "terraform_state", "audit"]
+        {
             let text = format!("environments: {{ a: {{ {section}: {{ x: 1 }} }} }}");
             assert_eq!(allowed(&text), listed(Some(section), true), "{section}");
         }

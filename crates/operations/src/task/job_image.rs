@@ -86,7 +86,7 @@ pub fn has_modes(contract: u32, environment: &str) -> Result<(), CliError> {
         return Ok(());
     }
     let what = format!(
-        "the job's image knows no previews: they are part of contract version {MODES_SINCE}, and version {contract} is \
+        "the job's image knows neither previews nor undoing: they are part of contract version {MODES_SINCE}, and version {contract} is \
          the newest that is known to be common; nothing was started"
     );
     Err(CliError::new(ExitCode::ImageTooOld, what).hint(hints::newer_image(environment)).at("job-image"))

@@ -1,0 +1,167 @@
+//! The check `records`: a sink puts the records into the log bucket that keeps them for years.
+
+use futures::future::join;
+use quill_admin_cloud::{CloudErrorKind, LogBucket, LogSink, role};
+use quill_admin_operations::config::Records;
+
+use crate::check::{Check, Look};
+use crate::facts::Facts;
+use crate::finding::{Finding, Seen};
+use crate::undecided::Undecided;
+
+pub(crate) const CHECK: Check = Check {
+    id: "records",
+    title: "the log bucket that keeps the records, and the sink that fills it",
+    needs: &["project"],
+    look: Look::Environment(|facts| Box::pin(look(facts))),
+};
+
+const LOST: &str = "what was run is forgotten when the project's own log is, by default after 30 days";
+const TERRAFORM: &str = "let Terraform make it: see \"Records that last\" in docs/terraform.md";
+
+async fn look(facts: &Facts) -> Result<Seen, Undecided> {
+    if let Some(why) = facts.nothing_around() {
+        return Ok(Seen::nothing(why));
+    }
+    let Some(records) = &facts.environment.records else {
+        return Ok(Seen::nothing("the file names no log bucket for records"));
+    };
+    let (bucket, sinks) = join(facts.log_bucket(&records.bucket), facts.log_sinks()).await;
+    let mut findings = match bucket {
+        Ok(bucket) => of_bucket(records, bucket),
+        Err(undecided) if undecided.kind == Some(CloudErrorKind::NotFound) => {
+            let what = format!("the log bucket {} is not there", records.bucket);
+            return Ok(Finding::problem(what, LOST).evidence([undecided.cause]).advice(TERRAFORM).into());
+        }
+        Err(undecided) => return Err(undecided),
+    };
+    let destination = format!("logging.googleapis.com/{}", records.bucket);
+    let into: Vec<&LogSink> = sinks?.iter().filter(|sink| sink.destination == destination).collect();
+    let on: Vec<&LogSink> = into.iter().copied().filter(|sink| !sink.disabled).collect();
+    match (into.first(), on.first()) {
+        (None, _) => findings.push(
+            Finding::problem(format!("no sink of the project puts records into {}", records.bucket), LOST)
+                .advice(TERRAFORM)
+                .advice("a folder or the organisation may have one that does: only they can tell"),
+        ),
+        (Some(sink), None) => {
+            let project = &facts.environment.job.project;
+            findings.push(Finding::problem(format!("the sink {} is switched off", sink.name), LOST).advice(
+                format!(
+                    "switch it on with: gcloud logging sinks update {} --no-disabled --project={project}",
+                    sink.name
+                ),
+            ));
+        }
+        (Some(_), Some(_)) => {
+            let job = facts.environment.job.job.as_str();
+            let takes =
+                |sink: &&LogSink| sink.filter.is_empty() || sink.filter.contains(&format!("\"{job}\""));
+            match on.iter().copied().find(takes) {
+                Some(sink) => findings.extend(of_writer(facts, records, sink).await?),
+                None => findings.push(
+                    Finding::warning(
+                        format!("no sink into the bucket names the job \"{job}\" in its filter"),
+                        "the records of its runs may not come there",
+                    )
+                    .evidence(on.iter().map(|sink| format!("{}: {}", sink.name, sink.filter)))
+                    .advice(TERRAFORM),
+                ),
+            }
+        }
+    }
+    let locked = if records.locked { ", locked" } else { "" };
+    Ok(Seen::found(
+        format!("{} keeps them for {} days{locked}", records.bucket.id(), records.retention_days),
+        findings,
+    ))
+}
+
+/// What is not as the file has it.
+fn of_bucket(records: &Records, bucket: &LogBucket) -> Vec<Finding> {
+    let id = records.bucket.id();
+    let place = format!("--location={} --project={}", records.bucket.location, records.bucket.project);
+    let mut findings = Vec::new();
+    if !bucket.active {
+        findings.push(
+            Finding::problem(
+                format!("the log bucket {id} is to be deleted"),
+                "its records go with it, after 7 days",
+            )
+            .advice(format!("keep it with: gcloud logging buckets undelete {id} {place}")),
+        );
+    }
+    let (kept, wanted) = (i64::from(bucket.retention_days), i64::from(records.retention_days));
+    let what = format!("the log bucket {id} keeps records for {kept} days, not for {wanted}");
+    if kept < wanted {
+        findings.push(Finding::problem(what, "older records are deleted").advice(format!(
+            "change it with: gcloud logging buckets update {id} {place} --retention-days={wanted}"
+        )));
+    } else if kept > wanted {
+        findings.push(
+            Finding::warning(what, "records are kept longer than the file says, which may not be allowed")
+                .advice(format!("write retention_days: {kept} into the file, or change the bucket")),
+        );
+    }
+    match (records.locked, bucket.locked) {
+        (true, false) => findings.push(
+            Finding::problem(
+                format!("the log bucket {id} is not locked"),
+                "whoever may change the bucket can shorten the time, and so delete records",
+            )
+            .advice(format!(
+                "lock it, which cannot be undone, with: gcloud logging buckets update {id} {place} --locked"
+            )),
+        ),
+        (false, true) => findings.push(
+            Finding::warning(
+                format!("the log bucket {id} is locked, and the file does not say so"),
+                "a lock cannot be undone; Terraform would try to",
+            )
+            .advice("write locked: true into the file"),
+        ),
+        (true, true) | (false, false) => {}
+    }
+    findings
+}
+
+/// Whether the sink may write into the bucket. A sink into a bucket of its own project needs no account and no role
+/// (`google.logging.v2.LogSink.writer_identity`).
+async fn of_writer(facts: &Facts, records: &Records, sink: &LogSink) -> Result<Option<Finding>, Undecided> {
+    let project = &records.bucket.project;
+    if *project == facts.environment.job.project {
+        return Ok(None);
+    }
+    let name = &sink.name;
+    if sink.writer.is_empty() {
+        return Ok(Some(
+            Finding::problem(
+                format!("the sink {name} has no account to write as into another project"),
+                LOST,
+            )
+            .advice(TERRAFORM),
+        ));
+    }
+    let members = facts.bucket_writers(project).await?;
+    let mut own = members.iter().filter(|member| member.name == sink.writer).peekable();
+    if own.peek().is_none() {
+        return Ok(Some(
+            Finding::problem(format!("the account of the sink {name} may not write into the bucket"), LOST)
+                .evidence([format!("{} has no {} in {project}", sink.writer, role::BUCKET_WRITER)])
+                .advice(format!(
+                    "ask an administrator for: gcloud projects add-iam-policy-binding {project} --member={} --role={}",
+                    sink.writer,
+                    role::BUCKET_WRITER
+                ))
+                .advice("a folder or the organisation may have given it the role: only they can tell"),
+        ));
+    }
+    let names = |condition: &String| condition.contains(&format!("/buckets/{}", records.bucket.id()));
+    if own.any(|member| member.condition.as_ref().is_none_or(names)) {
+        return Ok(None);
+    }
+    Err(Undecided::new(format!(
+        "the account of the sink {name} has {} in {project} with a condition that does not name the bucket",
+        role::BUCKET_WRITER
+    )))
+}

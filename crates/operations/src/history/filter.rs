@@ -1,0 +1,57 @@
+//! The runs that are asked for: since when, about whom, by whom, and which action.
+//!
+//! To add a filter: its field in [`Filter`], its part of [`Filter::query`], and of `wants` in `history.rs`.
+
+use jiff::Timestamp;
+use quill_admin_cloud::{Execution, LogBucketName, RecordQuery};
+use quill_admin_contract::{ResultLine, Username, variable};
+
+/// The greatest number of executions that are named in a query: a query has at most 20,000 characters ("Usage
+/// limits" of Cloud Logging), and each execution takes about 110 of them.
+const NAMED: usize = 120;
+
+/// The runs that are asked for.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// The beginning of the period.
+    pub since: Timestamp,
+    /// The user that the action was about.
+    pub user: Option<Username>,
+    /// The account that started the run, or the person that the request names.
+    pub actor: Option<String>,
+    /// The name of the action.
+    pub action: Option<String>,
+    /// The greatest number of runs.
+    pub limit: usize,
+}
+
+impl Filter {
+    /// Whether somebody is this filter's actor. Where it asks for none, everybody is.
+    pub(super) fn is_by(&self, account: Option<&str>, actor: Option<&str>) -> bool {
+        self.actor.as_deref().is_none_or(|wanted| account == Some(wanted) || actor == Some(wanted))
+    }
+
+    /// The records to read. A record names the person who asked, and not the account: the records of
+    /// executions that the wanted account has started are asked for by the executions' names.
+    pub(super) fn query(&self, executions: &[Execution], bucket: Option<LogBucketName>) -> RecordQuery {
+        let mut fields: Vec<(&'static str, String)> = Vec::new();
+        fields.extend(self.user.as_ref().map(|user| ("username", user.to_string())));
+        fields.extend(self.action.clone().map(|action| ("action", action)));
+        let mut or_of = Vec::new();
+        if let Some(actor) = &self.actor {
+            let named = |execution: &Execution| execution.request.get(variable::ADMIN_ACTOR.name).cloned();
+            or_of = executions
+                .iter()
+                .filter(|execution| execution.creator == *actor && named(execution).as_ref() != Some(actor))
+                .map(|execution| execution.name.id.clone())
+                .collect();
+            // There are too many to name: all are read, and looked through here.
+            if or_of.len() <= NAMED {
+                fields.push(("actor", actor.clone()));
+            } else {
+                or_of.clear();
+            }
+        }
+        RecordQuery { key: ResultLine::KEY, fields, or_of, since: self.since, limit: self.limit, bucket }
+    }
+}
