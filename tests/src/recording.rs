@@ -91,7 +91,7 @@ impl Recording {
         for log in lines.chunk_by_mut(|one, next| is_log(one) && is_log(next)) {
             log.sort_by_key(|line| !plain(line).starts_with("  │ connecting "));
         }
-        self.lines.extend(lines.iter().map(redact));
+        self.lines.extend(with_whole_values(lines).iter().map(redact));
         self
     }
 
@@ -230,6 +230,23 @@ fn screen(transcript: &str) -> Vec<Line> {
         lines.pop();
     }
     lines
+}
+
+/// Joins values that the program has broken for the terminal's width. A part of one could not be redacted, and the
+/// values of these tests are longer than those of readers.
+fn with_whole_values(lines: Vec<Line>) -> Vec<Line> {
+    const BEFORE: usize = 19;
+    let blank = |line: &Line| line.iter().take_while(|(character, _)| *character == ' ').count();
+    let mut whole: Vec<Line> = Vec::new();
+    for line in lines {
+        match whole.last_mut() {
+            Some(field) if blank(&line) == BEFORE && [2, BEFORE].contains(&blank(field)) => {
+                field.extend_from_slice(&line[BEFORE - 1..]);
+            }
+            _ => whole.push(line),
+        }
+    }
+    whole
 }
 
 fn look(cell: &vt100::Cell) -> Look {
