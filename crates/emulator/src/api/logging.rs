@@ -124,8 +124,8 @@ fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
             .entries
             .iter()
             .filter(|entry| entry.available <= now)
-            .filter(|entry| filter.matches(&entry.json))
             .filter(|entry| shown.iter().any(|shown| shown.has(entry)))
+            .filter(|entry| filter.matches(&entry.json))
             .flat_map(|entry| {
                 let twice = entry.again.is_some_and(|again| again <= now);
                 std::iter::repeat_n(entry, if twice { 2 } else { 1 })

@@ -370,7 +370,7 @@ async fn a_broken_state_file_is_an_error_that_names_it() {
 
 #[tokio::test]
 async fn entries_planted_by_a_test_are_read_back() {
-    let world = World::start(Emulator::builder()).await;
+    let world = World::start(Emulator::builder().log_retention_days(36_500)).await;
     world
         .emulator
         .put_log_entry(json!({

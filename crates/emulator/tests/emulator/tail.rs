@@ -158,7 +158,7 @@ async fn a_container_waits_for_a_log_that_is_being_opened() {
 
 #[tokio::test]
 async fn every_field_of_an_entry_arrives() {
-    let world = World::start(Emulator::builder()).await;
+    let world = World::start(Emulator::builder().log_retention_days(36_500)).await;
     let mut tail = Tail::open(&world, wanted("p")).await;
     world
         .emulator
