@@ -43,7 +43,7 @@ fn records_that_are_kept_as_the_file_says_are_healthy() {
     assert_snapshot!(says(&environment, "records", 0), @"  ✔ records          quill-admin-records keeps them for 2557 days, locked");
     let calls = environment.world.emulator.calls();
     let asked: Vec<String> =
-        calls.iter().map(|call| call.line()).filter(|line| line.contains("/v2/")).collect();
+        calls.iter().map(cloud_emulator::RecordedCall::line).filter(|line| line.contains("/v2/")).collect();
     assert!(asked.contains(&format!("GET /v2/{BUCKET}")), "{asked:#?}");
     assert!(asked.contains(&"GET /v2/projects/quill-medical-staging/sinks".to_owned()), "{asked:#?}");
     assert_eq!(asked.len(), 2, "{asked:#?}");

@@ -130,15 +130,15 @@ impl Terminal {
         let label = &shown(label);
         if self.colours {
             let asks = format!("{} ", sign(symbols::ASKS.text()).black().bright());
-            self.marked(sign("?").yellow(), label, &asks, ROOM)
+            self.marked(&sign("?").yellow(), label, &asks, ROOM)
         } else {
-            self.marked(sign(""), &format!("{label}:"), "", ROOM)
+            self.marked(&sign(""), &format!("{label}:"), "", ROOM)
         }
     }
 
     /// A text behind a sign, in lines that the terminal does not break. Its end stands behind the last line, where
     /// it and `room` more columns fit there, and on a line of its own otherwise.
-    fn marked(&self, mark: StyledObject<&str>, text: &str, end: &str, room: usize) -> Vec<String> {
+    fn marked(&self, mark: &StyledObject<&str>, text: &str, end: &str, room: usize) -> Vec<String> {
         let indent = if self.colours { 2 } else { 0 };
         // A line as wide as the terminal would also take the next line.
         let width = columns(&self.term).saturating_sub(1 + indent);
@@ -167,9 +167,9 @@ impl Terminal {
         let lines = if self.colours {
             let dot = sign(symbols::DOT.text()).black().bright();
             let end = format!("{dot} {}", sign(&answer).green());
-            self.marked(sign(symbols::DONE.text()).green(), label, &end, 0)
+            self.marked(&sign(symbols::DONE.text()).green(), label, &end, 0)
         } else {
-            self.marked(sign(""), &format!("{label}:"), &answer, 0)
+            self.marked(&sign(""), &format!("{label}:"), &answer, 0)
         };
         self.term.write_line(&lines.join("\n"))?;
         self.term.flush()

@@ -4,20 +4,20 @@
 
 use std::fmt::Write as _;
 
-use quill_admin_cloud::{ExecutionName, LogEntry, role};
+use quill_admin_cloud::{ExecutionName, LogEntry};
 use quill_admin_contract::Signature;
 use quill_admin_image::digest;
 use quill_admin_operations::config::Environment;
-use quill_admin_operations::history::{Filter, Past, Record, UnreadLog};
+use quill_admin_operations::history::{Filter, Past, Record};
 use quill_admin_operations::session::own_program::OWN_DIGEST;
 use serde_json::{Value, json};
 
 use super::history_table::{changes, record};
+use super::history_unread::{not_read, warnings};
 use super::output::{document_to_stdout, to_stdout};
 use super::paint::{clean, style};
 use super::reporter::Reporter;
-use super::stream::to_stderr;
-use super::{lines, symbols};
+use super::symbols;
 
 /// The runs, newest first, on two lines each, so that everything can be read at 80 columns.
 pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Past, changed: bool) -> String {
@@ -119,53 +119,6 @@ pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Pa
     text
 }
 
-/// What could not be looked at.
-fn warnings(past: &Past) -> String {
-    let mut text = String::new();
-    for what in unread(past) {
-        lines::warning_line(&mut text, &what);
-    }
-    text
-}
-
-/// What could not be looked at, a sentence each.
-pub(super) fn unread(past: &Past) -> Vec<String> {
-    let jobs = past
-        .unread
-        .iter()
-        .map(|(job, error)| format!("what was run in the job {} could not be looked at: {error}", job.job));
-    let older = past.records_from.map(|time| {
-        let time = time.strftime("%Y-%m-%d %H:%M UTC");
-        format!("there are too many records: those from before {time} were not looked at")
-    });
-    let log = past.unread_log.as_ref().map(|log| match log {
-        UnreadLog::OfProject(error) => {
-            format!("the log of the project could not be read, only the bucket of the records: {error}")
-        }
-        UnreadLog::Bucket(bucket, error) => format!(
-            "the records in {bucket} could not be read, so that older runs are missing here: {error}; to read there \
-             takes {} on its view _AllLogs, and \"quill-admin doctor --only records\" looks at the bucket",
-            role::VIEW_ACCESSOR
-        ),
-    });
-    let forgotten = past.may_be_forgotten.then(|| {
-        "Cloud Logging keeps a log for 30 days unless its bucket is set otherwise: older runs may be missing; a bucket \
-         that keeps records for years is named by the key \"audit\" of environments.yaml"
-            .to_owned()
-    });
-    log.into_iter().chain(jobs).chain(older).chain(forgotten).collect()
-}
-
-/// What could not be looked at, as in `--json`.
-pub(super) fn not_read(past: &Past) -> Value {
-    let jobs = past.unread.iter().map(|(job, error)| json!({"job": job.job, "why": error.to_string()}));
-    let log = past.unread_log.as_ref().map(|log| match log {
-        UnreadLog::OfProject(error) => json!({"log": "project", "why": error.to_string()}),
-        UnreadLog::Bucket(bucket, error) => json!({"log": bucket.to_string(), "why": error.to_string()}),
-    });
-    log.into_iter().chain(jobs).collect()
-}
-
 /// A line of an execution's log, with its time.
 pub(super) fn logged(entry: &LogEntry) -> String {
     let time = entry.timestamp.strftime("%Y-%m-%d %H:%M:%S%.3f");
@@ -247,11 +200,6 @@ impl Reporter {
             to_stdout(&history_text(environment, filter, past, self.style.verbose));
         }
         0
-    }
-
-    /// Warns of what could not be looked at, beside a result that has no place for it.
-    pub(super) fn history_warnings(&self, past: &Past) {
-        to_stderr(&warnings(past));
     }
 
     /// Shows lines of an execution's log, which are the result of the command.

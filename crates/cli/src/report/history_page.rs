@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::document;
-use super::history::{not_read, unread};
 use super::history_table::{changes, record};
+use super::history_unread::{not_read, unread, warn_of_unread};
 use super::output::{document_to_stdout, to_stdout};
 use super::paint::clean;
 use super::reporter::Reporter;
@@ -152,7 +152,7 @@ impl Reporter {
         let runs = past.runs.len();
         let many = if runs == 1 { "run" } else { "runs" };
         to_stdout(&format!("wrote {}: {runs} {many}\n", clean(&file.display().to_string())));
-        self.history_warnings(past);
+        warn_of_unread(past);
         0
     }
 }

@@ -6,6 +6,7 @@
 use quill_admin_operations::actions;
 use quill_admin_operations::history::{Past, PastRun, Record};
 
+use super::history_unread::warn_of_unread;
 use super::paint::clean;
 use super::reporter::Reporter;
 use super::{stream, subject};
@@ -107,7 +108,7 @@ impl Reporter {
     pub fn history_table(&self, past: &Past) -> u8 {
         self.stop();
         stream::table(&table(past));
-        self.history_warnings(past);
+        warn_of_unread(past);
         0
     }
 }

@@ -23,6 +23,7 @@ mod help;
 mod history;
 mod history_page;
 mod history_table;
+mod history_unread;
 mod lines;
 #[cfg(feature = "local")]
 mod local;

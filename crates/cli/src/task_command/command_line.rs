@@ -8,6 +8,7 @@ use super::{TaskCommand, TaskParameter, help};
 
 /// The flags that every task takes.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct TaskFlags {
     /// Why this is done; recorded with the run
     #[arg(long, value_name = "TEXT")]

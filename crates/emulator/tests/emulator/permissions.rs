@@ -107,6 +107,7 @@ async fn a_run_with_overrides_needs_a_permission_more() {
 const BUCKET: &str = "projects/p/locations/europe-west2/buckets/records";
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a list of methods, one on each line")]
 async fn every_denied_permission_makes_its_method_answer_403() {
     let world = World::start(Emulator::builder()).await;
     world.put_job();

@@ -1,0 +1,60 @@
+//! What of the history could not be looked at, or may be missing in it.
+
+use quill_admin_cloud::role;
+use quill_admin_operations::history::{Past, UnreadLog};
+use serde_json::{Value, json};
+
+use super::lines;
+use super::stream::to_stderr;
+
+/// What could not be looked at.
+pub(super) fn warnings(past: &Past) -> String {
+    let mut text = String::new();
+    for what in unread(past) {
+        lines::warning_line(&mut text, &what);
+    }
+    text
+}
+
+/// What could not be looked at, a sentence each.
+pub(super) fn unread(past: &Past) -> Vec<String> {
+    let jobs = past
+        .unread
+        .iter()
+        .map(|(job, error)| format!("what was run in the job {} could not be looked at: {error}", job.job));
+    let older = past.records_from.map(|time| {
+        let time = time.strftime("%Y-%m-%d %H:%M UTC");
+        format!("there are too many records: those from before {time} were not looked at")
+    });
+    let log = past.unread_log.as_ref().map(|log| match log {
+        UnreadLog::OfProject(error) => {
+            format!("the log of the project could not be read, only the bucket of the records: {error}")
+        }
+        UnreadLog::Bucket(bucket, error) => format!(
+            "the records in {bucket} could not be read, so that older runs are missing here: {error}; to read there \
+             takes {} on its view _AllLogs, and \"quill-admin doctor --only records\" looks at the bucket",
+            role::VIEW_ACCESSOR
+        ),
+    });
+    let forgotten = past.may_be_forgotten.then(|| {
+        "Cloud Logging keeps a log for 30 days unless its bucket is set otherwise: older runs may be missing; a bucket \
+         that keeps records for years is named by the key \"audit\" of environments.yaml"
+            .to_owned()
+    });
+    log.into_iter().chain(jobs).chain(older).chain(forgotten).collect()
+}
+
+/// What could not be looked at, as in `--json`.
+pub(super) fn not_read(past: &Past) -> Value {
+    let jobs = past.unread.iter().map(|(job, error)| json!({"job": job.job, "why": error.to_string()}));
+    let log = past.unread_log.as_ref().map(|log| match log {
+        UnreadLog::OfProject(error) => json!({"log": "project", "why": error.to_string()}),
+        UnreadLog::Bucket(bucket, error) => json!({"log": bucket.to_string(), "why": error.to_string()}),
+    });
+    log.into_iter().chain(jobs).collect()
+}
+
+/// Warns of what could not be looked at, beside a result that has no place for it.
+pub(super) fn warn_of_unread(past: &Past) {
+    to_stderr(&warnings(past));
+}
