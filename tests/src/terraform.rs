@@ -149,9 +149,21 @@ impl Made {
         // Other fields would be left out by the conversion below.
         assert_keys(execution, &["task_count", "template"]);
         assert_keys(task, &["service_account", "max_retries", "timeout", "vpc_access", "containers"]);
-        assert_keys(container, &["image", "command", "env"]);
+        assert_keys(container, &["image", "command", "env", "dynamic"]);
         assert_keys(vpc, &["connector", "egress"]);
-        let variables = container.body().blocks().map(|variable| {
+        // A variable that is there for each entry of a list, which has one or none.
+        let is_made = |block: &&Block| {
+            block.identifier() != "dynamic"
+                || get(block, "for_each").as_array().is_some_and(|entries| !entries.is_empty())
+        };
+        let variables = container.body().blocks().filter(is_made).map(|variable| {
+            if variable.identifier() == "dynamic" {
+                let entry = get(variable, "for_each")[0].clone();
+                let content = inner(variable, &["content"]);
+                let version = get(inner(content, &["value_source", "secret_key_ref"]), "version");
+                let secret = json!({"secret": entry, "version": version});
+                return json!({"name": get(content, "name"), "valueSource": {"secretKeyRef": secret}});
+            }
             if variable.body().blocks().next().is_none() {
                 return json!({"name": get(variable, "name"), "value": get(variable, "value")});
             }
@@ -180,7 +192,10 @@ impl Made {
                 block.body().attributes().filter(|one| ["member", "members"].contains(&one.key()));
             members.any(|one| one.expr().to_string().contains("google_service_account"))
         };
-        let given = self.main.blocks().filter(about_it).map(|block| {
+        let is_made = |block: &&Block| {
+            value(block, "count", &self.context).is_none_or(|count| count.as_u64() != Some(0))
+        };
+        let given = self.main.blocks().filter(about_it).filter(is_made).map(|block| {
             let about = ["secret_id", "project"].into_iter().find_map(|key| value(block, key, &self.context));
             let about = about.and_then(|about| about.as_str().map(str::to_owned)).unwrap_or_default();
             [block.labels()[0].as_str().to_owned(), about, text(block, "role", &self.context)]

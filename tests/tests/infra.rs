@@ -142,7 +142,8 @@ fn an_environments_own_settings_reach_terraform_and_build() {
     builds.sources();
     open_the_environments(&builds);
     let home = &builds.world.home;
-    let own = "teaching:\n    network: { egress: all-traffic }\n    database: { user: \"quill-{env}\" }";
+    let own = "teaching:\n    network: { egress: all-traffic }\n    database: { user: \"quill-{env}\" }\n    records: { \
+               key_secret: \"record-key-{env}\" }";
     home.write("environments.yaml", &home.read("environments.yaml").replace("teaching:", own));
     let made = Made::of(&home.work(), "teaching", &database());
     put_what_build_looks_up(&builds, "quill-medical-teaching", &made, &database());
@@ -150,6 +151,7 @@ fn an_environments_own_settings_reach_terraform_and_build() {
     let wanted = changes(&builds, "teaching");
     assert_eq!(but_for_the_command(&wanted), told(&made.job()));
     assert_eq!((&wanted["VPC egress"][..], &wanted["AUTH_DB_USER"][..]), ("all-traffic", "quill-teaching"));
+    assert!(wanted["ADMIN_RECORD_KEY"].contains("record-key-teaching"), "{wanted:?}");
     // The rest of the sections has the default settings.
     assert_eq!(wanted["VPC connector"], "quill-vpc-cx-teaching");
 }

@@ -32,8 +32,12 @@ use crate::task::mode;
 pub use filter::Filter;
 pub use reading::UnreadLog;
 
+/// The number of days for which Cloud Logging keeps a log by default.
+const KEPT_DAYS: u32 = 30;
 /// How far back the log is read unless told otherwise: as long as it is kept by default.
-const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+const KEPT: SignedDuration = SignedDuration::from_hours(KEPT_DAYS as i64 * 24);
+/// How long Cloud Run keeps executions.
+const EXECUTIONS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The runs of the past, as far as they could be read.
 #[derive(Debug)]
 pub struct Past {
@@ -43,19 +47,23 @@ pub struct Past {
     pub unread: Vec<(JobName, CloudError)>,
     /// The log that could not be read, where the other one with records could.
     pub unread_log: Option<UnreadLog>,
-    /// Whether the period is longer than the log of a project is kept by default, and the environment names no bucket
-    /// that keeps records longer.
-    pub may_be_forgotten: bool,
-    /// The time of the oldest record that was looked at, where there may be older ones that are wanted: a call
-    /// reads a limited number.
+    /// The number of days for which records are kept, where the period is longer than that.
+    pub kept_days: Option<u32>,
+    /// Whether the log was not searched to its end, where older records are wanted: a call reads a limited number.
+    pub unfinished: bool,
+    /// The time of the oldest record that was looked at in a log that was not searched to its end.
     pub records_from: Option<Timestamp>,
+    /// Whether there are more runs than were wanted.
+    pub cut: bool,
+    /// Whether an actor is wanted in a period from which Cloud Run has forgotten the accounts.
+    pub by_person_alone: bool,
 }
 
 impl Past {
     /// Whether all was read that was to be read.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.unread.is_empty() && self.unread_log.is_none() && self.records_from.is_none()
+        self.unread.is_empty() && self.unread_log.is_none() && !self.unfinished
     }
 }
 
@@ -85,8 +93,7 @@ pub struct PastRun {
     pub recorded: BTreeMap<String, FieldValue>,
     /// The kind of subject that the action was about, as the record has it.
     pub kind: Option<String>,
-    /// What the action changed, or in a preview would change, as the record has it; `None` where that is not
-    /// known.
+    /// What the action changed, as the record has it; `None` where that is not known, and for a preview.
     pub changes: Option<Vec<Change>>,
     /// The outcome, in one word.
     pub outcome: String,
@@ -133,7 +140,7 @@ pub fn since(given: Option<&str>) -> Result<Timestamp, CliError> {
     let Some(text) = given else { return Ok(now - KEPT) };
     let refused = || {
         CliError::usage(format!(
-            "--since \"{}\" is neither a date such as 2026-11-01 nor a time ago such as 7d or 12h",
+            "--since \"{}\" is neither a date such as 2026-11-01 nor a time ago such as 7d, 12h or 2y",
             text.escape_debug()
         ))
     };
@@ -147,8 +154,9 @@ pub fn since(given: Option<&str>) -> Result<Timestamp, CliError> {
             .map_err(|_| refused());
     }
     let span: Span = text.parse().map_err(|_| refused())?;
-    let ago = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| refused())?;
-    now.checked_sub(ago.abs()).map_err(|_| refused())
+    // Months and years differ in length, so they are counted in the calendar.
+    let ago = now.to_zoned(jiff::tz::TimeZone::system()).checked_sub(span.abs()).map_err(|_| refused())?;
+    Ok(ago.timestamp())
 }
 
 /// Reads the newest runs that a filter wants, newest first.
@@ -173,14 +181,23 @@ pub async fn read(session: &Session, filter: &Filter) -> Result<Past, CliError> 
     runs.extend(others);
     runs.sort_by_key(|run| std::cmp::Reverse(run.time));
     runs.retain(|run| wants(filter, run));
+    let is_full = runs.len() >= filter.limit;
+    let cut = runs.len() > filter.limit || is_full && records.more;
     runs.truncate(filter.limit);
+    // Executions fill the list, too, and their records may not have been looked at.
+    let is_looked_at = |run: &PastRun| records.from.is_some_and(|from| run.time >= from);
+    let unfinished = records.more && !(is_full && runs.last().is_some_and(is_looked_at));
     let environment = session.environment();
+    let ago = Timestamp::now().duration_since(filter.since);
+    let kept_days = environment.records.as_ref().map_or(KEPT_DAYS, |kept| kept.retention_days.max(KEPT_DAYS));
+    let kept = SignedDuration::from_hours(i64::from(kept_days) * 24) + SignedDuration::from_hours(1);
     Ok(Past {
-        records_from: records.from.filter(|_| runs.len() < filter.limit),
+        records_from: records.from.filter(|_| unfinished),
         unread_log: records.unread,
-        may_be_forgotten: environment.outlives_us()
-            && environment.records.is_none()
-            && Timestamp::now().duration_since(filter.since) > KEPT + SignedDuration::from_hours(1),
+        kept_days: Some(kept_days).filter(|_| environment.outlives_us() && ago > kept),
+        unfinished,
+        cut,
+        by_person_alone: filter.actor.is_some() && ago > EXECUTIONS_KEPT,
         unread,
         runs,
     })

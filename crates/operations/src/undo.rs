@@ -47,8 +47,10 @@ pub async fn find(session: &Session, id: &str) -> Result<Undoable, CliError> {
             return Err(error.into());
         }
         let what = format!(
-            "the newest {MANY} runs of {name} have no execution and no request \"{}\"",
-            id.escape_debug()
+            "the newest {MANY} runs of {name} since {} have no execution and no request \"{}\"{}",
+            since.strftime("%Y-%m-%d"),
+            id.escape_debug(),
+            if past.unfinished { ", and the log was not searched to its end" } else { "" }
         );
         return Err(CliError::new(ExitCode::ResourceNotFound, what).hint(list()));
     };

@@ -23,8 +23,7 @@ const GROUPS: [Group; 3] = [
     Group {
         title: "Afterwards",
         rows: &[
-            (&["history"], "List what was run, by whom, for whom, and how it ended"),
-            (&["undo"], "Undo what a task has changed"),
+            (&["history", "undo"], "List what was run, by whom, for whom; undo a run"),
             (&["attach", "cancel", "logs"], "Follow, stop or read an execution"),
         ],
     },
@@ -32,8 +31,7 @@ const GROUPS: [Group; 3] = [
         title: "Setting up",
         rows: &[
             (&["login", "init", "envs"], "Sign in; write the settings file; list its environments"),
-            (&["build", "actions"], "Build the image that tasks run in; list its actions"),
-            (&["record-key"], "Make the key that records are signed with"),
+            (&["build", "actions", "record-key"], "The image; its actions; the key of records"),
             (&["local", "version"], "The environment on this machine; this version"),
             (&["completions", "man"], "Completions for your shell; manual pages"),
         ],

@@ -499,6 +499,9 @@ pub(crate) async fn line(ask: impl FnOnce()) -> String {
                 return;
             }
         }
+        if send.is_closed() {
+            return;
+        }
         let mut line = String::new();
         // A terminal that is gone gives nothing.
         let _ = io::stdin().read_line(&mut line);

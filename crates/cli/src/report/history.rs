@@ -12,7 +12,7 @@ use quill_admin_operations::history::{Filter, Past, Record};
 use quill_admin_operations::session::own_program::OWN_DIGEST;
 use serde_json::{Value, json};
 
-use super::history_table::{changes, record};
+use super::history_table::{changes, record, signature};
 use super::history_unread::{not_read, warnings};
 use super::output::{document_to_stdout, to_stdout};
 use super::paint::{clean, style};
@@ -45,6 +45,7 @@ pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Pa
         let mark = match run.outcome.as_str() {
             "failed" | "cancelled" => style(symbols::FAILED).red(),
             "running" => style(symbols::MORE).yellow(),
+            "contradicted" => style(symbols::UNSURE).yellow(),
             _ => style(symbols::DONE).green(),
         };
         let code =
@@ -151,11 +152,7 @@ pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
                 "undoes": run.undoes,
                 "proven": matches!(run.record, Record::Signed | Record::Proven),
                 "record": record(run.record),
-                "signature": match run.signature {
-                    Signature::Verified => Some("verified"),
-                    Signature::Refused => Some("refused"),
-                    Signature::None => None,
-                },
+                "signature": signature(run.signature),
                 "contradicted": run.contradicted,
                 "exit_code": run.exit_code,
                 "seconds": run.duration.map(|duration| duration.as_secs_f64()),
@@ -171,7 +168,9 @@ pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
         "runs": runs,
         "not_read": not_read(past),
         "records_from": past.records_from,
-        "may_be_forgotten": past.may_be_forgotten,
+        "unfinished": past.unfinished,
+        "cut": past.cut,
+        "may_be_forgotten": past.kept_days.is_some(),
     })
 }
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::document;
-use super::history_table::{changes, record};
+use super::history_table::{changes, record, signature};
 use super::history_unread::{not_read, unread, warn_of_unread};
 use super::output::{document_to_stdout, to_stdout};
 use super::paint::clean;
@@ -95,9 +95,6 @@ fn data(environment: &Environment, filter: &Filter, past: &Past, now: Timestamp)
     ] {
         about.extend(value.map(|value| format!(", {name} {}", shown(&value))));
     }
-    if past.runs.len() == filter.limit {
-        let _ = write!(about, ", the newest {}: there may be more", filter.limit);
-    }
     let _ = write!(about, "; looked at on {}; times are in UTC", time(now));
     json!({
         "environment": environment.name,
@@ -122,6 +119,7 @@ fn run(run: &PastRun) -> Value {
         "preview": run.preview,
         "exit_code": run.exit_code,
         "record": record(run.record),
+        "signature": signature(run.signature),
         "contradicted": run.contradicted,
         "changes": run.changes.is_some().then(|| {
             changes(run, "\u{2192}").iter().map(|change| shown(change).to_string()).collect::<Vec<_>>()
@@ -145,7 +143,9 @@ impl Reporter {
                 "runs": past.runs.len(),
                 "not_read": not_read(past),
                 "records_from": past.records_from,
-                "may_be_forgotten": past.may_be_forgotten,
+                "unfinished": past.unfinished,
+                "cut": past.cut,
+                "may_be_forgotten": past.kept_days.is_some(),
             }));
             return 0;
         }

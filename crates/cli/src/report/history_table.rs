@@ -3,6 +3,7 @@
 //! The form is that of RFC 4180: a header, lines that end with CR and LF, and quotes around a cell that needs them. It is
 //! UTF-8 without a byte order mark. To add a column: its name in [`COLUMNS`], and its cell in [`cells`].
 
+use quill_admin_contract::Signature;
 use quill_admin_operations::actions;
 use quill_admin_operations::history::{Past, PastRun, Record};
 
@@ -12,7 +13,7 @@ use super::reporter::Reporter;
 use super::{stream, subject};
 
 /// The names of the columns, as in `--json`.
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 19] = [
     "time",
     "execution",
     "job",
@@ -24,6 +25,7 @@ const COLUMNS: [&str; 18] = [
     "preview",
     "exit_code",
     "record",
+    "signature",
     "contradicted",
     "changes",
     "recorded",
@@ -48,6 +50,7 @@ fn cells(run: &PastRun) -> [String; COLUMNS.len()] {
         run.preview.to_string(),
         run.exit_code.map(|code| code.to_string()).unwrap_or_default(),
         record(run.record).unwrap_or_default().to_owned(),
+        signature(run.signature).unwrap_or_default().to_owned(),
         run.contradicted.to_string(),
         changes(run, "->").join("; "),
         run.recorded.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("; "),
@@ -75,6 +78,15 @@ pub(super) fn record(record: Record) -> Option<&'static str> {
     }
 }
 
+/// The name of what came of a record's signature, as in `--json`.
+pub(super) fn signature(signature: Signature) -> Option<&'static str> {
+    match signature {
+        Signature::Verified => Some("verified"),
+        Signature::Refused => Some("refused"),
+        Signature::None => None,
+    }
+}
+
 fn table(past: &Past) -> String {
     let mut text = line(COLUMNS.map(str::to_owned));
     for run in &past.runs {
@@ -89,13 +101,27 @@ fn line(cells: [String; COLUMNS.len()]) -> String {
     line
 }
 
+/// The characters that a formula begins with, also in the width of Chinese characters, which spreadsheets take as well.
+const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+
 /// A cell. Spreadsheets take a text for a formula, and do what it says, if it begins with one of these characters;
-/// an apostrophe before it makes it a text ("CSV Injection" of OWASP). Characters that are not seen are written as
-/// escapes, so that a cell is one line.
+/// an apostrophe before it makes it a text ("CSV Injection" of OWASP). Where a spreadsheet separates cells by
+/// semicolons, another cell begins behind each one. Characters that are not seen are written as escapes, so that a
+/// cell is one line.
 fn cell(value: &str) -> String {
-    let formula = value.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = clean(value);
-    let text = if formula { format!("'{text}") } else { text };
+    let mut text = String::new();
+    for (index, part) in value.split(';').enumerate() {
+        if index > 0 {
+            text.push(';');
+        }
+        let blank = part.len() - part.trim_start_matches(' ').len();
+        text.push_str(&part[..blank]);
+        if part[blank..].starts_with(FORMULA) {
+            text.push('\'');
+        }
+        text.push_str(&part[blank..]);
+    }
+    let text = clean(&text).replace('\t', "\\t");
     if text.contains([',', '"']) || text.starts_with(' ') || text.ends_with(' ') {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
@@ -128,7 +154,9 @@ mod tests {
             ("+44 20", "'+44 20"),
             ("-1", "'-1"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
+            ("\t=1", "'\\t=1"),
+            ("ok; =1;-2", "ok; '=1;'-2"),
+            ("＝1", "'＝1"),
             ("\r=1", "'\\r=1"),
             ("a\nb\u{202e}", "a\\nb\\u{202e}"),
             (" padded ", "\" padded \""),

@@ -22,9 +22,20 @@ pub(super) fn unread(past: &Past) -> Vec<String> {
         .unread
         .iter()
         .map(|(job, error)| format!("what was run in the job {} could not be looked at: {error}", job.job));
-    let older = past.records_from.map(|time| {
-        let time = time.strftime("%Y-%m-%d %H:%M UTC");
-        format!("there are too many records: those from before {time} were not looked at")
+    let older = past.unfinished.then(|| match past.records_from {
+        Some(time) => {
+            let time = time.strftime("%Y-%m-%d %H:%M UTC");
+            format!("the log was not searched to its end: records from before {time} were not looked at")
+        }
+        None => "the log was not searched to its end: there may be more records".to_owned(),
+    });
+    let cut = past.cut.then(|| {
+        format!("these are the newest {}, and there are more: --limit NUMBER shows more", past.runs.len())
+    });
+    let accounts = past.by_person_alone.then(|| {
+        "Cloud Run forgets executions after 7 days, and with them the account that started one: of older runs --actor finds \
+         only the person that the request names"
+            .to_owned()
     });
     let log = past.unread_log.as_ref().map(|log| match log {
         UnreadLog::OfProject(error) => {
@@ -36,12 +47,13 @@ pub(super) fn unread(past: &Past) -> Vec<String> {
             role::VIEW_ACCESSOR
         ),
     });
-    let forgotten = past.may_be_forgotten.then(|| {
-        "Cloud Logging keeps a log for 30 days unless its bucket is set otherwise: older runs may be missing; a bucket \
-         that keeps records for years is named by the key \"audit\" of environments.yaml"
-            .to_owned()
+    let forgotten = past.kept_days.map(|days| {
+        format!(
+            "records are kept for {days} days, unless that is set otherwise: older runs may be missing; a bucket that keeps \
+             them for years is named by the key \"audit\" of environments.yaml"
+        )
     });
-    log.into_iter().chain(jobs).chain(older).chain(forgotten).collect()
+    log.into_iter().chain(jobs).chain(older).chain(cut).chain(accounts).chain(forgotten).collect()
 }
 
 /// What could not be looked at, as in `--json`.

@@ -28,7 +28,7 @@ pub struct TaskFlags {
     /// Run an image that "build" has not deployed
     #[arg(long)]
     pub allow_unpinned: bool,
-    /// Do not ask "Run it?"; agrees to what a preview finds
+    /// Do not ask "Run it?", nor after a preview
     #[arg(short, long)]
     pub yes: bool,
 }

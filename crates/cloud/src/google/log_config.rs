@@ -3,6 +3,7 @@
 use google_cloud_gax::paginator::ItemPaginator as _;
 use google_cloud_logging_v2::model::LifecycleState;
 
+use super::policies::with_conditions;
 use super::{Google, Reply};
 use crate::error::CloudError;
 use crate::model::{LogBucket, LogSink, Member};
@@ -65,7 +66,11 @@ impl Google {
         role: &'a str,
     ) -> Reply<'a, Result<Vec<Member>, CloudError>> {
         Box::pin(async move {
-            let request = self.projects.get_iam_policy().set_resource(format!("projects/{project}"));
+            let request = self
+                .projects
+                .get_iam_policy()
+                .set_resource(format!("projects/{project}"))
+                .set_options(with_conditions());
             let policy = self
                 .policy
                 .read(request)

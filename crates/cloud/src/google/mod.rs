@@ -11,6 +11,7 @@ mod deploy;
 mod history;
 mod log_config;
 mod logs;
+mod policies;
 mod policy;
 mod proxy;
 mod reply;

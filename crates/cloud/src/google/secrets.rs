@@ -2,6 +2,7 @@
 
 use google_cloud_secretmanager_v1::model::{Replication, Secret, SecretPayload, replication};
 
+use super::policies::with_conditions;
 use super::{Google, Reply};
 use crate::error::{CloudError, CloudErrorKind};
 use crate::model::Confidential;
@@ -76,7 +77,7 @@ impl Google {
     ) -> Reply<'a, Result<Vec<String>, CloudError>> {
         Box::pin(async move {
             let name = format!("projects/{project}/secrets/{secret}");
-            let request = self.secrets.get_iam_policy().set_resource(name);
+            let request = self.secrets.get_iam_policy().set_resource(name).set_options(with_conditions());
             let policy = self.policy.read(request).send().await;
             let policy = policy.map_err(|error| CloudError::new("read who may read the secret", &error))?;
             let reads = |role: &str| READING.contains(&role);

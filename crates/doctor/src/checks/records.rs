@@ -156,7 +156,7 @@ async fn of_writer(facts: &Facts, records: &Records, sink: &LogSink) -> Result<O
                 .advice("a folder or the organisation may have given it the role: only they can tell"),
         ));
     }
-    let names = |condition: &String| condition.contains(&format!("/buckets/{}", records.bucket.id()));
+    let names = |condition: &String| condition.contains(&format!("/buckets/{}\"", records.bucket.id()));
     if own.any(|member| member.condition.as_ref().is_none_or(names)) {
         return Ok(None);
     }

@@ -70,9 +70,27 @@ fn get_policy(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
         let own = format!("projects/{}", text(&project["projectId"]));
         let policy = state.saved.policies.get(&own).cloned();
         // The etag of a policy that nobody has touched (`google.iam.v1.Policy` calls it bytes).
-        let policy = policy.unwrap_or_else(|| json!({ "version": 1, "etag": "ACAB" }));
+        let mut policy = policy.unwrap_or_else(|| json!({ "version": 1, "etag": "ACAB" }));
+        if version < 3 {
+            without_conditions(&mut policy);
+        }
         Ok(Reply::new("google.iam.v1.Policy", policy))
     })
+}
+
+/// A policy as version 1 has it: a binding with a condition gets another role, and loses the condition ("Troubleshoot
+/// policies with withcond" of IAM's documentation; the digits behind the word are not documented).
+fn without_conditions(policy: &mut Value) {
+    for binding in policy["bindings"].as_array_mut().into_iter().flatten() {
+        if binding["condition"].is_object() {
+            let role = format!("{}_withcond_2b17cc25d2cd9e2c54d8", text(&binding["role"]));
+            binding["role"] = json!(role);
+            binding.as_object_mut().map(|binding| binding.remove("condition"));
+        }
+    }
+    if policy["version"] == 3 {
+        policy["version"] = json!(1);
+    }
 }
 
 fn no_project() -> ApiError {

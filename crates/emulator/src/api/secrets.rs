@@ -95,6 +95,7 @@ pub(super) const API: Api = Api {
             "google.cloud.secretmanager.v1.SecretManagerService.GetIamPolicy",
             "/v1/projects/*/secrets/*:getIamPolicy",
         )
+        .query(&["options.requestedPolicyVersion"])
         .needs(&["secretmanager.secrets.getIamPolicy"])
         .by(get_policy),
         Method::post(

@@ -290,7 +290,7 @@ environments:
             refused(&format!("{DEFAULTS}  staging:\n    projct: quill-medical-staging\n")),
             "environments.yaml:8:5: unknown key \"projct\"; allowed here: project, protected, emulated, \
              impersonate_service_account, endpoint, endpoints, region, job, image, service_account, backend, database, \
-             target, preview, network, terraform_state, audit | did you mean \"project\"?"
+             target, preview, records, network, terraform_state, audit | did you mean \"project\"?"
         );
         let message = refused(&format!("{DEFAULTS}  staging:\n    project: [1]\n"));
         assert!(message.starts_with("environments.yaml:8:14: "), "{message}");

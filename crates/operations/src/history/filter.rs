@@ -6,10 +6,6 @@ use jiff::Timestamp;
 use quill_admin_cloud::{Execution, LogBucketName, RecordQuery};
 use quill_admin_contract::{ResultLine, Username, variable};
 
-/// The greatest number of executions that are named in a query: a query has at most 20,000 characters ("Usage
-/// limits" of Cloud Logging), and each execution takes about 110 of them.
-const NAMED: usize = 120;
-
 /// The runs that are asked for.
 #[derive(Debug, Clone)]
 pub struct Filter {
@@ -45,12 +41,7 @@ impl Filter {
                 .filter(|execution| execution.creator == *actor && named(execution).as_ref() != Some(actor))
                 .map(|execution| execution.name.id.clone())
                 .collect();
-            // There are too many to name: all are read, and looked through here.
-            if or_of.len() <= NAMED {
-                fields.push(("actor", actor.clone()));
-            } else {
-                or_of.clear();
-            }
+            fields.push(("actor", actor.clone()));
         }
         RecordQuery { key: ResultLine::KEY, fields, or_of, since: self.since, limit: self.limit, bucket }
     }

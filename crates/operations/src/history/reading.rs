@@ -21,7 +21,9 @@ pub enum UnreadLog {
 pub(super) struct Found {
     /// The records, newest first.
     pub(super) entries: Vec<AuditEntry>,
-    /// The time of the oldest one that was looked at, where there are older ones.
+    /// Whether a log was not searched to its end.
+    pub(super) more: bool,
+    /// The time of the oldest one that was looked at in such a log, if any was found there.
     pub(super) from: Option<Timestamp>,
     /// The log that could not be read, where the other one could.
     pub(super) unread: Option<UnreadLog>,
@@ -50,6 +52,8 @@ pub(super) async fn records(
 impl Found {
     fn of<const N: usize>(logs: [AuditEntries; N], unread: Option<UnreadLog>) -> Self {
         let oldest = |log: &AuditEntries| log.entries.last().map(|entry| entry.timestamp);
+        // Cloud Logging may have searched for a while, found nothing yet, and still not be at the end.
+        let more = logs.iter().any(|log| log.more);
         let from = logs.iter().filter(|log| log.more).filter_map(oldest).max();
         let mut entries: Vec<AuditEntry> = logs.into_iter().flat_map(|log| log.entries).collect();
         // A record that is in both logs is one record.
@@ -60,6 +64,6 @@ impl Found {
             (one.timestamp, &one.execution) == (other.timestamp, &other.execution)
                 && one.payload == other.payload
         });
-        Self { entries, from, unread }
+        Self { entries, more, from, unread }
     }
 }

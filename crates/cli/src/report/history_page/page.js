@@ -10,7 +10,10 @@ const columns = [
   ['Changes', run => (run.changes || []).join('\n')],
   ['Reason', run => run.reason || ''],
 ];
-const records = { proven: 'proven by the key of the request', not_provable: 'not provable' };
+const records = {
+  signed: 'signed by the job', proven: 'proven by the key of the request', not_provable: 'not provable',
+};
+const signatures = { verified: 'verified', refused: 'no public key of the environment verifies it for this run' };
 const details = [
   ['execution', run => run.execution],
   ['job', run => run.job],
@@ -18,7 +21,8 @@ const details = [
   ['actor', run => run.actor],
   ['recorded', run => run.recorded.join('\n')],
   ['origin', run => run.origin],
-  ['record', run => records[run.record] || 'none that can be used'],
+  ['record', run => run.record === null ? 'none that can be used' : records[run.record] || run.record],
+  ['signature', run => run.signature && (signatures[run.signature] || run.signature)],
   ['contradicted', run => run.contradicted && 'other entries of the log contradict what is known of it'],
   ['preview', run => run.preview && 'it changed nothing'],
   ['seconds', run => run.seconds],
@@ -38,7 +42,7 @@ function element(name, text) {
 
 function rowOf(run) {
   const row = element('tr');
-  if (run.outcome === 'failed' || run.outcome === 'cancelled') row.className = 'failed';
+  if (['failed', 'cancelled', 'contradicted'].includes(run.outcome)) row.className = 'failed';
   for (const [, value, shown] of columns) row.append(element('td', (shown || value)(run)));
   const cell = element('td');
   const more = element('details');
