@@ -142,7 +142,7 @@ impl Made {
         let task = inner(execution, &["template"]);
         let container = inner(task, &["containers"]);
         let vpc = inner(task, &["vpc_access"]);
-        let get = |block, key| {
+        let get = |block: &Block, key: &str| {
             let value = value(block, key, &self.context).unwrap_or_else(|| panic!("there is no {key}"));
             serde_json::to_value(value).expect("JSON")
         };

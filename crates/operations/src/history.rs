@@ -49,6 +49,8 @@ pub struct Past {
     pub unread_log: Option<UnreadLog>,
     /// The number of days for which records are kept, where the period is longer than that.
     pub kept_days: Option<u32>,
+    /// Whether the environment names a bucket that keeps records.
+    pub has_bucket: bool,
     /// Whether the log was not searched to its end, where older records are wanted: a call reads a limited number.
     pub unfinished: bool,
     /// The time of the oldest record that was looked at in a log that was not searched to its end.
@@ -195,6 +197,7 @@ pub async fn read(session: &Session, filter: &Filter) -> Result<Past, CliError> 
         records_from: records.from.filter(|_| unfinished),
         unread_log: records.unread,
         kept_days: Some(kept_days).filter(|_| environment.outlives_us() && ago > kept),
+        has_bucket: environment.records.is_some(),
         unfinished,
         cut,
         by_person_alone: filter.actor.is_some() && ago > EXECUTIONS_KEPT,

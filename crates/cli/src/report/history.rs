@@ -25,7 +25,7 @@ pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Pa
     let runs = &past.runs;
     if runs.is_empty() {
         let is_filtered = filter.user.is_some() || filter.actor.is_some() || filter.action.is_some();
-        let _ = match (past.is_whole(), is_filtered) {
+        let _ = match (past.is_whole() && !past.by_person_alone, is_filtered) {
             (true, false) => writeln!(text, "nothing was run in {} in that time", environment.name),
             (true, true) => {
                 writeln!(text, "nothing that matches was run in {} in that time", environment.name)

@@ -47,11 +47,12 @@ pub(super) fn unread(past: &Past) -> Vec<String> {
             role::VIEW_ACCESSOR
         ),
     });
-    let forgotten = past.kept_days.map(|days| {
-        format!(
-            "records are kept for {days} days, unless that is set otherwise: older runs may be missing; a bucket that keeps \
-             them for years is named by the key \"audit\" of environments.yaml"
-        )
+    let forgotten = past.kept_days.map(|days| match past.has_bucket {
+        true => format!("the bucket of the records keeps them for {days} days: older runs are gone"),
+        false => format!(
+            "Cloud Logging keeps a log for {days} days unless its bucket is set otherwise: older runs may be missing; a \
+             bucket that keeps records for years is named by the key \"audit\" of environments.yaml"
+        ),
     });
     log.into_iter().chain(jobs).chain(older).chain(cut).chain(accounts).chain(forgotten).collect()
 }
