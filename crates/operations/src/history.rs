@@ -40,6 +40,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(KEPT_DAYS as i64 * 24);
 const EXECUTIONS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The runs of the past, as far as they could be read.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that may be missing")]
 pub struct Past {
     /// Runs, newest first.
     pub runs: Vec<PastRun>,
