@@ -47,12 +47,14 @@ pub(super) fn unread(past: &Past) -> Vec<String> {
             role::VIEW_ACCESSOR
         ),
     });
-    let forgotten = past.kept_days.map(|days| match past.has_bucket {
-        true => format!("the bucket of the records keeps them for {days} days: older runs are gone"),
-        false => format!(
+    let forgotten = past.kept_days.map(|days| {
+        if past.has_bucket {
+            return format!("the bucket of the records keeps them for {days} days: older runs are gone");
+        }
+        format!(
             "Cloud Logging keeps a log for {days} days unless its bucket is set otherwise: older runs may be missing; a \
              bucket that keeps records for years is named by the key \"audit\" of environments.yaml"
-        ),
+        )
     });
     log.into_iter().chain(jobs).chain(older).chain(cut).chain(accounts).chain(forgotten).collect()
 }
