@@ -54,6 +54,21 @@ fn a_run_is_named_by_its_request_as_well() {
     assert_eq!((terminal.wait().code(), level(&world).as_str()), (0, "staff"));
 }
 
+/// Nobody has typed what undoes it, so at a terminal the plan is agreed to.
+#[test]
+fn at_a_terminal_it_is_asked_about() {
+    needs_postgres!();
+    let (world, _) = world();
+    let _ = world.quill_admin(PROMOTE).output().exits(0);
+    let execution = newest(&world);
+    let mut terminal = world.quill_admin(["undo", &execution]).terminal();
+    terminal.expect("if still").expect("permission is admin").expect("Run it? [y/N]").type_line("");
+    assert_eq!((terminal.wait().code(), level(&world).as_str()), (130, "admin"));
+    let mut terminal = world.quill_admin(["undo", &execution]).terminal();
+    terminal.expect("Run it? [y/N]").type_line("y");
+    assert_eq!((terminal.wait().code(), level(&world).as_str()), (0, "staff"));
+}
+
 /// A forged value before would be a way to raise somebody's rights.
 #[test]
 fn only_what_the_job_has_signed_is_undone() {

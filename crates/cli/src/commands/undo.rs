@@ -40,6 +40,8 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Undo) -> Result<u8
         username: found.call.with.get("username").and_then(|name| name.parse::<Username>().ok()),
         generated_password: None,
     };
+    // Which action that is, and with which values, nobody has typed.
+    context.form.note_unseen();
     let task = Task {
         name: found.call.action.clone(),
         job,

@@ -90,11 +90,16 @@ impl Form {
         self.prompter.is_some()
     }
 
-    /// Whether a person has been asked for a value. Then the command does more than the command line says,
-    /// and the person has to see it first.
+    /// Whether a person has been asked for a value, or does not know one that is used. Then the command does more than
+    /// the command line says, and the person has to see it first.
     #[must_use]
     pub fn asked(&self) -> bool {
         self.asked
+    }
+
+    /// Notes that the command does more than the command line says, so that a person has to see it first.
+    pub fn note_unseen(&mut self) {
+        self.asked |= self.attended();
     }
 
     /// Asks for any line of text.
