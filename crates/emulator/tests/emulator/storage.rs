@@ -200,13 +200,21 @@ async fn objects_policies_and_disabled_services_survive_a_restart() {
     let world = World::start(builder()).await;
     let generation = world.emulator.put_object(BUCKET, LOCK, [0, 255]);
     world.emulator.set_service_enabled("p", "run.googleapis.com", false);
-    world.emulator.put_iam_policy("p", json!({"version": 3})).expect("put");
+    world.emulator.put_iam_policy("p", json!({"version": 3, "bindings": [{
+        "role": "roles/logging.bucketWriter", "members": ["serviceAccount:w@p"], "condition": {"expression": "true"},
+    }]})).expect("put");
     world.end().await;
     let world = World::start(builder()).await;
     assert_eq!(world.emulator.object(BUCKET, LOCK), Some((generation, vec![0, 255])));
     let service = call(&world, Method::GET, "/v1/projects/p/services/run.googleapis.com").await.json();
     assert_eq!(service["state"], "DISABLED");
+    // Who does not ask for version 3 gets no conditions, and another role in their place.
     let policy = call(&world, Method::POST, "/v3/projects/p:getIamPolicy").await.json();
-    assert_eq!(policy["version"], 3);
+    assert_eq!(policy["version"], 1, "{policy}");
+    let binding = &policy["bindings"][0];
+    assert!(
+        binding["role"].as_str().is_some_and(|role| role.starts_with("roles/logging.bucketWriter_withcond_"))
+    );
+    assert!(binding["condition"].is_null(), "{policy}");
     world.end().await;
 }
