@@ -32,11 +32,15 @@ pub(crate) struct Options {
     /// being skipped. With CI=true this is all
     #[arg(long, value_name = "NEED", value_delimiter = ',')]
     require: Vec<String>,
-    /// Run the whole storm of a thousand tasks from the same seed as ever, as CI does; otherwise a tenth of it runs,
+    /// Run the whole storm of a thousand tasks from the same seed as ever, as CI does, and all cases of previews and of
+    /// undoing, of which CI takes a quarter; otherwise a tenth of each runs,
     /// from a seed that is said
     #[arg(long)]
     full: bool,
 }
+
+/// Number of cases of previews and of undoing in CI: a quarter of the whole, which takes minutes.
+const CI_CASES: usize = 250;
 
 /// Number of runs of the storm without `--full`: a tenth of the whole, which takes minutes.
 const SMALL_STORM: usize = 100;
@@ -44,8 +48,9 @@ const SMALL_STORM: usize = 100;
 const CARRIED: &str = "QUILL_ADMIN_TEST_EXECUTOR";
 /// The target of the image, for which the executor is built here, too, on a machine of that kind.
 const IMAGE_TARGET: &str = "x86_64-unknown-linux-gnu";
-/// The variable that `tests/tests/hostile` reads.
+/// The variables that `tests/tests/hostile` and the executor's tests of previews read.
 const STORM: &str = "QUILL_ADMIN_TEST_STORM";
+const CASES: &str = "QUILL_ADMIN_TEST_CASES";
 const SEED: &str = "QUILL_ADMIN_TEST_SEED";
 
 impl Options {
@@ -114,6 +119,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         // A snapshot that differs is a failure, and writes no file.
         ("INSTA_UPDATE", "no".into()),
     ];
+    if !options.full {
+        env.push((CASES, if ci { CI_CASES } else { SMALL_STORM }.to_string().into()));
+    }
     if !(ci || options.full) {
         env.push((STORM, SMALL_STORM.to_string().into()));
         if std::env::var_os(SEED).is_none() {

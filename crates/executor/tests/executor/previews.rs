@@ -6,7 +6,7 @@ use quill_admin_testkit::postgres::{Database, Generation, ROLES};
 
 use crate::run::{Ended, Executor, HASH, OTHER_HASH};
 
-/// Number of seeded cases, unless `QUILL_ADMIN_TEST_STORM` sets another one.
+/// Number of seeded cases, unless `QUILL_ADMIN_TEST_CASES` sets another one.
 const CASES: usize = 1000;
 /// Number of threads that the cases are spread over, each with a database of its own.
 const THREADS: usize = 4;
@@ -146,7 +146,7 @@ fn case(random: &mut fastrand::Rng, db: &Database) -> Option<u8> {
 fn a_preview_tells_what_the_run_does_and_any_change_in_between_is_refused() {
     needs_postgres!();
     let (cases, seed) =
-        (number("QUILL_ADMIN_TEST_STORM", CASES), number("QUILL_ADMIN_TEST_SEED", 2026) as u64);
+        (number("QUILL_ADMIN_TEST_CASES", CASES), number("QUILL_ADMIN_TEST_SEED", 2026) as u64);
     let thread = |index: usize| {
         move || {
             let generation = Generation::ALL[index % 2];
@@ -352,7 +352,7 @@ fn round(random: &mut fastrand::Rng, db: &Database) -> Option<bool> {
 fn an_undo_restores_or_refuses_and_never_guesses() {
     needs_postgres!();
     let (rounds, seed) =
-        (number("QUILL_ADMIN_TEST_STORM", CASES), number("QUILL_ADMIN_TEST_SEED", 2026) as u64);
+        (number("QUILL_ADMIN_TEST_CASES", CASES), number("QUILL_ADMIN_TEST_SEED", 2026) as u64);
     let thread = |index: usize| {
         move || {
             let db = Database::create(Generation::ALL[index % 2]);
