@@ -57,6 +57,17 @@ pub(crate) fn exactly(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// The columns that a text has behind this indent; none where it is not broken into lines.
+pub(crate) fn room(columns: Option<usize>, indent: usize) -> Option<usize> {
+    // Less room than this would be a column of single words.
+    columns.map(|columns| columns.saturating_sub(indent)).filter(|room| *room >= 20)
+}
+
+/// The columns of the terminal that stdout is; none if it is no terminal.
+pub(crate) fn columns() -> Option<usize> {
+    console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -51,8 +51,8 @@ pub use exit_code::{ExitCode, Side};
 pub use mode::{MODES_SINCE, Mode, Plan};
 pub use names::{Actor, Origin, Reason, RequestId, Username};
 pub use outcome::{
-    DatabaseReport, Expected, Failure, NextAction, OtherOutcome, Outcome, ResultLine, Unavailable, Warning,
-    warning_code,
+    DatabaseReport, Expected, Failure, NextAction, OtherOutcome, Outcome, ResultLine, Unavailable, UndoNote,
+    Warning, warning_code,
 };
 pub use proof::ProofKey;
 pub use record_key::{PublicKey, RecordKey, Signed};
@@ -61,7 +61,7 @@ pub use secret::{Password, PasswordHash, Secret};
 pub use subject::{Change, FieldValue, SubjectState};
 pub use target::{ENTRY_POINT, InvalidTarget, TARGET_OPTION, Target, TargetParts};
 pub use tls_mode::TlsMode;
-pub use undo::{AsLeft, Left, UndoNote, Undoing};
+pub use undo::{AsLeft, Left, Undoing};
 pub use value::{InvalidValue, Problem};
 
 /// The newest version of this contract. A CLI sends the version it speaks as `ADMIN_CONTRACT`; an

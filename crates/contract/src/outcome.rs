@@ -13,7 +13,6 @@ use crate::exit_code::ExitCode;
 use crate::mode::{MODES_SINCE, PREVIEW};
 use crate::older;
 use crate::subject::{Change, FieldValue, SubjectState};
-use crate::undo::UndoNote;
 
 /// The last line the executor prints, after COMMIT or ROLLBACK: the audit record of the run.
 ///
@@ -331,6 +330,19 @@ pub struct NextAction {
     /// The values of its parameters, by name. Those that are left out have to be asked for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub with: BTreeMap<String, String>,
+}
+
+/// How what a run has changed is undone, as its record says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum UndoNote {
+    /// By an action, with its values.
+    Action(NextAction),
+    /// By a person, as this text says.
+    Words {
+        /// The text.
+        say: String,
+    },
 }
 
 /// The codes of warnings that come from the executor itself, and from no file of actions.

@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::UndoNote;
 use crate::outcome::{
-    DatabaseReport, Expected, Failure, NextAction, Outcome, ResultLine, Unavailable, Warning,
+    DatabaseReport, Expected, Failure, NextAction, Outcome, ResultLine, Unavailable, UndoNote, Warning,
 };
 use crate::subject::{Change, FieldValue, SubjectState};
 use crate::{CHECK, CONTRACT_VERSION, ExitCode, Row, variable};

@@ -1,26 +1,12 @@
-//! Undoing: how a record says that what was done can be undone, and the request to undo it.
+//! The request to undo a run: which run that is, and the values that it has left.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::{NextAction, ResultLine};
 use crate::subject::Change;
 use crate::value::{InvalidValue, Problem};
-
-/// How what a run has changed is undone, as its record says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum UndoNote {
-    /// By an action, with its values.
-    Action(NextAction),
-    /// By a person, as this text says.
-    Words {
-        /// The text.
-        say: String,
-    },
-}
 
 /// The run that a request undoes, and the values that its changes have left. The subject must still have them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,10 +40,10 @@ pub enum Left {
 }
 
 impl Undoing {
-    /// The request to undo what a record tells. Hidden values that it has changed are not in the record, so they
-    /// cannot be compared.
+    /// The request to undo these changes of an execution, as its record tells them. Hidden values are in no record, so
+    /// they cannot be compared.
     #[must_use]
-    pub fn of(execution: &str, record: &ResultLine) -> Self {
+    pub fn of(execution: &str, changes: &[Change]) -> Self {
         let as_left = |change: &Change| {
             let (field, left) = match change.clone() {
                 Change::Field { field, new, .. } => (field, Left::Is(new)),
@@ -67,7 +53,6 @@ impl Undoing {
             };
             Some(AsLeft { field, left })
         };
-        let changes = record.outcome.changes();
         Self { execution: execution.to_owned(), as_left: changes.iter().filter_map(as_left).collect() }
     }
 }

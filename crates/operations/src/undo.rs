@@ -103,7 +103,7 @@ pub async fn find(session: &Session, id: &str) -> Result<Undoable, CliError> {
             )));
         }
     };
-    let undoing = Undoing::of(&run.execution, &line);
+    let undoing = Undoing::of(&run.execution, line.outcome.changes());
     if undoing.as_left.is_empty() {
         return Err(refused(format!(
             "{what} has changed hidden values only, which are in no record: whether they are still as it left them cannot \

@@ -28,6 +28,7 @@ use super::paint::{Painted, style};
 use super::reporter::Reporter;
 use super::stream::{self, Unwritten};
 use super::symbols::{self, Symbol};
+use crate::wrap;
 
 /// The results of a run of the doctor.
 #[derive(Debug)]
@@ -285,7 +286,7 @@ pub(super) fn heading(environment: Option<&str>) -> String {
 pub(super) fn examined(one: &Examined, quiet: bool) -> String {
     let mut text = String::new();
     // Sentences are wrapped; what is well is a few words.
-    let columns = lines::columns();
+    let columns = wrap::columns();
     let row = |text: &mut String, columns: Option<usize>, mark: Painted<Symbol>, what: &str| {
         let prefix = format!("  {mark} {:<width$} ", one.check.id, width = width());
         lines::flow(text, columns, 5 + width(), &prefix, &said(what));
@@ -427,7 +428,7 @@ pub(super) fn summary_text(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> Stri
 
 /// The page about a check as plain text.
 fn page_text(check: &Check) -> String {
-    format!("{}\n\n{}", style(check.id).bold(), page::text(pages::page(check), lines::columns()))
+    format!("{}\n\n{}", style(check.id).bold(), page::text(pages::page(check), wrap::columns()))
 }
 
 impl Reporter {

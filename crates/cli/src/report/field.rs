@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use console::measure_text_width;
 
-use super::lines;
 use super::paint::clean;
 use crate::wrap;
 
@@ -14,14 +13,14 @@ const BEFORE: usize = 19;
 /// Adds the line. The value, which may come from others, is made safe for a terminal, where its further lines
 /// begin below its first.
 pub(super) fn field(text: &mut String, name: &str, value: &str) {
-    field_in(text, lines::columns(), name, value);
+    field_in(text, wrap::columns(), name, value);
 }
 
 fn field_in(text: &mut String, columns: Option<usize>, name: &str, value: &str) {
     let before = format!("{:<BEFORE$}", format!("  {name} "));
     let indent = measure_text_width(&before);
     let value = clean(value);
-    let broken = match lines::room(columns, indent) {
+    let broken = match wrap::room(columns, indent) {
         Some(room) => wrap::value(&value, room),
         None => vec![value],
     };

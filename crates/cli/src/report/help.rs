@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::output::{document_to_stdout, to_stdout};
 use super::reporter::Reporter;
-use super::{lines, page, paint};
-use crate::args;
+use super::{page, paint};
+use crate::{args, wrap};
 
 impl Reporter {
     /// Shows the long help of a command.
@@ -25,7 +25,7 @@ impl Reporter {
         if self.style.json {
             document_to_stdout(&json!({"exit_code": 0, "topic": name, "text": markdown}));
         } else {
-            to_stdout(&page::text(markdown, lines::columns()));
+            to_stdout(&page::text(markdown, wrap::columns()));
         }
         0
     }

@@ -138,20 +138,9 @@ pub(super) fn started(execution: &ExecutionName) -> String {
 /// Adds a text behind `prefix`, whose width is `indent`; further lines begin below the text. Words are kept whole. Without
 /// `columns` the text stays on one line: then it goes to no terminal.
 pub(super) fn flow(text: &mut String, columns: Option<usize>, indent: usize, prefix: &str, content: &str) {
-    let lines =
-        room(columns, indent).map_or_else(|| vec![content.to_owned()], |room| wrap::lines(content, room));
+    let lines = wrap::room(columns, indent)
+        .map_or_else(|| vec![content.to_owned()], |room| wrap::lines(content, room));
     let _ = writeln!(text, "{prefix}{}", lines.join(&format!("\n{}", " ".repeat(indent))));
-}
-
-/// The columns that a text has behind this indent; none where it is not broken into lines.
-pub(super) fn room(columns: Option<usize>, indent: usize) -> Option<usize> {
-    // Less room than this would be a column of single words.
-    columns.map(|columns| columns.saturating_sub(indent)).filter(|room| *room >= 20)
-}
-
-/// The columns of the terminal that stdout is; none if it is no terminal.
-pub(super) fn columns() -> Option<usize> {
-    console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns))
 }
 
 #[cfg(test)]

@@ -276,7 +276,7 @@ fn a_preview_that_cannot_be_one_is_refused_before_anything_is_done() {
 fn undo(db: &Database, ran: &Ended) -> Option<Executor> {
     let line = ran.result();
     let UndoNote::Action(call) = line.undo.clone()? else { return None };
-    let undoing = Undoing::of("quill-admin-staging-abcde", &line);
+    let undoing = Undoing::of("quill-admin-staging-abcde", line.outcome.changes());
     let task = Executor::on(db, &call.action).set("ADMIN_UNDOES", &undoing.to_string());
     let task = task.set("AUTH_DB_SSLMODE", "disable");
     Some(
