@@ -3,9 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::lines::room;
 use super::paint::{clean, style};
-use crate::wrap::{WIDTH, lines};
+use crate::wrap::{WIDTH, lines, room};
 
 /// The narrowest last column of a table.
 const NARROWEST: usize = 24;
