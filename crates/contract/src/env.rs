@@ -338,9 +338,7 @@ impl<'a> Reader<'a> {
             }
             (Some(one), None) | (None, Some(one)) => one,
         };
-        if self.vars.contract() < MODES_SINCE {
-            self.problems.push(EnvProblem::NotInContract { variable: variable.name, since: MODES_SINCE });
-        } else if action.is_some_and(|action| !action.writes) {
+        if self.has_modes(variable) && action.is_some_and(|action| !action.writes) {
             self.problems.push(EnvProblem::NothingToPreview { variable: variable.name });
         }
         mode
@@ -351,10 +349,18 @@ impl<'a> Reader<'a> {
     fn undoes(&mut self) -> Option<Undoing> {
         let variable = &variable::ADMIN_UNDOES;
         let undoes = self.optional::<Undoing>(variable)?;
-        if self.vars.contract() < MODES_SINCE {
+        self.has_modes(variable);
+        Some(undoes)
+    }
+
+    /// Whether the version of the contract that is spoken has modes and undoing. Where it has not, `variable` is a
+    /// problem.
+    fn has_modes(&mut self, variable: &Variable) -> bool {
+        let has = self.vars.contract() >= MODES_SINCE;
+        if !has {
             self.problems.push(EnvProblem::NotInContract { variable: variable.name, since: MODES_SINCE });
         }
-        Some(undoes)
+        has
     }
 
     fn action<'b>(&mut self, actions: &'b Actions) -> Option<Pending<'b>> {

@@ -235,9 +235,7 @@ impl Task<'_> {
         };
         Ok((done, id))
     }
-}
 
-impl Task<'_> {
     /// Ends what was done as the request's mode wants it: as a preview, or only if it is what was previewed.
     async fn in_mode(&self, done: Done) -> Result<Done, ActionError> {
         match &self.invocation.request.mode {

@@ -26,9 +26,8 @@ use quill_admin_contract::{
 
 use crate::error::CliError;
 use crate::session::Session;
-use crate::task::asked::asked;
+use crate::task::asked::{asked, context};
 use crate::task::jobs::{self, Declared};
-use crate::task::mode;
 pub use filter::Filter;
 pub use reading::UnreadLog;
 
@@ -319,6 +318,7 @@ fn of_execution(execution: Execution, records: &[AuditEntry], keys: &[PublicKey]
             || used.is_some_and(|used| used.line != claim.line && !execution.retried)
     });
     let given = |name: &str| execution.request.get(name).cloned();
+    let context = context(&execution);
     PastRun {
         time: execution.created.or(records.first().map(|record| record.timestamp)).unwrap_or_default(),
         account: Some(execution.creator.clone()).filter(|creator| !creator.is_empty()),
@@ -330,8 +330,8 @@ fn of_execution(execution: Execution, records: &[AuditEntry], keys: &[PublicKey]
         recorded: used.map(|claim| claim.line.recorded.clone()).unwrap_or_default(),
         kind: used.and_then(|claim| kind(&claim.line)),
         changes: used.and_then(|claim| changes(&claim.line.outcome)),
-        preview: mode::is_preview(&execution),
-        undoes: mode::undoes(&execution),
+        preview: context.preview,
+        undoes: context.undoes,
         outcome: match (used, &execution.phase) {
             // The executor reports a failure: it was stopped, and has rolled back.
             (Some(claim), Phase::Ended(Ending::Cancelled { .. })) if claim.line.exit_code != 0 => None,

@@ -13,8 +13,6 @@ const MANY: usize = 1000;
 /// A run that can be undone.
 #[derive(Debug)]
 pub struct Undoable {
-    /// The run.
-    pub run: PastRun,
     /// The action that undoes it, with its values.
     pub call: NextAction,
     /// The condition: what the run has left is still there.
@@ -41,6 +39,12 @@ pub async fn find(session: &Session, id: &str) -> Result<Undoable, CliError> {
     };
     let is_it = |run: &PastRun| run.execution == id || has_request(run);
     let list = || advice("see what was run", &hints::command(name, "history", &[]));
+    let by_hand = || {
+        advice(
+            "put back by hand what has to be put back; see what it was with",
+            &hints::command(name, "history -v", &[]),
+        )
+    };
     let Some(run) = past.runs.into_iter().find(is_it) else {
         if let Some(unread) = past.unread_log {
             let (UnreadLog::OfProject(error) | UnreadLog::Bucket(_, error)) = unread;
@@ -78,10 +82,7 @@ pub async fn find(session: &Session, id: &str) -> Result<Undoable, CliError> {
         return Err(if environment.record_keys.is_empty() {
             error.hint(advice("have records signed from now on", &hints::command(name, "record-key", &[])))
         } else {
-            error.hint(advice(
-                "put back by hand what has to be put back; see what it was with",
-                &hints::command(name, "history -v", &[]),
-            ))
+            error.hint(by_hand())
         });
     }
     if run.preview || !matches!(line.outcome.name(), "created" | "updated") {
@@ -97,10 +98,7 @@ pub async fn find(session: &Session, id: &str) -> Result<Undoable, CliError> {
             return Err(refused(format!(
                 "no action undoes {what}, and the file of actions does not say how it is done"
             ))
-            .hint(advice(
-                "put back by hand what has to be put back; see what it was with",
-                &hints::command(name, "history -v", &[]),
-            )));
+            .hint(by_hand()));
         }
     };
     let undoing = Undoing::of(&run.execution, line.outcome.changes());
@@ -110,5 +108,5 @@ pub async fn find(session: &Session, id: &str) -> Result<Undoable, CliError> {
              be known"
         )));
     }
-    Ok(Undoable { run, call, undoing })
+    Ok(Undoable { call, undoing })
 }

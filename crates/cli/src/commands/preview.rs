@@ -9,7 +9,7 @@ use quill_admin_operations::error::CliError;
 use quill_admin_operations::task::run::{self, Prepared};
 
 use super::context::Context;
-use super::task::Started;
+use super::task::OpenTask;
 
 /// What is true of a person who leaves between the preview and the run.
 const ONLY_PREVIEWED: &str = "it was only previewed: nothing was changed";
@@ -21,10 +21,10 @@ impl Context<'_> {
     /// Runs the preview that was prepared, and the task after it if it is agreed to; returns the exit code.
     pub(super) async fn run_previewed(
         mut self,
-        task: &Started<'_>,
+        task: &OpenTask<'_>,
         prepared: Prepared<'_>,
     ) -> Result<u8, CliError> {
-        let Started { session, options, .. } = *task;
+        let OpenTask { session, options, .. } = *task;
         let reporter = self.reporter;
         let (name, agreed) = (prepared.name.clone(), prepared.job.clone());
         let request = prepared.request.clone();
@@ -73,8 +73,8 @@ impl Context<'_> {
     }
 
     /// Asks whether a task that was previewed is to be run, exactly as it was.
-    fn agree_to_preview(&mut self, task: &Started<'_>, request: &mut Request) -> Result<bool, CliError> {
-        let Started { session, options, subject, .. } = *task;
+    fn agree_to_preview(&mut self, task: &OpenTask<'_>, request: &mut Request) -> Result<bool, CliError> {
+        let OpenTask { session, options, subject, .. } = *task;
         let environment = session.environment();
         if subject.generated_password.is_some() {
             // It is shown once, at the end: a task is better not begun than its password lost.

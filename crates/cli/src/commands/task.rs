@@ -1,8 +1,8 @@
 //! The part that all tasks have in common: open the environment, run the request, report.
 //!
 //! The order is fixed: the job is judged, the plan is shown, the person agrees, and the task runs under the
-//! guard. `run_task.rs` asks for the values before; `preview.rs` runs a task that is previewed first. To add an option of all tasks: `TaskFlags` in
-//! `task_command/command_line.rs`, and [`TaskOptions`] here.
+//! guard. `run_task.rs` asks for the values before; `preview.rs` runs a task that is previewed first. To add an
+//! option of all tasks: `TaskFlags` in `task_command/command_line.rs`, and [`TaskOptions`] here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -185,7 +185,7 @@ impl Context<'_> {
         let reporter = self.reporter;
         let Task { name, job, subject, options, undoes, action } = task;
         let own = session.environment().is_own(&job);
-        let task = Started { session: &session, options: &options, subject: &subject, progress };
+        let task = OpenTask { session: &session, options: &options, subject: &subject, progress };
         let code = self.run_in(&task, (&name, job), undoes, action).await.map_err(|error| {
             // A person who is cut off from a task that was started still needs the password that it sets.
             if progress.may_have_changed_something(&error)
@@ -206,7 +206,7 @@ impl Context<'_> {
 
     async fn run_in<F>(
         mut self,
-        task: &Started<'_>,
+        task: &OpenTask<'_>,
         (name, job): (&str, JobName),
         undoes: Option<Undoing>,
         action: F,
@@ -214,7 +214,7 @@ impl Context<'_> {
     where
         F: Future<Output = Result<AdminAction, CliError>>,
     {
-        let Started { session, options, .. } = *task;
+        let OpenTask { session, options, .. } = *task;
         let reporter = self.reporter;
         let environment = session.environment();
         let mut account = None;
@@ -270,8 +270,8 @@ impl Context<'_> {
     }
 
     /// Judges whether the job may run the task.
-    fn judge(&self, task: &Started<'_>, prepared: &Prepared<'_>) -> Result<JobImage, CliError> {
-        let Started { session, options, subject, .. } = *task;
+    fn judge(&self, task: &OpenTask<'_>, prepared: &Prepared<'_>) -> Result<JobImage, CliError> {
+        let OpenTask { session, options, subject, .. } = *task;
         let environment = session.environment();
         let settings = &prepared.job.settings;
         let image = if environment.is_own(&prepared.name) {
@@ -316,7 +316,7 @@ impl Context<'_> {
     /// Starts a prepared run under the guard, and follows it to its end.
     pub(super) async fn run_prepared(
         &self,
-        task: &Started<'_>,
+        task: &OpenTask<'_>,
         prepared: Prepared<'_>,
     ) -> Result<Run, CliError> {
         task.progress.due.store(prepared.request.mode != Mode::Preview, Ordering::Relaxed);
@@ -328,14 +328,14 @@ impl Context<'_> {
 }
 
 /// A task whose environment is open.
-pub(super) struct Started<'a> {
+pub(super) struct OpenTask<'a> {
     pub(super) session: &'a Session,
     pub(super) options: &'a TaskOptions,
     pub(super) subject: &'a Subject,
     progress: &'a Progress,
 }
 
-impl<'a> Started<'a> {
+impl<'a> OpenTask<'a> {
     /// The report on a run. It is made before the environment is closed, which takes a moment and does not change
     /// the result.
     pub(super) fn report(

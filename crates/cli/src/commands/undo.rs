@@ -3,8 +3,6 @@
 //! The record of the run says which action that is. Everything after that is a task as any other: its plan, its
 //! preview, its confirmation, its record.
 
-use std::collections::BTreeMap;
-
 use quill_admin_actions::variable;
 use quill_admin_contract::{AdminAction, NextAction, RequestId, Username, Variables};
 use quill_admin_operations::error::CliError;
@@ -63,10 +61,9 @@ fn action(call: &NextAction) -> Result<AdminAction, CliError> {
         );
         return Err(CliError::usage(what));
     }
-    let values: BTreeMap<String, String> =
-        call.with.iter().map(|(name, value)| (variable(name), value.clone())).collect();
+    let values = call.with.iter().map(|(name, value)| (variable(name), value.clone()));
     let action = ("ADMIN_ACTION".to_owned(), call.action.clone());
-    let variables = values.into_iter().chain([action]).map(|(name, value)| (name.into(), value.into()));
+    let variables = values.chain([action]).map(|(name, value)| (name.into(), value.into()));
     AdminAction::from_env(&Variables::new(variables), actions::of_this_run()).map_err(|error| {
         CliError::new(
             error.exit_code(),

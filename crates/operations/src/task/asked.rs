@@ -4,10 +4,15 @@ use quill_admin_cloud::Execution;
 use quill_admin_contract::variable::{self, Variable};
 use quill_admin_contract::{Asked, RunContext, Variables};
 
+/// The context that an execution was started in, by its variables.
+pub(crate) fn context(execution: &Execution) -> RunContext {
+    let variables = execution.request.iter().map(|(name, value)| (name.into(), value.into()));
+    RunContext::from_env(&Variables::new(variables), |_| true)
+}
+
 /// Reads the request of an execution from its variables.
 pub(crate) fn asked(execution: &Execution) -> Asked {
-    let variables = execution.request.iter().map(|(name, value)| (name.into(), value.into()));
-    let mut asked = Asked::from(&RunContext::from_env(&Variables::new(variables), |_| true));
+    let mut asked = Asked::from(&context(execution));
     // A user name that this version takes for invalid is kept, too.
     let given = |variable: &Variable| execution.request.get(variable.name).cloned();
     asked.request_id = asked.request_id.or_else(|| given(&variable::ADMIN_REQUEST_ID));

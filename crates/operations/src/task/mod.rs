@@ -11,7 +11,6 @@ pub(crate) mod asked;
 pub mod follow;
 pub mod job_image;
 pub mod jobs;
-pub(crate) mod mode;
 pub mod rows;
 pub mod run;
 pub mod run_outcome;

@@ -23,7 +23,7 @@ use crate::task::asked::asked;
 use crate::task::follow::{Followed, Lost, follow};
 use crate::task::jobs;
 use crate::task::run_outcome::{Run, RunOutcome};
-use crate::task::start::{changed, run_of, start};
+use crate::task::start::{run_of, start, unchanged};
 
 /// A run that is ready to be started: its request and the job that runs it.
 pub struct Prepared<'s> {
@@ -82,8 +82,8 @@ impl Prepared<'_> {
     ///
     /// Fails when the job would run something else now.
     pub fn as_agreed(self, agreed: &Job) -> Result<Self, CliError> {
-        let changes = agreed.changes(&self.job);
-        if changes.is_empty() { Ok(self) } else { Err(changed(&self.name, &changes)) }
+        let job = unchanged(&self.name, agreed, self.job)?;
+        Ok(Self { job, ..self })
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use quill_admin_cloud::{Ending, Execution, TaskResult};
 use quill_admin_contract::{Claim, ExitCode, Outcome};
 
-use crate::task::mode;
+use crate::task::asked::context;
 use crate::task::rows::{Listing, Rows};
 
 /// The end of the container, as far as it is known.
@@ -429,7 +429,7 @@ impl Run {
     /// Whether it was started as a preview, which changes nothing whatever comes of it.
     #[must_use]
     pub fn is_preview(&self) -> bool {
-        mode::is_preview(&self.execution)
+        context(&self.execution).preview
     }
 
     /// Whether the run ended well, but the list that it reported is not complete.

@@ -74,7 +74,7 @@ pub(super) async fn start(
                 }
                 sleep(pause.mul_f64(fastrand::f64())).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
-                now = starting.unchanged(session.google().job(name).await?)?;
+                now = unchanged(name, &starting.agreed, session.google().job(name).await?)?;
             }
             Err(RunError::NotStarted(error)) => return Err(not_started(error)),
             Err(RunError::Unknown(error)) => match starting.resolve(now, &error).await? {
@@ -89,7 +89,7 @@ pub(super) async fn start(
                         )
                         .hint("run the same command again in a moment"));
                     }
-                    now = starting.unchanged(*job)?;
+                    now = unchanged(name, &starting.agreed, *job)?;
                     session.emit(Event::Trouble("the task was not started; sending it once more".to_owned()));
                 }
             },
@@ -135,12 +135,6 @@ impl Starting<'_> {
 
     async fn send(&self, etag: String) -> Result<Execution, RunError> {
         self.session.google().run(self.name, run_of(self.request, etag)).await
-    }
-
-    /// The job as it is now, if what was agreed to still holds.
-    fn unchanged(&self, now: Job) -> Result<Job, CliError> {
-        let changes = self.agreed.changes(&now);
-        if changes.is_empty() { Ok(now) } else { Err(changed(self.name, &changes)) }
     }
 
     /// Finds out what became of a request whose answer was lost; it carried the etag of `sent`.
@@ -243,8 +237,14 @@ fn crowded(error: &CloudError) -> CliError {
     .hint("run the same command again in a moment")
 }
 
+/// The job as it is now, if it still runs what was agreed to when it was `agreed`.
+pub(super) fn unchanged(name: &JobName, agreed: &Job, now: Job) -> Result<Job, CliError> {
+    let changes = agreed.changes(&now);
+    if changes.is_empty() { Ok(now) } else { Err(changed(name, &changes)) }
+}
+
 /// The error of a job that would run something else than what was agreed to.
-pub(super) fn changed(name: &JobName, changes: &[Difference]) -> CliError {
+fn changed(name: &JobName, changes: &[Difference]) -> CliError {
     let changes: Vec<String> = changes.iter().map(told).collect();
     CliError::new(
         ExitCode::CloudFailed,
