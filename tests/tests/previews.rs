@@ -8,6 +8,7 @@ use quill_admin_testkit::postgres::{Database, Generation};
 use serde_json::{Value, json};
 
 use crate::running::change_job;
+use crate::signed::{PROMOTE, insert_steve};
 
 const PASSWORD: &str = "correct horse battery staple 7";
 
@@ -17,11 +18,7 @@ fn world(settings: &str) -> World {
 }
 
 fn with_steve(world: World, settings: &str) -> World {
-    world.database().execute(
-        "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
-         additional_competencies, removed_competencies, system_permissions, email_verified) \
-         VALUES ('steve', 's@example.org', 'h', true, false, 'nurse', '[]', '[]', 'staff', true)",
-    );
+    insert_steve(&world);
     let file = world.home.read("environments.yaml");
     world.home.write(
         "environments.yaml",
@@ -35,8 +32,6 @@ fn with_steve(world: World, settings: &str) -> World {
 fn speaks(world: &World, versions: &str) {
     change_job(world, |job| job["annotations"][annotation::CONTRACTS] = json!(versions));
 }
-
-const PROMOTE: [&str; 7] = ["update-permissions", "-e", "staging", "-u", "steve", "-p", "admin"];
 
 fn promote(world: &World, more: &[&str]) -> Run {
     world.quill_admin(PROMOTE.into_iter().chain(more.iter().copied()))

@@ -23,14 +23,19 @@ fn verifies_with(world: &World, keys: &[&RecordKey]) {
     world.home.write("environments.yaml", &format!("{} {records}{}", &file[..from], &file[to..]));
 }
 
-/// A world whose job signs with a key, with the user steve.
-pub(crate) fn world() -> (World, RecordKey) {
-    let world = World::with_database(Database::create(Generation::August2026));
+/// Makes the user steve, whose level [`PROMOTE`] changes.
+pub(crate) fn insert_steve(world: &World) {
     world.database().execute(
         "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
          additional_competencies, removed_competencies, system_permissions, email_verified) \
          VALUES ('steve', 's@example.org', 'h', true, false, 'nurse', '[]', '[]', 'staff', true)",
     );
+}
+
+/// A world whose job signs with a key, with the user steve.
+pub(crate) fn world() -> (World, RecordKey) {
+    let world = World::with_database(Database::create(Generation::August2026));
+    insert_steve(&world);
     let key = RecordKey::generate();
     signs_with(&world, &key);
     verifies_with(&world, &[&key]);

@@ -142,26 +142,34 @@ fn case(random: &mut fastrand::Rng, db: &Database) -> Option<u8> {
     Some(refused.result().exit_code)
 }
 
-#[test]
-fn a_preview_tells_what_the_run_does_and_any_change_in_between_is_refused() {
-    needs_postgres!();
-    let (cases, seed) =
-        (number("QUILL_ADMIN_TEST_CASES", CASES), number("QUILL_ADMIN_TEST_SEED", 2026) as u64);
+/// Plays a case as often as is asked for, on threads with a database of their own, and collects what the cases return.
+/// A case that returns nothing does not count.
+fn spread<T: Send + 'static>(
+    cases: usize,
+    seed: u64,
+    case: fn(&mut fastrand::Rng, &Database) -> Option<T>,
+) -> Vec<T> {
     let thread = |index: usize| {
         move || {
-            let generation = Generation::ALL[index % 2];
-            let db = Database::create(generation);
+            let db = Database::create(Generation::ALL[index % 2]);
             let mut random = fastrand::Rng::with_seed(seed + index as u64);
-            let mut refused = Vec::new();
-            while refused.len() < cases / THREADS {
-                refused.extend(case(&mut random, &db));
+            let mut ended = Vec::new();
+            while ended.len() < cases / THREADS {
+                ended.extend(case(&mut random, &db));
             }
-            refused
+            ended
         }
     };
     let threads: Vec<_> = (0..THREADS).map(|index| std::thread::spawn(thread(index))).collect();
-    let refused: Vec<u8> =
-        threads.into_iter().flat_map(|thread| thread.join().expect("no case failed")).collect();
+    threads.into_iter().flat_map(|thread| thread.join().expect("no case failed")).collect()
+}
+
+#[test]
+fn a_preview_tells_what_the_run_does_and_any_change_in_between_is_refused() {
+    needs_postgres!();
+    let cases = number("QUILL_ADMIN_TEST_CASES", CASES);
+    let seed = number("QUILL_ADMIN_TEST_SEED", 2026) as u64;
+    let refused = spread(cases, seed, case);
     assert_eq!(refused.len(), cases / THREADS * THREADS);
     // A user who was made in between may be refused by the action itself.
     let others = refused.iter().filter(|code| **code != ExitCode::NotAsPreviewed.code()).count();
@@ -351,22 +359,8 @@ fn round(random: &mut fastrand::Rng, db: &Database) -> Option<bool> {
 #[test]
 fn an_undo_restores_or_refuses_and_never_guesses() {
     needs_postgres!();
-    let (rounds, seed) =
-        (number("QUILL_ADMIN_TEST_CASES", CASES), number("QUILL_ADMIN_TEST_SEED", 2026) as u64);
-    let thread = |index: usize| {
-        move || {
-            let db = Database::create(Generation::ALL[index % 2]);
-            let mut random = fastrand::Rng::with_seed(seed + 1000 + index as u64);
-            let mut ended = Vec::new();
-            while ended.len() < rounds / THREADS {
-                ended.extend(round(&mut random, &db));
-            }
-            ended
-        }
-    };
-    let threads: Vec<_> = (0..THREADS).map(|index| std::thread::spawn(thread(index))).collect();
-    let ended: Vec<bool> =
-        threads.into_iter().flat_map(|thread| thread.join().expect("no round failed")).collect();
+    let seed = number("QUILL_ADMIN_TEST_SEED", 2026) as u64;
+    let ended = spread(number("QUILL_ADMIN_TEST_CASES", CASES), seed + 1000, round);
     let undone = ended.iter().filter(|undone| **undone).count();
     assert!(undone > ended.len() / 5 && undone < ended.len(), "seed {seed}: {undone} of {}", ended.len());
 }
