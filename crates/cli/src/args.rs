@@ -325,6 +325,27 @@ Examples:
   quill-admin undo quill-tasks-staging-x7k2p --env staging --preview
   quill-admin undo quill-tasks-staging-x7k2p --env staging")]
     Undo(Undo),
+    /// Run a task for each row of a table, such as a class of new users
+    #[command(after_help = "\
+The columns of the table are the values of the task, under the names of its
+flags; --template prints them. The table is CSV, with commas, semicolons or tabs,
+in UTF-8 or UTF-16, as spreadsheets write it. Several values in one cell are
+separated by |. All rows are judged before anything is started, and all mistakes
+are told at once.
+
+The results file keeps the rows, the hashes and the passwords that were made, and
+what became of each row; only you can read it. The same command with the same
+results file goes on where it was: rows that are done are not run again. Each row
+is a transaction of its own, unless --atomic is given.
+
+Exit code 32: some rows failed or were not begun.
+
+Examples:
+  quill-admin each create-user --template > class.csv
+  quill-admin each create-user -e teaching --from class.csv \\
+      --results class.results --generate-passwords --preview
+  quill-admin each --table class.results > passwords.csv")]
+    Each(Each),
     /// Make the key that an environment's records are signed with
     #[command(after_help = "\
 Makes a new key, and puts it into the secret that records.key_secret of
@@ -650,6 +671,38 @@ pub struct Undo {
     /// The run: the name of its execution, or the id of its request, as history --json has them
     #[arg(value_name = "RUN")]
     pub run: String,
+    /// The flags that every task takes
+    #[command(flatten)]
+    pub flags: TaskFlags,
+}
+
+/// `each`
+#[derive(Debug, Args)]
+pub struct Each {
+    /// The task, such as create-user
+    #[arg(value_name = "TASK", required_unless_present = "table")]
+    pub action: Option<String>,
+    /// The table: a header with the names of columns, and a row for each run
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// The results file: made if it is not there, else gone on with
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
+    /// Print the header of a table for the task, and stop
+    #[arg(long, conflicts_with_all = ["from", "results", "table"])]
+    pub template: bool,
+    /// Print a results file as CSV, with the passwords that were made, and stop
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "results", "action"])]
+    pub table: Option<PathBuf>,
+    /// Make a strong password for each row, and keep it in the results file
+    #[arg(long)]
+    pub generate_passwords: bool,
+    /// Do all rows or none: they are one transaction
+    #[arg(long)]
+    pub atomic: bool,
+    /// Begin no further row after more than this many have failed
+    #[arg(long, value_name = "NUMBER")]
+    pub max_errors: Option<u64>,
     /// The flags that every task takes
     #[command(flatten)]
     pub flags: TaskFlags,

@@ -366,6 +366,8 @@ pub struct Execution {
     pub request: BTreeMap<String, String>,
     /// The key that its result is proven with, where it was given one.
     pub proof_key: Option<Confidential>,
+    /// The number of rows that it was started for, where it was started for many.
+    pub rows: Option<u64>,
     /// Whether it was started with a password in clear, which everybody who may read the execution can see.
     pub plaintext_password: bool,
 }

@@ -7,6 +7,7 @@ use quill_admin_actions::{Action, Digest, Job};
 
 use crate::CONTRACT_VERSION;
 use crate::arguments::Arguments;
+use crate::bulk::{Bulk, BulkRow};
 use crate::mode::Mode;
 use crate::names::{Actor, Origin, Reason, RequestId};
 use crate::proof::ProofKey;
@@ -78,6 +79,12 @@ impl AdminAction {
         &self.arguments
     }
 
+    /// The same action with other values, which were read for it.
+    #[must_use]
+    pub fn with(&self, arguments: Arguments) -> Self {
+        Self { arguments, ..self.clone() }
+    }
+
     /// The user that the action is about, if any: the value of the parameter `username`.
     #[must_use]
     pub fn username(&self) -> Option<Cow<'_, str>> {
@@ -88,8 +95,10 @@ impl AdminAction {
 /// An action that is asked for, with who asked for it, why, and under which id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The action to run, with its values.
+    /// The action to run, with its values; of a bulk run without values, which the rows have.
     pub action: AdminAction,
+    /// The rows to run the action for, one after the other; `None` where it is run once.
+    pub bulk: Option<Bulk>,
     /// The id of this request.
     pub id: Option<RequestId>,
     /// The person or account that asked, as the CLI knows it.
@@ -114,6 +123,7 @@ impl Request {
     pub fn new(action: AdminAction, actor: Option<Actor>, reason: Option<Reason>) -> Self {
         Self {
             action,
+            bulk: None,
             id: Some(RequestId::new()),
             actor,
             reason,
@@ -130,6 +140,16 @@ impl Request {
     pub fn again(&self) -> Self {
         let proof_key = self.proof_key.as_ref().map(|_| ProofKey::generate());
         Self { id: Some(RequestId::new()), proof_key, ..self.clone() }
+    }
+
+    /// The request to run one of its rows. A preview of the whole is one of each row.
+    #[must_use]
+    pub fn of_row(&self, row: &BulkRow) -> Self {
+        let mode = match (&self.mode, &row.expect) {
+            (Mode::Run, Some(plan)) => Mode::RunAsPreviewed(plan.clone()),
+            (mode, _) => mode.clone(),
+        };
+        Self { action: self.action.with(row.arguments.clone()), bulk: None, mode, ..self.clone() }
     }
 
     /// The key, where it is sent: version 1 has no proofs, and a job of the application's has no use for one.

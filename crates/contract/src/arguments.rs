@@ -40,6 +40,12 @@ impl Arguments {
     }
 }
 
+impl FromIterator<(String, Argument)> for Arguments {
+    fn from_iter<T: IntoIterator<Item = (String, Argument)>>(values: T) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
 /// The variable in which the hash of a password travels.
 fn hash_variable(parameter: &str) -> String {
     format!("{}_HASH", variable(parameter))
@@ -97,6 +103,15 @@ impl Entered {
     pub fn plaintext(&self) -> Vec<String> {
         let plain = self.passwords.iter().filter(|(_, password)| matches!(password, Credential::Plain(_)));
         plain.map(|(name, _)| variable(name)).collect()
+    }
+
+    /// The variables of all values that there are; of a password, the one that holds its hash.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        let value = |(name, argument): (&String, &Argument)| match argument {
+            Argument::Password(_) => hash_variable(name),
+            _ => variable(name),
+        };
+        self.arguments.iter().map(value).chain(self.passwords.keys().map(|name| hash_variable(name)))
     }
 
     /// The values, with all passwords hashed: see [`Password::hash`] for what that takes.

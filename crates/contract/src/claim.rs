@@ -22,6 +22,9 @@ pub struct Asked {
     pub action: Option<String>,
     /// The username that the action is about.
     pub username: Option<String>,
+    /// The number of rows that it is run for, each with a result of its own that may name another user; `None` where it
+    /// is run once.
+    pub rows: Option<u64>,
     /// The key that proves the result. `None`: no result can be proven.
     pub key: Option<ProofKey>,
 }
@@ -35,6 +38,7 @@ impl Asked {
             execution: None,
             action: Some(request.action.name().to_string()),
             username: request.action.username().map(Cow::into_owned),
+            rows: request.bulk.as_ref().map(|bulk| bulk.rows.len() as u64),
             key: request.sent_key().cloned(),
         }
     }
@@ -49,7 +53,8 @@ impl Asked {
         agrees(self.request_id.as_deref(), line.request_id.as_ref())
             && (self.execution.is_none() || agrees(self.execution.as_deref(), line.execution.as_ref()))
             && agrees(self.action.as_deref(), line.action.as_ref())
-            && agrees(self.username.as_deref(), line.username.as_ref())
+            && (self.rows.is_some() && line.row_number.is_some()
+                || line.row_number.is_none() && agrees(self.username.as_deref(), line.username.as_ref()))
     }
 }
 
@@ -60,6 +65,8 @@ pub struct Claim {
     pub line: ResultLine,
     /// The same line as JSON as it was written, with keys that this version does not know.
     pub written: Value,
+    /// The text that is proven or signed, where one of the two holds.
+    pub text: Option<String>,
     /// Whether the line is proven with the key of the request.
     pub proven: bool,
     /// Whether the line is signed with the record key.
@@ -127,7 +134,8 @@ impl Claim {
             (Some(verifier), Some(result), Some(signature)) => verifier.judge(result, signature),
             _ => Signature::None,
         };
-        let written = if let Some(result) = result.filter(|_| proven || signature == Signature::Verified) {
+        let text = result.filter(|_| proven || signature == Signature::Verified);
+        let written = if let Some(result) = text {
             serde_json::from_str(result).ok()?
         } else {
             let mut written = record.as_object()?.clone();
@@ -138,7 +146,13 @@ impl Claim {
         };
         written.get("outcome")?;
         let line = ResultLine::read(written.clone()).ok()?;
-        (!line.contradicts_itself()).then_some(Self { line, written, proven, signature })
+        (!line.contradicts_itself()).then_some(Self {
+            line,
+            written,
+            text: text.map(str::to_owned),
+            proven,
+            signature,
+        })
     }
 }
 
@@ -150,6 +164,7 @@ impl From<&RunContext> for Asked {
             execution: None,
             action: context.action.clone(),
             username: context.username.as_ref().map(ToString::to_string),
+            rows: None,
             key: None,
         }
     }
@@ -220,6 +235,7 @@ mod tests {
             execution: Some("job-abc".to_owned()),
             action: Some("add-role".to_owned()),
             username: Some("steve ".to_owned()),
+            rows: None,
             key: None,
         };
         let mut own = line(ExitCode::UserNotFound);

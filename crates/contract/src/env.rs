@@ -13,7 +13,8 @@ use quill_admin_actions::{Action, Actions, Digest, Entry};
 
 use crate::action::{AdminAction, CHECK, Request};
 use crate::argument::Argument;
-use crate::arguments::Entered;
+use crate::arguments::{Arguments, Entered};
+use crate::bulk::{Bulk, ROWS_VARIABLE};
 use crate::env_error::{EnvError, EnvProblem};
 use crate::mode::{MODES_SINCE, Mode, PREVIEW, Plan, Preview};
 use crate::names::{Actor, Origin, Reason, RequestId, Username};
@@ -167,6 +168,7 @@ impl Request {
             Some(job) => job.variables.clone().into_iter().collect(),
             None => self.action.arguments().to_env(),
         };
+        env.extend(self.bulk.iter().flat_map(Bulk::to_env));
         let mut put = |variable: &Variable, value: Option<String>| {
             env.extend(value.map(|value| (variable.name.to_owned(), value)));
         };
@@ -243,11 +245,11 @@ impl Invocation {
         };
 
         match (action, connection) {
-            (Some(Pending { make, plaintext, .. }), Some(connection)) if reader.problems.is_empty() => {
+            (Some(Pending { make, plaintext, bulk, .. }), Some(connection)) if reader.problems.is_empty() => {
                 let action = make();
                 let contract = vars.contract();
                 let request =
-                    Request { action, id, actor, reason, origin, contract, mode, undoes, proof_key };
+                    Request { action, bulk, id, actor, reason, origin, contract, mode, undoes, proof_key };
                 Ok(Self { request, connection, plaintext })
             }
             _ => Err(EnvError { problems: reader.problems }),
@@ -278,6 +280,8 @@ struct Pending<'a> {
     make: Box<dyn FnOnce() -> AdminAction + 'a>,
     /// The variables of the passwords that came in plain text.
     plaintext: Vec<String>,
+    /// The rows that it is run for.
+    bulk: Option<Bulk>,
 }
 
 struct Version(u32);
@@ -290,6 +294,28 @@ impl FromStr for Version {
             Ok(version) if version >= CONTRACT_OLDEST => Ok(Self(version)),
             _ => Err(InvalidValue::new("contract version", Problem::MustBe("a whole number from 1 on"))),
         }
+    }
+}
+
+struct Flag(bool);
+
+impl FromStr for Flag {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let rule = Problem::MustBe("true or false");
+        text.trim().parse().map(Self).map_err(|_| InvalidValue::new("value", rule))
+    }
+}
+
+struct Count(u64);
+
+impl FromStr for Count {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let rule = Problem::MustBe("a whole number from 0 on");
+        text.trim().parse().map(Self).map_err(|_| InvalidValue::new("number of rows", rule))
     }
 }
 
@@ -381,6 +407,7 @@ impl<'a> Reader<'a> {
                 writes: false,
                 make: Box::new(AdminAction::check),
                 plaintext: Vec::new(),
+                bulk: None,
             });
         }
         let action = match actions.entry(name) {
@@ -402,12 +429,67 @@ impl<'a> Reader<'a> {
             self.problems.push(EnvProblem::AnotherAction { action: name.to_owned(), asked, here });
             return None;
         }
+        let rows = self.rows();
+        if !rows.is_empty() {
+            return self.for_rows(action, &rows);
+        }
         match Entered::read(action, |name| self.vars.value(name)) {
             Ok(entered) => {
                 let plaintext = entered.plaintext();
                 let make = Box::new(move || AdminAction::new(action, entered.hashed()));
-                Some(Pending { writes: action.writes(), make, plaintext })
+                Some(Pending { writes: action.writes(), make, plaintext, bulk: None })
             }
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        }
+    }
+
+    /// The variables that hold rows, in their order.
+    fn rows(&mut self) -> Vec<(String, &'a str)> {
+        let number = |name: &str| name.strip_prefix(ROWS_VARIABLE)?.parse::<usize>().ok();
+        let last = self.vars.0.keys().filter_map(|name| number(name)).max().unwrap_or_default();
+        let mut rows = Vec::new();
+        for variable in (1..=last.min(self.vars.0.len())).map(|place| format!("{ROWS_VARIABLE}{place}")) {
+            let value = self.vars.value(&variable);
+            match self.keep(value) {
+                Some(text) => rows.push((variable, text)),
+                None => self.problems.push(EnvProblem::RowsMissing { variable }),
+            }
+        }
+        rows
+    }
+
+    /// The action, run for each of the rows in these variables.
+    fn for_rows<'b>(&mut self, action: &'b Action, rows: &[(String, &str)]) -> Option<Pending<'b>> {
+        use variable as v;
+        self.has_modes(&v::ADMIN_ROWS_1);
+        if action.definition.rows.is_some() {
+            let why = "the action makes a list, so it is not run for rows";
+            self.problems.push(EnvProblem::NotForRows { why });
+        }
+        for variable in
+            action.words.parameters.iter().map(|words| quill_admin_actions::variable(&words.parameter))
+        {
+            if self.vars.0.contains_key(&variable) {
+                self.problems.push(EnvProblem::Both(v::ADMIN_ROWS_1.name.into(), variable.into()));
+            }
+        }
+        for variable in [&v::ADMIN_EXPECT, &v::ADMIN_UNDOES] {
+            if self.vars.0.contains_key(variable.name) {
+                self.problems.push(EnvProblem::Both(v::ADMIN_ROWS_1.name.into(), variable.name.into()));
+            }
+        }
+        let atomic = self.optional::<Flag>(&v::ADMIN_ATOMIC).is_some_and(|flag| flag.0);
+        let max_errors = self.optional::<Count>(&v::ADMIN_MAX_ERRORS).map(|count| count.0);
+        match Bulk::read_rows(action, rows) {
+            Ok(rows) => Some(Pending {
+                writes: action.writes(),
+                make: Box::new(|| AdminAction::new(action, Arguments::default())),
+                plaintext: Vec::new(),
+                bulk: Some(Bulk { rows, atomic, max_errors }),
+            }),
             Err(problems) => {
                 self.problems.extend(problems);
                 None
@@ -612,6 +694,8 @@ pub struct RunContext {
     pub preview: bool,
     /// The execution that it undoes.
     pub undoes: Option<String>,
+    /// The number of the row of a bulk run that it is about.
+    pub row_number: Option<u64>,
 }
 
 impl RunContext {
@@ -632,6 +716,24 @@ impl RunContext {
             recorded: BTreeMap::new(),
             undoes: vars.parsed::<Undoing>(&v::ADMIN_UNDOES).ok().flatten().map(|undoes| undoes.execution),
             preview: vars.parsed::<Preview>(&v::ADMIN_MODE).is_ok_and(|mode| mode.is_some()),
+            row_number: None,
+        }
+    }
+
+    /// The context of a row of a bulk run: with its number, its user, and the values that the action records.
+    #[must_use]
+    pub fn of_row(&self, number: u64, arguments: &Arguments, action: &Action) -> Self {
+        let text = |name: &str| arguments.get(name).and_then(Argument::as_text);
+        let recorded = arguments.iter().filter(|(name, _)| {
+            action.definition.parameters.get(*name).is_some_and(|parameter| parameter.recorded)
+        });
+        Self {
+            row_number: Some(number),
+            username: text("username").and_then(|name| name.parse().ok()),
+            recorded: recorded
+                .filter_map(|(name, value)| Some((name.to_owned(), value.as_field()?)))
+                .collect(),
+            ..self.clone()
         }
     }
 

@@ -6,6 +6,7 @@ use std::fmt;
 
 use quill_admin_actions::Digest;
 
+use crate::bulk::ROWS_VARIABLE;
 use crate::exit_code::ExitCode;
 use crate::value::InvalidValue;
 use crate::{CONTRACT_OLDEST, CONTRACT_VERSION};
@@ -31,6 +32,23 @@ pub enum EnvProblem {
     NothingToPreview {
         /// The variable that asks for it.
         variable: &'static str,
+    },
+    /// Rows are given for an action that is not run for rows.
+    NotForRows {
+        /// The reason, in words.
+        why: &'static str,
+    },
+    /// A variable that holds rows is missing between others.
+    RowsMissing {
+        /// The name of the variable.
+        variable: String,
+    },
+    /// There is a problem with a value of a row.
+    InRow {
+        /// The number of the row.
+        number: u64,
+        /// The problem, with the variable that would hold the value.
+        problem: Box<EnvProblem>,
     },
     /// No action is asked for.
     NoAction {
@@ -86,6 +104,11 @@ impl fmt::Display for EnvProblem {
             Self::NothingToPreview { variable } => {
                 write!(f, "{variable}: the action only reads, so there is nothing to preview")
             }
+            Self::NotForRows { why } => write!(f, "{ROWS_VARIABLE}1: {why}"),
+            Self::RowsMissing { variable } => {
+                write!(f, "{variable} is missing, and variables with higher numbers hold rows")
+            }
+            Self::InRow { number, problem } => write!(f, "row {number}: {problem}"),
             Self::TooNew { asked } => write!(
                 f,
                 "this image speaks contract {CONTRACT_OLDEST} to {CONTRACT_VERSION}, the caller needs {asked}: build and deploy a \

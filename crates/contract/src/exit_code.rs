@@ -116,6 +116,8 @@ exit_codes! {
     ProblemsFound = 30, Cli, "doctor found problems";
     /// The doctor could not decide everything.
     Undecided = 31, Cli, "doctor could not decide everything";
+    /// Some rows of a bulk run failed, or were not begun.
+    RowsFailed = 32, Both, "many at once: some rows failed or were not begun; the others are done, unless all were one transaction";
     /// The output of the command could not be written to stdout.
     OutputFailed = 33, Cli, "stdout could not be written to; the message says what came of the command";
     /// The embedded environment cannot be used: its state is damaged, not this user's, or made of other tables,

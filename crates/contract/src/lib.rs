@@ -17,6 +17,7 @@
 mod action;
 mod argument;
 mod arguments;
+mod bulk;
 mod claim;
 mod env;
 mod env_error;
@@ -44,6 +45,7 @@ pub mod variable;
 pub use action::{AdminAction, CHECK, Request};
 pub use argument::Argument;
 pub use arguments::{Arguments, Entered};
+pub use bulk::{Bulk, BulkRow, LONGEST_ROWS_VARIABLE, MOST_ROWS_VARIABLES, ROWS_VARIABLE, Saving};
 pub use claim::{Asked, Claim, Signature, Verifier};
 pub use env::{Certificates, Connection, Invocation, LogFormat, RunContext, Variables};
 pub use env_error::{EnvError, EnvProblem};
@@ -69,7 +71,8 @@ pub use value::{InvalidValue, Problem};
 /// anything, and answers in the version that was asked for otherwise.
 ///
 /// 2: the result is proven ([`ProofKey`]). 3: a result tells of any subject that a file of actions declares
-/// ([`SubjectState`]), where the versions before it knew users only. 4: a task can be previewed ([`Mode`]).
+/// ([`SubjectState`]), where the versions before it knew users only. 4: a task can be previewed ([`Mode`]), and be run for
+/// many rows ([`Bulk`]).
 pub const CONTRACT_VERSION: u32 = 4;
 
 /// The oldest version of this contract that is still spoken, by both sides.

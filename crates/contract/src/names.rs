@@ -90,8 +90,9 @@ text_newtype! {
     }
 }
 
-/// The id of one request to run a task, a UUID version 7: it names the run in every log line, in the
-/// result and among the job's executions.
+/// The id of one request to run a task, a UUID: it names the run in every log line, in the result and among the job's
+/// executions. It is of version 7, made from the time, or, for a part of a bulk run, of version 8, made from the run and
+/// the number of the part: whoever goes on with the run finds out whether the part was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RequestId(uuid::Uuid);
@@ -101,6 +102,18 @@ impl RequestId {
     #[must_use]
     pub fn new() -> Self {
         Self(uuid::Uuid::now_v7())
+    }
+
+    /// The id of a part of a bulk run, which is the same whenever it is asked for.
+    #[must_use]
+    pub fn of_part(run: Self, part: u64) -> Self {
+        use sha2::Digest as _;
+        let mut hash = sha2::Sha256::new();
+        hash.update(run.0.as_bytes());
+        hash.update(part.to_be_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash.finalize()[..16]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 }
 
@@ -115,8 +128,8 @@ impl FromStr for RequestId {
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         match uuid::Uuid::try_parse(text.trim()) {
-            Ok(id) if id.get_version_num() == 7 => Ok(Self(id)),
-            _ => Err(InvalidValue::new("request id", Problem::MustBe("a UUID version 7"))),
+            Ok(id) if matches!(id.get_version_num(), 7 | 8) => Ok(Self(id)),
+            _ => Err(InvalidValue::new("request id", Problem::MustBe("a UUID version 7 or 8"))),
         }
     }
 }
@@ -204,9 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn request_ids_are_version_7() {
+    fn request_ids_are_version_7_or_of_a_part() {
         let id = RequestId::new();
         assert_eq!(id.to_string().parse(), Ok(id));
+        let part = RequestId::of_part(id, 1);
+        assert_eq!((part.to_string().parse(), RequestId::of_part(id, 1)), (Ok(part), part));
+        assert_ne!(part, RequestId::of_part(id, 2));
+        assert_ne!(part, RequestId::of_part(RequestId::new(), 1));
         assert!("67e55044-10b1-426f-9247-bb680e5fe0c8".parse::<RequestId>().is_err());
     }
 }

@@ -37,6 +37,9 @@ pub struct ResultLine {
     /// The username that the action is about; a failure has no subject that would name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
+    /// The number of the row, where it is the result of one row of a bulk run; from contract version 4 on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_number: Option<u64>,
     /// The person or account that asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
@@ -86,6 +89,7 @@ impl ResultLine {
             execution: context.execution.clone().filter(|_| contract >= 2),
             action: context.action.clone(),
             username: context.username.as_ref().map(ToString::to_string),
+            row_number: context.row_number,
             actor: context.actor.as_ref().map(ToString::to_string),
             reason: context.reason.as_ref().map(ToString::to_string),
             origin: context.origin.as_ref().filter(|_| contract >= 3).map(ToString::to_string),
@@ -129,6 +133,8 @@ impl ResultLine {
         let failed = self.exit_code != ExitCode::Success.code();
         match self.outcome.name() {
             "failed" => !failed,
+            "each" => failed == self.outcome.did_all_rows(),
+            "done_before" => failed,
             "created" | "updated" | "unchanged" | "found" | "listed" | "checked" | "previewed" => failed,
             _ => false,
         }
@@ -217,6 +223,20 @@ pub enum Outcome {
         #[serde(default)]
         warnings: Vec<Warning>,
     },
+    /// An earlier execution has done this row of a bulk run, as its transaction in the database shows; it could not tell
+    /// any more what it has changed.
+    DoneBefore,
+    /// The action was run for many rows. What became of each row is in a result line of its own before this one.
+    Each {
+        /// The number of rows that were asked for.
+        rows: u64,
+        /// The number of rows that were done, or previewed.
+        done: u64,
+        /// The number of rows that failed. The remaining rows were not begun, or were rolled back with the others.
+        failed: u64,
+        /// [`crate::Bulk::digest`] of the rows' result lines.
+        digest: String,
+    },
     /// The task failed; nothing was written, unless the failure is undecided.
     Failed {
         /// The reason for the failure.
@@ -249,6 +269,8 @@ impl Outcome {
             Self::Found { .. } => "found",
             Self::Listed { .. } => "listed",
             Self::Checked { .. } => "checked",
+            Self::DoneBefore => "done_before",
+            Self::Each { .. } => "each",
             Self::Failed { .. } => "failed",
             Self::Other(other) => &other.result,
         }
@@ -265,7 +287,7 @@ impl Outcome {
             | Self::Found { warnings, .. }
             | Self::Listed { warnings, .. }
             | Self::Checked { warnings, .. } => warnings,
-            Self::Failed { .. } | Self::Other(_) => &[],
+            Self::DoneBefore | Self::Each { .. } | Self::Failed { .. } | Self::Other(_) => &[],
         }
     }
 
@@ -278,8 +300,19 @@ impl Outcome {
             | Self::Unchanged { subject, .. }
             | Self::Previewed { subject, .. }
             | Self::Found { subject, .. } => subject.as_ref(),
-            Self::Listed { .. } | Self::Checked { .. } | Self::Failed { .. } | Self::Other(_) => None,
+            Self::Listed { .. }
+            | Self::Checked { .. }
+            | Self::DoneBefore
+            | Self::Each { .. }
+            | Self::Failed { .. }
+            | Self::Other(_) => None,
         }
+    }
+
+    /// Whether all rows of a bulk run were done; `false` for all other outcomes.
+    #[must_use]
+    pub const fn did_all_rows(&self) -> bool {
+        matches!(self, Self::Each { rows, done, .. } if *done == *rows)
     }
 
     /// The changes, in the order in which they were made.
@@ -497,6 +530,7 @@ mod tests {
             recorded: [("ground".to_owned(), FieldValue::Text("fraud".to_owned()))].into(),
             preview: false,
             undoes: None,
+            row_number: None,
         };
         let failure = Failure::new("there is no user steve");
         let line = ResultLine::new(&context, 1, ExitCode::UserNotFound, Outcome::Failed { failure });

@@ -10,7 +10,7 @@ use crate::outcome::{
     DatabaseReport, Expected, Failure, NextAction, Outcome, ResultLine, Unavailable, UndoNote, Warning,
 };
 use crate::subject::{Change, FieldValue, SubjectState};
-use crate::{CHECK, CONTRACT_VERSION, ExitCode, Row, variable};
+use crate::{Bulk, CHECK, CONTRACT_VERSION, ExitCode, Row, variable};
 
 /// The page about the variables the executor reads.
 #[must_use]
@@ -77,6 +77,10 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ("execution", "id of the execution, from version 2 on"),
     ("action", "`ADMIN_ACTION`, where it is a known one"),
     ("username", "about whom; absent where it was not given or not valid"),
+    (
+        "row_number",
+        "of the result of one row of a bulk run, the number of the row; otherwise absent; from version 4 on",
+    ),
     ("actor", "`ADMIN_ACTOR`, where it was given"),
     ("reason", "`ADMIN_REASON`, where it was given"),
     ("origin", "`ADMIN_ORIGIN`, where it was given: which run of a pipeline asked; from version 3 on"),
@@ -101,7 +105,8 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ("exit_code", "the code the executor ends with"),
     (
         "outcome.result",
-        "created, updated, unchanged, previewed, found, listed, checked or failed; a newer executor may have others",
+        "created, updated, unchanged, previewed, found, listed, checked, each (many rows), done_before (a row that an \
+         earlier execution has done) or failed; a newer executor may have others",
     ),
     (
         "outcome.subject",
@@ -129,13 +134,19 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ("outcome.warnings.next.with", "values of its parameters, by name"),
     (
         "outcome.rows",
-        "how many rows were listed; the rows themselves are lines of the log before this one, and no part of records",
+        "how many rows were listed; the rows themselves are lines of the log before this one, and no part of records. Of \
+         many at once, how many rows were asked for; each has a result line of its own",
+    ),
+    ("outcome.done", "of many at once, how many rows were done, or previewed"),
+    (
+        "outcome.failed",
+        "of many at once, how many rows failed; the remaining rows were not begun, or rolled back",
     ),
     ("outcome.more", "there are more than were listed"),
     (
         "outcome.digest",
         "the SHA-256 of the rows in their order, by which a list that is not whole is known; absent where the rows are \
-         lines of text",
+         lines of text. Of many at once, the SHA-256 of the result lines of the rows",
     ),
     ("outcome.database", "what `check` saw"),
     ("outcome.database.server_version", "the server's version"),
@@ -176,6 +187,7 @@ fn line(action: &str, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
         execution: Some("quill-admin-staging-x7k2p".to_owned()),
         action: Some(action.to_string()),
         username: (action != CHECK).then(|| "steve.jones".to_owned()),
+        row_number: (action == "add-role").then_some(17),
         actor: Some("steve@example.org".to_owned()),
         reason: Some("ticket 4711".to_owned()),
         mode: matches!(outcome, Outcome::Previewed { .. }).then(|| "preview".to_owned()),
@@ -298,6 +310,11 @@ fn example_results() -> Vec<ResultLine> {
             "list-users",
             ExitCode::Success,
             Outcome::Listed { rows: 200, more: true, digest: Some(Row::digest(&[])), warnings: Vec::new() },
+        ),
+        line(
+            "create-user",
+            ExitCode::RowsFailed,
+            Outcome::Each { rows: 200, done: 198, failed: 2, digest: Bulk::digest(None) },
         ),
         example_check(),
     ]

@@ -37,7 +37,7 @@ variables! { TASK:
     ADMIN_ACTION, "always", "name of an action of the image's, or check";
     ADMIN_ACTION_DIGEST, "optional", "64 hexadecimal digits: the digest of the action that is meant; an image whose action of this name does something else refuses, from contract version 3 on";
     ADMIN_USERNAME, "actions with the parameter username", "see [Actions](actions.md); it is in the record also where the rest is wrong";
-    ADMIN_REQUEST_ID, "optional", "UUID version 7 of this request; in every log line and the result";
+    ADMIN_REQUEST_ID, "optional", "UUID version 7 of this request, or version 8 of a part of many; in every log line and the result";
     ADMIN_ACTOR, "optional", "who asked; recorded, never trusted for access";
     ADMIN_REASON, "optional", "why; recorded";
     ADMIN_ORIGIN, "optional", "which run of a pipeline asked; recorded from contract version 3 on, never trusted for access";
@@ -45,6 +45,9 @@ variables! { TASK:
     ADMIN_MODE, "optional", "preview: everything is done as asked, told, and rolled back; from contract version 4 on";
     ADMIN_EXPECT, "optional", "64 hexadecimal digits: the plan that a preview has told; where it would not be this one, nothing is changed; from contract version 4 on";
     ADMIN_UNDOES, "optional", "JSON: the execution that is undone, and the values that it has left, which must still be there; from contract version 4 on";
+    ADMIN_ROWS_1, "optional", "rows of values for the action, one on each line, in place of `ADMIN_USERNAME` and the others: `{\"row\": 1, \"values\": {\"username\": \"…\"}}`, the names as in the variables, in small letters without `ADMIN_`. More rows follow in `ADMIN_ROWS_2` and so on. Each row is a transaction of its own; from contract version 4 on";
+    ADMIN_ATOMIC, "optional", "true: all rows are one transaction; from contract version 4 on";
+    ADMIN_MAX_ERRORS, "optional", "number of failed rows after which no further row is begun; all rows are run when missing; from contract version 4 on";
     ADMIN_PROOF_KEY, "optional", "64 hexadecimal digits, new for every request: the result is proven with it, from contract version 2 on";
     ADMIN_RECORD_KEY, "optional", "64 hexadecimal digits, from a secret that only the job's account may read: the result is signed with it";
     ADMIN_LOG_FORMAT, "optional", "json or text; without it json in Cloud Run, text elsewhere";

@@ -10,9 +10,9 @@ use proptest::prelude::*;
 use quill_admin_actions::Actions;
 use quill_admin_contract::invisible::invisible;
 use quill_admin_contract::{
-    Actor, AdminAction, Argument, AsLeft, CONTRACT_OLDEST, CONTRACT_VERSION, Connection, EnvError, ExitCode,
-    Invocation, Left, LogFormat, MODES_SINCE, Mode, Origin, ProofKey, Reason, Request, RequestId, RunContext,
-    Secret, TlsMode, Undoing, Variables,
+    Actor, AdminAction, Argument, Arguments, AsLeft, Bulk, BulkRow, CONTRACT_OLDEST, CONTRACT_VERSION,
+    Connection, EnvError, ExitCode, Invocation, Left, LogFormat, MODES_SINCE, Mode, Origin, ProofKey, Reason,
+    Request, RequestId, RunContext, Secret, TlsMode, Undoing, Variables,
 };
 
 const HASH: &str =
@@ -144,6 +144,7 @@ proptest! {
         let mode = if contract >= MODES_SINCE && action.writes() { mode } else { Mode::Run };
         let request = Request {
             action,
+            bulk: None,
             id: id.then(RequestId::new),
             actor: actor.map(|text| text.parse::<Actor>().expect("valid actor")),
             reason: reason.map(|text| text.parse::<Reason>().expect("valid reason")),
@@ -170,6 +171,36 @@ proptest! {
         prop_assert_eq!(context.actor, request.actor);
         prop_assert_eq!(context.reason, request.reason);
         prop_assert_eq!(context.origin, request.origin);
+    }
+
+    #[test]
+    fn many_rows_come_through(
+        actions in proptest::collection::vec((action(), any::<bool>(), proptest::option::of(any::<i64>())), 1..40),
+        atomic in any::<bool>(),
+        max_errors in proptest::option::of(0..300u64),
+    ) {
+        // All rows are of the action of the first.
+        let first = actions[0].0.clone();
+        prop_assume!(!["check", "list-users"].contains(&first.name()));
+        let plan = || Some("ab".repeat(32).parse().expect("a digest"));
+        let rows = actions.iter().filter(|(action, ..)| action.name() == first.name()).zip(1..);
+        let rows: Vec<BulkRow> = rows
+            .map(|((action, expects, began), number)| BulkRow {
+                number,
+                arguments: action.arguments().clone(),
+                expect: plan().filter(|_| *expects),
+                began: *began,
+            })
+            .collect();
+        prop_assert_eq!(Bulk::fitting(&rows), rows.len());
+        let action = first.with(Arguments::default());
+        let request = Request { bulk: Some(Bulk { rows, atomic, max_errors }), ..Request::new(action, None, None) };
+        let mut env = database();
+        for (name, value) in request.to_env() {
+            prop_assert!(value.len() <= 32_000 || !name.starts_with("ADMIN_ROWS_"), "{name}");
+            prop_assert!(env.insert(name.clone(), value).is_none(), "{name} is given once");
+        }
+        prop_assert_eq!(read(&env).expect("a valid request is read").request, request);
     }
 
     #[test]

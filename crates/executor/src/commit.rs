@@ -12,7 +12,7 @@ use crate::failure::{ActionError, Failed, cause, leaves_commit_open};
 use crate::output::Output;
 use crate::session::{LIMIT, Session};
 use crate::sql;
-use crate::stop::Stop;
+use crate::transaction::Surroundings;
 
 /// Longest wait for the answer to COMMIT after a stop signal. Together with [`GRACE_TO_ASK`] it is less than
 /// the ten seconds that Cloud Run leaves: the result has to be printed in time.
@@ -26,7 +26,7 @@ const QUESTIONS: usize = 10;
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// The fate of a transaction after COMMIT.
-enum Fate {
+pub(crate) enum Fate {
     Committed,
     RolledBack,
     Unknown,
@@ -38,11 +38,9 @@ enum Fate {
 pub(crate) async fn commit(
     session: &Session,
     id: Option<i64>,
-    server: &Server,
-    stop: &mut Stop,
-    tasks: &mut JoinSet<()>,
-    log: &mut Output<'_>,
+    around: &mut Surroundings<'_, '_>,
 ) -> Result<(), ActionError> {
+    let Surroundings { server, stop, connections, log } = around;
     let answer = tokio::select! {
         answer = session.client.batch_execute("COMMIT") => Some(answer),
         () = sleep(LIMIT) => None,
@@ -58,7 +56,7 @@ pub(crate) async fn commit(
         "the connection broke while the change was being saved ({reason}); asking the database what became of it"
     ));
     let fate = tokio::select! {
-        fate = fate(id, server, tasks, log) => fate,
+        fate = fate(id, server, connections, log) => fate,
         () = stop.overdue(GRACE_TO_ASK) => Fate::Unknown,
     };
     let message = match fate {
@@ -79,7 +77,12 @@ pub(crate) async fn commit(
 }
 
 /// Asks the server, over a new connection, for the fate of a transaction.
-async fn fate(id: Option<i64>, server: &Server, tasks: &mut JoinSet<()>, log: &mut Output<'_>) -> Fate {
+pub(crate) async fn fate(
+    id: Option<i64>,
+    server: &Server,
+    tasks: &mut JoinSet<()>,
+    log: &mut Output<'_>,
+) -> Fate {
     let Some(id) = id else { return Fate::Unknown };
     let Ok(session) = server.connect(PATIENCE, tasks, log).await else { return Fate::Unknown };
     for _ in 0..QUESTIONS {

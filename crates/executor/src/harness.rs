@@ -7,25 +7,18 @@ use std::time::Duration;
 
 use quill_admin_actions::Actions;
 use quill_admin_contract::{
-    CHECK, ExitCode, Failure, Invocation, Mode, Outcome, RunContext, Target, Variables, Warning, warning_code,
+    CHECK, ExitCode, Failure, Invocation, Outcome, RunContext, Target, Variables, Warning, warning_code,
 };
-use quill_admin_engine::Layout;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::action::{self, Done};
-use crate::check;
-use crate::commit::commit;
+use crate::action::Done;
 use crate::connect::{PATIENCE, Server};
-use crate::failure::{ActionError, Failed};
+use crate::failure::Failed;
 use crate::output::Output;
 use crate::panic;
-use crate::session::{LIMIT, Session};
-use crate::sql;
 use crate::stop::Stop;
-
-/// Largest number of times that a transaction is run which loses against another one.
-const ATTEMPTS: u32 = 5;
+use crate::transaction::{Surroundings, Task, stopped};
 
 /// Longest time for the connection to close after the result.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -69,8 +62,10 @@ fn conclude(ended: Result<Result<Done, Failed>, String>, log: &mut Output<'_>) -
                     log.row(row, list);
                 }
             }
-            log.result(ExitCode::Success, outcome, undo, &message);
-            return ExitCode::Success;
+            let did_not_do_all = matches!(outcome, Outcome::Each { .. }) && !outcome.did_all_rows();
+            let code = if did_not_do_all { ExitCode::RowsFailed } else { ExitCode::Success };
+            log.result(code, outcome, undo, &message);
+            return code;
         }
         Ok(Err(failed)) => failed,
         Err(place) => bug(&format!("it stopped at {place}")),
@@ -110,8 +105,9 @@ async fn task(
         () = stop.requested() => return Err(stopped()),
         session = server.connect(PATIENCE, connections, log) => session?,
     };
-    let task = Task { session: &session, invocation: &invocation, actions };
-    let mut done = task.transact(&server, &mut stop, connections, log).await?;
+    let task = Task { session: &session, request: &invocation.request, actions, row: None };
+    let mut around = Surroundings { server: &server, stop: &mut stop, connections, log };
+    let mut done = task.run(&mut around).await?;
     warn_plaintext(&mut done.outcome, &invocation.plaintext);
     Ok(done)
 }
@@ -151,123 +147,6 @@ fn right_schema(invocation: &Invocation, actions: &Actions) -> Result<(), Failed
          changed: put the job right with `quill-admin build`"
     );
     Err(Failed::new(ExitCode::SchemaMismatch, message))
-}
-
-/// The task, and the connection to run it on.
-struct Task<'a> {
-    session: &'a Session,
-    invocation: &'a Invocation,
-    actions: &'a Actions,
-}
-
-impl Task<'_> {
-    /// Runs the action in one transaction, and in another one if it lost against a concurrent one.
-    async fn transact(
-        &self,
-        server: &Server,
-        stop: &mut Stop,
-        connections: &mut JoinSet<()>,
-        log: &mut Output<'_>,
-    ) -> Result<Done, Failed> {
-        let session = self.session;
-        let mut layout = None;
-        for attempt in 1.. {
-            // Before COMMIT a signal ends the task at once.
-            let tried = tokio::select! {
-                biased;
-                () = stop.requested() => {
-                    session.abandon().await;
-                    return Err(stopped());
-                }
-                tried = timeout(LIMIT, self.act(&mut layout, log)) => tried,
-            };
-            let tried = match tried {
-                Err(_) => Err(unanswered().into()),
-                Ok(Ok((done, _))) if !done.writes => {
-                    // The result is true whatever happens to the rest of the transaction.
-                    session.roll_back().await;
-                    return Ok(done);
-                }
-                Ok(Ok((done, id))) => {
-                    commit(session, id, server, stop, connections, log).await.map(|()| done)
-                }
-                Ok(Err(error)) => Err(error),
-            };
-            let error = match tried {
-                Ok(done) => return Ok(done),
-                Err(error) => error,
-            };
-            if !error.is_conflict() || attempt >= ATTEMPTS {
-                session.roll_back().await;
-                return Err(error.into_failed());
-            }
-            session.roll_back().await;
-            log.info("another transaction changed the same rows at the same time: starting again");
-        }
-        unreachable!("the last attempt returns")
-    }
-
-    /// Begins a transaction and runs the action in it. Also returns the transaction's number, to ask for its
-    /// fate if the answer to COMMIT is lost.
-    async fn act(
-        &self,
-        layout: &mut Option<Layout>,
-        log: &mut Output<'_>,
-    ) -> Result<(Done, Option<i64>), ActionError> {
-        let Self { session, invocation, actions } = self;
-        let asked = &invocation.request.action;
-        session.begin(asked.writes()).await?;
-        let mut connected = |found: &Layout| {
-            let version = session.server_version.split(' ').next().unwrap_or_default();
-            log.info(&format!("connected: PostgreSQL {version}, {}", found.tls().unwrap_or("no TLS")));
-        };
-        let done = match actions.get(asked.name()) {
-            Some(action) => {
-                action::perform(&session.client, action, &invocation.request, layout, &mut connected).await?
-            }
-            None => check::perform(&session.client, &session.server_version, actions, &mut connected).await?,
-        };
-        let done = self.in_mode(done).await?;
-        let id = if done.writes {
-            session.client.query_typed_one(sql::TRANSACTION_ID, &[]).await?.try_get(0)?
-        } else {
-            None
-        };
-        Ok((done, id))
-    }
-
-    /// Ends what was done as the request's mode wants it: as a preview, or only if it is what was previewed.
-    async fn in_mode(&self, done: Done) -> Result<Done, ActionError> {
-        match &self.invocation.request.mode {
-            Mode::Run => Ok(done),
-            Mode::Preview => {
-                // What COMMIT would check is checked now, so that a preview does not promise what would fail.
-                self.session.client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?;
-                Ok(done.previewed())
-            }
-            Mode::RunAsPreviewed(plan) if done.plan.as_ref() == Some(plan) => Ok(done),
-            Mode::RunAsPreviewed(_) => {
-                let message = format!(
-                    "it would not do what was previewed, for what it is about has been changed since, or something \
-                     else was asked for; nothing was changed. Now it would be: {}",
-                    done.message
-                );
-                Err(Failed::new(ExitCode::NotAsPreviewed, message).into())
-            }
-        }
-    }
-}
-
-fn stopped() -> Failed {
-    Failed::new(
-        ExitCode::Stopped,
-        "told to stop before it was done; everything was rolled back, nothing was changed",
-    )
-}
-
-fn unanswered() -> Failed {
-    let message = format!("the database did not answer within {} s; nothing was changed", LIMIT.as_secs());
-    Failed::new(ExitCode::DatabaseUnreachable, message)
 }
 
 /// Adds a warning of passwords that came in plain text, where the task succeeded.

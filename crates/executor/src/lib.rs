@@ -6,16 +6,18 @@
 //! it from top to bottom:
 //!
 //! 1. [`main_from_env`] or [`run`]: how it is started;
-//! 2. `harness.rs`: environment → connection → tables → one action in one transaction → COMMIT →
-//!    result; what a signal or a conflict does to that;
-//! 3. `action.rs`: a declared action, done by the engine; `check.rs`: the one that is built in;
-//! 4. what these stand on: `connect.rs`, `line.rs`, `guard.rs`, `tls.rs`, `session.rs`, `commit.rs`,
+//! 2. `harness.rs`: environment → connection → task → result;
+//! 3. `transaction.rs`: one action in one transaction, and what a signal or a conflict does to that; `bulk.rs`: one
+//!    action for many rows;
+//! 4. `action.rs`: a declared action, done by the engine; `check.rs`: the one that is built in;
+//! 5. what these stand on: `connect.rs`, `line.rs`, `guard.rs`, `tls.rs`, `session.rs`, `commit.rs`,
 //!    `failure.rs` (which error ends with which code) and `output.rs`.
 //!
 //! The actions are data, which the program that starts it passes in: see `application/actions.yaml`.
 
 mod action;
 mod beside;
+mod bulk;
 mod check;
 mod commit;
 mod connect;
@@ -30,6 +32,7 @@ mod small_file;
 mod sql;
 mod stop;
 mod tls;
+mod transaction;
 
 use std::borrow::Cow;
 use std::ffi::OsString;

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use quill_admin_contract::invisible::shown;
 use quill_admin_contract::{
-    ExitCode, LogFormat, Outcome, ProofKey, RecordKey, RequestId, ResultLine, Row, RunContext, Signed,
-    UndoNote, Variables,
+    ExitCode, LogFormat, Outcome, ProofKey, RecordKey, RequestId, ResultLine, Row, RunContext, Saving,
+    Signed, UndoNote, Variables,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -65,6 +65,25 @@ struct Proven {
     /// The signature by the record key, where the job has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     signature: Option<String>,
+}
+
+/// The result of a row that was only read: no record.
+#[derive(Serialize)]
+struct RowRead {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<RequestId>,
+    row_number: Option<u64>,
+    result: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<String>,
+}
+
+/// The word that a row is about to be saved.
+#[derive(Serialize)]
+struct SavingMark {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<RequestId>,
+    saving: Value,
 }
 
 /// The record key of a job, and the run that signatures are for.
@@ -147,6 +166,52 @@ impl<'a> Output<'a> {
         } else {
             self.line(severity, message);
         }
+    }
+
+    /// Prints the result of a row of a bulk run, and returns the text of it. A result that is not `recorded` stands in the
+    /// log alone, proven but without what makes a line a record: what a task has read is not kept for years.
+    pub(crate) fn row_result(
+        &mut self,
+        context: &RunContext,
+        code: ExitCode,
+        outcome: Outcome,
+        undo: Option<UndoNote>,
+        message: &str,
+        recorded: bool,
+    ) -> String {
+        let message = format!("row {}: {message}", context.row_number.unwrap_or_default());
+        let severity = if code == ExitCode::Success { Severity::Info } else { Severity::Error };
+        let result = ResultLine::new(context, self.contract, code, outcome).with_undo(undo);
+        let text = result.to_json().to_string();
+        if !self.json_result {
+            self.line(severity, &message);
+        } else if recorded {
+            let record = self.record(&result);
+            self.json(&Line { severity, message: &message, quill_admin: Some(record) });
+        } else {
+            let mark = RowRead {
+                request_id: self.context.request_id,
+                row_number: context.row_number,
+                proof: self.key.as_ref().map(|key| key.prove(&text)),
+                result: text.clone(),
+            };
+            self.json(&Line { severity, message: &message, quill_admin: Some(mark) });
+        }
+        text
+    }
+
+    /// Says in which transaction a row is about to be saved.
+    pub(crate) fn saving(&mut self, saving: &Saving) {
+        if self.json_result {
+            let mark =
+                SavingMark { request_id: self.context.request_id, saving: saving.to_json(self.key.as_ref()) };
+            let message = format!("saving row {}", saving.row);
+            self.json(&Line { severity: Severity::Info, message: &message, quill_admin: Some(mark) });
+        }
+    }
+
+    pub(crate) fn context(&self) -> &RunContext {
+        &self.context
     }
 
     /// The result with its proofs. Version 1 has none.

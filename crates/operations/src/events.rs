@@ -24,6 +24,13 @@ pub enum Event {
     Phase(Phase),
     /// A line of the container's log.
     Log(LogEntry),
+    /// The number of rows of a bulk run whose results have come, and the number of all its rows.
+    Rows {
+        /// The rows whose results have come.
+        come: u64,
+        /// All rows of the execution.
+        of: u64,
+    },
     /// A problem that the program is dealing with itself.
     Trouble(String),
 }

@@ -13,6 +13,7 @@ pub mod admin_image;
 pub mod backend;
 pub mod carried;
 pub mod config;
+pub mod each;
 pub mod error;
 pub mod events;
 mod folders;

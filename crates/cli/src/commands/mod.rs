@@ -15,6 +15,7 @@ mod completions;
 mod confirm_settings;
 mod context;
 mod doctor;
+mod each;
 mod envs;
 mod gate;
 mod guard;
@@ -81,6 +82,7 @@ pub async fn dispatch(
     let diagnosed = matches!(cli.call, Call::Other(Command::Doctor(_)));
     let ended = match cli.call {
         Call::Task(call) => run_task::run(context, call, mistakes).await,
+        Call::Other(Command::Each(args)) => each::run(context, args, tasks, mistakes).await,
         Call::Other(command) => run(context, tasks, command).await,
     };
     ended.map_err(|error| {
@@ -93,6 +95,8 @@ pub async fn dispatch(
 
 async fn run(mut context: Context<'_>, tasks: &[TaskCommand], command: Command) -> Result<u8, CliError> {
     match command {
+        // It needs to know of mistakes in the file of actions.
+        Command::Each(args) => each::run(context, args, tasks, None).await,
         Command::Build(args) => build::run(context, args).await,
         Command::RestoreBackend(args) => restore_backend::run(context, args).await,
         Command::Undo(args) => undo::run(context, args).await,

@@ -26,7 +26,7 @@ use quill_admin_operations::task::run::{self, Prepared};
 use quill_admin_operations::task::run_outcome::Run;
 
 use super::context::Context;
-use super::guard::close;
+use super::guard::{Guard, close};
 use crate::prompt::{Field, Form};
 use crate::report::{TaskPlan, TaskReport};
 use crate::task_command::{TaskCommand, TaskFlags};
@@ -71,7 +71,7 @@ impl TaskOptions {
     }
 
     /// Whether the task is previewed before it is run, or instead.
-    fn previews_first(&self, environment: &Environment) -> bool {
+    pub(super) fn previews_first(&self, environment: &Environment) -> bool {
         self.can_be_previewed && (self.preview || environment.preview_required && self.expect.is_none())
     }
 }
@@ -185,7 +185,7 @@ impl Context<'_> {
         let reporter = self.reporter;
         let Task { name, job, subject, options, undoes, action } = task;
         let own = session.environment().is_own(&job);
-        let task = OpenTask { session: &session, options: &options, subject: &subject, progress };
+        let task = OpenTask::new(&session, &options, &subject, progress);
         let code = self.run_in(&task, (&name, job), undoes, action).await.map_err(|error| {
             // A person who is cut off from a task that was started still needs the password that it sets.
             if progress.may_have_changed_something(&error)
@@ -270,7 +270,7 @@ impl Context<'_> {
     }
 
     /// Judges whether the job may run the task.
-    fn judge(&self, task: &OpenTask<'_>, prepared: &Prepared<'_>) -> Result<JobImage, CliError> {
+    pub(super) fn judge(&self, task: &OpenTask<'_>, prepared: &Prepared<'_>) -> Result<JobImage, CliError> {
         let OpenTask { session, options, subject, .. } = *task;
         let environment = session.environment();
         let settings = &prepared.job.settings;
@@ -319,9 +319,20 @@ impl Context<'_> {
         task: &OpenTask<'_>,
         prepared: Prepared<'_>,
     ) -> Result<Run, CliError> {
-        task.progress.due.store(prepared.request.mode != Mode::Preview, Ordering::Relaxed);
         let mut guard = self.guard();
         self.reporter.begin();
+        self.run_guarded(&mut guard, task, prepared).await
+    }
+
+    /// The same under a guard that is there already.
+    pub(super) async fn run_guarded(
+        &self,
+        guard: &mut Guard,
+        task: &OpenTask<'_>,
+        prepared: Prepared<'_>,
+    ) -> Result<Run, CliError> {
+        task.progress.due.store(prepared.request.mode != Mode::Preview, Ordering::Relaxed);
+        task.progress.started.store(false, Ordering::Relaxed);
         let point = PointOfNoReturn::new("nothing was started");
         guard.run(&point, Box::pin(run::run(task.session, prepared, &point))).await
     }
@@ -336,6 +347,20 @@ pub(super) struct OpenTask<'a> {
 }
 
 impl<'a> OpenTask<'a> {
+    pub(super) const fn new(
+        session: &'a Session,
+        options: &'a TaskOptions,
+        subject: &'a Subject,
+        progress: &'a Progress,
+    ) -> Self {
+        Self { session, options, subject, progress }
+    }
+
+    /// Whether a run that ended with this error may have changed something.
+    pub(super) fn may_have_changed_something(&self, error: &CliError) -> bool {
+        self.progress.may_have_changed_something(error)
+    }
+
     /// The report on a run. It is made before the environment is closed, which takes a moment and does not change
     /// the result.
     pub(super) fn report(

@@ -23,6 +23,7 @@ const GROUPS: [Group; 3] = [
     Group {
         title: "Afterwards",
         rows: &[
+            (&["each"], "Run a task for each row of a table"),
             (&["history", "undo"], "List what was run, by whom, for whom; undo a run"),
             (&["attach", "cancel", "logs"], "Follow, stop or read an execution"),
         ],

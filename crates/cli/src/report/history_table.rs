@@ -88,15 +88,16 @@ pub(super) fn signature(signature: Signature) -> Option<&'static str> {
 }
 
 fn table(past: &Past) -> String {
-    let mut text = line(COLUMNS.map(str::to_owned));
+    let mut text = csv_line(COLUMNS.map(str::to_owned));
     for run in &past.runs {
-        text.push_str(&line(cells(run)));
+        text.push_str(&csv_line(cells(run)));
     }
     text
 }
 
-fn line(cells: [String; COLUMNS.len()]) -> String {
-    let mut line = cells.map(|value| cell(&value)).join(",");
+/// A row of a table for spreadsheets.
+pub(super) fn csv_line(cells: impl IntoIterator<Item = String>) -> String {
+    let mut line = cells.into_iter().map(|value| cell(&value)).collect::<Vec<_>>().join(",");
     line.push_str("\r\n");
     line
 }

@@ -107,6 +107,14 @@ pub(super) fn of_bytes(done: u64, total: u64) -> String {
     format!("{} of {}", indicatif::DecimalBytes(done), indicatif::DecimalBytes(total))
 }
 
+/// A bar of how many of all rows have come, and their numbers. It is in ASCII, which every terminal shows.
+pub(super) fn bar(come: u64, of: u64) -> String {
+    const WIDTH: u64 = 20;
+    let filled = come.min(of).saturating_mul(WIDTH).checked_div(of).unwrap_or_default();
+    let part = |letter: &str, count: u64| letter.repeat(usize::try_from(count).unwrap_or_default());
+    format!("[{}{}] {come} of {of} rows", part("#", filled), part(".", WIDTH - filled))
+}
+
 /// Names the settings file, where it is not in the working folder itself.
 pub(super) fn settings(text: &mut String, environment: &Environment) {
     if let Some(file) = environment.source.elsewhere() {

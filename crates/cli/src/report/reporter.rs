@@ -111,6 +111,7 @@ impl Reporter {
             Event::Phase(Phase::Ended(_)) => self.doing("reading the result"),
             Event::Log(entry) if self.style.json || self.style.quiet => self.keep(entry),
             Event::Log(entry) => self.line(&lines::log_line(&entry, self.style.verbose)),
+            Event::Rows { come, of } => self.counted(come, of),
             Event::Trouble(what) => self.line(&lines::trouble(&what)),
         }
     }
@@ -228,6 +229,14 @@ impl Reporter {
             spinner.set_message(what.to_owned());
         } else {
             to_stderr(&format!("{what} ({})\n", lines::seconds(progress.started.elapsed())));
+        }
+    }
+
+    /// Shows how many rows have come, in place of the step, where there is a spinner.
+    fn counted(&self, come: u64, of: u64) {
+        let progress = self.lock();
+        if let Some(spinner) = &progress.spinner {
+            spinner.set_message(format!("{}  {}", progress.doing, lines::bar(come, of)));
         }
     }
 

@@ -78,9 +78,14 @@ fn table(rows: &[Row]) -> String {
     let header: Vec<String> =
         first.columns.iter().map(|column| clean(&column.replace('_', " ").to_uppercase())).collect();
     let rows: Vec<Vec<String>> = rows.iter().map(|row| cells(&row.values).collect()).collect();
+    aligned(&header, &rows)
+}
+
+/// A table whose columns are as wide as their widest cell. Its cells are safe for a terminal.
+pub(super) fn aligned(header: &[String], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..header.len())
         .map(|place| {
-            let cells = rows.iter().chain([&header]).filter_map(|row| row.get(place));
+            let cells = rows.iter().map(Vec::as_slice).chain([header]).filter_map(|row| row.get(place));
             cells.map(|cell| measure_text_width(cell)).max().unwrap_or_default()
         })
         .collect();
@@ -91,8 +96,8 @@ fn table(rows: &[Row]) -> String {
         });
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    let mut text = format!("\n{}\n", style(line(&header)).bold());
-    for row in &rows {
+    let mut text = format!("\n{}\n", style(line(header)).bold());
+    for row in rows {
         let _ = writeln!(text, "{}", line(row));
     }
     text

@@ -253,6 +253,16 @@ fn told(
             }
         }
         Outcome::Checked { .. } => headline(&format!("tasks can run in {environment}")),
+        Outcome::DoneBefore => headline(&format!("done before in {environment}")),
+        Outcome::Each { rows, done, failed, .. } => {
+            let what = format!("{done} of {rows} rows done in {environment}, {failed} failed");
+            if outcome.did_all_rows() {
+                headline(&format!("{rows} rows done in {environment}"));
+            } else {
+                lines::problem(&mut text.problems, &what);
+                return;
+            }
+        }
         Outcome::Other(other) => {
             headline(&format!("done in {environment}: \"{}\"", clean(&other.result)));
             lines::warning_line(

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use quill_admin_actions::Action;
 use quill_admin_cloud::JobName;
-use quill_admin_contract::{AdminAction, Argument, Mode, Request, variable};
+use quill_admin_contract::{AdminAction, Argument, Mode, ROWS_VARIABLE, Request, variable};
 use quill_admin_image::digest;
 use quill_admin_operations::actions;
 use quill_admin_operations::config::Environment;
@@ -78,7 +78,7 @@ pub struct TaskPlan<'a> {
 }
 
 /// A plan that is shown after Google Cloud has checked it.
-pub struct ShownPlan(String);
+pub struct ShownPlan(pub(super) String);
 
 impl std::fmt::Debug for ShownPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -149,7 +149,10 @@ pub(super) fn task_plan_json(plan: &TaskPlan<'_>) -> Value {
     let variables: serde_json::Map<String, Value> = request
         .to_env()
         .into_iter()
-        .filter(|(name, _)| *name != variable::ADMIN_PROOF_KEY.name && !name.ends_with("_HASH"))
+        .filter(|(name, _)| {
+            let is_secret = name.ends_with("_HASH") || name.starts_with(ROWS_VARIABLE);
+            *name != variable::ADMIN_PROOF_KEY.name && !is_secret
+        })
         .map(|(name, value)| (name, Value::String(value)))
         .collect();
     let mut document = json!({

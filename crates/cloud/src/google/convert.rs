@@ -40,6 +40,7 @@ pub(super) fn execution(job: &JobName, execution: &model::Execution) -> Option<E
         log_uri: execution.log_uri.clone(),
         request: request(execution.template.as_ref()),
         proof_key: proof_key(execution.template.as_ref()),
+        rows: rows(execution.template.as_ref()),
         plaintext_password: plaintext_password(execution.template.as_ref()),
     })
 }
@@ -50,6 +51,8 @@ const SECRET: &str = "ADMIN_PASSWORD";
 /// The suffix of variables that hold hashes of passwords: the name before it is the application's.
 const HASH: &str = "_HASH";
 const PROOF_KEY: &str = "ADMIN_PROOF_KEY";
+/// The prefix of the variables that hold rows of values, with hashes of passwords among them.
+const ROWS: &str = "ADMIN_ROWS_";
 
 fn request(task: Option<&model::TaskTemplate>) -> BTreeMap<String, String> {
     let container = task.and_then(|task| task.containers.first());
@@ -64,7 +67,16 @@ fn request(task: Option<&model::TaskTemplate>) -> BTreeMap<String, String> {
 
 /// Whether the value of a request's variable is never shown.
 fn is_secret(name: &str) -> bool {
-    name.starts_with(SECRET) || name.ends_with(HASH) || name == PROOF_KEY
+    name.starts_with(SECRET) || name.ends_with(HASH) || name == PROOF_KEY || name.starts_with(ROWS)
+}
+
+/// The number of rows of values; `None` where there are none.
+fn rows(task: Option<&model::TaskTemplate>) -> Option<u64> {
+    let variables = task.and_then(|task| task.containers.first()).into_iter().flat_map(|one| &one.env);
+    let texts =
+        variables.filter(|variable| variable.name.starts_with(ROWS)).filter_map(|variable| variable.value());
+    let count = texts.flat_map(|text| text.lines()).filter(|line| !line.trim().is_empty()).count();
+    (count > 0).then_some(count as u64)
 }
 
 fn proof_key(task: Option<&model::TaskTemplate>) -> Option<Confidential> {
@@ -275,6 +287,8 @@ mod tests {
             variable("ADMIN_PASSWORD_HASH", "$argon2id$planted-2"),
             variable("ADMIN_PASSPHRASE_HASH", "$argon2id$planted-3"),
             variable("ADMIN_PROOF_KEY", "planted-4"),
+            variable("ADMIN_ROWS_1", "{\"password_hash\": \"planted-6\"}\n\n{}"),
+            variable("ADMIN_ROWS_2", "{}"),
             variable("AUTH_DB_PASSWORD", "planted-5"),
         ];
         let task = model::TaskTemplate::new().set_containers([model::Container::new().set_env(env)]);

@@ -5,6 +5,7 @@
 //! the tests, by subject.
 
 mod actions;
+mod bulk;
 mod concurrency;
 mod input;
 mod names;

@@ -130,6 +130,15 @@ impl Running {
         rustix::process::kill_process(pid, signal).expect("it runs");
     }
 
+    /// Waits for the end of one that may have been killed; returns all that it has printed.
+    pub(crate) fn output(mut self) -> String {
+        let mut rest = Vec::new();
+        self.stdout.read_to_end(&mut rest).expect("readable");
+        self.text.push_str(&String::from_utf8_lossy(&rest));
+        let _ = self.child.wait();
+        self.text
+    }
+
     /// Waits for the end, and checks that no secret was printed.
     pub(crate) fn finish(mut self) -> Ended {
         self.stdout.read_to_string(&mut self.text).expect("UTF-8");

@@ -19,6 +19,7 @@ pub(crate) fn asked(execution: &Execution) -> Asked {
     asked.action = asked.action.or_else(|| given(&variable::ADMIN_ACTION));
     asked.username = asked.username.or_else(|| given(&variable::ADMIN_USERNAME));
     asked.execution = Some(execution.name.id.clone());
+    asked.rows = execution.rows;
     // Version 1 proves nothing, whatever key there is.
     let version = given(&variable::ADMIN_CONTRACT).and_then(|version| version.trim().parse::<u32>().ok());
     asked.key = execution

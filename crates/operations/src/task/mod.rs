@@ -2,7 +2,7 @@
 //!
 //! [`run`] is the pipeline: read the job, start it once, [follow](follow) it, draw the [outcome].
 //! [`job_image`] judges whether a job may run a task at all; [`jobs`] names the jobs of the application, and
-//! [`rows`] collects the rows that a reading task lists.
+//! [`rows`] collects the rows that a reading task lists, [`row_results`] what became of each row of a bulk run.
 //!
 //! **A typical change** is another way for a task to end: `outcome.rs` here, and `report/task.rs` of the
 //! command-line program.
@@ -11,6 +11,7 @@ pub(crate) mod asked;
 pub mod follow;
 pub mod job_image;
 pub mod jobs;
+pub mod row_results;
 pub mod rows;
 pub mod run;
 pub mod run_outcome;

@@ -291,10 +291,10 @@ impl<'a> Watch<'a> {
     /// Draws the outcome from what was seen while it was followed.
     fn outcome(&self, followed: Result<Followed, Lost>) -> Result<Run, CliError> {
         match followed {
-            Ok(Followed { execution, evidence, rows, .. }) => {
+            Ok(Followed { execution, evidence, rows, row_results, .. }) => {
                 let outcome = RunOutcome::draw(&evidence);
                 let listing = outcome.listing(rows);
-                Ok(Run { execution, outcome, listing, system_log: evidence.system_log })
+                Ok(Run { execution, outcome, listing, row_results, system_log: evidence.system_log })
             }
             Err(Lost { error, proven }) => Err(self.lost(error, proven.as_ref())),
         }

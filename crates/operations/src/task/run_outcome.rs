@@ -14,6 +14,7 @@ use quill_admin_cloud::{Ending, Execution, TaskResult};
 use quill_admin_contract::{Claim, ExitCode, Outcome};
 
 use crate::task::asked::context;
+use crate::task::row_results::RowResults;
 use crate::task::rows::{Listing, Rows};
 
 /// The end of the container, as far as it is known.
@@ -412,6 +413,8 @@ pub struct Run {
     pub outcome: RunOutcome,
     /// The list that the task has reported, if it lists anything.
     pub listing: Option<Listing>,
+    /// The results of the rows, where it was run for many.
+    pub row_results: Option<RowResults>,
     /// Lines of Cloud Run itself that explain a failure.
     pub system_log: Vec<String>,
 }

@@ -17,7 +17,7 @@
 use std::time::Duration;
 
 use quill_admin_cloud::{CloudError, CloudErrorKind, Difference, Execution, Job, JobName, RunError, RunJob};
-use quill_admin_contract::{ExitCode, Request, variable};
+use quill_admin_contract::{Bulk, ExitCode, Request, variable};
 use tokio::time::{Instant, sleep};
 
 use crate::error::CliError;
@@ -40,6 +40,10 @@ const CROWD: Duration = Duration::from_mins(1);
 /// collided do not collide again; doubled after each try, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The time that a row of a bulk run may take: some hundredths of a second, unless it waits for a lock.
+const PER_ROW: Duration = Duration::from_secs(2);
+/// The time-out that the Terraform module gives the job.
+const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
 /// How often a request is sent at most: again only when its answer was lost and it is known not to have been
 /// carried out.
 const SENT_AT_MOST: u32 = 2;
@@ -216,8 +220,17 @@ impl Starting<'_> {
 
 /// Makes the run of a request, for a job whose etag is `etag`.
 pub(super) fn run_of(request: &Request, etag: String) -> RunJob {
-    let timeout = request.action.job().map(|job| Duration::from_secs(u64::from(job.timeout)));
+    let of_job = request.action.job().map(|job| Duration::from_secs(u64::from(job.timeout)));
+    let timeout = of_job.or_else(|| request.bulk.as_ref().and_then(time_for_rows));
     RunJob { etag, env: request.to_env(), timeout }
+}
+
+/// The time-out of a run for many rows, where that is more than what a job has by default: a minute, and two seconds for
+/// each row.
+fn time_for_rows(bulk: &Bulk) -> Option<Duration> {
+    let rows = u32::try_from(bulk.rows.len()).unwrap_or(u32::MAX);
+    let time = Duration::from_mins(1) + PER_ROW.saturating_mul(rows);
+    (time > DEFAULT_TIMEOUT).then_some(time)
 }
 
 /// The start was refused, so nothing was started.

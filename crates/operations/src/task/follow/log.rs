@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quill_admin_cloud::{LogEntry, LogSource};
-use quill_admin_contract::{Asked, Claim, Row, Warning};
+use quill_admin_contract::{Asked, Claim, Row, Saving, Warning};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::events::Event;
 use crate::session::Session;
+use crate::task::row_results::RowResults;
 use crate::task::rows::Rows;
 
 const LONGEST_LINGER: Duration = Duration::from_secs(5);
@@ -34,6 +35,8 @@ pub(super) struct Log {
     pub(super) system: Vec<String>,
     /// The rows of a list that the log has brought.
     pub(super) rows: Rows,
+    /// The results of the rows of a bulk run that the log has brought.
+    pub(super) row_results: RowResults,
 }
 
 impl Log {
@@ -55,7 +58,9 @@ impl Log {
             self.lateness = Some((least.min(entry.lateness), most.max(entry.lateness)));
         }
         let warned = self.asked.is_some() && spoken(&entry).and_then(Warning::code_of).is_some();
-        let is_in_the_report = self.take_row(&entry) || self.take_claim(&entry, at) || warned;
+        let is_in_the_report =
+            self.take_row(&entry) || self.take_saving(&entry) || self.take_claim(&entry, at) || warned;
+        self.tell_rows(session);
         match entry.source {
             LogSource::Container if self.whole || !is_in_the_report => session.emit(Event::Log(entry)),
             LogSource::System if self.whole => session.emit(Event::Log(entry)),
@@ -76,6 +81,31 @@ impl Log {
         })
     }
 
+    /// Takes the word that a row is about to be saved; returns whether the line is one.
+    fn take_saving(&mut self, entry: &LogEntry) -> bool {
+        let key =
+            self.asked.as_ref().filter(|asked| asked.rows.is_some()).and_then(|asked| asked.key.as_ref());
+        let saving = key.and_then(|key| Saving::from_payload(spoken(entry)?, key));
+        saving.is_some_and(|saving| {
+            self.row_results.begins(saving);
+            true
+        })
+    }
+
+    /// Tells how many rows of a bulk run have come, where that has changed.
+    fn tell_rows(&mut self, session: &Session) {
+        if let Some(of) = self.asked.as_ref().and_then(|asked| asked.rows)
+            && let Some(come) = self.row_results.news()
+        {
+            session.emit(Event::Rows { come, of });
+        }
+    }
+
+    /// Whether rows that the result counts have not come.
+    pub(super) fn lacks_rows(&self) -> bool {
+        self.rows.are_missing() || self.row_results.are_missing()
+    }
+
     /// Takes the result from a line, if it holds one; returns whether it counts. The line itself is not taken
     /// in.
     pub(super) fn take_claim(&mut self, entry: &LogEntry, at: Instant) -> bool {
@@ -89,10 +119,17 @@ impl Log {
         };
         // Where a result can be proven, one without proof does not count: its line is shown like others.
         let counts = claim.proven || key.is_none();
+        if claim.line.row_number.is_some() {
+            if counts {
+                self.row_results.take(claim);
+            }
+            return counts;
+        }
         if counts {
             self.succeeds = claim.line.exit_code == 0;
             self.result_came.get_or_insert((at, entry.lateness));
             self.rows.expect(&claim.line.outcome);
+            self.row_results.expect(&claim.line.outcome);
         }
         if !self.claims.contains(&claim) {
             self.claims.push(claim);

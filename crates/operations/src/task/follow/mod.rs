@@ -27,6 +27,7 @@ use self::reads::Reads;
 use self::state::follow_state;
 use crate::session::Session;
 use crate::task::asked::asked;
+use crate::task::row_results::RowResults;
 use crate::task::rows::Rows;
 use crate::task::run_outcome::Evidence;
 
@@ -36,6 +37,8 @@ pub(super) struct Followed {
     pub(super) evidence: Evidence,
     /// The rows of a list that its log has brought.
     pub(super) rows: Rows,
+    /// The results of the rows of a bulk run, where it is one.
+    pub(super) row_results: Option<RowResults>,
     /// Why the last read of the log failed: lines may be missing.
     pub(super) unread: Option<CloudError>,
 }
@@ -152,5 +155,6 @@ async fn follow_with(
         system_log: log.system,
         ..Evidence::of(&execution, ending, task)
     };
-    Ok(Followed { execution, evidence, rows: log.rows, unread })
+    let row_results = log.asked.and_then(|asked| asked.rows).map(|_| log.row_results);
+    Ok(Followed { execution, evidence, rows: log.rows, row_results, unread })
 }

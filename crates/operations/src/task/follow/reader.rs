@@ -201,7 +201,7 @@ impl Reader<'_> {
             // The last read is due when the waiting is over.
             let waited = Some(ended + self.drain()).filter(|waited| *waited > now);
             // Rows that have not come are looked for again and again.
-            if !self.log.rows.are_missing() {
+            if !self.log.lacks_rows() {
                 self.reads.due = settled.or_else(|| self.reads.due.min(waited).or(self.reads.due));
             }
         }
@@ -231,7 +231,7 @@ impl Reader<'_> {
         let (Some(ended), Some(ran), Some(complete)) = (self.ended, self.ran, self.complete) else {
             return false;
         };
-        if self.log.rows.are_missing() {
+        if self.log.lacks_rows() {
             return false;
         }
         let all = match self.log.settled() {
@@ -271,7 +271,7 @@ impl Reader<'_> {
         let refused = self.reads.failed.as_ref().is_some_and(|error| !is_final(error));
         let deadline = match self.log.result_came {
             // A list without some of its rows is worth less than the wait for them.
-            Some((came, _)) if self.log.rows.are_missing() => {
+            Some((came, _)) if self.log.lacks_rows() => {
                 ended.max(came) + DRAIN.saturating_sub(self.over_for).max(DRAIN_LINES)
             }
             Some((came, _)) => ended.max(came) + DRAIN_LINES,

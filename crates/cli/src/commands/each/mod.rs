@@ -1,0 +1,205 @@
+//! `each`: runs an action for each row of a table, in as few executions as the rows fit into.
+//!
+//! Everything that can be judged on the laptop is judged first, all rows at once (`table.rs`, `rows.rs`). Then the results
+//! file is written, with the hashes and made passwords in it, and only then anything is started (`parts.rs`). The same
+//! command with the same results file goes on where it was.
+
+mod parts;
+mod rows;
+mod table;
+
+use std::path::Path;
+
+use quill_admin_actions::Action;
+use quill_admin_contract::{ExitCode, RequestId};
+use quill_admin_files::{Unreadable, read_bounded};
+use quill_admin_operations::each::{Header, Journal};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::{actions, nearest};
+
+use super::context::Context;
+use super::task::TaskOptions;
+use crate::args;
+use crate::report::EachResults;
+use crate::task_command::TaskCommand;
+use parts::{Bulk, Source};
+use rows::{Judge, Judged, is_column};
+use table::{Fault, Table};
+
+/// Largest table that is read, in bytes.
+const LARGEST: u64 = 4 << 20;
+
+/// The greatest number of rows of a table.
+const MOST_ROWS: usize = 2_000;
+
+/// The number of faults that are told; the others are counted.
+const MOST_FAULTS: usize = 100;
+
+pub(super) async fn run(
+    mut context: Context<'_>,
+    args: args::Each,
+    tasks: &[TaskCommand],
+    mistakes: Option<CliError>,
+) -> Result<u8, CliError> {
+    if let Some(results) = args.table.as_deref() {
+        let journal = open_results(results)?;
+        return context.reporter.results_table(&EachResults::of(&journal));
+    }
+    if let Some(mistakes) = mistakes {
+        return Err(mistakes);
+    }
+    let (command, action) = known(args.action.as_deref().unwrap_or_default(), tasks)?;
+    if args.template {
+        let names =
+            command.parameters.iter().map(|parameter| (parameter.name(), parameter.rule.is_required()));
+        return Ok(context.reporter.template(names));
+    }
+    if args.flags.expect.is_some() {
+        return Err(CliError::usage("--expect is for one plan, and each row has its own: use --preview"));
+    }
+    let options = TaskOptions::of_a_change(&mut context.form, args.flags);
+    let options = TaskOptions { writes: command.writes, can_be_previewed: command.previews, ..options };
+    if options.preview && !options.can_be_previewed {
+        return Err(CliError::usage(format!("{} only reads, so it can be run as it is", command.name)));
+    }
+    let (from, results) = (args.from.as_deref(), args.results.as_deref());
+    if from.is_none() {
+        context.form.need("--from");
+    }
+    if results.is_none() && !options.dry_run {
+        context.form.need("--results");
+    }
+    context.need_environment();
+    context.form.check()?;
+    let Some(from) = from else { return Err(CliError::usage("missing: --from")) };
+    if results.is_none() && !options.dry_run {
+        return Err(CliError::usage(
+            "missing: --results, a file of your own that keeps what became of each row",
+        ));
+    }
+    let table = read_table(&context.process.cwd.join(from), command).map_err(|faults| told(from, faults))?;
+    // What is wrong with the table is told before anybody is asked which environment is meant.
+    let (environment, job) = context.environment_for_task(&command.name, &options)?;
+    let judge = Judge {
+        command,
+        action,
+        environment: &environment.name,
+        project: environment.job.project.as_str(),
+        generate: args.generate_passwords,
+    };
+    let judged = judge.judge(table).map_err(|faults| told(from, faults))?;
+    let header = |judged: &Judged| Header {
+        run: RequestId::new(),
+        environment: environment.name.clone(),
+        job: job.to_string(),
+        action: command.name.clone(),
+        digest: action.digest().to_string(),
+        atomic: args.atomic,
+        table: judged.digest(),
+    };
+    let path = results.map(|results| context.process.cwd.join(results));
+    let journal = match &path {
+        Some(path) => Journal::open(path)?,
+        None => None,
+    };
+    let source = match journal {
+        Some(journal) => {
+            same(journal.header(), &header(&judged), from)?;
+            Source::Journal(journal)
+        }
+        None => Source::Table { header: header(&judged), judged, path },
+    };
+    let opening = context.open_for_task(&environment, &job, &options)?;
+    let bulk = Bulk { name: command.name.clone(), action, job, options, max_errors: args.max_errors };
+    context.run_bulk(opening, bulk, source).await
+}
+
+/// The command and the action of a name, if it can be run for rows.
+fn known<'a>(name: &str, tasks: &'a [TaskCommand]) -> Result<(&'a TaskCommand, &'static Action), CliError> {
+    let is_it = |task: &&TaskCommand| task.name == name || task.aliases.iter().any(|alias| alias == name);
+    let found = tasks.iter().find(is_it).and_then(|task| Some((task, actions::known(&task.name)?)));
+    let Some((command, action)) = found else {
+        let error = CliError::usage(format!("there is no action \"{}\"", name.escape_debug()));
+        let meant = nearest(name, tasks.iter().map(|task| task.name.as_str()));
+        return Err(match meant {
+            Some(meant) => error.hint(format!("did you mean \"{meant}\"?")),
+            None => error.hint("see which actions there are: quill-admin actions"),
+        });
+    };
+    let refused =
+        |why: &str| Err(CliError::usage(format!("{name} is not run for each row of a table: {why}")));
+    if action.is_job() {
+        return refused("it runs in a job of the application");
+    }
+    if action.definition.rows.is_some() {
+        return refused("it makes a list itself");
+    }
+    if command.parameters.is_empty() {
+        return refused("it takes no values");
+    }
+    Ok((command, action))
+}
+
+fn read_table(path: &Path, command: &TaskCommand) -> Result<Table, Vec<Fault>> {
+    let bytes = read_bounded(path, LARGEST).map_err(|error| vec![Fault::new(0, unreadable(&error))])?;
+    let is_known = |name: &str| command.parameters.iter().any(|parameter| is_column(parameter, name));
+    let table = table::read(&bytes, is_known).map_err(|fault| vec![fault])?;
+    if table.rows.len() > MOST_ROWS {
+        let what = format!(
+            "it has {} rows, and at most {MOST_ROWS} are run at a time: split it, and give each part a results file of \
+             its own",
+            table.rows.len()
+        );
+        return Err(vec![Fault::new(0, what)]);
+    }
+    Ok(table)
+}
+
+fn unreadable(error: &Unreadable) -> String {
+    format!("failed to read it: {error}")
+}
+
+/// All faults of a table as one error.
+fn told(from: &Path, faults: Vec<Fault>) -> CliError {
+    let file = from.display();
+    let count = faults.len();
+    let line = |fault: &Fault| match fault.line {
+        0 => format!("{file}: {}", fault.what),
+        line => format!("{file}:{line}: {}", fault.what),
+    };
+    let mut messages: Vec<String> = faults.iter().take(MOST_FAULTS).map(line).collect();
+    if count > MOST_FAULTS {
+        messages.push(format!("and {} more", count - MOST_FAULTS));
+    }
+    messages.push(match count {
+        1 => "nothing was started".to_owned(),
+        count => format!("{count} mistakes; nothing was started"),
+    });
+    let mut error = CliError::usage("");
+    error.messages = messages;
+    error
+}
+
+fn open_results(path: &Path) -> Result<Journal, CliError> {
+    Journal::open(path)?.ok_or_else(|| CliError::usage(format!("there is no file {}", path.display())))
+}
+
+/// Refuses to go on with a run that is another one.
+fn same(there: &Header, here: &Header, from: &Path) -> Result<(), CliError> {
+    let differs = if there.action != here.action {
+        format!("is of {}", there.action)
+    } else if (&there.environment, &there.job) != (&here.environment, &here.job) {
+        format!("is of environment {} ({})", there.environment, there.job)
+    } else if there.table != here.table {
+        format!("is of another table: {} has been changed since, or is another one", from.display())
+    } else if there.digest != here.digest {
+        format!("is of another version of {}", there.action)
+    } else if there.atomic != here.atomic {
+        let was = if there.atomic { "with" } else { "without" };
+        format!("is of a run {was} --atomic")
+    } else {
+        return Ok(());
+    };
+    Err(CliError::new(ExitCode::Usage, format!("the results file {differs}; nothing was started"))
+        .hint("name another file with --results: that starts anew"))
+}

@@ -1,0 +1,383 @@
+//! Runs the rows of a table, part by part, and keeps what becomes of each row in the results file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use quill_admin_actions::{Action, Digest};
+use quill_admin_cloud::{Execution, Job, JobName};
+use quill_admin_contract::{AdminAction, Arguments, ExitCode, Mode, Outcome, Request, RequestId};
+use quill_admin_operations::actions;
+use quill_admin_operations::each::parts::{self, Looked};
+use quill_admin_operations::each::{Header, Journal, Row, Start};
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::Event;
+use quill_admin_operations::point_of_no_return::PointOfNoReturn;
+use quill_admin_operations::session::{Opening, Session, sign_in};
+use quill_admin_operations::task::job_image;
+use quill_admin_operations::task::run::{self, Prepared};
+use quill_admin_operations::task::run_outcome::Run;
+
+use super::super::context::Context;
+use super::super::guard::close;
+use super::super::task::{OpenTask, Subject, TaskOptions};
+use super::rows::Judged;
+use crate::report::{EachPlan, EachReport, TaskPlan};
+
+/// The hint after a run that was broken off.
+const GOES_ON: &str = "run the same command again: it goes on where it is";
+
+/// The rows of a run.
+pub(super) enum Source {
+    /// A results file that is there.
+    Journal(Journal),
+    /// A table, of which a results file is made; without a path for a dry run.
+    Table { header: Header, judged: Judged, path: Option<PathBuf> },
+}
+
+/// A run for many rows.
+pub(super) struct Bulk {
+    pub(super) name: String,
+    pub(super) action: &'static Action,
+    pub(super) job: JobName,
+    pub(super) options: TaskOptions,
+    pub(super) max_errors: Option<u64>,
+}
+
+/// Where a run for many rows stands.
+struct Standing<'a> {
+    session: &'a Session,
+    bulk: &'a Bulk,
+    journal: Journal,
+    /// The file that keeps it from the first start on; `None` for a dry run.
+    path: Option<PathBuf>,
+    /// The rows that were run by this command. They are not run again by it.
+    tried: BTreeSet<u64>,
+    /// The plans of the rows that were previewed.
+    plans: BTreeMap<u64, Digest>,
+    /// The runs of this command, for what they tell of rows.
+    runs: Vec<Run>,
+}
+
+impl Context<'_> {
+    /// Runs an action for the rows of a table or a results file, and closes the environment; returns the exit code.
+    pub(super) async fn run_bulk(
+        mut self,
+        opening: Opening,
+        bulk: Bulk,
+        source: Source,
+    ) -> Result<u8, CliError> {
+        let (progress, emit) = self.progress();
+        self.reporter.begin();
+        let hashing = async {
+            match source {
+                Source::Journal(journal) => Ok((journal, None)),
+                Source::Table { header, judged, path } => {
+                    let action = bulk.action;
+                    let hashed = tokio::task::spawn_blocking(move || judged.hashed(action)).await;
+                    let failed = |error| {
+                        CliError::new(ExitCode::Unexpected, format!("failed to hash passwords: {error}"))
+                    };
+                    Ok::<_, CliError>((Journal::new(header, hashed.map_err(failed)??), path))
+                }
+            }
+        };
+        let (session, rows) = tokio::join!(opening.wait(Arc::clone(&emit)), hashing);
+        let session = session?;
+        let subject = Subject::default();
+        let code = match rows {
+            Ok((journal, path)) => {
+                let (tried, plans) = (BTreeSet::new(), BTreeMap::new());
+                let (bulk, runs) = (&bulk, Vec::new());
+                let standing = Standing { session: &session, bulk, journal, path, tried, plans, runs };
+                let task = OpenTask::new(&session, &bulk.options, &subject, &progress);
+                self.run_standing(standing, &task).await
+            }
+            Err(error) => Err(error),
+        };
+        close(self.reporter, session).await;
+        code
+    }
+
+    async fn run_standing(&mut self, mut at: Standing<'_>, task: &OpenTask<'_>) -> Result<u8, CliError> {
+        let (reporter, session) = (Arc::clone(self.reporter), at.session);
+        let environment = session.environment();
+        if !at.bulk.options.dry_run {
+            self.catch_up(&mut at, task).await?;
+        }
+        let account = session.account().await;
+        let actor = sign_in::actor(account.as_deref(), self.process);
+        let action = AdminAction::new(at.bulk.action, Arguments::default());
+        let mut request = Request::new(action, actor, at.bulk.options.reason.clone());
+        request.origin = sign_in::origin(self.process);
+        let Some(first) = at.next()? else { return Ok(at.report(&reporter, None)) };
+        request.bulk = Some(first);
+        let prepared = self.prepare(&at, &request).await?;
+        let image = self.judge(task, &prepared)?;
+        request.contract = job_image::contract(&prepared.job.settings);
+        job_image::has_modes(request.contract, &environment.name)?;
+        let previews_first = at.bulk.options.previews_first(environment);
+        request.mode = if previews_first { Mode::Preview } else { Mode::Run };
+        let plan = EachPlan {
+            task: TaskPlan {
+                environment,
+                job: &prepared.name,
+                account: account.as_deref(),
+                image: &image,
+                served: session.is_served(),
+                request: &request,
+                started_again: None,
+            },
+            rows: at.left(),
+            results: at.path.as_deref().or(at.journal.path()),
+        };
+        if at.bulk.options.dry_run {
+            let shown = reporter.prepare_each_plan(&plan);
+            let mut prepared = prepared;
+            prepared.request = request;
+            run::validate(session, prepared).await?;
+            return Ok(reporter.planned(shown));
+        }
+        reporter.each_plan(&plan);
+        let agreed = prepared.job;
+        if previews_first {
+            if let Some(code) = self.preview_rows(&mut at, task, &request, &agreed).await? {
+                return Ok(code);
+            }
+            request.mode = Mode::Run;
+        } else if at.bulk.options.writes {
+            self.give_reason(environment, &mut request)?;
+            self.agree_to_rows(&at)?;
+        }
+        if let Some(path) = at.path.take() {
+            at.journal.keep_in(&path)?;
+        }
+        self.run_parts(at, task, request, &agreed).await
+    }
+
+    /// Asks for agreement to a run for many rows. It is asked for at every terminal, unless a flag gives it: nobody types so
+    /// many rows on purpose.
+    fn agree_to_rows(&mut self, at: &Standing<'_>) -> Result<(), CliError> {
+        let options = &at.bulk.options;
+        if self.form.attended() {
+            self.form.note_unseen();
+        }
+        self.agree(
+            at.session.environment(),
+            options.confirm.as_deref(),
+            options.yes || options.confirm.is_some(),
+        )
+    }
+
+    /// Reads the job for the next part.
+    async fn prepare<'s>(&self, at: &Standing<'s>, request: &Request) -> Result<Prepared<'s>, CliError> {
+        let (name, job) = (&at.bulk.name, at.bulk.job.clone());
+        let request = request.clone();
+        run::prepare(at.session, name, job, async { Ok(request) }, at.bulk.options.dry_run).await
+    }
+
+    /// Sees a part to its end that was begun by an earlier command.
+    async fn catch_up(&mut self, at: &mut Standing<'_>, task: &OpenTask<'_>) -> Result<(), CliError> {
+        let Some(start) = at.journal.open_part().cloned() else { return Ok(()) };
+        self.reporter.event(Event::Doing("finding out what became of the rows before"));
+        let looked = parts::look_back(at.session, &at.bulk.job, &at.journal).await?;
+        match looked {
+            None => Ok(()),
+            Some(Looked::NotStarted) => at.journal.ends(Vec::new()),
+            Some(Looked::Started(execution)) => {
+                let run = self.attend(task, *execution).await?;
+                at.over(run, &start.rows)?;
+                at.tried.clear();
+                match at.lack() {
+                    Some(lack) => {
+                        Err(CliError::new(ExitCode::Unknown, format!("{lack}; nothing more was started"))
+                            .hint("run the same command again: it reads the log again"))
+                    }
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    async fn attend(&self, task: &OpenTask<'_>, execution: Execution) -> Result<Run, CliError> {
+        let mut guard = self.guard();
+        let point = PointOfNoReturn::new("nothing more was started");
+        guard.run(&point, Box::pin(run::attend(task.session, execution, false, &point))).await
+    }
+
+    /// Previews all rows, shows what they would do, and asks whether they are to be run; returns the exit code where they
+    /// are not.
+    async fn preview_rows(
+        &mut self,
+        at: &mut Standing<'_>,
+        task: &OpenTask<'_>,
+        request: &Request,
+        agreed: &Job,
+    ) -> Result<Option<u8>, CliError> {
+        let reporter = Arc::clone(self.reporter);
+        let environment = at.session.environment();
+        while let Some(bulk) = at.next()? {
+            let rows: Vec<u64> = bulk.rows.iter().map(|row| row.number).collect();
+            let request = Request { bulk: Some(bulk), ..request.again() };
+            let prepared = self.prepare(at, &request).await?.as_agreed(agreed)?;
+            let run = self.run_prepared(task, prepared).await?;
+            let is_told = matches!(run.outcome.outcome(), Some(Outcome::Each { .. }));
+            at.tried.extend(rows);
+            at.runs.push(run);
+            if !is_told || at.lack().is_some() {
+                return Ok(Some(at.report(&reporter, at.lack())));
+            }
+        }
+        let previews: Vec<Run> = std::mem::take(&mut at.runs);
+        at.tried.clear();
+        let (mut would, mut fails) = (0, Vec::new());
+        for run in &previews {
+            for (row, claim) in run.row_results.iter().flat_map(|results| results.iter()) {
+                match &claim.line.outcome {
+                    Outcome::Previewed { would: what, plan, .. } => {
+                        would += u64::from(what != "unchanged");
+                        at.plans.extend(plan.parse().ok().map(|plan| (row, plan)));
+                    }
+                    _ => fails.push(row),
+                }
+            }
+        }
+        let previewed = EachReport { previews: true, ..at.told(&previews) };
+        let ends = would == 0 || at.bulk.options.preview && (!self.form.attended() || reporter.is_json());
+        let code = reporter.each(&previewed);
+        if ends {
+            return Ok(Some(code));
+        }
+        self.listen(|| "it was only previewed: nothing was changed".to_owned());
+        let question = match fails.len() {
+            0 => "Run exactly this now?".to_owned(),
+            1 => "Run the other rows exactly so now? One row would fail.".to_owned(),
+            many => format!("Run the other rows exactly so now? {many} rows would fail."),
+        };
+        let options = &at.bulk.options;
+        let is_agreed = options.yes || options.confirm.is_some();
+        if !self.form.attended() && !is_agreed {
+            return Ok(Some(code));
+        }
+        if (options.preview || !is_agreed) && !self.form.confirm(&question)? {
+            return if options.preview {
+                Ok(Some(code))
+            } else {
+                Err(CliError::new(
+                    ExitCode::Interrupted,
+                    "not confirmed; it was only previewed: nothing was changed",
+                ))
+            };
+        }
+        self.confirm(environment, options.confirm.as_deref())?;
+        // A row that fails in a preview would fail in the run: it is told, and not run.
+        let known = previews.iter().flat_map(|run| parts::known_of(run, &fails)).collect();
+        at.journal.notes(known)?;
+        at.tried.extend(fails);
+        Ok(None)
+    }
+
+    /// Runs the rows that are left, part by part.
+    async fn run_parts(
+        &mut self,
+        mut at: Standing<'_>,
+        task: &OpenTask<'_>,
+        mut request: Request,
+        agreed: &Job,
+    ) -> Result<u8, CliError> {
+        let reporter = Arc::clone(self.reporter);
+        self.give_reason(at.session.environment(), &mut request)?;
+        // One guard for all parts, so that Ctrl-C between two of them is not lost.
+        let mut guard = self.guard();
+        self.reporter.begin();
+        let between = PointOfNoReturn::new("the rows that are left were not begun");
+        while let Some(bulk) = at.next()? {
+            let rows: Vec<u64> = bulk.rows.iter().map(|row| row.number).collect();
+            let part = at.journal.next_part();
+            let id = RequestId::of_part(at.journal.header().run, part);
+            let request = Request { bulk: Some(bulk), id: Some(id), ..request.again() };
+            let prepared = guard.run(&between, Box::pin(self.prepare(&at, &request))).await;
+            let prepared = prepared.map_err(|error| error.hint(GOES_ON))?.as_agreed(agreed)?;
+            at.journal.starts(Start {
+                part,
+                rows: rows.clone(),
+                etag: prepared.job.etag.clone(),
+                executions: prepared.job.executions,
+                at: Timestamp::now(),
+            })?;
+            at.tried.extend(rows.iter().copied());
+            let run = match self.run_guarded(&mut guard, task, prepared).await {
+                Ok(run) => run,
+                Err(error) => {
+                    if !task.may_have_changed_something(&error) {
+                        at.journal.ends(Vec::new())?;
+                    }
+                    return Err(error.hint(GOES_ON));
+                }
+            };
+            at.over(run, &rows)?;
+            let ends = at
+                .runs
+                .last()
+                .is_some_and(|run| !matches!(run.outcome.outcome(), Some(Outcome::Each { .. })));
+            if ends || at.lack().is_some() || at.is_too_much() {
+                break;
+            }
+        }
+        Ok(at.report(&reporter, at.lack()))
+    }
+}
+
+impl Standing<'_> {
+    /// The rows to run next.
+    fn next(&self) -> Result<Option<quill_admin_contract::Bulk>, CliError> {
+        let most = self.bulk.max_errors.map(|most| most.saturating_sub(self.failed()));
+        parts::next(&self.journal, actions::of_this_run(), &self.tried, &self.plans, most)
+    }
+
+    /// The number of rows that are left.
+    fn left(&self) -> usize {
+        let is_done = |row: &&Row| self.journal.known(row.row).is_some_and(|known| known.is_done());
+        self.journal.rows().iter().filter(|row| !self.bulk.options.writes || !is_done(row)).count()
+    }
+
+    /// The number of rows that this command has run and that have failed.
+    fn failed(&self) -> u64 {
+        let fails = |row: &&u64| self.journal.known(**row).is_some_and(|known| !known.is_done());
+        self.tried.iter().filter(fails).count() as u64
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.bulk.max_errors.is_some_and(|most| self.failed() > most)
+    }
+
+    /// Takes in a part that is over. Where results were lost, the part stays open: whoever goes on reads them again.
+    fn over(&mut self, run: Run, rows: &[u64]) -> Result<(), CliError> {
+        let known = parts::known_of(&run, rows);
+        let is_whole = run.row_results.as_ref().is_some_and(|results| results.lack().is_none());
+        self.runs.push(run);
+        if is_whole { self.journal.ends(known) } else { self.journal.notes(known) }
+    }
+
+    /// The reason why results of the last run are missing.
+    fn lack(&self) -> Option<String> {
+        self.runs.last().and_then(|run| run.row_results.as_ref()?.lack())
+    }
+
+    fn told<'s>(&'s self, runs: &'s [Run]) -> EachReport<'s> {
+        EachReport {
+            environment: self.session.environment(),
+            action: self.bulk.action,
+            journal: &self.journal,
+            runs,
+            previews: false,
+            lack: None,
+        }
+    }
+
+    fn report(&self, reporter: &crate::report::Reporter, lack: Option<String>) -> u8 {
+        let previews = self.runs.last().is_some_and(Run::is_preview);
+        reporter.each(&EachReport { lack, previews, ..self.told(&self.runs) })
+    }
+}

@@ -1,0 +1,297 @@
+//! Judges the rows of a table: every value of every row, before anything is started.
+//!
+//! To add a source of passwords: [`credential`].
+
+use std::collections::BTreeMap;
+
+use quill_admin_actions::{Action, Expected, Kind};
+use quill_admin_contract::{Arguments, Entered, EnvError, ExitCode, Password, Secret};
+use quill_admin_operations::each::Row;
+use quill_admin_operations::error::CliError;
+use quill_admin_operations::nearest;
+use sha2::{Digest as _, Sha256};
+
+use super::table::{Fault, Table, TableRow};
+use crate::password::{self, Owner, PasswordRules};
+use crate::task_command::{TaskCommand, TaskParameter};
+
+/// The sign between several values in one cell.
+const BETWEEN: char = '|';
+
+/// The rows of a table that were judged. Passwords are not hashed yet.
+pub(super) struct Judged {
+    pub(super) rows: Vec<JudgedRow>,
+}
+
+/// A row that was judged.
+pub(super) struct JudgedRow {
+    /// The line of the file.
+    line: u64,
+    /// The values that are not secret, by the names of their parameters.
+    values: BTreeMap<String, String>,
+    /// The password of each parameter that takes one, and whether it was made here.
+    passwords: BTreeMap<String, (Password, bool)>,
+}
+
+/// What rows are judged by.
+#[derive(Clone, Copy)]
+pub(super) struct Judge<'a> {
+    pub(super) command: &'a TaskCommand,
+    pub(super) action: &'a Action,
+    /// The words of the environment, which count for nothing in a password.
+    pub(super) environment: &'a str,
+    pub(super) project: &'a str,
+    /// Whether a password is made for each row.
+    pub(super) generate: bool,
+}
+
+/// The name under which a column gives a parameter: as the flag, in any letters.
+pub(super) fn is_column(parameter: &TaskParameter, name: &str) -> bool {
+    let spelled = |name: &str| name.trim().to_lowercase().replace(['-', ' '], "_");
+    spelled(parameter.name()) == spelled(name)
+}
+
+impl Judge<'_> {
+    /// Judges all rows.
+    ///
+    /// # Errors
+    ///
+    /// All faults of the whole table.
+    pub(super) fn judge(&self, table: Table) -> Result<Judged, Vec<Fault>> {
+        let columns = self.columns(&table)?;
+        let mut faults = Vec::new();
+        let mut rows = Vec::with_capacity(table.rows.len());
+        for row in table.rows {
+            rows.extend(self.row(&columns, row, &mut faults));
+        }
+        faults.extend(self.repeated(&rows));
+        if rows.is_empty() && faults.is_empty() {
+            faults.push(Fault::new(table.line, "there is no row below the header"));
+        }
+        faults.sort_by_key(|fault| fault.line);
+        if faults.is_empty() { Ok(Judged { rows }) } else { Err(faults) }
+    }
+
+    /// The parameter of each column.
+    fn columns(&self, table: &Table) -> Result<Vec<&TaskParameter>, Vec<Fault>> {
+        let (parameters, line) = (&self.command.parameters, table.line);
+        let (mut columns, mut faults): (Vec<&TaskParameter>, Vec<Fault>) = (Vec::new(), Vec::new());
+        for name in &table.header {
+            match parameters.iter().find(|parameter| is_column(parameter, name)) {
+                Some(parameter) if columns.iter().any(|before| before.name() == parameter.name()) => {
+                    faults.push(Fault::new(line, format!("there are two columns \"{name}\"")));
+                }
+                Some(parameter) => columns.push(parameter),
+                None if name.is_empty() => faults.push(Fault::new(line, "a column has no name")),
+                None => {
+                    let meant = nearest(name, parameters.iter().map(TaskParameter::name));
+                    let meant = meant.map(|meant| format!("; did you mean \"{meant}\"?")).unwrap_or_default();
+                    let all: Vec<&str> = parameters.iter().map(TaskParameter::name).collect();
+                    faults.push(Fault::new(
+                        line,
+                        format!(
+                            "{} has no \"{}\"{meant} Columns are: {}",
+                            self.command.name,
+                            name.escape_debug(),
+                            all.join(", ")
+                        ),
+                    ));
+                }
+            }
+        }
+        for parameter in parameters {
+            let has = columns.iter().any(|column| column.name() == parameter.name());
+            let secret = parameter.rule.is_secret();
+            if secret && has && self.generate {
+                let both = format!(
+                    "the column \"{}\" gives passwords, and --generate-passwords makes others: leave one of them out",
+                    parameter.name()
+                );
+                faults.push(Fault::new(line, both));
+            }
+            if parameter.rule.is_required() && !has && !(secret && self.generate) {
+                let or = if secret { ": add it, or --generate-passwords" } else { "" };
+                faults.push(Fault::new(line, format!("the column \"{}\" is missing{or}", parameter.name())));
+            }
+        }
+        if faults.is_empty() { Ok(columns) } else { Err(faults) }
+    }
+
+    fn row(&self, columns: &[&TaskParameter], row: TableRow, faults: &mut Vec<Fault>) -> Option<JudgedRow> {
+        let TableRow { line, cells } = row;
+        let before = faults.len();
+        if cells.iter().skip(columns.len()).any(|cell| !cell.trim().is_empty()) {
+            let told = format!(
+                "the row has {} cells and the header {}: is there a separator in a value without quotes around it?",
+                cells.len(),
+                columns.len()
+            );
+            faults.push(Fault::new(line, told));
+            return None;
+        }
+        let mut values = BTreeMap::new();
+        let mut given = BTreeMap::new();
+        for (place, parameter) in columns.iter().enumerate() {
+            let text = cells.get(place).map(String::as_str).unwrap_or_default();
+            if parameter.rule.is_secret() {
+                given.insert(parameter.name(), Secret::new(text.to_owned()));
+            } else if text.trim().is_empty() {
+                if parameter.rule.is_required() {
+                    faults.push(Fault::new(line, format!("there is no {}", parameter.words.name)));
+                }
+            } else {
+                let text = if parameter.rule.many { one_on_each_line(text) } else { text.to_owned() };
+                match parameter.parse(&text) {
+                    Ok(value) => drop(values.insert(
+                        parameter.name().to_owned(),
+                        value.as_text().map(std::borrow::Cow::into_owned).unwrap_or_default(),
+                    )),
+                    Err(problem) => faults.push(Fault::new(line, problem.to_string())),
+                }
+            }
+        }
+        let mut passwords = BTreeMap::new();
+        for parameter in self.command.parameters.iter().filter(|parameter| parameter.rule.is_secret()) {
+            match self.credential(parameter, given.remove(parameter.name()), &values) {
+                Ok(Some(password)) => drop(passwords.insert(parameter.name().to_owned(), password)),
+                Ok(None) => {}
+                Err(why) => faults.push(Fault::new(line, why)),
+            }
+        }
+        (faults.len() == before).then_some(JudgedRow { line, values, passwords })
+    }
+
+    /// The password of a row, and whether it was made here; none where nobody is to know it.
+    fn credential(
+        &self,
+        parameter: &TaskParameter,
+        given: Option<Secret>,
+        values: &BTreeMap<String, String>,
+    ) -> Result<Option<(Password, bool)>, String> {
+        if self.generate {
+            return password::generate().map(|made| Some((made, true))).map_err(|error| error.to_string());
+        }
+        let Some(given) = given.filter(|given| !given.expose().is_empty()) else {
+            return match parameter.rule.is_required() {
+                true => Err(format!("there is no {}", parameter.words.name)),
+                false => Ok(None),
+            };
+        };
+        let is_email = |name: &str| {
+            let rule = self.command.parameters.iter().find(|parameter| parameter.name() == name);
+            rule.is_some_and(|parameter| matches!(parameter.rule.kind, Kind::Email { .. }))
+        };
+        let (emails, names): (Vec<_>, Vec<_>) = values.iter().partition(|(name, _)| is_email(name));
+        let text = |of: Vec<(&'_ String, &'_ String)>| {
+            of.into_iter().map(|(_, value)| value.clone()).collect::<Vec<_>>()
+        };
+        let (emails, names) = (text(emails), text(names));
+        let (emails, names): (Vec<&str>, Vec<&str>) =
+            (emails.iter().map(String::as_str).collect(), names.iter().map(String::as_str).collect());
+        let owner =
+            Owner { names: &names, emails: &emails, environment: self.environment, project: self.project };
+        password::judge(given, &PasswordRules::default(), owner).map(|password| Some((password, false)))
+    }
+
+    /// The rows that repeat another one: with all values, or, where the action makes something new, with the values that
+    /// name it.
+    fn repeated(&self, rows: &[JudgedRow]) -> Vec<Fault> {
+        let subject = self.action.definition.subject.as_ref();
+        let new = subject.filter(|subject| subject.expected == Expected::MustNotExist);
+        let key = |row: &JudgedRow| -> Vec<(String, String)> {
+            let of_key = |name: &String| new.is_none_or(|subject| subject.key.contains(name));
+            row.values
+                .iter()
+                .filter(|(name, _)| of_key(name))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect()
+        };
+        let mut first: BTreeMap<Vec<(String, String)>, u64> = BTreeMap::new();
+        let mut faults = Vec::new();
+        for row in rows {
+            let key = key(row);
+            match first.get(&key) {
+                Some(line) => {
+                    let said: Vec<&str> = key.iter().map(|(_, value)| value.as_str()).collect();
+                    let said = if new.is_some() { said.join(" ") } else { "the same values".to_owned() };
+                    faults.push(Fault::new(
+                        row.line,
+                        format!("{} stands on line {line} already", said.escape_debug()),
+                    ));
+                }
+                None => drop(first.insert(key, row.line)),
+            }
+        }
+        faults
+    }
+}
+
+/// Several values of a cell, each on a line of its own, as they travel.
+fn one_on_each_line(text: &str) -> String {
+    let values = text.split([BETWEEN, '\n']).map(str::trim).filter(|value| !value.is_empty());
+    values.collect::<Vec<_>>().join("\n")
+}
+
+impl Judged {
+    /// The digest of the table: of its values without passwords, in their order.
+    pub(super) fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for row in &self.rows {
+            let values: Vec<(&String, &String)> = row.values.iter().collect();
+            hash.update(serde_json::json!(values).to_string());
+            hash.update("\n");
+        }
+        hex::encode(hash.finalize())
+    }
+
+    /// The rows as they are sent, with all passwords hashed: that takes some tenths of a second for each, on every core.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a thread cannot be started.
+    pub(super) fn hashed(self, action: &Action) -> Result<Vec<Row>, CliError> {
+        let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let share = self.rows.len().div_ceil(workers).max(1);
+        let numbered: Vec<(u64, JudgedRow)> = (1..).zip(self.rows).collect();
+        let of_part = |part: &[(u64, JudgedRow)]| {
+            part.iter()
+                .map(|(number, row)| row.hashed(*number, action))
+                .collect::<Result<Vec<Row>, CliError>>()
+        };
+        let parts: Vec<_> = std::thread::scope(|scope| {
+            let hashing: Vec<_> =
+                numbered.chunks(share).map(|part| scope.spawn(move || of_part(part))).collect();
+            hashing.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+        });
+        let mut rows = Vec::with_capacity(numbered.len());
+        for part in parts {
+            let failed =
+                |_| CliError::new(ExitCode::Unexpected, "failed to hash the passwords; nothing was started");
+            rows.extend(part.map_err(failed)??);
+        }
+        Ok(rows)
+    }
+}
+
+impl JudgedRow {
+    fn hashed(&self, number: u64, action: &Action) -> Result<Row, CliError> {
+        let named = |name: &String| quill_admin_actions::variable(name);
+        let plain: BTreeMap<String, &str> = self
+            .values
+            .iter()
+            .map(|(name, value)| (named(name), value.as_str()))
+            .chain(self.passwords.iter().map(|(name, (password, _))| (named(name), password.expose())))
+            .collect();
+        let entered = Entered::read(action, |name| Ok(plain.get(name).copied())).map_err(|problems| {
+            // The values were judged one by one before, so that nothing should be wrong with them now.
+            let error = EnvError { problems };
+            CliError::new(error.exit_code(), format!("line {}: {error}; nothing was started", self.line))
+        })?;
+        let made = self.passwords.values().find(|(_, made)| *made).map(|(password, _)| password.clone());
+        Ok(Row { row: number, line: self.line, values: sent(&entered.hashed()), password: made })
+    }
+}
+
+fn sent(arguments: &Arguments) -> BTreeMap<String, String> {
+    arguments.to_env().into_iter().collect()
+}

@@ -1,0 +1,509 @@
+//! Reports about a run for many rows: its plan, its table of results, its document, and the table made of a results file.
+//!
+//! To add an outcome of a row: its words in `said`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
+
+use quill_admin_actions::{Action, variable};
+use quill_admin_contract::{Claim, ExitCode, Outcome};
+use quill_admin_operations::actions;
+use quill_admin_operations::config::Environment;
+use quill_admin_operations::each::{Journal, Row};
+use quill_admin_operations::error::{CliError, advice};
+use quill_admin_operations::task::run_outcome::{Run, RunOutcome};
+use serde_json::{Value, json};
+
+use super::field::field;
+use super::history_table::csv_line;
+use super::output::{result_document, result_to_stdout, to_stdout};
+use super::paint::{self, clean};
+use super::reporter::Reporter;
+use super::rows::aligned;
+use super::stream::{self, to_stderr};
+use super::task_plan::{ShownPlan, TaskPlan, task_plan_json, task_plan_text};
+use super::{document, ending, lines, subject, symbols};
+
+/// The plan of a run for many rows.
+#[derive(Debug)]
+pub struct EachPlan<'a> {
+    /// The plan of the action, without values.
+    pub task: TaskPlan<'a>,
+    /// The number of rows to run.
+    pub rows: usize,
+    /// The results file; `None` for a dry run.
+    pub results: Option<&'a Path>,
+}
+
+/// A run for many rows.
+#[derive(Debug)]
+pub struct EachReport<'a> {
+    /// The environment that it is about.
+    pub environment: &'a Environment,
+    /// The action.
+    pub action: &'a Action,
+    /// The rows, and what is known of them.
+    pub journal: &'a Journal,
+    /// The executions of this command.
+    pub runs: &'a [Run],
+    /// Whether it was a preview, which changes nothing.
+    pub previews: bool,
+    /// The reason why results are missing, where some are.
+    pub lack: Option<String>,
+}
+
+/// What is told of one row.
+struct Told<'a> {
+    row: &'a Row,
+    /// The outcome in one word.
+    outcome: String,
+    exit_code: Option<u8>,
+    message: Option<String>,
+    /// Its result, where this command has seen it.
+    claim: Option<&'a Claim>,
+    execution: Option<String>,
+}
+
+/// The outcome of a row that was not begun.
+const NOT_BEGUN: &str = "not_begun";
+/// The outcome of a row that was begun, and whose result was lost.
+const UNKNOWN: &str = "unknown";
+
+impl<'a> EachReport<'a> {
+    fn told(&self) -> Vec<Told<'a>> {
+        let mut claims: BTreeMap<u64, (&'a Claim, &'a str)> = BTreeMap::new();
+        for run in self.runs {
+            let results = run.row_results.iter().flat_map(|results| results.iter());
+            claims.extend(results.map(|(row, claim)| (row, (claim, run.execution.name.id.as_str()))));
+        }
+        let journal = self.journal;
+        let of = |row: &'a Row| {
+            let known = journal.known(row.row);
+            if let Some((claim, execution)) = claims.get(&row.row) {
+                let outcome = &claim.line.outcome;
+                let message = match outcome {
+                    Outcome::Failed { failure } => Some(failure.message.clone()),
+                    _ => None,
+                };
+                let is_unknown = matches!(outcome, Outcome::Failed { failure } if failure.undecided);
+                let (name, code) = match is_unknown {
+                    true => (UNKNOWN, None),
+                    false => (outcome.name(), Some(claim.line.exit_code)),
+                };
+                let execution = Some((*execution).to_owned());
+                return Told {
+                    row,
+                    outcome: name.to_owned(),
+                    exit_code: code,
+                    message,
+                    claim: Some(claim),
+                    execution,
+                };
+            }
+            match known {
+                Some(known) => Told {
+                    row,
+                    outcome: known.outcome.clone(),
+                    exit_code: known.exit_code,
+                    message: known.message.clone(),
+                    claim: None,
+                    execution: Some(known.execution.clone()),
+                },
+                None => Told {
+                    row,
+                    outcome: NOT_BEGUN.to_owned(),
+                    exit_code: None,
+                    message: None,
+                    claim: None,
+                    execution: None,
+                },
+            }
+        };
+        journal.rows().iter().map(of).collect()
+    }
+
+    /// The last execution, where it did not tell a result of its own.
+    fn broken_off(&self) -> Option<&'a Run> {
+        let tells = |run: &Run| match &run.outcome {
+            RunOutcome::Reported(told) => matches!(told.claim.line.outcome, Outcome::Each { .. }),
+            _ => false,
+        };
+        self.runs.last().filter(|run| !tells(run))
+    }
+
+    fn exit_code(&self, told: &[Told<'_>]) -> u8 {
+        let unknown = self.lack.is_some() || told.iter().any(|row| row.outcome == UNKNOWN);
+        if told.iter().all(|row| row.exit_code == Some(ExitCode::Success.code())) {
+            ExitCode::Success.code()
+        } else if unknown {
+            ExitCode::Unknown.code()
+        } else if let Some(run) = self.broken_off() {
+            // A run that ended well without its result has done something.
+            match run.exit_code() {
+                0 => ExitCode::Unknown.code(),
+                code => code,
+            }
+        } else {
+            ExitCode::RowsFailed.code()
+        }
+    }
+}
+
+/// The values that name the subject of a row; all of them where the action has none.
+fn key(action: &Action, row: &Row) -> Vec<String> {
+    let subject = action.definition.subject.as_ref().filter(|subject| !subject.key.is_empty());
+    let of = |name: &String| row.values.get(&variable(name)).cloned().unwrap_or_default();
+    match subject {
+        Some(subject) => subject.key.iter().map(of).collect(),
+        None => columns(action).iter().map(|name| of(name)).collect(),
+    }
+}
+
+/// The names of the parameters that are not secret, in the order in which they are asked for.
+fn columns(action: &Action) -> Vec<&String> {
+    let secret = |name: &String| action.definition.parameters.get(name).is_some_and(|it| it.is_secret());
+    action.words.parameters.iter().map(|words| &words.parameter).filter(|name| !secret(name)).collect()
+}
+
+/// What became of a row, in words.
+fn said(told: &Told<'_>, action: &Action, atomic: bool) -> String {
+    let changes = |outcome: &Outcome| {
+        let words = outcome.subject().and_then(|it| actions::subject_words(Some(&action.name), &it.kind));
+        outcome.changes().iter().map(|change| subject::change(change, words)).collect::<Vec<_>>().join("; ")
+    };
+    match (told.claim.map(|claim| &claim.line.outcome), told.outcome.as_str()) {
+        (_, UNKNOWN) => {
+            let why = told.message.as_deref().unwrap_or("its result was lost");
+            format!("not known whether it was done: {why}")
+        }
+        (_, NOT_BEGUN) if atomic => "not done".to_owned(),
+        (_, NOT_BEGUN) => "not begun".to_owned(),
+        (_, "failed") => {
+            let why = told.message.as_deref().unwrap_or_default();
+            told.exit_code.map_or_else(|| format!("failed: {why}"), |code| format!("failed ({code}): {why}"))
+        }
+        (Some(Outcome::Previewed { would, .. }), _) if would == "created" => "would be created".to_owned(),
+        (Some(outcome @ Outcome::Previewed { would, .. }), _) if would == "updated" => {
+            format!("would change: {}", changes(outcome))
+        }
+        (Some(Outcome::Previewed { .. } | Outcome::Unchanged { .. }), _) | (_, "unchanged") => {
+            "is so already".to_owned()
+        }
+        (Some(outcome @ Outcome::Updated { .. }), _) => format!("updated: {}", changes(outcome)),
+        (Some(outcome @ Outcome::Found { .. }), _) => {
+            let state = outcome
+                .subject()
+                .map(|state| subject::state(state, actions::subject_words(Some(&action.name), &state.kind)));
+            let fields = state.unwrap_or_default();
+            fields.into_iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+        }
+        (_, "done_before") => "done before".to_owned(),
+        (_, outcome) => outcome.replace('_', " "),
+    }
+}
+
+/// The number of rows of each kind.
+#[derive(Default)]
+struct Count {
+    done: usize,
+    failed: usize,
+    unknown: usize,
+    not_begun: usize,
+}
+
+impl Count {
+    fn of(told: &[Told<'_>]) -> Self {
+        let mut count = Self::default();
+        for row in told {
+            *match (row.outcome.as_str(), row.exit_code) {
+                (UNKNOWN, _) => &mut count.unknown,
+                (NOT_BEGUN, _) => &mut count.not_begun,
+                (_, Some(0)) => &mut count.done,
+                _ => &mut count.failed,
+            } += 1;
+        }
+        count
+    }
+
+    fn sentence(&self, all: usize, previews: bool, atomic: bool) -> String {
+        let done = if previews { "previewed" } else { "done" };
+        let mut text = format!("{} of {all} rows {done}", self.done);
+        for (count, what) in [
+            (self.failed, "failed"),
+            (self.unknown, "not known"),
+            (self.not_begun, if atomic { "not done" } else { "not begun" }),
+        ] {
+            if count > 0 {
+                let _ = write!(text, ", {count} {what}");
+            }
+        }
+        text
+    }
+}
+
+fn each_text(report: &EachReport<'_>, told: &[Told<'_>], quiet: bool, took: &str) -> String {
+    let atomic = report.journal.header().atomic;
+    let count = Count::of(told);
+    let mut text = String::new();
+    let all_done = count.done == told.len();
+    let mark =
+        if all_done { paint::style(symbols::DONE).green() } else { paint::style(symbols::FAILED).red() };
+    let mut what = count.sentence(told.len(), report.previews, atomic);
+    if report.previews {
+        what.push_str("; nothing was changed");
+    }
+    let _ = writeln!(text, "{mark} {what} in {} ({took})", clean(&report.environment.name));
+    let shown: Vec<&Told<'_>> = told.iter().filter(|row| !quiet || row.exit_code != Some(0)).collect();
+    if !shown.is_empty() {
+        let subject = report.action.definition.subject.as_ref();
+        let named = subject.filter(|subject| !subject.key.is_empty()).map(|subject| subject.key.clone());
+        let named = named.unwrap_or_else(|| columns(report.action).into_iter().cloned().collect());
+        let upper = |name: &String| name.replace('_', " ").to_uppercase();
+        let header: Vec<String> = ["LINE".to_owned()]
+            .into_iter()
+            .chain(named.iter().map(upper))
+            .chain(["RESULT".to_owned()])
+            .collect();
+        let row = |told: &&Told<'_>| {
+            let cell = |value: String| clean(&value).replace('\t', "\\t");
+            let values = key(report.action, told.row).into_iter().chain([said(told, report.action, atomic)]);
+            [told.row.line.to_string()].into_iter().chain(values.map(cell)).collect()
+        };
+        text.push_str(&aligned(&header, &shown.iter().map(row).collect::<Vec<_>>()));
+    }
+    text
+}
+
+fn each_json(report: &EachReport<'_>, told: &[Told<'_>], code: u8, seconds: f64) -> Value {
+    let count = Count::of(told);
+    let header = report.journal.header();
+    let row = |told: &Told<'_>| {
+        let values: BTreeMap<&String, Option<&String>> = columns(report.action)
+            .into_iter()
+            .map(|name| (name, told.row.values.get(&variable(name))))
+            .collect();
+        let mut row = json!({
+            "row": told.row.row,
+            "line": told.row.line,
+            "values": values,
+            "outcome": told.outcome,
+            "exit_code": told.exit_code,
+            "message": told.message,
+            "execution": told.execution,
+        });
+        if let Some(claim) = told.claim {
+            row["proven"] = json!(claim.proven);
+            row["result"] = claim.written.clone();
+        }
+        row
+    };
+    let mut document = json!({
+        "exit_code": code,
+        "environment": report.environment.name,
+        "project": report.environment.job.project,
+        "job": report.environment.job.job,
+        "action": header.action,
+        "run": header.run,
+        "atomic": header.atomic,
+        "rows": told.iter().map(row).collect::<Vec<_>>(),
+        "done": count.done,
+        "failed": count.failed,
+        "unknown": count.unknown,
+        "not_begun": count.not_begun,
+        "executions": report.runs.iter().map(|run| &run.execution.name.id).collect::<Vec<_>>(),
+        "results": report.journal.path().map(document::path),
+        "elapsed_seconds": seconds,
+    });
+    if report.previews {
+        document["mode"] = json!("preview");
+    }
+    if let Some(reason) = report.lack.clone().or_else(|| report.broken_off().and_then(reason)) {
+        document["reason"] = json!(reason);
+    }
+    document
+}
+
+/// Why an execution did not tell the result of all rows.
+fn reason(run: &Run) -> Option<String> {
+    match &run.outcome {
+        // What the executor says of a request that it does not take.
+        RunOutcome::Reported(told) => match &told.claim.line.outcome {
+            Outcome::Failed { failure } => Some(failure.message.clone()),
+            _ => None,
+        },
+        outcome => Some(ending::ended(outcome, &run.execution.name.id)),
+    }
+}
+
+/// A results file as a table for spreadsheets.
+#[derive(Debug)]
+pub struct EachResults<'a> {
+    journal: &'a Journal,
+}
+
+impl<'a> EachResults<'a> {
+    /// The table of a journal.
+    #[must_use]
+    pub const fn of(journal: &'a Journal) -> Self {
+        Self { journal }
+    }
+
+    fn has_passwords(&self) -> bool {
+        self.journal.rows().iter().any(|row| row.password.is_some())
+    }
+
+    fn table(&self) -> String {
+        let rows = self.journal.rows();
+        let is_hash = |name: &str| name.ends_with("_HASH");
+        let mut names: Vec<&String> = rows.iter().flat_map(|row| row.values.keys()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| !is_hash(name));
+        let spelled = |name: &&String| name.strip_prefix("ADMIN_").unwrap_or(name).to_lowercase();
+        let with = self.has_passwords();
+        let password = with.then(|| "password".to_owned());
+        let last = ["outcome", "exit_code", "message", "execution"].map(str::to_owned);
+        let header =
+            ["line".to_owned()].into_iter().chain(names.iter().map(spelled)).chain(password).chain(last);
+        let mut text = csv_line(header);
+        for row in rows {
+            let known = self.journal.known(row.row);
+            let values = names
+                .iter()
+                .map(|name| row.values.get(*name).cloned().unwrap_or_default().replace('\n', "|"));
+            let password =
+                with.then(|| row.password.as_ref().map(|made| made.expose().to_owned()).unwrap_or_default());
+            let of = known.map(|known| {
+                let code = known.exit_code.map(|code| code.to_string()).unwrap_or_default();
+                [
+                    known.outcome.clone(),
+                    code,
+                    known.message.clone().unwrap_or_default(),
+                    known.execution.clone(),
+                ]
+            });
+            let of =
+                of.unwrap_or_else(|| [NOT_BEGUN.to_owned(), String::new(), String::new(), String::new()]);
+            text.push_str(&csv_line(
+                [row.line.to_string()].into_iter().chain(values).chain(password).chain(of),
+            ));
+        }
+        text
+    }
+}
+
+impl Reporter {
+    /// Shows the plan of a run for many rows.
+    pub fn each_plan(&self, plan: &EachPlan<'_>) {
+        self.stop();
+        self.plan(&each_plan_text(plan), false);
+    }
+
+    /// Makes the output of a dry run, which is shown if the check succeeds.
+    #[must_use]
+    pub fn prepare_each_plan(&self, plan: &EachPlan<'_>) -> ShownPlan {
+        ShownPlan(if self.style.json {
+            let mut document = task_plan_json(&plan.task);
+            document["rows"] = json!(plan.rows);
+            document::text(&document)
+        } else {
+            format!("{}nothing was started: Google Cloud accepts this run\n", each_plan_text(plan))
+        })
+    }
+
+    /// Shows what became of all rows; returns the exit code.
+    pub fn each(&self, report: &EachReport<'_>) -> u8 {
+        self.stop();
+        let elapsed = self.lock().started.elapsed();
+        let told = report.told();
+        let code = report.exit_code(&told);
+        if self.style.json {
+            result_document(&each_json(report, &told, code, elapsed.as_secs_f64()));
+            return code;
+        }
+        result_to_stdout(&each_text(report, &told, self.style.quiet, &lines::seconds(elapsed)));
+        let mut last = String::new();
+        if let Some(reason) = report.lack.clone().or_else(|| report.broken_off().and_then(reason)) {
+            lines::problem(&mut last, &reason);
+        }
+        let path = report.journal.path();
+        if code != 0
+            && !report.previews
+            && let Some(path) = path
+        {
+            lines::hint_line(
+                &mut last,
+                &format!(
+                    "put right what the table says, then run the same command again: rows that are done in {} are not \
+                     run again",
+                    path.display()
+                ),
+            );
+        }
+        if let Some(path) =
+            path.filter(|_| EachResults::of(report.journal).has_passwords() && !report.previews)
+        {
+            let command = format!(
+                "quill-admin each --table {} > table.csv",
+                quill_admin_operations::error::quoted(path)
+            );
+            lines::hint_line(
+                &mut last,
+                &advice("the passwords that were made are in it; make a table of them", &command),
+            );
+        }
+        to_stderr(&last);
+        code
+    }
+
+    /// Shows the header of a table for an action: the names of its columns, and which of them are needed.
+    pub fn template<'n>(&self, names: impl Iterator<Item = (&'n str, bool)>) -> u8 {
+        self.stop();
+        let names: Vec<(&str, bool)> = names.collect();
+        if self.style.json {
+            let column = |(name, required): &(&str, bool)| json!({"name": name, "required": required});
+            let columns: Vec<Value> = names.iter().map(column).collect();
+            super::output::document_to_stdout(&json!({"exit_code": 0, "columns": columns}));
+        } else {
+            let all: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+            to_stdout(&format!("{}\n", all.join(",")));
+        }
+        0
+    }
+
+    /// Shows a results file as a table for spreadsheets. With passwords in it, it is not shown at a terminal.
+    ///
+    /// # Errors
+    ///
+    /// Fails at a terminal where passwords would be shown.
+    pub fn results_table(&self, results: &EachResults<'_>) -> Result<u8, CliError> {
+        self.stop();
+        if results.has_passwords() && io::stdout().is_terminal() {
+            return Err(CliError::usage(
+                "passwords are in the table, and this is a terminal: nothing is shown",
+            )
+            .hint("write it to a file that only you can read: (umask 077; the same command > table.csv)"));
+        }
+        stream::table(&results.table());
+        Ok(0)
+    }
+}
+
+fn each_plan_text(plan: &EachPlan<'_>) -> String {
+    let mut text = task_plan_text(&plan.task);
+    field(&mut text, "rows", &plan.rows.to_string());
+    if let Some(bulk) = &plan.task.request.bulk {
+        if bulk.atomic {
+            field(&mut text, "together", "all rows are one transaction: if one fails, none is done");
+        }
+        if let Some(most) = bulk.max_errors {
+            field(&mut text, "stops", &format!("after more than {most} failed rows"));
+        }
+    }
+    if let Some(results) = plan.results {
+        field(&mut text, "results", &results.display().to_string());
+    }
+    text
+}

@@ -1,0 +1,260 @@
+//! A bulk run: one action for many rows, one row after the other on one connection.
+//!
+//! Each row is a transaction of its own, and its result is printed when that is over. Before COMMIT the row's transaction
+//! is named in the log, so that the next execution can ask what became of it where this one is killed before it has told.
+//! Rows that are asked for together, and previews, are one transaction with a savepoint for each row.
+
+use quill_admin_contract::{Bulk, BulkRow, ExitCode, Failure, Mode, Outcome, Request, Saving, UndoNote};
+use quill_admin_engine::Layout;
+
+use crate::action::Done;
+use crate::commit::{Fate, commit, fate};
+use crate::failure::{ActionError, Failed};
+use crate::output::Output;
+use crate::transaction::{ATTEMPTS, Surroundings, Task, roll_back_if_stopped, within_limit};
+
+/// The result of one row, ready to be printed.
+struct Told {
+    code: ExitCode,
+    outcome: Outcome,
+    undo: Option<UndoNote>,
+    message: String,
+}
+
+impl Told {
+    fn of(ended: Result<Done, Failed>) -> Self {
+        match ended {
+            Ok(Done { outcome, message, undo, .. }) => {
+                Self { code: ExitCode::Success, outcome, undo, message }
+            }
+            Err(Failed { code, failure }) => {
+                let message = failure.message.clone();
+                Self { code, outcome: Outcome::Failed { failure }, undo: None, message }
+            }
+        }
+    }
+
+    fn done_before() -> Self {
+        let message = "done before: an earlier execution has saved it".to_owned();
+        Self { code: ExitCode::Success, outcome: Outcome::DoneBefore, undo: None, message }
+    }
+
+    /// Whether no further row can be begun: what failed was not about the row.
+    fn ends_all(&self) -> bool {
+        let undecided = matches!(&self.outcome, Outcome::Failed { failure: Failure { undecided: true, .. } });
+        undecided
+            || matches!(
+                self.code,
+                ExitCode::Unexpected
+                    | ExitCode::DatabaseUnreachable
+                    | ExitCode::DatabaseRefused
+                    | ExitCode::SchemaMismatch
+                    | ExitCode::Stopped
+            )
+    }
+}
+
+/// The rows whose results are printed.
+#[derive(Default)]
+struct Tally {
+    done: u64,
+    failed: u64,
+    /// The printed results, for the digest of all of them.
+    results: Vec<String>,
+}
+
+impl Tally {
+    fn print(&mut self, bulk: &BulkTask<'_>, row: &BulkRow, told: Told, log: &mut Output<'_>) {
+        match told.code {
+            ExitCode::Success => self.done += 1,
+            _ => self.failed += 1,
+        }
+        let Told { code, outcome, undo, message } = told;
+        let context = bulk.task.context_of(log.context(), row);
+        let recorded = bulk.task.request.action.writes();
+        self.results.push(log.row_result(&context, code, outcome, undo, &message, recorded));
+    }
+
+    fn conclude(self, bulk: &BulkTask<'_>) -> Done {
+        let rows = bulk.bulk.rows.len() as u64;
+        let Self { done, failed, results } = self;
+        let left = rows - done - failed;
+        let mut message =
+            format!("{done} of {rows} rows {}", if bulk.previews() { "previewed" } else { "done" });
+        if failed > 0 {
+            message.push_str(&format!(", {failed} failed"));
+        }
+        if left > 0 {
+            let why = if bulk.together() { "were rolled back" } else { "were not begun" };
+            message.push_str(&format!(", {left} {why}"));
+        }
+        let digest = Bulk::digest(results.iter().map(String::as_str));
+        Done {
+            outcome: Outcome::Each { rows, done, failed, digest },
+            message,
+            writes: false,
+            plan: None,
+            undo: None,
+            rows: Vec::new(),
+        }
+    }
+}
+
+/// A task that is run for many rows.
+pub(crate) struct BulkTask<'a> {
+    pub(crate) task: Task<'a>,
+    pub(crate) bulk: &'a Bulk,
+}
+
+impl BulkTask<'_> {
+    /// Runs all rows. What becomes of a row is in its own result.
+    ///
+    /// # Errors
+    ///
+    /// Fails where all rows are one transaction, and that cannot be begun or saved.
+    pub(crate) async fn run(&self, around: &mut Surroundings<'_, '_>) -> Result<Done, Failed> {
+        if self.previews() || self.bulk.atomic {
+            self.run_together(around).await
+        } else {
+            self.run_each(around).await
+        }
+    }
+
+    fn previews(&self) -> bool {
+        self.task.request.mode == Mode::Preview
+    }
+
+    /// Whether nothing is done where one row fails.
+    fn together(&self) -> bool {
+        self.bulk.atomic && !self.previews()
+    }
+
+    fn is_too_much(&self, tally: &Tally) -> bool {
+        self.bulk.max_errors.is_some_and(|most| tally.failed > most)
+    }
+
+    fn request_of(&self, row: &BulkRow) -> Request {
+        self.task.request.of_row(row)
+    }
+
+    /// Each row in a transaction of its own.
+    async fn run_each(&self, around: &mut Surroundings<'_, '_>) -> Result<Done, Failed> {
+        let mut tally = Tally::default();
+        let mut layout = None;
+        for row in &self.bulk.rows {
+            let told = if self.was_saved_before(row, around).await {
+                Told::done_before()
+            } else {
+                let request = self.request_of(row);
+                let task = Task { request: &request, row: Some(row.number), ..self.task };
+                Told::of(task.transact(&mut layout, around).await)
+            };
+            let ends = told.ends_all();
+            tally.print(self, row, told, around.log);
+            if ends || self.is_too_much(&tally) {
+                break;
+            }
+        }
+        Ok(tally.conclude(self))
+    }
+
+    /// Whether the transaction in which an earlier execution began to save the row was committed.
+    async fn was_saved_before(&self, row: &BulkRow, around: &mut Surroundings<'_, '_>) -> bool {
+        let Some(transaction) = row.began else { return false };
+        let asked = fate(Some(transaction), around.server, around.connections, around.log).await;
+        matches!(asked, Fate::Committed)
+    }
+
+    /// All rows in one transaction: of a preview it is rolled back.
+    async fn run_together(&self, around: &mut Surroundings<'_, '_>) -> Result<Done, Failed> {
+        let session = self.task.session;
+        if self.together()
+            && let Some(row) = self.bulk.rows.first()
+            && self.was_saved_before(row, around).await
+        {
+            let mut tally = Tally::default();
+            self.bulk.rows.iter().for_each(|row| tally.print(self, row, Told::done_before(), around.log));
+            return Ok(tally.conclude(self));
+        }
+        let mut layout = None;
+        for attempt in 1.. {
+            let tried = roll_back_if_stopped(session, around.stop, self.try_together(&mut layout)).await?;
+            let tried = match tried {
+                Ok((tolds, id)) => self.end_together(tolds, id, around).await,
+                Err(error) => Err(error),
+            };
+            match tried {
+                Ok(done) => return Ok(done),
+                Err(error) if !error.is_conflict() || attempt >= ATTEMPTS => {
+                    session.roll_back().await;
+                    return Err(error.into_failed());
+                }
+                Err(_) => session.roll_back().await,
+            }
+            around.log.info("another transaction changed the same rows at the same time: starting again");
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    /// Runs all rows in a transaction, and leaves it open; also returns its number.
+    async fn try_together(
+        &self,
+        layout: &mut Option<Layout>,
+    ) -> Result<(Vec<Told>, Option<i64>), ActionError> {
+        let client = &self.task.session.client;
+        self.task.session.begin(self.task.request.action.writes()).await?;
+        let (mut tolds, mut failed) = (Vec::new(), 0);
+        for row in &self.bulk.rows {
+            client.batch_execute("SAVEPOINT each_row").await?;
+            let request = self.request_of(row);
+            let task = Task { request: &request, row: Some(row.number), ..self.task };
+            let told = match within_limit(task.perform(layout, &mut |_| {})).await {
+                Ok(done) => Told::of(Ok(done)),
+                Err(error) if error.is_conflict() => return Err(error),
+                Err(error) => Told::of(Err(error.into_failed())),
+            };
+            if told.ends_all() {
+                let Outcome::Failed { failure } = told.outcome else { continue };
+                return Err(Failed { code: told.code, failure }.into());
+            }
+            if told.code != ExitCode::Success {
+                failed += 1;
+                client.batch_execute("ROLLBACK TO SAVEPOINT each_row").await?;
+            }
+            tolds.push(told);
+            if self.bulk.max_errors.is_some_and(|most| failed > most) {
+                break;
+            }
+        }
+        let id = self.task.transaction_id().await?;
+        Ok((tolds, id))
+    }
+
+    /// Ends the transaction, and prints what became of the rows: if one of those that are asked for together has failed,
+    /// only the failures.
+    async fn end_together(
+        &self,
+        tolds: Vec<Told>,
+        id: Option<i64>,
+        around: &mut Surroundings<'_, '_>,
+    ) -> Result<Done, ActionError> {
+        let session = self.task.session;
+        let fails = tolds.iter().any(|told| told.code != ExitCode::Success);
+        if fails || self.previews() || id.is_none() {
+            session.roll_back().await;
+        } else {
+            for (row, transaction) in self.bulk.rows.iter().zip(std::iter::repeat(id)) {
+                let saving = transaction.map(|transaction| Saving { row: row.number, transaction });
+                saving.iter().for_each(|saving| around.log.saving(saving));
+            }
+            commit(session, id, around).await?;
+        }
+        let mut tally = Tally::default();
+        for (row, told) in self.bulk.rows.iter().zip(tolds) {
+            if !(fails && self.together()) || told.code != ExitCode::Success {
+                tally.print(self, row, told, around.log);
+            }
+        }
+        Ok(tally.conclude(self))
+    }
+}
