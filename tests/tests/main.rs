@@ -14,6 +14,7 @@ mod doctor;
 mod doctor_causes;
 mod doctor_records;
 mod documents;
+mod each;
 mod endings;
 mod following;
 mod guide;

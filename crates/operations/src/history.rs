@@ -87,6 +87,10 @@ pub struct PastRun {
     pub action: Option<String>,
     /// The user that the action was about.
     pub user: Option<String>,
+    /// The number of rows, of a run for many.
+    pub rows: Option<u64>,
+    /// The number of the row that this is about, of a run for many of which one row is wanted.
+    pub row_number: Option<u64>,
     /// The reason that was given for it.
     pub reason: Option<String>,
     /// The run of a pipeline that asked, as the request says: recorded, never trusted.
@@ -289,17 +293,20 @@ fn of_execution(execution: Execution, records: &[AuditEntry], keys: &[PublicKey]
     // The records are newest first, so a task that was tried again is known by its last try.
     let name = &execution.name;
     let verifier = Verifier { keys, job: name.job.job.as_str(), execution: &name.id };
-    let claims: Vec<Claim> = records
-        .iter()
-        .filter_map(|record| Claim::from_record(&record.payload, key, Some(verifier)))
-        .collect();
+    let claims = records.iter().filter_map(|record| Claim::from_record(&record.payload, key, Some(verifier)));
+    let (of_rows, of_run): (Vec<Claim>, Vec<Claim>) =
+        claims.partition(|claim| claim.line.row_number.is_some());
+    // Where the records of a user were asked for, the rows of a bulk run are there, and not the run itself.
+    let is_of_rows = of_run.is_empty() && asked.rows.is_some();
+    let claims = if is_of_rows { of_rows } else { of_run };
     let is_signed = |claim: &&Claim| claim.signature == Signature::Verified;
     let worth = |claim: &Claim| {
         if !asked.may_be_answered_by(&claim.line) {
             return Worth::Contradicted;
         }
-        let seen = compared(&execution.phase, claim);
-        if execution.phase == SUCCEEDED && seen != Worth::Agrees {
+        // How the execution ended says nothing of one of its rows.
+        let seen = if is_of_rows { Worth::Open } else { compared(&execution.phase, claim) };
+        if execution.phase == SUCCEEDED && seen == Worth::Contradicted {
             // Cloud Run knows the exit code of the container.
             Worth::Contradicted
         } else if claim.proven || is_signed(&claim) {
@@ -315,7 +322,7 @@ fn of_execution(execution: Execution, records: &[AuditEntry], keys: &[PublicKey]
     let used = claims.iter().filter(is_signed).find(agrees).or_else(|| claims.iter().find(agrees));
     let contradicted = claims.iter().any(|claim| {
         worth(claim) == Worth::Contradicted
-            || used.is_some_and(|used| used.line != claim.line && !execution.retried)
+            || !is_of_rows && used.is_some_and(|used| used.line != claim.line && !execution.retried)
     });
     let given = |name: &str| execution.request.get(name).cloned();
     let context = context(&execution);
@@ -324,7 +331,10 @@ fn of_execution(execution: Execution, records: &[AuditEntry], keys: &[PublicKey]
         account: Some(execution.creator.clone()).filter(|creator| !creator.is_empty()),
         actor: given(variable::ADMIN_ACTOR.name),
         action: given(variable::ADMIN_ACTION.name),
-        user: given(variable::ADMIN_USERNAME.name),
+        user: given(variable::ADMIN_USERNAME.name)
+            .or_else(|| used.filter(|_| is_of_rows).and_then(|claim| claim.line.username.clone())),
+        rows: execution.rows,
+        row_number: used.and_then(|claim| claim.line.row_number),
         reason: given(variable::ADMIN_REASON.name),
         origin: given(variable::ADMIN_ORIGIN.name),
         recorded: used.map(|claim| claim.line.recorded.clone()).unwrap_or_default(),
@@ -389,12 +399,14 @@ fn of_records(
     keys: &[PublicKey],
 ) -> Option<PastRun> {
     let verifier = Verifier { keys, job: job.job.as_str(), execution: &execution };
-    let claims: Vec<(Timestamp, Claim)> = records
-        .iter()
-        .filter_map(|record| {
-            Some((record.timestamp, Claim::from_record(&record.payload, None, Some(verifier))?))
-        })
-        .collect();
+    let claims = records.iter().filter_map(|record| {
+        Some((record.timestamp, Claim::from_record(&record.payload, None, Some(verifier))?))
+    });
+    let (mut of_rows, of_run): (Vec<_>, Vec<_>) =
+        claims.partition(|(_, claim)| claim.line.row_number.is_some());
+    // Of several rows about one user, the last one is told.
+    of_rows.dedup_by(|other, one| other.1.line.row_number != one.1.line.row_number);
+    let claims: Vec<(Timestamp, Claim)> = if of_run.is_empty() { of_rows } else { of_run };
     let is_signed = |claim: &Claim| claim.signature == Signature::Verified;
     let any_signed = claims.iter().any(|(_, claim)| is_signed(claim));
     let told: Vec<&(Timestamp, Claim)> =
@@ -424,6 +436,11 @@ fn of_records(
         actor: common(|line| line.actor.as_ref()),
         action: common(|line| line.action.as_ref()),
         user: common(|line| line.username.as_ref()),
+        rows: match first.outcome {
+            Outcome::Each { rows, .. } => Some(rows),
+            _ => None,
+        },
+        row_number: first.row_number,
         reason: common(|line| line.reason.as_ref()),
         origin: common(|line| line.origin.as_ref()),
         recorded: if lines().all(|line| line.recorded == first.recorded) {

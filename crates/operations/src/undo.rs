@@ -60,6 +60,16 @@ pub async fn find(session: &Session, id: &str) -> Result<Undoable, CliError> {
     };
     let refused = |what: String| CliError::usage(format!("{what}; nothing was started"));
     let what = run.action.clone().unwrap_or_else(|| "a run".to_owned());
+    if run.rows.is_some() {
+        return Err(refused(format!(
+            "{} was run for many rows, and one run is undone at a time",
+            run.execution
+        ))
+        .hint(advice(
+            "undo it row by row, with the task that undoes it and a table of its own",
+            "quill-admin each",
+        )));
+    }
     let Some(line) = run.line.clone() else {
         return Err(refused(format!(
             "execution {} has left no record that can be used: it is {}",

@@ -361,6 +361,11 @@ impl<'a> EachResults<'a> {
         names.sort_unstable();
         names.dedup();
         names.retain(|name| !is_hash(name));
+        // In the order of the questions, where the action is known here.
+        let action = actions::known(&self.journal.header().action);
+        let words = action.map(|action| action.words.parameters.as_slice()).unwrap_or_default();
+        let place = |name: &str| words.iter().position(|words| variable(&words.parameter) == name);
+        names.sort_by_key(|name| place(name).unwrap_or(usize::MAX));
         let spelled = |name: &&String| name.strip_prefix("ADMIN_").unwrap_or(name).to_lowercase();
         let with = self.has_passwords();
         let password = with.then(|| "password".to_owned());

@@ -5,10 +5,10 @@
 use std::fmt::Write as _;
 
 use quill_admin_cloud::{ExecutionName, LogEntry};
-use quill_admin_contract::Signature;
+use quill_admin_contract::{Outcome, Signature};
 use quill_admin_image::digest;
 use quill_admin_operations::config::Environment;
-use quill_admin_operations::history::{Filter, Past, Record};
+use quill_admin_operations::history::{Filter, Past, PastRun, Record};
 use quill_admin_operations::session::own_program::OWN_DIGEST;
 use serde_json::{Value, json};
 
@@ -40,12 +40,18 @@ pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Pa
         };
     }
     for run in runs {
-        let what =
-            [run.action.as_deref(), run.user.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let row = match (run.row_number, run.rows) {
+            (Some(row), _) => Some(format!("(row {row} of many)")),
+            (None, Some(rows)) => Some(format!("({rows} rows)")),
+            (None, None) => None,
+        };
+        let what = [run.action.as_deref(), run.user.as_deref(), row.as_deref()].into_iter().flatten();
+        let what = what.collect::<Vec<_>>().join(" ");
         let mark = match run.outcome.as_str() {
             "failed" | "cancelled" => style(symbols::FAILED).red(),
             "running" => style(symbols::MORE).yellow(),
             "contradicted" => style(symbols::UNSURE).yellow(),
+            "each" if run.exit_code != Some(0) => style(symbols::FAILED).red(),
             _ => style(symbols::DONE).green(),
         };
         let code =
@@ -54,7 +60,7 @@ pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Pa
             text,
             "{mark} {}  {}{code}  {}",
             run.time.strftime("%Y-%m-%d %H:%M UTC"),
-            clean(&run.outcome),
+            clean(&came_of(run)),
             clean(&what)
         );
         let mut rest = vec![run.execution.clone()];
@@ -120,6 +126,15 @@ pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Pa
     text
 }
 
+/// What came of a run, in a few words: its outcome, or how many of its rows were done.
+fn came_of(run: &PastRun) -> String {
+    match run.line.as_ref().map(|line| &line.outcome) {
+        Some(Outcome::Each { rows, done, .. }) if !run.preview => format!("{done} of {rows} done"),
+        Some(Outcome::Each { rows, done, .. }) => format!("{done} of {rows} previewed"),
+        _ => run.outcome.clone(),
+    }
+}
+
 /// A line of an execution's log, with its time.
 pub(super) fn logged(entry: &LogEntry) -> String {
     let time = entry.timestamp.strftime("%Y-%m-%d %H:%M:%S%.3f");
@@ -143,6 +158,8 @@ pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
                 "actor": run.actor,
                 "action": run.action,
                 "user": run.user,
+                "rows": run.rows,
+                "row_number": run.row_number,
                 "reason": run.reason,
                 "origin": run.origin,
                 "recorded": run.recorded,

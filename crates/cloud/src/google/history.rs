@@ -92,6 +92,9 @@ fn filter(name: &JobName, query: &RecordQuery) -> String {
         "{} AND ({stdout} OR {stderr}) AND jsonPayload.{key}.outcome.result:* AND timestamp>=\"{since}\"",
         of_job(name)
     );
+    if let Some(field) = query.without {
+        let _ = write!(filter, " AND NOT jsonPayload.{key}.{field}:*");
+    }
     for (field, value) in &query.fields {
         // There are too many executions to name: all records are read, and looked through here.
         if *field == "actor" && query.or_of.len() > NAMED {

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use quill_admin_cloud::{Execution, LogBucketName, RecordQuery};
 use quill_admin_contract::{ResultLine, Username, variable};
 
+/// The field of a record that is of one row of a bulk run.
+const ROW_NUMBER: &str = "row_number";
+
 /// The runs that are asked for.
 #[derive(Debug, Clone)]
 pub struct Filter {
@@ -33,6 +36,8 @@ impl Filter {
         let mut fields: Vec<(&'static str, String)> = Vec::new();
         fields.extend(self.user.as_ref().map(|user| ("username", user.to_string())));
         fields.extend(self.action.clone().map(|action| ("action", action)));
+        // Each row of a bulk run has a record of its own. Unless a user is wanted, the record of the whole run is enough.
+        let without = self.user.is_none().then_some(ROW_NUMBER);
         let mut or_of = Vec::new();
         if let Some(actor) = &self.actor {
             let named = |execution: &Execution| execution.request.get(variable::ADMIN_ACTOR.name).cloned();
@@ -43,6 +48,14 @@ impl Filter {
                 .collect();
             fields.push(("actor", actor.clone()));
         }
-        RecordQuery { key: ResultLine::KEY, fields, or_of, since: self.since, limit: self.limit, bucket }
+        RecordQuery {
+            key: ResultLine::KEY,
+            fields,
+            without,
+            or_of,
+            since: self.since,
+            limit: self.limit,
+            bucket,
+        }
     }
 }

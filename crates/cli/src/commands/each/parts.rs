@@ -56,6 +56,10 @@ struct Standing<'a> {
     tried: BTreeSet<u64>,
     /// The plans of the rows that were previewed.
     plans: BTreeMap<u64, Digest>,
+    /// The job as it was when its plan was shown.
+    agreed: Option<Job>,
+    /// The first part, for which the job was read with the plan.
+    ready: Option<Prepared<'a>>,
     /// The runs of this command, for what they tell of rows.
     runs: Vec<Run>,
 }
@@ -83,6 +87,7 @@ impl Context<'_> {
                 }
             }
         };
+        self.reporter.event(Event::Doing("judging and hashing the rows"));
         let (session, rows) = tokio::join!(opening.wait(Arc::clone(&emit)), hashing);
         let session = session?;
         let subject = Subject::default();
@@ -90,7 +95,17 @@ impl Context<'_> {
             Ok((journal, path)) => {
                 let (tried, plans) = (BTreeSet::new(), BTreeMap::new());
                 let (bulk, runs) = (&bulk, Vec::new());
-                let standing = Standing { session: &session, bulk, journal, path, tried, plans, runs };
+                let standing = Standing {
+                    session: &session,
+                    bulk,
+                    journal,
+                    path,
+                    tried,
+                    plans,
+                    agreed: None,
+                    ready: None,
+                    runs,
+                };
                 let task = OpenTask::new(&session, &bulk.options, &subject, &progress);
                 self.run_standing(standing, &task).await
             }
@@ -140,20 +155,20 @@ impl Context<'_> {
             return Ok(reporter.planned(shown));
         }
         reporter.each_plan(&plan);
-        let agreed = prepared.job;
+        at.agreed = Some(prepared.job.clone());
+        at.ready = Some(prepared);
         if previews_first {
-            if let Some(code) = self.preview_rows(&mut at, task, &request, &agreed).await? {
+            if let Some(code) = self.preview_rows(&mut at, task, &request).await? {
                 return Ok(code);
             }
             request.mode = Mode::Run;
         } else if at.bulk.options.writes {
-            self.give_reason(environment, &mut request)?;
             self.agree_to_rows(&at)?;
         }
         if let Some(path) = at.path.take() {
             at.journal.keep_in(&path)?;
         }
-        self.run_parts(at, task, request, &agreed).await
+        self.run_parts(at, task, request).await
     }
 
     /// Asks for agreement to a run for many rows. It is asked for at every terminal, unless a flag gives it: nobody types so
@@ -170,7 +185,20 @@ impl Context<'_> {
         )
     }
 
-    /// Reads the job for the next part.
+    /// The next part, ready to be started. The job was read for the first one; the others, too, are run only where it still
+    /// runs what was agreed to.
+    async fn part<'s>(&self, at: &mut Standing<'s>, request: Request) -> Result<Prepared<'s>, CliError> {
+        if let Some(ready) = at.ready.take() {
+            return Ok(Prepared { request, ..ready });
+        }
+        let prepared = self.prepare(at, &request).await?;
+        match &at.agreed {
+            Some(agreed) => prepared.as_agreed(agreed),
+            None => Ok(prepared),
+        }
+    }
+
+    /// Reads the job.
     async fn prepare<'s>(&self, at: &Standing<'s>, request: &Request) -> Result<Prepared<'s>, CliError> {
         let (name, job) = (&at.bulk.name, at.bulk.job.clone());
         let request = request.clone();
@@ -213,14 +241,13 @@ impl Context<'_> {
         at: &mut Standing<'_>,
         task: &OpenTask<'_>,
         request: &Request,
-        agreed: &Job,
     ) -> Result<Option<u8>, CliError> {
         let reporter = Arc::clone(self.reporter);
         let environment = at.session.environment();
         while let Some(bulk) = at.next()? {
             let rows: Vec<u64> = bulk.rows.iter().map(|row| row.number).collect();
             let request = Request { bulk: Some(bulk), ..request.again() };
-            let prepared = self.prepare(at, &request).await?.as_agreed(agreed)?;
+            let prepared = self.part(at, request).await?;
             let run = self.run_prepared(task, prepared).await?;
             let is_told = matches!(run.outcome.outcome(), Some(Outcome::Each { .. }));
             at.tried.extend(rows);
@@ -284,10 +311,11 @@ impl Context<'_> {
         mut at: Standing<'_>,
         task: &OpenTask<'_>,
         mut request: Request,
-        agreed: &Job,
     ) -> Result<u8, CliError> {
         let reporter = Arc::clone(self.reporter);
-        self.give_reason(at.session.environment(), &mut request)?;
+        if at.bulk.options.writes {
+            self.give_reason(at.session.environment(), &mut request)?;
+        }
         // One guard for all parts, so that Ctrl-C between two of them is not lost.
         let mut guard = self.guard();
         self.reporter.begin();
@@ -297,8 +325,8 @@ impl Context<'_> {
             let part = at.journal.next_part();
             let id = RequestId::of_part(at.journal.header().run, part);
             let request = Request { bulk: Some(bulk), id: Some(id), ..request.again() };
-            let prepared = guard.run(&between, Box::pin(self.prepare(&at, &request))).await;
-            let prepared = prepared.map_err(|error| error.hint(GOES_ON))?.as_agreed(agreed)?;
+            let prepared = guard.run(&between, Box::pin(self.part(&mut at, request))).await;
+            let prepared = prepared.map_err(|error| error.hint(GOES_ON))?;
             at.journal.starts(Start {
                 part,
                 rows: rows.clone(),

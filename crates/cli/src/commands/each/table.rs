@@ -67,12 +67,13 @@ pub(super) fn read(bytes: &[u8], is_known: impl Fn(&str) -> bool) -> Result<Tabl
         .delimiter(separator)
         .from_reader(text.as_bytes());
     let mut rows = Vec::new();
+    let mut at = Place { bytes: text.as_bytes(), offset: 0, line: 1 + skipped };
     for record in reader.records() {
         let record = record.map_err(|error| {
-            let line = error.position().map_or(1, csv::Position::line);
-            Fault::new(line + skipped, "it cannot be read as a row of a table")
+            let line = at.line_of(error.position());
+            Fault::new(line, "it cannot be read as a row of a table")
         })?;
-        let line = record.position().map_or(1, csv::Position::line) + skipped;
+        let line = at.line_of(record.position());
         let cells: Vec<String> = record.iter().map(str::to_owned).collect();
         if cells.iter().any(|cell| !cell.trim().is_empty()) {
             rows.push(TableRow { line, cells });
@@ -83,6 +84,27 @@ pub(super) fn read(bytes: &[u8], is_known: impl Fn(&str) -> bool) -> Result<Tabl
     }
     let TableRow { line, cells } = rows.remove(0);
     Ok(Table { header: cells.into_iter().map(|name| name.trim().to_owned()).collect(), line, rows })
+}
+
+/// A place in a text, and its line. The reader's own count is one too low where lines end with CR and LF: it begins a row
+/// between the two.
+struct Place<'a> {
+    bytes: &'a [u8],
+    offset: usize,
+    line: u64,
+}
+
+impl Place<'_> {
+    /// The line of a row, which is not before the place.
+    fn line_of(&mut self, position: Option<&csv::Position>) -> u64 {
+        let from = position.map_or(0, csv::Position::byte);
+        let from = usize::try_from(from).unwrap_or(usize::MAX).min(self.bytes.len());
+        let ends = self.bytes[from..].iter().take_while(|byte| b"\r\n".contains(byte)).count();
+        let to = (from + ends).max(self.offset);
+        self.line += self.bytes[self.offset..to].iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.offset = to;
+        self.line
+    }
 }
 
 fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Fault> {
@@ -124,12 +146,12 @@ fn named_separator(text: &str) -> (Option<u8>, &str, u64) {
     }
 }
 
-/// The separator with which the first line has the most names of columns.
+/// The separator with which the first line has the most names of columns, or else the most cells.
 fn separator(text: &str, is_known: impl Fn(&str) -> bool) -> u8 {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let known = |separator: &u8| {
         let names = first.split(char::from(*separator)).map(|name| name.trim().trim_matches('"').trim());
-        names.filter(|name| is_known(name)).count()
+        (names.clone().filter(|name| is_known(name)).count(), names.count())
     };
     // Of several that are as good, the last one would be taken.
     SEPARATORS.into_iter().rev().max_by_key(known).unwrap_or(b',')
