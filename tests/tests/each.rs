@@ -1,5 +1,6 @@
 //! `each`: many at once. All is judged before anything is started, and whoever starts the same command again goes on.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
@@ -23,9 +24,9 @@ fn world() -> World {
 
 /// Writes a table of new users.
 fn class(world: &World, count: usize) {
-    let rows: String =
-        (1..=count).map(|at| format!("user{at},user{at}@example.org,staff,Clinician|Patient\n")).collect();
-    world.home.write("class.csv", &format!("username,email,permission,role\n{rows}"));
+    let row = |at| format!("user{at},user{at}@example.org,staff,Clinician|Patient");
+    let rows: Vec<String> = (1..=count).map(row).collect();
+    world.home.write("class.csv", &format!("username,email,permission,role\n{}\n", rows.join("\n")));
 }
 
 const CREATE: [&str; 9] = [
@@ -133,8 +134,8 @@ fn two_hundred_rows_take_one_execution_and_twelve_requests() {
          SELECT 'user' || n, 'user' || n || '@example.org', 'h', true, false, 'nurse', '[]', '[]', 'staff', true \
          FROM generate_series(1, 200) AS n",
     );
-    let all: String = (1..=200).map(|at| format!("user{at}\n")).collect();
-    world.home.write("class.csv", &format!("username\n{all}"));
+    let all: Vec<String> = (1..=200).map(|at| format!("user{at}")).collect();
+    world.home.write("class.csv", &format!("username\n{}\n", all.join("\n")));
     let before = world.emulator.calls().len();
     let off = ["each", "deactivate", "-e", "staging", "--from", "class.csv", "--results", "class.results"];
     let done = world.quill_admin(off).output().exits(0);
@@ -189,7 +190,7 @@ fn twenty_faults_are_told_at_once_and_nothing_is_started() {
         table.push_str("\r\n");
     }
     for at in 12..=21 {
-        table.push_str(&format!("user{at};user{at};staff;Clinician;\r\n"));
+        let _ = write!(table, "user{at};user{at};staff;Clinician;\r\n");
     }
     world.home.write("class.csv", &table);
     let local = ["each", "create-user", "-e", "local", "--from", "class.csv", "--results", "class.results"];

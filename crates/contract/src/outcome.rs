@@ -134,8 +134,8 @@ impl ResultLine {
         match self.outcome.name() {
             "failed" => !failed,
             "each" => failed == self.outcome.did_all_rows(),
-            "done_before" => failed,
-            "created" | "updated" | "unchanged" | "found" | "listed" | "checked" | "previewed" => failed,
+            "created" | "updated" | "unchanged" | "found" | "listed" | "checked" | "previewed"
+            | "done_before" => failed,
             _ => false,
         }
     }

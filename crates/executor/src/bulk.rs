@@ -4,6 +4,8 @@
 //! is named in the log, so that the next execution can ask what became of it where this one is killed before it has told.
 //! Rows that are asked for together, and previews, are one transaction with a savepoint for each row.
 
+use std::fmt::Write as _;
+
 use quill_admin_contract::{Bulk, BulkRow, ExitCode, Failure, Mode, Outcome, Request, Saving, UndoNote};
 use quill_admin_engine::Layout;
 
@@ -82,11 +84,11 @@ impl Tally {
         let mut message =
             format!("{done} of {rows} rows {}", if bulk.previews() { "previewed" } else { "done" });
         if failed > 0 {
-            message.push_str(&format!(", {failed} failed"));
+            let _ = write!(message, ", {failed} failed");
         }
         if left > 0 {
             let why = if bulk.together() { "were rolled back" } else { "were not begun" };
-            message.push_str(&format!(", {left} {why}"));
+            let _ = write!(message, ", {left} {why}");
         }
         let digest = Bulk::digest(results.iter().map(String::as_str));
         Done {
@@ -245,7 +247,9 @@ impl BulkTask<'_> {
         } else {
             for (row, transaction) in self.bulk.rows.iter().zip(std::iter::repeat(id)) {
                 let saving = transaction.map(|transaction| Saving { row: row.number, transaction });
-                saving.iter().for_each(|saving| around.log.saving(saving));
+                if let Some(saving) = saving {
+                    around.log.saving(&saving);
+                }
             }
             commit(session, id, around).await?;
         }

@@ -107,7 +107,7 @@ async fn task(
     };
     let task = Task { session: &session, request: &invocation.request, actions, row: None };
     let mut around = Surroundings { server: &server, stop: &mut stop, connections, log };
-    let mut done = task.run(&mut around).await?;
+    let mut done = Box::pin(task.run(&mut around)).await?;
     warn_plaintext(&mut done.outcome, &invocation.plaintext);
     Ok(done)
 }

@@ -44,7 +44,7 @@ impl Task<'_> {
     /// Does what is asked for, once or for each row.
     pub(crate) async fn run(&self, around: &mut Surroundings<'_, '_>) -> Result<Done, Failed> {
         match &self.request.bulk {
-            Some(bulk) => BulkTask { task: *self, bulk }.run(around).await,
+            Some(bulk) => Box::pin(BulkTask { task: *self, bulk }.run(around)).await,
             None => self.transact(&mut None, around).await,
         }
     }

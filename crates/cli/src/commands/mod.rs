@@ -82,8 +82,7 @@ pub async fn dispatch(
     let diagnosed = matches!(cli.call, Call::Other(Command::Doctor(_)));
     let ended = match cli.call {
         Call::Task(call) => run_task::run(context, call, mistakes).await,
-        Call::Other(Command::Each(args)) => each::run(context, args, tasks, mistakes).await,
-        Call::Other(command) => run(context, tasks, command).await,
+        Call::Other(command) => Box::pin(run(context, tasks, mistakes, command)).await,
     };
     ended.map_err(|error| {
         let check = error.check.filter(|_| !diagnosed);
@@ -93,10 +92,14 @@ pub async fn dispatch(
     })
 }
 
-async fn run(mut context: Context<'_>, tasks: &[TaskCommand], command: Command) -> Result<u8, CliError> {
+async fn run(
+    mut context: Context<'_>,
+    tasks: &[TaskCommand],
+    mistakes: Option<CliError>,
+    command: Command,
+) -> Result<u8, CliError> {
     match command {
-        // It needs to know of mistakes in the file of actions.
-        Command::Each(args) => each::run(context, args, tasks, None).await,
+        Command::Each(args) => Box::pin(each::run(context, args, tasks, mistakes)).await,
         Command::Build(args) => build::run(context, args).await,
         Command::RestoreBackend(args) => restore_backend::run(context, args).await,
         Command::Undo(args) => undo::run(context, args).await,

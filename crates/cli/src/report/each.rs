@@ -7,12 +7,13 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
-use quill_admin_actions::{Action, variable};
+use quill_admin_actions::{Action, Parameter, variable};
 use quill_admin_contract::{Claim, ExitCode, Outcome};
 use quill_admin_operations::actions;
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::each::{Journal, Row};
 use quill_admin_operations::error::{CliError, advice};
+use quill_admin_operations::task::row_results::RowResults;
 use quill_admin_operations::task::run_outcome::{Run, RunOutcome};
 use serde_json::{Value, json};
 
@@ -75,7 +76,7 @@ impl<'a> EachReport<'a> {
     fn told(&self) -> Vec<Told<'a>> {
         let mut claims: BTreeMap<u64, (&'a Claim, &'a str)> = BTreeMap::new();
         for run in self.runs {
-            let results = run.row_results.iter().flat_map(|results| results.iter());
+            let results = run.row_results.iter().flat_map(RowResults::iter);
             claims.extend(results.map(|(row, claim)| (row, (claim, run.execution.name.id.as_str()))));
         }
         let journal = self.journal;
@@ -88,10 +89,8 @@ impl<'a> EachReport<'a> {
                     _ => None,
                 };
                 let is_unknown = matches!(outcome, Outcome::Failed { failure } if failure.undecided);
-                let (name, code) = match is_unknown {
-                    true => (UNKNOWN, None),
-                    false => (outcome.name(), Some(claim.line.exit_code)),
-                };
+                let (name, code) =
+                    if is_unknown { (UNKNOWN, None) } else { (outcome.name(), Some(claim.line.exit_code)) };
                 let execution = Some((*execution).to_owned());
                 return Told {
                     row,
@@ -163,7 +162,7 @@ fn key(action: &Action, row: &Row) -> Vec<String> {
 
 /// The names of the parameters that are not secret, in the order in which they are asked for.
 fn columns(action: &Action) -> Vec<&String> {
-    let secret = |name: &String| action.definition.parameters.get(name).is_some_and(|it| it.is_secret());
+    let secret = |name: &String| action.definition.parameters.get(name).is_some_and(Parameter::is_secret);
     action.words.parameters.iter().map(|words| &words.parameter).filter(|name| !secret(name)).collect()
 }
 

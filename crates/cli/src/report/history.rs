@@ -40,13 +40,7 @@ pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Pa
         };
     }
     for run in runs {
-        let row = match (run.row_number, run.rows) {
-            (Some(row), _) => Some(format!("(row {row} of many)")),
-            (None, Some(rows)) => Some(format!("({rows} rows)")),
-            (None, None) => None,
-        };
-        let what = [run.action.as_deref(), run.user.as_deref(), row.as_deref()].into_iter().flatten();
-        let what = what.collect::<Vec<_>>().join(" ");
+        let what = asked_for(run);
         let mark = match run.outcome.as_str() {
             "failed" | "cancelled" => style(symbols::FAILED).red(),
             "running" => style(symbols::MORE).yellow(),
@@ -124,6 +118,17 @@ pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Pa
     }
     text.push_str(&warnings(past));
     text
+}
+
+/// What a run was asked to do, and for whom.
+fn asked_for(run: &PastRun) -> String {
+    let row = match (run.row_number, run.rows) {
+        (Some(row), _) => Some(format!("(row {row} of many)")),
+        (None, Some(rows)) => Some(format!("({rows} rows)")),
+        (None, None) => None,
+    };
+    let what = [run.action.as_deref(), run.user.as_deref(), row.as_deref()];
+    what.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// What came of a run, in a few words: its outcome, or how many of its rows were done.

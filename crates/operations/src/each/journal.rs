@@ -65,6 +65,7 @@ mod made {
     use quill_admin_contract::{Password, Secret};
     use serde::{Deserialize as _, Deserializer, Serializer, de, ser};
 
+    #[expect(clippy::ref_option, reason = "serde passes the field")]
     pub(super) fn serialize<S: Serializer>(password: &Option<Password>, to: S) -> Result<S::Ok, S::Error> {
         let password = password.as_ref().ok_or_else(|| ser::Error::custom("there is none"))?;
         to.serialize_str(password.expose())

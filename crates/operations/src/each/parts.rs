@@ -62,7 +62,7 @@ pub fn next(
     let left = journal
         .rows()
         .iter()
-        .filter(|row| !(writes && known(row).is_some_and(Known::is_done)) && !tried.contains(&row.row));
+        .filter(|row| !(tried.contains(&row.row) || writes && known(row).is_some_and(Known::is_done)));
     let rows = left.map(|row| {
         Ok(BulkRow {
             number: row.row,

@@ -77,7 +77,7 @@ pub(super) async fn run(
             "missing: --results, a file of your own that keeps what became of each row",
         ));
     }
-    let table = read_table(&context.process.cwd.join(from), command).map_err(|faults| told(from, faults))?;
+    let table = read_table(&context.process.cwd.join(from), command).map_err(|faults| told(from, &faults))?;
     // What is wrong with the table is told before anybody is asked which environment is meant.
     let (environment, job) = context.environment_for_task(&command.name, &options)?;
     let judge = Judge {
@@ -87,7 +87,7 @@ pub(super) async fn run(
         project: environment.job.project.as_str(),
         generate: args.generate_passwords,
     };
-    let judged = judge.judge(table).map_err(|faults| told(from, faults))?;
+    let judged = judge.judge(table).map_err(|faults| told(from, &faults))?;
     let header = |judged: &Judged| Header {
         run: RequestId::new(),
         environment: environment.name.clone(),
@@ -160,7 +160,7 @@ fn unreadable(error: &Unreadable) -> String {
 }
 
 /// All faults of a table as one error.
-fn told(from: &Path, faults: Vec<Fault>) -> CliError {
+fn told(from: &Path, faults: &[Fault]) -> CliError {
     let file = from.display();
     let count = faults.len();
     let line = |fault: &Fault| match fault.line {

@@ -10,12 +10,13 @@ use quill_admin_cloud::{Execution, Job, JobName};
 use quill_admin_contract::{AdminAction, Arguments, ExitCode, Mode, Outcome, Request, RequestId};
 use quill_admin_operations::actions;
 use quill_admin_operations::each::parts::{self, Looked};
-use quill_admin_operations::each::{Header, Journal, Row, Start};
+use quill_admin_operations::each::{Header, Journal, Known, Row, Start};
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
 use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::{Opening, Session, sign_in};
 use quill_admin_operations::task::job_image;
+use quill_admin_operations::task::row_results::RowResults;
 use quill_admin_operations::task::run::{self, Prepared};
 use quill_admin_operations::task::run_outcome::Run;
 
@@ -260,7 +261,7 @@ impl Context<'_> {
         at.tried.clear();
         let (mut would, mut fails) = (0, Vec::new());
         for run in &previews {
-            for (row, claim) in run.row_results.iter().flat_map(|results| results.iter()) {
+            for (row, claim) in run.row_results.iter().flat_map(RowResults::iter) {
                 match &claim.line.outcome {
                     Outcome::Previewed { would: what, plan, .. } => {
                         would += u64::from(what != "unchanged");
@@ -366,7 +367,7 @@ impl Standing<'_> {
 
     /// The number of rows that are left.
     fn left(&self) -> usize {
-        let is_done = |row: &&Row| self.journal.known(row.row).is_some_and(|known| known.is_done());
+        let is_done = |row: &&Row| self.journal.known(row.row).is_some_and(Known::is_done);
         self.journal.rows().iter().filter(|row| !self.bulk.options.writes || !is_done(row)).count()
     }
 
@@ -406,6 +407,6 @@ impl Standing<'_> {
 
     fn report(&self, reporter: &crate::report::Reporter, lack: Option<String>) -> u8 {
         let previews = self.runs.last().is_some_and(Run::is_preview);
-        reporter.each(&EachReport { lack, previews, ..self.told(&self.runs) })
+        reporter.each(&EachReport { previews, lack, ..self.told(&self.runs) })
     }
 }

@@ -172,10 +172,10 @@ impl Judge<'_> {
             return password::generate().map(|made| Some((made, true))).map_err(|error| error.to_string());
         }
         let Some(given) = given.filter(|given| !given.expose().is_empty()) else {
-            return match parameter.rule.is_required() {
-                true => Err(format!("there is no {}", parameter.words.name)),
-                false => Ok(None),
-            };
+            if parameter.rule.is_required() {
+                return Err(format!("there is no {}", parameter.words.name));
+            }
+            return Ok(None);
         };
         let is_email = |name: &str| {
             let rule = self.command.parameters.iter().find(|parameter| parameter.name() == name);

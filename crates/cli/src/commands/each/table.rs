@@ -101,10 +101,14 @@ impl Place<'_> {
         let from = usize::try_from(from).unwrap_or(usize::MAX).min(self.bytes.len());
         let ends = self.bytes[from..].iter().take_while(|byte| b"\r\n".contains(byte)).count();
         let to = (from + ends).max(self.offset);
-        self.line += self.bytes[self.offset..to].iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.line += line_ends(&self.bytes[self.offset..to]);
         self.offset = to;
         self.line
     }
+}
+
+fn line_ends(text: &[u8]) -> u64 {
+    text.split(|byte| *byte == b'\n').skip(1).count() as u64
 }
 
 fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Fault> {
@@ -122,9 +126,9 @@ fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Fault> {
         bytes => {
             let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
             std::str::from_utf8(text).map(Cow::Borrowed).map_err(|error| {
-                let before = text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+                let before = line_ends(&text[..error.valid_up_to()]);
                 Fault::new(
-                    before as u64 + 1,
+                    before + 1,
                     "a character is not in UTF-8, so that it cannot be known which one is meant: save the table as \
                      \"CSV UTF-8\"",
                 )
