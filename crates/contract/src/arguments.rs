@@ -8,7 +8,7 @@ use quill_admin_actions::{Action, Kind, Parameter, ParameterWords, variable};
 
 use crate::argument::Argument;
 use crate::env_error::EnvProblem;
-use crate::secret::{Password, PasswordHash, Secret};
+use crate::secret::{Hasher, Password, Secret};
 use crate::value::InvalidValue;
 
 /// The values of an action's parameters, by name. They fit the action that they were read for. A parameter that
@@ -120,11 +120,25 @@ impl Entered {
     ///
     /// When the operating system has no randomness or no memory to give.
     #[must_use]
-    pub fn hashed(mut self) -> Arguments {
+    pub fn hashed(self) -> Arguments {
+        if self.passwords.is_empty() {
+            Arguments(self.arguments)
+        } else {
+            self.hashed_with(&mut Hasher::new())
+        }
+    }
+
+    /// The same with the memory of others that were hashed before.
+    ///
+    /// # Panics
+    ///
+    /// When the operating system has no randomness to give.
+    #[must_use]
+    pub fn hashed_with(mut self, hasher: &mut Hasher) -> Arguments {
         for (name, credential) in self.passwords {
             let hash = match credential {
-                Credential::Plain(password) => password.hash(),
-                Credential::Random => PasswordHash::of_nobody(),
+                Credential::Plain(password) => hasher.hash(&password),
+                Credential::Random => hasher.hash_of_nobody(),
             };
             self.arguments.insert(name, Argument::Password(hash));
         }

@@ -59,7 +59,7 @@ pub use outcome::{
 pub use proof::ProofKey;
 pub use record_key::{PublicKey, RecordKey, Signed};
 pub use row::{FoundRow, Row};
-pub use secret::{Password, PasswordHash, Secret};
+pub use secret::{Hasher, Password, PasswordHash, Secret};
 pub use subject::{Change, FieldValue, SubjectState};
 pub use target::{ENTRY_POINT, InvalidTarget, TARGET_OPTION, Target, TargetParts};
 pub use tls_mode::TlsMode;

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::env::{RunContext, Variables};
 use crate::env_error::EnvError;
+use crate::secret::PasswordHash;
 
 const HASH: &str =
     "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b4dWRWJTmaaJObG1sJzVLmYRhY";

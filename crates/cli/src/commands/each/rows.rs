@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use quill_admin_actions::{Action, Expected, Kind};
-use quill_admin_contract::{Arguments, Entered, EnvError, ExitCode, Password, Secret};
+use quill_admin_contract::{Arguments, Entered, EnvError, ExitCode, Hasher, Password, Secret};
 use quill_admin_operations::each::Row;
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::nearest;
@@ -254,9 +254,9 @@ impl Judged {
         let share = self.rows.len().div_ceil(workers).max(1);
         let numbered: Vec<(u64, JudgedRow)> = (1..).zip(self.rows).collect();
         let of_part = |part: &[(u64, JudgedRow)]| {
-            part.iter()
-                .map(|(number, row)| row.hashed(*number, action))
-                .collect::<Result<Vec<Row>, CliError>>()
+            let mut hasher = Hasher::new();
+            let rows = part.iter().map(|(number, row)| row.hashed(*number, action, &mut hasher));
+            rows.collect::<Result<Vec<Row>, CliError>>()
         };
         let parts: Vec<_> = std::thread::scope(|scope| {
             let hashing: Vec<_> =
@@ -274,7 +274,7 @@ impl Judged {
 }
 
 impl JudgedRow {
-    fn hashed(&self, number: u64, action: &Action) -> Result<Row, CliError> {
+    fn hashed(&self, number: u64, action: &Action, hasher: &mut Hasher) -> Result<Row, CliError> {
         let named = |name: &String| quill_admin_actions::variable(name);
         let plain: BTreeMap<String, &str> = self
             .values
@@ -288,7 +288,7 @@ impl JudgedRow {
             CliError::new(error.exit_code(), format!("line {}: {error}; nothing was started", self.line))
         })?;
         let made = self.passwords.values().find(|(_, made)| *made).map(|(password, _)| password.clone());
-        Ok(Row { row: number, line: self.line, values: sent(&entered.hashed()), password: made })
+        Ok(Row { row: number, line: self.line, values: sent(&entered.hashed_with(hasher)), password: made })
     }
 }
 
