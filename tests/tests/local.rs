@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use quill_admin_e2e::{Finished as _, World, executor_image, wait_until};
 use quill_admin_testkit::http::Request;
 use quill_admin_testkit::needs_builder_image;
+use quill_admin_testkit::terminal::Terminal;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
@@ -130,31 +131,52 @@ fn a_folder_that_is_not_whole_is_told_with_its_path() {
 
 const LOCK: &str = ".quill-admin/local/lock";
 
-/// Waits until the environment is in use by this command.
-fn held_by(world: &World, command: &str) {
-    let lock = world.home.work().join(LOCK);
-    wait_until(&format!("{command} has the environment"), || {
-        std::fs::read_to_string(&lock).is_ok_and(|note| note.contains(&format!("\"{command}\"")))
-    });
+/// Two terminals: in the first a person is asked for values.
+#[test]
+fn nobody_waits_for_a_person_who_is_asked_for_values() {
+    let world = World::empty();
+    let mut first = world.quill_admin(["up", "-e", "local"]).terminal();
+    first.expect("Username");
+    let runs_at_once = || {
+        let ended = world.quill_admin(["check", "-e", "local"]).terminal().wait();
+        assert_eq!(ended.code(), 0, "{}", ended.text());
+        assert!(!ended.text().contains("waiting for another"), "{}", ended.text());
+    };
+    runs_at_once();
+    first.type_line("steve");
+    first.expect("Enter takes it");
+    runs_at_once();
+    first.type_line("staff");
+    first.expect("Run it? [y/N]");
+    let note = world.home.read(LOCK);
+    assert!(note.contains("\"update-permissions\""), "{note}");
+    first.ctrl_c();
+    assert_eq!(first.wait().code(), 130);
 }
 
-/// Two terminals: in the first a person still answers questions.
+/// A person in front of the plan of a command.
+fn asked_to_run(world: &World) -> Terminal {
+    let mut first = world.quill_admin(["up", "-e", "local", "-u", "steve"]).terminal();
+    first.expect("Enter takes it").type_line("staff");
+    first.expect("Run it? [y/N]");
+    first
+}
+
+/// Two terminals: in the first a person reads the plan.
 #[test]
 fn a_second_command_waits_for_the_first_and_says_for_which() {
     let world = World::empty();
-    let mut first = world.quill_admin(["cs", "-e", "local"]).terminal();
-    first.expect("Username");
-    held_by(&world, "create-superadmin");
+    let mut first = asked_to_run(&world);
 
     let mut second = world.quill_admin(["check", "-e", "local"]).terminal();
     let id = first.id();
     second.expect(&format!(
-        "waiting for another quill-admin to finish with the environment local (process {id}: create-superadmin)"
+        "waiting for another quill-admin to finish with the environment local (process {id}: update-permissions)"
     ));
     // Looking at it does not wait.
     let status = world.quill_admin(["local", "status"]).output().exits(0);
     assert!(
-        status.stdout.contains(&format!("in use           yes, by process {id}: create-superadmin\n")),
+        status.stdout.contains(&format!("in use           yes, by process {id}: update-permissions\n")),
         "{status}"
     );
     // A deletion has its turn, too.
@@ -176,9 +198,7 @@ fn a_second_command_waits_for_the_first_and_says_for_which() {
 #[test]
 fn ctrl_c_ends_the_waiting() {
     let world = World::empty();
-    let mut first = world.quill_admin(["cs", "-e", "local"]).terminal();
-    first.expect("Username");
-    held_by(&world, "create-superadmin");
+    let mut first = asked_to_run(&world);
     for args in
         [&["show-user", "-e", "local", "-u", "steve"][..], &["doctor", "-e", "local"], &["local", "serve"]]
     {

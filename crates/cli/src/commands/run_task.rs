@@ -58,8 +58,8 @@ pub(super) async fn run(
 
     let (environment, job) = context.environment_for_task(&command.name, &options)?;
     let place = Place { environment: &environment.name, project: environment.job.project.as_str() };
-    // The environment opens while a person answers. Where nobody is asked, all values are checked before
-    // anything is sent.
+    // The environment opens while a person answers; the embedded one, which others want to use meanwhile, only after
+    // that. Where nobody is asked, all values are checked before anything is sent.
     let (answers, opening) = if context.form.asks() {
         let opening = context.open_for_task(&environment, &job, &options)?;
         (ask(&mut context.form, checked, place)?, opening)

@@ -15,6 +15,8 @@ pub mod own_program;
 mod runner;
 pub mod sign_in;
 
+#[cfg(feature = "local")]
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quill_admin_cloud::{CloudError, Credentials, Google, Job, JobName, SignIn};
@@ -86,9 +88,31 @@ impl Progress {
 }
 
 /// An environment that is being opened while a person answers questions.
+///
+/// The embedded one begins to open when it is waited for: from then on this process holds it, and others would wait for
+/// whoever answers.
 pub struct Opening {
-    opened: JoinHandle<Result<Opened, CliError>>,
+    opened: Begun,
     progress: watch::Receiver<Progress>,
+}
+
+/// The work that opens an environment.
+enum Begun {
+    /// It is under way.
+    Now(JoinHandle<Result<Opened, CliError>>),
+    /// It begins when it is waited for.
+    #[cfg(feature = "local")]
+    Later(Pin<Box<dyn Future<Output = Result<Opened, CliError>> + Send>>),
+}
+
+impl Begun {
+    fn begin(self) -> JoinHandle<Result<Opened, CliError>> {
+        match self {
+            Self::Now(opened) => opened,
+            #[cfg(feature = "local")]
+            Self::Later(opening) => tokio::spawn(opening),
+        }
+    }
 }
 
 impl std::fmt::Debug for Opening {
@@ -98,8 +122,8 @@ impl std::fmt::Debug for Opening {
 }
 
 impl Session {
-    /// Begins to open an environment with the sign-in that [`sign_in::find`] finds. Mistakes that are known
-    /// at once are refused here.
+    /// Begins to open an environment with the sign-in that [`sign_in::find`] finds; the embedded one begins when
+    /// it is waited for. Mistakes that are known at once are refused here.
     ///
     /// # Errors
     ///
@@ -138,15 +162,17 @@ impl Session {
         let (report, progress) = watch::channel(Progress::Step("connecting"));
         let environment = environment.clone();
         let opened = match &environment.place {
-            Place::GoogleCloud | Place::Endpoints(_) => tokio::spawn(Opened::connect(environment, sign_in)),
+            Place::GoogleCloud | Place::Endpoints(_) => {
+                Begun::Now(tokio::spawn(Opened::connect(environment, sign_in)))
+            }
             #[cfg(feature = "local")]
             Place::Embedded { state } => {
                 let options = local::options(&environment, state.clone(), process, runner, purpose.command)?;
                 let image = local::needs_image(&environment, runner, process);
-                tokio::spawn(async move {
+                Begun::Later(Box::pin(async move {
                     image.await?;
                     Opened::embedded(environment, options, purpose.alone, report).await
-                })
+                }))
             }
             #[cfg(not(feature = "local"))]
             Place::Embedded { .. } => {
@@ -346,8 +372,7 @@ impl Opening {
     #[must_use]
     pub fn for_task(self, job: JobName, starts: bool) -> Self {
         let Self { opened, progress } = self;
-        let opened = tokio::spawn(async move {
-            let opened = joined(opened.await)?;
+        let prepared = move |opened: Opened| {
             if starts {
                 opened.google.prepare_log();
             }
@@ -358,8 +383,13 @@ impl Opening {
             tokio::spawn(async move {
                 account.get_or_init(|| account_of(&google, sign_in.as_ref())).await;
             });
-            Ok(opened)
-        });
+            opened
+        };
+        let opened = match opened {
+            Begun::Now(opened) => Begun::Now(tokio::spawn(async move { joined(opened.await).map(prepared) })),
+            #[cfg(feature = "local")]
+            Begun::Later(opening) => Begun::Later(Box::pin(async move { opening.await.map(prepared) })),
+        };
         Self { opened, progress }
     }
 
@@ -369,11 +399,12 @@ impl Opening {
     ///
     /// Fails with the reason why it could not be opened.
     pub async fn wait(mut self, emit: Emit) -> Result<Session, CliError> {
+        let mut begun = self.opened.begin();
         let first = self.progress.borrow_and_update().event();
         emit(first);
         let opened = loop {
             tokio::select! {
-                opened = &mut self.opened => break joined(opened)?,
+                opened = &mut begun => break joined(opened)?,
                 Ok(()) = self.progress.changed() => {
                     let next = self.progress.borrow_and_update().event();
                     emit(next);
