@@ -478,6 +478,40 @@ const SUSPEND: &str = "
     already: \"{username} is closed already\"
 ";
 
+/// Nobody can log in with a password that nobody knows, so the next command is named before and after: whatever action
+/// of the file that is.
+#[test]
+fn a_password_that_nobody_knows_is_told_with_the_command_that_sets_one() {
+    let world = World::empty();
+    application(&world, "app", SUSPEND);
+    replace(&world, "app", "\n  set-password:\n", "\n  new-password:\n");
+    let create = |name: &str, more: &[&str]| {
+        let email = format!("{name}@example.org");
+        let args = ["create-user", "-e", "local", "-u", name, "--email", &email, "-p", "staff"];
+        world.quill_admin(args).args(more.iter().copied()).output().exits(0)
+    };
+    let set = "quill-admin set-password --env local --username steve\n";
+    let told = create("steve", &[]);
+    assert!(
+        told.stderr
+            .contains(&format!("\n  password         one that nobody knows; set one afterwards with: {set}")),
+        "{told}"
+    );
+    let warned = format!("warning: nobody knows the password that was set\n next: set one with: {set}");
+    assert!(told.stderr.ends_with(&warned), "{told}");
+    let json = create("anna", &["--json"]).json();
+    assert_eq!(json["hints"], json!(["set one with: quill-admin set-password --env local --username anna"]));
+    let known = create("bert", &["--generate-password"]);
+    assert!(!known.stderr.contains("nobody knows"), "{known}");
+
+    let renamed = create("carl", &["--application", "app"]);
+    let set = "set one with: quill-admin new-password --env local --username carl --application app\n";
+    assert!(renamed.stderr.ends_with(set), "{renamed}");
+    let preview = create("dora", &["--preview"]);
+    assert!(preview.stderr.contains("password         one that nobody knows; set one"), "{preview}");
+    assert!(!preview.stderr.contains("warning: nobody knows"), "{preview}");
+}
+
 /// A value that no statement uses is in the request, the plan, the record and the history.
 #[test]
 fn a_value_that_is_only_recorded_is_a_value_like_others() {

@@ -144,7 +144,7 @@ impl Hasher {
             .expect("the lengths are those that Argon2 takes");
         let salt = phc::Salt::new(&salt).expect("it is as long as a salt");
         let hash = phc::Output::new(&hash[..]).expect("it is as long as a hash");
-        PasswordHash(Secret::new(format!("{PREFIX}{salt}${hash}")))
+        PasswordHash { phc: Secret::new(format!("{PREFIX}{salt}${hash}")), is_of_nobody: false }
     }
 
     /// Hashes a random password that nobody knows and nobody ever will: the account exists, and nobody can log in until a
@@ -157,7 +157,8 @@ impl Hasher {
     pub fn hash_of_nobody(&mut self) -> PasswordHash {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(&mut bytes[..]).expect("the operating system has randomness");
-        self.hash(&Password(Secret::new(hex::encode(&bytes[..]))))
+        let hash = self.hash(&Password(Secret::new(hex::encode(&bytes[..]))));
+        PasswordHash { is_of_nobody: true, ..hash }
     }
 }
 
@@ -187,10 +188,28 @@ const HASH_LENGTH: usize = 43;
 ///
 /// The login crashes on any other form (padding, another order, a trailing newline), so nothing
 /// else can be made into this type. A hash is treated as a secret too: it can be attacked offline.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PasswordHash(Secret);
+#[derive(Debug, Clone)]
+pub struct PasswordHash {
+    phc: Secret,
+    is_of_nobody: bool,
+}
+
+/// Two hashes are the same if their texts are, wherever they come from.
+impl PartialEq for PasswordHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.phc == other.phc
+    }
+}
+
+impl Eq for PasswordHash {}
 
 impl PasswordHash {
+    /// Whether [`Hasher::hash_of_nobody`] made it. A hash that was read does not tell.
+    #[must_use]
+    pub const fn is_of_nobody(&self) -> bool {
+        self.is_of_nobody
+    }
+
     /// Accepts a hash in exactly the form that the application's login accepts.
     ///
     /// # Errors
@@ -205,7 +224,7 @@ impl PasswordHash {
             },
         );
         if exact {
-            Ok(Self(text))
+            Ok(Self { phc: text, is_of_nobody: false })
         } else {
             Err(InvalidValue::new(
                 "password hash",
@@ -220,7 +239,7 @@ impl PasswordHash {
     /// The PHC string.
     #[must_use]
     pub fn expose(&self) -> &str {
-        self.0.expose()
+        self.phc.expose()
     }
 }
 
@@ -242,6 +261,7 @@ mod tests {
         let parsed = phc::PasswordHash::new(hash.expose()).expect("PHC");
         Argon2::default().verify_password(password.expose().as_bytes(), &parsed).expect("verifies");
         assert_ne!(password.hash(), hash, "salted");
+        assert!(!hash.is_of_nobody() && Hasher::new().hash_of_nobody().is_of_nobody());
     }
 
     #[test]

@@ -3,8 +3,11 @@
 //! To add a hint for a way in which a task ends: [`after_failure`], or [`explaining`] where a check of the
 //! doctor explains it.
 
+use quill_admin_actions::{Action, Definition, Expected};
 use quill_admin_cloud::{CloudError, CloudErrorKind, ExecutionName, SignIn, role};
-use quill_admin_contract::{ExitCode, NextAction, Outcome, Username, Warning, warning_code};
+use quill_admin_contract::{
+    AdminAction, Argument, ExitCode, NextAction, Outcome, Username, Warning, warning_code,
+};
 
 use crate::actions;
 use crate::config::Environment;
@@ -229,6 +232,37 @@ pub fn after_warning(warning: &Warning, outcome: &Outcome, environment: &str) ->
         )),
         _ => None,
     }
+}
+
+/// Whether an action sets a password that nobody knows, because none was given.
+#[must_use]
+pub fn leaves_nobody_in(action: &AdminAction) -> bool {
+    let mut values = action.arguments().iter();
+    values.any(|(_, value)| matches!(value, Argument::Password(hash) if hash.is_of_nobody()))
+}
+
+/// The command that sets a password where `action` has set one that nobody knows; `None` where this run has no action
+/// for that.
+#[must_use]
+pub fn to_set_password(action: &AdminAction, environment: &str) -> Option<String> {
+    let about = actions::known(action.name())?;
+    let key = &about.definition.subject.as_ref()?.key;
+    let value = |name: &String| Some((name.clone(), action.arguments().get(name)?.as_text()?.into_owned()));
+    let with = key.iter().map(value).collect::<Option<_>>()?;
+    task(environment, &NextAction { action: sets_password(about)?.name.clone(), with })
+}
+
+/// The action that sets the password of a subject that `action` is about, and needs no other value.
+fn sets_password(action: &Action) -> Option<&'static Action> {
+    let about = action.definition.subject.as_ref()?;
+    actions::of_this_run().iter().find(|other| {
+        let Definition { parameters, subject: Some(subject), .. } = &other.definition else { return false };
+        let mut required = parameters.iter().filter(|(_, parameter)| parameter.is_required());
+        (&subject.name, &subject.key, subject.expected) == (&about.name, &about.key, Expected::MustExist)
+            && other.writes()
+            && parameters.values().any(|parameter| parameter.is_secret() && parameter.is_required())
+            && required.all(|(name, parameter)| parameter.is_secret() || subject.key.contains(name))
+    })
 }
 
 /// The command that runs an action with values; `None` where this run has no such action, or the action has

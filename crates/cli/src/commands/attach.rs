@@ -62,6 +62,7 @@ async fn follow_in(
             environment: session.environment(),
             username: username.as_ref(),
             request_id,
+            action: None,
             run: &run,
             preview: None,
             generated_password: None,

@@ -29,7 +29,7 @@ impl Context<'_> {
         let (name, agreed) = (prepared.name.clone(), prepared.job.clone());
         let request = prepared.request.clone();
         let preview = self.run_prepared(task, prepared).await?;
-        let report = task.report(request.id, &preview, None);
+        let report = task.report(&request, &preview, None);
         let Some((would, plan)) = preview.previewed() else {
             if preview.exit_code() == ExitCode::Success.code() {
                 let what = format!(
@@ -54,9 +54,9 @@ impl Context<'_> {
             CliError::new(ExitCode::Unexpected, format!("the plan of the preview cannot be read: {error}"))
         })?;
 
-        let mut request = Request { mode: Mode::RunAsPreviewed(plan), ..request.again() };
+        let mut second = Request { mode: Mode::RunAsPreviewed(plan), ..request.again() };
         self.listen(|| ONLY_PREVIEWED.to_owned());
-        if !self.agree_to_preview(task, &mut request).map_err(only_previewed)? {
+        if !self.agree_to_preview(task, &mut second).map_err(only_previewed)? {
             // Whoever has asked for the preview alone has got it.
             return if options.preview {
                 Ok(ExitCode::Success.code())
@@ -64,12 +64,12 @@ impl Context<'_> {
                 Err(CliError::new(ExitCode::Interrupted, format!("not confirmed; {ONLY_PREVIEWED}")))
             };
         }
-        let id = request.id;
-        let action = request.action.name().to_owned();
-        let prepared = run::prepare(session, &action, name, async { Ok(request) }, false).await?;
+        let action = request.action.name();
+        let again = second.clone();
+        let prepared = run::prepare(session, action, name, async { Ok(again) }, false).await?;
         let prepared = prepared.as_agreed(&agreed)?;
         let run = self.run_prepared(task, prepared).await?;
-        Ok(reporter.task(&task.report(id, &run, Some(&preview))))
+        Ok(reporter.task(&task.report(&second, &run, Some(&preview))))
     }
 
     /// Asks whether a task that was previewed is to be run, exactly as it was.

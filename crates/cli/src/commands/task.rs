@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use quill_admin_actions::Digest;
 use quill_admin_cloud::JobName;
 use quill_admin_contract::{
-    AdminAction, ExitCode, Mode, Password, Plan, Reason, Request, RequestId, Undoing, Username, look,
+    AdminAction, ExitCode, Mode, Password, Plan, Reason, Request, Undoing, Username, look,
 };
 use quill_admin_operations::admin_image::deployed_actions::{self, Own};
 use quill_admin_operations::admin_image::target;
@@ -264,9 +264,9 @@ impl Context<'_> {
             self.give_reason(environment, &mut prepared.request)?;
             self.agree(environment, options.confirm.as_deref(), options.yes)?;
         }
-        let id = prepared.request.id;
+        let request = prepared.request.clone();
         let run = self.run_prepared(task, prepared).await?;
-        Ok(reporter.task(&task.report(id, &run, None)))
+        Ok(reporter.task(&task.report(&request, &run, None)))
     }
 
     /// Judges whether the job may run the task.
@@ -365,14 +365,15 @@ impl<'a> OpenTask<'a> {
     /// the result.
     pub(super) fn report(
         &self,
-        request_id: Option<RequestId>,
+        request: &'a Request,
         run: &'a Run,
         preview: Option<&'a Run>,
     ) -> TaskReport<'a> {
         TaskReport {
             environment: self.session.environment(),
             username: self.subject.username.as_ref(),
-            request_id,
+            request_id: request.id,
+            action: Some(&request.action),
             run,
             preview,
             // A preview sets none.

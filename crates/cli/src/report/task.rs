@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use quill_admin_cloud::{JobName, LogEntry};
 use quill_admin_contract::{
-    DatabaseReport, ExitCode, Expected, NextAction, Outcome, Password, RequestId, SubjectState, Unavailable,
-    Username, Warning, variable,
+    AdminAction, DatabaseReport, ExitCode, Expected, NextAction, Outcome, Password, RequestId, SubjectState,
+    Unavailable, Username, Warning, variable,
 };
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::error::CliError;
@@ -35,6 +35,8 @@ pub struct TaskReport<'a> {
     pub username: Option<&'a Username>,
     /// The request's id, where it has one.
     pub request_id: Option<RequestId>,
+    /// The action, where this program has started it.
+    pub action: Option<&'a AdminAction>,
     /// The run, with its outcome.
     pub run: &'a Run,
     /// The preview that came before, where there was one.
@@ -71,15 +73,32 @@ impl TaskReport<'_> {
         let code = self.run.exit_code();
         if self.environment.is_own(self.job()) {
             let code = ExitCode::from_u8(self.exit_code());
-            return code
-                .map(|code| hints::after_task(code, self.environment, self.username))
-                .unwrap_or_default();
+            let hints = code.map(|code| hints::after_task(code, self.environment, self.username));
+            return hints.unwrap_or_default().into_iter().chain(self.to_set_password()).collect();
         }
         if code == 0 || self.is_cancelled_as_asked() {
             return Vec::new();
         }
         let logs = format!("logs {}", self.run.execution.name.id);
         vec![hints::advice("see all that it printed", &hints::command(&self.environment.name, &logs, &[]))]
+    }
+
+    /// Whether the task has set a password that nobody knows.
+    fn leaves_nobody_in(&self) -> bool {
+        let done = match &self.run.outcome {
+            RunOutcome::Reported(told) => {
+                matches!(told.claim.line.outcome, Outcome::Created { .. } | Outcome::Updated { .. })
+            }
+            RunOutcome::Silent { exit_code: 0 } => !self.run.is_preview(),
+            _ => false,
+        };
+        done && self.action.is_some_and(hints::leaves_nobody_in)
+    }
+
+    /// The hint about a password that nobody knows.
+    fn to_set_password(&self) -> Option<String> {
+        let command = hints::to_set_password(self.action?, &self.environment.name)?;
+        self.leaves_nobody_in().then(|| hints::advice("set one with", &command))
     }
 
     /// The exit code of the program.
@@ -178,6 +197,7 @@ pub(super) fn task_text(
         }
         outcome => lines::problem(&mut text.problems, &ending::ended(outcome, execution)),
     }
+    password_of_nobody(&mut text.warnings, report);
     if report.run.execution.retried && !report.environment.is_own(report.job()) {
         let what = format!("Cloud Run has started execution {execution} again after it had failed");
         lines::warning_line(&mut text.warnings, &what);
@@ -200,6 +220,16 @@ pub(super) fn task_text(
         }
     }
     text
+}
+
+/// Warns of a password that nobody knows.
+fn password_of_nobody(text: &mut String, report: &TaskReport<'_>) {
+    if report.leaves_nobody_in() {
+        lines::warning_line(text, "nobody knows the password that was set");
+        if let Some(set) = report.to_set_password() {
+            lines::hint_line(text, &set);
+        }
+    }
 }
 
 const NOT_PROVABLE: &str = "not provable: no key was sent along with the request, as to an image of contract version \

@@ -9,10 +9,10 @@ use quill_admin_actions::Action;
 use quill_admin_cloud::JobName;
 use quill_admin_contract::{AdminAction, Argument, Mode, ROWS_VARIABLE, Request, variable};
 use quill_admin_image::digest;
-use quill_admin_operations::actions;
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::session::own_program::OWN_DIGEST;
 use quill_admin_operations::task::job_image::JobImage;
+use quill_admin_operations::{actions, hints};
 use serde_json::{Value, json};
 
 use super::field::field;
@@ -93,6 +93,11 @@ pub(super) fn task_plan_text(plan: &TaskPlan<'_>) -> String {
     let _ = writeln!(text, "{}", style(heading).bold());
     for (name, value) in values(&request.action) {
         field(&mut text, &name, &value);
+    }
+    if hints::leaves_nobody_in(&request.action) {
+        let set = hints::to_set_password(&request.action, &environment.name);
+        let set = set.map(|command| format!("; {}", hints::advice("set one afterwards with", &command)));
+        field(&mut text, "password", &format!("one that nobody knows{}", set.unwrap_or_default()));
     }
     let place = format!("{}, {}", environment.job.project, environment.job.region);
     field(&mut text, "project", &place);
