@@ -3,10 +3,11 @@
 use std::num::NonZero;
 
 use cloud_emulator::{Script, Step};
-use quill_admin_e2e::{Finished as _, World};
+use quill_admin_e2e::{Finished as _, World, wait_until};
 use quill_admin_testkit::bin;
 use quill_admin_testkit::home::{Home, environments};
 use quill_admin_testkit::postgres::{Database, Generation};
+use regex::Regex;
 
 const PASSWORD: &str = "correct horse battery staple 7";
 
@@ -449,4 +450,46 @@ fn local_reset_that_is_refused_ends_as_other_questions() {
         assert_eq!(ended.code(), 130, "{}", ended.transcript);
         assert!(ended.text().contains("not confirmed; nothing was deleted"), "{}", ended.text());
     }
+}
+
+/// A terminal shows `^C` where its cursor stands. Behind a line that reaches to the edge that would be a line of its own,
+/// and the one above it would stay.
+#[test]
+fn ctrl_c_leaves_nothing_of_the_line_that_shows_work() {
+    let at_work = Regex::new(r"(running|waiting) \d+s").expect("valid");
+    for columns in [80, 60] {
+        let size = (columns, 24);
+        let world = World::scripted(Script::new([Step::Forever]));
+        let run = world.quill_admin(["show-user", "-e", "staging", "-u", "steve"]);
+        let mut terminal = run.terminal_of(size);
+        terminal.expect("running").ctrl_c();
+        terminal.expect("^C").expect("[w/d/c]").ctrl_c();
+        let ended = terminal.wait();
+        let text = shown(size, &ended.transcript);
+        assert!(!at_work.is_match(&text) && text.contains("the task goes on"), "{columns}: {text}");
+
+        // Others use this machine's environment, and it is waited for.
+        let home = Home::with_environments();
+        let mut first = home.quill_admin(["show-user", "-e", "local", "-u", "steve", "--json"]);
+        first = first.env("QUILL_ADMIN_LOCAL_PROVISIONING_MS", "600000");
+        let mut first = first.terminal();
+        home_is_held(&home);
+        let mut second = home.quill_admin(["check", "-e", "local"]).terminal_of(size);
+        second.expect("show-user)").expect("waiting ").ctrl_c();
+        let ended = second.wait();
+        assert_eq!(ended.code(), 130, "{}", ended.text());
+        let text = shown(size, &ended.transcript);
+        assert!(!at_work.is_match(&text) && !text.contains("^C"), "{columns}: {text}");
+        assert!(text.contains("error: interrupted; "), "{columns}: {text}");
+        first.ctrl_c();
+        let _ = first.wait();
+    }
+}
+
+/// Waits until a command has this machine's environment.
+fn home_is_held(home: &Home) {
+    let lock = home.work().join(".quill-admin/local/lock");
+    wait_until("the environment is in use", || {
+        std::fs::read_to_string(&lock).is_ok_and(|note| !note.is_empty())
+    });
 }

@@ -60,7 +60,7 @@ impl Context<'_> {
     pub(super) fn listen(&mut self, told: impl FnOnce() -> String + Send + 'static) {
         let reporter = Arc::clone(self.reporter);
         // The new listener begins before the old one ends, so that no Ctrl-C falls between the two.
-        let questions = Questions::begin(move |_| reporter.error(&CliError::interrupted(&told())));
+        let questions = Questions::begin(move |_| reporter.interrupted(&CliError::interrupted(&told())));
         std::mem::replace(&mut self.questions, questions).end();
     }
 }

@@ -70,7 +70,7 @@ pub async fn dispatch(
     };
     let questions = Questions::begin({
         let reporter = Arc::clone(reporter);
-        move |error| reporter.error(error)
+        move |error| reporter.interrupted(error)
     });
     let mut global = cli.global;
     // An empty `QUILL_ADMIN_ENV` counts as an unset one.

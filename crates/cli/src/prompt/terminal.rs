@@ -532,7 +532,8 @@ const ENDING: u8 = 1;
 const RUNNING: u8 = 2;
 
 impl Questions {
-    /// Begins the time of questions; `report` shows the error and returns the exit code.
+    /// Begins the time of questions; `report` shows the error, perhaps below a half-typed answer, and returns the exit
+    /// code.
     pub fn begin(report: impl FnOnce(&CliError) -> u8 + Send + 'static) -> Self {
         // It listens before the first question is visible: from here on no Ctrl-C ends the process by itself.
         let mut interrupt = Interrupt::listen();
@@ -546,14 +547,11 @@ impl Questions {
             if claimed.compare_exchange(ASKING, ENDING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
                 return;
             }
-            let term = Term::stderr();
-            // The line break leaves a half-typed answer.
-            let _ = term.write_line("");
             let code = report(&interrupted());
             // The thread that asks cannot be woken up, so the process has to end from here. After this the
             // thread does not change the terminal any more.
             tty::close();
-            show_cursor(&term);
+            show_cursor(&Term::stderr());
             std::process::exit(i32::from(code));
         });
         Self { listener, phase }

@@ -35,6 +35,7 @@ mod record_key;
 mod reporter;
 mod rows;
 mod sign_in;
+mod spinner;
 mod stream;
 mod style;
 mod subject;

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use quill_admin_cloud::{LogEntry, Phase};
 use quill_admin_contract::Password;
 use quill_admin_operations::error::CliError;
@@ -19,9 +19,10 @@ use serde_json::json;
 
 use super::folded::Folded;
 use super::output::{document_to_stdout, to_stdout};
+use super::spinner::spinner;
 use super::stream::{self, Unwritten, to_stderr};
 use super::style::Style;
-use super::{document, lines, paint, symbols};
+use super::{document, lines, paint};
 
 /// The number of log lines that are kept to explain a failure.
 const KEPT_LINES: usize = 100;
@@ -54,19 +55,6 @@ pub(super) struct Progress {
     pub(super) folded: Vec<Folded>,
     /// Whether an error has been shown. Ctrl-C at a question is noticed in two places, and is shown once.
     told: bool,
-}
-
-fn spinner() -> ProgressBar {
-    // It is drawn rarely, because this may run over a slow line.
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
-        bar.set_style(match symbols::frames() {
-            Some(frames) => style.tick_chars(frames),
-            None => style,
-        });
-    }
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }
 
 impl Reporter {
@@ -153,6 +141,16 @@ impl Reporter {
             }
         }
         error.code.code()
+    }
+
+    /// Shows the error of a person who has pressed Ctrl-C at a question, or while something was made ready; returns the
+    /// exit code. It begins on a line of its own, and not behind a half-typed answer.
+    pub fn interrupted(&self, error: &CliError) -> u8 {
+        match self.lock().spinner.take() {
+            Some(spinner) => spinner.finish_and_clear(),
+            None => to_stderr("\n"),
+        }
+        self.error(error)
     }
 
     /// Prints a script for a shell.
