@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use quill_admin_actions::SubjectWords;
 use serde::{Deserialize, Serialize};
 
 use crate::subject::Change;
@@ -57,15 +58,27 @@ impl Undoing {
     }
 }
 
-impl fmt::Display for AsLeft {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let field = self.field.replace('_', " ");
-        match &self.left {
-            Left::Is(Some(value)) => write!(f, "{field} is {}", value.replace('\n', ", ")),
-            Left::Is(None) => write!(f, "{field} has no value"),
-            Left::Has(item) => write!(f, "{field} has {item}"),
-            Left::Lacks(item) => write!(f, "{field} has no {item}"),
-        }
+impl AsLeft {
+    /// What has to be so, in the words of the file of actions where it has some for the subject. With `now`, the value
+    /// that the field has, it says that as well.
+    #[must_use]
+    pub fn told(&self, words: Option<&SubjectWords>, now: Option<&str>) -> String {
+        let of_field = words.and_then(|words| words.fields.iter().find(|words| words.field == self.field));
+        let spaced = self.field.replace('_', " ");
+        let label = of_field.map_or(spaced.as_str(), |words| &words.label);
+        // A truth value may have a word for each of its two values, which says all.
+        let word = |value: &str| {
+            let [no, yes] = of_field?.words.as_ref()?;
+            value.parse().ok().map(|so: bool| if so { yes.clone() } else { no.clone() })
+        };
+        let line = |value: &str| word(value).unwrap_or_else(|| value.replace('\n', ", "));
+        let told = match &self.left {
+            Left::Is(Some(value)) => word(value).unwrap_or_else(|| format!("{label} is {}", line(value))),
+            Left::Is(None) => format!("{label} has no value"),
+            Left::Has(item) => return format!("{label} has {item}"),
+            Left::Lacks(item) => return format!("{label} has no {item}"),
+        };
+        now.map_or_else(|| told.clone(), |now| format!("{told} (now {})", line(now)))
     }
 }
 
@@ -82,5 +95,44 @@ impl FromStr for Undoing {
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let rule = Problem::MustBe("JSON with the execution that is undone and the values that it has left");
         serde_json::from_str(text).map_err(|_| InvalidValue::new("run to undo", rule))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quill_admin_actions::FieldWords;
+
+    use super::*;
+
+    #[test]
+    fn what_has_to_be_so_is_told_in_the_words_of_the_file() {
+        let field = |field: &str, label: &str, words: Option<[&str; 2]>| FieldWords {
+            field: field.to_owned(),
+            label: label.to_owned(),
+            plural: None,
+            words: words.map(|words| words.map(str::to_owned)),
+        };
+        let fields = vec![
+            field("system_permissions", "permission level", None),
+            field("active", "active", Some(["inactive", "active"])),
+            field("roles", "role", None),
+        ];
+        let words = SubjectWords { fields, ..SubjectWords::default() };
+        let one = |field: &str, left| AsLeft { field: field.to_owned(), left };
+        let is = |value: &str| Left::Is(Some(value.to_owned()));
+        let level = one("system_permissions", is("staff"));
+        assert_eq!(level.told(Some(&words), None), "permission level is staff");
+        assert_eq!(level.told(Some(&words), Some("admin")), "permission level is staff (now admin)");
+        assert_eq!(level.told(None, None), "system permissions is staff");
+        assert_eq!(one("active", is("false")).told(Some(&words), Some("true")), "inactive (now active)");
+        assert_eq!(
+            one("roles", Left::Has("Clinician".to_owned())).told(Some(&words), None),
+            "role has Clinician"
+        );
+        assert_eq!(
+            one("roles", Left::Lacks("Patient".to_owned())).told(Some(&words), None),
+            "role has no Patient"
+        );
+        assert_eq!(one("ward", Left::Is(None)).told(Some(&words), None), "ward has no value");
     }
 }

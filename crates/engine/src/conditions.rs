@@ -110,10 +110,8 @@ pub(crate) fn as_left(action: &Action, values: &Values<'_>, as_left: &[AsLeft]) 
         Left::Has(item) => now(&one.field).is_some_and(|list| list.items().contains(item)),
         Left::Lacks(item) => !now(&one.field).is_some_and(|list| list.items().contains(item)),
     };
-    let told = |one: &AsLeft| match now(&one.field).map(Value::as_text) {
-        Some(Some(value)) if matches!(one.left, Left::Is(_)) => format!("{one} (now {value})"),
-        _ => one.to_string(),
-    };
+    let words = action.words.subject.as_ref();
+    let told = |one: &AsLeft| one.told(words, now(&one.field).and_then(Value::as_text).as_deref());
     let differ: Vec<String> = as_left.iter().filter(|one| !is_so(one)).map(told).collect();
     if differ.is_empty() {
         return Ok(());

@@ -128,8 +128,9 @@ pub(super) fn task_plan_text(plan: &TaskPlan<'_>) -> String {
     field(&mut text, "image", &what);
     if let Some(undoing) = &request.undoes {
         field(&mut text, "undoes", &undoing.execution);
+        let words = actions::known(request.action.name()).and_then(|known| known.words.subject.as_ref());
         for one in &undoing.as_left {
-            field(&mut text, "if still", &one.to_string());
+            field(&mut text, "if still", &one.told(words, None));
         }
     }
     match &request.mode {

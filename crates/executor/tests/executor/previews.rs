@@ -375,7 +375,7 @@ fn an_undo_says_what_differs() {
     let refused = undo(&db, &ran).expect("it can be undone").run().expect(ExitCode::NotAsPreviewed);
     let said = refused.message();
     assert!(said.contains("user jo is not as the run that is to be undone has left it"), "{said}");
-    assert!(said.contains("permission is admin"), "{said}");
+    assert!(said.contains("permission level is admin"), "{said}");
     let refused =
         Executor::permission(&db, "jo", "staff").set("ADMIN_UNDOES", "{}").run().expect(ExitCode::Usage);
     assert!(refused.message().contains("ADMIN_UNDOES"), "{}", refused.message());
