@@ -28,7 +28,7 @@ fn the_help_of_the_whole_fits_a_screen() {
         "  attach, cancel, logs  Follow, stop or read an execution",
         "Setting up",
         "Trouble",
-        "Topics for help: tasks, environments, exit-codes, permissions, options",
+        "Topics for help: tasks, environments, exit-codes, permissions, options, preview",
         "Report problems where you got the program, with: quill-admin version",
     ] {
         assert!(long.lines().any(|shown| shown == line), "{line}: {long}");
@@ -92,6 +92,7 @@ fn topics_are_pages_of_the_reference() {
         ("permissions", "run.jobs.runWithOverrides"),
         ("options", "QUILL_ADMIN_NO_INPUT"),
         ("tasks", "add-role"),
+        ("preview", "exit code 19"),
     ] {
         let text = help(&["help", topic]);
         assert!(text.contains(told), "{topic}: {text}");
@@ -111,11 +112,11 @@ fn topics_are_pages_of_the_reference() {
 fn what_help_does_not_know_is_said_with_what_is_near() {
     let refused = |words: &[&str]| Home::new().quill_admin(words.iter().copied()).output().exits(2).stderr;
     assert_snapshot!(refused(&["help", "permission"]), @r#"
-    error: there is no command and no topic "permission"; topics: tasks, environments, exit-codes, permissions, options
+    error: there is no command and no topic "permission"; topics: tasks, environments, exit-codes, permissions, options, preview
      next: did you mean: quill-admin help permissions
     "#);
     assert_snapshot!(refused(&["help", "zebra"]), @r#"
-    error: there is no command and no topic "zebra"; topics: tasks, environments, exit-codes, permissions, options
+    error: there is no command and no topic "zebra"; topics: tasks, environments, exit-codes, permissions, options, preview
      next: see all commands: quill-admin --help
     "#);
 }

@@ -28,7 +28,7 @@ impl Topic {
 }
 
 /// All topics.
-const TOPICS: [Topic; 5] = [
+const TOPICS: [Topic; 6] = [
     Topic { name: "tasks", about: "what can be done to a database", page: tasks },
     Topic {
         name: "environments",
@@ -46,7 +46,50 @@ const TOPICS: [Topic; 5] = [
         page: |_, _| permissions(),
     },
     Topic { name: "options", about: "global options, variables and files", page: options },
+    Topic {
+        name: "preview",
+        about: "what a change would do, before it is made",
+        page: |_, _| PREVIEW.to_owned(),
+    },
 ];
+
+/// The page of previews.
+const PREVIEW: &str = "\
+# Previews
+
+With `--preview` a task is run in the container on the real rows, shows what it would change, and is rolled back. At a \
+terminal you are asked whether to run exactly that.
+
+```text
+quill-admin add-role --env ENVIRONMENT --username NAME --role ROLE --preview
+```
+
+## What it shows
+
+- what would be created or updated: each field before and after, and which hidden values would be replaced
+- the warnings that the run would give, and the failure that it would end with
+- the plan: 64 hexadecimal digits that stand for the action, its values, and all that it reads of its subject, before and \
+  after
+
+## The plan
+
+`--expect PLAN`, in place of `--preview`, runs the task if it would still do the same. Otherwise it ends with exit code 19, \
+and nothing is changed. So a plan can be agreed to by somebody else, or be run by a script. The password of a run may be \
+another one than that of its preview. What an action looks up elsewhere, such as whether an email is free, is looked up \
+again.
+
+## Before every change
+
+With `preview: required` in environments.yaml each change in that environment is previewed, shown, asked about, and run. \
+Where nobody can be asked, `--yes` or `--confirm` agrees to whatever the preview finds, and `--expect` to one plan only.
+
+## What a rollback does not undo
+
+- numbers that a sequence has given are used up: the id of the next new row is higher
+- what a trigger or function does outside of the database, such as a message, is done
+
+Jobs of the application and actions that only read have no preview. The image has to be of contract version 4 or newer.
+";
 
 /// The names of all topics.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
