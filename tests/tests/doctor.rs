@@ -997,7 +997,7 @@ fn a_real_database_is_looked_at_from_where_tasks_run() {
     let missing =
         world.quill_admin(["doctor", "-e", "staging", "--only", "database-check"]).output().exits(30);
     assert!(missing.stdout.contains("missing: System Administrator"), "{missing}");
-    assert!(missing.stdout.contains("put them there with `quill-admin seed-roles`"), "{missing}");
+    assert!(missing.stdout.contains("put them there with \"quill-admin seed-roles\""), "{missing}");
 }
 
 #[test]

@@ -692,7 +692,7 @@ fn a_whole_incident_is_put_right() {
         assert!(fixed.stdout.contains(done), "{fixed}");
     }
     // A backend that serves again does not add roles: the doctor says which command does.
-    let advice = "put them there with `quill-admin seed-roles`";
+    let advice = "put them there with \"quill-admin seed-roles\"";
     assert!(fixed.stdout.contains(advice) && !fixed.stdout.contains("✔ database-check"), "{fixed}");
     let _ = environment
         .world

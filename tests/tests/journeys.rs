@@ -144,10 +144,16 @@ fn a_superadmin_is_created_then_updated(world_with: WorldWith) {
 fn a_role_that_is_not_seeded_is_a_warning_with_the_next_command(world_with: WorldWith) {
     let world = world_with(Database::builder(Generation::August2026).without_roles().create());
     let created = create(&world, "steve jones", "steve@example.org").exits(0);
-    assert_snapshot!(created.stderr.lines().rev().take(2).collect::<Vec<_>>().join("\n"), @r"
+    assert_snapshot!(created.stderr.lines().rev().take(2).collect::<Vec<_>>().join("\n"), @r#"
      next: quill-admin seed-roles --env staging
-    warning: the role System Administrator is not in the database yet, so steve jones does not have it: put the roles there with `quill-admin seed-roles`, then give it with `quill-admin add-role`
-    ");
+    warning: the role System Administrator is not in the database yet, so steve jones does not have it: put the roles there with "quill-admin seed-roles", then give it with "quill-admin add-role"
+    "#);
+    // A document has the text as the file has it.
+    let again =
+        ["cs", "-e", "staging", "-u", "steve jones", "--email", "steve@example.org", "--generate-password"];
+    let document = world.quill_admin(again).arg("--json").output().exits(0).json();
+    let warning = document["result"]["outcome"]["warnings"][0]["message"].as_str().unwrap_or_default();
+    assert!(warning.contains("with `quill-admin seed-roles`, then"), "{document}");
     assert_eq!(world.database().value("SELECT count(*) FROM user_role").as_deref(), Some("0"));
 }
 

@@ -12,6 +12,7 @@ mod meant;
 pub mod password;
 pub mod prompt;
 mod proxy;
+mod quotes;
 pub mod report;
 pub mod task_command;
 mod wrap;

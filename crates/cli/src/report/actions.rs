@@ -12,6 +12,7 @@ use super::output::{document_to_stdout, to_stdout};
 use super::paint::{clean, style};
 use super::reporter::Reporter;
 use super::symbols;
+use crate::quotes;
 
 /// The result of checking actions that are in order.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ pub(super) fn list_text(
         let line = format!(
             "{name:names$}  {alias:aliases$}  {effect:6}  {}  {there}{}",
             digest.short(),
-            about(action)
+            quotes::doubled(about(action))
         );
         let _ = writeln!(text, "{}", clean(&line));
     }

@@ -24,7 +24,7 @@ use super::folded::{self, Folded};
 use super::lines::{self, said, seconds};
 use super::output::{document_to_stdout, result_to_stdout, to_stdout};
 use super::page;
-use super::paint::{Painted, style};
+use super::paint::{Painted, clean, style};
 use super::reporter::Reporter;
 use super::stream::{self, Unwritten};
 use super::symbols::{self, Symbol};
@@ -182,7 +182,7 @@ pub(super) fn explanation_text(explanation: &Explanation) -> String {
     field(&mut text, "ended", &format!("exit code {code}: {ended}"));
     text.push_str(&lines::log(&explanation.log));
     for line in &explanation.run.system_log {
-        let _ = writeln!(text, "  Cloud Run: {}", said(line));
+        let _ = writeln!(text, "  Cloud Run: {}", clean(line));
     }
     if explanation.checks().is_empty() {
         text.push_str("  no check can tell more about that\n");
@@ -338,7 +338,7 @@ fn finding(text: &mut String, columns: Option<usize>, finding: &Finding) {
         let _ = writeln!(text, "      since {}", since.strftime("%Y-%m-%d %H:%M UTC"));
     }
     for line in &finding.evidence {
-        let _ = writeln!(text, "      {} {}", style(symbols::BAR).dim(), said(line));
+        let _ = writeln!(text, "      {} {}", style(symbols::BAR).dim(), clean(line));
     }
     for advice in &finding.advice {
         next(text, advice);

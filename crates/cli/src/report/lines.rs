@@ -10,11 +10,12 @@ use quill_admin_operations::error::CliError;
 use super::field::field;
 use super::paint::{Paint, clean, style};
 use super::symbols;
-use crate::wrap;
+use crate::{quotes, wrap};
 
-/// A message of this program, made safe for a terminal, with symbols that it can show.
+/// A message of this program or of the file of actions, made safe for a terminal, with symbols that it can show and with
+/// the quotes that all messages have.
 pub(super) fn said(text: &str) -> String {
-    symbols::in_message(&clean(text)).into_owned()
+    quotes::doubled(&symbols::in_message(&clean(text)))
 }
 
 pub(super) fn seconds(elapsed: Duration) -> String {

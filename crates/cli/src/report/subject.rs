@@ -7,6 +7,7 @@ use quill_admin_contract::{Change, FieldValue, SubjectState};
 use serde_json::json;
 
 use super::symbols::ARROW;
+use crate::quotes;
 
 /// The lines of a table: the label of each value, and the value.
 pub(super) fn state(subject: &SubjectState, words: Option<&SubjectWords>) -> Vec<(String, String)> {
@@ -27,7 +28,7 @@ pub(super) fn state(subject: &SubjectState, words: Option<&SubjectWords>) -> Vec
 }
 
 fn heading(words: &FieldWords) -> String {
-    words.plural.as_ref().unwrap_or(&words.label).clone()
+    quotes::doubled(words.plural.as_ref().unwrap_or(&words.label))
 }
 
 fn shown(value: &FieldValue) -> String {
@@ -47,7 +48,7 @@ pub(super) fn change(change: &Change, words: Option<&SubjectWords>) -> String {
 /// Describes one change, with this text for "became".
 pub(super) fn change_with(change: &Change, words: Option<&SubjectWords>, arrow: &str) -> String {
     let of = |field: &str| words.and_then(|words| words.fields.iter().find(|words| words.field == field));
-    let label = |field: &str| of(field).map_or_else(|| spaced(field), |words| words.label.clone());
+    let label = |field: &str| of(field).map_or_else(|| spaced(field), |words| quotes::doubled(&words.label));
     match change {
         Change::Field { field, old, new } => {
             let told = of(field).and_then(|words| words.words.as_ref());
@@ -61,7 +62,7 @@ pub(super) fn change_with(change: &Change, words: Option<&SubjectWords>, arrow: 
         Change::Added { field, item } => format!("{} {item} added", label(field)),
         Change::Removed { field, item } => format!("{} {item} removed", label(field)),
         Change::Hidden { field } => words
-            .and_then(|words| words.hidden.get(field).cloned())
+            .and_then(|words| Some(quotes::doubled(words.hidden.get(field)?)))
             .unwrap_or_else(|| format!("{} changed", spaced(field))),
         Change::Other(other) => json!(other).to_string(),
     }

@@ -21,6 +21,7 @@ use super::paint::{clean, style};
 use super::reporter::Reporter;
 use super::stream::to_stderr;
 use super::{document, lines};
+use crate::quotes;
 
 /// The action and its subject: `add-role steve.jones`.
 pub(super) fn heading(action: &AdminAction) -> String {
@@ -36,7 +37,9 @@ pub(super) fn values(action: &AdminAction) -> Vec<(String, String)> {
     let words = known.map(|known| known.words.parameters.as_slice()).unwrap_or_default();
     let others = words.iter().filter(|words| !key.contains(&words.parameter));
     others
-        .filter_map(|words| Some((words.name.clone(), shown(action.arguments().get(&words.parameter)?)?)))
+        .filter_map(|words| {
+            Some((quotes::doubled(&words.name), shown(action.arguments().get(&words.parameter)?)?))
+        })
         .collect()
 }
 
@@ -130,7 +133,7 @@ pub(super) fn task_plan_text(plan: &TaskPlan<'_>) -> String {
         field(&mut text, "undoes", &undoing.execution);
         let words = actions::known(request.action.name()).and_then(|known| known.words.subject.as_ref());
         for one in &undoing.as_left {
-            field(&mut text, "if still", &one.told(words, None));
+            field(&mut text, "if still", &quotes::doubled(&one.told(words, None)));
         }
     }
     match &request.mode {

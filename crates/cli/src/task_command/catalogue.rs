@@ -1,10 +1,11 @@
 //! Makes the task commands from the actions that the application's file declares, and adds `check`, the one
 //! action that no file declares.
 
-use quill_admin_actions::{Action, Actions};
+use quill_admin_actions::{Action, Actions, ParameterWords};
 use quill_admin_contract::CHECK;
 
 use super::{TaskCommand, TaskParameter, help};
+use crate::quotes;
 
 /// The task commands, in the order in which help lists them: that of the actions, then `check`.
 #[must_use]
@@ -19,14 +20,14 @@ fn of_action(action: &Action) -> TaskCommand {
         .iter()
         .filter_map(|words| {
             let rule = action.definition.parameters.get(&words.parameter)?.clone();
-            Some(TaskParameter { rule, words: words.clone() })
+            Some(TaskParameter { rule, words: shown(words) })
         })
         .collect();
     let about = action.words.short_about.as_ref().unwrap_or(&action.words.about);
     TaskCommand {
         name: action.name.clone(),
         aliases: action.words.alias.iter().cloned().collect(),
-        about: help::capitalised(about),
+        about: quotes::doubled(&help::capitalised(about)),
         after_help: help::of_job(action.definition.job.as_ref())
             + &help::of_rows(action.definition.rows.as_ref())
             + &help::below_options(&action.name, action.words.alias.as_deref(), &parameters),
@@ -34,6 +35,18 @@ fn of_action(action: &Action) -> TaskCommand {
         writes: action.writes(),
         previews: action.writes() && !action.is_job(),
     }
+}
+
+/// The words as a person sees them.
+fn shown(words: &ParameterWords) -> ParameterWords {
+    let mut words = words.clone();
+    for text in [&mut words.name, &mut words.ask] {
+        *text = quotes::doubled(text);
+    }
+    for note in words.values.iter_mut().filter_map(|value| value.note.as_mut()) {
+        *note = quotes::doubled(note);
+    }
+    words
 }
 
 /// The one action that no file declares.
