@@ -1,7 +1,18 @@
 //! A parameter of a task: its flag, its question, and its allowed values.
 
-use quill_admin_actions::{Kind, Parameter, ParameterWords, variable};
+use quill_admin_actions::{Condition, Kind, Parameter, ParameterWords, ValueWords, variable};
 use quill_admin_contract::{Argument, InvalidValue};
+
+/// Which databases a value is for. Which of them it is meant for is not known on this machine: the container refuses a
+/// value that is not for its database.
+fn told(condition: &Condition) -> String {
+    let Condition { table, column, present } = condition;
+    if *present {
+        format!("needs column {table}.{column}")
+    } else {
+        format!("only without column {table}.{column}")
+    }
+}
 
 /// The longest name of a value, in characters, that help shows beside a flag of the same name.
 const LONG_NAME: usize = 9;
@@ -74,9 +85,15 @@ impl TaskParameter {
             name: name.to_owned(),
             note: note.cloned().unwrap_or_default(),
         };
-        match self.rule.kind {
-            Kind::OneOf { .. } => {
-                self.words.values.iter().map(|words| of(&words.value, words.note.as_ref())).collect()
+        match &self.rule.kind {
+            Kind::OneOf { values } => {
+                let condition = |value: &str| values.get(value)?.condition.as_ref().map(told);
+                let note = |words: &ValueWords| {
+                    let notes: Vec<String> =
+                        words.note.iter().cloned().chain(condition(&words.value)).collect();
+                    (!notes.is_empty()).then(|| notes.join("; "))
+                };
+                self.words.values.iter().map(|words| of(&words.value, note(words).as_ref())).collect()
             }
             Kind::Boolean => ["true", "false"].map(|name| of(name, None)).to_vec(),
             _ => self.words.suggest.iter().map(|name| of(name, None)).collect(),
