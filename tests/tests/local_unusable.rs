@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -69,6 +70,93 @@ fn a_damaged_state_is_told_with_the_file_and_a_reset_helps() {
         let _ = world.quill_admin(["local", "reset", "--yes"]).output().exits(0);
         let _ = check().output().exits(0);
     }
+}
+
+/// What happens to a file.
+type Damage<'a> = &'a dyn Fn(&Path);
+
+/// The files of the database that are damaged in every way: PostgreSQL itself would notice in the middle of a task.
+#[test]
+fn damage_in_the_database_is_told_at_once_and_by_the_doctor() {
+    let world = World::empty();
+    let check = || world.quill_admin(["check", "-e", "local"]);
+    let data = world.home.work().join(format!("{STATE}/database/tmp/pglite/base"));
+    let whole = world.home.path().join("whole");
+    let state = world.home.work().join(STATE);
+    let copied = |from: &Path, to: &Path| {
+        let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
+        assert!(copied.is_ok_and(|status| status.success()));
+    };
+    let _ = check().output().exits(0);
+    copied(&state, &whole);
+
+    let zeroed = |path: &Path| {
+        let bytes = fs::metadata(path).expect("it is there").len();
+        fs::write(path, vec![0; usize::try_from(bytes).expect("small")]).expect("written");
+    };
+    let truncated = |path: &Path| {
+        let file = fs::File::options().write(true).open(path).expect("it is there");
+        file.set_len(file.metadata().expect("it is there").len() / 2).expect("truncated");
+    };
+    let removed = |path: &Path| fs::remove_file(path).expect("removed");
+    let wal = first_of(&data.join("pg_wal"));
+    // The database of the tables has the greatest number.
+    let tables = last_of(&data.join("base"));
+    let damages: [(PathBuf, Damage<'_>); 8] = [
+        (data.join("global/pg_control"), &zeroed),
+        (data.join("global/pg_control"), &truncated),
+        (data.join("global/pg_control"), &removed),
+        (wal.clone(), &removed),
+        (wal, &zeroed),
+        (tables.join("1259"), &zeroed),
+        (tables.join("1249"), &truncated),
+        (tables.join("pg_filenode.map"), &zeroed),
+    ];
+    for listed in [true, false] {
+        for (path, damage) in &damages {
+            fs::remove_dir_all(&state).expect("removed");
+            copied(&whole, &state);
+            if !listed {
+                // The process was killed.
+                fs::remove_file(state.join("files.json")).expect("removed");
+            }
+            damage(path);
+            let told = refused(check());
+            assert!(told.stderr.contains("error: the local environment is damaged: "), "{path:?}: {told}");
+            assert!(told.stderr.contains(STATE) && told.stderr.ends_with(RESET), "{path:?}: {told}");
+            let skip = ["doctor", "-e", "local", "--skip", "machine-docker,machine-gcloud"];
+            let doctor = world.quill_admin(skip).output().exits(30);
+            assert!(doctor.stdout.contains("the local environment is damaged: "), "{path:?}: {doctor}");
+            assert!(doctor.stdout.contains(RESET), "{path:?}: {doctor}");
+        }
+    }
+    // Nothing is wrong with files that were only copied, or left by a process that was killed.
+    for listed in [true, false] {
+        fs::remove_dir_all(&state).expect("removed");
+        let copied = Command::new("cp").arg("-r").arg(&whole).arg(&state).status();
+        assert!(copied.is_ok_and(|status| status.success()));
+        if !listed {
+            fs::remove_file(state.join("files.json")).expect("removed");
+        }
+        let _ = check().output().exits(0);
+    }
+}
+
+fn names(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.collect()
+}
+
+/// The first segment of the log in a folder.
+fn first_of(folder: &Path) -> PathBuf {
+    let is_segment = |path: &PathBuf| path.file_name().is_some_and(|name| name.len() == 24);
+    names(folder).into_iter().filter(is_segment).min().expect("a segment")
+}
+
+/// The entry with the greatest number.
+fn last_of(folder: &Path) -> PathBuf {
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u64>().ok();
+    names(folder).into_iter().max_by_key(number).expect("a folder")
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub struct Undecided {
     pub cause: String,
     /// The kind of the failure, where Google Cloud failed or refused.
     pub kind: Option<CloudErrorKind>,
+    /// The exit code of the failure, where an operation failed.
+    pub code: Option<ExitCode>,
     /// The steps to take.
     pub advice: Vec<String>,
     /// Whether checks that need this one cannot decide either.
@@ -24,7 +26,7 @@ pub struct Undecided {
 impl Undecided {
     /// Makes it from a cause.
     pub fn new(cause: impl Into<String>) -> Self {
-        Self { cause: cause.into(), kind: None, advice: Vec::new(), blocks: true }
+        Self { cause: cause.into(), kind: None, code: None, advice: Vec::new(), blocks: true }
     }
 
     /// Adds advice. The same advice is not repeated.
@@ -47,13 +49,14 @@ impl Undecided {
 
 impl From<CliError> for Undecided {
     fn from(error: CliError) -> Self {
-        Self { advice: error.hints.clone(), ..Self::new(error.to_string()) }
+        Self { advice: error.hints.clone(), code: Some(error.code), ..Self::new(error.to_string()) }
     }
 }
 
 impl From<Undecided> for CliError {
     fn from(undecided: Undecided) -> Self {
-        undecided.advice.into_iter().fold(Self::new(ExitCode::CloudFailed, undecided.cause), Self::hint)
+        let code = undecided.code.unwrap_or(ExitCode::CloudFailed);
+        undecided.advice.into_iter().fold(Self::new(code, undecided.cause), Self::hint)
     }
 }
 

@@ -37,6 +37,11 @@ const START: Duration = Duration::from_mins(2);
 /// Time limit for a connection.
 const CONNECT: Duration = Duration::from_secs(30);
 
+/// Reads all rows of all tables, those of the system included.
+const READ_ALL: &str = "DO $$ DECLARE name text; BEGIN \
+                        FOR name IN SELECT oid::regclass FROM pg_catalog.pg_class WHERE relkind IN ('r', 'm', 't') \
+                        LOOP EXECUTE 'SELECT count(*) FROM ' || name; END LOOP; END $$";
+
 /// The embedded server, until it is dropped.
 pub(crate) struct Embedded {
     address: SocketAddr,
@@ -96,6 +101,15 @@ impl Embedded {
             .await
             .map_err(|_| LocalError::database("connect to", format!("no answer within {CONNECT:?}")))?
             .map_err(|source| LocalError::database("connect to", source))
+    }
+
+    /// Has PostgreSQL read a database: what it needs for a connection, and all tables.
+    pub(crate) async fn read_all(&self, database: &str) -> Result<(), LocalError> {
+        let superuser = self.connect(database, "postgres").await?;
+        let read = timeout(START, superuser.client.batch_execute(READ_ALL)).await;
+        superuser.close().await;
+        read.map_err(|_| LocalError::database("read", format!("no answer within {START:?}")))?
+            .map_err(|source| LocalError::database("read", source))
     }
 
     /// Loads PostgreSQL's code before the first connection needs it. Returns at once.

@@ -33,12 +33,25 @@ pub(crate) const CLOUD: &str = "cloud.json";
 pub(crate) const ACTIONS: &str = "actions.json";
 pub(crate) const MANIFESTS: &str = "manifests.json";
 pub(crate) const MANIFESTS_PART: &str = "manifests.json.part";
+pub(crate) const FILES: &str = "files.json";
+pub(crate) const FILES_PART: &str = "files.json.part";
 pub(crate) const IGNORE: &str = ".gitignore";
 
 /// The files in the folder, except those that the emulator writes before it gives them their name, see
 /// [`UNNAMED`].
-const FILES: &[&str] =
-    &[MARKER, LOCK, LAYOUT, LAYOUT_PART, CLOUD, ACTIONS, IGNORE, MANIFESTS, MANIFESTS_PART];
+const ENTRIES: &[&str] = &[
+    MARKER,
+    LOCK,
+    LAYOUT,
+    LAYOUT_PART,
+    CLOUD,
+    ACTIONS,
+    IGNORE,
+    MANIFESTS,
+    MANIFESTS_PART,
+    FILES,
+    FILES_PART,
+];
 
 /// The prefix of files that have not been given their name yet.
 const UNNAMED: &[u8] = b".tmp";
@@ -50,6 +63,12 @@ const OWN_PARENT: &str = ".quill-admin";
 pub(crate) struct Folder {
     handle: OwnedFd,
     path: PathBuf,
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
 }
 
 impl Folder {
@@ -152,7 +171,7 @@ impl Folder {
         let entries = self.entries()?;
         for (name, kind) in &entries {
             let expected = match name.to_bytes() {
-                known if FILES.iter().any(|file| file.as_bytes() == known) => FileType::RegularFile,
+                known if ENTRIES.iter().any(|file| file.as_bytes() == known) => FileType::RegularFile,
                 known if known == DATABASE.as_bytes() => FileType::Directory,
                 temporary if temporary.starts_with(UNNAMED) => FileType::RegularFile,
                 _ => {

@@ -15,6 +15,7 @@
 mod cloud;
 mod database;
 mod error;
+mod files;
 mod folder;
 mod golden;
 mod holder;
@@ -135,11 +136,15 @@ impl Local {
         let database = if complete {
             on_progress(Stage::StartingDatabase);
             state.restore_manifests()?;
-            state.check_database()?;
+            let as_left = state.check_database()?;
             // That it does not start can have other reasons than its files, such as the folder of PostgreSQL's program.
             let database =
                 Embedded::start(&state.database()).await.map_err(|error| state.explained(error))?;
-            Embedded::warm_up();
+            if as_left {
+                Embedded::warm_up();
+            } else {
+                database.read_all(&options.database).await.map_err(|error| state.unreadable(error))?;
+            }
             database
         } else {
             on_progress(Stage::UnpackingDatabase);
@@ -235,6 +240,7 @@ impl Local {
             // Running executions keep the database until they have ended.
             let kept = cloud.shutdown().await;
             database.stop().await;
+            state.keep_files();
             drop(state);
             kept
         })

@@ -18,7 +18,7 @@ use crate::folder::{DATABASE, Folder, MANIFESTS, MANIFESTS_PART};
 use crate::read::read_all;
 
 /// The files, as paths below the database's folder.
-const FILES: [&str; 3] = [
+pub(crate) const FILES: [&str; 3] = [
     "tmp/pglite/.pglite-oxide-runtime-layout.json",
     "tmp/pglite/base/.pglite-oxide-pgdata-overlay.json",
     "tmp/pglite/base/PG_VERSION",

@@ -9,6 +9,7 @@
 //!   cloud.json   what the emulator remembers
 //!   actions.json  compiled actions, where tasks have others than the program that runs them
 //!   manifests.json  what the database cannot start without, see `manifests`
+//!   files.json   PostgreSQL's files as the last end has left them, see `files`
 //! ```
 
 use std::{
@@ -19,20 +20,16 @@ use std::{
 
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
+use tokio_postgres::error::SqlState;
 
 use crate::folder::{ACTIONS, CLOUD, DATABASE, Folder, IGNORE, LAYOUT, LAYOUT_PART, LOCK};
 use crate::holder::{Holder, Note, Serves};
 use crate::read::read_all;
-use crate::{LocalError, Tables, manifests};
+use crate::{LocalError, Tables, files, manifests};
 
 /// The format of everything in the state directory. It is raised by a change after which older states cannot
 /// be used.
 const FORMAT: u32 = 1;
-
-/// PostgreSQL's control file, as a path below the database's folder.
-const CONTROL: &str = "tmp/pglite/base/global/pg_control";
-/// The size of that file in every version of PostgreSQL (`PG_CONTROL_FILE_SIZE`).
-const CONTROL_BYTES: u64 = 8192;
 
 const MB: u64 = 1_000_000;
 /// The free space that a new environment needs: its files take 33 MB.
@@ -155,21 +152,23 @@ impl State {
         manifests::restore(&self.folder)
     }
 
-    /// Fails if the database's control file is not whole. PostgreSQL itself reads it with the first connection,
-    /// and a task would try to connect for half a minute.
-    pub(crate) fn check_database(&self) -> Result<(), LocalError> {
-        let path = self.database().join(CONTROL);
-        match std::fs::symlink_metadata(&path) {
-            Ok(found) if found.len() == CONTROL_BYTES => Ok(()),
-            Ok(found) => {
-                let told = format!("it has {} bytes, and not {CONTROL_BYTES}", found.len());
-                Err(LocalError::damaged(&path, told))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(LocalError::damaged(&path, "it is missing"))
-            }
-            Err(source) => Err(LocalError::state("read", &path, source)),
-        }
+    /// Fails if a file of the database is damaged for certain. Returns whether all of them are as the last end in order
+    /// has left them; otherwise PostgreSQL has to be asked.
+    pub(crate) fn check_database(&self) -> Result<bool, LocalError> {
+        files::compare(&self.folder)
+    }
+
+    /// The error of a database that does not read its files: they are damaged, unless it has another reason.
+    pub(crate) fn unreadable(&self, error: LocalError) -> LocalError {
+        let error = self.explained(error);
+        let LocalError::Database { source, .. } = &error else { return error };
+        let Some(told) = source.downcast_ref::<tokio_postgres::Error>().and_then(fault) else { return error };
+        LocalError::damaged(&self.database(), told)
+    }
+
+    /// Lists the files of a database that has ended in order. Without the list the next start takes longer.
+    pub(crate) fn keep_files(&self) {
+        let _ = files::keep(&self.folder);
     }
 
     /// Saves the manifests of a database that has started.
@@ -290,6 +289,23 @@ pub fn reset(directory: &Path) -> Result<bool, LocalError> {
     let existed = read_layout(&state.folder).map_or(true, |layout| layout.is_some());
     state.folder.clear()?;
     Ok(existed)
+}
+
+/// What is wrong with PostgreSQL's files, by its error. With damaged ones it ends the connection, or makes none, mostly
+/// without a word.
+fn fault(error: &tokio_postgres::Error) -> Option<String> {
+    /// The reasons that it names for which there is nothing wrong with them.
+    const OTHERS: [SqlState; 4] = [
+        SqlState::DISK_FULL,
+        SqlState::OUT_OF_MEMORY,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        SqlState::QUERY_CANCELED,
+    ];
+    match error.as_db_error() {
+        Some(said) if OTHERS.contains(said.code()) => None,
+        Some(said) => Some(said.message().to_owned()),
+        None => Some("PostgreSQL cannot open it".to_owned()),
+    }
 }
 
 fn lock(folder: &Folder) -> Result<File, LocalError> {

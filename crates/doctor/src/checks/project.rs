@@ -1,6 +1,7 @@
 //! The check `project`: the project exists, and the caller can reach it.
 
 use quill_admin_cloud::CloudErrorKind;
+use quill_admin_contract::ExitCode;
 
 use crate::check::{Check, Look};
 use crate::facts::Facts;
@@ -16,7 +17,14 @@ pub(crate) const CHECK: Check = Check {
 
 async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     if let Some(why) = facts.nothing_around() {
-        return Ok(Seen::nothing(why));
+        return Ok(match facts.session().await {
+            // It has no project, and everything that could be looked at is in it.
+            Err(unusable) if unusable.code == Some(ExitCode::LocalUnusable) => {
+                let finding = Finding::problem(unusable.cause, "no task can be run in it");
+                unusable.advice.into_iter().fold(finding, Finding::advice).into()
+            }
+            _ => Seen::nothing(why),
+        });
     }
     let id = &facts.environment.job.project;
     match facts.project().await {
