@@ -200,6 +200,13 @@ fn what_is_not_there_is_said() {
             );
         }
     }
+    for args in [&["undo", "local"][..], &["undo", "local", "-e", "staging"]] {
+        let refused = world.quill_admin(args.iter().copied()).output().exits(2);
+        assert!(
+            refused.stderr.contains("\"local\" is an environment, and this needs an execution\n next: "),
+            "{refused}"
+        );
+    }
     let refused = world.quill_admin(["attach", "who-knows"]).output().exits(2);
     assert!(refused.stderr.contains("missing: --env"), "{refused}");
     for (args, told) in [

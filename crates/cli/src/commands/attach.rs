@@ -6,6 +6,7 @@ use quill_admin_contract::{RequestId, Username, variable};
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::error::{CliError, advice};
 use quill_admin_operations::events::Event;
+use quill_admin_operations::hints;
 use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::Session;
 use quill_admin_operations::task::jobs;
@@ -84,14 +85,7 @@ impl Context<'_> {
     /// The environment that an execution belongs to: that of `--env`, or the one with a job that it is named
     /// after.
     pub(super) fn environment_of(&mut self, execution: &str) -> Result<Environment, CliError> {
-        // A file that cannot be read is told of below, where it is needed.
-        if self.config().is_ok_and(|config| config.names().any(|name| name == execution)) {
-            let find = format!("quill-admin history --env {execution}");
-            return Err(CliError::usage(format!(
-                "\"{execution}\" is an environment, and this needs an execution"
-            ))
-            .hint(advice("find its name with", &find)));
-        }
+        self.refuse_environment(execution)?;
         let valid = !execution.is_empty()
             && execution
                 .bytes()
@@ -117,6 +111,17 @@ impl Context<'_> {
         self.need_environment();
         self.form.check()?;
         self.environment()
+    }
+
+    /// Refuses the name of an environment where an execution has to be named.
+    pub(super) fn refuse_environment(&self, execution: &str) -> Result<(), CliError> {
+        // A file that cannot be read is told of by the command, where it is needed.
+        if !self.config().is_ok_and(|config| config.names().any(|name| name == execution)) {
+            return Ok(());
+        }
+        let find = hints::command(execution, "history", &[]);
+        let told = format!("\"{execution}\" is an environment, and this needs an execution");
+        Err(CliError::usage(told).hint(advice("find its name with", &find)))
     }
 
     /// Opens the environment that an execution belongs to.

@@ -16,6 +16,7 @@ use crate::args;
 pub(super) async fn run(mut context: Context<'_>, args: args::Undo) -> Result<u8, CliError> {
     let options = TaskOptions::of_a_change(&mut context.form, args.flags);
     context.form.check()?;
+    context.refuse_environment(&args.run)?;
     // The name of an execution says whose it is.
     if context.global.env.is_none() && args.run.parse::<RequestId>().is_err() {
         context.global.env = Some(context.environment_of(&args.run)?.name);
