@@ -175,7 +175,7 @@ proptest! {
 
     #[test]
     fn many_rows_come_through(
-        actions in proptest::collection::vec((action(), any::<bool>(), proptest::option::of(any::<i64>())), 1..40),
+        actions in proptest::collection::vec((action(), any::<bool>(), proptest::option::of(any::<i64>())), 1..6),
         atomic in any::<bool>(),
         max_errors in proptest::option::of(0..300u64),
     ) {
