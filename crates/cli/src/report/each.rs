@@ -336,6 +336,25 @@ fn reason(run: &Run) -> Option<String> {
     }
 }
 
+/// The rows of an execution that failed, one on each line: for whoever looks at it without the table.
+pub(super) fn failed_rows(results: &RowResults) -> String {
+    let mut text = String::new();
+    for (row, claim) in results.iter() {
+        if let Outcome::Failed { failure } = &claim.line.outcome {
+            let who = claim.line.username.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
+            text.push_str(&lines::detail(&format!("row {row}{who}: {}", failure.message)));
+        }
+    }
+    text
+}
+
+/// The results of the rows of an execution, as `--json` has them.
+pub(super) fn rows_json(results: &RowResults) -> Value {
+    let row =
+        |(row, claim): (u64, &Claim)| json!({"row": row, "proven": claim.proven, "result": claim.written});
+    results.iter().map(row).collect()
+}
+
 /// A results file as a table for spreadsheets.
 #[derive(Debug)]
 pub struct EachResults<'a> {

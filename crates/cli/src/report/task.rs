@@ -24,7 +24,7 @@ use super::paint::{self, clean};
 use super::reporter::Reporter;
 use super::stream::{self, Unwritten, to_stderr};
 use super::style::Style;
-use super::{document, ending, lines, rows, subject, symbols};
+use super::{document, each, ending, lines, rows, subject, symbols};
 
 /// A task that was run, with everything that its report needs.
 #[derive(Debug)]
@@ -198,6 +198,12 @@ pub(super) fn task_text(
         outcome => lines::problem(&mut text.problems, &ending::ended(outcome, execution)),
     }
     password_of_nobody(&mut text.warnings, report);
+    if let Some(results) = &report.run.row_results {
+        text.problems.push_str(&each::failed_rows(results));
+        if let Some(lack) = results.lack() {
+            lines::warning_line(&mut text.warnings, &lack);
+        }
+    }
     if report.run.execution.retried && !report.environment.is_own(report.job()) {
         let what = format!("Cloud Run has started execution {execution} again after it had failed");
         lines::warning_line(&mut text.warnings, &what);
@@ -415,6 +421,9 @@ pub(super) fn task_json(
     }
     if let Some(listing) = &run.listing {
         super::rows::into_document(listing, &mut document);
+    }
+    if let Some(results) = &run.row_results {
+        document["rows"] = each::rows_json(results);
     }
     if let RunOutcome::Ended { exit_code } = run.outcome {
         document["container_exit_code"] = json!(exit_code);

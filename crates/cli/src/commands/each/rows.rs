@@ -18,6 +18,10 @@ use crate::task_command::{TaskCommand, TaskParameter};
 /// The sign between several values in one cell.
 const BETWEEN: char = '|';
 
+/// The longest that the values of a row may be together, in bytes. As JSON they are twice as long at most, and fit into
+/// one variable with the hash of a password.
+const LONGEST_ROW: usize = 14_000;
+
 /// The rows of a table that were judged. Passwords are not hashed yet.
 pub(super) struct Judged {
     pub(super) rows: Vec<JudgedRow>,
@@ -149,6 +153,12 @@ impl Judge<'_> {
                     Err(problem) => faults.push(Fault::new(line, problem.to_string())),
                 }
             }
+        }
+        let length: usize = values.values().map(String::len).sum();
+        if length > LONGEST_ROW {
+            let what =
+                format!("the values of the row have {length} bytes together; at most {LONGEST_ROW} are sent");
+            faults.push(Fault::new(line, what));
         }
         let mut passwords = BTreeMap::new();
         for parameter in self.command.parameters.iter().filter(|parameter| parameter.rule.is_secret()) {
