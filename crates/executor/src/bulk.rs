@@ -47,12 +47,29 @@ impl Told {
         undecided
             || matches!(
                 self.code,
+                // A rule of the database that one row breaks ends with `SchemaMismatch`, too, and stops no other row.
                 ExitCode::Unexpected
                     | ExitCode::DatabaseUnreachable
                     | ExitCode::DatabaseRefused
-                    | ExitCode::SchemaMismatch
                     | ExitCode::Stopped
             )
+    }
+}
+
+/// What is known of a row from before: an earlier execution has saved it, or has begun to, and what became of that cannot be
+/// found out. Such a row is not run: it could be done twice.
+async fn before(row: &BulkRow, around: &mut Surroundings<'_, '_>) -> Option<Told> {
+    let transaction = row.began?;
+    match fate(Some(transaction), around.server, around.connections, around.log).await {
+        Fate::Committed => Some(Told::done_before()),
+        Fate::RolledBack | Fate::Forgotten => None,
+        Fate::Unknown => {
+            let message = format!(
+                "an earlier execution has begun to save it, in transaction {transaction}, and what became of that could not                  be found out; it was not run again"
+            );
+            let failure = Failure::undecided(message);
+            Some(Told::of(Err(Failed { code: ExitCode::DatabaseUnreachable, failure })))
+        }
     }
 }
 
@@ -144,12 +161,13 @@ impl BulkTask<'_> {
         let mut tally = Tally::default();
         let mut layout = None;
         for row in &self.bulk.rows {
-            let told = if self.was_saved_before(row, around).await {
-                Told::done_before()
-            } else {
-                let request = self.request_of(row);
-                let task = Task { request: &request, row: Some(row.number), ..self.task };
-                Told::of(task.transact(&mut layout, around).await)
+            let told = match before(row, around).await {
+                Some(told) => told,
+                None => {
+                    let request = self.request_of(row);
+                    let task = Task { request: &request, row: Some(row.number), ..self.task };
+                    Told::of(task.transact(&mut layout, around).await)
+                }
             };
             let ends = told.ends_all();
             tally.print(self, row, told, around.log);
@@ -160,29 +178,22 @@ impl BulkTask<'_> {
         Ok(tally.conclude(self))
     }
 
-    /// Whether the transaction in which an earlier execution began to save the row was committed.
-    async fn was_saved_before(&self, row: &BulkRow, around: &mut Surroundings<'_, '_>) -> bool {
-        let Some(transaction) = row.began else { return false };
-        let asked = fate(Some(transaction), around.server, around.connections, around.log).await;
-        matches!(asked, Fate::Committed)
-    }
-
     /// All rows in one transaction: of a preview it is rolled back.
     async fn run_together(&self, around: &mut Surroundings<'_, '_>) -> Result<Done, Failed> {
         let session = self.task.session;
-        if self.together()
-            && let Some(row) = self.bulk.rows.first()
-            && self.was_saved_before(row, around).await
-        {
-            let mut tally = Tally::default();
-            self.bulk.rows.iter().for_each(|row| tally.print(self, row, Told::done_before(), around.log));
-            return Ok(tally.conclude(self));
+        let mut before = self.before_all(around).await;
+        if let Some(ended) = self.together_before(&mut before, around.log) {
+            return ended;
         }
         let mut layout = None;
         for attempt in 1.. {
-            let tried = roll_back_if_stopped(session, around.stop, self.try_together(&mut layout)).await?;
-            let tried = match tried {
-                Ok((tolds, id)) => self.end_together(tolds, id, around).await,
+            let work = self.try_together(&before, &mut layout, attempt >= ATTEMPTS);
+            let tried = match roll_back_if_stopped(session, around.stop, work).await? {
+                Ok((tolds, id)) => {
+                    let tolds = tolds.into_iter().zip(&mut before);
+                    let tolds = tolds.map(|(told, before)| told.or_else(|| before.take())).collect();
+                    self.end_together(tolds, id, around).await
+                }
                 Err(error) => Err(error),
             };
             match tried {
@@ -198,32 +209,69 @@ impl BulkTask<'_> {
         unreachable!("the last attempt returns")
     }
 
-    /// Runs all rows in a transaction, and leaves it open; also returns its number.
+    /// What is known of each row from before: nothing of most.
+    async fn before_all(&self, around: &mut Surroundings<'_, '_>) -> Vec<Option<Told>> {
+        let mut all = Vec::with_capacity(self.bulk.rows.len());
+        for row in &self.bulk.rows {
+            all.push(before(row, around).await);
+        }
+        all
+    }
+
+    /// Ends rows that are one transaction where that is known from before: it was committed, or that is not known.
+    fn together_before(
+        &self,
+        before: &mut [Option<Told>],
+        log: &mut Output<'_>,
+    ) -> Option<Result<Done, Failed>> {
+        if !self.bulk.atomic {
+            return None;
+        }
+        match before.iter_mut().find_map(Option::take)? {
+            Told { outcome: Outcome::Failed { failure }, code, .. } => Some(Err(Failed { code, failure })),
+            _ => {
+                let mut tally = Tally::default();
+                self.bulk.rows.iter().for_each(|row| tally.print(self, row, Told::done_before(), log));
+                Some(Ok(tally.conclude(self)))
+            }
+        }
+    }
+
+    /// Runs all rows in a transaction, and leaves it open; also returns its number. A row of which something is known from
+    /// before is left out. In the `last` attempt a row that loses against another transaction fails by itself.
     async fn try_together(
         &self,
+        before: &[Option<Told>],
         layout: &mut Option<Layout>,
-    ) -> Result<(Vec<Told>, Option<i64>), ActionError> {
+        last: bool,
+    ) -> Result<(Vec<Option<Told>>, Option<i64>), ActionError> {
         let client = &self.task.session.client;
         self.task.session.begin(self.task.request.action.writes()).await?;
         let (mut tolds, mut failed) = (Vec::new(), 0);
-        for row in &self.bulk.rows {
+        for (row, before) in self.bulk.rows.iter().zip(before) {
+            if before.is_some() {
+                tolds.push(None);
+                continue;
+            }
             client.batch_execute("SAVEPOINT each_row").await?;
             let request = self.request_of(row);
             let task = Task { request: &request, row: Some(row.number), ..self.task };
             let told = match within_limit(task.perform(layout, &mut |_| {})).await {
                 Ok(done) => Told::of(Ok(done)),
-                Err(error) if error.is_conflict() => return Err(error),
+                Err(error) if error.is_conflict() && !last => return Err(error),
                 Err(error) => Told::of(Err(error.into_failed())),
             };
             if told.ends_all() {
                 let Outcome::Failed { failure } = told.outcome else { continue };
                 return Err(Failed { code: told.code, failure }.into());
             }
-            if told.code != ExitCode::Success {
+            if told.code == ExitCode::Success {
+                client.batch_execute("RELEASE SAVEPOINT each_row").await?;
+            } else {
                 failed += 1;
                 client.batch_execute("ROLLBACK TO SAVEPOINT each_row").await?;
             }
-            tolds.push(told);
+            tolds.push(Some(told));
             if self.bulk.max_errors.is_some_and(|most| failed > most) {
                 break;
             }
@@ -236,12 +284,12 @@ impl BulkTask<'_> {
     /// only the failures.
     async fn end_together(
         &self,
-        tolds: Vec<Told>,
+        tolds: Vec<Option<Told>>,
         id: Option<i64>,
         around: &mut Surroundings<'_, '_>,
     ) -> Result<Done, ActionError> {
         let session = self.task.session;
-        let fails = tolds.iter().any(|told| told.code != ExitCode::Success);
+        let fails = tolds.iter().flatten().any(|told| told.code != ExitCode::Success);
         if fails || self.previews() || id.is_none() {
             session.roll_back().await;
         } else {
@@ -255,6 +303,7 @@ impl BulkTask<'_> {
         }
         let mut tally = Tally::default();
         for (row, told) in self.bulk.rows.iter().zip(tolds) {
+            let Some(told) = told else { continue };
             if !(fails && self.together()) || told.code != ExitCode::Success {
                 tally.print(self, row, told, around.log);
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use quill_admin_contract::{ExitCode, Failure};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::connect::{PATIENCE, Server};
@@ -29,6 +30,8 @@ const PAUSE: Duration = Duration::from_millis(300);
 pub(crate) enum Fate {
     Committed,
     RolledBack,
+    /// The server does not know the transaction: it was too long ago, or the database was restored since.
+    Forgotten,
     Unknown,
 }
 
@@ -64,7 +67,7 @@ pub(crate) async fn commit(
         Fate::RolledBack => format!(
             "the connection to the database was lost before the change was saved ({reason}); nothing was changed"
         ),
-        Fate::Unknown => {
+        Fate::Forgotten | Fate::Unknown => {
             let message = format!(
                 "the connection to the database was lost while the change was being saved ({reason}): it may or \
                  may not have been saved. Look with `quill-admin show-user`; running the task again is safe"
@@ -88,8 +91,16 @@ pub(crate) async fn fate(
     for _ in 0..QUESTIONS {
         let parameters: [(&(dyn ToSql + Sync), Type); 1] = [(&id, Type::INT8)];
         let question = session.client.query_typed_one(sql::TRANSACTION_STATUS, &parameters);
-        let Ok(Ok(row)) = timeout(LIMIT, question).await else { return Fate::Unknown };
+        let row = match timeout(LIMIT, question).await {
+            Ok(Ok(row)) => row,
+            // The server has not yet come so far: it is not the one, or not the state, that the number is from.
+            Ok(Err(error)) if error.code() == Some(&SqlState::INVALID_PARAMETER_VALUE) => {
+                return Fate::Forgotten;
+            }
+            _ => return Fate::Unknown,
+        };
         match row.try_get::<_, Option<&str>>(0) {
+            Ok(None) => return Fate::Forgotten,
             Ok(Some("committed")) => return Fate::Committed,
             Ok(Some("aborted")) => return Fate::RolledBack,
             // The old connection's server process has not handled COMMIT yet, or has not noticed the end of

@@ -177,6 +177,70 @@ fn a_preview_tells_what_the_rows_then_do() {
     assert_eq!(told.codes(), [(1, "failed", 19), (3, "failed", 19)], "{}", ended.text);
 }
 
+/// What became of a transaction that an earlier execution has begun is asked of the database.
+#[test]
+fn a_row_that_was_begun_before_is_run_only_if_it_was_not_saved() {
+    needs_postgres!();
+    let db = Database::create(Generation::August2026);
+    let (_, first) = run(&each(&db, "create-user", &[rows(&[row(1, "ada")])]));
+    let saved = first.saving[&1];
+    let rolled_back = db.value("SELECT txid_current()::text").expect("a number");
+    let began = |number: u64, name: &str, transaction: &Value| {
+        let mut row = row(number, name);
+        row["began"] = transaction.clone();
+        row
+    };
+    let all = [
+        began(1, "ada", &json!(saved)),
+        // The server has not come to this number.
+        began(2, "bo", &json!(i64::MAX / 2)),
+        row(3, "cy"),
+    ];
+    // A preview asks as well.
+    for (mode, outcome) in [("preview", "previewed"), ("", "created")] {
+        let executor = each(&db, "create-user", &[rows(&all)]);
+        let (ended, told) = run(&if mode.is_empty() { executor } else { executor.set("ADMIN_MODE", mode) });
+        assert_eq!(told.codes(), [(1, "done_before", 0), (2, outcome, 0), (3, outcome, 0)], "{}", ended.text);
+    }
+    assert!(rolled_back.parse::<i64>().is_ok_and(|number| number > saved));
+    // Rows that are one transaction were saved together.
+    let together = [row(1, "dora"), began(2, "ada", &json!(saved))];
+    let (ended, told) = run(&each(&db, "create-user", &[rows(&together)]).set("ADMIN_ATOMIC", "true"));
+    assert_eq!(told.codes(), [(1, "done_before", 0), (2, "done_before", 0)], "{}", ended.text);
+    assert!(!users(&db).contains(&"dora".to_owned()));
+}
+
+/// A transaction that is still open may yet be committed.
+#[tokio::test]
+async fn a_row_whose_transaction_is_not_over_is_not_run_again() {
+    needs_postgres!();
+    let db = Database::create(Generation::August2026);
+    let other = db.connect().await;
+    other.batch_execute("BEGIN").await.expect("begun");
+    let open: i64 = other.query_one("SELECT txid_current()", &[]).await.expect("a row").get(0);
+    let mut begun = row(1, "ada");
+    begun["began"] = json!(open);
+    let (ended, told) = run(&each(&db, "create-user", &[rows(&[begun, row(2, "bo")])]));
+    assert_eq!(told.codes(), [(1, "failed", 13)], "{}", ended.text);
+    let Outcome::Failed { failure } = &told.rows[&1].line.outcome else { panic!("{}", ended.text) };
+    assert!(failure.undecided && failure.message.contains("it was not run again"), "{failure:?}");
+    assert_eq!(users(&db), [""; 0]);
+}
+
+/// One row that a rule of the database refuses stops no other one.
+#[test]
+fn a_rule_of_the_database_fails_one_row() {
+    needs_postgres!();
+    let db = Database::create(Generation::August2026);
+    db.execute("ALTER TABLE users ADD CONSTRAINT no_bo CHECK (username <> 'bo')");
+    let all = [row(1, "ada"), row(2, "bo"), row(3, "cy")];
+    let preview = each(&db, "create-user", &[rows(&all)]).set("ADMIN_MODE", "preview");
+    let (ended, told) = run(&preview);
+    assert_eq!(told.codes(), [(1, "previewed", 0), (2, "failed", 15), (3, "previewed", 0)], "{}", ended.text);
+    let (ended, told) = run(&each(&db, "create-user", &[rows(&all)]));
+    assert_eq!(told.codes(), [(1, "created", 0), (2, "failed", 15), (3, "created", 0)], "{}", ended.text);
+}
+
 #[test]
 fn what_is_read_is_in_no_record() {
     needs_postgres!();
