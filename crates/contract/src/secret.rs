@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use argon2::password_hash::phc;
+use argon2::password_hash::{PasswordVerifier as _, phc};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use unicode_normalization::is_nfc;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -236,6 +236,13 @@ impl PasswordHash {
         }
     }
 
+    /// Whether it is the hash of a password. Takes as long as to make one.
+    #[must_use]
+    pub fn is_of(&self, password: &Password) -> bool {
+        let hash = phc::PasswordHash::new(self.expose());
+        hash.is_ok_and(|hash| Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok())
+    }
+
     /// The PHC string.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -246,7 +253,6 @@ impl PasswordHash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use argon2::password_hash::PasswordVerifier;
 
     fn parse(text: &str) -> Result<PasswordHash, InvalidValue> {
         PasswordHash::parse(Secret::new(text.to_owned()))

@@ -296,9 +296,12 @@ fn of_execution(execution: Execution, records: &[AuditEntry], keys: &[PublicKey]
     let claims = records.iter().filter_map(|record| Claim::from_record(&record.payload, key, Some(verifier)));
     let (of_rows, of_run): (Vec<Claim>, Vec<Claim>) =
         claims.partition(|claim| claim.line.row_number.is_some());
-    // Where the records of a user were asked for, the rows of a bulk run are there, and not the run itself.
-    let is_of_rows = of_run.is_empty() && asked.rows.is_some();
-    let claims = if is_of_rows { of_rows } else { of_run };
+    // Where the records of a user were asked for, the rows of a bulk run are there, and not the run itself. Whoever may
+    // write log entries can write a record of either kind: one that is proven counts more.
+    let is_proven = |claim: &Claim| claim.proven || claim.signature == Signature::Verified;
+    let (any_row, any_run) = (of_rows.iter().any(is_proven), of_run.iter().any(is_proven));
+    let is_of_rows = asked.rows.is_some() && !any_run && (any_row || of_run.is_empty());
+    let (claims, others) = if is_of_rows { (of_rows, of_run) } else { (of_run, Vec::new()) };
     let is_signed = |claim: &&Claim| claim.signature == Signature::Verified;
     let worth = |claim: &Claim| {
         if !asked.may_be_answered_by(&claim.line) {
@@ -320,10 +323,11 @@ fn of_execution(execution: Execution, records: &[AuditEntry], keys: &[PublicKey]
     // Whoever may read executions can prove a result with the key of its request, and sign none.
     let agrees = |claim: &&Claim| worth(claim) == Worth::Agrees;
     let used = claims.iter().filter(is_signed).find(agrees).or_else(|| claims.iter().find(agrees));
-    let contradicted = claims.iter().any(|claim| {
-        worth(claim) == Worth::Contradicted
-            || !is_of_rows && used.is_some_and(|used| used.line != claim.line && !execution.retried)
-    });
+    let contradicted = !others.is_empty()
+        || claims.iter().any(|claim| {
+            worth(claim) == Worth::Contradicted
+                || !is_of_rows && used.is_some_and(|used| used.line != claim.line && !execution.retried)
+        });
     let given = |name: &str| execution.request.get(name).cloned();
     let context = context(&execution);
     PastRun {
@@ -406,8 +410,10 @@ fn of_records(
         claims.partition(|(_, claim)| claim.line.row_number.is_some());
     // Of several rows about one user, the last one is told.
     of_rows.dedup_by(|other, one| other.1.line.row_number != one.1.line.row_number);
-    let claims: Vec<(Timestamp, Claim)> = if of_run.is_empty() { of_rows } else { of_run };
     let is_signed = |claim: &Claim| claim.signature == Signature::Verified;
+    let any = |claims: &[(Timestamp, Claim)]| claims.iter().any(|(_, claim)| is_signed(claim));
+    let is_of_rows = !any(&of_run) && (any(&of_rows) || of_run.is_empty());
+    let (claims, others) = if is_of_rows { (of_rows, of_run) } else { (of_run, Vec::new()) };
     let any_signed = claims.iter().any(|(_, claim)| is_signed(claim));
     let told: Vec<&(Timestamp, Claim)> =
         claims.iter().filter(|(_, claim)| is_signed(claim) || !any_signed).collect();
@@ -415,7 +421,7 @@ fn of_records(
     let (first, signature) = (&claim.line, claim.signature);
     let lines = || told.iter().map(|(_, claim)| &claim.line);
     let differ = lines().any(|line| line != first);
-    let contradicted = claims.iter().any(|(_, claim)| &claim.line != first);
+    let contradicted = !others.is_empty() || claims.iter().any(|(_, claim)| &claim.line != first);
     // Where records differ, only the values that all of them have are used.
     let common = |said: fn(&ResultLine) -> Option<&String>| {
         said(first).filter(|_| lines().all(|line| said(line) == said(first))).cloned()

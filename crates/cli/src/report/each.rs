@@ -8,10 +8,11 @@ use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use quill_admin_actions::{Action, Parameter, variable};
+use quill_admin_cloud::{Ending, Phase, TaskResult};
 use quill_admin_contract::{Claim, ExitCode, Outcome};
 use quill_admin_operations::actions;
 use quill_admin_operations::config::Environment;
-use quill_admin_operations::each::{Journal, Row};
+use quill_admin_operations::each::{Journal, Row, UNKNOWN};
 use quill_admin_operations::error::{CliError, advice};
 use quill_admin_operations::task::row_results::RowResults;
 use quill_admin_operations::task::run_outcome::{Run, RunOutcome};
@@ -51,8 +52,8 @@ pub struct EachReport<'a> {
     pub runs: &'a [Run],
     /// Whether it was a preview, which changes nothing.
     pub previews: bool,
-    /// The reason why results are missing, where some are.
-    pub lack: Option<String>,
+    /// The error that has broken off the run after rows were run, where one has.
+    pub error: Option<&'a CliError>,
 }
 
 /// What is told of one row.
@@ -69,8 +70,6 @@ struct Told<'a> {
 
 /// The outcome of a row that was not begun.
 const NOT_BEGUN: &str = "not_begun";
-/// The outcome of a row that was begun, and whose result was lost.
-const UNKNOWN: &str = "unknown";
 
 impl<'a> EachReport<'a> {
     fn told(&self) -> Vec<Told<'a>> {
@@ -82,7 +81,11 @@ impl<'a> EachReport<'a> {
         let journal = self.journal;
         let of = |row: &'a Row| {
             let known = journal.known(row.row);
-            if let Some((claim, execution)) = claims.get(&row.row) {
+            // What the journal has of a later execution counts more.
+            let counts =
+                |execution: &str| self.previews || known.is_none_or(|known| known.execution == execution);
+            if let Some((claim, execution)) = claims.get(&row.row).filter(|(_, execution)| counts(execution))
+            {
                 let outcome = &claim.line.outcome;
                 let message = match outcome {
                     Outcome::Failed { failure } => Some(failure.message.clone()),
@@ -132,12 +135,20 @@ impl<'a> EachReport<'a> {
         self.runs.last().filter(|run| !tells(run))
     }
 
+    /// Why results of rows are missing, or are not those that the run has counted.
+    fn lack(&self) -> Option<String> {
+        self.runs.last().and_then(|run| run.row_results.as_ref()?.lack())
+    }
+
     fn exit_code(&self, told: &[Told<'_>]) -> u8 {
-        let unknown = self.lack.is_some() || told.iter().any(|row| row.outcome == UNKNOWN);
-        if told.iter().all(|row| row.exit_code == Some(ExitCode::Success.code())) {
-            ExitCode::Success.code()
-        } else if unknown {
+        let contradicted =
+            self.runs.last().is_some_and(|run| matches!(run.outcome, RunOutcome::Contradicted { .. }));
+        if self.lack().is_some() || contradicted || told.iter().any(|row| row.outcome == UNKNOWN) {
             ExitCode::Unknown.code()
+        } else if told.iter().all(|row| row.exit_code == Some(ExitCode::Success.code())) {
+            ExitCode::Success.code()
+        } else if let Some(error) = self.error {
+            error.code.code()
         } else if let Some(run) = self.broken_off() {
             // A run that ended well without its result has done something.
             match run.exit_code() {
@@ -145,8 +156,26 @@ impl<'a> EachReport<'a> {
                 code => code,
             }
         } else {
-            ExitCode::RowsFailed.code()
+            self.stopped().unwrap_or(ExitCode::RowsFailed).code()
         }
+    }
+
+    /// How the last execution was stopped, where it was: it has told what became of the rows until then.
+    fn stopped(&self) -> Option<ExitCode> {
+        match &self.runs.last()?.execution.phase {
+            Phase::Ended(Ending::Cancelled { .. }) => Some(ExitCode::Cancelled),
+            Phase::Ended(Ending::Failed { reason }) if TaskResult::words_of_a_time_out(reason) => {
+                Some(ExitCode::TimedOut)
+            }
+            _ => None,
+        }
+    }
+
+    /// Why not all rows were run, where that is not told row by row.
+    fn reason(&self) -> Option<String> {
+        let stopped = self.stopped().map(|code| format!("the execution was stopped: {}", code.meaning()));
+        let error = self.error.map(ToString::to_string);
+        self.lack().or(error).or_else(|| self.broken_off().and_then(reason)).or(stopped)
     }
 }
 
@@ -318,7 +347,7 @@ fn each_json(report: &EachReport<'_>, told: &[Told<'_>], code: u8, seconds: f64)
     if report.previews {
         document["mode"] = json!("preview");
     }
-    if let Some(reason) = report.lack.clone().or_else(|| report.broken_off().and_then(reason)) {
+    if let Some(reason) = report.reason() {
         document["reason"] = json!(reason);
     }
     document
@@ -448,8 +477,11 @@ impl Reporter {
         }
         result_to_stdout(&each_text(report, &told, self.style.quiet, &lines::seconds(elapsed)));
         let mut last = String::new();
-        if let Some(reason) = report.lack.clone().or_else(|| report.broken_off().and_then(reason)) {
+        if let Some(reason) = report.reason() {
             lines::problem(&mut last, &reason);
+        }
+        for hint in report.error.iter().flat_map(|error| &error.hints) {
+            lines::hint_line(&mut last, hint);
         }
         let path = report.journal.path();
         if code != 0
@@ -479,6 +511,15 @@ impl Reporter {
         }
         to_stderr(&last);
         code
+    }
+
+    /// Shows what all rows would do that are about to be run, before anybody agrees to it.
+    ///
+    /// Where somebody is `asked`, it is shown whatever the style is.
+    pub fn each_preview(&self, report: &EachReport<'_>, asked: bool) {
+        self.stop();
+        let elapsed = self.lock().started.elapsed();
+        self.plan(&each_text(report, &report.told(), false, &lines::seconds(elapsed)), asked);
     }
 
     /// Shows the header of a table for an action: the names of its columns, and which of them are needed.

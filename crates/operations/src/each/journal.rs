@@ -7,7 +7,7 @@
 //! To add an entry: its variant in [`Entry`], its method that appends it, and its arm in [`Journal::open`].
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use quill_admin_contract::{ExitCode, Password, RequestId};
 use quill_admin_files::{open_regular, read_opened};
 use serde::{Deserialize, Serialize};
 
-use crate::error::CliError;
+use crate::error::{CliError, advice, quoted};
 
 /// The form of the file.
 const FORMAT: u32 = 1;
@@ -42,8 +42,22 @@ pub struct Header {
     pub digest: String,
     /// Whether all rows are one transaction.
     pub atomic: bool,
+    /// Where the passwords of the rows come from.
+    pub passwords: Passwords,
     /// The digest of the table: of its values without passwords.
     pub table: String,
+}
+
+/// Where the passwords of rows come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Passwords {
+    /// They were made, one for each row.
+    Made,
+    /// They are in the table.
+    Given,
+    /// There are none, or nobody knows them.
+    None,
 }
 
 /// A row of the table, ready to be sent.
@@ -98,6 +112,9 @@ pub struct Start {
     /// The time of it.
     pub at: Timestamp,
 }
+
+/// The outcome of a row that was begun, and whose result was lost.
+pub const UNKNOWN: &str = "unknown";
 
 /// What is known of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,18 +229,22 @@ impl Journal {
             failed("it is no results file of this command".to_owned())
                 .hint("name another file with --results")
         };
-        let (opened, metadata) = match open_regular(path) {
-            Ok(opened) => opened,
+        // What it is is looked at without waiting for anything; it is read through the handle that is locked, since on
+        // Windows no other one can read it then.
+        let metadata = match open_regular(path) {
+            Ok((_, metadata)) => metadata,
             Err(error) if error.is_missing() => return Ok(None),
             Err(error) => return Err(failed(error.to_string())),
         };
-        let mut file = OpenOptions::new()
-            .append(true)
-            .read(true)
-            .open(path)
-            .map_err(|error| failed(error.to_string()))?;
+        if others_can_read(&metadata) {
+            return Err(failed("others can read it, and passwords may be in it".to_owned())
+                .hint(advice("keep it to yourself", &format!("chmod 600 {}", quoted(path)))));
+        }
+        let opened = OpenOptions::new().read(true).write(true).open(path);
+        let mut file = opened.map_err(|error| failed(error.to_string()))?;
         lock(&file, path)?;
-        let bytes = read_opened(opened, &metadata, LARGEST).map_err(|error| failed(error.to_string()))?;
+        let again = file.try_clone().map_err(|error| failed(error.to_string()))?;
+        let bytes = read_opened(again, &metadata, LARGEST).map_err(|error| failed(error.to_string()))?;
         // A line without its end was not written to its end. It is taken off, so that the next one does not follow it.
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let text = std::str::from_utf8(&bytes[..whole]).map_err(|_| other())?;
@@ -253,9 +274,9 @@ impl Journal {
             return Err(failed("rows of it are missing".to_owned()));
         }
         if whole < bytes.len() {
-            let cut = file.set_len(whole as u64).and_then(|()| file.seek(SeekFrom::End(0)));
-            cut.map_err(|error| failed(error.to_string()))?;
+            file.set_len(whole as u64).map_err(|error| failed(error.to_string()))?;
         }
+        file.seek(SeekFrom::End(0)).map_err(|error| failed(error.to_string()))?;
         Ok(Some(Self { file: Some((path.to_owned(), file)), header, rows, known, last, is_open }))
     }
 
@@ -319,12 +340,15 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes what is known of rows.
+    /// Writes what is known of rows. The transaction of a row that is still not known is kept.
     ///
     /// # Errors
     ///
     /// Fails when it cannot be written. Nothing is lost: it is found out again by whoever goes on.
-    pub fn notes(&mut self, known: Vec<Known>) -> Result<(), CliError> {
+    pub fn notes(&mut self, mut known: Vec<Known>) -> Result<(), CliError> {
+        for one in known.iter_mut().filter(|one| one.exit_code.is_none() && one.transaction.is_none()) {
+            one.transaction = self.known.get(&one.row).and_then(|before| before.transaction);
+        }
         let text: String = known.iter().map(|one| line(&Entry::Known(one.clone()))).collect();
         self.append(&text, FOUND_OUT_AGAIN)?;
         self.known.extend(known.into_iter().map(|one| (one.row, one)));
@@ -347,6 +371,18 @@ fn line(entry: &Entry) -> String {
     let mut line = serde_json::to_string(entry).expect("texts and numbers have JSON");
     line.push('\n');
     line
+}
+
+#[cfg(unix)]
+fn others_can_read(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & 0o077 != 0
+}
+
+/// On Windows the rights of the folder decide.
+#[cfg(not(unix))]
+const fn others_can_read(_: &Metadata) -> bool {
+    false
 }
 
 /// Keeps other processes from using the file, for as long as it is open.

@@ -6,12 +6,12 @@ use std::ffi::OsString;
 
 use jiff::{SignedDuration, Timestamp};
 use quill_admin_actions::{Action, Actions, Digest};
-use quill_admin_cloud::{Execution, JobName};
+use quill_admin_cloud::{CloudErrorKind, Execution, JobName};
 use quill_admin_contract::{
     AdminAction, Arguments, Bulk, BulkRow, ExitCode, Outcome, RequestId, Variables, variable,
 };
 
-use super::journal::{Journal, Known, Row};
+use super::journal::{Journal, Known, Row, UNKNOWN};
 use crate::error::CliError;
 use crate::session::Session;
 use crate::task::run_outcome::Run;
@@ -22,9 +22,6 @@ const SETTLED: SignedDuration = SignedDuration::from_mins(5);
 
 /// The age at which Cloud Run may have forgotten an execution: it keeps them for 7 days.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(6 * 24);
-
-/// The outcome of a row that was begun, and whose result was lost.
-const UNKNOWN: &str = "unknown";
 
 impl Row {
     /// The values of the row, read as the container reads them.
@@ -102,7 +99,8 @@ pub enum Looked {
     NotStarted,
 }
 
-/// Finds out what became of the part of the journal that is open, if one is.
+/// Finds out what became of the part of the journal that is open, if one is. With `may_fence` the job is changed where that
+/// helps: a request that is still under way is refused then.
 ///
 /// # Errors
 ///
@@ -111,6 +109,7 @@ pub async fn look_back(
     session: &Session,
     name: &JobName,
     journal: &Journal,
+    may_fence: bool,
 ) -> Result<Option<Looked>, CliError> {
     let Some(start) = journal.open_part() else { return Ok(None) };
     let id = RequestId::of_part(journal.header().run, start.part).to_string();
@@ -136,17 +135,25 @@ pub async fn look_back(
         return Err(CliError::new(ExitCode::Unknown, told)
             .hint("look with show-user what is there, and run what is missing with another results file"));
     }
-    if age > SETTLED {
-        return Ok(Some(Looked::NotStarted));
-    }
     // A request that is still under way carries an etag that the job has had until now. With another one it is refused.
-    let job = google.job(name).await?;
-    let fenced = google.fence_job(name, &job.etag, &id).await?;
-    if fenced.executions == start.executions {
-        return Ok(Some(Looked::NotStarted));
+    let fenced = if may_fence {
+        let job = google.job(name).await?;
+        google.fence_job(name, &job.etag, &id).await
+    } else {
+        google.job(name).await
+    };
+    match fenced {
+        Ok(job) if job.executions == start.executions && may_fence => return Ok(Some(Looked::NotStarted)),
+        Ok(_) => {}
+        // Whoever may run tasks need not be allowed to change the job. Then only time helps.
+        Err(error) if error.kind == CloudErrorKind::PermissionDenied => {}
+        Err(error) => return Err(error.into()),
     }
     if let Some(found) = find().await? {
         return Ok(Some(Looked::Started(found)));
+    }
+    if age > SETTLED {
+        return Ok(Some(Looked::NotStarted));
     }
     let told = format!(
         "whether part {} of this run was started is not known yet: the job was run in the meantime, and none of the \
@@ -157,9 +164,9 @@ pub async fn look_back(
 }
 
 /// What a run that is over tells of its rows. A row that was not begun is not among them, nor one whose result was lost,
-/// which can be read again.
+/// unless this is the `last` time that its log is read. Only what the key of the request proves counts.
 #[must_use]
-pub fn known_of(run: &Run, rows: &[u64]) -> Vec<Known> {
+pub fn known_of(run: &Run, rows: &[u64], last: bool) -> Vec<Known> {
     let execution = &run.execution.name.id;
     let Some(results) = &run.row_results else { return Vec::new() };
     let lost = results.lack();
@@ -173,9 +180,12 @@ pub fn known_of(run: &Run, rows: &[u64]) -> Vec<Known> {
             transaction,
             execution: execution.clone(),
         };
-        let Some(claim) = results.of(row) else {
-            let killed = lost.is_none() && transaction.is_some();
-            return killed.then(|| unknown("its container ended while it was being saved".to_owned()));
+        let Some(claim) = results.of(row).filter(|claim| claim.proven) else {
+            return match (&lost, transaction) {
+                (Some(lost), _) => last.then(|| unknown(lost.clone())),
+                (None, Some(_)) => Some(unknown("its container ended while it was being saved".to_owned())),
+                (None, None) => None,
+            };
         };
         let message = match &claim.line.outcome {
             Outcome::Failed { failure } if failure.undecided => {

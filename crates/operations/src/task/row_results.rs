@@ -24,9 +24,11 @@ impl RowResults {
         }
     }
 
-    /// Notes the transaction in which a row is about to be saved; the last one counts.
+    /// Notes the transaction in which a row is about to be saved. Of several the greatest is the last: lines of the log come
+    /// in any order, and the numbers of transactions grow.
     pub(super) fn begins(&mut self, saving: Saving) {
-        self.saving.insert(saving.row, saving.transaction);
+        let transaction = self.saving.entry(saving.row).or_insert(saving.transaction);
+        *transaction = saving.transaction.max(*transaction);
     }
 
     /// Takes the number of results from the result of the whole run.
@@ -128,8 +130,8 @@ mod tests {
     fn without_the_result_of_the_run_each_row_counts_for_itself() {
         let mut results = RowResults::default();
         results.take(claim(1));
-        results.begins(Saving { row: 2, transaction: 7 });
         results.begins(Saving { row: 2, transaction: 9 });
+        results.begins(Saving { row: 2, transaction: 7 });
         assert_eq!((results.lack(), results.are_missing()), (None, false));
         assert_eq!((results.transaction_of(2), results.transaction_of(1)), (Some(9), None));
         assert!(results.of(1).is_some() && results.of(2).is_none());

@@ -93,7 +93,7 @@ impl Prepared<'_> {
 ///
 /// Fails when Google Cloud refuses the run, or cannot be reached.
 pub async fn validate(session: &Session, prepared: Prepared<'_>) -> Result<(), CliError> {
-    let run = run_of(&prepared.request, prepared.job.etag);
+    let run = run_of(&prepared.request, &prepared.job.settings, prepared.job.etag);
     session.google().validate_run(&prepared.name, run).await.map_err(CliError::from)
 }
 
@@ -291,10 +291,12 @@ impl<'a> Watch<'a> {
     /// Draws the outcome from what was seen while it was followed.
     fn outcome(&self, followed: Result<Followed, Lost>) -> Result<Run, CliError> {
         match followed {
-            Ok(Followed { execution, evidence, rows, row_results, .. }) => {
+            Ok(Followed { execution, evidence, rows, row_results, unread }) => {
                 let outcome = RunOutcome::draw(&evidence);
                 let listing = outcome.listing(rows);
-                Ok(Run { execution, outcome, listing, row_results, system_log: evidence.system_log })
+                let log_is_whole = unread.is_none();
+                let system_log = evidence.system_log;
+                Ok(Run { execution, outcome, listing, row_results, log_is_whole, system_log })
             }
             Err(Lost { error, proven }) => Err(self.lost(error, proven.as_ref())),
         }

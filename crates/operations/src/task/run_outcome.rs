@@ -415,11 +415,20 @@ pub struct Run {
     pub listing: Option<Listing>,
     /// The results of the rows, where it was run for many.
     pub row_results: Option<RowResults>,
+    /// Whether the last read of its log succeeded.
+    pub log_is_whole: bool,
     /// Lines of Cloud Run itself that explain a failure.
     pub system_log: Vec<String>,
 }
 
 impl Run {
+    /// Whether it was run for many rows, and has told the result of all of them.
+    #[must_use]
+    pub fn told_all_rows(&self) -> bool {
+        let lacks = self.row_results.as_ref().is_none_or(|results| results.lack().is_some());
+        matches!(self.outcome.outcome(), Some(Outcome::Each { .. })) && !lacks
+    }
+
     /// What the task would do, where it was previewed: the name of the outcome, and the plan.
     #[must_use]
     pub fn previewed(&self) -> Option<(&str, &str)> {

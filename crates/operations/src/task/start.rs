@@ -16,7 +16,9 @@
 
 use std::time::Duration;
 
-use quill_admin_cloud::{CloudError, CloudErrorKind, Difference, Execution, Job, JobName, RunError, RunJob};
+use quill_admin_cloud::{
+    CloudError, CloudErrorKind, Difference, Execution, Job, JobName, JobSettings, RunError, RunJob,
+};
 use quill_admin_contract::{Bulk, ExitCode, Request, variable};
 use tokio::time::{Instant, sleep};
 
@@ -42,8 +44,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The time that a row of a bulk run may take: some hundredths of a second, unless it waits for a lock.
 const PER_ROW: Duration = Duration::from_secs(2);
-/// The time-out that the Terraform module gives the job.
-const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
 /// How often a request is sent at most: again only when its answer was lost and it is known not to have been
 /// carried out.
 const SENT_AT_MOST: u32 = 2;
@@ -138,7 +138,8 @@ impl Starting<'_> {
     }
 
     async fn send(&self, etag: String) -> Result<Execution, RunError> {
-        self.session.google().run(self.name, run_of(self.request, etag)).await
+        let run = run_of(self.request, &self.agreed.settings, etag);
+        self.session.google().run(self.name, run).await
     }
 
     /// Finds out what became of a request whose answer was lost; it carried the etag of `sent`.
@@ -218,19 +219,19 @@ impl Starting<'_> {
     }
 }
 
-/// Makes the run of a request, for a job whose etag is `etag`.
-pub(super) fn run_of(request: &Request, etag: String) -> RunJob {
+/// Makes the run of a request, for a job whose etag is `etag` and whose settings were these.
+pub(super) fn run_of(request: &Request, settings: &JobSettings, etag: String) -> RunJob {
     let of_job = request.action.job().map(|job| Duration::from_secs(u64::from(job.timeout)));
-    let timeout = of_job.or_else(|| request.bulk.as_ref().and_then(time_for_rows));
+    let of_rows = || request.bulk.as_ref().map(time_for_rows);
+    let own = Duration::from_secs(u64::try_from(settings.timeout).unwrap_or_default());
+    let timeout = of_job.or_else(|| of_rows().filter(|time| *time > own));
     RunJob { etag, env: request.to_env(), timeout }
 }
 
-/// The time-out of a run for many rows, where that is more than what a job has by default: a minute, and two seconds for
-/// each row.
-fn time_for_rows(bulk: &Bulk) -> Option<Duration> {
+/// The time that a run for many rows may need: a minute, and two seconds for each row.
+fn time_for_rows(bulk: &Bulk) -> Duration {
     let rows = u32::try_from(bulk.rows.len()).unwrap_or(u32::MAX);
-    let time = Duration::from_mins(1) + PER_ROW.saturating_mul(rows);
-    (time > DEFAULT_TIMEOUT).then_some(time)
+    Duration::from_mins(1) + PER_ROW.saturating_mul(rows)
 }
 
 /// The start was refused, so nothing was started.

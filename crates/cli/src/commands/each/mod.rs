@@ -13,7 +13,7 @@ use std::path::Path;
 use quill_admin_actions::Action;
 use quill_admin_contract::{ExitCode, RequestId};
 use quill_admin_files::{Unreadable, read_bounded};
-use quill_admin_operations::each::{Header, Journal};
+use quill_admin_operations::each::{Header, Journal, Passwords};
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::{actions, nearest};
 
@@ -53,6 +53,9 @@ pub(super) async fn run(
         let names =
             command.parameters.iter().map(|parameter| (parameter.name(), parameter.rule.is_required()));
         return Ok(context.reporter.template(names));
+    }
+    if args.generate_passwords && !command.parameters.iter().any(|parameter| parameter.rule.is_secret()) {
+        return Err(CliError::usage(format!("--generate-passwords: {} sets no password", command.name)));
     }
     if args.flags.expect.is_some() {
         return Err(CliError::usage("--expect is for one plan, and each row has its own: use --preview"));
@@ -95,6 +98,7 @@ pub(super) async fn run(
         action: command.name.clone(),
         digest: action.digest().to_string(),
         atomic: args.atomic,
+        passwords: judged.source(),
         table: judged.digest(),
     };
     let path = results.map(|results| context.process.cwd.join(results));
@@ -105,6 +109,7 @@ pub(super) async fn run(
     let source = match journal {
         Some(journal) => {
             same(journal.header(), &header(&judged), from)?;
+            judged.same_passwords(&journal).map_err(|faults| told(from, &faults))?;
             Source::Journal(journal)
         }
         None => Source::Table { header: header(&judged), judged, path },
@@ -192,6 +197,13 @@ fn same(there: &Header, here: &Header, from: &Path) -> Result<(), CliError> {
         format!("is of environment {} ({})", there.environment, there.job)
     } else if there.table != here.table {
         format!("is of another table: {} has been changed since, or is another one", from.display())
+    } else if there.passwords != here.passwords {
+        let from = |passwords: Passwords| match passwords {
+            Passwords::Made => "with --generate-passwords",
+            Passwords::Given => "with passwords in the table",
+            Passwords::None => "without passwords",
+        };
+        format!("is of a run {}, and this one is {}", from(there.passwords), from(here.passwords))
     } else if there.digest != here.digest {
         format!("is of another version of {}", there.action)
     } else if there.atomic != here.atomic {

@@ -24,10 +24,13 @@ use super::super::context::Context;
 use super::super::guard::close;
 use super::super::task::{OpenTask, Subject, TaskOptions};
 use super::rows::Judged;
-use crate::report::{EachPlan, EachReport, TaskPlan};
+use crate::report::{EachPlan, EachReport, Reporter, TaskPlan};
 
 /// The hint after a run that was broken off.
 const GOES_ON: &str = "run the same command again: it goes on where it is";
+
+/// What is true of a person who leaves after the preview.
+const ONLY_PREVIEWED: &str = "it was only previewed: nothing was changed";
 
 /// The rows of a run.
 pub(super) enum Source {
@@ -210,21 +213,23 @@ impl Context<'_> {
     async fn catch_up(&mut self, at: &mut Standing<'_>, task: &OpenTask<'_>) -> Result<(), CliError> {
         let Some(start) = at.journal.open_part().cloned() else { return Ok(()) };
         self.reporter.event(Event::Doing("finding out what became of the rows before"));
-        let looked = parts::look_back(at.session, &at.bulk.job, &at.journal).await?;
+        let options = &at.bulk.options;
+        let may_fence = options.writes && !options.preview;
+        let looked = parts::look_back(at.session, &at.bulk.job, &at.journal, may_fence).await?;
         match looked {
             None => Ok(()),
             Some(Looked::NotStarted) => at.journal.ends(Vec::new()),
             Some(Looked::Started(execution)) => {
                 let run = self.attend(task, *execution).await?;
-                at.over(run, &start.rows)?;
-                at.tried.clear();
-                match at.lack() {
-                    Some(lack) => {
-                        Err(CliError::new(ExitCode::Unknown, format!("{lack}; nothing more was started"))
-                            .hint("run the same command again: it reads the log again"))
-                    }
-                    None => Ok(()),
+                // Its log is read once more, some time after its end: what is not there now does not come.
+                let last = run.log_is_whole;
+                at.over(run, &start.rows, last)?;
+                if at.journal.open_part().is_some() {
+                    let what =
+                        "the log of the rows before could not be read to its end; nothing more was started";
+                    return Err(CliError::new(ExitCode::Unknown, what).hint(GOES_ON));
                 }
+                Ok(())
             }
         }
     }
@@ -250,59 +255,61 @@ impl Context<'_> {
             let request = Request { bulk: Some(bulk), ..request.again() };
             let prepared = self.part(at, request).await?;
             let run = self.run_prepared(task, prepared).await?;
-            let is_told = matches!(run.outcome.outcome(), Some(Outcome::Each { .. }));
+            let is_told = run.told_all_rows();
             at.tried.extend(rows);
             at.runs.push(run);
-            if !is_told || at.lack().is_some() {
-                return Ok(Some(at.report(&reporter, at.lack())));
+            if !is_told {
+                return Ok(Some(at.report(&reporter, None)));
             }
         }
         let previews: Vec<Run> = std::mem::take(&mut at.runs);
-        at.tried.clear();
-        let (mut would, mut fails) = (0, Vec::new());
-        for run in &previews {
-            for (row, claim) in run.row_results.iter().flat_map(RowResults::iter) {
-                match &claim.line.outcome {
-                    Outcome::Previewed { would: what, plan, .. } => {
-                        would += u64::from(what != "unchanged");
-                        at.plans.extend(plan.parse().ok().map(|plan| (row, plan)));
-                    }
-                    _ => fails.push(row),
-                }
-            }
+        let previewed = Previewed::of(&previews)?;
+        let options = &at.bulk.options;
+        let attended = self.form.attended();
+        let is_agreed = options.yes || options.confirm.is_some();
+        // Rows that are all done or none cannot be done where one fails.
+        let cannot = at.journal.header().atomic && !previewed.fails.is_empty()
+            || at.bulk.max_errors.is_some_and(|most| previewed.fails.len() as u64 > most);
+        let goes_on = match options.preview {
+            true => attended && !reporter.is_json(),
+            false => attended || is_agreed,
+        };
+        let report = EachReport { previews: true, ..at.told(&previews) };
+        if cannot || previewed.would == 0 || !goes_on {
+            return Ok(Some(reporter.each(&report)));
         }
-        let previewed = EachReport { previews: true, ..at.told(&previews) };
-        let ends = would == 0 || at.bulk.options.preview && (!self.form.attended() || reporter.is_json());
-        let code = reporter.each(&previewed);
-        if ends {
-            return Ok(Some(code));
+        if options.preview {
+            reporter.each(&report);
+        } else {
+            reporter.each_preview(&report, attended);
         }
-        self.listen(|| "it was only previewed: nothing was changed".to_owned());
-        let question = match fails.len() {
+        self.listen(|| ONLY_PREVIEWED.to_owned());
+        let question = match previewed.fails.len() {
             0 => "Run exactly this now?".to_owned(),
             1 => "Run the other rows exactly so now? One row would fail.".to_owned(),
             many => format!("Run the other rows exactly so now? {many} rows would fail."),
         };
-        let options = &at.bulk.options;
-        let is_agreed = options.yes || options.confirm.is_some();
-        if !self.form.attended() && !is_agreed {
-            return Ok(Some(code));
-        }
         if (options.preview || !is_agreed) && !self.form.confirm(&question)? {
             return if options.preview {
-                Ok(Some(code))
+                Ok(Some(ExitCode::Success.code()))
             } else {
-                Err(CliError::new(
-                    ExitCode::Interrupted,
-                    "not confirmed; it was only previewed: nothing was changed",
-                ))
+                Err(CliError::new(ExitCode::Interrupted, format!("not confirmed; {ONLY_PREVIEWED}")))
             };
         }
         self.confirm(environment, options.confirm.as_deref())?;
-        // A row that fails in a preview would fail in the run: it is told, and not run.
-        let known = previews.iter().flat_map(|run| parts::known_of(run, &fails)).collect();
+        // Only rows with a plan are run: one that fails in a preview would fail in the run, and is told. Whether a row that
+        // was begun before is done is not for a preview to say, unless it has found out that it is.
+        let rows: Vec<u64> = at.journal.rows().iter().map(|row| row.row).collect();
+        let is_open = |row: u64| at.journal.known(row).is_some_and(|known| known.transaction.is_some());
+        let known = previews.iter().flat_map(|run| parts::known_of(run, &rows, false));
+        let known = known.filter(|known| {
+            known.is_done() && !previewed.plans.contains_key(&known.row)
+                || previewed.fails.contains(&known.row) && !is_open(known.row)
+        });
+        let known = known.collect();
         at.journal.notes(known)?;
-        at.tried.extend(fails);
+        at.tried = rows.into_iter().filter(|row| !previewed.plans.contains_key(row)).collect();
+        at.plans = previewed.plans;
         Ok(None)
     }
 
@@ -327,7 +334,10 @@ impl Context<'_> {
             let id = RequestId::of_part(at.journal.header().run, part);
             let request = Request { bulk: Some(bulk), id: Some(id), ..request.again() };
             let prepared = guard.run(&between, Box::pin(self.part(&mut at, request))).await;
-            let prepared = prepared.map_err(|error| error.hint(GOES_ON))?;
+            let prepared = match prepared {
+                Ok(prepared) => prepared,
+                Err(error) => return at.broken_off(&reporter, error),
+            };
             at.journal.starts(Start {
                 part,
                 rows: rows.clone(),
@@ -342,19 +352,51 @@ impl Context<'_> {
                     if !task.may_have_changed_something(&error) {
                         at.journal.ends(Vec::new())?;
                     }
-                    return Err(error.hint(GOES_ON));
+                    return at.broken_off(&reporter, error);
                 }
             };
-            at.over(run, &rows)?;
-            let ends = at
-                .runs
-                .last()
-                .is_some_and(|run| !matches!(run.outcome.outcome(), Some(Outcome::Each { .. })));
-            if ends || at.lack().is_some() || at.is_too_much() {
+            let told = run.told_all_rows();
+            if let Err(error) = at.over(run, &rows, false) {
+                return at.broken_off(&reporter, error);
+            }
+            if !told || at.is_too_much() {
                 break;
             }
         }
-        Ok(at.report(&reporter, at.lack()))
+        Ok(at.report(&reporter, None))
+    }
+}
+
+/// What a preview of all rows has told.
+struct Previewed {
+    /// The plans of the rows that can be run.
+    plans: BTreeMap<u64, Digest>,
+    /// The number of rows that would change something.
+    would: u64,
+    /// The rows that would fail.
+    fails: Vec<u64>,
+}
+
+impl Previewed {
+    fn of(previews: &[Run]) -> Result<Self, CliError> {
+        let mut previewed = Self { plans: BTreeMap::new(), would: 0, fails: Vec::new() };
+        for (row, claim) in
+            previews.iter().filter_map(|run| run.row_results.as_ref()).flat_map(RowResults::iter)
+        {
+            match &claim.line.outcome {
+                Outcome::Previewed { would, plan, .. } => {
+                    previewed.would += u64::from(would != "unchanged");
+                    let plan = plan.parse().map_err(|error| {
+                        let told = format!("the plan of row {row} cannot be read: {error}; {ONLY_PREVIEWED}");
+                        CliError::new(ExitCode::Unexpected, told)
+                    })?;
+                    previewed.plans.insert(row, plan);
+                }
+                Outcome::DoneBefore => {}
+                _ => previewed.fails.push(row),
+            }
+        }
+        Ok(previewed)
     }
 }
 
@@ -381,17 +423,25 @@ impl Standing<'_> {
         self.bulk.max_errors.is_some_and(|most| self.failed() > most)
     }
 
-    /// Takes in a part that is over. Where results were lost, the part stays open: whoever goes on reads them again.
-    fn over(&mut self, run: Run, rows: &[u64]) -> Result<(), CliError> {
-        let known = parts::known_of(&run, rows);
-        let is_whole = run.row_results.as_ref().is_some_and(|results| results.lack().is_none());
+    /// Takes in a part that is over. It stays open where its log may still bring something, unless this is the `last` time
+    /// that it is read: whoever goes on reads it again.
+    fn over(&mut self, run: Run, rows: &[u64], last: bool) -> Result<(), CliError> {
+        let known = parts::known_of(&run, rows, last);
+        let is_settled = last || run.told_all_rows();
         self.runs.push(run);
-        if is_whole { self.journal.ends(known) } else { self.journal.notes(known) }
+        if is_settled { self.journal.ends(known) } else { self.journal.notes(known) }
     }
 
-    /// The reason why results of the last run are missing.
-    fn lack(&self) -> Option<String> {
-        self.runs.last().and_then(|run| run.row_results.as_ref()?.lack())
+    /// The end of a run that an error has broken off: the error, or, where rows were run before it, what became of them.
+    fn broken_off(&self, reporter: &Reporter, mut error: CliError) -> Result<u8, CliError> {
+        if self.runs.is_empty() {
+            return Err(error.hint(GOES_ON));
+        }
+        // The words of a start that knows of nothing before it.
+        for message in &mut error.messages {
+            *message = message.replace("nothing was started", "nothing more was started");
+        }
+        Ok(self.report(reporter, Some(&error)))
     }
 
     fn told<'s>(&'s self, runs: &'s [Run]) -> EachReport<'s> {
@@ -401,12 +451,12 @@ impl Standing<'_> {
             journal: &self.journal,
             runs,
             previews: false,
-            lack: None,
+            error: None,
         }
     }
 
-    fn report(&self, reporter: &crate::report::Reporter, lack: Option<String>) -> u8 {
+    fn report(&self, reporter: &Reporter, error: Option<&CliError>) -> u8 {
         let previews = self.runs.last().is_some_and(Run::is_preview);
-        reporter.each(&EachReport { previews, lack, ..self.told(&self.runs) })
+        reporter.each(&EachReport { previews, error, ..self.told(&self.runs) })
     }
 }

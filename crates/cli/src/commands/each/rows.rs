@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use quill_admin_actions::{Action, Expected, Kind};
-use quill_admin_contract::{Arguments, Entered, EnvError, ExitCode, Hasher, Password, Secret};
-use quill_admin_operations::each::Row;
+use quill_admin_contract::{Arguments, Entered, EnvError, ExitCode, Hasher, Password, PasswordHash, Secret};
+use quill_admin_operations::each::{Journal, Known, Passwords, Row};
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::nearest;
 use sha2::{Digest as _, Sha256};
@@ -252,6 +252,33 @@ impl Judged {
             hash.update("\n");
         }
         hex::encode(hash.finalize())
+    }
+
+    /// Where the passwords come from.
+    pub(super) fn source(&self) -> Passwords {
+        let mut all = self.rows.iter().flat_map(|row| row.passwords.values());
+        match all.next() {
+            Some((_, true)) => Passwords::Made,
+            Some((_, false)) => Passwords::Given,
+            None => Passwords::None,
+        }
+    }
+
+    /// Refuses rows that are left to do whose passwords are not those of the results file: the rows are sent with the hashes
+    /// that are there. Each comparison takes what a hash takes.
+    pub(super) fn same_passwords(&self, journal: &Journal) -> Result<(), Vec<Fault>> {
+        let is_left = |row: &Row| !journal.known(row.row).is_some_and(Known::is_done);
+        let others = self.rows.iter().zip(journal.rows()).filter(|(here, there)| {
+            let differs = |(name, (password, made)): (&String, &(Password, bool))| {
+                let hash = there.values.get(&format!("{}_HASH", quill_admin_actions::variable(name)));
+                let hash = hash.and_then(|hash| PasswordHash::parse(Secret::new(hash.clone())).ok());
+                !made && !hash.is_some_and(|hash| hash.is_of(password))
+            };
+            is_left(there) && here.passwords.iter().any(differs)
+        });
+        let what = "the password is not the one that the results file has the hash of: start anew with another results file";
+        let faults: Vec<Fault> = others.map(|(here, _)| Fault::new(here.line, what)).collect();
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
     /// The rows as they are sent, with all passwords hashed: that takes some tenths of a second for each, on every core.
