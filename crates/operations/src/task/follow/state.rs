@@ -15,6 +15,8 @@ use crate::task::run_outcome::TaskEnd;
 /// The state is asked for quickly in the first second, then once a second.
 const FIRST_POLL: Duration = Duration::from_millis(50);
 const POLL_EVERY: Duration = Duration::from_secs(1);
+/// The state of a run for many rows is asked for less often: it takes longer, and its rows come through the log.
+const POLL_FOR_ROWS: Duration = Duration::from_secs(5);
 /// Once the result line is there, the end is near. The state is asked for as quickly as in the first second
 /// again, and after that at this pace for as long as the end may be near.
 const POLL_FOR_END: Duration = Duration::from_millis(400);
@@ -33,7 +35,7 @@ pub(super) async fn follow_state(
     result_came: &Notify,
     over: &(dyn Fn() + Sync),
 ) -> Result<(Execution, Ending, TaskEnd), CloudError> {
-    let mut pace = Pace::new();
+    let mut pace = Pace::new(execution.rows.is_some());
     let mut phase = None;
     // An execution that was just started was not asked for yet.
     let mut was_there = matches!(execution.phase, Phase::Running | Phase::Ended(_));
@@ -97,11 +99,14 @@ struct Pace {
     quick: Instant,
     /// When the result line came.
     near: Option<Instant>,
+    /// The pace while neither holds.
+    idle: Duration,
 }
 
 impl Pace {
-    fn new() -> Self {
-        Self { delay: FIRST_POLL, quick: Instant::now(), near: None }
+    fn new(has_rows: bool) -> Self {
+        let (delay, idle) = if has_rows { (POLL_EVERY, POLL_FOR_ROWS) } else { (FIRST_POLL, POLL_EVERY) };
+        Self { delay, quick: Instant::now(), near: None, idle }
     }
 
     /// Waits until the next read is due; when the result line comes, it is due at once.
@@ -110,14 +115,14 @@ impl Pace {
             () = sleep(self.delay) => {
                 let slowest = match self.near {
                     Some(near) if near.elapsed() < END_IS_NEAR => POLL_FOR_END,
-                    _ => POLL_EVERY,
+                    _ => self.idle,
                 };
                 let quick = self.quick.elapsed() < POLL_EVERY;
                 self.delay = if quick { (self.delay * 3 / 2).min(slowest) } else { slowest };
             }
             () = result_came.notified() => {
                 let now = Instant::now();
-                *self = Self { delay: FIRST_POLL, quick: now, near: Some(now) };
+                *self = Self { delay: FIRST_POLL, quick: now, near: Some(now), ..*self };
             }
         }
     }
