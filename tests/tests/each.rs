@@ -14,6 +14,7 @@ use quill_admin_testkit::postgres::{Database, Generation};
 use serde_json::{Value, json};
 
 use crate::believed::{history, newest};
+use crate::running::change_job;
 
 /// Number of times that laptop and container are killed, unless `QUILL_ADMIN_TEST_CASES` says less.
 const KILLS: usize = 25;
@@ -75,7 +76,7 @@ fn rows(output: &Output) -> Vec<(u64, String, Option<u64>)> {
     let document = output.json();
     let row = |row: &Value| {
         (
-            row["line"].as_u64().expect("a line"),
+            row["row"].as_u64().expect("a line"),
             row["outcome"].as_str().expect("one").to_owned(),
             row["exit_code"].as_u64(),
         )
@@ -114,7 +115,7 @@ fn a_class_is_created_and_its_passwords_are_in_one_file() {
         "{table}"
     );
     let mut terminal = world.quill_admin(["each", "--table", "class.results"]).terminal();
-    terminal.expect("this is a terminal: nothing is shown");
+    terminal.expect("stdout is a terminal or leads nowhere");
     assert!(!terminal.text().contains(&first));
     assert_eq!(terminal.wait().code(), 2);
     // Again: there is nothing left to do.
@@ -163,7 +164,7 @@ fn two_hundred_rows_take_one_execution_and_twelve_requests() {
     let run = &one["runs"][0];
     assert_eq!(
         (&run["user"], &run["row_number"], &run["outcome"]),
-        (&json!("user17"), &json!(17), &json!("updated"))
+        (&json!("user17"), &json!(18), &json!("updated"))
     );
     assert_eq!((&run["proven"], &run["contradicted"]), (&json!(true), &json!(false)), "{run}");
     let refused = world.quill_admin(["undo", &newest(&world), "-e", "staging"]).output().exits(2);
@@ -293,6 +294,89 @@ fn a_results_file_is_of_one_run() {
     let _ = create(&world).output().exits(0);
     assert_eq!(world.home.read("class.results"), whole);
     assert_eq!(world.runs(), 1);
+}
+
+/// The rows are sent with the hashes of the results file: another password would be lost.
+#[test]
+fn other_passwords_need_another_results_file() {
+    needs_postgres!();
+    let world = world();
+    let table = |password: &str| {
+        let rows = format!("ada,a@example.org,staff,Clinician,{password}\n");
+        world.home.write("class.csv", &format!("username,email,permission,role,password\n{rows}"));
+    };
+    let create = |more: &[&str]| {
+        let each =
+            ["each", "create-user", "-e", "staging", "--from", "class.csv", "--results", "class.results"];
+        world.quill_admin(each.into_iter().chain(more.iter().copied())).output()
+    };
+    world.database().execute("DELETE FROM roles");
+    table("gorilla teapot lamp 44");
+    let failed = create(&[]).exits(32);
+    assert!(!failed.to_string().contains("gorilla"), "{failed}");
+    assert!(world.home.files_with("gorilla") == [world.home.work().join("class.csv")]);
+    table("walrus teapot lamp 44");
+    let refused = create(&[]).exits(2);
+    assert!(refused.stderr.contains("class.csv:2: the password is not the one"), "{refused}");
+    table("");
+    let refused = create(&["--generate-passwords"]).exits(2);
+    assert!(
+        refused.stderr.contains("with passwords in the table, and this one is with --generate"),
+        "{refused}"
+    );
+    // A password that was not set is not handed out.
+    world.home.write("other.csv", "username,email,permission,role\nbo,b@example.org,staff,Clinician\n");
+    let other = ["each", "create-user", "-e", "staging", "--from", "other.csv", "--results", "other.results"];
+    let _ = world.quill_admin(other.into_iter().chain(["--generate-passwords"])).output().exits(32);
+    let table = world.quill_admin(["each", "--table", "other.results"]).output().exits(0).stdout;
+    assert!(table.contains("\n2,bo,b@example.org,staff,patient,Clinician,,failed,11,"), "{table}");
+    assert_eq!(world.runs(), 2);
+}
+
+/// More rows than fit into one execution; between the two somebody changes the job.
+#[test]
+fn what_was_done_is_told_when_a_later_part_cannot_be_started() {
+    needs_postgres!();
+    let world = world();
+    let name = |at: u32| format!("{at:04}{}", "x".repeat(146));
+    world.database().execute(
+        "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
+         additional_competencies, removed_competencies, system_permissions, email_verified) \
+         SELECT lpad(n::text, 4, '0') || repeat('x', 146), n || '@example.org', 'h', true, false, 'nurse', '[]', '[]', \
+         'staff', true FROM generate_series(1, 800) AS n",
+    );
+    let all: Vec<String> = (1..=800).map(name).collect();
+    world.home.write("class.csv", &format!("username\n{}\n", all.join("\n")));
+    let off = ["each", "deactivate", "-e", "staging", "--from", "class.csv", "--results", "class.results"];
+    let active =
+        || world.database().value("SELECT count(*)::text FROM users WHERE is_active").expect("a number");
+    let broken = std::thread::scope(|scope| {
+        let first = scope.spawn(|| world.quill_admin(off).limit(Duration::from_mins(3)).output());
+        wait_until("the first part runs", || active() != "800");
+        change_job(&world, |job| job["template"]["template"]["timeout"] = json!("299s"));
+        first.join().expect("it ends")
+    });
+    let broken = broken.exits(23);
+    assert!(
+        broken.stderr.contains("somebody changed the job")
+            && broken.stderr.contains("nothing more was started"),
+        "{}",
+        broken.stderr
+    );
+    let left: u32 = active().parse().expect("a number");
+    assert!((1..800).contains(&left), "{left}");
+    assert!(
+        broken.stdout.contains(&format!("{} of 800 rows done, {left} not begun", 800 - left)),
+        "{}",
+        broken.stdout
+    );
+    let rest = world.quill_admin(off).limit(Duration::from_mins(3)).output().exits(0);
+    assert!(
+        rest.stdout.contains(&format!("800 of 800 rows done, {} of them before", 800 - left)),
+        "{}",
+        rest.stdout
+    );
+    assert_eq!((active().as_str(), world.runs()), ("0", 2));
 }
 
 #[test]

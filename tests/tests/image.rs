@@ -36,7 +36,7 @@ fn files(image: &str, home: &Home) -> Vec<String> {
 
 // There is one test: each would need a build, which takes both processors of a small machine for a minute.
 #[test]
-fn from_these_sources_to_a_row() {
+fn these_sources_become_a_row_in_a_container() {
     let builder = needs_builder_image!();
     needs_postgres!();
     needs_registry!();

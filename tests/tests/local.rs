@@ -399,7 +399,7 @@ fn ctrl_c_leaves_an_environment_that_does_not_end() {
 }
 
 #[test]
-fn tasks_run_in_the_image_itself() {
+fn tasks_run_in_a_container_of_the_image() {
     let builder = needs_builder_image!();
     let world = World::empty();
     let file = world.home.read("environments.yaml");

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek as _};
 use std::path::Path;
-use std::process::{ExitCode, Stdio};
+use std::process::{Child, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -18,6 +19,10 @@ use serde_json::Value;
 
 use crate::terraform::{self, Verdict};
 use crate::{docs, run};
+
+/// The part of the names of tests that run in containers of an image, which they compile first. That takes minutes, in
+/// which nothing else of the same process would be done: they have a process of their own, beside the others.
+const IN_CONTAINERS: &str = "in_a_container";
 
 /// The package of tests that run whole programs. They mostly wait, for containers, logs and answers, so that
 /// more of them run at once than there are cores.
@@ -68,6 +73,8 @@ impl Options {
 enum Step {
     /// A cargo command.
     Cargo(Vec<String>),
+    /// A cargo command that runs beside the layers after it.
+    Beside(Vec<String>),
     /// The executor in the form of the image, for the program that carries one.
     StaticExecutor,
     /// A check that the pages of docs/reference match the code.
@@ -134,15 +141,20 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         env.push((SHARED, server.access_file().into()));
     }
 
-    let mut reports = Vec::new();
+    let (mut reports, mut beside) = (Vec::new(), Vec::new());
     for layer in layers {
         if !options.wants(&layer.name) {
             continue;
         }
-        println!("\n── {}", layer.name);
         let started = Instant::now();
+        if let Step::Beside(args) = &layer.step {
+            beside.push(Beside::start(layer.name, args, &env)?);
+            continue;
+        }
+        println!("\n── {}", layer.name);
         let (ok, counts) = match &layer.step {
             Step::Cargo(args) => cargo(args, &env)?,
+            Step::Beside(_) => continue,
             Step::StaticExecutor => {
                 let (built, executor) = static_executor()?;
                 env.extend(executor.map(|executor| (CARRIED, executor)));
@@ -179,7 +191,42 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             break;
         }
     }
+    for beside in beside {
+        reports.push(beside.end()?);
+    }
     Ok(conclude(&reports, &skips, ci))
+}
+
+/// A layer that runs beside others. Its output is shown when it has ended.
+struct Beside {
+    layer: String,
+    child: Child,
+    output: File,
+    started: Instant,
+}
+
+impl Beside {
+    fn start(layer: String, args: &[String], env: &[(&str, OsString)]) -> anyhow::Result<Self> {
+        let output = tempfile::tempfile().context("failed to make a temporary file")?;
+        let child = run::cargo_command()
+            .args(args)
+            .envs(env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output.try_clone()?)
+            .spawn()
+            .context("failed to start cargo")?;
+        Ok(Self { layer, child, output, started: Instant::now() })
+    }
+
+    fn end(mut self) -> anyhow::Result<Report> {
+        let ok = self.child.wait()?.success();
+        let took = self.started.elapsed();
+        println!("\n── {}, which ran beside the others", self.layer);
+        self.output.rewind()?;
+        let counts = counted(BufReader::new(self.output))?;
+        Ok(Report { layer: self.layer, ok, counts, took })
+    }
 }
 
 /// The layers, cheapest first. All cargo commands build the whole workspace with one set of
@@ -202,7 +249,16 @@ fn layers() -> anyhow::Result<Vec<Layer>> {
         step("unit", "test --release --workspace --lib --bins --locked --no-fail-fast"),
         step("doc", "test --release --workspace --doc --locked --no-fail-fast"),
     ];
-    for (package, tests) in integration_tests()? {
+    let tests = integration_tests()?;
+    if tests.contains_key(END_TO_END) {
+        let test = "test --release --workspace --locked --no-fail-fast --test e2e --";
+        let args = format!("{test} {IN_CONTAINERS}");
+        layers.push(Layer {
+            name: format!("{} in containers", layer_name(END_TO_END)),
+            step: Step::Beside(args.split(' ').map(str::to_owned).collect()),
+        });
+    }
+    for (package, tests) in tests {
         let mut args: Vec<String> =
             ["test", "--release", "--workspace", "--locked", "--no-fail-fast"].map(str::to_owned).to_vec();
         for test in tests {
@@ -210,7 +266,8 @@ fn layers() -> anyhow::Result<Vec<Layer>> {
         }
         if package == END_TO_END {
             let threads = std::thread::available_parallelism().map_or(1, usize::from) * 2;
-            args.extend(["--".to_owned(), format!("--test-threads={threads}")]);
+            let own = ["--".to_owned(), format!("--test-threads={threads}")];
+            args.extend(own.into_iter().chain(["--skip".to_owned(), IN_CONTAINERS.to_owned()]));
         }
         layers.push(Layer { name: layer_name(&package), step: Step::Cargo(args) });
     }
@@ -283,13 +340,19 @@ fn cargo(args: &[String], env: &[(&str, OsString)]) -> anyhow::Result<(bool, Cou
         .stdout(Stdio::piped())
         .spawn()
         .context("failed to start cargo")?;
+    let counts = counted(BufReader::new(child.stdout.take().context("no output")?))?;
+    Ok((child.wait()?.success(), counts))
+}
+
+/// Shows the output of tests, and counts them.
+fn counted(output: impl BufRead) -> anyhow::Result<Counts> {
     let mut counts = Counts::default();
-    for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
+    for line in output.lines() {
         let line = line?;
         println!("{line}");
         count(&line, &mut counts);
     }
-    Ok((child.wait()?.success(), counts))
+    Ok(counts)
 }
 
 /// Adds up a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; …`.

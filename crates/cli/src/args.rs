@@ -344,7 +344,7 @@ Examples:
   quill-admin each create-user --template > class.csv
   quill-admin each create-user -e teaching --from class.csv \\
       --results class.results --generate-passwords --preview
-  quill-admin each --table class.results > passwords.csv")]
+  (umask 077; quill-admin each --table class.results > passwords.csv)")]
     Each(Each),
     /// Make the key that an environment's records are signed with
     #[command(after_help = "\

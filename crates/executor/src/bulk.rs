@@ -161,13 +161,12 @@ impl BulkTask<'_> {
         let mut tally = Tally::default();
         let mut layout = None;
         for row in &self.bulk.rows {
-            let told = match before(row, around).await {
-                Some(told) => told,
-                None => {
-                    let request = self.request_of(row);
-                    let task = Task { request: &request, row: Some(row.number), ..self.task };
-                    Told::of(task.transact(&mut layout, around).await)
-                }
+            let told = if let Some(told) = before(row, around).await {
+                told
+            } else {
+                let request = self.request_of(row);
+                let task = Task { request: &request, row: Some(row.number), ..self.task };
+                Told::of(task.transact(&mut layout, around).await)
             };
             let ends = told.ends_all();
             tally.print(self, row, told, around.log);
@@ -227,14 +226,13 @@ impl BulkTask<'_> {
         if !self.bulk.atomic {
             return None;
         }
-        match before.iter_mut().find_map(Option::take)? {
-            Told { outcome: Outcome::Failed { failure }, code, .. } => Some(Err(Failed { code, failure })),
-            _ => {
-                let mut tally = Tally::default();
-                self.bulk.rows.iter().for_each(|row| tally.print(self, row, Told::done_before(), log));
-                Some(Ok(tally.conclude(self)))
-            }
+        let told = before.iter_mut().find_map(Option::take)?;
+        if let Outcome::Failed { failure } = told.outcome {
+            return Some(Err(Failed { code: told.code, failure }));
         }
+        let mut tally = Tally::default();
+        self.bulk.rows.iter().for_each(|row| tally.print(self, row, Told::done_before(), log));
+        Some(Ok(tally.conclude(self)))
     }
 
     /// Runs all rows in a transaction, and leaves it open; also returns its number. A row of which something is known from

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::task::OpenTask;
 
 /// What is true of a person who leaves between the preview and the run.
-const ONLY_PREVIEWED: &str = "it was only previewed: nothing was changed";
+pub(super) const ONLY_PREVIEWED: &str = "it was only previewed: nothing was changed";
 
 /// The outcome after which there is nothing to go on with.
 const UNCHANGED: &str = "unchanged";
@@ -92,7 +92,7 @@ impl Context<'_> {
 }
 
 /// The error of a person who leaves at a question after the preview.
-fn only_previewed(error: CliError) -> CliError {
+pub(super) fn only_previewed(error: CliError) -> CliError {
     match error.code {
         ExitCode::Interrupted => CliError::interrupted(ONLY_PREVIEWED),
         _ => error,

@@ -13,13 +13,14 @@ use quill_admin_contract::{Claim, ExitCode, Outcome};
 use quill_admin_operations::actions;
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::each::{Journal, Row, UNKNOWN};
-use quill_admin_operations::error::{CliError, advice};
+use quill_admin_operations::error::{CliError, advice, quoted};
 use quill_admin_operations::task::row_results::RowResults;
 use quill_admin_operations::task::run_outcome::{Run, RunOutcome};
 use serde_json::{Value, json};
 
 use super::field::field;
 use super::history_table::csv_line;
+use super::lines::TaskText;
 use super::output::{result_document, result_to_stdout, to_stdout};
 use super::paint::{self, clean};
 use super::reporter::Reporter;
@@ -68,6 +69,13 @@ struct Told<'a> {
     execution: Option<String>,
 }
 
+/// The hint after rows that failed.
+const MEND: &str = "what is wrong in the database: put it right, then run the same command again, which leaves out rows that are \
+                    done. What is wrong in the table itself: make a table of these rows alone, with a results file of its own";
+/// The hint after a run that was broken off.
+const GOES_ON: &str = "run the same command again: it goes on where it is";
+/// The number of rows that were not begun beyond which they are counted, and not listed.
+const MOST_NOT_BEGUN: usize = 20;
 /// The outcome of a row that was not begun.
 const NOT_BEGUN: &str = "not_begun";
 
@@ -115,7 +123,7 @@ impl<'a> EachReport<'a> {
                 },
                 None => Told {
                     row,
-                    outcome: NOT_BEGUN.to_owned(),
+                    outcome: if journal.may_be_done(row.row) { UNKNOWN } else { NOT_BEGUN }.to_owned(),
                     exit_code: None,
                     message: None,
                     claim: None,
@@ -167,7 +175,11 @@ impl<'a> EachReport<'a> {
             Phase::Ended(Ending::Failed { reason }) if TaskResult::words_of_a_time_out(reason) => {
                 Some(ExitCode::TimedOut)
             }
-            _ => None,
+            _ => {
+                let told = self.told();
+                let stopped = told.iter().any(|row| row.exit_code == Some(ExitCode::Stopped.code()));
+                stopped.then_some(ExitCode::Cancelled)
+            }
         }
     }
 
@@ -228,6 +240,8 @@ fn said(told: &Told<'_>, action: &Action, atomic: bool) -> String {
             fields.into_iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
         }
         (_, "done_before") => "done before".to_owned(),
+        // It is known from the results file.
+        (None, outcome) => format!("{}, before", outcome.replace('_', " ")),
         (_, outcome) => outcome.replace('_', " "),
     }
 }
@@ -236,6 +250,8 @@ fn said(told: &Told<'_>, action: &Action, atomic: bool) -> String {
 #[derive(Default)]
 struct Count {
     done: usize,
+    /// Those of them that an earlier command has done.
+    before: usize,
     failed: usize,
     unknown: usize,
     not_begun: usize,
@@ -245,6 +261,7 @@ impl Count {
     fn of(told: &[Told<'_>]) -> Self {
         let mut count = Self::default();
         for row in told {
+            count.before += usize::from(row.exit_code == Some(0) && row.claim.is_none());
             *match (row.outcome.as_str(), row.exit_code) {
                 (UNKNOWN, _) => &mut count.unknown,
                 (NOT_BEGUN, _) => &mut count.not_begun,
@@ -256,9 +273,10 @@ impl Count {
     }
 
     fn sentence(&self, all: usize, previews: bool, atomic: bool) -> String {
-        let done = if previews { "previewed" } else { "done" };
-        let mut text = format!("{} of {all} rows {done}", self.done);
+        let (now, done) = if previews { (self.done - self.before, "previewed") } else { (self.done, "done") };
+        let mut text = format!("{now} of {all} rows {done}");
         for (count, what) in [
+            (self.before, if previews { "done before" } else { "of them before" }),
             (self.failed, "failed"),
             (self.unknown, "not known"),
             (self.not_begun, if atomic { "not done" } else { "not begun" }),
@@ -283,7 +301,12 @@ fn each_text(report: &EachReport<'_>, told: &[Told<'_>], quiet: bool, took: &str
         what.push_str("; nothing was changed");
     }
     let _ = writeln!(text, "{mark} {what} in {} ({took})", clean(&report.environment.name));
-    let shown: Vec<&Told<'_>> = told.iter().filter(|row| !quiet || row.exit_code != Some(0)).collect();
+    let reads = !report.action.writes();
+    let folds = count.not_begun > MOST_NOT_BEGUN;
+    let is_shown = |row: &&Told<'_>| {
+        (!quiet || reads || row.exit_code != Some(0)) && !(folds && row.outcome == NOT_BEGUN)
+    };
+    let shown: Vec<&Told<'_>> = told.iter().filter(is_shown).collect();
     if !shown.is_empty() {
         let subject = report.action.definition.subject.as_ref();
         let named = subject.filter(|subject| !subject.key.is_empty()).map(|subject| subject.key.clone());
@@ -297,7 +320,7 @@ fn each_text(report: &EachReport<'_>, told: &[Told<'_>], quiet: bool, took: &str
         let row = |told: &&Told<'_>| {
             let cell = |value: String| clean(&value).replace('\t', "\\t");
             let values = key(report.action, told.row).into_iter().chain([said(told, report.action, atomic)]);
-            [told.row.line.to_string()].into_iter().chain(values.map(cell)).collect()
+            [told.row.row.to_string()].into_iter().chain(values.map(cell)).collect()
         };
         text.push_str(&aligned(&header, &shown.iter().map(row).collect::<Vec<_>>()));
     }
@@ -314,7 +337,6 @@ fn each_json(report: &EachReport<'_>, told: &[Told<'_>], code: u8, seconds: f64)
             .collect();
         let mut row = json!({
             "row": told.row.row,
-            "line": told.row.line,
             "values": values,
             "outcome": told.outcome,
             "exit_code": told.exit_code,
@@ -365,16 +387,17 @@ fn reason(run: &Run) -> Option<String> {
     }
 }
 
-/// The rows of an execution that failed, one on each line: for whoever looks at it without the table.
-pub(super) fn failed_rows(results: &RowResults) -> String {
-    let mut text = String::new();
+/// Adds the rows of an execution that failed, one on each line: for whoever looks at it without the table.
+pub(super) fn into_text(results: &RowResults, text: &mut TaskText) {
     for (row, claim) in results.iter() {
         if let Outcome::Failed { failure } = &claim.line.outcome {
             let who = claim.line.username.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
-            text.push_str(&lines::detail(&format!("row {row}{who}: {}", failure.message)));
+            text.problems.push_str(&lines::detail(&format!("row {row}{who}: {}", failure.message)));
         }
     }
-    text
+    if let Some(lack) = results.lack() {
+        lines::warning_line(&mut text.warnings, &lack);
+    }
 }
 
 /// The results of the rows of an execution, as `--json` has them.
@@ -401,7 +424,27 @@ impl<'a> EachResults<'a> {
         self.journal.rows().iter().any(|row| row.password.is_some())
     }
 
+    /// The same as a document.
+    fn document(&self) -> Value {
+        let (header, rows) = self.cells();
+        let row = |row: &Vec<String>| -> Value {
+            header
+                .iter()
+                .cloned()
+                .zip(row.iter().map(|cell| json!(cell)))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
+        };
+        json!({"exit_code": 0, "rows": rows.iter().map(row).collect::<Vec<_>>()})
+    }
+
     fn table(&self) -> String {
+        let (header, rows) = self.cells();
+        [header].into_iter().chain(rows).map(csv_line).collect()
+    }
+
+    /// The names of the columns, and the cells of each row.
+    fn cells(&self) -> (Vec<String>, Vec<Vec<String>>) {
         let rows = self.journal.rows();
         let is_hash = |name: &str| name.ends_with("_HASH");
         let mut names: Vec<&String> = rows.iter().flat_map(|row| row.values.keys()).collect();
@@ -419,14 +462,20 @@ impl<'a> EachResults<'a> {
         let last = ["outcome", "exit_code", "message", "execution"].map(str::to_owned);
         let header =
             ["line".to_owned()].into_iter().chain(names.iter().map(spelled)).chain(password).chain(last);
-        let mut text = csv_line(header);
+        let header = header.collect();
+        let mut table = Vec::new();
         for row in rows {
             let known = self.journal.known(row.row);
             let values = names
                 .iter()
                 .map(|name| row.values.get(*name).cloned().unwrap_or_default().replace('\n', "|"));
-            let password =
-                with.then(|| row.password.as_ref().map(|made| made.expose().to_owned()).unwrap_or_default());
+            // A password that was not set must not be handed out.
+            let may_be_set = known.map_or_else(
+                || self.journal.may_be_done(row.row),
+                |known| known.is_done() || known.exit_code.is_none(),
+            );
+            let password = row.password.as_ref().filter(|_| may_be_set);
+            let password = with.then(|| password.map(|made| made.expose().to_owned()).unwrap_or_default());
             let of = known.map(|known| {
                 let code = known.exit_code.map(|code| code.to_string()).unwrap_or_default();
                 [
@@ -436,13 +485,13 @@ impl<'a> EachResults<'a> {
                     known.execution.clone(),
                 ]
             });
-            let of =
-                of.unwrap_or_else(|| [NOT_BEGUN.to_owned(), String::new(), String::new(), String::new()]);
-            text.push_str(&csv_line(
-                [row.line.to_string()].into_iter().chain(values).chain(password).chain(of),
-            ));
+            let of = of.unwrap_or_else(|| {
+                let outcome = if self.journal.may_be_done(row.row) { UNKNOWN } else { NOT_BEGUN };
+                [outcome.to_owned(), String::new(), String::new(), String::new()]
+            });
+            table.push([row.row.to_string()].into_iter().chain(values).chain(password).chain(of).collect());
         }
-        text
+        (header, table)
     }
 }
 
@@ -484,30 +533,15 @@ impl Reporter {
             lines::hint_line(&mut last, hint);
         }
         let path = report.journal.path();
-        if code != 0
-            && !report.previews
-            && let Some(path) = path
-        {
-            lines::hint_line(
-                &mut last,
-                &format!(
-                    "put right what the table says, then run the same command again: rows that are done in {} are not \
-                     run again",
-                    path.display()
-                ),
-            );
+        if code != 0 && !report.previews && path.is_some() {
+            let any_failed = Count::of(&told).failed > 0 && report.stopped().is_none();
+            lines::hint_line(&mut last, if any_failed { MEND } else { GOES_ON });
         }
-        if let Some(path) =
-            path.filter(|_| EachResults::of(report.journal).has_passwords() && !report.previews)
-        {
-            let command = format!(
-                "quill-admin each --table {} > table.csv",
-                quill_admin_operations::error::quoted(path)
-            );
-            lines::hint_line(
-                &mut last,
-                &advice("the passwords that were made are in it; make a table of them", &command),
-            );
+        let has_passwords = !report.previews && EachResults::of(report.journal).has_passwords();
+        if let Some(path) = path.filter(|_| has_passwords) {
+            let command = format!("(umask 077; quill-admin each --table {} > passwords.csv)", quoted(path));
+            let why = "the passwords that were made are in the results file; make a table of them";
+            lines::hint_line(&mut last, &advice(why, &command));
         }
         to_stderr(&last);
         code
@@ -544,13 +578,18 @@ impl Reporter {
     /// Fails at a terminal where passwords would be shown.
     pub fn results_table(&self, results: &EachResults<'_>) -> Result<u8, CliError> {
         self.stop();
-        if results.has_passwords() && io::stdout().is_terminal() {
+        // What cannot be written to stdout is shown on stderr, which is a terminal as a rule.
+        if results.has_passwords() && (io::stdout().is_terminal() || stream::is_nowhere()) {
             return Err(CliError::usage(
-                "passwords are in the table, and this is a terminal: nothing is shown",
+                "passwords are in the table, and stdout is a terminal or leads nowhere: nothing is shown",
             )
             .hint("write it to a file that only you can read: (umask 077; the same command > table.csv)"));
         }
-        stream::table(&results.table());
+        if self.style.json {
+            super::output::document_to_stdout(&results.document());
+        } else {
+            stream::table(&results.table());
+        }
         Ok(0)
     }
 }

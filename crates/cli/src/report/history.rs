@@ -123,7 +123,8 @@ pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Pa
 /// What a run was asked to do, and for whom.
 fn asked_for(run: &PastRun) -> String {
     let row = match (run.row_number, run.rows) {
-        (Some(row), _) => Some(format!("(row {row} of many)")),
+        (Some(row), _) => Some(format!("(line {row} of a table)")),
+        (None, Some(1)) => Some("(1 row)".to_owned()),
         (None, Some(rows)) => Some(format!("({rows} rows)")),
         (None, None) => None,
     };

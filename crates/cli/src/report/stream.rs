@@ -158,6 +158,11 @@ fn write_stderr(text: &str) -> io::Result<()> {
     sys::write_stderr(paint::gate(text, console::colors_enabled_stderr()).as_bytes())
 }
 
+/// Whether stdout leads nowhere. What is written there then is shown on stderr.
+pub(super) fn is_nowhere() -> bool {
+    sys::stdout_is_nowhere()
+}
+
 /// Checks, before a secret is made, that it can be written to stdout. An open descriptor proves nothing
 /// (`/dev/full`, a full disk, a reader that has gone), so a line break is written, which harms neither text
 /// nor JSON.

@@ -198,12 +198,7 @@ pub(super) fn task_text(
         outcome => lines::problem(&mut text.problems, &ending::ended(outcome, execution)),
     }
     password_of_nobody(&mut text.warnings, report);
-    if let Some(results) = &report.run.row_results {
-        text.problems.push_str(&each::failed_rows(results));
-        if let Some(lack) = results.lack() {
-            lines::warning_line(&mut text.warnings, &lack);
-        }
-    }
+    report.run.row_results.iter().for_each(|results| each::into_text(results, &mut text));
     if report.run.execution.retried && !report.environment.is_own(report.job()) {
         let what = format!("Cloud Run has started execution {execution} again after it had failed");
         lines::warning_line(&mut text.warnings, &what);

@@ -63,10 +63,8 @@ pub enum Passwords {
 /// A row of the table, ready to be sent.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
-    /// Its number, counted from 1.
+    /// Its number: the line of the table on which it begins. It is the same in the log, in records and in messages.
     pub row: u64,
-    /// The line of the file that it comes from.
-    pub line: u64,
     /// The values as they are sent, by the names of their variables; of a password its hash.
     pub values: BTreeMap<String, String>,
     /// The password that was made for it.
@@ -207,6 +205,9 @@ impl Journal {
         for known in self.known.values() {
             text.push_str(&line(&Entry::Known(known.clone())));
         }
+        if let Some(start) = self.open_part() {
+            text.push_str(&line(&Entry::Start(start.clone())));
+        }
         made.write_all(text.as_bytes())
             .and_then(|()| made.as_file().sync_all())
             .map_err(|error| failed(&error))?;
@@ -298,6 +299,12 @@ impl Journal {
         &self.rows
     }
 
+    /// Whether a row may have been run, and nothing is known of that: its part was about to be started.
+    #[must_use]
+    pub fn may_be_done(&self, row: u64) -> bool {
+        self.known(row).is_none() && self.open_part().is_some_and(|start| start.rows.contains(&row))
+    }
+
     /// What is known of a row; `None` where it was not begun.
     #[must_use]
     pub fn known(&self, row: u64) -> Option<&Known> {
@@ -356,6 +363,10 @@ impl Journal {
     }
 
     fn append(&mut self, text: &str, then: &str) -> Result<(), CliError> {
+        // Somebody may have deleted it, and it is the only place where the passwords are.
+        if let Some((path, _)) = self.file.take_if(|(path, _)| !path.exists()) {
+            self.keep_in(&path)?;
+        }
         let Some((path, file)) = &mut self.file else { return Ok(()) };
         file.write_all(text.as_bytes()).and_then(|()| file.sync_data()).map_err(|error| {
             CliError::new(

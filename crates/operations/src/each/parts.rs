@@ -60,6 +60,11 @@ pub fn next(
         .rows()
         .iter()
         .filter(|row| !(tried.contains(&row.row) || writes && known(row).is_some_and(Known::is_done)));
+    // Rows that have failed before come after all others: with `max_errors` they would be in the way every time.
+    let has_failed = |row: &&Row| known(row).is_some_and(|known| known.exit_code.is_some());
+    let left: Vec<&Row> = left.collect();
+    let any_new = left.iter().any(|row| !has_failed(row));
+    let left = left.into_iter().filter(|row| header.atomic || !any_new || !has_failed(row));
     let rows = left.map(|row| {
         Ok(BulkRow {
             number: row.row,
@@ -169,7 +174,7 @@ pub async fn look_back(
 pub fn known_of(run: &Run, rows: &[u64], last: bool) -> Vec<Known> {
     let execution = &run.execution.name.id;
     let Some(results) = &run.row_results else { return Vec::new() };
-    let lost = results.lack();
+    let lack = results.lack();
     let of = |row: u64| {
         let transaction = results.transaction_of(row);
         let unknown = |message: String| Known {
@@ -181,8 +186,8 @@ pub fn known_of(run: &Run, rows: &[u64], last: bool) -> Vec<Known> {
             execution: execution.clone(),
         };
         let Some(claim) = results.of(row).filter(|claim| claim.proven) else {
-            return match (&lost, transaction) {
-                (Some(lost), _) => last.then(|| unknown(lost.clone())),
+            return match (&lack, transaction) {
+                (Some(lack), _) => last.then(|| unknown(lack.clone())),
                 (None, Some(_)) => Some(unknown("its container ended while it was being saved".to_owned())),
                 (None, None) => None,
             };

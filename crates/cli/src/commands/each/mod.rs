@@ -213,5 +213,7 @@ fn same(there: &Header, here: &Header, from: &Path) -> Result<(), CliError> {
         return Ok(());
     };
     Err(CliError::new(ExitCode::Usage, format!("the results file {differs}; nothing was started"))
-        .hint("name another file with --results: that starts anew"))
+        .hint(
+            "rows that are done in it are done: make a table of those that are left, and name another file with --results",
+        ))
 }

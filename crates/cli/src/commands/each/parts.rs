@@ -22,15 +22,13 @@ use quill_admin_operations::task::run_outcome::Run;
 
 use super::super::context::Context;
 use super::super::guard::close;
+use super::super::preview::{ONLY_PREVIEWED, only_previewed};
 use super::super::task::{OpenTask, Subject, TaskOptions};
 use super::rows::Judged;
 use crate::report::{EachPlan, EachReport, Reporter, TaskPlan};
 
 /// The hint after a run that was broken off.
 const GOES_ON: &str = "run the same command again: it goes on where it is";
-
-/// What is true of a person who leaves after the preview.
-const ONLY_PREVIEWED: &str = "it was only previewed: nothing was changed";
 
 /// The rows of a run.
 pub(super) enum Source {
@@ -83,7 +81,8 @@ impl Context<'_> {
                 Source::Journal(journal) => Ok((journal, None)),
                 Source::Table { header, judged, path } => {
                     let action = bulk.action;
-                    let hashed = tokio::task::spawn_blocking(move || judged.hashed(action)).await;
+                    let dry_run = bulk.options.dry_run;
+                    let hashed = tokio::task::spawn_blocking(move || judged.hashed(action, dry_run)).await;
                     let failed = |error| {
                         CliError::new(ExitCode::Unexpected, format!("failed to hash passwords: {error}"))
                     };
@@ -270,10 +269,7 @@ impl Context<'_> {
         // Rows that are all done or none cannot be done where one fails.
         let cannot = at.journal.header().atomic && !previewed.fails.is_empty()
             || at.bulk.max_errors.is_some_and(|most| previewed.fails.len() as u64 > most);
-        let goes_on = match options.preview {
-            true => attended && !reporter.is_json(),
-            false => attended || is_agreed,
-        };
+        let goes_on = if options.preview { attended && !reporter.is_json() } else { attended || is_agreed };
         let report = EachReport { previews: true, ..at.told(&previews) };
         if cannot || previewed.would == 0 || !goes_on {
             return Ok(Some(reporter.each(&report)));
@@ -289,14 +285,15 @@ impl Context<'_> {
             1 => "Run the other rows exactly so now? One row would fail.".to_owned(),
             many => format!("Run the other rows exactly so now? {many} rows would fail."),
         };
-        if (options.preview || !is_agreed) && !self.form.confirm(&question)? {
+        let asks = options.preview || !is_agreed;
+        if asks && !self.form.confirm(&question).map_err(only_previewed)? {
             return if options.preview {
                 Ok(Some(ExitCode::Success.code()))
             } else {
                 Err(CliError::new(ExitCode::Interrupted, format!("not confirmed; {ONLY_PREVIEWED}")))
             };
         }
-        self.confirm(environment, options.confirm.as_deref())?;
+        self.confirm(environment, options.confirm.as_deref()).map_err(only_previewed)?;
         // Only rows with a plan are run: one that fails in a preview would fail in the run, and is told. Whether a row that
         // was begun before is done is not for a preview to say, unless it has found out that it is.
         let rows: Vec<u64> = at.journal.rows().iter().map(|row| row.row).collect();

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use quill_admin_actions::{Action, Expected, Kind};
-use quill_admin_contract::{Arguments, Entered, EnvError, ExitCode, Hasher, Password, PasswordHash, Secret};
+use quill_admin_contract::{
+    Arguments, Entered, EnvError, ExitCode, Hasher, InvalidValue, Password, PasswordHash, Problem, Secret,
+};
 use quill_admin_operations::each::{Journal, Known, Passwords, Row};
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::nearest;
@@ -49,10 +51,10 @@ pub(super) struct Judge<'a> {
     pub(super) generate: bool,
 }
 
-/// The name under which a column gives a parameter: as the flag, in any letters.
+/// Whether a column of this name gives a parameter: by the name of its flag, or of its question, in any letters.
 pub(super) fn is_column(parameter: &TaskParameter, name: &str) -> bool {
     let spelled = |name: &str| name.trim().to_lowercase().replace(['-', ' '], "_");
-    spelled(parameter.name()) == spelled(name)
+    [parameter.name(), &parameter.words.name].into_iter().any(|known| spelled(known) == spelled(name))
 }
 
 impl Judge<'_> {
@@ -88,15 +90,22 @@ impl Judge<'_> {
                 Some(parameter) => columns.push(parameter),
                 None if name.is_empty() => faults.push(Fault::new(line, "a column has no name")),
                 None => {
+                    // Where there are passwords, a table without its header begins with one.
+                    let secret = parameters.iter().any(|parameter| parameter.rule.is_secret());
+                    let place = columns.len() + faults.len() + 1;
+                    let what = if secret && !looks_like_a_name(name) {
+                        format!("column as number {place} is called")
+                    } else {
+                        format!("\"{}\"", name.escape_debug())
+                    };
                     let meant = nearest(name, parameters.iter().map(TaskParameter::name));
                     let meant = meant.map(|meant| format!("; did you mean \"{meant}\"?")).unwrap_or_default();
                     let all: Vec<&str> = parameters.iter().map(TaskParameter::name).collect();
                     faults.push(Fault::new(
                         line,
                         format!(
-                            "{} has no \"{}\"{meant} Columns are: {}",
+                            "{} has no {what}{meant}. Columns are: {}",
                             self.command.name,
-                            name.escape_debug(),
                             all.join(", ")
                         ),
                     ));
@@ -106,13 +115,6 @@ impl Judge<'_> {
         for parameter in parameters {
             let has = columns.iter().any(|column| column.name() == parameter.name());
             let secret = parameter.rule.is_secret();
-            if secret && has && self.generate {
-                let both = format!(
-                    "the column \"{}\" gives passwords, and --generate-passwords makes others: leave one of them out",
-                    parameter.name()
-                );
-                faults.push(Fault::new(line, both));
-            }
             if parameter.rule.is_required() && !has && !(secret && self.generate) {
                 let or = if secret { ": add it, or --generate-passwords" } else { "" };
                 faults.push(Fault::new(line, format!("the column \"{}\" is missing{or}", parameter.name())));
@@ -150,7 +152,7 @@ impl Judge<'_> {
                         parameter.name().to_owned(),
                         value.as_text().map(std::borrow::Cow::into_owned).unwrap_or_default(),
                     )),
-                    Err(problem) => faults.push(Fault::new(line, problem.to_string())),
+                    Err(problem) => faults.push(Fault::new(line, self.without_value(problem).to_string())),
                 }
             }
         }
@@ -171,6 +173,18 @@ impl Judge<'_> {
         (faults.len() == before).then_some(JudgedRow { line, values, passwords })
     }
 
+    /// The problem of a value without the value itself, where there are passwords: two columns may have been mixed up.
+    fn without_value(&self, mut problem: InvalidValue) -> InvalidValue {
+        let secret = self.command.parameters.iter().any(|parameter| parameter.rule.is_secret());
+        if let Problem::NotOneOf { given, .. } = &mut problem.problem
+            && secret
+            && !looks_like_a_name(given)
+        {
+            "(not shown)".clone_into(given);
+        }
+        problem
+    }
+
     /// The password of a row, and whether it was made here; none where nobody is to know it.
     fn credential(
         &self,
@@ -179,6 +193,12 @@ impl Judge<'_> {
         values: &BTreeMap<String, String>,
     ) -> Result<Option<(Password, bool)>, String> {
         if self.generate {
+            if given.is_some_and(|given| !given.expose().trim().is_empty()) {
+                return Err(
+                    "there is a password, and --generate-passwords makes another: leave one of them out"
+                        .to_owned(),
+                );
+            }
             return password::generate().map(|made| Some((made, true))).map_err(|error| error.to_string());
         }
         let Some(given) = given.filter(|given| !given.expose().is_empty()) else {
@@ -236,6 +256,13 @@ impl Judge<'_> {
     }
 }
 
+/// Whether a text may be shown although it may stand in the wrong column: one short word of letters alone is no password
+/// that is taken.
+fn looks_like_a_name(text: &str) -> bool {
+    text.chars().count() < PasswordRules::default().minimum
+        && text.chars().all(|character| character.is_alphabetic() || "-_ ".contains(character))
+}
+
 /// Several values of a cell, each on a line of its own, as they travel.
 fn one_on_each_line(text: &str) -> String {
     let values = text.split([BETWEEN, '\n']).map(str::trim).filter(|value| !value.is_empty());
@@ -286,21 +313,23 @@ impl Judged {
     /// # Errors
     ///
     /// Fails when a thread cannot be started.
-    pub(super) fn hashed(self, action: &Action) -> Result<Vec<Row>, CliError> {
+    pub(super) fn hashed(self, action: &Action, dry_run: bool) -> Result<Vec<Row>, CliError> {
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let share = self.rows.len().div_ceil(workers).max(1);
-        let numbered: Vec<(u64, JudgedRow)> = (1..).zip(self.rows).collect();
-        let of_part = |part: &[(u64, JudgedRow)]| {
+        // In a dry run nothing is done with the passwords: one hash serves for all.
+        let any = dry_run.then(|| Hasher::new().hash_of_nobody());
+        let any = any.as_ref();
+        let of_part = |part: &[JudgedRow]| {
             let mut hasher = Hasher::new();
-            let rows = part.iter().map(|(number, row)| row.hashed(*number, action, &mut hasher));
+            let rows = part.iter().map(|row| row.hashed(action, &mut hasher, any));
             rows.collect::<Result<Vec<Row>, CliError>>()
         };
         let parts: Vec<_> = std::thread::scope(|scope| {
             let hashing: Vec<_> =
-                numbered.chunks(share).map(|part| scope.spawn(move || of_part(part))).collect();
+                self.rows.chunks(share).map(|part| scope.spawn(move || of_part(part))).collect();
             hashing.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
         });
-        let mut rows = Vec::with_capacity(numbered.len());
+        let mut rows = Vec::with_capacity(self.rows.len());
         for part in parts {
             let failed =
                 |_| CliError::new(ExitCode::Unexpected, "failed to hash the passwords; nothing was started");
@@ -311,7 +340,12 @@ impl Judged {
 }
 
 impl JudgedRow {
-    fn hashed(&self, number: u64, action: &Action, hasher: &mut Hasher) -> Result<Row, CliError> {
+    fn hashed(
+        &self,
+        action: &Action,
+        hasher: &mut Hasher,
+        any: Option<&PasswordHash>,
+    ) -> Result<Row, CliError> {
         let named = |name: &String| quill_admin_actions::variable(name);
         let plain: BTreeMap<String, &str> = self
             .values
@@ -319,13 +353,20 @@ impl JudgedRow {
             .map(|(name, value)| (named(name), value.as_str()))
             .chain(self.passwords.iter().map(|(name, (password, _))| (named(name), password.expose())))
             .collect();
-        let entered = Entered::read(action, |name| Ok(plain.get(name).copied())).map_err(|problems| {
+        let entered = Entered::read(action, |name| {
+            let Some(any) = any else { return Ok(plain.get(name).copied()) };
+            let is_hash = name.ends_with("_HASH");
+            let is_password =
+                || plain.contains_key(name) && self.passwords.keys().any(|one| named(one) == name);
+            Ok(if is_hash { Some(any.expose()) } else { plain.get(name).copied().filter(|_| !is_password()) })
+        })
+        .map_err(|problems| {
             // The values were judged one by one before, so that nothing should be wrong with them now.
             let error = EnvError { problems };
             CliError::new(error.exit_code(), format!("line {}: {error}; nothing was started", self.line))
         })?;
         let made = self.passwords.values().find(|(_, made)| *made).map(|(password, _)| password.clone());
-        Ok(Row { row: number, line: self.line, values: sent(&entered.hashed_with(hasher)), password: made })
+        Ok(Row { row: self.line, values: sent(&entered.hashed_with(hasher)), password: made })
     }
 }
 

@@ -83,7 +83,11 @@ pub(super) fn read(bytes: &[u8], is_known: impl Fn(&str) -> bool) -> Result<Tabl
         return Err(Fault::new(1, "the table is empty: it has no header with the names of the columns"));
     }
     let TableRow { line, cells } = rows.remove(0);
-    Ok(Table { header: cells.into_iter().map(|name| name.trim().to_owned()).collect(), line, rows })
+    let mut header: Vec<String> = cells.into_iter().map(|name| name.trim().to_owned()).collect();
+    // Spreadsheets write a column that was emptied.
+    let named = header.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
+    header.truncate(named);
+    Ok(Table { header, line, rows })
 }
 
 /// A place in a text, and its line. The reader's own count is one too low where lines end with CR and LF: it begins a row
@@ -125,6 +129,9 @@ fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, Fault> {
         [0xfe, 0xff, text @ ..] => wide(text, u16::from_be_bytes),
         bytes => {
             let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+            if text.contains(&0) {
+                return Err(Fault::new(1, "the table is not in UTF-8: save it as \"CSV UTF-8\""));
+            }
             std::str::from_utf8(text).map(Cow::Borrowed).map_err(|error| {
                 let before = line_ends(&text[..error.valid_up_to()]);
                 Fault::new(
