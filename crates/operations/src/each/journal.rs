@@ -111,6 +111,8 @@ pub struct Start {
     pub at: Timestamp,
 }
 
+/// The outcome of a row that was not begun.
+pub const NOT_BEGUN: &str = "not_begun";
 /// The outcome of a row that was begun, and whose result was lost.
 pub const UNKNOWN: &str = "unknown";
 

@@ -9,4 +9,4 @@
 pub mod journal;
 pub mod parts;
 
-pub use journal::{Header, Journal, Known, Passwords, Row, Start, UNKNOWN};
+pub use journal::{Header, Journal, Known, NOT_BEGUN, Passwords, Row, Start, UNKNOWN};
