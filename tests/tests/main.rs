@@ -34,6 +34,7 @@ mod pipelines;
 mod previews;
 mod prompts;
 mod restore;
+mod review;
 mod rows;
 mod running;
 mod secrets;
