@@ -35,6 +35,7 @@ mod pipelines;
 mod previews;
 mod prompts;
 mod restore;
+mod review;
 mod rows;
 mod running;
 mod secrets;

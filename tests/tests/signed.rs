@@ -14,7 +14,7 @@ const SECRET: &str = "quill-record-key";
 pub(crate) const PROMOTE: [&str; 7] = ["update-permissions", "-e", "staging", "-u", "steve", "-p", "admin"];
 
 /// Names these public keys in the settings of staging.
-fn verifies_with(world: &World, keys: &[&RecordKey]) {
+pub(crate) fn verifies_with(world: &World, keys: &[&RecordKey]) {
     let keys: Vec<String> = keys.iter().map(|key| format!("\"{}\"", key.public())).collect();
     let records = format!("records: {{ key_secret: {SECRET}, public_keys: [{}] }},", keys.join(", "));
     let file = world.home.read("environments.yaml");

@@ -53,5 +53,6 @@ pub use subject::{Expected, Is, Subject, Watch};
 pub use table::{Expectation, Right, Table};
 pub use text::{Segment, Text};
 pub use words::{
-    FieldWords, ParameterWords, StepWords, SubjectWords, Suggestion, UndoWords, ValueWords, WatchWords, Words,
+    FieldWords, ParameterWords, RightsWords, StepWords, SubjectWords, Suggestion, UndoWords, ValueWords,
+    WatchWords, Words,
 };

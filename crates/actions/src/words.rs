@@ -101,6 +101,21 @@ pub struct FieldWords {
     /// The words for false and for true, where it is a truth value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<[String; 2]>,
+    /// What its values allow, where they are rights of the subject.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rights: Option<RightsWords>,
+}
+
+/// A field whose values are rights: a review of what was run marks the changes of it that deserve a look. What an action
+/// does does not depend on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RightsWords {
+    /// The values from the lowest to the highest, where they have an order. A list of roles has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<String>,
+    /// The values that allow everything, such as `superadmin`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub privileged: Vec<String>,
 }
 
 /// The words of a state to warn of.

@@ -138,7 +138,7 @@ fn whole(reader: &mut Reader<'_>, node: &Node) -> Option<Application> {
     let mut places = Places::of_tables(tables.places.clone());
     let check = checks::read(reader, &top, &tables, &mut places);
     let shared = parameters::shared(reader, &top, &tables);
-    let subjects = subjects::read(reader, &top, &tables);
+    let subjects = subjects::read(reader, &top, &tables, &shared);
     let parts = Parts { tables: &tables, shared: &shared, subjects: &subjects };
     let actions = actions::read(reader, &top, &parts, &mut places);
     let Tables { schema, tables, .. } = tables;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use quill_admin_actions::{FieldWords, Is, SubjectWords, Text, Watch, WatchWords};
+use quill_admin_actions::{FieldWords, Is, RightsWords, SubjectWords, Text, Watch, WatchWords};
 use quill_admin_yaml::{Place, Value};
 
 use crate::calls::{self, Pending};
 use crate::names::spaced;
-use crate::parameters::exit_code;
+use crate::parameters::{Shared, exit_code};
 use crate::reader::{At, Entry, Fields, Reader};
 use crate::statement::{Draft, Known, Purpose};
 use crate::tables::{Tables, identifier};
@@ -35,18 +35,18 @@ const KEYS: [&str; 8] = ["key", "lock", "query", "fields", "hidden", "absent", "
 /// The subjects by name; `None` for one that has mistakes.
 pub(crate) type Subjects = BTreeMap<String, Option<Drafted>>;
 
-pub(crate) fn read(reader: &mut Reader<'_>, top: &Fields<'_>, tables: &Tables) -> Subjects {
+pub(crate) fn read(reader: &mut Reader<'_>, top: &Fields<'_>, tables: &Tables, shared: &Shared) -> Subjects {
     let mut subjects = BTreeMap::new();
     let Some(entry) = top.get("subjects") else { return subjects };
     for entry in reader.entries(entry.value, &entry.at).unwrap_or_default() {
         let valid = identifier(reader, "subject", entry.name, entry.at.place);
-        let drafted = one(reader, &entry, tables);
+        let drafted = one(reader, &entry, tables, shared);
         subjects.insert(entry.name.to_owned(), drafted.filter(|_| valid));
     }
     subjects
 }
 
-fn one(reader: &mut Reader<'_>, entry: &Entry<'_>, tables: &Tables) -> Option<Drafted> {
+fn one(reader: &mut Reader<'_>, entry: &Entry<'_>, tables: &Tables, shared: &Shared) -> Option<Drafted> {
     let at = At::new(format!("the subject {}", entry.name.escape_debug()), entry.at.place);
     let fields = reader.fields(entry.value, &at, &KEYS)?;
     let key = fields.get("key").map(|entry| key(reader, entry));
@@ -69,7 +69,7 @@ fn one(reader: &mut Reader<'_>, entry: &Entry<'_>, tables: &Tables) -> Option<Dr
         .collect();
     let mut words = SubjectWords::default();
     if let Some(entry) = fields.get("fields") {
-        words.fields = shown(reader, entry, &columns);
+        words.fields = shown(reader, entry, &columns, shared);
     }
     if let Some(entry) = fields.get("hidden") {
         words.hidden = hidden(reader, entry, &columns, &words.fields);
@@ -137,15 +137,16 @@ fn is_column(reader: &mut Reader<'_>, entry: &Entry<'_>, columns: &[&str]) -> bo
     known
 }
 
-fn shown(reader: &mut Reader<'_>, entry: &Entry<'_>, columns: &[&str]) -> Vec<FieldWords> {
+fn shown(reader: &mut Reader<'_>, entry: &Entry<'_>, columns: &[&str], shared: &Shared) -> Vec<FieldWords> {
     let mut shown = Vec::new();
     for entry in reader.entries(entry.value, &entry.at).unwrap_or_default() {
         is_column(reader, &entry, columns);
         let mut words =
-            FieldWords { field: entry.name.to_owned(), label: spaced(entry.name), plural: None, words: None };
+            FieldWords { field: entry.name.to_owned(), label: spaced(entry.name), ..FieldWords::default() };
         if !matches!(entry.value.value, Value::Nothing) {
             let at = At::new(format!("the field {}", entry.name.escape_debug()), entry.at.place);
-            let Some(fields) = reader.fields(entry.value, &at, &["label", "plural", "words"]) else {
+            let Some(fields) = reader.fields(entry.value, &at, &["label", "plural", "words", "rights"])
+            else {
                 continue;
             };
             if let Some(text) = fields.get("label").and_then(|entry| reader.text(entry.value, &entry.at)) {
@@ -163,10 +164,43 @@ fn shown(reader: &mut Reader<'_>, entry: &Entry<'_>, columns: &[&str]) -> Vec<Fi
                     ),
                 }
             }
+            words.rights = fields.get("rights").and_then(|entry| rights(reader, entry, shared));
         }
         shown.push(words);
     }
     shown
+}
+
+/// Reads `{ levels, privileged }`: which values of a field are rights, and which of them allow everything.
+fn rights(reader: &mut Reader<'_>, entry: &Entry<'_>, shared: &Shared) -> Option<RightsWords> {
+    let fields = reader.fields(entry.value, &entry.at, &["levels", "privileged"])?;
+    let mut levels = Vec::new();
+    if let Some(entry) = fields.get("levels") {
+        let name = reader.text(entry.value, &entry.at)?;
+        let Some(declared) = shared.get(name) else {
+            let known: Vec<&str> = shared.keys().map(String::as_str).collect();
+            reader.unknown(entry.value.place, "parameter", name, &known);
+            return None;
+        };
+        levels.extend(declared.words.values.iter().map(|words| words.value.clone()));
+        if levels.is_empty() && declared.valid {
+            let what = format!(
+                "\"levels\" names the parameter {name}, which is no one_of: its values are the levels, lowest first"
+            );
+            reader.tell(entry.value.place, what);
+        }
+    }
+    let why = "it lists the values that allow everything, as in [superadmin]";
+    let entry = reader.needed(&fields, "privileged", why).cloned()?;
+    let privileged = reader.texts(entry.value, &entry.at)?;
+    let known: Vec<&str> = levels.iter().map(String::as_str).collect();
+    for (value, place) in &privileged {
+        if !known.is_empty() && !known.contains(value) {
+            reader.unknown(*place, "level", value, &known);
+        }
+    }
+    let privileged = privileged.into_iter().map(|(value, _)| value.to_owned()).collect();
+    Some(RightsWords { levels, privileged })
 }
 
 fn hidden(

@@ -79,7 +79,8 @@ fn described(tasks: &[TaskCommand], detail: Detail) -> clap::Command {
 
 /// The commands of this program that take the name of an environment as their first word, as every task
 /// does. The others have a word of their own there, or use no environment.
-const IN_AN_ENVIRONMENT: [&str; 6] = ["build", "restore-backend", "doctor", "history", "envs", "whoami"];
+const IN_AN_ENVIRONMENT: [&str; 7] =
+    ["build", "restore-backend", "doctor", "history", "review", "envs", "whoami"];
 
 /// The id of the environment that is the first word after a command. No parameter of a task has upper case.
 pub(crate) const ENVIRONMENT: &str = "ENV";
@@ -406,6 +407,25 @@ Examples:
   quill-admin history -e prod --since 2026-11-01 --limit 200 --csv > runs.csv
   quill-admin history -e prod --limit 1000 --html runs.html")]
     History(History),
+    /// Review what was run since the last review, and record that it was reviewed
+    #[command(after_help = "\
+Begins where the last review ended, or with --since. Marks what deserves a look:
+own rights raised, a superadmin made, out of hours, a record that is not proven
+or lacks its start, a run without a record, an undo, a failure. What could not
+be looked at is told, and never counts as looked at.
+
+The review is recorded by a run of the job, which changes nothing: at a terminal
+after a question, in scripts with --record. The next one begins at its end.
+
+Exit codes: 0 nothing is marked, 30 something is, 31 nothing is, and not
+everything could be looked at.
+
+Examples:
+  quill-admin review --env prod
+  quill-admin review --env prod --since 7d --look
+  quill-admin review --env prod --csv > review.csv
+  quill-admin review --env prod --record --confirm prod --json")]
+    Review(Review),
     /// List the actions, or check the file that declares them
     #[command(after_help = "\
 The actions are those of the folder that --application names, or the key
@@ -759,6 +779,29 @@ pub struct History {
     /// Write one page for a browser into this file
     #[arg(long, value_name = "FILE", conflicts_with = "csv")]
     pub html: Option<PathBuf>,
+}
+
+/// `review`
+#[derive(Debug, Args)]
+pub struct Review {
+    /// Begin then, and not where the last review ended: 7d, 12h, 2026-11-01
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only look: leave no record, and do not ask
+    #[arg(long)]
+    pub look: bool,
+    /// Record the review, in place of being asked
+    #[arg(long, conflicts_with = "look")]
+    pub record: bool,
+    /// What is noted in its record
+    #[arg(long, value_name = "TEXT", conflicts_with = "look")]
+    pub reason: Option<String>,
+    /// Name a protected environment, in place of being asked
+    #[arg(long, value_name = "NAME", conflicts_with = "look")]
+    pub confirm: Option<String>,
+    /// Print a table for spreadsheets, one run on each row
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
 }
 
 /// `completions`

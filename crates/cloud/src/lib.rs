@@ -28,7 +28,7 @@ pub use model::{
     AuditEntries, AuditEntry, AuditLogging, CaMode, Condition, Confidential, DatabaseInstance, Ending,
     Execution, LockInfo, LogBucket, LogEntry, LogPage, LogSink, LogSource, Member, Phase, Project, Readiness,
     RecordQuery, Removal, Revision, RunError, RunJob, SecretVersion, SecretVersionState, ServerCa, Service,
-    Severity, SslMode, StartupProbe, StateLock, TaskResult,
+    Severity, SslMode, StartEntries, StartEntry, StartupProbe, StateLock, TaskResult,
 };
 pub use names::{
     ExecutionName, InvalidName, JobName, LogBucketName, ObjectName, ProjectId, Region, ResourceId,

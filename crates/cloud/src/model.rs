@@ -518,6 +518,26 @@ pub struct AuditEntries {
     pub more: bool,
 }
 
+/// An entry of Cloud Audit Logs that says who started a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartEntry {
+    /// The time of the call.
+    pub timestamp: Timestamp,
+    /// The account that called, as Google Cloud knows it.
+    pub account: Option<String>,
+    /// The ids of the executions that the entry names: one, or none where it does not say.
+    pub executions: Vec<String>,
+}
+
+/// The entries of Cloud Audit Logs that were found.
+#[derive(Debug, Clone, Default)]
+pub struct StartEntries {
+    /// The entries, newest first.
+    pub entries: Vec<StartEntry>,
+    /// Whether there are older ones, which were not read.
+    pub more: bool,
+}
+
 /// The audit records to read.
 #[derive(Debug, Clone)]
 pub struct RecordQuery {

@@ -11,11 +11,16 @@ use crate::bulk::{Bulk, BulkRow};
 use crate::mode::Mode;
 use crate::names::{Actor, Origin, Reason, RequestId};
 use crate::proof::ProofKey;
+use crate::review::Review;
 use crate::undo::Undoing;
 
-/// The name of the one action that no file declares and every image has: it looks whether tasks could run, and
-/// changes nothing.
+/// The name of an action that no file declares and every image has: it looks whether tasks could run, and changes
+/// nothing.
 pub const CHECK: &str = "check";
+
+/// The name of the other such action: it leaves a record that runs were reviewed, connects to nothing, and changes
+/// nothing.
+pub const REVIEW: &str = "review";
 
 /// One action, with the values of its parameters.
 ///
@@ -27,6 +32,7 @@ pub struct AdminAction {
     digest: Option<Digest>,
     arguments: Arguments,
     job: Option<Job>,
+    review: Option<Review>,
 }
 
 impl AdminAction {
@@ -39,14 +45,25 @@ impl AdminAction {
             digest: Some(action.digest()),
             arguments,
             job: action.definition.job.clone(),
+            review: None,
         }
     }
 
     /// The action [`CHECK`].
     #[must_use]
     pub fn check() -> Self {
+        Self::built_in(CHECK, None)
+    }
+
+    /// The action [`REVIEW`], for this review.
+    #[must_use]
+    pub fn review(review: Review) -> Self {
+        Self::built_in(REVIEW, Some(review))
+    }
+
+    fn built_in(name: &str, review: Option<Review>) -> Self {
         let arguments = Arguments::default();
-        Self { name: CHECK.to_owned(), writes: false, digest: None, arguments, job: None }
+        Self { name: name.to_owned(), writes: false, digest: None, arguments, job: None, review }
     }
 
     /// The name of the action.
@@ -61,7 +78,8 @@ impl AdminAction {
         self.writes
     }
 
-    /// The digest of the action's definition; `None` for [`CHECK`], which every image does in its own way.
+    /// The digest of the action's definition; `None` for [`CHECK`] and [`REVIEW`], which every image does in its own
+    /// way.
     #[must_use]
     pub const fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
@@ -83,6 +101,12 @@ impl AdminAction {
     #[must_use]
     pub fn with(&self, arguments: Arguments) -> Self {
         Self { arguments, ..self.clone() }
+    }
+
+    /// The review that the action records; `None` for every action but [`REVIEW`].
+    #[must_use]
+    pub const fn reviewed(&self) -> Option<&Review> {
+        self.review.as_ref()
     }
 
     /// The user that the action is about, if any: the value of the parameter `username`.

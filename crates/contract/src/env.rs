@@ -9,9 +9,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use quill_admin_actions::{Action, Actions, Digest, Entry};
 
-use crate::action::{AdminAction, CHECK, Request};
+use crate::action::{AdminAction, CHECK, REVIEW, Request};
 use crate::argument::Argument;
 use crate::arguments::{Arguments, Entered};
 use crate::bulk::{Bulk, ROWS_VARIABLE};
@@ -20,6 +21,7 @@ use crate::mode::{MODES_SINCE, Mode, PREVIEW, Plan, Preview};
 use crate::names::{Actor, Origin, Reason, RequestId, Username};
 use crate::proof::ProofKey;
 use crate::record_key::RecordKey;
+use crate::review::Review;
 use crate::secret::Secret;
 use crate::subject::FieldValue;
 use crate::target::{Target, TargetParts};
@@ -184,6 +186,7 @@ impl Request {
                 Mode::Preview => put(&v::ADMIN_MODE, Some(PREVIEW.to_owned())),
             }
             put(&v::ADMIN_UNDOES, self.undoes.as_ref().map(ToString::to_string));
+            put(&v::ADMIN_REVIEW, self.action.reviewed().map(ToString::to_string));
             put(&v::ADMIN_PROOF_KEY, self.sent_key().map(|key| key.to_hex().expose().to_owned()));
         }
         put(&v::ADMIN_REQUEST_ID, self.id.as_ref().map(ToString::to_string));
@@ -390,7 +393,8 @@ impl<'a> Reader<'a> {
     }
 
     fn action<'b>(&mut self, actions: &'b Actions) -> Option<Pending<'b>> {
-        // A job of the application's cannot be asked for in our own container.
+        // A job of the application's cannot be asked for in our own container. Nobody types what a review holds, so it
+        // is not among the actions to choose from.
         let ours = || actions.iter().filter(|action| !action.is_job());
         let known = || ours().map(|action| action.name.clone()).chain([CHECK.to_owned()]).collect();
         let given = self.vars.value(variable::ADMIN_ACTION.name);
@@ -406,6 +410,15 @@ impl<'a> Reader<'a> {
             return Some(Pending {
                 writes: false,
                 make: Box::new(AdminAction::check),
+                plaintext: Vec::new(),
+                bulk: None,
+            });
+        }
+        if name == REVIEW {
+            let review = self.review()?;
+            return Some(Pending {
+                writes: false,
+                make: Box::new(|| AdminAction::review(review)),
                 plaintext: Vec::new(),
                 bulk: None,
             });
@@ -495,6 +508,25 @@ impl<'a> Reader<'a> {
                 None
             }
         }
+    }
+
+    /// The review that is to be recorded. Its period has ended: what is still to come nobody has looked at.
+    fn review(&mut self) -> Option<Review> {
+        let variable = &variable::ADMIN_REVIEW;
+        let given = self.vars.value(variable.name);
+        if self.keep(given).is_none() {
+            if !self.has_problem(variable) {
+                self.problems.push(EnvProblem::Missing(variable.name.into()));
+            }
+            return None;
+        }
+        let review = self.optional::<Review>(variable)?;
+        if review.is_ahead_of(Timestamp::now()) {
+            let rule = Problem::MustBe("of a period that has ended");
+            self.problems.push(EnvProblem::Invalid(variable.name.into(), InvalidValue::new("review", rule)));
+            return None;
+        }
+        Some(review)
     }
 
     fn connection(&mut self) -> Option<Connection> {
@@ -735,6 +767,13 @@ impl RunContext {
                 .collect(),
             ..self.clone()
         }
+    }
+
+    /// The same context with the values of the review that is to be recorded, if they are valid.
+    #[must_use]
+    pub fn reviewing(self, vars: &Variables) -> Self {
+        let review: Option<Review> = vars.parsed(&variable::ADMIN_REVIEW).ok().flatten();
+        Self { recorded: review.map(|review| review.recorded()).unwrap_or_default(), ..self }
     }
 
     /// The same context with the values that this action records, as far as they are valid.

@@ -112,10 +112,10 @@ exit_codes! {
     NotConfirmed = 28, Cli, "refused: a protected environment, a settings file, or a change that is to be previewed was not confirmed";
     /// Docker: no daemon, the build failed, the push failed.
     DockerFailed = 29, Cli, "Docker: no daemon, build failed, push failed";
-    /// The doctor found problems.
-    ProblemsFound = 30, Cli, "doctor found problems";
-    /// The doctor could not decide everything.
-    Undecided = 31, Cli, "doctor could not decide everything";
+    /// The doctor found problems, or a review has marked runs that deserve a look.
+    ProblemsFound = 30, Cli, "doctor found problems; review has marked runs that deserve a look";
+    /// The doctor could not decide everything, or a review could not look at everything.
+    Undecided = 31, Cli, "doctor could not decide everything; review has marked nothing, and could not look at everything";
     /// Some rows of a bulk run failed, or were not begun.
     RowsFailed = 32, Both, "many at once: some rows failed or were not begun; the others are done, unless all were one transaction";
     /// The output of the command could not be written to stdout.

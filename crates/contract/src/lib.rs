@@ -9,7 +9,7 @@
 //! ([`Argument`]).
 //!
 //! The actions themselves are data: `application/actions.yaml`, compiled to `quill_admin_actions`. No code
-//! here names one, except [`CHECK`], which every image has.
+//! here names one, except [`CHECK`] and [`REVIEW`], which every image has.
 //!
 //! To add a variable: `variable.rs`, both directions in `env.rs`, and the round trip in `tests/`. To add a
 //! key to the result line: `outcome.rs` or `subject.rs`, `older.rs`, and its row in `reference.rs`.
@@ -33,6 +33,7 @@ mod outcome;
 mod proof;
 mod record_key;
 pub mod reference;
+mod review;
 mod row;
 mod secret;
 mod subject;
@@ -42,7 +43,7 @@ mod undo;
 pub mod value;
 pub mod variable;
 
-pub use action::{AdminAction, CHECK, Request};
+pub use action::{AdminAction, CHECK, REVIEW, Request};
 pub use argument::Argument;
 pub use arguments::{Arguments, Entered};
 pub use bulk::{Bulk, BulkRow, LONGEST_ROWS_VARIABLE, MOST_ROWS_VARIABLES, ROWS_VARIABLE, Saving};
@@ -58,6 +59,7 @@ pub use outcome::{
 };
 pub use proof::ProofKey;
 pub use record_key::{PublicKey, RecordKey, Signed};
+pub use review::Review;
 pub use row::{FoundRow, Row};
 pub use secret::{Hasher, Password, PasswordHash, Secret};
 pub use subject::{Change, FieldValue, SubjectState};

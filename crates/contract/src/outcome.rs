@@ -135,7 +135,7 @@ impl ResultLine {
             "failed" => !failed,
             "each" => failed == self.outcome.did_all_rows(),
             "created" | "updated" | "unchanged" | "found" | "listed" | "checked" | "previewed"
-            | "done_before" => failed,
+            | "done_before" | "reviewed" => failed,
             _ => false,
         }
     }
@@ -237,6 +237,12 @@ pub enum Outcome {
         /// [`crate::Bulk::digest`] of the rows' result lines.
         digest: String,
     },
+    /// A review was recorded, by the action `review`; its values are the recorded ones.
+    Reviewed {
+        /// Warnings for the person who asked.
+        #[serde(default)]
+        warnings: Vec<Warning>,
+    },
     /// The task failed; nothing was written, unless the failure is undecided.
     Failed {
         /// The reason for the failure.
@@ -271,6 +277,7 @@ impl Outcome {
             Self::Checked { .. } => "checked",
             Self::DoneBefore => "done_before",
             Self::Each { .. } => "each",
+            Self::Reviewed { .. } => "reviewed",
             Self::Failed { .. } => "failed",
             Self::Other(other) => &other.result,
         }
@@ -286,7 +293,8 @@ impl Outcome {
             | Self::Previewed { warnings, .. }
             | Self::Found { warnings, .. }
             | Self::Listed { warnings, .. }
-            | Self::Checked { warnings, .. } => warnings,
+            | Self::Checked { warnings, .. }
+            | Self::Reviewed { warnings } => warnings,
             Self::DoneBefore | Self::Each { .. } | Self::Failed { .. } | Self::Other(_) => &[],
         }
     }
@@ -304,6 +312,7 @@ impl Outcome {
             | Self::Checked { .. }
             | Self::DoneBefore
             | Self::Each { .. }
+            | Self::Reviewed { .. }
             | Self::Failed { .. }
             | Self::Other(_) => None,
         }

@@ -6,11 +6,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use quill_admin_actions::Digest;
+
 use crate::outcome::{
     DatabaseReport, Expected, Failure, NextAction, Outcome, ResultLine, Unavailable, UndoNote, Warning,
 };
+use crate::review::Review;
 use crate::subject::{Change, FieldValue, SubjectState};
-use crate::{Bulk, CHECK, CONTRACT_VERSION, ExitCode, Row, variable};
+use crate::{Bulk, CHECK, CONTRACT_VERSION, ExitCode, REVIEW, Row, variable};
 
 /// The page about the variables the executor reads.
 #[must_use]
@@ -86,8 +89,8 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ("origin", "`ADMIN_ORIGIN`, where it was given: which run of a pipeline asked; from version 3 on"),
     (
         "recorded",
-        "values of the parameters that the file of actions has recorded, by name; absent where there are none; from \
-         version 3 on",
+        "values of the parameters that the file of actions has recorded, by name, and those of a review; absent where \
+         there are none; from version 3 on",
     ),
     (
         "mode",
@@ -105,8 +108,8 @@ const RESULT_KEYS: &[(&str, &str)] = &[
     ("exit_code", "the code the executor ends with"),
     (
         "outcome.result",
-        "created, updated, unchanged, previewed, found, listed, checked, each (many rows), done_before (a row that an \
-         earlier execution has done) or failed; a newer executor may have others",
+        "created, updated, unchanged, previewed, found, listed, checked, reviewed, each (many rows), done_before (a row \
+         that an earlier execution has done) or failed; a newer executor may have others",
     ),
     (
         "outcome.subject",
@@ -178,15 +181,17 @@ const RESULT_KEYS: &[(&str, &str)] = &[
 
 /// An example line in which every key is present.
 fn line(action: &str, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
-    let recorded: &[_] = if action == "add-role" { &[("ground", "locum")] } else { &[] };
-    let recorded =
-        recorded.iter().map(|(name, value)| ((*name).to_owned(), FieldValue::Text((*value).to_owned())));
+    let recorded = match action {
+        "add-role" => [("ground".to_owned(), FieldValue::Text("locum".to_owned()))].into(),
+        REVIEW => example_review().recorded(),
+        _ => BTreeMap::new(),
+    };
     ResultLine {
         contract: CONTRACT_VERSION,
         request_id: Some("019ab2c4-5d6e-7f80-91a2-b3c4d5e6f708".to_owned()),
         execution: Some("quill-admin-staging-x7k2p".to_owned()),
         action: Some(action.to_string()),
-        username: (action != CHECK).then(|| "steve.jones".to_owned()),
+        username: (action != CHECK && action != REVIEW).then(|| "steve.jones".to_owned()),
         row_number: (action == "add-role").then_some(17),
         actor: Some("steve@example.org".to_owned()),
         reason: Some("ticket 4711".to_owned()),
@@ -196,7 +201,7 @@ fn line(action: &str, exit_code: ExitCode, outcome: Outcome) -> ResultLine {
         origin: (action == CHECK).then(|| {
             "GitHub Actions, for steve: https://github.com/example/quill/actions/runs/17, commit 3f2c78be9d10".to_owned()
         }),
-        recorded: recorded.collect(),
+        recorded,
         exit_code: exit_code.code(),
         outcome,
     }
@@ -317,7 +322,21 @@ fn example_results() -> Vec<ResultLine> {
             Outcome::Each { rows: 200, done: 198, failed: 2, digest: Bulk::digest(None) },
         ),
         example_check(),
+        line(REVIEW, ExitCode::Success, Outcome::Reviewed { warnings: Vec::new() }),
     ]
+}
+
+/// The review of an example line.
+fn example_review() -> Review {
+    let time = |seconds| jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    Review {
+        from: time(1_795_420_800),
+        until: time(1_796_025_600),
+        runs: 12,
+        marked: 2,
+        not_seen: vec!["executions_forgotten".to_owned()],
+        sha256: Digest::of(b"[]"),
+    }
 }
 
 /// An example line of the action `check`.

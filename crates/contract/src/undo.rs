@@ -111,6 +111,7 @@ mod tests {
             label: label.to_owned(),
             plural: None,
             words: words.map(|words| words.map(str::to_owned)),
+            rights: None,
         };
         let fields = vec![
             field("system_permissions", "permission level", None),

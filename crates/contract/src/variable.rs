@@ -48,6 +48,7 @@ variables! { TASK:
     ADMIN_ROWS_1, "optional", "rows of values for the action, one on each line, in place of `ADMIN_USERNAME` and the others: `{\"row\": 1, \"values\": {\"username\": \"…\"}}`, the names as in the variables, in small letters without `ADMIN_`. More rows follow in `ADMIN_ROWS_2` and so on. Each row is a transaction of its own; from contract version 4 on";
     ADMIN_ATOMIC, "optional", "true: all rows are one transaction; from contract version 4 on";
     ADMIN_MAX_ERRORS, "optional", "number of failed rows after which no further row is begun; all rows are run when missing; from contract version 4 on";
+    ADMIN_REVIEW, "review", "JSON: the period that was reviewed, how many runs, how many of them are marked, what could not be looked at, and the SHA-256 of all of it; recorded";
     ADMIN_PROOF_KEY, "optional", "64 hexadecimal digits, new for every request: the result is proven with it, from contract version 2 on";
     ADMIN_RECORD_KEY, "optional", "64 hexadecimal digits, from a secret that only the job's account may read: the result is signed with it";
     ADMIN_LOG_FORMAT, "optional", "json or text; without it json in Cloud Run, text elsewhere";

@@ -70,6 +70,9 @@ fn email() -> impl Strategy<Value = String> {
     (part(), part()).prop_map(|(local, domain)| format!("{local}@{domain}"))
 }
 
+/// A review with everything in it.
+const REVIEW: &str = r#"{"from":"2026-11-20T08:00:00Z","until":"2026-11-27T08:00:00.5Z","runs":12,"marked":2,"not_seen":["log_unread"],"sha256":"4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"}"#;
+
 fn action() -> impl Strategy<Value = AdminAction> {
     let user = || ("ADMIN_USERNAME", text(150).boxed());
     let fixed = |value: &'static str| Just(value.to_owned()).boxed();
@@ -107,6 +110,7 @@ fn action() -> impl Strategy<Value = AdminAction> {
         request("show-user", vec![user()]),
         request("list-users", vec![("ADMIN_INACTIVE", fixed("true"))]),
         request("check", vec![]),
+        request("review", vec![("ADMIN_REVIEW", fixed(REVIEW))]),
     ]
 }
 

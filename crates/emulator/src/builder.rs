@@ -11,7 +11,9 @@ use crate::cloud::Cloud;
 use crate::emulator::Emulator;
 use crate::error::Error;
 use crate::guard::Guard;
-use crate::options::{CancelledRun, MissingLogBucket, MissingSqlInstance, Options};
+use crate::options::{
+    AuditedStarts, CancelledRun, MissingLogBucket, MissingSqlInstance, Options, PrivateLogs,
+};
 use crate::runner::Runner;
 use crate::server;
 use crate::state_file;
@@ -155,6 +157,18 @@ impl Builder {
     /// How Cloud Logging answers for a log bucket that is not there; by default with 404.
     pub fn missing_log_bucket(mut self, answer: MissingLogBucket) -> Self {
         self.options.missing_log_bucket = answer;
+        self
+    }
+
+    /// How Cloud Logging answers who may not read private logs; by default, their entries are left out.
+    pub fn private_logs(mut self, answer: PrivateLogs) -> Self {
+        self.options.private_logs = answer;
+        self
+    }
+
+    /// What the audit log's entry about the start of a job says of the execution; by default its name.
+    pub fn audited_starts(mut self, say: AuditedStarts) -> Self {
+        self.options.audited_starts = say;
         self
     }
 

@@ -23,6 +23,7 @@
 
 mod api;
 mod api_error;
+mod audit;
 mod builder;
 mod calls;
 mod clock;
@@ -64,7 +65,7 @@ pub use calls::RecordedCall;
 pub use emulator::Emulator;
 pub use error::Error;
 pub use faults::{Fault, FaultAction};
-pub use options::{CancelledRun, MissingLogBucket, MissingSqlInstance};
+pub use options::{AuditedStarts, CancelledRun, MissingLogBucket, MissingSqlInstance, PrivateLogs};
 pub use outcome::ServiceOutcome;
 #[cfg(feature = "docker")]
 pub use runner::DockerRunner;

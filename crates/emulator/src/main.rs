@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use cloud_emulator::{
-    Builder, CancelledRun, Emulator, ImageProgram, MissingLogBucket, MissingSqlInstance, ProcessRunner,
-    Runner,
+    AuditedStarts, Builder, CancelledRun, Emulator, ImageProgram, MissingLogBucket, MissingSqlInstance,
+    PrivateLogs, ProcessRunner, Runner,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -96,6 +96,14 @@ struct Args {
     #[arg(long, value_enum, default_value_t = MissingBucket::NotFound)]
     missing_log_bucket: MissingBucket,
 
+    /// How Cloud Logging answers who may not read private logs.
+    #[arg(long, value_enum, default_value_t = Private::LeftOut)]
+    private_logs: Private,
+
+    /// Whether the audit log's entry about the start of a job names the execution.
+    #[arg(long, value_enum, default_value_t = Starts::Named)]
+    audited_starts: Starts,
+
     /// How long the tokens the emulator gives out are good for, in seconds.
     #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
     token_lifetime: u64,
@@ -104,6 +112,18 @@ struct Args {
     /// caller is.
     #[arg(long, value_name = "TOKEN")]
     require_token: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Starts {
+    Named,
+    Unnamed,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Private {
+    LeftOut,
+    Denied,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -187,6 +207,15 @@ async fn main() -> anyhow::Result<()> {
             MissingBucket::Denied => MissingLogBucket::Denied,
         },
     );
+    builder = builder
+        .audited_starts(match args.audited_starts {
+            Starts::Named => AuditedStarts::Named,
+            Starts::Unnamed => AuditedStarts::Unnamed,
+        })
+        .private_logs(match args.private_logs {
+            Private::LeftOut => PrivateLogs::LeftOut,
+            Private::Denied => PrivateLogs::Denied,
+        });
     if let Some(path) = args.state_file {
         builder = builder.state_file(path);
     }

@@ -49,6 +49,29 @@ impl MissingLogBucket {
     }
 }
 
+/// How Cloud Logging answers who reads a project's log and may not read private logs
+/// (`logging.privateLogEntries.list`), which is not documented for queries that ask for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum PrivateLogs {
+    /// Entries of private logs are left out.
+    #[default]
+    LeftOut,
+    /// 403, where the query names a private log.
+    Denied,
+}
+
+/// What the audit log's entry about the start of a job says of the execution, which is not documented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum AuditedStarts {
+    /// Its name, in the answer of the call.
+    #[default]
+    Named,
+    /// Nothing.
+    Unnamed,
+}
+
 /// The choices of one emulator; its builder documents each.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
@@ -59,6 +82,8 @@ pub(crate) struct Options {
     /// How long the log of a project is kept.
     pub(crate) log_retention_days: u32,
     pub(crate) missing_log_bucket: MissingLogBucket,
+    pub(crate) private_logs: PrivateLogs,
+    pub(crate) audited_starts: AuditedStarts,
     pub(crate) log_tails_per_project: u32,
     pub(crate) end_tail_with_requests: bool,
     /// A seed, and how late entries can be.
@@ -83,6 +108,8 @@ impl Default for Options {
             log_reads_per_minute: 60,
             log_retention_days: 30,
             missing_log_bucket: MissingLogBucket::default(),
+            private_logs: PrivateLogs::default(),
+            audited_starts: AuditedStarts::default(),
             log_tails_per_project: 10,
             end_tail_with_requests: false,
             shuffle_entries: None,

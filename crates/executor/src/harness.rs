@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use quill_admin_actions::Actions;
 use quill_admin_contract::{
-    CHECK, ExitCode, Failure, Invocation, Outcome, RunContext, Target, Variables, Warning, warning_code,
+    CHECK, ExitCode, Failure, Invocation, Outcome, REVIEW, Review, RunContext, Target, Variables, Warning,
+    warning_code,
 };
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -30,9 +31,11 @@ pub(crate) async fn run(
     actions: &Actions,
     out: &mut (dyn Write + Send),
 ) -> ExitCode {
-    let known = |name: &str| name == CHECK || actions.entry(name).is_some();
+    let known = |name: &str| [CHECK, REVIEW].contains(&name) || actions.entry(name).is_some();
     let mut context = RunContext::from_env(vars, known);
-    if let Some(action) = context.action.as_deref().and_then(|name| actions.get(name)) {
+    if context.action.as_deref() == Some(REVIEW) {
+        context = context.reviewing(vars);
+    } else if let Some(action) = context.action.as_deref().and_then(|name| actions.get(name)) {
         context = context.recording(vars, action);
     }
     let mut log = Output::new(vars, context, out);
@@ -96,6 +99,9 @@ async fn task(
         .map_err(|error| Failed::new(error.exit_code(), error.to_string()))?;
     let invocation = Invocation::from_env(vars, target.as_ref(), actions)
         .map_err(|error| Failed::new(error.exit_code(), error.to_string()))?;
+    if let Some(review) = invocation.request.action.reviewed() {
+        return Ok(reviewed(review));
+    }
     tell_where_from(vars, target.as_ref(), log);
     right_schema(&invocation, actions)?;
     let server = Server::new(&invocation.connection, invocation.request.id)?;
@@ -110,6 +116,22 @@ async fn task(
     let mut done = Box::pin(task.run(&mut around)).await?;
     warn_plaintext(&mut done.outcome, &invocation.plaintext);
     Ok(done)
+}
+
+/// The result of a review, whose record is all that it leaves. The database has no part in it.
+fn reviewed(review: &Review) -> Done {
+    let Review { from, until, runs, marked, not_seen, .. } = review;
+    let whole = if not_seen.is_empty() { "" } else { ", as far as they could be looked at" };
+    let message =
+        format!("reviewed {runs} runs from {from} until {until}{whole}; {marked} of them are marked");
+    Done {
+        outcome: Outcome::Reviewed { warnings: Vec::new() },
+        message,
+        writes: false,
+        plan: None,
+        undo: None,
+        rows: Vec::new(),
+    }
 }
 
 /// Warns where the database is not chosen as one would expect: variables that the target overrides, or no

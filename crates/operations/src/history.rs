@@ -37,6 +37,9 @@ const KEPT_DAYS: u32 = 30;
 const KEPT: SignedDuration = SignedDuration::from_hours(KEPT_DAYS as i64 * 24);
 /// How long Cloud Run keeps executions.
 const EXECUTIONS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// The greatest number of executions that Cloud Run keeps.
+const EXECUTIONS_MOST: usize = 1000;
+
 /// The runs of the past, as far as they could be read.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that may be missing")]
@@ -59,6 +62,9 @@ pub struct Past {
     pub cut: bool,
     /// Whether an actor is wanted in a period from which Cloud Run has forgotten the accounts.
     pub by_person_alone: bool,
+    /// The time from which on Cloud Run has all executions of the environment's own job, but for those that somebody
+    /// has deleted. `None`: it has them all.
+    pub executions_from: Option<Timestamp>,
 }
 
 impl Past {
@@ -79,6 +85,8 @@ pub struct PastRun {
     pub job: JobName,
     /// When it was asked for; where the execution is gone, when it ended.
     pub time: Timestamp,
+    /// Whether Cloud Run still has its execution.
+    pub has_execution: bool,
     /// The account that started it.
     pub account: Option<String>,
     /// The person who asked, as the request says: recorded, never trusted.
@@ -183,6 +191,7 @@ pub async fn read(session: &Session, filter: &Filter) -> Result<Past, CliError> 
     } else {
         tokio::try_join!(executions, reading::records(session, filter, &[]), others)?
     };
+    let executions_from = session.environment().outlives_us().then(|| executions_from(&executions));
     let mut runs = join(job, executions, records.entries, &session.environment().record_keys);
     runs.extend(others);
     runs.sort_by_key(|run| std::cmp::Reverse(run.time));
@@ -205,9 +214,18 @@ pub async fn read(session: &Session, filter: &Filter) -> Result<Past, CliError> 
         unfinished,
         cut,
         by_person_alone: filter.actor.is_some() && ago > EXECUTIONS_KEPT,
+        executions_from,
         unread,
         runs,
     })
+}
+
+/// The time from which on Cloud Run has all executions of a job that were not deleted: it keeps them for 7 days, and
+/// no more than 1,000 ("Cloud Run: quotas and limits").
+fn executions_from(executions: &[Execution]) -> Timestamp {
+    let kept = Timestamp::now() - EXECUTIONS_KEPT;
+    let oldest = executions.iter().filter_map(|execution| execution.created).min();
+    oldest.filter(|_| executions.len() >= EXECUTIONS_MOST).map_or(kept, |oldest| oldest.max(kept))
 }
 
 fn wants(filter: &Filter, run: &PastRun) -> bool {
@@ -332,6 +350,7 @@ fn of_execution(execution: Execution, records: &[AuditEntry], keys: &[PublicKey]
     let context = context(&execution);
     PastRun {
         time: execution.created.or(records.first().map(|record| record.timestamp)).unwrap_or_default(),
+        has_execution: true,
         account: Some(execution.creator.clone()).filter(|creator| !creator.is_empty()),
         actor: given(variable::ADMIN_ACTOR.name),
         action: given(variable::ADMIN_ACTION.name),
@@ -430,6 +449,7 @@ fn of_records(
         execution,
         job: job.clone(),
         time: *time,
+        has_execution: false,
         account: None,
         outcome: if differ { "contradicted".to_owned() } else { first.outcome.name().to_owned() },
         undoes: common(|line| line.undoes.as_ref()),

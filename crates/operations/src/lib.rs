@@ -24,6 +24,7 @@ mod patience;
 pub mod point_of_no_return;
 pub mod process;
 pub mod record_key;
+pub mod review;
 pub mod session;
 pub mod task;
 pub mod trust;

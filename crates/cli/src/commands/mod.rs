@@ -31,6 +31,7 @@ mod preview;
 mod record_key;
 mod reference;
 mod restore_backend;
+mod review;
 mod run_task;
 mod task;
 mod undo;
@@ -109,6 +110,7 @@ async fn run(
         Command::Cancel(args) => attach::cancel(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::History(args) => history::run(context, args).await,
+        Command::Review(args) => review::run(context, args).await,
         Command::Actions(args) => actions::run(&mut context, &args).await,
         Command::Init => init::run(&context),
         Command::Envs(args) => envs::run(&context, &args),

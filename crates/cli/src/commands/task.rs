@@ -70,6 +70,21 @@ impl TaskOptions {
         }
     }
 
+    /// The options of an action that changes nothing.
+    pub(super) const fn of_a_look(reason: Option<Reason>) -> Self {
+        Self {
+            writes: false,
+            reason,
+            confirm: None,
+            dry_run: false,
+            allow_unpinned: false,
+            yes: false,
+            can_be_previewed: false,
+            preview: false,
+            expect: None,
+        }
+    }
+
     /// Whether the task is previewed before it is run, or instead.
     pub(super) fn previews_first(&self, environment: &Environment) -> bool {
         self.can_be_previewed && (self.preview || environment.preview_required && self.expect.is_none())
@@ -347,6 +362,7 @@ pub(super) struct OpenTask<'a> {
 }
 
 impl<'a> OpenTask<'a> {
+    /// A task in a session.
     pub(super) const fn new(
         session: &'a Session,
         options: &'a TaskOptions,

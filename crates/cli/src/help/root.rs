@@ -23,8 +23,8 @@ const GROUPS: [Group; 3] = [
     Group {
         title: "Afterwards",
         rows: &[
-            (&["each"], "Run a task for each row of a table"),
-            (&["history", "undo"], "List what was run, by whom, for whom; undo a run"),
+            (&["each", "undo"], "Run a task for each row of a table; undo a run"),
+            (&["history", "review"], "List what was run; look it through, on record"),
             (&["attach", "cancel", "logs"], "Follow, stop or read an execution"),
         ],
     },

@@ -121,7 +121,7 @@ pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Pa
 }
 
 /// What a run was asked to do, and for whom.
-fn asked_for(run: &PastRun) -> String {
+pub(super) fn asked_for(run: &PastRun) -> String {
     let row = match (run.row_number, run.rows) {
         (Some(row), _) => Some(format!("(line {row} of a table)")),
         (None, Some(1)) => Some("(1 row)".to_owned()),
@@ -151,38 +151,7 @@ pub(super) fn logged(entry: &LogEntry) -> String {
 }
 
 pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
-    let runs: Value = past
-        .runs
-        .iter()
-        .map(|run| {
-            json!({
-                "execution": run.execution,
-                "request_id": run.line.as_ref().and_then(|line| line.request_id.as_ref()),
-                "job": run.job.job,
-                "time": run.time,
-                "account": run.account,
-                "actor": run.actor,
-                "action": run.action,
-                "user": run.user,
-                "rows": run.rows,
-                "row_number": run.row_number,
-                "reason": run.reason,
-                "origin": run.origin,
-                "recorded": run.recorded,
-                "changes": run.changes,
-                "outcome": run.outcome,
-                "preview": run.preview,
-                "undoes": run.undoes,
-                "proven": matches!(run.record, Record::Signed | Record::Proven),
-                "record": record(run.record),
-                "signature": signature(run.signature),
-                "contradicted": run.contradicted,
-                "exit_code": run.exit_code,
-                "seconds": run.duration.map(|duration| duration.as_secs_f64()),
-                "image": run.image,
-            })
-        })
-        .collect();
+    let runs: Value = past.runs.iter().map(run_json).collect();
     json!({
         "exit_code": 0,
         "environment": environment.name,
@@ -194,6 +163,36 @@ pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
         "unfinished": past.unfinished,
         "cut": past.cut,
         "may_be_forgotten": past.kept_days.is_some(),
+    })
+}
+
+/// One run, as in `--json`.
+pub(super) fn run_json(run: &PastRun) -> Value {
+    json!({
+        "execution": run.execution,
+        "request_id": run.line.as_ref().and_then(|line| line.request_id.as_ref()),
+        "job": run.job.job,
+        "time": run.time,
+        "account": run.account,
+        "actor": run.actor,
+        "action": run.action,
+        "user": run.user,
+        "rows": run.rows,
+        "row_number": run.row_number,
+        "reason": run.reason,
+        "origin": run.origin,
+        "recorded": run.recorded,
+        "changes": run.changes,
+        "outcome": run.outcome,
+        "preview": run.preview,
+        "undoes": run.undoes,
+        "proven": matches!(run.record, Record::Signed | Record::Proven),
+        "record": record(run.record),
+        "signature": signature(run.signature),
+        "contradicted": run.contradicted,
+        "exit_code": run.exit_code,
+        "seconds": run.duration.map(|duration| duration.as_secs_f64()),
+        "image": run.image,
     })
 }
 

@@ -13,7 +13,7 @@ use super::reporter::Reporter;
 use super::{stream, subject};
 
 /// The names of the columns, as in `--json`.
-const COLUMNS: [&str; 19] = [
+pub(super) const COLUMNS: [&str; 19] = [
     "time",
     "execution",
     "job",
@@ -36,7 +36,7 @@ const COLUMNS: [&str; 19] = [
 ];
 
 /// The cells of a run. What is not known is an empty cell.
-fn cells(run: &PastRun) -> [String; COLUMNS.len()] {
+pub(super) fn cells(run: &PastRun) -> [String; COLUMNS.len()] {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     [
         run.time.to_string(),

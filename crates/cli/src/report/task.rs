@@ -294,6 +294,7 @@ fn told(
                 return;
             }
         }
+        Outcome::Reviewed { .. } => headline(&format!("a review was recorded in {environment}")),
         Outcome::Other(other) => {
             headline(&format!("done in {environment}: \"{}\"", clean(&other.result)));
             lines::warning_line(

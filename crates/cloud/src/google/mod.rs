@@ -19,6 +19,7 @@ mod rest;
 mod secrets;
 mod service;
 mod sign_in;
+mod starts;
 mod storage;
 mod streams;
 mod stubs;
@@ -259,6 +260,13 @@ impl Google {
                 .map_err(|error| CloudError::new("read the job", &error))?;
             Ok(Job::new(job))
         })
+    }
+
+    /// The time by Google's clock, as the last answer told it. It is behind by no more than a second and the time that
+    /// the answer took, and never ahead, whatever this machine's clock says. `None` before the first answer.
+    #[must_use]
+    pub fn time(&self) -> Option<jiff::Timestamp> {
+        self.wire.time()
     }
 
     /// The job's executions, newest first: all that Cloud Run still has, in requests of 100 each.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
-use super::wire::{Answer, Call};
+use super::wire::{Answer, Call, date};
 use super::{Google, Reply};
 use crate::error::{CloudError, CloudErrorKind};
 use crate::model::{Removal, StateLock};
@@ -156,7 +156,7 @@ impl Google {
                 generation: metadata.generation.parse().ok()?,
                 size: metadata.size.parse().ok()?,
                 created: metadata.time_created,
-                seen: date(&text),
+                seen: date(&text.headers),
                 seen_here: text.received,
             })
         });
@@ -197,13 +197,6 @@ impl Google {
             .extend(["storage", "v1"].iter().chain(parts));
         Ok(url)
     }
-}
-
-/// The time of an answer, by the server's clock.
-fn date(answer: &Answer) -> Option<Timestamp> {
-    let date = answer.headers.get(http::header::DATE)?.to_str().ok()?;
-    // An HTTP date is one of RFC 2822 as well (RFC 9110, section 5.6.7).
-    jiff::fmt::rfc2822::parse(date).ok().map(|date| date.timestamp())
 }
 
 /// Whether the bucket exists and has no object of that name. A missing bucket has the same status and reason,

@@ -9,12 +9,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use google_cloud_auth::credentials::{CacheableResource, Credentials};
 use google_cloud_gax::error::rpc::Status;
 use google_cloud_gax::error::{CredentialsError, Error};
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{CONTENT_TYPE, DATE, HOST};
 use http::{Extensions, HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use reqwest::{Client, ClientBuilder, Method, Request, Response, Url, redirect};
@@ -42,6 +42,8 @@ struct Shared {
     http1: Client,
     /// The protocol of each host that has answered.
     spoken: Mutex<HashMap<String, Protocol>>,
+    /// The time that the last answer told, and when it came.
+    told: Mutex<Option<(Timestamp, Instant)>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +58,13 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
     /// The time by this machine's clock, before the body was read, which may take a while.
     pub(super) received: Timestamp,
+}
+
+/// The time of an answer, by the server's clock.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    // An HTTP date is one of RFC 2822 as well (RFC 9110, section 5.6.7).
+    jiff::fmt::rfc2822::parse(date).ok().map(|date| date.timestamp())
 }
 
 /// A request to send.
@@ -90,7 +99,14 @@ impl Wire {
             http2: pinged(builder()).build()?,
             http1: builder().http1_only().build()?,
             spoken: Mutex::default(),
+            told: Mutex::default(),
         })))
+    }
+
+    /// The time by the services' clock, as their last answer told it: at most a second and the answer's way behind.
+    pub(super) fn time(&self) -> Option<Timestamp> {
+        let (date, came) = (*self.0.told.lock().unwrap_or_else(PoisonError::into_inner))?;
+        date.checked_add(came.elapsed()).ok()
     }
 
     /// A request that is to be sent with [`send`](Self::send).
@@ -177,6 +193,9 @@ impl Wire {
             self.send(request.build().map_err(Error::ser)?, call.idempotent).await.map_err(failed)?;
         let received = Timestamp::now();
         let (status, headers) = (answer.status(), answer.headers().clone());
+        if let Some(date) = date(&headers) {
+            *self.0.told.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, Instant::now()));
+        }
         let body = answer.bytes().await.map_err(failed)?;
         if status.is_success() {
             return Ok(Answer { headers, body: body.into(), received });

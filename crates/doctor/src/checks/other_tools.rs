@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use quill_admin_cloud::{Execution, Job, LastChange};
-use quill_admin_contract::variable;
+use quill_admin_contract::{CHECK as CHECK_ACTION, REVIEW, variable};
 use quill_admin_image::LATEST;
 use quill_admin_operations::actions;
 use quill_admin_operations::admin_image::recognise::by_labels;
@@ -199,7 +199,7 @@ fn foreign_action(execution: &Execution) -> Option<&str> {
     let said = |variable: &variable::Variable| execution.request.get(variable.name).map(String::as_str);
     let action = said(&variable::ADMIN_ACTION)?;
     let ours = said(&variable::ADMIN_REQUEST_ID).is_some()
-        || action == "check"
+        || [CHECK_ACTION, REVIEW].contains(&action)
         || actions::known(action).is_some_and(|known| !known.is_job());
     (!ours).then_some(action)
 }

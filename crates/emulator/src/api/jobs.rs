@@ -13,6 +13,7 @@ use super::page::page;
 use super::permissions::{self, ACT_AS};
 use super::run::{CONDITIONAL, PAGE, RUN, check_etag, mark_deleted, missing_resource};
 use crate::api_error::ApiError;
+use crate::audit;
 use crate::cloud::Cloud;
 use crate::execution;
 use crate::job;
@@ -188,6 +189,7 @@ fn run(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
         }
         let stop = cloud.stop.child();
         begin(state, name, &id, execution, stop.clone());
+        audit::started(&cloud.options, state, name, &id, caller);
         if cloud.options.run_changes_etag
             && let Some(job) = state.saved.jobs.get_mut(name)
         {

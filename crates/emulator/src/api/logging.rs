@@ -13,10 +13,11 @@ use super::call::{Call, Reply};
 use super::method::{Api, Method};
 use super::service::{Enabling, Service};
 use crate::api_error::ApiError;
+use crate::audit::DATA_ACCESS;
 use crate::cloud::Cloud;
 use crate::filter::Filter;
 use crate::names::{part, project_number};
-use crate::options::Options;
+use crate::options::{Options, PrivateLogs};
 use crate::resource::{items, text};
 use crate::store::{Entry, Saved};
 
@@ -25,6 +26,9 @@ pub(crate) const TAIL_PATH: &str = "/google.logging.v2.LoggingServiceV2/TailLogE
 
 /// The permissions of who follows log entries live. The documentation of the method names either.
 const READING: &[&str] = &["logging.logEntries.list", "logging.views.access"];
+
+/// The permission of who reads private logs in the log of a project, of which data access is one.
+const PRIVATE: &str = "logging.privateLogEntries.list";
 
 const ENABLING: Enabling = Enabling {
     name: "logging.googleapis.com",
@@ -114,10 +118,20 @@ fn list(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
                 return Err(quota_exceeded(project, limit));
             }
         }
+        let private = !state.denied.contains(PRIVATE);
+        if !private
+            && cloud.options.private_logs == PrivateLogs::Denied
+            && text_of_filter.contains(DATA_ACCESS)
+        {
+            let in_project = sources.iter().any(|source| matches!(source, Source::Project(_)));
+            if in_project {
+                return Err(denied());
+            }
+        }
         let now = Timestamp::now();
         let shown = sources
             .iter()
-            .map(|source| source.shown(&state.saved, &cloud.options, now))
+            .map(|source| source.shown(&state.saved, &cloud.options, now, private))
             .collect::<Result<Vec<_>, _>>()?;
         let mut found: Vec<&Entry> = state
             .saved
@@ -209,12 +223,20 @@ impl<'a> Source<'a> {
         if cloud.store.read(|state| state.denied.contains(needed)) { Err(denied()) } else { Ok(()) }
     }
 
-    /// The entries that are seen there.
-    fn shown(&self, saved: &Saved, options: &Options, now: Timestamp) -> Result<Shown, ApiError> {
+    /// The entries that are seen there. Those of private logs are seen in a project's log only by who may read them
+    /// (`private`), and in the view of a bucket by everybody who may read it.
+    fn shown(
+        &self,
+        saved: &Saved,
+        options: &Options,
+        now: Timestamp,
+        private: bool,
+    ) -> Result<Shown, ApiError> {
         let since =
             |days: i64| now.checked_sub(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MIN);
         match self {
             Self::Project(project) => Ok(Shown {
+                private,
                 since: since(i64::from(options.log_retention_days)),
                 sinks: vec![Routed { project: (*project).to_owned(), filter: None, made: Timestamp::MIN }],
             }),
@@ -222,7 +244,7 @@ impl<'a> Source<'a> {
                 let bucket =
                     saved.log_buckets.get(*name).ok_or_else(|| options.missing_log_bucket.error(name))?;
                 let days = bucket["retentionDays"].as_i64().unwrap_or(30);
-                Ok(Shown { since: since(days), sinks: sinks_into(saved, name)? })
+                Ok(Shown { private: true, since: since(days), sinks: sinks_into(saved, name)? })
             }
         }
     }
@@ -249,6 +271,8 @@ fn sinks_into(saved: &Saved, bucket: &str) -> Result<Vec<Routed>, ApiError> {
 
 /// What is seen in one place.
 struct Shown {
+    /// Whether entries of private logs are seen.
+    private: bool,
     since: Timestamp,
     sinks: Vec<Routed>,
 }
@@ -257,7 +281,10 @@ impl Shown {
     fn has(&self, entry: &Entry) -> bool {
         let log = entry.json["logName"].as_str().unwrap_or_default();
         let project = part(log, "projects");
-        entry.timestamp >= self.since && self.sinks.iter().any(|sink| sink.takes(project, entry))
+        let is_private = log.ends_with(DATA_ACCESS);
+        (self.private || !is_private)
+            && entry.timestamp >= self.since
+            && self.sinks.iter().any(|sink| sink.takes(project, entry))
     }
 }
 

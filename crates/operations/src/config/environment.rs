@@ -13,6 +13,7 @@ use quill_admin_contract::PublicKey;
 use quill_admin_image::Repository;
 
 use super::file::{Entry, File};
+use super::hours::WorkingHours;
 use super::source::Source;
 use crate::error::CliError;
 
@@ -35,6 +36,8 @@ pub struct Environment {
     pub protected: bool,
     /// Whether every change is previewed, shown and asked about before it is made.
     pub preview_required: bool,
+    /// The hours in which it is usually worked on, where the file names them: a review marks what was run outside.
+    pub working_hours: Option<WorkingHours>,
     /// The secret with the key that records are signed with, where the file names one.
     pub record_key_secret: Option<ResourceId>,
     /// The keys that verify records.
@@ -333,6 +336,10 @@ pub(super) fn resolve(
     };
     let target_required = required("target", optional(&entry.target, &defaults.target))?;
     let preview_required = required("preview", optional(&entry.preview, &defaults.preview))?;
+    let working_hours = optional(&entry.working_hours, &defaults.working_hours)
+        .map(|text| text.parse::<WorkingHours>())
+        .transpose()
+        .map_err(|what| at_key("working_hours", format!("key \"working_hours\": {what}")))?;
     let secret = text("database.password_secret", &own.password_secret, &default.password_secret)?;
     Ok(Environment {
         name: name.to_owned(),
@@ -342,6 +349,7 @@ pub(super) fn resolve(
         image_place: whole.place(name, "image"),
         protected: entry.protected,
         preview_required,
+        working_hours,
         // On this machine nobody else writes records.
         record_key_secret: optional(&entry.records.key_secret, &defaults.records.key_secret)
             .filter(|_| !entry.emulated)

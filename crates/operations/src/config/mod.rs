@@ -1,5 +1,5 @@
 //! The settings file `environments.yaml`: it is found (`source.rs`), read (`file.rs`), and turned into typed
-//! values (`environment.rs`).
+//! values (`environment.rs`, `hours.rs`).
 //!
 //! `confirmed.rs` remembers which found files a person has confirmed, `application.rs` is the application's
 //! folder.
@@ -11,6 +11,7 @@ mod application;
 pub mod confirmed;
 mod environment;
 mod file;
+mod hours;
 pub mod init;
 mod private;
 mod reference;
@@ -23,6 +24,7 @@ pub use application::{Application, ApplicationFile};
 pub(crate) use environment::Place;
 pub use environment::{Backend, Environment, Records};
 use file::File;
+pub use hours::WorkingHours;
 pub use reference::page as reference_page;
 pub use source::{Origin, SHIPPED, Source};
 
@@ -290,7 +292,7 @@ environments:
             refused(&format!("{DEFAULTS}  staging:\n    projct: quill-medical-staging\n")),
             "environments.yaml:8:5: unknown key \"projct\"; allowed here: project, protected, emulated, \
              impersonate_service_account, endpoint, endpoints, region, job, image, service_account, backend, database, \
-             target, preview, records, network, terraform_state, audit | did you mean \"project\"?"
+             target, preview, working_hours, records, network, terraform_state, audit | did you mean \"project\"?"
         );
         let message = refused(&format!("{DEFAULTS}  staging:\n    project: [1]\n"));
         assert!(message.starts_with("environments.yaml:8:14: "), "{message}");

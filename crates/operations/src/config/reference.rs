@@ -69,6 +69,12 @@ const KEYS: &[Key] = &[
         "`required`: every change is previewed against the real rows, shown and asked about before it is made",
     ),
     shared(
+        "working_hours",
+        "not judged",
+        "days, hours and time zone in which it is usually worked on, as in `mon-fri 08:00-18:00 Europe/London`: `review` \
+         marks what was run outside",
+    ),
+    shared(
         "records.key_secret",
         "not signed",
         "id of the secret with the key that the job signs its records with",

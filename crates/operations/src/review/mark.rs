@@ -1,0 +1,134 @@
+//! The marks of a review: what about a run deserves a look.
+//!
+//! To add a mark: here, its place in `judge.rs`, and its line in [`Mark::ALL`].
+
+use std::fmt;
+
+/// What about a run deserves a look. A mark is no verdict: most marked runs are as they should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    /// Somebody has raised the rights of the account that is their own.
+    OwnRightsRaised {
+        /// The field and its value, in words.
+        what: String,
+    },
+    /// Somebody has a value now that the file of actions calls privileged.
+    PrivilegedGiven {
+        /// The subject.
+        whom: String,
+        /// The field and its value, in words.
+        what: String,
+    },
+    /// It was run outside of the environment's working hours.
+    OutOfHours {
+        /// The day and the time in their zone.
+        local: String,
+    },
+    /// There is a record of it, and neither an execution nor an entry of the audit log.
+    NoStart {
+        /// Whether the audit log could be looked at.
+        audited: bool,
+    },
+    /// It was started, and there is no record of it.
+    NoRecord,
+    /// Entries of the log contradict each other, or the execution.
+    Contradicted,
+    /// Its record is not signed, although the environment has public keys.
+    NotSigned {
+        /// Whether it has a signature that no key verifies.
+        refused: bool,
+    },
+    /// Nothing proves its record, and the environment has no public keys.
+    NotProven,
+    /// It has undone another run.
+    Undo {
+        /// The execution that was undone.
+        undone: String,
+    },
+    /// It was to change something, and failed.
+    Failed {
+        /// The outcome, in one word.
+        outcome: String,
+        /// The exit code, where a record has it.
+        exit_code: Option<u8>,
+    },
+    /// It was run for many rows, whose records are not looked at one by one.
+    ManyRows,
+    /// Its record tells what this version cannot judge.
+    NotUnderstood {
+        /// The outcome, in one word.
+        outcome: String,
+    },
+}
+
+impl Mark {
+    /// The codes of all marks with what they mean, in the order in which a run has them.
+    pub const ALL: [(&'static str, &'static str); 12] = [
+        ("own_rights_raised", "somebody has raised the rights of the account that is their own"),
+        (
+            "privileged_given",
+            "somebody has a value now that the file of actions calls `privileged`, such as superadmin",
+        ),
+        ("out_of_hours", "it was run outside of `working_hours`"),
+        ("no_start", "there is a record, and neither an execution nor an entry of the audit log"),
+        ("no_record", "it was started, and there is no record"),
+        ("contradicted", "entries of the log contradict each other, or the execution"),
+        ("not_signed", "the record is not signed, although the environment has public keys"),
+        ("not_proven", "nothing proves the record, and the environment has no public keys"),
+        ("undo", "it has undone another run"),
+        ("failed", "it was to change something, and failed or was cancelled"),
+        ("many_rows", "it was run for many rows, whose records are not looked at one by one"),
+        ("not_understood", "the record tells what this version cannot judge"),
+    ];
+
+    /// The code of the mark: programs go by this, never by the text.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::OwnRightsRaised { .. } => "own_rights_raised",
+            Self::PrivilegedGiven { .. } => "privileged_given",
+            Self::OutOfHours { .. } => "out_of_hours",
+            Self::NoStart { .. } => "no_start",
+            Self::NoRecord => "no_record",
+            Self::Contradicted => "contradicted",
+            Self::NotSigned { .. } => "not_signed",
+            Self::NotProven => "not_proven",
+            Self::Undo { .. } => "undo",
+            Self::Failed { .. } => "failed",
+            Self::ManyRows => "many_rows",
+            Self::NotUnderstood { .. } => "not_understood",
+        }
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OwnRightsRaised { what } => write!(f, "own rights raised: {what}"),
+            Self::PrivilegedGiven { whom, what } => write!(f, "{whom} has now: {what}"),
+            Self::OutOfHours { local } => write!(f, "out of hours: {local}"),
+            Self::NoStart { audited: true } => {
+                f.write_str("Cloud Run has no execution of it, and the audit log no entry")
+            }
+            Self::NoStart { audited: false } => {
+                f.write_str("Cloud Run has no execution of it, although it keeps them")
+            }
+            Self::NoRecord => f.write_str("there is no record of it"),
+            Self::Contradicted => f.write_str("entries of the log contradict what is known of it"),
+            Self::NotSigned { refused: true } => {
+                f.write_str("no public key of the environment verifies the signature of its record")
+            }
+            Self::NotSigned { refused: false } => f.write_str("its record is not signed"),
+            Self::NotProven => f.write_str("nothing proves its record"),
+            Self::Undo { undone } => write!(f, "it undid {undone}"),
+            Self::Failed { outcome, exit_code: Some(code) } => {
+                write!(f, "it {outcome} with exit code {code}")
+            }
+            Self::Failed { outcome, exit_code: None } => write!(f, "it {outcome}"),
+            Self::ManyRows => f.write_str("its rows are not judged one by one: see history --user, and -v"),
+            Self::NotUnderstood { outcome } => {
+                write!(f, "this version cannot judge what it changed (\"{outcome}\")")
+            }
+        }
+    }
+}
