@@ -406,6 +406,10 @@ impl<'a> Reader<'a> {
             return None;
         };
         let name = name.trim();
+        if [CHECK, REVIEW].contains(&name) && !self.rows().is_empty() {
+            self.problems.push(EnvProblem::NotForRows { why: "the action takes no values" });
+            return None;
+        }
         if name == CHECK {
             return Some(Pending {
                 writes: false,

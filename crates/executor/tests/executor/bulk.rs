@@ -291,6 +291,7 @@ fn rows_that_are_not_meant_so_are_refused_before_anything_is_done() {
     refused(create(&rows(&[row(1, "ada")])).set("ADMIN_ATOMIC", "perhaps"), "ADMIN_ATOMIC: ");
     let list = [json!({"row": 1, "values": {}}).to_string()];
     refused(each(&db, "list-users", &list), "the action makes a list");
+    refused(each(&db, "check", &list), "the action takes no values");
     assert_eq!(users(&db), [""; 0]);
 }
 
