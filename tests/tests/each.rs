@@ -30,6 +30,16 @@ fn class(world: &World, count: usize) {
     world.home.write("class.csv", &format!("username,email,permission,role\n{}\n", rows.join("\n")));
 }
 
+/// Makes users of these names.
+fn insert(world: &World, names: &str) {
+    world.database().execute(&format!(
+        "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
+         additional_competencies, removed_competencies, system_permissions, email_verified) \
+         SELECT name, left(name, 9) || '@own.example.org', 'h', true, false, 'nurse', '[]', '[]', 'staff', true \
+         FROM ({names}) AS names"
+    ));
+}
+
 const CREATE: [&str; 9] = [
     "each",
     "create-user",
@@ -129,12 +139,7 @@ fn a_class_is_created_and_its_passwords_are_in_one_file() {
 fn two_hundred_rows_take_one_execution_and_twelve_requests() {
     needs_postgres!();
     let world = world();
-    world.database().execute(
-        "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
-         additional_competencies, removed_competencies, system_permissions, email_verified) \
-         SELECT 'user' || n, 'user' || n || '@example.org', 'h', true, false, 'nurse', '[]', '[]', 'staff', true \
-         FROM generate_series(1, 200) AS n",
-    );
+    insert(&world, "SELECT 'user' || n AS name FROM generate_series(1, 200) AS n");
     let all: Vec<String> = (1..=200).map(|at| format!("user{at}")).collect();
     world.home.write("class.csv", &format!("username\n{}\n", all.join("\n")));
     let before = world.emulator.calls().len();
@@ -249,11 +254,7 @@ fn rows_that_fail_are_told_and_tried_again_by_the_same_command() {
     let failed = create(&world).arg("--json").output().exits(32);
     assert_eq!(rows(&failed).iter().map(|row| row.2).collect::<Vec<_>>(), [Some(11); 3], "{failed}");
     world.database().execute("INSERT INTO roles (name) VALUES ('Patient')");
-    world.database().execute(
-        "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
-         additional_competencies, removed_competencies, system_permissions, email_verified) \
-         VALUES ('user2', 'u@example.org', 'h', true, false, 'nurse', '[]', '[]', 'staff', true)",
-    );
+    insert(&world, "SELECT 'user2' AS name");
     let failed = create(&world).output().exits(32);
     assert!(failed.stdout.contains("2 of 3 rows done, 1 failed in staging"), "{failed}");
     assert!(failed.stdout.contains("3     user2     failed (12): there is a user user2 already"), "{failed}");
@@ -339,11 +340,9 @@ fn what_was_done_is_told_when_a_later_part_cannot_be_started() {
     needs_postgres!();
     let world = world();
     let name = |at: u32| format!("{at:04}{}", "x".repeat(146));
-    world.database().execute(
-        "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
-         additional_competencies, removed_competencies, system_permissions, email_verified) \
-         SELECT lpad(n::text, 4, '0') || repeat('x', 146), n || '@example.org', 'h', true, false, 'nurse', '[]', '[]', \
-         'staff', true FROM generate_series(1, 800) AS n",
+    insert(
+        &world,
+        "SELECT lpad(n::text, 4, '0') || repeat('x', 146) AS name FROM generate_series(1, 800) AS n",
     );
     let all: Vec<String> = (1..=800).map(name).collect();
     world.home.write("class.csv", &format!("username\n{}\n", all.join("\n")));
@@ -384,11 +383,7 @@ fn a_preview_is_shown_and_what_is_agreed_to_is_run() {
     needs_postgres!();
     let world = world();
     class(&world, 3);
-    world.database().execute(
-        "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
-         additional_competencies, removed_competencies, system_permissions, email_verified) \
-         VALUES ('user2', 'u@example.org', 'h', true, false, 'nurse', '[]', '[]', 'staff', true)",
-    );
+    insert(&world, "SELECT 'user2' AS name");
     // In a pipe it is a look, which leaves nothing behind.
     let looked = create(&world).arg("--preview").output().exits(32);
     assert!(
@@ -414,11 +409,7 @@ fn all_or_none() {
     needs_postgres!();
     let world = world();
     class(&world, 3);
-    world.database().execute(
-        "INSERT INTO users (username, email, password_hash, is_active, is_totp_enabled, base_profession, \
-         additional_competencies, removed_competencies, system_permissions, email_verified) \
-         VALUES ('user3', 'u@example.org', 'h', true, false, 'nurse', '[]', '[]', 'staff', true)",
-    );
+    insert(&world, "SELECT 'user3' AS name");
     let failed = create(&world).arg("--atomic").output().exits(32);
     assert!(failed.stdout.contains("0 of 3 rows done, 1 failed, 2 not done"), "{failed}");
     assert_eq!(world.database().value("SELECT count(*)::text FROM users"), Some("1".to_owned()));
