@@ -54,21 +54,6 @@ pub enum Gap {
 }
 
 impl Gap {
-    /// The codes of all gaps with what they mean.
-    pub const ALL: [(&'static str, &'static str); 8] = [
-        ("log_unread", "a log with records could not be read"),
-        ("log_unfinished", "the log was not searched to its end"),
-        ("job_unread", "the executions of a job of the application could not be read"),
-        ("too_many_runs", "there are more runs than are reviewed at once: only the newest were looked at"),
-        ("records_forgotten", "the period begins earlier than records are kept"),
-        ("executions_forgotten", "the period begins earlier than Cloud Run keeps executions"),
-        ("no_audit_log", "no audit log says since the beginning of the period what was started"),
-        (
-            "no_keys",
-            "there are no public keys, so that records are proven only for as long as their executions are kept",
-        ),
-    ];
-
     /// The code of the gap: programs go by this, never by the text.
     #[must_use]
     pub const fn code(&self) -> &'static str {

@@ -67,9 +67,9 @@ impl Mark {
         ("own_rights_raised", "somebody has raised the rights of the account that is their own"),
         (
             "privileged_given",
-            "somebody has a value now that the file of actions calls `privileged`, such as superadmin",
+            "somebody has a value now that the file of actions calls privileged, such as superadmin",
         ),
-        ("out_of_hours", "it was run outside of `working_hours`"),
+        ("out_of_hours", "it was run outside of working_hours"),
         ("no_start", "there is a record, and neither an execution nor an entry of the audit log"),
         ("no_record", "it was started, and there is no record"),
         ("contradicted", "entries of the log contradict each other, or the execution"),
