@@ -110,6 +110,7 @@ impl Guard {
                 Ok(()) = stages.changed(), if waits.is_some() || question.is_some() => {
                     let runs = matches!(*stages.borrow(), Stage::Running(_));
                     if !runs && question.take().is_some() {
+                        self.reporter.answered();
                         self.tell("the task has ended in the meantime; reading its result (Ctrl-C leaves that)");
                     }
                     None
@@ -194,6 +195,7 @@ async fn answered(question: &mut Question) -> InterruptChoice {
 
 async fn ask(reporter: Arc<Reporter>) -> InterruptChoice {
     let answer = prompt::line(|| reporter.question(QUESTION)).await;
+    reporter.answered();
     match answer.trim().chars().next().map(|letter| letter.to_ascii_lowercase()) {
         Some('d') => InterruptChoice::Detach,
         Some('c') => InterruptChoice::Cancel,

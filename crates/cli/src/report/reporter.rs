@@ -45,6 +45,8 @@ pub(super) struct Progress {
     pub(super) started: Instant,
     spinner: Option<ProgressBar>,
     doing: String,
+    /// What was to be shown while a question is open: it would stand in the middle of the answer.
+    held: Option<Vec<String>>,
     /// A password that was made here, for the one document of `--json`.
     pub(super) generated_password: Option<Password>,
     /// The last lines of the container's log, where they are not shown as they come.
@@ -65,6 +67,7 @@ impl Reporter {
             started: Instant::now(),
             spinner: None,
             doing: String::new(),
+            held: None,
             generated_password: None,
             log: VecDeque::new(),
             heading: None,
@@ -104,11 +107,19 @@ impl Reporter {
         }
     }
 
-    /// Shows a question in the middle of work; the answer is read elsewhere.
+    /// Shows a question in the middle of work; the answer is read elsewhere. Everything else waits for [`Self::answered`].
     pub fn question(&self, text: &str) {
         self.stop();
-        self.lock().doing.clear();
+        let mut progress = self.lock();
+        progress.doing.clear();
+        progress.held.get_or_insert_default();
         to_stderr(&format!("\n{text}"));
+    }
+
+    /// Shows what has waited for the answer to a question.
+    pub fn answered(&self) {
+        let held = self.lock().held.take();
+        held.iter().flatten().for_each(|text| self.urgent(text));
     }
 
     /// Resolves when stdout takes nothing any more: its reader has gone, or a write has failed.
@@ -221,6 +232,9 @@ impl Reporter {
         if progress.doing == what {
             return;
         }
+        if progress.held.is_some() {
+            return;
+        }
         what.clone_into(&mut progress.doing);
         if io::stderr().is_terminal() {
             let spinner = progress.spinner.get_or_insert_with(spinner);
@@ -262,7 +276,14 @@ impl Reporter {
 
     /// Shows a line above the spinner, whatever else is shown.
     fn urgent(&self, text: &str) {
-        let spinner = self.lock().spinner.clone();
+        let spinner = {
+            let mut progress = self.lock();
+            if let Some(held) = &mut progress.held {
+                held.push(text.to_owned());
+                return;
+            }
+            progress.spinner.clone()
+        };
         match spinner {
             Some(spinner) => spinner.suspend(|| to_stderr(text)),
             None => to_stderr(text),
@@ -280,6 +301,7 @@ impl Reporter {
 
     /// Removes the spinner: the lines after it are final.
     pub(super) fn stop(&self) {
+        self.answered();
         if let Some(spinner) = self.lock().spinner.take() {
             spinner.finish_and_clear();
         }
