@@ -178,9 +178,7 @@ impl Context<'_> {
     /// many rows on purpose.
     fn agree_to_rows(&mut self, at: &Standing<'_>) -> Result<(), CliError> {
         let options = &at.bulk.options;
-        if self.form.attended() {
-            self.form.note_unseen();
-        }
+        self.form.note_unseen();
         self.agree(
             at.session.environment(),
             options.confirm.as_deref(),
