@@ -2,26 +2,21 @@
 //!
 //! The rows travel as lines of JSON in `ADMIN_ROWS_1`, `ADMIN_ROWS_2` and so on, because Cloud Run documents that a
 //! variable holds 32 KiB at most. Each row is a transaction of its own, unless they are asked for together, and has a
-//! result line of its own. Before a row is saved, the executor says in which transaction ([`Saving`]): if the row's result
+//! result line of its own. Before a row is saved, the executor says in which transaction ([`crate::Saving`]): if the row's result
 //! is lost afterwards, the next execution asks the database what became of that transaction ([`BulkRow::began`]).
 
 use std::collections::BTreeMap;
 
 use quill_admin_actions::{Action, Digest};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::arguments::{Arguments, Entered};
 use crate::env_error::EnvProblem;
-use crate::outcome::ResultLine;
-use crate::proof::ProofKey;
 use crate::value::{InvalidValue, Problem};
-use crate::variable::{ADMIN_ATOMIC, ADMIN_MAX_ERRORS};
+use crate::variable::{ADMIN_ATOMIC, ADMIN_MAX_ERRORS, ROWS_VARIABLE};
 
-/// The variables that hold rows are called this and a number, counted from 1.
-pub const ROWS_VARIABLE: &str = "ADMIN_ROWS_";
-
-/// The longest value of such a variable, in bytes. Cloud Run documents 32 KiB for the value of a variable; a little is
+/// The longest value of a variable that holds rows, in bytes. Cloud Run documents 32 KiB for the value of a variable; a little is
 /// left for whatever counts with it.
 pub const LONGEST_ROWS_VARIABLE: usize = 32_000;
 
@@ -190,52 +185,6 @@ impl Bulk {
     }
 }
 
-/// The executor's word that it is about to save a row, and in which transaction of the database. It comes before COMMIT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Saving {
-    /// The number of the row.
-    pub row: u64,
-    /// The number of the transaction.
-    pub transaction: i64,
-}
-
-impl Saving {
-    /// The key, under [`ResultLine::KEY`], of a log line that says it.
-    pub const KEY: &'static str = "saving";
-
-    /// It as JSON for the log line, with its proof where there is a key. The transaction's number is a text: Cloud
-    /// Logging keeps numbers as floating point.
-    #[must_use]
-    pub fn to_json(&self, key: Option<&ProofKey>) -> Value {
-        let mut written = json!({ "row": self.row, "transaction": self.transaction.to_string() });
-        if let Some(key) = key {
-            written[ResultLine::PROOF] = json!(key.prove(&self.proven_text()));
-        }
-        written
-    }
-
-    /// Reads it from the JSON payload of a log entry; `None` for every other line, and for one that the key does not
-    /// prove.
-    #[must_use]
-    pub fn from_payload(payload: &Value, key: &ProofKey) -> Option<Self> {
-        let written = payload.get(ResultLine::KEY)?.get(Self::KEY)?;
-        let row = written.get("row")?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a row's number is small"
-        )]
-        let row = row.as_u64().or_else(|| row.as_f64().map(|number| number as u64))?;
-        let saving = Self { row, transaction: written.get("transaction")?.as_str()?.parse().ok()? };
-        key.proves(&saving.proven_text(), written.get(ResultLine::PROOF)?.as_str()?).then_some(saving)
-    }
-
-    /// The text that is proven. Its first words keep it from being anything else that the same key proves.
-    fn proven_text(&self) -> String {
-        format!("saving row {} in transaction {}", self.row, self.transaction)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,22 +216,5 @@ mod tests {
         assert_eq!(Bulk::fitting(&rows(2, LONGEST_ROWS_VARIABLE)), 0);
         // A class of 200 with the hashes of passwords is one execution.
         assert_eq!(Bulk::fitting(&rows(200, 300)), 200);
-    }
-
-    #[test]
-    fn the_word_that_a_row_is_saved_is_read_as_it_was_written_and_proven_alone() {
-        let key = ProofKey::generate();
-        let saving = Saving { row: 7, transaction: i64::MAX };
-        let mut payload = json!({"quill_admin": {"saving": saving.to_json(Some(&key))}});
-        assert_eq!(Saving::from_payload(&payload, &key), Some(saving));
-        assert_eq!(Saving::from_payload(&payload, &ProofKey::generate()), None);
-        payload["quill_admin"]["saving"]["row"] = json!(7.0);
-        assert_eq!(
-            Saving::from_payload(&payload, &key),
-            Some(saving),
-            "Cloud Logging's own way to write numbers"
-        );
-        payload["quill_admin"]["saving"]["row"] = json!(8);
-        assert_eq!(Saving::from_payload(&payload, &key), None);
     }
 }

@@ -15,7 +15,7 @@ use quill_admin_actions::{Action, Actions, Digest, Entry};
 use crate::action::{AdminAction, CHECK, REVIEW, Request};
 use crate::argument::Argument;
 use crate::arguments::{Arguments, Entered};
-use crate::bulk::{Bulk, ROWS_VARIABLE};
+use crate::bulk::Bulk;
 use crate::env_error::{EnvError, EnvProblem};
 use crate::mode::{MODES_SINCE, Mode, PREVIEW, Plan, Preview};
 use crate::names::{Actor, Origin, Reason, RequestId, Username};
@@ -28,7 +28,7 @@ use crate::target::{Target, TargetParts};
 use crate::tls_mode::TlsMode;
 use crate::undo::Undoing;
 use crate::value::{InvalidValue, Problem};
-use crate::variable::{self, Variable};
+use crate::variable::{self, ROWS_VARIABLE, Variable};
 use crate::{CONTRACT_OLDEST, CONTRACT_VERSION};
 
 /// A snapshot of the variables that belong to the contract. Its values may be secret: no `Debug`.

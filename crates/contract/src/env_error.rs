@@ -6,9 +6,9 @@ use std::fmt;
 
 use quill_admin_actions::Digest;
 
-use crate::bulk::ROWS_VARIABLE;
 use crate::exit_code::ExitCode;
 use crate::value::InvalidValue;
+use crate::variable::ROWS_VARIABLE;
 use crate::{CONTRACT_OLDEST, CONTRACT_VERSION};
 
 /// One problem of the environment. Variables have the names under which they are set: those of parameters are

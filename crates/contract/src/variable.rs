@@ -64,6 +64,9 @@ variables! { CONNECTION:
     AUTH_DB_SSLROOTCERT or CORE_DB_SSLROOTCERT, "verify-ca, verify-full", "path of a PEM file with the certificates to trust";
 }
 
+/// The variables that hold rows are called this and a number, counted from 1.
+pub const ROWS_VARIABLE: &str = "ADMIN_ROWS_";
+
 /// This variable is set by Cloud Run in every job's container; its presence selects JSON output.
 pub static CLOUD_RUN_JOB: &str = "CLOUD_RUN_JOB";
 /// This variable is set by Cloud Run as well: the id of the execution.

@@ -13,7 +13,8 @@ use crate::action::Done;
 use crate::commit::{Fate, commit, fate};
 use crate::failure::{ActionError, Failed};
 use crate::output::Output;
-use crate::transaction::{ATTEMPTS, Surroundings, Task, roll_back_if_stopped, within_limit};
+use crate::surroundings::Surroundings;
+use crate::transaction::{ATTEMPTS, Task, roll_back_if_stopped, within_limit};
 
 /// The result of one row, ready to be printed.
 struct Told {
@@ -65,7 +66,8 @@ async fn before(row: &BulkRow, around: &mut Surroundings<'_, '_>) -> Option<Told
         Fate::RolledBack | Fate::Forgotten => None,
         Fate::Unknown => {
             let message = format!(
-                "an earlier execution has begun to save it, in transaction {transaction}, and what became of that could not                  be found out; it was not run again"
+                "an earlier execution has begun to save it, in transaction {transaction}, and what became of that could not be \
+                 found out; it was not run again"
             );
             let failure = Failure::undecided(message);
             Some(Told::of(Err(Failed { code: ExitCode::DatabaseUnreachable, failure })))

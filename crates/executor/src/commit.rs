@@ -13,7 +13,7 @@ use crate::failure::{ActionError, Failed, cause, leaves_commit_open};
 use crate::output::Output;
 use crate::session::{LIMIT, Session};
 use crate::sql;
-use crate::transaction::Surroundings;
+use crate::surroundings::Surroundings;
 
 /// Longest wait for the answer to COMMIT after a stop signal. Together with [`GRACE_TO_ASK`] it is less than
 /// the ten seconds that Cloud Run leaves: the result has to be printed in time.

@@ -14,12 +14,14 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::action::Done;
+use crate::bulk::BulkTask;
 use crate::connect::{PATIENCE, Server};
 use crate::failure::Failed;
 use crate::output::Output;
 use crate::panic;
 use crate::stop::Stop;
-use crate::transaction::{Surroundings, Task, stopped};
+use crate::surroundings::Surroundings;
+use crate::transaction::{Task, stopped};
 
 /// Longest time for the connection to close after the result.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -113,7 +115,10 @@ async fn task(
     };
     let task = Task { session: &session, request: &invocation.request, actions, row: None };
     let mut around = Surroundings { server: &server, stop: &mut stop, connections, log };
-    let mut done = Box::pin(task.run(&mut around)).await?;
+    let mut done = match &invocation.request.bulk {
+        Some(bulk) => Box::pin(BulkTask { task, bulk }.run(&mut around)).await?,
+        None => Box::pin(task.transact(&mut None, &mut around)).await?,
+    };
     warn_plaintext(&mut done.outcome, &invocation.plaintext);
     Ok(done)
 }

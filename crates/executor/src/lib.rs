@@ -31,6 +31,7 @@ mod session;
 mod small_file;
 mod sql;
 mod stop;
+mod surroundings;
 mod tls;
 mod transaction;
 

@@ -5,30 +5,20 @@ use std::future::Future;
 use quill_admin_actions::Actions;
 use quill_admin_contract::{ExitCode, Mode, Request, RunContext, Saving};
 use quill_admin_engine::Layout;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::action::{self, Done};
-use crate::bulk::BulkTask;
 use crate::check;
 use crate::commit::commit;
-use crate::connect::Server;
 use crate::failure::{ActionError, Failed};
 use crate::output::Output;
 use crate::session::{LIMIT, Session};
 use crate::sql;
 use crate::stop::Stop;
+use crate::surroundings::Surroundings;
 
 /// Largest number of times that a transaction is run which loses against another one.
 pub(crate) const ATTEMPTS: u32 = 5;
-
-/// Everything around a transaction: the server, to ask it on another connection, the signals, and the log.
-pub(crate) struct Surroundings<'a, 'o> {
-    pub(crate) server: &'a Server,
-    pub(crate) stop: &'a mut Stop,
-    pub(crate) connections: &'a mut JoinSet<()>,
-    pub(crate) log: &'a mut Output<'o>,
-}
 
 /// The task, and the connection to run it on.
 #[derive(Clone, Copy)]
@@ -41,14 +31,6 @@ pub(crate) struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// Does what is asked for, once or for each row.
-    pub(crate) async fn run(&self, around: &mut Surroundings<'_, '_>) -> Result<Done, Failed> {
-        match &self.request.bulk {
-            Some(bulk) => Box::pin(BulkTask { task: *self, bulk }.run(around)).await,
-            None => self.transact(&mut None, around).await,
-        }
-    }
-
     /// Runs the action in one transaction, and in another one if it lost against a concurrent one.
     pub(crate) async fn transact(
         &self,

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use quill_admin_actions::Action;
 use quill_admin_cloud::JobName;
-use quill_admin_contract::{AdminAction, Argument, Mode, ROWS_VARIABLE, Request, variable};
+use quill_admin_contract::{AdminAction, Argument, Mode, Request, variable};
 use quill_admin_image::digest;
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::session::own_program::OWN_DIGEST;
@@ -159,7 +159,7 @@ pub(super) fn task_plan_json(plan: &TaskPlan<'_>) -> Value {
         .to_env()
         .into_iter()
         .filter(|(name, _)| {
-            let is_secret = name.ends_with("_HASH") || name.starts_with(ROWS_VARIABLE);
+            let is_secret = name.ends_with("_HASH") || name.starts_with(variable::ROWS_VARIABLE);
             *name != variable::ADMIN_PROOF_KEY.name && !is_secret
         })
         .map(|(name, value)| (name, Value::String(value)))
