@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use cloud_emulator::{Fault, FaultAction, RecordedCall};
 use quill_admin_e2e::{Finished as _, JOB, World, wait_until};
-use quill_admin_testkit::home::{Output, Run};
+use quill_admin_testkit::home::{Home, Output, Run};
 use quill_admin_testkit::needs_postgres;
 use quill_admin_testkit::postgres::{Database, Generation};
 use serde_json::{Value, json};
@@ -480,7 +480,8 @@ fn a_killed_laptop_loses_no_password_and_repeats_no_row() {
     }
 }
 
-/// The container is killed somewhere among its rows. The same command again runs the others, and none twice.
+/// The container is killed while it saves a row, or shortly after that. The same command again runs the others, and none
+/// twice.
 #[test]
 fn a_killed_container_is_gone_on_with() {
     needs_postgres!();
@@ -488,19 +489,30 @@ fn a_killed_container_is_gone_on_with() {
     let (kills, mut killed) = (number("QUILL_ADMIN_TEST_CASES", KILLS).min(KILLS), 0);
     for kill in 0..kills {
         let at = random.u8(1..=8);
-        // A container that has the first row among its rows is killed when it has said that it saves row `at`. The word
-        // comes before COMMIT, so it is killed before or after it.
+        // COMMIT of that row takes half a second, so that a kill is in time on a busy machine, too.
+        let delay = if kill % 2 == 0 { 0.0 } else { 0.45 + 0.1 * random.f64() };
+        let about = format!("kill {kill} at row {at} after {delay:.3} s");
+        // The first container is killed when it has said that it saves row `at`. The word comes before COMMIT, so it is
+        // killed before or after it.
+        let scratch = Home::new();
         let world = World::with_database_and_script(
             Database::create(Generation::August2026),
             &format!(
-                "mark=\"${{TMPDIR:-/tmp}}/quill-admin-killed-$ADMIN_REQUEST_ID\"; \
-                 case $ADMIN_ROWS_1 in *user1@*) ;; *) exec \"$1\" ;; esac; \
-                 mkfifo \"$mark\"; \"$1\" > \"$mark\" & pid=$!; \
+                "mkfifo {folder}/lines 2> {folder}/before || exec \"$1\"; \"$1\" > {folder}/lines & pid=$!; \
                  while IFS= read -r line; do printf '%s\\n' \"$line\"; \
-                 case $line in *'\"saving row {at}\"'*) kill -9 $pid ;; esac; done < \"$mark\"; \
-                 rm \"$mark\"; wait $pid"
+                 case $line in *'\"saving row {line}\"'*) sleep {delay:.3}; kill -9 $pid ;; esac; \
+                 done < {folder}/lines; wait $pid",
+                folder = scratch.work().display(),
+                // The header is the first line.
+                line = at + 1,
             ),
         );
+        world.database().execute(&format!(
+            "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql \
+             AS 'BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END'; \
+             CREATE CONSTRAINT TRIGGER linger AFTER INSERT ON users DEFERRABLE INITIALLY DEFERRED \
+             FOR EACH ROW WHEN (NEW.username = 'user{at}') EXECUTE FUNCTION linger()"
+        ));
         class(&world, 8);
         let mut last = create(&world).output();
         // A kill that comes too late finds nobody.
@@ -511,8 +523,8 @@ fn a_killed_container_is_gone_on_with() {
                 break;
             }
         }
-        assert!(last.stdout.contains("8 of 8 rows done"), "kill {kill} at row {at}: {last}");
-        assert_all_are_there(&world, 8, &format!("kill {kill} at row {at}"));
+        assert!(last.stdout.contains("8 of 8 rows done"), "{about}: {last}");
+        assert_all_are_there(&world, 8, &about);
     }
     assert!(killed * 2 >= kills, "{killed} of {kills} were killed in time");
 }
