@@ -24,6 +24,13 @@ pub enum Event {
     Phase(Phase),
     /// A line of the container's log.
     Log(LogEntry),
+    /// The number of rows of a bulk run whose passwords are hashed, and the number of all its rows.
+    Hashed {
+        /// The rows whose passwords are hashed.
+        done: u64,
+        /// All rows.
+        of: u64,
+    },
     /// The number of rows of a bulk run whose results have come, and the number of all its rows.
     Rows {
         /// The rows whose results have come.

@@ -102,7 +102,11 @@ impl Reporter {
             Event::Phase(Phase::Ended(_)) => self.doing("reading the result"),
             Event::Log(entry) if self.style.json || self.style.quiet => self.keep(entry),
             Event::Log(entry) => self.line(&lines::log_line(&entry, self.style.verbose)),
-            Event::Rows { come, of } => self.counted(come, of),
+            Event::Hashed { done, of } => self.counted("hashing the passwords", done, of),
+            Event::Rows { come, of } => {
+                let doing = self.lock().doing.clone();
+                self.counted(&doing, come, of);
+            }
             Event::Trouble(what) => self.line(&lines::trouble(&what)),
         }
     }
@@ -244,11 +248,10 @@ impl Reporter {
         }
     }
 
-    /// Shows how many rows have come, in place of the step, where there is a spinner.
-    fn counted(&self, come: u64, of: u64) {
-        let progress = self.lock();
-        if let Some(spinner) = &progress.spinner {
-            spinner.set_message(format!("{}  {}", progress.doing, lines::bar(come, of)));
+    /// Shows how far a step has come, where there is a spinner.
+    fn counted(&self, step: &str, done: u64, of: u64) {
+        if let Some(spinner) = &self.lock().spinner {
+            spinner.set_message(format!("{step}  {}", lines::bar(done, of)));
         }
     }
 

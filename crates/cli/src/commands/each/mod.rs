@@ -5,7 +5,10 @@
 //! command with the same results file goes on where it was.
 
 mod parts;
+mod preview;
 mod rows;
+mod source;
+mod standing;
 mod table;
 
 use std::path::Path;
@@ -22,8 +25,9 @@ use super::task::TaskOptions;
 use crate::args;
 use crate::report::EachResults;
 use crate::task_command::TaskCommand;
-use parts::{Bulk, Source};
 use rows::{Judge, Judged, is_column};
+use source::Source;
+use standing::Bulk;
 use table::{Fault, Table};
 
 /// Largest table that is read, in bytes.

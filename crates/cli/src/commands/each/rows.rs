@@ -3,6 +3,7 @@
 //! To add a source of passwords: [`credential`].
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use quill_admin_actions::{Action, Expected, Kind};
 use quill_admin_contract::{
@@ -10,6 +11,7 @@ use quill_admin_contract::{
 };
 use quill_admin_operations::each::{Journal, Known, Passwords, Row};
 use quill_admin_operations::error::CliError;
+use quill_admin_operations::events::{Emit, Event};
 use quill_admin_operations::nearest;
 use sha2::{Digest as _, Sha256};
 
@@ -309,11 +311,13 @@ impl Judged {
     }
 
     /// The rows as they are sent, with all passwords hashed: that takes some tenths of a second for each, on every core.
+    /// `emit` is told how many are.
     ///
     /// # Errors
     ///
     /// Fails when a thread cannot be started.
-    pub(super) fn hashed(self, action: &Action, dry_run: bool) -> Result<Vec<Row>, CliError> {
+    pub(super) fn hashed(self, action: &Action, dry_run: bool, emit: &Emit) -> Result<Vec<Row>, CliError> {
+        let (of, done) = (self.rows.len() as u64, AtomicU64::new(0));
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let share = self.rows.len().div_ceil(workers).max(1);
         // In a dry run nothing is done with the passwords: one hash serves for all.
@@ -321,9 +325,14 @@ impl Judged {
         let any = any.as_ref();
         let of_part = |part: &[JudgedRow]| {
             let mut hasher = Hasher::new();
-            let rows = part.iter().map(|row| row.hashed(action, &mut hasher, any));
+            let rows = part.iter().map(|row| {
+                let row = row.hashed(action, &mut hasher, any);
+                emit(Event::Hashed { done: 1 + done.fetch_add(1, Ordering::Relaxed), of });
+                row
+            });
             rows.collect::<Result<Vec<Row>, CliError>>()
         };
+        let of_part = &of_part;
         let parts: Vec<_> = std::thread::scope(|scope| {
             let hashing: Vec<_> =
                 self.rows.chunks(share).map(|part| scope.spawn(move || of_part(part))).collect();
