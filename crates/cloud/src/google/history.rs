@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::logs::of_job;
+use super::search::Search;
 use super::{Google, Reply, convert};
 use crate::error::CloudError;
 use crate::model::{AuditEntries, AuditEntry, LogEntry, LogSource, RecordQuery};
 use crate::names::JobName;
 
-/// The largest page ("Usage limits" of Cloud Logging: entries.list returns at most 1,000 entries).
-const PAGE: usize = 1000;
 /// The greatest number of pages that one call reads. The whole project shares 60 reads a minute.
 const PAGES: usize = 20;
 
@@ -42,44 +41,31 @@ impl Google {
                 Some(_) => "read the bucket of the records",
                 None => "read the job's log",
             };
-            let mut found = AuditEntries::default();
-            let mut executions: BTreeSet<String> = BTreeSet::new();
-            let (mut page, mut size) = (String::new(), query.limit.clamp(1, PAGE));
-            for _ in 0..PAGES {
-                let request = self
-                    .logging
-                    .list_log_entries()
-                    .set_resource_names([&place])
-                    .set_filter(&filter)
-                    .set_order_by("timestamp desc")
-                    .set_page_size(i32::try_from(size).unwrap_or(1000))
-                    .set_page_token(page);
-                let answer =
-                    self.policy.read(request).send().await.map_err(|error| CloudError::new(doing, &error))?;
-                for entry in answer.entries {
-                    let execution = entry.labels.get(convert::EXECUTION_LABEL).cloned().unwrap_or_default();
-                    if let Some(LogEntry {
-                        timestamp,
-                        source: LogSource::Container,
-                        payload: Some(payload),
-                        ..
-                    }) = convert::log_entry(entry)
-                    {
-                        if query.is_met_by(&execution, &payload) {
-                            executions.insert(execution.clone());
+            let (mut entries, mut executions) = (Vec::new(), BTreeSet::new());
+            let first = query.limit;
+            let search = Search { place: &place, filter: &filter, doing, first, pages: PAGES };
+            let more = self
+                .search(search, |page| {
+                    for entry in page {
+                        let execution =
+                            entry.labels.get(convert::EXECUTION_LABEL).cloned().unwrap_or_default();
+                        if let Some(LogEntry {
+                            timestamp,
+                            source: LogSource::Container,
+                            payload: Some(payload),
+                            ..
+                        }) = convert::log_entry(entry)
+                        {
+                            if query.is_met_by(&execution, &payload) {
+                                executions.insert(execution.clone());
+                            }
+                            entries.push(AuditEntry { execution, timestamp, payload });
                         }
-                        found.entries.push(AuditEntry { execution, timestamp, payload });
                     }
-                }
-                page = answer.next_page_token;
-                found.more = !page.is_empty();
-                if !found.more || executions.len() >= query.limit {
-                    break;
-                }
-                // The first page was as small as the caller's wish. What it lacks is further back.
-                size = PAGE;
-            }
-            Ok(found)
+                    executions.len() >= query.limit
+                })
+                .await?;
+            Ok(AuditEntries { entries, more })
         })
     }
 }

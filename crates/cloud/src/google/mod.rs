@@ -16,6 +16,7 @@ mod policy;
 mod proxy;
 mod reply;
 mod rest;
+mod search;
 mod secrets;
 mod service;
 mod sign_in;

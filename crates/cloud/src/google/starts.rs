@@ -9,13 +9,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::logs::of_job;
+use super::search::Search;
 use super::{Google, Reply, convert};
 use crate::error::CloudError;
 use crate::model::{StartEntries, StartEntry};
 use crate::names::{JobName, LogBucketName};
 
-/// The largest page ("Usage limits" of Cloud Logging: entries.list returns at most 1,000 entries).
-const PAGE: i32 = 1000;
 /// The greatest number of pages that one call reads. The whole project shares 60 reads a minute.
 const PAGES: usize = 5;
 
@@ -50,25 +49,16 @@ impl Google {
                 any("logName", LOGS.map(|log| format!("projects/{}/logs/{log}", name.project))),
                 any("protoPayload.methodName", METHODS.map(str::to_owned)),
             );
-            let (mut found, mut page) = (StartEntries::default(), String::new());
-            for _ in 0..PAGES {
-                let request = self
-                    .logging
-                    .list_log_entries()
-                    .set_resource_names([&place])
-                    .set_filter(&filter)
-                    .set_order_by("timestamp desc")
-                    .set_page_size(PAGE)
-                    .set_page_token(page);
-                let answer = self.policy.read(request).send().await;
-                let answer = answer.map_err(|error| CloudError::new("read who started the job", &error))?;
-                found.entries.extend(answer.entries.iter().filter_map(|entry| start(name, entry)));
-                page = answer.next_page_token;
-                found.more = !page.is_empty();
-                if !found.more {
-                    break;
-                }
-            }
+            let mut found = StartEntries::default();
+            let doing = "read who started the job";
+            let search = Search { place: &place, filter: &filter, doing, first: usize::MAX, pages: PAGES };
+            let entries = &mut found.entries;
+            found.more = self
+                .search(search, |page| {
+                    entries.extend(page.iter().filter_map(|entry| start(name, entry)));
+                    false
+                })
+                .await?;
             Ok(found)
         })
     }
