@@ -71,6 +71,12 @@ fn what_is_not_as_the_file_says_is_told() {
     put_bucket(&environment, BUCKET, json!({"retentionDays": 2557, "locked": true}));
     put_sink(&environment, BUCKET, &json!({"filter": "resource.labels.job_name=\"another\""}));
     told.push(says(&environment, "records", 0));
+    let exclusions =
+        |disabled| json!([{"name": "cheap", "filter": "severity<WARNING", "disabled": disabled}]);
+    put_sink(&environment, BUCKET, &json!({"exclusions": exclusions(false)}));
+    told.push(says(&environment, "records", 0));
+    put_sink(&environment, BUCKET, &json!({"exclusions": exclusions(true)}));
+    told.push(says(&environment, "records", 0));
     put_bucket(
         &environment,
         BUCKET,
@@ -113,6 +119,14 @@ fn what_is_not_as_the_file_says_is_told() {
           │ quill-tasks-staging-records: resource.labels.job_name="another"
           next: let Terraform make it: see "Records that last" in docs/terraform.md
           help: quill-admin doctor --explain records
+
+      ! records          the sink quill-tasks-staging-records leaves some entries out
+          the records of some runs may not come into the bucket
+          │ cheap: severity<WARNING
+          next: if records are among them, remove it with: gcloud logging sinks update quill-tasks-staging-records --remove-exclusions=cheap --project=quill-medical-staging
+          help: quill-admin doctor --explain records
+
+      ✔ records          quill-admin-records keeps them for 2557 days, locked
 
       ✘ records          the log bucket quill-admin-records is to be deleted
           its records go with it, after 7 days

@@ -362,6 +362,29 @@ fn a_run_of_five_years_ago_is_found_with_its_values_before_and_after() {
 }
 
 #[test]
+fn what_a_sink_leaves_out_is_not_in_the_bucket() {
+    let world = kept(Emulator::builder(), "");
+    put_bucket(&world);
+    let put_sink = |disabled: bool| {
+        let filter_out = "jsonPayload.quill_admin.username=\"steve\"";
+        let sink = json!({
+            "destination": format!("logging.googleapis.com/{BUCKET}"), "filter": filter(),
+            "createTime": days_ago(200),
+            "exclusions": [{"name": "cheap", "filter": filter_out, "disabled": disabled}],
+        });
+        world.emulator.put_log_sink(SINK, sink).expect("a valid sink");
+    };
+    for (end, user) in [("aaaaa", "steve"), ("bbbbb", "ada")] {
+        let id = format!("quill-tasks-staging-{end}");
+        put(&world, &id, 100, &record("ann", "add-role", user, &updated("a", "b")));
+    }
+    put_sink(false);
+    assert_eq!(ids(&world, &["--since", "2000-01-01"]), ["bbbbb"]);
+    put_sink(true);
+    assert_eq!(ids(&world, &["--since", "2000-01-01"]).len(), 2);
+}
+
+#[test]
 fn a_bucket_that_cannot_be_read_is_not_an_empty_one() {
     for missing in [MissingLogBucket::NotFound, MissingLogBucket::Denied] {
         let world = kept(Emulator::builder().missing_log_bucket(missing), "");

@@ -112,6 +112,8 @@ pub struct LogSink {
     pub filter: String,
     /// Whether it is switched off.
     pub disabled: bool,
+    /// What it leaves out of that: the name and the filter of each exclusion that is switched on.
+    pub exclusions: Vec<(String, String)>,
     /// The account that it writes as; empty where it needs none.
     pub writer: String,
 }

@@ -43,7 +43,9 @@ impl Google {
             let mut sinks = Vec::new();
             while let Some(sink) = items.next().await {
                 let sink = sink.map_err(|error| CloudError::new("list the sinks of the log", &error))?;
+                let exclusions = sink.exclusions.into_iter().filter(|exclusion| !exclusion.disabled);
                 sinks.push(LogSink {
+                    exclusions: exclusions.map(|exclusion| (exclusion.name, exclusion.filter)).collect(),
                     name: sink.name,
                     destination: sink.destination,
                     filter: sink.filter,

@@ -1,7 +1,7 @@
 //! The check `records`: a sink puts the records into the log bucket that keeps them for years.
 
 use futures::future::join;
-use quill_admin_cloud::{CloudErrorKind, LogBucket, LogSink, role};
+use quill_admin_cloud::{CloudErrorKind, LogBucket, LogSink, ProjectId, role};
 use quill_admin_operations::config::Records;
 
 use crate::check::{Check, Look};
@@ -57,8 +57,12 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             let job = facts.environment.job.job.as_str();
             let takes =
                 |sink: &&LogSink| sink.filter.is_empty() || sink.filter.contains(&format!("\"{job}\""));
-            match on.iter().copied().find(takes) {
-                Some(sink) => findings.extend(of_writer(facts, records, sink).await?),
+            let whole = |sink: &&LogSink| takes(sink) && sink.exclusions.is_empty();
+            match on.iter().copied().find(whole).or_else(|| on.iter().copied().find(takes)) {
+                Some(sink) => {
+                    findings.extend(of_writer(facts, records, sink).await?);
+                    findings.extend(of_exclusions(sink, &facts.environment.job.project));
+                }
                 None => findings.push(
                     Finding::warning(
                         format!("no sink into the bucket names the job \"{job}\" in its filter"),
@@ -123,6 +127,22 @@ fn of_bucket(records: &Records, bucket: &LogBucket) -> Vec<Finding> {
         (true, true) | (false, false) => {}
     }
     findings
+}
+
+/// Which entries an exclusion leaves out is not judged here: it takes Cloud Logging to evaluate a filter.
+fn of_exclusions(sink: &LogSink, project: &ProjectId) -> Option<Finding> {
+    let (name, _) = sink.exclusions.first()?;
+    let sink_name = &sink.name;
+    let finding = Finding::warning(
+        format!("the sink {sink_name} leaves some entries out"),
+        "the records of some runs may not come into the bucket",
+    )
+    .evidence(sink.exclusions.iter().map(|(name, filter)| format!("{name}: {filter}")))
+    .advice(format!(
+        "if records are among them, remove it with: gcloud logging sinks update {sink_name} --remove-exclusions={name} \
+         --project={project}"
+    ));
+    Some(finding)
 }
 
 /// Whether the sink may write into the bucket. A sink into a bucket of its own project needs no account and no role

@@ -238,7 +238,12 @@ impl<'a> Source<'a> {
             Self::Project(project) => Ok(Shown {
                 private,
                 since: since(i64::from(options.log_retention_days)),
-                sinks: vec![Routed { project: (*project).to_owned(), filter: None, made: Timestamp::MIN }],
+                sinks: vec![Routed {
+                    project: (*project).to_owned(),
+                    filter: None,
+                    excluded: Vec::new(),
+                    made: Timestamp::MIN,
+                }],
             }),
             Self::Bucket(name) => {
                 let bucket =
@@ -257,12 +262,20 @@ fn sinks_into(saved: &Saved, bucket: &str) -> Result<Vec<Routed>, ApiError> {
     sinks
         .filter(|(_, sink)| sink["destination"] == destination.as_str() && sink["disabled"] != true)
         .map(|(name, sink)| {
-            let filter = Filter::parse(&text(&sink["filter"]))
-                .map_err(|error| ApiError::invalid(format!("{name}: unparseable filter: {error}")))?;
+            let filter = |value: &Value| {
+                Filter::parse(&text(value))
+                    .map_err(|error| ApiError::invalid(format!("{name}: unparseable filter: {error}")))
+            };
+            let exclusions = items(&sink["exclusions"]).iter();
+            let excluded = exclusions
+                .filter(|exclusion| exclusion["disabled"] != true)
+                .map(|exclusion| filter(&exclusion["filter"]))
+                .collect::<Result<_, _>>()?;
             let made = sink["createTime"].as_str().and_then(|time| time.parse().ok());
             Ok(Routed {
                 project: part(name, "projects").to_owned(),
-                filter: Some(filter),
+                filter: Some(filter(&sink["filter"])?),
+                excluded,
                 made: made.unwrap_or(Timestamp::MIN),
             })
         })
@@ -292,6 +305,8 @@ impl Shown {
 struct Routed {
     project: String,
     filter: Option<Filter>,
+    /// The filters of what is left out.
+    excluded: Vec<Filter>,
     /// A sink takes what comes in after it was made.
     made: Timestamp,
 }
@@ -301,6 +316,7 @@ impl Routed {
         self.project == project
             && entry.available >= self.made
             && self.filter.as_ref().is_none_or(|filter| filter.matches(&entry.json))
+            && !self.excluded.iter().any(|filter| filter.matches(&entry.json))
     }
 }
 
