@@ -167,7 +167,7 @@ fn what_deserves_a_look_is_marked_and_nothing_else_is() {
     let shown = review(&world, &["--since", "25d", "--look"]).exits(30);
     for part in [
         "review of staging: 8 runs, 7 marked",
-        "- steve has now: permission level superadmin",
+        "- given to steve: permission level superadmin",
         "- own rights raised: permission level admin",
         "- no public key of the environment verifies the signature of its record",
         "updated, not proven",
@@ -306,7 +306,7 @@ fn a_table_has_the_marks_and_no_formula() {
     assert_eq!(lines.len(), 3, "{table}");
     assert!(lines[0].ends_with(",image,proven,marks,why"), "{table}");
     assert!(
-        lines[1].ends_with(",true,privileged_given,steve has now: permission level superadmin"),
+        lines[1].ends_with(",true,privileged_given,given to steve: permission level superadmin"),
         "{table}"
     );
     for part in [",'=cmd|' /C calc'!A0,", ",'@SUM(1)\\nsecond line\\u{202e},"] {
@@ -519,4 +519,54 @@ fn the_environment_on_this_machine_is_reviewed_as_well() {
     assert_eq!((&first["complete"], &first["runs"][0]["proven"]), (&json!(true), &json!(true)), "{first:#}");
     let second = local(&["--look"], 0);
     assert_eq!((&second["from"], &second["last_review"]["execution"]), (&first["until"], &first["recorded"]));
+}
+
+/// The rows of a table have records of their own, which are judged as runs are.
+#[test]
+fn what_rows_have_done_is_seen() {
+    needs_postgres!();
+    let (world, _) = signed::world();
+    audited(&world);
+    let row = |at: usize, level| format!("user{at},user{at}@example.org,{level},Clinician");
+    let rows = [row(1, "staff"), row(2, "superadmin"), row(3, "superadmin")].join("\n");
+    world.home.write("class.csv", &format!("username,email,permission,role\n{rows}\n"));
+    let each = ["each", "create-user", "-e", "staging", "--from", "class.csv", "--results", "class.results"];
+    let _ = world.quill_admin(each.into_iter().chain(["--generate-passwords"])).output().exits(0);
+    let reviewed = told(&world, &["--since", "1h", "--look"], 30);
+    let run = &reviewed["runs"][0];
+    assert_eq!((&run["outcome"], &run["proven"]), (&json!("each"), &json!(true)), "{reviewed:#}");
+    let marks = run["marks"].as_array().expect("a list");
+    assert_eq!(marks.len(), 1, "{reviewed:#}");
+    assert_eq!(marks[0]["message"], "given to user2, user3: permission level superadmin");
+    // Each row of a user is told, also where one run has several.
+    let rows = "username,role\nuser1,Patient\nuser1,Clinician\n";
+    world.home.write("roles.csv", rows);
+    let each = ["each", "add-role", "-e", "staging", "--from", "roles.csv", "--results", "roles.results"];
+    let _ = world.quill_admin(each).output().exits(0);
+    let past = world.quill_admin(["history", "-e", "staging", "--user", "user1", "--json"]).output().exits(0);
+    let rows = past.json()["runs"].as_array().expect("a list").clone();
+    let mut of_roles: Vec<u64> = rows
+        .iter()
+        .filter(|run| run["action"] == "add-role")
+        .filter_map(|run| run["row_number"].as_u64())
+        .collect();
+    of_roles.sort_unstable();
+    assert_eq!(of_roles, [2, 3], "{past}");
+    // A row that somebody adds to a run is not believed, and marks it.
+    let execution = newest(&world);
+    let line = json!({
+        "contract": 4, "action": "add-role", "username": "user1", "row_number": 9, "exit_code": 0,
+        "execution": execution, "outcome": {"result": "unchanged", "warnings": []},
+    });
+    let labels = json!({"run.googleapis.com/execution_name": execution});
+    put(&world, STDOUT, &labels, ago(0), ("jsonPayload", &json!({"message": "done", "quill_admin": line})));
+    let reviewed = told(&world, &["--since", "1h", "--look"], 30);
+    let run = reviewed["runs"].as_array().expect("a list").iter().find(|run| run["execution"] == execution);
+    let codes: Vec<&Value> = run.expect("it is there")["marks"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|mark| &mark["code"])
+        .collect();
+    assert_eq!(codes, [&json!("not_signed")], "{reviewed:#}");
 }

@@ -9,26 +9,24 @@
 //! if it agrees with the execution. Without the execution a signature alone proves a record, and the history says so
 //! where there is none.
 //!
-//! To add a column: its field in [`PastRun`], the functions that fill it below, and `report/history.rs` of
-//! the command-line program.
+//! To add a column: its field in `past_run.rs`, the functions of `joined.rs` that fill it, and `report/history.rs` of the
+//! command-line program.
 
 mod filter;
+mod joined;
+mod past_run;
 mod reading;
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Span, Timestamp};
-use quill_admin_cloud::{AuditEntry, CloudError, CloudErrorKind, Ending, Execution, JobName, Phase};
-use quill_admin_contract::{
-    Change, Claim, ExitCode, FieldValue, Outcome, PublicKey, ResultLine, Signature, Username, Verifier,
-    variable,
-};
+use quill_admin_cloud::{CloudError, CloudErrorKind, Execution, JobName};
+use quill_admin_contract::{Username, variable};
 
 use crate::error::CliError;
 use crate::session::Session;
-use crate::task::asked::{asked, context};
 use crate::task::jobs::{self, Declared};
 pub use filter::Filter;
+use joined::{Reading, join, without_records};
+pub use past_run::{PastRun, Record};
 pub use reading::UnreadLog;
 
 /// The number of days for which Cloud Logging keeps a log by default.
@@ -73,75 +71,6 @@ impl Past {
     pub fn is_whole(&self) -> bool {
         self.unread.is_empty() && self.unread_log.is_none() && !self.unfinished
     }
-}
-
-/// One run of the past.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PastRun {
-    /// The execution's id.
-    pub execution: String,
-    /// The job that it belongs to: the environment's own, or one of the application's, which leaves no
-    /// record.
-    pub job: JobName,
-    /// When it was asked for; where the execution is gone, when it ended.
-    pub time: Timestamp,
-    /// Whether Cloud Run still has its execution.
-    pub has_execution: bool,
-    /// The account that started it.
-    pub account: Option<String>,
-    /// The person who asked, as the request says: recorded, never trusted.
-    pub actor: Option<String>,
-    /// The action that was asked for.
-    pub action: Option<String>,
-    /// The user that the action was about.
-    pub user: Option<String>,
-    /// The number of rows, of a run for many.
-    pub rows: Option<u64>,
-    /// The number of the row that this is about, of a run for many of which one row is wanted.
-    pub row_number: Option<u64>,
-    /// The reason that was given for it.
-    pub reason: Option<String>,
-    /// The run of a pipeline that asked, as the request says: recorded, never trusted.
-    pub origin: Option<String>,
-    /// Values that the action has recorded, as the record has them.
-    pub recorded: BTreeMap<String, FieldValue>,
-    /// The kind of subject that the action was about, as the record has it.
-    pub kind: Option<String>,
-    /// What the action changed, as the record has it; `None` where that is not known, and for a preview.
-    pub changes: Option<Vec<Change>>,
-    /// The outcome, in one word.
-    pub outcome: String,
-    /// Whether it was a preview, which changed nothing.
-    pub preview: bool,
-    /// The execution that it undoes, where it is an undo.
-    pub undoes: Option<String>,
-    /// The record itself, where one can be used.
-    pub line: Option<ResultLine>,
-    /// The signature of the record that is used.
-    pub signature: Signature,
-    /// The reliability of its record.
-    pub record: Record,
-    /// Whether there are records of it that contradict the execution or each other; they are not used.
-    pub contradicted: bool,
-    /// The exit code of the executor, where its record has one.
-    pub exit_code: Option<u8>,
-    /// The time from its start to its end.
-    pub duration: Option<SignedDuration>,
-    /// The image that ran.
-    pub image: Option<String>,
-}
-
-/// The reliability of a run's record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Record {
-    /// One of the environment's public keys verifies its signature.
-    Signed,
-    /// The request's key proves it.
-    Proven,
-    /// Nothing proves it: there was no key, or the key is gone with the execution.
-    NotProvable,
-    /// There is no record that can be used.
-    None,
 }
 
 /// Reads the beginning of the period from a time, a date, or a span such as `7d`.
@@ -192,7 +121,8 @@ pub async fn read(session: &Session, filter: &Filter) -> Result<Past, CliError> 
         tokio::try_join!(executions, reading::records(session, filter, &[]), others)?
     };
     let executions_from = session.environment().outlives_us().then(|| executions_from(&executions));
-    let mut runs = join(job, executions, records.entries, &session.environment().record_keys);
+    let reading = Reading { keys: &session.environment().record_keys, each_row: filter.user.is_some() };
+    let mut runs = join(job, executions, records.entries, reading);
     runs.extend(others);
     runs.sort_by_key(|run| std::cmp::Reverse(run.time));
     runs.retain(|run| wants(filter, run));
@@ -253,7 +183,7 @@ async fn of_application(
         match session.google().executions(job).await {
             Ok(executions) => runs.extend(executions.into_iter().map(|execution| {
                 let action = action_of(&execution, declared);
-                PastRun { action, user: None, ..of_execution(execution, &[], &[]) }
+                PastRun { action, user: None, ..without_records(&execution) }
             })),
             Err(error) if error.kind == CloudErrorKind::NotFound => {}
             Err(error) => unread.push((job.clone(), error)),
@@ -279,231 +209,5 @@ fn action_of(execution: &Execution, declared: &[Declared]) -> Option<String> {
     match (those.next(), those.next()) {
         (Some(one), None) => Some(one.action.name.clone()),
         _ => execution.request.get(variable::ADMIN_ACTION.name).cloned(),
-    }
-}
-
-fn join(
-    job: &JobName,
-    executions: Vec<Execution>,
-    records: Vec<AuditEntry>,
-    keys: &[PublicKey],
-) -> Vec<PastRun> {
-    let mut told: BTreeMap<String, Vec<AuditEntry>> = BTreeMap::new();
-    for record in records {
-        told.entry(record.execution.clone()).or_default().push(record);
-    }
-    let mut runs: Vec<PastRun> = executions
-        .into_iter()
-        .map(|execution| {
-            let records = told.remove(&execution.name.id).unwrap_or_default();
-            of_execution(execution, &records, keys)
-        })
-        .collect();
-    let forgotten = told.into_iter();
-    runs.extend(forgotten.filter_map(|(execution, records)| of_records(job, execution, &records, keys)));
-    runs
-}
-
-/// Makes a run that Cloud Run knows: the execution tells what was asked for, by whom and when.
-fn of_execution(execution: Execution, records: &[AuditEntry], keys: &[PublicKey]) -> PastRun {
-    let asked = asked(&execution);
-    let key = asked.key.as_ref();
-    // The records are newest first, so a task that was tried again is known by its last try.
-    let name = &execution.name;
-    let verifier = Verifier { keys, job: name.job.job.as_str(), execution: &name.id };
-    let claims = records.iter().filter_map(|record| Claim::from_record(&record.payload, key, Some(verifier)));
-    let (of_rows, of_run): (Vec<Claim>, Vec<Claim>) =
-        claims.partition(|claim| claim.line.row_number.is_some());
-    // Where the records of a user were asked for, the rows of a bulk run are there, and not the run itself. Whoever may
-    // write log entries can write a record of either kind: one that is proven counts more.
-    let is_proven = |claim: &Claim| claim.proven || claim.signature == Signature::Verified;
-    let (any_row, any_run) = (of_rows.iter().any(is_proven), of_run.iter().any(is_proven));
-    let is_of_rows = asked.rows.is_some() && !any_run && (any_row || of_run.is_empty());
-    let (claims, others) = if is_of_rows { (of_rows, of_run) } else { (of_run, Vec::new()) };
-    let is_signed = |claim: &&Claim| claim.signature == Signature::Verified;
-    let worth = |claim: &Claim| {
-        if !asked.may_be_answered_by(&claim.line) {
-            return Worth::Contradicted;
-        }
-        // How the execution ended says nothing of one of its rows.
-        let seen = if is_of_rows { Worth::Open } else { compared(&execution.phase, claim) };
-        if execution.phase == SUCCEEDED && seen == Worth::Contradicted {
-            // Cloud Run knows the exit code of the container.
-            Worth::Contradicted
-        } else if claim.proven || is_signed(&claim) {
-            Worth::Agrees
-        } else if key.is_some() {
-            Worth::Contradicted
-        } else {
-            seen
-        }
-    };
-    // Whoever may read executions can prove a result with the key of its request, and sign none.
-    let agrees = |claim: &&Claim| worth(claim) == Worth::Agrees;
-    let used = claims.iter().filter(is_signed).find(agrees).or_else(|| claims.iter().find(agrees));
-    let contradicted = !others.is_empty()
-        || claims.iter().any(|claim| {
-            worth(claim) == Worth::Contradicted
-                || !is_of_rows && used.is_some_and(|used| used.line != claim.line && !execution.retried)
-        });
-    let given = |name: &str| execution.request.get(name).cloned();
-    let context = context(&execution);
-    PastRun {
-        time: execution.created.or(records.first().map(|record| record.timestamp)).unwrap_or_default(),
-        has_execution: true,
-        account: Some(execution.creator.clone()).filter(|creator| !creator.is_empty()),
-        actor: given(variable::ADMIN_ACTOR.name),
-        action: given(variable::ADMIN_ACTION.name),
-        user: given(variable::ADMIN_USERNAME.name)
-            .or_else(|| used.filter(|_| is_of_rows).and_then(|claim| claim.line.username.clone())),
-        rows: execution.rows,
-        row_number: used.and_then(|claim| claim.line.row_number),
-        reason: given(variable::ADMIN_REASON.name),
-        origin: given(variable::ADMIN_ORIGIN.name),
-        recorded: used.map(|claim| claim.line.recorded.clone()).unwrap_or_default(),
-        kind: used.and_then(|claim| kind(&claim.line)),
-        changes: used.and_then(|claim| changes(&claim.line.outcome)),
-        preview: context.preview,
-        undoes: context.undoes,
-        outcome: match (used, &execution.phase) {
-            // The executor reports a failure: it was stopped, and has rolled back.
-            (Some(claim), Phase::Ended(Ending::Cancelled { .. })) if claim.line.exit_code != 0 => None,
-            (used, _) => used,
-        }
-        .map_or_else(|| seen(&execution.phase).to_owned(), outcome),
-        line: used.map(|claim| claim.line.clone()),
-        signature: used.map_or(Signature::None, |claim| claim.signature),
-        record: match used {
-            Some(claim) if is_signed(&claim) => Record::Signed,
-            Some(claim) if claim.proven => Record::Proven,
-            Some(_) => Record::NotProvable,
-            None => Record::None,
-        },
-        contradicted,
-        exit_code: used.map(|claim| claim.line.exit_code),
-        duration: execution.started.zip(execution.completed).map(|(from, to)| to.duration_since(from)),
-        image: Some(execution.image.clone()).filter(|image| !image.is_empty()),
-        job: execution.name.job,
-        execution: execution.name.id,
-    }
-}
-
-const SUCCEEDED: Phase = Phase::Ended(Ending::Succeeded);
-
-/// The relation of a record to what Cloud Run has seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Worth {
-    /// Both say the same.
-    Agrees,
-    /// Cloud Run does not know the end yet.
-    Open,
-    Contradicted,
-}
-
-/// Compares a record with the end that Cloud Run saw. A container that was done, and was cancelled
-/// afterwards, looks like one that was cancelled before: where nothing proves the record, Cloud Run's account
-/// stands.
-fn compared(phase: &Phase, claim: &Claim) -> Worth {
-    let done = claim.line.exit_code == ExitCode::Success.code();
-    let agrees = match phase {
-        Phase::Ended(Ending::Succeeded) => done,
-        Phase::Ended(Ending::Failed { .. } | Ending::Cancelled { .. }) => !done,
-        Phase::Queued | Phase::Provisioning | Phase::Running => return Worth::Open,
-    };
-    if agrees { Worth::Agrees } else { Worth::Contradicted }
-}
-
-/// Makes a run that only the log knows: Cloud Run has forgotten it, and its key with it, or it never existed. A
-/// signed record counts more than all that are not.
-fn of_records(
-    job: &JobName,
-    execution: String,
-    records: &[AuditEntry],
-    keys: &[PublicKey],
-) -> Option<PastRun> {
-    let verifier = Verifier { keys, job: job.job.as_str(), execution: &execution };
-    let claims = records.iter().filter_map(|record| {
-        Some((record.timestamp, Claim::from_record(&record.payload, None, Some(verifier))?))
-    });
-    let (mut of_rows, of_run): (Vec<_>, Vec<_>) =
-        claims.partition(|(_, claim)| claim.line.row_number.is_some());
-    // Of several rows about one user, the last one is told.
-    of_rows.dedup_by(|other, one| other.1.line.row_number != one.1.line.row_number);
-    let is_signed = |claim: &Claim| claim.signature == Signature::Verified;
-    let any = |claims: &[(Timestamp, Claim)]| claims.iter().any(|(_, claim)| is_signed(claim));
-    let is_of_rows = !any(&of_run) && (any(&of_rows) || of_run.is_empty());
-    let (claims, others) = if is_of_rows { (of_rows, of_run) } else { (of_run, Vec::new()) };
-    let any_signed = claims.iter().any(|(_, claim)| is_signed(claim));
-    let told: Vec<&(Timestamp, Claim)> =
-        claims.iter().filter(|(_, claim)| is_signed(claim) || !any_signed).collect();
-    let (time, claim) = told.first()?;
-    let (first, signature) = (&claim.line, claim.signature);
-    let lines = || told.iter().map(|(_, claim)| &claim.line);
-    let differ = lines().any(|line| line != first);
-    let contradicted = !others.is_empty() || claims.iter().any(|(_, claim)| &claim.line != first);
-    // Where records differ, only the values that all of them have are used.
-    let common = |said: fn(&ResultLine) -> Option<&String>| {
-        said(first).filter(|_| lines().all(|line| said(line) == said(first))).cloned()
-    };
-    Some(PastRun {
-        execution,
-        job: job.clone(),
-        time: *time,
-        has_execution: false,
-        account: None,
-        outcome: if differ { "contradicted".to_owned() } else { first.outcome.name().to_owned() },
-        undoes: common(|line| line.undoes.as_ref()),
-        preview: lines().all(|line| line.mode.is_some()),
-        line: (!differ).then(|| first.clone()),
-        signature,
-        record: if any_signed { Record::Signed } else { Record::NotProvable },
-        contradicted,
-        exit_code: Some(first.exit_code).filter(|_| !differ),
-        actor: common(|line| line.actor.as_ref()),
-        action: common(|line| line.action.as_ref()),
-        user: common(|line| line.username.as_ref()),
-        rows: match first.outcome {
-            Outcome::Each { rows, .. } => Some(rows),
-            _ => None,
-        },
-        row_number: first.row_number,
-        reason: common(|line| line.reason.as_ref()),
-        origin: common(|line| line.origin.as_ref()),
-        recorded: if lines().all(|line| line.recorded == first.recorded) {
-            first.recorded.clone()
-        } else {
-            BTreeMap::new()
-        },
-        kind: kind(first).filter(|_| !differ),
-        changes: changes(&first.outcome).filter(|_| !differ),
-        duration: None,
-        image: None,
-    })
-}
-
-fn kind(line: &ResultLine) -> Option<String> {
-    line.outcome.subject().map(|subject| subject.kind.clone())
-}
-
-/// The changes that a record tells. A failure, a preview, and an outcome that this version does not know, tell none, which
-/// does not mean that there were none.
-fn changes(outcome: &Outcome) -> Option<Vec<Change>> {
-    match outcome {
-        Outcome::Failed { .. } | Outcome::Previewed { .. } | Outcome::Other(_) => None,
-        outcome => Some(outcome.changes().to_vec()),
-    }
-}
-
-fn outcome(claim: &Claim) -> String {
-    claim.line.outcome.name().to_owned()
-}
-
-/// The outcome that Cloud Run saw of a run that left no record.
-fn seen(phase: &Phase) -> &'static str {
-    match phase {
-        Phase::Ended(Ending::Succeeded) => "succeeded",
-        Phase::Ended(Ending::Failed { .. }) => "failed",
-        Phase::Ended(Ending::Cancelled { .. }) => "cancelled",
-        Phase::Queued | Phase::Provisioning | Phase::Running => "running",
     }
 }

@@ -92,6 +92,7 @@ pub async fn read(session: &Session, since: Option<Timestamp>) -> Result<Reviewe
             user: None,
             actor: None,
             action: Some(REVIEW.to_owned()),
+            rows: false,
             limit: REVIEWS,
         };
         let reviews = history::read(session, &everything).await?;
@@ -106,7 +107,7 @@ pub async fn read(session: &Session, since: Option<Timestamp>) -> Result<Reviewe
         earlier = Some(found);
         from
     };
-    let filter = Filter { since: from, user: None, actor: None, action: None, limit: MANY };
+    let filter = Filter { since: from, user: None, actor: None, action: None, rows: true, limit: MANY };
     let (past, starts) = tokio::join!(history::read(session, &filter), Starts::read(session, from));
     let past = past?;
     let now = began_at(session, began);
@@ -199,6 +200,7 @@ fn only_started(environment: &Environment, execution: &str, time: Timestamp) -> 
         user: None,
         rows: None,
         row_number: None,
+        of_rows: Vec::new(),
         reason: None,
         origin: None,
         recorded: std::collections::BTreeMap::new(),

@@ -30,7 +30,7 @@ pub async fn find(session: &Session, id: &str) -> Result<Undoable, CliError> {
     let name = environment.name.as_str();
     // The log keeps records for a month, and a bucket of their own for years.
     let since = history::since(environment.records.as_ref().map(|_| "3650d"))?;
-    let filter = Filter { since, user: None, actor: None, action: None, limit: MANY };
+    let filter = Filter { since, user: None, actor: None, action: None, rows: false, limit: MANY };
     let past = history::read(session, &filter).await?;
     // Anybody who may write log entries can write the id of a request.
     let has_request = |run: &PastRun| {

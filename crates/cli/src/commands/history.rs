@@ -19,7 +19,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::History) -> Result
     let session = context.session(&environment).await?;
     let limit = usize::from(args.limit);
     let file = args.html.map(|file| context.process.cwd.join(file));
-    let filter = Filter { since, user, actor: args.actor, action: args.action, limit };
+    let filter = Filter { since, user, actor: args.actor, action: args.action, rows: false, limit };
     let past = history::read(&session, &filter).await;
     let reporter = context.reporter;
     let code = past.and_then(|past| {

@@ -366,6 +366,7 @@ mod tests {
             user: Some("steve.jones".to_owned()),
             rows: None,
             row_number: None,
+            of_rows: Vec::new(),
             reason: Some("ticket \u{202e}4711".to_owned()),
             origin: None,
             recorded: BTreeMap::new(),

@@ -20,6 +20,8 @@ pub struct Filter {
     pub actor: Option<String>,
     /// The name of the action.
     pub action: Option<String>,
+    /// Whether the records of the rows of bulk runs are read with those of the runs. Where a user is wanted, they are.
+    pub rows: bool,
     /// The greatest number of runs.
     pub limit: usize,
 }
@@ -36,8 +38,8 @@ impl Filter {
         let mut fields: Vec<(&'static str, String)> = Vec::new();
         fields.extend(self.user.as_ref().map(|user| ("username", user.to_string())));
         fields.extend(self.action.clone().map(|action| ("action", action)));
-        // Each row of a bulk run has a record of its own. Unless a user is wanted, the record of the whole run is enough.
-        let without = self.user.is_none().then_some(ROW_NUMBER);
+        // Each row of a bulk run has a record of its own. Unless a user is wanted, the record of the whole run is mostly enough.
+        let without = (self.user.is_none() && !self.rows).then_some(ROW_NUMBER);
         let mut or_of = Vec::new();
         if let Some(actor) = &self.actor {
             let named = |execution: &Execution| execution.request.get(variable::ADMIN_ACTOR.name).cloned();

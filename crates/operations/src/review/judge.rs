@@ -2,10 +2,12 @@
 //!
 //! Values that are not proven can add a mark, and never take one away.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::{SignedDuration, Timestamp};
 use quill_admin_actions::{Actions, RightsWords, SubjectWords};
 use quill_admin_cloud::JobName;
-use quill_admin_contract::{CHECK, Change, FieldValue, Outcome, REVIEW, Signature};
+use quill_admin_contract::{CHECK, Change, Claim, FieldValue, Outcome, REVIEW, Signature};
 
 use super::mark::Mark;
 use super::starts::Starts;
@@ -54,9 +56,12 @@ impl Judge<'_> {
     pub(super) fn marks(&self, run: &PastRun) -> Vec<Mark> {
         let mut marks = Vec::new();
         let changed = !run.preview || !self.is_proven(run);
+        // The rows of a bulk run are judged as runs of their own.
+        let rows: Vec<PastRun> = run.of_rows.iter().map(|claim| run.of_row(claim)).collect();
+        let all = || std::iter::once(run).chain(&rows);
         if changed {
-            marks.extend(self.own_rights(run));
-            marks.extend(self.privileged(run));
+            marks.extend(self.own_rights(all()));
+            marks.extend(self.privileged(all()));
         }
         let outside = self.hours.and_then(|hours| hours.outside(run.time));
         marks.extend(outside.map(|local| Mark::OutOfHours { local }));
@@ -68,11 +73,10 @@ impl Judge<'_> {
             marks.push(Mark::Undo { undone: undone.clone() });
         }
         marks.extend(self.failed(run));
-        let of_rows = run.line.as_ref().is_some_and(|line| matches!(line.outcome, Outcome::Each { .. }));
-        if (run.rows.is_some() || of_rows) && changed && !self.only_reads(run) {
-            marks.push(Mark::ManyRows);
+        if changed {
+            marks.extend(self.rows_missing(run));
         }
-        marks.extend(self.not_understood(run));
+        marks.extend(all().find_map(|run| self.not_understood(run)));
         marks
     }
 
@@ -102,19 +106,32 @@ impl Judge<'_> {
         of_kind?.words.subject.as_ref()
     }
 
-    fn own_rights(&self, run: &PastRun) -> Option<Mark> {
-        if !self.is_about_themselves(run) {
-            return None;
-        }
-        let raised: Vec<String> = self.gains(run).filter(|gain| gain.raises).map(|gain| gain.what).collect();
+    fn own_rights<'a>(&self, all: impl Iterator<Item = &'a PastRun>) -> Option<Mark> {
+        let own = all.filter(|run| self.is_about_themselves(run));
+        let raised: Vec<String> = own
+            .flat_map(|run| {
+                self.gains(run).filter(|gain| gain.raises).map(|gain| gain.what).collect::<Vec<_>>()
+            })
+            .collect();
         (!raised.is_empty()).then(|| Mark::OwnRightsRaised { what: raised.join(", ") })
     }
 
-    fn privileged(&self, run: &PastRun) -> Option<Mark> {
-        let given: Vec<String> =
-            self.gains(run).filter(|gain| gain.privileged).map(|gain| gain.what).collect();
-        let whom = || run.user.clone().or_else(|| run.kind.clone()).unwrap_or_else(|| "somebody".to_owned());
-        (!given.is_empty()).then(|| Mark::PrivilegedGiven { whom: whom(), what: given.join(", ") })
+    /// A mark for each kind of privilege, with those who were given it.
+    fn privileged<'a>(&self, all: impl Iterator<Item = &'a PastRun>) -> Vec<Mark> {
+        let mut given: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for run in all {
+            let what: Vec<String> =
+                self.gains(run).filter(|gain| gain.privileged).map(|gain| gain.what).collect();
+            let whom = run.user.clone().or_else(|| run.kind.clone()).unwrap_or_else(|| "somebody".to_owned());
+            if !what.is_empty() {
+                let whoms = given.entry(what.join(", ")).or_default();
+                // There may be several records of one row.
+                if !whoms.contains(&whom) {
+                    whoms.push(whom);
+                }
+            }
+        }
+        given.into_iter().map(|(what, whoms)| Mark::PrivilegedGiven { whom: named(&whoms), what }).collect()
     }
 
     /// The values of rights that the subject did not have before.
@@ -170,24 +187,52 @@ impl Judge<'_> {
 
     fn of_record(&self, run: &PastRun) -> Vec<Mark> {
         let mut marks = Vec::new();
-        if run.record == Record::None {
-            let looked = match self.records {
-                Looked::Whole => true,
-                Looked::From(from) => run.time >= from,
-                Looked::Nowhere => false,
-            };
-            if looked && !run.contradicted {
-                marks.push(Mark::NoRecord);
-            }
+        if run.record == Record::None && self.was_looked_for(run) && !run.contradicted {
+            marks.push(Mark::NoRecord);
         }
         if run.contradicted || run.outcome == "contradicted" {
             marks.push(Mark::Contradicted);
         }
-        if run.record != Record::None && !self.is_proven(run) {
-            let refused = run.signature == Signature::Refused;
+        // One record that is not signed is enough: somebody may have added a row.
+        let of_rows = || run.of_rows.iter().filter(|claim| !self.is_claim_proven(claim));
+        if run.record != Record::None && !self.is_proven(run) || of_rows().next().is_some() {
+            let mut signatures = of_rows().map(|claim| claim.signature).chain([run.signature]);
+            let refused = signatures.any(|signature| signature == Signature::Refused);
             marks.push(if self.has_keys { Mark::NotSigned { refused } } else { Mark::NotProven });
         }
         marks
+    }
+
+    /// The same as [`Self::is_proven`], of the record of a row.
+    fn is_claim_proven(&self, claim: &Claim) -> bool {
+        claim.signature == Signature::Verified || claim.proven && !self.has_keys
+    }
+
+    /// The records of rows that the record of a bulk run counts, and that are not there. Rows of an action that only reads
+    /// leave none.
+    fn rows_missing(&self, run: &PastRun) -> Option<Mark> {
+        let Outcome::Each { done, failed, .. } = run.line.as_ref()?.outcome else { return None };
+        if self.only_reads(run) || !self.was_looked_for(run) {
+            return None;
+        }
+        let told: BTreeSet<u64> = run
+            .of_rows
+            .iter()
+            .filter(|claim| self.is_claim_proven(claim) || !self.is_proven(run))
+            .filter_map(|claim| claim.line.row_number)
+            .collect();
+        let of = done + failed;
+        let missing = of.saturating_sub(told.len() as u64);
+        (missing > 0).then_some(Mark::RowsMissing { missing, of })
+    }
+
+    /// Whether records were looked for as far back as this run.
+    fn was_looked_for(&self, run: &PastRun) -> bool {
+        match self.records {
+            Looked::Whole => true,
+            Looked::From(from) => run.time >= from,
+            Looked::Nowhere => false,
+        }
     }
 
     /// Whether the action changes nothing. One that is not known may change something.
@@ -223,7 +268,8 @@ impl Judge<'_> {
         let ended = run.duration.and_then(|duration| run.time.checked_add(duration).ok()).unwrap_or(run.time);
         // Only Cloud Run says that something runs: a record can be invented that says so for ever.
         let runs = run.has_execution && run.line.is_none() && run.outcome == "running";
-        let waits = *self.own == run.job && run.record == Record::None && !run.contradicted;
+        let lacks = run.record == Record::None && !run.contradicted || self.rows_missing(run).is_some();
+        let waits = *self.own == run.job && lacks;
         runs || waits && now < ended + ON_ITS_WAY && !self.is_embedded
     }
 }
@@ -236,6 +282,19 @@ struct Gain {
     raises: bool,
     /// Whether it allows everything.
     privileged: bool,
+}
+
+/// The number of names that a mark has room for.
+const NAMES: usize = 5;
+
+/// Several names in a sentence.
+fn named(whoms: &[String]) -> String {
+    match whoms.get(..NAMES) {
+        Some(first) if whoms.len() > NAMES => {
+            format!("{} and {} more", first.join(", "), whoms.len() - NAMES)
+        }
+        _ => whoms.join(", "),
+    }
 }
 
 /// The names by which the subject of a run may be known: its user, its key, and the email addresses that it has or had.

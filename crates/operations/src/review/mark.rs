@@ -52,8 +52,13 @@ pub enum Mark {
         /// The exit code, where a record has it.
         exit_code: Option<u8>,
     },
-    /// It was run for many rows, whose records are not looked at one by one.
-    ManyRows,
+    /// Records of rows of a bulk run are not there.
+    RowsMissing {
+        /// How many.
+        missing: u64,
+        /// The number of rows that should have one.
+        of: u64,
+    },
     /// Its record tells what this version cannot judge.
     NotUnderstood {
         /// The outcome, in one word.
@@ -77,7 +82,7 @@ impl Mark {
         ("not_proven", "nothing proves the record, and the environment has no public keys"),
         ("undo", "it has undone another run"),
         ("failed", "it was to change something, and failed or was cancelled"),
-        ("many_rows", "it was run for many rows, whose records are not looked at one by one"),
+        ("rows_missing", "it was run for many rows, and not all of them have a record"),
         ("not_understood", "the record tells what this version cannot judge"),
     ];
 
@@ -95,7 +100,7 @@ impl Mark {
             Self::NotProven => "not_proven",
             Self::Undo { .. } => "undo",
             Self::Failed { .. } => "failed",
-            Self::ManyRows => "many_rows",
+            Self::RowsMissing { .. } => "rows_missing",
             Self::NotUnderstood { .. } => "not_understood",
         }
     }
@@ -105,7 +110,7 @@ impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OwnRightsRaised { what } => write!(f, "own rights raised: {what}"),
-            Self::PrivilegedGiven { whom, what } => write!(f, "{whom} has now: {what}"),
+            Self::PrivilegedGiven { whom, what } => write!(f, "given to {whom}: {what}"),
             Self::OutOfHours { local } => write!(f, "out of hours: {local}"),
             Self::NoStart { audited: true } => {
                 f.write_str("Cloud Run has no execution of it, and the audit log no entry")
@@ -125,7 +130,7 @@ impl fmt::Display for Mark {
                 write!(f, "it {outcome} with exit code {code}")
             }
             Self::Failed { outcome, exit_code: None } => write!(f, "it {outcome}"),
-            Self::ManyRows => f.write_str("its rows are not judged one by one: see history --user, and -v"),
+            Self::RowsMissing { missing, of } => write!(f, "{missing} of its {of} rows have no record"),
             Self::NotUnderstood { outcome } => {
                 write!(f, "this version cannot judge what it changed (\"{outcome}\")")
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use quill_admin_actions::Digest;
 use quill_admin_cloud::{JobName, StartEntries, StartEntry};
-use quill_admin_contract::{Change, FieldValue, Outcome, REVIEW, ResultLine, Review, Signature};
+use quill_admin_contract::{Change, Claim, FieldValue, Outcome, REVIEW, ResultLine, Review, Signature};
 use serde_json::{Value, json};
 
 use super::judge::{Judge, Looked};
@@ -59,6 +59,7 @@ fn run(action: &str, outcome: &Value) -> PastRun {
         user: Some("steve".to_owned()),
         rows: None,
         row_number: None,
+        of_rows: Vec::new(),
         reason: None,
         origin: None,
         recorded: line.recorded.clone(),
@@ -147,7 +148,7 @@ fn a_superadmin_is_marked_whoever_made_them_and_however() {
         let run = run("a-task-of-tomorrow", &outcome);
         assert_eq!(codes(&run), ["privileged_given"], "{outcome}");
         let mark = Given::all().judge(|judge| judge.marks(&run)).remove(0);
-        assert_eq!(mark.to_string(), format!("steve has now: {what}"));
+        assert_eq!(mark.to_string(), format!("given to steve: {what}"));
     }
     for outcome in [
         level(Some("superadmin"), "staff"),
@@ -327,17 +328,61 @@ fn what_this_version_does_not_know_is_not_called_fine() {
     assert_eq!(codes(&run("update-permissions", &of_ward)), ["not_understood"]);
 }
 
-/// Each row has a record of its own, which is not looked at here.
+/// A run for as many rows as these, of which each has a signed record, newest first.
+fn bulk(rows: &[(&str, &Value)]) -> PastRun {
+    let count = rows.len();
+    let each = json!({"result": "each", "rows": count, "done": count, "failed": 0, "digest": "0".repeat(64)});
+    let claim = |(number, (user, outcome)): (u64, &(&str, &Value))| {
+        let line = ResultLine {
+            row_number: Some(number),
+            username: Some((*user).to_owned()),
+            ..line("update-permissions", outcome)
+        };
+        Claim { written: line.to_json(), line, text: None, proven: false, signature: Signature::Verified }
+    };
+    let of_rows = (2..).zip(rows).map(claim).collect();
+    PastRun { user: None, of_rows, rows: Some(count as u64), ..run("update-permissions", &each) }
+}
+
 #[test]
-fn a_run_for_many_rows_is_not_called_fine() {
-    let each = json!({"result": "each", "rows": 2, "done": 2, "failed": 0, "digest": "0".repeat(64)});
-    let many = run("update-permissions", &each);
-    assert!(matches!(many.line.as_ref().map(|line| &line.outcome), Some(Outcome::Each { .. })), "{many:?}");
-    assert_eq!(codes(&many), ["many_rows"]);
-    assert_eq!(codes(&PastRun { preview: true, ..many.clone() }), [""; 0]);
-    assert_eq!(codes(&PastRun { action: Some("show-user".to_owned()), ..many }), [""; 0]);
-    let asked = PastRun { rows: Some(2), ..run("update-permissions", &level(None, "staff")) };
-    assert_eq!(codes(&asked), ["many_rows"]);
+fn the_rows_of_a_bulk_run_are_judged_as_runs_are() {
+    let (low, high) = (level(None, "staff"), level(Some("staff"), "superadmin"));
+    let harmless = bulk(&[("ada", &low), ("bo", &low)]);
+    assert_eq!(codes(&harmless), [""; 0]);
+    let some = bulk(&[("ada", &low), ("bo", &high), ("cy", &high)]);
+    let marks = |run: &PastRun| Given::all().judge(|judge| judge.marks(run));
+    assert_eq!(marks(&some)[0].to_string(), "given to bo, cy: permission level superadmin");
+    let many: Vec<String> = (0..200).map(|at| format!("user{at}")).collect();
+    let many = bulk(&many.iter().map(|name| (name.as_str(), &high)).collect::<Vec<_>>());
+    let all = marks(&many);
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert!(all[0].to_string().starts_with("given to user0, user1, user2, user3, user4 and 195 more: "));
+    let own = bulk(&[("steve", &low), ("ann", &high)]);
+    assert_eq!(codes(&own), ["own_rights_raised", "privileged_given"]);
+}
+
+#[test]
+fn rows_that_are_missing_or_that_somebody_may_have_added_are_marked() {
+    let low = level(None, "staff");
+    let whole = bulk(&[("ada", &low), ("bo", &low)]);
+    let mut one = whole.clone();
+    one.of_rows.truncate(1);
+    let marks = Given::all().judge(|judge| judge.marks(&one));
+    assert_eq!(marks, [Mark::RowsMissing { missing: 1, of: 2 }]);
+    // One that is not signed stands for none that is counted.
+    let mut added = one.clone();
+    added.of_rows.push(Claim { signature: Signature::Refused, ..whole.of_rows[1].clone() });
+    let marks = Given::all().judge(|judge| judge.marks(&added));
+    assert_eq!(marks, [Mark::NotSigned { refused: true }, Mark::RowsMissing { missing: 1, of: 2 }]);
+    // Rows of an action that only reads leave no records, and those of a preview change nothing.
+    assert_eq!(codes(&PastRun { action: Some("show-user".to_owned()), ..one.clone() }), [""; 0]);
+    assert_eq!(codes(&PastRun { preview: true, ..one.clone() }), [""; 0]);
+    let unread = Given { records: Looked::Nowhere, ..Given::all() };
+    assert_eq!(unread.codes(&one), [""; 0], "what was not looked for is not missing");
+    // The log may be late.
+    let given = Given::all();
+    assert!(given.judge(|judge| judge.is_open(&one, at("2026-11-27T12:04:00Z"))));
+    assert!(!given.judge(|judge| judge.is_open(&whole, at("2026-11-27T12:04:00Z"))));
 }
 
 #[test]
@@ -354,7 +399,7 @@ fn every_mark_has_its_code_in_the_list() {
         Mark::NotProven,
         Mark::Undo { undone: text() },
         Mark::Failed { outcome: text(), exit_code: None },
-        Mark::ManyRows,
+        Mark::RowsMissing { missing: 1, of: 2 },
         Mark::NotUnderstood { outcome: text() },
     ];
     assert_eq!(marks.map(|mark| mark.code()), Mark::ALL.map(|(code, _)| code));
