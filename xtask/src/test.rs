@@ -263,7 +263,7 @@ fn layers() -> anyhow::Result<Vec<Layer>> {
                 name: format!("{} in containers", layer_name(&package)),
                 step: Step::Beside(beside.split(' ').map(str::to_owned).collect()),
             });
-            let threads = std::thread::available_parallelism().map_or(1, usize::from) * 2;
+            let threads = std::thread::available_parallelism().map_or(1, usize::from) * 4;
             let own = ["--".to_owned(), format!("--test-threads={threads}")];
             args.extend(own.into_iter().chain(["--skip".to_owned(), IN_CONTAINERS.to_owned()]));
         }
