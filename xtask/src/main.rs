@@ -23,6 +23,8 @@ struct Cli {
 enum Verb {
     /// Everything that has to hold before a change lands
     Test(test::Options),
+    /// Terraform's own checks of `infra/`, which are a layer of test, too
+    Terraform,
     /// Measures what is promised about speed and size
     Bench(bench::Options),
     /// Runs a program over and over and prints what it used, for bench: a process as small as this
@@ -41,6 +43,7 @@ enum Verb {
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().verb {
         Verb::Test(options) => test::run(&options),
+        Verb::Terraform => terraform::layer(),
         Verb::Bench(options) => bench::run(&options),
         Verb::Measure(program) => bench::measure(&program),
         Verb::Docs { check } => {

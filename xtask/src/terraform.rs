@@ -5,9 +5,10 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::{Context, ensure};
+use quill_admin_testkit::skip;
 
 use crate::{run, takeover};
 
@@ -24,14 +25,41 @@ const MODULES: [&str; 2] = ["infra/modules/cloud-run-job", "infra"];
 const MAJORS: [&str; 2] = ["5", "6"];
 
 /// The outcome of the checks.
-pub(crate) enum Verdict {
+enum Verdict {
     /// The number of modules and versions that were judged, and whether all are right.
     Judged { count: u32, right: bool },
     /// Nothing could be judged, for this reason.
     Missing(String),
 }
 
-pub(crate) fn run() -> anyhow::Result<Verdict> {
+/// Runs the checks, and tells their result as a test program does. What is not required may be missing.
+pub(crate) fn layer() -> anyhow::Result<ExitCode> {
+    let (right, passed) = match run()? {
+        Verdict::Judged { count, right } => (right, if right { count } else { 0 }),
+        Verdict::Missing(reason) if required() => {
+            println!("terraform is required here: {reason}");
+            (false, 0)
+        }
+        Verdict::Missing(reason) => {
+            println!("skipped: {reason}");
+            if let Some(skips) = std::env::var_os(skip::REPORT) {
+                skip::note("infra", NEED, &reason, Path::new(&skips))?;
+            }
+            // It counts as passed, and is subtracted again, as the harness does with a test.
+            (true, 1)
+        }
+    };
+    let (verdict, code) = if right { ("ok", ExitCode::SUCCESS) } else { ("FAILED", ExitCode::FAILURE) };
+    println!("test result: {verdict}. {passed} passed; {} failed", u32::from(!right));
+    Ok(code)
+}
+
+/// Whether it is named among what may not be missing. CI requires all, and cannot install it.
+fn required() -> bool {
+    std::env::var(skip::REQUIRE).is_ok_and(|needs| needs.split(',').any(|need| need == NEED))
+}
+
+fn run() -> anyhow::Result<Verdict> {
     if Command::new("terraform").arg("version").output().is_err() {
         return Ok(Verdict::Missing("terraform is not installed".to_owned()));
     }

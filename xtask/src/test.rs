@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek as _};
 use std::path::Path;
-use std::process::{Child, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -17,8 +17,7 @@ use quill_admin_testkit::postgres::{SHARED, Server, StartError};
 use quill_admin_testkit::{bin, skip};
 use serde_json::Value;
 
-use crate::terraform::{self, Verdict};
-use crate::{docs, run};
+use crate::{docs, run, terraform};
 
 /// The part of the names of tests that run in containers of an image, which they compile first. That takes minutes, in
 /// which nothing else of the same process would be done: they have a process of their own, beside the others.
@@ -27,6 +26,13 @@ const IN_CONTAINERS: &str = "in_a_container";
 /// The package of tests that run whole programs. They mostly wait, for containers, logs and answers, so that
 /// more of them run at once than there are cores.
 const END_TO_END: &str = "quill-admin-e2e";
+
+/// The package whose tests wait for the database, most of the time.
+const EXECUTOR: &str = "quill-admin-executor";
+
+/// The test of [`END_TO_END`] that runs a thousand tasks. It keeps the machine busy, and so has a process of its own, beside
+/// layers that do not look at the clock.
+const STORM_TEST: &str = "hostile";
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -58,14 +64,31 @@ const STORM: &str = "QUILL_ADMIN_TEST_STORM";
 const CASES: &str = "QUILL_ADMIN_TEST_CASES";
 const SEED: &str = "QUILL_ADMIN_TEST_SEED";
 
+/// The layers without which no later one means anything: the programs.
+const PROGRAMS: [&str; 3] = ["static executor", "build", LINTED];
+
+/// The layer that lints and builds at once.
+const LINTED: &str = "clippy and build";
+
+/// The variables with which a cargo command that builds lints, too: this workspace's crates are compiled by Clippy's
+/// driver, which is the compiler with lints. `cargo clippy` would check all dependencies apart from building them, which
+/// takes minutes. What is shipped is another profile, and compiled by the compiler itself.
+const LINTING: [(&str, &str); 2] =
+    [("RUSTC_WORKSPACE_WRAPPER", "clippy-driver"), ("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__")];
+
 impl Options {
+    /// Whether everything is run. Then lints are part of the build; otherwise somebody wants one thing quickly.
+    fn whole(&self) -> bool {
+        self.layer.is_empty()
+    }
+
     fn wants(&self, layer: &str) -> bool {
         let needs_programs =
             |name: &String| !["fmt", "clippy", "clippy without local", "terraform"].contains(&name.as_str());
-        self.layer.is_empty()
+        self.whole()
             || self.layer.iter().any(|name| name == layer)
             // Results of programs that are out of date mean nothing.
-            || (["static executor", "build"].contains(&layer) && self.layer.iter().any(needs_programs))
+            || (PROGRAMS.contains(&layer) && self.layer.iter().any(needs_programs))
     }
 }
 
@@ -79,7 +102,7 @@ enum Step {
     StaticExecutor,
     /// A check that the pages of docs/reference match the code.
     Docs,
-    /// Terraform's own checks of `infra/`.
+    /// Terraform's own checks of `infra/`, beside the layers after it.
     Terraform,
 }
 
@@ -108,7 +131,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let scratch = tempfile::tempdir().context("failed to make a temporary folder")?;
     let skips = scratch.path().join("skips");
 
-    let layers = layers()?;
+    let layers = layers(options.whole())?;
     if let Some(unknown) = options.layer.iter().find(|name| layers.iter().all(|layer| layer.name != **name)) {
         let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
         anyhow::bail!("there is no layer {unknown}; they are: {}", names.join(", "));
@@ -140,6 +163,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     if let Some(server) = &postgres {
         env.push((SHARED, server.access_file().into()));
     }
+    if options.whole() {
+        env.extend(LINTING.map(|(name, value)| (name, value.into())));
+    }
 
     let (mut reports, mut beside) = (Vec::new(), Vec::new());
     for layer in layers {
@@ -147,14 +173,27 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             continue;
         }
         let started = Instant::now();
-        if let Step::Beside(args) = &layer.step {
-            beside.push(Beside::start(layer.name, args, &env)?);
+        let command = match &layer.step {
+            Step::Beside(args) => {
+                let mut command = run::cargo_command();
+                command.args(args);
+                Some(command)
+            }
+            Step::Terraform => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg("terraform");
+                Some(command)
+            }
+            _ => None,
+        };
+        if let Some(command) = command {
+            beside.push(Beside::start(layer.name, command, &env)?);
             continue;
         }
         println!("\n── {}", layer.name);
         let (ok, counts) = match &layer.step {
             Step::Cargo(args) => cargo(args, &env)?,
-            Step::Beside(_) => continue,
+            Step::Beside(_) | Step::Terraform => continue,
             Step::StaticExecutor => {
                 let (built, executor) = static_executor()?;
                 env.extend(executor.map(|executor| (CARRIED, executor)));
@@ -167,27 +206,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
                     (false, Counts::default())
                 }
             },
-            Step::Terraform => match terraform::run()? {
-                Verdict::Judged { count, right } => {
-                    (right, Counts { passed: u32::from(right) * count, ..Counts::default() })
-                }
-                Verdict::Missing(reason) if options.require.iter().any(|need| need == terraform::NEED) => {
-                    println!("terraform is required here: {reason}");
-                    (false, Counts::default())
-                }
-                Verdict::Missing(reason) => {
-                    skip::note("infra", terraform::NEED, &reason, &skips)?;
-                    // The layer is counted as passed, and subtracted again, as the harness does with a test.
-                    (true, Counts { passed: 1, ..Counts::default() })
-                }
-            },
         };
         let failed = !ok;
         reports.push(Report { layer: layer.name, ok, counts, took: started.elapsed() });
         // Without programs no later layer means anything.
-        if failed
-            && matches!(reports.last(), Some(report) if ["static executor", "build"].contains(&report.layer.as_str()))
-        {
+        if failed && matches!(reports.last(), Some(report) if PROGRAMS.contains(&report.layer.as_str())) {
             break;
         }
     }
@@ -206,16 +229,15 @@ struct Beside {
 }
 
 impl Beside {
-    fn start(layer: String, args: &[String], env: &[(&str, OsString)]) -> anyhow::Result<Self> {
+    fn start(layer: String, mut command: Command, env: &[(&str, OsString)]) -> anyhow::Result<Self> {
         let output = tempfile::tempfile().context("failed to make a temporary file")?;
-        let child = run::cargo_command()
-            .args(args)
+        let child = command
             .envs(env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output.try_clone()?)
             .spawn()
-            .context("failed to start cargo")?;
+            .with_context(|| format!("failed to start {command:?}"))?;
         Ok(Self { layer, child, output, started: Instant::now() })
     }
 
@@ -231,47 +253,59 @@ impl Beside {
 
 /// The layers, cheapest first. All cargo commands build the whole workspace with one set of
 /// features, so that nothing is compiled twice.
-fn layers() -> anyhow::Result<Vec<Layer>> {
-    let step = |name: &str, args: &str| Layer {
-        name: name.to_owned(),
-        step: Step::Cargo(args.split(' ').map(str::to_owned).collect()),
-    };
-    let mut layers = vec![
-        step("fmt", "fmt --all --check"),
-        step("clippy", "clippy --release --workspace --all-targets --locked -- -D warnings"),
-        step(
-            "clippy without local",
-            "clippy --release --workspace --no-default-features --all-targets --locked -- -D warnings",
-        ),
-        Layer { name: "static executor".to_owned(), step: Step::StaticExecutor },
-        step("build", "build --release --workspace --all-targets --locked"),
+fn layers(whole: bool) -> anyhow::Result<Vec<Layer>> {
+    let step = |name: &str, args: &str| Layer { name: name.to_owned(), step: Step::Cargo(words(args)) };
+    let beside = |name: &str, args: &str| Layer { name: name.to_owned(), step: Step::Beside(words(args)) };
+    let executor = Layer { name: "static executor".to_owned(), step: Step::StaticExecutor };
+    let build = "build --release --workspace --all-targets --locked";
+    let mut layers = vec![step("fmt", "fmt --all --check")];
+    if whole {
+        layers.extend([
+            executor,
+            // Before the programs that tests use, which have the same names.
+            step("clippy without local", &format!("{build} --no-default-features")),
+            step(LINTED, build),
+        ]);
+    } else {
+        let clippy = "clippy --release --workspace --all-targets --locked";
+        layers.extend([
+            step("clippy", &format!("{clippy} -- -D warnings")),
+            step("clippy without local", &format!("{clippy} --no-default-features -- -D warnings")),
+            executor,
+            step("build", build),
+        ]);
+    }
+    layers.extend([
         // A test program that fails does not hide others.
         step("unit", "test --release --workspace --lib --bins --locked --no-fail-fast"),
         step("doc", "test --release --workspace --doc --locked --no-fail-fast"),
-    ];
+    ]);
+    let threads = |times| {
+        format!("--test-threads={}", std::thread::available_parallelism().map_or(1, usize::from) * times)
+    };
+    let test = "test --release --workspace --locked --no-fail-fast";
     for (package, tests) in integration_tests()? {
-        let mut args: Vec<String> =
-            ["test", "--release", "--workspace", "--locked", "--no-fail-fast"].map(str::to_owned).to_vec();
-        for test in tests {
-            args.extend(["--test".to_owned(), test]);
+        let name = layer_name(&package);
+        let of = |test: &String| format!(" --test {test}");
+        let tests = tests.iter().filter(|name| *name != STORM_TEST).map(of).collect::<String>();
+        match package.as_str() {
+            END_TO_END => layers.extend([
+                // Not before the layers in front of this one: some of their tests look at the clock.
+                beside(&format!("{name} in containers"), &format!("{test} --test e2e -- {IN_CONTAINERS}")),
+                step(&name, &format!("{test}{tests} -- {} --skip {IN_CONTAINERS}", threads(4))),
+                beside("storm", &format!("{test} --test {STORM_TEST}")),
+                Layer { name: "terraform".to_owned(), step: Step::Terraform },
+            ]),
+            EXECUTOR => layers.push(step(&name, &format!("{test}{tests} -- {}", threads(4)))),
+            _ => layers.push(step(&name, &format!("{test}{tests}"))),
         }
-        if package == END_TO_END {
-            // Not before the layers in front of this one: some of their tests look at the clock.
-            let beside =
-                format!("test --release --workspace --locked --no-fail-fast --test e2e -- {IN_CONTAINERS}");
-            layers.push(Layer {
-                name: format!("{} in containers", layer_name(&package)),
-                step: Step::Beside(beside.split(' ').map(str::to_owned).collect()),
-            });
-            let threads = std::thread::available_parallelism().map_or(1, usize::from) * 4;
-            let own = ["--".to_owned(), format!("--test-threads={threads}")];
-            args.extend(own.into_iter().chain(["--skip".to_owned(), IN_CONTAINERS.to_owned()]));
-        }
-        layers.push(Layer { name: layer_name(&package), step: Step::Cargo(args) });
     }
     layers.push(Layer { name: "docs".to_owned(), step: Step::Docs });
-    layers.push(Layer { name: "terraform".to_owned(), step: Step::Terraform });
     Ok(layers)
+}
+
+fn words(args: &str) -> Vec<String> {
+    args.split(' ').map(str::to_owned).collect()
 }
 
 /// Builds the executor static, and returns its path. The flag is false if the build failed; a machine of
