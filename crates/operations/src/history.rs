@@ -56,6 +56,8 @@ pub struct Past {
     pub unfinished: bool,
     /// The time of the oldest record that was looked at in a log that was not searched to its end.
     pub records_from: Option<Timestamp>,
+    /// Whether records of rows that were wanted may not have been found.
+    pub rows_unread: bool,
     /// Whether there are more runs than were wanted.
     pub cut: bool,
     /// Whether an actor is wanted in a period from which Cloud Run has forgotten the accounts.
@@ -69,7 +71,7 @@ impl Past {
     /// Whether all was read that was to be read.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.unread.is_empty() && self.unread_log.is_none() && !self.unfinished
+        self.unread.is_empty() && self.unread_log.is_none() && !self.unfinished && !self.rows_unread
     }
 }
 
@@ -112,14 +114,16 @@ pub async fn read(session: &Session, filter: &Filter) -> Result<Past, CliError> 
     let declared = jobs::declared(session.environment());
     let executions = async { google.executions(job).await };
     let others = async { Ok(of_application(session, &declared).await) };
-    let (executions, records, (others, unread)) = if filter.actor.is_some() {
+    let rows = async { Ok(reading::rows(session, filter).await) };
+    let (executions, mut records, (others, unread), (rows, rows_whole)) = if filter.actor.is_some() {
         // The query depends on the executions.
-        let (executions, others) = tokio::try_join!(executions, others)?;
+        let (executions, others, rows) = tokio::try_join!(executions, others, rows)?;
         let records = reading::records(session, filter, &executions).await?;
-        (executions, records, others)
+        (executions, records, others, rows)
     } else {
-        tokio::try_join!(executions, reading::records(session, filter, &[]), others)?
+        tokio::try_join!(executions, reading::records(session, filter, &[]), others, rows)?
     };
+    records.entries.extend(rows);
     let executions_from = session.environment().outlives_us().then(|| executions_from(&executions));
     let reading = Reading { keys: &session.environment().record_keys, each_row: filter.user.is_some() };
     let mut runs = join(job, executions, records.entries, reading);
@@ -142,6 +146,7 @@ pub async fn read(session: &Session, filter: &Filter) -> Result<Past, CliError> 
         kept_days: Some(kept_days).filter(|_| environment.outlives_us() && ago > kept),
         has_bucket: environment.records.is_some(),
         unfinished,
+        rows_unread: !rows_whole,
         cut,
         by_person_alone: filter.actor.is_some() && ago > EXECUTIONS_KEPT,
         executions_from,

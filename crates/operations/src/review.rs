@@ -144,7 +144,9 @@ fn judged(
         is_embedded: environment.is_embedded(),
         hours: environment.working_hours.as_ref(),
         executions_from: past.executions_from,
+        from,
         records: looked(&past, now),
+        rows_read: !past.rows_unread,
         starts,
     };
     let mut runs = past.runs;

@@ -102,11 +102,8 @@ impl Reporter {
             Event::Phase(Phase::Ended(_)) => self.doing("reading the result"),
             Event::Log(entry) if self.style.json || self.style.quiet => self.keep(entry),
             Event::Log(entry) => self.line(&lines::log_line(&entry, self.style.verbose)),
-            Event::Hashed { done, of } => self.counted("hashing the passwords", done, of),
-            Event::Rows { come, of } => {
-                let doing = self.lock().doing.clone();
-                self.counted(&doing, come, of);
-            }
+            Event::Hashed { done, of } => self.counted(Some("hashing the passwords"), done, of),
+            Event::Rows { come, of } => self.counted(None, come, of),
             Event::Trouble(what) => self.line(&lines::trouble(&what)),
         }
     }
@@ -248,10 +245,16 @@ impl Reporter {
         }
     }
 
-    /// Shows how far a step has come, where there is a spinner.
-    fn counted(&self, step: &str, done: u64, of: u64) {
-        if let Some(spinner) = &self.lock().spinner {
-            spinner.set_message(format!("{step}  {}", lines::bar(done, of)));
+    /// Shows how far a step has come, where there is a spinner: one beside the current one, or that.
+    fn counted(&self, beside: Option<&str>, done: u64, of: u64) {
+        let progress = self.lock();
+        let Some(spinner) = &progress.spinner else { return };
+        match beside {
+            Some(_) if done == of => spinner.set_message(progress.doing.clone()),
+            step => {
+                let step = step.unwrap_or(&progress.doing);
+                spinner.set_message(format!("{step}  {}", lines::bar(done, of)));
+            }
         }
     }
 

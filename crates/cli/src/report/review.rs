@@ -78,7 +78,13 @@ impl<'a> ReviewReport<'a> {
 
 /// A run with its marks, as in `--json`.
 fn run(one: &ReviewedRun) -> Value {
-    let marks = one.marks.iter().map(|mark| json!({"code": mark.code(), "message": mark.to_string()}));
+    let marks = one.marks.iter().map(|mark| {
+        let mut told = json!({"code": mark.code(), "message": mark.to_string()});
+        if !mark.names().is_empty() {
+            told["names"] = json!(mark.names());
+        }
+        told
+    });
     let mut run = run_json(&one.run);
     run["proven"] = json!(one.proven);
     run["marks"] = marks.collect();

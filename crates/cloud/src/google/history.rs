@@ -78,6 +78,9 @@ fn filter(name: &JobName, query: &RecordQuery) -> String {
         "{} AND ({stdout} OR {stderr}) AND jsonPayload.{key}.outcome.result:* AND timestamp>=\"{since}\"",
         of_job(name)
     );
+    if let Some(field) = query.with {
+        let _ = write!(filter, " AND jsonPayload.{key}.{field}:*");
+    }
     if let Some(field) = query.without {
         let _ = write!(filter, " AND NOT jsonPayload.{key}.{field}:*");
     }

@@ -20,7 +20,7 @@ pub struct Filter {
     pub actor: Option<String>,
     /// The name of the action.
     pub action: Option<String>,
-    /// Whether the records of the rows of bulk runs are read with those of the runs. Where a user is wanted, they are.
+    /// Whether the records of the rows of bulk runs are read, too. Where a user is wanted, they are among the others.
     pub rows: bool,
     /// The greatest number of runs.
     pub limit: usize,
@@ -38,8 +38,9 @@ impl Filter {
         let mut fields: Vec<(&'static str, String)> = Vec::new();
         fields.extend(self.user.as_ref().map(|user| ("username", user.to_string())));
         fields.extend(self.action.clone().map(|action| ("action", action)));
-        // Each row of a bulk run has a record of its own. Unless a user is wanted, the record of the whole run is mostly enough.
-        let without = (self.user.is_none() && !self.rows).then_some(ROW_NUMBER);
+        // Each row of a bulk run has a record of its own. Unless a user is wanted, they are read apart: thousands of them
+        // must not keep the records of runs from being found.
+        let without = self.user.is_none().then_some(ROW_NUMBER);
         let mut or_of = Vec::new();
         if let Some(actor) = &self.actor {
             let named = |execution: &Execution| execution.request.get(variable::ADMIN_ACTOR.name).cloned();
@@ -53,11 +54,17 @@ impl Filter {
         RecordQuery {
             key: ResultLine::KEY,
             fields,
+            with: None,
             without,
             or_of,
             since: self.since,
             limit: self.limit,
             bucket,
         }
+    }
+
+    /// The records of the rows of bulk runs.
+    pub(super) fn rows_query(&self, bucket: Option<LogBucketName>) -> RecordQuery {
+        RecordQuery { with: Some(ROW_NUMBER), without: None, ..self.query(&[], bucket) }
     }
 }

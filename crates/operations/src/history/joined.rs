@@ -64,12 +64,12 @@ impl Told {
 
     /// The claims of each row, if the rows of a bulk run are what these records tell: where the records of a user were asked
     /// for, they are there, and that of the run itself is not. Whoever may write log entries can write a record of either
-    /// kind: one that is proven counts more.
+    /// kind, and can repeat a proven one of the run: rows that are proven are always told.
     fn rows(&self, reading: Reading<'_>) -> Option<Vec<Vec<(Timestamp, Claim)>>> {
         let is_proven =
             |(_, claim): &(Timestamp, Claim)| claim.proven || claim.signature == Signature::Verified;
         let (any_row, any_run) = (self.of_rows.iter().any(is_proven), self.of_run.iter().any(is_proven));
-        let are_rows = !self.of_rows.is_empty() && !any_run && (any_row || self.of_run.is_empty());
+        let are_rows = any_row || !any_run && self.of_run.is_empty() && !self.of_rows.is_empty();
         (reading.each_row && are_rows).then(|| {
             self.of_rows
                 .chunk_by(|(_, one), (_, other)| one.line.row_number == other.line.row_number)
@@ -214,9 +214,15 @@ fn of_records(job: &JobName, execution: &str, records: &[AuditEntry], reading: R
         let contradicted = !told.of_run.is_empty();
         return rows.iter().filter_map(|row| one_of_records(job, execution, row, contradicted)).collect();
     }
-    let run = one_of_records(job, execution, &told.of_run, false).or_else(|| {
-        // A container that was killed has left records of its rows alone.
-        let row = one_of_records(job, execution, told.of_rows.get(..1)?, false)?;
+    // A container that was killed has left records of its rows alone. A signed one says more than a record of the run that
+    // is not signed, which somebody has added.
+    let is_signed = |(_, claim): &&(Timestamp, Claim)| claim.signature == Signature::Verified;
+    let signed_row = told.of_rows.iter().find(is_signed);
+    let added = signed_row.is_some() && !told.of_run.iter().any(|told| is_signed(&told));
+    let of_run = if added { &[][..] } else { &told.of_run };
+    let run = one_of_records(job, execution, of_run, false).or_else(|| {
+        let row = signed_row.or(told.of_rows.first())?;
+        let row = one_of_records(job, execution, std::slice::from_ref(row), !told.of_run.is_empty())?;
         Some(PastRun {
             user: None,
             row_number: None,
@@ -304,5 +310,94 @@ fn seen(phase: &Phase) -> &'static str {
         Phase::Ended(Ending::Failed { .. }) => "failed",
         Phase::Ended(Ending::Cancelled { .. }) => "cancelled",
         Phase::Queued | Phase::Provisioning | Phase::Running => "running",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quill_admin_contract::{RecordKey, Signed};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const EXECUTION: &str = "quill-tasks-staging-aaaaa";
+
+    fn job() -> JobName {
+        JobName {
+            project: "quill-medical-staging".parse().expect("a project"),
+            region: "europe-west2".parse().expect("a region"),
+            job: "quill-tasks-staging".parse().expect("a job"),
+        }
+    }
+
+    fn line(actor: &str, row: Option<u64>) -> Value {
+        let mut line = json!({
+            "contract": 4, "action": "update-permissions", "actor": actor, "exit_code": 0, "execution": EXECUTION,
+            "outcome": {"result": "unchanged", "warnings": []},
+        });
+        match row {
+            Some(row) => {
+                line["row_number"] = json!(row);
+                line["username"] = json!("steve");
+            }
+            None => {
+                line["outcome"] =
+                    json!({"result": "each", "rows": 2, "done": 2, "failed": 0, "digest": "0".repeat(64)});
+            }
+        }
+        line
+    }
+
+    /// An entry of the log, so many minutes after the first one.
+    fn entry(minutes: i64, record: &Value) -> AuditEntry {
+        let first: Timestamp = "2026-11-20T12:00:00Z".parse().expect("a time");
+        let timestamp = first + jiff::SignedDuration::from_mins(minutes);
+        AuditEntry { execution: EXECUTION.to_owned(), timestamp, payload: json!({"quill_admin": record}) }
+    }
+
+    fn signed(key: &RecordKey, line: &Value) -> Value {
+        let result = line.to_string();
+        let signature =
+            key.sign(&Signed { job: "quill-tasks-staging", execution: EXECUTION, result: &result });
+        let mut record = line.clone();
+        record["result"] = json!(result);
+        record["signature"] = json!(signature);
+        record
+    }
+
+    fn forgotten(key: &RecordKey, each_row: bool, records: Vec<AuditEntry>) -> Vec<PastRun> {
+        let keys = [key.public()];
+        join(&job(), Vec::new(), records, Reading { keys: &keys, each_row })
+    }
+
+    /// The container was killed before the record of the whole run, and Cloud Run has forgotten the execution.
+    #[test]
+    fn what_somebody_adds_to_signed_rows_says_nothing_of_their_run() {
+        let key = RecordKey::generate();
+        let row = entry(1, &signed(&key, &line("steve", Some(2))));
+        for added in [line("bob", Some(0)), line("bob", None)] {
+            let runs = forgotten(&key, false, vec![entry(600, &added), row.clone()]);
+            let [run] = runs.as_slice() else { panic!("{runs:#?}") };
+            assert_eq!((run.time, run.actor.as_deref()), (row.timestamp, Some("steve")), "{added}");
+            assert_eq!((run.record, run.line.is_none()), (Record::None, true));
+            assert!(run.of_rows.iter().any(|claim| claim.signature == Signature::Verified));
+            assert_eq!(run.rows()[0].actor.as_deref(), Some("steve"));
+        }
+    }
+
+    /// The log finds a record by values beside the signed text, which anybody can write.
+    #[test]
+    fn a_record_that_is_repeated_under_another_name_hides_no_row() {
+        let key = RecordKey::generate();
+        let row = entry(1, &signed(&key, &line("steve", Some(2))));
+        let mut repeated = signed(&key, &line("steve", None));
+        repeated["username"] = json!("steve");
+        let runs = forgotten(&key, true, vec![entry(600, &repeated), row]);
+        let [run] = runs.as_slice() else { panic!("{runs:#?}") };
+        assert_eq!(
+            (run.user.as_deref(), run.row_number, run.record),
+            (Some("steve"), Some(2), Record::Signed)
+        );
+        assert!(run.contradicted);
     }
 }

@@ -78,13 +78,20 @@ pub enum Record {
 }
 
 impl PastRun {
-    /// One row of this run as a run of its own, as a record of that row tells it.
+    /// The rows of this run as runs of their own, one for each record: those first whose records are proven.
     #[must_use]
-    pub fn of_row(&self, claim: &Claim) -> Self {
+    pub fn rows(&self) -> Vec<Self> {
+        let run = Self { of_rows: Vec::new(), ..self.clone() };
+        let is_proven = |claim: &&Claim| claim.proven || claim.signature == Signature::Verified;
+        let (proven, others): (Vec<&Claim>, Vec<&Claim>) = self.of_rows.iter().partition(is_proven);
+        proven.into_iter().chain(others).map(|claim| run.of_row(claim)).collect()
+    }
+
+    fn of_row(&self, claim: &Claim) -> Self {
         Self {
+            actor: claim.line.actor.clone().or_else(|| self.actor.clone()),
             user: claim.line.username.clone(),
             row_number: claim.line.row_number,
-            of_rows: Vec::new(),
             recorded: claim.line.recorded.clone(),
             kind: kind(&claim.line),
             changes: changes(&claim.line.outcome),
@@ -100,11 +107,11 @@ pub(super) fn kind(line: &ResultLine) -> Option<String> {
     line.outcome.subject().map(|subject| subject.kind.clone())
 }
 
-/// The changes that a record tells. A failure, a preview, and an outcome that this version does not know, tell none, which
-/// does not mean that there were none.
+/// The changes that a record tells. A failure, a preview, a row that an earlier execution has saved, and an outcome that
+/// this version does not know, tell none, which does not mean that there were none.
 pub(super) fn changes(outcome: &Outcome) -> Option<Vec<Change>> {
     match outcome {
-        Outcome::Failed { .. } | Outcome::Previewed { .. } | Outcome::Other(_) => None,
+        Outcome::Failed { .. } | Outcome::Previewed { .. } | Outcome::DoneBefore | Outcome::Other(_) => None,
         outcome => Some(outcome.changes().to_vec()),
     }
 }

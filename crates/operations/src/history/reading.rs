@@ -49,8 +49,30 @@ pub(super) async fn records(
     }
 }
 
+/// The records of rows, and whether both logs could be read to their ends.
+pub(super) async fn rows(session: &Session, filter: &Filter) -> (Vec<AuditEntry>, bool) {
+    if !filter.rows {
+        return (Vec::new(), true);
+    }
+    let (google, environment) = (session.google(), session.environment());
+    let own = google.audit_entries(&environment.job, filter.rows_query(None));
+    let answers = match &environment.records {
+        Some(Records { bucket, .. }) => {
+            let kept = google.audit_entries(&environment.job, filter.rows_query(Some(bucket.clone())));
+            let (own, kept) = tokio::join!(own, kept);
+            vec![own, kept]
+        }
+        None => vec![own.await],
+    };
+    let all = answers.len();
+    let read: Vec<AuditEntries> = answers.into_iter().flatten().collect();
+    let whole = read.len() == all && !read.iter().any(|log| log.more);
+    (Found::of(read, None).entries, whole)
+}
+
 impl Found {
-    fn of<const N: usize>(logs: [AuditEntries; N], unread: Option<UnreadLog>) -> Self {
+    fn of(logs: impl IntoIterator<Item = AuditEntries>, unread: Option<UnreadLog>) -> Self {
+        let logs: Vec<AuditEntries> = logs.into_iter().collect();
         let oldest = |log: &AuditEntries| log.entries.last().map(|entry| entry.timestamp);
         // Cloud Logging may have searched for a while, found nothing yet, and still not be at the end.
         let more = logs.iter().any(|log| log.more);

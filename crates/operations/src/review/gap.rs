@@ -22,6 +22,8 @@ pub enum Gap {
         /// The time from which on it was, if that is known.
         from: Option<Timestamp>,
     },
+    /// Not all records of the rows of bulk runs could be read.
+    RowsUnread,
     /// The executions of a job of the application could not be read.
     JobUnread {
         /// The job.
@@ -60,6 +62,7 @@ impl Gap {
         match self {
             Self::LogUnread { .. } => "log_unread",
             Self::LogUnfinished { .. } => "log_unfinished",
+            Self::RowsUnread => "rows_unread",
             Self::JobUnread { .. } => "job_unread",
             Self::TooManyRuns { .. } => "too_many_runs",
             Self::RecordsForgotten { .. } => "records_forgotten",
@@ -92,6 +95,8 @@ impl Gap {
         if past.unfinished {
             gaps.push(Self::LogUnfinished { from: past.records_from });
         }
+        // Where a log could not be read, that says it.
+        gaps.extend((past.rows_unread && past.unread_log.is_none()).then_some(Self::RowsUnread));
         gaps.extend(
             past.unread
                 .iter()
@@ -116,6 +121,9 @@ impl fmt::Display for Gap {
                 time(from)
             ),
             Self::LogUnfinished { from: None } => f.write_str("the log was not searched to its end"),
+            Self::RowsUnread => f.write_str(
+                "not all records of the rows of tables could be read: what a row has changed may be missing here",
+            ),
             Self::JobUnread { job, why } => write!(f, "what was run in the job {job} could not be looked at: {why}"),
             Self::TooManyRuns { looked_at } => write!(
                 f,

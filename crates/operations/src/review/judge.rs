@@ -45,8 +45,12 @@ pub(super) struct Judge<'a> {
     pub(super) hours: Option<&'a WorkingHours>,
     /// The time from which on Cloud Run has all executions; `None`: it has them all.
     pub(super) executions_from: Option<Timestamp>,
+    /// The beginning of the period.
+    pub(super) from: Timestamp,
     /// From when on records were looked for.
     pub(super) records: Looked,
+    /// Whether all records of rows were read.
+    pub(super) rows_read: bool,
     /// What the audit log says.
     pub(super) starts: &'a Starts,
 }
@@ -55,9 +59,9 @@ impl Judge<'_> {
     /// The marks of a run, in the order of [`Mark::ALL`].
     pub(super) fn marks(&self, run: &PastRun) -> Vec<Mark> {
         let mut marks = Vec::new();
-        let changed = !run.preview || !self.is_proven(run);
+        let changed = self.may_have_changed(run);
         // The rows of a bulk run are judged as runs of their own.
-        let rows: Vec<PastRun> = run.of_rows.iter().map(|claim| run.of_row(claim)).collect();
+        let rows = run.rows();
         let all = || std::iter::once(run).chain(&rows);
         if changed {
             marks.extend(self.own_rights(all()));
@@ -73,11 +77,14 @@ impl Judge<'_> {
             marks.push(Mark::Undo { undone: undone.clone() });
         }
         marks.extend(self.failed(run));
-        if changed {
-            marks.extend(self.rows_missing(run));
-        }
+        marks.extend(self.rows_missing(run));
         marks.extend(all().find_map(|run| self.not_understood(run)));
         marks
+    }
+
+    /// Whether it may have changed something. A preview has not, if that is proven.
+    fn may_have_changed(&self, run: &PastRun) -> bool {
+        !run.preview || !self.is_proven(run)
     }
 
     /// Whether the values of a run's record are proven. Where the environment has keys, that takes a signature.
@@ -108,11 +115,12 @@ impl Judge<'_> {
 
     fn own_rights<'a>(&self, all: impl Iterator<Item = &'a PastRun>) -> Option<Mark> {
         let own = all.filter(|run| self.is_about_themselves(run));
-        let raised: Vec<String> = own
+        let raised: BTreeSet<String> = own
             .flat_map(|run| {
                 self.gains(run).filter(|gain| gain.raises).map(|gain| gain.what).collect::<Vec<_>>()
             })
             .collect();
+        let raised: Vec<String> = raised.into_iter().collect();
         (!raised.is_empty()).then(|| Mark::OwnRightsRaised { what: raised.join(", ") })
     }
 
@@ -131,7 +139,7 @@ impl Judge<'_> {
                 }
             }
         }
-        given.into_iter().map(|(what, whoms)| Mark::PrivilegedGiven { whom: named(&whoms), what }).collect()
+        given.into_iter().map(|(what, whom)| Mark::PrivilegedGiven { whom, what }).collect()
     }
 
     /// The values of rights that the subject did not have before.
@@ -187,18 +195,20 @@ impl Judge<'_> {
 
     fn of_record(&self, run: &PastRun) -> Vec<Mark> {
         let mut marks = Vec::new();
-        if run.record == Record::None && self.was_looked_for(run) && !run.contradicted {
-            marks.push(Mark::NoRecord);
+        if run.record == Record::None && self.was_looked_for(run.time) && !run.contradicted {
+            marks.push(Mark::NoRecord { of_rows: !run.of_rows.is_empty() });
         }
         if run.contradicted || run.outcome == "contradicted" {
             marks.push(Mark::Contradicted);
         }
         // One record that is not signed is enough: somebody may have added a row.
         let of_rows = || run.of_rows.iter().filter(|claim| !self.is_claim_proven(claim));
-        if run.record != Record::None && !self.is_proven(run) || of_rows().next().is_some() {
+        let of_run = run.record != Record::None && !self.is_proven(run);
+        if of_run || of_rows().next().is_some() {
             let mut signatures = of_rows().map(|claim| claim.signature).chain([run.signature]);
             let refused = signatures.any(|signature| signature == Signature::Refused);
-            marks.push(if self.has_keys { Mark::NotSigned { refused } } else { Mark::NotProven });
+            let of_row = !of_run;
+            marks.push(if self.has_keys { Mark::NotSigned { refused, of_row } } else { Mark::NotProven });
         }
         marks
     }
@@ -212,7 +222,12 @@ impl Judge<'_> {
     /// leave none.
     fn rows_missing(&self, run: &PastRun) -> Option<Mark> {
         let Outcome::Each { done, failed, .. } = run.line.as_ref()?.outcome else { return None };
-        if self.only_reads(run) || !self.was_looked_for(run) {
+        if !self.rows_read || self.only_reads(run) || !self.may_have_changed(run) {
+            return None;
+        }
+        // The time of a run whose execution is forgotten is that of its record, and its rows are older.
+        let begun = if run.has_execution { run.time } else { run.time - AT_MOST };
+        if begun < self.from || !self.was_looked_for(begun) {
             return None;
         }
         let told: BTreeSet<u64> = run
@@ -221,16 +236,16 @@ impl Judge<'_> {
             .filter(|claim| self.is_claim_proven(claim) || !self.is_proven(run))
             .filter_map(|claim| claim.line.row_number)
             .collect();
-        let of = done + failed;
+        let of = done.saturating_add(failed);
         let missing = of.saturating_sub(told.len() as u64);
         (missing > 0).then_some(Mark::RowsMissing { missing, of })
     }
 
-    /// Whether records were looked for as far back as this run.
-    fn was_looked_for(&self, run: &PastRun) -> bool {
+    /// Whether records were looked for as far back as this time.
+    fn was_looked_for(&self, time: Timestamp) -> bool {
         match self.records {
             Looked::Whole => true,
-            Looked::From(from) => run.time >= from,
+            Looked::From(from) => time >= from,
             Looked::Nowhere => false,
         }
     }
@@ -256,7 +271,8 @@ impl Judge<'_> {
     fn not_understood(&self, run: &PastRun) -> Option<Mark> {
         let line = run.line.as_ref()?;
         let changes = run.changes.iter().flatten();
-        let unknown = matches!(line.outcome, Outcome::Other(_))
+        // What a row has changed that an earlier execution has saved was told by nobody.
+        let unknown = matches!(line.outcome, Outcome::Other(_) | Outcome::DoneBefore)
             || changes.clone().any(|change| matches!(change, Change::Other(_)))
             || changes.clone().next().is_some()
                 && run.kind.as_deref().is_none_or(|kind| self.words(kind).is_none());
@@ -268,7 +284,7 @@ impl Judge<'_> {
         let ended = run.duration.and_then(|duration| run.time.checked_add(duration).ok()).unwrap_or(run.time);
         // Only Cloud Run says that something runs: a record can be invented that says so for ever.
         let runs = run.has_execution && run.line.is_none() && run.outcome == "running";
-        let lacks = run.record == Record::None && !run.contradicted || self.rows_missing(run).is_some();
+        let lacks = run.record == Record::None || self.rows_missing(run).is_some();
         let waits = *self.own == run.job && lacks;
         runs || waits && now < ended + ON_ITS_WAY && !self.is_embedded
     }
@@ -282,19 +298,6 @@ struct Gain {
     raises: bool,
     /// Whether it allows everything.
     privileged: bool,
-}
-
-/// The number of names that a mark has room for.
-const NAMES: usize = 5;
-
-/// Several names in a sentence.
-fn named(whoms: &[String]) -> String {
-    match whoms.get(..NAMES) {
-        Some(first) if whoms.len() > NAMES => {
-            format!("{} and {} more", first.join(", "), whoms.len() - NAMES)
-        }
-        _ => whoms.join(", "),
-    }
 }
 
 /// The names by which the subject of a run may be known: its user, its key, and the email addresses that it has or had.

@@ -14,8 +14,8 @@ pub enum Mark {
     },
     /// Somebody has a value now that the file of actions calls privileged.
     PrivilegedGiven {
-        /// The subject.
-        whom: String,
+        /// The subjects: one, or several of a run for many rows.
+        whom: Vec<String>,
         /// The field and its value, in words.
         what: String,
     },
@@ -30,13 +30,18 @@ pub enum Mark {
         audited: bool,
     },
     /// It was started, and there is no record of it.
-    NoRecord,
+    NoRecord {
+        /// Whether there are records of its rows.
+        of_rows: bool,
+    },
     /// Entries of the log contradict each other, or the execution.
     Contradicted,
     /// Its record is not signed, although the environment has public keys.
     NotSigned {
         /// Whether it has a signature that no key verifies.
         refused: bool,
+        /// Whether it is the record of one of its rows, and its own is signed.
+        of_row: bool,
     },
     /// Nothing proves its record, and the environment has no public keys.
     NotProven,
@@ -86,6 +91,15 @@ impl Mark {
         ("not_understood", "the record tells what this version cannot judge"),
     ];
 
+    /// The subjects that it is about, all of them: its text has room for some.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::PrivilegedGiven { whom, .. } => whom,
+            _ => &[],
+        }
+    }
+
     /// The code of the mark: programs go by this, never by the text.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -94,7 +108,7 @@ impl Mark {
             Self::PrivilegedGiven { .. } => "privileged_given",
             Self::OutOfHours { .. } => "out_of_hours",
             Self::NoStart { .. } => "no_start",
-            Self::NoRecord => "no_record",
+            Self::NoRecord { .. } => "no_record",
             Self::Contradicted => "contradicted",
             Self::NotSigned { .. } => "not_signed",
             Self::NotProven => "not_proven",
@@ -106,11 +120,24 @@ impl Mark {
     }
 }
 
+/// The number of names that a sentence has room for.
+const NAMES: usize = 5;
+
+/// Several names in a sentence.
+fn named(names: &[String]) -> String {
+    match names.get(..NAMES) {
+        Some(first) if names.len() > NAMES => {
+            format!("{} and {} more", first.join(", "), names.len() - NAMES)
+        }
+        _ => names.join(", "),
+    }
+}
+
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OwnRightsRaised { what } => write!(f, "own rights raised: {what}"),
-            Self::PrivilegedGiven { whom, what } => write!(f, "given to {whom}: {what}"),
+            Self::PrivilegedGiven { whom, what } => write!(f, "given to {}: {what}", named(whom)),
             Self::OutOfHours { local } => write!(f, "out of hours: {local}"),
             Self::NoStart { audited: true } => {
                 f.write_str("Cloud Run has no execution of it, and the audit log no entry")
@@ -118,12 +145,19 @@ impl fmt::Display for Mark {
             Self::NoStart { audited: false } => {
                 f.write_str("Cloud Run has no execution of it, although it keeps them")
             }
-            Self::NoRecord => f.write_str("there is no record of it"),
-            Self::Contradicted => f.write_str("entries of the log contradict what is known of it"),
-            Self::NotSigned { refused: true } => {
-                f.write_str("no public key of the environment verifies the signature of its record")
+            Self::NoRecord { of_rows: false } => f.write_str("there is no record of it"),
+            Self::NoRecord { of_rows: true } => {
+                f.write_str("there is no record of the whole of it, only of rows")
             }
-            Self::NotSigned { refused: false } => f.write_str("its record is not signed"),
+            Self::Contradicted => f.write_str("entries of the log contradict what is known of it"),
+            Self::NotSigned { refused, of_row } => {
+                let which = if *of_row { "the record of one of its rows" } else { "its record" };
+                if *refused {
+                    write!(f, "no public key of the environment verifies the signature of {which}")
+                } else {
+                    write!(f, "{which} is not signed")
+                }
+            }
             Self::NotProven => f.write_str("nothing proves its record"),
             Self::Undo { undone } => write!(f, "it undid {undone}"),
             Self::Failed { outcome, exit_code: Some(code) } => {

@@ -96,6 +96,7 @@ struct Given {
     executions_from: Option<Timestamp>,
     records: Looked,
     has_keys: bool,
+    rows_read: bool,
 }
 
 impl Given {
@@ -106,6 +107,7 @@ impl Given {
             executions_from: Some(at("2026-11-23T00:00:00Z")),
             records: Looked::Whole,
             has_keys: true,
+            rows_read: true,
         }
     }
 
@@ -118,7 +120,9 @@ impl Given {
             is_embedded: false,
             hours: self.hours.as_ref(),
             executions_from: self.executions_from,
+            from: at("2026-11-21T00:00:00Z"),
             records: self.records,
+            rows_read: self.rows_read,
             starts: &self.starts,
         })
     }
@@ -328,7 +332,7 @@ fn what_this_version_does_not_know_is_not_called_fine() {
     assert_eq!(codes(&run("update-permissions", &of_ward)), ["not_understood"]);
 }
 
-/// A run for as many rows as these, of which each has a signed record, newest first.
+/// A run for as many rows as these, of which each has a signed record.
 fn bulk(rows: &[(&str, &Value)]) -> PastRun {
     let count = rows.len();
     let each = json!({"result": "each", "rows": count, "done": count, "failed": 0, "digest": "0".repeat(64)});
@@ -373,12 +377,31 @@ fn rows_that_are_missing_or_that_somebody_may_have_added_are_marked() {
     let mut added = one.clone();
     added.of_rows.push(Claim { signature: Signature::Refused, ..whole.of_rows[1].clone() });
     let marks = Given::all().judge(|judge| judge.marks(&added));
-    assert_eq!(marks, [Mark::NotSigned { refused: true }, Mark::RowsMissing { missing: 1, of: 2 }]);
+    let not_signed = Mark::NotSigned { refused: true, of_row: true };
+    assert_eq!(marks, [not_signed, Mark::RowsMissing { missing: 1, of: 2 }]);
     // Rows of an action that only reads leave no records, and those of a preview change nothing.
     assert_eq!(codes(&PastRun { action: Some("show-user".to_owned()), ..one.clone() }), [""; 0]);
     assert_eq!(codes(&PastRun { preview: true, ..one.clone() }), [""; 0]);
     let unread = Given { records: Looked::Nowhere, ..Given::all() };
     assert_eq!(unread.codes(&one), [""; 0], "what was not looked for is not missing");
+    assert_eq!(Given { rows_read: false, ..Given::all() }.codes(&one), [""; 0]);
+    // Of a run that Cloud Run has forgotten the record is known, whose rows are from before: perhaps before the period.
+    let forgotten = |time| PastRun { has_execution: false, time: at(time), ..one.clone() };
+    assert!(!codes(&forgotten("2026-11-21T00:30:00Z")).contains(&"rows_missing"));
+    assert!(codes(&forgotten("2026-11-21T02:00:00Z")).contains(&"rows_missing"));
+    // What an earlier execution has saved, nobody has told.
+    assert_eq!(codes(&bulk(&[("ada", &json!({"result": "done_before"}))])), ["not_understood"]);
+    // Names that somebody has added come last.
+    let high = level(Some("staff"), "superadmin");
+    let mut pushed = bulk(&[("cy", &high)]);
+    let forged = pushed.of_rows[0].clone();
+    for number in 0..6 {
+        let line = ResultLine { username: Some(format!("nobody{number}")), ..forged.line.clone() };
+        pushed.of_rows.insert(0, Claim { line, signature: Signature::None, ..forged.clone() });
+    }
+    let marks = Given::all().judge(|judge| judge.marks(&pushed));
+    assert!(marks[0].to_string().starts_with("given to cy, nobody5, "), "{}", marks[0]);
+    assert_eq!(marks[0].names().len(), 7);
     // The log may be late.
     let given = Given::all();
     assert!(given.judge(|judge| judge.is_open(&one, at("2026-11-27T12:04:00Z"))));
@@ -390,12 +413,12 @@ fn every_mark_has_its_code_in_the_list() {
     let text = String::new;
     let marks = [
         Mark::OwnRightsRaised { what: text() },
-        Mark::PrivilegedGiven { whom: text(), what: text() },
+        Mark::PrivilegedGiven { whom: vec![text()], what: text() },
         Mark::OutOfHours { local: text() },
         Mark::NoStart { audited: true },
-        Mark::NoRecord,
+        Mark::NoRecord { of_rows: false },
         Mark::Contradicted,
-        Mark::NotSigned { refused: true },
+        Mark::NotSigned { refused: true, of_row: false },
         Mark::NotProven,
         Mark::Undo { undone: text() },
         Mark::Failed { outcome: text(), exit_code: None },

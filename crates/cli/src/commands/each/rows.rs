@@ -317,18 +317,21 @@ impl Judged {
     ///
     /// Fails when a thread cannot be started.
     pub(super) fn hashed(self, action: &Action, dry_run: bool, emit: &Emit) -> Result<Vec<Row>, CliError> {
-        let (of, done) = (self.rows.len() as u64, AtomicU64::new(0));
+        let with_password = |row: &&JudgedRow| !row.passwords.is_empty();
+        let (of, done) = (self.rows.iter().filter(with_password).count() as u64, AtomicU64::new(0));
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let share = self.rows.len().div_ceil(workers).max(1);
         // In a dry run nothing is done with the passwords: one hash serves for all.
         let any = dry_run.then(|| Hasher::new().hash_of_nobody());
         let any = any.as_ref();
         let of_part = |part: &[JudgedRow]| {
-            let mut hasher = Hasher::new();
+            let mut memory = Hasher::new();
             let rows = part.iter().map(|row| {
-                let row = row.hashed(action, &mut hasher, any);
-                emit(Event::Hashed { done: 1 + done.fetch_add(1, Ordering::Relaxed), of });
-                row
+                let hashed = row.hashed(action, &mut memory, any);
+                if with_password(&row) {
+                    emit(Event::Hashed { done: 1 + done.fetch_add(1, Ordering::Relaxed), of });
+                }
+                hashed
             });
             rows.collect::<Result<Vec<Row>, CliError>>()
         };
