@@ -286,20 +286,21 @@ fn layers(whole: bool) -> anyhow::Result<Vec<Layer>> {
     for (package, tests) in integration_tests()? {
         let name = layer_name(&package);
         let is_storm = |test: &&String| package == END_TO_END && *test == STORM_TEST;
-        let tests: String =
-            tests.iter().filter(|test| !is_storm(test)).map(|test| format!(" --test {test}")).collect();
+        let tests: Vec<&str> =
+            tests.iter().filter(|test| !is_storm(test)).flat_map(|test| ["--test", test.as_str()]).collect();
+        let tests = format!("{test} {}", tests.join(" "));
         match package.as_str() {
             END_TO_END => layers.extend([
                 // Not before the layers in front of this one: some of their tests look at the clock.
                 beside(&format!("{name} in containers"), &format!("{test} --test e2e -- {IN_CONTAINERS}")),
-                step(&name, &format!("{test}{tests} -- {} --skip {IN_CONTAINERS}", threads(4))),
+                step(&name, &format!("{tests} -- {} --skip {IN_CONTAINERS}", threads(4))),
                 Layer { name: "terraform".to_owned(), step: Step::Terraform },
             ]),
             EXECUTOR => layers.extend([
-                step(&name, &format!("{test}{tests} -- {}", threads(4))),
+                step(&name, &format!("{tests} -- {}", threads(4))),
                 beside("storm", &format!("{test} --test {STORM_TEST}")),
             ]),
-            _ => layers.push(step(&name, &format!("{test}{tests}"))),
+            _ => layers.push(step(&name, &tests)),
         }
     }
     layers.push(Layer { name: "docs".to_owned(), step: Step::Docs });
