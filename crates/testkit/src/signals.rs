@@ -13,11 +13,15 @@ pub(crate) fn reset() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         if ignored(&std::fs::read_to_string("/proc/self/status").unwrap_or_default()) {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            let _inside = runtime.enter();
-            // The handler stays when this is dropped: tokio never takes one away.
-            drop(signal(SignalKind::interrupt()).expect("a handler for SIGINT"));
+            // A test may call this within a runtime of its own, where no other one may be dropped.
+            let caught = std::thread::spawn(|| {
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                let _inside = runtime.enter();
+                // The handler stays when this is dropped: tokio never takes one away.
+                drop(signal(SignalKind::interrupt()).expect("a handler for SIGINT"));
+            });
+            caught.join().expect("SIGINT is caught");
         }
     });
 }
