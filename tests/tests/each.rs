@@ -434,6 +434,28 @@ fn a_dry_run_and_no_at_the_question_start_nothing() {
     assert_eq!(world.database().value("SELECT count(*)::text FROM users"), Some("0".to_owned()));
 }
 
+/// What is forgotten with the flag is said before anybody agrees, and afterwards.
+#[test]
+fn passwords_that_nobody_knows_are_told_with_how_to_set_them() {
+    needs_postgres!();
+    let world = world();
+    class(&world, 1);
+    let create = |more: &[&str]| {
+        let words = CREATE.iter().copied().filter(|word| *word != "--generate-passwords");
+        world.quill_admin(words.chain(more.iter().copied())).output()
+    };
+    let done = create(&[]).exits(0);
+    assert!(done.stderr.contains("  passwords        ones that nobody knows"), "{done}");
+    assert!(done.stderr.contains("warning: nobody knows the passwords that were set"), "{done}");
+    let set = "quill-admin each set-password --env staging --from TABLE --results FILE --generate-passwords";
+    assert!(done.stderr.contains(set), "{done}");
+    // The flag that a run was begun with is part of it.
+    let refused = create(&["--generate-passwords"]).exits(2);
+    assert!(refused.stderr.contains("to go on with it, leave out --generate-passwords"), "{refused}");
+    let refused = create(&["--atomic"]).exits(2);
+    assert!(refused.stderr.contains("to go on with it, leave out --atomic"), "{refused}");
+}
+
 /// The answer to the start is lost: the part is found by its id.
 #[test]
 fn a_lost_answer_starts_nothing_twice() {

@@ -319,8 +319,9 @@ Examples:
     #[command(after_help = "\
 The record of the run says which action undoes it. It is run if the fields that
 the run has changed still have the values that it has left; otherwise the exit
-code is 19, and nothing is changed. Only signed records are undone, see
-record-key. An account that was created is deactivated, and never deleted.
+code is 19, and nothing is changed. Elsewhere than on local only signed records
+are undone, see record-key. An account that was created is deactivated, and
+never deleted.
 
 Examples:
   quill-admin undo quill-tasks-staging-x7k2p --env staging --preview
@@ -329,15 +330,15 @@ Examples:
     /// Run a task for each row of a table, such as a class of new users
     #[command(after_help = "\
 The columns of the table are the values of the task, under the names of its
-flags; --template prints them. The table is CSV, with commas, semicolons or tabs,
-in UTF-8 or UTF-16, as spreadsheets write it. Several values in one cell are
-separated by |. All rows are judged before anything is started, and all mistakes
-are told at once.
+flags; --template prints them. The table is CSV, with commas, semicolons or
+tabs, in UTF-8 or UTF-16, as spreadsheets write it. Several values in one cell
+are separated by |. All rows are judged before anything is started, and all
+mistakes are told at once.
 
-The results file keeps the rows, the hashes and the passwords that were made, and
-what became of each row; only you can read it. The same command with the same
-results file goes on where it was: rows that are done are not run again. Each row
-is a transaction of its own, unless --atomic is given.
+The results file keeps the rows, the hashes and the passwords that were made,
+and what became of each row; only you can read it. The same command with the
+same results file goes on where it was: rows that are done are not run again.
+Each row is a transaction of its own, unless --atomic is given.
 
 Exit code 32: some rows failed or were not begun.
 

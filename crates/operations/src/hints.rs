@@ -252,6 +252,15 @@ pub fn to_set_password(action: &AdminAction, environment: &str) -> Option<String
     task(environment, &NextAction { action: sets_password(about)?.name.clone(), with })
 }
 
+/// The command that gives many of the subjects of an action a password, as advice.
+#[must_use]
+pub fn to_set_passwords(action: &Action, environment: &str) -> Option<String> {
+    let name = &sets_password(action)?.name;
+    Some(format!(
+        "quill-admin each {name} --env {environment} --from TABLE --results FILE --generate-passwords"
+    ))
+}
+
 /// The action that sets the password of a subject that `action` is about, and needs no other value.
 fn sets_password(action: &Action) -> Option<&'static Action> {
     let about = action.definition.subject.as_ref()?;

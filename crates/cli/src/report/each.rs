@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use quill_admin_actions::{Action, Parameter, variable};
+use quill_admin_actions::{Action, Kind, Parameter, variable};
 use quill_admin_cloud::{Ending, Phase, TaskResult};
 use quill_admin_contract::{Claim, ExitCode, Outcome};
 use quill_admin_operations::actions;
 use quill_admin_operations::config::Environment;
-use quill_admin_operations::each::{Journal, NOT_BEGUN, Row, UNKNOWN};
+use quill_admin_operations::each::{Header, Journal, NOT_BEGUN, Passwords, Row, UNKNOWN};
 use quill_admin_operations::error::{CliError, advice, quoted};
+use quill_admin_operations::hints;
 use quill_admin_operations::task::row_results::RowResults;
 use quill_admin_operations::task::run_outcome::{Run, RunOutcome};
 use serde_json::{Value, json};
@@ -37,6 +38,16 @@ pub struct EachPlan<'a> {
     pub rows: usize,
     /// The results file; `None` for a dry run.
     pub results: Option<&'a Path>,
+    /// Whether nobody will know the passwords that are set.
+    pub of_nobody: bool,
+}
+
+/// Whether a run sets passwords that nobody knows: the action makes them up, since none are given.
+#[must_use]
+pub fn leaves_nobody_in(action: &Action, header: &Header) -> bool {
+    let is_made_up =
+        |parameter: &Parameter| matches!(parameter.kind, Kind::Password { random_if_absent: true, .. });
+    header.passwords == Passwords::None && action.definition.parameters.values().any(is_made_up)
 }
 
 /// A run for many rows.
@@ -446,6 +457,15 @@ impl Reporter {
             let any_failed = Count::of(&told).failed > 0 && report.stopped().is_none();
             lines::hint_line(&mut last, if any_failed { MEND } else { GOES_ON });
         }
+        if !report.previews
+            && Count::of(&told).done > 0
+            && leaves_nobody_in(report.action, report.journal.header())
+        {
+            lines::warning_line(&mut last, "nobody knows the passwords that were set");
+            if let Some(set) = hints::to_set_passwords(report.action, &report.environment.name) {
+                lines::hint_line(&mut last, &advice("set them with", &set));
+            }
+        }
         let has_passwords = !report.previews && EachResults::of(report.journal).has_passwords();
         if let Some(path) = path.filter(|_| has_passwords) {
             let command = format!("(umask 077; quill-admin each --table {} > passwords.csv)", quoted(path));
@@ -484,6 +504,10 @@ impl Reporter {
 fn each_plan_text(plan: &EachPlan<'_>) -> String {
     let mut text = task_plan_text(&plan.task);
     field(&mut text, "rows", &plan.rows.to_string());
+    if plan.of_nobody {
+        let what = "ones that nobody knows: --generate-passwords makes some that you get, or the table has a column for them";
+        field(&mut text, "passwords", what);
+    }
     if let Some(bulk) = &plan.task.request.bulk {
         if bulk.atomic {
             field(&mut text, "together", "all rows are one transaction: if one fails, none is done");

@@ -133,7 +133,7 @@ pub(super) fn asked_for(run: &PastRun) -> String {
 }
 
 /// What came of a run, in a few words: its outcome, or how many of its rows were done.
-fn came_of(run: &PastRun) -> String {
+pub(super) fn came_of(run: &PastRun) -> String {
     match run.line.as_ref().map(|line| &line.outcome) {
         Some(Outcome::Each { rows, done, .. }) if !run.preview => format!("{done} of {rows} done"),
         Some(Outcome::Each { rows, done, .. }) => format!("{done} of {rows} previewed"),

@@ -13,7 +13,7 @@ use quill_admin_operations::review::{Gap, Reviewed, ReviewedRun};
 use serde_json::{Value, json};
 
 use super::field::field;
-use super::history::{asked_for, run_json};
+use super::history::{asked_for, came_of, run_json};
 use super::output::{document_to_stdout, result_document, result_to_stdout, to_stdout};
 use super::paint::{clean, style};
 use super::reporter::Reporter;
@@ -242,7 +242,7 @@ fn cells(one: &ReviewedRun) -> [String; 4] {
     let preview = if run.preview && run.outcome != "previewed" { ", a preview" } else { "" };
     let proven = if run.line.is_some() && !one.proven { ", not proven" } else { "" };
     let time = run.time.strftime("%Y-%m-%d %H:%M").to_string();
-    [time, clean(&who), clean(&what), clean(&format!("{}{code}{preview}{proven}", run.outcome))]
+    [time, clean(&who), clean(&what), clean(&format!("{}{code}{preview}{proven}", came_of(run)))]
 }
 
 /// The runs: a line each, and below it what deserves a look. Where the lines are too long for the terminal, each run is

@@ -73,8 +73,8 @@ impl Judge<'_> {
         if *self.own == run.job {
             marks.extend(self.of_record(run));
         }
-        if let Some(undone) = &run.undoes {
-            marks.push(Mark::Undo { undone: undone.clone() });
+        if let Some(undone) = run.undoes.as_ref().filter(|_| changed) {
+            marks.push(Mark::Undo { undone: undone.clone(), done: run.exit_code == Some(0) });
         }
         marks.extend(self.failed(run));
         marks.extend(self.rows_missing(run));

@@ -47,8 +47,10 @@ pub enum Mark {
     NotProven,
     /// It has undone another run.
     Undo {
-        /// The execution that was undone.
+        /// The execution that was undone, or was to be.
         undone: String,
+        /// Whether it was.
+        done: bool,
     },
     /// It was to change something, and failed.
     Failed {
@@ -159,11 +161,17 @@ impl fmt::Display for Mark {
                 }
             }
             Self::NotProven => f.write_str("nothing proves its record"),
-            Self::Undo { undone } => write!(f, "it undid {undone}"),
-            Self::Failed { outcome, exit_code: Some(code) } => {
-                write!(f, "it {outcome} with exit code {code}")
+            Self::Undo { undone, done: true } => write!(f, "it undid {undone}"),
+            Self::Undo { undone, done: false } => write!(f, "it was to undo {undone}"),
+            Self::Failed { outcome, exit_code } => {
+                f.write_str(match outcome.as_str() {
+                    "failed" => "it failed",
+                    "cancelled" => "it was cancelled",
+                    "each" => "not all of its rows were done",
+                    _ => "it did not succeed",
+                })?;
+                exit_code.map_or(Ok(()), |code| write!(f, ", with exit code {code}"))
             }
-            Self::Failed { outcome, exit_code: None } => write!(f, "it {outcome}"),
             Self::RowsMissing { missing, of } => write!(f, "{missing} of its {of} rows have no record"),
             Self::NotUnderstood { outcome } => {
                 write!(f, "this version cannot judge what it changed (\"{outcome}\")")

@@ -420,7 +420,7 @@ fn every_mark_has_its_code_in_the_list() {
         Mark::Contradicted,
         Mark::NotSigned { refused: true, of_row: false },
         Mark::NotProven,
-        Mark::Undo { undone: text() },
+        Mark::Undo { undone: text(), done: true },
         Mark::Failed { outcome: text(), exit_code: None },
         Mark::RowsMissing { missing: 1, of: 2 },
         Mark::NotUnderstood { outcome: text() },

@@ -195,6 +195,8 @@ fn open_results(path: &Path) -> Result<Journal, CliError> {
 
 /// Refuses to go on with a run that is another one.
 fn same(there: &Header, here: &Header, from: &Path) -> Result<(), CliError> {
+    let mut hint = "rows that are done in it are done: make a table of those that are left, and name another file with \
+                    --results";
     let differs = if there.action != here.action {
         format!("is of {}", there.action)
     } else if (&there.environment, &there.job) != (&here.environment, &here.job) {
@@ -202,6 +204,15 @@ fn same(there: &Header, here: &Header, from: &Path) -> Result<(), CliError> {
     } else if there.table != here.table {
         format!("is of another table: {} has been changed since, or is another one", from.display())
     } else if there.passwords != here.passwords {
+        match there.passwords {
+            Passwords::Made if here.passwords == Passwords::None => {
+                hint = "to go on with it, add --generate-passwords";
+            }
+            Passwords::None if here.passwords == Passwords::Made => {
+                hint = "to go on with it, leave out --generate-passwords";
+            }
+            _ => {}
+        }
         let from = |passwords: Passwords| match passwords {
             Passwords::Made => "with --generate-passwords",
             Passwords::Given => "with passwords in the table",
@@ -212,12 +223,14 @@ fn same(there: &Header, here: &Header, from: &Path) -> Result<(), CliError> {
         format!("is of another version of {}", there.action)
     } else if there.atomic != here.atomic {
         let was = if there.atomic { "with" } else { "without" };
+        hint = if there.atomic {
+            "to go on with it, add --atomic"
+        } else {
+            "to go on with it, leave out --atomic"
+        };
         format!("is of a run {was} --atomic")
     } else {
         return Ok(());
     };
-    Err(CliError::new(ExitCode::Usage, format!("the results file {differs}; nothing was started"))
-        .hint(
-            "rows that are done in it are done: make a table of those that are left, and name another file with --results",
-        ))
+    Err(CliError::new(ExitCode::Usage, format!("the results file {differs}; nothing was started")).hint(hint))
 }

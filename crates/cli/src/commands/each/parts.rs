@@ -20,7 +20,7 @@ use super::super::guard::close;
 use super::super::task::{OpenTask, Subject};
 use super::source::{Hashing, Source};
 use super::standing::{Bulk, GOES_ON, Standing};
-use crate::report::{EachPlan, TaskPlan};
+use crate::report::{EachPlan, TaskPlan, leaves_nobody_in};
 
 impl Context<'_> {
     /// Runs an action for the rows of a table or a results file, and closes the environment; returns the exit code.
@@ -79,6 +79,7 @@ impl Context<'_> {
             },
             rows: at.left(),
             results: at.path.as_deref().or(at.journal.path()),
+            of_nobody: leaves_nobody_in(at.bulk.action, at.journal.header()),
         };
         if at.bulk.options.dry_run {
             let shown = reporter.prepare_each_plan(&plan);

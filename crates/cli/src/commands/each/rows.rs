@@ -245,11 +245,12 @@ impl Judge<'_> {
             match first.get(&key) {
                 Some(line) => {
                     let said: Vec<&str> = key.iter().map(|(_, value)| value.as_str()).collect();
-                    let said = if new.is_some() { said.join(" ") } else { "the same values".to_owned() };
-                    faults.push(Fault::new(
-                        row.line,
-                        format!("{} stands on line {line} already", said.escape_debug()),
-                    ));
+                    let told = if new.is_some() {
+                        format!("{} stands on line {line} already", said.join(" ").escape_debug())
+                    } else {
+                        format!("the same values stand on line {line} already")
+                    };
+                    faults.push(Fault::new(row.line, told));
                 }
                 None => drop(first.insert(key, row.line)),
             }
