@@ -456,6 +456,21 @@ fn passwords_that_nobody_knows_are_told_with_how_to_set_them() {
     assert!(refused.stderr.contains("to go on with it, leave out --atomic"), "{refused}");
 }
 
+/// Where the container never ran, no row was begun, and it is known.
+#[test]
+fn rows_of_a_container_that_never_ran_are_not_begun() {
+    let world = World::without_program();
+    world.home.write("class.csv", "username\nada\nbo\n");
+    let off = ["each", "deactivate", "-e", "staging", "--from", "class.csv", "--results", "class.results"];
+    for runs in 1..=2 {
+        let broken = world.quill_admin(off).output().exits(24);
+        assert!(broken.stdout.contains("0 of 2 rows done, 2 not begun"), "{broken}");
+        assert!(!broken.to_string().contains("not known"), "{broken}");
+        // The next command has nothing to find out.
+        assert_eq!(world.runs(), runs, "{broken}");
+    }
+}
+
 /// The answer to the start is lost: the part is found by its id.
 #[test]
 fn a_lost_answer_starts_nothing_twice() {

@@ -391,6 +391,15 @@ fn reason(run: &Run) -> Option<String> {
             Outcome::Failed { failure } => Some(failure.message.clone()),
             _ => None,
         },
+        // A container that was stopped has rolled back one row; those before it are done.
+        RunOutcome::Cancelled { .. } | RunOutcome::TimedOut { .. } => {
+            let how = match &run.outcome {
+                RunOutcome::Cancelled { .. } => "was cancelled",
+                _ => "ran into the job's time-out",
+            };
+            let rows = if run.never_began() { "; no row was begun" } else { "" };
+            Some(format!("execution {} {how}{rows}", run.execution.name.id))
+        }
         outcome => Some(ending::ended(outcome, &run.execution.name.id)),
     }
 }

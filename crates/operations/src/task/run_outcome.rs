@@ -429,6 +429,16 @@ impl Run {
         matches!(self.outcome.outcome(), Some(Outcome::Each { .. })) && !lacks
     }
 
+    /// Whether its container never ran, so that not one of its rows was begun.
+    #[must_use]
+    pub fn never_began(&self) -> bool {
+        match self.outcome {
+            RunOutcome::NeverStarted { .. } => true,
+            RunOutcome::Cancelled { undone, .. } => undone && self.execution.started.is_none(),
+            _ => false,
+        }
+    }
+
     /// What the task would do, where it was previewed: the name of the outcome, and the plan.
     #[must_use]
     pub fn previewed(&self) -> Option<(&str, &str)> {

@@ -89,7 +89,7 @@ impl<'a> Standing<'a> {
     /// that it is read: whoever goes on reads it again.
     pub(super) fn over(&mut self, run: Run, rows: &[u64], last: bool) -> Result<(), CliError> {
         let known = parts::known_of(&run, rows, last);
-        let is_settled = last || run.told_all_rows();
+        let is_settled = last || run.told_all_rows() || run.never_began();
         self.runs.push(run);
         if is_settled { self.journal.ends(known) } else { self.journal.notes(known) }
     }
