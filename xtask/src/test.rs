@@ -28,6 +28,10 @@ const IN_CONTAINERS: &str = "in_a_container";
 /// more of them run at once than there are cores.
 const END_TO_END: &str = "quill-admin-e2e";
 
+/// The chapter of end-to-end tests that looks at the clock: at how often the cloud is asked. It runs before the others, which
+/// keep the machine busy.
+const BY_THE_CLOCK: &str = "following::";
+
 /// The package whose tests wait for the database, most of the time.
 const EXECUTOR: &str = "quill-admin-executor";
 
@@ -293,9 +297,16 @@ fn layers(whole: bool) -> anyhow::Result<Vec<Layer>> {
         let tests = format!("{test} {}", tests.join(" "));
         match package.as_str() {
             END_TO_END => layers.extend([
+                step(
+                    &format!("{name} by the clock"),
+                    &format!("{test} --test e2e -- {} {BY_THE_CLOCK}", threads(4)),
+                ),
                 // Not before the layers in front of this one: some of their tests look at the clock.
                 beside(&format!("{name} in containers"), &format!("{test} --test e2e -- {IN_CONTAINERS}")),
-                step(&name, &format!("{tests} -- {} --skip {IN_CONTAINERS}", threads(4))),
+                step(
+                    &name,
+                    &format!("{tests} -- {} --skip {IN_CONTAINERS} --skip {BY_THE_CLOCK}", threads(4)),
+                ),
                 Layer { name: "terraform".to_owned(), step: Step::Terraform },
             ]),
             EXECUTOR => layers.extend([
