@@ -109,6 +109,12 @@ impl Verifier<'_> {
 }
 
 impl Claim {
+    /// Whether its values are proven: by the key of the request, or by the record key.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.proven || self.signature == Signature::Verified
+    }
+
     /// Reads it from the JSON payload of a log entry; `None` for every other line, and for one that
     /// contradicts itself.
     #[must_use]

@@ -83,7 +83,7 @@ struct Told<'a> {
 const MEND: &str = "what is wrong in the database: put it right, then run the same command again, which leaves out rows that are \
                     done. What is wrong in the table itself: make a table of these rows alone, with a results file of its own";
 /// The hint after a run that was broken off.
-const GOES_ON: &str = "run the same command again: it goes on where it is";
+pub const GOES_ON: &str = "run the same command again: it goes on where it is";
 /// The number of rows that were not begun beyond which they are counted, and not listed.
 const MOST_NOT_BEGUN: usize = 20;
 

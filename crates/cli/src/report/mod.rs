@@ -52,7 +52,7 @@ pub use build::BuildReport;
 pub use cases::{Tested, TestedCase};
 pub use deployed_actions::DeployedActions;
 pub use doctor::Diagnosis;
-pub use each::{EachPlan, EachReport, leaves_nobody_in};
+pub use each::{EachPlan, EachReport, GOES_ON, leaves_nobody_in};
 pub use each_results::EachResults;
 pub use history_page::{MARK, page};
 pub use output::{clap, colours, end};

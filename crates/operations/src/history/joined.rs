@@ -66,8 +66,7 @@ impl Told {
     /// for, they are there, and that of the run itself is not. Whoever may write log entries can write a record of either
     /// kind, and can repeat a proven one of the run: rows that are proven are always told.
     fn rows(&self, reading: Reading<'_>) -> Option<Vec<Vec<(Timestamp, Claim)>>> {
-        let is_proven =
-            |(_, claim): &(Timestamp, Claim)| claim.proven || claim.signature == Signature::Verified;
+        let is_proven = |(_, claim): &(Timestamp, Claim)| claim.is_proven();
         let (any_row, any_run) = (self.of_rows.iter().any(is_proven), self.of_run.iter().any(is_proven));
         let are_rows = any_row || !any_run && self.of_run.is_empty() && !self.of_rows.is_empty();
         (reading.each_row && are_rows).then(|| {
@@ -122,7 +121,7 @@ fn one_of_execution(
         if execution.phase == SUCCEEDED && seen == Worth::Contradicted {
             // Cloud Run knows the exit code of the container.
             Worth::Contradicted
-        } else if claim.proven || is_signed(&claim) {
+        } else if claim.is_proven() {
             Worth::Agrees
         } else if asked.key.is_some() {
             Worth::Contradicted

@@ -81,9 +81,12 @@ impl PastRun {
     /// The rows of this run as runs of their own, one for each record: those first whose records are proven.
     #[must_use]
     pub fn rows(&self) -> Vec<Self> {
+        if self.of_rows.is_empty() {
+            return Vec::new();
+        }
         let run = Self { of_rows: Vec::new(), ..self.clone() };
-        let is_proven = |claim: &&Claim| claim.proven || claim.signature == Signature::Verified;
-        let (proven, others): (Vec<&Claim>, Vec<&Claim>) = self.of_rows.iter().partition(is_proven);
+        let (proven, others): (Vec<&Claim>, Vec<&Claim>) =
+            self.of_rows.iter().partition(|claim| claim.is_proven());
         proven.into_iter().chain(others).map(|claim| run.of_row(claim)).collect()
     }
 

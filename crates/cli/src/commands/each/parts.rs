@@ -19,8 +19,8 @@ use super::super::context::Context;
 use super::super::guard::close;
 use super::super::task::{OpenTask, Subject};
 use super::source::{Hashing, Source};
-use super::standing::{Bulk, GOES_ON, Standing};
-use crate::report::{EachPlan, TaskPlan, leaves_nobody_in};
+use super::standing::{Bulk, Standing};
+use crate::report::{EachPlan, GOES_ON, TaskPlan, leaves_nobody_in};
 
 impl Context<'_> {
     /// Runs an action for the rows of a table or a results file, and closes the environment; returns the exit code.

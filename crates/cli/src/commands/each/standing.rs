@@ -14,10 +14,7 @@ use quill_admin_operations::task::run::Prepared;
 use quill_admin_operations::task::run_outcome::Run;
 
 use super::super::task::TaskOptions;
-use crate::report::{EachReport, Reporter};
-
-/// The hint after a run that was broken off.
-pub(super) const GOES_ON: &str = "run the same command again: it goes on where it is";
+use crate::report::{EachReport, GOES_ON, Reporter};
 
 /// A run for many rows.
 pub(super) struct Bulk {
