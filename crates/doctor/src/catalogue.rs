@@ -5,7 +5,7 @@
 use quill_admin_operations::error::CliError;
 use quill_admin_yaml::nearest;
 
-use super::check::{Check, Look};
+use super::check::{Check, Scope};
 use super::checks;
 
 /// All checks: first those of this machine, then those of an environment, then that of the repository. A
@@ -93,9 +93,9 @@ pub fn choose(asked: &Wanted<'_>) -> Result<Vec<&'static Check>, CliError> {
         if !asked.only.is_empty() {
             return named(asked.only, check);
         }
-        match check.look {
+        match check.scope {
             _ if asked.all => true,
-            Look::Repository(_) => asked.repository,
+            Scope::Repository(_) => asked.repository,
             _ => asked.deep || !DEEP.contains(&check.id),
         }
     };

@@ -3,8 +3,8 @@
 
 use std::pin::Pin;
 
-use super::facts::{Facts, Machine};
-use super::finding::Seen;
+use super::finding::Report;
+use super::inquiries::{Inquiries, Machine};
 use super::undecided::Undecided;
 
 /// The page that helps with findings; each check's id is a section of it. The path is relative to the
@@ -21,39 +21,39 @@ pub struct Check {
     /// finding, or is undecided, and says that it [blocks](Finding::blocks).
     pub needs: &'static [&'static str],
     /// The function that examines the subject.
-    pub look: Look,
+    pub scope: Scope,
 }
 
 impl std::fmt::Debug for Check {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Check").finish_non_exhaustive()
+        f.debug_struct("Check").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
 /// An examination that is under way.
-pub type Looking<'a> = Pin<Box<dyn Future<Output = Result<Seen, Undecided>> + Send + 'a>>;
+pub type Inspecting<'a> = Pin<Box<dyn Future<Output = Result<Report, Undecided>> + Send + 'a>>;
 
 /// The scope of a check, with the function that examines it.
 #[derive(Clone, Copy)]
-pub enum Look {
+pub enum Scope {
     /// This machine.
-    Machine(for<'a> fn(&'a Machine) -> Looking<'a>),
+    Machine(for<'a> fn(&'a Machine) -> Inspecting<'a>),
     /// One environment.
-    Environment(for<'a> fn(&'a Facts) -> Looking<'a>),
+    Environment(for<'a> fn(&'a Inquiries) -> Inspecting<'a>),
     /// The application's repository, [`Machine::repository`].
-    Repository(for<'a> fn(&'a Machine) -> Looking<'a>),
+    Repository(for<'a> fn(&'a Machine) -> Inspecting<'a>),
 }
 
-impl std::fmt::Debug for Look {
+impl std::fmt::Debug for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Look").finish_non_exhaustive()
+        f.write_str(self.name())
     }
 }
 
-impl Look {
+impl Scope {
     /// The name of the scope, as in `--list --json`.
     #[must_use]
-    pub fn scope(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Machine(_) => "machine",
             Self::Environment(_) => "environment",

@@ -16,7 +16,7 @@ use quill_admin_operations::task::jobs;
 use quill_admin_operations::task::run;
 use quill_admin_operations::task::run_outcome::Run;
 
-use super::facts::Facts;
+use super::inquiries::Inquiries;
 
 /// A report on an execution that is over.
 #[derive(Debug)]
@@ -36,9 +36,9 @@ impl Explanation {
     ///
     /// Fails when the environment cannot be opened, when no job has this execution, when it is not over yet,
     /// so that there is nothing to explain, and when it cannot be read.
-    pub async fn read(facts: &Facts, id: &str, emit: Emit) -> Result<Self, CliError> {
-        let environment = &facts.environment;
-        let session = facts.session().await?;
+    pub async fn read(inquiries: &Inquiries, id: &str, emit: Emit) -> Result<Self, CliError> {
+        let environment = &inquiries.environment;
+        let session = inquiries.session().await?;
         let execution = jobs::find(session, id).await?;
         if !matches!(execution.phase, Phase::Ended(_)) {
             let attach = hints::command(&environment.name, &format!("attach {id}"), &[]);

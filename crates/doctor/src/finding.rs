@@ -1,6 +1,6 @@
 //! The result of a check: the things that it examined, and its findings.
 //!
-//! A check returns [`Seen`] when it could decide, and [`Undecided`](crate::undecided::Undecided) when it
+//! A check returns [`Report`] when it could decide, and [`Undecided`](crate::undecided::Undecided) when it
 //! could not. To add a field of a finding: [`Finding`], and `report/doctor.rs` of the command-line program.
 
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use super::fix::Fix;
 
 /// The result of a check that could decide.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub enum Report {
     /// The check examined its subject; without findings all is well.
-    Looked {
+    Examined {
         /// A short description of the subject.
         note: Option<String>,
         /// The things that are wrong.
@@ -26,15 +26,15 @@ pub enum Seen {
     },
 }
 
-impl Seen {
+impl Report {
     /// A result without findings.
     pub fn healthy(note: impl Into<String>) -> Self {
-        Self::Looked { note: Some(note.into()), findings: Vec::new() }
+        Self::Examined { note: Some(note.into()), findings: Vec::new() }
     }
 
     /// A result with these findings; with none of them, all is well.
     pub fn found(note: impl Into<String>, findings: Vec<Finding>) -> Self {
-        Self::Looked { note: Some(note.into()), findings }
+        Self::Examined { note: Some(note.into()), findings }
     }
 
     /// A result of a check that has nothing to examine.
@@ -43,9 +43,9 @@ impl Seen {
     }
 }
 
-impl From<Finding> for Seen {
+impl From<Finding> for Report {
     fn from(finding: Finding) -> Self {
-        Self::Looked { note: None, findings: vec![finding] }
+        Self::Examined { note: None, findings: vec![finding] }
     }
 }
 

@@ -12,7 +12,7 @@ use quill_admin_operations::error::CliError;
 use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::session::Session;
 
-use super::facts::Facts;
+use super::inquiries::Inquiries;
 
 /// A fix for a finding.
 pub trait Fix: Debug + Send + Sync {
@@ -43,8 +43,8 @@ impl Eq for dyn Fix {}
 /// The environment that a fix works on.
 #[derive(Debug, Clone, Copy)]
 pub struct Site<'a> {
-    /// The facts about it.
-    pub facts: &'a Facts,
+    /// The inquiries about it.
+    pub inquiries: &'a Inquiries,
     /// The session in it.
     pub session: &'a Session,
 }

@@ -1,7 +1,7 @@
 //! The doctor: checks of this machine and of environments, their findings, and fixes for some of them.
 //!
 //! A [check](check::Check) examines one thing, a [finding](finding::Finding) says what is wrong with it, a
-//! [fix](fix::Fix) corrects it. Checks get their knowledge of the outside from [`facts`], which asks every
+//! [fix](fix::Fix) corrects it. Checks get their knowledge of the outside from [`inquiries`], which asks every
 //! question once. [`run`] runs the checks, those that do not need each other at the same time. Only fixes
 //! change anything.
 //!
@@ -12,14 +12,14 @@
 
 pub mod attempt;
 pub mod catalogue;
-pub mod causes;
 pub mod check;
 mod checks;
 pub mod explain;
-pub mod facts;
 pub mod finding;
 pub mod fix;
+pub mod inquiries;
 pub mod pages;
 pub mod repository;
 pub mod run;
+pub mod startup;
 pub mod undecided;

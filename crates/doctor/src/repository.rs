@@ -2,47 +2,53 @@
 //! stage is not the one that is served, and steps that build it without naming a stage, so that Docker builds
 //! the last one.
 //!
-//! Dockerfiles and GitHub's workflows are read. Everything else that mentions a build is found as plain text
-//! (`mention.rs`) and left to people: scripts, justfiles and other build tools are not followed, and never
-//! taken for harmless.
+//! Dockerfiles, GitHub's workflows and Compose files are read. Everything else that mentions a build is found as
+//! plain text (`mention.rs`) and left to people: scripts, justfiles and other build tools are not followed, and
+//! never taken for harmless.
 //!
-//! To read another kind of file: a line in [`scan`] and a function from its text to its [`Step`]s.
+//! To read another kind of file: a function in `repository/` from its text to its builds, and a line in
+//! [`Scan::read`].
 
+mod command;
+mod compose;
 mod dockerfile;
+mod files;
+mod lines;
 mod matrix;
 mod mention;
 pub mod names;
 mod path;
 mod served;
+mod target;
+mod tracked;
+mod words;
 mod workflow;
 mod yaml;
 
 use std::io;
 use std::path::Path;
 
-use ignore::WalkBuilder;
-use quill_admin_files::read_bounded;
-
+use command::Build;
+use compose::Composed;
 pub use dockerfile::{Dockerfile, Provides, Stage};
+use files::File;
 pub use mention::Mention;
 pub use served::Served;
-use workflow::Step;
-
-/// The largest file that is read, in bytes: a larger one was not written by a person.
-const LARGEST: u64 = 1 << 20;
-/// Folders with sources of other people, in case they are not ignored.
-const FOREIGN: &[&str] = &[".git", "node_modules", ".venv", "venv", ".terraform"];
+use target::Target;
+use workflow::{Kind, Step};
 
 /// The findings in a checkout.
 #[derive(Debug, Default)]
 pub struct Scan {
     /// Its Dockerfiles.
     pub dockerfiles: Vec<Dockerfile>,
+    /// Whether there may be Dockerfiles that could not be read.
+    pub lacks_dockerfiles: bool,
     /// The number of workflows and actions that were read.
     pub workflows: usize,
     /// The number of their steps that build an image.
     pub steps: usize,
-    /// The number of other files that were searched for mentions of a build.
+    /// The number of other files that were searched for mentions of a build, Compose files among them.
     pub searched: usize,
     /// Steps of workflows that build another stage than they are meant to, because they name none.
     pub untargeted: Vec<Untargeted>,
@@ -79,40 +85,32 @@ pub struct Untargeted {
 pub fn scan(root: &Path, served: &[Served]) -> io::Result<Scan> {
     std::fs::read_dir(root)?;
     let mut scan = Scan::default();
-    let files = files(root, &mut scan.unread);
-    for (path, bytes) in files.iter().filter(|(path, _)| dockerfile::is_one(path)) {
-        match Dockerfile::read(path, &String::from_utf8_lossy(bytes), served) {
+    let files = files::list(root, &mut scan.unread);
+    // Any name may be that of a Dockerfile, and it may be ignored.
+    let is_served = |path: &str| served.iter().any(|served| served.dockerfile == path);
+    let named = served.iter().filter_map(|served| File::find(root, &served.dockerfile));
+    let mut recipes: Vec<File> = named.collect();
+    recipes.extend(files.iter().filter(|file| dockerfile::is_one(&file.path)).cloned());
+    recipes.sort();
+    recipes.dedup();
+    for file in &recipes {
+        let Some(bytes) = file.read(&mut scan.unread) else { continue };
+        match Dockerfile::read(&file.path, &String::from_utf8_lossy(&bytes), served) {
             Ok(dockerfile) => scan.dockerfiles.push(dockerfile),
-            Err(why) => scan.unread.push((path.clone(), why)),
+            Err(why) => scan.unread.push((file.path.clone(), why)),
         }
     }
-    for (path, bytes) in files.iter().filter(|(path, _)| !dockerfile::is_one(path)) {
-        let text = String::from_utf8_lossy(bytes);
-        let mut understood = Vec::new();
-        if workflow::is_one(path) {
-            scan.workflows += 1;
-            match workflow::steps(bytes) {
-                Ok(steps) => {
-                    for step in &steps {
-                        scan.step(path, step, served, &mut understood);
-                    }
-                }
-                Err(why) => scan.unread.push((path.clone(), why)),
+    scan.lacks_dockerfiles = !scan.unread.is_empty();
+    let mut composed = Composed::default();
+    for file in files.iter().filter(|file| !dockerfile::is_one(&file.path) && !is_served(&file.path)) {
+        if workflow::is_one(&file.path) || mention::is_searched(&file.path) {
+            let bytes = file.read(&mut scan.unread).filter(|bytes| !bytes.contains(&0));
+            if let Some(bytes) = bytes {
+                scan.read(&file.path, &String::from_utf8_lossy(&bytes), served, &mut composed);
             }
-        } else if mention::is_searched(path, bytes) {
-            scan.searched += 1;
-        } else {
-            continue;
         }
-        let found = mention::find(path, &text).into_iter();
-        scan.mentions.extend(found.filter(|mention| !understood.contains(&mention.line)));
     }
-    scan.mentions.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    scan.mentioned = scan.mentions.len();
-    let dockerfiles = &scan.dockerfiles;
-    scan.mentions.retain(|mention| mention.may_be_wrong(dockerfiles));
-    scan.untargeted.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    scan.untargeted.dedup();
+    scan.finish(&mut composed);
     Ok(scan)
 }
 
@@ -123,13 +121,43 @@ impl Scan {
         self.dockerfiles.is_empty() && self.steps == 0 && self.mentioned == 0 && self.unread.is_empty()
     }
 
+    /// Reads a file that is no Dockerfile.
+    fn read(&mut self, path: &str, text: &str, served: &[Served], composed: &mut Composed) {
+        let mut understood = Vec::new();
+        if workflow::is_one(path) {
+            self.workflows += 1;
+            match workflow::steps(text) {
+                Ok(steps) => {
+                    for step in &steps {
+                        self.step(path, text, step, served, &mut understood);
+                    }
+                }
+                Err(why) => self.unread.push((path.to_owned(), why)),
+            }
+        } else {
+            self.searched += 1;
+        }
+        if compose::is_one(path, text)
+            && let Err(why) = composed.read(path, text)
+        {
+            self.unread.push((path.to_owned(), why));
+        }
+        let found = mention::find(path, text).into_iter();
+        self.mentions.extend(found.filter(|mention| !understood.contains(&mention.line)));
+    }
+
     /// Judges a step of a workflow. Lines that are `understood` do not count as mentions.
-    fn step(&mut self, file: &str, step: &Step, served: &[Served], understood: &mut Vec<u64>) {
+    fn step(&mut self, file: &str, text: &str, step: &Step, served: &[Served], understood: &mut Vec<u64>) {
         let named = step.dockerfile.as_deref();
         let found = self.dockerfiles.iter().find(|dockerfile| Some(dockerfile.path.as_str()) == named);
+        if step.kind == Kind::Perhaps && found.is_none() {
+            return;
+        }
+        self.steps += 1;
+        understood.push(step.uses);
         match (&step.target, found) {
-            (workflow::Target::Named(_), _) => {}
-            (workflow::Target::None, Some(dockerfile)) => {
+            (Target::Named(_), _) => {}
+            (Target::None, Some(dockerfile)) if step.kind == Kind::LikeDockers => {
                 let meant = step.meant(dockerfile, served);
                 let gets = dockerfile.last().and_then(|stage| stage.name.as_deref());
                 if dockerfile.provides != Provides::Wanted
@@ -145,57 +173,28 @@ impl Scan {
                     });
                 }
             }
-            // The Dockerfile or the stage is known only when the step runs: if it is a build, a person has to
-            // look.
-            (_, _) if step.is_known_to_build => {
-                self.steps += 1;
-                let mention = Mention::new(file, step.uses, &format!("uses: {}", step.action), "");
-                self.mentions.push(mention);
-                understood.push(step.uses);
-                return;
-            }
-            _ => return,
+            // The Dockerfile or the stage is known only when the step runs, so a person has to look.
+            _ => self.mentions.push(Mention::new(file, text, step.uses, step.build())),
         }
-        self.steps += 1;
-        understood.push(step.uses);
     }
-}
 
-/// The checkout's files, by their paths in it. Ignore rules count from its own root: those of a folder above
-/// it, or of the person, concern something else.
-fn files(root: &Path, unread: &mut Vec<(String, String)>) -> Vec<(String, Vec<u8>)> {
-    let mut files = Vec::new();
-    let walk = WalkBuilder::new(root)
-        .hidden(false)
-        .parents(false)
-        .git_global(false)
-        .require_git(false)
-        .sort_by_file_name(Ord::cmp)
-        .filter_entry(|entry| !FOREIGN.iter().any(|name| entry.file_name() == *name))
-        .build();
-    for entry in walk {
-        let entry = match entry {
-            Ok(entry) => entry,
-            // The file was removed during the walk.
-            Err(error) if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => {
-                continue;
-            }
-            Err(error) => {
-                unread.push((root.display().to_string(), error.to_string()));
-                continue;
-            }
-        };
-        let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
-        let path = path.to_string_lossy().replace('\\', "/");
-        if !entry.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST) {
-            continue;
-        }
-        match read_bounded(entry.path(), LARGEST) {
-            Ok(bytes) => files.push((path, bytes)),
-            Err(error) => unread.push((path, error.to_string())),
-        }
+    /// Leaves only the mentions that a person has to look at, in the order of files and lines.
+    fn finish(&mut self, composed: &mut Composed) {
+        let dockerfiles = &self.dockerfiles;
+        let mut services = composed.mentions();
+        self.mentioned = self.mentions.len() + services.len();
+        services.retain(|mention| mention.may_be_wrong(dockerfiles));
+        self.mentions.retain(|mention| match &mention.build {
+            // The services are what such a command builds.
+            Build::Compose(files) if services.is_empty() && composed.has(files) => false,
+            _ => mention.may_be_wrong(dockerfiles),
+        });
+        self.mentions.append(&mut services);
+        self.mentions.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        self.mentions.dedup_by(|a, b| (&a.file, a.line) == (&b.file, b.line));
+        self.untargeted.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        self.untargeted.dedup();
     }
-    files
 }
 
 #[cfg(test)]

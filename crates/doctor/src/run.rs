@@ -2,6 +2,9 @@
 //! catalogue's order, as soon as all results before it are known.
 //!
 //! A check whose needs are blocked is skipped, and names the check to correct first.
+//!
+//! To add a verdict: a variant of [`Verdict`], its [`Health`] and its exit code here, and `report/doctor.rs` of the
+//! command-line program.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,9 +14,9 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use quill_admin_contract::ExitCode;
 
-use super::check::{Check, Look};
-use super::facts::{Facts, Machine};
-use super::finding::{Finding, Seen, Severity};
+use super::check::{Check, Scope};
+use super::finding::{Finding, Report, Severity};
+use super::inquiries::{Inquiries, Machine};
 use super::undecided::Undecided;
 
 /// The subject of some checks, in the order in which they are reported.
@@ -32,8 +35,8 @@ pub struct Subject<'a> {
 pub struct Surroundings<'a> {
     /// Its name.
     pub name: &'a str,
-    /// The facts about it; `None` where the environments file has no usable entry for it.
-    pub facts: Option<&'a Facts>,
+    /// The inquiries about it; `None` where the environments file has no usable entry for it.
+    pub inquiries: Option<&'a Inquiries>,
 }
 
 /// The result of one check.
@@ -53,7 +56,7 @@ pub struct Examined {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It could decide.
-    Seen(Seen),
+    Decided(Report),
     /// It could not decide.
     Undecided(Undecided),
     /// It had nothing to examine, because of another check.
@@ -97,9 +100,9 @@ impl Verdict {
     #[must_use]
     pub fn health(&self) -> Health {
         match self {
-            Self::Seen(Seen::Nothing { .. }) | Self::Skipped { .. } => Health::Skipped,
+            Self::Decided(Report::Nothing { .. }) | Self::Skipped { .. } => Health::Skipped,
             Self::Undecided(_) => Health::Undecided,
-            Self::Seen(Seen::Looked { findings, .. }) => {
+            Self::Decided(Report::Examined { findings, .. }) => {
                 match findings.iter().map(|finding| finding.severity).max() {
                     None => Health::Healthy,
                     Some(Severity::Warning) => Health::Warning,
@@ -113,7 +116,7 @@ impl Verdict {
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         match self {
-            Self::Seen(Seen::Looked { findings, .. }) => findings,
+            Self::Decided(Report::Examined { findings, .. }) => findings,
             _ => &[],
         }
     }
@@ -121,7 +124,7 @@ impl Verdict {
     /// Whether checks that need this one have nothing to examine.
     fn blocks(&self) -> bool {
         match self {
-            Self::Seen(_) => self.findings().iter().any(|finding| finding.blocks),
+            Self::Decided(_) => self.findings().iter().any(|finding| finding.blocks),
             Self::Undecided(undecided) => undecided.blocks,
             Self::Skipped { .. } => true,
         }
@@ -161,7 +164,7 @@ pub async fn run(subjects: &[Subject<'_>], mut tell: impl FnMut(Progress<'_>)) -
     let plan = plan(subjects);
     let mut verdicts: Vec<Option<Examined>> = plan.iter().map(|_| None).collect();
     let mut begun: BTreeSet<usize> = BTreeSet::new();
-    let mut looks = FuturesUnordered::new();
+    let mut inspections = FuturesUnordered::new();
     let mut told = 0;
     loop {
         // A check that is skipped may decide another one.
@@ -182,13 +185,13 @@ pub async fn run(subjects: &[Subject<'_>], mut tell: impl FnMut(Progress<'_>)) -
                     Verdict::Skipped { needs } => needs,
                     _ => by.check.id,
                 });
-                match (root, planned.look()) {
+                match (root, planned.inspect()) {
                     (Some(needs), _) => verdicts[index] = Some(planned.examined(Verdict::Skipped { needs })),
                     (None, Err(verdict)) => verdicts[index] = Some(planned.examined(verdict)),
-                    (None, Ok(look)) => looks.push(async move {
+                    (None, Ok(inspecting)) => inspections.push(async move {
                         let started = Instant::now();
-                        let verdict = match look.await {
-                            Ok(seen) => Verdict::Seen(seen),
+                        let verdict = match inspecting.await {
+                            Ok(report) => Verdict::Decided(report),
                             Err(undecided) => Verdict::Undecided(undecided),
                         };
                         (index, verdict, started.elapsed())
@@ -208,7 +211,7 @@ pub async fn run(subjects: &[Subject<'_>], mut tell: impl FnMut(Progress<'_>)) -
             .map(|index| plan[index].check.id)
             .collect();
         tell(Progress::Waiting(&waiting));
-        let Some((index, verdict, took)) = looks.next().await else { break };
+        let Some((index, verdict, took)) = inspections.next().await else { break };
         verdicts[index] = Some(Examined { took, ..plan[index].examined(verdict) });
     }
     verdicts.into_iter().flatten().collect()
@@ -234,11 +237,13 @@ fn plan<'a>(subjects: &'a [Subject<'a>]) -> Vec<Planned<'a>> {
 
 impl<'a> Planned<'a> {
     /// Begins the examination, or returns its verdict at once.
-    fn look(&self) -> Result<BoxFuture<'a, Result<Seen, Undecided>>, Verdict> {
-        match (self.check.look, &self.subject.environment) {
-            (Look::Machine(look) | Look::Repository(look), _) => Ok(look(self.subject.machine)),
-            (Look::Environment(look), Some(Surroundings { facts: Some(facts), .. })) => Ok(look(facts)),
-            (Look::Environment(_), _) => Err(Verdict::Skipped { needs: "machine-config" }),
+    fn inspect(&self) -> Result<BoxFuture<'a, Result<Report, Undecided>>, Verdict> {
+        match (self.check.scope, &self.subject.environment) {
+            (Scope::Machine(inspect) | Scope::Repository(inspect), _) => Ok(inspect(self.subject.machine)),
+            (Scope::Environment(inspect), Some(Surroundings { inquiries: Some(inquiries), .. })) => {
+                Ok(inspect(inquiries))
+            }
+            (Scope::Environment(_), _) => Err(Verdict::Skipped { needs: "machine-config" }),
         }
     }
 

@@ -2,6 +2,9 @@
 //!
 //! Its fix, `build`, is also that of the checks `job` and `job-image`. It does not ask, so it refuses where
 //! the command `build` would ask a person.
+//!
+//! To add a finding: `inspect`. To change the work of the fix: the operations in `admin_image/` of the crate
+//! `operations`, which the command `build` uses, too.
 
 use jiff::{SignedDuration, Timestamp};
 use quill_admin_contract::ExitCode;
@@ -17,30 +20,30 @@ use quill_admin_operations::error::CliError;
 use quill_admin_operations::hints;
 use quill_admin_operations::task::job_image::{self, Unfit};
 
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
 use crate::fix::{Fix, Plan, Planning, Site, line};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "admin-image",
     title: "the newest admin image in the registry",
     needs: &["project"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
 /// The age after which an image is called old.
 const OLD: SignedDuration = SignedDuration::from_hours(180 * 24);
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if !facts.environment.has_surroundings() {
-        return Ok(Seen::nothing("this program itself is the container"));
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    if !inquiries.environment.has_surroundings() {
+        return Ok(Report::nothing("this program itself is the container"));
     }
-    let environment = &facts.environment;
+    let environment = &inquiries.environment;
     let build = hints::advice("build it with", &hints::command(&environment.name, "build", &[]));
     let name = environment.image.tagged(LATEST);
-    let (repository, image) = tokio::join!(facts.repository(), facts.image(LATEST));
+    let (repository, image) = tokio::join!(inquiries.repository(), inquiries.image(LATEST));
     // A person who may not read the repository may still read the images in it.
     if let Ok(false) = repository
         && let Some((location, project, repository)) = artifact_repository(environment)
@@ -114,7 +117,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             );
         }
     }
-    Ok(Seen::found(note, findings))
+    Ok(Report::found(note, findings))
 }
 
 /// The fix that builds the admin image, pushes it, and makes the job run exactly this image.
@@ -135,11 +138,11 @@ impl Fix for Build {
     }
 }
 
-async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError> {
-    let process = &facts.machine.process;
+async fn plan_build(Site { inquiries, session }: Site<'_>) -> Result<Plan, CliError> {
+    let process = &inquiries.machine.process;
     let builder_image = process.var("QUILL_ADMIN_BUILDER_IMAGE").map(str::to_owned);
     let options = source::Options { builder_image, ..source::Options::default() };
-    let environment = &facts.environment;
+    let environment = &inquiries.environment;
     let source = source::Source::read(process, &Application::of(&environment.source), &options)?;
     // Unlike this fix, `build` lists the contents of such an image, and asks.
     if matches!(source.made, Made::Assembled(_)) && confirmed::lacking(environment, process).is_some() {
@@ -179,12 +182,12 @@ async fn plan_build(Site { facts, session }: Site<'_>) -> Result<Plan, CliError>
     };
     let changes = plan.job.as_ref().map(JobPlan::changes).unwrap_or_default();
     let lines = [what].into_iter().chain(plan.notes.clone()).chain(changes.iter().map(line)).collect();
-    Ok(Plan::new(lines, move |Site { facts, session }, point| {
+    Ok(Plan::new(lines, move |Site { inquiries, session }, point| {
         Box::pin(async move {
             let compiles = plan.existing.is_none() && plan.source.needs_engine();
-            let engine = if compiles { Some(facts.machine.engine().await?) } else { None };
+            let engine = if compiles { Some(inquiries.machine.engine().await?) } else { None };
             let built = deploy::carry_out(session, plan, engine, &options, point).await?;
-            Ok(format!("{} runs {}", facts.environment.job.job, built.image))
+            Ok(format!("{} runs {}", inquiries.environment.job.job, built.image))
         })
     }))
 }

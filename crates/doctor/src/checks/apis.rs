@@ -1,15 +1,15 @@
 //! The check `apis`: the services that tasks and this program need are enabled in the project.
 
-use crate::check::{Check, Look};
-use crate::facts::{Facts, SERVICES};
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::{Inquiries, SERVICES};
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "apis",
     title: "the Google Cloud services that have to be enabled",
     needs: &["project"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
 /// The purpose of each of [`SERVICES`].
@@ -21,17 +21,17 @@ const PURPOSES: [&str; SERVICES.len()] = [
     "the database's password",
 ];
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(why) = facts.nothing_around() {
-        return Ok(Seen::nothing(why));
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    if let Some(why) = inquiries.nothing_around() {
+        return Ok(Report::nothing(why));
     }
     // A person who may not read them is not kept from the other checks.
-    let enabled = facts.services().await.map_err(Undecided::blocks_nothing)?;
+    let enabled = inquiries.services().await.map_err(Undecided::blocks_nothing)?;
     let all = SERVICES.into_iter().zip(PURPOSES);
     let (names, purposes): (Vec<&str>, Vec<&str>) =
         all.filter(|(service, _)| !enabled.contains(*service)).unzip();
     if names.is_empty() {
-        return Ok(Seen::healthy(format!("all {} are enabled", SERVICES.len())));
+        return Ok(Report::healthy(format!("all {} are enabled", SERVICES.len())));
     }
     Ok(Finding::problem(
         format!("not enabled: {}", names.join(", ")),
@@ -40,7 +40,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     .advice(format!(
         "enable with: gcloud services enable {} --project={}",
         names.join(" "),
-        facts.environment.job.project
+        inquiries.environment.job.project
     ))
     .blocks_nothing()
     .into())

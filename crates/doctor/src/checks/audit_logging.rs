@@ -1,15 +1,15 @@
 //! The check `audit-logging`: Google Cloud itself records who starts the job.
 
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "audit-logging",
     title: "whether Google Cloud records who runs tasks",
     needs: &["project"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
 /// `RunJob` is a Data Access event, and those are off unless somebody turns them on ("Cloud Run audit
@@ -17,12 +17,12 @@ pub(crate) const CHECK: Check = Check {
 const WHY: &str = "the task's own record says who asked, but only Google Cloud's says who it really was, and \
                    only this one holds for tasks that are run by hand";
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(why) = facts.nothing_around() {
-        return Ok(Seen::nothing(why));
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    if let Some(why) = inquiries.nothing_around() {
+        return Ok(Report::nothing(why));
     }
-    let audit = facts.audit_logging().await?;
-    let project = &facts.environment.job.project;
+    let audit = inquiries.audit_logging().await?;
+    let project = &inquiries.environment.job.project;
     if !audit.writes {
         return Ok(Finding::warning("runs of the job are not recorded by Cloud Audit Logs", WHY)
             .advice(format!(
@@ -37,5 +37,5 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             .evidence(audit.exempt.iter().map(|who| format!("exempt: {who}")))
             .into());
     }
-    Ok(Seen::healthy("runs of the job are recorded"))
+    Ok(Report::healthy("runs of the job are recorded"))
 }

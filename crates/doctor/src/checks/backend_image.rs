@@ -1,5 +1,7 @@
 //! The check `backend-image`: the backend runs its own image, and not the admin image by mistake. Its fix is
 //! `restore-backend`.
+//!
+//! To add a sign of the admin image: `admin_image/recognise.rs` of the crate `operations`.
 
 use jiff::Timestamp;
 use quill_admin_cloud::{CloudErrorKind, Readiness, Revision, Service};
@@ -9,18 +11,18 @@ use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
 use quill_admin_operations::hints;
 
-use crate::causes::{self, Cause, Diagnosis, Startup};
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
 use crate::fix::{Fix, Plan, Planning, Site};
+use crate::inquiries::Inquiries;
+use crate::startup::{self, Cause, Diagnosis, Startup};
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "backend-image",
     title: "the image the backend runs",
     needs: &["project"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
 /// The newest revision of the backend's service.
@@ -37,18 +39,18 @@ impl Newest<'_> {
 }
 
 /// The newest revision, or the result of the check where there is none to examine.
-pub(super) async fn newest(facts: &Facts) -> Result<Result<Newest<'_>, Seen>, Undecided> {
-    if let Some(why) = facts.nothing_around() {
-        return Ok(Err(Seen::nothing(why)));
+pub(super) async fn newest(inquiries: &Inquiries) -> Result<Result<Newest<'_>, Report>, Undecided> {
+    if let Some(why) = inquiries.nothing_around() {
+        return Ok(Err(Report::nothing(why)));
     }
-    let Some(backend) = &facts.environment.backend else {
-        return Ok(Err(Seen::nothing("the environments file names no backend")));
+    let Some(backend) = &inquiries.environment.backend else {
+        return Ok(Err(Report::nothing("the environments file names no backend")));
     };
-    let (service, revisions) = tokio::join!(facts.service(), facts.revisions());
+    let (service, revisions) = tokio::join!(inquiries.service(), inquiries.revisions());
     let name = &backend.service;
     let service = match service {
         Ok(Some(service)) => service,
-        Ok(None) => return Ok(Err(Seen::nothing("the environments file names no backend"))),
+        Ok(None) => return Ok(Err(Report::nothing("the environments file names no backend"))),
         Err(undecided) if undecided.kind == Some(CloudErrorKind::NotFound) => {
             let what = format!(
                 "project {} has no Cloud Run service \"{}\" in {}",
@@ -69,19 +71,19 @@ pub(super) async fn newest(facts: &Facts) -> Result<Result<Newest<'_>, Seen>, Un
     Ok(Ok(Newest { service, revision }))
 }
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    let newest = match Box::pin(newest(facts)).await? {
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    let newest = match Box::pin(newest(inquiries)).await? {
         Ok(newest) => newest,
         Err(seen) => return Ok(seen),
     };
     let Newest { service, revision } = &newest;
     let ready = revision.readiness == Readiness::Ready;
     let mut evidence = vec![format!("{}: {}", revision.id, revision.image)];
-    let mut why = match is_admin_image(facts, &revision.image).await {
+    let mut why = match is_admin_image(inquiries, &revision.image).await {
         Ok(why) => why,
         // A revision that serves requests does not run the admin image, which cannot serve.
         Err(_) if ready => None,
-        Err(undecided) => match said(facts, revision).await? {
+        Err(undecided) => match said(inquiries, revision).await? {
             Some(lines) => {
                 evidence.extend(lines);
                 Some(Sign::Log)
@@ -91,23 +93,23 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     };
     if why.is_none()
         && !ready
-        && let Some(lines) = said(facts, revision).await?
+        && let Some(lines) = said(inquiries, revision).await?
     {
         evidence.extend(lines);
         why = Some(Sign::Log);
     }
     let Some(why) = why else {
-        return Ok(Seen::healthy(format!("{}, revision {}", short(&revision.image), revision.id)));
+        return Ok(Report::healthy(format!("{}, revision {}", short(&revision.image), revision.id)));
     };
     // The lines of the log are added because people know the mistake by them.
     if evidence.len() == 1
         && !ready
-        && let Ok(Some(lines)) = said(facts, revision).await
+        && let Ok(Some(lines)) = said(inquiries, revision).await
     {
         evidence.extend(lines);
     }
     let explanation = format!("{}; {}", Cause::AdminImage.explanation(), candidate::requests(service));
-    let command = hints::command(&facts.environment.name, "restore-backend", &[]);
+    let command = hints::command(&inquiries.environment.name, "restore-backend", &[]);
     Ok(Finding::problem(format!("the backend runs the admin image: {why}"), explanation)
         .since(newest.since())
         .evidence(evidence)
@@ -118,28 +120,28 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
 }
 
 /// The lines of a revision's log that prove that it is the admin image.
-async fn said(facts: &Facts, revision: &Revision) -> Result<Option<Vec<String>>, Undecided> {
-    let log = facts.revision_log(&revision.id).await.map_err(Undecided::blocks_nothing)?;
-    let startup = Startup { log: &log, reason: "", admin_image: None, probe: None, port: None };
-    let Diagnosis { cause, evidence } = causes::diagnose(&startup);
+async fn said(inquiries: &Inquiries, revision: &Revision) -> Result<Option<Vec<String>>, Undecided> {
+    let log = inquiries.revision_log(&revision.id).await.map_err(Undecided::blocks_nothing)?;
+    let startup = Startup { log: Some(&log), reason: "", admin_image: None, probe: None, port: None };
+    let Diagnosis { cause, evidence } = startup::diagnose(&startup);
     Ok((cause == Cause::AdminImage).then_some(evidence))
 }
 
 /// The sign by which an image is the admin image; `None` if it is not.
-pub(super) async fn is_admin_image(facts: &Facts, name: &str) -> Result<Option<Sign>, Undecided> {
+pub(super) async fn is_admin_image(inquiries: &Inquiries, name: &str) -> Result<Option<Sign>, Undecided> {
     // The job and the images may be missing, or not be readable for us: there are other signs as well.
-    let job = facts.job().await.ok().flatten();
+    let job = inquiries.job().await.ok().flatten();
     let deployed = job.map(|job| job.settings.image.as_str());
-    let mut admin = AdminImage::new(&facts.environment.image, deployed);
+    let mut admin = AdminImage::new(&inquiries.environment.image, deployed);
     for reference in admin.references() {
-        if let Ok(Some(image)) = facts.image(&reference).await {
+        if let Ok(Some(image)) = inquiries.image(&reference).await {
             admin.learn(&image);
         }
     }
     if let Some(sign) = admin.by_name(name) {
         return Ok(Some(sign));
     }
-    let found = facts.image_called(name).await?;
+    let found = inquiries.image_called(name).await?;
     Ok(found.and_then(|image| admin.by_content(&image)))
 }
 
@@ -170,10 +172,10 @@ impl Fix for RestoreBackend {
     }
 }
 
-async fn plan_restore(Site { facts, session }: Site<'_>) -> Result<Plan, CliError> {
+async fn plan_restore(Site { inquiries, session }: Site<'_>) -> Result<Plan, CliError> {
     let mut found = candidate::look(session).await?;
     let Some(candidate) = found.candidate.take() else {
-        return Err(candidate::no_candidate(&facts.environment, found.passed_over));
+        return Err(candidate::no_candidate(&inquiries.environment, found.passed_over));
     };
     let service = found.service;
     let lines =

@@ -1,7 +1,7 @@
 //! The check `backend-startup`: the backend's newest revision starts. Where it does not, the startup
 //! diagnosis says why.
 //!
-//! To add a cause: `causes.rs`, and its advice below where the log alone does not help.
+//! To add a cause: `startup.rs`, and its advice below where the log alone does not help.
 
 use quill_admin_cloud::{Readiness, Revision, Service};
 use quill_admin_operations::backend::{candidate, verdict};
@@ -9,30 +9,30 @@ use quill_admin_operations::config::Environment;
 use quill_admin_operations::hints;
 
 use super::backend_image::{Newest, is_admin_image, newest};
-use crate::causes::{self, Cause, Diagnosis, Startup};
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Inquiries;
+use crate::startup::{self, Cause, Diagnosis, Startup};
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "backend-startup",
     title: "the start of the backend's newest revision",
     needs: &["backend-image"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    let newest = match Box::pin(newest(facts)).await? {
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    let newest = match Box::pin(newest(inquiries)).await? {
         Ok(newest) => newest,
         Err(seen) => return Ok(seen),
     };
     let Newest { service, revision } = &newest;
     let reason = match &revision.readiness {
         Readiness::Ready if !service.reconciling && !is_asked(service, revision) => {
-            return Ok(left_behind(service, revision, &facts.environment).into());
+            return Ok(left_behind(service, revision, &inquiries.environment).into());
         }
-        Readiness::Ready => return Ok(Seen::healthy(format!("{} is ready", revision.id))),
+        Readiness::Ready => return Ok(Report::healthy(format!("{} is ready", revision.id))),
         Readiness::Pending => {
             let what = format!("revision {} is still starting", revision.id);
             let finding = Finding::warning(what, candidate::requests(service)).since(revision.created);
@@ -41,15 +41,16 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         Readiness::Failed { reason } => reason,
     };
     // The failure to start is certain, even where its log cannot be read.
-    let (log, unread) = match facts.revision_log(&revision.id).await {
-        Ok(log) => (log, None),
-        Err(undecided) => (Vec::new(), Some(undecided)),
+    let log = inquiries.revision_log(&revision.id).await;
+    let (log, unread) = match log {
+        Ok(log) => (Some(log), None),
+        Err(undecided) => (None, Some(undecided)),
     };
-    let admin_image = is_admin_image(facts, &revision.image).await.ok().flatten();
+    let admin_image = is_admin_image(inquiries, &revision.image).await.ok().flatten();
     let probe = revision.startup_probe.as_ref();
     let port = u16::try_from(revision.port).ok().filter(|port| *port != 0);
     let Diagnosis { cause, evidence } =
-        causes::diagnose(&Startup { log: &log, reason, admin_image, probe, port });
+        startup::diagnose(&Startup { log: log.as_deref(), reason, admin_image, probe, port });
     let mut finding = Finding::problem(
         format!("revision {} does not start: {}", revision.id, cause.words()),
         format!("{}; {}", cause.explanation(), candidate::requests(service)),
@@ -59,7 +60,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         finding = finding.evidence([verdict::summary(reason)]);
     }
     finding = finding.evidence(evidence);
-    for advice in advice(facts, &cause, revision) {
+    for advice in advice(inquiries, &cause, revision) {
         finding = finding.advice(advice);
     }
     if let Some(Undecided { cause, advice, .. }) = unread {
@@ -94,8 +95,8 @@ fn left_behind(service: &Service, revision: &Revision, environment: &Environment
 }
 
 /// The commands to type.
-fn advice(facts: &Facts, cause: &Cause, revision: &Revision) -> Vec<String> {
-    let environment: &Environment = &facts.environment;
+fn advice(inquiries: &Inquiries, cause: &Cause, revision: &Revision) -> Vec<String> {
+    let environment: &Environment = &inquiries.environment;
     let name = &environment.job;
     let closer = |check: &str| hints::advice("look closer with", &hints::doctor(&environment.name, check));
     let whole = format!(

@@ -1,5 +1,7 @@
 //! The check `database`: the Cloud SQL instance runs, and the job is set up to use it. `target.rs` examines
 //! the target in the job's command.
+//!
+//! To add a finding about the instance: `inspect`. To compare another variable of the job: `compare`.
 
 mod target;
 
@@ -9,31 +11,31 @@ use quill_admin_contract::variable::{self, Variable};
 use quill_admin_operations::admin_image::database_variables;
 
 use super::job_settings::PutJobRight;
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "database",
     title: "the Cloud SQL instance, and what the job knows of it",
     needs: &["project"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
 const RUNNABLE: &str = "RUNNABLE";
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(why) = facts.nothing_around() {
-        return Ok(Seen::nothing(why));
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    if let Some(why) = inquiries.nothing_around() {
+        return Ok(Report::nothing(why));
     }
-    let Some(name) = &facts.environment.database_instance else {
-        return Ok(Seen::nothing("the environments file names no Cloud SQL instance"));
+    let Some(name) = &inquiries.environment.database_instance else {
+        return Ok(Report::nothing("the environments file names no Cloud SQL instance"));
     };
-    let project = &facts.environment.job.project;
-    let instance = match facts.database().await {
+    let project = &inquiries.environment.job.project;
+    let instance = match inquiries.database().await {
         Ok(Some(instance)) => instance,
-        Ok(None) => return Ok(Seen::nothing("the environments file names no Cloud SQL instance")),
+        Ok(None) => return Ok(Report::nothing("the environments file names no Cloud SQL instance")),
         Err(undecided) if undecided.kind == Some(CloudErrorKind::NotFound) => {
             return Ok(Finding::problem(
                 format!("project {project} has no Cloud SQL instance \"{name}\""),
@@ -73,19 +75,22 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             .advice("enable it on the instance"),
         ),
         // Without a job there is nothing to compare; the check `job` reports that.
-        Some(address) => {
-            if let Ok(Some(job)) = facts.job().await {
+        Some(address) => match inquiries.job().await {
+            Ok(None) => {}
+            Err(undecided) if findings.is_empty() => return Err(undecided),
+            Err(_) => {}
+            Ok(Some(job)) => {
                 // Where the target is in the command, the variables of the same meaning have no effect.
                 let decides = |finding: &Finding| {
                     finding.fix.is_none() || Target::in_command(&job.settings.command).is_none()
                 };
                 findings.extend(compare(job, address, instance.ssl_mode).into_iter().filter(decides));
-                findings.extend(target::look(facts, job, instance, address).await);
+                findings.extend(target::inspect(inquiries, job, instance, address).await);
             }
-        }
+        },
     }
     let address = instance.private_ip.as_deref().unwrap_or("no private address");
-    Ok(Seen::found(format!("{name}, {}, {}, {address}", instance.version, instance.state), findings))
+    Ok(Report::found(format!("{name}, {}, {}, {address}", instance.version, instance.state), findings))
 }
 
 /// Compares the job's variables with the instance.
@@ -93,14 +98,21 @@ fn compare(job: &Job, address: &str, mode: SslMode) -> Vec<Finding> {
     let wrong = |what: String, why: &str| Finding::problem(what, why).fix(PutJobRight);
     let mut findings = both_names(job);
     let called = |variable| database_variables::name(Some(&job.settings), variable);
-    let host = text(job, &variable::AUTH_DB_HOST);
+    let host = database_variables::of(&job.settings, &variable::AUTH_DB_HOST);
     let name = called(&variable::AUTH_DB_HOST);
     match host {
-        Some(host) if host == address => {}
-        Some(host) => findings.push(wrong(
+        Some((_, EnvValue::Text(host))) if host == address => {}
+        Some((_, EnvValue::Text(host))) => findings.push(wrong(
             format!("the job's {name} is {host}, the instance's private address {address}"),
             "the job looks for the database where it is not",
         )),
+        Some((_, EnvValue::Secret { secret, .. })) => findings.push(
+            Finding::warning(
+                format!("the job's {name} is in the secret {secret}, whose value is not read here"),
+                format!("whether it is the instance's private address, {address}, is not known"),
+            )
+            .advice("an address is no secret: set it in clear, so that it can be compared"),
+        ),
         None => findings.push(wrong(
             format!("the job has no {name}; the instance's private address is {address}"),
             "the job does not know where the database is",

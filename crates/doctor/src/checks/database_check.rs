@@ -2,6 +2,9 @@
 //!
 //! It starts a task, so it runs only with `--deep`, or when it is named. The expectations of the database are
 //! declared in the file of actions; this check makes findings from the task's report.
+//!
+//! To make another finding: `judge`, from a field of `DatabaseReport` in the crate `contract`, which `check.rs` of
+//! the crate `executor` fills in.
 
 use std::sync::Arc;
 
@@ -14,32 +17,32 @@ use quill_admin_operations::task::job_image;
 use quill_admin_operations::task::run::{self, Prepared};
 use quill_admin_operations::task::run_outcome::RunOutcome;
 
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "database-check",
     title: "the database, from inside its network: tables, rights, roles",
     needs: &["job", "job-image", "job-secrets"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    let session = facts.session().await?;
-    let environment = &facts.environment;
-    let job = facts.existing_job().await?.clone();
-    let actor = sign_in::actor(session.sign_in().and_then(SignIn::account), &facts.machine.process);
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    let session = inquiries.session().await?;
+    let environment = &inquiries.environment;
+    let job = inquiries.existing_job().await?.clone();
+    let actor = sign_in::actor(session.sign_in().and_then(SignIn::account), &inquiries.machine.process);
     let mut request = Request::new(AdminAction::check(), actor, None);
     request.contract = job_image::contract(&job.settings);
     let tail = Some(session.google().tail_log(&environment.job).await);
     let prepared = Prepared { name: environment.job.clone(), job, request, tail };
     // Whoever interrupts ends the program, which then reports this stage.
     let point = Arc::new(PointOfNoReturn::new("nothing was started"));
-    facts.machine.begins(&point);
+    inquiries.machine.begins(&point);
     let run = run::run(session, prepared, &point).await;
-    facts.machine.ended(&point);
+    inquiries.machine.ended(&point);
     let run = run?;
     let id = &run.execution.name.id;
     let after =
@@ -93,7 +96,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     }
 }
 
-fn judge(database: &DatabaseReport, warnings: &[Warning]) -> Seen {
+fn judge(database: &DatabaseReport, warnings: &[Warning]) -> Report {
     let mut findings = Vec::new();
     if !database.writable {
         findings.push(Finding::problem(
@@ -113,7 +116,7 @@ fn judge(database: &DatabaseReport, warnings: &[Warning]) -> Seen {
         format!("{} of {count} {}", count.saturating_sub(missing.len()), called(expected))
     });
     let version = format!("PostgreSQL {}", database.server_version);
-    Seen::found([version, tls].into_iter().chain(found).collect::<Vec<_>>().join(", "), findings)
+    Report::found([version, tls].into_iter().chain(found).collect::<Vec<_>>().join(", "), findings)
 }
 
 /// The finding about rows that the file of actions expects and the database lacks. The task's warning says
@@ -169,7 +172,7 @@ mod tests {
             Warning::new("other_tables", "the user quill finds quill.users instead"),
             Warning::new("action_unfit", "the action add-role cannot be done here"),
         ];
-        let Seen::Looked { findings, .. } = judge(&database, &warnings) else { panic!("it looked") };
+        let Report::Examined { findings, .. } = judge(&database, &warnings) else { panic!("it looked") };
         let told: Vec<(Severity, &str)> =
             findings.iter().map(|finding| (finding.severity, finding.what.as_str())).collect();
         assert_eq!(

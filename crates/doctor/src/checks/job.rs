@@ -4,33 +4,33 @@ use quill_admin_cloud::Readiness;
 use quill_admin_operations::hints;
 
 use super::admin_image::Build;
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "job",
     title: "the Cloud Run job that runs tasks",
     needs: &["project"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    let name = &facts.environment.job;
-    let Some(job) = facts.job().await? else {
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    let name = &inquiries.environment.job;
+    let Some(job) = inquiries.job().await? else {
         let finding = Finding::problem(
             format!("project {} has no job {} in {}", name.project, name.job, name.region),
             "neither Terraform nor \"build\" has made it yet: no task can be run",
         );
         return Ok(finding
             .advice("make it with: terraform apply")
-            .advice(hints::advice("or with", &hints::command(&facts.environment.name, "build", &[])))
+            .advice(hints::advice("or with", &hints::command(&inquiries.environment.name, "build", &[])))
             .fix(Build)
             .into());
     };
     Ok(match &job.readiness {
-        Readiness::Ready => Seen::healthy(name.job.to_string()),
+        Readiness::Ready => Report::healthy(name.job.to_string()),
         // The checks of its image, settings and secrets report what it lacks.
         Readiness::Failed { reason } => Finding::problem(
             format!("the job {} is not ready", name.job),

@@ -8,24 +8,25 @@ use quill_admin_operations::hints;
 use quill_admin_operations::task::job_image::{self, Unfit};
 
 use super::admin_image::Build;
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "job-image",
     title: "the image the job runs",
     needs: &["admin-image", "job"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if !facts.environment.has_surroundings() {
-        return Ok(Seen::nothing("this program itself is the container"));
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    if !inquiries.environment.has_surroundings() {
+        return Ok(Report::nothing("this program itself is the container"));
     }
-    let job = &facts.existing_job().await?.settings;
-    let build = || hints::advice("put it right with", &hints::command(&facts.environment.name, "build", &[]));
+    let job = &inquiries.existing_job().await?.settings;
+    let build =
+        || hints::advice("put it right with", &hints::command(&inquiries.environment.name, "build", &[]));
     let (image, unfit) = job_image::image(job);
     let mut findings = Vec::new();
     let wrong = |what: String, why: &str| Finding::problem(what, why).advice(build()).fix(Build);
@@ -51,15 +52,15 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             .advice("use a newer quill-admin"),
         ),
     }
-    findings.extend(other_actions(facts, job));
+    findings.extend(other_actions(inquiries, job));
     let (repository, digest) = job.image.split_once('@').unwrap_or((&job.image, ""));
     let mut note = digest.get(..19).unwrap_or(&job.image).to_owned();
     if let Some(revision) = &image.revision {
         note = format!("{note}, revision {}", revision.get(..12).unwrap_or(revision));
     }
     if !digest.is_empty() {
-        if repository == facts.environment.image.to_string() {
-            match facts.image(digest).await {
+        if repository == inquiries.environment.image.to_string() {
+            match inquiries.image(digest).await {
                 Ok(Some(_)) => {}
                 Ok(None) => findings.push(wrong(
                     format!("the registry has no image {}", job.image),
@@ -74,18 +75,18 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             }
         } else {
             findings.push(wrong(
-                format!("the job's image is of {repository}, not of {}", facts.environment.image),
+                format!("the job's image is of {repository}, not of {}", inquiries.environment.image),
                 "it is not what \"build\" makes for this environment",
             ));
         }
     }
-    Ok(Seen::found(note, findings))
+    Ok(Report::found(note, findings))
 }
 
 /// The finding that the image has other actions than this run. It is a warning: actions that differ are
 /// refused, but all others are run.
-fn other_actions(facts: &Facts, job: &JobSettings) -> Option<Finding> {
-    let environment = &facts.environment;
+fn other_actions(inquiries: &Inquiries, job: &JobSettings) -> Option<Finding> {
+    let environment = &inquiries.environment;
     let application = Application::of(&environment.source);
     // When the folder's file has mistakes, its actions are not known; the command line reports the mistakes.
     if application != Application::BuiltIn && actions::chosen_compiled().is_none() {
@@ -95,7 +96,7 @@ fn other_actions(facts: &Facts, job: &JobSettings) -> Option<Finding> {
     let changes = deployed.differences(actions::of_this_run()).filter(|changes| !changes.is_empty())?;
     let named =
         |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")));
-    let process = &facts.machine.process;
+    let process = &inquiries.machine.process;
     let cwd = &process.cwd;
     let own = Own::of(&application, cwd, process.built_from);
     let what = format!(

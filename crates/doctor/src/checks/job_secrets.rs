@@ -6,22 +6,22 @@ use futures::future::join_all;
 use quill_admin_cloud::{CloudErrorKind, EnvValue, SecretVersionState};
 use quill_admin_operations::hints;
 
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "job-secrets",
     title: "the secrets the job refers to",
     needs: &["job"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
 const WHY: &str = "the container does not start: Cloud Run cannot give it the secret";
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    let job = facts.existing_job().await?;
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    let job = inquiries.existing_job().await?;
     let secrets: BTreeSet<(&str, &str)> = job
         .settings
         .env
@@ -31,15 +31,15 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             EnvValue::Text(_) => None,
         })
         .collect();
-    let project = &facts.environment.job.project;
+    let project = &inquiries.environment.job.project;
     let mut notes = Vec::new();
     let mut findings = Vec::new();
-    let looks = secrets.iter().map(|(secret, version)| facts.secret_version(secret, version));
-    for ((secret, version), found) in secrets.iter().zip(join_all(looks).await) {
+    let answers = secrets.iter().map(|(secret, version)| inquiries.secret_version(secret, version));
+    for ((secret, version), found) in secrets.iter().zip(join_all(answers).await) {
         let is_record_key =
-            facts.environment.record_key_secret.as_ref().is_some_and(|key| key.as_str() == *secret);
+            inquiries.environment.record_key_secret.as_ref().is_some_and(|key| key.as_str() == *secret);
         let add = if is_record_key {
-            hints::advice("make a key with", &hints::command(&facts.environment.name, "record-key", &[]))
+            hints::advice("make a key with", &hints::command(&inquiries.environment.name, "record-key", &[]))
         } else {
             format!("add one with: gcloud secrets versions add {secret} --data-file=- --project={project}")
         };
@@ -72,5 +72,5 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         }
     }
     let note = if secrets.is_empty() { "it refers to none".to_owned() } else { notes.join("; ") };
-    Ok(Seen::found(note, findings))
+    Ok(Report::found(note, findings))
 }

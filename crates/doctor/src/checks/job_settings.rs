@@ -6,37 +6,37 @@ use quill_admin_operations::admin_image::deploy;
 use quill_admin_operations::admin_image::plan::{self, JobPlan};
 use quill_admin_operations::admin_image::target::{self, Database};
 use quill_admin_operations::error::CliError;
-use quill_admin_operations::task::job_image::{self, Unfit};
+use quill_admin_operations::task::job_image;
 
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
 use crate::fix::{Fix, Plan, Planning, Site, line};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "job-settings",
     title: "the job's settings against the environments file",
     needs: &["job"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if !facts.environment.has_surroundings() {
-        return Ok(Seen::nothing("this program sets the job up itself"));
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    if !inquiries.environment.has_surroundings() {
+        return Ok(Report::nothing("this program sets the job up itself"));
     }
-    let job = facts.existing_job().await?;
+    let job = inquiries.existing_job().await?;
     // The database's address and the target belong to the check `database`, which can ask for them.
-    let wanted = plan::settings(&facts.environment, &Database::default(), job);
+    let wanted = plan::settings(&inquiries.environment, &Database::default(), job);
     let changes = target::differences(&job.settings, &wanted);
     if changes.is_empty() {
-        return Ok(Seen::healthy("as the environments file has them"));
+        return Ok(Report::healthy("as the environments file has them"));
     }
     let retries = job.settings.max_retries != 0;
     let why = if retries {
         "a task that failed is run again, and a change could be made twice: tasks that write are refused"
-    } else if !matches!(job_image::image(&job.settings).1, Some(Unfit::NotDeployed)) {
-        "somebody or something else has changed the job since it was deployed"
+    } else if job_image::was_deployed(&job.settings) {
+        "the job, or the environments file, was changed since \"build\" deployed to it"
     } else {
         "\"build\" has not deployed to this job: Terraform or somebody else has set it up in another way"
     };
@@ -69,8 +69,8 @@ impl Fix for PutJobRight {
     }
 }
 
-async fn plan_job(Site { facts, session }: Site<'_>) -> Result<Plan, CliError> {
-    let environment = &facts.environment;
+async fn plan_job(Site { inquiries, session }: Site<'_>) -> Result<Plan, CliError> {
+    let environment = &inquiries.environment;
     let job = session.google().find_job(&environment.job).await?.ok_or_else(|| {
         CliError::new(ExitCode::ResourceNotFound, format!("there is no job {} any more", environment.job.job))
     })?;
@@ -85,9 +85,9 @@ async fn plan_job(Site { facts, session }: Site<'_>) -> Result<Plan, CliError> {
     let changes = target::differences(&job.settings, &wanted);
     let lines = database.notes.into_iter().chain(changes.iter().map(line)).collect();
     let plan = JobPlan::Change { job: Box::new(job), wanted };
-    Ok(Plan::new(lines, move |Site { facts, session }, point| {
+    Ok(Plan::new(lines, move |Site { inquiries, session }, point| {
         Box::pin(async move {
-            let done = format!("{} was changed", facts.environment.job.job);
+            let done = format!("{} was changed", inquiries.environment.job.job);
             deploy::deploy(session, &plan, point, &done).await?;
             Ok(done)
         })

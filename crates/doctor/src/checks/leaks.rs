@@ -2,6 +2,8 @@
 //! running tasks left them. Its fix deletes such executions.
 //!
 //! Only the presence of a value is known here: the value itself is never taken over from Google's answer.
+//!
+//! To find another kind of password: `plaintext_password` in `google/convert.rs` of the crate `cloud`.
 
 use std::collections::BTreeSet;
 
@@ -11,39 +13,47 @@ use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
 use quill_admin_operations::point_of_no_return::{PointOfNoReturn, UnderWay};
 
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
 use crate::fix::{Fix, Plan, Planning, Site};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "leaks",
     title: "passwords left in clear in old executions",
     needs: &["project"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(why) = facts.nothing_around() {
-        return Ok(Seen::nothing(why));
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    if let Some(why) = inquiries.nothing_around() {
+        return Ok(Report::nothing(why));
     }
     // The old way used the application's own job, and not this one.
-    let (executions, of) = match facts.all_executions().await {
-        Ok(executions) => (executions, ""),
+    let (executions, others_unseen) = match inquiries.all_executions().await {
+        Ok(executions) => (executions, None),
         Err(undecided) if undecided.kind == Some(CloudErrorKind::PermissionDenied) => {
-            (facts.executions().await?, " of this job; those of others may not be listed")
+            (inquiries.executions().await?, Some(undecided))
         }
         Err(undecided) => return Err(undecided),
     };
     let leaking: Vec<&Execution> =
         executions.iter().filter(|execution| execution.plaintext_password).collect();
     if leaking.is_empty() {
-        return Ok(Seen::healthy(match executions.len() {
+        let of = if others_unseen.is_some() { " of this job" } else { "" };
+        let none = match executions.len() {
             0 => format!("there are no executions{of}"),
             1 => format!("none in 1 execution{of}"),
             count => format!("none in {count} executions{of}"),
-        }));
+        };
+        return match others_unseen {
+            None => Ok(Report::healthy(none)),
+            Some(undecided) => {
+                let cause = format!("{none}; those of other jobs may not be listed: {}", undecided.cause);
+                Err(Undecided { cause, ..undecided })
+            }
+        };
     }
     let what = match leaking.len() {
         1 => "1 execution carries a password in clear".to_owned(),
@@ -127,7 +137,7 @@ impl Fix for DeleteExecutions {
 }
 
 async fn delete(
-    Site { facts, session }: Site<'_>,
+    Site { inquiries, session }: Site<'_>,
     executions: Vec<ExecutionName>,
     point: &PointOfNoReturn,
 ) -> Result<(), CliError> {
@@ -145,7 +155,7 @@ async fn delete(
             // Cloud Run, or somebody else, has deleted it already.
             Err(error) if error.kind == CloudErrorKind::NotFound => {}
             Err(error) => {
-                let mut told = CliError::from(facts.undecided(error, role::RUN_DEVELOPER));
+                let mut told = CliError::from(inquiries.undecided(error, role::RUN_DEVELOPER));
                 told.messages.insert(0, so_far(deleted));
                 return Err(told);
             }

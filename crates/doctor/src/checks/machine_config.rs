@@ -1,19 +1,19 @@
 //! The check `machine-config`: the environments file exists, and can be used.
 
-use crate::check::{Check, Look};
-use crate::facts::Machine;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Machine;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "machine-config",
     title: "the environments file",
     needs: &[],
-    look: Look::Machine(|machine| Box::pin(look(machine))),
+    scope: Scope::Machine(|machine| Box::pin(inspect(machine))),
 };
 
 #[expect(clippy::unused_async, reason = "the file was read when the program began")]
-async fn look(machine: &Machine) -> Result<Seen, Undecided> {
+async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
     const WHY: &str = "without it no environment is known, and no command can be run";
     const ONLY_LOCAL: &str = "without it no environment but the one on this machine is known";
     let config = match &machine.config {
@@ -29,7 +29,7 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
         finding.advice = missing.hints;
         // The environment on this machine needs no file.
         let findings = if machine.only_embedded { Vec::new() } else { vec![finding] };
-        return Ok(Seen::found("none; the environment on this machine needs none".to_owned(), findings));
+        return Ok(Report::found("none; the environment on this machine needs none".to_owned(), findings));
     }
     let mut count = 0;
     let mut findings = Vec::new();
@@ -45,5 +45,5 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
     }
     let environments = if count == 1 { "1 environment".to_owned() } else { format!("{count} environments") };
     let note = format!("{}, {environments}", config.path().display());
-    Ok(Seen::found(note, findings))
+    Ok(Report::found(note, findings))
 }

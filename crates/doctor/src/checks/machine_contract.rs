@@ -3,15 +3,15 @@
 
 use quill_admin_contract::image::Contracts;
 
-use crate::check::{Check, Look};
-use crate::finding::Seen;
+use crate::check::{Check, Scope};
+use crate::finding::Report;
 
 pub(crate) const CHECK: Check = Check {
     id: "machine-contract",
     title: "this program, and the contract it speaks",
     needs: &[],
-    look: Look::Machine(|_| {
+    scope: Scope::Machine(|_| {
         let note = format!("quill-admin {}, contract versions {}", env!("CARGO_PKG_VERSION"), Contracts::OWN);
-        Box::pin(async { Ok(Seen::healthy(note)) })
+        Box::pin(async { Ok(Report::healthy(note)) })
     }),
 };

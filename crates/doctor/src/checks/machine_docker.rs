@@ -5,16 +5,16 @@ use std::path::Path;
 use quill_admin_files::system::unset_variable;
 use quill_admin_image::{Builder, Engine, PLATFORM};
 
-use crate::check::{Check, Look};
-use crate::facts::Machine;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Machine;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "machine-docker",
     title: "the Docker engine that builds images",
     needs: &[],
-    look: Look::Machine(|machine| Box::pin(look(machine))),
+    scope: Scope::Machine(|machine| Box::pin(inspect(machine))),
 };
 
 /// The space that a first build takes, in bytes: the builder's image (956 MB as measured, Rust's own is
@@ -23,7 +23,7 @@ const ROOM: u64 = 5_000_000_000;
 
 const WHY: &str = "tasks run without it; \"build\", and \"restore-backend --from-source\", do not";
 
-async fn look(machine: &Machine) -> Result<Seen, Undecided> {
+async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
     let engine = match machine.engine().await {
         Ok(engine) => engine,
         // A person who only runs tasks does not need an engine.
@@ -72,7 +72,7 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
             );
         }
     }
-    Ok(Seen::found(note, findings))
+    Ok(Report::found(note, findings))
 }
 
 /// The number of bytes that are free where the engine keeps images, as far as this machine can see that.

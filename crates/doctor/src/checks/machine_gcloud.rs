@@ -7,16 +7,16 @@ use quill_admin_files::{read_text, system};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::check::{Check, Look};
-use crate::facts::Machine;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Machine;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "machine-gcloud",
     title: "gcloud, which signs people in",
     needs: &[],
-    look: Look::Machine(|machine| Box::pin(look(machine))),
+    scope: Scope::Machine(|machine| Box::pin(inspect(machine))),
 };
 
 /// The time limit for gcloud's version: gcloud is Python, and takes up to a second to print it.
@@ -24,7 +24,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// The largest file `VERSION` that is read, in bytes: one that holds only a version is not larger.
 const LONGEST_VERSION: u64 = 1 << 10;
 
-async fn look(machine: &Machine) -> Result<Seen, Undecided> {
+async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
     let path = machine.process.var("PATH").unwrap_or_default();
     let Some(program) = system::program("gcloud", path) else {
         return Ok(Finding::warning(
@@ -42,7 +42,7 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
         Some(version) => version,
         None => ask(&program).await?,
     };
-    Ok(Seen::healthy(format!("gcloud {version}")))
+    Ok(Report::healthy(format!("gcloud {version}")))
 }
 
 /// The version in the file `VERSION`, which Google's own packages have beside `bin`: reading it avoids

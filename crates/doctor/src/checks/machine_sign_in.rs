@@ -3,23 +3,24 @@
 use quill_admin_cloud::{CloudError, CloudErrorKind, SignIn};
 use quill_admin_operations::error::SIGN_IN;
 
-use crate::check::{Check, Look};
-use crate::facts::Machine;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Machine;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "machine-sign-in",
     title: "the sign-in to Google Cloud",
     needs: &[],
-    look: Look::Machine(|machine| Box::pin(look(machine))),
+    scope: Scope::Machine(|machine| Box::pin(inspect(machine))),
 };
 
 const WHY: &str = "Google Cloud lets nobody in who is not signed in";
 
-async fn look(machine: &Machine) -> Result<Seen, Undecided> {
+async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
     let mut notes = Vec::new();
     let mut findings = Vec::new();
+    let mut unknown = Vec::new();
     for sign_in in machine.sign_ins() {
         match sign_in {
             Ok(None) => notes.push("not asked for: everything is on this machine".to_owned()),
@@ -30,7 +31,10 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
                     findings.push(finding.advice(SIGN_IN));
                 }
                 // Without a network it is not known whether the token is valid.
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    notes.push(format!("{}: {error}", describe(sign_in)));
+                    unknown.push(Undecided::from(error));
+                }
             },
             Err(undecided) => {
                 let mut finding = Finding::problem(undecided.cause.clone(), WHY);
@@ -39,13 +43,17 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
             }
         }
     }
+    // What is wrong with another sign-in is told all the same.
+    if let (Some(undecided), true) = (unknown.into_iter().next(), findings.is_empty()) {
+        return Err(undecided);
+    }
     // Two sign-ins may differ only in the hosts that they may be sent to.
     notes.dedup();
     findings.dedup();
     if notes.is_empty() && findings.is_empty() {
-        return Ok(Seen::nothing("no environment that is looked at asks for one"));
+        return Ok(Report::nothing("no environment that is looked at asks for one"));
     }
-    Ok(Seen::found(notes.join("; "), findings))
+    Ok(Report::found(notes.join("; "), findings))
 }
 
 /// Gets a token, and has Google Cloud verify it: the token may have expired, or been revoked.

@@ -5,6 +5,9 @@
 //! and runs it with an action of its own, so that each tool breaks the other. The signs are the job's image
 //! and the account that changed the job last, executions with an action that is not one of ours, images
 //! without our labels, and, with `--repo`, lines that name either.
+//!
+//! To add a sign: a function beside `its_image` and `latest`, its call in `inspect`, and its finding in `of_job` or
+//! `of_repository`.
 
 use std::path::Path;
 
@@ -17,9 +20,9 @@ use quill_admin_operations::config::Environment;
 use quill_admin_operations::hints;
 use quill_admin_operations::task::job_image::{self, Unfit};
 
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Inquiries;
 use crate::repository::names::{self, Found, Named, Names};
 use crate::undecided::Undecided;
 
@@ -27,7 +30,7 @@ pub(crate) const CHECK: Check = Check {
     id: "other-tools",
     title: "other tools that use the same job, or the same repository of images",
     needs: &["project"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
 /// The number of lines of one kind that are shown.
@@ -38,15 +41,15 @@ const SAMPLE: &str = "us-docker.pkg.dev/cloudrun/container/";
 const OWN_JOB: &str = "quill-tasks-{env}";
 const OWN_IMAGE: &str = "quill/tasks";
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(why) = facts.nothing_around() {
-        return Ok(Seen::nothing(why));
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    if let Some(why) = inquiries.nothing_around() {
+        return Ok(Report::nothing(why));
     }
-    let environment = &facts.environment;
-    let job = facts.job().await?;
-    let executions = if job.is_some() { facts.executions().await? } else { &[] };
+    let environment = &inquiries.environment;
+    let job = inquiries.job().await?;
+    let executions = if job.is_some() { inquiries.executions().await? } else { &[] };
     let mut unseen: Vec<Undecided> = Vec::new();
-    let named = match in_repository(facts).await {
+    let named = match in_repository(inquiries).await {
         Ok(found) => found.unwrap_or_default(),
         Err(undecided) => {
             unseen.push(undecided);
@@ -54,13 +57,13 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         }
     };
     let image = match job {
-        Some(job) => its_image(facts, job).await.unwrap_or_else(|undecided| {
+        Some(job) => its_image(inquiries, job).await.unwrap_or_else(|undecided| {
             unseen.push(undecided);
             None
         }),
         None => None,
     };
-    let latest = latest(facts).await.unwrap_or_else(|undecided| {
+    let latest = latest(inquiries).await.unwrap_or_else(|undecided| {
         unseen.push(undecided);
         None
     });
@@ -73,13 +76,13 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
     if let (true, Some(undecided)) = (findings.is_empty(), unseen.into_iter().next()) {
         return Err(undecided.blocks_nothing());
     }
-    Ok(Seen::found(note(executions.len(), &named), findings))
+    Ok(Report::found(note(executions.len(), &named), findings))
 }
 
 /// The lines of the application's repository that name the job or an image; `None` where no folder was named.
-async fn in_repository(facts: &Facts) -> Result<Option<Found>, Undecided> {
-    let Some(folder) = facts.machine.repository.clone() else { return Ok(None) };
-    let environment = &facts.environment;
+async fn in_repository(inquiries: &Inquiries) -> Result<Option<Found>, Undecided> {
+    let Some(folder) = inquiries.machine.repository.clone() else { return Ok(None) };
+    let environment = &inquiries.environment;
     let parts: Vec<&str> = environment.image.path().rsplit('/').take(2).collect();
     let names = Names {
         environment: environment.name.clone(),
@@ -99,25 +102,25 @@ async fn in_repository(facts: &Facts) -> Result<Option<Found>, Undecided> {
 /// The sign that the job runs an image that is not ours: one that `build` has not deployed, from another
 /// repository or without our labels. An image of ours that somebody deployed by hand does not count, and
 /// neither does Google's sample.
-async fn its_image(facts: &Facts, job: &Job) -> Result<Option<String>, Undecided> {
+async fn its_image(inquiries: &Inquiries, job: &Job) -> Result<Option<String>, Undecided> {
     let name = &job.settings.image;
     let (_, unfit) = job_image::image(&job.settings);
     if !matches!(unfit, Some(Unfit::Unpinned | Unfit::NotDeployed)) || name.starts_with(SAMPLE) {
         return Ok(None);
     }
-    if !facts.environment.image.has(name) {
+    if !inquiries.environment.image.has(name) {
         return Ok(Some(format!("the job runs {name}, which is from another repository")));
     }
-    let Some(image) = facts.image_called(name).await? else { return Ok(None) };
+    let Some(image) = inquiries.image_called(name).await? else { return Ok(None) };
     Ok(by_labels(&image.labels)
         .is_none()
         .then(|| format!("the job runs {name}, which does not have the labels of this program's image")))
 }
 
 /// The sign that the repository's newest image is not ours.
-async fn latest(facts: &Facts) -> Result<Option<String>, Undecided> {
-    let Some(image) = facts.image(LATEST).await? else { return Ok(None) };
-    let name = facts.environment.image.tagged(LATEST);
+async fn latest(inquiries: &Inquiries) -> Result<Option<String>, Undecided> {
+    let Some(image) = inquiries.image(LATEST).await? else { return Ok(None) };
+    let name = inquiries.environment.image.tagged(LATEST);
     Ok(by_labels(&image.labels)
         .is_none()
         .then(|| format!("{name} does not have the labels of this program's image")))

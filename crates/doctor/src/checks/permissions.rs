@@ -4,26 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quill_admin_cloud::{PERMISSIONS, Purpose};
 
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "permissions",
     title: "what the caller may do",
     needs: &["project"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(why) = facts.nothing_around() {
-        return Ok(Seen::nothing(why));
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    if let Some(why) = inquiries.nothing_around() {
+        return Ok(Report::nothing(why));
     }
-    let granted = facts.granted().await?;
-    let has_lock = facts.environment.state_lock.is_some();
-    let wanted: Vec<_> =
-        PERMISSIONS.iter().filter(|permission| has_lock || !permission.is_of_bucket()).collect();
+    let granted = inquiries.granted().await?;
+    let environment = &inquiries.environment;
+    let wanted: Vec<_> = PERMISSIONS.iter().filter(|permission| environment.needs(permission)).collect();
     let mut missing: BTreeMap<Purpose, Vec<(&str, &str)>> = BTreeMap::new();
     for permission in wanted.iter().filter(|permission| !granted.contains(permission.name)) {
         missing.entry(permission.purpose).or_default().push((permission.name, permission.role));
@@ -35,14 +34,18 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             Purpose::Tasks => Finding::problem(what, "this account cannot run tasks here").blocks_nothing(),
             Purpose::Build => Finding::warning(what, "this account cannot build the admin image here"),
             Purpose::RestoreBackend => Finding::warning(what, "this account cannot restore the backend here"),
+            Purpose::RecordKey => {
+                Finding::warning(what, "this account cannot make a key that records are signed with")
+            }
             Purpose::Doctor => Finding::warning(what, "some checks cannot decide"),
             Purpose::DoctorFix => {
                 Finding::warning(what, "this account cannot put everything right with --fix")
             }
         };
         let roles: BTreeSet<&str> = missing.iter().map(|(_, role)| *role).collect();
-        roles.into_iter().fold(finding, |finding, role| finding.advice(facts.grant(role)))
+        roles.into_iter().fold(finding, |finding, role| finding.advice(inquiries.grant(role)))
     });
     let names = wanted.iter().map(|permission| permission.name).collect::<BTreeSet<_>>();
-    Ok(Seen::found(format!("{} of {}", granted.len(), names.len()), findings.collect()))
+    let there = names.iter().filter(|name| granted.contains(*name)).count();
+    Ok(Report::found(format!("{there} of {}", names.len()), findings.collect()))
 }

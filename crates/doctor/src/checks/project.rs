@@ -3,32 +3,32 @@
 use quill_admin_cloud::CloudErrorKind;
 use quill_admin_contract::ExitCode;
 
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "project",
     title: "the project",
     needs: &["machine-sign-in"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(why) = facts.nothing_around() {
-        return Ok(match facts.session().await {
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    if let Some(why) = inquiries.nothing_around() {
+        return Ok(match inquiries.session().await {
             // It has no project, and everything that could be looked at is in it.
             Err(unusable) if unusable.code == Some(ExitCode::LocalUnusable) => {
                 let finding = Finding::problem(unusable.cause, "no task can be run in it");
                 unusable.advice.into_iter().fold(finding, Finding::advice).into()
             }
-            _ => Seen::nothing(why),
+            _ => Report::nothing(why),
         });
     }
-    let id = &facts.environment.job.project;
-    match facts.project().await {
-        Ok(project) if project.active => Ok(Seen::healthy(format!("{id}, number {}", project.number))),
+    let id = &inquiries.environment.job.project;
+    match inquiries.project().await {
+        Ok(project) if project.active => Ok(Report::healthy(format!("{id}, number {}", project.number))),
         Ok(_) => Ok(Finding::problem(
             format!("project {id} is about to be deleted"),
             "nothing in it works any more",
@@ -37,7 +37,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         .into()),
         // A project that does not exist is refused in the same way as one that may not be read.
         Err(undecided) if undecided.kind == Some(CloudErrorKind::PermissionDenied) => {
-            match facts.granted().await {
+            match inquiries.granted().await {
                 Ok(granted) if !granted.is_empty() => Err(undecided.blocks_nothing()),
                 _ => Ok(Finding::problem(
                     format!("there is no project {id}, or this account has no rights in it at all"),

@@ -3,22 +3,22 @@
 use quill_admin_cloud::CloudErrorKind;
 use quill_admin_operations::hints;
 
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "record-key",
     title: "the key that records are signed with",
     needs: &["job"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    let environment = &facts.environment;
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    let environment = &inquiries.environment;
     let Some(secret) = &environment.record_key_secret else {
-        return Ok(Seen::nothing("records are not signed: the environment names no records.key_secret"));
+        return Ok(Report::nothing("records are not signed: the environment names no records.key_secret"));
     };
     let name = environment.name.as_str();
     let make = hints::advice("make a key with", &hints::command(name, "record-key", &[]));
@@ -32,8 +32,8 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             .advice(make.clone()),
         );
     }
-    let job = facts.existing_job().await?;
-    let readers = match facts.secret_readers(secret.as_str()).await {
+    let job = inquiries.existing_job().await?;
+    let readers = match inquiries.secret_readers(secret.as_str()).await {
         Ok(readers) => readers,
         Err(undecided) if undecided.kind == Some(CloudErrorKind::NotFound) => {
             let what = format!("there is no secret {secret}");
@@ -66,5 +66,5 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         1 => "1 public key".to_owned(),
         several => format!("{several} public keys"),
     };
-    Ok(Seen::found(format!("{secret}, {keys}"), findings))
+    Ok(Report::found(format!("{secret}, {keys}"), findings))
 }

@@ -1,32 +1,35 @@
 //! The check `records`: a sink puts the records into the log bucket that keeps them for years.
+//!
+//! To add a finding: about the bucket in `of_bucket`, about the sink's exclusions in `of_exclusions`, about its
+//! account in `of_writer`.
 
 use futures::future::join;
 use quill_admin_cloud::{CloudErrorKind, LogBucket, LogSink, ProjectId, role};
 use quill_admin_operations::config::Records;
 
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
     id: "records",
     title: "the log bucket that keeps the records, and the sink that fills it",
     needs: &["project"],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
 const LOST: &str = "what was run is forgotten when the project's own log is, by default after 30 days";
 const TERRAFORM: &str = "let Terraform make it: see \"Records that last\" in docs/terraform.md";
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    if let Some(why) = facts.nothing_around() {
-        return Ok(Seen::nothing(why));
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    if let Some(why) = inquiries.nothing_around() {
+        return Ok(Report::nothing(why));
     }
-    let Some(records) = &facts.environment.records else {
-        return Ok(Seen::nothing("the file names no log bucket for records"));
+    let Some(records) = &inquiries.environment.records else {
+        return Ok(Report::nothing("the file names no log bucket for records"));
     };
-    let (bucket, sinks) = join(facts.log_bucket(&records.bucket), facts.log_sinks()).await;
+    let (bucket, sinks) = join(inquiries.log_bucket(&records.bucket), inquiries.log_sinks()).await;
     let mut findings = match bucket {
         Ok(bucket) => of_bucket(records, bucket),
         Err(undecided) if undecided.kind == Some(CloudErrorKind::NotFound) => {
@@ -45,7 +48,7 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
                 .advice("a folder or the organisation may have one that does: only they can tell"),
         ),
         (Some(sink), None) => {
-            let project = &facts.environment.job.project;
+            let project = &inquiries.environment.job.project;
             findings.push(Finding::problem(format!("the sink {} is switched off", sink.name), LOST).advice(
                 format!(
                     "switch it on with: gcloud logging sinks update {} --no-disabled --project={project}",
@@ -54,14 +57,14 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
             ));
         }
         (Some(_), Some(_)) => {
-            let job = facts.environment.job.job.as_str();
+            let job = inquiries.environment.job.job.as_str();
             let takes =
                 |sink: &&LogSink| sink.filter.is_empty() || sink.filter.contains(&format!("\"{job}\""));
             let whole = |sink: &&LogSink| takes(sink) && sink.exclusions.is_empty();
             match on.iter().copied().find(whole).or_else(|| on.iter().copied().find(takes)) {
                 Some(sink) => {
-                    findings.extend(of_writer(facts, records, sink).await?);
-                    findings.extend(of_exclusions(sink, &facts.environment.job.project));
+                    findings.extend(of_writer(inquiries, records, sink).await?);
+                    findings.extend(of_exclusions(sink, &inquiries.environment.job.project));
                 }
                 None => findings.push(
                     Finding::warning(
@@ -75,13 +78,13 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         }
     }
     let locked = if records.locked { ", locked" } else { "" };
-    Ok(Seen::found(
+    Ok(Report::found(
         format!("{} keeps them for {} days{locked}", records.bucket.id(), records.retention_days),
         findings,
     ))
 }
 
-/// What is not as the file has it.
+/// The findings about a bucket that is not as the environments file has it.
 fn of_bucket(records: &Records, bucket: &LogBucket) -> Vec<Finding> {
     let id = records.bucket.id();
     let place = format!("--location={} --project={}", records.bucket.location, records.bucket.project);
@@ -129,7 +132,8 @@ fn of_bucket(records: &Records, bucket: &LogBucket) -> Vec<Finding> {
     findings
 }
 
-/// Which entries an exclusion leaves out is not judged here: it takes Cloud Logging to evaluate a filter.
+/// The finding about a sink that leaves entries out. It does not judge which ones: it takes Cloud Logging to evaluate
+/// a filter.
 fn of_exclusions(sink: &LogSink, project: &ProjectId) -> Option<Finding> {
     let (name, _) = sink.exclusions.first()?;
     let sink_name = &sink.name;
@@ -147,9 +151,13 @@ fn of_exclusions(sink: &LogSink, project: &ProjectId) -> Option<Finding> {
 
 /// Whether the sink may write into the bucket. A sink into a bucket of its own project needs no account and no role
 /// (`google.logging.v2.LogSink.writer_identity`).
-async fn of_writer(facts: &Facts, records: &Records, sink: &LogSink) -> Result<Option<Finding>, Undecided> {
+async fn of_writer(
+    inquiries: &Inquiries,
+    records: &Records,
+    sink: &LogSink,
+) -> Result<Option<Finding>, Undecided> {
     let project = &records.bucket.project;
-    if *project == facts.environment.job.project {
+    if *project == inquiries.environment.job.project {
         return Ok(None);
     }
     let name = &sink.name;
@@ -162,7 +170,7 @@ async fn of_writer(facts: &Facts, records: &Records, sink: &LogSink) -> Result<O
             .advice(TERRAFORM),
         ));
     }
-    let members = facts.bucket_writers(project).await?;
+    let members = inquiries.bucket_writers(project).await?;
     let mut own = members.iter().filter(|member| member.name == sink.writer).peekable();
     if own.peek().is_none() {
         return Ok(Some(

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::check::{Check, Look};
-use crate::facts::Machine;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
+use crate::inquiries::Machine;
 use crate::repository::{self, Dockerfile, Mention, Provides, Scan, Served, Untargeted};
 use crate::undecided::Undecided;
 
@@ -14,7 +14,7 @@ pub(crate) const CHECK: Check = Check {
     id: "repository",
     title: "steps that build an image without naming its stage",
     needs: &[],
-    look: Look::Repository(|machine| Box::pin(look(machine))),
+    scope: Scope::Repository(|machine| Box::pin(inspect(machine))),
 };
 
 /// The Dockerfile and the stage that are served, where no environments file names them.
@@ -23,7 +23,7 @@ const STAGE: &str = "prod";
 /// The number of lines of other files that are shown: nobody reads more.
 const SHOWN: usize = 20;
 
-async fn look(machine: &Machine) -> Result<Seen, Undecided> {
+async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
     let Some(folder) = machine.repository.clone() else {
         return Err(Undecided::new("no repository was named").advice("name its folder with: --repo FOLDER"));
     };
@@ -61,7 +61,7 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
             causes.push(format!("{}: {}", not_understood(scan.mentions.len()), mentions(&scan).join("; ")));
         }
         if causes.is_empty() {
-            return Ok(Seen::healthy(note(&scan)));
+            return Ok(Report::healthy(note(&scan)));
         }
         return Err(look_yourself(&scan, &served, Undecided::new(causes.join("; "))));
     }
@@ -73,7 +73,7 @@ async fn look(machine: &Machine) -> Result<Seen, Undecided> {
         let why = "whether they name the right stage is not worked out here: look yourself";
         findings.push(Finding::warning(not_understood(scan.mentions.len()), why).evidence(mentions(&scan)));
     }
-    Ok(Seen::found(note(&scan), findings))
+    Ok(Report::found(note(&scan), findings))
 }
 
 /// The stages that the environments file names.
@@ -94,11 +94,14 @@ fn served(machine: &Machine) -> Vec<Served> {
 }
 
 /// The finding about a stage that is served and that no Dockerfile has: a step that names it fails, and a
-/// step that names none builds the last one.
+/// step that names none builds the last one. A Dockerfile that could not be read may have it.
 fn not_there(scan: &Scan, served: &[Served]) -> Option<Finding> {
     let missing = served.iter().find(|served| match named(scan, served) {
         Some(dockerfile) => !dockerfile.has(&served.stage),
-        None => !scan.dockerfiles.iter().any(|dockerfile| dockerfile.has(&served.stage)),
+        None => {
+            !scan.lacks_dockerfiles
+                && !scan.dockerfiles.iter().any(|dockerfile| dockerfile.has(&served.stage))
+        }
     })?;
     let Served { dockerfile, stage } = missing;
     let (what, evidence): (String, Vec<String>) = match named(scan, missing) {

@@ -2,6 +2,8 @@
 //!
 //! A young lock is a warning, because Terraform is probably at work; an old one is a problem. The fix removes
 //! a young one, and one of unknown age, only with `--force`.
+//!
+//! To change when a lock counts as old: `YOUNG`, as docs/decisions/0020-a-lock-is-young-for-half-an-hour.md has it.
 
 use jiff::SignedDuration;
 use quill_admin_cloud::{LockInfo, ObjectName, Removal, StateLock, role};
@@ -10,10 +12,10 @@ use quill_admin_operations::error::CliError;
 use quill_admin_operations::events::Event;
 use quill_admin_operations::point_of_no_return::UnderWay;
 
-use crate::check::{Check, Look};
-use crate::facts::Facts;
-use crate::finding::{Finding, Seen};
+use crate::check::{Check, Scope};
+use crate::finding::{Finding, Report};
 use crate::fix::{Fix, Plan, Planning, Site};
+use crate::inquiries::Inquiries;
 use crate::undecided::Undecided;
 
 pub(crate) const CHECK: Check = Check {
@@ -21,19 +23,25 @@ pub(crate) const CHECK: Check = Check {
     title: "the lock on Terraform's state",
     // It needs no other check: the state is in a bucket of another project.
     needs: &[],
-    look: Look::Environment(|facts| Box::pin(look(facts))),
+    scope: Scope::Environment(|inquiries| Box::pin(inspect(inquiries))),
 };
 
 /// The age up to which a lock probably belongs to a Terraform at work: it takes a quarter of an hour and more
 /// to create a Cloud SQL instance.
 const YOUNG: SignedDuration = SignedDuration::from_mins(30);
 
-async fn look(facts: &Facts) -> Result<Seen, Undecided> {
-    let Some(name) = &facts.environment.state_lock else {
+async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
+    let Some(name) = &inquiries.environment.state_lock else {
         let unnamed = "the environments file names no Terraform state";
-        return Ok(Seen::nothing(facts.nothing_around().unwrap_or(unnamed)));
+        return Ok(Report::nothing(inquiries.nothing_around().unwrap_or(unnamed)));
     };
-    let Some(lock) = facts.state_lock().await? else { return Ok(Seen::healthy("not locked")) };
+    let Some(lock) = inquiries.state_lock().await? else {
+        // A lock that is looked for under a wrong name is never found.
+        return match inquiries.has_state().await? {
+            Some(true) => Ok(Report::healthy("not locked")),
+            _ => Err(nothing_there(name)),
+        };
+    };
     let what = format!("Terraform's state is locked {}", words(lock));
     let age = age(lock);
     let doubt = match &age {
@@ -70,6 +78,20 @@ async fn look(facts: &Facts) -> Result<Seen, Undecided> {
         .fix(RemoveLock { generation: lock.generation, doubt })
         .blocks_nothing()
         .into())
+}
+
+/// The doubt that remains where there is neither a lock nor a state that it would lock.
+fn nothing_there(name: &ObjectName) -> Undecided {
+    let why = match name.locked_state() {
+        Some(state) => {
+            format!("there is no lock {name}, and no state {state} either: one of the two names is wrong")
+        }
+        None => format!("there is no lock {name}, and Terraform names none so: its locks end with .tflock"),
+    };
+    let bucket = name.bucket();
+    Undecided::new(why)
+        .advice(format!("see what there is: gcloud storage ls --recursive gs://{bucket}/"))
+        .advice("then correct terraform_state in environments.yaml: the file is named after Terraform's workspace")
 }
 
 /// The greatest difference between this machine's clock and Cloud Storage's. The header `Date` is in whole
@@ -178,9 +200,10 @@ impl Fix for RemoveLock {
         self.doubt.clone()
     }
 
-    fn plan<'a>(&'a self, Site { facts, .. }: Site<'a>) -> Planning<'a> {
+    fn plan<'a>(&'a self, Site { inquiries, .. }: Site<'a>) -> Planning<'a> {
         Box::pin(async move {
-            let (Some(name), Some(lock)) = (&facts.environment.state_lock, facts.state_lock().await?) else {
+            let (Some(name), Some(lock)) = (&inquiries.environment.state_lock, inquiries.state_lock().await?)
+            else {
                 return Err(CliError::new(ExitCode::ResourceNotFound, "there is no lock any more"));
             };
             // Exactly the lock that was shown is removed.
@@ -199,12 +222,12 @@ impl Fix for RemoveLock {
 }
 
 async fn remove(
-    Site { facts, session }: Site<'_>,
+    Site { inquiries, session }: Site<'_>,
     name: &ObjectName,
     generation: i64,
 ) -> Result<String, CliError> {
     session.emit(Event::Doing("removing the lock"));
-    let denied = |error| facts.undecided(error, role::STORAGE_USER);
+    let denied = |error| inquiries.undecided(error, role::STORAGE_USER);
     match session.google().remove_state_lock(name, generation).await.map_err(denied)? {
         Removal::Removed => Ok("the lock is gone; run the apply, or the workflow, again".to_owned()),
         Removal::Gone => Ok("the lock was gone already".to_owned()),

@@ -56,14 +56,17 @@ impl Stage {
     }
 }
 
-/// Whether a file is a Dockerfile, by its name.
+/// Whether a file is a Dockerfile, by its name. Sources that are called after it begin with a small letter.
 pub(super) fn is_one(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    if name.starts_with("Dockerfile.") {
-        return !name.ends_with(".dockerignore");
+    let after = name.strip_prefix("Dockerfile").or_else(|| name.strip_prefix("Containerfile"));
+    if after.is_some_and(|after| after.starts_with(['.', '-', '_'])) {
+        return !matches!(name.rsplit('.').next(), Some("dockerignore" | "md"));
     }
     let name = name.to_lowercase();
-    matches!(name.as_str(), "dockerfile" | "containerfile") || name.ends_with(".dockerfile")
+    matches!(name.as_str(), "dockerfile" | "containerfile")
+        || name.ends_with(".dockerfile")
+        || name.ends_with(".containerfile")
 }
 
 impl Dockerfile {
@@ -244,6 +247,23 @@ RUN --mount=type=bind,from=1,target=/x true
         assert!(stages[3].admin);
         assert_eq!(behind_the_last(&stages), [3, 0, 1]);
         assert_eq!(behind_the_last(&[]), [0; 0]);
+    }
+
+    #[test]
+    fn names_of_dockerfiles() {
+        for path in [
+            "a/Dockerfile",
+            "dockerfile",
+            "Dockerfile.prod",
+            "Dockerfile-prod",
+            "x.Dockerfile",
+            "Containerfile.x",
+        ] {
+            assert!(is_one(path), "{path}");
+        }
+        for path in ["dockerfile.rs", "Dockerfile.dockerignore", "Dockerfiles", "docker/file"] {
+            assert!(!is_one(path), "{path}");
+        }
     }
 
     #[test]

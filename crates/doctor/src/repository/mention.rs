@@ -4,29 +4,16 @@
 //! The effect of such a line is not worked out. It counts as harmless only where it names a stage, or a
 //! Dockerfile that needs none; every other line is left to a person.
 
+use super::command::{self, Build, Named};
 use super::dockerfile::{Dockerfile, Provides};
+use super::lines;
+use super::target::Target;
+use super::words::{self, Word};
 
-/// The texts that mention a build, in lower case. Two parts may stand apart.
-const SAID: &[&[&str]] = &[
-    &["docker build"],
-    &["docker image build"],
-    &["docker builder build"],
-    &["buildx build"],
-    &["buildx bake"],
-    &["docker compose", " build"],
-    &["docker-compose", " build"],
-    &["podman build"],
-    &["nerdctl build"],
-    &["buildah bud"],
-    &["buildah build"],
-    &["depot build"],
-    &["build-push-action"],
-    &["bake-action"],
-    &["kaniko"],
-    &["cloud-builders/docker"],
-    &["gcloud builds submit"],
-    &["gcloud run deploy", "--source"],
-    &["skaffold build"],
+/// Parts of the words of which every mention has one, in lower case: other lines are not split into words.
+const HINTS: &[&str] = &[
+    "build", "bake", "bud", "submit", "deploy", "push", "watch", "kaniko", "skaffold", "tilt", "docker",
+    "podman", "nerdctl", "gcloud",
 ];
 
 /// Endings of files that are written for people, and of files that list versions: none of them builds
@@ -42,139 +29,300 @@ pub struct Mention {
     pub line: u64,
     /// The line as it is written.
     pub text: String,
-    /// The line together with those that continue it.
-    whole: String,
+    /// What it says of the build.
+    pub(super) build: Build,
 }
 
 impl Mention {
-    pub(super) fn new(file: &str, line: u64, text: &str, rest: &str) -> Self {
-        Self { file: file.to_owned(), line, text: text.trim().to_owned(), whole: format!("{text}\n{rest}") }
+    /// A mention in a line of a text.
+    pub(super) fn new(file: &str, text: &str, line: u64, build: Build) -> Self {
+        let number = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
+        let text = text.lines().nth(number).unwrap_or_default().trim().to_owned();
+        Self { file: file.to_owned(), line, text, build }
     }
 
     /// Whether it may build another stage than it is meant to: it names none, and a Dockerfile that it may
     /// build ends with another one.
     pub(super) fn may_be_wrong(&self, dockerfiles: &[Dockerfile]) -> bool {
-        let words = || self.whole.split(|c: char| c.is_whitespace() || "\"'=,[]()".contains(c));
-        if words().any(|word| word == "--target") {
-            return false;
-        }
-        let is_named = |dockerfile: &&Dockerfile| {
-            let folder = dockerfile.path.rsplit_once('/').map_or(".", |(folder, _)| folder);
-            words().any(|word| {
-                let word = word.trim_start_matches("./").trim_end_matches('/');
-                word == dockerfile.path || (word == folder && folder != ".")
-            })
+        let named = match &self.build {
+            Build::Image { target: Target::Named(_), .. } => return false,
+            Build::Image { dockerfile, .. } => dockerfile,
+            _ => &Named::Unknown,
         };
-        let mut named = dockerfiles.iter().filter(is_named).peekable();
-        match named.peek() {
-            Some(_) => named.any(|dockerfile| dockerfile.provides != Provides::Wanted),
-            None => dockerfiles.iter().any(|dockerfile| dockerfile.provides != Provides::Wanted),
+        let all = || dockerfiles.iter().collect();
+        let mut possible: Vec<&Dockerfile> = match named {
+            Named::Unknown => all(),
+            Named::At(path) => dockerfiles.iter().filter(|dockerfile| dockerfile.path == *path).collect(),
+            Named::Somewhere(path) => {
+                let end = certain_end(path);
+                let ends = |path: &str| path == end || path.ends_with(&format!("/{end}"));
+                let folder_ends = |path: &str| path.rsplit_once('/').is_some_and(|(folder, _)| ends(folder));
+                let is_named = |file: &&Dockerfile| ends(&file.path) || folder_ends(&file.path);
+                dockerfiles.iter().filter(is_named).collect()
+            }
+        };
+        if possible.is_empty() {
+            possible = all();
         }
+        possible.iter().any(|dockerfile| dockerfile.provides != Provides::Wanted)
     }
 }
 
-/// Whether a file is searched: it is text, and not written for people.
-pub(super) fn is_searched(path: &str, bytes: &[u8]) -> bool {
+/// The end of a path that is certain: what follows the last variable, and the last `.` or `..`.
+fn certain_end(path: &str) -> String {
+    let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let is_certain =
+        |part: &&&str| !matches!(**part, "" | "." | "..") && !part.contains(['$', '{', '%', '*']);
+    let certain = parts.iter().rev().take_while(is_certain).count();
+    parts[parts.len() - certain..].join("/")
+}
+
+/// Whether a file is searched, by its name: it is not written for people.
+pub(super) fn is_searched(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    !PROSE.contains(&ending) && !name.starts_with("license") && !bytes.contains(&0)
+    !PROSE.contains(&ending) && !name.starts_with("license")
 }
 
-/// The lines of a text that mention a build.
+/// The lines of a text that mention a build. Several mentions may be of the same line.
 pub(super) fn find(path: &str, text: &str) -> Vec<Mention> {
-    let lines: Vec<&str> = text.lines().collect();
     let is_bake = path.rsplit('/').next().is_some_and(|name| name.starts_with("docker-bake."));
     let mut found = Vec::new();
-    let mut part_of_another = 0;
-    for (index, line) in lines.iter().enumerate() {
+    for (number, line) in lines::joined(path, text) {
         let begins = line.trim_start();
-        let comment = begins.starts_with('#') || begins.starts_with("//");
-        if comment || index < part_of_another || !(says(line) || is_bake && begins.starts_with("target ")) {
+        if is_bake && (begins.starts_with("target ") || begins.starts_with("\"target\"")) {
+            found.push((number, Build::Unknown));
+        }
+        let lower = line.to_lowercase();
+        if !HINTS.iter().any(|hint| lower.contains(hint)) {
             continue;
         }
-        let rest = &lines[index + 1..];
-        let count = goes_on(line, rest);
-        part_of_another = index + 1 + count;
-        found.push(Mention::new(path, index as u64 + 1, line, &rest[..count].join("\n")));
+        let commands = words::commands(&line, number);
+        if lines::is_yaml(path) && is_image(&commands) {
+            found.extend(in_entry(&lines::entry(text, number), number));
+        } else {
+            found.extend(commands.iter().flat_map(|words| command::builds(words)));
+        }
+    }
+    let mut mentions: Vec<Mention> = Vec::new();
+    for (line, build) in found {
+        let mention = Mention::new(path, text, line, build);
+        if !mentions.contains(&mention) {
+            mentions.push(mention);
+        }
+    }
+    mentions
+}
+
+/// Whether a line of YAML has nothing but a tool, or an image with one: other lines then hold its arguments.
+fn is_image(commands: &[Vec<Word>]) -> bool {
+    let words: Vec<&Word> = commands.iter().flatten().filter(|word| word.text != "-").collect();
+    match words[..] {
+        [image] => !image.is_key() && command::is_tool(&image.text),
+        [key, image] => key.is_key() && command::is_tool(&image.text),
+        _ => false,
+    }
+}
+
+/// The builds in an entry of YAML that begins with a tool, or with an image that holds one.
+fn in_entry(entry: &str, number: u64) -> Vec<(u64, Build)> {
+    let commands = words::commands(entry, number);
+    let mut found: Vec<_> = commands.iter().flat_map(|words| command::builds(words)).collect();
+    // Cloud Build's arguments may stand before the name of the image.
+    if found.is_empty() && entry.contains("cloud-builders/docker") && !entry.contains("args:") {
+        found.push((number, Build::Unknown));
     }
     found
-}
-
-fn says(line: &str) -> bool {
-    // A line that shows a command to people has more blanks than one that runs it; they do not matter here.
-    let line = line.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
-    SAID.iter().any(|parts| {
-        let mut rest = line.as_str();
-        let all = parts.iter().all(|part| match rest.split_once(part) {
-            Some((_, after)) => {
-                rest = after;
-                true
-            }
-            None => false,
-        });
-        // For example, "docker builder prune" builds nothing.
-        all && !rest.starts_with(|c: char| c.is_alphabetic())
-    })
-}
-
-/// The number of lines after a line that belong to it: those after a backslash, and those of the same entry
-/// of a list or block, which are indented further.
-fn goes_on(line: &str, rest: &[&str]) -> usize {
-    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t', '-']).len();
-    let own = indent(line);
-    let mut continued = line.trim_end().ends_with('\\');
-    let mut count = 0;
-    for next in rest {
-        let further = !next.trim().is_empty() && indent(next) >= own && !next.trim_start().starts_with("- ")
-            || indent(next) > own && !next.trim().is_empty();
-        // A command that is not continued has ended; an entry of a list has keys of the same depth.
-        let entry = line.trim_start().starts_with("- ");
-        if !(continued || (entry && further)) {
-            break;
-        }
-        continued = next.trim_end().ends_with('\\');
-        count += 1;
-    }
-    count
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lines(path: &str, text: &str) -> Vec<(u64, String)> {
-        find(path, text).into_iter().map(|mention| (mention.line, mention.whole)).collect()
+    const RECIPE: &str = "FROM x AS prod\nFROM prod AS admin\n";
+
+    /// The lines that are left to a person.
+    fn left(path: &str, text: &str) -> Vec<u64> {
+        let read = |path: &str, text: &str| Dockerfile::read(path, text, &[]).expect("a Dockerfile");
+        let served =
+            [crate::repository::Served { dockerfile: "backend/Dockerfile".into(), stage: "prod".into() }];
+        let dockerfiles = [
+            Dockerfile::read("backend/Dockerfile", RECIPE, &served).expect("a Dockerfile"),
+            read("frontend/Dockerfile", "FROM x\n"),
+            read("Dockerfile", "FROM x\n"),
+        ];
+        let mentions = find(path, text).into_iter().filter(|mention| mention.may_be_wrong(&dockerfiles));
+        let mut lines: Vec<u64> = mentions.map(|mention| mention.line).collect();
+        lines.dedup();
+        lines
     }
 
     #[test]
     fn builds_are_found_however_they_are_written() {
+        for line in [
+            "docker build .",
+            "DOCKER_BUILDKIT=1 docker  buildx   build .",
+            "docker build -f backend/Dockerfile .",
+            "docker --context x build .",
+            "docker buildx --builder x build .",
+            "docker -D --log-level=debug image build .",
+            "podman --log-level x build .",
+            "nerdctl build .",
+            "buildah bud .",
+            "buildah --storage-driver vfs build .",
+            "docker buildx bake",
+            "docker buildx bake frontend",
+            "docker compose -f x.yml build",
+            "docker compose up -d --build",
+            "docker-compose --profile a up --build",
+            "/usr/bin/docker build .",
+            "docker.exe build .",
+            "@docker build .",
+            "$(DOCKER) build -t $(IMAGE) .",
+            "${CONTAINER_ENGINE:-podman} build .",
+            "{{docker_cmd}} build .",
+            "$(DOCKER_COMPOSE) up --build",
+            "BUILD=docker build .",
+            "id=$(docker build -q .)",
+            "x=`docker build -q .`",
+            "sh -c 'cd backend && docker build .'",
+            "\"build\": \"docker build .\",",
+            "subprocess.run([\"docker\", \"build\", \".\"])",
+            "{ \"command\": \"docker\", \"args\": [\"build\", \".\"] }",
+            "docker_build('backend', '.')",
+            "image = docker.build(\"backend\")",
+            "client.images.build(path='.')",
+            "/kaniko/executor --dockerfile=backend/Dockerfile",
+            "gcloud builds submit --tag x",
+            "gcloud beta builds submit",
+            "gcloud run deploy quill --source .",
+            "- uses: docker/build-push-action@v6",
+            "az acr build -r x .",
+            "skaffold build",
+            "echo \"usage: << NAME\"; docker build .",
+        ] {
+            assert_eq!(left("x", &format!("\n{line}\n")), [2], "{line}");
+        }
+        for line in [
+            "# docker build .",
+            "docker compose up",
+            "docker builder prune",
+            "docker run x build",
+            "docker ps && make build",
+            "gcloud run deploy quill --image x",
+            "name: Docker build and push",
+            "\"description\": \"a docker build of it\",",
+            "$(CARGO) build",
+            "npm run docker:build",
+            "docker_build() {",
+        ] {
+            assert_eq!(left("x", line), [0; 0], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_stage_counts_if_it_is_a_plain_word_of_the_same_command() {
+        for line in [
+            "docker build --target prod backend",
+            "docker build --target=prod backend",
+            "docker build --target 'dev' backend",
+            "subprocess.run([\"docker\", \"build\", \"--target\", \"prod\"])",
+            "docker build -t $(IMAGE):$(TAG) --target prod backend",
+            "/kaniko/executor --target=admin",
+        ] {
+            assert_eq!(left("x", line), [0; 0], "{line}");
+        }
+        for line in [
+            "docker build --target \"$X\" backend",
+            "docker build --target \"\" backend",
+            "docker build --target ${{ matrix.target }} backend",
+            "docker build --target {{stage}} backend",
+            "docker build --target=$(STAGE) backend",
+            "docker build --target prod-$X backend",
+            "docker build --target (stage) backend",
+            "run(f\"docker build --target {stage} .\")",
+            "subprocess.run([\"docker\", \"build\", \"--target\", stage])",
+            "docker build --target prod --target $X .",
+            "docker build --target prod . && docker build .",
+            "docker build . # --target prod",
+            "docker build . ; echo --target prod",
+            "docker buildx bake --target prod",
+            "docker build --target",
+        ] {
+            assert_eq!(left("x", line), [1], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_dockerfile_counts_if_it_is_certain_to_be_the_one() {
+        for line in [
+            "docker build frontend",
+            "docker build --pull ./frontend/ -t backend",
+            "docker build -f frontend/Dockerfile .",
+            "docker build -f $ROOT/frontend/Dockerfile .",
+            "gcloud run deploy x --source=frontend",
+        ] {
+            assert_eq!(left("x", line), [0; 0], "{line}");
+        }
+        for line in [
+            "docker build -t frontend .",
+            "docker build . -t frontend",
+            "cd backend && docker build -f Dockerfile .",
+            "docker build -f \"$1\" frontend",
+            "docker build -f ../backend/Dockerfile frontend",
+            "docker buildx bake frontend",
+        ] {
+            assert_eq!(left("x", line), [1], "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_that_are_continued() {
+        for (path, text, expected) in [
+            ("x.sh", "gcloud run deploy x \\\n  --source \\\n  .\n", &[1][..]),
+            ("x.sh", "gcloud \\\n  builds \\\n  submit\n", &[1]),
+            ("x.sh", "docker build \\\n  --target prod \\\n  .\n", &[]),
+            ("x.sh", "docker build .\n  --target prod\n", &[1]),
+            ("x.ps1", "docker build `\n  --target prod `\n  .\n", &[]),
+            ("x.yml", "run: >\n  true;\n  docker build\n  --target $X .\n", &[3]),
+            ("x.yml", "run: >\n  docker build\n  --target prod .\n", &[]),
+            ("x.yml", "run: |\n  docker build .\n  echo --target prod\n", &[2]),
+            ("x.yml", "run: gcloud run deploy x\n  --source .\n", &[1]),
+            ("x.py", "run([\n  \"docker\",\n  \"build\",\n  \".\",\n])\n", &[2]),
+            ("x.py", "run([\n  \"docker\",\n  \"build\",\n  \"--target\",\n  \"prod\",\n])\n", &[]),
+        ] {
+            assert_eq!(left(path, text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn entries_of_yaml_that_name_an_image() {
         let text = "\
-# docker build is a comment
-echo \"usage: build.sh << NAME\"
-docker build -f backend/Dockerfile .
-DOCKER_BUILDKIT=1 docker  buildx   build \\
-    --target prod \\
-    .
-docker compose -f x.yml build
-docker compose up
-/kaniko/executor --dockerfile=backend/Dockerfile
-docker builder prune
-";
-        let found: Vec<u64> = lines("build.sh", text).iter().map(|(line, _)| *line).collect();
-        assert_eq!(found, [3, 4, 7, 9]);
-        let cloud_build = "\
 steps:
   - name: gcr.io/cloud-builders/docker
+    id: build-image
+    env: [A=b, C=d]
     args:
       - build
       - --target
       - prod
-  - name: gcr.io/other
+  - name: gcr.io/cloud-builders/docker
+    args: [build, -t, x, .]
+  - name: gcr.io/cloud-builders/docker
+    args: [push, x]
+  - args: [build, .]
+    name: gcr.io/cloud-builders/docker
+  - name: gcr.io/kaniko-project/executor:latest
+    args: ['--target=prod']
+  - name: gcr.io/kaniko-project/executor:latest
+    args: ['--dockerfile=backend/Dockerfile']
+  - name: Docker build
+    command:
+      - docker
+      - build
 ";
-        let found = lines("cloudbuild.yaml", cloud_build);
-        assert_eq!(found.len(), 1);
-        assert!(found[0].1.contains("prod") && !found[0].1.contains("other"), "{found:?}");
-        assert_eq!(lines("docker-bake.hcl", "target \"backend\" {\n  context = \".\"\n}\n").len(), 1);
+        assert_eq!(left("cloudbuild.yaml", text), [9, 14, 17, 21]);
+        assert_eq!(left("docker-bake.hcl", "target \"backend\" {\n  context = \".\"\n}\n"), [1]);
     }
 
     #[test]
@@ -187,8 +335,7 @@ steps:
             ("Justfile", true),
             (".circleci/config.yml", true),
         ] {
-            assert_eq!(is_searched(path, b"docker build ."), searched, "{path}");
+            assert_eq!(is_searched(path), searched, "{path}");
         }
-        assert!(!is_searched("program", b"\x7fELF\0docker build ."));
     }
 }

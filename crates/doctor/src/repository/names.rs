@@ -66,10 +66,12 @@ pub struct Found {
 pub fn look(root: &Path, names: &Names) -> io::Result<Found> {
     std::fs::read_dir(root)?;
     let mut found = Found::default();
-    for (path, bytes) in files(root, &mut found.unread) {
-        if runs(&path, &bytes) {
+    for file in files::list(root, &mut found.unread) {
+        let path = &file.path;
+        let Some(bytes) = file.read(&mut found.unread) else { continue };
+        if runs(path, &bytes) {
             found.read += 1;
-            found.lines.extend(of_file(&path, &String::from_utf8_lossy(&bytes), names));
+            found.lines.extend(of_file(path, &String::from_utf8_lossy(&bytes), names));
         }
     }
     Ok(found)

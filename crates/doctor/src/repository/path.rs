@@ -3,7 +3,7 @@
 /// Joins a folder in the checkout and a path that starts there; `None` where the result is known only when
 /// the step runs, or leads out of the checkout.
 pub(super) fn joined(folder: &str, path: &str) -> Option<String> {
-    if varies(folder) || varies(path) || path.starts_with(['/', '~', '-']) {
+    if varies(folder) || varies(path) || path.starts_with(['/', '~', '-']) || path.contains("://") {
         return None;
     }
     let mut parts: Vec<&str> = Vec::new();

@@ -72,8 +72,6 @@ jobs:
             "justfile",
             "build:\n    docker build -f backend/Dockerfile .\nadmin:\n    docker build --target admin backend\n",
         ),
-        ("compose.yaml", "services:\n  backend:\n    build: { context: ., target: prod }\n"),
-        ("compose.override.yaml", "services:\n  backend:\n    build: { args: { DEBUG: \"1\" } }\n"),
         ("scripts/build.sh", "docker build frontend/\ndocker build -f \"$1\" .\n"),
         ("README.md", "docker build backend\n"),
     ]);
@@ -92,7 +90,7 @@ jobs:
             "scripts/build.sh:2",
         ]
     );
-    assert_eq!((scan.workflows, scan.steps, scan.searched, scan.unread.len()), (1, 5, 4, 0));
+    assert_eq!((scan.workflows, scan.steps, scan.searched, scan.unread.len()), (1, 5, 2, 0));
     let files: Vec<_> = scan.dockerfiles.iter().map(|file| (file.path.as_str(), file.provides)).collect();
     assert_eq!(
         files,
@@ -143,19 +141,141 @@ fn where_the_last_stage_is_the_one_that_is_served_nothing_can_go_wrong() {
 }
 
 #[test]
+fn compose_files_are_read() {
+    let base =
+        "services:\n  backend:\n    build: { context: ., dockerfile: backend/Dockerfile, target: prod }\n";
+    let more =
+        "services:\n  backend:\n    build: { context: ., dockerfile: backend/Dockerfile, args: { X: 1 } }\n";
+    let commands = "up:\n    docker compose up --build\nother:\n    docker compose -f \"$F\" build\n";
+    let mut files = vec![
+        ("backend/Dockerfile", RECIPE),
+        ("frontend/Dockerfile", "FROM nginx\n"),
+        ("justfile", commands),
+        ("compose.yaml", base),
+        ("compose.override.yaml", more),
+        ("docker/dev.yml", "services:\n  frontend:\n    build: ../frontend\n  root:\n    build: ..\n"),
+        ("Dockerfile", "FROM nginx\n"),
+    ];
+    assert_eq!(mentions(&scan(checkout(&files).path())), ["justfile:4"]);
+    files.push(("compose.ci.yml", more));
+    assert_eq!(mentions(&scan(checkout(&files).path())), ["compose.ci.yml:3", "justfile:2", "justfile:4"]);
+    let of_a_variable = base.replace("target: prod", "target: $STAGE");
+    let files = [files[0], ("compose.yaml", &of_a_variable), ("justfile", "up:\n    docker compose up\n")];
+    assert_eq!(mentions(&scan(checkout(&files).path())), ["compose.yaml:3"]);
+    // Without Compose files nobody knows what is built.
+    assert_eq!(
+        mentions(&scan(checkout(&[files[0], ("justfile", commands)]).path())),
+        ["justfile:2", "justfile:4"]
+    );
+}
+
+#[test]
+fn combinations_that_are_excluded_give_no_alarm() {
+    let workflow = "\
+jobs:
+  build:
+    strategy:
+      matrix:
+        image: [backend, frontend]
+        target: [\"\", prod]
+        exclude:
+          - { image: backend, target: \"\" }
+    steps:
+      - uses: docker/build-push-action@v6
+        with: { context: \"${{ matrix.image }}\", target: \"${{ matrix.target }}\" }
+";
+    let files = |workflow: &str| {
+        checkout(&[
+            ("backend/Dockerfile", RECIPE),
+            (".github/workflows/a.yml", workflow),
+            ("frontend/Dockerfile", "FROM x\n"),
+        ])
+    };
+    let excluded = scan(files(workflow).path());
+    assert_eq!((steps(&excluded), mentions(&excluded), excluded.steps), (vec![], vec![], 3));
+    let all = scan(files(&workflow.replace("backend, target: \"\"", "backend, target: other")).path());
+    assert_eq!(steps(&all).len(), 1);
+}
+
+#[test]
+fn actions_that_do_not_build_are_no_steps() {
+    let workflow = "\
+jobs:
+  a:
+    steps:
+      - uses: someone/deploy@v1
+        with: { target: production, context: nowhere }
+      - uses: codecov/codecov-action@v5
+        with: { file: coverage.xml }
+";
+    let folder = checkout(&[(".github/workflows/a.yml", workflow)]);
+    assert!(scan(folder.path()).is_empty());
+    let builds = "\
+jobs:
+  a:
+    steps:
+      - uses: someone/else@v1
+        with: { file: backend/Dockerfile }
+      - uses: someone/action-kaniko@v1
+        with: { path: backend, target: \"${{ inputs.target }}\" }
+      - uses: someone/action-kaniko@v1
+        with: { path: backend, target: prod }
+";
+    let folder = checkout(&[("backend/Dockerfile", RECIPE), (".github/workflows/a.yml", builds)]);
+    let scan = scan(folder.path());
+    assert_eq!((scan.steps, steps(&scan)), (3, vec![]));
+    assert_eq!(mentions(&scan), [".github/workflows/a.yml:4", ".github/workflows/a.yml:6"]);
+}
+
+#[test]
 fn ignore_rules_count_from_the_checkouts_own_root() {
     let folder = checkout(&[
         (".gitignore", "*\n"),
         ("app/.gitignore", "out/\n"),
+        ("app/.ignore", "build.sh\nbackend\n"),
         ("app/backend/Dockerfile", RECIPE),
         ("app/build.sh", "docker build backend\n"),
         ("app/out/build.sh", "docker build ..\n"),
+        ("app/out/forced.sh", "docker build ..\n"),
         ("app/node_modules/x/build.sh", "docker build ../..\n"),
         ("app/.git/hooks/pre-commit.sh", "docker build .\n"),
-        ("app/large.sh", &format!("docker build .\n{}", "#\n".repeat(1 << 20))),
     ]);
-    let scan = scan(&folder.path().join("app"));
-    assert_eq!((scan.dockerfiles.len(), mentions(&scan)), (1, vec!["build.sh:1".to_owned()]));
+    let app = folder.path().join("app");
+    let found = scan(&app);
+    assert_eq!((found.dockerfiles.len(), mentions(&found)), (1, vec!["build.sh:1".to_owned()]));
+    let index = |paths: &[&str]| fs::write(app.join(".git/index"), tracked::tests::index(paths)).unwrap();
+    index(&["build.sh", "gone.sh", "node_modules/x/build.sh", "out/forced.sh"]);
+    let found = scan(&app);
+    assert_eq!(
+        (mentions(&found), found.unread.len()),
+        (vec!["build.sh:1".to_owned(), "out/forced.sh:1".to_owned()], 0)
+    );
+    fs::write(app.join(".git/index"), "DIRC").unwrap();
+    assert_eq!(scan(&app).unread[0].0, ".git/index");
+}
+
+#[test]
+fn a_text_that_is_too_large_is_not_dropped() {
+    let folder = checkout(&[
+        ("Dockerfile", RECIPE),
+        ("long.sh", &("#\n".repeat(1 << 20) + "docker build .\n")),
+        ("larger.sh", &"#\n".repeat(9 << 20)),
+        ("larger.txt", &"#\n".repeat(9 << 20)),
+        ("picture.png", &"\0\n".repeat(9 << 20)),
+    ]);
+    fs::write(folder.path().join("windows.ps1"), b"\xff\xfed\0o\0").unwrap();
+    let scan = scan(folder.path());
+    assert_eq!(mentions(&scan), ["long.sh:1048577"]);
+    let files: Vec<&str> = scan.unread.iter().map(|(file, _)| file.as_str()).collect();
+    assert_eq!(files, ["larger.sh", "windows.ps1"]);
+}
+
+#[test]
+fn a_dockerfile_that_the_environments_file_names_may_have_any_name() {
+    let folder = checkout(&[(".gitignore", "recipe.txt\n"), ("recipe.txt", RECIPE)]);
+    let served = [Served { dockerfile: "recipe.txt".to_owned(), stage: "prod".to_owned() }];
+    let scan = super::scan(folder.path(), &served).unwrap();
+    assert_eq!(scan.dockerfiles[0].provides, Provides::AdminImage);
 }
 
 #[test]
@@ -163,6 +283,7 @@ fn what_cannot_be_read_is_said_and_nothing_is_nothing() {
     let folder =
         checkout(&[(".github/workflows/broken.yml", "jobs: [\n"), ("Dockerfile", "this is no recipe\n")]);
     let broken = scan(folder.path());
+    assert!(broken.lacks_dockerfiles);
     let files: Vec<&str> = broken.unread.iter().map(|(file, _)| file.as_str()).collect();
     assert_eq!(files, ["Dockerfile", ".github/workflows/broken.yml"]);
     assert!(!broken.is_empty());

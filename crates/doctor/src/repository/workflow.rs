@@ -1,20 +1,28 @@
 //! Steps that build an image, in GitHub's workflows and actions ("Workflow syntax for GitHub Actions").
 //!
-//! An action counts as one that builds by its inputs, not by its name: there are many that replace Docker's
-//! own, and they all take the inputs `context`, `file` and `target`.
+//! There are many actions that replace Docker's own, and most take its inputs. An action counts as one that
+//! builds by its name and its inputs together: others have an input `target`, `file` or `context`, too.
 
-use quill_admin_yaml::{Format, Node, Value};
+use quill_admin_yaml::{Format, Node};
 
+use super::command::{Build, Named};
 use super::dockerfile::Dockerfile;
 use super::matrix::{Run, runs};
-use super::path::{joined, varies};
+use super::path::joined;
 use super::served::Served;
-use super::yaml::{get, items, text};
+use super::target::Target;
+use super::yaml::{self, entries, get, items, text};
 
 /// The format of a workflow. A deeper file is not one.
 const FORMAT: Format = Format { depth: 64, enough: "a workflow has", habit: |_| None };
+/// Parts of the names of actions that build images.
+const BUILDERS: &[&str] = &["docker", "container", "image", "build", "bake", "kaniko", "podman", "depot"];
+/// Parts of the names of actions that do something else with them.
+const OTHERS: &[&str] = &["setup", "login", "metadata", "lint", "scan", "scout", "upload", "download"];
+/// Inputs that name a Dockerfile or its folder.
+const PLACES: &[&str] = &["file", "dockerfile", "context"];
 
-/// A step that uses an action with the inputs of one that builds.
+/// A step that builds an image, or may build one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
     /// The line that names its stage, or should: its own, or that of the matrix entry that it takes the stage
@@ -30,19 +38,19 @@ pub(super) struct Step {
     pub(super) target: Target,
     /// The last parts of the names of the images that it makes.
     images: Vec<String>,
-    /// Whether it is certain to build, whatever its inputs mean.
-    pub(super) is_known_to_build: bool,
+    /// How certain it is to build.
+    pub(super) kind: Kind,
 }
 
-/// The stage that a step names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Target {
-    /// It names none.
-    None,
-    /// It names this one.
-    Named(String),
-    /// It names one that is known only when it runs.
-    Varies,
+/// How certain a step is to build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It has the inputs of Docker's own action, with their meaning.
+    LikeDockers,
+    /// It builds, by its name. Its inputs may have another meaning.
+    Builder,
+    /// It builds if the Dockerfile that its inputs name is in the checkout.
+    Perhaps,
 }
 
 impl Step {
@@ -54,6 +62,11 @@ impl Step {
         let own =
             own.or_else(|| served.iter().find(|served| dockerfile.has(&served.stage))).or(served.first());
         named.cloned().or_else(|| own.map(|served| served.stage.clone())).unwrap_or_default()
+    }
+
+    /// What it builds, for a person who has to look.
+    pub(super) fn build(&self) -> Build {
+        Build::Image { target: self.target.clone(), dockerfile: Named::at(self.dockerfile.as_deref()) }
     }
 }
 
@@ -70,17 +83,13 @@ pub(super) fn is_one(path: &str) -> bool {
 /// # Errors
 ///
 /// Fails, in words with the line, when the file is not YAML.
-pub(super) fn steps(bytes: &[u8]) -> Result<Vec<Step>, String> {
-    let document = quill_admin_yaml::read(bytes, &FORMAT)
-        .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+pub(super) fn steps(content: &str) -> Result<Vec<Step>, String> {
+    let document = yaml::read(content, &FORMAT)?;
     let mut found = Vec::new();
-    let jobs = get(&document.top, "jobs").map(|jobs| match &jobs.value {
-        Value::Map(jobs) => jobs.as_slice(),
-        _ => &[],
-    });
-    for (_, job) in jobs.unwrap_or_default() {
+    for (_, job) in get(&document.top, "jobs").map(entries).unwrap_or_default() {
         let runs = runs(job);
-        for node in get(job, "steps").map(items).unwrap_or_default() {
+        // A job can use a whole workflow, as a step uses an action.
+        for node in get(job, "steps").map(items).unwrap_or_default().iter().chain([job]) {
             found.extend(runs.iter().filter_map(|run| step(node, run)));
         }
     }
@@ -92,24 +101,19 @@ pub(super) fn steps(bytes: &[u8]) -> Result<Vec<Step>, String> {
 fn step(node: &Node, run: &Run<'_>) -> Option<Step> {
     let uses = get(node, "uses")?;
     let action = text(uses)?.split('@').next().unwrap_or_default().to_owned();
-    let with = get(node, "with");
-    let given = |key: &str| with.and_then(|with| get(with, key)).and_then(text);
+    let with = get(node, "with").map(entries).unwrap_or_default();
+    let is_input = |key: &Node, name: &str| text(key).is_some_and(|key| key.eq_ignore_ascii_case(name));
+    let given =
+        |name: &str| with.iter().find(|(key, _)| is_input(key, name)).and_then(|(_, value)| text(value));
     let input =
         |key: &str| given(key).map(|text| run.fill(text).trim().to_owned()).filter(|text| !text.is_empty());
-    let is_known_to_build = action.ends_with("/build-push-action");
-    if !is_known_to_build && !["context", "file", "target"].iter().any(|key| given(key).is_some()) {
-        return None;
-    }
+    let kind = kind(&action, |key| given(key).is_some())?;
     let context = input("context").map(|text| text.replace("{{defaultContext}}:", ""));
-    let dockerfile = match input("file") {
+    let dockerfile = match (input("file").or_else(|| input("dockerfile")), context) {
         // The path starts at the checkout's root, where the action runs.
-        Some(file) => joined("", &file),
-        None => joined(context.as_deref().unwrap_or("."), "Dockerfile"),
-    };
-    let target = match input("target") {
-        None => Target::None,
-        Some(target) if varies(&target) => Target::Varies,
-        Some(target) => Target::Named(target),
+        (Some(file), _) => joined("", &file),
+        (None, Some(context)) => joined(&context, "Dockerfile"),
+        (None, None) => (kind == Kind::LikeDockers).then(|| "Dockerfile".to_owned()),
     };
     // An entry of a matrix names the stage, or should.
     let of_matrix = given("target").is_some_and(|text| text.contains("matrix."));
@@ -123,10 +127,34 @@ fn step(node: &Node, run: &Run<'_>) -> Option<Step> {
         uses: uses.place.line,
         action,
         dockerfile,
-        target,
+        target: input("target").map_or(Target::None, |target| Target::of(&target)),
         images: images.split([',', '\n']).map(last).filter(|name| !name.is_empty()).collect(),
-        is_known_to_build,
+        kind,
     })
+}
+
+/// How certain an action is to build an image, by its name and the inputs that it has; `None` if nothing speaks
+/// for it.
+fn kind(action: &str, has: impl Fn(&str) -> bool) -> Option<Kind> {
+    let name = action.to_lowercase();
+    let contains = |part: &&str| name.contains(*part);
+    // An action of the checkout itself is read where it stands.
+    if name.starts_with("./") || OTHERS.iter().any(contains) {
+        return None;
+    }
+    if name.ends_with("/build-push-action") || (has("tags") && has("push")) {
+        return Some(Kind::LikeDockers);
+    }
+    let has_place = PLACES.iter().any(|key| has(key));
+    let builds = ["kaniko", "buildah", "build-push"].iter().any(contains)
+        || (contains(&"docker") && (contains(&"build") || contains(&"publish")))
+        || (has_place && BUILDERS.iter().any(contains))
+        // Cloud Run builds what stands in this folder.
+        || (contains(&"deploy-cloudrun") && has("source"));
+    if builds {
+        return Some(Kind::Builder);
+    }
+    has_place.then_some(Kind::Perhaps)
 }
 
 #[cfg(test)]
@@ -135,7 +163,7 @@ mod tests {
 
     /// Line, Dockerfile, target.
     fn seen(text: &str) -> Vec<(u64, Option<String>, Target)> {
-        let steps = steps(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let steps = steps(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         steps.into_iter().map(|step| (step.line, step.dockerfile, step.target)).collect()
     }
 
@@ -186,16 +214,54 @@ runs:
   steps:
     - uses: docker/build-push-action@v6
       with: { file: \"${{ inputs.file }}\", target: \"${{ inputs.target }}\" }
-    - uses: someone/else@v1
-      with: { target: prod }
     - run: docker build .
 ";
-        assert_eq!(
-            seen(text),
-            [(3, None, Target::Varies), (5, Some("Dockerfile".to_owned()), Target::Named("prod".to_owned()))]
-        );
-        assert!(steps(b"jobs: [\n").is_err());
+        assert_eq!(seen(text), [(3, None, Target::Varies)]);
+        assert!(steps("jobs: [\n").is_err());
         assert_eq!(seen("- a list\n"), []);
+    }
+
+    #[test]
+    fn an_action_builds_by_its_name_and_its_inputs() {
+        for (action, inputs, expected) in [
+            ("docker/build-push-action", "", Some(Kind::LikeDockers)),
+            ("depot/build-push-action", "context", Some(Kind::LikeDockers)),
+            ("someone/image", "tags push", Some(Kind::LikeDockers)),
+            ("someone/docker-build-push", "directory", Some(Kind::Builder)),
+            ("someone/action-kaniko", "path", Some(Kind::Builder)),
+            ("redhat-actions/buildah-build", "", Some(Kind::Builder)),
+            ("someone/container-action", "dockerfile", Some(Kind::Builder)),
+            ("google-github-actions/deploy-cloudrun", "source", Some(Kind::Builder)),
+            ("org/x/.github/workflows/docker-build.yml", "target", Some(Kind::Builder)),
+            ("someone/else", "file", Some(Kind::Perhaps)),
+            ("someone/else", "target", None),
+            ("someone/deploy-action", "target tags", None),
+            ("someone/upload-action", "target file", None),
+            ("google-github-actions/deploy-cloudrun", "image", None),
+            ("gradle/gradle-build-action", "arguments", None),
+            ("docker/login-action", "registry", None),
+            ("docker/metadata-action", "context tags", None),
+            ("docker/setup-buildx-action", "", None),
+            ("hadolint/hadolint-action", "dockerfile", None),
+            ("./.github/actions/docker-build", "context", None),
+        ] {
+            let has = |key: &str| inputs.split(' ').any(|input| input == key);
+            assert_eq!(kind(action, has), expected, "{action}: {inputs}");
+        }
+    }
+
+    #[test]
+    fn a_job_that_uses_a_workflow_and_inputs_in_capitals() {
+        let text = "\
+jobs:
+  a:
+    uses: org/x/.github/workflows/docker-build.yml@v1
+    with: { context: ., Target: prod }
+  b:
+    uses: ./.github/workflows/docker-build.yml
+    with: { context: . }
+";
+        assert_eq!(seen(text), [(3, Some("Dockerfile".to_owned()), Target::of("prod"))]);
     }
 
     #[test]
@@ -214,7 +280,7 @@ jobs:
         let served = [Served { dockerfile: "backend/Dockerfile".to_owned(), stage: "prod".to_owned() }];
         let dockerfile = Dockerfile::read("backend/Dockerfile", "FROM x AS prod\nFROM x AS admin\n", &served)
             .expect("read");
-        let meant = |text: &str| steps(text.as_bytes()).expect("read")[0].meant(&dockerfile, &served);
+        let meant = |text: &str| steps(text).expect("read")[0].meant(&dockerfile, &served);
         assert_eq!(meant(text), "admin");
         assert_eq!(meant(&text.replace("quill/admin", "quill/backend")), "prod");
     }

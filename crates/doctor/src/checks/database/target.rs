@@ -2,6 +2,8 @@
 //!
 //! The address, the database, the user and the schema are compared, then the way in which the server is
 //! verified. The rules for the right target are those of `admin_image/target.rs` in the crate `operations`.
+//!
+//! To compare another part: `wanted`; for one that concerns certificates, `trust`.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +12,8 @@ use quill_admin_contract::{Target, TlsMode};
 use quill_admin_operations::admin_image::target::{self, Trust, fingerprints, fingerprints_of};
 
 use super::super::job_settings::PutJobRight;
-use crate::facts::Facts;
 use crate::finding::Finding;
+use crate::inquiries::Inquiries;
 
 /// Adds the fix, for a person who may change the job, and the advice about Terraform, which sets the same.
 fn fixable(finding: Finding) -> Finding {
@@ -30,13 +32,13 @@ fn warning(what: String, why: &str) -> Finding {
 }
 
 /// The findings about the job's target; `address` is the instance's.
-pub(super) async fn look(
-    facts: &Facts,
+pub(super) async fn inspect(
+    inquiries: &Inquiries,
     job: &Job,
     instance: &DatabaseInstance,
     address: &str,
 ) -> Vec<Finding> {
-    let required = facts.environment.target_required;
+    let required = inquiries.environment.target_required;
     let own = match Target::in_command(&job.settings.command) {
         None => return vec![missing(target::in_arguments(&job.settings), required)],
         Some(Err(error)) => {
@@ -49,10 +51,10 @@ pub(super) async fn look(
     };
     let mut findings = Vec::new();
     let listed = if target::lists_authorities(instance) {
-        match facts.server_cas().await {
+        match inquiries.server_cas().await {
             Ok(listed) => listed,
             Err(undecided) => {
-                findings.extend(place(&own, &wanted(facts, &own, address)));
+                findings.extend(place(&own, &wanted(inquiries, &own, address)));
                 let what = "whether the job trusts the instance's certificate could not be seen".to_owned();
                 let why = "a job that does not trust it ends every task with 14";
                 findings.push(
@@ -66,7 +68,7 @@ pub(super) async fn look(
     } else {
         &[]
     };
-    findings.extend(place(&own, &wanted(facts, &own, address)));
+    findings.extend(place(&own, &wanted(inquiries, &own, address)));
     findings.extend(trust(&own, &Trust::of(instance, listed), listed));
     findings
 }
@@ -90,8 +92,12 @@ fn missing(in_arguments: bool, required: bool) -> Finding {
 }
 
 /// The parts of the target, each with its name, its value in the job, and the value that it should have.
-fn wanted<'a>(facts: &'a Facts, own: &'a Target, address: &'a str) -> [(&'static str, &'a str, &'a str); 4] {
-    let (environment, parts) = (&facts.environment, own.parts());
+fn wanted<'a>(
+    inquiries: &'a Inquiries,
+    own: &'a Target,
+    address: &'a str,
+) -> [(&'static str, &'a str, &'a str); 4] {
+    let (environment, parts) = (&inquiries.environment, own.parts());
     [
         ("address", &parts.host, address),
         ("database", &parts.name, &environment.database_name),

@@ -1,4 +1,6 @@
 //! The words for each cause of the startup diagnosis: its name, what follows from it, and what to do.
+//!
+//! To add a cause: its arms in `words` and `explanation`; `startup.rs` says what else it needs.
 
 use super::{Cause, Database, Migration, platform};
 
@@ -75,7 +77,9 @@ impl Cause {
                  time is up; its last lines say how far it came"
             }
             Self::Crash { .. } => "the error is the application's own; the lines say where",
-            Self::NoContainer => "its image, a secret or an account is missing, or may not be used",
+            Self::NoContainer => {
+                "Cloud Run says why; in most cases its image, a secret or an account is missing, or may not be used"
+            }
             Self::Unknown => "read all of its log",
         }
     }

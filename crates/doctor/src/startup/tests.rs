@@ -1,5 +1,7 @@
 //! The samples are what the programs print, with the names of the deployed application; of long traces the
 //! frames in the middle are left out. A line that begins with "@ " is Cloud Run's own.
+//!
+//! To add a cause: a sample of what the real program prints, and the test that it is found.
 
 use super::platform::NotLoaded;
 use super::*;
@@ -35,7 +37,7 @@ fn sample(text: &str) -> Vec<LogEntry> {
 }
 
 fn startup(log: &[LogEntry]) -> Startup<'_> {
-    Startup { log, reason: REASON, admin_image: None, probe: Some(&PROBE), port: Some(8000) }
+    Startup { log: Some(log), reason: REASON, admin_image: None, probe: Some(&PROBE), port: Some(8000) }
 }
 
 fn found(log: &[LogEntry]) -> (Cause, String) {
@@ -358,6 +360,23 @@ fn no_container() {
     assert_eq!(evidence, ["Image 'europe-west2-docker.pkg.dev/p/quill/backend:main' not found."]);
 }
 
+#[test]
+fn a_log_that_could_not_be_read_says_nothing_of_a_container() {
+    let reason = "Something new went wrong.";
+    let silent = Startup { reason, ..startup(&[]) };
+    assert_eq!(diagnose(&silent).cause, Cause::NoContainer);
+    assert_eq!(diagnose(&Startup { log: None, ..silent }).cause, Cause::Unknown);
+}
+
+#[test]
+fn the_reason_may_have_the_words_of_the_log() {
+    let of = |reason: &str| diagnose(&Startup { log: None, reason, ..startup(&[]) }).cause;
+    let missing = "Application failed to start: failed to load /entrypoint.sh: no such file or directory";
+    let program = "/entrypoint.sh".to_owned();
+    assert_eq!(of(missing), Cause::EntryPoint { program, why: NotLoaded::Missing });
+    assert_eq!(of("Container terminated on signal 11."), Cause::Killed { signal: 11 });
+}
+
 /// The condition of a revision whose service sets no probe.
 const NOT_LISTENING: &str = "The user-provided container failed to start and listen on the port defined provided by \
     the PORT=8080 environment variable within the allocated timeout. This can happen when the container port is \
@@ -368,7 +387,13 @@ fn without_a_probe_of_its_own_a_container_has_four_minutes() {
     const FAILURE: &str = "@ Default STARTUP TCP probe failed 1 time consecutively for container \"backend\" on port \
         8080. The instance was not started. Connection failed with status DEADLINE_EXCEEDED.";
     let none = |log: &[LogEntry]| {
-        diagnose(&Startup { log, reason: NOT_LISTENING, admin_image: None, probe: None, port: None })
+        diagnose(&Startup {
+            log: Some(log),
+            reason: NOT_LISTENING,
+            admin_image: None,
+            probe: None,
+            port: None,
+        })
     };
     // It printed nothing, and its log cannot be read: it ran all the same.
     assert_eq!(

@@ -6,12 +6,12 @@
 //! PostgreSQL 15; Cloud Run's own lines are those that people quote in public reports. There is nothing but
 //! texts: Cloud Run tells neither why a container ended nor where it listens.
 //!
-//! To add a cause: a variant of [`Cause`] with its words in `words.rs`, the lines that prove it in
+//! To add a cause: a variant of [`Cause`] with its words in `messages.rs`, the lines that prove it in
 //! [`diagnose`] (in `platform.rs` where Cloud Run prints them, not the program), and a sample of the real
 //! output in the tests.
 
+mod messages;
 mod platform;
-mod words;
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ use quill_admin_operations::admin_image::recognise::{self, Sign};
 /// The known facts about a revision that did not become ready.
 #[derive(Debug, Clone, Copy)]
 pub struct Startup<'a> {
-    /// The last lines of its log, oldest first.
-    pub log: &'a [LogEntry],
+    /// The last lines of its log, oldest first; `None` where the log could not be read.
+    pub log: Option<&'a [LogEntry]>,
     /// The reason that Cloud Run gives.
     pub reason: &'a str,
     /// The sign by which its image is the admin image, where it is.
@@ -213,7 +213,7 @@ const SLOW_PART: f64 = 0.8;
 /// Finds out why a revision did not start.
 #[must_use]
 pub fn diagnose(startup: &Startup<'_>) -> Diagnosis {
-    let lines = lines(startup.log);
+    let lines = lines(startup.log.unwrap_or_default());
     if let Some(line) = lines.iter().rev().find(|line| recognise::by_line(line.text).is_some()) {
         return Diagnosis { cause: Cause::AdminImage, evidence: shown(&[line]) };
     }
@@ -226,12 +226,15 @@ pub fn diagnose(startup: &Startup<'_>) -> Diagnosis {
     let found = attempt(startup, last).or_else(|| attempt(startup, &lines));
     found.unwrap_or_else(|| {
         let said = startup.reason.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-        if wants_another_platform(said) {
-            return Diagnosis { cause: Cause::Platform, evidence: vec![safe(said)] };
+        // The reason has the words of a line of the log, where Cloud Run gives it at all.
+        let told = if wants_another_platform(said) { Some(Cause::Platform) } else { by_platform(said) };
+        if let Some(cause) = told {
+            return Diagnosis { cause, evidence: vec![safe(said)] };
         }
         // Both messages concern a container that ran: its last lines are the only evidence.
         let ran = is_not_listening(said);
-        if !ran && !lines.iter().any(Line::is_container) && !said.is_empty() && !said.contains("probe") {
+        let is_silent = startup.log.is_some() && !lines.iter().any(Line::is_container);
+        if !ran && is_silent && !said.is_empty() && !said.contains("probe") {
             return Diagnosis { cause: Cause::NoContainer, evidence: vec![safe(said)] };
         }
         let cause = if ran {
@@ -305,13 +308,7 @@ fn attempt(startup: &Startup<'_>, lines: &[Line<'_>]) -> Option<Diagnosis> {
     if let Some(line) = lines.iter().rev().find(|line| line.is_out_of_memory()) {
         return found(Cause::OutOfMemory, &[line]);
     }
-    if let Some((line, (program, why))) =
-        lines.iter().rev().find_map(|line| Some((line, not_loaded(line.text)?)))
-    {
-        let cause = match why {
-            NotLoaded::Format => Cause::Platform,
-            why => Cause::EntryPoint { program: program.to_owned(), why },
-        };
+    if let Some((line, cause)) = lines.iter().rev().find_map(|line| Some((line, unloadable(line.text)?))) {
         return found(cause, &[line]);
     }
     if let Some(line) = last("exec format error") {
@@ -357,6 +354,20 @@ fn attempt(startup: &Startup<'_>, lines: &[Line<'_>]) -> Option<Diagnosis> {
         }
     }
     slow(startup, lines, failure)
+}
+
+/// The cause that Cloud Run names in a line, where it could not start the container's program.
+fn unloadable(line: &str) -> Option<Cause> {
+    let (program, why) = not_loaded(line)?;
+    Some(match why {
+        NotLoaded::Format => Cause::Platform,
+        why => Cause::EntryPoint { program: program.to_owned(), why },
+    })
+}
+
+/// The cause that Cloud Run names in the reason of a revision that is not ready.
+fn by_platform(reason: &str) -> Option<Cause> {
+    unloadable(reason).or_else(|| signal(reason).map(|signal| Cause::Killed { signal }))
 }
 
 /// Diagnoses a container that took all the time that it was given.

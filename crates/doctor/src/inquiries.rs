@@ -1,6 +1,6 @@
-//! The facts that checks know of the outside: every question is asked once in a run, and the answer shared.
+//! The inquiries of checks: each question about the world outside is asked once in a run, and the answer shared.
 //!
-//! **To add a fact:** a cell in [`Asked`] and a method that asks, with the API and the smallest role that
+//! **To add an inquiry:** a cell in [`Asked`] and a method that asks, with the API and the smallest role that
 //! lets the caller ask.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use quill_admin_cloud::{
     AuditLogging, CloudError, CloudErrorKind, Credentials, DatabaseInstance, Execution, Google, Job,
-    LogBucket, LogBucketName, LogEntry, LogSink, Member, Project, ProjectId, Reply, Revision, SecretVersion,
-    ServerCa, Service, SignIn, StateLock, TrustedHosts, role,
+    LogBucket, LogBucketName, LogEntry, LogSink, Member, ObjectName, Project, ProjectId, Reply, Revision,
+    SecretVersion, ServerCa, Service, SignIn, StateLock, TrustedHosts, role,
 };
 use quill_admin_image::{Engine, LATEST, Registry, RegistryImage, Repository, split};
 use quill_admin_operations::admin_image::plan::artifact_repository;
@@ -56,7 +56,7 @@ fn about<T>(answers: &Answers<T>, what: &str) -> Arc<Answer<T>> {
     Arc::clone(answers.entry(what.to_owned()).or_default())
 }
 
-/// The facts about this machine.
+/// The inquiries about this machine.
 pub struct Machine {
     /// The process's surroundings.
     pub process: Process,
@@ -114,6 +114,23 @@ impl Caller {
             on_this_machine: !environment.leaves_this_machine(),
             refused: trust::check(environment, process, named).err().map(|error| error.messages.join("; ")),
         })
+    }
+}
+
+/// Whether Google Cloud has taken the sign-in of a call that failed in this way.
+const fn has_answered(kind: CloudErrorKind) -> bool {
+    match kind {
+        CloudErrorKind::PermissionDenied
+        | CloudErrorKind::ServiceDisabled
+        | CloudErrorKind::NotFound
+        | CloudErrorKind::Conflict
+        | CloudErrorKind::Invalid
+        | CloudErrorKind::Quota => true,
+        CloudErrorKind::NotSignedIn
+        | CloudErrorKind::Unreachable
+        | CloudErrorKind::UnknownIssuer
+        | CloudErrorKind::UntrustedHost
+        | CloudErrorKind::Failed => false,
     }
 }
 
@@ -182,9 +199,7 @@ impl Machine {
         let credentials = Credentials::SignIn(sign_in.clone());
         let google = Google::connect(environment.endpoints(), credentials).await?;
         match google.project(&environment.job.project).await {
-            Err(error) if matches!(error.kind, CloudErrorKind::NotSignedIn | CloudErrorKind::Failed) => {
-                Err(error)
-            }
+            Err(error) if !has_answered(error.kind) => Err(error),
             _ => Ok(()),
         }
     }
@@ -244,8 +259,8 @@ impl Machine {
     }
 }
 
-/// The facts about one environment.
-pub struct Facts {
+/// The inquiries about one environment.
+pub struct Inquiries {
     /// The environment.
     pub environment: Environment,
     /// The machine that the checks run on.
@@ -254,9 +269,9 @@ pub struct Facts {
     asked: Asked,
 }
 
-impl std::fmt::Debug for Facts {
+impl std::fmt::Debug for Inquiries {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Facts").finish_non_exhaustive()
+        f.debug_struct("Inquiries").finish_non_exhaustive()
     }
 }
 
@@ -286,14 +301,14 @@ struct Asked {
     state_lock: Answer<Option<StateLock>>,
 }
 
-impl Facts {
-    /// Begins without any facts.
+impl Inquiries {
+    /// Begins without any answer.
     #[must_use]
     pub fn new(environment: Environment, machine: &Arc<Machine>) -> Self {
         Self { environment, machine: Arc::clone(machine), session: Arc::default(), asked: Asked::default() }
     }
 
-    /// The same environment without its facts, after something was changed there.
+    /// The same environment without its answers, after something was changed there.
     #[must_use]
     pub fn forgotten(&self) -> Self {
         Self {
@@ -622,6 +637,19 @@ impl Facts {
         Ok(self.ask(answer, role::STORAGE_VIEWER, |google| google.state_lock(name)).await?.as_ref())
     }
 
+    /// Whether the state is there that Terraform would lock; `None` where the lock's name does not tell what the
+    /// state is called, and where the file names no lock.
+    ///
+    /// # Errors
+    ///
+    /// Fails when it cannot be read.
+    pub async fn has_state(&self) -> Result<Option<bool>, Undecided> {
+        let lock = self.environment.state_lock.as_ref();
+        let Some(state) = lock.and_then(ObjectName::locked_state) else { return Ok(None) };
+        let found = self.google().await?.has_object(&state).await;
+        found.map(Some).map_err(|error| self.undecided(error, role::STORAGE_VIEWER))
+    }
+
     /// The Cloud SQL instance; `None` where the file names none.
     ///
     /// # Errors
@@ -663,11 +691,11 @@ impl Facts {
         }
         let own = repository.registry() == self.environment.image.registry();
         let answer = about(&self.asked.images, name);
-        let look = async {
+        let asks = async {
             let token = if own { self.session().await?.registry_token().await? } else { None };
             self.look_for(&Registry::new(&repository, token.as_ref()), reference).await
         };
-        answer.get_or_init(|| look).await.clone()
+        answer.get_or_init(|| asks).await.clone()
     }
 
     /// Asks a registry, with a time limit.
@@ -712,7 +740,7 @@ impl Facts {
             return Ok(Some(latest.clone()));
         }
         let answer = about(&self.asked.images, reference);
-        let look = async { self.look_for(registry, reference).await };
-        answer.get_or_init(|| look).await.clone()
+        let asks = async { self.look_for(registry, reference).await };
+        answer.get_or_init(|| asks).await.clone()
     }
 }
