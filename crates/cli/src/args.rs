@@ -22,7 +22,7 @@ use crate::wrap::WIDTH;
 const ABOUT: &str =
     "Runs one admin task against a Quill Medical database: exactly once, with its log, and on record";
 
-/// What stands before a command: the options. The help of the whole is written in `help/root.rs`.
+/// The options that stand before a command. The help of the whole is written in `help/root.rs`.
 #[derive(Debug, Args)]
 #[command(version = version(), max_term_width = WIDTH, subcommand_required = true, arg_required_else_help = true)]
 #[command(disable_help_flag = true, disable_help_subcommand = true)]
@@ -79,8 +79,8 @@ fn described(tasks: &[TaskCommand], detail: Detail) -> clap::Command {
 
 /// The commands of this program that take the name of an environment as their first word, as every task
 /// does. The others have a word of their own there, or use no environment.
-const IN_AN_ENVIRONMENT: [&str; 7] =
-    ["build", "restore-backend", "doctor", "history", "review", "envs", "whoami"];
+const IN_AN_ENVIRONMENT: [&str; 8] =
+    ["build", "restore-backend", "record-key", "doctor", "history", "review", "envs", "whoami"];
 
 /// The id of the environment that is the first word after a command. No parameter of a task has upper case.
 pub(crate) const ENVIRONMENT: &str = "ENV";
@@ -121,7 +121,8 @@ pub fn parse(tasks: &[TaskCommand], words: impl IntoIterator<Item = OsString>) -
             return Err(short.flatten().unwrap_or(error).into());
         }
     };
-    let named = matches.value_source("env") == Some(ValueSource::CommandLine);
+    let is_named = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let (named, runner_is_named) = (is_named("env"), is_named("runner"));
     let command = words_of(&matches);
     let Root { mut global } = Root::from_arg_matches_mut(&mut matches)?;
     if let Some(first) = first_word(&matches) {
@@ -137,6 +138,7 @@ pub fn parse(tasks: &[TaskCommand], words: impl IntoIterator<Item = OsString>) -
         global.env_is_named = true;
     }
     global.env_is_named |= named;
+    global.runner_is_named = runner_is_named;
     let task = tasks.iter().find(|task| matches.subcommand_name() == Some(task.name.as_str()));
     let call = if let Some(task) = task
         && let Some((_, mut matches)) = matches.remove_subcommand()
@@ -213,6 +215,9 @@ pub struct Global {
         hide_env_values = true
     )]
     pub runner: Option<Runner>,
+    /// Whether the runner stands on the command line, and not in a variable.
+    #[arg(skip)]
+    pub runner_is_named: bool,
     /// Print one JSON document on stdout, also on failure
     #[arg(long, global = true)]
     pub json: bool,
@@ -251,7 +256,7 @@ pub struct Global {
     pub trust_host: Vec<String>,
 }
 
-/// When colours are used.
+/// The choice of when colours are used.
 #[expect(missing_docs, reason = "their texts would be shown in the help")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Color {
@@ -269,8 +274,8 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
     }
 }
 
-/// What runs the tasks of the embedded environment: a process of this machine, or the admin image in
-/// the Docker engine.
+/// The runner of the tasks of the embedded environment: a process of this machine, or the admin image in the Docker
+/// engine.
 #[expect(missing_docs, reason = "their texts would be shown in the help")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Runner {
@@ -395,7 +400,8 @@ Joins Cloud Run's executions, which it forgets after 7 days, with the records
 in Cloud Logging, which are kept for 30 days unless set otherwise.
 
 --user, --actor and --action compare exactly. With --verbose each changed value
-is shown before and after; --json and --csv always have them. The table of --csv
+is shown before and after, and each row of a run for many; --csv and --html
+always have them, and --json has the changes. The table of --csv
 (RFC 4180, UTF-8) has a header. A cell that a spreadsheet would take for a
 formula, since it begins with = + - @ or a tab, gets an apostrophe before it.
 The page of --html can be filtered and sorted, needs no network, and can be read
@@ -441,7 +447,7 @@ Examples:
     /// Write a settings file into the working folder, to be edited
     #[command(after_help = "\
 Writes environments.yaml as it is built into this program, or to the path of
---config, and never over a file that is there. The environment `local` needs no
+--config, and never over a file that is there. The environment local needs no
 file.
 
 Example:
@@ -878,8 +884,8 @@ Example:
     },
     /// Run the emulator and the database until Ctrl-C, for other programs
     #[command(after_help = "\
-Prints where the emulator and the database listen, for curl, gcloud and psql,
-and the token of the emulator's control API, which is new with each start.
+Prints where the emulator and the database listen, for curl, gcloud logging and
+psql, and the token of the emulator's control API, which is new with each start.
 The database takes one connection at a time.
 
 Example:

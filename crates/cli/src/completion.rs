@@ -4,6 +4,9 @@
 //! words so far after `--`. The candidates come from here, so the environments are those of the current
 //! folder's file. Nushell cannot ask in this way: its script contains the commands, and asks for the
 //! environments alone.
+//!
+//! To add a shell: `Shell` in `args.rs`, [`script`], and its rules for quotes in `quoting` and `fits`. To complete
+//! another value: `command`.
 
 use std::ffi::{OsStr, OsString};
 

@@ -8,6 +8,7 @@ pub mod args;
 pub mod commands;
 pub mod completion;
 mod help;
+mod home;
 mod meant;
 pub mod password;
 pub mod prompt;

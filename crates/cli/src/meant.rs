@@ -7,8 +7,8 @@ use quill_admin_operations::actions;
 use quill_admin_operations::config::Config;
 use quill_admin_operations::process::Process;
 
-use crate::args;
 use crate::task_command::TaskCommand;
+use crate::{args, help};
 
 /// Puts names of commands before short forms in clap's suggestions, and those first that are most alike. A short
 /// form counts as similar wherever its two letters occur.
@@ -41,7 +41,10 @@ pub(crate) fn with_environment(
     let at = process.args.iter().rposition(|word| word.to_str() == Some(name))?;
     let mut words: Vec<OsString> = process.args.clone();
     words.insert(at, "--env".into());
-    args::parse(tasks, words.iter().cloned()).ok()?;
+    let meant = args::parse(tasks, words.iter().cloned()).ok()?;
+    if !help::takes_environment(&meant.command) {
+        return None;
+    }
     let words: Option<Vec<&str>> = words.iter().skip(1).map(|word| word.to_str()).collect();
     Some(format!("did you mean: quill-admin {}", shell_words::join(words?)))
 }

@@ -8,6 +8,8 @@
 //! before anything else is done. A process that may have threads cannot change its own variables safely, but
 //! it can replace itself by the same program with other variables (`execve`), which keeps its number, its
 //! terminal and its open files.
+//!
+//! To add a variable that names proxies or exceptions: `PROXIES` or `EXCEPTIONS`.
 
 use std::ffi::OsString;
 
@@ -89,8 +91,8 @@ fn start_again(changes: Vec<(&'static str, OsString)>) -> Result<(), CliError> {
     Err(failed(&command.args(arguments).envs(changes).exec()))
 }
 
-/// A process cannot be replaced here: this one waits for the new one, and ends with its code. Ctrl-C reaches both, and
-/// the new one decides what it means.
+/// A process cannot be replaced here: this one waits for the new one, and ends with its code. Ctrl-C reaches both,
+/// and the new one decides what it means.
 #[cfg(windows)]
 fn start_again(changes: Vec<(&'static str, OsString)>) -> Result<(), CliError> {
     use tokio::signal::windows::{ctrl_break, ctrl_c};

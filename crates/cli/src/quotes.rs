@@ -3,8 +3,8 @@
 //! The file of actions names commands in backquotes, as Markdown does. Here a person sees them in double quotes, like
 //! everything that is named in this program's own sentences. Documents and records keep the text as it was written.
 
-/// The text with double quotes in place of backquotes around words. A backquote that is part of a word, or has no second
-/// one, stays: a person's name may have it.
+/// The text with double quotes in place of backquotes around words. A backquote that is part of a word, or has no
+/// second one, stays: a person's name may have it.
 pub(crate) fn doubled(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

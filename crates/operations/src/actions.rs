@@ -26,6 +26,9 @@ static CHOSEN: OnceLock<Actions> = OnceLock::new();
 /// The folder of `--application`, as it was typed.
 static NAMED: OnceLock<String> = OnceLock::new();
 
+/// The file of `--config`, as it was typed.
+static NAMED_CONFIG: OnceLock<String> = OnceLock::new();
+
 /// The actions that the command line is made from.
 #[derive(Debug)]
 pub struct Settled {
@@ -52,6 +55,9 @@ pub fn settle(process: &Process) -> Settled {
 }
 
 fn chosen(process: &Process) -> Application {
+    if let Some(file) = given(&process.args, "--config").filter(|file| !file.is_empty()) {
+        NAMED_CONFIG.get_or_init(|| file.to_string_lossy().into_owned());
+    }
     if let Some(folder) = given(&process.args, "--application") {
         NAMED.get_or_init(|| folder.to_string_lossy().into_owned());
         return Application::Named(process.cwd.join(folder));
@@ -87,6 +93,12 @@ pub fn of_this_run() -> &'static Actions {
 #[must_use]
 pub fn named_folder() -> Option<&'static str> {
     NAMED.get().map(String::as_str)
+}
+
+/// The environments file that was named for this run alone, as it was typed: suggested commands need it, too.
+#[must_use]
+pub fn named_config() -> Option<&'static str> {
+    NAMED_CONFIG.get().map(String::as_str)
 }
 
 /// The compiled actions of the chosen folder; `None` where the built-in ones are used.

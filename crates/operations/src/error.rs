@@ -39,8 +39,8 @@ pub fn quote(word: &str) -> String {
 /// The hint for a person who is not signed in, or whose sign-in is not accepted.
 pub const SIGN_IN: &str = "sign in with: quill-admin login";
 
-/// The hint for a certificate whose issuer is not known, as behind a proxy that intercepts TLS. On Windows the clients
-/// ask the system, which reads no variable.
+/// The hint for a certificate whose issuer is not known, as behind a proxy that intercepts TLS. On Windows the
+/// clients ask the system, which reads no variable.
 pub const UNKNOWN_ISSUER: &str = if cfg!(windows) {
     "if your network has an authority of its own, let Windows trust it: certutil -user -addstore Root FILE"
 } else {

@@ -16,16 +16,29 @@ use crate::error::{CliError, quote};
 
 const APPLICATION: &str = "--application";
 
-/// A command line of this program, quoted so that it can be pasted into a shell.
+/// A command line of this program, quoted so that it can be pasted into a shell. A file and a folder that were named
+/// for this run alone are named there, too.
 #[must_use]
 pub fn command(environment: &str, verb: &str, flags: &[(&str, &str)]) -> String {
-    let mut line = format!("quill-admin {verb} --env {}", quote(environment));
+    let mut line = format!("{} --env {}", of_file(verb), quote(environment));
     let application = actions::named_folder().map(|folder| (APPLICATION, folder));
     let application = application.filter(|_| flags.iter().all(|(flag, _)| *flag != APPLICATION));
     for (flag, value) in flags.iter().copied().chain(application) {
         line = format!("{line} {flag} {}", quote(value));
     }
     line
+}
+
+/// A command line that names no environment.
+fn of_file(verb: &str) -> String {
+    let config = actions::named_config().map(|file| format!(" --config {}", quote(file)));
+    format!("quill-admin {verb}{}", config.unwrap_or_default())
+}
+
+/// The command that deletes the state of an emulated environment.
+#[must_use]
+pub fn reset() -> String {
+    of_file("local reset")
 }
 
 /// The command that runs one check of the doctor.
@@ -256,9 +269,8 @@ pub fn to_set_password(action: &AdminAction, environment: &str) -> Option<String
 #[must_use]
 pub fn to_set_passwords(action: &Action, environment: &str) -> Option<String> {
     let name = &sets_password(action)?.name;
-    Some(format!(
-        "quill-admin each {name} --env {environment} --from TABLE --results FILE --generate-passwords"
-    ))
+    let each = command(environment, &format!("each {name}"), &[]);
+    Some(format!("{each} --from TABLE --results FILE --generate-passwords"))
 }
 
 /// The action that sets the password of a subject that `action` is about, and needs no other value.

@@ -4,13 +4,13 @@
 //! image, for 7 days; the record has the outcome, for as long as the log is kept. A run that was killed has
 //! no record, and one of last month has no execution.
 //!
-//! Everybody who may write log entries can write a record. Where there is an execution, it says who asked for
-//! what, and a record counts only if it is signed, if the request's key proves it, or, for an execution without a key,
-//! if it agrees with the execution. Without the execution a signature alone proves a record, and the history says so
+//! Everybody who may write log entries can write a record. Where there is an execution, it says who asked for what,
+//! and a record counts only if it is signed, if the request's key proves it, or, for an execution without a key, if
+//! it agrees with the execution. Without the execution a signature alone proves a record, and the history says so
 //! where there is none.
 //!
-//! To add a column: its field in `past_run.rs`, the functions of `joined.rs` that fill it, and `report/history.rs` of the
-//! command-line program.
+//! To add a column: its field in `past_run.rs`, the functions of `joined.rs` that fill it, and `report/history.rs` of
+//! the command-line program.
 
 mod filter;
 mod joined;
@@ -31,9 +31,9 @@ pub use reading::UnreadLog;
 
 /// The number of days for which Cloud Logging keeps a log by default.
 const KEPT_DAYS: u32 = 30;
-/// How far back the log is read unless told otherwise: as long as it is kept by default.
+/// The time for which the log is read back unless told otherwise: that for which it is kept by default.
 const KEPT: SignedDuration = SignedDuration::from_hours(KEPT_DAYS as i64 * 24);
-/// How long Cloud Run keeps executions.
+/// The time for which Cloud Run keeps executions.
 const EXECUTIONS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The greatest number of executions that Cloud Run keeps.
 const EXECUTIONS_MOST: usize = 1000;

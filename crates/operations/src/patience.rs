@@ -1,6 +1,6 @@
-//! How long trouble is taken for something that passes. Only here is it decided which errors are final.
+//! The patience with errors that may pass. Only here is it decided which errors are final.
 //!
-//! To change that for a kind of error: `longest`.
+//! To change the patience with a kind of error: `longest`.
 
 use std::time::Duration;
 

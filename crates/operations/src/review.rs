@@ -1,8 +1,11 @@
 //! A review: what was run since the last one, by whom, and what of it deserves a look.
 //!
-//! It begins where the last review ended, of which there is a signed record, and ends before the first run that has not
-//! ended. What could not be looked at is a [`Gap`], and is told; a [`Mark`] is only given where it could be judged. The
-//! review itself is recorded by the action `review`, which connects to nothing.
+//! It begins where the last review ended, of which there is a signed record, and ends before the first run that has
+//! not ended. What could not be looked at is a [`Gap`], and is told; a [`Mark`] is only given where it could be
+//! judged. The review itself is recorded by the action `review`, which connects to nothing.
+//!
+//! To add a mark: `review/mark.rs`. To add a gap: `review/gap.rs`. To read something else about runs: [`read`], which
+//! hands it to `Judge` in `review/judge.rs`.
 
 mod gap;
 mod judge;
@@ -42,14 +45,14 @@ pub struct Reviewed {
     pub from: Timestamp,
     /// Its end, which does not belong to it.
     pub until: Timestamp,
-    /// What is known of earlier reviews; `None` where the beginning was given.
+    /// The earlier reviews, as far as they are known; `None` where the beginning was given.
     pub earlier: Option<Earlier>,
     /// The runs with their marks, newest first.
     pub runs: Vec<ReviewedRun>,
     /// Number of runs that are left to the next review: they have not ended, or were started later than one that has
     /// not.
     pub left: usize,
-    /// What could not be looked at.
+    /// The gaps: the things that could not be looked at.
     pub gaps: Vec<Gap>,
     /// Marks that were not used, and why, a sentence each.
     pub unused: Vec<String>,
@@ -120,8 +123,8 @@ pub async fn read(session: &Session, since: Option<Timestamp>) -> Result<Reviewe
     Ok(Reviewed { earlier, gaps, ..reviewed })
 }
 
-/// The time at which reading has begun. A period that ended later would leave out what was started in between, so this
-/// is Google's time. Where no answer has told it, a clock that is a little ahead does no harm.
+/// The time at which reading has begun. A period that ended later would leave out what was started in between, so
+/// this is Google's time. Where no answer has told it, a clock that is a little ahead does no harm.
 fn began_at(session: &Session, began: Instant) -> Timestamp {
     const AHEAD: SignedDuration = SignedDuration::from_mins(10);
     let told = session.google().time().and_then(|time| time.checked_sub(began.elapsed()).ok());

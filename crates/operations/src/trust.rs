@@ -1,7 +1,7 @@
 //! The hosts that get the sign-in: Google's, this machine, and those that the person has named.
 //!
 //! [`hosts`] lists them for an environment, and [`check`] refuses an environment that sends calls elsewhere.
-//! How far the settings file is trusted depends on how it was found: `config/source.rs`.
+//! `config/source.rs` decides how far the settings file is trusted, by the way in which it was found.
 
 use quill_admin_cloud::{TrustedHosts, is_on_loopback};
 use quill_admin_files::system::set_variable;

@@ -2,6 +2,8 @@
 //!
 //! No action is run. The tables are made from the application's schema, or from a dump. Statements that do
 //! not fit are reported with their place in the file.
+//!
+//! To report another kind of misfit: `Problem`, from the variants of `Misfit` in `scratch.rs` of the crate `local`.
 
 use std::path::Path;
 

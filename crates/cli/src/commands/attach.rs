@@ -83,7 +83,7 @@ fn by_itself(outcome: &RunOutcome) -> bool {
 
 impl Context<'_> {
     /// The environment that an execution belongs to: that of `--env`, or the one with a job that it is named
-    /// after.
+    /// after, or that of the variable for all commands.
     pub(super) fn environment_of(&mut self, execution: &str) -> Result<Environment, CliError> {
         self.refuse_environment(execution)?;
         let valid = !execution.is_empty()
@@ -96,7 +96,7 @@ impl Context<'_> {
                 execution.escape_debug()
             )));
         }
-        if self.global.env.is_none() {
+        if !self.global.env_is_named {
             let config = self.config()?;
             let owns = |name: &&str| {
                 config.environment(name).is_ok_and(|environment| {

@@ -69,7 +69,8 @@ impl Context<'_> {
         }
         let since = if changed { format!(" ({what} since you confirmed it)") } else { String::new() };
         if !self.form.confirm(&format!("{names}{since}: {question}"))? {
-            return Err(CliError::new(ExitCode::NotConfirmed, "not confirmed; nothing was sent"));
+            return Err(CliError::new(ExitCode::NotConfirmed, "not confirmed; nothing was sent")
+                .hint("if they are not yours, correct the file; to ask again, run the same command"));
         }
         confirmed::remember(environment, self.process)
     }

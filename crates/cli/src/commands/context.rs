@@ -69,7 +69,9 @@ impl Context<'_> {
     fn open_for(&self, environment: &Environment, alone: bool) -> Result<Opening, CliError> {
         let purpose = Purpose { command: self.command.clone(), alone };
         let token = self.global.access_token_file.as_deref();
-        Session::open(environment, self.process, token, self.runner(), purpose)
+        // A variable that is set for all commands says nothing of environments where Cloud Run runs tasks.
+        let means_it = self.global.runner_is_named || !environment.outlives_us();
+        Session::open(environment, self.process, token, self.runner().filter(|_| means_it), purpose)
     }
 
     /// Opens the environment, waits until it is open, and shows the steps that take time.

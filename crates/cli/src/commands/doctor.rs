@@ -2,6 +2,8 @@
 //!
 //! The crate `doctor` has the checks and fixes; this file chooses the subjects, asks before each fix, carries
 //! it out under the guard, and runs its check again.
+//!
+//! To add an option: `Doctor` in `args.rs`, and its use here. A check or a fix needs nothing here.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,10 +11,10 @@ use std::sync::Arc;
 use quill_admin_contract::ExitCode;
 use quill_admin_doctor::attempt::Attempt;
 use quill_admin_doctor::catalogue::{self, Wanted};
-use quill_admin_doctor::check::{Check, Look};
+use quill_admin_doctor::check::{Check, Scope};
 use quill_admin_doctor::explain::Explanation;
-use quill_admin_doctor::facts::{Facts, Machine};
 use quill_admin_doctor::fix::{Fix, Plan, Site};
+use quill_admin_doctor::inquiries::{Inquiries, Machine};
 use quill_admin_doctor::run::{self, Examined, Subject, Surroundings};
 use quill_admin_operations::config::{Config, Environment};
 use quill_admin_operations::error::CliError;
@@ -26,7 +28,11 @@ use crate::report::Diagnosis;
 
 pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<u8, CliError> {
     if let Some(id) = &args.explain {
-        return Ok(context.reporter.explained_check(catalogue::find(id)?));
+        let check = catalogue::find(id)?;
+        // Without a file, or with a name that it does not have, the page is shown as it is.
+        let named = context.global.env.as_deref();
+        let environment = named.and_then(|name| context.config().ok()?.environment(name).ok());
+        return Ok(context.reporter.explained_check(check, environment.as_ref()));
     }
     let checks = catalogue::choose(&Wanted {
         only: &args.only,
@@ -63,11 +69,11 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<
         let machine = Arc::clone(&machine);
         move || machine.left()
     });
-    let mut facts: Vec<Facts> =
-        environments.into_iter().map(|environment| Facts::new(environment, &machine)).collect();
-    let code = examine(&mut context, &args, (&machine, &mut facts), checks).await;
-    for facts in facts {
-        if let Some(session) = facts.into_session() {
+    let mut inquiries: Vec<Inquiries> =
+        environments.into_iter().map(|environment| Inquiries::new(environment, &machine)).collect();
+    let code = examine(&mut context, &args, (&machine, &mut inquiries), checks).await;
+    for inquiries in inquiries {
+        if let Some(session) = inquiries.into_session() {
             close(context.reporter, session).await;
         }
     }
@@ -78,13 +84,13 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Doctor) -> Result<
 async fn examine(
     context: &mut Context<'_>,
     args: &args::Doctor,
-    (machine, facts): (&Machine, &mut [Facts]),
+    (machine, inquiries): (&Machine, &mut [Inquiries]),
     mut checks: Vec<&'static Check>,
 ) -> Result<u8, CliError> {
     let reporter = context.reporter;
-    let explanation = match (&args.after, &*facts) {
-        (Some(execution), [facts]) => {
-            let explanation = Explanation::read(facts, execution, context.emit()).await?;
+    let explanation = match (&args.after, &*inquiries) {
+        (Some(execution), [inquiries]) => {
+            let explanation = Explanation::read(inquiries, execution, context.emit()).await?;
             reporter.explained(&explanation);
             if args.only.is_empty() {
                 checks.retain(|check| explanation.checks().contains(&check.id));
@@ -95,12 +101,12 @@ async fn examine(
     };
     let mut examined = {
         // Without a usable file nothing but the name of the environment is known.
-        let unknown = context.global.env.as_deref().filter(|_| facts.is_empty());
-        let subjects = subjects(machine, facts, unknown, &checks);
+        let unknown = context.global.env.as_deref().filter(|_| inquiries.is_empty());
+        let subjects = subjects(machine, inquiries, unknown, &checks);
         run::run(&subjects, |told| reporter.examined(told)).await
     };
-    let attempts = match (&mut *facts, args.fix) {
-        ([facts], true) => context.fix(args, facts, &mut examined).await?,
+    let attempts = match (&mut *inquiries, args.fix) {
+        ([inquiries], true) => context.fix(args, inquiries, &mut examined).await?,
         _ => Vec::new(),
     };
     Ok(reporter.diagnosis(&Diagnosis {
@@ -114,25 +120,25 @@ async fn examine(
 /// The subjects: this machine, the environments, the repository, each with its checks.
 fn subjects<'a>(
     machine: &'a Machine,
-    facts: &'a [Facts],
+    inquiries: &'a [Inquiries],
     unknown: Option<&'a str>,
     checks: &[&'static Check],
 ) -> Vec<Subject<'a>> {
-    let of = |wanted: fn(Look) -> bool| {
-        checks.iter().copied().filter(|check| wanted(check.look)).collect::<Vec<_>>()
+    let of = |wanted: fn(Scope) -> bool| {
+        checks.iter().copied().filter(|check| wanted(check.scope)).collect::<Vec<_>>()
     };
-    let environment = |look| matches!(look, Look::Environment(_));
-    let known = facts.iter().map(|facts| (facts.environment.name.as_str(), Some(facts)));
-    let environments = known.chain(unknown.map(|name| (name, None))).map(|(name, facts)| Subject {
+    let environment = |scope| matches!(scope, Scope::Environment(_));
+    let known = inquiries.iter().map(|inquiries| (inquiries.environment.name.as_str(), Some(inquiries)));
+    let environments = known.chain(unknown.map(|name| (name, None))).map(|(name, inquiries)| Subject {
         machine,
-        environment: Some(Surroundings { name, facts }),
+        environment: Some(Surroundings { name, inquiries }),
         checks: of(environment),
     });
     let alone = |checks| Subject { machine, environment: None, checks };
-    [alone(of(|look| matches!(look, Look::Machine(_))))]
+    [alone(of(|scope| matches!(scope, Scope::Machine(_))))]
         .into_iter()
         .chain(environments)
-        .chain([alone(of(|look| matches!(look, Look::Repository(_))))])
+        .chain([alone(of(|scope| matches!(scope, Scope::Repository(_))))])
         .collect()
 }
 
@@ -164,7 +170,7 @@ impl Context<'_> {
     async fn fix(
         &mut self,
         args: &args::Doctor,
-        facts: &mut Facts,
+        inquiries: &mut Inquiries,
         examined: &mut [Examined],
     ) -> Result<Vec<Attempt>, CliError> {
         let reporter = self.reporter;
@@ -173,7 +179,7 @@ impl Context<'_> {
         let mut confirmed = false;
         while let Some((check, fix)) = next(examined, &attempts) {
             let mut one = Attempt::new(check, Arc::clone(&fix));
-            match plan(&*fix, facts, &emit).await {
+            match plan(&*fix, inquiries, &emit).await {
                 Err(error) => one.failed(&error),
                 Ok(plan) => {
                     one.plan.clone_from(&plan.lines);
@@ -187,12 +193,12 @@ impl Context<'_> {
                         one.declined();
                     } else {
                         if !confirmed {
-                            self.confirm(&facts.environment, args.confirm.as_deref())
+                            self.confirm(&inquiries.environment, args.confirm.as_deref())
                                 .map_err(told(&attempts))?;
                             confirmed = true;
                         }
                         let some = attempts.iter().any(Attempt::changed_something);
-                        match self.carry_out(plan, facts, before(some)).await? {
+                        match self.carry_out(plan, inquiries, before(some)).await? {
                             Ok(done) => one.done(done),
                             Err(error) => one.failed(&error),
                         }
@@ -203,8 +209,8 @@ impl Context<'_> {
             let look_again = one.changed_something();
             attempts.push(one);
             if look_again {
-                *facts = facts.forgotten();
-                look(reporter, facts, examined, attempts.last()).await;
+                *inquiries = inquiries.forgotten();
+                repeat(reporter, inquiries, examined, attempts.last()).await;
             }
         }
         Ok(attempts)
@@ -214,15 +220,15 @@ impl Context<'_> {
     async fn carry_out(
         &mut self,
         plan: Plan,
-        facts: &Facts,
+        inquiries: &Inquiries,
         untouched: &str,
     ) -> Result<Result<String, CliError>, CliError> {
         let emit = self.emit();
         let mut guard = self.guard();
         let point = PointOfNoReturn::new(untouched);
         let work = async {
-            let session = facts.session().await?.with_emit(emit);
-            plan.carry_out(Site { facts, session: &session }, &point).await
+            let session = inquiries.session().await?.with_emit(emit);
+            plan.carry_out(Site { inquiries, session: &session }, &point).await
         };
         let done = match guard.run(&point, Box::pin(work)).await {
             Err(error) if guard.has_left() => return Err(error),
@@ -234,9 +240,9 @@ impl Context<'_> {
 }
 
 /// Makes the plan of a fix.
-async fn plan(fix: &dyn Fix, facts: &Facts, emit: &Emit) -> Result<Plan, CliError> {
-    let session = facts.session().await?.with_emit(Arc::clone(emit));
-    fix.plan(Site { facts, session: &session }).await
+async fn plan(fix: &dyn Fix, inquiries: &Inquiries, emit: &Emit) -> Result<Plan, CliError> {
+    let session = inquiries.session().await?.with_emit(Arc::clone(emit));
+    fix.plan(Site { inquiries, session: &session }).await
 }
 
 /// The error of Ctrl-C at a question: it says what has been done by then.
@@ -268,9 +274,9 @@ fn next(examined: &[Examined], attempts: &[Attempt]) -> Option<(&'static Check, 
 }
 
 /// Runs the check that the fix was for again, and those that need it.
-async fn look(
+async fn repeat(
     reporter: &crate::report::Reporter,
-    facts: &Facts,
+    inquiries: &Inquiries,
     examined: &mut [Examined],
     attempt: Option<&Attempt>,
 ) {
@@ -285,8 +291,8 @@ async fn look(
         }
     }
     let subject = Subject {
-        machine: &facts.machine,
-        environment: Some(Surroundings { name: &facts.environment.name, facts: Some(facts) }),
+        machine: &inquiries.machine,
+        environment: Some(Surroundings { name: &inquiries.environment.name, inquiries: Some(inquiries) }),
         checks: examined.iter().map(|one| one.check).filter(|check| again.contains(check.id)).collect(),
     };
     for new in run::run(&[subject], |told| reporter.examined(told)).await {

@@ -122,15 +122,13 @@ impl Context<'_> {
         if !environment.protected || confirm.is_some() {
             return Ok(());
         }
-        let typed = self.form.line(&format!("Type \"{}\" to go on", environment.name))?;
-        if typed.trim() == environment.name {
-            return Ok(());
-        }
-        Err(refused(format!(
-            "\"{}\" is not \"{}\"; nothing was done",
-            typed.escape_debug(),
-            environment.name
-        )))
+        let name = &environment.name;
+        self.form.line(&format!("Type \"{name}\" to go on"), &|typed| match typed.trim() {
+            "" => Err(format!("nothing is done without the name \"{name}\"; Esc leaves")),
+            typed if typed == name => Ok(()),
+            typed => Err(format!("\"{}\" is not \"{name}\"; Esc leaves", typed.escape_debug())),
+        })?;
+        Ok(())
     }
 }
 

@@ -3,6 +3,9 @@
 //!
 //! [`Guard::run`] is the one place that decides it, by the stage of the work, which its [`PointOfNoReturn`]
 //! holds.
+//!
+//! To change what Ctrl-C does at a stage: [`Guard::run`], and `Stage` in `point_of_no_return.rs` of the crate
+//! `operations`. To add an answer to the question: `InterruptChoice`, and the texts `QUESTION` and `AGAIN`.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -22,6 +25,9 @@ use crate::report::Reporter;
 /// The question to a person who presses Ctrl-C while a task runs.
 const QUESTION: &str = "The task is still running. Ctrl-C does not stop it.\n  w  wait for it\n  d  detach: it goes \
                         on, and you can come back to it (Ctrl-C again does the same)\n  c  cancel it\n[w/d/c] ";
+
+/// The question again, after an answer that is none of the three.
+const AGAIN: &str = "Type w, d or c, and Enter: [w/d/c] ";
 
 /// Listens for signals that tell this program to stop, from the last question to the end.
 pub(super) struct Guard {
@@ -194,13 +200,23 @@ async fn answered(question: &mut Question) -> InterruptChoice {
 }
 
 async fn ask(reporter: Arc<Reporter>) -> InterruptChoice {
-    let answer = prompt::line(|| reporter.question(QUESTION)).await;
+    let mut question = QUESTION;
+    let choice = loop {
+        let answer = prompt::line(|| reporter.question(question)).await;
+        match answer.trim().to_ascii_lowercase().as_str() {
+            // Ctrl-D leaves, as Ctrl-C does. The terminal shows nothing of it, not even the end of the line.
+            "" if answer.is_empty() => {
+                reporter.end_line();
+                break InterruptChoice::Detach;
+            }
+            "" | "w" | "wait" => break InterruptChoice::Wait,
+            "d" | "detach" => break InterruptChoice::Detach,
+            "c" | "cancel" => break InterruptChoice::Cancel,
+            _ => question = AGAIN,
+        }
+    };
     reporter.answered();
-    match answer.trim().chars().next().map(|letter| letter.to_ascii_lowercase()) {
-        Some('d') => InterruptChoice::Detach,
-        Some('c') => InterruptChoice::Cancel,
-        _ => InterruptChoice::Wait,
-    }
+    choice
 }
 
 #[cfg(all(test, unix))]

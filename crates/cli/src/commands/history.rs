@@ -19,7 +19,9 @@ pub(super) async fn run(mut context: Context<'_>, args: args::History) -> Result
     let session = context.session(&environment).await?;
     let limit = usize::from(args.limit);
     let file = args.html.map(|file| context.process.cwd.join(file));
-    let filter = Filter { since, user, actor: args.actor, action: args.action, rows: false, limit };
+    // Without the changes of runs, their rows are not shown either.
+    let rows = context.global.verbose || args.csv || file.is_some();
+    let filter = Filter { since, user, actor: args.actor, action: args.action, rows, limit };
     let past = history::read(&session, &filter).await;
     let reporter = context.reporter;
     let code = past.and_then(|past| {

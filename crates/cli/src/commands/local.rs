@@ -53,15 +53,18 @@ pub(super) async fn run(mut context: Context<'_>, args: Local) -> Result<u8, Cli
     }
 }
 
-/// The environment that `local` uses: that of `--env`, or the file's first emulated one.
+/// The environment that `local` uses: that of `--env`, or the file's first emulated one. A variable that is set for
+/// all commands chooses among those alone.
 fn embedded(context: &Context<'_>) -> Result<Environment, CliError> {
     let config = context.config()?;
-    if let Some(name) = &context.global.env {
+    let global = &context.global;
+    if let Some(name) = global.env.as_ref().filter(|_| global.env_is_named) {
         return config.environment(name);
     }
-    let names: Vec<String> = config.names().map(str::to_owned).collect();
-    for name in names {
-        let environment = config.environment(&name)?;
+    let first = global.env.clone().into_iter();
+    let names: Vec<String> = first.chain(config.names().map(str::to_owned)).collect();
+    for name in names.iter().filter(|name| config.names().any(|known| known == *name)) {
+        let environment = config.environment(name)?;
         if environment.is_embedded() {
             return Ok(environment);
         }
@@ -71,6 +74,7 @@ fn embedded(context: &Context<'_>) -> Result<Environment, CliError> {
 
 fn not_embedded(environment: &Environment) -> CliError {
     CliError::usage(format!("environment \"{}\" is not an emulated one", environment.name))
+        .hint("leave it out: then it is about the emulated one of the environments file")
 }
 
 /// The reason why an existing environment is not started: it was made with other tables.

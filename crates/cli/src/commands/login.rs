@@ -19,10 +19,10 @@ use tokio::time::{sleep, timeout};
 use super::context::Context;
 use crate::args::Login;
 
-/// How long gcloud, which gets the Ctrl-C of its terminal, too, may take to end.
+/// The time that gcloud may take to end after Ctrl-C, which its terminal sends to it, too.
 const GCLOUD_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
-/// How much later than gcloud's end our own signal may be noticed: the same Ctrl-C reaches both at once.
+/// The time after gcloud's end within which our own signal is noticed: the same Ctrl-C reaches both at once.
 const SIGNAL_WITHIN: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(context: &Context<'_>, args: &Login) -> Result<u8, CliError> {

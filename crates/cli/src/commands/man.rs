@@ -9,7 +9,7 @@ use quill_admin_operations::error::CliError;
 
 use super::context::Context;
 use crate::args::{self, Man};
-use crate::help::manual::{FILES, VARIABLES};
+use crate::help::manual::{FILES, VARIABLES, exit_codes};
 use crate::task_command::TaskCommand;
 
 pub(super) fn run(context: &Context<'_>, tasks: &[TaskCommand], args: &Man) -> Result<u8, CliError> {
@@ -18,7 +18,7 @@ pub(super) fn run(context: &Context<'_>, tasks: &[TaskCommand], args: &Man) -> R
     let mut command = args::command(tasks);
     command.build();
     fs::create_dir_all(&folder)
-        .and_then(|()| write(&command, None, &folder, &mut pages))
+        .and_then(|()| write(&command, tasks, None, &folder, &mut pages))
         .map_err(|error| CliError::usage(format!("failed to write to {}: {error}", folder.display())))?;
     pages.sort();
     Ok(context.reporter.manual(&folder, &pages))
@@ -27,6 +27,7 @@ pub(super) fn run(context: &Context<'_>, tasks: &[TaskCommand], args: &Man) -> R
 /// Writes the page of a command, and those of the commands below it.
 fn write(
     command: &clap::Command,
+    tasks: &[TaskCommand],
     above: Option<&str>,
     folder: &Path,
     pages: &mut Vec<String>,
@@ -39,20 +40,23 @@ fn write(
     let mut text = Vec::new();
     page.render(&mut text)?;
     let others = below.iter().map(|one| one.get_display_name().unwrap_or_else(|| one.get_name()));
-    sections(above, above.into_iter().chain(others)).to_writer(&mut text)?;
+    let is_task = tasks.iter().any(|task| task.name == command.get_name());
+    let codes: Vec<ExitCode> = match above {
+        None => ExitCode::ALL.to_vec(),
+        Some(_) => exit_codes(command.get_name(), is_task).collect(),
+    };
+    sections(above, &codes, above.into_iter().chain(others)).to_writer(&mut text)?;
     fs::write(folder.join(page.get_filename()), text)?;
     pages.push(page.get_filename());
-    below.into_iter().try_for_each(|command| write(command, Some(&name), folder, pages))
+    below.into_iter().try_for_each(|command| write(command, tasks, Some(&name), folder, pages))
 }
 
 /// The sections that clap does not know. What is the same for all commands stands on the program's own page,
 /// which is the one with nothing above it.
-fn sections<'a>(above: Option<&str>, others: impl Iterator<Item = &'a str>) -> Roff {
+fn sections<'a>(above: Option<&str>, codes: &[ExitCode], others: impl Iterator<Item = &'a str>) -> Roff {
     let mut roff = Roff::new();
     let whole = above.is_none();
     roff.control("SH", ["EXIT STATUS"]);
-    let codes =
-        ExitCode::ALL.iter().filter(|code| whole || **code == ExitCode::Success || **code == ExitCode::Usage);
     for code in codes {
         tagged(&mut roff, &code.to_string(), &code.meaning().replace("**", ""));
     }

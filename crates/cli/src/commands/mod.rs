@@ -69,6 +69,7 @@ pub async fn dispatch(
     } else {
         Form::new(process.attended.then(|| Box::new(Terminal::new()) as _))
     };
+    let form = form.of(&cli.command);
     let questions = Questions::begin({
         let reporter = Arc::clone(reporter);
         move |error| reporter.interrupted(error)

@@ -11,7 +11,7 @@ use quill_admin_operations::task::run::{self, Prepared};
 use super::context::Context;
 use super::task::OpenTask;
 
-/// What is true of a person who leaves between the preview and the run.
+/// The message for a person who leaves between the preview and the run.
 pub(super) const ONLY_PREVIEWED: &str = "it was only previewed: nothing was changed";
 
 /// The outcome after which there is nothing to go on with.

@@ -16,7 +16,8 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RecordKey) -> Resu
         return Err(CliError::usage(format!(
             "environment \"{}\" is on this machine, where nobody else writes records: they are not signed",
             environment.name
-        )));
+        ))
+        .hint("see the other environments with: quill-admin envs"));
     }
     let secret = record_key::secret(&environment)?;
     context.gate(&environment, args.confirm.as_deref())?;

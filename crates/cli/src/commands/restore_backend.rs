@@ -15,7 +15,8 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
     context.form.check()?;
     let environment = context.environment()?;
     if !environment.has_surroundings() {
-        return Err(CliError::usage(format!("environment \"{}\" has no backend service", environment.name)));
+        return Err(CliError::usage(format!("environment \"{}\" has no backend service", environment.name))
+            .hint("see the other environments with: quill-admin envs"));
     }
     let backend = candidate::backend(&environment)?;
     if !args.dry_run {

@@ -1,4 +1,5 @@
-//! `review`: shows what was run since the last review and what of it deserves a look, and records that it was reviewed.
+//! `review`: shows what was run since the last review and what of it deserves a look, and records that it was
+//! reviewed.
 
 use quill_admin_contract::{AdminAction, ExitCode, Outcome, REVIEW, Reason, Request, Review};
 use quill_admin_operations::config::Environment;

@@ -114,7 +114,7 @@ pub(super) struct Subject {
     pub(super) generated_password: Option<Password>,
 }
 
-/// How far a run has come that changes something; a preview is none.
+/// The progress of a run that changes something, which a preview does not.
 #[derive(Default)]
 pub(super) struct Progress {
     /// Whether it is to be started now.

@@ -18,7 +18,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::Undo) -> Result<u8
     context.form.check()?;
     context.refuse_environment(&args.run)?;
     // The name of an execution says whose it is.
-    if context.global.env.is_none() && args.run.parse::<RequestId>().is_err() {
+    if !context.global.env_is_named && args.run.parse::<RequestId>().is_err() {
         context.global.env = Some(context.environment_of(&args.run)?.name);
     }
     // The action is known when the record was read; where it is run is known now.

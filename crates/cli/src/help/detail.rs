@@ -1,6 +1,6 @@
-//! How much a help text says.
+//! The two lengths of a help text.
 
-/// How much a help text says.
+/// The length of a help text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detail {
     /// The command's own options, for `-h`.

@@ -14,18 +14,25 @@ pub(crate) const HEADING: &str = "Global options";
 /// The global options that mean nothing to a command, by the words after the program's name.
 fn meaningless(words: &[&str]) -> &'static [&'static str] {
     match words {
-        ["build" | "restore-backend" | "attach" | "cancel" | "logs" | "history" | "whoami"] => &["runner"],
+        ["build" | "restore-backend" | "record-key"] => &["runner"],
+        ["whoami"] => &["application", "runner", "quiet"],
         ["actions", _] => &["env", "runner", "verbose", "no_input"],
         ["envs"] => &["runner", "quiet", "verbose", "no_input"],
         ["init"] => &["env", "application", "runner", "verbose", "no_input"],
         ["login" | "version"] => &["env", "config", "application", "runner", "quiet", "verbose", "no_input"],
         ["local"] => &["verbose"],
         ["local", "status"] => &["runner", "verbose", "no_input"],
-        ["local", "reset"] => &["runner", "verbose"],
+        ["local", "reset"] => &["application", "runner", "verbose"],
         ["local", "serve"] => &["verbose", "no_input"],
-        ["completions" | "man" | "help" | "reference"] => &["env", "runner", "quiet", "verbose", "no_input"],
+        ["man" | "help" | "reference"] => &["env", "runner", "quiet", "verbose", "no_input"],
+        ["completions"] => &["env", "config", "application", "runner", "quiet", "verbose", "no_input"],
         _ => &[],
     }
+}
+
+/// Whether an environment means something to a command.
+pub(super) fn takes_environment(words: &[&str]) -> bool {
+    !meaningless(words).contains(&"env")
 }
 
 /// The global options that the short help shows.
@@ -93,9 +100,9 @@ mod tests {
         assert_eq!(shown(&["doctor"]), all);
         assert_eq!(shown(&["login"]), "color help json");
         assert_eq!(shown(&["version"]), "color help json");
-        assert_eq!(shown(&["completions"]), "application color config help json");
+        assert_eq!(shown(&["completions"]), "color help json");
         assert_eq!(shown(&["envs"]), "application color config env help json");
-        assert_eq!(shown(&["local", "reset"]), "application color config env help json no_input quiet");
+        assert_eq!(shown(&["local", "reset"]), "color config env help json no_input quiet");
         assert_eq!(shown(&["actions", "check"]), "application color config help json quiet");
     }
 }

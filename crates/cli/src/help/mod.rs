@@ -1,4 +1,4 @@
-//! What the program says about itself: the help of all commands, and topics.
+//! The help of the program: that of all commands, and the topics.
 //!
 //! The options of a command come from clap. Here are the parts that clap does not have: the root's groups, a
 //! short and a long form in one layout, the choice of global options, and topics. Clap's own long form puts
@@ -26,6 +26,11 @@ pub(crate) fn describe(root: Command, tasks: &[TaskCommand], detail: Detail) -> 
     let described = global::choose(root, tasks, detail);
     let text = root::text(&described, tasks, detail);
     described.override_help(text)
+}
+
+/// Whether an environment means something to a command, by its words after the program's name.
+pub(crate) fn takes_environment(command: &str) -> bool {
+    global::takes_environment(&command.split(' ').collect::<Vec<_>>())
 }
 
 /// Everything that can be explained: the commands that people see, and the topics.

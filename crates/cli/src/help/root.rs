@@ -8,6 +8,7 @@ use clap::builder::styling::Style;
 
 use super::detail::Detail;
 use super::topics;
+use crate::home;
 use crate::task_command::TaskCommand;
 use crate::wrap::{WIDTH, lines};
 
@@ -66,8 +67,8 @@ pub(super) fn text(root: &Command, tasks: &[TaskCommand], detail: Detail) -> Sty
         Detail::Short => text.push_str("\nMore: quill-admin --help, or quill-admin COMMAND --help\n"),
         Detail::Long => {
             let topics: Vec<&str> = topics::names().collect();
-            let _ = writeln!(text, "\nTopics for help: {}", topics.join(", "));
-            text.push_str(WHERE_TO_LOOK);
+            let _ = writeln!(text, "Topics for help: {}", topics.join(", "));
+            text.push_str(&home::where_to_look());
         }
     }
     StyledStr::from(text)
@@ -94,13 +95,6 @@ fn paragraph(names: &[String]) -> Vec<String> {
     lines(&joined.join(", "), WIDTH - 2).iter().map(|line| line.replace('\u{a0}', " ")).collect()
 }
 
-/// Where the guide is, and who is told of problems. The sources name no address, so none is made up here; the
-/// revision is left to `version`, because this text is in the reference.
-const WHERE_TO_LOOK: &str = "\
-Guide: docs/remote-admin-tasks.md in the sources of this program
-Report problems where you got the program, with: quill-admin version
-";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,5 +117,16 @@ mod tests {
         listed.sort_unstable();
         commands.sort_unstable();
         assert_eq!(listed, commands);
+    }
+
+    /// An action of that name would stand in the command's place.
+    #[test]
+    fn no_action_can_have_the_name_of_a_command() {
+        let root = args::command(&[]);
+        for command in root.get_subcommands() {
+            for name in std::iter::once(command.get_name()).chain(command.get_all_aliases()) {
+                assert!(quill_admin_application::COMMANDS.contains(&name), "{name}");
+            }
+        }
     }
 }

@@ -1,4 +1,6 @@
 //! Topics: pages of the documentation that are made of the program's own data, for `quill-admin help`.
+//!
+//! To add a topic: its row in `TOPICS`, and the function that makes its page.
 
 use std::fmt::Write as _;
 
@@ -15,7 +17,7 @@ use crate::task_command::TaskCommand;
 pub(crate) struct Topic {
     /// The word that it is asked for with.
     pub(crate) name: &'static str,
-    /// What it explains, in a few words.
+    /// Its subject, in a few words.
     pub(crate) about: &'static str,
     page: fn(&Command, &[TaskCommand]) -> String,
 }

@@ -1,6 +1,9 @@
 //! Finds the parts of a password that count for nothing, because anyone who knows the application and the
 //! user guesses them first: their words, joined or split, written with digits and signs for letters,
 //! backwards, with years.
+//!
+//! To let another sign stand for a letter: `read_as`. The words themselves come from `PasswordRules` in
+//! `password.rs`.
 
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;

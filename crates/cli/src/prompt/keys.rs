@@ -3,6 +3,9 @@
 //! Protocol: xterm's control sequences (`ESC [ A` for an arrow, `ESC [ 3 ~` for Delete) and its bracketed
 //! paste, `ESC [ 200 ~` text `ESC [ 201 ~`
 //! (<https://invisible-island.net/xterm/ctlseqs/ctlseqs.html>).
+//!
+//! To add a key: its variant of [`Key`], its bytes in `decode` or `escape`, and its effect in `edit.rs` and
+//! `list.rs`.
 
 use zeroize::{Zeroize as _, Zeroizing};
 

@@ -1,4 +1,6 @@
 //! A list to choose from. Nothing is chosen at the beginning, so Enter alone takes nothing.
+//!
+//! To add a key: its effect in [`List::press`]; `keys.rs` decodes it.
 
 use super::keys::Key;
 

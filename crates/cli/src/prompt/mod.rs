@@ -6,6 +6,7 @@
 //! **To add a kind of question:** a method of [`Prompter`], its implementation in `terminal.rs` and in the
 //! tests' script, and a method of [`Form`].
 
+mod dumb;
 mod edit;
 mod keys;
 mod list;
@@ -20,7 +21,7 @@ use std::str::FromStr;
 use quill_admin_contract::{InvalidValue, Secret};
 
 pub use prompter::{Choice, Prompter};
-use quill_admin_operations::error::CliError;
+use quill_admin_operations::error::{CliError, advice};
 pub use signals::Stop;
 pub(crate) use terminal::line;
 pub use terminal::{Interrupt, Questions, Terminal};
@@ -36,6 +37,8 @@ pub struct Form {
     asked: bool,
     /// Whether somebody could be asked, who does not want to be.
     silenced: bool,
+    /// The words of the command, whose help explains the missing flags.
+    command: String,
 }
 
 impl std::fmt::Debug for Form {
@@ -64,7 +67,14 @@ impl Form {
             open: false,
             asked: false,
             silenced: false,
+            command: String::new(),
         }
+    }
+
+    /// The same form for a command, by its words after the program's name.
+    #[must_use]
+    pub fn of(self, command: &str) -> Self {
+        Self { command: command.to_owned(), ..self }
     }
 
     /// Makes a form for somebody who does not want to be asked, with `--no-input`.
@@ -90,8 +100,8 @@ impl Form {
         self.prompter.is_some()
     }
 
-    /// Whether a person has been asked for a value, or does not know one that is used. Then the command does more than
-    /// the command line says, and the person has to see it first.
+    /// Whether a person has been asked for a value, or does not know one that is used. Then the command does more
+    /// than the command line says, and the person has to see it first.
     #[must_use]
     pub fn asked(&self) -> bool {
         self.asked
@@ -102,13 +112,17 @@ impl Form {
         self.asked |= self.attended();
     }
 
-    /// Asks for any line of text.
+    /// Asks for a line of text, again until `check` accepts it.
     ///
     /// # Errors
     ///
     /// Fails when nobody can be asked, and when the person leaves or the terminal is closed.
-    pub fn line(&mut self, label: &str) -> Result<String, CliError> {
-        self.prompter()?.text(label, &|_| Ok(()))
+    pub fn line(
+        &mut self,
+        label: &str,
+        check: &(dyn Fn(&str) -> Result<(), String> + Sync),
+    ) -> Result<String, CliError> {
+        self.prompter()?.text(label, check)
     }
 
     /// Notes that nobody can be asked: values that the flags do not give are missing.
@@ -169,7 +183,8 @@ impl Form {
     pub fn check(&mut self) -> Result<(), CliError> {
         let mut messages = std::mem::take(&mut self.invalid);
         let missing = std::mem::take(&mut self.missing);
-        if !missing.is_empty() {
+        let lacks = !missing.is_empty();
+        if lacks {
             messages.push(format!("missing: {} ({})", missing.join(", "), self.nobody_to("ask")));
         }
         if messages.is_empty() {
@@ -180,7 +195,9 @@ impl Form {
         }
         let mut error = CliError::usage("");
         error.messages = messages;
-        Err(error)
+        let explains = Some(&self.command).filter(|command| lacks && !command.is_empty());
+        let help = explains.map(|command| format!("quill-admin {command} --help"));
+        Err(help.into_iter().fold(error, |error, help| error.hint(advice("see its flags with", &help))))
     }
 
     /// The person to ask for a value.

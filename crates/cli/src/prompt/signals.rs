@@ -1,4 +1,4 @@
-//! What tells this program to stop, or that it was continued, on each system.
+//! The signals that tell this program to stop, or that it was continued, on each system.
 
 use std::task::{Context, Poll};
 

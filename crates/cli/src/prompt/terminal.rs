@@ -2,6 +2,9 @@
 //!
 //! Each question first drops what was typed before it was visible: type-ahead, the further lines of a paste,
 //! a key that was held down. So no answer is taken for a question that had not been asked.
+//!
+//! To add a kind of question: a method of `Prompter` for [`Terminal`], as `mod.rs` says. To change how every question
+//! begins: `begin_question`.
 
 use std::io;
 use std::sync::Arc;
@@ -27,8 +30,10 @@ use crate::wrap;
 
 /// Asks at the terminal that this process runs in.
 pub struct Terminal {
-    term: Term,
+    pub(super) term: Term,
     decoder: Decoder,
+    /// Whether the terminal cannot move its cursor: then `dumb.rs` asks.
+    dumb: bool,
     /// Whether to use colours and signs, or plain text alone.
     colours: bool,
     /// Whether a question was asked before: text that was meant for it may still arrive.
@@ -54,13 +59,14 @@ impl Terminal {
         Self {
             term: Term::buffered_stderr(),
             decoder: Decoder::new(),
+            dumb: console::is_dumb(),
             colours: console::colors_enabled_stderr(),
             asked: false,
         }
     }
 
     /// The next key. Ctrl-C is not a key: it is a signal, and ends the program elsewhere.
-    fn key(&mut self) -> io::Result<Key> {
+    pub(super) fn key(&mut self) -> io::Result<Key> {
         let mut bytes = Zeroizing::new([0; 1024]);
         let mut pause = false;
         loop {
@@ -80,8 +86,8 @@ impl Terminal {
     /// Stops the program until it is continued; the question's line is left as it is.
     fn suspend(&self) -> io::Result<()> {
         self.term.write_line("")?;
-        self.term.show_cursor()?;
         self.term.flush()?;
+        show_cursor(&self.term);
         tty::suspend()
     }
 
@@ -107,7 +113,7 @@ impl Terminal {
     }
 
     /// Settles, then shows why an answer was not taken, if one was not.
-    fn begin_question(&mut self, refusal: Option<&str>) -> io::Result<()> {
+    pub(super) fn begin_question(&mut self, refusal: Option<&str>) -> io::Result<()> {
         let dropped = self.settle()?;
         for told in [refusal, dropped.then_some(DROPPED)].into_iter().flatten() {
             self.tell(told)?;
@@ -115,7 +121,7 @@ impl Terminal {
         Ok(())
     }
 
-    fn tell(&self, text: &str) -> io::Result<()> {
+    pub(super) fn tell(&self, text: &str) -> io::Result<()> {
         let text = shown(text);
         if self.colours {
             self.term.write_line(&format!("{} {}", sign(symbols::FAILED.text()).red(), sign(&text).red()))?;
@@ -126,7 +132,7 @@ impl Terminal {
     }
 
     /// A question in lines that the terminal does not break. There is room for an answer behind the last one.
-    fn head(&self, label: &str) -> Vec<String> {
+    pub(super) fn head(&self, label: &str) -> Vec<String> {
         let label = &shown(label);
         if self.colours {
             let asks = format!("{} ", sign(symbols::ASKS.text()).black().bright());
@@ -163,6 +169,10 @@ impl Terminal {
 
     /// Shows the question with its answer, in place of the question.
     fn answered(&self, label: &str, answer: &str) -> io::Result<()> {
+        if self.dumb {
+            // The answer stands behind its question already.
+            return Ok(());
+        }
         let (label, answer) = (&shown(label), shown(answer));
         let lines = if self.colours {
             let dot = sign(symbols::DOT.text()).black().bright();
@@ -177,6 +187,9 @@ impl Terminal {
 
     /// Has a line typed, and removes the question again.
     fn typed(&mut self, label: &str) -> Result<String, Stopped> {
+        if self.dumb {
+            return self.typed_plainly(label);
+        }
         let mut region = Region::default();
         let mut line = Line::default();
         loop {
@@ -207,7 +220,7 @@ impl Terminal {
     }
 
     /// Ends the line of a question that the person leaves, by Escape or by Ctrl-D where nothing was typed.
-    fn leave<T>(&self) -> Result<T, Stopped> {
+    pub(super) fn leave<T>(&self) -> Result<T, Stopped> {
         self.term.write_line("")?;
         self.term.flush()?;
         Err(Stopped::Left)
@@ -245,6 +258,9 @@ impl Terminal {
     }
 
     fn chosen(&mut self, label: &str, choices: &[Choice]) -> Result<usize, Stopped> {
+        if self.dumb {
+            return self.chosen_plainly(label, choices);
+        }
         let width = choices.iter().map(|choice| measure_text_width(&shown(&choice.name))).max();
         let rows: Vec<String> = choices
             .iter()
@@ -336,7 +352,7 @@ fn sign(text: &str) -> StyledObject<&str> {
 }
 
 /// The reason why there is no answer.
-enum Stopped {
+pub(super) enum Stopped {
     /// The person left, by Escape, q or Ctrl-D.
     Left,
     Failed(io::Error),
@@ -427,8 +443,9 @@ impl Prompter for Terminal {
 
 /// Shows the cursor, which a list hides, where there is one.
 fn show_cursor(term: &Term) {
-    if term.is_term() {
+    if term.is_term() && !console::is_dumb() {
         let _ = term.show_cursor();
+        let _ = term.flush();
     }
 }
 
@@ -532,8 +549,8 @@ const ENDING: u8 = 1;
 const RUNNING: u8 = 2;
 
 impl Questions {
-    /// Begins the time of questions; `report` shows the error, perhaps below a half-typed answer, and returns the exit
-    /// code.
+    /// Begins the time of questions; `report` shows the error, perhaps below a half-typed answer, and returns the
+    /// exit code.
     pub fn begin(report: impl FnOnce(&CliError) -> u8 + Send + 'static) -> Self {
         // It listens before the first question is visible: from here on no Ctrl-C ends the process by itself.
         let mut interrupt = Interrupt::listen();

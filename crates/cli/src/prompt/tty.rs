@@ -3,10 +3,12 @@
 //! From the moment it is known that something will be asked until the last answer, the terminal does not show
 //! what is typed: each question shows its own answer. So text that is typed too early is not visible, and no
 //! answer is kept in a buffer for a question that has not been asked.
+//!
+//! To change something for one system: the module of Unix or of Windows here, whose functions have the same names.
 
 use std::io;
 
-/// How long a read waits for typed text, in tenths of a second: the least that a terminal of Unix can be told.
+/// The time that a read waits for typed text, in tenths of a second: the least that a terminal of Unix can be told.
 const WAIT: u8 = 1;
 
 #[cfg(unix)]
@@ -130,11 +132,11 @@ mod unix {
         let _ = tcflush(stdin(), QueueSelector::IFlush);
     }
 
-    /// How often the program has been continued after a stop, and whoever waits for that.
+    /// The number of times that the program has been continued after a stop, and the condition that those wait on who
+    /// wait for the next.
     static CONTINUED: (Mutex<u64>, Condvar) = (Mutex::new(0), Condvar::new());
 
-    /// How long a stop is waited for. A program whose parent is no shell is not stopped by Ctrl-Z, and never
-    /// continued.
+    /// The longest wait for a stop. A program whose parent is no shell is not stopped by Ctrl-Z, and never continued.
     const STOPS_WITHIN: Duration = Duration::from_secs(1);
 
     /// Stops the program as Ctrl-Z does anywhere else, with the terminal as it was found, and returns when it is
@@ -213,13 +215,14 @@ mod windows {
     /// Whether the program is about to end.
     static CLOSED: AtomicBool = AtomicBool::new(false);
 
-    /// How often the console is asked for events: they can be waited for only together with those that are no keys.
+    /// The interval at which the console is asked for events: they can be waited for only together with those that
+    /// are no keys.
     const ASKS_AGAIN: Duration = Duration::from_millis(10);
 
     /// Ctrl-C in a console that does not make it a signal.
     const CTRL_C: u16 = 0x03;
-    /// The virtual keys with a meaning here (`WinUser.h`), as a terminal sends them. The first three usually come with
-    /// their character, but not from every console.
+    /// The virtual keys with a meaning here (`WinUser.h`), as a terminal sends them. The first three usually come
+    /// with their character, but not from every console.
     const SEQUENCES: [(u16, &[u8]); 10] = [
         (0x08, b"\x7f"),
         (0x0d, b"\r"),

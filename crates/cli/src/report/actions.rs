@@ -1,4 +1,7 @@
 //! Reports about the application's actions: their list, and the result of `actions check`.
+//!
+//! To add a property of the list: `list_text` for people, and `list_json` for `--json`; the result of `actions check`
+//! has the same pair.
 
 use std::fmt::Write as _;
 

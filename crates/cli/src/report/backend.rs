@@ -1,4 +1,7 @@
 //! Reports about restoring the backend's own image.
+//!
+//! To add a line of the plan or the result: `restore_plan_text` or `restored_text` for people, and the function that
+//! ends with `_json` for `--json`.
 
 use std::fmt::Write as _;
 use std::time::Duration;

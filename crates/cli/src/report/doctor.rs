@@ -12,9 +12,10 @@ use quill_admin_doctor::attempt::{Attempt, Outcome};
 use quill_admin_doctor::catalogue;
 use quill_admin_doctor::check::Check;
 use quill_admin_doctor::explain::Explanation;
-use quill_admin_doctor::finding::{Finding, Seen, Severity};
+use quill_admin_doctor::finding::{Finding, Report, Severity};
 use quill_admin_doctor::pages;
 use quill_admin_doctor::run::{self, Examined, Health, Progress, Verdict};
+use quill_admin_operations::config::Environment;
 use quill_admin_operations::hints;
 use serde_json::{Value, json};
 
@@ -24,11 +25,11 @@ use super::folded::{self, Folded};
 use super::lines::{self, said, seconds};
 use super::output::{document_to_stdout, result_to_stdout, to_stdout};
 use super::page;
-use super::paint::{Painted, clean, style};
+use super::paint::{self, Painted, clean, style};
 use super::reporter::Reporter;
 use super::stream::{self, Unwritten};
 use super::symbols::{self, Symbol};
-use crate::wrap;
+use crate::{home, wrap};
 
 /// The results of a run of the doctor.
 #[derive(Debug)]
@@ -194,8 +195,8 @@ pub(super) fn explanation_text(explanation: &Explanation) -> String {
 fn examined_json(one: &Examined) -> Value {
     let (mut note, mut cause, mut advice, mut needs) = (None, None, Vec::new(), None);
     match &one.verdict {
-        Verdict::Seen(Seen::Looked { note: seen, .. }) => note.clone_from(seen),
-        Verdict::Seen(Seen::Nothing { why }) => cause = Some(why.clone()),
+        Verdict::Decided(Report::Examined { note: seen, .. }) => note.clone_from(seen),
+        Verdict::Decided(Report::Nothing { why }) => cause = Some(why.clone()),
         Verdict::Undecided(undecided) => {
             cause = Some(undecided.cause.clone());
             advice.clone_from(&undecided.advice);
@@ -205,7 +206,7 @@ fn examined_json(one: &Examined) -> Value {
     json!({
         "id": one.check.id,
         "title": one.check.title,
-        "scope": one.check.look.scope(),
+        "scope": one.check.scope.name(),
         "environment": one.environment,
         "result": one.verdict.health().as_str(),
         "note": note,
@@ -255,7 +256,7 @@ pub(super) fn checks_json(checks: &[&Check]) -> Value {
             json!({
                 "id": check.id,
                 "title": check.title,
-                "scope": check.look.scope(),
+                "scope": check.scope.name(),
                 "needs": check.needs,
                 "help": check.help(),
             })
@@ -292,12 +293,12 @@ pub(super) fn examined(one: &Examined, quiet: bool) -> String {
         lines::flow(text, columns, 5 + width(), &prefix, &said(what));
     };
     match &one.verdict {
-        Verdict::Seen(Seen::Looked { note, findings }) if findings.is_empty() => {
+        Verdict::Decided(Report::Examined { note, findings }) if findings.is_empty() => {
             if !quiet {
                 row(&mut text, None, style(symbols::DONE).green(), note.as_deref().unwrap_or("healthy"));
             }
         }
-        Verdict::Seen(Seen::Looked { findings, .. }) => {
+        Verdict::Decided(Report::Examined { findings, .. }) => {
             for finding in findings {
                 let mark = match finding.severity {
                     Severity::Warning => style(symbols::NOTICE).yellow(),
@@ -308,8 +309,8 @@ pub(super) fn examined(one: &Examined, quiet: bool) -> String {
                 help(&mut text, one.check);
             }
         }
-        Verdict::Seen(Seen::Nothing { .. }) | Verdict::Skipped { .. } if quiet => {}
-        Verdict::Seen(Seen::Nothing { why }) => {
+        Verdict::Decided(Report::Nothing { .. }) | Verdict::Skipped { .. } if quiet => {}
+        Verdict::Decided(Report::Nothing { why }) => {
             row(&mut text, columns, style(symbols::NOTHING).dim(), &format!("nothing to look at: {why}"));
         }
         Verdict::Skipped { needs } => {
@@ -344,7 +345,8 @@ fn finding(text: &mut String, columns: Option<usize>, finding: &Finding) {
         next(text, advice);
     }
     if let Some(fix) = &finding.fix {
-        let _ = writeln!(text, "      {} {}", style("--fix can").cyan(), fix.summary());
+        let prefix = format!("      {} ", style("--fix can").cyan());
+        lines::flow(text, columns, 16, &prefix, &fix.summary());
     }
 }
 
@@ -353,7 +355,11 @@ fn next(text: &mut String, what: &str) {
 }
 
 fn help(text: &mut String, check: &Check) {
-    let _ = writeln!(text, "      {} quill-admin doctor --explain {}", style("help:").dim(), check.id);
+    let command = format!("quill-admin doctor --explain {}", check.id);
+    // Where it is known, the same page in a browser.
+    let shown =
+        home::page(&check.help()).map_or_else(|| command.clone(), |page| paint::link(&command, &page));
+    let _ = writeln!(text, "      {} {shown}", style("help:").dim());
 }
 
 /// Describes a fix that is about to be carried out.
@@ -426,20 +432,30 @@ pub(super) fn summary_text(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> Stri
     text
 }
 
-/// The page about a check as plain text.
-fn page_text(check: &Check) -> String {
-    format!("{}\n\n{}", style(check.id).bold(), page::text(pages::page(check), wrap::columns()))
+/// The page about a check as plain text. Its commands are those for an environment, where one is named.
+fn page_text(check: &Check, environment: Option<&Environment>) -> String {
+    let mut markdown = pages::page(check).to_owned();
+    if let Some(environment) = environment {
+        let project = environment.job.project.as_str();
+        markdown = markdown.replace("{env}", &environment.name).replace("{project}", project);
+    } else if markdown.contains("{env}") || markdown.contains("{project}") {
+        markdown.push_str(
+            "\n\nIn these commands `{env}` stands for the name of an environment, and `{project}` for its Google Cloud \
+             project. `--env` puts those of one environment there.\n",
+        );
+    }
+    format!("{}\n\n{}", style(check.id).bold(), page::text(&markdown, wrap::columns()))
 }
 
 impl Reporter {
     /// Prints the page about a check.
-    pub fn explained_check(&self, check: &Check) -> u8 {
+    pub fn explained_check(&self, check: &Check, environment: Option<&Environment>) -> u8 {
         if self.style.json {
             let document =
                 json!({"exit_code": 0, "check": check.id, "title": check.title, "page": pages::page(check)});
             document_to_stdout(&document);
         } else {
-            to_stdout(&page_text(check));
+            to_stdout(&page_text(check, environment));
         }
         0
     }
@@ -481,22 +497,31 @@ impl Reporter {
                 }
                 match &one.verdict {
                     // These are shown together, below the others.
-                    Verdict::Seen(Seen::Nothing { why }) if !self.style.verbose => {
-                        self.lock().folded.push(Folded { why: why.clone(), row });
+                    Verdict::Decided(Report::Nothing { why }) if !self.style.verbose => {
+                        let why = format!("have nothing to look at: {why}");
+                        self.lock().folded.push(Folded { why, row });
+                    }
+                    Verdict::Skipped { needs } if !self.style.verbose => {
+                        let why = format!("were skipped: they need {needs}");
+                        self.lock().folded.push(Folded { why, row });
                     }
                     _ => self.result_line(&row),
                 }
             }
             // Without a spinner nothing is shown here: the lines of results that follow tell enough.
-            Progress::Waiting(ids) if !self.style.quiet && io::stderr().is_terminal() => match ids {
-                [] => self.stop(),
-                ids => self.doing(&lines::short(&format!("looking at {}", ids.join(", ")))),
-            },
+            Progress::Waiting(ids)
+                if !self.style.quiet && io::stderr().is_terminal() && !console::is_dumb() =>
+            {
+                match ids {
+                    [] => self.stop(),
+                    ids => self.doing(&lines::short(&format!("looking at {}", ids.join(", ")))),
+                }
+            }
             Progress::Waiting(_) => {}
         }
     }
 
-    /// Shows the checks that had nothing to look at.
+    /// Shows the checks that had nothing to look at, or could not be run because of another one.
     fn fold(&self) {
         let folded = std::mem::take(&mut self.lock().folded);
         self.result_line(&folded::text(&folded));

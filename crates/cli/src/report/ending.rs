@@ -27,11 +27,12 @@ pub(super) fn ended(outcome: &RunOutcome, execution: &str) -> String {
         RunOutcome::NeverStarted { reason } => {
             format!("execution {execution} never started: {}", or(reason, "Cloud Run gives no reason"))
         }
-        RunOutcome::Cancelled { reason, undone } => format!(
-            "execution {execution} was cancelled{}; {}",
-            if reason.is_empty() { String::new() } else { format!(": {}", reason.trim_end_matches('.')) },
-            whether_done(*undone)
-        ),
+        RunOutcome::Cancelled { reason, undone } => {
+            // Cloud Run's reason says nothing more, as a rule: "The execution was cancelled."
+            let is_said = reason.is_empty() || reason.contains("was cancelled");
+            let why = if is_said { String::new() } else { format!(": {}", reason.trim_end_matches('.')) };
+            format!("execution {execution} was cancelled{why}; {}", whether_done(*undone))
+        }
         RunOutcome::TimedOut { undone } => {
             format!("execution {execution} ran into the job's time-out; {}", whether_done(*undone))
         }

@@ -1,4 +1,6 @@
 //! Reports about the environments of a file, and about those that were confirmed.
+//!
+//! To add a property of environments: `list` for people, and `document_of` for `--json`.
 
 use std::fmt::Write as _;
 
@@ -42,7 +44,7 @@ pub(super) fn written_text(written: &Written) -> String {
     text
 }
 
-/// What to do with a file that was written.
+/// The next step for a person whose file was written.
 pub(super) fn written_next(written: &Written) -> String {
     let mut text = String::new();
     let whose = if written.confirmed {

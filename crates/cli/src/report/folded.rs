@@ -1,4 +1,4 @@
-//! Checks of the doctor that had nothing to look at, as few lines.
+//! Checks of the doctor that looked at nothing, as few lines.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,14 +7,15 @@ use super::lines::said;
 use super::paint::style;
 use super::symbols;
 
-/// A check that had nothing to look at.
+/// A check that looked at nothing: there was nothing, or it needs another check.
 pub(super) struct Folded {
+    /// The reason that several such checks have in common, as the end of a sentence about them.
     pub(super) why: String,
     /// Its line, where it is shown by itself.
     pub(super) row: String,
 }
 
-/// The lines of checks that had nothing to look at: one line for all of them that have the same reason, from three on.
+/// The lines of such checks: one line for all of them that have the same reason, from three on.
 pub(super) fn text(folded: &[Folded]) -> String {
     let mut text = String::new();
     let mut done = BTreeSet::new();
@@ -26,7 +27,7 @@ pub(super) fn text(folded: &[Folded]) -> String {
                 let why = said(&one.why);
                 let _ = writeln!(
                     text,
-                    "  {} {count} checks have nothing to look at: {why} (-v names them)",
+                    "  {} {count} checks {why} (-v names them)",
                     style(symbols::NOTHING).dim()
                 );
             }

@@ -104,6 +104,9 @@ pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Pa
             for change in changes(run, symbols::ARROW.text()) {
                 let _ = writeln!(text, "    {}", clean(&change));
             }
+            for row in run.each_row() {
+                let _ = writeln!(text, "    {}", clean(&row_text(&row)));
+            }
         }
         if run.contradicted {
             let what = if run.record == Record::Signed {
@@ -120,7 +123,7 @@ pub(super) fn history_text(environment: &Environment, filter: &Filter, past: &Pa
     text
 }
 
-/// What a run was asked to do, and for whom.
+/// The action that was asked for, and for whom, in words.
 pub(super) fn asked_for(run: &PastRun) -> String {
     let row = match (run.row_number, run.rows) {
         (Some(row), _) => Some(format!("(line {row} of a table)")),
@@ -132,7 +135,24 @@ pub(super) fn asked_for(run: &PastRun) -> String {
     what.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
-/// What came of a run, in a few words: its outcome, or how many of its rows were done.
+/// A row of a run for many, in one line.
+fn row_text(row: &PastRun) -> String {
+    let code = row.exit_code.filter(|code| *code != 0).map(|code| format!(" ({code})")).unwrap_or_default();
+    let mut text = format!("line {}", row.row_number.unwrap_or_default());
+    for part in row.user.iter().cloned().chain([format!("{}{code}", row.outcome.replace('_', " "))]) {
+        let _ = write!(text, "  {part}");
+    }
+    let changes = changes(row, symbols::ARROW.text());
+    if !changes.is_empty() {
+        let _ = write!(text, ": {}", changes.join("; "));
+    }
+    if row.record == Record::NotProvable {
+        text.push_str(", not provable");
+    }
+    text
+}
+
+/// The result of a run in a few words: its outcome, or the number of its rows that were done.
 pub(super) fn came_of(run: &PastRun) -> String {
     match run.line.as_ref().map(|line| &line.outcome) {
         Some(Outcome::Each { rows, done, .. }) if !run.preview => format!("{done} of {rows} done"),
@@ -151,7 +171,15 @@ pub(super) fn logged(entry: &LogEntry) -> String {
 }
 
 pub(super) fn history_json(environment: &Environment, past: &Past) -> Value {
-    let runs: Value = past.runs.iter().map(run_json).collect();
+    let run = |run: &PastRun| {
+        let mut document = run_json(run);
+        let rows = run.each_row();
+        if !rows.is_empty() {
+            document["each_row"] = rows.iter().map(run_json).collect();
+        }
+        document
+    };
+    let runs: Value = past.runs.iter().map(run).collect();
     json!({
         "exit_code": 0,
         "environment": environment.name,

@@ -1,8 +1,9 @@
 //! The page of `history --html`: one file with everything in it, which can be filtered and sorted.
 //!
-//! The runs are JSON in the page, and its script sets them as text, so that no reason, name or image becomes a part of
-//! the page. The page's policy (Content-Security-Policy) allows this one script and these styles, by their digests, and no
-//! address on the network. To add a column: its value in [`run`], and its place in `history_page/page.js`.
+//! The runs are JSON in the page, and its script sets them as text, so that no reason, name or image becomes a part
+//! of the page. The page's policy (Content-Security-Policy) allows this one script and these styles, by their
+//! digests, and no address on the network. To add a column: its value in [`run`], and its place in
+//! `history_page/page.js`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::document;
+use super::history::came_of;
 use super::history_table::{changes, record, signature};
 use super::history_unread::{not_read, unread, warn_of_unread};
 use super::output::{document_to_stdout, to_stdout};
@@ -68,8 +70,8 @@ fn digest(content: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(content)))
 }
 
-/// JSON that can stand in a script element: nothing in it ends the element or begins a comment (HTML, "Restrictions for
-/// contents of script elements"). Outside of its strings JSON has none of these characters.
+/// JSON that can stand in a script element: nothing in it ends the element or begins a comment (HTML, "Restrictions
+/// for contents of script elements"). Outside of its strings JSON has none of these characters.
 fn island(data: &Value) -> String {
     let mut text = String::new();
     for c in data.to_string().chars() {
@@ -100,8 +102,13 @@ fn data(environment: &Environment, filter: &Filter, past: &Past, now: Timestamp)
         "environment": environment.name,
         "about": about,
         "warnings": unread(past),
-        "runs": past.runs.iter().map(run).collect::<Value>(),
+        "runs": past.runs.iter().flat_map(with_rows).collect::<Value>(),
     })
+}
+
+/// A run, and behind it the rows of a run for many.
+fn with_rows(one: &PastRun) -> impl Iterator<Item = Value> {
+    std::iter::once(run(one)).chain(one.each_row().into_iter().map(|row| run(&row)))
 }
 
 fn run(run: &PastRun) -> Value {
@@ -115,7 +122,8 @@ fn run(run: &PastRun) -> Value {
         "actor": text(&run.actor),
         "action": text(&run.action),
         "user": text(&run.user),
-        "outcome": shown(&run.outcome),
+        "outcome": shown(&came_of(run)),
+        "row_number": run.row_number,
         "preview": run.preview,
         "exit_code": run.exit_code,
         "record": record(run.record),

@@ -1,7 +1,7 @@
-//! The table of `history --csv`: one run on each row, for spreadsheets.
+//! The table of `history --csv`: one run on each row, for spreadsheets, and behind a run for many the rows of that.
 //!
-//! The form is that of RFC 4180: a header, lines that end with CR and LF, and quotes around a cell that needs them. It is
-//! UTF-8 without a byte order mark. To add a column: its name in [`COLUMNS`], and its cell in [`cells`].
+//! The form is that of RFC 4180: a header, lines that end with CR and LF, and quotes around a cell that needs them.
+//! It is UTF-8 without a byte order mark. To add a column: its name in [`COLUMNS`], and its cell in [`cells`].
 
 use quill_admin_contract::Signature;
 use quill_admin_operations::actions;
@@ -13,7 +13,7 @@ use super::reporter::Reporter;
 use super::{stream, subject};
 
 /// The names of the columns, as in `--json`.
-pub(super) const COLUMNS: [&str; 19] = [
+pub(super) const COLUMNS: [&str; 20] = [
     "time",
     "execution",
     "job",
@@ -33,6 +33,7 @@ pub(super) const COLUMNS: [&str; 19] = [
     "origin",
     "seconds",
     "image",
+    "row_number",
 ];
 
 /// The cells of a run. What is not known is an empty cell.
@@ -58,6 +59,7 @@ pub(super) fn cells(run: &PastRun) -> [String; COLUMNS.len()] {
         text(&run.origin),
         run.duration.map(|duration| format!("{:.1}", duration.as_secs_f64())).unwrap_or_default(),
         text(&run.image),
+        run.row_number.map(|row| row.to_string()).unwrap_or_default(),
     ]
 }
 
@@ -91,6 +93,7 @@ fn table(past: &Past) -> String {
     let mut text = csv_line(COLUMNS.map(str::to_owned));
     for run in &past.runs {
         text.push_str(&csv_line(cells(run)));
+        text.extend(run.each_row().iter().map(|row| csv_line(cells(row))));
     }
     text
 }
@@ -102,7 +105,8 @@ pub(super) fn csv_line(cells: impl IntoIterator<Item = String>) -> String {
     line
 }
 
-/// The characters that a formula begins with, also in the width of Chinese characters, which spreadsheets take as well.
+/// The characters that a formula begins with, also in the width of Chinese characters, which spreadsheets take as
+/// well.
 const FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
 
 /// A cell. Spreadsheets take a text for a formula, and do what it says, if it begins with one of these characters;

@@ -1,4 +1,6 @@
-//! What of the history could not be looked at, or may be missing in it.
+//! Warnings about the parts of the history that could not be looked at, or may be missing in it.
+//!
+//! To add a warning: its sentence in `unread`, and `not_read` where it belongs into `--json`.
 
 use quill_admin_cloud::role;
 use quill_admin_operations::history::{Past, UnreadLog};
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 use super::lines;
 use super::stream::to_stderr;
 
-/// What could not be looked at.
+/// The warnings, as lines of text.
 pub(super) fn warnings(past: &Past) -> String {
     let mut text = String::new();
     for what in unread(past) {
@@ -16,7 +18,7 @@ pub(super) fn warnings(past: &Past) -> String {
     text
 }
 
-/// What could not be looked at, a sentence each.
+/// The sentences, one for each part that could not be looked at.
 pub(super) fn unread(past: &Past) -> Vec<String> {
     let jobs = past
         .unread
@@ -31,6 +33,9 @@ pub(super) fn unread(past: &Past) -> Vec<String> {
     });
     let cut = past.cut.then(|| {
         format!("these are the newest {}, and there are more: --limit NUMBER shows more", past.runs.len())
+    });
+    let rows = (past.rows_unread && past.unread_log.is_none()).then(|| {
+        "the log was not searched to the end for rows of runs for many: rows may be missing".to_owned()
     });
     let accounts = past.by_person_alone.then(|| {
         "Cloud Run forgets executions after 7 days, and with them the account that started one: of older runs --actor finds \
@@ -56,10 +61,10 @@ pub(super) fn unread(past: &Past) -> Vec<String> {
              bucket that keeps records for years is named by the key \"audit\" of environments.yaml"
         )
     });
-    log.into_iter().chain(jobs).chain(older).chain(cut).chain(accounts).chain(forgotten).collect()
+    log.into_iter().chain(jobs).chain(older).chain(cut).chain(rows).chain(accounts).chain(forgotten).collect()
 }
 
-/// What could not be looked at, as in `--json`.
+/// The logs and jobs that could not be looked at, as in `--json`.
 pub(super) fn not_read(past: &Past) -> Value {
     let jobs = past.unread.iter().map(|(job, error)| json!({"job": job.job, "why": error.to_string()}));
     let log = past.unread_log.as_ref().map(|log| match log {

@@ -1,4 +1,6 @@
 //! Pieces of text for people that several reports use.
+//!
+//! To add a piece of text: a function here, once a second report needs it.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,8 +14,8 @@ use super::paint::{Paint, clean, style};
 use super::symbols;
 use crate::{quotes, wrap};
 
-/// A message of this program or of the file of actions, made safe for a terminal, with symbols that it can show and with
-/// the quotes that all messages have.
+/// A message of this program or of the file of actions, made safe for a terminal, with symbols that it can show and
+/// with the quotes that all messages have.
 pub(super) fn said(text: &str) -> String {
     quotes::doubled(&symbols::in_message(&clean(text)))
 }
@@ -144,8 +146,8 @@ pub(super) fn started(execution: &ExecutionName) -> String {
     )
 }
 
-/// Adds a text behind `prefix`, whose width is `indent`; further lines begin below the text. Words are kept whole. Without
-/// `columns` the text stays on one line: then it goes to no terminal.
+/// Adds a text behind `prefix`, whose width is `indent`; further lines begin below the text. Words are kept whole.
+/// Without `columns` the text stays on one line: then it goes to no terminal.
 pub(super) fn flow(text: &mut String, columns: Option<usize>, indent: usize, prefix: &str, content: &str) {
     let lines = wrap::room(columns, indent)
         .map_or_else(|| vec![content.to_owned()], |room| wrap::lines(content, room));

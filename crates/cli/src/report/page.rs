@@ -1,5 +1,7 @@
 //! A page of the documentation on a terminal: the part of Markdown that our own pages are written in, which
 //! is headings, paragraphs, lists, tables and blocks of code.
+//!
+//! To show another form of Markdown: [`text`], and `plain` for marks within a line.
 
 use std::fmt::Write as _;
 

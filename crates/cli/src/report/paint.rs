@@ -4,6 +4,8 @@
 //! where bytes are written, turns marks into sequences. So every other escape in a text comes from others (a
 //! name, a log line, an answer) and is shown instead of sent, even where the code that put it there has not
 //! escaped it.
+//!
+//! To add a colour or a weight: a method of [`Painted`] and of [`Paint`].
 
 use std::fmt;
 
@@ -13,10 +15,18 @@ use quill_admin_contract::invisible::{invisible, shown};
 /// for use inside of a program, and no text has it.
 pub(super) const MARK: char = '\u{fdd0}';
 
+/// The mark around the address of a link, and twice at the link's end: another noncharacter.
+const LINK: char = '\u{fdd1}';
+
+/// A text that leads to an address where the terminal shows links, and the text alone elsewhere.
+pub(super) fn link(text: &str, address: &str) -> String {
+    format!("{LINK}{address}{LINK}{text}{LINK}{LINK}")
+}
+
 /// Makes a text of others (a log, a database, a file, an argument) a part of ours: on one line, and without
 /// characters that move the cursor, change colours or are invisible.
 pub(super) fn clean(text: &str) -> String {
-    shown(text).replace(MARK, "\\u{fdd0}")
+    shown(text).replace(MARK, "\\u{fdd0}").replace(LINK, "\\u{fdd1}")
 }
 
 /// A style: at most one colour, and a weight.
@@ -129,9 +139,21 @@ fn style_length(text: &str) -> Option<usize> {
     text[..end].bytes().all(|byte| byte.is_ascii_digit() || byte == b';').then_some(end + 1)
 }
 
-/// The text as it is written: marks become styles, or are removed without `colours`; lines and tabs stay;
-/// every other invisible character is shown as its escape.
+/// Whether a text is the address of a link, or nothing, with which a link ends.
+fn is_address(text: &str) -> bool {
+    text.is_empty() || text.starts_with("https://") && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// The text as it is written where no links are shown.
 pub(super) fn gate(text: &str, colours: bool) -> String {
+    gate_with_links(text, colours, false)
+}
+
+/// The text as it is written: marks become styles, or are removed without `colours`, and become links, or are removed
+/// without `links`; lines and tabs stay; every other invisible character is shown as its escape.
+///
+/// The sequence of a link is that of "Hyperlinks in Terminal Emulators" (OSC 8).
+pub(super) fn gate_with_links(text: &str, colours: bool, links: bool) -> String {
     let mut out = String::with_capacity(text.len() + 64);
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -145,6 +167,15 @@ pub(super) fn gate(text: &str, colours: bool) -> String {
                         out.push_str(&rest[..length]);
                     }
                     rest = &rest[length..];
+                }
+                None => out.extend(c.escape_unicode()),
+            },
+            LINK => match rest.split_once(LINK).filter(|(address, _)| is_address(address)) {
+                Some((address, behind)) => {
+                    if links {
+                        out.extend(["\u{1b}]8;;", address, "\u{1b}\\"]);
+                    }
+                    rest = behind;
                 }
                 None => out.extend(c.escape_unicode()),
             },
@@ -166,6 +197,18 @@ mod tests {
         assert_eq!(gate(&text, true), format!("\u{1b}[32m\u{1b}[1m✔\u{1b}[0m {shown}\n"));
         assert_eq!(gate(&text, false), format!("✔ {shown}\n"));
         assert_eq!(gate(&format!("{}\n", style("plain")), true), "plain\n");
+    }
+
+    #[test]
+    fn a_link_is_ours_alone_and_no_more_than_its_text_where_links_are_not_shown() {
+        let text = link("doctor --explain job", "https://example.org/a#job");
+        assert_eq!(gate(&text, true), "doctor --explain job");
+        let shown = "\u{1b}]8;;https://example.org/a#job\u{1b}\\doctor --explain job\u{1b}]8;;\u{1b}\\";
+        assert_eq!(gate_with_links(&text, false, true), shown);
+        for foreign in ["\u{fdd1}x", "\u{fdd1}ftp://a\u{fdd1}", "\u{fdd1}https://a b\u{fdd1}"] {
+            assert!(!gate_with_links(foreign, true, true).contains('\u{1b}'), "{foreign:?}");
+            assert!(clean(foreign).starts_with("\\u{fdd1}"));
+        }
     }
 
     /// `console` makes escape sequences at once, which the gate would show like those of others.

@@ -41,11 +41,12 @@ impl std::fmt::Debug for Reporter {
 
 /// The state of the work in progress.
 pub(super) struct Progress {
-    /// When the work began. It does not include the time a person took to answer questions.
+    /// The time at which the work began, which is after a person has answered the questions.
     pub(super) started: Instant,
     spinner: Option<ProgressBar>,
     doing: String,
-    /// What was to be shown while a question is open: it would stand in the middle of the answer.
+    /// The texts that came while a question is open, and are shown afterwards: they would stand in the middle of the
+    /// answer. `None` while no question is open.
     held: Option<Vec<String>>,
     /// A password that was made here, for the one document of `--json`.
     pub(super) generated_password: Option<Password>,
@@ -87,8 +88,8 @@ impl Reporter {
         match event {
             Event::Doing(what) => self.doing(what),
             Event::Waiting(what) => {
-                // The whole line is shown, which may be longer than the one of the spinner; also where nothing else is, so
-                // that no wait is without a word.
+                // The whole line is shown, which may be longer than the one of the spinner; also where nothing else
+                // is, so that no wait is without a word.
                 self.urgent(&lines::waiting(&what));
                 self.doing("waiting");
             }
@@ -108,13 +109,19 @@ impl Reporter {
         }
     }
 
-    /// Shows a question in the middle of work; the answer is read elsewhere. Everything else waits for [`Self::answered`].
+    /// Shows a question in the middle of work; the answer is read elsewhere. Everything else waits for
+    /// [`Self::answered`].
     pub fn question(&self, text: &str) {
         self.stop();
         let mut progress = self.lock();
         progress.doing.clear();
         progress.held.get_or_insert_default();
         to_stderr(&format!("\n{text}"));
+    }
+
+    /// Ends the line of a question that was left without an answer.
+    pub fn end_line(&self) {
+        to_stderr("\n");
     }
 
     /// Shows what has waited for the answer to a question.
@@ -155,8 +162,8 @@ impl Reporter {
         error.code.code()
     }
 
-    /// Shows the error of a person who has pressed Ctrl-C at a question, or while something was made ready; returns the
-    /// exit code. It begins on a line of its own, and not behind a half-typed answer.
+    /// Shows the error of a person who has pressed Ctrl-C at a question, or while something was made ready; returns
+    /// the exit code. It begins on a line of its own, and not behind a half-typed answer.
     pub fn interrupted(&self, error: &CliError) -> u8 {
         match self.lock().spinner.take() {
             Some(spinner) => spinner.finish_and_clear(),
@@ -237,7 +244,7 @@ impl Reporter {
             return;
         }
         what.clone_into(&mut progress.doing);
-        if io::stderr().is_terminal() {
+        if io::stderr().is_terminal() && !console::is_dumb() {
             let spinner = progress.spinner.get_or_insert_with(spinner);
             spinner.set_message(what.to_owned());
         } else {

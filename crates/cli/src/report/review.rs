@@ -52,7 +52,8 @@ impl<'a> ReviewReport<'a> {
         }
     }
 
-    /// The exit code of the command: 30 where a run is marked, 31 where none is, and not everything could be looked at.
+    /// The exit code of the command: 30 where a run is marked, 31 where none is, and not everything could be looked
+    /// at.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let code = match (self.reviewed.marked(), self.reviewed.gaps.is_empty()) {
@@ -167,7 +168,7 @@ fn text(report: &ReviewReport<'_>, columns: Option<usize>, verbose: bool) -> Str
     text
 }
 
-/// Why the review begins where it does.
+/// The reason why the review begins where it does, in words.
 fn begins(reviewed: &Reviewed) -> String {
     let Some(earlier) = &reviewed.earlier else { return "where --since says".to_owned() };
     let Some(last) = &earlier.last else {
@@ -177,7 +178,7 @@ fn begins(reviewed: &Reviewed) -> String {
     format!("where the last review{by} ended, {}", last.execution)
 }
 
-/// What could not be looked at, and what was not judged.
+/// Adds what could not be looked at, and what was not judged.
 fn remarks(text: &mut String, reviewed: &Reviewed, columns: Option<usize>) {
     let mut told = String::new();
     for gap in &reviewed.gaps {
@@ -245,8 +246,8 @@ fn cells(one: &ReviewedRun) -> [String; 4] {
     [time, clean(&who), clean(&what), clean(&format!("{}{code}{preview}{proven}", came_of(run)))]
 }
 
-/// The runs: a line each, and below it what deserves a look. Where the lines are too long for the terminal, each run is
-/// on two lines.
+/// The runs: a line each, and below it what deserves a look. Where the lines are too long for the terminal, each run
+/// is on two lines.
 fn table(text: &mut String, reviewed: &Reviewed, columns: Option<usize>, verbose: bool) {
     let rows: Vec<[String; 4]> = reviewed.runs.iter().map(cells).collect();
     let headings = HEADINGS.map(str::to_owned);

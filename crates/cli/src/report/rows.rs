@@ -1,4 +1,6 @@
 //! The rows of a list: a table for people, lines for programs, objects in `--json`.
+//!
+//! To change how values are shown: `cells`.
 
 use std::fmt::Write as _;
 use std::mem;
@@ -11,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::lines::{TaskText, hint_line, problem, warning_line};
 use super::paint::{clean, style};
 use super::style::Style;
+use crate::wrap;
 
 /// Adds a list to the texts about its task.
 ///
@@ -83,6 +86,12 @@ fn table(rows: &[Row]) -> String {
 
 /// A table whose columns are as wide as their widest cell. Its cells are safe for a terminal.
 pub(super) fn aligned(header: &[String], rows: &[Vec<String>]) -> String {
+    flowing(header, rows, None)
+}
+
+/// The same in a terminal of this many columns: the last column, which has sentences, is broken into lines that begin
+/// below each other.
+pub(super) fn flowing(header: &[String], rows: &[Vec<String>], columns: Option<usize>) -> String {
     let widths: Vec<usize> = (0..header.len())
         .map(|place| {
             let cells = rows.iter().map(Vec::as_slice).chain([header]).filter_map(|row| row.get(place));
@@ -96,9 +105,20 @@ pub(super) fn aligned(header: &[String], rows: &[Vec<String>]) -> String {
         });
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
+    let before: usize = widths.iter().rev().skip(1).map(|width| width + 2).sum();
+    let room = wrap::room(columns, before);
     let mut text = format!("\n{}\n", style(line(header)).bold());
     for row in rows {
-        let _ = writeln!(text, "{}", line(row));
+        let last = row.last().map_or("", String::as_str);
+        let mut parts = room.map_or_else(Vec::new, |room| wrap::value(last, room)).into_iter();
+        let mut first = row.clone();
+        if let (Some(cell), Some(part)) = (first.last_mut(), parts.next()) {
+            *cell = part;
+        }
+        let _ = writeln!(text, "{}", line(&first));
+        for part in parts {
+            let _ = writeln!(text, "{:before$}{part}", "");
+        }
     }
     text
 }
@@ -147,6 +167,20 @@ mod tests {
         assert_eq!(column(header, "ACTIVE"), column(ada, "true"));
         assert_eq!(column(header, "ACTIVE"), column(other, "false"));
         assert_eq!(column(header, "BASE"), column(ada, "nurse"));
+    }
+
+    #[test]
+    fn sentences_in_the_last_column_flow_within_the_terminal() {
+        let header = ["LINE".to_owned(), "RESULT".to_owned()];
+        let rows = [vec!["2".to_owned(), "failed (12): the email is taken by another user".to_owned()]];
+        let plain =
+            |columns| console::strip_ansi_codes(&gate(&flowing(&header, &rows, columns), false)).into_owned();
+        assert_eq!(
+            plain(Some(32)),
+            "\nLINE  RESULT\n2     failed (12): the email is\n      taken by another user\n"
+        );
+        assert_eq!(plain(None), "\nLINE  RESULT\n2     failed (12): the email is taken by another user\n");
+        assert_eq!(plain(Some(20)), plain(None), "too narrow to be read");
     }
 
     #[test]

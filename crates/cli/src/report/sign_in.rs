@@ -2,6 +2,9 @@
 //!
 //! The permissions are listed in the crate `cloud`; those of a bucket count only where the environment has a
 //! Terraform state.
+//!
+//! To add something that an account can do: its row in `ABILITIES`, after its permissions in `permissions.rs` of the
+//! crate `cloud`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -35,11 +38,10 @@ pub struct WhoamiReport<'a> {
 impl WhoamiReport<'_> {
     /// The permissions, each with whether it is granted.
     pub(super) fn permissions(&self) -> impl Iterator<Item = (&'static Permission, bool)> {
-        let granted = self.granted;
-        let has_lock = self.environment.state_lock.is_some();
+        let (granted, environment) = (self.granted, self.environment);
         PERMISSIONS
             .iter()
-            .filter(move |permission| has_lock || !permission.is_of_bucket())
+            .filter(move |permission| environment.needs(permission))
             .filter_map(move |permission| Some((permission, granted?.contains(permission.name))))
     }
 
@@ -70,13 +72,13 @@ const UNKNOWN: &str = "an unknown account";
 
 /// Something that an account can do where it has the permissions for it.
 struct Ability {
-    /// What it can do, behind "can".
+    /// The ability in words, as they follow "can".
     what: &'static str,
     needs: fn(&Permission) -> bool,
 }
 
-/// What an account can do, in the order of [`PERMISSIONS`].
-const ABILITIES: [Ability; 6] = [
+/// The abilities of an account, in the order of [`PERMISSIONS`].
+const ABILITIES: [Ability; 7] = [
     Ability { what: "run tasks", needs: |needed| needed.purpose == Purpose::Tasks },
     Ability {
         what: "see tasks, logs and the history",
@@ -84,6 +86,10 @@ const ABILITIES: [Ability; 6] = [
     },
     Ability { what: "build and deploy the admin image", needs: |needed| needed.purpose == Purpose::Build },
     Ability { what: "restore the backend", needs: |needed| needed.purpose == Purpose::RestoreBackend },
+    Ability {
+        what: "make a key that records are signed with",
+        needs: |needed| needed.purpose == Purpose::RecordKey,
+    },
     Ability { what: "look for problems with doctor", needs: |needed| needed.purpose == Purpose::Doctor },
     Ability {
         what: "fix problems with doctor --fix",
@@ -96,7 +102,15 @@ const ABILITIES: [Ability; 6] = [
 fn abilities(text: &mut String, report: &WhoamiReport<'_>) {
     text.push('\n');
     for Ability { what, needs } in &ABILITIES {
-        let missing = report.permissions().filter(|(permission, there)| needs(permission) && !there).count();
+        let wanted: Vec<bool> = report
+            .permissions()
+            .filter(|(permission, _)| needs(permission))
+            .map(|(_, is_there)| is_there)
+            .collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let missing = wanted.iter().filter(|is_there| !**is_there).count();
         let _ = match missing {
             0 => writeln!(text, "  {} can {what}", style(symbols::DONE).green()),
             1 => writeln!(text, "  {} cannot {what}: 1 permission is missing", style(symbols::FAILED).red()),

@@ -1,8 +1,8 @@
 //! The line that shows that work goes on, and since when.
 //!
 //! indicatif fills the line up to the right edge of the terminal. What the terminal itself shows there, such as `^C`,
-//! then stands on the next line, and what was to be replaced stays on the screen. Here the cursor stays behind the text,
-//! and the line has room for some keys.
+//! then stands on the next line, and what was to be replaced stays on the screen. Here the cursor stays behind the
+//! text, and the line has room for some keys.
 
 use std::io;
 use std::time::Duration;

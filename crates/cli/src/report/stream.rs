@@ -3,6 +3,9 @@
 //! All text goes through [`paint::gate`] here. A write to stdout that fails is remembered, reported on stderr
 //! at once, and makes [`end`] turn a success into [`ExitCode::OutputFailed`]. A reader that has gone away
 //! (`| head`) does not count as a failure: it has read what it wanted.
+//!
+//! To add a way to write to stdout: a function beside [`to_stdout`], with the [`Unwritten`] that its text needs where
+//! it cannot be written.
 
 use std::io;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -77,8 +80,13 @@ static WAS_CLOSED: LazyLock<bool> = LazyLock::new(sys::stdout_was_closed);
 /// Writes a text to stdout. After a failure nothing more is written there: the text that follows would look
 /// as if nothing were missing before it.
 pub(super) fn to_stdout(text: &str, unwritten: Unwritten) {
-    write(text, &paint::gate(text, console::colors_enabled()), unwritten);
+    let colours = console::colors_enabled();
+    write(text, &paint::gate_with_links(text, colours, colours && *SHOWS_LINKS), unwritten);
 }
+
+/// Whether stdout is a terminal that shows links, as far as its variables say.
+static SHOWS_LINKS: LazyLock<bool> =
+    LazyLock::new(|| supports_hyperlinks::on(supports_hyperlinks::Stream::Stdout));
 
 /// Writes a table that can be asked for again, as it is: its lines end as RFC 4180 has it. Its maker has made every
 /// value in it safe for a terminal.

@@ -1,9 +1,12 @@
 //! The symbols that texts are decorated with, in one table: each has a form in ASCII.
 //!
-//! The form in ASCII is used where the locale says something else than UTF-8. The locale is that of the first variable
-//! that is set and not empty: `LC_ALL`, `LC_CTYPE`, `LANG`. Where none is set nothing is known: POSIX has the locale C
-//! then, but pipelines and containers, which set none, show UTF-8. What this program adds is changed; what others wrote
-//! (logs, results, rows) is not, but for these symbols in a message that quotes it. Windows has no such variables, and its terminals show Unicode.
+//! The form in ASCII is used where the locale says something else than UTF-8. The locale is that of the first
+//! variable that is set and not empty: `LC_ALL`, `LC_CTYPE`, `LANG`. Where none is set nothing is known: POSIX has
+//! the locale C then, but pipelines and containers, which set none, show UTF-8. What this program adds is changed;
+//! what others wrote (logs, results, rows) is not, but for these symbols in a message that quotes it. Windows has no
+//! such variables, and its terminals show Unicode.
+//!
+//! To add a symbol: its constant with both forms, and `IN_MESSAGES` where messages of other crates have it.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -133,7 +133,7 @@ pub(super) fn task_plan_text(plan: &TaskPlan<'_>) -> String {
         field(&mut text, "undoes", &undoing.execution);
         let words = actions::known(request.action.name()).and_then(|known| known.words.subject.as_ref());
         for one in &undoing.as_left {
-            field(&mut text, "if still", &quotes::doubled(&one.told(words, None)));
+            field(&mut text, "only if", &quotes::doubled(&one.told(words, None)));
         }
     }
     match &request.mode {

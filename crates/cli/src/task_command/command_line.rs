@@ -1,4 +1,7 @@
 //! Makes the clap command of a task command, and reads what clap has found.
+//!
+//! To add a flag of all tasks: its field in [`TaskFlags`], and `TaskOptions` in `commands/task.rs`. To add a source
+//! of passwords: [`PasswordSource`] with its flag in `args`, and `commands/run_task/ask.rs`.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches as _};
 

@@ -3,8 +3,8 @@
 use quill_admin_actions::{Condition, Kind, Parameter, ParameterWords, ValueWords, variable};
 use quill_admin_contract::{Argument, InvalidValue};
 
-/// Which databases a value is for. Which of them it is meant for is not known on this machine: the container refuses a
-/// value that is not for its database.
+/// Says in words which databases a value is for. The layout of the database is not known on this machine: the
+/// container refuses a value that is not for it.
 fn told(condition: &Condition) -> String {
     let Condition { table, column, present } = condition;
     if *present {

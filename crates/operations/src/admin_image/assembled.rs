@@ -3,6 +3,8 @@
 //!
 //! The result says and holds what `docker/Dockerfile` would make, so a change of labels, users or files there
 //! is one here, too. The same parts make the same digest on every machine.
+//!
+//! To change what is in the image: `assemble`, and `docker/Dockerfile`, which makes the same; tests compare them.
 
 use std::collections::BTreeMap;
 use std::io;

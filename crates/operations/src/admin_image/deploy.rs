@@ -2,6 +2,8 @@
 //!
 //! [`carry_out`] does all of it; [`deploy`] changes the job alone, which the doctor's fix `put-job-right`
 //! does, too. The change of the job is the point of no return; the tags are moved after it.
+//!
+//! To add a step: its place in [`carry_out`], before or after the point of no return.
 
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use crate::patience::{Looking, Patience, tell_once};
 use crate::point_of_no_return::{PointOfNoReturn, UnderWay};
 use crate::session::Session;
 
-/// How long a changed job may take to be ready.
+/// The longest time that a changed job may take to be ready.
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// The first pause between looks at the job, doubled after each look up to the longest.

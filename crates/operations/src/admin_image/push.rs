@@ -2,6 +2,8 @@
 //!
 //! Several people may do this at the same time. A tag may belong to another image then, so the pushed image
 //! is read by its digest, and `latest` follows the job.
+//!
+//! To change which tags are moved: [`move_tags`]. To change what happens where a tag is immutable: [`push`].
 
 use quill_admin_contract::image::{Contracts, LABEL_CONTRACT, LABEL_CONTRACTS, LABEL_SOURCE};
 use quill_admin_contract::{CONTRACT_OLDEST, ExitCode};

@@ -3,6 +3,9 @@
 //!
 //! The target that is found out here becomes the job's command. The Terraform module makes the same command
 //! from the same sources (`infra/main.tf`), so a change of a rule here is a change there.
+//!
+//! To add a part: `target` makes it, `settle` decides what is kept of the job, and `of_targets` compares it;
+//! `target.rs` of the crate `contract` says what else it needs.
 
 use std::collections::BTreeSet;
 
@@ -353,7 +356,7 @@ fn of_targets(own: &Target, wanted: &Target) -> Vec<Difference> {
     found
 }
 
-/// The authorities that a target trusts, by [`fingerprint`].
+/// The authorities that a target trusts, as [`fingerprints_of`] writes them.
 #[must_use]
 pub fn fingerprints(target: &Target) -> BTreeSet<String> {
     target.parts().cas.iter().flat_map(|pem| fingerprints_of(pem)).collect()

@@ -2,6 +2,8 @@
 //!
 //! [`look`] goes through the revisions of the service, newest first, until `verdict.rs` accepts an image;
 //! [`build`] builds one from the application's sources. Neither changes the service.
+//!
+//! To accept or refuse another image: `verdict.rs`. To look for it elsewhere: [`look`].
 
 use std::path::Path;
 

@@ -2,6 +2,8 @@
 //!
 //! The change of the service is the point of no return. After it the service is read again and again, and the
 //! log of a revision that does not start becomes part of the error.
+//!
+//! To change how long is waited: the constants below.
 
 use std::time::Duration;
 
@@ -23,7 +25,7 @@ use crate::session::Session;
 /// A startup probe gives up after 65 s; pulling the image and starting it come before that.
 const READY_WITHIN: Duration = Duration::from_mins(5);
 
-/// How often the service is looked at.
+/// The interval at which the service is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A change whose answer was lost is visible within this time, or it is not known whether it arrived.
@@ -32,7 +34,7 @@ const SHOWS_WITHIN: Duration = Duration::from_secs(10);
 /// The number of last log lines that are shown of a revision that does not start.
 const LOG_LINES: i32 = 40;
 
-/// How often an empty log is read again, and after which pause: log entries come late.
+/// The number of times that an empty log is read again, and the pause before each: log entries come late.
 const LOG_READS: u32 = 4;
 
 const LOG_READ_EVERY: Duration = Duration::from_secs(2);

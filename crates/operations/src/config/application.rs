@@ -29,7 +29,7 @@ pub enum Application {
         folder: PathBuf,
         /// The file that names it.
         file: PathBuf,
-        /// How that file was found.
+        /// The way in which that file was found.
         origin: Origin,
     },
 }

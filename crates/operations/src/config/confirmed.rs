@@ -4,6 +4,9 @@
 //! A file that came with a clone can name somebody else's project, which would be handed user names, email
 //! addresses and the hashes of passwords. So its project and job are confirmed once for each environment, and
 //! asked about again when anything in the file, or in the file of actions, has changed, as direnv does.
+//!
+//! To have something else confirmed: its field in `Entry`, and its value in `entry`: a changed value is asked about
+//! again.
 
 use std::fs;
 use std::io::{self, Write as _};

@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use quill_admin_cloud::{
-    Egress, Endpoints, JobName, LogBucketName, ObjectName, ProjectId, Region, ResourceId, ServiceName,
-    is_on_loopback,
+    Egress, Endpoints, JobName, LogBucketName, ObjectName, Permission, ProjectId, Region, ResourceId,
+    ServiceName, is_on_loopback,
 };
 use quill_admin_contract::PublicKey;
 use quill_admin_image::Repository;
@@ -83,8 +83,8 @@ pub struct Records {
     pub locked: bool,
 }
 
-/// The number of days for which records are kept unless the file says otherwise: seven years, two of which can be leap
-/// years. It is the default of the Terraform module as well.
+/// The number of days for which records are kept unless the file says otherwise: seven years, two of which can be
+/// leap years. It is the default of the Terraform module as well.
 const RETENTION_DAYS: u32 = 2557;
 /// The longest that Cloud Logging keeps entries, in days ("Configure log buckets").
 const LONGEST_RETENTION: u32 = 3650;
@@ -121,6 +121,14 @@ pub(crate) enum Place {
 }
 
 impl Environment {
+    /// Whether a permission means something here: some are about what an environment may not have.
+    #[must_use]
+    pub fn needs(&self, permission: &Permission) -> bool {
+        (self.state_lock.is_some() || !permission.is_of_bucket())
+            && (self.record_key_secret.is_some() || !permission.is_of_record_key())
+            && (self.records.is_some() || !permission.is_of_records())
+    }
+
     /// The addresses of its services, as far as they are not Google's own.
     #[must_use]
     pub fn endpoints(&self) -> Endpoints {

@@ -400,7 +400,7 @@ keys! {
 }
 
 keys! {
-    /// What records are signed with, and verified.
+    /// The keys that records are signed and verified with.
     Records { key_secret: Option<String>, public_keys: Vec<PublicKey> }
 }
 

@@ -1,4 +1,6 @@
 //! The hours in which an environment is usually worked on, as in `mon-fri 08:00-18:00 Europe/London`.
+//!
+//! To change the form: the `FromStr` of [`WorkingHours`] and `FORM`. `review/judge.rs` uses the hours.
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,8 +41,8 @@ impl WorkingHours {
         self.zone.is_some()
     }
 
-    /// The day and the time in their zone, as in `Sat 23:10`, of a time that is outside of them. Their end is outside:
-    /// work until 18:00 ends before 18:00. Public holidays are not known.
+    /// The day and the time in their zone, as in `Sat 23:10`, of a time that is outside of them. Their end is
+    /// outside: work until 18:00 ends before 18:00. Public holidays are not known.
     #[must_use]
     pub fn outside(&self, time: Timestamp) -> Option<String> {
         let local = self.zone.as_ref()?.to_datetime(time);

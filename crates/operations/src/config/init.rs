@@ -1,7 +1,7 @@
 //! Writes the settings file that is built into this program, for a person who has none.
 //!
-//! Where a person sees it, what was written counts as confirmed as long as it stays as it is: the command has shown where
-//! tasks would go. See decision 25.
+//! If a person sees the output, the written file counts as confirmed for as long as it stays unchanged: the command
+//! has shown where tasks would go (docs/decisions/0025-the-sign-in-goes-to-google.md).
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -68,8 +68,8 @@ pub fn write(process: &Process, given: Option<&Path>, attended: bool) -> Result<
     let environments =
         config.names().map(|name| config.environment(name)).collect::<Result<Vec<_>, CliError>>()?;
     let mut others = environments.iter().filter(|environment| !environment.is_embedded());
-    // Nobody has looked at the projects in a script. Without a folder to remember it in, too, a person is asked before
-    // the first task.
+    // Nobody has looked at the projects in a script. Without a folder to remember it in, too, a person is asked
+    // before the first task.
     let confirmed = attended && others.all(|one| confirmed::remember(one, process).is_ok());
     let line = SHIPPED.lines().position(|line| line == "environments:").map_or(1, |before| before + 1);
     let before = Source::built_in(process).state;

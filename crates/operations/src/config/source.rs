@@ -4,6 +4,9 @@
 //! configuration folder, was chosen by the person. One that is found in the working folder or above it came
 //! with a clone, an archive, or a folder that others write to: it has to belong to the person, as git
 //! requires of a repository ("safe.directory" in its manual).
+//!
+//! To add a place where the file is looked for: `find`, a variant of [`Origin`], and the table "Which file is
+//! believed" in `reference.rs`.
 
 use std::fs::Metadata;
 use std::io;

@@ -1,8 +1,8 @@
-//! The journal of a bulk run: one JSON object on each line, appended and never changed. It is for the person alone (0600),
-//! and what is in it is on the disk (fsync) before the next thing is done.
+//! The journal of a bulk run: one JSON object on each line, appended and never changed. It is for the person alone
+//! (0600), and what is in it is on the disk (fsync) before the next thing is done.
 //!
-//! Whoever starts the same command again with the same journal goes on with the run. A line that was not written to its end
-//! is the last one, and is left out: what it would have said is found out again.
+//! Whoever starts the same command again with the same journal goes on with the run. A line that was not written to
+//! its end is the last one, and is left out: what it would have said is found out again.
 //!
 //! To add an entry: its variant in [`Entry`], its method that appends it, and its arm in [`Journal::open`].
 
@@ -27,7 +27,7 @@ const FOUND_OUT_AGAIN: &str = "; what has become of the rows is found out again 
 /// Largest journal that is read, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// What a bulk run is about. It is the first line, and the same for as long as the run takes.
+/// The subject of a bulk run. It is the first line of the journal, and stays the same for as long as the run takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     /// The id of the run, from which the ids of its requests are made.
@@ -42,13 +42,13 @@ pub struct Header {
     pub digest: String,
     /// Whether all rows are one transaction.
     pub atomic: bool,
-    /// Where the passwords of the rows come from.
+    /// The source of the passwords of the rows.
     pub passwords: Passwords,
     /// The digest of the table: of its values without passwords.
     pub table: String,
 }
 
-/// Where the passwords of rows come from.
+/// The source of the passwords of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Passwords {
@@ -116,7 +116,7 @@ pub const NOT_BEGUN: &str = "not_begun";
 /// The outcome of a row that was begun, and whose result was lost.
 pub const UNKNOWN: &str = "unknown";
 
-/// What is known of a row.
+/// The result of a row, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
     /// The number of the row.
@@ -196,7 +196,8 @@ impl Journal {
             _ => CliError::usage(format!("failed to write {}: {error}; nothing was started", path.display())),
         };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // It gets its name when it is whole: a journal that is there has all its rows. It is the person's alone (0600).
+        // It gets its name when it is whole: a journal that is there has all its rows. It is the person's alone
+        // (0600).
         let made = tempfile::Builder::new().prefix(".quill-admin-").suffix(".part").tempfile_in(folder);
         let mut made = made.map_err(|error| failed(&error))?;
         let mut text = line(&Entry::QuillAdminResults { format: FORMAT, header: self.header.clone() });
@@ -232,28 +233,29 @@ impl Journal {
             failed("it is no results file of this command".to_owned())
                 .hint("name another file with --results")
         };
-        // What it is is looked at without waiting for anything; it is read through the handle that is locked, since on
-        // Windows no other one can read it then.
+        // What it is is looked at without waiting for anything; it is read through the handle that is locked, since
+        // on Windows no other one can read it then.
         let metadata = match open_regular(path) {
             Ok((_, metadata)) => metadata,
             Err(error) if error.is_missing() => return Ok(None),
             Err(error) => return Err(failed(error.to_string())),
         };
-        if others_can_read(&metadata) {
-            return Err(failed("others can read it, and passwords may be in it".to_owned())
-                .hint(advice("keep it to yourself", &format!("chmod 600 {}", quoted(path)))));
-        }
         let opened = OpenOptions::new().read(true).write(true).open(path);
         let mut file = opened.map_err(|error| failed(error.to_string()))?;
         lock(&file, path)?;
         let again = file.try_clone().map_err(|error| failed(error.to_string()))?;
         let bytes = read_opened(again, &metadata, LARGEST).map_err(|error| failed(error.to_string()))?;
-        // A line without its end was not written to its end. It is taken off, so that the next one does not follow it.
+        // A line without its end was not written to its end. It is taken off, so that the next one does not follow
+        // it.
         let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         let text = std::str::from_utf8(&bytes[..whole]).map_err(|_| other())?;
         let mut lines = text.lines();
         let first = lines.next().and_then(|line| serde_json::from_str(line).ok());
         let Some(Entry::QuillAdminResults { format, header }) = first else { return Err(other()) };
+        if others_can_read(&metadata) {
+            return Err(failed("others can read it, and passwords may be in it".to_owned())
+                .hint(advice("keep it to yourself", &format!("chmod 600 {}", quoted(path)))));
+        }
         if format != FORMAT {
             return Err(failed(format!("it is of format {format}, which this quill-admin does not know"))
                 .hint("go on with the quill-admin that has made it"));
@@ -283,7 +285,7 @@ impl Journal {
         Ok(Some(Self { file: Some((path.to_owned(), file)), header, rows, known, last, is_open }))
     }
 
-    /// What the run is about.
+    /// The subject of the run.
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.header
@@ -307,7 +309,7 @@ impl Journal {
         self.known(row).is_none() && self.open_part().is_some_and(|start| start.rows.contains(&row))
     }
 
-    /// What is known of a row; `None` where it was not begun.
+    /// The result of a row, as far as it is known; `None` where the row was not begun.
     #[must_use]
     pub fn known(&self, row: u64) -> Option<&Known> {
         self.known.get(&row)

@@ -1,5 +1,7 @@
-//! The parts of a bulk run: which rows come next, what became of a part that was started and not seen to end, and what a
-//! part that is over tells of its rows.
+//! The parts of a bulk run: which rows come next, what became of a part that was started and not seen to end, and
+//! what a part that is over tells of its rows.
+//!
+//! To change which rows are run: [`next`]. To change what counts of a result: [`known_of`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -16,8 +18,8 @@ use crate::error::CliError;
 use crate::session::Session;
 use crate::task::run_outcome::Run;
 
-/// The age at which a request to start a part has been carried out, or never will be: no request of this program waits
-/// for so long, and the list of executions is not so late.
+/// The age at which a request to start a part has been carried out, or never will be: no request of this program
+/// waits for so long, and the list of executions is not so late.
 const SETTLED: SignedDuration = SignedDuration::from_mins(5);
 
 /// The age at which Cloud Run may have forgotten an execution: it keeps them for 7 days.
@@ -39,8 +41,8 @@ impl Row {
     }
 }
 
-/// The rows to run next, in one execution: those that are not done and not in `tried`, as many as fit. A row that a preview
-/// has shown is run only if it would still do the same. `None` where there are none.
+/// The rows to run next, in one execution: those that are not done and not in `tried`, as many as fit. A row that a
+/// preview has shown is run only if it would still do the same. `None` where there are none.
 ///
 /// # Errors
 ///
@@ -95,7 +97,7 @@ pub fn next(
     Ok(Some(Bulk { rows, atomic: header.atomic, max_errors }))
 }
 
-/// What became of a part that was about to be started.
+/// The fate of a part that was about to be started.
 #[derive(Debug)]
 pub enum Looked {
     /// It was started.
@@ -104,8 +106,8 @@ pub enum Looked {
     NotStarted,
 }
 
-/// Finds out what became of the part of the journal that is open, if one is. With `may_fence` the job is changed where that
-/// helps: a request that is still under way is refused then.
+/// Finds out what became of the part of the journal that is open, if one is. With `may_fence` the job is changed
+/// where that helps: a request that is still under way is refused then.
 ///
 /// # Errors
 ///
@@ -140,7 +142,8 @@ pub async fn look_back(
         return Err(CliError::new(ExitCode::Unknown, told)
             .hint("look with show-user what is there, and run what is missing with another results file"));
     }
-    // A request that is still under way carries an etag that the job has had until now. With another one it is refused.
+    // A request that is still under way carries an etag that the job has had until now. With another one it is
+    // refused.
     let fenced = if may_fence {
         let job = google.job(name).await?;
         google.fence_job(name, &job.etag, &id).await
@@ -168,8 +171,9 @@ pub async fn look_back(
     Err(CliError::new(ExitCode::Unknown, told).hint("run the same command again in five minutes"))
 }
 
-/// What a run that is over tells of its rows. A row that was not begun is not among them, nor one whose result was lost,
-/// unless this is the `last` time that its log is read. Only what the key of the request proves counts.
+/// The results of rows that a run tells which is over. A row that was not begun is not among them, nor one whose
+/// result was lost, unless this is the `last` time that its log is read. Only what the key of the request proves
+/// counts.
 #[must_use]
 pub fn known_of(run: &Run, rows: &[u64], last: bool) -> Vec<Known> {
     let execution = &run.execution.name.id;

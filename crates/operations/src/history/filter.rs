@@ -9,6 +9,9 @@ use quill_admin_contract::{ResultLine, Username, variable};
 /// The field of a record that is of one row of a bulk run.
 const ROW_NUMBER: &str = "row_number";
 
+/// The number of records of rows that are read at most, unless more runs are wanted: a run can have 2,000 rows.
+const MOST_ROWS: usize = 10_000;
+
 /// The runs that are asked for.
 #[derive(Debug, Clone)]
 pub struct Filter {
@@ -38,8 +41,8 @@ impl Filter {
         let mut fields: Vec<(&'static str, String)> = Vec::new();
         fields.extend(self.user.as_ref().map(|user| ("username", user.to_string())));
         fields.extend(self.action.clone().map(|action| ("action", action)));
-        // Each row of a bulk run has a record of its own. Unless a user is wanted, they are read apart: thousands of them
-        // must not keep the records of runs from being found.
+        // Each row of a bulk run has a record of its own. Unless a user is wanted, they are read apart: thousands of
+        // them must not keep the records of runs from being found.
         let without = self.user.is_none().then_some(ROW_NUMBER);
         let mut or_of = Vec::new();
         if let Some(actor) = &self.actor {
@@ -65,6 +68,7 @@ impl Filter {
 
     /// The records of the rows of bulk runs.
     pub(super) fn rows_query(&self, bucket: Option<LogBucketName>) -> RecordQuery {
-        RecordQuery { with: Some(ROW_NUMBER), without: None, ..self.query(&[], bucket) }
+        let limit = self.limit.max(MOST_ROWS);
+        RecordQuery { with: Some(ROW_NUMBER), without: None, limit, ..self.query(&[], bucket) }
     }
 }

@@ -13,7 +13,7 @@ use quill_admin_contract::{
 use super::past_run::{PastRun, Record, changes, kind};
 use crate::task::asked::{asked, context};
 
-/// How records are read.
+/// The settings with which records are read.
 #[derive(Clone, Copy)]
 pub(super) struct Reading<'a> {
     /// The public keys of the environment.
@@ -29,29 +29,31 @@ pub(super) fn join(
     records: Vec<AuditEntry>,
     reading: Reading<'_>,
 ) -> Vec<PastRun> {
-    let mut told: BTreeMap<String, Vec<AuditEntry>> = BTreeMap::new();
+    let mut by_execution: BTreeMap<String, Vec<AuditEntry>> = BTreeMap::new();
     for record in records {
-        told.entry(record.execution.clone()).or_default().push(record);
+        by_execution.entry(record.execution.clone()).or_default().push(record);
     }
     let mut runs = Vec::new();
     for execution in executions {
-        let records = told.remove(&execution.name.id).unwrap_or_default();
+        let records = by_execution.remove(&execution.name.id).unwrap_or_default();
         runs.extend(of_execution(&execution, &records, reading));
     }
     runs.extend(
-        told.into_iter().flat_map(|(execution, records)| of_records(job, &execution, &records, reading)),
+        by_execution
+            .into_iter()
+            .flat_map(|(execution, records)| of_records(job, &execution, &records, reading)),
     );
     runs
 }
 
 /// The claims of the records of one execution, apart from those of its rows.
-struct Told {
+struct Claims {
     of_run: Vec<(Timestamp, Claim)>,
     /// In the order of the rows.
     of_rows: Vec<(Timestamp, Claim)>,
 }
 
-impl Told {
+impl Claims {
     fn read(records: &[AuditEntry], key: Option<&ProofKey>, verifier: Verifier<'_>) -> Self {
         let claims = records.iter().filter_map(|record| {
             Some((record.timestamp, Claim::from_record(&record.payload, key, Some(verifier))?))
@@ -62,9 +64,9 @@ impl Told {
         Self { of_run, of_rows }
     }
 
-    /// The claims of each row, if the rows of a bulk run are what these records tell: where the records of a user were asked
-    /// for, they are there, and that of the run itself is not. Whoever may write log entries can write a record of either
-    /// kind, and can repeat a proven one of the run: rows that are proven are always told.
+    /// The claims of each row, if the rows of a bulk run are what these records tell: where the records of a user
+    /// were asked for, they are there, and that of the run itself is not. Whoever may write log entries can write a
+    /// record of either kind, and can repeat a proven one of the run: rows that are proven are always told.
     fn rows(&self, reading: Reading<'_>) -> Option<Vec<Vec<(Timestamp, Claim)>>> {
         let is_proven = |(_, claim): &(Timestamp, Claim)| claim.is_proven();
         let (any_row, any_run) = (self.of_rows.iter().any(is_proven), self.of_run.iter().any(is_proven));
@@ -88,17 +90,17 @@ fn of_execution(execution: &Execution, records: &[AuditEntry], reading: Reading<
     let asked = asked(execution);
     let name = &execution.name;
     let verifier = Verifier { keys: reading.keys, job: name.job.job.as_str(), execution: &name.id };
-    let told = Told::read(records, asked.key.as_ref(), verifier);
+    let claims = Claims::read(records, asked.key.as_ref(), verifier);
     if asked.rows.is_some()
-        && let Some(rows) = told.rows(reading)
+        && let Some(rows) = claims.rows(reading)
     {
-        let contradicted = !told.of_run.is_empty();
+        let contradicted = !claims.of_run.is_empty();
         return rows.iter().map(|row| one_of_execution(execution, &asked, row, contradicted)).collect();
     }
     // A row of a run that was not for rows is one that somebody has invented.
-    let contradicted = asked.rows.is_none() && !told.of_rows.is_empty();
-    let run = one_of_execution(execution, &asked, &told.of_run, contradicted);
-    let of_rows = told.of_rows.into_iter().map(|(_, claim)| claim).collect();
+    let contradicted = asked.rows.is_none() && !claims.of_rows.is_empty();
+    let run = one_of_execution(execution, &asked, &claims.of_run, contradicted);
+    let of_rows = claims.of_rows.into_iter().map(|(_, claim)| claim).collect();
     vec![PastRun { of_rows, ..run }]
 }
 
@@ -166,12 +168,7 @@ fn one_of_execution(
         .map_or_else(|| seen(&execution.phase).to_owned(), outcome),
         line: used.map(|claim| claim.line.clone()),
         signature: used.map_or(Signature::None, |claim| claim.signature),
-        record: match used {
-            Some(claim) if is_signed(&claim) => Record::Signed,
-            Some(claim) if claim.proven => Record::Proven,
-            Some(_) => Record::NotProvable,
-            None => Record::None,
-        },
+        record: used.map_or(Record::None, Record::of),
         contradicted,
         exit_code: used.map(|claim| claim.line.exit_code),
         duration: execution.started.zip(execution.completed).map(|(from, to)| to.duration_since(from)),
@@ -208,20 +205,21 @@ fn compared(phase: &Phase, claim: &Claim) -> Worth {
 
 /// Makes a run that only the log knows, or one of each row that was wanted.
 fn of_records(job: &JobName, execution: &str, records: &[AuditEntry], reading: Reading<'_>) -> Vec<PastRun> {
-    let told = Told::read(records, None, Verifier { keys: reading.keys, job: job.job.as_str(), execution });
-    if let Some(rows) = told.rows(reading) {
-        let contradicted = !told.of_run.is_empty();
+    let claims =
+        Claims::read(records, None, Verifier { keys: reading.keys, job: job.job.as_str(), execution });
+    if let Some(rows) = claims.rows(reading) {
+        let contradicted = !claims.of_run.is_empty();
         return rows.iter().filter_map(|row| one_of_records(job, execution, row, contradicted)).collect();
     }
-    // A container that was killed has left records of its rows alone. A signed one says more than a record of the run that
-    // is not signed, which somebody has added.
+    // A container that was killed has left records of its rows alone. A signed one says more than a record of the
+    // run that is not signed, which somebody has added.
     let is_signed = |(_, claim): &&(Timestamp, Claim)| claim.signature == Signature::Verified;
-    let signed_row = told.of_rows.iter().find(is_signed);
-    let added = signed_row.is_some() && !told.of_run.iter().any(|told| is_signed(&told));
-    let of_run = if added { &[][..] } else { &told.of_run };
+    let signed_row = claims.of_rows.iter().find(is_signed);
+    let added = signed_row.is_some() && !claims.of_run.iter().any(|claim| is_signed(&claim));
+    let of_run = if added { &[][..] } else { &claims.of_run };
     let run = one_of_records(job, execution, of_run, false).or_else(|| {
-        let row = signed_row.or(told.of_rows.first())?;
-        let row = one_of_records(job, execution, std::slice::from_ref(row), !told.of_run.is_empty())?;
+        let row = signed_row.or(claims.of_rows.first())?;
+        let row = one_of_records(job, execution, std::slice::from_ref(row), !claims.of_run.is_empty())?;
         Some(PastRun {
             user: None,
             row_number: None,
@@ -236,7 +234,7 @@ fn of_records(job: &JobName, execution: &str, records: &[AuditEntry], reading: R
             ..row
         })
     });
-    let of_rows = told.of_rows.into_iter().map(|(_, claim)| claim).collect();
+    let of_rows = claims.of_rows.into_iter().map(|(_, claim)| claim).collect();
     run.map(|run| PastRun { of_rows, ..run }).into_iter().collect()
 }
 

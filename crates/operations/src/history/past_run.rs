@@ -14,7 +14,7 @@ pub struct PastRun {
     /// The job that it belongs to: the environment's own, or one of the application's, which leaves no
     /// record.
     pub job: JobName,
-    /// When it was asked for; where the execution is gone, when it ended.
+    /// The time at which it was asked for; where the execution is gone, the time at which it ended.
     pub time: Timestamp,
     /// Whether Cloud Run still has its execution.
     pub has_execution: bool,
@@ -40,7 +40,7 @@ pub struct PastRun {
     pub recorded: BTreeMap<String, FieldValue>,
     /// The kind of subject that the action was about, as the record has it.
     pub kind: Option<String>,
-    /// What the action changed, as the record has it; `None` where that is not known, and for a preview.
+    /// The changes that the action made, as the record has them; `None` where that is not known, and for a preview.
     pub changes: Option<Vec<Change>>,
     /// The outcome, in one word.
     pub outcome: String,
@@ -77,6 +77,17 @@ pub enum Record {
     None,
 }
 
+impl Record {
+    /// The reliability of a record that is used.
+    pub(super) fn of(claim: &Claim) -> Self {
+        match claim {
+            Claim { signature: Signature::Verified, .. } => Self::Signed,
+            Claim { proven: true, .. } => Self::Proven,
+            _ => Self::NotProvable,
+        }
+    }
+}
+
 impl PastRun {
     /// The rows of this run as runs of their own, one for each record: those first whose records are proven.
     #[must_use]
@@ -90,6 +101,17 @@ impl PastRun {
         proven.into_iter().chain(others).map(|claim| run.of_row(claim)).collect()
     }
 
+    /// The rows of this run as runs of their own, one for each row of the table, in their order. Where there are
+    /// several records of a row, one that is proven is used.
+    #[must_use]
+    pub fn each_row(&self) -> Vec<Self> {
+        let mut rows: BTreeMap<u64, Self> = BTreeMap::new();
+        for row in self.rows() {
+            rows.entry(row.row_number.unwrap_or_default()).or_insert(row);
+        }
+        rows.into_values().collect()
+    }
+
     fn of_row(&self, claim: &Claim) -> Self {
         Self {
             actor: claim.line.actor.clone().or_else(|| self.actor.clone()),
@@ -100,6 +122,8 @@ impl PastRun {
             changes: changes(&claim.line.outcome),
             outcome: claim.line.outcome.name().to_owned(),
             line: Some(claim.line.clone()),
+            signature: claim.signature,
+            record: Record::of(claim),
             exit_code: Some(claim.line.exit_code),
             ..self.clone()
         }
@@ -110,8 +134,8 @@ pub(super) fn kind(line: &ResultLine) -> Option<String> {
     line.outcome.subject().map(|subject| subject.kind.clone())
 }
 
-/// The changes that a record tells. A failure, a preview, a row that an earlier execution has saved, and an outcome that
-/// this version does not know, tell none, which does not mean that there were none.
+/// The changes that a record tells. A failure, a preview, a row that an earlier execution has saved, and an outcome
+/// that this version does not know, tell none, which does not mean that there were none.
 pub(super) fn changes(outcome: &Outcome) -> Option<Vec<Change>> {
     match outcome {
         Outcome::Failed { .. } | Outcome::Previewed { .. } | Outcome::DoneBefore | Outcome::Other(_) => None,

@@ -1,5 +1,5 @@
-//! Reads the records: from the project's own log and, where the environment names one, from the bucket that keeps them
-//! for years. The own log has what was run before the bucket was there, and what has not come there.
+//! Reads the records: from the project's own log and, where the environment names one, from the bucket that keeps
+//! them for years. The own log has what was run before the bucket was there, and what has not come there.
 
 use jiff::Timestamp;
 use quill_admin_cloud::{AuditEntries, AuditEntry, CloudError, Execution, LogBucketName};
@@ -51,7 +51,7 @@ pub(super) async fn records(
 
 /// The records of rows, and whether both logs could be read to their ends.
 pub(super) async fn rows(session: &Session, filter: &Filter) -> (Vec<AuditEntry>, bool) {
-    if !filter.rows {
+    if !filter.rows || filter.user.is_some() {
         return (Vec::new(), true);
     }
     let (google, environment) = (session.google(), session.environment());

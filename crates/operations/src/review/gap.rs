@@ -1,4 +1,7 @@
-//! What a review could not look at. It is never told as something that is not there.
+//! The gaps of a review: what it could not look at. A gap is never reported as something that is not there.
+//!
+//! To add a gap: a variant of [`Gap`] with its code in `code` and its sentence in `fmt`, its arm in `misses_runs`,
+//! and the place that finds it: `in_past` here, or `gaps` in `review.rs`.
 
 use std::fmt;
 

@@ -1,6 +1,9 @@
 //! Finds the marks of a run: a pure function of the run, and of what else could be looked at.
 //!
 //! Values that are not proven can add a mark, and never take one away.
+//!
+//! To add a mark: its place in `marks`, in the order of [`Mark::ALL`]; `mark.rs` says what else it needs. To judge by
+//! something else: its field in [`Judge`], which `review.rs` fills in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +34,7 @@ pub(super) enum Looked {
     Nowhere,
 }
 
-/// What runs are judged by.
+/// The knowledge that runs are judged by.
 pub(super) struct Judge<'a> {
     /// The actions, whose file says which values are rights.
     pub(super) actions: &'a Actions,
@@ -51,7 +54,7 @@ pub(super) struct Judge<'a> {
     pub(super) records: Looked,
     /// Whether all records of rows were read.
     pub(super) rows_read: bool,
-    /// What the audit log says.
+    /// The starts in the audit log.
     pub(super) starts: &'a Starts,
 }
 
@@ -88,8 +91,8 @@ impl Judge<'_> {
     }
 
     /// Whether the values of a run's record are proven. Where the environment has keys, that takes a signature.
-    /// Elsewhere the key of the request has to do, which whoever may read executions knows; that there are no keys is a
-    /// gap of its own.
+    /// Elsewhere the key of the request has to do, which whoever may read executions knows; that there are no keys is
+    /// a gap of its own.
     pub(super) fn is_proven(&self, run: &PastRun) -> bool {
         match run.record {
             Record::Signed => true,
@@ -171,8 +174,8 @@ impl Judge<'_> {
     }
 
     /// Whether the subject of a run is the account of who started it. People are compared by the names that the run
-    /// has: its user and the email addresses of its subject, with the account and the person who asked, whole or up to
-    /// the @.
+    /// has: its user and the email addresses of its subject, with the account and the person who asked, whole or up
+    /// to the @.
     fn is_about_themselves(&self, run: &PastRun) -> bool {
         let audited = self.starts.get(&run.execution).and_then(|entry| entry.account.as_deref());
         let people = [run.account.as_deref(), run.actor.as_deref(), audited].into_iter().flatten();
@@ -218,8 +221,8 @@ impl Judge<'_> {
         claim.signature == Signature::Verified || claim.proven && !self.has_keys
     }
 
-    /// The records of rows that the record of a bulk run counts, and that are not there. Rows of an action that only reads
-    /// leave none.
+    /// The records of rows that the record of a bulk run counts, and that are not there. Rows of an action that only
+    /// reads leave none.
     fn rows_missing(&self, run: &PastRun) -> Option<Mark> {
         let Outcome::Each { done, failed, .. } = run.line.as_ref()?.outcome else { return None };
         if !self.rows_read || self.only_reads(run) || !self.may_have_changed(run) {
@@ -300,7 +303,8 @@ struct Gain {
     privileged: bool,
 }
 
-/// The names by which the subject of a run may be known: its user, its key, and the email addresses that it has or had.
+/// The names by which the subject of a run may be known: its user, its key, and the email addresses that it has or
+/// had.
 fn names(run: &PastRun) -> Vec<&str> {
     let subject = run.line.as_ref().and_then(|line| line.outcome.subject());
     let key = subject.and_then(|subject| subject.key.as_deref());

@@ -17,7 +17,7 @@ pub struct LastReview {
     pub review: Review,
 }
 
-/// What is known of earlier reviews.
+/// The earlier reviews, as far as they are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Earlier {
     /// The review up to whose end all has been reviewed.

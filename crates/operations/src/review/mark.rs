@@ -1,10 +1,10 @@
-//! The marks of a review: what about a run deserves a look.
+//! The marks of a review: reasons why a run deserves a look.
 //!
 //! To add a mark: here, its place in `judge.rs`, and its line in [`Mark::ALL`].
 
 use std::fmt;
 
-/// What about a run deserves a look. A mark is no verdict: most marked runs are as they should be.
+/// A reason why a run deserves a look. A mark is no verdict: most marked runs are as they should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mark {
     /// Somebody has raised the rights of the account that is their own.
@@ -61,7 +61,7 @@ pub enum Mark {
     },
     /// Records of rows of a bulk run are not there.
     RowsMissing {
-        /// How many.
+        /// The number of missing records.
         missing: u64,
         /// The number of rows that should have one.
         of: u64,

@@ -1,4 +1,5 @@
-//! What the audit log says about who started the job: read from the bucket of the records and from the project's log.
+//! The entries of the audit log about who started the job, read from the bucket of the records and from the project's
+//! log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,13 +9,13 @@ use quill_admin_cloud::{StartEntries, StartEntry};
 use crate::config::Records;
 use crate::session::Session;
 
-/// How long before its record a task was started at most.
+/// The longest time between the start of a task and its record.
 const LONGEST: SignedDuration = SignedDuration::from_hours(1);
 
-/// How far the clocks of two services may be apart.
+/// The time by which the clocks of two services may be apart.
 const APART: SignedDuration = SignedDuration::from_mins(1);
 
-/// How long before the period starts are read: the oldest one shows from when on they were recorded.
+/// The time before the period for which starts are read, too: the oldest one shows from when on they were recorded.
 const BEFORE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The starts of the job that the audit log tells of.
@@ -31,8 +32,8 @@ pub(super) struct Starts {
 }
 
 impl Starts {
-    /// Reads the starts since a time, and some from before. Where a log cannot be read, the other one has to do: a person may be allowed to
-    /// read one of the two.
+    /// Reads the starts since a time, and some from before. Where a log cannot be read, the other one has to do: a
+    /// person may be allowed to read one of the two.
     pub(super) async fn read(session: &Session, since: Timestamp) -> Self {
         let environment = session.environment();
         if !environment.outlives_us() {

@@ -1,4 +1,6 @@
 //! The marks, the gaps and the last review, on runs that are made up here.
+//!
+//! To add a mark or a gap: a run that has it, and one that nearly has it.
 
 use std::collections::BTreeMap;
 
@@ -89,7 +91,7 @@ fn role(what: &str, role: &str) -> Value {
     updated(&json!([{"what": what, "field": "roles", "item": role}]))
 }
 
-/// What runs are judged by, with everything there.
+/// The knowledge that runs are judged by, with everything there.
 struct Given {
     hours: Option<WorkingHours>,
     starts: Starts,
@@ -385,7 +387,8 @@ fn rows_that_are_missing_or_that_somebody_may_have_added_are_marked() {
     let unread = Given { records: Looked::Nowhere, ..Given::all() };
     assert_eq!(unread.codes(&one), [""; 0], "what was not looked for is not missing");
     assert_eq!(Given { rows_read: false, ..Given::all() }.codes(&one), [""; 0]);
-    // Of a run that Cloud Run has forgotten the record is known, whose rows are from before: perhaps before the period.
+    // Of a run that Cloud Run has forgotten the record is known, whose rows are from before: perhaps before the
+    // period.
     let forgotten = |time| PastRun { has_execution: false, time: at(time), ..one.clone() };
     assert!(!codes(&forgotten("2026-11-21T00:30:00Z")).contains(&"rows_missing"));
     assert!(codes(&forgotten("2026-11-21T02:00:00Z")).contains(&"rows_missing"));

@@ -13,8 +13,8 @@ use tokio::time::{sleep, timeout};
 
 /// The greatest age of the job when it is asked for: that of a plan which somebody reads before agreeing.
 const FRESH: Duration = Duration::from_secs(20);
-/// How often the job is read while nobody asks for it. A person who takes longer than these five minutes
-/// waits for one more read.
+/// The number of times that the job is read while nobody asks for it. A person who takes longer than these five
+/// minutes waits for one more read.
 const READS: usize = 15;
 
 /// The greatest age of a failure when it is reported.

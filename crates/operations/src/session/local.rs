@@ -1,5 +1,8 @@
 //! Translates between this crate and the crate of the embedded environment: its options, its stages and its
 //! errors.
+//!
+//! To add an option: `LocalOptions` in the crate `local`, and its value here. To add an error: its next step in
+//! [`error`].
 
 use std::io;
 use std::path::PathBuf;
@@ -15,7 +18,7 @@ use super::own_program::{EXECUTOR_ARGUMENT, OWN_DIGEST};
 use super::runner::Runner;
 use crate::actions;
 use crate::config::{Application, ApplicationFile, Environment};
-use crate::error::{CliError, quoted};
+use crate::error::{CliError, advice, quoted};
 use crate::hints;
 use crate::process::Process;
 
@@ -152,7 +155,7 @@ pub fn error(error: LocalError) -> CliError {
             told.hint(format!("look at it with: ls -la {}; then move it away, and try again", quoted(&path)))
         }
         LocalError::OtherTables { .. } => told
-            .hint("start afresh, without the users, executions and logs in it: quill-admin local reset")
+            .hint(afresh())
             .hint("or name the folder whose tables it has: --application FOLDER"),
         LocalError::InUse { holder, .. } | LocalError::ServedOtherwise { holder, .. } if holder.is_serving() => {
             let by_number = holder.process.map(|process| format!(", or with: kill {process}"));
@@ -172,13 +175,17 @@ pub fn error(error: LocalError) -> CliError {
         ),
         LocalError::Ended { .. } => told.hint("run it again"),
         LocalError::Format { .. } | LocalError::Damaged { .. } => {
-            told.hint("start afresh, without the users, executions and logs in it: quill-admin local reset")
+            told.hint(afresh())
         }
         LocalError::Cloud { .. } | LocalError::Database { .. } => {
-            told.hint("if it stays like that, start afresh with: quill-admin local reset")
+            told.hint(advice("if it stays like that, start afresh with", &hints::reset()))
         }
         _ => told,
     }
+}
+
+fn afresh() -> String {
+    advice("start afresh, without the users, executions and logs in it", &hints::reset())
 }
 
 /// Adds what helps where the system does not let a file be used. To delete the state would not.

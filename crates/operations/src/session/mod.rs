@@ -33,7 +33,7 @@ use crate::process::Process;
 use ahead::Ahead;
 pub use runner::Runner;
 
-/// What a session is opened for.
+/// The purpose of a session: the command that it is opened for.
 #[derive(Debug, Clone)]
 pub struct Purpose {
     /// The command, such as `create-superadmin`: others that wait for this one are told.
@@ -67,7 +67,7 @@ struct Opened {
     local: Option<quill_admin_local::Joined>,
 }
 
-/// What is going on while an environment is being opened.
+/// The progress of opening an environment.
 #[derive(Debug, Clone)]
 enum Progress {
     /// A step that takes a moment.
@@ -89,8 +89,8 @@ impl Progress {
 
 /// An environment that is being opened while a person answers questions.
 ///
-/// The embedded one begins to open when it is waited for: from then on this process holds it, and others would wait for
-/// whoever answers.
+/// The embedded one begins to open when it is waited for: from then on this process holds it, and others would wait
+/// for whoever answers.
 pub struct Opening {
     opened: Begun,
     progress: watch::Receiver<Progress>,
@@ -425,8 +425,8 @@ fn joined(opened: Result<Result<Opened, CliError>, JoinError>) -> Result<Opened,
     })
 }
 
-/// Whether the embedded environment can be built for this platform. PostgreSQL inside the program is not made for Intel
-/// Macs; on Windows it is the crates `local` and `emulator` that need Unix. See decision 45.
+/// Whether the embedded environment can be built for this platform. PostgreSQL inside the program is not made for
+/// Intel Macs; on Windows it is the crates `local` and `emulator` that need Unix. See decision 45.
 #[cfg(not(feature = "local"))]
 const LOCAL_IS_POSSIBLE: bool = cfg!(any(
     all(target_os = "linux", any(target_arch = "aarch64", target_arch = "x86_64")),

@@ -21,7 +21,7 @@ pub struct JobImage {
     pub name: String,
     /// The revision it was built from, where `build` noted it.
     pub revision: Option<String>,
-    /// When it was built, where `build` noted it.
+    /// The time at which it was built, where `build` noted it.
     pub built: Option<Timestamp>,
 }
 
@@ -105,6 +105,12 @@ pub fn unfit(contracts: Option<Contracts>) -> Option<Unfit> {
         Some(image) if image.oldest > Contracts::OWN.newest => Some(Unfit::Newer(image)),
         image => Some(Unfit::Older(image)),
     }
+}
+
+/// Whether `build` has deployed to a job, whatever image it runs by now.
+#[must_use]
+pub fn was_deployed(job: &JobSettings) -> bool {
+    job.annotation(annotation::IMAGE).is_some_and(|image| !image.is_empty())
 }
 
 /// The image that the job's annotations describe, and the reason why it is not fit.

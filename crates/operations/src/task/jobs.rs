@@ -1,4 +1,7 @@
 //! The jobs that tasks run in: an environment's own, and those of the application that actions run.
+//!
+//! To change how the name of a job is made: [`of`] and [`declared`]; its form is checked by `jobs.rs` of the crate
+//! `application`.
 
 use quill_admin_actions::{Action, Job};
 use quill_admin_cloud::{CloudErrorKind, Execution, ExecutionName, JobName, ResourceId};
@@ -59,7 +62,7 @@ fn of_action(environment: &Environment, action: &Action) -> Result<JobName, CliE
                  its tables come from the application's schema.sql; nothing was started"
             ),
         )
-        .hint("to make the tables afresh: quill-admin local reset"));
+        .hint(hints::advice("to make the tables afresh", &hints::reset())));
     }
     let id: ResourceId = name.parse().map_err(|invalid| {
         CliError::usage(format!(

@@ -1,5 +1,5 @@
-//! The results of the rows of a bulk run, one for each row. They come through the log, late and in any order, before the
-//! result of the whole run, or without it where the container was killed.
+//! The results of the rows of a bulk run, one for each row. They come through the log, late and in any order, before
+//! the result of the whole run, or without it where the container was killed.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub struct RowResults {
     saving: BTreeMap<u64, i64>,
     /// The number of results that the result of the whole run counts, and their digest.
     expected: Option<(u64, String)>,
-    /// How many had come when that was last told.
+    /// The number of results that had come when it was last reported.
     told: usize,
 }
 
@@ -24,8 +24,8 @@ impl RowResults {
         }
     }
 
-    /// Notes the transaction in which a row is about to be saved. Of several the greatest is the last: lines of the log come
-    /// in any order, and the numbers of transactions grow.
+    /// Notes the transaction in which a row is about to be saved. Of several the greatest is the last: lines of the
+    /// log come in any order, and the numbers of transactions grow.
     pub(super) fn begins(&mut self, saving: Saving) {
         let transaction = self.saving.entry(saving.row).or_insert(saving.transaction);
         *transaction = saving.transaction.max(*transaction);
@@ -66,8 +66,8 @@ impl RowResults {
         self.saving.get(&number).copied()
     }
 
-    /// The reason, in words, why these are not the results that the whole run has counted; `None` where they are, or where
-    /// its result has not come.
+    /// The reason, in words, why these are not the results that the whole run has counted; `None` where they are, or
+    /// where its result has not come.
     #[must_use]
     pub fn lack(&self) -> Option<String> {
         let (expected, digest) = self.expected.as_ref()?;

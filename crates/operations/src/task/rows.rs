@@ -1,5 +1,7 @@
 //! The rows of a list. They come through the log, late and in any order, and others can write there. A list
 //! is shown completely or not at all: somebody missing from it would be taken for not existing.
+//!
+//! To change when a list is shown: [`Rows::listing`], and the sentences below it.
 
 use std::collections::BTreeMap;
 

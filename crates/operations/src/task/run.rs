@@ -3,6 +3,9 @@
 //! [`prepare`] reads the job and makes the request, [`validate`] serves dry runs, [`run`] starts the task,
 //! and [`attend`] follows one that was started before. While the task runs, [`PointOfNoReturn`] is told its
 //! stage, so that Ctrl-C can be answered.
+//!
+//! To add a step: its place in [`run`], or in [`attend`] where it also concerns executions that were started before.
+//! The ways to end are in `run_outcome.rs`.
 
 use std::future::pending;
 use std::sync::Arc;

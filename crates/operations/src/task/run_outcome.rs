@@ -26,7 +26,7 @@ pub enum TaskEnd {
     #[default]
     None,
     /// The result could not be read.
-    Unread,
+    Unknown,
 }
 
 /// The end of a run. "The task failed" is one of these; "the cloud failed" is an error.
@@ -89,16 +89,16 @@ pub enum RunOutcome {
 pub struct Reported {
     /// The result, and whether it is proven.
     pub claim: Claim,
-    /// How the container of a task that was done ended afterwards, where it did not end by itself. The result
-    /// is printed after COMMIT, so it stands.
+    /// The end of the container of a task that was done, in words, where the container did not end by itself. The
+    /// result is printed after COMMIT, so it stands.
     pub afterwards: Option<String>,
 }
 
-/// Everything that a outcome is drawn from.
+/// Everything that an outcome is drawn from.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that was seen or not")]
 pub struct Evidence {
-    /// How the execution ended.
+    /// The end of the execution.
     pub ending: Ending,
     /// Whether Cloud Run has seen the execution start.
     pub started: bool,
@@ -108,7 +108,7 @@ pub struct Evidence {
     pub length: Option<Duration>,
     /// The time-out of its task.
     pub timeout: Option<Duration>,
-    /// How its container ended.
+    /// The end of its container.
     pub task: TaskEnd,
     /// The results in its log that can be answers to the request, each one once.
     pub claims: Vec<Claim>,
@@ -146,7 +146,7 @@ impl Evidence {
     fn task(&self) -> Option<&TaskResult> {
         match &self.task {
             TaskEnd::Seen(task) => Some(task),
-            TaskEnd::None | TaskEnd::Unread => None,
+            TaskEnd::None | TaskEnd::Unknown => None,
         }
     }
 
@@ -181,7 +181,7 @@ impl Evidence {
         }
         let stopped = match &self.task {
             TaskEnd::Seen(task) => task.exit_code.is_none() || self.rolled_back() || self.died_of_sigterm(),
-            TaskEnd::Unread => true,
+            TaskEnd::Unknown => true,
             TaskEnd::None => false,
         };
         let length = self.task().and_then(|task| task.length).or(self.length);
@@ -209,7 +209,7 @@ impl Evidence {
             || ["failed to start", "could not be started", "quota"].iter().any(|words| said.contains(words))
     }
 
-    /// How the container of a reported result ended, where it did not end by itself.
+    /// The end of the container of a reported result, in words, where the container did not end by itself.
     fn stopped_by(&self) -> Option<String> {
         match &self.ending {
             Ending::Succeeded => None,
@@ -302,7 +302,7 @@ impl Evidence {
         }
         let reason = self.reason();
         match &self.task {
-            TaskEnd::Unread => RunOutcome::Unknown { reason },
+            TaskEnd::Unknown => RunOutcome::Unknown { reason },
             TaskEnd::Seen(TaskResult { signal: Some(signal), .. }) => RunOutcome::Killed { signal: *signal },
             TaskEnd::Seen(_) | TaskEnd::None if self.never_ran() => RunOutcome::NeverStarted { reason },
             TaskEnd::Seen(_) | TaskEnd::None => RunOutcome::Unclear { reason },
@@ -439,7 +439,7 @@ impl Run {
         }
     }
 
-    /// What the task would do, where it was previewed: the name of the outcome, and the plan.
+    /// The result of a preview: the name of the outcome that the task would have, and the plan.
     #[must_use]
     pub fn previewed(&self) -> Option<(&str, &str)> {
         match self.outcome.outcome() {
@@ -542,7 +542,7 @@ mod tests {
     #[test]
     fn every_ending_has_its_own_code() {
         let proven = |code| vec![claim(code, true)];
-        assert_eq!(code(failed(), TaskEnd::Unread, vec![]), 27);
+        assert_eq!(code(failed(), TaskEnd::Unknown, vec![]), 27);
         assert_eq!(code(Ending::Succeeded, TaskEnd::None, vec![]), 0);
         assert_eq!(code(failed(), exited(10), proven(10)), 10);
         assert_eq!(code(failed(), exited(13), vec![]), 13);
@@ -645,7 +645,7 @@ mod tests {
         };
         assert!(!draw(false, TaskEnd::None).may_be_done());
         assert!(draw(true, TaskEnd::None).may_be_done());
-        assert!(draw(false, TaskEnd::Unread).may_be_done());
+        assert!(draw(false, TaskEnd::Unknown).may_be_done());
         assert!(!draw(true, exited(18)).may_be_done(), "the container's own code says that it rolled back");
     }
 
@@ -657,7 +657,7 @@ mod tests {
             (failed(), killed(9)),
             (failed(), timed_out(killed(15))),
             (failed(), status("The container did not exit cleanly.")),
-            (failed(), TaskEnd::Unread),
+            (failed(), TaskEnd::Unknown),
         ] {
             let evidence = evidence(ending.clone(), task.clone(), vec![claim(0, true)], true);
             match RunOutcome::draw(&evidence) {

@@ -13,6 +13,9 @@
 //! A request that is refused by its etag was not started: the job was changed, or, should Cloud Run give
 //! a job a new etag with every run (not known), somebody else ran it. It is read and tried again for as
 //! long as what was agreed to stays the same.
+//!
+//! To change how often a lost request is looked for, or how long the start is tried again: the constants below.
+//! docs/decisions/0011-a-lost-answer-is-fenced.md has the reasons.
 
 use std::time::Duration;
 
@@ -28,7 +31,7 @@ use crate::patience::is_final;
 use crate::point_of_no_return::{PointOfNoReturn, UnderWay};
 use crate::session::Session;
 
-/// How long to wait before each look at the executions: they may be listed a little late.
+/// The waits before each look at the executions: they may be listed a little late.
 const LOOKS: [Duration; 5] = [
     Duration::from_millis(100),
     Duration::from_millis(400),
@@ -36,7 +39,7 @@ const LOOKS: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
-/// How long the start is tried again while others change or run the job: as long as a person would wait.
+/// The time for which the start is tried again while others change or run the job: as long as a person would wait.
 const CROWD: Duration = Duration::from_mins(1);
 /// The pauses between those tries are drawn at random between nothing and this, so that those who
 /// collided do not collide again; doubled after each try, up to [`LONGEST_PAUSE`].
@@ -44,8 +47,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The time that a row of a bulk run may take: some hundredths of a second, unless it waits for a lock.
 const PER_ROW: Duration = Duration::from_secs(2);
-/// How often a request is sent at most: again only when its answer was lost and it is known not to have been
-/// carried out.
+/// The greatest number of times that a request is sent. It is sent again only when its answer was lost and it is
+/// known not to have been carried out.
 const SENT_AT_MOST: u32 = 2;
 
 /// Starts the job `name`, as it was read, with a request. `point` says whether a request is under way:

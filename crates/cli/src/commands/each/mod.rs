@@ -1,9 +1,13 @@
 //! `each`: runs an action for each row of a table, in as few executions as the rows fit into.
 //!
-//! Everything that can be judged on the laptop is judged first, all rows at once (`table.rs`, `rows.rs`). Then the results
-//! file is written, with the hashes and made passwords in it, and only then anything is started (`parts.rs`). The same
-//! command with the same results file goes on where it was.
+//! Everything that can be judged on the laptop is judged first, all rows at once (`table.rs`, `rows.rs`). Then the
+//! results file is written, with the hashes and made passwords in it, and only then anything is started (`parts.rs`).
+//! The same command with the same results file goes on where it was.
+//!
+//! To add an option: `Each` in `args.rs`, and its use here; for one that the container has to know, `Bulk` in the
+//! crate `contract`.
 
+mod files;
 mod parts;
 mod preview;
 mod rows;
@@ -69,21 +73,15 @@ pub(super) async fn run(
     if options.preview && !options.can_be_previewed {
         return Err(CliError::usage(format!("{} only reads, so it can be run as it is", command.name)));
     }
-    let (from, results) = (args.from.as_deref(), args.results.as_deref());
-    if from.is_none() {
+    if args.from.is_none() {
         context.form.need("--from");
     }
-    if results.is_none() && !options.dry_run {
+    if args.results.is_none() && !options.dry_run {
         context.form.need("--results");
     }
     context.need_environment();
     context.form.check()?;
-    let Some(from) = from else { return Err(CliError::usage("missing: --from")) };
-    if results.is_none() && !options.dry_run {
-        return Err(CliError::usage(
-            "missing: --results, a file of your own that keeps what became of each row",
-        ));
-    }
+    let from = &*context.table_file(args.from)?;
     let table = read_table(&context.process.cwd.join(from), command).map_err(|faults| told(from, &faults))?;
     // What is wrong with the table is told before anybody is asked which environment is meant.
     let (environment, job) = context.environment_for_task(&command.name, &options)?;
@@ -105,7 +103,10 @@ pub(super) async fn run(
         passwords: judged.source(),
         table: judged.digest(),
     };
-    let path = results.map(|results| context.process.cwd.join(results));
+    let path = match args.results {
+        None if options.dry_run => None,
+        given => Some(context.process.cwd.join(context.results_file(given, from)?)),
+    };
     let journal = match &path {
         Some(path) => Journal::open(path)?,
         None => None,
@@ -190,7 +191,10 @@ fn told(from: &Path, faults: &[Fault]) -> CliError {
 }
 
 fn open_results(path: &Path) -> Result<Journal, CliError> {
-    Journal::open(path)?.ok_or_else(|| CliError::usage(format!("there is no file {}", path.display())))
+    Journal::open(path)?.ok_or_else(|| {
+        CliError::usage(format!("there is no file {}", path.display()))
+            .hint("the results file is the one that --results of the run has named")
+    })
 }
 
 /// Refuses to go on with a run that is another one.

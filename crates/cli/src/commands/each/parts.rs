@@ -1,4 +1,7 @@
 //! Runs the rows of a table, part by part, and keeps what becomes of each row in the results file.
+//!
+//! The work for one part is in `each/parts.rs` of the crate `operations`; here are the order of the parts, Ctrl-C,
+//! and the reports between them. To change when no further part is started: `run_parts`.
 
 use std::sync::Arc;
 
@@ -105,8 +108,8 @@ impl Context<'_> {
         self.run_parts(at, task, request).await
     }
 
-    /// Asks for agreement to a run for many rows. It is asked for at every terminal, unless a flag gives it: nobody types so
-    /// many rows on purpose.
+    /// Asks for agreement to a run for many rows. It is asked for at every terminal, unless a flag gives it: nobody
+    /// types so many rows on purpose.
     fn agree_to_rows(&mut self, at: &Standing<'_>) -> Result<(), CliError> {
         let options = &at.bulk.options;
         self.form.note_unseen();
@@ -117,8 +120,8 @@ impl Context<'_> {
         )
     }
 
-    /// The next part, ready to be started. The job was read for the first one; the others, too, are run only where it still
-    /// runs what was agreed to.
+    /// The next part, ready to be started. The job was read for the first one; the others, too, are run only where it
+    /// still runs what was agreed to.
     pub(super) async fn part<'s>(
         &self,
         at: &mut Standing<'s>,

@@ -17,8 +17,8 @@ use super::standing::Standing;
 use crate::report::EachReport;
 
 impl Context<'_> {
-    /// Previews all rows, shows what they would do, and asks whether they are to be run; returns the exit code where they
-    /// are not.
+    /// Previews all rows, shows what they would do, and asks whether they are to be run; returns the exit code where
+    /// they are not.
     pub(super) async fn preview_rows(
         &mut self,
         at: &mut Standing<'_>,
@@ -72,8 +72,8 @@ impl Context<'_> {
             };
         }
         self.confirm(environment, options.confirm.as_deref()).map_err(only_previewed)?;
-        // Only rows with a plan are run: one that fails in a preview would fail in the run, and is told. Whether a row that
-        // was begun before is done is not for a preview to say, unless it has found out that it is.
+        // Only rows with a plan are run: one that fails in a preview would fail in the run, and is told. Whether a
+        // row that was begun before is done is not for a preview to say, unless it has found out that it is.
         let rows: Vec<u64> = at.journal.rows().iter().map(|row| row.row).collect();
         let is_open = |row: u64| at.journal.known(row).is_some_and(|known| known.transaction.is_some());
         let known = previews.iter().flat_map(|run| parts::known_of(run, &rows, false));
@@ -89,7 +89,7 @@ impl Context<'_> {
     }
 }
 
-/// What a preview of all rows has told.
+/// The result of a preview of all rows.
 struct Previewed {
     /// The plans of the rows that can be run.
     plans: BTreeMap<u64, Digest>,

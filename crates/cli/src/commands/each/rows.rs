@@ -22,8 +22,8 @@ use crate::task_command::{TaskCommand, TaskParameter};
 /// The sign between several values in one cell.
 const BETWEEN: char = '|';
 
-/// The longest that the values of a row may be together, in bytes. As JSON they are twice as long at most, and fit into
-/// one variable with the hash of a password.
+/// The longest that the values of a row may be together, in bytes. As JSON they are twice as long at most, and fit
+/// into one variable with the hash of a password.
 const LONGEST_ROW: usize = 14_000;
 
 /// The rows of a table that were judged. Passwords are not hashed yet.
@@ -41,7 +41,7 @@ pub(super) struct JudgedRow {
     passwords: BTreeMap<String, (Password, bool)>,
 }
 
-/// What rows are judged by.
+/// The rules that rows are judged by.
 #[derive(Clone, Copy)]
 pub(super) struct Judge<'a> {
     pub(super) command: &'a TaskCommand,
@@ -175,7 +175,8 @@ impl Judge<'_> {
         (faults.len() == before).then_some(JudgedRow { line, values, passwords })
     }
 
-    /// The problem of a value without the value itself, where there are passwords: two columns may have been mixed up.
+    /// The problem of a value without the value itself, where there are passwords: two columns may have been mixed
+    /// up.
     fn without_value(&self, mut problem: InvalidValue) -> InvalidValue {
         let secret = self.command.parameters.iter().any(|parameter| parameter.rule.is_secret());
         if let Problem::NotOneOf { given, .. } = &mut problem.problem
@@ -225,8 +226,8 @@ impl Judge<'_> {
         password::judge(given, &PasswordRules::default(), owner).map(|password| Some((password, false)))
     }
 
-    /// The rows that repeat another one: with all values, or, where the action makes something new, with the values that
-    /// name it.
+    /// The rows that repeat another one: with all values, or, where the action makes something new, with the values
+    /// that name it.
     fn repeated(&self, rows: &[JudgedRow]) -> Vec<Fault> {
         let subject = self.action.definition.subject.as_ref();
         let new = subject.filter(|subject| subject.expected == Expected::MustNotExist);
@@ -259,8 +260,8 @@ impl Judge<'_> {
     }
 }
 
-/// Whether a text may be shown although it may stand in the wrong column: one short word of letters alone is no password
-/// that is taken.
+/// Whether a text may be shown although it may stand in the wrong column: one short word of letters alone is no
+/// password that is taken.
 fn looks_like_a_name(text: &str) -> bool {
     text.chars().count() < PasswordRules::default().minimum
         && text.chars().all(|character| character.is_alphabetic() || "-_ ".contains(character))
@@ -284,7 +285,7 @@ impl Judged {
         hex::encode(hash.finalize())
     }
 
-    /// Where the passwords come from.
+    /// The source of the passwords.
     pub(super) fn source(&self) -> Passwords {
         let mut all = self.rows.iter().flat_map(|row| row.passwords.values());
         match all.next() {
@@ -294,8 +295,8 @@ impl Judged {
         }
     }
 
-    /// Refuses rows that are left to do whose passwords are not those of the results file: the rows are sent with the hashes
-    /// that are there. Each comparison takes what a hash takes.
+    /// Refuses rows that are left to do whose passwords are not those of the results file: the rows are sent with the
+    /// hashes that are there. Each comparison takes what a hash takes.
     pub(super) fn same_passwords(&self, journal: &Journal) -> Result<(), Vec<Fault>> {
         let is_left = |row: &Row| !journal.known(row.row).is_some_and(Known::is_done);
         let others = self.rows.iter().zip(journal.rows()).filter(|(here, there)| {
@@ -311,8 +312,8 @@ impl Judged {
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
-    /// The rows as they are sent, with all passwords hashed: that takes some tenths of a second for each, on every core.
-    /// `emit` is told how many are.
+    /// The rows as they are sent, with all passwords hashed: that takes some tenths of a second for each, on every
+    /// core. `emit` is told how many are.
     ///
     /// # Errors
     ///

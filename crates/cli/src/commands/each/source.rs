@@ -1,5 +1,5 @@
-//! Where the rows of a run come from: a results file, which has the hashes of their passwords, or a table, whose passwords
-//! are hashed while the environment is opened.
+//! The source of the rows of a run: a results file, which has the hashes of their passwords, or a table, whose
+//! passwords are hashed while the environment is opened.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Where a run for many rows stands: what is known of its rows, which come next, and what is told at its end.
+//! The state of a run for many rows: the known results of its rows, the rows that come next, and the report at its
+//! end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ pub(super) struct Bulk {
     pub(super) max_errors: Option<u64>,
 }
 
-/// Where a run for many rows stands.
+/// The state of a run for many rows.
 pub(super) struct Standing<'a> {
     pub(super) session: &'a Session,
     pub(super) bulk: &'a Bulk,
@@ -82,8 +83,8 @@ impl<'a> Standing<'a> {
         self.bulk.max_errors.is_some_and(|most| self.failed() > most)
     }
 
-    /// Takes in a part that is over. It stays open where its log may still bring something, unless this is the `last` time
-    /// that it is read: whoever goes on reads it again.
+    /// Takes in a part that is over. It stays open where its log may still bring something, unless this is the `last`
+    /// time that it is read: whoever goes on reads it again.
     pub(super) fn over(&mut self, run: Run, rows: &[u64], last: bool) -> Result<(), CliError> {
         let known = parts::known_of(&run, rows, last);
         let is_settled = last || run.told_all_rows() || run.never_began();
@@ -91,7 +92,8 @@ impl<'a> Standing<'a> {
         if is_settled { self.journal.ends(known) } else { self.journal.notes(known) }
     }
 
-    /// The end of a run that an error has broken off: the error, or, where rows were run before it, what became of them.
+    /// The end of a run that an error has broken off: the error, or, where rows were run before it, what became of
+    /// them.
     pub(super) fn broken_off(&self, reporter: &Reporter, mut error: CliError) -> Result<u8, CliError> {
         if self.runs.is_empty() {
             return Err(error.hint(GOES_ON));

@@ -1,9 +1,11 @@
 //! Reads a table that people have made with a spreadsheet: CSV with commas, semicolons or tabs, in UTF-8 or UTF-16.
 //!
 //! Excel writes a byte order mark, ends lines with CR and LF, separates with semicolons where a comma is the sign for
-//! decimals, and puts `sep=;` before the header when it is asked to. All that is read as it is meant. A table in an older
-//! encoding, such as Windows-1252, is refused with the line: which one it is cannot be known, and a name in the wrong one
-//! would be another name.
+//! decimals, and puts `sep=;` before the header when it is asked to. All that is read as it is meant. A table in an
+//! older encoding, such as Windows-1252, is refused with the line: which one it is cannot be known, and a name in the
+//! wrong one would be another name.
+//!
+//! To read another form of tables: `decode` for encodings, `SEPARATORS` and `separator` for separators.
 
 use std::borrow::Cow;
 
@@ -42,7 +44,7 @@ impl std::fmt::Debug for TableRow {
 pub(super) struct Fault {
     /// The line, counted from 1.
     pub(super) line: u64,
-    /// What is wrong, in words.
+    /// The fault, in words.
     pub(super) what: String,
 }
 
@@ -61,6 +63,9 @@ pub(super) fn read(bytes: &[u8], is_known: impl Fn(&str) -> bool) -> Result<Tabl
     let text = decode(bytes)?;
     let (named, text, skipped) = named_separator(&text);
     let separator = named.unwrap_or_else(|| separator(text, is_known));
+    if let Some((line, what)) = wrong_quotes(text, separator) {
+        return Err(Fault::new(line + skipped, what));
+    }
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -90,8 +95,8 @@ pub(super) fn read(bytes: &[u8], is_known: impl Fn(&str) -> bool) -> Result<Tabl
     Ok(Table { header, line, rows })
 }
 
-/// A place in a text, and its line. The reader's own count is one too low where lines end with CR and LF: it begins a row
-/// between the two.
+/// A place in a text, and its line. The reader's own count is one too low where lines end with CR and LF: it begins a
+/// row between the two.
 struct Place<'a> {
     bytes: &'a [u8],
     offset: usize,
@@ -168,6 +173,40 @@ fn separator(text: &str, is_known: impl Fn(&str) -> bool) -> u8 {
     SEPARATORS.into_iter().rev().max_by_key(known).unwrap_or(b',')
 }
 
+/// The first cell whose quotes are wrong, by its line, and what is wrong with it. The reader takes what follows such
+/// a quote into the cell, over the ends of lines, until it comes to another one.
+fn wrong_quotes(text: &str, separator: u8) -> Option<(u64, &'static str)> {
+    let bytes = text.as_bytes();
+    let (mut at, mut line) = (0, 1);
+    while at < bytes.len() {
+        // A cell begins here.
+        let begins_on = line;
+        if bytes[at] == b'"' {
+            at += 1;
+            loop {
+                match bytes[at..] {
+                    [] => return Some((begins_on, "the quotes that open a cell here are never closed")),
+                    [b'"', b'"', ..] => at += 2,
+                    [b'"', ..] => break,
+                    [byte, ..] => {
+                        line += u64::from(byte == b'\n');
+                        at += 1;
+                    }
+                }
+            }
+            at += 1;
+            if bytes.get(at).is_some_and(|next| ![separator, b'\r', b'\n'].contains(next)) {
+                return Some((begins_on, "a cell here has quotes that end before the cell does"));
+            }
+        }
+        let rest = bytes[at..].iter().position(|byte| [separator, b'\n'].contains(byte));
+        at = rest.map_or(bytes.len(), |rest| at + rest);
+        line += u64::from(bytes.get(at) == Some(&b'\n'));
+        at += 1;
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +245,25 @@ mod tests {
                 .collect::<Vec<_>>(),
             [(2, "a\nb".to_owned()), (4, "c".to_owned())]
         );
+    }
+
+    #[test]
+    fn quotes_that_are_not_closed_are_told_where_they_open() {
+        let wrong = |text: &str| wrong_quotes(text, b',');
+        let of = |line, what: &str| Some((line, what.to_owned()));
+        let told = |text: &str| wrong(text).map(|(line, what)| (line, what.to_owned()));
+        let (open, early) = (
+            "the quotes that open a cell here are never closed",
+            "a cell here has quotes that end before the cell does",
+        );
+        assert_eq!(told("username,email\n\"ada,a@b\nbob,b@b\n"), of(2, open));
+        assert_eq!(told("username,email\nada,\"a@b\n\"bob\",b@b\n"), of(2, early));
+        assert_eq!(told("username,email\r\n\"a\nb\",x\r\n\"ada\"\"\",a@b\r\n\"b\"o,x"), of(5, early));
+        for right in ["", "\"\"", "a\"b,c\"\"\n", "\"a,\"\"b\"\"\",\"c\"\r\n\"d\"", "\"a\n\n\",b\n"] {
+            assert_eq!(wrong(right), None, "{right:?}");
+        }
+        let fault = read(b"sep=;\nusername;email\nada;\"a@b\n", known).expect_err("not closed");
+        assert_eq!((fault.line, fault.what.as_str()), (3, open));
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! The reference page about the actions, made from the application's file.
+//!
+//! To describe another property of actions or parameters: `section`, or `rule` for the allowed values.
 
 use std::fmt::Write as _;
 

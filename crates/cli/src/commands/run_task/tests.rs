@@ -1,3 +1,5 @@
+//! Tests of task commands, with an action that nothing in this program knows and a script in the place of the person.
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};

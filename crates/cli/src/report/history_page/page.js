@@ -16,6 +16,7 @@ const records = {
 const signatures = { verified: 'verified', refused: 'no public key of the environment verifies it for this run' };
 const details = [
   ['execution', run => run.execution],
+  ['line of the table', run => run.row_number],
   ['job', run => run.job],
   ['account', run => run.account],
   ['actor', run => run.actor],
@@ -42,7 +43,7 @@ function element(name, text) {
 
 function rowOf(run) {
   const row = element('tr');
-  if (['failed', 'cancelled', 'contradicted'].includes(run.outcome)) row.className = 'failed';
+  if (['failed', 'cancelled', 'contradicted'].includes(run.outcome) || run.exit_code) row.className = 'failed';
   for (const [, value, shown] of columns) row.append(element('td', (shown || value)(run)));
   const cell = element('td');
   const more = element('details');

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::patience::is_final;
 
-/// How often the live log is opened again, each time after twice the previous pause.
+/// The number of times that the live log is opened again, each time after twice the previous pause.
 const REOPENINGS: u32 = 5;
 const FIRST_REOPENING: Duration = Duration::from_millis(500);
 

@@ -1,4 +1,7 @@
 //! The entries of an execution's log, each taken in once, and the result and rows among them.
+//!
+//! To take something else from the lines of the log: a function beside `take_row` and `take_saving`, and its call in
+//! `take_one`.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -26,7 +29,7 @@ pub(super) struct Log {
     pub(super) seen: HashSet<(Timestamp, String)>,
     /// The results that can be answers to the request, each once.
     pub(super) claims: Vec<Claim>,
-    /// When the first result that counts was taken in, and how late it was.
+    /// The time at which the first result that counts was taken in, and its delay.
     pub(super) result_came: Option<(Instant, Duration)>,
     /// Whether that result says that all went well.
     pub(super) succeeds: bool,

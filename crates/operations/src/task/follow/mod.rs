@@ -3,6 +3,9 @@
 //! The log comes live where it can. Reads of the log stand in where it cannot, and prove at the end
 //! that nothing is missing: the live log neither says when it begins nor that it has gone quiet for
 //! good, as after the sleep of a laptop.
+//!
+//! The files: `state.rs` asks for the state, `live.rs` has the live log, `reads.rs` the reads, `reader.rs` puts both
+//! together, and `log.rs` takes each entry in once. To change how long something is waited for: `reader.rs`.
 
 mod live;
 mod log;
@@ -39,7 +42,7 @@ pub(super) struct Followed {
     pub(super) rows: Rows,
     /// The results of the rows of a bulk run, where it is one.
     pub(super) row_results: Option<RowResults>,
-    /// Why the last read of the log failed: lines may be missing.
+    /// The error of the last read of the log, if it failed: lines may be missing.
     pub(super) unread: Option<CloudError>,
 }
 

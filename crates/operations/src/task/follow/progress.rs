@@ -15,7 +15,7 @@ pub(super) enum Progress {
     },
 }
 
-/// How the execution ended. It decides how long its log is read.
+/// The way in which the execution ended, which decides how long its log is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum EndedHow {
     Well,

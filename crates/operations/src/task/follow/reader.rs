@@ -39,11 +39,11 @@ pub(super) struct Reader<'a> {
     pub(super) ended: Option<Instant>,
     pub(super) ran: Option<bool>,
     pub(super) how: EndedHow,
-    /// How long the program was stopped after the end.
+    /// The time for which the program was stopped after the end.
     pub(super) stopped_for: Duration,
-    /// How long the execution had been over before it was followed.
+    /// The time for which the execution had been over before it was followed.
     pub(super) over_for: Duration,
-    /// When the last read began that has brought all its pages.
+    /// The time at which the last read began that has brought all its pages.
     pub(super) complete: Option<Instant>,
     /// Notified when the result line has come: the end is near.
     pub(super) result_came: &'a Notify,
@@ -243,7 +243,7 @@ impl Reader<'_> {
         complete >= all
     }
 
-    /// How long a result line is waited for after the end.
+    /// The longest wait for a result line after the end.
     fn drain(&self) -> Duration {
         // Where there is no result to wait for, a job that has printed nothing is no reason to wait for long.
         let silent = if self.log.asked.is_some() { DRAIN } else { DRAIN_BEYOND };

@@ -1,4 +1,6 @@
 //! Reads of an execution's log: their pace, their pages and their quota.
+//!
+//! To change the pace: the constants below. Cloud Logging allows a project 60 reads a minute.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -31,13 +33,13 @@ pub(super) enum Newest {
 pub(super) struct Reads<'a> {
     google: &'a Google,
     name: &'a ExecutionName,
-    /// When the next read is to begin; `None` as long as there is no need.
+    /// The time at which the next read is to begin; `None` as long as there is no need.
     pub(super) due: Option<Instant>,
     pub(super) pause: Duration,
-    /// When the last reads began, each page counted separately.
+    /// The times at which the last reads began, each page counted separately.
     begun: VecDeque<Instant>,
     under_way: Option<Reply<'a, Result<LogPage, CloudError>>>,
-    /// When the read under way, or the last one, began with its first page.
+    /// The time at which the read under way, or the last one, began with its first page.
     pub(super) first_page: Instant,
     /// The token of the next page; empty at the beginning of a read.
     pub(super) page: String,
@@ -49,7 +51,7 @@ pub(super) struct Reads<'a> {
     pub(super) news: bool,
     /// Entries older than this by more than the overlap have been read.
     pub(super) read_to: Option<Timestamp>,
-    /// Why the last read failed.
+    /// The error of the last read, if it failed.
     pub(super) failed: Option<CloudError>,
     pub(super) told: Option<String>,
 }

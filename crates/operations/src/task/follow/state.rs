@@ -1,4 +1,6 @@
 //! Asks for the state of an execution until it is over.
+//!
+//! To change how often the state is asked for: the constants below.
 
 use std::time::Duration;
 
@@ -21,9 +23,10 @@ const POLL_FOR_ROWS: Duration = Duration::from_secs(5);
 /// again, and after that at this pace for as long as the end may be near.
 const POLL_FOR_END: Duration = Duration::from_millis(400);
 const END_IS_NEAR: Duration = Duration::from_secs(20);
-/// How often in a row an execution that was there may be reported as missing before it is taken for deleted.
+/// The number of reports in a row that an execution is missing, which was there before, after which it is taken for
+/// deleted.
 const GONE_AFTER: u32 = 5;
-/// How often the container's result is asked for. Each read has its own retries besides.
+/// The number of times that the container's result is asked for. Each read has its own retries besides.
 const TASK_READS: usize = 4;
 
 /// Follows the state of an execution to its end. `over` is called when the end is known, before it is shown:
@@ -97,7 +100,7 @@ struct Pace {
     delay: Duration,
     /// The moment since which it is asked for quickly.
     quick: Instant,
-    /// When the result line came.
+    /// The time at which the result line came.
     near: Option<Instant>,
     /// The pace while neither holds.
     idle: Duration,
@@ -144,5 +147,5 @@ async fn task_end(session: &Session, name: &ExecutionName) -> TaskEnd {
             }
         }
     }
-    TaskEnd::Unread
+    TaskEnd::Unknown
 }
