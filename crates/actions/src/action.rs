@@ -1,5 +1,9 @@
 //! One action: its definition, which the container runs and the digest covers, and its words, which people
 //! read.
+//!
+//! To add a key: its field in [`Definition`], or in `words.rs` where only people read it; its form in YAML in the
+//! crate `application`; its use in the crate `engine`. A statement in a new place also needs a variant of [`Slot`],
+//! and its line in `Definition::statements`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,8 @@
 //! Conditions on the layout of the database: whether a column exists. Statements and values can depend on
 //! nothing else.
+//!
+//! To add a kind of condition: its field in [`Condition`], its text in `FromStr` and `Display`, and
+//! [`Condition::holds`], which `layout.rs` of the crate `engine` answers. The digests of actions depend on the text.
 
 use std::fmt;
 use std::str::FromStr;

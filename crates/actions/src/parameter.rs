@@ -1,4 +1,7 @@
 //! The parameters of an action: their types, limits and defaults.
+//!
+//! To add a type: a variant of [`Kind`], its [`BindType`] in `bind_type`, and the files that `parameters.rs` of the
+//! crate `application` names.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,7 @@
 //! The whole set of actions, and its JSON form.
+//!
+//! To change the form of the whole set: [`Actions::read`], [`Actions::to_json`] and `Frame`. The version in
+//! `format.rs` is raised only if the meaning of known keys changes.
 
 use std::collections::BTreeMap;
 use std::fmt;

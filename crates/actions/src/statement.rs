@@ -1,5 +1,7 @@
 //! SQL statements of actions, with their alternatives for generations of the tables, and the values that they
 //! bind.
+//!
+//! To add a PostgreSQL type that values are sent as: a variant of [`BindType`], and `bind.rs` of the crate `engine`.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,8 @@
 //! The words of an action, for people. They change nothing about what it does, and are not part of its
 //! digest.
+//!
+//! To add a text: its field here, its reading in `actions.rs`, `parameters.rs` or `subjects.rs` of the crate
+//! `application`, and its use in the crates `engine` (messages) or `cli` (help, plans and reports).
 
 use std::collections::BTreeMap;
 
@@ -101,13 +104,13 @@ pub struct FieldWords {
     /// The words for false and for true, where it is a truth value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<[String; 2]>,
-    /// What its values allow, where they are rights of the subject.
+    /// The meaning of its values as rights, where they are rights of the subject.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rights: Option<RightsWords>,
 }
 
-/// A field whose values are rights: a review of what was run marks the changes of it that deserve a look. What an action
-/// does does not depend on it.
+/// A field whose values are rights: a review of what was run marks the changes of it that deserve a look. What an
+/// action does does not depend on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RightsWords {
     /// The values from the lowest to the highest, where they have an order. A list of roles has none.

@@ -40,6 +40,7 @@ use quill_admin_files::read_bounded;
 use quill_admin_yaml::{Document, Format, Node};
 
 pub use mistake::Broken;
+pub use names::COMMANDS;
 pub use places::Places;
 pub use quill_admin_yaml::{Mistake, Place};
 

@@ -1,10 +1,13 @@
 //! The rules for names in `actions.yaml`, and the names that are reserved.
+//!
+//! To reserve a name: its line in `COMMANDS` for a command of `quill-admin`, or in `PARAMETERS` for a flag or a
+//! variable of the tool; both lists are sorted.
 
 use std::fmt::Write as _;
 
 /// Commands that `quill-admin` has or will have: no action and no alias may have such a name. `check` is a
 /// built-in action.
-pub(crate) const COMMANDS: [&str; 28] = [
+pub const COMMANDS: [&str; 29] = [
     "actions",
     "attach",
     "ba",
@@ -24,6 +27,7 @@ pub(crate) const COMMANDS: [&str; 28] = [
     "logs",
     "man",
     "quill-admin",
+    "record-key",
     "reference",
     "restore-backend",
     "review",

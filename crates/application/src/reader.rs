@@ -1,4 +1,6 @@
 //! Takes YAML values apart, and collects all mistakes in them.
+//!
+//! To add a form of value that keys may have: a method of [`Reader`] that reports a value of another form.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

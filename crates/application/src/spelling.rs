@@ -2,6 +2,9 @@
 //!
 //! YAML folds lines, removes indentation and reads escapes, so that a character of an SQL statement cannot be
 //! found by counting from the statement's beginning.
+//!
+//! To change the reading of a style of YAML: `single_quoted` or `double_quoted`, or a function like these, which
+//! `align` tries one after the other.
 
 use quill_admin_yaml::{Document, Node, Place, Value};
 

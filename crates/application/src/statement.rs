@@ -1,4 +1,12 @@
 //! Statements: compiles SQL with named placeholders into SQL that can be sent, and checks it.
+//!
+//! [`Draft::read`] splits the SQL into tokens (`sql/lexer.rs`), reads its outline (`sql/outline.rs`), checks both,
+//! and puts numbers in place of the names. [`Origin`] keeps the place in the file of each character, for the messages
+//! of PostgreSQL.
+//!
+//! To add a rule: `form` if it holds for every statement, `judge` if it depends on the [`Purpose`], and its mistake
+//! in `tests/application/mistakes.rs`. To let statements stand in another place: a variant of [`Purpose`], and a
+//! `Slot` in `action.rs` of the crate `actions`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

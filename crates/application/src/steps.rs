@@ -1,4 +1,7 @@
 //! `steps`: reads the steps of an action.
+//!
+//! To add a kind of step: `VERBS`, `KEYS` and `one` here, `step.rs` of the crate `actions`, and `steps.rs` of the
+//! crate `engine`.
 
 use std::collections::BTreeSet;
 

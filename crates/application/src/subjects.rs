@@ -1,4 +1,7 @@
 //! `subjects`: reads the subjects of actions.
+//!
+//! To add a key: `KEYS` and its reading in `one`, its field in `subject.rs` of the crate `actions`, its use in the
+//! crate `engine`, and its mistakes in `tests/application/mistakes.rs`.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,7 @@
 //! Reads texts with placeholders for values.
+//!
+//! To let texts name another kind of value: [`Scope`] and `segment` here, `Segment` in `text.rs` of the crate
+//! `actions`, and `say.rs` of the crate `engine`, which fills it in.
 
 use quill_admin_actions::{Segment, Text};
 use quill_admin_yaml::Node;

@@ -1,5 +1,8 @@
 //! A Cloud Run job as it was read: its settings, and the comparison of two readings, which tells whether they
 //! would run the same.
+//!
+//! To add a setting of jobs: `settings` here, and the places that `settings.rs` names. To compare another field of
+//! two readings: `changes`.
 
 use std::fmt;
 

@@ -1,5 +1,8 @@
 //! The resources of Google Cloud as the rest of the program sees them: executions, services, revisions,
 //! secrets, locks and log entries.
+//!
+//! To add a field: here, and in the conversion from the client's type, in `google/convert.rs` or in the file of its
+//! calls.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -112,7 +115,7 @@ pub struct LogSink {
     pub filter: String,
     /// Whether it is switched off.
     pub disabled: bool,
-    /// What it leaves out of that: the name and the filter of each exclusion that is switched on.
+    /// Its exclusions, which leave entries out of that: the name and the filter of each that is switched on.
     pub exclusions: Vec<(String, String)>,
     /// The account that it writes as; empty where it needs none.
     pub writer: String,

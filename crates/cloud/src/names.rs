@@ -1,4 +1,7 @@
 //! Names of resources in Google Cloud, which are valid once they are parsed.
+//!
+//! To add a name that is one label: a call of `label!`. To add a name of several parts: a struct with its `Display`,
+//! which is the resource name of the API.
 
 use std::fmt;
 use std::str::FromStr;
@@ -230,6 +233,14 @@ impl ObjectName {
             });
         }
         Ok(Self { bucket: bucket.to_owned(), object: object.to_owned() })
+    }
+
+    /// The state that Terraform locks with this object: beside `NAME.tflock` it is `NAME.tfstate` (backend `gcs`).
+    /// `None` where the name is none that Terraform gives to a lock.
+    #[must_use]
+    pub fn locked_state(&self) -> Option<Self> {
+        let state = self.object.strip_suffix(".tflock")?;
+        Some(Self { bucket: self.bucket.clone(), object: format!("{state}.tfstate") })
     }
 
     /// The bucket's name.

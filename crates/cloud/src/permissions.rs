@@ -7,7 +7,8 @@ use std::fmt;
 
 use crate::role::{
     ACCOUNT_USER, BROWSER, LOG_VIEWER, REGISTRY_READER, REGISTRY_WRITER, RUN_DEVELOPER, RUN_EXECUTOR,
-    RUN_VIEWER, SECRETS_VIEWER, SERVICES_VIEWER, SQL_VIEWER, STORAGE_USER, STORAGE_VIEWER,
+    RUN_VIEWER, SECRET_VERSION_ADDER, SECRETS_VIEWER, SERVICES_VIEWER, SQL_VIEWER, STORAGE_USER,
+    STORAGE_VIEWER,
 };
 
 /// The purpose of a permission.
@@ -19,6 +20,9 @@ pub enum Purpose {
     Build,
     /// The command `restore-backend`.
     RestoreBackend,
+    /// The command `record-key`, where the environment names a secret for that key. Where the secret itself is
+    /// missing, the command makes it, which takes more.
+    RecordKey,
     /// The command `doctor`, which only reads.
     Doctor,
     /// The additional permissions of `doctor --fix`, beyond those of `doctor` and of the commands that it
@@ -32,6 +36,7 @@ impl fmt::Display for Purpose {
             Self::Tasks => "tasks",
             Self::Build => "build",
             Self::RestoreBackend => "restore-backend",
+            Self::RecordKey => "record-key",
             Self::Doctor => "doctor",
             Self::DoctorFix => "doctor --fix",
         })
@@ -57,6 +62,18 @@ impl Permission {
         self.name.starts_with("storage.")
     }
 
+    /// Whether the permission is about the key that records are signed with.
+    #[must_use]
+    pub fn is_of_record_key(&self) -> bool {
+        self.purpose == Purpose::RecordKey || self.name == "secretmanager.secrets.getIamPolicy"
+    }
+
+    /// Whether the permission is about the log bucket that keeps records, and what brings them there.
+    #[must_use]
+    pub fn is_of_records(&self) -> bool {
+        ["logging.buckets.get", "logging.sinks.list"].contains(&self.name)
+    }
+
     /// Whether the permission allows reading alone.
     #[must_use]
     pub fn is_of_reading(&self) -> bool {
@@ -69,8 +86,8 @@ const fn permission(purpose: Purpose, name: &'static str, role: &'static str) ->
 }
 
 /// Every permission that some command needs. A permission that two purposes need is listed twice.
-pub const PERMISSIONS: [Permission; 39] = {
-    use Purpose::{Build, Doctor, DoctorFix, RestoreBackend, Tasks};
+pub const PERMISSIONS: [Permission; 43] = {
+    use Purpose::{Build, Doctor, DoctorFix, RecordKey, RestoreBackend, Tasks};
     [
         permission(Tasks, "run.jobs.get", RUN_VIEWER),
         permission(Tasks, "run.jobs.run", RUN_EXECUTOR),
@@ -94,6 +111,7 @@ pub const PERMISSIONS: [Permission; 39] = {
         permission(RestoreBackend, "run.revisions.list", RUN_VIEWER),
         permission(RestoreBackend, "run.services.update", RUN_DEVELOPER),
         permission(RestoreBackend, "iam.serviceAccounts.actAs", ACCOUNT_USER),
+        permission(RecordKey, "secretmanager.versions.add", SECRET_VERSION_ADDER),
         permission(Doctor, "resourcemanager.projects.get", BROWSER),
         permission(Doctor, "resourcemanager.projects.getIamPolicy", BROWSER),
         permission(Doctor, "serviceusage.services.get", SERVICES_VIEWER),
@@ -109,6 +127,9 @@ pub const PERMISSIONS: [Permission; 39] = {
         permission(Doctor, "cloudsql.instances.get", SQL_VIEWER),
         permission(Doctor, "cloudsql.instances.listServerCas", SQL_VIEWER),
         permission(Doctor, "secretmanager.versions.get", SECRETS_VIEWER),
+        permission(Doctor, "secretmanager.secrets.getIamPolicy", SECRETS_VIEWER),
+        permission(Doctor, "logging.buckets.get", LOG_VIEWER),
+        permission(Doctor, "logging.sinks.list", LOG_VIEWER),
         permission(Doctor, "storage.objects.get", STORAGE_VIEWER),
         permission(DoctorFix, "run.executions.delete", RUN_DEVELOPER),
         permission(DoctorFix, "storage.objects.delete", STORAGE_USER),

@@ -1,6 +1,8 @@
 //! The predefined roles that give the permissions which a caller needs, by their full names.
 //!
 //! Source: "IAM basic and predefined roles reference" of Google Cloud.
+//!
+//! To add a role: its constant here, and the permissions that it gives in `permissions.rs`.
 
 /// Reads the data of a project and its policy.
 pub const BROWSER: &str = "roles/browser";
@@ -22,6 +24,8 @@ pub const BUCKET_WRITER: &str = "roles/logging.bucketWriter";
 pub const SQL_VIEWER: &str = "roles/cloudsql.viewer";
 /// Reads the metadata of secrets, and not their values.
 pub const SECRETS_VIEWER: &str = "roles/secretmanager.viewer";
+/// Adds versions to secrets, and reads none.
+pub const SECRET_VERSION_ADDER: &str = "roles/secretmanager.secretVersionAdder";
 /// Pulls images.
 pub const REGISTRY_READER: &str = "roles/artifactregistry.reader";
 /// Pushes images.

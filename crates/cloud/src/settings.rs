@@ -1,4 +1,8 @@
 //! The settings of a job that matter for running admin tasks, and their differences from the wanted ones.
+//!
+//! To add a setting: its field in [`JobSettings`] and its comparison in [`JobSettings::differences`]; `settings` in
+//! `job.rs` reads it, `apply` in `google/deploy.rs` writes it, and `wanted` in `admin_image/plan.rs` of the crate
+//! `operations` says what it has to be.
 
 use std::fmt;
 

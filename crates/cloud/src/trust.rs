@@ -3,6 +3,8 @@
 //! An access token is a bearer token: whoever receives it can act as the person until it expires. The
 //! addresses of services come from a settings file, which somebody else may have written. So a token is
 //! attached to a request only if the host is Google's, or if the person has named it.
+//!
+//! To trust another domain of Google: `GOOGLE`. To change which addresses are allowed: [`TrustedHosts::allow`].
 
 use std::net::IpAddr;
 

@@ -1,5 +1,9 @@
 //! An action with its values, and the request that asks for it: who asks, why, under which id, and with which
 //! key its result is proven. The definitions of actions are data and live in `quill_admin_actions`.
+//!
+//! To add an action that every image has, beside [`CHECK`] and [`REVIEW`]: its name and a function like
+//! [`AdminAction::check`] here, its reading in `env/reader.rs`, and its work in the crate `executor`
+//! (`transaction.rs`, or `harness.rs` for one without a database).
 
 use std::borrow::Cow;
 

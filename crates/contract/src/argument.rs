@@ -1,6 +1,9 @@
 //! The value of one parameter of an action, checked.
 //!
 //! The allowed values are data ([`Parameter`]); the checks are those of [`crate::value`], on either side.
+//!
+//! To add a type of value: a variant of [`Argument`] with its arms in `parse`, `as_text`, `as_field` and `values`,
+//! its check in `value.rs`, and `Kind` in the crate `actions`.
 
 use std::borrow::Cow;
 

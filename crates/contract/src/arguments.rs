@@ -1,5 +1,8 @@
 //! The values of all parameters of an action: read from variables at once ([`Entered`]), and, once passwords
 //! are hashed, complete ([`Arguments`]).
+//!
+//! To change how values travel: [`Arguments::to_env`] and [`Entered::read`], which are the inverse of each other; a
+//! property test takes values there and back.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -114,11 +117,11 @@ impl Entered {
         self.arguments.iter().map(value).chain(self.passwords.keys().map(|name| hash_variable(name)))
     }
 
-    /// The values, with all passwords hashed: see [`Password::hash`] for what that takes.
+    /// The values, with all passwords hashed: [`Password::hash`] says how long that takes.
     ///
     /// # Panics
     ///
-    /// When the operating system has no randomness or no memory to give.
+    /// Panics if the operating system has no randomness or no memory to give.
     #[must_use]
     pub fn hashed(self) -> Arguments {
         if self.passwords.is_empty() {
@@ -128,11 +131,11 @@ impl Entered {
         }
     }
 
-    /// The same with the memory of others that were hashed before.
+    /// The same as [`Self::hashed`], with the memory of a hasher that has hashed other passwords before.
     ///
     /// # Panics
     ///
-    /// When the operating system has no randomness to give.
+    /// Panics if the operating system has no randomness to give.
     #[must_use]
     pub fn hashed_with(mut self, hasher: &mut Hasher) -> Arguments {
         for (name, credential) in self.passwords {

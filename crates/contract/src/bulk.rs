@@ -2,8 +2,12 @@
 //!
 //! The rows travel as lines of JSON in `ADMIN_ROWS_1`, `ADMIN_ROWS_2` and so on, because Cloud Run documents that a
 //! variable holds 32 KiB at most. Each row is a transaction of its own, unless they are asked for together, and has a
-//! result line of its own. Before a row is saved, the executor says in which transaction ([`crate::Saving`]): if the row's result
-//! is lost afterwards, the next execution asks the database what became of that transaction ([`BulkRow::began`]).
+//! result line of its own. Before a row is saved, the executor says in which transaction ([`crate::Saving`]): if the
+//! row's result is lost afterwards, the next execution asks the database what became of that transaction
+//! ([`BulkRow::began`]).
+//!
+//! To add an option of bulk runs: its field in [`Bulk`], its variable in `variable.rs`, both directions here, and
+//! `Each` in `args.rs` of the command-line program.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +20,13 @@ use crate::env_error::EnvProblem;
 use crate::value::{InvalidValue, Problem};
 use crate::variable::{ADMIN_ATOMIC, ADMIN_MAX_ERRORS, ROWS_VARIABLE};
 
-/// The longest value of a variable that holds rows, in bytes. Cloud Run documents 32 KiB for the value of a variable; a little is
-/// left for whatever counts with it.
+/// The longest value of a variable that holds rows, in bytes. Cloud Run documents 32 KiB for the value of a variable;
+/// a little is left for whatever counts with it.
 pub const LONGEST_ROWS_VARIABLE: usize = 32_000;
 
-/// The greatest number of such variables in one execution. Linux has room for 2 MiB of variables and arguments; what Cloud
-/// Run takes in one request is not documented, so this stays far below: 128,000 bytes, which is some 500 rows with the
-/// hash of a password.
+/// The greatest number of such variables in one execution. Linux has room for 2 MiB of variables and arguments; what
+/// Cloud Run takes in one request is not documented, so this stays far below: 128,000 bytes, which is some 500 rows
+/// with the hash of a password.
 pub const MOST_ROWS_VARIABLES: usize = 4;
 
 /// The rows of a bulk run.
@@ -39,7 +43,8 @@ pub struct Bulk {
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BulkRow {
-    /// The number of the row in the table that it comes from, counted from 1. Results and messages name the row by it.
+    /// The number of the row in the table that it comes from, counted from 1. Results and messages name the row by
+    /// it.
     pub number: u64,
     /// The values of the action's parameters.
     pub arguments: Arguments,
@@ -129,7 +134,8 @@ impl Bulk {
         variables.chain(more.into_iter().flatten()).collect()
     }
 
-    /// How many of these rows, from the first on, fit into one execution: at least one, unless a single row does not.
+    /// The number of these rows, from the first on, that fit into one execution. It is 0 only where the first row
+    /// alone does not fit.
     #[must_use]
     pub fn fitting(rows: &[BulkRow]) -> usize {
         let (mut variables, mut length) = (1, 0);

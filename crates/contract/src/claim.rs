@@ -1,5 +1,8 @@
 //! Matches a result line with the request that it answers: the request as far as a result has to agree with
 //! it ([`Asked`]), and a result line that was found, with whether it is proven ([`Claim`]).
+//!
+//! To compare another part of a request with its result: its field in [`Asked`], its value in [`Asked::of`], and its
+//! comparison in [`Asked::may_be_answered_by`].
 
 use std::borrow::Cow;
 
@@ -22,8 +25,8 @@ pub struct Asked {
     pub action: Option<String>,
     /// The username that the action is about.
     pub username: Option<String>,
-    /// The number of rows that it is run for, each with a result of its own that may name another user; `None` where it
-    /// is run once.
+    /// The number of rows that it is run for, each with a result of its own that may name another user; `None` where
+    /// it is run once.
     pub rows: Option<u64>,
     /// The key that proves the result. `None`: no result can be proven.
     pub key: Option<ProofKey>,

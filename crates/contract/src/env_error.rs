@@ -1,5 +1,8 @@
 //! The problems of the environment variables that the executor was given, all of them at once, with their
 //! messages and the exit code that they lead to.
+//!
+//! To add a problem: a variant of [`EnvProblem`] with its sentence, the place in `env/` that finds it, and
+//! [`EnvError::exit_code`] where it does not lead to the code 2.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,5 +1,8 @@
 //! The actions that an image has, as its label and the job's annotation list them by digest, and the
 //! comparison of such lists.
+//!
+//! To change the form of the lists: [`ActionDigests::read`] and its `Display`, which are the inverse of each other.
+//! Older programs read the lists, too.
 
 use std::collections::BTreeMap;
 use std::fmt;

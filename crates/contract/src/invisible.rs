@@ -3,6 +3,9 @@
 //!
 //! It is the only such table, used for output ([`shown`]), and for names and passwords that must not have
 //! these characters.
+//!
+//! To add a character: its name in the function of its kind: `control`, `direction`, `space`, `zero_width` or
+//! `other`.
 
 use std::borrow::Cow;
 

@@ -11,7 +11,7 @@
 //! The actions themselves are data: `application/actions.yaml`, compiled to `quill_admin_actions`. No code
 //! here names one, except [`CHECK`] and [`REVIEW`], which every image has.
 //!
-//! To add a variable: `variable.rs`, both directions in `env.rs`, and the round trip in `tests/`. To add a
+//! To add a variable: `variable.rs`, both directions in `env/mod.rs`, and the round trip in `tests/`. To add a
 //! key to the result line: `outcome.rs` or `subject.rs`, `older.rs`, and its row in `reference.rs`.
 
 mod action;
@@ -75,8 +75,8 @@ pub use value::{InvalidValue, Problem};
 /// anything, and answers in the version that was asked for otherwise.
 ///
 /// 2: the result is proven ([`ProofKey`]). 3: a result tells of any subject that a file of actions declares
-/// ([`SubjectState`]), where the versions before it knew users only. 4: a task can be previewed ([`Mode`]), and be run for
-/// many rows ([`Bulk`]).
+/// ([`SubjectState`]), where the versions before it knew users only. 4: a task can be previewed ([`Mode`]), and be
+/// run for many rows ([`Bulk`]).
 pub const CONTRACT_VERSION: u32 = 4;
 
 /// The oldest version of this contract that is still spoken, by both sides.

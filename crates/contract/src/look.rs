@@ -2,9 +2,10 @@
 //! names are different to it that differ only in case, in how an accent is encoded, or in letters of another
 //! script that look Latin.
 //!
-//! Which characters look alike is defined by Unicode: the skeletons of "Unicode Security Mechanisms" (UTS 39,
-//! section 4), here taken with and without case. They cover pairs within ASCII as well (`rn` and `m`, `l` and
-//! `1`).
+//! Unicode defines which characters look alike: by the skeletons of "Unicode Security Mechanisms" (UTS 39, section
+//! 4), here taken with and without case. They cover pairs within ASCII as well (`rn` and `m`, `l` and `1`).
+//!
+//! To warn of another kind of likeness: a variant of [`Likeness`], and its comparison in [`Look::likeness`].
 
 use std::fmt;
 

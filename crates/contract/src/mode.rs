@@ -1,4 +1,7 @@
 //! The mode of a task: run for good, run only if it does what a preview has told, or previewed.
+//!
+//! To add a mode: a variant of [`Mode`], its reading in `env/reader.rs`, and `in_mode` in `transaction.rs` of the
+//! crate `executor`.
 
 use std::str::FromStr;
 

@@ -3,6 +3,8 @@
 //!
 //! Limits are those of the application's own columns; lengths count characters, names compare
 //! case-sensitively and are not normalised.
+//!
+//! To add a type of text: a call of `text_newtype!` with its name in messages and its check from `value.rs`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -67,14 +69,13 @@ text_newtype! {
 }
 
 text_newtype! {
-    /// Who asked, as the CLI knows them: recorded, never trusted for access. At most 255 characters.
+    /// The person who asked, as the CLI knows them: recorded, never trusted for access. At most 255 characters.
     Actor, "actor", |what, text| value::text(what, text, 255)
 }
 
 text_newtype! {
-    /// Where the request came from, if not from a person's terminal: the run of a pipeline, as the CLI knows
-    /// it.
-    /// Recorded, never trusted for access. At most 500 characters, none of them invisible.
+    /// The origin of a request that does not come from a person's terminal: the run of a pipeline, as the CLI knows
+    /// it. Recorded, never trusted for access. At most 500 characters, none of them invisible.
     Origin, "origin", |what, text| value::text(what, text, 500)
 }
 
@@ -91,8 +92,8 @@ text_newtype! {
 }
 
 /// The id of one request to run a task, a UUID: it names the run in every log line, in the result and among the job's
-/// executions. It is of version 7, made from the time, or, for a part of a bulk run, of version 8, made from the run and
-/// the number of the part: whoever goes on with the run finds out whether the part was started.
+/// executions. It is of version 7, made from the time, or, for a part of a bulk run, of version 8, made from the run
+/// and the number of the part: whoever goes on with the run finds out whether the part was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RequestId(uuid::Uuid);

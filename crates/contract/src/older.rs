@@ -3,6 +3,9 @@
 //!
 //! In memory there is only the form of version 3. A line in an older version is raised to it when it is read
 //! and lowered from it when it is written, so that an old program and a new one understand each other.
+//!
+//! To change the form of a part in a new version of the contract: its conversions in `RAISE` and `LOWER`, and a line
+//! of the older form in the tests below.
 
 use serde_json::{Map, Value, json};
 

@@ -55,7 +55,7 @@ pub struct ResultLine {
     /// The execution that it undoes; from contract version 4 on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<String>,
-    /// How it is undone itself, where it has changed something; from contract version 4 on.
+    /// The way to undo this run, where it has changed something. Lines have it from contract version 4 on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<UndoNote>,
     /// Values that the action has recorded, by the names of their parameters; from contract version 3 on.
@@ -223,8 +223,8 @@ pub enum Outcome {
         #[serde(default)]
         warnings: Vec<Warning>,
     },
-    /// An earlier execution has done this row of a bulk run, as its transaction in the database shows; it could not tell
-    /// any more what it has changed.
+    /// An earlier execution has done this row of a bulk run, as its transaction in the database shows; it could not
+    /// tell any more what it has changed.
     DoneBefore,
     /// The action was run for many rows. What became of each row is in a result line of its own before this one.
     Each {
@@ -374,7 +374,7 @@ pub struct NextAction {
     pub with: BTreeMap<String, String>,
 }
 
-/// How what a run has changed is undone, as its record says.
+/// The way to undo the changes of a run, as its record says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum UndoNote {

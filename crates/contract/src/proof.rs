@@ -30,7 +30,7 @@ impl ProofKey {
     ///
     /// # Panics
     ///
-    /// When the operating system has no randomness to give.
+    /// Panics if the operating system has no randomness to give.
     #[must_use]
     pub fn generate() -> Self {
         let mut bytes = Zeroizing::new([0; Self::LENGTH]);

@@ -3,6 +3,8 @@
 //! The private key is a secret that only the account of the job may read, and the container signs its result with it.
 //! The public keys are in `environments.yaml`. So nobody who can write log entries, or read executions, can make a
 //! record that counts; whoever may read the secret, or change the job, can.
+//!
+//! To change what is signed: [`Signed`] and its `bytes`. Records that were signed before have to stay verifiable.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +26,7 @@ impl RecordKey {
     ///
     /// # Panics
     ///
-    /// When the operating system has no randomness to give.
+    /// Panics if the operating system has no randomness to give.
     #[must_use]
     pub fn generate() -> Self {
         let mut seed = Zeroizing::new([0; 32]);
@@ -75,7 +77,7 @@ impl fmt::Debug for RecordKey {
     }
 }
 
-/// What a signature covers: the text of a result, and the run that it is the result of.
+/// The content that a signature covers: the text of a result, and the run that it is the result of.
 #[derive(Debug, Clone, Copy)]
 pub struct Signed<'a> {
     /// The id of the job, as `CLOUD_RUN_JOB` has it.

@@ -66,7 +66,7 @@ pub fn exit_codes() -> String {
          is kept, because it says more.\n\
          - 130 means that the person at the terminal stopped. Nothing was started or changed, unless the message says \
          what was: it names an execution that goes on, or what `build`, `restore-backend` or a fix had changed by \
-         then.\n\
+         then. A task that Ctrl-C has cancelled ends with 25, which says that no execution goes on.\n\
          - 28 means that somebody has to agree who was not asked, or who has said no: to a change in a protected \
          environment, or to the project and job of a settings file that was found.\n",
     );

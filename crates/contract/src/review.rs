@@ -2,6 +2,9 @@
 //!
 //! It travels to the container as JSON in `ADMIN_REVIEW`, and comes back in the result line as recorded values. The
 //! container knows nothing of the runs that were reviewed; it signs what it was told, as it signs every record.
+//!
+//! To add a value of the record: its field in [`Review`], [`Review::recorded`] and [`Review::of_record`], and the
+//! place in `review.rs` of the crate `operations` that finds it out.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::subject::FieldValue;
 use crate::value::{InvalidValue, Problem};
 
-/// How far another clock may be ahead of this one.
+/// The time by which another clock may be ahead of this one.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 /// A review, as its own record tells it.
@@ -79,8 +82,8 @@ impl Review {
         (review.from <= review.until).then_some(review)
     }
 
-    /// Whether the period ends after this time, but for clocks that differ by a few minutes: nobody has looked at what
-    /// is still to come.
+    /// Whether the period ends after this time, but for clocks that differ by a few minutes: nobody has looked at
+    /// what is still to come.
     #[must_use]
     pub fn is_ahead_of(&self, now: Timestamp) -> bool {
         self.until > now + AHEAD

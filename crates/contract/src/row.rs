@@ -1,5 +1,8 @@
 //! The rows of a list, as they travel from the container to the laptop: each in a line of the log of its own,
 //! and none in the result, which is a record and is kept for years.
+//!
+//! To change the line of a row: [`Row::to_json`] and [`Row::from_payload`] here, and `output.rs` of the crate
+//! `executor`, which prints it.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};

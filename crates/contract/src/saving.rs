@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use crate::outcome::ResultLine;
 use crate::proof::ProofKey;
 
-/// The executor's word that it is about to save a row, and in which transaction of the database. It comes before COMMIT.
+/// The executor's word that it is about to save a row, and in which transaction of the database. It comes before
+/// COMMIT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Saving {
     /// The number of the row.

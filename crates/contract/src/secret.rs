@@ -1,4 +1,9 @@
-//! Secrets, passwords and password hashes: redacted in every form of printing, wiped when dropped.
+//! Types for texts that must not be printed: [`Secret`], [`Password`] (in plain text, until it is hashed) and
+//! [`PasswordHash`]. They are redacted in every form of printing, and their memory is wiped when they are dropped.
+//!
+//! To change which passwords are refused: [`Password::parse`] here, for every side; `password.rs` of the crate `cli`
+//! judges how easily one is guessed. To change the hash: the constants below, which are the parameters of the
+//! application's own login, and [`PasswordHash::parse`], which takes no other form.
 
 use std::fmt;
 
@@ -91,15 +96,15 @@ impl Password {
     ///
     /// # Panics
     ///
-    /// When the operating system has no randomness or no memory to give.
+    /// Panics if the operating system has no randomness or no memory to give.
     #[must_use]
     pub fn hash(&self) -> PasswordHash {
         Hasher::new().hash(self)
     }
 }
 
-/// Hashes passwords one after the other in the same 64 MiB of memory. To get so much from the system and to give it back
-/// takes a fifth of the time of a hash.
+/// Hashes passwords one after the other in the same 64 MiB of memory. To get so much from the system and to give it
+/// back takes a fifth of the time of a hash.
 pub struct Hasher {
     argon2: Argon2<'static>,
     memory: Vec<Block>,
@@ -112,11 +117,11 @@ impl fmt::Debug for Hasher {
 }
 
 impl Hasher {
-    /// Makes one with its memory.
+    /// Makes a hasher, and allocates its memory.
     ///
     /// # Panics
     ///
-    /// When the operating system has no memory to give.
+    /// Panics if the operating system has no memory to give.
     #[must_use]
     pub fn new() -> Self {
         let params =
@@ -129,7 +134,7 @@ impl Hasher {
     ///
     /// # Panics
     ///
-    /// When the operating system has no randomness to give.
+    /// Panics if the operating system has no randomness to give.
     #[must_use]
     pub fn hash(&mut self, password: &Password) -> PasswordHash {
         let (mut salt, mut hash) = ([0; 16], Zeroizing::new([0; 32]));
@@ -147,12 +152,12 @@ impl Hasher {
         PasswordHash { phc: Secret::new(format!("{PREFIX}{salt}${hash}")), is_of_nobody: false }
     }
 
-    /// Hashes a random password that nobody knows and nobody ever will: the account exists, and nobody can log in until a
-    /// password is set.
+    /// Hashes a random password that nobody knows and nobody ever will: the account exists, and nobody can log in
+    /// until a password is set.
     ///
     /// # Panics
     ///
-    /// When the operating system has no randomness to give.
+    /// Panics if the operating system has no randomness to give.
     #[must_use]
     pub fn hash_of_nobody(&mut self) -> PasswordHash {
         let mut bytes = Zeroizing::new([0; 32]);
@@ -168,7 +173,7 @@ impl Default for Hasher {
     }
 }
 
-/// What is left in the memory depends on the last password.
+/// The memory is wiped, since its content depends on the last password.
 impl Drop for Hasher {
     fn drop(&mut self) {
         self.memory.zeroize();

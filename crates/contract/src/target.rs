@@ -4,6 +4,9 @@
 //! (`RunJobRequest.Overrides.ContainerOverride` of the Cloud Run API has no such field). So the database is in
 //! the command: `["/quill-admin-executor", "--target", JSON]`. `quill-admin build` and the Terraform module
 //! write the same bytes, those of Terraform's `jsonencode`: otherwise each would undo what the other wrote.
+//!
+//! To add a part: its field in [`TargetParts`] and its check in [`Target::new`]; `admin_image/target.rs` of the crate
+//! `operations` and `infra/main.tf`, which find it out; the doctor's `checks/database/target.rs`, which compares it.
 
 use std::collections::BTreeSet;
 use std::fmt;

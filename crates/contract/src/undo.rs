@@ -1,4 +1,7 @@
 //! The request to undo a run: which run that is, and the values that it has left.
+//!
+//! To compare another kind of change: a variant of [`Left`], and its arms here and in `conditions.rs` of the crate
+//! `engine`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,7 +31,7 @@ pub struct AsLeft {
     pub left: Left,
 }
 
-/// What a run has left in a field.
+/// The state in which a run has left a field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Left {
@@ -41,8 +44,8 @@ pub enum Left {
 }
 
 impl Undoing {
-    /// The request to undo these changes of an execution, as its record tells them. Hidden values are in no record, so
-    /// they cannot be compared.
+    /// The request to undo these changes of an execution, as its record tells them. Hidden values are in no record,
+    /// so they cannot be compared.
     #[must_use]
     pub fn of(execution: &str, changes: &[Change]) -> Self {
         let as_left = |change: &Change| {
@@ -59,8 +62,8 @@ impl Undoing {
 }
 
 impl AsLeft {
-    /// What has to be so, in the words of the file of actions where it has some for the subject. With `now`, the value
-    /// that the field has, it says that as well.
+    /// The state that the field has to have, in words: those of the file of actions, where it has some for the
+    /// subject. `now` is the value that the field has; where it is given, the text names it as well.
     #[must_use]
     pub fn told(&self, words: Option<&SubjectWords>, now: Option<&str>) -> String {
         let of_field = words.and_then(|words| words.fields.iter().find(|words| words.field == self.field));

@@ -2,6 +2,9 @@
 //!
 //! [`text`], [`email`], [`one_of`], [`number`] and [`day`] take their limits as arguments: the types in
 //! `names.rs` use them, and so do parameters, whose limits are data.
+//!
+//! To add a reason: a variant of [`Problem`] with its words in the `Display` of [`InvalidValue`], and the check that
+//! finds it.
 
 use std::fmt;
 

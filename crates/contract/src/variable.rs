@@ -1,6 +1,6 @@
 //! The names of all environment variables of the contract, each once, with its documentation.
 //!
-//! To add a variable: a row here, both directions in `env.rs`, and the round trip in `tests/`.
+//! To add a variable: a row here, both directions in `env/mod.rs`, and the round trip in `tests/`.
 
 /// One environment variable.
 #[derive(Debug)]

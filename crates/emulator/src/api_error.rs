@@ -1,4 +1,7 @@
 //! Errors as Google's APIs word them.
+//!
+//! To add an error: a function here with its status and its words. To add a form of errors: a variant of `Form`, and
+//! its arms in `text` and `body`.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -25,15 +28,15 @@ enum Form {
     Text,
     /// No body at all.
     Nothing,
-    /// That of OAuth 2.0, with its error code.
+    /// The form of OAuth 2.0, with its error code.
     OAuth(&'static str),
 }
 
-/// What of a request an error is about, where it says so.
+/// The header of a request that an error is about, where the error names one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Header {
     Authorization,
-    /// Also where the condition was a parameter.
+    /// `If-Match`, also where the condition was a query parameter.
     IfMatch,
     IfNoneMatch,
 }

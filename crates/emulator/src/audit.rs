@@ -1,5 +1,7 @@
-//! Cloud Audit Logs: the entry about the start of a job. It is a data access, which is written only where the project's
-//! policy asks for that ("Cloud Run audit logging").
+//! Cloud Audit Logs: the entry about the start of a job. It is a data access, which is written only where the
+//! project's policy asks for that ("Cloud Run audit logging").
+//!
+//! To record another call: a function beside [`started`], called where the method is answered.
 
 use std::time::Duration;
 

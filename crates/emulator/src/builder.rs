@@ -1,4 +1,7 @@
-//! Says how an emulator is to be, and starts it.
+//! [`Builder`]: the settings of a new emulator, and its start.
+//!
+//! To add a setting: its field and its default in `options.rs`, its method here, and its flag in `main.rs` for the
+//! program.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,13 +23,13 @@ use crate::state_file;
 use crate::store::Saved;
 
 impl Emulator {
-    /// The way to a new emulator.
+    /// Begins to describe a new emulator.
     pub fn builder() -> Builder {
         Builder::default()
     }
 }
 
-/// Says how an [`Emulator`] is to be. Every part has a default.
+/// The settings of a new [`Emulator`]. Every one has a default.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Builder {
@@ -50,7 +53,7 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Where to listen; by default a free port of 127.0.0.1.
+    /// Sets the address to listen on; by default a free port of 127.0.0.1.
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
@@ -65,37 +68,37 @@ impl Builder {
         self
     }
 
-    /// What runs containers; by default nothing does, see [`Runner::Scripted`].
+    /// Sets the runner of containers; by default nothing runs them, see [`Runner::Scripted`].
     pub fn runner(mut self, runner: Runner) -> Self {
         self.runner = runner;
         self
     }
 
-    /// How long an execution takes to start; by default no time.
+    /// Sets the time that an execution takes to start; by default none.
     pub fn provisioning_delay(mut self, delay: Duration) -> Self {
         self.options.provisioning_delay = delay;
         self
     }
 
-    /// How long a container has between SIGTERM and SIGKILL; by default 10 s, as on Cloud Run.
+    /// Sets the time that a container has between SIGTERM and SIGKILL; by default 10 s, as on Cloud Run.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.options.grace = grace;
         self
     }
 
-    /// How long a log entry takes until reads return it; by default no time.
+    /// Sets the time that a log entry takes until reads return it; by default none.
     pub fn log_delay(mut self, delay: Duration) -> Self {
         self.options.log_delay = delay;
         self
     }
 
-    /// How many reads of its logs a project has in a minute; by default 60, as Cloud Logging.
+    /// Sets the number of reads of its logs that a project has in a minute; by default 60, as in Cloud Logging.
     pub fn log_reads_per_minute(mut self, reads: u32) -> Self {
         self.options.log_reads_per_minute = reads;
         self
     }
 
-    /// How many tails of log entries a project can have open; by default 10, as Cloud Logging.
+    /// Sets the number of tails of log entries that a project can have open; by default 10, as in Cloud Logging.
     pub fn log_tails_per_project(mut self, tails: u32) -> Self {
         self.options.log_tails_per_project = tails;
         self
@@ -129,7 +132,7 @@ impl Builder {
         self
     }
 
-    /// How the operation of a cancelled run ends; by default with a response.
+    /// Sets the end of the operation of a cancelled run; by default a response.
     pub fn cancelled_run(mut self, end: CancelledRun) -> Self {
         self.options.cancelled_run = end;
         self
@@ -142,31 +145,33 @@ impl Builder {
         self
     }
 
-    /// How the Cloud SQL Admin API answers for an instance that is not there; by default with 404.
+    /// Sets the answer of the Cloud SQL Admin API for an instance that does not exist; by default 404.
     pub fn missing_sql_instance(mut self, answer: MissingSqlInstance) -> Self {
         self.options.missing_sql_instance = answer;
         self
     }
 
-    /// For how many days the log of a project is kept, as its bucket `_Default` has it; by default for 30.
+    /// Sets the number of days for which the log of a project is kept, as its bucket `_Default` has it; by default
+    /// 30.
     pub fn log_retention_days(mut self, days: u32) -> Self {
         self.options.log_retention_days = days;
         self
     }
 
-    /// How Cloud Logging answers for a log bucket that is not there; by default with 404.
+    /// Sets the answer of Cloud Logging for a log bucket that does not exist; by default 404.
     pub fn missing_log_bucket(mut self, answer: MissingLogBucket) -> Self {
         self.options.missing_log_bucket = answer;
         self
     }
 
-    /// How Cloud Logging answers who may not read private logs; by default, their entries are left out.
+    /// Sets the answer of Cloud Logging to a caller who may not read private logs; by default their entries are left
+    /// out.
     pub fn private_logs(mut self, answer: PrivateLogs) -> Self {
         self.options.private_logs = answer;
         self
     }
 
-    /// What the audit log's entry about the start of a job says of the execution; by default its name.
+    /// Sets what the audit log's entry about the start of a job says of the execution; by default its name.
     pub fn audited_starts(mut self, say: AuditedStarts) -> Self {
         self.options.audited_starts = say;
         self
@@ -179,21 +184,21 @@ impl Builder {
         self
     }
 
-    /// How long the tokens the emulator gives out are good for; by default an hour, as Google's.
+    /// Sets the lifetime of the tokens that the emulator gives out; by default an hour, as Google's.
     pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
         self.options.token_lifetime = lifetime;
         self
     }
 
-    /// Who the callers are taken for, unless they have a service account's token: the `creator` of
-    /// what they make.
+    /// Sets the account that callers are taken for, unless they have a service account's token: it is the `creator`
+    /// of the resources that they make.
     pub fn caller(mut self, email: impl Into<String>) -> Self {
         self.options.caller = email.into();
         self
     }
 
-    /// Keeps jobs, services, executions, tasks, operations, log entries and all other resources but
-    /// secrets in a file, so that they survive a restart; a crash can lose what changed in the last moment. By default nothing is
+    /// Keeps jobs, services, executions, tasks, operations, log entries and all other resources but secrets in a
+    /// file, so that they survive a restart; a crash can lose what changed in the last moment. By default nothing is
     /// kept.
     pub fn state_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.state_file = Some(path.into());

@@ -1,4 +1,6 @@
-//! The record of what was asked of the emulator.
+//! The record of the calls that the emulator has received, which tests compare.
+//!
+//! To record something else of calls: its field in [`RecordedCall`]; another header: `KEPT_HEADERS`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -30,17 +32,17 @@ pub struct RecordedCall {
     pub path: String,
     /// The query, as it was sent.
     pub query: String,
-    /// Those of the headers that matter, with names in lower case.
+    /// The headers of `KEPT_HEADERS` that the call had, with names in lower case.
     pub headers: BTreeMap<String, String>,
     /// The body, where it was JSON or a form; null where there was none.
     pub body: Value,
-    /// The status of the answer; none while there is no answer, and where a fault let it be none.
+    /// The status of the answer; `None` while there is no answer, and where a fault has prevented one.
     pub status: Option<u16>,
     /// The `google.rpc.Code` a call over gRPC ended with; none while it goes on, where it broke off,
     /// and for all other calls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grpc_status: Option<i32>,
-    /// When the call came in, in nanoseconds since the emulator's start.
+    /// The time at which the call came in, in nanoseconds since the emulator's start.
     pub received_ns: u64,
 }
 

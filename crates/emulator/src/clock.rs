@@ -5,11 +5,11 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-/// What answers say in the header `Date`.
+/// The time that answers tell in the header `Date`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Clock {
-    /// How many seconds it is ahead of this machine's; behind where it is negative.
+    /// The seconds by which it is ahead of this machine's clock; negative where it is behind.
     ahead_seconds: i64,
     /// Whether answers say the time at all.
     told: bool,

@@ -17,7 +17,7 @@ use crate::stop::Stop;
 use crate::store::{Saved, State, Store};
 use crate::tokens::Tokens;
 
-/// What the emulator is made of, shared by the server, the executions and the owner.
+/// The parts of the emulator, shared by the server, the executions and the owner.
 pub(crate) struct Cloud {
     pub(crate) guard: Guard,
     pub(crate) options: Arc<Options>,
@@ -29,7 +29,7 @@ pub(crate) struct Cloud {
     pub(crate) sessions: Arc<Sessions>,
     /// The live logs whose first request has not been answered. Closed, so that it can be waited for.
     pub(crate) opening: TaskTracker,
-    /// How often everything was forgotten.
+    /// The number of resets so far. Live logs and late calls compare it, and end at a reset.
     epoch: AtomicU64,
     /// The executions under way.
     pub(crate) tasks: TaskTracker,

@@ -1,4 +1,6 @@
 //! The control API: what the library's owner can do, for other processes.
+//!
+//! To add a call: its arm in `handle`, and its line in the README's table of the control API.
 
 use std::sync::Arc;
 

@@ -1,8 +1,11 @@
-//! What becomes of a service's new revision: it gets ready, at once or later, or never does.
+//! The deployment of a service's new revision: it gets ready at once or later, or never does.
 //!
-//! Sources: the definitions of `Service` and `Revision` ("If reconciliation failed,
-//! `traffic_statuses`, `observed_generation`, and `latest_ready_revision` will have the state of the
-//! last serving revision"), and what people quote of deployments that failed.
+//! Sources: the definitions of `Service` and `Revision` ("If reconciliation failed, `traffic_statuses`,
+//! `observed_generation`, and `latest_ready_revision` will have the state of the last serving revision"), and what
+//! people quote of deployments that failed.
+//!
+//! To add an outcome: a variant of `ServiceOutcome` in `outcome.rs`, and its arms in `follow` and `finish` here. To
+//! change the conditions of a state: `set_pending`, `set_ready` and `set_failed`.
 
 use std::sync::Arc;
 use std::time::Duration;

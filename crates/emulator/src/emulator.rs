@@ -1,4 +1,9 @@
-//! A running emulator, in the hands of its owner.
+//! [`Emulator`], the handle of a running emulator: its owner, such as a test, puts resources into it, plants faults,
+//! reads the recorded calls, and ends it.
+//!
+//! To add a function for the owner: a method here, and its call in `control.rs` and in the README, for owners in
+//! another process. To add a kind of resource: `seed.rs` and `Saved` in `store.rs`, then a `put_…` method here. To
+//! add a setting of the start: `builder.rs`.
 
 use std::fmt;
 use std::io;
@@ -39,7 +44,8 @@ impl fmt::Debug for Emulator {
 }
 
 impl Emulator {
-    /// One whose server, and whose writer of the state file if it has one, have been started.
+    /// Makes the handle of an emulator whose server has been started, and its writer of the state file, if it has
+    /// one.
     pub(crate) fn new(
         cloud: Arc<Cloud>,
         address: SocketAddr,
@@ -55,7 +61,7 @@ impl Emulator {
         format!("http://{}", self.address)
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -68,8 +74,8 @@ impl Emulator {
         self.cloud.guard.token()
     }
 
-    /// What is there under this name now, in the API's JSON with every default: a job, a service or
-    /// anything else that can be put there.
+    /// The present resource of this name, in the API's JSON with every default: a job, a service or any other
+    /// resource that can be put into the emulator; `None` where there is none.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Value> {
         self.cloud.get(name)

@@ -1,10 +1,10 @@
-//! What keeps the emulator from starting, or from doing what its owner asks.
+//! The errors that keep the emulator from starting, or from doing what its owner asks.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// What keeps the emulator from starting, or from doing what its owner asks.
+/// The reason why the emulator does not start, or does not do what its owner asks.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -13,7 +13,7 @@ pub enum Error {
     Listen {
         /// The address asked for.
         address: SocketAddr,
-        /// Why the system refused it.
+        /// The system's reason for refusing it.
         source: io::Error,
     },
     /// The state file cannot be read or written.
@@ -21,15 +21,15 @@ pub enum Error {
     StateFile {
         /// The file.
         path: PathBuf,
-        /// Why the file could not be used.
+        /// The reason why the file could not be used.
         source: io::Error,
     },
-    /// What was to be put into the emulator is not what the API knows.
+    /// A resource that was to be put into the emulator is not valid in the API.
     #[error("{resource} is not valid: {reason}")]
     Invalid {
         /// The resource's name.
         resource: String,
-        /// What is wrong with it.
+        /// The fault of the resource, in words.
         reason: String,
     },
     /// There is no Docker engine, or it does not answer.

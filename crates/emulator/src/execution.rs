@@ -1,7 +1,10 @@
 //! The life of an execution: provisioning, tasks, attempts, its end.
 //!
-//! Sources: the guides "Create jobs", "Execute jobs", "Set task timeout" and "Container runtime
-//! contract" of Cloud Run, the API definition, and messages people quote from real executions.
+//! Sources: the guides "Create jobs", "Execute jobs", "Set task timeout" and "Container runtime contract" of Cloud
+//! Run, the API definition, and messages people quote from real executions.
+//!
+//! To give containers another setting or variable: `plan`. To change the end of an execution or a task: `finish`,
+//! `end_task` and `attempt_result`, with the words that Cloud Run has for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +27,8 @@ use crate::store::{Saved, State};
 const CONTAINER_ERROR: &str = "The container exited with an error.";
 const TIMED_OUT: &str = "The configured timeout was reached.";
 
-/// What a container waits at most for live logs that are being opened: the seconds that a real one
-/// takes to start are plenty.
+/// The longest time that a container waits for live logs that are being opened. A real container takes seconds to
+/// start, in which they are opened.
 const LOGS_OPEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// `google.rpc.Code` values.
@@ -33,7 +36,7 @@ const CANCELLED: i32 = 1;
 const DEADLINE_EXCEEDED: i32 = 4;
 pub(crate) const ABORTED: i32 = 10;
 
-/// How a task ended.
+/// The end of a task.
 enum TaskEnd {
     Succeeded,
     /// With the message of the execution's condition.
@@ -82,7 +85,8 @@ impl Driver {
         self.stop.terminate.is_cancelled() || self.stop.kill.is_cancelled()
     }
 
-    /// What every attempt of this execution has in common; an error is why it never starts.
+    /// Makes the plan that all attempts of this execution share; an error is the reason why the execution never
+    /// starts.
     async fn prepare(&self) -> Result<Plan, NotStarted> {
         let plan = self.cloud.store.read(|state| self.plan(state))?;
         self.cloud.runner.check(&plan.container).await?;
@@ -441,7 +445,7 @@ impl Driver {
     }
 }
 
-/// What the attempts of an execution have in common.
+/// The settings that all attempts of an execution share.
 struct Plan {
     container: Container,
     count: u32,

@@ -1,11 +1,14 @@
 //! Faults a test plants: an error, a delay, a broken connection.
+//!
+//! To add a fault: a variant of [`FaultAction`], its arm in `server.rs` (in `tail.rs` for live logs), and its line in
+//! the README.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What goes wrong, and when.
+/// A fault that a test plants: the calls that it is for, how often it happens, and what it does.
 ///
 /// In JSON, for the control API: `{"method": "POST", "path": "*:run", "after": 0, "times": 1,
 /// "action": {"status": {"code": 503, "message": "try again"}}}`.
@@ -17,10 +20,10 @@ pub struct Fault {
     method: Option<String>,
     /// The path, in which `*` stands for any characters, slashes too.
     path: String,
-    /// How many matching calls go through first.
+    /// The number of matching calls that go through first.
     #[serde(default)]
     after: u32,
-    /// How many calls fail then; all of them when absent.
+    /// The number of calls that fail then; all of them when absent.
     #[serde(default)]
     times: Option<u32>,
     action: FaultAction,
@@ -28,7 +31,7 @@ pub struct Fault {
     seen: u32,
 }
 
-/// What a [`Fault`] does to a call.
+/// The effect of a [`Fault`] on a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
@@ -59,7 +62,7 @@ pub enum FaultAction {
     CarryOutLate(u64),
     /// Carries the call out and breaks the connection in the middle of the answer.
     Truncate {
-        /// How much of the body arrives.
+        /// The number of bytes of the body that arrive.
         bytes: usize,
     },
     /// Carries the call out and answers with something else than JSON, with status 200: a proxy in
@@ -68,12 +71,12 @@ pub enum FaultAction {
     /// Resets the connection of a tail of log entries when so many have been sent. Other calls go
     /// through.
     BreakStream {
-        /// How many entries arrive.
+        /// The number of entries that arrive.
         entries: u64,
     },
     /// Ends a tail of log entries with an error when so many have been sent. Other calls go through.
     EndStream {
-        /// How many entries arrive.
+        /// The number of entries that arrive.
         entries: u64,
         /// The HTTP status that goes with the error.
         code: u16,

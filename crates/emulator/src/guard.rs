@@ -9,6 +9,9 @@
 //!
 //! Sources: the Fetch standard ("CORS-safelisted request-header", "Origin"), and "Fetch Metadata
 //! Request Headers" of the W3C.
+//!
+//! To refuse another kind of request: `check_host` or `check_body`, and a row of the table "Who may ask" in the
+//! README.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -23,7 +26,7 @@ use crate::http::body::LARGEST_BODY;
 /// The header that carries the control API's token.
 pub(crate) const TOKEN_HEADER: &str = "emulator-token";
 
-/// What the emulator is called by those who may ask it.
+/// The names and addresses under which the emulator answers, and the token of its control API.
 #[derive(Debug, Clone)]
 pub(crate) struct Guard {
     address: SocketAddr,

@@ -1,4 +1,6 @@
-//! A job as the server makes it whole: what it fills in, and what it refuses.
+//! Completes a job as the server does: the fields that it fills in, and the jobs that it refuses.
+//!
+//! To add a default: `complete`; a rule: `check`.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -7,7 +9,7 @@ use crate::api_error::ApiError;
 use crate::names::{etag, part, project_number};
 use crate::resource::{default, items, text};
 
-/// Fills in what the server fills in.
+/// Fills in the fields that the server fills in.
 pub(crate) fn complete(
     name: &str,
     mut job: Value,

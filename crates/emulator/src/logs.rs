@@ -3,6 +3,8 @@
 //! Source: Cloud Run's guide "Logging and viewing logs" and Cloud Logging's "Structured logging":
 //! a line that is one JSON object becomes `jsonPayload`, and the special fields move to their
 //! places in the entry; anything else becomes `textPayload`.
+//!
+//! To read another special field of a line: `payload`. To change what every entry has: `place` and `finish`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +16,12 @@ use crate::options::Options;
 use crate::schema;
 use crate::store::{Entry, State, Store};
 
-/// Which of a container's outputs a line came from.
+/// The output of a container that a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stream {
     Stdout,
     Stderr,
-    /// What Cloud Run itself says about the container.
+    /// Lines of Cloud Run itself about the container.
     System,
 }
 
@@ -34,7 +36,7 @@ impl Stream {
     }
 }
 
-/// Where one attempt's lines go.
+/// The log of one attempt: it makes the attempt's lines entries of the store.
 #[derive(Clone)]
 pub(crate) struct Output {
     pub(crate) store: Arc<Store>,
@@ -90,7 +92,7 @@ impl Output {
     }
 }
 
-/// Where the lines of a service's revision go.
+/// The log of a service's revision.
 pub(crate) struct RevisionOutput {
     pub(crate) store: Arc<Store>,
     pub(crate) options: Arc<Options>,

@@ -1,4 +1,6 @@
 //! The emulator as a program: flags in, the library, an end at SIGINT or SIGTERM.
+//!
+//! To add a flag: its field in [`Args`], and its use in `main`.
 
 use std::io::Write;
 use std::net::SocketAddr;

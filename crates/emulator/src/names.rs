@@ -64,7 +64,7 @@ pub(crate) fn etag(name: &str, time: Timestamp) -> String {
     format!("\"{version}/{}\"", STANDARD.encode(name))
 }
 
-/// What Cloud Run appends to the name of a job or a service: no vowels, so no words.
+/// A suffix as Cloud Run appends it to the name of a job or a service. It has no vowels, and so makes no words.
 pub(crate) fn random_suffix(length: usize) -> String {
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let random = uuid::Uuid::new_v4().into_bytes();

@@ -1,10 +1,12 @@
-//! What an emulator does where there is a choice.
+//! The settings of an emulator, and the choices that it has where the behaviour of Google Cloud is not documented.
+//!
+//! To add one: its field and its default in [`Options`], its method in `builder.rs`, and its flag in `main.rs`.
 
 use std::time::Duration;
 
 use crate::api_error::ApiError;
 
-/// How the operation of a cancelled run ends, which is not documented: both have been reported.
+/// The end of the operation of a cancelled run. It is not documented: both ends have been reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum CancelledRun {
@@ -15,7 +17,7 @@ pub enum CancelledRun {
     Error,
 }
 
-/// How the Cloud SQL Admin API answers for an instance that is not there: both are reported.
+/// The answer of the Cloud SQL Admin API for an instance that does not exist: both have been reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MissingSqlInstance {
@@ -26,7 +28,7 @@ pub enum MissingSqlInstance {
     NotAuthorized,
 }
 
-/// How Cloud Logging answers for a log bucket that is not there, which is not documented.
+/// The answer of Cloud Logging for a log bucket that does not exist. It is not documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MissingLogBucket {
@@ -49,8 +51,8 @@ impl MissingLogBucket {
     }
 }
 
-/// How Cloud Logging answers who reads a project's log and may not read private logs
-/// (`logging.privateLogEntries.list`), which is not documented for queries that ask for them.
+/// The answer of Cloud Logging to a caller who reads a project's log and may not read private logs
+/// (`logging.privateLogEntries.list`). It is not documented for queries that ask for such logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum PrivateLogs {
@@ -61,7 +63,7 @@ pub enum PrivateLogs {
     Denied,
 }
 
-/// What the audit log's entry about the start of a job says of the execution, which is not documented.
+/// The words of the audit log's entry about the start of a job on the execution. They are not documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum AuditedStarts {
@@ -79,7 +81,7 @@ pub(crate) struct Options {
     pub(crate) grace: Duration,
     pub(crate) log_delay: Duration,
     pub(crate) log_reads_per_minute: u32,
-    /// How long the log of a project is kept.
+    /// The number of days for which the log of a project is kept.
     pub(crate) log_retention_days: u32,
     pub(crate) missing_log_bucket: MissingLogBucket,
     pub(crate) private_logs: PrivateLogs,

@@ -1,4 +1,6 @@
-//! What becomes of a service's new revisions, as a test says.
+//! The outcomes of a service's new revisions, as a test sets them.
+//!
+//! To add an outcome: a variant of [`ServiceOutcome`], its arms in `deployment.rs`, and its line in the README.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +10,7 @@ use serde_json::Value;
 
 use crate::resource::{items, text};
 
-/// What becomes of a service's new revision.
+/// The outcome of a service's new revision.
 ///
 /// In JSON, for the control API: `"ready"`, `{"readyAfter": 100}` (milliseconds), `{"notReady":
 /// {"after": 100, "log": ["panic: no database"]}}`.
@@ -24,16 +26,16 @@ pub enum ServiceOutcome {
     /// It is pending for a time, then it has failed: the service goes on with the revision before.
     #[serde(rename_all = "camelCase")]
     NotReady {
-        /// How long it is pending; no time when absent.
+        /// The time for which it is pending; none when absent.
         #[serde(default, with = "milliseconds")]
         after: Duration,
         /// A `Condition.RevisionReason`; a failed health check when absent.
         #[serde(default = "health_check")]
         reason: String,
-        /// What the conditions say; that the startup probe failed when absent.
+        /// The message of its conditions; when absent, that the startup probe failed.
         #[serde(default = "probe_failed")]
         message: String,
-        /// What the container writes to standard error before.
+        /// The lines that the container writes to standard error before that.
         #[serde(default)]
         log: Vec<String>,
     },
@@ -84,7 +86,7 @@ pub(crate) struct Rule {
     pub(crate) outcome: ServiceOutcome,
 }
 
-/// What becomes of new revisions, by service.
+/// The outcomes of new revisions, by service.
 #[derive(Default)]
 pub(crate) struct Outcomes(BTreeMap<String, Vec<Rule>>);
 
@@ -101,8 +103,8 @@ impl Outcomes {
         self.0.remove(service);
     }
 
-    /// What becomes of a revision: a rule for its image goes before one for any, and the later one
-    /// before the earlier.
+    /// The outcome of a revision: a rule for its image goes before one for any image, and a later rule before an
+    /// earlier one.
     pub(crate) fn of(&self, service: &str, revision: &Value) -> ServiceOutcome {
         let images: Vec<String> =
             items(&revision["containers"]).iter().map(|container| text(&container["image"])).collect();

@@ -4,6 +4,9 @@
 //! integers as strings, no zero values. [`read`] brings a request into that form or says what is
 //! wrong with it; [`write`] turns enums into integers where the caller asked for that. Messages and enums go by
 //! their full names, `google.cloud.run.v2.Job`.
+//!
+//! Nothing here is typed by hand for a message: `protocol/generate.rs` writes `google.schema`. To read another JSON
+//! form: `value` of the reader, and `write_value`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -132,7 +135,7 @@ impl Kind {
     }
 }
 
-/// Which fields a reader accepts.
+/// The fields that a reader accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fields {
     /// A request: what only the server sets is ignored.

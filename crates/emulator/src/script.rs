@@ -1,10 +1,12 @@
-//! Containers as data: what a test says an execution does.
+//! Containers as data: a test says what the tasks of an execution do.
+//!
+//! To add a step: a variant of [`Step`], its arm in `runner/script.rs`, and its line in the README.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What the tasks of a job do, instead of starting a container.
+/// The behaviour of the tasks of a job, in place of a container.
 ///
 /// In JSON, for the control API: `{"steps": [{"log": {"line": "hello"}}, {"exit": 1}], "retries":
 /// [[{"exit": 0}]]}`.
@@ -21,7 +23,7 @@ pub struct Script {
     pub retries: Vec<Vec<Step>>,
 }
 
-/// One thing a scripted container does.
+/// A step of a scripted container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
@@ -34,8 +36,7 @@ pub enum Step {
         /// Whether it goes to standard error.
         #[serde(default)]
         stderr: bool,
-        /// How long Cloud Logging takes to return it, in milliseconds, on top of the emulator's
-        /// own delay.
+        /// The time that Cloud Logging takes to return it, in milliseconds, on top of the emulator's own delay.
         #[serde(default)]
         late_ms: u64,
     },
@@ -50,7 +51,7 @@ pub enum Step {
     Status {
         /// A `google.rpc.Code`, such as 9 for `FAILED_PRECONDITION`.
         code: i32,
-        /// What Cloud Run says.
+        /// The message of Cloud Run.
         message: String,
     },
     /// The execution never starts. The reason is a `Condition.CommonReason`, such as

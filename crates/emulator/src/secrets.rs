@@ -1,4 +1,6 @@
 //! Secrets and their versions. Values go to containers only, never into an answer.
+//!
+//! To add a state of versions: a variant of [`SecretVersionState`], and its arm in `value`.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::project_number;
 
-/// What a secret's version can be used for, as `google.cloud.secretmanager.v1` names it.
+/// The state of a secret's version, as `google.cloud.secretmanager.v1` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SecretVersionState {
@@ -34,7 +36,7 @@ pub(crate) struct Secret {
     pub(crate) project: String,
     pub(crate) name: String,
     pub(crate) created: Timestamp,
-    /// Who may read its value by its own policy, as IAM names them.
+    /// The members that its own policy lets read its value, as IAM names them.
     pub(crate) readers: Vec<String>,
     /// The first is version 1.
     pub(crate) versions: Vec<Version>,
@@ -47,7 +49,7 @@ pub(crate) struct Version {
     value: String,
 }
 
-/// Why there is no such value.
+/// The reason why there is no such value.
 pub(crate) enum NoValue {
     /// No such secret, or no such version.
     NotFound,
@@ -138,7 +140,7 @@ impl Secrets {
         })
     }
 
-    /// What a container finds in a variable.
+    /// The value that a container finds in a variable.
     pub(crate) fn value(&self, project: &str, name: &str, version: &str) -> Result<&str, NoValue> {
         let (number, version) =
             self.get(project, name).and_then(|secret| secret.version(version)).ok_or(NoValue::NotFound)?;

@@ -1,4 +1,8 @@
-//! What the owner of the emulator puts into it: resources in the API's JSON, made whole.
+//! The resources that the owner puts into the emulator: they are read in the API's JSON, and completed with the
+//! fields that a server fills in.
+//!
+//! To add a kind of resource: a variant of `Kind` with its arms, a function that completes it, its map in `Saved`
+//! (`store.rs`), a `put_…` method in `emulator.rs`, and its name in the README.
 
 use serde_json::{Value, json};
 
@@ -182,7 +186,7 @@ impl Cloud {
     }
 }
 
-/// What every service and revision has and a test does not care for.
+/// Fills in the fields that every service and revision has, and that a test does not care for.
 fn complete(name: &str, resource: &mut Value) {
     let now = jiff::Timestamp::now();
     resource["name"] = json!(name);
@@ -200,7 +204,7 @@ fn complete(name: &str, resource: &mut Value) {
     );
 }
 
-/// What a healthy Cloud SQL instance has. The region is the default of Google's own forms.
+/// Fills in the fields of a healthy Cloud SQL instance. The region is the default of Google's own forms.
 fn complete_sql_instance(full_name: &str, instance: &mut Value) {
     let project = names::part(full_name, "projects");
     let name = names::short_name(full_name);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many are open, by project.
+/// The number of open tails, by project.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<HashMap<String, u32>>);
 

@@ -1,4 +1,6 @@
 //! The state file, in which resources survive a restart.
+//!
+//! To keep another kind of resource: `Saved` in `store.rs`. The form has no version: a new field needs a default.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

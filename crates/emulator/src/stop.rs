@@ -1,4 +1,4 @@
-//! How what is under way is asked to end.
+//! The request to end an execution or a deployment that is under way.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// One that also stops when `self` does, and can be stopped alone.
+    /// A request that is also made when `self` is, and that can be made alone.
     pub(crate) fn child(&self) -> Self {
         Self { terminate: self.terminate.child_token(), kill: self.kill.child_token() }
     }

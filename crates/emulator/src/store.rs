@@ -1,6 +1,8 @@
 //! Everything the emulator knows, behind one lock, and one signal that says "something changed".
 //!
 //! Nothing polls: who waits for an operation, and who writes the state file, waits for the signal.
+//!
+//! To add a kind of resource: its map in [`Saved`], which is also the form of the state file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,8 +21,8 @@ use crate::script::Script;
 use crate::secrets::Secrets;
 use crate::stop::Stop;
 
-/// How many log entries are kept. Cloud Logging keeps 30 days of them; a file that grows for ever
-/// would be no help to anybody.
+/// The number of log entries that are kept. Cloud Logging keeps those of 30 days; here a number keeps the state file
+/// from growing for ever.
 const KEPT_ENTRIES: usize = 20_000;
 
 #[derive(Default)]
@@ -30,18 +32,19 @@ pub(crate) struct State {
     pub(crate) scripts: BTreeMap<String, Script>,
     /// The permissions the caller does not have.
     pub(crate) denied: BTreeSet<String>,
-    /// What answers say the time is.
+    /// The time that answers tell.
     pub(crate) clock: Clock,
     pub(crate) outcomes: Outcomes,
-    /// What is under way now, by execution, or by revision.
+    /// The executions and deployments that are under way, by the name of the execution or revision, each with the
+    /// request to end it.
     pub(crate) running: HashMap<String, Stop>,
-    /// How many calls are still to be carried out although their callers have given up.
+    /// The number of calls that are still to be carried out although their callers have given up.
     pub(crate) late: usize,
-    /// When each project's log entries were read, for the read quota.
+    /// The times at which each project's log entries were read, for the read quota.
     pub(crate) log_reads: HashMap<String, Vec<Instant>>,
 }
 
-/// What survives a restart when there is a state file.
+/// The part of the state that survives a restart when there is a state file.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Saved {
@@ -90,7 +93,7 @@ pub(crate) struct Entry {
     /// The moment from which reads return it twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) again: Option<Timestamp>,
-    /// Its place among all there have been.
+    /// Its number among all entries there have been.
     #[serde(skip)]
     pub(crate) number: u64,
 }

@@ -1,8 +1,11 @@
 //! `google.logging.v2.LoggingServiceV2.TailLogEntries`, over gRPC: log entries as they come in.
 //!
-//! Sources: the method's definition ("Each response in the stream will order entries with increasing
-//! values of `LogEntry.timestamp`. Ordering is not guaranteed between separate responses."), the
-//! and the quotas of Cloud Logging. tonic does the framing of gRPC.
+//! Sources: the method's definition ("Each response in the stream will order entries with increasing values of
+//! `LogEntry.timestamp`. Ordering is not guaranteed between separate responses."), and the quotas of Cloud Logging.
+//! The crate tonic does the framing of gRPC.
+//!
+//! To change which entries are sent, and when: `hold` and `due` of the session. To add a field of entries:
+//! `log_message.rs`. To add a fault: `Limit`, and `faults.rs`.
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -36,7 +39,7 @@ use crate::protocol::google::logging::v2::{LogEntry, TailLogEntriesRequest, Tail
 use crate::sessions::Place;
 use crate::store::Entry;
 
-/// What an answer may hold before another is begun: clients refuse messages of more than 4 MiB.
+/// The size of an answer, in bytes, after which another one is begun: clients refuse messages of more than 4 MiB.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
 /// Answers a gRPC request, whatever its method.
@@ -234,7 +237,7 @@ impl Answers {
     }
 }
 
-/// What a caller wants to see, and what waits for its time.
+/// A live log: the query of its caller, and the entries that are held back until their time.
 struct Session {
     projects: BTreeSet<String>,
     filter: Filter,
@@ -242,12 +245,12 @@ struct Session {
     /// The number of the next entry to look at.
     next: u64,
     held: Vec<Held>,
-    /// Which life of the emulator's state it belongs to.
+    /// The number of resets of the emulator when the live log was opened, which ends with the next reset.
     epoch: u64,
 }
 
 struct Held {
-    /// When it can be known.
+    /// The time from which on reads return it.
     available: Timestamp,
     timestamp: Timestamp,
     entry: LogEntry,
@@ -309,8 +312,8 @@ impl Session {
         });
     }
 
-    /// What is to be sent now, in the order of its time; what is older than it goes with it, so that
-    /// a window does put things in order.
+    /// Takes the entries that are to be sent now, in the order of their times. Entries that are older than one of
+    /// them are sent with them, so that the window of time does put entries in order.
     fn due(&mut self) -> Vec<LogEntry> {
         let now = Timestamp::now();
         let window = self.window;
@@ -327,7 +330,7 @@ impl Session {
         due.into_iter().map(|held| held.entry).collect()
     }
 
-    /// How long nothing becomes due.
+    /// The time until the next entry is due; `None` where none is held.
     fn pause(&self) -> Option<Duration> {
         let next = self.held.iter().map(|held| held.due(self.window)).min()?;
         Some(Duration::try_from(next.duration_since(Timestamp::now())).unwrap_or(Duration::ZERO))

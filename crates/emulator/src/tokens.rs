@@ -1,10 +1,13 @@
-//! Who may call: the tokens that are accepted, and those the emulator gives out.
+//! The access tokens: those that are accepted, and those that the emulator gives out.
+//!
+//! To change which callers are let in: `Required` and [`Tokens::check`]; `http/sign_in.rs` has the words of a
+//! refusal.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Which callers are let in.
+/// The callers that are let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Required {
     /// Everybody is let in.
@@ -24,18 +27,18 @@ struct Issued {
 struct Inner {
     required: Required,
     issued: HashMap<String, Issued>,
-    /// What a refresh is refused with.
+    /// The words with which a refresh is refused, if it is.
     refusal: Option<String>,
 }
 
 pub(crate) struct Tokens {
     inner: Mutex<Inner>,
-    /// What was asked for at the start, to which a reset goes back.
+    /// The requirement of the start, to which a reset goes back.
     first: Required,
     lifetime: Duration,
 }
 
-/// Why a caller is not let in.
+/// The reason why a caller is not let in.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NotAuthenticated {
     /// There is no token.

@@ -1,4 +1,6 @@
 //! The layout of the tables: the tables and columns that exist, read before anything is done.
+//!
+//! To know something else of the tables: `LAYOUT`, `Found` and a method of [`Layout`].
 
 use std::collections::{BTreeMap, BTreeSet};
 

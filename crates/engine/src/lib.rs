@@ -9,9 +9,9 @@
 //! 2. [`Work::layout`] reads which tables and columns there are, and fails where one is missing;
 //! 3. [`Work::perform`] runs the action, and returns its outcome and its changes.
 //!
-//! To read it from top to bottom: `perform.rs` has the order of an action; `conditions.rs` its checks,
-//! `steps.rs` its steps; `difference.rs` its changes; `plan.rs` the plan that a preview tells; `say.rs`, `message.rs` and `call.rs` the texts. Below
-//! them are `state.rs`, `send.rs` and `value.rs`, which send statements and read rows.
+//! To read it from top to bottom: `perform.rs` has the order of an action; `conditions.rs` its checks, `steps.rs` its
+//! steps; `difference.rs` its changes; `plan.rs` the plan that a preview tells; `say.rs`, `message.rs` and `call.rs`
+//! the texts. Below them are `state.rs`, `send.rs` and `value.rs`, which send statements and read rows.
 //!
 //! To add a kind of step: `step.rs` of the crate `actions`, `steps.rs` of the crate `application`, and
 //! `steps.rs` here.

@@ -1,4 +1,7 @@
 //! The message that tells the outcome of an action on one line.
+//!
+//! To change the sentence of an effect: [`message`]. The words of an action go first; the sentences here are for
+//! actions that have none.
 
 use quill_admin_actions::{Action, FieldWords, SubjectWords};
 

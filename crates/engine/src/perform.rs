@@ -1,4 +1,7 @@
 //! Runs one action, from its first statement to its last.
+//!
+//! To add a part of an action: its work in the file of its subject (`conditions.rs` before the changes, `steps.rs`
+//! for the changes), and its place in the order of [`perform`].
 
 use quill_admin_actions::{Action, Is, Listing, Subject};
 use quill_admin_contract::{Arguments, AsLeft, ExitCode};

@@ -1,4 +1,7 @@
 //! The outcome of an action: its effect, changes, warnings, rows and undo.
+//!
+//! To add a part of the result: its field in [`Performed`], its value in `perform.rs`, and its conversion in the
+//! executor's `action.rs`.
 
 use quill_admin_actions::Digest;
 

@@ -1,4 +1,6 @@
 //! Fills the values into texts for people.
+//!
+//! To let texts name another kind of value: `Segment` in the crate `actions`, and its arm in [`Values::say`].
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,7 @@
 //! Runs a declared action with the engine, and converts its result to the contract's types.
+//!
+//! To add a part of the result: its conversion here, from `Performed` of the crate `engine` to `Outcome` of the crate
+//! `contract`.
 
 use quill_admin_actions::{Action, Digest};
 use quill_admin_contract::{
@@ -19,7 +22,7 @@ pub(crate) struct Done {
     pub(crate) writes: bool,
     /// The digest of its plan, where it may write.
     pub(crate) plan: Option<Digest>,
-    /// How it is undone, where it has changed something.
+    /// The way to undo it, where it has changed something.
     pub(crate) undo: Option<UndoNote>,
     /// The rows of a list, to be printed before the result.
     pub(crate) rows: Vec<Row>,

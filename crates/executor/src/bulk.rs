@@ -1,8 +1,12 @@
 //! A bulk run: one action for many rows, one row after the other on one connection.
 //!
-//! Each row is a transaction of its own, and its result is printed when that is over. Before COMMIT the row's transaction
-//! is named in the log, so that the next execution can ask what became of it where this one is killed before it has told.
-//! Rows that are asked for together, and previews, are one transaction with a savepoint for each row.
+//! Each row is a transaction of its own, and its result is printed when that is over. Before COMMIT the row's
+//! transaction is named in the log, so that the next execution can ask what became of it where this one is killed
+//! before it has told. Rows that are asked for together, and previews, are one transaction with a savepoint for
+//! each row.
+//!
+//! To change when no further row is begun: `ends_all` and `is_too_much`. To change the result of the whole run:
+//! `conclude`, and `Outcome::Each` in the crate `contract`.
 
 use std::fmt::Write as _;
 
@@ -17,14 +21,14 @@ use crate::surroundings::Surroundings;
 use crate::transaction::{ATTEMPTS, Task, roll_back_if_stopped, within_limit};
 
 /// The result of one row, ready to be printed.
-struct Told {
+struct RowEnd {
     code: ExitCode,
     outcome: Outcome,
     undo: Option<UndoNote>,
     message: String,
 }
 
-impl Told {
+impl RowEnd {
     fn of(ended: Result<Done, Failed>) -> Self {
         match ended {
             Ok(Done { outcome, message, undo, .. }) => {
@@ -57,20 +61,21 @@ impl Told {
     }
 }
 
-/// What is known of a row from before: an earlier execution has saved it, or has begun to, and what became of that cannot be
-/// found out. Such a row is not run: it could be done twice.
-async fn before(row: &BulkRow, around: &mut Surroundings<'_, '_>) -> Option<Told> {
+/// Finds out what an earlier execution has done to a row; `None` where the row can be run. A row is not run where it
+/// was saved, nor where an execution began to save it and the fate of that cannot be found out: it could be done
+/// twice.
+async fn before(row: &BulkRow, around: &mut Surroundings<'_, '_>) -> Option<RowEnd> {
     let transaction = row.began?;
     match fate(Some(transaction), around.server, around.connections, around.log).await {
-        Fate::Committed => Some(Told::done_before()),
+        Fate::Committed => Some(RowEnd::done_before()),
         Fate::RolledBack | Fate::Forgotten => None,
         Fate::Unknown => {
             let message = format!(
-                "an earlier execution has begun to save it, in transaction {transaction}, and what became of that could not be \
-                 found out; it was not run again"
+                "an earlier execution has begun to save it, in transaction {transaction}, and what became of that \
+                 could not be found out; it was not run again"
             );
             let failure = Failure::undecided(message);
-            Some(Told::of(Err(Failed { code: ExitCode::DatabaseUnreachable, failure })))
+            Some(RowEnd::of(Err(Failed { code: ExitCode::DatabaseUnreachable, failure })))
         }
     }
 }
@@ -85,12 +90,12 @@ struct Tally {
 }
 
 impl Tally {
-    fn print(&mut self, bulk: &BulkTask<'_>, row: &BulkRow, told: Told, log: &mut Output<'_>) {
-        match told.code {
+    fn print(&mut self, bulk: &BulkTask<'_>, row: &BulkRow, end: RowEnd, log: &mut Output<'_>) {
+        match end.code {
             ExitCode::Success => self.done += 1,
             _ => self.failed += 1,
         }
-        let Told { code, outcome, undo, message } = told;
+        let RowEnd { code, outcome, undo, message } = end;
         let context = bulk.task.context_of(log.context(), row);
         let recorded = bulk.task.request.action.writes();
         self.results.push(log.row_result(&context, code, outcome, undo, &message, recorded));
@@ -163,16 +168,16 @@ impl BulkTask<'_> {
         let mut tally = Tally::default();
         let mut layout = None;
         for row in &self.bulk.rows {
-            let told = if let Some(told) = before(row, around).await {
-                told
+            let end = if let Some(end) = before(row, around).await {
+                end
             } else {
                 let request = self.request_of(row);
                 let task = Task { request: &request, row: Some(row.number), ..self.task };
-                Told::of(task.transact(&mut layout, around).await)
+                RowEnd::of(task.transact(&mut layout, around).await)
             };
-            let ends = told.ends_all();
-            tally.print(self, row, told, around.log);
-            if ends || self.is_too_much(&tally) {
+            let ends_all = end.ends_all();
+            tally.print(self, row, end, around.log);
+            if ends_all || self.is_too_much(&tally) {
                 break;
             }
         }
@@ -188,12 +193,12 @@ impl BulkTask<'_> {
         }
         let mut layout = None;
         for attempt in 1.. {
-            let work = self.try_together(&before, &mut layout, attempt >= ATTEMPTS);
+            let work = self.try_together(&before, &mut layout, around.log, attempt >= ATTEMPTS);
             let tried = match roll_back_if_stopped(session, around.stop, work).await? {
-                Ok((tolds, id)) => {
-                    let tolds = tolds.into_iter().zip(&mut before);
-                    let tolds = tolds.map(|(told, before)| told.or_else(|| before.take())).collect();
-                    self.end_together(tolds, id, around).await
+                Ok((ends, id)) => {
+                    let ends = ends.into_iter().zip(&mut before);
+                    let ends = ends.map(|(end, before)| end.or_else(|| before.take())).collect();
+                    self.end_together(ends, id, around).await
                 }
                 Err(error) => Err(error),
             };
@@ -210,8 +215,8 @@ impl BulkTask<'_> {
         unreachable!("the last attempt returns")
     }
 
-    /// What is known of each row from before: nothing of most.
-    async fn before_all(&self, around: &mut Surroundings<'_, '_>) -> Vec<Option<Told>> {
+    /// The result of [`before`] for each row; it is `None` for most.
+    async fn before_all(&self, around: &mut Surroundings<'_, '_>) -> Vec<Option<RowEnd>> {
         let mut all = Vec::with_capacity(self.bulk.rows.len());
         for row in &self.bulk.rows {
             all.push(before(row, around).await);
@@ -222,74 +227,76 @@ impl BulkTask<'_> {
     /// Ends rows that are one transaction where that is known from before: it was committed, or that is not known.
     fn together_before(
         &self,
-        before: &mut [Option<Told>],
+        before: &mut [Option<RowEnd>],
         log: &mut Output<'_>,
     ) -> Option<Result<Done, Failed>> {
         if !self.bulk.atomic {
             return None;
         }
-        let told = before.iter_mut().find_map(Option::take)?;
-        if let Outcome::Failed { failure } = told.outcome {
-            return Some(Err(Failed { code: told.code, failure }));
+        let end = before.iter_mut().find_map(Option::take)?;
+        if let Outcome::Failed { failure } = end.outcome {
+            return Some(Err(Failed { code: end.code, failure }));
         }
         let mut tally = Tally::default();
-        self.bulk.rows.iter().for_each(|row| tally.print(self, row, Told::done_before(), log));
+        self.bulk.rows.iter().for_each(|row| tally.print(self, row, RowEnd::done_before(), log));
         Some(Ok(tally.conclude(self)))
     }
 
-    /// Runs all rows in a transaction, and leaves it open; also returns its number. A row of which something is known from
-    /// before is left out. In the `last` attempt a row that loses against another transaction fails by itself.
+    /// Runs all rows in a transaction, and leaves it open; also returns its number. A row of which something is known
+    /// from before is left out. In the `last` attempt a row that loses against another transaction fails by itself.
     async fn try_together(
         &self,
-        before: &[Option<Told>],
+        before: &[Option<RowEnd>],
         layout: &mut Option<Layout>,
+        log: &mut Output<'_>,
         last: bool,
-    ) -> Result<(Vec<Option<Told>>, Option<i64>), ActionError> {
+    ) -> Result<(Vec<Option<RowEnd>>, Option<i64>), ActionError> {
         let client = &self.task.session.client;
         self.task.session.begin(self.task.request.action.writes()).await?;
-        let (mut tolds, mut failed) = (Vec::new(), 0);
+        let (mut ends, mut failed) = (Vec::new(), 0);
         for (row, before) in self.bulk.rows.iter().zip(before) {
             if before.is_some() {
-                tolds.push(None);
+                ends.push(None);
                 continue;
             }
             client.batch_execute("SAVEPOINT each_row").await?;
             let request = self.request_of(row);
             let task = Task { request: &request, row: Some(row.number), ..self.task };
-            let told = match within_limit(task.perform(layout, &mut |_| {})).await {
-                Ok(done) => Told::of(Ok(done)),
+            let mut connected = |found: &Layout| task.tell_connected(found, log);
+            let end = match within_limit(task.perform(layout, &mut connected)).await {
+                Ok(done) => RowEnd::of(Ok(done)),
                 Err(error) if error.is_conflict() && !last => return Err(error),
-                Err(error) => Told::of(Err(error.into_failed())),
+                Err(error) => RowEnd::of(Err(error.into_failed())),
             };
-            if told.ends_all() {
-                let Outcome::Failed { failure } = told.outcome else { continue };
-                return Err(Failed { code: told.code, failure }.into());
+            if end.ends_all() {
+                let Outcome::Failed { failure } = end.outcome else { continue };
+                return Err(Failed { code: end.code, failure }.into());
             }
-            if told.code == ExitCode::Success {
+            if end.code == ExitCode::Success {
                 client.batch_execute("RELEASE SAVEPOINT each_row").await?;
             } else {
                 failed += 1;
                 client.batch_execute("ROLLBACK TO SAVEPOINT each_row").await?;
             }
-            tolds.push(Some(told));
+            ends.push(Some(end));
             if self.bulk.max_errors.is_some_and(|most| failed > most) {
                 break;
             }
         }
         let id = self.task.transaction_id().await?;
-        Ok((tolds, id))
+        Ok((ends, id))
     }
 
-    /// Ends the transaction, and prints what became of the rows: if one of those that are asked for together has failed,
-    /// only the failures.
+    /// Ends the transaction, and prints what became of the rows: if one of those that are asked for together has
+    /// failed, only the failures.
     async fn end_together(
         &self,
-        tolds: Vec<Option<Told>>,
+        ends: Vec<Option<RowEnd>>,
         id: Option<i64>,
         around: &mut Surroundings<'_, '_>,
     ) -> Result<Done, ActionError> {
         let session = self.task.session;
-        let fails = tolds.iter().flatten().any(|told| told.code != ExitCode::Success);
+        let fails = ends.iter().flatten().any(|end| end.code != ExitCode::Success);
         if fails || self.previews() || id.is_none() {
             session.roll_back().await;
         } else {
@@ -302,10 +309,10 @@ impl BulkTask<'_> {
             commit(session, id, around).await?;
         }
         let mut tally = Tally::default();
-        for (row, told) in self.bulk.rows.iter().zip(tolds) {
-            let Some(told) = told else { continue };
-            if !(fails && self.together()) || told.code != ExitCode::Success {
-                tally.print(self, row, told, around.log);
+        for (row, end) in self.bulk.rows.iter().zip(ends) {
+            let Some(end) = end else { continue };
+            if !(fails && self.together()) || end.code != ExitCode::Success {
+                tally.print(self, row, end, around.log);
             }
         }
         Ok(tally.conclude(self))

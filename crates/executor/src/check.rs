@@ -1,5 +1,8 @@
 //! The built-in action `check`: finds out whether the declared actions could run on this database; changes
 //! nothing.
+//!
+//! To examine more: the order is that of [`perform`]; a new part of the report is a field of `DatabaseReport` in the
+//! crate `contract`, and `checks/database_check.rs` of the crate `doctor` makes findings from it.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,7 @@
 //! Connects to the server: tries again while the server may still be starting, and gives up at once if it
 //! refuses.
+//!
+//! To change how long is waited: the constants below. `attempt` in `failure.rs` decides which errors are refusals.
 
 use std::time::Duration;
 

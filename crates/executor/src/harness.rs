@@ -1,5 +1,8 @@
 //! A run of the executor from beginning to end: environment → connection → tables → one action in one
 //! transaction → COMMIT → result line → exit code.
+//!
+//! To add a step of the run: `task`. A new way to fail is an error of its step, with its code in `failure.rs`;
+//! `conclude` turns both into the last line.
 
 use std::fmt;
 use std::io::Write;

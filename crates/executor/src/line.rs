@@ -5,6 +5,8 @@
 //! TLS only. There the proof holds only for the TLS connection whose other end has the certificate's key, so
 //! that nobody in between can pass it on, and the server proves in return that it knows the user. This is
 //! libpq's `channel_binding=require` with `require_auth=scram-sha-256`.
+//!
+//! To change what a server has to prove: `guard.rs` for its first message, `tls.rs` for its certificate.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,7 @@
 //! The lines the executor prints, and the only code that prints them.
+//!
+//! To add a kind of line: a method of [`Output`], its keys as a struct that is serialised, and its reader in the
+//! crate `contract`.
 
 use std::io::Write;
 
@@ -168,8 +171,8 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Prints the result of a row of a bulk run, and returns the text of it. A result that is not `recorded` stands in the
-    /// log alone, proven but without what makes a line a record: what a task has read is not kept for years.
+    /// Prints the result of a row of a bulk run, and returns the text of it. A result that is not `recorded` stands
+    /// in the log alone, proven but without what makes a line a record: what a task has read is not kept for years.
     pub(crate) fn row_result(
         &mut self,
         context: &RunContext,

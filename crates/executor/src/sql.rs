@@ -1,4 +1,6 @@
 //! The executor's own SQL statements. Those of actions are in the file of actions.
+//!
+//! To add a statement: its constant here, whose documentation names its parameters.
 
 /// The rights of the user in a schema, `$3`: the privileges `$2` on the tables `$1` that are lacking, and
 /// whether the database accepts changes at all, including the sequences behind columns of tables that rows

@@ -1,4 +1,4 @@
-//! What a transaction needs beside its own connection.
+//! The surroundings of a transaction: everything that it needs besides its own connection.
 
 use tokio::task::JoinSet;
 

@@ -1,4 +1,6 @@
 //! The five TLS modes, implemented with rustls.
+//!
+//! To add a mode: `TlsMode` in the crate `contract`, and its verifier in [`connector`].
 
 use std::sync::Arc;
 

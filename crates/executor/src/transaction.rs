@@ -1,4 +1,7 @@
 //! One action in one transaction, which is run again if it loses against a concurrent one.
+//!
+//! To change which failures are worth another attempt: `is_conflict` in `failure.rs`. To change what is done in each
+//! mode of a request: `in_mode`.
 
 use std::future::Future;
 
@@ -82,8 +85,8 @@ impl Task<'_> {
         Ok((done, id))
     }
 
-    /// Runs the action in the transaction that has begun, as the request's mode wants it. `connected` is called when the
-    /// tables have been looked at, which is done once.
+    /// Runs the action in the transaction that has begun, as the request's mode wants it. `connected` is called when
+    /// the tables have been looked at, which is done once.
     pub(crate) async fn perform(
         &self,
         layout: &mut Option<Layout>,

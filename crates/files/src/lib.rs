@@ -3,6 +3,9 @@
 //! A path that a person, a variable or a file names may lead to a device that never ends, or to a FIFO that
 //! nobody writes to. All code that reads such a path uses this crate: it reads up to a limit, and waits only
 //! where its documentation says so.
+//!
+//! To add a way to read: a function here whose documentation says whether it waits, and for what. `system.rs` has the
+//! names that differ between Unix and Windows.
 
 pub mod system;
 

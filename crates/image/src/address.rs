@@ -1,4 +1,7 @@
 //! Finds the Docker engine's address in the same way as the `docker` program.
+//!
+//! To add a form of address: `supported`, and the connection to it in `engine.rs`. To add a place that names one:
+//! [`find`], in the order of Docker's program, and `Origin` for the messages.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -4,6 +4,9 @@
 //! and compression. So a layer is written here, from a list of files in a fixed order, with the time 0; the
 //! configuration and the manifest are written from the given settings, and hold nothing else. The form is
 //! that of the OCI image specification 1.0 (`layer.md`, `config.md`, `manifest.md`), which Cloud Run accepts.
+//!
+//! To add a setting of images: its field in [`Settings`] and in `Configuration`, and `export.rs`, which reads it from
+//! an image of an engine. Every image gets another digest then.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};

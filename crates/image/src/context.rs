@@ -1,4 +1,10 @@
-//! The build context: the files of a folder, without those that `.dockerignore` excludes.
+//! The build context: the files of a folder, without those that `.dockerignore` excludes (`ignore.rs`).
+//!
+//! [`Context::read`] walks through the folder once and packs the files into an unnamed archive, from which the digest
+//! is computed and which the engine is sent: a folder that changes meanwhile cannot make the two differ.
+//!
+//! To change which files are part of a build: `Walk`, and `ignore.rs` for the rules. To change what the digest
+//! covers: [`Context::digest`]; the tags of images change with it.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, Read, Seek as _};

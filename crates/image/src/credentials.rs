@@ -7,6 +7,8 @@
 //!
 //! Only the registries that a build names are looked up. If one cannot be looked up, a message names it, and
 //! the build goes on without its password, since a public image needs none.
+//!
+//! To add a place where passwords are looked for: `one`, in the order of the Docker program.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,6 +1,9 @@
 //! The Docker Engine: builds, exports, tags and pushes images.
 //!
 //! Only the engine's API is used, never the `docker` program, which may not be installed.
+//!
+//! To add a call: a method of [`Engine`], with its kind of failure in `error.rs`. To add a progress message: a
+//! variant of [`BuildEvent`], and `report/reporter.rs` of the command-line program.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;

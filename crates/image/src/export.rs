@@ -3,6 +3,8 @@
 //! The engine gives an image in the form of `docker save`: `manifest.json` names the configuration and the
 //! archives of the layers. Engine 20.10 gives layers uncompressed, newer ones with containerd's image store
 //! may give them compressed.
+//!
+//! To keep another setting of an image: `Configuration` here, and `Settings` in `assemble.rs`.
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -3,6 +3,9 @@
 //! Docker's rules (its reference, ".dockerignore file"): a pattern is anchored at the context's root, a
 //! leading or trailing slash is ignored, `**` is any number of folders, the last pattern that matches a file
 //! or a folder above it decides, `!` includes it again.
+//!
+//! To change the meaning of a pattern: `compile`. To change which rule counts: [`Ignore::excludes`] and
+//! [`Ignore::keeps_below`].
 
 use globset::{GlobBuilder, GlobMatcher};
 

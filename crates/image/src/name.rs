@@ -1,4 +1,6 @@
 //! Names of images, which are valid once they are parsed.
+//!
+//! To change which names are accepted: the `FromStr` of [`Repository`].
 
 use std::fmt;
 use std::str::FromStr;

@@ -3,6 +3,8 @@
 //! Blobs that the registry has are not sent again; the manifest goes last, so that a push which breaks off
 //! leaves no tag on an incomplete image. The requests are made here and not by oci-client: a registry names
 //! the address of an upload, and that may be on another host, which the token must not be sent to.
+//!
+//! To change what is tried again, and after which pauses: `again`, `Failed` and `PAUSES`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

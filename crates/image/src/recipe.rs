@@ -3,6 +3,8 @@
 //! Only the relevant instructions are read: `ARG` before the first `FROM`, and `FROM` (Dockerfile reference,
 //! "FROM" and "Understand how ARG and FROM interact"). A name that cannot be determined is left out:
 //! passwords are looked up only for names that are certain.
+//!
+//! To read another instruction: [`base_images`], which gets each as one line from `instructions`.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,4 +1,7 @@
 //! A repository in a registry: reads its images, and moves its tags.
+//!
+//! To read another property of images: `Configuration` and [`RegistryImage`]. To add a call: a method of
+//! [`Registry`]; `push.rs` has the calls of a push.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -1,4 +1,7 @@
 //! The revision of the sources in a folder, by git.
+//!
+//! To keep git from another thing that a repository can name: `SETTINGS` for its configuration, `REDIRECTING` for
+//! variables.
 
 use std::io;
 use std::path::{Path, PathBuf};

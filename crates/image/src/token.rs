@@ -6,6 +6,9 @@
 //! the registry can name any address there, so the address is checked before the access token is sent to it.
 //! The client of the OCI project would send it to any address; it is given the result of the exchange, and
 //! never the access token.
+//!
+//! To change which credential a registry gets: [`Wanted`], and the function beside it that asks the registry. The
+//! rule for addresses comes from the caller of [`Token::new`].
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
 //! The emulator, set up with the admin job that deployed environments have.
+//!
+//! To change the job: `job_resource`, as the Terraform module (`infra/modules/cloud-run-job/main.tf`) has it.
 
 use std::{io, net::SocketAddr, path::Path, time::Duration};
 

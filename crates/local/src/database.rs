@@ -8,6 +8,9 @@
 //! There is no password: whoever can open a connection on this machine's loopback interface while the
 //! environment runs may read and write the database. It never waits for the disk (no `fsync`): a killed
 //! process loses nothing, a power cut may.
+//!
+//! To change how PostgreSQL is started or stopped: [`Embedded`]. To change what a broken connection does: `relay` and
+//! `let_go`.
 
 use std::{
     io,
@@ -52,9 +55,9 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Keeps the runtime of WebAssembly from printing that it was interrupted. A thread of it (virtual-mio 0.702) takes it
-    /// for a bug when its wait ends early, which it does whenever the process goes on after Ctrl-Z, and ends; nothing of
-    /// the database needs that thread.
+    /// Keeps the runtime of WebAssembly from printing that it was interrupted. A thread of it (virtual-mio 0.702)
+    /// takes it for a bug when its wait ends early, which it does whenever the process goes on after Ctrl-Z, and
+    /// ends; nothing of the database needs that thread.
     fn hush_interruptions() {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {

@@ -1,4 +1,7 @@
 //! The errors of the local environment.
+//!
+//! To add an error: its variant of [`LocalError`] with its message, and `session/local.rs` of the crate `operations`,
+//! which adds the next step.
 
 use std::{
     error::Error,
@@ -17,7 +20,7 @@ pub enum LocalError {
     InUse {
         /// The state directory.
         directory: PathBuf,
-        /// What is known of the other process.
+        /// The other process, as far as it is known.
         holder: Holder,
     },
     /// Another process serves it, with other settings, tables or actions, or as another version.
@@ -30,7 +33,7 @@ pub enum LocalError {
     ServedOtherwise {
         /// The state directory.
         directory: PathBuf,
-        /// What is known of the other process.
+        /// The other process, as far as it is known.
         holder: Holder,
     },
     /// Another process serves it, and does not answer.
@@ -42,7 +45,7 @@ pub enum LocalError {
     Silent {
         /// The state directory.
         directory: PathBuf,
-        /// What is known of the other process.
+        /// The other process, as far as it is known.
         holder: Holder,
         /// The system's error.
         source: io::Error,
@@ -64,7 +67,7 @@ pub enum LocalError {
     Damaged {
         /// The file or directory.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault of the file or directory.
         source: Box<dyn Error + Send + Sync>,
     },
     /// The state was made by another version of this program.

@@ -1,10 +1,12 @@
 //! The list of PostgreSQL's files, as the last end in order has left them.
 //!
-//! PostgreSQL looks at a file when it needs it. So damage would come to light in the middle of a task, whose container
-//! goes on trying to connect for half a minute. To read all files with every start would cost more than the start. So
-//! their names, sizes and times are listed at the end, and compared at the next start: nobody else may change them. What
-//! has another time is looked at, and PostgreSQL is asked to read everything. So it is, too, where there is no list,
-//! because the process was killed.
+//! PostgreSQL looks at a file when it needs it. So damage would come to light in the middle of a task, whose
+//! container goes on trying to connect for half a minute. To read all files with every start would cost more than the
+//! start. So their names, sizes and times are listed at the end, and compared at the next start: nobody else may
+//! change them. What has another time is looked at, and PostgreSQL is asked to read everything. So it is, too, where
+//! there is no list, because the process was killed.
+//!
+//! To look at another kind of file: `fault`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,8 +32,8 @@ const CONTROL_BYTES: u64 = 8192;
 const PAGE: usize = 8192;
 const HEADER: u16 = 24;
 
-/// Objects of the system have smaller numbers (`FirstNormalObjectId`). Their files come with an empty database, and none
-/// of them begins with a page that was never written.
+/// Objects of the system have smaller numbers (`FirstNormalObjectId`). Their files come with an empty database, and
+/// none of them begins with a page that was never written.
 const FIRST_NORMAL: u64 = 16384;
 
 /// Larger than any list.
@@ -56,8 +58,8 @@ pub(crate) fn keep(folder: &Folder) -> Result<(), LocalError> {
     folder.rename(FILES_PART, FILES)
 }
 
-/// Compares the files with the list, and takes the list away: from now on they change. Returns whether all files are as
-/// they were left.
+/// Compares the files with the list, and takes the list away: from now on they change. Returns whether all files are
+/// as they were left.
 ///
 /// # Errors
 ///
@@ -156,8 +158,8 @@ fn usable(path: &Path) -> Result<(), LocalError> {
     }
 }
 
-/// What is wrong with a file that has changed since the end that is known, if that was an `end` in order; `None` where
-/// nothing is seen. After any other end a new table may have pages that were never written.
+/// The fault of a file that is not as the list has it; `None` where none is found. `end` says whether there is a
+/// list, which only an end in order leaves: after any other end a new table may have pages that were never written.
 fn fault(path: &Path, name: &str, end: bool) -> Result<Option<&'static str>, LocalError> {
     let relation = relation(name);
     let is_old = relation.is_some_and(|number| number < FIRST_NORMAL);

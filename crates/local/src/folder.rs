@@ -5,6 +5,9 @@
 //! So neither the folder nor its parent `.quill-admin` nor anything in it may be a link, and its entries have
 //! to be those that this program makes. All access goes through the folder's descriptor (`openat(2)` and
 //! `unlinkat(2)`, with `O_NOFOLLOW`), not through its path again.
+//!
+//! To add a file to the state: its name here and in `ENTRIES`, its line at the top of `state.rs`, and its use there.
+//! A folder with a file of another name is refused.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{self, File};

@@ -1,10 +1,13 @@
 //! The process that has the environment running, as the lock file names it.
 //!
 //! The note in that file counts only while the lock is held. What a killed process has left there is removed by the
-//! next one that takes the lock, and can be read until then: so an address is believed only when it is read twice, with
-//! a pause in between. The note holds no secret, but it says where the emulator listens, and user names and password hashes are
-//! sent there. So an address is believed only in a file that nobody else could have written, of a process that
-//! still runs.
+//! next one that takes the lock, and can be read until then: so an address is believed only when it is read twice,
+//! with a pause in between. The note holds no secret, but it says where the emulator listens, and user names and
+//! password hashes are sent there. So an address is believed only in a file that nobody else could have written, of a
+//! process that still runs.
+//!
+//! To add something to the note: its field in [`Note`] or in [`Serves`], with a default, since older versions write
+//! none.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -25,17 +28,17 @@ pub(crate) struct Note {
     pub(crate) process: u32,
     #[serde(default)]
     pub(crate) command: String,
-    /// Where the environment is served to other commands.
+    /// The place at which the environment is served to other commands, if it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) serves: Option<Serves>,
 }
 
-/// Where and how a process serves the environment.
+/// The place at which a process serves the environment, and its options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Serves {
     /// The emulator's port on 127.0.0.1.
     pub(crate) port: u16,
-    /// What its tasks depend on, see `LocalOptions::digest`.
+    /// The digest of everything that its tasks depend on, see `LocalOptions::digest`.
     pub(crate) options: String,
 }
 
@@ -59,7 +62,7 @@ impl Note {
     }
 }
 
-/// What is known of the process that has the environment running.
+/// The process that has the environment running, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holder {
     /// Its id.

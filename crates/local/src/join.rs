@@ -1,5 +1,7 @@
 //! The environment for one command among several: it waits for its turn, or uses the environment that another
 //! process serves.
+//!
+//! To change how long a command waits, and for whom: `join`, and `Waits` for what a person is told.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,11 +14,12 @@ use crate::cloud::get;
 use crate::state::{State, holder_of, served_tables};
 use crate::{Holder, Local, LocalError, LocalOptions, Stage, Task, loopback};
 
-/// How often a command that waits tries again. The system has no lock that can be waited for without a thread
-/// that nothing can stop.
+/// The interval at which a command that waits tries again. The system has no lock that can be waited for without a
+/// thread that nothing can stop.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// How often an emulator that is served may refuse a connection: it ends a moment after its last answer.
+/// The number of times that an emulator that is served may refuse a connection: it ends a moment after its last
+/// answer.
 const ENDING: u32 = 50;
 
 /// Time limit for the answer of an emulator that is served, which takes milliseconds.
@@ -46,8 +49,8 @@ impl Served {
         format!("http://{}", self.address)
     }
 
-    /// Checks that the same process still serves it. Another one may listen at the address once that process has ended,
-    /// so this comes directly before anything that is not for others, such as the hash of a password.
+    /// Checks that the same process still serves it. Another one may listen at the address once that process has
+    /// ended, so this comes directly before anything that is not for others, such as the hash of a password.
     ///
     /// # Errors
     ///

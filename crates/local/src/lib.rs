@@ -137,7 +137,8 @@ impl Local {
             on_progress(Stage::StartingDatabase);
             state.restore_manifests()?;
             let as_left = state.check_database()?;
-            // That it does not start can have other reasons than its files, such as the folder of PostgreSQL's program.
+            // That it does not start can have other reasons than its files, such as the folder of PostgreSQL's
+            // program.
             let database =
                 Embedded::start(&state.database()).await.map_err(|error| state.explained(error))?;
             if as_left {

@@ -1,4 +1,7 @@
 //! A temporary embedded PostgreSQL on which an application's statements and cases are tried.
+//!
+//! To find another way in which actions do not fit: a variant of [`Misfit`], its search in `layout` or `try_one`, and
+//! its message in `commands/actions_check.rs` of the command-line program.
 
 use std::collections::{BTreeMap, HashSet};
 

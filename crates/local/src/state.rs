@@ -11,6 +11,9 @@
 //!   manifests.json  what the database cannot start without, see `manifests`
 //!   files.json   PostgreSQL's files as the last end has left them, see `files`
 //! ```
+//!
+//! To add a file: `folder.rs`, then its method here. `FORMAT` is raised by a change after which older states cannot
+//! be used.
 
 use std::{
     fs::{File, TryLockError},
@@ -152,8 +155,8 @@ impl State {
         manifests::restore(&self.folder)
     }
 
-    /// Fails if a file of the database is damaged for certain. Returns whether all of them are as the last end in order
-    /// has left them; otherwise PostgreSQL has to be asked.
+    /// Fails if a file of the database is damaged for certain. Returns whether all of them are as the last end in
+    /// order has left them; otherwise PostgreSQL has to be asked.
     pub(crate) fn check_database(&self) -> Result<bool, LocalError> {
         files::compare(&self.folder)
     }
@@ -215,7 +218,7 @@ pub struct Status {
     pub exists: bool,
     /// Whether a process uses it now.
     pub in_use: bool,
-    /// What is known of that process.
+    /// That process, as far as it is known.
     #[serde(skip)]
     pub holder: Option<Holder>,
     /// Total size of its files, in bytes.
@@ -291,8 +294,8 @@ pub fn reset(directory: &Path) -> Result<bool, LocalError> {
     Ok(existed)
 }
 
-/// What is wrong with PostgreSQL's files, by its error. With damaged ones it ends the connection, or makes none, mostly
-/// without a word.
+/// The fault of PostgreSQL's files, by its error; `None` where the error has another reason. With damaged files it
+/// ends the connection, or makes none, mostly without a word.
 fn fault(error: &tokio_postgres::Error) -> Option<String> {
     /// The reasons that it names for which there is nothing wrong with them.
     const OTHERS: [SqlState; 4] = [

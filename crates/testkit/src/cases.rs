@@ -1,4 +1,5 @@
-//! Seeded cases of the six actions: the content of a database, and the request.
+//! Seeded cases of six actions (`create-superadmin`, `update-permissions`, `add-role`, `remove-role`, `show-user` and
+//! `check`): the content of a database, and the request.
 //!
 //! A case is made from a single number, so that the same cases can be run through every interface of a task
 //! (the executor's variables, the CLI's command line), and with any later implementation, and be compared
@@ -16,6 +17,9 @@
 //! // … do what `case.task` says …
 //! let difference = changed(&before, &rows(&db));
 //! ```
+//!
+//! To add an action: its name and its values in `task`. The golden files of both tests that are called `pinned.rs`
+//! change with every change here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

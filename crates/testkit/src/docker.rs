@@ -6,6 +6,8 @@
 //! quill-admin-test/rust)`.
 //!
 //! All of this uses the `docker` program, which Debian's package of the engine contains.
+//!
+//! To add a package to the image: `PACKAGES`; the image gets another name, so that it is made anew.
 
 use std::{
     env,
@@ -25,8 +27,8 @@ const PACKAGES: &str = "ca-certificates,gcc,libc6-dev";
 /// This machine's certificates, which the container trusts: the machine may be behind a proxy of its own.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// The settings of the imported image: the paths of the official one. The profile of what is shipped takes minutes of both
-/// processors of a small machine for a smaller program; here it is compiled quickly.
+/// The settings of the imported image: the paths of the official one. The profile of what is shipped takes minutes of
+/// both processors of a small machine for a smaller program; here it is compiled quickly.
 const CHANGES: [&str; 5] = [
     "ENV CARGO_HOME=/usr/local/cargo",
     "ENV PATH=/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

@@ -2,6 +2,8 @@
 //!
 //! Programs get nothing of the environment in which the tests run: they see only the variables that the test
 //! sets.
+//!
+//! To give every program another variable: the function that prepares a run, [`Home::run`].
 
 use std::{
     collections::BTreeMap,

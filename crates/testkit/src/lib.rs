@@ -4,16 +4,15 @@
 //!
 //! - [`postgres`]: a real PostgreSQL server, and a fresh database for every test.
 //! - [`home`]: an empty home, and programs run in it with a cleared environment.
-//! - [`terminal`]: a program in a terminal, and somebody who types.
+//! - [`terminal`]: a program in a terminal, into which a test types.
 //! - [`bin`]: the compiled programs.
-//! - [`cases`]: seeded cases of the six tasks, to be watched at every seam.
+//! - [`cases`]: seeded cases of six actions, whose results are compared at every interface.
 //! - [`docker`]: the Docker engine, and an image to compile in.
-//! - [`healthy`]: an environment in good health, as Google Cloud has it.
-//! - [`http`]: a client that asks once, and a server that says one thing.
+//! - [`healthy`]: the resources of a healthy environment, in the JSON of Google Cloud.
+//! - [`http`]: a client for single requests, and a server with one fixed answer.
 //! - [`registry`]: a container registry of a test's own.
 //! - [`relay`]: a relay in front of a server, which counts the connections.
-//! - [`skip`]: what happens when a test needs something that is not there. It never passes
-//!   silently.
+//! - [`skip`]: skips a test that needs something which is missing, and reports that. It never passes silently.
 //!
 //! Failures in here panic with the whole reason: that is the clearest answer for a test, and nobody else uses
 //! this crate.

@@ -2,6 +2,8 @@
 //!
 //! It listens on a free port of the loopback interface. Docker engines use plain HTTP for registries there by
 //! default.
+//!
+//! To change a setting of the registry: `write_files`. To add a call: a method of [`Registry`].
 
 use std::{
     env, fs,

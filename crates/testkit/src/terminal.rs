@@ -11,6 +11,8 @@
 //! let ended = terminal.wait();
 //! assert_eq!(ended.code(), 0, "{}", ended.transcript);
 //! ```
+//!
+//! To add a key: a method of [`Terminal`] that types its bytes.
 
 use std::{
     io::{Read, Write},

@@ -1,5 +1,9 @@
 //! Reads YAML that people write: values with their places, and mistakes in words for the person who wrote the
 //! file.
+//!
+//! To explain another mistake: `mistake`, from an error of the YAML library; for a habit of one file, `habit` in its
+//! [`Format`]. To let numbers or truth values be read otherwise: [`Node`] keeps every scalar as it is written, and
+//! its readers decide.
 
 mod mistake;
 mod nearest;

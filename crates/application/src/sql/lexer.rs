@@ -1,6 +1,8 @@
 //! PostgreSQL's lexer, as its documentation (chapter 4.1) and its own `scan.l` define it, with
 //! `standard_conforming_strings` on. It finds where literals, comments and names begin and end, and so which
 //! colons belong to placeholders.
+//!
+//! To add a kind of token: its variant of [`Kind`], its branch in `next`, and its case in `lexer/tests.rs`.
 
 /// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,8 @@
 //! The outline of a statement, read from its words. It is no parser, but it finds mistakes that PostgreSQL
 //! would report only with the database, or not at all.
+//!
+//! To find another mistake: a method of [`Outline`] that returns its place, its use in `statement.rs`, and its case
+//! in `outline/tests.rs`.
 
 use quill_admin_actions::Right;
 

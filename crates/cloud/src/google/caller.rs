@@ -1,4 +1,6 @@
 //! The identity and the permissions of the caller.
+//!
+//! To ask for another permission: its line in `permissions.rs`; the calls here ask for all that are listed there.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

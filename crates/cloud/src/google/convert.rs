@@ -1,5 +1,8 @@
 //! Conversions from the clients' types to those of this crate: executions, task results, variables, log
 //! entries.
+//!
+//! To read another field: its field in `model.rs`, and its conversion here. To hide the value of another variable:
+//! `is_secret`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

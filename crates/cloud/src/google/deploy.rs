@@ -1,5 +1,8 @@
 //! Calls that create or change a job, and the lookups for them: readiness, the database instance and its
 //! authorities, the repository of images.
+//!
+//! To write another setting of jobs: `apply`, besides the places that `settings.rs` names. To add a lookup: a method
+//! of [`Google`] here, as `mod.rs` says.
 
 use google_cloud_longrunning::model::Operation;
 use google_cloud_longrunning::model::operation::Result as OperationResult;

@@ -1,5 +1,8 @@
 //! The audit records that the executor wrote to the log. They outlast the executions in Cloud Run, which
 //! keeps these for 7 days or 1,000 executions.
+//!
+//! To look for records by something else: a field of `RecordQuery` in `model.rs`, its part of `filter`, and
+//! `is_met_by`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

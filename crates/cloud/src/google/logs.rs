@@ -1,4 +1,7 @@
 //! Reads the log of executions: in pages, and live.
+//!
+//! To change which entries are read: [`of_job`], and the filter of the method. The quota of reads is shared by the
+//! whole project.
 
 use std::sync::PoisonError;
 

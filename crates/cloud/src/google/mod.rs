@@ -263,8 +263,8 @@ impl Google {
         })
     }
 
-    /// The time by Google's clock, as the last answer told it. It is behind by no more than a second and the time that
-    /// the answer took, and never ahead, whatever this machine's clock says. `None` before the first answer.
+    /// The time by Google's clock, as the last answer told it. It is behind by no more than a second and the time
+    /// that the answer took, and never ahead, whatever this machine's clock says. `None` before the first answer.
     #[must_use]
     pub fn time(&self) -> Option<jiff::Timestamp> {
         self.wire.time()

@@ -1,4 +1,4 @@
-//! How IAM policies are asked for.
+//! The options with which IAM policies are asked for.
 
 use google_cloud_iam_v1::model::GetPolicyOptions;
 

@@ -2,6 +2,9 @@
 //!
 //! The clients' defaults retry a refused connection for most of a minute, never retry reading logs (a POST),
 //! and would poll for ever. Here every call chooses one of the policies below.
+//!
+//! To change a limit: the constants below. To retry another failure: `Transient`, for reads; calls that may act twice
+//! are sent again only by `Renewing`.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,8 @@
 //! Calls of Google's clients over [`Wire`]: turns requests into JSON over HTTP, as the services' definitions
 //! say (google/api/http.proto).
+//!
+//! To add a method: its line in `stubs.rs`. To change the form of requests: `filled` for paths, `add_to_query` for
+//! queries.
 
 use google_cloud_auth::credentials::Credentials;
 use google_cloud_gax::Result;

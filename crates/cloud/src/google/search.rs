@@ -13,7 +13,7 @@ pub(super) struct Search<'a> {
     /// The resource that has the log.
     pub(super) place: &'a str,
     pub(super) filter: &'a str,
-    /// What the search is for, for the words of an error.
+    /// The purpose of the search, for the words of an error.
     pub(super) doing: &'static str,
     /// The size of the first page: that of the caller's wish. What it lacks is further back.
     pub(super) first: usize,
@@ -22,7 +22,8 @@ pub(super) struct Search<'a> {
 }
 
 impl Google {
-    /// Gives the pages, newest entries first, to `take` until that returns true for "enough". Returns whether there is more.
+    /// Gives the pages, newest entries first, to `take` until that returns true for "enough". Returns whether there
+    /// is more.
     pub(super) async fn search(
         &self,
         search: Search<'_>,

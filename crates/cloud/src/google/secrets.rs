@@ -14,8 +14,8 @@ impl Google {
     ///
     /// # Errors
     ///
-    /// Fails if the secret cannot be made or the version cannot be added; whether an answer that was lost belongs to a
-    /// version that was added is not known.
+    /// Fails if the secret cannot be made or the version cannot be added; whether an answer that was lost belongs to
+    /// a version that was added is not known.
     pub fn add_secret_version<'a>(
         &'a self,
         project: &'a ProjectId,
@@ -64,8 +64,8 @@ impl Google {
         Ok(added.name.rsplit('/').next().unwrap_or_default().to_owned())
     }
 
-    /// The members that the secret's own policy lets read its value, as IAM names them. Those who may by the policies of
-    /// its project, folder and organisation are not among them.
+    /// The members that the secret's own policy lets read its value, as IAM names them. Those who may by the policies
+    /// of its project, folder and organisation are not among them.
     ///
     /// # Errors
     ///

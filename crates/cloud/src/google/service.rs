@@ -1,4 +1,6 @@
 //! Calls about services of Cloud Run and their revisions.
+//!
+//! To read another field: its field in `model.rs`, and `convert_service` or `convert_revision` here.
 
 use std::time::Duration;
 

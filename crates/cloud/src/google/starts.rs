@@ -1,6 +1,6 @@
 //! The entries of Cloud Audit Logs that say who started a job (`Jobs.RunJob`). They are written only where somebody
-//! has switched data access logs on, and Cloud Logging shows them only to those who may read private logs, or who read
-//! a bucket that a sink has put them into.
+//! has switched data access logs on, and Cloud Logging shows them only to those who may read private logs, or who
+//! read a bucket that a sink has put them into.
 
 use std::collections::BTreeSet;
 

@@ -2,6 +2,8 @@
 //!
 //! The calls are made over its JSON API, without Google's client: that one reads an object's metadata and
 //! deletes it over gRPC, and is larger than the code that it would save.
+//!
+//! To add a call: a method of [`Google`] that uses `attempt`, and its permission in `permissions.rs`.
 
 use std::time::Duration;
 
@@ -81,6 +83,16 @@ impl Google {
             }
             Err(CloudError::other(DOING, "it was taken and given back all the time"))
         })
+    }
+
+    /// Whether there is an object: Terraform's state, beside its lock.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bucket or the object cannot be read.
+    pub fn has_object<'a>(&'a self, name: &'a ObjectName) -> Reply<'a, Result<bool, CloudError>> {
+        const DOING: &str = "look for the Terraform state";
+        Box::pin(async move { Ok(self.object(name, DOING).await?.is_some()) })
     }
 
     /// Removes the lock of this generation and no other. The request is sent once; if its answer is lost,

@@ -6,6 +6,8 @@
 //!
 //! A host that does not support it (a proxy that decrypts TLS, a gateway) is noticed at the first request,
 //! which is a read: that request is sent again over HTTP/1.1, and so are all later ones.
+//!
+//! To change which failures lead to HTTP/1.1: `misunderstood` in [`Wire::send`].
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! A call, taken apart, and what it is answered with.
+//! A call, taken apart, and the answer to it.
 
 use axum::body::Bytes;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ pub(crate) struct Call<'a> {
     pub(crate) caller: String,
 }
 
-/// What a call is answered with.
+/// The answer to a call.
 pub(crate) enum Reply {
     Message {
         /// The message's name in the schema; empty where it is not described there.

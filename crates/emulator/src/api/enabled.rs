@@ -1,4 +1,6 @@
 //! `google.api.serviceusage.v1`: which services a project has enabled.
+//!
+//! To add a method: its row in [`API`] and its function here.
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
-//! `google.cloud.run.v2.Executions`.
+//! `google.cloud.run.v2.Executions`: reading, listing, deleting and cancelling executions.
+//!
+//! To add a method: its row in [`API`] and its function here. `../execution.rs` has the life of an execution.
 
 use std::sync::Arc;
 

@@ -1,4 +1,7 @@
-//! `google.cloud.run.v2.Jobs`.
+//! `google.cloud.run.v2.Jobs`: the methods of jobs, and the start of their executions.
+//!
+//! To add a method: its row in [`API`] and its function here. To change what a new execution has: `new_execution` and
+//! `new_task`; `execution.rs` then runs it. To change what a server fills into a job: `job.rs`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! `google.logging.v2.ConfigServiceV2`: log buckets, and the sinks that put entries into them.
+//!
+//! To add a method: its row in [`API`] and its function here.
 
 use std::sync::Arc;
 

@@ -1,4 +1,7 @@
-//! `google.logging.v2.LoggingServiceV2`.
+//! `google.logging.v2.LoggingServiceV2`: reading log entries, from a project or from the view of a log bucket.
+//!
+//! To add a method: its row in [`API`] and its function here. To add a place that entries are read from: a variant of
+//! [`Source`] with its arms. `filter.rs` reads the query language, `tail.rs` follows entries live.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +24,7 @@ use crate::options::{Options, PrivateLogs};
 use crate::resource::{items, text};
 use crate::store::{Entry, Saved};
 
-/// Where gRPC has the method that tails log entries.
+/// The path under which gRPC has the method that tails log entries.
 pub(crate) const TAIL_PATH: &str = "/google.logging.v2.LoggingServiceV2/TailLogEntries";
 
 /// The permissions of who follows log entries live. The documentation of the method names either.
@@ -73,7 +76,7 @@ pub(crate) fn check_enabled(cloud: &Cloud, project: &str) -> Result<(), ApiError
     ENABLING.check(cloud, project)
 }
 
-/// Where the page before ended, and what it was a page of.
+/// The content of a page token: the last entry of the page before, and the query that it was a page of.
 #[derive(Serialize, Deserialize)]
 struct PageToken {
     timestamp: Timestamp,
@@ -282,7 +285,7 @@ fn sinks_into(saved: &Saved, bucket: &str) -> Result<Vec<Routed>, ApiError> {
         .collect()
 }
 
-/// What is seen in one place.
+/// The entries that are visible in one place.
 struct Shown {
     /// Whether entries of private logs are seen.
     private: bool,
@@ -301,11 +304,11 @@ impl Shown {
     }
 }
 
-/// What routes the entries of a project to one place.
+/// A route by which entries of a project come to one place.
 struct Routed {
     project: String,
     filter: Option<Filter>,
-    /// The filters of what is left out.
+    /// The filters of its exclusions.
     excluded: Vec<Filter>,
     /// A sink takes what comes in after it was made.
     made: Timestamp,

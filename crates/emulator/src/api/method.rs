@@ -1,5 +1,8 @@
 //! The methods of an API, each of them one row of a table: its name, its path, what a caller needs and
 //! who answers.
+//!
+//! To let rows say more about a method: its field in [`Method`], a function that sets it, and its use in `answer` of
+//! `mod.rs`.
 
 use std::sync::Arc;
 
@@ -32,7 +35,7 @@ pub(super) struct Method {
     creates: Option<&'static str>,
     /// Whether it is for those who have no token yet.
     pub(super) open: bool,
-    /// None: known, and not emulated.
+    /// The function that answers; `None` where the method is known and not emulated.
     pub(super) handler: Option<Handler>,
 }
 
@@ -43,10 +46,10 @@ pub(super) struct Also {
     pub(super) is_needed: fn(&Call<'_>) -> Result<bool, ApiError>,
 }
 
-/// What a handler gives back.
+/// The result of a handler.
 pub(super) type Answered = Result<Reply, ApiError>;
 
-/// Who answers a method.
+/// The function that answers a method.
 #[derive(Clone, Copy)]
 pub(super) enum Handler {
     AtOnce(fn(&Arc<Cloud>, &Call<'_>) -> Answered),
@@ -137,7 +140,7 @@ impl Method {
         self.verb == call.method && fits(self.path, call.path)
     }
 
-    /// What the permissions of a call are asked for.
+    /// The name of the resource for which the permissions of a call are asked.
     pub(super) fn resource(&self, call: &Call<'_>) -> String {
         if let Some(parameter) = self.creates {
             return format!("{}/{}", call.name(), call.parameter(parameter));

@@ -1,4 +1,7 @@
-//! `google.longrunning.Operations`, as Cloud Run serves them.
+//! `google.longrunning.Operations`, as Cloud Run serves them: of executions, of deployments, and of calls that were
+//! done at once.
+//!
+//! To add a kind of operation: a variant of `Operation` in `store.rs`, and its arm in [`following`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +44,7 @@ pub(super) const API: Api = Api {
     ],
 };
 
-/// How long a wait lasts that does not say; the real limit is not documented.
+/// The length of a wait whose request names none; the real limit is not documented.
 const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
 fn get(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {

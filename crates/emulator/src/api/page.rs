@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::call::{Call, Reply};
 use crate::api_error::ApiError;
 
-/// One page of what is given in order, of 100 at most.
+/// One page of the items, of 100 at most. They have to be in order.
 pub(super) fn page<'a>(
     call: &Call<'_>,
     message: &'static str,
@@ -17,7 +17,8 @@ pub(super) fn page<'a>(
     page_up_to(100, call, message, field, items)
 }
 
-/// One page of what is given in order; the token is the last name of the page before.
+/// One page of the items, of `largest` at most. They have to be in order; the page token is the last name of the page
+/// before.
 pub(super) fn page_up_to<'a>(
     largest: usize,
     call: &Call<'_>,

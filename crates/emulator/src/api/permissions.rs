@@ -1,7 +1,10 @@
-//! Permissions: what a call needs, and what the caller is told it has.
+//! The permissions of a call: the check that the caller has them, and the answer to `TestIamPermissions`.
 //!
-//! The caller has every permission except those a test denies. Sources: "IAM permissions" in the
-//! documentation of each service, and the words people quote when they lack one.
+//! The caller has every permission except those a test denies. Sources: "IAM permissions" in the documentation of
+//! each service, and the words people quote when they lack one.
+//!
+//! To change which permissions a method needs: its row in its API's table. To change the words of a refusal: `denied`
+//! of its `Service`.
 
 use serde_json::json;
 

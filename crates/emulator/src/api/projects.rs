@@ -1,4 +1,6 @@
 //! `google.cloud.resourcemanager.v3.Projects`: what describes a project, and who has which role there.
+//!
+//! To add a method: its row in [`API`] and its function here.
 
 use std::sync::Arc;
 

@@ -48,7 +48,7 @@ pub(super) fn check_etag(given: &str, resource: &Value) -> Result<(), ApiError> 
     )))
 }
 
-/// When a resource was made.
+/// The time at which a resource was made.
 pub(super) fn created(resource: &Value) -> Option<Timestamp> {
     resource["createTime"].as_str()?.parse().ok()
 }

@@ -1,4 +1,6 @@
 //! `google.cloud.secretmanager.v1`: what describes a secret. Its value is never told.
+//!
+//! To add a method: its row in [`API`] and its function here; the secrets themselves are in `../secrets.rs`.
 
 use std::sync::Arc;
 

@@ -8,10 +8,10 @@ use crate::cloud::Cloud;
 use crate::names::{part, project_number};
 
 pub(super) struct Service {
-    /// Where a project that has not enabled the service is refused. Which project pays for a call to
-    /// the other services, the call does not tell.
+    /// The rule by which projects are refused that have not enabled the service. `None` for services whose calls do
+    /// not tell which project pays for them.
     pub(super) enabling: Option<Enabling>,
-    /// What a caller is told who does not have a permission for a resource.
+    /// Makes the error of a caller who does not have a permission for a resource.
     pub(super) denied: fn(call: &Call<'_>, permission: &str, resource: &str) -> ApiError,
 }
 

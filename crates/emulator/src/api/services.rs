@@ -1,4 +1,7 @@
 //! `google.cloud.run.v2.Services` and `Revisions`: what reads and changes them. Nothing is served.
+//!
+//! To add a method: its row in [`API`] and its function here. `../deployment.rs` makes a new revision ready, or lets
+//! it fail.
 
 use std::sync::Arc;
 

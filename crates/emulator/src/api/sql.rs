@@ -1,4 +1,6 @@
 //! `google.cloud.sql.v1`: what describes an instance. There is no database behind it.
+//!
+//! To add a method: its row in [`API`] and its function here.
 
 use std::sync::Arc;
 

@@ -1,6 +1,8 @@
 //! The JSON API of Cloud Storage: one object at a time, and without its past: a bucket has no versioning.
 //!
 //! Its errors are those of the older APIs; of a download they are text.
+//!
+//! To add a method: its row in [`API`] and its function here; the objects themselves are in `../objects.rs`.
 
 use std::sync::Arc;
 
@@ -64,14 +66,14 @@ pub(super) const API: Api = Api {
     ],
 };
 
-/// What a path has for anything but letters, digits and these.
+/// The characters that are escaped in a path: all but letters, digits and these.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The content type of everything that was put there, as of Terraform's lock: nobody says what it is.
 const CONTENT_TYPE: &str = "application/octet-stream";
 /// Every object here has only ever had one.
 const METAGENERATION: i64 = 1;
 
-/// What a caller is told who is not let in.
+/// The error of a caller who is not let in.
 pub(super) fn not_let_in() -> ApiError {
     ApiError::of_reason(StatusCode::UNAUTHORIZED, "authError", "Invalid Credentials")
         .at(Header::Authorization)
@@ -98,7 +100,7 @@ fn delete(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     })
 }
 
-/// Those of the permissions that the caller has on the bucket.
+/// The permissions, of those that the request names, that the caller has on the bucket.
 fn test_permissions(cloud: &Arc<Cloud>, call: &Call<'_>) -> Result<Reply, ApiError> {
     let (bucket, _) = place(call);
     cloud.store.read(|state| {

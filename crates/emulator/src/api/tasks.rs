@@ -1,4 +1,5 @@
-//! `google.cloud.run.v2.Tasks`.
+//! `google.cloud.run.v2.Tasks`: reading and listing the tasks of executions. To add a method: its row in [`API`] and
+//! its function here.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What holds for every row of every table.
+//! Tests of rules that hold for every row of every table.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
 //! Tokens: of a service account, for a refresh token, and whose one is.
+//!
+//! To add a method: its row in [`API`] and its function here.
 
 use std::sync::Arc;
 use std::time::Duration;

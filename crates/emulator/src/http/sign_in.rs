@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::api_error::ApiError;
 use crate::tokens::{NotAuthenticated, Tokens};
 
-/// Who calls, where the token says so; nobody is checked unless a test asks for a token.
+/// Checks the token of a call, and returns the account that it belongs to; `None` where the token names none. Nobody
+/// is checked unless a test asks for a token.
 pub(crate) fn authenticate(tokens: &Tokens, headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     const EXPECTED: &str = "Expected OAuth 2 access token, login cookie or other valid \
         authentication credential. See \

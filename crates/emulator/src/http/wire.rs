@@ -32,7 +32,7 @@ impl Wire {
         self.0.cut.load(Ordering::SeqCst)
     }
 
-    /// How many bytes have gone to the peer.
+    /// The number of bytes that have gone to the peer.
     pub(crate) fn written(&self) -> u64 {
         self.0.written.load(Ordering::SeqCst)
     }

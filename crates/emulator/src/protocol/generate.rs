@@ -1,4 +1,8 @@
-//! Makes what stands beside this file from `definitions/`, to compare it or to write it.
+//! Generates the files beside this one from `definitions/`: the test compares them, or writes them with
+//! `INSTA_UPDATE=always`.
+//!
+//! To emulate an API whose file is not read yet: its line in `FILES`, and its files in `definitions/`. To change the
+//! form of `google.schema`: `describe` here, and the reader in `schema.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -281,7 +285,8 @@ fn keep(messages: &mut Vec<DescriptorProto>, parent: &str, wanted: &BTreeSet<&st
     }
 }
 
-/// Rows of the tables whose methods are in the definitions have one of the paths that stand there, or the one of gRPC.
+/// Rows of the tables whose methods are in the definitions have one of the paths that stand there, or the one of
+/// gRPC.
 #[test]
 fn every_row_has_a_path_of_its_method() {
     let defined = defined(&pool());

@@ -1,9 +1,11 @@
-//! What the emulated APIs look like on the wire, generated from Google's own definitions.
+//! The wire format of the emulated APIs, generated from Google's own definitions in `../../definitions/`.
 //!
-//! `../../definitions/` holds those. Of the methods in the tables of `../api/` are made: `google.schema`, the
-//! messages of the HTTP methods in JSON, which [`crate::schema`] reads; and [`google`], the messages of the gRPC
-//! method as protocol buffers. To add a method, add its row to the table, then run the tests once with
-//! `INSTA_UPDATE=always`, which writes all of this; without it they compare.
+//! Two things are generated from the methods in the tables of `../api/`: `google.schema`, the messages of the HTTP
+//! methods in JSON, which [`crate::schema`] reads; and [`google`], the messages of the gRPC method as protocol
+//! buffers.
+//!
+//! To add a method: its row in the table, then one run of the tests with `INSTA_UPDATE=always`, which writes all of
+//! this. Without that variable the tests compare.
 
 /// The messages of the gRPC method, in modules named as their packages.
 pub(crate) use generated::google;

@@ -16,7 +16,7 @@ pub(crate) struct Container {
     pub(crate) script: Option<Script>,
 }
 
-/// How a container ended.
+/// The end of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Exit {
     Code(i32),
@@ -25,7 +25,7 @@ pub(crate) enum Exit {
     Status(i32, String),
 }
 
-/// Why a container could not be started.
+/// The reason why a container could not be started.
 #[derive(Debug, Clone)]
 pub(crate) struct NotStarted {
     /// A `Condition.CommonReason`.

@@ -1,4 +1,6 @@
-//! Containers of the local Docker engine.
+//! The runner that starts containers in the local Docker engine.
+//!
+//! To give containers another setting: `body`, which makes the request from a `Container`.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -66,7 +68,7 @@ impl DockerRunner {
         self
     }
 
-    /// What the engine calls a container's image.
+    /// The name that the engine has for a container's image.
     fn name<'a>(&'a self, container: &'a Container) -> &'a str {
         self.images.get(without_version(&container.image)).unwrap_or(&container.image)
     }

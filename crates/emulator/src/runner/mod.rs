@@ -1,4 +1,8 @@
-//! What runs a container: a process, a script of a test, or Docker.
+//! The runners of containers: processes of this machine, scripts of a test, or Docker.
+//!
+//! To add a runner: a variant of [`Runner`] with its file here, its arms in `check` and `run`, and `RunnerKind` in
+//! `main.rs`. To change the settings that a container is started with: `Container` in `container.rs`, and `plan` in
+//! `execution.rs`, which fills them in.
 
 mod container;
 mod process;
@@ -20,9 +24,9 @@ pub(crate) use container::{Container, Exit, NotStarted};
 use crate::logs::Output;
 use crate::stop::Stop;
 
-/// What stands in for Cloud Run's container sandbox.
+/// The stand-in for Cloud Run's container sandbox.
 ///
-/// Whatever the runner, a job with a [`Script`](crate::Script) follows its script.
+/// With every runner, a job with a [`Script`](crate::Script) follows its script.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Runner {

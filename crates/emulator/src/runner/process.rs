@@ -1,4 +1,7 @@
-//! Containers as processes of this machine.
+//! The runner that starts programs of this machine in the place of containers.
+//!
+//! To refuse another variable that lets a process load other code: `LOADERS`, or `LOADER_FAMILIES` for a prefix. To
+//! add a property of images: its field in [`ImageProgram`].
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -26,7 +29,7 @@ pub struct ProcessRunner {
     images: BTreeMap<String, ImageProgram>,
 }
 
-/// What stands in for an image: its entry point, and variables an image would set.
+/// A program that stands in for an image, with the variables that the image would set.
 #[derive(Debug, Clone, Default)]
 pub struct ImageProgram {
     /// The program to start.

@@ -1,4 +1,4 @@
-//! Who may do what, and who is let in at all.
+//! Tests of permissions, and of the callers that are let in at all.
 
 use std::time::Duration;
 
@@ -234,7 +234,7 @@ async fn the_details_of_a_refusal_name_the_permission_where_the_service_does() {
     world.end().await;
 }
 
-/// What gcloud leaves on a machine, with the emulator as the place that gives out tokens.
+/// The file that gcloud leaves on a machine, with the emulator as the place that gives out tokens.
 fn authorized_user(url: &str) -> Value {
     json!({
         "type": "authorized_user",

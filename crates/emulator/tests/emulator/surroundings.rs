@@ -1,4 +1,4 @@
-//! What a job needs besides Cloud Run, judged by the official crates.
+//! Tests of the surroundings of a job beside Cloud Run, with the official crates as clients.
 
 use crate::common::{JOB, World, job};
 use cloud_emulator::{Emulator, MissingSqlInstance, SecretVersionState};

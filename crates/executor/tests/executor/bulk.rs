@@ -1,5 +1,5 @@
-//! Many rows in one execution: each a transaction of its own with a result of its own, all of them together where that is
-//! asked for, and none twice, whatever ends the container.
+//! Many rows in one execution: each a transaction of its own with a result of its own, all of them together where
+//! that is asked for, and none twice, whatever ends the container.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn each(db: &Database, action: &str, variables: &[String]) -> Executor {
         .fold(executor, |executor, (place, text)| executor.set(&format!("ADMIN_ROWS_{place}"), text))
 }
 
-/// What an executor has told: of each row, and of all of them.
+/// The results that an executor has printed: one of each row, and one of all rows.
 struct Told {
     rows: BTreeMap<u64, Claim>,
     saving: BTreeMap<u64, i64>,
@@ -177,7 +177,7 @@ fn a_preview_tells_what_the_rows_then_do() {
     assert_eq!(told.codes(), [(1, "failed", 19), (3, "failed", 19)], "{}", ended.text);
 }
 
-/// What became of a transaction that an earlier execution has begun is asked of the database.
+/// The database is asked what became of a transaction that an earlier execution has begun.
 #[test]
 fn a_row_that_was_begun_before_is_run_only_if_it_was_not_saved() {
     needs_postgres!();
@@ -295,8 +295,8 @@ fn rows_that_are_not_meant_so_are_refused_before_anything_is_done() {
     assert_eq!(users(&db), [""; 0]);
 }
 
-/// The laptop goes on with what it knows: rows whose result came are not sent again, and one that was about to be saved is
-/// sent with its transaction.
+/// The laptop goes on with what it knows: rows whose result came are not sent again, and one that was about to be
+/// saved is sent with its transaction.
 #[test]
 fn whatever_ends_the_container_every_row_is_done_once() {
     needs_postgres!();

@@ -1,5 +1,6 @@
-//! The present behaviour of the six actions, pinned at the executor's interface: for each seeded case the
-//! rows that differ afterwards, the exit code, the message and the record, on both generations of the tables.
+//! The present behaviour of the six actions of the test kit's seeded cases, pinned at the executor's interface: for
+//! each case the rows that differ afterwards, the exit code, the message and the record, on both generations of the
+//! tables.
 //!
 //! `QUILL_ADMIN_TEST_REWRITE_CASES=1 cargo test --release --workspace --test executor -- pinned::` writes
 //! `tests/pinned.jsonl` anew. [`observe`] takes the function that runs a case, so that another implementation

@@ -40,7 +40,7 @@ fn insert(username: &str) -> String {
     )
 }
 
-/// What the run does, in the form in which a preview tells it.
+/// The outcome of a run, in the form in which a preview tells it.
 fn as_previewed(outcome: Outcome, plan: &str) -> Outcome {
     let (would, plan) = (outcome.name().to_owned(), plan.to_owned());
     match outcome {
@@ -142,8 +142,8 @@ fn case(random: &mut fastrand::Rng, db: &Database) -> Option<u8> {
     Some(refused.result().exit_code)
 }
 
-/// Plays a case as often as is asked for, on threads with a database of their own, and collects what the cases return.
-/// A case that returns nothing does not count.
+/// Plays a case as often as is asked for, on threads with a database of their own, and collects what the cases
+/// return. A case that returns nothing does not count.
 fn spread<T: Send + 'static>(
     cases: usize,
     seed: u64,
@@ -237,7 +237,7 @@ fn another_value_is_another_plan() {
     expecting(&Executor::permission(&db, "jo", "admin"), &plan(&told)).expect(ExitCode::Success);
 }
 
-/// What the database itself checks at COMMIT is checked in a preview, too.
+/// A preview also makes the checks that the database itself makes at COMMIT.
 #[test]
 fn a_preview_does_not_promise_what_commit_would_refuse() {
     needs_postgres!();

@@ -1,4 +1,6 @@
 //! Compares the result of a case with the expected one, and describes the differences in words.
+//!
+//! To compare another expectation: `performed_as`, and `Expect` in `examples.rs` of the crate `application`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

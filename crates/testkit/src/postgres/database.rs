@@ -1,4 +1,7 @@
 //! A fresh database for one test.
+//!
+//! To add an option of databases: its field and its method in [`Builder`]. To add a generation of the tables: a
+//! variant of [`Generation`], and `tables.rs`.
 
 use std::{sync::OnceLock, thread};
 

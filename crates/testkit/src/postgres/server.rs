@@ -1,4 +1,6 @@
 //! The PostgreSQL server: found, set up in a temporary directory, started, and always stopped.
+//!
+//! To change a setting of the server: `settings`; a rule for connections: `HBA`.
 
 use std::{
     env, fs,
