@@ -2,6 +2,8 @@
 //!
 //! The sources are a git repository whose Dockerfile has the labels of the real one and compiles nothing, so
 //! that a build takes a moment; `tests/image.rs` tests the real one.
+//!
+//! To add another kind of fixture: a constructor of [`BuildFixture`] that calls `at`.
 
 use quill_admin_testkit::docker::{remove_images, root};
 use quill_admin_testkit::healthy::instance;

@@ -186,6 +186,7 @@ impl World {
         let runtime = Runtime::new().expect("a runtime");
         let emulator = runtime.block_on(builder.start()).expect("the emulator");
         emulator.put_bucket(STATE_BUCKET);
+        emulator.put_object(STATE_BUCKET, "terraform/state/staging.tfstate", "{}");
         let file = format!(
             "\
 defaults:

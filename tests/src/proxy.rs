@@ -1,5 +1,7 @@
 //! A TCP proxy in front of an HTTP server: it records the requests, and can cut or hold those that a test
 //! names.
+//!
+//! To add a treatment of requests: a variant of `Pass` or `Rule`, its method of [`Proxy`], and its arm in `pass`.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -3,6 +3,9 @@
 //! A page of the documentation names a transcript between two comments, `<!-- transcript: NAME -->` and `<!--
 //! end -->`; pictures are `docs/pictures/NAME-light.svg` and `-dark.svg`. Tests compare them with the present
 //! output, and write them if [`WRITE`] says so: `cargo xtask docs`.
+//!
+//! To add a transcript or a picture: a test in `tests/tests/guide.rs` that records it, and the comments in the page.
+//! To hide another value that differs from run to run: `redact`.
 
 use std::fmt::Write as _;
 use std::fs;

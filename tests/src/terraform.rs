@@ -1,6 +1,8 @@
 //! Evaluates the Terraform files below `infra/` as Terraform would, as far as the tests need.
 //!
 //! The job's settings are not repeated here: they are the result of the evaluation.
+//!
+//! To let the files use another function of Terraform: `functions`. To read another resource: a method of [`Made`].
 
 use std::fs;
 use std::path::{Path, PathBuf};

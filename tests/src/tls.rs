@@ -1,5 +1,7 @@
 //! TLS in front of an HTTP server, with a certificate of an authority made for the test; and a proxy of the
 //! kind that connects to hosts (`CONNECT`), which leads every host to one address.
+//!
+//! To add a kind of proxy: a constructor of [`ConnectProxy`].
 
 use std::fs;
 use std::io::{self, Read, Write};

@@ -478,8 +478,8 @@ const SUSPEND: &str = "
     already: \"{username} is closed already\"
 ";
 
-/// Nobody can log in with a password that nobody knows, so the next command is named before and after: whatever action
-/// of the file that is.
+/// Nobody can log in with a password that nobody knows, so the next command is named before and after: whatever
+/// action of the file that is.
 #[test]
 fn a_password_that_nobody_knows_is_told_with_the_command_that_sets_one() {
     let world = World::empty();

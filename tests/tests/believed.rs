@@ -1,4 +1,4 @@
-//! Which results are believed, and how old and new versions of laptop, image and log entries work together.
+//! Tests of the results that are believed, and of old and new versions of laptop, image and log entries together.
 
 use cloud_emulator::{Script, Step};
 use quill_admin_e2e::{Finished as _, JOB, World};

@@ -258,7 +258,8 @@ fn both_tools_go_on_beside_each_other() {
     let run = |args: &[&str]| builds.quill_admin(args.iter().copied().chain(["--env", "teaching"])).output();
     let built = run(&["build", "--source", "sources"]).exits(0);
     assert!(built.stdout.contains("deployed to quill-tasks-teaching"), "{built}");
-    // Cloud SQL listens on PostgreSQL's own port, with a certificate of its own authority; the database here does not.
+    // Cloud SQL listens on PostgreSQL's own port, with a certificate of its own authority; the database here does
+    // not.
     let mut job = world.emulator.get(&our_name).expect("there is a job");
     Target { host: "127.0.0.1".to_owned(), ..Target::of(&database) }.put_into(&mut job);
     world.emulator.put_job(&our_name, job).expect("a valid job");

@@ -215,7 +215,10 @@ fn a_file_that_cannot_be_used_is_a_finding_of_its_own() {
     let wrong = doctor(&["--env", "staging"]).exits(30);
     assert!(wrong.stdout.contains("unknown key \"projct\""), "{wrong}");
     assert!(wrong.stdout.contains("did you mean \"project\"?"), "{wrong}");
-    assert!(wrong.stdout.contains("- job              skipped: it needs machine-config"), "{wrong}");
+    // They are one line, unless more is wanted.
+    assert!(wrong.stdout.contains(" checks were skipped: they need machine-config (-v names them)"), "{wrong}");
+    let all = doctor(&["--env", "staging", "-v"]).exits(30);
+    assert!(all.stdout.contains("- job              skipped: it needs machine-config"), "{all}");
 }
 
 #[test]
@@ -248,6 +251,13 @@ fn a_sign_in_that_is_refused_keeps_everything_from_being_looked_at() {
     world.emulator.set_faults([Fault::new("/v3/projects/*", FaultAction::ResetBefore)]);
     let lost = run(quill_admin_e2e::TOKEN).exits(31);
     assert!(lost.stdout.contains("? machine-sign-in  could not be decided"), "{lost}");
+    // Nobody is there at all: nothing was sent, and nothing is known.
+    let file = world.home.read("environments.yaml");
+    let nobody = file.replace(&world.emulator.url(), "http://127.0.0.1:1");
+    assert_ne!(nobody, file);
+    world.home.write("environments.yaml", &nobody);
+    let alone = run(quill_admin_e2e::TOKEN).exits(31);
+    assert!(alone.stdout.contains("? machine-sign-in  could not be decided"), "{alone}");
 }
 
 #[test]
@@ -502,6 +512,27 @@ fn settings_that_have_drifted_are_shown_as_a_difference_and_put_right() {
     assert_eq!(now["annotations"], environment.healthy.job()["annotations"], "and so do the notes about it");
 }
 
+/// Terraform makes a job with a sample image, and somebody may replace the image that `build` has deployed.
+#[test]
+fn a_job_that_was_never_deployed_is_not_said_to_have_been_changed() {
+    let environment = environment!();
+    let emulator = &environment.world.emulator;
+    let mut job = environment.healthy.job();
+    job["template"]["template"]["timeout"] = json!("600s");
+    job["template"]["template"]["containers"][0]["image"] =
+        json!("us-docker.pkg.dev/cloudrun/container/job:latest");
+    emulator.put_job(JOB, job.clone()).expect("a valid job");
+    let replaced = says(&environment, "job-settings", 30);
+    assert!(
+        replaced.contains("the job, or the environments file, was changed since \"build\" deployed to it"),
+        "{replaced}"
+    );
+    job.as_object_mut().expect("a job").remove("annotations");
+    emulator.put_job(JOB, job).expect("a valid job");
+    let made = says(&environment, "job-settings", 30);
+    assert!(made.contains("\"build\" has not deployed to this job"), "{made}");
+}
+
 #[test]
 fn a_secret_without_a_version_that_can_be_read_is_a_problem() {
     let environment = environment!();
@@ -570,6 +601,16 @@ fn a_database_the_job_cannot_reach_is_a_problem() {
     environment
         .put_job("/template/template/containers/0/env/0", json!({"name": "CORE_DB_HOST", "value": ADDRESS}));
     assert_eq!(says(&environment, "database", 0), healthy);
+    // An address in a secret is there, and cannot be compared.
+    let hidden = json!({"name": "CORE_DB_HOST", "valueSource": {"secretKeyRef": {"secret": SECRET, "version": "latest"}}});
+    without_target("/env/0", hidden);
+    let unseen = says(&environment, "database", 0);
+    assert!(unseen.contains("the job's CORE_DB_HOST is in the secret"), "{unseen}");
+    environment.make_healthy();
+    // Without the job there is nothing that could have been compared.
+    environment.world.emulator.deny_permissions(["run.jobs.get"]);
+    assert!(says(&environment, "database", 31).contains("could not be decided"));
+    environment.world.emulator.deny_permissions(Vec::<String>::new());
     let file = environment.world.home.read("environments.yaml");
     environment.world.home.write("environments.yaml", &file.replace("quill-core-{env}", "quill-none-{env}"));
     let none = says(&environment, "database", 30);
@@ -695,13 +736,9 @@ fn a_protected_environment_asks_for_its_name() {
     let mut terminal = fix(&[]).terminal();
     terminal.expect("max retries: 3 → 0");
     terminal.expect("Do it?").type_line("y");
-    terminal.expect("Type \"staging\" to go on").type_line("prod");
-    let ended = terminal.wait();
-    assert_eq!(ended.code(), 28, "{}", ended.text());
+    terminal.expect("Type \"staging\" to go on").type_line("prod").expect("\"prod\" is not \"staging\"");
     assert_eq!(changes(&environment), 0);
-    let mut terminal = fix(&[]).terminal();
-    terminal.expect("Do it?").type_line("y");
-    terminal.expect("Type \"staging\" to go on").type_line("staging");
+    terminal.type_line("staging");
     terminal.expect("nothing is wrong");
     assert_eq!(terminal.wait().code(), 0);
     assert_eq!(
@@ -1014,6 +1051,12 @@ fn the_page_about_a_check_is_there_without_a_clone() {
     assert!(page.stdout.starts_with("state-lock\n\nthe lock on Terraform's state\n"), "{page}");
     assert!(page.stdout.contains("\n  terraform force-unlock GENERATION"), "a command is indented: {page}");
     assert!(!page.stdout.contains("```") && !page.stdout.contains("## leaks"), "{page}");
+    // Its commands are those for an environment that is named.
+    let job = home.quill_admin(["doctor", "--explain", "job"]).output().exits(0).stdout;
+    assert!(job.contains("quill-admin build --env {env}") && job.contains("{env} stands for"), "{job}");
+    let of = Home::with_environments();
+    let named = of.quill_admin(["doctor", "--explain", "job", "--env", "staging"]).output().exits(0).stdout;
+    assert!(named.contains("quill-admin build --env staging") && !named.contains('{'), "{named}");
     let json = home.quill_admin(["doctor", "--explain", "state-lock", "--json"]).output().exits(0).json();
     assert_eq!((&json["check"], &json["exit_code"]), (&json!("state-lock"), &json!(0)));
     let unknown = home.quill_admin(["doctor", "--explain", "state-look"]).output().exits(2);

@@ -309,6 +309,29 @@ fn a_lock_that_was_left_is_removed() {
     assert_eq!(changes(&environment, "DELETE"), 1);
 }
 
+/// A lock is never found under a wrong name: the state beside it tells whether the name is right.
+#[test]
+fn no_lock_and_no_state_is_not_healthy() {
+    let environment = environment!();
+    let home = &environment.world.home;
+    let file = home.read("environments.yaml");
+    for (lock, told) in [
+        (
+            "terraform/state/prod.tflock",
+            "and no state gs://quill-medical-terraform-state/terraform/state/prod.tfstate either",
+        ),
+        ("terraform/state/staging.lock", "its locks end with .tflock"),
+    ] {
+        home.write("environments.yaml", &file.replace("terraform/state/{env}.tflock", lock));
+        let unknown = says(&environment, "state-lock", 31);
+        assert!(unknown.contains(told), "{unknown}");
+        assert!(
+            unknown.contains("gcloud storage ls --recursive gs://quill-medical-terraform-state/"),
+            "{unknown}"
+        );
+    }
+}
+
 #[test]
 fn a_young_lock_is_left_to_whoever_holds_it() {
     let environment = environment!();
@@ -489,11 +512,11 @@ fn passwords_left_in_another_job_are_found_as_well() {
     let sick = says(&environment, "leaks", 30);
     assert!(sick.contains(&id) && !sick.contains(PASSWORD), "{sick}");
 
-    // A caller who may list only those of one job is told that the others were not read.
+    // Of a caller who may list only those of one job nothing can be said about the others.
     emulator.set_faults([Fault::new("*/jobs/-/executions", FaultAction::status(403, "denied"))]);
-    let told = says(&environment, "leaks", 0);
+    let told = says(&environment, "leaks", 31);
     assert!(
-        told.contains("there are no executions of this job; those of others may not be listed"),
+        told.contains("there are no executions of this job; those of other jobs may not be listed"),
         "{told}"
     );
     emulator.set_faults([]);
@@ -621,6 +644,19 @@ jobs:
     home.write("app/.github/workflows/broken.yml", "jobs: [\n");
     let broken = doctor(&["--repo", "app"]).exits(31);
     assert!(broken.stdout.contains(".github/workflows/broken.yml"), "{broken}");
+    home.write("app/.github/workflows/broken.yml", "");
+    home.write("app/compose.yaml", "services:\n  backend:\n    build: { context: backend, target: $STAGE }\n");
+    let left = doctor(&["--repo", "app"]).exits(31);
+    assert!(left.stdout.contains("compose.yaml:3"), "{left}");
+    // What could not be read is not said to be missing.
+    home.write("unread/frontend/Dockerfile", "FROM nginx AS serve\n");
+    home.write("unread/backend/Dockerfile", "this is no recipe\n");
+    let unread = doctor(&["--repo", "unread"]).exits(31);
+    assert!(unread.stdout.contains("1 file could not be read: backend/Dockerfile: "), "{unread}");
+    assert!(!unread.stdout.contains("there is no backend/Dockerfile"), "{unread}");
+    home.write("empty/README.md", "docker build .\n");
+    let empty = doctor(&["--repo", "empty"]).exits(31);
+    assert!(empty.stdout.contains("there is nothing to look at"), "{empty}");
     let nowhere = doctor(&["--repo", "nowhere"]).exits(31);
     assert!(nowhere.stdout.contains("next: name its folder with: --repo FOLDER"), "{nowhere}");
     let unnamed = doctor(&[]).exits(31);

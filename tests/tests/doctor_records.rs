@@ -178,7 +178,7 @@ fn a_sink_into_another_project_needs_an_account_that_may_write_there() {
     "#);
 }
 
-/// Who may not look is told so, and not that nothing is there.
+/// A person who may not look is told so, and not that nothing is there.
 #[test]
 fn what_could_not_be_looked_at_is_not_missing() {
     needs_registry!();

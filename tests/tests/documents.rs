@@ -453,7 +453,7 @@ const IN_MARKDOWN: [&str; 9] = [
     "cli/src/help/topics.rs",
     "cli/src/report/doctor.rs",
     "cli/src/report/page.rs",
-    "cloud/src/google/sign_in.rs",
+    "cloud/src/google/sign_in/recipe.rs",
     "doctor/src/repository",
     "image/src/recipe.rs",
     "operations/src/config/reference.rs",

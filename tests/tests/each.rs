@@ -284,6 +284,9 @@ fn a_results_file_is_of_one_run() {
     world.home.write("names.csv", "username\nuser1\n");
     let another = world.quill_admin(other).output().exits(2);
     assert!(another.stderr.contains("the results file is of create-user"), "{another}");
+    // It is told of a file that others can read, too.
+    let table = world.quill_admin(["each", "--table", "names.csv"]).output().exits(2);
+    assert!(table.stderr.contains("names.csv: it is no results file"), "{table}");
     let whole = world.home.read("class.results");
     refused(&|| world.home.write("class.results", "something else\n"), "it is no results file");
     refused(
@@ -334,6 +337,72 @@ fn other_passwords_need_another_results_file() {
     assert_eq!(world.runs(), 2);
 }
 
+#[test]
+fn the_files_are_asked_for_where_no_flag_names_them() {
+    needs_postgres!();
+    let world = world();
+    insert(&world, "SELECT 'user' || n AS name FROM generate_series(1, 3) AS n");
+    world.home.write("class.csv", "username\nuser1\nuser3\n");
+    let each = ["each", "deactivate", "-e", "staging"];
+    let refused = world.quill_admin(each).output().exits(2);
+    assert!(
+        refused.stderr.contains("missing: --from, --results (there is no terminal to ask at)"),
+        "{refused}"
+    );
+    let mut terminal = world.quill_admin(each).terminal();
+    terminal.expect("Table (a CSV file)").type_line("clas.csv").expect("there is no file clas.csv");
+    terminal.type_line("class.csv").expect("Enter alone: class.results").type_line("class.csv");
+    terminal.expect("it is no results file of this command").type_line("");
+    terminal.expect("rows             2").expect("class.results").expect("Run it? [y/N]").type_line("y");
+    terminal.expect("2 of 2 rows done in staging");
+    assert_eq!(terminal.wait().code(), 0);
+    assert!(world.home.work().join("class.results").exists());
+    assert_eq!(
+        world.database().value("SELECT string_agg(username, ' ') FROM users WHERE is_active"),
+        Some("user2".to_owned())
+    );
+    // Ctrl-D at the question of a file starts nothing.
+    let mut terminal = world.quill_admin(each).terminal();
+    terminal.expect("Table (a CSV file)").ctrl_d();
+    assert_eq!(terminal.wait().code(), 130);
+    assert_eq!(world.runs(), 1);
+}
+
+#[test]
+fn the_history_lists_the_rows_below_their_run() {
+    needs_postgres!();
+    let world = world();
+    class(&world, 2);
+    insert(&world, "SELECT 'user2' AS name");
+    let _ = create(&world).output().exits(32);
+    let history = |args: &[&str]| {
+        world.quill_admin(["history", "-e", "staging"].into_iter().chain(args.iter().copied())).output()
+    };
+    let plain = history(&[]).exits(0).stdout;
+    assert!(plain.contains("1 of 2 done (32)  create-user (2 rows)") && !plain.contains("user1"), "{plain}");
+    let shown = history(&["-v"]).exits(0).stdout;
+    assert!(
+        shown.contains("\n    line 2  user1  created")
+            && shown.contains("\n    line 3  user2  failed (12)\n"),
+        "{shown}"
+    );
+    let table = history(&["--csv"]).exits(0).stdout;
+    let lines: Vec<&str> = table.lines().collect();
+    let [header, run, first, second] = lines[..] else { panic!("{table}") };
+    assert!(header.ends_with(",image,row_number") && run.contains(",each,"), "{table}");
+    assert!(first.contains(",user1,created,") && first.ends_with(",2"), "{table}");
+    assert!(second.contains(",user2,failed,") && second.ends_with(",3"), "{table}");
+    let document = history(&["-v", "--json"]).exits(0).json();
+    let row = &document["runs"][0]["each_row"][1];
+    assert_eq!(
+        (&row["user"], &row["exit_code"], &row["record"]),
+        (&json!("user2"), &json!(12), &json!("proven"))
+    );
+    let _ = history(&["--html", "runs.html"]).exits(0);
+    let page = world.home.read("runs.html");
+    assert!(page.contains("\"outcome\":\"1 of 2 done\"") && page.contains("\"row_number\":3"), "{page}");
+}
+
 /// More rows than fit into one execution; between the two somebody changes the job.
 #[test]
 fn what_was_done_is_told_when_a_later_part_cannot_be_started() {
@@ -371,7 +440,7 @@ fn what_was_done_is_told_when_a_later_part_cannot_be_started() {
     );
     let rest = world.quill_admin(off).limit(Duration::from_mins(3)).output().exits(0);
     assert!(
-        rest.stdout.contains(&format!("800 of 800 rows done, {} of them before", 800 - left)),
+        rest.stdout.contains(&format!("800 of 800 rows done ({} of them before)", 800 - left)),
         "{}",
         rest.stdout
     );
@@ -434,7 +503,7 @@ fn a_dry_run_and_no_at_the_question_start_nothing() {
     assert_eq!(world.database().value("SELECT count(*)::text FROM users"), Some("0".to_owned()));
 }
 
-/// What is forgotten with the flag is said before anybody agrees, and afterwards.
+/// Without the flag, nobody knows the passwords that are set: a person is told that before agreeing, and afterwards.
 #[test]
 fn passwords_that_nobody_knows_are_told_with_how_to_set_them() {
     needs_postgres!();
@@ -456,7 +525,7 @@ fn passwords_that_nobody_knows_are_told_with_how_to_set_them() {
     assert!(refused.stderr.contains("to go on with it, leave out --atomic"), "{refused}");
 }
 
-/// Where the container never ran, no row was begun, and it is known.
+/// No row was begun where the container never ran, and that is known.
 #[test]
 fn rows_of_a_container_that_never_ran_are_not_begun() {
     let world = World::without_program();
@@ -487,7 +556,8 @@ fn number(variable: &str, otherwise: usize) -> usize {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-/// The laptop is killed somewhere, from the first request on; the cloud goes on. The same command again comes to the end.
+/// The laptop is killed somewhere, from the first request on; the cloud goes on. The same command again comes to the
+/// end.
 #[test]
 fn a_killed_laptop_loses_no_password_and_repeats_no_row() {
     needs_postgres!();
@@ -517,8 +587,8 @@ fn a_killed_laptop_loses_no_password_and_repeats_no_row() {
     }
 }
 
-/// The container is killed while it saves a row, or shortly after that. The same command again runs the others, and none
-/// twice.
+/// The container is killed while it saves a row, or shortly after that. The same command again runs the others, and
+/// none twice.
 #[test]
 fn a_killed_container_is_gone_on_with() {
     needs_postgres!();
@@ -529,8 +599,8 @@ fn a_killed_container_is_gone_on_with() {
         // COMMIT of that row takes half a second, so that a kill is in time on a busy machine, too.
         let delay = if kill % 2 == 0 { 0.0 } else { 0.45 + 0.1 * random.f64() };
         let about = format!("kill {kill} at row {at} after {delay:.3} s");
-        // The first container is killed when it has said that it saves row `at`. The word comes before COMMIT, so it is
-        // killed before or after it.
+        // The first container is killed when it has said that it saves row `at`. The word comes before COMMIT, so it
+        // is killed before or after it.
         let scratch = Home::new();
         let world = World::with_database_and_script(
             Database::create(Generation::August2026),

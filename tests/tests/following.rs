@@ -357,7 +357,7 @@ fn the_cloud_is_not_asked_more_often_than_needed() {
     });
 }
 
-/// When the result line has come, the end is near: the state is asked for before the next poll is due.
+/// After the result line the end is near: the state is asked for before the next poll is due.
 #[test]
 fn the_end_is_asked_for_when_the_result_line_comes() {
     let pause = |millis| Step::wait(Duration::from_millis(millis));

@@ -11,7 +11,7 @@ fn help(args: &[&str]) -> String {
     Home::with_environments().quill_admin(args.iter().copied()).output().exits(0).stdout
 }
 
-/// What a terminal of 80 columns and 24 lines shows at once.
+/// Checks that a terminal of 80 columns and 24 lines shows the text at once.
 fn fits(text: &str) {
     assert!(text.lines().count() <= 24, "{} lines:\n{text}", text.lines().count());
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
@@ -21,6 +21,8 @@ fn fits(text: &str) {
 fn the_help_of_the_whole_fits_a_screen() {
     let long = help(&["--help"]);
     fits(&long);
+    // The shell's next prompt takes the last line.
+    assert!(long.lines().count() < 24, "{long}");
     for line in [
         "Usage: quill-admin <COMMAND> [ENVIRONMENT] [OPTIONS]",
         "  create-superadmin (cs), update-permissions (up), add-role (ar), remove-role,",
@@ -264,7 +266,7 @@ fn nobody_is_asked_without_input() {
     assert!(refused.stderr.contains("1 or true, 0 or false"), "{refused}");
 }
 
-/// What this program adds is ASCII where the locale is not UTF-8; what others wrote stays as it is.
+/// Texts of this program are ASCII if the locale is not UTF-8; texts of others stay as they are.
 #[test]
 fn symbols_are_ascii_where_the_locale_is() {
     let world = World::scripted(Script::new([Step::log("a → b …"), Step::Exit(0)]));

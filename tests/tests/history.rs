@@ -109,10 +109,10 @@ fn ids(world: &World, args: &[&str]) -> Vec<String> {
     .collect()
 }
 
-/// Where no user is wanted, the records of the single rows of bulk runs are left out.
+/// The records of the single rows of bulk runs are left out where no user is wanted.
 const NO_ROWS: &str = "NOT jsonPayload.quill_admin.row_number:*";
 
-/// What was asked of the log: place, filter behind the part that is always the same, size of the page.
+/// The queries of the log: place, filter behind the part that is always the same, size of the page.
 fn asked(world: &World) -> Vec<String> {
     let reads = world.emulator.calls().into_iter().filter(|call| call.path.ends_with("entries:list"));
     let told = reads.map(|call| {
@@ -146,7 +146,7 @@ fn runs_are_found_by_user_actor_and_action() {
     assert_eq!(nothing.stdout, "nothing that matches was run in staging in that time\n");
 }
 
-/// What is wanted is asked of the log, and a quote in it ends nothing.
+/// The log is asked for the wanted runs, and a quote in a value does not end the value.
 #[test]
 fn filters_are_asked_of_the_log() {
     let world = world();
@@ -236,8 +236,8 @@ fn a_table_is_one_that_spreadsheets_read_and_do_not_execute() {
     assert_eq!(lines.len(), 6, "{table}");
     assert!(lines.iter().all(|line| !line.contains(['\n', '\r'])), "{table}");
     let (_, first) = lines[1].split_once(',').expect("a time");
-    assert_snapshot!(lines[0], @"time,execution,job,account,actor,action,user,outcome,preview,exit_code,record,signature,contradicted,changes,recorded,reason,origin,seconds,image");
-    assert_snapshot!(first, @r#"quill-tasks-staging-ddddd,quill-tasks-staging,,'=cmd|' /C calc'!A0,add-role,"zoë, ""the"" one",updated,false,0,not_provable,,false,permission level staff -> admin,,'@SUM(1)\nsecond line\u{202e},,,"#);
+    assert_snapshot!(lines[0], @"time,execution,job,account,actor,action,user,outcome,preview,exit_code,record,signature,contradicted,changes,recorded,reason,origin,seconds,image,row_number");
+    assert_snapshot!(first, @r#"quill-tasks-staging-ddddd,quill-tasks-staging,,'=cmd|' /C calc'!A0,add-role,"zoë, ""the"" one",updated,false,0,not_provable,,false,permission level staff -> admin,,'@SUM(1)\nsecond line\u{202e},,,,"#);
     let refused = history(&world, &["--csv", "--json"]).exits(2);
     assert!(refused.stdout.contains("cannot be used with"), "{refused}");
 }

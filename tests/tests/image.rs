@@ -34,14 +34,15 @@ fn files(image: &str, home: &Home) -> Vec<String> {
     files
 }
 
-// There is one test: each would need a build, which takes both processors of a small machine for a minute. The limit of the
-// size is that of a program that was compiled quickly; what is shipped has a third of that.
+// There is one test: each would need a build, which takes both processors of a small machine for a minute. The limit
+// of the size is that of a program that was compiled quickly; what is shipped has a third of that.
 #[test]
 fn these_sources_become_a_row_in_a_container() {
     let builder = needs_builder_image!();
     needs_postgres!();
     needs_registry!();
-    // Other tests want an image of the same sources. One of the two compiles it; the other one finds it in the engine.
+    // Other tests want an image of the same sources. One of the two compiles it; the other one finds it in the
+    // engine.
     executor_image(&builder);
     let builds = BuildFixture::with_containers();
     let (world, home) = (&builds.world, &builds.world.home);

@@ -78,15 +78,17 @@ fn everything_missing_is_named_at_once_without_a_terminal() {
     assert_eq!(
         refused(&world, &["create-superadmin"], b""),
         "error: missing: --username, --email, --password-stdin or --generate-password, --env (there is no terminal \
-         to ask at)\n"
+         to ask at)\n next: see its flags with: quill-admin create-superadmin --help\n"
     );
     assert_eq!(
         refused(&world, &["create-superadmin", "-e", "staging", "--password-stdin"], STRONG),
-        "error: missing: --username, --email (there is no terminal to ask at)\n"
+        "error: missing: --username, --email (there is no terminal to ask at)\n next: see its flags with: quill-admin \
+         create-superadmin --help\n"
     );
     assert_eq!(
         refused(&world, &["add-role", "-u", "a"], b""),
-        "error: missing: --role, --env (there is no terminal to ask at)\n"
+        "error: missing: --role, --env (there is no terminal to ask at)\n next: see its flags with: quill-admin add-role \
+         --help\n"
     );
 }
 
@@ -94,7 +96,10 @@ fn everything_missing_is_named_at_once_without_a_terminal() {
 fn an_empty_variable_means_what_an_unset_one_does() {
     let world = World::empty();
     let finished = world.quill_admin(["check"]).env("QUILL_ADMIN_ENV", "").output().exits(2);
-    assert_eq!(finished.stderr, "error: missing: --env (there is no terminal to ask at)\n");
+    assert_eq!(
+        finished.stderr,
+        "error: missing: --env (there is no terminal to ask at)\n next: see its flags with: quill-admin check --help\n"
+    );
 }
 
 #[test]
@@ -157,7 +162,7 @@ fn nobody_is_signed_in_to_google_cloud() {
     ----- stderr -----
     error: failed to sign in to Google Cloud: nobody is signed in on this machine
      next: sign in with: quill-admin login
-     next: look closer with: quill-admin doctor --env teaching --only machine-sign-in
+     next: look closer with: quill-admin doctor --config environments.yaml --env teaching --only machine-sign-in
     ");
 }
 

@@ -49,7 +49,7 @@ fn it_needs_no_home_either() {
     }
 }
 
-/// What is built in names real projects, which nobody has asked for.
+/// The built-in settings name real projects, which nobody has asked for.
 #[test]
 fn other_environments_need_a_file_and_the_error_names_the_command_that_writes_one() {
     let home = Home::new();

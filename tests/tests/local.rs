@@ -284,7 +284,7 @@ fn commands_use_the_environment_that_is_served() {
     assert!(shown.stdout.contains("s@example.org"), "{shown}");
 }
 
-/// What a killed process has left behind names a process that has no lock.
+/// The note of a killed process names a process that holds no lock.
 #[test]
 fn an_address_that_a_killed_process_has_left_is_ignored() {
     let world = World::empty();

@@ -72,7 +72,7 @@ fn a_damaged_state_is_told_with_the_file_and_a_reset_helps() {
     }
 }
 
-/// What happens to a file.
+/// Damage that a test does to a file.
 type Damage<'a> = &'a dyn Fn(&Path);
 
 /// The files of the database that are damaged in every way: PostgreSQL itself would notice in the middle of a task.
@@ -180,7 +180,7 @@ fn a_folder_of_somebody_else_is_told_and_never_said_to_be_empty() {
     }
 }
 
-/// What may not be read is not taken for nothing.
+/// A file that may not be read is not taken for one that is missing.
 #[test]
 fn a_folder_that_may_not_be_read_is_told() {
     if is_root() {

@@ -1,5 +1,5 @@
-//! The present behaviour of the six actions, pinned at the CLI's interface: the command line, the emulated
-//! cloud, the executor, the rows. The executor's own tests pin many more cases.
+//! The present behaviour of the six actions of the test kit's seeded cases, pinned at the CLI's interface: the
+//! command line, the emulated cloud, the executor, the rows. The executor's own tests pin many more cases.
 //!
 //! `QUILL_ADMIN_TEST_REWRITE_CASES=1 cargo test --release --workspace --test e2e -- pinned::` writes
 //! `pinned.jsonl` anew.

@@ -91,6 +91,27 @@ fn levels_and_roles_are_chosen_from_lists() {
     assert_eq!(terminal.wait().code(), 0);
 }
 
+/// As in a shell of an editor: no cursor can be moved there, and no line written over.
+#[test]
+fn a_dumb_terminal_gets_plain_lines_and_a_numbered_list() {
+    let world = World::scripted(Script::new([Step::Exit(0)]));
+    let up = || world.quill_admin(["up", "-e", "staging"]).env("TERM", "dumb").terminal();
+    let mut terminal = up();
+    terminal.expect("Username: ").type_line("").expect("the username is empty").expect("Username: ");
+    terminal.type_text("stevr\u{7f}").expect("\nUsername: steve").type_line("");
+    terminal.expect(" 3  staff").expect("Permission level (number or name): ").type_line("a");
+    terminal.expect("type one of the numbers, or a name").type_line("superadmin");
+    terminal.expect("update-permissions steve").expect("Run it? [y/N]: ").type_line("y");
+    let ended = terminal.wait();
+    assert!(!ended.transcript.contains('\u{1b}'), "{:?}", ended.transcript);
+    assert_eq!(world.runs(), 1);
+    let mut terminal = up();
+    terminal.expect("Username: ").ctrl_d();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130);
+    assert!(ended.text().contains("Username: \nerror: left at a question"), "{:?}", ended.transcript);
+}
+
 #[test]
 fn ctrl_c_at_a_question_starts_nothing_and_leaves_the_terminal_as_it_was() {
     let world = World::empty();
@@ -344,8 +365,8 @@ fn ctrl_z_stops_the_program_and_a_password_stays_hidden_when_it_goes_on() {
 /// broken into several lines.
 const SIZES: [(u16, u16); 4] = [(80, 24), (60, 24), (40, 24), (40, 10)];
 
-/// The text that a terminal of this size shows, together with what has left it at the top. Lines are joined, so that a
-/// text that was broken is found.
+/// The text that a terminal of this size shows, together with what has left it at the top. Lines are joined, so that
+/// a text that was broken is found.
 fn shown((columns, rows): (u16, u16), transcript: &str) -> String {
     let some = |size| NonZero::new(size).expect("a terminal has a size");
     let mut parser = vt100::Parser::new(some(rows), some(columns), 1000);
@@ -456,8 +477,8 @@ fn local_reset_that_is_refused_ends_as_other_questions() {
     }
 }
 
-/// A terminal shows `^C` where its cursor stands. Behind a line that reaches to the edge that would be a line of its own,
-/// and the one above it would stay.
+/// A terminal shows `^C` where its cursor stands. Behind a line that reaches to the edge that would be a line of its
+/// own, and the one above it would stay.
 #[test]
 fn ctrl_c_leaves_nothing_of_the_line_that_shows_work() {
     let at_work = Regex::new(r"(running|waiting) \d+s").expect("valid");

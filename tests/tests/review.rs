@@ -477,7 +477,7 @@ fn an_image_that_knows_no_reviews_is_told_apart() {
     assert_eq!(told["exit_code"], 17, "{told:#}");
 }
 
-/// What is still to come nobody has reviewed: the container refuses it, whatever the laptop's clock says.
+/// Nobody has reviewed a time that is still to come: the container refuses it, whatever the laptop's clock says.
 #[test]
 fn the_container_records_no_review_of_the_future() {
     needs_postgres!();

@@ -200,9 +200,15 @@ fn at_a_terminal_the_name_is_typed_after_the_plan() {
     let world = protected();
     let mut terminal = add_role(&world, &[]).terminal();
     terminal.expect("add-role steve in staging").expect("Reason").type_line("ticket 12");
-    terminal.expect("Type \"staging\" to go on").type_line("prod");
+    // Another name is asked again, and gets no tick. Whoever leaves has started nothing.
+    terminal
+        .expect("Type \"staging\" to go on")
+        .type_line("prod")
+        .expect("\"prod\" is not \"staging\"; Esc leaves");
+    terminal.type_line("").expect("nothing is done without the name").ctrl_d();
     let ended = terminal.wait();
-    assert_eq!(ended.code(), 28, "{}", ended.text());
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    assert!(!ended.text().contains("✔ Type"), "{}", ended.text());
     assert_eq!(world.runs(), 0);
 
     let mut terminal = add_role(&world, &[]).terminal();
@@ -305,6 +311,14 @@ fn ctrl_c_asks_what_it_is_for() {
         assert!(ended.text().contains(told), "{}", ended.text());
         assert_eq!(executions(&world), 1);
     }
+    // Another answer is asked again, and Ctrl-D leaves, on a line of its own.
+    let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
+    let mut terminal = add_role(&world, &[]).terminal();
+    terminal.expect("execution quill-tasks-staging-").ctrl_c();
+    terminal.expect("[w/d/c]").type_line("no").expect("Type w, d or c, and Enter: [w/d/c] ").ctrl_d();
+    let ended = terminal.wait();
+    assert_eq!(ended.code(), 130, "{}", ended.text());
+    assert!(ended.text().contains("[w/d/c] \nerror: interrupted; the task goes on"), "{}", ended.text());
     let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
     let mut terminal = add_role(&world, &[]).terminal();
     terminal.expect("execution quill-tasks-staging-").ctrl_c();

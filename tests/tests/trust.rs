@@ -1,4 +1,5 @@
-//! Which settings file is believed, which hosts get the token, and which requests do not use a proxy.
+//! Tests of the settings files that are believed, of the hosts that get the token, and of the requests that do not
+//! use a proxy.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};

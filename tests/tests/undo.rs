@@ -21,7 +21,7 @@ fn a_change_is_undone_by_its_record() {
     forget(&world, &execution);
     let look = world.quill_admin(["undo", &execution, "-e", "staging", "--preview"]).output().exits(0);
     assert!(look.stderr.contains(&format!("  undoes           {execution}\n")), "{look}");
-    assert!(look.stderr.contains("  if still         permission level is admin\n"), "{look}");
+    assert!(look.stderr.contains("  only if          permission level is admin\n"), "{look}");
     assert!(look.stdout.contains("permission level admin → staff"), "{look}");
     assert_eq!(level(&world), "admin");
     let undone = world.quill_admin(["undo", &execution, "-e", "staging"]).output().exits(0);
@@ -62,7 +62,7 @@ fn at_a_terminal_it_is_asked_about() {
     let _ = world.quill_admin(PROMOTE).output().exits(0);
     let execution = newest(&world);
     let mut terminal = world.quill_admin(["undo", &execution]).terminal();
-    terminal.expect("if still").expect("permission level is admin").expect("Run it? [y/N]").type_line("");
+    terminal.expect("only if").expect("permission level is admin").expect("Run it? [y/N]").type_line("");
     assert_eq!((terminal.wait().code(), level(&world).as_str()), (130, "admin"));
     let mut terminal = world.quill_admin(["undo", &execution]).terminal();
     terminal.expect("Run it? [y/N]").type_line("y");
