@@ -1,4 +1,8 @@
-//! The developer's verbs: `cargo xtask test`, `cargo xtask docs`, `cargo xtask bench`.
+//! The verbs of developers: `cargo xtask test`, `cargo xtask docs` and `cargo xtask bench`, each in its file.
+//! `run.rs` starts other programs; `terraform.rs` and `takeover.rs` are a layer of the tests.
+//!
+//! To add a verb: a variant of [`Verb`], its arm in [`main`], and its file here. To add a layer of the tests:
+//! `test.rs`; a page of the reference: `docs.rs`; a measurement: `bench`.
 #![expect(clippy::print_stdout, reason = "talking to the developer is what this program is for")]
 
 mod bench;

@@ -1,6 +1,8 @@
 //! `cargo xtask test`: runs every layer of tests, and reports each as passed, failed or skipped.
 //!
-//! To add a layer: its entry in [`layers`].
+//! To add a layer: its entry in [`layers`]. A layer that needs something which may be missing is skipped by its tests
+//! themselves (`skip.rs` of the crate `testkit`). To run a kind of work that is no cargo command: a variant of
+//! [`Step`], and its arm in [`run`].
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,23 +22,23 @@ use serde_json::Value;
 
 use crate::{docs, run, terraform};
 
-/// The part of the names of tests that run in containers of an image, which they compile first. That takes minutes, in
-/// which nothing else of the same process would be done: they have a process of their own, beside the others.
+/// The part of the names of tests that run in containers of an image, which they compile first. That takes minutes,
+/// in which nothing else of the same process would be done: they have a process of their own, beside the others.
 const IN_CONTAINERS: &str = "in_a_container";
 
 /// The package of tests that run whole programs. They mostly wait, for containers, logs and answers, so that
 /// more of them run at once than there are cores.
 const END_TO_END: &str = "quill-admin-e2e";
 
-/// The chapter of end-to-end tests that looks at the clock: at how often the cloud is asked. It runs before the others, which
-/// keep the machine busy.
+/// The chapter of end-to-end tests that looks at the clock: at how often the cloud is asked. It runs before the
+/// others, which keep the machine busy.
 const BY_THE_CLOCK: &str = "following::";
 
 /// The package whose tests wait for the database, most of the time.
 const EXECUTOR: &str = "quill-admin-executor";
 
-/// The test of [`END_TO_END`] that runs a thousand tasks. It keeps the machine busy, which tests that look at the clock do
-/// not bear: it is a layer of its own.
+/// The test of [`END_TO_END`] that runs a thousand tasks. It keeps the machine busy, which tests that look at the
+/// clock do not bear: it is a layer of its own.
 const STORM_TEST: &str = "hostile";
 
 #[derive(Args)]
@@ -48,9 +50,9 @@ pub(crate) struct Options {
     /// being skipped. With CI=true this is all
     #[arg(long, value_name = "NEED", value_delimiter = ',')]
     require: Vec<String>,
-    /// Run the whole storm of a thousand tasks (the layer storm) from the same seed as ever, as CI does, and all cases of previews and of
-    /// undoing, of which CI takes a quarter; otherwise a tenth of each runs,
-    /// from a seed that is said
+    /// Run the whole storm of a thousand tasks (the layer storm) from the same seed as ever, as CI does, and all
+    /// cases of previews and of undoing, of which CI takes a quarter; otherwise a tenth of each runs, from a seed
+    /// that is said
     #[arg(long)]
     full: bool,
 }
@@ -76,8 +78,8 @@ const PROGRAMS: [&str; 3] = ["static executor", "build", LINTED];
 const LINTED: &str = "clippy and build";
 
 /// The variables with which a cargo command that builds lints, too: this workspace's crates are compiled by Clippy's
-/// driver, which is the compiler with lints. `cargo clippy` would check all dependencies apart from building them, which
-/// takes minutes. What is shipped is another profile, and compiled by the compiler itself.
+/// driver, which is the compiler with lints. `cargo clippy` would check all dependencies apart from building them,
+/// which takes minutes. What is shipped is another profile, and compiled by the compiler itself.
 const LINTING: [(&str, &str); 2] =
     [("RUSTC_WORKSPACE_WRAPPER", "clippy-driver"), ("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__")];
 
@@ -191,7 +193,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
                 continue;
             }
             Step::Terraform => {
-                // Not the path of this process: building the workspace has replaced the file that it was started from.
+                // Not the path of this process: building the workspace has replaced the file that it was started
+                // from.
                 let own = run::bin_dir()?.join(format!("xtask{}", std::env::consts::EXE_SUFFIX));
                 let mut command = Command::new(own);
                 command.arg("terraform");
