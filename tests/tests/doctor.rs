@@ -216,7 +216,10 @@ fn a_file_that_cannot_be_used_is_a_finding_of_its_own() {
     assert!(wrong.stdout.contains("unknown key \"projct\""), "{wrong}");
     assert!(wrong.stdout.contains("did you mean \"project\"?"), "{wrong}");
     // They are one line, unless more is wanted.
-    assert!(wrong.stdout.contains(" checks were skipped: they need machine-config (-v names them)"), "{wrong}");
+    assert!(
+        wrong.stdout.contains(" checks were skipped: they need machine-config (-v names them)"),
+        "{wrong}"
+    );
     let all = doctor(&["--env", "staging", "-v"]).exits(30);
     assert!(all.stdout.contains("- job              skipped: it needs machine-config"), "{all}");
 }

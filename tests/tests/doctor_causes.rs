@@ -645,7 +645,10 @@ jobs:
     let broken = doctor(&["--repo", "app"]).exits(31);
     assert!(broken.stdout.contains(".github/workflows/broken.yml"), "{broken}");
     home.write("app/.github/workflows/broken.yml", "");
-    home.write("app/compose.yaml", "services:\n  backend:\n    build: { context: backend, target: $STAGE }\n");
+    home.write(
+        "app/compose.yaml",
+        "services:\n  backend:\n    build: { context: backend, target: $STAGE }\n",
+    );
     let left = doctor(&["--repo", "app"]).exits(31);
     assert!(left.stdout.contains("compose.yaml:3"), "{left}");
     // What could not be read is not said to be missing.

@@ -13,23 +13,19 @@ mod command;
 mod compose;
 mod dockerfile;
 mod files;
-mod lines;
 mod matrix;
 mod mention;
 pub mod names;
 mod path;
 mod served;
 mod target;
-mod tracked;
-mod words;
 mod workflow;
 mod yaml;
 
 use std::io;
 use std::path::Path;
 
-use command::Build;
-use compose::Composed;
+use compose::Service;
 pub use dockerfile::{Dockerfile, Provides, Stage};
 use files::File;
 pub use mention::Mention;
@@ -101,7 +97,7 @@ pub fn scan(root: &Path, served: &[Served]) -> io::Result<Scan> {
         }
     }
     scan.lacks_dockerfiles = !scan.unread.is_empty();
-    let mut composed = Composed::default();
+    let mut composed = None;
     for file in files.iter().filter(|file| !dockerfile::is_one(&file.path) && !is_served(&file.path)) {
         if workflow::is_one(&file.path) || mention::is_searched(&file.path) {
             let bytes = file.read(&mut scan.unread).filter(|bytes| !bytes.contains(&0));
@@ -110,7 +106,7 @@ pub fn scan(root: &Path, served: &[Served]) -> io::Result<Scan> {
             }
         }
     }
-    scan.finish(&mut composed);
+    scan.finish(composed.as_deref());
     Ok(scan)
 }
 
@@ -122,7 +118,7 @@ impl Scan {
     }
 
     /// Reads a file that is no Dockerfile.
-    fn read(&mut self, path: &str, text: &str, served: &[Served], composed: &mut Composed) {
+    fn read(&mut self, path: &str, text: &str, served: &[Served], composed: &mut Option<Vec<Service>>) {
         let mut understood = Vec::new();
         if workflow::is_one(path) {
             self.workflows += 1;
@@ -137,10 +133,11 @@ impl Scan {
         } else {
             self.searched += 1;
         }
-        if compose::is_one(path, text)
-            && let Err(why) = composed.read(path, text)
-        {
-            self.unread.push((path.to_owned(), why));
+        if compose::is_one(path, text) {
+            match compose::services(path, text) {
+                Ok(services) => composed.get_or_insert_default().extend(services),
+                Err(why) => self.unread.push((path.to_owned(), why)),
+            }
         }
         let found = mention::find(path, text).into_iter();
         self.mentions.extend(found.filter(|mention| !understood.contains(&mention.line)));
@@ -178,18 +175,17 @@ impl Scan {
         }
     }
 
-    /// Leaves only the mentions that a person has to look at, in the order of files and lines.
-    fn finish(&mut self, composed: &mut Composed) {
-        let dockerfiles = &self.dockerfiles;
-        let mut services = composed.mentions();
-        self.mentioned = self.mentions.len() + services.len();
-        services.retain(|mention| mention.may_be_wrong(dockerfiles));
-        self.mentions.retain(|mention| match &mention.build {
-            // The services are what such a command builds.
-            Build::Compose(files) if services.is_empty() && composed.has(files) => false,
-            _ => mention.may_be_wrong(dockerfiles),
-        });
-        self.mentions.append(&mut services);
+    /// Leaves only the mentions that a person has to look at, in the order of files and lines. Without Compose
+    /// files, nobody knows what a command of Compose builds.
+    fn finish(&mut self, composed: Option<&[Service]>) {
+        self.mentioned = self.mentions.len();
+        if let Some(services) = composed {
+            let services = compose::mentions(services);
+            self.mentioned += services.len();
+            self.mentions.retain(|mention| !mention.build.is_compose);
+            self.mentions.extend(services);
+        }
+        self.mentions.retain(|mention| mention.may_be_wrong(&self.dockerfiles));
         self.mentions.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         self.mentions.dedup_by(|a, b| (&a.file, a.line) == (&b.file, b.line));
         self.untargeted.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));

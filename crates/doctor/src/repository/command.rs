@@ -1,24 +1,62 @@
-//! Commands that build an image, and what their words say of the stage and the Dockerfile.
+//! Finds the builds of an image in a piece of text, by the words of the command: a program, options, and the
+//! verb by which it builds (`docker --context x buildx build`).
 //!
-//! To know another tool: a line in [`TOOLS`].
+//! Words are split so that lists of other languages (`["docker", "build"]`, `args: [build, .]`) read like a
+//! command of a shell. To know another tool: a word in one of the lists below.
 
 use super::target::Target;
-use super::words::Word;
 
-/// What a build makes, as far as its words say it.
+/// Programs that build with one of the [`VERBS`].
+const PROGRAMS: &[&str] = &[
+    "docker",
+    "docker-compose",
+    "podman",
+    "podman-compose",
+    "nerdctl",
+    "buildah",
+    "buildx",
+    "docker-buildx",
+    "depot",
+    "img",
+    "buildctl",
+    "minikube",
+    "gcloud",
+    "az",
+    "skaffold",
+];
+/// Words that stand between a program and its verb: groups of commands, and the keys of lists of words.
+const GROUPS: &[&str] = &[
+    "image", "builder", "buildx", "compose", "builds", "acr", "run", "jobs", "alpha", "beta", "args:",
+    "args", ":", "]", "}}",
+];
+/// Verbs that build.
+const VERBS: &[&str] = &["build", "bake", "bud", "build-using-dockerfile", "submit", "watch"];
+/// Verbs that build only with one of [`OPTIONS`].
+const PERHAPS: &[&str] = &["up", "run", "create", "deploy"];
+const OPTIONS: &[&str] = &["--build", "--source"];
+/// Parts of words that are a build on their own: tools and images, actions, functions of Tilt, Jenkins and
+/// Docker's own library.
+const BUILDERS: &[&str] = &[
+    "kaniko",
+    "cloud-builders/docker",
+    "build-push-action",
+    "bake-action",
+    "docker_build(",
+    "docker.build(",
+    "images.build(",
+];
+/// Keys whose values are written for people.
+const TITLES: &[&str] = &["name", "displayname", "title", "description", "summary"];
+
+/// A build of an image, as far as the words of the command say it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Build {
-    /// An image from a Dockerfile.
-    Image {
-        /// The stage that it names.
-        target: Target,
-        /// The Dockerfile that it names.
-        dockerfile: Named,
-    },
-    /// The images of Compose files: of these, or of those that Compose finds itself.
-    Compose(Vec<String>),
-    /// Images that only other files, or no files at all, say more about.
-    Unknown,
+pub(super) struct Build {
+    /// The stage that it names.
+    pub(super) target: Target,
+    /// The Dockerfile that it names.
+    pub(super) dockerfile: Named,
+    /// Whether Compose files say what is built.
+    pub(super) is_compose: bool,
 }
 
 /// The Dockerfile that a build names.
@@ -26,211 +64,303 @@ pub(super) enum Build {
 pub(super) enum Named {
     /// None, or one that is known only when it runs.
     Unknown,
-    /// The one at this path, or in this folder. The folder in which the path begins is not known.
-    Somewhere(String),
+    /// The one at this path, or in this folder, as the command has it. The folder where it runs is not known.
+    Written(String),
     /// The one at this path in the checkout.
     At(String),
 }
 
-impl Named {
-    /// The Dockerfile at a path in the checkout, where that is known.
-    pub(super) fn at(path: Option<&str>) -> Self {
-        path.map_or(Self::Unknown, |path| Self::At(path.to_owned()))
-    }
+impl Build {
+    /// A build of which nothing is known here.
+    pub(super) const UNKNOWN: Self =
+        Self { target: Target::None, dockerfile: Named::Unknown, is_compose: false };
 }
 
-/// How the words of a command are read.
-#[derive(Debug, Clone, Copy)]
-enum Reads {
-    Image,
-    Compose,
-    Nothing,
+/// A word, without its quotes.
+#[derive(Debug, PartialEq, Eq)]
+struct Word<'a> {
+    text: &'a str,
+    /// Its position in the text, in bytes.
+    at: usize,
+    /// Whether the quotes hold this word and nothing else.
+    is_quoted: bool,
 }
 
-/// Programs with the verbs by which they build, and the option without which they do not.
-type Tool = (&'static [&'static str], &'static [&'static str], Option<&'static str>, Reads);
-
-const DOCKER: &[&str] = &["docker", "podman", "nerdctl"];
-const COMPOSE: &[&str] = &["docker-compose", "podman-compose"];
-const TOOLS: &[Tool] = &[
-    (DOCKER, &["build", "buildx build", "image build", "builder build"], None, Reads::Image),
-    (DOCKER, &["buildx bake"], None, Reads::Nothing),
-    (DOCKER, &["compose build", "compose watch"], None, Reads::Compose),
-    (DOCKER, &["compose up", "compose run", "compose create"], Some("--build"), Reads::Compose),
-    (COMPOSE, &["build", "watch"], None, Reads::Compose),
-    (COMPOSE, &["up", "run", "create"], Some("--build"), Reads::Compose),
-    (&["buildx", "docker-buildx", "depot"], &["build"], None, Reads::Image),
-    (&["buildx", "docker-buildx", "depot"], &["bake"], None, Reads::Nothing),
-    (&["buildah"], &["build", "bud", "build-using-dockerfile"], None, Reads::Image),
-    (&["img", "buildctl"], &["build"], None, Reads::Image),
-    (&["minikube"], &["image build"], None, Reads::Image),
-    (&["kaniko"], &[""], None, Reads::Image),
-    (&["gcloud"], &["builds submit"], None, Reads::Image),
-    (&["gcloud"], &["run deploy", "run jobs deploy"], Some("--source"), Reads::Image),
-    (&["gcloud"], &["app deploy"], None, Reads::Nothing),
-    (&["az"], &["acr build"], None, Reads::Image),
-    (&["fly", "flyctl"], &["deploy"], None, Reads::Nothing),
-    (&["heroku"], &["container:push"], None, Reads::Nothing),
-    (&["skaffold"], &["build", "dev", "run", "debug"], None, Reads::Nothing),
-    (&["tilt"], &["up", "ci"], None, Reads::Nothing),
-    (&["build-push-action", "bake-action"], &[""], None, Reads::Nothing),
-    // Functions of Tilt, Jenkins and Docker's own library.
-    (&["docker_build", "docker.build", "images.build"], &["("], None, Reads::Nothing),
-];
-/// Programs that are known by a part of their names.
-const PARTS: &[&str] = &["kaniko", "build-push-action", "bake-action", "images.build"];
-/// The words of which the name of a variable consists that stands for a program; one of the first is among them.
-const VARIABLES: (&[&str], &[&str]) = (
-    &["docker", "podman", "nerdctl", "container", "compose"],
-    &["engine", "runtime", "tool", "cli", "cmd", "command", "bin", "exe", "env", "oci"],
-);
-/// Keys that hold the words of a command, after the program's or the image's name.
-const ARGUMENTS: &[&str] = &["args:", "arguments:", "command:", "cmd:"];
-/// Options that name a Dockerfile, and those that name its folder.
-const FILE: &[&str] = &["-f", "--file", "--dockerfile", "--containerfile"];
-const FOLDER: &[&str] = &["--source", "--context"];
-/// Options of a build that have no value.
-const WITHOUT_VALUE: &[&str] =
-    &["--no-cache", "--pull", "--push", "--load", "--quiet", "-q", "--rm", "--force-rm", "--squash"];
-
-/// Whether a word may be the name of a tool, or of an image that holds one.
-pub(super) fn is_tool(word: &str) -> bool {
-    program(word).is_some_and(|name| TOOLS.iter().any(|(programs, ..)| programs.contains(&name.as_str())))
-}
-
-/// The builds in the words of a command, with their lines.
-pub(super) fn builds(words: &[Word]) -> Vec<(u64, Build)> {
+/// The builds that begin in the first `length` bytes of a text.
+pub(super) fn find(text: &str, length: usize) -> Vec<Build> {
+    let words = words(text);
+    let key = words.first().map(|word| word.text.trim_end_matches(':').to_lowercase());
+    let is_title = key.is_some_and(|key| TITLES.contains(&key.as_str()));
     let mut found = Vec::new();
-    for (at, word) in words.iter().enumerate() {
-        let Some(program) = program(&word.text) else { continue };
-        let tools = TOOLS.iter().filter(|(programs, ..)| programs.contains(&program.as_str()));
-        for (_, verbs, option, reads) in tools {
-            let arguments = arguments(words, at);
-            let Some(rest) = verbs.iter().find_map(|verb| after(&arguments, verb)) else { continue };
-            // A function without arguments is the definition of one in a shell.
-            let is_defined = verbs.contains(&"(") && rest.is_empty();
-            let lacks = |option: &str| !rest.iter().any(|word| word.text.starts_with(option));
-            if is_defined || option.is_some_and(lacks) {
-                continue;
-            }
-            let build = match reads {
-                Reads::Image => Build::Image { target: target(rest), dockerfile: dockerfile(rest) },
-                Reads::Compose => Build::Compose(values(&arguments, &["-f", "--file"])),
-                Reads::Nothing => Build::Unknown,
-            };
-            found.push((word.line, build));
+    let mut rest = words.as_slice();
+    while let Some((word, after)) = rest.split_first().filter(|(word, _)| word.at < length) {
+        rest = after;
+        if let Some((build, after)) = build(word, after, is_title) {
+            found.push(build);
+            rest = after;
         }
     }
     found
 }
 
-/// The name of the program that a word calls: without its folder and version, or that of Docker for a variable that
-/// seems to stand for it.
-fn program(word: &str) -> Option<String> {
-    let word = word.to_lowercase();
-    if let Some(part) = PARTS.iter().find(|part| word.contains(**part)) {
-        return Some((*part).to_owned());
+/// The build that a word begins, with the words after it, and those that follow its verb.
+fn build<'a, 'b>(word: &Word<'a>, after: &'b [Word<'a>], is_title: bool) -> Option<(Build, &'b [Word<'a>])> {
+    let name = word.text.to_lowercase();
+    if BUILDERS.iter().any(|part| name.contains(part)) && !name.ends_with("()") {
+        // The name of a step may be that of an image.
+        let is_for_people = is_title && !name.contains('/');
+        return (!is_for_people).then(|| (of_arguments(word, arguments(after), false), after));
     }
-    let name = word.rsplit(['/', '\\', '=']).next()?.trim_start_matches(['@', '-', '+', '!']);
-    if name.contains(['$', '%']) || name.starts_with("{{") {
-        let parts = || name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
-        let (some, all) = VARIABLES;
-        let is_program = parts().all(|part| some.contains(&part) || all.contains(&part))
-            && parts().any(|part| some.contains(&part));
-        let name = if parts().any(|part| part == "compose") { "docker-compose" } else { "docker" };
-        return is_program.then(|| name.to_owned());
+    if is_title || !is_program(&name) {
+        return None;
     }
-    let name = name.split([':', '@', '}']).next()?;
-    Some(name.strip_suffix(".exe").unwrap_or(name).to_owned())
+    let (verb, rest) = verb(after)?;
+    let arguments = arguments(rest);
+    let has_option =
+        || arguments.iter().any(|word| OPTIONS.iter().any(|option| word.text.starts_with(option)));
+    if PERHAPS.contains(&verb) && !has_option() {
+        return None;
+    }
+    let groups = &after[..after.len() - rest.len()];
+    let is_compose = name.contains("compose") || groups.iter().any(|word| word.text == "compose");
+    let build = match verb {
+        // Its own file says what it builds, and an option `--target` means another thing.
+        "bake" => Build::UNKNOWN,
+        _ => of_arguments(word, arguments, is_compose),
+    };
+    Some((build, rest))
 }
 
-/// The words that belong to a program: those after it, and those of later keys that hold arguments. A text for
-/// people that names a program has none.
-fn arguments(words: &[Word], at: usize) -> Vec<&Word> {
-    let mut parts = words[at + 1..].split_inclusive(Word::is_key);
-    let own = parts.next().unwrap_or_default();
-    let key = words[..at].iter().rev().find(|word| word.is_key());
-    let is_for_people = key.is_some_and(Word::is_title) && own.iter().any(|word| !word.is_key());
-    let mut arguments = Vec::new();
-    let mut holds = !is_for_people;
-    for part in std::iter::once(own).chain(parts) {
-        let key = part.last().filter(|word| word.is_key());
-        let part = &part[..part.len() - usize::from(key.is_some())];
-        arguments.extend(part.iter().filter(|_| holds));
-        holds = key.is_some_and(|key| ARGUMENTS.iter().any(|own| key.text.eq_ignore_ascii_case(own)));
+/// Whether a word, in lower case, calls one of the [`PROGRAMS`]: by its name, its path, or a variable that is
+/// called after it.
+fn is_program(word: &str) -> bool {
+    let is_variable = word.starts_with(['$', '%']) || word.starts_with("@$") || word.starts_with("{{");
+    if is_variable && ["docker", "podman", "container_", "compose"].iter().any(|part| word.contains(part)) {
+        return !word.ends_with(['/', ':']);
     }
-    arguments
+    let name =
+        word.rsplit(['/', '\\', '=', '(', '@', '!', '+']).next().unwrap_or(word).trim_start_matches('-');
+    PROGRAMS.contains(&name.strip_suffix(".exe").unwrap_or(name))
 }
 
-/// The words after a verb. Options may stand before each of its words, and a word after an option may be its value.
-fn after<'a, 'b>(words: &'b [&'a Word], verb: &str) -> Option<&'b [&'a Word]> {
-    let mut verb = verb.split_whitespace().peekable();
+/// The verb of a program, and the words after it. A word after an option may be the option's value.
+fn verb<'a, 'b>(words: &'b [Word<'a>]) -> Option<(&'a str, &'b [Word<'a>])> {
     let mut may_be_value = false;
     for (at, word) in words.iter().enumerate() {
-        let Some(next) = verb.peek() else { return Some(&words[at..]) };
-        let text = word.text.as_str();
-        if text.eq_ignore_ascii_case(next) {
-            verb.next();
+        let text = word.text;
+        let next = words.get(at + 1).map_or("", |next| next.text);
+        // `docker run` and `gcloud run deploy`.
+        let is_group = GROUPS.contains(&text) && (text != "run" || matches!(next, "deploy" | "jobs"));
+        if VERBS.contains(&text) || (PERHAPS.contains(&text) && !is_group) {
+            return Some((text, &words[at + 1..]));
+        }
+        if is_group {
             may_be_value = false;
         } else if text.starts_with('-') {
             may_be_value = !text.contains('=');
-        } else if !matches!(text, "[" | "(" | "alpha" | "beta") {
-            if !may_be_value {
-                return None;
-            }
-            may_be_value = false;
-        }
-    }
-    verb.peek().is_none().then_some(&[])
-}
-
-/// The values of options.
-fn values(words: &[&Word], options: &[&str]) -> Vec<String> {
-    let value = |(at, word): (usize, &&Word)| match word.text.split_once('=') {
-        Some((option, value)) => options.contains(&option).then(|| value.to_owned()),
-        None => options
-            .contains(&word.text.as_str())
-            .then(|| words.get(at + 1).map_or(String::new(), |value| value.text.clone())),
-    };
-    words.iter().enumerate().filter_map(value).collect()
-}
-
-/// The stage that words name.
-fn target(words: &[&Word]) -> Target {
-    let mut found = Target::None;
-    for (at, word) in words.iter().enumerate() {
-        let value = match word.text.strip_prefix("--target") {
-            // In a list of quoted words, one without quotes is a variable.
-            Some("") => {
-                words.get(at + 1).filter(|value| value.quoted || !word.quoted).map(|word| &*word.text)
-            }
-            Some(value) if value.starts_with('=') => Some(&value[1..]),
-            _ => continue,
-        };
-        match value.map(Target::of) {
-            Some(Target::Named(name)) => found = Target::Named(name),
-            _ => return Target::Varies,
-        }
-    }
-    found
-}
-
-/// The Dockerfile that words name, or its folder: the only word that is neither an option nor the value of one.
-fn dockerfile(words: &[&Word]) -> Named {
-    if let Some(named) = [FILE, FOLDER].iter().find_map(|options| values(words, options).pop()) {
-        return Named::Somewhere(named);
-    }
-    let mut others = Vec::new();
-    let mut may_be_value = false;
-    for word in words {
-        if word.text.starts_with('-') {
-            may_be_value = !word.text.contains('=') && !WITHOUT_VALUE.contains(&word.text.as_str());
         } else if !std::mem::take(&mut may_be_value) {
-            others.push(word);
+            return None;
         }
     }
-    match others[..] {
-        [folder] => Named::Somewhere(folder.text.clone()),
-        _ => Named::Unknown,
+    None
+}
+
+/// The words up to the end of the command, as a shell or a list has it.
+fn arguments<'a, 'b>(words: &'b [Word<'a>]) -> &'b [Word<'a>] {
+    let ends = |word: &Word<'_>| {
+        !word.is_quoted
+            && (word.text.starts_with([';', '&', '|', '#', '>']) || matches!(word.text, ")" | "]" | "`"))
+    };
+    &words[..words.iter().position(ends).unwrap_or(words.len())]
+}
+
+fn of_arguments(program: &Word<'_>, words: &[Word<'_>], is_compose: bool) -> Build {
+    let mut target = Target::None;
+    let mut file = None;
+    for (at, word) in words.iter().enumerate() {
+        let (option, value) = match word.text.split_once('=') {
+            Some((option, value)) => (option, Some(value)),
+            // In a list of quoted words, one without quotes is a variable.
+            None => (
+                word.text,
+                words.get(at + 1).filter(|next| next.is_quoted || !word.is_quoted).map(|next| next.text),
+            ),
+        };
+        match option {
+            "--target" => match value.map(Target::of) {
+                Some(Target::Named(name)) if target != Target::Varies => target = Target::Named(name),
+                _ => target = Target::Varies,
+            },
+            "-f" | "--file" | "--dockerfile" => file = Some(value.unwrap_or("$").to_owned()),
+            _ => {}
+        }
+    }
+    // A folder stands at the end, or right after the verb; after an option without `=` it may be its value.
+    let folder = match words {
+        [.., before, last] if !before.text.starts_with('-') || before.text.contains('=') => Some(last),
+        [only] => Some(only),
+        _ => None,
+    };
+    let folder = folder.filter(|word| !word.text.starts_with('-') && word.is_quoted == program.is_quoted);
+    let place = file.or_else(|| folder.map(|word| word.text.to_owned()));
+    Build { target, dockerfile: place.map_or(Named::Unknown, Named::Written), is_compose }
+}
+
+/// The words of a text. Quotes, commas and square brackets separate them; what ends a command in a shell is a
+/// word of its own.
+fn words(text: &str) -> Vec<Word<'_>> {
+    let mut words = Vec::new();
+    let is_quote = |c: char| matches!(c, '"' | '\'');
+    let mut begin = 0;
+    for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
+        let word = &text[begin..at];
+        // The bracket that closes `$(DOCKER)` belongs to the word.
+        let is_mark = matches!(c, ';' | '|' | ']' | '`') || (matches!(c, ')' | '&') && !word.contains('('));
+        if !(c.is_whitespace() || is_mark || is_quote(c) || matches!(c, ',' | '[')) {
+            continue;
+        }
+        let is_quoted = is_quote(c) && text[..begin].ends_with(c);
+        // The dash of an item in YAML is no word.
+        if is_quoted || !matches!(word, "" | "-") {
+            words.push(Word { text: word, at: begin, is_quoted });
+        }
+        if is_mark {
+            words.push(Word { text: &text[at..=at], at, is_quoted: false });
+        }
+        begin = (at + c.len_utf8()).min(text.len());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_found(line: &str) -> bool {
+        !find(line, line.len()).is_empty()
+    }
+
+    #[test]
+    fn builds_are_found_however_they_are_written() {
+        for line in [
+            "docker build .",
+            "DOCKER_BUILDKIT=1 docker  buildx   build .",
+            "docker --context x build .",
+            "docker buildx --builder x build .",
+            "docker -D --log-level=debug image build .",
+            "podman --log-level x build .",
+            "nerdctl build .",
+            "buildah bud .",
+            "buildah --storage-driver vfs build .",
+            "docker buildx bake",
+            "docker buildx bake frontend",
+            "docker compose -f x.yml build",
+            "docker compose up -d --build",
+            "docker-compose --profile a up --build",
+            "/usr/bin/docker build .",
+            "docker.exe build .",
+            "@docker build .",
+            "$(DOCKER) build -t $(IMAGE) .",
+            "${CONTAINER_ENGINE:-podman} build .",
+            "{{docker_cmd}} build .",
+            "$(DOCKER_COMPOSE) up --build",
+            "BUILD=docker build .",
+            "id=$(docker build -q .)",
+            "x=`docker build -q .`",
+            "sh -c 'cd backend && docker build .'",
+            "\"build\": \"docker build .\",",
+            "subprocess.run([\"docker\", \"build\", \".\"])",
+            "{ \"command\": \"docker\", \"args\": [\"build\", \".\"] }",
+            "docker_build('backend', '.')",
+            "image = docker.build(\"backend\")",
+            "client.images.build(path='.')",
+            "/kaniko/executor --dockerfile=backend/Dockerfile",
+            "gcloud builds submit --tag x",
+            "gcloud beta builds submit",
+            "gcloud run deploy quill --source .",
+            "gcloud run jobs deploy quill --source=.",
+            "- uses: docker/build-push-action@v6",
+            "- name: gcr.io/cloud-builders/docker",
+            "command: [docker]\nargs: [build, .]",
+            "az acr build -r x .",
+            "skaffold build",
+            "echo \"usage: << NAME\"; docker build .",
+        ] {
+            assert!(is_found(line), "{line}");
+        }
+        for line in [
+            "docker compose up",
+            "docker builder prune",
+            "docker run x build",
+            "docker ps && make build",
+            "gcloud run deploy quill --image x",
+            "name: Docker build and push",
+            "\"description\": \"a docker build of it\",",
+            "$(CARGO) build",
+            "npm run docker:build",
+            "docker_build() {",
+        ] {
+            assert!(!is_found(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_stage_counts_if_it_is_a_plain_word_of_the_same_command() {
+        let targets = |line: &str| -> Vec<bool> {
+            let is_named = |build: Build| matches!(build.target, Target::Named(_));
+            find(line, line.len()).into_iter().map(is_named).collect()
+        };
+        for line in [
+            "docker build --target prod backend",
+            "docker build --target=prod backend",
+            "docker build --target 'dev' backend",
+            "subprocess.run([\"docker\", \"build\", \"--target\", \"prod\"])",
+            "docker build -t $(IMAGE):$(TAG) --target prod backend",
+            "id=$(docker build --target prod)",
+            "/kaniko/executor --target=admin",
+        ] {
+            assert_eq!(targets(line), [true], "{line}");
+        }
+        for line in [
+            "docker build --target \"$X\" backend",
+            "docker build --target \"\" backend",
+            "docker build --target ${{ matrix.target }} backend",
+            "docker build --target {{stage}} backend",
+            "docker build --target=$(STAGE) backend",
+            "docker build --target prod-$X backend",
+            "docker build --target (stage) backend",
+            "run(f\"docker build --target {stage} .\")",
+            "subprocess.run([\"docker\", \"build\", \"--target\", stage])",
+            "docker build --target prod --target $X .",
+            "docker build --target $X --target prod .",
+            "docker build . # --target prod",
+            "docker build . ; echo --target prod",
+            "echo $(docker build .) --target prod",
+            "docker buildx bake --target prod",
+            "docker build --target",
+        ] {
+            assert_eq!(targets(line), [false], "{line}");
+        }
+        assert_eq!(targets("docker build --target prod . && docker build ."), [true, false]);
+        let two = "docker build .\ndocker build --target prod .";
+        assert_eq!(find(two, 14).len(), 1);
+    }
+
+    #[test]
+    fn the_place_that_a_command_names() {
+        for (line, expected) in [
+            ("docker build frontend", Some("frontend")),
+            ("docker build -f a/Dockerfile .", Some("a/Dockerfile")),
+            ("docker build --file=a/Dockerfile frontend", Some("a/Dockerfile")),
+            ("docker build -f \"$1\" frontend", Some("$1")),
+            ("docker build -t frontend .", Some(".")),
+            // The last word may be the value of the option.
+            ("docker build . -t frontend", None),
+            ("docker buildx bake frontend", None),
+            ("subprocess.run([\"docker\", \"build\", frontend])", None),
+        ] {
+            let expected = expected.map_or(Named::Unknown, |place| Named::Written(place.to_owned()));
+            assert_eq!(find(line, line.len()).remove(0).dockerfile, expected, "{line}");
+        }
     }
 }

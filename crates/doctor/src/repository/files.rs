@@ -1,7 +1,7 @@
-//! The files of a checkout: all that git would show to somebody who clones it.
+//! The files of a checkout, without those that git ignores.
 //!
-//! Ignore rules of git count from the checkout's own root, and only for files that git does not track. Those of
-//! a folder above it, or of other programs (`.ignore`), concern something else.
+//! Ignore rules of git count from the checkout's own root. Those of a folder above it, or of other programs
+//! (`.ignore`), concern something else.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File as Opened};
@@ -10,8 +10,6 @@ use std::path::{Path, PathBuf};
 
 use ignore::WalkBuilder;
 use quill_admin_files::{Unreadable, read_bounded};
-
-use super::tracked;
 
 /// The largest text that is read, in bytes. Lock files of packages have a few MiB.
 const LARGEST: u64 = 16 << 20;
@@ -91,16 +89,6 @@ pub(super) fn list(root: &Path, unread: &mut Unread) -> Vec<File> {
             Err(error) if error.io_error().is_some_and(|error| error.kind() == io::ErrorKind::NotFound) => {}
             Err(error) => unread.push((root.display().to_string(), error.to_string())),
         }
-    }
-    match tracked::paths(root) {
-        Ok(paths) => {
-            let tracked = paths.iter().filter(|path| !path.split('/').any(is_foreign));
-            files.extend(tracked.filter_map(|path| File::find(root, path)));
-        }
-        Err(why) => unread.push((
-            ".git/index".to_owned(),
-            format!("{why}, so that files which are tracked and ignored were not seen"),
-        )),
     }
     files.into_iter().collect()
 }

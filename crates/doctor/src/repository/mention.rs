@@ -6,15 +6,7 @@
 
 use super::command::{self, Build, Named};
 use super::dockerfile::{Dockerfile, Provides};
-use super::lines;
 use super::target::Target;
-use super::words::{self, Word};
-
-/// Parts of the words of which every mention has one, in lower case: other lines are not split into words.
-const HINTS: &[&str] = &[
-    "build", "bake", "bud", "submit", "deploy", "push", "watch", "kaniko", "skaffold", "tilt", "docker",
-    "podman", "nerdctl", "gcloud",
-];
 
 /// Endings of files that are written for people, and of files that list versions: none of them builds
 /// anything.
@@ -44,37 +36,23 @@ impl Mention {
     /// Whether it may build another stage than it is meant to: it names none, and a Dockerfile that it may
     /// build ends with another one.
     pub(super) fn may_be_wrong(&self, dockerfiles: &[Dockerfile]) -> bool {
-        let named = match &self.build {
-            Build::Image { target: Target::Named(_), .. } => return false,
-            Build::Image { dockerfile, .. } => dockerfile,
-            _ => &Named::Unknown,
-        };
-        let all = || dockerfiles.iter().collect();
-        let mut possible: Vec<&Dockerfile> = match named {
-            Named::Unknown => all(),
-            Named::At(path) => dockerfiles.iter().filter(|dockerfile| dockerfile.path == *path).collect(),
-            Named::Somewhere(path) => {
-                let end = certain_end(path);
-                let ends = |path: &str| path == end || path.ends_with(&format!("/{end}"));
-                let folder_ends = |path: &str| path.rsplit_once('/').is_some_and(|(folder, _)| ends(folder));
-                let is_named = |file: &&Dockerfile| ends(&file.path) || folder_ends(&file.path);
-                dockerfiles.iter().filter(is_named).collect()
-            }
-        };
-        if possible.is_empty() {
-            possible = all();
+        if matches!(self.build.target, Target::Named(_)) {
+            return false;
         }
-        possible.iter().any(|dockerfile| dockerfile.provides != Provides::Wanted)
+        let is_named = |file: &&Dockerfile| match &self.build.dockerfile {
+            Named::Unknown => false,
+            Named::At(path) => *path == file.path,
+            // Without a folder, it may be in any: the commands before may have gone there.
+            Named::Written(path) => file.path.rsplit_once('/').is_some_and(|(folder, name)| {
+                let path = path.trim_start_matches("./").trim_end_matches('/');
+                path == file.path || (path == folder && name == "Dockerfile")
+            }),
+        };
+        match dockerfiles.iter().find(is_named) {
+            Some(dockerfile) => dockerfile.provides != Provides::Wanted,
+            None => dockerfiles.iter().any(|dockerfile| dockerfile.provides != Provides::Wanted),
+        }
     }
-}
-
-/// The end of a path that is certain: what follows the last variable, and the last `.` or `..`.
-fn certain_end(path: &str) -> String {
-    let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-    let is_certain =
-        |part: &&&str| !matches!(**part, "" | "." | "..") && !part.contains(['$', '{', '%', '*']);
-    let certain = parts.iter().rev().take_while(is_certain).count();
-    parts[parts.len() - certain..].join("/")
 }
 
 /// Whether a file is searched, by its name: it is not written for people.
@@ -84,70 +62,73 @@ pub(super) fn is_searched(path: &str) -> bool {
     !PROSE.contains(&ending) && !name.starts_with("license")
 }
 
-/// The lines of a text that mention a build. Several mentions may be of the same line.
+/// The lines of a text that mention a build.
 pub(super) fn find(path: &str, text: &str) -> Vec<Mention> {
+    let lines: Vec<&str> = text.lines().collect();
     let is_bake = path.rsplit('/').next().is_some_and(|name| name.starts_with("docker-bake."));
     let mut found = Vec::new();
-    for (number, line) in lines::joined(path, text) {
+    for (index, line) in lines.iter().enumerate() {
         let begins = line.trim_start();
-        if is_bake && (begins.starts_with("target ") || begins.starts_with("\"target\"")) {
-            found.push((number, Build::Unknown));
-        }
-        let lower = line.to_lowercase();
-        if !HINTS.iter().any(|hint| lower.contains(hint)) {
+        if is_comment(line) {
             continue;
         }
-        let commands = words::commands(&line, number);
-        if lines::is_yaml(path) && is_image(&commands) {
-            found.extend(in_entry(&lines::entry(text, number), number));
-        } else {
-            found.extend(commands.iter().flat_map(|words| command::builds(words)));
+        let number = index as u64 + 1;
+        let whole = whole(path, &lines[index..]);
+        for build in command::find(&whole, line.len()) {
+            found.push(Mention::new(path, text, number, build));
         }
-    }
-    let mut mentions: Vec<Mention> = Vec::new();
-    for (line, build) in found {
-        let mention = Mention::new(path, text, line, build);
-        if !mentions.contains(&mention) {
-            mentions.push(mention);
+        if is_bake && (begins.starts_with("target ") || begins.starts_with("\"target\"")) {
+            found.push(Mention::new(path, text, number, Build::UNKNOWN));
         }
-    }
-    mentions
-}
-
-/// Whether a line of YAML has nothing but a tool, or an image with one: other lines then hold its arguments.
-fn is_image(commands: &[Vec<Word>]) -> bool {
-    let words: Vec<&Word> = commands.iter().flatten().filter(|word| word.text != "-").collect();
-    match words[..] {
-        [image] => !image.is_key() && command::is_tool(&image.text),
-        [key, image] => key.is_key() && command::is_tool(&image.text),
-        _ => false,
-    }
-}
-
-/// The builds in an entry of YAML that begins with a tool, or with an image that holds one.
-fn in_entry(entry: &str, number: u64) -> Vec<(u64, Build)> {
-    let commands = words::commands(entry, number);
-    let mut found: Vec<_> = commands.iter().flat_map(|words| command::builds(words)).collect();
-    // Cloud Build's arguments may stand before the name of the image.
-    if found.is_empty() && entry.contains("cloud-builders/docker") && !entry.contains("args:") {
-        found.push((number, Build::Unknown));
     }
     found
+}
+
+fn is_comment(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with('#') || line.starts_with("//")
+}
+
+/// The first line together with those that continue it: after a backslash (PowerShell: a backtick, Windows: a
+/// caret), in a list that is not closed, and in YAML those of the same entry.
+fn whole(path: &str, lines: &[&str]) -> String {
+    let is_yaml = matches!(path.rsplit('.').next(), Some("yml" | "yaml"));
+    let column = |line: &str| line.len() - line.trim_start_matches([' ', '\t', '-']).len();
+    let is_item = |line: &str| line.trim_start().starts_with("- ");
+    let first = lines[0];
+    let own = column(first);
+    // A list of words, one in each line.
+    let is_word = is_item(first) && first.split_whitespace().count() == 2;
+    let mut whole = first.to_owned();
+    for pair in lines.windows(2) {
+        let (last, next) = (pair[0].trim_end(), pair[1]);
+        let is_open = last.ends_with(['\\', ',', '[', '(']) || last.ends_with(" `") || last.ends_with(" ^");
+        let is_entry = is_yaml
+            && !next.trim().is_empty()
+            && (column(next) > own || column(next) == own && is_item(first) && (is_word || !is_item(next)));
+        if !(is_open || is_entry) {
+            break;
+        }
+        whole = whole.trim_end_matches(['\\', '`', '^']).to_owned();
+        whole.push('\n');
+        if !is_comment(next) {
+            whole.push_str(next);
+        }
+    }
+    whole
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const RECIPE: &str = "FROM x AS prod\nFROM prod AS admin\n";
-
     /// The lines that are left to a person.
     fn left(path: &str, text: &str) -> Vec<u64> {
-        let read = |path: &str, text: &str| Dockerfile::read(path, text, &[]).expect("a Dockerfile");
         let served =
             [crate::repository::Served { dockerfile: "backend/Dockerfile".into(), stage: "prod".into() }];
+        let read = |path: &str, text: &str| Dockerfile::read(path, text, &served).expect("a Dockerfile");
         let dockerfiles = [
-            Dockerfile::read("backend/Dockerfile", RECIPE, &served).expect("a Dockerfile"),
+            read("backend/Dockerfile", "FROM x AS prod\nFROM prod AS admin\n"),
             read("frontend/Dockerfile", "FROM x\n"),
             read("Dockerfile", "FROM x\n"),
         ];
@@ -158,109 +139,12 @@ mod tests {
     }
 
     #[test]
-    fn builds_are_found_however_they_are_written() {
-        for line in [
-            "docker build .",
-            "DOCKER_BUILDKIT=1 docker  buildx   build .",
-            "docker build -f backend/Dockerfile .",
-            "docker --context x build .",
-            "docker buildx --builder x build .",
-            "docker -D --log-level=debug image build .",
-            "podman --log-level x build .",
-            "nerdctl build .",
-            "buildah bud .",
-            "buildah --storage-driver vfs build .",
-            "docker buildx bake",
-            "docker buildx bake frontend",
-            "docker compose -f x.yml build",
-            "docker compose up -d --build",
-            "docker-compose --profile a up --build",
-            "/usr/bin/docker build .",
-            "docker.exe build .",
-            "@docker build .",
-            "$(DOCKER) build -t $(IMAGE) .",
-            "${CONTAINER_ENGINE:-podman} build .",
-            "{{docker_cmd}} build .",
-            "$(DOCKER_COMPOSE) up --build",
-            "BUILD=docker build .",
-            "id=$(docker build -q .)",
-            "x=`docker build -q .`",
-            "sh -c 'cd backend && docker build .'",
-            "\"build\": \"docker build .\",",
-            "subprocess.run([\"docker\", \"build\", \".\"])",
-            "{ \"command\": \"docker\", \"args\": [\"build\", \".\"] }",
-            "docker_build('backend', '.')",
-            "image = docker.build(\"backend\")",
-            "client.images.build(path='.')",
-            "/kaniko/executor --dockerfile=backend/Dockerfile",
-            "gcloud builds submit --tag x",
-            "gcloud beta builds submit",
-            "gcloud run deploy quill --source .",
-            "- uses: docker/build-push-action@v6",
-            "az acr build -r x .",
-            "skaffold build",
-            "echo \"usage: << NAME\"; docker build .",
-        ] {
-            assert_eq!(left("x", &format!("\n{line}\n")), [2], "{line}");
-        }
-        for line in [
-            "# docker build .",
-            "docker compose up",
-            "docker builder prune",
-            "docker run x build",
-            "docker ps && make build",
-            "gcloud run deploy quill --image x",
-            "name: Docker build and push",
-            "\"description\": \"a docker build of it\",",
-            "$(CARGO) build",
-            "npm run docker:build",
-            "docker_build() {",
-        ] {
-            assert_eq!(left("x", line), [0; 0], "{line}");
-        }
-    }
-
-    #[test]
-    fn a_stage_counts_if_it_is_a_plain_word_of_the_same_command() {
-        for line in [
-            "docker build --target prod backend",
-            "docker build --target=prod backend",
-            "docker build --target 'dev' backend",
-            "subprocess.run([\"docker\", \"build\", \"--target\", \"prod\"])",
-            "docker build -t $(IMAGE):$(TAG) --target prod backend",
-            "/kaniko/executor --target=admin",
-        ] {
-            assert_eq!(left("x", line), [0; 0], "{line}");
-        }
-        for line in [
-            "docker build --target \"$X\" backend",
-            "docker build --target \"\" backend",
-            "docker build --target ${{ matrix.target }} backend",
-            "docker build --target {{stage}} backend",
-            "docker build --target=$(STAGE) backend",
-            "docker build --target prod-$X backend",
-            "docker build --target (stage) backend",
-            "run(f\"docker build --target {stage} .\")",
-            "subprocess.run([\"docker\", \"build\", \"--target\", stage])",
-            "docker build --target prod --target $X .",
-            "docker build --target prod . && docker build .",
-            "docker build . # --target prod",
-            "docker build . ; echo --target prod",
-            "docker buildx bake --target prod",
-            "docker build --target",
-        ] {
-            assert_eq!(left("x", line), [1], "{line}");
-        }
-    }
-
-    #[test]
     fn a_dockerfile_counts_if_it_is_certain_to_be_the_one() {
         for line in [
             "docker build frontend",
-            "docker build --pull ./frontend/ -t backend",
+            "docker build --pull -t backend ./frontend/",
             "docker build -f frontend/Dockerfile .",
-            "docker build -f $ROOT/frontend/Dockerfile .",
-            "gcloud run deploy x --source=frontend",
+            "# docker build backend",
         ] {
             assert_eq!(left("x", line), [0; 0], "{line}");
         }
@@ -283,9 +167,9 @@ mod tests {
             ("x.sh", "gcloud \\\n  builds \\\n  submit\n", &[1]),
             ("x.sh", "docker build \\\n  --target prod \\\n  .\n", &[]),
             ("x.sh", "docker build .\n  --target prod\n", &[1]),
+            ("x.sh", "docker build . \\\n  # --target prod\n", &[1]),
+            ("x.sh", "docker build . \\\n\ndocker build --target prod .\n", &[1]),
             ("x.ps1", "docker build `\n  --target prod `\n  .\n", &[]),
-            ("x.yml", "run: >\n  true;\n  docker build\n  --target $X .\n", &[3]),
-            ("x.yml", "run: >\n  docker build\n  --target prod .\n", &[]),
             ("x.yml", "run: |\n  docker build .\n  echo --target prod\n", &[2]),
             ("x.yml", "run: gcloud run deploy x\n  --source .\n", &[1]),
             ("x.py", "run([\n  \"docker\",\n  \"build\",\n  \".\",\n])\n", &[2]),
@@ -301,17 +185,12 @@ mod tests {
 steps:
   - name: gcr.io/cloud-builders/docker
     id: build-image
-    env: [A=b, C=d]
     args:
       - build
       - --target
       - prod
   - name: gcr.io/cloud-builders/docker
     args: [build, -t, x, .]
-  - name: gcr.io/cloud-builders/docker
-    args: [push, x]
-  - args: [build, .]
-    name: gcr.io/cloud-builders/docker
   - name: gcr.io/kaniko-project/executor:latest
     args: ['--target=prod']
   - name: gcr.io/kaniko-project/executor:latest
@@ -321,7 +200,7 @@ steps:
       - docker
       - build
 ";
-        assert_eq!(left("cloudbuild.yaml", text), [9, 14, 17, 21]);
+        assert_eq!(left("cloudbuild.yaml", text), [8, 12, 16]);
         assert_eq!(left("docker-bake.hcl", "target \"backend\" {\n  context = \".\"\n}\n"), [1]);
     }
 

@@ -66,7 +66,8 @@ impl Step {
 
     /// What it builds, for a person who has to look.
     pub(super) fn build(&self) -> Build {
-        Build::Image { target: self.target.clone(), dockerfile: Named::at(self.dockerfile.as_deref()) }
+        let dockerfile = self.dockerfile.clone().map_or(Named::Unknown, Named::At);
+        Build { target: self.target.clone(), dockerfile, is_compose: false }
     }
 }
 
