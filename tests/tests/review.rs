@@ -304,7 +304,7 @@ fn a_table_has_the_marks_and_no_formula() {
     let table = review(&world, &["--since", "25d", "--csv"]).exits(30);
     let lines: Vec<&str> = table.stdout.split("\r\n").collect();
     assert_eq!(lines.len(), 3, "{table}");
-    assert!(lines[0].ends_with(",image,proven,marks,why"), "{table}");
+    assert!(lines[0].ends_with(",image,row_number,proven,marks,why"), "{table}");
     assert!(
         lines[1].ends_with(",true,privileged_given,given to steve: permission level superadmin"),
         "{table}"

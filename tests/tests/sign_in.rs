@@ -498,7 +498,7 @@ fn a_role_on_the_job_alone_counts() {
         .map(|call| (call.path, call.body["permissions"].as_array().map_or(0, Vec::len)))
         .collect();
     let (project, job) = (asked[0].clone(), asked[1].clone());
-    assert_eq!(project, (format!("/v3/projects/{PROJECT}:testIamPermissions"), 25));
+    assert_eq!(project, (format!("/v3/projects/{PROJECT}:testIamPermissions"), 29));
     assert!(job.0.ends_with("/jobs/quill-tasks-staging:testIamPermissions"), "{}", job.0);
     assert_eq!((job.1, asked.len()), (1, 2));
 }
