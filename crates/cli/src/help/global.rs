@@ -19,13 +19,14 @@ fn meaningless(words: &[&str]) -> &'static [&'static str] {
         ["actions", _] => &["env", "runner", "verbose", "no_input"],
         ["envs"] => &["runner", "quiet", "verbose", "no_input"],
         ["init"] => &["env", "application", "runner", "verbose", "no_input"],
-        ["login" | "version"] => &["env", "config", "application", "runner", "quiet", "verbose", "no_input"],
+        ["login" | "version" | "completions"] => {
+            &["env", "config", "application", "runner", "quiet", "verbose", "no_input"]
+        }
         ["local"] => &["verbose"],
         ["local", "status"] => &["runner", "verbose", "no_input"],
         ["local", "reset"] => &["application", "runner", "verbose"],
         ["local", "serve"] => &["verbose", "no_input"],
         ["man" | "help" | "reference"] => &["env", "runner", "quiet", "verbose", "no_input"],
-        ["completions"] => &["env", "config", "application", "runner", "quiet", "verbose", "no_input"],
         _ => &[],
     }
 }

@@ -346,7 +346,7 @@ fn finding(text: &mut String, columns: Option<usize>, finding: &Finding) {
     }
     if let Some(fix) = &finding.fix {
         let prefix = format!("      {} ", style("--fix can").cyan());
-        lines::flow(text, columns, 16, &prefix, &fix.summary());
+        lines::flow(text, columns, 16, &prefix, fix.summary());
     }
 }
 

@@ -76,9 +76,8 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         ),
         // Without a job there is nothing to compare; the check `job` reports that.
         Some(address) => match inquiries.job().await {
-            Ok(None) => {}
             Err(undecided) if findings.is_empty() => return Err(undecided),
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
             Ok(Some(job)) => {
                 // Where the target is in the command, the variables of the same meaning have no effect.
                 let decides = |finding: &Finding| {
