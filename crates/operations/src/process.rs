@@ -1,15 +1,13 @@
-//! The arguments, variables and terminals that the operating system hands this process, read once and passed
-//! on.
+//! The arguments and variables that the operating system hands this process, read once and passed on.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use quill_admin_files::system::HOME;
 
-/// Arguments, environment, folder and terminals of this process.
+/// Arguments, environment and folder of this process.
 #[derive(Debug, Clone)]
 pub struct Process {
     /// Arguments, the program's name first.
@@ -18,10 +16,6 @@ pub struct Process {
     pub cwd: PathBuf,
     /// This program's own file: the local environment starts it again as the container.
     pub exe: PathBuf,
-    /// Whether a person can be asked: stdin and stderr are terminals.
-    pub attended: bool,
-    /// Whether stdin is a terminal.
-    pub stdin_is_terminal: bool,
     /// The revision that this program was built from.
     pub built_from: BuiltFrom,
     vars: BTreeMap<OsString, OsString>,
@@ -44,13 +38,10 @@ impl Process {
     ///
     /// Fails when the working folder or the program's own file is not known.
     pub fn current(built_from: BuiltFrom) -> std::io::Result<Self> {
-        let stdin_is_terminal = std::io::stdin().is_terminal();
         Ok(Self {
             args: std::env::args_os().collect(),
             cwd: std::env::current_dir()?,
             exe: std::env::current_exe()?,
-            attended: stdin_is_terminal && std::io::stderr().is_terminal(),
-            stdin_is_terminal,
             built_from,
             vars: std::env::vars_os().map(|(name, value)| (known_as(name), value)).collect(),
         })

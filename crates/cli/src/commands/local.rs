@@ -1,5 +1,6 @@
 //! `local …`: commands for the embedded environment on this machine.
 
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use quill_admin_contract::ExitCode;
@@ -126,7 +127,7 @@ async fn serve(context: &Context<'_>, environment: &Environment) -> Result<u8, C
     }
     tokio::select! {
         _ = guard.stopped() => {}
-        () = stdin_closed(), if !context.process.stdin_is_terminal => {
+        () = stdin_closed(), if !io::stdin().is_terminal() => {
             guard.tell("stdin has come to its end, and \"local serve\" ends with it");
         }
         // Nobody can know the addresses; that they could not be written has been reported.

@@ -67,7 +67,7 @@ pub async fn dispatch(
     let form = if cli.global.no_input {
         Form::silent()
     } else {
-        Form::new(process.attended.then(|| Box::new(Terminal::new()) as _))
+        Form::new(Terminal::find().map(|terminal| Box::new(terminal) as _))
     };
     let form = form.of(&cli.command);
     let questions = Questions::begin({

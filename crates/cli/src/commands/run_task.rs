@@ -7,6 +7,8 @@
 mod answers;
 mod ask;
 
+use std::io::{self, IsTerminal as _};
+
 use quill_admin_contract::{CHECK, Username};
 use quill_admin_operations::actions;
 use quill_admin_operations::error::CliError;
@@ -30,7 +32,7 @@ pub(super) async fn run(
         return Err(mistakes);
     }
     if call.takes_password_from(PasswordSource::Stdin) {
-        if context.process.stdin_is_terminal {
+        if io::stdin().is_terminal() {
             return Err(stdin_refused("stdin is a terminal, which would show the password")
                 .hint("leave the flag out to be asked for the password, hidden"));
         }

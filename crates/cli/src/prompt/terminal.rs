@@ -6,7 +6,7 @@
 //! To add a kind of question: a method of `Prompter` for [`Terminal`], as `mod.rs` says. To change how every question
 //! begins: `begin_question`.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Poll;
@@ -53,16 +53,17 @@ const ROOM: usize = 8;
 const DROPPED: &str = "what was typed before this question was not taken";
 
 impl Terminal {
-    /// Makes it for the process's own terminal.
+    /// The process's own terminal, where a person can be asked: stdin and stderr are terminals.
     #[must_use]
-    pub fn new() -> Self {
-        Self {
+    pub fn find() -> Option<Self> {
+        let is_there = io::stdin().is_terminal() && io::stderr().is_terminal();
+        is_there.then(|| Self {
             term: Term::buffered_stderr(),
             decoder: Decoder::new(),
             dumb: console::is_dumb(),
             colours: console::colors_enabled_stderr(),
             asked: false,
-        }
+        })
     }
 
     /// The next key. Ctrl-C is not a key: it is a signal, and ends the program elsewhere.
@@ -370,12 +371,6 @@ impl From<Stopped> for CliError {
             Stopped::Left => Self::new(ExitCode::Interrupted, "left at a question; nothing was started"),
             Stopped::Failed(error) => closed(&error),
         }
-    }
-}
-
-impl Default for Terminal {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

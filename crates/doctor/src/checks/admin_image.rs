@@ -18,7 +18,7 @@ use quill_admin_operations::config::Application;
 use quill_admin_operations::config::confirmed;
 use quill_admin_operations::error::CliError;
 use quill_admin_operations::hints;
-use quill_admin_operations::task::job_image::{self, Unfit};
+use quill_admin_operations::task::job_image::{self, Incompatible};
 
 use crate::check::{Check, Scope};
 use crate::finding::{Finding, Report};
@@ -74,11 +74,11 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
     let label = |key: &str| image.labels.get(key).map(String::as_str).unwrap_or_default();
     let mut findings = Vec::new();
     if by_labels(&image.labels).is_some() {
-        if let Some(unfit) = job_image::unfit(contracts(&image.labels)) {
-            let what = format!("{name} {}", unfit.versions().unwrap_or_default());
+        if let Some(incompatible) = job_image::incompatible(contracts(&image.labels)) {
+            let what = format!("{name} {}", incompatible.versions().unwrap_or_default());
             let why = "tasks are refused by a job that runs it";
-            findings.push(match unfit {
-                Unfit::Newer(_) => {
+            findings.push(match incompatible {
+                Incompatible::Newer(_) => {
                     Finding::problem(what, why).advice("use a newer quill-admin").blocks_nothing()
                 }
                 _ => wrong(what, why),

@@ -5,7 +5,7 @@ use quill_admin_operations::actions;
 use quill_admin_operations::admin_image::deployed_actions::{Deployed, Own};
 use quill_admin_operations::config::Application;
 use quill_admin_operations::hints;
-use quill_admin_operations::task::job_image::{self, Unfit};
+use quill_admin_operations::task::job_image::{self, Incompatible};
 
 use super::admin_image::Build;
 use crate::check::{Check, Scope};
@@ -27,26 +27,26 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
     let job = &inquiries.existing_job().await?.settings;
     let build =
         || hints::advice("put it right with", &hints::command(&inquiries.environment.name, "build", &[]));
-    let (image, unfit) = job_image::image(job);
+    let (image, incompatible) = job_image::image(job);
     let mut findings = Vec::new();
     let wrong = |what: String, why: &str| Finding::problem(what, why).advice(build()).fix(Build);
-    match unfit {
+    match incompatible {
         None => {}
-        Some(Unfit::Unpinned) => findings.push(wrong(
+        Some(Incompatible::Unpinned) => findings.push(wrong(
             format!("the job's image {} is not pinned to a digest", job.image),
             "what runs is whatever the tag stands for then; tasks are refused",
         )),
-        Some(Unfit::NotDeployed) => findings.push(wrong(
+        Some(Incompatible::NotDeployed) => findings.push(wrong(
             format!("the job's image {} was not deployed by quill-admin", job.image),
             "the old image wants passwords in clear; tasks are refused",
         )),
-        Some(unfit @ Unfit::Older(_)) => findings.push(wrong(
-            format!("the job's image {}", unfit.versions().unwrap_or_default()),
+        Some(incompatible @ Incompatible::Older(_)) => findings.push(wrong(
+            format!("the job's image {}", incompatible.versions().unwrap_or_default()),
             "it may not know what this program asks for; tasks are refused",
         )),
-        Some(unfit @ Unfit::Newer(_)) => findings.push(
+        Some(incompatible @ Incompatible::Newer(_)) => findings.push(
             Finding::problem(
-                format!("the job's image {}", unfit.versions().unwrap_or_default()),
+                format!("the job's image {}", incompatible.versions().unwrap_or_default()),
                 "tasks are refused",
             )
             .advice("use a newer quill-admin"),

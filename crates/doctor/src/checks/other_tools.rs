@@ -18,7 +18,7 @@ use quill_admin_operations::actions;
 use quill_admin_operations::admin_image::recognise::by_labels;
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::hints;
-use quill_admin_operations::task::job_image::{self, Unfit};
+use quill_admin_operations::task::job_image::{self, Incompatible};
 
 use crate::check::{Check, Scope};
 use crate::finding::{Finding, Report};
@@ -104,8 +104,10 @@ async fn in_repository(inquiries: &Inquiries) -> Result<Option<Found>, Undecided
 /// neither does Google's sample.
 async fn its_image(inquiries: &Inquiries, job: &Job) -> Result<Option<String>, Undecided> {
     let name = &job.settings.image;
-    let (_, unfit) = job_image::image(&job.settings);
-    if !matches!(unfit, Some(Unfit::Unpinned | Unfit::NotDeployed)) || name.starts_with(SAMPLE) {
+    let (_, incompatible) = job_image::image(&job.settings);
+    if !matches!(incompatible, Some(Incompatible::Unpinned | Incompatible::NotDeployed))
+        || name.starts_with(SAMPLE)
+    {
         return Ok(None);
     }
     if !inquiries.environment.image.has(name) {

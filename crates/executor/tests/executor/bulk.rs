@@ -33,13 +33,13 @@ fn each(db: &Database, action: &str, variables: &[String]) -> Executor {
 }
 
 /// The results that an executor has printed: one of each row, and one of all rows.
-struct Told {
+struct Printed {
     rows: BTreeMap<u64, Claim>,
     saving: BTreeMap<u64, i64>,
     whole: Option<Claim>,
 }
 
-fn told(text: &str, key: &ProofKey) -> Told {
+fn told(text: &str, key: &ProofKey) -> Printed {
     let (mut rows, mut saving, mut whole) = (BTreeMap::new(), BTreeMap::new(), None);
     // The last line of one that was killed may have been cut off.
     for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
@@ -53,11 +53,11 @@ fn told(text: &str, key: &ProofKey) -> Told {
             None => whole = Some(claim),
         }
     }
-    Told { rows, saving, whole }
+    Printed { rows, saving, whole }
 }
 
 /// Runs it with a key, and checks that no hash was printed.
-fn run(executor: &Executor) -> (Ended, Told) {
+fn run(executor: &Executor) -> (Ended, Printed) {
     let key = ProofKey::generate();
     let ended = executor.clone().set("ADMIN_PROOF_KEY", key.to_hex().expose()).run();
     assert!(!ended.text.contains(HASH), "{}", ended.text);
@@ -65,7 +65,7 @@ fn run(executor: &Executor) -> (Ended, Told) {
     (ended, told)
 }
 
-impl Told {
+impl Printed {
     #[track_caller]
     fn counts(&self) -> (u64, u64, u64) {
         match &self.whole.as_ref().expect("a result").line.outcome {

@@ -1,7 +1,7 @@
 //! Judges whether a job is fit to run a task, by the job alone, which is read anyway.
 //!
 //! The image itself is not asked: `build` notes its revision and contract versions on the job as annotations.
-//! To add a reason against an image: a variant of [`Unfit`], [`image`] and [`judge`] here, and the doctor's
+//! To add a reason against an image: a variant of [`Incompatible`], [`image`] and [`judge`] here, and the doctor's
 //! checks `job-image` and `admin-image`.
 
 use jiff::Timestamp;
@@ -27,7 +27,7 @@ pub struct JobImage {
 
 /// The reason why the image of a job is not fit to run tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unfit {
+pub enum Incompatible {
     /// The image is not pinned: it is not known which program would run.
     Unpinned,
     /// `build` has not deployed it.
@@ -38,7 +38,7 @@ pub enum Unfit {
     Newer(Contracts),
 }
 
-impl Unfit {
+impl Incompatible {
     /// The contract versions of the image and of this program, for an image that speaks another contract.
     #[must_use]
     pub fn versions(self) -> Option<String> {
@@ -99,11 +99,11 @@ fn noted(job: &JobSettings) -> Option<Contracts> {
 
 /// The reason why an image that speaks these versions of the contract is not fit.
 #[must_use]
-pub fn unfit(contracts: Option<Contracts>) -> Option<Unfit> {
+pub fn incompatible(contracts: Option<Contracts>) -> Option<Incompatible> {
     match contracts {
         Some(image) if Contracts::OWN.common(image).is_some() => None,
-        Some(image) if image.oldest > Contracts::OWN.newest => Some(Unfit::Newer(image)),
-        image => Some(Unfit::Older(image)),
+        Some(image) if image.oldest > Contracts::OWN.newest => Some(Incompatible::Newer(image)),
+        image => Some(Incompatible::Older(image)),
     }
 }
 
@@ -115,23 +115,23 @@ pub fn was_deployed(job: &JobSettings) -> bool {
 
 /// The image that the job's annotations describe, and the reason why it is not fit.
 #[must_use]
-pub fn image(job: &JobSettings) -> (JobImage, Option<Unfit>) {
+pub fn image(job: &JobSettings) -> (JobImage, Option<Incompatible>) {
     let note = |key: &str| job.annotation(key).filter(|value| !value.is_empty());
     let digest = digest(&job.image);
     // Notes about another image tell nothing about this one.
     let noted = digest.is_some() && note(annotation::IMAGE) == digest;
     let contracts = self::noted(job);
-    let unfit = match (digest, noted) {
-        (None, _) => Some(Unfit::Unpinned),
-        (_, false) => Some(Unfit::NotDeployed),
-        _ => unfit(contracts),
+    let incompatible = match (digest, noted) {
+        (None, _) => Some(Incompatible::Unpinned),
+        (_, false) => Some(Incompatible::NotDeployed),
+        _ => incompatible(contracts),
     };
     let image = JobImage {
         name: job.image.clone(),
         revision: note(annotation::REVISION).filter(|_| noted).map(str::to_owned),
         built: note(annotation::BUILT).filter(|_| noted).and_then(|time| time.parse().ok()),
     };
-    (image, unfit)
+    (image, incompatible)
 }
 
 /// The image of a job of the application. The application decides which image that is and whether it is
@@ -177,30 +177,33 @@ pub fn judge(
         .hint(build())
         .at("job-settings"));
     }
-    let (image, unfit) = image(job);
-    let Some(unfit) = unfit.filter(|_| !any_image) else { return Ok(image) };
+    let (image, incompatible) = image(job);
+    let Some(incompatible) = incompatible.filter(|_| !any_image) else { return Ok(image) };
     let whatever = "to run it all the same, add --allow-unpinned";
-    Err(match unfit {
-        Unfit::Unpinned => refused(format!(
+    Err(match incompatible {
+        Incompatible::Unpinned => refused(format!(
             "the job's image {} is not pinned to a digest: what would run is not known; nothing was started",
             job.image
         ))
         .hint(build())
         .hint(whatever),
-        Unfit::NotDeployed => refused(format!(
+        Incompatible::NotDeployed => refused(format!(
             "the job's image {} was not deployed by quill-admin: the old image wants passwords in clear; \
              nothing was started",
             job.image
         ))
         .hint(build())
         .hint(whatever),
-        Unfit::Older(_) | Unfit::Newer(_) => {
+        Incompatible::Older(_) | Incompatible::Newer(_) => {
             let refused = CliError::new(
                 ExitCode::ImageTooOld,
-                format!("the job's image {}; nothing was started", unfit.versions().unwrap_or_default()),
+                format!(
+                    "the job's image {}; nothing was started",
+                    incompatible.versions().unwrap_or_default()
+                ),
             );
-            refused.hint(match unfit {
-                Unfit::Newer(_) => "use a newer quill-admin".to_owned(),
+            refused.hint(match incompatible {
+                Incompatible::Newer(_) => "use a newer quill-admin".to_owned(),
                 _ => hints::newer_image(environment),
             })
         }

@@ -18,7 +18,7 @@ use quill_admin_contract::image_actions::{ActionChanges, ActionDigests, Has, Ima
 use quill_admin_contract::{AdminAction, ExitCode};
 
 use crate::error::CliError;
-use crate::task::job_image::{self, Unfit};
+use crate::task::job_image::{self, Incompatible};
 
 pub use own::{Own, Relation};
 pub use replaced::{Becomes, Replaced};
@@ -37,8 +37,8 @@ impl Deployed {
     /// Reads what `build` noted on a job about the image that it runs. Notes about another image are ignored.
     #[must_use]
     pub fn of(job: &JobSettings) -> Self {
-        let (_, unfit) = job_image::image(job);
-        if matches!(unfit, Some(Unfit::Unpinned | Unfit::NotDeployed)) {
+        let (_, incompatible) = job_image::image(job);
+        if matches!(incompatible, Some(Incompatible::Unpinned | Incompatible::NotDeployed)) {
             return Self { actions: ImageActions::NotKnown, revision: ImageRevision::default() };
         }
         let note = |key: &str| job.annotation(key).map(str::trim).filter(|value| !value.is_empty());
