@@ -186,7 +186,9 @@ impl World {
         let runtime = Runtime::new().expect("a runtime");
         let emulator = runtime.block_on(builder.start()).expect("the emulator");
         emulator.put_bucket(STATE_BUCKET);
-        emulator.put_object(STATE_BUCKET, "terraform/state/staging.tfstate", "{}");
+        // Older than any lock of the tests, whose generations come after it.
+        let applied = "2026-01-05T09:00:00Z".parse().expect("a time");
+        emulator.put_object_created(STATE_BUCKET, "terraform/state/staging.tfstate", "{}", applied);
         let file = format!(
             "\
 defaults:

@@ -332,6 +332,10 @@ jobs:
     // If the doctor cannot look, it does not conclude that there is nothing.
     let nowhere = environment.doctor(["--repo", "nowhere", "--only", "other-tools"]).output().exits(31);
     assert!(nowhere.stdout.contains("next: name its folder with: --repo FOLDER"), "{nowhere}");
+    home.write("other/run.ps1", "");
+    std::fs::write(home.work().join("other/run.ps1"), b"\xff\xfed\0o\0").expect("a file");
+    let unread = environment.doctor(["--repo", "other", "--only", "other-tools"]).output().exits(31);
+    assert!(unread.stdout.contains("run.ps1 could not be read: it is UTF-16"), "{unread}");
 }
 
 #[test]
@@ -341,6 +345,10 @@ fn what_the_doctor_may_not_see_is_not_told_as_nothing() {
     environment.world.emulator.deny_permissions(["run.executions.list".to_owned()]);
     let denied = environment.doctor(["--only", "other-tools"]).output().exits(31);
     assert!(!denied.stdout.contains("none seen"), "{denied}");
+    // What was seen is told all the same.
+    environment.world.home.write("app/deploy.sh", "gcloud run jobs execute quill-tasks-staging\n");
+    let told = environment.doctor(["--repo", "app", "--only", "other-tools"]).output().exits(0);
+    assert!(told.stdout.contains("another tool uses the job quill-tasks-staging"), "{told}");
 }
 
 #[test]

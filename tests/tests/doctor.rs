@@ -1060,6 +1060,12 @@ fn the_page_about_a_check_is_there_without_a_clone() {
     let of = Home::with_environments();
     let named = of.quill_admin(["doctor", "--explain", "job", "--env", "staging"]).output().exits(0).stdout;
     assert!(named.contains("quill-admin build --env staging") && !named.contains('{'), "{named}");
+    // In a settings file they are the file's own.
+    let other = ["doctor", "--explain", "other-tools", "--env", "staging"];
+    let page = of.quill_admin(other).output().exits(0).stdout;
+    assert!(page.contains("job: quill-tasks-{env}") && page.contains("build --env staging"), "{page}");
+    let json = of.quill_admin(other.into_iter().chain(["--json"])).output().exits(0).json();
+    assert!(json["page"].as_str().is_some_and(|page| page.contains("build --env staging")), "{json}");
     let json = home.quill_admin(["doctor", "--explain", "state-lock", "--json"]).output().exits(0).json();
     assert_eq!((&json["check"], &json["exit_code"]), (&json!("state-lock"), &json!(0)));
     let unknown = home.quill_admin(["doctor", "--explain", "state-look"]).output().exits(2);

@@ -350,8 +350,10 @@ fn the_files_are_asked_for_where_no_flag_names_them() {
         "{refused}"
     );
     let mut terminal = world.quill_admin(each).terminal();
-    terminal.expect("Table (a CSV file)").type_line("clas.csv").expect("there is no file clas.csv");
-    terminal.type_line("class.csv").expect("Enter alone: class.results").type_line("class.csv");
+    terminal.expect("Table (a CSV file)").type_line("").expect("type the path of a table");
+    terminal.type_line("clas.csv").expect("there is no file clas.csv");
+    terminal.type_line("class.csv").expect("Enter alone: class.results").type_line("none/class.results");
+    terminal.expect("there is no folder to make").type_line("class.csv");
     terminal.expect("it is no results file of this command").type_line("");
     terminal.expect("rows             2").expect("class.results").expect("Run it? [y/N]").type_line("y");
     terminal.expect("2 of 2 rows done in staging");

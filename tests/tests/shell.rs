@@ -172,6 +172,21 @@ fn every_command_has_a_manual_page() {
             );
         }
     }
+    // Each page lists the exit codes of its own command.
+    for (page, has, lacks) in [
+        ("quill-admin-add-role.1", &["10", "27", "28"][..], &["29", "32"][..]),
+        ("quill-admin-actions-check.1", &["2", "15", "34"], &["10", "21", "27"]),
+        ("quill-admin-actions.1", &["21"], &["10", "34"]),
+        ("quill-admin-completions.1", &["0", "2", "33", "130"], &["20", "34"]),
+        ("quill-admin-local-reset.1", &["34"], &["21"]),
+    ] {
+        let text = fs::read_to_string(folder.join(page)).expect("a page");
+        let lists = |code: &&&str| text.contains(&format!(".TP\n\\fB{code}\\fR\n"));
+        assert!(
+            has.iter().all(|code| lists(&code)) && !lacks.iter().any(|code| lists(&code)),
+            "{page}: {text}"
+        );
+    }
     let text = fs::read_to_string(folder.join("quill-admin.1")).expect("a page");
     for part in ["QUILL_ADMIN_NO_INPUT", "environments.yaml", "quill\\-admin\\-local\\fR(1)", "row locked"] {
         assert!(text.contains(part), "{part} is not in:\n{text}");

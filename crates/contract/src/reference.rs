@@ -67,8 +67,8 @@ pub fn exit_codes() -> String {
          - 130 means that the person at the terminal stopped. Nothing was started or changed, unless the message says \
          what was: it names an execution that goes on, or what `build`, `restore-backend` or a fix had changed by \
          then. A task that Ctrl-C has cancelled ends with 25, which says that no execution goes on.\n\
-         - 28 means that somebody has to agree who was not asked, or who has said no: to a change in a protected \
-         environment, or to the project and job of a settings file that was found.\n",
+         - 28 means that nobody has agreed. A change in a protected environment needs its name, as `--confirm` where \
+         nobody can be asked. The project and job of a settings file that was found need a yes.\n",
     );
     page
 }

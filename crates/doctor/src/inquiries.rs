@@ -189,10 +189,10 @@ impl Machine {
     /// # Errors
     ///
     /// Fails when the sign-in was refused, and when there was no answer.
-    pub async fn looked_at(&self, sign_in: &SignIn) -> Result<(), CloudError> {
+    pub async fn verify(&self, sign_in: &SignIn) -> Result<(), CloudError> {
         let uses = |known: &&Calls| matches!(&known.sign_in, Ok(Some(known)) if std::ptr::eq(known, sign_in));
         let Some(Calls { environment, .. }) =
-            self.sign_ins.iter().find(uses).filter(|_| !sign_in.is_looked_at())
+            self.sign_ins.iter().find(uses).filter(|_| !sign_in.is_verified())
         else {
             return Ok(());
         };
@@ -299,6 +299,7 @@ struct Asked {
     executions: Answer<Vec<Execution>>,
     all_executions: Answer<Vec<Execution>>,
     state_lock: Answer<Option<StateLock>>,
+    has_state: Answer<bool>,
 }
 
 impl Inquiries {
@@ -646,8 +647,8 @@ impl Inquiries {
     pub async fn has_state(&self) -> Result<Option<bool>, Undecided> {
         let lock = self.environment.state_lock.as_ref();
         let Some(state) = lock.and_then(ObjectName::locked_state) else { return Ok(None) };
-        let found = self.google().await?.has_object(&state).await;
-        found.map(Some).map_err(|error| self.undecided(error, role::STORAGE_VIEWER))
+        let answer = &self.asked.has_state;
+        Ok(Some(*self.ask(answer, role::STORAGE_VIEWER, |google| google.has_object(state)).await?))
     }
 
     /// The Cloud SQL instance; `None` where the file names none.
@@ -693,20 +694,22 @@ impl Inquiries {
         let answer = about(&self.asked.images, name);
         let asks = async {
             let token = if own { self.session().await?.registry_token().await? } else { None };
-            self.look_for(&Registry::new(&repository, token.as_ref()), reference).await
+            self.registry_image(&Registry::new(&repository, token.as_ref()), &repository, reference).await
         };
         answer.get_or_init(|| asks).await.clone()
     }
 
     /// Asks a registry, with a time limit.
-    async fn look_for(
+    async fn registry_image(
         &self,
         registry: &Registry,
+        repository: &Repository,
         reference: &str,
     ) -> Result<Option<RegistryImage>, Undecided> {
         match timeout(REGISTRY_WITHIN, registry.image(reference)).await {
             Ok(found) => found.map_err(|error| {
-                let denied = error.kind == quill_admin_image::ImageErrorKind::PermissionDenied;
+                let denied = error.kind == quill_admin_image::ImageErrorKind::PermissionDenied
+                    && repository.registry() == self.environment.image.registry();
                 let mut undecided = Undecided::from(error);
                 if denied {
                     undecided.advice = vec![self.grant(role::REGISTRY_READER)];
@@ -715,7 +718,7 @@ impl Inquiries {
             }),
             Err(_) => Err(Undecided::new(format!(
                 "the registry {} has not answered within {} seconds",
-                self.environment.image.registry(),
+                repository.registry(),
                 REGISTRY_WITHIN.as_secs()
             ))),
         }
@@ -740,7 +743,7 @@ impl Inquiries {
             return Ok(Some(latest.clone()));
         }
         let answer = about(&self.asked.images, reference);
-        let asks = async { self.look_for(registry, reference).await };
+        let asks = async { self.registry_image(registry, &self.environment.image, reference).await };
         answer.get_or_init(|| asks).await.clone()
     }
 }

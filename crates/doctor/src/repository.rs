@@ -135,7 +135,8 @@ impl Scan {
         }
         if compose::is_one(path, text) {
             match compose::services(path, text) {
-                Ok(services) => composed.get_or_insert_default().extend(services),
+                Ok(None) => {}
+                Ok(Some(services)) => composed.get_or_insert_default().extend(services),
                 Err(why) => self.unread.push((path.to_owned(), why)),
             }
         }

@@ -29,8 +29,9 @@ pub fn command(environment: &str, verb: &str, flags: &[(&str, &str)]) -> String 
     line
 }
 
-/// A command line that names no environment.
-fn of_file(verb: &str) -> String {
+/// The command line of a verb that names no environment. It names the environments file, where `--config` did.
+#[must_use]
+pub fn of_file(verb: &str) -> String {
     let config = actions::named_config().map(|file| format!(" --config {}", quote(file)));
     format!("quill-admin {verb}{}", config.unwrap_or_default())
 }
@@ -55,7 +56,7 @@ pub fn look_closer(environment: Option<&Environment>, check: &str) -> Option<Str
         Some(environment) if !environment.has_surroundings() => None,
         Some(environment) => Some(format!("look closer with: {}", doctor(&environment.name, check))),
         None if check.starts_with("machine-") => {
-            Some(format!("look closer with: quill-admin doctor --only {check}"))
+            Some(format!("look closer with: {}", of_file(&format!("doctor --only {check}"))))
         }
         None => None,
     }

@@ -5,6 +5,7 @@ use quill_admin_contract::image_actions::ActionDigests;
 use quill_admin_operations::config::Environment;
 use quill_admin_operations::config::confirmed::{self, Lacking};
 use quill_admin_operations::error::{CliError, advice};
+use quill_admin_operations::hints;
 
 use super::context::Context;
 
@@ -59,7 +60,7 @@ impl Context<'_> {
             } else {
                 "nobody has confirmed that on this machine".to_owned()
             };
-            let confirm = format!("quill-admin envs --trust --env {}", shell_words::quote(&environment.name));
+            let confirm = hints::command(&environment.name, "envs --trust", &[]);
             return Err(CliError::new(
                 ExitCode::NotConfirmed,
                 format!("{names}, and {why}; nothing was sent"),
@@ -69,8 +70,9 @@ impl Context<'_> {
         }
         let since = if changed { format!(" ({what} since you confirmed it)") } else { String::new() };
         if !self.form.confirm(&format!("{names}{since}: {question}"))? {
-            return Err(CliError::new(ExitCode::NotConfirmed, "not confirmed; nothing was sent")
-                .hint("if they are not yours, correct the file; to ask again, run the same command"));
+            return Err(CliError::new(ExitCode::NotConfirmed, "not confirmed; nothing was sent").hint(
+                "if the project and job are not yours, correct the file; to ask again, run the same command",
+            ));
         }
         confirmed::remember(environment, self.process)
     }

@@ -75,7 +75,7 @@ fn embedded(context: &Context<'_>) -> Result<Environment, CliError> {
 
 fn not_embedded(environment: &Environment) -> CliError {
     CliError::usage(format!("environment \"{}\" is not an emulated one", environment.name))
-        .hint("leave it out: then it is about the emulated one of the environments file")
+        .hint("leave out --env: the first emulated environment of the file is used then")
 }
 
 /// The reason why an existing environment is not started: it was made with other tables.

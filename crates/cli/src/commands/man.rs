@@ -18,17 +18,19 @@ pub(super) fn run(context: &Context<'_>, tasks: &[TaskCommand], args: &Man) -> R
     let mut command = args::command(tasks);
     command.build();
     fs::create_dir_all(&folder)
-        .and_then(|()| write(&command, tasks, None, &folder, &mut pages))
+        .and_then(|()| write(&command, tasks, None, &[], &folder, &mut pages))
         .map_err(|error| CliError::usage(format!("failed to write to {}: {error}", folder.display())))?;
     pages.sort();
     Ok(context.reporter.manual(&folder, &pages))
 }
 
-/// Writes the page of a command, and those of the commands below it.
+/// Writes the page of a command, which is called by these words after the program's name, and those of the commands
+/// below it.
 fn write(
     command: &clap::Command,
     tasks: &[TaskCommand],
     above: Option<&str>,
+    words: &[&str],
     folder: &Path,
     pages: &mut Vec<String>,
 ) -> std::io::Result<()> {
@@ -43,12 +45,15 @@ fn write(
     let is_task = tasks.iter().any(|task| task.name == command.get_name());
     let codes: Vec<ExitCode> = match above {
         None => ExitCode::ALL.to_vec(),
-        Some(_) => exit_codes(command.get_name(), is_task).collect(),
+        Some(_) => exit_codes(words, is_task).collect(),
     };
     sections(above, &codes, above.into_iter().chain(others)).to_writer(&mut text)?;
     fs::write(folder.join(page.get_filename()), text)?;
     pages.push(page.get_filename());
-    below.into_iter().try_for_each(|command| write(command, tasks, Some(&name), folder, pages))
+    below.into_iter().try_for_each(|command| {
+        let words: Vec<&str> = words.iter().copied().chain([command.get_name()]).collect();
+        write(command, tasks, Some(&name), &words, folder, pages)
+    })
 }
 
 /// The sections that clap does not know. What is the same for all commands stands on the program's own page,

@@ -1,6 +1,7 @@
 //! `record-key`: makes the key that an environment's records are signed with.
 
 use quill_admin_operations::error::CliError;
+use quill_admin_operations::hints;
 use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 use quill_admin_operations::record_key;
 
@@ -17,7 +18,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RecordKey) -> Resu
             "environment \"{}\" is on this machine, where nobody else writes records: they are not signed",
             environment.name
         ))
-        .hint("see the other environments with: quill-admin envs"));
+        .hint(hints::advice("see the other environments with", &hints::of_file("envs"))));
     }
     let secret = record_key::secret(&environment)?;
     context.gate(&environment, args.confirm.as_deref())?;

@@ -4,6 +4,7 @@ use quill_admin_image::Engine;
 use quill_admin_operations::backend::candidate::{self, Source};
 use quill_admin_operations::backend::rollout;
 use quill_admin_operations::error::CliError;
+use quill_admin_operations::hints;
 use quill_admin_operations::point_of_no_return::PointOfNoReturn;
 
 use super::context::Context;
@@ -16,7 +17,7 @@ pub(super) async fn run(mut context: Context<'_>, args: args::RestoreBackend) ->
     let environment = context.environment()?;
     if !environment.has_surroundings() {
         return Err(CliError::usage(format!("environment \"{}\" has no backend service", environment.name))
-            .hint("see the other environments with: quill-admin envs"));
+            .hint(hints::advice("see the other environments with", &hints::of_file("envs"))));
     }
     let backend = candidate::backend(&environment)?;
     if !args.dry_run {

@@ -52,25 +52,28 @@ pub(crate) const FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The exit codes that the page of a command lists, by the command's name. The program's own page has all of them.
-pub(crate) fn exit_codes(command: &str, is_task: bool) -> impl Iterator<Item = ExitCode> {
+/// The exit codes that the page of a command lists, by the words after the program's name. The program's own page
+/// has all of them.
+pub(crate) fn exit_codes(words: &[&str], is_task: bool) -> impl Iterator<Item = ExitCode> {
     // Success and usage, stdout, and somebody who leaves.
     const ALWAYS: &[u8] = &[0, 2, 33, 130];
     // The result of a task, or that there is none.
     const TASK: &[u8] = &[10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 24, 25, 26, 27];
     // What keeps a command from Google Cloud, or from the environment on this machine.
     const CLOUD: &[u8] = &[20, 21, 22, 23, 34];
-    let of_its_own: &[&[u8]] = match command {
-        _ if is_task => &[TASK, CLOUD, &[28]],
-        "attach" | "cancel" => &[TASK, CLOUD],
-        "undo" => &[TASK, CLOUD, &[28]],
-        "each" => &[TASK, CLOUD, &[28, 32]],
-        "review" => &[TASK, CLOUD, &[28, 30, 31]],
-        "doctor" => &[CLOUD, &[27, 28, 30, 31]],
-        "build" => &[CLOUD, &[27, 28, 29]],
-        "restore-backend" | "record-key" => &[CLOUD, &[27, 28]],
-        "history" | "logs" | "whoami" | "login" => &[CLOUD],
-        "local" | "status" | "reset" | "serve" => &[&[34]],
+    let of_its_own: &[&[u8]] = match words {
+        [_] if is_task => &[TASK, CLOUD, &[28]],
+        ["attach" | "cancel"] => &[TASK, CLOUD],
+        ["undo"] => &[TASK, CLOUD, &[28]],
+        ["each"] => &[TASK, CLOUD, &[28, 32]],
+        ["review"] => &[TASK, CLOUD, &[28, 30, 31]],
+        ["doctor"] => &[CLOUD, &[27, 28, 30, 31]],
+        ["build"] => &[CLOUD, &[27, 28, 29]],
+        ["restore-backend" | "record-key"] => &[CLOUD, &[27, 28]],
+        ["history" | "logs" | "whoami"] => &[CLOUD],
+        ["login" | "actions"] => &[&[20, 21, 22, 23]],
+        ["actions", "check" | "test"] => &[&[15, 34]],
+        ["local", ..] => &[&[34]],
         _ => &[],
     };
     ExitCode::ALL

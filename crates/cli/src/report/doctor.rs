@@ -432,15 +432,28 @@ pub(super) fn summary_text(diagnosis: &Diagnosis<'_>, elapsed: Duration) -> Stri
     text
 }
 
-/// The page about a check as plain text. Its commands are those for an environment, where one is named.
+/// The page about a check, in Markdown. Its commands are those for an environment, where one is named.
+fn page_markdown(check: &Check, environment: Option<&Environment>) -> String {
+    let Some(environment) = environment else { return pages::page(check).to_owned() };
+    let fill = |text: &str| {
+        text.replace("{env}", &environment.name).replace("{project}", environment.job.project.as_str())
+    };
+    let mut filled = String::new();
+    for (block, text) in pages::page(check).split("```").enumerate() {
+        // In a settings file, the braces are the file's own.
+        let is_settings = block % 2 == 1 && text.starts_with("yaml");
+        let text = if is_settings { text.to_owned() } else { fill(text) };
+        filled.extend([if block == 0 { "" } else { "```" }, &text]);
+    }
+    filled
+}
+
+/// The same page as plain text.
 fn page_text(check: &Check, environment: Option<&Environment>) -> String {
-    let mut markdown = pages::page(check).to_owned();
-    if let Some(environment) = environment {
-        let project = environment.job.project.as_str();
-        markdown = markdown.replace("{env}", &environment.name).replace("{project}", project);
-    } else if markdown.contains("{env}") || markdown.contains("{project}") {
+    let mut markdown = page_markdown(check, environment);
+    if environment.is_none() && (markdown.contains("{env}") || markdown.contains("{project}")) {
         markdown.push_str(
-            "\n\nIn these commands `{env}` stands for the name of an environment, and `{project}` for its Google Cloud \
+            "\n\nIn a command, `{env}` stands for the name of an environment, and `{project}` for its Google Cloud \
              project. `--env` puts those of one environment there.\n",
         );
     }
@@ -451,8 +464,8 @@ impl Reporter {
     /// Prints the page about a check.
     pub fn explained_check(&self, check: &Check, environment: Option<&Environment>) -> u8 {
         if self.style.json {
-            let document =
-                json!({"exit_code": 0, "check": check.id, "title": check.title, "page": pages::page(check)});
+            let page = page_markdown(check, environment);
+            let document = json!({"exit_code": 0, "check": check.id, "title": check.title, "page": page});
             document_to_stdout(&document);
         } else {
             to_stdout(&page_text(check, environment));

@@ -8,7 +8,7 @@ use quill_admin_contract::invisible::invisible;
 use quill_admin_operations::error::CliError;
 use serde_json::{Value, json};
 
-use super::paint::MARK;
+use super::paint::is_mark;
 
 /// A document as it is written. Characters that a terminal would act on, or not show, are escaped, which
 /// changes no value.
@@ -29,11 +29,11 @@ pub(super) fn line(document: &Value) -> String {
 
 /// Escapes invisible characters. JSON has only ASCII outside of its strings, and `serde_json` escapes C0 in
 /// them, so every invisible character that is left is in a string, where `\uXXXX` means the same (RFC 8259,
-/// section 7). The mark of our own styles is escaped, too; no document has it otherwise.
+/// section 7). The marks of our own styles and links are escaped, too; no document has them otherwise.
 fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
-        if c > '~' && (c == MARK || invisible(c).is_some()) {
+        if c > '~' && (is_mark(c) || invisible(c).is_some()) {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 let _ = write!(text, "\\u{unit:04x}");
             }
@@ -84,12 +84,14 @@ mod tests {
 
     #[test]
     fn a_document_has_nothing_in_it_that_is_not_seen_and_the_same_values() {
-        let name = "ä\u{1b}[31m\u{9b}2J\u{7f}\u{202e}\u{200b}\u{2028}\u{e0041}\u{fdd0}31m\n🙂";
+        let name = "ä\u{1b}[31m\u{9b}2J\u{7f}\u{202e}\u{200b}\u{2028}\u{e0041}\u{fdd0}31m\u{fdd1}https://x\u{fdd1}\n🙂";
         let document = json!({"name": name, name: [name]});
         for written in [text(&document), line(&document)] {
             assert!(!written.trim_end().chars().any(|c| c != '\n' && invisible(c).is_some()), "{written:?}");
             assert!(
-                written.contains(r"\u001b[31m\u009b2J\u007f\u202e\u200b\u2028\udb40\udc41\ufdd031m"),
+                written.contains(
+                    r"\u001b[31m\u009b2J\u007f\u202e\u200b\u2028\udb40\udc41\ufdd031m\ufdd1https://x\ufdd1"
+                ),
                 "{written}"
             );
             assert!(written.contains("🙂"), "{written}");

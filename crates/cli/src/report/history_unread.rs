@@ -3,6 +3,7 @@
 //! To add a warning: its sentence in `unread`, and `not_read` where it belongs into `--json`.
 
 use quill_admin_cloud::role;
+use quill_admin_operations::hints;
 use quill_admin_operations::history::{Past, UnreadLog};
 use serde_json::{Value, json};
 
@@ -48,8 +49,9 @@ pub(super) fn unread(past: &Past) -> Vec<String> {
         }
         UnreadLog::Bucket(bucket, error) => format!(
             "the records in {bucket} could not be read, so that older runs are missing here: {error}; to read there \
-             takes {} on its view _AllLogs, and \"quill-admin doctor --only records\" looks at the bucket",
-            role::VIEW_ACCESSOR
+             takes {} on its view _AllLogs, and \"{}\" looks at the bucket",
+            role::VIEW_ACCESSOR,
+            hints::of_file("doctor --only records")
         ),
     });
     let forgotten = past.kept_days.map(|days| {

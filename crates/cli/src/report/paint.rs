@@ -13,10 +13,15 @@ use quill_admin_contract::invisible::{invisible, shown};
 
 /// The mark that stands for `ESC [` before the numbers of a style. It is a noncharacter: Unicode reserves it
 /// for use inside of a program, and no text has it.
-pub(super) const MARK: char = '\u{fdd0}';
+const MARK: char = '\u{fdd0}';
 
 /// The mark around the address of a link, and twice at the link's end: another noncharacter.
 const LINK: char = '\u{fdd1}';
+
+/// Whether a character is one of our marks, which no text from elsewhere may have.
+pub(super) fn is_mark(c: char) -> bool {
+    c == MARK || c == LINK
+}
 
 /// A text that leads to an address where the terminal shows links, and the text alone elsewhere.
 pub(super) fn link(text: &str, address: &str) -> String {

@@ -90,9 +90,9 @@ impl Google {
     /// # Errors
     ///
     /// Fails if the bucket or the object cannot be read.
-    pub fn has_object<'a>(&'a self, name: &'a ObjectName) -> Reply<'a, Result<bool, CloudError>> {
+    pub fn has_object(&self, name: ObjectName) -> Reply<'_, Result<bool, CloudError>> {
         const DOING: &str = "look for the Terraform state";
-        Box::pin(async move { Ok(self.object(name, DOING).await?.is_some()) })
+        Box::pin(async move { Ok(self.object(&name, DOING).await?.is_some()) })
     }
 
     /// Removes the lock of this generation and no other. The request is sent once; if its answer is lost,

@@ -114,7 +114,10 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         .since(newest.since())
         .evidence(evidence)
         .advice(hints::advice("give it its own image back with", &command))
-        .advice("then find the step that deployed it: quill-admin doctor --only repository --repo FOLDER")
+        .advice(hints::advice(
+            "then find the step that deployed it",
+            &hints::of_file("doctor --only repository --repo FOLDER"),
+        ))
         .fix(RestoreBackend)
         .into())
 }

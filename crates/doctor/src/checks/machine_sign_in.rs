@@ -32,8 +32,9 @@ async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
                 }
                 // Without a network it is not known whether the token is valid.
                 Err(error) => {
-                    notes.push(format!("{}: {error}", describe(sign_in)));
-                    unknown.push(Undecided::from(error));
+                    let mut undecided = Undecided::from(error);
+                    undecided.cause = format!("{}: {}", describe(sign_in), undecided.cause);
+                    unknown.push(undecided);
                 }
             },
             Err(undecided) => {
@@ -44,9 +45,12 @@ async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
         }
     }
     // What is wrong with another sign-in is told all the same.
-    if let (Some(undecided), true) = (unknown.into_iter().next(), findings.is_empty()) {
-        return Err(undecided);
+    if let (Some(undecided), true) = (unknown.first(), findings.is_empty()) {
+        return Err(undecided.clone());
     }
+    findings.extend(unknown.into_iter().map(|undecided| {
+        Finding::warning(undecided.cause, "whether Google Cloud accepts this sign-in is not known")
+    }));
     // Two sign-ins may differ only in the hosts that they may be sent to.
     notes.dedup();
     findings.dedup();
@@ -59,7 +63,7 @@ async fn inspect(machine: &Machine) -> Result<Report, Undecided> {
 /// Gets a token, and has Google Cloud verify it: the token may have expired, or been revoked.
 async fn taken(machine: &Machine, sign_in: &SignIn) -> Result<(), CloudError> {
     sign_in.token().await?;
-    machine.looked_at(sign_in).await
+    machine.verify(sign_in).await
 }
 
 fn describe(sign_in: &SignIn) -> String {

@@ -46,23 +46,31 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         return Ok(Report::nothing(why));
     }
     let environment = &inquiries.environment;
-    let job = inquiries.job().await?;
-    let executions = if job.is_some() { inquiries.executions().await? } else { &[] };
     let mut unseen: Vec<Undecided> = Vec::new();
-    let named = match in_repository(inquiries).await {
-        Ok(found) => found.unwrap_or_default(),
-        Err(undecided) => {
+    let job = inquiries.job().await.unwrap_or_else(|undecided| {
+        unseen.push(undecided);
+        None
+    });
+    let (mut executions, mut image) = (&[][..], None);
+    if let Some(job) = job {
+        executions = inquiries.executions().await.unwrap_or_else(|undecided| {
             unseen.push(undecided);
-            Found::default()
-        }
-    };
-    let image = match job {
-        Some(job) => its_image(inquiries, job).await.unwrap_or_else(|undecided| {
+            &[]
+        });
+        image = its_image(inquiries, job).await.unwrap_or_else(|undecided| {
             unseen.push(undecided);
             None
-        }),
-        None => None,
-    };
+        });
+    }
+    let named = in_repository(inquiries).await.unwrap_or_else(|undecided| {
+        unseen.push(undecided);
+        Found::default()
+    });
+    unseen.extend(named.unread.first().map(|(file, why)| {
+        let more = named.unread.len() - 1;
+        let others = if more == 0 { String::new() } else { format!(", and {more} more could not be read") };
+        Undecided::new(format!("{file} could not be read: {why}{others}"))
+    }));
     let latest = latest(inquiries).await.unwrap_or_else(|undecided| {
         unseen.push(undecided);
         None
@@ -79,9 +87,9 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
     Ok(Report::found(note(executions.len(), &named), findings))
 }
 
-/// The lines of the application's repository that name the job or an image; `None` where no folder was named.
-async fn in_repository(inquiries: &Inquiries) -> Result<Option<Found>, Undecided> {
-    let Some(folder) = inquiries.machine.repository.clone() else { return Ok(None) };
+/// The lines of the application's repository that name the job or an image; none where no folder was named.
+async fn in_repository(inquiries: &Inquiries) -> Result<Found, Undecided> {
+    let Some(folder) = inquiries.machine.repository.clone() else { return Ok(Found::default()) };
     let environment = &inquiries.environment;
     let parts: Vec<&str> = environment.image.path().rsplit('/').take(2).collect();
     let names = Names {
@@ -90,9 +98,9 @@ async fn in_repository(inquiries: &Inquiries) -> Result<Option<Found>, Undecided
         image: parts.into_iter().rev().collect::<Vec<_>>().join("/"),
     };
     let shown = folder.display().to_string();
-    let looked = tokio::task::spawn_blocking(move || names::look(Path::new(&folder), &names)).await;
+    let looked = tokio::task::spawn_blocking(move || names::find(Path::new(&folder), &names)).await;
     match looked {
-        Ok(Ok(found)) => Ok(Some(found)),
+        Ok(Ok(found)) => Ok(found),
         Ok(Err(error)) => Err(Undecided::new(format!("failed to read {shown}: {error}"))
             .advice("name its folder with: --repo FOLDER")),
         Err(error) => Err(Undecided::new(format!("looking through {shown} failed: {error}"))),
@@ -252,13 +260,9 @@ fn note(executions: usize, named: &Found) -> String {
         1 => "1 execution".to_owned(),
         count => format!("{count} executions"),
     };
-    let unread = match named.unread.len() {
-        0 => String::new(),
-        count => format!(", {count} could not be read"),
-    };
     match named.read {
         0 => format!("none seen; {executions}"),
-        1 => format!("none seen; {executions}, 1 file{unread}"),
-        count => format!("none seen; {executions}, {count} files{unread}"),
+        1 => format!("none seen; {executions}, 1 file"),
+        count => format!("none seen; {executions}, {count} files"),
     }
 }

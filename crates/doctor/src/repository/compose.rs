@@ -20,25 +20,30 @@ pub(super) struct Service {
     mention: Mention,
 }
 
-/// Whether a file is one of Compose, by its text: its name may be any.
+/// Whether a file may be one of Compose: by its name, or by its text, because the name may be any.
 pub(super) fn is_one(path: &str, file: &str) -> bool {
-    let mut lines =
-        file.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
-    // A list of services belongs to another tool.
-    matches!(path.rsplit('.').next(), Some("yml" | "yaml"))
-        && lines.any(|line| line.trim_end() == "services:")
-        && lines.next().is_some_and(|line| line.starts_with(' ') && !line.trim_start().starts_with("- "))
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_yaml = matches!(name.rsplit('.').next(), Some("yml" | "yaml"));
+    is_yaml
+        && (name.contains("compose")
+            || file.lines().any(|line| {
+                ["services:", "\"services\":", "'services':"].iter().any(|key| line.starts_with(key))
+            }))
 }
 
-/// The services of a file that are built.
+/// The services of a file that are built; `None` if it has no services of Compose.
 ///
 /// # Errors
 ///
 /// Fails, in words with the line, when the file is not YAML.
-pub(super) fn services(path: &str, file: &str) -> Result<Vec<Service>, String> {
+pub(super) fn services(path: &str, file: &str) -> Result<Option<Vec<Service>>, String> {
     let document = yaml::read(file, &FORMAT)?;
+    // A list of services belongs to another tool.
+    let Some(Value::Map(services)) = get(&document.top, "services").map(|services| &services.value) else {
+        return Ok(None);
+    };
     let mut found = Vec::new();
-    for (name, service) in get(&document.top, "services").map(entries).unwrap_or_default() {
+    for (name, service) in services {
         let build = entries(service).iter().find(|(key, _)| text(key) == Some("build"));
         let Some((key, build)) = build.filter(|(_, build)| !matches!(build.value, Value::Nothing)) else {
             continue;
@@ -48,7 +53,7 @@ pub(super) fn services(path: &str, file: &str) -> Result<Vec<Service>, String> {
             mention: Mention::new(path, file, key.place.line, of_service(path, build)),
         });
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 /// What the value of `build:` says: a folder, or its parts.
@@ -125,6 +130,7 @@ services:
         assert!(is_one("a/any.yml", text));
         let found: Vec<_> = services("a/any.yml", text)
             .expect("read")
+            .expect("services")
             .into_iter()
             .map(|Service { name, mention }| {
                 (name, mention.line, mention.build.target, mention.build.dockerfile)
@@ -149,10 +155,11 @@ services:
     #[test]
     fn an_override_takes_the_stage_of_its_base() {
         let base = "services:\n  a: { build: { target: prod } }\n  b: { build: . }\n";
-        let mut all = services("a/compose.yml", base).expect("read");
+        let read = |path: &str, text: &str| services(path, text).expect("read").expect("services");
+        let mut all = read("a/compose.yml", base);
         let more = "services:\n  a: { build: { args: { X: 1 } } }\n  b: { build: . }\n";
         for path in ["a/compose.override.yaml", "compose.override.yml", "a/compose.ci.yml"] {
-            all.extend(services(path, more).expect("read"));
+            all.extend(read(path, more));
         }
         let has_stage = |mention: &Mention| matches!(mention.build.target, Target::Named(_));
         let named: Vec<bool> = mentions(&all).iter().map(has_stage).collect();
@@ -161,7 +168,10 @@ services:
 
     #[test]
     fn other_files_with_services() {
-        assert!(!is_one("x.yml", "services:\n  - docker:dind\nbuild: {}\n"));
+        assert!(services("x.yml", "services:\n  - docker:dind\nbuild: {}\n").expect("read").is_none());
+        for text in ["services: # all\n  a:\n", "services: { a: { build: . } }\n", "\"services\":\n  a:\n"] {
+            assert!(is_one("x.yaml", text), "{text}");
+        }
         assert!(!is_one("x.sh", "services:\n  a:\n"));
         assert!(!is_one("x.yml", "jobs:\n  services:\n    a:\n"));
         assert!(services("x.yml", "services: [\n").is_err());

@@ -63,7 +63,7 @@ pub struct Found {
 /// # Errors
 ///
 /// Fails when its folder cannot be read.
-pub fn look(root: &Path, names: &Names) -> io::Result<Found> {
+pub fn find(root: &Path, names: &Names) -> io::Result<Found> {
     std::fs::read_dir(root)?;
     let mut found = Found::default();
     for file in files::list(root, &mut found.unread) {

@@ -447,5 +447,5 @@ pub fn without_local() -> CliError {
         if cfg!(windows) { "Windows" } else { "this kind of machine, such as Macs with an Intel processor" };
     CliError::usage(format!("the environment on this machine is not in the program for {here}"))
         .hint("use it on Linux (that of WSL, too) or on a Mac with Apple silicon")
-        .hint("all other environments work here; list them with: quill-admin envs")
+        .hint(hints::advice("all other environments work here; list them with", &hints::of_file("envs")))
 }

@@ -18,6 +18,9 @@ impl Context<'_> {
         }
         let process = self.process;
         let typed = self.form.line("Table (a CSV file)", &|text| {
+            if text.trim().is_empty() {
+                return Err("type the path of a table; Esc leaves".to_owned());
+            }
             let path = self::typed(process.var(HOME), text);
             match open_regular(&process.cwd.join(&path)) {
                 Ok(_) => Ok(()),
@@ -42,7 +45,16 @@ impl Context<'_> {
         };
         let label = format!("Results file to make or go on with (Enter alone: {})", beside.display());
         let typed = self.form.line(&label, &|text| {
-            Journal::open(&process.cwd.join(path(text))).map(drop).map_err(|error| error.to_string())
+            let path = process.cwd.join(path(text));
+            match Journal::open(&path) {
+                Ok(None) if !path.parent().is_some_and(Path::is_dir) => {
+                    Err(format!("there is no folder to make {} in", path.display()))
+                }
+                Ok(_) => Ok(()),
+                Err(error) => {
+                    Err(error.messages.iter().chain(&error.hints).cloned().collect::<Vec<_>>().join("; "))
+                }
+            }
         })?;
         Ok(path(&typed))
     }

@@ -193,7 +193,7 @@ fn told(from: &Path, faults: &[Fault]) -> CliError {
 fn open_results(path: &Path) -> Result<Journal, CliError> {
     Journal::open(path)?.ok_or_else(|| {
         CliError::usage(format!("there is no file {}", path.display()))
-            .hint("the results file is the one that --results of the run has named")
+            .hint("name the results file of the run, as --results or the answer to its question named it")
     })
 }
 

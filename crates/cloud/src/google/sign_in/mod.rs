@@ -133,7 +133,7 @@ impl SignIn {
     /// read from a file or from gcloud, or signed on this machine, may have been refused long ago: only a
     /// request shows that.
     #[must_use]
-    pub fn is_looked_at(&self) -> bool {
+    pub fn is_verified(&self) -> bool {
         match &self.token.recipe {
             Recipe::Json(json) => json["type"] != "service_account",
             Recipe::Impersonated { .. } => true,
