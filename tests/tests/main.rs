@@ -1,7 +1,7 @@
 //! End-to-end tests of the compiled programs, one file for each subject.
 //!
 //! To add a subject: a file here, and its `mod` line below. A test that has an image compiled, which takes minutes,
-//! has `in_a_container` in its name: `cargo xtask test` runs these beside the others.
+//! has `in_a_container` in its name: `cargo xtask test` runs these in a layer of their own.
 
 mod actions;
 mod afterwards;

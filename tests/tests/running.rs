@@ -318,7 +318,9 @@ fn ctrl_c_asks_what_it_is_for() {
     terminal.expect("[w/d/c]").type_line("no").expect("Type w, d or c, and Enter: [w/d/c] ").ctrl_d();
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
-    assert!(ended.text().contains("[w/d/c] \r\nerror: interrupted; the task goes on"), "{}", ended.text());
+    let text = ended.text();
+    assert!(text.contains("and Enter: [w/d/c] \r\n"), "{text}");
+    assert!(text.contains("\nerror: interrupted; the task goes on"), "{text}");
     let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
     let mut terminal = add_role(&world, &[]).terminal();
     terminal.expect("execution quill-tasks-staging-").ctrl_c();

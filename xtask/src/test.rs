@@ -22,8 +22,8 @@ use serde_json::Value;
 
 use crate::{docs, run, terraform};
 
-/// The part of the names of tests that run in containers of an image, which they compile first. That takes minutes,
-/// in which nothing else of the same process would be done: they have a process of their own, beside the others.
+/// The part of the names of tests that run in containers of an image, which they compile first. Beside the other tests
+/// that was slower than one after the other, by minutes on two cores: they are a layer of their own.
 const IN_CONTAINERS: &str = "in_a_container";
 
 /// The package of tests that run whole programs. They mostly wait, for containers, logs and answers, so that
@@ -104,10 +104,6 @@ impl Options {
 enum Step {
     /// A cargo command.
     Cargo(Vec<String>),
-    /// A cargo command that runs beside the layers after it.
-    Beside(Vec<String>),
-    /// A cargo command that begins when those beside have ended.
-    Alone(Vec<String>),
     /// The executor in the form of the image, for the program that carries one.
     StaticExecutor,
     /// A check that the pages of docs/reference match the code.
@@ -183,26 +179,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         if !options.wants(&layer.name) {
             continue;
         }
-        let mut started = Instant::now();
-        if !matches!(layer.step, Step::Beside(_) | Step::Terraform | Step::Alone(_)) {
+        let started = Instant::now();
+        if !matches!(layer.step, Step::Terraform) {
             println!("\n── {}", layer.name);
         }
         let (ok, counts) = match &layer.step {
             Step::Cargo(args) => cargo(args, &env)?,
-            Step::Alone(args) => {
-                for beside in beside.drain(..) {
-                    reports.push(Beside::end(beside)?);
-                }
-                println!("\n── {}", layer.name);
-                started = Instant::now();
-                cargo(args, &env)?
-            }
-            Step::Beside(args) => {
-                let mut command = run::cargo_command();
-                command.args(args);
-                beside.push(Beside::start(layer.name, command, &env)?);
-                continue;
-            }
             Step::Terraform => {
                 // Not the path of this process: building the workspace has replaced the file that it was started
                 // from.
@@ -274,7 +256,6 @@ impl Beside {
 /// features, so that nothing is compiled twice.
 fn layers(whole: bool) -> anyhow::Result<Vec<Layer>> {
     let step = |name: &str, args: &str| Layer { name: name.to_owned(), step: Step::Cargo(words(args)) };
-    let beside = |name: &str, args: &str| Layer { name: name.to_owned(), step: Step::Beside(words(args)) };
     let executor = Layer { name: "static executor".to_owned(), step: Step::StaticExecutor };
     let build = "build --release --workspace --all-targets --locked";
     let mut layers = vec![step("fmt", "fmt --all --check")];
@@ -316,21 +297,20 @@ fn layers(whole: bool) -> anyhow::Result<Vec<Layer>> {
                     &format!("{test} --test e2e -- {} {BY_THE_CLOCK}", threads(4)),
                 ),
                 // Not before the layers in front of this one: some of their tests look at the clock.
-                beside(&format!("{name} in containers"), &format!("{test} --test e2e -- {IN_CONTAINERS}")),
+                Layer { name: "terraform".to_owned(), step: Step::Terraform },
                 step(
                     &name,
-                    &format!("{tests} -- {} --skip {IN_CONTAINERS} --skip {BY_THE_CLOCK}", threads(4)),
+                    &format!("{tests} -- {} --skip {IN_CONTAINERS} --skip {BY_THE_CLOCK}", threads(6)),
                 ),
-                Layer { name: "terraform".to_owned(), step: Step::Terraform },
+                step(&format!("{name} in containers"), &format!("{test} --test e2e -- {IN_CONTAINERS}")),
             ]),
             EXECUTOR => layers.push(step(&name, &format!("{tests} -- {}", threads(4)))),
             _ => layers.push(step(&name, &tests)),
         }
     }
-    let storm = Step::Alone(words(&format!("{test} --test {STORM_TEST}")));
     layers.extend([
         Layer { name: "docs".to_owned(), step: Step::Docs },
-        Layer { name: "storm".to_owned(), step: storm },
+        step("storm", &format!("{test} --test {STORM_TEST}")),
     ]);
     Ok(layers)
 }
