@@ -54,7 +54,8 @@ fn docker(builds: &BuildFixture) -> Command {
 fn push(builds: &BuildFixture, repository: &str, tag: &str, lines: &str) -> String {
     let name = format!("{}/{repository}:{tag}", builds.proxy.address());
     let home = &builds.world.home;
-    home.write("image/content", &format!("{} {lines}", builds.proxy.address()));
+    // Not the address: its port may have been that of an earlier test.
+    home.write("image/content", &format!("{} {lines}", home.path().display()));
     home.write("image/Dockerfile", &format!("FROM scratch\nCOPY content /content\n{lines}"));
     run(docker_command().args(["build", "--quiet", "--tag", &name]).arg(home.work().join("image")));
     run(docker(builds).args(["push", "--quiet", &name]));

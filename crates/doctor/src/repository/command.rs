@@ -45,6 +45,8 @@ const BUILDERS: &[&str] = &[
     "docker.build(",
     "images.build(",
 ];
+/// Parts of the names of variables that stand for a program.
+const VARIABLES: &[&str] = &["docker", "podman", "container_", "compose"];
 /// Keys whose values are written for people.
 const TITLES: &[&str] = &["name", "displayname", "title", "description", "summary"];
 
@@ -84,6 +86,12 @@ struct Word<'a> {
     at: usize,
     /// Whether the quotes hold this word and nothing else.
     is_quoted: bool,
+}
+
+/// Whether a build may begin in a line: most lines need no closer look.
+pub(super) fn may_begin(line: &str) -> bool {
+    let line = line.to_lowercase();
+    PROGRAMS.iter().chain(BUILDERS).chain(VARIABLES).any(|part| line.contains(part))
 }
 
 /// The builds that begin in the first `length` bytes of a text.
@@ -135,7 +143,7 @@ fn build<'a, 'b>(word: &Word<'a>, after: &'b [Word<'a>], is_title: bool) -> Opti
 /// called after it.
 fn is_program(word: &str) -> bool {
     let is_variable = word.starts_with(['$', '%']) || word.starts_with("@$") || word.starts_with("{{");
-    if is_variable && ["docker", "podman", "container_", "compose"].iter().any(|part| word.contains(part)) {
+    if is_variable && VARIABLES.iter().any(|part| word.contains(part)) {
         return !word.ends_with(['/', ':']);
     }
     let name =
@@ -237,7 +245,7 @@ mod tests {
     use super::*;
 
     fn is_found(line: &str) -> bool {
-        !find(line, line.len()).is_empty()
+        may_begin(line) && !find(line, line.len()).is_empty()
     }
 
     #[test]

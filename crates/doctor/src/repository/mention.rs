@@ -12,6 +12,9 @@ use super::target::Target;
 /// anything.
 const PROSE: &[&str] = &["md", "mdx", "rst", "adoc", "txt", "html", "svg", "lock"];
 
+/// The largest number of lines that continue a command. A list of data may have many more.
+const LONGEST: usize = 100;
+
 /// A line that mentions a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mention {
@@ -73,9 +76,10 @@ pub(super) fn find(path: &str, text: &str) -> Vec<Mention> {
             continue;
         }
         let number = index as u64 + 1;
-        let whole = whole(path, &lines[index..]);
-        for build in command::find(&whole, line.len()) {
-            found.push(Mention::new(path, text, number, build));
+        if command::may_begin(line) {
+            let whole = whole(path, &lines[index..]);
+            let builds = command::find(&whole, line.len()).into_iter();
+            found.extend(builds.map(|build| Mention::new(path, text, number, build)));
         }
         if is_bake && (begins.starts_with("target ") || begins.starts_with("\"target\"")) {
             found.push(Mention::new(path, text, number, Build::UNKNOWN));
@@ -100,7 +104,7 @@ fn whole(path: &str, lines: &[&str]) -> String {
     // A list of words, one in each line.
     let is_word = is_item(first) && first.split_whitespace().count() == 2;
     let mut whole = first.to_owned();
-    for pair in lines.windows(2) {
+    for pair in lines.windows(2).take(LONGEST) {
         let (last, next) = (pair[0].trim_end(), pair[1]);
         let is_open = last.ends_with(['\\', ',', '[', '(']) || last.ends_with(" `") || last.ends_with(" ^");
         let is_entry = is_yaml
