@@ -223,6 +223,8 @@ fn twenty_faults_are_told_at_once_and_nothing_is_started() {
     // A header that is not the action's.
     world.home.write("class.csv", "user,email,permission\nada,a@example.org,staff\n");
     let refused = world.quill_admin(local).output().exits(2);
+    let template = "next: print a header to fill in: quill-admin each create-user --template";
+    assert!(refused.stderr.contains(template), "{refused}");
     for what in ["create-user has no \"user\"", "the column \"username\" is missing", "the column \"role\""] {
         assert_eq!(refused.stderr.contains(what), what != "the column \"role\"", "{what}: {refused}");
     }

@@ -21,8 +21,8 @@ use quill_admin_actions::Action;
 use quill_admin_contract::{ExitCode, RequestId};
 use quill_admin_files::{Unreadable, read_bounded};
 use quill_admin_operations::each::{Header, Journal, Passwords};
-use quill_admin_operations::error::CliError;
-use quill_admin_operations::{actions, nearest};
+use quill_admin_operations::error::{CliError, advice};
+use quill_admin_operations::{actions, hints, nearest};
 
 use super::context::Context;
 use super::task::TaskOptions;
@@ -82,7 +82,8 @@ pub(super) async fn run(
     context.need_environment();
     context.form.check()?;
     let from = &*context.table_file(args.from)?;
-    let table = read_table(&context.process.cwd.join(from), command).map_err(|faults| told(from, &faults))?;
+    let table = read_table(&context.process.cwd.join(from), command)
+        .map_err(|faults| told(from, command, &faults))?;
     // What is wrong with the table is told before anybody is asked which environment is meant.
     let (environment, job) = context.environment_for_task(&command.name, &options)?;
     let judge = Judge {
@@ -92,7 +93,7 @@ pub(super) async fn run(
         project: environment.job.project.as_str(),
         generate: args.generate_passwords,
     };
-    let judged = judge.judge(table).map_err(|faults| told(from, &faults))?;
+    let judged = judge.judge(table).map_err(|faults| told(from, command, &faults))?;
     let header = |judged: &Judged| Header {
         run: RequestId::new(),
         environment: environment.name.clone(),
@@ -114,7 +115,7 @@ pub(super) async fn run(
     let source = match journal {
         Some(journal) => {
             same(journal.header(), &header(&judged), from)?;
-            judged.same_passwords(&journal).map_err(|faults| told(from, &faults))?;
+            judged.same_passwords(&journal).map_err(|faults| told(from, command, &faults))?;
             Source::Journal(journal)
         }
         None => Source::Table { header: header(&judged), judged, path },
@@ -170,7 +171,7 @@ fn unreadable(error: &Unreadable) -> String {
 }
 
 /// All faults of a table as one error.
-fn told(from: &Path, faults: &[Fault]) -> CliError {
+fn told(from: &Path, command: &TaskCommand, faults: &[Fault]) -> CliError {
     let file = from.display();
     let count = faults.len();
     let line = |fault: &Fault| match fault.line {
@@ -187,6 +188,11 @@ fn told(from: &Path, faults: &[Fault]) -> CliError {
     });
     let mut error = CliError::usage("");
     error.messages = messages;
+    // The header is the first line.
+    if faults.iter().any(|fault| fault.line == 1) {
+        let template = hints::of_file(&format!("each {} --template", command.name));
+        error = error.hint(advice("print a header to fill in", &template));
+    }
     error
 }
 
