@@ -172,7 +172,7 @@ impl Scan {
                 }
             }
             // The Dockerfile or the stage is known only when the step runs, so a person has to look.
-            _ => self.mentions.push(Mention::new(file, text, step.uses, step.build())),
+            _ => self.mentions.push(Mention::at(file, step.uses, text, step.build())),
         }
     }
 

@@ -4,7 +4,6 @@
 //! `_json`; a test compares the two.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use quill_admin_contract::variable::{self, Variable};
@@ -27,6 +26,7 @@ use super::output::{document_to_stdout, result_to_stdout, to_stdout};
 use super::page;
 use super::paint::{self, Painted, clean, style};
 use super::reporter::Reporter;
+use super::spinner;
 use super::stream::{self, Unwritten};
 use super::symbols::{self, Symbol};
 use crate::{home, wrap};
@@ -522,14 +522,10 @@ impl Reporter {
                 }
             }
             // Without a spinner nothing is shown here: the lines of results that follow tell enough.
-            Progress::Waiting(ids)
-                if !self.style.quiet && io::stderr().is_terminal() && !console::is_dumb() =>
-            {
-                match ids {
-                    [] => self.stop(),
-                    ids => self.doing(&lines::short(&format!("looking at {}", ids.join(", ")))),
-                }
-            }
+            Progress::Waiting(ids) if !self.style.quiet && spinner::is_possible() => match ids {
+                [] => self.stop(),
+                ids => self.doing(&lines::short(&format!("looking at {}", ids.join(", ")))),
+            },
             Progress::Waiting(_) => {}
         }
     }

@@ -279,14 +279,12 @@ impl Reporter {
             lines::hint_line(&mut last, hint);
         }
         let path = report.journal.path();
+        let count = RowCounts::of(&rows);
         if code != 0 && !report.previews && path.is_some() {
-            let any_failed = RowCounts::of(&rows).failed > 0 && report.stopped().is_none();
+            let any_failed = count.failed > 0 && report.stopped().is_none();
             lines::hint_line(&mut last, if any_failed { MEND } else { GOES_ON });
         }
-        if !report.previews
-            && RowCounts::of(&rows).done > 0
-            && leaves_nobody_in(report.action, report.journal.header())
-        {
+        if !report.previews && count.done > 0 && leaves_nobody_in(report.action, report.journal.header()) {
             lines::warning_line(&mut last, "nobody knows the passwords that were set");
             if let Some(set) = hints::to_set_passwords(report.action, &report.environment.name) {
                 lines::hint_line(&mut last, &advice("set them with", &set));

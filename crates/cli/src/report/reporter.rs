@@ -5,7 +5,6 @@
 //! [`Reporter::event`].
 
 use std::collections::VecDeque;
-use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -19,7 +18,7 @@ use serde_json::json;
 
 use super::folded::Folded;
 use super::output::{document_to_stdout, to_stdout};
-use super::spinner::spinner;
+use super::spinner::{self, spinner};
 use super::stream::{self, Unwritten, to_stderr};
 use super::style::Style;
 use super::{document, lines, paint};
@@ -244,7 +243,7 @@ impl Reporter {
             return;
         }
         what.clone_into(&mut progress.doing);
-        if io::stderr().is_terminal() && !console::is_dumb() {
+        if spinner::is_possible() {
             let spinner = progress.spinner.get_or_insert_with(spinner);
             spinner.set_message(what.to_owned());
         } else {

@@ -4,7 +4,7 @@
 //! then stands on the next line, and what was to be replaced stays on the screen. Here the cursor stays behind the
 //! text, and the line has room for some keys.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use console::{Term, truncate_str};
@@ -14,6 +14,11 @@ use super::symbols;
 
 /// The columns that stay free for what the terminal shows of typed keys: two times `^C`, and the cursor.
 const FREE: usize = 5;
+
+/// Whether the line can be shown: stderr is a terminal that can write over what it has shown.
+pub(super) fn is_possible() -> bool {
+    io::stderr().is_terminal() && !console::is_dumb()
+}
 
 /// Makes the line, which is on stderr until it is cleared.
 pub(super) fn spinner() -> ProgressBar {

@@ -47,34 +47,19 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
     }
     let environment = &inquiries.environment;
     let mut unseen: Vec<Undecided> = Vec::new();
-    let job = inquiries.job().await.unwrap_or_else(|undecided| {
-        unseen.push(undecided);
-        None
-    });
+    let job = or_note(inquiries.job().await, &mut unseen);
     let (mut executions, mut image) = (&[][..], None);
     if let Some(job) = job {
-        executions = inquiries.executions().await.unwrap_or_else(|undecided| {
-            unseen.push(undecided);
-            &[]
-        });
-        image = its_image(inquiries, job).await.unwrap_or_else(|undecided| {
-            unseen.push(undecided);
-            None
-        });
+        executions = or_note(inquiries.executions().await, &mut unseen);
+        image = or_note(its_image(inquiries, job).await, &mut unseen);
     }
-    let named = in_repository(inquiries).await.unwrap_or_else(|undecided| {
-        unseen.push(undecided);
-        Found::default()
-    });
+    let named = or_note(in_repository(inquiries).await, &mut unseen);
     unseen.extend(named.unread.first().map(|(file, why)| {
         let more = named.unread.len() - 1;
         let others = if more == 0 { String::new() } else { format!(", and {more} more could not be read") };
         Undecided::new(format!("{file} could not be read: {why}{others}"))
     }));
-    let latest = latest(inquiries).await.unwrap_or_else(|undecided| {
-        unseen.push(undecided);
-        None
-    });
+    let latest = or_note(latest(inquiries).await, &mut unseen);
     let findings: Vec<Finding> =
         [of_job(environment, job, image, executions, &named), of_repository(environment, latest, &named)]
             .into_iter()
@@ -85,6 +70,14 @@ async fn inspect(inquiries: &Inquiries) -> Result<Report, Undecided> {
         return Err(undecided.blocks_nothing());
     }
     Ok(Report::found(note(executions.len(), &named), findings))
+}
+
+/// What was answered; without an answer nothing, and a note of why.
+fn or_note<T: Default>(answer: Result<T, Undecided>, unseen: &mut Vec<Undecided>) -> T {
+    answer.unwrap_or_else(|undecided| {
+        unseen.push(undecided);
+        T::default()
+    })
 }
 
 /// The lines of the application's repository that name the job or an image; none where no folder was named.

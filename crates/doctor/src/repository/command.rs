@@ -124,9 +124,8 @@ fn build<'a, 'b>(word: &Word<'a>, after: &'b [Word<'a>], is_title: bool) -> Opti
     }
     let (verb, rest) = verb(after)?;
     let arguments = arguments(rest);
-    let has_option =
-        || arguments.iter().any(|word| OPTIONS.iter().any(|option| word.text.starts_with(option)));
-    if PERHAPS.contains(&verb) && !has_option() {
+    let has_option = |word: &Word<'_>| OPTIONS.iter().any(|option| word.text.starts_with(option));
+    if PERHAPS.contains(&verb) && !arguments.iter().any(has_option) {
         return None;
     }
     let groups = &after[..after.len() - rest.len()];

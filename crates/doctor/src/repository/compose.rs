@@ -4,7 +4,7 @@ use quill_admin_yaml::{Format, Node, Value};
 
 use super::command::{Build, Named};
 use super::mention::Mention;
-use super::path::joined;
+use super::path::{is_yaml, joined, name};
 use super::target::Target;
 use super::yaml::{self, entries, get, text};
 
@@ -22,10 +22,8 @@ pub(super) struct Service {
 
 /// Whether a file may be one of Compose: by its name, or by its text, because the name may be any.
 pub(super) fn is_one(path: &str, file: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let is_yaml = matches!(name.rsplit('.').next(), Some("yml" | "yaml"));
-    is_yaml
-        && (name.contains("compose")
+    is_yaml(path)
+        && (name(path).contains("compose")
             || file.lines().any(|line| {
                 ["services:", "\"services\":", "'services':"].iter().any(|key| line.starts_with(key))
             }))
@@ -50,7 +48,7 @@ pub(super) fn services(path: &str, file: &str) -> Result<Option<Vec<Service>>, S
         };
         found.push(Service {
             name: text(name).unwrap_or_default().to_owned(),
-            mention: Mention::new(path, file, key.place.line, of_service(path, build)),
+            mention: Mention::at(path, key.place.line, file, of_service(path, build)),
         });
     }
     Ok(Some(found))

@@ -6,6 +6,7 @@
 use parse_dockerfile::{Command, Instruction};
 use quill_admin_operations::admin_image::recognise;
 
+use super::path;
 use super::served::Served;
 
 /// A Dockerfile.
@@ -58,7 +59,7 @@ impl Stage {
 
 /// Whether a file is a Dockerfile, by its name. Sources that are called after it begin with a small letter.
 pub(super) fn is_one(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = path::name(path);
     let after = name.strip_prefix("Dockerfile").or_else(|| name.strip_prefix("Containerfile"));
     if after.is_some_and(|after| after.starts_with(['.', '-', '_'])) {
         return !matches!(name.rsplit('.').next(), Some("dockerignore" | "md"));

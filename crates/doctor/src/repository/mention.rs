@@ -6,6 +6,7 @@
 
 use super::command::{self, Build, Named};
 use super::dockerfile::{Dockerfile, Provides};
+use super::path;
 use super::target::Target;
 
 /// Endings of files that are written for people, and of files that list versions: none of them builds
@@ -29,11 +30,15 @@ pub struct Mention {
 }
 
 impl Mention {
-    /// A mention in a line of a text.
-    pub(super) fn new(file: &str, text: &str, line: u64, build: Build) -> Self {
+    /// A mention in the line of a file with this number.
+    pub(super) fn new(file: &str, line: u64, text: &str, build: Build) -> Self {
+        Self { file: file.to_owned(), line, text: text.trim().to_owned(), build }
+    }
+
+    /// A mention in a line of a text, which is found by its number.
+    pub(super) fn at(file: &str, line: u64, text: &str, build: Build) -> Self {
         let number = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
-        let text = text.lines().nth(number).unwrap_or_default().trim().to_owned();
-        Self { file: file.to_owned(), line, text, build }
+        Self::new(file, line, text.lines().nth(number).unwrap_or_default(), build)
     }
 
     /// Whether it may build another stage than it is meant to: it names none, and a Dockerfile that it may
@@ -60,7 +65,7 @@ impl Mention {
 
 /// Whether a file is searched, by its name: it is not written for people.
 pub(super) fn is_searched(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let name = path::name(path).to_lowercase();
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     !PROSE.contains(&ending) && !name.starts_with("license")
 }
@@ -68,7 +73,7 @@ pub(super) fn is_searched(path: &str) -> bool {
 /// The lines of a text that mention a build.
 pub(super) fn find(path: &str, text: &str) -> Vec<Mention> {
     let lines: Vec<&str> = text.lines().collect();
-    let is_bake = path.rsplit('/').next().is_some_and(|name| name.starts_with("docker-bake."));
+    let is_bake = path::name(path).starts_with("docker-bake.");
     let mut found = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         let begins = line.trim_start();
@@ -79,10 +84,10 @@ pub(super) fn find(path: &str, text: &str) -> Vec<Mention> {
         if command::may_begin(line) {
             let whole = whole(path, &lines[index..]);
             let builds = command::find(&whole, line.len()).into_iter();
-            found.extend(builds.map(|build| Mention::new(path, text, number, build)));
+            found.extend(builds.map(|build| Mention::new(path, number, line, build)));
         }
         if is_bake && (begins.starts_with("target ") || begins.starts_with("\"target\"")) {
-            found.push(Mention::new(path, text, number, Build::UNKNOWN));
+            found.push(Mention::new(path, number, line, Build::UNKNOWN));
         }
     }
     found
@@ -96,7 +101,7 @@ fn is_comment(line: &str) -> bool {
 /// The first line together with those that continue it: after a backslash (PowerShell: a backtick, Windows: a
 /// caret), in a list that is not closed, and in YAML those of the same entry.
 fn whole(path: &str, lines: &[&str]) -> String {
-    let is_yaml = matches!(path.rsplit('.').next(), Some("yml" | "yaml"));
+    let is_yaml = path::is_yaml(path);
     let column = |line: &str| line.len() - line.trim_start_matches([' ', '\t', '-']).len();
     let is_item = |line: &str| line.trim_start().starts_with("- ");
     let first = lines[0];

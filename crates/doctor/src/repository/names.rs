@@ -8,7 +8,7 @@
 use std::io;
 use std::path::Path;
 
-use super::files;
+use super::{files, path};
 
 /// The number of characters of a command that are shown.
 const SHOWN: usize = 100;
@@ -80,7 +80,7 @@ pub fn find(root: &Path, names: &Names) -> io::Result<Found> {
 /// Whether a file runs commands, by its name or its first line. This program's own environments file only
 /// holds names.
 fn runs(path: &str, bytes: &[u8]) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path).to_lowercase();
+    let name = path::name(path).to_lowercase();
     let (stem, ending) = name.rsplit_once('.').unwrap_or((&name, ""));
     match ending {
         "yml" | "yaml" => stem != "environments",

@@ -19,6 +19,16 @@ pub(super) fn joined(folder: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
+/// The last part of a path: the file's own name.
+pub(super) fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Whether a file is YAML, by its name.
+pub(super) fn is_yaml(path: &str) -> bool {
+    matches!(name(path).rsplit_once('.'), Some((_, "yml" | "yaml")))
+}
+
 /// Whether a text is known only when the step runs.
 pub(super) fn varies(text: &str) -> bool {
     text.contains(['$', '`', '*']) || text.contains("{{")

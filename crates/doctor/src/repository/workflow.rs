@@ -8,7 +8,7 @@ use quill_admin_yaml::{Format, Node};
 use super::command::{Build, Named};
 use super::dockerfile::Dockerfile;
 use super::matrix::{Run, runs};
-use super::path::joined;
+use super::path::{is_yaml, joined, name};
 use super::served::Served;
 use super::target::Target;
 use super::yaml::{self, entries, get, items, text};
@@ -73,10 +73,8 @@ impl Step {
 
 /// Whether a file is a workflow or an action, by its path.
 pub(super) fn is_one(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
-    matches!(extension, "yml" | "yaml")
-        && (stem == "action" || format!("/{path}").contains("/.github/workflows/"))
+    let is_action = name(path).rsplit_once('.').is_some_and(|(stem, _)| stem == "action");
+    is_yaml(path) && (is_action || format!("/{path}").contains("/.github/workflows/"))
 }
 
 /// The steps of a workflow, or of an action of the checkout itself, that build or may build an image.

@@ -12,7 +12,8 @@ mod source;
 use std::sync::Arc;
 
 use failure::refused;
-use google_cloud_auth::credentials::{AccessTokenCredentials, Credentials};
+use google_cloud_auth::credentials::{AccessToken, Credentials};
+use google_cloud_auth::errors::CredentialsError;
 pub use ready_token::gcloud_program;
 use recipe::{Recipe, Target};
 use renewable::{Renewable, Shared};
@@ -123,10 +124,7 @@ impl SignIn {
     ///
     /// Fails if the sign-in is refused, or if the token service cannot be reached.
     pub async fn token(&self) -> Result<String, CloudError> {
-        match self.token.access_token().await {
-            Ok(token) => Ok(token.token),
-            Err(error) => Err(refused(&error)),
-        }
+        read(self.token.access_token().await)
     }
 
     /// Whether the token service has checked the sign-in when it gave out the token. A token that is only
@@ -144,7 +142,7 @@ impl SignIn {
     /// A token of the account itself, whatever service account it acts as.
     pub(super) async fn own_token(&self) -> Result<String, CloudError> {
         match &self.token.recipe {
-            Recipe::Impersonated { of, .. } => access_token(&of.make()?).await,
+            Recipe::Impersonated { of, .. } => read(of.make()?.access_token().await),
             _ => self.token().await,
         }
     }
@@ -164,11 +162,9 @@ impl SignIn {
     }
 }
 
-async fn access_token(credentials: &AccessTokenCredentials) -> Result<String, CloudError> {
-    match credentials.access_token().await {
-        Ok(token) => Ok(token.token),
-        Err(error) => Err(refused(&error)),
-    }
+/// The token in an answer of the credentials.
+fn read(answer: Result<AccessToken, CredentialsError>) -> Result<String, CloudError> {
+    answer.map(|token| token.token).map_err(|error| refused(&error))
 }
 
 #[cfg(test)]
