@@ -1,5 +1,5 @@
 //! The verbs of developers: `cargo xtask test`, `cargo xtask docs` and `cargo xtask bench`, each in its file.
-//! `run.rs` starts other programs; `terraform.rs` and `takeover.rs` are a layer of the tests.
+//! `run.rs` starts other programs, `harness.rs` reads what tests print; `terraform.rs` and `takeover.rs` are a layer of the tests.
 //!
 //! To add a verb: a variant of [`Verb`], its arm in [`main`], and its file here. To add a layer of the tests:
 //! `test.rs`; a page of the reference: `docs.rs`; a measurement: `bench`.
@@ -7,6 +7,7 @@
 
 mod bench;
 mod docs;
+mod harness;
 mod run;
 mod takeover;
 mod terraform;

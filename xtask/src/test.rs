@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek as _};
+use std::io::{self, BufReader, Seek as _};
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
@@ -20,6 +20,7 @@ use quill_admin_testkit::postgres::{SHARED, Server, StartError};
 use quill_admin_testkit::{bin, skip};
 use serde_json::Value;
 
+use crate::harness::Results;
 use crate::{docs, run, terraform};
 
 /// The part of the names of tests that run in containers of an image, which they compile first. Beside the other tests
@@ -117,17 +118,10 @@ struct Layer {
     step: Step,
 }
 
-#[derive(Default)]
-struct Counts {
-    passed: u32,
-    failed: u32,
-    ignored: u32,
-}
-
 struct Report {
     layer: String,
     ok: bool,
-    counts: Counts,
+    results: Results,
     took: Duration,
 }
 
@@ -183,7 +177,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         if !matches!(layer.step, Step::Terraform) {
             println!("\n── {}", layer.name);
         }
-        let (ok, counts) = match &layer.step {
+        let (ok, results) = match &layer.step {
             Step::Cargo(args) => cargo(args, &env)?,
             Step::Terraform => {
                 // Not the path of this process: building the workspace has replaced the file that it was started
@@ -197,18 +191,18 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             Step::StaticExecutor => {
                 let (built, executor) = static_executor()?;
                 env.extend(executor.map(|executor| (CARRIED, executor)));
-                (built, Counts::default())
+                (built, Results::default())
             }
             Step::Docs => match docs::run(true) {
-                Ok(()) => (true, Counts::default()),
+                Ok(()) => (true, Results::default()),
                 Err(error) => {
                     println!("{error:#}");
-                    (false, Counts::default())
+                    (false, Results::default())
                 }
             },
         };
         let failed = !ok;
-        reports.push(Report { layer: layer.name, ok, counts, took: started.elapsed() });
+        reports.push(Report { layer: layer.name, ok, results, took: started.elapsed() });
         // Without programs no later layer means anything.
         if failed && matches!(reports.last(), Some(report) if PROGRAMS.contains(&report.layer.as_str())) {
             break;
@@ -247,8 +241,8 @@ impl Beside {
         let (status, took) = self.ended.join().expect("waiting does not panic")?;
         println!("\n── {}, which ran beside the others", self.layer);
         self.output.rewind()?;
-        let counts = counted(BufReader::new(self.output))?;
-        Ok(Report { layer: self.layer, ok: status.success(), counts, took })
+        let results = Results::show(BufReader::new(self.output))?;
+        Ok(Report { layer: self.layer, ok: status.success(), results, took })
     }
 }
 
@@ -375,7 +369,7 @@ fn layer_name(package: &str) -> String {
 }
 
 /// Runs cargo, forwards its output and counts the tests.
-fn cargo(args: &[String], env: &[(&str, OsString)]) -> anyhow::Result<(bool, Counts)> {
+fn cargo(args: &[String], env: &[(&str, OsString)]) -> anyhow::Result<(bool, Results)> {
     let mut child = run::cargo_command()
         .args(args)
         .envs(env.iter().map(|(name, value)| (name, value)))
@@ -383,51 +377,26 @@ fn cargo(args: &[String], env: &[(&str, OsString)]) -> anyhow::Result<(bool, Cou
         .stdout(Stdio::piped())
         .spawn()
         .context("failed to start cargo")?;
-    let counts = counted(BufReader::new(child.stdout.take().context("no output")?))?;
-    Ok((child.wait()?.success(), counts))
-}
-
-/// Shows the output of tests, and counts them.
-fn counted(output: impl BufRead) -> anyhow::Result<Counts> {
-    let mut counts = Counts::default();
-    for line in output.lines() {
-        let line = line?;
-        println!("{line}");
-        count(&line, &mut counts);
-    }
-    Ok(counts)
-}
-
-/// Adds up a line such as `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
-fn count(line: &str, counts: &mut Counts) {
-    let Some((_, result)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) else {
-        return;
-    };
-    for part in result.split("; ") {
-        if let Some((number, what)) = part.split_once(' ') {
-            let number = number.parse().unwrap_or(0);
-            match what {
-                "passed" => counts.passed += number,
-                "failed" => counts.failed += number,
-                "ignored" => counts.ignored += number,
-                _ => {}
-            }
-        }
-    }
+    let results = Results::show(BufReader::new(child.stdout.take().context("no output")?))?;
+    Ok((child.wait()?.success(), results))
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.ok { "passed" } else { "FAILED" };
         write!(f, "{:<22} {verdict}  {:>6.1} s", self.layer, self.took.as_secs_f64())?;
-        if self.counts.passed + self.counts.failed > 0 {
-            write!(f, "  {} tests", self.counts.passed + self.counts.failed)?;
+        if self.results.passed + self.results.failed > 0 {
+            write!(f, "  {} tests", self.results.passed + self.results.failed)?;
         }
         Ok(())
     }
 }
 
 fn conclude(reports: &[Report], skips: &Path, ci: bool) -> ExitCode {
+    for failure in reports.iter().flat_map(|report| &report.results.failures) {
+        // Once more, since it was said thousands of lines ago.
+        println!("\n── why {} failed\n{}", failure.test, failure.lines.join("\n").trim_end());
+    }
     println!("\n── result");
     for report in reports {
         println!("{report}");
@@ -446,9 +415,9 @@ fn conclude(reports: &[Report], skips: &Path, ci: bool) -> ExitCode {
             skip["reason"].as_str().unwrap_or_default()
         );
     }
-    let passed: u32 = reports.iter().map(|report| report.counts.passed).sum();
-    let failed: u32 = reports.iter().map(|report| report.counts.failed).sum();
-    let ignored: u32 = reports.iter().map(|report| report.counts.ignored).sum();
+    let passed: u32 = reports.iter().map(|report| report.results.passed).sum();
+    let failed: u32 = reports.iter().map(|report| report.results.failed).sum();
+    let ignored: u32 = reports.iter().map(|report| report.results.ignored).sum();
     let left_out = u32::try_from(skipped.len()).unwrap_or(u32::MAX) + ignored;
     // The harness counts a skipped test, which is left early, as passed.
     let passed = passed.saturating_sub(u32::try_from(skipped.len()).unwrap_or(0));
