@@ -160,7 +160,8 @@ impl Default for BuildFixture {
 impl Drop for BuildFixture {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            remove_images(&self.proxy.address());
+            // With the slash: one port may begin with another's digits.
+            remove_images(&format!("{}/", self.proxy.address()));
         }
     }
 }

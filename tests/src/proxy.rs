@@ -15,7 +15,7 @@ use quill_admin_testkit::http::answer;
 use quill_admin_testkit::registry::manifest_request;
 
 /// Time limit of [`Proxy::wait_for`], against hanging for ever.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// A proxy on a port of its own. It serves until the process ends.
 pub struct Proxy {

@@ -132,7 +132,7 @@ fn ctrl_c_while_a_task_is_being_cancelled_waits_for_the_answer() {
     let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
     let execution = world.start_job();
     let cancels = || world.emulator.calls().iter().filter(|call| call.path.ends_with(":cancel")).count();
-    world.emulator.set_faults([Fault::new("*:cancel", FaultAction::Delay(60_000))]);
+    world.emulator.set_faults([Fault::new("*:cancel", FaultAction::Hold)]);
     let mut terminal = world.quill_admin(["cancel", &execution]).terminal();
     wait_until("it is told to stop", || cancels() == 1);
     terminal.ctrl_c();
@@ -143,13 +143,13 @@ fn ctrl_c_while_a_task_is_being_cancelled_waits_for_the_answer() {
     assert!(ended.text().contains(&format!("quill-admin attach {execution}")), "{}", ended.text());
 
     // The command ends with the answer: only the ending would still be read.
-    world.emulator.set_faults([
-        Fault::new("*:cancel", FaultAction::Delay(1500)),
-        Fault::new("*/executions/*", FaultAction::Delay(60_000)).method("GET").after(1),
-    ]);
+    let execution = world.start_job();
+    world.emulator.set_faults([Fault::new("*:cancel", FaultAction::Hold)]);
     let mut terminal = world.quill_admin(["cancel", &execution]).terminal();
     wait_until("it is told to stop", || cancels() == 2);
     terminal.ctrl_c();
+    terminal.expect("waiting for its answer");
+    world.emulator.set_faults([Fault::new("*/executions/*", FaultAction::Hold).method("GET")]);
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
     assert!(ended.text().contains(&format!("execution {execution} was told to stop")), "{}", ended.text());

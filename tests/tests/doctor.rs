@@ -781,10 +781,11 @@ fn a_person_can_say_no_and_ctrl_c_changes_nothing() {
 #[test]
 fn results_come_in_order_as_soon_as_what_is_before_them_is_known() {
     let environment = environment!();
-    environment.world.emulator.set_faults([Fault::new("*/instances/*", FaultAction::Delay(1500))]);
+    environment.world.emulator.set_faults([Fault::new("*/instances/*", FaultAction::Hold)]);
     let mut terminal = environment.doctor(["--only", "project,job,job-secrets,database"]).terminal();
     terminal.expect("✔ project").expect("✔ job ").expect("✔ job-secrets").expect("looking at database");
     assert!(!terminal.text().contains("✔ database"), "{}", terminal.text());
+    environment.world.emulator.set_faults([]);
     terminal.expect("✔ database");
     assert_eq!(terminal.wait().code(), 0);
 }
@@ -895,7 +896,7 @@ fn ctrl_c_in_a_deep_look_names_the_task_that_may_run() {
     let environment = environment!();
     let emulator = &environment.world.emulator;
     emulator.set_script(JOB, Script::new([Step::Forever]));
-    emulator.set_faults([Fault::new("*:run", FaultAction::Delay(60_000)).times(1)]);
+    emulator.set_faults([Fault::new("*:run", FaultAction::Hold).times(1)]);
     for told in [
         "nothing was changed; the task \"check\" may have been started, which changes nothing",
         "of the task \"check\" goes on, which changes nothing",
@@ -922,7 +923,7 @@ fn ctrl_c_in_a_deep_look_names_the_task_that_may_run() {
 fn a_second_ctrl_c_leaves_a_fix_that_is_on_its_way() {
     let environment = environment!();
     environment.put_job("/template/template/maxRetries", json!(3));
-    let slow = Fault::new(format!("/v2/{JOB}"), FaultAction::Delay(60_000)).method("PATCH");
+    let slow = Fault::new(format!("/v2/{JOB}"), FaultAction::Hold).method("PATCH");
     environment.world.emulator.set_faults([slow]);
     let mut terminal = environment.doctor(["--only", "job,job-settings", "--fix"]).terminal();
     terminal.expect("Do it?").type_line("y");

@@ -570,17 +570,17 @@ fn ctrl_c_ends_deleting_between_two_executions() {
     for id in &ids {
         over(&environment, id);
     }
-    let slow = Fault::new("*/executions/*", FaultAction::Delay(1500)).method("DELETE");
+    let slow = Fault::new("*/executions/*", FaultAction::Hold).method("DELETE");
     environment.world.emulator.set_faults([slow]);
     let mut terminal = environment.doctor(["--only", "leaks", "--fix", "--yes"]).terminal();
     wait_until("the first is being deleted", || changes(&environment, "DELETE") == 1);
     terminal.ctrl_c();
     terminal.expect("waiting for its answer");
+    environment.world.emulator.set_faults([]);
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
     assert!(ended.text().contains("interrupted; 1 of 2 executions are deleted"), "{}", ended.text());
     assert_eq!(changes(&environment, "DELETE"), 1);
-    environment.world.emulator.set_faults([]);
     assert_eq!(ids.iter().filter(|id| execution(&environment, id).is_some()).count(), 1);
 }
 

@@ -504,8 +504,8 @@ fn a_change_by_somebody_else_is_not_overwritten() {
     incident(&builds);
     // The other change comes before this one is sent, or while this one is on its way.
     for (fault, seen) in [
-        (fault_of(FaultAction::Delay(1500)).method("GET").after(1), ("GET", 2)),
-        (fault_of(FaultAction::Delay(1500)).method("PATCH"), ("PATCH", 1)),
+        (fault_of(FaultAction::Hold).method("GET").after(1), ("GET", 2)),
+        (fault_of(FaultAction::Hold).method("PATCH"), ("PATCH", 1)),
     ] {
         let emulator = &builds.world.emulator;
         emulator.set_faults([fault]);
@@ -523,6 +523,7 @@ fn a_change_by_somebody_else_is_not_overwritten() {
             let mut other = a_service("r.example/quill/backend:hotfix", 2, 1);
             other["generation"] = json!("2");
             emulator.put_service(SERVICE, other).expect("a valid service");
+            emulator.set_faults([]);
             running.join().expect("it ends")
         });
         allow_duplicates!(assert_snapshot!(last_lines(&refused.exits(23)), @r"
@@ -655,7 +656,7 @@ fn ctrl_c_while_building_leaves_the_service_as_it_was() {
 fn ctrl_c_before_the_change_is_sent_keeps_it_from_being_sent() {
     let builds = builds!();
     incident(&builds);
-    let fault = fault_of(FaultAction::Delay(1500)).method("GET").after(1);
+    let fault = fault_of(FaultAction::Hold).method("GET").after(1);
     builds.world.emulator.set_faults([fault]);
     let mut terminal = restore(&builds, []).terminal();
     terminal.expect("passed over");
@@ -690,7 +691,7 @@ fn ctrl_c_while_the_change_is_on_its_way_is_told_with_its_answer() {
     let backend = incident(&builds);
     let outcome = ServiceOutcome::ReadyAfter(Duration::from_hours(1));
     builds.world.emulator.set_service_outcome(SERVICE, outcome);
-    let fault = fault_of(FaultAction::Delay(1500)).method("PATCH");
+    let fault = fault_of(FaultAction::Hold).method("PATCH");
     builds.world.emulator.set_faults([fault]);
     let mut terminal = restore(&builds, []).terminal();
     wait_until("the change is sent", || changes(&builds) == 1);
@@ -698,6 +699,7 @@ fn ctrl_c_while_the_change_is_on_its_way_is_told_with_its_answer() {
     terminal.ctrl_c();
     // The message says why nothing seems to happen, and what can be done.
     terminal.expect("waiting for its answer").expect("Ctrl-C again leaves at once");
+    builds.world.emulator.set_faults([]);
     // The change is made: only its result would still be read.
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
@@ -710,7 +712,7 @@ fn ctrl_c_while_the_change_is_on_its_way_is_told_with_its_answer() {
 fn a_second_ctrl_c_leaves_a_change_that_is_on_its_way() {
     let builds = builds!();
     let _ = incident(&builds);
-    let fault = fault_of(FaultAction::Delay(30_000)).method("PATCH");
+    let fault = fault_of(FaultAction::Hold).method("PATCH");
     builds.world.emulator.set_faults([fault]);
     let mut terminal = restore(&builds, []).terminal();
     wait_until("the change is sent", || changes(&builds) == 1);

@@ -263,23 +263,25 @@ fn what_cannot_be_found_out_is_said_and_not_sent_again() {
 #[test]
 fn a_job_that_somebody_changes_in_between_is_looked_at_again() {
     let world = world();
-    // The job is read and its run is delayed; meanwhile the job is changed.
-    world.emulator.set_faults([Fault::new("*:run", FaultAction::Delay(700)).times(1)]);
+    // The job is read and its run is held; meanwhile the job is changed.
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::Hold).times(1)]);
     let running = std::thread::scope(|scope| {
         let running = scope.spawn(|| add_role(&world, &[]).output());
         wait_for_run(&world);
         change_job(&world, |job| job["annotations"]["somebody"] = json!("else"));
+        world.emulator.set_faults([]);
         running.join().expect("it ends")
     });
     let _ = running.exits(0);
     assert_eq!((world.runs(), executions(&world)), (2, 1), "the first was refused by its etag");
 
     let world = self::world();
-    world.emulator.set_faults([Fault::new("*:run", FaultAction::Delay(700)).times(1)]);
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::Hold).times(1)]);
     let running = std::thread::scope(|scope| {
         let running = scope.spawn(|| add_role(&world, &[]).output());
         wait_for_run(&world);
         change_job(&world, |job| job["template"]["template"]["containers"][0]["image"] = json!("another:1"));
+        world.emulator.set_faults([]);
         running.join().expect("it ends")
     });
     let refused = running.exits(23);
@@ -288,11 +290,7 @@ fn a_job_that_somebody_changes_in_between_is_looked_at_again() {
 }
 
 fn wait_for_run(world: &World) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while world.runs() == 0 {
-        assert!(std::time::Instant::now() < deadline, "the job was not run");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    wait_until("the job is run", || world.runs() > 0);
 }
 
 #[test]
@@ -333,19 +331,20 @@ fn ctrl_c_asks_what_it_is_for() {
 #[test]
 fn ctrl_c_while_the_task_is_being_started_takes_effect_with_the_answer() {
     let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
-    world.emulator.set_faults([Fault::new("*:run", FaultAction::Delay(2000)).times(1)]);
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::Hold).times(1)]);
     let mut terminal = add_role(&world, &[]).terminal();
     let runs = || world.emulator.calls().iter().filter(|call| call.path.ends_with(":run")).count();
     wait_until("it is sent", || runs() == 1);
     terminal.ctrl_c();
     terminal.expect("waiting for its answer").expect("Ctrl-C again leaves at once");
+    world.emulator.set_faults([]);
     terminal.expect("execution quill-tasks-staging-").expect("[w/d/c]").type_line("d");
     let ended = terminal.wait();
     assert_eq!(ended.code(), 130, "{}", ended.text());
     assert!(ended.text().contains("the task goes on without this program"), "{}", ended.text());
     assert_eq!(executions(&world), 1);
 
-    world.emulator.set_faults([Fault::new("*:run", FaultAction::Delay(30_000)).times(1)]);
+    world.emulator.set_faults([Fault::new("*:run", FaultAction::Hold).times(1)]);
     let mut terminal = add_role(&world, &[]).terminal();
     wait_until("it is sent", || runs() == 2);
     terminal.ctrl_c();
@@ -362,13 +361,14 @@ fn ctrl_c_while_a_start_is_sent_that_comes_to_nothing_starts_nothing() {
     for (code, told) in [(409, "changed in between"), (503, "try later")] {
         let world = world();
         world.emulator.set_faults([
-            Fault::new("*:run", FaultAction::Delay(2000)).times(1),
+            Fault::new("*:run", FaultAction::Hold).times(1),
             Fault::new("*:run", FaultAction::status(code, told)).times(1),
         ]);
         let mut terminal = add_role(&world, &[]).terminal();
         wait_until("it is sent", || world.runs() == 1);
         terminal.ctrl_c();
         terminal.expect("waiting for its answer");
+        world.emulator.set_faults([]);
         let ended = terminal.wait();
         assert_eq!(ended.code(), 130, "{code}: {}", ended.text());
         assert!(ended.text().contains("interrupted; nothing was started"), "{code}: {}", ended.text());
@@ -380,12 +380,13 @@ fn ctrl_c_while_a_start_is_sent_that_comes_to_nothing_starts_nothing() {
 fn a_program_that_is_ended_while_it_starts_a_task_names_it() {
     for signal in [Signal::TERM, Signal::HUP] {
         let world = World::scripted(Script::new([Step::log("working"), Step::Forever]));
-        world.emulator.set_faults([Fault::new("*:run", FaultAction::Delay(2000)).times(1)]);
+        world.emulator.set_faults([Fault::new("*:run", FaultAction::Hold).times(1)]);
         let mut terminal = add_role(&world, &[]).terminal();
         wait_until("it is sent", || world.runs() == 1);
         let process = Pid::from_raw(i32::try_from(terminal.id()).expect("a process id")).expect("not 0");
         kill_process(process, signal).expect("sent");
         terminal.expect("waiting for its answer");
+        world.emulator.set_faults([]);
         let ended = terminal.wait();
         assert_eq!(ended.code(), 130, "{}", ended.text());
         assert!(ended.text().contains("as execution quill-tasks-staging-"), "{}", ended.text());
@@ -470,11 +471,12 @@ fn whatever_was_agreed_to_is_what_runs() {
     ];
     for (told, change) in changes {
         let world = world();
-        world.emulator.set_faults([Fault::new("*:run", FaultAction::Delay(700)).times(1)]);
+        world.emulator.set_faults([Fault::new("*:run", FaultAction::Hold).times(1)]);
         let running = std::thread::scope(|scope| {
             let running = scope.spawn(|| add_role(&world, &[]).output());
             wait_for_run(&world);
             change_job(&world, change);
+            world.emulator.set_faults([]);
             running.join().expect("it ends")
         });
         let refused = running.exits(23);

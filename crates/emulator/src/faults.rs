@@ -3,10 +3,11 @@
 //! To add a fault: a variant of [`FaultAction`], its arm in `server.rs` (in `tail.rs` for live logs), and its line in
 //! the README.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 /// A fault that a test plants: the calls that it is for, how often it happens, and what it does.
 ///
@@ -53,6 +54,8 @@ pub enum FaultAction {
     },
     /// Waits first, in milliseconds, then goes on: with the next fault that matches, or the call.
     Delay(u64),
+    /// Waits until the faults are set anew, then goes on as after a delay.
+    Hold,
     /// Resets the connection; the call is not carried out.
     ResetBefore,
     /// Carries the call out and resets the connection instead of answering.
@@ -134,32 +137,56 @@ impl Fault {
 }
 
 #[derive(Default)]
-pub(crate) struct Faults(Mutex<Vec<Fault>>);
+pub(crate) struct Faults {
+    planted: Mutex<Vec<Fault>>,
+    /// Tells calls that are held that the faults were set anew.
+    anew: watch::Sender<()>,
+}
 
 impl Faults {
     pub(crate) fn set(&self, faults: Vec<Fault>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = faults;
+        *self.lock() = faults;
+        self.anew.send_replace(());
     }
 
     pub(crate) fn get(&self) -> Vec<Fault> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
     }
 
-    /// The delays of all faults that match, and the first other action.
-    pub(crate) fn hit(&self, method: &str, path: &str) -> (Duration, Option<FaultAction>) {
-        let mut delay = Duration::ZERO;
-        let mut action = None;
-        for fault in &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+    fn lock(&self) -> MutexGuard<'_, Vec<Fault>> {
+        self.planted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for as long as the faults that match want it, all of them together; returns the first other action.
+    pub(crate) async fn hit(&self, method: &str, path: &str) -> Option<FaultAction> {
+        let (delay, held, action) = self.matching(method, path);
+        tokio::time::sleep(delay).await;
+        if let Some(mut anew) = held {
+            // It fails if nobody can set faults any more.
+            let _ = anew.changed().await;
+        }
+        action
+    }
+
+    fn matching(
+        &self,
+        method: &str,
+        path: &str,
+    ) -> (Duration, Option<watch::Receiver<()>>, Option<FaultAction>) {
+        let (mut delay, mut held, mut action) = (Duration::ZERO, None, None);
+        // The lock keeps `set` out until this call listens.
+        for fault in &mut *self.lock() {
             if !fault.hits(method, path) {
                 continue;
             }
             match &fault.action {
                 FaultAction::Delay(milliseconds) => delay += Duration::from_millis(*milliseconds),
+                FaultAction::Hold => held = Some(self.anew.subscribe()),
                 other if action.is_none() => action = Some(other.clone()),
                 _ => {}
             }
         }
-        (delay, action)
+        (delay, held, action)
     }
 }
 
@@ -212,5 +239,18 @@ mod tests {
         let hits: Vec<bool> =
             ["GET", "POST", "GET", "GET", "GET"].into_iter().map(|method| fault.hits(method, "/a")).collect();
         assert_eq!(hits, [false, false, true, true, false]);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_held_goes_on_when_the_faults_are_set_anew() {
+        let faults = Faults::default();
+        let refused = FaultAction::status(409, "changed");
+        faults.set(vec![Fault::new("/a", FaultAction::Hold), Fault::new("/a", refused.clone())]);
+        assert_eq!(faults.hit("GET", "/b").await, None);
+        let held = faults.hit("GET", "/a");
+        tokio::pin!(held);
+        assert!(tokio::time::timeout(Duration::ZERO, &mut held).await.is_err(), "it is held");
+        faults.set(Vec::new());
+        assert_eq!(held.await, Some(refused));
     }
 }

@@ -89,10 +89,7 @@ async fn answer(
         body: &body,
         at: received,
     });
-    let (delay, fault) = cloud.faults.hit(method, &path);
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
-    }
+    let fault = cloud.faults.hit(method, &path).await;
     if let Some(FaultAction::ResetBefore) = fault {
         wire.cut();
         return Response::new(Body::empty());

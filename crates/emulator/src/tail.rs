@@ -59,11 +59,7 @@ pub(crate) async fn answer(
         body: &[],
         at,
     });
-    let (delay, fault) = cloud.faults.hit(parts.method.as_str(), path);
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
-    }
-    let limit = match fault {
+    let limit = match cloud.faults.hit(parts.method.as_str(), path).await {
         Some(FaultAction::Status { code, status, message, .. }) => {
             Err(ApiError::of_http(code, status.as_deref(), &message))
         }
@@ -81,7 +77,7 @@ pub(crate) async fn answer(
             wire.cut();
             return Response::new(Body::empty());
         }
-        Some(FaultAction::Delay(_)) | None => Ok(None),
+        Some(FaultAction::Delay(_) | FaultAction::Hold) | None => Ok(None),
     };
     let limit = limit.and_then(|limit| {
         if path != logging::TAIL_PATH {

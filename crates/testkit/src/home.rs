@@ -24,7 +24,7 @@ use crate::{bin, signals, terminal::Terminal};
 
 /// Time limit of a program unless a test says otherwise. It is far above what any program takes, and keeps
 /// tests from hanging for ever.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// A home directory with a working folder in it.
 pub struct Home {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// Time limit for a silent server. It is far above what any takes, and keeps tests from hanging for ever.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// A request that is about to be sent.
 #[derive(Debug, Clone)]
