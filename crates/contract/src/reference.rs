@@ -59,8 +59,10 @@ pub fn exit_codes() -> String {
     }
     page.push_str(
         "\n## For scripts\n\n\
-         - After 27 the task, or the change, may have been done. The message says what to type to find out. Running \
-         the same command a second time is safe: it leaves the same state.\n\
+         - After 27 the task, or the change, may have been done. The message says what to type to find out. A \
+         person may run a task again: it leaves the same state, but `create-user` ends with 12 if the user is there \
+         already, and `--generate-password` sets another password. Of an action that runs a job of the application \
+         that is not known.\n\
          - After 33 the command itself has done its work, unless the message says that nothing was started. What \
          came of a task is on stderr then. Where the command would have ended with another code than 0, that code \
          is kept, because it says more.\n\

@@ -27,7 +27,11 @@ const fn shared(path: &'static str, absent: &'static str, what: &'static str) ->
 /// Every key, in the order in which they are read.
 const KEYS: &[Key] = &[
     own("project", "", "id of the project; not needed with `emulated`"),
-    own("protected", "false", "asks for the environment's name and a reason before anything is started"),
+    own(
+        "protected",
+        "false",
+        "a task that changes something asks for the environment's name and a reason; other changes, such as `build`, ask for the name",
+    ),
     own("emulated", "false", "an emulator and a database on this machine, inside the program"),
     own("impersonate_service_account", "nobody", "address of the service account to act as"),
     own("endpoint", "Google Cloud", "address of something on this machine that speaks all of the APIs below"),
